@@ -1,4 +1,4 @@
-"""The same comparison on several machines: the ratios of each, side by side. Their times are never mixed."""
+"""The same comparison on several machines: its ratios side by side, without mixing times."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
@@ -22,7 +22,7 @@ class MachineRatio(NamedTuple):
 
 
 class MachineRatios(NamedTuple):
-    """A machine, and its ratios by configuration. ``host`` is empty for records of earlier versions."""
+    """A machine, and its ratios by configuration. ``host`` is empty where it is not recorded."""
 
     host: str
     model: str

@@ -31,10 +31,9 @@ FIELDS: dict[str, Callable[[Record], AxisValue]] = {
     "epochs": lambda record: record.epochs_asked,
     "max_steps": lambda record: record.max_steps,
 }
-#: Axes along which the same training is carried out in another way: its speed is the question. Along all
-#: others the training itself differs.
+#: Axes that change how a training is executed, so that its speed is compared. All others change the training.
 _SAME_TRAINING = {"mode", "version", "device", "precision", "threads"}
-#: Among these, axes along which even the rounding is nearly the same, so that first losses must agree.
+#: Those of them that nearly keep the rounding, so that first losses must agree.
 _SAME_LOSSES = _SAME_TRAINING - {"precision"}
 #: Fields that cannot be compared by, and why.
 _REFUSED = {
@@ -43,8 +42,10 @@ _REFUSED = {
     "dataset": "scores on different data do not compare; select one with dataset=NAME",
     "machine": "times of different machines do not compare; their ratios are listed side by side",
     "host": "times of different machines do not compare; their ratios are listed side by side",
+    "status": "only runs that succeeded are compared",
+    "since": "runs of any day compare if their conditions are equal",
 }
-#: Only this one is compared by configurations of equal settings, and alone.
+#: The axis whose configurations are compared under equal settings; it is never combined with others.
 BACKEND = "backend"
 
 
@@ -52,7 +53,7 @@ def parse_axes(text: str, records: Iterable[Record]) -> tuple[str, ...]:
     """The axes in a text such as ``optimizer`` or ``optimizer,learning_rate``.
 
     Raises:
-        UsageError: a name is neither a field nor an option of any of the records, or cannot be compared by.
+        UsageError: runs cannot be compared by a name, or it is no field or option of any of the records.
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     options = {name for record in records for name in record.task.options}
@@ -101,11 +102,11 @@ def order(value: AxisValue) -> tuple[int, float, str]:
 _Key = TypeVar("_Key", bound=Hashable)
 
 
-#: Names of optimizers as people write them.
+#: The usual spelling of optimizers.
 _OPTIMIZERS = {"adam": "Adam", "gd": "GD", "rmsprop": "RMSprop", "sgd": "SGD"}
-#: Values that a title names; of more it states the number.
+#: A title names at most so many values, and otherwise their number.
 _MOST_NAMED = 6
-#: What a value None means on an axis.
+#: The text of None on an axis; elsewhere it is unknown.
 _WITHOUT = {"batch_size": "all", "max_steps": "none"}
 
 

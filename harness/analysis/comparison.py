@@ -19,7 +19,7 @@ from harness.analysis.configuration_summary import (
 )
 from harness.analysis.duel_times import DuelTime, duel_time
 from harness.analysis.grouping import ConfigurationRuns, DifferentWork, RunGroup, different_work
-from harness.analysis.seed_values import common_seeds, scores, step_seconds
+from harness.analysis.seed_values import ratios, scores, step_seconds
 from harness.duel.record import DuelRecord
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import Equivalence, equivalence, geometric_interval
@@ -109,8 +109,7 @@ def compare(
 
     ``margin`` and ``target`` are in the unit of the measure. By default the margin is that of the measure,
     a relative one of the score of the configuration that is compared with the reference, and the target the
-    best round value that every run reaches. Work that is not certified or
-    differs is not compared.
+    best round value that every run reaches. Work that is not certified or differs is not compared.
     """
     measure = group.measure
     target = default_target(group) if target is None else target
@@ -168,9 +167,9 @@ def _pairs(
     for other in others:
         duel = duel_time(duels, group, reference.configuration, other.configuration)
         ratio = duel.ratio if duel else step_ratio(other.configuration, reference.configuration)
-        quality = _quality(other, reference, margin)
         warnings = None if duel or ratio is None else timing_warnings([reference, other], ratio.n)
-        pairs.append(PairComparison(reference, other, group.measure, ratio, quality, duel, warnings))
+        equal = quality(other, reference, margin)
+        pairs.append(PairComparison(reference, other, group.measure, ratio, equal, duel, warnings))
     return pairs
 
 
@@ -180,16 +179,22 @@ def step_ratio(configuration: ConfigurationRuns, reference: ConfigurationRuns) -
     The runs of a pair were not made within the same minute: a drift of the machine is in the interval only
     as far as it shows between seeds. A duel of the two configurations is better evidence.
     """
-    ours, theirs = step_seconds(configuration), step_seconds(reference)
-    return geometric_interval([ours[seed] / theirs[seed] for seed in common_seeds(ours, theirs)])
+    return geometric_interval(ratios(step_seconds(configuration), step_seconds(reference)))
 
 
-def _quality(
-    other: ConfigurationSummary, reference: ConfigurationSummary, margin: float | None
+def quality(
+    other: ConfigurationSummary,
+    reference: ConfigurationSummary,
+    margin: float | None,
+    comparisons: int = 1,
 ) -> Equivalence:
+    """The test scores of ``other`` less those of ``reference`` on the same seeds.
+
+    The intervals of several ``comparisons`` hold jointly. The default margin is that of the measure.
+    """
     measure = reference.configuration.runs[0].measure
     if margin is None:
         level = other.quality.value if other.quality and measure.relative else 1.0
         margin = measure.margin * abs(level)
     ours, theirs = scores(other.configuration, measure), scores(reference.configuration, measure)
-    return equivalence(ours, theirs, margin)
+    return equivalence(ours, theirs, margin, comparisons)

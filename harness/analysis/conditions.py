@@ -1,40 +1,22 @@
 """The conditions that runs must share to be compared, and the fields in which two conditions differ."""
 
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import msgspec
 
 from harness.machine.worker_variables import variables_text
 from harness.runs.record import Evaluation, Record
 
-ConditionName = Literal[
-    "task",
-    "version",
-    "description",
-    "dataset",
-    "fingerprint",
-    "epochs",
-    "max_steps",
-    "evaluation",
-    "precision",
-    "device",
-    "threads",
-    "machine",
-    "host",
-    "certified",
-    "variables",
-]
-
 
 class Difference(NamedTuple):
     """A field in which two :class:`Conditions` differ, with its value in each."""
 
-    name: ConditionName
+    name: str
     ours: object
     theirs: object
 
 
-class Conditions(msgspec.Struct, frozen=True):
+class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that must be equal for two runs to be compared; only the configuration may differ."""
 
     task: str
@@ -45,16 +27,16 @@ class Conditions(msgspec.Struct, frozen=True):
     fingerprint: str | None
     epochs: int
     max_steps: int | None
+    evaluation: Evaluation = Evaluation()
     precision: str
     device: str | None
     threads: int
     machine: str
+    host: str = ""
+    """Which of several machines of the same model."""
     certified: bool
-    evaluation: Evaluation = Evaluation()
     variables: str = ""
     """The user's environment variables that are known to affect speed or results."""
-    host: str = ""
-    """Which of several equal machines; empty in records of earlier versions."""
 
     @classmethod
     def of(cls, record: Record) -> "Conditions":
@@ -84,9 +66,7 @@ class Conditions(msgspec.Struct, frozen=True):
 
     def differences(self, other: "Conditions") -> list[Difference]:
         """The fields in which the two differ, without those that follow from another difference."""
-        different: list[ConditionName] = [
-            name for name in get_args(ConditionName) if getattr(self, name) != getattr(other, name)
-        ]
+        different = [name for name in self.__struct_fields__ if getattr(self, name) != getattr(other, name)]
         implied = set()
         if "dataset" in different:
             implied.add("fingerprint")

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import run_seconds, scores, step_seconds, training_seconds
 from harness.machine.quantities import Measured, medians
+from harness.runs.record import Phases
 from harness.spec.flops import training_flops_per_sample
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import FEWEST_FOR_INTERVAL, Array, bounded_interval, geometric_interval
@@ -62,7 +63,7 @@ class ConfigurationSummary:
 
     @property
     def disturbed(self) -> bool:
-        """Whether others used the machine in any of its runs."""
+        """Whether other programs used the machine during any of its runs."""
         return any(run.record.disturbed for run in self.configuration.runs)
 
 
@@ -145,27 +146,26 @@ def _drift(block_step_seconds: Array) -> float | None:
     return statistics.median(last) / statistics.median(first) - 1
 
 
+#: The phases of a run in order, and the seconds of each; None where they are not known.
+_PHASES: dict[str, Callable[[Phases], float | None]] = {
+    "import": lambda phases: phases.import_seconds,
+    "data": lambda phases: phases.data_seconds,
+    "build": lambda phases: phases.build_seconds,
+    "first step": lambda phases: phases.first_step_seconds,
+    "steps": lambda phases: (
+        None if phases.first_step_seconds is None else phases.training_seconds - phases.first_step_seconds
+    ),
+    "evaluation": lambda phases: phases.evaluation_seconds,
+}
+
+
 def _phases(runs: Sequence[Run]) -> dict[str, float]:
     """Mean seconds of each phase; a phase that some run does not report is left out."""
-    rows = []
-    for run in runs:
-        phases = run.record.phases
-        first = phases.first_step_seconds
-        rows.append(
-            {
-                "import": phases.import_seconds,
-                "data": phases.data_seconds,
-                "build": phases.build_seconds,
-                "first step": first,
-                "steps": None if first is None else phases.training_seconds - first,
-                "evaluation": phases.evaluation_seconds,
-            }
-        )
     means = {}
-    for name in rows[0]:
-        seconds = [row[name] for row in rows if row[name] is not None]
-        if len(seconds) == len(rows):
-            means[name] = math.fsum(s for s in seconds if s is not None) / len(rows)
+    for name, seconds_of in _PHASES.items():
+        known = [seconds for run in runs if (seconds := seconds_of(run.record.phases)) is not None]
+        if len(known) == len(runs):
+            means[name] = statistics.fmean(known)
     return means
 
 
@@ -190,17 +190,17 @@ def mark_front(summaries: list[ConfigurationSummary], measure: Measure) -> list[
 
 # What makes the times of runs unreliable: other programs, few seeds, unsteady steps, too short a run.
 
-#: A step time that changes by more than this share within a run is not one step time.
+#: A step time is unsteady if it changes by more than this share within a run.
 _UNSTEADY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class TimingWarnings:
-    """What speaks against comparing the times of these ``runs``, with ``seeds`` in common.
+    """Reasons not to compare the times of these ``runs``, which have ``seeds`` in common.
 
-    ``disturbed`` counts the runs in which others used the machine, ``unsettled`` those that ended before
-    their warm-up. ``taken`` is the most that others used of ``cpus``. ``variation`` is the largest change of
-    a step time within a run, as a share.
+    ``disturbed`` counts the runs during which other programs used the machine, ``unsettled`` those that ended
+    before their warm-up did. ``taken`` is the largest use by other programs, in CPUs, of ``cpus``.
+    ``variation`` is the largest change of a step time within a run, as a share.
     """
 
     seeds: int

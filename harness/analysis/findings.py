@@ -1,4 +1,4 @@
-"""Everything that a set of runs shows, by task, ready to be rendered in any form."""
+"""The findings of a set of runs, by task, which can be rendered in any form."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ from harness.duel.record import DUELS, DuelRecord
 
 
 class GroupFindings(NamedTuple):
-    """One group of comparable runs: its configurations compared, and how each of them overfits."""
+    """One group of comparable runs: the comparison of its configurations, and their overfitting."""
 
     comparison: Comparison
     overfittings: list[Overfitting]
@@ -45,7 +45,7 @@ class TaskFindings:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found, what could not be compared, and messages about the files that could not be read."""
+    """What was compared, what could not be, and messages about files that could not be read."""
 
     groups: list[GroupFindings]
     studies: list[StudyFinding]
@@ -118,14 +118,14 @@ def find(
     else:
         chosen, effects = _along(grouped.groups, by), []
         apart = [*kept_apart(chosen.groups)]
-    found = [_group_findings(group, margin, target, duels) for group in chosen.groups]
+    compared = [_group_findings(group, margin, target, duels) for group in chosen.groups]
     return Findings(
-        found,
+        compared,
         effects,
         [*grouped.left_out, *chosen.left_out],
         apart,
         variations=chosen.open,
-        machines=runs_across_machines((each.comparison for each in found), duels),
+        machines=runs_across_machines((each.comparison for each in compared), duels),
     )
 
 

@@ -7,7 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
-from harness.analysis.seed_values import best_positions, common_seeds, curves_of, scored_epochs, scores
+from harness.analysis.seed_values import (
+    best_positions,
+    curves_of,
+    differences,
+    scored_epochs,
+    scores,
+    sign_of_gain,
+)
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import (
     FEWEST_FOR_INTERVAL,
@@ -61,7 +68,7 @@ def onset(train: Array, validation: Array, threshold: float = ONSET_THRESHOLD) -
 
     It is the first epoch after which the validation loss stays ``threshold`` per cent above its lowest value
     and the training loss stays below its value at that lowest point, both to the end. A temporary spike
-    and a divergence of both losses are therefore no overfitting.
+    and a divergence of both losses therefore do not count.
     """
     best = np.nanargmin(validation, axis=-1)[..., None]
     risen = generalization_loss(validation) >= threshold
@@ -72,9 +79,9 @@ def onset(train: Array, validation: Array, threshold: float = ONSET_THRESHOLD) -
     return first
 
 
-#: What a discriminator calls real, in points: the gap of an adversarial task is a difference of these.
+#: The probability of being real that a discriminator assigns, in points; its difference is the gap of a GAN.
 _CALLED_REAL = Measure("real", "called real", "points", 100.0, higher_is_better=True, margin=1.0)
-#: Standard errors to either side that hold 95 % of the variance of the split.
+#: Standard errors on either side of a 95 % interval.
 _SPLIT_ERRORS = 1.96
 
 
@@ -105,7 +112,7 @@ class Onset(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Overfitting:
-    """What the curves of one configuration show, over its seeds.
+    """The overfitting of one configuration, over its seeds.
 
     ``gap`` is the training accuracy less the validation accuracy in points after the last epoch; of other
     tasks the validation loss less the training loss; of an adversarial task the mean probability of being
@@ -137,7 +144,7 @@ class Overfitting:
 
 
 def overfitting(group: RunGroup, configuration: ConfigurationRuns) -> Overfitting | None:
-    """Read the curves of one configuration; None where the runs scored no epoch."""
+    """Analyse the curves of one configuration; None where the runs scored no epoch."""
     measure = group.measure
     gaps, epochs = gap_curves(configuration, measure), scored_epochs(configuration)
     if gaps is None or epochs is None:
@@ -188,8 +195,7 @@ def gap_curves(configuration: ConfigurationRuns, measure: Measure) -> Array | No
     held_out = curves_of(configuration, f"validation_{measure.key}")
     if train is None or held_out is None:
         return None
-    sign = 1.0 if measure.higher_is_better else -1.0
-    return sign * measure.factor * (train - held_out)
+    return sign_of_gain(measure) * measure.factor * (train - held_out)
 
 
 def _onset(train: Array, validation: Array, epochs: list[int]) -> Onset:
@@ -228,25 +234,22 @@ def _lost(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None
     if curves is None:
         return None
     best = curves[np.arange(len(curves)), best_positions(configuration)]
-    sign = 1.0 if measure.higher_is_better else -1.0
-    return mean_interval(sign * measure.factor * (best - curves[:, -1]))
+    return mean_interval(sign_of_gain(measure) * measure.factor * (best - curves[:, -1]))
 
 
 def _gained(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None:
     last, best = scores(configuration, measure), scores(configuration, measure, best=True)
-    sign = 1.0 if measure.higher_is_better else -1.0
-    return mean_interval([sign * (best[seed] - last[seed]) for seed in common_seeds(last, best)])
+    return mean_interval(differences(best, last, sign_of_gain(measure)))
 
 
 def _bands(
     configuration: ConfigurationRuns, measure: Measure, gaps: Array, epochs: list[int]
 ) -> dict[str, Band]:
     """Bands of the gap and of the curves it is made of, each in its unit."""
-    bands = {"gap": _band_of_differences(gaps, measure.upper, epochs)}
-    loss = (1.0, None)
-    scale = {
-        "loss": loss,
-        "generator_loss": loss,
+    bands = {"gap": _band(gaps, measure.upper, epochs, signed=True)}
+    scale: dict[str, tuple[float, float | None]] = {
+        "loss": (1.0, None),
+        "generator_loss": (1.0, None),
         "real": (100.0, 100.0),
         measure.key: (measure.factor, measure.upper),
     }
@@ -258,24 +261,19 @@ def _bands(
     return bands
 
 
-def _band(curves: Array, upper: float | None, epochs: list[int]) -> Band:
-    """Of curves of scores from 0 to ``upper``, or from 0, which no interval leaves."""
+def _band(curves: Array, upper: float | None, epochs: list[int], *, signed: bool = False) -> Band:
+    """The band of scores from 0 to ``upper``, if any; ``signed``: of differences between two such scores."""
     mean = curves.mean(axis=0)
     if len(curves) < FEWEST_FOR_INTERVAL:
         return Band(mean, None, None, curves, epochs)
-    return Band(mean, *bounded_ends(mean, half_width(curves), upper), curves, epochs)
-
-
-def _band_of_differences(curves: Array, upper: float | None, epochs: list[int]) -> Band:
-    """Of curves of differences between two scores from 0 to ``upper``."""
-    mean = curves.mean(axis=0)
-    if len(curves) < FEWEST_FOR_INTERVAL:
-        return Band(mean, None, None, curves, epochs)
-    half, largest = half_width(curves), np.inf if upper is None else upper
+    half = half_width(curves)
+    if not signed:
+        return Band(mean, *bounded_ends(mean, half, upper), curves, epochs)
+    largest = np.inf if upper is None else upper
     return Band(mean, np.maximum(mean - half, -largest), np.minimum(mean + half, largest), curves, epochs)
 
 
-# Whether configurations overfit alike: their final gaps compared on paired seeds.
+# Whether configurations overfit to the same degree: their final gaps on paired seeds.
 
 
 class GapDifference(NamedTuple):
@@ -290,8 +288,8 @@ class GapDifference(NamedTuple):
 def gap_differences(group: RunGroup, margin: float | None = None) -> list[GapDifference]:
     """Compare the gap of the first configuration by name with that of each other one.
 
-    Gaps show whether backends overfit alike: those of settings, which are meant to differ, are not compared,
-    nor is work that is not certified, nor are configurations without a common seed. ``margin`` is
+    Gaps show whether backends overfit to the same degree. Settings, which are expected to differ, are not
+    compared, nor is uncertified work, nor are configurations without a common seed. ``margin`` is
     in the unit of the group's measure; it is not used where the gap is in another unit.
     """
     measure = group.measure

@@ -1,4 +1,4 @@
-"""Results of every kind: which kind a file holds, and which file a name means.
+"""Results of every kind: the kind of a file, and the file that a name refers to.
 
 A new kind of result is an entry of :data:`KINDS`, and one of the views in :mod:`harness.report.results`.
 """
@@ -23,24 +23,24 @@ from harness.runs.store import RUNS, results_option
 _D = TypeVar("_D", bound=Identified)
 
 KINDS: tuple[RecordKind[Any], ...] = (RUNS, DUELS, GATES, STUDIES, PORTS)
-#: The field of each kind that no other has, unread.
+#: The field of each kind that no other kind has, not decoded.
 _Marks = msgspec.defstruct("_Marks", [(kind.mark, msgspec.Raw, msgspec.Raw()) for kind in KINDS])
 _MAKE_ONE = "make one with: harness run --backend torch --task cnn"
 _TIME = re.compile(r"\d{8}-\d{6}")
 
 
 class Result(NamedTuple):
-    """A file of a kind; it may yet turn out unreadable."""
+    """A file and its kind; it may still be unreadable."""
 
     kind: RecordKind[Any]
     path: Path
 
     @property
     def time(self) -> str:
-        """When it was made, in UTC, as its name begins; of a name without a time, when the file changed."""
+        """When it was made, in UTC: from its name, or else when the file changed."""
         if _TIME.match(self.path.stem):
             return self.path.stem
-        changed = self.path.lstat().st_mtime  # of a link itself, which may lead nowhere
+        changed = self.path.lstat().st_mtime  # of the link itself, which may be dangling
         return f"{datetime.datetime.fromtimestamp(changed, datetime.UTC):%Y%m%d-%H%M%S}"
 
 
@@ -55,8 +55,8 @@ def kind_of(path: Path) -> RecordKind[Any]:
     except OSError as error:
         raise UnreadableRecord(f"{path} cannot be read: {error.strerror}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        what = "record" if path.suffix == ".json" else "JSON"
-        raise UnreadableRecord(f"{path} is not a readable {what} file: {error}") from error
+        form = "record" if path.suffix == ".json" else "JSON"
+        raise UnreadableRecord(f"{path} is not a readable {form} file: {error}") from error
     for kind in KINDS:
         if bytes(getattr(marks, kind.mark)):
             return kind
@@ -74,7 +74,7 @@ def result_in(path: Path) -> Result:
 
 
 def read_each(kind: RecordKind[_D], paths: Sequence[Path]) -> Iterator[_D | UnreadableRecord]:
-    """Each record of a kind, or the error in its place; that of another kind says how it is printed."""
+    """Each record of a kind, or its error; for another kind, the error names the command that prints it."""
     for path, outcome in zip(paths, kind.read_each(paths), strict=True):
         yield (_other_kind(path, kind) or outcome) if isinstance(outcome, UnreadableRecord) else outcome
 
@@ -88,20 +88,20 @@ def read_all(kind: RecordKind[_D], paths: Sequence[Path]) -> tuple[list[_D], lis
 
 def _other_kind(path: Path, wanted: RecordKind[Any]) -> UnreadableRecord | None:
     try:
-        found = kind_of(path)
+        actual = kind_of(path)
     except UnreadableRecord:
         return None
-    if found is wanted:
+    if actual is wanted:
         return None
     return UnreadableRecord(
-        f"{path} is a {found.name}, not a {wanted.name}; print it with: harness show {path}"
+        f"{path} is a {actual.name}, not a {wanted.name}; print it with: harness show {path}"
     )
 
 
 def results_in(results: Path) -> list[Result]:
     """The results in a folder, oldest first."""
-    found = [Result(kind, path) for kind in KINDS for path in kind.paths(results)]
-    return sorted(found, key=lambda result: result.time)
+    unsorted = [Result(kind, path) for kind in KINDS for path in kind.paths(results)]
+    return sorted(unsorted, key=lambda result: result.time)
 
 
 def find_result(results: Path, name: str) -> Result:
@@ -113,8 +113,8 @@ def find_result(results: Path, name: str) -> Result:
     if is_file(name):
         return result_in(Path(name))
     beginning = name.removesuffix(".json")
-    found = _some(results_in(results), results)
-    matches = [result for result in found if result.path.stem.startswith(beginning)]
+    every = _some(results_in(results), results)
+    matches = [result for result in every if result.path.stem.startswith(beginning)]
     exact = [result for result in matches if result.path.stem == beginning]
     if not matches:
         command = f"harness list results{results_option(results)}"
@@ -142,17 +142,17 @@ def last_result(results: Path) -> tuple[Result, Any, list[UnreadableRecord]]:
     raise unreadable[0]
 
 
-def _some(found: list[Result], results: Path) -> list[Result]:
-    if not found:
+def _some(every: list[Result], results: Path) -> list[Result]:
+    if not every:
         raise UsageError(f"no records in {results}; {_MAKE_ONE}")
-    return found
+    return every
 
 
 def no_runs(results: Path) -> UsageError:
-    """The error for a folder without runs; counts what there is instead."""
-    found = [(kind, kind.paths(results)) for kind in KINDS]
+    """The error for a folder without runs; lists its other results."""
+    files = [(kind, kind.paths(results)) for kind in KINDS]
     others = [
-        f"{len(paths)} {kind.name if len(paths) == 1 else kind.folder}" for kind, paths in found if paths
+        f"{len(paths)} {kind.name if len(paths) == 1 else kind.folder}" for kind, paths in files if paths
     ]
     if not others:
         return UsageError(f"no records in {results / RUNS.folder}; {_MAKE_ONE}")
@@ -172,11 +172,11 @@ def separated(arguments: Iterable[str], results: Path) -> tuple[list[Result], li
     others: dict[Path, Result] = {}
     remaining = []
     for argument in arguments:
-        found = _named(argument, results)
-        if found is None or found.kind is RUNS:
+        named = _named(argument, results)
+        if named is None or named.kind is RUNS:
             remaining.append(argument)
         else:
-            others[found.path] = found
+            others[named.path] = named
     return list(others.values()), remaining
 
 

@@ -61,9 +61,19 @@ def _total(phases: Phases) -> float | None:
     return sum(known) + phases.training_seconds + phases.evaluation_seconds
 
 
-def common_seeds(first: dict[int, float], second: dict[int, float]) -> list[int]:
-    """The seeds that both have, ascending."""
-    return sorted(first.keys() & second.keys())
+def differences(ours: dict[int, float], theirs: dict[int, float], sign: float = 1.0) -> list[float]:
+    """Ours less theirs, times ``sign``, for each seed that both have, ascending."""
+    return [sign * (ours[seed] - theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+
+
+def ratios(ours: dict[int, float], theirs: dict[int, float]) -> list[float]:
+    """Ours divided by theirs for each seed that both have, ascending."""
+    return [ours[seed] / theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
+
+
+def sign_of_gain(measure: Measure) -> float:
+    """1 if a higher score is better, and otherwise -1."""
+    return 1.0 if measure.higher_is_better else -1.0
 
 
 def curves_of(configuration: ConfigurationRuns, name: str) -> Array | None:

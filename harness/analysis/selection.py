@@ -8,11 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from harness.analysis.axes import FIELDS, text_on_axis, value_of
 from harness.analysis.results import find_result, last_result, no_runs, read_each
 from harness.errors import UsageError, unknown_name
 from harness.machine.files import is_file, is_folder
+from harness.plugins.installation import identifying_versions
 from harness.runs.documents import UnreadableRecord
-from harness.runs.identity import value_text
 from harness.runs.record import Record
 from harness.runs.store import RUNS
 
@@ -25,27 +26,37 @@ def _device_names(record: Record) -> tuple[str, ...]:
     return place.partition(":")[0], place, f"{place}{space}{model}"
 
 
-#: The names of a record that each filter looks at; a record passes if one of them is among those given.
+def _version_names(record: Record) -> tuple[str, ...]:
+    """``2.13.0`` and ``torch 2.13.0`` for each version that identifies the backend."""
+    versions = identifying_versions(record.configuration.backend, record.framework)
+    return (*versions.values(), *(f"{name} {version}" for name, version in versions.items()))
+
+
+#: Filters with several names of a record, or of fields by which runs are not compared. A record passes if one
+#: of its names is among those given. The other filters are the fields and options of ``--by``.
 _NAMES: dict[str, Callable[[Record], tuple[str, ...]]] = {
     "task": lambda record: (record.task.name,),
     "backend": lambda record: (record.configuration.backend, record.configuration.label),
+    "version": _version_names,
     "dataset": lambda record: (record.dataset.name,),
     "device": _device_names,
-    "precision": lambda record: (record.configuration.precision,),
-    "threads": lambda record: (str(record.configuration.threads),),
     "seed": lambda record: (str(record.seed),),
     "status": lambda record: (record.status,),
+    "host": lambda record: (record.machine.host_text.partition(" (")[0], record.machine.host_text),
 }
-#: Every other filter is an option of a task.
+_FILTERS = dict.fromkeys([*_NAMES, *FIELDS])
 _SINCE = "since"
 _EARLIEST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def _option_names(record: Record, option: str) -> tuple[str, ...]:
-    """The value of an option of the record's task as text; empty where the task has no such option."""
-    value = record.task.options.get(option)
-    return () if value is None else (_number_text(value_text(value)),)
+def _names(record: Record, key: str) -> tuple[str, ...]:
+    """What a filter compares with its values; empty where the record's task has no such option."""
+    if key in _NAMES:
+        return _NAMES[key](record)
+    value = value_of(record, key)
+    known = value is not None or key in FIELDS
+    return (_number_text(text_on_axis(key, value)),) if known else ()
 
 
 def _number_text(text: str) -> str:
@@ -131,7 +142,7 @@ class Selection:
         passes = self._since is None or self._started(record) >= self._since
         self._options.update(record.task.options)
         for key, wanted in self._wanted.items():
-            names = _NAMES[key](record) if key in _NAMES else _option_names(record, key)
+            names = _names(record, key)
             self._seen[key].update(names[-1:])
             passes = passes and not wanted.isdisjoint(names)
         return passes
@@ -150,8 +161,8 @@ class Selection:
         if not read:
             many = f"none of {len(self.paths)} files can be read: "
             return UsageError((many if len(self.paths) > 1 else "") + self.unreadable[0])
-        for key in self._wanted.keys() - _NAMES.keys() - self._options:
-            return unknown_name("filter", key, [*_NAMES, _SINCE, *self._options])
+        for key in self._wanted.keys() - _FILTERS.keys() - self._options:
+            return unknown_name("filter", key, [*_FILTERS, _SINCE, *self._options])
         present = "; ".join(
             f"{key} " + ", ".join(f"{name} ({count})" for name, count in self._seen[key].most_common(8))
             for key in self._wanted

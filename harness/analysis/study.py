@@ -1,4 +1,4 @@
-"""Studies: remedies for overfitting or imbalance, each compared with the plain task on paired seeds.
+"""Studies: remedies for overfitting or imbalance, compared with the plain task on paired seeds.
 
 A study file states only which remedies belong together. Their runs are ordinary records, identified by
 their content: a study continues where it stopped and includes runs that other commands made.
@@ -125,7 +125,7 @@ STUDIES = RecordKind("study", "studies", Study, SCHEMA, "variants")
 
 
 class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user asks for: ``seeds`` is their number, ``assignments`` are ``KEY=VALUE`` texts."""
+    """The requested study: ``seeds`` is their number, ``assignments`` are ``KEY=VALUE`` texts."""
 
     kind: Kind
     task: str
@@ -150,7 +150,7 @@ class StudyRun(NamedTuple):
 
 
 class Omission(NamedTuple):
-    """A remedy that is not tried, and why."""
+    """A remedy that is left out, and why."""
 
     remedy: str
     reason: str

@@ -11,7 +11,14 @@ import numpy as np
 from harness.analysis.grouping import ConfigurationRuns, NoPlainRuns, RunGroup
 from harness.analysis.overfit import Overfitting, gap_curves, gap_measure, overfitting
 from harness.analysis.run_curves import Run
-from harness.analysis.seed_values import best_positions, common_seeds, scores, training_seconds
+from harness.analysis.seed_values import (
+    best_positions,
+    differences,
+    ratios,
+    scores,
+    sign_of_gain,
+    training_seconds,
+)
 from harness.analysis.study import Study, Variant
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import (
@@ -176,27 +183,20 @@ def _effect(
 ) -> Effect:
     plain_scores, treated_scores = scores(plain, measure), scores(treated, measure)
     plain_gaps, gaps = _final_gaps(plain, measure), _final_gaps(treated, measure)
-    plain_times, times = training_seconds(plain), training_seconds(treated)
-    sign = 1.0 if measure.higher_is_better else -1.0
-    score_changes = [
-        sign * (treated_scores[seed] - plain_scores[seed])
-        for seed in common_seeds(treated_scores, plain_scores)
-    ]
-    ratios = [times[seed] / plain_times[seed] for seed in common_seeds(times, plain_times)]
+    score_changes = differences(treated_scores, plain_scores, sign_of_gain(measure))
     return Effect(
         variant,
         len(treated.runs),
         mean_interval(list(gaps.values())),
         bounded_interval(list(treated_scores.values()), measure.upper),
-        mean_interval([gaps[seed] - plain_gaps[seed] for seed in common_seeds(gaps, plain_gaps)], confidence),
+        mean_interval(differences(gaps, plain_gaps), confidence),
         mean_interval(score_changes, confidence),
-        geometric_interval(ratios, confidence),
+        geometric_interval(ratios(training_seconds(treated), training_seconds(plain)), confidence),
     )
 
 
 def _early_stopping(plain: ConfigurationRuns, measure: Measure, curves: Array, confidence: float) -> Effect:
     """The plain runs, with ``curves`` of their gap, as if each had stopped at its best epoch."""
-    sign = 1.0 if measure.higher_is_better else -1.0
     last, best = scores(plain, measure), scores(plain, measure, best=True)
     stops = best_positions(plain)
     seconds = [run.curves["training_seconds"] for run in plain.runs]
@@ -208,7 +208,7 @@ def _early_stopping(plain: ConfigurationRuns, measure: Measure, curves: Array, c
         mean_interval(gaps),
         bounded_interval(list(best.values()), measure.upper),
         mean_interval(gaps - curves[:, -1], confidence),
-        mean_interval([sign * (best[seed] - last[seed]) for seed in common_seeds(best, last)], confidence),
+        mean_interval(differences(best, last, sign_of_gain(measure)), confidence),
         geometric_interval(shares, confidence),
     )
 

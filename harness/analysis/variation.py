@@ -20,14 +20,13 @@ from harness.analysis.axes import (
     plain_axes,
     value_of,
 )
-from harness.analysis.comparison import Comparison, PairComparison
+from harness.analysis.comparison import Comparison, PairComparison, quality
 from harness.analysis.conditions import Conditions
 from harness.analysis.configuration_summary import ConfigurationSummary, default_target, mark_front, summarize
 from harness.analysis.grouping import ConfigurationRuns, GroupedRuns, LeftOut, RunGroup, size_of_group, traits
-from harness.analysis.seed_values import curves_of, scores
+from harness.analysis.seed_values import curves_of, sign_of_gain
 from harness.errors import UsageError
 from harness.runs.record import Record
-from harness.stats.intervals import equivalence
 from harness.training.measures import Measure
 
 # Runs grouped along axes: everything is equal within a group except the values of the axes.
@@ -65,12 +64,12 @@ def regrouped(groups: Iterable[RunGroup], axes: tuple[str, ...]) -> GroupedRuns:
     superseded: Counter[tuple[str, str]] = Counter()
     combined = [_configurations(group, axes, superseded) for group in _joined(members)]
     apart = distinctions({number: _traits(group[0], axes) for number, group in enumerate(combined)})
-    made = [
+    regrouped_runs = [
         RunGroup(Conditions.of(group[0].runs[0].record), apart[number], group, axes)
         for number, group in enumerate(combined)
     ]
     left_out = [LeftOut(task, label, "superseded", "", runs) for (task, label), runs in superseded.items()]
-    return GroupedRuns(sorted(made, key=size_of_group, reverse=True), left_out)
+    return GroupedRuns(sorted(regrouped_runs, key=size_of_group, reverse=True), left_out)
 
 
 def _key(record: Record, axes: Sequence[str]) -> _Key:
@@ -138,7 +137,7 @@ def _traits(configuration: ConfigurationRuns, axes: tuple[str, ...]) -> Traits:
     )
 
 
-#: Part of what a configuration is called.
+#: Parts of a configuration's name.
 _IN_NAMES = {BACKEND, "mode", "version"}
 
 
@@ -151,7 +150,7 @@ class Variation(NamedTuple):
 
 
 class Arranged(NamedTuple):
-    """Groups of runs to be compared, what superseded other runs, and where a choice of axes is open."""
+    """Groups to be compared, runs that were superseded, and variations without a chosen axis."""
 
     groups: list[RunGroup]
     left_out: list[LeftOut]
@@ -205,22 +204,22 @@ def varying(groups: Sequence[RunGroup]) -> dict[str, list[AxisValue]]:
     options = {name: None for record in records for name in record.task.options if name not in FIELDS}
     values: dict[str, list[AxisValue]] = {}
     for axis in [*(name for name in FIELDS if name not in _IN_NAMES), *options]:
-        found = ordered(value for record in records if (value := value_of(record, axis)) is not None)
-        if len(found) > 1:
-            values[axis] = found
+        distinct = ordered(value for record in records if (value := value_of(record, axis)) is not None)
+        if len(distinct) > 1:
+            values[axis] = distinct
     if len(names) > 1:
         values[BACKEND] = ordered(labels if len(labels) == len(names) else names)
     return values
 
 
 def _nothing_along(groups: Sequence[RunGroup], axes: tuple[str, ...]) -> str:
-    """Why no two runs are equal apart from their values of these axes, and what would be right."""
+    """Why no two runs differ in these axes alone, and what to select instead."""
     by = ",".join(axes)
     values = varying(groups)
     if not set(axes) & set(values):
         records = [group.configurations[0].runs[0].record for group in groups]
-        found = {str(value_of(record, axes[0])) for record in records}
-        only = f"all have {axes[0]} {found.pop()}" if len(found) == 1 else "no two of one task differ in it"
+        same = {str(value_of(record, axes[0])) for record in records}
+        only = f"all have {axes[0]} {same.pop()}" if len(same) == 1 else "no two of one task differ in it"
         return f"--by {by}: there is nothing to compare, {only}."
     others = [axis for axis in values if axis not in axes and axis != BACKEND]
     also = ",".join([*axes, *others])
@@ -232,10 +231,9 @@ def _nothing_along(groups: Sequence[RunGroup], axes: tuple[str, ...]) -> str:
 
 # The settings of a training compared: quality on the same seeds, and when each reaches one target.
 #
-# The order and the reference come from the validation data, so that the test scores that are compared had no
-# part in the choice.
+# Order and reference follow from validation data: the compared test scores have no part in the choice.
 
-#: A target that only few settings reach compares few; one that all reach is that of the worst setting.
+#: A strict target compares few settings; a target that all reach is set by the worst one.
 _SHARE_AT_TARGET = 0.5
 _FEWEST_AT_TARGET = 2
 
@@ -256,7 +254,10 @@ def compare_settings(group: RunGroup, margin: float | None = None, target: float
     if not group.comparable or len(summaries) == 1:
         return Comparison(group, measure, target, summaries, [])
     best, *others = summaries
-    pairs = [_pair(best, other, measure, margin, len(others)) for other in others]
+    pairs = [
+        PairComparison(best, other, measure, None, quality(other, best, margin, len(others)))
+        for other in others
+    ]
     return Comparison(group, measure, target, summaries, pairs)
 
 
@@ -272,19 +273,4 @@ def _rank(summary: ConfigurationSummary, measure: Measure) -> tuple[bool, float]
     validation = last_validation(summary.configuration, measure)
     test = summary.quality.value if summary.quality else None
     score = test if validation is None else validation
-    sign = -1.0 if measure.higher_is_better else 1.0
-    return validation is None, math.inf if score is None else sign * score
-
-
-def _pair(
-    best: ConfigurationSummary,
-    other: ConfigurationSummary,
-    measure: Measure,
-    margin: float | None,
-    comparisons: int,
-) -> PairComparison:
-    if margin is None:
-        level = other.quality.value if other.quality and measure.relative else 1.0
-        margin = measure.margin * abs(level)
-    ours, theirs = scores(other.configuration, measure), scores(best.configuration, measure)
-    return PairComparison(best, other, measure, None, equivalence(ours, theirs, margin, comparisons))
+    return validation is None, math.inf if score is None else -sign_of_gain(measure) * score

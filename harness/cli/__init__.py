@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from harness.cli.printing import discard, print_error
+from harness.cli.printing import discard, echo, print_error
 from harness.errors import HarnessError, UsageError
 
 _COMMANDS = {
@@ -30,12 +30,12 @@ _COMMANDS = {
     "report": "Write the findings as HTML, Markdown, a table or a notebook.",
     "export": "Show recorded runs in MLflow or TensorBoard.",
     "study": "Compare remedies for overfitting or class imbalance.",
-    "port": "Say whether two models are the same, and if not, where and why.",
+    "port": "Check whether two models compute the same, and locate differences.",
     "data": "List, fetch, import and verify data sets.",
     "check": "Check backends against the committed reference, in float64.",
     "new": "Write the skeleton of a backend, a task or a data set.",
     "reference": "Write a task's reference once two frameworks agree.",
-    "ledger": "Print how frameworks differ by default, and what tasks fix.",
+    "ledger": "Print framework defaults that differ, and how tasks fix them.",
     "clean": "Remove lost runs, unfinished files and old caches.",
     "doctor": "Describe this machine and find what disturbs measurements.",
 }
@@ -48,7 +48,7 @@ _OUTPUT_FAILED = (errno.ENOSPC, errno.EPIPE, errno.EIO)
 
 
 class _LazyGroup(click.Group):
-    """Commands by name and one line of help; a command's module is imported only to run it."""
+    """Commands by name and short help. A command's module is imported only when it runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -94,11 +94,26 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
         if ctx.meta["verbose"]:
             raise UsageError("-v belongs to --version: harness --version -v")
         return
-    from harness.cli.printing import echo
-    from harness.cli.versions import version_text
-
     echo(version_text(verbose=ctx.meta["verbose"]))
     ctx.exit()
+
+
+def version_text(*, verbose: bool) -> str:
+    """``harness, version 0.1.0``; if ``verbose`` also Python and each backend, from packages' metadata."""
+    import platform
+    from importlib import metadata
+
+    own = f"harness, version {metadata.version('dl-harness')}"
+    if not verbose:
+        return own
+    from harness.plugins import registry
+    from harness.plugins.installation import installation
+
+    states = {name: installation(name) for name in registry.names("backend")}
+    versions = {"python": platform.python_version()}
+    versions |= {name: detail if state == "installed" else state for name, (state, detail) in states.items()}
+    width = max(map(len, versions))
+    return "\n".join([own, "", *(f"{name:{width}}  {version}" for name, version in versions.items())])
 
 
 @click.group(
@@ -113,7 +128,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
     is_eager=True,
     expose_value=False,
     callback=_remember,
-    help="With --version: also the versions of Python and of each backend's frameworks.",
+    help="With --version, also show the versions of Python and of each backend's frameworks.",
 )
 @click.option(
     "--version",
@@ -131,16 +146,23 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line. Errors that a user can correct are printed in one or two lines."""
+    """Run the command line of this process, and end it."""
     _occupy_closed_descriptors()
     if sys.stdout is None:
         print_error("standard output is closed; redirect it to a file or to /dev/null")
         sys.exit(_REFUSED)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # for terminals without Unicode
+    code = execute(sys.argv[1:])
+    _flush_standard_error()
+    _leave(code)
+
+
+def execute(arguments: list[str]) -> int:
+    """Run a command line; returns its exit code. Errors that a user can correct take one or two lines."""
     try:
-        _refuse_other_encodings(sys.argv[1:])
-        code = cli.main(standalone_mode=False, prog_name="harness")
+        _refuse_other_encodings(arguments)
+        code: int | None = cli.main(arguments, standalone_mode=False, prog_name="harness")
         sys.stdout.flush()
     except HarnessError as error:
         print_error(str(error))
@@ -161,14 +183,13 @@ def main() -> None:
         if error.errno != errno.EPIPE:  # EPIPE: the reader left, as `| head` does
             print_error(f"cannot write the output: {error.strerror}; records are kept")
         code = 1
-    _flush_standard_error()
-    _leave(code or 0)
+    return code or 0
 
 
 def _leave(code: int) -> NoReturn:
-    """Exit, without waiting for a thread that a plugin left: Python would wait until it ends."""
+    """Exit without waiting for threads that a plugin left running."""
     if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
-        atexit._run_exitfuncs()  # noqa: SLF001  the rest of what Python does
+        atexit._run_exitfuncs()  # noqa: SLF001  what Python does next
         os._exit(code)
     sys.exit(code)
 
@@ -204,7 +225,7 @@ def _takes_task_options(context: click.Context | None) -> bool:
 
 
 def _one_line(error: click.ClickException) -> str:
-    """An error of click's in one line, with the help to read instead of the usage."""
+    """A click error on one line, with a pointer to the help instead of the usage."""
     text = " ".join(error.format_message().split())
     text = text[:1].lower() + text[1:] + "." * (text[-1] not in ".?!")
     context = error.ctx if isinstance(error, click.UsageError) else None

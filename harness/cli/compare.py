@@ -20,9 +20,9 @@ from harness.report.table import terminal_table
     type=click.FloatRange(min=0, min_open=True),
     callback=options.check_finite,
     metavar="GFLOPS",
-    help="The device's peak in GFLOP/s. Prints the share of it that each configuration reaches.",
+    help="Peak of the device in GFLOP/s; prints the share of it that each configuration reaches.",
 )
-@options.verbose("Print throughput, memory, phases of a run and the criteria of overfitting, too.")
+@options.verbose("Also print throughput, memory, the phases of a run and the criteria of overfitting.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -43,9 +43,9 @@ def command(
     field differs: `harness compare task=mlp --by optimizer`.
 
     A duel, a gate or a study that is named is printed as by `harness show`. SELECTION is files, folders,
-    ids, last, or filters such as task=cnn backend=torch,keras since=2d (also
-    dataset, device, precision, threads, seed, status, and options of the task such as optimizer=adam).
-    Default: all records.
+    ids, last, or filters such as task=cnn backend=torch,keras since=2d. Filters are task, dataset, seed,
+    status, host, since and every name that --by takes: backend, mode, version, device, precision, threads,
+    batch_size, epochs, max_steps, and options of the task such as optimizer=adam. Default: all records.
 
     Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
     """
@@ -65,7 +65,7 @@ def command(
 
 
 def _print_named(results: list[Result]) -> None:
-    """Print each result as `harness show` does; then the ratios of duels that several machines have made."""
+    """Print each result like `harness show`, then the ratios of duels made on several machines."""
     from harness.analysis.across_machines import duels_across_machines
     from harness.report.tables import machines_table
     from harness.report.terminal import terminal_width

@@ -1,7 +1,5 @@
 """``harness data``: list, fetch, import and verify data sets."""
 
-import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -13,58 +11,9 @@ from harness.plugins import registry
 from harness.report.fitting import fitted_table
 from harness.report.terminal import terminal_width
 from harness.runs.request import ask_source, loaded, summary_of
-from harness.spec.data import Dataset, DataSource, DownloadProgress
+from harness.spec.data import Dataset, DataSource
 
-# Progress of downloads and imports: a bar on a terminal, otherwise a line for each tenth.
-
-
-@contextlib.contextmanager
-def shown_progress(*, quiet: bool = False) -> Iterator[DownloadProgress]:
-    """Show a download or an import on standard error; ``quiet`` shows nothing."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-    from harness.cli.standard_error import console
-
-    if quiet:
-        yield lambda _what, _done, _total: None
-        return
-    shown = console(quiet=False)
-    if not shown.is_terminal:
-        yield _PlainProgress(lambda line: shown.print(line, markup=False, soft_wrap=True))
-        return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=shown) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=None)
-            bars.update(tasks[what], completed=done, total=total or None)
-
-        yield show
-
-
-class _PlainProgress:
-    """Few lines: one when a step begins, then one for each tenth of it if its size is known."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._tenths: dict[str, int] = {}
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        tenth = 10 * done // total if total else 0
-        if self._tenths.get(what, -1) < tenth:
-            self._tenths[what] = tenth
-            amount = f": {10 * tenth} % of {total / 1e6:.1f} MB" if total else ""
-            self._say(f"{what}{amount}")
-
-
-# The state of a data set as ``harness list`` and ``harness data`` print it.
+# The state of a data set, as printed by ``harness list`` and ``harness data``.
 
 READY = "ready"
 
@@ -106,10 +55,9 @@ def command() -> None:
 @command.command("list")
 @options.plugin
 def list_datasets() -> None:
-    """List every data set with its state, and how to get it.
+    """List every data set with its state and the command that provides it.
 
-    Reads no arrays: `harness data verify` does. Without a network, import files that you have: `harness data
-    import`.
+    Arrays are read by `harness data verify` only. Without a network, use `harness data import`.
     """
     rows = [_row(name) for name in registry.names("dataset")]
     headers = ["data set", "state", "train + test samples", "sha256", "origin"]
@@ -121,6 +69,8 @@ def list_datasets() -> None:
 @options.plugin_of_datasets
 def fetch(name: str) -> None:
     """Download the data set NAME into the user's cache."""
+    from harness.cli.progress import shown_progress  # slow to import
+
     with shown_progress() as progress:
         ask_source(name, lambda source: source.fetch(progress))
     _describe(loaded(name))
@@ -132,6 +82,8 @@ def fetch(name: str) -> None:
 @options.plugin_of_datasets
 def import_dataset(name: str, path: Path) -> None:
     """Import the data set NAME from the archive or folder at PATH."""
+    from harness.cli.progress import shown_progress
+
     source = registry.dataset(name)
     if not source.importable:
         ways = ways_to_get(source)
@@ -141,7 +93,7 @@ def import_dataset(name: str, path: Path) -> None:
         with shown_progress() as progress:
             dataset = ask_source(name, lambda source: source.import_from(path, progress))
     except DataError as error:
-        # The user gave the path, so what is wrong with it is wrong input.
+        # The path is the user's input.
         raise UsageError(str(error)) from error
     _describe(dataset)
 
@@ -150,7 +102,7 @@ def import_dataset(name: str, path: Path) -> None:
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.DATASETS)
 @options.plugin_of_datasets
 def verify(names: tuple[str, ...]) -> None:
-    """Read data sets in full and compare their fingerprints. Default: all that are ready.
+    """Read data sets completely and verify their fingerprints. Default: all that are ready.
 
     Exit code: 0, or 1 if a data set is missing or damaged.
     """

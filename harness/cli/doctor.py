@@ -1,4 +1,4 @@
-"""``harness doctor``: the machine, the frameworks as they import, what is missing, what disturbs timing."""
+"""``harness doctor``: the machine, the installed frameworks, and what is missing or disturbs timing."""
 
 import os
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import msgspec
 
 from harness.cli import options
 from harness.cli.printing import echo, interrupt_on_termination, print_error_line
-from harness.cli.standard_error import console
+from harness.cli.progress import console
 from harness.duel.noise import Noise, measure_noise
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError
@@ -39,13 +39,13 @@ _NO_ANSWER = "no answer"
 @click.option(
     "--noise",
     is_flag=True,
-    help="Instead, measure how much two identical processes differ here, and which slowdown a duel can "
+    help="Instead, measure how much two identical processes differ, and which slowdown a duel can "
     "detect. The options below apply to this measurement.",
 )
 @click.option(
     "--backend",
     metavar="NAME[:MODE]",
-    help="Backend. Default: the first that is installed of torch, keras and jax.",
+    help="Backend. Default: the first of torch, keras and jax that is installed.",
 )
 @options.task(default="cnn")
 @click.option(
@@ -64,8 +64,6 @@ def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, 
     Exit code: 0, or 1 if an installed framework does not work or did not answer.
     """
     if noise:
-        from harness.cli.doctor import print_noise
-
         interrupt_on_termination()
         print_noise(backend, task, pairs)
         return

@@ -11,11 +11,10 @@ import msgspec
 
 from harness.cli import completion, options
 from harness.cli import options as shared
-from harness.cli.data import shown_progress
 from harness.cli.options import on_cluster
 from harness.cli.own_model import with_own_pair
 from harness.cli.printing import echo, echo_json, interrupt_on_termination
-from harness.cli.progress import DuelDisplay, ModeDisplay
+from harness.cli.progress import DuelDisplay, ModeDisplay, shown_progress
 from harness.cluster.agent import Orders
 from harness.cluster.connection import connected
 from harness.cluster.nodes import RayNodes

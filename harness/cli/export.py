@@ -11,7 +11,7 @@ from harness.cli import options
 from harness.cli.completion import RECORD
 from harness.cli.options import SOME_UNREADABLE, report_unreadable
 from harness.cli.printing import echo
-from harness.cli.standard_error import LiveLine
+from harness.cli.progress import LiveLine
 from harness.errors import HarnessError
 from harness.tracking.tracker import Tracker, reason, send
 from harness.tracking.values import make_tracker
@@ -23,8 +23,8 @@ _selection = click.argument("selection", nargs=-1, shell_complete=RECORD)
 def command() -> None:
     """Show recorded runs in MLflow or TensorBoard.
 
-    `harness run --track` shows runs while they train. This adds recorded ones, and what a tracking server
-    missed while it could not be reached.
+    `harness run --track` shows runs while they train. This command adds recorded runs, and what a
+    tracking server missed while it was unreachable.
     """
 
 
@@ -44,10 +44,10 @@ def command() -> None:
 def to_mlflow(
     ctx: click.Context, /, selection: tuple[str, ...], uri: str | None, experiment: str | None, **given: Any
 ) -> None:
-    """Add runs to MLflow: parameters, metrics, tags, the record and its pictures.
+    """Add runs to MLflow: parameters, metrics, tags, the record and its images.
 
     SELECTION names records, folders or filters such as task=cnn or since=2d. Default: all runs in the results
-    folder. A run that MLflow has already is not added twice; one that it has a part of is completed.
+    folder. Runs that MLflow already has are not added twice; partial ones are completed.
 
     \b
       harness export mlflow
@@ -67,7 +67,7 @@ def to_mlflow(
 def to_tensorboard(ctx: click.Context, /, selection: tuple[str, ...], **given: Any) -> None:
     """Write TensorBoard's event files, a folder for each run, to the folder tensorboard of the results.
 
-    SELECTION is as of `harness export mlflow`. Files of an earlier export are replaced.
+    SELECTION is as in `harness export mlflow`. Files of an earlier export are replaced.
 
     \b
       harness export tensorboard task=cnn
@@ -80,7 +80,7 @@ def to_tensorboard(ctx: click.Context, /, selection: tuple[str, ...], **given: A
 
 
 def _export(tracker: Tracker, arguments: Sequence[str], results: Path, *, quiet: bool) -> int:
-    """Send the runs in turn and print how many there were; the exit code."""
+    """Send the runs one by one and print how many were added; returns the exit code."""
     selection = Selection(arguments, results)
     line = LiveLine(quiet=quiet)
     added = known = 0
@@ -99,6 +99,6 @@ def _export(tracker: Tracker, arguments: Sequence[str], results: Path, *, quiet:
         raise HarnessError(message) from error
     finally:
         line.stop()
-    there = f"; {known} were there already" if known else ""
-    echo(f"{added} run{'s' * (added != 1)} added to {tracker.name} at {tracker.place}{there}")
+    present = f"; {known} already present" if known else ""
+    echo(f"{added} run{'s' * (added != 1)} added to {tracker.name} at {tracker.place}{present}")
     return SOME_UNREADABLE if report_unreadable(selection.unreadable) else 0

@@ -13,7 +13,6 @@ import click
 import msgspec
 
 from harness.cli import options as shared
-from harness.cli.data import shown_progress
 from harness.cli.printing import (
     discard,
     echo,
@@ -23,7 +22,7 @@ from harness.cli.printing import (
     print_error,
     print_error_line,
 )
-from harness.cli.standard_error import LiveLine
+from harness.cli.progress import LiveLine, shown_progress
 from harness.errors import HarnessError, UsageError
 from harness.gate.environments import Environment, EnvironmentPair, pair_of_commits, pair_of_interpreters
 from harness.gate.judgement import Outlook

@@ -13,9 +13,9 @@ _NARROWEST = 12
 
 @click.command()
 def command() -> None:
-    """Print what each framework does by default, and what every task fixes so that the work is the same.
+    """Print the defaults of each framework, and the settings that tasks fix so that the work is equal.
 
-    A second table gives the measured effect of those defaults that are numbers.
+    A second table gives the measured effect of numeric defaults.
     """
     headers = [field.replace("_", " ") for field in Entry._fields]
     echo(tabulate(LEDGER, headers, tablefmt="simple_grid", maxcolwidths=_widths(len(headers))))

@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
+import msgspec
 
 from harness.analysis.results import Result, results_in
 from harness.cli import options
 from harness.cli.data import dataset_state
 from harness.cli.printing import echo
 from harness.duel.mode_times import all_kept
-from harness.errors import DataError, PluginError
+from harness.errors import DataError, HarnessError, PluginError
 from harness.plugins import registry
 from harness.plugins.installation import installation
 from harness.plugins.options import describe_options
@@ -21,6 +22,8 @@ from harness.report.numbers import NOTHING
 from harness.report.results import VIEWS
 from harness.report.terminal import terminal_width
 from harness.runs.documents import UnreadableRecord
+from harness.runs.identity import value_text
+from harness.runs.record import Record
 from harness.runs.request import ask_source
 from harness.runs.store import results_option
 
@@ -31,7 +34,7 @@ _SHORT_ID = re.compile(r"\d{8}-\d{6}|.{1,26}")
 
 
 class _Kind(click.Argument):
-    """The argument KIND, named so in errors, too: click would write ``[KIND]``."""
+    """The argument KIND; click would call it ``[KIND]`` in errors."""
 
     def get_error_hint(self, _ctx: click.Context | None) -> str:
         return "'KIND'"
@@ -50,7 +53,7 @@ class _Kind(click.Argument):
 )
 @options.plugin
 def command(kind: str | None, results: Path, limit: int) -> None:
-    """List what can be run and what was run.
+    """List backends, tasks, data sets and results.
 
     KIND is backends, tasks, datasets or results. Default: all of them. `harness list tasks` also lists the
     options of every task.
@@ -96,7 +99,7 @@ def _tasks() -> str:
 
 
 def _fastest_modes() -> list[str]:
-    """What was measured here; empty where nothing was."""
+    """The fastest modes that were measured on this machine, if any."""
     rows = [modes_row(times) for times in all_kept()]
     headers = ("task", "backend", "fastest", "others", "measured with")
     return [_table("Fastest modes on this machine (BACKEND:best)", rows, headers)] if rows else []
@@ -129,23 +132,38 @@ def _summary(name: str) -> str:
 
 def _results(results: Path, limit: int) -> str:
     """The newest results of every kind. Reads only the files that are shown."""
-    found = results_in(results)
-    if not found:
+    every = results_in(results)
+    if not every:
         return f"Results\nnone in {results}"
-    rows = [_result(result) for result in found[-limit:][::-1]]
+    rows = [_result(result) for result in every[-limit:][::-1]]
     title = f"Results in {results}, newest first (harness show ID{results_option(results)})"
     table = _table(title, rows, ("id", "kind", "task", "configuration", "outcome"))
-    older = f"\n{len(found) - limit} older results are not shown (--limit N)" if len(found) > limit else ""
+    older = f"\n{len(every) - limit} older results are not shown (--limit N)" if len(every) > limit else ""
     return table + older
 
 
 def _result(result: Result) -> tuple[str, ...]:
     kind, path = result
     try:
-        row = VIEWS[kind.name].row(kind.read(path))
+        record = kind.read(path)
     except UnreadableRecord:
         return _short_id(path), kind.name, NOTHING, NOTHING, "unreadable"
-    return _short_id(path), kind.name, *row
+    row = VIEWS[kind.name].row(record)
+    configuration = _run_text(record) if isinstance(record, Record) else row.configurations
+    return _short_id(path), kind.name, row.task, configuration, row.outcome
+
+
+def _run_text(record: Record) -> str:
+    """``torch:eager seed 0, optimizer=adam``: the options are those that are not the task's defaults."""
+    options = record.task.options
+    try:
+        defaults = msgspec.structs.asdict(registry.task(record.task.name).options())
+    except HarnessError:
+        defaults = options  # a task that is no longer installed
+    changed = [
+        f"{name}={value_text(value)}" for name, value in options.items() if defaults.get(name) != value
+    ]
+    return ", ".join([f"{record.configuration.label} seed {record.seed}", *changed])
 
 
 def _short_id(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""Every option that more than one command has, as a decorator: one name, one type and one wording each.
+"""Options that several commands share, as decorators: one name, type and wording each.
 
 Use it as ``from harness.cli import options`` and ``@options.dataset``. A decorator with parentheses, such
-as ``@options.seeds(default=5)``, takes what may differ between commands.
+as ``@options.seeds(default=5)``, takes the properties that differ between commands.
 """
 
 import functools
@@ -48,7 +48,7 @@ class Duration(click.ParamType[float]):
 DURATION = Duration()
 
 
-# The option ``--plugin``, and what is said about its files before a command begins.
+# The option ``--plugin``, and warnings about its files before a command begins.
 
 _LABELS: dict[Kind, str] = {"backend": "backend", "task": "task", "dataset": "data set"}
 #: The parameters of commands that name plugins.
@@ -116,14 +116,14 @@ def _request(parameters: Mapping[str, Kind], given: Mapping[str, Any], *, unname
 
 
 def _remarks(contribution: Contribution) -> list[str]:
-    """What a user may not expect of this file, a line each."""
+    """Warnings about unexpected effects of this file."""
     where = f"plugin file {contribution.file}"
     lines = [
-        f"{_LABELS[kind]} {name} is that of {where}; the installed one is not used"
+        f"{_LABELS[kind]} {name} is taken from {where}; the installed one is ignored"
         for kind, name in contribution.also_installed
     ]
     lines += [
-        f"{_LABELS[kind]} {name} is that of {where}; that of {other} is not used"
+        f"{_LABELS[kind]} {name} is taken from {where}; the one in {other} is ignored"
         for kind, name, other in contribution.also_in_files
     ]
     lines += [
@@ -135,6 +135,17 @@ def _remarks(contribution: Contribution) -> list[str]:
 
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def together(*decorators: Callable[[Any], Any]) -> Callable[[_F], _F]:
+    """Several options as one decorator; the help lists them in this order."""
+
+    def decorate(function: _F) -> _F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
 
 
 class WholeNumber(click.IntRange):
@@ -160,7 +171,7 @@ def check_finite(_ctx: click.Context, parameter: click.Parameter, value: float |
 
 
 def check_device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
-    """Refuse what is no device."""
+    """Refuse a text that does not name a device."""
     if not re.match(DEVICE_PATTERN, value):
         raise click.BadParameter(f"{value!r} is not a device. Write auto, cpu, cuda or cuda:N.")
     return value
@@ -180,7 +191,7 @@ tasks = click.option(
 
 
 def task(default: str | None = None, *, required: bool = True) -> Callable[[_F], _F]:
-    """One task as ``task``; required unless there is a default, or the command asks for it by itself."""
+    """One task as ``task``; required unless there is a default, or the command checks for it."""
     # Given as None, a default would count as a value, and click would not ask for the option.
     presence: dict[str, Any] = {"required": required} if default is None else {"default": default}
     return click.option(
@@ -212,8 +223,8 @@ dataset = click.option(
     "--dataset",
     shell_complete=completion.DATASETS,
     metavar="NAME",
-    help="Data set. It is an error if it cannot be obtained. Default: the task's own, or a stand-in, "
-    "which is reported, if the task's own cannot be obtained.",
+    help="Data set; an error if it cannot be obtained. Default: the task's own, or, with a notice, "
+    "a stand-in if that cannot be obtained.",
 )
 assignments = click.option(
     "--set",
@@ -360,11 +371,11 @@ form = click.option(
     show_default=True,
     help="Output format. json prints one JSON document on standard output.",
 )
-quiet = click.option("--quiet", is_flag=True, help="Print the result only, no progress.")
+quiet = click.option("--quiet", is_flag=True, help="Print only the result, no progress.")
 
 
 def verbose(text: str) -> Callable[[_F], _F]:
-    """A flag as ``verbose``; ``text`` names what is printed in addition."""
+    """A flag as ``verbose``; ``text`` states what it prints in addition."""
     return click.option("--verbose", is_flag=True, help=text)
 
 
@@ -374,40 +385,37 @@ SOME_UNREADABLE = 1
 _MOST_NAMED = 10
 
 
-def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The argument SELECTION and the options ``--by``, ``--results``, ``--margin`` and ``--target``."""
-    for decorate in (
-        click.option(
-            "--target",
-            type=float,
-            callback=check_finite,
-            metavar="SCORE",
-            help="Report the training time to this validation score. Default: a round value that every run "
-            "reaches, or of settings every run of half of them.",
-        ),
-        click.option(
-            "--margin",
-            type=click.FloatRange(min=0, min_open=True),
-            callback=check_finite,
-            metavar="POINTS",
-            help="Treat a smaller difference in quality as equal. Default: 1 point of accuracy, 1 % "
-            "of a language model's loss, 5 % of other scores.",
-        ),
-        click.option(
-            "--by",
-            metavar="NAME[,NAME]",
-            help="Compare the values of a task option or field, all else being equal: optimizer, batch_size, "
-            "precision, threads, epochs, … Default: what varies, if only one does, and otherwise backend.",
-        ),
-        results,
-        click.argument("selection", nargs=-1, shell_complete=completion.RECORD),
-    ):
-        function = decorate(function)
-    return function
+#: The argument SELECTION and the options ``--results``, ``--by``, ``--margin`` and ``--target``.
+selection_options = together(
+    click.argument("selection", nargs=-1, shell_complete=completion.RECORD),
+    results,
+    click.option(
+        "--by",
+        metavar="NAME[,NAME]",
+        help="Compare the values of a task option or field, all else being equal: optimizer, batch_size, "
+        "precision, threads, epochs, … Default: the only one that varies, or else backend.",
+    ),
+    click.option(
+        "--margin",
+        type=click.FloatRange(min=0, min_open=True),
+        callback=check_finite,
+        metavar="POINTS",
+        help="Treat a smaller difference in quality as equal. Default: 1 point of accuracy, 1 % "
+        "of a language model's loss, 5 % of other scores.",
+    ),
+    click.option(
+        "--target",
+        type=float,
+        callback=check_finite,
+        metavar="SCORE",
+        help="Report the training time to this validation score. Default: a round value that every run "
+        "reaches; for settings, every run of half of them.",
+    ),
+)
 
 
 def report_unreadable(messages: list[str]) -> int:
-    """Print on standard error why files were skipped; the exit code that results."""
+    """Print on standard error why files were skipped; returns the exit code."""
     for message in messages[:_MOST_NAMED]:
         print_error(f"skipped: {message}")
     if len(messages) > 1:
@@ -415,26 +423,24 @@ def report_unreadable(messages: list[str]) -> int:
     return SOME_UNREADABLE if messages else 0
 
 
-# The options that say where a command's work is executed: here, or on the nodes of a Ray cluster.
+# Where a command's work is executed: on this machine, or on the nodes of a Ray cluster.
 
-_EXECUTOR = click.option(
-    "--executor",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="local works on this machine, ray on the nodes of a Ray cluster: one run, or a whole duel, occupies "
-    "a node.",
+#: ``executor``, which is local or ray, and ``address``, that of the cluster or None.
+executor = together(
+    click.option(
+        "--executor",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="local runs on this machine, ray on the nodes of a Ray cluster. A run or a whole duel "
+        "occupies one node.",
+    ),
+    click.option(
+        "--address",
+        metavar="HOST:PORT",
+        help="Ray cluster for --executor ray. Default: RAY_ADDRESS, or the cluster on this machine.",
+    ),
 )
-_ADDRESS = click.option(
-    "--address",
-    metavar="HOST:PORT",
-    help="Ray cluster for --executor ray. Default: that of RAY_ADDRESS, or the one on this machine.",
-)
-
-
-def executor(function: _F) -> _F:
-    """``executor``, which is local or ray, and ``address``, that of the cluster or None."""
-    return _EXECUTOR(_ADDRESS(function))
 
 
 def on_cluster(given: Mapping[str, Any]) -> bool:
@@ -444,11 +450,11 @@ def on_cluster(given: Mapping[str, Any]) -> bool:
         UsageError: an address is given for no cluster.
     """
     if given["address"] is not None and given["executor"] != "ray":
-        raise UsageError("--address is the address of a Ray cluster: give --executor ray, too.")
+        raise UsageError("--address names a Ray cluster: add --executor ray.")
     return bool(given["executor"] == "ray")
 
 
-# The options that show runs in other tools while they train.
+# Trackers: other tools that show runs while they train.
 
 
 def _known_names(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[str]:
@@ -459,7 +465,8 @@ def _known_names(ctx: click.Context, parameter: click.Parameter, texts: tuple[st
     return names
 
 
-_OPTIONS = (
+#: ``--track`` and ``--track-uri``, for :func:`trackers_of`.
+tracking = together(
     click.option(
         "--track",
         "trackers",
@@ -467,23 +474,16 @@ _OPTIONS = (
         callback=_known_names,
         shell_complete=completion.TRACKERS,
         metavar="NAME[,NAME]",
-        help="Show the runs in mlflow or tensorboard while they train. TensorBoard's files are in the "
-        "results folder.",
+        help="Show the runs in mlflow or tensorboard while they train. TensorBoard's files are written "
+        "to the results folder.",
     ),
     click.option(
         "--track-uri",
         metavar="URI",
         help="Tracking URI of MLflow. Default: MLFLOW_TRACKING_URI, or MLflow's own default. The "
-        "experiment is that of MLFLOW_EXPERIMENT_NAME, or harness.",
+        "experiment is MLFLOW_EXPERIMENT_NAME, or harness.",
     ),
 )
-
-
-def tracking(function: _F) -> _F:
-    """``--track`` and ``--track-uri``, for :func:`trackers_of`."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
 
 
 def trackers_of(given: dict[str, Any]) -> list[Tracker]:

@@ -1,17 +1,18 @@
-"""Models of the user's own in the place of a task: the options and arguments that name them."""
+"""The user's own models in place of a task: the options that name them and the task files that they need."""
 
 import ast
 import contextlib
 import math
 import shlex
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import click
 
 from harness.certify.references import reference_of
+from harness.cli.options import together
 from harness.cli.printing import echo, print_error_line
 from harness.cli.reference import write_reference
 from harness.errors import HarnessError, UsageError
@@ -24,7 +25,6 @@ from harness.port.findings import SideSpec
 from harness.port.native import native_layer, native_pair, read_model
 from harness.port.task_file import REFERENCE_SUFFIX, NameMap, objective_of, task_file, task_name
 
-_F = TypeVar("_F", bound=Callable[..., Any])
 #: The folder, under the results, of the plugin files that ``--model`` writes.
 _FOLDER = "models"
 _PAIR = 2
@@ -36,7 +36,7 @@ def arguments(_ctx: click.Context, _parameter: click.Parameter, values: tuple[st
     for value in values:
         name, equals, text = value.partition("=")
         if not equals or not name:
-            raise click.BadParameter(f"{value!r} is no argument; give NAME=VALUE, such as num_classes=10")
+            raise click.BadParameter(f"{value!r} is not an argument; give NAME=VALUE, such as num_classes=10")
         try:
             given[name] = ast.literal_eval(text)
         except (ValueError, SyntaxError):
@@ -44,30 +44,32 @@ def arguments(_ctx: click.Context, _parameter: click.Parameter, values: tuple[st
     return given
 
 
-def model_options(function: _F) -> _F:
-    """``--model`` and ``--set-model``."""
-    chosen = click.option(
+#: ``--model`` and ``--set-model``, for :func:`with_own_model`.
+model_options = together(
+    click.option(
         "--model",
         metavar="TARGET",
         help="Train a model of your own in place of a task: FILE.py:CALLABLE or package.module:CALLABLE, "
         "which returns a model of PyTorch, Keras, flax or JAX. Needs --dataset.",
-    )(function)
-    return click.option(
+    ),
+    click.option(
         "--set-model",
         multiple=True,
         callback=arguments,
         metavar="NAME=VALUE",
         help="Argument of the callable of --model; repeatable.",
-    )(chosen)
+    ),
+)
 
 
 def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a command, with --model replaced by the task and the backend that it means.
+    """The options of a command, with --model replaced by the task and the backend that it stands for.
 
     Raises:
         UsageError: --task or no --dataset is given beside it, or the model cannot be made.
     """
     options = {name: value for name, value in given.items() if name not in {"model", "set_model"}}
+    options["own_model"] = given["model"] is not None
     if given["model"] is None:
         if given["set_model"]:
             raise UsageError("--set-model needs --model")
@@ -78,9 +80,6 @@ def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(
             "--model needs --dataset, which it is trained on; `harness list datasets` lists them"
         )
-    from harness.cli.own_model import write_task
-    from harness.port.findings import SideSpec
-
     spec = SideSpec(_absolute(given["model"]), given["set_model"])
     written = write_task([spec], given["dataset"], _models_folder(given["results"]))
     return {**options, "tasks": [written.name], "backends": given["backends"] or written.backends}
@@ -93,7 +92,7 @@ def is_model(name: str) -> bool:
 
 
 def with_own_pair(names: tuple[str, ...], given: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """The configurations and options of a duel, with two models replaced by the task and backends they mean.
+    """The configurations and options of a duel, with two models replaced by their task and backends.
 
     Raises:
         UsageError: --task is missing; or there are models beside a --task or other configurations, or without
@@ -113,9 +112,6 @@ def with_own_pair(names: tuple[str, ...], given: Mapping[str, Any]) -> tuple[tup
         raise UsageError(
             "models need --dataset, which they are trained on; `harness list datasets` lists them"
         )
-    from harness.cli.own_model import agree, write_task
-    from harness.port.findings import SideSpec
-
     specs = [SideSpec(_absolute(name)) for name in names]
     written = write_task(specs, given["dataset"], _models_folder(given["results"]))
     if given["certify"]:
@@ -135,13 +131,13 @@ def _absolute(target: str) -> str:
     return f"{Path(place).resolve()}:{name}" if colon and place.endswith(".py") else target
 
 
-# The plugin file of a model of the user's own, or of a pair, and what the models of a pair agree on.
+# The plugin file of one model or of a pair, and the reference of a pair.
 
 _THREADS, _TIMEOUT_SECONDS = 1, 600.0
 
 
 def save_task(specs: Sequence[SideSpec], dataset: str | None, path: Path, names: NameMap) -> None:
-    """Write the plugin file of one model or of a pair for a project to keep, and of a pair the reference.
+    """Write the plugin file of one model or of a pair into a project; for a pair also the reference.
 
     Raises:
         UsageError: no data set is given, a model cannot be made, or a file cannot be written.
@@ -158,7 +154,7 @@ def save_task(specs: Sequence[SideSpec], dataset: str | None, path: Path, names:
 
 
 def _save_pair(specs: Sequence[SideSpec], dataset: str, path: Path, names: NameMap) -> None:
-    """Write both files once the models are proved to be the same; until then earlier ones stay."""
+    """Write both files once the models are proved equal; until then existing files stay."""
     kept = path.with_suffix(REFERENCE_SUFFIX)
     with tempfile.TemporaryDirectory() as folder:
         written = write_task(specs, dataset, Path(folder) / path.name, names)
@@ -181,17 +177,17 @@ class WrittenTask(NamedTuple):
 
     @property
     def reference(self) -> Path:
-        """The file of what a pair agrees on."""
+        """The reference file of a pair."""
         return self.path.with_suffix(REFERENCE_SUFFIX)
 
 
 def write_task(
     specs: Sequence[SideSpec], dataset: str, path: Path, names: NameMap | None = None
 ) -> WrittenTask:
-    """Write the plugin file of one model or of a pair, and have this process and its workers load it.
+    """Write the plugin file of one model or of a pair, to be loaded by this process and its workers.
 
-    ``path`` is the file, or a folder in which the file is named after the task; ``names`` are parameters of
-    the first model with those of the second that they are, where matching fails.
+    ``path`` is the file, or a folder in which the file is named after the task; ``names`` map
+    parameters of the first model to those of the second where matching fails.
 
     Raises:
         UsageError: a model cannot be made or evaluated, does not fit the data, or has no counterpart; or the
@@ -219,7 +215,7 @@ def write_task(
 
 
 def agree(written: WrittenTask, specs: Sequence[SideSpec]) -> None:
-    """Write what both models of a pair compute in float64, unless that is kept and their code unchanged.
+    """Write the reference of a pair in float64, unless it exists and the models' code is unchanged.
 
     Raises:
         HarnessError: they compute different things; says where, and how to find the cause.

@@ -1,4 +1,4 @@
-"""What a command prints, its errors and notices, and the signals that end it."""
+"""Printing, error messages, and the signals that end a command."""
 
 import contextlib
 import math
@@ -13,30 +13,30 @@ from typing import TextIO
 
 import click
 
-# What the command prints, with everything in it visible that a terminal or a CI system would obey.
+# Text in which every character is escaped that a terminal or a CI system would interpret.
 #
 # Names and texts come from records, archives, plugins and workers, so they may contain escape sequences,
 # which write elsewhere on the screen or into the title, marks that reverse the direction of text, or lines
-# that GitHub Actions takes for commands. All printing goes through this module; styles are added behind it.
+# that GitHub Actions takes for commands. All printing goes through this module; styles are added afterwards.
 
 #: Control characters but tab and line end, marks of direction, and halves of surrogate pairs.
-_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-#: What the runner of GitHub Actions looks for in every line of a log, in its two notations.
+_ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+#: The two notations of workflow commands, which GitHub Actions looks for in every line of a log.
 _COMMAND = re.compile(r"^([^\S\n]*):(?=:)|#(?=#\[)", re.MULTILINE)
 
 
 def visible(text: str) -> str:
     r"""The text with ``\u001b`` for an escape character, as JSON writes it, so that documents keep valid."""
-    shown = _OBEYED.sub(_escaped, text)
-    return _COMMAND.sub(_defused, shown) if os.environ.get("GITHUB_ACTIONS") == "true" else shown
+    shown = _ACTIVE.sub(_escaped, text)
+    return _COMMAND.sub(_escaped_command, shown) if os.environ.get("GITHUB_ACTIONS") == "true" else shown
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
-def _defused(found: re.Match[str]) -> str:
-    return f"\\u{ord('#'):04x}" if found[0] == "#" else f"{found[1]}\\u{ord(':'):04x}"
+def _escaped_command(match: re.Match[str]) -> str:
+    return f"\\u{ord('#'):04x}" if match[0] == "#" else f"{match[1]}\\u{ord(':'):04x}"
 
 
 def echo(text: str = "", *, nl: bool = True, err: bool = False) -> None:
@@ -50,16 +50,16 @@ def echo_json(document: bytes) -> None:
 
 
 def echo_workflow_commands(lines: Iterable[str]) -> None:
-    """Print lines that GitHub Actions is to obey. Their texts are escaped where they are made."""
+    """Print workflow commands of GitHub Actions, whose texts the caller has escaped."""
     for line in lines:
-        click.echo(_OBEYED.sub(_escaped, line))
+        click.echo(_ACTIVE.sub(_escaped, line))
 
 
 # Lines on standard error, and streams that can no longer be written.
 
 
 def discard(stream: TextIO) -> None:
-    """Redirect a broken stream to nowhere: Python would write its buffer again at exit, and fail again."""
+    """Redirect a broken stream to the null device: Python would fail again when it flushes at exit."""
     with contextlib.suppress(OSError):  # not a file, as in a test
         descriptor = stream.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -72,7 +72,7 @@ def print_error_line(line: str) -> None:
     try:
         echo(line, err=True)
     except BlockingIOError:
-        pass  # full for the moment
+        pass  # the pipe is full
     except OSError:
         discard(sys.stderr)
 
@@ -82,10 +82,10 @@ def print_error(message: str) -> None:
     print_error_line(f"harness: {message}")
 
 
-# Signals that end a command: all end it as Ctrl-C does, so that what was measured is kept.
+# Signals that end a command: all act like Ctrl-C, so that finished measurements are kept.
 
-#: The time in which an interrupted command ends its workers and writes its record. A signal that comes
-#: meanwhile changes nothing; one that comes later interrupts what hangs.
+#: Time for an interrupted command to end its workers and write its record. Signals in this time are ignored;
+#: a later one interrupts again.
 _ENDING_SECONDS = 10.0
 
 

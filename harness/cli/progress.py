@@ -1,19 +1,38 @@
-"""Progress of runs on standard error: one live line on a terminal, otherwise a line every ten seconds."""
+"""Progress on standard error: a live line for each place of work on a terminal, otherwise plain lines.
 
+Progress that cannot be written is dropped, so that the work continues without it.
+"""
+
+import contextlib
 import math
+import os
 import statistics
+import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Self, TextIO, cast
 
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.segment import Segment
 from rich.table import Column
+from rich.text import Text
 
 from harness.certify.certificate import Certificate
-from harness.cli.printing import print_error
-from harness.cli.standard_error import LiveLine, console, print_line
+from harness.cli.printing import discard, print_error, visible
+from harness.cluster.agent import NodeState
 from harness.duel.fastest_mode import BUDGET_SECONDS
 from harness.duel.mode_times import ModeTimes
 from harness.duel.preparation import Prepared
@@ -34,15 +53,149 @@ from harness.report.numbers import (
 from harness.runs.record import DatasetRecord, Epoch, Record
 from harness.runs.request import RunRequest
 from harness.runs.sequence import RunObserver, certified_work
+from harness.runs.sharing import SharedRuns
+from harness.spec.data import DownloadProgress
 from harness.spec.task import Adversarial, Task
 from harness.tracking.following import Tracking
 from harness.tracking.tracker import Tracker
 from harness.training.measures import measure_of_task
 
-# The time that is left of a sequence of activities, such as certificates and runs, from those that ended.
+# The console.
+
+#: Values of ``TERM``.
+_WITHOUT_CURSOR = ("dumb", "unknown")
+
+
+class _Forgiving:
+    """A stream that drops what it cannot write: its reader has left, or the disk is full."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except BlockingIOError:
+            pass  # the pipe is full
+        except OSError:
+            discard(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _VisibleConsole(Console):
+    """A console whose text cannot change styles or move the cursor."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments with visible text; see :func:`harness.cli.printing.visible`."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
+def console(*, quiet: bool) -> Console:
+    """A console on standard error that never raises; ``quiet`` prints nothing.
+
+    A live line needs a terminal that can move its cursor. ``NO_COLOR`` is honoured by rich; ``FORCE_COLOR``,
+    which many CI systems set, does not make a log a terminal.
+    """
+    file = cast("TextIO", _Forgiving(sys.stderr)) if sys.stderr else None  # None: it was closed at the start
+    live = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") not in _WITHOUT_CURSOR
+    return _VisibleConsole(file=file, stderr=True, quiet=quiet, highlight=False, force_terminal=live)
+
+
+def print_line(console: Console, text: str) -> None:
+    """Print a permanent line: wrapped at words on a terminal, in one piece elsewhere.
+
+    Rich would also cut the live line while it prints a line that it does not wrap.
+    """
+    console.print(text, markup=False, soft_wrap=not console.is_terminal)
+
+
+class LiveLine:
+    """The current activity: one changing line on a terminal, otherwise a line for each activity."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = console(quiet=quiet)
+        self._status = self._console.status("")
+        if self._console.is_terminal and not quiet:
+            self._status.start()
+
+    def show(self, activity: str) -> None:
+        """Replace the changing line."""
+        self._status.update(Text(activity))  # Text: brackets in a name are not markup
+
+    def doing(self, activity: str) -> None:
+        """An activity begins."""
+        self.show(activity)
+        if not self._console.is_terminal:
+            self.say(activity)
+
+    def say(self, text: str) -> None:
+        """Print a permanent line."""
+        print_line(self._console, text)
+
+    def stop(self) -> None:
+        """Remove the changing line."""
+        self._status.stop()
+
+
+# Progress of downloads and imports: a bar on a terminal, otherwise a line for each tenth.
+
+
+@contextlib.contextmanager
+def shown_progress(*, quiet: bool = False) -> Iterator[DownloadProgress]:
+    """Show a download or an import on standard error; ``quiet`` shows nothing."""
+    if quiet:
+        yield lambda _what, _done, _total: None
+        return
+    shown = console(quiet=False)
+    if not shown.is_terminal:
+        yield _PlainProgress(lambda line: shown.print(line, markup=False, soft_wrap=True))
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=shown) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=None)
+            bars.update(tasks[what], completed=done, total=total or None)
+
+        yield show
+
+
+class _PlainProgress:
+    """One line when a step begins, and one for each tenth of it if its size is known."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._tenths: dict[str, int] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        tenth = 10 * done // total if total else 0
+        if self._tenths.get(what, -1) < tenth:
+            self._tenths[what] = tenth
+            amount = f": {10 * tenth} % of {total / 1e6:.1f} MB" if total else ""
+            self._say(f"{what}{amount}")
+
+
+# The time left of planned activities, estimated from those that have ended.
 
 _MINUTE, _HOUR = 60, 3600
-#: From this share of the current activity on, its own speed counts instead of earlier activities.
+#: From this share of an activity on, its own speed counts instead of that of earlier activities.
 _OWN_SPEED = 0.1
 
 
@@ -53,85 +206,100 @@ class Activity(NamedTuple):
     kind: str
 
 
+@dataclass(slots=True)
+class _UnderWay:
+    """An activity that has begun; ``first`` is the first share of it that was reported, and when."""
+
+    activity: Activity
+    began: float
+    first: tuple[float, float] | None = None
+    share: float = 0.0
+
+    def total_seconds(self, now: float, expected: float | None) -> float | None:
+        """Its whole duration: at its own speed, or else as ``expected`` from others."""
+        if self.first is None:
+            return expected
+        share, since = self.first
+        by_own_speed = self.share >= _OWN_SPEED or expected is None
+        if self.share <= share or self.share >= 1 or not by_own_speed:
+            return expected  # after training a run is scored and verified
+        return now - self.began + (now - since) / (self.share - share) * (1 - self.share)
+
+
 class Remaining:
-    """Estimates the time left of planned activities, one of which runs at a time, in any order."""
+    """Estimates the time left of planned activities, in any order, one at a time on each of ``nodes``.
 
-    def __init__(self, planned: Sequence[Activity], clock: Callable[[], float]) -> None:
-        self._to_come = list(planned)
+    A node is named in every call; this machine alone is one node without a name.
+    """
+
+    def __init__(self, planned: Iterable[Activity], clock: Callable[[], float], nodes: int = 1) -> None:
+        self._to_come = Counter(planned)
         self._clock = clock
-        self._seconds: dict[Activity, list[float]] = {}
-        self._current: Activity | None = None
-        self._began = 0.0
-        self._share_began: tuple[float, float] | None = None
-        self._share = 0.0
+        self._seconds: dict[Activity, list[float]] = defaultdict(list)
+        self._current: dict[str, _UnderWay] = {}
+        self.nodes = nodes
 
-    def begin(self, activity: Activity) -> None:
-        """An activity begins; what was planned of its kind is one less."""
-        self._current, self._began = activity, self._clock()
-        self._share_began, self._share = None, 0.0
-        if activity in self._to_come:
-            self._to_come.remove(activity)
+    def begin(self, activity: Activity, node: str = "") -> None:
+        """A node begins an activity; one fewer of its kind is left."""
+        self._current[node] = _UnderWay(activity, self._clock())
+        self.drop(activity)
 
     def drop(self, activity: Activity) -> None:
         """A planned activity will not begin."""
-        if activity in self._to_come:
-            self._to_come.remove(activity)
+        self._to_come[activity] = max(0, self._to_come[activity] - 1)
 
-    def advance(self, share: float) -> None:
-        """This share of the current activity, from 0 to 1, is done."""
-        if self._share_began is None:
-            self._share_began = share, self._clock()
-        self._share = share
+    def advance(self, share: float, node: str = "") -> None:
+        """This share of the node's activity, from 0 to 1, is done."""
+        current = self._current[node]
+        current.first = current.first or (share, self._clock())
+        current.share = share
 
-    def end(self) -> None:
-        """The current activity has ended."""
-        if self._current is not None:
-            self._seconds.setdefault(self._current, []).append(self._clock() - self._began)
-        self._current = None
+    def end(self, node: str = "") -> None:
+        """The node's activity has ended."""
+        if current := self._current.pop(node, None):
+            self._seconds[current.activity].append(self._clock() - current.began)
+
+    def lose(self, node: str, *, again: bool) -> None:
+        """The node's activity was lost; with ``again`` it will be repeated."""
+        if (current := self._current.pop(node, None)) and again:
+            self._to_come[current.activity] += 1
 
     def seconds(self) -> float | None:
         """The seconds left in all; None while nothing is known of one of the groups."""
-        current = self._of_current()
-        to_come = [self._expected(activity) for activity in self._to_come]
-        known = [seconds for seconds in (current, *to_come) if seconds is not None]
-        return sum(known) if len(known) == len(to_come) + 1 else None
+        now = self._clock()
+        counts = {activity: count for activity, count in self._to_come.items() if count}
+        expected = {activity: self._expected(activity, now) for activity in counts}
+        under_way = [self._left(current, now) for current in self._current.values()]
+        left = [seconds for seconds in under_way if seconds is not None]
+        to_come = [counts[activity] * each for activity, each in expected.items() if each is not None]
+        if not self.nodes or len(left) < len(under_way) or len(to_come) < len(expected):
+            return None
+        return max([(sum(left) + sum(to_come)) / self.nodes, *left])
 
-    def _of_current(self) -> float | None:
-        """What is left of the current activity; 0 between two of them."""
-        if self._current is None:
-            return 0.0
-        whole = self._whole_of_current()
-        return None if whole is None else max(0.0, whole - (self._clock() - self._began))
+    def _left(self, current: _UnderWay, now: float) -> float | None:
+        total = current.total_seconds(now, self._ended_like(current.activity))
+        if total is None:  # it may take as long as those under way on other nodes
+            total = self._expected(current.activity, now)
+        return None if total is None else max(0.0, total - (now - current.began))
 
-    def _whole_of_current(self) -> float | None:
-        """How long the current activity takes in all: at its own speed, or as long as earlier ones."""
-        expected = None if self._current is None else self._ended_like(self._current)
-        if self._share_began is None:
-            return expected
-        first, since = self._share_began
-        by_own_speed = self._share >= _OWN_SPEED or expected is None
-        if self._share <= first or self._share >= 1 or not by_own_speed:
-            return expected  # after training a run is scored and verified
-        left = (self._clock() - since) / (self._share - first) * (1 - self._share)
-        return self._clock() - self._began + left
-
-    def _expected(self, activity: Activity) -> float | None:
-        """How long a planned activity takes: the mean of its kind, or else of its group."""
-        ended = self._ended_like(activity)
-        if ended is None and self._current is not None and self._current.group == activity.group:
-            return self._whole_of_current()
-        return ended
+    def _expected(self, activity: Activity, now: float) -> float | None:
+        """The duration of a planned activity: that of its kind, of its group, or of those under way."""
+        if (ended := self._ended_like(activity)) is not None:
+            return ended
+        alike = [each for each in self._current.values() if each.activity.group == activity.group]
+        totals = [total for each in alike if (total := each.total_seconds(now, None)) is not None]
+        return statistics.fmean(totals) if totals else None
 
     def _ended_like(self, activity: Activity) -> float | None:
-        if activity in self._seconds:
-            return statistics.fmean(self._seconds[activity])
+        """The mean duration of ended activities of its kind, or else of its group."""
         of_group = [
             seconds
             for each, ended in self._seconds.items()
             if each.group == activity.group
             for seconds in ended
         ]
-        return statistics.fmean(of_group) if of_group else None
+        ended = self._seconds.get(activity) or of_group
+        return statistics.fmean(ended) if ended else None
 
 
 def left_text(seconds: float) -> str:
@@ -144,21 +312,26 @@ def left_text(seconds: float) -> str:
     return f"{hours} h {minutes} min left"
 
 
-# What displays of runs share: a live part on a terminal, lines that stay, and trackers to follow.
+# Runs and the certificates before them: on this machine, or on the nodes of a cluster.
 
 #: The spinner and the space after it.
-SPINNER_WIDTH = 2
-#: Without a terminal no line about work under way comes sooner after another line.
-QUIET_SECONDS = 10.0
+_SPINNER_WIDTH = 2
+#: Without a terminal, the least time between two lines about work under way.
+_QUIET_SECONDS = 10.0
+#: A certificate that takes longer was not in the cache: its time is worth a line.
+_CACHED_SECONDS = 1.0
 
 
-class LiveDisplay:
-    """A context manager; ``quiet`` prints nothing. ``printed`` is when the last line was, monotonic."""
+class Display:
+    """A live part on a terminal, permanent lines, and trackers to follow; ``quiet`` prints nothing."""
 
-    def __init__(self, *, quiet: bool, printed: float) -> None:
+    def __init__(self, requests: Sequence[RunRequest], remaining: Remaining, *, quiet: bool) -> None:
+        self.remaining = remaining
         self._console = console(quiet=quiet)
-        self._printed = printed
+        self._printed = -math.inf
         self._tracking: Tracking | None = None
+        self._runs = len(requests)
+        self._begun = 0
         self.live = self._console.is_terminal and not quiet
         self._progress = Progress(
             SpinnerColumn(),
@@ -178,25 +351,234 @@ class LiveDisplay:
         self._progress.stop()
 
     def say(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a permanent line."""
         self._printed = time.monotonic()
         print_line(self._console, text)
 
-    def warn(self, text: str) -> None:
-        """Print a line that stays, even where no progress is shown."""
+    def _warn(self, text: str) -> None:
+        """Print a permanent line, even where no progress is shown."""
         if self._console.quiet:
             print_error(text)
         else:
             self.say(text)
 
-    def track(self, trackers: Sequence[Tracker], folder: Path) -> None:
-        """Show the runs in these tools, too; ``folder`` is that of the records."""
-        self._tracking = Tracking(trackers, folder, self.warn)
+    def announce(self, plan: str, shared: SharedRuns, trackers: Sequence[Tracker], folder: Path) -> None:
+        """Print the plan and what is already recorded, and connect the trackers.
 
-    def stand_ins(self, datasets: Iterable[DatasetRecord]) -> None:
-        """Say once for each data set that it replaces another, and why."""
-        for text in stand_in_texts(datasets):
+        ``folder`` is that of the records.
+        """
+        if plan:
+            self.say(plan)
+        if shared.reused:
+            self.say(f"{reuse_text(shared)} (harness run --fresh repeats them)")
+        self._tracking = Tracking(trackers, folder, self._warn)
+        for text in stand_in_texts(run.request.dataset for run in shared.left):
             self.say(text)
+
+    def follow(self, place: "Place", request: RunRequest) -> RunObserver:
+        """The observer of a run that begins."""
+        name = self._next_name(request)
+        place.begin(name, _run_activity(request))
+        line = RunLine(place, name, request.task)
+        return self._tracking.follow(line) if self._tracking else line
+
+    def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
+        """See :class:`harness.runs.sequence.SequenceObserver`."""
+        self.remaining.drop(_run_activity(request))
+        self.say(f"{self._next_name(request)}: {record.status}, by another process")
+
+    def _next_name(self, request: RunRequest) -> str:
+        """The run's name with its number among all of them."""
+        self._begun += 1
+        return (f"[{self._begun}/{self._runs}] " if self._runs > 1 else "") + _name(request)
+
+    def new_row(self) -> TaskID:
+        """A new line of the live part."""
+        return self._progress.add_task("", total=None)
+
+    def drop_row(self, row: TaskID) -> None:
+        """Remove a line of the live part."""
+        self._progress.remove_task(row)
+
+    def show(self, row: TaskID, name: str, details: Sequence[str]) -> None:
+        """Replace a line of the live part. ``name`` stays whole; details that do not fit are left out."""
+        width = self._console.width - _SPINNER_WIDTH
+        self._progress.update(row, description=fitted(name, details, width))
+
+    def _is_due(self) -> bool:
+        """Whether, without a terminal, a line about work under way may be printed."""
+        return not self.live and time.monotonic() - self._printed >= _QUIET_SECONDS
+
+    def update(self, place: "Place", name: str, details: Sequence[str]) -> None:
+        """Show work under way."""
+        raise NotImplementedError
+
+    def ended(self, text: str) -> None:
+        """A run has ended."""
+        self.say(text)
+
+
+class Place:
+    """Where one run is executed at a time: this machine, or a ``node`` of a cluster.
+
+    It observes certificates as a :class:`harness.runs.sequence.CertificationObserver`.
+    """
+
+    def __init__(self, display: Display, node: str = "") -> None:
+        self.node = node
+        self.row = display.new_row()
+        self._display = display
+        self._remaining = display.remaining
+        self._on = f", on {node}" if node else ""
+
+    def begin(self, name: str, activity: Activity) -> None:
+        """A run begins."""
+        self._remaining.begin(activity, self.node)
+        if self.node and not self._display.live:
+            self._display.say(f"{name}: begins on {self.node}")
+        self.update(name, "beginning" if self.node else "starting a worker")
+
+    def update(self, name: str, *details: str) -> None:
+        """Show work under way; empty details are left out."""
+        self._display.update(self, name, [detail for detail in details if detail])
+
+    def advance(self, share: float) -> None:
+        """This share of the run's training is done."""
+        self._remaining.advance(share, self.node)
+
+    def end(self, outcome: str) -> None:
+        """The run has ended."""
+        self._remaining.end(self.node)
+        if self.node:
+            self.update("idle")
+        self._display.ended(f"{outcome}{self._on}")
+
+    def certifying(self, configuration: Configuration, task: str) -> None:
+        """See :class:`harness.runs.sequence.CertificationObserver`."""
+        if not self.node:  # on a node it is part of the run
+            self._remaining.begin(Activity("certificate", f"{configuration.label} {task}"))
+        self.update(f"certifying {configuration.label} on {task}", "comparing with the reference in float64")
+
+    def examined(self, configuration: Configuration, task: str, cases: int, of: int) -> None:
+        """See :class:`harness.runs.sequence.CertificationObserver`."""
+        if not self.node:
+            self._remaining.advance(cases / of)
+        self.update(f"certifying {configuration.label} on {task}", f"case {cases} of {of}")
+
+    def certified(
+        self, configuration: Configuration, task: str, certificate: Certificate, seconds: float
+    ) -> None:
+        """See :class:`harness.runs.sequence.CertificationObserver`."""
+        if not self.node:
+            self._remaining.end()
+        if seconds > _CACHED_SECONDS and (self.node or self._display.live):
+            outcome = certificate_label(certificate)
+            self._display.say(f"{configuration.label} on {task}: {outcome} in {seconds:.0f} s{self._on}")
+
+
+class RunDisplay(Display):
+    """Shows runs one after the other: a :class:`harness.runs.sequence.SequenceObserver`."""
+
+    def __init__(self, requests: Sequence[RunRequest], *, quiet: bool, certify: bool) -> None:
+        works = {certified_work(request): request for request in requests} if certify else {}
+        planned = [*map(_certificate_activity, works.values()), *map(_run_activity, requests)]
+        super().__init__(requests, Remaining(planned, time.monotonic), quiet=quiet)
+        self._place = Place(self)
+        self.certifying = self._place.certifying
+        self.examined = self._place.examined
+        self.certified = self._place.certified
+
+    def begin(self, request: RunRequest) -> RunObserver:
+        """See :class:`harness.runs.sequence.SequenceObserver`."""
+        return self.follow(self._place, request)
+
+    def waiting(self, runs: int) -> None:
+        """See :class:`harness.runs.sequence.SequenceObserver`."""
+        self._place.update(f"waiting for {runs} run{'s' * (runs > 1)} of other processes")
+
+    def update(self, place: Place, name: str, details: Sequence[str]) -> None:
+        """Show work under way, with the time left of all runs after the first detail."""
+        seconds = self.remaining.seconds()
+        left = [left_text(seconds)] if seconds and seconds >= 1 else []
+        details = [*details[:1], *left, *details[1:]]
+        if self.live:
+            self.show(place.row, name, details)
+        elif self._is_due():
+            self.say(": ".join(filter(None, [name, ", ".join(details)])))
+
+
+class ClusterDisplay(Display):
+    """Shows runs on the nodes of a cluster: a :class:`harness.cluster.dispatch.ClusterObserver`."""
+
+    def __init__(self, requests: Sequence[RunRequest], *, quiet: bool) -> None:
+        super().__init__(
+            requests, Remaining(map(_run_activity, requests), time.monotonic, nodes=0), quiet=quiet
+        )
+        self._printed = time.monotonic()
+        self._ended = 0
+        self._nodes: dict[str, Place] = {}
+        self._whole = self._progress.add_task("waiting for nodes", total=None)
+
+    def joined(self, node: NodeState) -> None:
+        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
+        if node.name not in self._nodes:
+            self._nodes[node.name] = Place(self, node.name)
+        self.remaining.nodes = len(self._nodes)
+        for reason in node.lacking.values():
+            self.say(f"node {node.name}: {reason}; such runs go to other nodes")
+
+    def lost(self, node: str, reason: str, *, again: RunRequest | None) -> None:
+        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
+        if place := self._nodes.pop(node, None):
+            self.drop_row(place.row)
+        self.remaining.nodes = len(self._nodes)
+        self.remaining.lose(node, again=again is not None)
+        self._begun -= again is not None
+        self.say(f"node {node} is lost: {reason}" + (f"; {_name(again)} begins again" if again else ""))
+
+    def begin(self, node: str, request: RunRequest) -> RunObserver:
+        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
+        return self.follow(self._nodes[node], request)
+
+    def certifying_on(self, node: str) -> Place:
+        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
+        return self._nodes[node]
+
+    def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
+        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
+        self._ended += 1
+        super().recorded_elsewhere(request, record)
+
+    def waiting(self, runs: int) -> None:
+        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
+        self._progress.update(self._whole, description=f"waiting for {runs} run{'s' * (runs > 1)}")
+
+    def update(self, place: Place, name: str, details: Sequence[str]) -> None:
+        """Show a node's work and the state of the whole."""
+        self.show(place.row, f"{place.node}: {name}", details)
+        self._show_whole()
+
+    def ended(self, text: str) -> None:
+        """A run has ended."""
+        self._ended += 1
+        super().ended(text)
+        self._show_whole()
+
+    def _show_whole(self) -> None:
+        """Show how many runs have ended, and the time left; without a terminal every ten seconds."""
+        seconds = self.remaining.seconds()
+        left = f", {left_text(seconds)}" if seconds and seconds >= 1 else ""
+        nodes = len(self._nodes)
+        text = f"{self._ended} of {self._runs} runs ended, {nodes} node{'s' * (nodes != 1)}{left}"
+        if self.live:
+            self._progress.update(self._whole, description=text)
+        elif self._is_due() and self._ended < self._runs:
+            self.say(text)
+
+
+def reuse_text(shared: SharedRuns) -> str:
+    """``8 of 12 runs are already recorded``."""
+    return f"{shared.reused} of {shared.total} runs are already recorded"
 
 
 def stand_in_texts(datasets: Iterable[DatasetRecord]) -> list[str]:
@@ -205,97 +587,6 @@ def stand_in_texts(datasets: Iterable[DatasetRecord]) -> list[str]:
         f"Data set {dataset.stands_in_for} is not available, {dataset.name} is used instead: {dataset.reason}"
         for dataset in {each.name: each for each in datasets if each.stands_in_for}.values()
     ]
-
-
-#: A certificate that takes longer was not in the cache: its time is worth a line on a terminal.
-CACHED_SECONDS = 1.0
-
-
-class RunDisplay(LiveDisplay):
-    """Shows runs one after the other: a :class:`harness.runs.sequence.SequenceObserver`.
-
-    ``quiet`` prints nothing.
-    """
-
-    def __init__(self, requests: Sequence[RunRequest], *, quiet: bool, certify: bool) -> None:
-        self._runs = len(requests)
-        self._begun = 0
-        works = {certified_work(request): request for request in requests} if certify else {}
-        self._remaining = Remaining(
-            [*map(_certificate_activity, works.values()), *map(_run_activity, requests)], time.monotonic
-        )
-        super().__init__(quiet=quiet, printed=-math.inf)
-        self._line: TaskID = self._progress.add_task("", total=None)
-
-    def certifying(self, configuration: Configuration, task: str) -> None:
-        """See :class:`harness.runs.sequence.CertificationObserver`."""
-        self._remaining.begin(Activity("certificate", f"{configuration.label} {task}"))
-        self.update(f"certifying {configuration.label} on {task}", "comparing with the reference in float64")
-
-    def examined(self, configuration: Configuration, task: str, cases: int, of: int) -> None:
-        """See :class:`harness.runs.sequence.CertificationObserver`."""
-        self._remaining.advance(cases / of)
-        self.update(f"certifying {configuration.label} on {task}", f"case {cases} of {of}")
-
-    def certified(
-        self, configuration: Configuration, task: str, certificate: Certificate, seconds: float
-    ) -> None:
-        """See :class:`harness.runs.sequence.CertificationObserver`."""
-        self._remaining.end()
-        if self.live and seconds > CACHED_SECONDS:
-            outcome = certificate_label(certificate)
-            self.say(f"{configuration.label} on {task}: {outcome} in {seconds:.0f} s")
-
-    def begin(self, request: RunRequest) -> RunObserver:
-        """See :class:`harness.runs.sequence.SequenceObserver`."""
-        self._begun += 1
-        self._remaining.begin(_run_activity(request))
-        name = self._name(request)
-        self.update(name, "starting a worker")
-        line = RunLine(self, name, request.plan.task)
-        return self._tracking.follow(line) if self._tracking else line
-
-    def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
-        """See :class:`harness.runs.sequence.SequenceObserver`."""
-        self._begun += 1
-        self._remaining.drop(_run_activity(request))
-        self.say(f"{self._name(request)}: {record.status}, by another process")
-
-    def waiting(self, runs: int) -> None:
-        """See :class:`harness.runs.sequence.SequenceObserver`."""
-        self.update(f"waiting for {runs} run{'s' * (runs > 1)} of other processes", "")
-
-    def _name(self, request: RunRequest) -> str:
-        plan = request.plan
-        number = f"[{self._begun}/{self._runs}] " if self._runs > 1 else ""
-        variant = f" ({request.variant})" if request.variant else ""
-        return (
-            f"{number}{plan.task.name} {request.configuration.backend}:{plan.mode} seed {plan.seed}{variant}"
-        )
-
-    def advance(self, share: float) -> None:
-        """This share of the current run's training is done."""
-        self._remaining.advance(share)
-
-    def end(self, outcome: str) -> None:
-        """The current run has ended."""
-        self._remaining.end()
-        self.say(outcome)
-
-    def update(self, name: str, *details: str) -> None:
-        """Show work under way. ``name`` stays whole; details that do not fit a terminal are left out."""
-        if self.live:
-            width = self._console.width - SPINNER_WIDTH
-            self._progress.update(self._line, description=fitted(name, self._with_time_left(details), width))
-        elif time.monotonic() - self._printed >= QUIET_SECONDS:
-            self.say(": ".join(filter(None, [name, ", ".join(self._with_time_left(details))])))
-
-    def _with_time_left(self, details: Sequence[str]) -> list[str]:
-        """The first detail, the time left of all runs, and the other details."""
-        seconds = self._remaining.seconds()
-        shown = list(filter(None, details))
-        first, others = shown[:1], shown[1:]
-        return [*first, *([left_text(seconds)] if seconds and seconds >= 1 else []), *others]
 
 
 def fitted(name: str, details: Sequence[str], width: int) -> str:
@@ -313,28 +604,20 @@ def _certificate_activity(request: RunRequest) -> Activity:
     return Activity("certificate", f"{configuration.label} {task}")
 
 
+def _name(request: RunRequest) -> str:
+    variant = f" ({request.variant})" if request.variant else ""
+    return f"{request.task.name} {request.configuration.label} seed {request.seed}{variant}"
+
+
 def _run_activity(request: RunRequest) -> Activity:
-    return Activity("run", f"{request.configuration.backend}:{request.plan.mode} {request.plan.task.name}")
-
-
-class Line(Protocol):
-    """Where a run is shown."""
-
-    def update(self, name: str, *details: str) -> None:
-        """Show work under way."""
-
-    def advance(self, share: float) -> None:
-        """This share of the run's training is done."""
-
-    def end(self, outcome: str) -> None:
-        """The run has ended."""
+    return Activity("run", f"{request.configuration.label} {request.task.name}")
 
 
 class RunLine:
     """One run on the display: a :class:`harness.runs.sequence.RunObserver`."""
 
-    def __init__(self, display: Line, name: str, task: Task) -> None:
-        self._display = display
+    def __init__(self, place: Place, name: str, task: Task) -> None:
+        self._place = place
         self._name = name
         self._epochs = task.epochs
         self._measure = measure_of_task(task)
@@ -347,14 +630,14 @@ class RunLine:
 
     def phase(self, name: str) -> None:
         """See :class:`harness.runs.execute.Observer`."""
-        self._display.update(self._name, ", ".join(filter(None, (self._epoch, name))))
+        self._place.update(self._name, ", ".join(filter(None, (self._epoch, name))))
 
     def trained(self, step: int, total_steps: int, epoch: int, loss: float, step_seconds: float) -> None:
         """See :class:`harness.runs.execute.Observer`."""
-        self._display.advance(step / total_steps)
+        self._place.advance(step / total_steps)
         self._epoch = f"epoch {epoch}/{self._epochs}"
         speed = f"{1 / step_seconds:.1f} steps/s" if step_seconds else ""
-        self._display.update(self._name, self._epoch, f"{self._loss} {significant(loss)}", self._score, speed)
+        self._place.update(self._name, self._epoch, f"{self._loss} {significant(loss)}", self._score, speed)
 
     def scored(self, epoch: Epoch) -> None:
         """See :class:`harness.runs.execute.Observer`."""
@@ -369,10 +652,10 @@ class RunLine:
             outcome = record.status  # the result states the reason
         else:
             outcome = failure_text(record.status, failure)
-        self._display.end(f"{self._name}: {outcome}")
+        self._place.end(f"{self._name}: {outcome}")
 
 
-# Progress of a duel on standard error, and of the short duel by which the fastest mode is found.
+# A duel, and the short duel that finds the fastest mode.
 
 
 class DuelDisplay(LiveLine):

@@ -51,17 +51,17 @@ def command(task: str, backends: list[str], path: Path | None) -> None:
         raise UsageError("a reference needs two frameworks that agree: name backends of both with --backend.")
     path = path or definition.reference
     if path is None:
-        raise UsageError(f"task {task} names no reference file; name one with --to.")
+        raise UsageError(f"task {task} has no reference file; give one with --to.")
     reference = write_reference(definition, backends, path)
     echo(f"{path}: {len(reference.cases)} cases of {task} v{reference.version}")
 
 
 def write_reference(definition: TaskDefinition, backends: Sequence[str], path: Path) -> Reference:
-    """Write what backends agree on.
+    """Write the results on which the backends agree.
 
     Raises:
         UsageError: a backend is unknown, or the file cannot be written.
-        HarnessError: they disagree; says in which case and how.
+        HarnessError: they disagree; the message names the case and the deviation.
     """
     defined = define_task(definition, parse_options(definition, []))
     configurations = [
@@ -84,5 +84,5 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(
-            f"cannot write the reference {path}: {error.strerror}. Name another file with --to."
+            f"cannot write the reference {path}: {error.strerror}. Give another file with --to."
         ) from error

@@ -11,12 +11,10 @@ import msgspec
 from click.core import ParameterSource
 
 from harness.cli import options
-from harness.cli.cluster_display import ClusterDisplay
-from harness.cli.data import shown_progress
-from harness.cli.options import PRECISION, THREADS, WholeNumber, on_cluster
+from harness.cli.options import PRECISION, THREADS, WholeNumber, on_cluster, together
 from harness.cli.own_model import model_options, with_own_model
 from harness.cli.printing import echo, echo_json, interrupt_on_termination
-from harness.cli.progress import ModeDisplay, RunDisplay
+from harness.cli.progress import ClusterDisplay, ModeDisplay, RunDisplay, shown_progress
 from harness.cluster.agent import Orders
 from harness.cluster.connection import connected
 from harness.cluster.dispatch import Dispatcher
@@ -37,9 +35,10 @@ from harness.runs.request import RunRequest
 from harness.runs.sequence import Certification, certified_work, execute_all
 from harness.runs.sharing import SharedRuns
 from harness.runs.store import Store
+from harness.spec.task import Task
 from harness.tracking.tracker import Tracker
 
-# Execution of planned runs with progress on standard error, for ``harness run`` and ``harness study``.
+# Execution of planned runs with progress, for ``harness run`` and ``harness study``.
 
 _RUN_FAILED = 1
 _REFUSED = 2
@@ -62,21 +61,11 @@ def run_sequence(
     """
     requests = [run.request for run in shared.left]
     with shared, RunDisplay(requests, quiet=quiet, certify=certify) as display:
-        if plan:
-            display.say(plan)
-        if shared.reused:
-            display.say(f"{reuse_text(shared)} (harness run --fresh repeats them)")
-        display.track(trackers, store.folder)
-        display.stand_ins(request.dataset for request in requests)
+        display.announce(plan, shared, trackers, store.folder)
         if not certify:
             return execute_all(shared, store, display, deadline)
         with Certification(requests, display) as certification:
             return execute_all(shared, store, display, deadline, certification)
-
-
-def reuse_text(shared: SharedRuns) -> str:
-    """``8 of 12 runs are already recorded``."""
-    return f"{shared.reused} of {shared.total} runs are already recorded"
 
 
 def exit_code(records: Sequence[Record]) -> int:
@@ -89,7 +78,7 @@ def exit_code(records: Sequence[Record]) -> int:
     return _REFUSED if "unsupported" in statuses else 0
 
 
-# Runs whose mode is ``best``, each in the mode that is fastest here, with progress on standard error.
+# Runs whose mode is ``best``: each gets the mode that is fastest on this machine.
 
 
 def in_fastest_modes(
@@ -132,7 +121,7 @@ def several(*names: str, each: click.ParamType[Any], **attributes: Any) -> Calla
     return click.option(*names, multiple=True, type=Several(each), callback=joined, **attributes)
 
 
-#: The texts are split where the task's options, and so their types, are known.
+#: The values are split later, when the types of the task's options are known.
 assignments = click.option(
     "--set",
     "assignments",
@@ -166,9 +155,10 @@ threads = several(
 )
 
 
-# The options that say how often, and on how much data, a run is scored.
+# How often, and on how much data, a run is scored.
 
-_OPTIONS = (
+#: ``--eval-every``, ``--eval-samples`` and ``--no-eval``, for :func:`evaluation_of`.
+evaluation = together(
     click.option(
         "--eval-every",
         type=WholeNumber(min=1),
@@ -181,24 +171,17 @@ _OPTIONS = (
         type=WholeNumber(min=1),
         metavar="N",
         help="Score on at most N training and N validation samples, the same in every run. The test data is "
-        "always scored as a whole. Default: all samples.",
+        "always scored completely. Default: all samples.",
     ),
     click.option("--no-eval", is_flag=True, help="Score nothing, not even the test data."),
 )
-
-
-def evaluation(function: _F) -> _F:
-    """``--eval-every``, ``--eval-samples`` and ``--no-eval``, for :func:`evaluation_of`."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
 
 
 def evaluation_of(given: dict[str, Any]) -> Evaluation:
     """The evaluation that the options ask for.
 
     Raises:
-        UsageError: nothing is to be scored, yet an option says how.
+        UsageError: --no-eval is combined with an option of the evaluation.
     """
     every, samples = given["eval_every"], given["eval_samples"]
     if not given["no_eval"]:
@@ -216,8 +199,8 @@ def evaluation_of(given: dict[str, Any]) -> Evaluation:
 @click.option(
     "--preset",
     type=click.Choice(["smoke"]),
-    help="smoke runs every task at its smallest useful size on those of torch, keras and jax that are "
-    "installed. Every other option changes or narrows it.",
+    help="smoke runs every task at its smallest useful size on whichever of torch, keras and jax are "
+    "installed. Other options change or narrow it.",
 )
 @options.dataset
 @options.epochs
@@ -234,7 +217,7 @@ def evaluation_of(given: dict[str, Any]) -> Evaluation:
 @options.tracking
 @options.form
 @options.certify
-@click.option("--fresh", is_flag=True, help="Repeat runs that are already recorded, too.")
+@click.option("--fresh", is_flag=True, help="Also repeat runs that are already recorded.")
 @options.timeout
 @options.executor
 @options.verbose("Print every measurement of every run.")
@@ -244,14 +227,13 @@ def evaluation_of(given: dict[str, Any]) -> Evaluation:
 def command(ctx: click.Context, /, **given: Any) -> None:
     """Train every backend on every task with every seed, and score the result on the test data.
 
-    Options of the task, batch sizes, precisions and numbers of threads may have several values, too: every
-    combination is run. Each run has a process of its own, one after the other, and leaves a record in the
-    results folder. A backend without a mode runs in the one that its framework recommends for the network;
-    BACKEND:best finds the fastest by a short duel, which is kept, and 'BACKEND:*' runs all.
+    Task options, batch sizes, precisions and thread counts may also have several values: every combination
+    is run, one after the other, each in its own process, and recorded in the results folder. A backend
+    without a mode uses the one that its framework recommends for the network. BACKEND:best finds the
+    fastest mode by a short duel and remembers it; 'BACKEND:*' runs all modes.
 
-    Runs that are already recorded are not repeated, where everything that their results depend on is the
-    same. The same command therefore completes a matrix that was cut off, and several processes with one
-    results folder share a matrix.
+    Recorded runs are not repeated while everything that affects their results is the same. Repeat a command
+    to complete an interrupted matrix. Processes with the same results folder share the work.
 
     \b
       harness run --backend torch --task cnn
@@ -270,8 +252,6 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     trackers = options.trackers_of(given)
     store = Store(given["results"])
     if on_cluster(given):
-        from harness.cli.run import run_on_cluster
-
         store.prepare()
         records = run_on_cluster(asked, store, trackers, given)
     else:
@@ -296,11 +276,34 @@ def _run_here(
     with shown_progress(quiet=given["quiet"]) as progress:
         requests = matrix.requests(progress)
     requests = in_fastest_modes(requests, given["results"], quiet=given["quiet"], certify=given["certify"])
-    plan = matrix_sentence(matrix.axes(), len(requests))
+    plan = _plan_text(matrix, requests, given)
     shared = SharedRuns(requests, store, certify=given["certify"], fresh=given["fresh"])
     return run_sequence(
         shared, store, quiet=given["quiet"], certify=given["certify"], plan=plan, trackers=trackers
     )
+
+
+def _plan_text(matrix: RunMatrix, requests: Sequence[RunRequest], given: dict[str, Any]) -> str:
+    """The number of runs and what varies; for the user's own model also how it is trained."""
+    lines = [matrix_sentence(matrix.axes(), len(requests))]
+    if given["own_model"]:
+        lines.append(_training_text([request.task for request in requests]))
+    return "\n".join(filter(None, lines))
+
+
+def _training_text(tasks: Sequence[Task]) -> str:
+    """What all of these trainings share: optimizer, learning rate, batch size and epochs."""
+    settings = [
+        (
+            f"optimizer {task.optimizer.__struct_config__.tag}",
+            f"learning rate {task.optimizer.learning_rate:g}",
+            f"batch size {task.batch_size or 'all'}",
+            f"{task.epochs} epoch{'s' * (task.epochs != 1)}",
+        )
+        for task in tasks
+    ]
+    shared = [values[0] for values in zip(*settings, strict=True) if len(set(values)) == 1]
+    return f"Training with {', '.join(shared)} (--set, --batch-size and --epochs change these)"
 
 
 def _seeds(ctx: click.Context, given: dict[str, Any]) -> list[int]:
@@ -323,37 +326,27 @@ def run_on_cluster(
         UsageError: no cluster is reachable, its nodes are unsuitable, or the options do not fit.
         HarnessError: no node is left, or a record cannot be written.
     """
-    RunMatrix(options)  # what cannot be run is refused before the connection, which takes seconds
+    RunMatrix(options)  # refuses wrong input before the connection, which takes seconds
     with connected(given["address"]) as cluster:
-        interrupt_on_termination()  # Ray handles signals in its own way, too
+        interrupt_on_termination()  # Ray has replaced the handlers
         options = msgspec.structs.replace(options, threads=options.threads or [cluster.threads])
         matrix = RunMatrix(options)
         with shown_progress(quiet=given["quiet"]) as progress:
             requests = matrix.requests(progress)
         requests = _in_fastest_modes(requests, store.folder.parent, given)
-        plan = matrix_sentence(matrix.axes(), len(requests))
+        plan = _plan_text(matrix, requests, given)
         shared = SharedRuns(
             requests, store, certify=given["certify"], fresh=given["fresh"], machine=cluster.machine
         )
-        return _execute(shared, store, plan, trackers, given)
-
-
-def _execute(
-    shared: SharedRuns, store: Store, plan: str, trackers: list[Tracker], given: dict[str, Any]
-) -> list[Record]:
-    left = [run.request for run in shared.left]
-    display = ClusterDisplay(left, quiet=given["quiet"])
-    with shared, display, _nodes(left, certify=given["certify"]) as nodes:
-        display.say(plan)
-        if shared.reused:
-            display.say(f"{reuse_text(shared)} (harness run --fresh repeats them)")
-        display.track(trackers, store.folder)
-        display.stand_ins(request.dataset for request in left)
-        return Dispatcher(shared, nodes, store, display).execute_all()
+        left = [run.request for run in shared.left]
+        display = ClusterDisplay(left, quiet=given["quiet"])
+        with shared, display, _nodes(left, certify=given["certify"]) as nodes:
+            display.announce(plan, shared, trackers, store.folder)
+            return Dispatcher(shared, nodes, store, display).execute_all()
 
 
 def _in_fastest_modes(requests: list[RunRequest], results: Path, given: dict[str, Any]) -> list[RunRequest]:
-    """The requests with ``best`` resolved on a node: the modes of a node count for all of them."""
+    """The requests with ``best`` resolved on one node, whose modes are used on all nodes."""
     if not asks_for_fastest(requests):
         return requests
     display = ModeDisplay(quiet=given["quiet"])
@@ -378,7 +371,7 @@ def _nodes(requests: list[RunRequest], *, certify: bool) -> RayNodes:
     works = {certified_work(request): request for request in requests} if certify else {}
     orders = Orders(
         cpus=1,
-        plugins=plugin_files({request.plan.task.name for request in requests}),
+        plugins=plugin_files({request.task.name for request in requests}),
         certified=list(works.values()),
     )
     return RayNodes(

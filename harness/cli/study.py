@@ -1,4 +1,4 @@
-"""``harness study``: remedies for overfitting or imbalance, each compared with the plain task."""
+"""``harness study``: remedies for overfitting or imbalance, compared with the plain task."""
 
 import math
 import sys
@@ -19,9 +19,9 @@ from harness.analysis.study import (
     runs_within,
 )
 from harness.cli import options
-from harness.cli.data import shown_progress
 from harness.cli.printing import echo, interrupt_on_termination, print_error_line
-from harness.cli.run import exit_code, reuse_text, run_sequence
+from harness.cli.progress import reuse_text, shown_progress
+from harness.cli.run import exit_code, run_sequence
 from harness.report.files import write_text
 from harness.report.study import studies_text, study_page, study_text
 from harness.runs.record import Record
@@ -44,8 +44,8 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 @options.max_steps
 @options.seeds(default=5)
 @options.budget(
-    "Time limit, such as 90s or 5m. A first run on each backend shows how many seeds, then how many "
-    "remedies, fit. Default: no limit."
+    "Time limit, such as 90s or 5m. The first run on each backend determines how many seeds and "
+    "remedies fit. Default: no limit."
 )
 @options.device
 @options.precision
@@ -75,10 +75,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:
       harness study overfitting --task mlp --backend torch
       harness study imbalance --task cnn --backend torch --budget 30m
 
-    It ends with a page that explains itself: what overfitting is, where it begins and what each remedy does.
+    The result is a page that also explains what overfitting is, where it begins and what each remedy does.
 
     Runs are ordinary records. Repeat the command to continue an interrupted study, or to add seeds or
-    backends: recorded runs are reused as `harness run` does it.
+    backends: recorded runs are reused as by `harness run`.
 
     Exit code: 0 if every run succeeded, 1 if one failed, 2 if the input is wrong, 130 after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
@@ -94,7 +94,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     shared = execution.shared(planned.runs)
     execution.say(reuse_text(shared))
     missing = [planned.runs[run.place] for run in shared.left]
-    records = execution.carry_out(missing, given["budget"])
+    records = execution.execute(missing, given["budget"])
     echo(f"{study_text(planned.study, execution.store)}\n")
     _write_page(planned.study, execution.store, path.with_suffix(".html"))
     echo(f"Record: {path}")
@@ -102,7 +102,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
 
 def _write_page(study: Study, store: Store, path: Path) -> None:
-    """Write the page and print its path, or what it needs; the runs are kept in any case."""
+    """Write the page and print its path, or the reason why there is none."""
     try:
         write_text(path, study_page(study, store))
         echo(f"Page:   {path}")
@@ -114,50 +114,43 @@ def _write_page(study: Study, store: Store, path: Path) -> None:
 
 
 class _Execution:
-    """Runs what is missing of a study."""
+    """Executes the missing runs of a study."""
 
     def __init__(self, store: Store, given: dict[str, Any], study: Study) -> None:
         self.store = store
+        self._given = given
         self._trackers = options.trackers_of(given)
-        self._quiet: bool = given["quiet"]
-        self._certify: bool = given["certify"]
-        self._seeds: int = given["seeds"]
         self._variants = len(study.variants)
 
     def say(self, line: str) -> None:
-        if not self._quiet:
+        if not self._given["quiet"]:
             print_error_line(line)
 
     def shared(self, runs: list[StudyRun]) -> SharedRuns:
-        return SharedRuns([run.request for run in runs], self.store, certify=self._certify)
+        return SharedRuns([run.request for run in runs], self.store, certify=self._given["certify"])
 
-    def carry_out(self, missing: list[StudyRun], budget_seconds: float | None) -> list[Record]:
-        """Run all, or what fits the budget, whose size the first run on each backend determines."""
+    def execute(self, missing: list[StudyRun], budget_seconds: float | None) -> list[Record]:
+        """Execute all runs, or those that fit the budget by the time of the first run on each backend."""
         if budget_seconds is None:
-            return self._run(missing, math.inf)
+            return self._execute(missing, math.inf)
         deadline = time.monotonic() + budget_seconds
-        backends = len({(run.request.configuration.backend, run.request.plan.mode) for run in missing})
-        records = self._run(missing[:backends], math.inf)
+        backends = len({run.request.configuration.label for run in missing})
+        records = self._execute(missing[:backends], math.inf)
         if not records or records[-1].status == "interrupted":
             return records
         run_seconds = mean_run_seconds(records)
         left = max(0.0, deadline - time.monotonic())
-        size, fitting = runs_within(missing[backends:], run_seconds, left, self._variants, self._seeds)
+        seeds: int = self._given["seeds"]
+        size, fitting = runs_within(missing[backends:], run_seconds, left, self._variants, seeds)
         self.say(
             f"A run takes {run_seconds:.0f} s and {left:.0f} s are left: {len(fitting)} more runs with "
             f"{size.seeds} seeds and {size.variants} of {self._variants} variants"
         )
-        return records + self._run(fitting, deadline)
+        return records + self._execute(fitting, deadline)
 
-    def _run(self, runs: list[StudyRun], deadline: float) -> list[Record]:
+    def _execute(self, runs: list[StudyRun], deadline: float) -> list[Record]:
         if not runs:
             return []
+        display = {"quiet": self._given["quiet"], "certify": self._given["certify"]}
         shared = self.shared(runs)
-        return run_sequence(
-            shared,
-            self.store,
-            quiet=self._quiet,
-            certify=self._certify,
-            deadline=deadline,
-            trackers=self._trackers,
-        )
+        return run_sequence(shared, self.store, deadline=deadline, trackers=self._trackers, **display)

@@ -1,15 +1,13 @@
-"""The task ``cnn``: a small convolutional network that classifies 32×32 pictures into ten classes."""
-
-from pathlib import Path
+"""The task ``cnn``: a small convolutional network that classifies 32×32 images into ten classes."""
 
 from harness.layers import Conv2D, Dense, Flatten, MaxPool2D
 from harness.network import Network
 from harness.spec import Classification, Preset, Task, TaskDefinition
-from harness_tasks.options import ClassificationOptions, Crop, Flip, make_augmentation
+from harness_tasks.options import REFERENCES, ClassificationOptions, Crop, Flip, make_augmentation
 
 
 class CnnOptions(ClassificationOptions, frozen=True, kw_only=True):
-    """Options of the training of a classifier, and of its pictures."""
+    """Options of the training of a classifier, and of its images."""
 
     flip: Flip = False
     crop: Crop = 0
@@ -38,7 +36,6 @@ def define(options: CnnOptions) -> Task:
         batch_size=64,
         epochs=10,
         augmentation=make_augmentation(flip=options.flip, crop=options.crop),
-        imbalance=options.make_imbalance(),
     )
 
 
@@ -48,6 +45,6 @@ CNN = TaskDefinition(
     datasets=("cifar10", "digits"),
     options=CnnOptions,
     define=define,
-    reference=Path(__file__).parent / "references" / "cnn.json",
+    reference=REFERENCES / "cnn.json",
     presets={"smoke": Preset(dataset="digits", epochs=4)},
 )

@@ -1,21 +1,16 @@
 """The task ``forecast``: an LSTM predicts the next values of a series from the past ones."""
 
-from pathlib import Path
-from typing import Annotated
-
-from msgspec import Meta
-
 from harness.layers import LSTM, Dense
 from harness.network import Network
 from harness.spec import Preset, Regression, Task, TaskDefinition
-from harness_tasks.options import NetworkOptions, OptimizerName
+from harness_tasks.options import REFERENCES, LearningRate, NetworkOptions, OptimizerName
 from harness_tasks.windows import FUTURE, PAST
 
 
 class ForecastOptions(NetworkOptions, frozen=True, kw_only=True):
     """Options of the training."""
 
-    learning_rate: Annotated[float, Meta(gt=0, description="step size of the optimizer")] = 2e-3
+    learning_rate: LearningRate = 2e-3
     optimizer: OptimizerName = "adam"
 
 
@@ -41,6 +36,6 @@ FORECAST = TaskDefinition(
     datasets=("sunspots",),
     options=ForecastOptions,
     define=define,
-    reference=Path(__file__).parent / "references" / "forecast.json",
+    reference=REFERENCES / "forecast.json",
     presets={"smoke": Preset(epochs=10)},
 )

@@ -1,6 +1,5 @@
 """The task ``gan``: a small DCGAN (Radford et al. 2016) without batch normalisation."""
 
-from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
@@ -8,7 +7,7 @@ from msgspec import Meta
 from harness.layers import Conv2D, ConvTranspose2D, Dense, Flatten, Reshape
 from harness.network import Network
 from harness.spec import Adversarial, Preset, Task, TaskDefinition
-from harness_tasks.options import Crop, Flip, NetworkOptions, OptimizerName, make_augmentation
+from harness_tasks.options import REFERENCES, Crop, Flip, NetworkOptions, OptimizerName, make_augmentation
 
 LATENT_SIZE = 64
 
@@ -29,7 +28,7 @@ class GanOptions(NetworkOptions, frozen=True, kw_only=True):
 def define(options: GanOptions) -> Task:
     """Three transposed convolutions against three strided ones, as in Keras's example of a DCGAN.
 
-    They lead from 4 by 4 to 32 by 32 and back; the generator's pictures are in [0, 1]. Its last convolution
+    They lead from 4 by 4 to 32 by 32 and back; the generator's images are in [0, 1]. Its last convolution
     smooths the checkerboard patterns of transposed ones (Odena et al. 2016).
     """
     generator = Network(
@@ -67,11 +66,11 @@ def define(options: GanOptions) -> Task:
 
 GAN = TaskDefinition(
     name="gan",
-    summary="DCGAN of 32x32 pictures: transposed convolutions against strided ones, Adam",
+    summary="DCGAN of 32x32 images: transposed convolutions against strided ones, Adam",
     datasets=("cifar10", "digits"),
     options=GanOptions,
     define=define,
-    reference=Path(__file__).parent / "references" / "gan.json",
+    reference=REFERENCES / "gan.json",
     certified={"width": 0.5},
     presets={"smoke": Preset(dataset="digits", epochs=1)},
 )

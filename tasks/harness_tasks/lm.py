@@ -1,7 +1,6 @@
 """The task ``lm``: a transformer predicts the next character of a text."""
 
 import math
-from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
@@ -19,7 +18,7 @@ from harness.layers import (
 )
 from harness.network import Network
 from harness.spec import Adam, Classification, Optimizer, Preset, Task, TaskDefinition
-from harness_tasks.options import NetworkOptions, OptimizerName, ScheduleName
+from harness_tasks.options import REFERENCES, LearningRate, NetworkOptions, OptimizerName, ScheduleName
 from harness_tasks.windows import CONTEXT, VOCABULARY
 
 _DEVIATION = 0.02
@@ -30,7 +29,7 @@ _BATCH = 12
 class LmOptions(NetworkOptions, frozen=True, kw_only=True):
     """Options; the defaults are those that nanoGPT gives for tinyshakespeare on a CPU."""
 
-    learning_rate: Annotated[float, Meta(gt=0, description="step size of the optimizer")] = 1e-3
+    learning_rate: LearningRate = 1e-3
     optimizer: OptimizerName = "adam"
     weight_decay: Annotated[
         float,
@@ -118,7 +117,7 @@ LM = TaskDefinition(
     datasets=("tinyshakespeare", "pydoc"),
     options=LmOptions,
     define=define,
-    reference=Path(__file__).parent / "references" / "lm.json",
+    reference=REFERENCES / "lm.json",
     certified={"blocks": 2, "width": 0.5},
     presets={"smoke": Preset(dataset="pydoc", epochs=1, max_steps=40)},
 )

@@ -1,11 +1,9 @@
 """The task ``mlp``: a dense network on MNIST-1D (Greydanus and Kobak 2024), which shows overfitting."""
 
-from pathlib import Path
-
 from harness.layers import Dense, Flatten
 from harness.network import Network
 from harness.spec import Classification, Preset, Task, TaskDefinition
-from harness_tasks.options import ClassificationOptions, OptimizerName
+from harness_tasks.options import REFERENCES, ClassificationOptions, OptimizerName
 
 
 class MlpOptions(ClassificationOptions, frozen=True, kw_only=True):
@@ -33,7 +31,6 @@ def define(options: MlpOptions) -> Task:
         objective=Classification(),
         batch_size=100,
         epochs=167,
-        imbalance=options.make_imbalance(),
     )
 
 
@@ -43,6 +40,6 @@ MLP = TaskDefinition(
     datasets=("mnist1d",),
     options=MlpOptions,
     define=define,
-    reference=Path(__file__).parent / "references" / "mlp.json",
+    reference=REFERENCES / "mlp.json",
     presets={"smoke": Preset(epochs=10)},
 )

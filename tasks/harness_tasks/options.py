@@ -1,5 +1,6 @@
 """Options that every task declares, and the task that they define with its networks."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -34,17 +35,20 @@ ScheduleName = Annotated[
 #: Places of the steps as shares of the training: those of He et al. (2016) for CIFAR-10.
 _MILESTONES = (0.5, 0.75)
 _FINAL_FACTOR = 0.1
-#: Options of the tasks whose training data are pictures.
-Flip = Annotated[bool, Meta(description="mirror half of the training pictures left to right")]
+LearningRate = Annotated[float, Meta(gt=0, description="step size of the optimizer")]
+#: Options of the tasks whose training data are images.
+Flip = Annotated[bool, Meta(description="mirror half of the training images left to right")]
 Crop = Annotated[
-    int, Meta(ge=0, le=16, description="zeros added around a training picture, before a window is cut out")
+    int, Meta(ge=0, le=16, description="zeros added around a training image, before a window is cut out")
 ]
+#: The folder of the tasks' reference files.
+REFERENCES = Path(__file__).parent / "references"
 
 
 class TrainingOptions(Struct, frozen=True, kw_only=True):
     """How a network is trained."""
 
-    learning_rate: Annotated[float, Meta(gt=0, description="step size of the optimizer")] = 0.01
+    learning_rate: LearningRate = 0.01
     optimizer: OptimizerName = "sgd"
     momentum: Annotated[float, Meta(ge=0, lt=1, description="momentum of sgd")] = 0.0
     nesterov: Annotated[bool, Meta(description="Nesterov's form of the momentum of sgd")] = False
@@ -98,9 +102,9 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             case "linear":
                 return LinearDecay(_FINAL_FACTOR, self.warmup_steps)
 
-    def make_penalty(self) -> Penalty:
-        """The penalty that these options describe."""
-        return Penalty(self.l1, self.l2)
+    def make_imbalance(self) -> Imbalance | None:
+        """The imbalance of the classes that these options describe; only classifiers have such options."""
+        return None
 
     def make_task(
         self,
@@ -112,7 +116,6 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
         batch_size: int,
         epochs: int,
         augmentation: Augmentation | None = None,
-        imbalance: Imbalance | None = None,
         decay_embeddings: bool = False,
         samples_per_epoch: int | None = None,
     ) -> Task:
@@ -130,7 +133,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
         optional: dict[str, Any] = {
             "weight_decay": self.weight_decay,
             "augmentation": augmentation,
-            "imbalance": imbalance,
+            "imbalance": self.make_imbalance(),
             "train_fraction": self.train_fraction if self.train_fraction < 1 else None,
             "schedule": schedule if schedule != ConstantRate() else None,
             "clip_norm": self.clip_norm,
@@ -143,7 +146,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             networks=networks,
             objective=objective,
             optimizer=self.make_optimizer(),
-            penalty=self.make_penalty(),
+            penalty=Penalty(self.l1, self.l2),
             batch_size=None if self.optimizer == "gd" else batch_size,
             epochs=epochs,
             **{field: value for field, value in optional.items() if value},
@@ -182,7 +185,7 @@ class ClassificationOptions(NetworkOptions, frozen=True, kw_only=True):
     ] = "none"
 
     def make_imbalance(self) -> Imbalance | None:
-        """The imbalance that these options describe.
+        """See :class:`TrainingOptions`.
 
         Raises:
             ValueError: options exclude each other; the message is for the user.

@@ -1,7 +1,6 @@
 """The task ``resnet``: the residual networks of He et al. (2016) for CIFAR-10."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -9,7 +8,15 @@ from msgspec import Meta
 from harness.layers import Activation, AnyLayer, BatchNorm, Conv2D, Dense, GlobalAveragePool, Residual
 from harness.network import Network
 from harness.spec import Classification, Preset, Task, TaskDefinition
-from harness_tasks.options import ClassificationOptions, Crop, Flip, ScheduleName, make_augmentation
+from harness_tasks.options import (
+    REFERENCES,
+    ClassificationOptions,
+    Crop,
+    Flip,
+    LearningRate,
+    ScheduleName,
+    make_augmentation,
+)
 
 _STAGES = 3
 
@@ -20,7 +27,7 @@ class ResnetOptions(ClassificationOptions, frozen=True, kw_only=True):
     Its weight decay of 1e-4 adds ``1e-4 * w`` to the gradient, which is a penalty of half of it here.
     """
 
-    learning_rate: Annotated[float, Meta(gt=0, description="step size of the optimizer")] = 0.1
+    learning_rate: LearningRate = 0.1
     momentum: Annotated[float, Meta(ge=0, lt=1, description="momentum of sgd")] = 0.9
     l2: Annotated[float, Meta(ge=0, description="factor of the sum of kernel² in the loss")] = 5e-5
     schedule: ScheduleName = "step"
@@ -57,9 +64,8 @@ def define(options: ResnetOptions) -> Task:
         networks={"model": network},
         objective=Classification(),
         batch_size=128,
-        epochs=182,  # 64,000 steps of 45,000 pictures
+        epochs=182,  # 64,000 steps of 45,000 images
         augmentation=make_augmentation(flip=options.flip, crop=options.crop),
-        imbalance=options.make_imbalance(),
     )
 
 
@@ -96,7 +102,7 @@ RESNET = TaskDefinition(
     datasets=("cifar10", "digits"),
     options=ResnetOptions,
     define=define,
-    reference=Path(__file__).parent / "references" / "resnet.json",
+    reference=REFERENCES / "resnet.json",
     certified={"depth": 8},
     presets={"smoke": Preset(dataset="digits", epochs=1, max_steps=6)},
 )

@@ -1,11 +1,9 @@
 """The task ``rnn``: a bidirectional GRU on MNIST-1D (Greydanus and Kobak 2024)."""
 
-from pathlib import Path
-
 from harness.layers import GRU, Dense, Flatten
 from harness.network import Network
 from harness.spec import Classification, Preset, Task, TaskDefinition
-from harness_tasks.options import ClassificationOptions, OptimizerName
+from harness_tasks.options import REFERENCES, ClassificationOptions, OptimizerName
 
 
 class RnnOptions(ClassificationOptions, frozen=True, kw_only=True):
@@ -32,7 +30,6 @@ def define(options: RnnOptions) -> Task:
         objective=Classification(),
         batch_size=100,
         epochs=167,
-        imbalance=options.make_imbalance(),
     )
 
 
@@ -42,6 +39,6 @@ RNN = TaskDefinition(
     datasets=("mnist1d",),
     options=RnnOptions,
     define=define,
-    reference=Path(__file__).parent / "references" / "rnn.json",
+    reference=REFERENCES / "rnn.json",
     presets={"smoke": Preset(epochs=5)},
 )

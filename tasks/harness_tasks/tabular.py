@@ -1,20 +1,15 @@
 """The task ``tabular``: a dense network classifies tumours as malignant or benign."""
 
-from pathlib import Path
-from typing import Annotated
-
-from msgspec import Meta
-
 from harness.layers import Dense
 from harness.network import Network
 from harness.spec import BinaryClassification, Preset, Task, TaskDefinition
-from harness_tasks.options import ClassificationOptions, OptimizerName
+from harness_tasks.options import REFERENCES, ClassificationOptions, LearningRate, OptimizerName
 
 
 class TabularOptions(ClassificationOptions, frozen=True, kw_only=True):
     """Options of the training of a classifier."""
 
-    learning_rate: Annotated[float, Meta(gt=0, description="step size of the optimizer")] = 1e-3
+    learning_rate: LearningRate = 1e-3
     optimizer: OptimizerName = "adam"
 
 
@@ -36,7 +31,6 @@ def define(options: TabularOptions) -> Task:
         objective=BinaryClassification(),
         batch_size=32,
         epochs=50,
-        imbalance=options.make_imbalance(),
     )
 
 
@@ -46,6 +40,6 @@ TABULAR = TaskDefinition(
     datasets=("breast_cancer",),
     options=TabularOptions,
     define=define,
-    reference=Path(__file__).parent / "references" / "tabular.json",
+    reference=REFERENCES / "tabular.json",
     presets={"smoke": Preset(epochs=10)},
 )

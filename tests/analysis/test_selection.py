@@ -37,6 +37,8 @@ def test_everything_by_default(results):
             ["task=cnn", "status=ok", "dataset=digits", "precision=float32", "threads=2"],
             ["jax 0", "torch 0", "torch 1"],
         ),
+        (["epochs=2", "batch_size=64", "max_steps=none", "mode=eager"], ["jax 0", "torch 0", "torch 1"]),
+        (["version=torch 1.0,jax 2.0", "version=1.0"], ["torch 0", "torch 1"]),
         (["since=2026-01-01"], ["jax 0", "torch 0", "torch 1"]),
         (["since=999999w"], ["jax 0", "torch 0", "torch 1"]),  # before there were dates
     ],

@@ -12,14 +12,13 @@ _DAY_SECONDS = 86400
 
 
 @pytest.fixture
-def left(harness, tmp_path):
+def left(quick, tmp_path):
     """A results folder with a finished and a lost run; a cache with an old and a new part of each kind."""
-    store = Store(harness.folder / "results")
+    store = Store(quick.folder / "results")
     store.prepare()
     store.save(make_record("finished"))
     store.save(make_unfinished_record("lost", "running"))
     cache = tmp_path / "cache"
-    harness.environment["HARNESS_CACHE_DIR"] = str(cache)
     for name, days in (("old", 40), ("new", 0)):
         (cache / "gate" / name / "bin").mkdir(parents=True)
         (cache / "gate" / name / "bin" / "python").write_bytes(b"#" * 2048)
@@ -30,8 +29,8 @@ def left(harness, tmp_path):
     return [str(cache / "gate" / "old"), str(cache / "certificates" / "old.json")]
 
 
-def test_what_is_left_is_shown_and_removed_only_on_request(harness, left):
-    shown = harness("clean", "--dry-run")
+def test_what_is_left_is_shown_and_removed_only_on_request(quick, left):
+    shown = quick("clean", "--dry-run")
     assert (shown.returncode, shown.stderr) == (0, "")
     lines = [line.split() for line in shown.stdout.splitlines()]
     assert [" ".join(line[:2]) for line in lines[:2]] == ["lost run", "gate environment"]
@@ -39,13 +38,13 @@ def test_what_is_left_is_shown_and_removed_only_on_request(harness, left):
     assert [lines[1][-1], lines[2][-1]] == left
     assert "Nothing was removed (--dry-run)." in shown.stdout
 
-    refused = harness("clean")  # its standard input is no terminal
+    refused = quick("clean")  # its standard input is no terminal
     assert (refused.returncode, "give --yes" in refused.stderr) == (2, True)
-    assert len(harness.records()) == 2
+    assert len(list(quick.folder.glob("results/runs/*.json"))) == 2
 
-    done = harness("clean", "--yes")
+    done = quick("clean", "--yes")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Removed 3 of 3 items" in done.stdout
-    assert [record["id"] for record in harness.records()] == ["finished"]
-    again = harness("clean", "--yes")
+    assert [path.stem for path in quick.folder.glob("results/runs/*.json")] == ["finished"]
+    again = quick("clean", "--yes")
     assert again.stdout == "Nothing to remove in results and the caches.\n"

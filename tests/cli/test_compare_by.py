@@ -21,15 +21,15 @@ def results(tmp_path):
     return folder
 
 
-def test_compare_by_an_option(harness, results):
-    done = harness("compare", "--by", "optimizer", "--results", str(results))
+def test_compare_by_an_option(quick, results):
+    done = quick("compare", "--by", "optimizer", "--results", str(results))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Adam, SGD on cnn: digits, 2 epochs, torch:eager")
     assert "worse for sgd (−10.0" in done.stdout
 
 
-def test_an_unknown_field_is_refused_with_a_suggestion(harness, results):
-    done = harness("compare", "--by", "optimiser", "--results", str(results))
+def test_an_unknown_field_is_refused_with_a_suggestion(quick, results):
+    done = quick("compare", "--by", "optimiser", "--results", str(results))
     assert (done.returncode, done.stdout) == (2, "")
     assert "unknown field or option 'optimiser'. Did you mean 'optimizer'?" in done.stderr
 
@@ -43,9 +43,9 @@ def test_python_takes_the_same(results):
 
 
 @pytest.mark.parametrize("suffix", ["html", "md", "ipynb"])
-def test_reports_take_the_same(harness, results, suffix):
+def test_reports_take_the_same(quick, results, suffix):
     path = results / f"report.{suffix}"
-    done = harness("report", "--by", "optimizer", "--results", str(results), "--to", str(path))
+    done = quick("report", "--by", "optimizer", "--results", str(results), "--to", str(path))
     assert done.returncode == 0, done.stderr
     text = path.read_text()
     assert "Adam, SGD on cnn" in text

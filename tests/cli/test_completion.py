@@ -1,37 +1,20 @@
-"""Completion in a real shell, and what it may not import."""
+"""Completion: what is offered, one line in a real shell, and what it may not import."""
 
 import os
 import subprocess
 import sys
 
 import pytest
+from click.shell_completion import BashComplete
+
+from harness.cli import cli
 
 
-@pytest.fixture
-def complete(harness):
-    """What the shell bash offers for a line, whose last word is incomplete."""
-    binary = harness.folder / "harness"
-    binary.write_text(f'#!/bin/sh\nexec {sys.executable} -m harness "$@"\n')
-    binary.chmod(0o755)
-
-    def of(line):
-        words = line.split(" ")
-        script = (
-            'eval "$(_HARNESS_COMPLETE=bash_source harness)"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
-            "_harness_completion harness; printf '%s\\n' \"${COMPREPLY[@]}\""
-        )
-        done = subprocess.run(
-            ["bash", "-c", script, "bash", *words],
-            cwd=harness.folder,
-            env=harness.environment | {"PATH": f"{harness.folder}{os.pathsep}{os.environ['PATH']}"},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stderr == ""
-        return done.stdout.split()
-
-    return of
+def complete(line):
+    """What is offered for a line, whose last word is incomplete."""
+    _, *words, incomplete = line.split(" ")
+    shell = BashComplete(cli, {}, "harness", "_HARNESS_COMPLETE")
+    return [item.value for item in shell.get_completions(words, incomplete)]
 
 
 @pytest.mark.parametrize(
@@ -49,24 +32,43 @@ def complete(harness):
         ("harness nothing x", []),
     ],
 )
-def test_bash_completes_names(complete, line, offered):
+def test_names_are_completed(line, offered):
     assert complete(line) == offered
 
 
-def test_modes_are_offered_once_the_backend_is_complete(complete):
+def test_modes_are_offered_once_the_backend_is_complete():
     assert {"torch", "torch:eager", "torch:compile"} <= set(complete("harness run --backend torch"))
 
 
-def test_records_are_offered_newest_first(complete, harness):
+def test_records_are_offered_newest_first(quick):
     for folder, name in (("runs", "20260101-a"), ("duels", "20260102-b"), ("other", "20260103-c")):
-        path = harness.folder / "results" / folder / f"{name}.json"
+        path = quick.folder / "results" / folder / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     assert complete("harness show ") == ["last", "20260103-c", "20260102-b", "20260101-a"]
     assert complete("harness show 20260102") == ["20260102-b"]
 
 
-@pytest.mark.parametrize("arguments", ["harness run --backend torch", "harness show "])
+def test_bash_completes_names(harness):
+    binary = harness.folder / "harness"
+    binary.write_text(f'#!/bin/sh\nexec {sys.executable} -m harness "$@"\n')
+    binary.chmod(0o755)
+    script = (
+        'eval "$(_HARNESS_COMPLETE=bash_source harness)"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+        "_harness_completion harness; printf '%s\\n' \"${COMPREPLY[@]}\""
+    )
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", "harness", "run", "--task", "mlp,rn"],
+        cwd=harness.folder,
+        env=harness.environment | {"PATH": f"{harness.folder}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("mlp,rnn\n", "")
+
+
+@pytest.mark.parametrize("arguments", ["harness run --backend torch"])
 def test_completion_imports_no_framework(arguments):
     script = (
         "import sys; from harness.cli import main\n"

@@ -75,11 +75,11 @@ def test_list_before_and_after_an_import(archive):
     assert "1,437 + 360" in before
     imported = run("import", "cifar10", archive)
     assert "20 training samples, 10 test samples, 10 classes" in imported.stdout
-    assert "reading pictures: 100 %" in imported.stderr
+    assert "reading images: 100 %" in imported.stderr
     after = run("list").stdout
     digest = imported.stdout.split("sha256: ")[1][:12]
     assert digest in after
-    assert "PNG pictures from an image folder" in after
+    assert "PNG images from an image folder" in after
 
 
 def test_list_survives_a_broken_plugin(monkeypatch):

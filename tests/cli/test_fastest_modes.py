@@ -4,11 +4,10 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from harness.cli import duel, run
 from harness.cli import list as list_command
+from harness.cli import run
 from harness.cli.run import in_fastest_modes
 from harness.duel.mode_times import ModeTimes
-from harness.errors import UsageError
 from harness.runs.matrix import MatrixOptions, RunMatrix
 
 pytest.importorskip("torch")
@@ -50,12 +49,6 @@ def test_best_becomes_a_mode_and_what_is_then_equal_runs_once(monkeypatch, tmp_p
         ("channels_last", 0),
         ("channels_last", 1),
     ]
-
-
-def test_a_star_stands_for_several_configurations_of_a_duel():
-    done = CliRunner().invoke(duel.command, ["torch:*", "torch:*", "--task", "cnn"])
-    assert isinstance(done.exception, UsageError)
-    assert "a duel takes 2 to 4 configurations, and these are 6: torch:eager, " in str(done.exception)
 
 
 def test_the_fastest_modes_that_are_known_are_listed(monkeypatch):

@@ -39,17 +39,10 @@ def test_durations_are_seconds_unless_they_carry_a_unit(text, seconds):
     assert DURATION.convert(text, None, None) == seconds
 
 
-@pytest.mark.parametrize("text", ["-5", "nan", "inf", "5min", "5 x", ""])
+@pytest.mark.parametrize("text", ["-5", "nan", "inf", "5min", "5 x", "", "0"])
 def test_other_texts_are_no_durations(text):
-    done = run("--timeout", text)
-    assert done.exit_code == 2
-    assert "Write 90s, 5m or 1h" in done.stderr
-
-
-def test_a_duration_is_above_zero():
-    done = run("--timeout", "0")
-    assert done.exit_code == 2
-    assert "a duration must be above 0" in done.stderr
+    with pytest.raises(click.BadParameter):
+        DURATION.convert(text, None, None)
 
 
 def test_names_are_split_at_commas_and_kept_once():
@@ -94,24 +87,3 @@ def test_an_option_has_one_help_text_in_all_commands():
             if isinstance(parameter, click.Option) and parameter.opts[0] not in _SPECIFIC:
                 texts[parameter.opts[0]].add(parameter.help)
     assert {option: found for option, found in texts.items() if len(found) > 1} == {}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "hint"),
-    [
-        (("--backend", "tensorflow", "--task", "cnn"), "Did you mean 'keras'?"),
-        (("--backend", "torch", "--task", "cifar10"), "Did you mean 'cnn'?"),
-        (
-            ("--backend", "torch", "--task", "cnn", "--learning-rate", "0.1"),
-            "An option of the task is given as --set learning_rate=VALUE.",
-        ),
-        (
-            ("--backend", "torch", "--task", "cnn", "--set", "optimizer=adam,adamw"),
-            "AdamW is adam with --set weight_decay=VALUE.",
-        ),
-    ],
-)
-def test_names_of_other_programs_are_answered_with_those_of_this_one(harness, arguments, hint):
-    done = harness("run", *arguments)
-    assert done.returncode == 2
-    assert hint in done.stderr

@@ -10,10 +10,8 @@ from rich.console import Console
 from support.made_gates import made_benchmark, made_gate, save
 from support.records import make_record
 
-from harness.cli import standard_error
 from harness.cli.printing import echo, echo_json, echo_workflow_commands, visible
-from harness.cli.progress import RunDisplay
-from harness.cli.standard_error import LiveLine, print_line
+from harness.cli.progress import LiveLine, RunDisplay, console, print_line
 from harness.runs.record import Failure
 from harness.runs.store import Store
 
@@ -63,14 +61,14 @@ def test_progress_is_visible_and_keeps_its_own_style(monkeypatch):
     monkeypatch.setattr(sys, "stderr", written)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(Console, "is_terminal", True)
-    console = standard_error.console(quiet=False)
-    console.print(EVIL, style="bold red", markup=False)
-    print_line(console, f"failed: {EVIL}")
+    shown = console(quiet=False)
+    shown.print(EVIL, style="bold red", markup=False)
+    print_line(shown, f"failed: {EVIL}")
     line = LiveLine(quiet=False)
     line.show(f"trying {EVIL}")
     line.stop()
     with RunDisplay([], quiet=False, certify=False) as display:
-        display.update(EVIL, "epoch 1")
+        display.show(display.new_row(), EVIL, ["epoch 1"])
         display.say(EVIL)
     text = written.getvalue()
     assert "\x1b[" in text  # the console's own
@@ -80,7 +78,7 @@ def test_progress_is_visible_and_keeps_its_own_style(monkeypatch):
 
 
 @pytest.fixture
-def work(harness):
+def work(quick):
     """Records whose names and texts are hostile."""
     record = make_record(
         status="failed", failure=Failure(f"boom {EVIL}\n::error::injected", last_lines=[EVIL])
@@ -88,11 +86,11 @@ def work(harness):
     record = msgspec.structs.replace(
         record, backend=f"torch{EVIL}", dataset=msgspec.structs.replace(record.dataset, origin=EVIL)
     )
-    store = Store(harness.folder / "results")
+    store = Store(quick.folder / "results")
     store.prepare()
     store.save(record)
-    save(harness.folder, made_gate(made_benchmark("::error::x", verdicts={"step": "FAIL"})))
-    return harness
+    save(quick.folder, made_gate(made_benchmark("::error::x", verdicts={"step": "FAIL"})))
+    return quick
 
 
 @pytest.mark.parametrize(
@@ -115,8 +113,8 @@ def test_commands_print_hostile_records_visibly(work, command):
     assert "Traceback" not in printed
 
 
-def test_a_hostile_name_in_an_error_is_visible(harness):
-    done = harness("run", "--backend", f"torch{EVIL}", "--task", "cnn", GITHUB_ACTIONS="true")
+def test_a_hostile_name_in_an_error_is_visible(quick):
+    done = quick("run", "--backend", f"torch{EVIL}", "--task", "cnn", GITHUB_ACTIONS="true")
     assert done.returncode == 2
     assert "\\u001b" in done.stderr or "\\x1b" in done.stderr
     assert not OBEYED & set(done.stderr)

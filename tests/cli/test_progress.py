@@ -1,12 +1,14 @@
 """The progress of runs: whole names on a terminal of 80 columns, few lines without one, one time left."""
 
+import io
+import sys
 import time
 
 import pytest
 from support.records import make_record, make_request
 
 from harness.certify.certificate import Certificate
-from harness.cli.progress import Activity, Remaining, RunDisplay, RunLine, fitted, left_text
+from harness.cli.progress import Activity, Remaining, RunDisplay, RunLine, console, fitted, left_text
 from harness.plugins.configuration import Configuration
 from harness.runs.request import RunRequest
 from harness_tasks.gan import GAN
@@ -68,6 +70,33 @@ def test_an_unknown_kind_takes_as_long_as_the_mean_of_its_group(clock):
         clock.now += seconds
         remaining.end()
     assert remaining.seconds() == pytest.approx(15)
+
+
+def test_the_time_left_is_shared_by_the_nodes(clock):
+    remaining = Remaining([A] * 4, clock, nodes=0)
+    remaining.begin(A, "alpha")
+    remaining.begin(A, "beta")
+    assert remaining.seconds() is None
+    remaining.nodes = 2
+    remaining.advance(0.0, "alpha")
+    clock.now = 10.0
+    remaining.advance(0.5, "alpha")
+    assert remaining.seconds() == (10 + 10 + 2 * 20) / 2  # beta is expected to take as long
+    clock.now = 20.0
+    remaining.end("alpha")
+    assert remaining.seconds() == (0 + 2 * 20) / 2
+
+
+@pytest.mark.parametrize(("again", "seconds"), [(True, 20), (False, 0)])
+def test_the_run_of_a_lost_node_counts_in_full_if_it_begins_again(clock, again, seconds):
+    remaining = Remaining([A] * 2, clock, nodes=2)
+    remaining.begin(A, "alpha")
+    remaining.begin(A, "beta")
+    clock.now = 20.0
+    remaining.end("alpha")
+    remaining.lose("beta", again=again)
+    remaining.nodes = 1
+    assert remaining.seconds() == seconds
 
 
 @pytest.mark.parametrize(
@@ -134,12 +163,59 @@ def test_on_a_terminal_of_80_columns_no_name_is_cut(harness):
 def test_the_loss_of_an_adversarial_task_is_named(definition, loss):
     shown = []
 
-    class Display:
+    class Place:
         def update(self, *details):
             shown.extend(details)
 
         def advance(self, _share):
             pass
 
-    RunLine(Display(), "run", definition.define(definition.options())).trained(1, 10, 1, 2.9, 0.1)
+    RunLine(Place(), "run", definition.define(definition.options())).trained(1, 10, 1, 2.9, 0.1)
     assert loss in shown
+
+
+# The console: what of the environment decides how progress is shown.
+
+COLOUR = "\x1b[32m"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def printed(monkeypatch):
+    """Prints something green to a stream, with these variables set; returns the console."""
+
+    def to(stream, **variables):
+        for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "COLORTERM"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("TERM", "xterm")
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "stderr", stream)
+        shown = console(quiet=False)
+        shown.print("running", style="green")
+        return shown
+
+    return to
+
+
+def test_a_terminal_has_colour_unless_the_user_wants_none(printed):
+    coloured, plain = Terminal(), Terminal()
+    assert printed(coloured).is_terminal
+    assert COLOUR in coloured.getvalue()
+    assert printed(plain, NO_COLOR="1").is_terminal
+    assert plain.getvalue() == "running\n"
+
+
+@pytest.mark.parametrize("variables", [{}, {"FORCE_COLOR": "1"}, {"TTY_COMPATIBLE": "1"}])
+def test_a_log_gets_plain_lines_whatever_is_forced(printed, variables):
+    log = io.StringIO()
+    assert not printed(log, **variables).is_terminal
+    assert log.getvalue() == "running\n"
+
+
+def test_a_terminal_without_a_cursor_gets_lines(printed):
+    assert not printed(Terminal(), TERM="dumb").is_terminal

@@ -13,18 +13,17 @@ from harness.runs.store import Store
 STUDY = next((Path(__file__).parents[1] / "support" / "stored_records" / "studies").iterdir())
 
 
-@pytest.fixture(scope="module")
-def work(tmp_path_factory, harness_in):
-    command = harness_in(tmp_path_factory.mktemp("results"))
-    results = command.folder / "results"
+@pytest.fixture
+def work(quick):
+    results = quick.folder / "results"
     store = Store(results)
     store.prepare()
     store.save(make_record())
-    save(command.folder, mixed_gate(), made_gate(made_benchmark(), number=1))
+    save(quick.folder, mixed_gate(), made_gate(made_benchmark(), number=1))
     save_duel(results, stored_duel())
     (results / "studies").mkdir()
     shutil.copy(STUDY, results / "studies")
-    return command
+    return quick
 
 
 def test_every_kind_is_listed_with_its_outcome_at_80_columns(work):

@@ -6,21 +6,12 @@ import time
 import pytest
 from support.pages import module
 
+IMBALANCE = ("study", "imbalance", "--task", "mlp", "--backend", "faulty:ok")
+OVERFITTING = ("study", "overfitting", "--task", "mlp", "--backend", "faulty:ok")
+
 
 def test_a_study_goes_on_where_it_stopped(harness):
-    call = (
-        "study",
-        "imbalance",
-        "--task",
-        "mlp",
-        "--backend",
-        "faulty:ok",
-        "--epochs",
-        "2",
-        "--threads",
-        "1",
-        "--no-certify",
-    )
+    call = (*IMBALANCE, "--epochs", "2", "--threads", "1", "--no-certify")
     first = harness(*call, "--seeds", "1")
     assert first.returncode == 0, first.stderr
     assert "0 of 4 runs are already recorded" in first.stderr
@@ -46,8 +37,8 @@ def test_a_study_goes_on_where_it_stopped(harness):
     assert "Draws the samples of rare classes more often." in (harness.folder / page).read_text()
 
 
-def test_the_kinds_of_study_are_listed_with_their_remedies(harness):
-    done = harness("study", "--list")
+def test_the_kinds_of_study_are_listed_with_their_remedies(quick):
+    done = quick("study", "--list")
     assert (done.returncode, done.stderr) == (0, "")
     for words in ("harness study overfitting", "dropout=0.5", "harness study imbalance", "early stopping"):
         assert words in done.stdout
@@ -67,7 +58,7 @@ def test_a_termination_ends_a_study_as_ctrl_c_does(harness):
 
 
 def test_runs_of_another_device_or_without_a_certificate_are_made_anew(harness):
-    call = ("study", "imbalance", "--task", "mlp", "--backend", "faulty:ok", "--epochs", "1", "--seeds", "1")
+    call = (*IMBALANCE, "--epochs", "1", "--seeds", "1")
     assert "0 of 4 runs are already recorded" in harness(*call, "--no-certify").stderr
     assert "4 of 4 runs are already recorded" in harness(*call, "--no-certify").stderr
     assert "0 of 4 runs are already recorded" in harness(*call, "--no-certify", "--device", "cpu").stderr
@@ -75,19 +66,8 @@ def test_runs_of_another_device_or_without_a_certificate_are_made_anew(harness):
 
 
 def test_a_remedy_whose_option_the_user_gives_is_left_out(harness):
-    call = (
-        "study",
-        "overfitting",
-        "--task",
-        "mlp",
-        "--backend",
-        "faulty:ok",
-        "--epochs",
-        "1",
-        "--seeds",
-        "1",
-    )
-    done = harness(*call, "--no-certify", "--set", "train_fraction=0.2", "--set", "dropout=0.1")
+    call = (*OVERFITTING, "--epochs", "1", "--seeds", "1", "--no-certify")
+    done = harness(*call, "--set", "train_fraction=0.2", "--set", "dropout=0.1")
     assert done.returncode == 0, done.stderr
     left_out = [line.split(" is left out: ")[0] for line in done.stderr.splitlines() if "left out" in line]
     assert left_out == ["Remedy dropout", "Remedy half the data", "Remedy a quarter of the data"]
@@ -117,33 +97,6 @@ def test_a_remedy_that_a_task_of_a_third_party_cannot_take_is_left_out(harness):
 
 
 def test_a_budget_stops_a_study_in_time(harness):
-    call = (
-        "study",
-        "overfitting",
-        "--task",
-        "mlp",
-        "--backend",
-        "faulty:ok",
-        "--epochs",
-        "1",
-        "--no-certify",
-    )
-    done = harness(*call, "--budget", "0.001")
+    done = harness(*OVERFITTING, "--epochs", "1", "--no-certify", "--budget", "0.001")
     assert done.returncode == 0, done.stderr
     assert len(harness.records()) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("imbalance", "--task", "forecast"), "task forecast has no option imbalance"),
-        (("overfitting", "--task", "cnm"), "unknown task 'cnm'. Did you mean 'cnn'?"),
-        (("overfitting", "--task", "mlp", "--set", "widht=2"), "Did you mean 'width'?"),
-        (("imbalance", "--task", "mlp", "--set", "imbalance=0.05"), "a study of imbalance sets this option"),
-    ],
-)
-def test_refusals_come_before_anything_runs(harness, arguments, message):
-    done = harness("study", *arguments, "--backend", "faulty:ok")
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert harness.records() == []

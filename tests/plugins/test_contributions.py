@@ -118,7 +118,5 @@ def test_the_commands_refuse_an_idle_file_and_say_which_plugin_is_used(harness):
     done = harness("check", "torch", "--task", "mlp", "--plugin", "torch.py")
     assert done.returncode == 0, done.stderr
     assert "torch:plain" in done.stdout
-    remark = (
-        f"harness: backend torch is that of plugin file {harness.folder / 'torch.py'}; the installed one is"
-    )
+    remark = f"backend torch is taken from plugin file {harness.folder / 'torch.py'}; the installed one is"
     assert done.stderr.count(remark) == 1

@@ -52,7 +52,7 @@ def test_a_target_that_gives_no_model_is_refused_in_a_line(factories, target, me
         (["a.py:f", "b.py:f"], "--input is missing"),
         (["a.py:f", "b.py:f", "--input", "3,x"], "is no shape"),
         (["a.py:f", "b.py:f", "--input", "3", "--dtype", "int"], "needs a --max"),
-        (["a.py:f", "b.py:f", "--input", "3", "--set-a", "width"], "is no argument; give NAME=VALUE"),
+        (["a.py:f", "b.py:f", "--input", "3", "--set-a", "width"], "is not an argument; give NAME=VALUE"),
         (["a.py:f", "--save-task", "task.py"], "--save-task needs --dataset"),
     ],
 )

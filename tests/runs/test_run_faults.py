@@ -173,7 +173,7 @@ def test_what_a_plugin_prints_when_it_is_imported_is_not_in_the_document(harness
     assert [record["status"] for record in json.loads(done.stdout)["records"]] == ["ok"]
     assert "Thank you" in done.stderr
     assert "noisy was asked for faulty" in done.stderr
-    assert "noisy.py; the installed one is not used" in done.stderr
+    assert "noisy.py; the installed one is ignored" in done.stderr
 
 
 def test_check_continues_after_a_backend_that_fails(harness):

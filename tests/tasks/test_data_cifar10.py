@@ -61,10 +61,10 @@ def test_every_official_form_gives_the_same_arrays_in_the_official_order(form, t
 
     rows = data_files.official_rows()
     train = [rows[f"data_batch_{number}"] for number in range(1, 6)]
-    pictures = np.concatenate([pixels for pixels, _ in train])
+    images = np.concatenate([pixels for pixels, _ in train])
     # Stored channel by channel: red of all pixels, then green, then blue.
-    assert np.array_equal(dataset.train.inputs[..., 0].reshape(-1, 1024), pictures[:, :1024])
-    assert np.array_equal(dataset.train.inputs[..., 2].reshape(-1, 1024), pictures[:, 2048:])
+    assert np.array_equal(dataset.train.inputs[..., 0].reshape(-1, 1024), images[:, :1024])
+    assert np.array_equal(dataset.train.inputs[..., 2].reshape(-1, 1024), images[:, 2048:])
     assert dataset.train.targets.tolist() == [label for _, labels in train for label in labels]
     assert dataset.test.targets.tolist() == rows["test_batch"][1]
     assert dataset.train.inputs.shape == (5 * data_files.ROWS, 32, 32, 3)
@@ -182,15 +182,15 @@ def test_files_that_are_something_else(tmp_path):
         CIFAR10.import_from(tmp_path / "nowhere")
 
 
-def test_the_real_pictures():
+def test_the_real_images():
     archive = os.environ.get("HARNESS_TEST_CIFAR10")
     if not archive:
-        pytest.skip("HARNESS_TEST_CIFAR10 names no archive of CIFAR-10's pictures")
+        pytest.skip("HARNESS_TEST_CIFAR10 names no archive of CIFAR-10's images")
     dataset = CIFAR10.import_from(Path(archive))
 
     assert (len(dataset.train), len(dataset.test)) == (50_000, 10_000)
     assert np.bincount(dataset.train.targets).tolist() == [5_000] * 10
     assert np.bincount(dataset.test.targets).tolist() == [1_000] * 10
-    # The means of the channels of CIFAR-10's training pictures, as widely published.
+    # The means of the channels of CIFAR-10's training images, as widely published.
     means = dataset.train.inputs[::10].mean(axis=(0, 1, 2)) / 255
     assert means == pytest.approx([0.4914, 0.4822, 0.4465], abs=0.01)

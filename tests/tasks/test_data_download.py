@@ -27,6 +27,11 @@ def _nothing_goes_on_after_a_test():
     for thread in threading.enumerate():
         if thread.name == "download":
             thread.join(60)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _connections_are_closed_in_this_module():
+    yield
     gc.collect()
 
 
@@ -150,7 +155,7 @@ def test_a_late_response_is_not_downloaded(archive, tmp_path, monkeypatch):
         with pytest.raises(DataError, match="no response"):
             fetch(monkeypatch, url, archive)
         late.set()
-        (thread,) = (one for one in threading.enumerate() if one.name == "download")
+        (thread,) = (each for each in threading.enumerate() if each.name == "download")
         thread.join(60)
     assert fetched == []
     assert left_over(tmp_path) == []

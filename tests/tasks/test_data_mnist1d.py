@@ -40,16 +40,6 @@ def test_shapes_classes_and_scale(dataset):
     assert len(np.unique(inputs, axis=0)) == 5000
 
 
-def test_the_data_is_what_the_package_generates(dataset):
-    from mnist1d.data import get_dataset_args, make_dataset
-
-    made = make_dataset(get_dataset_args())
-    assert np.array_equal(dataset.train.inputs[..., 0], made["x"].astype(np.float32))
-    assert np.array_equal(dataset.test.inputs[..., 0], made["x_test"].astype(np.float32))
-    assert np.array_equal(dataset.train.targets, made["y"])
-    assert np.array_equal(dataset.test.targets, made["y_test"])
-
-
 def test_loading_leaves_the_global_random_states_unchanged(dataset):
     random.seed(5)
     np.random.seed(5)  # noqa: NPY002
@@ -104,7 +94,7 @@ def test_a_flipped_bit_anywhere_in_the_cache_is_noticed_and_reported_in_one_line
     (path,) = cache.iterdir()
     whole = path.read_bytes()
     source = SOURCES["mnist1d"]
-    for place in [*range(0, 160, 2), *range(160, len(whole), len(whole) // 40)]:
+    for place in [*range(0, 160, 4), *range(160, len(whole), len(whole) // 20)]:
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
         lines = []
         source.fetch(lambda what, *_, lines=lines: lines.append(what))

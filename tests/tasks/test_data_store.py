@@ -16,7 +16,7 @@ from support import data_files
 from harness.errors import DataError, HarnessError
 from harness.spec.data import Samples
 from harness_tasks.datasets import SOURCES, store
-from harness_tasks.datasets.fingerprint import fingerprint
+from harness_tasks.datasets.store import fingerprint
 
 CIFAR10 = SOURCES["cifar10"]
 
@@ -116,7 +116,7 @@ from pathlib import Path
 from harness_tasks.datasets import SOURCES
 
 def progress(what, done, total):
-    if what == "reading pictures":
+    if what == "reading images":
         os.kill(os.getpid(), signal.SIGKILL)
 
 SOURCES["cifar10"].import_from(Path(sys.argv[1]), progress)
@@ -151,12 +151,12 @@ def test_imports_at_the_same_time_take_turns(folder, tmp_path):
 
 
 def test_waiting_for_another_writer_is_reported(folder, tmp_path):
-    said = threading.Event()
+    reported = threading.Event()
     path = archive(tmp_path)
     with CIFAR10._store.exclusive(lambda *_: None):
-        second = threading.Thread(target=CIFAR10.import_from, args=(path, lambda *_: said.set()))
+        second = threading.Thread(target=CIFAR10.import_from, args=(path, lambda *_: reported.set()))
         second.start()
-        assert said.wait(30)
+        assert reported.wait(30)
         assert not CIFAR10.is_ready()
     second.join()
     assert CIFAR10.is_ready()

@@ -10,7 +10,7 @@ import pytest
 from harness.spec.data import Samples
 from harness.training.splits import split_samples
 from harness_tasks.datasets import SOURCES, sunspots
-from harness_tasks.datasets.fingerprint import fingerprint
+from harness_tasks.datasets.store import fingerprint
 from harness_tasks.windows import FUTURE, PAST
 
 SUNSPOTS = SOURCES["sunspots"]

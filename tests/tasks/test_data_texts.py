@@ -8,9 +8,8 @@ import pytest
 
 from harness.errors import DataError
 from harness.training.splits import split_samples
-from harness_tasks.datasets import SOURCES, pydoc, tinyshakespeare
-from harness_tasks.datasets.pydoc import OTHER, reduced
-from harness_tasks.datasets.texts import text_dataset, window_counts
+from harness_tasks.datasets import SOURCES, texts
+from harness_tasks.datasets.texts import OTHER, reduced, text_dataset, window_counts
 from harness_tasks.windows import CONTEXT, VOCABULARY
 
 TINYSHAKESPEARE, PYDOC = SOURCES["tinyshakespeare"], SOURCES["pydoc"]
@@ -66,7 +65,7 @@ def test_pydoc_is_always_there_and_has_the_vocabulary_of_tinyshakespeare():
 
 
 def test_pydoc_that_is_not_installed_is_an_error(monkeypatch):
-    monkeypatch.setattr(pydoc, "_MODULE", "no_such_package.topics")
+    monkeypatch.setattr(texts, "_MODULE", "no_such_package.topics")
     assert not PYDOC.is_ready()
     monkeypatch.setitem(__import__("sys").modules, "pydoc_data.topics", None)
     with pytest.raises(DataError, match="without no_such_package"):
@@ -79,8 +78,8 @@ def published(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path / "data"))
     file = tmp_path / "shakespeare.txt"
     file.write_text(TEXT, "ascii")
-    monkeypatch.setattr(tinyshakespeare, "SHA256", hashlib.sha256(TEXT.encode()).hexdigest())
-    monkeypatch.setattr(tinyshakespeare, "CHARACTERS", len(TEXT))
+    monkeypatch.setattr(texts, "SHA256", hashlib.sha256(TEXT.encode()).hexdigest())
+    monkeypatch.setattr(texts, "CHARACTERS", len(TEXT))
     return file
 
 
@@ -118,7 +117,7 @@ def test_a_damaged_copy_is_refused(published, tmp_path):
 
 def test_a_failed_download_states_the_way_out(published, tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(tinyshakespeare, "URL", "http://127.0.0.1:9/input.txt")
+    monkeypatch.setattr(texts, "URL", "http://127.0.0.1:9/input.txt")
     with pytest.raises(DataError, match="harness data import tinyshakespeare PATH"):
         TINYSHAKESPEARE.fetch(lambda *_: None)
     assert not TINYSHAKESPEARE.is_ready()

@@ -29,7 +29,7 @@ def test_a_gan_is_recorded_over_time_and_beats_noise_and_an_untrained_generator(
     test = record["test_at_best"]
     assert test["frechet_distance"] < test["frechet_distance_of_noise"] / 2
     assert test["frechet_distance"] < test["frechet_distance_of_untrained"] / 2
-    # The best possible generator is as near as other real pictures.
+    # The best possible generator is as near as other real images.
     assert test["frechet_distance_of_training_pictures"] < test["frechet_distance"]
     assert (harness.folder / "results" / "runs" / record["samples_file"]).read_bytes()[:4] == b"\x89PNG"
 

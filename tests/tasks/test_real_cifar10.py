@@ -15,16 +15,16 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def with_pictures(tmp_path_factory, harness_in):
+def with_images(tmp_path_factory, harness_in):
     harness = harness_in(tmp_path_factory.mktemp("cifar10"))
     imported = harness("data", "import", "cifar10", ARCHIVE)
     assert imported.returncode == 0, imported.stderr
     return harness
 
 
-def test_an_epoch_learns_and_is_recorded(with_pictures):
+def test_an_epoch_learns_and_is_recorded(with_images):
     pytest.importorskip("torch")
-    harness = with_pictures
+    harness = with_images
     done = harness(
         "run", "--backend", "torch", "--task", "cnn", "--epochs", "1", "--format", "json", timeout=800
     )

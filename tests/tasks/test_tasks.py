@@ -26,7 +26,7 @@ from harness_tasks import TASKS
 from harness_tasks.datasets import SOURCES
 
 CLASSIFIERS = ("cnn", "mlp", "resnet", "rnn", "tabular")
-ON_PICTURES = ("cnn", "gan", "resnet")
+ON_IMAGES = ("cnn", "gan", "resnet")
 
 
 def _define(task, *assignments):
@@ -154,7 +154,7 @@ def test_imbalance_and_rebalancing_reach_the_task(task):
         _define(task, "rebalance=weights")
 
 
-@pytest.mark.parametrize("task", ON_PICTURES)
+@pytest.mark.parametrize("task", ON_IMAGES)
 def test_an_augmentation_reaches_the_task(task):
     assert _define(task, "flip=false", "crop=0").augmentation == Augmentation()
     assert _define(task, "flip=true", "crop=0").augmentation == Augmentation(flip=True)
@@ -167,7 +167,7 @@ def test_tasks_offer_only_options_that_apply():
         return {name for name, definition in TASKS.items() if option in definition.options.__struct_fields__}
 
     assert offering("imbalance") == offering("rebalance") == set(CLASSIFIERS)
-    assert offering("flip") == offering("crop") == set(ON_PICTURES)
+    assert offering("flip") == offering("crop") == set(ON_IMAGES)
     assert offering("weight_decay") == offering("width") == offering("dropout") == set(TASKS)
 
 
@@ -214,7 +214,7 @@ def test_an_option_set_to_its_default_leaves_the_description_unchanged(task):
 def test_a_task_with_everything_set_survives_json_whole(task):
     options = ["weight_decay=0.5", "l2=0.5", "width=0.5", "dropout=0.25"]
     options += ["imbalance=0.5", "rebalance=weights"] if task in CLASSIFIERS else []
-    options += ["flip=true", "crop=2"] if task in ON_PICTURES else []
+    options += ["flip=true", "crop=2"] if task in ON_IMAGES else []
     made = _define(task, *options)
     again = msgspec.json.decode(_json(made), type=Task)
     assert again == made

@@ -4,13 +4,11 @@ Importing this module imports neither NumPy nor anything else that is slow; each
 """
 
 from harness.spec import DataSource
-from harness_tasks.datasets.breast_cancer import BreastCancer
 from harness_tasks.datasets.cifar10 import Cifar10
-from harness_tasks.datasets.digits import Digits
 from harness_tasks.datasets.mnist1d import Mnist1d
-from harness_tasks.datasets.pydoc import Pydoc
+from harness_tasks.datasets.scikit_learn import BreastCancer, Digits
 from harness_tasks.datasets.sunspots import Sunspots
-from harness_tasks.datasets.tinyshakespeare import Tinyshakespeare
+from harness_tasks.datasets.texts import Pydoc, Tinyshakespeare
 
 SOURCES: dict[str, DataSource] = {
     source.name: source

@@ -11,8 +11,8 @@ import numpy as np
 
 from harness.errors import DataError
 from harness.spec import Samples
-from harness_tasks.datasets.arrays import Incoming, Split
 from harness_tasks.datasets.bundle import Bundle, Member
+from harness_tasks.datasets.store import Incoming, Split
 from harness_tasks.datasets.unpickle import arrays_from_pickle
 
 ROWS = 10_000  # of each of the six batches
@@ -116,11 +116,11 @@ def _binary_batch(member: Member) -> Samples:
 
 
 def _samples(member: Member, pixels: np.ndarray, labels: list[int]) -> Samples:
-    """From pixels ``(rows, 3072)`` and labels ``(rows,)`` to pictures ``(rows, 32, 32, 3)``."""
+    """From pixels ``(rows, 3072)`` and labels ``(rows,)`` to images ``(rows, 32, 32, 3)``."""
     if len(labels) != ROWS or not all(0 <= label < CLASSES for label in labels):
         raise DataError(f"{member.where}: expected {ROWS:,} labels from 0 to 9, found {_summary(labels)}")
-    pictures = pixels.reshape(ROWS, 3, 32, 32).transpose(0, 2, 3, 1)
-    return Samples(pictures, np.array(labels, np.int64))
+    images = pixels.reshape(ROWS, 3, 32, 32).transpose(0, 2, 3, 1)
+    return Samples(images, np.array(labels, np.int64))
 
 
 def _summary(labels: list[int]) -> str:

@@ -1,8 +1,8 @@
 """The files of a folder, a zip or a tar as a mapping from names to contents.
 
 Nothing is ever unpacked to a path that an archive names. An archive with members that point outside it
-(absolute names, ``..``, links, devices) is refused as a whole. Neither its names nor the headers between its
-members can take more memory than a small multiple of what CIFAR-10 takes.
+(absolute names, ``..``, links, devices) is refused as a whole. The memory
+for its names and headers is limited to a small multiple of what CIFAR-10 needs.
 """
 
 import bz2
@@ -29,9 +29,9 @@ from harness.spec import DownloadProgress
 MAX_TOTAL_BYTES = 2**30
 MAX_MEMBER_BYTES = 2**26
 MAX_MEMBERS = 200_000
-#: Of all names together; those of 60,000 pictures have 2 MB.
+#: Of all names together; those of 60,000 images have 2 MB.
 MAX_NAMES_BYTES = 2**25
-#: What a tar may have in front of a member, such as a long name, and a zip as its list of members.
+#: Limits of the headers before a member of a tar, such as a long name, and of a zip's list of members.
 MAX_TAR_HEADER_BYTES = 2**14
 MAX_ZIP_LIST_BYTES = 2**24
 #: Levels of folders below the named one: a cache, an enclosing folder, ``train``, a class.
@@ -43,7 +43,7 @@ _BROKEN = (
     ValueError,
     OverflowError,  # of a position in the file
     NotImplementedError,  # of a zip of a later version
-    RecursionError,  # of a header for a header for a header
+    RecursionError,  # of nested headers
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
@@ -83,7 +83,7 @@ class _Entry:
     content: Callable[[], bytes]
 
 
-class _FewAtOnce:
+class _BoundedReads:
     """A file of which at most ``most_bytes`` are read in one call, whatever an archive's headers ask for."""
 
     def __init__(self, file: IO[bytes], most_bytes: int) -> None:
@@ -127,10 +127,10 @@ def open_bundle(path: Path, scratch: Path, progress: DownloadProgress) -> Iterat
             file.seek(0)
         if start.startswith(b"PK\x03\x04"):
             with _broken(str(path)):
-                few = _FewAtOnce(file, MAX_ZIP_LIST_BYTES)
-                archive = stack.enter_context(zipfile.ZipFile(cast("IO[bytes]", few)))
+                bounded = _BoundedReads(file, MAX_ZIP_LIST_BYTES)
+                archive = stack.enter_context(zipfile.ZipFile(cast("IO[bytes]", bounded)))
                 bundle = _index(path, _zip_entries(archive))
-                few.most_bytes = MAX_MEMBER_BYTES
+                bounded.most_bytes = MAX_MEMBER_BYTES
         else:
             if compression := next((_COMPRESSIONS[m] for m in _COMPRESSIONS if start.startswith(m)), None):
                 packed = stack.enter_context(compression.open(file))
@@ -200,8 +200,8 @@ def _zip_entries(archive: zipfile.ZipFile) -> Iterator[_Entry]:
 def _tar_entries(file: IO[bytes]) -> Iterator[_Entry]:
     length = file.seek(0, os.SEEK_END)
     file.seek(0)
-    few = cast("IO[bytes]", _FewAtOnce(file, MAX_TAR_HEADER_BYTES))
-    with tarfile.open(fileobj=few, mode="r:") as archive:
+    bounded = cast("IO[bytes]", _BoundedReads(file, MAX_TAR_HEADER_BYTES))
+    with tarfile.open(fileobj=bounded, mode="r:") as archive:
         while info := archive.next():
             archive.members.clear()  # type: ignore[attr-defined]  # it would keep all headers
             start, size = info.offset_data, info.size

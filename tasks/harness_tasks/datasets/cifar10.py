@@ -4,8 +4,7 @@ from pathlib import Path
 
 from harness.errors import DataError
 from harness.spec import Dataset, DatasetSummary, DataSource, DownloadProgress
-from harness_tasks.datasets.arrays import Incoming, Split
-from harness_tasks.datasets.store import Store, data_root
+from harness_tasks.datasets.store import Incoming, Split, Store, data_root, no_progress
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 MD5 = "c58f30108f718f92721af3b95e74349a"
@@ -14,15 +13,11 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 COUNTS: dict[Split, int] = {"train": 50_000, "test": 10_000}
 
 
-def _quiet(what: str, done: int, total: int) -> None:
-    pass
-
-
 class Cifar10(DataSource):
     """Rows in the order of the official batches; those of an image folder by class and file name."""
 
     name = "cifar10"
-    summary = "60,000 colour pictures of 32x32 in ten classes (Krizhevsky 2009)"
+    summary = "60,000 colour images of 32x32 in ten classes (Krizhevsky 2009)"
     importable = (
         "the official python or binary archive or its folder, Keras's cache, torchvision's root, "
         "an image folder (train/<class>/*.png or *.jpg, and test/), or a zip or tar of any of these"
@@ -72,7 +67,7 @@ class Cifar10(DataSource):
                 raise DataError(f"{error}\n{hint}") from error
             self._take(archive, progress)
 
-    def import_from(self, path: Path, progress: DownloadProgress = _quiet) -> Dataset:
+    def import_from(self, path: Path, progress: DownloadProgress = no_progress) -> Dataset:
         """Import any of the forms in ``importable``; a present copy is kept until that has succeeded.
 
         Raises:
@@ -95,14 +90,14 @@ class Cifar10(DataSource):
     def _take(self, path: Path, progress: DownloadProgress) -> None:
         from harness_tasks.datasets.batches import read_binary, read_python
         from harness_tasks.datasets.bundle import open_bundle
-        from harness_tasks.datasets.pictures import read_pictures
+        from harness_tasks.datasets.image_folder import read_images
 
         store = self._store
         with open_bundle(path, store.folder, progress) as bundle:
             incoming = (
                 read_python(bundle, CLASSES)
                 or read_binary(bundle, CLASSES)
-                or read_pictures(bundle, CLASSES, progress)
+                or read_images(bundle, CLASSES, progress)
             )
             if incoming is None:
                 names = ", ".join(sorted(bundle)[:3]) or "no file"
@@ -111,10 +106,10 @@ class Cifar10(DataSource):
 
 
 def _counted(incoming: Incoming, path: Path) -> Incoming:
-    """The same with the counts in its origin, because an image folder may hold only some of the pictures."""
+    """The same with the counts in its origin, because an image folder may hold only some of the images."""
     train, test = incoming.counts["train"], incoming.counts["test"]
     if train > COUNTS["train"] or test > COUNTS["test"]:
-        raise DataError(f"{path} holds {train:,} + {test:,} pictures, CIFAR-10 has 50,000 + 10,000")
+        raise DataError(f"{path} holds {train:,} + {test:,} images, CIFAR-10 has 50,000 + 10,000")
     subset = "" if incoming.counts == COUNTS else " (a part of 50,000 + 10,000)"
     origin = f"{incoming.origin}, {train:,} + {test:,}{subset}"
     return Incoming(origin, incoming.counts, incoming.shape, incoming.blocks)

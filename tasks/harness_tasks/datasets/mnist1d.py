@@ -8,9 +8,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from harness.spec import Dataset, DatasetSummary, DataSource, DownloadProgress, Samples
-from harness_tasks.datasets.files import replace
-from harness_tasks.datasets.fingerprint import fingerprint
-from harness_tasks.datasets.store import data_root
+from harness_tasks.datasets.store import data_root, fingerprint, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +43,7 @@ class Mnist1d(DataSource):
         return data_root() / f"mnist1d-{metadata.version('mnist1d')}.npz"
 
     def fetch(self, progress: DownloadProgress) -> None:
-        """Generate the data anew if the file that keeps it is damaged, and report that."""
+        """Generate the data again if the cache file is damaged, and report that."""
         if self._cache.exists() and _read_cache(self._cache) is None:
             progress(f"{self._cache} is damaged; {self.name} is generated again", 0, 0)
             self.load()
@@ -73,12 +71,12 @@ def _generate() -> tuple[Samples, Samples]:
     from mnist1d.data import get_dataset_args, make_dataset
 
     with _global_random_state():
-        made = make_dataset(get_dataset_args())
+        arrays = make_dataset(get_dataset_args())
 
     def samples(inputs: np.ndarray, targets: np.ndarray) -> Samples:
         return Samples(inputs.astype(np.float32)[..., np.newaxis], targets.astype(np.int64))
 
-    return samples(made["x"], made["y"]), samples(made["x_test"], made["y_test"])
+    return samples(arrays["x"], arrays["y"]), samples(arrays["x_test"], arrays["y_test"])
 
 
 def _read_cache(path: Path) -> tuple[Samples, Samples, str] | None:

@@ -1,38 +1,176 @@
-"""The storage of a fetched or imported data set: a folder of arrays, and a JSON file that names it.
+"""The storage of data sets: files that are complete or absent, arrays, and fingerprints.
 
-Only replacing the JSON file changes what is loaded, and that is atomic: the data set is completely the old
-one or the new one. Folders that the JSON file does not name are left-overs, which the next writer deletes.
-Writers take turns by a lock that ends with their process.
+A fetched or imported data set is a folder of arrays, and a JSON file that names it. Only replacing the JSON
+file changes what is loaded, and that is atomic: the data set is completely the old one or the new one.
+Folders that the JSON file does not name are leftovers, which the next writer deletes. Writers take turns by
+a lock that ends with their process.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import hashlib
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
 from harness import spec
 from harness.errors import DataError, HarnessError
-from harness.spec import Dataset, DatasetSummary, DownloadProgress
-from harness_tasks.datasets.arrays import DamagedArray, Incoming, Split, map_arrays, write_arrays
-from harness_tasks.datasets.files import read_up_to
-from harness_tasks.datasets.fingerprint import fingerprint
+from harness.spec import Dataset, DatasetSummary, DownloadProgress, Samples
 
 if TYPE_CHECKING:
     from typing import IO
 
-    from harness.spec import Samples
+    import numpy as np
 
+Split = Literal["train", "test"]
 SCHEMA = 1
 _MOST_BYTES = 2**16  # of the description
+_DRAFT = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
+#: A file is written in seconds: older drafts are those of killed writers.
+_LONGEST_WRITE_SECONDS = 3600.0
+
+
+def data_root() -> Path:
+    """The folder of all data sets: ``HARNESS_DATA_DIR``, or the user's cache folder."""
+    import platformdirs
+
+    chosen = os.environ.get("HARNESS_DATA_DIR")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("dl-harness"))
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """Show nothing of a download or an import."""
+
+
+# Files: read up to a size, and written completely or not at all.
+
+
+def read_up_to(path: Path, most_bytes: int) -> bytes:
+    """The first bytes of a file; all of them if there are fewer than ``most_bytes``.
+
+    Raises:
+        OSError: it cannot be read, or is no file, such as a pipe.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    with path.open("rb") as file:
+        return file.read(most_bytes)
+
+
+def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file completely or not at all, and delete drafts that killed writers left next to it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        for left in path.parent.iterdir():
+            if _DRAFT.fullmatch(left.name) and time.time() - left.lstat().st_mtime > _LONGEST_WRITE_SECONDS:
+                left.unlink()
+        with draft.open("wb") as file:
+            write(file)
+        os.replace(draft, path)  # noqa: PTH105  atomic on every system
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def fingerprint(train: Samples, test: Samples, validation: Samples | None = None) -> str:
+    r"""The sha256, in hexadecimal, of everything that a network sees: every row, in order.
+
+    The hash covers, in this order, ``train.inputs``, ``train.targets``, ``test.inputs`` and
+    ``test.targets``, and ``validation.inputs`` and ``validation.targets`` if the data set provides them: for
+    each the ASCII line ``"<name> <dtype> <shape>\n"``, such as ``train.inputs |u1 50000,32,32,3`` or
+    ``test.targets <i8 10000``, then its bytes, little-endian, in C order. Names of classes, files and folders
+    are not included. The formula must never change: runs of different versions of the harness are compared
+    by it.
+
+    Args:
+        train: Inputs ``(n, *shape)`` and targets ``(n,)``; not copied if contiguous and little-endian.
+        test: The same for the test rows.
+        validation: The same for the validation rows, if the data set provides them.
+    """
+    import numpy as np
+
+    digest = hashlib.sha256()
+    splits = {"train": train, "test": test} | ({"validation": validation} if validation else {})
+    for split, samples in splits.items():
+        for part, array in (("inputs", samples.inputs), ("targets", samples.targets)):
+            canonical = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+            shape = ",".join(map(str, canonical.shape))
+            digest.update(f"{split}.{part} {canonical.dtype.str} {shape}\n".encode("ascii"))
+            digest.update(canonical.reshape(-1).data)
+    return digest.hexdigest()
+
+
+# The arrays of a stored data set: one ``.npy`` file per split for inputs and for targets.
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """Pictures to be stored.
+
+    ``blocks`` yields uint8 inputs ``(rows, *shape)`` and int64 targets ``(rows,)``: in all blocks of a split
+    together ``counts`` rows, in their final order.
+    """
+
+    origin: str
+    counts: dict[Split, int]
+    shape: tuple[int, ...]
+    blocks: Iterable[tuple[Split, Samples]]
+
+
+def write_arrays(folder: Path, incoming: Incoming) -> None:
+    """Write the arrays block by block; raises OSError."""
+    # Plain writes: with a memory map a full disk would kill the process instead of raising.
+    import numpy as np
+
+    with contextlib.ExitStack() as stack:
+        files: dict[tuple[Split, str], IO[bytes]] = {}
+        for split, count in incoming.counts.items():
+            for part, dtype, shape in (("inputs", "|u1", incoming.shape), ("targets", "<i8", ())):
+                file = stack.enter_context((folder / f"{split}_{part}.npy").open("wb"))
+                header = {"descr": dtype, "fortran_order": False, "shape": (count, *shape)}
+                np.lib.format.write_array_header_1_0(file, header)
+                files[split, part] = file
+        for split, samples in incoming.blocks:
+            files[split, "inputs"].write(np.ascontiguousarray(samples.inputs, "|u1").data)
+            files[split, "targets"].write(np.ascontiguousarray(samples.targets, "<i8").data)
+
+
+class DamagedArray(Exception):
+    """An array that cannot be read; the message says why."""
+
+
+def map_arrays(folder: Path) -> tuple[Samples, Samples]:
+    """The training and test samples, memory-mapped; raises :class:`DamagedArray`."""
+    import numpy as np
+
+    def array(name: str) -> np.ndarray:
+        try:
+            mapped: np.ndarray = np.load(folder / f"{name}.npy", mmap_mode="r")
+        except Exception as error:  # NumPy raises many kinds for a broken header, TokenError among them
+            raise DamagedArray(f"{name}.npy: {error}") from error
+        return mapped
+
+    train = Samples(array("train_inputs"), array("train_targets"))
+    return train, Samples(array("test_inputs"), array("test_targets"))
+
+
+# The folder of a data set.
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,14 +183,6 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     counts: Annotated[dict[Split, int], msgspec.Meta(min_length=2)]
     fingerprint: str
     arrays: Annotated[str, msgspec.Meta(pattern=r"^arrays-[0-9a-f]+$")]
-
-
-def data_root() -> Path:
-    """The folder of all data sets: ``HARNESS_DATA_DIR``, or the user's cache folder."""
-    import platformdirs
-
-    chosen = os.environ.get("HARNESS_DATA_DIR")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("dl-harness"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +219,7 @@ class Store:
         )
 
     def _mapped(self) -> tuple[Description, Samples, Samples]:
-        """The description and its arrays; those of a new data set if one replaces the old one meanwhile."""
+        """The description and its arrays; those of a new data set if it has replaced the old one."""
         description = self._describe()
         while True:
             try:
@@ -115,7 +245,7 @@ class Store:
 
     @contextlib.contextmanager
     def exclusive(self, progress: DownloadProgress) -> Iterator[None]:
-        """Exclude other writers, and leave no unfinished folder behind, whatever happens inside.
+        """Exclude other writers, and remove unfinished folders in any case.
 
         Raises:
             HarnessError: the folder cannot be written, or the disk is full.

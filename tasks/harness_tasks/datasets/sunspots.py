@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.spec import Dataset, DatasetSummary, DataSource, Samples, Series
-from harness_tasks.datasets.fingerprint import fingerprint
+from harness_tasks.datasets.store import fingerprint
 from harness_tasks.windows import FUTURE, PAST
 
 if TYPE_CHECKING:

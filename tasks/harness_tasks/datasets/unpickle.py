@@ -16,7 +16,7 @@ MAX_CONTAINERS = 1_000
 _CONTAINERS = {"list", "tuple", "dict", "set", "frozenset"}
 #: The elements of an array: numbers of up to 16 bytes, texts that NumPy names by two digits, no objects.
 _DTYPE = re.compile(r"[<>|=]?[biufcSUV?]\d{0,2}")
-#: Stands for the class of arrays, which a pickle could call otherwise.
+#: Placeholder for the class of arrays, which a pickle could otherwise call.
 _NDARRAY = object()
 
 
@@ -44,14 +44,14 @@ def _refuse_complex(content: bytes) -> None:
     """Read the pickle's operations without carrying them out."""
     containers = 0
     for number, (operation, _, _) in enumerate(pickletools.genops(content), 1):
-        containers += any(made.name in _CONTAINERS for made in operation.stack_after)
+        containers += any(item.name in _CONTAINERS for item in operation.stack_after)
         if number > MAX_OPERATIONS or containers > MAX_CONTAINERS:
             raise pickle.UnpicklingError(
                 f"it has more than {MAX_OPERATIONS:,} operations or {MAX_CONTAINERS:,} containers"
             )
 
 
-# The unpickler in Python, because the one in C allocates as much memory as a hostile memo index asks for.
+# The unpickler in Python, because the one in C allocates any amount of memory for a hostile memo index.
 class _ArraysOnly(pickle._Unpickler):  # noqa: SLF001
     def find_class(self, module: str, name: str) -> Any:
         import numpy as np

@@ -1,4 +1,4 @@
-"""Image folders: order, formats, and pictures that do not fit."""
+"""Image folders: order, formats, and images that do not fit."""
 
 import io
 
@@ -51,14 +51,14 @@ def test_png_keeps_the_bytes_and_the_origin_states_the_format(write, tmp_path):
     dataset = CIFAR10.import_from(write(tmp_path / "in", files))
 
     assert dataset.train.inputs[0].ravel().tolist() == np.arange(3072, dtype=np.uint8).tolist()
-    assert dataset.origin == "PNG pictures from an image folder, 20 + 10 (a part of 50,000 + 10,000)"
+    assert dataset.origin == "PNG images from an image folder, 20 + 10 (a part of 50,000 + 10,000)"
 
 
 def test_jpeg_is_called_lossy(tmp_path):
     dataset = CIFAR10.import_from(
         data_files.write_folder(tmp_path / "in", data_files.picture_files(kind="jpg"))
     )
-    assert dataset.origin.startswith("JPEG pictures from an image folder (lossy; not the official bytes)")
+    assert dataset.origin.startswith("JPEG images from an image folder (lossy; not the official bytes)")
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1"])
@@ -73,16 +73,16 @@ def test_other_modes_become_rgb(mode, tmp_path):
     ("content", "message"),
     [
         (data_files.picture(grey(0, (32, 33))), "0001.png is 33x32, expected 32x32"),
-        (data_files.picture(grey(0))[:60], "0001.png is not a readable PNG picture"),
-        (data_files.picture(grey(0), "jpg"), "0001.png is not a readable PNG picture"),
-        (b"", "0001.png is not a readable PNG picture: it is empty"),
+        (data_files.picture(grey(0))[:60], "0001.png is not a readable PNG image"),
+        (data_files.picture(grey(0), "jpg"), "0001.png is not a readable PNG image"),
+        (b"", "0001.png is not a readable PNG image: it is empty"),
         (
             b"GIF89a..",
-            "0001.png is not a readable PNG picture: it begins with the bytes 47 49 46 38 39",
+            "0001.png is not a readable PNG image: it begins with the bytes 47 49 46 38 39",
         ),
     ],
 )
-def test_a_picture_that_does_not_fit_is_named(content, message, tmp_path):
+def test_an_image_that_does_not_fit_is_named(content, message, tmp_path):
     files = {**data_files.picture_files(), "train/frog/0001.png": content}
     with pytest.raises(DataError, match=f"frog/{message}"):
         CIFAR10.import_from(data_files.write_folder(tmp_path / "in", files))
@@ -90,13 +90,13 @@ def test_a_picture_that_does_not_fit_is_named(content, message, tmp_path):
 
 
 @pytest.mark.parametrize("lacking", ["train/ship/", "test/"])
-def test_a_class_without_pictures(lacking, tmp_path):
+def test_a_class_without_images(lacking, tmp_path):
     files = {name: data for name, data in data_files.picture_files().items() if not name.startswith(lacking)}
     with pytest.raises(DataError, match=f"expected the folders airplane.*in {lacking[:4]}"):
         CIFAR10.import_from(data_files.write_tar(tmp_path / "in", files))
 
 
-def test_more_pictures_than_cifar10_has(tmp_path, monkeypatch):
+def test_more_images_than_cifar10_has(tmp_path, monkeypatch):
     monkeypatch.setattr("harness_tasks.datasets.cifar10.COUNTS", {"train": 19, "test": 10})
-    with pytest.raises(DataError, match=r"holds 20 \+ 10 pictures"):
+    with pytest.raises(DataError, match=r"holds 20 \+ 10 images"):
         CIFAR10.import_from(data_files.write_folder(tmp_path / "in", data_files.picture_files()))

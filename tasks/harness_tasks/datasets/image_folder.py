@@ -1,4 +1,4 @@
-"""Pictures in folders as most tools expect them: ``train/<class>/*.png`` or ``*.jpg``, and ``test``."""
+"""Images in folders as most tools expect them: ``train/<class>/*.png`` or ``*.jpg``, and ``test``."""
 
 import io
 import re
@@ -9,28 +9,28 @@ from PIL import Image, UnidentifiedImageError
 
 from harness.errors import DataError
 from harness.spec import DownloadProgress, Samples
-from harness_tasks.datasets.arrays import Incoming, Split
 from harness_tasks.datasets.bundle import Bundle, Member
+from harness_tasks.datasets.store import Incoming, Split
 
 SHAPE = (32, 32, 3)
-BLOCK = 1_000  # pictures in memory at a time
+BLOCK = 1_000  # images in memory at a time
 SPLITS: tuple[Split, Split] = ("train", "test")
 
-_PICTURE = re.compile(
+_IMAGE = re.compile(
     r"(?P<root>(?:.*/)?)(?P<split>train|test)/(?P<label>[^/]+)/[^/]+\.(?P<kind>(?i:jpe?g|png))"
 )
 
 
-def read_pictures(bundle: Bundle, classes: tuple[str, ...], progress: DownloadProgress) -> Incoming | None:
-    """The pictures in the order of ``classes``, within a class by file name; None if there are none.
+def read_images(bundle: Bundle, classes: tuple[str, ...], progress: DownloadProgress) -> Incoming | None:
+    """The images in the order of ``classes``, within a class by file name; None if there are none.
 
-    Every picture must be 32x32 and is converted to RGB. ``origin`` states the file format, because JPEG does
+    Every image must be 32x32 and is converted to RGB. ``origin`` states the file format, because JPEG does
     not preserve the original bytes.
 
     Raises:
-        DataError: there are other classes, or a picture is broken or has another size.
+        DataError: there are other classes, or a image is broken or has another size.
     """
-    matches = [match for match in map(_PICTURE.fullmatch, sorted(bundle)) if match]
+    matches = [match for match in map(_IMAGE.fullmatch, sorted(bundle)) if match]
     if not matches:
         return None
     root = min((match["root"] for match in matches), key=lambda root: (root.count("/"), root))
@@ -39,7 +39,7 @@ def read_pictures(bundle: Bundle, classes: tuple[str, ...], progress: DownloadPr
         labels_found = {match["label"] for match in matches if match["split"] == split}
         if labels_found != set(classes):
             raise DataError(
-                f"expected the folders {', '.join(classes)} with pictures in {root}{split}, "
+                f"expected the folders {', '.join(classes)} with images in {root}{split}, "
                 f"found {', '.join(sorted(labels_found)[:12]) or 'none'}"
             )
     labels = {name: label for label, name in enumerate(classes)}
@@ -57,9 +57,9 @@ def read_pictures(bundle: Bundle, classes: tuple[str, ...], progress: DownloadPr
 def _origin(kinds: set[str]) -> str:
     lossy = kinds - {"png"}
     if not lossy:
-        return "PNG pictures from an image folder"
+        return "PNG images from an image folder"
     names = "JPEG and PNG" if "png" in kinds else "JPEG"
-    return f"{names} pictures from an image folder (lossy; not the official bytes)"
+    return f"{names} images from an image folder (lossy; not the official bytes)"
 
 
 def _blocks(
@@ -73,21 +73,21 @@ def _blocks(
             inputs = np.stack([_decode(member) for _, member in block])
             yield split, Samples(inputs, np.array([label for label, _ in block], np.int64))
             done += sum(member.size for _, member in block)
-            progress("reading pictures", done, total)
+            progress("reading images", done, total)
 
 
 def _decode(member: Member) -> np.ndarray:
-    """A picture as uint8 ``(32, 32, 3)``. Only the format that its name states is tried."""
+    """A image as uint8 ``(32, 32, 3)``. Only the format that its name states is tried."""
     kind = "PNG" if member.where.lower().endswith("png") else "JPEG"
     content = member.read()
     try:
-        with Image.open(io.BytesIO(content), formats=[kind]) as picture:
-            if picture.size == SHAPE[:2]:  # checked before any pixel is decoded
-                return np.asarray(picture.convert("RGB"))
-            width, height = picture.size
+        with Image.open(io.BytesIO(content), formats=[kind]) as image:
+            if image.size == SHAPE[:2]:  # checked before any pixel is decoded
+                return np.asarray(image.convert("RGB"))
+            width, height = image.size
     except UnidentifiedImageError as error:
         cause = f"it begins with the bytes {content[:8].hex(' ')}" if content else "it is empty"
-        raise DataError(f"{member.where} is not a readable {kind} picture: {cause}") from error
-    except Exception as error:  # Pillow raises many kinds for a broken picture
-        raise DataError(f"{member.where} is not a readable {kind} picture: {error}") from error
+        raise DataError(f"{member.where} is not a readable {kind} image: {cause}") from error
+    except Exception as error:  # Pillow raises many kinds for a broken image
+        raise DataError(f"{member.where} is not a readable {kind} image: {error}") from error
     raise DataError(f"{member.where} is {width}x{height}, expected 32x32")
