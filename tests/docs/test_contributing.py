@@ -50,3 +50,9 @@ def test_commands_over_many_records_are_timed_without_a_second_tree():
 def test_the_map_lists_every_room():
     rooms = {path.parent.name for path in (ROOT / "harness").glob("*/__init__.py")}
     assert {room for room in rooms if f"`{room}`" not in TEXT} == set()
+
+
+def test_tests_mirror_the_rooms_and_the_plugins():
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")} - {"benchmarks", "docs"}
+    rooms = {path.parent.name for path in (ROOT / "harness").glob("*/__init__.py")}
+    assert folders - rooms == {"backends", "tasks"}
