@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.made_gates import made_benchmark, made_gate, save
-from support.records import make_record
+from support.records import MACHINE, make_record
 
 from harness.analysis.results import (
     KINDS,
@@ -63,6 +63,7 @@ def _side(framework: str) -> SideRecord:
 
 PORT = PortRecord(
     id="20260104-000000-port",
+    machine=MACHINE,
     started_at="2026-01-04T00:00:00+00:00",
     command=["port"],
     inputs=[],

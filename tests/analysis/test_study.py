@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from support.made_runs import made_record, made_runs
+from support.records import reconfigured
 
 from harness.analysis.conditions import Difference
 from harness.analysis.findings import find
@@ -210,15 +211,15 @@ def test_the_more_remedies_there_are_the_wider_is_each_interval():
 
 def test_runs_under_other_conditions_are_not_included():
     records = list(_records())
-    other = [msgspec.structs.replace(record, threads=1) for record in records[1::2]]
+    other = [reconfigured(record, threads=1) for record in records[1::2]]
     finding = _finding(*records[::2], *other)
     assert [effect.variant.name for effect in finding.effects] == ["plain", "early stopping"]
 
 
 def test_groups_that_a_study_does_not_include_are_shown_beside_it():
     records = list(_records())
-    elsewhere = [msgspec.structs.replace(record, precision="float64") for record in records[1::2]]
-    other_backend = [msgspec.structs.replace(record, backend="jax") for record in records[1::2]]
+    elsewhere = [reconfigured(record, precision="float64") for record in records[1::2]]
+    other_backend = [reconfigured(record, backend="jax") for record in records[1::2]]
     assert len(find(made_runs(*records), [STUDY]).groups) == 1
     assert len(find(made_runs(*records, *elsewhere), [STUDY]).groups) == 2
     assert len(find(made_runs(*records, *other_backend), [STUDY]).groups) == 2
@@ -311,7 +312,7 @@ def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
 
 
 def test_a_study_of_a_later_harness_is_named(tmp_path):
-    path = STUDIES.save(msgspec.structs.replace(STUDY, schema=2 / STUDIES.folder), tmp_path)
+    path = STUDIES.save(msgspec.structs.replace(STUDY, schema=2), tmp_path / STUDIES.folder)
     assert read_all(STUDIES, STUDIES.paths(tmp_path)) == (
         [],
         [

@@ -161,11 +161,12 @@ def test_networks(mode, network):
     _assert_the_contracts_training(mode, network=NETWORKS[network])
 
 
-@pytest.mark.slow  # below, three small programs are compiled
+@pytest.mark.slow  # compiled
 def test_compiled():
     _assert_the_contracts_training("compile", optimizer=OPTIMIZERS["adam"], penalty=PENALTIES["both"])
 
 
+@pytest.mark.slow  # three programs are compiled
 def test_every_program_of_a_process_is_compiled():
     # torch stops compiling, with a line in a log, once the same code was compiled this many times.
     from torch._dynamo import config

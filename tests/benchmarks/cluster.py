@@ -6,22 +6,18 @@ adds, not how fast several machines are. Nothing is subtracted from the times.
     python tests/benchmarks/cluster.py --runs 8 --nodes 4 --steps 2000
 """
 
-import argparse
 import datetime
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import msgspec
+from common import PLUGINS, TESTS, harness, parser
 
-TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
 
-from support.ray_cluster import LocalCluster  # noqa: E402  the tests' helpers are no package
-
-PLUGIN = TESTS / "support" / "plugins" / "paced.py"
+from support.ray_cluster import LocalCluster
 
 
 class Times(msgspec.Struct):
@@ -38,10 +34,9 @@ class Started(msgspec.Struct):
 def times(results, arguments, extra, runs):
     """Run the command; a record's file is written last when its run ends."""
     begin = time.time()
-    command = [sys.executable, "-m", "harness", "run", "--plugin", str(PLUGIN), "--backend", "paced:plain"]
-    subprocess.run(
-        [*command, *arguments, *extra, "--results", str(results)], check=True, stdout=subprocess.DEVNULL
-    )
+    backend = ("--plugin", PLUGINS / "paced.py", "--backend", "paced:plain")
+    done = harness("run", *backend, *arguments, *extra, "--results", results)
+    done.check_returncode()
     whole = time.time() - begin
     paths = list(results.glob("runs/*.json"))
     assert len(paths) == runs
@@ -51,11 +46,11 @@ def times(results, arguments, extra, runs):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=8)
-    parser.add_argument("--nodes", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=2000)
-    asked = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--runs", type=int, default=8)
+    options.add_argument("--nodes", type=int, default=4)
+    options.add_argument("--steps", type=int, default=2000)
+    asked = options.parse_args()
     arguments = ["--task", "mlp", "--threads", "1", "--no-certify", "--no-eval"]
     arguments += ["--seeds", str(asked.runs), "--max-steps", str(asked.steps)]
     with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,7 @@ comparison of the medians before and after. Trials of all kinds alternate until 
 of JSON in the given file. Run by hand on an otherwise idle machine.
 """
 
-import argparse
+import itertools
 import json
 import math
 import os
@@ -14,11 +14,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import msgspec
-from tabulate import tabulate
+from common import harness, parser, store, stored, table, until
 
 from harness.duel.ratios import step_ratios
 from harness.duel.record import DuelRecord
@@ -39,14 +38,9 @@ OLD_WORDS = {"cannot tell yet": "undecided"}
 
 def duel(configuration: str, budget: int) -> dict:
     with tempfile.TemporaryDirectory() as results:
-        command = ["duel", "torch:eager", configuration, "--task", "cnn", "--dataset", "digits"]
-        command += ["--plugin", str(HERE / "planted.py"), "--budget", str(budget), "--results", results]
-        done = subprocess.run(
-            [sys.executable, "-m", "harness", *command, "--format", "json", "--quiet"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        sides = ("torch:eager", configuration, "--task", "cnn", "--dataset", "digits")
+        plugin = ("--plugin", HERE / "planted.py", "--budget", str(budget), "--results", results)
+        done = harness("duel", *sides, *plugin, "--format", "json", "--quiet")
     if done.returncode:
         return {"verdict": f"failed: {done.stderr.strip()[-200:]}", "ratio": None}
     record = msgspec.json.decode(done.stdout, type=DuelRecord)
@@ -125,29 +119,20 @@ def summary(trials: list[dict]) -> str:
         "pytest-benchmark fails at 5 %",
         "plain medians more than 2.5 % slower",
     )
-    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+    return table(headers, rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path, help="file of the trials; those already in it count too")
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
-    parser.add_argument("--duels-only", action="store_true", help="omit the common methods")
-    arguments = parser.parse_args()
-    until = time.monotonic() + 60 * arguments.minutes
-    while time.monotonic() < until:
-        for kind in arguments.kinds:
-            if time.monotonic() > until:
-                break
-            configuration, _, budget = KINDS[kind]
-            trial = {"kind": kind, **duel(configuration, budget)}
-            if not arguments.duels_only:
-                trial |= peers(configuration)
-            print(trial, flush=True)
-            with arguments.file.open("a") as file:
-                file.write(json.dumps(trial) + "\n")
-    print(summary([json.loads(line) for line in arguments.file.read_text().splitlines()]))
+    """Make trials, and print the table of those in the file."""
+    options = parser(__doc__, trials=True)
+    options.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    options.add_argument("--duels-only", action="store_true", help="omit the common methods")
+    given = options.parse_args()
+    for _, kind in zip(until(given.minutes), itertools.cycle(given.kinds), strict=False):
+        configuration, _, budget = KINDS[kind]
+        others = {} if given.duels_only else peers(configuration)
+        store(given.file, {"kind": kind, **duel(configuration, budget), **others})
+    print(summary(stored(given.file)))
 
 
 if __name__ == "__main__":

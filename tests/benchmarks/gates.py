@@ -8,18 +8,15 @@ of the one benchmark: the former show before anything is timed, and memory hardl
 processes. Run it by hand, alone on the machine; ``--load`` keeps cores busy meanwhile.
 """
 
-import argparse
 import contextlib
 import itertools
-import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import msgspec
-from tabulate import tabulate
+from common import harness, parser, store, stored, table, until
 
 from harness.gate.judgement import benchmark_ratios
 from harness.gate.record import BenchmarkRecord, GateRecord
@@ -78,9 +75,7 @@ def trial(kind: str, task: str, names: list[str], options: list[str], load: int)
         if task:
             command += ["--head-env", f"PLANTED={task}:{kind}"]
         command += [*options, "--results", folder, "--format", "json", "--quiet"]
-        done = subprocess.run(
-            [sys.executable, "-m", "harness", *command], capture_output=True, text=True, check=False
-        )
+        done = harness(*command)
     if not done.stdout:
         return {"kind": kind, "task": task, "load": load, "failed": done.stderr.strip()[-300:]}
     record = msgspec.json.decode(done.stdout, type=GateRecord)
@@ -154,42 +149,36 @@ def summary(trials: list[dict]) -> str:
         "gate undecided",
         "seconds: median, longest",
     )
-    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+    return table(headers, rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path, help="file of the trials; those in it count too")
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
-    parser.add_argument("--benchmarks", nargs="+", default=list(BENCHMARKS), choices=list(BENCHMARKS))
-    parser.add_argument("--trials", type=int, help="as many of each kind, those in the file included")
-    parser.add_argument("--budget", help="of a gate; default: the gate's own")
-    parser.add_argument(
+    """Make trials, and print the table of those in the file."""
+    options = parser(__doc__, trials=True)
+    options.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    options.add_argument("--benchmarks", nargs="+", default=list(BENCHMARKS), choices=list(BENCHMARKS))
+    options.add_argument("--trials", type=int, help="as many of each kind, those in the file included")
+    options.add_argument("--budget", help="of a gate; default: the gate's own")
+    options.add_argument(
         "--turns", help="of a pair; default: the gate's own. 30 are as precise for mlp and rnn"
     )
-    parser.add_argument("--load", type=int, default=0, help="cores to keep busy with other work")
-    arguments = parser.parse_args()
-    lines = arguments.file.read_text().splitlines() if arguments.file.exists() else []
-    trials = [json.loads(line) for line in lines]
-    given = {"--budget": arguments.budget, "--turns": arguments.turns}
-    options = [word for name, value in given.items() if value is not None for word in (name, value)]
-    until = time.monotonic() + 60 * arguments.minutes
+    options.add_argument("--load", type=int, default=0, help="cores to keep busy with other work")
+    given = options.parse_args()
+    trials = stored(given.file)
+    values = {"--budget": given.budget, "--turns": given.turns}
+    words = [word for name, value in values.items() if value is not None for word in (name, value)]
 
     def made_of(kind: str) -> int:
-        return sum(made["kind"] == kind and made.get("load", 0) == arguments.load for made in trials)
+        return sum(made["kind"] == kind and made.get("load", 0) == given.load for made in trials)
 
-    while time.monotonic() < until:
-        kind = min(arguments.kinds, key=made_of)
+    for _ in until(given.minutes):
+        kind = min(given.kinds, key=made_of)
         number = made_of(kind)
-        if arguments.trials is not None and number >= arguments.trials:
+        if given.trials is not None and number >= given.trials:
             break
-        tasks = [task for task in KINDS[kind] if task in {"", *arguments.benchmarks}]
-        task = tasks[number % len(tasks)]
-        trials.append(trial(kind, task, arguments.benchmarks, options, arguments.load))
-        with arguments.file.open("a") as file:
-            file.write(json.dumps(trials[-1]) + "\n")
-        print(json.dumps(trials[-1]), flush=True)
+        tasks = [task for task in KINDS[kind] if task in {"", *given.benchmarks}]
+        trials.append(trial(kind, tasks[number % len(tasks)], given.benchmarks, words, given.load))
+        store(given.file, trials[-1])
     print(summary(trials))
 
 

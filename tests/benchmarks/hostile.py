@@ -6,9 +6,7 @@ unless its harness was killed, and nothing printed may be a traceback. Run by ha
     python tests/benchmarks/hostile.py --trials 20 [--kinds kill-run,two-signals]
 """
 
-import argparse
 import collections
-import os
 import random
 import shutil
 import signal
@@ -19,15 +17,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
+from common import Place, parser
 
 from harness.duel.record import DUELS
 from harness.gate.record import GATES
 from harness.runs.documents import UnreadableRecord
 from harness.runs.store import RUNS
 
-PLUGINS = Path(__file__).parents[1] / "support" / "plugins"
-HARNESS = [sys.executable, "-m", "harness"]
 RUN = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet", "--no-certify")
 MATRIX = (*RUN, "--backend", "faulty:ok", "--seeds", "4")
 DUEL = ("duel", "paced", "paced", "--task", "mlp", "--dataset", "mnist1d", "--budget", "8s", "--no-certify")
@@ -38,62 +34,33 @@ SECONDS_TO_END = 30.0
 TRACEBACK = "Traceback (most recent call last)"
 
 
-class Trial:
-    """A folder of its own, a command in it, and what is wrong afterwards."""
+class Trial(Place):
+    """A command in a folder of its own, and what is wrong afterwards."""
 
     def __init__(self, folder: Path, chance: random.Random) -> None:
-        self.folder, self.chance = folder, chance
-        self.environment = {
-            **os.environ,
-            "PYTHONPATH": str(PLUGINS),
-            "HARNESS_DATA_DIR": str(folder / "data"),
-            "TMPDIR": str(folder / "tmp"),
-        }
-        (folder / "tmp").mkdir()
+        super().__init__(folder)
+        self.chance = chance
         (folder / "gate.toml").write_text(SUITE)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start the command."""
-        with (self.folder / "output").open("a") as output:
-            return subprocess.Popen(
-                [*HARNESS, *arguments],
-                cwd=self.folder,
-                env=self.environment,
-                stdout=output,
-                stderr=output,
-                text=True,
-            )
-
-    def left_over(self) -> list[str]:
-        """The processes of this trial that are alive."""
-        alive = []
-        for process in psutil.process_iter(["cmdline", "environ"]):
-            if (process.info["environ"] or {}).get("HARNESS_DATA_DIR") == self.environment[
-                "HARNESS_DATA_DIR"
-            ]:
-                alive += [" ".join(process.info["cmdline"][-3:])] if process.info["cmdline"] else []
-        return alive
+    def printed(self) -> str:
+        """The output of all commands."""
+        return self.output.read_text(errors="replace")
 
     def faults(self, *, killed: bool) -> list[str]:
         """What is not as it must be."""
-        until = time.monotonic() + SECONDS_TO_END
-        while (left := self.left_over()) and time.monotonic() < until:
-            time.sleep(0.1)
-        found = [f"process left: {line}" for line in left]
+        found = self.left(SECONDS_TO_END)
         for kind in (RUNS, DUELS, GATES):
-            for record in kind.read_each(kind.paths(self.folder / "results")):
+            for record in kind.read_each(kind.paths(self.results)):
                 if isinstance(record, UnreadableRecord):
                     found.append(f"damaged: {record}")
                 elif record.status == "running" and not killed:
                     found.append(f"still running: {record.id}")
-        if TRACEBACK in (self.folder / "output").read_text():
+        if TRACEBACK in self.printed():
             found.append("a traceback was printed")
-        if killed_files := [path.name for path in (self.folder / "tmp").iterdir()]:
-            found.append(f"temporary files left: {killed_files}")
         return found
 
 
-def ended(process: subprocess.Popen[str]) -> None:
+def ended(process: subprocess.Popen[bytes]) -> None:
     """Wait for the end of a command that has a reason to end."""
     try:
         process.wait(4 * SECONDS_TO_END)
@@ -163,14 +130,12 @@ KINDS: dict[str, Callable[[Trial], bool]] = {
 
 def main() -> None:
     """Print a line for each trial with a fault, and the counts of each kind."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--trials", type=int, default=20, help="of each kind")
-    parser.add_argument("--kinds", default=",".join(KINDS))
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no trial later")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    given = parser(__doc__)
+    given.add_argument("--trials", type=int, default=20, help="of each kind")
+    given.add_argument("--kinds", default=",".join(KINDS))
+    given.add_argument("--seconds", type=float, default=float("inf"), help="begin no trial later")
+    given.add_argument("--seed", type=int, default=0)
+    options = given.parse_args()
     counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     start = time.monotonic()
     for number in range(options.trials):
@@ -184,7 +149,7 @@ def main() -> None:
                     found = trial.faults(killed=KINDS[kind](trial))
                 except (subprocess.TimeoutExpired, RuntimeError) as error:
                     found = [str(error)]
-                output = (trial.folder / "output").read_text() if found else ""
+                output = trial.printed() if found else ""
             counts[kind]["faults" if found else "sound"] += 1
             for line in found:
                 print(f"{kind} {number}: {line}", flush=True)

@@ -2,49 +2,44 @@
 
     python tests/benchmarks/kills.py --kills 100 --out kills.jsonl
 
-Each round has a results folder and a temporary folder of its own and ends when all its runs are recorded.
-Then each run must have exactly one finished record, each record must be whole, no process, no temporary file
-and no claim may be left, and ``harness clean`` must leave finished records alone. Rounds follow each other
-until there were as many kills as asked for. A kill hits the harness alone or its whole process group. With
-``--beside`` several processes share each matrix, and one of them is killed.
+Each round has a folder of its own and ends when all its runs are recorded. Then each run must have exactly
+one finished record, each record must be whole, no process, no temporary file and no claim may be left, and
+``harness clean`` must leave finished records alone. Rounds follow each other until there were as many kills
+as asked for. A kill hits the harness alone or its whole process group. With ``--beside`` several processes
+share each matrix, and one of them is killed.
 """
 
-import argparse
 import collections
-import contextlib
-import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-import psutil
+from common import Place, harness, parser, store
 
 from harness.runs.claims import claim_paths
 from harness.runs.sharing import FINISHED
 from harness.runs.store import RUNS
 
-_HARNESS = [sys.executable, "-m", "harness"]
 _BACKENDS = ("torch", "jax")
-_SHORT = ["--task", "tabular", "--max-steps", "4", "--threads", "1", "--no-certify", "--quiet"]
+_SHORT = ("--task", "tabular", "--max-steps", "4", "--threads", "1", "--no-certify", "--quiet")
 #: Guards end with the harness, but not at the same moment.
 _PATIENCE_SECONDS = 60.0
 
 
 def main() -> None:
     """Make rounds until the kills are done; exits with 1 if anything was lost or left."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--runs", type=int, default=12, help="runs of a matrix, an even number")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--longest-life", type=float, default=8.0, help="seconds until a kill, at most")
-    parser.add_argument("--beside", type=int, default=1, help="processes that share the matrix")
-    parser.add_argument("--out", type=Path, help="append a JSON line for each round")
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--kills", type=int, default=100)
+    options.add_argument("--runs", type=int, default=12, help="runs of a matrix, an even number")
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--longest-life", type=float, default=8.0, help="seconds until a kill, at most")
+    options.add_argument("--beside", type=int, default=1, help="processes that share the matrix")
+    options.add_argument("--out", type=Path, default=os.devnull, help="append a JSON line for each round")
+    given = options.parse_args()
     chance, kills, faults = random.Random(given.seed), 0, 0  # noqa: S311
     while kills < given.kills:
         with tempfile.TemporaryDirectory(prefix="kills-") as folder:
@@ -53,11 +48,7 @@ def main() -> None:
             outcome = {"kills": killed.total(), **killed, **trial.remains()}
         kills += outcome["kills"]
         faults += len(outcome["faults"])
-        line = json.dumps(outcome)
-        print(line, flush=True)
-        if given.out:
-            with given.out.open("a") as file:
-                file.write(line + "\n")
+        store(given.out, outcome)
     print(f"{kills} kills, {faults} faults")
     sys.exit(faults > 0)
 
@@ -66,9 +57,7 @@ class Round:
     """One matrix from its first start to its last record."""
 
     def __init__(self, folder: Path, runs: int) -> None:
-        self._results = folder / "results"
-        self._temporary = folder / "temporary"
-        self._temporary.mkdir()
+        self._place = Place(folder)
         self._runs = runs
         self._faults: list[str] = []
 
@@ -93,18 +82,8 @@ class Round:
         return killed
 
     def _start(self) -> subprocess.Popen[bytes]:
-        seeds = ["--seeds", str(self._runs // len(_BACKENDS))]
-        return subprocess.Popen(
-            [*_HARNESS, "run", "--backend", ",".join(_BACKENDS), *_SHORT, *seeds, *self._where],
-            env={**os.environ, "TMPDIR": str(self._temporary)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    @property
-    def _where(self) -> list[str]:
-        return ["--results", str(self._results)]
+        seeds = str(self._runs // len(_BACKENDS))
+        return self._place.start("run", "--backend", ",".join(_BACKENDS), *_SHORT, "--seeds", seeds)
 
     def _expect(self, right: bool, fault: str) -> None:
         if not right:
@@ -112,33 +91,25 @@ class Round:
 
     def remains(self) -> dict:
         """The records by status, unfinished files, and all that is wrong."""
-        until = time.monotonic() + _PATIENCE_SECONDS
-        while (self._processes() or list(self._temporary.iterdir())) and time.monotonic() < until:
-            time.sleep(0.1)
-        for line in self._processes():
-            self._faults.append(f"process {' '.join(line)}")
-        for path in [*self._temporary.iterdir(), *claim_paths(self._results)]:
-            self._faults.append(f"left {path.name}")
+        results = self._place.results
+        self._faults += self._place.left(_PATIENCE_SECONDS)
+        self._faults += [f"claim left: {path.name}" for path in claim_paths(results)]
         statuses = self._statuses()
         self._expect(set(statuses) <= {"ok", "lost"}, f"statuses {statuses}")
-        unfinished = list(self._results.rglob(".*.tmp"))
+        unfinished = list(results.rglob(".*.tmp"))
         for path in unfinished:  # as if it were found later
             os.utime(path, (0, 0))
-        cleaned = subprocess.run(
-            [*_HARNESS, "clean", "--yes", *self._where],
-            env={**os.environ, "HARNESS_CACHE_DIR": str(self._temporary)},
-            capture_output=True,
-            check=False,
-        )
+        cache = str(self._place.temporary)
+        cleaned = harness("clean", "--yes", "--results", results, HARNESS_CACHE_DIR=cache)
         self._expect(cleaned.returncode == 0, f"clean: {cleaned.stderr!r}")
         after = self._statuses()
         self._expect(after == {"ok": self._runs}, f"after clean: {after}")
-        self._expect(not list(self._results.rglob(".*.tmp")), "unfinished files after clean")
+        self._expect(not list(results.rglob(".*.tmp")), "unfinished files after clean")
         return {"statuses": statuses, "unfinished_files": len(unfinished), "faults": self._faults}
 
     def _statuses(self) -> collections.Counter:
         """How many records have each status, after a look at whether finished runs are there once each."""
-        records = list(RUNS.read_each(RUNS.paths(self._results)))
+        records = list(RUNS.read_each(RUNS.paths(self._place.results)))
         for record in records:
             self._expect(not isinstance(record, Exception), f"unreadable: {record}")
         whole = [record for record in records if not isinstance(record, Exception)]
@@ -146,15 +117,6 @@ class Round:
         once = len(keys) == self._runs == keys.total()
         self._expect(once, f"{keys.total()} records of {len(keys)} of {self._runs} runs")
         return collections.Counter(record.status for record in whole)
-
-    def _processes(self) -> list[list[str]]:
-        """The command lines of the processes whose temporary folder this is, or is in it."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.environ().get("TMPDIR", "").startswith(str(self._temporary)):
-                    found.append(process.cmdline())
-        return found
 
 
 if __name__ == "__main__":

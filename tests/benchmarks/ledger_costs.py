@@ -5,7 +5,6 @@ its test data. Writes what ``harness ledger`` prints. Nothing is timed, so other
 Run it by hand when a task, a default or a pin changes.
 """
 
-import argparse
 import contextlib
 import datetime
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import jax
 import msgspec
 import numpy as np
+from common import parser
 
 import harness_jax.calls
 from harness.certify.cases import with_layers
@@ -160,77 +160,44 @@ DATASETS = {"gan": "digits", "resnet": "digits", "lm": "pydoc"}
 SCORES = {"gan": "Fréchet distance", "lm": "test loss (nats a character)"}
 #: The number of windows by which a language model is scored.
 TEXTS = 500
-KERNEL = "initial kernel of dense and convolution"
-RECURRENT = "initial recurrent kernels and biases"
-SMALL_RESNET = {"depth": 8, "width": 0.5, "flip": False, "crop": 0}
-SMALL_LM = {"blocks": 2, "width": 0.25}
-RMSPROP = {"optimizer": "rmsprop", "learning_rate": 0.001}
+_MLP: dict = {"task": "mlp", "options": {}}
+_RMSPROP: dict = {"task": "mlp", "options": {"optimizer": "rmsprop", "learning_rate": 0.001}}
+_RNN: dict = {"task": "rnn", "options": {}}
+_GAN: dict = {"task": "gan", "options": {}, "epochs": 10}
+_RESNET: dict = {
+    "task": "resnet",
+    "options": {"depth": 8, "width": 0.5, "flip": False, "crop": 0},
+    "epochs": 5,
+}
+_LM: dict = {"task": "lm", "options": {"blocks": 2, "width": 0.25}, "epochs": 1}
+_KERNEL = "initial kernel of dense and convolution"
+_RECURRENT = "initial recurrent kernels and biases"
+_SLOPE = "leaky ReLU: slope below zero"
+_OLD_WEIGHT = "Keras, flax: 0.99, the weight of the old value"
+_KERAS_RNN, _FLAX_RNN = "Keras: Glorot uniform, orthogonal, zeros", "flax: LeCun normal, orthogonal, zeros"
 DEFAULTS = (
-    Default(
-        KERNEL,
-        "torch: uniform ±1/sqrt(fan_in)",
-        "mlp",
-        {},
-        in_weights=torch_kernels,
-    ),
-    Default(KERNEL, "flax: LeCun normal", "mlp", {}, in_weights=lecun_kernels),
-    Default(RECURRENT, "Keras: Glorot uniform, orthogonal, zeros", "rnn", {}, of_recurrent_layers(glorot)),
-    Default(RECURRENT, "flax: LeCun normal, orthogonal, zeros", "rnn", {}, of_recurrent_layers(lecun)),
-    Default("initial bias", "torch: uniform ±1/sqrt(fan_in)", "mlp", {}, in_weights=torch_biases),
-    Default("Adam: epsilon", "torch, optax: 1e-8", "mlp", {}, in_task=optimizer(epsilon=1e-8)),
-    Default("RMSprop: epsilon", "torch: 1e-8", "mlp", RMSPROP, in_task=optimizer(epsilon=1e-8)),
-    Default("RMSprop: decay of the mean square", "torch: 0.99", "mlp", RMSPROP, in_task=optimizer(rho=0.99)),
-    Default("weight decay", "torch AdamW: 0.01", "mlp", {}, in_task=decay(0.01)),
-    Default("weight decay", "Keras AdamW: 0.004", "mlp", {}, in_task=decay(0.004)),
-    Default("leaky ReLU: slope below zero", "torch: 0.01", "gan", {}, slope=0.01, epochs=10),
-    Default("leaky ReLU: slope below zero", "Keras layer: 0.3", "gan", {}, slope=0.3, epochs=10),
-    Default(
-        "BatchNorm: epsilon",
-        "Keras: 1e-3",
-        "resnet",
-        SMALL_RESNET,
-        in_task=layers(BatchNorm, epsilon=1e-3),
-        epochs=5,
-    ),
-    Default(
-        "BatchNorm: momentum",
-        "Keras, flax: 0.99, the weight of the old value",
-        "resnet",
-        SMALL_RESNET,
-        in_task=layers(BatchNorm, update_rate=0.01),
-        epochs=5,
-    ),
-    Default(
-        "LayerNorm: epsilon",
-        "Keras: 1e-3",
-        "lm",
-        SMALL_LM,
-        in_task=layers(LayerNorm, epsilon=1e-3),
-        epochs=1,
-    ),
-    Default(
-        "GELU",
-        "JAX: approximated by tanh",
-        "lm",
-        SMALL_LM,
-        in_task=layers(Dense, activation="gelu_tanh"),
-        epochs=1,
-    ),
-    Default(
-        "initial embeddings",
-        "torch: deviation 1",
-        "lm",
-        SMALL_LM,
-        in_weights=embeddings(lambda _: 1),
-        epochs=1,
-    ),
+    Default(_KERNEL, "torch: uniform ±1/sqrt(fan_in)", **_MLP, in_weights=torch_kernels),
+    Default(_KERNEL, "flax: LeCun normal", **_MLP, in_weights=lecun_kernels),
+    Default(_RECURRENT, _KERAS_RNN, **_RNN, in_weights=of_recurrent_layers(glorot)),
+    Default(_RECURRENT, _FLAX_RNN, **_RNN, in_weights=of_recurrent_layers(lecun)),
+    Default("initial bias", "torch: uniform ±1/sqrt(fan_in)", **_MLP, in_weights=torch_biases),
+    Default("Adam: epsilon", "torch, optax: 1e-8", **_MLP, in_task=optimizer(epsilon=1e-8)),
+    Default("RMSprop: epsilon", "torch: 1e-8", **_RMSPROP, in_task=optimizer(epsilon=1e-8)),
+    Default("RMSprop: decay of the mean square", "torch: 0.99", **_RMSPROP, in_task=optimizer(rho=0.99)),
+    Default("weight decay", "torch AdamW: 0.01", **_MLP, in_task=decay(0.01)),
+    Default("weight decay", "Keras AdamW: 0.004", **_MLP, in_task=decay(0.004)),
+    Default(_SLOPE, "torch: 0.01", **_GAN, slope=0.01),
+    Default(_SLOPE, "Keras layer: 0.3", **_GAN, slope=0.3),
+    Default("BatchNorm: epsilon", "Keras: 1e-3", **_RESNET, in_task=layers(BatchNorm, epsilon=1e-3)),
+    Default("BatchNorm: momentum", _OLD_WEIGHT, **_RESNET, in_task=layers(BatchNorm, update_rate=0.01)),
+    Default("LayerNorm: epsilon", "Keras: 1e-3", **_LM, in_task=layers(LayerNorm, epsilon=1e-3)),
+    Default("GELU", "JAX: approximated by tanh", **_LM, in_task=layers(Dense, activation="gelu_tanh")),
+    Default("initial embeddings", "torch: deviation 1", **_LM, in_weights=embeddings(lambda _: 1)),
     Default(
         "initial embeddings",
         "flax: deviation 1/sqrt(width)",
-        "lm",
-        SMALL_LM,
+        **_LM,
         in_weights=embeddings(lambda table: table.shape[1] ** -0.5),
-        epochs=1,
     ),
 )
 
@@ -308,12 +275,12 @@ def measure_cost(default: Default, seeds: int, known: dict[str, list[float]]) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument(
+    options = parser(__doc__)
+    options.add_argument("--seeds", type=int, default=10)
+    options.add_argument(
         "--only", metavar="TOPIC", action="append", help="measure only this topic and keep the other costs"
     )
-    arguments = parser.parse_args()
+    arguments = options.parse_args()
     kept = [cost for cost in measured_costs().costs if arguments.only and cost.topic not in arguments.only]
     known: dict[str, list[float]] = {}
     for default in DEFAULTS:

@@ -4,46 +4,19 @@ Blocks take at least 100 ms, as in a duel of different programs. Two costs are r
 seconds, and outside of them in each request (drawing the batches, sending the losses). Run by hand.
 """
 
-import argparse
 import statistics
 import time
 
+from common import parser
+
 from harness.plugins import registry
 from harness.plugins.selection import select_backend
-from harness.spec.backend import Plan, Program
+from harness.spec.backend import Plan
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
 from harness.worker.requests import Worker
 
 BLOCK_SECONDS = 0.1
-
-
-class Stopwatch(Program):
-    """A backend's program whose training is timed inside the harness's clock."""
-
-    def __init__(self, program: Program) -> None:
-        self._program = program
-        self.device = program.device
-        self.seconds = 0.0
-
-    def train(self, steps):
-        start = time.perf_counter()
-        losses = self._program.train(steps)
-        self._program.synchronize()
-        self.seconds = time.perf_counter() - start
-        return losses
-
-    def load(self, weights):
-        self._program.load(weights)
-
-    def weights(self):
-        return self._program.weights()
-
-    def predict(self, inputs, network="model"):
-        return self._program.predict(inputs, network)
-
-    def synchronize(self):
-        self._program.synchronize()
 
 
 def shares(backend: str, task_name: str, dataset: str, blocks: int) -> tuple[float, float]:
@@ -52,12 +25,22 @@ def shares(backend: str, task_name: str, dataset: str, blocks: int) -> tuple[flo
     definition = registry.task(task_name)
     task = definition.define(definition.options())
     plugin, mode = selection.backend, selection.mode(task)
-    kind, watches = type(plugin), []
+    kind, seconds = type(plugin), [0.0]
     build = kind.build
 
     def watched(backend, plan, data):
-        watches.append(Stopwatch(build(backend, plan, data)))
-        return watches[-1]
+        program = build(backend, plan, data)
+        train = program.train
+
+        def timed(steps):
+            start = time.perf_counter()
+            losses = train(steps)
+            program.synchronize()
+            seconds[:] = [time.perf_counter() - start]
+            return losses
+
+        program.train = timed
+        return program
 
     kind.build = watched  # a worker makes its own backend
     worker = Worker()
@@ -74,7 +57,7 @@ def shares(backend: str, task_name: str, dataset: str, blocks: int) -> tuple[flo
             trained = worker.carry_out(protocol.Train(count))
             other += time.perf_counter() - start - trained.seconds
             reported += trained.seconds
-            inner += watches[0].seconds
+            inner += seconds[0]
             step += count
         within.append((reported - inner) / reported)
         outside.append(other / reported)
@@ -83,11 +66,11 @@ def shares(backend: str, task_name: str, dataset: str, blocks: int) -> tuple[flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backend", default="torch")
-    parser.add_argument("--task", nargs="+", default=["mlp", "cnn", "rnn", "forecast", "gan"])
-    parser.add_argument("--blocks", type=int, default=21)
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--backend", default="torch")
+    options.add_argument("--task", nargs="+", default=["mlp", "cnn", "rnn", "forecast", "gan"])
+    options.add_argument("--blocks", type=int, default=21)
+    arguments = options.parse_args()
     for task in arguments.task:
         dataset = "digits" if task in {"cnn", "gan"} else registry.task(task).datasets[0]
         within, outside = shares(arguments.backend, task, dataset, arguments.blocks)

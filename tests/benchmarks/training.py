@@ -8,7 +8,6 @@ finish the rest of an epoch before a block; it is not counted. ``--cpu-time`` co
 process, for a machine that other programs use. Run it by hand.
 """
 
-import argparse
 import math
 import os
 import signal
@@ -18,7 +17,8 @@ import sys
 from pathlib import Path
 
 import psutil
-from hand_written.side import OPTIONS
+from common import parser
+from hand_written.side import TASKS
 from scipy.stats import trim_mean
 
 from harness.machine.description import default_threads
@@ -44,7 +44,7 @@ class HarnessLoop:
         self, backend: str, mode: str, task_name: str, dataset: str, threads: int, variables: dict[str, str]
     ) -> None:
         definition = registry.task(task_name)
-        task = definition.define(definition.options(**OPTIONS.get(task_name, {})))
+        task = definition.define(definition.options())
         plan = Plan(task=task, mode=mode, device="cpu", threads=threads, seed=0)
         self.session = Session(variables)
         built = Conversation(self.session, backend, threads).build(plan, dataset)
@@ -180,31 +180,22 @@ def require_same_loss(ours: float, hand: float) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backend", default="torch")
-    parser.add_argument("--task", default="cnn")
-    parser.add_argument("--dataset", help="default: the task's own")
-    parser.add_argument("--pairs", type=int, default=8)
-    parser.add_argument("--steps", type=int, help="steps per block; default: a whole epoch")
-    parser.add_argument(
-        "--turns", type=int, default=2, help="blocks of each loop in a pair, after one to warm up"
-    )
-    parser.add_argument("--cpu-time", action="store_true", help="compare CPU time")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--backend", default="torch")
+    options.add_argument("--task", default="cnn", choices=TASKS, help="lm: not in JAX")
+    options.add_argument("--dataset", help="default: the task's own")
+    options.add_argument("--pairs", type=int, default=8)
+    options.add_argument("--steps", type=int, help="steps per block; default: a whole epoch")
+    options.add_argument("--turns", type=int, default=2, help="blocks of each loop in a pair")
+    options.add_argument("--cpu-time", action="store_true", help="compare CPU time")
+    arguments = options.parse_args()
     selection, definition = select_backend(arguments.backend), registry.task(arguments.task)
     backend, mode = selection.backend, selection.mode(definition.define(definition.options()))
     task, dataset = arguments.task, arguments.dataset or definition.datasets[0]
     logs = []
     for pair in range(1, arguments.pairs + 1):
-        log, step = pair_log_ratio(
-            backend.name,
-            mode,
-            task,
-            dataset,
-            arguments.steps,
-            arguments.turns,
-            cpu_time=arguments.cpu_time,
-        )
+        blocks = (arguments.steps, arguments.turns)
+        log, step = pair_log_ratio(backend.name, mode, task, dataset, *blocks, cpu_time=arguments.cpu_time)
         logs.append(log)
         print(
             f"pair {pair}: harness / hand-written {math.exp(log):.4f}, hand-written step {step * 1e3:.2f} ms"

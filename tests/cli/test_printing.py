@@ -81,11 +81,11 @@ def test_progress_is_visible_and_keeps_its_own_style(monkeypatch):
 def work(quick):
     """Records whose names and texts are hostile."""
     record = make_record(
-        status="failed", failure=Failure(f"boom {EVIL}\n::error::injected", last_lines=[EVIL])
+        backend=f"torch{EVIL}",
+        status="failed",
+        failure=Failure(f"boom {EVIL}\n::error::injected", last_lines=[EVIL]),
     )
-    record = msgspec.structs.replace(
-        record, backend=f"torch{EVIL}", dataset=msgspec.structs.replace(record.dataset, origin=EVIL)
-    )
+    record = msgspec.structs.replace(record, dataset=msgspec.structs.replace(record.dataset, origin=EVIL))
     store = Store(quick.folder / "results")
     store.prepare()
     store.save(record)

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING says: its benchmarks start as it writes them, and its map lists every room."""
+"""What CONTRIBUTING says: it names every benchmark, each of which starts, and its map lists every room."""
 
 import re
 import subprocess
@@ -8,32 +8,51 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMED = re.findall(
-    r"^python (tests/benchmarks/\w+\.py)", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE
-)
+TEXT = (ROOT / "CONTRIBUTING.md").read_text()
+SCRIPTS = [
+    path.name
+    for path in sorted((ROOT / "tests" / "benchmarks").glob("*.py"))
+    if "__main__" in path.read_text()
+]
 
 
-def run(*command):
+def benchmark(script, *arguments):
     return subprocess.run(
-        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
+        [sys.executable, f"tests/benchmarks/{script}", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
     )
 
 
+def test_every_benchmark_is_named():
+    named = re.findall(r"^python tests/benchmarks/(\w+\.py)", TEXT, re.MULTILINE)
+    assert sorted(named) == SCRIPTS
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("script", NAMED)
-def test_each_starts(script):
-    done = run(script, "--help")
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_each_starts_and_explains_itself(script):
+    done = benchmark(script, "--help")
     assert (done.returncode, done.stderr) == (0, "")
+    assert f"usage: {script}" in done.stdout
 
 
 @pytest.mark.slow
 def test_commands_over_many_records_are_timed_without_a_second_tree():
-    done = run("tests/benchmarks/reports.py", "20")
+    done = benchmark("commands.py", "--turns", "1", "20")
     assert done.returncode == 0, done.stderr
     assert re.search(r"20 records: compare .* s .* MiB", done.stdout)
 
 
 def test_the_map_lists_every_room():
-    table = (ROOT / "CONTRIBUTING.md").read_text()
     rooms = {path.parent.name for path in (ROOT / "harness").glob("*/__init__.py")}
-    assert {room for room in rooms if f"`{room}`" not in table} == set()
+    assert {room for room in rooms if f"`{room}`" not in TEXT} == set()
+
+
+def test_tests_mirror_the_rooms_and_the_plugins():
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")} - {"benchmarks", "docs"}
+    rooms = {path.parent.name for path in (ROOT / "harness").glob("*/__init__.py")}
+    assert folders - rooms == {"backends", "tasks"}

@@ -5,6 +5,7 @@ from importlib import metadata
 import msgspec
 import pytest
 from support.made_duels import stored_duel
+from support.records import reconfigured
 
 from harness.duel import fastest_mode, mode_times
 from harness.duel.fastest_mode import FastestModes
@@ -54,9 +55,11 @@ class MadeDuel:
         record = stored_duel(machine=describe_machine())
         (result,) = record.results
         framework = {"engine": "torch", "torch": metadata.version("torch")}
-        first = msgspec.structs.replace(record.configurations[0], backend="torch", framework=framework)
+        first = msgspec.structs.replace(
+            reconfigured(record.configurations[0], backend="torch"), framework=framework
+        )
         ratio = msgspec.structs.replace(result.ratio, value=SECONDS[modes[1]] / SECONDS[modes[0]])
-        record.configurations = [msgspec.structs.replace(first, mode=mode) for mode in modes]
+        record.configurations = [reconfigured(first, mode=mode) for mode in modes]
         record.results = [msgspec.structs.replace(result, ratio=ratio)]
         return record
 
@@ -150,7 +153,7 @@ def test_a_comparison_names_the_faster_mode_of_a_side(tmp_path):
         "torch:eager is not the fastest mode on mlp: it takes 30 % longer than torch:channels_last "
         f"(measured {times.day})."
     )
-    other = msgspec.structs.replace(ran[0][0], threads=7)
+    other = reconfigured(ran[0][0], threads=7)
     assert faster_modes([(other, task, record.machine)]) == []
     assert chosen_sentence(times) == (
         f"torch:best on mlp is torch:channels_last (eager 30 % longer, compile failed; measured {times.day})"

@@ -6,6 +6,7 @@ import os
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.made_gates import mixed_gate
 from support.records import make_record
@@ -14,10 +15,8 @@ from harness.analysis.results import read_all
 from harness.analysis.study import STUDIES, Study, Variant
 from harness.certify.certificates import KeptFindings
 from harness.certify.parity import Finding
-from harness.duel.record import DUELS
-from harness.duel.runner import Duel
+from harness.duel.record import DUELS, DuelRecord
 from harness.gate.record import GATES
-from harness.gate.runner import GateRecorder
 from harness.machine.files import ContentChanged, verify_checksum, with_checksum
 from harness.runs.record import Record
 from harness.runs.store import RUNS, Store
@@ -40,21 +39,14 @@ def _run(results):
 
 def _duel(results):
     (results / "duels").mkdir(parents=True)
-    path = results / "duels" / "one.json"
-    path.write_bytes(gzip.decompress(OLD_DUEL.read_bytes()))
-    (record,), _ = read_all(DUELS, DUELS.paths(results))
-    duel = Duel.__new__(Duel)
-    duel.record, duel.path = record, path
-    duel._save()
+    record = msgspec.json.decode(gzip.decompress(OLD_DUEL.read_bytes()), type=DuelRecord)
+    path = DUELS.save(record, results / "duels")
     return path, lambda: read_all(DUELS, DUELS.paths(results))
 
 
 def _gate(results):
-    recorder = GateRecorder.__new__(GateRecorder)
-    recorder.record, recorder._start = mixed_gate(), 0.0
-    recorder.path = results / "gates" / "one.json"
-    recorder.save()
-    return recorder.path, lambda: read_all(GATES, [recorder.path])
+    path = GATES.save(mixed_gate(), results / "gates")
+    return path, lambda: read_all(GATES, [path])
 
 
 def _study(results):

@@ -2,9 +2,11 @@
 
 import json
 
+import msgspec
 import pytest
-from support.planted_ports import MODELS, RIGHT, TRIPLE
+from support.planted_ports import MODELS, RIGHT, SINGLE, TRIPLE
 
+from harness.port.findings import PortRecord
 from harness.testing import assert_same_model
 
 FACTORIES = """
@@ -84,6 +86,17 @@ def test_a_right_port_is_equal_up_to_its_initial_values(harness):
     assert {cause["kind"] for cause in findings["causes"]} == {"initial values"}
     pairs = json.loads((harness.folder / "pairs.json").read_text())
     assert pairs["tokens.weight"] == "tokens.embedding"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", [*RIGHT, *SINGLE, *TRIPLE], ids=lambda case: case.name)
+def test_each_planted_fault_is_named_at_its_layer_and_no_right_port_is_accused(harness, case):
+    done = harness("port", *case.arguments(), "--quiet", "--format", "json")
+    findings = msgspec.json.decode(done.stdout, type=PortRecord).findings
+    assert findings.verdict.startswith("equal") == (not case.faults)
+    named = [(cause.kind, cause.path_b, *cause.more) for cause in findings.causes if not cause.harmless]
+    for kind, part in case.causes:
+        assert any(kind == found and any(part in path for path in paths) for found, *paths in named), named
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from support.made_runs import made_record
 from support.pages import blocks
-from support.records import make_unfinished_record
+from support.records import make_unfinished_record, reconfigured
 
 import harness as package
 from harness.machine.usage import Interference
@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_read_is_named_counted_and_reported_by_the_exit_co
 @pytest.mark.parametrize(("name", "shown"), [("out.md", 40), ("out.html", 60)])
 def test_a_long_list_is_cut_and_counted(harness, name, shown):
     failed = [
-        msgspec.structs.replace(make_unfinished_record(f"r{number}"), mode=f"mode{number}")
+        reconfigured(make_unfinished_record(f"r{number}"), mode=f"mode{number}")
         for number in range(shown + 7)
     ]
     _fill(harness.folder, *failed)

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from support.made_runs import made_record, made_setting
+from support.records import reconfigured
 
 from harness.audit.findings import Clock
 from harness.certify.certificate import Certificate
@@ -156,6 +157,6 @@ def test_a_grid_of_settings_ends_with_every_combination_compared():
     text = summary(*records)
     assert text.startswith("optimizer and learning_rate on cnn: digits, 2 epochs, torch:eager\n")
     assert all(f"\n{name}, {rate} " in text for name in ("adam", "sgd") for rate in (0.1, 0.2))
-    both = summary(*records, *(msgspec.structs.replace(record, backend="jax") for record in records))
+    both = summary(*records, *(reconfigured(record, backend="jax") for record in records))
     assert "optimizer=adam, learning_rate=0.1\n" in both
     assert "To compare settings, add --by optimizer, --by learning_rate or" in both

@@ -162,7 +162,7 @@ def test_a_save_that_fails_midway_leaves_the_old_record_and_nothing_else(store, 
     path = store.save(old)
     with monkeypatch.context() as patch:
         patch.setattr(owner, call, _full_disk)
-        with pytest.raises(HarnessError, match=r"the record .*one\.json cannot be written: No space left"):
+        with pytest.raises(HarnessError, match=r"cannot write the record .*one\.json: No space left"):
             store.save(make_unfinished_record("one"))
     assert _names(store) == ["one.json"]
     assert RUNS.read(path) == old

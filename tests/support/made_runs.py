@@ -9,6 +9,7 @@ import msgspec
 
 from harness.analysis.run_curves import Run
 from harness.certify.certificate import Certificate
+from harness.plugins.configuration import Configuration
 from harness.runs.record import Block, Epoch, Phases, Record
 from support.records import make_record
 
@@ -81,7 +82,8 @@ def made_setting(seed=0, *, batch_size=64, backend="torch", **changes):
 
     Arguments that :func:`made_record` takes, or fields of a record, are passed on.
     """
-    own = {"step", "accuracy", "train", "held_out", *Record.__struct_fields__}
+    own = {"step", "accuracy", "train", "held_out", "device_asked"}
+    own |= {*Record.__struct_fields__, *Configuration.__struct_fields__}
     options = {name: value for name, value in changes.items() if name not in own}
     record = made_record(backend, seed, **{name: value for name, value in changes.items() if name in own})
     description = msgspec.structs.replace(record.task.description, batch_size=batch_size)

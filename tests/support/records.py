@@ -90,6 +90,12 @@ def make_unfinished_record(identifier="20260101-000001-cnn-torch-eager-s0-dead",
     )
 
 
+def reconfigured(record, **changes):
+    """The record, or the configuration of a duel, with changes of its configuration."""
+    configuration = msgspec.structs.replace(record.configuration, **changes)
+    return msgspec.structs.replace(record, configuration=configuration)
+
+
 def make_request(seed=0, *, task="mlp", epochs=None, **changes) -> RunRequest:
     """A request for one run of a task on ``mnist1d`` by ``torch:eager`` on one CPU thread."""
     definition = registry.task(task)

@@ -182,7 +182,8 @@ def test_files_that_are_something_else(tmp_path):
         CIFAR10.import_from(tmp_path / "nowhere")
 
 
-def test_the_real_images():
+@pytest.mark.slow  # 60,000 pictures are decoded
+def test_the_real_pictures():
     archive = os.environ.get("HARNESS_TEST_CIFAR10")
     if not archive:
         pytest.skip("HARNESS_TEST_CIFAR10 names no archive of CIFAR-10's images")

@@ -1,4 +1,4 @@
-"""Every task as an expert writes it by hand in JAX: pure functions, a block of steps in one ``lax.scan``.
+"""Tasks as an expert writes them by hand in JAX: pure functions, a block of steps in one ``lax.scan``.
 
 On pictures a call a step instead: within a loop XLA's CPU compiler (jax 0.10) runs gradients of
 convolutions in naive code, ten times slower. Nothing of the harness is used. Weights are canonical

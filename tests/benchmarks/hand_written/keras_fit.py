@@ -1,4 +1,4 @@
-"""Every task as an expert writes it by hand in Keras, on whichever engine KERAS_BACKEND names.
+"""Tasks as an expert writes them by hand in Keras, on whichever engine KERAS_BACKEND names.
 
 Nothing of the harness is used. The engine's threads must have been set before the first call. The ``gan``
 has the training step of Keras's DCGAN example, which is TensorFlow's.
@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 
 import keras
-import keras_trees
+import keras_lm
 import numpy as np
 from keras import layers
 
@@ -164,8 +164,8 @@ class Loop:
         if task == "gan":
             self._model = _gan(weights, jit_compile)
             return
-        if task in {"resnet", "lm"}:
-            self._model = keras_trees.compiled(task, weights, len(inputs), jit_compile)
+        if task == "lm":
+            self._model = keras_lm.compiled(weights, jit_compile)
             return
         made = {"cnn": cnn, "mlp": mlp, "rnn": rnn, "forecast": forecast}
         self._model = _network(made[task](), weights, "model")

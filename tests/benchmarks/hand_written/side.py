@@ -17,8 +17,8 @@ from harness.training.initial import initial_weights
 from harness.training.splits import split_samples
 
 ENGINES = {"keras": "tensorflow", "keras-torch": "torch", "keras-jax": "jax"}
-#: Experts augment in the processes that load pictures, which is not what is measured here.
-OPTIONS: dict[str, dict[str, Any]] = {"resnet": {"flip": False, "crop": 0}}
+#: The tasks that each loop has.
+TASKS = ("cnn", "mlp", "rnn", "forecast", "gan", "lm")
 JIT_COMPILE = {"fit": "auto", "xla": True}
 
 
@@ -34,10 +34,6 @@ def loop(backend: str, mode: str, task: str, data: Samples, weights: dict[str, n
             from torch_loop import Loop
 
             return Loop(*arguments, mode)
-        case "jax" if task in {"resnet", "lm"}:
-            from flax_loop import Loop
-
-            return Loop(*arguments)
         case "jax":
             from jax_scan import Loop
 
@@ -51,7 +47,7 @@ def loop(backend: str, mode: str, task: str, data: Samples, weights: dict[str, n
 def main() -> None:
     backend, mode, task_name, dataset, _ = sys.argv[1:6]
     definition = registry.task(task_name)
-    task = definition.define(definition.options(**OPTIONS.get(task_name, {})))
+    task = definition.define(definition.options())
     tokens = task.takes_tokens()
     data = split_samples(registry.dataset(dataset).load(), "float32", tokens=tokens)["train"]
     order = BatchOrder.of_task(task, len(data), 0)

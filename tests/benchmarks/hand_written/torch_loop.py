@@ -1,4 +1,4 @@
-"""Every task as an expert writes it by hand in PyTorch: resident data, given batches, nothing of the harness.
+"""Tasks as an expert writes them by hand in PyTorch: resident data, given batches, nothing of the harness.
 
 The yardstick for what training through the harness may cost. Threads must have been set before.
 """
@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import torch
 import torch_lm
-import torch_resnet
 from torch import nn
 from torch.nn import functional
 
@@ -115,7 +114,6 @@ def networks(task: str, *, channels_last: bool) -> dict[str, nn.Module]:
         "mlp": mlp,
         "rnn": Rnn,
         "forecast": Forecast,
-        "resnet": torch_resnet.ResNet,
         "lm": torch_lm.Gpt,
     }
     return {"model": made[task]()}
@@ -141,7 +139,7 @@ def _to_torch(module: nn.Module, arrays: Iterator[np.ndarray], *, channels_last:
             axes = (2, 3, 0, 1) if isinstance(module, nn.ConvTranspose2d) else (3, 2, 0, 1)
             kernel, *bias = (next(arrays) for _ in module.parameters())
             return [kernel.transpose(axes), *bias]
-        case nn.BatchNorm2d() | nn.LayerNorm() | nn.Embedding():
+        case nn.LayerNorm() | nn.Embedding():
             return [next(arrays) for _ in module.parameters()]
         case nn.Linear():
             kernel, bias = next(arrays), next(arrays)
@@ -248,13 +246,8 @@ class Loop:
         plain = pictures and not self._channels_last
         self._inputs = tensor.permute(0, 3, 1, 2).contiguous() if plain else tensor
         self._targets = torch.from_numpy(targets).to(device)
-        self._penalty = lambda: 0.0
         if task == "gan":
             self._step = _adversarial(nets["generator"], nets["discriminator"], compiled=mode == "compile")
-        elif task == "resnet":
-            epoch = -(-len(inputs) // 128)
-            self._step = torch_resnet.training_step(nets["model"], epoch, compiled=mode == "compile")
-            self._penalty = lambda: torch_resnet.penalty(nets["model"])
         elif task == "lm":
             self._step = torch_lm.training_step(nets["model"], compiled=mode == "compile")
         else:
@@ -270,6 +263,5 @@ class Loop:
             x = self._inputs[batch]
             x = x.permute(0, 3, 1, 2) if self._channels_last else x
             losses.append(self._step(x, self._targets[batch] if z is None else z))
-        told = torch.stack(losses).cpu()
-        seconds = time.perf_counter() - start
-        return seconds, float(told.mean()) + self._penalty()
+        mean = float(torch.stack(losses).mean())
+        return time.perf_counter() - start, mean
