@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from harness.cli.printing import discard, print_error
+from harness.cli.printing import discard, interrupt_on_termination, print_error
 from harness.errors import HarnessError, UsageError
 
 _COMMANDS = {
@@ -132,6 +132,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line. Errors that a user can correct are printed in one or two lines."""
+    interrupt_on_termination()
     _occupy_closed_descriptors()
     if sys.stdout is None:
         print_error("standard output is closed; redirect it to a file or to /dev/null")

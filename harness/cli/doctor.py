@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from harness.cli import options
-from harness.cli.printing import echo, interrupt_on_termination, print_error_line
+from harness.cli.printing import echo, print_error_line
 from harness.cli.standard_error import console
 from harness.duel.noise import Noise, measure_noise
 from harness.duel.workloads import Workload
@@ -66,7 +66,6 @@ def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, 
     if noise:
         from harness.cli.doctor import print_noise
 
-        interrupt_on_termination()
         print_noise(backend, task, pairs)
         return
     threads = default_threads()
