@@ -22,6 +22,7 @@ class TorchBackend(Backend):
     modes = ("eager", "compile", "channels_last")
     requires = ("torch>=2.6",)
     extra = "torch"
+    compilation_caches = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
     contract = 2
 
     def default_mode(self, task: Task) -> str:

@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from harness.cli.printing import discard, echo, print_error
+from harness.cli.printing import discard, echo, interrupt_on_termination, print_error
 from harness.errors import HarnessError, UsageError
 
 _COMMANDS = {
@@ -147,6 +147,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line of this process, and end it."""
+    interrupt_on_termination()
     _occupy_closed_descriptors()
     if sys.stdout is None:
         print_error("standard output is closed; redirect it to a file or to /dev/null")

@@ -152,7 +152,8 @@ def _mark(outcome: Finding | Skipped) -> str:
 def _result(outcome: Finding | Skipped) -> str:
     if isinstance(outcome, Skipped):
         return f"skipped, because {outcome.because} failed"
-    return f"{_mark(outcome)} {outcome.worst:.1e}"
+    reason = "" if outcome.passed else f": {outcome.explanation}"
+    return f"{_mark(outcome)} {outcome.worst:.1e}{reason}"
 
 
 def _traceback(error: BaseException | None) -> str:

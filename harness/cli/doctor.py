@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from harness.cli import options
-from harness.cli.printing import echo, interrupt_on_termination, print_error_line
+from harness.cli.printing import echo, print_error_line
 from harness.cli.progress import console
 from harness.duel.noise import Noise, measure_noise
 from harness.duel.workloads import Workload
@@ -64,7 +64,6 @@ def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, 
     Exit code: 0, or 1 if an installed framework does not work or did not answer.
     """
     if noise:
-        interrupt_on_termination()
         print_noise(backend, task, pairs)
         return
     threads = default_threads()

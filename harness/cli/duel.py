@@ -282,7 +282,6 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     Exit code: 0 with any verdict, undecided included, 1 if a configuration failed, 2 on wrong input, 130
     after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
-    interrupt_on_termination()
     names, options = with_own_pair(names, options)
     record, path = _on_cluster(names, options) if on_cluster(options) else _here(ctx, names, options)
     if options["form"] == "json":
@@ -310,8 +309,6 @@ def _here(ctx: click.Context, names: tuple[str, ...], options: Mapping[str, Any]
 
 
 def _on_cluster(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
-    from harness.cli.duel import duel_on_cluster
-
     folder = options["results"] / DUELS.folder
     prepare_folder(folder)
 

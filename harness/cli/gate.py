@@ -18,7 +18,6 @@ from harness.cli.printing import (
     echo,
     echo_json,
     echo_workflow_commands,
-    interrupt_on_termination,
     print_error,
     print_error_line,
 )
@@ -195,7 +194,6 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Exit code: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 4 INVALID, 2 on wrong input or if the gate could not run,
     130 after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    interrupt_on_termination()
     for target in options["targets"]:
         ci_formats.check_target(target)
     _check_base(options)

@@ -81,7 +81,9 @@ def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
             "--model needs --dataset, which it is trained on; `harness list datasets` lists them"
         )
     spec = SideSpec(_absolute(given["model"]), given["set_model"])
-    written = write_task([spec], given["dataset"], _models_folder(given["results"]))
+    written = write_task(
+        [spec], given["dataset"], _models_folder(given["results"]), timeout_seconds=given["timeout"]
+    )
     return {**options, "tasks": [written.name], "backends": given["backends"] or written.backends}
 
 
@@ -182,12 +184,17 @@ class WrittenTask(NamedTuple):
 
 
 def write_task(
-    specs: Sequence[SideSpec], dataset: str, path: Path, names: NameMap | None = None
+    specs: Sequence[SideSpec],
+    dataset: str,
+    path: Path,
+    names: NameMap | None = None,
+    timeout_seconds: float | None = None,
 ) -> WrittenTask:
     """Write the plugin file of one model or of a pair, to be loaded by this process and its workers.
 
-    ``path`` is the file, or a folder in which the file is named after the task; ``names`` map
-    parameters of the first model to those of the second where matching fails.
+    ``path`` is the file, or a folder in which the file is named after the task; ``names`` are parameters of
+    the first model with those of the second that they are, where matching fails; ``timeout_seconds`` limits
+    how long each model may take to be made and evaluated, by default 10 minutes.
 
     Raises:
         UsageError: a model cannot be made or evaluated, does not fit the data, or has no counterpart; or the
@@ -195,7 +202,9 @@ def write_task(
         DataError: the data set is not on this machine.
     """
     shape, objective = objective_of(dataset)
-    first, *others = models = [read_model(spec, shape, _THREADS, _TIMEOUT_SECONDS) for spec in specs]
+    first, *others = models = [
+        read_model(spec, shape, _THREADS, timeout_seconds or _TIMEOUT_SECONDS) for spec in specs
+    ]
     layer = native_pair(first, others[0], shape, names or {}) if others else native_layer(first, shape)
     own = [array.name for array in layer.held if not array.shared]
     if own:

@@ -11,7 +11,7 @@ import msgspec
 
 from harness.cli import options
 from harness.cli.own_model import arguments
-from harness.cli.printing import echo, echo_json, interrupt_on_termination, print_error_line
+from harness.cli.printing import echo, echo_json, print_error_line
 from harness.errors import UsageError
 from harness.machine.description import describe_machine
 from harness.machine.files import replace_file
@@ -144,7 +144,6 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
         raise UsageError(
             "--input is missing: the shape of an input without the batch, such as --input 32,32,3"
         )
-    interrupt_on_termination()
     exit_code = _EXIT_CODES[_compared(specs[0], specs[1], given)]
     if saves and exit_code:
         print_error_line(f"{given['save_task']} is not written: the models are not the same")

@@ -245,7 +245,6 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     Exit code: 0 if every run succeeded, 1 if one failed, diverged or timed out, 2 if the input is wrong or
     a backend does not support a task, 130 after Ctrl-C (finished runs are kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
-    interrupt_on_termination()
     given = with_own_model(given)
     chosen = {"seeds": _seeds(ctx, given), "evaluation": evaluation_of(given), "command": sys.argv[1:]}
     asked = msgspec.convert(given | chosen, MatrixOptions)

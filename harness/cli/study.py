@@ -19,7 +19,7 @@ from harness.analysis.study import (
     runs_within,
 )
 from harness.cli import options
-from harness.cli.printing import echo, interrupt_on_termination, print_error_line
+from harness.cli.printing import echo, print_error_line
 from harness.cli.progress import reuse_text, shown_progress
 from harness.cli.run import exit_code, run_sequence
 from harness.report.files import write_text
@@ -82,7 +82,6 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
     Exit code: 0 if every run succeeded, 1 if one failed, 2 if the input is wrong, 130 after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    interrupt_on_termination()
     chosen = msgspec.convert(given | {"command": sys.argv[1:]}, StudyOptions)
     with shown_progress(quiet=given["quiet"]) as progress:
         planned = plan_study(chosen, progress)

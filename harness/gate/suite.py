@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from harness.errors import UsageError, unknown_name
+from harness.machine.files import read_file
 from harness.spec.backend import DEVICE_PATTERN, Precision
 
 #: Fewer trainings say nothing about their spread.
@@ -96,6 +97,8 @@ _PATTERNS: Mapping[Unit, re.Pattern[str]] = {
 }
 _EXAMPLES: Mapping[Unit, str] = {"percent": '"5%"', "points": '"1 point"'}
 _OFF = "off"
+#: Parsing takes a second for each MiB.
+_MOST_BYTES = 1 << 20
 
 
 def find_suite(folder: Path = Path()) -> Path:
@@ -151,7 +154,7 @@ def benchmark_tables(path: Path) -> dict[str, Any]:
 
 def _suite_table(path: Path) -> dict[str, Any] | None:
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(read_file(path, _MOST_BYTES).decode())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"cannot read the suite {path}: {error}") from error
     return _nested(document, "tool", "harness", "gate") if path.name == "pyproject.toml" else document

@@ -32,7 +32,14 @@ def prove_writable(folder: Path) -> None:
     Raises:
         OSError: the folder is not writable.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        for place in (folder, *folder.parents):
+            if place.is_symlink() and not place.exists():
+                why = f"{place} is a link to {place.readlink()}, which does not exist"
+                raise OSError(errno.ENOENT, why) from error
+        raise
     with tempfile.TemporaryFile(dir=folder):
         pass
 

@@ -101,6 +101,21 @@ done
 GUARD = ["/bin/sh", "-c", _WATCH, "guard"]
 
 
+def die_with_parent_and_keep_orphans() -> None:
+    """For a worker to call first. On Linux the kernel then kills it when its parent dies.
+
+    Orphans of its children become its own children, so that the parent finds them and ends them with it.
+    Elsewhere the closed pipe ends a worker.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig, pr_set_child_subreaper = 1, 36
+        prctl = ctypes.CDLL(None).prctl
+        prctl(pr_set_pdeathsig, signal.SIGKILL)
+        prctl(pr_set_child_subreaper, 1)
+
+
 def start_guard(group: int, mark: str = "") -> subprocess.Popen[bytes]:
     """Start a process that kills the group when this process dies. Call :func:`release_guard` before that.
 

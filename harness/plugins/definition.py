@@ -166,6 +166,9 @@ def _expected_outputs(objective: Objective, outputs: Shape) -> list[tuple[str, o
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 #: Modes become parts of file names and of lines.
 _MODE = re.compile(r"[\w.+ -]+", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: Variables of everything that a process uses, not of compilations alone.
+_NO_CACHES = {"HOME", "PATH", "PYTHONPATH", "TMPDIR", "XDG_CACHE_HOME"}
 #: The types that ``--set`` can parse and a record can hold.
 _OPTION_TYPES = (
     msgspec.inspect.BoolType,
@@ -188,13 +191,7 @@ def check(plugin: Backend | TaskDefinition | DataSource) -> None:
         raise ValueError("it has no summary; expected one line of text")
     match plugin:
         case Backend():
-            if plugin.contract not in range(1, CONTRACT + 1):
-                raise ValueError(f"its contract is {plugin.contract!r}; this harness knows 1 to {CONTRACT}")
-            _require_texts(plugin, "modes", "('eager',)", fewest=1)
-            for mode in plugin.modes:
-                if not _MODE.fullmatch(mode):
-                    raise ValueError(f"its mode {mode!a} must be of letters, digits, spaces and . _ + -")
-            _check_requirements(plugin)
+            _check_backend(plugin)
         case TaskDefinition():
             _require_texts(plugin, "datasets", "('digits',)", fewest=1)
             _check_options(plugin.options)
@@ -203,6 +200,20 @@ def check(plugin: Backend | TaskDefinition | DataSource) -> None:
                     count = getattr(preset, amount)
                     if count is not None and count < 1:
                         raise ValueError(f"its preset {name} has {count} {amount}; expected at least 1")
+
+
+def _check_backend(backend: Backend) -> None:
+    if backend.contract not in range(1, CONTRACT + 1):
+        raise ValueError(f"its contract is {backend.contract!r}; this harness knows 1 to {CONTRACT}")
+    _require_texts(backend, "modes", "('eager',)", fewest=1)
+    for mode in backend.modes:
+        if not _MODE.fullmatch(mode):
+            raise ValueError(f"its mode {mode!a} must be of letters, digits, spaces and . _ + -")
+    _check_requirements(backend)
+    _require_texts(backend, "compilation_caches", "('TRITON_CACHE_DIR',)")
+    for variable in backend.compilation_caches:
+        if not _VARIABLE.fullmatch(variable) or variable in _NO_CACHES:
+            raise ValueError(f"its compilation_caches name {variable!a}, which is no variable of a cache")
 
 
 def _require_texts(plugin: object, name: str, example: str, *, fewest: int = 0) -> None:

@@ -1,5 +1,6 @@
 """The source code of plugins and of models of the user's own: where it changes, results may."""
 
+import ast
 import importlib.util
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from harness.spec.task import Task
 
 
 def sources_of(backend: str) -> list[Path]:
-    """The Python files of the plugin's package; for a single file, those in its folder.
+    """The Python files of the plugin's package; for a single file, those of its folder that it imports.
 
     Raises:
         UsageError: no plugin has this name.
@@ -21,7 +22,7 @@ def sources_of(backend: str) -> list[Path]:
         return [path for folder in module.__path__ for path in python_files(Path(folder))]
     file = Path(module.__file__ or "")
     alone = file.parent.name in {"site-packages", "dist-packages"}  # its neighbours are not its own
-    return [file] if alone else sorted(path for path in file.parent.glob("*.py") if path.is_file())
+    return [file] if alone else imported_files(file)
 
 
 def models_of(task: Task) -> list[str]:
@@ -36,16 +37,60 @@ def sources_of_models(task: Task) -> list[Path]:
 
 
 def _sources_of_model(target: str) -> list[Path]:
-    """The Python files beside ``FILE.py:NAME``, or those of the package of ``package.module:NAME``."""
+    """The files that ``FILE.py:NAME`` imports, or those of the package of ``package.module:NAME``."""
     place = target.rpartition(":")[0]
     if place.endswith(".py"):
-        return sorted(path for path in Path(place).parent.glob("*.py") if path.is_file())
+        return imported_files(Path(place))
     spec = importlib.util.find_spec(place.partition(".")[0])
     if spec is None:
         return []
     if spec.submodule_search_locations:
         return [path for folder in spec.submodule_search_locations for path in python_files(Path(folder))]
     return [Path(spec.origin)] if spec.origin else []
+
+
+#: A file that imports or calls one of these may load any other.
+_DYNAMIC = {"importlib", "importlib.util", "runpy", "imp", "__import__", "exec", "eval"}
+
+
+def imported_files(file: Path) -> list[Path]:
+    """A Python file and those of its folder that it imports, directly or through others, sorted.
+
+    They are found without running the code. A file that imports by names computed at run time counts with
+    all the Python files beside it.
+    """
+    folder, found, waiting = file.parent, set[Path](), [file]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        names = _imported_names(path)
+        if names & _DYNAMIC:
+            waiting += folder.glob("*.py")
+        for name in {name.partition(".")[0] for name in names}:
+            waiting += [folder / f"{name}.py", *python_files(folder / name)]
+    return sorted(found)
+
+
+def _imported_names(path: Path) -> set[str]:
+    """The modules that a file imports, and the functions that it calls by their own name."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                names |= {alias.name for alias in node.names}
+            case ast.ImportFrom(module=None):
+                names |= {alias.name for alias in node.names}
+            case ast.ImportFrom(module=str(module)):
+                names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+            case ast.Call(func=ast.Name(id=function)):
+                names.add(function)
+    return names
 
 
 def python_files(folder: Path) -> list[Path]:

@@ -67,12 +67,12 @@ class OwnModel(NamedTuple):
 
 
 def read_model(spec: SideSpec, shape: InputShape, threads: int, timeout_seconds: float) -> OwnModel:
-    """Make a model and evaluate it, in a process of its own.
+    """Make a model and evaluate it within this time, in a process of its own.
 
     Raises:
         UsageError: it cannot be made or evaluated, or has more than one output.
     """
-    with RemoteSide(spec.target, threads, timeout_seconds) as side:
+    with RemoteSide(spec.target, threads, timeout_seconds, limit_each=False) as side:
         built = side.build(spec.arguments, [shape])
         described = side.describe()
         inputs = values.inputs([shape], _BATCH)

@@ -48,8 +48,10 @@ class SideFailed(UsageError):
 class RemoteSide:
     """One model in a process of its own. Use it as a context manager, which leaves no process behind."""
 
-    def __init__(self, target: str, threads: int, timeout_seconds: float) -> None:
+    def __init__(self, target: str, threads: int, timeout_seconds: float, *, limit_each: bool = True) -> None:
         """Start the process for ``FILE.py:NAME`` or ``package.module:NAME``.
+
+        The limit is for each request, or for all of them together unless ``limit_each``.
 
         Raises:
             HarnessError: it cannot be started.
@@ -57,6 +59,7 @@ class RemoteSide:
         self.target = target
         self._parameters: dict[str, np.ndarray] = {}
         self._timeout_seconds = timeout_seconds
+        self._until = None if limit_each else time.monotonic() + timeout_seconds
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
         variables = {**worker_variables(threads, "cpu", os.environ), **_VARIABLES}
@@ -120,10 +123,11 @@ class RemoteSide:
         return self._call(request, messages.HasTrained).trained
 
     def _call(self, request: messages.Request, expected: type[_R]) -> _R:
-        until = time.monotonic() + self._timeout_seconds
+        until = time.monotonic() + self._timeout_seconds if self._until is None else self._until
         with contextlib.suppress(BrokenPipeError):  # its death is noticed while reading
             messages.write(self._requests, request)
         reply = messages.read_reply(lambda buffer: self._read_into(buffer, until))
+        self._process.servers()  # the guard learns of them, and they are not found once it has left
         if isinstance(reply, messages.Failed):
             own = reply.message if self.target in reply.message else f"{self.target}: {reply.message}"
             raise SideFailed(own, reply.traceback)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from harness.errors import HarnessError, UsageError
+from harness.machine.processes import die_with_parent_and_keep_orphans
 from harness.port import messages
 from harness.port.messages import Sent, outputs_of
 from harness.tracing.calls import Trace
@@ -126,6 +127,7 @@ class _Answering:
 
 def main() -> NoReturn:
     """Serve until the request pipe closes, then exit without waiting for a framework's threads."""
+    die_with_parent_and_keep_orphans()
     requests, replies = map(int, sys.argv[1:3])
     for descriptor in (requests, replies):
         os.set_inheritable(descriptor, False)

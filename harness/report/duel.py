@@ -1,5 +1,6 @@
 """A duel for the terminal: the verdicts first, then a table of the configurations, then remarks."""
 
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -261,7 +262,8 @@ def next_duel(comparison: Comparison, results: Path | None = None) -> str | None
         return None
     record = _record(summaries[0])
     variables = relevant_variables(record.inherited_variables)
-    words = [f"{name}={_quoted(value)}" for name, value in variables.items()]
+    # Those of this shell reach the duel without being named.
+    words = [f"{name}={_quoted(value)}" for name, value in variables.items() if os.environ.get(name) != value]
     words += ["harness duel", *map(_quoted, names), "--task", _quoted(record.task.name)]
     words += _options(record)
     return " ".join(words) + ("" if results is None else results_option(results))

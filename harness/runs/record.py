@@ -114,8 +114,8 @@ class Evaluation(msgspec.Struct, frozen=True):
     """When a run is scored during training, and on how much data.
 
     ``every_epochs`` is None where nothing is scored, the test data neither. Otherwise the last epoch always
-    is. ``samples`` limits the training and the validation samples, not the test samples. Without it all are
-    scored; where an epoch takes a part of the training samples, as many of them as there are for validation.
+    is. ``samples`` limits the training and the validation samples, not the test samples. Without it all
+    validation samples are scored, and as many of the training samples.
     """
 
     every_epochs: Annotated[int, Meta(ge=1)] | None = 1

@@ -180,6 +180,11 @@ class Backend(abc.ABC):
     ``extra`` is the extra of the plugin's own distribution that installs them, such as ``torch``; empty where
     there is none.
 
+    ``compilation_caches`` are the environment variables that name the folders in which the framework keeps
+    compilations between processes, such as ``("TRITON_CACHE_DIR",)``. Each worker gets an empty folder there
+    before :meth:`environment` is called, so that its first step includes the compilation; all other variables
+    stay as they are.
+
     ``contract`` is the version of the contract that it follows. A backend of version 1, the default, knows
     neither trees of layers nor state, tokens, schedules and clipping: the harness declines such tasks for it.
     Version 2 does, and raises :class:`Unsupported` itself for a layer that it has not.
@@ -190,6 +195,7 @@ class Backend(abc.ABC):
     modes: tuple[str, ...]
     requires: tuple[str, ...]
     extra: str = ""
+    compilation_caches: tuple[str, ...] = ()
     contract: int = 1
 
     def default_mode(self, task: Task) -> str:

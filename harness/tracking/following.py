@@ -20,7 +20,7 @@ class Tracking:
         self._trackers = [BoundedTracker(tracker, warn) for tracker in trackers]
         self._folder = folder
         for bounded in self._trackers:
-            bounded.call(bounded.tracker.connect)
+            bounded.connect()
 
     def follow(self, observer: RunObserver) -> RunObserver:
         """An observer that informs ``observer`` first, and then the trackers."""

@@ -1,5 +1,6 @@
 """Runs in MLflow: one MLflow run for each record, found again by the tag ``record_id``."""
 
+import contextlib
 import logging
 import os
 import re
@@ -62,20 +63,30 @@ class MlflowTracker:
             ) from error
         # Levels of single loggers would not last: migrations of MLflow's database configure logging anew.
         logging.disable(logging.CRITICAL)
+        self._uri = uri or mlflow.get_tracking_uri()
+        self.place = _without_password(self._uri)
         try:
-            self._client = mlflow.MlflowClient(tracking_uri=uri)
+            # A client of a database opens it, which belongs into the bounded call of connect().
+            self._opened = None if _is_database(self._uri) else mlflow.MlflowClient(tracking_uri=self._uri)
         except (mlflow.MlflowException, ImportError) as error:
-            asked = _without_password(uri or os.environ.get("MLFLOW_TRACKING_URI", ""))
             raise UsageError(
-                f"MLflow cannot use the tracking URI {asked}: {_first_sentence(error)}. Write for example "
-                "http://HOST:5000 or sqlite:///mlflow.db."
+                f"MLflow cannot use the tracking URI {self.place}: {_first_sentence(error)}. Write for "
+                "example http://HOST:5000 or sqlite:///mlflow.db."
             ) from error
-        self.place = _without_password(self._client.tracking_uri)
         self._experiment = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
         self._experiment_id: str | None = None
 
+    @property
+    def _client(self) -> Any:
+        if self._opened is None:
+            from mlflow import MlflowClient
+
+            _try_database(self._uri)
+            self._opened = MlflowClient(tracking_uri=self._uri)
+        return self._opened
+
     def connect(self) -> None:
-        """Find or create the experiment."""
+        """Open the database, if it is one, and find or create the experiment."""
         self._experiment_id = self._experiment_id or self._find() or self._create()
 
     def _find(self) -> str | None:
@@ -178,6 +189,41 @@ class _MlflowRun:
             self._client.log_artifact(self._run_id, str(picture), "pictures")
         state = _STATES.get(record.status, "FAILED")
         self._client.set_terminated(self._run_id, state, _milliseconds(ended_at))
+
+
+def _is_database(uri: str) -> bool:
+    """Whether MLflow keeps runs of this URI in a database that this process opens.
+
+    Raises:
+        ImportError: it is, and the packages that open databases are missing.
+    """
+    from mlflow.store.db.db_types import DATABASE_ENGINES
+
+    if urlsplit(uri).scheme.partition("+")[0] not in DATABASE_ENGINES:
+        return False
+    import alembic  # noqa: F401  to find out now whether it is installed
+    import sqlalchemy  # noqa: F401
+
+    return True
+
+
+def _try_database(uri: str) -> None:
+    """Open a database once. MLflow tries ten times, for minutes, whatever the reason is.
+
+    Raises:
+        Exception: any exception of SQLAlchemy, of the driver or of the file system.
+    """
+    import sqlalchemy
+
+    url = sqlalchemy.make_url(uri)
+    if url.get_backend_name() == "sqlite" and url.database:
+        with contextlib.suppress(OSError):  # SQLite itself reports that it cannot be opened
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sqlalchemy.create_engine(url)
+    try:
+        sqlalchemy.inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
 
 
 def _metric(name: str, value: float, seconds: float, step: int) -> Any:

@@ -60,6 +60,9 @@ _T = TypeVar("_T")
 #: The longest that a run waits for one call. A tracker's own limits are shorter; this one holds against a
 #: server that sends a byte at a time, too.
 LIMIT_SECONDS = 20.0
+#: The longest wait for :meth:`Tracker.connect`, which happens before the first run: MLflow creates the tables
+#: of a new database in about ten seconds.
+_CONNECT_SECONDS = 60.0
 #: After a failure the tracker is left alone for so long.
 _REST_SECONDS = 60.0
 
@@ -77,8 +80,13 @@ class BoundedTracker:
         self._rests_until = 0.0
         self._warned = False
 
-    def call(self, work: Callable[[], _T]) -> _T | None:
+    def connect(self) -> None:
+        """Prove that the tool can be used, or warn."""
+        self.call(self.tracker.connect, max(self._limit, _CONNECT_SECONDS))
+
+    def call(self, work: Callable[[], _T], limit: float | None = None) -> _T | None:
         """The result of ``work``; None if it fails, takes too long, or the tracker rests."""
+        limit = self._limit if limit is None else limit
         if time.monotonic() < self._rests_until:
             return None
         results: list[_T] = []
@@ -92,10 +100,10 @@ class BoundedTracker:
 
         thread = threading.Thread(target=attempt, name=f"tracking-{self.tracker.name}", daemon=True)
         thread.start()
-        thread.join(self._limit)
+        thread.join(limit)
         if results:
             return results[0]
-        self._failed(reason(errors[0]) if errors else f"no answer in {self._limit:.0f} s")
+        self._failed(reason(errors[0]) if errors else f"no answer in {limit:.0f} s")
         return None
 
     def succeeds(self, work: Callable[[], None]) -> bool:

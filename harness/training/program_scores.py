@@ -290,6 +290,7 @@ class Scorer:
         self._outputs: np.ndarray | None = None
         self._course: list[np.ndarray] = []
         self._splits = splits
+        self._chosen: dict[tuple[Split, int | None], Samples] = {}
         self._seed = seed
         self._judge: Judge | None = None
         #: A grid of generated pictures as PNG, of the test scores of an adversarial task.
@@ -298,8 +299,8 @@ class Scorer:
     def scores(self, program: Program, split: Split, most: int | None = None) -> Scored:
         """The scores of a split, or of ``most`` of its samples.
 
-        Where an epoch takes only a part of the training samples, as many are scored as there are for
-        validation. Generated pictures of the test split are compared with baselines too.
+        Of the training samples the same sample is scored each time, by default as many as there are for
+        validation. Generated images of the test split are compared with baselines too.
         """
         real, objective = self._scored(split, most), self._task.objective
         predict = Remembering(program.predict)
@@ -319,10 +320,13 @@ class Scorer:
         return Scored(scores | self._judge.baselines(real.inputs, self._untrained(program, objective, real)))
 
     def _scored(self, split: Split, most: int | None) -> Samples:
-        if split == "train" and self._task.samples_per_epoch is not None:
+        if split == "train":
             count = len(self._splits["validation"])
-            most = min(most or count, count)
-        return at_most(self._splits[split], most)
+            part_per_epoch = self._task.samples_per_epoch is not None
+            most = count if most is None else min(most, count) if part_per_epoch else most
+        if (split, most) not in self._chosen:
+            self._chosen[split, most] = at_most(self._splits[split], most)
+        return self._chosen[split, most]
 
     def rows(self, program: Program, split: Split, most: int | None, rows: Sequence[int]) -> Rows:
         """The scores of some of the samples that :meth:`scores` scores, by their places among them."""

@@ -4,15 +4,14 @@ Standard output and error belong to the framework; nothing it prints can disturb
 Run as ``python -P -m harness.worker REQUEST_FD REPLY_FD``.
 """
 
-import ctypes
 import os
-import signal
 import sys
 import traceback
 from typing import NoReturn
 
 import msgspec
 
+from harness.machine.processes import die_with_parent_and_keep_orphans
 from harness.plugins import registry
 from harness.plugins.faults import bounded, explain, memory_ran_out, message_of
 from harness.spec.backend import Unsupported
@@ -21,18 +20,6 @@ from harness.worker.requests import Worker
 
 #: Of a longer traceback the record has the beginning and the end.
 _TRACEBACK_CHARACTERS = 20_000
-
-
-def _die_with_parent_and_keep_orphans() -> None:
-    """On Linux the kernel kills this process when its parent dies; elsewhere the closed pipe ends it.
-
-    Orphans of its children become its own children, so that the parent finds them and stops them with it.
-    """
-    if sys.platform == "linux":
-        pr_set_pdeathsig, pr_set_child_subreaper = 1, 36
-        prctl = ctypes.CDLL(None).prctl
-        prctl(pr_set_pdeathsig, signal.SIGKILL)
-        prctl(pr_set_child_subreaper, 1)
 
 
 def _reply(worker: Worker, line: bytes) -> bytes:
@@ -50,7 +37,7 @@ def _reply(worker: Worker, line: bytes) -> bytes:
 
 def main() -> NoReturn:
     """Serve until the request pipe closes, then exit without waiting for a framework's threads."""
-    _die_with_parent_and_keep_orphans()
+    die_with_parent_and_keep_orphans()
     registry.tried_apart = False  # this process is itself the separate one
     worker, process = Worker(), os.getpid()
     for descriptor in sys.argv[1:3]:

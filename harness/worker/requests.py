@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +65,10 @@ class Worker:
     @carry_out.register
     def _(self, request: protocol.Describe) -> protocol.Described:
         self._backend = NumpyBackend() if request.backend == NUMPY else registry.backend(request.backend)
+        for variable in self._backend.compilation_caches:
+            os.environ[variable] = tempfile.mkdtemp(
+                prefix="compilations-"
+            )  # deleted with the worker's TMPDIR
         start = time.perf_counter()
         reported = self._backend.environment(request.threads)
         seconds = time.perf_counter() - start

@@ -70,10 +70,11 @@ def test_so_does_another_version_of_anything_installed(tmp_path, monkeypatch):
     [("of_one_file", "its_kernels.py"), ("of_a_space.inner", "of_a_space/inner_kernels.py")],
     ids=["file", "namespace package"],
 )
-def test_so_does_a_change_of_a_plugin_beside_its_module(tmp_path, monkeypatch, module, beside):
+def test_so_does_a_change_of_what_a_plugin_imports(tmp_path, monkeypatch, module, beside):
     file = tmp_path / f"{module.replace('.', '/')}.py"
     file.parent.mkdir(exist_ok=True)
-    file.write_text("class Mine: pass")
+    (tmp_path / beside).touch()
+    file.write_text(f"import {beside.removesuffix('.py').replace('/', '.')}\nclass Mine: pass")
     monkeypatch.syspath_prepend(tmp_path)
     mine = importlib.import_module(module).Mine()
     monkeypatch.setattr(registry, "backend", lambda _: mine)

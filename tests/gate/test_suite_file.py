@@ -71,6 +71,13 @@ def test_errors_name_the_key_and_what_would_be_right(suite, text, words):
     assert words in str(caught.value)
 
 
+def test_a_suite_of_many_megabytes_is_not_read(tmp_path):
+    path = tmp_path / "gate.toml"
+    path.write_text("# filler\n" * (200 * 2**20 // 9))
+    with pytest.raises(UsageError, match=r"gate\.toml: .*more than 1,048,576 bytes"):
+        read_suite(path)
+
+
 def test_pyproject_without_a_table(suite):
     with pytest.raises(UsageError, match=r"has no table \[tool.harness.gate\]"):
         suite("[project]\nname = 'x'\n", "pyproject.toml")

@@ -14,6 +14,7 @@ from harness.errors import PluginError, UsageError
 from harness.layers import Conv2D, Dense, Dropout, Flatten, Reshape
 from harness.network import Network
 from harness.plugins.definition import check, define_task
+from harness.reference.training import NumpyBackend
 from harness.spec.task import (
     Adversarial,
     Augmentation,
@@ -221,3 +222,12 @@ def test_an_imbalance_needs_one_class_for_each_sample(made):
     task = definition(made=made)
     with pytest.raises(PluginError, match="imbalance, which needs one class for each sample"):
         define_task(task, task.options())
+
+
+@pytest.mark.parametrize("variables", ["TRITON_CACHE_DIR", ("HOME",), ("A=B",), ("",), None])
+def test_compilation_caches_are_variables_of_caches_alone(variables):
+    backend = NumpyBackend()
+    check(backend)
+    backend.compilation_caches = variables
+    with pytest.raises(ValueError, match="compilation_caches"):
+        check(backend)

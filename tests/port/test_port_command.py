@@ -1,8 +1,12 @@
 """``harness port`` and ``harness run --model`` on real frameworks, and what they say of wrong input."""
 
 import json
+import os
+import sys
+import time
 
 import msgspec
+import psutil
 import pytest
 from support.planted_ports import MODELS, RIGHT, SINGLE, TRIPLE
 
@@ -10,12 +14,24 @@ from harness.port.findings import PortRecord
 from harness.testing import assert_same_model
 
 FACTORIES = """
+import subprocess
 import sys
+import time
+
+DETACH = '''
+import os
+os.fork() and os._exit(0)
+os.setsid()
+os.fork() and os._exit(0)
+os.execv("/bin/sleep", ["sleep", "SECONDS"])
+'''
 
 def three(): return 3
 def needs(width): return width
 def raises(): raise ValueError("no weights\\nhere")
 def leaves(): sys.exit(7)
+def hangs(): time.sleep(1000)
+def detaches(): subprocess.run([sys.executable, "-c", DETACH], env={}, close_fds=True)
 def lies(): raise type("Loud", (Exception,), {"__str__": lambda self: 1 / 0})()
 """
 
@@ -34,7 +50,7 @@ def factories(harness):
         ("factories.py:raises", "raised ValueError: no weights"),
         ("factories.py:leaves", "raised SystemExit: 7"),
         ("factories.py:lies", "raised Loud"),
-        ("factories.py:four", "has no callable 'four'. It has leaves, lies, needs, raises, three."),
+        ("factories.py:four", "has no callable 'four'. It has detaches, hangs, leaves, lies, needs,"),
         ("missing.py:make", "there is no file missing.py"),
         ("not_installed.models:make", "not_installed"),
         ("factories.py", "names no model: give FILE.py:CALLABLE or package.module:CALLABLE"),
@@ -45,6 +61,34 @@ def test_a_target_that_gives_no_model_is_refused_in_a_line(factories, target, me
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_time_limit_of_a_run_holds_while_its_model_is_made(factories):
+    began = time.monotonic()
+    done = factories("run", "--model", "factories.py:hangs", "--dataset", "digits", "--timeout", "2")
+    assert done.returncode == 2
+    assert "hangs did not answer within 2 s" in done.stderr
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists children and has subreapers")
+def test_what_a_model_starts_ends_with_its_process_however_it_detaches(factories):
+    seconds = f"{1000 + os.getpid()}"
+    path = factories.folder / "factories.py"
+    path.write_text(path.read_text().replace("SECONDS", seconds))
+    done = factories("port", "factories.py:detaches", "factories.py:three", "--input", "4", "--quiet")
+    assert "detaches returned a NoneType" in done.stderr
+    left = [process for process in psutil.process_iter() if cmdline(process) == ["sleep", seconds]]
+    for process in left:
+        process.kill()
+    assert not left
+
+
+def cmdline(process):
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,14 @@ def test_conditions_other_than_the_usual_ones_are_given():
     )
 
 
+def test_variables_that_this_shell_sets_too_are_not_named(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("OPENBLAS_L2_SIZE", "256")
+    inherited = {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_L2_SIZE": "512"}
+    command = next_duel(_compared(inherited_variables=inherited))
+    assert command.startswith("OPENBLAS_L2_SIZE=512 harness duel jax:eager torch:eager --task cnn")
+
+
 def test_the_command_line_takes_it():
     words = shlex.split(next_duel(_compared(options=_DEFAULTS | {"width": 0.5})))
     given = duel.make_context("duel", words[2:], resilient_parsing=False).params

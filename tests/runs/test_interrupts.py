@@ -154,6 +154,63 @@ def test_two_signals_at_once_end_a_run_like_one(harness, second):
     assert "Traceback" not in stdout + stderr
 
 
+#: A data set whose import never ends once it has written an array.
+ENDLESS_IMPORT = """
+import time
+from harness.hookspecs import hookimpl
+from harness.spec import DataSource
+from harness_tasks.datasets.store import Store, data_root
+
+
+class Endless(DataSource):
+    name, summary, importable = "endless", "an import that never ends", "anything"
+    store = Store(data_root() / "endless", "endless", ("a", "b"), "")
+
+    def is_ready(self):
+        return False
+
+    def load(self):
+        raise NotImplementedError
+
+    def import_from(self, path, progress):
+        with self.store.exclusive(progress):
+            (self.store.fresh_folder() / "train-inputs.npy").write_bytes(b"part")
+            time.sleep(100)
+
+
+@hookimpl
+def harness_dataset(name):
+    return Endless() if name == "endless" else None
+"""
+
+
+def test_an_import_that_is_terminated_leaves_no_arrays(harness):
+    plugin = harness.folder / "endless_import.py"
+    plugin.write_text(ENDLESS_IMPORT)
+    process = harness.start("data", "import", "endless", ".", "--plugin", str(plugin))
+    data = harness.folder.parent / "data" / "endless"
+    until = time.monotonic() + 60
+    while not list(data.glob("arrays-*/*.npy")) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert list(data.glob("arrays-*/*.npy"))
+    process.terminate()
+    _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr.strip()) == (130, "harness: interrupted")
+    assert list(data.glob("arrays-*")) == []
+
+
+@pytest.mark.slow
+def test_a_run_that_is_terminated_while_it_starts_leaves_nothing_behind(harness):
+    for delay in (0.05, 0.1, 0.2, 0.3, 0.5):
+        process = harness.start(*DIGITS, "--backend", "faulty:ok")
+        time.sleep(delay)
+        process.terminate()
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode in {130, -signal.SIGTERM}
+        assert "Traceback" not in stderr
+        assert {record["status"] for record in harness.records()} <= {"interrupted"}
+
+
 def test_a_results_folder_that_was_deleted_is_made_again(tmp_path):
     store = Store(tmp_path / "results")
     request = make_request()

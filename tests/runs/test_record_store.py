@@ -214,6 +214,15 @@ def test_an_impossible_results_folder_is_refused_before_anything_runs(tmp_path):
         Store(tmp_path / "results").prepare()
 
 
+@pytest.mark.parametrize("link", ["results", "results/runs"])
+def test_a_results_folder_that_is_a_dangling_link_is_refused_with_its_target(tmp_path, link):
+    path = tmp_path / link
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(tmp_path / "unmounted")
+    with pytest.raises(UsageError, match=rf"{link} is a link to .*unmounted, which does not exist"):
+        Store(tmp_path / "results").prepare()
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
 def test_a_read_only_results_folder_is_refused_before_anything_runs(tmp_path):
     (tmp_path / "runs").mkdir(mode=0o555)

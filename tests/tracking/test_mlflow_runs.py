@@ -2,13 +2,17 @@
 
 import logging
 import threading
+import time
 
 import pytest
+from click.testing import CliRunner
 from support.records import EPOCHS, make_record, make_unfinished_record
 
-from harness.errors import UsageError
+from harness.cli.export import to_mlflow
+from harness.errors import HarnessError, UsageError
 from harness.runs.record import Pictures
 from harness.runs.store import Store
+from harness.tracking.following import Tracking
 from harness.tracking.tracker import TrackingError, send
 
 #: Those of pytest's plugins.
@@ -114,6 +118,47 @@ def test_no_thread_is_left_that_could_work_while_steps_are_timed(tracker, tmp_pa
     record = make_record()
     send(tracker, record, stored(tmp_path, record))
     assert set(threading.enumerate()) <= THREADS
+
+
+def garbage(folder):
+    path = folder / "garbage.db"
+    path.write_bytes(b"no database at all " * 100)
+    return path
+
+
+def directory(folder):
+    path = folder / "directory.db"
+    path.mkdir()
+    return path
+
+
+def below_a_file(folder):
+    (folder / "file").touch()
+    return folder / "file" / "mlflow.db"
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (garbage, "file is not a database"),
+        (directory, "unable to open database file"),
+        (below_a_file, "unable to open database file"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_costs_a_warning_within_seconds(tmp_path, make, why):
+    warnings, began = [], time.monotonic()
+    tracker = MlflowTracker(f"sqlite:///{make(tmp_path)}", None)
+    Tracking([tracker], tmp_path, warnings.append)
+    (warning,) = warnings
+    assert warning.startswith(f"mlflow at {tracker.place}: {why}")
+    assert time.monotonic() - began < 15
+
+
+def test_an_export_to_no_database_fails_in_one_line(tmp_path):
+    path = stored(tmp_path, make_record())
+    done = CliRunner().invoke(to_mlflow, [str(path), "--uri", f"sqlite:///{garbage(tmp_path)}"])
+    assert isinstance(done.exception, HarnessError)
+    assert "file is not a database. Runs added before: 0." in str(done.exception)
 
 
 def test_a_uri_of_no_use_is_refused():

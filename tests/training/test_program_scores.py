@@ -32,12 +32,33 @@ def _scored(task, most=None):
     return program.counts
 
 
-def test_all_samples_are_scored_unless_fewer_are_asked_for():
-    assert _scored(TASK) == [50, 8, 9]
+def test_as_many_training_samples_are_scored_as_validation_samples_unless_asked_otherwise():
+    assert _scored(TASK) == [8, 8, 9]
     assert _scored(TASK, 5) == [5, 5, 5]
+    assert _scored(TASK, 20) == [20, 8, 9]
+    assert _scored(TASK, 100) == [50, 8, 9]
 
 
-def test_of_training_data_that_an_epoch_takes_in_part_as_many_are_scored_as_for_validation():
+def test_the_same_training_samples_are_scored_each_time():
+    inputs = np.arange(50 * 40, dtype=np.float32).reshape(50, 40, 1)
+    train = SPLITS["train"]
+    splits = SPLITS | {"train": Samples(inputs, train.targets)}
+    seen = []
+
+    class Seeing(Counting):
+        def predict(self, inputs, network="model"):
+            seen.append(inputs.copy())
+            return super().predict(inputs)
+
+    scorer = Scorer(TASK, splits, 0, tuple("0123456789"))
+    for _ in range(2):
+        scorer.scores(Seeing(), "train")
+    assert len(np.unique(seen[0][:, 0, 0])) == 8
+    np.testing.assert_array_equal(*seen)
+
+
+def test_of_training_data_that_an_epoch_takes_in_part_no_more_are_scored():
     task = msgspec.structs.replace(TASK, samples_per_epoch=20)
     assert _scored(task) == [8, 8, 9]
     assert _scored(task, 5) == [5, 5, 5]
+    assert _scored(task, 20) == [8, 8, 9]
