@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from support.made_runs import made_record, made_runs, two_configurations
-from support.records import MACHINE
+from support.records import MACHINE, reconfigured
 
 from harness.analysis.comparison import compare
 from harness.analysis.grouping import group_runs
@@ -148,6 +148,10 @@ def _changed(**changes):
     return [msgspec.structs.replace(each, **changes) for each in _duel(3.0).configurations]
 
 
+def _reconfigured(**changes):
+    return [reconfigured(each, **changes) for each in _duel(3.0).configurations]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -158,8 +162,8 @@ def _changed(**changes):
         {"dataset": DatasetRecord("digits", "e" * 64)},
         {"configurations": _changed(variables={})},
         {"certificate": Certificate(certified=False)},
-        {"configurations": _changed(mode="compile")},
-        {"configurations": _changed(threads=1)},
+        {"configurations": _reconfigured(mode="compile")},
+        {"configurations": _reconfigured(threads=1)},
         {"configurations": _changed(variables={"XLA_FLAGS": "x"})},
     ],
 )

@@ -24,7 +24,6 @@ from harness.duel.record import DUELS
 from harness.errors import UsageError
 from harness.gate.record import GATES
 from harness.port.findings import PORTS, Findings, Parameters, PortOptions, PortRecord, SideRecord
-from harness.runs import record as records
 from harness.runs.documents import UnreadableRecord, encode_document
 from harness.runs.store import RUNS, Store
 
@@ -197,7 +196,7 @@ def test_other_results_are_separated_from_runs_and_filters(results):
 
 def test_a_run_read_from_elsewhere_is_a_run(results, tmp_path):
     path = tmp_path / "run.json"
-    path.write_bytes(records.encode(make_record()))
+    path.write_bytes(encode_document(make_record()))
     assert separated([str(path)], results) == ([], [str(path)])
 
 

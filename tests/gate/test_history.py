@@ -17,10 +17,9 @@ from harness.gate.record import (
     DamagedPairs,
     NoCommits,
     NotEnded,
-    encode,
 )
 from harness.gate.suite import Benchmark
-from harness.runs.documents import UnreadableRecord
+from harness.runs.documents import UnreadableRecord, encode_document
 from harness.stats.change_points import Ratio, level_trend
 
 REGRESSIONS = (8, 16, 24)
@@ -217,7 +216,7 @@ def test_a_gate_against_a_stored_baseline_is_left_out():
 @pytest.mark.parametrize("changes", [{"turn": 99}, {"configuration": 7}])
 def test_a_gate_with_an_incomplete_turn_is_not_readable(changes, tmp_path):
     (gate,) = fixed_gates([1.0])
-    document = msgspec.json.decode(encode(gate))
+    document = msgspec.json.decode(encode_document(gate))
     document["benchmarks"][0]["look"][0]["blocks"][0] |= changes
     path = tmp_path / "gate.json"
     path.write_bytes(as_stored(document))
