@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.machine.files import verify_checksum
+from support import forked
 
 PLUGINS = Path(__file__).parent / "plugins"
 COMMAND = [sys.executable, "-m", "harness"]
@@ -29,10 +30,13 @@ class HarnessCommand:
     environment: dict[str, str]
 
     def __call__(self, *arguments: str, timeout: float = 250, **variables: str):
+        environment = self.environment | variables
+        if forked.can_fork(variables):
+            return forked.run(list(arguments), self.folder, environment, timeout)
         return subprocess.run(
             [*COMMAND, *arguments],
             cwd=self.folder,
-            env=self.environment | variables,
+            env=environment,
             capture_output=True,
             text=True,
             timeout=timeout,
