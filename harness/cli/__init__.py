@@ -51,7 +51,7 @@ class _LazyGroup(click.Group):
     """Commands by name and short help. A command's module is imported only when it runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [*_COMMANDS]  # the module harness.cli.list hides the builtin here
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
@@ -79,7 +79,7 @@ class _LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl([*_COMMANDS.items()])
 
 
 def _remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
