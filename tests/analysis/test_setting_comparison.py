@@ -1,4 +1,4 @@
-"""Settings compared: their order, paired tests, one target, and how the result is worded and drawn."""
+"""Settings compared: their order, paired tests, one target, and how the result is stated and drawn."""
 
 import pytest
 from support.made_runs import made_runs, made_setting
@@ -20,7 +20,7 @@ CURVES = {
 NOISE = {0: 0.0, 1: 0.0004, 2: -0.0004}
 
 
-def found(*names, seeds=range(3), **changes):
+def findings_of(*names, seeds=range(3), **changes):
     records = [
         made_setting(
             seed,
@@ -38,12 +38,12 @@ def found(*names, seeds=range(3), **changes):
 
 
 def comparison_of(*names, **changes):
-    (group,) = found(*names, **changes).groups
+    (group,) = findings_of(*names, **changes).groups
     return group.comparison
 
 
 def test_the_best_by_validation_is_the_reference():
-    """The test score of rmsprop is higher: it must not choose."""
+    """The test score of rmsprop is higher: it must not be used to choose."""
     comparison = comparison_of(*CURVES)
     assert [summary.name for summary in comparison.summaries] == ["adam", "rmsprop", "sgd", "gd"]
     assert [pair.other.name for pair in comparison.pairs] == ["rmsprop", "sgd", "gd"]
@@ -113,7 +113,7 @@ def test_one_seed_makes_no_ranks():
 
 
 def test_the_table_has_a_row_for_each_value():
-    (group,) = found(*CURVES).groups
+    (group,) = findings_of(*CURVES).groups
     table = group_table(group)
     assert table.headers[0] == "optimizer"
     assert "epochs to validation ≥ 72 %" in table.headers
@@ -131,7 +131,7 @@ def test_remarks_state_the_method_and_a_missing_certificate():
 
 
 def test_the_answer_draws_scores_on_one_axis():
-    (group,) = found(*CURVES).groups
+    (group,) = findings_of(*CURVES).groups
     shown = answer(group, "comparison-1", dict.fromkeys(CURVES, "#000001"))
     assert shown.compared
     assert shown.line.endswith("equal for rmsprop, worse for sgd and gd.")
@@ -145,7 +145,7 @@ def test_the_answer_draws_scores_on_one_axis():
 
 
 def test_frames_have_a_column_for_each_axis():
-    report = Report(found("adam", "sgd"))
+    report = Report(findings_of("adam", "sgd"))
     assert list(report.configurations["optimizer"]) == ["adam", "sgd"]
     assert list(report.configurations["epochs_to_target"].round(6)) == [2.0, 3.0]
     assert list(report.pairs["difference"].round(0)) == [-10.0]

@@ -44,7 +44,7 @@ def clock():
     return Clock()
 
 
-def test_nothing_is_said_until_something_is_known(clock):
+def test_no_time_is_stated_until_something_is_known(clock):
     remaining = Remaining([CERTIFICATE, A, A], clock)
     remaining.begin(CERTIFICATE)
     clock.now = 10
@@ -52,7 +52,7 @@ def test_nothing_is_said_until_something_is_known(clock):
     assert remaining.seconds() is None  # no run has begun
 
 
-def test_the_first_run_tells_by_its_own_speed(clock):
+def test_the_first_run_is_estimated_by_its_own_speed(clock):
     remaining = Remaining([A, A], clock)
     remaining.begin(A)
     clock.now = 4  # the worker has started
