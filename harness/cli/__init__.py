@@ -30,7 +30,7 @@ _COMMANDS = {
     "report": "Write the findings as HTML, Markdown, a table or a notebook.",
     "export": "Show recorded runs in MLflow or TensorBoard.",
     "study": "Compare remedies for overfitting or class imbalance.",
-    "port": "Check whether two models compute the same, and locate differences.",
+    "port": "Check whether two models are equal, and locate differences.",
     "data": "List, fetch, import and verify data sets.",
     "check": "Check backends against the committed reference, in float64.",
     "new": "Write the skeleton of a backend, a task or a data set.",
