@@ -30,7 +30,7 @@ _COMMANDS = {
     "report": "Write the findings as HTML, Markdown, a table or a notebook.",
     "export": "Show recorded runs in MLflow or TensorBoard.",
     "study": "Compare remedies for overfitting or class imbalance.",
-    "port": "Check whether two models compute the same, and locate differences.",
+    "port": "Check whether two models are equal, and locate differences.",
     "data": "List, fetch, import and verify data sets.",
     "check": "Check backends against the committed reference, in float64.",
     "new": "Write the skeleton of a backend, a task or a data set.",
@@ -51,7 +51,7 @@ class _LazyGroup(click.Group):
     """Commands by name and short help. A command's module is imported only when it runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*_COMMANDS]
+        return [*_COMMANDS]  # the module harness.cli.list hides the builtin here
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:

@@ -3,6 +3,7 @@
 Progress that cannot be written is dropped, so that the work continues without it.
 """
 
+import abc
 import contextlib
 import math
 import os
@@ -322,7 +323,7 @@ _QUIET_SECONDS = 10.0
 _CACHED_SECONDS = 1.0
 
 
-class Display:
+class Display(abc.ABC):
     """A live part on a terminal, permanent lines, and trackers to follow; ``quiet`` prints nothing."""
 
     def __init__(self, requests: Sequence[RunRequest], remaining: Remaining, *, quiet: bool) -> None:
@@ -409,9 +410,9 @@ class Display:
         """Whether, without a terminal, a line about work under way may be printed."""
         return not self.live and time.monotonic() - self._printed >= _QUIET_SECONDS
 
+    @abc.abstractmethod
     def update(self, place: "Place", name: str, details: Sequence[str]) -> None:
         """Show work under way."""
-        raise NotImplementedError
 
     def ended(self, text: str) -> None:
         """A run has ended."""

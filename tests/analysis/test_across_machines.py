@@ -56,7 +56,7 @@ def test_equal_machines_are_kept_apart_and_their_ratios_stand_side_by_side():
     assert table.rows[0][2].text.startswith("2.0× faster")
 
 
-def test_hosts_of_one_name_are_told_apart_by_their_id():
+def test_hosts_of_one_name_are_distinguished_by_their_id():
     hosts = {"alpha": _machine("node", "1a"), "beta": _machine("node", "2b")}
     (across,) = find(_runs(hosts)).machines
     assert machines_table(across).headers == ["configuration", "node (1a)", "node (2b)"]

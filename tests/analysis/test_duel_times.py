@@ -80,9 +80,9 @@ def _comparison(*duels):
 def test_the_ratio_is_that_of_the_duel():
     comparison = _comparison(_duel(3.0))
     assert "jax:eager: torch:eager 3.0× slower [3.0, 3.0]." in headline(comparison)
-    assert remarks(comparison) == [
-        "The step time of torch:eager is from a duel on 2026-01-02 (8 pairs, p < 0.01)."
-    ]
+    assert comparison.pairs[0].duel.day == "2026-01-02"
+    (remark,) = remarks(comparison)
+    assert "from a duel" in remark
 
 
 def test_a_duel_with_the_configurations_swapped_is_the_same_duel():
@@ -106,17 +106,8 @@ JAX_TO_KERAS = _duel(0.9, "faster", "jax", "keras")
 @pytest.mark.parametrize(
     ("duels", "words"),
     [
-        (
-            [JAX_TO_TORCH, TORCH_TO_KERAS, JAX_TO_KERAS],
-            "keras:eager is fastest. Step time relative to keras:eager: ",
-        ),
-        (
-            [JAX_TO_TORCH, TORCH_TO_KERAS, KERAS_TO_JAX],
-            (
-                "Fastest: undecided between jax:eager, torch:eager and keras:eager, each of which is slower "
-                "than another of them. "
-            ),
-        ),
+        ([JAX_TO_TORCH, TORCH_TO_KERAS, JAX_TO_KERAS], "keras:eager is fastest."),
+        ([JAX_TO_TORCH, TORCH_TO_KERAS, KERAS_TO_JAX], "Fastest: undecided between jax:eager, torch:eager"),
     ],
 )
 def test_duels_may_reverse_the_order_more_than_once(duels, words):

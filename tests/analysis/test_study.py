@@ -103,12 +103,8 @@ def test_remedies_are_compared_with_the_plain_runs_of_the_same_seeds():
     assert dropout.time_ratio.value == pytest.approx(1.1)
     assert stopping.score_change.value == pytest.approx(2.0)
     assert finding.recommended is dropout
-    assert study_sentence(finding) == (
-        "The plain task does not overfit within 2 epochs, so this study cannot show what prevents "
-        "overfitting. Remedy for overfitting of torch:eager: dropout (--set dropout=0.5): test accuracy "
-        "+5.5 [3.7, 7.3] "
-        "points, gap from 12.5 to 2.5 points, training time +10.0 % [10.0, 10.0] (3 seeds)."
-    )
+    assert not finding.overfits
+    assert "dropout (--set dropout=0.5): test accuracy +5.5 [3.7, 7.3] points" in study_sentence(finding)
 
 
 def test_harmful_remedies_are_named_and_more_data_is_suggested():
@@ -124,10 +120,7 @@ def test_harmful_remedies_are_named_and_more_data_is_suggested():
         for seed in range(3)
     ]
     plain = [made_record(seed=seed, accuracy=0.6 + seed / 100) for seed in range(3)]
-    assert study_sentence(_finding(*plain, *less)).endswith(
-        "half the data (−5.5 [−5.5, −5.5] points); less data hurts and widens the gap, so more data "
-        "should help."
-    )
+    assert study_sentence(_finding(*plain, *less)).endswith("more data should help.")
 
 
 def test_more_data_is_not_suggested_if_no_gap_opens():
@@ -312,16 +305,11 @@ def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
 
 
 def test_a_study_of_a_later_harness_is_named(tmp_path):
-    path = STUDIES.save(msgspec.structs.replace(STUDY, schema=2), tmp_path / STUDIES.folder)
-    assert read_all(STUDIES, STUDIES.paths(tmp_path)) == (
-        [],
-        [
-            (
-                f"{path} is not a readable study record: it has schema 2, and this version of "
-                "harness reads schema 1"
-            )
-        ],
-    )
+    path = save_study(msgspec.structs.replace(STUDY, schema=2), tmp_path)
+    studies, (message,) = read_all(STUDIES, STUDIES.paths(tmp_path))
+    assert studies == []
+    assert message.startswith(f"{path} ")
+    assert "schema 2" in message
 
 
 def test_a_remedy_that_the_plain_task_has_is_left_out():
@@ -334,7 +322,7 @@ def test_a_remedy_that_the_plain_task_has_is_left_out():
 
 
 @pytest.mark.parametrize("task", ["lm", "tabular"])
-def test_every_other_remedy_fits_the_tasks_without_pictures(task):
+def test_every_other_remedy_fits_the_tasks_without_images(task):
     dataset = {"lm": "pydoc", "tabular": "breast_cancer"}[task]
     options = StudyOptions(kind="overfitting", task=task, backends=["torch"], seeds=1, dataset=dataset)
     planned = plan_study(options, lambda *_: None)

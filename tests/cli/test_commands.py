@@ -135,7 +135,7 @@ TORCH = ("run", "--task", "cnn", "--backend", "torch", "--dataset", "digits")
     ],
 )
 @needs_torch
-def test_bad_input_is_answered_in_a_line_with_what_would_be_right(quick, arguments, message):
+def test_bad_input_is_answered_in_one_line_with_the_remedy(quick, arguments, message):
     done = quick(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
@@ -208,7 +208,7 @@ def test_without_cifar10_the_stand_in_is_named_in_one_line_and_in_the_record(har
 
 
 @needs_torch
-def test_a_data_set_asked_for_by_name_is_had_or_refused(quick):
+def test_a_data_set_that_is_named_is_required(quick):
     done = quick(*TORCH, "--dataset", "cifar10")
     assert done.returncode == 2
     assert "harness data import cifar10 PATH" in done.stderr

@@ -9,7 +9,9 @@ from click.testing import CliRunner
 
 from harness.cli import _COMMANDS, options, printing, run
 from harness.cli.options import DURATION
+from harness.cli.run import _training_text as own_training_text
 from harness.errors import UsageError
+from harness_tasks.mlp import MLP
 
 #: Options whose help names what they are for in that command.
 _SPECIFIC = {"--task", "--to", "--budget", "--backend", "--verbose", "--precision", "--turns"}
@@ -87,3 +89,10 @@ def test_an_option_has_one_help_text_in_all_commands():
             if isinstance(parameter, click.Option) and parameter.opts[0] not in _SPECIFIC:
                 texts[parameter.opts[0]].add(parameter.help)
     assert {option: found for option, found in texts.items() if len(found) > 1} == {}
+
+
+def test_the_training_of_an_own_model_is_stated_as_far_as_runs_share_it():
+    tasks = [MLP.define(MLP.options(learning_rate=rate)) for rate in (0.1, 0.2)]
+    text = own_training_text(tasks)
+    assert text.startswith("Training with optimizer adam, batch size 100, 167 epochs (")
+    assert "learning rate 0.1, batch size 100" in own_training_text(tasks[:1])

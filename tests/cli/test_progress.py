@@ -5,10 +5,21 @@ import sys
 import time
 
 import pytest
-from support.records import make_record, make_request
+from support.records import MACHINE, make_record
 
 from harness.certify.certificate import Certificate
-from harness.cli.progress import Activity, Remaining, RunDisplay, RunLine, console, fitted, left_text
+from harness.cli.progress import (
+    Activity,
+    ClusterDisplay,
+    Remaining,
+    RunDisplay,
+    RunLine,
+    console,
+    fitted,
+    left_text,
+)
+from harness.cluster.agent import NodeState
+from harness.machine.description import Host
 from harness.plugins.configuration import Configuration
 from harness.runs.request import RunRequest
 from harness_tasks.gan import GAN
@@ -30,7 +41,7 @@ def clock():
     return Clock()
 
 
-def test_nothing_is_said_until_something_is_known(clock):
+def test_no_time_is_stated_until_something_is_known(clock):
     remaining = Remaining([CERTIFICATE, A, A], clock)
     remaining.begin(CERTIFICATE)
     clock.now = 10
@@ -38,7 +49,7 @@ def test_nothing_is_said_until_something_is_known(clock):
     assert remaining.seconds() is None  # no run has begun
 
 
-def test_the_first_run_tells_by_its_own_speed(clock):
+def test_the_first_run_is_estimated_by_its_own_speed(clock):
     remaining = Remaining([A, A], clock)
     remaining.begin(A)
     clock.now = 4  # the worker has started
@@ -147,6 +158,33 @@ def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(mon
     ends = [line for line in lines if "test accuracy" in line]
     assert ends == [f"[{n}/2] mlp torch:eager seed {n - 1} (dropout): test accuracy 50.0 %" for n in (1, 2)]
     assert len(lines) <= len(ends) + 1 + 75 / 10  # 75 s in all
+
+
+def test_a_cluster_shows_where_runs_begin_and_end_and_which_begin_again(capsys):
+    requests = [_request(0), _request(1)]
+    states = [
+        NodeState(msgspec.structs.replace(MACHINE, host=Host(name[0] * 32, name)), {}, frozenset())
+        for name in ("alpha", "beta")
+    ]
+    alpha, beta = (state.name for state in states)
+    with ClusterDisplay(requests, quiet=False) as display:
+        for state in states:
+            display.joined(state)
+        first = display.begin(alpha, requests[0])
+        display.begin(beta, requests[1])
+        first.trained(1, 10, 1, 0.5, 0.1)
+        first.end(make_record())
+        display.lost(beta, "it does not answer", again=requests[1])
+        display.begin(alpha, requests[1]).end(make_record())
+    name = "[{0}/2] mlp torch:eager seed {1} (dropout): "
+    assert capsys.readouterr().err.splitlines() == [
+        f"{name.format(1, 0)}begins on {alpha}",
+        f"{name.format(2, 1)}begins on {beta}",
+        f"{name.format(1, 0)}test accuracy 50.0 %, on {alpha}",
+        f"node {beta} is lost: it does not answer; mlp torch:eager seed 1 (dropout) begins again",
+        f"{name.format(2, 1)}begins on {alpha}",
+        f"{name.format(2, 1)}test accuracy 50.0 %, on {alpha}",
+    ]
 
 
 def test_on_a_terminal_of_80_columns_no_name_is_cut(harness):

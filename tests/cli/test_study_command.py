@@ -57,7 +57,7 @@ def test_a_termination_ends_a_study_as_ctrl_c_does(harness):
     assert "Record: results/studies/" in stdout
 
 
-def test_runs_of_another_device_or_without_a_certificate_are_made_anew(harness):
+def test_runs_of_another_device_or_without_a_certificate_are_repeated(harness):
     call = (*IMBALANCE, "--epochs", "1", "--seeds", "1")
     assert "0 of 4 runs are already recorded" in harness(*call, "--no-certify").stderr
     assert "4 of 4 runs are already recorded" in harness(*call, "--no-certify").stderr

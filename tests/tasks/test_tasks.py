@@ -68,24 +68,24 @@ def test_parameter_counts(task, network, parameters):
 
 @pytest.mark.parametrize("task", sorted(TASKS))
 def test_networks_fit_the_data_sets(task):
-    made = _define(task)
+    defined = _define(task)
     for name in TASKS[task].datasets:
         if name in ("cifar10", "tinyshakespeare"):  # need a download; their substitutes have the same shape
             continue
         dataset = SOURCES[name].load()
         shape = dataset.train.inputs.shape[1:]
-        if isinstance(made.objective, Adversarial):
-            assert made.networks["generator"].input_shape == (made.objective.latent_size,)
-            assert made.networks["generator"].output_shape() == shape
-            assert made.networks["discriminator"].input_shape == shape
-            assert made.networks["discriminator"].output_shape() == (1,)
+        if isinstance(defined.objective, Adversarial):
+            assert defined.networks["generator"].input_shape == (defined.objective.latent_size,)
+            assert defined.networks["generator"].output_shape() == shape
+            assert defined.networks["discriminator"].input_shape == shape
+            assert defined.networks["discriminator"].output_shape() == (1,)
         else:
-            model = made.networks["model"]
+            model = defined.networks["model"]
             outputs = len(dataset.classes) or dataset.train.targets.shape[1]
-            outputs = 1 if isinstance(made.objective, BinaryClassification) else outputs
-            positions = shape if made.takes_tokens() else ()
+            outputs = 1 if isinstance(defined.objective, BinaryClassification) else outputs
+            positions = shape if defined.takes_tokens() else ()
             assert (model.input_shape, model.output_shape()) == (shape, (*positions, outputs))
-            assert fitted(dataset, made).train.targets.dtype.kind in "if"
+            assert fitted(dataset, defined).train.targets.dtype.kind in "if"
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_every_option_is_described_and_changes_the_task(task):
     rows = describe_options(TASKS[task])
     assert all(description for *_, description in rows)
     tasks = [_define(task), *(_define(task, *others[name]) for name, *_ in rows)]
-    assert len({_json(made) for made in tasks}) == len(tasks)
+    assert len({_json(each) for each in tasks}) == len(tasks)
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
@@ -215,10 +215,10 @@ def test_a_task_with_everything_set_survives_json_whole(task):
     options = ["weight_decay=0.5", "l2=0.5", "width=0.5", "dropout=0.25"]
     options += ["imbalance=0.5", "rebalance=weights"] if task in CLASSIFIERS else []
     options += ["flip=true", "crop=2"] if task in ON_IMAGES else []
-    made = _define(task, *options)
-    again = msgspec.json.decode(_json(made), type=Task)
-    assert again == made
-    assert _json(again) == _json(made)
+    defined = _define(task, *options)
+    again = msgspec.json.decode(_json(defined), type=Task)
+    assert again == defined
+    assert _json(again) == _json(defined)
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from harness.errors import DataError
-from harness.spec import Dataset, DatasetSummary, DataSource, DownloadProgress
-from harness_tasks.datasets.store import Incoming, Split, Store, data_root, no_progress
+from harness.spec import Dataset, DatasetSummary, DownloadProgress
+from harness_tasks.datasets.store import Incoming, PublishedSource, Split, Store, data_root, no_progress
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 MD5 = "c58f30108f718f92721af3b95e74349a"
@@ -13,7 +13,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 COUNTS: dict[Split, int] = {"train": 50_000, "test": 10_000}
 
 
-class Cifar10(DataSource):
+class Cifar10(PublishedSource):
     """Rows in the order of the official batches; those of an image folder by class and file name."""
 
     name = "cifar10"
@@ -22,12 +22,10 @@ class Cifar10(DataSource):
         "the official python or binary archive or its folder, Keras's cache, torchvision's root, "
         "an image folder (train/<class>/*.png or *.jpg, and test/), or a zip or tar of any of these"
     )
-    downloads = True
 
     @property
     def _store(self) -> Store:
-        remedy = f"Run: harness data fetch {self.name}, or: harness data import {self.name} PATH"
-        return Store(data_root() / self.name, self.name, CLASSES, remedy)
+        return Store(data_root() / self.name, self.name, CLASSES, self.remedy)
 
     def is_ready(self) -> bool:
         """Whether it was fetched or imported; reads no arrays."""
@@ -52,19 +50,13 @@ class Cifar10(DataSource):
             DataError: it cannot be downloaded.
             HarnessError: it cannot be stored.
         """
-        from harness_tasks.datasets.download import download
-
         store = self._store
-        if self._is_whole():
+        if self.is_whole():
             return
         with store.exclusive(progress):
-            if self._is_whole():  # another process fetched it while this one waited
+            if self.is_whole():  # another process fetched it while this one waited
                 return
-            try:
-                archive = download(URL, f"md5:{MD5}", store.fresh_folder(), progress)
-            except DataError as error:
-                hint = f"If you have the files, run: harness data import {self.name} PATH"
-                raise DataError(f"{error}\n{hint}") from error
+            archive = self.download(URL, f"md5:{MD5}", store.fresh_folder(), progress)
             self._take(archive, progress)
 
     def import_from(self, path: Path, progress: DownloadProgress = no_progress) -> Dataset:
@@ -79,13 +71,6 @@ class Cifar10(DataSource):
         with self._store.exclusive(progress):
             self._take(path, progress)
             return self.load()
-
-    def _is_whole(self) -> bool:
-        try:
-            self.load()
-        except DataError:
-            return False
-        return True
 
     def _take(self, path: Path, progress: DownloadProgress) -> None:
         from harness_tasks.datasets.batches import read_binary, read_python

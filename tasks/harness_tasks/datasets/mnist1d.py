@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import random
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from harness.spec import Dataset, DatasetSummary, DataSource, DownloadProgress, Samples
-from harness_tasks.datasets.store import data_root, fingerprint, replace
+from harness.spec import Dataset, DownloadProgress, Samples
+from harness_tasks.datasets.store import LocalSource, data_root, fingerprint, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 _SPLITS = ("train", "test")
-ORIGIN = "made by the package mnist1d, seed 42"
 
 
-class Mnist1d(DataSource):
+class Mnist1d(LocalSource):
     """4,000 and 1,000 sequences ``(40, 1)`` of mean 0 and standard deviation 1, in the authors' order.
 
     They are converted to float32, so that the last bits of float64, which differ between machines, do not
@@ -29,14 +28,8 @@ class Mnist1d(DataSource):
 
     name = "mnist1d"
     summary = "MNIST-1D: 5,000 generated sequences of 40 values in ten classes"
-
-    def is_ready(self) -> bool:
-        """Always true: the package generates the data from a seed."""
-        return True
-
-    def summarize(self) -> DatasetSummary:
-        """The counts are constants; the fingerprint is left out, because it takes the arrays."""
-        return DatasetSummary(ORIGIN, {"train": 4000, "test": 1000})
+    origin = "made by the package mnist1d, seed 42"
+    samples: ClassVar = {"train": 4000, "test": 1000}
 
     @property
     def _cache(self) -> Path:
@@ -59,7 +52,7 @@ class Mnist1d(DataSource):
         return Dataset(
             name=self.name,
             fingerprint=sha256,
-            origin=ORIGIN,
+            origin=self.origin,
             classes=tuple("0123456789"),
             train=train,
             test=test,

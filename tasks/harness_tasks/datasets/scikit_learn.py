@@ -9,25 +9,21 @@ import csv
 import gzip
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from harness.spec import Dataset, DatasetSummary, DataSource, Samples
-from harness_tasks.datasets.store import fingerprint
+from harness.spec import Dataset, Samples
+from harness_tasks.datasets.store import LocalSource, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
 
-DIGITS_ORIGIN = "scikit-learn's load_digits, 8x8 scaled up to 32x32"
-TUMOURS_ORIGIN = (
-    "scikit-learn's data of breast cancer (UCI, Wisconsin diagnostic), standardised on training rows"
-)
 #: In the order of scikit-learn's labels.
 CLASSES = ("malignant", "benign")
 
 
-class BreastCancer(DataSource):
+class BreastCancer(LocalSource):
     """569 tumours of 30 measured features ``(30,)``: 427 rows for training, 142 for the test.
 
     The test rows are a quarter of each class; see :func:`_test_rows`. Each feature is standardised by mean
@@ -36,14 +32,8 @@ class BreastCancer(DataSource):
 
     name = "breast_cancer"
     summary = "569 tumours of 30 features, malignant or benign (UCI, by scikit-learn)"
-
-    def is_ready(self) -> bool:
-        """Always true: the data comes with scikit-learn."""
-        return True
-
-    def summarize(self) -> DatasetSummary:
-        """The counts are constants; the fingerprint is left out, because it takes the arrays."""
-        return DatasetSummary(TUMOURS_ORIGIN, {"train": 427, "test": 142})
+    origin = "scikit-learn's data of breast cancer (UCI, Wisconsin diagnostic), standardised on training rows"
+    samples: ClassVar = {"train": 427, "test": 142}
 
     def load(self) -> Dataset:
         """The data set: 427 rows for training, 142 for the test."""
@@ -60,14 +50,14 @@ class BreastCancer(DataSource):
         return Dataset(
             name=self.name,
             fingerprint=fingerprint(train, test),
-            origin=TUMOURS_ORIGIN,
+            origin=self.origin,
             classes=CLASSES,
             train=train,
             test=test,
         )
 
 
-class Digits(DataSource):
+class Digits(LocalSource):
     """1,797 grey 8x8 images as uint8 ``(32, 32, 3)``, so that networks do the arithmetic of CIFAR-10.
 
     A value ``v`` from 0 to 16 becomes ``round(v * 255 / 16)``, half to even; each pixel becomes a square of
@@ -78,14 +68,8 @@ class Digits(DataSource):
 
     name = "digits"
     summary = "1,797 handwritten digits of scikit-learn, scaled up to 32x32x3"
-
-    def is_ready(self) -> bool:
-        """Always true: the data comes with scikit-learn."""
-        return True
-
-    def summarize(self) -> DatasetSummary:
-        """The counts are constants; the fingerprint is left out, because it takes the arrays."""
-        return DatasetSummary(DIGITS_ORIGIN, {"train": 1437, "test": 360})
+    origin = "scikit-learn's load_digits, 8x8 scaled up to 32x32"
+    samples: ClassVar = {"train": 1437, "test": 360}
 
     def load(self) -> Dataset:
         """The data set: 1,437 rows for training, 360 for the test."""
@@ -103,7 +87,7 @@ class Digits(DataSource):
         return Dataset(
             name=self.name,
             fingerprint=fingerprint(train, test),
-            origin=DIGITS_ORIGIN,
+            origin=self.origin,
             classes=tuple("0123456789"),
             train=train,
             test=test,

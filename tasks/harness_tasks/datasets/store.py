@@ -17,16 +17,16 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
 
 from harness import spec
 from harness.errors import DataError, HarnessError
-from harness.spec import Dataset, DatasetSummary, DownloadProgress, Samples
+from harness.spec import Dataset, DatasetSummary, DataSource, DownloadProgress, Samples
 
 if TYPE_CHECKING:
     from typing import IO
@@ -51,6 +51,54 @@ def data_root() -> Path:
 
 def no_progress(what: str, done: int, total: int) -> None:
     """Show nothing of a download or an import."""
+
+
+class LocalSource(DataSource):
+    """A data set that is always present; ``origin`` and ``samples`` describe it without its arrays."""
+
+    origin: str
+    samples: ClassVar[Mapping[spec.Split, int]]
+
+    def is_ready(self) -> bool:
+        """Return True."""
+        return True
+
+    def summarize(self) -> DatasetSummary:
+        """The origin and the counts; the fingerprint is left out, because it takes the arrays."""
+        return DatasetSummary(self.origin, dict(self.samples))
+
+
+class PublishedSource(DataSource):
+    """A data set that is fetched from the internet or imported from the user's files."""
+
+    downloads = True
+
+    @property
+    def remedy(self) -> str:
+        """The commands that make the data set ready."""
+        return f"Run: harness data fetch {self.name}, or: harness data import {self.name} PATH"
+
+    def is_whole(self) -> bool:
+        """Whether the data set is present and undamaged; reads its arrays."""
+        try:
+            self.load()
+        except DataError:
+            return False
+        return True
+
+    def download(self, url: str, known_hash: str, folder: Path, progress: DownloadProgress) -> Path:
+        """Download a file into ``folder``; returns its path.
+
+        Raises:
+            DataError: it cannot be downloaded; the message names the import as a way out.
+        """
+        from harness_tasks.datasets.download import download
+
+        try:
+            return download(url, known_hash, folder, progress)
+        except DataError as error:
+            hint = f"If you have the data, run: harness data import {self.name} PATH"
+            raise DataError(f"{error}\n{hint}") from error
 
 
 # Files: read up to a size, and written completely or not at all.

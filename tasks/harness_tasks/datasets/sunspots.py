@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from harness.spec import Dataset, DatasetSummary, DataSource, Samples, Series
-from harness_tasks.datasets.store import fingerprint
+from harness.spec import Dataset, Samples, Series
+from harness_tasks.datasets.store import LocalSource, fingerprint
 from harness_tasks.windows import FUTURE, PAST
 
 if TYPE_CHECKING:
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
 VALIDATION_FROM = 1880
 TEST_FROM = 1940
-ORIGIN = "yearly sunspot numbers of NOAA's National Geophysical Data Center (public domain)"
 _FILE = Path(__file__).with_suffix(".csv")
 
 
-class Sunspots(DataSource):
+class Sunspots(LocalSource):
     """Windows of 22 years ``(22, 1)`` and the 4 years that follow ``(4,)``, one for each possible first year.
 
     Windows of the years before 1880 are for training, those from 1940 for the test, those between for
@@ -33,14 +32,8 @@ class Sunspots(DataSource):
 
     name = "sunspots"
     summary = "yearly sunspot numbers 1700-2008: 22 years and the 4 that follow"
-
-    def is_ready(self) -> bool:
-        """Always true: the data comes with the harness."""
-        return True
-
-    def summarize(self) -> DatasetSummary:
-        """The counts are constants; the fingerprint is left out, because it takes the arrays."""
-        return DatasetSummary(ORIGIN, {"train": 155, "validation": 35, "test": 44})
+    origin = "yearly sunspot numbers of NOAA's National Geophysical Data Center (public domain)"
+    samples: ClassVar = {"train": 155, "validation": 35, "test": 44}
 
     def load(self) -> Dataset:
         """The data set: 155 windows for training, 35 for validation, 44 for the test."""
@@ -53,7 +46,7 @@ class Sunspots(DataSource):
         return Dataset(
             name=self.name,
             fingerprint=fingerprint(train, test, validation),
-            origin=ORIGIN,
+            origin=self.origin,
             classes=(),
             train=train,
             test=test,

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING
 
 from harness.errors import DataError, HarnessError
 from harness.spec import Dataset, DatasetSummary, DataSource, DownloadProgress, Samples
-from harness_tasks.datasets.store import data_root, fingerprint, no_progress, read_up_to, replace
+from harness_tasks.datasets.store import (
+    PublishedSource,
+    data_root,
+    fingerprint,
+    no_progress,
+    read_up_to,
+    replace,
+)
 from harness_tasks.windows import CONTEXT, VOCABULARY
 
 if TYPE_CHECKING:
@@ -75,7 +82,7 @@ CHARACTERS = 1_115_394
 ORIGIN = "input.txt of tinyshakespeare (Karpathy 2015), sha256 as published"
 
 
-class Tinyshakespeare(DataSource):
+class Tinyshakespeare(PublishedSource):
     """1,115,394 characters, 65 of them different, in windows of 64; the file is kept as it is published.
 
     The first 90 % are for training, as in nanoGPT. Its validation text, the last 10 %, is divided: the first
@@ -85,15 +92,10 @@ class Tinyshakespeare(DataSource):
     name = "tinyshakespeare"
     summary = "1.1 million characters of Shakespeare in windows of 64 (Karpathy 2015)"
     importable = f"the file input.txt of {CHARACTERS:,} bytes, under any name"
-    downloads = True
 
     @property
     def _file(self) -> Path:
         return data_root() / self.name / "input.txt"
-
-    @property
-    def _remedy(self) -> str:
-        return f"Run: harness data fetch {self.name}, or: harness data import {self.name} PATH"
 
     def is_ready(self) -> bool:
         """Whether it was fetched or imported; does not read the file."""
@@ -113,12 +115,12 @@ class Tinyshakespeare(DataSource):
         try:
             content = read_up_to(self._file, CHARACTERS + 1)
         except FileNotFoundError as error:
-            raise DataError(f"{self.name} is not on this machine. {self._remedy}") from error
+            raise DataError(f"{self.name} is not on this machine. {self.remedy}") from error
         except OSError as error:
-            raise DataError(f"{self._file} cannot be read: {error}. {self._remedy}") from error
+            raise DataError(f"{self._file} cannot be read: {error}. {self.remedy}") from error
         if (sha256 := hashlib.sha256(content).hexdigest()) != SHA256:
             raise DataError(
-                f"{self._file} is damaged: its sha256 is {sha256}, expected {SHA256}. {self._remedy}"
+                f"{self._file} is damaged: its sha256 is {sha256}, expected {SHA256}. {self.remedy}"
             )
         return text_dataset(self.name, ORIGIN, content.decode("ascii"))
 
@@ -129,17 +131,9 @@ class Tinyshakespeare(DataSource):
             DataError: it cannot be downloaded.
             HarnessError: it cannot be stored.
         """
-        from harness_tasks.datasets.download import download
-
-        if self._is_whole():
-            return
-        folder = self._folder()
-        try:
+        if not self.is_whole():
             # Pooch writes to another name first, so that the file is complete or absent.
-            download(URL, f"sha256:{SHA256}", folder, progress)
-        except DataError as error:
-            hint = f"If you have the file, run: harness data import {self.name} PATH"
-            raise DataError(f"{error}\n{hint}") from error
+            self.download(URL, f"sha256:{SHA256}", self._folder(), progress)
 
     def import_from(self, path: Path, progress: DownloadProgress = no_progress) -> Dataset:
         """Import the published file; a present copy is kept until that has succeeded.
@@ -167,13 +161,6 @@ class Tinyshakespeare(DataSource):
         except OSError as error:
             raise self._not_written(error) from error
         return self.load()
-
-    def _is_whole(self) -> bool:
-        try:
-            self.load()
-        except DataError:
-            return False
-        return True
 
     def _folder(self) -> Path:
         try:

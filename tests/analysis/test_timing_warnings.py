@@ -1,4 +1,4 @@
-"""Times of runs that no headline may rest on, and why."""
+"""Warnings about the times of runs, on which no headline may rest."""
 
 import msgspec
 import pytest
@@ -49,7 +49,7 @@ def _changed(*factors):
         ),
     ],
 )
-def test_no_headline_states_the_ratio_of_doubtful_times(seeds, changes, reason):
+def test_no_headline_states_the_ratio_of_unreliable_times(seeds, changes, reason):
     comparison = _compared(seeds, **changes)
     (pair,) = comparison.pairs
     assert pair.speed_verdict == "unreliable"
