@@ -305,7 +305,7 @@ def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
 
 
 def test_a_study_of_a_later_harness_is_named(tmp_path):
-    path = save_study(msgspec.structs.replace(STUDY, schema=2), tmp_path)
+    path = STUDIES.save(msgspec.structs.replace(STUDY, schema=2), tmp_path / STUDIES.folder)
     studies, (message,) = read_all(STUDIES, STUDIES.paths(tmp_path))
     assert studies == []
     assert message.startswith(f"{path} ")

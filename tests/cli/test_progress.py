@@ -4,8 +4,9 @@ import io
 import sys
 import time
 
+import msgspec
 import pytest
-from support.records import MACHINE, make_record
+from support.records import MACHINE, make_record, make_request
 
 from harness.certify.certificate import Certificate
 from harness.cli.progress import (

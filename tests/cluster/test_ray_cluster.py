@@ -12,7 +12,7 @@ import psutil
 import pytest
 from support.ray_cluster import LocalCluster
 
-from harness.runs import record as records
+from harness.runs.store import RUNS
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.long
@@ -48,7 +48,7 @@ def command(cluster, results, *options):
 
 
 def stored(results):
-    return [records.decode(path.read_bytes()) for path in sorted(results.glob("runs/*.json"))]
+    return [RUNS.read(path) for path in sorted(results.glob("runs/*.json"))]
 
 
 def test_the_runs_of_a_killed_node_are_done_elsewhere(cluster, tmp_path):
