@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 
 from harness.port import findings
-from harness.port.alternatives import text
 from harness.port.diagnosis import Place, cause_between, differing_fields
 from harness.port.findings import Cause
 from harness.port.matching import Matching, PairedUse
-from harness.port.reference import running_statistics
 from harness.port.values import ROUNDING, difference
+from harness.reference.call_mistakes import text
+from harness.reference.calls import running_statistics
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
 

@@ -6,9 +6,9 @@ import pytest
 from support.numpy_side import NumpySide
 
 from harness.port.matching import match
-from harness.port.reference import compute
 from harness.port.updates import transferred
 from harness.port.walk import walk
+from harness.reference.calls import compute
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Stored, Trace, Value
 

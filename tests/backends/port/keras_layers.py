@@ -14,7 +14,7 @@ import numpy as np
 from keras import layers as L  # noqa: N812
 from keras import ops
 
-from harness.port.reference import NoReference, compute
+from harness.reference.calls import NoReference, compute
 from harness.tracing import semantics as kinds
 from harness.tracing.side import InputShape, OwnTraining
 from harness_keras import port
