@@ -89,6 +89,14 @@ def test_three_faults_are_named_in_one_walk():
     assert [cause.kind for cause in found(b)] == ["epsilon", "pooling", "GELU"]
 
 
+def test_a_model_of_thousands_of_calls_is_walked():
+    many = [("", kinds.Arithmetic(function="add", constant=0.5), {})] * 2000
+    parameters, changed = norm_parameters(3), msgspec.structs.replace(NORM, epsilon=1e-3)
+    b, a = (NumpySide(("bn", each, parameters), *many) for each in (changed, NORM))
+    (cause,) = found(b, a)
+    assert (cause.kind, cause.path_b) == ("epsilon", "bn")
+
+
 def test_a_missing_call_is_named_with_what_follows_it():
     order = [path for path in CHAIN if path != "relu"]
     (cause,) = found(side(order))
