@@ -1,6 +1,5 @@
 """What a backend is certified on: small seeded programs of a task, one for each kind of training rule."""
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -13,9 +12,7 @@ from harness.layers import (
     MaxPool2D,
     Native,
     PositionEmbedding,
-    Residual,
     SelfAttention,
-    Skip,
 )
 from harness.network import Network
 from harness.plugins.definition import define_task
@@ -34,23 +31,10 @@ from harness.spec.task import (
 )
 from harness.training import batches
 
-# Networks with other layers in place of theirs, at all depths of their trees.
-
-#: From a layer without branches to the one in its place; None leaves it out.
-Exchange = Callable[[AnyLayer], AnyLayer | None]
-
-
-def with_layers(task: Task, exchange: Exchange) -> dict[str, Network]:
-    """The task's networks, each layer that has no branches exchanged."""
-    return {
-        name: msgspec.structs.replace(network, layers=_exchanged(network.layers, exchange))
-        for name, network in task.networks.items()
-    }
-
 
 def without_dropout(task: Task) -> dict[str, Network]:
     """The task's networks without dropout, that of attention included."""
-    return with_layers(task, _without)
+    return task.with_layers(_without).networks
 
 
 def _without(layer: AnyLayer) -> AnyLayer | None:
@@ -62,19 +46,6 @@ def _without(layer: AnyLayer) -> AnyLayer | None:
         case Native(dropout="active"):
             return msgspec.structs.replace(layer, dropout="off")
     return layer
-
-
-def _exchanged(layers: tuple[AnyLayer, ...], exchange: Exchange) -> tuple[AnyLayer, ...]:
-    kept: list[AnyLayer] = []
-    for layer in layers:
-        match layer:
-            case Residual(body, shortcut):
-                kept.append(Residual(_exchanged(body, exchange), _exchanged(shortcut, exchange)))
-            case Skip(body):
-                kept.append(Skip(_exchanged(body, exchange)))
-            case _:
-                kept += filter(None, [exchange(layer)])
-    return tuple(kept)
 
 
 # A task with each kind of training rule that its options offer, by the name of the case.

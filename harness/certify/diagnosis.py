@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from harness.certify.alternatives import Alternative, alternatives
 from harness.certify.cases import SEED, Case
 from harness.certify.observation import Observation, Piece, digests, finite_losses
 from harness.certify.parity import TOLERANCE, Finding, array_differences, loss_difference
+from harness.reference.mistakes import Alternative, alternatives
 from harness.reference.training import NumpyTraining, refuse_uncovered
 from harness.spec.backend import Steps, Unsupported
 from harness.spec.schedules import ConstantRate

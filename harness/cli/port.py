@@ -2,6 +2,7 @@
 
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import msgspec
 from harness.cli import options
 from harness.cli.own_model import arguments
 from harness.cli.printing import echo, echo_json, print_error_line
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.machine.description import describe_machine
 from harness.machine.files import replace_file
 from harness.port.findings import PORTS, PortOptions, PortRecord, SideSpec
@@ -20,6 +21,7 @@ from harness.runs.documents import stamp
 from harness.runs.store import prepare_folder
 
 _EXIT_CODES = {"equal": 0, "equal up to": 0, "different": 1, "undecided": 2}
+_INTERNAL_ERROR = 3
 
 
 def _shape(
@@ -131,7 +133,7 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
     models that are the same become a task.
 
     Exit code: 0 if they are the same up to what is harmless, 1 if they differ, 2 if the input is wrong or
-    parts could not be matched.
+    parts could not be matched, 3 after an internal error.
     """  # noqa: D301  click's mark for lines that it must not wrap
     specs = [SideSpec(a, given["set_a"])] + ([] if b is None else [SideSpec(b, given["set_b"])])
     saves = given["save_task"] is not None
@@ -144,7 +146,13 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
         raise UsageError(
             "--input is missing: the shape of an input without the batch, such as --input 32,32,3"
         )
-    exit_code = _EXIT_CODES[_compared(specs[0], specs[1], given)]
+    try:
+        exit_code = _EXIT_CODES[_compared(specs[0], specs[1], given)]
+    except (HarnessError, click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception:  # noqa: BLE001  a bug, which must not look like a difference
+        print_error_line(traceback.format_exc())
+        ctx.exit(_INTERNAL_ERROR)
     if saves and exit_code:
         print_error_line(f"{given['save_task']} is not written: the models are not the same")
     elif saves:

@@ -21,7 +21,7 @@ from harness.layers.sampling import (
     Reshape,
     UpSample2D,
 )
-from harness.layers.tree import AnyLayer, Composite, PlacedLayer, Residual, Skip, leaves
+from harness.layers.tree import AnyLayer, Composite, PlacedLayer, Residual, Skip, exchanged, leaves
 
 __all__ = [
     "GRU",
@@ -59,5 +59,6 @@ __all__ = [
     "Skip",
     "Unembedding",
     "UpSample2D",
+    "exchanged",
     "leaves",
 ]

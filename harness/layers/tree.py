@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -147,6 +147,20 @@ def leaves(places: Sequence[PlacedLayer]) -> Iterator[PlacedLayer]:
                 yield from leaves(branch)
         else:
             yield place
+
+
+def exchanged(
+    layers: Sequence[AnyLayer], exchange: Callable[[AnyLayer], AnyLayer | None]
+) -> tuple[AnyLayer, ...]:
+    """The layers, each that contains no other exchanged for another one; for None it is left out."""
+    kept: list[AnyLayer] = []
+    for layer in layers:
+        if isinstance(layer, Composite):
+            branches = {name: exchanged(inner, exchange) for name, inner in layer.branches().items()}
+            kept.append(msgspec.structs.replace(layer, **branches))
+        else:
+            kept += filter(None, [exchange(layer)])
+    return tuple(kept)
 
 
 def _placed(name: str, layer: AnyLayer, shape: Shape) -> PlacedLayer:

@@ -9,9 +9,7 @@ import msgspec
 import numpy as np
 
 from harness.port import findings
-from harness.port.alternatives import Alternative, alternatives, text
 from harness.port.findings import Cause, Mode
-from harness.port.reference import NoReference, compute
 from harness.port.values import (
     ROUNDING,
     Segment,
@@ -21,6 +19,8 @@ from harness.port.values import (
     in_shape_of,
     orders,
 )
+from harness.reference.call_mistakes import Alternative, alternatives, text
+from harness.reference.calls import NoReference, compute
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
 

@@ -123,8 +123,18 @@ _LENGTH = struct.Struct("<Q")
 _MOST_BYTES = 1 << 20
 
 
-def write(descriptor: int, message: Request | Reply) -> None:
-    """Write a message to a pipe.
+#: What each reply begins with: the user's code may write to descriptors that it did not open.
+MARK_BYTES = 16
+#: So much that is no reply may come before one.
+_MOST_FOREIGN_BYTES = 1 << 16
+
+
+class NotAReply(Exception):
+    """What comes through the pipe was written by others than the side."""
+
+
+def write(descriptor: int, message: Request | Reply, mark: bytes = b"") -> None:
+    """Write a message to a pipe, after the mark that its reader expects.
 
     Raises:
         TypeError: something in it cannot be sent; nothing is written then.
@@ -142,7 +152,7 @@ def write(descriptor: int, message: Request | Reply) -> None:
         return msgspec.msgpack.Ext(_ARRAY, head.encode())
 
     head = msgspec.msgpack.encode(message, enc_hook=place)
-    start = memoryview(_LENGTH.pack(len(head)) + head)
+    start = memoryview(mark + _LENGTH.pack(len(head)) + head)
     for rest in (start, *map(_bytes_of, arrays)):
         while rest:
             rest = rest[os.write(descriptor, rest[:_MOST_BYTES]) :]  # noqa: PLW2901  what is left of it
@@ -154,16 +164,37 @@ def read_request(read: ReadInto) -> Request | None:
     return request
 
 
-def read_reply(read: ReadInto) -> Reply:
-    """The next reply.
+def read_reply(read: ReadInto, mark: bytes = b"") -> Reply:
+    """The next reply, which begins with the mark; what others wrote before it is left out.
 
     Raises:
         EOFError: the pipe has ended.
+        NotAReply: others wrote into it, or too much before it.
     """
-    reply: Reply | None = _read(read, Reply)
+    _skip_to(mark, read)
+    try:
+        reply: Reply | None = _read(read, Reply)
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, MemoryError) as error:
+        raise NotAReply from error
     if reply is None:
         raise EOFError
     return reply
+
+
+def _skip_to(mark: bytes, read: ReadInto) -> None:
+    """Read as far as the end of the mark."""
+    window = bytearray(len(mark))
+    if mark and not _fill(window, read):
+        raise EOFError
+    foreign = 0
+    while window != mark:
+        foreign += 1
+        following = bytearray(1)
+        if foreign > _MOST_FOREIGN_BYTES:
+            raise NotAReply
+        if not _fill(following, read):
+            raise EOFError
+        window = window[1:] + following
 
 
 def _read(read: ReadInto, kind: Any) -> Any:

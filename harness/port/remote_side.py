@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import select
 import sys
 import time
@@ -58,6 +59,7 @@ class RemoteSide:
         """
         self.target = target
         self._parameters: dict[str, np.ndarray] = {}
+        self._mark = secrets.token_bytes(messages.MARK_BYTES)
         self._timeout_seconds = timeout_seconds
         self._until = None if limit_each else time.monotonic() + timeout_seconds
         requests_out, self._requests = os.pipe()
@@ -73,6 +75,7 @@ class RemoteSide:
             str(requests_out),
             str(replies_in),
         ]
+        os.write(self._requests, self._mark)  # which no one finds in the list of processes
         try:
             self._process = WorkerProcess(command, variables, cpus_of(variables), (requests_out, replies_in))
         finally:
@@ -126,8 +129,13 @@ class RemoteSide:
         until = time.monotonic() + self._timeout_seconds if self._until is None else self._until
         with contextlib.suppress(BrokenPipeError):  # its death is noticed while reading
             messages.write(self._requests, request)
-        reply = messages.read_reply(lambda buffer: self._read_into(buffer, until))
-        self._process.servers()  # the guard learns of them, and they are not found once it has left
+        try:
+            reply = messages.read_reply(lambda buffer: self._read_into(buffer, until), self._mark)
+        except messages.NotAReply as error:
+            raise SideFailed(
+                f"{self.target}: its code, or a process that it started, writes to a descriptor that it did "
+                "not open: the pipe to harness"
+            ) from error
         if isinstance(reply, messages.Failed):
             own = reply.message if self.target in reply.message else f"{self.target}: {reply.message}"
             raise SideFailed(own, reply.traceback)

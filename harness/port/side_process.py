@@ -125,20 +125,33 @@ class _Answering:
         return outputs_of(trace) if request.outputs_only else self._sent.left_out(trace)
 
 
+def _close_to_others(*descriptors: int) -> None:
+    """Make these lead nowhere, in a child that the user's code forks."""
+    nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for descriptor in descriptors:
+        os.dup2(nowhere, descriptor, inheritable=False)
+    os.close(nowhere)
+
+
 def main() -> NoReturn:
     """Serve until the request pipe closes, then exit without waiting for a framework's threads."""
     die_with_parent_and_keep_orphans()
     requests, replies = map(int, sys.argv[1:3])
+    mark = os.read(requests, messages.MARK_BYTES)
     for descriptor in (requests, replies):
         os.set_inheritable(descriptor, False)
+    process = os.getpid()
+    os.register_at_fork(after_in_child=lambda: _close_to_others(requests, replies))
     answering, stream = _Answering(), os.fdopen(requests, "rb", buffering=0)
     while (request := messages.read_request(stream.readinto)) is not None:
         reply = answering.answer(request)
+        if os.getpid() != process:  # a child that the user's code forked
+            os._exit(0)
         del request  # its arrays are as large as the model
         try:
-            messages.write(replies, reply)
+            messages.write(replies, reply, mark)
         except TypeError as error:  # what a plugin returned cannot be sent
-            messages.write(replies, messages.Failed(described(error), traceback.format_exc()))
+            messages.write(replies, messages.Failed(described(error), traceback.format_exc()), mark)
         del reply
     sys.stdout.flush()
     os._exit(0)

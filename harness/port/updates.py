@@ -7,10 +7,10 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from harness.port.alternatives import text
 from harness.port.findings import Cause
 from harness.port.matching import Matching, PairedUse
 from harness.port.values import difference
+from harness.reference.call_mistakes import text
 from harness.tracing.side import Update
 
 _STEPS = 20

@@ -205,6 +205,9 @@ class TracePair:
             if each.array.size > 1 and (places := index_a.places_of(each)):
                 self._in_a[place] = places
         self._common_a = {place for places in self._in_a.values() for place in places}
+        self._cleared: set[int] = set()
+        for call in reversed(trace_b.calls):  # those that use a value come after the one that made it
+            self._cleared.update(filter(self._leads_to_right_values, call.outputs))
 
     def first_fault(self, visited: set[tuple[str, int]]) -> Fault | None:
         """The first place that differs; None if there is none, or none that has not been visited."""
@@ -226,13 +229,17 @@ class TracePair:
             return True
         return are_equal(self._a.values[value_a].array, self._b.values[value_b].array)
 
-    def _is_cleared(self, value: int) -> bool:
-        """Whether everything that is made of a value of B is right, as where one side crops later."""
+    def _leads_to_right_values(self, value: int) -> bool:
+        """Whether each value that is made of this one is right, or leads to right ones."""
         consumers = self._consumers.get(value, [])
         if not consumers or value in self._b.outputs:
             return False
-        made = [output for place in consumers for output in self._b.calls[place].outputs]
-        return all(output in self._in_a or self._is_cleared(output) for output in made)
+        made = (output for place in consumers for output in self._b.calls[place].outputs)
+        return all(output in self._in_a or output in self._cleared for output in made)
+
+    def _is_cleared(self, value: int) -> bool:
+        """Whether everything that is made of a value of B is right, as where one side crops later."""
+        return value in self._cleared
 
     def _before_call(self, pair: PairedUse, visited: set[tuple[str, int]]) -> Fault | None:
         """A fault between the last calls with parameters and the inputs of this one."""

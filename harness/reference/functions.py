@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from harness.layers import LEAKY_RELU_SLOPE, ActivationName, BatchNorm, LayerNorm, SelfAttention
-from harness.reference.rules import CONTRACT_RULES, Rules
+from harness.reference.mistakes import CONTRACT_RULES, Rules
 from harness.spec.task import BinaryClassification, Classification, Objective
 
 # What layers in plain NumPy share: types, gradients that add up, and sequences of backward passes.
@@ -51,8 +51,7 @@ def _linear(y: Array) -> tuple[Array, Array]:
 
 
 def _relu(y: Array) -> tuple[Array, Array]:
-    slope = (y > 0).astype(y.dtype)
-    return y * slope, slope
+    return np.maximum(y, 0), (y > 0).astype(y.dtype)
 
 
 def _leaky_relu(y: Array) -> tuple[Array, Array]:
@@ -117,25 +116,44 @@ def batch_norm(name: str, layer: BatchNorm, x: Array, made: Pass) -> tuple[Array
     if not made.training:
         y = (x - mean) / np.sqrt(variance + layer.epsilon)
         return _scaled(name, y, lambda gradient, _: gradient, made)
-    first = 1 if made.rules.batch_norm == "instance" else 0
-    axes = tuple(range(first, x.ndim - 1))
+    by_sample = made.rules.batch_norm == "instance"
+    made.state[mean_name], made.state[variance_name] = running_statistics(
+        x,
+        (mean, variance),
+        layer.update_rate,
+        unbiased=made.rules.unbiased_running,
+        by_sample=by_sample,
+    )
+    axes = tuple(range(1 if by_sample else 0, x.ndim - 1))
+    return _scaled(name, *normalised(x, axes, layer.epsilon), made)
+
+
+def running_statistics(
+    x: Array, before: tuple[Array, Array], update_rate: float, *, unbiased: bool, by_sample: bool = False
+) -> tuple[Array, Array]:
+    """The running mean and variance ``(channels,)`` after a training step on ``x``.
+
+    ``unbiased`` is whether the variance of the batch that enters is that of ``n - 1``; with ``by_sample`` it
+    is the mean of those of each sample.
+    """
+    axes = tuple(range(1 if by_sample else 0, x.ndim - 1))
     now, spread = x.mean(axis=axes), x.var(axis=axes)
-    if first:
+    if by_sample:
         now, spread = now.mean(axis=0), spread.mean(axis=0)
     count = x.size // x.shape[-1]
-    spread = spread * (count / (count - 1) if made.rules.unbiased_running else 1.0)
-    made.state[mean_name] = mean + layer.update_rate * (now - mean)
-    made.state[variance_name] = variance + layer.update_rate * (spread - variance)
-    return _scaled(name, *_normalised(x, axes, layer.epsilon), made)
+    spread = spread * (count / max(1, count - 1) if unbiased else 1.0)
+    mean, variance = before
+    return mean + update_rate * (now - mean), variance + update_rate * (spread - variance)
 
 
 def layer_norm(name: str, layer: LayerNorm, x: Array, made: Pass) -> tuple[Array, Backward]:
     """The output, normalised over the last axis."""
     axes = {"features": (-1,), "steps": (1,), "sample": tuple(range(1, x.ndim))}[made.rules.layer_norm]
-    return _scaled(name, *_normalised(x, axes, layer.epsilon), made)
+    return _scaled(name, *normalised(x, axes, layer.epsilon), made)
 
 
-def _normalised(x: Array, axes: tuple[int, ...], epsilon: float) -> tuple[Array, Backward]:
+def normalised(x: Array, axes: tuple[int, ...], epsilon: float) -> tuple[Array, Backward]:
+    """The array with mean 0 and variance 1 over these axes."""
     centred = x - x.mean(axis=axes, keepdims=True)
     inverse = 1 / np.sqrt((centred**2).mean(axis=axes, keepdims=True) + epsilon)
     y = centred * inverse
@@ -209,6 +227,36 @@ def unembed(table_name: str, x: Array, made: Pass) -> tuple[Array, Backward]:
     return x @ table.T, backward
 
 
+def softmax(x: Array, axis: int = -1) -> Array:
+    """``exp(x) / sum(exp(x))`` along an axis, without overflow."""
+    shares: Array = np.exp(x - x.max(axis=axis, keepdims=True))
+    shares /= shares.sum(axis=axis, keepdims=True)
+    return shares
+
+
+def attention_shares(
+    q: Array,
+    k: Array,
+    scale: float,
+    causal_offset: int | None = None,
+    mask: Array | None = None,
+    axis: int = -1,
+) -> Array:
+    """The share of each key in each query's output, ``(..., queries, keys)``; ``q``, ``k`` ``(..., T, S)``.
+
+    With a ``causal_offset`` of 0 a query attends to its own place and earlier ones, with 1 to the next one
+    too. ``mask`` is added to the scores, or says where they count.
+    """
+    scores = scale * q @ k.swapaxes(-1, -2)
+    if causal_offset is not None:
+        queries, keys = scores.shape[-2:]
+        seen = np.tri(queries, keys, causal_offset, dtype=bool)
+        scores = np.where(seen, scores, _MASKED)
+    if mask is not None:
+        scores = np.where(mask, scores, _MASKED) if mask.dtype == bool else scores + mask
+    return softmax(scores, axis)
+
+
 def attend(name: str, layer: SelfAttention, x: Array, made: Pass) -> tuple[Array, Backward]:
     """Multi-head attention without dropout."""
     weights, rules = made.weights, made.rules
@@ -217,11 +265,7 @@ def attend(name: str, layer: SelfAttention, x: Array, made: Pass) -> tuple[Array
     columns = _columns(width, layer.heads, rules.heads)  # (3, H, S)
     packed = x @ weights[f"{name}/qkv_kernel"] + weights[f"{name}/qkv_bias"]  # (B, T, 3W)
     q, k, v = (packed[..., own].transpose(0, 2, 1, 3) for own in columns)  # (B, H, T, S)
-    scores = scale * q @ k.swapaxes(2, 3)  # (B, H, T, T)
-    if layer.causal:
-        scores = np.where(np.tri(x.shape[1], k=rules.mask_offset, dtype=bool), scores, _MASKED)
-    shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    shares /= shares.sum(axis=-1, keepdims=True)
+    shares = attention_shares(q, k, scale, rules.mask_offset if layer.causal else None)  # (B, H, T, T)
     out_columns = _out_columns(width, layer.heads, rules.heads)  # (H, S)
     joined = np.zeros_like(x)
     joined[..., out_columns] = (shares @ v).transpose(0, 2, 1, 3)

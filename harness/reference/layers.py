@@ -4,6 +4,7 @@ No code is shared with a backend. Dropout and models of users are missing.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from harness.layers import (
     GRU,
     LSTM,
     Activation,
-    ActivationName,
     AveragePool2D,
     BatchNorm,
     Conv1D,
@@ -25,7 +25,6 @@ from harness.layers import (
     Layer,
     LayerNorm,
     MaxPool2D,
-    Native,
     PlacedLayer,
     PositionEmbedding,
     Reshape,
@@ -35,7 +34,14 @@ from harness.layers import (
     Unembedding,
     UpSample2D,
 )
-from harness.reference import convolutions as pictures
+from harness.reference.convolutions import (
+    ProductBackward,
+    average_all,
+    convolve,
+    convolve_transposed,
+    pool,
+    up_sample,
+)
 from harness.reference.functions import (
     ACTIVATIONS,
     Array,
@@ -52,20 +58,30 @@ from harness.reference.functions import (
     unembed,
 )
 from harness.reference.recurrent import recur
+from harness.spec.backend import Unsupported
 
 #: A product with a kernel, then the bias and the activation.
 _Weighted = Conv2D | Conv1D | ConvTranspose2D | Dense
+_Result = tuple[Array, Backward]
 
 
 def is_covered(layer: Layer) -> bool:
-    """Whether this module has the layer; it must contain no other."""
-    if isinstance(layer, Dropout | SelfAttention):
-        return not (layer.rate if isinstance(layer, Dropout) else layer.dropout)
-    return not isinstance(layer, Native)
+    """Whether this module has the layer, which must contain no other, as it is."""
+    if isinstance(layer, Dropout | SelfAttention) and _dropped(layer):
+        return False
+    return type(layer) in _LAYERS or isinstance(layer, Unembedding)
 
 
-def forward_all(network: str, places: Sequence[PlacedLayer], x: Array, made: Pass) -> tuple[Array, Backward]:
-    """The output of layers in their places in a network, one after the other, and their backward pass."""
+def _dropped(layer: Dropout | SelfAttention) -> float:
+    return layer.rate if isinstance(layer, Dropout) else layer.dropout
+
+
+def forward_all(network: str, places: Sequence[PlacedLayer], x: Array, made: Pass) -> _Result:
+    """The output of layers in their places in a network, one after the other, and their backward pass.
+
+    Raises:
+        Unsupported: one of them is not covered.
+    """
     passes = []
     for place in places:
         x, backward = _forward(network, place, x, made)
@@ -73,7 +89,7 @@ def forward_all(network: str, places: Sequence[PlacedLayer], x: Array, made: Pas
     return x, backwards(passes)
 
 
-def _forward(network: str, place: PlacedLayer, x: Array, made: Pass) -> tuple[Array, Backward]:
+def _forward(network: str, place: PlacedLayer, x: Array, made: Pass) -> _Result:
     match place.layer:
         case Residual():
             return _residual(network, place, x, made)
@@ -81,50 +97,12 @@ def _forward(network: str, place: PlacedLayer, x: Array, made: Pass) -> tuple[Ar
             return _skip(network, place, x, made)
         case Unembedding(embedding=table):
             return unembed(f"{network}/{table}/table", x, made)
-    return _leaf(f"{network}/{place.name}", place.layer, x, made)
+    if not is_covered(place.layer):
+        raise Unsupported(f"no {type(place.layer).__name__}")
+    return _LAYERS[type(place.layer)](f"{network}/{place.name}", place.layer, x, made)
 
 
-def _leaf(name: str, layer: Layer, x: Array, made: Pass) -> tuple[Array, Backward]:  # noqa: PLR0911  a table
-    """The output ``(n, *output)`` of a layer whose weights begin with ``name``, and its backward pass."""
-    match layer:
-        case Conv2D() | Conv1D() | ConvTranspose2D() | Dense():
-            return _weighted(name, layer, x, made)
-        case Activation(function):
-            y, slope = ACTIVATIONS[function](x)
-            return y, lambda gradient, _: gradient * slope
-        case BatchNorm():
-            return batch_norm(name, layer, x, made)
-        case LayerNorm():
-            return layer_norm(name, layer, x, made)
-        case Embedding():
-            return embed(f"{name}/table", x, made)
-        case PositionEmbedding():
-            return add_positions(f"{name}/table", x, made)
-        case SelfAttention():
-            return attend(name, layer, x, made)
-        case GRU() | LSTM():
-            return recur(name, layer, x, made)
-        case Flatten() | Reshape():
-            shape = x.shape
-            flat = x.reshape(len(x), *(layer.shape if isinstance(layer, Reshape) else (-1,)))
-            return flat, lambda gradient, _: gradient.reshape(shape)
-    return _sampled(layer, x)
-
-
-def _sampled(layer: Layer, x: Array) -> tuple[Array, Backward]:
-    match layer:
-        case MaxPool2D(pool_size):
-            return pictures.max_pool(x, pool_size)
-        case AveragePool2D(pool_size):
-            return pictures.average_pool(x, pool_size)
-        case GlobalAveragePool():
-            return pictures.average_all(x)
-        case UpSample2D(factor):
-            return pictures.up_sample(x, factor)
-    return x, lambda gradient, _: gradient
-
-
-def _residual(network: str, place: PlacedLayer, x: Array, made: Pass) -> tuple[Array, Backward]:
+def _residual(network: str, place: PlacedLayer, x: Array, made: Pass) -> _Result:
     body, body_backward = forward_all(network, place.branches["body"], x, made)
     shortcut, shortcut_backward = forward_all(network, place.branches["shortcut"], x, made)
 
@@ -134,7 +112,7 @@ def _residual(network: str, place: PlacedLayer, x: Array, made: Pass) -> tuple[A
     return body + shortcut, backward
 
 
-def _skip(network: str, place: PlacedLayer, x: Array, made: Pass) -> tuple[Array, Backward]:
+def _skip(network: str, place: PlacedLayer, x: Array, made: Pass) -> _Result:
     body, body_backward = forward_all(network, place.branches["body"], x, made)
     channels = x.shape[-1]
 
@@ -144,14 +122,14 @@ def _skip(network: str, place: PlacedLayer, x: Array, made: Pass) -> tuple[Array
     return np.concatenate([x, body], axis=-1), backward
 
 
-def _weighted(name: str, layer: _Weighted, x: Array, made: Pass) -> tuple[Array, Backward]:
+def _weighted(name: str, layer: _Weighted, x: Array, made: Pass) -> _Result:
     w = made.weights[f"{name}/kernel"]
     turned = -1 if isinstance(layer, ConvTranspose2D) and made.rules.flipped else 1
     y, product_backward = _product(layer, x, w[::turned, ::turned])
     biased = f"{name}/bias" in made.weights
     if biased:
         y = y + made.weights[f"{name}/bias"]
-    y, slope = _activated(layer.activation, y)
+    y, slope = ACTIVATIONS[layer.activation](y)
 
     def backward(gradient: Array, gradients: Gradients) -> Array:
         gradient = gradient * slope
@@ -164,18 +142,49 @@ def _weighted(name: str, layer: _Weighted, x: Array, made: Pass) -> tuple[Array,
     return y, backward
 
 
-def _activated(activation: ActivationName | None, y: Array) -> tuple[Array, Array]:
-    return ACTIVATIONS[activation](y)
-
-
-def _product(layer: _Weighted, x: Array, w: Array) -> tuple[Array, Callable[[Array], tuple[Array, Array]]]:
+def _product(layer: _Weighted, x: Array, w: Array) -> tuple[Array, ProductBackward]:
     """The product with a kernel, and from its gradient those of ``x`` and of the kernel."""
-    if isinstance(layer, Conv2D):
-        rows, columns = (layer.same_padding(axis) for axis in x.shape[1:3])
-        return pictures.convolve(x, w, (layer.strides, layer.strides), (rows, columns))
-    if isinstance(layer, Conv1D):
-        return pictures.convolve_sequence(x, w, layer.strides, layer.same_padding(x.shape[1]))
+    axes = x.ndim - 2
+    if isinstance(layer, Conv2D | Conv1D):
+        zeros = [layer.same_padding(axis) for axis in x.shape[1:-1]]
+        return convolve(x, w, (layer.strides,) * axes, zeros)
     if isinstance(layer, ConvTranspose2D):
-        return pictures.convolve_transposed(x, w, layer.strides, layer.crop)
+        crop = ((layer.crop, layer.crop),) * axes
+        return convolve_transposed(x, w, (layer.strides,) * axes, crop)
     leading = list(range(x.ndim - 1))
     return x @ w, lambda gradient: (gradient @ w.T, np.tensordot(x, gradient, (leading, leading)))
+
+
+def _activation(_name: str, layer: Activation, x: Array, _made: Pass) -> _Result:
+    y, slope = ACTIVATIONS[layer.function](x)
+    return y, lambda gradient, _: gradient * slope
+
+
+def _reshaped(_name: str, layer: Flatten | Reshape, x: Array, _made: Pass) -> _Result:
+    flat = x.reshape(len(x), *(layer.shape if isinstance(layer, Reshape) else (-1,)))
+    return flat, lambda gradient, _: gradient.reshape(x.shape)
+
+
+#: From the beginning of its weights' names, the layer, its input and the pass to the output ``(n, *output)``
+#: and the backward pass; what is missing here is not covered.
+_LAYERS: dict[type[Layer], Callable[[str, Any, Array, Pass], _Result]] = {
+    Conv2D: _weighted,
+    Conv1D: _weighted,
+    ConvTranspose2D: _weighted,
+    Dense: _weighted,
+    Activation: _activation,
+    BatchNorm: batch_norm,
+    LayerNorm: layer_norm,
+    Embedding: lambda name, _layer, x, made: embed(f"{name}/table", x, made),
+    PositionEmbedding: lambda name, _layer, x, made: add_positions(f"{name}/table", x, made),
+    SelfAttention: attend,
+    GRU: recur,
+    LSTM: recur,
+    Flatten: _reshaped,
+    Reshape: _reshaped,
+    MaxPool2D: lambda _name, layer, x, _made: pool(x, "max", (layer.pool_size,) * 2),
+    AveragePool2D: lambda _name, layer, x, _made: pool(x, "mean", (layer.pool_size,) * 2),
+    GlobalAveragePool: lambda _name, _layer, x, _made: average_all(x),
+    UpSample2D: lambda _name, layer, x, _made: up_sample(x, layer.factor),
+    Dropout: lambda _name, _layer, x, _made: (x, lambda gradient, _: gradient),
+}

@@ -11,12 +11,23 @@ import numpy as np
 
 from harness.layers import GRU, LSTM
 from harness.reference.functions import Array, Backward, Gradients, Pass, add, logistic
-from harness.reference.rules import Rules
+from harness.reference.mistakes import Rules
 
 #: Of each state of a cell: the output ``(B, U)``, and an LSTM's memory ``(B, U)``.
-_State = tuple[Array, ...]
+State = tuple[Array, ...]
 #: From the gradients of the next state to those of the inputs ``(B, F)`` and of the state before.
-_CellBackward = Callable[[_State, Gradients], tuple[Array, _State]]
+_CellBackward = Callable[[State, Gradients], tuple[Array, State]]
+
+
+class Bend(NamedTuple):
+    """An activation inside a cell, and from a gradient and the activation's value that of its argument."""
+
+    value: Callable[[Array], Array]
+    backward: Callable[[Array, Array], Array]
+
+
+TANH = Bend(np.tanh, lambda gradient, y: gradient * (1 - y * y))
+LOGISTIC = Bend(logistic, lambda gradient, y: gradient * y * (1 - y))
 
 
 def recur(name: str, layer: GRU | LSTM, x: Array, made: Pass) -> tuple[Array, Backward]:
@@ -37,16 +48,12 @@ def recur(name: str, layer: GRU | LSTM, x: Array, made: Pass) -> tuple[Array, Ba
 def _direction(
     name: str, layer: GRU | LSTM, x: Array, made: Pass, *, reverse: bool
 ) -> tuple[Array, Backward]:
-    samples, steps, _ = x.shape
-    cell = _Cell.of(name, layer, made)
-    state: _State = (np.zeros((samples, layer.units)),) * cell.states
-    backs: list[_CellBackward] = []
+    steps = x.shape[1]
+    biases = ["recurrent_bias"] * isinstance(layer, GRU)
+    names = ["kernel", "recurrent_kernel", "bias", *biases]
+    cell = Cell(name, type(layer), {own: made.weights[f"{name}/{own}"] for own in names}, made.rules)
+    outputs, backs = cell.run(x, reverse=reverse)
     order = list(range(steps))[:: -1 if reverse else 1]
-    outputs = np.zeros((samples, steps, layer.units))
-    for step in order:
-        state, back = cell.advance(cell, x[:, step], state)
-        outputs[:, step] = state[0]
-        backs.append(back)
     read: list[int] | int  # the steps whose outputs are returned
     if layer.return_sequences:
         read = order if made.rules.backward_outputs == "as made" else sorted(order)
@@ -56,7 +63,7 @@ def _direction(
     def backward(gradient: Array, gradients: Gradients) -> Array:
         towards, x_gradient = np.zeros_like(outputs), np.zeros_like(x)
         towards[:, read] = gradient
-        following: _State = tuple(np.zeros_like(part) for part in state)
+        following = cell.initial(x)
         for step, back in zip(reversed(order), reversed(backs), strict=True):
             following = (following[0] + towards[:, step], *following[1:])
             x_gradient[:, step], following = back(following, gradients)
@@ -65,67 +72,87 @@ def _direction(
     return outputs[:, read], backward
 
 
-class _Cell(NamedTuple):
-    """A direction's weights by their own names, how many states it has, and a step of it."""
+class Cell(NamedTuple):
+    """A direction: its weights by their own names, as those of the layer, and how a step of it is made."""
 
     name: str
+    layer: type[GRU | LSTM]
     weights: dict[str, Array]
     rules: Rules
-    states: int
-    advance: "Callable[[_Cell, Array, _State], tuple[_State, _CellBackward]]"
+    activation: Bend = TANH
+    gate_activation: Bend = LOGISTIC
 
-    @classmethod
-    def of(cls, name: str, layer: GRU | LSTM, made: Pass) -> "_Cell":
-        names = ["kernel", "recurrent_kernel", "bias"] + ["recurrent_bias"] * isinstance(layer, GRU)
-        weights = {own: made.weights[f"{name}/{own}"] for own in names}
-        if isinstance(layer, GRU):
-            return cls(name, weights, made.rules, 1, _advance_gru)
-        return cls(name, weights, made.rules, 2, _advance_lstm)
+    def initial(self, x: Array) -> State:
+        """The state before the first step."""
+        zeros = np.zeros((len(x), self.weights["recurrent_kernel"].shape[0]))
+        return (zeros,) if self.layer is GRU else (zeros, zeros)
+
+    def run(
+        self, x: Array, *, reverse: bool = False, seen: Array | None = None
+    ) -> tuple[Array, list[_CellBackward]]:
+        """The outputs ``(B, T, U)`` in the order of time, and the backward passes in that of the steps.
+
+        Steps at which ``seen (B, T)`` is False leave the state as it is.
+        """
+        state = self.initial(x)
+        outputs = np.zeros((*x.shape[:2], state[0].shape[-1]))
+        backs: list[_CellBackward] = []
+        advance = _advance_gru if self.layer is GRU else _advance_lstm
+        for step in range(x.shape[1])[:: -1 if reverse else 1]:
+            after, back = advance(self, x[:, step], state)
+            if seen is not None:
+                kept = zip(after, state, strict=True)
+                after = tuple(np.where(seen[:, step, None], new, old) for new, old in kept)
+            state = after
+            outputs[:, step] = state[0]
+            backs.append(back)
+        return outputs, backs
 
     def add(self, gradients: Gradients, **own: Array) -> None:
         """Add the gradients of these weights."""
         for name, gradient in own.items():
             add(gradients, f"{self.name}/{name}", gradient)
 
-    def gates(self, product: Array, layer: type[GRU | LSTM]) -> dict[str, Array]:
+    def gates(self, product: Array) -> dict[str, Array]:
         """The columns of a product by the names of the gates."""
-        order = self._order(layer)
+        order = self._order
         return dict(zip(order, np.split(product, len(order), axis=-1), strict=True))
 
-    def columns(self, gates: dict[str, Array], layer: type[GRU | LSTM]) -> Array:
+    def columns(self, gates: dict[str, Array]) -> Array:
         """The inverse of :meth:`gates`."""
-        return np.concatenate([gates[gate] for gate in self._order(layer)], axis=-1)
+        return np.concatenate([gates[gate] for gate in self._order], axis=-1)
 
-    def _order(self, layer: type[GRU | LSTM]) -> tuple[str, ...]:
+    @property
+    def _order(self) -> tuple[str, ...]:
         other = self.rules.gates  # which may be those of the other kind
-        return other if set(other) == set(layer.gates) else layer.gates
+        return other if set(other) == set(self.layer.gates) else self.layer.gates
 
 
-def _advance_gru(cell: _Cell, x: Array, state: _State) -> tuple[_State, _CellBackward]:
-    (h,), w = state, cell.weights
-    inputs = cell.gates(x @ w["kernel"] + w["bias"], GRU)
-    u, c = cell.gates(w["recurrent_kernel"], GRU), cell.gates(w["recurrent_bias"], GRU)
-    r, z = (logistic(inputs[gate] + h @ u[gate] + c[gate]) for gate in ("reset", "update"))
+def _advance_gru(cell: Cell, x: Array, state: State) -> tuple[State, _CellBackward]:
+    (h,), w, bend = state, cell.weights, cell.gate_activation
+    inputs = cell.gates(x @ w["kernel"] + w["bias"])
+    u, c = cell.gates(w["recurrent_kernel"]), cell.gates(w["recurrent_bias"])
+    r, z = (bend.value(inputs[gate] + h @ u[gate] + c[gate]) for gate in ("reset", "update"))
     recurrent, recurrent_backward = _candidate(cell.rules, h, r, u["candidate"], c["candidate"])
-    n = np.tanh(inputs["candidate"] + recurrent)
+    n = cell.activation.value(inputs["candidate"] + recurrent)
     taken, sign = (z, 1) if cell.rules.update == "takes the candidate" else (1 - z, -1)
 
-    def backward(following: _State, gradients: Gradients) -> tuple[Array, _State]:
+    def backward(following: State, gradients: Gradients) -> tuple[Array, State]:
         (g,) = following
-        to_n = g * taken * (1 - n * n)
+        to_n = cell.activation.backward(g * taken, n)
         to_r, h_gradient, u_gradient, c_gradient = recurrent_backward(to_n)
-        to_gates = {"reset": to_r * r * (1 - r), "update": sign * g * (n - h) * z * (1 - z)}
+        to_gates = {"reset": bend.backward(to_r, r), "update": bend.backward(sign * g * (n - h), z)}
         h_gradient = h_gradient + g * (1 - taken)
         h_gradient = sum((to_gates[gate] @ u[gate].T for gate in to_gates), h_gradient)
-        to_inputs = cell.columns(to_gates | {"candidate": to_n}, GRU)
+        to_inputs = cell.columns(to_gates | {"candidate": to_n})
         u_gradients = {gate: h.T @ to_gates[gate] for gate in to_gates} | {"candidate": u_gradient}
         c_gradients = {gate: to_gates[gate].sum(axis=0) for gate in to_gates} | {"candidate": c_gradient}
         cell.add(
             gradients,
             kernel=x.T @ to_inputs,
             bias=to_inputs.sum(axis=0),
-            recurrent_kernel=cell.columns(u_gradients, GRU),
-            recurrent_bias=cell.columns(c_gradients, GRU),
+            recurrent_kernel=cell.columns(u_gradients),
+            recurrent_bias=cell.columns(c_gradients),
         )
         return to_inputs @ w["kernel"].T, (h_gradient,)
 
@@ -149,24 +176,25 @@ def _candidate(
     return r * product + (c - inside), backward
 
 
-def _advance_lstm(cell: _Cell, x: Array, state: _State) -> tuple[_State, _CellBackward]:
+def _advance_lstm(cell: Cell, x: Array, state: State) -> tuple[State, _CellBackward]:
     (h, c), w = state, cell.weights
-    gates = cell.gates(x @ w["kernel"] + h @ w["recurrent_kernel"] + w["bias"], LSTM)
-    i, f, o = (logistic(gates[gate]) for gate in ("input", "forget", "output"))
-    g = np.tanh(gates["candidate"])
+    bend, gate_bend = cell.activation, cell.gate_activation
+    gates = cell.gates(x @ w["kernel"] + h @ w["recurrent_kernel"] + w["bias"])
+    i, f, o = (gate_bend.value(gates[gate]) for gate in ("input", "forget", "output"))
+    g = bend.value(gates["candidate"])
     memory = f * c + i * g
-    bent = np.tanh(memory)
+    bent = bend.value(memory)
 
-    def backward(following: _State, gradients: Gradients) -> tuple[Array, _State]:
+    def backward(following: State, gradients: Gradients) -> tuple[Array, State]:
         h_after, c_after = following
-        to_memory = c_after + h_after * o * (1 - bent * bent)
+        to_memory = c_after + bend.backward(h_after * o, bent)
         to_gates = {
-            "input": to_memory * g * i * (1 - i),
-            "forget": to_memory * c * f * (1 - f),
-            "candidate": to_memory * i * (1 - g * g),
-            "output": h_after * bent * o * (1 - o),
+            "input": gate_bend.backward(to_memory * g, i),
+            "forget": gate_bend.backward(to_memory * c, f),
+            "candidate": bend.backward(to_memory * i, g),
+            "output": gate_bend.backward(h_after * bent, o),
         }
-        products = cell.columns(to_gates, LSTM)
+        products = cell.columns(to_gates)
         cell.add(
             gradients,
             kernel=x.T @ products,

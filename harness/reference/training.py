@@ -12,7 +12,7 @@ import numpy as np
 from harness.layers import Embedding
 from harness.reference.functions import OUTPUT_TABLE, Array, Backward, Gradients, Pass, loss_and_gradient
 from harness.reference.layers import forward_all, is_covered
-from harness.reference.rules import CONTRACT_RULES, Rules
+from harness.reference.mistakes import CONTRACT_RULES, Rules
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.contract import CONTRACT
 from harness.spec.data import Samples

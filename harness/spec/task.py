@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.layers import Parameter
+from harness.layers import AnyLayer, Parameter, exchanged
 from harness.network import Network
 from harness.spec.schedules import ConstantRate, Schedule
 
@@ -217,6 +217,14 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_decayed(self, parameter: str) -> bool:
         """Whether ``weight_decay`` shrinks the parameter of this name."""
         return parameter.endswith("kernel") or (self.decay_embeddings and parameter.endswith("table"))
+
+    def with_layers(self, exchange: Callable[[AnyLayer], AnyLayer | None]) -> Task:
+        """The task, each layer that contains no other exchanged; for None it is left out."""
+        networks = {
+            name: msgspec.structs.replace(network, layers=exchanged(network.layers, exchange))
+            for name, network in self.networks.items()
+        }
+        return msgspec.structs.replace(self, networks=networks)
 
     def _by_full_name(self, arrays: Callable[[Network], dict[str, Parameter]]) -> dict[str, Parameter]:
         return {

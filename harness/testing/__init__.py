@@ -1,8 +1,8 @@
 """The public test kit: whether a backend conforms to the contract, and whether two models are the same.
 
 Authors of backends use :func:`backend_tests` and :func:`check_backend`; :func:`assert_same_model`, for models
-of one's own, belongs to :mod:`harness.port` and is only named here. This room may import certificates and
-rooms below them. It must not start workers, and must not know records of runs.
+of one's own, belongs to :mod:`harness.port` and is only named here. Test suites find here all that they may
+import; nothing in the core imports this room.
 """
 
 from typing import TYPE_CHECKING, Any

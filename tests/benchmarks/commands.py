@@ -47,7 +47,8 @@ def fill(results: Path, count: int, tree: Path) -> None:
         task = TASKS[number // 5 % 5]
         seed = number // 25
         name = f"20260101-{number:06d}-000-{task}-{backend}-m-s{seed}-0000"
-        record |= {"id": name, "backend": backend, "seed": seed}
+        record |= {"id": name, "seed": seed}
+        record.get("configuration", record)["backend"] = backend  # flat in earlier commits
         record["task"] |= {"name": task, "sha256": f"{TASKS.index(task):064d}"}
         record["test_at_last"]["accuracy"] = 0.5 + moved.gauss(0, 0.01)
         content = with_checksum(json.dumps(record, indent=2).encode())

@@ -14,8 +14,7 @@ pytest.importorskip("torch")
 import torch
 from support.altered import Altered, faulty
 
-from harness.certify.alternatives import alternatives
-from harness.certify.cases import Case, with_layers
+from harness.certify.cases import Case
 from harness.certify.diagnosis import Recognizer
 from harness.certify.observation import observe
 from harness.certify.parity import compare
@@ -37,6 +36,7 @@ from harness.layers import (
     Unembedding,
 )
 from harness.network import Network
+from harness.reference.mistakes import alternatives
 from harness.reference.training import NumpyBackend
 from harness.spec import Adam, Classification, CosineDecay, Sgd, Steps, Task
 from harness.training.batches import LearningRates
@@ -118,9 +118,7 @@ def layers_with(kind, **fields):
         plain = isinstance(layer, Dense) and layer.activation is None
         return msgspec.structs.replace(layer, **fields) if isinstance(layer, kind) and not plain else layer
 
-    return lambda plan: msgspec.structs.replace(
-        plan, task=msgspec.structs.replace(plan.task, networks=with_layers(plan.task, exchanged))
-    )
+    return lambda plan: msgspec.structs.replace(plan, task=plan.task.with_layers(exchanged))
 
 
 def modules(program, kind):

@@ -6,9 +6,9 @@ import pytest
 from support.numpy_side import NumpySide
 
 from harness.port.matching import match
-from harness.port.reference import compute
 from harness.port.updates import transferred
 from harness.port.walk import walk
+from harness.reference.calls import compute
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Stored, Trace, Value
 
@@ -87,6 +87,14 @@ def test_a_fault_is_named_at_its_layer_with_the_number_that_proves_it(path, chan
 def test_three_faults_are_named_in_one_walk():
     b = side(bn={"epsilon": 1e-3}, pool={"function": "mean"}, gelu={"function": "gelu_tanh"})
     assert [cause.kind for cause in found(b)] == ["epsilon", "pooling", "GELU"]
+
+
+def test_a_model_of_thousands_of_calls_is_walked():
+    many = [("", kinds.Arithmetic(function="add", constant=0.5), {})] * 2000
+    parameters, changed = norm_parameters(3), msgspec.structs.replace(NORM, epsilon=1e-3)
+    b, a = (NumpySide(("bn", each, parameters), *many) for each in (changed, NORM))
+    (cause,) = found(b, a)
+    assert (cause.kind, cause.path_b) == ("epsilon", "bn")
 
 
 def test_a_missing_call_is_named_with_what_follows_it():

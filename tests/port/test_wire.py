@@ -1,5 +1,6 @@
 """Messages between the harness and a side: what is sent arrives, and what both ends know is not sent."""
 
+import io
 import os
 import threading
 
@@ -54,6 +55,31 @@ def test_a_pipe_that_ends_has_no_message():
     os.close(start)
     with os.fdopen(end, "rb", buffering=0) as stream:
         assert messages.read_request(stream.readinto) is None
+
+
+MARK = b"sixteen bytes..."
+
+
+def reply_in(content):
+    """The reply that a pipe with this content has."""
+    stream = io.BytesIO(content)
+    return messages.read_reply(stream.readinto, MARK)
+
+
+def test_what_others_write_before_a_reply_is_left_out():
+    end, start = os.pipe()
+    messages.write(start, messages.Loaded(), MARK)
+    os.close(start)
+    assert reply_in(b"epoch 1: 100 % sixteen " + os.read(end, 1000)) == messages.Loaded()
+    os.close(end)
+
+
+@pytest.mark.parametrize(
+    "written", [MARK + 8 * b"\xff" + b"{}", MARK + b"\x01" + 7 * b"\0" + b"x", bytes(99_999)]
+)
+def test_what_others_write_in_the_place_of_a_reply_is_none(written):
+    with pytest.raises(messages.NotAReply):
+        reply_in(written)
 
 
 def test_what_cannot_be_sent_is_refused_before_anything_is_written():

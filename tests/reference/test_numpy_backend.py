@@ -12,9 +12,11 @@ from harness.audit.words import compared_with_numpy, work_fault
 from harness.certify.certify import Selection, check, examine
 from harness.certify.long_calls import long_calls_case
 from harness.certify.parity import Finding
-from harness.layers import Dense, Dropout
+from harness.layers import Dense, Dropout, Layer, PlacedLayer
 from harness.network import Network
 from harness.plugins import registry
+from harness.reference.functions import Pass
+from harness.reference.layers import forward_all, is_covered
 from harness.reference.training import NumpyBackend, NumpyTraining, refuse_uncovered
 from harness.spec.backend import Steps, Unsupported
 from harness.spec.task import Adam, RmsProp, Sgd
@@ -43,6 +45,17 @@ def test_it_declines_what_it_does_not_cover():
     task = msgspec.structs.replace(MLP, networks={"model": Network((4,), (Dense(4), Dropout(0.5), Dense(3)))})
     with pytest.raises(Unsupported, match="no Dropout"):
         refuse_uncovered(task)
+
+
+def test_a_layer_that_it_does_not_know_is_never_passed_through():
+    class Doubled(Layer, frozen=True, tag="doubled"):
+        def output_shape(self, shape):
+            return shape
+
+    assert not is_covered(Doubled())
+    place = PlacedLayer("doubled_1", Doubled(), (4,), (4,))
+    with pytest.raises(Unsupported, match="no Doubled"):
+        forward_all("model", [place], np.ones((2, 4)), Pass({}))
 
 
 class Training:

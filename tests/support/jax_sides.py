@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jax._src.lax import lax as lax_internal
 
-from harness.port.reference import compute
+from harness.reference.calls import compute
 from harness.tracing import semantics as kinds
 from harness.tracing.side import InputShape, OwnTraining
 from harness_jax import port

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.port.reference import compute
+from harness.reference.calls import compute
 from harness.tracing.calls import Call, Stored, Trace, Value
 
 

@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 import torch
 
-from harness.port.reference import NoReference, compute
+from harness.reference.calls import NoReference, compute
 from harness.tracing import semantics as kinds
 from harness.tracing.side import OwnTraining
 from harness_torch import port

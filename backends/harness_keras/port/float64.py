@@ -79,8 +79,9 @@ def _replacements() -> tuple[Replacement, ...]:
     return (
         Replacement(dtypes, "_lattice_result_type", _widened_result(dtypes._lattice_result_type)),  # noqa: SLF001
         *(Replacement(kind, "__init__", widened(kind.__init__)) for kind, widened in inits.items()),
-        *_everywhere("cast"),
-        *_everywhere("convert_to_tensor"),
+        *_everywhere("cast", _with_wide_dtype),
+        *_everywhere("convert_to_tensor", _with_wide_value),
+        *_that_take_a_dtype(),
         *of_engine,
     )
 
@@ -112,13 +113,32 @@ def wide(dtype: Any) -> Any:
     return "float64" if name in _NARROW else dtype
 
 
-def _everywhere(name: str) -> Iterator[Replacement]:
+def _everywhere(name: str, widening: Callable[..., Any]) -> Iterator[Replacement]:
     """Of a function of the engine, in all modules that have it."""
     original = getattr(backend.core, name)
-    widened = _with_wide_dtype(original)
+    widened = widening(original)
     for namespace in (backend, backend.core, keras.src.ops, keras.ops, keras.src.ops.core):
         if vars(namespace).get(name) is original:
             yield Replacement(namespace, name, widened)
+
+
+def _that_take_a_dtype() -> Iterator[Replacement]:
+    """Functions that make arrays of a type: a narrower one cannot be added to float64 in TensorFlow."""
+    for module in (backend.numpy, backend.nn, backend.random):
+        for name, function in list(vars(module).items()):
+            own = inspect.isfunction(function) and function.__module__ == module.__name__
+            if own and not name.startswith("_") and "dtype" in inspect.signature(function).parameters:
+                yield Replacement(module, name, _with_wide_dtype(function))
+
+
+def is_narrow(value: Any) -> bool:
+    """Whether an engine would make a float32 tensor of numbers without a type, or of a NumPy array."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.name in _NARROW
+    leaves = keras.tree.flatten(value) if isinstance(value, list | tuple) else [value]
+    return all(isinstance(leaf, int | float) for leaf in leaves) and any(
+        isinstance(leaf, float) for leaf in leaves
+    )
 
 
 def _widened_result(original: Callable[..., str]) -> Callable[..., str]:
@@ -137,6 +157,19 @@ def _with_wide_name(original: Callable[..., None]) -> Callable[..., None]:
         original(policy, name, *args, **kwargs)
 
     return init
+
+
+def _with_wide_value(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with its argument ``dtype`` widened, which decides what numbers without a type become."""
+    widened = _with_wide_dtype(original)
+
+    @functools.wraps(original)
+    def convert(x: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if dtype is None and _originals and is_narrow(x):
+            dtype = "float64"
+        return widened(x, dtype, *args, **kwargs)
+
+    return convert
 
 
 def _with_wide_dtype(original: Callable[..., Any]) -> Callable[..., Any]:

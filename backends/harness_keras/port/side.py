@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops, tree
+from keras import ops
 
 from harness.errors import UsageError
 from harness.tracing.calls import Trace
@@ -14,7 +14,7 @@ from harness.tracing.side import Gradients, InputShape, Loss, Override, OwnTrain
 from harness.tracing.user_code import described
 from harness_keras.port import engines, float64, hooks, training
 from harness_keras.port.own_models import called, named_variables
-from harness_keras.port.recorder import Recorder
+from harness_keras.port.recorder import Recorder, is_array
 from harness_keras.port.shapes import Layout, layout_of
 from harness_keras.port.undropped import without_dropout
 from harness_keras.port.updates import update_of
@@ -146,12 +146,7 @@ class KerasSide:
         return self._layout.structured(tensors)
 
     def _named_outputs(self, outputs: Any) -> dict[str, Tensor]:
-        if isinstance(outputs, Mapping):
-            return {str(key): tensor for key, tensor in outputs.items()}
-        flat = tree.flatten(outputs)
-        if len(flat) == 1:
-            return {"": flat[0]}
-        return {str(place): tensor for place, tensor in enumerate(flat)}
+        return dict(_named(outputs))
 
     def _tensors(self, inputs: Sequence[np.ndarray]) -> list[Tensor]:
         return self._layout.tensors(inputs)
@@ -181,6 +176,16 @@ class KerasSide:
 
 def _array(tensor: Tensor) -> np.ndarray:
     return engines.numbers(tensor).astype(np.float64, copy=False)
+
+
+def _named(outputs: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """The tensors that a model returns, named by position or key; what is no tensor is left out."""
+    if isinstance(outputs, Mapping | list | tuple):
+        items = outputs.items() if isinstance(outputs, Mapping) else enumerate(outputs)
+        for key, each in items:
+            yield from _named(each, f"{name}.{key}" if name else str(key))
+    elif is_array(outputs):
+        yield name, outputs
 
 
 def _versions() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """TensorFlow's functions that round to float32, by their formulas in float64."""
 
 import functools
+import inspect
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import tensorflow as tf
 from keras.src import backend
 
 from harness.tracing.semantics import Padding
-from harness_keras.port.float64 import Replacement, wide
+from harness_keras.port.float64 import Replacement, is_narrow, wide
 from harness_keras.port.geometry import tuple_of, window_padding
 
 Tensor = Any
@@ -28,7 +29,46 @@ def replacements() -> tuple[Replacement, ...]:
         Replacement(backend.nn, "average_pool", _pool(backend.nn.average_pool, tf.add)),
         Replacement(backend.image, "resize", _resize(backend.image.resize)),
         Replacement(tf, "cast", _cast(tf.cast)),
+        *(Replacement(tf, name, _created(getattr(tf, name), values)) for name, values in _CREATED.items()),
     )
+
+
+#: Functions that make tensors, and the arguments of which the numbers decide the type where none is given;
+#: where there are none, it is float32.
+_CREATED: dict[str, tuple[str, ...]] = {
+    "constant": ("value",),
+    "convert_to_tensor": ("value",),
+    "range": ("start", "limit", "delta"),
+    "linspace": ("start", "stop"),
+    "fill": ("value",),
+    "zeros": (),
+    "ones": (),
+    "eye": (),
+    "one_hot": (),
+}
+
+
+def _created(original: Callable[..., Tensor], values: tuple[str, ...]) -> Callable[..., Tensor]:
+    """The function, which makes float64 where it would make a narrower type."""
+    signature = inspect.signature(original)
+    typed = "dtype" in signature.parameters
+
+    @functools.wraps(original)
+    def create(*args: Any, **kwargs: Any) -> Tensor:
+        bound = signature.bind(*args, **kwargs)
+        given = bound.arguments
+        if given.get("dtype") is not None:
+            given["dtype"] = wide(given["dtype"])
+        elif not values:
+            given["dtype"] = wide(tf.float32)
+        elif any(is_narrow(given[name]) for name in values if name in given) and wide("float32") != "float32":
+            if typed:
+                given["dtype"] = tf.float64
+            else:
+                given.update({name: np.asarray(given[name], np.float64) for name in values if name in given})
+        return original(*bound.args, **bound.kwargs)
+
+    return create
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Tensor:

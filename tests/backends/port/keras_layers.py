@@ -14,7 +14,7 @@ import numpy as np
 from keras import layers as L  # noqa: N812
 from keras import ops
 
-from harness.port.reference import NoReference, compute
+from harness.reference.calls import NoReference, compute
 from harness.tracing import semantics as kinds
 from harness.tracing.side import InputShape, OwnTraining
 from harness_keras import port
@@ -180,12 +180,48 @@ CASES = {
         for name in ACTIVATIONS
     },
 }
+CASES["float32 constants"] = (functional(lambda x: _with_constants(L.Dense(6)(x))), SEQUENCE)
 if hasattr(L, "RMSNormalization"):
     CASES["root mean square"] = (single(lambda: L.RMSNormalization(epsilon=1e-5)), SEQUENCE)
 if hasattr(L, "ReversibleEmbedding"):
     CASES["tied embedding"] = (functional(lambda x: _tied(L.ReversibleEmbedding(20, 5), x)), (7,))
 #: Functions that no kind of call describes.
 OPAQUE = {"keras.ops.repeat"}
+
+
+@keras.saving.register_keras_serializable()
+class Constants(keras.Layer):
+    """Adds constants that would be float32, as code that is float32 everywhere else may."""
+
+    def call(self, x):
+        x = x * ops.ones((6,), "float32") + ops.arange(6, dtype="float32")
+        x = x + ops.convert_to_tensor([0.1] * 6) + ops.convert_to_tensor(np.full(6, 0.1, np.float32))
+        x = x + ops.one_hot(3, 6, dtype="float32") + ops.full((6,), 0.1, dtype="float32")
+        if keras.config.backend() != "tensorflow":
+            return x
+        import tensorflow as tf
+
+        x = x * tf.constant(0.1) + tf.range(6, dtype=tf.float32) + tf.zeros((6,)) + tf.ones((6,))
+        return x + tf.linspace(0.0, 1.0, 6) + tf.fill((6,), 0.3) + tf.eye(6)[0] + tf.one_hot(2, 6)
+
+
+def _with_constants(x):
+    return Constants()(x)
+
+
+def schedule_problems():
+    """Schedules of the learning rate that do not compute in float64, or at all."""
+    schedules = keras.optimizers.schedules
+    made = [
+        schedules.ExponentialDecay(0.1, 10, 0.9),
+        schedules.PolynomialDecay(0.1, 10),
+        schedules.PiecewiseConstantDecay([2, 4], [0.1, 0.2, 0.3]),
+        schedules.InverseTimeDecay(0.1, 10, 0.5),
+        schedules.CosineDecay(0.1, 10, warmup_steps=3, warmup_target=0.2),
+        schedules.CosineDecayRestarts(0.1, 10),
+    ]
+    rates = [(type(each).__name__, each(keras.Variable(5, dtype="int64"))) for each in made]
+    return [name for name, rate in rates if keras.backend.standardize_dtype(rate.dtype) != "float64"]
 
 
 def _tied(layer, x):
@@ -244,17 +280,22 @@ def overridden(side, x, training, trace):
     changed = side.trace([x], training=training, overrides=[Override(last, 0, array)])
     if len(changed.calls) != len(trace.calls):
         return ["an override changes the number of calls"]
-    same = np.array_equal(changed.values[changed.calls[last].outputs[0]].array, array)
-    return [] if same else ["an override is not seen"]
+    if not np.array_equal(changed.values[changed.calls[last].outputs[0]].array, array):
+        return ["an override is not seen"]
+    parameters, following = side.parameters(), changed.calls[last + 1 :]
+    wrong = [problem_of(changed, call, parameters) for call in following]
+    return [f"after an override: {problem}" for problem in wrong if problem]
 
 
 if __name__ == "__main__":
     found = {}
-    for case in sys.argv[1:] or CASES:
+    for case in [each for each in sys.argv[1:] if each in CASES] or CASES:
         try:
             found[case] = check(case)
         except Exception as error:  # noqa: BLE001 - a result, too
             import traceback
 
             found[case] = [f"{type(error).__name__}: {error}", traceback.format_exc()[-1500:]]
+    if "schedules" in sys.argv or not sys.argv[1:]:
+        found["schedules"] = schedule_problems()
     print(json.dumps({case: problems for case, problems in found.items() if problems}))

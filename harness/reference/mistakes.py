@@ -1,15 +1,14 @@
-"""Known mistakes, tried in plain NumPy: which of them gives the numbers that were observed.
+"""Known mistakes in a training: what is often done otherwise than the contract says, as data.
 
 What deviates says where to look; that an altered training gives exactly the observed numbers says what to
-change. Each alternative is the case's task with one formula as another framework or a usual slip has it.
+change. Each alternative is a task with one formula as another framework or a usual slip has it.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from harness.certify.cases import Exchange, with_layers
 from harness.layers import (
     GRU,
     LSTM,
@@ -25,9 +24,46 @@ from harness.layers import (
     SelfAttention,
     Unembedding,
 )
-from harness.reference.rules import CONTRACT_RULES, Rules
 from harness.spec.schedules import ConstantRate
 from harness.spec.task import Classification, Sgd, Task
+
+
+class Rules(NamedTuple):
+    """What a training does; the defaults are the contract, every other value is a known mistake."""
+
+    unbiased_running: bool = True
+    """Whether the running variance is that of ``n - 1``."""
+    batch_norm: Literal["batch", "instance"] = "batch"
+    """Whether a channel is normalised over the batch and all positions, or over the positions alone."""
+    layer_norm: Literal["features", "steps", "sample"] = "features"
+    """The axes over which a position is normalised: the last, the first, or all of a sample."""
+    attention_scaled: bool = True
+    mask_offset: int = 0
+    """How many positions later than itself a position attends to."""
+    heads: Literal["blocks", "interleaved", "split interleaved", "packed by head"] = "blocks"
+    """A head's columns: side by side, every ``heads``-th, or its query, key and value together.
+
+    With ``split interleaved`` the outputs of the heads are side by side nevertheless.
+    """
+    flipped: bool = False
+    """Whether a transposed convolution turns its kernel by 180 degrees."""
+    gates: tuple[str, ...] = ()
+    """The order of a recurrent layer's columns; empty: that of its class."""
+    reset: Literal["after the bias", "before the bias", "before the product"] = "after the bias"
+    """When the reset gate of a GRU is applied: to ``h @ U + c``, to ``h @ U``, or to ``h``."""
+    update: Literal["keeps the state", "takes the candidate"] = "keeps the state"
+    """What the update gate of a GRU is the share of."""
+    backward_outputs: Literal["of their steps", "as made", "of the last step"] = "of their steps"
+    """Whether outputs of the backward direction are in the order of time, and which is its last one."""
+    tied: bool = True
+    """Whether logits and embedding share one table in training."""
+    decays: Literal["kernels", "all"] = "kernels"
+    clipped: Literal["globally", "by norm + 1e-6", "each array", "each value"] = "globally"
+    momentum: Literal["gradients", "steps"] = "gradients"
+    """Whether the momentum gathers gradients, or steps of each step's own learning rate."""
+
+
+CONTRACT_RULES = Rules()
 
 
 class Alternative(NamedTuple):
@@ -65,7 +101,7 @@ def alternatives(task: Task) -> Iterator[Alternative]:
         )
     if any("gelu" in (getattr(layer, "activation", ""), getattr(layer, "function", "")) for layer in layers):
         mistake = "GELU approximated by tanh; exact: x * (1 + erf(x / sqrt(2))) / 2"
-        yield Alternative(mistake, _exchanged(task, _tanh_gelu))
+        yield Alternative(mistake, task.with_layers(_tanh_gelu))
     yield from _of_labels(task)
     yield from _of_updates(task, tables=Embedding in kinds)
 
@@ -75,7 +111,7 @@ def _of_batch_norm(task: Task) -> Iterator[Alternative]:
     yield Alternative(
         "BatchNorm's running statistics are weighted the other way round: running = running + update_rate * "
         "(new - running)",
-        _exchanged(task, _reversed_rate),
+        task.with_layers(_reversed_rate),
     )
     yield _ruled(
         task,
@@ -205,14 +241,9 @@ def _ruled(task: Task, mistake: str, **rules: Any) -> Alternative:
 
 def _changed(task: Task, kind: type[AnyLayer], **fields: object) -> Task:
     """The task, all layers of a kind with other fields."""
-    return _exchanged(
-        task,
+    return task.with_layers(
         lambda layer: msgspec.structs.replace(layer, **fields) if isinstance(layer, kind) else layer,
     )
-
-
-def _exchanged(task: Task, exchange: Exchange) -> Task:
-    return msgspec.structs.replace(task, networks=with_layers(task, exchange))
 
 
 def _reversed_rate(layer: AnyLayer) -> AnyLayer:

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 
 from torch.nn import functional  # noqa: E402
 
-from harness.port.reference import (  # noqa: E402
+from harness.reference.calls import (  # noqa: E402
     NoReference,
     compute,
     running_statistics,
@@ -138,3 +138,20 @@ def test_what_does_not_fit_has_no_reference():
         compute(kinds.Linear(), [np.ones((2, 3))], {"kernel": np.ones((4, 5))})
     with pytest.raises(NoReference):
         compute(kinds.Opaque(function="f"), [np.ones(2)], {})
+
+
+def test_masked_steps_leave_the_state_as_it_is():
+    x, seen = RNG.normal(size=(1, 5, 4)), np.array([[True, False, True, True, False]])
+    layer = torch.nn.GRU(4, 3, batch_first=True).double()
+    stored = {name: value.detach().numpy() for name, value in layer.named_parameters()}
+    parameters = {
+        f"{role}_{gate}": part.T
+        for role, name in (("kernel", "weight_ih_l0"), ("recurrent", "weight_hh_l0"))
+        for gate, part in zip("rzn", np.split(stored[name], 3), strict=True)
+    }
+    parameters |= dict(zip(["bias_r", "bias_z", "bias_n"], np.split(stored["bias_ih_l0"], 3), strict=True))
+    names = ["recurrent_bias_r", "recurrent_bias_z", "recurrent_bias_n"]
+    parameters |= dict(zip(names, np.split(stored["bias_hh_l0"], 3), strict=True))
+    steps = layer(tensor(x[seen][None]))[0].detach()[0]
+    does = kinds.Recurrent(cell="gru", masked=True)
+    same(steps[[0, 0, 1, 2, 2]][None], does, [x, seen], parameters)

@@ -1,18 +1,24 @@
-"""Plain NumPy in float64 for what a call does: the arbiter between two frameworks."""
+"""Calls of the user's own models in plain NumPy: what each kind of call makes of its inputs, in float64.
+
+It is the arbiter between two frameworks, and computes by the functions of the layers in this room. The
+vocabulary of calls is :mod:`harness.tracing.semantics`.
+"""
 
 import functools
-import itertools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy import special
 
+from harness.layers import GRU, LSTM
+from harness.reference.convolutions import convolve, convolve_transposed, pool
+from harness.reference.functions import ACTIVATIONS, attention_shares, logistic, normalised, softmax
+from harness.reference.functions import running_statistics as statistics_after
+from harness.reference.mistakes import Rules
+from harness.reference.recurrent import LOGISTIC, TANH, Bend, Cell
 from harness.tracing import semantics as kinds
 from harness.tracing.semantics import Semantics
-
-# Which function computes a kind of call.
 
 Arrays = Sequence[np.ndarray]
 Parameters = Mapping[str, np.ndarray]
@@ -48,40 +54,46 @@ _SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772
 
 def activation(function: str, x: np.ndarray, slope: float | None = None) -> np.ndarray:
     """An elementwise function by name; formulas are those of the frameworks' documentation."""
-    if function in {"leaky_relu", "elu", "celu"} and slope is None:
-        slope = 0.01 if function == "leaky_relu" else 1.0
-    table: dict[str, Any] = {
-        "identity": lambda: x,
-        "relu": lambda: np.maximum(x, 0),
-        "relu6": lambda: np.clip(x, 0, 6),
-        "leaky_relu": lambda: np.where(x > 0, x, slope * x),
-        "elu": lambda: np.where(x > 0, x, slope * np.expm1(np.minimum(x, 0))),
-        "celu": lambda: np.where(x > 0, x, slope * np.expm1(np.minimum(x, 0) / slope)),
-        "selu": lambda: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.minimum(x, 0))),
-        "gelu": lambda: 0.5 * x * (1 + special.erf(x / math.sqrt(2))),
-        "gelu_tanh": lambda: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
-        "quick_gelu": lambda: x * special.expit(1.702 * x),
-        "silu": lambda: x * special.expit(x),
-        "tanh": lambda: np.tanh(x),
-        "sigmoid": lambda: special.expit(x),
-        "softplus": lambda: np.logaddexp(x, 0),
-        "softsign": lambda: x / (1 + np.abs(x)),
-        "hard_sigmoid": lambda: np.clip(x / 6 + 0.5, 0, 1),
-        "hard_swish": lambda: x * np.clip(x / 6 + 0.5, 0, 1),
-        "mish": lambda: x * np.tanh(np.logaddexp(x, 0)),
-        "exp": lambda: np.exp(x),
-        "log": lambda: np.log(x),
-        "sqrt": lambda: np.sqrt(x),
-        "rsqrt": lambda: 1 / np.sqrt(x),
-        "square": lambda: x * x,
-        "abs": lambda: np.abs(x),
-        "negative": lambda: -x,
-        "sin": lambda: np.sin(x),
-        "cos": lambda: np.cos(x),
-    }
-    if function not in table:
+    if function in _SLOPES:
+        slope = _SLOPES[function] if slope is None else slope
+        below = slope * _BELOW_ZERO[function](np.minimum(x, 0), slope)
+        return np.asarray(np.where(x > 0, x, below))
+    if function in ACTIVATIONS:
+        return ACTIVATIONS[function](x)[0]
+    if function not in _ELEMENTWISE:
         raise NoReference(function)
-    return np.asarray(table[function]())
+    return np.asarray(_ELEMENTWISE[function](x))
+
+
+#: The slope, or alpha, where a call gives none.
+_SLOPES = {"leaky_relu": 0.01, "elu": 1.0, "celu": 1.0}
+#: What is multiplied by the slope below zero.
+_BELOW_ZERO: dict[str, Any] = {
+    "leaky_relu": lambda x, _slope: x,
+    "elu": lambda x, _slope: np.expm1(x),
+    "celu": lambda x, slope: np.expm1(x / slope),
+}
+#: What no layer of the contract has.
+_ELEMENTWISE: dict[str, Any] = {
+    "identity": lambda x: x,
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "selu": lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.minimum(x, 0))),
+    "quick_gelu": lambda x: x * logistic(1.702 * x),
+    "softplus": lambda x: np.logaddexp(x, 0),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
+    "hard_swish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+    "mish": lambda x: x * np.tanh(np.logaddexp(x, 0)),
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "square": np.square,
+    "abs": np.abs,
+    "negative": np.negative,
+    "sin": np.sin,
+    "cos": np.cos,
+}
 
 
 @formula.register
@@ -91,7 +103,7 @@ def _(does: kinds.Activation, inputs: Arrays, parameters: Parameters) -> list[np
 
 @formula.register
 def _(does: kinds.Softmax, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    function = special.log_softmax if does.logarithm else special.softmax
+    function = special.log_softmax if does.logarithm else softmax
     return [function(inputs[0], axis=does.axis)]
 
 
@@ -160,11 +172,10 @@ def as_before(x: np.ndarray, *, first: bool) -> np.ndarray:
 def _(does: kinds.BatchNormalization, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
     x = channels_last(inputs[0], first=does.channels_first)
     if does.training:
-        axes = tuple(range(x.ndim - 1))
-        mean, variance = x.mean(axes), x.var(axes)
+        normal = normalised(x, tuple(range(x.ndim - 1)), does.epsilon)[0]
     else:
         mean, variance = parameters["running_mean"], parameters["running_variance"]
-    normal = (x - mean) / np.sqrt(variance + does.epsilon)
+        normal = (x - mean) / np.sqrt(variance + does.epsilon)
     return [as_before(scaled(normal, parameters), first=does.channels_first)]
 
 
@@ -172,24 +183,20 @@ def running_statistics(
     does: kinds.BatchNormalization, x: np.ndarray, parameters: Parameters
 ) -> dict[str, np.ndarray]:
     """The running mean and variance after a training step on ``x``."""
+    roles = ("running_mean", "running_variance")
+    before = (parameters[roles[0]], parameters[roles[1]])
     x = channels_last(x, first=does.channels_first)
-    axes = tuple(range(x.ndim - 1))
-    count = x.size // x.shape[-1]
-    variance = x.var(axes)
-    if does.unbiased_running_variance:
-        variance = variance * count / max(1, count - 1)
-    share = does.momentum
-    return {
-        "running_mean": (1 - share) * parameters["running_mean"] + share * x.mean(axes),
-        "running_variance": (1 - share) * parameters["running_variance"] + share * variance,
-    }
+    after = statistics_after(x, before, does.momentum, unbiased=does.unbiased_running_variance)
+    return dict(zip(roles, after, strict=True))
 
 
 @formula.register
 def _(does: kinds.LayerNormalization, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
     x, axes = inputs[0], does.axes
-    centred = x - x.mean(axes, keepdims=True) if does.centered else x
-    normal = centred / np.sqrt((centred**2).mean(axes, keepdims=True) + does.epsilon)
+    if does.centered:
+        normal = normalised(x, axes, does.epsilon)[0]
+    else:
+        normal = x / np.sqrt((x**2).mean(axes, keepdims=True) + does.epsilon)
     shaped = {
         role: array.reshape([x.shape[axis] if axis - x.ndim in axes else 1 for axis in range(x.ndim)])
         for role, array in parameters.items()
@@ -201,9 +208,7 @@ def _(does: kinds.LayerNormalization, inputs: Arrays, parameters: Parameters) ->
 def _(does: kinds.GroupNormalization, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
     x = channels_last(inputs[0], first=does.channels_first)
     grouped = x.reshape(len(x), -1, does.groups, x.shape[-1] // does.groups)
-    mean = grouped.mean((1, 3), keepdims=True)
-    variance = grouped.var((1, 3), keepdims=True)
-    normal = ((grouped - mean) / np.sqrt(variance + does.epsilon)).reshape(x.shape)
+    normal = normalised(grouped, (1, 3), does.epsilon)[0].reshape(x.shape)
     return [as_before(scaled(normal, parameters), first=does.channels_first)]
 
 
@@ -218,13 +223,8 @@ def attention(
     mask: np.ndarray | None = None,
 ) -> np.ndarray:
     """Attention of arrays (..., heads, length, depth)."""
-    scores = does.scale * (query @ np.swapaxes(key, -1, -2))
-    if does.causal_offset is not None:
-        seen = np.tril(np.ones(scores.shape[-2:], bool), does.causal_offset)
-        scores = np.where(seen, scores, -np.inf)
-    if mask is not None:
-        scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
-    return np.asarray(special.softmax(scores, axis=does.softmax_axis) @ value)
+    shares = attention_shares(query, key, does.scale, does.causal_offset, mask, does.softmax_axis)
+    return np.asarray(shares @ value)
 
 
 @formula.register
@@ -255,45 +255,81 @@ def _(does: kinds.MultiHeadAttention, inputs: Arrays, parameters: Parameters) ->
 @formula.register
 def _(does: kinds.Recurrent, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
     x = inputs[0] if does.batch_first else np.swapaxes(inputs[0], 0, 1)
-    steps = x[:, ::-1] if does.reverse else x
-    gates = kinds.GATES[does.cell]
-    units = parameters[f"recurrent_{gates[0]}"].shape[0]
-    hidden = cell = np.zeros((len(x), units))
-    outputs = []
-    for place in range(steps.shape[1]):
-        hidden, cell = _step(does, steps[:, place], hidden, cell, parameters)
-        outputs.append(hidden)
+    seen = None
+    if does.masked:
+        seen = inputs[-1] if does.batch_first else np.swapaxes(inputs[-1], 0, 1)
+    run = _run_plain if does.cell == "rnn" else _run_gated
+    outputs = run(does, x, parameters, seen)
     if does.returns == "last":
-        return [hidden]
-    out = np.stack(outputs[::-1] if does.reverse else outputs, axis=1)
-    return [out if does.batch_first else np.swapaxes(out, 0, 1)]
+        return [outputs[:, 0 if does.reverse else -1]]
+    return [outputs if does.batch_first else np.swapaxes(outputs, 0, 1)]
 
 
-def _step(
-    does: kinds.Recurrent, x: np.ndarray, hidden: np.ndarray, cell: np.ndarray, parameters: Parameters
-) -> tuple[np.ndarray, np.ndarray]:
-    zero = np.zeros(hidden.shape[-1])
+_CELLS: dict[str, type[GRU | LSTM]] = {"gru": GRU, "lstm": LSTM}
+#: The contract's names of gates.
+_GATES = {
+    "z": "update",
+    "r": "reset",
+    "n": "candidate",
+    "i": "input",
+    "f": "forget",
+    "g": "candidate",
+    "o": "output",
+}
+_BENDS = {"tanh": TANH, "sigmoid": LOGISTIC}
 
-    def from_input(gate: str) -> np.ndarray:
-        return x @ parameters[f"kernel_{gate}"] + parameters.get(f"bias_{gate}", zero)
 
-    def from_state(gate: str, state: np.ndarray) -> np.ndarray:
-        return state @ parameters[f"recurrent_{gate}"] + parameters.get(f"recurrent_bias_{gate}", zero)
+def _run_gated(
+    does: kinds.Recurrent, x: np.ndarray, parameters: Parameters, seen: np.ndarray | None
+) -> np.ndarray:
+    """The outputs (batch, steps, units) of a GRU or LSTM."""
+    layer = _CELLS[does.cell]
+    letters = {_GATES[letter]: letter for letter in kinds.GATES[does.cell]}
+    zero = np.zeros(parameters[f"recurrent_{kinds.GATES[does.cell][0]}"].shape[0])
 
-    def gate(name: str) -> np.ndarray:
-        return activation(does.recurrent_activation, from_input(name) + from_state(name, hidden))
+    def packed(role: str) -> np.ndarray:
+        names = [f"{role}_{letters[gate]}" for gate in layer.gates]
+        arrays = [parameters.get(name, zero) if "bias" in role else parameters[name] for name in names]
+        return np.concatenate(arrays, axis=-1)
 
-    if does.cell == "rnn":
-        hidden = activation(does.activation, from_input("h") + from_state("h", hidden))
-        return hidden, cell
-    if does.cell == "gru":
-        update, reset = gate("z"), gate("r")
-        state = reset * from_state("n", hidden) if does.reset_after else from_state("n", reset * hidden)
-        new = activation(does.activation, from_input("n") + state)
-        return update * hidden + (1 - update) * new, cell
-    new = activation(does.activation, from_input("g") + from_state("g", hidden))
-    cell = gate("f") * cell + gate("i") * new
-    return gate("o") * activation(does.activation, cell), cell
+    own = {"kernel": packed("kernel"), "recurrent_kernel": packed("recurrent"), "bias": packed("bias")}
+    recurrent_bias = packed("recurrent_bias")
+    if layer is GRU:
+        own["recurrent_bias"] = recurrent_bias
+    else:
+        own["bias"] = own["bias"] + recurrent_bias
+    cell = Cell(
+        "",
+        layer,
+        own,
+        Rules(reset="after the bias" if does.reset_after else "before the product"),
+        _bend(does.activation),
+        _bend(does.recurrent_activation),
+    )
+    return cell.run(x, reverse=does.reverse, seen=seen)[0]
+
+
+def _bend(function: str) -> Bend:
+    def backward(_gradient: np.ndarray, _y: np.ndarray) -> np.ndarray:
+        raise NoReference(f"the gradient of {function} in a cell")
+
+    return _BENDS.get(function) or Bend(functools.partial(activation, function), backward)
+
+
+def _run_plain(
+    does: kinds.Recurrent, x: np.ndarray, parameters: Parameters, seen: np.ndarray | None
+) -> np.ndarray:
+    """The outputs (batch, steps, units) of a cell without gates."""
+    state = np.zeros((len(x), parameters["recurrent_h"].shape[0]))
+    bias = parameters.get("bias_h", 0.0) + parameters.get("recurrent_bias_h", 0.0)
+    outputs = np.zeros((*x.shape[:2], state.shape[-1]))
+    for step in range(x.shape[1])[:: -1 if does.reverse else 1]:
+        after = activation(
+            does.activation, x[:, step] @ parameters["kernel_h"] + state @ parameters["recurrent_h"] + bias
+        )
+        state = after if seen is None else np.where(seen[:, step, None], after, state)
+        outputs[:, step] = state
+    return outputs
 
 
 # What changes shapes alone, and products of matrices.
@@ -345,91 +381,25 @@ def _(does: kinds.Opaque, inputs: Arrays, parameters: Parameters) -> list[np.nda
 # Convolutions, pooling and resizing over spatial axes, with channels on the last axis inside.
 
 
-def windows(
-    x: np.ndarray, size: tuple[int, ...], strides: tuple[int, ...], dilation: tuple[int, ...]
-) -> np.ndarray:
-    """Windows of (batch, *positions, channels): (batch, *windows, channels, *size), a view."""
-    spatial = tuple(range(1, x.ndim - 1))
-    reach = tuple((s - 1) * d + 1 for s, d in zip(size, dilation, strict=True))
-    view = np.lib.stride_tricks.sliding_window_view(x, reach, axis=spatial)
-    place: list[slice] = [slice(None), *(slice(None, None, s) for s in strides), slice(None)]
-    return view[(*place, *(slice(None, None, d) for d in dilation))]
-
-
-def padded(x: np.ndarray, padding: kinds.Padding, value: float = 0.0) -> np.ndarray:
-    """The spatial axes with a border; a negative one cuts off."""
-    border = [(0, 0), *((max(0, low), max(0, high)) for low, high in padding), (0, 0)]
-    x = np.pad(x, border, constant_values=value)
-    cut = [slice(max(0, -low), x.shape[axis] - max(0, -high)) for axis, (low, high) in enumerate(padding, 1)]
-    return x[(slice(None), *cut)]
-
-
 @formula.register
 def _(does: kinds.Convolution, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
     x = channels_last(inputs[0], first=does.channels_first)
     kernel = parameters["kernel"]
     if kernel.ndim != x.ndim:
         raise NoReference("the kernel does not fit the input")
-    out = _transposed(does, x, kernel) if does.transposed else _forward(does, x, kernel)
+    product = convolve_transposed if does.transposed else convolve
+    out = product(x, kernel, does.strides, does.padding, does.dilation, does.groups)[0]
     if "bias" in parameters:
         out = out + parameters["bias"]
     return [as_before(out, first=does.channels_first)]
 
 
-def _forward(does: kinds.Convolution, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    size, groups = kernel.shape[:-2], does.groups
-    view = windows(padded(x, does.padding), size, does.strides, does.dilation)
-    spatial = len(size)
-    inputs = np.split(view, groups, axis=1 + spatial)
-    kernels = np.split(kernel, groups, axis=-1)
-    over = [1 + spatial, *range(2 + spatial, 2 + 2 * spatial)]
-    parts = [
-        np.tensordot(part, each, (over, [spatial, *range(spatial)]))
-        for part, each in zip(inputs, kernels, strict=True)
-    ]
-    return np.concatenate(parts, axis=-1)
-
-
-def _transposed(does: kinds.Convolution, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    size, spatial = kernel.shape[:-2], kernel.ndim - 2
-    length = [
-        (positions - 1) * stride + (taps - 1) * dilation + 1
-        for positions, stride, taps, dilation in zip(
-            x.shape[1:-1], does.strides, size, does.dilation, strict=True
-        )
-    ]
-    room = [max(whole, whole - high) for whole, (_, high) in zip(length, does.padding, strict=True)]
-    inputs = np.split(x, does.groups, axis=-1)
-    kernels = np.split(kernel, does.groups, axis=-2)
-    outs = []
-    for part, each in zip(inputs, kernels, strict=True):
-        out = np.zeros((len(x), *room, each.shape[-1]))
-        for tap in itertools.product(*map(range, size)):
-            place = tuple(
-                slice(t * dilation, t * dilation + (positions - 1) * stride + 1, stride)
-                for t, dilation, positions, stride in zip(
-                    tap, does.dilation, x.shape[1:-1], does.strides, strict=True
-                )
-            )
-            out[(slice(None), *place)] += part @ each[tap]
-        outs.append(out)
-    whole = np.concatenate(outs, axis=-1)
-    cut = tuple(slice(low, length[axis] - high) for axis, (low, high) in enumerate(does.padding[:spatial]))
-    return whole[(slice(None), *cut)]
-
-
 @formula.register
 def _(does: kinds.Pooling, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
     x = channels_last(inputs[0], first=does.channels_first)
-    dilation = does.dilation or (1,) * len(does.size)
-    inner = tuple(range(-len(does.size), 0))
-    if does.function == "max":
-        view = windows(padded(x, does.padding, -math.inf), does.size, does.strides, dilation)
-        out = view.max(inner)
-    else:
-        total = windows(padded(x, does.padding), does.size, does.strides, dilation).sum(inner)
-        ones = padded(np.ones_like(x[:1, ..., :1]), does.padding, 1.0 if does.counts_padding else 0.0)
-        out = total / windows(ones, does.size, does.strides, dilation).sum(inner)
+    sizes, dilation = does.size, does.dilation or None
+    counts = does.counts_padding
+    out = pool(x, does.function, sizes, does.strides, does.padding, dilation, counts_padding=counts)[0]
     return [as_before(out, first=does.channels_first)]
 
 
