@@ -16,7 +16,7 @@ from harness.spec.task import Task
 from harness.training.measures import Scores
 from harness.training.outcome_records import Drawn
 
-VERSION = 8
+VERSION = 9
 #: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
 LONGEST_REPLY_BYTES = 64 << 20
 
@@ -77,7 +77,7 @@ class Built(msgspec.Struct, frozen=True, tag=True):
 #: What is examined of a case: all of its steps in float64; its first losses in the precision of a run; long
 #: calls beside single steps; dropout, by statistics; whether ``synchronize`` waits, in the precision of a
 #: run.
-Examination = Literal["steps", "losses", "calls", "dropout", "waiting"]
+Examination = Literal["steps", "losses", "calls", "dropout", "waiting", "rounding"]
 
 
 class Examine(msgspec.Struct, frozen=True, tag=True):
