@@ -1,8 +1,9 @@
 """Where float32 arithmetic enters a float64 program: the first layer, or the loss, that rounds to it.
 
 Beginnings of the case's networks are built as networks of their own, which end in one output and the mean
-squared error, and are compared with NumPy. What rounds is told from a formula that is slightly wrong by a
-change of all weights by a relative 1e-8: outputs in float64 follow it, those of float32 jump or stay.
+squared error, and are compared with NumPy. Rounding is distinguished from a slightly wrong
+formula by changing all weights by a relative 1e-8: outputs in float64 follow the change, those in float32
+jump or stay.
 """
 
 import bisect
