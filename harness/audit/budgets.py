@@ -48,8 +48,8 @@ LONGEST_FIRST_STEP_SECONDS, FIRST_STEP_SHARE = 0.4, 0.5
 
 #: First losses that are kept, to compare configurations with each other.
 FIRST_LOSSES = 9
-#: NumPy recomputes first steps for so long, and at least so many of them; later steps from a saved state; and
-#: the scores of so many samples of each split, as far as they take no more operations than this.
+#: Budget of the recomputation in NumPy: seconds for the first steps, at least so many of them, and later
+#: steps from a saved state; then samples of each split to score, within a limit of operations.
 NUMPY_SECONDS, NUMPY_FEWEST_STEPS, NUMPY_LATER_STEPS = 1.0, 2, 4
 SCORED_ROWS, SCORED_FLOPS = 200, 20_000_000_000
 #: The rounding of a program in float32 beside one in float64, in units of the distance of neighbouring

@@ -180,8 +180,8 @@ CLOCK_SAMPLES = 128 * BATCH_SIZE
 
 #: The case that every task has. Plain gradient descent shows the gradients: what a step subtracts.
 _GRADIENT_CASE = "sgd"
-#: The case of networks that pool. In pictures of flat squares most windows hold equal values, as black and
-#: white areas of real pictures do, and only one of the values may get the gradient. The squares are large
+#: The case of networks that pool. In images of flat squares most windows hold equal values, as black and
+#: white areas of real images do, and only one of the values may get the gradient. The squares are large
 #: enough to leave such windows after two convolutions and poolings. Which of the equal values gets the
 #: gradient does not show, because they all see the same inputs.
 _POOLING_CASE = "ties in pooling"
@@ -210,7 +210,7 @@ class Case(msgspec.Struct, frozen=True):
     """One program to certify: its name, its task, its number of samples, and what is observed.
 
     ``gradient_rate``, the learning rate of plain gradient descent, asks for the gradients of the first step;
-    ``outputs`` for the outputs of each network in evaluation mode. ``flat_square`` makes pictures of squares
+    ``outputs`` for the outputs of each network in evaluation mode. ``flat_square`` makes images of squares
     with this many pixels a side, each square of one value per channel (unset: not part of the hash).
     ``length`` is the number of steps to train (unset: :data:`STEPS`).
     """
@@ -249,7 +249,7 @@ def cases(definition: TaskDefinition) -> list[Case]:
     tasks = {_GRADIENT_CASE: plain, "default": default_task(definition)}
     tasks |= tasks_by_rule(definition) | _by_objective(plain)
     network = plain.networks[data_network(plain)]
-    if _pools_pictures(network):
+    if _pools_images(network):
         tasks[_POOLING_CASE] = plain
     if any(isinstance(place.layer, PositionEmbedding) for place in network.leaves()):
         shorter = msgspec.structs.replace(network, input_shape=(-(-network.input_shape[0] // 2),))
@@ -291,7 +291,7 @@ def _case(name: str, task: Task, steps: int) -> Case:
     return Case(name, _small(task, samples, steps), samples, rate, outputs, flat_square, length)
 
 
-def _pools_pictures(network: Network) -> bool:
+def _pools_images(network: Network) -> bool:
     pools = any(isinstance(place.layer, MaxPool2D) for place in network.leaves())
     return pools and len(network.input_shape) == _PICTURE_AXES
 

@@ -16,6 +16,11 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     worst_as_timed: float | None = None
     dropout: bool | None = None
     """Whether the dropout of the task was tested, by statistics; None where the task uses none."""
+    agrees_in_float32: bool = False
+    """Whether the backend, which has no float64, reproduces the first losses of the cases in float32.
+
+    That is weaker than a certificate: it is shown, and nothing is ranked by it.
+    """
     cases: tuple[str, ...] = ()
     """The names of the cases that were compared: those of the rules that the run uses. Empty in old ones."""
 

@@ -13,11 +13,20 @@ import msgspec
 
 from harness.certify.cases import cases
 from harness.certify.certificate import Certificate
-from harness.certify.certify import DROPOUT, Examiner, Selection, Skipped, cases_of_run, check, check_names
+from harness.certify.certify import (
+    DROPOUT,
+    Examiner,
+    Selection,
+    Skipped,
+    cases_of_run,
+    check,
+    check_names,
+    examine_losses,
+)
 from harness.certify.diagnosis import diagnosed
-from harness.certify.parity import TOLERANCE, Finding
+from harness.certify.parity import LOSS_TOLERANCES, TOLERANCE, Finding
 from harness.certify.references import reference_of
-from harness.errors import HarnessError
+from harness.errors import Declined, HarnessError
 from harness.machine.description import cpu_model
 from harness.machine.files import cache_folder, read_cached, write_cached
 from harness.machine.leftovers import Leftover, older_than, remove_path, size_of
@@ -148,9 +157,49 @@ def certificate(
     """
     try:
         run = task or define_task(definition, definition.options())
-        return _certificate(_findings(examiner, definition, run, examined))
+        try:
+            return _certificate(_findings(examiner, definition, run, examined))
+        except _NoFloat64 as declined:
+            return _in_float32(examiner, definition, run, declined)
     except (HarnessError, msgspec.MsgspecError, OSError) as error:
         return Certificate(certified=False, reason=str(error))
+
+
+class _NoFloat64(Declined):
+    """The first case, which every backend of a task can carry out in float64, is declined."""
+
+
+def _in_float32(
+    examiner: Examiner, definition: TaskDefinition, task: Task, declined: Declined
+) -> Certificate:
+    """What can be said of a backend that declines float64: whether its first losses agree in float32.
+
+    Raises:
+        Declined: it declines the cases in float32 too.
+        HarnessError: it failed, hung or died.
+    """
+    needed = cases_of_run(definition, task, "float64", long_calls=False)
+    names = [case.name for case in cases(definition) if case.name in needed]
+    try:
+        findings = [examine_losses(examiner, definition, "float32", name) for name in names]
+    except Declined:
+        raise declined from None
+    failed = [finding for finding in findings if not finding.passed]
+    worst = max(finding.worst for finding in findings)
+    if failed:
+        reason = f"{declined}; {failed[0].explanation}"
+    else:
+        reason = (
+            f"{declined}; the first losses agree in float32 (relative {worst:.1e}; at most "
+            f"{LOSS_TOLERANCES['float32']:g}), which proves too little to rank by"
+        )
+    return Certificate(
+        certified=False,
+        reason=reason,
+        worst_as_timed=worst,
+        agrees_in_float32=not failed,
+        cases=tuple(finding.case for finding in findings),
+    )
 
 
 def _findings(
@@ -174,7 +223,12 @@ def _findings(
             found[outcome.case] = outcome
         examined(len(found), len(names))
 
-    check(examiner, definition, report, Selection(frozenset(missing)))
+    try:
+        check(examiner, definition, report, Selection(frozenset(missing)))
+    except Declined as error:
+        if cases(definition)[0].name in found:
+            raise
+        raise _NoFloat64(str(error)) from error
     if not all(finding.passed for finding in found.values()):
         found |= _others(examiner, definition, found)
     order = check_names(definition, configuration.precision, examiner.contract, Selection(frozenset(found)))

@@ -14,6 +14,7 @@ from harness.certify.long_calls import LONG_CALLS, CallsObservation, compare_cal
 from harness.certify.observation import Observation
 from harness.certify.parity import Finding, compare, compare_losses, losses_name
 from harness.certify.references import Reference, ReferenceCase, case_sha256, reference_of
+from harness.certify.rounding import Located, is_like_float32
 from harness.errors import Declined, HarnessError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
@@ -38,6 +39,9 @@ class Examiner(Protocol):
 
     def observe(self, case: Case) -> Observation:
         """What the configuration does on a case in float64; raises Declined or HarnessError."""
+
+    def locate_rounding(self, case: Case) -> Located:
+        """What in a case computes in float32; raises Declined or HarnessError."""
 
     def observe_calls(self, case: Case) -> CallsObservation:
         """The steps of a case in long calls and one by one; raises Declined or HarnessError."""
@@ -115,20 +119,38 @@ def _outcome(
         if reference is None:
             return compare_calls(examiner.observe_calls(case), case.task)
         expected, observed = reference.cases[case.name].observation, examiner.observe(case)
-        finding = compare(case.name, observed, expected, case.task.optimizer)
-        return finding if recognizer is None else recognizer.named(finding, case, observed, expected)
     except HarnessError as error:
         return error
+    finding = compare(case.name, observed, expected, case.task.optimizer)
+    if is_like_float32(finding, observed, expected):
+        finding = _rounding_named(finding, case, examiner)
+    return finding if recognizer is None else recognizer.named(finding, case, observed, expected)
 
 
-def examine_losses(examiner: Examiner, definition: TaskDefinition, precision: Precision) -> Finding:
+def _rounding_named(finding: Finding, case: Case, examiner: Examiner) -> Finding:
+    """The finding, with what computes in float32 where something does."""
+    try:
+        located = examiner.locate_rounding(case)
+    except HarnessError:  # a beginning of the network is not supported
+        return finding
+    if located.rounding is None:
+        return finding
+    text = f"{finding.deviation}: {located.rounding.text}"
+    return msgspec.structs.replace(finding, explanation=text, deviation="")
+
+
+def examine_losses(
+    examiner: Examiner, definition: TaskDefinition, precision: Precision, alone: str = ""
+) -> Finding:
     """Compare the first losses in a lower precision with the reference; raises Declined or HarnessError.
 
-    Meaningful only where the first case passed in float64: a fault there shows in every precision.
+    Without ``alone`` they are those of the first case, which must have passed in float64: a fault there shows
+    in every precision. ``alone`` names a case that is compared in this precision alone.
     """
-    first, *_ = cases(definition)
-    expected = reference_of(definition, examiner.configuration.backend).cases[first.name].observation.losses
-    return compare_losses(examiner.observe_losses(first, precision), expected, precision)
+    first, *others = cases(definition)
+    case = next((other for other in others if other.name == alone), first)
+    expected = reference_of(definition, examiner.configuration.backend).cases[case.name].observation.losses
+    return compare_losses(examiner.observe_losses(case, precision), expected, precision, alone)
 
 
 def examine_dropout(examiner: Examiner, definition: TaskDefinition) -> Finding:

@@ -31,8 +31,8 @@ class Feature(enum.Enum):
         "the divisor of the class weights: the weighted losses are divided by the number of samples, not by "
         "the sum of their weights"
     )
-    CROP_AND_FLIP = "the order of crops and flips: a picture is cropped first and then flipped"
-    CROP = "the crops: an offset is the row and column of the window in the zero-padded picture"
+    CROP_AND_FLIP = "the order of crops and flips: an image is cropped first and then flipped"
+    CROP = "the crops: an offset is the row and column of the window in the zero-padded image"
     FLIP = "the flips: left to right"
     MOMENTUM = "the form of the momentum: v = momentum * v + g, w -= learning_rate * v"
     NESTEROV = "Nesterov's form of the momentum: w -= learning_rate * (g + momentum * v)"

@@ -154,7 +154,7 @@ LEDGER = (
         "the harness's",
     ),
     Entry(
-        "flattening pictures",
+        "flattening images",
         "channel, height, width",
         "height, width, channel",
         "height, width, channel",

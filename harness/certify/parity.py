@@ -74,8 +74,10 @@ def compare(
     return Finding(case, worst, f"{deviation}: {cause}", deviation="" if cause in _CERTAIN else deviation)
 
 
-def compare_losses(observed: Losses, expected: Losses, precision: Precision) -> Finding:
+def compare_losses(observed: Losses, expected: Losses, precision: Precision, alone: str = "") -> Finding:
     """Compare the first losses in a lower precision with those of the float64 reference.
+
+    ``alone`` is the name of a case that was not compared in float64.
 
     This finds faults of that precision alone, such as a kernel that is chosen for float32 only. Only the
     first steps are comparable: later, ties of ReLU and pooling that rounding decides make trainings diverge.
@@ -87,11 +89,15 @@ def compare_losses(observed: Losses, expected: Losses, precision: Precision) -> 
         step = next(number for number, value in enumerate(steps, 1) if value > tolerance)
         whose, loss, right = _differing(observed[step - 1], expected[step - 1])
         explanation = (
-            f"float64 agrees, but in {precision} the {whose} of step {step} is {loss} instead "
-            f"of {right} (relative {steps[step - 1]:.1e}; rounding explains {tolerance:g}): "
-            "look at what this mode does in that precision only"
+            f"in {precision} the {whose} of step {step} is {loss} instead of {right} (relative "
+            f"{steps[step - 1]:.1e}; rounding explains {tolerance:g})"
         )
-    return Finding(losses_name(precision), worst, explanation, tolerance)
+        if not alone:
+            look = "look at what this mode does in that precision only"
+            explanation = f"float64 agrees, but {explanation}: {look}"
+    return Finding(
+        f"{alone} in {precision}" if alone else losses_name(precision), worst, explanation, tolerance
+    )
 
 
 def losses_name(precision: Precision) -> str:

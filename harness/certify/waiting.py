@@ -15,7 +15,7 @@ from harness.spec.backend import Program
 from harness.training.batches import BatchOrder
 
 _REPETITIONS = 5
-#: Work before each reading lasts at least so long, unless steps are very short.
+#: Work before each reading lasts at least this many seconds, unless steps are very short.
 _BLOCK_SECONDS = 0.05
 #: How much longer the first reading may take: a share of the work before it, or of a reading.
 _UNFINISHED_SHARE = 0.05

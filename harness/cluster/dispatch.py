@@ -38,7 +38,7 @@ class Nodes(Protocol):
     """The nodes of a cluster."""
 
     def poll(self, seconds: float) -> list[Arrival]:
-        """Wait so long for something to arrive.
+        """Wait up to ``seconds`` for something to arrive.
 
         Raises:
             HarnessError: no node is left.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from harness.analysis.comparison import Comparison
 from harness.analysis.findings import GroupFindings
 from harness.report.answer_parts import QUALITY_CELLS, AnswerChart, AnswerRow, Mark, Tick, percent_of_axis
-from harness.report.certificate_words import certificate_label
+from harness.report.certificate_words import IN_FLOAT32, certificate_label
 from harness.report.charts import Colours
 from harness.report.duel import next_duel
 from harness.report.numbers import NOTHING, estimate, listed, score_digits, seeds, significant, time_ratio
@@ -158,7 +158,7 @@ def _basis(comparison: Comparison) -> str:
     number = seeds(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {seeds(counts[-1])}"
     runs = (run for summary in comparison.summaries for run in summary.configuration.runs)
     labels = {certificate_label(run.record.certificate) for run in runs}
-    certified = max(labels, key=("certified", "certified without dropout", "not certified").index)
+    certified = max(labels, key=("certified", "certified without dropout", IN_FLOAT32, "not certified").index)
     timed = [] if comparison.group.is_of_settings else comparison.pairs
     by_duel = {pair.duel is not None for pair in timed}
     source = "step times from " + " and ".join(

@@ -77,9 +77,9 @@ def _status(record: Record) -> str:
 
 
 def certified(record: Record) -> str:
-    """``✓``, ``✓ without dropout`` or ``no``; the reason of a ``no`` is stated under the table."""
+    """``✓``, ``✓ without dropout``, ``in float32`` or ``no``; the reason of a ``no`` is under the table."""
     cell = certificate_cell(record)
-    return {"yes": "✓", "no": "no"}.get(cell, f"✓ {cell}")
+    return {"yes": "✓", "no": "no", "in float32": "in float32"}.get(cell, f"✓ {cell}")
 
 
 def _measured(quantity: Quantity, record: Record) -> str:

@@ -29,6 +29,7 @@ from harness.certify.dropout import DropoutTests, careless_dropout, dropout_test
 from harness.certify.long_calls import CallsObservation, observe_calls
 from harness.certify.observation import Observation, TrialPrograms, first_losses, observe, observe_losses
 from harness.certify.parity import LOSS_TOLERANCES
+from harness.certify.rounding import Located, locate_rounding
 from harness.certify.waiting import observe_waiting
 from harness.errors import Declined, HarnessError, UsageError
 from harness.plugins import definition, registry
@@ -63,6 +64,11 @@ class InProcessExaminer:
         """The first losses of a case in a precision; raises Declined or HarnessError."""
         mode, threads = self.configuration.mode, self.configuration.threads
         return _carry_out(case, lambda: observe_losses(self._backend, mode, "cpu", threads, case, precision))
+
+    def locate_rounding(self, case: Case) -> Located:
+        """What in a case computes in float32; raises Declined or HarnessError."""
+        programs = TrialPrograms(self._backend, self.configuration.mode, self.configuration.threads)
+        return _carry_out(case, lambda: Located(locate_rounding(programs, case)))
 
     def observe_calls(self, case: Case) -> CallsObservation:
         """The steps of a case in long calls and one by one; raises Declined or HarnessError."""

@@ -9,7 +9,8 @@ from harness.runs.record import Epoch, Record
 from harness.runs.sequence import RunObserver
 from harness.tracking.tracker import BoundedTracker, TrackedRun, Tracker, send
 
-#: Epochs are shown at most so often: a call costs tens of milliseconds, as much as a short epoch.
+#: The shortest interval between two messages of epochs: a call costs tens of milliseconds, as much as a
+#: short epoch.
 _INTERVAL_SECONDS = 1.0
 
 

@@ -57,13 +57,13 @@ def send(tracker: Tracker, record: Record, path: Path) -> bool:
 
 _T = TypeVar("_T")
 
-#: The longest that a run waits for one call. A tracker's own limits are shorter; this one holds against a
-#: server that sends a byte at a time, too.
+#: The longest that a run waits for one call. A tracker's own limits are shorter; this one also
+#: stops a server that sends a byte at a time.
 LIMIT_SECONDS = 20.0
 #: The longest wait for :meth:`Tracker.connect`, which happens before the first run: MLflow creates the tables
 #: of a new database in about ten seconds.
 _CONNECT_SECONDS = 60.0
-#: After a failure the tracker is left alone for so long.
+#: After a failure the tracker is not called for this many seconds.
 _REST_SECONDS = 60.0
 
 

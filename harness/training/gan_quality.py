@@ -1,4 +1,4 @@
-"""How good a generator's pictures are, by features without any framework, and whether they are copies."""
+"""How good a generator's images are, by features without any framework, and whether they are copies."""
 
 from typing import NamedTuple
 
@@ -9,10 +9,10 @@ from harness.spec.data import Samples
 from harness.training import batches
 from harness.training.measures import Scores
 
-#: The number of principal components of the real training pictures that serve as features.
+#: The number of principal components of the real training images that serve as features.
 COMPONENTS = 24
 NEIGHBOURS = 3
-#: The most pictures of each kind that are compared: the cost of nearest neighbours is their product.
+#: The most images of each kind that are compared: the cost of nearest neighbours is their product.
 COMPARED = 2000
 
 Features = npt.NDArray[np.float64]
@@ -39,7 +39,7 @@ def coverage(inside: Features, of: Features) -> float:
     """The share of ``inside`` that lies near a point of ``of`` (Kynkäänniemi et al. 2019, equation 1).
 
     Near means at most as far as that point's third nearest neighbour in ``of``. The coverage of generated
-    pictures in real ones is the precision, that of real pictures in generated ones the recall.
+    images in real ones is the precision, that of real images in generated ones the recall.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -54,9 +54,9 @@ def coverage(inside: Features, of: Features) -> float:
 
 
 class Memorization(NamedTuple):
-    """``ratio`` is near 1 for samples that are no nearer to the training pictures, and 0 for copies only.
+    """``ratio`` is near 1 for samples that are no nearer to the training images, and 0 for copies only.
 
-    ``error`` is its standard error from the random choice of the held-out pictures.
+    ``error`` is its standard error from the random choice of the held-out images.
     """
 
     ratio: float
@@ -64,11 +64,11 @@ class Memorization(NamedTuple):
 
 
 def memorization(fakes: Features, train: Features, held_out: Features) -> Memorization:
-    """The share of held-out pictures among the nearest real pictures of the samples, relative to chance.
+    """The share of held-out images among the nearest real images of the samples, relative to chance.
 
     A generator that has learned the distribution is equally near to both: chance is the share of held-out
-    pictures among all real ones. A picture counts once, however many samples are near it: all samples of a
-    weak generator are near a few pictures.
+    images among all real ones. A image counts once, however many samples are near it: all samples of a
+    weak generator are near a few images.
     """
     from sklearn.metrics import pairwise_distances_argmin
 
@@ -79,39 +79,39 @@ def memorization(fakes: Features, train: Features, held_out: Features) -> Memori
 
 
 class Judge:
-    """Scores generated pictures by features that are fitted once on the real training pictures."""
+    """Scores generated images by features that are fitted once on the real training images."""
 
     def __init__(self, train: Samples) -> None:
         from sklearn.decomposition import PCA
 
-        pictures = _flat(_some(train.inputs, 5 * COMPARED, "judge"))
-        components = min(COMPONENTS, *pictures.shape)
+        images = _flat(_some(train.inputs, 5 * COMPARED, "judge"))
+        components = min(COMPONENTS, *images.shape)
         # Few of thousands of components are needed: computing only those takes a thirtieth of the time.
-        solver = "arpack" if components < min(pictures.shape) else "full"
-        self._pca = PCA(components, svd_solver=solver, random_state=0).fit(pictures)
+        solver = "arpack" if components < min(images.shape) else "full"
+        self._pca = PCA(components, svd_solver=solver, random_state=0).fit(images)
         self._train = self._all_features(train.inputs)
 
-    def _features(self, pictures: np.ndarray) -> Features:
-        """Features of a random choice of pictures: a data set may be sorted by class."""
-        features: Features = self._pca.transform(_flat(_some(pictures, COMPARED, "compared")))
+    def _features(self, images: np.ndarray) -> Features:
+        """Features of a random choice of images: a data set may be sorted by class."""
+        features: Features = self._pca.transform(_flat(_some(images, COMPARED, "compared")))
         return features
 
-    def _all_features(self, pictures: np.ndarray) -> Features:
-        """Features of every picture; in parts, because float64 takes eight times the memory."""
-        parts = (pictures[start : start + COMPARED] for start in range(0, len(pictures), COMPARED))
+    def _all_features(self, images: np.ndarray) -> Features:
+        """Features of every image; in parts, because float64 takes eight times the memory."""
+        parts = (images[start : start + COMPARED] for start in range(0, len(images), COMPARED))
         return np.concatenate([self._pca.transform(_flat(part)) for part in parts])
 
     def distance(self, real: np.ndarray, fakes: np.ndarray) -> Scores:
-        """The Fréchet distance between generated and real pictures, both ``(n, height, width, channels)``.
+        """The Fréchet distance between generated and real images, both ``(n, height, width, channels)``.
 
-        None if a picture is not finite: the training has diverged.
+        None if a image is not finite: the training has diverged.
         """
         if not np.isfinite(fakes).all():
             return {"frechet_distance": None}
         return {"frechet_distance": frechet_distance(self._features(real), self._features(fakes))}
 
     def baselines(self, held_out: np.ndarray, untrained: np.ndarray) -> Scores:
-        """The same distance for comparison: of real pictures, of noise, and of an untrained generator."""
+        """The same distance for comparison: of real images, of noise, and of an untrained generator."""
         real = self._features(held_out)
         noise = batches.uniform(held_out[:COMPARED].shape, "noise")
         others = {
@@ -124,7 +124,7 @@ class Judge:
         }
 
     def verdict(self, held_out: np.ndarray, fakes: np.ndarray) -> Scores:
-        """Distance, precision, recall and memorisation of generated pictures, relative to held-out ones."""
+        """Distance, precision, recall and memorisation of generated images, relative to held-out ones."""
         real, generated = self._features(held_out), self._features(fakes)
         memorized = memorization(generated, self._train, self._all_features(held_out))
         return {
@@ -136,12 +136,12 @@ class Judge:
         }
 
 
-def _some(pictures: np.ndarray, count: int, purpose: str) -> np.ndarray:
-    """At most ``count`` of the pictures, the same at every call."""
-    if len(pictures) <= count:
-        return pictures
-    return pictures[np.sort(batches.permutation(len(pictures), purpose)[:count])]
+def _some(images: np.ndarray, count: int, purpose: str) -> np.ndarray:
+    """At most ``count`` of the images, the same at every call."""
+    if len(images) <= count:
+        return images
+    return images[np.sort(batches.permutation(len(images), purpose)[:count])]
 
 
-def _flat(pictures: np.ndarray) -> Features:
-    return pictures.reshape(len(pictures), -1).astype(np.float64)
+def _flat(images: np.ndarray) -> Features:
+    return images.reshape(len(images), -1).astype(np.float64)

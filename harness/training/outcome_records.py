@@ -1,6 +1,6 @@
 """What a network made of the test samples: a confusion matrix, sample predictions, a forecast; its texts.
 
-Small enough to be part of a record, and enough for pictures: 16 samples, values of eight bits. Without NumPy,
+Small enough to be part of a record, and enough for images: 16 samples, values of eight bits. Without NumPy,
 which the commands that list records do not need.
 """
 
@@ -10,7 +10,7 @@ import msgspec
 class Example(msgspec.Struct, frozen=True):
     """A test sample: its row, its class, and the class that the network gives it with which probability.
 
-    ``values`` are those of a sequence of one feature, from 0 to 255; a picture has none, it is in a file.
+    ``values`` are those of a sequence of one feature, from 0 to 255; an image has none, it is in a file.
     """
 
     index: int
@@ -65,7 +65,7 @@ class Outcomes(msgspec.Struct, frozen=True):
 
 
 class Drawn(msgspec.Struct, frozen=True):
-    """What a report draws. ``examples_png`` are the pictures of the examples, side by side.
+    """What a report draws. ``examples_png`` are the images of the examples, side by side.
 
     ``course_png`` has a row of a generator's samples for each of the scored epochs at ``course_places``,
     counted from 0.

@@ -1,4 +1,4 @@
-"""The scores of a program: of its predictions, and of the pictures that it generates."""
+"""The scores of a program: of its predictions, and of the images that it generates."""
 
 import io
 from collections.abc import Sequence
@@ -197,7 +197,7 @@ def _is_causal(layer: AnyLayer) -> bool:
 _POSITIONWISE = (Activation, Dense, Dropout, Embedding, LayerNorm, PositionEmbedding, Unembedding)
 
 
-# Grids of pictures, as PNG: generated samples, the same samples epoch by epoch, classified samples.
+# Grids of images, as PNG: generated samples, the same samples epoch by epoch, classified samples.
 
 _GRID = 8
 _SHOWN_CHANNELS = (1, 3)
@@ -206,7 +206,7 @@ _MOST_ROWS = 10
 
 
 def sample_grid(fakes: np.ndarray) -> bytes | None:
-    """The first 64 pictures ``(n, height, width, channels)`` in [0, 1] as one PNG, eight per row, doubled.
+    """The first 64 images ``(n, height, width, channels)`` in [0, 1] as one PNG, eight per row, doubled.
 
     Grey lines separate them. One channel is shown as grey, three as red, green and blue; None for other
     numbers.
@@ -215,9 +215,9 @@ def sample_grid(fakes: np.ndarray) -> bytes | None:
 
 
 def first_samples(fakes: np.ndarray) -> np.ndarray:
-    """The eight pictures that show the course of a training, with eight bits."""
-    pictures: np.ndarray = np.round(255 * np.clip(fakes[:_GRID], 0.0, 1.0)).astype(np.uint8)
-    return pictures
+    """The eight images that show the course of a training, with eight bits."""
+    images: np.ndarray = np.round(255 * np.clip(fakes[:_GRID], 0.0, 1.0)).astype(np.uint8)
+    return images
 
 
 def shown_epochs(count: int) -> list[int]:
@@ -226,28 +226,28 @@ def shown_epochs(count: int) -> list[int]:
 
 
 def epochs_grid(rows: Sequence[np.ndarray]) -> bytes | None:
-    """A row of eight pictures for each of these epochs, of :func:`first_samples`."""
+    """A row of eight images for each of these epochs, of :func:`first_samples`."""
     if not rows or not _is_shown(rows[0]):
         return None
     return _png(np.pad(np.concatenate(rows) / 255.0, _LINES, constant_values=0.5), 2)
 
 
-def picture_row(pictures: np.ndarray) -> bytes | None:
-    """Pictures ``(n, height, width, channels)`` of a data set side by side; None where they are no pictures.
+def image_row(images: np.ndarray) -> bytes | None:
+    """Images ``(n, height, width, channels)`` of a data set side by side; None where they are no images.
 
     Values of another type than uint8 are from 0 to 1.
     """
-    if not _is_shown(pictures):
+    if not _is_shown(images):
         return None
-    values = pictures / 255.0 if pictures.dtype == np.uint8 else pictures
-    return _png(values, 1, len(pictures))
+    values = images / 255.0 if images.dtype == np.uint8 else images
+    return _png(values, 1, len(images))
 
 
 _LINES = ((0, 0), (1, 1), (1, 1), (0, 0))
 
 
-def _is_shown(pictures: np.ndarray) -> bool:
-    return pictures.ndim == 4 and pictures.shape[-1] in _SHOWN_CHANNELS and len(pictures) > 0  # noqa: PLR2004
+def _is_shown(images: np.ndarray) -> bool:
+    return images.ndim == 4 and images.shape[-1] in _SHOWN_CHANNELS and len(images) > 0  # noqa: PLR2004
 
 
 def _png(shown: np.ndarray, zoom: int, columns: int = _GRID) -> bytes:
@@ -293,7 +293,7 @@ class Scorer:
         self._chosen: dict[tuple[Split, int | None], Samples] = {}
         self._seed = seed
         self._judge: Judge | None = None
-        #: A grid of generated pictures as PNG, of the test scores of an adversarial task.
+        #: A grid of generated images as PNG, of the test scores of an adversarial task.
         self.samples_png: bytes | None = None
 
     def scores(self, program: Program, split: Split, most: int | None = None) -> Scored:
@@ -349,10 +349,10 @@ class Scorer:
         test = self._splits["test"]
         seen = outcomes(self._task, self._outputs, test, self._classes, self._series)
         rows = [one.index for one in seen.examples] if seen is not None else []
-        return Drawn(seen, picture_row(test.inputs[rows]) if rows else None)
+        return Drawn(seen, image_row(test.inputs[rows]) if rows else None)
 
     def _untrained(self, program: Program, objective: Adversarial, real: Samples) -> np.ndarray:
-        """Pictures that the generator makes with its initial weights."""
+        """Images that the generator makes with its initial weights."""
         trained = current_weights(program)
         program.load(initial_weights(self._task, self._seed))
         fakes = generate(objective, program.predict, real)

@@ -11,6 +11,7 @@ from harness.certify.certificate import Losses
 from harness.certify.dropout import DropoutTests
 from harness.certify.long_calls import CallsObservation
 from harness.certify.observation import Observation
+from harness.certify.rounding import Located
 from harness.certify.waiting import Waiting
 from harness.errors import Declined, HarnessError
 from harness.machine.worker_variables import ONE_ARENA, worker_variables
@@ -73,6 +74,10 @@ class Examiner:
     def observe_losses(self, case: Case, precision: Precision) -> Losses:
         """The first losses of a case in a precision; raises as :meth:`observe`."""
         return self._examine("losses", case, Losses, precision)
+
+    def locate_rounding(self, case: Case) -> Located:
+        """What in a case computes in float32; raises as :meth:`observe`."""
+        return self._examine("rounding", case, Located)
 
     def observe_calls(self, case: Case) -> CallsObservation:
         """The steps of a case in long calls and one by one; raises as :meth:`observe`."""

@@ -15,6 +15,7 @@ from harness.certify.certificate import Losses
 from harness.certify.dropout import dropout_tests
 from harness.certify.long_calls import observe_calls
 from harness.certify.observation import TrialPrograms, finite_losses, observe, observe_losses
+from harness.certify.rounding import Located, locate_rounding
 from harness.certify.waiting import observe_waiting
 from harness.machine.memory import peak_memory_bytes
 from harness.plugins import registry
@@ -106,6 +107,9 @@ class Worker:
                 observed = observe_calls(*where)
             case "dropout":
                 observed = dropout_tests(TrialPrograms(self._backend, mode, threads, device), request.case)
+            case "rounding":
+                trial = TrialPrograms(self._backend, mode, threads, device)
+                observed = Located(locate_rounding(trial, request.case))
             case "waiting":
                 trial = TrialPrograms(self._backend, mode, threads, device, precision)
                 observed = observe_waiting(trial, request.case)

@@ -162,11 +162,11 @@ def test_what_a_run_needs_is_compared_once(monkeypatch):
     assert set(made.cases) == {"sgd", "default", "first losses in float32"}
     assert certificate(examiner, MLP) == made
     assert sorted(examiner.cases) == sorted(made.cases)
-    told = []
+    examined = []
     with_rmsprop = certificate(
-        examiner, MLP, of_mlp(optimizer="rmsprop"), lambda cases, of: told.append((cases, of))
+        examiner, MLP, of_mlp(optimizer="rmsprop"), lambda cases, of: examined.append((cases, of))
     )
-    assert told == [(3, 3)], "one case of three was missing"
+    assert examined == [(3, 3)], "one case of three was missing"
     assert set(with_rmsprop.cases) == {"sgd", "rmsprop, l2", "first losses in float32"}
     assert examiner.cases[len(made.cases) :] == ["rmsprop, l2"], "the others are kept"
 

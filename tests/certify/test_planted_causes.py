@@ -84,7 +84,7 @@ def test_a_wrong_divisor_of_class_weights():
 def test_flips_before_crops():
     found = explanations(faulty(FlipsBeforeItCrops), "cnn", ["sgd", "default", "full-batch gd"])
     assert set(found) == {"full-batch gd"}
-    assert "the order of crops and flips: a picture is cropped first and then flipped" in str(found)
+    assert "the order of crops and flips: an image is cropped first and then flipped" in str(found)
 
 
 def test_plain_gradient_descent_has_no_epsilon():

@@ -9,7 +9,7 @@ from harness.runs.record import Pictures
 from harness.runs.store import Store
 from harness.spec.data import Samples, Series
 from harness.training.outcome_records import Outcomes, SampledTexts
-from harness.training.program_scores import epochs_grid, first_samples, outcomes, picture_row, sample_grid
+from harness.training.program_scores import epochs_grid, first_samples, image_row, outcomes, sample_grid
 from harness_tasks.cnn import CNN
 from harness_tasks.forecast import FORECAST
 from harness_tasks.gan import GAN
@@ -37,7 +37,7 @@ def classification_record(store: Store, seed=0, shape=(8, 8, 3), **changes):
     recalls = {f"recall_{label}": row[label] / max(1, sum(row)) for label, row in enumerate(seen.confusion)}
     record = made_record(seed=seed, outcomes=seen, **changes)
     record.test_at_best |= recalls
-    if png := picture_row(test.inputs[[one.index for one in seen.examples]]):
+    if png := image_row(test.inputs[[one.index for one in seen.examples]]):
         record.pictures = Pictures(examples=store.save_picture(record, png, "-examples"))
     store.save(record)
     return record

@@ -14,8 +14,8 @@ from harness.training.program_scores import (
     Scorer,
     epochs_grid,
     first_samples,
+    image_row,
     outcomes,
-    picture_row,
     sample_grid,
     shown_epochs,
 )
@@ -111,8 +111,8 @@ def test_grids_have_a_row_for_each_shown_epoch():
     fakes = np.random.default_rng(0).random((64, 8, 8, 1))
     assert _size(sample_grid(fakes)) == (8 * 10 * 2, 8 * 10 * 2)
     assert _size(epochs_grid([first_samples(fakes)] * 3)) == (8 * 10 * 2, 3 * 10 * 2)
-    assert _size(picture_row(np.zeros((5, 8, 6, 3), np.uint8))) == (30, 8)
-    assert picture_row(np.zeros((5, 40, 1))) is None
+    assert _size(image_row(np.zeros((5, 8, 6, 3), np.uint8))) == (30, 8)
+    assert image_row(np.zeros((5, 40, 1))) is None
     assert epochs_grid([]) is None
     assert (shown_epochs(3), shown_epochs(100)[0], shown_epochs(100)[-1]) == ([0, 1, 2], 0, 99)
     assert len(shown_epochs(100)) == 10

@@ -1,0 +1,208 @@
+"""float32 within a float64 case is named as that, with the first layer or function that computes in it."""
+
+import contextlib
+from unittest import mock
+
+import msgspec
+import numpy as np
+import pytest
+import scipy.special
+
+from harness.certify.cases import Case, cases, with_layers
+from harness.certify.certify import Selection, examine
+from harness.certify.long_calls import LONG_CALLS
+from harness.certify.observation import TrialPrograms, observe
+from harness.certify.parity import compare
+from harness.certify.rounding import is_like_float32, locate_rounding
+from harness.layers import (
+    Activation,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Embedding,
+    GlobalAveragePool,
+    LayerNorm,
+    PositionEmbedding,
+    Residual,
+    SelfAttention,
+    Unembedding,
+)
+from harness.network import Network
+from harness.plugins import registry
+from harness.reference import functions
+from harness.reference.training import NumpyBackend, NumpyProgram
+from harness.spec import Classification, Sgd, Task
+from harness.testing.kit import InProcessExaminer
+
+
+def single(function):
+    """The function, its result rounded to float32."""
+
+    def rounded(*values, **options):
+        result = function(*values, **options)
+        if isinstance(result, tuple):
+            return tuple(single(lambda part=part: part)() for part in result)
+        return np.asarray(result, np.float32).astype(np.float64) if isinstance(result, np.ndarray) else result
+
+    return rounded
+
+
+class _Numpy:
+    """NumPy with other functions in the place of some."""
+
+    def __init__(self, **others):
+        self.__dict__.update(others)
+
+    def __getattr__(self, name):
+        return getattr(np, name)
+
+
+def _activation(name):
+    right = functions.ACTIVATIONS[name]
+    return mock.patch.dict(functions.ACTIVATIONS, {name: single(right)})
+
+
+#: What is rounded to float32 in the backend under test, and there alone.
+ROUNDED = {
+    "exp": lambda: mock.patch.object(functions, "np", _Numpy(exp=single(np.exp))),
+    "erf": lambda: mock.patch.object(scipy.special, "ndtr", single(scipy.special.ndtr)),
+    "normalisation": lambda: mock.patch.object(
+        functions, "_normalised", lambda *given: _of_values(functions_normalised(*given))
+    ),
+    "relu": lambda: _activation("relu"),
+    "softmax": lambda: mock.patch.object(functions, "_cross_entropy", single(functions._cross_entropy)),
+}
+functions_normalised = functions._normalised
+
+
+def _of_values(result):
+    values, backward = result
+    return single(lambda: values)(), backward
+
+
+class Rounding(NumpyProgram):
+    """Computes a function in float32, whenever it computes."""
+
+    rounded = staticmethod(contextlib.nullcontext)
+
+    def train(self, steps):
+        with self.rounded():
+            return super().train(steps)
+
+    def predict(self, inputs, network="model"):
+        with self.rounded():
+            return super().predict(inputs, network)
+
+
+TEXT = Network(
+    (6,),
+    (
+        Embedding(11, 8, 0.5),
+        PositionEmbedding(7, 0.5),
+        Residual((LayerNorm(), SelfAttention(2, causal=True))),
+        Residual((LayerNorm(), Dense(16, activation="gelu"), Dense(8))),
+        LayerNorm(),
+        Unembedding(11),
+    ),
+)
+PICTURES = Network(
+    (6, 6, 2),
+    (
+        Conv2D(4, 3, padding=1, bias=False),
+        BatchNorm(),
+        Activation("relu"),
+        Residual((Conv2D(4, 3, padding=1, bias=False), BatchNorm())),
+        GlobalAveragePool(),
+        Dense(3),
+    ),
+)
+
+
+def backend_with(what):
+    class Backend(NumpyBackend):
+        def build(self, plan, data):
+            program = super().build(plan, data)
+            program.__class__ = type("Program", (Rounding,), {"rounded": staticmethod(ROUNDED[what])})
+            return program
+
+    return Backend()
+
+
+def located(network, what):
+    """Where a backend that rounds a function is found to compute in float32."""
+    task = Task(
+        name="small",
+        version=1,
+        networks={"model": network},
+        objective=Classification(),
+        optimizer=Sgd(0.5),
+        batch_size=4,
+        epochs=2,
+    )
+    case, backend = Case("small", task, 8, 0.5, outputs=True, length=4), backend_with(what)
+    expected, observed = (observe(each, "plain", "cpu", 1, case) for each in (NumpyBackend(), backend))
+    assert is_like_float32(compare(case.name, observed, expected, task.optimizer), observed, expected)
+    return locate_rounding(TrialPrograms(backend, "plain", 1), case).place
+
+
+@pytest.mark.parametrize(
+    ("network", "what", "place"),
+    [
+        (TEXT, "exp", "the forward pass of residual_1/body/self_attention_1 (SelfAttention)"),
+        (TEXT, "erf", "the forward pass of the gelu of residual_2/body/dense_1 (Dense)"),
+        (TEXT, "normalisation", "the forward pass of residual_1/body/layer_norm_1 (LayerNorm)"),
+        (TEXT, "softmax", "the loss (Classification)"),
+        (PICTURES, "exp", "the loss (Classification)"),
+        (PICTURES, "normalisation", "the forward pass of batch_norm_1 (BatchNorm)"),
+        (PICTURES, "relu", "the forward pass of activation_1 (relu)"),
+        (PICTURES, "softmax", "the loss (Classification)"),
+    ],
+)
+def test_the_first_function_in_float32_is_located(network, what, place):
+    assert located(network, what) == place
+
+
+@pytest.mark.parametrize(
+    ("what", "place"),
+    [("relu", "the forward pass of the relu of dense_1 (Dense)"), ("exp", "the loss (Classification)")],
+)
+def test_the_reason_of_a_case_names_it(what, place):
+    examiner = InProcessExaminer(backend_with(what), "plain", 1)
+    selection = Selection(frozenset(["sgd"]))
+    (finding,) = [
+        outcome
+        for each, outcome in examine(examiner, registry.task("mlp"), selection)
+        if each.name != LONG_CALLS
+    ]
+    assert f"something computes in float32: the first is {place}, off by a relative " in finding.explanation
+    assert "missing bias" not in finding.explanation
+
+
+def test_a_program_in_float64_rounds_nowhere():
+    examiner = InProcessExaminer(NumpyBackend(), "plain", 1)
+    assert examiner.locate_rounding(cases(registry.task("mlp"))[0]).rounding is None
+
+
+def test_a_formula_that_is_slightly_wrong_is_not_called_float32():
+    """Outputs follow a change of the weights, so nothing is rounded."""
+    wrong = msgspec.structs.replace(LayerNorm(), epsilon=1.01 * LayerNorm().epsilon)
+
+    class Backend(NumpyBackend):
+        def build(self, plan, data):
+            networks = with_layers(plan.task, lambda each: wrong if isinstance(each, LayerNorm) else each)
+            task = msgspec.structs.replace(plan.task, networks=networks)
+            return super().build(msgspec.structs.replace(plan, task=task), data)
+
+    task = Task(
+        name="small",
+        version=1,
+        networks={"model": TEXT},
+        objective=Classification(),
+        optimizer=Sgd(0.5),
+        batch_size=4,
+        epochs=2,
+    )
+    case = Case("small", task, 8, 0.5, outputs=True, length=4)
+    expected, observed = (observe(each, "plain", "cpu", 1, case) for each in (NumpyBackend(), Backend()))
+    assert not compare(case.name, observed, expected, task.optimizer).passed
+    assert locate_rounding(TrialPrograms(Backend(), "plain", 1), case) is None
