@@ -22,7 +22,6 @@ class TorchBackend(Backend):
     modes = ("eager", "compile", "channels_last")
     requires = ("torch>=2.6",)
     extra = "torch"
-    contract = 2
 
     def default_mode(self, task: Task) -> str:
         """Channels-last memory where pictures are convolved.

@@ -180,9 +180,8 @@ class Backend(abc.ABC):
     ``extra`` is the extra of the plugin's own distribution that installs them, such as ``torch``; empty where
     there is none.
 
-    ``contract`` is the version of the contract that it follows. A backend of version 1, the default, knows
-    neither trees of layers nor state, tokens, schedules and clipping: the harness declines such tasks for it.
-    Version 2 does, and raises :class:`Unsupported` itself for a layer that it has not.
+    A backend that lacks a layer or a rule of training declines it itself: :meth:`build` raises
+    :class:`Unsupported`.
     """
 
     name: str
@@ -190,7 +189,6 @@ class Backend(abc.ABC):
     modes: tuple[str, ...]
     requires: tuple[str, ...]
     extra: str = ""
-    contract: int = 1
 
     def default_mode(self, task: Task) -> str:
         """The mode for a task where the user names none; optional.
