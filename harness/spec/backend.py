@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from harness.layers.base import Described
 from harness.spec.data import Samples
 from harness.spec.task import Task
 
@@ -26,7 +27,7 @@ class Unsupported(Exception):
 DEVICE_PATTERN = r"\A(auto|cpu|cuda(:\d{1,3})?)\Z"
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True):
     """One program to build.
 
     ``task`` is what to train, ``mode`` one of the backend's ``modes``, ``threads`` the number of CPU threads,
