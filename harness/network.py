@@ -6,12 +6,13 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.layers import AnyLayer, Embedding, Native, Parameter, PlacedLayer, Shape, Unembedding, leaves
+from harness.layers.base import Described
 from harness.layers.tree import place_layers
 
 __all__ = ["Network", "PlacedLayer"]
 
 
-class Network(msgspec.Struct, frozen=True):
+class Network(msgspec.Struct, metaclass=Described, frozen=True):
     """``layers`` that are applied in order to inputs of ``input_shape``."""
 
     input_shape: Shape

@@ -19,7 +19,6 @@ class JaxBackend(Backend):
     modes = ("jit",)
     requires = ("jax>=0.5",)
     extra = "jax"
-    contract = 2
 
     def environment(self, threads: int) -> dict[str, str]:
         """Import jax and report its version; no device is initialised yet.

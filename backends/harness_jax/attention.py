@@ -5,26 +5,26 @@ import math
 import jax
 from jax import numpy as jnp
 
-from harness.layers import Embedding, PositionEmbedding, SelfAttention, Unembedding
-from harness_jax.calls import Call, dropped
+from harness.layers import Embedding, Layer, PositionEmbedding, SelfAttention, Unembedding
+from harness_jax.layers import Apply, Call, dropped
 
 
-def embedding(call: Call[Embedding], tokens: jax.Array) -> jax.Array:
+def _embedding(call: Call[Embedding], tokens: jax.Array) -> jax.Array:
     """The rows of ``tokens (batch, steps)``."""
     return call.weights["table"][tokens]
 
 
-def position_embedding(call: Call[PositionEmbedding], x: jax.Array) -> jax.Array:
+def _position_embedding(call: Call[PositionEmbedding], x: jax.Array) -> jax.Array:
     """``x (batch, steps, width)`` plus the first rows of the table."""
     return x + call.weights["table"][: x.shape[1]]
 
 
-def unembedding(call: Call[Unembedding], x: jax.Array) -> jax.Array:
+def _unembedding(call: Call[Unembedding], x: jax.Array) -> jax.Array:
     """The products of ``x (batch, ..., width)`` with each row of an embedding's table."""
     return x @ call.network[f"{call.layer.embedding}/table"].T
 
 
-def self_attention(call: Call[SelfAttention], x: jax.Array) -> jax.Array:
+def _self_attention(call: Call[SelfAttention], x: jax.Array) -> jax.Array:
     """``x (batch, steps, width)`` to the same shape.
 
     This is what ``jax.nn.dot_product_attention`` computes on the CPU, written out, because that rounds
@@ -45,3 +45,12 @@ def self_attention(call: Call[SelfAttention], x: jax.Array) -> jax.Array:
     attended = dropped(jax.nn.softmax(scores).astype(x.dtype), layer.dropout, call.key)
     y = jnp.einsum("bnts,bsnh->btnh", attended, v).reshape(batch, steps, width)
     return y @ weights["output_kernel"] + weights["output_bias"]
+
+
+#: The kinds of this module.
+KINDS: dict[type[Layer], Apply] = {
+    Embedding: _embedding,
+    PositionEmbedding: _position_embedding,
+    SelfAttention: _self_attention,
+    Unembedding: _unembedding,
+}

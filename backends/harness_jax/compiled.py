@@ -14,16 +14,15 @@ import numpy as np
 from jax import lax
 from jax import numpy as jnp
 
+from harness.backend_support import feeding
 from harness.network import Network
 from harness.spec import Adversarial, BinaryClassification, Classification, ConstantRate, Objective, Task
 from harness.spec.backend import Precision
 from harness_jax import native
-from harness_jax.calls import Weights
 from harness_jax.convolutions import fastest_convolutions
-from harness_jax.layers import forward_of
-from harness_jax.losses import LabelRules
-from harness_jax.objectives import Batch, State, Step, step_of
-from harness_jax.optimizers import Rates
+from harness_jax.layers import Weights
+from harness_jax.networks import forward_of
+from harness_jax.objectives import Batch, LabelRules, Rates, State, Step, step_of
 
 #: Compiled code takes memory, so only that of the latest tasks and networks is kept.
 _KEPT = 8
@@ -49,7 +48,7 @@ Predictor = Callable[[Weights, Any], jax.Array]
 def block_of(task: Task, platform: str, precision: Precision) -> Block:
     """The compiled loop: maps a state, what is given, draws and a number of steps to state and losses.
 
-    The old state is donated: its memory is overwritten. Raises as :func:`harness_jax.layers.forward_of`.
+    The old state is donated: its memory is overwritten. Raises as :func:`harness_jax.networks.forward_of`.
     """
     return _block_of(msgspec.json.encode(_computation(task)), platform, precision)
 
@@ -83,7 +82,7 @@ def _without_rules(objective: Objective) -> Objective:
 
 
 def predictor_of(network: Network, platform: str, precision: Precision) -> Predictor:
-    """The network in evaluation as a compiled function; raises as :func:`harness_jax.layers.forward_of`."""
+    """The network in evaluation as a compiled function; raises as :func:`harness_jax.networks.forward_of`."""
     return _predictor_of(msgspec.json.encode(network), platform, precision)
 
 
@@ -117,15 +116,10 @@ def _predictor_of(described: bytes, platform: str, precision: Precision) -> Pred
 def _gathered(crop: int, inputs: jax.Array, draws: Mapping[str, jax.Array]) -> jax.Array:
     """The inputs of a step, by one gather and augmented if asked for."""
     rows = draws["indices"]
-    if not {"flips", "offsets"} & draws.keys():
+    if not feeding.is_augmented(draws):
         return inputs[rows]
-    height, width = (axis - 2 * crop for axis in inputs.shape[1:3])
-    y, x = jnp.arange(height, dtype=rows.dtype)[None], jnp.arange(width, dtype=rows.dtype)[None]
-    if "flips" in draws:
-        x = jnp.where(draws["flips"][:, None], width - 1 - x, x)
-    if "offsets" in draws:
-        y, x = y + draws["offsets"][:, :1], x + draws["offsets"][:, 1:]
-    return inputs[rows[:, None, None], y[:, :, None], x[:, None, :]]
+    y, x = (jnp.arange(axis - 2 * crop, dtype=rows.dtype) for axis in inputs.shape[1:3])
+    return inputs[feeding.windows(jnp.where, draws, y, x)]
 
 
 def _batch(task: Task, given: Given, draws: Mapping[str, jax.Array], step: jax.Array) -> Batch:

@@ -1,61 +1,105 @@
-"""Each kind of layer as a pure function, and a network as their composition.
+"""Each kind of layer as a pure function of its call and its input.
 
 Canonical layout is JAX's own, so parameters and pictures are never rearranged.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
 
 import jax
+from jax import lax
 from jax import numpy as jnp
 
 from harness.layers import (
     GRU,
+    LEAKY_RELU_SLOPE,
     LSTM,
     Activation,
+    ActivationName,
     AveragePool2D,
-    BatchNorm,
-    Composite,
     Conv1D,
     Conv2D,
     ConvTranspose2D,
     Dense,
     Dropout,
-    Embedding,
     Flatten,
     GlobalAveragePool,
     Layer,
-    LayerNorm,
     MaxPool2D,
-    Native,
-    PositionEmbedding,
     Reshape,
-    Residual,
-    SelfAttention,
-    Unembedding,
+    Shape,
     UpSample2D,
 )
-from harness.network import Network, PlacedLayer
-from harness.spec.backend import Precision
-from harness_jax.attention import embedding, position_embedding, self_attention, unembedding
-from harness_jax.calls import ACTIVATIONS, Apply, Call, Weights, dropped
 from harness_jax.convolutions import Convolutions
-from harness_jax.native import NativeModel, native_models
-from harness_jax.normalization import batch_norm, layer_norm
-from harness_jax.recurrent import recurrent
-from harness_jax.sampling import average_pool, flatten, global_average_pool, max_pool, reshape, up_sample
+
+#: Parameters and state of a network or of a part of it, by their names there.
+Weights = Mapping[str, jax.Array]
+
+KindT = TypeVar("KindT", bound=Layer)
 
 
-class Forward(Protocol):
-    """Maps weights, inputs and the random key of a training step (None: evaluation) to outputs and state.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Call(Generic[KindT]):
+    """One use of a ``layer`` for an input of ``shape`` (without the batch).
 
-    Weights are parameters and state; the state that is returned is the next one.
+    ``weights`` are the layer's own, ``network`` those of the whole network, both in the precision in which
+    the layer computes. ``key`` is its random key in a training step, None in evaluation.
+
+    A layer with state puts the next one into ``state``, by the names of its own weights.
     """
 
-    def __call__(
-        self, weights: Weights, x: jax.Array, key: jax.Array | None = ...
-    ) -> tuple[jax.Array, dict[str, jax.Array]]: ...
+    layer: KindT
+    shape: Shape
+    weights: Weights
+    network: Weights
+    key: jax.Array | None
+    convolutions: Convolutions
+    state: dict[str, jax.Array] = dataclasses.field(default_factory=dict)
+
+    @property
+    def training(self) -> bool:
+        """Whether this is a training step."""
+        return self.key is not None
+
+    def biased(self, y: jax.Array) -> jax.Array:
+        """``y`` plus the layer's bias, if it has one."""
+        return y + self.weights["bias"] if "bias" in self.weights else y
+
+
+#: A kind of layer as a function of its call and its input.
+Apply = Callable[[Call[Any], jax.Array], jax.Array]
+
+
+def dropped(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
+    """``x`` with values zeroed at ``rate`` and the rest scaled, in a training step."""
+    if key is None or not rate:
+        return x
+    kept = jax.random.bernoulli(key, 1.0 - rate, x.shape)
+    return jnp.where(kept, x / (1.0 - rate), 0.0)
+
+
+def _leaky_relu(x: jax.Array) -> jax.Array:
+    # At zero jax.nn has slope 1; the contract has the slope of the negative side.
+    return jnp.where(x > 0, x, LEAKY_RELU_SLOPE * x)
+
+
+def _gelu(x: jax.Array) -> jax.Array:
+    return jax.nn.gelu(x, approximate=False)
+
+
+#: Each function of :data:`harness.layers.ActivationName`.
+ACTIVATIONS: dict[ActivationName, Callable[[jax.Array], jax.Array]] = {
+    "relu": jax.nn.relu,
+    "leaky_relu": _leaky_relu,
+    "tanh": jnp.tanh,
+    "sigmoid": jax.nn.sigmoid,
+    "gelu": _gelu,
+    "gelu_tanh": jax.nn.gelu,
+    "silu": jax.nn.silu,
+}
 
 
 def _conv2d(call: Call[Conv2D], x: jax.Array) -> jax.Array:
@@ -82,99 +126,123 @@ def _activation(call: Call[Activation], x: jax.Array) -> jax.Array:
     return ACTIVATIONS[call.layer.function](x)
 
 
-#: Every kind but composite ones and models of the user's own, before its ``activation``.
-_KINDS: dict[type[Layer], Apply] = {
+# Layers without parameters that change the size or the shape of their input.
+
+
+def _max_pool(call: Call[MaxPool2D], x: jax.Array) -> jax.Array:
+    """The maxima of windows, by comparing slices.
+
+    The gradient goes to the first of equal values, as the contract requires; ``max`` would divide it among
+    them. XLA's reduce_window took twice as long on the CPU.
+    """
+    size = call.layer.pool_size
+    windows = _windows(x, size)
+    return functools.reduce(_larger, (windows[:, :, i, :, j] for i in range(size) for j in range(size)))
+
+
+def _average_pool(call: Call[AveragePool2D], x: jax.Array) -> jax.Array:
+    """The means of windows."""
+    return _windows(x, call.layer.pool_size).mean(axis=(2, 4))
+
+
+def _global_average_pool(_: Call, x: jax.Array) -> jax.Array:
+    """The mean over all positions."""
+    return x.mean(axis=tuple(range(1, x.ndim - 1)))
+
+
+def _up_sample(call: Call[UpSample2D], x: jax.Array) -> jax.Array:
+    """Each value ``factor`` times in both directions, by a broadcast whose gradient is a sum."""
+    samples, height, width, channels = x.shape
+    factor = call.layer.factor
+    spread = (samples, height, factor, width, factor, channels)
+    repeated = jnp.broadcast_to(x[:, :, None, :, None], spread)
+    return repeated.reshape(samples, height * factor, width * factor, channels)
+
+
+def _flatten(call: Call, x: jax.Array) -> jax.Array:
+    """All axes but the batch into one."""
+    return x.reshape(len(x), math.prod(call.shape))
+
+
+def _reshape(call: Call[Reshape], x: jax.Array) -> jax.Array:
+    """The one axis into several."""
+    return x.reshape(len(x), *call.layer.shape)
+
+
+def _windows(x: jax.Array, size: int) -> jax.Array:
+    """``(samples, rows, size, columns, size, channels)``, without incomplete windows."""
+    samples, height, width, channels = x.shape
+    rows, columns = height // size, width // size
+    whole = x[:, : rows * size, : columns * size]
+    return whole.reshape(samples, rows, size, columns, size, channels)
+
+
+def _larger(first: jax.Array, later: jax.Array) -> jax.Array:
+    return jnp.where((later > first) | jnp.isnan(later), later, first)
+
+
+# Recurrent layers as scans over the steps of a sequence.
+
+
+def _recurrent(call: Call[GRU] | Call[LSTM], x: jax.Array) -> jax.Array:
+    """``x (batch, steps, in)`` through each direction; see :class:`harness.layers.GRU`."""
+    layer, outputs = call.layer, []
+    for way in layer.directions:
+        prefix = f"{way}/"
+        own = {name.removeprefix(prefix): w for name, w in call.weights.items() if name.startswith(prefix)}
+        outputs.append(_direction(layer, own, x, reverse=way == "backward"))
+    return jnp.concatenate(outputs, axis=-1)
+
+
+def _direction(layer: GRU | LSTM, weights: Weights, x: jax.Array, *, reverse: bool) -> jax.Array:
+    """``x (batch, steps, in)`` to ``(batch, steps, units)``, or to the last step ``(batch, units)``."""
+    cell, states = (_gru_cell, 1) if isinstance(layer, GRU) else (_lstm_cell, 2)
+
+    def advance(state: tuple, inputs: jax.Array) -> tuple[tuple, jax.Array | None]:
+        state = cell(weights, state, inputs)
+        return state, state[0] if layer.return_sequences else None
+
+    zeros = jnp.zeros((len(x), layer.units), x.dtype)
+    projected = x.swapaxes(0, 1) @ weights["kernel"] + weights["bias"]  # (steps, batch, gates * units)
+    last, outputs = lax.scan(advance, (zeros,) * states, projected, reverse=reverse)
+    return outputs.swapaxes(0, 1) if layer.return_sequences else last[0]
+
+
+def _gru_cell(weights: Weights, state: tuple[jax.Array], x: jax.Array) -> tuple[jax.Array]:
+    """The next ``(h,)``; ``x (batch, 3 * units)`` is the input's product with the kernel, bias added."""
+    (h,) = state
+    x_r, x_z, x_n = jnp.split(x, len(GRU.gates), axis=-1)
+    product = h @ weights["recurrent_kernel"] + weights["recurrent_bias"]
+    h_r, h_z, h_n = jnp.split(product, len(GRU.gates), axis=-1)
+    z = jax.nn.sigmoid(x_z + h_z)
+    n = jnp.tanh(x_n + jax.nn.sigmoid(x_r + h_r) * h_n)
+    return ((1.0 - z) * n + z * h,)
+
+
+def _lstm_cell(
+    weights: Weights, state: tuple[jax.Array, jax.Array], x: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The next ``(h, c)``; ``x (batch, 4 * units)`` is the input's product with the kernel, bias added."""
+    h, c = state
+    i, f, g, o = jnp.split(x + h @ weights["recurrent_kernel"], len(LSTM.gates), axis=-1)
+    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+#: The kinds of this module, before their ``activation``.
+KINDS: dict[type[Layer], Apply] = {
     Activation: _activation,
-    AveragePool2D: average_pool,
-    BatchNorm: batch_norm,
+    AveragePool2D: _average_pool,
     Conv1D: _conv1d,
     Conv2D: _conv2d,
     ConvTranspose2D: _conv_transpose2d,
     Dense: _dense,
     Dropout: _dropout,
-    Embedding: embedding,
-    Flatten: flatten,
-    GRU: recurrent,
-    GlobalAveragePool: global_average_pool,
-    LSTM: recurrent,
-    LayerNorm: layer_norm,
-    MaxPool2D: max_pool,
-    PositionEmbedding: position_embedding,
-    Reshape: reshape,
-    SelfAttention: self_attention,
-    Unembedding: unembedding,
-    UpSample2D: up_sample,
+    Flatten: _flatten,
+    GRU: _recurrent,
+    GlobalAveragePool: _global_average_pool,
+    LSTM: _recurrent,
+    MaxPool2D: _max_pool,
+    Reshape: _reshape,
+    UpSample2D: _up_sample,
 }
-#: Kinds whose parameters remain float32 where the network computes in bfloat16. Native ones lower their own.
-_PRECISE = (BatchNorm, LayerNorm, Native)
-
-
-def _of(part: str, weights: Weights) -> dict[str, jax.Array]:
-    """The weights whose names begin with ``part/``, by the rest of their names."""
-    prefix = f"{part}/"
-    return {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Pass:
-    """One pass through a network: what its layers share, and the state that they leave in ``state``."""
-
-    weights: Weights
-    lower: Weights
-    """In the precision in which layers compute."""
-    keys: Mapping[str, jax.Array | None]
-    convolutions: Convolutions
-    natives: Mapping[str, NativeModel]
-    state: dict[str, jax.Array] = dataclasses.field(default_factory=dict)
-
-    def sequence(self, places: Sequence[PlacedLayer], x: jax.Array) -> jax.Array:
-        for place in places:
-            joined = isinstance(place.layer, Composite)
-            x = self._joined(place, x) if joined else self._leaf(place, x)
-        return x
-
-    def _joined(self, place: PlacedLayer, x: jax.Array) -> jax.Array:
-        body = self.sequence(place.branches["body"], x)
-        if isinstance(place.layer, Residual):
-            return self.sequence(place.branches["shortcut"], x) + body
-        return jnp.concatenate([x, body], axis=-1)
-
-    def _leaf(self, place: PlacedLayer, x: jax.Array) -> jax.Array:
-        layer = place.layer
-        weights = self.weights if isinstance(layer, _PRECISE) else self.lower
-        own, key = _of(place.name, weights), self.keys[place.name]
-        call = Call(layer, place.input_shape, own, self.lower, key, self.convolutions)
-        apply: Apply = self.natives[place.name] if isinstance(layer, Native) else _KINDS[type(layer)]
-        y = apply(call, x)
-        self.state.update({f"{place.name}/{name}": array for name, array in call.state.items()})
-        activation = getattr(layer, "activation", None)
-        return y if activation is None else ACTIVATIONS[activation](y)
-
-
-def forward_of(network: Network, convolutions: Convolutions, precision: Precision) -> Forward:
-    """The network as a function; in ``bfloat16`` it computes in that, from and to float32.
-
-    Raises:
-        Unsupported: a model of the user's own is not for JAX; see :func:`harness_jax.native.native_models`.
-    """
-    places = network.placed()
-    leaves = [place.name for place in network.leaves()]
-    natives, bfloat16 = native_models(network, precision), precision == "bfloat16"
-
-    def lowered(array: jax.Array) -> jax.Array:
-        floating = jnp.issubdtype(array.dtype, jnp.floating)
-        return array.astype(jnp.bfloat16) if bfloat16 and floating else array
-
-    def forward(
-        weights: Weights, x: jax.Array, key: jax.Array | None = None
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        keys = {
-            name: None if key is None else jax.random.fold_in(key, number)
-            for number, name in enumerate(leaves)
-        }
-        lower = {name: lowered(array) for name, array in weights.items()}
-        once = _Pass(weights, lower, keys, convolutions, natives)
-        y = once.sequence(places, lowered(x))
-        return y.astype(jnp.float32) if bfloat16 else y, once.state
-
-    return forward

@@ -2,22 +2,26 @@
 
 import contextlib
 import functools
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import jax
 import msgspec
+import numpy as np
 from jax import numpy as jnp
 
+from harness.backend_support.feeding import code_of, stored_in
 from harness.errors import HarnessError
 from harness.layers import Native, NativeArray, Shape
 from harness.network import Network
-from harness.spec import Unsupported
+from harness.spec import Task, Unsupported
 from harness.spec.backend import Precision
 from harness.tracing.calls import InputShape, Stored
 from harness.tracing.user_code import described, make_model
-from harness_jax.calls import Call, Weights
+from harness_jax.layers import Call, Weights
 from harness_jax.models import kind_of, model_of
 from harness_jax.models.forms import Arrays, Evaluated, Model, is_floating
-from harness_jax.parts import part_of, whole_of
 
 FRAMEWORK = "jax"
 #: The programs of a certification share models, of which they need but the code.
@@ -54,10 +58,7 @@ def forget() -> None:
 @functools.lru_cache(_KEPT)
 def _native_model(encoded: bytes, shape: Shape, precision: Precision) -> "NativeModel":
     layer = msgspec.json.decode(encoded, type=Native)
-    code = layer.model_of(FRAMEWORK)
-    if code is None:
-        known = ", ".join(each.framework for each in layer.models)
-        raise Unsupported(f"the model has code for {known} and none for jax")
+    code = code_of(layer, FRAMEWORK)
     network_input = InputShape(shape, integer=layer.vocabulary is not None, maximum=layer.vocabulary or 0)
     try:
         built = make_model(code.target, code.arguments)
@@ -186,9 +187,116 @@ def _stored(array: NativeArray, arrays: Arrays) -> Stored:
     Raises:
         Unsupported: it does not, or the task does not say where.
     """
-    stored = array.stored.get(FRAMEWORK)
-    if stored is None:
-        raise Unsupported(f"the model does not say where jax stores {array.name}")
+    stored: Stored = stored_in(array, FRAMEWORK)
     if stored.name not in arrays:
         raise Unsupported(f"the model has no {stored.name}, which the task names: write the task again")
     return stored
+
+
+# The arrays of a user's own model, and the parts of them that hold the canonical arrays of a task.
+
+
+class Part(NamedTuple):
+    """The part of one of a model's arrays that holds a canonical array, of ``shape`` as it is stored."""
+
+    stored: Stored
+    shape: Shape
+    canonical_shape: Shape
+
+    def to_stored(self, canonical: np.ndarray) -> np.ndarray:
+        """The canonical array as the part is stored."""
+        return self.stored.in_stored_form(canonical, self.shape)
+
+    def to_canonical(self, part: np.ndarray) -> np.ndarray:
+        """The part as canonical array."""
+        alone = msgspec.structs.replace(self.stored, axis=None, start=0, stop=0)
+        return alone.canonical(part).reshape(self.canonical_shape)
+
+
+class Whole(NamedTuple):
+    """One of a model's arrays, of ``shape``, and the canonical names of its parts in their order."""
+
+    shape: Shape
+    axis: int | None
+    parts: tuple[str, ...]
+
+    def joined(self, parts: Mapping[str, jax.Array]) -> jax.Array:
+        """The array of these parts."""
+        if len(self.parts) == 1:
+            return parts[self.parts[0]].reshape(self.shape)
+        joined = jnp.concatenate([parts[name] for name in self.parts], axis=self.axis or 0)
+        return joined.reshape(self.shape)
+
+
+def part_of(array: NativeArray, stored: Stored, whole: Shape) -> Part:
+    """The part of an array of shape ``whole`` that holds a canonical one.
+
+    Raises:
+        Unsupported: they do not have the same number of elements.
+    """
+    length = stored.stop - stored.start
+    shape: Shape = (length,) if stored.stop else whole
+    if stored.axis is not None:
+        shape = (*whole[: stored.axis], length, *whole[stored.axis + 1 :])
+    if math.prod(shape) != math.prod(array.shape):
+        raise Unsupported(
+            f"{stored.name} of the model has shape {whole}, which does not fit {array.name} {array.shape} of "
+            "the task: write the task again"
+        )
+    return Part(stored, shape, array.shape)
+
+
+def whole_of(name: str, shape: Shape, parts: Iterable[tuple[str, Stored]]) -> Whole:
+    """The array of these parts, which must follow each other without gaps.
+
+    Raises:
+        Unsupported: they do not.
+    """
+    ordered = sorted(parts, key=lambda part: part[1].start)
+    axis = ordered[0][1].axis
+    length = math.prod(shape) if axis is None else shape[axis] if axis < len(shape) else 0
+    ends = [stored.stop or length for _, stored in ordered]
+    follow = [stored.start for _, stored in ordered] == [0, *ends[:-1]] and ends[-1] == length
+    if not follow or any(stored.axis != axis for _, stored in ordered):
+        raise Unsupported(f"the task does not divide {name} of the model into parts: write the task again")
+    return Whole(shape, axis, tuple(each for each, _ in ordered))
+
+
+class Storage:
+    """Converts the weights of a task between canonical form and that on the device, by their names.
+
+    Weights on the device are canonical, but for the arrays of a user's own model. Those are as the user's
+    code holds them, so that no training step rearranges them. What a step does to weights besides evaluating
+    the network does not depend on the order of their elements.
+
+    ``hidden`` is the state of each network that is no weight of the task, as it is before the first step.
+    """
+
+    def __init__(self, task: Task, precision: Precision) -> None:
+        models = {
+            (network, layer): model
+            for network, described in task.networks.items()
+            for layer, model in native_models(described, precision).items()
+        }
+        self._parts: dict[str, Part] = {
+            f"{network}/{layer}/{name}": part
+            for (network, layer), model in models.items()
+            for name, part in model.parts.items()
+        }
+        self.hidden: dict[str, dict[str, np.ndarray]] = {name: {} for name in task.networks}
+        for (network, layer), model in models.items():
+            self.hidden[network] |= {
+                f"{layer}/{name}": np.asarray(each) for name, each in model.hidden.items()
+            }
+
+    def shape(self, name: str, canonical: Shape) -> Shape:
+        """The shape on the device."""
+        return self._parts[name].shape if name in self._parts else canonical
+
+    def stored(self, name: str, canonical: np.ndarray) -> np.ndarray:
+        """A canonical array in the form that it has on the device, maybe a view."""
+        return self._parts[name].to_stored(canonical) if name in self._parts else canonical
+
+    def canonical(self, name: str, stored: np.ndarray) -> np.ndarray:
+        """The inverse of :meth:`stored`."""
+        return self._parts[name].to_canonical(stored) if name in self._parts else stored

@@ -11,8 +11,8 @@ import jax
 from jax import lax
 from jax import numpy as jnp
 
-from harness.layers import BatchNorm, LayerNorm
-from harness_jax.calls import Call
+from harness.layers import BatchNorm, Layer, LayerNorm
+from harness_jax.layers import Apply, Call
 
 _Saved = tuple[jax.Array, jax.Array, jax.Array]
 
@@ -48,7 +48,7 @@ def _normalized_backward(
 normalized.defvjp(_normalized, _normalized_backward)
 
 
-def batch_norm(call: Call[BatchNorm], x: jax.Array) -> jax.Array:
+def _batch_norm(call: Call[BatchNorm], x: jax.Array) -> jax.Array:
     """By the statistics of the batch in a training step, else by the running ones."""
     dtype, x = x.dtype, _at_least_float32(x)
     weights, layer = call.weights, call.layer
@@ -66,7 +66,7 @@ def batch_norm(call: Call[BatchNorm], x: jax.Array) -> jax.Array:
     return (y * weights["scale"] + weights["bias"]).astype(dtype)
 
 
-def layer_norm(call: Call[LayerNorm], x: jax.Array) -> jax.Array:
+def _layer_norm(call: Call[LayerNorm], x: jax.Array) -> jax.Array:
     """By the statistics of each position."""
     y, _, _ = normalized(_at_least_float32(x), (x.ndim - 1,), call.layer.epsilon)
     return (y * call.weights["scale"] + call.weights["bias"]).astype(x.dtype)
@@ -74,3 +74,7 @@ def layer_norm(call: Call[LayerNorm], x: jax.Array) -> jax.Array:
 
 def _at_least_float32(x: jax.Array) -> jax.Array:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+#: The kinds of this module. Their parameters remain float32 where the network computes in bfloat16.
+KINDS: dict[type[Layer], Apply] = {BatchNorm: _batch_norm, LayerNorm: _layer_norm}

@@ -1,4 +1,7 @@
-"""The training step of each kind of objective, as a pure function from state to state."""
+"""The loss and the training step of each kind of objective, as pure functions.
+
+The rules of an update are those of :mod:`harness.backend_support.rules`, in JAX's arrays.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -6,18 +9,87 @@ from typing import NamedTuple
 import jax
 from jax import numpy as jnp
 
-from harness.spec import Adversarial, Task
-from harness_jax.calls import Weights
-from harness_jax.layers import Forward
-from harness_jax.losses import LabelRules, fake_loss, penalty, real_loss, supervised_loss
-from harness_jax.optimizers import Moments, Rates, update
+from harness.backend_support import rules
+from harness.spec import Adversarial, BinaryClassification, Classification, Objective, Regression, Task
+from harness_jax.layers import Weights
+from harness_jax.networks import Forward
+
+
+class Rates(NamedTuple):
+    """What scales an update, as data, so that trainings that differ only in it share compiled code."""
+
+    learning_rate: jax.Array
+    weight_decay: jax.Array
+
+
+class LabelRules(NamedTuple):
+    """How a class counts in the loss, as data, so that trainings that differ only in it share compiled code.
+
+    ``class_weights (classes,)`` are ones and ``smoothing ()`` is zero where the objective has none.
+    """
+
+    class_weights: jax.Array
+    smoothing: jax.Array
+
+
+def label_rules(task: Task) -> tuple[tuple[float, ...], float]:
+    """The weight of each class, ones where the objective has none, and the label smoothing."""
+    match task.objective:
+        case Classification(weights, smoothing):
+            return weights or (1.0,) * task.networks["model"].output_shape()[-1], smoothing
+        case BinaryClassification(weights):
+            return weights or (1.0, 1.0), 0.0
+        case _:
+            return (), 0.0
+
+
+def supervised_loss(
+    objective: Objective, outputs: jax.Array, targets: jax.Array, rules: LabelRules
+) -> jax.Array:
+    """The mean loss of a batch ``()``."""
+    match objective:
+        case Regression():
+            return jnp.square(outputs - targets).mean()
+        case BinaryClassification():
+            return _binary_cross_entropy(outputs, targets, rules)
+        case Classification():
+            return _cross_entropy(outputs, targets, rules)
+        case _:
+            raise ValueError(f"{objective} is no supervised objective")
+
+
+def real_loss(logits: jax.Array) -> jax.Array:
+    """Binary cross-entropy with the target 1."""
+    return jax.nn.softplus(-logits).mean()
+
+
+def fake_loss(logits: jax.Array) -> jax.Array:
+    """Binary cross-entropy with the target 0."""
+    return jax.nn.softplus(logits).mean()
+
+
+def _cross_entropy(logits: jax.Array, targets: jax.Array, rules: LabelRules) -> jax.Array:
+    logs = jax.nn.log_softmax(logits)
+    # By a mask: the gradient of indexing is a scatter, which XLA's CPU compiler runs element by element.
+    chosen = targets[..., None] == jnp.arange(logits.shape[-1], dtype=targets.dtype)
+    weights = jnp.where(chosen, rules.class_weights, 0.0).sum(axis=-1, keepdims=True)
+    at_class = jnp.where(chosen, (1.0 - rules.smoothing) * logs, 0.0)
+    # Not multiplied by zero: an infinite logit of another class must not make the loss NaN.
+    everywhere = jnp.where(rules.smoothing > 0.0, rules.smoothing / logits.shape[-1] * logs, 0.0)
+    return -(weights * (at_class + everywhere)).sum(axis=-1).mean()
+
+
+def _binary_cross_entropy(logits: jax.Array, targets: jax.Array, rules: LabelRules) -> jax.Array:
+    logits, positive = logits.reshape(targets.shape), targets == 1
+    losses = jnp.where(positive, jax.nn.softplus(-logits), jax.nn.softplus(logits))
+    return (losses * jnp.where(positive, rules.class_weights[1], rules.class_weights[0])).mean()
 
 
 class State(NamedTuple):
     """Everything that training changes: by network parameters, moments and the layers' state; steps."""
 
     parameters: dict[str, dict[str, jax.Array]]
-    moments: dict[str, Moments]
+    moments: dict[str, rules.Moments]
     layers: dict[str, dict[str, jax.Array]]
     steps: jax.Array
 
@@ -41,17 +113,38 @@ class Batch(NamedTuple):
 Step = Callable[[State, Batch], tuple[State, jax.Array]]
 
 
+def _penalty(task: Task, parameters: Weights) -> jax.Array | float:
+    """What the task's penalty adds to the loss of a network."""
+    return sum(rules.penalty_terms(jnp, task.penalty, parameters))
+
+
+def _updated(
+    task: Task,
+    parameters: Weights,
+    gradients: Weights,
+    moments: rules.Moments,
+    number: jax.Array,
+    rates: Rates,
+) -> tuple[dict[str, jax.Array], rules.Moments]:
+    """The parameters and moments after the step of this number, counted from 1."""
+    step = number.astype(rates.learning_rate.dtype)
+    # Without decay this multiplies by 1, which costs nothing within the loop over the values.
+    return rules.updated(
+        jnp, task, parameters, gradients, moments, step, rates.learning_rate, rates.weight_decay
+    )
+
+
 def _supervised_step(task: Task, forward: Forward) -> Step:
     def step(state: State, batch: Batch) -> tuple[State, jax.Array]:
         def minimized(parameters: Weights) -> tuple[jax.Array, Weights]:
             outputs, layers = forward({**parameters, **state.layers["model"]}, batch.inputs, batch.key)
             loss = supervised_loss(task.objective, outputs, batch.second, batch.rules)
-            return loss + penalty(task, parameters), layers
+            return loss + _penalty(task, parameters), layers
 
         parameters, moments = state.parameters["model"], state.moments["model"]
         (loss, layers), gradients = jax.value_and_grad(minimized, has_aux=True)(parameters)
         number = state.steps + 1
-        parameters, moments = update(task, parameters, gradients, moments, number, batch.rates)
+        parameters, moments = _updated(task, parameters, gradients, moments, number, batch.rates)
         return State({"model": parameters}, {"model": moments}, {"model": layers}, number), loss
 
     return step
@@ -67,20 +160,20 @@ def _adversarial_step(task: Task, generate: Forward, discriminate: Forward) -> S
         def discriminator_loss(parameters: Weights) -> jax.Array:
             logits, _ = discriminate(parameters, jnp.concatenate([batch.inputs, fakes]), keys[1])
             on_real, on_fake = jnp.split(logits, 2)
-            return (real_loss(on_real) + fake_loss(on_fake)) / 2.0 + penalty(task, parameters)
+            return (real_loss(on_real) + fake_loss(on_fake)) / 2.0 + _penalty(task, parameters)
 
         def fooled(fakes: jax.Array) -> jax.Array:
             return real_loss(discriminate(discriminator, fakes, keys[2])[0])
 
         number = state.steps + 1
         first_loss, gradients = jax.value_and_grad(discriminator_loss)(discriminator)
-        discriminator, moments = update(
+        discriminator, moments = _updated(
             task, discriminator, gradients, state.moments["discriminator"], number, batch.rates
         )
         loss, to_fakes = jax.value_and_grad(fooled)(fakes)
-        second_loss, of_penalty = jax.value_and_grad(lambda p: loss + penalty(task, p))(generator)
+        second_loss, of_penalty = jax.value_and_grad(lambda p: loss + _penalty(task, p))(generator)
         gradients = jax.tree.map(jnp.add, to_generator(to_fakes)[0], of_penalty)
-        generator, generator_moments = update(
+        generator, generator_moments = _updated(
             task, generator, gradients, state.moments["generator"], number, batch.rates
         )
         return State(

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping
 import jax
 import numpy as np
 
+from harness.backend_support import feeding
+from harness.backend_support.rules import moment_count
 from harness.layers import Parameter
 from harness.spec import Plan, Program, Samples, Steps, Unsupported
 from harness_jax.compiled import Given, block_of, predictor_of
-from harness_jax.losses import LabelRules, label_rules
-from harness_jax.objectives import State
-from harness_jax.optimizers import moment_count
-from harness_jax.storage import Storage
+from harness_jax.native import Storage
+from harness_jax.objectives import LabelRules, State, label_rules
 
 # Inputs per prediction, each number compiled once. The smaller ones are for few inputs, such as the sampled
 # texts of `lm` or a certificate's, which would otherwise be mostly padding. The largest keeps an accelerator
@@ -65,11 +65,8 @@ class JaxProgram(Program):
 
     def _place(self, data: Samples) -> Given:
         """Put on the device what stays the same throughout the training."""
-        inputs, crop = data.inputs, self._task.augmentation.crop
-        if crop:
-            inputs = np.pad(inputs, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
         given = Given(
-            _narrow(inputs),
+            _narrow(feeding.padded_pictures(data.inputs, self._task.augmentation.crop)),
             _narrow(data.targets),
             LabelRules(*(np.array(rule, self._dtype) for rule in label_rules(self._task))),
             np.array(self._task.weight_decay, self._dtype),
@@ -110,19 +107,14 @@ class JaxProgram(Program):
         """The steps divided into calls: the number of steps, and their draws padded to a fixed number."""
         total, batch_size = steps.indices.shape
         capacity = min(CALL_STEPS, max(1, len(self._given.targets) // batch_size))
-        rates = steps.learning_rates
-        if rates is None:
-            rates = np.full(total, self._task.optimizer.learning_rate)
-        draws = {"indices": steps.indices.astype(np.int32), "learning_rates": rates.astype(self._dtype)}
-        if steps.latents is not None:
-            draws["latents"] = steps.latents
-        if steps.flips is not None:
-            draws["flips"] = steps.flips
-        if steps.offsets is not None:
-            draws["offsets"] = steps.offsets.astype(np.int32)
+        draws = {name: _narrow(array) for name, array in feeding.draws(steps, self._task).items()}
+        draws["learning_rates"] = draws["learning_rates"].astype(self._dtype)
         for start in range(0, total, capacity):
             parts = {name: array[start : start + capacity] for name, array in draws.items()}
-            yield len(parts["indices"]), {name: _padded(part, capacity) for name, part in parts.items()}
+            yield (
+                len(parts["indices"]),
+                {name: feeding.padded(part, capacity) for name, part in parts.items()},
+            )
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         """See :meth:`harness.spec.Program.load`."""
@@ -188,12 +180,9 @@ class JaxProgram(Program):
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         """See :meth:`harness.spec.Program.predict`."""
         self._use_precision()
-        *sizes, most = _PREDICTION_BATCH_SIZES_ON_CPU if self._on_cpu else _PREDICTION_BATCH_SIZES
-        size = next((size for size in sizes if len(inputs) <= size), most)
-        inputs, weights = _narrow(inputs), self._state.weights(network)
-        parts = (inputs[i : i + size] for i in range(0, len(inputs), size))
-        outputs = [self._predictors[network](weights, _padded(part, size)) for part in parts]
-        return np.concatenate([np.asarray(output) for output in outputs])[: len(inputs)]
+        sizes = _PREDICTION_BATCH_SIZES_ON_CPU if self._on_cpu else _PREDICTION_BATCH_SIZES
+        weights, predict = self._state.weights(network), self._predictors[network]
+        return feeding.predicted(lambda part: predict(weights, part), _narrow(inputs), sizes)
 
     def synchronize(self) -> None:
         """See :meth:`harness.spec.Program.synchronize`."""
@@ -209,12 +198,3 @@ class JaxProgram(Program):
 def _narrow(array: np.ndarray) -> np.ndarray:
     """Integers, such as classes and tokens, as int32, of which a device computes more at a time."""
     return array.astype(np.int32) if array.dtype.kind == "i" else array
-
-
-def _padded(array: np.ndarray, length: int) -> np.ndarray:
-    """The array extended by rows of zeros to ``length``, so that one compilation serves all lengths."""
-    if len(array) == length:
-        return array
-    padded = np.zeros((length, *array.shape[1:]), array.dtype)
-    padded[: len(array)] = array
-    return padded

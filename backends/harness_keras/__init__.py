@@ -27,7 +27,6 @@ class KerasBackend(Backend):
     modes: tuple[str, ...]
     requires: tuple[str, ...]
     extra: str
-    contract: int = 2
 
     def environment(self, threads: int) -> dict[str, str]:
         """Import Keras on this engine and give it ``threads`` CPU threads.

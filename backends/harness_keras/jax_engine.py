@@ -10,17 +10,16 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from harness.backend_support.feeding import is_augmented
 from harness.layers import LEAKY_RELU_SLOPE
 from harness.spec import Precision, Unsupported
 from harness_keras import optimizers
-from harness_keras.objectives import LossTerms, is_augmented, windows
+from harness_keras.objectives import LossTerms, windows
 
 Tensor = Any
 
 Dense = keras.layers.Dense
-Sgd = optimizers.Sgd
-Adam = optimizers.Adam
-RmsProp = optimizers.RmsProp
+OPTIMIZERS = optimizers.OPTIMIZERS
 #: Keras's own goes through float32 on JAX; cuDNN accepts this one too.
 tanh = jnp.tanh
 sigmoid = keras.activations.sigmoid
@@ -82,9 +81,9 @@ class SupervisedModel(keras.Model):
     crop: int
 
     def train_step(self, state: tuple[Any, ...], step: dict[str, Tensor]) -> tuple[Any, ...]:
-        """One update on ``rows (batch,)`` of inputs and targets; returns the loss that it minimised."""
+        """One update on ``indices (batch,)`` of inputs and targets; returns the loss that it minimised."""
         trainable, non_trainable, optimizer, metrics = state
-        inputs, targets = _inputs_of(self, step), step["targets"][step["rows"]]
+        inputs, targets = _inputs_of(self, step), step["targets"][step["indices"]]
 
         def loss_and_updates(trainable: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
             outputs, updated, penalties = self.stateless_call(
@@ -176,10 +175,10 @@ def _updated(
 ) -> list[list[Tensor]]:
     """The network's trainable, other and optimizer's variables after an update."""
     trainable, non_trainable, optimizer = state
-    if "rates" in step:
+    if "learning_rates" in step:
         rate, variables = network.optimizer.learning_rate, network.optimizer.variables
         optimizer = [
-            step["rates"] if variable is rate else value
+            step["learning_rates"] if variable is rate else value
             for variable, value in zip(variables, optimizer, strict=True)
         ]
     trainable, optimizer = network.optimizer.stateless_apply(optimizer, gradients, trainable)
@@ -190,7 +189,7 @@ def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor
     """The inputs of a step by one gather, augmented if asked for."""
     inputs = step["inputs"]
     if not is_augmented(step):
-        return inputs[step["rows"]]
+        return inputs[step["indices"]]
     height, width = (axis - 2 * model.crop for axis in inputs.shape[1:3])
     return inputs[windows(step, height, width)]
 
@@ -201,7 +200,7 @@ class _Batches(keras.utils.PyDataset):
         self._resident, self._steps = resident, steps
 
     def __len__(self) -> int:
-        return len(self._steps["rows"])
+        return len(self._steps["indices"])
 
     def __getitem__(self, step: int) -> dict[str, Tensor | np.ndarray]:
         return self._resident | {name: array[step] for name, array in self._steps.items()}

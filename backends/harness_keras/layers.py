@@ -4,7 +4,9 @@ If an engine puts the channels of pictures first, every layer here does. Kernels
 ``Flatten`` and ``Reshape`` the canonical order, in either format.
 """
 
+import contextlib
 import hashlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -19,6 +21,7 @@ from harness.layers import (
     LSTM,
     Activation,
     ActivationName,
+    AveragePool2D,
     BatchNorm,
     Conv1D,
     Conv2D,
@@ -26,16 +29,22 @@ from harness.layers import (
     Dense,
     Dropout,
     Embedding,
+    Flatten,
+    GlobalAveragePool,
     LayerNorm,
+    MaxPool2D,
     PlacedLayer,
     PositionEmbedding,
+    Reshape,
     SelfAttention,
+    UpSample2D,
 )
 from harness.spec import Penalty
 from harness_keras import attention, normalization
 from harness_keras.layout import channels_axis, channels_first
-from harness_keras.recurrent import recurrent
-from harness_keras.sampling import sampling
+from harness_keras.objectives import KernelPenalty
+
+Tensor = Any
 
 #: The harness loads weights before the first step. Random initial ones, which JAX compiles for each shape,
 #: took half of the time to build a network and make its first step.
@@ -43,7 +52,7 @@ _INITIALIZER = "zeros"
 _ACTIVATIONS_OF_ENGINE = ("leaky_relu", "tanh", "sigmoid", "gelu", "gelu_tanh")
 
 
-def _spread(number: int) -> int:
+def spread(number: int) -> int:
     """A seed of 31 bits, far from the seeds of adjacent numbers.
 
     Keras on PyTorch adds a layer's number of draws to its seed. With adjacent seeds one layer would draw at a
@@ -84,24 +93,17 @@ class Maker:
             case Activation(function):
                 yield keras.layers.Activation(self._activation(function), name=name)
             case Dropout(rate):
-                yield keras.layers.Dropout(rate, seed=_spread(seed), name=name)
+                yield keras.layers.Dropout(rate, seed=spread(seed), name=name)
             case SelfAttention() as layer:
                 width = place.input_shape[-1]
                 yield attention.SelfAttention(
-                    layer, width, self.engine, self._weights(), _spread(seed), name=name
+                    layer, width, self.engine, self._weights(), spread(seed), name=name
                 )
             case GRU() | LSTM() as layer:
                 weights = self._weights() | self._weights("recurrent")
-                yield recurrent(layer, name, weights, self.engine.tanh, xla=self.xla)
+                yield _recurrent(layer, name, weights, self.engine.tanh, xla=self.xla)
             case _:
-                yield from sampling(place, name)
-
-    def native(self, place: PlacedLayer, seed: int) -> Any:
-        """The layer of a model of the user's own."""
-        # Other networks do not import what such models share with ``harness port``.
-        from harness_keras.native import NativeLayer
-
-        return NativeLayer(place, self.penalty, _spread(seed), xla=self.xla, name=keras_name(place.name))
+                yield from _sampling(place, name)
 
     def _convolution(self, layer: Conv1D | Conv2D, place: PlacedLayer) -> Iterator[keras.layers.Layer]:
         name = keras_name(place.name)
@@ -178,21 +180,103 @@ def _on_last_axis(made: keras.layers.Layer, place: PlacedLayer) -> Iterator[kera
     yield keras.layers.Permute((3, 1, 2), name=f"{made.name}_channels_first")
 
 
-@keras.saving.register_keras_serializable("harness")
-class KernelPenalty(keras.regularizers.Regularizer):
-    """Like Keras's L1L2, which on TensorFlow rounds the factors to float32 even in a float64 model."""
+# Pictures and sequences made smaller, larger or flat.
 
-    def __init__(self, l1: float, l2: float) -> None:
-        self._l1, self._l2 = l1, l2
 
-    def __call__(self, kernel: Any) -> Any:
-        total = 0.0
-        if self._l1:
-            total += self._l1 * ops.sum(ops.absolute(kernel))
-        if self._l2:
-            total += self._l2 * ops.sum(ops.square(kernel))
-        return total
+class GlobalAverage(keras.layers.Layer):
+    """Mean over all axes but the batch and ``axis``, of pictures or sequences.
 
-    def get_config(self) -> dict[str, float]:
-        """The arguments for a copy, which ``Bidirectional`` makes."""
-        return {"l1": self._l1, "l2": self._l2}
+    Keras's own layers use ``ops.mean``, which goes through float32 in a float64 model.
+    """
+
+    def __init__(self, axis: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._axis = axis
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """``(batch, ..., channels)``, or with the channels at ``axis``, to ``(batch, channels)``."""
+        shape = inputs.shape
+        positions = [axis for axis in range(1, len(shape)) if axis != self._axis % len(shape)]
+        if self.compute_dtype != "float64":
+            return ops.mean(inputs, positions)
+        mean, _ = ops.moments(inputs, positions)
+        return mean
+
+
+def _sampling(place: PlacedLayer, name: str) -> Iterator[keras.layers.Layer]:
+    """The Keras layers that in order make up one without weights."""
+    match place.layer:
+        case MaxPool2D(pool_size):
+            yield keras.layers.MaxPooling2D(pool_size, name=name)
+        case AveragePool2D(pool_size):
+            yield keras.layers.AveragePooling2D(pool_size, name=name)
+        case GlobalAveragePool():
+            yield GlobalAverage(channels_axis(place.input_shape), name=name)
+        case UpSample2D(factor):
+            yield keras.layers.UpSampling2D(factor, name=name)
+        case Flatten():
+            # With channels first Keras would also reorder the axes of a sequence.
+            channels = "channels_first" if channels_first(place.input_shape) else "channels_last"
+            yield keras.layers.Flatten(channels, name=name)
+        case Reshape(shape):
+            yield keras.layers.Reshape(shape, name=name)
+            if channels_first(shape):
+                yield keras.layers.Permute((3, 1, 2), name=f"{name}_channels_first")
+
+
+# GRU and LSTM as Keras layers.
+
+
+def _recurrent(
+    layer: GRU | LSTM, name: str, weights: dict[str, Any], tanh: Any, *, xla: bool
+) -> keras.layers.Layer:
+    """The Keras layer; ``weights`` are the initializers and regularizers of its two kernels.
+
+    With ``xla`` no layer of cuDNN is used, because XLA cannot compile it.
+    """
+    # JAX's cuDNN computes float64 in float32 and lacks bfloat16 (jax.experimental.rnn, 0.10).
+    float32 = keras.config.dtype_policy().name == "float32"
+    cudnn = not xla and (float32 or keras.backend.backend() != "jax")
+    # Keras's other defaults are the contract's, and what its fast paths require.
+    arguments: dict[str, Any] = {
+        "name": f"{name}_forward" if layer.bidirectional else name,
+        "return_sequences": layer.return_sequences,
+        "use_cudnn": "auto" if cudnn else False,
+        **weights,
+    }
+    if isinstance(layer, GRU):
+        made = keras.layers.GRU(layer.units, **arguments)
+    else:
+        made = keras.layers.LSTM(layer.units, unit_forget_bias=False, **arguments)
+    if layer.bidirectional:
+        with _without_tensorflow():
+            made = keras.layers.Bidirectional(made, name=name)
+    # ``Bidirectional`` copies activations by name, and resets ``use_cudnn``, which excludes XLA on a GPU.
+    for direction in directions(layer, made):
+        direction.use_cudnn = arguments["use_cudnn"]
+        direction.cell.activation = tanh
+        direction.supports_jit = direction.supports_jit or xla
+    return made
+
+
+def directions(layer: GRU | LSTM, made: keras.layers.Layer) -> tuple[keras.layers.Layer, ...]:
+    """The Keras layers of ``layer.directions``."""
+    return (made.forward_layer, made.backward_layer) if layer.bidirectional else (made,)
+
+
+@contextlib.contextmanager
+def _without_tensorflow() -> Iterator[None]:
+    """Make imports of TensorFlow fail inside, on other engines.
+
+    ``Bidirectional`` copies its layer through Keras's serialization, which imports TensorFlow wherever it is
+    installed. That costs seconds and hundreds of megabytes, which would be measured.
+    """
+    if keras.backend.backend() == "tensorflow" or "tensorflow" in sys.modules:
+        yield
+        return
+    # None makes Python raise ImportError for this module.
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["tensorflow"]

@@ -8,7 +8,7 @@ import keras
 
 from harness.layers import Native, PlacedLayer, Residual, Skip, Unembedding
 from harness.network import Network
-from harness_keras.layers import Maker, keras_name
+from harness_keras.layers import Maker, keras_name, spread
 from harness_keras.layout import channels_axis, keras_shape
 
 #: The type of tokens on every engine. JAX has no other one outside its mode of 64 bits.
@@ -48,7 +48,7 @@ class FunctionalNetwork:
             case Unembedding(_, embedding):
                 return self.layers[embedding](x, reverse=True)
             case Native():
-                native = self.layers[place.name] = self._maker.native(place, next(self._seeds))
+                native = self.layers[place.name] = self._native(place)
                 self.draws_from_engine |= native.draws_from_engine
                 return native(x)
         for layer in self._maker.layers(place, next(self._seeds)):
@@ -56,3 +56,11 @@ class FunctionalNetwork:
             if layer.name == name:
                 self.layers[place.name] = layer
         return x
+
+    def _native(self, place: PlacedLayer) -> Any:
+        """The layer of a model of the user's own."""
+        # Other networks do not import what such models share with ``harness port``.
+        from harness_keras.native import NativeLayer
+
+        maker, seed = self._maker, spread(next(self._seeds))
+        return NativeLayer(place, maker.penalty, seed, xla=maker.xla, name=keras_name(place.name))

@@ -1,4 +1,4 @@
-"""Losses, optimizers and inputs, the same for all engines.
+"""Losses, penalties, optimizers and inputs, the same for all engines.
 
 Losses are returned as terms, whose mean the engine computes: Keras's loss classes and its ``ops.mean`` go
 through float32 even in a float64 model.
@@ -9,19 +9,18 @@ from types import ModuleType
 from typing import Any
 
 import keras
+import msgspec
 import numpy as np
 from keras import ops
 
+from harness.backend_support import feeding
 from harness.spec import (
-    Adam,
     Adversarial,
     BinaryClassification,
     Classification,
     ConstantRate,
     Objective,
     Regression,
-    RmsProp,
-    Sgd,
     Steps,
     Task,
 )
@@ -104,48 +103,45 @@ def optimizer(engine: ModuleType, task: Task, exempt: list[Any]) -> keras.optimi
         options["weight_decay"] = np.float64(task.weight_decay)
     if task.clip_norm:
         options["global_clipnorm"] = task.clip_norm
-    match task.optimizer:
-        case Sgd(rate, momentum, nesterov):
-            made = engine.Sgd(rate, momentum, nesterov=nesterov, **options)
-        case Adam(rate, beta_1, beta_2, epsilon):
-            made = engine.Adam(rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, **options)
-        case RmsProp(rate, rho, epsilon):
-            made = engine.RmsProp(rate, rho=rho, epsilon=epsilon, **options)
+    made = engine.OPTIMIZERS[type(task.optimizer)](**msgspec.structs.asdict(task.optimizer), **options)
     made.exclude_from_weight_decay(var_list=exempt)
     return made
 
 
 def by_name(steps: Steps, task: Task) -> dict[str, np.ndarray]:
-    """The inputs of a model's ``train_step``, one row per step: ``rows``, and what else the task needs.
+    """The inputs of a model's ``train_step``, one row per step, by the names of :class:`harness.spec.Steps`.
 
-    Without ``rates`` the optimizer keeps its own rate, which is that of every step.
+    Without ``learning_rates`` the optimizer keeps its own rate, which is that of every step.
     """
-    every = {
-        "rows": steps.indices,
-        "latents": steps.latents,
-        "flips": steps.flips,
-        "offsets": steps.offsets,
-    }
+    every = feeding.draws(steps, task)
+    rates = every.pop("learning_rates")
     if task.schedule != ConstantRate():
-        every["rates"] = np.asarray(steps.learning_rates, keras.config.floatx())
-    return {name: array for name, array in every.items() if array is not None}
-
-
-def is_augmented(step: Mapping[str, Tensor]) -> bool:
-    """Whether a step augments its pictures."""
-    return "flips" in step or "offsets" in step
+        every["learning_rates"] = rates.astype(keras.config.floatx())
+    return every
 
 
 def windows(step: Mapping[str, Tensor], height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The sample, row and column of each pixel of an augmented batch in the padded pictures.
+    """See :func:`harness.backend_support.feeding.windows`; for pictures of this size without padding."""
+    dtype = keras.backend.standardize_dtype(step["indices"].dtype)
+    y, x = (ops.arange(axis, dtype=dtype) for axis in (height, width))
+    return feeding.windows(ops.where, step, y, x)
 
-    Three index tensors that broadcast to ``(batch, height, width)``.
-    """
-    rows = step["rows"]
-    dtype = keras.backend.standardize_dtype(rows.dtype)
-    y, x = ops.arange(height, dtype=dtype)[None], ops.arange(width, dtype=dtype)[None]
-    if "flips" in step:
-        x = ops.where(step["flips"][:, None], width - 1 - x, x)
-    if "offsets" in step:
-        y, x = y + step["offsets"][:, :1], x + step["offsets"][:, 1:]
-    return rows[:, None, None], y[:, :, None], x[:, None, :]
+
+@keras.saving.register_keras_serializable("harness")
+class KernelPenalty(keras.regularizers.Regularizer):
+    """Like Keras's L1L2, which on TensorFlow rounds the factors to float32 even in a float64 model."""
+
+    def __init__(self, l1: float, l2: float) -> None:
+        self._l1, self._l2 = l1, l2
+
+    def __call__(self, kernel: Any) -> Any:
+        total = 0.0
+        if self._l1:
+            total += self._l1 * ops.sum(ops.absolute(kernel))
+        if self._l2:
+            total += self._l2 * ops.sum(ops.square(kernel))
+        return total
+
+    def get_config(self) -> dict[str, float]:
+        """The arguments for a copy, which ``Bidirectional`` makes."""
+        return {"l1": self._l1, "l2": self._l2}

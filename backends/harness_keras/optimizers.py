@@ -13,6 +13,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from harness import spec
+
 Tensor = Any
 
 
@@ -56,3 +58,11 @@ class RmsProp(keras.optimizers.RMSprop):
         v = self._velocities[self._get_variable_index(variable)]
         self.assign_add(v, ops.subtract(ops.square(gradient), v) * (1 - self.rho))
         self.assign_sub(variable, learning_rate * gradient / (ops.sqrt(v) + self.epsilon))
+
+
+#: By the contract's descriptions, whose fields are the arguments.
+OPTIMIZERS: dict[type[spec.Optimizer], type[keras.optimizers.Optimizer]] = {
+    spec.Sgd: Sgd,
+    spec.Adam: Adam,
+    spec.RmsProp: RmsProp,
+}

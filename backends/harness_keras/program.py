@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from harness.backend_support import feeding
 from harness.spec import Adversarial, Plan, Program, Samples, Steps, Task
 from harness_keras import objectives
 from harness_keras.layers import Maker
@@ -18,7 +19,7 @@ from harness_keras.networks import INTEGERS, FunctionalNetwork
 from harness_keras.slots import Slot, slots
 
 if TYPE_CHECKING:  # only programs with a model of the user's own import it
-    from harness_keras.native_slots import NativeSlot
+    from harness_keras.native import NativeSlot
 
 # Inputs per prediction, each number compiled once. The smaller ones are for few inputs, such as the sampled
 # texts of `lm` or a certificate's, which would otherwise be mostly padding.
@@ -91,15 +92,13 @@ class KerasProgram(Program):
         return model
 
     def _place(self, data: Samples, task: Task) -> None:
-        inputs, targets = data.inputs, data.targets
-        if crop := task.augmentation.crop:
-            inputs = np.pad(inputs, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
+        inputs = feeding.padded_pictures(data.inputs, task.augmentation.crop)
         # On the CPU an engine may share the array's memory, which is read-only; PyTorch warns about that.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             self._model.inputs_on_device, self._model.targets_on_device = (
                 keras.ops.convert_to_tensor(np.ascontiguousarray(array))
-                for array in (self._framework_layout(inputs), targets)
+                for array in (self._framework_layout(inputs), data.targets)
             )
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
@@ -125,12 +124,9 @@ class KerasProgram(Program):
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         # By batch: Keras's predict() makes an iterator and callbacks, which takes 60 ms each time. All
         # batches have one size, because a shorter last one would be compiled for its own.
-        model, arrays = self._networks[network], self._framework_layout(inputs)
-        *sizes, most = _PREDICTION_BATCH_SIZES
-        size = next((size for size in sizes if len(arrays) <= size), most)
-        parts = (arrays[start : start + size] for start in range(0, len(arrays), size))
-        outputs = np.concatenate([model.predict_on_batch(_padded(part, size)) for part in parts])
-        return self._canonical_layout(outputs[: len(arrays)].astype(keras.config.floatx()))
+        predict, arrays = self._networks[network].predict_on_batch, self._framework_layout(inputs)
+        outputs = feeding.predicted(predict, arrays, _PREDICTION_BATCH_SIZES)
+        return self._canonical_layout(outputs.astype(keras.config.floatx()))
 
     def synchronize(self) -> None:
         self._engine.synchronize(self._model)
@@ -178,12 +174,3 @@ class KerasProgram(Program):
         if channels_first(arrays.shape[1:]):
             arrays = np.moveaxis(arrays, 1, -1)
         return np.ascontiguousarray(arrays)
-
-
-def _padded(array: np.ndarray, length: int) -> np.ndarray:
-    """The array extended by rows of zeros to ``length``."""
-    if len(array) == length:
-        return array
-    padded = np.zeros((length, *array.shape[1:]), array.dtype)
-    padded[: len(array)] = array
-    return padded

@@ -13,10 +13,10 @@ from harness.layers import GRU, LSTM, ConvTranspose2D, Native, PlacedLayer
 from harness.network import Network
 from harness.spec import Task
 from harness_keras import attention
-from harness_keras.recurrent import directions
+from harness_keras.layers import directions
 
 if TYPE_CHECKING:  # only programs with a model of the user's own import it
-    from harness_keras.native_slots import NativeSlot
+    from harness_keras.native import NativeSlot
 
 #: Keras's names of the contract's parameters and state.
 _NORMALIZATION_NAMES = {

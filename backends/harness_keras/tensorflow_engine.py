@@ -8,17 +8,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from harness.backend_support.feeding import is_augmented
 from harness.layers import LEAKY_RELU_SLOPE
 from harness.spec import Precision, Unsupported
 from harness_keras import optimizers
-from harness_keras.objectives import LossTerms, is_augmented, windows
+from harness_keras.objectives import LossTerms, windows
 
 Tensor = Any
 
 Dense = keras.layers.Dense
-Sgd = optimizers.Sgd
-Adam = optimizers.Adam
-RmsProp = optimizers.RmsProp
+OPTIMIZERS = optimizers.OPTIMIZERS
 tanh = keras.activations.tanh
 
 
@@ -99,9 +98,9 @@ class SupervisedModel(keras.Model):
     crop: int
 
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One update on ``rows (batch,)``; returns the loss that it minimised."""
+        """One update on ``indices (batch,)``; returns the loss that it minimised."""
         inputs = _inputs_of(self, step)
-        targets = tf.gather(self.targets_on_device, step["rows"])
+        targets = tf.gather(self.targets_on_device, step["indices"])
         with tf.GradientTape() as tape:
             terms = self.loss_terms(targets, self(inputs, training=True))
             loss = tf.add_n([tf.reduce_mean(terms), *self.losses])
@@ -151,7 +150,7 @@ class AdversarialModel(keras.Model):
 
 def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor]) -> Tensor:
     """The inputs of a step by one gather, augmented if asked for."""
-    inputs, rows = model.inputs_on_device, step["rows"]
+    inputs, rows = model.inputs_on_device, step["indices"]
     if not is_augmented(step):
         return tf.gather(inputs, rows)
     _, height, width, channels = inputs.shape
@@ -160,8 +159,8 @@ def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor
 
 
 def _update(network: keras.Model, step: dict[str, Tensor], gradients: list[Tensor]) -> None:
-    if "rates" in step:
-        network.optimizer.learning_rate = step["rates"]
+    if "learning_rates" in step:
+        network.optimizer.learning_rate = step["learning_rates"]
     # The gradient of an embedding is a list of rows. Keras would square each, even where a row occurs twice.
     dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
     network.optimizer.apply_gradients(zip(dense, network.trainable_variables, strict=True))

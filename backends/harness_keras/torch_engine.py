@@ -10,16 +10,15 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
+from harness.backend_support.feeding import is_augmented
 from harness.layers import LEAKY_RELU_SLOPE
 from harness.spec import Precision, Unsupported
 from harness_keras import layout, torch_optimizers
-from harness_keras.objectives import LossTerms, is_augmented, windows
+from harness_keras.objectives import LossTerms, windows
 
 Tensor = Any
 
-Sgd = torch_optimizers.Sgd
-Adam = torch_optimizers.Adam
-RmsProp = torch_optimizers.RmsProp
+OPTIMIZERS = torch_optimizers.OPTIMIZERS
 tanh = keras.activations.tanh
 sigmoid = keras.activations.sigmoid
 gelu = functional.gelu
@@ -92,9 +91,9 @@ class SupervisedModel(keras.Model):
     rates: Iterator[float] | None = None
 
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One update on ``rows (batch,)``; returns the loss that it minimised."""
+        """One update on ``indices (batch,)``; returns the loss that it minimised."""
         inputs = _inputs_of(self, step)
-        targets = self.targets_on_device.index_select(0, step["rows"])
+        targets = self.targets_on_device.index_select(0, step["indices"])
         _set_rate(self, self)
         terms = self.loss_terms(targets, self(inputs, training=True))
         return {"loss": _minimize(self, terms.mean() + sum(self.losses))}
@@ -159,7 +158,7 @@ def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor
     """The inputs of a step by one gather, augmented if asked for."""
     inputs = model.inputs_on_device
     if not is_augmented(step):
-        return inputs.index_select(0, step["rows"])
+        return inputs.index_select(0, step["indices"])
     channels, height, width = inputs.shape[1:]
     rows, y, x = windows(step, height - 2 * model.crop, width - 2 * model.crop)
     every_channel = torch.arange(channels, device=inputs.device)[:, None, None]
@@ -172,7 +171,7 @@ class _Batches(keras.utils.PyDataset):
         self._steps = steps
 
     def __len__(self) -> int:
-        return len(self._steps["rows"])
+        return len(self._steps["indices"])
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
         return {name: tensor[step] for name, tensor in self._steps.items()}
@@ -182,7 +181,7 @@ def batches(
     model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]
 ) -> keras.utils.PyDataset | DataLoader[Any]:
     """The argument of ``fit`` that makes these steps; each array has one row per step."""
-    rates = steps.pop("rates", None)
+    rates = steps.pop("learning_rates", None)
     model.rates = None if rates is None else iter(rates.tolist())
     device = model.targets_on_device.device
     made = _Batches({name: torch.from_numpy(array).to(device) for name, array in steps.items()})

@@ -10,6 +10,8 @@ import keras
 import torch
 from torch.optim import adam, rmsprop, sgd
 
+from harness import spec
+
 Tensor = Any
 
 
@@ -106,3 +108,11 @@ class RmsProp(_OnTorch, keras.optimizers.RMSprop):
             momentum=0.0,
             centered=False,
         )
+
+
+#: In place of those of :mod:`harness_keras.optimizers`.
+OPTIMIZERS: dict[type[spec.Optimizer], type[_OnTorch]] = {
+    spec.Sgd: Sgd,
+    spec.Adam: Adam,
+    spec.RmsProp: RmsProp,
+}

@@ -22,8 +22,6 @@ class TorchBackend(Backend):
     modes = ("eager", "compile", "channels_last")
     requires = ("torch>=2.6",)
     extra = "torch"
-    compilation_caches = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
-    contract = 2
 
     def default_mode(self, task: Task) -> str:
         """Channels-last memory where pictures are convolved.

@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn import functional
 
 from harness.spec import BinaryClassification, Classification, Regression
-from harness_torch.modules.pictures import PICTURE_AXES
-from harness_torch.updates import Update
+from harness_torch.layers import PICTURE_AXES
+from harness_torch.optimizers import Update
 
 #: Maps a network's module and its inputs to its outputs, in the program's precision.
 Forward = Callable[[nn.Module, torch.Tensor], torch.Tensor]

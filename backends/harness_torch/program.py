@@ -1,24 +1,22 @@
 """A task as a PyTorch training loop over data that stays on the device."""
 
-import itertools
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
+from harness.backend_support import feeding
 from harness.spec import Adversarial, Plan, Program, Samples, Steps, Task, Unsupported
-from harness_torch.building import build_network
-from harness_torch.modules.attention import Attention
-from harness_torch.modules.native import NativeModule, NativeSlot, default_dtype
-from harness_torch.modules.pictures import PICTURE_AXES
+from harness_torch.attention import Attention
+from harness_torch.layers import PICTURE_AXES
+from harness_torch.native import NativeModule, NativeSlot, default_dtype
+from harness_torch.networks import build_network
 from harness_torch.objectives import AdversarialStep, SupervisedStep
+from harness_torch.optimizers import TrainingState, Update
 from harness_torch.slots import Slot
-from harness_torch.training_state import TrainingState
-from harness_torch.updates import Update
 
 # Inputs per prediction: enough to keep an accelerator busy; few enough for the caches of a CPU, on which
 # larger batches took 1.5 times as long for `lm` and 1.7 times for `cnn`.
@@ -70,9 +68,9 @@ class TorchProgram(Program):
         # A short batch would be compiled in the middle of training, and inductor (torch 2.13, on the CPU)
         # computes wrong gradients for some of them.
         self._short_step = self._make_step(plan.task, self._modules)
-        self._crop = plan.task.augmentation.crop
+        self._task, self._crop = plan.task, plan.task.augmentation.crop
         # On the host: memory used on the device only here would raise its peak and hide that of a step.
-        self._inputs = self._pad(self._laid_out(data.inputs)).to(self._device)
+        self._inputs = self._laid_out(feeding.padded_pictures(data.inputs, self._crop)).to(self._device)
         self._targets = torch.tensor(data.targets, device=self._device)
 
     def _add_network(self, name: str, plan: Plan, all_slots: dict[str, Slot | NativeSlot]) -> Update:
@@ -114,36 +112,17 @@ class TorchProgram(Program):
             tensor = tensor.permute(0, 3, 1, 2).contiguous()
         return tensor
 
-    def _pad(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Pictures with ``crop`` zeros on each side, from which windows are cut."""
-        around = (self._crop,) * 4
-        if not self._crop:
-            return pictures
-        return functional.pad(pictures, (0, 0, *around) if self._channels_last else around)
-
-    def _batch(
-        self, rows: torch.Tensor, flips: torch.Tensor | None, offsets: torch.Tensor | None
-    ) -> torch.Tensor:
-        """The inputs of a step by one gather, augmented if it has ``flips`` or ``offsets``."""
-        if flips is None and offsets is None:
-            return self._inputs[rows]
+    def _batch(self, draws: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """The inputs of a step by one gather, augmented if it has flips or offsets."""
+        if not feeding.is_augmented(draws):
+            return self._inputs[draws["indices"]]
         spatial = self._inputs.shape[1:3] if self._channels_last else self._inputs.shape[2:4]
-        height, width = (axis - 2 * self._crop for axis in spatial)
-        y = torch.arange(height, device=self._device).expand(len(rows), -1)
-        x = torch.arange(width, device=self._device).expand(len(rows), -1)
-        if flips is not None:
-            x = torch.where(flips[:, None], width - 1 - x, x)
-        if offsets is not None:
-            y, x = y + offsets[:, :1], x + offsets[:, 1:]
-        rows, y, x = rows[:, None, None], y[:, :, None], x[:, None, :]
+        y, x = (torch.arange(axis - 2 * self._crop, device=self._device) for axis in spatial)
+        rows, y, x = feeding.windows(torch.where, draws, y, x)
         if self._channels_last:
             return self._inputs[rows, y, x]
         channels = torch.arange(self._inputs.shape[1], device=self._device)[:, None, None]
         return self._inputs[rows[:, None], channels, y[:, None], x[:, None]]
-
-    def _to_device(self, draws: np.ndarray | None) -> Iterable[torch.Tensor | None]:
-        """The draws of all steps in one copy: at each copy the host waits for the device."""
-        return itertools.repeat(None) if draws is None else torch.from_numpy(draws).to(self._device)
 
     def _forward(self, model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         if not self._bfloat16:
@@ -176,16 +155,16 @@ class TorchProgram(Program):
         for module in self._modules.values():
             module.train()
         step = self._step if steps.indices.shape[1] == self._compiled_batch else self._short_step
-        indices = torch.from_numpy(steps.indices).to(self._device)
-        draws = map(self._to_device, (steps.flips, steps.offsets, steps.latents))
-        rates = steps.learning_rates
+        arrays = feeding.draws(steps, self._task)
+        rates = arrays.pop("learning_rates").tolist()
+        # In one copy each: at each copy the host waits for the device.
+        draws = {name: torch.from_numpy(array).to(self._device) for name, array in arrays.items()}
         losses = []
-        for position, (rows, flips, offsets, latents) in enumerate(zip(indices, *draws, strict=False)):
-            if rates is not None:
-                self._set_rate(float(rates[position]))
-            inputs = self._as_torch(self._batch(rows, flips, offsets))
-            second = self._targets[rows] if latents is None else latents
-            losses.append(step(self._forward, inputs, second))
+        for rate, *drawn in zip(rates, *draws.values(), strict=True):
+            batch = dict(zip(draws, drawn, strict=True))
+            self._set_rate(rate)
+            second = batch["latents"] if "latents" in batch else self._targets[batch["indices"]]
+            losses.append(step(self._forward, self._as_torch(self._batch(batch)), second))
         return torch.stack(losses).cpu().numpy()
 
     def _set_rate(self, rate: float) -> None:
@@ -195,11 +174,11 @@ class TorchProgram(Program):
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         """See :meth:`harness.spec.Program.predict`."""
         self._modules[network].eval()
-        on_cpu = self._device.type == "cpu"
-        size = _PREDICTION_BATCH_SIZE_ON_CPU if on_cpu else _PREDICTION_BATCH_SIZE
-        parts = (inputs[i : i + size] for i in range(0, len(inputs), size))
+        size = _PREDICTION_BATCH_SIZE_ON_CPU if self._device.type == "cpu" else _PREDICTION_BATCH_SIZE
         with torch.no_grad():
-            return np.concatenate([self._predict_part(part, network) for part in parts])
+            return feeding.predicted(
+                lambda part: self._predict_part(part, network), inputs, (size,), pad=False
+            )
 
     def _predict_part(self, inputs: np.ndarray, network: str) -> np.ndarray:
         outputs = self._forward(

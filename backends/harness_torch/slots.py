@@ -10,7 +10,7 @@ from torch import nn
 
 from harness.layers import GRU, LSTM, Shape
 from harness.network import PlacedLayer
-from harness_torch.modules.attention import Attention, Positions
+from harness_torch.attention import Attention, Positions
 
 Convert = Callable[[np.ndarray], np.ndarray]
 

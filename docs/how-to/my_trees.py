@@ -1,15 +1,7 @@
 """my_trees.py: a backend for residual networks and transformers; my_trees_program.py has its program."""
 
 from harness.hookspecs import hookimpl
-from harness.spec import (
-    Backend,
-    BinaryClassification,
-    Classification,
-    Plan,
-    Program,
-    Samples,
-    Unsupported,
-)
+from harness.spec import Backend, Plan, Program, Samples, Unsupported
 
 
 class MyTreesBackend(Backend):
@@ -19,7 +11,6 @@ class MyTreesBackend(Backend):
     summary = "trees of layers in functional PyTorch"
     modes = ("eager",)
     requires = ("torch>=2.6",)
-    contract = 2  # without this line the harness declines trees, state, tokens, schedules and clipping
 
     def environment(self, threads: int) -> dict[str, str]:
         """Import PyTorch and limit its threads."""
@@ -30,18 +21,12 @@ class MyTreesBackend(Backend):
 
     def build(self, plan: Plan, data: Samples) -> Program:
         """Decline what the program does not compute, and build the rest."""
-        task = plan.task
-        if plan.device.startswith("cuda") or plan.precision == "bfloat16":
-            raise Unsupported("my-trees computes on the CPU, in float32 and float64")
-        if not isinstance(task.objective, Classification | BinaryClassification):
-            raise Unsupported("my-trees trains classifiers")
-        # These modules import PyTorch at their top level, which a plugin's own module must not.
-        from my_trees_layers import FUNCTIONS
+        if plan.device.startswith("cuda"):
+            raise Unsupported("my-trees computes on the CPU")
+        # This module imports PyTorch at its top level, which a plugin's own module must not.
         from my_trees_program import MyTreesProgram
 
-        for place in task.networks["model"].leaves():  # Residual and Skip are not among the leaves
-            if type(place.layer) not in FUNCTIONS:
-                raise Unsupported(f"my-trees has no {type(place.layer).__name__} layers")
+        MyTreesProgram.require_supported(plan)
         return MyTreesProgram(plan, data)
 
 

@@ -1,12 +1,12 @@
 """my_trees_layers.py: each kind of layer as a function of tensors in canonical layout."""
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from harness.backend_support.program import Apply, Call
 from harness.layers import (
     LEAKY_RELU_SLOPE,
     Activation,
@@ -20,16 +20,12 @@ from harness.layers import (
     Layer,
     LayerNorm,
     MaxPool2D,
-    PlacedLayer,
     PositionEmbedding,
-    Residual,
     SelfAttention,
-    Skip,
     Unembedding,
 )
 
-ACTIVATIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
-    None: lambda x: x,
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "leaky_relu": lambda x: functional.leaky_relu(x, LEAKY_RELU_SLOPE),
     "tanh": torch.tanh,
@@ -40,107 +36,89 @@ ACTIVATIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
 }
 
 
-class Call(NamedTuple):
-    """One use of a layer: its place, all arrays of the network by their full names, and whether it trains."""
-
-    place: PlacedLayer
-    arrays: Mapping[str, Tensor]
-    training: bool
-
-    def own(self, name: str) -> Tensor:
-        """The layer's own parameter or state of this name."""
-        return self.arrays[f"model/{self.place.name}/{name}"]
+def _dense(call: Call, x: Tensor) -> Tensor:
+    y = x @ call.weights["kernel"]
+    return y + call.weights["bias"] if call.layer.bias else y
 
 
-def apply(
-    places: tuple[PlacedLayer, ...], x: Tensor, arrays: Mapping[str, Tensor], *, training: bool
-) -> Tensor:
-    """Walk a tree by recursion; an empty sequence, such as most shortcuts, is the identity."""
-    for place in places:
-        branches = {
-            name: apply(branch, x, arrays, training=training) for name, branch in place.branches.items()
-        }
-        match place.layer:
-            case Residual():
-                x = branches["body"] + branches["shortcut"]
-            case Skip():
-                x = torch.cat([x, branches["body"]], -1)
-            case layer:
-                x = FUNCTIONS[type(layer)](layer, x, Call(place, arrays, training))
-    return x
-
-
-def _dense(layer: Dense, x: Tensor, call: Call) -> Tensor:
-    x = x @ call.own("kernel")
-    return ACTIVATIONS[layer.activation](x + call.own("bias") if layer.bias else x)
-
-
-def _convolution(layer: Conv2D, x: Tensor, call: Call) -> Tensor:
-    (top, bottom), (left, right) = (layer.same_padding(axis) for axis in call.place.input_shape[:2])
+def _convolution(call: Call, x: Tensor) -> Tensor:
+    """Canonical layout has channels last and kernels (height, width, in, out)."""
+    (top, bottom), (left, right) = (call.layer.same_padding(axis) for axis in call.shape[:2])
     pictures = functional.pad(x.permute(0, 3, 1, 2), (left, right, top, bottom))
-    kernel, bias = call.own("kernel").permute(3, 2, 0, 1), call.own("bias") if layer.bias else None
-    x = functional.conv2d(pictures, kernel, bias, layer.strides).permute(0, 2, 3, 1)
-    return ACTIVATIONS[layer.activation](x)
+    kernel = call.weights["kernel"].permute(3, 2, 0, 1)
+    return functional.conv2d(pictures, kernel, call.weights.get("bias"), call.layer.strides).permute(
+        0, 2, 3, 1
+    )
 
 
-def _max_pool(layer: MaxPool2D, x: Tensor, _: Call) -> Tensor:
-    return functional.max_pool2d(x.permute(0, 3, 1, 2), layer.pool_size).permute(0, 2, 3, 1)
+def _max_pool(call: Call, x: Tensor) -> Tensor:
+    return functional.max_pool2d(x.permute(0, 3, 1, 2), call.layer.pool_size).permute(0, 2, 3, 1)
 
 
-def _layer_norm(layer: LayerNorm, x: Tensor, call: Call) -> Tensor:
-    return functional.layer_norm(x, x.shape[-1:], call.own("scale"), call.own("bias"), layer.epsilon)
+def _dropped(call: Call, x: Tensor, rate: float) -> Tensor:
+    """Each use in a step has its own seed, which follows from the plan's seed and the step."""
+    if call.draws is None or not rate:
+        return x
+    generator = torch.Generator().manual_seed(call.draws.seed())
+    kept = torch.rand(x.shape, generator=generator, dtype=x.dtype) >= rate
+    return torch.where(kept, x / (1 - rate), 0.0)
 
 
-def _batch_norm(layer: BatchNorm, x: Tensor, call: Call) -> Tensor:
+def _layer_norm(call: Call, x: Tensor) -> Tensor:
+    scale, bias = call.weights["scale"], call.weights["bias"]
+    return functional.layer_norm(x, x.shape[-1:], scale, bias, call.layer.epsilon)
+
+
+def _batch_norm(call: Call, x: Tensor) -> Tensor:
     """In training PyTorch updates the running statistics in place, with the unbiased variance."""
-    normalized = functional.batch_norm(
+    statistics = {name: call.weights[name] for name in ("running_mean", "running_variance")}
+    if call.draws is not None:
+        statistics = {name: array.clone() for name, array in statistics.items()}
+        call.state.update(statistics)
+    y = functional.batch_norm(
         x.reshape(-1, x.shape[-1]),
-        call.own("running_mean"),
-        call.own("running_variance"),
-        call.own("scale"),
-        call.own("bias"),
-        call.training,
-        layer.update_rate,
-        layer.epsilon,
+        *statistics.values(),
+        call.weights["scale"],
+        call.weights["bias"],
+        call.draws is not None,
+        call.layer.update_rate,
+        call.layer.epsilon,
     )
-    return normalized.reshape(x.shape)
+    return y.reshape(x.shape)
 
 
-def _position_embedding(_: PositionEmbedding, x: Tensor, call: Call) -> Tensor:
-    """A sequence that is shorter than the context uses the first rows."""
-    return x + call.own("table")[: x.shape[1]]
-
-
-def _attention(layer: SelfAttention, x: Tensor, call: Call) -> Tensor:
+def _attention(call: Call, x: Tensor) -> Tensor:
     batch, steps, width = x.shape
-    packed = x @ call.own("qkv_kernel") + call.own("qkv_bias")
+    packed = x @ call.weights["qkv_kernel"] + call.weights["qkv_bias"]
     queries, keys, values = (
-        part.reshape(batch, steps, layer.heads, -1).transpose(1, 2) for part in packed.split(width, -1)
-    )
-    dropout = layer.dropout if call.training else 0.0
-    mixed = functional.scaled_dot_product_attention(
-        queries, keys, values, dropout_p=dropout, is_causal=layer.causal
-    )
-    return mixed.transpose(1, 2).reshape(x.shape) @ call.own("output_kernel") + call.own("output_bias")
+        part.reshape(batch, steps, call.layer.heads, -1).transpose(1, 2) for part in packed.split(width, -1)
+    )  # (batch, heads, steps, size)
+    scores = queries @ keys.transpose(2, 3) / (width // call.layer.heads) ** 0.5
+    if call.layer.causal:
+        scores = scores.masked_fill(torch.ones(steps, steps, dtype=torch.bool).triu(1), -torch.inf)
+    attention = _dropped(call, scores.softmax(-1), call.layer.dropout)
+    mixed = (attention @ values).transpose(1, 2).reshape(x.shape)
+    return mixed @ call.weights["output_kernel"] + call.weights["output_bias"]
 
 
-def _unembedding(layer: Unembedding, x: Tensor, call: Call) -> Tensor:
+def _unembedding(call: Call, x: Tensor) -> Tensor:
     """The parameter is another layer's; autograd adds the gradients of both uses."""
-    return x @ call.arrays[f"model/{layer.embedding}/table"].T
+    return x @ call.network[f"{call.layer.embedding}/table"].T
 
 
-FUNCTIONS: dict[type[Layer], Callable[..., Tensor]] = {
-    Activation: lambda layer, x, _: ACTIVATIONS[layer.function](x),
+LAYERS: dict[type[Layer], Apply] = {
+    Activation: lambda call, x: ACTIVATIONS[call.layer.function](x),
     BatchNorm: _batch_norm,
     Conv2D: _convolution,
     Dense: _dense,
-    Dropout: lambda layer, x, call: functional.dropout(x, layer.rate, call.training),
-    Embedding: lambda _, x, call: functional.embedding(x, call.own("table")),
-    Flatten: lambda _, x, __: x.flatten(1),
-    GlobalAveragePool: lambda _, x, __: x.flatten(1, -2).mean(1),
+    Dropout: lambda call, x: _dropped(call, x, call.layer.rate),
+    Embedding: lambda call, x: functional.embedding(x, call.weights["table"]),
+    Flatten: lambda _, x: x.flatten(1),
+    GlobalAveragePool: lambda _, x: x.flatten(1, -2).mean(1),
     LayerNorm: _layer_norm,
     MaxPool2D: _max_pool,
-    PositionEmbedding: _position_embedding,
+    # A sequence that is shorter than the context uses the first rows.
+    PositionEmbedding: lambda call, x: x + call.weights["table"][: x.shape[1]],
     SelfAttention: _attention,
     Unembedding: _unembedding,
 }

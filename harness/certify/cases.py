@@ -7,16 +7,22 @@ import numpy as np
 
 from harness.errors import UsageError
 from harness.layers import (
+    GRU,
+    LSTM,
     AnyLayer,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
     Dropout,
+    Flatten,
     MaxPool2D,
     Native,
     PositionEmbedding,
+    Reshape,
     SelfAttention,
 )
 from harness.network import Network
 from harness.plugins.definition import define_task
-from harness.spec.contract import beyond_first_contract
 from harness.spec.data import Samples
 from harness.spec.schedules import ConstantRate
 from harness.spec.task import (
@@ -169,11 +175,12 @@ def _converted(definition: TaskDefinition, options: _Options) -> msgspec.Struct 
 FULL_SAMPLES = 24
 SAMPLES = 27
 BATCH_SIZE = 8
-#: Of cases whose references were made before there was a schedule or state: updates repeat themselves after
-#: the first step of the second epoch.
+#: Of tasks whose updates repeat themselves after the first step of the second epoch: see `_settles_soon`.
 STEPS = 8
 #: Of all others, so that a schedule has room, and running statistics move away from where they start.
 MANY_STEPS = 24
+#: The layers of networks for which few steps suffice: sequences without state, embeddings or branches.
+_SOON_SETTLED = (Conv2D, ConvTranspose2D, MaxPool2D, Flatten, Reshape, Dense, Dropout, GRU, LSTM)
 SEED = 20
 #: Samples of a case whose clock is tested: 128 steps an epoch, so that calls are as long as those of a run.
 CLOCK_SAMPLES = 128 * BATCH_SIZE
@@ -256,19 +263,26 @@ def cases(definition: TaskDefinition) -> list[Case]:
         tasks[_SHORTER_CASE] = msgspec.structs.replace(plain, networks={"model": shorter})
     if any(isinstance(place.layer, Native) for place in network.leaves()):
         tasks = {name: task for name, task in tasks.items() if name in _NATIVE_CASES}
-    many = beyond_first_contract(plain) is not None
-    return [_case(name, task, MANY_STEPS if many else STEPS) for name, task in tasks.items()]
+    steps = STEPS if _settles_soon(plain) else MANY_STEPS
+    return [_case(name, task, steps) for name, task in tasks.items()]
+
+
+def _settles_soon(task: Task) -> bool:
+    """Whether a few steps show all that more steps would."""
+    places = (place for network in task.networks.values() for place in network.placed())
+    plain = all(isinstance(place.layer, _SOON_SETTLED) for place in places)
+    return plain and not isinstance(task.objective, BinaryClassification)
 
 
 def _by_objective(plain: Task) -> dict[str, Task]:
-    """The task with class weights, and with smoothed labels where the first contract had no such task."""
+    """The task with class weights, and with smoothed labels where it makes many steps."""
     objective: Classification | BinaryClassification
     match plain.objective:
         case Classification():
             classes = plain.networks["model"].output_shape()[-1]
             weights = tuple(0.5 + 1.5 * label / classes for label in range(classes))
             name, objective = _WEIGHTED_CASE, Classification(weights)
-            if beyond_first_contract(plain):
+            if not _settles_soon(plain):
                 name, objective = _SMOOTHED_CASE, Classification(weights, _SMOOTHING)
         case BinaryClassification():
             name, objective = _WEIGHTED_CASE, BinaryClassification((0.5, 1.25))
@@ -279,7 +293,7 @@ def _by_objective(plain: Task) -> dict[str, Task]:
 
 def _case(name: str, task: Task, steps: int) -> Case:
     samples = SAMPLES if name in SHORT_BATCH_CASES else FULL_SAMPLES
-    if name in _BATCH_OF_ONE_CASES or (name == _WEIGHTED_CASE and beyond_first_contract(task)):
+    if name in _BATCH_OF_ONE_CASES or (name == _WEIGHTED_CASE and not _settles_soon(task)):
         samples = _SAMPLES_LEAVING_ONE
     if name == SCHEDULE_CASE:
         steps = MANY_STEPS

@@ -210,7 +210,7 @@ def _findings(
     # Programs of our own offer their training state, so each run verifies its own calls of any length.
     long_calls = registry.is_third_party(configuration.backend)
     needed = Selection(cases_of_run(definition, task, configuration.precision, long_calls=long_calls))
-    names = check_names(definition, configuration.precision, examiner.contract, needed)
+    names = check_names(definition, configuration.precision, needed)
     cache = KeptFindings.of(configuration, definition)
     found = {name: kept for name in names if (kept := cache.read(name)) is not None}
     missing = [name for name in names if name not in found]
@@ -231,7 +231,7 @@ def _findings(
         raise _NoFloat64(str(error)) from error
     if not all(finding.passed for finding in found.values()):
         found |= _others(examiner, definition, found)
-    order = check_names(definition, configuration.precision, examiner.contract, Selection(frozenset(found)))
+    order = check_names(definition, configuration.precision, Selection(frozenset(found)))
     return diagnosed([found[name] for name in order if name in found], cases(definition))
 
 
@@ -243,7 +243,7 @@ def _others(examiner: Examiner, definition: TaskDefinition, found: _Findings) ->
         if isinstance(outcome, Finding):
             others[outcome.case] = outcome
 
-    names = check_names(definition, examiner.configuration.precision, examiner.contract)
+    names = check_names(definition, examiner.configuration.precision)
     with contextlib.suppress(HarnessError):  # one that is declined, for example, does not matter to the run
         check(examiner, definition, report, Selection(frozenset(names) - found.keys()))
     return others

@@ -21,7 +21,6 @@ from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
 from harness.plugins.installation import installed_version
 from harness.spec.backend import Precision
-from harness.spec.contract import CONTRACT, beyond_first_contract
 from harness.spec.task import Task, TaskDefinition
 
 
@@ -29,10 +28,6 @@ class Examiner(Protocol):
     """Carries out certification cases for one configuration, in a worker or in this process."""
 
     configuration: Configuration
-
-    @property
-    def contract(self) -> int:
-        """The version of the contract that the backend follows."""
 
     def begin(self) -> None:
         """A certification begins: its time limit starts now."""
@@ -79,7 +74,7 @@ def examine(
     examiner.begin()
     recognizer = Recognizer()
     failed = ""
-    for case in cases_within(definition, examiner.contract):
+    for case in cases(definition):
         if selection is not None and not selection.includes(case.name):
             continue
         outcome = _outcome(case, examiner, reference, recognizer)
@@ -89,17 +84,6 @@ def examine(
     long = long_calls_case(definition)
     if long is not None and (selection is None or selection.includes(long.name)):
         yield long, Skipped(long.name, failed) if failed else _outcome(long, examiner)
-
-
-def cases_within(definition: TaskDefinition, contract: int) -> list[Case]:
-    """The cases of a task for a backend of this version of the contract.
-
-    One that follows the first has no schedules: runs with one are declined, those without are certified.
-    """
-    first, *others = cases(definition)
-    if contract >= CONTRACT or beyond_first_contract(first.task):
-        return [first, *others]
-    return [first, *(case for case in others if beyond_first_contract(case.task) is None)]
 
 
 def _failed(outcome: Outcome) -> bool:
@@ -193,11 +177,10 @@ _ALL = Selection()
 def check_names(
     definition: TaskDefinition,
     precision: Precision,
-    contract: int = CONTRACT,
     selection: Selection = _ALL,
 ) -> list[str]:
     """The names of the selected cases of a check, in order; dropout where a task uses it, or it is named."""
-    names = [case.name for case in cases_within(definition, contract)]
+    names = [case.name for case in cases(definition)]
     names += [LONG_CALLS] * (long_calls_case(definition) is not None)
     names += [losses_name(precision)] * (precision != "float64")
     dropout = DROPOUT in selection.names or uses_dropout(define_task(definition, definition.options()))
@@ -230,7 +213,7 @@ def check(
             if isinstance(outcome, Finding):
                 findings.append(outcome)
     if declined:
-        raise Declined(declined_cases(declined, all_cases=len(cases_within(definition, examiner.contract))))
+        raise Declined(declined_cases(declined, all_cases=len(cases(definition))))
     return diagnosed(findings, cases(definition))
 
 
@@ -245,7 +228,7 @@ def _outcomes(
     }
     first, failed = cases(definition)[0].name, ""
     found = examine(examiner, definition, selection)
-    for name in check_names(definition, precision, examiner.contract, selection):
+    for name in check_names(definition, precision, selection):
         if failed and (selection.fail_fast or (name in further and failed == first)):
             yield name, Skipped(name, failed)
             continue

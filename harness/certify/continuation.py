@@ -209,12 +209,11 @@ def _missing(observed: Continuation, optimizer: Optimizer) -> str:
             )
         case Adam():
             return "the optimizer's moments are not in the state, or are not restored"
-        case RmsProp():
-            return "the optimizer's mean square is not in the state, or is not restored"
         case Sgd(momentum=0.0):
             return "something that an update depends on is not in the state"
-        case Sgd():
-            return "the optimizer's momentum is not in the state, or is not restored"
+        case _:
+            kept = {Sgd: "momentum", RmsProp: "mean square"}.get(type(optimizer), "own state")
+            return f"the optimizer's {kept} is not in the state, or is not restored"
 
 
 def _names(names: list[str]) -> str:

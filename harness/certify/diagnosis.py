@@ -84,10 +84,9 @@ def _optimizer(task: Task) -> set[Feature]:
     match task.optimizer:
         case Sgd(momentum=momentum, nesterov=nesterov):
             return ({Feature.MOMENTUM} if momentum else set()) | ({Feature.NESTEROV} if nesterov else set())
-        case Adam():
-            return {Feature.ADAM}
-        case RmsProp():
-            return {Feature.RMSPROP}
+        case _:
+            by_kind = {Adam: Feature.ADAM, RmsProp: Feature.RMSPROP}
+            return {by_kind[type(task.optimizer)]} if type(task.optimizer) in by_kind else set()
 
 
 def diagnosed(findings: Sequence[Finding], cases: Iterable[Case]) -> list[Finding]:

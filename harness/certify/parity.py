@@ -244,8 +244,6 @@ def _explain_later_loss(
 def _update(optimizer: Optimizer | None) -> str:
     """What can be wrong in the update of this optimizer."""
     match optimizer:
-        case None:
-            return "the optimizer's update, the weight decay"
         case Sgd(momentum=0.0):
             return "the update (the gradient times the learning rate, state that is left over from a step)"
         case Sgd():
@@ -254,6 +252,8 @@ def _update(optimizer: Optimizer | None) -> str:
             return "the optimizer's update (position of epsilon, bias correction), the weight decay"
         case RmsProp():
             return "the optimizer's update (position of epsilon, decay of the mean square), the weight decay"
+        case _:
+            return "the optimizer's update, the weight decay"
 
 
 def listed(differences: dict[str, float]) -> str:

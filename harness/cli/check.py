@@ -59,7 +59,7 @@ class CheckOutcome:
         self._findings: list[Finding] = []
         self._problem: HarnessError | None = None
         self._waiting: Waiting | None = None
-        names = check_names(definition, self._precision, examiner.contract, selection)
+        names = check_names(definition, self._precision, selection)
         self._number = len(names) + selection.includes(CLOCK)
         self._start = time.perf_counter()
         try:

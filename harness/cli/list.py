@@ -1,8 +1,10 @@
 """``harness list``: what can be run and what was run. Imports no framework."""
 
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -14,6 +16,7 @@ from harness.cli.printing import echo
 from harness.duel.mode_times import all_kept
 from harness.errors import DataError, HarnessError, PluginError
 from harness.plugins import registry
+from harness.plugins.definition import define_task
 from harness.plugins.installation import installation
 from harness.plugins.options import describe_options
 from harness.report.fitting import fitted_table
@@ -40,8 +43,15 @@ class _Kind(click.Argument):
         return "'KIND'"
 
 
+class _KindOrTask(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on
+    """A kind, or else the name of a task, which is known once the plugins of all options are loaded."""
+
+    def convert(self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None) -> Any:
+        return value
+
+
 @click.command()
-@click.argument("kind", cls=_Kind, metavar="[KIND]", required=False, type=click.Choice(_KINDS))
+@click.argument("kind", cls=_Kind, metavar="[KIND]", required=False, type=_KindOrTask(_KINDS))
 @options.results
 @click.option(
     "--limit",
@@ -56,7 +66,7 @@ def command(kind: str | None, results: Path, limit: int) -> None:
     """List backends, tasks, data sets and results.
 
     KIND is backends, tasks, datasets or results. Default: all of them. `harness list tasks` also lists the
-    options of every task.
+    options of every task. With the name of a task, such as cnn: its layers and its options.
     """
     sections: dict[str, Callable[[], str]] = {
         "backends": _backends,
@@ -67,9 +77,14 @@ def command(kind: str | None, results: Path, limit: int) -> None:
     if kind is None:
         texts = [section() for section in sections.values()]
     elif kind == "tasks":
-        texts = [_tasks(), *_fastest_modes(), _options()]
-    else:
+        texts = [_tasks(), *_fastest_modes(), _options(registry.names("task"))]
+    elif kind in sections:
         texts = [sections[kind]()]
+    elif kind in registry.names("task"):
+        texts = [*_layers(kind), _options([kind])]
+    else:
+        context = click.get_current_context()
+        click.Choice(_KINDS).convert(kind, context.command.params[0], context)
     echo("\n\n".join(texts))
 
 
@@ -105,9 +120,28 @@ def _fastest_modes() -> list[str]:
     return [_table("Fastest modes on this machine (BACKEND:best)", rows, headers)] if rows else []
 
 
-def _options() -> str:
+def _layers(name: str) -> Iterator[str]:
+    """A table of each network of a task, at the defaults of its options."""
+    definition = registry.task(name)
+    for network_name, network in define_task(definition, definition.options()).networks.items():
+        rows = []
+        for place in network.leaves():
+            arrays = place.layer.parameters(place.input_shape)
+            count = sum(math.prod(array.shape) for array in arrays.values())
+            shapes = ", ".join(f"{each} {array.shape}" for each, array in arrays.items())
+            fields = msgspec.structs.asdict(place.layer).items()
+            options = ", ".join(f"{key}={value}" for key, value in fields if value is not None)
+            rows.append((place.name, options, str(place.output_shape), f"{count:,}", shapes))
+        title = (
+            f"Network {network_name} of {name}: inputs {network.input_shape}, {network.parameter_count():,} "
+        )
+        headers = ("layer", "options", "outputs", "parameters", "shapes")
+        yield _table(f"{title}parameters", rows, headers)
+
+
+def _options(names: Sequence[str]) -> str:
     tables = []
-    for name in registry.names("task"):
+    for name in names:
         try:
             described = describe_options(registry.task(name))
         except PluginError:

@@ -20,6 +20,8 @@ _SUMMARIES: dict[Kind, str] = {
     "task": "logistic regression",
     "dataset": "2,000 pictures of a bright bar among noise, 32x32x3",
 }
+#: Modules beside the first one, by the ends of their names.
+_FURTHER: dict[Kind, tuple[str, ...]] = {"backend": ("layers", "program")}
 #: A first command that shows the plugin at work.
 _FIRST: dict[Kind, str] = {
     "backend": "harness check {name} --task mlp --cases",
@@ -68,6 +70,7 @@ def command(kind: Kind, name: str, folder: Path | None) -> None:
 def skeleton(kind: Kind, name: str) -> dict[str, str]:
     """The files of a plugin's package, by their paths in it."""
     templates = resources.files("harness.cli") / "skeletons"
+    parts = _FURTHER.get(kind, ())
     words = name.replace("-", " ").replace(".", " ").replace("_", " ").split()
     module = "harness_" + "_".join(words)
     fields = {
@@ -77,11 +80,13 @@ def skeleton(kind: Kind, name: str) -> dict[str, str]:
         "module": module,
         "class_name": "".join(word.capitalize() for word in words),
         "summary": _SUMMARIES[kind],
+        "modules": ", ".join(f'"{each}.py"' for each in (module, *(f"{module}_{part}" for part in parts))),
     }
     sources = {
         "pyproject.toml": templates / "pyproject.toml.template",
         "README.md": templates / kind / "README.md.template",
         f"{module}.py": templates / kind / "module.py.template",
+        **{f"{module}_{part}.py": templates / kind / f"{part}.py.template" for part in parts},
         f"tests/test_{module}.py": templates / kind / "test.py.template",
     }
     return {

@@ -14,7 +14,15 @@ Initializer = Literal["glorot_uniform", "he_normal"] | float
 Padding = Literal["valid", "same"] | int
 
 
-class Parameter(msgspec.Struct, frozen=True):
+class Described(msgspec.StructMeta):
+    """The type of the contract's structs: their help shows what they add, not the methods of every struct."""
+
+    def __dir__(cls) -> list[str]:  # noqa: N805  of a class, which ruff does not see
+        structs = [base for base in cls.__mro__ if isinstance(base, Described)]
+        return [name for struct in structs for name in vars(struct) if not name.startswith("__")]
+
+
+class Parameter(msgspec.Struct, metaclass=Described, frozen=True):
     """One array of a layer, of ``shape`` in canonical layout.
 
     ``fan_in`` and ``fan_out`` count the connections of a unit, which ``initializer`` uses: see
@@ -27,7 +35,7 @@ class Parameter(msgspec.Struct, frozen=True):
     fan_out: int = 0
 
 
-class Layer(msgspec.Struct, frozen=True, omit_defaults=True):
+class Layer(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True):
     """What every kind of layer provides; the defaults are those of a layer without parameters.
 
     ``takes_axes`` is the number of axes that an input must have, without the batch; None: any.

@@ -4,11 +4,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.layers.base import Layer, Parameter, Shape
+from harness.layers.base import Described, Layer, Parameter, Shape
 from harness.tracing.calls import Stored
 
 
-class NativeModel(msgspec.Struct, frozen=True, omit_defaults=True):
+class NativeModel(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True):
     """The code of one ``framework``, as its plugin for ports is named: ``torch``, ``keras`` or ``jax``.
 
     ``target`` is ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, a relative file being looked up in the
@@ -20,7 +20,7 @@ class NativeModel(msgspec.Struct, frozen=True, omit_defaults=True):
     arguments: dict[str, Any] = {}
 
 
-class NativeArray(msgspec.Struct, frozen=True, omit_defaults=True):
+class NativeArray(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True):
     """An array of the model: its ``name``, and the canonical ``shape``.
 
     ``initial`` is the standard deviation of its initial values, or what they all are. ``stored`` says by

@@ -8,7 +8,7 @@ import msgspec
 
 from harness.layers.activations import Activation
 from harness.layers.attention import Embedding, PositionEmbedding, SelfAttention, Unembedding
-from harness.layers.base import Layer, Shape
+from harness.layers.base import Described, Layer, Shape
 from harness.layers.convolutions import Conv1D, Conv2D, ConvTranspose2D
 from harness.layers.dense import Dense, Dropout
 from harness.layers.native import Native
@@ -108,7 +108,7 @@ AnyLayer = (
 )
 
 
-class PlacedLayer(msgspec.Struct, frozen=True):
+class PlacedLayer(msgspec.Struct, metaclass=Described, frozen=True):
     """A layer in its place: ``name``, its path in the network, ``input_shape`` and ``output_shape``.
 
     ``branches`` are the layers of a composite one in their places, by the name of the branch; an empty

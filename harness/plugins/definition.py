@@ -11,7 +11,6 @@ from harness.errors import PluginError, UsageError
 from harness.layers import Shape
 from harness.plugins.faults import explain, message_of, nothing_on_stdout
 from harness.spec.backend import Backend
-from harness.spec.contract import CONTRACT
 from harness.spec.data import DataSource
 from harness.spec.schedules import Schedule, StepDecay
 from harness.spec.task import (
@@ -191,7 +190,11 @@ def check(plugin: Backend | TaskDefinition | DataSource) -> None:
         raise ValueError("it has no summary; expected one line of text")
     match plugin:
         case Backend():
-            _check_backend(plugin)
+            _require_texts(plugin, "modes", "('eager',)", fewest=1)
+            for mode in plugin.modes:
+                if not _MODE.fullmatch(mode):
+                    raise ValueError(f"its mode {mode!a} must be of letters, digits, spaces and . _ + -")
+            _check_requirements(plugin)
         case TaskDefinition():
             _require_texts(plugin, "datasets", "('digits',)", fewest=1)
             _check_options(plugin.options)
@@ -203,8 +206,6 @@ def check(plugin: Backend | TaskDefinition | DataSource) -> None:
 
 
 def _check_backend(backend: Backend) -> None:
-    if backend.contract not in range(1, CONTRACT + 1):
-        raise ValueError(f"its contract is {backend.contract!r}; this harness knows 1 to {CONTRACT}")
     _require_texts(backend, "modes", "('eager',)", fewest=1)
     for mode in backend.modes:
         if not _MODE.fullmatch(mode):

@@ -13,8 +13,7 @@ import numpy as np
 
 from harness.errors import HarnessError
 from harness.machine.memory import is_mapped
-from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
-from harness.spec.contract import CONTRACT, beyond_first_contract
+from harness.spec.backend import Backend, Plan, Program, Steps
 from harness.spec.data import Samples
 from harness.spec.task import Adversarial
 
@@ -227,20 +226,6 @@ def checksum(array: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(array).data)
 
 
-# A program built by a backend, unless the task is beyond the contract that the backend follows.
-
-
-def build(backend: Backend, plan: Plan, data: Samples) -> Program:
-    """Build the program of a plan; raises what the backend raises.
-
-    Raises:
-        Unsupported: the backend follows an earlier version of the contract, which has not all of the task.
-    """
-    if backend.contract < CONTRACT and (newer := beyond_first_contract(plan.task)):
-        raise Unsupported(f"backend {backend.name} follows version 1 of the contract, which has no {newer}")
-    return backend.build(plan, data)
-
-
 # A checked program that must leave its data as it is, verified after each call.
 #
 # This is for certificates, whose data is small. That of a run is in memory that cannot be written; verifying
@@ -256,7 +241,7 @@ class WatchedProgram(CheckedProgram):
         """Raises what the backend raises."""
         protected = read_only(samples)
         self._seal = DataSeal({"training": protected})
-        super().__init__(build(backend, plan, protected), backend.name, plan)
+        super().__init__(backend.build(plan, protected), backend.name, plan)
         self._verify("build()")
 
     def _verify(self, call: str) -> None:

@@ -14,7 +14,6 @@ from harness.reference.functions import OUTPUT_TABLE, Array, Backward, Gradients
 from harness.reference.layers import forward_all, is_covered
 from harness.reference.mistakes import CONTRACT_RULES, Rules
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
-from harness.spec.contract import CONTRACT
 from harness.spec.data import Samples
 from harness.spec.task import Adam, BinaryClassification, Optimizer, RmsProp, Sgd, Task
 
@@ -238,7 +237,6 @@ class NumpyBackend(Backend):
     summary = "verifies the work of backends"
     modes = ("plain",)
     requires = ("numpy>=2",)
-    contract = CONTRACT
 
     def environment(self, threads: int) -> dict[str, str]:
         """The version of NumPy, whose threads are set by the variables of the process."""

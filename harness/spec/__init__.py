@@ -14,7 +14,6 @@ from harness.spec.backend import (
     Steps,
     Unsupported,
 )
-from harness.spec.contract import CONTRACT
 from harness.spec.data import (
     Dataset,
     DatasetSummary,
@@ -44,7 +43,6 @@ from harness.spec.task import (
 )
 
 __all__ = [
-    "CONTRACT",
     "DEVICE_PATTERN",
     "Adam",
     "Adversarial",

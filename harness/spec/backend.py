@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from harness.layers.base import Described
 from harness.spec.data import Samples
 from harness.spec.task import Task
 
@@ -26,7 +27,7 @@ class Unsupported(Exception):
 DEVICE_PATTERN = r"\A(auto|cpu|cuda(:\d{1,3})?)\Z"
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True):
     """One program to build.
 
     ``task`` is what to train, ``mode`` one of the backend's ``modes``, ``threads`` the number of CPU threads,
@@ -185,9 +186,8 @@ class Backend(abc.ABC):
     before :meth:`environment` is called, so that its first step includes the compilation; all other variables
     stay as they are.
 
-    ``contract`` is the version of the contract that it follows. A backend of version 1, the default, knows
-    neither trees of layers nor state, tokens, schedules and clipping: the harness declines such tasks for it.
-    Version 2 does, and raises :class:`Unsupported` itself for a layer that it has not.
+    A backend that lacks a layer or a rule of training declines it itself: :meth:`build` raises
+    :class:`Unsupported`.
     """
 
     name: str
@@ -196,7 +196,6 @@ class Backend(abc.ABC):
     requires: tuple[str, ...]
     extra: str = ""
     compilation_caches: tuple[str, ...] = ()
-    contract: int = 1
 
     def default_mode(self, task: Task) -> str:
         """The mode for a task where the user names none; optional.

@@ -9,11 +9,12 @@ from typing import Any, Literal
 import msgspec
 
 from harness.layers import AnyLayer, Parameter, exchanged
+from harness.layers.base import Described
 from harness.network import Network
 from harness.spec.schedules import ConstantRate, Schedule
 
 
-class Sgd(msgspec.Struct, frozen=True, omit_defaults=True, tag="sgd"):
+class Sgd(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, tag="sgd"):
     """Gradient descent with momentum in the form ``v = momentum * v + g; w = w - learning_rate * v``.
 
     With ``nesterov`` the step is ``w = w - learning_rate * (g + momentum * v)`` with the new ``v``
@@ -25,7 +26,7 @@ class Sgd(msgspec.Struct, frozen=True, omit_defaults=True, tag="sgd"):
     nesterov: bool = False
 
 
-class Adam(msgspec.Struct, frozen=True, omit_defaults=True, tag="adam"):
+class Adam(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, tag="adam"):
     """Kingma and Ba (2015), algorithm 1: ``epsilon`` is added to the root of the *corrected* moment.
 
     ``w = w - learning_rate * m_hat / (sqrt(v_hat) + epsilon)``, ``m_hat = m / (1 - beta_1**t)``,
@@ -38,7 +39,7 @@ class Adam(msgspec.Struct, frozen=True, omit_defaults=True, tag="adam"):
     epsilon: float = 1e-7
 
 
-class RmsProp(msgspec.Struct, frozen=True, omit_defaults=True, tag="rmsprop"):
+class RmsProp(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, tag="rmsprop"):
     """Hinton's RMSprop with ``epsilon`` outside the root, no momentum, no centring.
 
     ``v = rho * v + (1 - rho) * g**2; w = w - learning_rate * g / (sqrt(v) + epsilon)``.
@@ -52,7 +53,9 @@ class RmsProp(msgspec.Struct, frozen=True, omit_defaults=True, tag="rmsprop"):
 Optimizer = Sgd | Adam | RmsProp
 
 
-class Classification(msgspec.Struct, frozen=True, omit_defaults=True, tag="classification"):
+class Classification(
+    msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, tag="classification"
+):
     """The network ``model`` outputs logits ``(batch, ..., classes)``; softmax cross-entropy.
 
     There is a class for each position: targets are ``(batch, ...)``, such as ``(batch,)`` for pictures and
@@ -71,7 +74,9 @@ class Classification(msgspec.Struct, frozen=True, omit_defaults=True, tag="class
     label_smoothing: float = 0.0
 
 
-class BinaryClassification(msgspec.Struct, frozen=True, omit_defaults=True, tag="binary_classification"):
+class BinaryClassification(
+    msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, tag="binary_classification"
+):
     """The network ``model`` outputs a logit of class 1 ``(batch, 1)``; targets are 0 or 1 ``(batch,)``.
 
     Binary cross-entropy, mean over the batch, in the form that is finite for every finite logit:
@@ -82,11 +87,11 @@ class BinaryClassification(msgspec.Struct, frozen=True, omit_defaults=True, tag=
     class_weights: tuple[float, ...] = ()
 
 
-class Regression(msgspec.Struct, frozen=True, omit_defaults=True, tag="regression"):
+class Regression(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, tag="regression"):
     """The network ``model`` outputs ``(batch, outputs)``; mean squared error over batch and outputs."""
 
 
-class Adversarial(msgspec.Struct, frozen=True, omit_defaults=True, tag="adversarial"):
+class Adversarial(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, tag="adversarial"):
     """A ``generator`` from latents to pictures in [0, 1], and a ``discriminator`` with logits ``(batch, 1)``.
 
     A step (Goodfellow et al. 2014, with the non-saturating loss of the generator), where ``bce`` is binary
@@ -106,7 +111,7 @@ class Adversarial(msgspec.Struct, frozen=True, omit_defaults=True, tag="adversar
 Objective = Classification | BinaryClassification | Regression | Adversarial
 
 
-class Augmentation(msgspec.Struct, frozen=True, omit_defaults=True):
+class Augmentation(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True):
     """Changes to training pictures, drawn by the harness so that every backend makes the same ones.
 
     ``crop`` zeros are added on each side of the picture, and a window of its size is cut out; ``flip``
@@ -117,7 +122,7 @@ class Augmentation(msgspec.Struct, frozen=True, omit_defaults=True):
     crop: int = 0
 
 
-class Imbalance(msgspec.Struct, frozen=True, omit_defaults=True):
+class Imbalance(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True):
     """Keeps only the fraction ``keep`` of the training data of the upper half of the classes.
 
     The harness does this before ``build``: a backend reads only the objective's class weights. ``rebalance``
@@ -129,7 +134,7 @@ class Imbalance(msgspec.Struct, frozen=True, omit_defaults=True):
     rebalance: Literal["none", "weights", "oversample"] = "none"
 
 
-class Penalty(msgspec.Struct, frozen=True, omit_defaults=True):
+class Penalty(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True):
     """Added to the loss that is minimised: ``l1 * sum |w| + l2 * sum w**2`` over all kernels, no bias.
 
     Kernels are the parameters whose name ends in ``kernel``, including the ``recurrent_kernel`` of recurrent
@@ -140,7 +145,7 @@ class Penalty(msgspec.Struct, frozen=True, omit_defaults=True):
     l2: float = 0.0
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Task(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True, omit_defaults=True):
     """The complete description of a training, the same for every framework.
 
     Fields that equal their defaults are left out of its JSON, so that a field added later does not change the
@@ -234,7 +239,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         }
 
 
-class Preset(msgspec.Struct, frozen=True, kw_only=True):
+class Preset(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True):
     """A ``dataset`` and ``epochs`` for another purpose than results; None: the task's own value.
 
     ``max_steps`` ends the training within its epochs; None: it does not.
@@ -245,7 +250,7 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     max_steps: int | None = None
 
 
-class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
+class TaskDefinition(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True):
     """What a task plugin provides: a name, the options that it declares, and the task that they define.
 
     ``name`` is its name on the command line, ``summary`` one line of text.

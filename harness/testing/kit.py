@@ -50,7 +50,6 @@ class InProcessExaminer:
     def __init__(self, backend: Backend, mode: str, threads: int) -> None:
         self.configuration = Configuration(backend.name, mode, "cpu", threads)
         self._backend = backend
-        self.contract = backend.contract
 
     def begin(self) -> None:
         """Nothing: there is no time limit."""

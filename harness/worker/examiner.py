@@ -15,7 +15,6 @@ from harness.certify.rounding import Located
 from harness.certify.waiting import Waiting
 from harness.errors import Declined, HarnessError
 from harness.machine.worker_variables import ONE_ARENA, worker_variables
-from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.spec.backend import Precision
 from harness.worker import protocol
@@ -36,14 +35,6 @@ class Examiner:
         self._limit_seconds = limit_seconds
         self._session: Session | None = None
         self._paused = False
-
-    @property
-    def contract(self) -> int:
-        """The version of the contract that the backend follows; the first where this process lacks it."""
-        try:
-            return registry.backend(self.configuration.backend).contract
-        except HarnessError:
-            return 1
 
     def begin(self) -> None:
         """Grant the whole time limit to the certification that follows."""

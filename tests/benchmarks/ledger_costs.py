@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from common import parser
 
-import harness_jax.calls
+import harness_jax.layers
 from harness.certify.cases import with_layers
 from harness.certify.ledger import COSTS_FILE, Cost, Costs, measured_costs
 from harness.certify.observation import gates_of
@@ -204,12 +204,12 @@ DEFAULTS = (
 
 @contextlib.contextmanager
 def leaky_slope(slope: float | None) -> Iterator[None]:
-    pinned = harness_jax.calls.LEAKY_RELU_SLOPE
-    harness_jax.calls.LEAKY_RELU_SLOPE = pinned if slope is None else slope
+    pinned = harness_jax.layers.LEAKY_RELU_SLOPE
+    harness_jax.layers.LEAKY_RELU_SLOPE = pinned if slope is None else slope
     try:
         yield
     finally:
-        harness_jax.calls.LEAKY_RELU_SLOPE = pinned
+        harness_jax.layers.LEAKY_RELU_SLOPE = pinned
 
 
 def trained_score(task: Task, dataset: str, weights: Weights, seed: int) -> float:

@@ -5,13 +5,11 @@ import numpy as np
 import pytest
 
 from harness.certify.cases import MANY_STEPS, SEED, STEPS, cases, without_dropout
-from harness.certify.certify import cases_within, check_names
 from harness.certify.dropout import uses_dropout
 from harness.certify.references import reference_of
 from harness.layers import BatchNorm, Dropout, PositionEmbedding, SelfAttention
 from harness.plugins import registry
 from harness.spec import ConstantRate
-from harness.spec.contract import beyond_first_contract
 from harness.training.batches import BatchOrder
 
 TASKS = ["mlp", "cnn", "rnn", "forecast", "gan", "resnet", "lm", "tabular"]
@@ -49,7 +47,7 @@ def test_the_plain_case_has_nothing_but_the_network():
         assert (plain.clip_norm, plain.weight_decay, plain.schedule) == (0.0, 0.0, ConstantRate())
 
 
-def test_tasks_of_the_first_contract_keep_their_cases():
+def test_networks_without_state_or_branches_make_few_steps():
     assert {case.steps for case in by_name("mlp").values() if case.name != "schedule, clipping"} == {STEPS}
     assert {case.steps for case in by_name("lm").values()} == {MANY_STEPS}
 
@@ -73,15 +71,6 @@ def test_the_certified_networks_have_the_layers_of_the_whole_ones():
         ]
         assert kinds[0] == kinds[1]
         assert kinds[0] & {BatchNorm, PositionEmbedding}
-
-
-def test_a_backend_of_the_first_contract_is_not_asked_for_schedules():
-    names = [case.name for case in cases_within(registry.task("mlp"), 1)]
-    assert "schedule, clipping" not in names
-    assert set(names) < set(check_names(registry.task("mlp"), "float32", 2))
-    for task in ("lm", "tabular"):  # all of which it declines
-        assert len(cases_within(registry.task(task), 1)) == len(cases(registry.task(task)))
-        assert beyond_first_contract(cases(registry.task(task))[0].task)
 
 
 def test_dropout_within_a_tree_is_seen_and_left_out():

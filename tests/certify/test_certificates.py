@@ -115,7 +115,7 @@ class Examined:
     """An examiner that never starts a worker: its cases have the deviations of ``worst``, others none."""
 
     def __init__(self, monkeypatch, worst=None, tests=None, configuration=TORCH):
-        self.configuration, self.contract = configuration, 2
+        self.configuration = configuration
         self._worst, self._tests, self.cases = worst or {}, tests, []
         monkeypatch.setattr(certify, "examine", self._examine)
         monkeypatch.setattr(certify, "examine_losses", self._examine_losses)
@@ -124,7 +124,7 @@ class Examined:
         pass
 
     def _examine(self, _examiner, definition, selection):
-        for name in certify.check_names(definition, "float64", 2, selection):
+        for name in certify.check_names(definition, "float64", selection):
             if name != certify.DROPOUT:
                 yield (
                     next((case for case in cases(definition) if case.name == name), None),

@@ -16,7 +16,7 @@ from harness.certify.dropout import COPIES, RATE, attention_kept, dropout_tests,
 from harness.certify.observation import TrialPrograms
 from harness.plugins import registry
 from harness_torch import TorchBackend
-from harness_torch.modules.attention import Attention
+from harness_torch.attention import Attention
 
 CASE = cases(registry.task("lm"))[0]
 RIGHT = TrialPrograms(TorchBackend(), "eager", 1)

@@ -41,9 +41,9 @@ from harness.reference.training import NumpyBackend
 from harness.spec import Adam, Classification, CosineDecay, Sgd, Steps, Task
 from harness.training.batches import LearningRates
 from harness_torch import TorchBackend
-from harness_torch.modules.attention import Attention
-from harness_torch.modules.attention import Unembedding as TorchUnembedding
-from harness_torch.modules.sequences import Recurrent
+from harness_torch.attention import Attention
+from harness_torch.attention import Unembedding as TorchUnembedding
+from harness_torch.layers import Recurrent
 
 STEPS = 4
 TEXT = Network(

@@ -15,7 +15,6 @@ from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.installation import Installation
 from harness.plugins.selection import Selection as SelectedBackend
-from harness.spec.contract import CONTRACT
 from harness.worker.errors import RequestFailed
 
 
@@ -93,7 +92,7 @@ class FakeExaminer:
 
     def __init__(self, wrong=(), raises=()):
         self.configuration = Configuration("torch", "eager", "cpu", 1)
-        self.wrong, self.raises, self.contract = wrong, raises, CONTRACT
+        self.wrong, self.raises = wrong, raises
 
     def begin(self):
         pass

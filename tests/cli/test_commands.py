@@ -328,3 +328,20 @@ def test_doctor_names_a_framework_that_does_not_work_and_goes_on(harness):
     assert "unloadable" in done.stdout
     assert "this plugin is broken" in done.stdout.replace("\n", " ")
     assert done.returncode == 1
+
+
+def test_a_task_is_listed_with_its_layers(harness):
+    done = harness("list", "lm", COLUMNS="200")
+    assert done.returncode == 0, done.stderr
+    layers, options = done.stdout.split("\n\n")
+    assert layers.startswith("Network model of lm: inputs (64,), 809,856 parameters")
+    (attention,) = (
+        line for line in layers.splitlines() if line.startswith("residual_1/body/self_attention_1")
+    )
+    assert "heads=4, causal=True" in attention
+    assert "66,048" in attention
+    assert "qkv_kernel (128, 384)" in attention
+    assert options.startswith("Options of lm (--set OPTION=VALUE)")
+    refused = harness("list", "nonsense")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "'nonsense' is not one of 'backends', 'tasks', 'datasets', 'results'" in refused.stderr

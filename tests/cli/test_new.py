@@ -1,6 +1,7 @@
 """The skeletons of ``harness new`` run before anything is changed, and nothing is overwritten."""
 
 import ast
+import os
 import subprocess
 import sys
 import tomllib
@@ -23,17 +24,15 @@ def written(harness, kind, name="own-plugin"):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_file_of_a_skeleton_can_be_read(kind):
     files = skeleton(kind, "my.own-plugin")
-    assert list(files) == [
-        "pyproject.toml",
-        "README.md",
-        "harness_my_own_plugin.py",
-        "tests/test_harness_my_own_plugin.py",
-    ]
+    further = ["harness_my_own_plugin_layers.py", "harness_my_own_plugin_program.py"]
+    modules = ["harness_my_own_plugin.py", *(further if kind == "backend" else [])]
+    assert list(files) == ["pyproject.toml", "README.md", *modules, "tests/test_harness_my_own_plugin.py"]
     project = tomllib.loads(files["pyproject.toml"])
     assert project["project"]["name"] == "harness-my.own-plugin"
     assert project["project"]["entry-points"] == {
         f"harness.{kind}s": {"my.own-plugin": "harness_my_own_plugin"}
     }
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"] == modules
     for path, text in files.items():
         assert "$" not in text
         if path.endswith(".py"):
@@ -71,12 +70,102 @@ def test_the_tests_of_a_skeleton_pass(harness, kind):
     assert done.returncode == 0, done.stdout
 
 
+def checked(harness, folder, *arguments):
+    """``harness check`` of the plugin in this folder, as if it was installed."""
+    path = os.pathsep.join([str(folder), harness.environment.get("PYTHONPATH", "")])
+    file = str(folder / "harness_own_plugin.py")
+    return harness("check", "own-plugin", *arguments, "--plugin", file, PYTHONPATH=path)
+
+
 def test_the_backend_declines_every_case_with_its_reason(harness):
-    file = written(harness, "backend") / "harness_own_plugin.py"
-    done = harness("check", "own-plugin", "--task", "mlp", "--plugin", str(file))
+    done = checked(harness, written(harness, "backend"), "--task", "mlp")
     assert done.returncode == 1, done.stderr
-    assert "own-plugin does not implement Flatten layers" in done.stdout
+    assert "no Flatten layers" in done.stdout
     assert "No deviation was found, but not everything could be checked." in done.stdout
+
+
+#: What a reader who has PyTorch writes in place of what the skeleton leaves open, in order.
+FUNCTIONS = {
+    "dropout": """if call.draws is None or not call.layer.rate:
+        return x
+    generator = torch.Generator().manual_seed(call.draws.seed())
+    kept = torch.rand(x.shape, generator=generator, dtype=x.dtype) >= call.layer.rate
+    return torch.where(kept, x / (1 - call.layer.rate), 0.0)""",
+    "layer_norm": """y = x - x.mean(-1, keepdim=True)
+    y = y / (y.square().mean(-1, keepdim=True) + call.layer.epsilon).sqrt()
+    return y * call.weights["scale"] + call.weights["bias"]""",
+    "batch_norm": """mean, variance = call.weights["running_mean"], call.weights["running_variance"]
+    if call.draws is not None:
+        rate, axes, before = call.layer.update_rate, tuple(range(x.ndim - 1)), (mean, variance)
+        mean, variance = x.mean(axes), x.var(axes, correction=0)
+        latest = mean, x.var(axes, correction=1)
+        for name, old, new in zip(("running_mean", "running_variance"), before, latest, strict=True):
+            call.state[name] = (old + rate * (new - old)).detach()
+    y = (x - mean) / (variance + call.layer.epsilon).sqrt()
+    return y * call.weights["scale"] + call.weights["bias"]""",
+    "self_attention": """batch, steps, width = x.shape
+    packed = x @ call.weights["qkv_kernel"] + call.weights["qkv_bias"]
+    parts = packed.reshape(batch, steps, 3, call.layer.heads, -1).permute(2, 0, 3, 1, 4)
+    mixed = torch.nn.functional.scaled_dot_product_attention(*parts, is_causal=call.layer.causal)
+    mixed = mixed.transpose(1, 2).reshape(x.shape)
+    return mixed @ call.weights["output_kernel"] + call.weights["output_bias"]""",
+}
+TABLES = """LAYERS = {
+    layers.BatchNorm: batch_norm,
+    layers.Dense: dense,
+    layers.Dropout: dropout,
+    layers.Embedding: lambda call, x: call.weights["table"][x],
+    layers.Flatten: flatten,
+    layers.LayerNorm: layer_norm,
+    layers.PositionEmbedding: position_embedding,
+    layers.SelfAttention: self_attention,
+    layers.Unembedding: unembedding,
+}
+ACTIVATIONS = {"relu": torch.relu, "gelu": torch.nn.functional.gelu}
+"""
+PROGRAM = {
+    "xp = np": "xp = torch",
+    "return np.array(values)": "return torch.tensor(values)",
+    "return np.array(array)": "return array.numpy().copy()",
+    "raise NotImplementedError": """leaves = {n: w.detach().requires_grad_() for n, w in parameters.items()}
+        value, other = function(leaves)
+        gradients = torch.autograd.grad(value, list(leaves.values()))
+        return (value.detach(), other), dict(zip(leaves, gradients, strict=True))""",
+}
+
+
+def filled(folder):
+    """Fill in the gaps of a written skeleton in PyTorch."""
+    file = folder / "harness_own_plugin_layers.py"
+    text = file.read_text()
+    for name, body in FUNCTIONS.items():
+        head, rest = text.split(f"def {name}(", 1)
+        text = f"{head}def {name}({rest.replace('raise NotImplementedError', body, 1)}"
+    assert "raise NotImplementedError" not in text
+    file.write_text(f"{text}\nimport torch\nfrom harness import layers\n\n{TABLES}")
+    file = folder / "harness_own_plugin_program.py"
+    text = file.read_text()
+    for gap, code in PROGRAM.items():
+        assert text.count(gap) == 1
+        text = text.replace(gap, code)
+    file.write_text(text.replace("import numpy as np\n", "import numpy as np\nimport torch\n"))
+    return folder
+
+
+def test_a_filled_skeleton_is_certified(harness):
+    pytest.importorskip("torch")
+    folder = filled(written(harness, "backend"))
+    done = checked(harness, folder, "--task", "mlp")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Everything agrees with the reference." in done.stdout
+
+
+@pytest.mark.slow
+def test_its_layers_of_transformers_agree(harness):
+    pytest.importorskip("torch")
+    folder = filled(written(harness, "backend"))
+    done = checked(harness, folder, "--task", "lm", "--case", "sgd", "--case", "default")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -55,7 +55,7 @@ def test_it_computes_what_the_torch_backend_computes(name):
 
 def test_it_declines_what_it_does_not_compute():
     backend = my_trees.MyTreesBackend()
-    for name, message in (("rnn", "no GRU layers"), ("gan", "trains classifiers")):
+    for name, message in (("rnn", "no GRU layers"), ("gan", "no Reshape layers")):
         definition = registry.task(name)
         with pytest.raises(Unsupported, match=message):
             TrialPrograms(backend, "eager", 1).build(definition.define(definition.options()))

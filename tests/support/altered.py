@@ -44,7 +44,6 @@ def faulty(program=Altered, plan=lambda plan: plan, only_in=None):
         summary = "torch with a fault"
         modes = ("eager",)
         requires = ("torch>=2.6",)
-        contract = 2
 
         def environment(self, threads):
             return TorchBackend().environment(threads)

@@ -1,6 +1,6 @@
 """Tasks with the layers, objectives and rules of the second version of the contract, small enough to compare.
 
-Between them they have every layer that is not in the first version, every activation, and every rule: trees,
+Between them they have every layer, every activation, and every rule: trees,
 state, tokens, targets for each position, learning rates by step, clipping that takes effect, and decay.
 """
 

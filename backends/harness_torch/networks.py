@@ -1,6 +1,7 @@
-"""A network as a tree of torch modules, and the slots of its weights."""
+"""A network as a tree of torch modules, the slots of its weights, and the order of features."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -13,6 +14,7 @@ from harness.layers import (
     Conv2D,
     ConvTranspose2D,
     Dense,
+    Dropout,
     Embedding,
     Flatten,
     LayerNorm,
@@ -20,16 +22,78 @@ from harness.layers import (
     PlacedLayer,
     Reshape,
     Residual,
+    Shape,
     Skip,
     Unembedding,
 )
 from harness.network import Network
-from harness_torch.modules import attention, pictures, tree
-from harness_torch.modules.native import NativeModule, NativeSlot, native_module, native_slots
-from harness_torch.modules.order import FeatureOrder, feature_order
-from harness_torch.modules.pictures import is_picture
-from harness_torch.modules.plain import activation, plain_module
+from harness_torch import layers
+from harness_torch.attention import Unembedding as TiedUnembedding
+from harness_torch.layers import is_picture
+from harness_torch.native import NativeModule, NativeSlot, native_module, native_slots
 from harness_torch.slots import Slot, slots_of
+
+# The order of features beside a dense layer is torch's own where that saves a copy.
+#
+# Canonical ``Flatten`` and ``Reshape`` are in (height, width, channel) order. With plain NCHW memory the rows
+# or columns of a dense kernel next to them are reordered once, when weights are loaded; with channels-last
+# memory a view has that order already. Either way no step copies for it. Where no dense layer is adjacent,
+# such as at the end of a branch, plain memory is permuted.
+
+
+@dataclass(frozen=True)
+class FeatureOrder:
+    """What the neighbours of a layer mean for its features.
+
+    ``reordered``: this ``Flatten`` or ``Reshape`` keeps torch's order, because the dense layer next to it has
+    it too. ``before`` and ``after`` are the shapes of the pictures that the inputs of a dense layer were
+    flattened from and its outputs are reshaped to; None where they have the canonical order.
+    """
+
+    reordered: bool = False
+    before: Shape | None = None
+    after: Shape | None = None
+
+
+def feature_order(places: Sequence[PlacedLayer], position: int) -> FeatureOrder:
+    """The order of features at a layer of a sequence in plain NCHW memory."""
+    before = _nearest(reversed(places[:position]))
+    after = _nearest(places[position + 1 :])
+    match places[position].layer:
+        case Flatten():
+            return FeatureOrder(reordered=_is_dense(after))
+        case Reshape():
+            return FeatureOrder(reordered=_is_dense(before))
+        case Dense():
+            return FeatureOrder(before=_flattened(before), after=_reshaped(after))
+    return FeatureOrder()
+
+
+def _nearest(places: Iterable[PlacedLayer]) -> PlacedLayer | None:
+    """The first layer that depends on the order of features."""
+    return next((place for place in places if not isinstance(place.layer, Dropout | Activation)), None)
+
+
+def _is_dense(place: PlacedLayer | None) -> bool:
+    return place is not None and isinstance(place.layer, Dense)
+
+
+def _flattened(place: PlacedLayer | None) -> Shape | None:
+    match place:
+        case PlacedLayer(layer=Flatten(), input_shape=shape) if is_picture(shape):
+            return shape
+    return None
+
+
+def _reshaped(place: PlacedLayer | None) -> Shape | None:
+    match place:
+        case PlacedLayer(layer=Reshape(shape)) if is_picture(shape):
+            return shape
+    return None
+
+
+# Modules and slots.
+
 
 #: Layers whose output is new memory that their own gradient does not need.
 _OVERWRITABLE = (Conv2D, Conv1D, ConvTranspose2D, Dense, BatchNorm, LayerNorm, Residual)
@@ -61,7 +125,7 @@ class _Builder:
                 else:
                     self.slots += slots_of(place, module, order.before, order.after)
             if function := _own_activation(place):
-                modules.append(activation(function, inplace=True))
+                modules.append(layers.activation(function, inplace=True))
         return nn.Sequential(*modules)
 
     def _modules(
@@ -70,9 +134,9 @@ class _Builder:
         layer, shape = place.layer, place.input_shape
         match layer:
             case Conv2D():
-                yield from pictures.convolution(layer, shape)
+                yield from layers.convolution(layer, shape)
             case Activation(function):
-                yield activation(function, inplace=_is_overwritable(previous))
+                yield layers.activation(function, inplace=_is_overwritable(previous))
             case Embedding(vocabulary, width):
                 embedding = nn.Embedding(vocabulary, width)
                 self._tables[place.name] = embedding.weight
@@ -80,26 +144,26 @@ class _Builder:
             case Native():
                 yield native_module(layer)
             case Unembedding():
-                yield attention.Unembedding(self._tables[layer.embedding])
+                yield TiedUnembedding(self._tables[layer.embedding])
             case Residual():
                 branches = {name: self.sequence(branch) for name, branch in place.branches.items()}
-                yield tree.Residual(**branches)
+                yield layers.Residual(**branches)
             case Skip():
-                yield tree.Skip(self.sequence(place.branches["body"]), 1 if is_picture(shape) else -1)
+                yield layers.Skip(self.sequence(place.branches["body"]), 1 if is_picture(shape) else -1)
             case Flatten() | Reshape():
                 yield _reshaping(place, order)
             case _:
-                yield plain_module(layer, shape)
+                yield layers.plain_module(layer, shape)
 
 
 def _reshaping(place: PlacedLayer, order: FeatureOrder) -> nn.Module:
     if isinstance(place.layer, Flatten):
         plain = order.reordered or not is_picture(place.input_shape)
-        return nn.Flatten() if plain else pictures.FlattenChannelsLast()
+        return nn.Flatten() if plain else layers.FlattenChannelsLast()
     shape = place.output_shape
     if order.reordered or not is_picture(shape):
-        return nn.Unflatten(1, pictures.torch_shape(shape))
-    return pictures.UnflattenChannelsLast(shape)
+        return nn.Unflatten(1, layers.torch_shape(shape))
+    return layers.UnflattenChannelsLast(shape)
 
 
 def _own_activation(place: PlacedLayer) -> ActivationName | None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from harness.backend_support.feeding import code_of, stored_in
 from harness.errors import HarnessError
 from harness.layers import Native, NativeArray
 from harness.network import PlacedLayer
@@ -71,10 +72,7 @@ def native_module(layer: Native) -> NativeModule:
     Raises:
         Unsupported: there is no code for torch, or it gave no module.
     """
-    model = layer.model_of(FRAMEWORK)
-    if model is None:
-        known = ", ".join(each.framework for each in layer.models)
-        raise Unsupported(f"the model has code for {known} and none for torch")
+    model = code_of(layer, FRAMEWORK)
     try:
         module = make_model(model.target, model.arguments)
     except HarnessError as error:
@@ -122,7 +120,5 @@ def native_slots(place: PlacedLayer, layer: Native, module: NativeModule) -> Ite
     """
     arrays: tuple[NativeArray, ...] = (*layer.trained, *layer.held)
     for array in arrays:
-        stored = array.stored.get(FRAMEWORK)
-        if stored is None:
-            raise Unsupported(f"the model does not say where torch stores {array.name}")
+        stored: Stored = stored_in(array, FRAMEWORK)
         yield NativeSlot(f"{place.name}/{array.name}", module.model, stored, array.shape)

@@ -1,0 +1,144 @@
+"""What passes between the harness and a program: draws of steps, windows of pictures, batches, states.
+
+Functions that take the arrays of a framework use only what NumPy, JAX, PyTorch, MLX and Keras have in common.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.layers import Native, NativeArray, NativeModel
+from harness.spec import Steps, Task, Unsupported
+
+#: An array of a framework.
+Array = Any
+
+
+def draws(steps: Steps, task: Task) -> dict[str, np.ndarray]:
+    """The arrays of ``steps`` by the names of its fields, one row a step; those that are None are left out.
+
+    ``learning_rates`` are always among them: where none are given, the optimizer's own at each step.
+    """
+    fields = {field.name: getattr(steps, field.name) for field in dataclasses.fields(steps)}
+    if steps.learning_rates is None:
+        fields["learning_rates"] = np.full(len(steps.indices), task.optimizer.learning_rate)
+    return {name: array for name, array in fields.items() if array is not None}
+
+
+# Pictures that are cropped and flipped.
+
+
+def padded_pictures(inputs: np.ndarray, crop: int) -> np.ndarray:
+    """Pictures ``(n, height, width, channels)`` with ``crop`` zeros on each side, from which windows are cut.
+
+    Without ``crop`` the inputs, of whatever shape, as they are.
+    """
+    return np.pad(inputs, ((0, 0), (crop, crop), (crop, crop), (0, 0))) if crop else inputs
+
+
+def is_augmented(step: Mapping[str, Array]) -> bool:
+    """Whether the draws of a step change its pictures."""
+    return "flips" in step or "offsets" in step
+
+
+def windows(
+    where: Callable[[Array, Array, Array], Array], step: Mapping[str, Array], y: Array, x: Array
+) -> tuple[Array, Array, Array]:
+    """The sample, row and column of each pixel of an augmented batch in the padded pictures.
+
+    ``where`` is the framework's function of this name, ``step`` has the draws of one step, and
+    ``y (height,)`` and ``x (width,)`` count the rows and columns of a picture without padding. Returns three
+    arrays that broadcast to ``(batch, height, width)``: ``padded[windows(...)]`` is the batch.
+    """
+    rows, y, x = step["indices"], y[None], x[None]
+    if "flips" in step:
+        x = where(step["flips"][:, None], x.shape[1] - 1 - x, x)
+    if "offsets" in step:
+        y, x = y + step["offsets"][:, :1], x + step["offsets"][:, 1:]
+    return rows[:, None, None], y[:, :, None], x[:, None, :]
+
+
+# Batches of one size, for functions that are compiled for each.
+
+
+def padded(array: np.ndarray, length: int) -> np.ndarray:
+    """The array extended by rows of zeros to ``length``; itself if it has this length."""
+    if len(array) == length:
+        return array
+    whole = np.zeros((length, *array.shape[1:]), array.dtype)
+    whole[: len(array)] = array
+    return whole
+
+
+def predicted(
+    predict: Callable[[np.ndarray], Array], inputs: np.ndarray, sizes: Sequence[int], *, pad: bool = True
+) -> np.ndarray:
+    """The outputs ``(n, ...)`` of all inputs, by calls of ``predict`` for a batch.
+
+    ``sizes`` are the numbers of rows of a call, in ascending order: the first that holds all inputs is used,
+    else the last. With ``pad`` the last batch is extended by zeros, so that one compilation serves each size.
+    Every call is made before the first output is converted to NumPy, so that a device need not wait.
+    """
+    *smaller, largest = sizes
+    size = next((size for size in smaller if len(inputs) <= size), largest)
+    parts = (inputs[start : start + size] for start in range(0, len(inputs), size))
+    outputs = [predict(padded(part, size) if pad else part) for part in parts]
+    return np.concatenate([np.asarray(output) for output in outputs])[: len(inputs)]
+
+
+# The training state as a dictionary.
+
+
+def flat(tree: Any, path: str = "") -> dict[str, Any]:
+    """The leaves of nested dictionaries and tuples by their paths, such as ``moments/model/0``."""
+    if isinstance(tree, Mapping):
+        parts: Sequence[tuple[Any, Any]] = list(tree.items())
+    elif isinstance(tree, tuple):
+        parts = list(enumerate(tree))
+    else:
+        return {path: tree}
+    leaves: dict[str, Any] = {}
+    for name, part in parts:
+        leaves |= flat(part, f"{path}/{name}" if path else str(name))
+    return leaves
+
+
+def nested(leaves: Mapping[str, Any], like: Any, path: str = "") -> Any:
+    """The inverse of :func:`flat`: these leaves in the structure of ``like``."""
+    if isinstance(like, Mapping):
+        return {
+            name: nested(leaves, part, f"{path}/{name}" if path else str(name)) for name, part in like.items()
+        }
+    if isinstance(like, tuple):
+        return tuple(nested(leaves, part, f"{path}/{number}") for number, part in enumerate(like))
+    return leaves[path]
+
+
+# Models of the user's own.
+
+
+def code_of(layer: Native, framework: str) -> NativeModel:
+    """The user's code for a framework.
+
+    Raises:
+        Unsupported: there is none.
+    """
+    code = layer.model_of(framework)
+    if code is None:
+        known = ", ".join(each.framework for each in layer.models)
+        raise Unsupported(f"the model has code for {known} and none for {framework}")
+    return code
+
+
+def stored_in(array: NativeArray, framework: str) -> Any:
+    """Where a framework's model holds an array.
+
+    Raises:
+        Unsupported: the task does not say where.
+    """
+    stored = array.stored.get(framework)
+    if stored is None:
+        raise Unsupported(f"the model does not say where {framework} stores {array.name}")
+    return stored

@@ -1,0 +1,175 @@
+"""The rules of a training step over an array namespace ``xp``: losses, penalty, clipping, decay, optimizers.
+
+``xp`` is a module with functions of NumPy's names: ``numpy``, ``jax.numpy``, ``torch``, ``mlx.core``. Scalars
+that meet arrays are Python floats or arrays without axes, which keep the arrays' type.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from harness.spec import (
+    Adam,
+    BinaryClassification,
+    Classification,
+    Objective,
+    Optimizer,
+    Penalty,
+    Regression,
+    RmsProp,
+    Sgd,
+    Task,
+)
+
+#: An array of the namespace.
+Array = Any
+Arrays = Mapping[str, Array]
+#: An optimizer's state of each parameter: arrays of its shape.
+Moments = dict[str, tuple[Array, ...]]
+_Kept = tuple[Array, ...]
+
+
+# Losses.
+
+
+def supervised_loss(
+    xp: Any, objective: Objective, outputs: Array, targets: Array, class_weights: Array = None
+) -> Array:
+    """The mean loss of a batch ``()``, as :mod:`harness.spec` defines it for each objective.
+
+    ``class_weights (classes,)`` are those of the objective as an array, None where it has none.
+
+    Raises:
+        ValueError: the objective is not supervised.
+    """
+    match objective:
+        case Regression():
+            return xp.square(outputs - targets).mean()
+        case BinaryClassification():
+            logits = outputs.reshape(targets.shape)
+            losses = xp.where(targets == 1, _softplus(xp, -logits), _softplus(xp, logits))
+        case Classification(_, smoothing):
+            losses = _cross_entropies(xp, outputs, targets, smoothing)
+        case _:
+            raise ValueError(f"{objective} is no supervised objective")
+    return (losses if class_weights is None else losses * class_weights[targets]).mean()
+
+
+def _cross_entropies(xp: Any, logits: Array, targets: Array, smoothing: float) -> Array:
+    largest = getattr(xp, "amax", None) or xp.max  # torch.max returns places too
+    shifted = logits - largest(logits, axis=-1, keepdims=True)
+    logs = shifted - xp.log(xp.exp(shifted).sum(-1))[..., None]
+    is_class = targets[..., None] == xp.arange(logits.shape[-1])
+    losses = -xp.where(is_class, logs, xp.zeros_like(logs)).sum(-1)
+    return (1.0 - smoothing) * losses - smoothing * logs.mean(-1) if smoothing else losses
+
+
+def real_loss(xp: Any, logits: Array) -> Array:
+    """Binary cross-entropy with the target 1, of the discriminator's logits of real pictures."""
+    return _softplus(xp, -logits).mean()
+
+
+def fake_loss(xp: Any, logits: Array) -> Array:
+    """Binary cross-entropy with the target 0, of the discriminator's logits of generated pictures."""
+    return _softplus(xp, logits).mean()
+
+
+def _softplus(xp: Any, x: Array) -> Array:
+    """``log(1 + exp(x))``."""
+    return xp.logaddexp(x, xp.zeros_like(x))
+
+
+def penalty_terms(xp: Any, penalty: Penalty, weights: Arrays) -> list[Array]:
+    """What the penalty adds to the loss of a network with these weights; empty where it adds nothing."""
+    kernels = [w for name, w in weights.items() if name.endswith("kernel")]
+    factors = {xp.abs: penalty.l1, xp.square: penalty.l2}
+    return [factor * sum(size(w).sum() for w in kernels) for size, factor in factors.items() if factor]
+
+
+# The optimizers' formulas of harness.spec: what to subtract from a parameter for a rate of 1, and the next
+# moments, from the gradient, the moments, and the number of the step, counted from 1.
+
+
+def _sgd(xp: Any, optimizer: Sgd, g: Array, moments: _Kept, step: Array) -> tuple[Array, _Kept]:
+    del xp, step
+    if not optimizer.momentum:
+        return g, ()
+    v = optimizer.momentum * moments[0] + g
+    return g + optimizer.momentum * v if optimizer.nesterov else v, (v,)
+
+
+def _adam(xp: Any, optimizer: Adam, g: Array, moments: _Kept, step: Array) -> tuple[Array, _Kept]:
+    beta_1, beta_2 = optimizer.beta_1, optimizer.beta_2
+    m = beta_1 * moments[0] + (1.0 - beta_1) * g
+    v = beta_2 * moments[1] + (1.0 - beta_2) * xp.square(g)
+    root = xp.sqrt(_corrected(xp, v, beta_2, step))
+    return _corrected(xp, m, beta_1, step) / (root + optimizer.epsilon), (m, v)
+
+
+def _rmsprop(xp: Any, optimizer: RmsProp, g: Array, moments: _Kept, step: Array) -> tuple[Array, _Kept]:
+    del step
+    v = optimizer.rho * moments[0] + (1.0 - optimizer.rho) * xp.square(g)
+    return g / (xp.sqrt(v) + optimizer.epsilon), (v,)
+
+
+def _corrected(xp: Any, moment: Array, beta: float, step: Array) -> Array:
+    """``moment / (1 - beta**step)``, with a divisor that is accurate for ``beta`` near 1."""
+    return moment / -xp.expm1(step * (math.log(beta) if beta else -math.inf))
+
+
+class _Rule(NamedTuple):
+    """How many moments an optimizer keeps of each parameter, and its formula."""
+
+    moments: Callable[[Any], int]
+    direction: Callable[..., tuple[Array, _Kept]]
+
+
+_RULES: dict[type[Optimizer], _Rule] = {
+    Sgd: _Rule(lambda sgd: int(sgd.momentum > 0), _sgd),
+    Adam: _Rule(lambda _: 2, _adam),
+    RmsProp: _Rule(lambda _: 1, _rmsprop),
+}
+
+
+def moment_count(optimizer: Optimizer) -> int:
+    """How many moments an optimizer keeps of each parameter, all zeros before the first step."""
+    return _RULES[type(optimizer)].moments(optimizer)
+
+
+# The order of a step after the gradient: clipping, decay, update.
+
+
+def updated(
+    xp: Any,
+    task: Task,
+    parameters: Arrays,
+    gradients: Arrays,
+    moments: Moments,
+    step: Array,
+    rate: Array,
+    weight_decay: Array = None,
+) -> tuple[dict[str, Array], Moments]:
+    """The parameters of a network and their moments after ``step``, counted from 1, at this learning rate.
+
+    Names may be those of the task or of the network. ``step`` and ``rate`` are ``()``, of the type of the
+    parameters; ``rate`` may be a Python float. ``weight_decay`` in place of the task's may be an array, so
+    that compiled code need not depend on its value.
+    """
+    if task.clip_norm:
+        gradients = clipped(xp, gradients, task.clip_norm)
+    decays = weight_decay is not None or task.weight_decay > 0
+    kept = 1.0 - rate * (task.weight_decay if weight_decay is None else weight_decay)
+    direction_of = _RULES[type(task.optimizer)].direction
+    after, kept_moments = {}, {}
+    for name, w in parameters.items():
+        direction, kept_moments[name] = direction_of(xp, task.optimizer, gradients[name], moments[name], step)
+        decayed = kept * w if decays and task.is_decayed(name) else w
+        after[name] = decayed - rate * direction
+    return after, kept_moments
+
+
+def clipped(xp: Any, gradients: Arrays, largest: float) -> dict[str, Array]:
+    """All gradients, scaled so that their norm together is at most ``largest``."""
+    norm = xp.sqrt(sum(xp.square(gradient).sum() for gradient in gradients.values()))
+    factor = largest / xp.clip(norm, largest, None)
+    return {name: factor * gradient for name, gradient in gradients.items()}
