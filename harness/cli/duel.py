@@ -265,7 +265,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     first.
 
     Fresh processes of all configurations train in alternating
-    short blocks, one at a time. The duel ends when an exact test over pairs of processes has decided, or
+    short blocks, one at a time. The duel ends when a test over pairs of processes has decided, or
     when more time would not help. The verdict is faster, slower, same (within --within) or undecided.
 
     Options that begin with --b- are for the second configuration alone; --a-, --c- and --d- exist for the

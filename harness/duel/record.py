@@ -139,8 +139,7 @@ class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     ratio: Estimate | None
     """The geometric mean over pairs with outliers down-weighted, and its 95 % interval (from 5 pairs on)."""
     p_value: float | None
-    """Of the two-sided test that the ratio is 1, valid at any number of pairs. In records without ``level``
-    of the sign-flip test, valid at this number."""
+    """Of the two-sided test that the ratio is 1, valid at any number of pairs."""
     level: float | None = None
     """Configurations are called different by a ``p_value`` up to this. None in older records."""
     spread: float | None
@@ -192,9 +191,6 @@ class DuelRecord(msgspec.Struct, kw_only=True):
     peak_flops_per_second: float | None = None
     """Speed of a NumPy matrix product in float32 on the CPU with the reference's threads."""
     pairs: list[PairRecord] = []
-    looks: dict[int, float] = {}
-    """The numbers of pairs at which it was tested whether configurations are the same, and each test's share
-    of the error. In records whose results have no ``level`` differences were tested then too."""
     results: list[DuelResult] = []
     """One for each configuration but the reference."""
     stopped_because: StopReason | None = None

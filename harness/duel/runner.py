@@ -13,12 +13,11 @@ from harness.certify.certificate import Certificate
 from harness.certify.dropout import uses_dropout
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, certificates, prepare
-from harness.duel.ratios import PairTime, log_ratio
+from harness.duel.ratios import PairTime
 from harness.duel.record import DuelRecord, DuelResult, PairRecord, StopReason, encode
 from harness.duel.timed_worker import ConfigurationFailed, blaming, session_of
 from harness.duel.verdict import (
     compare,
-    fewest_pairs_for_difference,
     kept,
     known_well_enough,
     latest,
@@ -29,7 +28,7 @@ from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.arguments import duration_text
 from harness.machine.calibration import peak_flops_per_second
 from harness.machine.files import replace_result
-from harness.stats.evidence import MOST_PAIRS, Looks
+from harness.stats.evidence import FEWEST_PAIRS, MOST_PAIRS
 from harness.worker import protocol
 from harness.worker.errors import WorkerTimeout
 
@@ -177,7 +176,6 @@ class Duel:
         self._observer = observer
         self._start = time.monotonic()
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
-        self._looks = Looks()
         self._pair_time = PairTime()
         self._reached: dict[tuple[str, bool], DuelResult | None] = {}
         self.record = new_record(request)
@@ -261,10 +259,8 @@ class Duel:
             raise self._too_short(error, "the first pair") from error
 
     def _judge(self) -> None:
-        """Judge all pairs so far; if ``stopped_because`` is set already, it is the last time."""
+        """Judge all pairs so far."""
         record, request = self.record, self._request
-        self._looks.come_to(self._usable_pairs(), self._progress(), last=record.stopped_because is not None)
-        record.looks = dict(self._looks.shares)
         record.results = self._results()
         enough = no_longer_needed(request, record, self._pair_time.seconds)
         record.stopped_because = "decided" if enough == "decided" else record.stopped_because or enough
@@ -315,22 +311,20 @@ class Duel:
         record.peak_flops_per_second = peak_flops_per_second(threads)
         self._pair_time.prepared(prepared.pair_seconds)
         seconds, spent = prepared.pair_seconds, time.monotonic() - self._start
-        fewest = fewest_pairs_for_difference(len(self._request.workloads) - 1)
         fits = max(0, int((time_limit(self._request) - spent) / seconds))
-        self._observer.measuring(prepared, Outlook(fewest, seconds, fits, spent + fewest * seconds))
+        needed = spent + FEWEST_PAIRS * seconds
+        if self._request.budget_seconds is None and fits < FEWEST_PAIRS:
+            budget = duration_text(60 * math.ceil(needed / 60))
+            raise UsageError(
+                f"a verdict takes at least {FEWEST_PAIRS} pairs of about {seconds:.0f} s, and a duel without "
+                f"--budget takes at most {duration_text(MOST_SECONDS)}. Use --budget {budget} or more; with "
+                "less, such as --budget 10m, the result says what is likely."
+            )
+        self._observer.measuring(prepared, Outlook(FEWEST_PAIRS, seconds, fits, needed))
 
     @property
     def _batch_sizes(self) -> list[int]:
         return [configuration.batch_size for configuration in self.record.configurations]
-
-    def _usable_pairs(self) -> int:
-        """The pairs that were not lost; turns are dropped for all configurations alike."""
-        return sum(log_ratio(pair, 1, self._batch_sizes) is not None for pair in self.record.pairs)
-
-    def _progress(self) -> float:
-        """The used share of the time, or of the most pairs."""
-        record = self.record
-        return max(record.seconds / time_limit(self._request), len(record.pairs) / MOST_PAIRS)
 
     def _results(self) -> list[DuelResult]:
         """Each configuration compared with the reference."""
@@ -343,7 +337,6 @@ class Duel:
                 labels,
                 self._batch_sizes,
                 margin=record.margin,
-                looks=self._looks,
                 comparisons=len(labels) - 1,
             )
             for index in range(1, len(labels))

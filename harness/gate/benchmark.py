@@ -174,6 +174,8 @@ class BenchmarkComparison:
         _check_time(deadline)
         self._say(f"quick check: {judgement.LOOK_PAIRS} pairs of about {self._pairs.seconds:.0f} s")
         for _ in range(judgement.LOOK_PAIRS):
+            if record.look and time.monotonic() > deadline:
+                break  # what is known is judged
             _check_time(deadline)
             record.look.append(self._pairs.make(record.turns))
         record.metrics = [judgement.looked_at(look, limits.max_speedup) for look in self._series(record.look)]
@@ -199,6 +201,10 @@ class BenchmarkComparison:
             self._say,
         )
         return msgspec.structs.replace(trainings, frameworks=first_steps.frameworks)
+
+    def judge(self, level: Callable[[], float]) -> None:
+        """Judge the undecided metrics by the pairs of the look, which show a large loss."""
+        conclude(self.record, lambda: self._judge(level, last=False))
 
     def confirm(self, level: Callable[[], float], deadline: float) -> Outlook | None:
         """Make one more pair and judge the undecided metrics; what is to come, or None if no more pairs are.
@@ -228,10 +234,15 @@ class BenchmarkComparison:
 
     def _confirm(self, level: Callable[[], float], *, last: bool) -> None:
         record = self.record
-        undecided = {result.metric for result in record.undecided}
         if not last:
+            undecided = {result.metric for result in record.undecided}
             turns = min(_FEWEST_TURNS, record.turns) if undecided == {"first step"} else record.turns
             record.confirmation.append(self._pairs.make(turns))
+        self._judge(level, last=last)
+
+    def _judge(self, level: Callable[[], float], *, last: bool) -> None:
+        record = self.record
+        undecided = {result.metric for result in record.undecided}
         self._update(
             [
                 judgement.confirmed(paired, self._benchmark.limits.max_speedup, level(), last=last)
@@ -241,7 +252,7 @@ class BenchmarkComparison:
         )
         if last:
             seconds = self._pairs.seconds
-            self._update([judgement.final(result, level(), seconds) for result in record.undecided])
+            self._update([judgement.final(result, seconds) for result in record.undecided])
 
     def _update(self, results: list[MetricResult]) -> None:
         new = {result.metric: result for result in results}

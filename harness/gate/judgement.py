@@ -37,7 +37,7 @@ from harness.gate import reasons
 from harness.gate.reasons import Reason
 from harness.gate.record import BenchmarkRecord, Metric, MetricResult, Verdict
 from harness.gate.suite import Limits
-from harness.stats.evidence import fewest_pairs, more_pairs
+from harness.stats.evidence import FEWEST_PAIRS, more_pairs
 from harness.stats.intervals import student_quantile
 from harness.worker.errors import NoWorkersHere
 
@@ -152,12 +152,13 @@ def _value(pair: PairRecord, metric: Metric, index: int) -> float:
 
 
 #: Pairs of the look.
-LOOK_PAIRS = 4
+LOOK_PAIRS = FEWEST_PAIRS
 #: The chance that the look passes a metric that is exactly at its limit.
 _LOOK_LEVEL = 0.025
 #: The same of the confirmation, at whatever pair it ends.
 WITHIN_LEVEL = 0.05
-_FEWEST_PAIRS = 3
+#: With fewer pairs left, those that were lost leave no fair sample.
+_FEWEST_LEFT = 3
 
 
 def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
@@ -168,7 +169,10 @@ def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
     """
     if reason := _why_invalid(series, max_speedup):
         return _result(series, "look", "INVALID", reason)
-    if max(_upper_end(series.ratios.logs), *series.ratios.cautious_means) >= math.log1p(series.limit):
+    logs = series.ratios.logs
+    if len(logs) < _FEWEST_LEFT:  # the budget ended before there were more
+        return _result(series, "look", "INCONCLUSIVE", reasons.LimitNotShown())
+    if max(_upper_end(logs), *series.ratios.cautious_means) >= math.log1p(series.limit):
         return _result(series, "look", "INCONCLUSIVE", reasons.LimitNotShown())
     return _result(series, "look", "PASS")
 
@@ -210,22 +214,22 @@ def pairs_wanted(series: PairedSeries, level: float) -> int | None:
     return min((wanted for wanted in (within, worse) if wanted is not None), default=None)
 
 
-def final(result: MetricResult, level: float, pair_seconds: float) -> MetricResult:
+def final(result: MetricResult, pair_seconds: float) -> MetricResult:
     """The result of an undecided metric when no more pairs will come.
 
-    INVALID if the usable pairs are so few that no head could have failed. If the whole interval is beyond the
-    limit, a reason states it, so that INCONCLUSIVE never becomes PASS.
+    If the whole interval is beyond the limit, or the usable pairs are so few that no head could have failed,
+    a reason states it, so that INCONCLUSIVE never becomes PASS.
     """
     if result.verdict != "INCONCLUSIVE":
         return result
-    why, needed = list(result.reasons), fewest_pairs(level)
+    why, needed = list(result.reasons), FEWEST_PAIRS
     low = None if result.ratio is None else result.ratio.low
     if low is not None and low > 1 + result.limit:
         why = [reasons.BeyondLimit()]
     if result.pairs >= needed:
         return msgspec.structs.replace(result, reasons=why)
     why.append(reasons.TooFewPairs(needed=needed, made=result.pairs, pair_seconds=pair_seconds))
-    return msgspec.structs.replace(result, verdict="INVALID", reasons=why)
+    return msgspec.structs.replace(result, reasons=why)
 
 
 def _upper_end(logs: np.ndarray) -> float:
@@ -239,7 +243,7 @@ def _why_invalid(series: PairedSeries, max_speedup: float | None) -> Reason | No
     pairs = usable + series.lost
     # Every pair has a first step, but only those with undisturbed turns show the state of the machine.
     lost = pairs - min(usable, len(series.control)) if series.metric == "first step" else series.lost
-    if pairs - lost < _FEWEST_PAIRS or too_many_lost(lost, pairs):
+    if too_many_lost(lost, pairs) or (lost and pairs - lost < _FEWEST_LEFT):
         return reasons.PairsLost(lost=lost, pairs=pairs)
     if series.metric != "memory" and control_moved(series.control, series.limit):
         return reasons.MachineChanged()

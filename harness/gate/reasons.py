@@ -51,7 +51,7 @@ class FailedBesideBase(BaseReason, frozen=True, kw_only=True):
 
 
 class BudgetSpent(BaseReason, frozen=True, kw_only=True):
-    """INVALID: the budget was spent before the look had ended."""
+    """INVALID: the budget was spent before the first pair."""
 
 
 class ProcessTooLong(BaseReason, frozen=True, kw_only=True):
@@ -209,9 +209,9 @@ class ImplausibleSpeedup(BaseReason, frozen=True, kw_only=True):
 
 
 class TooFewPairs(BaseReason, frozen=True, kw_only=True):
-    """INVALID: with ``made`` usable pairs no head could have failed, which takes ``needed``.
+    """INCONCLUSIVE: with ``made`` usable pairs no head could have failed, which takes ``needed``.
 
-    ``pair_seconds`` is what a pair takes.
+    ``pair_seconds`` is what a pair takes. Never becomes PASS.
     """
 
     needed: int
@@ -325,9 +325,9 @@ Reason = MetricReason | FirstStepsReason | TrainingReason | BenchmarkReason | Re
 
 
 def speaks_against_head(reason: Reason) -> bool:
-    """Whether the measurement indicates that head is beyond a limit, so that INCONCLUSIVE is no PASS."""
+    """Whether INCONCLUSIVE is no PASS: head is probably beyond a limit, or could not have failed at all."""
     match reason:
-        case BeyondLimit() | TargetMissed() | Recorded(beyond_limit=True):
+        case BeyondLimit() | TargetMissed() | TooFewPairs() | Recorded(beyond_limit=True):
             return True
         case _:
             return False

@@ -297,6 +297,11 @@ class Gate:
         """Make more pairs of all in turn, until each is decided, hopeless or out of time."""
         level = self._level()
         for comparison in undecided:
+            comparison.judge(level)
+            if not comparison.record.undecided:
+                self._recorder.judged(comparison.record, "confirmation")
+        undecided = [comparison for comparison in undecided if comparison.record.undecided]
+        for comparison in undecided:
             self._recorder.confirming(comparison.record, comparison.outlook(level(), deadline))
         while undecided:
             still_undecided = []
