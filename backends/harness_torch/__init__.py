@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.hookspecs import hookimpl
@@ -23,6 +24,7 @@ class TorchBackend(Backend):
     requires = ("torch>=2.6",)
     extra = "torch"
     contract = 2
+    step_hooks = ("torch", str(Path(__file__).with_name("step_hooks.py")))
 
     def default_mode(self, task: Task) -> str:
         """Channels-last memory where pictures are convolved.

@@ -13,6 +13,7 @@ import msgspec
 
 from harness.analysis.study import STUDIES
 from harness.duel.record import DUELS
+from harness.duel.step_times import TIMES
 from harness.errors import UsageError
 from harness.gate.record import GATES
 from harness.machine.files import is_file, is_folder, read_file
@@ -22,7 +23,7 @@ from harness.runs.store import RUNS, results_option
 
 _D = TypeVar("_D", bound=Versioned)
 
-KINDS: tuple[RecordKind[Any], ...] = (RUNS, DUELS, GATES, STUDIES, PORTS)
+KINDS: tuple[RecordKind[Any], ...] = (RUNS, DUELS, GATES, STUDIES, PORTS, TIMES)
 #: The field of each kind that no other has, unread.
 _Marks = msgspec.defstruct("_Marks", [(kind.mark, msgspec.Raw, msgspec.Raw()) for kind in KINDS])
 _MAKE_ONE = "make one with: harness run --backend torch --task cnn"

@@ -4,7 +4,7 @@ Times are in seconds, memory in bytes. Ratios are of the time per sample, that o
 the reference: above 1 is slower than the reference.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ from harness.runs.documents import RecordKind, encode_document
 from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
+from harness.steps.work import WorkComparison
 
 SCHEMA = 3
 
@@ -160,8 +161,21 @@ class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     """The same ratio of the control: 1 if the machine was the same for both configurations."""
 
 
+class StepRecord(msgspec.Struct, kw_only=True):
+    """A step of the user's own: one factory, or one for each configuration, with their arguments."""
+
+    targets: list[str]
+    arguments: list[dict[str, Any]]
+    seed: int | None
+    """Of the generators of Python, NumPy and the frameworks. None: the user's code sets its own."""
+    samples: int | None = None
+    """Samples of a call, if the user gave their number."""
+    work: list[WorkComparison] = []
+    """Whether each configuration but the reference does the same work; empty before it was compared."""
+
+
 class DuelRecord(msgspec.Struct, kw_only=True):
-    """A duel of configurations on one task; the first is the reference."""
+    """A duel of configurations on one task, or of steps of the user's own; the first is the reference."""
 
     schema: int = SCHEMA
     id: str
@@ -171,8 +185,10 @@ class DuelRecord(msgspec.Struct, kw_only=True):
     started_at: str
     """UTC, ISO 8601."""
     command: list[str]
-    task: TaskRecord
-    dataset: DatasetRecord
+    task: TaskRecord | None = None
+    dataset: DatasetRecord | None = None
+    step: StepRecord | None = None
+    """In place of a task and its data."""
     machine: Machine
     process_environment: ProcessEnvironment
     """``quiet``: variables were set so that times vary less; ``plain``: they are the user's."""
@@ -196,6 +212,26 @@ class DuelRecord(msgspec.Struct, kw_only=True):
     stopped_because: StopReason | None = None
     seconds: float = 0.0
     """Wall time, certification excluded."""
+
+    @property
+    def work_name(self) -> str:
+        """The task, or the factories of the steps."""
+        if self.step is not None:
+            return " and ".join(dict.fromkeys(self.step.targets))
+        return "" if self.task is None else self.task.name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the task, or arguments that all steps have in common."""
+        if self.step is not None:
+            first, *others = self.step.arguments
+            return {n: v for n, v in first.items() if all(n in each and each[n] == v for each in others)}
+        return {} if self.task is None else dict(self.task.options)
+
+    @property
+    def dataset_name(self) -> str:
+        """The data set; empty for steps of the user's own, which have their own data."""
+        return "" if self.dataset is None else self.dataset.name
 
     def __post_init__(self) -> None:
         """Refuse a damaged file, whose parts do not fit together."""

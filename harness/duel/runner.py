@@ -11,6 +11,12 @@ from typing import NamedTuple, Protocol
 from harness.audit.comparison import first_difference
 from harness.certify.certificate import Certificate
 from harness.certify.dropout import uses_dropout
+from harness.duel.own_steps import (
+    StepDuelRequest,
+    compare_work,
+    new_step_record,
+    refuse_different_work,
+)
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, certificates, prepare
 from harness.duel.ratios import PairTime
@@ -34,6 +40,7 @@ from harness.worker.errors import WorkerTimeout
 
 # When a duel ends: all is decided, time or pairs run out, or more pairs are hopeless.
 
+AnyRequest = DuelRequest | StepDuelRequest
 #: The most time of a duel without a budget: 40 pairs, the most there are, of 20 s. That is what pairs take on
 #: a busy machine, most of it to start the processes.
 MOST_SECONDS = 900.0
@@ -45,12 +52,12 @@ _FEWEST_FOR_FORECAST = 10
 _HOPELESS = 2.0
 
 
-def time_limit(request: DuelRequest) -> float:
+def time_limit(request: AnyRequest) -> float:
     """The seconds after which no pair may end."""
     return MOST_SECONDS if request.budget_seconds is None else request.budget_seconds
 
 
-def out_of_time(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
+def out_of_time(request: AnyRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
     """Why there is no time for another pair, of about ``pair_seconds``; None if there is."""
     if len(record.pairs) >= MOST_PAIRS:
         return "most pairs"
@@ -59,7 +66,7 @@ def out_of_time(request: DuelRequest, record: DuelRecord, pair_seconds: float) -
     return "time spent" if request.budget_seconds is None else "budget spent"
 
 
-def no_longer_needed(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
+def no_longer_needed(request: AnyRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
     """Why another pair is not needed, or is hopeless; None if neither.
 
     With a budget a duel goes on as long as anything is open: the user has said how long.
@@ -77,13 +84,13 @@ def no_longer_needed(request: DuelRequest, record: DuelRecord, pair_seconds: flo
     return "hopeless" if all((result.pairs_wanted or 0) > most for result in undecided) else None
 
 
-def seconds_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> float:
+def seconds_left(request: AnyRequest, record: DuelRecord, pair_seconds: float) -> float:
     """About how long the duel will go on."""
     wanted = max((_pairs_to_come(result, record.margin) for result in record.results), default=0)
     return min(wanted, _pairs_left(request, record, pair_seconds)) * pair_seconds
 
 
-def _pairs_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> int:
+def _pairs_left(request: AnyRequest, record: DuelRecord, pair_seconds: float) -> int:
     fits = math.floor((time_limit(request) - record.seconds) / pair_seconds)
     return max(0, min(MOST_PAIRS - len(record.pairs), fits))
 
@@ -158,6 +165,9 @@ class DuelObserver(Protocol):
     def certifying(self, label: str) -> None:
         """A configuration is certified, or its certificate is read from the cache."""
 
+    def comparing(self) -> None:
+        """The values of the first calls of steps of the user's own are compared."""
+
     def trying(self, label: str) -> None:
         """A configuration is tried."""
 
@@ -171,14 +181,16 @@ class DuelObserver(Protocol):
 class Duel:
     """One duel and its record, which is saved after every pair."""
 
-    def __init__(self, request: DuelRequest, folder: Path, observer: DuelObserver) -> None:
+    def __init__(self, request: AnyRequest, folder: Path, observer: DuelObserver) -> None:
         self._request = request
         self._observer = observer
         self._start = time.monotonic()
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         self._pair_time = PairTime()
         self._reached: dict[tuple[str, bool], DuelResult | None] = {}
-        self.record = new_record(request)
+        self.record = (
+            new_step_record(request) if isinstance(request, StepDuelRequest) else new_record(request)
+        )
         self.failed_label: str | None = None
         """The workload whose failure ended the duel, if one did."""
         self.path = folder / f"{self.record.id}.json"
@@ -224,8 +236,7 @@ class Duel:
     def _run_pairs(self) -> None:
         request, record = self._request, self.record
         alternation = self._alternation()
-        self._observer.preparing(certify=request.certify)
-        proofs = certificates(request.workloads, self._observer.certifying) if request.certify else None
+        proofs = self._proofs()
         self._start = time.monotonic()  # certificates are cached, so the budget does not include them
         prepared = self._prepared(alternation, proofs)
         self._keep(prepared)
@@ -238,7 +249,8 @@ class Duel:
                 )
             else:
                 record.pairs.append(pair)
-                refuse_unequal_work(request.workloads, pair)
+                if isinstance(request, DuelRequest):
+                    refuse_unequal_work(request.workloads, pair)
                 self._pair_time.made(pair)
                 record.stopped_because = out_of_time(request, record, self._pair_time.seconds)
             self._judge()
@@ -246,6 +258,19 @@ class Duel:
             if pair is not None:
                 left = seconds_left(request, record, self._pair_time.seconds)
                 self._observer.paired(record, left)
+
+    def _proofs(self) -> list[Certificate] | None:
+        """The certificates of a task's configurations; of own steps the values are compared."""
+        request = self._request
+        if isinstance(request, StepDuelRequest):
+            self._observer.comparing()
+            compared = compare_work(request.workloads, request.work)
+            if self.record.step is not None:
+                self.record.step.work = compared
+            refuse_different_work(request.workloads, compared)
+            return None
+        self._observer.preparing(certify=request.certify)
+        return certificates(request.workloads, self._observer.certifying) if request.certify else None
 
     def _pair(self, alternation: Alternation, prepared: Prepared) -> PairRecord | None:
         """The next pair; None if the time is up before it ends, and there are others."""
@@ -275,9 +300,9 @@ class Duel:
         return Alternation(
             request.workloads,
             variables,
-            request.dataset.name,
+            self.record.dataset_name,
             deadline_seconds=self._seconds_left,
-            certified=request.certify,
+            certified=isinstance(request, DuelRequest) and request.certify,
         )
 
     def _seconds_left(self) -> float:
@@ -305,10 +330,12 @@ class Duel:
 
     def _keep(self, prepared: Prepared) -> None:
         record = self.record
-        record.configurations, record.dataset = prepared.records, prepared.read(record.dataset)
+        record.configurations = prepared.records
+        record.dataset = None if record.dataset is None else prepared.read(record.dataset)
         record.turns = prepared.turns
-        threads = self._request.workloads[0].configuration.threads
-        record.peak_flops_per_second = peak_flops_per_second(threads)
+        if record.step is None:
+            threads = self._request.workloads[0].configuration.threads
+            record.peak_flops_per_second = peak_flops_per_second(threads)
         self._pair_time.prepared(prepared.pair_seconds)
         seconds, spent = prepared.pair_seconds, time.monotonic() - self._start
         fits = max(0, int((time_limit(self._request) - spent) / seconds))

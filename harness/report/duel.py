@@ -10,7 +10,14 @@ from harness.analysis.comparison import Comparison
 from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.audit.words import verified_work
 from harness.duel.findings import ConfigurationFindings, break_even_samples, configuration_findings
-from harness.duel.record import BlockRecord, ConfigurationRecord, DuelRecord, DuelResult, StopReason
+from harness.duel.record import (
+    BlockRecord,
+    ConfigurationRecord,
+    DuelRecord,
+    DuelResult,
+    StepRecord,
+    StopReason,
+)
 from harness.errors import HarnessError
 from harness.machine.worker_variables import relevant_variables
 from harness.plugins import registry
@@ -26,6 +33,7 @@ from harness.runs.record import Record
 from harness.runs.store import results_option
 from harness.stats.estimate import Estimate
 from harness.stats.evidence import MOST_PAIRS
+from harness.steps.work import comparison_text
 
 #: Load of other programs, and throttling, are mentioned from this share of a core on.
 _WORTH_MENTIONING = 0.1
@@ -77,7 +85,7 @@ def configuration_table(record: DuelRecord, findings: list[ConfigurationFindings
     """A column for each configuration. A row that is available for none of them is left out."""
     every = record.configurations
     rows = [
-        ("framework", *(framework_text(own.backend, own.framework) for own in every)),
+        ("framework", *(versions_text(own) for own in every)),
         ("device, threads", *(f"{own.device}, {own.threads}" for own in every)),
         ("precision, batch size", *(f"{own.precision}, {own.batch_size}" for own in every)),
         ("steady step (ms)", *(_milliseconds(own.step_seconds) for own in findings)),
@@ -93,6 +101,13 @@ def configuration_table(record: DuelRecord, findings: list[ConfigurationFindings
     ]
     shown = [row for row in rows if set(row[1:]) != {NOTHING}]
     return Table(["", *(own.label for own in every)], shown)
+
+
+def versions_text(own: ConfigurationRecord) -> str:
+    """The framework of a configuration, or the versions that a step of the user's own imported."""
+    if own.backend:
+        return framework_text(own.backend, own.framework)
+    return ", ".join(f"{name} {version}" for name, version in own.framework.items())
 
 
 def _milliseconds(seconds: Estimate) -> str:
@@ -140,10 +155,12 @@ def _break_even(record: DuelRecord, findings: list[ConfigurationFindings]) -> It
         if ahead < 0:
             later, sooner = sooner, later
         steps = samples / record.configurations[0].batch_size
-        epochs = samples / record.dataset.samples["train"]
+        epochs = (
+            "" if record.dataset is None else f" ({samples / record.dataset.samples['train']:.2g} epochs)"
+        )
         yield (
             f"Break-even: {later} takes {abs(ahead):.1f} s longer to start than {sooner} and catches up "
-            f"after {steps:,.0f} steps ({epochs:.2g} epochs)."
+            f"after {steps:,.0f} steps{epochs}."
         )
 
 
@@ -157,7 +174,7 @@ def duel_remarks(record: DuelRecord, findings: list[ConfigurationFindings]) -> I
     blocks = [block for pair in record.pairs for block in pair.blocks]
     if dropped := sum(block.disturbed for block in blocks):
         yield f"{dropped} of {len(blocks)} blocks were disturbed; their turns are left out."
-    yield from _load(blocks)
+    yield from load_remarks(blocks)
     if unsettled := sum(own.unsettled for own in findings):
         yield f"The step times of {unsettled} processes had not settled when warm-up ended."
     if any(pair.side_by_side for pair in record.pairs):
@@ -188,17 +205,28 @@ def _proof(record: DuelRecord) -> Iterator[str]:
             )
         elif tried:
             yield f"The timed work of {configuration.label} was {verified_work(tried[0])}."
-    if any(configuration.certificate is None for configuration in record.configurations):
+    if record.step is not None:
+        yield from _same_work(record, record.step)
+    elif any(configuration.certificate is None for configuration in record.configurations):
         yield "Not certified: the configurations may do different work."
     for configuration in record.configurations:
         if configuration.certificate and configuration.certificate.lacks_dropout:
             yield f"{configuration.label} is {certificate_label(configuration.certificate)}."
 
 
+def _same_work(record: DuelRecord, step: StepRecord) -> Iterator[str]:
+    """What was compared of the values of each configuration with those of the reference."""
+    for configuration, comparison in zip(record.configurations[1:], step.work, strict=False):
+        text = comparison_text(comparison)
+        yield f"{configuration.label}: {text}."
+
+
 def _work(record: DuelRecord) -> str:
     data = record.dataset
+    if data is None:
+        return f"Step of your own: {record.work_name}."
     stand_in = f" in place of {data.stands_in_for} ({data.reason})" if data.stands_in_for else ""
-    return f"Task {record.task.name} on {data.name}{stand_in}."
+    return f"Task {record.work_name} on {data.name}{stand_in}."
 
 
 def _extent(record: DuelRecord) -> str:
@@ -226,7 +254,7 @@ def _result_remarks(result: DuelResult, *, named: bool) -> Iterator[str]:
         yield f"{start}{UNEVEN[0].upper()}{UNEVEN[1:]}."
 
 
-def _load(blocks: list[BlockRecord]) -> Iterator[str]:
+def load_remarks(blocks: list[BlockRecord]) -> Iterator[str]:
     """What other programs and limits took from the blocks throughout."""
     seconds = sum(block.seconds for block in blocks)
     disturbances = [block.disturbance for block in blocks]

@@ -183,6 +183,13 @@ class Backend(abc.ABC):
     ``contract`` is the version of the contract that it follows. A backend of version 1, the default, knows
     neither trees of layers nor state, tokens, schedules and clipping: the harness declines such tasks for it.
     Version 2 does, and raises :class:`Unsupported` itself for a layer that it has not.
+
+    ``step_hooks`` serve steps of the user's own (``harness time FILE.py:CALLABLE``): the module of the
+    framework, and the path of a Python file that is executed in the process of such a step once it has
+    imported that module. The file may define ``seed(number)``, called before the step is made,
+    ``synchronize(value)``, which waits until what a step returned is computed, and ``array(value)``, which
+    makes an array of NumPy of a tensor and returns anything else unchanged. It may import the framework and
+    nothing of the harness.
     """
 
     name: str
@@ -191,6 +198,7 @@ class Backend(abc.ABC):
     requires: tuple[str, ...]
     extra: str = ""
     contract: int = 1
+    step_hooks: tuple[str, str] | None = None
 
     def default_mode(self, task: Task) -> str:
         """The mode for a task where the user names none; optional.
