@@ -206,10 +206,6 @@ class Ratios:
         """Those of the first pairs, as they were when there were no more."""
         return Ratios(self.middle[:pairs], self.fenced, None if self.whole is None else self.whole[:pairs])
 
-    def evidence_p_value(self, least: float) -> float:
-        """Of the test that they centre above 0, at least by ``least``: see :mod:`harness.stats.evidence`."""
-        return evidence_p_value(self.logs, least)
-
     def within_p_value(self, limit: float) -> float:
         """Of the test that they centre below ``limit``, at least by half of it: valid at any number of pairs.
 
@@ -219,7 +215,7 @@ class Ratios:
         return (
             1.0
             if not means or max(means) >= limit
-            else evidence_p_value(limit - self.logs, limit * WITHIN_SHARE)
+            else evidence_p_value(limit - self.logs, abs(limit) * WITHIN_SHARE)
         )
 
     def same_p_value(self, limit: float) -> float:

@@ -80,6 +80,12 @@ class HarnessFault(BaseReason, frozen=True, kw_only=True):
     message: str
 
 
+class NewBenchmark(BaseReason, frozen=True, kw_only=True):
+    """Beside PASS: base has no such step and cannot run head's, so there is nothing to compare with."""
+
+    message: str
+
+
 BenchmarkReason = (
     Removed
     | Replaced
@@ -90,6 +96,7 @@ BenchmarkReason = (
     | NoWorkers
     | NotComparable
     | HarnessFault
+    | NewBenchmark
 )
 
 
@@ -146,6 +153,27 @@ class TaskChanged(BaseReason, frozen=True, kw_only=True):
     fields: list[str] = msgspec.field(default_factory=list)
 
 
+class ValuesDiffer(BaseReason, frozen=True, kw_only=True):
+    """FAIL: the first value of a step of the user's own that differs. Only numbers that are finite are given.
+
+    ``is_state``: the state after ``call`` calls differs.
+    """
+
+    call: int
+    is_state: bool
+    name: str
+    base: float | None
+    head: float | None
+    deviation: float | None
+
+
+class WorkNotCompared(BaseReason, frozen=True, kw_only=True):
+    """Beside PASS: the work of a step was not compared, or only to the tolerance of other versions."""
+
+    outcome: Literal["same", "not deterministic", "not returned", "not asked"]
+    spread: float | None = None
+
+
 class LossesNotFinite(BaseReason, frozen=True, kw_only=True):
     """INVALID: from ``step`` on no loss of either is finite, so nothing is compared."""
 
@@ -168,6 +196,8 @@ FirstStepsReason = (
     | TaskChanged
     | LossesNotFinite
     | MemoryRanOut
+    | ValuesDiffer
+    | WorkNotCompared
 )
 
 

@@ -5,17 +5,18 @@ import math
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
+from harness.duel.pairs import Program
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError, interruption
 from harness.gate.benchmark import BenchmarkComparison
-from harness.gate.environments import Environment, probe, workload_of
+from harness.gate.environments import Environment, probe, step_of, workload_of
 from harness.gate.judgement import Outlook, failed, limits_of, worst_of
 from harness.gate.reasons import Removed, Replaced
 from harness.gate.record import BenchmarkRecord, GateRecord, Stage, encode
@@ -146,13 +147,17 @@ def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
         name=benchmark.name,
         backend=backend,
         mode=mode,
-        task=benchmark.task,
-        options=benchmark.options,
+        task=benchmark.step or benchmark.task,
+        options={name: _plain(value) for name, value in benchmark.arguments.items()} or benchmark.options,
         asked=benchmark,
         dataset=msgspec.structs.replace(dataset),
         threads=benchmark.threads or 0,
         limits=benchmark.limits,
     )
+
+
+def _plain(value: Any) -> bool | int | float | str:
+    return value if isinstance(value, bool | int | float | str) else str(value)
 
 
 def fill_in(record: BenchmarkRecord, head: Workload) -> None:
@@ -211,8 +216,8 @@ class Gate:
             folder,
             observer,
             suite=request.suite.file,
-            base=probe(request.base),
-            head=probe(request.head),
+            base=probe(request.base, needs_harness=request.suite.has_tasks),
+            head=probe(request.head, needs_harness=request.suite.has_tasks),
             false_alarms=request.suite.false_alarms,
             unwatched=request.unwatched,
         )
@@ -234,8 +239,11 @@ class Gate:
             removed_record(benchmark) for benchmark in request.vanished if benchmark.name not in names
         ]
         recorder.save()
+        # The first steps of all come first: a budget must not end before a check that is cheap.
+        to_measure = [comparison for comparison in comparisons if comparison.check(deadline)]
         for comparison in comparisons:
-            comparison.look(deadline)
+            if comparison in to_measure:
+                comparison.look(deadline)
             recorder.judged(comparison.record, "look")
         self._confirm([comparison for comparison in comparisons if comparison.record.undecided], deadline)
 
@@ -258,6 +266,8 @@ class Gate:
         request, record = self._request, new_record(benchmark, dataset)
         self._recorder.record.benchmarks.append(record)
         try:
+            if benchmark.step:
+                return self._of_step(benchmark, record, worse_level)
             # Head first: a name that neither knows fails head; base would leave nothing to compare with.
             head = workload_of(request.head, benchmark)
             fill_in(record, head)
@@ -271,12 +281,43 @@ class Gate:
             record.reasons = [reason]
             return None
 
+        return self._comparing(benchmark, [base, head], record, worse_level)
+
+    def _of_step(
+        self, benchmark: Benchmark, record: BenchmarkRecord, worse_level: float
+    ) -> BenchmarkComparison | None:
+        """The comparison of a step of the user's own; None where base's suite has other work."""
+        request = self._request
+        earlier = next((before for before in request.vanished if before.name == benchmark.name), None)
+        if earlier is not None:
+            mark_replaced(record, earlier, benchmark)
+            return None
+        base, head = (
+            step_of(environment, benchmark, request.head) for environment in (request.base, request.head)
+        )
+        record.threads = head.configuration.threads
+        if base.target.code_folder is not None:
+            place = benchmark.step.rpartition(":")[0]
+            self._recorder.record.base.cautions.append(
+                f"base has no {place}: head's is used, with what base imports"
+            )
+        return self._comparing(benchmark, [base, head], record, worse_level)
+
+    def _comparing(
+        self,
+        benchmark: Benchmark,
+        workloads: Sequence[Program],
+        record: BenchmarkRecord,
+        worse_level: float,
+    ) -> BenchmarkComparison:
+        request = self._request
+
         def say(line: str) -> None:
             self._recorder.phase(benchmark.name, line)
 
         most_seconds = _MOST_SECONDS if request.budget_seconds is None else math.inf
         return BenchmarkComparison(
-            benchmark, [base, head], record, say, request.turns, worse_level, most_seconds
+            benchmark, workloads, record, say, request.turns, worse_level, most_seconds
         )
 
     def _is_other_work(self, earlier: Benchmark, head: Workload, dataset: DatasetRecord) -> bool:

@@ -11,7 +11,6 @@ from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.audit.words import verified_work
 from harness.duel.findings import ConfigurationFindings, break_even_samples, configuration_findings
 from harness.duel.record import (
-    BlockRecord,
     ConfigurationRecord,
     DuelRecord,
     DuelResult,
@@ -24,7 +23,7 @@ from harness.plugins import registry
 from harness.plugins.definition import define_task
 from harness.plugins.options import Value
 from harness.report.certificate_words import certificate_label
-from harness.report.duel_verdict import UNEVEN, verdict_line
+from harness.report.duel_verdict import UNEVEN, load_remarks, verdict_line
 from harness.report.escaping import one_line
 from harness.report.numbers import NOTHING, RATIO_LEGEND, percent, percent_change
 from harness.report.table import Table, terminal_table
@@ -35,8 +34,6 @@ from harness.stats.estimate import Estimate
 from harness.stats.evidence import MOST_PAIRS
 from harness.steps.work import comparison_text
 
-#: Load of other programs, and throttling, are mentioned from this share of a core on.
-_WORTH_MENTIONING = 0.1
 _STOPPED: dict[StopReason, str] = {
     "decided": "every verdict is in and precise enough",
     "verdicts in": "every verdict is in, after more than 5 minutes",
@@ -252,23 +249,6 @@ def _result_remarks(result: DuelResult, *, named: bool) -> Iterator[str]:
         yield f"{text}."
     if result.uneven:
         yield f"{start}{UNEVEN[0].upper()}{UNEVEN[1:]}."
-
-
-def load_remarks(blocks: list[BlockRecord]) -> Iterator[str]:
-    """What other programs and limits took from the blocks throughout."""
-    seconds = sum(block.seconds for block in blocks)
-    disturbances = [block.disturbance for block in blocks]
-    others = sum(each.others_seconds + each.stolen_seconds for each in disturbances) / seconds
-    if others > _WORTH_MENTIONING:
-        yield f"Other programs used {percent(others)} of a CPU: the duel takes longer and varies more."
-    throttled = sum(each.throttled_seconds for each in disturbances) / seconds
-    if throttled > _WORTH_MENTIONING:
-        yield (
-            f"The CPU quota of the control group held threads back {percent(throttled)} of the time. Use "
-            "fewer threads (--threads) or a larger quota."
-        )
-    if slowed := sum(each.throttle_events for each in disturbances):
-        yield f"Cores were throttled for heat {slowed} times."
 
 
 # The ``harness duel`` that would decide which configurations are faster, as a complete command.

@@ -1,9 +1,10 @@
-"""The verdict of a duel in one line, and what it rests on."""
+"""The verdict of a duel in one line, what it rests on, and the load of the machine meanwhile."""
 
 import math
+from collections.abc import Iterator, Sequence
 
-from harness.duel.record import DuelResult, Reason
-from harness.report.numbers import time_ratio
+from harness.duel.record import BlockRecord, DuelResult, Reason
+from harness.report.numbers import percent, time_ratio
 from harness.stats.estimate import Estimate
 
 #: Down-weighted outliers are mentioned if they cost more than this share of the pairs.
@@ -11,6 +12,8 @@ _LOST_WEIGHT_SHOWN = 0.1
 _SMALLEST_P = 0.001
 #: A number of missing pairs from here on is a guess.
 _MANY = 200
+#: Load of other programs, and throttling, are mentioned from this share of a core on.
+_WORTH_MENTIONING = 0.1
 #: A difference, in logarithms, that two pairs of equal programs seldom show.
 _LARGE = 0.1
 #: What a result means whose ``uneven`` is set.
@@ -88,3 +91,22 @@ def reason_text(reason: Reason, result: DuelResult) -> str:
             return "the control computation shows that the machine was not equally fast for both"
         case "contradicted":
             return "over all blocks, pauses included, the difference has the opposite sign"
+
+
+def load_remarks(blocks: Sequence[BlockRecord]) -> Iterator[str]:
+    """What other programs and limits took from the blocks throughout."""
+    if not blocks:
+        return
+    seconds = sum(block.seconds for block in blocks)
+    disturbances = [block.disturbance for block in blocks]
+    others = sum(each.others_seconds + each.stolen_seconds for each in disturbances) / seconds
+    if others > _WORTH_MENTIONING:
+        yield f"Other programs used {percent(others)} of a CPU: measuring takes longer and varies more."
+    throttled = sum(each.throttled_seconds for each in disturbances) / seconds
+    if throttled > _WORTH_MENTIONING:
+        yield (
+            f"The CPU quota of the control group held threads back {percent(throttled)} of the time. Use "
+            "fewer threads (--threads) or a larger quota."
+        )
+    if slowed := sum(each.throttle_events for each in disturbances):
+        yield f"Cores were throttled for heat {slowed} times."

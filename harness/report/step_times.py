@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from harness.duel.findings import configuration_findings
 from harness.duel.step_times import TimeRecord
-from harness.report.duel import load_remarks, versions_text
+from harness.report.duel import versions_text
+from harness.report.duel_verdict import load_remarks
 from harness.report.escaping import one_line
 from harness.report.numbers import NOTHING, significant
 from harness.report.table import Table, terminal_table

@@ -126,7 +126,7 @@ def test_too_few_pairs_to_fail_any_head_never_pass(undecided, monkeypatch, made,
     comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=limits)
     clock = types.SimpleNamespace(monotonic=lambda: 100.0 + 3.0 * len(asked))
     monkeypatch.setattr(benchmark, "time", clock)
-    confirm(comparison, deadline=100.5 + 3.0 * made)
+    confirm(comparison, deadline=99.5 + 4.0 * made)
     assert len(asked) == made
     (step,) = record.metrics
     assert (step.verdict, record.verdict) == ("INCONCLUSIVE", "INCONCLUSIVE")
@@ -225,6 +225,7 @@ def test_progress_says_why_trainings_are_compared(undecided, monkeypatch, first_
     comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=QUALITY_ONLY)
     said = []
     comparison._say = said.append
+    assert comparison.check(math.inf)
     comparison.look(math.inf)
     assert line in said
 
@@ -236,7 +237,7 @@ def test_scores_on_other_data_are_not_compared(undecided, monkeypatch):
     comparison, _ = undecided(step=1.2)
     comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=QUALITY_ONLY)
     comparison.record.metrics = []
-    comparison.look(math.inf)
+    assert not comparison.check(math.inf)
     assert (comparison.record.verdict, comparison.record.quality) == ("FAIL", other)
 
 

@@ -232,7 +232,7 @@ SPREAD = [1.02, 1.1, 1.03, 1.09, 1.04, 1.08, 1.05, 1.07]
 def test_an_interval_beyond_the_limit_is_never_folded_into_pass(times, is_beyond):
     """One of ten pairs is the other way round, and at so small a level nothing is proven."""
     pairs = [pair(times * ratio) for ratio in [*SPREAD, 1.06]] + [pair(0.999)]
-    result = final(confirm(pairs, level=1e-6), 3.0)
+    result = final(confirm(pairs, level=1e-8), 3.0)
     assert result.verdict == "INCONCLUSIVE"
     assert (reasons.BeyondLimit() in result.reasons) == is_beyond
     assert forgiven(result, "pass") != is_beyond
