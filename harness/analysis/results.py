@@ -12,8 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from harness.analysis.study import STUDIES
-from harness.duel.record import DUELS
-from harness.duel.step_times import TIMES
+from harness.duel.record import DUELS, TIMES
 from harness.errors import UsageError
 from harness.gate.record import GATES
 from harness.machine.files import is_file, is_folder, read_file

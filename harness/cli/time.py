@@ -9,7 +9,8 @@ from harness.cli import options as shared
 from harness.cli.own_steps import step_options, step_workload
 from harness.cli.printing import echo, echo_json, interrupt_on_termination
 from harness.cli.standard_error import LiveLine
-from harness.duel.step_times import PROCESSES, TIMES, StepTiming
+from harness.duel.record import TIMES
+from harness.duel.step_times import PROCESSES, StepTiming
 from harness.errors import UsageError
 from harness.report.step_times import time_text
 from harness.runs.store import prepare_folder, results_option

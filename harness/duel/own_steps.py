@@ -22,6 +22,7 @@ from harness.machine.worker_variables import inherited_variables, missing_contro
 from harness.plugins.configuration import Configuration
 from harness.stats import settling
 from harness.steps import work
+from harness.steps.findings import Values, WorkComparison, difference_text
 from harness.steps.process import (
     Block,
     Called,
@@ -32,7 +33,6 @@ from harness.steps.process import (
     StepTarget,
     Timed,
     Used,
-    Values,
     foreign_modules,
 )
 from harness.worker.errors import NoWorkersHere
@@ -217,7 +217,7 @@ class WorkRequest(msgspec.Struct, frozen=True, kw_only=True):
     """``equal``: they must be. ``differ``: they may differ, and are not compared."""
 
 
-def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[work.WorkComparison]:
+def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[WorkComparison]:
     """The work of each workload but the first compared with that of the first, the reference.
 
     Raises:
@@ -237,7 +237,7 @@ def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[wor
                 "an environment of its own (--base-python, or source in the suite)"
             )
     if request.values != "equal":
-        return [work.WorkComparison(outcome="not asked") for _ in others]
+        return [WorkComparison(outcome="not asked") for _ in others]
     return [
         work.compare(
             [first, second],
@@ -273,13 +273,13 @@ def _refuse_other_samples(reference: OwnStep, other: OwnStep, first: Made, made:
         )
 
 
-def refuse_different_work(workloads: Sequence[OwnStep], compared: Sequence[work.WorkComparison]) -> None:
+def refuse_different_work(workloads: Sequence[OwnStep], compared: Sequence[WorkComparison]) -> None:
     """Raise HarnessError for the first workload that does other work than the reference."""
     for other, comparison in zip(workloads[1:], compared, strict=True):
         if comparison.difference is not None:
             raise HarnessError(
                 f"{workloads[0].label} and {other.label} do different work: "
-                f"{work.difference_text(comparison.difference)}"
+                f"{difference_text(comparison.difference)}"
             )
 
 

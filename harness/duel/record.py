@@ -16,7 +16,7 @@ from harness.runs.documents import RecordKind, encode_document
 from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
-from harness.steps.work import WorkComparison
+from harness.steps.findings import Values, WorkComparison
 
 SCHEMA = 3
 
@@ -257,3 +257,40 @@ def encode(record: DuelRecord) -> bytes:
 # The files of duels.
 
 DUELS = RecordKind("duel", "duels", DuelRecord, SCHEMA, "margin")
+
+
+# The record of a step of the user's own that is timed alone, and its files.
+
+TIME_SCHEMA = 1
+
+
+class TimeRecord(msgspec.Struct, kw_only=True):
+    """A step of the user's own, timed. Times are in seconds."""
+
+    schema: int = TIME_SCHEMA
+    id: str
+    status: Literal["running", "ok", "failed", "interrupted"] = "running"
+    failure: str = ""
+    started_at: str
+    """UTC, ISO 8601."""
+    command: list[str]
+    machine: Machine
+    step: StepRecord
+    inherited_variables: dict[str, str] = {}
+    missing_controls: list[str] = []
+    turns: int = 0
+    """Blocks of each process."""
+    configurations: list[ConfigurationRecord] = []
+    """The one that was timed; empty before it ran."""
+    pairs: list[PairRecord] = []
+    """The blocks of each process, in the form of a duel's."""
+    single_calls: list[list[float]] = []
+    """Seconds of each call that was timed alone, for each process, after its blocks."""
+    first_values: list[Values] = []
+    """What the first calls returned."""
+    is_deterministic: bool | None = None
+    """Whether two processes returned equal values; None where nothing was returned."""
+    seconds: float = 0.0
+
+
+TIMES = RecordKind("time", "times", TimeRecord, TIME_SCHEMA, "single_calls")

@@ -9,58 +9,21 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
-
-import msgspec
 
 from harness.duel.own_steps import OwnStep, TimedStep, WorkRequest, observe_work, step_record
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, prepare
-from harness.duel.record import ConfigurationRecord, PairRecord, StepRecord
+from harness.duel.record import TimeRecord
 from harness.errors import HarnessError, UsageError, interruption
-from harness.machine.description import Machine, describe_machine
+from harness.machine.description import describe_machine
 from harness.machine.files import replace_result
 from harness.machine.worker_variables import inherited_variables, missing_controls
-from harness.runs.documents import RecordKind, encode_document
-from harness.steps.process import Values
+from harness.runs.documents import encode_document
 
-SCHEMA = 1
 PROCESSES = 5
-#: Single calls of each process, and the seconds in which no more begin: 662 calls give p99 with its interval.
+#: Single calls of each process, and the seconds in which no more begin. 368 calls give p99 an interval.
 _CALLS, _CALL_SECONDS = 200, 3.0
 _PROCESS_LIMIT_SECONDS = 1800.0
-
-
-class TimeRecord(msgspec.Struct, kw_only=True):
-    """A step of the user's own, timed. Times are in seconds."""
-
-    schema: int = SCHEMA
-    id: str
-    status: Literal["running", "ok", "failed", "interrupted"] = "running"
-    failure: str = ""
-    started_at: str
-    """UTC, ISO 8601."""
-    command: list[str]
-    machine: Machine
-    step: StepRecord
-    inherited_variables: dict[str, str] = {}
-    missing_controls: list[str] = []
-    turns: int = 0
-    """Blocks of each process."""
-    configurations: list[ConfigurationRecord] = []
-    """The one that was timed; empty before it ran."""
-    pairs: list[PairRecord] = []
-    """The blocks of each process, in the form of a duel's."""
-    single_calls: list[list[float]] = []
-    """Seconds of each call that was timed alone, for each process, after its blocks."""
-    first_values: list[Values] = []
-    """What the first calls returned."""
-    is_deterministic: bool | None = None
-    """Whether two processes returned equal values; None where nothing was returned."""
-    seconds: float = 0.0
-
-
-TIMES = RecordKind("time", "times", TimeRecord, SCHEMA, "single_calls")
 
 
 class _Calls(Alternation):

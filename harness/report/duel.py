@@ -32,7 +32,7 @@ from harness.runs.record import Record
 from harness.runs.store import results_option
 from harness.stats.estimate import Estimate
 from harness.stats.evidence import MOST_PAIRS
-from harness.steps.work import comparison_text
+from harness.steps.findings import comparison_text
 
 _STOPPED: dict[StopReason, str] = {
     "decided": "every verdict is in and precise enough",

@@ -29,7 +29,7 @@ from harness.report.duel_verdict import UNEVEN, load_remarks
 from harness.report.escaping import one_line
 from harness.report.numbers import NOTHING, estimate, percent, percent_change, time_ratio
 from harness.stats.estimate import Estimate
-from harness.steps.work import ValueDiffers, WorkComparison, comparison_text, difference_text
+from harness.steps.findings import ValueDiffers, WorkComparison, comparison_text, difference_text
 
 # The reasons of a gate's verdicts as text: the one place that renders them, and nothing reads it again.
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.analysis.study import STUDIES, Study
-from harness.duel.record import DUELS, DuelRecord, DuelResult
-from harness.duel.step_times import TIMES, TimeRecord
+from harness.duel.record import DUELS, TIMES, DuelRecord, DuelResult, TimeRecord
 from harness.gate.record import GATES, GateRecord
 from harness.port.findings import PORTS, PortRecord
 from harness.report.numbers import NOTHING, busy_mark, significant, test_score, time_ratio

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from harness.duel.findings import configuration_findings
-from harness.duel.step_times import TimeRecord
+from harness.duel.record import TimeRecord
 from harness.report.duel import versions_text
 from harness.report.duel_verdict import load_remarks
 from harness.report.escaping import one_line
@@ -13,7 +13,7 @@ from harness.report.table import Table, terminal_table
 from harness.report.terminal import terminal_width
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import quantile_interval
-from harness.steps.process import Values
+from harness.steps.findings import Values
 
 _PERCENTILES = (50, 95, 99)
 _MOST_VALUES = 5

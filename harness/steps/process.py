@@ -9,6 +9,7 @@ import msgspec
 
 from harness.errors import PluginError, UsageError
 from harness.plugins import registry
+from harness.steps.findings import Values
 from harness.tracing.user_code import is_file, split_target
 from harness.worker import protocol
 from harness.worker.session import Session
@@ -90,10 +91,6 @@ class FirstCalls(msgspec.Struct, frozen=True, tag=True):
 
     count: int
     seconds: float
-
-
-#: What a step returns: for each name (empty for a single value) the shape and the numbers. None: not finite.
-Values = dict[str, tuple[list[int], list[float | None]]]
 
 
 class Called(msgspec.Struct, frozen=True, tag=True):

@@ -2,8 +2,9 @@
 
 A repository with its own loss, AdamW and loader is made in a temporary folder, committed, and changed.
 Trials of all changes alternate: nothing; 5 %, 15 % and 100 % more time in each step; a tenfold weight decay;
-and half of the time with ``--expect-faster 10%``. Each trial is a line of JSON in the given file. Run by hand on an
-otherwise idle machine. ``--cost`` prints instead what a block adds to the same loop by hand, in CPU time.
+and half of the time with ``--expect-faster 10%``. Each trial is a line of JSON in the given file. Run by hand
+on an otherwise idle machine. ``--cost`` prints instead what a block adds to the same loop by hand, in CPU
+time.
 """
 
 import argparse

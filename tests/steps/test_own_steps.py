@@ -9,8 +9,9 @@ from harness.duel.own_steps import OwnStep, WorkRequest, compare_work
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.errors import UsageError
 from harness.plugins.configuration import Configuration
-from harness.steps.process import StepTarget, Values, parsed_arguments
-from harness.steps.work import Observed, compare, difference_text
+from harness.steps.findings import Values, difference_text
+from harness.steps.process import StepTarget, parsed_arguments
+from harness.steps.work import Observed, compare
 
 PLAIN = """
 import random
