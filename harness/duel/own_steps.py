@@ -34,6 +34,7 @@ from harness.steps.process import (
     Timed,
     Used,
     foreign_modules,
+    own_modules,
 )
 from harness.worker.errors import NoWorkersHere
 
@@ -238,15 +239,19 @@ def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[Wor
             )
     if request.values != "equal":
         return [WorkComparison(outcome="not asked") for _ in others]
-    return [
-        work.compare(
+    compared = []
+    for other, observed in zip(workloads[1:], others, strict=True):
+        comparison = work.compare(
             [first, second],
             observed,
             tolerance=request.tolerance,
             other_code=other.target.target != reference.target.target,
         )
-        for other, observed in zip(workloads[1:], others, strict=True)
-    ]
+        other_checkout = other.target.folder != reference.target.folder
+        shared = other_checkout and not own_modules(observed.made, other.target)
+        one_python = other.configuration.python == reference.configuration.python
+        compared.append(msgspec.structs.replace(comparison, shared_code=shared and one_python))
+    return compared
 
 
 def observe_work(workload: OwnStep, calls: int) -> tuple[list[Values], bool | None]:

@@ -316,11 +316,10 @@ def compare_values(base: OwnStep, head: OwnStep, benchmark: Benchmark) -> Qualit
     if work.difference is not None:
         differs = reasons.ValuesDiffer(**msgspec.structs.asdict(work.difference))
         return QualityResult(verdict="FAIL", reasons=[differs], worst=work.difference.deviation)
-    if work.outcome == "differs" or (work.outcome == "same" and not work.other_versions):
-        return QualityResult(verdict="PASS", measure=f"values of {work.calls} calls")
-    return QualityResult(
-        verdict="PASS", reasons=[reasons.WorkNotCompared(outcome=work.outcome, spread=work.spread)]
-    )
+    beside: list[reasons.Reason] = [reasons.SharedCode()] if work.shared_code else []
+    if work.outcome != "differs" and (work.outcome != "same" or work.other_versions):
+        beside.append(reasons.WorkNotCompared(outcome=work.outcome, spread=work.spread))
+    return QualityResult(verdict="PASS", reasons=beside)
 
 
 def _check_time(deadline: float) -> None:

@@ -167,6 +167,10 @@ class ValuesDiffer(BaseReason, frozen=True, kw_only=True):
     deviation: float | None
 
 
+class SharedCode(BaseReason, frozen=True, kw_only=True):
+    """Beside PASS: only the step's file is of each checkout; what it imports is the same for both."""
+
+
 class WorkNotCompared(BaseReason, frozen=True, kw_only=True):
     """Beside PASS: the work of a step was not compared, or only to the tolerance of other versions."""
 
@@ -198,6 +202,7 @@ FirstStepsReason = (
     | MemoryRanOut
     | ValuesDiffer
     | WorkNotCompared
+    | SharedCode
 )
 
 

@@ -213,6 +213,8 @@ class _Adviser(NamedTuple):
                     "the values of head:",
                     run_command(self.record, self.benchmark, self.record.head),
                 )
+            case reasons.SharedCode():
+                return Advice("Name what is installed of each checkout: source in the suite.")
             case reasons.WorkNotCompared():
                 return Advice("Return a value from the step, such as its loss, so that it is compared.")
             case reasons.MemoryRanOut():

@@ -98,7 +98,7 @@ def _first_steps_text(reason: FirstStepsReason) -> str:
             text = f"head trains another task: {_listed(changes or fields)}"
         case reasons.LossesNotFinite(precision=precision, step=step):
             text = f"in {precision} no loss is finite from step {step} on, so nothing was compared"
-        case reasons.ValuesDiffer() | reasons.WorkNotCompared():
+        case reasons.ValuesDiffer() | reasons.WorkNotCompared() | reasons.SharedCode():
             text = _values_text(reason)
         case reasons.MemoryRanOut(precisions=precisions):
             text = f"memory ran out in {_listed(precisions)}, so losses in it were not compared"
@@ -107,8 +107,13 @@ def _first_steps_text(reason: FirstStepsReason) -> str:
     return text
 
 
-def _values_text(reason: reasons.ValuesDiffer | reasons.WorkNotCompared) -> str:
-    """What the first calls of a step of the user's own returned."""
+def _values_text(reason: reasons.ValuesDiffer | reasons.WorkNotCompared | reasons.SharedCode) -> str:
+    """What the first calls of a step of the user's own returned, and what was not compared."""
+    if isinstance(reason, reasons.SharedCode):
+        return (
+            "only the file of the step is taken from each checkout; what it imports is installed, and the "
+            "same for base and head"
+        )
     if isinstance(reason, reasons.WorkNotCompared):
         return comparison_text(
             WorkComparison(outcome=reason.outcome, spread=reason.spread, other_versions=True)

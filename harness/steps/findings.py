@@ -34,6 +34,8 @@ class WorkComparison(msgspec.Struct, frozen=True, kw_only=True):
     difference: ValueDiffers | None = None
     states: bool = False
     """Whether states were compared too."""
+    shared_code: bool = False
+    """Of two checkouts, only the file of the factory was taken from each; what it imports is the same."""
 
 
 def difference_text(difference: ValueDiffers) -> str:

@@ -196,6 +196,12 @@ def _value(text: str) -> Any:
         return {"True": True, "False": False, "None": None}.get(text, text)
 
 
+def own_modules(made: Made, target: StepTarget) -> list[str]:
+    """The files that a side imported from its own checkout, beside that of the factory."""
+    folder = Path(target.folder).resolve()
+    return [file for file in made.modules if Path(file).is_relative_to(folder) and Path(file) != target.file]
+
+
 def foreign_modules(made: Made, own: str, other: str) -> list[str]:
     """The files that a side imported from the checkout of the other one."""
     theirs, ours = Path(other).resolve(), Path(own).resolve()

@@ -89,6 +89,19 @@ def test_a_step_that_base_lacks_is_new(harness, repository):
     assert "base has no such step and cannot run head's" in done.stdout
 
 
+def test_what_both_sides_import_alike_is_said(harness, repository):
+    folder, commit = repository
+    (folder / "bench.py").write_text("def make_step():\n    return lambda: 1.0\n")
+    (folder / "gate.toml").write_text(
+        'max_slowdown = "off"\nmax_first_step_slowdown = "off"\nmax_memory_growth = "off"\n'
+        '[benchmarks.train]\nstep = "bench.py:make_step"\n'
+    )
+    commit()
+    done = gated(harness)
+    assert done.returncode == 0, done.stderr
+    assert "only the file of the step is taken from each checkout" in " ".join(done.stdout.split())
+
+
 def test_wrong_input_is_no_fail(harness, repository):
     folder, _ = repository
     (folder / "gate.toml").write_text(SUITE.replace("size", "sise"))
