@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.hookspecs import hookimpl
@@ -19,6 +20,7 @@ class JaxBackend(Backend):
     modes = ("jit",)
     requires = ("jax>=0.5",)
     extra = "jax"
+    step_hooks = ("jax", str(Path(__file__).with_name("step_hooks.py")))
 
     def environment(self, threads: int) -> dict[str, str]:
         """Import jax and report its version; no device is initialised yet.

@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 from harness.hookspecs import hookimpl
@@ -27,6 +28,7 @@ class KerasBackend(Backend):
     modes: tuple[str, ...]
     requires: tuple[str, ...]
     extra: str
+    step_hooks: tuple[str, str] | None = ("keras", str(Path(__file__).with_name("step_hooks.py")))
 
     def environment(self, threads: int) -> dict[str, str]:
         """Import Keras on this engine and give it ``threads`` CPU threads.

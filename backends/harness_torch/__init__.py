@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.hookspecs import hookimpl
@@ -22,6 +23,7 @@ class TorchBackend(Backend):
     modes = ("eager", "compile", "channels_last")
     requires = ("torch>=2.6",)
     extra = "torch"
+    step_hooks = ("torch", str(Path(__file__).with_name("step_hooks.py")))
 
     def default_mode(self, task: Task) -> str:
         """Channels-last memory where pictures are convolved.

@@ -105,6 +105,8 @@ def _work(duel: DuelRecord) -> Hashable:
         )
         for each in duel.configurations
     )
+    if duel.task is None or duel.dataset is None:
+        return duel.work_name, str(duel.options), configurations
     return duel.task.name, duel.task.sha256, duel.dataset.fingerprint, configurations
 
 
@@ -116,7 +118,8 @@ def _of_duels(duels: dict[tuple[str, str], DuelRecord]) -> AcrossMachines:
         for (host, model), duel in duels.items()
     ]
     duel = next(iter(duels.values()))
-    title = f"{duel.task.name} on {duel.dataset.name}, duels"
+    data = f" on {duel.dataset_name}" if duel.dataset_name else ""
+    title = f"{duel.work_name}{data}, duels"
     return _across(title, duel.configurations[0].label, machines)
 
 

@@ -56,6 +56,8 @@ def duel_time(
 
 def _fits(duel: DuelRecord, group: RunGroup) -> bool:
     conditions = group.conditions
+    if duel.task is None or duel.dataset is None:  # of steps of the user's own
+        return False
     description = group.configurations[0].runs[0].record.task.description
     task = msgspec.structs.replace(duel.task.description, epochs=description.epochs)
     return (

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from harness.analysis.study import STUDIES
-from harness.duel.record import DUELS
+from harness.duel.record import DUELS, TIMES
 from harness.errors import UsageError
 from harness.gate.record import GATES
 from harness.machine.files import is_file, is_folder, read_file
@@ -22,8 +22,8 @@ from harness.runs.store import RUNS, results_option
 
 _D = TypeVar("_D", bound=Identified)
 
-KINDS: tuple[RecordKind[Any], ...] = (RUNS, DUELS, GATES, STUDIES, PORTS)
-#: The field of each kind that no other kind has, not decoded.
+KINDS: tuple[RecordKind[Any], ...] = (RUNS, DUELS, GATES, STUDIES, PORTS, TIMES)
+#: The field of each kind that no other has, unread.
 _Marks = msgspec.defstruct("_Marks", [(kind.mark, msgspec.Raw, msgspec.Raw()) for kind in KINDS])
 _MAKE_ONE = "make one with: harness run --backend torch --task cnn"
 _TIME = re.compile(r"\d{8}-\d{6}")

@@ -22,6 +22,7 @@ from harness.errors import HarnessError, UsageError
 _COMMANDS = {
     "run": "Train and score tasks on backends; record every run.",
     "duel": "Compare the training speed of two or more configurations.",
+    "time": "Time a training step of your own.",
     "gate": "Compare HEAD with a base commit: speed, memory and quality.",
     "history": "Find changes of speed and memory over the gates of a branch.",
     "list": "List backends, tasks, data sets and results.",
@@ -40,7 +41,7 @@ _COMMANDS = {
     "doctor": "Describe this machine and find what disturbs measurements.",
 }
 #: Commands that write records, which contain the command line.
-_RECORDING = {"run", "duel", "gate", "study", "port"}
+_RECORDING = {"run", "duel", "time", "gate", "study", "port"}
 _REFUSED = 2
 _INTERRUPTED = 130
 _STANDARD_ERROR = 2

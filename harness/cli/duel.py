@@ -12,7 +12,8 @@ import msgspec
 from harness.cli import completion, options
 from harness.cli import options as shared
 from harness.cli.options import on_cluster
-from harness.cli.own_model import with_own_pair
+from harness.cli.own_model import is_model, with_own_pair
+from harness.cli.own_steps import step_options, step_workloads
 from harness.cli.printing import echo, echo_json, interrupt_on_termination
 from harness.cli.progress import DuelDisplay, ModeDisplay, shown_progress
 from harness.cluster.agent import Orders
@@ -21,8 +22,9 @@ from harness.cluster.nodes import RayNodes
 from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.cluster.plugin_files import plugin_files
 from harness.duel.fastest_mode import FastestModes
+from harness.duel.own_steps import StepDuelRequest
 from harness.duel.record import DUELS, DuelRecord
-from harness.duel.runner import Duel, defined_by
+from harness.duel.runner import AnyRequest, Duel, defined_by
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import DuelRequest, Workload, labelled, refuse_different_work
 from harness.errors import UsageError
@@ -107,7 +109,8 @@ def check_number_of_configurations(
 
     How many ``torch:*`` is is known when the plugins are loaded.
     """
-    if not _FEWEST <= len(names) <= len(_LETTERS) and not any(map(_stands_for_several, names)):
+    one_may_do = any(_stands_for_several(name) or is_model(name) for name in names)
+    if not _FEWEST <= len(names) <= len(_LETTERS) and not one_may_do:
         raise UsageError(
             f"a duel takes {_FEWEST} to {len(_LETTERS)} configurations, such as: "
             "harness duel torch keras --task cnn"
@@ -216,6 +219,7 @@ def _refuse_surplus_letters(count: int, options: Mapping[str, Any]) -> None:
 @shared.task(required=False)
 @shared.dataset
 @shared.assignments
+@step_options
 @shared.batch_size
 @shared.device
 @shared.precision
@@ -261,10 +265,11 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     A CONFIGURATION is BACKEND or BACKEND:MODE; MODE best is the fastest one, found by a short duel first and
     kept, and * stands for all modes. With --dataset in place of --task, two CONFIGURATIONs may be models of
     your own in two frameworks, FILE.py:CALLABLE or package.module:CALLABLE, which are proved to be the same
-    first.
+    first. Without --task and --dataset such a name is the factory of a training step of your own (see harness
+    time): the values of the first calls are compared, then the steps are timed.
 
     Fresh processes of all configurations train in alternating
-    short blocks, one at a time. The duel ends when an exact test over pairs of processes has decided, or
+    short blocks, one at a time. The duel ends when a test over pairs of processes has decided, or
     when more time would not help. The verdict is faster, slower, same (within --within) or undecided.
 
     Options that begin with --b- are for the second configuration alone; --a-, --c- and --d- exist for the
@@ -277,28 +282,59 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
       harness duel torch torch --task cnn --b-python ../other-venv/bin/python
       harness duel keras keras --task cnn --b-env TF_ENABLE_ONEDNN_OPTS=0
       harness duel torch torch --task cnn --b-batch-size 128
+      harness duel bench.py:make_step --b-python ../after/bin/python
+      harness duel bench.py:make_step --with batch_size=32,64
+      harness duel before.py:make_step after.py:make_step
       harness duel my_torch.py:make_model my_keras.py:make_model --dataset cifar10
 
     Exit code: 0 with any verdict, undecided included, 1 if a configuration failed, 2 on wrong input, 130
     after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
+    interrupt_on_termination()
+    if all(map(is_model, names)) and options["dataset"] is None and options["task"] is None:
+        record, path = _of_steps(ctx, names, options)
+        _deliver(ctx, record, path, options)
+        return
+    if options["arguments"] or options["samples"]:
+        raise UsageError("--with and --samples are for steps of your own, such as bench.py:make_step")
     names, options = with_own_pair(names, options)
     record, path = _on_cluster(names, options) if on_cluster(options) else _here(ctx, names, options)
+    _deliver(ctx, record, path, options)
+
+
+def _deliver(ctx: click.Context, record: DuelRecord, path: Path, options: Mapping[str, Any]) -> None:
     if options["form"] == "json":
         echo_json(msgspec.json.encode(record))
     else:
         echo(duel_text(record))
-        ran = [(each, record.task.description, record.machine) for each in record.configurations]
-        echo("".join(f"\n{sentence}\n" for sentence in faster_modes(ran)), nl=False)
+        if record.task is not None:
+            ran = [(each, record.task.description, record.machine) for each in record.configurations]
+            echo("".join(f"\n{sentence}\n" for sentence in faster_modes(ran)), nl=False)
         if path.exists():
             where = results_option(options["results"])
             echo(f"\nPage: harness report last{where} --to duel.html\nRecord: {path}")
     ctx.exit({"ok": 0, "interrupted": 130}.get(record.status, 1))
 
 
-def _here(ctx: click.Context, names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
-    request = _request(names, options)
-    request = msgspec.structs.replace(request, workloads=labelled(_in_fastest_modes(request, options)))
+def _of_steps(
+    ctx: click.Context, names: tuple[str, ...], options: Mapping[str, Any]
+) -> tuple[DuelRecord, Path]:
+    if on_cluster(options):
+        raise UsageError("--executor is for tasks; a duel of steps of your own runs on this machine")
+    request = StepDuelRequest(
+        workloads=step_workloads(names, options),
+        margin=_share(options["within"]),
+        budget_seconds=options["budget"],
+        quiet_environment=options["process_environment"] == "quiet",
+        turns=options["turns"],
+        command=sys.argv[1:],
+    )
+    return _carried_out(ctx, request, options)
+
+
+def _carried_out(
+    ctx: click.Context, request: AnyRequest, options: Mapping[str, Any]
+) -> tuple[DuelRecord, Path]:
     prepare_folder(options["results"] / DUELS.folder)
     display = DuelDisplay(quiet=options["quiet"])
     ctx.call_on_close(display.stop)
@@ -306,6 +342,12 @@ def _here(ctx: click.Context, names: tuple[str, ...], options: Mapping[str, Any]
     record = duel.carry_out()
     display.stop()
     return record, duel.path
+
+
+def _here(ctx: click.Context, names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
+    request = _request(names, options)
+    request = msgspec.structs.replace(request, workloads=labelled(_in_fastest_modes(request, options)))
+    return _carried_out(ctx, request, options)
 
 
 def _on_cluster(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:

@@ -124,6 +124,18 @@ _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INV
 _INTERRUPTED = 130
 
 
+def _saving(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        share = float(text.removesuffix("%")) / 100
+    except ValueError:
+        share = 0.0
+    if not text.endswith("%") or not 0 < share < 1:
+        raise UsageError(f"--expect-faster {text}: write a percentage above 0 and below 100, such as 10%.")
+    return share
+
+
 @click.command()
 @click.option(
     "--suite",
@@ -155,6 +167,13 @@ _INTERRUPTED = 130
 @shared.budget(
     "Start no pair after this time, such as 90s or 10m. Default: until every benchmark is decided, and at "
     "most 5 minutes for each that the quick check does not decide."
+)
+@click.option(
+    "--expect-faster",
+    metavar="PERCENT",
+    callback=_saving,
+    help="Verify a claimed speed-up: PASS only where head is proven to save at least this share of the "
+    "step time, such as 10%, with the same values; FAIL where it is proven to save less.",
 )
 @click.option(
     "--turns",
@@ -221,7 +240,7 @@ def _check_base(options: dict[str, Any]) -> None:
 
 def _run(options: dict[str, Any], display: GateDisplay) -> int:
     """Run the gate and deliver its results; the exit code."""
-    suite = read_suite(options["suite"] or find_suite())
+    suite = _with_claim(read_suite(options["suite"] or find_suite()), options["expect_faster"])
     folder = options["results"] / GATES.folder
     prepare_folder(folder)
     with _environments(options, suite, display) as pair:
@@ -241,6 +260,19 @@ def _run(options: dict[str, Any], display: GateDisplay) -> int:
     display.stop()
     deliver(record, gate.path, options)
     return _exit_code(record, options["inconclusive"])
+
+
+def _with_claim(suite: Suite, saving: float | None) -> Suite:
+    """The suite with ``--expect-faster`` as the ``min_speedup`` of each benchmark."""
+    if saving is None:
+        return suite
+    benchmarks = (
+        msgspec.structs.replace(
+            each, limits=msgspec.structs.replace(each.limits, min_speedup=saving, max_speedup=None)
+        )
+        for each in suite.benchmarks
+    )
+    return msgspec.structs.replace(suite, benchmarks=tuple(benchmarks))
 
 
 @contextlib.contextmanager
@@ -267,7 +299,9 @@ def _environments(options: dict[str, Any], suite: Suite, display: GateDisplay) -
 def _datasets(suite: Suite, *, quiet: bool) -> list[DatasetRecord]:
     with shown_progress(quiet=quiet) as progress:
         return [
-            choose_dataset(registry.task(benchmark.task), benchmark.dataset, progress)
+            DatasetRecord("")
+            if benchmark.step  # which has its own data
+            else choose_dataset(registry.task(benchmark.task), benchmark.dataset, progress)
             for benchmark in suite.benchmarks
         ]
 

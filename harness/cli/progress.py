@@ -670,6 +670,10 @@ class DuelDisplay(LiveLine):
         """See :class:`harness.duel.runner.DuelObserver`."""
         self.doing(f"certifying {label}")
 
+    def comparing(self) -> None:
+        """See :class:`harness.duel.runner.DuelObserver`."""
+        self.doing("comparing the values of the first calls")
+
     def trying(self, label: str) -> None:
         """See :class:`harness.duel.runner.DuelObserver`."""
         self.doing(f"trying {label}")

@@ -11,9 +11,9 @@ from harness.duel.pairs import Alternation
 from harness.duel.preparation import prepare
 from harness.duel.ratios import step_ratios
 from harness.duel.record import PairRecord, ProcessEnvironment
-from harness.duel.verdict import deviates, fewest_pairs_for_difference
+from harness.duel.verdict import deviates
 from harness.duel.workloads import Workload
-from harness.stats.evidence import MOST_PAIRS
+from harness.stats.evidence import FEWEST_PAIRS, MOST_PAIRS
 
 #: A process that takes longer is considered to hang.
 _PROCESS_LIMIT_SECONDS = 600.0
@@ -43,7 +43,7 @@ class Noise(NamedTuple):
         The time of one pair goes into trying the configurations.
         """
         pairs = min(MOST_PAIRS, math.floor(budget_seconds / self.pair_seconds) - 1)
-        if self.spread is None or pairs < fewest_pairs_for_difference(comparisons=1):
+        if self.spread is None or pairs < FEWEST_PAIRS:
             return None
         return math.expm1(deviates(pairs) * self.spread / math.sqrt(pairs))
 

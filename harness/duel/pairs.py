@@ -4,12 +4,13 @@ import contextlib
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from harness.audit.audit import PairAudit
 from harness.audit.budgets import FIRST_PAIRS
+from harness.duel.own_steps import OwnStep, TimedStep
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.timed_worker import TimedWorker
 from harness.duel.workloads import Workload
@@ -19,6 +20,9 @@ from harness.machine.energy import EnergyMeter
 from harness.machine.usage import between, disturbed, read_counters
 
 _RNG = random.SystemRandom()
+#: The two kinds of program that alternate, and their processes.
+Program = Workload | OwnStep
+TimedProgram = TimedWorker | TimedStep
 #: From this number of blocks for each workload on, each workload's usual disturbance is its own.
 _FEWEST_BLOCKS_OF_ITS_OWN = 5
 
@@ -28,7 +32,7 @@ class Alternation:
 
     def __init__(
         self,
-        workloads: list[Workload],
+        workloads: Sequence[Program],
         variables: list[dict[str, str]],
         dataset: str,
         *,
@@ -41,7 +45,7 @@ class Alternation:
         ``certified``: each of them is. ``pairs``: so many will be made, or more.
         """
         self._certified = certified
-        self.workloads = workloads
+        self.workloads = list(workloads)
         self.variables = variables
         self._dataset = dataset
         self._deadline_seconds = deadline_seconds
@@ -49,12 +53,14 @@ class Alternation:
         self._energy: EnergyMeter | None = None
         self._verification = PairAudit(pairs)
 
-    def worker(self, index: int, cpus: list[int] | None = None) -> TimedWorker:
+    def worker(self, index: int, cpus: list[int] | None = None) -> TimedProgram:
         """A fresh process of a workload, not yet set up, on these CPUs or else on its own ones.
 
         The caller ends it.
         """
         workload, variables = self.workloads[index], self.variables[index]
+        if isinstance(workload, OwnStep):
+            return TimedStep(workload, variables, self._deadline_seconds(), cpus)
         return TimedWorker(workload, variables, self._deadline_seconds(), cpus, certified=self._certified)
 
     def pair(self, steps: list[int], turns: int, chance: random.Random) -> PairRecord:
@@ -81,6 +87,7 @@ class Alternation:
                 for turn in range(turns)
                 for index in (order if turn % 2 == 0 else reversed(order))
             ]
+            self.before_finish(workers)
             verified = self._verification.chosen(order)
             processes = [workers[index].finish(verify=index in verified) for index in sorted(workers)]
         verifications = [process.verification for process in processes]
@@ -91,7 +98,10 @@ class Alternation:
         side_by_side = len(order) > 1 and self._places(order) is not None
         return PairRecord(processes, marked, seconds, side_by_side)
 
-    def built(self, order: list[int], stack: contextlib.ExitStack) -> dict[int, TimedWorker]:
+    def before_finish(self, workers: Mapping[int, TimedProgram]) -> None:
+        """What else is measured in the processes of a pair, after its blocks: nothing here."""
+
+    def built(self, order: list[int], stack: contextlib.ExitStack) -> dict[int, TimedProgram]:
         """A fresh process of each workload, which has imported and built and is stopped; ``stack`` ends it.
 
         This is the longest part of most pairs, and nearly all of it runs on one thread. If there is a CPU for
@@ -99,7 +109,7 @@ class Alternation:
         JAX at once take as long as one. Workloads of one thread, which share a CPU, move there when they have
         built; ``order`` decides which of them starts elsewhere.
         """
-        workers: dict[int, TimedWorker] = {}
+        workers: dict[int, TimedProgram] = {}
         places = self._places(order)
         seed = _RNG.getrandbits(31)  # the same batches for all, which none could know
         for group in [order] if places else [[index] for index in order]:
@@ -119,18 +129,18 @@ class Alternation:
         """The CPUs on which they can start side by side, in this order; None if they cannot."""
         return places_to_start([self.variables[index] for index in order])
 
-    def _meter(self, workers: Mapping[int, TimedWorker]) -> EnergyMeter:
+    def _meter(self, workers: Mapping[int, TimedProgram]) -> EnergyMeter:
         environments = [os.environ | own for own in self.variables]
         return EnergyMeter(
             [
-                (worker.built.device, environments[index].get("CUDA_VISIBLE_DEVICES"))
+                (worker.device, environments[index].get("CUDA_VISIBLE_DEVICES"))
                 for index, worker in workers.items()
             ]
         )
 
     def _block(
         self,
-        workers: Mapping[int, TimedWorker],
+        workers: Mapping[int, TimedProgram],
         index: int,
         turn: int,
         steps: int,

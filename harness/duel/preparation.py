@@ -14,16 +14,14 @@ import msgspec
 
 from harness.certify.certificate import Certificate
 from harness.certify.certificates import certificate
-from harness.duel.pairs import Alternation
+from harness.duel.own_steps import OwnStep
+from harness.duel.pairs import Alternation, Program, TimedProgram
 from harness.duel.record import ConfigurationRecord
-from harness.duel.timed_worker import TimedWorker
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError
 from harness.plugins import registry
 from harness.runs.record import DatasetRecord
-from harness.spec.flops import training_flops_per_sample
 from harness.stats.settling import fewest_blocks
-from harness.training.batches import BatchOrder
 from harness.worker.examiner import Examiner
 from harness.worker.protocol import Built
 
@@ -170,7 +168,7 @@ class Prepared(NamedTuple):
     """``steps`` of a block, one entry for each workload; a pair has ``turns`` blocks of each."""
 
     records: list[ConfigurationRecord]
-    built: Built
+    built: Built | None
     steps: list[int]
     turns: int
     pair_seconds: float
@@ -178,6 +176,8 @@ class Prepared(NamedTuple):
     def read(self, chosen: DatasetRecord) -> DatasetRecord:
         """The chosen data set with what the workers read: fingerprint, origin and numbers of samples."""
         built = self.built
+        if built is None:
+            return chosen
         return msgspec.structs.replace(
             chosen, fingerprint=built.dataset_fingerprint, origin=built.dataset_origin, samples=built.samples
         )
@@ -225,10 +225,9 @@ def _certificate(workload: Workload) -> Certificate:
 
 
 class _Trial(NamedTuple):
-    built: Built
+    worker: TimedProgram
     record: ConfigurationRecord
     pace: Pace
-    order: BatchOrder
     unsteady_seconds: float
 
 
@@ -252,8 +251,8 @@ def prepare(
     with contextlib.ExitStack() as stack:
         workers = alternation.built(list(range(len(workloads))), stack)
         seconds = time.monotonic() - start
-        programs = [_program(workload, workers[index].built) for index, workload in enumerate(workloads)]
-        devices = [worker.built.device for worker in workers.values()]
+        programs = [_program(workload, workers[index]) for index, workload in enumerate(workloads)]
+        devices = [worker.device for worker in workers.values()]
         shortest = shortest_block_seconds(programs, devices)
         trials = []
         for index, worker in workers.items():
@@ -263,7 +262,7 @@ def prepare(
     _refuse_unequal(trials)
     alone = [block_steps(trial.pace, shortest) for trial in trials]
     wanted = common_steps(programs, alone)
-    steps = [trial.order.even_steps(count) for trial, count in zip(trials, wanted, strict=True)]
+    steps = [trial.worker.even_steps(count) for trial, count in zip(trials, wanted, strict=True)]
     turn_seconds = sum(count * trial.pace.step_seconds for trial, count in zip(trials, steps, strict=True))
     turns = turns or turns_that_pay(turn_seconds)
     seconds += sum(trial.unsteady_seconds for trial in trials)
@@ -271,62 +270,44 @@ def prepare(
     warm_up_blocks = fewest_blocks(turn_seconds / len(trials)) + 1
     between = _SECONDS_BETWEEN_BLOCKS * len(trials)
     seconds += (turn_seconds + between) * (turns + warm_up_blocks)
-    return Prepared([trial.record for trial in trials], trials[0].built, steps, turns, seconds)
+    return Prepared([trial.record for trial in trials], trials[0].worker.built, steps, turns, seconds)
 
 
-def _program(workload: Workload, built: Built) -> tuple[object, ...]:
+def _program(workload: Program, worker: TimedProgram) -> tuple[object, ...]:
     """What workloads have in common whose speed only code, variables or interpreter can set apart."""
     configuration = workload.configuration
+    target = workload.target.target if isinstance(workload, OwnStep) else ""
     return (
+        target,
         configuration.backend,
         configuration.mode,
-        _batch_size(workload, built),
+        worker.batch_size,
         configuration.threads,
         configuration.precision,
     )
 
 
-def _batch_size(workload: Workload, built: Built) -> int:
-    return workload.task.batch_size or built.samples["train"]
-
-
-def _try(
-    alternation: Alternation,
-    index: int,
-    worker: TimedWorker,
-    proof: Certificate | None,
-) -> _Trial:
-    workload = alternation.workloads[index]
+def _try(alternation: Alternation, index: int, worker: TimedProgram, proof: Certificate | None) -> _Trial:
     worker.session.resume()
     worker.make_first_step()
     pace = measure_pace(worker)
     worker.session.pause()
-    unsteady_seconds = worker.unsteady_seconds(pace.step_seconds)
-    record = ConfigurationRecord(
-        label=workload.label,
-        configuration=workload.configuration,
-        framework=worker.described.environment,
-        device=worker.built.device,
-        batch_size=_batch_size(workload, worker.built),
-        options=workload.options,
-        variables=alternation.variables[index],
-        certificate=proof,
-        training_flops_per_sample=training_flops_per_sample(workload.task),
-    )
-    return _Trial(worker.built, record, pace, worker.order, unsteady_seconds)
+    record = worker.record(alternation.variables[index], proof)
+    return _Trial(worker, record, pace, worker.unsteady_seconds(pace.step_seconds))
 
 
 def _refuse_unequal(trials: list[_Trial]) -> None:
     first = trials[0]
     for trial in trials[1:]:
+        ours, theirs = first.worker.built, trial.worker.built
+        if ours is None or theirs is None:  # steps of the user's own have their own data
+            continue
         labels = f"{first.record.label} and {trial.record.label}"
-        if trial.built.dataset_fingerprint != first.built.dataset_fingerprint:
+        if theirs.dataset_fingerprint != ours.dataset_fingerprint:
             raise UsageError(
-                f"{labels} train on different data: sha256 {first.built.dataset_fingerprint[:12]}… "
-                f"({first.built.dataset_origin}) and {trial.built.dataset_fingerprint[:12]}… "
-                f"({trial.built.dataset_origin}). Give both the same data."
+                f"{labels} train on different data: sha256 {ours.dataset_fingerprint[:12]}… "
+                f"({ours.dataset_origin}) and {theirs.dataset_fingerprint[:12]}… "
+                f"({theirs.dataset_origin}). Give both the same data."
             )
-        if trial.built.samples != first.built.samples:
-            raise UsageError(
-                f"{labels} split the data differently: {first.built.samples} and {trial.built.samples}"
-            )
+        if theirs.samples != ours.samples:
+            raise UsageError(f"{labels} split the data differently: {ours.samples} and {theirs.samples}")

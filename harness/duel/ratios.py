@@ -12,9 +12,8 @@ at every hundredth step, would thus be trimmed like a hiccup of the machine. If 
 others in most pairs, all blocks count instead; and no slowdown is called small unless it is small over all
 blocks. One pair may be left out of that, to allow for a second in which the machine stood still.
 
-Distances from the tested ratio are cut off at a fence; both this and whether all blocks count depend on the
-sizes alone, never on the signs. So under the null hypothesis signs remain coin tosses, and the sign-flip test
-remains exact.
+Whether all blocks count depends on the sizes alone, never on the signs. So under the null hypothesis signs
+remain coin tosses.
 """
 
 import math
@@ -27,7 +26,7 @@ import numpy.typing as npt
 
 from harness.duel.record import BlockRecord, PairRecord
 from harness.stats.estimate import Estimate
-from harness.stats.evidence import Alternative, bootstrap_interval, evidence_p_value, p_value
+from harness.stats.evidence import bootstrap_interval, evidence_p_value
 
 # The log ratio of one pair from its undisturbed turns: of middle blocks, of all blocks, of the control.
 
@@ -207,15 +206,6 @@ class Ratios:
         """Those of the first pairs, as they were when there were no more."""
         return Ratios(self.middle[:pairs], self.fenced, None if self.whole is None else self.whole[:pairs])
 
-    def p_value(self, alternative: Alternative = "two-sided", shift: float = 0.0) -> float:
-        """Of the sign-flip test that they centre on ``shift``; see :mod:`harness.stats.evidence`."""
-        off = self.logs - shift
-        return p_value(_cut(off) if self.fenced else off, alternative)
-
-    def evidence_p_value(self, least: float) -> float:
-        """Of the test that they centre above 0, at least by ``least``: see :mod:`harness.stats.evidence`."""
-        return evidence_p_value(self.logs, least)
-
     def within_p_value(self, limit: float) -> float:
         """Of the test that they centre below ``limit``, at least by half of it: valid at any number of pairs.
 
@@ -225,8 +215,13 @@ class Ratios:
         return (
             1.0
             if not means or max(means) >= limit
-            else evidence_p_value(limit - self.logs, limit * WITHIN_SHARE)
+            else evidence_p_value(limit - self.logs, abs(limit) * WITHIN_SHARE)
         )
+
+    def same_p_value(self, limit: float) -> float:
+        """Of the test that they centre between ``-limit`` and ``limit``: the larger of both ends."""
+        mirrored = Ratios(-self.middle, self.fenced, None if self.whole is None else -self.whole)
+        return max(self.within_p_value(limit), mirrored.within_p_value(limit))
 
     def difference_p_value(self, least: float) -> float:
         """Of the two-sided test that they do not centre on 0, at least by ``least``.
@@ -234,12 +229,6 @@ class Ratios:
         It is twice that for the side on which the centre is.
         """
         return min(1.0, 2 * evidence_p_value(self.logs if self.mean > 0 else -self.logs, least))
-
-    def cautious_p_value(self, alternative: Alternative, shift: float) -> float:
-        """The same, or 1 if any of the :attr:`cautious_means` is on the other side of ``shift``."""
-        means = self.cautious_means
-        beyond = not means or (max(means) >= shift if alternative == "less" else min(means) <= shift)
-        return 1.0 if beyond else self.p_value(alternative, shift)
 
 
 def _cut(off: Array) -> Array:

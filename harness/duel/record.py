@@ -4,7 +4,7 @@ Times are in seconds, memory in bytes. Ratios are of the time per sample, that o
 the reference: above 1 is slower than the reference.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ from harness.plugins.configuration import Configuration
 from harness.runs.documents import Envelope, RecordKind
 from harness.runs.record import DatasetRecord, TaskRecord
 from harness.stats.estimate import Estimate
+from harness.steps.findings import Values, WorkComparison
 
 SCHEMA = 4
 
@@ -134,8 +135,7 @@ class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     ratio: Estimate | None
     """The geometric mean over pairs with outliers down-weighted, and its 95 % interval (from 5 pairs on)."""
     p_value: float | None
-    """Of the two-sided test that the ratio is 1, valid at any number of pairs. In records without ``level``
-    of the sign-flip test, valid at this number."""
+    """Of the two-sided test that the ratio is 1, valid at any number of pairs."""
     level: float | None = None
     """Configurations are called different by a ``p_value`` up to this. None in older records."""
     spread: float | None
@@ -156,14 +156,29 @@ class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     """The same ratio of the control: 1 if the machine was the same for both configurations."""
 
 
+class StepRecord(msgspec.Struct, kw_only=True):
+    """A step of the user's own: one factory, or one for each configuration, with their arguments."""
+
+    targets: list[str]
+    arguments: list[dict[str, Any]]
+    seed: int | None
+    """Of the generators of Python, NumPy and the frameworks. None: the user's code sets its own."""
+    samples: int | None = None
+    """Samples of a call, if the user gave their number."""
+    work: list[WorkComparison] = []
+    """Whether each configuration but the reference does the same work; empty before it was compared."""
+
+
 class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
-    """A duel of configurations on one task; the first is the reference."""
+    """A duel of configurations on one task, or of steps of the user's own; the first is the reference."""
 
     schema: int = SCHEMA
     failure: str = ""
     """Why it did not end, in words."""
-    task: TaskRecord
-    dataset: DatasetRecord
+    task: TaskRecord | None = None
+    dataset: DatasetRecord | None = None
+    step: StepRecord | None = None
+    """In place of a task and its data."""
     process_environment: ProcessEnvironment
     """``quiet``: variables were set so that times vary less; ``plain``: they are the user's."""
     seed: int
@@ -181,14 +196,31 @@ class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
     peak_flops_per_second: float | None = None
     """Speed of a NumPy matrix product in float32 on the CPU with the reference's threads."""
     pairs: list[PairRecord] = []
-    looks: dict[int, float] = {}
-    """The numbers of pairs at which it was tested whether configurations are the same, and each test's share
-    of the error. In records whose results have no ``level`` differences were tested then too."""
     results: list[DuelResult] = []
     """One for each configuration but the reference."""
     stopped_because: StopReason | None = None
     seconds: float = 0.0
     """Wall time, certification excluded."""
+
+    @property
+    def work_name(self) -> str:
+        """The task, or the factories of the steps."""
+        if self.step is not None:
+            return " and ".join(dict.fromkeys(self.step.targets))
+        return "" if self.task is None else self.task.name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the task, or arguments that all steps have in common."""
+        if self.step is not None:
+            first, *others = self.step.arguments
+            return {n: v for n, v in first.items() if all(n in each and each[n] == v for each in others)}
+        return {} if self.task is None else dict(self.task.options)
+
+    @property
+    def dataset_name(self) -> str:
+        """The data set; empty for steps of the user's own, which have their own data."""
+        return "" if self.dataset is None else self.dataset.name
 
     def __post_init__(self) -> None:
         """Refuse a damaged file, whose parts do not fit together."""
@@ -209,3 +241,34 @@ def refuse_incomplete(pairs: list[PairRecord], configurations: int) -> None:
 # The files of duels.
 
 DUELS = RecordKind("duel", "duels", DuelRecord, SCHEMA, "margin")
+
+
+# The record of a step of the user's own that is timed alone, and its files.
+
+TIME_SCHEMA = 1
+
+
+class TimeRecord(Envelope, msgspec.Struct, kw_only=True):
+    """A step of the user's own, timed. Times are in seconds."""
+
+    schema: int = TIME_SCHEMA
+    failure: str = ""
+    step: StepRecord
+    inherited_variables: dict[str, str] = {}
+    missing_controls: list[str] = []
+    turns: int = 0
+    """Blocks of each process."""
+    configurations: list[ConfigurationRecord] = []
+    """The one that was timed; empty before it ran."""
+    pairs: list[PairRecord] = []
+    """The blocks of each process, in the form of a duel's."""
+    single_calls: list[list[float]] = []
+    """Seconds of each call that was timed alone, for each process, after its blocks."""
+    first_values: list[Values] = []
+    """What the first calls returned."""
+    is_deterministic: bool | None = None
+    """Whether two processes returned equal values; None where nothing was returned."""
+    seconds: float = 0.0
+
+
+TIMES = RecordKind("time", "times", TimeRecord, TIME_SCHEMA, "single_calls")

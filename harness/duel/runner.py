@@ -11,14 +11,19 @@ from typing import NamedTuple, Protocol
 from harness.audit.comparison import first_difference
 from harness.certify.certificate import Certificate
 from harness.certify.dropout import uses_dropout
+from harness.duel.own_steps import (
+    StepDuelRequest,
+    compare_work,
+    new_step_record,
+    refuse_different_work,
+)
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, certificates, prepare
-from harness.duel.ratios import PairTime, log_ratio
+from harness.duel.ratios import PairTime
 from harness.duel.record import DUELS, DuelRecord, DuelResult, PairRecord, StopReason
 from harness.duel.timed_worker import ConfigurationFailed, blaming, session_of
 from harness.duel.verdict import (
     compare,
-    fewest_pairs_for_difference,
     kept,
     known_well_enough,
     latest,
@@ -28,12 +33,13 @@ from harness.duel.workloads import DuelRequest, Workload, new_record, pad_to_equ
 from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.arguments import duration_text
 from harness.machine.calibration import peak_flops_per_second
-from harness.stats.evidence import MOST_PAIRS, Looks
+from harness.stats.evidence import FEWEST_PAIRS, MOST_PAIRS
 from harness.worker import protocol
 from harness.worker.errors import WorkerTimeout
 
 # When a duel ends: all is decided, time or pairs run out, or more pairs are hopeless.
 
+AnyRequest = DuelRequest | StepDuelRequest
 #: The most time of a duel without a budget: 40 pairs, the most there are, of 20 s. That is what pairs take on
 #: a busy machine, most of it to start the processes.
 MOST_SECONDS = 900.0
@@ -45,12 +51,12 @@ _FEWEST_FOR_FORECAST = 10
 _HOPELESS = 2.0
 
 
-def time_limit(request: DuelRequest) -> float:
+def time_limit(request: AnyRequest) -> float:
     """The seconds after which no pair may end."""
     return MOST_SECONDS if request.budget_seconds is None else request.budget_seconds
 
 
-def out_of_time(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
+def out_of_time(request: AnyRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
     """Why there is no time for another pair, of about ``pair_seconds``; None if there is."""
     if len(record.pairs) >= MOST_PAIRS:
         return "most pairs"
@@ -59,7 +65,7 @@ def out_of_time(request: DuelRequest, record: DuelRecord, pair_seconds: float) -
     return "time spent" if request.budget_seconds is None else "budget spent"
 
 
-def no_longer_needed(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
+def no_longer_needed(request: AnyRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
     """Why another pair is not needed, or is hopeless; None if neither.
 
     With a budget a duel goes on as long as anything is open: the user has said how long.
@@ -77,13 +83,13 @@ def no_longer_needed(request: DuelRequest, record: DuelRecord, pair_seconds: flo
     return "hopeless" if all((result.pairs_wanted or 0) > most for result in undecided) else None
 
 
-def seconds_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> float:
+def seconds_left(request: AnyRequest, record: DuelRecord, pair_seconds: float) -> float:
     """About how long the duel will go on."""
     wanted = max((_pairs_to_come(result, record.margin) for result in record.results), default=0)
     return min(wanted, _pairs_left(request, record, pair_seconds)) * pair_seconds
 
 
-def _pairs_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> int:
+def _pairs_left(request: AnyRequest, record: DuelRecord, pair_seconds: float) -> int:
     fits = math.floor((time_limit(request) - record.seconds) / pair_seconds)
     return max(0, min(MOST_PAIRS - len(record.pairs), fits))
 
@@ -158,6 +164,9 @@ class DuelObserver(Protocol):
     def certifying(self, label: str) -> None:
         """A configuration is certified, or its certificate is read from the cache."""
 
+    def comparing(self) -> None:
+        """The values of the first calls of steps of the user's own are compared."""
+
     def trying(self, label: str) -> None:
         """A configuration is tried."""
 
@@ -171,15 +180,16 @@ class DuelObserver(Protocol):
 class Duel:
     """One duel and its record, which is saved after every pair."""
 
-    def __init__(self, request: DuelRequest, folder: Path, observer: DuelObserver) -> None:
+    def __init__(self, request: AnyRequest, folder: Path, observer: DuelObserver) -> None:
         self._request = request
         self._observer = observer
         self._start = time.monotonic()
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
-        self._looks = Looks()
         self._pair_time = PairTime()
         self._reached: dict[tuple[str, bool], DuelResult | None] = {}
-        self.record = new_record(request)
+        self.record = (
+            new_step_record(request) if isinstance(request, StepDuelRequest) else new_record(request)
+        )
         self.failed_label: str | None = None
         """The workload whose failure ended the duel, if one did."""
         self.path = folder / f"{self.record.id}.json"
@@ -225,8 +235,7 @@ class Duel:
     def _run_pairs(self) -> None:
         request, record = self._request, self.record
         alternation = self._alternation()
-        self._observer.preparing(certify=request.certify)
-        proofs = certificates(request.workloads, self._observer.certifying) if request.certify else None
+        proofs = self._proofs()
         self._start = time.monotonic()  # certificates are cached, so the budget does not include them
         prepared = self._prepared(alternation, proofs)
         self._keep(prepared)
@@ -239,7 +248,8 @@ class Duel:
                 )
             else:
                 record.pairs.append(pair)
-                refuse_unequal_work(request.workloads, pair)
+                if isinstance(request, DuelRequest):
+                    refuse_unequal_work(request.workloads, pair)
                 self._pair_time.made(pair)
                 record.stopped_because = out_of_time(request, record, self._pair_time.seconds)
             self._judge()
@@ -247,6 +257,19 @@ class Duel:
             if pair is not None:
                 left = seconds_left(request, record, self._pair_time.seconds)
                 self._observer.paired(record, left)
+
+    def _proofs(self) -> list[Certificate] | None:
+        """The certificates of a task's configurations; of own steps the values are compared."""
+        request = self._request
+        if isinstance(request, StepDuelRequest):
+            self._observer.comparing()
+            compared = compare_work(request.workloads, request.work)
+            if self.record.step is not None:
+                self.record.step.work = compared
+            refuse_different_work(request.workloads, compared)
+            return None
+        self._observer.preparing(certify=request.certify)
+        return certificates(request.workloads, self._observer.certifying) if request.certify else None
 
     def _pair(self, alternation: Alternation, prepared: Prepared) -> PairRecord | None:
         """The next pair; None if the time is up before it ends, and there are others."""
@@ -260,10 +283,8 @@ class Duel:
             raise self._too_short(error, "the first pair") from error
 
     def _judge(self) -> None:
-        """Judge all pairs so far; if ``stopped_because`` is set already, it is the last time."""
+        """Judge all pairs so far."""
         record, request = self.record, self._request
-        self._looks.come_to(self._usable_pairs(), self._progress(), last=record.stopped_because is not None)
-        record.looks = dict(self._looks.shares)
         record.results = self._results()
         enough = no_longer_needed(request, record, self._pair_time.seconds)
         record.stopped_because = "decided" if enough == "decided" else record.stopped_because or enough
@@ -278,9 +299,9 @@ class Duel:
         return Alternation(
             request.workloads,
             variables,
-            request.dataset.name,
+            self.record.dataset_name,
             deadline_seconds=self._seconds_left,
-            certified=request.certify,
+            certified=isinstance(request, DuelRequest) and request.certify,
         )
 
     def _seconds_left(self) -> float:
@@ -308,28 +329,28 @@ class Duel:
 
     def _keep(self, prepared: Prepared) -> None:
         record = self.record
-        record.configurations, record.dataset = prepared.records, prepared.read(record.dataset)
+        record.configurations = prepared.records
+        record.dataset = None if record.dataset is None else prepared.read(record.dataset)
         record.turns = prepared.turns
-        threads = self._request.workloads[0].configuration.threads
-        record.peak_flops_per_second = peak_flops_per_second(threads)
+        if record.step is None:
+            threads = self._request.workloads[0].configuration.threads
+            record.peak_flops_per_second = peak_flops_per_second(threads)
         self._pair_time.prepared(prepared.pair_seconds)
         seconds, spent = prepared.pair_seconds, time.monotonic() - self._start
-        fewest = fewest_pairs_for_difference(len(self._request.workloads) - 1)
         fits = max(0, int((time_limit(self._request) - spent) / seconds))
-        self._observer.measuring(prepared, Outlook(fewest, seconds, fits, spent + fewest * seconds))
+        needed = spent + FEWEST_PAIRS * seconds
+        if self._request.budget_seconds is None and fits < FEWEST_PAIRS:
+            budget = duration_text(60 * math.ceil(needed / 60))
+            raise UsageError(
+                f"a verdict takes at least {FEWEST_PAIRS} pairs of about {seconds:.0f} s, and a duel without "
+                f"--budget takes at most {duration_text(MOST_SECONDS)}. Use --budget {budget} or more; with "
+                "less, such as --budget 10m, the result says what is likely."
+            )
+        self._observer.measuring(prepared, Outlook(FEWEST_PAIRS, seconds, fits, needed))
 
     @property
     def _batch_sizes(self) -> list[int]:
         return [configuration.batch_size for configuration in self.record.configurations]
-
-    def _usable_pairs(self) -> int:
-        """The pairs that were not lost; turns are dropped for all configurations alike."""
-        return sum(log_ratio(pair, 1, self._batch_sizes) is not None for pair in self.record.pairs)
-
-    def _progress(self) -> float:
-        """The used share of the time, or of the most pairs."""
-        record = self.record
-        return max(record.seconds / time_limit(self._request), len(record.pairs) / MOST_PAIRS)
 
     def _results(self) -> list[DuelResult]:
         """Each configuration compared with the reference."""
@@ -342,7 +363,6 @@ class Duel:
                 labels,
                 self._batch_sizes,
                 margin=record.margin,
-                looks=self._looks,
                 comparisons=len(labels) - 1,
             )
             for index in range(1, len(labels))

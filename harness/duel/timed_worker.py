@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from harness.audit.audit import AuditedTraining, Preparation
 from harness.audit.segments import Work
-from harness.duel.record import ProcessRecord
+from harness.certify.certificate import Certificate
+from harness.duel.record import ConfigurationRecord, ProcessRecord
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError
 from harness.machine.cpus import cpus_of
+from harness.spec.flops import training_flops_per_sample
 from harness.stats import settling
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
@@ -69,7 +71,7 @@ class TimedWorker:
         *,
         certified: bool = False,
     ) -> None:
-        self._label, self._plan = workload.label, workload.plan
+        self._workload, self._label, self._plan = workload, workload.label, workload.plan
         configuration = workload.configuration
 
         def start(further: Mapping[str, str]) -> Session:
@@ -177,6 +179,31 @@ class TimedWorker:
         while order.run_length(self.steps) < steps or self.steps % order.steps_per_epoch == order.full_steps:
             self._train(order.run_length(self.steps))
         return self._train(steps)
+
+    @property
+    def device(self) -> str:
+        """The device, as the backend names it."""
+        return self.built.device
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of a step."""
+        return self._workload.task.batch_size or self.built.samples["train"]
+
+    def record(self, variables: dict[str, str], certificate: Certificate | None) -> ConfigurationRecord:
+        """The configuration as it ran."""
+        workload, configuration = self._workload, self._workload.configuration
+        return ConfigurationRecord(
+            label=workload.label,
+            configuration=configuration,
+            framework=self.described.environment,
+            device=self.device,
+            batch_size=self.batch_size,
+            options=workload.options,
+            variables=variables,
+            certificate=certificate,
+            training_flops_per_sample=training_flops_per_sample(workload.task),
+        )
 
     @property
     def longest_call(self) -> int:

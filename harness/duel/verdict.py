@@ -5,12 +5,12 @@ import math
 import msgspec
 import numpy as np
 
-from harness.duel.ratios import Ratios, control_log_ratio, step_ratios
+from harness.duel.ratios import WITHIN_SHARE, Ratios, control_log_ratio, step_ratios
 from harness.duel.record import DuelResult, PairRecord, Reason, Verdict
-from harness.stats.evidence import Looks, fewest_pairs, more_pairs, next_look
+from harness.stats.evidence import FEWEST_PAIRS, more_pairs
 from harness.stats.intervals import student_quantile
 
-#: The probability, over all looks of a duel together, of calling equal configurations different.
+#: The probability, over all pairs of a duel together, of calling equal configurations different.
 DIFFERENCE_LEVEL = 0.02
 #: The probability of calling configurations the same whose true ratio is beyond the margin.
 SAME_LEVEL = 0.05
@@ -33,22 +33,19 @@ def compare(
     batch_sizes: list[int],
     *,
     margin: float,
-    looks: Looks | None = None,
     comparisons: int = 1,
 ) -> DuelResult:
     """Compare a configuration with the reference (index 0) by the pairs so far.
 
-    A difference is tested after every pair; whether they are the same only if the number of pairs is one of
-    the ``looks``. Without looks this is the only such test, of a number of pairs that was fixed in advance.
-    With several configurations the ``comparisons`` share the error (Bonferroni).
+    Both a difference and being the same are tested after every pair (:mod:`harness.stats.evidence`). With
+    several configurations the ``comparisons`` share the error (Bonferroni).
     """
     ratios = step_ratios(pairs, index, batch_sizes)
     made = len(ratios.logs)
     lost = len(pairs) - made
     control = np.array([log for pair in pairs if (log := control_log_ratio(pair, index)) is not None])
-    looks = looks or Looks.single(made)
     reason = _reason(lost, len(pairs), control, margin)
-    verdict: Verdict = "undecided" if reason else _verdict(ratios, margin, looks, comparisons)
+    verdict: Verdict = "undecided" if reason else _verdict(ratios, margin, comparisons)
     if verdict in ("faster", "slower") and ratios.contradicted:
         verdict, reason = "undecided", "contradicted"
     more_may_decide = verdict == "undecided" and reason is None
@@ -66,7 +63,7 @@ def compare(
         spread=ratios.spread if made > 1 else None,
         reached_after=None if verdict == "undecided" else made,
         pairs_wanted=_pairs_wanted(ratios, margin, comparisons) if more_may_decide else None,
-        pairs_needed=fewest_pairs_for_difference(comparisons),
+        pairs_needed=FEWEST_PAIRS,
         uneven=ratios.uneven,
         contradicted=ratios.contradicted,
         control_ratio=math.exp(control.mean()) if len(control) else None,
@@ -118,13 +115,10 @@ def _reason(lost: int, pairs: int, control: np.ndarray, margin: float) -> Reason
     return "control moved" if control_moved(control, margin) else None
 
 
-def _verdict(ratios: Ratios, margin: float, looks: Looks, comparisons: int) -> Verdict:
-    same_level = looks.levels(SAME_LEVEL / comparisons).get(len(ratios.logs), 0.0)
+def _verdict(ratios: Ratios, margin: float, comparisons: int) -> Verdict:
     within = math.log1p(margin)
-    if same_level:  # else this is no look
-        ends = ratios.cautious_p_value("greater", -within), ratios.cautious_p_value("less", within)
-        if max(ends) <= same_level:
-            return "same"
+    if ratios.same_p_value(within) <= SAME_LEVEL / comparisons:
+        return "same"
     if ratios.difference_p_value(within) <= DIFFERENCE_LEVEL / comparisons:
         return "slower" if ratios.mean > 0 else "faster"
     return "undecided"
@@ -148,42 +142,33 @@ def control_moved(control: np.ndarray, margin: float) -> bool:
     return bool(significant and abs(control.mean()) > _CONTROL_SHARE * math.log1p(margin))
 
 
-def fewest_pairs_for_difference(comparisons: int) -> int:
-    """The fewest pairs with which a duel of this many comparisons can call configurations different."""
-    return fewest_pairs(DIFFERENCE_LEVEL / comparisons / 2)
-
-
 def deviates(pairs: int) -> float:
     """The difference, in standard errors of this many pairs, that a duel finds with probability 0.9.
 
-    It is larger than for a normal test, because with few pairs nearly all must agree. Fitted to 600 simulated
-    duels at each number of pairs, of pairs that vary by 1, 2 and 4 %: 7.0 at 8, 6.4 at 10, 5.4 at 14, 5.1 at
-    20, 5.1 at 28, 5.0 at 40.
+    It is larger than for a normal test, because with few pairs nearly all must agree. Fitted to 180 simulated
+    duels at each number of pairs, of pairs that vary by 1, 2 and 4 %: 7.9 to 12 at 8, 6.7 to 9.2 at 10, 5.6
+    to 6.1 at 14, 5.3 to 5.6 at 20.
     """
-    return 4.2 + 20 / pairs
+    return 4.2 + 28 / pairs
 
 
 def _pairs_wanted(ratios: Ratios, margin: float, comparisons: int) -> int:
     """About how many more pairs a verdict takes, a difference or *same*, whichever comes first."""
-    made = len(ratios.logs)
-    fewest = max(1, fewest_pairs_for_difference(comparisons) - made)
-    if made < 3:  # noqa: PLR2004  the spread of two pairs is too uncertain
-        return fewest
-    sign = 1 if ratios.mean > 0 else -1
-    different = more_pairs(sign * ratios.logs, math.log1p(margin), DIFFERENCE_LEVEL / comparisons / 2)
-    return min(different or _NEVER, _pairs_for_same(ratios, margin))
-
-
-def _pairs_for_same(ratios: Ratios, margin: float) -> int:
-    """About how many more pairs show that the configurations are the same, by the normal approximation."""
     within, made = math.log1p(margin), len(ratios.logs)
+    if made < 3:  # noqa: PLR2004  the spread of two pairs is too uncertain
+        return FEWEST_PAIRS - made
+    sign = 1 if ratios.mean > 0 else -1
+    different = more_pairs(sign * ratios.logs, within, DIFFERENCE_LEVEL / comparisons / 2)
+    # A difference that is proven and not reported is contradicted over all blocks, which pairs may change.
+    return max(1, min(different or _NEVER, _pairs_for_same(ratios, within, SAME_LEVEL / comparisons)))
+
+
+def _pairs_for_same(ratios: Ratios, within: float, level: float) -> int:
+    """About how many more pairs show that the configurations are the same."""
     if ratios.whole is not None and max(map(abs, ratios.cautious_means)) >= within > abs(ratios.mean):
         ratios = Ratios(ratios.whole)  # these are what prevents the verdict "same"
-    distance = within - abs(ratios.mean)
-    if distance <= 0:
+    if abs(ratios.mean) >= within:
         return _NEVER
-    wanted = made + 1
-    # The distance, in standard errors, at which the sign-flip test succeeds with probability 0.9.
-    while wanted < _NEVER and (3.4 + 15 / wanted) * ratios.spread > distance * math.sqrt(wanted):
-        wanted += max(1, wanted // 20)
-    return min(_NEVER, next_look(wanted) - made)
+    ends = (within - ratios.logs, within + ratios.logs)
+    wanted = [more_pairs(values, within * WITHIN_SHARE, level) for values in ends]
+    return max(_NEVER if pairs is None else pairs for pairs in wanted)

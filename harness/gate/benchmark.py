@@ -10,7 +10,8 @@ from typing import TypeVar
 import msgspec
 
 from harness.audit.findings import DishonestClock, WorkDiffers
-from harness.duel.pairs import Alternation
+from harness.duel.own_steps import OwnStep, WorkRequest, compare_work
+from harness.duel.pairs import Alternation, Program
 from harness.duel.preparation import Prepared, is_certified, prepare
 from harness.duel.ratios import PairTime
 from harness.duel.record import PairRecord
@@ -42,7 +43,7 @@ class PairMaker:
     work that was recomputed and differs, do not depend on memory: head is to blame at once.
     """
 
-    def __init__(self, workloads: Sequence[Workload], dataset: str, say: Callable[[str], None]) -> None:
+    def __init__(self, workloads: Sequence[Program], dataset: str, say: Callable[[str], None]) -> None:
         self._time = PairTime()
         self._workloads = list(workloads)
         self._dataset = dataset
@@ -68,9 +69,13 @@ class PairMaker:
             Ended: head failed next to base only, or a process would take too long.
         """
         base, _ = self._workloads
-        if same_work and registry.is_third_party(base.configuration.backend):
+        if (
+            same_work
+            and not isinstance(base, OwnStep)
+            and registry.is_third_party(base.configuration.backend)
+        ):
             self._say("certifying base")
-            self._certified = is_certified(base)
+            self._certified = isinstance(base, Workload) and is_certified(base)
             self._alternation = self._alternation_of(slice(0, 2))
         prepared = self._blaming_fairly(lambda alternation, _: prepare(alternation, None, turns))
         self._steps = prepared.steps
@@ -136,7 +141,7 @@ class BenchmarkComparison:
     def __init__(
         self,
         benchmark: Benchmark,
-        workloads: list[Workload],
+        workloads: Sequence[Program],
         record: BenchmarkRecord,
         say: Say,
         turns: int | None,
@@ -154,16 +159,35 @@ class BenchmarkComparison:
         record.turns = turns or 0
         self._pairs = PairMaker(workloads, record.dataset.name, say)
 
+    def check(self, deadline: float) -> bool:
+        """Compare the first steps, which is cheap; whether there is more to measure."""
+        return conclude(self.record, lambda: self._check(deadline)) and not self._is_settled
+
+    def _check(self, deadline: float) -> None:
+        _check_time(deadline)
+        self._say("comparing the first steps")
+        self.record.quality = self._first_steps()
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether the first steps decide: they differ, and no other quality is allowed."""
+        quality, limits = self.record.quality, self._benchmark.limits
+        if quality is None or quality.verdict == "PASS":
+            return not limits_of(limits)
+        return quality.verdict == "FAIL" and not self._may_train(quality)
+
     def look(self, deadline: float) -> None:
-        """Compare the first steps, then judge a few pairs; nothing is started after ``deadline``."""
+        """Judge a few pairs; nothing is started after ``deadline``."""
         conclude(self.record, lambda: self._look(deadline))
 
     def _look(self, deadline: float) -> None:
         record, limits = self.record, self._benchmark.limits
+        if record.quality is None:
+            self._check(deadline)
         _check_time(deadline)
-        self._say("comparing the first steps")
-        record.quality = self._quality(deadline)
-        if record.quality.verdict == "FAIL" or not limits_of(limits):
+        if record.quality is not None and self._may_train(record.quality):
+            record.quality = self._trainings(record.quality, deadline)
+        if record.quality is None or record.quality.verdict == "FAIL" or not limits_of(limits):
             return
         _check_time(deadline)
         self._say("trying base and head once")
@@ -174,31 +198,46 @@ class BenchmarkComparison:
         _check_time(deadline)
         self._say(f"quick check: {judgement.LOOK_PAIRS} pairs of about {self._pairs.seconds:.0f} s")
         for _ in range(judgement.LOOK_PAIRS):
+            if record.look and time.monotonic() > deadline:
+                break  # what is known is judged
             _check_time(deadline)
             record.look.append(self._pairs.make(record.turns))
         record.metrics = [judgement.looked_at(look, limits.max_speedup) for look in self._series(record.look)]
 
-    def _quality(self, deadline: float) -> QualityResult:
-        benchmark, data = self._benchmark, self.record.dataset.name
-        first_steps = compare_first_steps(self._workloads, data, PROCESS_LIMIT_SECONDS)
-        # Scores on other data are other scores.
+    def _first_steps(self) -> QualityResult:
+        base, head = self._workloads
+        if isinstance(base, OwnStep) and isinstance(head, OwnStep):
+            return compare_values(base, head, self._benchmark)
+        workloads = [each for each in (base, head) if not isinstance(each, OwnStep)]
+        return compare_first_steps(workloads, self.record.dataset.name, PROCESS_LIMIT_SECONDS)
+
+    def _may_train(self, first_steps: QualityResult) -> bool:
+        """Whether trainings over seeds may show that head learns as well. Scores on other data are others."""
         is_comparable = not any(isinstance(reason, reasons.OtherData) for reason in first_steps.reasons)
-        if first_steps.verdict == "PASS" or benchmark.limits.max_accuracy_loss is None or not is_comparable:
-            return first_steps
+        allowed = self._benchmark.limits.max_accuracy_loss is not None
+        return first_steps.verdict != "PASS" and allowed and is_comparable
+
+    def _trainings(self, first_steps: QualityResult, deadline: float) -> QualityResult:
+        benchmark, data = self._benchmark, self.record.dataset.name
+        first_seed = 0 if benchmark.seed == "own" else benchmark.seed
         not_finite = any(isinstance(reason, reasons.LossesNotFinite) for reason in first_steps.reasons)
         observed = "losses of the first steps are not finite" if not_finite else "the first steps differ"
         self._say(f"{observed}: comparing trainings over seeds")
         trainings = compare_trainings(
-            self._workloads,
+            [each for each in self._workloads if not isinstance(each, OwnStep)],
             data,
             benchmark.limits,
             self._worse_level,
-            range(benchmark.seed, benchmark.seed + benchmark.seeds),
+            range(first_seed, first_seed + benchmark.seeds),
             PROCESS_LIMIT_SECONDS,
             min(deadline, time.monotonic() + self._most_seconds),
             self._say,
         )
         return msgspec.structs.replace(trainings, frameworks=first_steps.frameworks)
+
+    def judge(self, level: Callable[[], float]) -> None:
+        """Judge the undecided metrics by the pairs of the look, which show a large loss."""
+        conclude(self.record, lambda: self._judge(level, last=False))
 
     def confirm(self, level: Callable[[], float], deadline: float) -> Outlook | None:
         """Make one more pair and judge the undecided metrics; what is to come, or None if no more pairs are.
@@ -228,10 +267,15 @@ class BenchmarkComparison:
 
     def _confirm(self, level: Callable[[], float], *, last: bool) -> None:
         record = self.record
-        undecided = {result.metric for result in record.undecided}
         if not last:
+            undecided = {result.metric for result in record.undecided}
             turns = min(_FEWEST_TURNS, record.turns) if undecided == {"first step"} else record.turns
             record.confirmation.append(self._pairs.make(turns))
+        self._judge(level, last=last)
+
+    def _judge(self, level: Callable[[], float], *, last: bool) -> None:
+        record = self.record
+        undecided = {result.metric for result in record.undecided}
         self._update(
             [
                 judgement.confirmed(paired, self._benchmark.limits.max_speedup, level(), last=last)
@@ -241,7 +285,7 @@ class BenchmarkComparison:
         )
         if last:
             seconds = self._pairs.seconds
-            self._update([judgement.final(result, level(), seconds) for result in record.undecided])
+            self._update([judgement.final(result, seconds) for result in record.undecided])
 
     def _update(self, results: list[MetricResult]) -> None:
         new = {result.metric: result for result in results}
@@ -250,6 +294,32 @@ class BenchmarkComparison:
     def _series(self, pairs: list[PairRecord]) -> list[PairedSeries]:
         batch_sizes = [configuration.batch_size for configuration in self.record.configurations]
         return series(pairs, self._benchmark.limits, batch_sizes) if pairs else []
+
+
+def compare_values(base: OwnStep, head: OwnStep, benchmark: Benchmark) -> QualityResult:
+    """Whether the first calls of a step return in head what they return in base.
+
+    Raises:
+        ConfigurationFailed: a process failed.
+        UsageError: the step cannot be made as the suite asks for.
+        Ended: base has no such step, and cannot run head's.
+    """
+    request = WorkRequest(
+        calls=benchmark.compare_calls, tolerance=benchmark.tolerance, values=benchmark.values
+    )
+    try:
+        (work,) = compare_work([base, head], request)
+    except ConfigurationFailed as error:
+        if error.label != base.label or base.target.code_folder is None:
+            raise
+        raise Ended(reasons.NewBenchmark(message=error.reason)) from error
+    if work.difference is not None:
+        differs = reasons.ValuesDiffer(**msgspec.structs.asdict(work.difference))
+        return QualityResult(verdict="FAIL", reasons=[differs], worst=work.difference.deviation)
+    beside: list[reasons.Reason] = [reasons.SharedCode()] if work.shared_code else []
+    if work.outcome != "differs" and (work.outcome != "same" or work.other_versions):
+        beside.append(reasons.WorkNotCompared(outcome=work.outcome, spread=work.spread))
+    return QualityResult(verdict="PASS", reasons=beside)
 
 
 def _check_time(deadline: float) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from harness.duel.own_steps import OwnStep
 from harness.duel.runner import defined_by
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError
@@ -23,6 +24,7 @@ from harness.plugins.definition import resized
 from harness.plugins.files import plugin_files
 from harness.plugins.options import Value
 from harness.plugins.sources import models_of
+from harness.steps.process import StepTarget
 from harness.tracing.user_code import is_file
 from harness.worker import protocol
 from harness.worker.interpreter import installed_harness
@@ -36,6 +38,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     variables: dict[str, str] = {}
     commit: str | None = None
     cautions: list[str] = []
+    folder: str = "."
+    """The checkout from which steps of the user's own are taken."""
 
 
 def with_shared_path(base: Environment, head: Environment) -> tuple[Environment, Environment]:
@@ -47,14 +51,14 @@ def with_shared_path(base: Environment, head: Environment) -> tuple[Environment,
     return msgspec.structs.replace(base, cautions=[*base.cautions, shared]), head
 
 
-def probe(environment: Environment) -> EnvironmentRecord:
-    """The version of harness that is installed there.
+def probe(environment: Environment, *, needs_harness: bool = True) -> EnvironmentRecord:
+    """The version of harness that is installed there, where it ``needs_harness``.
 
     Raises:
         UsageError: none is, or one that speaks another protocol.
     """
     python, variables = environment.python, environment.variables
-    version = installed_harness(environment.label, python, variables)
+    version = installed_harness(environment.label, python, variables) if needs_harness else ""
     return EnvironmentRecord(
         python=python,
         harness=version,
@@ -99,7 +103,34 @@ def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:
         configuration=configuration,
         task=resized(defined.task, benchmark.batch_size, benchmark.epochs),
         options=defined.options,
-        seed=benchmark.seed,
+        seed=int(benchmark.seed),
+    )
+
+
+def step_of(environment: Environment, benchmark: Benchmark, head: Environment) -> OwnStep:
+    """The step of a benchmark in this environment.
+
+    Its file is that of the environment's own checkout; where that lacks it, ``head``'s.
+    """
+    target = StepTarget(
+        target=benchmark.step,
+        arguments=benchmark.arguments,
+        folder=environment.folder,
+        seed=None if benchmark.seed == "own" else benchmark.seed,
+        is_step=benchmark.call,
+    )
+    if target.file is not None and not target.file.is_file() and environment.folder != head.folder:
+        target = msgspec.structs.replace(target, code_folder=head.folder)
+    configuration = Configuration(
+        "",
+        "",
+        benchmark.device,
+        benchmark.threads or default_threads(),
+        python=environment.python,
+        variables=tuple(environment.variables.items()),
+    )
+    return OwnStep(
+        label=environment.label, configuration=configuration, target=target, samples=benchmark.samples
     )
 
 
@@ -328,19 +359,59 @@ def pair_of_commits(
     here = Path.cwd()
     top = git.repository(here)
     commit = git.commit_of(top, reference)
-    source = Source(suite.source, git.place_in_repository(here))
+    place = git.place_in_repository(here)
+    source = Source(suite.source or _USUAL_SOURCE, place)
     vanished = None if base_suite is None else vanished_from_file(suite, base_suite)
     variables = _separate_code(top, say)
+    if not suite.source and not suite.has_tasks:
+        with git.checkout(top, commit) as tree:
+            if vanished is None:
+                vanished = vanished_from_commit(suite, top, tree, None if suite_was_named else place)
+            yield _checkouts(top, tree, commit, place, variables, vanished)
+        return
     with git.checkout(top, commit) as tree, head_environment(top, source, say) as head:
         base = base_environment(tree, top, commit, source, say)
         if vanished is None:
             looked_in = None if suite_was_named else source.folder
             vanished = vanished_from_commit(suite, top, tree, looked_in)
         yield EnvironmentPair(
-            msgspec.structs.replace(base, variables=variables),
-            msgspec.structs.replace(head, variables=variables),
+            msgspec.structs.replace(base, variables=variables, folder=str(tree / place)),
+            msgspec.structs.replace(head, variables=variables, folder=str(top / place)),
             vanished,
         )
+
+
+#: What is installed where a suite has tasks and does not say.
+_USUAL_SOURCE = ".[torch]"
+
+
+def _checkouts(
+    top: Path,
+    tree: Path,
+    commit: str,
+    place: Path,
+    variables: dict[str, str],
+    vanished: tuple[Benchmark, ...] | None,
+) -> EnvironmentPair:
+    """This interpreter with the code of the commit's worktree, and with that of the working tree."""
+    head = None if git.has_changes(top) else git.head_commit(top)
+    return EnvironmentPair(
+        Environment(
+            label="base",
+            python=sys.executable,
+            variables=variables,
+            commit=commit,
+            folder=str(tree / place),
+        ),
+        Environment(
+            label="head",
+            python=sys.executable,
+            variables=variables,
+            commit=head,
+            folder=str(top / place),
+        ),
+        vanished,
+    )
 
 
 def _separate_code(top: Path, say: Callable[[str], None]) -> dict[str, str]:

@@ -32,12 +32,12 @@ from harness.duel.ratios import WITHIN_SHARE, Ratios, control_log_ratio, step_ra
 from harness.duel.record import PairRecord, ProcessRecord
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.verdict import control_moved, too_many_lost
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.gate import reasons
 from harness.gate.reasons import Reason
 from harness.gate.record import BenchmarkRecord, Metric, MetricResult, Verdict
 from harness.gate.suite import Limits
-from harness.stats.evidence import fewest_pairs, more_pairs
+from harness.stats.evidence import FEWEST_PAIRS, evidence_p_value, more_pairs
 from harness.stats.intervals import student_quantile
 from harness.worker.errors import NoWorkersHere
 
@@ -126,9 +126,9 @@ def series(pairs: list[PairRecord], limits: Limits, batch_sizes: list[int]) -> l
 
 
 def limits_of(limits: Limits) -> dict[Metric, float]:
-    """The limit of each metric that is judged."""
+    """The limit of each metric that is judged; below 0 it is a saving that must be proven."""
     every: dict[Metric, float | None] = {
-        "step": limits.max_slowdown,
+        "step": limits.max_slowdown if limits.min_speedup is None else -limits.min_speedup,
         "first step": limits.max_first_step_slowdown,
         "memory": limits.max_memory_growth,
     }
@@ -152,12 +152,13 @@ def _value(pair: PairRecord, metric: Metric, index: int) -> float:
 
 
 #: Pairs of the look.
-LOOK_PAIRS = 4
+LOOK_PAIRS = FEWEST_PAIRS
 #: The chance that the look passes a metric that is exactly at its limit.
 _LOOK_LEVEL = 0.025
 #: The same of the confirmation, at whatever pair it ends.
 WITHIN_LEVEL = 0.05
-_FEWEST_PAIRS = 3
+#: With fewer pairs left, those that were lost leave no fair sample.
+_FEWEST_LEFT = 3
 
 
 def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
@@ -168,7 +169,10 @@ def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
     """
     if reason := _why_invalid(series, max_speedup):
         return _result(series, "look", "INVALID", reason)
-    if max(_upper_end(series.ratios.logs), *series.ratios.cautious_means) >= math.log1p(series.limit):
+    logs = series.ratios.logs
+    if len(logs) < _FEWEST_LEFT:  # the budget ended before there were more
+        return _result(series, "look", "INCONCLUSIVE", reasons.LimitNotShown())
+    if max(_upper_end(logs), *series.ratios.cautious_means) >= math.log1p(series.limit):
         return _result(series, "look", "INCONCLUSIVE", reasons.LimitNotShown())
     return _result(series, "look", "PASS")
 
@@ -187,13 +191,19 @@ def confirmed(series: PairedSeries, max_speedup: float | None, level: float, *, 
 
     if reason := _why_invalid(series, max_speedup):
         return result("INVALID", reason)
-    if series.ratios.mean > 0:  # else head was slower in the first pairs, such as before base began to pause
-        worse = series.ratios.evidence_p_value(limit)
+    # Else head was slower in the first pairs, such as before base began to pause.
+    if series.ratios.mean > min(0.0, limit):
+        worse = _worse_p_value(series, limit)
     if series.ratios.within_p_value(limit) <= WITHIN_LEVEL:
         return result("PASS")
     if worse <= level and (last or series.ratios.mean >= limit):
         return result("FAIL", reasons.ProvenWorse())
     return result("INCONCLUSIVE", reasons.NotDecided())
+
+
+def _worse_p_value(series: PairedSeries, limit: float) -> float:
+    """Of the test that head is worse than base, or saves less than it must."""
+    return evidence_p_value(series.ratios.logs - min(0.0, limit), abs(limit))
 
 
 def pairs_wanted(series: PairedSeries, level: float) -> int | None:
@@ -203,29 +213,29 @@ def pairs_wanted(series: PairedSeries, level: float) -> int | None:
     no more pairs come; until then only being within the limit may still be shown.
     """
     limit, logs = math.log1p(series.limit), series.ratios.logs
-    within = more_pairs(limit - logs, limit * WITHIN_SHARE, WITHIN_LEVEL)
-    worse = more_pairs(logs, limit, level)
+    within = more_pairs(limit - logs, abs(limit) * WITHIN_SHARE, WITHIN_LEVEL)
+    worse = more_pairs(logs - min(0.0, limit), abs(limit), level)
     if worse == 0 and series.ratios.mean < limit:
         return within
     return min((wanted for wanted in (within, worse) if wanted is not None), default=None)
 
 
-def final(result: MetricResult, level: float, pair_seconds: float) -> MetricResult:
+def final(result: MetricResult, pair_seconds: float) -> MetricResult:
     """The result of an undecided metric when no more pairs will come.
 
-    INVALID if the usable pairs are so few that no head could have failed. If the whole interval is beyond the
-    limit, a reason states it, so that INCONCLUSIVE never becomes PASS.
+    If the whole interval is beyond the limit, or the usable pairs are so few that no head could have failed,
+    a reason states it, so that INCONCLUSIVE never becomes PASS.
     """
     if result.verdict != "INCONCLUSIVE":
         return result
-    why, needed = list(result.reasons), fewest_pairs(level)
+    why, needed = list(result.reasons), FEWEST_PAIRS
     low = None if result.ratio is None else result.ratio.low
     if low is not None and low > 1 + result.limit:
         why = [reasons.BeyondLimit()]
     if result.pairs >= needed:
         return msgspec.structs.replace(result, reasons=why)
     why.append(reasons.TooFewPairs(needed=needed, made=result.pairs, pair_seconds=pair_seconds))
-    return msgspec.structs.replace(result, verdict="INVALID", reasons=why)
+    return msgspec.structs.replace(result, reasons=why)
 
 
 def _upper_end(logs: np.ndarray) -> float:
@@ -239,7 +249,7 @@ def _why_invalid(series: PairedSeries, max_speedup: float | None) -> Reason | No
     pairs = usable + series.lost
     # Every pair has a first step, but only those with undisturbed turns show the state of the machine.
     lost = pairs - min(usable, len(series.control)) if series.metric == "first step" else series.lost
-    if pairs - lost < _FEWEST_PAIRS or too_many_lost(lost, pairs):
+    if too_many_lost(lost, pairs) or (lost and pairs - lost < _FEWEST_LEFT):
         return reasons.PairsLost(lost=lost, pairs=pairs)
     if series.metric != "memory" and control_moved(series.control, series.limit):
         return reasons.MachineChanged()
@@ -331,7 +341,7 @@ def _is_certain_enough(series: PairedSeries, level: float) -> bool:
     limit, ratios = math.log1p(series.limit), series.ratios
     if len(ratios.logs) < _FEWEST_FOR_FORECAST / 2:
         return False
-    is_likely = ratios.mean >= _NEAR_LIMIT * limit and ratios.evidence_p_value(limit) <= level
+    is_likely = ratios.mean >= _NEAR_LIMIT * limit and _worse_p_value(series, limit) <= level
     return is_likely or len(ratios.logs) >= _FEWEST_FOR_FORECAST
 
 
@@ -379,11 +389,13 @@ def _ended_by(work: Callable[[], None]) -> tuple[Verdict, Reason] | None:
     try:
         work()
     except Ended as error:
-        return "INVALID", error.reason
+        return "PASS" if isinstance(error.reason, reasons.NewBenchmark) else "INVALID", error.reason
     except NoWorkersHere as error:
         return "INVALID", reasons.NoWorkers(message=str(error))
     except ConfigurationFailed as error:
         return failed(error)
+    except UsageError:  # a step of the user's own that cannot be made as the suite asks for
+        raise
     except HarnessError as error:  # base and head cannot be compared, as with different splits of the data
         return "FAIL", reasons.NotComparable(message=str(error))
     except Exception as error:  # noqa: BLE001  an error of the harness must not cost the other benchmarks

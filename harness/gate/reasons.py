@@ -51,7 +51,7 @@ class FailedBesideBase(BaseReason, frozen=True, kw_only=True):
 
 
 class BudgetSpent(BaseReason, frozen=True, kw_only=True):
-    """INVALID: the budget was spent before the look had ended."""
+    """INVALID: the budget was spent before the first pair."""
 
 
 class ProcessTooLong(BaseReason, frozen=True, kw_only=True):
@@ -80,6 +80,12 @@ class HarnessFault(BaseReason, frozen=True, kw_only=True):
     message: str
 
 
+class NewBenchmark(BaseReason, frozen=True, kw_only=True):
+    """Beside PASS: base has no such step and cannot run head's, so there is nothing to compare with."""
+
+    message: str
+
+
 BenchmarkReason = (
     Removed
     | Replaced
@@ -90,6 +96,7 @@ BenchmarkReason = (
     | NoWorkers
     | NotComparable
     | HarnessFault
+    | NewBenchmark
 )
 
 
@@ -146,6 +153,31 @@ class TaskChanged(BaseReason, frozen=True, kw_only=True):
     fields: list[str] = msgspec.field(default_factory=list)
 
 
+class ValuesDiffer(BaseReason, frozen=True, kw_only=True):
+    """FAIL: the first value of a step of the user's own that differs. Only numbers that are finite are given.
+
+    ``is_state``: the state after ``call`` calls differs.
+    """
+
+    call: int
+    is_state: bool
+    name: str
+    base: float | None
+    head: float | None
+    deviation: float | None
+
+
+class SharedCode(BaseReason, frozen=True, kw_only=True):
+    """Beside PASS: only the step's file is of each checkout; what it imports is the same for both."""
+
+
+class WorkNotCompared(BaseReason, frozen=True, kw_only=True):
+    """Beside PASS: the work of a step was not compared, or only to the tolerance of other versions."""
+
+    outcome: Literal["same", "not deterministic", "not returned", "not asked"]
+    spread: float | None = None
+
+
 class LossesNotFinite(BaseReason, frozen=True, kw_only=True):
     """INVALID: from ``step`` on no loss of either is finite, so nothing is compared."""
 
@@ -168,6 +200,9 @@ FirstStepsReason = (
     | TaskChanged
     | LossesNotFinite
     | MemoryRanOut
+    | ValuesDiffer
+    | WorkNotCompared
+    | SharedCode
 )
 
 
@@ -209,9 +244,9 @@ class ImplausibleSpeedup(BaseReason, frozen=True, kw_only=True):
 
 
 class TooFewPairs(BaseReason, frozen=True, kw_only=True):
-    """INVALID: with ``made`` usable pairs no head could have failed, which takes ``needed``.
+    """INCONCLUSIVE: with ``made`` usable pairs no head could have failed, which takes ``needed``.
 
-    ``pair_seconds`` is what a pair takes.
+    ``pair_seconds`` is what a pair takes. Never becomes PASS.
     """
 
     needed: int
@@ -325,9 +360,9 @@ Reason = MetricReason | FirstStepsReason | TrainingReason | BenchmarkReason | Re
 
 
 def speaks_against_head(reason: Reason) -> bool:
-    """Whether the measurement indicates that head is beyond a limit, so that INCONCLUSIVE is no PASS."""
+    """Whether INCONCLUSIVE is no PASS: head is probably beyond a limit, or could not have failed at all."""
     match reason:
-        case BeyondLimit() | TargetMissed() | Recorded(beyond_limit=True):
+        case BeyondLimit() | TargetMissed() | TooFewPairs() | Recorded(beyond_limit=True):
             return True
         case _:
             return False

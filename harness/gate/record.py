@@ -149,6 +149,11 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
                 refuse_incomplete(pairs, len(self.configurations))
 
     @property
+    def is_step(self) -> bool:
+        """Whether it is of a step of the user's own; ``task`` is then its factory."""
+        return self.asked is not None and bool(self.asked.step)
+
+    @property
     def results(self) -> list[MetricResult | QualityResult]:
         """The metrics, then the quality."""
         return [*self.metrics, *([] if self.quality is None else [self.quality])]

@@ -2,17 +2,18 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
+from harness.duel.pairs import Program
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError, interruption
 from harness.gate.benchmark import BenchmarkComparison
-from harness.gate.environments import Environment, probe, workload_of
+from harness.gate.environments import Environment, probe, step_of, workload_of
 from harness.gate.judgement import Outlook, failed, limits_of, worst_of
 from harness.gate.reasons import Removed, Replaced
 from harness.gate.record import GATES, BenchmarkRecord, GateRecord, Stage
@@ -138,13 +139,17 @@ def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
         name=benchmark.name,
         backend=backend,
         mode=mode,
-        task=benchmark.task,
-        options=benchmark.options,
+        task=benchmark.step or benchmark.task,
+        options={name: _plain(value) for name, value in benchmark.arguments.items()} or benchmark.options,
         asked=benchmark,
         dataset=msgspec.structs.replace(dataset),
         threads=benchmark.threads or 0,
         limits=benchmark.limits,
     )
+
+
+def _plain(value: Any) -> bool | int | float | str:
+    return value if isinstance(value, bool | int | float | str) else str(value)
 
 
 def fill_in(record: BenchmarkRecord, head: Workload) -> None:
@@ -206,8 +211,8 @@ class Gate:
             observer,
             command=request.command,
             suite=request.suite.file,
-            base=probe(request.base),
-            head=probe(request.head),
+            base=probe(request.base, needs_harness=request.suite.has_tasks),
+            head=probe(request.head, needs_harness=request.suite.has_tasks),
             false_alarms=request.suite.false_alarms,
             unwatched=request.unwatched,
         )
@@ -229,8 +234,11 @@ class Gate:
             removed_record(benchmark) for benchmark in request.vanished if benchmark.name not in names
         ]
         recorder.save()
+        # The first steps of all come first: a budget must not end before a check that is cheap.
+        to_measure = [comparison for comparison in comparisons if comparison.check(deadline)]
         for comparison in comparisons:
-            comparison.look(deadline)
+            if comparison in to_measure:
+                comparison.look(deadline)
             recorder.judged(comparison.record, "look")
         self._confirm([comparison for comparison in comparisons if comparison.record.undecided], deadline)
 
@@ -253,6 +261,8 @@ class Gate:
         request, record = self._request, new_record(benchmark, dataset)
         self._recorder.record.benchmarks.append(record)
         try:
+            if benchmark.step:
+                return self._of_step(benchmark, record, worse_level)
             # Head first: a name that neither knows fails head; base would leave nothing to compare with.
             head = workload_of(request.head, benchmark)
             fill_in(record, head)
@@ -266,12 +276,43 @@ class Gate:
             record.reasons = [reason]
             return None
 
+        return self._comparing(benchmark, [base, head], record, worse_level)
+
+    def _of_step(
+        self, benchmark: Benchmark, record: BenchmarkRecord, worse_level: float
+    ) -> BenchmarkComparison | None:
+        """The comparison of a step of the user's own; None where base's suite has other work."""
+        request = self._request
+        earlier = next((before for before in request.vanished if before.name == benchmark.name), None)
+        if earlier is not None:
+            mark_replaced(record, earlier, benchmark)
+            return None
+        base, head = (
+            step_of(environment, benchmark, request.head) for environment in (request.base, request.head)
+        )
+        record.threads = head.configuration.threads
+        if base.target.code_folder is not None:
+            place = benchmark.step.rpartition(":")[0]
+            self._recorder.record.base.cautions.append(
+                f"base has no {place}: head's is used, with what base imports"
+            )
+        return self._comparing(benchmark, [base, head], record, worse_level)
+
+    def _comparing(
+        self,
+        benchmark: Benchmark,
+        workloads: Sequence[Program],
+        record: BenchmarkRecord,
+        worse_level: float,
+    ) -> BenchmarkComparison:
+        request = self._request
+
         def say(line: str) -> None:
             self._recorder.phase(benchmark.name, line)
 
         most_seconds = _MOST_SECONDS if request.budget_seconds is None else math.inf
         return BenchmarkComparison(
-            benchmark, [base, head], record, say, request.turns, worse_level, most_seconds
+            benchmark, workloads, record, say, request.turns, worse_level, most_seconds
         )
 
     def _is_other_work(self, earlier: Benchmark, head: Workload, dataset: DatasetRecord) -> bool:
@@ -291,6 +332,11 @@ class Gate:
     def _confirm(self, undecided: list[BenchmarkComparison], deadline: float) -> None:
         """Make more pairs of all in turn, until each is decided, hopeless or out of time."""
         level = self._level()
+        for comparison in undecided:
+            comparison.judge(level)
+            if not comparison.record.undecided:
+                self._recorder.judged(comparison.record, "confirmation")
+        undecided = [comparison for comparison in undecided if comparison.record.undecided]
         for comparison in undecided:
             self._recorder.confirming(comparison.record, comparison.outlook(level(), deadline))
         while undecided:

@@ -12,6 +12,7 @@ from msgspec import Meta
 from harness.errors import UsageError, unknown_name
 from harness.machine.files import read_file
 from harness.spec.backend import DEVICE_PATTERN, Precision
+from harness.tracing.user_code import split_target
 
 #: Fewer trainings say nothing about their spread.
 FEWEST_SEEDS = 3
@@ -37,6 +38,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_extra_steps: float | None = 0.25
     max_speedup: float | None = 0.5
     """A larger saving of time is not believed: the verdict is INVALID."""
+    min_speedup: float | None = None
+    """A claimed saving of the step time, in place of ``max_slowdown``: PASS where it is proven."""
 
 
 #: The unit in which each limit is written.
@@ -49,15 +52,29 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     """One benchmark. Defaults are those of ``harness run``. ``options`` are a task's, as for ``--set``."""
 
     name: str
-    backend: str
-    task: str
+    backend: str = ""
+    task: str = ""
+    step: str = ""
+    """In place of backend and task a step of the user's own, ``FILE.py:CALLABLE`` or a module's."""
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict, name="with")
+    """Of the step's factory."""
+    call: bool = False
+    """The callable is the step itself, called with these arguments, and no factory."""
+    samples: _Count | None = None
+    """Of one call of the step."""
+    compare_calls: Annotated[int, Meta(ge=3, le=10_000)] = 20
+    """The first calls of the step, whose values are compared."""
+    values: Literal["equal", "differ"] = "equal"
+    tolerance: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    """Relative, of the step's values. Default: ten times base's own spread, at least rounding."""
     dataset: str | None = None
     batch_size: _Count | None = None
     epochs: _Count | None = None
     """Of the trainings that compare quality over seeds."""
     seeds: Annotated[int, Meta(ge=FEWEST_SEEDS)] = 5
     """The largest number of such trainings."""
-    seed: Annotated[int, Meta(ge=0, lt=2**31)] = 0
+    seed: Annotated[int, Meta(ge=0, lt=2**31)] | Literal["own"] = 0
+    """``own``: a step sets its own seeds."""
     device: str = "auto"
     precision: Precision = "float32"
     threads: Annotated[int, Meta(ge=1, le=1024)] | None = None
@@ -71,8 +88,14 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     benchmarks: tuple[Benchmark, ...]
     false_alarms: Annotated[float, Meta(gt=0, lt=1)] = 0.01
-    source: str = ".[torch]"
-    """What pip installs from each checkout where the harness makes the environments."""
+    source: str = ""
+    """What pip installs from each checkout where the harness makes the environments. Default: ``.[torch]``;
+    in a suite of steps alone nothing, and both sides run this interpreter, each with its own checkout."""
+
+    @property
+    def has_tasks(self) -> bool:
+        """Whether any benchmark trains a task, which takes a harness in both environments."""
+        return any(not benchmark.step for benchmark in self.benchmarks)
 
 
 _DEFAULT = Benchmark(name="", backend="", task="")
@@ -82,7 +105,10 @@ def work_of(benchmark: Benchmark) -> str:
     """The work of a benchmark in words: what differs between two of them is other work."""
     values = {name: getattr(benchmark, name) for name in ("dataset", "batch_size", "device", "precision")}
     given = {name: value for name, value in values.items() if value != getattr(_DEFAULT, name)}
-    details = [f"{name} {value}" for name, value in sorted((given | benchmark.options).items())]
+    options = benchmark.arguments if benchmark.step else benchmark.options
+    details = [f"{name} {value}" for name, value in sorted((given | options).items())]
+    if benchmark.step:
+        return ", ".join([benchmark.step, *details])
     return ", ".join([f"{benchmark.backend} on {benchmark.task}", *details])
 
 
@@ -178,11 +204,10 @@ def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], wher
         UsageError: a key is unknown or a value wrong; ``where`` says in which table.
     """
     if not isinstance(table, dict):
-        raise UsageError(f"{where} must be a table with backend and task")
+        raise UsageError(f"{where} must be a table with backend and task, or with step")
     own = {field.encode_name for field in msgspec.structs.fields(Benchmark)} - {"name", "limits"}
     _refuse_unknown(table, own | set(LIMIT_UNITS), where)
-    if missing := [key for key in ("backend", "task") if key not in table]:
-        raise UsageError(f"{where} lacks {' and '.join(missing)}")
+    _refuse_other_kind(table, where)
     precision, precisions = table.get("precision", "float32"), get_args(Precision)
     if precision not in precisions:
         raise UsageError(f"{where}: precision = {precision!r} is none of {', '.join(precisions)}")
@@ -192,6 +217,36 @@ def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], wher
     if not re.match(DEVICE_PATTERN, benchmark.device):
         raise UsageError(f"{where}: device = {benchmark.device!r} is none of auto, cpu, cuda, cuda:N")
     return msgspec.structs.replace(benchmark, limits=limits)
+
+
+#: Keys of one kind of benchmark alone.
+_OF_STEPS = ("with", "call", "samples", "compare_calls", "values", "tolerance")
+_OF_TASKS = (
+    "backend",
+    "task",
+    "dataset",
+    "batch_size",
+    "epochs",
+    "seeds",
+    "precision",
+    "set",
+    "max_accuracy_loss",
+    "max_extra_steps",
+)
+
+
+def _refuse_other_kind(table: Mapping[str, Any], where: str) -> None:
+    """Refuse a benchmark of neither kind, and keys of the other one."""
+    is_step = "step" in table
+    if not is_step and (missing := [key for key in ("backend", "task") if key not in table]):
+        raise UsageError(f"{where} lacks {' and '.join(missing)}, or step for a step of your own")
+    if foreign := [key for key in (_OF_TASKS if is_step else _OF_STEPS) if key in table]:
+        kind = "a step of your own" if is_step else "a task"
+        raise UsageError(f"{where}: {foreign[0]} is not for {kind}")
+    if is_step and isinstance(table["step"], str):
+        split_target(table["step"])
+    if not is_step and table.get("seed") == "own":
+        raise UsageError(f'{where}: seed = "own" is for steps of your own')
 
 
 def _limits(table: Mapping[str, Any], where: str) -> dict[str, float | None]:

@@ -82,15 +82,58 @@ class HarnessBenchmark:
         precision, threads, device, seed, set, max_slowdown, ...) and mode, pairs, turns and certify. After a
         callable: its arguments, then turns, the number of blocks to time.
         """
+        if not callable(target):
+            return self._once(lambda: self._train(target, *arguments, **options))
+        if self._is_gated_call:
+            return self._once(lambda: self._gated_call(target, arguments, options))
+        return self._once(lambda: self._call(functools.partial(target, *arguments), **options))
+
+    @property
+    def _is_gated_call(self) -> bool:
+        """Whether a callable is judged in two interpreters, and not by a stored run."""
+        option = self._config.getoption
+        gated = option("--harness-gate") and interpreter(self._config, "base")
+        return bool(gated) and not option("--benchmark-compare-fail")
+
+    def step(self, factory: Callable[..., Any], **options: Any) -> None:
+        """Time a training step of your own in fresh processes; of two interpreters, compared first.
+
+        ``factory`` is a function at the top level of a module, which returns the step. Keywords are those of
+        a step in ``gate.toml`` (with, samples, threads, values, tolerance, max_slowdown, ...), and pairs and
+        turns; ``arguments`` is another name of ``with``, which Python reserves.
+        """
+        self._once(lambda: self._own_step(factory, options))
+
+    def _own_step(self, function: Callable[..., Any], options: dict[str, Any], *, call: bool = False) -> None:
+        from harness.pytest_plugin import training
+
+        if "arguments" in options:
+            options["with"] = options.pop("arguments")
+        target = training.target_of(function, self._config.rootpath)
+        self._run(training.own_step_request(self._node.nodeid, target, options, call=call))
+
+    def _gated_call(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> None:
+        """Judge a callable, which fresh processes of base and head import from the test's module."""
+        from harness.pytest_plugin import training
+
+        try:
+            training.target_of(function, self._config.rootpath)
+        except UsageError as error:
+            raise UsageError(f"--harness-gate cannot judge a callable: {error}") from error
+        named = training.arguments_of(function, arguments)
+        self._own_step(function, {**options, "with": named}, call=True)
+
+    def _once(self, work: Callable[[], Any]) -> Any:
+        """Do the work of the only call in a test; an error fails the test with its message alone."""
         try:
             if self._node.stash[CALLED]:
                 raise UsageError(
                     "harness_benchmark can be called once per test; parametrize the test to time more"
                 )
             self._node.stash[CALLED] = True
-            if callable(target):
-                return self._call(functools.partial(target, *arguments), **options)
-            return self._train(target, *arguments, **options)
+            return work()
         except HarnessError as error:
             message = str(error)
         finally:
@@ -121,9 +164,9 @@ class HarnessBenchmark:
             return
         if not self._config.getoption("--benchmark-compare-fail"):
             raise UsageError(
-                "--harness-gate cannot judge a callable: it exists in this process only, and times of one "
-                "process do not predict those of the next. Add --benchmark-compare and "
-                "--benchmark-compare-fail, which compare it with a stored run, or deselect this test (-k, -m)"
+                "--harness-gate cannot judge a callable in this process alone: its times do not predict "
+                "those of the next. Add --harness-base-python, which imports it in the other environment "
+                "too, or --benchmark-compare and --benchmark-compare-fail, which compare it with a stored run"
             )
         if not replay.is_stored(self._config, self._benchmark):
             raise UsageError(
@@ -137,9 +180,13 @@ class HarnessBenchmark:
 
         if len(task) != 1:
             raise UsageError('harness_benchmark takes a backend and a task, ("torch", "cnn"), or a callable')
-        request = training.step_request(self._node.nodeid, backend, task[0], options)
+        self._run(training.step_request(self._node.nodeid, backend, task[0], options))
+
+    def _run(self, request: "StepRequest") -> None:
+        from harness.pytest_plugin import training
+
         dataset = training.choose_data(request.benchmark)
-        environments = self._environments(request.benchmark.backend)
+        environments = self._environments(request.benchmark.backend or request.benchmark.step)
         if not self._benchmark.enabled:
             set_result(self._node, NOT_TIMED)
             workloads = training.workloads_of(request.benchmark, environments)
@@ -155,9 +202,13 @@ class HarnessBenchmark:
 
         base, head = (interpreter(self._config, label) for label in ("base", "head"))
         head = head or sys.executable
+        folder = str(self._config.rootpath)
         if base is None:
-            return [Environment(label=label, python=head)]
-        pair = Environment(label="base", python=base), Environment(label="head", python=head)
+            return [Environment(label=label, python=head, folder=folder)]
+        pair = (
+            Environment(label="base", python=base, folder=folder),
+            Environment(label="head", python=head, folder=folder),
+        )
         return [*with_shared_path(*pair)]
 
     def _measure(
@@ -203,5 +254,5 @@ class HarnessBenchmark:
         from harness.pytest_plugin import extra_info
 
         info = extra_info.measurement_info(measured)
-        self._benchmark.extra_info.update({"task": request.benchmark.task, **info})
+        self._benchmark.extra_info.update({"task": request.benchmark.task or request.benchmark.step, **info})
         replay.replay(self._benchmark, self._clock, extra_info.samples(measured))

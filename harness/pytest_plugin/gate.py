@@ -84,7 +84,8 @@ def measured_pairs(record: BenchmarkRecord) -> TimedPairs:
 def verdict_text(gate: GateRecord) -> str:
     """The verdict with its evidence or reasons, then the cautions."""
     (record,) = gate.benchmarks
-    evidence = "; ".join(map(metric_text, record.metrics)) or "base and head compute the same losses"
+    equal = "return the same values" if record.is_step else "compute the same losses"
+    evidence = "; ".join(map(metric_text, record.metrics)) or f"base and head {equal}"
     text = f"{record.verdict}: {evidence if record.verdict == 'PASS' else why(record)}."
     return " ".join([text, *cautions(gate)])
 

@@ -1,19 +1,24 @@
 """Training steps of a backend, timed in fresh processes: of head alone, or of base and head in turn."""
 
+import inspect
+import json
 import logging
 import random
 import secrets
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.duel.pairs import Alternation
+from harness.duel.own_steps import OwnStep
+from harness.duel.pairs import Alternation, Program
 from harness.duel.preparation import certificates, prepare
 from harness.duel.record import ConfigurationRecord, PairRecord
-from harness.duel.timed_worker import TimedWorker
 from harness.duel.workloads import Workload, pad_to_equal_size
 from harness.errors import UsageError
-from harness.gate.environments import Environment, probe, workload_of
+from harness.gate.benchmark import compare_values
+from harness.gate.environments import Environment, probe, step_of, workload_of
 from harness.gate.first_steps import compare_first_steps
 from harness.gate.record import QualityResult
 from harness.gate.suite import Benchmark, benchmark_of
@@ -69,38 +74,92 @@ def step_request(name: str, backend: str, task: str, options: Mapping[str, Any])
     return StepRequest(benchmark_of(name, table, {}, "harness_benchmark"), pairs, turns, certify)
 
 
+def own_step_request(name: str, target: str, options: Mapping[str, Any], *, call: bool) -> StepRequest:
+    """The request for a step of the user's own. Keywords: those of a step in a suite, pairs, turns.
+
+    Raises:
+        UsageError: a keyword is unknown or its value wrong; says what would be right.
+    """
+    table = dict(options)
+    pairs = take_count(table, "pairs", PAIRS)
+    turns = take_count(table, "turns", 1) if "turns" in table else None
+    table |= {"step": target, "call": call}
+    return StepRequest(benchmark_of(name, table, {}, "harness_benchmark"), pairs, turns, certify=True)
+
+
+def target_of(function: Callable[..., Any], folder: Path) -> str:
+    """The name by which another process finds a function of a test module, or of an installed one.
+
+    Raises:
+        UsageError: it is not at the top level of a module.
+    """
+    name, module = getattr(function, "__qualname__", ""), sys.modules.get(function.__module__)
+    file = getattr(module, "__file__", None)
+    if not name.isidentifier() or file is None or getattr(module, name, None) is not function:
+        raise UsageError(
+            f"harness_benchmark: {name or function!r} is not a function at the top level of a module, so a "
+            "fresh process cannot find it"
+        )
+    path = Path(file)
+    is_own = path.is_relative_to(folder) and "site-packages" not in path.parts
+    return f"{path.relative_to(folder)}:{name}" if is_own else f"{function.__module__}:{name}"
+
+
+def arguments_of(function: Callable[..., Any], given: Sequence[Any]) -> dict[str, Any]:
+    """Positional arguments by name; raises UsageError for one that another process cannot be sent."""
+    try:
+        arguments = inspect.signature(function).bind(*given).arguments
+        json.dumps(arguments)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"harness_benchmark: the arguments of {function.__name__} cannot be sent to a fresh process "
+            f"({error}); make them in a function without arguments"
+        ) from error
+    return dict(arguments)
+
+
 def choose_data(benchmark: Benchmark) -> DatasetRecord:
     """The data set to train on; see :func:`harness.runs.request.choose_dataset`."""
+    if benchmark.step:
+        return DatasetRecord("")
     return choose_dataset(registry.task(benchmark.task), benchmark.dataset, lambda _what, _done, _total: None)
 
 
-def workloads_of(benchmark: Benchmark, environments: list[Environment]) -> list[Workload]:
-    """The benchmark as the plugins of each environment define it.
+def workloads_of(benchmark: Benchmark, environments: list[Environment]) -> list[Program]:
+    """The benchmark as the plugins of each environment define it, or as its own step is there.
 
     Raises:
         HarnessError: an environment lacks the harness, the framework or the names.
     """
+    if benchmark.step:
+        return [step_of(environment, benchmark, environments[-1]) for environment in environments]
     for environment in environments:
         probe(environment)
     return [workload_of(environment, benchmark) for environment in environments]
 
 
-def run_untimed(workloads: list[Workload], dataset: str) -> None:
+def run_untimed(workloads: list[Program], dataset: str) -> None:
     """A few steps of each workload in a fresh process.
 
     Raises:
         HarnessError: a workload does not run.
     """
     for workload in workloads:
-        worker = TimedWorker(workload, workload.worker_variables(quiet=True), _PROCESS_LIMIT_SECONDS)
+        variables = [workload.worker_variables(quiet=True)]
+        alternation = Alternation(
+            [workload], variables, dataset, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS
+        )
+        worker = alternation.worker(0)
         try:
-            worker.start(dataset)
+            worker.begin(dataset)
+            worker.await_build()
+            worker.make_first_step()
             worker.block(_UNTIMED_STEPS)
         finally:
             worker.end()
 
 
-def measure(workloads: list[Workload], dataset: DatasetRecord, request: StepRequest) -> TimedPairs:
+def measure(workloads: list[Program], dataset: DatasetRecord, request: StepRequest) -> TimedPairs:
     """The requested number of pairs, or of processes where there is one workload.
 
     Raises:
@@ -112,11 +171,15 @@ def measure(workloads: list[Workload], dataset: DatasetRecord, request: StepRequ
     )
     with own_threads_kept():
         proofs = quality = None
-        if request.certify and len(workloads) == 1:
+        tasks = [workload for workload in workloads if isinstance(workload, Workload)]
+        own = [workload for workload in workloads if isinstance(workload, OwnStep)]
+        if len(own) > 1:
+            quality = compare_values(own[0], own[1], request.benchmark)
+        elif request.certify and len(tasks) == 1:
             _log.info("%s: certifying", request.benchmark.name)
-            proofs = certificates(workloads)
-        elif request.certify:
-            quality = compare_first_steps(workloads, dataset.name, _PROCESS_LIMIT_SECONDS)
+            proofs = certificates(tasks)
+        elif request.certify and tasks:
+            quality = compare_first_steps(tasks, dataset.name, _PROCESS_LIMIT_SECONDS)
         alternation = Alternation(
             workloads,
             variables,

@@ -11,7 +11,13 @@ from harness.analysis.comparison import Comparison
 from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.audit.words import verified_work
 from harness.duel.findings import ConfigurationFindings, break_even_samples, configuration_findings
-from harness.duel.record import BlockRecord, ConfigurationRecord, DuelRecord, DuelResult, StopReason
+from harness.duel.record import (
+    ConfigurationRecord,
+    DuelRecord,
+    DuelResult,
+    StepRecord,
+    StopReason,
+)
 from harness.errors import HarnessError
 from harness.machine.quantities import QUANTITIES
 from harness.machine.worker_variables import relevant_variables
@@ -19,7 +25,7 @@ from harness.plugins import registry
 from harness.plugins.definition import define_task
 from harness.plugins.options import Value
 from harness.report.certificate_words import certificate_label
-from harness.report.duel_verdict import UNEVEN, verdict_line
+from harness.report.duel_verdict import UNEVEN, load_remarks, verdict_line
 from harness.report.escaping import one_line
 from harness.report.numbers import NOTHING, RATIO_LEGEND, percent, percent_change
 from harness.report.table import Table, terminal_table
@@ -28,9 +34,8 @@ from harness.runs.record import Record
 from harness.runs.store import results_option
 from harness.stats.estimate import Estimate
 from harness.stats.evidence import MOST_PAIRS
+from harness.steps.findings import comparison_text
 
-#: Load of other programs, and throttling, are mentioned from this share of a core on.
-_WORTH_MENTIONING = 0.1
 _STOPPED: dict[StopReason, str] = {
     "decided": "every verdict is in and precise enough",
     "verdicts in": "every verdict is in, after more than 5 minutes",
@@ -79,7 +84,7 @@ def configuration_table(record: DuelRecord, findings: list[ConfigurationFindings
     """A column for each configuration. A row that is available for none of them is left out."""
     every = record.configurations
     rows = [
-        ("framework", *(framework_text(own.configuration.backend, own.framework) for own in every)),
+        ("framework", *(versions_text(own) for own in every)),
         ("device, threads", *(f"{own.device}, {own.configuration.threads}" for own in every)),
         ("precision, batch size", *(f"{own.configuration.precision}, {own.batch_size}" for own in every)),
         ("steady step (ms)", *(_milliseconds(own.step_seconds) for own in findings)),
@@ -95,6 +100,13 @@ def configuration_table(record: DuelRecord, findings: list[ConfigurationFindings
     ]
     shown = [row for row in rows if set(row[1:]) != {NOTHING}]
     return Table(["", *(own.label for own in every)], shown)
+
+
+def versions_text(own: ConfigurationRecord) -> str:
+    """The framework of a configuration, or the versions that a step of the user's own imported."""
+    if own.configuration.backend:
+        return framework_text(own.configuration.backend, own.framework)
+    return ", ".join(f"{name} {version}" for name, version in own.framework.items())
 
 
 def _milliseconds(seconds: Estimate) -> str:
@@ -136,10 +148,12 @@ def _break_even(record: DuelRecord, findings: list[ConfigurationFindings]) -> It
         if ahead < 0:
             later, sooner = sooner, later
         steps = samples / record.configurations[0].batch_size
-        epochs = samples / record.dataset.samples["train"]
+        epochs = (
+            "" if record.dataset is None else f" ({samples / record.dataset.samples['train']:.2g} epochs)"
+        )
         yield (
             f"Break-even: {later} takes {abs(ahead):.1f} s longer to start than {sooner} and catches up "
-            f"after {steps:,.0f} steps ({epochs:.2g} epochs)."
+            f"after {steps:,.0f} steps{epochs}."
         )
 
 
@@ -153,7 +167,7 @@ def duel_remarks(record: DuelRecord, findings: list[ConfigurationFindings]) -> I
     blocks = [block for pair in record.pairs for block in pair.blocks]
     if dropped := sum(block.disturbed for block in blocks):
         yield f"{dropped} of {len(blocks)} blocks were disturbed; their turns are left out."
-    yield from _load(blocks)
+    yield from load_remarks(blocks)
     if unsettled := sum(own.unsettled for own in findings):
         yield f"The step times of {unsettled} processes had not settled when warm-up ended."
     if any(pair.side_by_side for pair in record.pairs):
@@ -184,17 +198,28 @@ def _proof(record: DuelRecord) -> Iterator[str]:
             )
         elif tried:
             yield f"The timed work of {configuration.label} was {verified_work(tried[0])}."
-    if any(configuration.certificate is None for configuration in record.configurations):
+    if record.step is not None:
+        yield from _same_work(record, record.step)
+    elif any(configuration.certificate is None for configuration in record.configurations):
         yield "Not certified: the configurations may do different work."
     for configuration in record.configurations:
         if configuration.certificate and configuration.certificate.lacks_dropout:
             yield f"{configuration.label} is {certificate_label(configuration.certificate)}."
 
 
+def _same_work(record: DuelRecord, step: StepRecord) -> Iterator[str]:
+    """What was compared of the values of each configuration with those of the reference."""
+    for configuration, comparison in zip(record.configurations[1:], step.work, strict=False):
+        text = comparison_text(comparison)
+        yield f"{configuration.label}: {text}."
+
+
 def _work(record: DuelRecord) -> str:
     data = record.dataset
+    if data is None:
+        return f"Step of your own: {record.work_name}."
     stand_in = f" in place of {data.stands_in_for} ({data.reason})" if data.stands_in_for else ""
-    return f"Task {record.task.name} on {data.name}{stand_in}."
+    return f"Task {record.work_name} on {data.name}{stand_in}."
 
 
 def _extent(record: DuelRecord) -> str:
@@ -220,23 +245,6 @@ def _result_remarks(result: DuelResult, *, named: bool) -> Iterator[str]:
         yield f"{text}."
     if result.uneven:
         yield f"{start}{UNEVEN[0].upper()}{UNEVEN[1:]}."
-
-
-def _load(blocks: list[BlockRecord]) -> Iterator[str]:
-    """What other programs and limits took from the blocks throughout."""
-    seconds = sum(block.seconds for block in blocks)
-    disturbances = [block.disturbance for block in blocks]
-    others = sum(each.others_seconds + each.stolen_seconds for each in disturbances) / seconds
-    if others > _WORTH_MENTIONING:
-        yield f"Other programs used {percent(others)} of a CPU: the duel takes longer and varies more."
-    throttled = sum(each.throttled_seconds for each in disturbances) / seconds
-    if throttled > _WORTH_MENTIONING:
-        yield (
-            f"The CPU quota of the control group held threads back {percent(throttled)} of the time. Use "
-            "fewer threads (--threads) or a larger quota."
-        )
-    if slowed := sum(each.throttle_events for each in disturbances):
-        yield f"Cores were throttled for heat {slowed} times."
 
 
 # The ``harness duel`` that would decide which configurations are faster, as a complete command.

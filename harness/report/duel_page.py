@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import altair as alt
 
-from harness.duel.findings import ConfigurationFindings, configuration_findings
+from harness.duel.findings import ConfigurationFindings, PairsSource, configuration_findings
 from harness.duel.ratios import step_ratios
 from harness.duel.record import BlockRecord, DuelRecord, DuelResult
 from harness.report.charts import (
@@ -61,12 +61,19 @@ def duel_figures(record: DuelRecord) -> list[Figure]:
         figures.append(
             Figure("course", caption, _course(pairs, len(record.pairs), colours), "Pairs in order")
         )
+    return [*figures, *turn_figures(record)]
+
+
+def turn_figures(record: PairsSource) -> list[Figure]:
+    """The time of each turn; none without pairs."""
+    if not record.pairs:
+        return []
+    colours = configuration_colours(configuration.label for configuration in record.configurations)
     caption = (
         "Time of a step in each turn, one pair after the other; lines mark where fresh processes begin. "
         "Crosses: turns left out, because other programs disturbed them."
     )
-    figures.append(Figure("turns", caption, _turns(record, colours), "Turns over time"))
-    return figures
+    return [Figure("turns", caption, _turns(record, colours), "Turns over time")]
 
 
 def _pair_rows(record: DuelRecord, result: DuelResult) -> Iterator[Row]:
@@ -151,7 +158,7 @@ def _course(pairs: Sequence[Row], count: int, colours: Colours) -> alt.LayerChar
     return layered(pairs, zero_line().encode(y=alt.Y("zero:Q", title="")), line, dots)
 
 
-def _turns(record: DuelRecord, colours: Colours) -> alt.LayerChart:
+def _turns(record: PairsSource, colours: Colours) -> alt.LayerChart:
     """The step time of every turn, in milliseconds; disturbed ones are crosses."""
     rows = list(_turn_rows(record))
     starts = [{"start": row["turn"]} for row in rows if row["first"]]
@@ -178,7 +185,7 @@ def _turns(record: DuelRecord, colours: Colours) -> alt.LayerChart:
     return layered(rows, borders.encode(x=alt.X("start:Q", title="")), points)
 
 
-def _turn_rows(record: DuelRecord) -> Iterator[Row]:
+def _turn_rows(record: PairsSource) -> Iterator[Row]:
     """A row for each block, or for as many neighbouring blocks together as make the chart light enough."""
     total = sum(len(pair.blocks) for pair in record.pairs) // len(record.configurations)
     together = math.ceil(total / _MOST_TURNS)
@@ -249,7 +256,7 @@ def _findings(record: DuelRecord) -> list[ConfigurationFindings]:
 def _meta(record: DuelRecord) -> list[str]:
     pairs = len(record.pairs)
     return [
-        f"{record.task.name} on {record.dataset.name}",
+        f"{record.work_name} on {record.dataset_name}" if record.dataset_name else record.work_name,
         f"{pairs} pair{'s' * (pairs != 1)}",
         f"{record.started_at[:16].replace('T', ' ')} UTC",
         record.machine.cpu,
@@ -261,7 +268,7 @@ def _details(record: DuelRecord) -> dict[str, str]:
     machine = record.machine
     memory = f"{machine.memory_bytes / 2**30:.0f} GiB"
     model = f"{machine.cpu}, {machine.physical_cores} cores, {memory}, {machine.os}, {machine.libc}"
-    options = ", ".join(f"{name}={value}" for name, value in record.task.options.items())
+    options = ", ".join(f"{name}={value}" for name, value in record.options.items())
     texts = {
         "machine": ", ".join(filter(None, [machine.host_text, model])),
         "command": shlex.join(["harness", *record.command]),

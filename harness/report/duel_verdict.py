@@ -1,13 +1,21 @@
-"""The verdict of a duel in one line, and what it rests on."""
+"""The verdict of a duel in one line, what it rests on, and the load of the machine meanwhile."""
 
-from harness.duel.record import DuelResult, Reason
-from harness.report.numbers import time_ratio
+import math
+from collections.abc import Iterator, Sequence
+
+from harness.duel.record import BlockRecord, DuelResult, Reason
+from harness.report.numbers import percent, time_ratio
+from harness.stats.estimate import Estimate
 
 #: Down-weighted outliers are mentioned if they cost more than this share of the pairs.
 _LOST_WEIGHT_SHOWN = 0.1
 _SMALLEST_P = 0.001
 #: A number of missing pairs from here on is a guess.
 _MANY = 200
+#: Load of other programs, and throttling, are mentioned from this share of a core on.
+_WORTH_MENTIONING = 0.1
+#: A difference, in logarithms, that two pairs of equal programs seldom show.
+_LARGE = 0.1
 #: What a result means whose ``uneven`` is set.
 UNEVEN = "a few blocks of most pairs are far from the others, so the ratio is over all blocks"
 
@@ -26,7 +34,7 @@ def verdict_line(result: DuelResult, margin: float) -> str:
 
 
 def evidence_text(result: DuelResult) -> str:
-    """``10 pairs, p = 0.002``: the pairs behind a ratio, and the sign-flip test that it is 1."""
+    """``10 pairs, p = 0.002``: the pairs behind a ratio, and the test that it is 1."""
     pairs = _pairs(result)
     if result.p_value is None:
         return pairs
@@ -43,7 +51,7 @@ def _pairs(result: DuelResult) -> str:
 def _undecided(result: DuelResult) -> str:
     """What is likely, and how many pairs are missing or why more do not help."""
     ratio, configuration, reference = result.ratio, result.configuration, result.reference
-    if result.reason is None and ratio is not None and ratio.excludes(1.0):
+    if result.reason is None and ratio is not None and _is_likely(ratio):
         word = "faster" if ratio.value < 1.0 else "slower"
         claim = f"{configuration} is probably {word} than {reference}"
     else:
@@ -51,8 +59,13 @@ def _undecided(result: DuelResult) -> str:
     return f"{claim}: {time_ratio(ratio)} ({_outlook(result)})"
 
 
+def _is_likely(ratio: Estimate) -> bool:
+    """Whether the pairs suggest a difference; two of them, which have no interval, if it is large."""
+    return ratio.excludes(1.0) if ratio.low is not None else abs(math.log(ratio.value)) > _LARGE
+
+
 def _outlook(result: DuelResult) -> str:
-    """``6 of at least 7 pairs``, or the evidence and why it cannot decide."""
+    """``3 of at least 4 pairs``, or the evidence and why it cannot decide."""
     from harness.stats.evidence import MOST_PAIRS  # imports NumPy, which reports of gates do without
 
     if result.reason is not None:
@@ -78,3 +91,22 @@ def reason_text(reason: Reason, result: DuelResult) -> str:
             return "the control computation shows that the machine was not equally fast for both"
         case "contradicted":
             return "over all blocks, pauses included, the difference has the opposite sign"
+
+
+def load_remarks(blocks: Sequence[BlockRecord]) -> Iterator[str]:
+    """What other programs and limits took from the blocks throughout."""
+    if not blocks:
+        return
+    seconds = sum(block.seconds for block in blocks)
+    disturbances = [block.disturbance for block in blocks]
+    others = sum(each.others_seconds + each.stolen_seconds for each in disturbances) / seconds
+    if others > _WORTH_MENTIONING:
+        yield f"Other programs used {percent(others)} of a CPU: measuring takes longer and varies more."
+    throttled = sum(each.throttled_seconds for each in disturbances) / seconds
+    if throttled > _WORTH_MENTIONING:
+        yield (
+            f"The CPU quota of the control group held threads back {percent(throttled)} of the time. Use "
+            "fewer threads (--threads) or a larger quota."
+        )
+    if slowed := sum(each.throttle_events for each in disturbances):
+        yield f"Cores were throttled for heat {slowed} times."

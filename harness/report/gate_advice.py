@@ -1,5 +1,6 @@
 """What to do about a benchmark that did not pass a gate, and the command that shows more."""
 
+import json
 import shlex
 from collections.abc import Iterator
 from typing import NamedTuple, assert_never
@@ -33,7 +34,9 @@ def check_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
 
 
 def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
-    """``harness duel`` of head against base."""
+    """``harness duel`` of head against base; for a step of the user's own the gate, which has checkouts."""
+    if benchmark.is_step:
+        return shlex.join(["harness", *record.command])
     backend = _backend(benchmark)
     words = [_quoted(record.head.python), "-m harness duel", backend, backend]
     words += ["--task", _quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
@@ -44,8 +47,15 @@ def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
 
 
 def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: EnvironmentRecord) -> str:
-    """``harness run`` in base or in head alone."""
+    """``harness run`` in base or in head alone; of a step of the user's own ``harness time``."""
     variables = _assignments(environment)
+    if benchmark.is_step:
+        given = (benchmark.asked or _from_record(benchmark)).arguments
+        arguments = [f"--with {_quoted(f'{name}={json.dumps(value)}')}" for name, value in given.items()]
+        threads = f"--threads {benchmark.threads}"
+        words = ["env", *variables] if variables else []
+        own = f"--own-python {_quoted(environment.python)}"
+        return " ".join([*words, "harness time", _quoted(benchmark.task), *arguments, threads, own])
     words = ["env", *variables] if variables else []
     words += [_quoted(environment.python), "-m harness run --backend", _backend(benchmark)]
     words += ["--task", _quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
@@ -189,7 +199,7 @@ class _Adviser(NamedTuple):
         text = f"Run the gate again {', '.join(ways)} or on a quieter machine. To check the machine:"
         return Advice(text, "harness doctor --noise")
 
-    def _of_first_steps(self, reason: FirstStepsReason) -> Advice:
+    def _of_first_steps(self, reason: FirstStepsReason) -> Advice:  # noqa: PLR0911  a case for each reason
         match reason:
             case reasons.OtherData():
                 return Advice("If this is intended, use a base that reads the same data.")
@@ -199,6 +209,16 @@ class _Adviser(NamedTuple):
                 )
             case reasons.LossesNotFinite():
                 return Advice("Change the benchmark so that its losses are finite: no training can decide.")
+            case reasons.ValuesDiffer():
+                return Advice(
+                    'If this is intended, set values = "differ" or a tolerance for this benchmark. To see '
+                    "the values of head:",
+                    run_command(self.record, self.benchmark, self.record.head),
+                )
+            case reasons.SharedCode():
+                return Advice("Name what is installed of each checkout: source in the suite.")
+            case reasons.WorkNotCompared():
+                return Advice("Return a value from the step, such as its loss, so that it is compared.")
             case reasons.MemoryRanOut():
                 return Advice("Give the benchmark a smaller batch_size.")
             case (
@@ -266,6 +286,8 @@ class _Adviser(NamedTuple):
                 step = Advice(f"Set fewer turns ({self.options.turns}).")
             case reasons.NoWorkers():
                 step = Advice("Run the gate on a machine that can start worker processes.")
+            case reasons.NewBenchmark():
+                step = Advice("It is compared from the next base on that has it.")
             case reasons.HarnessFault():
                 step = Advice("Please report this error together with the gate's record.")
             case _:

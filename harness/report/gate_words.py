@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
+import msgspec
+
 from harness.gate import reasons
 from harness.gate.reasons import (
     BenchmarkReason,
@@ -23,10 +25,11 @@ from harness.gate.record import (
     Verdict,
 )
 from harness.plugins.installation import PLUGIN
-from harness.report.duel_verdict import UNEVEN
+from harness.report.duel_verdict import UNEVEN, load_remarks
 from harness.report.escaping import one_line
 from harness.report.numbers import NOTHING, estimate, percent, percent_change, time_ratio
 from harness.stats.estimate import Estimate
+from harness.steps.findings import ValueDiffers, WorkComparison, comparison_text, difference_text
 
 # The reasons of a gate's verdicts as text: the one place that renders them, and nothing reads it again.
 
@@ -95,11 +98,27 @@ def _first_steps_text(reason: FirstStepsReason) -> str:
             text = f"head trains another task: {_listed(changes or fields)}"
         case reasons.LossesNotFinite(precision=precision, step=step):
             text = f"in {precision} no loss is finite from step {step} on, so nothing was compared"
+        case reasons.ValuesDiffer() | reasons.WorkNotCompared() | reasons.SharedCode():
+            text = _values_text(reason)
         case reasons.MemoryRanOut(precisions=precisions):
             text = f"memory ran out in {_listed(precisions)}, so losses in it were not compared"
         case _:
             assert_never(reason)
     return text
+
+
+def _values_text(reason: reasons.ValuesDiffer | reasons.WorkNotCompared | reasons.SharedCode) -> str:
+    """What the first calls of a step of the user's own returned, and what was not compared."""
+    if isinstance(reason, reasons.SharedCode):
+        return (
+            "only the file of the step is taken from each checkout; what it imports is installed, and the "
+            "same for base and head"
+        )
+    if isinstance(reason, reasons.WorkNotCompared):
+        return comparison_text(
+            WorkComparison(outcome=reason.outcome, spread=reason.spread, other_versions=True)
+        )
+    return difference_text(ValueDiffers(**msgspec.structs.asdict(reason)))
 
 
 def _training_text(reason: TrainingReason) -> str:
@@ -138,11 +157,13 @@ def _benchmark_text(reason: BenchmarkReason) -> str:
         case reasons.FailedBesideBase(message=message):
             text = f"head failed next to base and did the same work alone: {message}"
         case reasons.BudgetSpent():
-            text = "the budget was spent before the first pairs were made"
+            text = "the budget was spent before the first pair was made"
         case reasons.ProcessTooLong(seconds=seconds, limit_seconds=limit, turns=turns):
             text = f"a process would take about {seconds:.0f} s for {turns} turns, more than {limit:.0f} s"
         case reasons.NoWorkers(message=message) | reasons.NotComparable(message=message):
             text = message
+        case reasons.NewBenchmark(message=message):
+            text = f"new: base has no such step and cannot run head's ({message})"
         case reasons.HarnessFault(message=message):
             text = f"an error of the harness: {message}"
         case _:
@@ -194,6 +215,8 @@ def change(metric: Metric, ratio: Estimate | None) -> str:
 
 def limit(result: MetricResult) -> str:
     """``≤ 5 %``."""
+    if result.limit < 0:
+        return f"saves ≥ {-100 * result.limit:g} %"
     return f"≤ {100 * result.limit:g} %"
 
 
@@ -325,6 +348,20 @@ def cautions(record: GateRecord) -> list[str]:
         if benchmark.quality is not None and benchmark.quality.verdict == "PASS"
         for reason in benchmark.quality.reasons
     ]
+    sentences += [
+        f"{one_line(benchmark.name)}: {reason_text(reason)}."
+        for benchmark in record.benchmarks
+        if benchmark.verdict == "PASS"
+        for reason in benchmark.reasons
+    ]
+    sentences += load_remarks(
+        [
+            block
+            for benchmark in record.benchmarks
+            for pair in (*benchmark.look, *benchmark.confirmation)
+            for block in pair.blocks
+        ]
+    )
     if record.stored_baseline:
         sentences.append("Base is a stored baseline: its processes did not run beside head's.")
     sentences += [f"{one_line(clause)}." for clause in dict.fromkeys([*base.cautions, *head.cautions])]
@@ -338,7 +375,7 @@ def cautions(record: GateRecord) -> list[str]:
 
 
 def _same(base: EnvironmentRecord, head: EnvironmentRecord) -> bool:
-    if base.variables != head.variables:
+    if base.variables != head.variables or base.commit != head.commit:
         return False
     return base.python == head.python or bool(base.commit and base.commit == head.commit)
 
@@ -389,7 +426,9 @@ def details(record: GateRecord) -> dict[str, str]:
 
 
 def _in_full(environment: EnvironmentRecord) -> str:
-    parts = [environment.python, f"harness {environment.harness}"]
+    parts = [environment.python]
+    if environment.harness:
+        parts.append(f"harness {environment.harness}")
     if environment.commit:
         parts.append(f"commit {environment.commit}")
     parts += [f"{name}={value}" for name, value in environment.variables.items()]

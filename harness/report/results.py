@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.analysis.study import STUDIES, Study
-from harness.duel.record import DUELS, DuelRecord, DuelResult
+from harness.duel.record import DUELS, TIMES, DuelRecord, DuelResult, TimeRecord
 from harness.gate.record import GATES, GateRecord
 from harness.port.findings import PORTS, PortRecord
 from harness.report.numbers import NOTHING, busy_mark, significant, test_score, time_ratio
@@ -59,7 +59,7 @@ def _run_text(record: Record, _path: Path) -> str:
 def _duel_row(record: DuelRecord) -> Row:
     labels = ", ".join(configuration.label for configuration in record.configurations)
     outcome = "; ".join(map(_duel_outcome, record.results)) if record.status == "ok" else record.status
-    return Row(record.task.name, labels, outcome)
+    return Row(record.work_name, labels, outcome)
 
 
 def _duel_outcome(result: DuelResult) -> str:
@@ -146,11 +146,30 @@ def _port_page(record: PortRecord, _path: Path) -> str:
     return port_page(record)
 
 
+def _time_row(record: TimeRecord) -> Row:
+    from harness.report.step_times import outcome
+
+    return Row(" and ".join(record.step.targets), NOTHING, outcome(record))
+
+
+def _time_text(record: TimeRecord, _path: Path) -> str:
+    from harness.report.step_times import time_text
+
+    return time_text(record)
+
+
+def _time_page(record: TimeRecord, _path: Path) -> str:
+    from harness.report.step_times import time_page
+
+    return time_page(record)
+
+
 #: By the name of the kind.
 VIEWS: Mapping[str, View] = {
     RUNS.name: View(_run_row, _run_text, {}),
     DUELS.name: View(_duel_row, _duel_text, {".html": _duel_page, ".md": _duel_markdown}),
     GATES.name: View(_gate_row, _gate_text, {".html": _gate_page, ".md": _gate_markdown}),
     PORTS.name: View(_port_row, _port_text, {".html": _port_page}),
+    TIMES.name: View(_time_row, _time_text, {".html": _time_page}),
     STUDIES.name: View(_study_row, _study_text, {".html": _study_page}),
 }

@@ -188,6 +188,13 @@ class Backend(abc.ABC):
 
     A backend that lacks a layer or a rule of training declines it itself: :meth:`build` raises
     :class:`Unsupported`.
+
+    ``step_hooks`` serve steps of the user's own (``harness time FILE.py:CALLABLE``): the module of the
+    framework, and the path of a Python file that is executed in the process of such a step once it has
+    imported that module. The file may define ``seed(number)``, called before the step is made,
+    ``synchronize(value)``, which waits until what a step returned is computed, and ``array(value)``, which
+    makes an array of NumPy of a tensor and returns anything else unchanged. It may import the framework and
+    nothing of the harness.
     """
 
     name: str
@@ -196,6 +203,7 @@ class Backend(abc.ABC):
     requires: tuple[str, ...]
     extra: str = ""
     compilation_caches: tuple[str, ...] = ()
+    step_hooks: tuple[str, str] | None = None
 
     def default_mode(self, task: Task) -> str:
         """The mode for a task where the user names none; optional.

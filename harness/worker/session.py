@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -85,7 +85,7 @@ _CALLS: dict[type, str] = {
 _FORBIDDEN_WRITE = {"SIGSEGV", "SIGBUS"}
 
 
-def explained(lost: WorkerLost, request: protocol.Request | None) -> WorkerLost:
+def explained(lost: WorkerLost, request: msgspec.Struct | None) -> WorkerLost:
     """The same death, with the call and the likely cause where the signal suggests one."""
     call = _CALLS.get(type(request))
     if call is None or lost.signal_name not in _FORBIDDEN_WRITE:
@@ -98,11 +98,19 @@ def explained(lost: WorkerLost, request: protocol.Request | None) -> WorkerLost:
     )
 
 
-_R = TypeVar("_R", bound=protocol.Reply)
+_R = TypeVar("_R", bound=msgspec.Struct)
 
 
 class Session:
-    """A running worker. Use it as a context manager, which leaves no process behind."""
+    """A running worker. Use it as a context manager, which leaves no process behind.
+
+    A class for another program sets ``program``, the arguments of the interpreter before the two descriptors,
+    and ``replies``, the type of what it sends.
+    """
+
+    # -P: a file of the user's in the current folder must not be imported as a module.
+    program: tuple[str, ...] = ("-P", "-m", "harness.worker")
+    replies: Any = protocol.Reply
 
     def __init__(
         self,
@@ -125,10 +133,9 @@ class Session:
         self._replies, replies_in = os.pipe()
         self._limits = Limits(deadline_seconds, silence_seconds)
         self._lines = LinePipe(self._replies, protocol.LONGEST_REPLY_BYTES)
-        self._unanswered: collections.deque[protocol.Request] = collections.deque()
+        self._unanswered: collections.deque[msgspec.Struct] = collections.deque()
         self._is_paused = False
-        # -P: a file of the user's in the current folder must not be imported as a module.
-        command = [python, "-P", "-m", "harness.worker", str(requests_out), str(replies_in)]
+        command = [python, *self.program, str(requests_out), str(replies_in)]
         try:
             self.process = WorkerProcess(
                 command, variables, cpus_of(variables) if cpus is None else cpus, (requests_out, replies_in)
@@ -145,12 +152,12 @@ class Session:
         """Grant the worker its whole time again."""
         self._limits.renew()
 
-    def call(self, request: protocol.Request, expected: type[_R]) -> _R:
+    def call(self, request: msgspec.Struct, expected: type[_R]) -> _R:
         """Send a request and wait for its reply; raises as :meth:`receive` does."""
         self.send(request)
         return self.receive(expected)
 
-    def send(self, request: protocol.Request) -> None:
+    def send(self, request: msgspec.Struct) -> None:
         """Send a request. The worker carries out requests one after the other; a paused one goes on.
 
         Raises:
@@ -176,7 +183,7 @@ class Session:
         if self._unanswered:
             self._unanswered.popleft()
         try:
-            reply = msgspec.json.decode(line, type=protocol.Reply)
+            reply = msgspec.json.decode(line, type=self.replies)
         except msgspec.MsgspecError as error:
             raise RequestFailed(f"cannot decode the worker's reply: {error}", "") from error
         if isinstance(reply, protocol.Fault):

@@ -1,15 +1,13 @@
-"""Which rule of a gate decides soonest at the same rate of false alarms, on recorded pairs of equal code.
+"""How many pairs duels and gates need, and how often they are wrong, on recorded pairs of equal code.
 
-A gate of two benchmarks with three metrics each is simulated from the pairs in ``results/trials``, whose true
-ratio is 1: pairs are drawn with replacement, their signs at random, and a loss is added. All rules pass a
-benchmark at the look as gates do; they differ in how the others are judged:
+Pairs whose true ratio is 1 are drawn with replacement from ``results/trials``, their signs at random, and a
+shift is added; three machines: calm, busy, very busy. Two further kinds are made up: pairs with Student noise
+of 2 %, and pairs of processes of two modes, of which one is 10 % slower as a whole.
 
-- ``fresh pairs``: the earlier rule. Looks with an exact sign-flip test at 10, 14, 20, 28 and the last of the
-  pairs after the look; its level is shared by the metrics that the look leaves.
-- ``fixed level``: the same looks with the pairs of the first look included; the level is shared by all.
-- ``evidence``: the rule of today, :mod:`harness.stats.evidence`, on all pairs and at every pair.
-
-Prints a table; takes some minutes.
+For each kind, shift and rule the table shows how often the evidence that the pairs centre above 0 reaches the
+level of a command, and after how many pairs (median): ``signs`` is the rule without magnitudes, ``both`` that
+of :mod:`harness.stats.evidence`. With the shift 0 these are false alarms, and both directions count. The last
+column is the share and the number of pairs of the verdict *same* of a duel within 2 %.
 """
 
 import argparse
@@ -22,14 +20,25 @@ import numpy as np
 from tabulate import tabulate
 
 from harness.duel.ratios import Ratios
-from harness.gate.judgement import LOOK_PAIRS, WITHIN_LEVEL, PairedSeries, confirmed, looked_at
-from harness.stats.evidence import smallest_p_value
+from harness.duel.verdict import DIFFERENCE_LEVEL, SAME_LEVEL
+from harness.stats import evidence
 
 TRIALS = Path(__file__).parents[2] / "results" / "trials"
-LIMIT, FALSE_ALARMS, BENCHMARKS, METRICS = 0.05, 0.01, 2, 3
-MOST_PAIRS = LOOK_PAIRS + 24
-LOSSES = (0.0, 0.05, 0.1)
-RULES = ("fresh pairs", "fixed level", "evidence")
+MOST_PAIRS = 40
+SHIFTS = (0.0, 0.05, 0.07, 0.1, 0.15, 0.36, 1.0)
+LEAST = math.log1p(0.05)
+#: One-sided: of a duel of two and of four configurations; of a gate of one, two and ten benchmarks.
+LEVELS = {
+    "duel": DIFFERENCE_LEVEL / 2,
+    "duel of 4": DIFFERENCE_LEVEL / 6,
+    "gate of 1": 0.01 / 3,
+    "gate of 2": 0.01 / 6,
+    "gate of 10": 0.01 / 30,
+}
+_RULES = {
+    "signs": evidence._log_evidence_of_signs,
+    "both": evidence.log_evidence,
+}
 
 
 def pools() -> dict[str, np.ndarray]:
@@ -55,114 +64,65 @@ def pools() -> dict[str, np.ndarray]:
     }
 
 
-class Looks:
-    """The error that a sign-flip test may use at each of its looks, by the number of pairs."""
+def kinds() -> dict[str, Callable[[np.random.Generator], np.ndarray]]:
+    """For each kind a function that draws the log ratios of a sequence of pairs."""
 
-    def __init__(self, at: tuple[int, ...], soon: float) -> None:
-        self._at, self._soon = at, soon
-        self._shares: dict[int, float] = {}
+    def drawn(pool: np.ndarray) -> Callable[[np.random.Generator], np.ndarray]:
+        return lambda chance: chance.choice(pool, MOST_PAIRS) * chance.choice([-1, 1], MOST_PAIRS)
 
-    def come_to(self, pairs: int, progress: float, *, last: bool) -> None:
-        if last or pairs in self._at:
-            due = 1.0 if last else max(self._soon, progress**4)
-            self._shares[pairs] = max(0.0, due - sum(self._shares.values()))
+    def of_modes(chance: np.random.Generator) -> np.ndarray:
+        slow = chance.integers(0, 2, (2, MOST_PAIRS))
+        return 0.1 * (slow[1] - slow[0]) + chance.normal(0, 0.01, MOST_PAIRS)
 
-    def levels(self, total: float) -> dict[int, float]:
-        levels, carried = {}, 0.0
-        for pairs, share in self._shares.items():
-            carried += share
-            if carried * total >= smallest_p_value(pairs, "greater"):
-                levels[pairs], carried = carried * total, 0.0
-        return levels
-
-
-def by_looks(logs: np.ndarray, level: float, *, fresh: bool) -> tuple[str, int]:
-    """Verdict and pairs of one benchmark by a rule with looks."""
-    limit, skipped = math.log1p(LIMIT), LOOK_PAIRS if fresh else 0
-    within = Looks((8, 10, 14, 20, 28), 0.4)
-    worse = Looks((10, 14, 20, 28), 0.2) if fresh else Looks((10, 12, 14, 17, 20, 24), 0.6)
-    for pairs in range(LOOK_PAIRS + 1, len(logs) + 1):
-        last = pairs == len(logs)
-        progress = (pairs - LOOK_PAIRS) / (len(logs) - LOOK_PAIRS)
-        within.come_to(pairs, progress, last=last)
-        worse.come_to(pairs - skipped, progress, last=last)
-        every, judged = Ratios(logs[:pairs], fenced=True), Ratios(logs[skipped:pairs], fenced=True)
-        if any(
-            every.first(look).cautious_p_value("less", limit) <= at
-            for look, at in within.levels(WITHIN_LEVEL).items()
-        ):
-            return "PASS", pairs
-        if (last or judged.mean >= limit) and any(
-            judged.first(look).p_value("greater") <= at for look, at in worse.levels(level).items()
-        ):
-            return "FAIL", pairs
-    return "INCONCLUSIVE", len(logs)
-
-
-def by_evidence(logs: np.ndarray, level: float) -> tuple[str, int]:
-    """The same by the rule of gates."""
-    for pairs in range(LOOK_PAIRS + 1, len(logs) + 1):
-        result = confirmed(series(logs[:pairs]), None, level, last=pairs == len(logs))
-        if result.verdict != "INCONCLUSIVE":
-            return result.verdict, pairs
-    return "INCONCLUSIVE", len(logs)
-
-
-def series(logs: np.ndarray) -> PairedSeries:
-    return PairedSeries("step", LIMIT, Ratios(logs, fenced=True), np.zeros(0), 0, 1.0, 1.0)
-
-
-def gate(every: list[np.ndarray], rule: str) -> list[tuple[str, int]]:
-    """Verdict and pairs of each benchmark, from the log ratios ``(pairs,)`` of each."""
-    suspicious = [looked_at(series(logs[:LOOK_PAIRS]), None).verdict != "PASS" for logs in every]
-    shared_by = sum(suspicious) if rule == "fresh pairs" else BENCHMARKS * METRICS
-    judge: dict[str, Callable[[np.ndarray, float], tuple[str, int]]] = {
-        "fresh pairs": lambda logs, level: by_looks(logs, level, fresh=True),
-        "fixed level": lambda logs, level: by_looks(logs, level, fresh=False),
-        "evidence": by_evidence,
+    return {
+        **{machine: drawn(pool) for machine, pool in pools().items()},
+        "Student 2 %": lambda chance: 0.02 * chance.standard_t(3, MOST_PAIRS) / math.sqrt(3),
+        "two modes": of_modes,
     }
-    return [
-        judge[rule](logs, FALSE_ALARMS / shared_by) if doubtful else ("PASS", LOOK_PAIRS)
-        for logs, doubtful in zip(every, suspicious, strict=True)
-    ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--gates", type=int, default=300, help="simulated gates of each kind")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--sequences", type=int, default=300, help="of each kind and shift (default: 300)")
+    parser.add_argument("--level", choices=LEVELS, action="append", help="only this level; repeatable")
     arguments = parser.parse_args()
-    # No verdict rests on intervals, and they would take most of the time.
-    Ratios.ratio = property(lambda _ratios: None)  # type: ignore[method-assign,assignment]
+    levels = {name: LEVELS[name] for name in arguments.level or LEVELS}
     rows = []
-    for machine, pool in pools().items():
-        for loss in LOSSES:
-            for rule in RULES:
-                chance = np.random.default_rng(1)
-                made = []
-                for _ in range(arguments.gates):
-                    shape = BENCHMARKS, MOST_PAIRS
-                    noise = chance.choice(pool, shape) * chance.choice([-1, 1], shape)
-                    noise[0] += math.log1p(loss)
-                    made.append(gate(list(noise), rule))
-                verdicts = [first[0] for first, *_ in made]
-                alarms = [
-                    any(v == "FAIL" for v, _ in (others if loss else (first, *others)))
-                    for first, *others in made
-                ]
-                pairs = [first[1] for first, *_ in made]
-                rows.append(
-                    (
-                        machine,
-                        f"{100 * loss:g} %",
-                        rule,
-                        *(f"{100 * verdicts.count(word) / len(made):.1f} %" for word in ("FAIL", "PASS")),
-                        f"{100 * np.mean(alarms):.1f} %",
-                        f"{np.median(pairs):.0f}, {np.mean(pairs):.1f}",
-                    )
-                )
-                print(*rows[-1], flush=True)
-    headers = ("machine", "slower by", "rule", "FAIL", "PASS", "false alarms", "pairs: median, mean")
-    print(tabulate(rows, headers, tablefmt="github", disable_numparse=True))
+    for kind, draw in kinds().items():
+        for shift in SHIFTS:
+            chance = np.random.default_rng(1)
+            every = [draw(chance) + math.log1p(shift) for _ in range(arguments.sequences)]
+            same = _same(every) if not shift else ""
+            for rule, log_evidence in _RULES.items():
+                paths = np.array([log_evidence(values, LEAST) for values in every])
+                if not shift:
+                    against = np.array([log_evidence(-values, LEAST) for values in every])
+                    paths = np.maximum(paths, against)
+                cells = [_reached(paths, -math.log(level)) for level in levels.values()]
+                rows.append((kind, f"{100 * shift:g} %", rule, *cells, same if rule == "both" else ""))
+                print(*rows[-1], sep=" | ", flush=True)
+    print(tabulate(rows, ("pairs", "shift", "rule", *levels, "same"), tablefmt="github"))
+
+
+def _reached(paths: np.ndarray, threshold: float) -> str:
+    """``97 %, 6``: the share of paths that reach the threshold, and after how many pairs."""
+    reached = paths >= threshold
+    hits = reached.any(axis=1)
+    if not hits.any():
+        return "0 %"
+    return f"{100 * hits.mean():.3g} %, {np.median(reached[hits].argmax(axis=1)) + 1:g}"
+
+
+def _same(every: list[np.ndarray]) -> str:
+    """The same for the verdict *same* of a duel."""
+    within, after = math.log1p(0.02), []
+    for values in every:
+        ratios = Ratios(values, fenced=True)
+        numbers = range(evidence.FEWEST_PAIRS, MOST_PAIRS + 1)
+        verdicts = (made for made in numbers if ratios.first(made).same_p_value(within) <= SAME_LEVEL)
+        after.append(next(verdicts, None))
+    hits = [pairs for pairs in after if pairs is not None]
+    return f"{100 * len(hits) / len(after):.3g} %, {np.median(hits):g}" if hits else "0 %"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from harness.duel import ratios, verdict
 from harness.duel.ratios import log_ratio
 from harness.duel.record import PairRecord
 from harness.stats.estimate import Estimate
-from harness.stats.evidence import Looks
 
 
 @pytest.mark.parametrize(("index", "word"), [(1, "slower"), (0, "faster")])
@@ -59,10 +58,7 @@ def test_a_verdict_does_not_stay_while_all_blocks_contradict_it():
             blocks[third] = msgspec.structs.replace(blocks[third], seconds=blocks[third].seconds + 1.0)
             if made % 2:
                 pairs[made - 1] = PairRecord([], blocks, 1.0)
-        looks = Looks()
-        if made == 10:
-            looks = None
-        now = compare(pairs[:made], looks=looks)
+        now = compare(pairs[:made])
         reached = verdict.latest(reached, now)
         result = verdict.kept(reached, now)
         assert result.verdict == ("undecided" if now.contradicted else "faster")

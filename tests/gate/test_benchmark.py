@@ -12,7 +12,7 @@ from harness.audit.findings import Deviation, Verification, WorkDiffers
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload
 from harness.gate import benchmark, reasons
-from harness.gate.record import QualityResult
+from harness.gate.record import QualityResult, forgiven
 from harness.gate.suite import Benchmark, Limits
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
@@ -70,7 +70,7 @@ def verdicts(comparison):
 
 def test_memory_is_proven_by_whole_pairs_because_it_may_grow_from_step_to_step(undecided):
     comparison, asked = undecided(memory=1.3)
-    assert confirm(comparison) == len(asked) == 4
+    assert confirm(comparison) == len(asked) == 1
     assert set(asked) == {TURNS}
     assert verdicts(comparison) == {"step": "PASS", "first step": "PASS", "memory": "FAIL"}
 
@@ -91,15 +91,14 @@ def test_a_step_is_proven_by_whole_pairs_and_decided_metrics_are_left(undecided)
 
 
 def test_at_the_end_of_the_budget_the_pairs_made_are_judged(undecided, monkeypatch):
-    """Two pairs of 3 s fit into 7 s; with those of the look they are too few for any head to fail."""
-    comparison, asked = undecided(step=1.2)
+    """Two pairs of 3 s fit into 7 s; with those of the look they do not decide."""
+    comparison, asked = undecided(step=1.06)
     clock = types.SimpleNamespace(monotonic=lambda: 100.0 + 3.0 * len(asked))
     monkeypatch.setattr(benchmark, "time", clock)
     assert confirm(comparison, deadline=107.0) == 3
     assert len(asked) == 2
     (step,) = (result for result in comparison.record.metrics if result.metric == "step")
-    assert (step.verdict, step.pairs) == ("INVALID", 5)
-    assert step.reasons[-1] == reasons.TooFewPairs(needed=7, made=5, pair_seconds=pytest.approx(3.06))
+    assert (step.verdict, step.pairs) == ("INCONCLUSIVE", 5)
 
 
 def test_without_a_budget_it_goes_on_for_some_minutes(undecided, monkeypatch):
@@ -117,29 +116,29 @@ def test_without_a_budget_it_goes_on_for_some_minutes(undecided, monkeypatch):
     assert record.verdict == "INCONCLUSIVE"
 
 
-@pytest.mark.parametrize(("made", "verdict"), [(3, "INVALID"), (4, "INCONCLUSIVE")])
-def test_too_few_pairs_to_fail_any_head_are_invalid(undecided, monkeypatch, made, verdict):
-    """At 1 % a proof of a loss takes 7 pairs, those of the look included: with 6, nothing could be proven."""
-    comparison, asked = undecided(step=2.0 if made == 3 else 1.0001)
+@pytest.mark.parametrize(("made", "too_few"), [(0, True), (1, False)])
+def test_too_few_pairs_to_fail_any_head_never_pass(undecided, monkeypatch, made, too_few):
+    """A proof takes 4 pairs, those of the look included: with 3, nothing could be proven."""
+    comparison, asked = undecided(step=1.0001)
     record = comparison.record
     record.metrics = [msgspec.structs.replace(record.metrics[0], verdict="INCONCLUSIVE")]
     limits = msgspec.structs.replace(record.limits, max_slowdown=1e-5)
     comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=limits)
     clock = types.SimpleNamespace(monotonic=lambda: 100.0 + 3.0 * len(asked))
     monkeypatch.setattr(benchmark, "time", clock)
-    confirm(comparison, deadline=100.5 + 3.0 * made)
+    confirm(comparison, deadline=99.5 + 4.0 * made)
     assert len(asked) == made
     (step,) = record.metrics
-    assert (step.verdict, record.verdict) == (verdict, verdict)
-    too_few = reasons.TooFewPairs(needed=7, made=6, pair_seconds=pytest.approx(3.06))
-    assert (too_few in step.reasons) == (verdict == "INVALID")
+    assert (step.verdict, record.verdict) == ("INCONCLUSIVE", "INCONCLUSIVE")
+    assert any(isinstance(reason, reasons.TooFewPairs) for reason in step.reasons) == too_few
+    assert forgiven(step, "pass") == (not too_few)
 
 
 def test_a_metric_that_could_not_be_confirmed_does_not_pass(undecided):
     comparison, asked = undecided(step=1.2)
     assert confirm(comparison, deadline=0.0) == 1
     assert not asked
-    assert comparison.record.verdict == "INVALID"
+    assert comparison.record.verdict == "INCONCLUSIVE"
     assert comparison.record.metrics[0].reasons[-1].made == 3
 
 
@@ -226,6 +225,7 @@ def test_progress_says_why_trainings_are_compared(undecided, monkeypatch, first_
     comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=QUALITY_ONLY)
     said = []
     comparison._say = said.append
+    assert comparison.check(math.inf)
     comparison.look(math.inf)
     assert line in said
 
@@ -237,7 +237,7 @@ def test_scores_on_other_data_are_not_compared(undecided, monkeypatch):
     comparison, _ = undecided(step=1.2)
     comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=QUALITY_ONLY)
     comparison.record.metrics = []
-    comparison.look(math.inf)
+    assert not comparison.check(math.inf)
     assert (comparison.record.verdict, comparison.record.quality) == ("FAIL", other)
 
 

@@ -114,7 +114,6 @@ def test_pauses_in_few_blocks_of_head_fail():
         for count in (LOOK_PAIRS, 12)
     )
     assert look(looked).verdict == "INCONCLUSIVE"
-    assert confirm(fresh[:2], looked=looked, last=False).verdict == "INCONCLUSIVE"
     result = confirm(fresh, looked=looked)
     assert (result.verdict, result.ratio.value) == ("FAIL", pytest.approx(1.5, rel=0.02))
     assert result.uneven
@@ -167,22 +166,21 @@ def test_the_pairs_of_the_look_count():
     assert (result.verdict, result.pairs) == ("PASS", 8)
     assert confirm(calm, last=False).verdict == "INCONCLUSIVE"
     slower = [pair(1.2)] * 4
-    assert confirm([pair(1.2)] * 2, looked=slower, last=False).verdict == "INCONCLUSIVE"
-    result = confirm([pair(1.2)] * 4, looked=slower, last=False)
-    assert (result.verdict, result.pairs, result.level) == ("FAIL", 8, 0.01)
+    result = confirm([], looked=slower, last=False)
+    assert (result.verdict, result.pairs, result.level) == ("FAIL", 4, 0.01)
     assert result.p_value <= 0.01
 
 
 def test_too_few_pairs_to_prove_anything_are_inconclusive():
-    assert confirm([pair(1.3)] * 6).verdict == "INCONCLUSIVE"
-    assert confirm([pair(1.3)] * 8, last=False).verdict == "FAIL"
-    assert confirm([pair(1.3)] * 8, last=True).verdict == "FAIL"
+    assert confirm([pair(1.3)] * 3).verdict == "INCONCLUSIVE"
+    assert confirm([pair(1.3)] * 4, last=False).verdict == "FAIL"
+    assert confirm([pair(1.3)] * 4, last=True).verdict == "FAIL"
 
 
 def test_a_smaller_level_takes_more_pairs():
-    assert confirm([pair(1.1)] * 8, level=0.0025).verdict == "INCONCLUSIVE"
-    assert confirm([pair(1.1)] * 8, level=0.01).verdict == "FAIL"
-    assert confirm([pair(1.1)] * 12, level=0.0025).verdict == "FAIL"
+    assert confirm([pair(1.1)] * 6, level=0.001).verdict == "INCONCLUSIVE"
+    assert confirm([pair(1.1)] * 6, level=0.01).verdict == "FAIL"
+    assert confirm([pair(1.1)] * 8, level=0.001).verdict == "FAIL"
 
 
 @pytest.mark.parametrize(("judge", "pairs"), [(look, LOOK_PAIRS), (confirm, 6), (confirm, 8)])
@@ -229,11 +227,11 @@ def test_a_first_step_needs_undisturbed_pairs_too():
 SPREAD = [1.02, 1.1, 1.03, 1.09, 1.04, 1.08, 1.05, 1.07]
 
 
-@pytest.mark.parametrize(("times", "is_beyond"), [(1.2, True), (1.0, False)])
+@pytest.mark.parametrize(("times", "is_beyond"), [(1.06, True), (1.0, False)])
 def test_an_interval_beyond_the_limit_is_never_folded_into_pass(times, is_beyond):
-    """One of ten pairs is the other way round, and at a fourth of 1 % nothing is proven."""
+    """One of ten pairs is the other way round, and at so small a level nothing is proven."""
     pairs = [pair(times * ratio) for ratio in [*SPREAD, 1.06]] + [pair(0.999)]
-    result = final(confirm(pairs, level=0.0025), 0.0025, 3.0)
+    result = final(confirm(pairs, level=1e-8), 3.0)
     assert result.verdict == "INCONCLUSIVE"
     assert (reasons.BeyondLimit() in result.reasons) == is_beyond
     assert forgiven(result, "pass") != is_beyond
@@ -243,10 +241,11 @@ def test_an_interval_beyond_the_limit_is_never_folded_into_pass(times, is_beyond
     assert (record.verdict, forgiven(record, "pass")) == ("INCONCLUSIVE", not is_beyond)
 
 
-def test_too_few_pairs_to_fail_any_head_are_invalid():
-    result = final(confirm([pair(1.3)] * 6, level=0.0025), 0.0025, 3.0)
-    too_few = reasons.TooFewPairs(needed=10, made=6, pair_seconds=3.0)
-    assert (result.verdict, result.reasons[-1]) == ("INVALID", too_few)
+@pytest.mark.parametrize("ratio", [1.0, 1.3])
+def test_too_few_pairs_to_fail_any_head_are_no_pass(ratio):
+    result = final(confirm([pair(ratio)] * 3, level=0.0025), 3.0)
+    too_few = reasons.TooFewPairs(needed=4, made=3, pair_seconds=3.0)
+    assert (result.verdict, result.reasons[-1]) == ("INCONCLUSIVE", too_few)
     assert not forgiven(result, "pass")
 
 
@@ -257,7 +256,7 @@ def test_a_loss_that_every_pair_shows_is_found_however_many_metrics_there_are():
 
 def test_the_outlook_says_how_many_more_pairs_decide():
     rng = np.random.default_rng(4)
-    assert pairs_wanted(of("step", [pair(1.2)] * 4), 0.01) == 3
+    assert pairs_wanted(of("step", [pair(1.1)] * 4), 0.01) == 2
     assert pairs_wanted(of("step", noisy(rng, 6, 1.0, 0.02)), 0.01) < 6
     near_the_limit = noisy(rng, 12, 1.049, 0.01)
     assert (pairs_wanted(of("step", near_the_limit), 0.01) or 1000) > 40

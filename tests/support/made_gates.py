@@ -24,7 +24,7 @@ from harness.machine.usage import Disturbance
 from harness.plugins.configuration import Configuration
 from harness.runs.documents import encode_document
 from harness.runs.record import DatasetRecord
-from harness.stats.evidence import bootstrap_interval, p_value
+from harness.stats.evidence import bootstrap_interval, evidence_p_value
 from support.records import MACHINE
 
 QUIET = Disturbance(0.0, 0.0, 0.0, 0)
@@ -105,7 +105,7 @@ def made_metric(metric, look, confirmation, verdict) -> MetricResult:
         base=base,
         head=base * ratio.value,
         ratio=ratio,
-        p_value=p_value(logs, "greater") if confirmation else None,
+        p_value=evidence_p_value(logs, math.log1p(LIMITS[metric])) if confirmation else None,
         pairs=len(pairs),
     )
 

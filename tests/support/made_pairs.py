@@ -1,4 +1,4 @@
-"""Pairs of a duel with a known ratio, noise, disturbances and pauses, and the looks at them."""
+"""Pairs of a duel with a known ratio, noise, disturbances and pauses."""
 
 import math
 
@@ -7,7 +7,6 @@ import msgspec
 from harness.duel import verdict
 from harness.duel.record import BlockRecord, PairRecord, ProcessRecord
 from harness.machine.usage import Disturbance
-from harness.stats.evidence import Looks
 
 #: A process of a pair; tests replace what they are about.
 PROCESS = ProcessRecord(
@@ -53,12 +52,3 @@ def with_pauses(rng, made, index, share=0.15, seconds=0.34):
         for block in made.blocks
     ]
     return PairRecord([], blocks, 1.0)
-
-
-def looks_of(end, *, usable=None):
-    """The looks of a test with time for ``end`` pairs, of which those in ``usable`` were not lost."""
-    looks, pairs = Looks(), 0
-    for made in range(1, end + 1):
-        pairs += usable is None or usable[made - 1]
-        looks.come_to(pairs, made / end, last=made == end)
-    return looks

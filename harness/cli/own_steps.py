@@ -1,0 +1,102 @@
+"""Steps of the user's own on the command line: the options that describe them, and their workloads."""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from harness.duel.own_steps import OwnStep, labelled_steps
+from harness.errors import UsageError
+from harness.machine.description import default_threads
+from harness.plugins.configuration import Configuration
+from harness.steps.process import StepTarget, parsed_arguments
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_LETTERS = "abcd"
+_OF_TASKS = ("batch_size", "precision")
+
+
+def step_options(function: _F) -> _F:
+    """``--with`` and ``--samples``."""
+    for option in (
+        click.option(
+            "--samples",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Samples of one call of a step of your own, for samples/s. Default: the step's attribute "
+            "samples, if it has one.",
+        ),
+        click.option(
+            "--with",
+            "arguments",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Argument of the factory of a step of your own; repeatable.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def step_workload(
+    name: str, arguments: Mapping[str, Any], options: Mapping[str, Any], letter: str
+) -> OwnStep:
+    """The step of a factory; ``letter`` names the options of one configuration."""
+    variables = options.get(f"{letter}_env") or {}
+    configuration = Configuration(
+        backend="",
+        mode="",
+        device=options["device"],
+        threads=options.get(f"{letter}_threads") or options["threads"] or default_threads(),
+        python=options.get(f"{letter}_python") or sys.executable,
+        variables=tuple(variables.items()),
+    )
+    place, _, factory = name.rpartition(":")
+    target = StepTarget(target=name, arguments=dict(arguments), folder=str(Path.cwd()), seed=options["seed"])
+    label = f"{Path(place).name}:{factory}" if place.endswith(".py") else name
+    return OwnStep(label=label, configuration=configuration, target=target, samples=options["samples"])
+
+
+def step_workloads(names: tuple[str, ...], options: Mapping[str, Any]) -> list[OwnStep]:
+    """The steps of a duel: of two or more factories, or of one with several arguments or interpreters.
+
+    Raises:
+        UsageError: an option is wrong or belongs to tasks, or there is only one step.
+    """
+    for letter in _LETTERS:
+        for kind in _OF_TASKS:
+            if options.get(f"{letter}_{kind}"):
+                option = f"--{letter}-{kind.replace('_', '-')}"
+                raise UsageError(f"{option} is for tasks; give arguments of a step with --with NAME=VALUE")
+    sets = parsed_arguments(options["arguments"])
+    given = [
+        number
+        for number, letter in enumerate(_LETTERS, 1)
+        if any(options.get(f"{letter}_{kind}") for kind in ("python", "env", "threads"))
+    ]
+    if len(names) == 1 and len(sets) == 1 and max(given, default=0) > 1:
+        names *= max(given)
+    elif len(names) == 1:
+        names *= len(sets)
+    if len(names) == 1:
+        raise UsageError(
+            f"a duel compares two or more: give a second factory, --b-python or --b-env, or an argument with "
+            f"several values, such as --with batch_size=32,64. To time it alone: harness time {names[0]}"
+        )
+    if len(sets) == 1:
+        sets *= len(names)
+    if not len(sets) == len(names) <= len(_LETTERS):
+        raise UsageError(
+            f"{len(names)} factories and {len(sets)} sets of arguments: give as many values as factories, at "
+            f"most {len(_LETTERS)}"
+        )
+    if max(given, default=0) > len(names):
+        raise UsageError(f"an option of configuration {max(given)} is given, and there are {len(names)}")
+    return labelled_steps(
+        [
+            step_workload(name, arguments, options, letter)
+            for name, arguments, letter in zip(names, sets, _LETTERS, strict=False)
+        ]
+    )

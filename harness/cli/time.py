@@ -1,0 +1,84 @@
+"""``harness time``: how long a training step of the user's own takes."""
+
+import sys
+from typing import Any
+
+import click
+import msgspec
+
+from harness.cli import options as shared
+from harness.cli.own_steps import step_options, step_workload
+from harness.cli.printing import echo, echo_json
+from harness.cli.progress import LiveLine
+from harness.duel.record import TIMES
+from harness.duel.step_times import PROCESSES, StepTiming
+from harness.errors import UsageError
+from harness.report.step_times import time_text
+from harness.runs.store import prepare_folder, results_option
+from harness.steps.process import parsed_arguments
+
+
+@click.command()
+@click.argument("name", metavar="FACTORY")
+@step_options
+@shared.threads
+@shared.device
+@shared.seed
+@shared.python("own", "Interpreter of another virtual environment. Default: the one that runs this command.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1, max=100),
+    default=PROCESSES,
+    show_default=True,
+    metavar="N",
+    help="Fresh processes, one after the other.",
+)
+@shared.budget("Start no process after this time, such as 90s or 5m. Default: no limit.")
+@click.option("--turns", type=click.IntRange(min=2, max=1000), metavar="N", help="Timed blocks of a process.")
+@shared.results
+@shared.form
+@shared.quiet
+@click.pass_context
+def command(ctx: click.Context, /, name: str, **options: Any) -> None:
+    """Time a training step of your own, as it is.
+
+    FACTORY is FILE.py:CALLABLE or package.module:CALLABLE. It is called once in each fresh process, after
+    the seeds of Python, NumPy and the frameworks are set, and returns the step: a callable without arguments,
+    which may return a number, an array or a dict of them.
+
+    Printed are the step time with its interval, the first call, warm-up, memory, percentiles of single calls,
+    and the first values.
+
+    \b
+      harness time bench.py:make_step
+      harness time bench.py:make_step --with batch_size=128 --samples 128 --threads 1
+
+    Exit code: 0, 1 if the step failed, 2 on wrong input, 130 after Ctrl-C (what was measured is kept).
+    """  # noqa: D301  click's mark for lines that it must not wrap
+    (arguments, *others) = parsed_arguments(options["arguments"])
+    if others:
+        raise UsageError("harness time takes one value of each argument; harness duel compares several")
+    workload = step_workload(name, arguments, options, "own")
+    folder = options["results"] / TIMES.folder
+    prepare_folder(folder)
+    display = LiveLine(quiet=options["quiet"])
+    ctx.call_on_close(display.stop)
+    timing = StepTiming(
+        workload,
+        folder,
+        display.doing,
+        command=sys.argv[1:],
+        processes=options["processes"],
+        turns=options["turns"],
+        budget_seconds=options["budget"],
+    )
+    record = timing.carry_out()
+    display.stop()
+    if options["form"] == "json":
+        echo_json(msgspec.json.encode(record))
+    else:
+        echo(time_text(record))
+        if timing.path.exists():
+            where = results_option(options["results"])
+            echo(f"\nPage: harness report last{where} --to time.html\nRecord: {timing.path}")
+    ctx.exit({"ok": 0, "interrupted": 130}.get(record.status, 1))

@@ -1,0 +1,368 @@
+"""Steps of the user's own in the place of tasks: workloads, timed processes, and proof of equal work."""
+
+import contextlib
+import functools
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.certify.certificate import Certificate
+from harness.duel.record import ConfigurationRecord, Difference, DuelRecord, ProcessRecord, StepRecord
+from harness.duel.timed_worker import ConfigurationFailed, blaming
+from harness.errors import Declined, HarnessError, UsageError
+from harness.machine.description import describe_machine
+from harness.machine.worker_variables import inherited_variables, missing_controls, worker_variables
+from harness.plugins.configuration import Configuration
+from harness.runs.documents import stamp
+from harness.stats import settling
+from harness.steps import work
+from harness.steps.findings import Values, WorkComparison, difference_text
+from harness.steps.process import (
+    Block,
+    Called,
+    Made,
+    MeasureMemory,
+    SingleCalls,
+    StepSession,
+    StepTarget,
+    Timed,
+    Used,
+    foreign_modules,
+    own_modules,
+)
+from harness.worker.errors import NoWorkersHere
+
+#: The most calls of a step in one request.
+_LONGEST_CALL = 1 << 20
+#: A process whose values are compared, and that takes longer, is taken to hang.
+_PROCESS_LIMIT_SECONDS = 600.0
+
+
+class OwnStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A step of the user's own as one configuration runs it.
+
+    ``label`` names it in output. ``samples`` are those of one call, if the user gave their number.
+    """
+
+    label: str
+    configuration: Configuration
+    target: StepTarget
+    samples: int | None = None
+
+    def worker_variables(self, *, quiet: bool) -> dict[str, str]:
+        """The variables that its processes are started with, in addition to those of the user's shell."""
+        own = self.configuration
+        return worker_variables(own.threads, own.device, os.environ, quiet=quiet) | dict(own.variables)
+
+    def session(
+        self, variables: Mapping[str, str], seconds: float, cpus: Iterable[int] | None
+    ) -> StepSession:
+        """A process; raises :class:`ConfigurationFailed` if its interpreter cannot be started."""
+        try:
+            return StepSession(variables, seconds, self.configuration.python, cpus)
+        except NoWorkersHere:
+            raise
+        except HarnessError as error:
+            raise ConfigurationFailed(self.label, str(error)) from error
+
+
+@contextlib.contextmanager
+def _blaming(label: str, session: StepSession) -> Any:
+    """As :func:`blaming`; what is wrong input, such as a missing argument, stays wrong input."""
+    try:
+        with blaming(label, session):
+            yield
+    except ConfigurationFailed as error:
+        if isinstance(error.__cause__, Declined):
+            raise UsageError(str(error.__cause__)) from error
+        raise
+
+
+class TimedStep:
+    """A running process of a step: the interface of :class:`harness.duel.timed_worker.TimedWorker`."""
+
+    longest_call = _LONGEST_CALL
+
+    def __init__(
+        self,
+        workload: OwnStep,
+        variables: Mapping[str, str],
+        deadline_seconds: float,
+        cpus: Iterable[int] | None = None,
+    ) -> None:
+        self._workload = workload
+        self.session = workload.session(variables, deadline_seconds, cpus)
+        self.training_seconds = 0.0
+        self._first_step_seconds = 0.0
+        self._warm_up: list[float] = []
+        self._settled = False
+        self.device = _device(variables)
+        self.made: Made
+        self.built = None
+
+    def begin(self, _dataset: str) -> None:
+        """Ask the process to make its step, without waiting for it."""
+        with self.blamed():
+            self.session.send(self._workload.target.request())
+
+    def await_build(self) -> None:
+        """Wait for the step."""
+        with self.blamed():
+            self.made = self.session.receive(Made)
+
+    def shuffle(self, _seed: int) -> None:
+        """The order of a step's data is its own."""
+
+    def make_first_step(self) -> None:
+        """Make the first call, in which many frameworks compile."""
+        self._first_step_seconds = self.block(1)
+
+    def blamed(self) -> contextlib.AbstractContextManager[None]:
+        """See :func:`harness.duel.timed_worker.blaming`."""
+        blamed: contextlib.AbstractContextManager[None] = _blaming(self._workload.label, self.session)
+        return blamed
+
+    def block(self, steps: int) -> float:
+        """Seconds of so many calls."""
+        with self.blamed():
+            seconds = self.session.call(Block(steps), Timed).seconds
+        self.training_seconds += seconds
+        return seconds
+
+    def single_calls(self, count: int, seconds: float) -> list[float]:
+        """Seconds of each of so many calls; no call begins after ``seconds``."""
+        with self.blamed():
+            return self.session.call(SingleCalls(count, seconds), Called).seconds
+
+    def even_steps(self, fewest: int) -> int:
+        """Calls of any number are alike."""
+        return fewest
+
+    def unsteady_seconds(self, step_seconds: float) -> float:
+        """What the first call took beyond a steady one."""
+        return max(0.0, self._first_step_seconds - step_seconds)
+
+    def warm_up(self, steps: int) -> None:
+        """Make blocks until their times have settled; see :mod:`harness.stats.settling`."""
+        while not self._settled and not settling.is_hopeless(self._warm_up):
+            self._warm_up.append(self.block(steps))
+            self._settled = settling.has_settled(self._warm_up)
+
+    def read_state(self) -> None:
+        """Nothing of a step's own is recomputed: its values were compared before."""
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of a call; 1 where nobody said how many."""
+        return self.made.samples or self._workload.samples or 1
+
+    def record(self, variables: dict[str, str], certificate: Certificate | None) -> ConfigurationRecord:
+        """The configuration as it ran."""
+        own = self._workload.configuration
+        return ConfigurationRecord(
+            label=self._workload.label,
+            configuration=own,
+            framework=self.made.versions,
+            device=self.device,
+            batch_size=self.batch_size,
+            options={},
+            variables=variables,
+            certificate=certificate,
+            training_flops_per_sample=0,
+        )
+
+    def finish(self, *, verify: bool) -> ProcessRecord:
+        """The record of the process, with its peak memory."""
+        with self.blamed():
+            used = self.session.call(MeasureMemory(), Used)
+        self.session.pause()
+        return ProcessRecord(
+            import_seconds=self.made.import_seconds,
+            build_seconds=self.made.build_seconds,
+            first_step_seconds=self._first_step_seconds,
+            warm_up_seconds=self._warm_up,
+            settled=self._settled,
+            measured={"peak_memory_bytes": used.peak_bytes},
+        )
+
+    def end(self) -> None:
+        """End the process, paused or not; nothing of it is left."""
+        self.session.kill_and_close()
+
+
+def _device(variables: Mapping[str, str]) -> str:
+    hidden = variables.get("CUDA_VISIBLE_DEVICES") in {"-1", ""}
+    return "cpu" if hidden or not Path("/dev/nvidia0").exists() else "cuda"
+
+
+# Whether the steps of a duel or a gate do the same work.
+
+
+class WorkRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """How the work of two sides is compared: see :mod:`harness.steps.work`."""
+
+    calls: int = work.CALLS
+    tolerance: float | None = None
+    values: str = "equal"
+    """``equal``: they must be. ``differ``: they may differ, and are not compared."""
+
+
+def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[WorkComparison]:
+    """The work of each workload but the first compared with that of the first, the reference.
+
+    Raises:
+        ConfigurationFailed: a process failed.
+        UsageError: a step cannot be made as it was asked for, has other samples than the reference, or the
+            reference imported the code of another checkout.
+    """
+    sides = [_side(workload) for workload in (workloads[0], *workloads)]
+    first, second, *others = work.observe(sides, request.calls)
+    reference = workloads[0]
+    for other, observed in zip(workloads[1:], others, strict=True):
+        _refuse_other_samples(reference, other, first.made, observed.made)
+        theirs = foreign_modules(first.made, reference.target.folder, other.target.folder)
+        if theirs:
+            raise UsageError(
+                f"{reference.label} imported {theirs[0]}, the code of {other.label}: install each version in "
+                "an environment of its own (--base-python, or source in the suite)"
+            )
+    if request.values != "equal":
+        return [WorkComparison(outcome="not asked") for _ in others]
+    compared = []
+    for other, observed in zip(workloads[1:], others, strict=True):
+        comparison = work.compare(
+            [first, second],
+            observed,
+            tolerance=request.tolerance,
+            other_code=other.target.target != reference.target.target,
+        )
+        other_checkout = other.target.folder != reference.target.folder
+        shared = other_checkout and not own_modules(observed.made, other.target)
+        one_python = other.configuration.python == reference.configuration.python
+        compared.append(msgspec.structs.replace(comparison, shared_code=shared and one_python))
+    return compared
+
+
+def observe_work(workload: OwnStep, calls: int) -> tuple[list[Values], bool | None]:
+    """What the first calls return, and whether two processes agree; None where nothing is returned."""
+    side = _side(workload)
+    first, second = work.observe([side, side], calls)
+    if not any(first.values):
+        return [], None
+    return first.values, work.compare([first, first], second).outcome == "same"
+
+
+def _side(workload: OwnStep) -> work.Side:
+    variables = workload.worker_variables(quiet=True)
+    start = functools.partial(workload.session, variables, _PROCESS_LIMIT_SECONDS, None)
+    return work.Side(workload.target, start, functools.partial(_blaming, workload.label))
+
+
+def _refuse_other_samples(reference: OwnStep, other: OwnStep, first: Made, made: Made) -> None:
+    ours, theirs = first.samples or reference.samples, made.samples or other.samples
+    if ours != theirs:
+        raise UsageError(
+            f"a call of {reference.label} has {ours} samples and one of {other.label} {theirs}: only steps "
+            "of equal samples can be compared"
+        )
+
+
+def refuse_different_work(workloads: Sequence[OwnStep], compared: Sequence[WorkComparison]) -> None:
+    """Raise HarnessError for the first workload that does other work than the reference."""
+    for other, comparison in zip(workloads[1:], compared, strict=True):
+        if comparison.difference is not None:
+            raise HarnessError(
+                f"{workloads[0].label} and {other.label} do different work: "
+                f"{difference_text(comparison.difference)}"
+            )
+
+
+def labelled_steps(workloads: Sequence[OwnStep]) -> list[OwnStep]:
+    """The workloads with distinct labels: by their arguments, or else by a letter."""
+    letters = "abcdefgh"
+    names = [workload.label for workload in workloads]
+    if len({*names}) < len(names):
+        every = [workload.target.arguments for workload in workloads]
+        own = [
+            " ".join(f"{name}={value}" for name, value in arguments.items() if _varies(name, every))
+            for arguments in every
+        ]
+        names = [f"{name} {text}".strip() for name, text in zip(names, own, strict=True)]
+    if len({*names}) < len(names):
+        names = [f"{letter}:{name}" for letter, name in zip(letters, names, strict=False)]
+    return [
+        msgspec.structs.replace(workload, label=name) for workload, name in zip(workloads, names, strict=True)
+    ]
+
+
+def _varies(name: str, every: Sequence[Mapping[str, Any]]) -> bool:
+    return any(arguments.get(name) != every[0].get(name) for arguments in every)
+
+
+def step_record(workloads: Sequence[OwnStep]) -> StepRecord:
+    """What was asked for, before any work is compared."""
+    return StepRecord(
+        targets=[workload.target.target for workload in workloads],
+        arguments=[workload.target.arguments for workload in workloads],
+        seed=workloads[0].target.seed,
+        samples=workloads[0].samples,
+    )
+
+
+def step_differences(workloads: Sequence[OwnStep]) -> list[Difference]:
+    """What the workloads were asked to differ in, apart from their factories."""
+
+    def facts(workload: OwnStep) -> dict[str, str]:
+        own, arguments = workload.configuration, workload.target.arguments
+        return {
+            "python": own.python,
+            "threads": str(own.threads),
+            **{f"argument {name}": str(value) for name, value in arguments.items()},
+            **{f"variable {name}": value for name, value in own.variables},
+        }
+
+    every = [facts(workload) for workload in workloads]
+    names = sorted({name for each in every for name in each})
+    found = [Difference(name, [each.get(name) for each in every]) for name in names]
+    return [difference for difference in found if len(set(difference.values)) > 1]
+
+
+class StepDuelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to compare, as :class:`harness.duel.workloads.DuelRequest`; the first step is the reference."""
+
+    workloads: list[OwnStep]
+    margin: float
+    work: WorkRequest = WorkRequest()
+    budget_seconds: float | None = None
+    quiet_environment: bool = True
+    turns: int | None = None
+    command: list[str] = []
+    """The command line that asked for the duel."""
+
+
+def new_step_record(request: StepDuelRequest) -> DuelRecord:
+    """The record of a duel of steps that is about to begin."""
+    workloads, quiet = request.workloads, request.quiet_environment
+    reference = workloads[0]
+    name = re.sub(r"[^A-Za-z0-9]+", ".", reference.target.target)[-40:].strip(".")
+    replaced = reference.worker_variables(quiet=quiet)
+    identifier, started_at = stamp(name)
+    return DuelRecord(
+        id=identifier,
+        started_at=started_at,
+        command=request.command,
+        step=step_record(workloads),
+        machine=describe_machine(),
+        process_environment="quiet" if quiet else "plain",
+        seed=reference.target.seed or 0,
+        margin=request.margin,
+        turns=request.turns or 0,
+        configurations=[],
+        differences=step_differences(workloads),
+        inherited_variables=inherited_variables(os.environ, replaced),
+        missing_controls=missing_controls() if quiet else [],
+    )

@@ -1,0 +1,115 @@
+"""``harness time``: a step of the user's own, timed in several fresh processes, one after the other."""
+
+import contextlib
+import random
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.duel.own_steps import OwnStep, TimedStep, WorkRequest, observe_work, step_record
+from harness.duel.pairs import Alternation
+from harness.duel.preparation import Prepared, prepare
+from harness.duel.record import TIMES, TimeRecord
+from harness.errors import HarnessError, UsageError, interruption
+from harness.machine.description import describe_machine
+from harness.machine.worker_variables import inherited_variables, missing_controls
+from harness.runs.documents import stamp
+
+PROCESSES = 5
+#: Single calls of each process, and the seconds in which no more begin. 368 calls give p99 an interval.
+_CALLS, _CALL_SECONDS = 200, 3.0
+_PROCESS_LIMIT_SECONDS = 1800.0
+
+
+class _Calls(Alternation):
+    """Processes of one step, in each of which single calls are timed after the blocks."""
+
+    def __init__(self, workload: OwnStep, variables: dict[str, str]) -> None:
+        super().__init__([workload], [variables], "", deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS)
+        self.single: list[float] = []
+
+    def before_finish(self, workers: dict[int, TimedStep]) -> None:  # type: ignore[override]
+        """Time single calls."""
+        worker = workers[0]
+        worker.session.resume()
+        self.single = worker.single_calls(_CALLS, _CALL_SECONDS)
+        worker.session.pause()
+
+
+class StepTiming:
+    """The timing of one step, and its record, which is saved after every process."""
+
+    def __init__(
+        self,
+        workload: OwnStep,
+        folder: Path,
+        say: Callable[[str], None],
+        *,
+        command: list[str],
+        processes: int = PROCESSES,
+        turns: int | None = None,
+        budget_seconds: float | None = None,
+    ) -> None:
+        self._workload, self._say, self._turns = workload, say, turns
+        self._processes, self._budget_seconds = processes, budget_seconds
+        self._start = time.monotonic()
+        name = re.sub(r"[^A-Za-z0-9]+", ".", workload.target.target)[-40:].strip(".")
+        self._variables = workload.worker_variables(quiet=True)
+        identifier, started_at = stamp(name)
+        self.record = TimeRecord(
+            id=identifier,
+            started_at=started_at,
+            command=command,
+            machine=describe_machine(),
+            step=step_record([workload]),
+            inherited_variables=inherited_variables({}, self._variables),
+            missing_controls=missing_controls(),
+        )
+        self.path = folder / f"{self.record.id}.json"
+
+    def carry_out(self) -> TimeRecord:
+        """Time it. A failure or Ctrl-C ends it; finished processes are kept.
+
+        Raises:
+            UsageError: the step cannot be made as it was asked for.
+        """
+        record = self.record
+        try:
+            self._run()
+            record.status = "ok"
+        except UsageError:
+            raise
+        except HarnessError as error:
+            record.status, record.failure = "failed", str(error)
+        except KeyboardInterrupt as interrupt:
+            record.status, record.failure = "interrupted", interruption(interrupt)
+        with contextlib.suppress(HarnessError):
+            self._save()
+        return record
+
+    def _run(self) -> None:
+        record = self.record
+        self._say("comparing the values of two processes")
+        record.first_values, record.is_deterministic = observe_work(self._workload, WorkRequest().calls)
+        self._say("trying it once")
+        calls = _Calls(self._workload, self._variables)
+        prepared: Prepared = prepare(calls, None, self._turns)
+        record.configurations, record.turns = prepared.records, prepared.turns
+        chance = random.Random(0)  # noqa: S311  there is one program, so that nothing is drawn
+        for number in range(1, self._processes + 1):
+            if record.pairs and self._is_spent(prepared.pair_seconds):
+                break
+            self._say(f"process {number} of {self._processes}, about {prepared.pair_seconds:.0f} s each")
+            record.pairs.append(calls.pair(prepared.steps, prepared.turns, chance))
+            record.single_calls.append(calls.single)
+            self._save()
+
+    def _is_spent(self, seconds: float) -> bool:
+        budget = self._budget_seconds
+        return budget is not None and time.monotonic() - self._start + seconds > budget
+
+    def _save(self) -> None:
+        record = self.record
+        record.seconds = time.monotonic() - self._start
+        TIMES.save(record, self.path.parent)

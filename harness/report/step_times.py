@@ -1,0 +1,150 @@
+"""A step of the user's own, timed: for the terminal and as a page."""
+
+import shlex
+from collections.abc import Iterator
+
+from harness.duel.findings import configuration_findings
+from harness.duel.record import TimeRecord
+from harness.machine.quantities import QUANTITIES
+from harness.report.duel import versions_text
+from harness.report.duel_verdict import load_remarks
+from harness.report.escaping import one_line
+from harness.report.numbers import NOTHING, significant
+from harness.report.table import Table, terminal_table
+from harness.report.terminal import terminal_width
+from harness.stats.estimate import Estimate
+from harness.stats.intervals import quantile_interval
+from harness.steps.findings import Values
+
+_PERCENTILES = (50, 95, 99)
+_MOST_VALUES = 5
+
+
+def outcome(record: TimeRecord) -> str:
+    """``step 3.21 ms``, or the status of what did not end well."""
+    if record.status != "ok" or not record.pairs:
+        return record.status
+    return f"step {_time(configuration_findings(record, 0).step_seconds)}"
+
+
+def time_text(record: TimeRecord) -> str:
+    """The whole result."""
+    parts = ["\n".join(_headline(record))]
+    if record.pairs:
+        parts.append(terminal_table(time_table(record), terminal_width()))
+        parts.append("\n".join(_remarks(record)))
+    return "\n\n".join(parts)
+
+
+def _headline(record: TimeRecord) -> Iterator[str]:
+    name = " and ".join(record.step.targets)
+    if record.pairs:
+        findings = configuration_findings(record, 0)
+        step = _time(findings.step_seconds)
+        speed = "" if not _samples(record) else f", {findings.samples_per_second:,.0f} samples/s"
+        yield one_line(f"{name} takes {step} a call{speed} ({len(record.pairs)} processes)")
+    if record.status == "failed":
+        yield one_line(f"It failed: {record.failure}")
+    elif record.status != "ok":
+        yield f"The measurement is {record.status}."
+
+
+def _samples(record: TimeRecord) -> bool:
+    return record.step.samples is not None or record.configurations[0].batch_size > 1
+
+
+def time_table(record: TimeRecord) -> Table:
+    """What was measured, a row each."""
+    findings, (own, *_) = configuration_findings(record, 0), record.configurations
+    rows = [
+        ("step", _time(findings.step_seconds)),
+        *((f"single call, p{share}", _percentile(record, share / 100)) for share in _PERCENTILES),
+        ("samples/s", f"{findings.samples_per_second:,.0f}" if _samples(record) else NOTHING),
+        ("first call", _time(Estimate(findings.first_step_seconds, None, None, 1))),
+        ("import, making the step (s)", f"{findings.import_seconds:.2f}, {findings.build_seconds:.2f}"),
+        ("warm-up blocks dropped", f"{findings.warm_up_blocks:g}"),
+        *((quantity.heading, quantity.text(findings.measured)) for quantity in QUANTITIES),
+        ("device, threads", f"{own.device}, {own.configuration.threads}"),
+        ("versions", versions_text(own)),
+    ]
+    return Table(["", "measured"], [row for row in rows if row[1] != NOTHING], "Times of a step")
+
+
+def _percentile(record: TimeRecord, share: float) -> str:
+    calls = [seconds for process in record.single_calls for seconds in process]
+    return NOTHING if not calls else _time(quantile_interval(calls, share))
+
+
+def _time(seconds: Estimate) -> str:
+    """``3.21 ms [3.18, 3.25]`` in the unit that suits the value."""
+    unit, factor = next(
+        (unit, factor)
+        for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6), ("ns", 1e9))
+        if seconds.value * factor >= 1 or unit == "ns"
+    )
+    scaled = seconds.scaled(factor)
+    text = f"{significant(scaled.value, 4)} {unit}"
+    if scaled.low is None or scaled.high is None:
+        return text
+    return f"{text} [{significant(scaled.low, 4)}, {significant(scaled.high, 4)}]"
+
+
+def _remarks(record: TimeRecord) -> Iterator[str]:
+    arguments = ", ".join(f"{name}={value}" for name, value in record.step.arguments[0].items())
+    if arguments:
+        yield one_line(f"Arguments: {arguments}.")
+    yield from _values(record)
+    blocks = [block for pair in record.pairs for block in pair.blocks]
+    if dropped := sum(block.disturbed for block in blocks):
+        yield f"{dropped} of {len(blocks)} blocks were disturbed by other programs."
+    yield from load_remarks(blocks)
+    calls = sum(map(len, record.single_calls))
+    yield f"Brackets: 95 % confidence interval. Percentiles are of {calls} calls that were timed one by one."
+
+
+def _values(record: TimeRecord) -> Iterator[str]:
+    if not record.first_values:
+        yield "The step returns no value, so its work cannot be compared with that of another version."
+        return
+    first = [_value(values) for values in record.first_values[:_MOST_VALUES]]
+    yield one_line(f"First values: {', '.join(first)}.")
+    if record.is_deterministic:
+        yield "Two processes returned the same values."
+    else:
+        yield "Two processes returned different values: the step is not deterministic."
+
+
+def _value(values: Values) -> str:
+    texts = [
+        f"{name + ' ' if name else ''}{significant(numbers[0], 6) if numbers else 'empty'}"
+        + ("…" if len(numbers) > 1 else "")
+        for name, (_, numbers) in values.items()
+    ]
+    return " ".join(texts) or "nothing"
+
+
+def time_page(record: TimeRecord) -> str:
+    """The page; all text from the record is escaped.
+
+    Raises:
+        ImportError: the extra "report" is not installed.
+    """
+    from harness.report.duel_page import turn_figures
+    from harness.report.html import render
+
+    figures = turn_figures(record)
+    headline, *others = [*_headline(record), "Nothing was measured."]
+    machine = record.machine
+    return render(
+        "time.html.j2",
+        figures,
+        names=" and ".join(record.step.targets),
+        headline=headline,
+        further=others[:-1],
+        meta=[f"{record.started_at[:16].replace('T', ' ')} UTC", machine.cpu],
+        charts=figures,
+        measured=time_table(record) if record.pairs else None,
+        remarks=list(_remarks(record)) if record.pairs else [],
+        details={"machine": machine.cpu, "command": shlex.join(["harness", *record.command])},
+        record=record.id,
+    )

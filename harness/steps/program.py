@@ -1,0 +1,337 @@
+"""The process of a step of the user's own: makes the step, calls it, times it.
+
+It is run as a file by the interpreter of a side, which needs no harness: ``python program.py REQUEST_FD
+REPLY_FD``. It imports Python's own library alone and no newer than 3.8. Requests and replies are lines of
+JSON, whose types are in :mod:`harness.steps.process`. Standard output and error belong to the user's code.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import itertools
+import json
+import math
+import os
+import random
+import resource
+import signal
+import sys
+import time
+import traceback
+
+_LARGEST_WHOLE = 64
+#: Of larger arrays so many sums with fixed weights are compared.
+_PROJECTIONS = 8
+_TRACEBACK_CHARACTERS = 20000
+_FEWEST_CALLS = 3
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class WrongInputError(Exception):
+    """The request cannot be carried out as given."""
+
+
+class _Frameworks:
+    """What backends offer for the frameworks that the user's code has imported."""
+
+    def __init__(self, sources):
+        self._sources, self._made = sources, {}
+
+    def _hooks(self, name):
+        for module, source in self._sources.items():
+            if module not in sys.modules:
+                continue
+            if module not in self._made:
+                self._made[module] = {}
+                exec(compile(source, f"<{module} hooks>", "exec"), self._made[module])
+            if name in self._made[module]:
+                yield self._made[module][name]
+
+    def seed(self, seed):
+        for hook in self._hooks("seed"):
+            hook(seed)
+
+    def synchronizer(self):
+        """A function that waits until the value of a step is computed."""
+        hooks = list(self._hooks("synchronize"))
+        if not hooks:
+            return lambda _value: None
+        if len(hooks) == 1:
+            return hooks[0]
+        return lambda value: [hook(value) for hook in hooks]
+
+    def array(self, value):
+        """A framework's array as one of NumPy; other values unchanged."""
+        for hook in self._hooks("array"):
+            value = hook(value)
+        return value
+
+
+class Step:
+    """The user's step, and what is asked of it."""
+
+    def __init__(self, request):
+        self._frameworks = _Frameworks(request["frameworks"])
+        start = time.perf_counter()
+        target = request["target"]
+        factory = _callable(_module(request), request["name"], target)
+        self.import_seconds = time.perf_counter() - start
+        seed = request["seed"]
+        if seed is not None:
+            random.seed(seed)
+            if "numpy" in sys.modules:
+                sys.modules["numpy"].random.seed(seed)
+            self._frameworks.seed(seed)
+        start = time.perf_counter()
+        _check_arguments(factory, target, request["arguments"])
+        if request["is_step"]:
+            self._step = lambda: factory(**request["arguments"])
+        else:
+            self._step = factory(**request["arguments"])
+        if not callable(self._step):
+            kind = type(self._step).__name__
+            raise WrongInputError(f"{target} returns {kind}, and no callable: return the step itself")
+        self.build_seconds = time.perf_counter() - start
+        self._synchronize = self._frameworks.synchronizer()
+
+    def described(self):
+        samples = getattr(self._step, "samples", None)
+        return {
+            "type": "Made",
+            "import_seconds": self.import_seconds,
+            "build_seconds": self.build_seconds,
+            "versions": _versions(self._frameworks._sources),
+            "samples": samples if isinstance(samples, int) else None,
+            "modules": sorted(_files()),
+        }
+
+    def first_calls(self, count, seconds):
+        """Values and times of the next calls: at least three, and at most ``seconds`` from there on."""
+        values, taken, start = [], [], time.perf_counter()
+        while len(values) < count:
+            if len(values) >= _FEWEST_CALLS and time.perf_counter() - start > seconds:
+                break
+            before = time.perf_counter()
+            value = self._step()
+            self._synchronize(value)
+            taken.append(time.perf_counter() - before)
+            values.append(self._numbers(value))
+        return {"type": "Called", "values": values, "seconds": taken}
+
+    def state(self):
+        state = getattr(self._step, "state", None)
+        return {"type": "State", "values": self._numbers(state()) if callable(state) else {}}
+
+    def block(self, steps):
+        step, value = self._step, None
+        start = time.perf_counter()
+        for _ in itertools.repeat(None, steps):
+            value = step()
+        self._synchronize(value)
+        return {"type": "Timed", "seconds": time.perf_counter() - start}
+
+    def single_calls(self, count, seconds):
+        step, synchronize, clock, taken = self._step, self._synchronize, time.perf_counter, []
+        until = clock() + seconds
+        before = clock()
+        while len(taken) < count and before < until:
+            synchronize(step())
+            after = clock()
+            taken.append(after - before)
+            before = after
+        return {"type": "Called", "values": [], "seconds": taken}
+
+    def _numbers(self, value, name=""):
+        """What a step returns, as ``{name: [shape, numbers]}``; None where it returns nothing."""
+        if value is None:
+            return {}
+        if isinstance(value, dict):
+            parts = value.items()
+        elif isinstance(value, (list, tuple)):
+            parts = enumerate(value)
+        else:
+            return {name: _summary(self._frameworks.array(value))}
+        found = {}
+        for key, part in parts:
+            found.update(self._numbers(part, f"{name}.{key}" if name else str(key)))
+        return found
+
+
+def _summary(value):
+    """Shape and numbers of an array or number. Of a large array its mean square and sums of it."""
+    try:
+        if isinstance(value, (bool, int, float)):
+            return [[], [_finite(value)]]
+        import numpy as np
+
+        array = np.asarray(value)
+        flat = array.astype(np.float64).ravel()
+    except Exception as error:
+        kind = type(value).__name__
+        raise WrongInputError(
+            f"the step returns {kind}, which is no number or array ({error}): return a number, an array, or "
+            "a dict of them"
+        ) from error
+    if flat.size > _LARGEST_WHOLE:
+        places = np.arange(flat.size)
+        scale = math.sqrt(flat.size)
+        sums = [float(np.cos(places * (number + 0.5)) @ flat) / scale for number in range(_PROJECTIONS)]
+        flat = np.array([math.sqrt(float(np.mean(flat**2))), *sums])
+    return [list(array.shape), [_finite(number) for number in flat.tolist()]]
+
+
+def _finite(number):
+    number = float(number)
+    return number if math.isfinite(number) else None
+
+
+def _module(request):
+    """The module of the factory: a file of the side's own, or what is installed there."""
+    for folder in reversed(request["folders"]):
+        sys.path.insert(0, folder)
+    place = request["file"] or request["module"]
+    try:
+        if not request["file"]:
+            return importlib.import_module(request["module"])
+        name = os.path.splitext(os.path.basename(place))[0]
+        spec = importlib.util.spec_from_file_location(name, place)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    except FileNotFoundError as error:
+        if error.filename == place:
+            raise WrongInputError(f"there is no file {place}") from error
+        raise
+    except ModuleNotFoundError as error:
+        needed = f"{request['target']} needs {error.name}, which"
+        if error.name == place:
+            needed = f"the module {place}"
+        raise WrongInputError(f"{needed} is not installed for {sys.executable}") from error
+    return module
+
+
+def _callable(module, name, target):
+    found = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if callable(found):
+        return found
+    functions = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+    listed = f" It has {', '.join(sorted(functions)[:8])}." if functions else ""
+    raise WrongInputError(f"{target}: there is no callable {name!r}.{listed}")
+
+
+def _check_arguments(factory, target, arguments):
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        takes = ", ".join(str(each) for each in signature.parameters.values()) or "no arguments"
+        raise WrongInputError(f"{target}: {error}; it takes {takes}") from error
+
+
+def _versions(modules):
+    found = {"python": "{}.{}.{}".format(*sys.version_info[:3])}
+    for name in ["numpy", *modules]:
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if isinstance(version, str):
+            found[name] = version
+    return found
+
+
+def _files():
+    """The files of the modules that the user's code imported and that are not installed."""
+    installed = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
+    library = os.path.dirname(os.__file__)
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str) or not os.path.isabs(file):  # torch.classes names no file of its own
+            continue
+        if not any(part in file for part in installed):
+            file = os.path.realpath(file)
+            if not file.startswith((library, _HERE)):
+                yield file
+
+
+def _peak_bytes():
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _explained(error, target):
+    """Whose fault it is, in one line."""
+    if isinstance(error, WrongInputError):
+        return str(error)
+    what = type(error).__name__ + (f": {error}" if str(error) else "")
+    if isinstance(error, SystemExit):
+        what = f"sys.exit({error.code})"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith((_HERE, "<"))]
+    place = f" ({os.path.basename(own[-1].filename)}, line {own[-1].lineno})" if own else ""
+    return f"{target} raised {what}{place}"
+
+
+def _fault(error, target):
+    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return {
+        "type": "Fault",
+        "message": _explained(error, target)[:2000],
+        "traceback": trace[-_TRACEBACK_CHARACTERS:],
+        "unsupported": isinstance(error, WrongInputError),
+        "memory_ran_out": isinstance(error, MemoryError),
+    }
+
+
+def _die_with_parent_and_keep_orphans():
+    """As a worker of the harness: the kernel ends it with its parent, and gives it its orphans."""
+    if sys.platform == "linux":
+        import ctypes
+
+        prctl = ctypes.CDLL(None).prctl
+        prctl(1, signal.SIGKILL)
+        prctl(36, 1)
+
+
+def main():
+    _die_with_parent_and_keep_orphans()
+    sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder or ".") != _HERE]
+    step, target, process, made = None, "the step", os.getpid(), 0
+    for descriptor in sys.argv[1:3]:
+        os.set_inheritable(int(descriptor), False)
+    requests, replies = os.fdopen(int(sys.argv[1]), "rb"), os.fdopen(int(sys.argv[2]), "wb", 0)
+    sys.argv[1:] = []  # the user's code may read them
+    for line in requests:
+        request = json.loads(line)
+        try:
+            kind = request["type"]
+            if kind == "Make":
+                target = request["target"]
+                step = Step(request)
+                reply = step.described()
+            elif kind == "FirstCalls":
+                reply = step.first_calls(request["count"], request["seconds"])
+            elif kind == "ReadState":
+                reply = step.state()
+            elif kind == "Block":
+                reply = step.block(request["steps"])
+                made += request["steps"]
+            elif kind == "SingleCalls":
+                reply = step.single_calls(request["count"], request["seconds"])
+            else:
+                reply = {"type": "Used", "peak_bytes": _peak_bytes()}
+        except BaseException as error:  # whatever the user's code raises belongs in the record
+            reply = _fault(error, target)
+        if os.getpid() != process:
+            os._exit(1)  # a child that the user's code forked; only its parent may reply
+        replies.write(json.dumps(reply, allow_nan=False).encode() + b"\n")
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""Steps of the user's own, without any framework: values, times, and whatever a factory may do wrong."""
+
+import json
+
+import psutil
+import pytest
+
+from harness.duel.own_steps import OwnStep, WorkRequest, compare_work
+from harness.duel.timed_worker import ConfigurationFailed
+from harness.errors import UsageError
+from harness.plugins.configuration import Configuration
+from harness.steps.findings import Values, difference_text
+from harness.steps.process import StepTarget, parsed_arguments
+from harness.steps.work import Observed, compare
+
+PLAIN = """
+import random
+def make_step(size=300, rate=0.5, fail_at=0, nan_at=0):
+    state = {"calls": 0, "value": 1.0}
+    def step():
+        state["calls"] += 1
+        if state["calls"] == fail_at:
+            raise ValueError("it broke")
+        print("noise on standard output")
+        state["value"] -= rate * state["value"] * random.random() / size
+        total = sum(i * i for i in range(size))
+        return float("nan") if state["calls"] == nan_at else {"loss": state["value"], "total": total}
+    step.state = lambda: {"weights": [state["value"]] * 100}
+    return step
+def exits():
+    raise SystemExit(3)
+def raises():
+    raise RuntimeError("no model here")
+def none():
+    return None
+def texts():
+    return lambda: "text"
+def unseeded():
+    import os
+    return lambda: int.from_bytes(os.urandom(4), "little")
+def dies():
+    import os, signal
+    return lambda: os.kill(os.getpid(), signal.SIGKILL)
+def changing():
+    values = [1.0, [1.0, 2.0], 3.0]
+    return lambda: values[0] if not values[1:] else values.pop(0)
+def nothing():
+    return lambda: None
+"""
+
+
+@pytest.fixture
+def workload(tmp_path):
+    (tmp_path / "bench.py").write_text(PLAIN)
+
+    def make(name="make_step", label="step", folder=tmp_path, **arguments):
+        target = StepTarget(target=f"bench.py:{name}", arguments=arguments, folder=str(folder))
+        return OwnStep(label=label, configuration=Configuration("", "", "cpu", 1), target=target)
+
+    return make
+
+
+def work(*workloads, **request):
+    (found,) = compare_work(workloads, WorkRequest(calls=5, **request))
+    return found
+
+
+def test_the_same_step_does_the_same_work(workload):
+    same = work(workload(), workload())
+    assert (same.outcome, same.calls, same.states, same.spread) == ("same", 5, True, 0.0)
+
+
+def test_another_rate_is_other_work_from_the_first_call_on(workload):
+    differs = work(workload(), workload(rate=0.6))
+    assert (differs.outcome, differs.difference.call, differs.difference.name) == ("differs", 1, "loss")
+    assert "the values loss differ from call 1 on, by " in difference_text(differs.difference)
+    assert work(workload(), workload(rate=0.6), tolerance=0.5).outcome == "same"
+    assert work(workload(), workload(rate=0.6), values="differ").outcome == "not asked"
+
+
+def test_a_value_that_is_not_finite_is_compared_too(workload):
+    assert work(workload(nan_at=2), workload(nan_at=2)).outcome == "same"
+    differs = work(workload(), workload(nan_at=2))
+    assert differs.difference.call == 2
+
+
+def test_what_is_not_deterministic_is_said_and_never_accused(workload):
+    assert work(workload("unseeded"), workload("unseeded")).outcome == "not deterministic"
+    assert work(workload("nothing"), workload("nothing")).outcome == "not returned"
+
+
+def test_values_of_changing_shape_are_compared(workload):
+    assert work(workload("changing"), workload("changing")).outcome == "same"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "error", "text"),
+    [
+        ("absent", {}, UsageError, "there is no callable 'absent'. It has changing, "),
+        ("none", {}, UsageError, "returns NoneType, and no callable"),
+        ("texts", {}, UsageError, "the step returns str, which is no number or array"),
+        ("make_step", {"batch": 3}, UsageError, "unexpected keyword argument 'batch'; it takes size=300"),
+        ("raises", {}, ConfigurationFailed, "raised RuntimeError: no model here (bench.py, line 18)"),
+        ("exits", {}, ConfigurationFailed, "raised sys.exit(3)"),
+        ("make_step", {"fail_at": 4}, ConfigurationFailed, "raised ValueError: it broke (bench.py, line 8)"),
+        ("dies", {}, ConfigurationFailed, "killed by SIGKILL"),
+    ],
+)
+def test_what_fails_is_named_in_a_line_and_leaves_no_process(workload, name, arguments, error, text):
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    with pytest.raises(error) as raised:
+        work(workload(name, **arguments), workload(name, **arguments))
+    assert text in str(raised.value)
+    assert str(raised.value).count("\n") < 2
+    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+
+
+def test_a_side_that_imports_the_code_of_the_other_checkout_is_refused(workload, tmp_path):
+    base, head = tmp_path / "base", tmp_path / "head"
+    for folder in (base, head):
+        folder.mkdir()
+        (folder / "bench.py").write_text(
+            f"import sys; sys.path.insert(0, {str(head)!r})\nimport model\ndef make_step():\n return int"
+        )
+    (head / "model.py").write_text("")
+    with pytest.raises(UsageError, match=r"base imported .*model\.py, the code of head"):
+        work(workload(label="base", folder=base), workload(label="head", folder=head))
+
+
+def observed(made, *numbers, state=None):
+    values: list[Values] = [{"": ([], [number])} for number in numbers]
+    return Observed(made, values, {} if state is None else {"": ([1], [state])})
+
+
+def test_tolerances_follow_from_spread_and_versions(workload):
+    made = type("Made", (), {"versions": {"python": "3.11"}})()
+    other = type("Made", (), {"versions": {"python": "3.12"}})()
+    base = [observed(made, 1.0, 1.0), observed(made, 1.0, 1.0)]
+    assert compare(base, observed(made, 1.0, 1.0 + 5e-7)).outcome == "same"
+    assert compare(base, observed(made, 1.0, 1.0 + 5e-6)).outcome == "differs"
+    assert compare(base, observed(other, 1.0, 1.0 + 5e-3)).outcome == "same"
+    assert compare(base, observed(other, 1.0 + 5e-3, 1.0)).outcome == "differs"
+    noisy = [observed(made, 1.0, 1.0), observed(made, 1.0, 1.0 + 1e-6)]
+    assert compare(noisy, observed(made, 1.0, 1.0 + 5e-6)).outcome == "same"
+    states = [observed(made, 1.0, state=2.0)] * 2
+    assert compare(states, observed(made, 1.0, state=2.1)).difference.is_state
+
+
+def test_arguments_are_json_or_texts_and_several_values_make_several_sets():
+    assert parsed_arguments(["a=1", "b=x", "c=[1,2]"]) == [{"a": 1, "b": "x", "c": [1, 2]}]
+    assert parsed_arguments(["size=32,64", "b=true"]) == [{"size": 32, "b": True}, {"size": 64, "b": True}]
+    for wrong in (["a"], ["a=1,2", "b=3,4"]):
+        with pytest.raises(UsageError):
+            parsed_arguments(wrong)
+
+
+QUICK = ("--threads", "1", "--turns", "2", "--quiet")
+
+
+def test_time_prints_and_records(harness):
+    (harness.folder / "bench.py").write_text(PLAIN)
+    done = harness("time", "bench.py:make_step", "--processes", "2", "--samples", "10", *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("bench.py:make_step takes ")
+    for text in ("samples/s", "single call, p50", "First values: loss ", "returned the same values"):
+        assert text in done.stdout
+    assert "noise on standard output" not in done.stdout
+    assert "bench.py:make_step takes" in harness("show", "last").stdout
+    assert harness("report", "last", "--to", "time.html").returncode == 0
+    assert "dl-harness time" in (harness.folder / "time.html").read_text()
+    (record,) = (harness.folder / "results" / "times").glob("*.json")
+    assert len(json.loads(record.read_text())["single_calls"]) == 2
+
+
+def test_a_duel_of_steps_proves_equal_work_first(harness):
+    (harness.folder / "bench.py").write_text(PLAIN)
+    same = harness("duel", "bench.py:make_step", "--b-env", "X=1", "--budget", "60", *QUICK)
+    assert same.returncode == 0, same.stderr
+    assert "the values of the first 20 calls and the state after them are equal" in same.stdout
+    other = harness("duel", "bench.py:make_step", "--with", "rate=0.5,0.6", *QUICK)
+    assert other.returncode == 1
+    assert "do different work: the values loss differ from call 1 on" in other.stdout
+    alone = harness("duel", "bench.py:make_step", *QUICK)
+    assert (alone.returncode, "harness time bench.py:make_step" in alone.stderr) == (2, True)
+    wrong = harness("time", "bench.py:absent", *QUICK)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
