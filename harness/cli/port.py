@@ -1,6 +1,7 @@
 """``harness port``: whether two models are the same, and if not, where and why."""
 
 import datetime
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ import msgspec
 from harness.cli import options
 from harness.cli.own_model import arguments
 from harness.cli.printing import echo, echo_json, interrupt_on_termination, print_error_line
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.machine.files import replace_file, replace_result
 from harness.port.findings import PORTS, PortOptions, SideSpec, new_record
 from harness.runs.documents import encode_document
 from harness.runs.store import prepare_folder
 
 _EXIT_CODES = {"equal": 0, "equal up to": 0, "different": 1, "undecided": 2}
+_INTERNAL_ERROR = 3
 
 
 def _shape(
@@ -129,7 +131,7 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
     models that are the same become a task.
 
     Exit code: 0 if they are the same up to what is harmless, 1 if they differ, 2 if the input is wrong or
-    parts could not be matched.
+    parts could not be matched, 3 after an internal error.
     """  # noqa: D301  click's mark for lines that it must not wrap
     specs = [SideSpec(a, given["set_a"])] + ([] if b is None else [SideSpec(b, given["set_b"])])
     saves = given["save_task"] is not None
@@ -143,7 +145,13 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
             "--input is missing: the shape of an input without the batch, such as --input 32,32,3"
         )
     interrupt_on_termination()
-    exit_code = _EXIT_CODES[_compared(specs[0], specs[1], given)]
+    try:
+        exit_code = _EXIT_CODES[_compared(specs[0], specs[1], given)]
+    except (HarnessError, click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception:  # noqa: BLE001  a bug, which must not look like a difference
+        print_error_line(traceback.format_exc())
+        ctx.exit(_INTERNAL_ERROR)
     if saves and exit_code:
         print_error_line(f"{given['save_task']} is not written: the models are not the same")
     elif saves:

@@ -1,6 +1,7 @@
 """The comparison of two sides from their parameters to twenty training steps, and its verdict."""
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -33,7 +34,7 @@ from harness.port.updates import (
     worst_parameter,
 )
 from harness.port.values import difference, difference_in_any_order, in_shape_of
-from harness.port.walk import walk
+from harness.port.walk import REPLACED, walk
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
 from harness.tracing.side import InputShape
@@ -143,6 +144,51 @@ def _roundings(
     return {case.what: worst_output(case.a, other)[0] for case, other in zip(cases, again, strict=True)}
 
 
+# Parameters that one side alone has.
+
+
+class Lacking(NamedTuple):
+    """What has no counterpart: arrays of A and of B by name, and the names of all that gradients change."""
+
+    a: dict[str, np.ndarray]
+    b: dict[str, np.ndarray]
+    trained: frozenset[str]
+
+    @classmethod
+    def of(cls, matching: Matching, a: Description, b: Description) -> "Lacking":
+        """The parameters of two sides that are in no pair."""
+        sides = ((matching.unmatched_a, a), (matching.unmatched_b, b))
+        of_a, of_b = ({name: side.parameters[name] for name in names} for names, side in sides)
+        return cls(of_a, of_b, frozenset({*a.trained, *b.trained}))
+
+    def that_train(self, changed_a: set[str], changed_b: set[str]) -> "Lacking":
+        """Without constants, which give the same numbers whoever holds them, as tables of positions."""
+        of_a, of_b = (
+            {name: array for name, array in own.items() if name in self.trained | changed}
+            for own, changed in ((self.a, changed_a), (self.b, changed_b))
+        )
+        return self._replace(a=of_a, b=of_b)
+
+    def candidates(self) -> dict[str, list[str]]:
+        """For each array of A that training changes those of B with as many numbers."""
+        return {
+            name: [other for other, each in self.b.items() if each.size == array.size]
+            for name, array in self.a.items()
+            if name in self.trained
+        }
+
+    @contextlib.contextmanager
+    def at(self, value: float, sides: Sides, values_a: Mapping[str, np.ndarray]) -> Iterator[None]:
+        """Inside, each of them holds this number everywhere."""
+        sides.a.load({name: np.full(array.shape, value) for name, array in self.a.items()})
+        sides.b.load({name: np.full(array.shape, value) for name, array in self.b.items()})
+        try:
+            yield
+        finally:
+            sides.a.load({name: values_a.get(name, array) for name, array in self.a.items()})
+            sides.b.load(self.b)
+
+
 #: The difference that rounding alone may make of gradients and running statistics, and of training steps.
 _GRADIENT_TOLERANCE, _STEPS_TOLERANCE = 1e-9, 1e-7
 _SINGLE = 1
@@ -190,6 +236,7 @@ class _Check:
         self._compared: list[Compared] = []
         self._causes: list[Cause] = []
         self._notes: list[str] = []
+        self._lacking_explains = False
 
     def findings(self) -> Findings:
         """All of it, in order; what follows from an earlier difference is not looked for."""
@@ -215,9 +262,13 @@ class _Check:
 
     def _verdict(self, causes: Sequence[Cause]) -> Verdict:
         serious = [cause for cause in causes if not cause.harmless]
+        if (self._lacking.a or self._lacking.b) and not self._lacking_explains:
+            # What differs may follow from what was not given to B, unless each cause is proved by numbers.
+            unproven = any(cause.after is None or cause.kind == REPLACED for cause in serious)
+            return "undecided" if unproven or not serious else "different"
         if serious:
             return "different"
-        if self._matching.unmatched_a or self._matching.unmatched_b or self._notes:
+        if self._notes:
             return "undecided"
         if not all(each.equal for each in self._compared):
             return "different"
@@ -240,6 +291,8 @@ class _Check:
         self._initial_values = state.initial_values(
             initial_a.parameters, initial_b.parameters, self._matching
         )
+        self._lacking = Lacking.of(self._matching, initial_a, initial_b)
+        self._parameters.candidates = self._lacking.candidates()
         self._values_a = values.moved(initial_a.parameters, initial_a.trained, first_a)
         self._sides.a.load(self._values_a)
         values_b, missing = transferred(
@@ -267,6 +320,9 @@ class _Check:
         cases.append(evaluated(self._sides, self._shapes, batch, training=True, traced=True))
         trained = cases[-1]
         self._compared += compared_cases(self._sides.a, cases, self._values_a)
+        changed = {*trained.a.state_after}, {*trained.b.state_after}
+        self._lacking = self._lacking.that_train(*changed)
+        self._try_without_lacking(cases[0])
         for case, found in zip(cases, list(self._compared), strict=True):
             if case.traced:
                 self._explain(case, found)
@@ -277,9 +333,26 @@ class _Check:
         for side in (self._sides.a, self._sides.b):
             side.forget_parameters()
 
+    def _try_without_lacking(self, case: Evaluated) -> None:
+        """Whether both sides are the same once the parameters that one of them lacks are neutral."""
+        before = self._compared[0].worst
+        if self._compared[0].equal or not (self._lacking.a or self._lacking.b):
+            return
+        for value, kind in ((0.0, "missing bias"), (1.0, "missing scale")):
+            with self._lacking.at(value, self._sides, self._values_a):
+                a, b = self._sides.both(lambda side: side.outputs(case.inputs, training=False))
+            after, _ = worst_output(a, b)
+            if after <= TOLERANCE:
+                self._lacking_explains = True
+                own, other = (", ".join(each) for each in (self._lacking.a, self._lacking.b))
+                cause = Cause(kind=kind, path_a=own, path_b=other, before=before, after=after)
+                cause.a, cause.b = own or "none", other or "none"
+                self._causes.append(cause)
+                return
+
     def _explain(self, case: Evaluated, found: Compared) -> None:
         self._causes += state.dropouts(case.a, case.b, training=case.training)
-        if found.equal:
+        if found.equal or self._lacking_explains:
             return
         self._phase(f"finding causes in {'training mode' if case.training else 'evaluation'}")
         self._causes += walk(

@@ -58,6 +58,8 @@ class Parameters(msgspec.Struct):
     pairs: list[ParameterPair]
     unmatched_a: list[str]
     unmatched_b: list[str]
+    candidates: dict[str, list[str]] = {}
+    """For each parameter of A that training changes and that has no counterpart, those of B of its size."""
 
 
 class Compared(msgspec.Struct):

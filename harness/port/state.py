@@ -9,11 +9,11 @@ from harness.port import findings
 from harness.port.diagnosis import Place, cause_between, differing_fields
 from harness.port.findings import Cause
 from harness.port.matching import Matching, PairedUse
-from harness.port.values import ROUNDING, difference
+from harness.port.values import ROUNDING, ValueIndex, are_equal, difference, producers
 from harness.reference.call_mistakes import text
 from harness.reference.calls import running_statistics
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import Trace
+from harness.tracing.calls import Call, Trace
 
 _ROLES = ("running_mean", "running_variance")
 #: Layers of the frameworks themselves, of which no argument chooses the kind of variance.
@@ -118,7 +118,55 @@ def dropouts(trace_a: Trace, trace_b: Trace, *, training: bool) -> list[Cause]:
         _dropout(one, other, text(_does(one).rate), text(_does(other).rate), mode="training")
         for one, other in zip(rates_a, rates_b, strict=True)
         if abs(_does(one).rate - _does(other).rate) > ROUNDING
+    ] or _moved_dropouts(trace_a, trace_b, rates_a, rates_b)
+
+
+def _moved_dropouts(
+    trace_a: Trace, trace_b: Trace, of_a: Sequence[Place], of_b: Sequence[Place]
+) -> list[Cause]:
+    """Dropout of other values than on the other side, which has both values, too: it could do the same."""
+    rest_a, rest_b = [], list(of_b)
+    for a in of_a:
+        same = next((b for b in rest_b if are_equal(_dropped(a), _dropped(b))), None)
+        if same is None:
+            rest_a.append(a)
+        else:
+            rest_b.remove(same)
+    if not rest_a or len(rest_a) != len(rest_b):
+        return []
+    index_a, index_b = ValueIndex(trace_a), ValueIndex(trace_b)
+    return [
+        _dropout(a, b, f"of {_source(a)}", f"of {_source(b)}", mode="training")
+        for a, b in zip(rest_a, rest_b, strict=True)
+        if index_b.find(_dropped(a)) is not None and index_a.find(_dropped(b)) is not None
     ]
+
+
+def _dropped(dropout: Place) -> np.ndarray:
+    """What is dropped, before calls after which zeros and factors are the same as before them."""
+    made_by, place = producers(dropout.trace), dropout.call.inputs[0]
+    while place in made_by and _passes_zeros_and_factors(call := dropout.trace.calls[made_by[place]]):
+        place = call.inputs[0]
+    return np.asarray(dropout.trace.values[place].array)
+
+
+def _passes_zeros_and_factors(call: Call) -> bool:
+    """Whether ``f(c * x) = c * f(x)`` for each element and any ``c`` that is not negative."""
+    match call.does:
+        case kinds.Reshape() | kinds.Transposition() | kinds.Dropout():
+            return True
+        case kinds.Activation(function=function):
+            return function in {"identity", "relu", "leaky_relu", "abs", "negative"}
+        case kinds.Arithmetic(function=function, constant=constant, constant_first=first):
+            scales = function == "multiply" or (function == "divide" and not first)
+            return constant is not None and scales
+    return False
+
+
+def _source(dropout: Place) -> str:
+    place = producers(dropout.trace).get(dropout.call.inputs[0])
+    call = None if place is None else dropout.trace.calls[place]
+    return "the input" if call is None else f"the output of {call.path or call.function}"
 
 
 def _dropouts(trace: Trace) -> list[Place]:

@@ -1,5 +1,6 @@
 """The findings of ``harness port`` in words: the verdict, each cause, and what was compared."""
 
+import json
 from collections.abc import Iterator
 
 from harness.port.findings import KINDS, Cause, Findings, PortRecord
@@ -108,6 +109,9 @@ def parameter_sentences(findings: Findings) -> list[str]:
             rest = len(names) - _SHOWN_NAMES
             more = f" and {rest} more" if rest > 0 else ""
             lines.append(f"Without counterpart in {side}: {', '.join(names[:_SHOWN_NAMES])}{more}.")
+    if parameters.candidates and findings.verdict == "undecided":
+        shown = {name: each or ["NAME"] for name, each in [*parameters.candidates.items()][:_SHOWN_NAMES]}
+        lines.append(f"Write the right pairs into a file and give it as --map: {json.dumps(shown)}")
     return lines
 
 

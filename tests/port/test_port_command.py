@@ -5,15 +5,22 @@ import json
 import pytest
 from support.planted_ports import MODELS, RIGHT, TRIPLE
 
+from harness.cli.port import command
 from harness.testing import assert_same_model
 
 FACTORIES = """
-import sys
+import os, sys
 
 def three(): return 3
 def needs(width): return width
 def raises(): raise ValueError("no weights\\nhere")
 def leaves(): sys.exit(7)
+def forks(): return os.fork() * 0 + 3
+def writes():
+    for descriptor in range(3, 30):
+        try: os.write(descriptor, b"progress: 100 % ")
+        except OSError: pass
+    return 3
 def lies(): raise type("Loud", (Exception,), {"__str__": lambda self: 1 / 0})()
 """
 
@@ -32,7 +39,12 @@ def factories(harness):
         ("factories.py:raises", "raised ValueError: no weights"),
         ("factories.py:leaves", "raised SystemExit: 7"),
         ("factories.py:lies", "raised Loud"),
-        ("factories.py:four", "has no callable 'four'. It has leaves, lies, needs, raises, three."),
+        ("factories.py:forks", "returned a int"),
+        ("factories.py:writes", "returned a int"),
+        (
+            "factories.py:four",
+            "has no callable 'four'. It has forks, leaves, lies, needs, raises,",
+        ),
         ("missing.py:make", "there is no file missing.py"),
         ("not_installed.models:make", "not_installed"),
         ("factories.py", "names no model: give FILE.py:CALLABLE or package.module:CALLABLE"),
@@ -43,6 +55,57 @@ def test_a_target_that_gives_no_model_is_refused_in_a_line(factories, target, me
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_internal_error_has_a_code_of_its_own(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("harness.port.comparison.check_models", lambda *_: 1 // 0)
+    arguments = ["a.py:f", "b.py:f", "--input", "3", "--results", str(tmp_path)]
+    assert command.main(arguments, standalone_mode=False) == 3
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+LACKING = """
+import torch
+
+class Model(torch.nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.first = kind, torch.nn.Linear(4, 3)
+        table = torch.linspace(0.5, 1.5, 3)
+        if kind in ("bias", "gain"):
+            self.own = torch.nn.Parameter(table)
+        if kind == "held":
+            self.register_buffer("own", table)
+        elif kind == "constant":
+            self.own = table.double()
+
+    def forward(self, x):
+        x = torch.tanh(self.first(x))
+        if self.kind == "gain":
+            return torch.sin(x * 2.0) * self.own
+        return x if self.kind == "none" else x + self.own
+
+def make(kind): return Model(kind)
+"""
+
+
+@pytest.mark.parametrize(
+    ("kinds", "code", "words"),
+    [
+        (("none", "bias"), 1, "DIFFERENT (missing bias)"),
+        (("gain", "none"), 2, '--map: {"own": ["NAME"]}'),
+        (("held", "constant"), 0, "EQUAL: "),
+    ],
+)
+def test_a_parameter_that_one_side_lacks_decides_only_what_it_proves(harness, kinds, code, words):
+    pytest.importorskip("torch")
+    (harness.folder / "lacking.py").write_text(LACKING)
+    sides = [
+        part for side, kind in zip("ab", kinds, strict=True) for part in (f"--set-{side}", f"kind={kind}")
+    ]
+    done = harness("port", "lacking.py:make", "lacking.py:make", "--input", "4", "--quiet", *sides)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert words in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,38 @@
+"""Dropout is compared by its rate and by what it drops."""
+
+import numpy as np
+import pytest
+from support.numpy_side import NumpySide
+
+from harness.port.state import dropouts
+from harness.tracing import semantics as kinds
+
+RNG = np.random.default_rng(0)
+LINEAR = "fc", kinds.Linear(), {"kernel": RNG.normal(size=(6, 4))}
+NORM = "norm", kinds.LayerNormalization(epsilon=1e-5, axes=(-1,)), {}
+RELU = "act", kinds.Activation(function="relu"), {}
+TANH = "act", kinds.Activation(function="tanh"), {}
+DROPOUT = "drop", kinds.Dropout(rate=0.5, active=True), {}
+HALF = "half", kinds.Arithmetic(function="multiply", constant=0.5), {}
+
+
+def causes(a, b):
+    inputs = [RNG.normal(size=(5, 6))]
+    traces = [NumpySide(*calls).trace(inputs, training=True) for calls in (a, b)]
+    return dropouts(*traces, training=True)
+
+
+@pytest.mark.parametrize("layer", [NORM, TANH])
+def test_dropout_on_the_other_side_of_a_layer_is_found(layer):
+    (cause,) = causes([LINEAR, DROPOUT, layer], [LINEAR, layer, DROPOUT])
+    assert (cause.kind, cause.mode) == ("dropout", "training")
+    assert (cause.a, cause.b) == ("of the output of fc", f"of the output of {layer[0]}")
+
+
+@pytest.mark.parametrize("layers", [[RELU], [HALF], [RELU, HALF]])
+def test_dropout_before_or_after_what_scales_is_the_same(layers):
+    assert causes([LINEAR, DROPOUT, *layers, NORM], [LINEAR, *layers, DROPOUT, NORM]) == []
+
+
+def test_dropout_of_a_value_that_one_side_does_not_show_is_not_accused():
+    assert causes([LINEAR, DROPOUT, HALF, NORM], [LINEAR, HALF, NORM, TANH, DROPOUT]) == []
