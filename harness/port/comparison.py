@@ -34,7 +34,7 @@ from harness.port.updates import (
     worst_parameter,
 )
 from harness.port.values import difference, difference_in_any_order, in_shape_of
-from harness.port.walk import walk
+from harness.port.walk import REPLACED, walk
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
 from harness.tracing.side import InputShape
@@ -261,9 +261,12 @@ class _Check:
         )
 
     def _verdict(self, causes: Sequence[Cause]) -> Verdict:
+        serious = [cause for cause in causes if not cause.harmless]
         if (self._lacking.a or self._lacking.b) and not self._lacking_explains:
-            return "undecided"  # what differs may follow from what was not given to B
-        if any(not cause.harmless for cause in causes):
+            # What differs may follow from what was not given to B, unless each cause is proved by numbers.
+            unproven = any(cause.after is None or cause.kind == REPLACED for cause in serious)
+            return "undecided" if unproven or not serious else "different"
+        if serious:
             return "different"
         if self._notes:
             return "undecided"
