@@ -1,5 +1,7 @@
 """``harness port``: whether two models are the same, and if not, where and why."""
 
+import sys
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +12,12 @@ import msgspec
 
 from harness.cli import options
 from harness.cli.own_model import arguments
-from harness.cli.printing import echo, echo_json, interrupt_on_termination, print_error_line
+from harness.cli.printing import echo, echo_json, print_error_line
 from harness.errors import HarnessError, UsageError
+from harness.machine.description import describe_machine
 from harness.machine.files import replace_file
-from harness.port.findings import PORTS, PortOptions, SideSpec
+from harness.port.findings import PORTS, PortOptions, PortRecord, SideSpec
+from harness.runs.documents import stamp
 from harness.runs.store import prepare_folder
 
 _EXIT_CODES = {"equal": 0, "equal up to": 0, "different": 1, "undecided": 2}
@@ -142,7 +146,6 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
         raise UsageError(
             "--input is missing: the shape of an input without the batch, such as --input 32,32,3"
         )
-    interrupt_on_termination()
     try:
         exit_code = _EXIT_CODES[_compared(specs[0], specs[1], given)]
     except (HarnessError, click.ClickException, click.exceptions.Exit, click.Abort):
