@@ -123,8 +123,11 @@ def _loaded(build, task):
     return program
 
 
-@pytest.mark.parametrize("framework", PROGRAMS)
-@pytest.mark.parametrize("name", TASKS)
+#: Compilation takes seconds, so JAX has the two tasks whose steps differ most.
+CASES = [("torch", name) for name in TASKS] + [("jax", name) for name in list(TASKS)[2:]]
+
+
+@pytest.mark.parametrize(("framework", "name"), CASES)
 def test_it_computes_what_the_reference_computes(framework, name):
     task = msgspec.structs.replace(PLAIN, **TASKS[name])
     program, reference = _loaded(PROGRAMS[framework], task), _loaded(NumpyBackend().build, task)
