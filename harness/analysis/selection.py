@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from harness.analysis.axes import FIELDS, value_of
 from harness.analysis.results import find_result, last_result, no_runs, read_each
 from harness.errors import UsageError, unknown_name
 from harness.machine.files import is_file, is_folder
@@ -36,15 +37,15 @@ _NAMES: dict[str, Callable[[Record], tuple[str, ...]]] = {
     "seed": lambda record: (str(record.seed),),
     "status": lambda record: (record.status,),
 }
-#: Every other filter is an option of a task.
+#: Every other filter is an axis: a field of a record or an option of a task, as for ``--by``.
 _SINCE = "since"
 _EARLIEST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def _option_names(record: Record, option: str) -> tuple[str, ...]:
-    """The value of an option of the record's task as text; empty where the task has no such option."""
-    value = record.task.options.get(option)
+    """The value of a field or of an option of the task as text; empty where there is none."""
+    value = value_of(record, option)
     return () if value is None else (_number_text(value_text(value)),)
 
 
@@ -150,8 +151,8 @@ class Selection:
         if not read:
             many = f"none of {len(self.paths)} files can be read: "
             return UsageError((many if len(self.paths) > 1 else "") + self.unreadable[0])
-        for key in self._wanted.keys() - _NAMES.keys() - self._options:
-            return unknown_name("filter", key, [*_NAMES, _SINCE, *self._options])
+        for key in self._wanted.keys() - _NAMES.keys() - FIELDS.keys() - self._options:
+            return unknown_name("filter", key, [*_NAMES, _SINCE, *FIELDS, *self._options])
         present = "; ".join(
             f"{key} " + ", ".join(f"{name} ({count})" for name, count in self._seen[key].most_common(8))
             for key in self._wanted

@@ -19,7 +19,7 @@ from harness.cli.progress import (
 )
 from harness.cluster.agent import NodeState
 from harness.plugins.configuration import Configuration
-from harness.report.certificate_words import certificate_label
+from harness.report.check import certificate_label
 from harness.runs.record import Record
 from harness.runs.request import RunRequest
 from harness.runs.sequence import RunObserver

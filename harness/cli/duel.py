@@ -34,8 +34,8 @@ from harness.plugins.definition import define_task, resized
 from harness.plugins.options import parse_options
 from harness.plugins.registry import runs_our_code
 from harness.plugins.selection import ALL, BEST, select_backend
-from harness.report.duel import duel_text
-from harness.report.mode_words import faster_modes
+from harness.report.duel import duel_document, faster_modes
+from harness.report.render.terminal import terminal_text
 from harness.runs.request import choose_dataset
 from harness.runs.store import prepare_folder, results_option
 from harness.spec.task import TaskDefinition
@@ -289,7 +289,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     if options["form"] == "json":
         echo_json(msgspec.json.encode(record))
     else:
-        echo(duel_text(record))
+        echo(terminal_text(duel_document(record)))
         ran = [(each, record.task.description, record.machine) for each in record.configurations]
         echo("".join(f"\n{sentence}\n" for sentence in faster_modes(ran)), nl=False)
         if path.exists():

@@ -15,11 +15,10 @@ from harness.errors import DataError, PluginError
 from harness.plugins import registry
 from harness.plugins.installation import installation
 from harness.plugins.options import describe_options
-from harness.report.fitting import fitted_table
-from harness.report.mode_words import modes_row
+from harness.report.duel import modes_row
 from harness.report.numbers import NOTHING
+from harness.report.render.terminal import fitted_table, terminal_width
 from harness.report.results import VIEWS
-from harness.report.terminal import terminal_width
 from harness.runs.documents import UnreadableRecord
 from harness.runs.request import ask_source
 from harness.runs.store import results_option

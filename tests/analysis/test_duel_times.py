@@ -11,7 +11,7 @@ from harness.analysis.results import read_all
 from harness.certify.certificate import Certificate
 from harness.duel.record import DUELS, ConfigurationRecord, DuelRecord, DuelResult, encode
 from harness.machine.usage import Interference
-from harness.report.words import headline, remarks
+from harness.report.runs.sentences import headline, remarks
 from harness.runs.record import DatasetRecord
 from harness.stats.estimate import Estimate
 
