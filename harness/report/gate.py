@@ -1,6 +1,6 @@
 """Gates: reasons and verdicts in words, tables, and the document of a gate.
 
-Nothing here imports NumPy: gates of several frameworks report without it.
+Nothing here imports NumPy, so that CI formats do not need it either.
 """
 
 import shlex
