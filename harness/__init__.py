@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.report.frames import Report
-    from harness.report.notebook import StudyReport
+    from harness.report.runs.frames import Report
+    from harness.report.study import StudyReport
     from harness.runs.documents import Identified, RecordKind
 
     _D = TypeVar("_D", bound=Identified)
@@ -137,7 +137,7 @@ def compare(
     import warnings
 
     from harness.analysis.findings import read_findings
-    from harness.report.frames import Report
+    from harness.report.runs.frames import Report
 
     findings = read_findings(selection, Path(results), margin, target, by)
     for message in findings.unreadable:

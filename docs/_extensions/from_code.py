@@ -20,8 +20,9 @@ from harness.certify.ledger import LEDGER, Entry, measured_costs
 from harness.gate import reasons
 from harness.plugins import registry
 from harness.plugins.options import describe_options
+from harness.report.document import Table
 from harness.report.numbers import estimate
-from harness.report.table import Table, markdown_table
+from harness.report.render.markdown import markdown_table
 
 #: A role of reStructuredText, of which the last name of its target is kept.
 _ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?(\w+)`")

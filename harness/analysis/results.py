@@ -156,10 +156,10 @@ def no_runs(results: Path) -> UsageError:
     ]
     if not others:
         return UsageError(f"no records in {results / RUNS.folder}; {_MAKE_ONE}")
-    command = f"harness show last{results_option(results)}"
+    where = results_option(results)
     return UsageError(
         f"no runs in {results / RUNS.folder}, but {' and '.join(others)} beside it. Print the newest with: "
-        f"{command}"
+        f"harness show last{where}; write its page with: harness report last{where} --to page.html"
     )
 
 

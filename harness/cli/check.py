@@ -1,8 +1,6 @@
 """``harness check``: whether backends compute what the references state, in float64."""
 
 import collections
-import enum
-import itertools
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -10,11 +8,10 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 import click
-from tabulate import tabulate
 
 from harness.certify.cases import cases
 from harness.certify.certify import Selection, Skipped, check, check_names
-from harness.certify.parity import TOLERANCE, Finding
+from harness.certify.parity import Finding
 from harness.certify.waiting import Waiting
 from harness.cli import completion, options
 from harness.cli.printing import echo, print_error_line
@@ -27,142 +24,76 @@ from harness.plugins.definition import define_task
 from harness.plugins.installation import installation
 from harness.plugins.options import parse_options
 from harness.plugins.selection import select_backend
-from harness.report.certificate_words import WITHOUT_DROPOUT
+from harness.report.check import Checked, Extent, Status, check_document, result_text
+from harness.report.render.terminal import terminal_text
 from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
-from harness.worker.errors import RequestFailed
 from harness.worker.examiner import Examiner
 
-# The check of one configuration on one task: a line for each case as it ends, then a cell and remarks.
+# The check of one configuration on one task: a line for each case as it ends.
 
 CLOCK = "clock"
 
 
-class Status(enum.Enum):
-    """The outcome of a check as a table shows it."""
-
-    AGREES = "✓"
-    DEVIATES = "DEVIATES"
-    DISHONEST = "DISHONEST CLOCK"
-    NOT_CHECKED = "not checked"
+def check_once(examiner: Examiner, definition: TaskDefinition, selection: Selection) -> Checked:
+    """Make a check, which takes seconds to minutes; never raises HarnessError."""
+    return _Progress(examiner, definition, selection).checked()
 
 
-class CheckOutcome:
-    """``status`` and ``cell`` go into the table, ``remarks`` below it."""
+class _Progress:
+    """Prints a line for each case that has ended, with the time so far and about the time that is left."""
 
     def __init__(self, examiner: Examiner, definition: TaskDefinition, selection: Selection) -> None:
-        """Make the check, which takes seconds to minutes; never raises HarnessError."""
-        self.label = examiner.configuration.label
-        self._name = f"{self.label} on {definition.name}"
-        self._precision = examiner.configuration.precision
+        self._examiner = examiner
+        self._definition = definition
+        self._selection = selection
         self._outcomes: list[Finding | Skipped] = []
-        self._findings: list[Finding] = []
-        self._problem: HarnessError | None = None
-        self._waiting: Waiting | None = None
-        names = check_names(definition, self._precision, selection)
+        self._name = f"{examiner.configuration.label} on {definition.name}"
+        names = check_names(definition, examiner.configuration.precision, selection)
         self._number = len(names) + selection.includes(CLOCK)
         self._start = time.perf_counter()
-        try:
-            self._findings = check(examiner, definition, self._report, selection)
-            if selection.includes(CLOCK):
-                self._test_clock(examiner, definition)
-        except HarnessError as error:
-            self._problem = error
-        seconds = time.perf_counter() - self._start
-        made = len(self._outcomes) + (self._waiting is not None)
-        print_error_line(f"{self._name}: {made} of {self._number} cases in {seconds:.1f} s")
 
-    def _test_clock(self, examiner: Examiner, definition: TaskDefinition) -> None:
-        failed = next((finding.case for finding in self._findings if not finding.passed), None)
+    def checked(self) -> Checked:
+        findings: list[Finding] = []
+        problem: HarnessError | None = None
+        waiting: Waiting | None = None
+        try:
+            findings = check(self._examiner, self._definition, self._report, self._selection)
+            if self._selection.includes(CLOCK):
+                waiting = self._observed_waiting(findings)
+        except HarnessError as error:
+            problem = error
+        seconds = time.perf_counter() - self._start
+        made = len(self._outcomes) + (waiting is not None)
+        print_error_line(f"{self._name}: {made} of {self._number} cases in {seconds:.1f} s")
+        configuration = self._examiner.configuration
+        # After an error there are no causes, only the findings before it.
+        findings = findings or [one for one in self._outcomes if isinstance(one, Finding)]
+        return Checked(
+            configuration.label,
+            self._definition.name,
+            configuration.precision,
+            self._outcomes,
+            findings,
+            problem,
+            waiting,
+        )
+
+    def _observed_waiting(self, findings: Sequence[Finding]) -> Waiting | None:
+        failed = next((finding.case for finding in findings if not finding.passed), None)
         if failed is not None:
             self._report(Skipped(CLOCK, failed))
-            return
-        self._waiting = examiner.observe_waiting(cases(definition)[0])
+            return None
+        return self._examiner.observe_waiting(cases(self._definition)[0])
 
     def _report(self, outcome: Finding | Skipped) -> None:
-        """Print a line for a case that has ended, with the time so far and about the time that is left."""
         self._outcomes.append(outcome)
         made, elapsed = len(self._outcomes), time.perf_counter() - self._start
         left = elapsed / made * (self._number - made)
         print_error_line(
-            f"{self._name}: {outcome.case} {_result(outcome)} "
+            f"{self._name}: {outcome.case} {result_text(outcome)} "
             f"({made} of {self._number}, {elapsed:.0f} s, about {left:.0f} s left)"
         )
-
-    @property
-    def _all_findings(self) -> list[Finding]:
-        """The findings with their causes; after an error those that were there before it."""
-        return self._findings or [one for one in self._outcomes if isinstance(one, Finding)]
-
-    @property
-    def status(self) -> Status:
-        """The worst that was found."""
-        if any(not finding.passed for finding in self._all_findings):
-            return Status.DEVIATES
-        if self._waiting is not None and self._waiting.fault is not None:
-            return Status.DISHONEST
-        return Status.NOT_CHECKED if self._problem else Status.AGREES
-
-    @property
-    def cell(self) -> str:
-        """The status and the deviation that it stands for: that which failed, or the largest in float64."""
-        failed = [finding for finding in self._all_findings if not finding.passed]
-        exact = [finding.worst for finding in failed if finding.tolerance == TOLERANCE]
-        if failed and not exact:
-            worst = max(finding.worst for finding in failed)
-            return f"{self.status.value} {worst:.1e} in {self._precision}"
-        exact = exact or [one.worst for one in self._all_findings if one.tolerance == TOLERANCE]
-        if self._problem or not exact:
-            return self.status.value
-        incomplete = not all(finding.complete for finding in self._all_findings)
-        return f"{self.status.value} {max(exact):.1e}" + f" {WITHOUT_DROPOUT}" * incomplete
-
-    def remarks(self, *, by_case: bool, traceback: bool) -> list[str]:
-        """What deviates, what stopped the check, its traceback and every case if asked for."""
-        findings = {finding.case: finding for finding in self._all_findings}
-        texts = [
-            f"{self._name}, {finding.case}: {finding.explanation}."
-            for finding in findings.values()
-            if not finding.passed
-        ]
-        if self._problem:
-            texts.append(f"{self._name} could not be checked completely: {self._problem}")
-        if traceback and (lines := _traceback(self._problem)):
-            texts.append(lines)
-        if self._waiting is not None and (why := self._waiting.explanation):
-            texts.append(f"{self._name}: its clock cannot be trusted: {why}.")
-        skipped = [one for one in self._outcomes if isinstance(one, Skipped)]
-        texts += [f"{self._name}, {one.case}: {_result(one)}." for one in skipped]
-        if by_case and self._outcomes:
-            rows = [
-                (one.case, f"{one.worst:.1e}" if isinstance(one, Finding) else "", _mark(one))
-                for one in self._outcomes
-            ]
-            table = tabulate(rows, ("case", "worst relative deviation", ""), disable_numparse=True)
-            texts.append(f"{self._name}\n{table}")
-        return texts
-
-
-def _mark(outcome: Finding | Skipped) -> str:
-    if isinstance(outcome, Skipped):
-        return "skipped"
-    return str((Status.AGREES if outcome.passed else Status.DEVIATES).value)
-
-
-def _result(outcome: Finding | Skipped) -> str:
-    if isinstance(outcome, Skipped):
-        return f"skipped, because {outcome.because} failed"
-    reason = "" if outcome.passed else f": {outcome.explanation}"
-    return f"{_mark(outcome)} {outcome.worst:.1e}{reason}"
-
-
-def _traceback(error: BaseException | None) -> str:
-    """The worker's traceback of an exception that the backend raised; empty where there is none."""
-    while error is not None:
-        if isinstance(error, RequestFailed):
-            return error.traceback.rstrip()
-        error = error.__cause__
-    return ""
 
 
 # Checks of several tasks at the same time, each in a worker that has CPUs of its own.
@@ -179,7 +110,7 @@ class Check(NamedTuple):
 
 def check_all(
     checks: Sequence[Check], selection: Selection, cpu_groups: Iterable[Sequence[int]]
-) -> list[CheckOutcome]:
+) -> list[Checked]:
     """The outcomes in the order of ``checks``, with one worker at a time on each group of CPUs.
 
     With ``fail_fast`` there is one worker, and the outcomes end with the first failure.
@@ -201,7 +132,7 @@ class _Shared:
     """The checks that are left, which threads take, and the outcomes by the index of the check."""
 
     def __init__(self, checks: Sequence[Check], selection: Selection) -> None:
-        self.outcomes: dict[int, CheckOutcome] = {}
+        self.outcomes: dict[int, Checked] = {}
         self._selection = selection
         order: Iterable[int] = range(len(checks))
         if not selection.fail_fast:
@@ -234,7 +165,7 @@ class _Shared:
             taken: tuple[int, Check] | None = (index, check)
             while taken is not None and taken[1].configuration == configuration:
                 index, check = taken
-                outcome = self.outcomes[index] = CheckOutcome(examiner, check.definition, self._selection)
+                outcome = self.outcomes[index] = check_once(examiner, check.definition, self._selection)
                 if self._selection.fail_fast and outcome.status is not Status.AGREES:
                     self._left.clear()
                 taken = self._take()
@@ -348,23 +279,10 @@ def command(
     selection = _selection(chosen_cases, definitions, precision, fail_fast=fail_fast)
     groups = cpu_groups(threads, threads if on_gpu else min(default_threads(), _MOST_WORKERS * threads))
     outcomes = check_all(checks, selection, groups)
-    statuses = [Status.NOT_CHECKED] * len(broken) + [outcome.status for outcome in outcomes]
-    remarks = broken + [
-        text for outcome in outcomes for text in outcome.remarks(by_case=by_case, traceback=traceback)
-    ]
-    rows = [
-        [label, *(outcome.cell for outcome in row)]
-        for label, row in itertools.groupby(outcomes, key=lambda outcome: outcome.label)
-    ]
-    echo(f"Worst relative deviation from the reference in float64. Up to {TOLERANCE:g} is rounding.")
-    headers = ["backend", *(definition.name for definition in definitions)]
-    echo(tabulate(rows, headers, disable_numparse=True))
-    for text in _smaller(definitions) + remarks:
-        echo(f"\n{text}")
-    if chosen_cases:
-        echo(f"\nOnly these cases were compared: {', '.join(chosen_cases)}.")
-    echo(f"\n{_conclusion(statuses)}")
-    ctx.exit(0 if set(statuses) <= {Status.AGREES} else 1)
+    extent = Extent(definitions, chosen_cases, broken)
+    echo(terminal_text(check_document(outcomes, extent, by_case=by_case, traceback=traceback)))
+    agrees = not broken and all(outcome.status is Status.AGREES for outcome in outcomes)
+    ctx.exit(0 if agrees else 1)
 
 
 def _selection(
@@ -376,26 +294,6 @@ def _selection(
         if unknown := [name for name in names if name not in known]:
             raise unknown_name("case", unknown[0], known)
     return Selection(frozenset(names), fail_fast)
-
-
-def _smaller(definitions: list[TaskDefinition]) -> list[str]:
-    """A line that names the networks that are smaller than those of a run, if there are any."""
-    smaller = [
-        f"{definition.name} with {', '.join(f'{key}={value}' for key, value in definition.certified.items())}"
-        for definition in definitions
-        if definition.certified
-    ]
-    return [f"Smaller networks of the same layers were compared: {'; '.join(smaller)}."] if smaller else []
-
-
-def _conclusion(statuses: list[Status]) -> str:
-    if Status.DEVIATES in statuses:
-        return "At least one result deviates from the reference."
-    if Status.DISHONEST in statuses:
-        return "Everything agrees with the reference, but at least one clock cannot be trusted."
-    if Status.NOT_CHECKED in statuses:
-        return "No deviation was found, but not everything could be checked."
-    return "Everything agrees with the reference."
 
 
 def _definitions(names: list[str]) -> tuple[list[TaskDefinition], list[str]]:

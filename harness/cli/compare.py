@@ -10,7 +10,6 @@ from harness.cli.options import report_unreadable, selection_options
 from harness.cli.printing import echo
 from harness.duel.record import DUELS
 from harness.report.results import VIEWS
-from harness.report.table import terminal_table
 
 
 @click.command()
@@ -50,8 +49,8 @@ def command(
     Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
     """
     from harness.analysis.findings import read_findings  # NumPy is behind it
-    from harness.report.terminal import terminal_width
-    from harness.report.text import findings_text
+    from harness.report.render.terminal import terminal_text
+    from harness.report.runs.findings import findings_document
 
     others, remaining = separated(selection, results)
     _print_named(others)
@@ -60,15 +59,16 @@ def command(
     findings = read_findings(remaining, results, margin, target, by)
     peak_flops = None if peak_gflops is None else peak_gflops * 1e9
     detailed = verbose or target is not None
-    echo(findings_text(findings, terminal_width(), peak_flops, verbose=detailed))
+    echo(terminal_text(findings_document(findings, peak_flops), verbose=detailed))
     ctx.exit(report_unreadable(findings.unreadable))
 
 
 def _print_named(results: list[Result]) -> None:
     """Print each result like `harness show`, then the ratios of duels made on several machines."""
     from harness.analysis.across_machines import duels_across_machines
-    from harness.report.tables import machines_table
-    from harness.report.terminal import terminal_width
+    from harness.report.document import Document
+    from harness.report.render.terminal import terminal_text
+    from harness.report.runs.tables import machines_table
 
     duels = []
     for kind, path in results:
@@ -77,5 +77,4 @@ def _print_named(results: list[Result]) -> None:
         if kind is DUELS:
             duels.append(record)
     for across in duels_across_machines(duels):
-        table = machines_table(across)
-        echo("\n".join([table.title, terminal_table(table, terminal_width()), table.legend]))
+        echo(terminal_text(Document("", across.title, [machines_table(across)])))

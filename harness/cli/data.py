@@ -8,8 +8,7 @@ from harness.cli import completion, options
 from harness.cli.printing import echo
 from harness.errors import DataError, PluginError, UsageError
 from harness.plugins import registry
-from harness.report.fitting import fitted_table
-from harness.report.terminal import terminal_width
+from harness.report.render.terminal import fitted_table, terminal_width
 from harness.runs.request import ask_source, loaded, summary_of
 from harness.spec.data import Dataset, DataSource
 

@@ -23,10 +23,9 @@ from harness.plugins.definition import define_task
 from harness.plugins.installation import installation
 from harness.plugins.options import parse_options
 from harness.plugins.selection import select_backend
-from harness.report.fitting import fitted_table
+from harness.report.document import Table
 from harness.report.numbers import NOTHING, percent
-from harness.report.table import Table, terminal_table
-from harness.report.terminal import terminal_width
+from harness.report.render.terminal import fitted_table, terminal_table, terminal_width
 from harness.runs.request import choose_dataset
 from harness.worker.errors import RequestFailed, WorkerTimeout
 from harness.worker.session import Conversation, Session

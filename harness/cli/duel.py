@@ -35,8 +35,8 @@ from harness.plugins.definition import define_task, resized
 from harness.plugins.options import parse_options
 from harness.plugins.registry import runs_our_code
 from harness.plugins.selection import ALL, BEST, select_backend
-from harness.report.duel import duel_text
-from harness.report.mode_words import faster_modes
+from harness.report.duel import duel_document, faster_modes
+from harness.report.render.terminal import terminal_text
 from harness.runs.request import choose_dataset
 from harness.runs.store import prepare_folder, results_option
 from harness.spec.task import TaskDefinition
@@ -306,7 +306,7 @@ def _deliver(ctx: click.Context, record: DuelRecord, path: Path, options: Mappin
     if options["form"] == "json":
         echo_json(msgspec.json.encode(record))
     else:
-        echo(duel_text(record))
+        echo(terminal_text(duel_document(record)))
         if record.task is not None:
             ran = [(each, record.task.description, record.machine) for each in record.configurations]
             echo("".join(f"\n{sentence}\n" for sentence in faster_modes(ran)), nl=False)

@@ -30,9 +30,9 @@ from harness.gate.runner import Gate, GateRequest
 from harness.gate.suite import Suite, find_suite, read_suite
 from harness.plugins import registry
 from harness.report import ci_formats
-from harness.report.gate import gate_text
-from harness.report.gate_words import change, why
+from harness.report.gate import change, gate_document, why
 from harness.report.numbers import time_left
+from harness.report.render.terminal import terminal_text
 from harness.runs.record import DatasetRecord
 from harness.runs.request import choose_dataset
 from harness.runs.store import prepare_folder
@@ -114,7 +114,7 @@ def _print(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
     if options["form"] == "json":
         echo_json(msgspec.json.encode(record))
         return
-    echo(gate_text(record))
+    echo(terminal_text(gate_document(record)))
     echo(f"\nRecord: {path}")
     if ci_formats.annotates(os.environ):
         echo_workflow_commands(ci_formats.annotations(record, options["inconclusive"]))

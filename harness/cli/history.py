@@ -69,12 +69,13 @@ def command(
     if not gates:
         raise UsageError(_no_gates(files, results))
     findings = _findings(gates, benchmark, metric, same_base=same_base)
-    from harness.report.history import history_json, history_text  # imports NumPy
+    from harness.report.history import history_document, history_json  # imports NumPy
+    from harness.report.render.terminal import terminal_text
 
     if form == "json":
         echo_json(history_json(findings))
     else:
-        echo(history_text(findings))
+        echo(terminal_text(history_document(findings)))
     if target is not None:
         _write(findings, target)
     ctx.exit(code)
@@ -125,17 +126,18 @@ def _findings(
 
 def _write(findings: "HistoryFindings", path: Path) -> None:
     """Write a history in the format of the path's ending."""
+    from harness.report.history import history_document, history_json
+    from harness.report.render.markdown import markdown
+
     try:
         if path.suffix == ".html":
-            from harness.report.history_page import history_page
+            from harness.report.render.html import html_page
 
-            content = history_page(findings).encode()
+            content = html_page(history_document(findings)).encode()
+        elif path.suffix == ".json":
+            content = history_json(findings)
         else:
-            from harness.report.history import history_json, history_markdown
-
-            content = (
-                history_json(findings) if path.suffix == ".json" else history_markdown(findings).encode()
-            )
+            content = markdown(history_document(findings)).encode()
         replace_file(path, content)
     except ImportError as error:
         raise UsageError(

@@ -6,7 +6,7 @@ from tabulate import tabulate
 from harness.certify.ledger import LEDGER, Costs, Entry, measured_costs
 from harness.cli.printing import echo
 from harness.report.numbers import estimate
-from harness.report.terminal import terminal_width
+from harness.report.render.terminal import terminal_width
 
 _NARROWEST = 12
 

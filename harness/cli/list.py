@@ -19,11 +19,10 @@ from harness.plugins import registry
 from harness.plugins.definition import define_task
 from harness.plugins.installation import installation
 from harness.plugins.options import describe_options
-from harness.report.fitting import fitted_table
-from harness.report.mode_words import modes_row
+from harness.report.duel import modes_row
 from harness.report.numbers import NOTHING
+from harness.report.render.terminal import fitted_table, terminal_width
 from harness.report.results import VIEWS
-from harness.report.terminal import terminal_width
 from harness.runs.documents import UnreadableRecord
 from harness.runs.identity import value_text
 from harness.runs.record import Record

@@ -208,13 +208,15 @@ def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
     if given["form"] == "json":
         echo_json(msgspec.json.encode(record))
     else:
-        from harness.report.port import port_text
+        from harness.report.port import port_document
+        from harness.report.render.terminal import terminal_text
 
-        echo(f"{port_text(record)}\n\nRecord: {path}")
+        echo(f"{terminal_text(port_document(record))}\n\nRecord: {path}")
     if given["page"] is not None:
-        from harness.report.port_page import port_page
+        from harness.report.port import port_document
+        from harness.report.render.html import html_page
 
-        replace_file(given["page"], port_page(record).encode())
+        replace_file(given["page"], html_page(port_document(record)).encode())
         print_error_line(f"Page: {given['page']}")
     if given["save_map"] is not None:
         write_map(given["save_map"], findings.parameters.pairs)

@@ -40,8 +40,8 @@ from harness.duel.preparation import Prepared
 from harness.duel.record import DuelRecord
 from harness.duel.runner import Outlook
 from harness.plugins.configuration import Configuration
-from harness.report.certificate_words import certificate_label
-from harness.report.mode_words import chosen_sentence
+from harness.report.check import certificate_label
+from harness.report.duel import chosen_sentence
 from harness.report.numbers import (
     about,
     failure_text,

@@ -136,20 +136,23 @@ def _refuse_missing_folder(path: Path) -> None:
 def _write_findings(
     findings: "Findings", path: Path, selection: tuple[str, ...], arguments: Mapping[str, object]
 ) -> None:
-    if path.suffix == ".html":
-        from harness.report.page import html_report
-
-        write_text(path, html_report(findings))
-    elif not path.suffix:
-        from harness.report.figures import write_folder
+    if not path.suffix:
+        from harness.report.charts.runs import write_folder
 
         write_folder(findings, path)
-    elif path.suffix == ".md":
-        from harness.report.markdown import write_markdown
+        return
+    from harness.report.runs.findings import findings_document
 
-        write_markdown(findings, path)
+    if path.suffix == ".html":
+        from harness.report.render.html import html_page
+
+        write_text(path, html_page(findings_document(findings)))
+    elif path.suffix == ".md":
+        from harness.report.render.markdown import write_markdown
+
+        write_markdown(findings_document(findings), path)
     else:
-        from harness.report.notebook import write_notebook
+        from harness.report.runs.frames import write_notebook
 
         write_notebook(findings, path, selection, arguments)
 
@@ -157,7 +160,7 @@ def _write_findings(
 def _write_runs(arguments: tuple[str, ...], results: Path, path: Path) -> list[str]:
     """Write one row for each run, read one at a time; messages about files that could not be read."""
     from harness.analysis.selection import Selection
-    from harness.report.run_tables import write_table
+    from harness.report.runs.frames import write_table
     from harness.runs.frames import runs_frame
 
     selection = Selection(arguments, results)

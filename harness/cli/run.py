@@ -25,10 +25,10 @@ from harness.duel import fastest_mode
 from harness.duel.fastest_mode import FastestModes, asks_for_fastest
 from harness.duel.record import DUELS
 from harness.errors import UsageError
-from harness.report.matrix_words import matrix_sentence
-from harness.report.mode_words import faster_modes
-from harness.report.run_summary import run_summary
-from harness.report.terminal import runs_table, terminal_width
+from harness.report.document import Document
+from harness.report.duel import faster_modes
+from harness.report.render.terminal import terminal_text
+from harness.report.runs.record import matrix_sentence, runs_table, summary_document
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.record import Evaluation, Record
 from harness.runs.request import RunRequest
@@ -258,10 +258,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     if given["form"] == "json":
         echo_json(msgspec.json.encode({"records": records}))
     else:
-        width = terminal_width()
         if given["verbose"]:
-            echo(runs_table(records, width) + "\n")
-        echo(run_summary(records, store.folder, width))
+            echo(terminal_text(Document("run", "Runs", [runs_table(records)])) + "\n")
+        echo(terminal_text(summary_document(records, store.folder)))
         ran = [(record, record.task.description, record.machine) for record in records]
         echo("".join(f"{sentence}\n" for sentence in faster_modes(ran)), nl=False)
     ctx.exit(exit_code(records))

@@ -13,7 +13,8 @@ from harness.cli.progress import LiveLine
 from harness.duel.record import TIMES
 from harness.duel.step_times import PROCESSES, StepTiming
 from harness.errors import UsageError
-from harness.report.step_times import time_text
+from harness.report.render.terminal import terminal_text
+from harness.report.step_times import time_document
 from harness.runs.store import prepare_folder, results_option
 from harness.steps.process import parsed_arguments
 
@@ -77,7 +78,7 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     if options["form"] == "json":
         echo_json(msgspec.json.encode(record))
     else:
-        echo(time_text(record))
+        echo(terminal_text(time_document(record)))
         if timing.path.exists():
             where = results_option(options["results"])
             echo(f"\nPage: harness report last{where} --to time.html\nRecord: {timing.path}")

@@ -12,8 +12,8 @@ from harness.gate.record import BenchmarkRecord, MetricResult
 from harness.gate.suite import Limits
 from harness.machine.quantities import by_name
 from harness.pytest_plugin.training import TimedPairs
-from harness.report.duel_verdict import UNEVEN, verdict_line
-from harness.report.gate_words import reason_text
+from harness.report.duel import UNEVEN, verdict_line
+from harness.report.gate import reason_text
 
 
 def samples(measured: TimedPairs) -> list[float]:

@@ -11,8 +11,8 @@ from harness.gate.record import BenchmarkRecord, GateRecord
 from harness.gate.runner import Gate, GateRequest
 from harness.gate.suite import Suite
 from harness.pytest_plugin.training import StepRequest, TimedPairs, own_threads_kept
+from harness.report.gate import cautions, metric_text, why
 from harness.report.gate_advice import Options, advice
-from harness.report.gate_words import cautions, metric_text, why
 from harness.runs.record import DatasetRecord
 
 #: What the options of ``harness gate`` are called here.

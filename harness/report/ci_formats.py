@@ -1,6 +1,5 @@
-"""A gate in the formats that CI systems read: JUnit, Markdown, annotations, OpenMetrics, Bencher."""
+"""A gate in the formats that CI systems read: JUnit, annotations, OpenMetrics, Bencher."""
 
-import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -25,14 +24,20 @@ from harness.machine.files import prove_writable, replace_file
 from harness.report.escaping import (
     for_github_message,
     for_github_property,
-    for_markdown,
     for_openmetrics_label,
     one_line,
 )
-from harness.report.gate import measurements_table, verdict_table
+from harness.report.gate import (
+    circumstances,
+    gate_document,
+    headline,
+    metric_text,
+    not_passed,
+    quality_text,
+    why,
+)
 from harness.report.gate_advice import advice
-from harness.report.gate_words import circumstances, headline, metric_text, not_passed, quality_text, why
-from harness.report.table import Table, markdown_table
+from harness.report.render.markdown import markdown
 from harness.stats.estimate import Estimate
 
 # A gate in the Bencher Metric Format, which Bencher and similar tools read: benchmark, measure, value.
@@ -265,64 +270,6 @@ def _passed(record: GateRecord) -> Iterator[_Sample]:
         yield _Sample({"benchmark": benchmark.name}, float(benchmark.verdict == "PASS"))
 
 
-# A gate as Markdown for a pull request or a job's summary: the verdict first, details folded away.
-
-_MARKS: dict[Verdict, str] = {
-    "PASS": "✅ PASS",
-    "FAIL": "❌ FAIL",
-    "INCONCLUSIVE": "❔ INCONCLUSIVE",
-    "INVALID": "❌ INVALID",
-}
-
-
-def gate_markdown(record: GateRecord) -> str:
-    """The whole summary; ends with a newline."""
-    return "\n\n".join(_parts(record)) + "\n"
-
-
-def _parts(record: GateRecord) -> Iterator[str]:
-    yield f"## {_MARKS[record.verdict]}: {for_markdown(headline(record))}"
-    if record.benchmarks:
-        table = _table(record)
-        yield markdown_table(table)
-        yield for_markdown(table.legend)
-    explanations = [_explanation(record, benchmark) for benchmark in not_passed(record)]
-    if explanations:
-        yield "\n".join(explanations)
-    measurements = measurements_table(record)
-    if measurements.rows:
-        yield _folded("Measurements", markdown_table(measurements))
-    yield _folded(
-        "Circumstances",
-        f"{for_markdown(circumstances(record))}\n{_command_block(f'harness show {record.id}')}",
-    )
-
-
-def _table(record: GateRecord) -> Table:
-    """The table of verdicts, each with its mark."""
-    table = verdict_table(record)
-    rows = [
-        [name, _MARKS[benchmark.verdict], *changes]
-        for benchmark, (name, _, *changes) in zip(record.benchmarks, table.rows, strict=True)
-    ]
-    return table._replace(rows=rows)
-
-
-def _explanation(record: GateRecord, benchmark: BenchmarkRecord) -> str:
-    text, command = advice(record, benchmark)
-    line = f"- **{for_markdown(benchmark.name)}**: {for_markdown(why(benchmark))}. {for_markdown(text)}"
-    return line + textwrap.indent(f"\n{_command_block(command)}", "  ") if command else line
-
-
-def _command_block(command: str) -> str:
-    """A block of code. Backticks in a command could end the block, so they are left out."""
-    return f"```sh\n{one_line(command).replace('`', '')}\n```"
-
-
-def _folded(title: str, content: str) -> str:
-    return f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"
-
-
 # The files that a gate is written to; the suffix selects the format.
 
 KINDS = {
@@ -351,7 +298,7 @@ def check_target(path: Path) -> None:
         raise UsageError(f"--to {path}: cannot write to {path.parent}: {error.strerror}") from error
     if path.suffix == ".html":
         try:
-            import harness.report.gate_page  # noqa: F401
+            import harness.report.render.html  # noqa: F401
         except ImportError as error:
             raise UsageError(
                 f'--to {path.name} needs the extra "report" ({error.name or error} is missing): '
@@ -367,7 +314,7 @@ def write_gate(record: GateRecord, path: Path, inconclusive: Inconclusive = None
     """
     forms: dict[str, Callable[[], bytes]] = {
         ".xml": lambda: junit_xml(record, inconclusive),
-        ".md": lambda: gate_markdown(record).encode(),
+        ".md": lambda: markdown(gate_document(record)).encode(),
         ".html": lambda: _page(record),
         ".txt": lambda: openmetrics_text(record).encode(),
         ".json": lambda: bencher_json(record),
@@ -376,9 +323,9 @@ def write_gate(record: GateRecord, path: Path, inconclusive: Inconclusive = None
 
 
 def _page(record: GateRecord) -> bytes:
-    from harness.report.gate_page import gate_page  # imports the charts
+    from harness.report.render.html import html_page  # imports the charts
 
-    return gate_page(record).encode()
+    return html_page(gate_document(record)).encode()
 
 
 # What GitHub Actions reads in addition to files: annotations on standard output, and the job summary.
@@ -419,7 +366,7 @@ def add_to_step_summary(record: GateRecord, environment: Mapping[str, str]) -> N
     name = environment.get("GITHUB_STEP_SUMMARY")
     if name:
         with Path(name).open("a", encoding="utf-8") as file:
-            file.write(gate_markdown(record))
+            file.write(markdown(gate_document(record)))
 
 
 def annotates(environment: Mapping[str, str]) -> bool:

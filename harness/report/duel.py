@@ -1,40 +1,179 @@
-"""A duel for the terminal: the verdicts first, then a table of the configurations, then remarks."""
+"""Duels: the verdict in one line, the document of a duel, and the duel that would decide a comparison.
 
+NumPy is imported where numbers are computed: gates and listings need verdicts alone.
+"""
+
+import math
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.analysis.comparison import Comparison
-from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.audit.words import verified_work
-from harness.duel.findings import ConfigurationFindings, break_even_samples, configuration_findings
+from harness.duel.mode_times import ModeTimes, times_of
 from harness.duel.record import (
+    BlockRecord,
     ConfigurationRecord,
     DuelRecord,
     DuelResult,
+    Reason,
     StepRecord,
     StopReason,
 )
 from harness.errors import HarnessError
+from harness.machine.description import Machine
 from harness.machine.quantities import QUANTITIES
 from harness.machine.worker_variables import relevant_variables
 from harness.plugins import registry
 from harness.plugins.definition import define_task
+from harness.plugins.installation import identifying_versions
 from harness.plugins.options import Value
-from harness.report.certificate_words import certificate_label
-from harness.report.duel_verdict import UNEVEN, load_remarks, verdict_line
+from harness.report.check import certificate_label
+from harness.report.document import (
+    Command,
+    Document,
+    Facts,
+    Figure,
+    Figures,
+    Items,
+    Node,
+    Only,
+    Section,
+    Table,
+)
 from harness.report.escaping import one_line
-from harness.report.numbers import NOTHING, RATIO_LEGEND, percent, percent_change
-from harness.report.table import Table, terminal_table
-from harness.report.terminal import framework_text, terminal_width
+from harness.report.numbers import (
+    NOTHING,
+    RATIO_LEGEND,
+    counted,
+    machine_text,
+    percent,
+    percent_change,
+    time_ratio,
+)
 from harness.runs.record import Record
 from harness.runs.store import results_option
+from harness.spec.task import Task
 from harness.stats.estimate import Estimate
-from harness.stats.evidence import MOST_PAIRS
 from harness.steps.findings import comparison_text
+
+if TYPE_CHECKING:
+    from harness.analysis.comparison import Comparison
+    from harness.analysis.configuration_summary import ConfigurationSummary
+    from harness.duel.findings import ConfigurationFindings
+
+# The verdict in one line, and what it rests on.
+
+#: Down-weighted outliers are mentioned if they cost more than this share of the pairs.
+_LOST_WEIGHT_SHOWN = 0.1
+_SMALLEST_P = 0.001
+#: A number of missing pairs from here on is a guess.
+_MANY = 200
+#: Load of other programs, and throttling, are mentioned from this share of a core on.
+_WORTH_MENTIONING = 0.1
+#: A difference, in logarithms, that two pairs of equal programs seldom show.
+_LARGE = 0.1
+#: What a result means whose ``uneven`` is set.
+UNEVEN = "a few blocks of most pairs are far from the others, so the ratio is over all blocks"
+
+
+def verdict_line(result: DuelResult, margin: float) -> str:
+    """``keras:fit is faster than torch:eager: −29.6 % [−31.5, −27.6] (10 pairs, p = 0.002)``."""
+    ratio = f"{time_ratio(result.ratio)} ({evidence_text(result)})"
+    configuration, reference = result.configuration, result.reference
+    match result.verdict:
+        case "faster" | "slower":
+            return f"{configuration} is {result.verdict} than {reference}: {ratio}"
+        case "same":
+            return f"{configuration} is as fast as {reference} within {100 * margin:g} %: {ratio}"
+        case "undecided":
+            return _undecided(result)
+
+
+def evidence_text(result: DuelResult) -> str:
+    """``10 pairs, p = 0.002``: the pairs behind a ratio, and the test that it is 1."""
+    pairs = _pairs(result)
+    if result.p_value is None:
+        return pairs
+    small = result.p_value < _SMALLEST_P
+    return f"{pairs}, p < {_SMALLEST_P:g}" if small else f"{pairs}, p = {result.p_value:.2g}"
+
+
+def _pairs(result: DuelResult) -> str:
+    pairs = counted(result.pairs, "pair")
+    down_weighted = result.weight is not None and result.weight < (1 - _LOST_WEIGHT_SHOWN) * result.pairs
+    return f"{pairs}, outliers down-weighted" if down_weighted else pairs
+
+
+def _undecided(result: DuelResult) -> str:
+    """What is likely, and how many pairs are missing or why more do not help."""
+    ratio, configuration, reference = result.ratio, result.configuration, result.reference
+    if result.reason is None and ratio is not None and _is_likely(ratio):
+        word = "faster" if ratio.value < 1.0 else "slower"
+        claim = f"{configuration} is probably {word} than {reference}"
+    else:
+        claim = f"Undecided whether {configuration} or {reference} is faster"
+    return f"{claim}: {time_ratio(ratio)} ({_outlook(result)})"
+
+
+def _is_likely(ratio: Estimate) -> bool:
+    """Whether the pairs suggest a difference; two of them, which have no interval, if it is large."""
+    return ratio.excludes(1.0) if ratio.low is not None else abs(math.log(ratio.value)) > _LARGE
+
+
+def _outlook(result: DuelResult) -> str:
+    """``3 of at least 4 pairs``, or the evidence and why it cannot decide."""
+    from harness.stats.evidence import MOST_PAIRS  # imports NumPy, which reports of gates do without
+
+    if result.reason is not None:
+        return f"{evidence_text(result)}; {reason_text(result.reason, result)}"
+    needed = result.pairs + (result.pairs_wanted or 0)
+    if needed <= result.pairs:
+        return evidence_text(result)
+    if needed > MOST_PAIRS:
+        about = f"about {needed}" if needed < _MANY else "far more"
+        return (
+            f"{evidence_text(result)}; a verdict needs {about} pairs, and a duel makes at most {MOST_PAIRS}"
+        )
+    return f"{result.pairs} of at least {needed} pairs"
+
+
+def reason_text(reason: Reason, result: DuelResult) -> str:
+    """Why the pairs can carry no verdict."""
+    match reason:
+        case "pairs lost":
+            made = result.pairs + result.lost
+            return f"{result.lost} of {made} pairs were lost to disturbances by other programs"
+        case "control moved":
+            return "the control computation shows that the machine was not equally fast for both"
+        case "contradicted":
+            return "over all blocks, pauses included, the difference has the opposite sign"
+
+
+def load_remarks(blocks: Sequence[BlockRecord]) -> Iterator[str]:
+    """What other programs and limits took from the blocks throughout."""
+    if not blocks:
+        return
+    seconds = sum(block.seconds for block in blocks)
+    disturbances = [block.disturbance for block in blocks]
+    others = sum(each.others_seconds + each.stolen_seconds for each in disturbances) / seconds
+    if others > _WORTH_MENTIONING:
+        yield f"Other programs used {percent(others)} of a CPU: measuring takes longer and varies more."
+    throttled = sum(each.throttled_seconds for each in disturbances) / seconds
+    if throttled > _WORTH_MENTIONING:
+        yield (
+            f"The CPU quota of the control group held threads back {percent(throttled)} of the time. Use "
+            "fewer threads (--threads) or a larger quota."
+        )
+    if slowed := sum(each.throttle_events for each in disturbances):
+        yield f"Cores were throttled for heat {slowed} times."
+
+
+# The document.
 
 _STOPPED: dict[StopReason, str] = {
     "decided": "every verdict is in and precise enough",
@@ -42,21 +181,56 @@ _STOPPED: dict[StopReason, str] = {
     "budget spent": "the budget is spent",
     "time spent": "a duel without --budget takes at most 15 minutes",
     "hopeless": "a verdict would take far longer than the 15 minutes of a duel without --budget",
-    "most pairs": f"a duel makes at most {MOST_PAIRS} pairs",
+    "most pairs": "a duel makes at most {most} pairs",
 }
 
 
-def duel_text(record: DuelRecord) -> str:
-    """The whole result of a duel."""
-    parts = ["\n".join(duel_verdicts(record))]
+_METHOD = """\
+A pair is a fresh process of each configuration. Their timed blocks alternate, and one of them runs at a \
+time, so that all of them see the same machine. A pair yields one ratio of the time per sample.
+Faster and slower are proven by the signs and the magnitudes of the pairs, with a test that is valid at any \
+number of pairs. Same: the ratio is proven to be within {margin} of 1. Otherwise the duel is undecided.
+Start-up, memory and energy are medians over the processes and have no test.""".splitlines()
+
+
+def duel_document(record: DuelRecord) -> Document:
+    """The verdicts, charts of the pairs, a table of the configurations, remarks and circumstances."""
+    labels = [configuration.label for configuration in record.configurations]
+    verdicts = list(_verdicts(record)) or [f"The duel is {record.status}: nothing was measured."]
+    nodes: list[Node] = []
     if record.pairs:
-        findings = [configuration_findings(record, index) for index in range(len(record.configurations))]
-        parts.append(terminal_table(configuration_table(record, findings), terminal_width()))
-        parts.append("\n".join([*duel_remarks(record, findings), RATIO_LEGEND]))
-    return "\n\n".join(part for part in parts if part)
+        from harness.duel.findings import configuration_findings
+
+        findings = [configuration_findings(record, index) for index in range(len(labels))]
+        table = configuration_table(record, findings)._replace(legend=(RATIO_LEGEND,))
+        remarks = Items(list(_remarks(record, findings)))
+        nodes += [
+            Section("Pairs and turns", [Figures(partial(_figures, record))], "pairs-and-turns"),
+            Section("Configurations", [table, remarks], "configurations"),
+        ]
+    method = Items([each.format(margin=f"{100 * record.margin:g} %") for each in _METHOD])
+    circumstances: list[Node] = [
+        Only(("page",), [method]),
+        Facts(_details(record)),
+        Command(f"harness show {record.id}"),
+    ]
+    nodes.append(Only(("page", "markdown"), [Section("Method and circumstances", circumstances, "method")]))
+    meta = [
+        f"{record.work_name} on {record.dataset_name}" if record.dataset_name else record.work_name,
+        counted(len(record.pairs), "pair"),
+        f"{record.started_at[:16].replace('T', ' ')} UTC",
+        record.machine.cpu,
+    ]
+    return Document("duel", f"Duel of {' and '.join(labels)}", nodes, verdicts, meta)
 
 
-def duel_verdicts(record: DuelRecord) -> Iterator[str]:
+def _figures(record: DuelRecord) -> list[Figure]:
+    from harness.report.charts.pairs import duel_figures
+
+    return duel_figures(record)
+
+
+def _verdicts(record: DuelRecord) -> Iterator[str]:
     """The verdict on each configuration, and how a duel ended that did not end well."""
     for result in record.results:
         yield verdict_line(result, record.margin)
@@ -74,13 +248,12 @@ def duel_verdicts(record: DuelRecord) -> Iterator[str]:
 
 def _interruption(record: DuelRecord) -> str:
     how = record.failure[:1].upper() + record.failure[1:]
-    made = len(record.pairs)
-    if not made:
+    if not record.pairs:
         return f"{how} before the first pair; nothing was measured."
-    return f"{how} after {made} pair{'s' * (made != 1)}."
+    return f"{how} after {counted(len(record.pairs), 'pair')}."
 
 
-def configuration_table(record: DuelRecord, findings: list[ConfigurationFindings]) -> Table:
+def configuration_table(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Table:
     """A column for each configuration. A row that is available for none of them is left out."""
     every = record.configurations
     rows = [
@@ -99,7 +272,14 @@ def configuration_table(record: DuelRecord, findings: list[ConfigurationFindings
         ("energy (mJ/sample)", *map(_energy, findings)),
     ]
     shown = [row for row in rows if set(row[1:]) != {NOTHING}]
-    return Table(["", *(own.label for own in every)], shown)
+    return Table(["", *(own.label for own in every)], shown, "Medians over fresh processes")
+
+
+def framework_text(backend: str, framework: dict[str, str]) -> str:
+    """The versions that distinguish configurations of one backend, a line each."""
+    versions = identifying_versions(backend, framework)
+    lines = [f"{name} {version}" for name, version in versions.items()]
+    return "\n".join(lines) or framework.get("engine", NOTHING)
 
 
 def versions_text(own: ConfigurationRecord) -> str:
@@ -116,7 +296,7 @@ def _milliseconds(seconds: Estimate) -> str:
     return f"{step.value:.4g} [{step.low:.4g}, {step.high:.4g}]"
 
 
-def _flops(record: DuelRecord, configuration: ConfigurationRecord, findings: ConfigurationFindings) -> str:
+def _flops(record: DuelRecord, configuration: ConfigurationRecord, findings: "ConfigurationFindings") -> str:
     """The share of the peak is given only if the peak is of the same threads, device and precision."""
     if not findings.flops_per_second:
         return NOTHING
@@ -128,12 +308,14 @@ def _flops(record: DuelRecord, configuration: ConfigurationRecord, findings: Con
     return f"{speed} ({percent(findings.flops_per_second / record.peak_flops_per_second)})"
 
 
-def _energy(findings: ConfigurationFindings) -> str:
+def _energy(findings: "ConfigurationFindings") -> str:
     joules = findings.joules_per_sample
     return NOTHING if joules is None else f"{1e3 * joules:.3g}"
 
 
-def _break_even(record: DuelRecord, findings: list[ConfigurationFindings]) -> Iterator[str]:
+def _break_even(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Iterator[str]:
+    from harness.duel.findings import break_even_samples
+
     if not record.results:  # a duel that ended before its first pair was judged
         return
     reference = findings[0]
@@ -157,7 +339,7 @@ def _break_even(record: DuelRecord, findings: list[ConfigurationFindings]) -> It
         )
 
 
-def duel_remarks(record: DuelRecord, findings: list[ConfigurationFindings]) -> Iterator[str]:
+def _remarks(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Iterator[str]:
     """Break-even, the extent and the circumstances of the duel, and what was proven of the work."""
     yield from _break_even(record, findings)
     yield _work(record)
@@ -223,13 +405,13 @@ def _work(record: DuelRecord) -> str:
 
 
 def _extent(record: DuelRecord) -> str:
-    made = len(record.pairs)
-    text = f"{made} pair" if made == 1 else f"{made} pairs"
-    text += f" of {record.turns} turns in {record.seconds:.0f} s"
+    text = f"{counted(len(record.pairs), 'pair')} of {record.turns} turns in {record.seconds:.0f} s"
     if record.process_environment == "plain":
         text += ", --process-environment plain"
     if record.stopped_because is not None:
-        text += f"; stopped because {_STOPPED[record.stopped_because]}"
+        from harness.stats.evidence import MOST_PAIRS
+
+        text += f"; stopped because {_STOPPED[record.stopped_because].format(most=MOST_PAIRS)}"
     return f"{text}."
 
 
@@ -247,6 +429,17 @@ def _result_remarks(result: DuelResult, *, named: bool) -> Iterator[str]:
         yield f"{start}{UNEVEN[0].upper()}{UNEVEN[1:]}."
 
 
+def _details(record: DuelRecord) -> dict[str, str]:
+    """The machine, the command and the task's options, by name."""
+    texts = {
+        "machine": machine_text(record.machine),
+        "command": shlex.join(["harness", *record.command]),
+        "options": ", ".join(f"{name}={value}" for name, value in record.options.items()),
+        "time": f"{record.seconds / 60:.1f} min, certification excluded",
+    }
+    return {name: one_line(text) for name, text in texts.items() if text}
+
+
 # The ``harness duel`` that would decide which configurations are faster, as a complete command.
 
 #: Stands before the command.
@@ -256,7 +449,7 @@ _MOST = 4
 _OPEN = {"undecided", "unreliable"}
 
 
-def next_duel(comparison: Comparison, results: Path | None = None) -> str | None:
+def next_duel(comparison: "Comparison", results: Path | None = None) -> str | None:
     """The command; None where no verdict on speed is missing, or where a command alone cannot make it.
 
     Its result goes to the folder ``results``, where the next comparison finds it.
@@ -277,7 +470,7 @@ def next_duel(comparison: Comparison, results: Path | None = None) -> str | None
     return " ".join(words) + ("" if results is None else results_option(results))
 
 
-def _record(summary: ConfigurationSummary) -> Record:
+def _record(summary: "ConfigurationSummary") -> Record:
     return summary.configuration.runs[0].record
 
 
@@ -328,3 +521,50 @@ def _plugins(words: list[str]) -> Iterator[str]:
 
 def _quoted(text: str) -> str:
     return shlex.quote(one_line(text))
+
+
+# The modes of a backend whose times are known on this machine.
+
+
+def chosen_sentence(times: ModeTimes) -> str:
+    """Which mode ``best`` is, and how much longer the others take."""
+    found = f"{times.backend}:best on {times.task} is {times.backend}:{times.fastest}"
+    others = _others(times)
+    return f"{found} ({others}; measured {times.day})" if others else found
+
+
+def modes_row(times: ModeTimes) -> tuple[str, ...]:
+    """Task, backend, fastest mode, the others, and how it was measured."""
+    where = f"{times.device}, {counted(times.threads, 'thread')}, {times.precision}, {times.day}"
+    return times.task, times.backend, times.fastest, _others(times), where
+
+
+def faster_modes(ran: Iterable[tuple[Record | ConfigurationRecord, Task, Machine]]) -> list[str]:
+    """For configurations, their task and machine: which other mode of theirs takes less time, each once."""
+    sentences: dict[str, None] = {}
+    for configuration, task, machine in ran:
+        times = times_of(configuration, task, machine)
+        if times is not None and times.times[configuration.configuration.mode] > 1.0 + _NOTEWORTHY:
+            sentences[_faster(configuration.configuration.mode, times)] = None
+    return list(sentences)
+
+
+def _faster(mode: str, times: ModeTimes) -> str:
+    longer = percent(times.times[mode] - 1)
+    return (
+        f"{times.backend}:{mode} is not the fastest mode on {times.task}: it takes {longer} longer than "
+        f"{times.backend}:{times.fastest} (measured {times.day})."
+    )
+
+
+#: A short duel does not resolve smaller differences.
+_NOTEWORTHY = 0.02
+
+
+def _others(times: ModeTimes) -> str:
+    slower = [
+        f"{mode} {percent(ratio - 1)} longer"
+        for mode, ratio in sorted(times.times.items(), key=lambda item: item[1])
+        if mode != times.fastest
+    ]
+    return ", ".join([*slower, *(f"{mode} failed" for mode in times.failed)])

@@ -1,31 +1,486 @@
-"""A gate for the terminal: the verdict, a row per benchmark, then what to do about those that failed."""
+"""Gates: reasons and verdicts in words, tables, and the document of a gate.
 
-from collections.abc import Sequence
+Nothing here imports NumPy, so that CI formats do not need it either.
+"""
 
-from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult, QualityResult, Verdict
-from harness.report.escaping import one_line
-from harness.report.fitting import filled
-from harness.report.gate_advice import advice
-from harness.report.gate_words import (
-    CHANGE_LEGEND,
-    METRICS,
-    change,
-    circumstances,
-    headline,
-    limit,
-    not_passed,
-    quality_word,
-    why,
+import shlex
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import assert_never
+
+import msgspec
+
+from harness.gate import reasons
+from harness.gate.reasons import (
+    BenchmarkReason,
+    FirstStepsReason,
+    MetricReason,
+    Reason,
+    Recorded,
+    TrainingReason,
 )
-from harness.report.numbers import NOTHING, significant
-from harness.report.table import Cell, Table, Tone, terminal_table
-from harness.report.terminal import terminal_width
+from harness.gate.record import (
+    BenchmarkRecord,
+    EnvironmentRecord,
+    GateRecord,
+    Metric,
+    MetricResult,
+    QualityResult,
+    Verdict,
+)
+from harness.plugins.installation import PLUGIN
+from harness.report.document import (
+    Cell,
+    Command,
+    Document,
+    Facts,
+    Figure,
+    Figures,
+    Folded,
+    Item,
+    Items,
+    Node,
+    Only,
+    Paragraph,
+    Section,
+    Span,
+    Table,
+    Tone,
+)
+from harness.report.duel import UNEVEN, load_remarks
+from harness.report.escaping import one_line
+from harness.report.numbers import (
+    NOTHING,
+    counted,
+    estimate,
+    machine_text,
+    percent,
+    percent_change,
+    significant,
+    time_ratio,
+)
+from harness.stats.estimate import Estimate
+from harness.steps.findings import ValueDiffers, WorkComparison, comparison_text, difference_text
+
+# The reasons of a gate's verdicts as text: the one place that renders them, and nothing reads it again.
+
+_FINGERPRINT_DIGITS = 12
+
+
+def reason_text(reason: Reason) -> str:
+    """A clause in one line, without a full stop."""
+    return one_line(_text(reason)).rstrip(".")
+
+
+def _text(reason: Reason) -> str:
+    if isinstance(reason, Recorded):
+        return reason.text
+    if isinstance(reason, MetricReason):
+        return _metric_text(reason)
+    if isinstance(reason, FirstStepsReason):
+        return _first_steps_text(reason)
+    if isinstance(reason, TrainingReason):
+        return _training_text(reason)
+    return _benchmark_text(reason)
+
+
+def _metric_text(reason: MetricReason) -> str:
+    match reason:
+        case reasons.LimitNotShown():
+            text = "the first pairs do not show that head is within the limit"
+        case reasons.ProvenWorse():
+            text = "head is proven worse than base"
+        case reasons.NotDecided():
+            text = "neither a loss nor being within the limit is proven"
+        case reasons.BeyondLimit():
+            text = "probably worse: the whole interval is beyond the limit"
+        case reasons.PairsLost(lost=lost, pairs=pairs):
+            text = f"other work on the machine disturbed {lost} of {pairs} pairs"
+        case reasons.MachineChanged():
+            text = "the control computation shows that the machine was not equally fast for both"
+        case reasons.ImplausibleSpeedup(saved=saved, max_speedup=most):
+            text = f"head saves {percent(saved)} of the step time, and max_speedup is {percent(most)}"
+        case reasons.TooFewPairs(needed=needed, made=made, pair_seconds=seconds):
+            text = f"{made} of at least {needed} pairs of about {seconds:.0f} s"
+        case _:
+            assert_never(reason)
+    return text
+
+
+def _first_steps_text(reason: FirstStepsReason) -> str:
+    match reason:
+        case reasons.OtherPrecisions(base=base, head=head):
+            text = f"head runs in {', '.join(head)}, base in {', '.join(base)}"
+        case reasons.OtherData(base=base, head=head):
+            digits = _FINGERPRINT_DIGITS
+            text = f"head reads data with sha256 {head[:digits]}…, base with sha256 {base[:digits]}…"
+        case reasons.OtherLossCount(precision=precision):
+            text = f"in {precision} a training step returns another number of losses in head than in base"
+        case reasons.LossDiffers(precision=precision, step=step, base=base, head=head, deviation=deviation):
+            size = "" if deviation is None else f" (relative deviation {deviation:.1e})"
+            text = f"in {precision} the loss of step {step} is {_both(base, head)}{size}"
+        case reasons.ScoreDiffers(score=score, steps=steps, base=base, head=head):
+            text = (
+                f"all losses agree, but after {steps} steps the validation {score} is {_both(base, head)}: "
+                "evaluation differs"
+            )
+        case reasons.TaskChanged(options=options, fields=fields):
+            changes = [f"{name} {new} instead of {old}" for name, (old, new) in options.items()]
+            text = f"head trains another task: {', '.join(changes or fields)}"
+        case reasons.LossesNotFinite(precision=precision, step=step):
+            text = f"in {precision} no loss is finite from step {step} on, so nothing was compared"
+        case reasons.ValuesDiffer() | reasons.WorkNotCompared() | reasons.SharedCode():
+            text = _values_text(reason)
+        case reasons.MemoryRanOut(precisions=precisions):
+            text = f"memory ran out in {', '.join(precisions)}, so losses in it were not compared"
+        case _:
+            assert_never(reason)
+    return text
+
+
+def _values_text(reason: reasons.ValuesDiffer | reasons.WorkNotCompared | reasons.SharedCode) -> str:
+    """What the first calls of a step of the user's own returned, and what was not compared."""
+    if isinstance(reason, reasons.SharedCode):
+        return (
+            "only the file of the step is taken from each checkout; what it imports is installed, and the "
+            "same for base and head"
+        )
+    if isinstance(reason, reasons.WorkNotCompared):
+        return comparison_text(
+            WorkComparison(outcome=reason.outcome, spread=reason.spread, other_versions=True)
+        )
+    return difference_text(ValueDiffers(**msgspec.structs.asdict(reason)))
+
+
+def _training_text(reason: TrainingReason) -> str:
+    match reason:
+        case reasons.TooFewEpochs(epochs=epochs, needed=needed):
+            text = f"trainings of {epochs} epochs do not show the steps to a target: {needed} are needed"
+        case reasons.TooFewSeeds(seeds=seeds):
+            text = f"the budget was spent after {seeds} seeds, too few to compare"
+        case reasons.Diverged(label="base", seed=seed):
+            text = f"base diverged on seed {seed}, so there is nothing to compare head with"
+        case reasons.Diverged(seed=seed):
+            text = f"head diverged on seed {seed}, and base did not"
+        case reasons.ScoreLost(measure=measure, lost=lost, limit=limit):
+            text = f"{measure} lost {_share(lost)}, limit {100 * limit:g} % ({lost.n} seeds)"
+        case reasons.ExtraSteps(extra=extra, limit=limit):
+            text = f"steps to the target {_change(extra)}, limit {100 * limit:g} % ({extra.n} seeds)"
+        case reasons.TargetMissed(missed=missed, seeds=seeds):
+            text = f"head did not reach the target on {missed} of {seeds} seeds"
+        case reasons.TargetAtFirstScore(label=label, reached=reached, seeds=seeds):
+            text = f"{label} had reached the target by its first score on {reached} of {seeds} seeds"
+        case reasons.TargetRarelyReached(seeds=seeds):
+            text = f"base reached a target on {seeds} seeds only"
+        case _:
+            assert_never(reason)
+    return text
+
+
+def _benchmark_text(reason: BenchmarkReason) -> str:
+    match reason:
+        case reasons.Removed():
+            text = "base's suite has this benchmark, head's suite does not"
+        case reasons.Replaced(base=base, head=head):
+            text = f"under this name base's suite has {base}, head's suite has {head}"
+        case reasons.Failed(label=label, message=message):
+            text = f"{label} failed: {message}"
+        case reasons.FailedBesideBase(message=message):
+            text = f"head failed next to base and did the same work alone: {message}"
+        case reasons.BudgetSpent():
+            text = "the budget was spent before the first pair was made"
+        case reasons.ProcessTooLong(seconds=seconds, limit_seconds=limit, turns=turns):
+            text = f"a process would take about {seconds:.0f} s for {turns} turns, more than {limit:.0f} s"
+        case reasons.NoWorkers(message=message) | reasons.NotComparable(message=message):
+            text = message
+        case reasons.NewBenchmark(message=message):
+            text = f"new: base has no such step and cannot run head's ({message})"
+        case reasons.HarnessFault(message=message):
+            text = f"an error of the harness: {message}"
+        case _:
+            assert_never(reason)
+    return text
+
+
+def _both(base: float | None, head: float | None) -> str:
+    return f"{_value(head)} in head, {_value(base)} in base"
+
+
+def _value(value: float | None) -> str:
+    return "not finite" if value is None else f"{value}"
+
+
+def _change(extra: Estimate) -> str:
+    low, high = (None if end is None else 1 + end for end in (extra.low, extra.high))
+    return percent_change(Estimate(1 + extra.value, low, high, extra.n))
+
+
+def _share(lost: Estimate) -> str:
+    return estimate(lost.scaled(100), 2, "%")
+
+
+#: In the order in which every report lists them.
+METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
+#: Those other than PASS, in the order in which every report lists them.
+_NOT_PASSED: tuple[Verdict, ...] = ("FAIL", "INVALID", "INCONCLUSIVE")
+_WORDS: dict[Verdict, str] = {"FAIL": "failed", "INVALID": "invalid", "INCONCLUSIVE": "inconclusive"}
+#: How every change in a gate or a history is to be read.
+CHANGE_LEGEND = (
+    "Changes are of head relative to base: + is slower or larger, \N{MINUS SIGN} is faster or smaller. "
+    "Brackets hold the 95 % confidence interval."
+)
+#: Down-weighted outliers are mentioned where they cost more than this share of the pairs.
+_LOST_WEIGHT_SHOWN = 0.1
+
+
+def change(metric: Metric, ratio: Estimate | None) -> str:
+    """``+7.1 % [5.9, 8.3]``: a ratio of times or of memory, head over base."""
+    if ratio is None:
+        return NOTHING
+    return percent_change(ratio) if metric == "memory" else time_ratio(ratio)
+
+
+def limit(result: MetricResult) -> str:
+    """``≤ 5 %``."""
+    if result.limit < 0:
+        return f"saves ≥ {-100 * result.limit:g} %"
+    return f"≤ {100 * result.limit:g} %"
+
+
+def headline(record: GateRecord) -> str:
+    """Why the gate has its verdict: the counts and names of the benchmarks that did not pass."""
+    if record.failure:
+        return f"the gate did not end: {one_line(record.failure)}"
+    if record.status == "running":
+        return "the gate did not end; this is its state so far"
+    if not record.benchmarks:
+        return "no benchmark ran, and a gate without results does not pass"
+    total = len(record.benchmarks)
+    names = {verdict: _names(record, verdict) for verdict in _NOT_PASSED}
+    counts = [
+        (len(names[verdict]), f"{_WORDS[verdict]} ({', '.join(names[verdict])})")
+        for verdict in _NOT_PASSED
+        if names[verdict]
+    ]
+    if not counts:
+        return f"{_all(total)} within {'its' if total == 1 else 'their'} limits"
+    (first, words), *others = counts
+    of_all = f"{first} of {counted(total, 'benchmark')} {words}"
+    return ", ".join([of_all, *(f"{count} {words}" for count, words in others)])
+
+
+def _all(count: int) -> str:
+    return "the benchmark is" if count == 1 else f"all {count} benchmarks are"
+
+
+def _names(record: GateRecord, verdict: Verdict) -> list[str]:
+    return [one_line(benchmark.name) for benchmark in record.benchmarks if benchmark.verdict == verdict]
+
+
+def metric_text(result: MetricResult) -> str:
+    """``step +7.1 % [5.9, 8.3], limit 5 % (8 pairs, p = 0.004): head is proven worse than base``."""
+    evidence = counted(result.pairs, "pair")
+    if result.weight is not None and result.weight < (1 - _LOST_WEIGHT_SHOWN) * result.pairs:
+        evidence += ", outliers down-weighted"
+    if result.p_value is not None:
+        evidence += f", p = {result.p_value:.2g}"
+        if result.looks and result.verdict != "FAIL":  # by the earlier rule; a FAIL rests on the fresh ones
+            evidence += " of the fresh pairs"
+    figures = f"{result.metric} {change(result.metric, result.ratio)}, limit {100 * result.limit:g} %"
+    uneven = f"; {UNEVEN}" if result.uneven else ""
+    return ": ".join([f"{figures} ({evidence}{uneven})", *_clauses(result)])
+
+
+def _clauses(result: MetricResult | QualityResult) -> list[str]:
+    text = "; ".join(map(reason_text, result.reasons))
+    return [text] if text else []
+
+
+def quality_text(quality: QualityResult) -> str:
+    """Why the quality has its verdict; of PASS what was compared."""
+    if clauses := _clauses(quality):
+        return clauses[0]
+    return "losses of the first steps" if not quality.seeds else f"{quality.measure} over the same seeds"
+
+
+def why(benchmark: BenchmarkRecord) -> str:
+    """The reasons of a verdict other than PASS, without a full stop; those of a FAIL first."""
+    parts = [reason_text(reason) for reason in benchmark.reasons]
+    for verdict in _NOT_PASSED:
+        parts += _result_texts(benchmark, verdict)
+    return "; ".join(parts) or "nothing was measured"
+
+
+def _result_texts(benchmark: BenchmarkRecord, verdict: Verdict) -> Iterator[str]:
+    for result in benchmark.results:
+        if result.verdict == verdict:
+            yield metric_text(result) if isinstance(result, MetricResult) else quality_text(result)
+
+
+def quality_word(benchmark: BenchmarkRecord) -> str:
+    """Quality in a word or two."""
+    quality = benchmark.quality
+    if quality is None:
+        return NOTHING
+    words: dict[Verdict, str] = {
+        "PASS": "same",
+        "FAIL": "different",
+        "INCONCLUSIVE": "undecided",
+        "INVALID": "not comparable",
+    }
+    if quality.seeds:  # both were trained, so that the cost of the difference is known
+        words |= {"PASS": "no worse", "FAIL": "worse"}
+    return words[quality.verdict]
+
+
+def not_passed(record: GateRecord) -> list[BenchmarkRecord]:
+    """The benchmarks that need attention, failures first."""
+    return [
+        benchmark
+        for verdict in _NOT_PASSED
+        for benchmark in record.benchmarks
+        if benchmark.verdict == verdict
+    ]
+
+
+# The circumstances of a gate: what was compared, where, and what a reader must know of base and head.
+
+_COMMIT_DIGITS = 10
+
+
+def circumstances(record: GateRecord) -> str:
+    """What was compared, where and how reliably; then what a reader must know of base and head."""
+    compared = (
+        f"Compared head {_environment(record.head)} with base {_environment(record.base)} "
+        f"(suite {record.suite}) on {record.machine.cpu} in {record.seconds / 60:.1f} min."
+    )
+    false_alarms = f"At most {100 * record.false_alarms:g} % of gates of unchanged code fail."
+    sentences = [compared, false_alarms, *cautions(record)]
+    if record.unwatched:
+        sentences.append(f"A benchmark that was removed would go unnoticed: {record.unwatched}.")
+    return one_line(" ".join(sentences))
+
+
+def cautions(record: GateRecord) -> list[str]:
+    """What a reader must know of base and head, in sentences; most often none."""
+    base, head = record.base, record.head
+    sentences = []
+    if _same(base, head):
+        sentences.append("Base and head are the same, so every difference is chance.")
+    if versions := next(filter(None, map(_versions, record.benchmarks)), ""):
+        sentences.append(f"Base and head have different versions: {versions}.")
+    sentences += [
+        f"{one_line(benchmark.name)}: {reason_text(reason)}."
+        for benchmark in record.benchmarks
+        if benchmark.quality is not None and benchmark.quality.verdict == "PASS"
+        for reason in benchmark.quality.reasons
+    ]
+    sentences += [
+        f"{one_line(benchmark.name)}: {reason_text(reason)}."
+        for benchmark in record.benchmarks
+        if benchmark.verdict == "PASS"
+        for reason in benchmark.reasons
+    ]
+    sentences += load_remarks(
+        [
+            block
+            for benchmark in record.benchmarks
+            for pair in (*benchmark.look, *benchmark.confirmation)
+            for block in pair.blocks
+        ]
+    )
+    if record.stored_baseline:
+        sentences.append("Base is a stored baseline: its processes did not run beside head's.")
+    sentences += [f"{one_line(clause)}." for clause in dict.fromkeys([*base.cautions, *head.cautions])]
+    sentences += filter(None, map(_batch_sizes, record.benchmarks))
+    stand_ins = {
+        f"{data.name} stands in for {data.stands_in_for}: {data.reason}."
+        for data in (benchmark.dataset for benchmark in record.benchmarks)
+        if data.stands_in_for
+    }
+    return [*sentences, *sorted(stand_ins)]
+
+
+def _same(base: EnvironmentRecord, head: EnvironmentRecord) -> bool:
+    if base.variables != head.variables or base.commit != head.commit:
+        return False
+    return base.python == head.python or bool(base.commit and base.commit == head.commit)
+
+
+def _versions(benchmark: BenchmarkRecord) -> str:
+    """``torch 2.12.0 in base, 2.13.0 in head``; empty where they agree or one is unknown."""
+    frameworks = benchmark.quality.frameworks if benchmark.quality else []
+    frameworks = [configuration.framework for configuration in benchmark.configurations] or frameworks
+    if len(frameworks) < 2 or not all(frameworks):  # noqa: PLR2004  base and head
+        return ""
+    base, head = frameworks
+    names = [name for name in {**base, **head} if base.get(name) != head.get(name) and name != PLUGIN]
+    return ", ".join(
+        f"{name} {base.get(name, 'none')} in base, {head.get(name, 'none')} in head" for name in names
+    )
+
+
+def _batch_sizes(benchmark: BenchmarkRecord) -> str:
+    """Why the change is not that of the step times; empty where it is."""
+    sizes = [configuration.batch_size for configuration in benchmark.configurations]
+    if len(set(sizes)) < 2:  # noqa: PLR2004  base and head
+        return ""
+    return (
+        f"{one_line(benchmark.name)}: the batch size is {sizes[0]} in base and {sizes[1]} in head, so the "
+        "change is of the time per sample."
+    )
+
+
+def _environment(environment: EnvironmentRecord) -> str:
+    return environment.commit[:_COMMIT_DIGITS] if environment.commit else environment.python
+
+
+def details(record: GateRecord) -> dict[str, str]:
+    """Base, head, the machine, the suite and the command, by name."""
+    texts = {
+        "base": _in_full(record.base),
+        "head": _in_full(record.head),
+        "machine": machine_text(record.machine),
+        "suite": record.suite,
+        "command": shlex.join(["harness", *record.command]),
+        "started": f"{record.started_at[:16].replace('T', ' ')} UTC, {record.seconds / 60:.1f} min",
+        "status": "" if record.status == "ok" else f"{record.status} {record.failure}",
+    }
+    return {name: one_line(text) for name, text in texts.items() if text}
+
+
+def _in_full(environment: EnvironmentRecord) -> str:
+    parts = [environment.python]
+    if environment.harness:
+        parts.append(f"harness {environment.harness}")
+    if environment.commit:
+        parts.append(f"commit {environment.commit}")
+    parts += [f"{name}={value}" for name, value in environment.variables.items()]
+    return ", ".join(parts)
+
+
+def conditions(benchmark: BenchmarkRecord) -> str:
+    """The conditions that a benchmark ran under in base and head."""
+    data = benchmark.dataset
+    options = ", ".join(f"{name}={value}" for name, value in benchmark.options.items())
+    frameworks = [
+        f"{each.label}: {', '.join(f'{name} {version}' for name, version in each.framework.items())}"
+        for each in benchmark.configurations
+    ]
+    ran = [f"{data.name} {(data.fingerprint or '')[:12]}".strip(), counted(benchmark.threads, "thread")]
+    for head in benchmark.configurations[1:]:
+        ran += [head.device, head.configuration.precision, f"batch size {head.batch_size}"]
+    parts = [f"{benchmark.name}: {', '.join(ran)}", options, *frameworks, f"{benchmark.seconds:.0f} s"]
+    return one_line("; ".join(part for part in parts if part))
+
 
 # The tables of a gate: a row per benchmark, a row per metric with its measurements, a row per seed.
 
 TONES: dict[Verdict, Tone] = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "unsure", "INVALID": "unsure"}
 _TITLE = "Measurements: medians over processes (a step of head: base times the change), change, evidence"
 _MARKS: dict[Verdict, str] = {"INCONCLUSIVE": "?"}
+#: Where there are no colours.
+_SIGNS: dict[Verdict, str] = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "❔", "INVALID": "❌"}
 
 
 def verdict_table(record: GateRecord) -> Table:
@@ -38,14 +493,14 @@ def verdict_table(record: GateRecord) -> Table:
     rows: list[list[Cell | str]] = [
         [
             one_line(benchmark.name),
-            Cell(benchmark.verdict, TONES[benchmark.verdict]),
+            Cell(benchmark.verdict, TONES[benchmark.verdict], sign=_SIGNS[benchmark.verdict]),
             *(_change_cell(benchmark, metric, with_limit=not shared[metric]) for metric in METRICS),
             _quality_cell(benchmark),
         ]
         for benchmark in record.benchmarks
     ]
     headers = ["benchmark", "verdict", *headers, "quality"]
-    return Table(headers, rows, "Verdict and change of each benchmark", CHANGE_LEGEND)
+    return Table(headers, rows, "Verdict and change of each benchmark", (CHANGE_LEGEND,), form="texts")
 
 
 def _shared_limit(benchmarks: Sequence[BenchmarkRecord], metric: Metric) -> str:
@@ -141,30 +596,70 @@ def _steps(steps: int | None) -> str:
     return "not reached" if steps is None else f"{steps:,}"
 
 
-_NARROWEST = 60
-_INDENT = "  "
+# The document.
+
+_METHOD = """\
+A pair is a fresh process of base and one of head that take turns in short blocks. It yields one ratio of \
+head over base for each metric. A change is the mean ratio of the pairs, not the ratio of the medians next \
+to it. 0.1 s is added to both first steps before they are divided, so that milliseconds do not count.
+Stage look: a quick check of a few pairs of every benchmark; a metric that is within its limit beyond doubt \
+passes. Stage confirmation: more pairs for the rest, until each is decided. The test is valid at any number \
+of pairs, so that going on and ending early cannot cause a false alarm.
+PASS: within the limit, proven. FAIL: worse than base, proven by the signs of its pairs with Holm's rule \
+over the suite, and not within the limit. INCONCLUSIVE: neither is proven; more time would decide. INVALID: \
+the measurement cannot be trusted, or there is none.
+Quality: same if the losses of the first steps agree in float64. A difference fails unless \
+`max_accuracy_loss` allows it and trainings on the same seeds lose no more than that.""".splitlines()
 
 
-def gate_text(record: GateRecord, width: int | None = None) -> str:
-    """The whole outcome of a gate, as wide as the terminal. Commands are never wrapped."""
-    width = max(width or terminal_width(), _NARROWEST)
-    parts = [f"{record.verdict}: {headline(record)}"]
+def gate_document(record: GateRecord) -> Document:
+    """The verdict, a row per benchmark, what to do about those that failed, charts and circumstances."""
+    verdict = Span(record.verdict, tone=TONES[record.verdict], sign=_SIGNS[record.verdict])
+    explanations = [_explanation(record, benchmark) for benchmark in not_passed(record)]
+    nodes: list[Node] = []
+    next_steps = [Section("Reasons and next steps", [Items(explanations)], "explanations")]
+    if explanations:
+        nodes.append(Only(("page",), next_steps))
     if record.benchmarks:
-        parts.append(terminal_table(verdict_table(record), width))
-    parts += [_explanation(record, benchmark, width) for benchmark in not_passed(record)]
-    parts.append(filled(circumstances(record), width))
+        nodes.append(Section("Benchmarks", [verdict_table(record)], "benchmarks"))
+    if explanations:
+        nodes.append(Only(("terminal", "verbose", "markdown"), next_steps))
     if record.benchmarks:
-        parts.append(filled(CHANGE_LEGEND, width))
-    return "\n\n".join(parts)
+        nodes.append(Only(("page", "markdown"), _measured_nodes(record)))
+    summary = circumstances(record)
+    show = Command(f"harness show {record.id}")
+    conditions_of_all = [conditions(benchmark) for benchmark in record.benchmarks]
+    method: list[Node] = [Items(_METHOD), Facts(details(record)), Items(conditions_of_all), show]
+    nodes += [
+        Only(("terminal", "verbose"), [Paragraph(summary)]),
+        Only(("markdown",), [Folded("Circumstances", [Paragraph(summary), show])]),
+        Only(("page",), [Section("Method and circumstances", method, "method")]),
+    ]
+    title = f"{record.verdict}: gate {record.id}"
+    return Document("gate", title, nodes, [(verdict, f": {headline(record)}")], [summary])
 
 
-def _explanation(record: GateRecord, benchmark: BenchmarkRecord, width: int) -> str:
-    """Why a benchmark did not pass, and what to do; a command stands in a line of its own."""
+def _measured_nodes(record: GateRecord) -> list[Node]:
+    """Charts, and the measurements that they show; the scores where base and head were trained."""
+    nodes: list[Node] = [Figures(partial(_figures, record))]
+    measurements = measurements_table(record)
+    if measurements.rows:
+        nodes.append(Folded("Measurements", [measurements], "measurements", len(measurements.rows)))
+    seeds = seeds_table(record)
+    return [*nodes, *([Only(("page",), [seeds])] if seeds else [])]
+
+
+def _explanation(record: GateRecord, benchmark: BenchmarkRecord) -> Item:
+    """Why a benchmark did not pass, and what to do."""
+    from harness.report.gate_advice import advice
+
     text, command = advice(record, benchmark)
-    reason = filled(
-        f"{one_line(benchmark.name)}: {benchmark.verdict}: {why(benchmark)}.", width, indent=_INDENT
-    )
-    lines = [reason, filled(text, width, _INDENT, _INDENT)]
-    if command:
-        lines.append(2 * _INDENT + command)
-    return "\n".join(lines)
+    name = Span(one_line(benchmark.name))
+    reason = (name, f": {benchmark.verdict}: {why(benchmark)}.")
+    return Item(reason, text, command, TONES[benchmark.verdict])
+
+
+def _figures(record: GateRecord) -> list[Figure]:
+    from harness.report.charts.pairs import gate_figures
+
+    return gate_figures(record)

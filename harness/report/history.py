@@ -1,7 +1,8 @@
-"""A history for the terminal, as Markdown, and as JSON."""
+"""The history of gates: its series in words, its document, and as JSON."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -16,11 +17,24 @@ from harness.gate.record import (
     NoCommits,
     NotEnded,
 )
-from harness.report.escaping import for_markdown, one_line
-from harness.report.fitting import filled
-from harness.report.gate_words import CHANGE_LEGEND, change, reason_text
-from harness.report.table import Cell, Table, Tone, markdown_table, terminal_table
-from harness.report.terminal import terminal_width
+from harness.report.document import (
+    Cell,
+    Document,
+    Figure,
+    Figures,
+    Folded,
+    Item,
+    Items,
+    Node,
+    Only,
+    Paragraph,
+    Section,
+    Table,
+    Tone,
+)
+from harness.report.escaping import one_line
+from harness.report.gate import CHANGE_LEGEND, change, reason_text
+from harness.report.numbers import counted
 from harness.stats.estimate import Estimate
 
 # A history in words: how many series changed, a sentence per series, and what was not measured.
@@ -39,7 +53,9 @@ def headline(findings: HistoryFindings) -> str:
     series = findings.history.series
     changed = sum(bool(steps_of(each)) for each in series)
     dates = [gate.started_at[:10] for gate in findings.gates]
-    over = f"{gate_count(len(dates))}, {dates[0]}" + (f" to {dates[-1]}" if dates[-1] != dates[0] else "")
+    over = f"{counted(len(dates), 'gate')}, {dates[0]}" + (
+        f" to {dates[-1]}" if dates[-1] != dates[0] else ""
+    )
     if series and all(len(each.points) == 1 for each in series):
         return f"Too few gates to find a change: {over}"
     if not changed:
@@ -92,7 +108,7 @@ def changes(series: MetricHistory) -> list[str]:
 
 def sentence(series: MetricHistory) -> str:
     """``cnn, step: +3.1 % [2.4, 3.8] at commit abc (2026-01-05); in total +9.3 % [...] since ...``."""
-    gates = gate_count(len(series.points))
+    gates = counted(len(series.points), "gate")
     in_total = f"in total {total_text(series)} since {one_line(series.start)} ({gates})"
     return f"{name_of(series)}: {', '.join(changes(series))}; {in_total}"
 
@@ -109,7 +125,7 @@ def gap_sentence(gap: Gap) -> str:
     not_asked = "not in the suite" if gap.metric is None else "not judged"
     missing = "not measured" if reason else not_asked
     because = f": {reason}" if reason else ""
-    count = gate_count(gap.gates)
+    count = counted(gap.gates, "gate")
     if gap.open:
         since = f"since {gap.first.started_at[:10]}, {count} (first {gap.first.id})"
         return one_line(f"{name} is {missing} {since}{because}. Regressions go unnoticed")
@@ -141,11 +157,6 @@ def _left_out(exclusion: Exclusion) -> str:
             )
 
 
-def gate_count(count: int) -> str:
-    """``1 gate``, ``30 gates``."""
-    return "1 gate" if count == 1 else f"{count} gates"
-
-
 # The table of a history: a row per series, with every change of its level.
 
 
@@ -162,7 +173,7 @@ def series_table(series: Sequence[MetricHistory]) -> Table:
         ]
         for each in series
     ]
-    return Table(headers, rows, "Change of each series since its base", CHANGE_LEGEND)
+    return Table(headers, rows, "Change of each series since its base", (CHANGE_LEGEND,), form="steps")
 
 
 def _tone(series: MetricHistory) -> Tone:
@@ -171,48 +182,53 @@ def _tone(series: MetricHistory) -> Tone:
     return "bad" if total(series) > 0 else "good"
 
 
-_NARROWEST = 60
+#: Charts on a page; series that changed come first.
+_MOST_CHARTS = 60
+_METHOD = """\
+Each gate compared its head with its base on one machine within minutes, so its ratio depends on the code. \
+The machine may differ from gate to gate.
+The gates of one base form a series; their ratios are levels relative to that base. A change is a step that \
+persists (PELT, 5 % chance of a false step over the series).
+The commit shown is the first one measured at the new level. If not every commit was measured, an earlier \
+one may be the cause.""".splitlines()
 
 
-def history_text(findings: HistoryFindings, width: int | None = None) -> str:
-    """How many series changed, a row per series, then what was not measured and what was left out."""
-    width = max(width or terminal_width(), _NARROWEST)
-    table = series_table(in_order(findings.history.series))
-    left_out = map(left_out_sentence, findings.history.left_out)
-    parts = [f"{headline(findings)}.", terminal_table(table, width)]
-    lists = [
-        [f"Not measured: {gap_sentence(gap)}." for gap in findings.gaps],
-        [f"Left out: {sentence}." for sentence in left_out],
-        [table.legend],
-    ]
-    parts += ["\n".join(filled(line, width, indent="  ") for line in lines) for lines in lists if lines]
-    return "\n\n".join(parts)
-
-
-def history_markdown(findings: HistoryFindings) -> str:
-    """The same as Markdown; series without a change are folded away."""
-    return "\n\n".join(_markdown_parts(findings)) + "\n"
-
-
-def _markdown_parts(findings: HistoryFindings) -> Iterator[str]:
+def history_document(findings: HistoryFindings) -> Document:
+    """What changed and where, what was not measured, charts, and what was left out."""
     series = in_order(findings.history.series)
     changed = [each for each in series if steps_of(each)]
     same = [each for each in series if not steps_of(each)]
-    yield f"## {for_markdown(headline(findings))}"
-    if changed:
-        yield markdown_table(series_table(changed))
-    if findings.gaps:
-        yield "### Not measured\n\n" + _listed([gap_sentence(gap) for gap in findings.gaps])
+    gaps = [Item(f"{gap_sentence(gap)}.", tone="unsure") for gap in findings.gaps]
+    left_out = [f"{left_out_sentence(each)}." for each in findings.history.left_out]
+    nodes: list[Node] = [Only(("terminal", "verbose"), [series_table(series)])]
+    apart: list[Node] = [Section("Changed", [series_table(changed)], "changed")] if changed else []
+    nodes.append(Only(("page", "markdown"), apart))
+    nodes += [Items(gaps, "Not measured", id="not-measured")] if gaps else []
+    nodes.append(Only(("page",), [Section("Series", [Figures(partial(_figures, series)), *_hidden(series)])]))
     if same:
-        table = markdown_table(series_table(same))
-        yield f"<details><summary>No change</summary>\n\n{table}\n\n</details>"
-    if findings.history.left_out:
-        yield "### Left out\n\n" + _listed(list(map(left_out_sentence, findings.history.left_out)))
-    yield for_markdown(series_table(series).legend)
+        folded = Folded("Series without a change", [series_table(same)], "same", len(same))
+        nodes.append(Only(("page", "markdown"), [folded]))
+    nodes.append(Only(("page",), [Section("Method", [Items(_METHOD)], "method")]))
+    nodes += [Items(left_out, "Left out")] if left_out else []
+    cpus = "; ".join(sorted({gate.machine.cpu for gate in findings.gates}))
+    return Document("history", "History of gates", nodes, [f"{headline(findings)}."], [cpus])
 
 
-def _listed(sentences: Sequence[str]) -> str:
-    return "\n".join(f"- {for_markdown(text)}." for text in sentences)
+def _figures(series: Sequence[MetricHistory]) -> list[Figure]:
+    from harness.report.charts.pairs import history_figures
+
+    return history_figures(series)[:_MOST_CHARTS]
+
+
+def _hidden(series: Sequence[MetricHistory]) -> list[Node]:
+    hidden = sum(map(has_chart, series)) - _MOST_CHARTS
+    text = f"{hidden} more series are not shown. `--benchmark` and `--metric` select fewer."
+    return [Paragraph(text)] if hidden > 0 else []
+
+
+def has_chart(series: MetricHistory) -> bool:
+    """Whether the series has more than one gate and known noise."""
+    return series.trend is not None and len(series.points) > 1
 
 
 def history_json(findings: HistoryFindings) -> bytes:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from harness.machine.description import Machine
 from harness.runs.documents import Status
 from harness.runs.record import Failure, Record
 from harness.stats.estimate import Estimate
@@ -142,9 +143,14 @@ def probability(p: float | None) -> str:
     return f"p = {p:.2f}"
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 pair``, ``5 pairs``."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def seeds(n: int) -> str:
     """``1 seed``, ``5 seeds``."""
-    return f"{n} seed" if n == 1 else f"{n} seeds"
+    return counted(n, "seed")
 
 
 def size_text(size_bytes: int) -> str:
@@ -185,6 +191,13 @@ def cut(sentences: Sequence[str], most: int) -> list[str]:
     """The first ``most`` of them, and how many more there are."""
     more = len(sentences) - most
     return [*sentences[:most], *([f"and {more} more"] if more > 0 else [])]
+
+
+def machine_text(machine: Machine) -> str:
+    """A machine with its host, in one line, without its software."""
+    memory = f"{machine.memory_bytes / 2**30:.0f} GiB"
+    model = f"{machine.cpu}, {machine.physical_cores} cores, {memory}, {machine.os}, {machine.libc}"
+    return ", ".join(filter(None, [machine.host_text, model]))
 
 
 def failure_text(status: Status, failure: Failure) -> str:

@@ -1,34 +1,68 @@
-"""The findings of ``harness port`` in words: the verdict, each cause, and what was compared."""
+"""The document of ``harness port``: the verdict, each cause, and what was compared."""
 
-import json
-from collections.abc import Iterator
+import shlex
+from collections.abc import Sequence
 
 from harness.port.findings import KINDS, Cause, Findings, PortRecord
-from harness.report.table import Cell, Table, terminal_table
-from harness.report.terminal import terminal_width
+from harness.report.document import (
+    Cell,
+    Command,
+    Document,
+    Folded,
+    Item,
+    Items,
+    Node,
+    Only,
+    Section,
+    Span,
+    Table,
+)
 
 _SHOWN_NAMES = 6
+_METHOD = """\
+Each model runs in a process of its own, in float64. B gets the values of A's parameters, moved off their \
+initial values, so that a parameter that is ignored is seen.
+The walk goes from input to output. The first call whose input is right and whose output is not is a fault. \
+Its cause is found by trying, in plain NumPy, what would give the other side's numbers. Then the walk goes \
+on with A's numbers in its place.
+Only numbers decide whether models differ. Rounding allows what a change of A's parameters in the last \
+digit makes.""".splitlines()
 
 
-def port_text(record: PortRecord) -> str:
-    """Everything for a terminal."""
+def port_document(record: PortRecord) -> Document:
+    """The causes, harmless ones last, then what was compared and how."""
     findings = record.findings
-    parts = [verdict_sentence(findings)]
-    if findings.causes:
-        parts.append("\n".join(f"{number}. {cause_sentence(cause)}" for number, cause in numbered(findings)))
-    parts.append("\n".join(parameter_sentences(findings)))
-    parts.append(terminal_table(compared_table(findings), terminal_width()))
+    causes = [_cause(cause) for cause in sorted(findings.causes, key=lambda cause: cause.harmless)]
+    nodes: list[Node] = []
+    if causes:
+        nodes.append(Section("Causes", [Items(causes, ordered=True)], "causes"))
+    compared: list[Node] = [Items(_parameter_sentences(findings)), _compared_table(findings)]
     if findings.notes:
-        parts.append("\n".join(f"- {note}" for note in findings.notes))
-    return "\n\n".join(parts)
+        compared.append(Items(findings.notes, "What could not be decided"))
+    pairs = _pairs(record)
+    commands = [Command(shlex.join(["harness", *record.command])), Command(f"harness show {record.id}")]
+    method: list[Node] = [
+        Items(_METHOD),
+        Folded("Paired parameters", [pairs], "pairs", len(pairs.rows)),
+        *commands,
+    ]
+    nodes += [
+        Section("What was compared", compared, "compared"),
+        Only(("page",), [Section("Method", method, "method")]),
+    ]
+    meta = [f"{side.target}: {_versions(side.versions)}" for side in (findings.a, findings.b)]
+    meta += [record.started_at[:10], f"{record.seconds:.0f} s"]
+    return Document("port", "Comparison of two models", nodes, [_verdict_sentence(findings)], meta)
 
 
-def numbered(findings: Findings) -> Iterator[tuple[int, Cause]]:
-    """The causes with numbers from 1, harmless ones last."""
-    yield from enumerate(sorted(findings.causes, key=lambda cause: cause.harmless), 1)
+def _cause(cause: Cause) -> Item:
+    """The kind, where it is, what each side has, and the number that proves it."""
+    meaning = KINDS.get(cause.kind, "")
+    text = (Span(cause.kind), f", {_described(cause)}")
+    return Item(text, meaning, tone="muted" if cause.harmless else "")
 
 
-def verdict_sentence(findings: Findings) -> str:
+def _verdict_sentence(findings: Findings) -> str:
     """The verdict with its reason, in one line."""
     names = f"{findings.a.target} ({findings.a.framework}) and {findings.b.target} ({findings.b.framework})"
     serious = [cause for cause in findings.causes if not cause.harmless]
@@ -45,14 +79,9 @@ def verdict_sentence(findings: Findings) -> str:
             return f"UNDECIDED: {names} could not be matched in all parts."
 
 
-def cause_sentence(cause: Cause) -> str:
-    """The kind, where it is, what each side has, and the number that proves it."""
-    return f"{cause.kind}, {described(cause)}"
-
-
-def described(cause: Cause) -> str:
+def _described(cause: Cause) -> str:
     """A cause without its kind."""
-    head = place(cause)
+    head = _place(cause)
     sides = f": {cause.a or _nothing(cause, 'a')} against {cause.b or _nothing(cause, 'b')}"
     return f"{head}{sides}{_proof(cause)}{_more(cause)}{_ending(cause)}"
 
@@ -67,7 +96,7 @@ def _ending(cause: Cause) -> str:
     )
 
 
-def place(cause: Cause) -> str:
+def _place(cause: Cause) -> str:
     """The layers of both sides."""
     a, b = cause.path_a or cause.function_a, cause.path_b or cause.function_b
     return a if a == b or not b else f"{a or 'nothing'} ↔ {b}"
@@ -90,12 +119,15 @@ def _proof(cause: Cause) -> str:
 def _more(cause: Cause) -> str:
     if not cause.more:
         return ""
-    shown = ", ".join(cause.more[:_SHOWN_NAMES])
-    rest = len(cause.more) - _SHOWN_NAMES
-    return f"; the same at {shown}{f' and {rest} more' if rest > 0 else ''}"
+    return f"; the same at {_few(cause.more)}"
 
 
-def parameter_sentences(findings: Findings) -> list[str]:
+def _few(names: Sequence[str]) -> str:
+    rest = len(names) - _SHOWN_NAMES
+    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _parameter_sentences(findings: Findings) -> list[str]:
     """Counts, and what has no counterpart."""
     parameters = findings.parameters
     lines = [
@@ -106,16 +138,11 @@ def parameter_sentences(findings: Findings) -> list[str]:
     ]
     for side, names in (("A", parameters.unmatched_a), ("B", parameters.unmatched_b)):
         if names:
-            rest = len(names) - _SHOWN_NAMES
-            more = f" and {rest} more" if rest > 0 else ""
-            lines.append(f"Without counterpart in {side}: {', '.join(names[:_SHOWN_NAMES])}{more}.")
-    if parameters.candidates and findings.verdict == "undecided":
-        shown = {name: each or ["NAME"] for name, each in [*parameters.candidates.items()][:_SHOWN_NAMES]}
-        lines.append(f"Write the right pairs into a file and give it as --map: {json.dumps(shown)}")
+            lines.append(f"Without counterpart in {side}: {_few(names)}.")
     return lines
 
 
-def compared_table(findings: Findings) -> Table:
+def _compared_table(findings: Findings) -> Table:
     """What was compared, with the worst relative difference."""
     rows: list[list[Cell | str]] = [
         [
@@ -131,10 +158,17 @@ def compared_table(findings: Findings) -> Table:
         ["compared", "worst difference", "rounding allows", "equal", "where"],
         rows,
         "What was compared",
-        "Differences are relative to the largest number of what is compared, in float64.",
+        ("Differences are relative to the largest number of what is compared, in float64.",),
     )
 
 
-def cause_help(cause: Cause) -> str:
-    """What the kind of cause means."""
-    return KINDS.get(cause.kind, "")
+def _versions(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _pairs(record: PortRecord) -> Table:
+    rows = [
+        [pair.a, pair.b, pair.role, "×".join(map(str, pair.shape)) or "1"]
+        for pair in record.findings.parameters.pairs
+    ]
+    return Table(["A", "B", "role", "shape"], rows, "Paired parameters")

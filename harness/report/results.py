@@ -3,19 +3,21 @@
 What only texts and files need is imported when they are made, so that listing stays quick.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.analysis.study import STUDIES, Study
 from harness.duel.record import DUELS, TIMES, DuelRecord, DuelResult, TimeRecord
 from harness.gate.record import GATES, GateRecord
 from harness.port.findings import PORTS, PortRecord
 from harness.report.numbers import NOTHING, busy_mark, significant, test_score, time_ratio
-from harness.report.terminal import runs_table, terminal_width
 from harness.runs.record import Record
 from harness.runs.store import RUNS, Store
 from harness.runs.summaries import step_time
+
+if TYPE_CHECKING:
+    from harness.report.document import Document
 
 
 class Row(NamedTuple):
@@ -50,10 +52,10 @@ def _run_row(record: Record) -> Row:
     return Row(record.task.name, record.configuration.label, outcome)
 
 
-def _run_text(record: Record, _path: Path) -> str:
-    from harness.report.details import record_details
+def _run_document(record: Record) -> "Document":
+    from harness.report.runs.record import record_document
 
-    return f"{runs_table([record], terminal_width())}\n\n{record_details(record)}"
+    return record_document(record)
 
 
 def _duel_row(record: DuelRecord) -> Row:
@@ -67,22 +69,10 @@ def _duel_outcome(result: DuelResult) -> str:
     return f"{result.configuration} {result.verdict}: {time_ratio(result.ratio)}"
 
 
-def _duel_text(record: DuelRecord, _path: Path) -> str:
-    from harness.report.duel import duel_text
+def _duel_document(record: DuelRecord) -> "Document":
+    from harness.report.duel import duel_document
 
-    return duel_text(record)
-
-
-def _duel_page(record: DuelRecord, _path: Path) -> str:
-    from harness.report.duel_page import duel_page
-
-    return duel_page(record)
-
-
-def _duel_markdown(record: DuelRecord, _path: Path) -> str:
-    from harness.report.duel_page import duel_markdown
-
-    return duel_markdown(record)
+    return duel_document(record)
 
 
 def _gate_row(record: GateRecord) -> Row:
@@ -93,22 +83,10 @@ def _gate_row(record: GateRecord) -> Row:
     return Row(", ".join(tasks), ", ".join(backends), record.verdict)
 
 
-def _gate_text(record: GateRecord, _path: Path) -> str:
-    from harness.report.gate import gate_text
+def _gate_document(record: GateRecord) -> "Document":
+    from harness.report.gate import gate_document
 
-    return gate_text(record)
-
-
-def _gate_page(record: GateRecord, _path: Path) -> str:
-    from harness.report.gate_page import gate_page
-
-    return gate_page(record)
-
-
-def _gate_markdown(record: GateRecord, _path: Path) -> str:
-    from harness.report.ci_formats import gate_markdown
-
-    return gate_markdown(record)
+    return gate_document(record)
 
 
 def _study_row(study: Study) -> Row:
@@ -134,16 +112,34 @@ def _port_row(record: PortRecord) -> Row:
     return Row(NOTHING, f"{findings.a.target}, {findings.b.target}", outcome)
 
 
-def _port_text(record: PortRecord, _path: Path) -> str:
-    from harness.report.port import port_text
+def _port_document(record: PortRecord) -> "Document":
+    from harness.report.port import port_document
 
-    return port_text(record)
+    return port_document(record)
 
 
-def _port_page(record: PortRecord, _path: Path) -> str:
-    from harness.report.port_page import port_page
+def _view(
+    row: Callable[[Any], Row], document: "Callable[[Any], Document]", suffixes: Sequence[str] = ()
+) -> View:
+    """The view of a kind whose records are documents by themselves."""
 
-    return port_page(record)
+    def text(record: Any, _path: Path) -> str:
+        from harness.report.render.terminal import terminal_text
+
+        return terminal_text(document(record))
+
+    def page(record: Any, _path: Path) -> str:
+        from harness.report.render.html import html_page
+
+        return html_page(document(record))
+
+    def in_markdown(record: Any, _path: Path) -> str:
+        from harness.report.render.markdown import markdown
+
+        return markdown(document(record))
+
+    files = {".html": page, ".md": in_markdown}
+    return View(row, text, {suffix: files[suffix] for suffix in suffixes})
 
 
 def _time_row(record: TimeRecord) -> Row:
@@ -152,24 +148,18 @@ def _time_row(record: TimeRecord) -> Row:
     return Row(" and ".join(record.step.targets), NOTHING, outcome(record))
 
 
-def _time_text(record: TimeRecord, _path: Path) -> str:
-    from harness.report.step_times import time_text
+def _time_document(record: TimeRecord) -> "Document":
+    from harness.report.step_times import time_document
 
-    return time_text(record)
-
-
-def _time_page(record: TimeRecord, _path: Path) -> str:
-    from harness.report.step_times import time_page
-
-    return time_page(record)
+    return time_document(record)
 
 
 #: By the name of the kind.
 VIEWS: Mapping[str, View] = {
-    RUNS.name: View(_run_row, _run_text, {}),
-    DUELS.name: View(_duel_row, _duel_text, {".html": _duel_page, ".md": _duel_markdown}),
-    GATES.name: View(_gate_row, _gate_text, {".html": _gate_page, ".md": _gate_markdown}),
-    PORTS.name: View(_port_row, _port_text, {".html": _port_page}),
-    TIMES.name: View(_time_row, _time_text, {".html": _time_page}),
+    RUNS.name: _view(_run_row, _run_document),
+    DUELS.name: _view(_duel_row, _duel_document, (".html", ".md")),
+    GATES.name: _view(_gate_row, _gate_document, (".html", ".md")),
+    PORTS.name: _view(_port_row, _port_document, (".html", ".md")),
+    TIMES.name: _view(_time_row, _time_document, (".html", ".md")),
     STUDIES.name: View(_study_row, _study_text, {".html": _study_page}),
 }

@@ -2,20 +2,35 @@
 
 import shlex
 from collections.abc import Iterator
+from functools import partial
 
 from harness.duel.findings import configuration_findings
 from harness.duel.record import TimeRecord
 from harness.machine.quantities import QUANTITIES
-from harness.report.duel import versions_text
-from harness.report.duel_verdict import load_remarks
+from harness.report.document import (
+    Command,
+    Document,
+    Facts,
+    Figure,
+    Figures,
+    Items,
+    Node,
+    Only,
+    Paragraph,
+    Section,
+    Table,
+)
+from harness.report.duel import load_remarks, versions_text
 from harness.report.escaping import one_line
-from harness.report.numbers import NOTHING, significant
-from harness.report.table import Table, terminal_table
-from harness.report.terminal import terminal_width
+from harness.report.numbers import NOTHING, machine_text, significant
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import quantile_interval
 from harness.steps.findings import Values
 
+_METHOD = (
+    "The factory is called once in each fresh process. Blocks of calls are timed once their times have "
+    "settled; the step time is the mean over processes. Single calls are timed one by one afterwards."
+)
 _PERCENTILES = (50, 95, 99)
 _MOST_VALUES = 5
 
@@ -27,13 +42,30 @@ def outcome(record: TimeRecord) -> str:
     return f"step {_time(configuration_findings(record, 0).step_seconds)}"
 
 
-def time_text(record: TimeRecord) -> str:
+def time_document(record: TimeRecord) -> Document:
     """The whole result."""
-    parts = ["\n".join(_headline(record))]
+    headline = [*_headline(record)] or ["Nothing was measured."]
+    nodes: list[Node] = []
     if record.pairs:
-        parts.append(terminal_table(time_table(record), terminal_width()))
-        parts.append("\n".join(_remarks(record)))
-    return "\n\n".join(parts)
+        nodes += [
+            Section("Turns", [Figures(partial(_figures, record))], "turns"),
+            Section("Measured", [time_table(record), Items(list(_remarks(record)))], "measured"),
+        ]
+    facts = {"machine": machine_text(record.machine), "command": shlex.join(["harness", *record.command])}
+    circumstances: list[Node] = [
+        Only(("page",), [Paragraph(_METHOD)]),
+        Facts({name: one_line(text) for name, text in facts.items()}),
+        Command(f"harness show {record.id}"),
+    ]
+    nodes.append(Only(("page", "markdown"), [Section("Method and circumstances", circumstances, "method")]))
+    meta = [f"{record.started_at[:16].replace('T', ' ')} UTC", record.machine.cpu]
+    return Document("time", f"Time of {' and '.join(record.step.targets)}", nodes, headline, meta)
+
+
+def _figures(record: TimeRecord) -> list[Figure]:
+    from harness.report.charts.pairs import turn_figures
+
+    return turn_figures(record)
 
 
 def _headline(record: TimeRecord) -> Iterator[str]:
@@ -67,7 +99,7 @@ def time_table(record: TimeRecord) -> Table:
         ("device, threads", f"{own.device}, {own.configuration.threads}"),
         ("versions", versions_text(own)),
     ]
-    return Table(["", "measured"], [row for row in rows if row[1] != NOTHING], "Times of a step")
+    return Table(["", "measured"], [row for row in rows if row[1] != NOTHING], "Medians over fresh processes")
 
 
 def _percentile(record: TimeRecord, share: float) -> str:
@@ -121,30 +153,3 @@ def _value(values: Values) -> str:
         for name, (_, numbers) in values.items()
     ]
     return " ".join(texts) or "nothing"
-
-
-def time_page(record: TimeRecord) -> str:
-    """The page; all text from the record is escaped.
-
-    Raises:
-        ImportError: the extra "report" is not installed.
-    """
-    from harness.report.duel_page import turn_figures
-    from harness.report.html import render
-
-    figures = turn_figures(record)
-    headline, *others = [*_headline(record), "Nothing was measured."]
-    machine = record.machine
-    return render(
-        "time.html.j2",
-        figures,
-        names=" and ".join(record.step.targets),
-        headline=headline,
-        further=others[:-1],
-        meta=[f"{record.started_at[:16].replace('T', ' ')} UTC", machine.cpu],
-        charts=figures,
-        measured=time_table(record) if record.pairs else None,
-        remarks=list(_remarks(record)) if record.pairs else [],
-        details={"machine": machine.cpu, "command": shlex.join(["harness", *record.command])},
-        record=record.id,
-    )

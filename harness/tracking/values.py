@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from harness.machine.quantities import QUANTITIES
-from harness.report.certificate_words import certificate_label
+from harness.report.check import certificate_label
 from harness.runs.record import Epoch, Record
 from harness.runs.summaries import generalization_gap, samples_per_second, step_time
 from harness.tracking.tracker import Tracker

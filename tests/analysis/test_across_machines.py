@@ -10,7 +10,7 @@ from harness.analysis.across_machines import duels_across_machines
 from harness.analysis.findings import find
 from harness.analysis.run_curves import Run
 from harness.machine.description import Host
-from harness.report.tables import machines_table
+from harness.report.runs.tables import machines_table
 from harness.runs.record import Block
 
 STEPS = {"alpha": {"torch": 0.010, "jax": 0.020}, "beta": {"torch": 0.030, "jax": 0.015}}

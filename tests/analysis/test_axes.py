@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from support.made_runs import made_runs, made_setting
 from support.records import MACHINE
+from support.rendered import findings_text
 
 from harness.analysis.axes import ordered
 from harness.analysis.findings import find
@@ -11,8 +12,7 @@ from harness.analysis.grouping import LeftOut
 from harness.certify.certificate import Certificate
 from harness.errors import UsageError
 from harness.machine.description import Host
-from harness.report.text import findings_text
-from harness.report.words import variation_sentence
+from harness.report.runs.sentences import variation_sentence
 from harness.runs.record import Evaluation, Failure
 
 SEEDS = range(3)

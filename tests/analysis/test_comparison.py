@@ -9,8 +9,7 @@ from support.made_runs import made_record, made_runs, two_configurations
 from harness.analysis.comparison import compare
 from harness.analysis.grouping import group_runs
 from harness.certify.certificate import Certificate
-from harness.report.quality_words import quality_sentence
-from harness.report.words import headline, remarks
+from harness.report.runs.sentences import headline, quality_sentence, remarks
 from harness.runs.record import Block, Phases
 from harness_tasks.forecast import FORECAST
 

@@ -12,7 +12,7 @@ from harness.certify.certificate import Certificate
 from harness.duel.record import DUELS, ConfigurationRecord, DuelRecord, DuelResult
 from harness.machine.usage import Interference
 from harness.plugins.configuration import Configuration
-from harness.report.words import headline, remarks
+from harness.report.runs.sentences import headline, remarks
 from harness.runs.documents import encode_document
 from harness.runs.record import DatasetRecord
 from harness.stats.estimate import Estimate

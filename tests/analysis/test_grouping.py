@@ -4,13 +4,13 @@ import msgspec
 import pytest
 from support.made_runs import made_record, made_runs, two_configurations
 from support.records import MACHINE, make_unfinished_record
+from support.rendered import runs_text
 
 from harness.analysis.conditions import Difference
 from harness.analysis.findings import find
 from harness.analysis.grouping import DifferentWork, LeftOut, NoPartner, NotCertified, group_runs, kept_apart
 from harness.certify.certificate import Certificate
-from harness.report.terminal import runs_table
-from harness.report.words import headline, kept_apart_sentence, left_out_sentence
+from harness.report.runs.sentences import headline, kept_apart_sentence, left_out_sentence
 from harness.runs.record import DatasetRecord, Evaluation, Failure
 
 SEEDS = range(4)
@@ -180,7 +180,7 @@ def test_versions_of_a_plugin_are_configurations_whatever_its_engine():
     names = [configuration.name for configuration in grouped.groups[0].configurations]
     assert names == [f"my-numpy:eager (my-numpy {version}, numpy 2.3)" for version in ("1.0", "2.0")]
     assert grouped.left_out == []
-    assert "my-numpy 2.0" in runs_table([made("2.0")[0]], 100)
+    assert "my-numpy 2.0" in runs_text([made("2.0")[0]], 100)
 
 
 LOSSES = [[2.3], [2.1], [2.0], [1.9]]

@@ -18,7 +18,7 @@ from harness.analysis.overfit import (
     overfitting,
     progress_quotient,
 )
-from harness.report.overfitting_words import gap_sentence, overfitting_sentence, overfitting_verdict
+from harness.report.runs.overfitting import gap_sentence, overfitting_sentence, overfitting_verdict
 from harness.runs.record import Evaluation
 from harness_tasks.gan import GAN
 

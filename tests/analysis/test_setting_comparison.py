@@ -4,11 +4,11 @@ import pytest
 from support.made_runs import made_runs, made_setting
 
 from harness.analysis.findings import find
-from harness.report.answers import answer
-from harness.report.frames import Report
-from harness.report.setting_tables import group_table
-from harness.report.table import text_of
-from harness.report.words import headline, remarks
+from harness.report.document import Paragraph, text_of
+from harness.report.runs.frames import Report
+from harness.report.runs.overview import card
+from harness.report.runs.sentences import headline, remarks
+from harness.report.runs.tables import group_table
 
 #: Test accuracy, and validation losses after each epoch, of which accuracies are 1 - loss / 4.
 CURVES = {
@@ -94,7 +94,8 @@ def test_without_scores_no_setting_is_the_best():
     assert headline(group.comparison).startswith(line)
     assert not list(remarks(group.comparison))
     assert group_table(group).title == "Settings: mean [95 % interval from 3 seeds on]"
-    assert answer(group, "comparison-1", dict.fromkeys(["adam", "sgd"], "#000001")).line == f"{line}."
+    shown = card(group, "comparison-1", dict.fromkeys(["adam", "sgd"], "#000001"))
+    assert shown.nodes[0] == Paragraph(f"{line}.")
 
 
 def test_the_headline_names_few_settings():
@@ -132,11 +133,12 @@ def test_remarks_state_the_method_and_a_missing_certificate():
 
 def test_the_answer_draws_scores_on_one_axis():
     (group,) = findings_of(*CURVES).groups
-    shown = answer(group, "comparison-1", dict.fromkeys(CURVES, "#000001"))
-    assert shown.compared
-    assert shown.line.endswith("equal for rmsprop, worse for sgd and gd.")
-    assert shown.basis == "3 seeds, certified"
-    chart = shown.chart
+    line, basis, chart = card(group, "comparison-1", dict.fromkeys(CURVES, "#000001")).nodes
+    assert line == Paragraph(
+        "adam has the best validation accuracy after the last epoch (75 %). "
+        "Test accuracy: equal for rmsprop, worse for sgd and gd."
+    )
+    assert basis == Paragraph("3 seeds, certified", "small")
     assert (chart.axis, chart.column) == ("test accuracy (%)", "test accuracy (%)")
     assert [row.quality.text for row in chart.rows] == ["reference", "= equal", "▼ worse", "▼ worse"]
     places = [row.mark.at for row in chart.rows]

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 from support.made_runs import made_record, made_runs
 from support.records import reconfigured
+from support.rendered import findings_text
 
 from harness.analysis.conditions import Difference
 from harness.analysis.findings import find
@@ -25,10 +26,8 @@ from harness.analysis.study import (
 )
 from harness.analysis.study_effects import study_findings
 from harness.certify.certificate import Certificate
-from harness.report.overfitting_words import study_table
-from harness.report.study_words import study_sentence
-from harness.report.text import findings_text
-from harness.report.words import kept_apart_sentence
+from harness.report.runs.sentences import kept_apart_sentence
+from harness.report.study import study_sentence, study_table
 from harness.runs.record import DatasetRecord
 from harness_tasks.forecast import FORECAST
 

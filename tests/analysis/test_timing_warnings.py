@@ -7,8 +7,9 @@ from support.made_runs import made_record, made_runs
 from harness.analysis.comparison import compare
 from harness.analysis.grouping import group_runs
 from harness.machine.usage import Interference
-from harness.report.tables import comparison_table
-from harness.report.words import headline, remarks, warning_text
+from harness.report.numbers import BUSY_LEGEND
+from harness.report.runs.sentences import headline, remarks, warning_text
+from harness.report.runs.tables import comparison_table
 
 BUSY = Interference(cpus=2, others=1.7, stolen=0.0, seconds=60.0)
 _FAST, _SLOW = 0.005, 0.09
@@ -73,7 +74,7 @@ def test_times_of_disturbed_runs_are_marked_in_the_table():
     assert not any("(busy)" in cell for cell in fast)
     assert [cell.endswith("(busy)") for cell in slow[3:5]] == [True, True]
     assert slow[2].endswith("unreliable")
-    assert "(busy): other programs used the machine" in table.legend
+    assert BUSY_LEGEND in table.legend
 
 
 def test_a_note_says_how_much_the_step_time_varied():

@@ -19,7 +19,7 @@ from harness.certify.parity import TOLERANCE, Finding
 from harness.errors import Declined, HarnessError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
-from harness.report.certificate_words import certificate_cell, certificate_label
+from harness.report.check import certificate_cell, certificate_label
 from harness.worker import session
 from harness.worker.examiner import Examiner
 

@@ -8,10 +8,11 @@ import pytest
 
 from harness.certify.certify import Selection
 from harness.cli import check
-from harness.cli.check import Check, Status, check_all
+from harness.cli.check import Check, check_all
 from harness.errors import HarnessError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
+from harness.report.check import Status
 
 if not hasattr(os, "sched_getaffinity"):
     pytest.skip("processes cannot be bound to CPUs here", allow_module_level=True)
@@ -67,7 +68,7 @@ def made(monkeypatch):
 
     monkeypatch.setattr(FakeExaminer, "started", [], raising=False)
     monkeypatch.setattr(check, "Examiner", FakeExaminer)
-    monkeypatch.setattr(check, "CheckOutcome", Recorded)
+    monkeypatch.setattr(check, "check_once", Recorded)
     order_and_behaviour = type("Made", (), {"order": order, "behave": staticmethod(behave)})
     return order_and_behaviour()
 

@@ -6,7 +6,7 @@ import os
 import pytest
 from support.pages import PAGES, ROOT, blocks
 
-from harness.report.gate_words import CHANGE_LEGEND
+from harness.report.gate import CHANGE_LEGEND
 from harness.report.numbers import RATIO_LEGEND
 
 FEWEST_RECORDED, FEWEST_LEGENDS = 8, 4

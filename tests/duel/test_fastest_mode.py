@@ -16,7 +16,7 @@ from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
 from harness.plugins.options import parse_options
-from harness.report.mode_words import chosen_sentence, faster_modes, modes_row
+from harness.report.duel import chosen_sentence, faster_modes, modes_row
 from harness.runs.record import DatasetRecord
 
 pytest.importorskip("torch")

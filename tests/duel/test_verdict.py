@@ -9,7 +9,7 @@ from support.made_pairs import compare, made_pair, noisy_pairs
 
 from harness.duel import verdict
 from harness.duel.ratios import Ratios, step_ratios
-from harness.report.duel_verdict import evidence_text, verdict_line
+from harness.report.duel import evidence_text, verdict_line
 
 
 def test_false_alarms_over_all_pairs_stay_under_the_level():

@@ -11,7 +11,7 @@ import pytest
 from support.records import make_record
 
 from harness.machine.usage import Interference, Watch
-from harness.report.terminal import disturbance
+from harness.report.runs.record import disturbance
 
 _SPIN = [sys.executable, "-c", "while True: pass"]
 _SECONDS = 1.0

@@ -7,8 +7,9 @@ from support.made_runs import made_record
 
 from harness.analysis.findings import find
 from harness.analysis.run_curves import Run
-from harness.report.answers import answer
-from harness.report.tables import RelativeTimes
+from harness.report.document import Paragraph, RangeChart
+from harness.report.runs.overview import card
+from harness.report.runs.tables import RelativeTimes
 
 COLOURS = {"jax:eager": "#000001", "torch:eager": "#000002", "keras:eager": "#000003"}
 
@@ -21,7 +22,7 @@ def _answer(*configurations, seeds=3):
         for seed in range(seeds)
     ]
     (group,) = find(map(Run.of, records)).groups
-    return answer(group, "comparison-1", COLOURS)
+    return card(group, "comparison-1", COLOURS).nodes
 
 
 @pytest.mark.parametrize(
@@ -39,31 +40,29 @@ def _answer(*configurations, seeds=3):
     ],
 )
 def test_the_line_states_speed_and_quality(configurations, line):
-    assert _answer(*configurations).line == line
+    assert Paragraph(line) in _answer(*configurations)
 
 
 def test_one_seed_decides_nothing():
     made = _answer(("jax", 0.01, 0.5), ("torch", 0.02, 0.5), seeds=1)
-    assert made.line.endswith("Test accuracy: undecided.")
-    assert made.basis == "1 seed, certified, step times from runs"
-    assert made.compared
-    assert made.chart is None  # a ratio of single runs is no answer
+    assert made[0].text.endswith("Test accuracy: undecided.")
+    assert made[1] == Paragraph("1 seed, certified, step times from runs", "small")
+    assert not isinstance(made[-1], RangeChart)  # a ratio of single runs is no answer
 
 
 def test_a_lone_configuration_has_a_line_and_no_chart():
     made = _answer(("torch", 0.02, 0.5))
-    assert made.chart is None
-    assert "torch:eager" in made.line
-    assert made.basis == "3 seeds, certified"
+    assert "torch:eager" in made[0].text
+    assert made[1:] == [Paragraph("3 seeds, certified", "small")]
 
 
 def test_rows_hold_the_printed_ratio_and_the_place_on_the_axis():
     made = _answer(("jax", 0.01, 0.5), ("torch", 0.0107, 0.5))
-    reference, other = made.chart.rows
+    reference, other = made[-1].rows
     assert (reference.text, other.text) == ("reference", "+7.0 % [7.0, 7.0]")
     assert (reference.colour, other.colour) == ("#000001", "#000002")
     assert 0 < reference.mark.at < other.mark.at < 100
-    assert [tick.at for tick in made.chart.ticks if tick.one] == [reference.mark.at]
+    assert [tick.at for tick in made[-1].ticks if tick.one] == [reference.mark.at]
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 from support.made_runs import made_record, made_runs
+from support.rendered import run_summary, runs_text
 
 from harness.machine.usage import Interference
 from harness.report.results import VIEWS
-from harness.report.run_summary import run_summary
-from harness.report.tables import runs_list
-from harness.report.terminal import runs_table
+from harness.report.runs.tables import runs_list
 from harness.runs.frames import runs_frame
 from harness.runs.store import RUNS
 
@@ -23,7 +22,7 @@ def _summary(record):
 
 _FORMS = {
     "list results": (lambda record: VIEWS[RUNS.name].row(record).outcome.replace("\xa0", " "), 1),
-    "show": (lambda record: runs_table([record], 200), 6),
+    "show": (lambda record: runs_text([record], 200), 6),
     "run": (_summary, 3),  # two times and the legend
     "page": (lambda record: "\n".join(map(str, runs_list(made_runs(record)).rows[0])), 2),
 }

@@ -8,8 +8,8 @@ from harness.analysis.comparison import compare
 from harness.analysis.findings import find
 from harness.analysis.grouping import group_runs
 from harness.machine.usage import Interference
-from harness.report.answers import setting_chart
-from harness.report.charts import phase_bars, step_distribution, time_against_quality
+from harness.report.charts.runs import phase_bars, step_distribution, time_against_quality
+from harness.report.runs.overview import setting_chart
 from harness.runs.record import Block, Phases
 
 COLOURS = {"jax:eager": "#000001", "torch:eager": "#000002"}

@@ -7,8 +7,8 @@ from support.made_runs import made_record, made_runs
 
 from harness.analysis.grouping import group_runs
 from harness.analysis.overfit import overfitting
-from harness.report.charts import PALETTE, configuration_colours
-from harness.report.curve_charts import coincidences, learning_curves, loss_curves, loss_lines
+from harness.report.charts.base import PALETTE, configuration_colours
+from harness.report.charts.curves import coincidences, learning_curves, loss_curves, loss_lines
 
 HELD_OUT = (2.0, 1.0, 1.5, 2.0)
 TRAIN = (2.0, 1.0, 0.5, 0.25)

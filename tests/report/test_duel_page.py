@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from support.in_browser import DRAWN, MARKS, TOO_WIDE, chromium, needs_chromium, opened
 from support.made_duels import save_duel, stored_duel
+from support.rendered import duel_markdown, duel_page, duel_text
 
-from harness.report.duel import duel_text
-from harness.report.duel_page import duel_figures, duel_markdown, duel_page
+from harness.report.charts.pairs import duel_figures
 
 HOSTILE = """</script><img src=x onerror="document.title='had'">{{ 7*7 }}`x`"""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.report.fitting import filled, fitted_table
+from harness.report.render.terminal import filled, fitted_table
 
 ROW = ["torch:eager", "+66.7 % [−86.9, > 999]", "a sentence of several words", "56.0 [37.5, 74.4]"]
 HEADERS = ["configuration", "relative step time", "remark", "test accuracy (%)"]

@@ -15,8 +15,8 @@ from harness.gate import reasons
 from harness.gate.record import QualityResult
 from harness.gate.suite import Benchmark
 from harness.plugins.options import Value
+from harness.report.gate import why
 from harness.report.gate_advice import Advice, advice
-from harness.report.gate_words import why
 from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
 

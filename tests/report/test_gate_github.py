@@ -5,9 +5,9 @@ import re
 import pytest
 from support.gate_formats import SHOWN, commands, hostile_gate, interrupted_gate
 from support.made_gates import made_benchmark, made_gate, mixed_gate
+from support.rendered import gate_markdown
 
 from harness.report import ci_formats
-from harness.report.ci_formats import gate_markdown
 
 
 def test_markdown_has_the_verdict_the_table_and_the_advice():

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 from support.gate_formats import Report, commands, families, invalid_benchmark
 from support.made_gates import made_benchmark, made_gate, mixed_gate
+from support.rendered import gate_markdown, gate_text
 
 from harness.cli import gate
 from harness.errors import HarnessError, UsageError
 from harness.gate.record import folded
 from harness.report import ci_formats
-from harness.report.ci_formats import bencher_json, gate_markdown, junit_xml, openmetrics_text
-from harness.report.gate import gate_text
+from harness.report.ci_formats import bencher_json, junit_xml, openmetrics_text
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ import msgspec
 import pytest
 from support.in_browser import MARKS, TOO_WIDE, chromium, needs_chromium, opened
 from support.made_gates import made_benchmark, made_gate, mixed_gate
+from support.rendered import gate_page
 from vl_convert import vegalite_to_svg
 
 from harness.gate.reasons import NotComparable, Recorded
 from harness.gate.record import QualityResult, SeedScores
-from harness.report.gate_page import gate_figures, gate_page
+from harness.report.charts.pairs import gate_figures
 
 pytestmark = needs_chromium
 HOSTILE = """</script><img src=x onerror="document.title='had'">{{ 7*7 }}&amp;`x`\x1b[31m"""
@@ -62,30 +63,30 @@ def test_it_opens_offline_without_errors(browser, page_of):
 
 def test_the_first_screen_has_the_verdict_reasons_and_advice(browser, page_of):
     with opened(browser, page_of(mixed_gate())) as page:
-        title = "FAIL 3 of 5 benchmarks failed (rnn-compiled, gan, forecast), 1 inconclusive (mlp)"
+        title = "FAIL: 3 of 5 benchmarks failed (rnn-compiled, gan, forecast), 1 inconclusive (mlp)"
         assert page.locator("h1").inner_text() == title
-        explanations = page.locator(".findings li").all_inner_texts()
+        explanations = page.locator("#explanations li").all_inner_texts()
         assert [text.partition(":")[0] for text in explanations] == ["rnn-compiled", "gan", "forecast", "mlp"]
         assert "limit 5 % (8 pairs" in explanations[0]
         assert "harness duel torch:compile torch:compile" in explanations[0]
         assert "raise max_slowdown" in explanations[0]
         assert "in float64 the loss of step 1 is 2.23 in head" in explanations[1]
         assert "[the last words]" in explanations[2]
-        assert page.locator(".findings").bounding_box()["y"] < 300
+        assert page.locator("#explanations").bounding_box()["y"] < 300
 
 
 def test_the_table_has_each_metric_with_its_limit(browser, page_of):
     with opened(browser, page_of(mixed_gate())) as page:
-        headers = page.locator(".verdicts thead th").all_inner_texts()
+        headers = page.locator(".texts thead th").all_inner_texts()
         assert headers[2:5] == ["step (≤ 5 %)", "first step (≤ 50 %)", "memory (≤ 10 %)"]
-        rows = [row.split("\t") for row in page.locator(".verdicts tbody tr").all_inner_texts()]
+        rows = [row.split("\t") for row in page.locator(".texts tbody tr").all_inner_texts()]
         cells = {row[0].split()[0]: [" ".join(cell.split()) for cell in row[1:]] for row in rows}
         assert [cells[name][0] for name in cells] == ["PASS", "FAIL", "INCONCLUSIVE", "FAIL", "FAIL"]
         assert cells["rnn-compiled"][1].startswith("+7.")
         assert cells["rnn-compiled"][1].endswith("] FAIL")
         assert cells["forecast"][1:] == ["–"] * 4
         assert cells["gan"][4] == "different"
-        failed = page.locator(".verdicts td[data-tone=bad]").all_inner_texts()
+        failed = page.locator(".texts td[data-tone=bad]").all_inner_texts()
         assert len(failed) == 5  # three verdicts, a step, the losses
 
 
@@ -141,7 +142,7 @@ def test_all_text_is_escaped(browser, page_of):
         assert page.title().startswith("FAIL: gate ")
         assert page.locator("img").count() == 0
         shown = HOSTILE.replace("\x1b[31m", "")
-        assert shown in page.locator(".verdicts tbody th").inner_text()
+        assert shown in page.locator(".texts tbody th").inner_text()
         assert shown in page.locator("dl").inner_text()
         assert len(page.evaluate(MARKS)) == 4
 
@@ -149,7 +150,7 @@ def test_all_text_is_escaped(browser, page_of):
 def test_it_follows_the_reader_from_light_to_dark(browser, page_of):
     file = page_of(mixed_gate())
     ground = "getComputedStyle(document.body).backgroundColor"
-    ink = "getComputedStyle(document.querySelector('h1 .verdict')).color"
+    ink = "getComputedStyle(document.querySelector('h1 strong')).color"
     with opened(browser, file) as light, opened(browser, file, scheme="dark") as dark:
         assert light.evaluate(ground) != dark.evaluate(ground)
         assert light.evaluate(ink) != dark.evaluate(ink)
@@ -158,8 +159,8 @@ def test_it_follows_the_reader_from_light_to_dark(browser, page_of):
 @pytest.mark.parametrize(
     ("record", "words"),
     [
-        (made_gate(), "INVALID no benchmark ran"),
-        (made_gate(made_benchmark()), "PASS the benchmark is within its limits"),
+        (made_gate(), "INVALID: no benchmark ran"),
+        (made_gate(made_benchmark()), "PASS: the benchmark is within its limits"),
         (made_gate(status="interrupted", failure="interrupted by the user"), "the gate did not end"),
     ],
 )
@@ -167,4 +168,4 @@ def test_gates_without_explanations(browser, page_of, record, words):
     with opened(browser, page_of(record)) as page:
         assert page.said == []
         assert words in page.locator("h1").inner_text()
-        assert page.locator(".findings").count() == 0
+        assert page.locator("#explanations").count() == 0

@@ -6,12 +6,11 @@ import msgspec
 import pytest
 from support.gate_formats import hostile_gate, invalid_benchmark
 from support.made_gates import BASE, HEAD, made_benchmark, made_gate, mixed_gate
+from support.rendered import gate_markdown, gate_text
 
 from harness.gate import reasons
 from harness.gate.record import QualityResult, SeedScores
-from harness.report.ci_formats import gate_markdown
-from harness.report.gate import gate_text
-from harness.report.gate_words import conditions, details, headline, metric_text, quality_word, why
+from harness.report.gate import conditions, details, headline, metric_text, quality_word, why
 
 
 def test_the_headline_counts_each_verdict():

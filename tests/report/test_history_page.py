@@ -5,11 +5,12 @@ import math
 import pytest
 from support.in_browser import MARKS, TOO_WIDE, chromium, needs_chromium, opened
 from support.made_gates import fixed_gates, made_benchmark
+from support.rendered import history_page
 from vl_convert import vegalite_to_svg
 
 from harness.gate.history import gaps, read_history
+from harness.report.charts.pairs import history_figures
 from harness.report.history import HistoryFindings
-from harness.report.history_page import history_figures, history_page
 
 pytestmark = needs_chromium
 HOSTILE = """</script><img src=x onerror="document.title='had'">{{ 7*7 }}&amp;"""

@@ -5,17 +5,11 @@ import re
 
 import pytest
 from support.made_gates import commit, fixed_gates, made_benchmark, made_gate
+from support.rendered import history_markdown, history_text
 
 from harness.gate import reasons
 from harness.gate.history import gaps, read_history
-from harness.report.history import (
-    HistoryFindings,
-    gap_sentence,
-    history_json,
-    history_markdown,
-    history_text,
-    sentence,
-)
+from harness.report.history import HistoryFindings, gap_sentence, history_json, sentence
 
 REGRESSIONS = (8, 16, 24)
 LEVELS = [1.03 ** sum(place >= at for at in REGRESSIONS) for place in range(30)]

@@ -2,18 +2,15 @@
 
 import pytest
 from support.made_outcomes import language_record
+from support.rendered import findings_text, html_report, record_text, run_summary
 
 from harness.analysis.findings import read_findings
-from harness.report import figures
-from harness.report.charts import configuration_colours
-from harness.report.curve_charts import loss_curves
-from harness.report.details import record_details
+from harness.report.charts import runs as charts
+from harness.report.charts.base import configuration_colours
+from harness.report.charts.curves import loss_curves
+from harness.report.charts.runs import all_figures, all_passages, write_folder
 from harness.report.escaping import with_lines
-from harness.report.figures import all_figures, all_passages, write_folder
 from harness.report.numbers import test_score as score_text
-from harness.report.page import html_report
-from harness.report.run_summary import run_summary
-from harness.report.text import findings_text
 from harness.runs.store import Store
 
 
@@ -54,7 +51,7 @@ def test_charts_have_the_unit_too(findings):
 
 
 def test_show_prints_texts_that_a_terminal_does_not_obey(store):
-    shown = record_details(language_record(store))
+    shown = record_text(language_record(store))
     start = shown.index("Sampled texts, with the weights of the best epoch. Continued from a line end at")
     texts = shown[start:]
     assert "  | First Citizen:\n  | <b>bold</b> red " in texts
@@ -81,7 +78,7 @@ def test_line_ends_of_texts_stay(tmp_path):
 
 
 def test_a_folder_has_the_texts_as_files(findings, tmp_path, monkeypatch):
-    monkeypatch.setattr(figures, "all_figures", lambda _: {})  # charts take seconds to draw
+    monkeypatch.setattr(charts, "all_figures", lambda _: {})  # charts take seconds to draw
     paths = write_folder(findings, tmp_path / "charts")
     assert [path.suffix for path in paths] == [".txt", ".txt"]
     assert any("Second Citizen:" in path.read_text("utf-8") for path in paths)

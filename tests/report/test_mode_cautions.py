@@ -2,12 +2,10 @@
 
 import pytest
 from support.made_runs import made_record
+from support.rendered import findings_text, html_report, markdown_report
 
 from harness.analysis.findings import read_findings
-from harness.report import method
-from harness.report.markdown import write_markdown
-from harness.report.page import html_report
-from harness.report.text import findings_text
+from harness.report.runs import findings as document
 from harness.runs.store import Store
 
 SENTENCE = "torch:eager is not the fastest mode on cnn"
@@ -16,7 +14,7 @@ SENTENCE = "torch:eager is not the fastest mode on cnn"
 @pytest.fixture
 def shown(monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr(method, "faster_modes", lambda ran: asked.extend(ran) or [SENTENCE])
+    monkeypatch.setattr(document, "faster_modes", lambda ran: asked.extend(ran) or [SENTENCE])
     store = Store(tmp_path / "results")
     store.prepare()
     for backend in ("torch", "keras"):
@@ -31,5 +29,5 @@ def test_text_page_and_markdown_say_it(shown, tmp_path):
     # One of the runs of each configuration is enough.
     assert sorted(record.configuration.backend for record, *_ in asked) == ["keras", "torch"]
     assert SENTENCE in html_report(found)
-    write_markdown(found, tmp_path / "report.md")
+    markdown_report(found, tmp_path / "report.md")
     assert SENTENCE in (tmp_path / "report.md").read_text()

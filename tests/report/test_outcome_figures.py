@@ -8,15 +8,15 @@ import nbformat
 import pytest
 from support.made_outcomes import CLASSES, gan_record, made_store
 from support.made_study import STUDY, made_study_records
+from support.rendered import html_report
 
 import harness as package
 from harness.analysis.findings import read_findings
 from harness.analysis.study import STUDIES
 from harness.errors import UsageError
-from harness.report.figures import all_figures, all_pictures, write_folder
+from harness.report.charts.runs import all_figures, all_pictures, write_folder
 from harness.report.files import png_size
-from harness.report.notebook import write_notebook
-from harness.report.page import html_report
+from harness.report.runs.frames import write_notebook
 from harness.runs.store import Store
 
 PNG = b"\x89PNG"

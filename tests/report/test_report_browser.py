@@ -6,12 +6,12 @@ import pytest
 from support import in_browser
 from support.made_runs import CERTIFIED, made_record
 from support.records import TASK
+from support.rendered import html_report
 
 from harness.analysis.findings import find
 from harness.analysis.run_curves import Run
 from harness.analysis.study import Study, Variant
 from harness.report.numbers import RATIO_LEGEND
-from harness.report.page import html_report
 from harness.runs.record import TaskRecord
 
 pytestmark = in_browser.needs_chromium
@@ -86,7 +86,7 @@ def test_it_opens_offline_without_a_message(desktop, page_file):
 
 
 def test_the_first_screen_holds_the_answer_of_every_task(desktop):
-    cards = desktop.locator(".answers article")
+    cards = desktop.locator(".cards article")
     titles = [_plain(title) for title in cards.locator("h3").all_inner_texts()]
     assert [title.partition(",")[0] for title in titles] == ["cnn on digits", "rnn on digits"]
     rows = cards.first.locator("tbody tr").all_inner_texts()
@@ -103,12 +103,12 @@ def test_the_first_screen_holds_the_answer_of_every_task(desktop):
 
 def test_on_a_phone_the_first_screen_holds_the_first_answer(opened):
     page = opened(width=390, height=844)
-    box = page.locator(".answers article").first.bounding_box()
+    box = page.locator(".cards article").first.bounding_box()
     assert box["y"] + box["height"] < 844
 
 
 def test_points_stand_where_the_ratios_are(desktop):
-    card = desktop.locator(".answers article").first
+    card = desktop.locator(".cards article").first
     boxes = [point.bounding_box() for point in card.locator(".point").all()]
     one, two, twenty = (box["x"] + box["width"] / 2 for box in boxes)
     # On a logarithmic axis the distances of 2 and 20 from 1 are as log 2 to log 20.
@@ -132,9 +132,12 @@ def test_every_link_resolves_and_the_contents_follow(opened):
 
 
 def test_findings_are_grouped_by_task(desktop):
-    assert [_plain(title) for title in desktop.locator(".task > h2").all_inner_texts()] == ["cnn", "rnn"]
-    cnn = desktop.locator(".task").first
-    assert "keras:eager" in cnn.locator(".said").first.inner_text()
+    assert [_plain(title) for title in desktop.locator("section[id^=task] > h2").all_inner_texts()] == [
+        "cnn",
+        "rnn",
+    ]
+    cnn = desktop.locator("section[id^=task]").first
+    assert "keras:eager" in cnn.inner_text()
     assert cnn.locator("h3").last.inner_text().startswith("Remedies for overfitting")
 
 
@@ -151,7 +154,9 @@ def test_every_chart_has_its_marks(desktop):
 
 def test_a_table_sorts_on_a_click_both_ways(opened):
     page = opened()
-    table = page.locator(".task table.sortable", has=page.get_by_role("button", name="step")).first
+    table = page.locator(
+        "section[id^=task] table.sortable", has=page.get_by_role("button", name="step")
+    ).first
     names = table.locator("tbody th")
     assert names.all_inner_texts() == ["jax:eager", "torch:eager", "keras:eager"]
     button = table.get_by_role("button", name="step").first

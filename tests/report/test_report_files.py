@@ -10,7 +10,7 @@ from support.damage import called
 from support.records import make_record
 
 from harness.report.files import write_text
-from harness.report.run_tables import write_table
+from harness.report.runs.frames import write_table
 from harness.runs.documents import encode_document
 
 FORMULAS = ['=HYPERLINK("http://x")', "+1", "-1+cmd|' /C calc'!A0", "@SUM(1)", "\t=1", "\r=1", "\n=1"]

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 from support.made_runs import made_record, made_setting
 from support.records import reconfigured
+from support.rendered import run_summary
 
 from harness.audit.findings import Clock
 from harness.certify.certificate import Certificate
 from harness.machine.usage import Interference
-from harness.report.run_summary import run_summary
 from harness.runs.record import DatasetRecord, Failure
 
 FOLDER = Path("results") / "runs"

@@ -4,9 +4,10 @@ import re
 
 import pytest
 from support.made_study import RISES, made_study
+from support.rendered import page_of_study
 
-from harness.report.study_page import page_of_study, remedies_figure, study_figures
-from harness.report.study_words import answer, beginning, headline, lessons, more_data
+from harness.report.charts.study import remedies_figure, study_figures
+from harness.report.study import answer, beginning, headline, lessons, more_data
 
 JARGON = re.compile(r"\b(GL|PQ|Pareto|Bonferroni|Prechelt)\b")
 

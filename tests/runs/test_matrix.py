@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from harness.errors import UsageError
-from harness.report.matrix_words import matrix_sentence
+from harness.report.runs.record import matrix_sentence
 from harness.runs import matrix
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.record import DatasetRecord

@@ -1,0 +1,422 @@
+"""Charts of pairs and their ratios: a duel, a gate, and the history of gates."""
+
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+
+import altair as alt
+import msgspec
+
+from harness.duel.findings import PairsSource
+from harness.duel.ratios import step_ratios
+from harness.duel.record import BlockRecord, DuelRecord, DuelResult
+from harness.gate.history import MetricHistory
+from harness.gate.judgement import benchmark_ratios
+from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
+from harness.report.charts.base import (
+    FRAME_HEIGHT,
+    GREY,
+    NAME_AXIS,
+    ROW_HEIGHT,
+    VERDICTS,
+    Colours,
+    Row,
+    colour_of_rows,
+    configuration_colours,
+    layered,
+    tips,
+    unchecked,
+    zero_line,
+)
+from harness.report.document import Figure
+from harness.report.escaping import one_line
+from harness.report.gate import METRICS, change
+from harness.report.history import has_chart, name_of, steps_of
+from harness.stats.estimate import Estimate
+
+
+def _percent(ratio: float) -> float:
+    return round(100 * (ratio - 1), 4)
+
+
+def _percent_of_log(log: float) -> float:
+    return round(100 * math.expm1(log), 4)
+
+
+def _interval(ratio: Estimate) -> Row:
+    """The ends of an interval in per cent; without one the value itself."""
+    low, high = (ratio.value if end is None else end for end in (ratio.low, ratio.high))
+    return {"low": _percent(low), "high": _percent(high)}
+
+
+# A duel: the ratio of each pair, its course over the pairs, and the time of each turn.
+
+#: Points of the turns; of more, neighbours are drawn as one, their median.
+_MOST_TURNS = 600
+_MOST_TICKS = 10
+
+
+@unchecked
+def duel_figures(record: DuelRecord) -> list[Figure]:
+    """The charts that the pairs of a duel allow; none without pairs."""
+    if not record.pairs:
+        return []
+    colours = configuration_colours(configuration.label for configuration in record.configurations)
+    reference = record.configurations[0].label
+    pairs = [row for result in record.results for row in _duel_pair_rows(record, result)]
+    figures = []
+    if pairs:
+        caption = (
+            f"Time per sample relative to {reference}: each pair of fresh processes is a dot, the diamond is "
+            f"the ratio with its 95 % interval. Left of 0 is faster. Shaded: within "
+            f"{100 * record.margin:g} %, called the same."
+        )
+        figures.append(Figure("pairs", caption, _duel_pairs(record, pairs, colours), "Pairs"))
+        caption = (
+            "The same pairs in the order in which they ran. A trend means that the machine changed, or that "
+            "one configuration did."
+        )
+        figures.append(
+            Figure("course", caption, _course(pairs, len(record.pairs), colours), "Pairs in order")
+        )
+    return [*figures, *turn_figures(record)]
+
+
+def turn_figures(record: PairsSource) -> list[Figure]:
+    """The time of each turn; none without pairs."""
+    if not record.pairs:
+        return []
+    colours = configuration_colours(configuration.label for configuration in record.configurations)
+    caption = (
+        "Time of a step in each turn, one pair after the other; lines mark where fresh processes begin. "
+        "Crosses: turns left out, because other programs disturbed them."
+    )
+    return [Figure("turns", caption, _turns(record, colours), "Turns over time")]
+
+
+def _duel_pair_rows(record: DuelRecord, result: DuelResult) -> Iterator[Row]:
+    labels = [configuration.label for configuration in record.configurations]
+    batch_sizes = [configuration.batch_size for configuration in record.configurations]
+    index = labels.index(result.configuration)
+    for number, pair in enumerate(record.pairs, 1):
+        for log in step_ratios([pair], index, batch_sizes).over_blocks(all_of_them=result.uneven):
+            yield {
+                "configuration": result.configuration,
+                "pair": number,
+                "change": _percent(math.exp(log)),
+                # Fixed by the number alone, so that a page is the same each time it is written.
+                "place": (7 * number) % 11 / 10 - 0.5,
+            }
+
+
+def _change_axis() -> alt.X:
+    return alt.X(
+        "change:Q", title="change of the time per sample (%)", scale=alt.Scale(padding=16, zero=False)
+    )
+
+
+def _duel_pairs(record: DuelRecord, pairs: Sequence[Row], colours: Colours) -> alt.LayerChart:
+    """A row for each configuration but the reference: dots, and the ratio with its interval."""
+    y = alt.Y("configuration:N", title=None, sort=None, axis=NAME_AXIS)
+    rows = [*pairs, *map(_result_row, (each for each in record.results if each.ratio is not None))]
+    colour = colour_of_rows(rows, colours, None)
+    data = alt.Chart()
+    margin = 100 * record.margin
+    band = alt.Chart(alt.InlineData(values=[{"from": -margin, "to": margin}])).mark_rect(
+        color=GREY, opacity=0.15
+    )
+    dots = data.mark_point(filled=True, opacity=0.5, size=45).encode(
+        x=_change_axis(),
+        y=y,
+        yOffset=alt.YOffset("place:Q", scale=alt.Scale(domain=[-1.5, 1.5])),
+        color=colour,
+        tooltip=tips("configuration:N", "pair:Q", "change:Q"),
+    )
+    interval = data.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"), y=y, color=colour)
+    centre = data.mark_point(filled=True, opacity=1, size=140, shape="diamond").encode(
+        x=alt.X("ratio:Q"), y=y, color=colour, tooltip=tips("configuration:N", "ratio:Q", "low:Q", "high:Q")
+    )
+    return layered(
+        rows,
+        band.encode(x=alt.X("from:Q"), x2=alt.X2("to:Q")),
+        zero_line().encode(x=alt.X("zero:Q", title="")),
+        dots,
+        interval,
+        centre,
+        height=FRAME_HEIGHT + 2 * ROW_HEIGHT * len(record.results),
+    )
+
+
+def _result_row(result: DuelResult) -> Row:
+    ratio = result.ratio
+    assert ratio is not None  # noqa: S101  the caller selects those with a ratio
+    return {"configuration": result.configuration, "ratio": _percent(ratio.value), **_interval(ratio)}
+
+
+def _course(pairs: Sequence[Row], count: int, colours: Colours) -> alt.LayerChart:
+    ticks = list(range(1, count + 1, math.ceil(count / _MOST_TICKS)))  # Vega's own of two pairs: 1, 1.5, 2
+    x = alt.X("pair:Q", title="pair", axis=alt.Axis(values=ticks, format="d"), scale=alt.Scale(zero=False))
+    y = alt.Y("change:Q", title="change (%)", scale=alt.Scale(zero=False, padding=12))
+    data = alt.Chart()
+    colour = colour_of_rows(pairs, colours, "circle")
+    line = data.mark_line(strokeWidth=1, opacity=0.6).encode(x=x, y=y, color=colour)
+    dots = data.mark_point(filled=True, opacity=1, size=45).encode(
+        x=x, y=y, color=colour, tooltip=tips("configuration:N", "pair:Q", "change:Q")
+    )
+    return layered(pairs, zero_line().encode(y=alt.Y("zero:Q", title="")), line, dots)
+
+
+def _turns(record: PairsSource, colours: Colours) -> alt.LayerChart:
+    """The step time of every turn, in milliseconds; disturbed ones are crosses."""
+    rows = list(_turn_rows(record))
+    starts = [{"start": row["turn"]} for row in rows if row["first"]]
+    x = alt.X(
+        "turn:Q",
+        title="turn",
+        axis=alt.Axis(tickMinStep=1),
+        scale=alt.Scale(zero=False, nice=False, padding=8),
+    )
+    y = alt.Y("step:Q", title="step (ms, log scale)", scale=alt.Scale(type="log", nice=False, padding=12))
+    shapes = alt.Scale(domain=[False, True], range=["circle", "cross"])
+    points = (
+        alt.Chart()
+        .mark_point(filled=True, opacity=0.7, size=28)
+        .encode(
+            x=x,
+            y=y,
+            color=colour_of_rows(rows, colours, "circle"),
+            shape=alt.Shape("disturbed:N", scale=shapes, legend=None),
+            tooltip=tips("configuration:N", "pair:Q", "turn:Q", ("step:Q", "step (ms)")),
+        )
+    )
+    borders = alt.Chart(alt.InlineData(values=starts)).mark_rule(color=GREY, strokeDash=[2, 4], opacity=0.7)
+    return layered(rows, borders.encode(x=alt.X("start:Q", title="")), points)
+
+
+def _turn_rows(record: PairsSource) -> Iterator[Row]:
+    """A row for each block, or for as many neighbouring blocks together as make the chart light enough."""
+    total = sum(len(pair.blocks) for pair in record.pairs) // len(record.configurations)
+    together = math.ceil(total / _MOST_TURNS)
+    before = 0
+    for number, pair in enumerate(record.pairs, 1):
+        for index, configuration in enumerate(record.configurations):
+            blocks = [block for block in pair.blocks if block.configuration == index]
+            for at in range(0, len(blocks), together):
+                merged = blocks[at : at + together]
+                yield {
+                    "configuration": configuration.label,
+                    "pair": number,
+                    "turn": before + merged[0].turn + 1,
+                    "step": round(statistics.median(map(_step_milliseconds, merged)), 5),
+                    "disturbed": all(block.disturbed for block in merged),
+                    "first": index == 0 and at == 0 and number > 1,
+                }
+        before += max(block.turn for block in pair.blocks) + 1
+
+
+def _step_milliseconds(block: BlockRecord) -> float:
+    return 1e3 * block.seconds / block.steps
+
+
+# A gate: the change of each metric with its limit, and the ratio of each pair.
+
+#: Colour and shape of the pairs of each stage.
+_STAGES = {"quick check": (GREY, "circle"), "further pairs": ("#e69f00", "square")}
+_GATE_FRAME_HEIGHT = 60
+
+
+@unchecked
+def gate_figures(record: GateRecord) -> list[Figure]:
+    """A chart of each metric that was measured, and one of the step ratios of all pairs."""
+    figures = []
+    for metric in METRICS:
+        rows = [row for each in record.benchmarks if (row := _change_row(each, metric)) is not None]
+        if rows:
+            caption = (
+                "Change of head relative to base, with its 95 % interval where there are 5 or more pairs. "
+                "Grey bar: limit."
+            )
+            title = f"{metric.capitalize()} by benchmark"
+            figures.append(Figure(f"change-{metric.replace(' ', '-')}", caption, _changes(rows), title))
+    pairs = [row for each in record.benchmarks for row in _gate_pair_rows(each)]
+    if pairs:
+        caption = (
+            "Change of the step in each pair of fresh processes: those of the quick check above, further "
+            "ones below."
+        )
+        figures.append(Figure("pairs", caption, _gate_pairs(pairs), "Step by pair"))
+    return figures
+
+
+def _change_row(benchmark: BenchmarkRecord, metric: Metric) -> Row | None:
+    result: MetricResult | None = next((each for each in benchmark.metrics if each.metric == metric), None)
+    if result is None or result.ratio is None:
+        return None
+    return {
+        "benchmark": one_line(benchmark.name),
+        "verdict": result.verdict,
+        "change": _percent(result.ratio.value),
+        **_interval(result.ratio),
+        "limit": _percent(1 + result.limit),
+        "pairs": result.pairs,
+    }
+
+
+def _gate_pair_rows(benchmark: BenchmarkRecord) -> list[Row]:
+    stages = dict(zip(_STAGES, (benchmark.look, benchmark.confirmation), strict=True))
+    uneven = any(result.uneven for result in benchmark.metrics)
+    return [
+        {
+            "benchmark": one_line(benchmark.name),
+            "stage": stage,
+            "pair": number,
+            "change": _percent(math.exp(log)),
+        }
+        for stage, pairs in stages.items()
+        for number, log in enumerate(
+            benchmark_ratios(benchmark, "step", pairs).over_blocks(all_of_them=uneven), 1
+        )
+    ]
+
+
+def _changes(rows: Sequence[Row]) -> alt.LayerChart:
+    y = alt.Y("benchmark:N", title=None, sort=None, axis=NAME_AXIS)
+    x = alt.X("change:Q", title="change (%)", scale=alt.Scale(padding=12))
+    colour, shape = _colour_and_shape("verdict", VERDICTS, rows)
+    tip = tips("benchmark:N", "verdict:N", "change:Q", "low:Q", "high:Q", "limit:Q", "pairs:Q")
+    data = alt.Chart()
+    return _over_zero(
+        rows,
+        data.mark_tick(thickness=3, size=22, color=GREY).encode(
+            x=alt.X("limit:Q"), y=y, tooltip=tips("benchmark:N", "limit:Q")
+        ),
+        data.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"), y=y, color=colour),
+        data.mark_point(filled=True, opacity=1, size=90).encode(
+            x=x, y=y, color=colour, shape=shape, tooltip=tip
+        ),
+    )
+
+
+def _gate_pairs(rows: Sequence[Row]) -> alt.LayerChart:
+    y = alt.Y("benchmark:N", title=None, sort=None, axis=NAME_AXIS)
+    x = alt.X("change:Q", title="change of the step (%)", scale=alt.Scale(padding=12))
+    colour, shape = _colour_and_shape("stage", _STAGES, rows)
+    encoded = (
+        alt.Chart()
+        .mark_point(filled=True, opacity=0.6, size=50)
+        .encode(
+            x=x,
+            y=y,
+            yOffset=alt.YOffset("stage:N", sort=list(_STAGES)),
+            color=colour,
+            shape=shape,
+            tooltip=tips("benchmark:N", "stage:N", "pair:Q", "change:Q"),
+        )
+    )
+    return _over_zero(rows, encoded)
+
+
+def _colour_and_shape(
+    field: str, looks: Mapping[str, tuple[str, str]], rows: Sequence[Row]
+) -> tuple[alt.Color, alt.Shape]:
+    """Scales of the values that occur in a field; both share one legend."""
+    shown = [value for value in looks if any(row[field] == value for row in rows)]
+    colours = alt.Scale(domain=shown, range=[looks[value][0] for value in shown])
+    shapes = alt.Scale(domain=shown, range=[looks[value][1] for value in shown])
+    return alt.Color(f"{field}:N", scale=colours), alt.Shape(f"{field}:N", scale=shapes)
+
+
+def _over_zero(rows: Sequence[Row], *layers: alt.Chart) -> alt.LayerChart:
+    height = _GATE_FRAME_HEIGHT + ROW_HEIGHT * len({row["benchmark"] for row in rows})
+    return layered(rows, zero_line().encode(x=alt.X("zero:Q", title="")), *layers, height=height)
+
+
+# A history: for each series its gates, the level, and where it changes.
+
+_DEVIATES = 1.959964
+
+
+@unchecked
+def history_figures(series: Sequence[MetricHistory]) -> list[Figure]:
+    """A chart of each series with more than one gate and known noise."""
+    return [
+        Figure(f"series-{number}", _caption(each), _chart(each), name_of(each))
+        for number, each in enumerate(filter(has_chart, series), 1)
+    ]
+
+
+def _caption(series: MetricHistory) -> str:
+    return f"Change since {one_line(series.start)}: each gate with its 95 % interval, and the level (line)."
+
+
+def _chart(series: MetricHistory) -> alt.LayerChart:
+    rows, steps = _point_rows(series), _step_rows(series)
+    names = [str(row["name"]) for row in rows]
+    axis = alt.Axis(labelAngle=-40, labelLimit=80, labelOverlap=True, grid=False)
+    x = alt.X("name:N", title=None, sort=names, axis=axis)
+    y = alt.Y("change:Q", title="change since the base (%)", scale=alt.Scale(zero=False))
+    low, high = alt.Y("low:Q", title=""), alt.Y2("high:Q")
+    tip = tips("name:N", "date:N", "change:Q", "low:Q", "high:Q", "level:Q")
+    data = alt.Chart()
+    line = data.mark_line(interpolate="step", strokeWidth=2.5, color="#0072b2")
+    return layered(
+        rows,
+        zero_line().encode(y=alt.Y("zero:Q", title="")),
+        data.mark_rule(color=GREY, opacity=0.6).encode(x=x, y=low, y2=high),
+        data.mark_circle(color=GREY, opacity=0.9, size=32).encode(x=x, y=y, tooltip=tip),
+        line.encode(x=x, y=alt.Y("level:Q", title="")),
+        *(_step_layers(steps, x) if steps else []),
+    )
+
+
+def _step_layers(steps: list[Row], x: alt.X) -> list[alt.Chart]:
+    """The size of each step, at the first gate with the new level. A triangle shows its direction."""
+    colours = [VERDICTS["FAIL"][0], VERDICTS["PASS"][0]]
+    colour = alt.Color("direction:N", scale=alt.Scale(domain=["worse", "better"], range=colours), legend=None)
+    shapes = alt.Scale(domain=["worse", "better"], range=["triangle-up", "triangle-down"])
+    data = alt.Chart(alt.InlineData(values=steps))
+    tip = tips("name:N", "date:N", "size:N")
+    y = alt.Y("level:Q", title="")
+    mark = data.mark_point(filled=True, opacity=1, size=130)
+    return [
+        mark.encode(
+            x=x, y=y, color=colour, shape=alt.Shape("direction:N", scale=shapes, legend=None), tooltip=tip
+        ),
+        data.mark_text(dy=-14, fontSize=12).encode(x=x, y=y, text=alt.Text("short:N")),
+    ]
+
+
+def _point_rows(series: MetricHistory) -> list[Row]:
+    trend = series.trend
+    assert trend is not None  # noqa: S101  only such series are shown
+    rows: list[Row] = []
+    for number, point in enumerate(series.points):
+        value = point.ratio.log
+        half = _DEVIATES * float(trend.noise[number])
+        rows.append(
+            {
+                "name": point.name,
+                "date": point.date,
+                "change": _percent_of_log(value),
+                "low": _percent_of_log(value - half),
+                "high": _percent_of_log(value + half),
+                "level": _percent_of_log(float(trend.levels[number])),
+            }
+        )
+    return rows
+
+
+def _step_rows(series: MetricHistory) -> list[Row]:
+    trend = series.trend
+    assert trend is not None  # noqa: S101  only such series are shown
+    return [
+        {
+            "name": point.name,
+            "date": point.date,
+            "level": _percent_of_log(float(trend.levels[step.at])),
+            "size": size,
+            "short": change(series.metric, msgspec.structs.replace(step.change, low=None, high=None)),
+            "direction": "worse" if step.change.value > 1 else "better",
+        }
+        for step, (point, size) in zip(trend.steps, steps_of(series), strict=True)
+    ]

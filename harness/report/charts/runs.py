@@ -1,0 +1,370 @@
+"""Charts of runs: which a report shows, in what order, and how each is read."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import altair as alt
+import numpy as np
+
+from harness.analysis.comparison import Comparison
+from harness.analysis.configuration_summary import ConfigurationSummary
+from harness.analysis.findings import Findings, GroupFindings
+from harness.analysis.overfit import Overfitting
+from harness.report.charts.base import (
+    FRAME_HEIGHT,
+    GREY,
+    NAME_AXIS,
+    PHASES,
+    ROW_HEIGHT,
+    Colours,
+    Row,
+    axis_title,
+    colour_of_rows,
+    configuration_colours,
+    ends,
+    layered,
+    png,
+    svg,
+    tips,
+    unchecked,
+)
+from harness.report.charts.curves import (
+    coincidences,
+    gap_curves,
+    learning_curves,
+    loss_curves,
+    loss_lines,
+    reading,
+    score_lines,
+)
+from harness.report.charts.outcomes import group_pictures, outcome_figures, sampled_passages
+from harness.report.charts.study import study_figures
+from harness.report.document import Figure, Passage, Picture
+from harness.report.escaping import with_lines
+from harness.report.files import write_bytes, write_text
+from harness.report.numbers import busy_mark, time_ratio
+from harness.report.runs.sentences import SHOWN_GROUPS
+from harness.report.runs.tables import relative_times
+from harness.stats.intervals import Array
+
+# Charts of a comparison. The data are summaries over seeds, so charts do not grow with the number of runs.
+
+#: Dots of runs per configuration. More of them hide one another.
+MOST_POINTS = 30
+#: Room beyond the outermost values, as a share of their range.
+_ROOM = 0.06
+
+
+def _time_title(comparison: Comparison, title: str) -> str:
+    """The title of an axis of times of runs, marked if others used the machine."""
+    disturbed = any(summary.disturbed for summary in comparison.summaries)
+    return busy_mark(title, disturbed=disturbed)
+
+
+def time_against_quality(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
+    """A diamond per configuration at its mean training time and quality, both intervals, and a dot per run.
+
+    None where there is only one configuration.
+    """
+    dots = _run_points(comparison)
+    if len({row["configuration"] for row in dots}) < 2:  # noqa: PLR2004
+        return None
+    rows: list[Row] = []
+    for summary in comparison.summaries:
+        if summary.quality and summary.training_seconds:
+            place = ends(summary.training_seconds, "seconds") | ends(summary.quality, "score")
+            rows.append(
+                {"configuration": summary.name, "front": "yes" if summary.on_front else "no", **place}
+            )
+    quality = axis_title(comparison.measure, "test")
+    training = _time_title(comparison, "training time (s)")
+    x = alt.X("seconds:Q", title=training, scale=_possible(rows + dots, "seconds", None))
+    y = alt.Y("score:Q", title=quality, scale=_possible(rows + dots, "score", comparison.measure.upper))
+    colour = colour_of_rows(rows, colours, "diamond")
+    low_score, high_score = alt.Y("score low:Q", title=""), alt.Y2("score high:Q")
+    low_seconds, high_seconds = alt.X("seconds low:Q", title=""), alt.X2("seconds high:Q")
+    tip = tips(
+        "configuration:N",
+        ("seconds:Q", "training time (s)"),
+        ("score:Q", quality),
+        ("front:N", "beaten by none in both"),
+    )
+    means, runs = alt.Chart(), alt.Chart(alt.InlineData(values=dots))
+    return layered(
+        rows,
+        runs.mark_circle(opacity=0.6, size=32).encode(x=x, y=y, color=colour),
+        means.mark_rule(strokeWidth=1.5).encode(x=x, y=low_score, y2=high_score, color=colour),
+        means.mark_rule(strokeWidth=1.5).encode(x=low_seconds, x2=high_seconds, y=y, color=colour),
+        means.mark_point(filled=True, opacity=1, size=130, shape="diamond").encode(
+            x=x, y=y, color=colour, tooltip=tip
+        ),
+    )
+
+
+def _possible(rows: Sequence[Row], name: str, upper: float | None) -> alt.Scale:
+    """A scale with room around the values and intervals of ``name``, but not below 0 or above ``upper``."""
+    fields = (name, f"{name} low", f"{name} high")
+    values = [float(str(row[field])) for row in rows for field in fields if field in row]
+    low, high = min(values), max(values)
+    room = _ROOM * (high - low) or _ROOM * high or 1.0
+    end = high + room if upper is None else min(high + room, upper)
+    return alt.Scale(domain=[max(0.0, low - room), end], zero=False, nice=False)
+
+
+def _run_points(comparison: Comparison) -> list[Row]:
+    measure = comparison.measure
+    rows: list[Row] = []
+    for summary in comparison.summaries:
+        for run in summary.configuration.runs[:MOST_POINTS]:
+            score = run.score(measure.key)
+            if score is not None:
+                seconds = run.record.phases.training_seconds
+                rows.append(
+                    {"configuration": summary.name, "seconds": seconds, "score": score * measure.factor}
+                )
+    return rows
+
+
+def phase_bars(comparison: Comparison) -> alt.LayerChart:
+    """A bar per configuration, divided into the phases of a run."""
+    rows: list[Row] = [
+        {"configuration": summary.name, "phase": phase, "seconds": round(seconds, 4), "order": order}
+        for summary in comparison.summaries
+        for order, (phase, seconds) in enumerate(summary.phases.items())
+    ]
+    names = list(dict.fromkeys(str(row["phase"]) for row in rows))
+    scale = alt.Scale(domain=names, range=PHASES[: len(names)])
+    encoded = (
+        alt.Chart()
+        .mark_bar()
+        .encode(
+            x=alt.X("seconds:Q", stack="zero", title=_time_title(comparison, "time (s)")),
+            y=alt.Y("configuration:N", title=None, sort=None, axis=NAME_AXIS),
+            color=alt.Color("phase:N", scale=scale, legend=alt.Legend(columns=2)),
+            order=alt.Order("order:Q"),
+            tooltip=tips("configuration:N", "phase:N", ("seconds:Q", "time (s)")),
+        )
+    )
+    return layered(rows, encoded, height=FRAME_HEIGHT + ROW_HEIGHT * len(comparison.summaries))
+
+
+def step_distribution(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
+    """Quantiles of the step time over the steady blocks of a run, their geometric means over runs.
+
+    So the median is the step time that tables state, however many blocks each run has.
+    """
+    rows = [row for summary in comparison.summaries if (row := _step_row(summary)) is not None]
+    if not rows:
+        return None
+    y = alt.Y("configuration:N", title=None, sort=None, axis=NAME_AXIS)
+    colour = colour_of_rows(rows, colours, None)
+    x = alt.X("p5:Q", title=_time_title(comparison, "step time (ms)"), scale=alt.Scale(zero=False))
+    quantiles = [(f"{name}:Q", f"{name} (ms)") for name in ("p5", "p25", "median", "p75", "p95")]
+    tip = tips("configuration:N", *quantiles, "blocks:Q")
+    data = alt.Chart()
+    box = data.mark_bar(size=16, opacity=0.6).encode(x=alt.X("p25:Q"), x2=alt.X2("p75:Q"))
+    return layered(
+        rows,
+        data.mark_rule(strokeWidth=1.5).encode(x=x, x2=alt.X2("p95:Q"), y=y, color=colour),
+        box.encode(y=y, color=colour, tooltip=tip),
+        data.mark_tick(thickness=3, size=22).encode(x=alt.X("median:Q"), y=y, color=colour, tooltip=tip),
+        height=FRAME_HEIGHT + ROW_HEIGHT * len(rows),
+    )
+
+
+def _step_row(summary: ConfigurationSummary) -> Row | None:
+    samples = [run.step_seconds * 1e3 for run in summary.configuration.runs if len(run.step_seconds)]
+    if not samples:
+        return None
+    names = ("p5", "p25", "median", "p75", "p95")
+    of_runs: Array = np.array([np.percentile(own, [5, 25, 50, 75, 95]) for own in samples])
+    cuts = (round(float(cut), 5) for cut in np.exp(np.log(of_runs).mean(axis=0)))
+    blocks = sum(map(len, samples))
+    return {"configuration": summary.name, "blocks": blocks, **dict(zip(names, cuts, strict=True))}
+
+
+# The chart of relative step times, for Markdown and notebooks. The page draws its own.
+
+
+def relative_step_times(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
+    """The step time of each configuration relative to the fastest, with intervals, on a logarithmic axis."""
+    times = relative_times(comparison)
+    if times is None:
+        return None
+    rows: list[Row] = [
+        {
+            "configuration": row.configuration,
+            **ends(row.ratio, "ratio"),
+            "relative": time_ratio(row.ratio) if row.quality else "reference",
+            "quality": row.quality or "reference",
+        }
+        for row in times.rows
+        if row.ratio is not None
+    ]
+    ticks = times.ticks
+    labels = ", ".join(f'"{tick}": "{label}"' for tick, label in ticks.items())
+    axis = alt.Axis(values=list(ticks), labelExpr=f"({{{labels}}})[datum.value]")
+    scale = alt.Scale(type="log", domain=[times.low, times.high], nice=False)
+    x = alt.X(
+        "ratio:Q",
+        title=f"step time relative to {times.rows[0].configuration} (log scale)",
+        axis=axis,
+        scale=scale,
+    )
+    y = alt.Y("configuration:N", title=None, sort=None, axis=NAME_AXIS)
+    colour = colour_of_rows(rows, colours, None)
+    tip = tips("configuration:N", ("relative:N", "step time"), ("quality:N", comparison.measure.name))
+    data = alt.Chart()
+    reference = alt.Chart(alt.InlineData(values=[{"ratio": 1}]))
+    return layered(
+        rows,
+        reference.mark_rule(strokeDash=[4, 4], color=GREY).encode(x=x),
+        data.mark_rule(strokeWidth=2).encode(
+            x=alt.X("ratio low:Q"), x2=alt.X2("ratio high:Q"), y=y, color=colour
+        ),
+        data.mark_point(filled=True, opacity=1, size=90).encode(x=x, y=y, color=colour, tooltip=tip),
+        height=FRAME_HEIGHT + ROW_HEIGHT * len(rows),
+    )
+
+
+_MARKED = "Diamond: best epoch (lowest validation loss). Dotted line: overfitting begins."
+#: Title, caption and chart.
+_Described = tuple[str, str, alt.LayerChart | None]
+
+
+#: The kinds that are drawn where few are.
+_CHOSEN = ("relative", "time", "curves")
+
+
+@unchecked
+def group_figures(
+    group: GroupFindings,
+    prefix: str,
+    colours: Colours,
+    results: Path | None = None,
+    *,
+    relative: bool = True,
+) -> list[Figure]:
+    """Every chart that one group of runs has the data for; an overview has the ``relative`` one itself.
+
+    Pictures of sample predictions are in the folder ``results``.
+    """
+    comparison, curves = group.comparison, group.overfittings
+    quality = comparison.measure.name
+    charts = _curve_figures(curves, colours) | {
+        "relative": (
+            "Relative step time",
+            "Ratio to the fastest configuration with its 95 % interval.",
+            relative_step_times(comparison, colours) if relative else None,
+        ),
+        "time": (
+            f"Test {quality} and training time",
+            f"Diamonds: mean with 95 % intervals. Dots: runs, up to {MOST_POINTS} per configuration.",
+            time_against_quality(comparison, colours),
+        ),
+        "steps": (
+            "Step time",
+            "Blocks of a run: 5th to 95th percentile, quartiles, median; geometric means over runs.",
+            None if comparison.group.is_of_settings else step_distribution(comparison, colours),
+        ),
+        "phases": ("Phases of a run", "Arithmetic mean over runs.", phase_bars(comparison)),
+    }
+    figures = [
+        Figure(f"{prefix}-{name}", caption, chart, title, chosen=name in _CHOSEN)
+        for name, (title, caption, chart) in charts.items()
+        if chart is not None
+    ]
+    return figures + outcome_figures(group, prefix, colours, results)
+
+
+def _curve_figures(curves: Sequence[Overfitting], colours: Colours) -> dict[str, _Described]:
+    """Losses beside scores, and the gap."""
+    if not curves:
+        return {}
+    seeds = max(len(curve.configuration.runs) for curve in curves)
+    how = reading(seeds)
+    title = "Loss of generator and discriminator" if curves[0].adversarial else "Loss"
+    marked = "" if curves[0].adversarial else f" {_MARKED}"
+    return {
+        "loss": (
+            title,
+            " ".join([f"After each epoch. {how}{marked}", *coincidences(loss_lines(curves))]),
+            loss_curves(curves, colours),
+        ),
+        "curves": (
+            "Classified as real" if curves[0].adversarial else curves[0].measure.name.capitalize(),
+            " ".join([f"After each epoch. {how}", *coincidences(score_lines(curves))]),
+            learning_curves(curves, colours),
+        ),
+        "gap": (
+            "Generalisation gap",
+            f"Difference between training and validation score after each epoch. {how}",
+            gap_curves(curves, colours),
+        ),
+    }
+
+
+def colours_of(findings: Findings) -> Colours:
+    """A colour for each configuration, in the order in which the report first shows it."""
+    return configuration_colours(
+        summary.name for group in findings.groups for summary in group.comparison.summaries
+    )
+
+
+def all_figures(findings: Findings) -> dict[str, Figure]:
+    """Every chart of the groups that are shown and of the studies, by name."""
+    colours = colours_of(findings)
+    figures = [
+        figure
+        for prefix, group in _shown_groups(findings)
+        for figure in group_figures(group, prefix, colours, findings.results)
+    ]
+    for number, study in enumerate(findings.studies, 1):
+        figures += study_figures(study, f"study-{number}")
+    return {figure.name: figure for figure in figures}
+
+
+def all_pictures(findings: Findings) -> dict[str, Picture]:
+    """Every picture of the groups that are shown, by name."""
+    pictures = [
+        picture
+        for prefix, group in _shown_groups(findings)
+        for picture in group_pictures(group, prefix, findings.results)
+    ]
+    return {picture.name: picture for picture in pictures}
+
+
+def all_passages(findings: Findings) -> list[Passage]:
+    """Every sampled text of the groups that are shown."""
+    return [
+        passage for prefix, group in _shown_groups(findings) for passage in sampled_passages(group, prefix)
+    ]
+
+
+def _shown_groups(findings: Findings) -> Iterator[tuple[str, GroupFindings]]:
+    for number, group in enumerate(findings.groups[:SHOWN_GROUPS], 1):
+        yield f"comparison-{number}", group
+
+
+# A folder with every chart, picture and text of a report.
+
+
+def write_folder(findings: Findings, folder: Path) -> list[Path]:
+    """Write every chart as SVG and PNG and every picture as PNG, and every text; the paths.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for figure in all_figures(findings).values():
+        paths += [folder / f"{figure.name}.svg", folder / f"{figure.name}.png"]
+        write_text(paths[-2], svg(figure))
+        write_bytes(paths[-1], png(figure))
+    for picture in all_pictures(findings).values():
+        paths.append(folder / f"{picture.name}.png")
+        write_bytes(paths[-1], picture.png)
+    for passage in all_passages(findings):
+        paths.append(folder / f"{passage.name}.txt")
+        write_text(paths[-1], "\n\n".join([passage.caption, *map(with_lines, passage.texts)]) + "\n")
+    return paths

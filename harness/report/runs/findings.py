@@ -1,0 +1,326 @@
+"""The document of findings: for each task the answers, tables, charts and overfitting; then conditions."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from harness.analysis.findings import Findings, GroupFindings, TaskFindings
+from harness.analysis.study_effects import StudyFinding
+from harness.report.document import (
+    Cards,
+    Command,
+    Document,
+    Figure,
+    Figures,
+    Folded,
+    Items,
+    Medium,
+    Node,
+    Only,
+    Paragraph,
+    Passage,
+    Picture,
+    Section,
+    Span,
+    Text,
+)
+from harness.report.duel import DECIDES, faster_modes, next_duel
+from harness.report.numbers import RATIO_LEGEND, counted, machine_text
+from harness.report.runs.overfitting import gap_sentence, overfitting_sentence, overfitting_table
+from harness.report.runs.overview import card
+from harness.report.runs.record import disturbance
+from harness.report.runs.sentences import (
+    NOTHING_COMPARABLE,
+    SHOWN_GROUPS,
+    headline,
+    kept_apart_sentence,
+    left_out_sentence,
+    remarks,
+    variation_sentence,
+    where_text,
+)
+from harness.report.runs.tables import (
+    comparison_table,
+    details_table,
+    group_table,
+    has_ratios,
+    machines_table,
+    phases_table,
+    runs_list,
+)
+from harness.report.study import study_sentence, study_table, study_title
+from harness.runs.record import Record
+
+_MOST_RUNS = 300
+#: All but a terminal that was not asked for everything.
+_DETAILED: tuple[Medium, ...] = ("verbose", "markdown", "page", "notebook")
+
+
+def findings_document(findings: Findings, peak_flops: float | None = None) -> Document:
+    """Everything that a report of runs says.
+
+    ``peak_flops`` is the device's peak in FLOP/s; with it the share that is used is shown.
+    """
+    return _Builder(findings, peak_flops).document()
+
+
+def key_sentences(findings: Findings) -> list[str]:
+    """The answer of each group, the duel that would decide, overfitting; the recommendation of each study."""
+    sentences = list(map(variation_sentence, findings.variations))
+    for task in findings.by_task(SHOWN_GROUPS):
+        for group in task.groups:
+            command = next_duel(group.comparison, findings.results)
+            sentences += [headline(group.comparison), *([f"{DECIDES} {command}"] if command else [])]
+            sentences += _overfitting(group)
+        sentences += map(study_sentence, task.studies)
+    return sentences
+
+
+def _overfitting(group: GroupFindings) -> list[str]:
+    """Where each configuration overfits, and whether they do alike."""
+    return [*map(overfitting_sentence, group.overfittings), *map(gap_sentence, group.gaps)]
+
+
+class _Builder:
+    """The parts of a document, with what they all need."""
+
+    def __init__(self, findings: Findings, peak_flops: float | None) -> None:
+        self._findings = findings
+        self._peak_flops = peak_flops
+        groups = enumerate(findings.groups[:SHOWN_GROUPS], 1)
+        self._ids = {id(group): f"comparison-{number}" for number, group in groups}
+        self._ids |= {id(study): f"study-{number}" for number, study in enumerate(findings.studies, 1)}
+
+    def document(self) -> Document:
+        findings = self._findings
+        tasks = findings.by_task(SHOWN_GROUPS)
+        nodes: list[Node] = []
+        if not findings.groups and not findings.studies:
+            nodes.append(Paragraph(NOTHING_COMPARABLE))
+        nodes.append(Only(("page",), self._overview))
+        nodes += [
+            Section(task.task, list(self._task(task)), f"task-{number}", announced=len(tasks) > 1)
+            for number, task in enumerate(tasks, 1)
+        ]
+        if (hidden := len(findings.groups) - SHOWN_GROUPS) > 0:
+            nodes.append(
+                Paragraph(
+                    f"{hidden} more groups of runs are not shown; select some with filters such as task=cnn."
+                )
+            )
+        if findings.machines:
+            nodes.append(Section("Across machines", list(map(machines_table, findings.machines)), "across"))
+        nodes.append(Section("Method and notes", list(self._notes()), "method"))
+        return Document("", "Benchmark report", nodes, meta=_meta(findings), contents=True)
+
+    def _overview(self) -> list[Node]:
+        """How ratios are read, and a card or a line for each group, with links to the details."""
+        from harness.report.charts.runs import colours_of
+
+        findings, colours = self._findings, colours_of(self._findings)
+        compared: list[GroupFindings] = []
+        alone: list[Text] = []
+        for group in findings.groups[:SHOWN_GROUPS]:
+            if group.comparison.pairs:
+                compared.append(group)
+            else:
+                title = Span(group.comparison.group.title, "link", target=self._ids[id(group)])
+                alone.append((title, f": {headline(group.comparison)}"))
+        cards = [card(group, self._ids[id(group)], colours, findings.results) for group in compared]
+        nodes: list[Node] = []
+        if any(has_ratios(group.comparison) for group in compared):
+            nodes.append(Paragraph(RATIO_LEGEND, "legend"))
+        if cautions := caveats(findings):
+            nodes.append(
+                Paragraph(("See ", Span(counted(len(cautions), "caution"), "link", target="cautions"), "."))
+            )
+        nodes += [Cards(cards, wide=True)] if cards else []
+        if alone and compared:
+            nodes.append(Folded("Configurations without a comparison", [Items(alone)], "", len(alone)))
+        elif alone:
+            nodes.append(Items(alone))
+        return [Section("", nodes, "answer", "Answer")]
+
+    def _task(self, task: TaskFindings) -> Iterable[Node]:
+        yield from (Paragraph(variation_sentence(variation)) for variation in task.variations)
+        groups = [self._group(group) for group in task.groups]
+        if task.variations and not any(len(group.comparison.summaries) > 1 for group in task.groups):
+            yield Only(("terminal",), [comparison_table(task.groups)])
+            yield Only(_DETAILED, groups)
+        else:
+            yield from groups
+        yield from map(self._study, task.studies)
+        yield from _listed("Not compared", map(kept_apart_sentence, task.kept_apart))
+        yield from _listed("Left out", map(left_out_sentence, task.left_out))
+
+    def _group(self, group: GroupFindings) -> Section:
+        comparison, name = group.comparison, self._ids[id(group)]
+        command = next_duel(comparison, self._findings.results)
+        details = details_table(comparison, self._peak_flops)
+        phases = phases_table(comparison)
+        nodes: list[Node] = [Paragraph(headline(comparison), "answer")]
+        nodes += [Command(command, DECIDES)] if command else []
+        nodes.append(group_table(group))
+        if self._peak_flops:
+            nodes.append(details._replace(announced=True))
+        nodes += self._figures(group, name)
+        nodes += _listed("Overfitting", _overfitting(group))
+        nodes += _listed("Notes", remarks(comparison))
+        folded = [overfitting_table(group.overfittings)] if group.overfittings else []
+        folded += [*([] if self._peak_flops else [details]), phases]
+        nodes += [Folded(table.title, [table._replace(title="")]) for table in folded]
+        title = f"{comparison.group.title} ({where_text(comparison.group)})"
+        return Section(title, nodes, name, comparison.group.title, announced=True)
+
+    def _figures(self, group: GroupFindings, name: str) -> list[Node]:
+        """An overview draws relative times itself. Markdown draws charts of the first group alone."""
+        others: tuple[Medium, ...] = ("markdown", "notebook") if name == "comparison-1" else ("notebook",)
+        return [
+            Only(("page",), [Figures(partial(self._charts, group, name, relative=False))]),
+            Only(others, [Figures(partial(self._charts, group, name, relative=True))]),
+        ]
+
+    def _charts(self, group: GroupFindings, name: str, *, relative: bool) -> list[Figure | Picture | Passage]:
+        from harness.report.charts.outcomes import group_pictures, sampled_passages
+        from harness.report.charts.runs import colours_of, group_figures
+
+        results = self._findings.results
+        figures = group_figures(group, name, colours_of(self._findings), results, relative=relative)
+        return [*figures, *group_pictures(group, name, results), *sampled_passages(group, name)]
+
+    def _study(self, study: StudyFinding) -> Section:
+        name = self._ids[id(study)]
+        figures = Figures(partial(_study_figures, study, name))
+        nodes: list[Node] = [Paragraph(study_sentence(study), "answer"), figures, study_table(study)]
+        label = f"Remedies: {study.configuration.name}"
+        return Section(study_title(study), nodes, name, label, announced=True)
+
+    def _notes(self) -> Iterable[Node]:
+        """Cautions, machines, data and what could not be read; on a page also the method and each run."""
+        findings = self._findings
+        yield from _listed("Cautions", caveats(findings), "cautions")
+        machines = [*_listed("Machines", _machines(findings)), *_listed("Data", _data_sources(findings))]
+        unreadable = _listed("Unreadable files", findings.unreadable)
+        yield Only(("markdown", "notebook"), [*machines, *unreadable])
+        yield Only(("page",), partial(self._background, machines, unreadable))
+
+    def _background(self, machines: Sequence[Node], unreadable: Sequence[Node]) -> list[Node]:
+        runs = self._findings.runs
+        first = runs_list(runs[:_MOST_RUNS])
+        everything = "`harness report --to results.csv` writes all of them."
+        cut = f"The first {_MOST_RUNS} of {len(runs)} runs. {everything}"
+        shown: list[Node] = [*([Paragraph(cut)] if len(runs) > _MOST_RUNS else []), first]
+        return [
+            *unreadable,
+            Folded("How it was measured", [Items(_METHOD)], "how"),
+            Folded("Machines, software and data", machines, "machines"),
+            Folded("Runs", shown, "runs", len(runs)),
+        ]
+
+
+def _listed(title: str, sentences: Iterable[str], name: str = "") -> list[Node]:
+    """A list with a title; nothing without sentences."""
+    items = list(sentences)
+    return [Items(items, title, id=name)] if items else []
+
+
+def _study_figures(study: StudyFinding, name: str) -> list[Figure]:
+    from harness.report.charts.study import study_figures
+
+    return study_figures(study, name)
+
+
+def _meta(findings: Findings) -> list[str]:
+    """What the report covers, and where and when it was measured."""
+    runs = findings.runs
+    dates = sorted({run.record.started_at[:10] for run in runs})
+    cpus = list(dict.fromkeys(run.record.machine.cpu for run in runs))
+    period = [" to ".join(dict.fromkeys((dates[0], dates[-1])))] if dates else []
+    return [counted(len(runs), "run"), *period, *cpus]
+
+
+# How reports are made, and the cautions that the records themselves give.
+
+_METHOD = """\
+Each run is a process of its own. All configurations start from the same weights and see the same batches in \
+the same order. A certificate (float64, against a committed reference) shows that they do the same arithmetic.
+The step time of a run is the median over its blocks of steps, without the first step and the \
+warm-up, which ends by the rule of duels. The clock is read after the device has finished. Configurations \
+are compared by their duel, or else by the geometric mean of the ratios of runs with the same seed.
+Times of runs are unreliable, and no headline states their ratio, with fewer than three common seeds, where \
+other programs used more than 5 % of the CPUs, where a step time changed by more than half within a run, and \
+where a run ended before its steps had settled.
+Intervals are 95 % confidence intervals: Student's t over seeds, for curves at each epoch separately; of \
+times and ratios in logarithms, of scores on the scale of the logit or the logarithm, which keeps them \
+within the possible values. The interval of the epoch at which overfitting begins holds percentiles over \
+resampled seeds, whole curves at a time. Fewer than three seeds have no interval.
+In a study the intervals of changes are wider, so that all of them hold together at 95 % (Bonferroni). A \
+remedy is recommended where the interval of its change of the test score lies above 0. Variants have the \
+same number of epochs, and so fewer steps with less data and more with oversampling.
+Settings, such as optimizers, are ordered by their validation score after the last epoch. The test score of \
+each is compared with that of the first, all at 5 % together (Bonferroni). Comparisons of configurations are \
+not adjusted for their number.
+Equal: two one-sided t tests on paired seeds reject a difference of the margin or more at 5 % (Schuirmann \
+1987). Different (better or worse): not equal, and the paired t test rejects no difference at 5 %. Otherwise \
+undecided.
+The gap is training accuracy less validation accuracy (validation loss less training loss). GL and PQ are \
+Prechelt's (1998), of the validation loss, with strips of 5 epochs.
+Overfitting begins at the first epoch after which validation loss stays 5 % above its lowest value while \
+training loss stays below its value there. The best epoch is that of the lowest validation loss, for the gan \
+that of the lowest Fréchet distance. The test set is never used for model selection.
+GFLOP/s count a training step as three forward passes.""".splitlines()
+_FEW_SEEDS = 5
+
+
+def caveats(findings: Findings) -> list[str]:
+    """What the records say against taking the figures at face value."""
+    records = [run.record for run in findings.runs]
+    compared = [
+        summary.configuration.runs for group in findings.groups for summary in group.comparison.summaries
+    ]
+    first = [runs[0].record for runs in compared]
+    ran = [(record, record.task.description, record.machine) for record in first]
+    cautions = [*_stand_ins(records), *_circumstances(records), *faster_modes(ran)]
+    few = sum(len(runs) < _FEW_SEEDS for runs in compared)
+    if few:
+        subject = f"{counted(few, 'configuration')} {'has' if few == 1 else 'have'}"
+        cautions.append(
+            f"{subject} fewer than five seeds. Their intervals are wide; that of the epoch at which "
+            "overfitting begins is too narrow."
+        )
+    return list(dict.fromkeys(cautions))
+
+
+def _stand_ins(records: Sequence[Record]) -> list[str]:
+    return [
+        f"{record.dataset.name} stands in for {record.dataset.stands_in_for}: {record.dataset.reason}"
+        for record in records
+        if record.dataset.stands_in_for
+    ]
+
+
+def _circumstances(records: Sequence[Record]) -> list[str]:
+    cautions = []
+    if any(record.machine.git and record.machine.git.dirty for record in records):
+        cautions.append("Some runs were made from a checkout with uncommitted changes.")
+    if busy := disturbance(records):
+        cautions.append(busy)
+    versions = {record.machine.harness for record in records}
+    if len(versions) > 1:
+        cautions.append(f"Runs were made by several versions of the harness: {', '.join(sorted(versions))}.")
+    return cautions
+
+
+def _data_sources(findings: Findings) -> list[str]:
+    """Each data set with the origin of its bytes, once: ``digits: scikit-learn's digits``."""
+    datasets = [run.record.dataset for run in findings.runs]
+    return list(dict.fromkeys(f"{data.name}: {data.origin}" for data in datasets if data.origin))
+
+
+def _machines(findings: Findings) -> list[str]:
+    """Each machine with its software, once."""
+    return list(dict.fromkeys(_machine(run.record) for run in findings.runs))
+
+
+def _machine(record: Record) -> str:
+    machine = record.machine
+    return f"{machine_text(machine)}, Python {machine.python}, harness {machine.harness}"

@@ -1,0 +1,247 @@
+"""Findings and runs as pandas frames, in notebooks and files: numbers with their intervals, not text."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from harness.analysis.comparison import PairComparison
+from harness.analysis.configuration_summary import ConfigurationSummary
+from harness.analysis.findings import Findings, GroupFindings
+from harness.analysis.overfit import Overfitting
+from harness.machine.quantities import by_name
+from harness.report.document import Figure, Figures, Items
+from harness.report.escaping import visible
+from harness.report.files import write_bytes, write_text
+from harness.report.runs.findings import findings_document, key_sentences
+from harness.report.runs.tables import group_table
+from harness.stats.estimate import Estimate
+
+if TYPE_CHECKING:
+    import altair as alt
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of :func:`harness.compare`; a notebook displays its answer.
+
+    Columns of an estimate come in threes, ``test_score``, ``test_score_low`` and ``test_score_high``, the
+    last two being the ends of the 95 % interval. Times are in seconds.
+    """
+
+    findings: Findings
+
+    @property
+    def headlines(self) -> list[str]:
+        """The key sentences of every group and study."""
+        return key_sentences(self.findings)
+
+    @cached_property
+    def configurations(self) -> pd.DataFrame:
+        """A row for each configuration of each group; along axes with a column for each of them."""
+        return pd.DataFrame(
+            [
+                {
+                    "conditions": group.comparison.group.title,
+                    **_configuration(summary),
+                    **_axes(group, summary),
+                }
+                for group in self.findings.groups
+                for summary in group.comparison.summaries
+            ]
+        )
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """A row for each configuration of a group compared with the reference.
+
+        That is the fastest, or of settings the best by validation.
+
+        ``step_ratio`` is the step time of the configuration divided by that of the reference,
+        ``difference`` its test score less that of the reference.
+        """
+        return pd.DataFrame(
+            [
+                {"conditions": group.comparison.group.title, **_pair(pair)}
+                for group in self.findings.groups
+                for pair in group.comparison.pairs
+            ]
+        )
+
+    @cached_property
+    def overfitting(self) -> pd.DataFrame:
+        """A row for each configuration of each group; see :class:`harness.analysis.overfit.Overfitting`."""
+        return pd.DataFrame(
+            [_overfitting(overfit) for group in self.findings.groups for overfit in group.overfittings]
+        )
+
+    @cached_property
+    def charts(self) -> "dict[str, alt.LayerChart]":
+        """Altair charts by name; needs the extra ``report``."""
+        from harness.report.charts.runs import all_figures
+
+        return {name: figure.chart for name, figure in all_figures(self.findings).items()}
+
+    @cached_property
+    def pictures(self) -> dict[str, bytes]:
+        """Pictures by name, such as samples of generators, as PNG."""
+        from harness.report.charts.runs import all_pictures
+
+        return {name: picture.png for name, picture in all_pictures(self.findings).items()}
+
+    def _repr_html_(self) -> str:
+        """The key sentences, the table, and losses and scores of the first comparison."""
+        from harness.report.render.html import html_fragment
+
+        tables = [group_table(group) for group in self.findings.groups]
+        return html_fragment([Items(self.headlines), *tables, Figures(self._first_curves)])
+
+    def _first_curves(self) -> list[Figure]:
+        """Losses and scores of the first comparison."""
+        from harness.report.charts.runs import colours_of, group_figures
+
+        if not self.findings.groups:
+            return []
+        figures = group_figures(self.findings.groups[0], "comparison-1", colours_of(self.findings))
+        return [figure for figure in figures if figure.name.endswith(("-loss", "-curves"))]
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/html": self._repr_html_(), "text/plain": "\n".join(self.headlines)}
+
+
+def _three(name: str, value: Estimate | None) -> dict[str, float | None]:
+    ends = (None, None, None) if value is None else (value.value, value.low, value.high)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
+
+
+def _configuration(summary: ConfigurationSummary) -> dict[str, object]:
+    return {
+        "configuration": summary.name,
+        "seeds": len(summary.configuration.runs),
+        **_three("test_score", summary.quality),
+        "disturbed": summary.disturbed,
+        **_three("step_seconds", summary.step_seconds),
+        **_three("training_seconds", summary.training_seconds),
+        "samples_per_second": summary.samples_per_second,
+        "flops_per_second": summary.flops_per_second,
+        **by_name(summary.measured),
+        "on_front": summary.on_front,
+        **_to_target(summary),
+    }
+
+
+def _to_target(summary: ConfigurationSummary) -> dict[str, float | None]:
+    target = summary.to_target
+    seconds, epochs = (target.seconds, target.epochs) if target else (None, None)
+    return {**_three("seconds_to_target", seconds), **_three("epochs_to_target", epochs)}
+
+
+def _axes(group: GroupFindings, summary: ConfigurationSummary) -> dict[str, object]:
+    return dict(zip(group.comparison.group.axes, summary.configuration.values, strict=True))
+
+
+def _pair(pair: PairComparison) -> dict[str, object]:
+    return {
+        "configuration": pair.other.name,
+        "reference": pair.reference.name,
+        "speed": pair.speed_verdict,
+        **_three("step_ratio", pair.ratio),
+        "quality": pair.quality_verdict,
+        **_three("difference", pair.quality.difference),
+        "margin": pair.quality.margin,
+        "p": pair.quality.p,
+        "seeds_needed": pair.quality.seeds_needed,
+    }
+
+
+def _overfitting(overfit: Overfitting) -> dict[str, object]:
+    return {
+        "conditions": overfit.group.title,
+        "configuration": overfit.configuration.name,
+        "onset_epoch": overfit.onset.epoch,
+        "best_epoch": overfit.best_epoch,
+        **_three("gap", overfit.gap),
+        **_three("generalization_loss", overfit.generalization_loss),
+        "progress_quotient": overfit.progress_quotient,
+        **_three("validation_lost", overfit.lost),
+        **_three("test_gained", overfit.gained),
+        **_three("memorization_ratio", overfit.memorization_ratio),
+    }
+
+
+def write_notebook(
+    findings: Findings, path: Path, selection: Sequence[str], arguments: Mapping[str, object]
+) -> None:
+    """Write a notebook whose first code cell reads the same selection again with these keyword arguments.
+
+    Raises:
+        ImportError: the extra "report" is not installed.
+        OSError: it cannot be written.
+    """
+    from harness.report.render.notebook import Code, notebook
+
+    given = [f"{name}={value!r}" for name, value in arguments.items() if value is not None]
+    call = ", ".join([*map(repr, selection), *given])
+    report = Report(findings)
+    codes = [
+        Code(f"import harness\n\nreport = harness.compare({call})"),
+        Code("report.configurations", report.configurations),
+        Code("report.overfitting", report.overfitting),
+    ]
+    write_text(path, notebook(findings_document(findings), codes))
+
+
+# Runs as a table in a file, one row each: CSV and Parquet.
+
+#: By these a spreadsheet takes a text for a formula (OWASP, CSV Injection), which may run a program.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+#: Parquet's integers have 64 bits.
+_INTEGER_END = 2**63
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table in the format of the suffix, ``.csv`` or ``.parquet``.
+
+    Raises:
+        ImportError: no library for Parquet is installed.
+        OSError: it cannot be written.
+    """
+    if path.suffix == ".csv":
+        write_text(path, _without_formulas(frame).to_csv(index=False))
+        return
+    content = io.BytesIO()
+    _one_type_a_column(frame).to_parquet(content, index=False)
+    write_bytes(path, content.getvalue())
+
+
+def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """An apostrophe before each text, names of columns included, that would be a formula."""
+    return frame.map(_as_text).rename(columns=_as_text)
+
+
+def _as_text(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = visible(value.replace("\r", " "))  # pandas does not quote it, and it ends a row
+    return f"'{text}" if value.startswith(_FORMULA_STARTS) else text
+
+
+def _one_type_a_column(frame: pd.DataFrame) -> pd.DataFrame:
+    """Texts in a column of several types, as of an option that tasks share by name only."""
+    mixed = [str(name) for name in frame if frame[name].dtype == object and _is_mixed(frame[name])]
+    return frame.assign(**{name: frame[name].map(_option_text, na_action="ignore") for name in mixed})
+
+
+def _is_mixed(column: "pd.Series[Any]") -> bool:
+    values = column.dropna()
+    types = set(map(type, values))
+    too_large = int in types and any(abs(value) >= _INTEGER_END for value in values if type(value) is int)
+    return too_large or (len(types) > 1 and not types <= {int, float})
+
+
+def _option_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,166 @@
+"""Overfitting as sentences: where it begins, what it costs, and whether configurations overfit alike."""
+
+from collections.abc import Sequence
+
+from harness.analysis.overfit import GapDifference, Overfitting
+from harness.report.document import Table
+from harness.report.numbers import NOTHING, counted, estimate, percent, score_digits, seeds
+from harness.report.runs.sentences import margin_text, seeds_needed
+from harness.stats.estimate import Estimate
+from harness.stats.intervals import CONFIDENCE
+
+#: Memorisation ratios below this are those of generators that copy.
+_COPIES_BELOW = 0.9
+#: The ratio where a quarter of the samples is copied.
+_QUARTER_COPIED = 0.75
+#: Shares of resampled seeds below this are not mentioned.
+_MENTIONED_SHARE = 0.05
+
+
+def overfitting_sentence(overfit: Overfitting) -> str:
+    """The verdict on one configuration: ``torch:eager overfits from epoch 6: …``."""
+    return f"{overfit.configuration.name} {overfitting_verdict(overfit)}."
+
+
+def overfitting_verdict(overfit: Overfitting) -> str:
+    """The verdict without its subject."""
+    basis = f" ({seeds(len(overfit.configuration.runs))})"
+    if overfit.adversarial:
+        return _adversarial_verdict(overfit) + basis
+    begins = overfit.onset.epoch
+    if begins is None:
+        return f"has a loss that is not finite, so overfitting is not assessed{basis}"
+    gap = f"gap {estimate(overfit.gap, score_digits(overfit.measure), overfit.measure.unit)}"
+    if begins == 0:
+        epochs = counted(overfit.epochs, "epoch")
+        return f"does not overfit within {epochs}{_sometimes(overfit)}; {gap}{_unsteady(overfit)}{basis}"
+    onset = f"epoch {begins}{_interval(overfit)}{_mostly(overfit)}"
+    return f"overfits from {onset}: {_cost(overfit)}; {gap}{basis}"
+
+
+def _interval(overfit: Overfitting) -> str:
+    interval = overfit.onset.interval
+    return f" [{interval[0]}, {interval[1]}]" if interval and interval[0] != interval[1] else ""
+
+
+def _sometimes(overfit: Overfitting) -> str:
+    share = overfit.onset.share
+    return f" (but {percent(share)} of resampled seeds do)" if share and share >= _MENTIONED_SHARE else ""
+
+
+def _mostly(overfit: Overfitting) -> str:
+    share = overfit.onset.share
+    return f" (in {percent(share)} of resampled seeds)" if share and share < CONFIDENCE else ""
+
+
+def _unsteady(overfit: Overfitting) -> str:
+    measure, lost = overfit.measure, overfit.lost
+    # Only a share has a margin that needs no score.
+    if lost is None or measure.relative or lost.value <= measure.margin:
+        return ""
+    return f"; training is not steady: the last epoch is {estimate(lost, 1, measure.unit)} below the best one"
+
+
+def _cost(overfit: Overfitting) -> str:
+    measure, lost, gained = overfit.measure, overfit.lost, overfit.gained
+    digits = score_digits(measure)
+    if lost is None or gained is None:
+        return "its cost is not known"
+    change = estimate(measure.as_change(gained), digits, measure.unit, sign=True)
+    if lost.value <= 0 or (lost.low is not None and lost.low <= 0):
+        risen = estimate(overfit.generalization_loss, 0, "%")
+        worsen = "drop" if measure.higher_is_better else "rise"
+        return (
+            f"validation loss ends {risen} above its lowest value, but {measure.name} did not clearly "
+            f"{worsen}; early stopping changes the test score by {change}"
+        )
+    points = estimate(lost, digits, measure.unit)
+    cost = (
+        f"{points} of validation {measure.name} lost by epoch {overfit.epochs}"
+        if measure.higher_is_better
+        else f"validation {measure.name} has risen by {points} by epoch {overfit.epochs}"
+    )
+    if not gained.excludes(0.0):
+        recovered = estimate(gained, digits, measure.unit, sign=True)
+        return f"{cost}; what early stopping recovers on the test data is not significant ({recovered})"
+    if gained.value < 0:
+        return f"{cost}; but early stopping changes the test score by {change}"
+    return f"{cost}; early stopping recovers {estimate(gained, digits, measure.unit)} on the test data"
+
+
+def _adversarial_verdict(overfit: Overfitting) -> str:
+    gap = estimate(overfit.gap, 1, "points", sign=True)
+    details = f"discriminator gap between training and held-out samples {gap}"
+    if overfit.memorization_ratio:
+        ratio = overfit.memorization_ratio
+        details += f", memorisation ratio {estimate(ratio, 2)}: {_copying(ratio)}"
+    opened = overfit.gap is not None and overfit.gap.low is not None and overfit.gap.low > 0
+    return f"{'overfits in its discriminator' if opened else 'shows no significant overfitting'}: {details}"
+
+
+def _copying(ratio: Estimate) -> str:
+    if ratio.low is None or ratio.high is None:
+        return "one seed does not show whether it copies"
+    if ratio.high < _COPIES_BELOW:
+        return "samples lie nearer to training than to held-out samples"
+    if ratio.low < _QUARTER_COPIED:
+        return "whether it copies is undecided"
+    return "no sign that it copies a quarter of its samples or more"
+
+
+def gap_sentence(gap: GapDifference) -> str:
+    """Whether two configurations overfit alike."""
+    result, measure = gap.result, gap.measure
+    verdicts = {
+        "equal": "The gaps of {} and {} are equal",
+        "different": "The gaps of {} and {} differ",
+        "undecided": "Whether the gaps of {} and {} are equal is undecided",
+    }
+    verdict = verdicts[result.verdict].format(gap.reference.name, gap.other.name)
+    parts = [
+        f"difference {estimate(result.difference, score_digits(measure), measure.unit, sign=True)}",
+        f"margin {margin_text(result.margin, measure)}",
+        seeds(result.difference.n if result.difference else 0),
+        seeds_needed(result),
+    ]
+    return f"{verdict} ({', '.join(part for part in parts if part)})."
+
+
+# Overfitting as a table.
+
+
+def overfitting_table(overfittings: Sequence[Overfitting]) -> Table:
+    """Gap, onset, rise of the loss and the effect of early stopping, a row for each configuration."""
+    first = overfittings[0]
+    unit, digits = (f" ({first.measure.unit})" if first.measure.unit else ""), score_digits(first.measure)
+    headers = ["configuration", "final gap (points)" if first.adversarial else f"final gap{unit}"]
+    headers += ["onset (epoch)", "best epoch", "final loss above lowest (%)"]
+    verb = "lost" if first.measure.higher_is_better else "added"
+    headers += [
+        f"{split} {first.measure.name} {verb} by training too long{unit}" for split in ("validation", "test")
+    ]
+    if first.adversarial:
+        headers.append("memorisation ratio")
+    rows = []
+    for overfit in overfittings:
+        row = [
+            overfit.configuration.name,
+            estimate(overfit.gap, 1 if first.adversarial else digits),
+            onset_text(overfit),
+            NOTHING if overfit.best_epoch is None else f"{overfit.best_epoch:g}",
+            estimate(overfit.generalization_loss),
+            estimate(overfit.lost, digits, sign=True),
+            estimate(overfit.gained, digits, sign=True),
+        ]
+        rows.append([*row, *[estimate(overfit.memorization_ratio, 2)] * first.adversarial])
+    return Table(headers, rows, "Overfitting: mean [95 % interval]")
+
+
+def onset_text(overfit: Overfitting) -> str:
+    """``6 [5, 8]``: the epoch at which overfitting begins, or ``none``."""
+    begins, interval = overfit.onset.epoch, overfit.onset.interval
+    if begins is None:
+        return NOTHING
+    if begins == 0:
+        return "none"
+    return str(begins) + (f" [{interval[0]}, {interval[1]}]" if interval else "")

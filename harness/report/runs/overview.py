@@ -1,0 +1,157 @@
+"""The overview that a page starts with: for each group of runs a card with a line and a chart."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.analysis.comparison import Comparison
+from harness.analysis.findings import GroupFindings
+from harness.report.check import IN_FLOAT32, certificate_label
+from harness.report.document import Card, Cell, Command, Mark, Node, Paragraph, RangeChart, RangeRow, Tick
+from harness.report.duel import DECIDES, next_duel
+from harness.report.numbers import NOTHING, estimate, listed, score_digits, seeds, significant, time_ratio
+from harness.report.runs.sentences import UNRELIABLE, best_setting, fastest, headline
+from harness.report.runs.tables import RelativeTimes, relative_times, score_header
+from harness.stats.estimate import Estimate
+
+#: Signs and words of quality verdicts: colour alone carries nothing.
+QUALITY_CELLS = {
+    "equal": Cell("= equal", "good"),
+    "better": Cell("▲ better", "good"),
+    "worse": Cell("▼ worse", "bad"),
+    "undecided": Cell("? undecided", "unsure"),
+}
+
+
+def card(group: GroupFindings, target: str, colours: Mapping[str, str], results: Path | None = None) -> Card:
+    """The answer of a group; ``target`` is the id of the section with the details."""
+    comparison = group.comparison
+    command = next_duel(comparison, results)
+    chart = (setting_chart if comparison.group.is_of_settings else times_chart)(comparison, colours)
+    nodes: list[Node] = [Paragraph(answer_line(comparison)), Paragraph(_basis(comparison), "small")]
+    nodes += [Command(command, DECIDES)] if command else []
+    nodes += [chart] if chart else []
+    return Card(comparison.group.title, nodes, target)
+
+
+# The chart of the answer about settings: the test score of each, with its interval, on one axis.
+
+#: Room beyond the outermost intervals, as a share of what they span.
+_MARGIN = 0.05
+_MOST_TICKS = 4
+_FACTORS = (1, 2, 5, 10)
+
+
+def setting_chart(comparison: Comparison, colours: Mapping[str, str]) -> RangeChart | None:
+    """The test scores; None where nothing is compared or there are no scores."""
+    known = [summary.quality for summary in comparison.summaries if summary.quality]
+    if not comparison.pairs or not known:
+        return None
+    ends = [end for each in known for end in (each.value, each.low, each.high) if end is not None]
+    room = _MARGIN * (max(ends) - min(ends)) or 1.0
+    upper = comparison.measure.upper
+    high = max(ends) + room if upper is None else min(max(ends) + room, upper)
+    axis = _Axis(max(0.0, min(ends) - room), high)  # no impossible scores
+    header = score_header(comparison.measure)
+    rows = []
+    for summary in comparison.summaries:
+        pair, score = comparison.pair_of(summary), summary.quality
+        quality = QUALITY_CELLS[pair.quality_verdict] if pair else Cell("reference", "muted")
+        text = estimate(score, score_digits(comparison.measure)) if score else NOTHING
+        mark = axis.mark(score) if score else None
+        rows.append(RangeRow(summary.name, colours[summary.name], mark, text, quality))
+    return RangeChart(header, header, comparison.measure.name, axis.ticks(), rows)
+
+
+class _Axis:
+    """A linear axis from ``low`` to ``high``."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self._low, self._high = low, high
+
+    def _place(self, value: float) -> float:
+        return _percent_of_axis((value - self._low) / (self._high - self._low))
+
+    def mark(self, value: Estimate) -> Mark:
+        """Where an estimate and the ends of its interval stand."""
+        low, high = (None if end is None else self._place(end) for end in (value.low, value.high))
+        return Mark(self._place(value.value), low, high)
+
+    def ticks(self) -> list[Tick]:
+        """Round values, at most four."""
+        span = self._high - self._low
+        unit = 10.0 ** math.floor(math.log10(span / _MOST_TICKS))
+        step = next(unit * factor for factor in _FACTORS if span / (unit * factor) <= _MOST_TICKS)
+        first, last = math.ceil(self._low / step), math.floor(self._high / step)
+        values = [step * number for number in range(first, last + 1)]
+        return [Tick(self._place(value), significant(value), one=False) for value in values]
+
+
+def times_chart(comparison: Comparison, colours: Mapping[str, str]) -> RangeChart | None:
+    """Step times relative to the reference."""
+    times = relative_times(comparison)
+    if times is None:
+        return None
+    ticks = [
+        Tick(_percent_of_axis(times.place(tick)), label, tick == 1) for tick, label in times.ticks.items()
+    ]
+    axis = f"relative to {times.rows[0].configuration} (log scale)"
+    return RangeChart(axis, "step time", comparison.measure.name, ticks, _rows(times, colours))
+
+
+def _rows(times: RelativeTimes, colours: Mapping[str, str]) -> list[RangeRow]:
+    rows = []
+    for row in times.rows:
+        mark = None
+        if row.ratio is not None:
+            low, high = (
+                None if end is None else _percent_of_axis(times.place(end))
+                for end in (row.ratio.low, row.ratio.high)
+            )
+            mark = Mark(_percent_of_axis(times.place(row.ratio.value)), low, high)
+        quality = QUALITY_CELLS[row.quality] if row.quality else Cell(NOTHING, "muted")
+        ratio = (time_ratio(row.ratio) if row.ratio else UNRELIABLE) if row.quality else "reference"
+        rows.append(RangeRow(row.configuration, colours[row.configuration], mark, ratio, quality))
+    return rows
+
+
+def answer_line(comparison: Comparison) -> str:
+    """``jax:jit is fastest. Test accuracy: equal.`` for compared configurations, else the headline."""
+    if not comparison.pairs:
+        return headline(comparison)
+    first = best_setting(comparison) if comparison.group.is_of_settings else fastest(comparison)
+    return f"{first} {_quality(comparison)}"
+
+
+def _quality(comparison: Comparison) -> str:
+    """The verdicts, each with its configurations unless all are equal or undecided."""
+    if all(pair.quality.difference is None for pair in comparison.pairs):
+        return f"Test {comparison.measure.name} is not compared."
+    by_verdict = defaultdict(list)
+    for pair in comparison.pairs:
+        by_verdict[pair.quality_verdict].append(pair.other.name)
+    symmetric = set(by_verdict) in ({"equal"}, {"undecided"})
+    verdicts = [f"{verdict} for {listed(names)}" for verdict, names in by_verdict.items()]
+    text = ", ".join(by_verdict if symmetric else verdicts)
+    return f"Test {comparison.measure.name}: {text}."
+
+
+def _basis(comparison: Comparison) -> str:
+    """``5 seeds, certified, step times from runs``."""
+    counts = sorted({len(summary.configuration.runs) for summary in comparison.summaries})
+    number = seeds(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {seeds(counts[-1])}"
+    runs = (run for summary in comparison.summaries for run in summary.configuration.runs)
+    labels = {certificate_label(run.record.certificate) for run in runs}
+    certified = max(labels, key=("certified", "certified without dropout", IN_FLOAT32, "not certified").index)
+    timed = [] if comparison.group.is_of_settings else comparison.pairs
+    by_duel = {pair.duel is not None for pair in timed}
+    source = "step times from " + " and ".join(
+        name for name, of_duel in (("duels", True), ("runs", False)) if of_duel in by_duel
+    )
+    return ", ".join([number, certified, *[source] * bool(by_duel)])
+
+
+def _percent_of_axis(place: float) -> float:
+    """A place from 0 to 1 on an axis, in per cent with two digits."""
+    return round(100 * place, 2)

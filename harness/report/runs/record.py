@@ -1,0 +1,624 @@
+"""Single runs: a record in full, runs side by side, and the end of ``harness run``."""
+
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.analysis.axes import BACKEND
+from harness.analysis.conditions import evaluation_text
+from harness.audit.words import clock_sums, verified_work
+from harness.machine.quantities import QUANTITIES, Quantity
+from harness.plugins.options import Value
+from harness.report.check import certificate_cell
+from harness.report.document import Command, Document, Facts, Items, Node, Paragraph, Passage, Section, Table
+from harness.report.duel import DECIDES, framework_text, next_duel
+from harness.report.numbers import (
+    BUSY_LEGEND,
+    NOTHING,
+    busy_mark,
+    counted,
+    failure_text,
+    percent,
+    score_value,
+    significant,
+    test_score,
+)
+from harness.runs.identity import value_text
+from harness.runs.record import Epoch, Record
+from harness.runs.store import results_option
+from harness.runs.summaries import generalization_gap, samples_per_second, step_time
+from harness.spec.task import Adversarial
+from harness.training.measures import Scores, measure_of_task
+from harness.training.outcome_records import SampledTexts
+
+if TYPE_CHECKING:
+    from harness.analysis.findings import Findings
+
+# A record in full: what was requested, where it ran, its curves and its raw blocks.
+
+#: Runs of more epochs are thinned to every tenth.
+_MOST_EPOCHS = 20
+_EVERY = 10
+_ALL = "all of them: --format json"
+
+
+def record_document(record: Record) -> Document:
+    """Everything in the record, the table of runs first."""
+    nodes = [runs_table([record]), *_work(record), *_scores_and_machine(record), *_course(record)]
+    return Document("run", record.id, [*nodes, *_texts(record)])
+
+
+def _work(record: Record) -> list[Node]:
+    """What was requested, on which data, and the certificate."""
+    task, data = record.task, record.dataset
+    requested = {
+        "description sha256": task.sha256,
+        "optimizer": task.description.optimizer,
+        "batch size": record.batch_size,
+        "epochs requested": record.epochs_asked,
+        "max steps": record.max_steps or "none",
+        "scores": evaluation_text(record.evaluation),
+        "forward FLOPs per sample": f"{record.forward_flops_per_sample:,}",
+    }
+    source = {
+        "origin": data.origin,
+        "fingerprint": data.fingerprint,
+        "samples": ", ".join(f"{count:,} {split}" for split, count in data.samples.items()),
+        **({"stands in because": data.reason} if data.stands_in_for else {}),
+    }
+    command = " ".join(["harness", *record.command])
+    return [
+        _facts("Run", {"id": record.id, "started": record.started_at, "command": command}),
+        _facts("Task options", task.options),
+        _facts("Task", requested),
+        _facts("Data", source),
+        _facts("Certificate (float64, against the committed reference)", _certificate(record)),
+        *_proofs_of_run(record),
+    ]
+
+
+def _certificate(record: Record) -> dict[str, object]:
+    certificate = record.certificate
+    if certificate is None:
+        return {"not certified": "no certificate was requested"}
+    return {
+        **({} if certificate.certified else {"not certified": certificate.reason}),
+        "worst relative deviation": _deviation(certificate.worst),
+        f"first losses in {record.configuration.precision}, relative deviation": _deviation(
+            certificate.worst_as_timed
+        ),
+        **({"cases": ", ".join(certificate.cases)} if certificate.cases else {}),
+    }
+
+
+def _proofs_of_run(record: Record) -> list[Node]:
+    """What was tested of this run itself; nothing if it ended before."""
+    proofs = {}
+    if record.verification is not None:
+        proofs["timed work"] = verified_work(record.verification)
+    if record.clock is not None:
+        proofs["clock"] = clock_sums(record.clock)
+    return [_facts("Proofs of this run", proofs)] if proofs else []
+
+
+def _deviation(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.1e}"
+
+
+def _scores_and_machine(record: Record) -> list[Node]:
+    machine = record.machine
+    git = f"{machine.git.commit}{' + changes' if machine.git.dirty else ''}" if machine.git else "none"
+    described = {
+        "host": machine.host_text or NOTHING,
+        "cpu": machine.cpu,
+        "cores": f"{machine.physical_cores} physical, {machine.logical_cpus} logical, "
+        f"{machine.allowed_cpus} allowed",
+        "memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
+        "system": f"{machine.os}, {machine.libc}, Python {machine.python}",
+        "harness": machine.harness,
+        "git": git,
+        "threads": record.configuration.threads,
+        **_load(record),
+        **_lost_nodes(record),
+    }
+    return [
+        _facts("Test scores after the last epoch", record.test_at_last or {"none": ""}),
+        _facts("Test scores with the weights of the best epoch", record.test_at_best or {"none": ""}),
+        _facts("Framework", record.framework),
+        _facts("Machine", described),
+        _facts("Environment variables set for the worker", record.worker_variables),
+        _facts("Environment variables inherited from the user", record.inherited_variables or {"none": ""}),
+    ]
+
+
+def _load(record: Record) -> dict[str, str]:
+    """The load of other programs during training; nothing where the system does not report it."""
+    load = record.interference
+    if load is None:
+        return {}
+    unreliable = ": the times of this run are unreliable" if load.disturbs else ""
+    others = f"{load.others:.2f} of {load.cpus} CPUs{unreliable}"
+    return {"used by other programs": others, "steal time": f"{load.stolen:.2f} CPUs taken by the hypervisor"}
+
+
+def _lost_nodes(record: Record) -> dict[str, str]:
+    """The nodes of a cluster that were lost while they executed the run before."""
+    lost = [f"{each.node} after {each.epochs} epochs: {each.reason}" for each in record.lost_attempts]
+    return {"nodes lost before": "; ".join(lost)} if lost else {}
+
+
+def _course(record: Record) -> list[Node]:
+    """Curves, raw times, and the failure if there is one."""
+    parts: list[Node] = []
+    if record.epochs:
+        adversarial = isinstance(record.task.description.objective, Adversarial)
+        shown = _shown_epochs(record)
+        curves = _adversarial_curves(shown) if adversarial else _curves(shown)
+        left_out = f"; {_ALL}" if len(shown) < len(record.epochs) else ""
+        title = f"Curves (scored in evaluation mode at the end of the epoch{left_out})"
+        parts.append(curves._replace(title=title, announced=True))
+    if record.blocks:
+        parts.append(_lines(f"Blocks ({_ALL})", f"  {_blocks(record)}"))
+    if failure := record.failure:
+        facts = {"reason": failure.message, "exit code": failure.exit_code, "signal": failure.signal}
+        parts.append(_facts("Failure", {name: fact for name, fact in facts.items() if fact is not None}))
+        if failure.traceback:
+            parts.append(_lines("Traceback of the worker", failure.traceback.rstrip()))
+        if failure.last_lines:
+            parts.append(_lines("Last lines that the worker printed", "\n".join(failure.last_lines)))
+    return parts
+
+
+def _texts(record: Record) -> list[Node]:
+    """What a language model wrote."""
+    sampled = record.outcomes.sampled if record.outcomes else None
+    if sampled is None:
+        return []
+    return [
+        Passage(
+            "texts", sampling(sampled), sampled.texts, "Sampled texts, with the weights of the best epoch"
+        )
+    ]
+
+
+def sampling(sampled: SampledTexts) -> str:
+    """``Continued from a line end at temperature 0.8``."""
+    start = "a line end" if sampled.start == "\n" else repr(sampled.start)
+    return f"Continued from {start} at temperature {sampled.temperature:g}"
+
+
+def _facts(title: str, facts: Mapping[str, object]) -> Facts:
+    return Facts(facts or {"none": ""}, title)
+
+
+def _lines(title: str, text: str) -> Paragraph:
+    return Paragraph(f"{title}\n{text}", "lines")
+
+
+def _shown_epochs(record: Record) -> list[Epoch]:
+    """Every epoch, or of more than 20 every tenth, the best and the last."""
+    epochs = record.epochs
+    if len(epochs) <= _MOST_EPOCHS:
+        return epochs
+    kept = {record.best_epoch, epochs[-1].epoch}
+    return [epoch for epoch in epochs if epoch.epoch % _EVERY == 0 or epoch.epoch in kept]
+
+
+def _blocks(record: Record) -> str:
+    """``12 blocks of 1 to 150 steps, 0.004 to 2.01 s, 24.1 s in total``."""
+    steps = sorted({block.steps for block in record.blocks})
+    seconds = [block.seconds for block in record.blocks]
+    count = counted(len(seconds), "block")
+    lengths = f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
+    times = f"{significant(min(seconds))} to {significant(max(seconds))} s"
+    return f"{count} of {lengths} steps, {times}, {significant(sum(seconds))} s in total"
+
+
+def _curves(epochs: Iterable[Epoch]) -> Table:
+    rows = [
+        [
+            str(epoch.epoch),
+            str(epoch.steps),
+            f"{epoch.training_seconds:.2f}",
+            f"{epoch.training_loss:.4f}",
+            *(
+                " / ".join(_score_text(scores.get(key)) for scores in (epoch.train, epoch.validation))
+                for key in ("loss", "accuracy")
+            ),
+        ]
+        for epoch in epochs
+    ]
+    return Table(["epoch", "steps", "s", "minimised", "loss train / val", "acc. train / val"], rows)
+
+
+def _adversarial_curves(epochs: Iterable[Epoch]) -> Table:
+    headers = ["epoch", "steps", "s", "D loss", "G loss", "D(real train)", "D(real val)", "D(fake)"]
+    headers += ["Fréchet train", "Fréchet val"]
+    rows = [
+        [
+            str(epoch.epoch),
+            str(epoch.steps),
+            f"{epoch.training_seconds:.2f}",
+            _score_text(epoch.discriminator_loss),
+            _score_text(epoch.training_loss),
+            _score_text(epoch.train.get("real")),
+            _score_text(epoch.validation.get("real")),
+            _score_text(epoch.validation.get("fake")),
+            _score_text(epoch.train.get("frechet_distance")),
+            _score_text(epoch.validation.get("frechet_distance")),
+        ]
+        for epoch in epochs
+    ]
+    return Table(headers, rows)
+
+
+def _score_text(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.4f}"
+
+
+# Runs side by side.
+
+_FINGERPRINT_DIGITS = 12
+_ORIGIN_WIDTH = 24
+
+
+def _number(value: float | None, form: str, scale: float = 1.0) -> str:
+    return NOTHING if value is None else format(value * scale, form)
+
+
+def _both_scores(scores: Scores | None) -> str:
+    if scores is None:
+        return NOTHING
+    return f"{_number(scores.get('accuracy'), '.4f')} / {_number(scores['loss'], '.4f')}"
+
+
+def _further(record: Record) -> str:
+    """Test scores of the best epoch other than loss, accuracy and the recall of each class."""
+    scores = record.test_at_best or {}
+    shown = [
+        f"{name.replace('_', ' ')} {_number(value, '.4g')}"
+        for name, value in scores.items()
+        if name not in ("loss", "accuracy") and not name.removeprefix("recall_").isdigit()
+    ]
+    return "\n".join(shown) or NOTHING
+
+
+def _step_range(record: Record) -> str:
+    steady = step_time(record)
+    if steady is None:
+        return NOTHING
+    median, low, high = (f"{seconds * 1e3:.3g}" for seconds in steady)
+    return _time(record, f"{median} ({low} to {high})")
+
+
+def _time(record: Record, text: str) -> str:
+    """A time of a run, marked if others used the machine."""
+    return busy_mark(text, disturbed=record.disturbed)
+
+
+def _data(record: Record) -> str:
+    stand_in = record.dataset.stands_in_for
+    return f"{record.dataset.name} (for {stand_in})" if stand_in else record.dataset.name
+
+
+def _origin(record: Record) -> str:
+    return "\n".join(textwrap.wrap(record.dataset.origin or NOTHING, _ORIGIN_WIDTH))
+
+
+def _status(record: Record) -> str:
+    return "lost: the harness was killed" if record.status == "lost" else record.status
+
+
+def _certified(record: Record) -> str:
+    """``✓``, ``✓ without dropout``, ``in float32`` or ``no``; the reason of a ``no`` is under the table."""
+    cell = certificate_cell(record)
+    return {"yes": "✓", "no": "no", "in float32": "in float32"}.get(cell, f"✓ {cell}")
+
+
+def _measured(quantity: Quantity, record: Record) -> str:
+    return quantity.text(record.measured)
+
+
+def _best_epoch(record: Record) -> str:
+    return (
+        f"{record.best_epoch} of {record.epochs[-1].epoch}"
+        if record.best_epoch and record.epochs
+        else NOTHING
+    )
+
+
+_ROWS: dict[str, Callable[[Record], str]] = {
+    "backend": lambda record: record.configuration.label,
+    "framework": lambda record: framework_text(record.configuration.backend, record.framework),
+    "task, version": lambda record: f"{record.task.name} v{record.task.version}",
+    "data": _data,
+    "data fingerprint": lambda record: (record.dataset.fingerprint or NOTHING)[:_FINGERPRINT_DIGITS],
+    "data origin": _origin,
+    "device, precision": lambda record: (
+        f"{record.device or record.configuration.device}, {record.configuration.precision}"
+    ),
+    "seed": lambda record: str(record.seed),
+    "status": _status,
+    "certified": _certified,
+    "parameters": lambda record: f"{record.parameters:,}",
+    "steps": lambda record: f"{sum(block.steps for block in record.blocks):,}",
+    "import, build (s)": lambda record: _time(
+        record,
+        ", ".join(
+            _number(seconds, ".2f") for seconds in (record.phases.import_seconds, record.phases.build_seconds)
+        ),
+    ),
+    "first step (s)": lambda record: _time(record, _number(record.phases.first_step_seconds, ".3f")),
+    "step (ms), median (p5 to p95)": _step_range,
+    "samples/s": lambda record: _time(record, _number(samples_per_second(record), ",.0f")),
+    "training, first step included (s)": lambda record: _time(
+        record, _number(record.phases.training_seconds, ".1f")
+    ),
+    "scoring (s)": lambda record: _time(record, _number(record.phases.evaluation_seconds, ".1f")),
+    "train accuracy / loss": lambda record: _both_scores(record.epochs[-1].train if record.epochs else None),
+    "validation accuracy / loss": lambda record: _both_scores(
+        record.epochs[-1].validation if record.epochs else None
+    ),
+    "test accuracy / loss, last epoch": lambda record: _both_scores(record.test_at_last),
+    "test accuracy / loss, best epoch": lambda record: _both_scores(record.test_at_best),
+    "further test scores, best epoch": _further,
+    "gap (train - validation acc.)": lambda record: _number(generalization_gap(record), "+.4f"),
+    "best epoch (on validation)": _best_epoch,
+    **{quantity.heading: partial(_measured, quantity) for quantity in QUANTITIES},
+}
+
+
+def runs_table(records: Sequence[Record]) -> Table:
+    """The runs side by side, each in a column."""
+    return Table((), [[name, *map(form, records)] for name, form in _ROWS.items()], form="columns")
+
+
+def disturbance(records: Sequence[Record]) -> str | None:
+    """A line about other programs that used the machine during training; None where they were idle."""
+    busy = [record.interference for record in records if record.interference and record.disturbed]
+    if not busy:
+        return None
+    worst = max(busy, key=lambda load: load.taken)
+    stolen = f"{worst.stolen:.1f}"
+    hypervisor = f" and the hypervisor took {stolen} (steal time)" if float(stolen) else ""
+    several = len(records) > 1
+    when = f" in {len(busy)} of {len(records)} runs" if several else ""
+    return (
+        f"The machine was busy{when}: of its {worst.cpus} CPUs, other programs used "
+        f"{'up to ' * several}{worst.others:.1f}{hypervisor}. "
+        "Times are longer and vary more than on an idle machine."
+    )
+
+
+# The end of ``harness run``: a line for each run, or a comparison if several configurations ran a task.
+
+_LEGEND = (
+    "Certified: agrees with the reference in float64.",
+    "Test scores are those after the last epoch.",
+    "Step time: median (5th to 95th percentile) of the blocks of steps after the warm-up.",
+    "Training: all steps with the first one, without import, build and scoring.",
+)
+_LAST_LINES = 5
+#: From this share of the time on, the summary states how to score less.
+_MUCH_SCORING = 0.5
+
+
+def summary_document(records: Sequence[Record], folder: Path) -> Document:
+    """The result of the runs, what is wrong with any of them, and where the records are."""
+    comparison = _comparison(records, folder) if _is_comparison(records) else []
+    nodes = [*(comparison or _runs(records)), *_remarks(records, starred=not comparison)]
+    return Document("run", "Runs", [*nodes, _ending(records, folder)])
+
+
+def _is_comparison(records: Sequence[Record]) -> bool:
+    """Whether a task was run in several configurations or settings."""
+    trained = {
+        (
+            record.task.name,
+            record.configuration.label,
+            record.task.sha256,
+            record.configuration.precision,
+            record.configuration.threads,
+        )
+        for record in records
+    }
+    return len(trained) > len({record.task.name for record in records})
+
+
+def _runs(records: Sequence[Record]) -> list[Node]:
+    """What was run, and a line for each run, in order."""
+    measures = {measure_of_task(record.task.description).name for record in records}
+    score = f"test {measures.pop()}" if len(measures) == 1 else "test score"
+    seeds = len({record.seed for record in records}) > 1
+    failures = any(record.status != "ok" for record in records)
+    headers = ["task", "backend", *["seed"] * seeds, *["status"] * failures, "certified", score]
+    rows = [
+        [
+            record.task.name,
+            record.configuration.label,
+            *[str(record.seed)] * seeds,
+            *[record.status] * failures,
+            certificate_cell(record),
+            _score(record, named=score == "test score"),
+            _step(record),
+            _seconds(record),
+        ]
+        for record in records
+    ]
+    busy = any(record.disturbed for record in records)
+    legend = (*_LEGEND, *[BUSY_LEGEND] * busy)
+    titles = dict.fromkeys(_conditions(record) for record in records)
+    return [Items(list(titles)), Table([*headers, "step time", "training"], rows, legend=legend)]
+
+
+def _conditions(record: Record) -> str:
+    """``cnn on digits: 10 epochs, cpu, float32, 2 threads``."""
+    epochs = counted(record.epochs_asked, "epoch")
+    steps = f", at most {record.max_steps:,} steps" if record.max_steps else ""
+    threads = counted(record.configuration.threads, "thread")
+    device = record.device or record.configuration.device
+    trained = f"{record.task.name} on {record.dataset.name}: {epochs}{steps}"
+    return f"{trained}, {device}, {record.configuration.precision}, {threads}"
+
+
+def _score(record: Record, *, named: bool) -> str:
+    if not record.test_at_last:
+        return NOTHING
+    return (
+        test_score(record)
+        if named
+        else score_value(measure_of_task(record.task.description), record.test_at_last)
+    )
+
+
+def _step(record: Record) -> str:
+    steady = step_time(record)
+    if steady is None:
+        return NOTHING
+    median, low, high = (significant(1e3 * seconds) for seconds in steady)
+    unconfirmed = " *" * (record.clock is not None and record.clock.outcome == "not confirmed")
+    text = busy_mark(f"{median} ms ({low}–{high}){unconfirmed}", disturbed=record.disturbed)
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _seconds(record: Record) -> str:
+    if not record.blocks:
+        return NOTHING
+    return busy_mark(f"{significant(record.phases.training_seconds)} s", disturbed=record.disturbed)
+
+
+def _remarks(records: Sequence[Record], *, starred: bool) -> Iterator[Node]:
+    for text in _remark_texts(records, starred=starred):
+        yield Paragraph(text, "lines" if "\n" in text else "")
+
+
+def _remark_texts(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
+    """Stand-ins, failures, missing certificates and a busy machine.
+
+    ``starred``: the table marks the times of a clock that is not confirmed with a star.
+    """
+    stand_ins = {r.dataset.stands_in_for: r.dataset.name for r in records if r.dataset.stands_in_for}
+    for meant, used in stand_ins.items():
+        yield f"{used} stands in for {meant}, which is not available."
+    for record in records:
+        if record.failure is not None:
+            name = f"{record.task.name}, {record.configuration.label}, seed {record.seed}"
+            line = f"{name}: {failure_text(record.status, record.failure)}"
+            yield "\n    ".join([line, *record.failure.last_lines[-_LAST_LINES:]])
+    yield from dict.fromkeys(
+        f"{record.configuration.label} on {record.task.name} is not certified; do not compare its "
+        "figures with others: "
+        f"{record.certificate.reason}"
+        for record in records
+        if record.certificate and not record.certificate.certified and record.status != "unsupported"
+    )
+    yield from (f"{'* ' * starred}{sentence}" for sentence in _unconfirmed_clocks(records))
+    yield from dict.fromkeys(
+        f"The timed work of {record.configuration.label} on {record.task.name} was "
+        f"{verified_work(record.verification)}."
+        for record in records
+        if record.verification is not None and record.verification.outcome == "not verified"
+    )
+    yield from dict.fromkeys(
+        f"The timed work of {record.configuration.label} on {record.task.name} could not be compared "
+        "with NumPy: "
+        f"{record.verification.independent.detail}"
+        for record in records
+        if record.verification is not None
+        and record.verification.independent is not None
+        and record.verification.independent.gap == "program failed"
+    )
+    yield from filter(None, (_scoring(records), disturbance(records)))
+
+
+def _unconfirmed_clocks(records: Sequence[Record]) -> Iterable[str]:
+    """A sentence about times that other programs may have changed, with all runs that it concerns."""
+    clocks = [(r, r.clock) for r in records if r.clock is not None and r.clock.outcome == "not confirmed"]
+    if clocks:
+        names = dict.fromkeys(f"{record.configuration.label} on {record.task.name}" for record, _ in clocks)
+        most = max(clock.others_share for _, clock in clocks)
+        yield (
+            f"clock: not confirmed for {', '.join(names)}: other programs used {percent(most)} of the CPUs, "
+            "which may explain time that the worker did not report."
+        )
+
+
+def _scoring(records: Sequence[Record]) -> str:
+    """``Scoring took 31.5 s, 63 % of training and scoring.``; empty where nothing was scored."""
+    scoring = sum(record.phases.evaluation_seconds for record in records)
+    both = scoring + sum(record.phases.training_seconds for record in records)
+    if not scoring:
+        return ""
+    share = scoring / both
+    advice = " --eval-every N and --eval-samples N reduce it." if share > _MUCH_SCORING else ""
+    return f"Scoring took {significant(scoring)} s, {percent(share)} of training and scoring.{advice}"
+
+
+def _ending(records: Sequence[Record], folder: Path) -> Paragraph:
+    last = f"{folder / records[-1].id}.json"
+    where = results_option(folder.parent)
+    show = f"Details: harness show last{where}"
+    if len(records) == 1:
+        return Paragraph(f"Record: {last}\n{show}", "lines")
+    text = f"Records: {last} and {len(records) - 1} more\n{show}, harness compare{where}"
+    return Paragraph(text, "lines")
+
+
+# The comparison at the end of a ``harness run`` of several configurations or settings. It needs NumPy.
+
+
+def _comparison(records: Sequence[Record], folder: Path) -> list[Node]:
+    """The answer of each comparison, then tables, the fastest or best first; empty where no run succeeded.
+
+    ``folder`` is that of the records. Runs that did not succeed are not in the tables.
+    """
+    from harness.report.runs.sentences import headline, variation_sentence
+    from harness.report.runs.tables import comparison_table, group_table
+
+    findings = _findings(records)
+    nodes: list[Node] = []
+    for group in findings.groups:
+        command = next_duel(group.comparison, folder.parent)
+        answer: list[Node] = [Paragraph(headline(group.comparison), "answer")]
+        answer += [Command(command, DECIDES)] if command else []
+        nodes.append(Section(group.comparison.group.title, answer, announced=True))
+    nodes = [Section("", nodes)] if nodes else []
+    of_settings = [group for group in findings.groups if group.comparison.group.is_of_settings]
+    others = [group for group in findings.groups if not group.comparison.group.is_of_settings]
+    nodes += map(group_table, of_settings)
+    nodes += [comparison_table(others)] if others else []
+    return [*nodes, *(Paragraph(variation_sentence(each)) for each in findings.variations)]
+
+
+def _findings(records: Sequence[Record]) -> "Findings":
+    """Of one backend every combination of settings: whoever runs a grid has chosen its axes."""
+    from harness.analysis.findings import find
+    from harness.analysis.run_curves import Run
+
+    runs = [Run.of(record) for record in records]
+    findings = find(runs)
+    axes = {tuple(variation.values) for variation in findings.variations}
+    if len(axes) == 1 and BACKEND not in (chosen := next(iter(axes))):
+        return find(runs, by=",".join(chosen))
+    return findings
+
+
+# The runs of a matrix in one line: how many, and what varies.
+
+
+def matrix_sentence(axes: Mapping[str, Sequence[Value]], runs: int) -> str:
+    """``12 runs: optimizer adam, sgd × seed 0 to 2``; empty for a single run."""
+    if runs == 1:
+        return ""
+    return f"{runs} runs: " + " × ".join(f"{name} {_values(values)}" for name, values in axes.items())
+
+
+def _values(values: Sequence[Value]) -> str:
+    """The values, or the ends of three or more consecutive integers."""
+    first = values[0]
+    consecutive = isinstance(first, int) and list(values) == [*range(first, first + len(values))]
+    if consecutive and len(values) > 2:  # noqa: PLR2004
+        return f"{first} to {values[-1]}"
+    return ", ".join(map(value_text, values))

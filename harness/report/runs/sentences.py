@@ -1,0 +1,493 @@
+"""Comparisons as sentences: which configuration is fastest or best, and what was not compared."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.analysis.axes import BACKEND, text_on_axis
+from harness.analysis.comparison import Comparison, PairComparison
+from harness.analysis.conditions import Difference, evaluation_text
+from harness.analysis.configuration_summary import ConfigurationSummary, TimingWarnings, timing_warnings
+from harness.analysis.grouping import DifferentWork, KeptApart, LeftOut, NoPartner, NotCertified, RunGroup
+from harness.analysis.variation import Variation, last_validation
+from harness.report.numbers import (
+    busy_mark,
+    counted,
+    estimate,
+    is_zero,
+    listed,
+    percent,
+    probability,
+    score_digits,
+    score_unit,
+    seeds,
+    significant,
+    time_ratio,
+)
+from harness.runs.record import Evaluation
+from harness.stats.estimate import Estimate
+from harness.stats.intervals import Equivalence
+from harness.training.measures import Measure
+
+# Runs that were left out or not compared, as sentences that state the reason.
+
+_NAMES = {
+    "version": "task version",
+    "dataset": "data set",
+    "max_steps": "step limit",
+    "evaluation": "scores",
+    "variables": "environment variables",
+}
+#: Values that mean nothing to a reader; the name alone is stated.
+_WITHOUT_VALUES = {"description": "task options or description", "fingerprint": "bytes of the data set"}
+
+
+def left_out_sentence(left_out: LeftOut) -> str:
+    """Which runs are not used, and why."""
+    reasons = {
+        "superseded": "superseded by newer runs with the same seeds",
+        "running": "still running",
+        "lost": "lost: the harness was killed",
+    }
+    reason = reasons.get(left_out.reason, left_out.reason)
+    message = f": {left_out.message}" if left_out.message not in {"", left_out.reason} else ""
+    return (
+        f"{counted(left_out.runs, 'run')} of {left_out.task} on {left_out.configuration}: {reason}{message}"
+    )
+
+
+def kept_apart_sentence(apart: KeptApart) -> str:
+    """Which runs are not compared, and the conditions that separate them from others."""
+    if isinstance(apart, NotCertified):
+        subject = ", ".join(apart.configurations)
+        reason = "; ".join(apart.reasons) or "no certificate was requested"
+        return f"{subject} on {apart.title} ({counted(apart.runs, 'run')}): not certified: {reason}"
+    if isinstance(apart, DifferentWork):
+        return f"{apart.title} ({counted(apart.runs, 'run')}): {difference_of_work(apart)}"
+    differences = ", ".join(_difference(difference) for difference in apart.differences)
+    subject = f"{apart.configuration} on {apart.title} ({counted(apart.runs, 'run')})"
+    if isinstance(apart, NoPartner):
+        return f"{subject}: alone under these conditions; the nearest runs differ in {differences}"
+    nearest = f"the nearest differ in {differences}" if differences else "this version has none"
+    return f"{apart.remedy}, {subject}: no {apart.reference} runs under these conditions; {nearest}"
+
+
+def _difference(difference: Difference) -> str:
+    """``threads (1, not 2)``."""
+    if difference.name in _WITHOUT_VALUES:
+        return _WITHOUT_VALUES[difference.name]
+    name = _NAMES.get(difference.name, difference.name)
+    return f"{name} ({_value(difference.ours)}, not {_value(difference.theirs)})"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Evaluation):
+        return evaluation_text(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None or value == "" else str(value)
+
+
+def difference_of_work(different: DifferentWork) -> str:
+    """Which configurations do different work, and the first step that shows it."""
+    (first, second), (ours, theirs) = different.configurations, different.losses
+    return (
+        f"{first} and {second} do different work: with seed {different.seed}, the loss of step "
+        f"{different.step} is {_loss(ours)} and {_loss(theirs)}"
+    )
+
+
+def _loss(loss: float | None) -> str:
+    return "not finite" if loss is None else f"{loss:.6g}"
+
+
+# Why the scores of a forecast differ between validation and test data, as a sentence.
+
+_NAIVE = "naive_loss"
+
+
+def forecast_remarks(comparison: Comparison) -> Iterable[str]:
+    """What the naive forecast shows about the parts of the series; nothing for other tasks."""
+    configuration = comparison.summaries[0].configuration
+    record = configuration.runs[0].record
+    test = (record.test_at_last or {}).get(_NAIVE)
+    validation = record.epochs[-1].validation.get(_NAIVE) if record.epochs else None
+    if not test or not validation:
+        return
+    score = (record.test_at_last or {}).get("loss")
+    beats = f" {configuration.name} has {significant(score)} on the test data." if score else ""
+    harder = "harder" if test > validation else "easier"
+    yield (
+        "The test data are later than the validation data, which alone makes their scores differ: repeating "
+        f"the last value (the naive forecast) has a mean squared error of {significant(validation)} on the "
+        f"validation data and of {significant(test)} on the {harder} test data.{beats}"
+    )
+
+
+# Why times of runs are unreliable, in words.
+
+#: Stands next to a ratio of times of runs that no headline may state.
+UNRELIABLE = "unreliable"
+
+
+def doubtful(comparison: Comparison) -> list[PairComparison]:
+    """The pairs whose times are unreliable."""
+    return [pair for pair in comparison.pairs if pair.speed_verdict == "unreliable"]
+
+
+def warnings_of(pairs: Sequence[PairComparison]) -> TimingWarnings:
+    """The timing warnings of all of these pairs, which have the same reference."""
+    fewest = min(pair.warnings.seeds for pair in pairs if pair.warnings)
+    return timing_warnings([pairs[0].reference, *(pair.other for pair in pairs)], fewest)
+
+
+def warning_text(warnings: TimingWarnings) -> str:
+    """``1 run each; other programs used up to 1.7 of 2 CPUs in 3 of 6 runs``; empty without a warning."""
+    reasons = []
+    if warnings.few_seeds:
+        reasons.append(f"{counted(warnings.seeds, 'run')} each")
+    if warnings.disturbed:
+        used = f"other programs used up to {warnings.taken:.1f} of {warnings.cpus} CPUs"
+        reasons.append(f"{used} in {warnings.disturbed} of {warnings.runs} runs")
+    if warnings.unsteady and warnings.variation is not None:
+        reasons.append(f"step time varied by {percent(warnings.variation)} within a run")
+    if warnings.unsettled:
+        reasons.append(f"{warnings.unsettled} of {warnings.runs} runs ended before their steps had settled")
+    return "; ".join(reasons)
+
+
+#: Configurations whose ratio a headline states; tables hold them all.
+_STATED_RATIOS = 3
+#: Groups of runs that a report shows; filters bring up the others.
+SHOWN_GROUPS = 12
+NOTHING_COMPARABLE = "There is nothing to compare, and no run scored an epoch. The reasons are listed below."
+
+
+def headline(comparison: Comparison) -> str:
+    """The answer in one line: speed and quality of the configurations of a group."""
+    if comparison.pairs and comparison.group.is_of_settings:
+        return settings_headline(comparison)
+    if comparison.pairs:
+        return f"{_speed(comparison)} {quality_sentence(comparison)}"
+    if len(comparison.summaries) > 1:
+        if comparison.different is not None:
+            return f"The configurations are not compared: {difference_of_work(comparison.different)}."
+        return "The configurations are not compared, because their work is not certified."
+    (summary,) = comparison.summaries
+    measure = comparison.measure
+    quality = estimate(summary.quality, score_digits(measure), score_unit(measure))
+    step = estimate(summary.step_seconds and summary.step_seconds.scaled(1e3), None, "ms")
+    step = busy_mark(step, disturbed=summary.disturbed)
+    figures = f"test {measure.name} {quality}, step time {step}"
+    return f"{summary.name} has no other configuration to compare with: {figures}."
+
+
+def where_text(group: RunGroup) -> str:
+    """The processor, the device where it is not the CPU, and the threads."""
+    conditions = group.conditions
+    cpu = group.configurations[0].runs[0].record.machine.cpu
+    device = "" if conditions.device == "cpu" or "device" in group.axes else f", {conditions.device}"
+    threads = "" if "threads" in group.axes else f", {counted(conditions.threads, 'thread')}"
+    return f"{cpu}{device}{threads}"
+
+
+def fastest(comparison: Comparison) -> str:
+    """Which configuration is fastest, or which of them are not distinguishable, and why not."""
+    pairs = comparison.pairs
+    if all(pair.ratio is None for pair in pairs):
+        return "Speed is not compared, because no two configurations have steady steps with a common seed."
+    if unreliable := doubtful(comparison):
+        return f"Fastest: {_undecided(comparison)} ({warning_text(warnings_of(unreliable))}).{_slower(pairs)}"
+    if comparison.cycle:
+        names = listed([summary.name for summary in comparison.cycle])
+        return f"Fastest: undecided between {names}, each of which is slower than another of them."
+    close = [pair for pair in pairs if pair.speed_verdict in {"same", "undecided"}]
+    names = listed([pairs[0].reference.name, *(pair.other.name for pair in close)])
+    if not close:
+        return f"{names} is fastest."
+    if any(pair.speed_verdict == "undecided" for pair in close):
+        return _likely(close) or f"Fastest: {_undecided(comparison)}.{_slower(pairs)}"
+    margin = max(pair.duel.margin for pair in close if pair.duel is not None)
+    return f"{names} are equally fast within {100 * margin:g} %."
+
+
+def _undecided(comparison: Comparison) -> str:
+    """``undecided between a and b``: all those that are not shown to be slower."""
+    pairs = comparison.pairs
+    left = [pair.other.name for pair in pairs if pair.speed_verdict in {"same", "undecided", "unreliable"}]
+    return f"undecided between {listed([pairs[0].reference.name, *left])}"
+
+
+def _likely(close: Sequence[PairComparison]) -> str:
+    """``a is probably fastest; its duel with b needs 1 more pair.``; empty where more is missing."""
+    pair, *others = close
+    if others or pair.duel is None or pair.ratio is None:
+        return ""
+    if not pair.ratio.excludes(1.0) or pair.ratio.value < 1.0:
+        return ""
+    wanted = pair.duel.result.pairs_wanted
+    more = counted(wanted, "more pair") if wanted else "more pairs"
+    return f"{pair.reference.name} is probably fastest; its duel with {pair.other.name} needs {more}."
+
+
+def _slower(pairs: Sequence[PairComparison]) -> str:
+    slower = [pair.other.name for pair in pairs if pair.speed_verdict == "slower"]
+    return f" {listed(slower)} {'is' if len(slower) == 1 else 'are'} slower." if slower else ""
+
+
+def _speed(comparison: Comparison) -> str:
+    """The verdict, and the ratios that it rests on; unreliable ones are not stated."""
+    measured = [pair for pair in comparison.pairs if pair.speed_verdict not in {"not measured", UNRELIABLE}]
+    if not measured:
+        return fastest(comparison)
+    ratios = ", ".join(f"{pair.other.name} {time_ratio(pair.ratio)}" for pair in measured[:_STATED_RATIOS])
+    if (more := len(measured) - _STATED_RATIOS) > 0:
+        ratios += f" and {more} more"
+    return f"{fastest(comparison)} Step time relative to {measured[0].reference.name}: {ratios}."
+
+
+def remarks(comparison: Comparison) -> list[str]:
+    """Where the step times come from, how steady they were, and who finishes first all the same."""
+    if comparison.group.is_of_settings:
+        return [*settings_remarks(comparison), *forecast_remarks(comparison)]
+    return [*_finished_sooner(comparison), *_sources(comparison), *forecast_remarks(comparison)]
+
+
+def _finished_sooner(comparison: Comparison) -> Iterable[str]:
+    """Configurations that have slower steps but start faster, and so finish a short training sooner.
+
+    They are named only if the intervals of the whole runs' times do not overlap.
+    """
+    for pair in comparison.pairs:
+        ours, theirs = pair.other.run_seconds, pair.reference.run_seconds
+        if pair.speed_verdict == "slower" and ours and theirs and _is_below(ours, theirs):
+            yield (
+                f"{pair.other.name} is done sooner (import, data, build, training and scoring): "
+                f"{significant(ours.value)} s; {pair.reference.name} takes {significant(theirs.value)} s."
+            )
+
+
+def _is_below(ours: Estimate, theirs: Estimate) -> bool:
+    """Whether the whole interval of ``ours`` is below that of ``theirs``; False without intervals."""
+    return ours.high is not None and theirs.low is not None and ours.high < theirs.low
+
+
+def _sources(comparison: Comparison) -> Iterable[str]:
+    for pair in comparison.pairs:
+        if pair.duel is not None:
+            result = pair.duel.result
+            basis = ", ".join(part for part in (f"{result.pairs} pairs", probability(result.p_value)) if part)
+            yield f"The step time of {pair.other.name} is from a duel on {pair.duel.day} ({basis})."
+    of_runs = [pair for pair in comparison.pairs if pair.duel is None and pair.ratio is not None]
+    if of_runs:
+        names = [of_runs[0].reference.name, *(pair.other.name for pair in of_runs)]
+        yield (
+            f"The step times of {listed(names)} are from runs, not from a duel{_movement(of_runs)}. "
+            "A duel, which times them in turn, is better evidence."
+        )
+
+
+def _movement(pairs: Sequence[PairComparison]) -> str:
+    """By how much step times changed within and between runs."""
+    summaries = [pairs[0].reference, *(pair.other for pair in pairs)]
+    drifts = [abs(summary.drift) for summary in summaries if summary.drift is not None]
+    spreads = [summary.spread for summary in summaries if summary.spread is not None]
+    parts = [f"{percent(max(drifts))} within a run"] if drifts else []
+    parts += [f"{percent(max(spreads))} between runs of a configuration"] if spreads else []
+    unreliable = f": {UNRELIABLE}" if any(pair.speed_verdict == UNRELIABLE for pair in pairs) else ""
+    return f"; step time varied by up to {' and '.join(parts)}{unreliable}" if parts else ""
+
+
+# Where several axes vary: which, and how to choose what is compared.
+
+#: Values of an axis that are named, and axes that are offered together.
+_MOST_VALUES = 4
+_MOST_TOGETHER = 3
+
+
+def variation_sentence(variation: Variation) -> str:
+    """``Runs of mlp differ in optimizer (adam, sgd) and threads (1, 2). Choose with --by optimizer …``."""
+    axes = list(variation.values)
+    differences = listed([_axis(variation, axis) for axis in axes])
+    settings = [axis for axis in axes if axis != BACKEND]
+    choices = [f"--by {axis}" for axis in settings]
+    if 1 < len(settings) <= _MOST_TOGETHER:
+        choices.append(f"--by {','.join(settings)} for every combination")
+    *first, last = choices
+    alternatives = f"{', '.join(first)} or {last}" if first else last
+    backends = "Backends are compared under equal settings. " if BACKEND in axes else ""
+    return (
+        f"Runs of {variation.task} on {variation.dataset} differ in {differences}. {backends}"
+        f"To compare settings, add {alternatives}."
+    )
+
+
+def _axis(variation: Variation, axis: str) -> str:
+    values = [text_on_axis(axis, value) for value in variation.values[axis]]
+    more = len(values) - _MOST_VALUES
+    shown = ", ".join(values[:_MOST_VALUES]) + (f" and {more} more" if more > 0 else "")
+    return f"{axis} ({shown})"
+
+
+# The quality of configurations relative to the reference.
+
+
+def quality_sentence(comparison: Comparison) -> str:
+    """Whether quality is equal, and otherwise the verdict on each configuration."""
+    pairs, measure = comparison.pairs, comparison.measure
+    comparable = [pair for pair in pairs if pair.quality.difference is not None]
+    if not comparable:
+        return f"Test {measure.name} is not compared, because no seed has a test score of both."
+    if all(pair.quality.difference.n == 1 for pair in comparable if pair.quality.difference):
+        return _on_one_seed(comparable, measure)
+    by_verdict: dict[str, list[str]] = defaultdict(list)
+    for pair in pairs:
+        verdict = pair.quality_verdict if pair in comparable else "not comparable"
+        by_verdict[verdict].append(_named_pair(pair, measure, alone=len(pairs) == 1))
+    if list(by_verdict) == ["equal"]:
+        return f"Test {measure.name} is equal ({_quality_basis(measure, pairs)})."
+    parts = [f"{verdict} for {listed(names)}" for verdict, names in by_verdict.items()]
+    return f"Test {measure.name} relative to {pairs[0].reference.name}: {', '.join(parts)}."
+
+
+def _on_one_seed(pairs: Sequence[PairComparison], measure: Measure) -> str:
+    """Without a verdict: ``Same test accuracy on the one seed run.``, or the differences."""
+    differences = {
+        pair.other.name: estimate(pair.quality.difference, score_digits(measure), sign=True) for pair in pairs
+    }
+    if all(is_zero(text) for text in differences.values()):
+        return f"Same test {measure.name} on the one seed run."
+    parts = [f"{text} {measure.unit}".rstrip() + f" for {name}" for name, text in differences.items()]
+    reference = pairs[0].reference.name
+    return f"Test {measure.name} relative to {reference} on the one seed run: {', '.join(parts)}."
+
+
+def _named_pair(pair: PairComparison, measure: Measure, *, alone: bool) -> str:
+    """The configuration, with its difference where that is significant or ``alone``."""
+    quality = pair.quality
+    if quality.difference is None or not (alone or quality.verdict == "different"):
+        return pair.other.name
+    difference = estimate(quality.difference, score_digits(measure), measure.unit, sign=True)
+    basis = ", ".join(part for part in (difference, seeds_needed(quality)) if part)
+    return f"{pair.other.name} ({basis})"
+
+
+def _quality_basis(measure: Measure, pairs: Sequence[PairComparison]) -> str:
+    """``±1 point, 4 seeds, p < 0.001``: the margins, the seeds and, for a single pair, the probability."""
+    margins = sorted(pair.quality.margin for pair in pairs)
+    ends = dict.fromkeys(margin_text(margin, measure) for margin in (margins[0], margins[-1]))
+    parts = [" to ".join(ends), _seed_range(pairs)]
+    if len(pairs) == 1:
+        parts.append(probability(pairs[0].quality.p))
+    return ", ".join(part for part in parts if part)
+
+
+def _seed_range(pairs: Iterable[PairComparison]) -> str:
+    counts = sorted({pair.quality.difference.n for pair in pairs if pair.quality.difference})
+    return seeds(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {seeds(counts[-1])}"
+
+
+def seeds_needed(result: Equivalence) -> str:
+    """How many seeds an undecided comparison needs; empty where that is not known."""
+    return f"about {result.seeds_needed:,} seeds are needed to decide" if result.seeds_needed else ""
+
+
+def margin_text(margin: float, measure: Measure) -> str:
+    """``±1 point``, ``±2.5 points``, ``±0.03``."""
+    unit = measure.unit.removesuffix("s") if margin == 1 else measure.unit
+    return f"±{significant(margin)} {unit}".rstrip()
+
+
+# Settings of a training: the best, how the others compare, and when each reaches a target.
+
+#: Settings that a sentence about the target names; the table holds them all.
+_MOST_NAMED = 4
+
+
+def settings_headline(comparison: Comparison) -> str:
+    """The answer in three sentences: the best by validation, the test scores, and the target."""
+    parts = [best_setting(comparison), quality_sentence(comparison), _reaching(comparison)]
+    return " ".join(filter(None, parts))
+
+
+def best_setting(comparison: Comparison) -> str:
+    """Which setting has the best validation score after the last epoch, and that score."""
+    best, measure = comparison.summaries[0], comparison.measure
+    if not has_scores(comparison):
+        return "No score was recorded, so no setting is the best."
+    score = last_validation(best.configuration, measure)
+    if score is None:
+        return f"{best.name} has the best test {measure.name}; no validation score was recorded."
+    level = f"{significant(score)} {score_unit(measure)}".rstrip()
+    return f"{best.name} has the best validation {measure.name} after the last epoch ({level})."
+
+
+def has_scores(comparison: Comparison) -> bool:
+    """Whether the first setting is the best by any score; runs may have been made without evaluation."""
+    best = comparison.summaries[0]
+    return best.quality is not None or last_validation(best.configuration, comparison.measure) is not None
+
+
+def _reaching(comparison: Comparison) -> str:
+    """Which settings reach the target, soonest first, after how many epochs, and which do not."""
+    if comparison.target is None:
+        return ""
+    always = sorted(filter(_always, comparison.summaries), key=_epochs_to_target)
+    fewer = [summary for summary in comparison.summaries if not _always(summary)]
+    target = f"validation {comparison.measure.name} {bound_text(comparison)}"
+    if not always:
+        return f"No setting reaches {target} in every run."
+    first, *others = always
+    epochs = round(_epochs_to_target(first))
+    names = [f"{counted(epochs, 'epoch')} with {first.name}"]
+    names += [f"{round(_epochs_to_target(other))} with {other.name}" for other in others]
+    missing = f"; not reached with {_few([_reached(summary) for summary in fewer])}" if fewer else ""
+    return f"{target[:1].upper()}{target[1:]} is reached after {_few(names)}{missing}."
+
+
+def _few(names: Sequence[str]) -> str:
+    """The names, or the first few and how many more there are."""
+    more = len(names) - _MOST_NAMED
+    return listed([*names[:_MOST_NAMED], f"{more} more"] if more > 0 else names)
+
+
+def _reached(summary: ConfigurationSummary) -> str:
+    """The name, and how many runs reach the target all the same."""
+    target = summary.to_target
+    if target is None or not target.reached:
+        return summary.name
+    return f"{summary.name} ({target.of - target.reached} of {target.of} runs)"
+
+
+def bound_text(comparison: Comparison) -> str:
+    """The target as ``≥ 60 %``."""
+    measure = comparison.measure
+    bound = "≥" if measure.higher_is_better else "≤"
+    return f"{bound} {significant(comparison.target)} {score_unit(measure)}".rstrip()
+
+
+def _always(summary: ConfigurationSummary) -> bool:
+    """Whether every run reaches the target."""
+    target = summary.to_target
+    return target is not None and target.reached == target.of
+
+
+def _epochs_to_target(summary: ConfigurationSummary) -> float:
+    target = summary.to_target
+    return target.epochs.value if target is not None and target.epochs is not None else 0.0
+
+
+def settings_remarks(comparison: Comparison) -> Iterator[str]:
+    """How the comparison was made, and what it does not cover."""
+    if comparison.pairs and has_scores(comparison):
+        measure, best = comparison.measure, comparison.summaries[0]
+        yield (
+            f"The order is that of validation {measure.name}. Test scores are compared with those of "
+            f"{best.name} by paired t tests on the same seeds; the intervals of the differences hold jointly "
+            "(Bonferroni)."
+        )
+    runs = [run for summary in comparison.summaries for run in summary.configuration.runs]
+    if comparison.pairs and not all(run.record.certificate for run in runs):
+        yield (
+            "Some runs have no certificate: the comparison holds within "
+            f"{runs[0].record.configuration.backend} and says nothing about other frameworks."
+        )

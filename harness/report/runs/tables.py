@@ -1,0 +1,397 @@
+"""Comparisons and runs as tables, each configuration in a row, the reference first."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from harness.analysis.across_machines import AcrossMachines, MachineRatio, MachineRatios
+from harness.analysis.axes import text_on_axis
+from harness.analysis.comparison import Comparison, PairComparison, QualityVerdict
+from harness.analysis.configuration_summary import ConfigurationSummary
+from harness.analysis.findings import GroupFindings
+from harness.analysis.run_curves import Run
+from harness.machine.quantities import Quantity, shown
+from harness.report.document import Cell, Table, Tone
+from harness.report.numbers import (
+    BUSY_LEGEND,
+    NOTHING,
+    RATIO_LEGEND,
+    busy_mark,
+    estimate,
+    score_digits,
+    score_unit,
+    significant,
+    time_ratio,
+)
+from harness.report.runs.sentences import UNRELIABLE, bound_text, has_scores
+from harness.stats.estimate import Estimate
+from harness.training.measures import Measure
+
+_REFERENCE = Cell("reference", "muted", 1.0)
+_TITLE = "Configurations by step time: mean [95 % interval from 3 seeds on]"
+#: What the columns of every comparison mean.
+_STEP = "Step time: after the warm-up."
+_COLUMNS = (
+    "Training: all steps with the first one, without import, build and scoring. Test scores are those after "
+    "the last epoch."
+)
+#: How a page colours verdicts on quality.
+VERDICT_TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided": "unsure"}
+
+
+def comparison_table(groups: Sequence[GroupFindings]) -> Table:
+    """The configurations of one or several groups, fastest first, with speed and quality side by side.
+
+    A column states the conditions if there are several groups; speed and quality are relative, and have a
+    column each, if any group has several configurations.
+    """
+    comparisons = [group.comparison for group in groups]
+    measures = {comparison.measure for comparison in comparisons}
+    several = len(comparisons) > 1
+    compared = any(len(comparison.summaries) > 1 for comparison in comparisons)
+    score = score_header(next(iter(measures))) if len(measures) == 1 else "test score"
+    headers = [*["conditions"] * several, "configuration", "seeds", *["relative step time"] * compared]
+    headers += ["step (ms)", "training (s)", score, *["quality"] * compared]
+    rows: list[list[Cell | str]] = []
+    for comparison in comparisons:
+        for summary in comparison.summaries:
+            ratio, quality = _relative(comparison, summary)
+            rows.append(
+                [
+                    *[comparison.group.title] * several,
+                    summary.name,
+                    str(len(summary.configuration.runs)),
+                    *[ratio] * compared,
+                    time_of(summary, summary.step_seconds and summary.step_seconds.scaled(1e3)),
+                    time_of(summary, summary.training_seconds),
+                    _score(summary, comparison.measure, named=len(measures) > 1),
+                    *[quality] * compared,
+                ]
+            )
+    return Table(headers, rows, _TITLE, comparison_legend(comparisons))
+
+
+def comparison_legend(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """How the columns of these comparisons are to be read."""
+    ratios = any(map(has_ratios, comparisons))
+    busy = any(summary.disturbed for comparison in comparisons for summary in comparison.summaries)
+    steps = not all(comparison.group.is_of_settings for comparison in comparisons)
+    return (*[RATIO_LEGEND] * ratios, *[_STEP] * steps, _COLUMNS, *[BUSY_LEGEND] * busy)
+
+
+def has_ratios(comparison: Comparison) -> bool:
+    """Whether times are compared; of settings they are not."""
+    return bool(comparison.pairs) and not comparison.group.is_of_settings
+
+
+def time_of(summary: ConfigurationSummary, seconds: Estimate | None) -> str:
+    """A time of a configuration's runs, marked if others used the machine."""
+    return busy_mark(estimate(seconds, None), disturbed=summary.disturbed)
+
+
+def score_header(measure: Measure) -> str:
+    """``test accuracy (%)``."""
+    return f"test {measure.name} ({score_unit(measure)})" if score_unit(measure) else f"test {measure.name}"
+
+
+def _score(summary: ConfigurationSummary, measure: Measure, *, named: bool) -> str:
+    score = estimate(summary.quality, score_digits(measure))
+    return f"{score} {score_unit(measure) or measure.name}" if named and score != NOTHING else score
+
+
+def _relative(comparison: Comparison, summary: ConfigurationSummary) -> tuple[Cell | str, Cell | str]:
+    """Step time and quality relative to the reference."""
+    if len(comparison.summaries) == 1:
+        return NOTHING, NOTHING
+    if not comparison.pairs:
+        return NOTHING, Cell("different work" if comparison.different else "not certified", "bad")
+    pair = comparison.pair_of(summary)
+    if pair is None:
+        return _REFERENCE, _REFERENCE
+    verdict = NOTHING if pair.quality.difference is None else pair.quality_verdict
+    return _ratio(pair), Cell(verdict, VERDICT_TONES.get(verdict, ""))
+
+
+def _ratio(pair: PairComparison) -> Cell:
+    """The ratio to the reference; one of unreliable times is named so."""
+    cell = ratio_cell(pair.ratio)
+    if pair.speed_verdict != UNRELIABLE:
+        return cell
+    return cell._replace(text=f"{cell.text}, {UNRELIABLE}", tone="unsure")
+
+
+def ratio_cell(ratio: Estimate | None) -> Cell:
+    """A ratio of times, sorted by its value."""
+    return Cell(time_ratio(ratio), value=ratio.value if ratio else None)
+
+
+def details_table(comparison: Comparison, peak_flops: float | None = None) -> Table:
+    """Throughput, time to the target, memory, and which configurations no other beats in time and quality."""
+    headers = ["configuration", "samples/s", "GFLOP/s"]
+    if comparison.target is not None:
+        headers.append(f"time to validation {comparison.measure.name} {bound_text(comparison)} (s)")
+    quantities = shown(summary.measured for summary in comparison.summaries)
+    headers += [*(quantity.heading for quantity in quantities), "on the front"]
+    rows = [_details(summary, quantities, peak_flops) for summary in comparison.summaries]
+    return Table(
+        headers, rows, "Throughput and memory; no other beats one on the front in training time and quality"
+    )
+
+
+def _details(
+    summary: ConfigurationSummary, quantities: list[Quantity], peak_flops: float | None
+) -> list[Cell | str]:
+    flops = NOTHING if summary.flops_per_second is None else significant(summary.flops_per_second / 1e9)
+    if peak_flops and summary.flops_per_second:
+        flops += f" ({summary.flops_per_second / peak_flops:.0%} of peak)"
+    rates = (significant(summary.samples_per_second), flops)
+    row: list[Cell | str] = [summary.name]
+    row += [busy_mark(rate, disturbed=summary.disturbed) for rate in rates]
+    if summary.to_target is not None:
+        row.append(time_to_target(summary))
+    return [
+        *row,
+        *(quantity.text(summary.measured) for quantity in quantities),
+        "yes" if summary.on_front else "no",
+    ]
+
+
+def time_to_target(summary: ConfigurationSummary) -> str:
+    """Seconds to the target, and how many runs reached it if not all did."""
+    target = summary.to_target
+    if target is None or not target.reached:
+        return "not reached"
+    text = time_of(summary, target.seconds)
+    return text if target.reached == target.of else f"{text}, by {target.reached} of {target.of} runs"
+
+
+def phases_table(comparison: Comparison) -> Table:
+    """Where the time of a run went: mean seconds over the runs of each configuration."""
+    names = list(dict.fromkeys(name for summary in comparison.summaries for name in summary.phases))
+    rows = [
+        [
+            summary.name,
+            *(
+                busy_mark(significant(summary.phases.get(name)), disturbed=summary.disturbed)
+                for name in names
+            ),
+        ]
+        for summary in comparison.summaries
+    ]
+    headers = ["configuration", *(f"{name} (s)" for name in names)]
+    return Table(headers, rows, "Phases of a run: arithmetic mean of seconds over runs")
+
+
+def runs_list(runs: Sequence[Run]) -> Table:
+    """A row for each run, with the id that ``harness show`` takes."""
+    headers = ["run", "task", "configuration", "seed", "test score", "step (ms)", "training (s)", "epochs"]
+    rows = []
+    for run in runs:
+        record, measure = run.record, run.measure
+        score = run.score(measure.key)
+        step = None if run.step_median is None else run.step_median * 1e3
+        row = [
+            record.id,
+            f"{record.task.name} on {record.dataset.name}",
+            record.configuration.label,
+            str(record.seed),
+        ]
+        times = [significant(step), f"{record.phases.training_seconds:.2f}"]
+        row.append(significant(None if score is None else score * measure.factor))
+        row += [busy_mark(time, disturbed=record.disturbed) for time in times]
+        rows.append([*row, f"{max(run.curves.get('epoch', [0])):g}"])
+    return Table(headers, rows, "Runs; harness show ID prints one in full")
+
+
+# The ratios of several machines side by side, as a table.
+
+
+def machines_table(across: AcrossMachines) -> Table:
+    """A row for each configuration and a column for each machine; the legend describes the machines."""
+    headers = _headers(across.machines)
+    rows: list[list[Cell | str]] = [
+        [name, *(_cell(machine.ratios.get(name)) for machine in across.machines)]
+        for name in across.configurations
+    ]
+    described = (
+        f"{header}: {machine.model}" for header, machine in zip(headers, across.machines, strict=True)
+    )
+    title = f"Step time relative to {across.reference} on each machine: {across.title}"
+    legend = (f"{'; '.join(described)}.", "Times of different machines are not compared.")
+    return Table(["configuration", *headers], rows, title, legend, announced=True)
+
+
+def _cell(ratio: MachineRatio | None) -> Cell:
+    """The ratio; one of unreliable times is named so, as in the tables of each machine."""
+    if ratio is None:
+        return Cell(NOTHING)
+    text = time_ratio(ratio.ratio)
+    return Cell(f"{text}, {UNRELIABLE}", "unsure") if ratio.doubted else Cell(text)
+
+
+def _headers(machines: list[MachineRatios]) -> list[str]:
+    """The name of each host, with its id where two have the same name; of older records a number."""
+    names = [machine.host.partition(" (")[0] for machine in machines]
+    count = Counter(names)
+    return [
+        (name if count[name] == 1 else machine.host) if name else f"unknown host {number}"
+        for number, (name, machine) in enumerate(zip(names, machines, strict=True), 1)
+    ]
+
+
+# Step times relative to the fastest configuration, and the logarithmic axis that they are drawn on.
+
+#: Room beyond the outermost intervals, as a share of the axis.
+_MARGIN = 0.05
+#: The axis spans at least a change of 10 %, so that equal configurations look equal.
+_NARROWEST = math.log(1.1)
+#: Candidates for ticks, the most important first.
+_TICKS = ((1,), (10, 100, 1000), (2, 5, 20, 50, 200, 500), (1.5, 3), (1.2, 1.1, 1.05, 1.3), (1.02, 1.01))
+#: Smallest distance between two ticks, as a share of the axis.
+_TICK_DISTANCE = 0.26
+#: From here on a tick is a factor, below it a percentage, as in the printed form of a ratio.
+_FACTOR_FROM = 2.0
+
+
+class RelativeTime(NamedTuple):
+    """The step time of a configuration divided by that of the reference, and how its quality compares.
+
+    The reference itself has the ratio 1 and no verdict. A ratio of unreliable times is None.
+    """
+
+    configuration: str
+    ratio: Estimate | None
+    quality: QualityVerdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeTimes:
+    """Every configuration of a comparison, the reference first; ``low`` and ``high`` are the axis's ends.
+
+    The reference is the fastest by its mean, so only the ends of intervals are below 1.
+    """
+
+    rows: list[RelativeTime]
+    low: float
+    high: float
+
+    def place(self, ratio: float) -> float:
+        """Where a ratio stands on the axis: 0 at its low end, 1 at its high end."""
+        return math.log(ratio / self.low) / math.log(self.high / self.low)
+
+    @property
+    def ticks(self) -> dict[float, str]:
+        """Ratios to be marked on the axis, with their labels, in ascending order."""
+        chosen: list[float] = []
+        for level in _TICKS:
+            for tick in level:
+                far = all(abs(self.place(tick) - self.place(other)) >= _TICK_DISTANCE for other in chosen)
+                if self.low <= tick <= self.high and far:
+                    chosen.append(tick)
+        factors = self.high > _FACTOR_FROM
+        return {tick: _label(tick, factors=factors) for tick in sorted(chosen)}
+
+
+def relative_times(comparison: Comparison) -> RelativeTimes | None:
+    """The configurations relative to the fastest; None of settings, or where no times can be compared."""
+    if comparison.group.is_of_settings or all(
+        pair.speed_verdict == "unreliable" for pair in comparison.pairs
+    ):
+        return None
+    reference = comparison.pairs[0].reference
+    seeds = len(reference.configuration.runs)
+    rows = [RelativeTime(reference.name, Estimate(1.0, None, None, seeds), None)]
+    rows += [
+        RelativeTime(pair.other.name, _reliable_ratio(pair), pair.quality_verdict)
+        for pair in comparison.pairs
+    ]
+    ends = [
+        end
+        for row in rows
+        if row.ratio is not None
+        for end in (row.ratio.value, row.ratio.low, row.ratio.high)
+        if end is not None
+    ]
+    low, high = math.log(min(ends)), math.log(max(ends))
+    high = max(high, low + _NARROWEST)
+    room = _MARGIN * (high - low)
+    return RelativeTimes(rows, math.exp(low - room), math.exp(high + room))
+
+
+def _reliable_ratio(pair: PairComparison) -> Estimate | None:
+    return None if pair.speed_verdict == "unreliable" else pair.ratio
+
+
+def _label(ratio: float, *, factors: bool) -> str:
+    """``2×``, ``+20 %``; on an axis of factors 1 is ``1×``, else ``0 %``."""
+    if ratio >= _FACTOR_FROM or (factors and ratio == 1):
+        return f"{ratio:g}×"
+    change = round(100 * (ratio - 1))
+    return f"{change:+d} %" if change else "0 %"
+
+
+# Settings of a training, the best by validation first.
+
+_BEST = Cell("reference", "muted", 0.0)
+
+
+def group_table(group: GroupFindings) -> Table:
+    """The table of one group: of settings by quality, of other configurations by speed."""
+    if group.comparison.group.is_of_settings:
+        return settings_table(group.comparison)
+    return comparison_table([group])
+
+
+def settings_table(comparison: Comparison) -> Table:
+    """A row for each setting: its score, how it compares with the best, and when it reaches the target."""
+    measure = comparison.measure
+    unit = f" ({measure.unit})" if measure.unit else ""
+    headers = [
+        ", ".join(comparison.group.axes),
+        "seeds",
+        score_header(measure),
+        f"difference{unit}",
+        "quality",
+    ]
+    if comparison.target is not None:
+        headers += [f"epochs to validation {bound_text(comparison)}", "time to it (s)"]
+    headers.append("training (s)")
+    rows = [_setting_row(comparison, summary) for summary in comparison.summaries]
+    order = f", best validation {measure.name} first" if has_scores(comparison) else ""
+    title = f"Settings{order}: mean [95 % interval from 3 seeds on]"
+    return Table(headers, rows, title, comparison_legend([comparison]))
+
+
+def _setting_row(comparison: Comparison, summary: ConfigurationSummary) -> list[Cell | str]:
+    configuration, axes = summary.configuration, comparison.group.axes
+    name = ", ".join(map(text_on_axis, axes, configuration.values))
+    row: list[Cell | str] = [name, str(len(configuration.runs))]
+    row.append(estimate(summary.quality, score_digits(comparison.measure)))
+    row += _difference(comparison, summary)
+    if comparison.target is not None:
+        row += [_epochs(summary), time_to_target(summary)]
+    return [*row, time_of(summary, summary.training_seconds)]
+
+
+def _difference(comparison: Comparison, summary: ConfigurationSummary) -> list[Cell | str]:
+    """The difference from the best setting on the same seeds, and the verdict."""
+    if not comparison.pairs:
+        return [NOTHING, Cell("not certified", "bad") if len(comparison.summaries) > 1 else NOTHING]
+    pair = comparison.pair_of(summary)
+    if pair is None:
+        return [_BEST, _BEST]
+    difference: Estimate | None = pair.quality.difference
+    if difference is None:
+        return [NOTHING, NOTHING]
+    text = estimate(difference, score_digits(comparison.measure), sign=True)
+    verdict = pair.quality_verdict
+    return [Cell(text, "", difference.value), Cell(verdict, VERDICT_TONES.get(verdict, ""))]
+
+
+def _epochs(summary: ConfigurationSummary) -> str:
+    target = summary.to_target
+    if target is None or target.epochs is None:
+        return NOTHING
+    return estimate(target.epochs, 0 if target.reached > 1 else None)

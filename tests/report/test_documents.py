@@ -1,0 +1,139 @@
+"""Every kind of node in every format: what is written, and that no text of a record is written as it is."""
+
+import json
+import re
+
+import altair as alt
+import pytest
+from support.made_gates import mixed_gate
+
+from harness.report.charts.base import layered
+from harness.report.document import (
+    Card,
+    Cards,
+    Cell,
+    Command,
+    Document,
+    Facts,
+    Figure,
+    Figures,
+    Folded,
+    Item,
+    Items,
+    Mark,
+    Only,
+    Paragraph,
+    Passage,
+    RangeChart,
+    RangeRow,
+    Section,
+    Span,
+    Table,
+    Tick,
+    shown,
+)
+from harness.report.gate import gate_document
+from harness.report.render.html import html_page
+from harness.report.render.markdown import markdown
+from harness.report.render.notebook import Code, notebook
+from harness.report.render.terminal import terminal_text
+
+#: Colours of a terminal, a bell, a reversal of direction, and the marks of every format.
+HOSTILE = "\x1b[31mred\x1b]0;title\x07 \u202eevil\u2066 <b>bold</b> |`code`| </script>\x9b1m"
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def every_kind(text):
+    """A document that has each kind of node, with the text wherever a text may be."""
+
+    def figures():
+        data = alt.Chart().mark_point().encode(x=alt.X("x:Q"), y=alt.Y("name:N"))
+        chart = layered([{"x": 1, "name": text}], data)
+        return [Figure("chart-1", text, chart, text, chosen=True), Passage("texts-1", text, [text], text)]
+
+    cell = Cell(text, "bad", 1.0, "❌")
+    table = Table([text, "b"], [[text, cell]], text, (f"{text} legend",), announced=True)
+    row = RangeRow(text, "#000001", Mark(1.0, 0.5, 2.0), text, cell)
+    ranges = RangeChart(text, text, text, [Tick(1.0, text, one=True)], [row])
+    parts = [
+        Paragraph((Span(text), f" {text} ", Span(text, "code"), Span(text, "link", target="part")), "answer"),
+        Paragraph(text),
+        Paragraph(text, "legend"),
+        Paragraph(f"{text}\n{text}", "lines"),
+        Command(text, text),
+        Items([text, Item((Span(text), f": {text}"), text, text, "bad")], text),
+        Items([text], ordered=True),
+        Facts({text: text}, text),
+        table,
+        Table((), [[text, text]], form="columns"),
+        Figures(figures),
+        Passage("texts-2", text, [text], text),
+        Folded(text, [table], "folded", 1),
+        Cards([Card(text, [ranges], "part", "bad")]),
+        Only(("page",), lambda: [Paragraph(text)]),
+    ]
+    section = Section(text, parts, "part", text, announced=True)
+    return Document(text, text, [section, section], [text, text], [text], contents=True)
+
+
+FORMATS = {
+    "terminal": terminal_text,
+    "verbose": lambda document: terminal_text(document, verbose=True),
+    "markdown": markdown,
+    "page": html_page,
+    "notebook": lambda document: notebook(document, [Code("report")]),
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_format_writes_a_text_as_it_is(form):
+    written = FORMATS[form](every_kind(HOSTILE))
+    if form == "page":
+        written, specs = without_scripts(written)
+        assert "<b>" not in written
+        assert not UNSEEN.search(str(json.loads(specs)))
+    if form == "notebook":
+        cells = json.loads(written)["cells"]
+        written = "\n".join("".join(cell["source"]) for cell in cells)
+        assert not any(UNSEEN.search("".join(cell["source"])) for cell in cells)
+    assert "evil" in written
+    assert not UNSEEN.search(written)
+
+
+def without_scripts(page):
+    """The page without its style and scripts, and the data of its charts."""
+    specs = re.search(r'<script type="application/json" id="specs">(.*?)</script>', page, re.DOTALL)[1]
+    return re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL), specs
+
+
+@pytest.mark.parametrize("form", ["terminal", "verbose", "markdown", "page"])
+def test_every_kind_of_node_is_written(form, snapshot, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    written = FORMATS[form](every_kind("text"))
+    assert (without_scripts(written)[0] if form == "page" else written) == snapshot
+
+
+def test_a_notebook_has_texts_and_the_code_of_charts(snapshot):
+    cells = json.loads(FORMATS["notebook"](every_kind("text")))["cells"]
+    assert [(cell["cell_type"], cell["source"]) for cell in cells] == snapshot
+
+
+def test_nodes_of_other_media_are_not_made():
+    made = []
+    nodes = [Only(("page",), lambda: made.append(1) or [Paragraph("a")]), Paragraph("b")]
+    assert shown(nodes, "terminal") == [Paragraph("b")]
+    assert not made
+    assert shown(nodes, "page") == [Paragraph("a"), Paragraph("b")]
+
+
+def test_a_gate_is_a_verdict_then_reasons_with_commands():
+    document = gate_document(mixed_gate())
+    (verdict, text), *others = document.headline
+    assert (verdict.text, verdict.tone) == ("FAIL", "bad")
+    assert text.startswith(": ")
+    assert not others
+    titles = [node.title for node in shown(document.nodes, "terminal") if isinstance(node, Section)]
+    assert titles == ["Benchmarks", "Reasons and next steps"]
+    (reasons,) = shown(document.nodes, "terminal")[1].nodes
+    assert {item.tone for item in reasons.items} <= {"bad", "unsure"}
+    assert any(item.command for item in reasons.items)
