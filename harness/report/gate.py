@@ -402,7 +402,7 @@ def cautions(record: GateRecord) -> list[str]:
 
 
 def _same(base: EnvironmentRecord, head: EnvironmentRecord) -> bool:
-    if base.variables != head.variables or base.commit != head.commit:
+    if base.variables != head.variables or (base.commit and base.commit != head.commit):
         return False
     return base.python == head.python or bool(base.commit and base.commit == head.commit)
 

@@ -20,7 +20,7 @@ from harness.analysis.results import (
 )
 from harness.analysis.selection import Selection
 from harness.analysis.study import STUDIES, Study, Variant
-from harness.duel.record import DUELS
+from harness.duel.record import DUELS, TIMES, StepRecord, TimeRecord
 from harness.errors import UsageError
 from harness.gate.record import GATES
 from harness.port.findings import PORTS, Findings, Parameters, PortOptions, PortRecord, SideRecord
@@ -49,11 +49,23 @@ def results(tmp_path):
 
 @pytest.fixture
 def all_kinds(results):
-    """The same, and a comparison of two models."""
+    """The same, a comparison of two models, and a timed step."""
     ports = results / PORTS.folder
     ports.mkdir()
     (ports / f"{PORT.id}.json").write_bytes(encode_document(PORT))
+    times = results / TIMES.folder
+    times.mkdir()
+    (times / f"{TIME.id}.json").write_bytes(encode_document(TIME))
     return results
+
+
+TIME = TimeRecord(
+    id="20260103-000000-bench-0000",
+    started_at="2026-01-03T00:00:00+00:00",
+    command=["time", "bench.py:make_step"],
+    machine=make_record("a").machine,
+    step=StepRecord(targets=["bench.py:make_step"], arguments=[{}], seed=0),
+)
 
 
 def _side(framework: str) -> SideRecord:

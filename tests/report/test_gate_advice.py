@@ -27,6 +27,7 @@ def test_every_kind_of_reason_has_a_text_and_advice():
         str: "text", int: 3, float: 0.5, bool: False, float | None: None, Literal["base", "head"]: "head",
         Precision: "float32", list[Precision]: ["float32"], list[str]: ["epochs"],
         dict[str, tuple[Value, Value]]: {"width": (1, 2)},
+        Literal["same", "not deterministic", "not returned", "not asked"]: "not returned",
         Estimate: Estimate(0.02, 0.01, 0.03, 5),
     }  # fmt: skip
     kinds = [kind for group in get_args(reasons.Reason) for kind in get_args(group) or [group]]

@@ -56,7 +56,7 @@ def test_bencher_has_a_measure_for_each_metric():
         "upper_value": result.ratio.high,
     }
     assert document["rnn-compiled"]["step-seconds"] == {"value": result.head}
-    assert set(document["cnn"]["step-ratio"]) == {"value"}  # too few pairs for an interval
+    assert set(document["cnn"]["step-ratio"]) == {"value", "lower_value", "upper_value"}
     assert set(document["cnn"]) == {
         f"{metric}-{what}"
         for metric, unit in (("step", "seconds"), ("first-step", "seconds"), ("memory", "bytes"))

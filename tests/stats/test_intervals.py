@@ -1,12 +1,14 @@
 """Intervals of means: in logarithms for times, within the possible values for scores."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from harness.stats.intervals import bounded_interval, geometric_interval, mean_interval
+from harness.stats.intervals import bounded_interval, geometric_interval, mean_interval, quantile_interval
 
 
 @pytest.mark.parametrize("interval", [mean_interval, geometric_interval])
@@ -54,3 +56,17 @@ def test_no_end_is_impossible(values, upper):
 def test_equal_values_at_a_bound_are_their_own_interval(values):
     made = bounded_interval(values, 100.0)
     assert made.low == made.value == made.high == values[0]
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.5, 12), (0.95, 200), (0.99, 400)])
+def test_the_interval_of_a_quantile_covers_it_whatever_the_distribution(share, count):
+    chance = np.random.default_rng(3)
+    true = -math.log(1 - share)  # of exponential times
+    covered = [quantile_interval(chance.exponential(size=count), share).around(true) for _ in range(400)]
+    assert 370 <= sum(covered) <= 400
+
+
+@pytest.mark.parametrize(("share", "fewest"), [(0.95, 72), (0.99, 368)])
+def test_a_quantile_of_few_values_has_no_interval(share, fewest):
+    assert quantile_interval(range(fewest - 1), share).low is None
+    assert quantile_interval(range(fewest), share).high == fewest - 1
