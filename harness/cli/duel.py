@@ -16,7 +16,7 @@ from harness.cli.own_model import is_model, with_own_pair
 from harness.cli.own_steps import step_options, step_workloads
 from harness.cli.printing import echo, echo_json, interrupt_on_termination
 from harness.cli.progress import DuelDisplay, ModeDisplay, shown_progress
-from harness.cluster.agent import Orders
+from harness.cluster.agent import Orders, PlacedDuel
 from harness.cluster.connection import connected
 from harness.cluster.nodes import RayNodes
 from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
@@ -424,14 +424,8 @@ def duel_on_cluster(
             request = request_for(cluster.threads)
             with _nodes(request) as nodes:
                 try:
-                    record, duels = on_one_node(
-                        nodes,
-                        "duel",
-                        request,
-                        datasets=[request.dataset.name],
-                        observer=recorder,
-                        python=sys.executable,
-                    )
+                    asked = PlacedDuel(request, sys.executable)
+                    record, duels = on_one_node(nodes, asked, [request.dataset.name], recorder)
                 except KeyboardInterrupt as interrupt:
                     return recorder.interrupted(interrupt), recorder.path
     finally:

@@ -15,7 +15,7 @@ from harness.cli.options import PRECISION, THREADS, WholeNumber, on_cluster, tog
 from harness.cli.own_model import model_options, with_own_model
 from harness.cli.printing import echo, echo_json, interrupt_on_termination
 from harness.cli.progress import ClusterDisplay, ModeDisplay, RunDisplay, shown_progress
-from harness.cluster.agent import Orders
+from harness.cluster.agent import FindModes, Orders
 from harness.cluster.connection import connected
 from harness.cluster.dispatch import Dispatcher
 from harness.cluster.nodes import RayNodes
@@ -353,11 +353,9 @@ def _in_fastest_modes(requests: list[RunRequest], results: Path, given: dict[str
         with _nodes(requests, certify=False) as nodes:
             resolved, duels = on_one_node(
                 nodes,
-                "modes",
-                requests,
-                datasets=[request.dataset.name for request in requests],
-                observer=DuelRecorder(folder, display),
-                certify=given["certify"],
+                FindModes(requests, given["certify"]),
+                [request.dataset.name for request in requests],
+                DuelRecorder(folder, display),
             )
     finally:
         display.stop()

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -203,6 +203,26 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     certified: list[RunRequest] = []
 
 
+class FindModes(NamedTuple):
+    """Find the fastest modes where runs ask for them.
+
+    The result is the runs in these modes, and the files of the duels by name.
+    """
+
+    requests: list[RunRequest]
+    certify: bool
+
+
+class PlacedDuel(NamedTuple):
+    """Carry out a duel. ``python`` is the driver's interpreter, for which the node's stands in.
+
+    The result is its record, and the files of the duels that found fastest modes by name.
+    """
+
+    request: DuelRequest
+    python: str
+
+
 class NodeState(msgspec.Struct, frozen=True):
     """A node that is ready.
 
@@ -284,57 +304,46 @@ class Agent:
         announce(name, fingerprint)
         name_plugin_files([Path(__file__), *self._plugins])
 
-    def run(self, request: RunRequest, *datasets: Dataset) -> Iterator[Message]:
-        """Execute a run; the result is its record. ``datasets`` are those of it that this node lacks."""
+    def work(self, asked: RunRequest | FindModes | PlacedDuel, *datasets: Dataset) -> Iterator[Message]:
+        """Do what is asked. ``datasets`` are those of it that this node lacks.
 
-        def work(send: Send) -> Record:
-            for dataset in datasets:
-                self._receive(dataset)
-            if lacking := _state_of(request.configuration.backend):
-                record = new_record(request)
-                record.status = "unsupported"
-                record.failure = Failure(f"node {record.machine.host_text}: {lacking}")
-                ForwardedStore(send).save(record)
-                return record
-            observer = cast("Observer", Forwarded("run", send))
-            self._observer.observer = cast("CertificationObserver", Forwarded("observer", send))
-            certificate = self._certification.certificate(request) if self._orders.certified else None
-            return execute(request, certificate, ForwardedStore(send), observer)
-
-        yield from streamed(work, self._thread)
-
-    def modes(self, requests: list[RunRequest], *datasets: Dataset, certify: bool) -> Iterator[Message]:
-        """Find the fastest modes where they are asked for.
-
-        The result is the runs in these modes, and the files of the duels by name.
+        The result of a run is its record; see :class:`FindModes` and :class:`PlacedDuel` for theirs.
         """
 
-        def work(send: Send) -> tuple[list[RunRequest], dict[str, bytes]]:
+        def work(send: Send) -> object:
             for dataset in datasets:
                 self._receive(dataset)
-            modes = self._fastest_modes(send, certify=certify)
-            return in_fastest_modes(requests, modes), self._duel_files()
+            match asked:
+                case RunRequest():
+                    return self._run(asked, send)
+                case FindModes(requests, certify):
+                    modes = self._fastest_modes(send, certify=certify)
+                    return in_fastest_modes(requests, modes), self._duel_files()
+                case PlacedDuel(request, python):
+                    return self._duel(request, python, send)
 
         yield from streamed(work, self._thread)
 
-    def duel(self, request: DuelRequest, *datasets: Dataset, python: str) -> Iterator[Message]:
-        """Carry out a duel. ``python`` is the driver's interpreter, for which this node's stands in.
+    def _run(self, request: RunRequest, send: Send) -> Record:
+        if lacking := _state_of(request.configuration.backend):
+            record = new_record(request)
+            record.status = "unsupported"
+            record.failure = Failure(f"node {record.machine.host_text}: {lacking}")
+            ForwardedStore(send).save(record)
+            return record
+        observer = cast("Observer", Forwarded("run", send))
+        self._observer.observer = cast("CertificationObserver", Forwarded("observer", send))
+        certificate = self._certification.certificate(request) if self._orders.certified else None
+        return execute(request, certificate, ForwardedStore(send), observer)
 
-        The result is its record, and the files of the duels that found fastest modes by name.
-        """
-
-        def work(send: Send) -> tuple[DuelRecord, dict[str, bytes]]:
-            for dataset in datasets:
-                self._receive(dataset)
-            modes = self._fastest_modes(send, certify=request.certify)
-            workloads = [_with_python(workload, python) for workload in request.workloads]
-            resolved = labelled([modes.resolved(workload, request.dataset) for workload in workloads])
-            files = self._duel_files()
-            asked = msgspec.structs.replace(request, workloads=resolved)
-            duel = Duel(asked, self._folder.path / "duels", cast("DuelObserver", Forwarded("observer", send)))
-            return duel.carry_out(), files
-
-        yield from streamed(work, self._thread)
+    def _duel(self, request: DuelRequest, python: str, send: Send) -> tuple[DuelRecord, dict[str, bytes]]:
+        modes = self._fastest_modes(send, certify=request.certify)
+        workloads = [_with_python(workload, python) for workload in request.workloads]
+        resolved = labelled([modes.resolved(workload, request.dataset) for workload in workloads])
+        files = self._duel_files()
+        asked = msgspec.structs.replace(request, workloads=resolved)
+        duel = Duel(asked, self._folder.path / "duels", cast("DuelObserver", Forwarded("observer", send)))
+        return duel.carry_out(), files
 
     def _fastest_modes(self, send: Send, *, certify: bool) -> FastestModes:
         observer = cast("ModeObserver", Forwarded("observer", send))

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import msgspec
 
-from harness.cluster.agent import Agent, NodeState, Orders
+from harness.cluster.agent import Agent, FindModes, NodeState, Orders, PlacedDuel
 from harness.cluster.connection import Node, nodes_with_cpus
 from harness.cluster.dispatch import Arrival, Lost
 from harness.cluster.messages import Ended
@@ -73,15 +73,15 @@ class RayNodes:
 
     def start(self, node: str, request: RunRequest) -> None:
         """See :class:`harness.cluster.dispatch.Nodes`."""
-        self.work(node, "run", request, datasets=[request.dataset.name])
+        self.work(node, request, [request.dataset.name])
 
-    def work(self, node: str, method: str, asked: Any, *, datasets: Iterable[str], **keywords: Any) -> None:
-        """Have a node's agent stream the messages of a method; data that it lacks is sent with it."""
+    def work(self, node: str, asked: RunRequest | FindModes | PlacedDuel, datasets: Iterable[str]) -> None:
+        """Have a node's agent stream its messages while it works; data that it lacks is sent with it."""
         held = self._occupied[node]
         lacking = [name for name in dict.fromkeys(datasets) if name in held.missing]
         held.missing -= set(lacking)
-        call = getattr(held.actor, method).options(num_returns="streaming")
-        held.awaited = call.remote(asked, *map(self._put, lacking), **keywords)
+        call = held.actor.work.options(num_returns="streaming")
+        held.awaited = call.remote(asked, *map(self._put, lacking))
 
     def _put(self, dataset: str) -> Any:
         """The data set in Ray's object store, from where each node gets it once."""

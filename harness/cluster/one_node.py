@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.cluster.agent import NodeState
+from harness.cluster.agent import FindModes, NodeState, PlacedDuel
 from harness.cluster.dispatch import Arrival, Lost
 from harness.cluster.messages import Call, Ended
 from harness.duel.record import DUELS, DuelRecord
@@ -16,7 +16,7 @@ _POLL_SECONDS = 0.5
 
 
 class WorkingNodes(Protocol):
-    """Nodes that can be asked for any method of :class:`harness.cluster.agent.Agent`."""
+    """Nodes whose agents do what they are asked."""
 
     def poll(self, seconds: float) -> list[Arrival]:
         """See :class:`harness.cluster.dispatch.Nodes`."""
@@ -24,20 +24,14 @@ class WorkingNodes(Protocol):
     def awaited(self) -> bool:
         """See :class:`harness.cluster.dispatch.Nodes`."""
 
-    def work(self, node: str, method: str, asked: Any, *, datasets: Iterable[str], **keywords: Any) -> None:
-        """Have a node's agent stream the messages of a method."""
+    def work(self, node: str, asked: FindModes | PlacedDuel, datasets: Iterable[str]) -> None:
+        """Have the agent of a node stream its messages; see :class:`harness.cluster.agent.Agent`."""
 
 
 def on_one_node(
-    nodes: WorkingNodes,
-    method: str,
-    asked: Any,
-    *,
-    datasets: Iterable[str],
-    observer: object,
-    **keywords: Any,
+    nodes: WorkingNodes, asked: FindModes | PlacedDuel, datasets: Iterable[str], observer: object
 ) -> Any:
-    """The result of a method of the agent of the first node that is ready and lacks none of the backends.
+    """The result of the first node that is ready and lacks none of the backends.
 
     Raises:
         UsageError: every node lacks a backend; says what one lacks.
@@ -50,7 +44,7 @@ def on_one_node(
             match arrival:
                 case NodeState() if chosen is None and not arrival.lacking:
                     chosen, name = node, arrival.name
-                    nodes.work(node, method, asked, datasets=datasets, **keywords)
+                    nodes.work(node, asked, datasets)
                 case NodeState():
                     lacking[node] = arrival
                 case Lost() if node == chosen:
