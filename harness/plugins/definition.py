@@ -190,11 +190,7 @@ def check(plugin: Backend | TaskDefinition | DataSource) -> None:
         raise ValueError("it has no summary; expected one line of text")
     match plugin:
         case Backend():
-            _require_texts(plugin, "modes", "('eager',)", fewest=1)
-            for mode in plugin.modes:
-                if not _MODE.fullmatch(mode):
-                    raise ValueError(f"its mode {mode!a} must be of letters, digits, spaces and . _ + -")
-            _check_requirements(plugin)
+            _check_backend(plugin)
         case TaskDefinition():
             _require_texts(plugin, "datasets", "('digits',)", fewest=1)
             _check_options(plugin.options)

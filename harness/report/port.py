@@ -1,5 +1,6 @@
 """The document of ``harness port``: the verdict, each cause, and what was compared."""
 
+import json
 import shlex
 from collections.abc import Sequence
 
@@ -139,6 +140,9 @@ def _parameter_sentences(findings: Findings) -> list[str]:
     for side, names in (("A", parameters.unmatched_a), ("B", parameters.unmatched_b)):
         if names:
             lines.append(f"Without counterpart in {side}: {_few(names)}.")
+    if parameters.candidates and findings.verdict == "undecided":
+        shown = {name: each or ["NAME"] for name, each in [*parameters.candidates.items()][:_SHOWN_NAMES]}
+        lines.append(f"Write the right pairs into a file and give it as --map: {json.dumps(shown)}")
     return lines
 
 

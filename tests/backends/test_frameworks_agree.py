@@ -41,7 +41,7 @@ def test_float64_runs_agree_to_rounding(harness):
     assert done.returncode == 0, done.stdout + done.stderr
     records = harness.records()
     assert len(records) == 6
-    reference = losses(next(record for record in records if record["mode"] == "eager"))
+    reference = losses(next(record for record in records if record["configuration"]["mode"] == "eager"))
     for record in records:
         assert losses(record) == pytest.approx(reference, rel=1e-9), record["id"]
     assert len({record["dataset"]["fingerprint"] for record in records}) == 1

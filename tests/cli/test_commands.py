@@ -190,7 +190,7 @@ def test_verbose_prints_every_measurement_and_the_result_ends_with_the_record(ha
     assert rows["data origin"].startswith("scikit-learn's")
     assert record["interference"]["cpus"] >= 1
     assert f"results/runs/{record['id']}.json" in done.stdout
-    assert done.stdout.rstrip().endswith("Details: harness show last")
+    assert "Details: harness show last" in done.stdout.splitlines()
     assert record["id"] in harness("show", record["id"][:20]).stdout
     assert json.loads(harness("show", "last", "--format", "json").stdout) == record
     assert record["id"][:15] in harness("list", "results").stdout

@@ -41,7 +41,7 @@ def test_every_fault_has_its_reason_and_leaves_nothing(harness):
     backends = ",".join(f"hostile:{mode}" for mode in FAULTS)
     done = harness(*DIGITS, "--backend", backends, "--timeout", "120")
 
-    records = {record["mode"]: record for record in harness.records()}
+    records = {record["configuration"]["mode"]: record for record in harness.records()}
     assert {mode: record["status"] for mode, record in records.items()} == {
         mode: status for mode, (status, _) in FAULTS.items()
     }

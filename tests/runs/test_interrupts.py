@@ -143,7 +143,10 @@ def test_signals_that_follow_an_interrupt_change_nothing_for_a_while(monkeypatch
 def test_two_signals_at_once_end_a_run_like_one(harness, second):
     process = harness.start(*DIGITS, "--backend", "faulty:ok,faulty:hang")
     until = time.monotonic() + 60
-    while not any(record["mode"] == "hang" for record in harness.records()) and time.monotonic() < until:
+    while (
+        not any(record["configuration"]["mode"] == "hang" for record in harness.records())
+        and time.monotonic() < until
+    ):
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     time.sleep(0.001 * (second == signal.SIGINT))

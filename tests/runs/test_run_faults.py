@@ -193,7 +193,9 @@ def test_check_continues_after_a_backend_that_fails(harness):
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_keeps_what_ended_and_records_what_did_not(harness, sent):
     process = harness.start(*DIGITS, "--backend", "faulty:ok,faulty:hang,faulty:ok", "--seeds", "1")
-    wait_until(lambda: any(len(r["epochs"]) == 1 and r["mode"] == "hang" for r in harness.records()))
+    wait_until(
+        lambda: any(len(r["epochs"]) == 1 and r["configuration"]["mode"] == "hang" for r in harness.records())
+    )
     process.send_signal(sent)
     stdout, stderr = process.communicate(timeout=30)
 
