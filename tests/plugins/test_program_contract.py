@@ -1,5 +1,7 @@
 """A backend that breaks the contract: the error names it, the violation and what is expected."""
 
+import re
+
 import numpy as np
 import pytest
 from support.command import PLUGINS
@@ -78,10 +80,8 @@ def test_a_violation_fails_the_run(harness):
 
     (record,) = harness.records()
     assert (record["status"], done.returncode) == ("failed", 1), done.stderr
-    reason = (
-        "backend breaker breaks the contract: predict() of 3600 inputs by model returned an array of shape"
-    )
-    assert record["failure"]["message"].startswith(reason)
+    reason = r"backend breaker breaks the contract: predict\(\) of \d+ inputs by model returned an array"
+    assert re.match(reason, record["failure"]["message"])
 
 
 def test_a_program_on_another_device_than_requested_is_a_violation():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.axes import BACKEND
 from harness.analysis.conditions import evaluation_text
 from harness.audit.words import clock_sums, verified_work
-from harness.machine.quantities import QUANTITIES, Quantity
+from harness.machine.quantities import Quantity, shown
 from harness.plugins.options import Value
 from harness.report.check import certificate_cell
 from harness.report.document import Command, Document, Facts, Items, Node, Paragraph, Passage, Section, Table
@@ -366,13 +366,16 @@ _ROWS: dict[str, Callable[[Record], str]] = {
     "further test scores, best epoch": _further,
     "gap (train - validation acc.)": lambda record: _number(generalization_gap(record), "+.4f"),
     "best epoch (on validation)": _best_epoch,
-    **{quantity.heading: partial(_measured, quantity) for quantity in QUANTITIES},
 }
 
 
 def runs_table(records: Sequence[Record]) -> Table:
     """The runs side by side, each in a column."""
-    return Table((), [[name, *map(form, records)] for name, form in _ROWS.items()], form="columns")
+    measured = {
+        quantity.heading: partial(_measured, quantity) for quantity in shown(r.measured for r in records)
+    }
+    rows = [[name, *map(form, records)] for name, form in (_ROWS | measured).items()]
+    return Table((), rows, form="columns")
 
 
 def disturbance(records: Sequence[Record]) -> str | None:
