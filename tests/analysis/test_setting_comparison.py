@@ -181,7 +181,7 @@ def test_frames_have_a_column_for_each_axis():
     report = Report(findings_of("adam", "sgd"))
     assert list(report.configurations["optimizer"]) == ["adam", "sgd"]
     assert list(report.configurations["epochs_to_target"].round(6)) == [2.0, 3.0]
-    assert list(report.pairs["difference"].round(0)) == [-10.0]
+    assert list(report.pairs["difference"].round(2)) == [-0.1]
 
 
 def test_without_validation_scores_the_test_score_orders():
