@@ -115,12 +115,13 @@ def _safe(text: str) -> Markup:
 
 def _prose(text: str) -> Markup:
     """As :func:`_unbroken`, with the parts between backticks as code."""
-    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", _unbroken(text)))  # noqa: S704  escaped before
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(_unbroken(text))))  # noqa: S704  escaped before
 
 
 def _unbroken(text: str) -> Markup:
     """Escaped text in which no line breaks within brackets, so that an interval stays together."""
-    unbroken = re.sub(r"\[[^\[\]]*\]", r'<span class="unbroken">\g<0></span>', _safe(text))
+    # As plain text: parts of Markup, joined by re.sub, would be escaped again.
+    unbroken = re.sub(r"\[[^\[\]]*\]", r'<span class="unbroken">\g<0></span>', str(_safe(text)))
     return Markup(unbroken)  # noqa: S704  escaped before
 
 
