@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.made_duels import made_time
 from support.made_gates import made_benchmark, made_gate, save
 from support.records import MACHINE, make_record
 
@@ -20,7 +21,7 @@ from harness.analysis.results import (
 )
 from harness.analysis.selection import Selection
 from harness.analysis.study import STUDIES, Study, Variant
-from harness.duel.record import DUELS
+from harness.duel.record import DUELS, TIMES
 from harness.errors import UsageError
 from harness.gate.record import GATES
 from harness.port.findings import PORTS, Findings, Parameters, PortOptions, PortRecord, SideRecord
@@ -49,10 +50,11 @@ def results(tmp_path):
 
 @pytest.fixture
 def all_kinds(results):
-    """The same, and a comparison of two models."""
+    """The same, a comparison of two models, and the times of a step."""
     ports = results / PORTS.folder
     ports.mkdir()
     (ports / f"{PORT.id}.json").write_bytes(encode_document(PORT))
+    TIMES.save(made_time(), results / TIMES.folder)
     return results
 
 
