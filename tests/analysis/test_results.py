@@ -213,7 +213,7 @@ def test_a_folder_without_runs_is_answered_with_what_it_has(results):
 ALONE = {
     DUELS: (stored_duel, "1 duel"),
     GATES: (lambda: made_gate(made_benchmark()), "1 gate"),
-    STUDIES: (lambda: _study(), "1 study"),
+    STUDIES: (_study, "1 study"),
     PORTS: (lambda: PORT, "1 port check"),
     TIMES: (made_time, "1 timing of a step"),
 }
