@@ -127,9 +127,10 @@ def compare(
 ) -> Report:
     """The findings of ``harness compare`` as frames and charts, which a notebook displays.
 
-    ``selection``, ``margin``, ``target`` and ``by`` are those of the command:
-    ``harness.compare("task=cnn", "backend=torch,keras")``, ``harness.compare(by="optimizer")``. A file that
-    cannot be read is skipped with a warning that names it.
+    ``selection`` and ``by`` are those of the command: ``harness.compare("task=cnn", "backend=torch,keras")``,
+    ``harness.compare(by="optimizer")``. So are ``margin`` and ``target``, but those of an accuracy are
+    fractions, as all accuracies in frames are: ``harness.compare("task=cnn", margin=0.01, target=0.6)``.
+    A file that cannot be read is skipped with a warning that names it.
 
     Raises:
         harness.errors.UsageError: nothing is selected, or nothing differs in ``by`` alone.
@@ -139,7 +140,7 @@ def compare(
     from harness.analysis.findings import read_findings
     from harness.report.runs.frames import Report
 
-    findings = read_findings(selection, Path(results), margin, target, by)
+    findings = read_findings(selection, Path(results), margin, target, by, fractions=True)
     for message in findings.unreadable:
         warnings.warn(message, stacklevel=2)
     return Report(findings)

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.run_curves import Run
-from harness.analysis.seed_values import run_seconds, scores, step_seconds, training_seconds
+from harness.analysis.seed_values import curves_of, run_seconds, scores, step_seconds, training_seconds
 from harness.machine.quantities import Measured, medians
 from harness.runs.record import Phases
 from harness.spec.flops import training_flops_per_sample
@@ -36,6 +36,7 @@ class TimeToTarget(NamedTuple):
 class ConfigurationSummary:
     """The runs of one configuration in figures. Seconds, bytes, FLOP/s; quality in the measure's unit.
 
+    ``quality`` is the test score and ``validation`` the validation score after the last epoch.
     ``training_seconds`` includes the first step; ``run_seconds`` adds import, data, build and scoring.
     ``drift`` is the largest relative change of the step time from the first to the last third of a run,
     ``spread`` that between the medians of runs. ``phases`` are mean seconds over runs, in order.
@@ -43,6 +44,7 @@ class ConfigurationSummary:
 
     configuration: ConfigurationRuns
     quality: Estimate | None
+    validation: Estimate | None
     step_seconds: Estimate | None
     training_seconds: Estimate | None
     run_seconds: Estimate | None
@@ -81,6 +83,7 @@ def summarize(
     return ConfigurationSummary(
         configuration=configuration,
         quality=bounded_interval(list(scores(configuration, measure).values()), measure.upper),
+        validation=_last_validation(configuration, measure),
         step_seconds=steps,
         training_seconds=geometric_interval(list(training_seconds(configuration).values())),
         run_seconds=geometric_interval(list(run_seconds(configuration).values())),
@@ -92,6 +95,14 @@ def summarize(
         drift=max(drifts, key=abs, default=None),
         spread=max(steps_by_seed) / min(steps_by_seed) - 1 if len(steps_by_seed) > 1 else None,
     )
+
+
+def _last_validation(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None:
+    """The validation score after the last epoch; None where that of some run is missing or not finite."""
+    curves = curves_of(configuration, f"validation_{measure.key}")
+    if curves is None or not np.isfinite(curves[:, -1]).all():
+        return None
+    return bounded_interval(curves[:, -1] * measure.factor, measure.upper)
 
 
 def time_to_target(configuration: ConfigurationRuns, measure: Measure, target: float) -> TimeToTarget:

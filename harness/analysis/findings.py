@@ -21,6 +21,7 @@ from harness.analysis.study import STUDIES, Study
 from harness.analysis.study_effects import StudyFinding, study_findings, unpaired_remedies
 from harness.analysis.variation import Arranged, Variation, arranged, arranged_along, compare_settings
 from harness.duel.record import DUELS, DuelRecord
+from harness.training.measures import Measure
 
 
 class GroupFindings(NamedTuple):
@@ -98,9 +99,12 @@ def find(
     target: float | None = None,
     duels: Sequence[DuelRecord] = (),
     by: str | None = None,
+    *,
+    fractions: bool = False,
 ) -> Findings:
     """Compare the runs and read their curves; ``margin``, ``target`` and ``duels`` as in :func:`compare`.
 
+    With ``fractions``, ``margin`` and ``target`` of an accuracy are from 0 to 1 instead of in points.
     ``by`` names the axes along which runs are compared, see :mod:`harness.analysis.axes`; None: the one that
     varies, if only one does, and otherwise the backend. Runs of a study's remedy appear with the study
     alone, unless they compare several configurations or ``by`` is given, with which no study is shown.
@@ -118,7 +122,8 @@ def find(
     else:
         chosen, effects = _along(grouped.groups, by), []
         apart = [*kept_apart(chosen.groups)]
-    compared = [_group_findings(group, margin, target, duels) for group in chosen.groups]
+    limits = _Limits(margin, target, fractions)
+    compared = [_group_findings(group, limits, duels) for group in chosen.groups]
     return Findings(
         compared,
         effects,
@@ -157,8 +162,10 @@ def read_findings(
     margin: float | None = None,
     target: float | None = None,
     by: str | None = None,
+    *,
+    fractions: bool = False,
 ) -> Findings:
-    """The findings of the selected records, with the studies and duels of the results folder.
+    """The findings of the selected records, with the studies and duels of the folder; see :func:`find`.
 
     Raises:
         UsageError: nothing is selected, or ``by`` does not fit; see :func:`find`.
@@ -171,14 +178,28 @@ def read_findings(
     duels, unreadable_duels = read_all(DUELS, [path for each in folders for path in DUELS.paths(each)])
     # The matrix products are small: BLAS threads would wait for one another longer than they work.
     with no_garbage_collection(), threadpool_limits(1, user_api="blas"):
-        findings = find((Run.of(record) for record in selection), studies, margin, target, duels, by)
+        runs = (Run.of(record) for record in selection)
+        findings = find(runs, studies, margin, target, duels, by, fractions=fractions)
     unreadable = [*selection.unreadable, *unreadable_studies, *unreadable_duels]
     return dataclasses.replace(findings, unreadable=unreadable, results=results)
 
 
-def _group_findings(
-    group: RunGroup, margin: float | None, target: float | None, duels: Sequence[DuelRecord]
-) -> GroupFindings:
+class _Limits(NamedTuple):
+    """The margin and the target of every group, in the unit of its measure or as ``fractions``."""
+
+    margin: float | None
+    target: float | None
+    fractions: bool
+
+    def of(self, measure: Measure) -> tuple[float | None, float | None]:
+        """Both in the unit of the measure."""
+        factor = measure.factor if self.fractions else 1.0
+        margin, target = (value and value * factor for value in (self.margin, self.target))
+        return margin, target
+
+
+def _group_findings(group: RunGroup, limits: _Limits, duels: Sequence[DuelRecord]) -> GroupFindings:
+    margin, target = limits.of(group.measure)
     read = [overfitting(group, configuration) for configuration in group.configurations]
     if group.is_of_settings:
         comparison = compare_settings(group, margin, target)

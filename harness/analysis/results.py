@@ -148,17 +148,24 @@ def _some(every: list[Result], results: Path) -> list[Result]:
     return every
 
 
+#: Results in a sentence, where the name of their kind is that of a command and no noun.
+_NOUNS = {TIMES.name: ("timing of a step", "timings of steps"), PORTS.name: ("port check", "port checks")}
+
+
 def no_runs(results: Path) -> UsageError:
-    """The error for a folder without runs; lists its other results."""
-    files = [(kind, kind.paths(results)) for kind in KINDS]
-    others = [
-        f"{len(paths)} {kind.name if len(paths) == 1 else kind.folder}" for kind, paths in files if paths
-    ]
+    """The error for a folder without runs; names its other results, and how to print and write the newest."""
+    others = []
+    for kind in KINDS:
+        if count := len(kind.paths(results)):
+            one, several = _NOUNS.get(kind.name, (kind.name, kind.folder))
+            others.append(f"{count} {one if count == 1 else several}")
     if not others:
         return UsageError(f"no records in {results / RUNS.folder}; {_MAKE_ONE}")
+    *first, last = others
+    beside = f"{', '.join(first)} and {last}" if first else last
     where = results_option(results)
     return UsageError(
-        f"no runs in {results / RUNS.folder}, but {' and '.join(others)} beside it. Print the newest with: "
+        f"no runs in {results / RUNS.folder}, but {beside} beside it. Print the newest with: "
         f"harness show last{where}; write its page with: harness report last{where} --to page.html"
     )
 

@@ -1,5 +1,7 @@
 """Records as the analyses need them: curves and step times as arrays, without the bulk of raw samples."""
 
+import copy
+import functools
 import statistics
 from dataclasses import dataclass
 
@@ -8,6 +10,7 @@ import numpy as np
 
 from harness.runs.record import Record
 from harness.runs.summaries import steady_steps
+from harness.spec.task import Task
 from harness.stats.intervals import Array
 from harness.training.measures import Measure, measure_of_task
 
@@ -35,7 +38,8 @@ class Run:
     def of(cls, record: Record) -> "Run":
         """The run of this record, which is not changed."""
         steady = steady_steps(record)
-        light = msgspec.structs.replace(record, blocks=[], epochs=record.epochs[-1:])
+        light = copy.copy(record)  # msgspec's replace would check all scores once more
+        light.blocks, light.epochs = [], record.epochs[-1:]
         median = statistics.median(steady.seconds) if steady.seconds else None
         return cls(light, _curves(record), np.array(steady.seconds, np.float64), median, steady.settled)
 
@@ -53,7 +57,12 @@ class Run:
 
 def measure_of(record: Record) -> Measure:
     """The measure of the record's kind of task."""
-    return measure_of_task(record.task.description)
+    return _measure(msgspec.json.encode(record.task.description))
+
+
+@functools.lru_cache(maxsize=1024)  # it takes the shapes of networks; many records have few tasks
+def _measure(description: bytes) -> Measure:
+    return measure_of_task(msgspec.json.decode(description, type=Task))
 
 
 def _curves(record: Record) -> dict[str, Array]:

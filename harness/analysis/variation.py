@@ -24,7 +24,7 @@ from harness.analysis.comparison import Comparison, PairComparison, quality
 from harness.analysis.conditions import Conditions
 from harness.analysis.configuration_summary import ConfigurationSummary, default_target, mark_front, summarize
 from harness.analysis.grouping import ConfigurationRuns, GroupedRuns, LeftOut, RunGroup, size_of_group, traits
-from harness.analysis.seed_values import curves_of, sign_of_gain
+from harness.analysis.seed_values import sign_of_gain
 from harness.errors import UsageError
 from harness.runs.record import Record
 from harness.training.measures import Measure
@@ -261,16 +261,8 @@ def compare_settings(group: RunGroup, margin: float | None = None, target: float
     return Comparison(group, measure, target, summaries, pairs)
 
 
-def last_validation(configuration: ConfigurationRuns, measure: Measure) -> float | None:
-    """The mean validation score after the last epoch in the measure's unit; None where it is not known."""
-    curves = curves_of(configuration, f"validation_{measure.key}")
-    mean = math.nan if curves is None else float(curves[:, -1].mean()) * measure.factor
-    return mean if math.isfinite(mean) else None
-
-
 def _rank(summary: ConfigurationSummary, measure: Measure) -> tuple[bool, float]:
     """Ascending from the best by validation; settings without validation follow, by their test score."""
-    validation = last_validation(summary.configuration, measure)
-    test = summary.quality.value if summary.quality else None
-    score = test if validation is None else validation
-    return validation is None, math.inf if score is None else -sign_of_gain(measure) * score
+    score = summary.validation or summary.quality
+    rank = math.inf if score is None else -sign_of_gain(measure) * score.value
+    return summary.validation is None, rank

@@ -49,6 +49,7 @@ def command(
     Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
     """
     from harness.analysis.findings import read_findings  # NumPy is behind it
+    from harness.analysis.selection import no_garbage_collection
     from harness.report.render.terminal import terminal_text
     from harness.report.runs.findings import findings_document
 
@@ -56,11 +57,14 @@ def command(
     _print_named(others)
     if others and not remaining:
         return
-    findings = read_findings(remaining, results, margin, target, by)
     peak_flops = None if peak_gflops is None else peak_gflops * 1e9
     detailed = verbose or target is not None
-    echo(terminal_text(findings_document(findings, peak_flops), verbose=detailed))
-    ctx.exit(report_unreadable(findings.unreadable))
+    with no_garbage_collection():
+        findings = read_findings(remaining, results, margin, target, by)
+        echo(terminal_text(findings_document(findings, peak_flops), verbose=detailed))
+        unreadable = findings.unreadable
+        del findings
+    ctx.exit(report_unreadable(unreadable))
 
 
 def _print_named(results: list[Result]) -> None:

@@ -103,10 +103,11 @@ def times_of(ran: Record | ConfigurationRecord, task: Task, machine: Machine) ->
         versions,
         machine_of(machine),
     )
-    work = work_sha256(msgspec.structs.replace(task, batch_size=ran.batch_size if task.batch_size else None))
+    work = msgspec.structs.replace(task, batch_size=ran.batch_size if task.batch_size else None)
     for entry in all_kept():
         measured = entry.backend, entry.device, entry.precision, entry.threads, entry.versions, entry.machine
-        if measured == facts and entry.work_sha256 == work and ran.configuration.mode in entry.times:
+        fits = measured == facts and ran.configuration.mode in entry.times
+        if fits and entry.work_sha256 == work_sha256(work):
             return entry
     return None
 

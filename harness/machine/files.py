@@ -94,6 +94,9 @@ def _is_abandoned(draft: Path) -> bool:
     return stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > _LONGEST_WRITE_SECONDS
 
 
+_CHUNK_BYTES = 2**16
+
+
 def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """The content of a regular file.
 
@@ -103,13 +106,17 @@ def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
         OSError: it cannot be read, is something else, or has more than ``most_bytes``.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor has no path
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
+    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123  a descriptor has no path
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
-        content = file.read(most_bytes + 1)
+        # Memory for ``most_bytes`` would take longer to provide than a record takes to read. The size is that
+        # of now: a file may grow, and those in /proc state none.
+        content = file.read(min(status.st_size, most_bytes) + 1)
+        while len(content) <= most_bytes and (more := file.read(_CHUNK_BYTES)):
+            content += more
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"more than {most_bytes:,} bytes", str(path))
     return content

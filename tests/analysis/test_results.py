@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.damage import called
+from support.made_duels import made_time, stored_duel
 from support.made_gates import made_benchmark, made_gate, save
 from support.records import MACHINE, make_record
 
@@ -20,7 +22,7 @@ from harness.analysis.results import (
 )
 from harness.analysis.selection import Selection
 from harness.analysis.study import STUDIES, Study, Variant
-from harness.duel.record import DUELS, TIMES, StepRecord, TimeRecord
+from harness.duel.record import DUELS, TIMES
 from harness.errors import UsageError
 from harness.gate.record import GATES
 from harness.port.findings import PORTS, Findings, Parameters, PortOptions, PortRecord, SideRecord
@@ -49,23 +51,12 @@ def results(tmp_path):
 
 @pytest.fixture
 def all_kinds(results):
-    """The same, a comparison of two models, and a timed step."""
+    """The same, a comparison of two models, and the times of a step."""
     ports = results / PORTS.folder
     ports.mkdir()
     (ports / f"{PORT.id}.json").write_bytes(encode_document(PORT))
-    times = results / TIMES.folder
-    times.mkdir()
-    (times / f"{TIME.id}.json").write_bytes(encode_document(TIME))
+    TIMES.save(made_time(), results / TIMES.folder)
     return results
-
-
-TIME = TimeRecord(
-    id="20260103-000000-bench-0000",
-    started_at="2026-01-03T00:00:00+00:00",
-    command=["time", "bench.py:make_step"],
-    machine=make_record("a").machine,
-    step=StepRecord(targets=["bench.py:make_step"], arguments=[{}], seed=0),
-)
 
 
 def _side(framework: str) -> SideRecord:
@@ -215,7 +206,39 @@ def test_a_run_read_from_elsewhere_is_a_run(results, tmp_path):
 def test_a_folder_without_runs_is_answered_with_what_it_has(results):
     for path in RUNS.paths(results):
         path.unlink()
-    with pytest.raises(
-        UsageError, match=r"no runs in .*, but 1 duel and 1 gate and 1 study beside it\. Print"
-    ):
+    with pytest.raises(UsageError, match=r"no runs in .*, but 1 duel, 1 gate and 1 study beside it\. Print"):
         Selection([], results)
+
+
+ALONE = {
+    DUELS: (stored_duel, "1 duel"),
+    GATES: (lambda: made_gate(made_benchmark()), "1 gate"),
+    STUDIES: (_study, "1 study"),
+    PORTS: (lambda: PORT, "1 port check"),
+    TIMES: (made_time, "1 timing of a step"),
+}
+
+
+@pytest.mark.parametrize("kind", ALONE, ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    "command", [("report", "--to", "all.html"), ("compare",)], ids=lambda given: given[0]
+)
+def test_without_runs_the_message_names_the_commands_that_work(kind, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made, words = ALONE[kind]
+    kind.save(made(), tmp_path / "results" / kind.folder)
+    code, output = called(*command)
+    assert (code, output.count("\n")) == (2, 1)
+    assert f"no runs in results/runs, but {words} beside it." in output
+    for sign in ("harness show last;", "harness report last --to page.html\n"):
+        assert sign in output
+    assert called("report", "last", "--to", "page.html") == (0, "page.html\n")
+    assert called("show", "last")[0] == 0
+
+
+def test_the_other_results_of_a_named_folder_are_counted(tmp_path):
+    for number in range(2):
+        TIMES.save(made_time(id=f"2026010{number}-000000-000-time"), tmp_path / TIMES.folder)
+    code, output = called("report", "--results", tmp_path, "--to", tmp_path / "all.html")
+    assert (code, "but 2 timings of steps beside it" in output) == (2, True)
+    assert f"harness report last --results {tmp_path} --to page.html" in output

@@ -214,7 +214,7 @@ def test_the_notebook_is_valid_and_its_calls_work(filled, monkeypatch):
         if cell.cell_type == "code":
             exec(cell.source, names)  # noqa: S102
     assert len(names["report"].configurations) == 2
-    assert set(names["report"].pairs["margin"]) == {7.0}
+    assert names["report"].pairs["margin"].tolist() == [pytest.approx(0.07)]
 
 
 def test_text_from_records_is_escaped(harness):
@@ -241,6 +241,24 @@ def test_notebook_users_get_frames_and_charts(filled):
     assert report.overfitting["onset_epoch"].tolist() == [0, 0]
     assert report.charts["comparison-1-time"].to_dict()["layer"]
     assert "jax:eager is fastest" in report._repr_html_()
+
+
+def test_accuracies_are_fractions_in_every_frame(filled):
+    results = filled.folder / "results"
+    runs = package.load_results(results).query("task == 'cnn'").groupby("backend")
+    report = package.compare("task=cnn", results=results, margin=0.07, target=0.01)
+    scores = report.configurations.assign(backend=lambda frame: frame.configuration.str.partition(":")[0])
+    scores = scores.set_index("backend")
+    for column, recorded in (("test_score", "test_accuracy"), ("validation_score", "validation_accuracy")):
+        assert scores[column].to_dict() == pytest.approx(runs[recorded].mean().to_dict())
+        assert (scores[f"{column}_low"] <= scores[column]).all()
+        assert (scores[f"{column}_high"] >= scores[column]).all()
+    (pair,) = report.pairs.to_dict("records")
+    assert pair["difference"] == pytest.approx(scores.test_score["torch"] - scores.test_score["jax"])
+    assert pair["margin"] == pytest.approx(0.07)
+    gaps = report.overfitting.set_index("configuration")["gap"]
+    assert gaps["torch:eager"] == pytest.approx(runs["generalization_gap"].mean()["torch"])
+    assert set(report.configurations["epochs_to_target"]) == {1.0}  # every run reaches 1 % at once
 
 
 def test_the_examples_for_notebooks_run(filled, monkeypatch):

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import unicodedata
 
 import msgspec
 import pandas as pd
@@ -41,6 +42,22 @@ def test_a_formula_in_a_record_does_not_reach_the_table(tmp_path):
     save(tmp_path, make_record(mode="=1+1"))
     assert called("report", "--results", tmp_path, "--to", tmp_path / "runs.csv")[0] == 0
     assert ",'=1+1," in (tmp_path / "runs.csv").read_text()
+
+
+CONTROLS = "\x1b[31mred\x1b]0;title\x07 \u202eevil\u2066 \x9b2J\x00"
+
+
+def test_a_table_holds_no_control_characters_of_a_record(tmp_path):
+    record = with_options(0, {f"odd{CONTROLS}": CONTROLS})
+    record.framework = {"engine": CONTROLS, CONTROLS: f"1{CONTROLS}"}
+    record.configuration = msgspec.structs.replace(record.configuration, mode=CONTROLS)
+    record.device = CONTROLS
+    save(tmp_path, record)
+    assert called("report", "--results", tmp_path, "--to", tmp_path / "runs.csv")[0] == 0
+    content = (tmp_path / "runs.csv").read_bytes().decode()
+    assert content.count("evil") == 6  # the name of a column, and five cells
+    unseen = {character for character in content if unicodedata.category(character) in {"Cc", "Cf"}}
+    assert unseen == {"\n"}
 
 
 @pytest.mark.parametrize(

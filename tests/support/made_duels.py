@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.duel.record import DUELS, DuelRecord
+from harness.duel.record import DUELS, DuelRecord, StepRecord, TimeRecord
 from harness.runs.documents import encode_document
 
 (STORED,) = (Path(__file__).parent / "stored_records" / "duels").iterdir()
@@ -23,3 +23,31 @@ def save_duel(results: Path, record: DuelRecord) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_document(record))
     return path
+
+
+def made_time(**changes) -> TimeRecord:
+    """The times of a step: the processes of the stored duel's reference, and single calls of two of them."""
+    duel = stored_duel()
+    record = TimeRecord(
+        id="20260105-000000-000-time-bench-0000",
+        status="ok",
+        started_at="2026-01-05T00:00:00+00:00",
+        command=["time", "bench.py:make_step"],
+        machine=duel.machine,
+        step=StepRecord(targets=["bench.py:make_step"], arguments=[{"width": 8}], seed=0),
+        turns=len(duel.pairs[0].blocks) // 2,
+        configurations=duel.configurations[:1],
+        pairs=[
+            msgspec.structs.replace(
+                pair,
+                processes=pair.processes[:1],
+                blocks=[block for block in pair.blocks if block.configuration == 0],
+            )
+            for pair in duel.pairs
+        ],
+        single_calls=[[0.003 + 1e-5 * call for call in range(500)]] * 2,
+        first_values=[{"loss": ([], [2.25])}],
+        is_deterministic=True,
+        seconds=60.0,
+    )
+    return msgspec.structs.replace(record, **changes)

@@ -90,9 +90,19 @@ _LEGEND_COLUMNS = ((3, 12), (2, 20))
 unchecked = debug_mode(False)
 
 
+class Rows(alt.InlineData):
+    """Rows that a chart and its copies share: Altair makes many copies, and none of them is changed."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        super().__init__(values=list(rows))
+
+    def __deepcopy__(self, _memo: object) -> "Rows":
+        return self
+
+
 def layered(rows: Sequence[Row], *layers: alt.Chart, height: int = HEIGHT) -> alt.LayerChart:
     """Layers over the same rows, which stand in the whole alone."""
-    chart = alt.LayerChart(data=alt.InlineData(values=list(rows)), width="container", height=height)
+    chart = alt.LayerChart(data=Rows(rows), width="container", height=height)
     chart.layer = list(layers)  # as an argument, Altair would copy each of them several times
     return chart
 
@@ -108,7 +118,7 @@ def tips(*fields: str | tuple[str, str]) -> list[alt.Tooltip]:
 
 def zero_line() -> alt.Chart:
     """A dashed line where its axis is 0. The axis must encode the field ``zero:Q``."""
-    line: alt.Chart = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 4], color=GREY)
+    line: alt.Chart = alt.Chart(Rows([{"zero": 0}])).mark_rule(strokeDash=[4, 4], color=GREY)
     return line
 
 

@@ -9,7 +9,7 @@ import altair as alt
 import numpy as np
 
 from harness.analysis.overfit import Band, Overfitting
-from harness.report.charts.base import GREY, Colours, Row, axis_title, colour_of_rows, layered, tips
+from harness.report.charts.base import GREY, Colours, Row, Rows, axis_title, colour_of_rows, layered, tips
 from harness.stats.intervals import Array
 
 # Curves over epochs as layers of a chart: means, bands, thin lines of seeds, marked epochs.
@@ -217,7 +217,7 @@ def _seed_layer(
             ]
     if not rows:
         return []
-    thin = alt.Chart(alt.InlineData(values=rows)).mark_line(strokeWidth=0.8, opacity=0.4)
+    thin = alt.Chart(Rows(rows)).mark_line(strokeWidth=0.8, opacity=0.4)
     return [thin.encode(x=x, y=y, color=colour, strokeDash=dash, detail=alt.Detail("seed:N"))]
 
 
@@ -233,7 +233,7 @@ def _mark_layers(marks: Marks, x: alt.X, title: str, colour: alt.Color) -> list[
     named = len({mark.label for mark in marks.marked}) == 1
     layers: list[alt.Chart] = []
     if rules:
-        data = alt.Chart(alt.InlineData(values=rules))
+        data = alt.Chart(Rows(rules))
         layers.append(
             data.mark_rule(strokeWidth=1.5, strokeDash=[2, 3]).encode(x=x, color=colour, tooltip=tip)
         )
@@ -242,7 +242,7 @@ def _mark_layers(marks: Marks, x: alt.X, title: str, colour: alt.Color) -> list[
             text = data.mark_text(align="left", dx=4, fontSize=12, **place)
             layers.append(text.encode(x=x, text=alt.Text("mark:N")))
     if points:
-        data = alt.Chart(alt.InlineData(values=points))
+        data = alt.Chart(Rows(points))
         y = alt.Y("mean:Q", title=title)
         shape = data.mark_point(filled=True, opacity=1, size=90, shape="diamond")
         layers.append(shape.encode(x=x, y=y, color=colour, tooltip=tip))

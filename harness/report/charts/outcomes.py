@@ -13,7 +13,17 @@ from harness.analysis.comparison import Comparison
 from harness.analysis.findings import GroupFindings
 from harness.analysis.grouping import ConfigurationRuns
 from harness.analysis.run_curves import Run
-from harness.report.charts.base import FRAME_HEIGHT, GREY, HEIGHT, Colours, Row, colour_of_rows, layered, tips
+from harness.report.charts.base import (
+    FRAME_HEIGHT,
+    GREY,
+    HEIGHT,
+    Colours,
+    Row,
+    Rows,
+    colour_of_rows,
+    layered,
+    tips,
+)
 from harness.report.document import Figure, Passage, Picture
 from harness.report.files import read_png
 from harness.report.numbers import counted
@@ -60,7 +70,7 @@ def recall_chart(comparison: Comparison, colours: Colours) -> alt.LayerChart | N
     colour = colour_of_rows(means, colours, "circle")
     offset = alt.YOffset("configuration:N", sort=list(colours))
     tip = tips("configuration:N", "class:N", ("recall:Q", "mean recall (%)"), "seeds:Q")
-    dots = alt.Chart(alt.InlineData(values=runs)).mark_circle(size=22, opacity=0.5)
+    dots = alt.Chart(Rows(runs)).mark_circle(size=22, opacity=0.5)
     ticks = alt.Chart().mark_tick(thickness=3, size=12)
     return layered(
         means,
@@ -139,7 +149,7 @@ def examples_chart(run: Run, outcomes: Outcomes, folder: Path | None) -> alt.Lay
     colour = alt.Color(
         "right:N", scale=alt.Scale(domain=["wrong", "right"], range=["#d55e00", "#009e73"]), legend=None
     )
-    data = alt.Chart(alt.InlineData(values=drawn))
+    data = alt.Chart(Rows(drawn))
     if all(one.values for one in examples):
         detail = alt.Detail("place:N")
         marks = data.mark_line(strokeWidth=1.5).encode(x=x_axis, y=y_axis, color=colour, detail=detail)

@@ -21,6 +21,7 @@ from harness.report.charts.base import (
     VERDICTS,
     Colours,
     Row,
+    Rows,
     colour_of_rows,
     configuration_colours,
     layered,
@@ -122,9 +123,7 @@ def _duel_pairs(record: DuelRecord, pairs: Sequence[Row], colours: Colours) -> a
     colour = colour_of_rows(rows, colours, None)
     data = alt.Chart()
     margin = 100 * record.margin
-    band = alt.Chart(alt.InlineData(values=[{"from": -margin, "to": margin}])).mark_rect(
-        color=GREY, opacity=0.15
-    )
+    band = alt.Chart(Rows([{"from": -margin, "to": margin}])).mark_rect(color=GREY, opacity=0.15)
     dots = data.mark_point(filled=True, opacity=0.5, size=45).encode(
         x=_change_axis(),
         y=y,
@@ -189,7 +188,7 @@ def _turns(record: PairsSource, colours: Colours) -> alt.LayerChart:
             tooltip=tips("configuration:N", "pair:Q", "turn:Q", ("step:Q", "step (ms)")),
         )
     )
-    borders = alt.Chart(alt.InlineData(values=starts)).mark_rule(color=GREY, strokeDash=[2, 4], opacity=0.7)
+    borders = alt.Chart(Rows(starts)).mark_rule(color=GREY, strokeDash=[2, 4], opacity=0.7)
     return layered(rows, borders.encode(x=alt.X("start:Q", title="")), points)
 
 
@@ -374,7 +373,7 @@ def _step_layers(steps: list[Row], x: alt.X) -> list[alt.Chart]:
     colours = [VERDICTS["FAIL"][0], VERDICTS["PASS"][0]]
     colour = alt.Color("direction:N", scale=alt.Scale(domain=["worse", "better"], range=colours), legend=None)
     shapes = alt.Scale(domain=["worse", "better"], range=["triangle-up", "triangle-down"])
-    data = alt.Chart(alt.InlineData(values=steps))
+    data = alt.Chart(Rows(steps))
     tip = tips("name:N", "date:N", "size:N")
     y = alt.Y("level:Q", title="")
     mark = data.mark_point(filled=True, opacity=1, size=130)

@@ -1,5 +1,6 @@
 """Charts of runs: which a report shows, in what order, and how each is read."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from harness.report.charts.base import (
     ROW_HEIGHT,
     Colours,
     Row,
+    Rows,
     axis_title,
     colour_of_rows,
     configuration_colours,
@@ -89,7 +91,7 @@ def time_against_quality(comparison: Comparison, colours: Colours) -> alt.LayerC
         ("score:Q", quality),
         ("front:N", "beaten by none in both"),
     )
-    means, runs = alt.Chart(), alt.Chart(alt.InlineData(values=dots))
+    means, runs = alt.Chart(), alt.Chart(Rows(dots))
     return layered(
         rows,
         runs.mark_circle(opacity=0.6, size=32).encode(x=x, y=y, color=colour),
@@ -177,7 +179,10 @@ def _step_row(summary: ConfigurationSummary) -> Row | None:
     if not samples:
         return None
     names = ("p5", "p25", "median", "p75", "p95")
-    of_runs: Array = np.array([np.percentile(own, [5, 25, 50, 75, 95]) for own in samples])
+    by_length: dict[int, list[Array]] = defaultdict(list)  # NumPy takes as long for one run as for many
+    for own in samples:
+        by_length[len(own)].append(own)
+    of_runs = np.vstack([np.percentile(each, [5, 25, 50, 75, 95], axis=1).T for each in by_length.values()])
     cuts = (round(float(cut), 5) for cut in np.exp(np.log(of_runs).mean(axis=0)))
     blocks = sum(map(len, samples))
     return {"configuration": summary.name, "blocks": blocks, **dict(zip(names, cuts, strict=True))}
@@ -215,7 +220,7 @@ def relative_step_times(comparison: Comparison, colours: Colours) -> alt.LayerCh
     colour = colour_of_rows(rows, colours, None)
     tip = tips("configuration:N", ("relative:N", "step time"), ("quality:N", comparison.measure.name))
     data = alt.Chart()
-    reference = alt.Chart(alt.InlineData(values=[{"ratio": 1}]))
+    reference = alt.Chart(Rows([{"ratio": 1}]))
     return layered(
         rows,
         reference.mark_rule(strokeDash=[4, 4], color=GREY).encode(x=x),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata, resources
 
+import msgspec
 import vl_convert
 from markupsafe import Markup, escape
 
@@ -48,7 +49,8 @@ _FRAGMENT_WIDTH = 420
 def html_page(document: Document) -> str:
     """The page. Every text in it is escaped, and its control characters are replaced."""
     writer = _Writer("page")
-    main = writer.all(document.nodes, 2)
+    nodes = _chosen(document.nodes)
+    main = writer.all(nodes, 2)
     first, *others = document.headline or [document.title]
     kicker = [_element("p", f"dl-harness {document.kind}", class_="kicker")] if document.kind else []
     header = _element(
@@ -59,7 +61,7 @@ def html_page(document: Document) -> str:
         _element("p", " · ".join(document.meta), class_="meta"),
     )
     content = _element("div", header, _element("main", main), class_="content")
-    contents = [_contents(document)] if document.contents else []
+    contents = [_contents(nodes)] if document.contents else []
     return str(
         _LAYOUT.format(
             title=visible(document.title),
@@ -100,13 +102,13 @@ _LAYOUT = Markup("""\
 
 def _element(name: str, *children: str, **attributes: str | float | None) -> Markup:
     """An element; children and attributes that are no markup yet are made visible and escaped."""
-    given = Markup("").join(
-        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _safe(str(value)))
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{_safe(str(value))}"'
         for key, value in attributes.items()
         if value not in (None, "")
     )
-    content = Markup("").join(map(_safe, children))
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), given, content)  # noqa: S704  names of ours
+    content = "".join(map(_safe, children))
+    return Markup(f"<{name}{given}>{content}</{name}>")  # noqa: S704  names of ours, safe values
 
 
 def _safe(text: str) -> Markup:
@@ -120,8 +122,8 @@ def _prose(text: str) -> Markup:
 
 def _unbroken(text: str) -> Markup:
     """Escaped text in which no line breaks within brackets, so that an interval stays together."""
-    escaped = str(_safe(text))  # re.sub would escape what it inserts into Markup
-    unbroken = re.sub(r"\[[^\[\]]*\]", r'<span class="unbroken">\g<0></span>', escaped)
+    # As plain text: parts of Markup, joined by re.sub, would be escaped again.
+    unbroken = re.sub(r"\[[^\[\]]*\]", r'<span class="unbroken">\g<0></span>', str(_safe(text)))
     return Markup(unbroken)  # noqa: S704  escaped before
 
 
@@ -138,15 +140,23 @@ def _span(span: Span) -> Markup:
     return _element(name, _prose(span.text), data_tone=span.tone)
 
 
-def _contents(document: Document) -> Markup:
+def _chosen(nodes: Sequence[Node]) -> list[Node]:
+    """The nodes for a page, also within sections; those that only a page has are made here, once."""
+    return [
+        msgspec.structs.replace(node, nodes=_chosen(node.nodes)) if isinstance(node, Section) else node
+        for node in shown(nodes, "page")
+    ]
+
+
+def _contents(nodes: Sequence[Node]) -> Markup:
     """Links to the sections, and to their own where there are several."""
-    entries = [_entry(node) for node in shown(document.nodes, "page") if isinstance(node, Section)]
+    entries = [_entry(node) for node in nodes if isinstance(node, Section)]
     brand = _element("p", "dl-harness", class_="brand")
     return _element("nav", brand, _element("ul", *entries, class_="scroll"), aria_label="Contents")
 
 
 def _entry(section: Section) -> Markup:
-    parts = [node for node in shown(section.nodes, "page") if isinstance(node, Section) and node.id]
+    parts = [node for node in section.nodes if isinstance(node, Section) and node.id]
     below = [_element("ul", *map(_entry, parts))] if len(parts) > 1 else []
     link = _element("a", section.label or section.title, href=f"#{section.id}")
     return _element("li", link, *below)

@@ -1,7 +1,7 @@
 """The document of findings: for each task the answers, tables, charts and overfitting; then conditions."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 from harness.analysis.findings import Findings, GroupFindings, TaskFindings
 from harness.analysis.study_effects import StudyFinding
@@ -90,6 +90,10 @@ class _Builder:
         self._ids = {id(group): f"comparison-{number}" for number, group in groups}
         self._ids |= {id(study): f"study-{number}" for number, study in enumerate(findings.studies, 1)}
 
+    @cached_property
+    def _caveats(self) -> list[str]:
+        return caveats(self._findings)
+
     def document(self) -> Document:
         findings = self._findings
         tasks = findings.by_task(SHOWN_GROUPS)
@@ -129,10 +133,9 @@ class _Builder:
         nodes: list[Node] = []
         if any(has_ratios(group.comparison) for group in compared):
             nodes.append(Paragraph(RATIO_LEGEND, "legend"))
-        if cautions := caveats(findings):
-            nodes.append(
-                Paragraph(("See ", Span(counted(len(cautions), "caution"), "link", target="cautions"), "."))
-            )
+        if self._caveats:
+            number = Span(counted(len(self._caveats), "caution"), "link", target="cautions")
+            nodes.append(Paragraph(("See ", number, ".")))
         nodes += [Cards(cards, wide=True)] if cards else []
         if alone and compared:
             nodes.append(Folded("Configurations without a comparison", [Items(alone)], "", len(alone)))
@@ -197,7 +200,7 @@ class _Builder:
     def _notes(self) -> Iterable[Node]:
         """Cautions, machines, data and what could not be read; on a page also the method and each run."""
         findings = self._findings
-        yield from _listed("Cautions", caveats(findings), "cautions")
+        yield from _listed("Cautions", self._caveats, "cautions")
         machines = [*_listed("Machines", _machines(findings)), *_listed("Data", _data_sources(findings))]
         unreadable = _listed("Unreadable files", findings.unreadable)
         yield Only(("markdown", "notebook"), [*machines, *unreadable])

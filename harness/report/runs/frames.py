@@ -12,7 +12,7 @@ import pandas as pd
 from harness.analysis.comparison import PairComparison
 from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.findings import Findings, GroupFindings
-from harness.analysis.overfit import Overfitting
+from harness.analysis.overfit import Overfitting, gap_measure
 from harness.machine.quantities import by_name
 from harness.report.document import Figure, Figures, Items
 from harness.report.escaping import visible
@@ -20,6 +20,7 @@ from harness.report.files import write_bytes, write_text
 from harness.report.runs.findings import findings_document, key_sentences
 from harness.report.runs.tables import group_table
 from harness.stats.estimate import Estimate
+from harness.training.measures import Measure
 
 if TYPE_CHECKING:
     import altair as alt
@@ -30,7 +31,8 @@ class Report:
     """The result of :func:`harness.compare`; a notebook displays its answer.
 
     Columns of an estimate come in threes, ``test_score``, ``test_score_low`` and ``test_score_high``, the
-    last two being the ends of the 95 % interval. Times are in seconds.
+    last two being the ends of the 95 % interval. Times are in seconds, memory in bytes. Accuracies and their
+    differences are fractions from 0 to 1, as in :func:`harness.load_results`.
     """
 
     findings: Findings
@@ -42,12 +44,15 @@ class Report:
 
     @cached_property
     def configurations(self) -> pd.DataFrame:
-        """A row for each configuration of each group; along axes with a column for each of them."""
+        """A row for each configuration of each group; along axes with a column for each of them.
+
+        ``test_score`` and ``validation_score`` are those after the last epoch.
+        """
         return pd.DataFrame(
             [
                 {
                     "conditions": group.comparison.group.title,
-                    **_configuration(summary),
+                    **_configuration(summary, group.comparison.measure),
                     **_axes(group, summary),
                 }
                 for group in self.findings.groups
@@ -62,7 +67,8 @@ class Report:
         That is the fastest, or of settings the best by validation.
 
         ``step_ratio`` is the step time of the configuration divided by that of the reference,
-        ``difference`` its test score less that of the reference.
+        ``difference`` its test score less that of the reference, ``margin`` the largest one that counts as
+        equal.
         """
         return pd.DataFrame(
             [
@@ -74,7 +80,14 @@ class Report:
 
     @cached_property
     def overfitting(self) -> pd.DataFrame:
-        """A row for each configuration of each group; see :class:`harness.analysis.overfit.Overfitting`."""
+        """A row for each configuration of each group.
+
+        ``gap`` is the training score less the validation score after the last epoch, of losses the reverse;
+        ``validation_lost`` and ``test_gained`` are what early stopping would save of the validation score
+        and add to the test score. ``generalization_loss`` is the share by which the last validation loss is
+        above its lowest, ``progress_quotient`` Prechelt's PQ (1998). ``onset_epoch`` is 0 without
+        overfitting.
+        """
         return pd.DataFrame(
             [_overfitting(overfit) for group in self.findings.groups for overfit in group.overfittings]
         )
@@ -118,11 +131,17 @@ def _three(name: str, value: Estimate | None) -> dict[str, float | None]:
     return dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
 
 
-def _configuration(summary: ConfigurationSummary) -> dict[str, object]:
+def _score(name: str, value: Estimate | None, measure: Measure) -> dict[str, float | None]:
+    """A score or a difference of scores as the records hold it: a fraction instead of points."""
+    return _three(name, value and value.scaled(1 / measure.factor))
+
+
+def _configuration(summary: ConfigurationSummary, measure: Measure) -> dict[str, object]:
     return {
         "configuration": summary.name,
         "seeds": len(summary.configuration.runs),
-        **_three("test_score", summary.quality),
+        **_score("test_score", summary.quality, measure),
+        **_score("validation_score", summary.validation, measure),
         "disturbed": summary.disturbed,
         **_three("step_seconds", summary.step_seconds),
         **_three("training_seconds", summary.training_seconds),
@@ -151,32 +170,36 @@ def _pair(pair: PairComparison) -> dict[str, object]:
         "speed": pair.speed_verdict,
         **_three("step_ratio", pair.ratio),
         "quality": pair.quality_verdict,
-        **_three("difference", pair.quality.difference),
-        "margin": pair.quality.margin,
+        **_score("difference", pair.quality.difference, pair.measure),
+        "margin": pair.quality.margin / pair.measure.factor,
         "p": pair.quality.p,
         "seeds_needed": pair.quality.seeds_needed,
     }
 
 
 def _overfitting(overfit: Overfitting) -> dict[str, object]:
+    risen = overfit.generalization_loss
     return {
         "conditions": overfit.group.title,
         "configuration": overfit.configuration.name,
         "onset_epoch": overfit.onset.epoch,
         "best_epoch": overfit.best_epoch,
-        **_three("gap", overfit.gap),
-        **_three("generalization_loss", overfit.generalization_loss),
+        **_score("gap", overfit.gap, gap_measure(overfit.configuration, overfit.measure)),
+        **_three("generalization_loss", risen and risen.scaled(1 / 100)),
         "progress_quotient": overfit.progress_quotient,
-        **_three("validation_lost", overfit.lost),
-        **_three("test_gained", overfit.gained),
+        **_score("validation_lost", overfit.lost, overfit.measure),
+        **_score("test_gained", overfit.gained, overfit.measure),
         **_three("memorization_ratio", overfit.memorization_ratio),
     }
 
 
 def write_notebook(
-    findings: Findings, path: Path, selection: Sequence[str], arguments: Mapping[str, object]
+    findings: Findings, path: Path, selection: Sequence[str], arguments: Mapping[str, Any]
 ) -> None:
     """Write a notebook whose first code cell reads the same selection again with these keyword arguments.
+
+    A ``margin`` and a ``target`` in points become fractions. Where tasks are measured in several units, those
+    of the first comparison are taken.
 
     Raises:
         ImportError: the extra "report" is not installed.
@@ -184,7 +207,10 @@ def write_notebook(
     """
     from harness.report.render.notebook import Code, notebook
 
-    given = [f"{name}={value!r}" for name, value in arguments.items() if value is not None]
+    factor = findings.groups[0].comparison.measure.factor if findings.groups else 1.0
+    limits = {name: arguments[name] for name in ("margin", "target") if arguments.get(name) is not None}
+    fractions = {name: float(f"{value / factor:.12g}") for name, value in limits.items()}
+    given = [f"{name}={value!r}" for name, value in {**arguments, **fractions}.items() if value is not None]
     call = ", ".join([*map(repr, selection), *given])
     report = Report(findings)
     codes = [

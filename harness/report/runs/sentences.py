@@ -8,7 +8,7 @@ from harness.analysis.comparison import Comparison, PairComparison
 from harness.analysis.conditions import Difference, evaluation_text
 from harness.analysis.configuration_summary import ConfigurationSummary, TimingWarnings, timing_warnings
 from harness.analysis.grouping import DifferentWork, KeptApart, LeftOut, NoPartner, NotCertified, RunGroup
-from harness.analysis.variation import Variation, last_validation
+from harness.analysis.variation import Variation
 from harness.report.numbers import (
     busy_mark,
     counted,
@@ -345,8 +345,11 @@ def quality_sentence(comparison: Comparison) -> str:
         by_verdict[verdict].append(_named_pair(pair, measure, alone=len(pairs) == 1))
     if list(by_verdict) == ["equal"]:
         return f"Test {measure.name} is equal ({_quality_basis(measure, pairs)})."
-    parts = [f"{verdict} for {listed(names)}" for verdict, names in by_verdict.items()]
-    return f"Test {measure.name} relative to {pairs[0].reference.name}: {', '.join(parts)}."
+    parts = {verdict: f"{verdict} for {listed(names)}" for verdict, names in by_verdict.items()}
+    most = max(pairs, key=lambda pair: pair.quality.seeds_needed or 0)
+    if len(pairs) > 1 and (needed := seeds_needed(most.quality)):
+        parts["undecided"] += f" ({needed})"
+    return f"Test {measure.name} relative to {pairs[0].reference.name}: {', '.join(parts.values())}."
 
 
 def _on_one_seed(pairs: Sequence[PairComparison], measure: Measure) -> str:
@@ -412,19 +415,20 @@ def settings_headline(comparison: Comparison) -> str:
 def best_setting(comparison: Comparison) -> str:
     """Which setting has the best validation score after the last epoch, and that score."""
     best, measure = comparison.summaries[0], comparison.measure
-    if not has_scores(comparison):
-        return "No score was recorded, so no setting is the best."
-    score = last_validation(best.configuration, measure)
-    if score is None:
+    if best.validation is not None:
+        level = f"{significant(best.validation.value)} {score_unit(measure)}".rstrip()
+        return f"{best.name} has the best validation {measure.name} after the last epoch ({level})."
+    if best.quality is not None:
         return f"{best.name} has the best test {measure.name}; no validation score was recorded."
-    level = f"{significant(score)} {score_unit(measure)}".rstrip()
-    return f"{best.name} has the best validation {measure.name} after the last epoch ({level})."
+    return "No score was recorded, so no setting is the best."
 
 
-def has_scores(comparison: Comparison) -> bool:
-    """Whether the first setting is the best by any score; runs may have been made without evaluation."""
-    best = comparison.summaries[0]
-    return best.quality is not None or last_validation(best.configuration, comparison.measure) is not None
+def ordering_score(comparison: Comparison) -> str:
+    """``validation accuracy``: what settings are ordered by; empty where no score was recorded."""
+    best, name = comparison.summaries[0], comparison.measure.name
+    if best.validation is not None:
+        return f"validation {name}"
+    return f"test {name}" if best.quality is not None else ""
 
 
 def _reaching(comparison: Comparison) -> str:
@@ -478,12 +482,11 @@ def _epochs_to_target(summary: ConfigurationSummary) -> float:
 
 def settings_remarks(comparison: Comparison) -> Iterator[str]:
     """How the comparison was made, and what it does not cover."""
-    if comparison.pairs and has_scores(comparison):
-        measure, best = comparison.measure, comparison.summaries[0]
+    if comparison.pairs and (order := ordering_score(comparison)):
         yield (
-            f"The order is that of validation {measure.name}. Test scores are compared with those of "
-            f"{best.name} by paired t tests on the same seeds; the intervals of the differences hold jointly "
-            "(Bonferroni)."
+            f"The order is that of {order}. Test scores are compared with those of "
+            f"{comparison.summaries[0].name} by paired t tests on the same seeds; the intervals of the "
+            "differences hold jointly (Bonferroni)."
         )
     runs = [run for summary in comparison.summaries for run in summary.configuration.runs]
     if comparison.pairs and not all(run.record.certificate for run in runs):

@@ -25,7 +25,7 @@ from harness.report.numbers import (
     significant,
     time_ratio,
 )
-from harness.report.runs.sentences import UNRELIABLE, bound_text, has_scores
+from harness.report.runs.sentences import UNRELIABLE, bound_text, ordering_score
 from harness.stats.estimate import Estimate
 from harness.training.measures import Measure
 
@@ -93,7 +93,12 @@ def time_of(summary: ConfigurationSummary, seconds: Estimate | None) -> str:
 
 def score_header(measure: Measure) -> str:
     """``test accuracy (%)``."""
-    return f"test {measure.name} ({score_unit(measure)})" if score_unit(measure) else f"test {measure.name}"
+    return f"test {_measured(measure)}"
+
+
+def _measured(measure: Measure) -> str:
+    """``accuracy (%)``."""
+    return f"{measure.name} ({score_unit(measure)})" if score_unit(measure) else measure.name
 
 
 def _score(summary: ConfigurationSummary, measure: Measure, *, named: bool) -> str:
@@ -345,34 +350,47 @@ def group_table(group: GroupFindings) -> Table:
 
 
 def settings_table(comparison: Comparison) -> Table:
-    """A row for each setting: its score, how it compares with the best, and when it reaches the target."""
-    measure = comparison.measure
+    """A row for each setting: its scores, how it compares with the best, and when it reaches the target.
+
+    The validation score, by which the rows are ordered, has a column where one is known, and the seeds that
+    a verdict needs have one where a comparison is undecided.
+    """
+    measure, target = comparison.measure, comparison.target
     unit = f" ({measure.unit})" if measure.unit else ""
+    validated = any(summary.validation for summary in comparison.summaries)
+    undecided = any(pair.quality.seeds_needed for pair in comparison.pairs)
     headers = [
         ", ".join(comparison.group.axes),
         "seeds",
+        *[f"ordered by validation {_measured(measure)}"] * validated,
         score_header(measure),
         f"difference{unit}",
         "quality",
+        *["seeds needed to decide"] * undecided,
+        *([] if target is None else [f"epochs to validation {bound_text(comparison)}", "time to it (s)"]),
+        "training (s)",
     ]
-    if comparison.target is not None:
-        headers += [f"epochs to validation {bound_text(comparison)}", "time to it (s)"]
-    headers.append("training (s)")
-    rows = [_setting_row(comparison, summary) for summary in comparison.summaries]
-    order = f", best validation {measure.name} first" if has_scores(comparison) else ""
-    title = f"Settings{order}: mean [95 % interval from 3 seeds on]"
+    rows: list[list[Cell | str]] = [
+        [
+            ", ".join(map(text_on_axis, comparison.group.axes, summary.configuration.values)),
+            str(len(summary.configuration.runs)),
+            *[estimate(summary.validation, score_digits(measure))] * validated,
+            estimate(summary.quality, score_digits(measure)),
+            *_difference(comparison, summary),
+            *[_seeds_needed(comparison.pair_of(summary))] * undecided,
+            *([] if target is None else [_epochs(summary), time_to_target(summary)]),
+            time_of(summary, summary.training_seconds),
+        ]
+        for summary in comparison.summaries
+    ]
+    order = ordering_score(comparison)
+    title = f"Settings{f', best {order} first' if order else ''}: mean [95 % interval from 3 seeds on]"
     return Table(headers, rows, title, comparison_legend([comparison]))
 
 
-def _setting_row(comparison: Comparison, summary: ConfigurationSummary) -> list[Cell | str]:
-    configuration, axes = summary.configuration, comparison.group.axes
-    name = ", ".join(map(text_on_axis, axes, configuration.values))
-    row: list[Cell | str] = [name, str(len(configuration.runs))]
-    row.append(estimate(summary.quality, score_digits(comparison.measure)))
-    row += _difference(comparison, summary)
-    if comparison.target is not None:
-        row += [_epochs(summary), time_to_target(summary)]
-    return [*row, time_of(summary, summary.training_seconds)]
+def _seeds_needed(pair: PairComparison | None) -> str:
+    needed = pair.quality.seeds_needed if pair else None
+    return f"about {needed:,}" if needed else NOTHING
 
 
 def _difference(comparison: Comparison, summary: ConfigurationSummary) -> list[Cell | str]:
