@@ -16,7 +16,6 @@ import psutil
 import pytest
 from support.command import PLUGINS, stored
 
-from harness.duel import runner
 from harness.duel.runner import Duel
 from harness.duel.workloads import DuelRequest, Workload
 from harness.errors import HarnessError
@@ -26,6 +25,7 @@ from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
 from harness.plugins.options import parse_options
+from harness.runs import documents
 from harness.runs.record import DatasetRecord
 from harness.worker import protocol
 
@@ -285,7 +285,7 @@ def test_a_duel_whose_record_cannot_be_written_fails_with_every_reason(
     def refuse(path, content):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(runner, "replace_result", refuse)
+    monkeypatch.setattr(documents, "replace_result", refuse)
     monkeypatch.setattr(duel, "_run_pairs", run_pairs)
     record = duel.carry_out()
     assert record.failure == f"{cause}cannot write the record {duel.path}: No space left on device"
