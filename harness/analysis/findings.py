@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +45,7 @@ class TaskFindings:
     variations: list[Variation] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Findings:
     """What was compared, what could not be, and messages about files that could not be read."""
 
@@ -60,7 +61,7 @@ class Findings:
     machines: list[AcrossMachines] = field(default_factory=list)
     """Comparisons that several machines have made."""
 
-    @property
+    @cached_property
     def runs(self) -> list[Run]:
         """Every run that was used, once."""
         runs = [
