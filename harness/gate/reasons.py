@@ -1,6 +1,6 @@
 """Why a verdict of a gate is what it is: one class for each reason, with the numbers that belong to it.
 
-Reasons are data. :mod:`harness.report.gate_words` renders them, and nothing reads the text again. In a
+Reasons are data. :mod:`harness.report.gate` renders them, and nothing reads the text again. In a
 record each is an object whose ``kind`` is the class's name in lower-case words, such as ``"pairs lost"``.
 Shares are fractions: 0.05 is 5 %.
 """

@@ -14,7 +14,7 @@ from harness.analysis.comparison import compare
 from harness.analysis.grouping import group_runs
 from harness.certify.certificate import Certificate
 from harness.certify.certificates import certificate
-from harness.report.certificate_words import certificate_cell, certificate_label
+from harness.report.check import certificate_cell, certificate_label
 from harness.spec.backend import Unsupported
 from harness.testing.kit import InProcessExaminer
 from harness_tasks.mlp import MLP

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from harness.certify.cases import Case, cases, with_layers
+from harness.certify.cases import Case, cases
 from harness.certify.certify import Selection, examine
 from harness.certify.long_calls import LONG_CALLS
 from harness.certify.observation import TrialPrograms, observe
@@ -189,8 +189,7 @@ def test_a_formula_that_is_slightly_wrong_is_not_called_float32():
 
     class Backend(NumpyBackend):
         def build(self, plan, data):
-            networks = with_layers(plan.task, lambda each: wrong if isinstance(each, LayerNorm) else each)
-            task = msgspec.structs.replace(plan.task, networks=networks)
+            task = plan.task.with_layers(lambda each: wrong if isinstance(each, LayerNorm) else each)
             return super().build(msgspec.structs.replace(plan, task=task), data)
 
     task = Task(

@@ -15,7 +15,7 @@ from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.installation import Installation
 from harness.plugins.selection import Selection as SelectedBackend
-from harness.report.check import Checked, Extent, Status, check_document
+from harness.report.check import Checked, Extent, Status, _conclusion, check_document
 from harness.report.render.terminal import terminal_text
 from harness.worker.errors import RequestFailed
 
@@ -136,9 +136,7 @@ def test_a_clock_that_could_not_be_tested_is_no_agreement(monkeypatch, capsys):
     made, _ = outcome(monkeypatch, capsys)
     assert made.status is Status.NOT_CHECKED
     assert made.cell == "not checked"
-    assert check._conclusion([made.status]) == (
-        "No deviation was found, but not everything could be checked."
-    )
+    assert _conclusion({made.status}) == ("No deviation was found, but not everything could be checked.")
 
 
 def test_cases_that_rest_on_a_failed_one_are_listed_as_skipped(monkeypatch, capsys):

@@ -301,7 +301,7 @@ def test_results_are_listed_newest_first_and_no_others_are_read(quick):
         store.save(make_record(f"2026010{day}-000000-000-x", backend="keras", mode="fit"))
     store.save(made_setting(3, optimizer="adam", learning_rate=0.01, id="20260103-000000-000-x"))
     (store.folder / "20260104-000000-000-cut.json").write_text('{"schema": 1')
-    printed = quick("list", "results", "--limit", "2").stdout.splitlines()
+    printed = quick("list", "results", "--limit", "2", COLUMNS="160").stdout.splitlines()
     assert printed[-3].split() == ["20260104-000000", "run", "–", "–", "unreadable"]
     words = ["20260103-000000", "run", "cnn", "torch:eager", "seed", "3,", "optimizer=adam", "accuracy"]
     assert printed[-2].split()[:8] == words  # 0.01 is the task's learning rate

@@ -113,7 +113,7 @@ def test_a_duel_without_pairs_says_so(status):
     page = duel_page(record)
     assert 'class="chart"' not in page
     assert "<h1>The duel" in page or "<h1>Interrupted before the first pair" in page
-    assert duel_markdown(record).startswith("**")
+    assert duel_markdown(record).startswith("## ")
 
 
 def test_a_duel_that_ended_before_its_first_pair_was_judged_shows_that_pair():
@@ -126,7 +126,7 @@ def test_a_duel_that_ended_before_its_first_pair_was_judged_shows_that_pair():
 
 def test_markdown_has_the_verdict_and_a_table():
     text = duel_markdown(stored_duel())
-    assert text.startswith("**b:torch:eager is as fast as a:torch:eager within 2 %")
+    assert text.startswith("## b:torch:eager is as fast as a:torch:eager within 2 %")
     assert "| steady step (ms) |" in text
 
 
@@ -134,7 +134,7 @@ def test_report_and_compare_take_a_duel(harness):
     path = save_duel(harness.folder / "results", stored_duel())
     done = harness("report", "last", "--to", "duel.html", "--to", "duel.md")
     assert (done.returncode, done.stdout, done.stderr) == (0, "duel.html\nduel.md\n", "")
-    assert (harness.folder / "duel.md").read_text().startswith("**b:torch:eager is as fast")
+    assert (harness.folder / "duel.md").read_text().startswith("## b:torch:eager is as fast")
     assert "Turns over time" in (harness.folder / "duel.html").read_text()
     done = harness("compare", path.stem[:15])
     assert "b:torch:eager is as fast as a:torch:eager within 2 %" in done.stdout

@@ -74,7 +74,7 @@ def test_no_text_of_a_record_reaches_the_terminal_as_a_control_sequence():
     text = history_text(findings(gates), 200)
     assert "\x1b" not in text
     assert "a b, step" in text
-    assert "Left out: c d: its status is interrupted." in text
+    assert "c d: its status is interrupted" in text
     assert ": head failed: e f. Regressions go unnoticed." in text
 
 

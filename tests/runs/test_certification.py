@@ -40,8 +40,8 @@ def events(monkeypatch):
         examined(1, 1)
         return Certificate(certified=True, reason=f"{examiner._name} {definition.name}")
 
-    def execute(request, _store, _observer):
-        assert request.certificate.reason == f"{request.configuration.backend} {request.task.name}"
+    def execute(request, certificate, _store, _observer):
+        assert certificate.reason == f"{request.configuration.backend} {request.task.name}"
         seen.append(f"run {request.configuration.backend} {request.task.name} {request.seed}")
         return msgspec.structs.replace(new_record(request), status="ok")
 

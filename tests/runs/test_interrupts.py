@@ -69,7 +69,7 @@ def test_a_run_that_is_interrupted_anywhere_has_ended(fault, tmp_path, monkeypat
     record = execute.new_record(request)
     monkeypatch.setattr(execute, "new_record", lambda _request: copy.deepcopy(record))
     calls = 0
-    for result in every_interrupt(lambda: execute.execute(request, store, Mock()), execute, files):
+    for result in every_interrupt(lambda: execute.execute(request, None, store, Mock()), execute, files):
         calls += 1
         for path in store.paths():
             status = RUNS.read(path).status

@@ -23,7 +23,7 @@ class Silent:
 
 
 def test_what_one_precision_declines_is_still_tried_in_another(monkeypatch, tmp_path):
-    def declining(request, _store, _observer):
+    def declining(request, _certificate, _store, _observer):
         status = "unsupported" if request.configuration.precision == "bfloat16" else "ok"
         return msgspec.structs.replace(new_record(request), status=status)
 

@@ -69,7 +69,11 @@ class UpdatesLostToRounding(Altered):
             losses = self.right.train(steps)
             self.right.load(start)
             return losses
-        parts = [self.train(dataclasses.replace(steps, indices=row[None])) for row in steps.indices]
+        rows = zip(steps.indices, steps.learning_rates, strict=True)
+        parts = [
+            self.train(dataclasses.replace(steps, indices=row[None], learning_rates=rate[None]))
+            for row, rate in rows
+        ]
         return np.concatenate(parts)
 
 

@@ -65,8 +65,13 @@ class _Writer:
 
     def document(self, document: Document) -> str:
         headline = "\n".join(visible(plain(text)) for text in document.headline)
-        parts = [headline, *self._blocks(document.nodes)]
-        return "\n\n".join(part for part in [*parts, self._filled(" ".join(self._legends))] if part)
+        nodes = document.nodes
+        closing = (
+            nodes[-1:] if nodes and isinstance(nodes[-1], Paragraph) and nodes[-1].role == "lines" else []
+        )
+        parts = [headline, *self._blocks(nodes[: len(nodes) - len(closing)])]
+        parts += [self._filled(" ".join(self._legends)), *self._blocks(closing)]
+        return "\n\n".join(filter(None, parts))
 
     def _blocks(self, nodes: Sequence[Node], depth: int = 0) -> Iterator[str]:
         for node in shown(nodes, "verbose" if self._verbose else "terminal"):
