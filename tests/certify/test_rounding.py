@@ -67,12 +67,12 @@ ROUNDED = {
     "exp": lambda: mock.patch.object(functions, "np", _Numpy(exp=single(np.exp))),
     "erf": lambda: mock.patch.object(scipy.special, "ndtr", single(scipy.special.ndtr)),
     "normalisation": lambda: mock.patch.object(
-        functions, "_normalised", lambda *given: _of_values(functions_normalised(*given))
+        functions, "normalised", lambda *given: _of_values(functions_normalised(*given))
     ),
     "relu": lambda: _activation("relu"),
     "softmax": lambda: mock.patch.object(functions, "_cross_entropy", single(functions._cross_entropy)),
 }
-functions_normalised = functions._normalised
+functions_normalised = functions.normalised
 
 
 def _of_values(result):

@@ -38,7 +38,7 @@ def test_every_kind_is_listed_with_its_outcome_at_80_columns(work):
 
 
 def test_what_is_listed_is_shown_by_the_id_of_the_list(work):
-    for line in work("list", "results").stdout.splitlines()[3:]:
+    for line in work("list", "results", COLUMNS="160").stdout.splitlines()[3:]:
         short, kind = line.split()[:2]
         done = work("show", short)
         assert (done.returncode, done.stderr) == (0, "")
