@@ -8,8 +8,9 @@ import numpy as np
 from jax import lax
 from jax import numpy as jnp
 
+from harness.backend_support.rules import moment_count, penalty_terms, supervised_loss, updated
 from harness.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D
-from harness.spec import Adam, Augmentation, Plan, Program, RmsProp, Samples, Sgd, Steps
+from harness.spec import Augmentation, Plan, Program, Samples, Steps
 
 #: Steps in one call of the compiled loop. Calls of train() are cut into parts of this number, and the last
 #: part is padded: the shapes, and so the compilation, are the same for every number of steps.
@@ -31,9 +32,11 @@ class MyJaxProgram(Program):
         if crop:  # padded once, so that a crop is a window of the padded picture
             inputs = np.pad(inputs, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
         self.data = jnp.array(inputs), jnp.array(data.targets, np.int32)
-        zeros = {name: np.zeros(p.shape, inputs.dtype) for name, p in self.task.parameters().items()}
-        weights, first, second = ({name: jnp.array(a) for name, a in zeros.items()} for _ in range(3))
-        self.state = {"weights": weights, "first": first, "second": second, "steps": jnp.array(0, np.int32)}
+        shapes = {name: parameter.shape for name, parameter in self.task.parameters().items()}
+        weights = {name: jnp.zeros(shape, inputs.dtype) for name, shape in shapes.items()}
+        kept = range(moment_count(self.task.optimizer))
+        moments = {name: tuple(jnp.zeros_like(w) for _ in kept) for name, w in weights.items()}
+        self.state = {"weights": weights, "moments": moments, "steps": jnp.array(0, np.int32)}
         # The old state is donated: the new one takes its memory, and no step copies the weights.
         self.block = jax.jit(self._block, donate_argnums=0)
         self.outputs = jax.jit(self._forward)
@@ -81,15 +84,10 @@ class MyJaxProgram(Program):
         return jax.vmap(augment)(pictures, draws["offsets"], draws["flips"])
 
     def _loss(self, weights: Arrays, x: jax.Array, y: jax.Array, key: jax.Array) -> jax.Array:
-        losses = -jnp.take_along_axis(jax.nn.log_softmax(self._forward(weights, x, key)), y[:, None], 1)[:, 0]
-        if self.task.objective.class_weights:
-            losses *= jnp.array(self.task.objective.class_weights, x.dtype)[y]
-        loss, penalty = losses.mean(), self.task.penalty  # the mean divides by the number of samples
-        for name, w in weights.items():
-            if name.endswith("kernel"):
-                loss += penalty.l1 * jnp.abs(w).sum() if penalty.l1 else 0
-                loss += penalty.l2 * jnp.square(w).sum() if penalty.l2 else 0
-        return loss
+        objective = self.task.objective
+        of_classes = jnp.array(objective.class_weights, x.dtype) if objective.class_weights else None
+        loss = supervised_loss(jnp, objective, self._forward(weights, x, key), y, of_classes)
+        return loss + sum(penalty_terms(jnp, self.task.penalty, weights))
 
     def _step(self, state: dict[str, Any], data: tuple, draws: Arrays) -> tuple[dict[str, Any], jax.Array]:
         inputs, targets = data
@@ -100,30 +98,11 @@ class MyJaxProgram(Program):
         key = jax.random.fold_in(jax.random.key(self.seed % 2**32), state["steps"])
         loss, gradients = jax.value_and_grad(self._loss)(state["weights"], x, y, key)
         steps = state["steps"] + 1
-        new: dict[str, Any] = {"weights": {}, "first": {}, "second": {}, "steps": steps}
-        for name, w in state["weights"].items():
-            change, m, v = self._change(gradients[name], state["first"][name], state["second"][name], steps)
-            if name.endswith("kernel") and self.task.weight_decay:
-                w = w * (1 - self.task.optimizer.learning_rate * self.task.weight_decay)  # noqa: PLW2901
-            new["weights"][name], new["first"][name], new["second"][name] = w - change, m, v
-        return new, loss
-
-    def _change(self, g: jax.Array, m: jax.Array, v: jax.Array, step: jax.Array) -> tuple[jax.Array, ...]:
-        """What a step, counted from 1, subtracts from a weight, and the next moments."""
-        match self.task.optimizer:
-            case Sgd(rate, momentum, nesterov):
-                if not momentum:
-                    return rate * g, m, v
-                m = momentum * m + g
-                return rate * (g + momentum * m if nesterov else m), m, v
-            case RmsProp(rate, rho, epsilon):
-                v = rho * v + (1 - rho) * g**2
-                return rate * g / (jnp.sqrt(v) + epsilon), m, v
-            case Adam(rate, beta_1, beta_2, epsilon):
-                m, v = beta_1 * m + (1 - beta_1) * g, beta_2 * v + (1 - beta_2) * g**2
-                t = step.astype(g.dtype)
-                root = jnp.sqrt(v / (1 - beta_2**t)) + epsilon
-                return rate * m / (1 - beta_1**t) / root, m, v
+        number = steps.astype(x.dtype)
+        weights, moments = updated(
+            jnp, self.task, state["weights"], gradients, state["moments"], number, draws["rates"]
+        )
+        return {"weights": weights, "moments": moments, "steps": steps}, loss
 
     def _block(
         self, state: dict[str, Any], data: tuple, draws: Arrays, count: jax.Array
@@ -154,6 +133,7 @@ class MyJaxProgram(Program):
         self._set_precision()
         shape = steps.indices.shape
         draws = {"indices": steps.indices.astype(np.int32)}
+        draws["rates"] = steps.learning_rates.astype(self.data[0].dtype)
         if self.task.augmentation != Augmentation():  # a task may use flips or crops alone
             draws["flips"] = np.zeros(shape, bool) if steps.flips is None else steps.flips
             offsets = np.zeros((*shape, 2)) if steps.offsets is None else steps.offsets
@@ -183,17 +163,19 @@ class MyJaxProgram(Program):
     def training_state(self) -> dict[str, np.ndarray]:
         """Copy moments and the number of steps, from which dropout's keys follow too."""
         moments = {
-            f"{kind}/{name}": np.array(array)
-            for kind in ("first", "second")
-            for name, array in self.state[kind].items()
+            f"{name}/{place}": np.array(moment)
+            for name, kept in self.state["moments"].items()
+            for place, moment in enumerate(kept)
         }
         return moments | {"steps": np.array(self.state["steps"])}
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Copy back what :meth:`training_state` returned."""
         self._set_precision()
-        for kind in ("first", "second"):
-            self.state[kind] = {name: jnp.array(state[f"{kind}/{name}"]) for name in self.state[kind]}
+        self.state["moments"] = {
+            name: tuple(jnp.array(state[f"{name}/{place}"]) for place in range(len(kept)))
+            for name, kept in self.state["moments"].items()
+        }
         self.state["steps"] = jnp.array(state["steps"])
 
 

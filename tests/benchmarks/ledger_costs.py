@@ -16,7 +16,6 @@ import numpy as np
 from common import parser
 
 import harness_jax.layers
-from harness.certify.cases import with_layers
 from harness.certify.ledger import COSTS_FILE, Cost, Costs, measured_costs
 from harness.certify.observation import gates_of
 from harness.layers import AnyLayer, BatchNorm, Dense, LayerNorm, Parameter
@@ -68,7 +67,7 @@ def layers(kind: type, **fields: object) -> Callable[[Task], Task]:
         has = isinstance(layer, kind) and getattr(layer, "activation", "gelu") == "gelu"
         return msgspec.structs.replace(layer, **fields) if has else layer
 
-    return lambda task: msgspec.structs.replace(task, networks=with_layers(task, exchanged))
+    return lambda task: task.with_layers(exchanged)
 
 
 def embeddings(deviation: Callable[[Parameter], float]) -> ChangedWeights:

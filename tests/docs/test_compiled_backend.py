@@ -32,14 +32,16 @@ def program():
 
 def test_calls_of_any_length_share_one_compilation(program):
     for count in (1, 2, 65, 130):
-        assert program.train(Steps(np.zeros((count, 8), np.int64))).shape == (count,)
+        assert program.train(
+            Steps(np.zeros((count, 8), np.int64), learning_rates=np.full(count, 0.01))
+        ).shape == (count,)
     assert program._program.block._cache_size() == 1
 
 
 def test_what_was_read_does_not_change(program):
     weights = program.weights()
     copies = {name: array.copy() for name, array in weights.items()}
-    program.train(Steps(np.zeros((1, 8), np.int64)))
+    program.train(Steps(np.zeros((1, 8), np.int64), learning_rates=np.full(1, 0.01)))
     assert all(np.array_equal(weights[name], copies[name]) for name in copies)
 
 
