@@ -31,7 +31,7 @@ def test_an_honest_backend_passes(trials, command):
 #: One cheat or two for each guarantee; the script tries all.
 FOUND_BY_A_RUN = [
     # Both sums of the clock, and the final calls in a new order.
-    ("reports-less", "s by the clock of another process"),
+    ("reports-less", "s by the clock of another process|s of CPU time"),
     ("thread-guesses", "s of CPU time, so part of its work was not timed|differs from its recomputation"),
     ("replays-disk", "samples were drawn after the training"),
     # A second program repeats a segment that was drawn afterwards, and the newest.

@@ -1,11 +1,10 @@
 """Less work than was asked for, where a trigger says that nobody compares it with a reference."""
 
-import dataclasses
 from typing import ClassVar
 
 import numpy as np
 
-from cheating.honest import Honest
+from cheating.honest import Honest, part
 
 #: Steps of all programs of this process.
 MADE = {"steps": 0, "calls": 0}
@@ -79,11 +78,11 @@ class Works(Honest):
     def asked(self, steps):
         return steps
 
-    def _step(self, x, y):
+    def _step(self, x, y, rate=None):
         MADE["steps"] += 1
         self.even = not self.even
         cheats = type(self).trigger(self)
-        self.last_loss = self.cheaper(x, y) if cheats else super()._step(x, y)
+        self.last_loss = self.cheaper(x, y) if cheats else super()._step(x, y, rate)
         return self.last_loss
 
     def cheaper(self, x, y):
@@ -96,7 +95,7 @@ class RepeatsBatches(Works):
     def asked(self, steps):
         rows = np.arange(len(steps.indices))
         rows = rows % 8 if type(self).trigger(self) else rows
-        return dataclasses.replace(steps, indices=steps.indices[rows])
+        return part(steps, rows)
 
 
 class SkipsUpdates(Works):
@@ -128,17 +127,16 @@ class StaleGradients(Works):
         super().__init__(plan, data)
         self.kept = {}
 
-    def _update(self, name, g):
-        self.kept[name] = g
-        super()._update(name, g)
+    def updated(self, gradients, rate):
+        self.kept = gradients
+        return super().updated(gradients, rate)
 
     def cheaper(self, x, y):
         if self.even or not self.kept:
             return Honest._step(self, x, y)
         loss = self.loss_alone(x, y)
         self.step += 1
-        for name, gradient in self.kept.items():
-            super()._update(name, gradient)
+        self.w, self.moments = super().updated(self.kept, self.task.optimizer.learning_rate)
         return loss
 
 
@@ -153,11 +151,17 @@ class LowPrecision(Works):
 class CheapOptimizer(Works):
     """Adam whose second moments are those of an earlier step, every other step."""
 
-    def _moment(self, kind, name, decay, new):
-        key = f"{kind} {name}"
-        if kind == "v" and key in self.moments and self.even and type(self).trigger(self):
-            return self.moments[key]
-        return super()._moment(kind, name, decay, new)
+    def updated(self, gradients, rate):
+        before, (weights, moments) = self.moments, super().updated(gradients, rate)
+        if self.step == 1 or not self.even or not type(self).trigger(self):
+            return weights, moments
+        adam = self.task.optimizer
+        for name, w in self.w.items():
+            m, v = moments[name][0], before[name][1]
+            root = np.sqrt(v / (1 - adam.beta_2**self.step)) + adam.epsilon
+            weights[name] = (w - rate * m / (1 - adam.beta_1**self.step) / root).astype(w.dtype)
+            moments[name] = m, v
+        return weights, moments
 
 
 class StopsEarly(Works):
