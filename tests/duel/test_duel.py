@@ -188,7 +188,7 @@ def too_short(tmp_path_factory, harness_in):
     harness = harness_in(tmp_path_factory.mktemp("short"))
     harness("duel", "paced", "paced:unbuildable", *PACED)
     shutil.rmtree(harness.folder / "results")
-    return harness, harness("duel", "paced", "paced:slower", *PACED, "--budget", "20")
+    return harness, harness("duel", "paced", "paced:slower", *PACED, "--budget", "12")
 
 
 @pytest.mark.long
