@@ -50,7 +50,7 @@ def load_epochs(results: str | Path = "results") -> pd.DataFrame:
     - ``steps``, ``training_seconds``: since the start of training, scoring excluded
     - ``training_loss``, ``discriminator_loss``: mean of what was minimised in the epoch
     - ``train_loss``, ``validation_accuracy``, …: scores at the end of the epoch, shares from 0 to 1
-    - ``scored_at``: time in UTC; missing in records of earlier versions
+    - ``scored_at``: time in UTC
     - ``option_NAME``: options of the task
 
     Unreadable files as in :func:`load_results`.

@@ -137,15 +137,15 @@ class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     p_value: float | None
     """Of the two-sided test that the ratio is 1, valid at any number of pairs."""
     level: float | None = None
-    """Configurations are called different by a ``p_value`` up to this. None in older records."""
+    """Configurations are called different by a ``p_value`` up to this."""
     spread: float | None
     """Of the pairs' log ratios: the standard error of their centre times the square root of the pairs."""
     weight: float | None = None
-    """The effective number of pairs after down-weighting. None in older records."""
+    """The effective number of pairs after down-weighting; None where there are no pairs."""
     pairs_wanted: int | None = None
     """About how many more pairs are needed to decide."""
     pairs_needed: int | None = None
-    """The fewest pairs that can show a difference. None in older records."""
+    """The fewest pairs that can show a difference."""
     reached_after: int | None = None
     """The number of pairs after which the verdict was reached; later pairs only narrowed the interval."""
     uneven: bool = False

@@ -17,7 +17,6 @@ from typing import NamedTuple
 from harness.gate.judgement import ratios_behind
 from harness.gate.reasons import Reason
 from harness.gate.record import (
-    AgainstStoredBaseline,
     AloneWithBase,
     BenchmarkRecord,
     DamagedPairs,
@@ -95,7 +94,7 @@ def read_history(gates: Iterable[GateRecord], *, same_base: bool = False) -> His
         ImportError: ruptures is not installed.
     """
     ordered = sorted(gates, key=lambda gate: gate.started_at)
-    ended = [gate for gate in ordered if gate.status == "ok" and not gate.stored_baseline]
+    ended = [gate for gate in ordered if gate.status == "ok"]
     usable = [gate for gate in ended if same_base or _has_commits(gate)]
     points, damaged = _points_of(usable)
     measured: dict[str, list[Point]] = {}
@@ -115,8 +114,6 @@ def _not_usable(gates: Iterable[GateRecord]) -> Iterator[Exclusion]:
     for gate in gates:
         if gate.status != "ok":
             yield NotEnded(gate.id, gate.status)
-        elif gate.stored_baseline:
-            yield AgainstStoredBaseline(gate.id)
 
 
 def _has_commits(gate: GateRecord) -> bool:

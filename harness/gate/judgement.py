@@ -84,11 +84,9 @@ def benchmark_ratios(benchmark: BenchmarkRecord, metric: Metric, pairs: list[Pai
 def ratios_behind(benchmark: BenchmarkRecord, result: MetricResult) -> Ratios:
     """The log ratios that a verdict rests on: after the look its pairs, else all.
 
-    Pairs that were made for another metric after this one was decided are left out. By the earlier rule a
-    FAIL rests on the pairs of the confirmation alone.
+    Pairs that were made for another metric after this one was decided are left out.
     """
-    fresh_alone = result.stage == "confirmation" and result.verdict == "FAIL" and result.level is None
-    pairs = [] if fresh_alone else list(benchmark.look)
+    pairs = list(benchmark.look)
     if result.stage == "confirmation":
         pairs += benchmark.confirmation
     return benchmark_ratios(benchmark, result.metric, pairs).first(result.pairs)

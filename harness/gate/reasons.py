@@ -266,17 +266,6 @@ MetricReason = (
 )
 
 
-# The reason of a record of schema 1.
-
-
-class Recorded(BaseReason, frozen=True, kw_only=True):
-    """The sentence of a record of schema 1, which has no structured reasons."""
-
-    text: str
-    beyond_limit: bool = False
-    """As :class:`BeyondLimit`: the verdict never becomes PASS."""
-
-
 # Reasons for the verdict on the quality, from trainings of base and head over seeds.
 
 Label = Literal["base", "head"]
@@ -356,13 +345,13 @@ TrainingReason = (
 )
 
 
-Reason = MetricReason | FirstStepsReason | TrainingReason | BenchmarkReason | Recorded
+Reason = MetricReason | FirstStepsReason | TrainingReason | BenchmarkReason
 
 
 def speaks_against_head(reason: Reason) -> bool:
     """Whether INCONCLUSIVE is no PASS: head is probably beyond a limit, or could not have failed at all."""
     match reason:
-        case BeyondLimit() | TargetMissed() | TooFewPairs() | Recorded(beyond_limit=True):
+        case BeyondLimit() | TargetMissed() | TooFewPairs():
             return True
         case _:
             return False

@@ -46,7 +46,7 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     ``base`` and ``head`` are medians over processes. ``limit`` is the share allowed, as 0.05. ``p_value``
     is of the one-sided test that head is no worse than base, in the stage ``confirmation``; None in the stage
     ``look``, which only selects what is confirmed. ``pairs`` is the number that the verdict rests on, those
-    of the look included. Of a FAIL in a record without ``level`` both are of the fresh pairs alone.
+    of the look included.
     """
 
     metric: Metric
@@ -62,14 +62,11 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     p_value: float | None
     pairs: int
     weight: float | None = None
-    """Effective number of pairs, outliers down-weighted. None in records from before outliers were."""
+    """Effective number of pairs, outliers down-weighted; None where they are not."""
     uneven: bool = False
     """Of a step: a few blocks are far off the others in most pairs, and ``ratio`` is over all blocks."""
     level: float | None = None
-    """Of the confirmation: head fails by a ``p_value`` up to this. None in records of the earlier rule."""
-    looks: dict[Literal["within", "worse"], dict[int, float]] = {}
-    """By the earlier rule: the numbers of pairs at which it was tested for being within the limit (all pairs)
-    and for a loss (the fresh ones), each with the share of the error allowed for the test."""
+    """Of the confirmation: head fails by a ``p_value`` up to this."""
 
     @property
     def is_usable(self) -> bool:
@@ -173,9 +170,6 @@ class GateRecord(Envelope, msgspec.Struct, kw_only=True):
     """The file that the suite was read from."""
     base: EnvironmentRecord
     head: EnvironmentRecord
-    stored_baseline: bool = False
-    """Base's times were stored and did not run beside head's: only in records from before schema 2. The
-    ``pairs`` of its results are then processes of head."""
     false_alarms: float
     """The chance, over the whole suite, that unchanged code fails."""
     unwatched: str = ""
@@ -201,12 +195,6 @@ class NotEnded(NamedTuple):
     status: Status
 
 
-class AgainstStoredBaseline(NamedTuple):
-    """The gate's base did not run beside head, so its ratios include what the machine changed meanwhile."""
-
-    gate: str
-
-
 class DamagedPairs(NamedTuple):
     """The ratios of the gate's pairs cannot be computed; ``message`` is that of the error."""
 
@@ -228,7 +216,7 @@ class AloneWithBase(NamedTuple):
     ended: int
 
 
-Exclusion = NotEnded | AgainstStoredBaseline | DamagedPairs | NoCommits | AloneWithBase
+Exclusion = NotEnded | DamagedPairs | NoCommits | AloneWithBase
 
 
 # The verdict of a gate with ``--inconclusive``: INCONCLUSIVE alone is folded, into PASS or FAIL.

@@ -80,7 +80,7 @@ class Machine(msgspec.Struct, frozen=True):
     harness: str
     git: GitState | None
     host: Host | None = None
-    """Which machine of its model it is; None in records of earlier versions."""
+    """Which machine of its model it is; None where the system does not say."""
 
     @property
     def host_text(self) -> str:

@@ -16,7 +16,6 @@ from harness.gate.reasons import (
     FirstStepsReason,
     MetricReason,
     Reason,
-    Recorded,
     TrainingReason,
 )
 from harness.gate.record import (
@@ -73,8 +72,6 @@ def reason_text(reason: Reason) -> str:
 
 
 def _text(reason: Reason) -> str:
-    if isinstance(reason, Recorded):
-        return reason.text
     if isinstance(reason, MetricReason):
         return _metric_text(reason)
     if isinstance(reason, FirstStepsReason):
@@ -284,8 +281,6 @@ def metric_text(result: MetricResult) -> str:
         evidence += ", outliers down-weighted"
     if result.p_value is not None:
         evidence += f", p = {result.p_value:.2g}"
-        if result.looks and result.verdict != "FAIL":  # by the earlier rule; a FAIL rests on the fresh ones
-            evidence += " of the fresh pairs"
     figures = f"{result.metric} {change(result.metric, result.ratio)}, limit {100 * result.limit:g} %"
     uneven = f"; {UNEVEN}" if result.uneven else ""
     return ": ".join([f"{figures} ({evidence}{uneven})", *_clauses(result)])
@@ -389,8 +384,6 @@ def cautions(record: GateRecord) -> list[str]:
             for block in pair.blocks
         ]
     )
-    if record.stored_baseline:
-        sentences.append("Base is a stored baseline: its processes did not run beside head's.")
     sentences += [f"{one_line(clause)}." for clause in dict.fromkeys([*base.cautions, *head.cautions])]
     sentences += filter(None, map(_batch_sizes, record.benchmarks))
     stand_ins = {
@@ -602,7 +595,7 @@ _METHOD = """\
 A pair is a fresh process of base and one of head that take turns in short blocks. It yields one ratio of \
 head over base for each metric. A change is the mean ratio of the pairs, not the ratio of the medians next \
 to it. 0.1 s is added to both first steps before they are divided, so that milliseconds do not count.
-Stage look: a quick check of a few pairs of every benchmark; a metric that is within its limit beyond doubt \
+Stage look: a quick check of a few pairs of every benchmark; a metric that is clearly within its limit \
 passes. Stage confirmation: more pairs for the rest, until each is decided. The test is valid at any number \
 of pairs, so that going on and ending early cannot cause a false alarm.
 PASS: within the limit, proven. FAIL: worse than base, proven by the signs of its pairs with Holm's rule \

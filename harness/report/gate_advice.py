@@ -13,7 +13,6 @@ from harness.gate.reasons import (
     FirstStepsReason,
     MetricReason,
     Reason,
-    Recorded,
     TrainingReason,
 )
 from harness.gate.record import BenchmarkRecord, EnvironmentRecord, GateRecord, Metric, MetricResult
@@ -146,15 +145,15 @@ class _Adviser(NamedTuple):
 
     def advice(self) -> Advice:
         deciding = self._deciding_reasons()
-        reason = deciding[0] if deciding else Recorded(text="")
+        if not deciding:
+            return self._of_verdict()
+        reason = deciding[0]
         if isinstance(reason, MetricReason):
             return self._of_metric(reason)
         if isinstance(reason, FirstStepsReason):
             return self._of_first_steps(reason)
         if isinstance(reason, TrainingReason):
             return self._of_trainings(reason)
-        if isinstance(reason, Recorded):
-            return self._of_verdict()
         return self._of_benchmark(reason)
 
     def _deciding_reasons(self) -> list[Reason]:

@@ -9,7 +9,6 @@ import msgspec
 
 from harness.gate.history import Gap, History, MetricHistory, Point
 from harness.gate.record import (
-    AgainstStoredBaseline,
     AloneWithBase,
     DamagedPairs,
     Exclusion,
@@ -141,8 +140,6 @@ def _left_out(exclusion: Exclusion) -> str:
     match exclusion:
         case NotEnded(gate, status):
             return f"{gate}: its status is {status}"
-        case AgainstStoredBaseline(gate):
-            return f"{gate}: its base is a stored baseline, which did not run beside head"
         case DamagedPairs(gate, message):
             return f"{gate}: its pairs are damaged ({message})"
         case NoCommits(gates, ended):

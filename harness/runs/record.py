@@ -97,7 +97,7 @@ class Epoch(msgspec.Struct, frozen=True):
     ``training_loss`` is the mean of the losses minimised in the epoch, in training mode, penalty included;
     for an adversarial task the generator's, with the discriminator's in ``discriminator_loss``. ``train`` and
     ``validation`` are scored in evaluation mode with the weights at the end of the epoch. ``scored_at`` is in
-    UTC, ISO 8601; None in records of earlier versions.
+    UTC, ISO 8601.
     """
 
     epoch: int
@@ -187,13 +187,13 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     """The file, next to the record, with a grid of pictures generated with the weights of the best epoch."""
     pictures: Pictures = msgspec.field(default_factory=Pictures)
     outcomes: Outcomes | None = None
-    """What the network of the best epoch made of the test samples; None in older records."""
+    """What the network of the best epoch made of the test samples; None where nothing was scored."""
     measured: Measured = {}
     """What was measured of the worker process at its end."""
     clock: Clock | None = None
     """Whether two sums over the training confirm its times; None if the run ended before they were judged."""
     verification: Verification | None = None
-    """Whether sampled steps were recomputed; None if the run ended before, or is of an older version."""
+    """Whether sampled steps were recomputed; None if the run ended before."""
     identity: dict[str, str] = {}
     """What the result depends on, by name; a run that agrees in it, on the same data, is not repeated."""
     process: ProcessMark | None = None

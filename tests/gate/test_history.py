@@ -12,7 +12,6 @@ from harness.gate.history import read_history
 from harness.gate.judgement import ratios_behind
 from harness.gate.record import (
     GATES,
-    AgainstStoredBaseline,
     AloneWithBase,
     DamagedPairs,
     NoCommits,
@@ -202,15 +201,6 @@ def test_a_gate_that_did_not_end_is_named():
     history = read_history(gates)
     assert {len(series.points) for series in history.series} == {3}
     assert history.left_out == [NotEnded(gates[1].id, "interrupted")]
-
-
-def test_a_gate_against_a_stored_baseline_is_left_out():
-    """The machine may have changed between the processes of base and those of head."""
-    gates = fixed_gates([1.0] * 4)
-    gates[1].stored_baseline = True
-    history = read_history(gates)
-    assert {len(series.points) for series in history.series} == {3}
-    assert history.left_out == [AgainstStoredBaseline(gates[1].id)]
 
 
 @pytest.mark.parametrize("changes", [{"turn": 99}, {"configuration": 7}])

@@ -342,11 +342,10 @@ def test_pairs_made_after_a_metric_was_decided_are_not_behind_its_verdict():
     record = made_benchmark(confirmed=8, step=1.2, verdicts={"step": "FAIL"})
     step, first_step, memory = record.metrics
     later = msgspec.structs.replace(record, confirmation=[*record.confirmation, pair(9.0)])
-    fresh = benchmark_ratios(record, "step", record.confirmation)
-    assert list(ratios_behind(later, step).logs) == list(fresh.logs)
-    assert ratios_behind(later, step).mean == fresh.mean
-    every = msgspec.structs.replace(step, level=0.01, pairs=11)  # of records by the rule of today
-    assert len(ratios_behind(later, every).logs) == 11
+    failed = msgspec.structs.replace(step, pairs=11)
+    every = benchmark_ratios(record, "step", [*record.look, *record.confirmation])
+    assert list(ratios_behind(later, failed).logs) == list(every.logs)
+    assert ratios_behind(later, failed).mean == every.mean
     passed = msgspec.structs.replace(memory, verdict="PASS", pairs=11)
     assert len(ratios_behind(later, passed).logs) == 11
     looked = msgspec.structs.replace(first_step, stage="look", pairs=3)

@@ -9,7 +9,7 @@ from support.made_gates import made_benchmark, made_gate, mixed_gate
 from support.rendered import gate_page
 from vl_convert import vegalite_to_svg
 
-from harness.gate.reasons import NotComparable, Recorded
+from harness.gate.reasons import NotComparable
 from harness.gate.record import QualityResult, SeedScores
 from harness.report.charts.pairs import gate_figures
 
@@ -39,7 +39,7 @@ def page_of(tmp_path_factory):
 def hostile_gate():
     trained = QualityResult(
         verdict="FAIL",
-        reasons=[Recorded(text=HOSTILE)],
+        reasons=[NotComparable(message=HOSTILE)],
         measure=HOSTILE,
         seeds=[SeedScores(seed=0, base=0.5, head=0.4, base_steps_to_target=10, head_steps_to_target=None)],
     )

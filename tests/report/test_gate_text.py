@@ -136,12 +136,6 @@ def test_cautions_of_a_benchmark_are_mentioned():
     assert "batch size" not in shown(made_gate(benchmark))
 
 
-def test_a_stored_baseline_is_mentioned():
-    caution = "Base is a stored baseline: its processes did not run beside head's."
-    assert caution in shown(made_gate(made_benchmark("cnn"), stored_baseline=True))
-    assert "stored baseline" not in shown(made_gate(made_benchmark("cnn")))
-
-
 def test_cautions_of_an_environment_are_mentioned():
     shared = "PYTHONPATH=src applies to base and head: its code is the same for both"
     base = msgspec.structs.replace(BASE, cautions=[shared])

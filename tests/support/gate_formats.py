@@ -18,7 +18,9 @@ SHOWN = 'a ::error::b ]]></failure><b>&amp;|c|`d`, e: 100% "f" \\g #h {i="j"} re
 
 
 def hostile_gate():
-    quality = QualityResult(verdict="FAIL", reasons=[reasons.Recorded(text=HOSTILE)], worst=float("inf"))
+    quality = QualityResult(
+        verdict="FAIL", reasons=[reasons.NotComparable(message=HOSTILE)], worst=float("inf")
+    )
     benchmark = made_benchmark(
         HOSTILE, step=1.2, confirmed=8, verdicts={"step": "FAIL"}, quality=quality,
         reasons=[reasons.NotComparable(message=HOSTILE)],
