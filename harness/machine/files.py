@@ -112,8 +112,8 @@ def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
-        # Allocating ``most_bytes`` would take longer than reading a record. The size is only a hint: a file may
-        # grow, and files in /proc report none.
+        # Allocating ``most_bytes`` would take longer than reading a record. The size is only a hint: files
+        # grow, and those in /proc report none.
         content = file.read(min(status.st_size, most_bytes) + 1)
         while len(content) <= most_bytes and (more := file.read(_CHUNK_BYTES)):
             content += more
