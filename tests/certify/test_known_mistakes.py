@@ -8,6 +8,7 @@ import types
 import msgspec
 import numpy as np
 import pytest
+from support.network_cases import PICTURES, TEXT
 
 pytest.importorskip("torch")
 
@@ -21,19 +22,12 @@ from harness.certify.parity import compare
 from harness.layers import (
     GRU,
     LSTM,
-    Activation,
     BatchNorm,
-    Conv2D,
     ConvTranspose2D,
     Dense,
-    Embedding,
     Flatten,
-    GlobalAveragePool,
     LayerNorm,
-    PositionEmbedding,
-    Residual,
     SelfAttention,
-    Unembedding,
 )
 from harness.network import Network
 from harness.reference.mistakes import alternatives
@@ -46,28 +40,6 @@ from harness_torch.attention import Unembedding as TorchUnembedding
 from harness_torch.layers import Recurrent
 
 STEPS = 4
-TEXT = Network(
-    (6,),
-    (
-        Embedding(11, 8, 0.5),
-        PositionEmbedding(7, 0.5),
-        Residual((LayerNorm(), SelfAttention(2, causal=True))),
-        Residual((LayerNorm(), Dense(16, activation="gelu"), Dense(8))),
-        LayerNorm(),
-        Unembedding(11),
-    ),
-)
-PICTURES = Network(
-    (6, 6, 2),
-    (
-        Conv2D(4, 3, padding=1, bias=False),
-        BatchNorm(),
-        Activation("relu"),
-        Residual((Conv2D(4, 3, padding=1, bias=False), BatchNorm())),
-        GlobalAveragePool(),
-        Dense(3),
-    ),
-)
 GRUS = Network(
     (5, 3), (GRU(4, bidirectional=True, return_sequences=True), GRU(3, bidirectional=True), Dense(3))
 )

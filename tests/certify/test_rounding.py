@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 import scipy.special
+from support.network_cases import PICTURES, TEXT
 
 from harness.certify.cases import Case, cases
 from harness.certify.certify import Selection, examine
@@ -15,19 +16,8 @@ from harness.certify.observation import TrialPrograms, observe
 from harness.certify.parity import compare
 from harness.certify.rounding import is_like_float32, locate_rounding
 from harness.layers import (
-    Activation,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Embedding,
-    GlobalAveragePool,
     LayerNorm,
-    PositionEmbedding,
-    Residual,
-    SelfAttention,
-    Unembedding,
 )
-from harness.network import Network
 from harness.plugins import registry
 from harness.reference import functions
 from harness.reference.training import NumpyBackend, NumpyProgram
@@ -92,30 +82,6 @@ class Rounding(NumpyProgram):
     def predict(self, inputs, network="model"):
         with self.rounded():
             return super().predict(inputs, network)
-
-
-TEXT = Network(
-    (6,),
-    (
-        Embedding(11, 8, 0.5),
-        PositionEmbedding(7, 0.5),
-        Residual((LayerNorm(), SelfAttention(2, causal=True))),
-        Residual((LayerNorm(), Dense(16, activation="gelu"), Dense(8))),
-        LayerNorm(),
-        Unembedding(11),
-    ),
-)
-PICTURES = Network(
-    (6, 6, 2),
-    (
-        Conv2D(4, 3, padding=1, bias=False),
-        BatchNorm(),
-        Activation("relu"),
-        Residual((Conv2D(4, 3, padding=1, bias=False), BatchNorm())),
-        GlobalAveragePool(),
-        Dense(3),
-    ),
-)
 
 
 def backend_with(what):

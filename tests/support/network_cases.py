@@ -1,4 +1,4 @@
-"""Tasks with the layers, objectives and rules of the second version of the contract, small enough to compare.
+"""Tasks with all layers, objectives and rules of the contract, small enough to compare.
 
 Between them they have every layer, every activation, and every rule: trees,
 state, tokens, targets for each position, learning rates by step, clipping that takes effect, and decay.
@@ -141,3 +141,28 @@ TASKS = {
         TOKENS, Classification(), Sgd(0.1, momentum=0.9, nesterov=True), schedule=CosineDecay(), clip_norm=0.2
     ),
 }
+
+
+#: A transformer and a residual CNN, small enough to be certified in a second.
+TEXT = Network(
+    (6,),
+    (
+        Embedding(11, 8, 0.5),
+        PositionEmbedding(7, 0.5),
+        Residual((LayerNorm(), SelfAttention(2, causal=True))),
+        Residual((LayerNorm(), Dense(16, activation="gelu"), Dense(8))),
+        LayerNorm(),
+        Unembedding(11),
+    ),
+)
+PICTURES = Network(
+    (6, 6, 2),
+    (
+        Conv2D(4, 3, padding=1, bias=False),
+        BatchNorm(),
+        Activation("relu"),
+        Residual((Conv2D(4, 3, padding=1, bias=False), BatchNorm())),
+        GlobalAveragePool(),
+        Dense(3),
+    ),
+)
