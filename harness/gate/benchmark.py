@@ -314,11 +314,11 @@ def compare_values(base: OwnStep, head: OwnStep, benchmark: Benchmark) -> Qualit
             raise
         raise Ended(reasons.NewBenchmark(message=error.reason)) from error
     if work.difference is not None:
-        differs = reasons.ValuesDiffer(**msgspec.structs.asdict(work.difference))
+        differs = reasons.ValuesDiffer(difference=work.difference)
         return QualityResult(verdict="FAIL", reasons=[differs], worst=work.difference.deviation)
     beside: list[reasons.Reason] = [reasons.SharedCode()] if work.shared_code else []
     if work.outcome != "differs" and (work.outcome != "same" or work.other_versions):
-        beside.append(reasons.WorkNotCompared(outcome=work.outcome, spread=work.spread))
+        beside.append(reasons.WorkNotCompared(comparison=work))
     return QualityResult(verdict="PASS", reasons=beside)
 
 

@@ -13,6 +13,7 @@ import msgspec
 from harness.plugins.options import Value
 from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
+from harness.steps.findings import ValueDiffers, WorkComparison
 
 
 def _kind(class_name: str) -> str:
@@ -154,17 +155,9 @@ class TaskChanged(BaseReason, frozen=True, kw_only=True):
 
 
 class ValuesDiffer(BaseReason, frozen=True, kw_only=True):
-    """FAIL: the first value of a step of the user's own that differs. Only numbers that are finite are given.
+    """FAIL: a value of a step of the user's own differs."""
 
-    ``is_state``: the state after ``call`` calls differs.
-    """
-
-    call: int
-    is_state: bool
-    name: str
-    base: float | None
-    head: float | None
-    deviation: float | None
+    difference: ValueDiffers
 
 
 class SharedCode(BaseReason, frozen=True, kw_only=True):
@@ -174,8 +167,7 @@ class SharedCode(BaseReason, frozen=True, kw_only=True):
 class WorkNotCompared(BaseReason, frozen=True, kw_only=True):
     """Beside PASS: the work of a step was not compared, or only to the tolerance of other versions."""
 
-    outcome: Literal["same", "not deterministic", "not returned", "not asked"]
-    spread: float | None = None
+    comparison: WorkComparison
 
 
 class LossesNotFinite(BaseReason, frozen=True, kw_only=True):

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import assert_never
 
-import msgspec
-
 from harness.gate import reasons
 from harness.gate.reasons import (
     BenchmarkReason,
@@ -59,7 +57,7 @@ from harness.report.numbers import (
     time_ratio,
 )
 from harness.stats.estimate import Estimate
-from harness.steps.findings import ValueDiffers, WorkComparison, comparison_text, difference_text
+from harness.steps.findings import comparison_text, difference_text
 
 # The reasons of a gate's verdicts as text: the one place that renders them, and nothing reads it again.
 
@@ -143,10 +141,8 @@ def _values_text(reason: reasons.ValuesDiffer | reasons.WorkNotCompared | reason
             "same for base and head"
         )
     if isinstance(reason, reasons.WorkNotCompared):
-        return comparison_text(
-            WorkComparison(outcome=reason.outcome, spread=reason.spread, other_versions=True)
-        )
-    return difference_text(ValueDiffers(**msgspec.structs.asdict(reason)))
+        return comparison_text(reason.comparison)
+    return difference_text(reason.difference)
 
 
 def _training_text(reason: TrainingReason) -> str:

@@ -10,7 +10,8 @@ from support.rendered import gate_markdown, gate_text
 
 from harness.gate import reasons
 from harness.gate.record import QualityResult, SeedScores
-from harness.report.gate import conditions, details, headline, metric_text, quality_word, why
+from harness.report.gate import conditions, details, headline, metric_text, quality_word, reason_text, why
+from harness.steps.findings import ValueDiffers, WorkComparison
 
 
 def test_the_headline_counts_each_verdict():
@@ -140,3 +141,13 @@ def test_cautions_of_an_environment_are_mentioned():
     shared = "PYTHONPATH=src applies to base and head: its code is the same for both"
     base = msgspec.structs.replace(BASE, cautions=[shared])
     assert f"{shared}." in shown(made_gate(made_benchmark("cnn"), base=base))
+
+
+def test_what_was_compared_of_a_step_is_said_with_its_extent():
+    same = WorkComparison(outcome="same", calls=20, other_versions=True)
+    differs = ValueDiffers(call=3, is_state=False, name="", base=0.71, head=0.72, deviation=1.4e-2)
+    compared = reason_text(reasons.WorkNotCompared(comparison=same))
+    assert "the first 20 calls are equal" in compared
+    assert "looser tolerance" in compared
+    text = reason_text(reasons.ValuesDiffer(difference=differs))
+    assert text == "the values differ from call 3 on, by 1.4e-02: 0.71 and 0.72"
