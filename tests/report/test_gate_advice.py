@@ -19,6 +19,7 @@ from harness.report.gate import why
 from harness.report.gate_advice import Advice, advice
 from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
+from harness.steps.findings import ValueDiffers, WorkComparison
 
 
 def test_every_kind_of_reason_has_a_text_and_advice():
@@ -27,7 +28,8 @@ def test_every_kind_of_reason_has_a_text_and_advice():
         str: "text", int: 3, float: 0.5, bool: False, float | None: None, Literal["base", "head"]: "head",
         Precision: "float32", list[Precision]: ["float32"], list[str]: ["epochs"],
         dict[str, tuple[Value, Value]]: {"width": (1, 2)},
-        Literal["same", "not deterministic", "not returned", "not asked"]: "not returned",
+        ValueDiffers: ValueDiffers(call=3, is_state=False, name="", base=0.5, head=0.6, deviation=0.2),
+        WorkComparison: WorkComparison(outcome="not returned"),
         Estimate: Estimate(0.02, 0.01, 0.03, 5),
     }  # fmt: skip
     kinds = [kind for group in get_args(reasons.Reason) for kind in get_args(group) or [group]]
