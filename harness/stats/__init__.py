@@ -1,4 +1,4 @@
-"""Statistics on plain numbers: estimates, tests, looks, equivalence, change points, when times have settled.
+"""Statistics on plain numbers: estimates, evidence, equivalence, change points, when times have settled.
 
 This room imports nothing of the harness. It must not know what the numbers measure.
 """
