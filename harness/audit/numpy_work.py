@@ -40,9 +40,11 @@ from harness.worker.session import Conversation, Session
 _RNG = random.SystemRandom()
 #: By the parameters' full names.
 Gradient = dict[str, np.ndarray]
-#: The rate at which a step subtracts a gradient, to show it. At this one a discriminator stays as it is for
-#: the generator, whose turn comes after its. A power of two, so that the division is exact.
+#: The rate at which a step subtracts a gradient, to show it: a power of two, so that the division is exact.
 _GRADIENT_RATE = 2.0**-20
+#: In an adversarial task. The discriminator is updated before the generator's loss is computed, which shifts
+#: this loss by the rate times the product of their gradients; at 2**-20 that has been 5e-5.
+_ADVERSARIAL_GRADIENT_RATE = 2.0**-32
 #: A training step takes about three times the operations of a prediction.
 _TRAINING_TO_FORWARD = 3
 
@@ -103,7 +105,7 @@ class NumpyWork:
         return found if found.differs else self._score(found, self._scores)
 
     def _build(self, *, gradients: bool = False) -> None:
-        """``gradients``: a step subtracts the gradient from the weights, at :data:`_GRADIENT_RATE`."""
+        """``gradients``: a step subtracts the gradient from the weights, at the rate of gradients."""
         work = self._work
         # Scores are made without dropping anything; steps are compared only where no step does.
         task = msgspec.structs.replace(work.plan.task, networks=without_dropout(work.plan.task))
@@ -111,7 +113,7 @@ class NumpyWork:
         if gradients:
             # A task that clips still does: the weights must follow the clipped gradients.
             task = msgspec.structs.replace(
-                plan.task, optimizer=Sgd(_GRADIENT_RATE), weight_decay=0.0, schedule=ConstantRate()
+                plan.task, optimizer=Sgd(self._gradient_rate), weight_decay=0.0, schedule=ConstantRate()
             )
             plan = msgspec.structs.replace(plan, task=task)
         self._conversation.build(plan, work.dataset)
@@ -200,6 +202,10 @@ class NumpyWork:
     def _is_adversarial(self) -> bool:
         return isinstance(self._work.plan.task.objective, Adversarial)
 
+    @property
+    def _gradient_rate(self) -> float:
+        return _ADVERSARIAL_GRADIENT_RATE if self._is_adversarial else _GRADIENT_RATE
+
     def _turn(self, before: Path, after: Path) -> Path:
         """The weights at the generator's turn: with the discriminator that has been updated."""
         turn = self._folder / "turn.npz"
@@ -230,7 +236,7 @@ class NumpyWork:
         self._session.call(protocol.SaveState(str(stepped)), protocol.StateSaved)
         weights, moved = weights_in(path), weights_in(stepped)
         parameters = self._work.plan.task.parameters()  # running statistics move without gradients
-        return row, {name: (weights[name] - moved[name]) / _GRADIENT_RATE for name in parameters}
+        return row, {name: (weights[name] - moved[name]) / self._gradient_rate for name in parameters}
 
     @property
     def _folder(self) -> Path:

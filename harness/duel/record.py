@@ -85,8 +85,8 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Of each block made before step times settled."""
     settled: bool
     """Step times settled before warm-up was cut off."""
-    measured: Measured = {}
-    """What was measured of the process at its end."""
+    measured: Measured
+    """What was measured of the process at its end: its peak memory at least."""
     first_call_steps: int = 0
     """Steps of the first call of each length after the first step, and of the first short last batch, in each
     of which a compiler may run again. No block contains them."""
@@ -97,6 +97,11 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Of the first steps, which are equal in all configurations with the same batches."""
     verification: Verification | None = None
     """What was recomputed of the work of its blocks; None if this process was not chosen for it."""
+
+    def __post_init__(self) -> None:
+        """Refuse a damaged process, of which the memory is not known."""
+        if "peak_memory_bytes" not in self.measured:
+            raise ValueError("a process lacks its peak memory")
 
 
 class PairRecord(msgspec.Struct, frozen=True):
@@ -193,7 +198,7 @@ class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
     """The user's variables that influence speed and reach the processes unchanged."""
     missing_controls: list[str] = []
     """What this platform lacks of a quiet environment."""
-    peak_flops_per_second: float | None = None
+    peak_flops_per_second: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Speed of a NumPy matrix product in float32 on the CPU with the reference's threads."""
     pairs: list[PairRecord] = []
     results: list[DuelResult] = []
@@ -269,6 +274,10 @@ class TimeRecord(Envelope, msgspec.Struct, kw_only=True):
     is_deterministic: bool | None = None
     """Whether two processes returned equal values; None where nothing was returned."""
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a damaged file, whose parts do not fit together."""
+        refuse_incomplete(self.pairs, len(self.configurations))
 
 
 TIMES = RecordKind("time", "times", TimeRecord, TIME_SCHEMA, "single_calls")

@@ -5,10 +5,12 @@ To add a quantity, add an entry to :data:`QUANTITIES` and measure it in :mod:`ha
 
 import statistics
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from msgspec import Meta
 
 #: Values by the names of quantities, in the base units of those names. What was not measured is missing.
-Measured = dict[str, float]
+Measured = dict[str, Annotated[float, Meta(gt=0)]]
 
 
 class Quantity(NamedTuple):

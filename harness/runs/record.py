@@ -85,7 +85,7 @@ class DatasetRecord(msgspec.Struct):
 class Block(msgspec.Struct, frozen=True):
     """``steps`` training steps of one batch size, timed together. ``epoch`` counts from 1."""
 
-    epoch: int
+    epoch: Annotated[int, Meta(ge=1, lt=2**53)]
     steps: Annotated[int, Meta(ge=1)]
     batch_size: int
     seconds: Annotated[float, Meta(ge=1e-12)]  # far below the resolution of any clock
@@ -100,7 +100,7 @@ class Epoch(msgspec.Struct, frozen=True):
     UTC, ISO 8601.
     """
 
-    epoch: int
+    epoch: Annotated[int, Meta(ge=1, lt=2**53)]
     steps: int
     training_seconds: float
     training_loss: float
