@@ -3,6 +3,10 @@
 The process of the step executes this file once jax is imported; it may import nothing of the harness.
 """
 
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,3 +15,35 @@ import jax
 def synchronize(value: Any) -> None:
     """Wait until the value is computed."""
     jax.block_until_ready(value)
+
+
+def profile(run: Callable[[], None]) -> list[tuple[Any, str, float, float]] | None:
+    """Run, and return what XLA's profiler saw: lane, operation, start and duration in seconds.
+
+    None for versions of JAX that cannot read what they record.
+    """
+    if not hasattr(jax.profiler, "ProfileData"):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        with jax.profiler.trace(folder):
+            run()
+        (file,) = Path(folder).rglob("*.xplane.pb")
+        return list(_events(jax.profiler.ProfileData.from_file(str(file))))
+
+
+def _events(data: Any) -> Iterator[tuple[Any, str, float, float]]:
+    for plane in data.planes:
+        for line in plane.lines:
+            if line.name.startswith("tf_XLA") or plane.name.startswith("/device"):
+                for event in line.events:
+                    yield (
+                        (plane.name, line.name),
+                        _operation(event.name),
+                        event.start_ns / 1e9,
+                        event.duration_ns / 1e9,
+                    )
+
+
+def _operation(name: str) -> str:
+    """The operation of an event without its number; empty for what the runtime does beside operations."""
+    return "" if not re.fullmatch(r"[\w.-]+", name) else re.sub(r"(\.\d+)+$", "", name)

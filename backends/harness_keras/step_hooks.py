@@ -3,6 +3,10 @@
 The process of the step executes this file once keras is imported; it may import nothing of the harness.
 """
 
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -22,3 +26,35 @@ def synchronize(value: Any) -> None:
 def array(value: Any) -> Any:
     """A tensor of the engine as an array of NumPy; other values unchanged."""
     return keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value
+
+
+def profile(run: Callable[[], None]) -> list[tuple[Any, str, float, float]] | None:
+    """Run, and return what TensorFlow's profiler saw: lane, kind of operation, start and duration in seconds.
+
+    None on other engines, whose own profilers watch.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    with tempfile.TemporaryDirectory() as folder:
+        tf.profiler.experimental.start(folder)
+        try:
+            run()
+        finally:
+            tf.profiler.experimental.stop()
+        (file,) = Path(folder).rglob("*.xplane.pb")
+        return list(_events(xplane_pb2.XSpace.FromString(file.read_bytes())))
+
+
+def _events(space: Any) -> Iterator[tuple[Any, str, float, float]]:
+    for plane in space.planes:
+        for line in plane.lines:
+            start = line.timestamp_ns / 1e9
+            for event in line.events:
+                # Operations are called NAME:KIND; the runtime's own parts have other names.
+                found = re.fullmatch(r"[\w./-]+:(\w+)", plane.event_metadata[event.metadata_id].name)
+                kind = found[1] if found else ""
+                lane = plane.name, line.id
+                yield lane, kind, start + event.offset_ps / 1e12, event.duration_ps / 1e12

@@ -237,6 +237,7 @@ def _refuse_surplus_letters(count: int, options: Mapping[str, Any]) -> None:
     "Stop after this time, such as 90s or 5m, certification excluded. Default: until every verdict is in and "
     "precise enough, or more time would not decide, and at most 15 minutes."
 )
+@shared.profile("Profile one more process of each afterwards: the operations that differ most.")
 @click.option(
     "--turns",
     type=click.IntRange(min=2, max=1000),
@@ -327,6 +328,7 @@ def _of_steps(
         budget_seconds=options["budget"],
         quiet_environment=options["process_environment"] == "quiet",
         turns=options["turns"],
+        profile=options["profile"],
         command=sys.argv[1:],
     )
     return _carried_out(ctx, request, options)
@@ -377,6 +379,7 @@ def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:
         certify=options["certify"],
         seed=options["seed"],
         turns=options["turns"],
+        profile=options["profile"],
         command=sys.argv[1:],
     )
 

@@ -181,6 +181,10 @@ def _saving(_ctx: click.Context, _parameter: click.Parameter, text: str | None) 
     metavar="N",
     help="Timed blocks of base and of head in a pair. Default: 10 to 60, more where blocks are shorter.",
 )
+@shared.profile(
+    "Profile one more process of base and of head for each benchmark: the operations that changed most. "
+    "Without it, for benchmarks whose step time fails."
+)
 @click.option(
     "--to",
     "targets",
@@ -254,6 +258,7 @@ def _run(options: dict[str, Any], display: GateDisplay) -> int:
             unwatched="" if pair.vanished is not None else "base's suite is unknown (give --base-suite FILE)",
             budget_seconds=options["budget"],
             turns=options["turns"],
+            profile=options["profile"],
         )
         gate = Gate(request, folder, display)
         record = gate.carry_out()

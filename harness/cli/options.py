@@ -321,6 +321,11 @@ def budget(text: str, default: str | None = None) -> Callable[[_F], _F]:
     )
 
 
+def profile(text: str) -> Callable[[_F], _F]:
+    """``profile``: whether to profile processes that are not timed."""
+    return click.option("--profile", is_flag=True, help=text)
+
+
 def python(name: str, text: str, *, hidden: bool = False) -> Callable[[_F], _F]:
     """``--NAME-python`` as ``NAME_python``: the absolute path of an interpreter, or None."""
 

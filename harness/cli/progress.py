@@ -678,6 +678,10 @@ class DuelDisplay(LiveLine):
         """See :class:`harness.duel.runner.DuelObserver`."""
         self.doing(f"trying {label}")
 
+    def profiling(self, activity: str) -> None:
+        """See :class:`harness.duel.runner.DuelObserver`."""
+        self.doing(activity)
+
     def measuring(self, prepared: Prepared, outlook: Outlook) -> None:
         """What a pair consists of, and what a verdict takes."""
         steps = " and ".join(map(str, prepared.steps))

@@ -36,6 +36,7 @@ from harness.steps.process import parsed_arguments
 )
 @shared.budget("Start no process after this time, such as 90s or 5m. Default: no limit.")
 @click.option("--turns", type=click.IntRange(min=2, max=1000), metavar="N", help="Timed blocks of a process.")
+@shared.profile("Profile one more process: where the time of a call goes.")
 @shared.results
 @shared.form
 @shared.quiet
@@ -72,6 +73,7 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
         processes=options["processes"],
         turns=options["turns"],
         budget_seconds=options["budget"],
+        profile=options["profile"],
     )
     record = timing.carry_out()
     display.stop()

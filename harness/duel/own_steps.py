@@ -39,7 +39,7 @@ from harness.worker.errors import NoWorkersHere
 #: The most calls of a step in one request.
 _LONGEST_CALL = 1 << 20
 #: A process whose values are compared, and that takes longer, is taken to hang.
-_PROCESS_LIMIT_SECONDS = 600.0
+PROCESS_LIMIT_SECONDS = 600.0
 
 
 class OwnStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +71,7 @@ class OwnStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def _blaming(label: str, session: StepSession) -> Any:
+def blaming_user(label: str, session: StepSession) -> Any:
     """As :func:`blaming`; what is wrong input, such as a missing argument, stays wrong input."""
     try:
         with blaming(label, session):
@@ -123,7 +123,7 @@ class TimedStep:
 
     def blamed(self) -> contextlib.AbstractContextManager[None]:
         """See :func:`harness.duel.timed_worker.blaming`."""
-        blamed: contextlib.AbstractContextManager[None] = _blaming(self._workload.label, self.session)
+        blamed: contextlib.AbstractContextManager[None] = blaming_user(self._workload.label, self.session)
         return blamed
 
     def block(self, steps: int) -> float:
@@ -258,8 +258,8 @@ def observe_work(workload: OwnStep, calls: int) -> tuple[list[Values], bool | No
 
 def _side(workload: OwnStep) -> work.Side:
     variables = workload.worker_variables(quiet=True)
-    start = functools.partial(workload.session, variables, _PROCESS_LIMIT_SECONDS, None)
-    return work.Side(workload.target, start, functools.partial(_blaming, workload.label))
+    start = functools.partial(workload.session, variables, PROCESS_LIMIT_SECONDS, None)
+    return work.Side(workload.target, start, functools.partial(blaming_user, workload.label))
 
 
 def _refuse_other_samples(reference: OwnStep, other: OwnStep, first: Made, made: Made) -> None:
@@ -340,6 +340,7 @@ class StepDuelRequest(msgspec.Struct, frozen=True, kw_only=True):
     budget_seconds: float | None = None
     quiet_environment: bool = True
     turns: int | None = None
+    profile: bool = False
     command: list[str] = []
     """The command line that asked for the duel."""
 

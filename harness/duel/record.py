@@ -16,7 +16,7 @@ from harness.plugins.configuration import Configuration
 from harness.runs.documents import Envelope, RecordKind
 from harness.runs.record import DatasetRecord, TaskRecord
 from harness.stats.estimate import Estimate
-from harness.steps.findings import Values, WorkComparison
+from harness.steps.findings import Profiles, Values, WorkComparison
 
 SCHEMA = 4
 
@@ -204,6 +204,8 @@ class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
     results: list[DuelResult] = []
     """One for each configuration but the reference."""
     stopped_because: StopReason | None = None
+    profiles: Profiles | None = None
+    """Where the time of a step goes in each configuration, if the user asked."""
     seconds: float = 0.0
     """Wall time, certification excluded."""
 
@@ -271,6 +273,8 @@ class TimeRecord(Envelope, msgspec.Struct, kw_only=True):
     """Seconds of each call that was timed alone, for each process, after its blocks."""
     first_values: list[Values] = []
     """What the first calls returned."""
+    profiles: Profiles | None = None
+    """Where the time of a step goes, if the user asked."""
     is_deterministic: bool | None = None
     """Whether two processes returned equal values; None where nothing was returned."""
     seconds: float = 0.0

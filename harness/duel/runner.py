@@ -19,6 +19,7 @@ from harness.duel.own_steps import (
 )
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, certificates, prepare
+from harness.duel.profiles import profile_sides
 from harness.duel.ratios import PairTime
 from harness.duel.record import DUELS, DuelRecord, DuelResult, PairRecord, StopReason
 from harness.duel.timed_worker import ConfigurationFailed, blaming, session_of
@@ -170,6 +171,9 @@ class DuelObserver(Protocol):
     def trying(self, label: str) -> None:
         """A configuration is tried."""
 
+    def profiling(self, activity: str) -> None:
+        """After the pairs, a configuration is profiled; ``activity`` says which."""
+
     def measuring(self, prepared: Prepared, outlook: Outlook) -> None:
         """Pairs begin."""
 
@@ -257,6 +261,8 @@ class Duel:
             if pair is not None:
                 left = seconds_left(request, record, self._pair_time.seconds)
                 self._observer.paired(record, left)
+        if request.profile:
+            record.profiles = profile_sides(request.workloads, record.dataset_name, self._observer.profiling)
 
     def _proofs(self) -> list[Certificate] | None:
         """The certificates of a task's configurations; of own steps the values are compared."""

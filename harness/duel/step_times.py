@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.duel.own_steps import OwnStep, TimedStep, WorkRequest, observe_work, step_record
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import Prepared, prepare
+from harness.duel.profiles import profile_sides
 from harness.duel.record import TIMES, TimeRecord
 from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.description import describe_machine
@@ -50,7 +51,9 @@ class StepTiming:
         processes: int = PROCESSES,
         turns: int | None = None,
         budget_seconds: float | None = None,
+        profile: bool = False,
     ) -> None:
+        self._profile = profile
         self._workload, self._say, self._turns = workload, say, turns
         self._processes, self._budget_seconds = processes, budget_seconds
         self._start = time.monotonic()
@@ -104,6 +107,8 @@ class StepTiming:
             record.pairs.append(calls.pair(prepared.steps, prepared.turns, chance))
             record.single_calls.append(calls.single)
             self._save()
+        if self._profile:
+            record.profiles = profile_sides([self._workload], "", self._say)
 
     def _is_spent(self, seconds: float) -> bool:
         budget = self._budget_seconds

@@ -139,6 +139,7 @@ class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
     certify: bool = True
     seed: int = 0
     turns: int | None = None
+    profile: bool = False
     command: list[str] = []
     """The command line that asked for the duel."""
 

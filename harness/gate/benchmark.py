@@ -13,6 +13,7 @@ from harness.audit.findings import DishonestClock, WorkDiffers
 from harness.duel.own_steps import OwnStep, WorkRequest, compare_work
 from harness.duel.pairs import Alternation, Program
 from harness.duel.preparation import Prepared, is_certified, prepare
+from harness.duel.profiles import profile_sides
 from harness.duel.ratios import PairTime
 from harness.duel.record import PairRecord
 from harness.duel.timed_worker import ConfigurationFailed
@@ -252,6 +253,15 @@ class BenchmarkComparison:
         went_on = conclude(self.record, lambda: self._confirm(level, last=last))
         self._confirming_seconds += time.monotonic() - start
         return self.outlook(level(), deadline) if went_on and not last and self.record.undecided else None
+
+    @property
+    def is_slower(self) -> bool:
+        """Whether the step time failed."""
+        return any(result.metric == "step" and result.verdict == "FAIL" for result in self.record.metrics)
+
+    def profile(self) -> None:
+        """Profile a process of base and one of head."""
+        self.record.profiles = profile_sides(self._workloads, self.record.dataset.name, self._say)
 
     def outlook(self, level: float, deadline: float) -> Outlook:
         """How many more pairs there is time for, and about how many decide all undecided metrics."""

@@ -14,6 +14,7 @@ from harness.gate.suite import Benchmark, Limits
 from harness.runs.documents import Envelope, RecordKind, Status
 from harness.runs.record import DatasetRecord
 from harness.stats.estimate import Estimate
+from harness.steps.findings import Profiles
 
 SCHEMA = 4
 
@@ -137,6 +138,8 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     verdict: Verdict = "INVALID"
     reasons: list[Reason] = []
     """Why it ended early or was not measured. Those of metrics and quality stand there alone."""
+    profiles: Profiles | None = None
+    """Where the time of a step goes in base and head; None where nobody asked and no step time failed."""
     seconds: float = 0.0
 
     def __post_init__(self) -> None:

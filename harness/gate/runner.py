@@ -192,6 +192,8 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """No pair is started later. None: until all is decided or more pairs are hopeless, and at most 5 minutes
     of confirmation for each benchmark that needs it."""
     turns: int | None = None
+    profile: bool = False
+    """Profile every benchmark; otherwise those whose step time failed."""
     command: list[str] = []
     """The command line that asked for the gate."""
 
@@ -241,6 +243,9 @@ class Gate:
                 comparison.look(deadline)
             recorder.judged(comparison.record, "look")
         self._confirm([comparison for comparison in comparisons if comparison.record.undecided], deadline)
+        for comparison in to_measure:
+            if comparison.is_slower or request.profile:
+                comparison.profile()
 
     def _comparisons(self) -> list[BenchmarkComparison]:
         """Those of the benchmarks that can be run; the records of the others have their verdict."""

@@ -55,6 +55,7 @@ from harness.report.numbers import (
     percent_change,
     time_ratio,
 )
+from harness.report.profiles import profile_sections
 from harness.runs.record import Record
 from harness.runs.store import results_option
 from harness.spec.task import Task
@@ -207,6 +208,7 @@ def duel_document(record: DuelRecord) -> Document:
         nodes += [
             Section("Pairs and turns", [Figures(partial(_figures, record))], "pairs-and-turns"),
             Section("Configurations", [table, remarks], "configurations"),
+            *profile_sections(record.profiles, labels),
         ]
     method = Items([each.format(margin=f"{100 * record.margin:g} %") for each in _METHOD])
     circumstances: list[Node] = [

@@ -56,6 +56,7 @@ from harness.report.numbers import (
     significant,
     time_ratio,
 )
+from harness.report.profiles import profile_sections
 from harness.stats.estimate import Estimate
 from harness.steps.findings import comparison_text, difference_text
 
@@ -615,6 +616,9 @@ def gate_document(record: GateRecord) -> Document:
         nodes.append(Only(("terminal", "verbose", "markdown"), next_steps))
     if record.benchmarks:
         nodes.append(Only(("page", "markdown"), _measured_nodes(record)))
+    for benchmark in record.benchmarks:
+        name = Span(one_line(benchmark.name))
+        nodes += profile_sections(benchmark.profiles, ["base", "head"], (name, " in a process of each"))
     summary = circumstances(record)
     show = Command(f"harness show {record.id}")
     conditions_of_all = [conditions(benchmark) for benchmark in record.benchmarks]

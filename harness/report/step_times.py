@@ -23,6 +23,7 @@ from harness.report.document import (
 from harness.report.duel import load_remarks, versions_text
 from harness.report.escaping import one_line
 from harness.report.numbers import NOTHING, machine_text, significant
+from harness.report.profiles import profile_sections
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import quantile_interval
 from harness.steps.findings import Values
@@ -50,6 +51,7 @@ def time_document(record: TimeRecord) -> Document:
         nodes += [
             Section("Turns", [Figures(partial(_figures, record))], "turns"),
             Section("Measured", [time_table(record), Items(list(_remarks(record)))], "measured"),
+            *profile_sections(record.profiles, [""]),
         ]
     facts = {"machine": machine_text(record.machine), "command": shlex.join(["harness", *record.command])}
     circumstances: list[Node] = [

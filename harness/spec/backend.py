@@ -192,9 +192,11 @@ class Backend(abc.ABC):
     ``step_hooks`` serve steps of the user's own (``harness time FILE.py:CALLABLE``): the module of the
     framework, and the path of a Python file that is executed in the process of such a step once it has
     imported that module. The file may define ``seed(number)``, called before the step is made,
-    ``synchronize(value)``, which waits until what a step returned is computed, and ``array(value)``, which
-    makes an array of NumPy of a tensor and returns anything else unchanged. It may import the framework and
-    nothing of the harness.
+    ``synchronize(value)``, which waits until what a step returned is computed, ``array(value)``, which makes
+    an array of NumPy of a tensor and returns anything else unchanged, and ``profile(run)``, which calls
+    ``run()`` once under the framework's profiler and returns what it saw as tuples ``(lane, operation, start,
+    duration)`` in seconds, where a lane is a thread or a stream and an empty name stands for what is no
+    operation; None where it cannot. The file may import the framework and nothing of the harness.
     """
 
     name: str

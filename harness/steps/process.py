@@ -9,7 +9,7 @@ import msgspec
 
 from harness.errors import PluginError, UsageError
 from harness.plugins import registry
-from harness.steps.findings import Values
+from harness.steps.findings import StepProfile, Values
 from harness.tracing.user_code import is_file, split_target
 from harness.worker import protocol
 from harness.worker.session import Session
@@ -129,6 +129,18 @@ class SingleCalls(msgspec.Struct, frozen=True, tag=True):
     seconds: float
 
 
+class Profile(msgspec.Struct, frozen=True, tag=True):
+    """Call the step so often under each profiler that there is."""
+
+    calls: int
+
+
+class Profiled(msgspec.Struct, frozen=True, tag=True):
+    """Where the time of a call goes, by each profiler."""
+
+    profiles: list[StepProfile]
+
+
 class MeasureMemory(msgspec.Struct, frozen=True, tag=True):
     """Report the peak memory of the process."""
 
@@ -143,7 +155,7 @@ class StepSession(Session):
     """The session of a step's process."""
 
     program = (str(_PROGRAM),)
-    replies = Made | Called | State | Timed | Used | protocol.Fault
+    replies = Made | Called | State | Timed | Profiled | Used | protocol.Fault
 
 
 def framework_hooks() -> dict[str, str]:

@@ -6,6 +6,7 @@ JSON, whose types are in :mod:`harness.steps.process`. Standard output and error
 """
 
 import contextlib
+import cProfile
 import importlib
 import importlib.util
 import inspect
@@ -13,6 +14,7 @@ import itertools
 import json
 import math
 import os
+import pstats
 import random
 import resource
 import signal
@@ -25,6 +27,8 @@ _LARGEST_WHOLE = 64
 _PROJECTIONS = 8
 _TRACEBACK_CHARACTERS = 20000
 _FEWEST_CALLS = 3
+#: Operations of a profile that are reported: those of the most time.
+_REPORTED = 300
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -38,9 +42,9 @@ class _Frameworks:
     def __init__(self, sources):
         self._sources, self._made = sources, {}
 
-    def _hooks(self, name):
+    def _hooks(self, name, of=None):
         for module, source in self._sources.items():
-            if module not in sys.modules:
+            if module not in sys.modules or of not in {None, module}:
                 continue
             if module not in self._made:
                 self._made[module] = {}
@@ -60,6 +64,10 @@ class _Frameworks:
         if len(hooks) == 1:
             return hooks[0]
         return lambda value: [hook(value) for hook in hooks]
+
+    def profilers(self):
+        """The profilers of the frameworks, by the modules of these."""
+        return {module: hook for module in self._sources for hook in self._hooks("profile", module)}
 
     def array(self, value):
         """A framework's array as one of NumPy; other values unchanged."""
@@ -142,6 +150,30 @@ class Step:
             before = after
         return {"type": "Called", "values": [], "seconds": taken}
 
+    def profile(self, calls):
+        """Where the time of a call goes, by the profiler of each framework and then by Python's own.
+
+        Only one of them watches at a time, and calls that are watched take longer than others.
+        """
+        seconds = [0.0]
+
+        def run():
+            value, start = None, time.perf_counter()
+            for _ in range(calls):
+                value = self._step()
+            self._synchronize(value)
+            seconds[0] = time.perf_counter() - start
+
+        profiles = []
+        for module, hook in self._frameworks.profilers().items():
+            totals = _self_times(hook(run) or [])
+            if totals:
+                profiles.append(_profile(module, calls, seconds[0], totals))
+        watched = cProfile.Profile()
+        watched.runcall(run)
+        profiles.append(_profile("Python", calls, seconds[0], _functions(watched)))
+        return {"type": "Profiled", "profiles": profiles}
+
     def _numbers(self, value, name=""):
         """What a step returns, as ``{name: [shape, numbers]}``; None where it returns nothing."""
         if value is None:
@@ -156,6 +188,56 @@ class Step:
         for key, part in parts:
             found.update(self._numbers(part, f"{name}.{key}" if name else str(key)))
         return found
+
+
+def _profile(profiler, calls, seconds, totals):
+    """``totals``: for each operation the number of its calls and the seconds spent in it alone."""
+    largest = sorted(totals.items(), key=lambda item: -item[1][1])[:_REPORTED]
+    return {
+        "profiler": profiler,
+        "step_seconds": seconds / calls,
+        "operations": [
+            {"name": name, "calls": count / calls, "seconds": spent / calls}
+            for name, (count, spent) in largest
+        ],
+    }
+
+
+def _self_times(events):
+    """The totals of events ``(lane, name, start, seconds)``; those of a lane are nested in one another.
+
+    An event without a name is no operation: it only takes its time from the one that encloses it.
+    """
+    totals = {}
+    lanes = {}
+    for lane, name, start, seconds in events:
+        lanes.setdefault(lane, []).append((start, -seconds, name))
+    for lane in lanes.values():
+        open_events = []
+        for start, negative, name in sorted(lane, key=lambda event: event[:2]):
+            while open_events and open_events[-1][0] <= start:
+                open_events.pop()
+            if open_events:
+                open_events[-1][1][1] += negative
+            total = totals.setdefault(name, [0, 0.0]) if name else [0, 0.0]
+            total[0] += 1
+            total[1] -= negative
+            open_events.append((start - negative, total))
+    return totals
+
+
+def _functions(watched):
+    """The totals of the functions that Python's profiler saw, by name and file."""
+    totals = {}
+    for (file, _, name), (_, count, spent, _, _) in pstats.Stats(watched).stats.items():
+        if os.path.abspath(file) == os.path.abspath(__file__) and name == "run":
+            continue
+        folder, base = os.path.split(file)
+        place = "" if file == "~" else " ({})".format(os.path.join(os.path.basename(folder), base))
+        total = totals.setdefault(name + place, [0, 0.0])
+        total[0] += count
+        total[1] += spent
+    return totals
 
 
 def _summary(value):
@@ -296,10 +378,21 @@ def _die_with_parent_and_keep_orphans():
         prctl(36, 1)
 
 
+#: The reply to each kind of request but the first.
+_ANSWERS = {
+    "FirstCalls": lambda step, request: step.first_calls(request["count"], request["seconds"]),
+    "ReadState": lambda step, _: step.state(),
+    "Block": lambda step, request: step.block(request["steps"]),
+    "SingleCalls": lambda step, request: step.single_calls(request["count"], request["seconds"]),
+    "Profile": lambda step, request: step.profile(request["calls"]),
+    "MeasureMemory": lambda _step, _request: {"type": "Used", "peak_bytes": _peak_bytes()},
+}
+
+
 def main():
     _die_with_parent_and_keep_orphans()
     sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder or ".") != _HERE]
-    step, target, process, made = None, "the step", os.getpid(), 0
+    step, target, process = None, "the step", os.getpid()
     for descriptor in sys.argv[1:3]:
         os.set_inheritable(int(descriptor), False)
     requests, replies = os.fdopen(int(sys.argv[1]), "rb"), os.fdopen(int(sys.argv[2]), "wb", 0)
@@ -312,17 +405,8 @@ def main():
                 target = request["target"]
                 step = Step(request)
                 reply = step.described()
-            elif kind == "FirstCalls":
-                reply = step.first_calls(request["count"], request["seconds"])
-            elif kind == "ReadState":
-                reply = step.state()
-            elif kind == "Block":
-                reply = step.block(request["steps"])
-                made += request["steps"]
-            elif kind == "SingleCalls":
-                reply = step.single_calls(request["count"], request["seconds"])
             else:
-                reply = {"type": "Used", "peak_bytes": _peak_bytes()}
+                reply = _ANSWERS[kind](step, request)
         except BaseException as error:  # whatever the user's code raises belongs in the record
             reply = _fault(error, target)
         if os.getpid() != process:
