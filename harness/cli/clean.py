@@ -9,7 +9,7 @@ from harness.certify.certificates import old_certificates
 from harness.cli import options
 from harness.cli.printing import echo, print_error
 from harness.errors import UsageError
-from harness.gate.environment_cache import old_environments
+from harness.gate.installation import environments_in_cache
 from harness.machine.leftovers import Leftover
 from harness.report.numbers import size_text
 from harness.runs.leftovers import leftovers
@@ -27,19 +27,28 @@ def command(ctx: click.Context, results: Path, yes: bool, dry_run: bool) -> None
       lost run          a run whose process was killed, with its images; its measurements are incomplete
       unfinished file   a file that a killed process was writing
       stale claim       the claim on a run of a process that no longer exists
-      gate environment  a virtual environment from an earlier day, which gates do not reuse
+      environment       a virtual environment from an earlier day, which is not used again
       certificate       a cached certificate older than 30 days; it is recomputed when needed
 
+    What several environments share is counted once. Those of today are kept; their number and size are shown.
     Records of finished runs, data sets, duels, gates and studies are never removed.
 
     Exit code: 0 if nothing is left to remove, 1 if something could not be removed, 2 if the input is wrong.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    items = [*leftovers(results), *old_environments(), *old_certificates()]
+    environments = environments_in_cache()
+    items = [*leftovers(results), *environments.old, *old_certificates()]
+    if environments.kept:
+        number = f"{environments.kept} environment{'s' * (environments.kept > 1)} of today"
+        kept = f"Kept: {number}, {size_text(environments.kept_bytes)}."
+    else:
+        kept = ""
     if not items:
-        echo(f"Nothing to remove in {results} and the caches.")
+        echo(f"Nothing to remove in {results} and the caches." + f" {kept}" * bool(kept))
         return
     for item in items:  # not a table: paths stay whole
         echo(f"{item.kind:<16}  {size_text(item.size_bytes):>10}  {item.path}")
+    if kept:
+        echo(kept)
     number = f"{len(items)} item{'s' * (len(items) > 1)}, {size_text(sum(item.size_bytes for item in items))}"
     if dry_run:
         echo(f"\n{number}. Nothing was removed (--dry-run).")

@@ -289,11 +289,8 @@ def _environments(options: dict[str, Any], suite: Suite, display: GateDisplay) -
         yield pair_of_interpreters(suite, base, head, options["base_suite"])
         return
 
-    def say(line: str) -> None:
-        display.phase("environments", line)
-
     with pair_of_commits(
-        suite, options["base"], options["base_suite"], say, suite_was_named=options["suite"] is not None
+        suite, options["base"], options["base_suite"], display, suite_was_named=options["suite"] is not None
     ) as pair:
         yield pair._replace(
             base=msgspec.structs.replace(pair.base, variables=pair.base.variables | options["base_env"]),

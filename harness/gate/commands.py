@@ -19,9 +19,12 @@ def run_plainly(command: list[str], folder: Path) -> Completed:
     )
 
 
-def run_in_group(command: list[str], folder: Path) -> Completed:
-    """In a process group that ends with this process, so that no pip writes on after its gate."""
-    return processes.run(command, None, folder=folder, errors="surrogateescape")
+def run_in_group(command: list[str], folder: Path, follow: Callable[[str], None] | None = None) -> Completed:
+    """In a process group that ends with this process, so that no pip writes on after its gate.
+
+    ``follow`` gets each line of standard output as it comes.
+    """
+    return processes.run(command, None, folder=folder, errors="surrogateescape", follow=follow)
 
 
 def output_of(

@@ -2,9 +2,7 @@
 
 import contextlib
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +13,8 @@ from harness.duel.own_steps import OwnStep
 from harness.duel.runner import defined_by
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError
-from harness.gate import commands, environment_cache, git
+from harness.gate import git
+from harness.gate.installation import Checkout, Installed, Package, Progress, environment_of
 from harness.gate.record import EnvironmentRecord
 from harness.gate.suite import SUITE_FILES, Benchmark, Suite, benchmark_of, benchmark_tables, work_of
 from harness.machine.description import default_threads
@@ -139,9 +138,6 @@ def _text(value: Value) -> str:
 
 
 # Virtual environments with a project installed by pip: base from a commit, head from the working tree.
-#
-# The environment of a commit is kept in the cache for the next gates of the day. That of uncommitted changes
-# is made again each time, and kept for the commands that the report suggests.
 
 _COMMIT_DIGITS = 12
 
@@ -153,81 +149,64 @@ class Source(NamedTuple):
     folder: Path = Path()
 
 
-def base_environment(
-    tree: Path, top: Path, commit: str, source: Source, say: Callable[[str], None]
-) -> Environment:
+def base_environment(tree: Path, top: Path, commit: str, source: Source, progress: Progress) -> Environment:
     """The environment of a commit, from its worktree or the cache; raises HarnessError if pip fails."""
-    venv = _cached(top, commit, source)
-    missing = ""
-    with environment_cache.exclusive(venv, say):
-        if not environment_cache.is_complete(venv):
-            venv, missing = _make(venv, tree, source, "base", commit, say)
-    return _environment("base", venv, missing, commit=commit)
+    package = _package(top, commit, source, lambda: contextlib.nullcontext(_whole(tree, source)))
+    label = f"base ({commit[:_COMMIT_DIGITS]})"
+    with environment_of([], package, label=label, progress=progress) as installed:
+        return _environment("base", installed, commit=commit)
 
 
 @contextlib.contextmanager
-def head_environment(top: Path, source: Source, say: Callable[[str], None]) -> Iterator[Environment]:
+def head_environment(top: Path, source: Source, progress: Progress) -> Iterator[Environment]:
     """The environment of HEAD, or of the working tree if tracked files in it are changed.
 
     Raises:
         HarnessError: pip fails.
     """
     if git.has_changes(top):
-        venv = _cached(top, "uncommitted", source)
-        with environment_cache.exclusive(venv, say):  # to the end: another gate would make it again
-            folder, name = top / source.folder, "head (uncommitted changes)"
-            _install(venv, folder, source.requirement, name, say)
-            yield _environment("head", venv)
+        files = contextlib.nullcontext(Checkout(top / source.folder))
+        changed = _package(top, "uncommitted", source, lambda: files)._replace(lasting=False)
+        # To the end of the gate: another one would make it again. It stays for the commands of the report.
+        with environment_of([], changed, label="head (uncommitted changes)", progress=progress) as installed:
+            yield _environment("head", installed)
         return
     commit = git.head_commit(top)
-    untracked, missing = _untracked(top, commit), ""
-    venv = _cached(top, commit, source)
-    with environment_cache.exclusive(venv, say), contextlib.ExitStack() as stack:
-        if not environment_cache.is_complete(venv):
-            tree = stack.enter_context(git.checkout(top, commit))
-            venv, missing = _make(venv, tree, source, "head", commit, say)
-    yield _environment("head", venv, untracked, missing, commit=commit)
+    untracked = _untracked(top, commit)
+
+    @contextlib.contextmanager
+    def committed() -> Iterator[Checkout]:
+        with git.checkout(top, commit) as tree:
+            yield _whole(tree, source)
+
+    package = _package(top, commit, source, committed)
+    label = f"head ({commit[:_COMMIT_DIGITS]})"
+    with environment_of([], package, label=label, progress=progress) as installed:
+        yield _environment("head", installed, untracked, commit=commit)
 
 
-def _cached(top: Path, commit: str, source: Source) -> Path:
-    return environment_cache.place_of(top, commit, source.requirement, source.folder)
+def _package(
+    top: Path,
+    commit: str,
+    source: Source,
+    checkout: Callable[[], contextlib.AbstractContextManager[Checkout]],
+) -> Package:
+    return Package(source.requirement, (str(top), str(source.folder), commit), checkout)
 
 
-def _make(
-    venv: Path, tree: Path, source: Source, label: str, commit: str, say: Callable[[str], None]
-) -> tuple[Path, str]:
-    """Install a commit's worktree; the environment, and a clause about submodules that are missing.
-
-    An environment that lacks some is not kept: the next gate may get more, and must not change it while it
-    is in use.
-    """
-    failure = git.fill_submodules(tree)
-    if failure:
-        venv = Path(tempfile.mkdtemp(prefix=f"{venv.name}-{label}-", dir=venv.parent))
-    name = f"{label} ({commit[:_COMMIT_DIGITS]})"
-    _install(venv, tree / source.folder, source.requirement, name, say)
-    if failure:
-        return venv, f"{label} lacks some of its submodules: {failure}"
-    environment_cache.mark_complete(venv)
-    return venv, ""
+def _whole(tree: Path, source: Source) -> Checkout:
+    """A commit's worktree with its submodules."""
+    return Checkout(tree / source.folder, git.fill_submodules(tree))
 
 
-def _install(venv: Path, folder: Path, requirement: str, name: str, say: Callable[[str], None]) -> None:
-    """Make a new environment and install ``requirement``, relative to ``folder``, into it."""
-    say(f"installing {name}")
-    environment_cache.remove_old()
-    shutil.rmtree(venv, ignore_errors=True)
-    venv.parent.mkdir(parents=True, exist_ok=True)
-    # -P: modules of the project must not shadow Python's own.
-    make = [sys.executable, "-P", "-m", "venv", str(venv)]
-    commands.output_of(make, venv.parent, f"{name}: no virtual environment could be made")
-    install = [str(venv / "bin" / "python"), "-P", "-m", "pip", "install", "--quiet", requirement]
-    commands.output_of(install, folder, f"{name}: pip install {requirement} failed")
-
-
-def _environment(label: str, venv: Path, *cautions: str, commit: str | None = None) -> Environment:
-    python = str(venv / "bin" / "python")
-    return Environment(label=label, python=python, commit=commit, cautions=[*filter(None, cautions)])
+def _environment(label: str, installed: Installed, *cautions: str, commit: str | None = None) -> Environment:
+    lacking = installed.lacking and f"{label} lacks some of its submodules: {installed.lacking}"
+    return Environment(
+        label=label,
+        python=str(installed.python),
+        commit=commit,
+        cautions=[*filter(None, [*cautions, lacking])],
+    )
 
 
 def _untracked(top: Path, commit: str) -> str:
@@ -344,7 +323,7 @@ def pair_of_commits(
     suite: Suite,
     reference: str,
     base_suite: Path | None,
-    say: Callable[[str], None],
+    progress: Progress,
     *,
     suite_was_named: bool,
 ) -> Iterator[EnvironmentPair]:
@@ -362,15 +341,15 @@ def pair_of_commits(
     place = git.place_in_repository(here)
     source = Source(suite.source or _USUAL_SOURCE, place)
     vanished = None if base_suite is None else vanished_from_file(suite, base_suite)
-    variables = _separate_code(top, say)
+    variables = _separate_code(top, progress)
     if not suite.source and not suite.has_tasks:
         with git.checkout(top, commit) as tree:
             if vanished is None:
                 vanished = vanished_from_commit(suite, top, tree, None if suite_was_named else place)
             yield _checkouts(top, tree, commit, place, variables, vanished)
         return
-    with git.checkout(top, commit) as tree, head_environment(top, source, say) as head:
-        base = base_environment(tree, top, commit, source, say)
+    with git.checkout(top, commit) as tree, head_environment(top, source, progress) as head:
+        base = base_environment(tree, top, commit, source, progress)
         if vanished is None:
             looked_in = None if suite_was_named else source.folder
             vanished = vanished_from_commit(suite, top, tree, looked_in)
@@ -414,7 +393,7 @@ def _checkouts(
     )
 
 
-def _separate_code(top: Path, say: Callable[[str], None]) -> dict[str, str]:
+def _separate_code(top: Path, progress: Progress) -> dict[str, str]:
     """Keep files of the checkout from taking the place of what is installed, in base and in head.
 
     Returns the variables that this takes; commands that repeat a benchmark set them too.
@@ -431,5 +410,5 @@ def _separate_code(top: Path, say: Callable[[str], None]) -> dict[str, str]:
     path = os.environ.pop("PYTHONPATH", None)
     if not path:
         return {}
-    say(f"PYTHONPATH={path} is ignored, so that base and head run what is installed in them")
+    progress.doing(f"PYTHONPATH={path} is ignored, so that base and head run what is installed in them")
     return {"PYTHONPATH": ""}

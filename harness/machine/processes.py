@@ -7,8 +7,9 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -162,14 +163,21 @@ def run(
     *,
     folder: Path | None = None,
     errors: str = "replace",
+    follow: Callable[[str], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command and return its output. Nothing that it started survives it, or this process.
+
+    ``follow`` gets each line of standard output as it comes; it takes a command without a time limit.
 
     Raises:
         OSError: it cannot be started.
         subprocess.TimeoutExpired: it took longer, and was killed.
     """
     with contextlib.ExitStack() as stack:
+        # Of two pipes only one can be read line by line.
+        errors_of_followed = (
+            stack.enter_context(tempfile.TemporaryFile("w+", errors=errors)) if follow else None
+        )
         process = stack.enter_context(
             subprocess.Popen(
                 command,
@@ -177,7 +185,7 @@ def run(
                 env={**os.environ, **(variables or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=errors_of_followed or subprocess.PIPE,
                 text=True,
                 errors=errors,
                 start_new_session=True,
@@ -186,7 +194,16 @@ def run(
         stack.callback(kill_group, process.pid)
         with contextlib.suppress(OSError):  # a command can run without a guard
             stack.callback(release_guard, start_guard(process.pid))
-        out, err = process.communicate(timeout=timeout_seconds)
+        if follow is None or process.stdout is None or errors_of_followed is None:
+            out, err = process.communicate(timeout=timeout_seconds)
+        else:
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                follow(line.rstrip())
+            process.wait()
+            errors_of_followed.seek(0)
+            out, err = "".join(lines), errors_of_followed.read()
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 

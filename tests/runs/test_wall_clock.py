@@ -12,7 +12,6 @@ import harness as package
 
 #: They compare with the times of files, which the wall clock sets.
 AGES_OF_FILES = {
-    "gate/environment_cache.py",
     "machine/files.py",
     "machine/leftovers.py",
     "runs/claims.py",
