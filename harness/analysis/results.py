@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from harness.analysis.study import STUDIES
+from harness.bisect.record import BISECTIONS
 from harness.duel.record import DUELS, TIMES
 from harness.errors import UsageError
 from harness.gate.record import GATES
@@ -22,7 +23,7 @@ from harness.runs.store import RUNS, results_option
 
 _D = TypeVar("_D", bound=Identified)
 
-KINDS: tuple[RecordKind[Any], ...] = (RUNS, DUELS, GATES, STUDIES, PORTS, TIMES)
+KINDS: tuple[RecordKind[Any], ...] = (RUNS, DUELS, GATES, STUDIES, PORTS, TIMES, BISECTIONS)
 #: The field of each kind that no other has, unread.
 _Marks = msgspec.defstruct("_Marks", [(kind.mark, msgspec.Raw, msgspec.Raw()) for kind in KINDS])
 _MAKE_ONE = "make one with: harness run --backend torch --task cnn"

@@ -172,17 +172,20 @@ def head_environment(top: Path, source: Source, progress: Progress) -> Iterator[
             yield _environment("head", installed)
         return
     commit = git.head_commit(top)
-    untracked = _untracked(top, commit)
+    label = f"head ({commit[:_COMMIT_DIGITS]})"
+    with environment_of([], package_of(top, commit, source), label=label, progress=progress) as installed:
+        yield _environment("head", installed, _untracked(top, commit), commit=commit)
+
+
+def package_of(top: Path, commit: str, source: Source) -> Package:
+    """The project as it is in a commit."""
 
     @contextlib.contextmanager
     def committed() -> Iterator[Checkout]:
         with git.checkout(top, commit) as tree:
             yield _whole(tree, source)
 
-    package = _package(top, commit, source, committed)
-    label = f"head ({commit[:_COMMIT_DIGITS]})"
-    with environment_of([], package, label=label, progress=progress) as installed:
-        yield _environment("head", installed, untracked, commit=commit)
+    return _package(top, commit, source, committed)
 
 
 def _package(

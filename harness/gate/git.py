@@ -12,7 +12,7 @@ from harness.gate import commands
 _SIMILARITY = "--find-renames=30%"
 
 
-def repository(folder: Path) -> Path:
+def repository(folder: Path, option: str = "--base") -> Path:
     """The top of the repository that a folder is in.
 
     Raises:
@@ -21,7 +21,7 @@ def repository(folder: Path) -> Path:
     try:
         return Path(_git(folder, "rev-parse", "--show-toplevel"))
     except HarnessError as error:
-        raise UsageError(f"--base needs a git repository, and {folder} is in none ({error})") from error
+        raise UsageError(f"{option} needs a git repository, and {folder} is in none ({error})") from error
 
 
 def place_in_repository(folder: Path) -> Path:
@@ -29,8 +29,8 @@ def place_in_repository(folder: Path) -> Path:
     return Path(_git(folder, "rev-parse", "--show-prefix"))
 
 
-def commit_of(top: Path, reference: str) -> str:
-    """The hash of the commit that a branch, tag or hash names.
+def commit_of(top: Path, reference: str, option: str = "--base") -> str:
+    """The hash of the commit that a branch, tag or hash names, given as ``option``.
 
     Raises:
         UsageError: there is no such commit.
@@ -39,9 +39,27 @@ def commit_of(top: Path, reference: str) -> str:
         return _git(top, "rev-parse", "--verify", "--end-of-options", f"{reference}^{{commit}}")
     except HarnessError as error:
         raise UsageError(
-            f"--base {reference}: no such commit. In CI a branch is origin/{reference}, and the job must "
+            f"{option} {reference}: no such commit. In CI a branch is origin/{reference}, and the job must "
             "fetch the whole history (fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab)"
         ) from error
+
+
+def commits_between(top: Path, good: str, bad: str) -> list[tuple[str, str]]:
+    """Hash and title of the commits from ``good`` to ``bad``, both included, along first parents.
+
+    Raises:
+        UsageError: good is not on the way back from bad.
+    """
+    listed = _git(top, "log", "--first-parent", "--reverse", "--format=%H%x09%s", f"{good}..{bad}")
+    commits = [(line.partition("\t")[0], line.partition("\t")[2]) for line in listed.splitlines()]
+    first = _git(top, "log", "-1", "--format=%H%x09%s", good).partition("\t")
+    parent = _git(top, "rev-parse", "--verify", f"{commits[0][0]}^") if commits else bad
+    if parent != good:
+        raise UsageError(
+            f"{good[:12]} is not among the first parents of {bad[:12]}, so there is no row of commits from "
+            "good to bad; give --good as their common ancestor (git merge-base GOOD BAD)"
+        )
+    return [(first[0], first[2]), *commits]
 
 
 def head_commit(top: Path) -> str:

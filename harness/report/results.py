@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.analysis.study import STUDIES, Study
+from harness.bisect.record import BISECTIONS, BisectRecord
 from harness.duel.record import DUELS, TIMES, DuelRecord, DuelResult, TimeRecord
 from harness.gate.record import GATES, GateRecord
 from harness.port.findings import PORTS, PortRecord
@@ -154,12 +155,26 @@ def _time_document(record: TimeRecord) -> "Document":
     return time_document(record)
 
 
+def _bisect_row(record: BisectRecord) -> Row:
+    from harness.report.bisect import outcome
+
+    work = record.benchmark.step or record.benchmark.task
+    return Row(work, f"{record.candidates[0].name} to {record.candidates[-1].name}", outcome(record))
+
+
+def _bisect_document(record: BisectRecord) -> "Document":
+    from harness.report.bisect import bisect_document
+
+    return bisect_document(record)
+
+
 #: By the name of the kind.
 VIEWS: Mapping[str, View] = {
     RUNS.name: _view(_run_row, _run_document),
     DUELS.name: _view(_duel_row, _duel_document, (".html", ".md")),
     GATES.name: _view(_gate_row, _gate_document, (".html", ".md")),
     PORTS.name: _view(_port_row, _port_document, (".html", ".md")),
+    BISECTIONS.name: _view(_bisect_row, _bisect_document, (".html", ".md")),
     TIMES.name: _view(_time_row, _time_document, (".html", ".md")),
     STUDIES.name: View(_study_row, _study_text, {".html": _study_page}),
 }

@@ -1,0 +1,88 @@
+"""The record of a bisection: what was searched, every value that was measured, and what follows from them."""
+
+from typing import Literal
+
+import msgspec
+
+from harness.gate.suite import Benchmark
+from harness.runs.documents import Envelope, RecordKind
+
+SCHEMA = 1
+
+#: What changed: the time of a step, of the first one, peak memory, or what the first calls return.
+BisectMetric = Literal["step", "first step", "memory", "values"]
+#: ``culprit``: one, or several that no probe can tell apart. ``undecided``: more pairs would decide.
+Outcome = Literal["culprit", "no difference", "undecided"]
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A commit or a set of versions: its name, and what its author called it."""
+
+    name: str
+    title: str = ""
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """A pair of fresh processes of a candidate and the good one.
+
+    Of candidate 0 it is a pair of two good processes. ``log_ratio`` None: lost to other work on the machine.
+    """
+
+    candidate: int
+    log_ratio: float | None
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """Whether the first calls of a candidate return what those of the good one return; if not, the change."""
+
+    candidate: int
+    is_same: bool
+    difference: str = ""
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A candidate that cannot be installed or run, and why."""
+
+    candidate: int
+    reason: str
+
+
+class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
+    """A search among ``candidates``, from the good one to the bad one, each a child of the one before it."""
+
+    schema: int = SCHEMA
+    failure: str = ""
+    kind: Literal["commit", "version"]
+    metric: BisectMetric
+    benchmark: Benchmark
+    margin: float
+    """Good and bad are the same if their ratio is within this of 1."""
+    probability: float
+    """That ends the search."""
+    candidates: list[Candidate]
+    steps: list[int] = []
+    """Of a block: of good, of the others."""
+    turns: int = 0
+    probes: list[Probe] = []
+    returned: list[Returned] = []
+    skipped: list[Skipped] = []
+    confirmation: list[float] = []
+    """Log ratios of the culprit to the candidate before it."""
+    outcome: Outcome | None = None
+    seconds: float = 0.0
+    """Wall time, installations excluded."""
+
+    def __post_init__(self) -> None:
+        """Refuse a damaged file, whose parts do not fit together."""
+        numbers = range(len(self.candidates))
+        used = [each.candidate for each in self.probes]
+        used += [each.candidate for each in self.returned] + [each.candidate for each in self.skipped]
+        if len(numbers) < 2 or any(number not in numbers for number in used):  # noqa: PLR2004  good and bad
+            raise ValueError("a probe is of no candidate")
+
+    def question(self) -> tuple[object, ...]:
+        """What makes another command go on with this search."""
+        return self.kind, self.metric, self.benchmark, self.candidates, self.margin
+
+
+BISECTIONS = RecordKind("bisection", "bisections", BisectRecord, SCHEMA, "candidates")

@@ -1,0 +1,290 @@
+"""A bisection from start to end: good against bad first, then the search, then the culprit and its parent."""
+
+import math
+import random
+import secrets
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from harness.bisect.findings import difference, first_verdict, search_of
+from harness.bisect.record import BISECTIONS, BisectRecord, Outcome, Probe, Returned, Skipped
+from harness.bisect.search import exact_search
+from harness.duel.own_steps import OwnStep, WorkRequest, compare_work
+from harness.duel.pairs import Alternation, Program
+from harness.duel.preparation import prepare
+from harness.duel.ratios import Ratios
+from harness.duel.record import PairRecord
+from harness.duel.timed_worker import ConfigurationFailed
+from harness.duel.verdict import DIFFERENCE_LEVEL
+from harness.duel.workloads import pad_to_equal_size
+from harness.errors import HarnessError, UsageError, interruption
+from harness.gate.judgement import metric_ratios
+from harness.steps.findings import difference_text
+
+#: A process that takes longer than this from start to end is taken to hang.
+_PROCESS_LIMIT_SECONDS = 1800.0
+#: Pairs of the culprit and the candidate before it; fewer if they show the difference.
+_MOST_CONFIRMING = 8
+
+
+class Places(Protocol):
+    """Where candidates run."""
+
+    def workload(self, candidate: int, label: str) -> Program:
+        """The benchmark as a candidate runs it.
+
+        Raises:
+            HarnessError: it cannot be installed.
+        """
+
+
+class BisectObserver(Protocol):
+    """Follows a bisection."""
+
+    def doing(self, activity: str) -> None:
+        """``activity`` begins."""
+
+    def probed(self, record: BisectRecord, candidate: int) -> None:
+        """A value of a candidate was measured, or it was skipped."""
+
+
+class Bisection:
+    """One bisection and its record, which is saved after every pair."""
+
+    def __init__(
+        self,
+        record: BisectRecord,
+        places: Places,
+        folder: Path,
+        observer: BisectObserver,
+        budget_seconds: float,
+    ) -> None:
+        """``record`` may hold values of an earlier command, with which the search goes on."""
+        self.record, self.path = record, folder / f"{record.id}.json"
+        self._places, self._observer = places, observer
+        self._budget_seconds, self._earlier_seconds = budget_seconds, record.seconds
+        self._start, self._not_measuring = time.monotonic(), 0.0
+        self._pair_seconds = 0.0
+        self._workloads: dict[int, Program] = {}
+        # Which of two runs first must not follow a seed.
+        self._chance = random.Random(secrets.randbits(64))  # noqa: S311
+
+    def carry_out(self) -> BisectRecord:
+        """Search. After Ctrl-C or an error, the record holds what was measured until then.
+
+        Raises:
+            UsageError: the step cannot be made as it was asked for.
+        """
+        record = self.record
+        record.status, record.failure = "running", ""
+        try:
+            record.outcome = self._searched()
+            record.status = "ok"
+        except UsageError:
+            raise
+        except HarnessError as error:
+            record.status, record.failure = "failed", str(error)
+        except KeyboardInterrupt as interrupt:
+            record.status, record.failure = "interrupted", interruption(interrupt)
+        self._save()
+        return record
+
+    def _searched(self) -> Outcome:
+        if self.record.metric == "values":
+            return self._searched_values()
+        first = self._difference_of_good_and_bad()
+        if first is not None:
+            return first
+        return self._search()
+
+    # The values of the first calls, which need no statistics.
+
+    def _searched_values(self) -> Outcome:
+        record, last = self.record, len(self.record.candidates) - 1
+        same = {each.candidate: each.is_same for each in record.returned}
+        probe: int | None = last if last not in same else None
+        while True:
+            if probe is None:
+                if same.get(last):
+                    return "no difference"
+                _, probe = exact_search(same, last, {each.candidate for each in record.skipped})
+                if probe is None:
+                    return "culprit"
+            if self._is_spent():
+                return "undecided"
+            found = self._returned(probe)
+            if found is not None:
+                record.returned.append(found)
+                same[probe] = found.is_same
+            self._observer.probed(record, probe)
+            self._save()
+            probe = None
+
+    def _returned(self, candidate: int) -> Returned | None:
+        """Whether a candidate returns what good returns; None if it was skipped."""
+        self._observer.doing(f"comparing the values of {self._name(candidate)} with those of good")
+        try:
+            good, other = self._workload(0), self._workload(candidate)
+            if not isinstance(good, OwnStep) or not isinstance(other, OwnStep):
+                raise UsageError("--metric values is for steps of your own")
+            (work,) = compare_work([good, other], WorkRequest())
+        except ConfigurationFailed as error:
+            self._skip(candidate, error)
+            return None
+        if work.outcome in {"not returned", "not deterministic"}:
+            raise UsageError(f"the values of the step are {work.outcome}, so they cannot be searched")
+        text = "" if work.difference is None else difference_text(work.difference)
+        return Returned(candidate, work.difference is None, text)
+
+    # Times and memory.
+
+    def _difference_of_good_and_bad(self) -> Outcome | None:
+        """Measure good, good again and bad. None: they differ, and there is something to search."""
+        record, last = self.record, len(self.record.candidates) - 1
+        workloads = [self._workload(0), self._workload(0, "good again"), self._workload(last)]
+        if not record.steps:
+            self._observer.doing("trying good and bad once")
+            prepared = prepare(self._alternation(workloads), None, record.turns or None)
+            record.steps = [prepared.steps[0], prepared.steps[2]]
+            record.turns, self._pair_seconds = prepared.turns, prepared.pair_seconds
+        while True:
+            found = first_verdict(difference(record), record.margin)
+            if found is not None:
+                return None if found == "culprit" else found
+            if self._is_spent():
+                return "undecided"
+            self._observer.doing("a pair of good, good again and bad")
+            pair = self._pair(workloads, [record.steps[0], *record.steps])
+            record.probes += [
+                Probe(candidate=number, log_ratio=log)
+                for number, log in zip((0, last), self._logs(pair, workloads), strict=True)
+            ]
+            self._save()
+            self._observer.probed(record, last)
+
+    def _search(self) -> Outcome:
+        record = self.record
+        while True:
+            search = search_of(record)
+            culprits, probability = search.culprits
+            if probability >= record.probability:
+                return self._confirmed(culprits)
+            probe = search.next_probe()
+            if probe is None or self._is_spent():
+                return "undecided"
+            self._observer.doing(f"a pair of good and {self._name(probe)}")
+            try:
+                workloads = [self._workload(0), self._workload(probe)]
+                pair = self._pair(workloads, record.steps)
+            except ConfigurationFailed as error:
+                self._skip(probe, error)
+            else:
+                (log,) = self._logs(pair, workloads)
+                record.probes.append(Probe(candidate=probe, log_ratio=log))
+            self._save()
+            self._observer.probed(record, probe)
+
+    def _confirmed(self, culprits: range) -> Outcome:
+        """Compare the culprit with the candidate before it, which no pair did until now."""
+        record, last = self.record, culprits[-1]
+        before = culprits[0] - 1
+        within = math.log1p(record.margin)
+        try:
+            workloads = [self._workload(before), self._workload(last)]
+            while len(record.confirmation) < _MOST_CONFIRMING and not self._is_spent():
+                made = Ratios(np.array(record.confirmation))
+                if len(made.logs) and made.difference_p_value(within) <= DIFFERENCE_LEVEL:
+                    break
+                self._observer.doing(f"a pair of {self._name(before)} and {self._name(last)} to confirm")
+                (log,) = self._logs(self._pair(workloads, record.steps), workloads)
+                if log is not None:
+                    record.confirmation.append(log)
+                self._save()
+        except ConfigurationFailed as error:  # the one before may have been skipped; the search stands
+            self._observer.doing(f"not confirmed: {error.reason}")
+        return "culprit"
+
+    def _logs(self, pair: PairRecord, workloads: Sequence[Program]) -> list[float | None]:
+        """The log ratio of each workload but the first to the first; None where the pair was lost."""
+        metric = self.record.metric
+        assert metric != "values"  # noqa: S101
+        found: list[float | None] = []
+        for index in range(1, len(workloads)):
+            blocks = [
+                msgspec.structs.replace(block, configuration=int(block.configuration == index))
+                for block in pair.blocks
+                if block.configuration in {0, index}
+            ]
+            processes = [pair.processes[0], pair.processes[index]]
+            of_two = msgspec.structs.replace(pair, processes=processes, blocks=blocks)
+            logs = metric_ratios([of_two], metric, [1, 1]).logs
+            found.append(float(logs[0]) if len(logs) else None)
+        return found
+
+    def _pair(self, workloads: Sequence[Program], steps: Sequence[int]) -> PairRecord:
+        start = time.monotonic()
+        pair = self._alternation(workloads).pair(list(steps), self.record.turns, self._chance)
+        self._pair_seconds = time.monotonic() - start
+        return pair
+
+    def _alternation(self, workloads: Sequence[Program]) -> Alternation:
+        variables = pad_to_equal_size(
+            [workload.worker_variables(quiet=True) for workload in workloads],
+            [workload.configuration.python for workload in workloads],
+        )
+        return Alternation(
+            workloads,
+            variables,
+            self.record.benchmark.dataset or "",
+            deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS,
+        )
+
+    def _workload(self, candidate: int, label: str = "") -> Program:
+        """Its workload; installing it is not part of the budget."""
+        label = label or self._name(candidate)
+        if candidate not in self._workloads:
+            start = time.monotonic()
+            try:
+                self._workloads[candidate] = self._places.workload(candidate, label)
+            except (ConfigurationFailed, UsageError):
+                raise
+            except HarnessError as error:
+                raise ConfigurationFailed(label, str(error)) from error
+            finally:
+                self._not_measuring += time.monotonic() - start
+        return msgspec.structs.replace(self._workloads[candidate], label=label)
+
+    def _skip(self, candidate: int, error: ConfigurationFailed) -> None:
+        """Leave a candidate out; raises the error if it is good or bad, without which there is no search."""
+        if error.label != self._name(candidate) or candidate in {0, len(self.record.candidates) - 1}:
+            raise error
+        self.record.skipped.append(Skipped(candidate, error.reason))
+
+    def _name(self, candidate: int) -> str:
+        names = {0: "good", len(self.record.candidates) - 1: "bad"}
+        return names.get(candidate, self.record.candidates[candidate].name)
+
+    def _is_spent(self) -> bool:
+        return self._seconds() + self._pair_seconds > self._budget_seconds
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._start - self._not_measuring
+
+    def _save(self) -> None:
+        self.record.seconds = self._earlier_seconds + self._seconds()
+        BISECTIONS.save(self.record, self.path.parent)
+
+
+def unfinished(folder: Path, new: BisectRecord) -> BisectRecord | None:
+    """The latest search for the same culprit that did not come to its end."""
+    found = None
+    for read in BISECTIONS.read_each(BISECTIONS.paths(folder.parent)):
+        if isinstance(read, BisectRecord) and read.question() == new.question():
+            found = read
+    ended = found is None or (found.status == "ok" and found.outcome != "undecided")
+    return None if ended else found

@@ -1,0 +1,144 @@
+"""Noisy binary search: which candidate of a row changed the values, from values that vary.
+
+Candidates are numbered from 0, the good one, to ``last``, the bad one. One of 1 to ``last`` is the culprit:
+those before it are like the good one, it and those after it are shifted by one effect. Each value, the log
+ratio of one pair of a candidate and the good one, has Student noise around 0 or the effect. The posterior
+over culprit and effect is exact on a grid; the next probe is the candidate that halves it (Horstein 1963;
+Karp and Kleinberg 2007; Waeber, Frazier and Henderson 2013).
+"""
+
+import functools
+import math
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+#: Degrees of freedom of the noise: so few that one outlier among the pairs decides nothing.
+_DEGREES = 2
+#: Pairs that vary less are taken to vary by this much: processes of equal code differ by as much.
+LEAST_SCALE = 0.02
+_MAD_SCALE = 1.4826
+#: Log ratios that the effect may have, and the deviation of their normal prior.
+_EFFECTS = np.concatenate([np.linspace(0.005, 0.4, 80), np.geomspace(0.41, 5.0, 60)])
+_PRIOR_DEVIATION = 0.5
+#: A candidate whose mean is this many standard errors from both levels is at neither.
+_FAR = 3.5
+_FEWEST_TO_BE_FAR = 3
+
+
+class Search:
+    """What is known about the culprit; values are added one by one."""
+
+    def __init__(self, last: int) -> None:
+        """``last`` is the number of the bad candidate, at least 1."""
+        self.last = last
+        self.values: dict[int, list[float]] = {}
+        self.skipped: set[int] = set()
+
+    def add(self, candidate: int, values: Sequence[float]) -> None:
+        """Log ratios of pairs of a candidate and the good one; for candidate 0 of two good processes."""
+        self.values.setdefault(candidate, []).extend(values)
+        self.__dict__.pop("_joint", None)
+
+    def skip(self, candidate: int) -> None:
+        """This candidate cannot be run. It may still be the culprit."""
+        self.skipped.add(candidate)
+
+    @property
+    def scale(self) -> float:
+        """Of the noise: the median deviation of the values from the median of their candidate."""
+        off = [
+            abs(value - float(np.median(of_one)))
+            for of_one in self.values.values()
+            if len(of_one) > 1
+            for value in of_one
+        ]
+        # Of two or three values, one or two of which are their median, the deviations are too small.
+        pairs, candidates = len(off), sum(len(of_one) > 1 for of_one in self.values.values())
+        correction = math.sqrt(pairs / (pairs - candidates)) if pairs > candidates else 1.0
+        return max(LEAST_SCALE, _MAD_SCALE * correction * float(np.median(off)) if off else 0.0)
+
+    @functools.cached_property
+    def _joint(self) -> Array:
+        """The posterior ``(last, effects)`` of culprit 1 … ``last`` and effect."""
+        scale, effects = self.scale, np.concatenate([-_EFFECTS[::-1], _EFFECTS])
+        widths = np.gradient(effects)
+        widths[[len(_EFFECTS) - 1, len(_EFFECTS)]] = widths[0] if len(_EFFECTS) == 1 else _EFFECTS[0]
+        good = np.zeros(self.last + 1)
+        bad = np.zeros((self.last + 1, len(effects)))
+        for candidate, values in self.values.items():
+            made = np.array(values)
+            good[candidate] = _log_student(made / scale).sum()
+            bad[candidate] = _log_student((made[:, None] - effects) / scale).sum(0)
+        before = np.cumsum(good)[:-1]
+        after = np.cumsum(bad[::-1], 0)[::-1][1:]
+        prior = np.log(widths) - (effects / _PRIOR_DEVIATION) ** 2 / 2
+        log_joint = before[:, None] + after + prior
+        joint = np.exp(log_joint - log_joint.max())
+        posterior: Array = joint / joint.sum()
+        return posterior
+
+    @property
+    def posterior(self) -> Array:
+        """The probability of each culprit ``(last,)``, of candidates 1 to ``last``."""
+        posterior: Array = self._joint.sum(1)
+        return posterior
+
+    @property
+    def effect(self) -> float:
+        """The expected log ratio of bad to good."""
+        return float(self._joint.sum(0) @ np.concatenate([-_EFFECTS[::-1], _EFFECTS]))
+
+    @property
+    def culprits(self) -> tuple[range, float]:
+        """The likeliest candidates that no probe can tell apart, and the probability that it is one of them.
+
+        It is one candidate unless some before it were skipped.
+        """
+        ends = [number for number in range(1, self.last + 1) if number not in self.skipped]
+        groups = [range(before + 1, end + 1) for before, end in zip([0, *ends], ends, strict=False)]
+        posterior = self.posterior
+        sums = [float(posterior[group.start - 1 : group.stop - 1].sum()) for group in groups]
+        best = max(range(len(groups)), key=sums.__getitem__)
+        return groups[best], sums[best]
+
+    def next_probe(self) -> int | None:
+        """The candidate whose value tells most: that which splits the posterior most evenly.
+
+        None if there is none between good and bad that can be run.
+        """
+        until = np.cumsum(self.posterior)
+        between = [number for number in range(1, self.last) if number not in self.skipped]
+        return min(between, key=lambda number: abs(until[number - 1] - 0.5), default=None)
+
+    def at_neither_level(self) -> list[int]:
+        """Candidates whose values fit neither good nor bad: there is more than one change in the row."""
+        effect, scale = self.effect, self.scale
+        found = []
+        for number, values in sorted(self.values.items()):
+            error = scale / math.sqrt(len(values))
+            middle = float(np.median(values))
+            if len(values) >= _FEWEST_TO_BE_FAR and min(abs(middle), abs(middle - effect)) > _FAR * error:
+                found.append(number)
+        return found
+
+
+def _log_student(t: Array) -> Array:
+    """The logarithm of Student's density without its constant."""
+    density: Array = -(_DEGREES + 1) / 2 * np.log1p(t**2 / _DEGREES)
+    return density
+
+
+def exact_search(same: Mapping[int, bool], last: int, skipped: Collection[int]) -> tuple[range, int | None]:
+    """Binary search without noise: the candidates among which the culprit is, and the next to try.
+
+    ``same``: whether a candidate was found to be like the good one. None: nothing is left to try.
+    """
+    low = max((number for number, is_same in same.items() if is_same), default=0)
+    high = min((number for number, is_same in same.items() if not is_same and number > low), default=last)
+    between = [number for number in range(low + 1, high) if number not in skipped]
+    probe = between[len(between) // 2] if between else None
+    return range(low + 1, high + 1), probe

@@ -1,0 +1,225 @@
+"""``harness bisect``: which commit or version made a step slower, larger or different."""
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import msgspec
+
+from harness.bisect.findings import culprits_of, ratio_of
+from harness.bisect.places import Commits, Versions
+from harness.bisect.record import BISECTIONS, BisectMetric, BisectRecord
+from harness.bisect.runner import Bisection, unfinished
+from harness.cli import options as shared
+from harness.cli.own_steps import step_options
+from harness.cli.printing import echo, echo_json
+from harness.cli.progress import LiveLine, shown_progress
+from harness.errors import UsageError, unknown_name
+from harness.gate.suite import Benchmark, find_suite, read_suite
+from harness.machine.description import describe_machine
+from harness.plugins import registry
+from harness.report.bisect import bisect_document, ratio_text
+from harness.report.render.terminal import terminal_text
+from harness.runs.documents import stamp
+from harness.runs.request import choose_dataset
+from harness.runs.store import prepare_folder, results_option
+from harness.steps.process import StepTarget, parsed_arguments
+
+_UNDECIDED = 3
+
+
+class BisectDisplay(LiveLine):
+    """Lines on standard error: what is going on, and the state of the search after each pair."""
+
+    def probed(self, record: BisectRecord, candidate: int) -> None:
+        """See :class:`harness.bisect.runner.BisectObserver`."""
+        name = record.candidates[candidate].name
+        if record.skipped and record.skipped[-1].candidate == candidate:
+            self.say(f"{name}: skipped: {record.skipped[-1].reason}")
+            return
+        if record.metric == "values":
+            text = "same values" if record.returned[-1].is_same else "other values"
+            left = len(culprits_of(record)[0])
+            self.say(f"{name}: {text}; {left} candidate{'s' * (left != 1)} left")
+            return
+        culprits, probability = culprits_of(record)
+        likeliest = record.candidates[culprits[-1]].name
+        change = ratio_text(record, ratio_of(record, candidate))
+        self.say(f"{name}: {change}; likeliest culprit {likeliest} ({100 * probability:.0f} %)")
+
+
+@click.command()
+@click.option("--good", required=True, metavar="REF", help="Commit or version without the change.")
+@click.option("--bad", metavar="REF", help="One with it. Default: HEAD.")
+@click.option(
+    "--step", metavar="FACTORY", help="Step of your own: FILE.py:CALLABLE or package.module:CALLABLE."
+)
+@click.option("--benchmark", metavar="NAME", help="In place of --step, a benchmark of the suite.")
+@click.option(
+    "--suite", type=click.Path(path_type=Path), metavar="FILE", help="The suite. Default: gate.toml."
+)
+@step_options
+@click.option(
+    "--metric",
+    type=click.Choice(get_args(BisectMetric)),
+    default="step",
+    show_default=True,
+    help="What changed. values: what the first calls return.",
+)
+@click.option(
+    "--package",
+    "packages",
+    metavar="NAME[,NAME]",
+    help="Search the released versions of a package, or of several that move together, instead of commits.",
+)
+@click.option(
+    "--install",
+    "others",
+    multiple=True,
+    metavar="REQUIREMENT",
+    help="With --package: also install this in each environment; repeatable.",
+)
+@click.option(
+    "--source",
+    default="",
+    metavar="REQUIREMENT",
+    help="What pip installs of each commit, such as '.'. Default: nothing; a commit's files come first on "
+    "the path of this interpreter, which is enough for a pure-Python package.",
+)
+@click.option(
+    "--own-file", is_flag=True, help="Take the file of the step from each commit, not from the working tree."
+)
+@shared.threads
+@shared.device
+@shared.seed
+@click.option(
+    "--within",
+    type=click.FloatRange(min=0.1, max=100),
+    default=2.0,
+    show_default=True,
+    metavar="PERCENT",
+    help="Good and bad are the same if they are shown to differ by less than this.",
+)
+@click.option(
+    "--probability",
+    type=click.FloatRange(min=0.5, max=0.9999),
+    default=0.95,
+    show_default=True,
+    help="Of the culprit, that ends the search.",
+)
+@shared.budget("Start no pair after this time, installations excluded.", "30m")
+@click.option("--turns", type=click.IntRange(min=2, max=1000), metavar="N", help="Timed blocks of a process.")
+@click.option("--again", is_flag=True, help="Begin anew where an earlier search of the same is unfinished.")
+@shared.results
+@shared.form
+@shared.quiet
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> None:
+    """Find the commit or version that changed a step.
+
+    Good and bad are compared first. If they differ, pairs of fresh processes of good and a candidate follow,
+    each of the candidate that tells most, until one is the culprit with --probability. An interrupted or
+    undecided search goes on when the command is repeated.
+
+    \b
+      harness bisect --good v1.0 --bad HEAD --step bench.py:make_step
+      harness bisect --good v1.0 --benchmark train --metric memory
+      harness bisect --package torch --good 2.6 --bad 2.13 --step bench.py:make_step
+
+    Exit code: 0 culprit found or no difference, 3 undecided, 1 the search failed, 2 on wrong input, 130 after
+    Ctrl-C (what was measured is kept).
+    """  # noqa: D301  click's mark for lines that it must not wrap
+    display = BisectDisplay(quiet=options["quiet"])
+    ctx.call_on_close(display.stop)
+    folder = options["results"] / BISECTIONS.folder
+    prepare_folder(folder)
+    with contextlib.ExitStack() as stack:
+        bisection = _bisection(options, folder, stack, display)
+        record = bisection.carry_out()
+    display.stop()
+    if options["form"] == "json":
+        echo_json(msgspec.json.encode(record))
+    else:
+        echo(terminal_text(bisect_document(record)))
+        where = results_option(options["results"])
+        echo(f"\nPage: harness report last{where} --to bisection.html\nRecord: {bisection.path}")
+    codes = {"ok": _UNDECIDED if record.outcome == "undecided" else 0, "interrupted": 130}
+    ctx.exit(codes.get(record.status, 1))
+
+
+def _bisection(
+    options: Mapping[str, Any], folder: Path, stack: contextlib.ExitStack, display: BisectDisplay
+) -> Bisection:
+    benchmark = _benchmark(options)
+    if options["metric"] == "values" and not benchmark.step:
+        raise UsageError(
+            "--metric values is for steps of your own; harness gate compares the losses of tasks"
+        )
+    places: Commits | Versions
+    if options["packages"]:
+        for option in ("source", "own_file"):
+            if options[option]:
+                raise UsageError(f"--{option.replace('_', '-')} is for commits, not with --package")
+        if not options["bad"]:
+            raise UsageError("--package needs --bad VERSION")
+        packages = [name.strip() for name in options["packages"].split(",")]
+        places = Versions(benchmark, stack, display, packages, options["others"])
+    elif options["others"]:
+        raise UsageError("--install is for --package; of commits pip installs --source")
+    else:
+        places = Commits(benchmark, stack, display, source=options["source"], own_file=options["own_file"])
+    candidates = places.candidates(options["good"], options["bad"] or "HEAD")
+    if len(candidates) < 2:  # noqa: PLR2004  good and bad
+        raise UsageError("--good and --bad are the same")
+    identifier, started_at = stamp("bisection")
+    record = BisectRecord(
+        id=identifier,
+        started_at=started_at,
+        command=sys.argv[1:],
+        machine=describe_machine(),
+        kind="version" if options["packages"] else "commit",
+        metric=options["metric"],
+        benchmark=benchmark,
+        margin=options["within"] / 100,
+        probability=options["probability"],
+        candidates=candidates,
+        turns=options["turns"] or 0,
+    )
+    earlier = None if options["again"] else unfinished(folder, record)
+    if earlier is not None:
+        display.say(f"going on with {earlier.id}: {len(earlier.probes) + len(earlier.returned)} values")
+        earlier.probability = record.probability
+    return Bisection(earlier or record, places, folder, display, options["budget"])
+
+
+def _benchmark(options: Mapping[str, Any]) -> Benchmark:
+    """What is measured, from the options or the suite."""
+    if (options["step"] is None) == (options["benchmark"] is None):
+        raise UsageError("give either --step FILE.py:CALLABLE or --benchmark NAME of the suite")
+    if options["step"] is None:
+        suite = read_suite(options["suite"] or find_suite())
+        named = {benchmark.name: benchmark for benchmark in suite.benchmarks}
+        if options["benchmark"] not in named:
+            raise unknown_name("benchmark", options["benchmark"], named)
+        benchmark = named[options["benchmark"]]
+        if benchmark.step:
+            return benchmark
+        with shown_progress(quiet=options["quiet"]) as progress:
+            dataset = choose_dataset(registry.task(benchmark.task), benchmark.dataset, progress)
+        return msgspec.structs.replace(benchmark, dataset=dataset.name)
+    (arguments, *others) = parsed_arguments(options["arguments"])
+    if others:
+        raise UsageError("harness bisect takes one value of each argument")
+    StepTarget(target=options["step"])  # raises for another form
+    return Benchmark(
+        name="step",
+        step=options["step"],
+        arguments=arguments,
+        samples=options["samples"],
+        seed=options["seed"],
+        device=options["device"],
+        threads=options["threads"],
+    )

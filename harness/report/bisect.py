@@ -1,0 +1,161 @@
+"""The document of a bisection: the culprit, what every candidate showed, and the posterior as a chart."""
+
+import shlex
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from harness.bisect.findings import culprits_of, ratio_of, search_of
+from harness.bisect.record import BisectRecord
+from harness.report.document import (
+    Command,
+    Document,
+    Facts,
+    Figure,
+    Figures,
+    Folded,
+    Items,
+    Node,
+    Only,
+    Section,
+    Table,
+)
+from harness.report.escaping import one_line
+from harness.report.numbers import NOTHING, counted, machine_text, percent_change, time_ratio
+from harness.stats.estimate import Estimate
+from harness.stats.evidence import bootstrap_interval
+
+_MOST_NAMED = 6
+
+_METHOD = """\
+A pair is a fresh process of good and one of a candidate, whose blocks of steps alternate. Good, good again \
+and bad come first: their pairs show whether there is a difference, and how much pairs of equal code vary.
+Then each pair goes to the candidate that splits the probability of the culprits in two. Every culprit has \
+the probability of all pairs under one change of unknown size with Student noise; nothing is decided by a \
+single pair.
+Candidates that cannot be installed or run are skipped, and may still be the culprit.""".splitlines()
+
+
+def outcome(record: BisectRecord) -> str:
+    """One sentence."""
+    good, bad = record.candidates[0].name, record.candidates[-1].name
+    between = ratio_text(record, ratio_of(record, len(record.candidates) - 1))
+    ratio = "" if record.metric == "values" else f": {between}"
+    if record.outcome == "no difference":
+        return f"No difference between {good} and {bad}{ratio}"
+    if record.outcome != "culprit":
+        return f"Undecided between {good} and {bad}{ratio}"
+    culprits, probability = culprits_of(record)
+    names = [_named(record, number) for number in culprits]
+    shown = ", ".join(names[:_MOST_NAMED]) + ("" if len(names) <= _MOST_NAMED else ", …")
+    who = f"The culprit is {shown}" if len(names) == 1 else f"The culprit is one of {shown}"
+    if record.metric == "values":
+        return f"{who}: {_change_of_values(record, culprits[-1])}"
+    return f"{who} (probability {100 * probability:.0f} %); {record.metric} of bad: {between}"
+
+
+def ratio_text(record: BisectRecord, ratio: Estimate | None) -> str:
+    """A ratio in the words of its metric."""
+    if ratio is None:
+        return NOTHING
+    return percent_change(ratio) if record.metric == "memory" else time_ratio(ratio)
+
+
+def _named(record: BisectRecord, number: int) -> str:
+    candidate = record.candidates[number]
+    return one_line(f"{candidate.name} ({candidate.title})" if candidate.title else candidate.name)
+
+
+def _change_of_values(record: BisectRecord, number: int) -> str:
+    texts = [each.difference for each in record.returned if each.candidate == number]
+    return texts[0] if texts else "its first calls return other values"
+
+
+def bisect_document(record: BisectRecord) -> Document:
+    """The whole result."""
+    nodes: list[Node] = []
+    if record.probes:
+        nodes.append(Section("Probabilities", [Figures(partial(_figures, record))], "posterior"))
+    remarks = [*_remarks(record)]
+    if remarks:
+        nodes.append(Items(remarks))
+    table = candidate_table(record)
+    if table.rows:
+        nodes.append(Section("Measured", [table], "measured"))
+    skipped = [f"{_named(record, each.candidate)}: {one_line(each.reason)}" for each in record.skipped]
+    if skipped:
+        nodes.append(Folded("Skipped", [Items(skipped)], "skipped", len(skipped)))
+    facts = {"machine": machine_text(record.machine), "command": shlex.join(["harness", *record.command])}
+    circumstances: list[Node] = [
+        Only(("page",), [Items(_METHOD)]),
+        Facts({name: one_line(text) for name, text in facts.items()}),
+        Command(f"harness show {record.id}"),
+    ]
+    nodes.append(Only(("page", "markdown"), [Section("Method and circumstances", circumstances, "method")]))
+    headline = [one_line(outcome(record)) + "."]
+    if record.status != "ok":
+        why = f": {record.failure}" if record.failure else ""
+        headline.append(one_line(f"The search is {record.status}{why}"))
+    meta = [f"{record.started_at[:16].replace('T', ' ')} UTC", record.machine.cpu]
+    return Document("bisection", f"Which {record.kind} changed {_work(record)}", nodes, headline, meta)
+
+
+def _work(record: BisectRecord) -> str:
+    benchmark = record.benchmark
+    return one_line(benchmark.step or f"{benchmark.task} in {benchmark.backend}")
+
+
+def _remarks(record: BisectRecord) -> Iterator[str]:
+    count = len([probe for probe in record.probes if probe.log_ratio is not None])
+    candidates = counted(len(record.candidates) - 2, "candidate")
+    if record.probes:
+        yield f"{counted(count, 'pair')} in {record.seconds:.0f} s; {candidates} between good and bad."
+    if record.confirmation:
+        ratio = bootstrap_interval(np.array(record.confirmation)).exp()
+        yield f"The culprit beside the candidate before it: {ratio_text(record, ratio)}."
+    if record.outcome == "undecided" and record.probes:
+        culprits, probability = culprits_of(record)
+        names = ", ".join(_named(record, number) for number in list(culprits)[:_MOST_NAMED])
+        yield f"Likeliest: {names} (probability {100 * probability:.0f} %). The same command goes on."
+    if record.metric != "values" and record.outcome != "no difference":
+        others = [_named(record, number) for number in search_of(record).at_neither_level()]
+        if others:
+            yield (
+                f"{', '.join(others)} fit neither good nor bad: there is more than one change in the row. "
+                "Search again on each side of the culprit."
+            )
+
+
+def candidate_table(record: BisectRecord) -> Table:
+    """A row for each candidate that was tried."""
+    last = len(record.candidates) - 1
+    roles = {0: "good", last: "bad"}
+    if record.metric == "values":
+        rows = [
+            [record.candidates[each.candidate].name, record.candidates[each.candidate].title, values]
+            for each in sorted(record.returned, key=lambda each: each.candidate)
+            for values in ["same" if each.is_same else each.difference]
+        ]
+        return Table([record.kind, "", "values"], rows, "What the first calls return, beside good")
+    search = search_of(record)
+    posterior = [0.0, *search.posterior.tolist()]
+    rows = [
+        [
+            one_line(record.candidates[number].name),
+            one_line(record.candidates[number].title[:60]),
+            roles.get(number, ""),
+            ratio_text(record, ratio_of(record, number)),
+            str(len(values)),
+            f"{100 * posterior[number]:.0f} %",
+        ]
+        for number, values in sorted(search.values.items())
+    ]
+    headers = [record.kind, "title", "", f"{record.metric} to good", "pairs", "culprit"]
+    return Table(headers, rows, "Candidates that were tried, in their order")
+
+
+def _figures(record: BisectRecord) -> list[Figure]:
+    from harness.report.charts.bisect import posterior_figures
+
+    return posterior_figures(record)
