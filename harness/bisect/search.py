@@ -25,8 +25,8 @@ _MAD_SCALE = 1.4826
 _EFFECTS = np.concatenate([np.linspace(0.005, 0.4, 80), np.geomspace(0.41, 5.0, 60)])
 _PRIOR_DEVIATION = 0.5
 #: A candidate whose mean is this many standard errors from both levels is at neither.
-_FAR = 3.5
-_FEWEST_TO_BE_FAR = 3
+_FAR = 4.0
+_FEWEST_TO_BE_FAR = 4
 
 
 class Search:
@@ -116,11 +116,13 @@ class Search:
 
     def at_neither_level(self) -> list[int]:
         """Candidates whose values fit neither good nor bad: there is more than one change in the row."""
-        effect, scale = self.effect, self.scale
-        found = []
+        scale, found = self.scale, []
+        bad = self.values.get(self.last)
+        effect = float(np.median(bad)) if bad else self.effect
         for number, values in sorted(self.values.items()):
-            error = scale / math.sqrt(len(values))
             middle = float(np.median(values))
+            own = _MAD_SCALE * float(np.median(np.abs(np.array(values) - middle)))
+            error = max(scale, own) / math.sqrt(len(values))
             if len(values) >= _FEWEST_TO_BE_FAR and min(abs(middle), abs(middle - effect)) > _FAR * error:
                 found.append(number)
         return found

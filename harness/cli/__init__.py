@@ -24,6 +24,7 @@ _COMMANDS = {
     "duel": "Compare the training speed of two or more configurations.",
     "time": "Time a training step of your own.",
     "gate": "Compare HEAD with a base commit: speed, memory and quality.",
+    "upgrade": "Compare two versions of a framework before you upgrade.",
     "bisect": "Find the commit or version that changed a step.",
     "history": "Find changes of speed and memory over the gates of a branch.",
     "list": "List backends, tasks, data sets and results.",
@@ -42,7 +43,7 @@ _COMMANDS = {
     "doctor": "Describe this machine and find what disturbs measurements.",
 }
 #: Commands that write records, which contain the command line.
-_RECORDING = {"run", "duel", "time", "gate", "bisect", "study", "port"}
+_RECORDING = {"run", "duel", "time", "gate", "upgrade", "bisect", "study", "port"}
 _REFUSED = 2
 _INTERRUPTED = 130
 _STANDARD_ERROR = 2

@@ -5,7 +5,7 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,19 @@ from harness.cli.progress import LiveLine, shown_progress
 from harness.errors import HarnessError, UsageError
 from harness.gate.environments import Environment, EnvironmentPair, pair_of_commits, pair_of_interpreters
 from harness.gate.judgement import Outlook
-from harness.gate.record import GATES, BenchmarkRecord, GateRecord, Inconclusive, Stage, Verdict, folded
+from harness.gate.record import (
+    GATES,
+    BenchmarkRecord,
+    GateRecord,
+    Inconclusive,
+    Stage,
+    Upgrade,
+    Verdict,
+    folded,
+)
 from harness.gate.runner import Gate, GateRequest
 from harness.gate.suite import Suite, find_suite, read_suite
+from harness.gate.upgrade import pair_of_requirements, requirements_of
 from harness.plugins import registry
 from harness.report import ci_formats
 from harness.report.gate import change, gate_document, why
@@ -151,6 +161,13 @@ def _saving(_ctx: click.Context, _parameter: click.Parameter, text: str | None) 
 @shared.python("base", "Interpreter of a virtual environment with the base version, in place of --base.")
 @shared.python("head", "Interpreter of head. Default: the one that runs this command. Not with --base.")
 @click.option(
+    "--base-install",
+    metavar="REQUIREMENTS",
+    help="In place of --base, what pip installs into a new environment for base, such as torch==2.8.0 or "
+    "jax==0.5.3,jaxlib==0.5.3. harness upgrade does the same for one step or task.",
+)
+@click.option("--head-install", metavar="REQUIREMENTS", help="The same for head.")
+@click.option(
     "--base-suite",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Suite of the base version. A benchmark that only base has fails. Default with --base: the suite "
@@ -222,46 +239,75 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     _check_base(options)
     display = GateDisplay(quiet=options["quiet"])
     ctx.call_on_close(display.stop)
+    ctx.exit(exit_code_of(lambda: _run(options, display), display))
+
+
+def exit_code_of(run: Callable[[], int], display: GateDisplay) -> int:
+    """The exit code of a gate; an error must not look like FAIL.
+
+    Raises:
+        UsageError: the gate could not run.
+    """
     try:
-        code = _run(options, display)
+        return run()
     except HarnessError as error:
-        raise UsageError(str(error)) from error  # not 1, which is FAIL
-    except Exception:  # noqa: BLE001  nor must an error of the harness look like FAIL
+        raise UsageError(str(error)) from error
+    except Exception:  # noqa: BLE001
         display.stop()
         print_error_line(traceback.format_exc())
-        code = UsageError.exit_code
-    ctx.exit(code)
+        return UsageError.exit_code
 
 
 def _check_base(options: dict[str, Any]) -> None:
     """Refuse options that do not name one base."""
-    if bool(options["base"]) == bool(options["base_python"]):
-        given = "both are" if options["base"] else "neither is"
-        raise UsageError(f"give the base as --base REF or as --base-python BASE/bin/python; {given} given.")
-    if options["head_python"] and options["base"]:
-        raise UsageError("--base makes both environments; leave out --head-python.")
+    given = [name for name in ("base", "base_python", "base_install") if options[name]]
+    if len(given) != 1:
+        raise UsageError(
+            "give one base: --base REF, --base-python BASE/bin/python, or --base-install with --head-install"
+        )
+    if options["head_python"] and not options["base_python"]:
+        raise UsageError(f"--{given[0].replace('_', '-')} makes both environments; leave out --head-python.")
+    if bool(options["base_install"]) != bool(options["head_install"]):
+        raise UsageError("--base-install and --head-install belong together")
 
 
 def _run(options: dict[str, Any], display: GateDisplay) -> int:
     """Run the gate and deliver its results; the exit code."""
     suite = _with_claim(read_suite(options["suite"] or find_suite()), options["expect_faster"])
+    if not options["base_install"]:
+        with _environments(options, suite, display) as pair:
+            return carried_out(suite, pair, options, display)
+    base = requirements_of(options["base_install"], "--base-install")
+    head = requirements_of(options["head_install"], "--head-install")
+    with pair_of_requirements(suite, base, head, (), display) as pair:
+        return carried_out(suite, pair, options, display, Upgrade(base, head))
+
+
+def carried_out(
+    suite: Suite,
+    pair: EnvironmentPair,
+    options: Mapping[str, Any],
+    display: GateDisplay,
+    upgrade: Upgrade | None = None,
+) -> int:
+    """Run a gate of this suite and deliver its results; the exit code."""
     folder = options["results"] / GATES.folder
     prepare_folder(folder)
-    with _environments(options, suite, display) as pair:
-        request = GateRequest(
-            command=sys.argv[1:],
-            suite=suite,
-            base=pair.base,
-            head=pair.head,
-            datasets=_datasets(suite, quiet=options["quiet"]),
-            vanished=pair.vanished or (),
-            unwatched="" if pair.vanished is not None else "base's suite is unknown (give --base-suite FILE)",
-            budget_seconds=options["budget"],
-            turns=options["turns"],
-            profile=options["profile"],
-        )
-        gate = Gate(request, folder, display)
-        record = gate.carry_out()
+    request = GateRequest(
+        command=sys.argv[1:],
+        suite=suite,
+        base=pair.base,
+        head=pair.head,
+        datasets=_datasets(suite, quiet=options["quiet"]),
+        vanished=pair.vanished or (),
+        unwatched="" if pair.vanished is not None else "base's suite is unknown (give --base-suite FILE)",
+        budget_seconds=options["budget"],
+        turns=options["turns"],
+        profile=options["profile"],
+        upgrade=upgrade,
+    )
+    gate = Gate(request, folder, display)
+    record = gate.carry_out()
     display.stop()
     deliver(record, gate.path, options)
     return _exit_code(record, options["inconclusive"])

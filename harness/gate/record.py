@@ -164,6 +164,13 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
         return [result for result in self.metrics if result.verdict in {"INCONCLUSIVE", "INVALID"}]
 
 
+class Upgrade(msgspec.Struct, frozen=True):
+    """What pip installed in base and in head, where nothing else differs: two versions of a framework."""
+
+    base: list[str]
+    head: list[str]
+
+
 class GateRecord(Envelope, msgspec.Struct, kw_only=True):
     """A gate: a suite of benchmarks on base and head."""
 
@@ -175,6 +182,8 @@ class GateRecord(Envelope, msgspec.Struct, kw_only=True):
     head: EnvironmentRecord
     false_alarms: float
     """The chance, over the whole suite, that unchanged code fails."""
+    upgrade: Upgrade | None = None
+    """Set where base and head differ in requirements alone."""
     unwatched: str = ""
     """Why a benchmark that only base has would go unnoticed; empty where it would not."""
     benchmarks: list[BenchmarkRecord] = []

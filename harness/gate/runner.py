@@ -16,7 +16,7 @@ from harness.gate.benchmark import BenchmarkComparison
 from harness.gate.environments import Environment, probe, step_of, workload_of
 from harness.gate.judgement import Outlook, failed, limits_of, worst_of
 from harness.gate.reasons import Removed, Replaced
-from harness.gate.record import GATES, BenchmarkRecord, GateRecord, Stage
+from harness.gate.record import GATES, BenchmarkRecord, GateRecord, Stage, Upgrade
 from harness.gate.suite import Benchmark, Suite, work_of
 from harness.machine.description import describe_machine
 from harness.runs.documents import stamp
@@ -192,6 +192,8 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """No pair is started later. None: until all is decided or more pairs are hopeless, and at most 5 minutes
     of confirmation for each benchmark that needs it."""
     turns: int | None = None
+    upgrade: Upgrade | None = None
+    """What base and head differ in, where that is requirements alone."""
     profile: bool = False
     """Profile every benchmark; otherwise those whose step time failed."""
     command: list[str] = []
@@ -217,6 +219,7 @@ class Gate:
             head=probe(request.head, needs_harness=request.suite.has_tasks),
             false_alarms=request.suite.false_alarms,
             unwatched=request.unwatched,
+            upgrade=request.upgrade,
         )
         self.path = self._recorder.path
 

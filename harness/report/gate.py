@@ -3,10 +3,11 @@
 Nothing here imports NumPy, so that CI formats do not need it either.
 """
 
+import math
 import shlex
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import assert_never
+from typing import assert_never, get_args
 
 from harness.gate import reasons
 from harness.gate.reasons import (
@@ -263,6 +264,48 @@ def headline(record: GateRecord) -> str:
     return ", ".join([of_all, *(f"{count} {words}" for count, words in others)])
 
 
+#: The verdict of an upgrade.
+_UPGRADES: dict[Verdict, str] = {
+    "PASS": "safe",
+    "FAIL": "not safe",
+    "INCONCLUSIVE": "undecided",
+    "INVALID": "not measured",
+}
+
+
+def upgrade_headline(record: GateRecord) -> str:
+    """``safe: the same results; step 6 % faster [5, 7], first step +40 %``, over all benchmarks."""
+    qualities = [benchmark.quality for benchmark in record.benchmarks]
+    verdicts = {NOTHING if quality is None else quality.verdict for quality in qualities}
+    results = {
+        frozenset({"PASS"}): "the same results",
+    }.get(frozenset(verdicts), "results differ" if "FAIL" in verdicts else "results were not all compared")
+    changes = [
+        f"{metric} {change(metric, ratio)}"
+        for metric in get_args(Metric)
+        if (ratio := _over_benchmarks(record, metric)) is not None
+    ]
+    return "; ".join([f"{_UPGRADES[record.verdict]}: {results}", *filter(None, [", ".join(changes)])])
+
+
+def _over_benchmarks(record: GateRecord, metric: Metric) -> Estimate | None:
+    """The geometric mean of a metric's ratios, whose intervals are independent of each other."""
+    every = [result for benchmark in record.benchmarks for result in benchmark.metrics]
+    ratios = [result.ratio for result in every if result.metric == metric and result.ratio is not None]
+    if not ratios:
+        return None
+    mean = math.exp(math.fsum(math.log(ratio.value) for ratio in ratios) / len(ratios))
+    widths = [
+        math.log(ratio.high / ratio.low) / 2
+        for ratio in ratios
+        if ratio.low is not None and ratio.high is not None
+    ]
+    if len(widths) < len(ratios):
+        return Estimate(mean, None, None, len(ratios))
+    factor = math.exp(math.hypot(*widths) / len(ratios))
+    return Estimate(mean, mean / factor, mean * factor, len(ratios))
+
+
 def _all(count: int) -> str:
     return "the benchmark is" if count == 1 else f"all {count} benchmarks are"
 
@@ -342,9 +385,13 @@ _COMMIT_DIGITS = 10
 
 def circumstances(record: GateRecord) -> str:
     """What was compared, where and how reliably; then what a reader must know of base and head."""
+    sides = [_environment(record.head), _environment(record.base)]
+    if record.upgrade is not None:
+        sides = [", ".join(record.upgrade.head), ", ".join(record.upgrade.base)]
+    suite = f" (suite {record.suite})" if record.suite else ""
     compared = (
-        f"Compared head {_environment(record.head)} with base {_environment(record.base)} "
-        f"(suite {record.suite}) on {record.machine.cpu} in {record.seconds / 60:.1f} min."
+        f"Compared head {sides[0]} with base {sides[1]}{suite} on {record.machine.cpu} in "
+        f"{record.seconds / 60:.1f} min."
     )
     false_alarms = f"At most {100 * record.false_alarms:g} % of gates of unchanged code fail."
     sentences = [compared, false_alarms, *cautions(record)]
@@ -406,8 +453,15 @@ def _versions(benchmark: BenchmarkRecord) -> str:
     base, head = frameworks
     names = [name for name in {**base, **head} if base.get(name) != head.get(name) and name != PLUGIN]
     return ", ".join(
-        f"{name} {base.get(name, 'none')} in base, {head.get(name, 'none')} in head" for name in names
+        f"{name} {base.get(name, 'none')} in base, {head.get(name, 'none')} in head"
+        + (" (different builds)" if _build(base.get(name, "")) != _build(head.get(name, "")) else "")
+        for name in names
     )
+
+
+def _build(version: str) -> str:
+    """``cpu`` of ``2.13.0+cpu``."""
+    return version.partition("+")[2]
 
 
 def _batch_sizes(benchmark: BenchmarkRecord) -> str:
@@ -628,8 +682,11 @@ def gate_document(record: GateRecord) -> Document:
         Only(("markdown",), [Folded("Circumstances", [Paragraph(summary), show])]),
         Only(("page",), [Section("Method and circumstances", method, "method")]),
     ]
-    title = f"{record.verdict}: gate {record.id}"
-    return Document("gate", title, nodes, [(verdict, f": {headline(record)}")], [summary])
+    title, lines = f"{record.verdict}: gate {record.id}", [headline(record)]
+    if record.upgrade is not None:
+        title = f"Upgrade from {', '.join(record.upgrade.base)} to {', '.join(record.upgrade.head)}"
+        lines.insert(0, upgrade_headline(record))
+    return Document("gate", title, nodes, [(verdict, f": {lines[0]}"), *lines[1:]], [summary])
 
 
 def _measured_nodes(record: GateRecord) -> list[Node]:

@@ -83,7 +83,7 @@ def test_a_candidate_between_both_levels_is_named():
     search = Search(8)
     search.add(0, [0.0, 0.01, -0.01, 0.0])
     search.add(8, [0.4, 0.41, 0.39, 0.4])
-    search.add(4, [0.2, 0.21, 0.19])
+    search.add(4, [0.2, 0.21, 0.19, 0.2])
     assert search.at_neither_level() == [4]
 
 

@@ -1,0 +1,154 @@
+"""Base and head that differ in what pip installs: two versions of a framework, the rest equal."""
+
+import base64
+import contextlib
+import hashlib
+import importlib.util
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from harness.errors import PluginError, UsageError
+from harness.gate.environments import Environment, EnvironmentPair
+from harness.gate.installation import Checkout, Package, Progress, environment_of
+from harness.gate.suite import Benchmark, Suite
+from harness.plugins import registry
+
+_DISTRIBUTION = "dl-harness"
+
+
+def requirements_of(text: str, option: str) -> list[str]:
+    """``jax==0.5.3,jaxlib==0.5.3`` as requirements for pip; a comma before an operator belongs to one.
+
+    Raises:
+        UsageError: one of them is no requirement.
+    """
+    found: list[str] = []
+    for part in text.split(","):
+        if found and part.strip()[:1] in "<>=!~":
+            found[-1] += f",{part.strip()}"
+        else:
+            found.append(part.strip())
+    for each in found:
+        try:
+            Requirement(each)
+        except InvalidRequirement as error:
+            raise UsageError(f"{option} {each}: write PACKAGE==VERSION, such as torch==2.8.0") from error
+    return found
+
+
+def backend_of(requirements: Sequence[str]) -> str:
+    """The installed backend of the framework that one of these packages is.
+
+    It has the package's name, or requires the package and is the first that does.
+
+
+    Raises:
+        UsageError: there is none.
+    """
+    named = [_project(each) for each in requirements]
+    requiring = {
+        name: {*map(_project, registry.backend(name).requires)} for name in registry.names("backend")
+    }
+    for package in named:
+        found = [name for name, required in requiring.items() if package in required]
+        if found:
+            return package if package in found else found[0]
+    raise UsageError(
+        f"no backend requires {' or '.join(named)}; name one with --backend, or give a step of your own"
+    )
+
+
+@contextlib.contextmanager
+def pair_of_requirements(
+    suite: Suite, base: Sequence[str], head: Sequence[str], others: Sequence[str], progress: Progress
+) -> Iterator[EnvironmentPair]:
+    """Two environments with these requirements and ``others``; with this harness where the suite has tasks.
+
+    Raises:
+        HarnessError: pip fails.
+    """
+    needed = [*map(_absolute, others), *_framework_requirements(suite)]
+    with contextlib.ExitStack() as stack:
+
+        def made(label: str, requirements: Sequence[str]) -> Environment:
+            own = {_project(each) for each in requirements}
+            beside = [each for each in needed if _project(each) not in own]
+            package = stack.enter_context(_own_wheel()) if suite.has_tasks else None
+            named = f"{label} ({', '.join(requirements)})"
+            installed = stack.enter_context(
+                environment_of([*requirements, *beside], package, label=named, progress=progress)
+            )
+            return Environment(label=label, python=str(installed.python))
+
+        yield EnvironmentPair(made("base", base), made("head", head), ())
+
+
+def _project(requirement: str) -> str:
+    """The name of what is required; a path stands for itself."""
+    try:
+        return canonicalize_name(Requirement(requirement).name)
+    except InvalidRequirement:
+        return requirement
+
+
+def _absolute(requirement: str) -> str:
+    """A path, such as ``.[extra]``, whatever folder pip runs in; anything else as it is."""
+    path, bracket, extras = requirement.partition("[")
+    return f"{Path(path).resolve()}{bracket}{extras}" if Path(path).exists() else requirement
+
+
+def _framework_requirements(suite: Suite) -> list[str]:
+    """What the backends of a suite require."""
+    names = {each.backend.partition(":")[0] for each in suite.benchmarks if each.backend}
+    return list(dict.fromkeys(each for name in sorted(names) for each in registry.backend(name).requires))
+
+
+@contextlib.contextmanager
+def _own_wheel() -> Iterator[Package]:
+    """This harness as a wheel, made of the files that it is imported from, wherever it was installed from."""
+    found = metadata.distribution(_DISTRIBUTION)
+    tops = {entry.value.partition(":")[0].partition(".")[0] for entry in found.entry_points}
+    files: dict[str, bytes] = {}
+    for top in sorted(tops | {"harness"}):
+        spec = importlib.util.find_spec(top)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            for path in sorted(Path(folder).rglob("*")):
+                if path.is_file() and path.suffix != ".pyc":
+                    files[f"{top}/{path.relative_to(folder)}"] = path.read_bytes()
+    info = f"dl_harness-{found.version}.dist-info"
+    files[f"{info}/METADATA"] = (found.read_text("METADATA") or "").encode()
+    files[f"{info}/entry_points.txt"] = (found.read_text("entry_points.txt") or "").encode()
+    tags = "Wheel-Version: 1.0\nGenerator: harness\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files[f"{info}/WHEEL"] = tags.encode()
+    listed = [
+        f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b'=').decode()},"
+        f"{len(content)}"
+        for name, content in files.items()
+    ]
+    record = "\n".join([*listed, f"{info}/RECORD,,", ""])
+    name = f"dl_harness-{found.version}-py3-none-any.whl"
+    with tempfile.TemporaryDirectory(prefix="harness-wheel-") as folder:
+        with zipfile.ZipFile(Path(folder) / name, "w", zipfile.ZIP_DEFLATED) as wheel:
+            for each, content in {**files, f"{info}/RECORD": record.encode()}.items():
+                wheel.writestr(each, content)
+        identity = hashlib.sha256(record.encode()).hexdigest()
+        yield Package(name, (_DISTRIBUTION, identity), lambda: contextlib.nullcontext(Checkout(Path(folder))))
+
+
+def suite_of_tasks(tasks: Sequence[str], backend: str, threads: int | None) -> Suite:
+    """A suite of included tasks with the usual limits.
+
+    Raises:
+        UsageError: there is no such task.
+    """
+    benchmarks = []
+    for name in tasks:
+        registry.task(name)  # raises for unknown names
+        benchmarks.append(Benchmark(name=name, backend=backend, task=name, threads=threads))
+    return Suite(file="", benchmarks=tuple(benchmarks))

@@ -1,0 +1,84 @@
+"""Two versions of a package: what pip is asked for, which backend is meant, and what the verdict says."""
+
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+import pytest
+from support.made_gates import fixed_gates
+
+from harness.errors import UsageError
+from harness.gate.record import Upgrade
+from harness.gate.suite import Benchmark, Suite
+from harness.gate.upgrade import _own_wheel, backend_of, requirements_of, suite_of_tasks
+from harness.report.document import plain
+from harness.report.gate import gate_document, upgrade_headline
+
+
+def test_a_comma_before_an_operator_belongs_to_its_requirement():
+    assert requirements_of("jax==0.5.3, jaxlib>=0.5,<0.6", "OLD") == ["jax==0.5.3", "jaxlib>=0.5,<0.6"]
+    with pytest.raises(UsageError, match="OLD torch==: write PACKAGE==VERSION"):
+        requirements_of("torch==", "OLD")
+
+
+def test_the_backend_is_the_one_that_requires_the_package():
+    assert backend_of(["torch==2.8.0"]) == "torch"
+    assert backend_of(["jaxlib==0.5.3", "jax==0.5.3"]) == "jax"
+    assert backend_of(["tensorflow==2.20"]) == "keras"
+    with pytest.raises(UsageError, match="no backend requires tabulate"):
+        backend_of(["tabulate==0.9"])
+
+
+def test_a_task_that_does_not_exist_is_refused():
+    with pytest.raises(UsageError, match="unknown task 'cnnn'"):
+        suite_of_tasks(["cnnn"], "torch", None)
+
+
+def test_the_wheel_of_this_harness_has_its_plugins_and_installs(tmp_path):
+    with _own_wheel() as package, package.checkout() as checkout:
+        wheel = checkout.folder / package.requirement
+        names = zipfile.ZipFile(wheel).namelist()
+        target = tmp_path / "installed"
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+        subprocess.run([*pip, "--target", str(target), str(wheel)], check=True, capture_output=True)
+    assert {"harness/__init__.py", "harness_torch/__init__.py", "harness/report/render/page.css"} <= {*names}
+    assert not [name for name in names if name.endswith(".pyc")]
+    (found,) = metadata.distributions(path=[str(target)])
+    assert found.name == "dl-harness"
+    assert len(found.entry_points.select(group="harness.tasks")) >= 8
+
+
+def test_the_headline_states_results_and_changes_over_all_benchmarks():
+    (gate,) = fixed_gates([1.0])
+    record = msgspec.structs.replace(gate, upgrade=Upgrade(["torch==2.8.0"], ["torch==2.13.0"]))
+    text = upgrade_headline(record)
+    assert text.split("; ")[0] in {"safe: the same results", "safe: results were not all compared"}
+    assert "step " in text
+    document = gate_document(record)
+    assert document.title == "Upgrade from torch==2.8.0 to torch==2.13.0"
+    assert plain(document.headline[0]).endswith(text)
+
+
+def test_a_suite_has_tasks_unless_all_are_steps():
+    step = Benchmark(name="step", step="bench.py:make_step")
+    assert not Suite(file="", benchmarks=(step,)).has_tasks
+    assert suite_of_tasks(["mlp"], "torch", 1).has_tasks
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("torch==2.8.0", "torch=="), "NEW torch==: write PACKAGE==VERSION"),
+        (("tabulate==0.8", "tabulate==0.9"), "no backend requires tabulate"),
+        (("torch==2.8.0", "torch==2.9.0", "--task", "cnn", "--step", "a.py:b"), "give one of --task"),
+        (("torch==2.8.0", "torch==2.9.0", "--step", "nothing"), "give FILE.py:CALLABLE"),
+    ],
+)
+def test_wrong_input_is_refused_before_anything_is_installed(harness, options, text):
+    done = harness("upgrade", *options)
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert not (Path(harness.folder) / "results" / "gates").exists() or not harness.records()
