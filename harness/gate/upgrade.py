@@ -47,16 +47,17 @@ def backend_of(requirements: Sequence[str]) -> str:
 
     It has the package's name, or requires the package and is the first that does.
 
-
     Raises:
         UsageError: there is none.
     """
     named = [_project(each) for each in requirements]
-    requiring = {
-        name: {*map(_project, registry.backend(name).requires)} for name in registry.names("backend")
-    }
+    requiring: dict[str, list[str]] = {}
+    for name in registry.names("backend"):
+        with contextlib.suppress(PluginError):  # a broken plugin costs its own backend alone
+            for each in registry.backend(name).requires:
+                requiring.setdefault(_project(each), []).append(name)
     for package in named:
-        found = [name for name, required in requiring.items() if package in required]
+        found = requiring.get(package)
         if found:
             return package if package in found else found[0]
     raise UsageError(
