@@ -523,7 +523,7 @@ def _quoted(text: str) -> str:
     return shlex.quote(one_line(text))
 
 
-# The modes of a backend whose times are known on this machine.
+# The modes of a backend, by their known step times.
 
 
 def chosen_sentence(times: ModeTimes) -> str:
@@ -539,11 +539,13 @@ def modes_row(times: ModeTimes) -> tuple[str, ...]:
     return times.task, times.backend, times.fastest, _others(times), where
 
 
-def faster_modes(ran: Iterable[tuple[Record | ConfigurationRecord, Task, Machine]]) -> list[str]:
+def faster_modes(
+    ran: Iterable[tuple[Record | ConfigurationRecord, Task, Machine]], known: Sequence[ModeTimes]
+) -> list[str]:
     """For configurations, their task and machine: which other mode of theirs takes less time, each once."""
     sentences: dict[str, None] = {}
     for configuration, task, machine in ran:
-        times = times_of(configuration, task, machine)
+        times = times_of(known, configuration, task, machine)
         if times is not None and times.times[configuration.configuration.mode] > 1.0 + _NOTEWORTHY:
             sentences[_faster(configuration.configuration.mode, times)] = None
     return list(sentences)
