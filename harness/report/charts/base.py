@@ -57,6 +57,7 @@ CONFIG: dict[str, Any] = {
         "titlePadding": 8,
         "gridOpacity": 0.6,
     },
+    "point": {"filled": True, "opacity": 1},
     "axisX": {"tickCount": 6, "labelFlush": False},
     "axisY": {"tickCount": 6},
     "legend": {

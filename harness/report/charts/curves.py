@@ -196,19 +196,9 @@ def _band_layer(lines: Iterable[Line], x: Spec, title: str, colour: Spec) -> lis
     banded = {line.label for line in lines if len(line.band.seeds) >= FEWEST_BAND_SEEDS}
     if not banded:
         return []
-    low, high = field("low:Q", title=title), "high"
-    return [
-        layer(
-            "area",
-            {"opacity": 0.13},
-            where={"field": "configuration", "oneOf": sorted(banded)},
-            x=x,
-            y=low,
-            y2=high,
-            color=colour,
-            detail="data:N",
-        )
-    ]
+    where = {"field": "configuration", "oneOf": sorted(banded)}
+    ends: Spec = {"y": field("low:Q", title=title), "y2": "high"}
+    return [layer("area", {"opacity": 0.13}, where=where, x=x, **ends, color=colour, detail="data:N")]
 
 
 def _seed_layer(lines: Sequence[Line], x: Spec, y: Spec, colour: Spec, dash: Spec) -> list[Spec]:
@@ -232,18 +222,8 @@ def _seed_layer(lines: Sequence[Line], x: Spec, y: Spec, colour: Spec, dash: Spe
             ]
     if not rows:
         return []
-    return [
-        layer(
-            "line",
-            {"strokeWidth": 0.8, "opacity": 0.4},
-            rows=rows,
-            x=x,
-            y=y,
-            color=colour,
-            strokeDash=dash,
-            detail="seed:N",
-        )
-    ]
+    look = {"strokeWidth": 0.8, "opacity": 0.4}
+    return [layer("line", look, rows=rows, x=x, y=y, color=colour, strokeDash=dash, detail="seed:N")]
 
 
 def _mark_layers(marks: Marks, x: Spec, title: str, colour: Spec) -> list[Spec]:
@@ -258,41 +238,19 @@ def _mark_layers(marks: Marks, x: Spec, title: str, colour: Spec) -> list[Spec]:
     named = len({mark.label for mark in marks.marked}) == 1
     layers: list[Spec] = []
     if rules:
-        layers.append(
-            layer(
-                "rule", {"strokeWidth": 1.5, "strokeDash": [2, 3]}, rows=rules, x=x, color=colour, tooltip=tip
-            )
-        )
+        look: Spec = {"strokeWidth": 1.5, "strokeDash": [2, 3]}
+        layers.append(layer("rule", look, rows=rules, x=x, color=colour, tooltip=tip))
         if named:
-            place = {"y": "height", "dy": -8} if marks.texts_at_bottom else {"y": 6}
-            layers.append(
-                layer(
-                    "text",
-                    {"align": "left", "dx": 4, "fontSize": 12, **place},
-                    rows=rules,
-                    x=x,
-                    text="mark:N",
-                )
-            )
+            look = {"align": "left", "dx": 4, "fontSize": 12}
+            look |= {"y": "height", "dy": -8} if marks.texts_at_bottom else {"y": 6}
+            layers.append(layer("text", look, rows=rules, x=x, text="mark:N"))
     if points:
         y = field("mean:Q", title=title)
-        layers.append(
-            layer(
-                "point",
-                {"filled": True, "opacity": 1, "size": 90, "shape": "diamond"},
-                rows=points,
-                x=x,
-                y=y,
-                color=colour,
-                tooltip=tip,
-            )
-        )
+        look = {"size": 90, "shape": "diamond"}
+        layers.append(layer("point", look, rows=points, x=x, y=y, color=colour, tooltip=tip))
         if named:
-            layers.append(
-                layer(
-                    "text", {"baseline": "top", "dy": 9, "fontSize": 12}, rows=points, x=x, y=y, text="mark:N"
-                )
-            )
+            look = {"baseline": "top", "dy": 9, "fontSize": 12}
+            layers.append(layer("text", look, rows=points, x=x, y=y, text="mark:N"))
     return layers
 
 

@@ -126,17 +126,11 @@ def confusion_chart(configuration: ConfigurationRuns) -> Spec | None:
     y = field("class:N", title="class", sort=classes, axis={"labelLimit": 80})
     shade = field("share:Q", scale={"domain": [0, 100], "range": [0.0, 0.75]}, legend=None)
     tip = tips("class:N", "taken for:N", ("share:Q", "share of the class (%)"), "samples:Q")
+    written = {"field": "share", "gte": _LEAST_SHARE}
     return layered(
         rows,
         layer("rect", {"color": _BLUE}, x=x, y=y, opacity=shade, tooltip=tip),
-        layer(
-            "text",
-            {"fontSize": 11},
-            where={"field": "share", "gte": _LEAST_SHARE},
-            x=x,
-            y=y,
-            text=field("share:Q", format=".0f"),
-        ),
+        layer("text", {"fontSize": 11}, where=written, x=x, y=y, text=field("share:Q", format=".0f")),
         height=_CLASS_HEIGHT * len(classes),
     )
 
@@ -158,36 +152,23 @@ def examples_chart(run: Run, outcomes: Outcomes, folder: Path | None) -> Spec | 
             {"x": x + 0.5, "y": y, "label": above, "sure": below, "right": "right" if right else "wrong"}
         )
     lines = -(-len(examples) // _COLUMNS)
-    x_axis = field("x:Q", axis=None, scale={"domain": [0, _COLUMNS], "nice": False})
-    y_axis = field("y:Q", axis=None, scale={"domain": [lines, 0], "nice": False})
-    colour = field(
-        "right:N", scale={"domain": ["wrong", "right"], "range": ["#d55e00", "#009e73"]}, legend=None
-    )
+    tile: Spec = {
+        "x": field("x:Q", axis=None, scale={"domain": [0, _COLUMNS], "nice": False}),
+        "y": field("y:Q", axis=None, scale={"domain": [lines, 0], "nice": False}),
+    }
+    scale = {"domain": ["wrong", "right"], "range": ["#d55e00", "#009e73"]}
+    colour = field("right:N", scale=scale, legend=None)
     if all(one.values for one in examples):
-        detail = "place:N"
-        marks = layer(
-            "line", {"strokeWidth": 1.5}, rows=drawn, x=x_axis, y=y_axis, color=colour, detail=detail
-        )
+        marks = layer("line", {"strokeWidth": 1.5}, rows=drawn, **tile, color=colour, detail="place:N")
     else:
-        marks = layer(
-            "image",
-            {"width": _PICTURE, "height": _PICTURE, "smooth": False},
-            rows=drawn,
-            x=x_axis,
-            y=y_axis,
-            url="url:N",
-        )
+        look = {"width": _PICTURE, "height": _PICTURE, "smooth": False}
+        marks = layer("image", look, rows=drawn, **tile, url="url:N")
+    small = {"baseline": "top", "fontSize": 10, "dy": _TILE - 14, "opacity": 0.8}
     return layered(
         rows,
         marks,
-        layer("text", {"baseline": "top", "fontSize": 11, "limit": 88}, x=x_axis, y=y_axis, text="label:N"),
-        layer(
-            "text",
-            {"baseline": "top", "fontSize": 10, "dy": _TILE - 14, "opacity": 0.8},
-            x=x_axis,
-            y=y_axis,
-            text="sure:N",
-        ),
+        layer("text", {"baseline": "top", "fontSize": 11, "limit": 88}, **tile, text="label:N"),
+        layer("text", small, **tile, text="sure:N"),
         height=_TILE * lines,
     )
 

@@ -109,47 +109,24 @@ def _duel_pair_rows(record: DuelRecord, result: DuelResult) -> Iterator[Row]:
             }
 
 
-def _change_axis() -> Spec:
-    return field("change:Q", title="change of the time per sample (%)", scale={"padding": 16, "zero": False})
-
-
 def _duel_pairs(record: DuelRecord, pairs: Sequence[Row], colours: Colours) -> Spec:
     """A row for each configuration but the reference: dots, and the ratio with its interval."""
-    y = field("configuration:N", title=None, sort=None, axis=NAME_AXIS)
     rows = [*pairs, *map(_result_row, (each for each in record.results if each.ratio is not None))]
-    colour = colour_of_rows(rows, colours, None)
-    margin = 100 * record.margin
-    dots = layer(
-        "point",
-        {"filled": True, "opacity": 0.5, "size": 45},
-        x=_change_axis(),
-        y=y,
-        yOffset=field("place:Q", scale={"domain": [-1.5, 1.5]}),
-        color=colour,
-        tooltip=tips("configuration:N", "pair:Q", "change:Q"),
-    )
-    interval = layer("rule", {"strokeWidth": 3}, x="low:Q", x2="high", y=y, color=colour)
-    centre = layer(
-        "point",
-        {"filled": True, "opacity": 1, "size": 140, "shape": "diamond"},
-        x="ratio:Q",
-        y=y,
-        color=colour,
-        tooltip=tips("configuration:N", "ratio:Q", "low:Q", "high:Q"),
-    )
+    y = field("configuration:N", title=None, sort=None, axis=NAME_AXIS)
+    row: Spec = {"y": y, "color": colour_of_rows(rows, colours, None)}
+    title = "change of the time per sample (%)"
+    x = field("change:Q", title=title, scale={"padding": 16, "zero": False})
+    offset = field("place:Q", scale={"domain": [-1.5, 1.5]})
+    pair_tip = tips("configuration:N", "pair:Q", "change:Q")
+    tip = tips("configuration:N", "ratio:Q", "low:Q", "high:Q")
+    band: list[Row] = [{"from": -100 * record.margin, "to": 100 * record.margin}]
     return layered(
         rows,
-        layer(
-            "rect",
-            {"color": GREY, "opacity": 0.15},
-            rows=[{"from": -margin, "to": margin}],
-            x="from:Q",
-            x2="to",
-        ),
+        layer("rect", {"color": GREY, "opacity": 0.15}, rows=band, x="from:Q", x2="to"),
         zero_line("x"),
-        dots,
-        interval,
-        centre,
+        layer("point", {"opacity": 0.5, "size": 45}, x=x, yOffset=offset, **row, tooltip=pair_tip),
+        layer("rule", {"strokeWidth": 3}, x="low:Q", x2="high", **row),
+        layer("point", {"size": 140, "shape": "diamond"}, x="ratio:Q", **row, tooltip=tip),
         height=FRAME_HEIGHT + 2 * ROW_HEIGHT * len(record.results),
     )
 
@@ -164,16 +141,9 @@ def _course(pairs: Sequence[Row], count: int, colours: Colours) -> Spec:
     ticks = list(range(1, count + 1, math.ceil(count / _MOST_TICKS)))  # Vega's own of two pairs: 1, 1.5, 2
     x = field("pair:Q", title="pair", axis={"values": ticks, "format": "d"}, scale={"zero": False})
     y = field("change:Q", title="change (%)", scale={"zero": False, "padding": 12})
-    colour = colour_of_rows(pairs, colours, "circle")
-    line = layer("line", {"strokeWidth": 1, "opacity": 0.6}, x=x, y=y, color=colour)
-    dots = layer(
-        "point",
-        {"filled": True, "opacity": 1, "size": 45},
-        x=x,
-        y=y,
-        color=colour,
-        tooltip=tips("configuration:N", "pair:Q", "change:Q"),
-    )
+    place: Spec = {"x": x, "y": y, "color": colour_of_rows(pairs, colours, "circle")}
+    line = layer("line", {"strokeWidth": 1, "opacity": 0.6}, **place)
+    dots = layer("point", {"size": 45}, **place, tooltip=tips("configuration:N", "pair:Q", "change:Q"))
     return layered(pairs, zero_line("y"), line, dots)
 
 
@@ -186,24 +156,14 @@ def _turns(record: PairsSource, colours: Colours) -> Spec:
     )
     y = field("step:Q", title="step (ms, log scale)", scale={"type": "log", "nice": False, "padding": 12})
     shapes = {"domain": [False, True], "range": ["circle", "cross"]}
-    points = layer(
-        "point",
-        {"filled": True, "opacity": 0.7, "size": 28},
-        x=x,
-        y=y,
-        color=colour_of_rows(rows, colours, "circle"),
-        shape=field("disturbed:N", scale=shapes, legend=None),
-        tooltip=tips("configuration:N", "pair:Q", "turn:Q", ("step:Q", "step (ms)")),
-    )
+    shape = field("disturbed:N", scale=shapes, legend=None)
+    colour = colour_of_rows(rows, colours, "circle")
+    tip = tips("configuration:N", "pair:Q", "turn:Q", ("step:Q", "step (ms)"))
+    border = {"color": GREY, "strokeDash": [2, 4], "opacity": 0.7}
     return layered(
         rows,
-        layer(
-            "rule",
-            {"color": GREY, "strokeDash": [2, 4], "opacity": 0.7},
-            rows=starts,
-            x=field("start:Q", title=""),
-        ),
-        points,
+        layer("rule", border, rows=starts, x=field("start:Q", title="")),
+        layer("point", {"opacity": 0.7, "size": 28}, x=x, y=y, color=colour, shape=shape, tooltip=tip),
     )
 
 
@@ -297,25 +257,12 @@ def _changes(rows: Sequence[Row]) -> Spec:
     x = field("change:Q", title="change (%)", scale={"padding": 12})
     colour, shape = _colour_and_shape("verdict", VERDICTS, rows)
     tip = tips("benchmark:N", "verdict:N", "change:Q", "low:Q", "high:Q", "limit:Q", "pairs:Q")
+    limit_tip = tips("benchmark:N", "limit:Q")
     return _over_zero(
         rows,
-        layer(
-            "tick",
-            {"thickness": 3, "size": 22, "color": GREY},
-            x="limit:Q",
-            y=y,
-            tooltip=tips("benchmark:N", "limit:Q"),
-        ),
+        layer("tick", {"thickness": 3, "size": 22, "color": GREY}, x="limit:Q", y=y, tooltip=limit_tip),
         layer("rule", {"strokeWidth": 2}, x="low:Q", x2="high", y=y, color=colour),
-        layer(
-            "point",
-            {"filled": True, "opacity": 1, "size": 90},
-            x=x,
-            y=y,
-            color=colour,
-            shape=shape,
-            tooltip=tip,
-        ),
+        layer("point", {"size": 90}, x=x, y=y, color=colour, shape=shape, tooltip=tip),
     )
 
 
@@ -323,17 +270,10 @@ def _gate_pairs(rows: Sequence[Row]) -> Spec:
     y = field("benchmark:N", title=None, sort=None, axis=NAME_AXIS)
     x = field("change:Q", title="change of the step (%)", scale={"padding": 12})
     colour, shape = _colour_and_shape("stage", _STAGES, rows)
-    encoded = layer(
-        "point",
-        {"filled": True, "opacity": 0.6, "size": 50},
-        x=x,
-        y=y,
-        yOffset=field("stage:N", sort=list(_STAGES)),
-        color=colour,
-        shape=shape,
-        tooltip=tips("benchmark:N", "stage:N", "pair:Q", "change:Q"),
-    )
-    return _over_zero(rows, encoded)
+    place: Spec = {"y": y, "yOffset": field("stage:N", sort=list(_STAGES))}
+    look: Spec = {"color": colour, "shape": shape}
+    tip = tips("benchmark:N", "stage:N", "pair:Q", "change:Q")
+    return _over_zero(rows, layer("point", {"opacity": 0.6, "size": 50}, x=x, **place, **look, tooltip=tip))
 
 
 def _colour_and_shape(
@@ -374,19 +314,15 @@ def _chart(series: MetricHistory) -> Spec:
     axis = {"labelAngle": -40, "labelLimit": 80, "labelOverlap": True, "grid": False}
     x = field("name:N", title=None, sort=names, axis=axis)
     y = field("change:Q", title="change since the base (%)", scale={"zero": False})
-    low, high = field("low:Q", title=""), "high"
+    low, level = field("low:Q", title=""), field("level:Q", title="")
     tip = tips("name:N", "date:N", "change:Q", "low:Q", "high:Q", "level:Q")
+    steps_of_level = {"interpolate": "step", "strokeWidth": 2.5, "color": "#0072b2"}
     return layered(
         rows,
         zero_line("y"),
-        layer("rule", {"color": GREY, "opacity": 0.6}, x=x, y=low, y2=high),
+        layer("rule", {"color": GREY, "opacity": 0.6}, x=x, y=low, y2="high"),
         layer("circle", {"color": GREY, "opacity": 0.9, "size": 32}, x=x, y=y, tooltip=tip),
-        layer(
-            "line",
-            {"interpolate": "step", "strokeWidth": 2.5, "color": "#0072b2"},
-            x=x,
-            y=field("level:Q", title=""),
-        ),
+        layer("line", steps_of_level, x=x, y=level),
         *(_step_layers(steps, x) if steps else []),
     )
 
@@ -397,19 +333,11 @@ def _step_layers(steps: list[Row], x: Spec) -> list[Spec]:
     colour = field("direction:N", scale={"domain": ["worse", "better"], "range": colours}, legend=None)
     shapes = {"domain": ["worse", "better"], "range": ["triangle-up", "triangle-down"]}
     tip = tips("name:N", "date:N", "size:N")
-    y = field("level:Q", title="")
+    shape = field("direction:N", scale=shapes, legend=None)
+    place: Spec = {"x": x, "y": field("level:Q", title="")}
     return [
-        layer(
-            "point",
-            {"filled": True, "opacity": 1, "size": 130},
-            rows=steps,
-            x=x,
-            y=y,
-            color=colour,
-            shape=field("direction:N", scale=shapes, legend=None),
-            tooltip=tip,
-        ),
-        layer("text", {"dy": -14, "fontSize": 12}, rows=steps, x=x, y=y, text="short:N"),
+        layer("point", {"size": 130}, rows=steps, **place, color=colour, shape=shape, tooltip=tip),
+        layer("text", {"dy": -14, "fontSize": 12}, rows=steps, **place, text="short:N"),
     ]
 
 

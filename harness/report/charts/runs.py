@@ -83,8 +83,6 @@ def time_against_quality(comparison: Comparison, colours: Colours) -> Spec | Non
     x = field("seconds:Q", title=training, scale=_possible(rows + dots, "seconds", None))
     y = field("score:Q", title=quality, scale=_possible(rows + dots, "score", comparison.measure.upper))
     colour = colour_of_rows(rows, colours, "diamond")
-    low_score, high_score = field("score low:Q", title=""), "score high"
-    low_seconds, high_seconds = field("seconds low:Q", title=""), "seconds high"
     tip = tips(
         "configuration:N",
         ("seconds:Q", "training time (s)"),
@@ -94,16 +92,18 @@ def time_against_quality(comparison: Comparison, colours: Colours) -> Spec | Non
     return layered(
         rows,
         layer("circle", {"opacity": 0.6, "size": 32}, rows=dots, x=x, y=y, color=colour),
-        layer("rule", {"strokeWidth": 1.5}, x=x, y=low_score, y2=high_score, color=colour),
-        layer("rule", {"strokeWidth": 1.5}, x=low_seconds, x2=high_seconds, y=y, color=colour),
         layer(
-            "point",
-            {"filled": True, "opacity": 1, "size": 130, "shape": "diamond"},
-            x=x,
+            "rule", {"strokeWidth": 1.5}, x=x, y=field("score low:Q", title=""), y2="score high", color=colour
+        ),
+        layer(
+            "rule",
+            {"strokeWidth": 1.5},
+            x=field("seconds low:Q", title=""),
+            x2="seconds high",
             y=y,
             color=colour,
-            tooltip=tip,
         ),
+        layer("point", {"size": 130, "shape": "diamond"}, x=x, y=y, color=colour, tooltip=tip),
     )
 
 
@@ -222,7 +222,7 @@ def relative_step_times(comparison: Comparison, colours: Colours) -> Spec | None
         rows,
         layer("rule", {"strokeDash": [4, 4], "color": GREY}, rows=[{"ratio": 1}], x=x),
         layer("rule", {"strokeWidth": 2}, x="ratio low:Q", x2="ratio high", y=y, color=colour),
-        layer("point", {"filled": True, "opacity": 1, "size": 90}, x=x, y=y, color=colour, tooltip=tip),
+        layer("point", {"size": 90}, x=x, y=y, color=colour, tooltip=tip),
         height=FRAME_HEIGHT + ROW_HEIGHT * len(rows),
     )
 

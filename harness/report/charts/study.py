@@ -45,25 +45,17 @@ def remedy_changes(study: StudyFinding) -> Spec:
     order = ["test score", "gap"]
     y = field("remedy:N", title=None, sort=None, axis=NAME_AXIS)
     colours, shapes = ({"domain": order, "range": looks} for looks in (PALETTE[:2], ["circle", "diamond"]))
-    offset = field("quantity:N", sort=order)
-    colour, shape = field("quantity:N", scale=colours), field("quantity:N", scale=shapes)
+    shape = field("quantity:N", scale=shapes)
+    place: Spec = {"y": y, "yOffset": field("quantity:N", sort=order)}
+    place["color"] = field("quantity:N", scale=colours)
     x = field("change:Q", title=f"change ({unit})")
-    low, high = field("change low:Q", title=""), "change high"
+
     tip = tips("remedy:N", "quantity:N", "change:Q", ("change low:Q", "low"), ("change high:Q", "high"))
     return layered(
         rows,
         zero_line("x"),
-        layer("rule", {"strokeWidth": 2}, x=low, x2=high, y=y, yOffset=offset, color=colour),
-        layer(
-            "point",
-            {"filled": True, "opacity": 1, "size": 80},
-            x=x,
-            y=y,
-            yOffset=offset,
-            color=colour,
-            shape=shape,
-            tooltip=tip,
-        ),
+        layer("rule", {"strokeWidth": 2}, x=field("change low:Q", title=""), x2="change high", **place),
+        layer("point", {"size": 80}, x=x, **place, shape=shape, tooltip=tip),
         height=60 + 40 * len(study.effects),
     )
 
