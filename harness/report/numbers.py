@@ -88,21 +88,16 @@ def _factor(ratio: Estimate, word: str) -> str:
 
 def percent_change(ratio: Estimate) -> str:
     """A ratio of any quantity as a change, ``+7.1 % [5.9, 8.3]``."""
-    text = f"{_percent_points(ratio.value, sign=True)} %"
+    text = f"{_percent_points(ratio.value, '+')} %"
     if ratio.low is None or ratio.high is None:
         return text
     high = _percent_points(ratio.high) if 100 * (ratio.high - 1) <= _LARGEST_END else _BEYOND
     return f"{text} [{_percent_points(ratio.low)}, {high}]"
 
 
-def _percent_points(ratio: float, *, sign: bool = False) -> str:
+def _percent_points(ratio: float, plus: str = "") -> str:
     change = 100 * (ratio - 1)
-    text = f"{abs(change):,.{0 if abs(change) >= 100 else 1}f}"  # noqa: PLR2004  as above
-    if not float(text.replace(",", "")):
-        return text
-    if change < 0:
-        return f"\N{MINUS SIGN}{text}"
-    return f"+{text}" if sign else text
+    return _signed(change, f",.{0 if abs(change) >= 100 else 1}f", plus)  # noqa: PLR2004  as above
 
 
 def _digits_after_point(size: float) -> int:
