@@ -40,7 +40,7 @@ from harness.report.document import (
     Table,
     Tone,
 )
-from harness.report.duel import UNEVEN, load_remarks
+from harness.report.duel import UNEVEN, load_remarks, pairs_text
 from harness.report.escaping import one_line
 from harness.report.numbers import (
     NOTHING,
@@ -183,8 +183,6 @@ CHANGE_LEGEND = (
     "Changes are of head relative to base: + is slower or larger, \N{MINUS SIGN} is faster or smaller. "
     "Brackets hold the 95 % confidence interval."
 )
-#: Down-weighted outliers are mentioned where they cost more than this share of the pairs.
-_LOST_WEIGHT_SHOWN = 0.1
 
 
 def change(metric: Metric, ratio: Estimate | None) -> str:
@@ -233,9 +231,7 @@ def _names(record: GateRecord, verdict: Verdict) -> list[str]:
 
 def metric_text(result: MetricResult) -> str:
     """``step +7.1 % [5.9, 8.3], limit 5 % (8 pairs, p = 0.004): head is proven worse than base``."""
-    evidence = counted(result.pairs, "pair")
-    if result.weight is not None and result.weight < (1 - _LOST_WEIGHT_SHOWN) * result.pairs:
-        evidence += ", outliers down-weighted"
+    evidence = pairs_text(result)
     if result.p_value is not None:
         evidence += f", p = {result.p_value:.2g}"
     figures = f"{result.metric} {change(result.metric, result.ratio)}, limit {100 * result.limit:g} %"

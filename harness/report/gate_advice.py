@@ -11,7 +11,7 @@ from harness.gate import reasons
 from harness.gate.reasons import Reason
 from harness.gate.record import BenchmarkRecord, EnvironmentRecord, GateRecord, Metric
 from harness.gate.suite import Benchmark
-from harness.report.escaping import one_line
+from harness.report.duel import given_again, quoted
 from harness.runs.identity import value_text
 
 # The commands that look into one benchmark of a gate: the same work once more, as the gate ran it.
@@ -22,8 +22,8 @@ _NO_CERTIFICATE = "--no-certify"
 
 def check_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     """``harness check`` of head, which names the step or layer that deviates."""
-    words = [_quoted(record.head.python), "-m harness check", _backend(benchmark)]
-    return " ".join([*words, "--task", _quoted(benchmark.task), *_given(record, "--plugin")])
+    words = [quoted(record.head.python), "-m harness check", _backend(benchmark)]
+    return " ".join([*words, "--task", quoted(benchmark.task), *given_again(record.command, "--plugin")])
 
 
 def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
@@ -31,12 +31,14 @@ def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     if benchmark.is_step:
         return shlex.join(["harness", *record.command])
     backend = _backend(benchmark)
-    words = [_quoted(record.head.python), "-m harness duel", backend, backend]
-    words += ["--task", _quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
+    words = [quoted(record.head.python), "-m harness duel", backend, backend]
+    words += ["--task", quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
     for letter, environment in (("a", record.base), ("b", record.head)):
-        words.append(f"--{letter}-python {_quoted(environment.python)}")
+        words.append(f"--{letter}-python {quoted(environment.python)}")
         words += [f"--{letter}-env {word}" for word in _assignments(environment)]
-    return " ".join([*words, *_given(record, "--turns"), *_given(record, "--plugin")])
+    return " ".join(
+        [*words, *given_again(record.command, "--turns"), *given_again(record.command, "--plugin")]
+    )
 
 
 def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: EnvironmentRecord) -> str:
@@ -44,28 +46,28 @@ def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: Env
     variables = _assignments(environment)
     if benchmark.is_step:
         given = (benchmark.asked or _from_record(benchmark)).arguments
-        arguments = [f"--with {_quoted(f'{name}={json.dumps(value)}')}" for name, value in given.items()]
+        arguments = [f"--with {quoted(f'{name}={json.dumps(value)}')}" for name, value in given.items()]
         threads = f"--threads {benchmark.threads}"
         words = ["env", *variables] if variables else []
-        own = f"--own-python {_quoted(environment.python)}"
-        return " ".join([*words, "harness time", _quoted(benchmark.task), *arguments, threads, own])
+        own = f"--own-python {quoted(environment.python)}"
+        return " ".join([*words, "harness time", quoted(benchmark.task), *arguments, threads, own])
     words = ["env", *variables] if variables else []
-    words += [_quoted(environment.python), "-m harness run --backend", _backend(benchmark)]
-    words += ["--task", _quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
-    return " ".join([*words, *_given(record, "--plugin")])
+    words += [quoted(environment.python), "-m harness run --backend", _backend(benchmark)]
+    words += ["--task", quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
+    return " ".join([*words, *given_again(record.command, "--plugin")])
 
 
 def _backend(benchmark: BenchmarkRecord) -> str:
-    return _quoted(f"{benchmark.backend}:{benchmark.mode}" if benchmark.mode else benchmark.backend)
+    return quoted(f"{benchmark.backend}:{benchmark.mode}" if benchmark.mode else benchmark.backend)
 
 
 def _assignments(environment: EnvironmentRecord) -> list[str]:
-    return [_quoted(f"{name}={value}") for name, value in environment.variables.items()]
+    return [quoted(f"{name}={value}") for name, value in environment.variables.items()]
 
 
 def _options(benchmark: BenchmarkRecord) -> Iterator[str]:
     """What the suite asks for, as ``run`` and ``duel`` take it."""
-    yield f"--dataset {_quoted(benchmark.dataset.name)}"
+    yield f"--dataset {quoted(benchmark.dataset.name)}"
     if benchmark.threads:
         yield f"--threads {benchmark.threads}"
     asked = benchmark.asked or _from_record(benchmark)
@@ -77,9 +79,9 @@ def _options(benchmark: BenchmarkRecord) -> Iterator[str]:
     }
     for name, value in given.items():
         if value is not None:
-            yield f"--{name} {_quoted(str(value))}"
+            yield f"--{name} {quoted(str(value))}"
     for name, option in asked.options.items():
-        yield f"--set {_quoted(f'{name}={value_text(option)}')}"
+        yield f"--set {quoted(f'{name}={value_text(option)}')}"
 
 
 def _from_record(benchmark: BenchmarkRecord) -> Benchmark:
@@ -90,20 +92,6 @@ def _from_record(benchmark: BenchmarkRecord) -> Benchmark:
             asked, batch_size=head.batch_size, precision=head.configuration.precision
         )
     return asked
-
-
-def _given(record: GateRecord, name: str) -> Iterator[str]:
-    """An option as the gate was given it: plugin files, which define the names in the command, or turns."""
-    words = record.command
-    for number, word in enumerate(words):
-        option, sign, value = word.partition("=")
-        if option == name:
-            yield f"{name} {_quoted(value if sign else words[number + 1])}"
-
-
-def _quoted(text: str) -> str:
-    """One word of a shell command, in one line."""
-    return shlex.quote(one_line(text))
 
 
 _LIMITS: dict[Metric, str] = {

@@ -173,7 +173,7 @@ def time_left(seconds: float) -> str:
     return f"about {about(seconds)} left"
 
 
-# Names in a row, and lists that are cut.
+# Names in a row.
 
 
 def listed(names: Sequence[str]) -> str:
@@ -182,10 +182,10 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def cut(sentences: Sequence[str], most: int) -> list[str]:
-    """The first ``most`` of them, and how many more there are."""
-    more = len(sentences) - most
-    return [*sentences[:most], *([f"and {more} more"] if more > 0 else [])]
+def first_of(names: Sequence[str], most: int) -> str:
+    """``a, b and 3 more``: the first ``most`` names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def machine_text(machine: Machine) -> str:
