@@ -21,8 +21,8 @@ from harness.analysis.selection import Selection, no_garbage_collection
 from harness.analysis.study import STUDIES, Study
 from harness.analysis.study_effects import StudyFinding, study_findings, unpaired_remedies
 from harness.analysis.variation import Arranged, Variation, arranged, arranged_along, compare_settings
+from harness.duel.mode_times import ModeTimes, all_kept
 from harness.duel.record import DUELS, DuelRecord
-from harness.training.measures import Measure
 
 
 class GroupFindings(NamedTuple):
@@ -60,6 +60,8 @@ class Findings:
     """Where several axes vary and none is chosen."""
     machines: list[AcrossMachines] = field(default_factory=list)
     """Comparisons that several machines have made."""
+    mode_times: list[ModeTimes] = field(default_factory=list)
+    """What earlier commands measured of the backends' modes on this machine."""
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -123,8 +125,8 @@ def find(
     else:
         chosen, effects = _along(grouped.groups, by), []
         apart = [*kept_apart(chosen.groups)]
-    limits = _Limits(margin, target, fractions)
-    compared = [_group_findings(group, limits, duels) for group in chosen.groups]
+    limits = (margin, target)
+    compared = [_group_findings(group, limits, duels, fractions=fractions) for group in chosen.groups]
     return Findings(
         compared,
         effects,
@@ -182,25 +184,20 @@ def read_findings(
         runs = (Run.of(record) for record in selection)
         findings = find(runs, studies, margin, target, duels, by, fractions=fractions)
     unreadable = [*selection.unreadable, *unreadable_studies, *unreadable_duels]
-    return dataclasses.replace(findings, unreadable=unreadable, results=results)
+    modes = [*all_kept()]
+    return dataclasses.replace(findings, unreadable=unreadable, results=results, mode_times=modes)
 
 
-class _Limits(NamedTuple):
-    """The margin and the target of every group, in the unit of its measure or as ``fractions``."""
-
-    margin: float | None
-    target: float | None
-    fractions: bool
-
-    def of(self, measure: Measure) -> tuple[float | None, float | None]:
-        """Both in the unit of the measure."""
-        factor = measure.factor if self.fractions else 1.0
-        margin, target = (value and value * factor for value in (self.margin, self.target))
-        return margin, target
-
-
-def _group_findings(group: RunGroup, limits: _Limits, duels: Sequence[DuelRecord]) -> GroupFindings:
-    margin, target = limits.of(group.measure)
+def _group_findings(
+    group: RunGroup,
+    limits: tuple[float | None, float | None],
+    duels: Sequence[DuelRecord],
+    *,
+    fractions: bool,
+) -> GroupFindings:
+    """The findings of a group; ``limits`` are margin and target in the measure's unit, or ``fractions``."""
+    factor = group.measure.factor if fractions else 1.0
+    margin, target = (value and value * factor for value in limits)
     read = [overfitting(group, configuration) for configuration in group.configurations]
     if group.is_of_settings:
         comparison = compare_settings(group, margin, target)

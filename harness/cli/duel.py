@@ -22,6 +22,7 @@ from harness.cluster.nodes import RayNodes
 from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.cluster.plugin_files import plugin_files
 from harness.duel.fastest_mode import FastestModes
+from harness.duel.mode_times import all_kept
 from harness.duel.own_steps import StepDuelRequest
 from harness.duel.record import DUELS, DuelRecord
 from harness.duel.runner import AnyRequest, Duel, defined_by
@@ -310,7 +311,7 @@ def _deliver(ctx: click.Context, record: DuelRecord, path: Path, options: Mappin
         echo(terminal_text(duel_document(record)))
         if record.task is not None:
             ran = [(each, record.task.description, record.machine) for each in record.configurations]
-            echo("".join(f"\n{sentence}\n" for sentence in faster_modes(ran)), nl=False)
+            echo("".join(f"\n{sentence}\n" for sentence in faster_modes(ran, [*all_kept()])), nl=False)
         if path.exists():
             where = results_option(options["results"])
             echo(f"\nPage: harness report last{where} --to duel.html\nRecord: {path}")

@@ -1,5 +1,6 @@
 """``harness report``: findings, or one duel, gate or study, as a page or in other forms."""
 
+import gc
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -98,6 +99,7 @@ def _write_all(
                 arguments = {"results": str(results), **options}
                 _written(path, partial(_write_findings, findings, path, selection, arguments))
             echo(str(path))
+        gc.freeze()  # the process ends here, and a search of all records for cycles would only take time
     return list(dict.fromkeys(unreadable))
 
 

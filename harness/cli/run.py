@@ -23,6 +23,7 @@ from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.cluster.plugin_files import plugin_files
 from harness.duel import fastest_mode
 from harness.duel.fastest_mode import FastestModes, asks_for_fastest
+from harness.duel.mode_times import all_kept
 from harness.duel.record import DUELS
 from harness.errors import UsageError
 from harness.report.document import Document
@@ -262,7 +263,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             echo(terminal_text(Document("run", "Runs", [runs_table(records)])) + "\n")
         echo(terminal_text(summary_document(records, store.folder)))
         ran = [(record, record.task.description, record.machine) for record in records]
-        echo("".join(f"{sentence}\n" for sentence in faster_modes(ran)), nl=False)
+        echo("".join(f"{sentence}\n" for sentence in faster_modes(ran, [*all_kept()])), nl=False)
     ctx.exit(exit_code(records))
 
 

@@ -5,7 +5,7 @@ versions of the framework and of its plugin.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -92,8 +92,10 @@ def keep(entry: ModeTimes) -> None:
     write_cached(_folder() / f"{entry.key}.json", entry)
 
 
-def times_of(ran: Record | ConfigurationRecord, task: Task, machine: Machine) -> ModeTimes | None:
-    """What is known here of the modes of a configuration that ran; None without a matching entry."""
+def times_of(
+    entries: Iterable[ModeTimes], ran: Record | ConfigurationRecord, task: Task, machine: Machine
+) -> ModeTimes | None:
+    """The entry about the modes of a configuration that ran; None without a matching one."""
     versions = identifying_versions(ran.configuration.backend, ran.framework)
     facts = (
         ran.configuration.backend,
@@ -104,7 +106,7 @@ def times_of(ran: Record | ConfigurationRecord, task: Task, machine: Machine) ->
         machine_of(machine),
     )
     work = msgspec.structs.replace(task, batch_size=ran.batch_size if task.batch_size else None)
-    for entry in all_kept():
+    for entry in entries:
         measured = entry.backend, entry.device, entry.precision, entry.threads, entry.versions, entry.machine
         fits = measured == facts and ran.configuration.mode in entry.times
         if fits and entry.work_sha256 == work_sha256(work):

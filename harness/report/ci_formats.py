@@ -8,7 +8,6 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from harness.errors import UsageError
-from harness.gate.reasons import Reason
 from harness.gate.record import (
     BenchmarkRecord,
     GateRecord,
@@ -72,13 +71,6 @@ def _ratio(ratio: Estimate) -> dict[str, float]:
 Numbers = Mapping[str, object]
 
 
-class _Suite(NamedTuple):
-    """The verdict of a gate that no benchmark accounts for."""
-
-    verdict: Verdict
-    reasons: tuple[Reason, ...] = ()
-
-
 class _Case(NamedTuple):
     """One test case. ``outcome`` is its element, such as ``failure``; empty where it passed."""
 
@@ -107,7 +99,7 @@ def junit_xml(record: GateRecord, inconclusive: Inconclusive = None) -> bytes:
     suite = ET.SubElement(
         root,
         "testsuite",
-        {"name": _text(f"harness gate {record.suite}"), "timestamp": record.started_at[:19], **counts},
+        {"name": one_line(f"harness gate {record.suite}"), "timestamp": record.started_at[:19], **counts},
     )
     _add_properties(suite, _suite_numbers(record))
     for case in cases:
@@ -123,9 +115,9 @@ def _cases(record: GateRecord, inconclusive: Inconclusive) -> Iterator[_Case]:
         yield from _benchmark_cases(record, benchmark, inconclusive)
     all_passed = all(benchmark.verdict == "PASS" for benchmark in record.benchmarks)
     if not record.benchmarks or (record.verdict != "PASS" and all_passed):
-        suite = _Suite("INVALID" if record.verdict == "PASS" else record.verdict)
-        outcome = _outcome(suite, inconclusive)
-        yield _Case("gate", "suite", record.seconds, suite.verdict, outcome, headline(record), "", {})
+        verdict: Verdict = "INVALID" if record.verdict == "PASS" else record.verdict
+        outcome = _outcome(verdict, is_forgiven=verdict == "INCONCLUSIVE" and inconclusive == "pass")
+        yield _Case("gate", "suite", record.seconds, verdict, outcome, headline(record), "", {})
 
 
 def _benchmark_cases(
@@ -135,7 +127,7 @@ def _benchmark_cases(
     seconds = benchmark.seconds / max(1, len(results))
 
     def case(name: str, judged: Judged, reason: str, numbers: Numbers) -> _Case:
-        outcome = _outcome(judged, inconclusive)
+        outcome = _outcome(judged.verdict, is_forgiven=forgiven(judged, inconclusive))
         text = " ".join(advice(record, benchmark)).rstrip() if outcome else ""
         return _Case(f"gate.{benchmark.name}", name, seconds, judged.verdict, outcome, reason, text, numbers)
 
@@ -148,15 +140,12 @@ def _benchmark_cases(
         yield case("ran", benchmark, why(benchmark), {})
 
 
-def _outcome(judged: Judged, inconclusive: Inconclusive) -> str:
-    match judged.verdict:
-        case "PASS":
-            return ""
-        case "INVALID":
-            return "error"
-        case "FAIL":
-            return "failure"
-    return "skipped" if forgiven(judged, inconclusive) else "failure"
+def _outcome(verdict: Verdict, *, is_forgiven: bool) -> str:
+    if verdict == "PASS":
+        return ""
+    if verdict == "INVALID":
+        return "error"
+    return "skipped" if is_forgiven else "failure"
 
 
 def _metric_numbers(result: MetricResult) -> Numbers:
@@ -187,11 +176,11 @@ def _suite_numbers(record: GateRecord) -> Numbers:
 
 def _add_case(suite: ET.Element, case: _Case) -> None:
     attributes = {"classname": case.classname, "name": case.name, "time": f"{case.seconds:.3f}"}
-    element = ET.SubElement(suite, "testcase", {name: _text(value) for name, value in attributes.items()})
+    element = ET.SubElement(suite, "testcase", {name: one_line(value) for name, value in attributes.items()})
     _add_properties(element, case.numbers)
     if case.outcome:
-        shown = {"type": case.verdict, "message": _text(case.reason)}
-        ET.SubElement(element, case.outcome, shown).text = _text(f"{case.reason}. {case.advice}")
+        shown = {"type": case.verdict, "message": one_line(case.reason)}
+        ET.SubElement(element, case.outcome, shown).text = one_line(f"{case.reason}. {case.advice}")
 
 
 def _add_properties(parent: ET.Element, numbers: Numbers) -> None:
@@ -200,37 +189,23 @@ def _add_properties(parent: ET.Element, numbers: Numbers) -> None:
     if known:
         properties = ET.SubElement(parent, "properties")
         for name, value in known.items():
-            ET.SubElement(properties, "property", {"name": name, "value": _text(str(value))})
-
-
-def _text(text: str) -> str:
-    """Text without characters that XML cannot hold; ElementTree escapes markup."""
-    return one_line(text)
+            ET.SubElement(properties, "property", {"name": name, "value": one_line(str(value))})
 
 
 # A gate as OpenMetrics text, for GitLab's metrics report and for tools that scrape files.
 #
 # OpenMetrics 1.0: a family's name ends with its unit, and ``# EOF`` ends the document.
 
-_MEDIANS: dict[Metric, tuple[str, str]] = {
-    "step": ("harness_gate_step_seconds", "seconds"),
-    "first step": ("harness_gate_first_step_seconds", "seconds"),
-    "memory": ("harness_gate_memory_bytes", "bytes"),
-}
-
-
-class _Sample(NamedTuple):
-    """A value with its labels. The caller knows its family."""
-
-    labels: dict[str, str]
-    value: float
+#: The labels of a value, and the value.
+_Sample = tuple[dict[str, str], float]
 
 
 def openmetrics_text(record: GateRecord) -> str:
     """The document: medians of base and head, ratios with their intervals and limits, verdicts."""
     lines: list[str] = []
-    for name, unit in _MEDIANS.values():
-        lines += _family(name, unit, "Median over processes.", _medians(record, name))
+    for metric, unit in _UNITS.items():
+        name = f"harness_gate_{metric.replace(' ', '_')}_{unit}"
+        lines += _family(name, unit, "Median over processes.", _medians(record, metric))
     lines += _family("harness_gate_ratio", "ratio", "Head over base with its 95 % interval.", _ratios(record))
     lines += _family("harness_gate_passed", "", "1 if the benchmark passed, else 0.", _passed(record))
     return "\n".join([*lines, "# EOF", ""])
@@ -238,19 +213,19 @@ def openmetrics_text(record: GateRecord) -> str:
 
 def _family(name: str, unit: str, what: str, samples: Iterator[_Sample]) -> list[str]:
     head = [f"# TYPE {name} gauge", *([f"# UNIT {name} {unit}"] if unit else []), f"# HELP {name} {what}"]
-    return head + [f"{name}{{{_labels(each.labels)}}} {each.value!r}" for each in samples]
+    return head + [f"{name}{{{_labels(labels)}}} {value!r}" for labels, value in samples]
 
 
 def _labels(labels: dict[str, str]) -> str:
     return ",".join(f'{name}="{for_openmetrics_label(value)}"' for name, value in labels.items())
 
 
-def _medians(record: GateRecord, name: str) -> Iterator[_Sample]:
+def _medians(record: GateRecord, metric: Metric) -> Iterator[_Sample]:
     for benchmark in record.benchmarks:
         for result in benchmark.metrics:
-            if _MEDIANS[result.metric][0] == name:
-                yield _Sample({"benchmark": benchmark.name, "environment": "base"}, float(result.base))
-                yield _Sample({"benchmark": benchmark.name, "environment": "head"}, float(result.head))
+            if result.metric == metric:
+                yield {"benchmark": benchmark.name, "environment": "base"}, float(result.base)
+                yield {"benchmark": benchmark.name, "environment": "head"}, float(result.head)
 
 
 def _ratios(record: GateRecord) -> Iterator[_Sample]:
@@ -262,12 +237,12 @@ def _ratios(record: GateRecord) -> Iterator[_Sample]:
             for bound, value in bounds.items():
                 if value is not None:
                     labels = {"benchmark": benchmark.name, "metric": result.metric, "bound": bound}
-                    yield _Sample(labels, float(value))
+                    yield labels, float(value)
 
 
 def _passed(record: GateRecord) -> Iterator[_Sample]:
     for benchmark in record.benchmarks:
-        yield _Sample({"benchmark": benchmark.name}, float(benchmark.verdict == "PASS"))
+        yield {"benchmark": benchmark.name}, float(benchmark.verdict == "PASS")
 
 
 # The files that a gate is written to; the suffix selects the format.

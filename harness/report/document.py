@@ -113,14 +113,14 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """An Altair chart; ``name`` serves for files and ids, ``caption`` says how to read it.
+    """A chart in Vega-Lite; ``name`` serves for files and ids, ``caption`` says how to read it.
 
     ``chosen`` are the few that are drawn where drawing takes long.
     """
 
     name: str
     caption: str
-    chart: Any
+    chart: dict[str, Any]
     title: str = ""
     chosen: bool = False
 

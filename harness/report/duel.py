@@ -56,6 +56,7 @@ from harness.report.numbers import (
     time_ratio,
 )
 from harness.report.profiles import profile_sections
+from harness.runs.identity import value_text
 from harness.runs.record import Record
 from harness.runs.store import results_option
 from harness.spec.task import Task
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from harness.analysis.comparison import Comparison
     from harness.analysis.configuration_summary import ConfigurationSummary
     from harness.duel.findings import ConfigurationFindings
+    from harness.gate.record import MetricResult
 
 # The verdict in one line, and what it rests on.
 
@@ -97,14 +99,15 @@ def verdict_line(result: DuelResult, margin: float) -> str:
 
 def evidence_text(result: DuelResult) -> str:
     """``10 pairs, p = 0.002``: the pairs behind a ratio, and the test that it is 1."""
-    pairs = _pairs(result)
+    pairs = pairs_text(result)
     if result.p_value is None:
         return pairs
     small = result.p_value < _SMALLEST_P
     return f"{pairs}, p < {_SMALLEST_P:g}" if small else f"{pairs}, p = {result.p_value:.2g}"
 
 
-def _pairs(result: DuelResult) -> str:
+def pairs_text(result: "DuelResult | MetricResult") -> str:
+    """``10 pairs, outliers down-weighted``."""
     pairs = counted(result.pairs, "pair")
     down_weighted = result.weight is not None and result.weight < (1 - _LOST_WEIGHT_SHOWN) * result.pairs
     return f"{pairs}, outliers down-weighted" if down_weighted else pairs
@@ -466,8 +469,8 @@ def next_duel(comparison: "Comparison", results: Path | None = None) -> str | No
     record = _record(summaries[0])
     variables = relevant_variables(record.inherited_variables)
     # Those of this shell reach the duel without being named.
-    words = [f"{name}={_quoted(value)}" for name, value in variables.items() if os.environ.get(name) != value]
-    words += ["harness duel", *map(_quoted, names), "--task", _quoted(record.task.name)]
+    words = [f"{name}={quoted(value)}" for name, value in variables.items() if os.environ.get(name) != value]
+    words += ["harness duel", *map(quoted, names), "--task", quoted(record.task.name)]
     words += _options(record)
     return " ".join(words) + ("" if results is None else results_option(results))
 
@@ -481,17 +484,17 @@ def _options(record: Record) -> Iterator[str]:
     options, batch_size, dataset = _defaults(record)
     for name, value in record.task.options.items():
         if name not in options or options[name] != value:
-            yield f"--set {_quoted(f'{name}={_text(value)}')}"
+            yield f"--set {quoted(f'{name}={value_text(value)}')}"
     if record.task.description.batch_size not in {None, batch_size}:
         yield f"--batch-size {record.task.description.batch_size}"
     if record.dataset.name != dataset:
-        yield f"--dataset {_quoted(record.dataset.name)}"
+        yield f"--dataset {quoted(record.dataset.name)}"
     if record.configuration.device != "auto":
-        yield f"--device {_quoted(record.configuration.device)}"
+        yield f"--device {quoted(record.configuration.device)}"
     if record.configuration.precision != "float32":
         yield f"--precision {record.configuration.precision}"
     yield f"--threads {record.configuration.threads}"
-    yield from _plugins(record.command)
+    yield from given_again(record.command, "--plugin")
 
 
 def _defaults(record: Record) -> tuple[dict[str, Value], int | None, str]:
@@ -509,23 +512,20 @@ def _defaults(record: Record) -> tuple[dict[str, Value], int | None, str]:
     return msgspec.structs.asdict(options), batch_size, definition.datasets[0]
 
 
-def _text(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _plugins(words: list[str]) -> Iterator[str]:
-    """The plugin files of the command that made the run; they define names in this one."""
+def given_again(words: Sequence[str], option: str) -> Iterator[str]:
+    """An option of an earlier command as it was given: plugin files define names in the next one, too."""
     for number, word in enumerate(words):
-        option, sign, file = word.partition("=")
-        if option == "--plugin":
-            yield f"--plugin {_quoted(file if sign else words[number + 1])}"
+        name, sign, value = word.partition("=")
+        if name == option:
+            yield f"{option} {quoted(value if sign else words[number + 1])}"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """One word of a shell command, in one line."""
     return shlex.quote(one_line(text))
 
 
-# The modes of a backend whose times are known on this machine.
+# The modes of a backend, by their known step times.
 
 
 def chosen_sentence(times: ModeTimes) -> str:
@@ -541,11 +541,13 @@ def modes_row(times: ModeTimes) -> tuple[str, ...]:
     return times.task, times.backend, times.fastest, _others(times), where
 
 
-def faster_modes(ran: Iterable[tuple[Record | ConfigurationRecord, Task, Machine]]) -> list[str]:
+def faster_modes(
+    ran: Iterable[tuple[Record | ConfigurationRecord, Task, Machine]], known: Sequence[ModeTimes]
+) -> list[str]:
     """For configurations, their task and machine: which other mode of theirs takes less time, each once."""
     sentences: dict[str, None] = {}
     for configuration, task, machine in ran:
-        times = times_of(configuration, task, machine)
+        times = times_of(known, configuration, task, machine)
         if times is not None and times.times[configuration.configuration.mode] > 1.0 + _NOTEWORTHY:
             sentences[_faster(configuration.configuration.mode, times)] = None
     return list(sentences)

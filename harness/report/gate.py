@@ -5,18 +5,14 @@ Nothing here imports NumPy, so that CI formats do not need it either.
 
 import math
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import assert_never, get_args
+from typing import Any, get_args
+
+import msgspec
 
 from harness.gate import reasons
-from harness.gate.reasons import (
-    BenchmarkReason,
-    FirstStepsReason,
-    MetricReason,
-    Reason,
-    TrainingReason,
-)
+from harness.gate.reasons import Reason
 from harness.gate.record import (
     BenchmarkRecord,
     EnvironmentRecord,
@@ -45,7 +41,7 @@ from harness.report.document import (
     Table,
     Tone,
 )
-from harness.report.duel import UNEVEN, load_remarks
+from harness.report.duel import UNEVEN, load_remarks, pairs_text
 from harness.report.escaping import one_line
 from harness.report.numbers import (
     NOTHING,
@@ -68,150 +64,115 @@ _FINGERPRINT_DIGITS = 12
 
 def reason_text(reason: Reason) -> str:
     """A clause in one line, without a full stop."""
-    return one_line(_text(reason)).rstrip(".")
+    text = _TEXTS[type(reason)]
+    if not isinstance(text, str):
+        return one_line(text(reason)).rstrip(".")
+    fields = msgspec.structs.asdict(reason)
+    lists = {name: ", ".join(value) for name, value in fields.items() if isinstance(value, list)}
+    return one_line(text.format(**fields | lists)).rstrip(".")
 
 
-def _text(reason: Reason) -> str:
-    if isinstance(reason, MetricReason):
-        return _metric_text(reason)
-    if isinstance(reason, FirstStepsReason):
-        return _first_steps_text(reason)
-    if isinstance(reason, TrainingReason):
-        return _training_text(reason)
-    return _benchmark_text(reason)
+def _other_data(reason: reasons.OtherData) -> str:
+    base, head = (sha256[:_FINGERPRINT_DIGITS] for sha256 in (reason.base, reason.head))
+    return f"head reads data with sha256 {head}…, base with sha256 {base}…"
 
 
-def _metric_text(reason: MetricReason) -> str:
-    match reason:
-        case reasons.LimitNotShown():
-            text = "the first pairs do not show that head is within the limit"
-        case reasons.ProvenWorse():
-            text = "head is proven worse than base"
-        case reasons.NotDecided():
-            text = "neither a loss nor being within the limit is proven"
-        case reasons.BeyondLimit():
-            text = "probably worse: the whole interval is beyond the limit"
-        case reasons.PairsLost(lost=lost, pairs=pairs):
-            text = f"other work on the machine disturbed {lost} of {pairs} pairs"
-        case reasons.MachineChanged():
-            text = "the control computation shows that the machine was not equally fast for both"
-        case reasons.ImplausibleSpeedup(saved=saved, max_speedup=most):
-            text = f"head saves {percent(saved)} of the step time, and max_speedup is {percent(most)}"
-        case reasons.TooFewPairs(needed=needed, made=made, pair_seconds=seconds):
-            text = f"{made} of at least {needed} pairs of about {seconds:.0f} s"
-        case _:
-            assert_never(reason)
-    return text
+def _loss_differs(reason: reasons.LossDiffers) -> str:
+    size = "" if reason.deviation is None else f" (relative deviation {reason.deviation:.1e})"
+    return f"in {reason.precision} the loss of step {reason.step} is {_both(reason)}{size}"
 
 
-def _first_steps_text(reason: FirstStepsReason) -> str:
-    match reason:
-        case reasons.OtherPrecisions(base=base, head=head):
-            text = f"head runs in {', '.join(head)}, base in {', '.join(base)}"
-        case reasons.OtherData(base=base, head=head):
-            digits = _FINGERPRINT_DIGITS
-            text = f"head reads data with sha256 {head[:digits]}…, base with sha256 {base[:digits]}…"
-        case reasons.OtherLossCount(precision=precision):
-            text = f"in {precision} a training step returns another number of losses in head than in base"
-        case reasons.LossDiffers(precision=precision, step=step, base=base, head=head, deviation=deviation):
-            size = "" if deviation is None else f" (relative deviation {deviation:.1e})"
-            text = f"in {precision} the loss of step {step} is {_both(base, head)}{size}"
-        case reasons.ScoreDiffers(score=score, steps=steps, base=base, head=head):
-            text = (
-                f"all losses agree, but after {steps} steps the validation {score} is {_both(base, head)}: "
-                "evaluation differs"
-            )
-        case reasons.TaskChanged(options=options, fields=fields):
-            changes = [f"{name} {new} instead of {old}" for name, (old, new) in options.items()]
-            text = f"head trains another task: {', '.join(changes or fields)}"
-        case reasons.LossesNotFinite(precision=precision, step=step):
-            text = f"in {precision} no loss is finite from step {step} on, so nothing was compared"
-        case reasons.ValuesDiffer() | reasons.WorkNotCompared() | reasons.SharedCode():
-            text = _values_text(reason)
-        case reasons.MemoryRanOut(precisions=precisions):
-            text = f"memory ran out in {', '.join(precisions)}, so losses in it were not compared"
-        case _:
-            assert_never(reason)
-    return text
+def _score_differs(reason: reasons.ScoreDiffers) -> str:
+    validation = f"after {reason.steps} steps the validation {reason.score} is {_both(reason)}"
+    return f"all losses agree, but {validation}: evaluation differs"
 
 
-def _values_text(reason: reasons.ValuesDiffer | reasons.WorkNotCompared | reasons.SharedCode) -> str:
-    """What the first calls of a step of the user's own returned, and what was not compared."""
-    if isinstance(reason, reasons.SharedCode):
-        return (
-            "only the file of the step is taken from each checkout; what it imports is installed, and the "
-            "same for base and head"
-        )
-    if isinstance(reason, reasons.WorkNotCompared):
-        return comparison_text(reason.comparison)
-    return difference_text(reason.difference)
+def _both(reason: reasons.LossDiffers | reasons.ScoreDiffers) -> str:
+    base, head = ("not finite" if value is None else str(value) for value in (reason.base, reason.head))
+    return f"{head} in head, {base} in base"
 
 
-def _training_text(reason: TrainingReason) -> str:
-    match reason:
-        case reasons.TooFewEpochs(epochs=epochs, needed=needed):
-            text = f"trainings of {epochs} epochs do not show the steps to a target: {needed} are needed"
-        case reasons.TooFewSeeds(seeds=seeds):
-            text = f"the budget was spent after {seeds} seeds, too few to compare"
-        case reasons.Diverged(label="base", seed=seed):
-            text = f"base diverged on seed {seed}, so there is nothing to compare head with"
-        case reasons.Diverged(seed=seed):
-            text = f"head diverged on seed {seed}, and base did not"
-        case reasons.ScoreLost(measure=measure, lost=lost, limit=limit):
-            text = f"{measure} lost {_share(lost)}, limit {100 * limit:g} % ({lost.n} seeds)"
-        case reasons.ExtraSteps(extra=extra, limit=limit):
-            text = f"steps to the target {_change(extra)}, limit {100 * limit:g} % ({extra.n} seeds)"
-        case reasons.TargetMissed(missed=missed, seeds=seeds):
-            text = f"head did not reach the target on {missed} of {seeds} seeds"
-        case reasons.TargetAtFirstScore(label=label, reached=reached, seeds=seeds):
-            text = f"{label} had reached the target by its first score on {reached} of {seeds} seeds"
-        case reasons.TargetRarelyReached(seeds=seeds):
-            text = f"base reached a target on {seeds} seeds only"
-        case _:
-            assert_never(reason)
-    return text
+def _task_changed(reason: reasons.TaskChanged) -> str:
+    changes = [f"{name} {new} instead of {old}" for name, (old, new) in reason.options.items()]
+    return f"head trains another task: {', '.join(changes or reason.fields)}"
 
 
-def _benchmark_text(reason: BenchmarkReason) -> str:
-    match reason:
-        case reasons.Removed():
-            text = "base's suite has this benchmark, head's suite does not"
-        case reasons.Replaced(base=base, head=head):
-            text = f"under this name base's suite has {base}, head's suite has {head}"
-        case reasons.Failed(label=label, message=message):
-            text = f"{label} failed: {message}"
-        case reasons.FailedBesideBase(message=message):
-            text = f"head failed next to base and did the same work alone: {message}"
-        case reasons.BudgetSpent():
-            text = "the budget was spent before the first pair was made"
-        case reasons.ProcessTooLong(seconds=seconds, limit_seconds=limit, turns=turns):
-            text = f"a process would take about {seconds:.0f} s for {turns} turns, more than {limit:.0f} s"
-        case reasons.NoWorkers(message=message) | reasons.NotComparable(message=message):
-            text = message
-        case reasons.NewBenchmark(message=message):
-            text = f"new: base has no such step and cannot run head's ({message})"
-        case reasons.HarnessFault(message=message):
-            text = f"an error of the harness: {message}"
-        case _:
-            assert_never(reason)
-    return text
+def _speedup(reason: reasons.ImplausibleSpeedup) -> str:
+    most = percent(reason.max_speedup)
+    return f"head saves {percent(reason.saved)} of the step time, and max_speedup is {most}"
 
 
-def _both(base: float | None, head: float | None) -> str:
-    return f"{_value(head)} in head, {_value(base)} in base"
+def _diverged(reason: reasons.Diverged) -> str:
+    if reason.label == "base":
+        return f"base diverged on seed {reason.seed}, so there is nothing to compare head with"
+    return f"head diverged on seed {reason.seed}, and base did not"
 
 
-def _value(value: float | None) -> str:
-    return "not finite" if value is None else f"{value}"
+def _score_lost(reason: reasons.ScoreLost) -> str:
+    lost = estimate(reason.lost.scaled(100), 2, "%")
+    return f"{reason.measure} lost {lost}, limit {100 * reason.limit:g} % ({reason.lost.n} seeds)"
 
 
-def _change(extra: Estimate) -> str:
+def _extra_steps(reason: reasons.ExtraSteps) -> str:
+    extra = reason.extra
     low, high = (None if end is None else 1 + end for end in (extra.low, extra.high))
-    return percent_change(Estimate(1 + extra.value, low, high, extra.n))
+    change_text = percent_change(Estimate(1 + extra.value, low, high, extra.n))
+    return f"steps to the target {change_text}, limit {100 * reason.limit:g} % ({extra.n} seeds)"
 
 
-def _share(lost: Estimate) -> str:
-    return estimate(lost.scaled(100), 2, "%")
+#: The text of each reason: with the reason's fields in braces, or what makes it of the reason.
+_TEXTS: Mapping[type[Reason], str | Callable[[Any], str]] = {
+    reasons.LimitNotShown: "the first pairs do not show that head is within the limit",
+    reasons.ProvenWorse: "head is proven worse than base",
+    reasons.NotDecided: "neither a loss nor being within the limit is proven",
+    reasons.BeyondLimit: "probably worse: the whole interval is beyond the limit",
+    reasons.PairsLost: "other work on the machine disturbed {lost} of {pairs} pairs",
+    reasons.MachineChanged: ("the control computation shows that the machine was not equally fast for both"),
+    reasons.ImplausibleSpeedup: _speedup,
+    reasons.TooFewPairs: "{made} of at least {needed} pairs of about {pair_seconds:.0f} s",
+    reasons.OtherPrecisions: "head runs in {head}, base in {base}",
+    reasons.OtherData: _other_data,
+    reasons.OtherLossCount: (
+        "in {precision} a training step returns another number of losses in head than in base"
+    ),
+    reasons.LossDiffers: _loss_differs,
+    reasons.ScoreDiffers: _score_differs,
+    reasons.TaskChanged: _task_changed,
+    reasons.LossesNotFinite: (
+        "in {precision} no loss is finite from step {step} on, so nothing was compared"
+    ),
+    reasons.MemoryRanOut: "memory ran out in {precisions}, so losses in it were not compared",
+    reasons.ValuesDiffer: lambda reason: difference_text(reason.difference),
+    reasons.WorkNotCompared: lambda reason: comparison_text(reason.comparison),
+    reasons.SharedCode: (
+        "only the file of the step is taken from each checkout; what it imports is installed, and the "
+        "same for base and head"
+    ),
+    reasons.TooFewEpochs: (
+        "trainings of {epochs} epochs do not show the steps to a target: {needed} are needed"
+    ),
+    reasons.TooFewSeeds: "the budget was spent after {seeds} seeds, too few to compare",
+    reasons.Diverged: _diverged,
+    reasons.ScoreLost: _score_lost,
+    reasons.ExtraSteps: _extra_steps,
+    reasons.TargetMissed: "head did not reach the target on {missed} of {seeds} seeds",
+    reasons.TargetAtFirstScore: (
+        "{label} had reached the target by its first score on {reached} of {seeds} seeds"
+    ),
+    reasons.TargetRarelyReached: "base reached a target on {seeds} seeds only",
+    reasons.Removed: "base's suite has this benchmark, head's suite does not",
+    reasons.Replaced: "under this name base's suite has {base}, head's suite has {head}",
+    reasons.Failed: "{label} failed: {message}",
+    reasons.FailedBesideBase: "head failed next to base and did the same work alone: {message}",
+    reasons.BudgetSpent: "the budget was spent before the first pair was made",
+    reasons.ProcessTooLong: (
+        "a process would take about {seconds:.0f} s for {turns} turns, more than {limit_seconds:.0f} s"
+    ),
+    reasons.NoWorkers: "{message}",
+    reasons.NotComparable: "{message}",
+    reasons.NewBenchmark: "new: base has no such step and cannot run head's ({message})",
+    reasons.HarnessFault: "an error of the harness: {message}",
+}
 
 
 #: In the order in which every report lists them.
@@ -224,8 +185,6 @@ CHANGE_LEGEND = (
     "Changes are of head relative to base: + is slower or larger, \N{MINUS SIGN} is faster or smaller. "
     "Brackets hold the 95 % confidence interval."
 )
-#: Down-weighted outliers are mentioned where they cost more than this share of the pairs.
-_LOST_WEIGHT_SHOWN = 0.1
 
 
 def change(metric: Metric, ratio: Estimate | None) -> str:
@@ -316,9 +275,7 @@ def _names(record: GateRecord, verdict: Verdict) -> list[str]:
 
 def metric_text(result: MetricResult) -> str:
     """``step +7.1 % [5.9, 8.3], limit 5 % (8 pairs, p = 0.004): head is proven worse than base``."""
-    evidence = counted(result.pairs, "pair")
-    if result.weight is not None and result.weight < (1 - _LOST_WEIGHT_SHOWN) * result.pairs:
-        evidence += ", outliers down-weighted"
+    evidence = pairs_text(result)
     if result.p_value is not None:
         evidence += f", p = {result.p_value:.2g}"
     figures = f"{result.metric} {change(result.metric, result.ratio)}, limit {100 * result.limit:g} %"

@@ -2,22 +2,16 @@
 
 import json
 import shlex
-from collections.abc import Iterator
-from typing import NamedTuple, assert_never
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
 from harness.gate import reasons
-from harness.gate.reasons import (
-    BenchmarkReason,
-    FirstStepsReason,
-    MetricReason,
-    Reason,
-    TrainingReason,
-)
-from harness.gate.record import BenchmarkRecord, EnvironmentRecord, GateRecord, Metric, MetricResult
+from harness.gate.reasons import Reason
+from harness.gate.record import BenchmarkRecord, EnvironmentRecord, GateRecord, Metric
 from harness.gate.suite import Benchmark
-from harness.report.escaping import one_line
+from harness.report.duel import given_again, quoted
 from harness.runs.identity import value_text
 
 # The commands that look into one benchmark of a gate: the same work once more, as the gate ran it.
@@ -28,8 +22,8 @@ _NO_CERTIFICATE = "--no-certify"
 
 def check_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     """``harness check`` of head, which names the step or layer that deviates."""
-    words = [_quoted(record.head.python), "-m harness check", _backend(benchmark)]
-    return " ".join([*words, "--task", _quoted(benchmark.task), *_given(record, "--plugin")])
+    words = [quoted(record.head.python), "-m harness check", _backend(benchmark)]
+    return " ".join([*words, "--task", quoted(benchmark.task), *given_again(record.command, "--plugin")])
 
 
 def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
@@ -37,12 +31,14 @@ def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     if benchmark.is_step:
         return shlex.join(["harness", *record.command])
     backend = _backend(benchmark)
-    words = [_quoted(record.head.python), "-m harness duel", backend, backend]
-    words += ["--task", _quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
+    words = [quoted(record.head.python), "-m harness duel", backend, backend]
+    words += ["--task", quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
     for letter, environment in (("a", record.base), ("b", record.head)):
-        words.append(f"--{letter}-python {_quoted(environment.python)}")
+        words.append(f"--{letter}-python {quoted(environment.python)}")
         words += [f"--{letter}-env {word}" for word in _assignments(environment)]
-    return " ".join([*words, *_given(record, "--turns"), *_given(record, "--plugin")])
+    return " ".join(
+        [*words, *given_again(record.command, "--turns"), *given_again(record.command, "--plugin")]
+    )
 
 
 def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: EnvironmentRecord) -> str:
@@ -50,28 +46,28 @@ def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: Env
     variables = _assignments(environment)
     if benchmark.is_step:
         given = (benchmark.asked or _from_record(benchmark)).arguments
-        arguments = [f"--with {_quoted(f'{name}={json.dumps(value)}')}" for name, value in given.items()]
+        arguments = [f"--with {quoted(f'{name}={json.dumps(value)}')}" for name, value in given.items()]
         threads = f"--threads {benchmark.threads}"
         words = ["env", *variables] if variables else []
-        own = f"--own-python {_quoted(environment.python)}"
-        return " ".join([*words, "harness time", _quoted(benchmark.task), *arguments, threads, own])
+        own = f"--own-python {quoted(environment.python)}"
+        return " ".join([*words, "harness time", quoted(benchmark.task), *arguments, threads, own])
     words = ["env", *variables] if variables else []
-    words += [_quoted(environment.python), "-m harness run --backend", _backend(benchmark)]
-    words += ["--task", _quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
-    return " ".join([*words, *_given(record, "--plugin")])
+    words += [quoted(environment.python), "-m harness run --backend", _backend(benchmark)]
+    words += ["--task", quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
+    return " ".join([*words, *given_again(record.command, "--plugin")])
 
 
 def _backend(benchmark: BenchmarkRecord) -> str:
-    return _quoted(f"{benchmark.backend}:{benchmark.mode}" if benchmark.mode else benchmark.backend)
+    return quoted(f"{benchmark.backend}:{benchmark.mode}" if benchmark.mode else benchmark.backend)
 
 
 def _assignments(environment: EnvironmentRecord) -> list[str]:
-    return [_quoted(f"{name}={value}") for name, value in environment.variables.items()]
+    return [quoted(f"{name}={value}") for name, value in environment.variables.items()]
 
 
 def _options(benchmark: BenchmarkRecord) -> Iterator[str]:
     """What the suite asks for, as ``run`` and ``duel`` take it."""
-    yield f"--dataset {_quoted(benchmark.dataset.name)}"
+    yield f"--dataset {quoted(benchmark.dataset.name)}"
     if benchmark.threads:
         yield f"--threads {benchmark.threads}"
     asked = benchmark.asked or _from_record(benchmark)
@@ -83,9 +79,9 @@ def _options(benchmark: BenchmarkRecord) -> Iterator[str]:
     }
     for name, value in given.items():
         if value is not None:
-            yield f"--{name} {_quoted(str(value))}"
+            yield f"--{name} {quoted(str(value))}"
     for name, option in asked.options.items():
-        yield f"--set {_quoted(f'{name}={value_text(option)}')}"
+        yield f"--set {quoted(f'{name}={value_text(option)}')}"
 
 
 def _from_record(benchmark: BenchmarkRecord) -> Benchmark:
@@ -96,20 +92,6 @@ def _from_record(benchmark: BenchmarkRecord) -> Benchmark:
             asked, batch_size=head.batch_size, precision=head.configuration.precision
         )
     return asked
-
-
-def _given(record: GateRecord, name: str) -> Iterator[str]:
-    """An option as the gate was given it: plugin files, which define the names in the command, or turns."""
-    words = record.command
-    for number, word in enumerate(words):
-        option, sign, value = word.partition("=")
-        if option == name:
-            yield f"{name} {_quoted(value if sign else words[number + 1])}"
-
-
-def _quoted(text: str) -> str:
-    """One word of a shell command, in one line."""
-    return shlex.quote(one_line(text))
 
 
 _LIMITS: dict[Metric, str] = {
@@ -146,15 +128,11 @@ class _Adviser(NamedTuple):
     def advice(self) -> Advice:
         deciding = self._deciding_reasons()
         if not deciding:
-            return self._of_verdict()
-        reason = deciding[0]
-        if isinstance(reason, MetricReason):
-            return self._of_metric(reason)
-        if isinstance(reason, FirstStepsReason):
-            return self._of_first_steps(reason)
-        if isinstance(reason, TrainingReason):
-            return self._of_trainings(reason)
-        return self._of_benchmark(reason)
+            return self.more_evidence()
+        step = _STEPS[type(deciding[0])]
+        if not isinstance(step, str):
+            return step(self, deciding[0])
+        return Advice(step.format(budget=self.options.budget, turns=self.options.turns))
 
     def _deciding_reasons(self) -> list[Reason]:
         """The reasons that the benchmark's verdict comes from; quality before metrics."""
@@ -162,35 +140,7 @@ class _Adviser(NamedTuple):
         same = [each for each in results if each.verdict == self.benchmark.verdict]
         return [*self.benchmark.reasons, *(reason for each in same for reason in each.reasons)]
 
-    def _of_metric(self, reason: MetricReason) -> Advice:
-        match reason:
-            case reasons.ProvenWorse():
-                return self._measure_again()
-            case reasons.ImplausibleSpeedup():
-                return Advice("Check that head does all the work. If it does, raise max_speedup.")
-            case reasons.TooFewPairs(needed=needed, pair_seconds=seconds):
-                enough = f"{needed} pairs take about {needed * seconds:.0f} s"
-                return Advice(f"Give the gate more time ({self.options.budget}): {enough}.")
-            case (
-                reasons.LimitNotShown()
-                | reasons.NotDecided()
-                | reasons.BeyondLimit()
-                | reasons.PairsLost()
-                | reasons.MachineChanged()
-            ):
-                return self._more_evidence()
-            case _:
-                assert_never(reason)
-
-    def _measure_again(self) -> Advice:
-        failed = [each.metric for each in self.benchmark.metrics if each.verdict == "FAIL"]
-        limits = " and ".join(_LIMITS[metric] for metric in failed)
-        return Advice(
-            f"If intended, raise {limits}. To measure the benchmark again:",
-            duel_command(self.record, self.benchmark),
-        )
-
-    def _more_evidence(self) -> Advice:
+    def more_evidence(self, _reason: Reason | None = None) -> Advice:
         ways = [f"with more time ({self.options.budget})"]
         on_cpu = any(each.device == "cpu" for each in self.benchmark.configurations)
         if self.benchmark.threads > 1 and on_cpu:  # threads wait for the one whose CPU other work uses
@@ -198,37 +148,23 @@ class _Adviser(NamedTuple):
         text = f"Run the gate again {', '.join(ways)} or on a quieter machine. To check the machine:"
         return Advice(text, "harness doctor --noise")
 
-    def _of_first_steps(self, reason: FirstStepsReason) -> Advice:  # noqa: PLR0911  a case for each reason
-        match reason:
-            case reasons.OtherData():
-                return Advice("If this is intended, use a base that reads the same data.")
-            case reasons.TaskChanged():
-                return Advice(
-                    "If this is intended, set max_accuracy_loss or use a base with the same change."
-                )
-            case reasons.LossesNotFinite():
-                return Advice("Change the benchmark so that its losses are finite: no training can decide.")
-            case reasons.ValuesDiffer():
-                return Advice(
-                    'If this is intended, set values = "differ" or a tolerance for this benchmark. To see '
-                    "the values of head:",
-                    run_command(self.record, self.benchmark, self.record.head),
-                )
-            case reasons.SharedCode():
-                return Advice("Name what is installed of each checkout: source in the suite.")
-            case reasons.WorkNotCompared():
-                return Advice("Return a value from the step, such as its loss, so that it is compared.")
-            case reasons.MemoryRanOut():
-                return Advice("Give the benchmark a smaller batch_size.")
-            case (
-                reasons.OtherPrecisions()
-                | reasons.OtherLossCount()
-                | reasons.LossDiffers()
-                | reasons.ScoreDiffers()
-            ):
-                return self._check("set max_accuracy_loss")
-            case _:
-                assert_never(reason)
+    def measure_again(self, _reason: Reason) -> Advice:
+        failed = [each.metric for each in self.benchmark.metrics if each.verdict == "FAIL"]
+        limits = " and ".join(_LIMITS[metric] for metric in failed)
+        text = f"If intended, raise {limits}. To measure the benchmark again:"
+        return Advice(text, duel_command(self.record, self.benchmark))
+
+    def more_pairs(self, reason: reasons.TooFewPairs) -> Advice:
+        enough = f"{reason.needed} pairs take about {reason.needed * reason.pair_seconds:.0f} s"
+        return Advice(f"Give the gate more time ({self.options.budget}): {enough}.")
+
+    def show_values(self, _reason: Reason) -> Advice:
+        remedy = 'set values = "differ" or a tolerance for this benchmark'
+        text = f"If this is intended, {remedy}. To see the values of head:"
+        return Advice(text, run_command(self.record, self.benchmark, self.record.head))
+
+    def compare_losses(self, _reason: Reason) -> Advice:
+        return self._check("set max_accuracy_loss")
 
     def _check(self, remedy: str = "") -> Advice:
         """``remedy`` accepts a difference that is intended."""
@@ -236,74 +172,67 @@ class _Adviser(NamedTuple):
         text = f"{intended}To find the step or layer that deviates:"
         return Advice(text, check_command(self.record, self.benchmark))
 
-    def _of_trainings(self, reason: TrainingReason) -> Advice:
-        more_seeds = Advice(
-            f"Run the gate again with more seeds for this benchmark and more time ({self.options.budget})."
-        )
-        match reason:
-            case reasons.TooFewEpochs() | reasons.TargetAtFirstScore():
-                step = Advice('Set more epochs for this benchmark, or max_extra_steps = "off".')
-            case reasons.TooFewSeeds():
-                step = Advice(f"Give the gate more time ({self.options.budget}).")
-            case reasons.Diverged(label="base"):
-                step = Advice("Change the benchmark so that base trains without diverging.")
-            case reasons.Diverged():
-                step = self._check()
-            case reasons.ScoreLost() if self.benchmark.verdict == "FAIL":
-                step = self._check("raise max_accuracy_loss")
-            case reasons.ExtraSteps() if self.benchmark.verdict == "FAIL":
-                step = self._check("raise max_extra_steps")
-            case (
-                reasons.ScoreLost()
-                | reasons.ExtraSteps()
-                | reasons.TargetMissed()
-                | reasons.TargetRarelyReached()
-            ):
-                step = more_seeds
-            case _:
-                assert_never(reason)
-        return step
+    def lost(self, reason: reasons.ScoreLost | reasons.ExtraSteps) -> Advice:
+        if self.benchmark.verdict != "FAIL":
+            return Advice(_MORE_SEEDS.format(budget=self.options.budget))
+        limit = "max_accuracy_loss" if isinstance(reason, reasons.ScoreLost) else "max_extra_steps"
+        return self._check(f"raise {limit}")
 
-    def _of_benchmark(self, reason: BenchmarkReason) -> Advice:
-        match reason:
-            case reasons.Removed() | reasons.Replaced():
-                step = Advice(
-                    "Restore it in head's suite. If the change is intended, use a base with the same change."
-                )
-            case reasons.Failed(label="base"):
-                step = self._run_alone("base")
-            case reasons.Failed() | reasons.NotComparable():
-                step = self._run_alone("head")
-            case reasons.FailedBesideBase():
-                step = Advice(
-                    "Run the gate again: the failure is occasional, or memory is too small for both. If "
-                    "memory is the cause, give the benchmark a smaller batch_size."
-                )
-            case reasons.BudgetSpent():
-                step = Advice(f"Give the gate more time ({self.options.budget}).")
-            case reasons.ProcessTooLong():
-                step = Advice(f"Set fewer turns ({self.options.turns}).")
-            case reasons.NoWorkers():
-                step = Advice("Run the gate on a machine that can start worker processes.")
-            case reasons.NewBenchmark():
-                step = Advice("It is compared from the next base on that has it.")
-            case reasons.HarnessFault():
-                step = Advice("Please report this error together with the gate's record.")
-            case _:
-                assert_never(reason)
-        return step
+    def diverged(self, reason: reasons.Diverged) -> Advice:
+        if reason.label == "base":
+            return Advice("Change the benchmark so that base trains without diverging.")
+        return self._check()
 
-    def _run_alone(self, label: str) -> Advice:
-        environment = self.record.base if label == "base" else self.record.head
+    def run_alone(self, reason: reasons.Failed | reasons.NotComparable) -> Advice:
+        is_base = isinstance(reason, reasons.Failed) and reason.label == "base"
+        label, environment = ("base", self.record.base) if is_base else ("head", self.record.head)
         return Advice(f"To run {label} alone:", run_command(self.record, self.benchmark, environment))
 
-    def _of_verdict(self) -> Advice:
-        """For records without structured reasons."""
-        failed = [each for each in self.benchmark.results if each.verdict == "FAIL"]
-        if any(not isinstance(each, MetricResult) for each in failed):
-            return self._check("set max_accuracy_loss")
-        if failed:
-            return self._measure_again()
-        if self.benchmark.vanished:
-            return self._of_benchmark(reasons.Removed())
-        return self._run_alone("head") if self.benchmark.verdict == "FAIL" else self._more_evidence()
+
+_MORE_TIME = "Give the gate more time ({budget})."
+_MORE_SEEDS = "Run the gate again with more seeds for this benchmark and more time ({budget})."
+_RESTORE = "Restore it in head's suite. If the change is intended, use a base with the same change."
+_MORE_EPOCHS = 'Set more epochs for this benchmark, or max_extra_steps = "off".'
+#: What to do about each reason: a sentence with the names of options in braces, or what makes the advice.
+_STEPS: Mapping[type[Reason], str | Callable[[_Adviser, Any], Advice]] = {
+    reasons.ProvenWorse: _Adviser.measure_again,
+    reasons.ImplausibleSpeedup: "Check that head does all the work. If it does, raise max_speedup.",
+    reasons.TooFewPairs: _Adviser.more_pairs,
+    reasons.LimitNotShown: _Adviser.more_evidence,
+    reasons.NotDecided: _Adviser.more_evidence,
+    reasons.BeyondLimit: _Adviser.more_evidence,
+    reasons.PairsLost: _Adviser.more_evidence,
+    reasons.MachineChanged: _Adviser.more_evidence,
+    reasons.OtherData: "If this is intended, use a base that reads the same data.",
+    reasons.TaskChanged: "If this is intended, set max_accuracy_loss or use a base with the same change.",
+    reasons.LossesNotFinite: ("Change the benchmark so that its losses are finite: no training can decide."),
+    reasons.ValuesDiffer: _Adviser.show_values,
+    reasons.SharedCode: "Name what is installed of each checkout: source in the suite.",
+    reasons.WorkNotCompared: "Return a value from the step, such as its loss, so that it is compared.",
+    reasons.MemoryRanOut: "Give the benchmark a smaller batch_size.",
+    reasons.OtherPrecisions: _Adviser.compare_losses,
+    reasons.OtherLossCount: _Adviser.compare_losses,
+    reasons.LossDiffers: _Adviser.compare_losses,
+    reasons.ScoreDiffers: _Adviser.compare_losses,
+    reasons.TooFewEpochs: _MORE_EPOCHS,
+    reasons.TargetAtFirstScore: _MORE_EPOCHS,
+    reasons.TooFewSeeds: _MORE_TIME,
+    reasons.Diverged: _Adviser.diverged,
+    reasons.ScoreLost: _Adviser.lost,
+    reasons.ExtraSteps: _Adviser.lost,
+    reasons.TargetMissed: _MORE_SEEDS,
+    reasons.TargetRarelyReached: _MORE_SEEDS,
+    reasons.Removed: _RESTORE,
+    reasons.Replaced: _RESTORE,
+    reasons.Failed: _Adviser.run_alone,
+    reasons.NotComparable: _Adviser.run_alone,
+    reasons.FailedBesideBase: (
+        "Run the gate again: the failure is occasional, or memory is too small for both. If memory is the "
+        "cause, give the benchmark a smaller batch_size."
+    ),
+    reasons.BudgetSpent: _MORE_TIME,
+    reasons.ProcessTooLong: "Set fewer turns ({turns}).",
+    reasons.NoWorkers: "Run the gate on a machine that can start worker processes.",
+    reasons.NewBenchmark: "It is compared from the next base on that has it.",
+    reasons.HarnessFault: "Please report this error together with the gate's record.",
+}

@@ -88,21 +88,16 @@ def _factor(ratio: Estimate, word: str) -> str:
 
 def percent_change(ratio: Estimate) -> str:
     """A ratio of any quantity as a change, ``+7.1 % [5.9, 8.3]``."""
-    text = f"{_percent_points(ratio.value, sign=True)} %"
+    text = f"{_percent_points(ratio.value, '+')} %"
     if ratio.low is None or ratio.high is None:
         return text
     high = _percent_points(ratio.high) if 100 * (ratio.high - 1) <= _LARGEST_END else _BEYOND
     return f"{text} [{_percent_points(ratio.low)}, {high}]"
 
 
-def _percent_points(ratio: float, *, sign: bool = False) -> str:
+def _percent_points(ratio: float, plus: str = "") -> str:
     change = 100 * (ratio - 1)
-    text = f"{abs(change):,.{0 if abs(change) >= 100 else 1}f}"  # noqa: PLR2004  as above
-    if not float(text.replace(",", "")):
-        return text
-    if change < 0:
-        return f"\N{MINUS SIGN}{text}"
-    return f"+{text}" if sign else text
+    return _signed(change, f",.{0 if abs(change) >= 100 else 1}f", plus)  # noqa: PLR2004  as above
 
 
 def _digits_after_point(size: float) -> int:
@@ -178,7 +173,7 @@ def time_left(seconds: float) -> str:
     return f"about {about(seconds)} left"
 
 
-# Names in a row, and lists that are cut.
+# Names in a row.
 
 
 def listed(names: Sequence[str]) -> str:
@@ -187,10 +182,10 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def cut(sentences: Sequence[str], most: int) -> list[str]:
-    """The first ``most`` of them, and how many more there are."""
-    more = len(sentences) - most
-    return [*sentences[:most], *([f"and {more} more"] if more > 0 else [])]
+def first_of(names: Sequence[str], most: int) -> str:
+    """``a, b and 3 more``: the first ``most`` names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def machine_text(machine: Machine) -> str:

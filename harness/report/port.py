@@ -2,7 +2,6 @@
 
 import json
 import shlex
-from collections.abc import Sequence
 
 from harness.port.findings import KINDS, Cause, Findings, PortRecord
 from harness.report.document import (
@@ -18,6 +17,7 @@ from harness.report.document import (
     Span,
     Table,
 )
+from harness.report.numbers import first_of
 
 _SHOWN_NAMES = 6
 _METHOD = """\
@@ -83,8 +83,10 @@ def _verdict_sentence(findings: Findings) -> str:
 def _described(cause: Cause) -> str:
     """A cause without its kind."""
     head = _place(cause)
-    sides = f": {cause.a or _nothing(cause, 'a')} against {cause.b or _nothing(cause, 'b')}"
-    return f"{head}{sides}{_proof(cause)}{_more(cause)}{_ending(cause)}"
+    a, b = cause.a or cause.function_a or "nothing", cause.b or cause.function_b or "nothing"
+    more = f"; the same at {first_of(cause.more, _SHOWN_NAMES)}" if cause.more else ""
+    sides = f": {a} against {b}"
+    return f"{head}{sides}{_proof(cause)}{more}{_ending(cause)}"
 
 
 def _ending(cause: Cause) -> str:
@@ -103,11 +105,6 @@ def _place(cause: Cause) -> str:
     return a if a == b or not b else f"{a or 'nothing'} ↔ {b}"
 
 
-def _nothing(cause: Cause, side: str) -> str:
-    function = cause.function_a if side == "a" else cause.function_b
-    return function or "nothing"
-
-
 def _proof(cause: Cause) -> str:
     if cause.before is None:
         return ""
@@ -115,17 +112,6 @@ def _proof(cause: Cause) -> str:
         return f". The outputs differ by {cause.before:.1e}"
     fall = f"the difference falls from {cause.before:.1e} to {cause.after:.1e}"
     return f". With that of A in place of that of B {fall}"
-
-
-def _more(cause: Cause) -> str:
-    if not cause.more:
-        return ""
-    return f"; the same at {_few(cause.more)}"
-
-
-def _few(names: Sequence[str]) -> str:
-    rest = len(names) - _SHOWN_NAMES
-    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _parameter_sentences(findings: Findings) -> list[str]:
@@ -139,7 +125,7 @@ def _parameter_sentences(findings: Findings) -> list[str]:
     ]
     for side, names in (("A", parameters.unmatched_a), ("B", parameters.unmatched_b)):
         if names:
-            lines.append(f"Without counterpart in {side}: {_few(names)}.")
+            lines.append(f"Without counterpart in {side}: {first_of(names, _SHOWN_NAMES)}.")
     if parameters.candidates and findings.verdict == "undecided":
         shown = {name: each or ["NAME"] for name, each in [*parameters.candidates.items()][:_SHOWN_NAMES]}
         lines.append(f"Write the right pairs into a file and give it as --map: {json.dumps(shown)}")

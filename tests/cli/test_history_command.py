@@ -96,7 +96,7 @@ def test_gates_of_which_none_is_usable_are_no_success(harness):
     ("module", "arguments", "words"),
     [
         ("ruptures", (), 'this needs ruptures: pip install "dl-harness[history]"'),
-        ("altair", ("--to", "history.html"), 'pip install "dl-harness[report]"'),
+        ("vl_convert", ("--to", "history.html"), 'pip install "dl-harness[report]"'),
     ],
 )
 def test_a_library_that_is_missing_is_named_with_the_extra_that_brings_it(work, module, arguments, words):

@@ -148,13 +148,13 @@ def test_a_comparison_names_the_faster_mode_of_a_side(tmp_path):
         (msgspec.structs.replace(each, batch_size=task.batch_size), task, record.machine)
         for each in record.configurations
     ]
-    (sentence,) = faster_modes([*ran, *ran])
+    (sentence,) = faster_modes([*ran, *ran], [times])
     assert sentence == (
         "torch:eager is not the fastest mode on mlp: it takes 30 % longer than torch:channels_last "
         f"(measured {times.day})."
     )
     other = reconfigured(ran[0][0], threads=7)
-    assert faster_modes([(other, task, record.machine)]) == []
+    assert faster_modes([(other, task, record.machine)], [times]) == []
     assert chosen_sentence(times) == (
         f"torch:best on mlp is torch:channels_last (eager 30 % longer, compile failed; measured {times.day})"
     )

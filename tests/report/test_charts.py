@@ -34,7 +34,7 @@ def _comparison(**changes):
 
 
 def _domains(chart):
-    encodings = chart.to_dict()["layer"][0]["encoding"]
+    encodings = chart["layer"][0]["encoding"]
     return {axis: encodings[axis]["scale"]["domain"] for axis in "xy"}
 
 
@@ -53,7 +53,7 @@ def test_the_median_step_is_that_of_the_table():
     records = [made_record("jax", seed, blocks=many if seed else few) for seed in range(2)]
     (group,) = group_runs(made_runs(*records)).groups
     comparison = compare(group)
-    (row,) = step_distribution(comparison, COLOURS).data.values
+    (row,) = step_distribution(comparison, COLOURS)["data"]["values"]
     assert row["median"] == pytest.approx(1e3 * comparison.summaries[0].step_seconds.value)
     assert row["median"] == pytest.approx(1e3 * np.sqrt(0.01 * 0.04))
 
@@ -66,7 +66,7 @@ def test_axes_of_times_of_disturbed_runs_are_marked():
             step_distribution(comparison, COLOURS),
             phase_bars(comparison),
         )
-        titles = [chart.to_dict()["layer"][0]["encoding"]["x"]["title"] for chart in charts]
+        titles = [chart["layer"][0]["encoding"]["x"]["title"] for chart in charts]
         assert [title.endswith("(busy)") for title in titles] == [marked] * 3
 
 

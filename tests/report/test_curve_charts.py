@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from support.charts import valid
 from support.made_runs import made_record, made_runs
 
 from harness.analysis.grouping import group_runs
@@ -29,19 +30,15 @@ def _seeds(count, name="torch", shift=0.0):
 
 
 def _layers(chart):
-    return chart.to_dict(validate=True)["layer"]
+    return valid(chart)["layer"]
 
 
 def _means(chart):
-    spec = chart.to_dict()
-    return spec["datasets"][spec["data"]["name"]]
+    return chart["data"]["values"]
 
 
 def _kinds(chart):
-    return [
-        layer["mark"]["type"] if isinstance(layer["mark"], dict) else layer["mark"]
-        for layer in _layers(chart)
-    ]
+    return [layer["mark"]["type"] for layer in _layers(chart)]
 
 
 @pytest.mark.parametrize(("seeds", "area", "lines"), [(1, 0, 1), (2, 0, 2), (3, 1, 2)])
@@ -53,13 +50,8 @@ def test_a_band_needs_three_seeds_and_each_seed_is_a_line(seeds, area, lines):
 
 def test_onset_and_best_epoch_are_marked_and_named():
     chart = loss_curves(_curves(*_seeds(3)), configuration_colours(["torch:eager"]))
-    spec = chart.to_dict(validate=True)
-    rows = [
-        row
-        for layer in spec["layer"]
-        if layer["mark"]["type"] == "text"
-        for row in spec["datasets"][layer["data"]["name"]]
-    ]
+    texts = [layer for layer in _layers(chart) if layer["mark"]["type"] == "text"]
+    rows = [row for layer in texts for row in layer["data"]["values"]]
     texts = [row["mark"] for row in rows]
     assert texts == ["overfits from epoch 3", "best epoch 2"]
 
@@ -68,7 +60,7 @@ def test_onset_and_best_epoch_are_marked_and_named():
 def test_the_name_of_the_best_epoch_does_not_cover_the_axis(held_out, room):
     record = made_record("torch", 0, train=(2.5, 1.9, 1.0), held_out=held_out)
     chart = loss_curves(_curves(record), configuration_colours(["torch:eager"]))
-    scales = [layer["encoding"].get("y", {}).get("scale", {}) for layer in chart.to_dict()["layer"]]
+    scales = [layer["encoding"].get("y", {}).get("scale", {}) for layer in chart["layer"]]
     assert any("padding" in scale for scale in scales) == room
 
 

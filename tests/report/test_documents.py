@@ -3,11 +3,10 @@
 import json
 import re
 
-import altair as alt
 import pytest
 from support.made_gates import mixed_gate
 
-from harness.report.charts.base import layered
+from harness.report.charts.base import layer, layered
 from harness.report.document import (
     Card,
     Cards,
@@ -47,8 +46,7 @@ def every_kind(text):
     """A document that has each kind of node, with the text wherever a text may be."""
 
     def figures():
-        data = alt.Chart().mark_point().encode(x=alt.X("x:Q"), y=alt.Y("name:N"))
-        chart = layered([{"x": 1, "name": text}], data)
+        chart = layered([{"x": 1, "name": text}], layer("point", x="x:Q", y="name:N"))
         return [Figure("chart-1", text, chart, text, chosen=True), Passage("texts-1", text, [text], text)]
 
     cell = Cell(text, "bad", 1.0, "❌")

@@ -4,6 +4,7 @@ import math
 
 import msgspec
 import pytest
+from support.charts import valid
 from support.in_browser import DRAWN, MARKS, TOO_WIDE, chromium, needs_chromium, opened
 from support.made_duels import save_duel, stored_duel
 from support.rendered import duel_markdown, duel_page, duel_text
@@ -70,15 +71,15 @@ def test_charts_are_valid_and_show_the_numbers_of_the_record():
     record = stored_duel()
     figures = {figure.name: figure for figure in duel_figures(record)}
     for figure in figures.values():
-        figure.chart.to_dict(validate=True)
-    rows = figures["pairs"].chart.data.values
+        valid(figure.chart)
+    rows = figures["pairs"].chart["data"]["values"]
     changes = [row["change"] for row in rows if "change" in row]
     assert len(changes) == record.results[0].pairs
     centre = math.exp(sum(math.log1p(change / 100) for change in changes) / len(changes))
     assert centre == pytest.approx(record.results[0].ratio.value, abs=2e-3)
     (ratio,) = [row["ratio"] for row in rows if "ratio" in row]
     assert ratio == pytest.approx(100 * (record.results[0].ratio.value - 1), abs=1e-3)
-    disturbed = [row for row in figures["turns"].chart.data.values if row["disturbed"]]
+    disturbed = [row for row in figures["turns"].chart["data"]["values"] if row["disturbed"]]
     assert len(disturbed) == sum(block.disturbed for pair in record.pairs for block in pair.blocks)
 
 
@@ -88,7 +89,7 @@ def test_charts_are_valid_and_show_the_numbers_of_the_record():
 def test_pairs_are_counted_in_whole_numbers(count, ticks):
     record = stored_duel()
     record = msgspec.structs.replace(record, pairs=(record.pairs * 3)[:count])
-    course = duel_figures(record)[1].chart.to_dict()
+    course = duel_figures(record)[1].chart
     drawn = [layer["encoding"]["x"] for layer in course["layer"] if "x" in layer["encoding"]]
     assert [x["axis"]["values"] for x in drawn] == [list(ticks)] * len(drawn)
     assert drawn
@@ -102,7 +103,7 @@ def test_only_an_unusual_environment_of_processes_is_mentioned():
 def test_the_turns_of_a_long_duel_are_drawn_together():
     short = stored_duel()
     long = msgspec.structs.replace(short, pairs=short.pairs * 10)
-    rows = duel_figures(long)[-1].chart.data.values
+    rows = duel_figures(long)[-1].chart["data"]["values"]
     assert len(rows) <= 2 * 700
     assert {row["pair"] for row in rows} == set(range(1, 101))
 

@@ -4,6 +4,7 @@ import math
 
 import msgspec
 import pytest
+from support.charts import valid
 from support.in_browser import MARKS, TOO_WIDE, chromium, needs_chromium, opened
 from support.made_gates import made_benchmark, made_gate, mixed_gate
 from support.rendered import gate_page
@@ -105,13 +106,13 @@ def test_charts_are_valid_vega_lite():
     figures = gate_figures(mixed_gate())
     assert [figure.name for figure in figures] == CHARTS
     for figure in figures:
-        figure.chart.to_dict(validate=True)
-        assert vegalite_to_svg(figure.chart.properties(width=400).to_dict()).startswith("<svg")
+        valid(figure.chart)
+        assert vegalite_to_svg(figure.chart | {"width": 400}).startswith("<svg")
 
 
 def test_charts_show_the_numbers_of_the_record():
     record = mixed_gate()
-    figures = {figure.name: figure.chart.data.values for figure in gate_figures(record)}
+    figures = {figure.name: figure.chart["data"]["values"] for figure in gate_figures(record)}
     result = record.benchmarks[1].metrics[0]
     (row,) = [row for row in figures["change-step"] if row["benchmark"] == "rnn-compiled"]
     ends = [row[name] for name in ("change", "low", "high", "limit")]

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from support.charts import valid
 from support.in_browser import MARKS, TOO_WIDE, chromium, needs_chromium, opened
 from support.made_gates import fixed_gates, made_benchmark
 from support.rendered import history_page
@@ -77,9 +78,9 @@ def test_nothing_overflows(browser, page_file, width):
 def test_charts_are_valid_vega_lite_and_draw_the_level():
     series = sorted(findings().history.series, key=lambda each: each.metric != "step")
     for figure in history_figures(series):
-        figure.chart.to_dict(validate=True)
-        assert vegalite_to_svg(figure.chart.properties(width=400).to_dict()).startswith("<svg")
-    rows = history_figures(series)[0].chart.data.values
+        valid(figure.chart)
+        assert vegalite_to_svg(figure.chart | {"width": 400}).startswith("<svg")
+    rows = history_figures(series)[0].chart["data"]["values"]
     level = 100 * math.expm1(series[0].trend.levels[-1])
     assert rows[-1]["level"] == pytest.approx(level, abs=1e-3)
     assert rows[-1]["low"] < rows[-1]["change"] < rows[-1]["high"]

@@ -44,7 +44,7 @@ def test_the_loss_is_the_score_and_has_its_unit(store, findings):
 def test_charts_have_the_unit_too(findings):
     (curves,) = [group.overfittings for group in findings.groups]
     chart = loss_curves(curves, configuration_colours([curve.configuration.name for curve in curves]))
-    assert "loss (nats/token)" in str(chart.to_dict(validate=False))
+    assert "loss (nats/token)" in str(chart)
     kinds = {name.split("-", 2)[2] for name in all_figures(findings)}
     assert {"loss", "gap"} <= kinds
     assert not {"curves", "recall", "confusion", "examples"} & kinds

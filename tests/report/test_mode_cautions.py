@@ -14,7 +14,7 @@ SENTENCE = "torch:eager is not the fastest mode on cnn"
 @pytest.fixture
 def shown(monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr(document, "faster_modes", lambda ran: asked.extend(ran) or [SENTENCE])
+    monkeypatch.setattr(document, "faster_modes", lambda ran, _known: asked.extend(ran) or [SENTENCE])
     store = Store(tmp_path / "results")
     store.prepare()
     for backend in ("torch", "keras"):

@@ -6,6 +6,7 @@ import re
 import msgspec
 import nbformat
 import pytest
+from support.charts import valid
 from support.made_outcomes import CLASSES, gan_record, made_store
 from support.made_study import STUDY, made_study_records
 from support.rendered import html_report
@@ -35,8 +36,8 @@ def findings(results):
 
 
 def _rows(chart, name):
-    spec = chart.to_dict(validate=True)
-    return [row for rows in spec["datasets"].values() for row in rows if name in row]
+    parts = [chart, *valid(chart)["layer"]]
+    return [row for part in parts if "data" in part for row in part["data"]["values"] if name in row]
 
 
 def test_each_kind_of_task_has_its_charts_and_pictures(findings):

@@ -150,7 +150,7 @@ def test_a_name_without_a_suffix_is_a_folder_of_pictures(filled):
 
 
 def test_a_missing_library_is_named_with_its_extra(filled):
-    (filled.folder / "altair.py").write_text("raise ModuleNotFoundError('no', name='altair')")
+    (filled.folder / "vl_convert.py").write_text("raise ModuleNotFoundError('no', name='vl_convert')")
     path = os.pathsep.join([str(filled.folder), filled.environment["PYTHONPATH"]])
     done = filled("report", "--to", "r.html", PYTHONPATH=path)
     assert done.returncode == 2

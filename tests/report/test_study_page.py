@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from support.charts import valid
 from support.made_study import RISES, made_study
 from support.rendered import page_of_study
 
@@ -46,7 +47,7 @@ def test_every_chart_of_the_page_is_valid_and_has_a_place():
     ]
     page = page_of_study([study])
     for figure in figures:
-        figure.chart.to_dict(validate=True)
+        valid(figure.chart)
         assert page.count(f'id="{figure.name}"') == 1
 
 

@@ -1,17 +1,15 @@
 """What all charts share: their look, layers over the same rows, the colours of configurations, and drawing.
 
-Channels are written as classes, never as strings: Altair needs a third of a second to look up the class of
-its first string.
+A chart is a Vega-Lite specification as a dictionary: building one with Altair takes longer than all else that
+a page needs. The tests validate every chart with Altair.
 """
 
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-import altair as alt
 import vl_convert
-from altair.utils.schemapi import debug_mode
 
 from harness.report.document import Figure
 from harness.report.escaping import visible_json
@@ -40,13 +38,13 @@ HEIGHT = 240
 ROW_HEIGHT = 34
 FRAME_HEIGHT = 40
 #: Names of configurations break before their versions: ``torch:eager`` above ``(torch 2.9.0)``.
-NAME_AXIS = alt.Axis(
-    labelExpr="split(replace(datum.label, ' (', '\\n('), '\\n')",
-    labelLimit=140,
-    ticks=False,
-    domain=False,
-    labelPadding=8,
-)
+NAME_AXIS = {
+    "labelExpr": "split(replace(datum.label, ' (', '\\n('), '\\n')",
+    "labelLimit": 140,
+    "ticks": False,
+    "domain": False,
+    "labelPadding": 8,
+}
 CONFIG: dict[str, Any] = {
     "background": "transparent",
     "font": "system-ui, sans-serif",
@@ -59,6 +57,7 @@ CONFIG: dict[str, Any] = {
         "titlePadding": 8,
         "gridOpacity": 0.6,
     },
+    "point": {"filled": True, "opacity": 1},
     "axisX": {"tickCount": 6, "labelFlush": False},
     "axisY": {"tickCount": 6},
     "legend": {
@@ -77,6 +76,8 @@ CONFIG: dict[str, Any] = {
 # Parts shared by all charts: the colours of configurations, layers over the same rows, tooltips.
 
 Row = dict[str, object]
+#: A chart, or a part of one, in Vega-Lite.
+Spec = dict[str, Any]
 #: The colour of each configuration, the same in every chart of a report.
 Colours = Mapping[str, str]
 
@@ -85,41 +86,60 @@ _SPREAD = 75945
 #: Columns of a legend that fit a phone, with the most characters that a name may have.
 _LEGEND_COLUMNS = ((3, 12), (2, 20))
 
-#: Builds charts without validating each part against the schema of Vega-Lite, which takes longer than all
-#: else. The tests validate every chart as a whole.
-unchecked = debug_mode(False)
+#: The version of Vega-Lite that the charts are written for; the tests validate each of them.
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
+_TYPES = {"Q": "quantitative", "N": "nominal", "O": "ordinal"}
 
 
-class Rows(alt.InlineData):
-    """Rows that a chart and its copies share: Altair makes many copies, and none of them is changed."""
+def field(name: str, **properties: object) -> Spec:
+    """The channel of a field such as ``mean:Q``: quantitative, nominal (N) or ordinal (O).
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        super().__init__(values=list(rows))
+    The second end of an interval, ``x2`` or ``y2``, has no type of its own.
+    """
+    *names, kind = name.rsplit(":", 1)
+    return {"field": names[0], "type": _TYPES[kind], **properties} if names else {"field": kind}
 
-    def __deepcopy__(self, _memo: object) -> "Rows":
-        return self
+
+def layer(
+    mark: str,
+    look: Spec | None = None,
+    *,
+    rows: Sequence[Row] | None = None,
+    where: Spec | None = None,
+    **channels: object,
+) -> Spec:
+    """A layer of marks with this look; ``where`` selects rows, by default those of the whole chart.
+
+    A channel is a :func:`field`, or the name of one without further properties.
+    """
+    encoding = {name: field(given) if isinstance(given, str) else given for name, given in channels.items()}
+    return {
+        "mark": {"type": mark, **(look or {})},
+        **({} if rows is None else {"data": {"values": rows}}),
+        **({} if where is None else {"transform": [{"filter": where}]}),
+        "encoding": encoding,
+    }
 
 
-def layered(rows: Sequence[Row], *layers: alt.Chart, height: int = HEIGHT) -> alt.LayerChart:
+def layered(rows: Sequence[Row], *layers: Spec, height: int = HEIGHT) -> Spec:
     """Layers over the same rows, which stand in the whole alone."""
-    chart = alt.LayerChart(data=Rows(rows), width="container", height=height)
-    chart.layer = list(layers)  # as an argument, Altair would copy each of them several times
-    return chart
+    return {"data": {"values": rows}, "layer": list(layers), "width": "container", "height": height}
 
 
-def tips(*fields: str | tuple[str, str]) -> list[alt.Tooltip]:
+def tips(*fields: str | tuple[str, str]) -> list[Spec]:
     """Tooltips of fields such as ``mean:Q`` or, with a title, ``("mean:Q", "mean (s)")``; four digits."""
-    pairs = [(field, alt.Undefined) if isinstance(field, str) else field for field in fields]
-    return [
-        alt.Tooltip(field, title=title, format=".4~r" if field.endswith(":Q") else "")
-        for field, title in pairs
-    ]
+    tooltips = []
+    for given in fields:
+        name, title = (given, {}) if isinstance(given, str) else (given[0], {"title": given[1]})
+        digits = {"format": ".4~r"} if name.endswith(":Q") else {}
+        tooltips.append(field(name, **title, **digits))
+    return tooltips
 
 
-def zero_line() -> alt.Chart:
-    """A dashed line where its axis is 0. The axis must encode the field ``zero:Q``."""
-    line: alt.Chart = alt.Chart(Rows([{"zero": 0}])).mark_rule(strokeDash=[4, 4], color=GREY)
-    return line
+def zero_line(axis: Literal["x", "y"]) -> Spec:
+    """A dashed line where the axis is 0."""
+    look = {"strokeDash": [4, 4], "color": GREY}
+    return layer("rule", look, rows=[{"zero": 0}], **{axis: field("zero:Q", title="")})
 
 
 def ends(value: Estimate, name: str) -> Row:
@@ -147,17 +167,17 @@ def configuration_colours(names: Iterable[str], without: str = "") -> Colours:
     return {name: taken[name] for name in shown}
 
 
-def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None) -> alt.Color:
+def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None) -> Spec:
     """The colour channel of rows with a field ``configuration``; its legend shows ``symbol``, if any."""
     present = {row["configuration"] for row in rows}
     shown = [name for name in colours if name in present]
-    scale = alt.Scale(domain=shown, range=[colours[name] for name in shown])
-    if symbol is None:
-        return alt.Color("configuration:N", scale=scale, legend=None)
-    longest = max(map(len, shown), default=0)
-    columns = next((columns for columns, most in _LEGEND_COLUMNS if longest <= most), 1)
-    legend = alt.Legend(symbolType=symbol, symbolStrokeWidth=2, columns=columns, labelLimit=260)
-    return alt.Color("configuration:N", scale=scale, legend=legend)
+    scale = {"domain": shown, "range": [colours[name] for name in shown]}
+    legend = None
+    if symbol is not None:
+        longest = max(map(len, shown), default=0)
+        columns = next((columns for columns, most in _LEGEND_COLUMNS if longest <= most), 1)
+        legend = {"symbolType": symbol, "symbolStrokeWidth": 2, "columns": columns, "labelLimit": 260}
+    return field("configuration:N", scale=scale, legend=legend)
 
 
 def axis_title(measure: Measure, prefix: str = "") -> str:
@@ -175,7 +195,7 @@ _SCALE = 2
 
 def specification(figure: Figure, **more: object) -> str:
     """The chart as Vega-Lite in ASCII, with these further properties; control characters are replaced."""
-    spec: dict[str, Any] = figure.chart.to_dict(validate=False) | {"config": CONFIG} | more
+    spec = {"$schema": _SCHEMA, **figure.chart, "config": CONFIG, **more}
     return visible_json(json.dumps(spec, separators=(",", ":")))
 
 

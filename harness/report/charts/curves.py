@@ -5,11 +5,21 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-import altair as alt
 import numpy as np
 
 from harness.analysis.overfit import Band, Overfitting
-from harness.report.charts.base import GREY, Colours, Row, Rows, axis_title, colour_of_rows, layered, tips
+from harness.report.charts.base import (
+    GREY,
+    Colours,
+    Row,
+    Spec,
+    axis_title,
+    colour_of_rows,
+    field,
+    layer,
+    layered,
+    tips,
+)
 from harness.stats.intervals import Array
 
 # Curves over epochs as layers of a chart: means, bands, thin lines of seeds, marked epochs.
@@ -68,7 +78,7 @@ def curve_chart(
     title: str,
     colours: Colours,
     marks: Marks = _NO_MARKS,
-) -> alt.LayerChart | None:
+) -> Spec | None:
     """Overlaid curves over the epochs; None without a finite value.
 
     ``title`` is that of the vertical axis. Up to five seeds are thin lines, and three or more have a band.
@@ -78,23 +88,21 @@ def curve_chart(
     if not rows:
         return None
     last = max(line.band.epochs[-1] for line in lines)
-    x = alt.X("epoch:Q", title="epoch", axis=_epoch_axis(last), scale=alt.Scale(zero=False, nice=False))
-    room = _ROOM if _stands_at_the_bottom(marks, lines) else alt.Undefined
-    y = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False, padding=room))
+    x = field("epoch:Q", title="epoch", axis=_epoch_axis(last), scale={"zero": False, "nice": False})
+    room = {"padding": _ROOM} if _stands_at_the_bottom(marks, lines) else {}
+    y = field("mean:Q", title=title, scale={"zero": False, **room})
     colour = colour_of_rows(rows, colours, "stroke")
     dash = _dashes(lines)
-    width = alt.StrokeWidth("width:O", scale=None, legend=None)
+    width = field("width:O", scale=None, legend=None)
     tip = tips("configuration:N", "data:N", "epoch:Q", ("mean:Q", title), "low:Q", "high:Q")
-    data = alt.Chart()
     dotted = last <= _MOST_DOTS and len(lines) <= _MOST_DOTTED
     # Among many epochs the dots would hide the line; they stay, invisible, to carry the tooltips.
-    dots = data.mark_circle(size=26, opacity=1 if dotted else 0)
     return layered(
         rows,
         *_band_layer(lines, x, title, colour),
         *_seed_layer(lines, x, y, colour, dash),
-        data.mark_line().encode(x=x, y=y, color=colour, strokeDash=dash, strokeWidth=width),
-        dots.encode(x=x, y=y, color=colour, tooltip=tip),
+        layer("line", x=x, y=y, color=colour, strokeDash=dash, strokeWidth=width),
+        layer("circle", {"size": 26, "opacity": 1 if dotted else 0}, x=x, y=y, color=colour, tooltip=tip),
         *_mark_layers(marks, x, title, colour),
     )
 
@@ -183,20 +191,17 @@ def _mean_rows(line: Line, width: int) -> list[Row]:
     ]
 
 
-def _band_layer(lines: Iterable[Line], x: alt.X, title: str, colour: alt.Color) -> list[alt.Chart]:
+def _band_layer(lines: Iterable[Line], x: Spec, title: str, colour: Spec) -> list[Spec]:
     """Bands where there are seeds enough for one."""
     banded = {line.label for line in lines if len(line.band.seeds) >= FEWEST_BAND_SEEDS}
     if not banded:
         return []
-    low, high = alt.Y("low:Q", title=title), alt.Y2("high:Q")
-    area = alt.Chart().mark_area(opacity=0.13)
-    shown = area.encode(x=x, y=low, y2=high, color=colour, detail=alt.Detail("data:N"))
-    return [shown.transform_filter(alt.FieldOneOfPredicate(field="configuration", oneOf=sorted(banded)))]
+    where = {"field": "configuration", "oneOf": sorted(banded)}
+    ends: Spec = {"y": field("low:Q", title=title), "y2": "high"}
+    return [layer("area", {"opacity": 0.13}, where=where, x=x, **ends, color=colour, detail="data:N")]
 
 
-def _seed_layer(
-    lines: Sequence[Line], x: alt.X, y: alt.Y, colour: alt.Color, dash: alt.StrokeDash
-) -> list[alt.Chart]:
+def _seed_layer(lines: Sequence[Line], x: Spec, y: Spec, colour: Spec, dash: Spec) -> list[Spec]:
     """A thin line for each seed under the mean."""
     rows: list[Row] = []
     for line in lines:
@@ -217,11 +222,11 @@ def _seed_layer(
             ]
     if not rows:
         return []
-    thin = alt.Chart(Rows(rows)).mark_line(strokeWidth=0.8, opacity=0.4)
-    return [thin.encode(x=x, y=y, color=colour, strokeDash=dash, detail=alt.Detail("seed:N"))]
+    look = {"strokeWidth": 0.8, "opacity": 0.4}
+    return [layer("line", look, rows=rows, x=x, y=y, color=colour, strokeDash=dash, detail="seed:N")]
 
 
-def _mark_layers(marks: Marks, x: alt.X, title: str, colour: alt.Color) -> list[alt.Chart]:
+def _mark_layers(marks: Marks, x: Spec, title: str, colour: Spec) -> list[Spec]:
     """Vertical lines and diamonds; with their texts where there is only one label."""
     rows: list[Row] = [
         {"configuration": mark.label, "epoch": mark.epoch, "mean": mark.value, "mark": mark.text}
@@ -231,38 +236,35 @@ def _mark_layers(marks: Marks, x: alt.X, title: str, colour: alt.Color) -> list[
     rules = [row for row in rows if row["mean"] is None]
     tip = tips("configuration:N", "mark:N", "epoch:Q")
     named = len({mark.label for mark in marks.marked}) == 1
-    layers: list[alt.Chart] = []
+    layers: list[Spec] = []
     if rules:
-        data = alt.Chart(Rows(rules))
-        layers.append(
-            data.mark_rule(strokeWidth=1.5, strokeDash=[2, 3]).encode(x=x, color=colour, tooltip=tip)
-        )
+        look: Spec = {"strokeWidth": 1.5, "strokeDash": [2, 3]}
+        layers.append(layer("rule", look, rows=rules, x=x, color=colour, tooltip=tip))
         if named:
-            place = {"y": "height", "dy": -8} if marks.texts_at_bottom else {"y": 6}
-            text = data.mark_text(align="left", dx=4, fontSize=12, **place)
-            layers.append(text.encode(x=x, text=alt.Text("mark:N")))
+            look = {"align": "left", "dx": 4, "fontSize": 12}
+            look |= {"y": "height", "dy": -8} if marks.texts_at_bottom else {"y": 6}
+            layers.append(layer("text", look, rows=rules, x=x, text="mark:N"))
     if points:
-        data = alt.Chart(Rows(points))
-        y = alt.Y("mean:Q", title=title)
-        shape = data.mark_point(filled=True, opacity=1, size=90, shape="diamond")
-        layers.append(shape.encode(x=x, y=y, color=colour, tooltip=tip))
+        y = field("mean:Q", title=title)
+        look = {"size": 90, "shape": "diamond"}
+        layers.append(layer("point", look, rows=points, x=x, y=y, color=colour, tooltip=tip))
         if named:
-            text = data.mark_text(baseline="top", dy=9, fontSize=12)
-            layers.append(text.encode(x=x, y=y, text=alt.Text("mark:N")))
+            look = {"baseline": "top", "dy": 9, "fontSize": 12}
+            layers.append(layer("text", look, rows=points, x=x, y=y, text="mark:N"))
     return layers
 
 
-def _dashes(lines: Iterable[Line]) -> alt.StrokeDash:
+def _dashes(lines: Iterable[Line]) -> Spec:
     kinds: Collection[str] = dict.fromkeys(line.data for line in lines)
     ordered = sorted(kinds, reverse=True)  # validation is drawn without dashes
-    grey = alt.Legend(symbolType="stroke", symbolStrokeColor=GREY, symbolStrokeWidth=2)
-    return alt.StrokeDash("data:N", sort=ordered, legend=grey if len(kinds) > 1 else None)
+    grey = {"symbolType": "stroke", "symbolStrokeColor": GREY, "symbolStrokeWidth": 2}
+    return field("data:N", sort=ordered, legend=grey if len(kinds) > 1 else None)
 
 
-def _epoch_axis(last: int) -> alt.Axis:
+def _epoch_axis(last: int) -> Spec:
     every = _round_step(last)
     epochs = list(range(every, last + 1, every))
-    return alt.Axis(values=epochs, tickCount=len(epochs), format="d")
+    return {"values": epochs, "tickCount": len(epochs), "format": "d"}
 
 
 def _round_step(last: int) -> int:
@@ -289,7 +291,7 @@ def score_lines(curves: Sequence[Overfitting]) -> list[Line]:
     return _lines(curves, {TRAINING: f"train {key}", VALIDATION: f"validation {key}"})
 
 
-def loss_curves(curves: Sequence[Overfitting], colours: Colours) -> alt.LayerChart | None:
+def loss_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
     """Losses after each epoch, with the best epoch and the onset of overfitting."""
     if not curves:
         return None
@@ -297,7 +299,7 @@ def loss_curves(curves: Sequence[Overfitting], colours: Colours) -> alt.LayerCha
     return curve_chart(loss_lines(curves), title, colours, Marks(_marks(curves, "loss")))
 
 
-def learning_curves(curves: Sequence[Overfitting], colours: Colours) -> alt.LayerChart | None:
+def learning_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
     """Training and validation scores after each epoch; None where the score is the loss."""
     if not curves or _score_key(curves) == "loss":
         return None
@@ -306,7 +308,7 @@ def learning_curves(curves: Sequence[Overfitting], colours: Colours) -> alt.Laye
     return curve_chart(score_lines(curves), title, colours, Marks(_marks(curves, key), texts_at_bottom=True))
 
 
-def gap_curves(curves: Sequence[Overfitting], colours: Colours) -> alt.LayerChart | None:
+def gap_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
     """The generalisation gap after each epoch."""
     if not curves:
         return None

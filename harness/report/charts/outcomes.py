@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import altair as alt
 import numpy as np
 
 from harness.analysis.comparison import Comparison
@@ -20,8 +19,10 @@ from harness.report.charts.base import (
     HEIGHT,
     Colours,
     Row,
-    Rows,
+    Spec,
     colour_of_rows,
+    field,
+    layer,
     layered,
     tips,
 )
@@ -52,7 +53,7 @@ def outcomes_of(configuration: ConfigurationRuns) -> tuple[Run, Outcomes] | None
     return next(((run, seen) for run, seen in known if seen is not None), None)
 
 
-def recall_chart(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
+def recall_chart(comparison: Comparison, colours: Colours) -> Spec | None:
     """The recognised share of each class: for each configuration a dot per run, a tick at the mean."""
     names = _class_names(comparison)
     runs: list[Row] = []
@@ -66,17 +67,15 @@ def recall_chart(comparison: Comparison, colours: Colours) -> alt.LayerChart | N
     if not means:
         return None
     order = list(dict.fromkeys(str(row["class"]) for row in means))
-    x = alt.X("recall:Q", title="recall (%)", scale=alt.Scale(domain=[0, 100]))
-    y = alt.Y("class:N", title=None, sort=order)
+    x = field("recall:Q", title="recall (%)", scale={"domain": [0, 100]})
+    y = field("class:N", title=None, sort=order)
     colour = colour_of_rows(means, colours, "circle")
-    offset = alt.YOffset("configuration:N", sort=list(colours))
+    offset = field("configuration:N", sort=list(colours))
     tip = tips("configuration:N", "class:N", ("recall:Q", "mean recall (%)"), "seeds:Q")
-    dots = alt.Chart(Rows(runs)).mark_circle(size=22, opacity=0.5)
-    ticks = alt.Chart().mark_tick(thickness=3, size=12)
     return layered(
         means,
-        dots.encode(x=x, y=y, yOffset=offset, color=colour),
-        ticks.encode(x=x, y=y, yOffset=offset, color=colour, tooltip=tip),
+        layer("circle", {"size": 22, "opacity": 0.5}, rows=runs, x=x, y=y, yOffset=offset, color=colour),
+        layer("tick", {"thickness": 3, "size": 12}, x=x, y=y, yOffset=offset, color=colour, tooltip=tip),
         height=FRAME_HEIGHT + max(_CLASS_HEIGHT, 12 * len(comparison.summaries)) * len(order),
     )
 
@@ -104,7 +103,7 @@ def _class_names(comparison: Comparison) -> dict[int, str]:
     return next((dict(enumerate(found[1].classes)) for found in known if found is not None), {})
 
 
-def confusion_chart(configuration: ConfigurationRuns) -> alt.LayerChart | None:
+def confusion_chart(configuration: ConfigurationRuns) -> Spec | None:
     """Of the samples of each class, the share that is taken for each class, over all runs."""
     seen = [outcomes for run in configuration.runs if (outcomes := run.record.outcomes) is not None]
     matrices = [np.array(each.confusion) for each in seen if each.confusion]
@@ -123,20 +122,20 @@ def confusion_chart(configuration: ConfigurationRuns) -> alt.LayerChart | None:
         for i, actual in enumerate(classes)
         for j, taken in enumerate(classes)
     ]
-    x = alt.X("taken for:N", title="taken for", sort=classes, axis=alt.Axis(labelAngle=-45, labelLimit=80))
-    y = alt.Y("class:N", title="class", sort=classes, axis=alt.Axis(labelLimit=80))
-    shade = alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 100], range=[0.0, 0.75]), legend=None)
+    x = field("taken for:N", title="taken for", sort=classes, axis={"labelAngle": -45, "labelLimit": 80})
+    y = field("class:N", title="class", sort=classes, axis={"labelLimit": 80})
+    shade = field("share:Q", scale={"domain": [0, 100], "range": [0.0, 0.75]}, legend=None)
     tip = tips("class:N", "taken for:N", ("share:Q", "share of the class (%)"), "samples:Q")
-    written = alt.Chart().mark_text(fontSize=11).encode(x=x, y=y, text=alt.Text("share:Q", format=".0f"))
+    written = {"field": "share", "gte": _LEAST_SHARE}
     return layered(
         rows,
-        alt.Chart().mark_rect(color=_BLUE).encode(x=x, y=y, opacity=shade, tooltip=tip),
-        written.transform_filter(alt.FieldGTEPredicate(field="share", gte=_LEAST_SHARE)),
+        layer("rect", {"color": _BLUE}, x=x, y=y, opacity=shade, tooltip=tip),
+        layer("text", {"fontSize": 11}, where=written, x=x, y=y, text=field("share:Q", format=".0f")),
         height=_CLASS_HEIGHT * len(classes),
     )
 
 
-def examples_chart(run: Run, outcomes: Outcomes, folder: Path | None) -> alt.LayerChart | None:
+def examples_chart(run: Run, outcomes: Outcomes, folder: Path | None) -> Spec | None:
     """Sample predictions: mistakes first, then right answers; None where they cannot be drawn."""
     examples = outcomes.examples
     drawn = _curve_rows(examples) if all(one.values for one in examples) else _picture_rows(run, folder)
@@ -153,26 +152,23 @@ def examples_chart(run: Run, outcomes: Outcomes, folder: Path | None) -> alt.Lay
             {"x": x + 0.5, "y": y, "label": above, "sure": below, "right": "right" if right else "wrong"}
         )
     lines = -(-len(examples) // _COLUMNS)
-    x_axis = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, _COLUMNS], nice=False))
-    y_axis = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[lines, 0], nice=False))
-    colour = alt.Color(
-        "right:N", scale=alt.Scale(domain=["wrong", "right"], range=["#d55e00", "#009e73"]), legend=None
-    )
-    data = alt.Chart(Rows(drawn))
+    tile: Spec = {
+        "x": field("x:Q", axis=None, scale={"domain": [0, _COLUMNS], "nice": False}),
+        "y": field("y:Q", axis=None, scale={"domain": [lines, 0], "nice": False}),
+    }
+    scale = {"domain": ["wrong", "right"], "range": ["#d55e00", "#009e73"]}
+    colour = field("right:N", scale=scale, legend=None)
     if all(one.values for one in examples):
-        detail = alt.Detail("place:N")
-        marks = data.mark_line(strokeWidth=1.5).encode(x=x_axis, y=y_axis, color=colour, detail=detail)
+        marks = layer("line", {"strokeWidth": 1.5}, rows=drawn, **tile, color=colour, detail="place:N")
     else:
-        image = data.mark_image(width=_PICTURE, height=_PICTURE, smooth=False)
-        marks = image.encode(x=x_axis, y=y_axis, url=alt.Url("url:N"))
-    text = alt.Chart().mark_text(baseline="top", fontSize=11, limit=88)
+        look = {"width": _PICTURE, "height": _PICTURE, "smooth": False}
+        marks = layer("image", look, rows=drawn, **tile, url="url:N")
+    small = {"baseline": "top", "fontSize": 10, "dy": _TILE - 14, "opacity": 0.8}
     return layered(
         rows,
         marks,
-        text.encode(x=x_axis, y=y_axis, text=alt.Text("label:N")),
-        alt.Chart()
-        .mark_text(baseline="top", fontSize=10, dy=_TILE - 14, opacity=0.8)
-        .encode(x=x_axis, y=y_axis, text=alt.Text("sure:N")),
+        layer("text", {"baseline": "top", "fontSize": 11, "limit": 88}, **tile, text="label:N"),
+        layer("text", small, **tile, text="sure:N"),
         height=_TILE * lines,
     )
 
@@ -225,7 +221,7 @@ def _side_by_side(content: bytes, count: int) -> list[bytes]:
     return pictures
 
 
-def forecast_chart(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
+def forecast_chart(comparison: Comparison, colours: Colours) -> Spec | None:
     """Truth, forecasts and the naive forecast of the test data, in their unit; the first seed of each."""
     known = [
         (summary.name, found[1].forecast)
@@ -250,17 +246,16 @@ def forecast_chart(comparison: Comparison, colours: Colours) -> alt.LayerChart |
     ]
     shown = {TRUTH: GREY, NAIVE: GREY} | {name: colours[name] for name, _ in known}
     colour = colour_of_rows(rows, shown, "stroke")
-    x = alt.X(f"{first.time}:Q", title=first.time, axis=alt.Axis(format="d"), scale=alt.Scale(zero=False))
-    y = alt.Y("value:Q", title=first.quantity)
-    kinds = alt.Scale(domain=[TRUTH, "forecast", NAIVE], range=[[1, 0], [1, 0], [2, 3]])
-    dash = alt.StrokeDash("kind:N", scale=kinds, legend=None)
-    width = alt.StrokeWidth("width:O", scale=None, legend=None)
+    x = field(f"{first.time}:Q", title=first.time, axis={"format": "d"}, scale={"zero": False})
+    y = field("value:Q", title=first.quantity)
+    kinds = {"domain": [TRUTH, "forecast", NAIVE], "range": [[1, 0], [1, 0], [2, 3]]}
+    dash = field("kind:N", scale=kinds, legend=None)
+    width = field("width:O", scale=None, legend=None)
     tip = tips("configuration:N", f"{first.time}:Q", ("value:Q", first.quantity))
-    data = alt.Chart()
     return layered(
         rows,
-        data.mark_line().encode(x=x, y=y, color=colour, strokeDash=dash, strokeWidth=width),
-        data.mark_circle(opacity=0, size=40).encode(x=x, y=y, color=colour, tooltip=tip),
+        layer("line", x=x, y=y, color=colour, strokeDash=dash, strokeWidth=width),
+        layer("circle", {"opacity": 0, "size": 40}, x=x, y=y, color=colour, tooltip=tip),
         height=HEIGHT,
     )
 

@@ -4,7 +4,6 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
-import altair as alt
 import msgspec
 
 from harness.duel.findings import PairsSource
@@ -21,12 +20,13 @@ from harness.report.charts.base import (
     VERDICTS,
     Colours,
     Row,
-    Rows,
+    Spec,
     colour_of_rows,
     configuration_colours,
+    field,
+    layer,
     layered,
     tips,
-    unchecked,
     zero_line,
 )
 from harness.report.document import Figure
@@ -57,7 +57,6 @@ _MOST_TURNS = 600
 _MOST_TICKS = 10
 
 
-@unchecked
 def duel_figures(record: DuelRecord) -> list[Figure]:
     """The charts that the pairs of a duel allow; none without pairs."""
     if not record.pairs:
@@ -110,38 +109,24 @@ def _duel_pair_rows(record: DuelRecord, result: DuelResult) -> Iterator[Row]:
             }
 
 
-def _change_axis() -> alt.X:
-    return alt.X(
-        "change:Q", title="change of the time per sample (%)", scale=alt.Scale(padding=16, zero=False)
-    )
-
-
-def _duel_pairs(record: DuelRecord, pairs: Sequence[Row], colours: Colours) -> alt.LayerChart:
+def _duel_pairs(record: DuelRecord, pairs: Sequence[Row], colours: Colours) -> Spec:
     """A row for each configuration but the reference: dots, and the ratio with its interval."""
-    y = alt.Y("configuration:N", title=None, sort=None, axis=NAME_AXIS)
     rows = [*pairs, *map(_result_row, (each for each in record.results if each.ratio is not None))]
-    colour = colour_of_rows(rows, colours, None)
-    data = alt.Chart()
-    margin = 100 * record.margin
-    band = alt.Chart(Rows([{"from": -margin, "to": margin}])).mark_rect(color=GREY, opacity=0.15)
-    dots = data.mark_point(filled=True, opacity=0.5, size=45).encode(
-        x=_change_axis(),
-        y=y,
-        yOffset=alt.YOffset("place:Q", scale=alt.Scale(domain=[-1.5, 1.5])),
-        color=colour,
-        tooltip=tips("configuration:N", "pair:Q", "change:Q"),
-    )
-    interval = data.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"), y=y, color=colour)
-    centre = data.mark_point(filled=True, opacity=1, size=140, shape="diamond").encode(
-        x=alt.X("ratio:Q"), y=y, color=colour, tooltip=tips("configuration:N", "ratio:Q", "low:Q", "high:Q")
-    )
+    y = field("configuration:N", title=None, sort=None, axis=NAME_AXIS)
+    row: Spec = {"y": y, "color": colour_of_rows(rows, colours, None)}
+    title = "change of the time per sample (%)"
+    x = field("change:Q", title=title, scale={"padding": 16, "zero": False})
+    offset = field("place:Q", scale={"domain": [-1.5, 1.5]})
+    pair_tip = tips("configuration:N", "pair:Q", "change:Q")
+    tip = tips("configuration:N", "ratio:Q", "low:Q", "high:Q")
+    band: list[Row] = [{"from": -100 * record.margin, "to": 100 * record.margin}]
     return layered(
         rows,
-        band.encode(x=alt.X("from:Q"), x2=alt.X2("to:Q")),
-        zero_line().encode(x=alt.X("zero:Q", title="")),
-        dots,
-        interval,
-        centre,
+        layer("rect", {"color": GREY, "opacity": 0.15}, rows=band, x="from:Q", x2="to"),
+        zero_line("x"),
+        layer("point", {"opacity": 0.5, "size": 45}, x=x, yOffset=offset, **row, tooltip=pair_tip),
+        layer("rule", {"strokeWidth": 3}, x="low:Q", x2="high", **row),
+        layer("point", {"size": 140, "shape": "diamond"}, x="ratio:Q", **row, tooltip=tip),
         height=FRAME_HEIGHT + 2 * ROW_HEIGHT * len(record.results),
     )
 
@@ -152,44 +137,34 @@ def _result_row(result: DuelResult) -> Row:
     return {"configuration": result.configuration, "ratio": _percent(ratio.value), **_interval(ratio)}
 
 
-def _course(pairs: Sequence[Row], count: int, colours: Colours) -> alt.LayerChart:
+def _course(pairs: Sequence[Row], count: int, colours: Colours) -> Spec:
     ticks = list(range(1, count + 1, math.ceil(count / _MOST_TICKS)))  # Vega's own of two pairs: 1, 1.5, 2
-    x = alt.X("pair:Q", title="pair", axis=alt.Axis(values=ticks, format="d"), scale=alt.Scale(zero=False))
-    y = alt.Y("change:Q", title="change (%)", scale=alt.Scale(zero=False, padding=12))
-    data = alt.Chart()
-    colour = colour_of_rows(pairs, colours, "circle")
-    line = data.mark_line(strokeWidth=1, opacity=0.6).encode(x=x, y=y, color=colour)
-    dots = data.mark_point(filled=True, opacity=1, size=45).encode(
-        x=x, y=y, color=colour, tooltip=tips("configuration:N", "pair:Q", "change:Q")
-    )
-    return layered(pairs, zero_line().encode(y=alt.Y("zero:Q", title="")), line, dots)
+    x = field("pair:Q", title="pair", axis={"values": ticks, "format": "d"}, scale={"zero": False})
+    y = field("change:Q", title="change (%)", scale={"zero": False, "padding": 12})
+    place: Spec = {"x": x, "y": y, "color": colour_of_rows(pairs, colours, "circle")}
+    line = layer("line", {"strokeWidth": 1, "opacity": 0.6}, **place)
+    dots = layer("point", {"size": 45}, **place, tooltip=tips("configuration:N", "pair:Q", "change:Q"))
+    return layered(pairs, zero_line("y"), line, dots)
 
 
-def _turns(record: PairsSource, colours: Colours) -> alt.LayerChart:
+def _turns(record: PairsSource, colours: Colours) -> Spec:
     """The step time of every turn, in milliseconds; disturbed ones are crosses."""
     rows = list(_turn_rows(record))
     starts = [{"start": row["turn"]} for row in rows if row["first"]]
-    x = alt.X(
-        "turn:Q",
-        title="turn",
-        axis=alt.Axis(tickMinStep=1),
-        scale=alt.Scale(zero=False, nice=False, padding=8),
+    x = field(
+        "turn:Q", title="turn", axis={"tickMinStep": 1}, scale={"zero": False, "nice": False, "padding": 8}
     )
-    y = alt.Y("step:Q", title="step (ms, log scale)", scale=alt.Scale(type="log", nice=False, padding=12))
-    shapes = alt.Scale(domain=[False, True], range=["circle", "cross"])
-    points = (
-        alt.Chart()
-        .mark_point(filled=True, opacity=0.7, size=28)
-        .encode(
-            x=x,
-            y=y,
-            color=colour_of_rows(rows, colours, "circle"),
-            shape=alt.Shape("disturbed:N", scale=shapes, legend=None),
-            tooltip=tips("configuration:N", "pair:Q", "turn:Q", ("step:Q", "step (ms)")),
-        )
+    y = field("step:Q", title="step (ms, log scale)", scale={"type": "log", "nice": False, "padding": 12})
+    shapes = {"domain": [False, True], "range": ["circle", "cross"]}
+    shape = field("disturbed:N", scale=shapes, legend=None)
+    colour = colour_of_rows(rows, colours, "circle")
+    tip = tips("configuration:N", "pair:Q", "turn:Q", ("step:Q", "step (ms)"))
+    border = {"color": GREY, "strokeDash": [2, 4], "opacity": 0.7}
+    return layered(
+        rows,
+        layer("rule", border, rows=starts, x=field("start:Q", title="")),
+        layer("point", {"opacity": 0.7, "size": 28}, x=x, y=y, color=colour, shape=shape, tooltip=tip),
     )
-    borders = alt.Chart(Rows(starts)).mark_rule(color=GREY, strokeDash=[2, 4], opacity=0.7)
-    return layered(rows, borders.encode(x=alt.X("start:Q", title="")), points)
 
 
 def _turn_rows(record: PairsSource) -> Iterator[Row]:
@@ -224,7 +199,6 @@ _STAGES = {"quick check": (GREY, "circle"), "further pairs": ("#e69f00", "square
 _GATE_FRAME_HEIGHT = 60
 
 
-@unchecked
 def gate_figures(record: GateRecord) -> list[Figure]:
     """A chart of each metric that was measured, and one of the step ratios of all pairs."""
     figures = []
@@ -278,56 +252,43 @@ def _gate_pair_rows(benchmark: BenchmarkRecord) -> list[Row]:
     ]
 
 
-def _changes(rows: Sequence[Row]) -> alt.LayerChart:
-    y = alt.Y("benchmark:N", title=None, sort=None, axis=NAME_AXIS)
-    x = alt.X("change:Q", title="change (%)", scale=alt.Scale(padding=12))
+def _changes(rows: Sequence[Row]) -> Spec:
+    y = field("benchmark:N", title=None, sort=None, axis=NAME_AXIS)
+    x = field("change:Q", title="change (%)", scale={"padding": 12})
     colour, shape = _colour_and_shape("verdict", VERDICTS, rows)
     tip = tips("benchmark:N", "verdict:N", "change:Q", "low:Q", "high:Q", "limit:Q", "pairs:Q")
-    data = alt.Chart()
+    limit_tip = tips("benchmark:N", "limit:Q")
     return _over_zero(
         rows,
-        data.mark_tick(thickness=3, size=22, color=GREY).encode(
-            x=alt.X("limit:Q"), y=y, tooltip=tips("benchmark:N", "limit:Q")
-        ),
-        data.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"), y=y, color=colour),
-        data.mark_point(filled=True, opacity=1, size=90).encode(
-            x=x, y=y, color=colour, shape=shape, tooltip=tip
-        ),
+        layer("tick", {"thickness": 3, "size": 22, "color": GREY}, x="limit:Q", y=y, tooltip=limit_tip),
+        layer("rule", {"strokeWidth": 2}, x="low:Q", x2="high", y=y, color=colour),
+        layer("point", {"size": 90}, x=x, y=y, color=colour, shape=shape, tooltip=tip),
     )
 
 
-def _gate_pairs(rows: Sequence[Row]) -> alt.LayerChart:
-    y = alt.Y("benchmark:N", title=None, sort=None, axis=NAME_AXIS)
-    x = alt.X("change:Q", title="change of the step (%)", scale=alt.Scale(padding=12))
+def _gate_pairs(rows: Sequence[Row]) -> Spec:
+    y = field("benchmark:N", title=None, sort=None, axis=NAME_AXIS)
+    x = field("change:Q", title="change of the step (%)", scale={"padding": 12})
     colour, shape = _colour_and_shape("stage", _STAGES, rows)
-    encoded = (
-        alt.Chart()
-        .mark_point(filled=True, opacity=0.6, size=50)
-        .encode(
-            x=x,
-            y=y,
-            yOffset=alt.YOffset("stage:N", sort=list(_STAGES)),
-            color=colour,
-            shape=shape,
-            tooltip=tips("benchmark:N", "stage:N", "pair:Q", "change:Q"),
-        )
-    )
-    return _over_zero(rows, encoded)
+    place: Spec = {"y": y, "yOffset": field("stage:N", sort=list(_STAGES))}
+    look: Spec = {"color": colour, "shape": shape}
+    tip = tips("benchmark:N", "stage:N", "pair:Q", "change:Q")
+    return _over_zero(rows, layer("point", {"opacity": 0.6, "size": 50}, x=x, **place, **look, tooltip=tip))
 
 
 def _colour_and_shape(
-    field: str, looks: Mapping[str, tuple[str, str]], rows: Sequence[Row]
-) -> tuple[alt.Color, alt.Shape]:
+    name: str, looks: Mapping[str, tuple[str, str]], rows: Sequence[Row]
+) -> tuple[Spec, Spec]:
     """Scales of the values that occur in a field; both share one legend."""
-    shown = [value for value in looks if any(row[field] == value for row in rows)]
-    colours = alt.Scale(domain=shown, range=[looks[value][0] for value in shown])
-    shapes = alt.Scale(domain=shown, range=[looks[value][1] for value in shown])
-    return alt.Color(f"{field}:N", scale=colours), alt.Shape(f"{field}:N", scale=shapes)
+    shown = [value for value in looks if any(row[name] == value for row in rows)]
+    colours = {"domain": shown, "range": [looks[value][0] for value in shown]}
+    shapes = {"domain": shown, "range": [looks[value][1] for value in shown]}
+    return field(f"{name}:N", scale=colours), field(f"{name}:N", scale=shapes)
 
 
-def _over_zero(rows: Sequence[Row], *layers: alt.Chart) -> alt.LayerChart:
+def _over_zero(rows: Sequence[Row], *layers: Spec) -> Spec:
     height = _GATE_FRAME_HEIGHT + ROW_HEIGHT * len({row["benchmark"] for row in rows})
-    return layered(rows, zero_line().encode(x=alt.X("zero:Q", title="")), *layers, height=height)
+    return layered(rows, zero_line("x"), *layers, height=height)
 
 
 # A history: for each series its gates, the level, and where it changes.
@@ -335,7 +296,6 @@ def _over_zero(rows: Sequence[Row], *layers: alt.Chart) -> alt.LayerChart:
 _DEVIATES = 1.959964
 
 
-@unchecked
 def history_figures(series: Sequence[MetricHistory]) -> list[Figure]:
     """A chart of each series with more than one gate and known noise."""
     return [
@@ -348,40 +308,36 @@ def _caption(series: MetricHistory) -> str:
     return f"Change since {one_line(series.start)}: each gate with its 95 % interval, and the level (line)."
 
 
-def _chart(series: MetricHistory) -> alt.LayerChart:
+def _chart(series: MetricHistory) -> Spec:
     rows, steps = _point_rows(series), _step_rows(series)
     names = [str(row["name"]) for row in rows]
-    axis = alt.Axis(labelAngle=-40, labelLimit=80, labelOverlap=True, grid=False)
-    x = alt.X("name:N", title=None, sort=names, axis=axis)
-    y = alt.Y("change:Q", title="change since the base (%)", scale=alt.Scale(zero=False))
-    low, high = alt.Y("low:Q", title=""), alt.Y2("high:Q")
+    axis = {"labelAngle": -40, "labelLimit": 80, "labelOverlap": True, "grid": False}
+    x = field("name:N", title=None, sort=names, axis=axis)
+    y = field("change:Q", title="change since the base (%)", scale={"zero": False})
+    low, level = field("low:Q", title=""), field("level:Q", title="")
     tip = tips("name:N", "date:N", "change:Q", "low:Q", "high:Q", "level:Q")
-    data = alt.Chart()
-    line = data.mark_line(interpolate="step", strokeWidth=2.5, color="#0072b2")
+    steps_of_level = {"interpolate": "step", "strokeWidth": 2.5, "color": "#0072b2"}
     return layered(
         rows,
-        zero_line().encode(y=alt.Y("zero:Q", title="")),
-        data.mark_rule(color=GREY, opacity=0.6).encode(x=x, y=low, y2=high),
-        data.mark_circle(color=GREY, opacity=0.9, size=32).encode(x=x, y=y, tooltip=tip),
-        line.encode(x=x, y=alt.Y("level:Q", title="")),
+        zero_line("y"),
+        layer("rule", {"color": GREY, "opacity": 0.6}, x=x, y=low, y2="high"),
+        layer("circle", {"color": GREY, "opacity": 0.9, "size": 32}, x=x, y=y, tooltip=tip),
+        layer("line", steps_of_level, x=x, y=level),
         *(_step_layers(steps, x) if steps else []),
     )
 
 
-def _step_layers(steps: list[Row], x: alt.X) -> list[alt.Chart]:
+def _step_layers(steps: list[Row], x: Spec) -> list[Spec]:
     """The size of each step, at the first gate with the new level. A triangle shows its direction."""
     colours = [VERDICTS["FAIL"][0], VERDICTS["PASS"][0]]
-    colour = alt.Color("direction:N", scale=alt.Scale(domain=["worse", "better"], range=colours), legend=None)
-    shapes = alt.Scale(domain=["worse", "better"], range=["triangle-up", "triangle-down"])
-    data = alt.Chart(Rows(steps))
+    colour = field("direction:N", scale={"domain": ["worse", "better"], "range": colours}, legend=None)
+    shapes = {"domain": ["worse", "better"], "range": ["triangle-up", "triangle-down"]}
     tip = tips("name:N", "date:N", "size:N")
-    y = alt.Y("level:Q", title="")
-    mark = data.mark_point(filled=True, opacity=1, size=130)
+    shape = field("direction:N", scale=shapes, legend=None)
+    place: Spec = {"x": x, "y": field("level:Q", title="")}
     return [
-        mark.encode(
-            x=x, y=y, color=colour, shape=alt.Shape("direction:N", scale=shapes, legend=None), tooltip=tip
-        ),
-        data.mark_text(dy=-14, fontSize=12).encode(x=x, y=y, text=alt.Text("short:N")),
+        layer("point", {"size": 130}, rows=steps, **place, color=colour, shape=shape, tooltip=tip),
+        layer("text", {"dy": -14, "fontSize": 12}, rows=steps, **place, text="short:N"),
     ]
 
 

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import altair as alt
 import numpy as np
 
 from harness.analysis.comparison import Comparison
@@ -19,16 +18,17 @@ from harness.report.charts.base import (
     ROW_HEIGHT,
     Colours,
     Row,
-    Rows,
+    Spec,
     axis_title,
     colour_of_rows,
     configuration_colours,
     ends,
+    field,
+    layer,
     layered,
     png,
     svg,
     tips,
-    unchecked,
 )
 from harness.report.charts.curves import (
     coincidences,
@@ -63,7 +63,7 @@ def _time_title(comparison: Comparison, title: str) -> str:
     return busy_mark(title, disturbed=disturbed)
 
 
-def time_against_quality(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
+def time_against_quality(comparison: Comparison, colours: Colours) -> Spec | None:
     """A diamond per configuration at its mean training time and quality, both intervals, and a dot per run.
 
     None where there is only one configuration.
@@ -80,37 +80,41 @@ def time_against_quality(comparison: Comparison, colours: Colours) -> alt.LayerC
             )
     quality = axis_title(comparison.measure, "test")
     training = _time_title(comparison, "training time (s)")
-    x = alt.X("seconds:Q", title=training, scale=_possible(rows + dots, "seconds", None))
-    y = alt.Y("score:Q", title=quality, scale=_possible(rows + dots, "score", comparison.measure.upper))
+    x = field("seconds:Q", title=training, scale=_possible(rows + dots, "seconds", None))
+    y = field("score:Q", title=quality, scale=_possible(rows + dots, "score", comparison.measure.upper))
     colour = colour_of_rows(rows, colours, "diamond")
-    low_score, high_score = alt.Y("score low:Q", title=""), alt.Y2("score high:Q")
-    low_seconds, high_seconds = alt.X("seconds low:Q", title=""), alt.X2("seconds high:Q")
     tip = tips(
         "configuration:N",
         ("seconds:Q", "training time (s)"),
         ("score:Q", quality),
         ("front:N", "beaten by none in both"),
     )
-    means, runs = alt.Chart(), alt.Chart(Rows(dots))
     return layered(
         rows,
-        runs.mark_circle(opacity=0.6, size=32).encode(x=x, y=y, color=colour),
-        means.mark_rule(strokeWidth=1.5).encode(x=x, y=low_score, y2=high_score, color=colour),
-        means.mark_rule(strokeWidth=1.5).encode(x=low_seconds, x2=high_seconds, y=y, color=colour),
-        means.mark_point(filled=True, opacity=1, size=130, shape="diamond").encode(
-            x=x, y=y, color=colour, tooltip=tip
+        layer("circle", {"opacity": 0.6, "size": 32}, rows=dots, x=x, y=y, color=colour),
+        layer(
+            "rule", {"strokeWidth": 1.5}, x=x, y=field("score low:Q", title=""), y2="score high", color=colour
         ),
+        layer(
+            "rule",
+            {"strokeWidth": 1.5},
+            x=field("seconds low:Q", title=""),
+            x2="seconds high",
+            y=y,
+            color=colour,
+        ),
+        layer("point", {"size": 130, "shape": "diamond"}, x=x, y=y, color=colour, tooltip=tip),
     )
 
 
-def _possible(rows: Sequence[Row], name: str, upper: float | None) -> alt.Scale:
+def _possible(rows: Sequence[Row], name: str, upper: float | None) -> Spec:
     """A scale with room around the values and intervals of ``name``, but not below 0 or above ``upper``."""
     fields = (name, f"{name} low", f"{name} high")
     values = [float(str(row[field])) for row in rows for field in fields if field in row]
     low, high = min(values), max(values)
     room = _ROOM * (high - low) or _ROOM * high or 1.0
     end = high + room if upper is None else min(high + room, upper)
-    return alt.Scale(domain=[max(0.0, low - room), end], zero=False, nice=False)
+    return {"domain": [max(0.0, low - room), end], "zero": False, "nice": False}
 
 
 def _run_points(comparison: Comparison) -> list[Row]:
@@ -127,7 +131,7 @@ def _run_points(comparison: Comparison) -> list[Row]:
     return rows
 
 
-def phase_bars(comparison: Comparison) -> alt.LayerChart:
+def phase_bars(comparison: Comparison) -> Spec:
     """A bar per configuration, divided into the phases of a run."""
     rows: list[Row] = [
         {"configuration": summary.name, "phase": phase, "seconds": round(seconds, 4), "order": order}
@@ -135,22 +139,19 @@ def phase_bars(comparison: Comparison) -> alt.LayerChart:
         for order, (phase, seconds) in enumerate(summary.phases.items())
     ]
     names = list(dict.fromkeys(str(row["phase"]) for row in rows))
-    scale = alt.Scale(domain=names, range=PHASES[: len(names)])
-    encoded = (
-        alt.Chart()
-        .mark_bar()
-        .encode(
-            x=alt.X("seconds:Q", stack="zero", title=_time_title(comparison, "time (s)")),
-            y=alt.Y("configuration:N", title=None, sort=None, axis=NAME_AXIS),
-            color=alt.Color("phase:N", scale=scale, legend=alt.Legend(columns=2)),
-            order=alt.Order("order:Q"),
-            tooltip=tips("configuration:N", "phase:N", ("seconds:Q", "time (s)")),
-        )
+    scale = {"domain": names, "range": PHASES[: len(names)]}
+    encoded = layer(
+        "bar",
+        x=field("seconds:Q", stack="zero", title=_time_title(comparison, "time (s)")),
+        y=field("configuration:N", title=None, sort=None, axis=NAME_AXIS),
+        color=field("phase:N", scale=scale, legend={"columns": 2}),
+        order="order:Q",
+        tooltip=tips("configuration:N", "phase:N", ("seconds:Q", "time (s)")),
     )
     return layered(rows, encoded, height=FRAME_HEIGHT + ROW_HEIGHT * len(comparison.summaries))
 
 
-def step_distribution(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
+def step_distribution(comparison: Comparison, colours: Colours) -> Spec | None:
     """Quantiles of the step time over the steady blocks of a run, their geometric means over runs.
 
     So the median is the step time that tables state, however many blocks each run has.
@@ -158,18 +159,16 @@ def step_distribution(comparison: Comparison, colours: Colours) -> alt.LayerChar
     rows = [row for summary in comparison.summaries if (row := _step_row(summary)) is not None]
     if not rows:
         return None
-    y = alt.Y("configuration:N", title=None, sort=None, axis=NAME_AXIS)
+    y = field("configuration:N", title=None, sort=None, axis=NAME_AXIS)
     colour = colour_of_rows(rows, colours, None)
-    x = alt.X("p5:Q", title=_time_title(comparison, "step time (ms)"), scale=alt.Scale(zero=False))
+    x = field("p5:Q", title=_time_title(comparison, "step time (ms)"), scale={"zero": False})
     quantiles = [(f"{name}:Q", f"{name} (ms)") for name in ("p5", "p25", "median", "p75", "p95")]
     tip = tips("configuration:N", *quantiles, "blocks:Q")
-    data = alt.Chart()
-    box = data.mark_bar(size=16, opacity=0.6).encode(x=alt.X("p25:Q"), x2=alt.X2("p75:Q"))
     return layered(
         rows,
-        data.mark_rule(strokeWidth=1.5).encode(x=x, x2=alt.X2("p95:Q"), y=y, color=colour),
-        box.encode(y=y, color=colour, tooltip=tip),
-        data.mark_tick(thickness=3, size=22).encode(x=alt.X("median:Q"), y=y, color=colour, tooltip=tip),
+        layer("rule", {"strokeWidth": 1.5}, x=x, x2="p95", y=y, color=colour),
+        layer("bar", {"size": 16, "opacity": 0.6}, x="p25:Q", x2="p75", y=y, color=colour, tooltip=tip),
+        layer("tick", {"thickness": 3, "size": 22}, x="median:Q", y=y, color=colour, tooltip=tip),
         height=FRAME_HEIGHT + ROW_HEIGHT * len(rows),
     )
 
@@ -191,7 +190,7 @@ def _step_row(summary: ConfigurationSummary) -> Row | None:
 # The chart of relative step times, for Markdown and notebooks. The page draws its own.
 
 
-def relative_step_times(comparison: Comparison, colours: Colours) -> alt.LayerChart | None:
+def relative_step_times(comparison: Comparison, colours: Colours) -> Spec | None:
     """The step time of each configuration relative to the fastest, with intervals, on a logarithmic axis."""
     times = relative_times(comparison)
     if times is None:
@@ -208,40 +207,35 @@ def relative_step_times(comparison: Comparison, colours: Colours) -> alt.LayerCh
     ]
     ticks = times.ticks
     labels = ", ".join(f'"{tick}": "{label}"' for tick, label in ticks.items())
-    axis = alt.Axis(values=list(ticks), labelExpr=f"({{{labels}}})[datum.value]")
-    scale = alt.Scale(type="log", domain=[times.low, times.high], nice=False)
-    x = alt.X(
+    axis = {"values": list(ticks), "labelExpr": f"({{{labels}}})[datum.value]"}
+    scale = {"type": "log", "domain": [times.low, times.high], "nice": False}
+    x = field(
         "ratio:Q",
         title=f"step time relative to {times.rows[0].configuration} (log scale)",
         axis=axis,
         scale=scale,
     )
-    y = alt.Y("configuration:N", title=None, sort=None, axis=NAME_AXIS)
+    y = field("configuration:N", title=None, sort=None, axis=NAME_AXIS)
     colour = colour_of_rows(rows, colours, None)
     tip = tips("configuration:N", ("relative:N", "step time"), ("quality:N", comparison.measure.name))
-    data = alt.Chart()
-    reference = alt.Chart(Rows([{"ratio": 1}]))
     return layered(
         rows,
-        reference.mark_rule(strokeDash=[4, 4], color=GREY).encode(x=x),
-        data.mark_rule(strokeWidth=2).encode(
-            x=alt.X("ratio low:Q"), x2=alt.X2("ratio high:Q"), y=y, color=colour
-        ),
-        data.mark_point(filled=True, opacity=1, size=90).encode(x=x, y=y, color=colour, tooltip=tip),
+        layer("rule", {"strokeDash": [4, 4], "color": GREY}, rows=[{"ratio": 1}], x=x),
+        layer("rule", {"strokeWidth": 2}, x="ratio low:Q", x2="ratio high", y=y, color=colour),
+        layer("point", {"size": 90}, x=x, y=y, color=colour, tooltip=tip),
         height=FRAME_HEIGHT + ROW_HEIGHT * len(rows),
     )
 
 
 _MARKED = "Diamond: best epoch (lowest validation loss). Dotted line: overfitting begins."
 #: Title, caption and chart.
-_Described = tuple[str, str, alt.LayerChart | None]
+_Described = tuple[str, str, Spec | None]
 
 
 #: The kinds that are drawn where few are.
 _CHOSEN = ("relative", "time", "curves")
 
 
-@unchecked
 def group_figures(
     group: GroupFindings,
     prefix: str,

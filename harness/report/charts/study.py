@@ -2,8 +2,6 @@
 
 from collections.abc import Collection, Mapping
 
-import altair as alt
-
 from harness.analysis.overfit import Overfitting
 from harness.analysis.study_effects import DATA_VARIANTS, StudyFinding
 from harness.report.charts.base import (
@@ -11,11 +9,13 @@ from harness.report.charts.base import (
     NAME_AXIS,
     PALETTE,
     Row,
+    Spec,
     configuration_colours,
     ends,
+    field,
+    layer,
     layered,
     tips,
-    unchecked,
     zero_line,
 )
 from harness.report.charts.curves import (
@@ -32,7 +32,7 @@ from harness.report.document import Figure
 # The chart of a study: how each remedy changes score and gap.
 
 
-def remedy_changes(study: StudyFinding) -> alt.LayerChart:
+def remedy_changes(study: StudyFinding) -> Spec:
     """How each remedy changes the test score and the gap, with intervals, relative to the plain task."""
     rows: list[Row] = []
     for effect in study.effects[1:]:
@@ -43,26 +43,23 @@ def remedy_changes(study: StudyFinding) -> alt.LayerChart:
     unit, gap_unit = (of.unit or of.name for of in (study.measure, study.gap_measure))
     unit += f"; of the gap: {gap_unit}" if gap_unit != unit else ""
     order = ["test score", "gap"]
-    y = alt.Y("remedy:N", title=None, sort=None, axis=NAME_AXIS)
-    colours, shapes = (alt.Scale(domain=order, range=looks) for looks in (PALETTE[:2], ["circle", "diamond"]))
-    offset = alt.YOffset("quantity:N", sort=order)
-    colour, shape = alt.Color("quantity:N", scale=colours), alt.Shape("quantity:N", scale=shapes)
-    x = alt.X("change:Q", title=f"change ({unit})")
-    low, high = alt.X("change low:Q", title=""), alt.X2("change high:Q")
+    y = field("remedy:N", title=None, sort=None, axis=NAME_AXIS)
+    colours, shapes = ({"domain": order, "range": looks} for looks in (PALETTE[:2], ["circle", "diamond"]))
+    shape = field("quantity:N", scale=shapes)
+    place: Spec = {"y": y, "yOffset": field("quantity:N", sort=order)}
+    place["color"] = field("quantity:N", scale=colours)
+    x = field("change:Q", title=f"change ({unit})")
+
     tip = tips("remedy:N", "quantity:N", "change:Q", ("change low:Q", "low"), ("change high:Q", "high"))
-    data = alt.Chart()
     return layered(
         rows,
-        zero_line().encode(x=alt.X("zero:Q", title="")),
-        data.mark_rule(strokeWidth=2).encode(x=low, x2=high, y=y, yOffset=offset, color=colour),
-        data.mark_point(filled=True, opacity=1, size=80).encode(
-            x=x, y=y, yOffset=offset, color=colour, shape=shape, tooltip=tip
-        ),
+        zero_line("x"),
+        layer("rule", {"strokeWidth": 2}, x=field("change low:Q", title=""), x2="change high", **place),
+        layer("point", {"size": 80}, x=x, **place, shape=shape, tooltip=tip),
         height=60 + 40 * len(study.effects),
     )
 
 
-@unchecked
 def study_figures(study: StudyFinding, prefix: str) -> list[Figure]:
     """Every chart that the study has the data for; those of the plain task first."""
     curves = study.curves()
@@ -102,7 +99,7 @@ def _plain_figures(study: StudyFinding, curves: Mapping[str, Overfitting], prefi
     score = learning_curves([plain], colours)
     name = f"{prefix}-plain"
     titles = {"loss": f"Loss without a remedy. {how}", "score": f"The same runs. {how}"}
-    charts: dict[str, tuple[str, alt.LayerChart | None]] = {
+    charts: dict[str, tuple[str, Spec | None]] = {
         "loss": ("Loss on training and validation samples", loss),
         "score": (f"{study.measure.name.capitalize()} on training and validation samples", score),
     }

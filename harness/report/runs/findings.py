@@ -282,7 +282,7 @@ def caveats(findings: Findings) -> list[str]:
     ]
     first = [runs[0].record for runs in compared]
     ran = [(record, record.task.description, record.machine) for record in first]
-    cautions = [*_stand_ins(records), *_circumstances(records), *faster_modes(ran)]
+    cautions = [*_stand_ins(records), *_circumstances(records), *faster_modes(ran, findings.mode_times)]
     few = sum(len(runs) < _FEW_SEEDS for runs in compared)
     if few:
         subject = f"{counted(few, 'configuration')} {'has' if few == 1 else 'have'}"

@@ -95,9 +95,12 @@ class Report:
     @cached_property
     def charts(self) -> "dict[str, alt.LayerChart]":
         """Altair charts by name; needs the extra ``report``."""
+        import altair as alt
+
         from harness.report.charts.runs import all_figures
 
-        return {name: figure.chart for name, figure in all_figures(self.findings).items()}
+        figures = all_figures(self.findings)
+        return {name: alt.LayerChart.from_dict(figure.chart) for name, figure in figures.items()}
 
     @cached_property
     def pictures(self) -> dict[str, bytes]:

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.analysis.comparison import Comparison
@@ -12,7 +12,7 @@ from harness.report.document import Card, Cell, Command, Mark, Node, Paragraph, 
 from harness.report.duel import DECIDES, next_duel
 from harness.report.numbers import NOTHING, estimate, listed, score_digits, seeds, significant, time_ratio
 from harness.report.runs.sentences import UNRELIABLE, best_setting, fastest, headline
-from harness.report.runs.tables import RelativeTimes, relative_times, score_header
+from harness.report.runs.tables import relative_times, score_header
 from harness.stats.estimate import Estimate
 
 #: Signs and words of quality verdicts: colour alone carries nothing.
@@ -51,41 +51,28 @@ def setting_chart(comparison: Comparison, colours: Mapping[str, str]) -> RangeCh
     ends = [end for each in known for end in (each.value, each.low, each.high) if end is not None]
     room = _MARGIN * (max(ends) - min(ends)) or 1.0
     upper = comparison.measure.upper
+    low = max(0.0, min(ends) - room)  # no impossible scores
     high = max(ends) + room if upper is None else min(max(ends) + room, upper)
-    axis = _Axis(max(0.0, min(ends) - room), high)  # no impossible scores
-    header = score_header(comparison.measure)
+
+    def place(value: float) -> float:
+        return (value - low) / (high - low)
+
     rows = []
     for summary in comparison.summaries:
         pair, score = comparison.pair_of(summary), summary.quality
         quality = QUALITY_CELLS[pair.quality_verdict] if pair else Cell("reference", "muted")
-        text = estimate(score, score_digits(comparison.measure)) if score else NOTHING
-        mark = axis.mark(score) if score else None
-        rows.append(RangeRow(summary.name, colours[summary.name], mark, text, quality))
-    return RangeChart(header, header, comparison.measure.name, axis.ticks(), rows)
+        text = estimate(score, score_digits(comparison.measure))
+        rows.append(_row(summary.name, colours, score, place, text, quality))
+    ticks = [_tick(place(value), significant(value)) for value in _round_values(low, high)]
+    header = score_header(comparison.measure)
+    return RangeChart(header, header, comparison.measure.name, ticks, rows)
 
 
-class _Axis:
-    """A linear axis from ``low`` to ``high``."""
-
-    def __init__(self, low: float, high: float) -> None:
-        self._low, self._high = low, high
-
-    def _place(self, value: float) -> float:
-        return _percent_of_axis((value - self._low) / (self._high - self._low))
-
-    def mark(self, value: Estimate) -> Mark:
-        """Where an estimate and the ends of its interval stand."""
-        low, high = (None if end is None else self._place(end) for end in (value.low, value.high))
-        return Mark(self._place(value.value), low, high)
-
-    def ticks(self) -> list[Tick]:
-        """Round values, at most four."""
-        span = self._high - self._low
-        unit = 10.0 ** math.floor(math.log10(span / _MOST_TICKS))
-        step = next(unit * factor for factor in _FACTORS if span / (unit * factor) <= _MOST_TICKS)
-        first, last = math.ceil(self._low / step), math.floor(self._high / step)
-        values = [step * number for number in range(first, last + 1)]
-        return [Tick(self._place(value), significant(value), one=False) for value in values]
+def _round_values(low: float, high: float) -> list[float]:
+    """Round values from ``low`` to ``high``, at most four."""
+    unit = 10.0 ** math.floor(math.log10((high - low) / _MOST_TICKS))
+    step = next(unit * factor for factor in _FACTORS if (high - low) / (unit * factor) <= _MOST_TICKS)
+    return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def times_chart(comparison: Comparison, colours: Mapping[str, str]) -> RangeChart | None:
@@ -93,27 +80,39 @@ def times_chart(comparison: Comparison, colours: Mapping[str, str]) -> RangeChar
     times = relative_times(comparison)
     if times is None:
         return None
-    ticks = [
-        Tick(_percent_of_axis(times.place(tick)), label, tick == 1) for tick, label in times.ticks.items()
-    ]
-    axis = f"relative to {times.rows[0].configuration} (log scale)"
-    return RangeChart(axis, "step time", comparison.measure.name, ticks, _rows(times, colours))
-
-
-def _rows(times: RelativeTimes, colours: Mapping[str, str]) -> list[RangeRow]:
     rows = []
     for row in times.rows:
-        mark = None
-        if row.ratio is not None:
-            low, high = (
-                None if end is None else _percent_of_axis(times.place(end))
-                for end in (row.ratio.low, row.ratio.high)
-            )
-            mark = Mark(_percent_of_axis(times.place(row.ratio.value)), low, high)
         quality = QUALITY_CELLS[row.quality] if row.quality else Cell(NOTHING, "muted")
-        ratio = (time_ratio(row.ratio) if row.ratio else UNRELIABLE) if row.quality else "reference"
-        rows.append(RangeRow(row.configuration, colours[row.configuration], mark, ratio, quality))
-    return rows
+        text = (time_ratio(row.ratio) if row.ratio else UNRELIABLE) if row.quality else "reference"
+        rows.append(_row(row.configuration, colours, row.ratio, times.place, text, quality))
+    ticks = [_tick(times.place(tick), label, one=tick == 1) for tick, label in times.ticks.items()]
+    axis = f"relative to {times.rows[0].configuration} (log scale)"
+    return RangeChart(axis, "step time", comparison.measure.name, ticks, rows)
+
+
+def _row(
+    name: str,
+    colours: Mapping[str, str],
+    value: Estimate | None,
+    place: Callable[[float], float],
+    text: str,
+    quality: Cell,
+) -> RangeRow:
+    """A row with an estimate; ``place`` says where a value stands on the axis, from 0 to 1."""
+    mark = None
+    if value is not None:
+        low, high = (None if end is None else _percent(place(end)) for end in (value.low, value.high))
+        mark = Mark(_percent(place(value.value)), low, high)
+    return RangeRow(name, colours[name], mark, text, quality)
+
+
+def _tick(place: float, label: str, *, one: bool = False) -> Tick:
+    return Tick(_percent(place), label, one)
+
+
+def _percent(place: float) -> float:
+    """A place from 0 to 1 on an axis, in per cent with two digits."""
+    return round(100 * place, 2)
 
 
 def answer_line(comparison: Comparison) -> str:
@@ -150,8 +149,3 @@ def _basis(comparison: Comparison) -> str:
         name for name, of_duel in (("duels", True), ("runs", False)) if of_duel in by_duel
     )
     return ", ".join([number, certified, *[source] * bool(by_duel)])
-
-
-def _percent_of_axis(place: float) -> float:
-    """A place from 0 to 1 on an axis, in per cent with two digits."""
-    return round(100 * place, 2)

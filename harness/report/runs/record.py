@@ -85,9 +85,9 @@ def _certificate(record: Record) -> dict[str, object]:
         return {"not certified": "no certificate was requested"}
     return {
         **({} if certificate.certified else {"not certified": certificate.reason}),
-        "worst relative deviation": _deviation(certificate.worst),
-        f"first losses in {record.configuration.precision}, relative deviation": _deviation(
-            certificate.worst_as_timed
+        "worst relative deviation": _number(certificate.worst, ".1e"),
+        f"first losses in {record.configuration.precision}, relative deviation": _number(
+            certificate.worst_as_timed, ".1e"
         ),
         **({"cases": ", ".join(certificate.cases)} if certificate.cases else {}),
     }
@@ -101,10 +101,6 @@ def _proofs_of_run(record: Record) -> list[Node]:
     if record.clock is not None:
         proofs["clock"] = clock_sums(record.clock)
     return [_facts("Proofs of this run", proofs)] if proofs else []
-
-
-def _deviation(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.1e}"
 
 
 def _scores_and_machine(record: Record) -> list[Node]:
@@ -155,10 +151,11 @@ def _course(record: Record) -> list[Node]:
     if record.epochs:
         adversarial = isinstance(record.task.description.objective, Adversarial)
         shown = _shown_epochs(record)
-        curves = _adversarial_curves(shown) if adversarial else _curves(shown)
+        columns = _ADVERSARIAL_CURVES if adversarial else _CURVES
+        rows = [[text(epoch) for text in columns.values()] for epoch in shown]
         left_out = f"; {_ALL}" if len(shown) < len(record.epochs) else ""
         title = f"Curves (scored in evaluation mode at the end of the epoch{left_out})"
-        parts.append(curves._replace(title=title, announced=True))
+        parts.append(Table(list(columns), rows, title, announced=True))
     if record.blocks:
         parts.append(_lines(f"Blocks ({_ALL})", f"  {_blocks(record)}"))
     if failure := record.failure:
@@ -216,56 +213,40 @@ def _blocks(record: Record) -> str:
     return f"{count} of {lengths} steps, {times}, {significant(sum(seconds))} s in total"
 
 
-def _curves(epochs: Iterable[Epoch]) -> Table:
-    rows = [
-        [
-            str(epoch.epoch),
-            str(epoch.steps),
-            f"{epoch.training_seconds:.2f}",
-            f"{epoch.training_loss:.4f}",
-            *(
-                " / ".join(_score_text(scores.get(key)) for scores in (epoch.train, epoch.validation))
-                for key in ("loss", "accuracy")
-            ),
-        ]
-        for epoch in epochs
-    ]
-    return Table(["epoch", "steps", "s", "minimised", "loss train / val", "acc. train / val"], rows)
+def _number(value: float | None, form: str) -> str:
+    return NOTHING if value is None else format(value, form)
 
 
-def _adversarial_curves(epochs: Iterable[Epoch]) -> Table:
-    headers = ["epoch", "steps", "s", "D loss", "G loss", "D(real train)", "D(real val)", "D(fake)"]
-    headers += ["Fréchet train", "Fréchet val"]
-    rows = [
-        [
-            str(epoch.epoch),
-            str(epoch.steps),
-            f"{epoch.training_seconds:.2f}",
-            _score_text(epoch.discriminator_loss),
-            _score_text(epoch.training_loss),
-            _score_text(epoch.train.get("real")),
-            _score_text(epoch.validation.get("real")),
-            _score_text(epoch.validation.get("fake")),
-            _score_text(epoch.train.get("frechet_distance")),
-            _score_text(epoch.validation.get("frechet_distance")),
-        ]
-        for epoch in epochs
-    ]
-    return Table(headers, rows)
+def _both_splits(epoch: Epoch, key: str) -> str:
+    return " / ".join(_number(scores.get(key), ".4f") for scores in (epoch.train, epoch.validation))
 
 
-def _score_text(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.4f}"
+#: The columns of a course, and the text of an epoch in each.
+_EPOCH: dict[str, Callable[[Epoch], str]] = {
+    "epoch": lambda epoch: str(epoch.epoch),
+    "steps": lambda epoch: str(epoch.steps),
+    "s": lambda epoch: f"{epoch.training_seconds:.2f}",
+}
+_CURVES: dict[str, Callable[[Epoch], str]] = _EPOCH | {
+    "minimised": lambda epoch: f"{epoch.training_loss:.4f}",
+    "loss train / val": lambda epoch: _both_splits(epoch, "loss"),
+    "acc. train / val": lambda epoch: _both_splits(epoch, "accuracy"),
+}
+_ADVERSARIAL_CURVES: dict[str, Callable[[Epoch], str]] = _EPOCH | {
+    "D loss": lambda epoch: _number(epoch.discriminator_loss, ".4f"),
+    "G loss": lambda epoch: _number(epoch.training_loss, ".4f"),
+    "D(real train)": lambda epoch: _number(epoch.train.get("real"), ".4f"),
+    "D(real val)": lambda epoch: _number(epoch.validation.get("real"), ".4f"),
+    "D(fake)": lambda epoch: _number(epoch.validation.get("fake"), ".4f"),
+    "Fréchet train": lambda epoch: _number(epoch.train.get("frechet_distance"), ".4f"),
+    "Fréchet val": lambda epoch: _number(epoch.validation.get("frechet_distance"), ".4f"),
+}
 
 
 # Runs side by side.
 
 _FINGERPRINT_DIGITS = 12
 _ORIGIN_WIDTH = 24
-
-
-def _number(value: float | None, form: str, scale: float = 1.0) -> str:
-    return NOTHING if value is None else format(value * scale, form)
 
 
 def _both_scores(scores: Scores | None) -> str:

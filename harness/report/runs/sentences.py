@@ -13,6 +13,7 @@ from harness.report.numbers import (
     busy_mark,
     counted,
     estimate,
+    first_of,
     is_zero,
     listed,
     percent,
@@ -239,10 +240,9 @@ def _speed(comparison: Comparison) -> str:
     measured = [pair for pair in comparison.pairs if pair.speed_verdict not in {"not measured", UNRELIABLE}]
     if not measured:
         return fastest(comparison)
-    ratios = ", ".join(f"{pair.other.name} {time_ratio(pair.ratio)}" for pair in measured[:_STATED_RATIOS])
-    if (more := len(measured) - _STATED_RATIOS) > 0:
-        ratios += f" and {more} more"
-    return f"{fastest(comparison)} Step time relative to {measured[0].reference.name}: {ratios}."
+    ratios = [f"{pair.other.name} {time_ratio(pair.ratio)}" for pair in measured]
+    relative = f"Step time relative to {measured[0].reference.name}: {first_of(ratios, _STATED_RATIOS)}."
+    return f"{fastest(comparison)} {relative}"
 
 
 def remarks(comparison: Comparison) -> list[str]:
@@ -323,9 +323,7 @@ def variation_sentence(variation: Variation) -> str:
 
 def _axis(variation: Variation, axis: str) -> str:
     values = [text_on_axis(axis, value) for value in variation.values[axis]]
-    more = len(values) - _MOST_VALUES
-    shown = ", ".join(values[:_MOST_VALUES]) + (f" and {more} more" if more > 0 else "")
-    return f"{axis} ({shown})"
+    return f"{axis} ({first_of(values, _MOST_VALUES)})"
 
 
 # The quality of configurations relative to the reference.
