@@ -52,7 +52,7 @@ def outcome(record: BisectRecord) -> str:
     who = f"The culprit is {shown}" if len(names) == 1 else f"The culprit is one of {shown}"
     if record.metric == "values":
         return f"{who}: {_change_of_values(record, culprits[-1])}"
-    return f"{who} (probability {100 * probability:.0f} %); {record.metric} of bad: {between}"
+    return f"{who}, with a probability of {100 * probability:.0f} %; {record.metric} of bad: {between}"
 
 
 def ratio_text(record: BisectRecord, ratio: Estimate | None) -> str:
