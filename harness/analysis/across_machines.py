@@ -15,7 +15,7 @@ from harness.stats.estimate import Estimate
 
 
 class MachineRatio(NamedTuple):
-    """A configuration's step time over that of the reference on one machine; ``doubted`` as in headlines."""
+    """A configuration's step time over the reference's on one machine; ``doubted`` if it is unreliable."""
 
     ratio: Estimate | None
     doubted: bool = False
@@ -43,8 +43,8 @@ def runs_across_machines(
 ) -> list[AcrossMachines]:
     """The comparisons of runs that differ in the machine alone.
 
-    The reference is that of the first machine, which is the fastest there; it need not be elsewhere. A ratio
-    is that of a duel where there is one, as in :func:`harness.analysis.comparison.compare`.
+    The reference is the fastest configuration of the first machine; another may be fastest elsewhere. A
+    ratio comes from a duel where there is one, as in :func:`harness.analysis.comparison.compare`.
     """
     alike: dict[Hashable, list[Comparison]] = defaultdict(list)
     for comparison in comparisons:

@@ -104,7 +104,7 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 #: The usual spelling of optimizers.
 _OPTIMIZERS = {"adam": "Adam", "gd": "GD", "rmsprop": "RMSprop", "sgd": "SGD"}
-#: A title names at most so many values, and otherwise their number.
+#: A title names at most this many values; beyond it states their number.
 _MOST_NAMED = 6
 #: The text of None on an axis; elsewhere it is unknown.
 _WITHOUT = {"batch_size": "all", "max_steps": "none"}

@@ -122,7 +122,7 @@ def time_to_target(configuration: ConfigurationRuns, measure: Measure, target: f
 def default_target(group: RunGroup, fewest: int | None = None) -> float | None:
     """The best validation score that every run of all configurations reaches, rounded towards the worse.
 
-    With ``fewest``, every run of at least so many configurations. It is rounded to a whole point, or to two
+    With ``fewest``, every run of at least that many configurations. It is rounded to a whole point, or to two
     digits of a score that is better when lower.
     """
     measure = group.measure

@@ -69,7 +69,7 @@ def result_in(path: Path) -> Result:
     """The result in a file; one in a folder of runs is not read, since there may be thousands of them.
 
     Raises:
-        UnreadableRecord: as of :func:`kind_of`.
+        UnreadableRecord: see :func:`kind_of`.
     """
     return Result(RUNS if path.parent.name == RUNS.folder else kind_of(path), path)
 
@@ -81,7 +81,7 @@ def read_each(kind: RecordKind[_D], paths: Sequence[Path]) -> Iterator[_D | Unre
 
 
 def read_all(kind: RecordKind[_D], paths: Sequence[Path]) -> tuple[list[_D], list[str]]:
-    """The readable records of a kind, and an error message for each other file, as of :func:`read_each`."""
+    """The readable records of a kind, and an error message for each other file; see :func:`read_each`."""
     outcomes = list(read_each(kind, paths))
     records = [each for each in outcomes if not isinstance(each, UnreadableRecord)]
     return records, [str(each) for each in outcomes if isinstance(each, UnreadableRecord)]
@@ -175,7 +175,7 @@ def separated(arguments: Iterable[str], results: Path) -> tuple[list[Result], li
     """The arguments that name a result other than a run, as results; and the remaining arguments.
 
     Raises:
-        UsageError: as of :func:`find_result`.
+        UsageError: see :func:`find_result`.
     """
     others: dict[Path, Result] = {}
     remaining = []

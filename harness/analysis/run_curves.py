@@ -79,5 +79,5 @@ def _curves(record: Record) -> dict[str, Array]:
             rows[f"train_{key}"] = [epoch.train.get(key) for epoch in epochs]
         if key in last.validation:
             rows[f"validation_{key}"] = [epoch.validation.get(key) for epoch in epochs]
-    # One array, of which the curves are rows: thousands of records are read at a time.
+    # One array whose rows are the curves: this is faster for thousands of records.
     return dict(zip(rows, np.array(list(rows.values()), np.float64), strict=True))

@@ -1,6 +1,6 @@
 """A document: what a report says, as nodes. Each subject builds one; renderers know these nodes alone.
 
-A text is a string, or a tuple of strings and spans. No text is escaped: renderers do that, for every text.
+A text is a string, or a tuple of strings and spans. Builders escape nothing: renderers escape every text.
 Renderers print each sentence of a legend once in a document.
 """
 
@@ -45,7 +45,7 @@ class Cell(NamedTuple):
     tone: Tone = ""
     value: float | None = None
     sign: str = ""
-    """As of :class:`Span`."""
+    """See :class:`Span`."""
 
 
 def text_of(cell: Cell | str) -> str:

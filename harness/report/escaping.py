@@ -21,7 +21,7 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 def visible(text: str) -> str:
     """The text with its lines, and a visible character for every control or format character.
 
-    So it neither moves a terminal's cursor nor reverses the direction of what follows.
+    The text can neither move a terminal's cursor nor reverse the direction of what follows.
     """
     if text.isascii() and text.isprintable():
         return text

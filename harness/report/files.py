@@ -1,4 +1,4 @@
-"""Results written to files: completely or not at all, whatever the disk or a name in them is like."""
+"""Results written to files, completely or not at all; pictures read from files."""
 
 import contextlib
 import struct
@@ -20,12 +20,12 @@ def write_text(path: Path, text: str) -> None:
     """Write a text in UTF-8, with question marks where a file name in another encoding has no text.
 
     Raises:
-        OSError: as of :func:`write_bytes`.
+        OSError: it cannot be written; the previous content remains.
     """
     write_bytes(path, text.encode("utf-8", "replace"))
 
 
-# Pictures in files next to records: read if they are PNG of a bounded size, and otherwise left out.
+# Pictures next to records. Files that are not PNG, or are too large, are left out.
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_BYTES = 24
@@ -35,7 +35,10 @@ _MOST_PIXELS = 2**25
 
 
 def read_png(folder: Path, name: str) -> bytes | None:
-    """The picture of this name in a folder of records, never in another; None where there is none to show."""
+    """The picture with this name in a folder of records; None if there is none that can be shown.
+
+    A name never leads out of the folder.
+    """
     with contextlib.suppress(OSError, ValueError):
         content = read_file(folder / Path(name).name, _MOST_BYTES)
         if content.startswith(_SIGNATURE) and len(content) > _HEADER_BYTES:

@@ -180,7 +180,7 @@ METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
 #: Those other than PASS, in the order in which every report lists them.
 _NOT_PASSED: tuple[Verdict, ...] = ("FAIL", "INVALID", "INCONCLUSIVE")
 _WORDS: dict[Verdict, str] = {"FAIL": "failed", "INVALID": "invalid", "INCONCLUSIVE": "inconclusive"}
-#: How every change in a gate or a history is to be read.
+#: How to read every change in a gate or a history.
 CHANGE_LEGEND = (
     "Changes are of head relative to base: + is slower or larger, \N{MINUS SIGN} is faster or smaller. "
     "Brackets hold the 95 % confidence interval."

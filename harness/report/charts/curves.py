@@ -24,7 +24,7 @@ from harness.stats.intervals import Array
 
 # Curves over epochs as layers of a chart: means, bands, thin lines of seeds, marked epochs.
 #
-# Where curves lie on one another, those below are drawn wider, so that each stays visible.
+# Where curves coincide, the lower ones are drawn wider, so that each stays visible.
 
 #: Number of epochs, and of lines, up to which each epoch has a dot.
 _MOST_DOTS = 40
@@ -34,7 +34,7 @@ _MOST_TICKS = 10
 _MOST_EPOCHS = 200
 _MOST_SEED_EPOCHS = 60
 _MOST_SEEDS = 5
-#: From so many seeds on there is a band; the interval of two is as wide as the chart.
+#: The fewest seeds with a band: the interval of two is as wide as the chart.
 FEWEST_BAND_SEEDS = 3
 #: Curves closer than this share of the chart's height look like one.
 _COINCIDE = 0.004

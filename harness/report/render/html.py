@@ -121,7 +121,7 @@ def _prose(text: str) -> Markup:
 
 
 def _unbroken(text: str) -> Markup:
-    """Escaped text in which no line breaks within brackets, so that an interval stays together."""
+    """Escaped text without line breaks inside brackets, so that an interval stays together."""
     # As plain text: parts of Markup, joined by re.sub, would be escaped again.
     unbroken = re.sub(r"\[[^\[\]]*\]", r'<span class="unbroken">\g<0></span>', str(_safe(text)))
     return Markup(unbroken)  # noqa: S704  escaped before
@@ -141,7 +141,7 @@ def _span(span: Span) -> Markup:
 
 
 def _chosen(nodes: Sequence[Node]) -> list[Node]:
-    """The nodes for a page, also within sections; those that only a page has are made here, once."""
+    """The nodes for a page, within sections too. Nodes that only a page has are made here, once."""
     return [
         msgspec.structs.replace(node, nodes=_chosen(node.nodes)) if isinstance(node, Section) else node
         for node in shown(nodes, "page")

@@ -260,7 +260,7 @@ def _as_text(value: object) -> object:
 
 
 def _one_type_a_column(frame: pd.DataFrame) -> pd.DataFrame:
-    """Texts in a column of several types, as of an option that tasks share by name only."""
+    """Columns of mixed types as text, such as an option whose type differs between tasks."""
     mixed = [str(name) for name in frame if frame[name].dtype == object and _is_mixed(frame[name])]
     return frame.assign(**{name: frame[name].map(_option_text, na_action="ignore") for name in mixed})
 

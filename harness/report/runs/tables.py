@@ -31,7 +31,7 @@ from harness.training.measures import Measure
 
 _REFERENCE = Cell("reference", "muted", 1.0)
 _TITLE = "Configurations by step time: mean [95 % interval from 3 seeds on]"
-#: What the columns of every comparison mean.
+#: How the columns of every comparison are defined.
 _STEP = "Step time: after the warm-up."
 _COLUMNS = (
     "Training: all steps with the first one, without import, build and scoring. Test scores are those after "
@@ -120,7 +120,7 @@ def _relative(comparison: Comparison, summary: ConfigurationSummary) -> tuple[Ce
 
 
 def _ratio(pair: PairComparison) -> Cell:
-    """The ratio to the reference; one of unreliable times is named so."""
+    """The ratio to the reference, marked if its times are unreliable."""
     cell = ratio_cell(pair.ratio)
     if pair.speed_verdict != UNRELIABLE:
         return cell
@@ -229,7 +229,7 @@ def machines_table(across: AcrossMachines) -> Table:
 
 
 def _cell(ratio: MachineRatio | None) -> Cell:
-    """The ratio; one of unreliable times is named so, as in the tables of each machine."""
+    """The ratio, marked if its times are unreliable, as in the tables of each machine."""
     if ratio is None:
         return Cell(NOTHING)
     text = time_ratio(ratio.ratio)
@@ -237,7 +237,7 @@ def _cell(ratio: MachineRatio | None) -> Cell:
 
 
 def _headers(machines: list[MachineRatios]) -> list[str]:
-    """The name of each host, with its id where two have the same name; of older records a number."""
+    """The name of each host, with its id where two share a name; a number where none is recorded."""
     names = [machine.host.partition(" (")[0] for machine in machines]
     count = Counter(names)
     return [
