@@ -19,6 +19,7 @@ from harness.gate.reasons import Removed, Replaced
 from harness.gate.record import GATES, BenchmarkRecord, GateRecord, Stage
 from harness.gate.suite import Benchmark, Suite, work_of
 from harness.machine.description import describe_machine
+from harness.plugins import registry
 from harness.runs.documents import stamp
 from harness.runs.record import DatasetRecord
 
@@ -145,7 +146,16 @@ def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
         dataset=msgspec.structs.replace(dataset),
         threads=benchmark.threads or 0,
         limits=benchmark.limits,
+        has_reference=_has_reference(benchmark.task),
     )
+
+
+def _has_reference(task: str) -> bool:
+    """Whether backends can be certified on a task; True where it is not known here."""
+    try:
+        return registry.task(task).reference is not None
+    except HarnessError:
+        return True
 
 
 def _plain(value: Any) -> bool | int | float | str:
