@@ -274,7 +274,7 @@ class Gate:
             if benchmark.step:
                 return self._of_step(benchmark, record, worse_level)
             # Head first: a name that neither knows fails head; base would leave nothing to compare with.
-            head = workload_of(request.head, benchmark)
+            head = self._head(benchmark)
             fill_in(record, head)
             earlier = next((before for before in request.vanished if before.name == benchmark.name), None)
             if earlier is not None and self._is_other_work(earlier, head, dataset):
@@ -287,6 +287,25 @@ class Gate:
             return None
 
         return self._comparing(benchmark, [base, head], record, worse_level)
+
+    def _head(self, benchmark: Benchmark) -> Workload:
+        """The benchmark in head's environment; options that its own suite gets wrong are wrong input."""
+        head = self._request.head
+        try:
+            return workload_of(head, benchmark)
+        except ConfigurationFailed as error:
+            if not benchmark.options or not self._defines(msgspec.structs.replace(benchmark, options={})):
+                raise
+            where = f"{self._request.suite.file}: benchmark {benchmark.name}: set"
+            raise UsageError(f"{where}: {error.reason}") from error
+
+    def _defines(self, benchmark: Benchmark) -> bool:
+        """Whether head's environment knows all names of a benchmark."""
+        try:
+            workload_of(self._request.head, benchmark)
+        except HarnessError:
+            return False
+        return True
 
     def _of_step(
         self, benchmark: Benchmark, record: BenchmarkRecord, worse_level: float
