@@ -305,3 +305,16 @@ def test_seed_and_timeout_of_steps_on_the_command_line(harness):
         assert "for steps of your own" in refused.stderr
     wrong = harness("time", "bench.py:draws", "--seed", "owm")
     assert (wrong.returncode, "owm" in wrong.stderr) == (2, True)
+
+
+def test_a_duel_whose_budget_ends_in_the_trial_says_what_it_takes_in_a_line(harness):
+    (harness.folder / "bench.py").write_text(
+        "import time\ndef make_step():\n    return lambda: time.sleep(0.3)\n"
+    )
+    done = harness("duel", "bench.py:make_step", "--b-env", "X=1", "--budget", "1s", *QUICK)
+    assert done.returncode == 1
+    first = done.stdout.splitlines()[0]
+    assert (
+        "one trial was not done after 1 s, so a budget of 1s is too short. Use --budget 5s or more" in first
+    )
+    assert "%" not in first
