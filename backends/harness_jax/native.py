@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from jax import numpy as jnp
 
-from harness.backend_support.feeding import code_of, stored_in
+from harness.backend_support.feeding import code_of, refuse_changed, stored_in
 from harness.errors import HarnessError
 from harness.layers import Native, NativeArray, Shape
 from harness.network import Network
@@ -96,8 +96,10 @@ class NativeModel:
                 "the model's function needs a random key, so it cannot be kept from dropping values"
             )
         self._layer, self._model, self._precision = layer, model, precision
+        learned = [name for name in model.arrays if name in model.trained]
+        refuse_changed(layer, FRAMEWORK, model.arrays, learned)
         arrays = {array.name: array for array in (*layer.trained, *layer.held)}
-        stored = {name: _stored(array, model.arrays) for name, array in arrays.items()}
+        stored: dict[str, Stored] = {name: stored_in(array, FRAMEWORK) for name, array in arrays.items()}
         self.parts = {
             name: part_of(arrays[name], each, model.arrays[each.name].shape) for name, each in stored.items()
         }
@@ -107,8 +109,6 @@ class NativeModel:
             if any(each.name == name for each in stored.values())
         }
         unnamed = {name: array for name, array in model.arrays.items() if name not in self._wholes}
-        for name in sorted(model.trained.intersection(unnamed)):
-            raise Unsupported(f"the model has {name}, which the task does not name: write the task again")
         # The task gives the values of all others, so that these are not kept.
         model.arrays = unnamed
         self.hidden: Arrays = {}
@@ -181,18 +181,6 @@ class NativeModel:
             self.hidden[_HIDDEN + name] = self._model.arrays.pop(name)
 
 
-def _stored(array: NativeArray, arrays: Arrays) -> Stored:
-    """Where the model holds a canonical array.
-
-    Raises:
-        Unsupported: it does not, or the task does not say where.
-    """
-    stored: Stored = stored_in(array, FRAMEWORK)
-    if stored.name not in arrays:
-        raise Unsupported(f"the model has no {stored.name}, which the task names: write the task again")
-    return stored
-
-
 # The arrays of a user's own model, and the parts of them that hold the canonical arrays of a task.
 
 
@@ -229,20 +217,11 @@ class Whole(NamedTuple):
 
 
 def part_of(array: NativeArray, stored: Stored, whole: Shape) -> Part:
-    """The part of an array of shape ``whole`` that holds a canonical one.
-
-    Raises:
-        Unsupported: they do not have the same number of elements.
-    """
+    """The part of an array of shape ``whole`` that holds a canonical one."""
     length = stored.stop - stored.start
     shape: Shape = (length,) if stored.stop else whole
     if stored.axis is not None:
         shape = (*whole[: stored.axis], length, *whole[stored.axis + 1 :])
-    if math.prod(shape) != math.prod(array.shape):
-        raise Unsupported(
-            f"{stored.name} of the model has shape {whole}, which does not fit {array.name} {array.shape} of "
-            "the task: write the task again"
-        )
     return Part(stored, shape, array.shape)
 
 

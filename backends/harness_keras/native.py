@@ -15,7 +15,7 @@ from keras.src import backend
 from keras.src.backend.common import global_state
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
-from harness.backend_support.feeding import code_of, stored_in
+from harness.backend_support.feeding import code_of, refuse_changed, stored_in
 from harness.errors import HarnessError
 from harness.layers import Native, NativeArray, PlacedLayer, Shape
 from harness.spec import Penalty, Task, Unsupported
@@ -233,21 +233,18 @@ def native_slots(
     """The slots of these arrays, all of which gradients change, or none.
 
     Raises:
-        Unsupported: the model has not the variables that the arrays say.
+        Unsupported: the model trains a variable that the task does not, or the other way round.
     """
     variables = named_variables(model)
     trainable = {id(variable) for variable in model.trainable_variables}
     by_variable: dict[str, list[tuple[NativeArray, Stored]]] = {}
     for array in arrays:
         stored: Stored = stored_in(array, FRAMEWORK)
-        if stored.name not in variables:
-            raise Unsupported(f"the model has no variable {stored.name}, in which the task has {array.name}")
         if (id(variables[stored.name]) in trainable) is not trained:
             trains = "does not train" if trained else "trains"
             raise Unsupported(
                 f"the model {trains} {stored.name}, unlike the task, which has {array.name} in it"
             )
-        _check_shape(variables[stored.name], stored, array)
         by_variable.setdefault(stored.name, []).append((array, stored))
     return [_slot(place, variables[name], held) for name, held in by_variable.items()]
 
@@ -259,18 +256,6 @@ def _slot(place: PlacedLayer, variable: Any, held: Sequence[tuple[NativeArray, S
         tuple(stored for _, stored in held),
         tuple(array.shape for array, _ in held),
     )
-
-
-def _check_shape(variable: Any, stored: Stored, array: NativeArray) -> None:
-    shape = tuple(variable.shape)
-    try:
-        fits = stored.canonical(np.empty(shape, np.int8)).shape == tuple(array.shape)
-    except (ValueError, IndexError):
-        fits = False
-    if not fits:
-        raise Unsupported(
-            f"{stored.name} has shape {shape}, from which {array.name} {array.shape} cannot be taken"
-        )
 
 
 # The layer.
@@ -295,6 +280,10 @@ class NativeLayer(keras.layers.Layer):
         self._user_layer, self._own_seeds = self._native_model.layer, self._native_model.own_seeds
         self.built = True
         self._place, self._outputs = place, native.outputs
+        trainable = {id(variable) for variable in self._user_layer.trainable_variables}
+        variables = named_variables(self._user_layer)
+        learned = [name for name, variable in variables.items() if id(variable) in trainable]
+        refuse_changed(native, FRAMEWORK, variables, learned)
         self.trained = tuple(native_slots(place, native.trained, self._user_layer, trained=True))
         self.held = tuple(native_slots(place, native.held, self._user_layer, trained=False))
         _check_complete(self._user_layer, (*self.trained, *self.held))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from harness.backend_support.feeding import code_of, stored_in
+from harness.backend_support.feeding import code_of, refuse_changed, stored_in
 from harness.errors import HarnessError
 from harness.layers import Native, NativeArray
 from harness.network import PlacedLayer
@@ -116,8 +116,11 @@ def native_slots(place: PlacedLayer, layer: Native, module: NativeModule) -> Ite
     """The slots of all arrays.
 
     Raises:
-        Unsupported: the model does not say where torch stores an array.
+        Unsupported: the model does not say where torch stores an array, or has others than the task.
     """
+    own = dict(module.model.named_parameters(remove_duplicate=False))
+    everything = {**own, **dict(module.model.named_buffers(remove_duplicate=False))}
+    refuse_changed(layer, FRAMEWORK, everything, [name for name, each in own.items() if each.requires_grad])
     arrays: tuple[NativeArray, ...] = (*layer.trained, *layer.held)
     for array in arrays:
         stored: Stored = stored_in(array, FRAMEWORK)

@@ -4,7 +4,7 @@ Functions that take the arrays of a framework use only what NumPy, JAX, PyTorch,
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -142,3 +142,53 @@ def stored_in(array: NativeArray, framework: str) -> Any:
     if stored is None:
         raise Unsupported(f"the model does not say where {framework} stores {array.name}")
     return stored
+
+
+def refuse_changed(
+    layer: Native, framework: str, arrays: Mapping[str, Array], trained: Collection[str]
+) -> None:
+    """Refuse a model whose code has changed since the task was written.
+
+    ``arrays`` are all of the model by name, one that is shared under each of its names; ``trained`` are the
+    names of those that gradients change.
+
+    Raises:
+        Unsupported: names the arrays that are new, missing or of another shape, and the command that writes
+            the task again.
+    """
+    wanted = [(array, stored_in(array, framework)) for array in (*layer.trained, *layer.held)]
+    known = {id(arrays[stored.name]) for _, stored in wanted if stored.name in arrays}
+    other_shapes = {
+        stored.name: f"{stored.name} {tuple(arrays[stored.name].shape)}"
+        for array, stored in wanted
+        if stored.name in arrays and not _holds(tuple(arrays[stored.name].shape), stored, array)
+    }
+    changes = {
+        "new": [f"{name} {tuple(arrays[name].shape)}" for name in trained if id(arrays[name]) not in known],
+        "missing": list(dict.fromkeys(stored.name for _, stored in wanted if stored.name not in arrays)),
+        "of another shape": list(other_shapes.values()),
+    }
+    if not any(changes.values()):
+        return
+    texts = []
+    for change, names in changes.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        texts += [f"{change}: {', '.join(names[:_NAMED])}{more}"] * bool(names)
+    again = layer.saved_by or "harness port MODEL --dataset NAME --save-task FILE"
+    raise Unsupported(
+        f"{code_of(layer, framework).target} has other parameters than the task that was saved of it "
+        f"({'; '.join(texts)}). Write the task again: {again}"
+    )
+
+
+#: So many arrays of a kind of change are named.
+_NAMED = 4
+
+
+def _holds(shape: tuple[int, ...], stored: Any, array: NativeArray) -> bool:
+    """Whether an array can be taken from what is stored in this shape."""
+    try:
+        taken: np.ndarray = stored.canonical(np.broadcast_to(np.int8(0), shape))
+    except (ValueError, IndexError):
+        return False
+    return taken.shape == tuple(array.shape)

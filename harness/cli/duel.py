@@ -13,7 +13,7 @@ from harness.cli import completion, options
 from harness.cli import options as shared
 from harness.cli.options import on_cluster
 from harness.cli.own_model import is_model, with_own_pair
-from harness.cli.own_steps import step_options, step_workloads
+from harness.cli.own_steps import OWN_SEED, seed_of_steps, step_options, step_workloads
 from harness.cli.printing import echo, echo_json, interrupt_on_termination
 from harness.cli.progress import DuelDisplay, ModeDisplay, shown_progress
 from harness.cluster.agent import Orders, PlacedDuel
@@ -225,7 +225,7 @@ def _refuse_surplus_letters(count: int, options: Mapping[str, Any]) -> None:
 @shared.device
 @shared.precision
 @shared.threads
-@shared.seed
+@seed_of_steps
 @configuration_options
 @click.option(
     "--within",
@@ -297,8 +297,11 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
         record, path = _of_steps(ctx, names, options)
         _deliver(ctx, record, path, options)
         return
-    if options["arguments"] or options["samples"]:
-        raise UsageError("--with and --samples are for steps of your own, such as bench.py:make_step")
+    for option, value in (("--with", "arguments"), ("--samples", "samples"), ("--timeout", "timeout")):
+        if options[value]:
+            raise UsageError(f"{option} is for steps of your own, such as bench.py:make_step")
+    if options["seed"] == OWN_SEED:
+        raise UsageError("--seed own is for steps of your own; give a number")
     names, options = with_own_pair(names, options)
     record, path = _on_cluster(names, options) if on_cluster(options) else _here(ctx, names, options)
     _deliver(ctx, record, path, options)

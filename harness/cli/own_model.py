@@ -4,12 +4,14 @@ import ast
 import contextlib
 import math
 import shlex
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+import msgspec
 
 from harness.certify.references import reference_of
 from harness.cli.options import together
@@ -150,7 +152,7 @@ def save_task(specs: Sequence[SideSpec], dataset: str | None, path: Path, names:
     if len(specs) == _PAIR:
         _save_pair(specs, dataset, path, names)
         return
-    written = write_task(specs, dataset, path, names)
+    written = write_task(specs, dataset, path, names, saved_by=_own_command())
     echo(f"Task {written.name}: {path}")
     echo(f"Train it with: harness run --backend {written.backends[0]} --task {written.name} --plugin {path}")
 
@@ -159,7 +161,7 @@ def _save_pair(specs: Sequence[SideSpec], dataset: str, path: Path, names: NameM
     """Write both files once the models are proved equal; until then existing files stay."""
     kept = path.with_suffix(REFERENCE_SUFFIX)
     with tempfile.TemporaryDirectory() as folder:
-        written = write_task(specs, dataset, Path(folder) / path.name, names)
+        written = write_task(specs, dataset, Path(folder) / path.name, names, saved_by=_own_command())
         agree(written, specs)
         try:
             replace_file(path, written.path.read_bytes())
@@ -168,6 +170,11 @@ def _save_pair(specs: Sequence[SideSpec], dataset: str, path: Path, names: NameM
             raise UsageError(f"the task {path} cannot be written: {error.strerror}") from error
     echo(f"Task {written.name}: {path} and {kept}")
     echo(f"Compare with: harness duel {' '.join(written.backends)} --task {written.name} --plugin {path}")
+
+
+def _own_command() -> str:
+    """The command that is carried out, as it is typed."""
+    return shlex.join(["harness", *sys.argv[1:]])
 
 
 class WrittenTask(NamedTuple):
@@ -189,12 +196,14 @@ def write_task(
     path: Path,
     names: NameMap | None = None,
     timeout_seconds: float | None = None,
+    saved_by: str = "",
 ) -> WrittenTask:
     """Write the plugin file of one model or of a pair, to be loaded by this process and its workers.
 
     ``path`` is the file, or a folder in which the file is named after the task; ``names`` are parameters of
     the first model with those of the second that they are, where matching fails; ``timeout_seconds`` limits
-    how long each model may take to be made and evaluated, by default 10 minutes.
+    how long each model may take to be made and evaluated, by default 10 minutes. ``saved_by`` is the command
+    that writes the file again.
 
     Raises:
         UsageError: a model cannot be made or evaluated, does not fit the data, or has no counterpart; or the
@@ -206,6 +215,7 @@ def write_task(
         read_model(spec, shape, _THREADS, timeout_seconds or _TIMEOUT_SECONDS) for spec in specs
     ]
     layer = native_pair(first, others[0], shape, names or {}) if others else native_layer(first, shape)
+    layer = msgspec.structs.replace(layer, saved_by=saved_by)
     own = [array.name for array in layer.held if not array.shared]
     if own:
         print_error_line(

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from harness.cli import options as shared
 from harness.duel.own_steps import OwnStep, labelled_steps
 from harness.errors import UsageError
 from harness.machine.description import default_threads
@@ -18,9 +19,39 @@ _LETTERS = "abcd"
 _OF_TASKS = ("batch_size", "precision")
 
 
+class _Seed(shared.WholeNumber):
+    """A seed, or ``own``: a step sets its own."""
+
+    name = "seed"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A number, or the text."""
+        return OWN_SEED if value == OWN_SEED else super().convert(value, param, ctx)
+
+
+OWN_SEED = "own"
+#: ``--seed`` of commands that take steps.
+seed_of_steps = click.option(
+    "--seed",
+    type=_Seed(min=0, max=2**31 - 1),
+    default=0,
+    show_default=True,
+    metavar="N|own",
+    help="Seed that is set before a step of your own is made; own: your code sets its seeds. Of a task, the "
+    "seed of the initial weights, the batch order and the random inputs.",
+)
+
+
 def step_options(function: _F) -> _F:
-    """``--with`` and ``--samples``."""
+    """``--with``, ``--samples`` and ``--timeout``."""
     for option in (
+        click.option(
+            "--timeout",
+            type=shared.DURATION,
+            metavar="DURATION",
+            help="Kill the process of a step of your own that does not answer for this time, such as 30s, "
+            "while it makes the step or a block of calls. Default: 10 minutes.",
+        ),
         click.option(
             "--samples",
             type=click.IntRange(min=1),
@@ -54,9 +85,16 @@ def step_workload(
         variables=tuple(variables.items()),
     )
     place, _, factory = name.rpartition(":")
-    target = StepTarget(target=name, arguments=dict(arguments), folder=str(Path.cwd()), seed=options["seed"])
+    seed = None if options["seed"] == OWN_SEED else options["seed"]
+    target = StepTarget(target=name, arguments=dict(arguments), folder=str(Path.cwd()), seed=seed)
     label = f"{Path(place).name}:{factory}" if place.endswith(".py") else name
-    return OwnStep(label=label, configuration=configuration, target=target, samples=options["samples"])
+    return OwnStep(
+        label=label,
+        configuration=configuration,
+        target=target,
+        samples=options["samples"],
+        timeout_seconds=options["timeout"],
+    )
 
 
 def step_workloads(names: tuple[str, ...], options: Mapping[str, Any]) -> list[OwnStep]:

@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from harness.cli import options as shared
-from harness.cli.own_steps import step_options, step_workload
+from harness.cli.own_steps import seed_of_steps, step_options, step_workload
 from harness.cli.printing import echo, echo_json
 from harness.cli.progress import LiveLine
 from harness.duel.record import TIMES
@@ -24,7 +24,7 @@ from harness.steps.process import parsed_arguments
 @step_options
 @shared.threads
 @shared.device
-@shared.seed
+@seed_of_steps
 @shared.python("own", "Interpreter of another virtual environment. Default: the one that runs this command.")
 @click.option(
     "--processes",

@@ -45,13 +45,15 @@ PROCESS_LIMIT_SECONDS = 600.0
 class OwnStep(msgspec.Struct, frozen=True, kw_only=True):
     """A step of the user's own as one configuration runs it.
 
-    ``label`` names it in output. ``samples`` are those of one call, if the user gave their number.
+    ``label`` names it in output. ``samples`` are those of one call, if the user gave their number. A process
+    that does not answer for ``timeout_seconds`` is killed; None: the usual limit.
     """
 
     label: str
     configuration: Configuration
     target: StepTarget
     samples: int | None = None
+    timeout_seconds: float | None = None
 
     def worker_variables(self, *, quiet: bool) -> dict[str, str]:
         """The variables that its processes are started with, in addition to those of the user's shell."""
@@ -62,8 +64,9 @@ class OwnStep(msgspec.Struct, frozen=True, kw_only=True):
         self, variables: Mapping[str, str], seconds: float, cpus: Iterable[int] | None
     ) -> StepSession:
         """A process; raises :class:`ConfigurationFailed` if its interpreter cannot be started."""
+        deadline = max(seconds, self.timeout_seconds or 0.0)
         try:
-            return StepSession(variables, seconds, self.configuration.python, cpus)
+            return StepSession(variables, deadline, self.configuration.python, cpus, self.timeout_seconds)
         except NoWorkersHere:
             raise
         except HarnessError as error:
@@ -72,14 +75,19 @@ class OwnStep(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def blaming_user(label: str, session: StepSession) -> Any:
-    """As :func:`blaming`; what is wrong input, such as a missing argument, stays wrong input."""
+    """As :func:`blaming`; what is wrong input, such as a missing argument, stays wrong input.
+
+    An error that begins with the label, because that is the target, does not repeat it.
+    """
     try:
         with blaming(label, session):
             yield
     except ConfigurationFailed as error:
+        reason = error.reason.removeprefix(label).removeprefix(":").lstrip()
         if isinstance(error.__cause__, Declined):
-            raise UsageError(str(error.__cause__)) from error
-        raise
+            reason = str(error.__cause__)
+            raise UsageError(reason if reason.startswith(label) else f"{label}: {reason}") from error
+        raise ConfigurationFailed(label, reason) from error.__cause__
 
 
 class TimedStep:

@@ -17,6 +17,7 @@ from harness.gate import git
 from harness.gate.installation import Checkout, Installed, Package, Progress, environment_of
 from harness.gate.record import EnvironmentRecord
 from harness.gate.suite import SUITE_FILES, Benchmark, Suite, benchmark_of, benchmark_tables, work_of
+from harness.machine.arguments import seconds_of
 from harness.machine.description import default_threads
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import resized
@@ -129,7 +130,11 @@ def step_of(environment: Environment, benchmark: Benchmark, head: Environment) -
         variables=tuple(environment.variables.items()),
     )
     return OwnStep(
-        label=environment.label, configuration=configuration, target=target, samples=benchmark.samples
+        label=environment.label,
+        configuration=configuration,
+        target=target,
+        samples=benchmark.samples,
+        timeout_seconds=seconds_of(benchmark.timeout) if benchmark.timeout else None,
     )
 
 

@@ -126,6 +126,8 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     dataset: DatasetRecord
     threads: int
     limits: Limits
+    has_reference: bool = True
+    """Whether ``harness check`` can say where head deviates; a model of the user's own has none."""
     vanished: bool = False
     """Only base has it: head's suite has no such benchmark, or other work under its name."""
     turns: int = 0

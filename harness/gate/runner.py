@@ -19,6 +19,7 @@ from harness.gate.reasons import Removed, Replaced
 from harness.gate.record import GATES, BenchmarkRecord, GateRecord, Stage, Upgrade
 from harness.gate.suite import Benchmark, Suite, work_of
 from harness.machine.description import describe_machine
+from harness.plugins import registry
 from harness.runs.documents import stamp
 from harness.runs.record import DatasetRecord
 
@@ -145,7 +146,16 @@ def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
         dataset=msgspec.structs.replace(dataset),
         threads=benchmark.threads or 0,
         limits=benchmark.limits,
+        has_reference=_has_reference(benchmark.task),
     )
+
+
+def _has_reference(task: str) -> bool:
+    """Whether backends can be certified on a task; True where it is not known here."""
+    try:
+        return registry.task(task).reference is not None
+    except HarnessError:
+        return True
 
 
 def _plain(value: Any) -> bool | int | float | str:
@@ -272,7 +282,7 @@ class Gate:
             if benchmark.step:
                 return self._of_step(benchmark, record, worse_level)
             # Head first: a name that neither knows fails head; base would leave nothing to compare with.
-            head = workload_of(request.head, benchmark)
+            head = self._head(benchmark)
             fill_in(record, head)
             earlier = next((before for before in request.vanished if before.name == benchmark.name), None)
             if earlier is not None and self._is_other_work(earlier, head, dataset):
@@ -285,6 +295,25 @@ class Gate:
             return None
 
         return self._comparing(benchmark, [base, head], record, worse_level)
+
+    def _head(self, benchmark: Benchmark) -> Workload:
+        """The benchmark in head's environment; options that its own suite gets wrong are wrong input."""
+        head = self._request.head
+        try:
+            return workload_of(head, benchmark)
+        except ConfigurationFailed as error:
+            if not benchmark.options or not self._defines(msgspec.structs.replace(benchmark, options={})):
+                raise
+            where = f"{self._request.suite.file}: benchmark {benchmark.name}: set"
+            raise UsageError(f"{where}: {error.reason}") from error
+
+    def _defines(self, benchmark: Benchmark) -> bool:
+        """Whether head's environment knows all names of a benchmark."""
+        try:
+            workload_of(self._request.head, benchmark)
+        except HarnessError:
+            return False
+        return True
 
     def _of_step(
         self, benchmark: Benchmark, record: BenchmarkRecord, worse_level: float

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from harness.errors import UsageError, unknown_name
+from harness.machine.arguments import seconds_of
 from harness.machine.files import read_file
 from harness.spec.backend import DEVICE_PATTERN, Precision
 from harness.tracing.user_code import split_target
@@ -67,6 +68,8 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     values: Literal["equal", "differ"] = "equal"
     tolerance: Annotated[float, Meta(gt=0, lt=1)] | None = None
     """Relative, of the step's values. Default: ten times base's own spread, at least rounding."""
+    timeout: str | None = None
+    """Such as ``30s``: the longest that making the step, or a block of its calls, may take."""
     dataset: str | None = None
     batch_size: _Count | None = None
     epochs: _Count | None = None
@@ -216,11 +219,16 @@ def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], wher
     benchmark = _converted({**values, "name": name}, Benchmark, where)
     if not re.match(DEVICE_PATTERN, benchmark.device):
         raise UsageError(f"{where}: device = {benchmark.device!r} is none of auto, cpu, cuda, cuda:N")
+    if benchmark.timeout is not None:
+        try:
+            seconds_of(benchmark.timeout)
+        except UsageError as error:
+            raise UsageError(f"{where}: timeout = {error}") from error
     return msgspec.structs.replace(benchmark, limits=limits)
 
 
 #: Keys of one kind of benchmark alone.
-_OF_STEPS = ("with", "call", "samples", "compare_calls", "values", "tolerance")
+_OF_STEPS = ("with", "call", "samples", "compare_calls", "values", "tolerance", "timeout")
 _OF_TASKS = (
     "backend",
     "task",

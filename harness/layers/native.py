@@ -47,7 +47,8 @@ class Native(Layer, frozen=True, tag="native"):
 
     ``dropout`` is ``none`` where the code drops no values at random, and ``active`` where it does so in
     training. If it is ``off``, a backend keeps the code from doing so, which may make it slower: certificates
-    compare losses, and frameworks cannot share random bits.
+    compare losses, and frameworks cannot share random bits. ``saved_by`` is the command that writes the task
+    again when the code has other arrays; empty where every command does.
     """
 
     models: tuple[NativeModel, ...]
@@ -57,6 +58,7 @@ class Native(Layer, frozen=True, tag="native"):
     vocabulary: int | None = None
     flops: int | None = None
     dropout: Literal["none", "active", "off"] = "none"
+    saved_by: str = ""
 
     def output_shape(self, shape: Shape) -> Shape:
         return self.outputs

@@ -86,16 +86,28 @@ def read_model(spec: SideSpec, shape: InputShape, threads: int, timeout_seconds:
 def native_layer(model: OwnModel, shape: InputShape) -> Native:
     """The layer of one model: arrays are named by path and role where a known call uses them."""
     plugin, parameters = model.built.plugin, model.described.parameters
+    named: list[tuple[str, str, Stored]] = []
+    for use in uses(model.evaluated):
+        path = use.path.replace(".", "/") or use.kind
+        for role, stored in use.parameters.items():
+            if not any(same_place(stored, other) for _, _, other in named):
+                named.append((path, role, stored))
     arrays: dict[str, NativeArray] = {}
 
     def add(name: str, stored: Stored) -> None:
-        if not any(same_place(stored, array.stored[plugin]) for array in arrays.values()):
-            name = free_name(name, arrays)
-            arrays[name] = native_array(name, stored.canonical(parameters[stored.name]), {plugin: stored})
+        name = free_name(name, arrays)
+        arrays[name] = native_array(name, stored.canonical(parameters[stored.name]), {plugin: stored})
 
-    for use in uses(model.evaluated):
-        for role, stored in use.parameters.items():
-            add(f"{use.path.replace('.', '/') or use.kind}/{role}", stored)
+    for path, role, stored in named:
+        parts = [each for each in named if each[2].name == stored.name]
+        if is_whole(stored) or divide([part for _, _, part in parts], parameters[stored.name].shape):
+            add(f"{path}/{role}", stored)
+        elif parts[0][2] is stored and not any(is_whole(part) for _, _, part in parts):
+            roles = {each for _, each, _ in parts}  # parts that overlap or leave a gap: the array as it is
+            add(
+                "/".join([stored.name.replace(".", "/"), *(roles if len(roles) == 1 else ())]),
+                Stored(stored.name),
+            )
     used = {array.stored[plugin].name for array in arrays.values()}
     for name, parameter in parameters.items():
         if name not in used and parameter.dtype.kind == "f":
@@ -125,6 +137,21 @@ def layer_of(models: Sequence[OwnModel], shape: InputShape, arrays: Mapping[str,
 def same_place(one: Stored, other: Stored) -> bool:
     """Whether both are the same numbers, as those of an embedding and of an output layer that share them."""
     return one.name == other.name and (one.axis, one.start, one.stop) == (other.axis, other.start, other.stop)
+
+
+def is_whole(stored: Stored) -> bool:
+    """Whether this is all of what is stored under its name."""
+    return stored.axis is None and not stored.stop
+
+
+def divide(parts: Sequence[Stored], shape: Sequence[int]) -> bool:
+    """Whether these parts of an array follow each other along one axis, and are all of it."""
+    ordered = sorted(parts, key=lambda part: part.start)
+    axis = ordered[0].axis
+    if any(is_whole(part) or part.axis != axis for part in ordered):
+        return False
+    length = math.prod(shape) if axis is None else shape[axis]
+    return [part.start for part in ordered] + [length] == [0, *(part.stop for part in ordered)]
 
 
 def free_name(name: str, taken: Mapping[str, object]) -> str:
@@ -194,7 +221,24 @@ def _arrays(a: OwnModel, b: OwnModel, matching: Matching) -> dict[str, NativeArr
             free, shared = free_name(name, arrays), of_a not in variances
             stored = {a.built.plugin: of_a, b.built.plugin: of_b}
             arrays[free] = native_array(free, canonical, stored, shared=shared)
-    return arrays
+    return _without_parts_of_others(arrays)
+
+
+def _without_parts_of_others(arrays: Mapping[str, NativeArray]) -> dict[str, NativeArray]:
+    """The arrays without parts of what is there as a whole in every framework, such as fused projections."""
+    wholes = {
+        (plugin, stored.name)
+        for array in arrays.values()
+        for plugin, stored in array.stored.items()
+        if is_whole(stored)
+    }
+    return {
+        name: array
+        for name, array in arrays.items()
+        if any(
+            is_whole(stored) or (plugin, stored.name) not in wholes for plugin, stored in array.stored.items()
+        )
+    }
 
 
 def _unshared_variances(matching: Matching, a: OwnModel, b: OwnModel) -> list[Stored]:

@@ -45,8 +45,11 @@ def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: Env
     """``harness run`` in base or in head alone; of a step of the user's own ``harness time``."""
     variables = _assignments(environment)
     if benchmark.is_step:
-        given = (benchmark.asked or _from_record(benchmark)).arguments
+        asked = benchmark.asked or _from_record(benchmark)
+        given = asked.arguments
         arguments = [f"--with {quoted(f'{name}={json.dumps(value)}')}" for name, value in given.items()]
+        arguments += [f"--seed {asked.seed}"] if asked.seed else []
+        arguments += [f"--timeout {quoted(asked.timeout)}"] if asked.timeout else []
         threads = f"--threads {benchmark.threads}"
         words = ["env", *variables] if variables else []
         own = f"--own-python {quoted(environment.python)}"
@@ -169,6 +172,9 @@ class _Adviser(NamedTuple):
     def _check(self, remedy: str = "") -> Advice:
         """``remedy`` accepts a difference that is intended."""
         intended = f"If the difference is intended, {remedy}. " if remedy else ""
+        if not self.benchmark.has_reference:  # with which `harness check` would compare head
+            text = f"{intended}To train head alone:"
+            return Advice(text, run_command(self.record, self.benchmark, self.record.head))
         text = f"{intended}To find the step or layer that deviates:"
         return Advice(text, check_command(self.record, self.benchmark))
 

@@ -1,9 +1,9 @@
 """A process of a step of the user's own, from the harness's end: what is asked of it and what it replies."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,8 +12,10 @@ from harness.plugins import registry
 from harness.steps.findings import StepProfile, Values
 from harness.tracing.user_code import is_file, split_target
 from harness.worker import protocol
-from harness.worker.session import Session
+from harness.worker.errors import WorkerTimeout
+from harness.worker.session import SILENCE_LIMIT_SECONDS, Session
 
+_R = TypeVar("_R", bound=msgspec.Struct)
 _PROGRAM = Path(__file__).with_name("program.py")
 
 
@@ -156,6 +158,32 @@ class StepSession(Session):
 
     program = (str(_PROGRAM),)
     replies = Made | Called | State | Timed | Profiled | Used | protocol.Fault
+
+    def __init__(
+        self,
+        variables: Mapping[str, str],
+        deadline_seconds: float,
+        python: str,
+        cpus: Iterable[int] | None,
+        silence_seconds: float | None,
+    ) -> None:
+        """See :class:`harness.worker.session.Session`."""
+        self._silence_seconds = SILENCE_LIMIT_SECONDS if silence_seconds is None else silence_seconds
+        super().__init__(variables, deadline_seconds, python, cpus, self._silence_seconds)
+
+    def receive(self, expected: type[_R]) -> _R:
+        """As that of a worker; a timeout says whether the factory or the step hangs."""
+        try:
+            return super().receive(expected)
+        except WorkerTimeout as error:
+            if not error.silent:
+                raise
+            what = "the factory" if issubclass(expected, Made) else "the step"
+            raise WorkerTimeout(
+                f"{what} did not return within {self._silence_seconds:g} s, and its process was "
+                "killed (--timeout DURATION, or timeout in a suite, sets this limit)",
+                silent=True,
+            ) from None
 
 
 def framework_hooks() -> dict[str, str]:

@@ -13,6 +13,7 @@ import inspect
 import itertools
 import json
 import math
+import operator
 import os
 import pstats
 import random
@@ -29,11 +30,13 @@ _TRACEBACK_CHARACTERS = 20000
 _FEWEST_CALLS = 3
 #: Operations of a profile that are reported: those of the most time.
 _REPORTED = 300
+#: Requests of calls of the step.
+_CALLING = ("FirstCalls", "Block", "SingleCalls")
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class WrongInputError(Exception):
-    """The request cannot be carried out as given."""
+    """The request cannot be carried out as given. The message goes on after the target and a colon."""
 
 
 class _Frameworks:
@@ -82,8 +85,7 @@ class Step:
     def __init__(self, request):
         self._frameworks = _Frameworks(request["frameworks"])
         start = time.perf_counter()
-        target = request["target"]
-        factory = _callable(_module(request), request["name"], target)
+        factory = _callable(_module(request), request["name"])
         self.import_seconds = time.perf_counter() - start
         seed = request["seed"]
         if seed is not None:
@@ -92,27 +94,42 @@ class Step:
                 sys.modules["numpy"].random.seed(seed)
             self._frameworks.seed(seed)
         start = time.perf_counter()
-        _check_arguments(factory, target, request["arguments"])
+        _check_arguments(factory, request["arguments"], "")
         if request["is_step"]:
             self._step = lambda: factory(**request["arguments"])
         else:
             self._step = factory(**request["arguments"])
         if not callable(self._step):
             kind = type(self._step).__name__
-            raise WrongInputError(f"{target} returns {kind}, and no callable: return the step itself")
+            raise WrongInputError(f"it returns {kind}, and no callable: return the step itself")
+        _check_arguments(self._step, {}, "the step is called without arguments: ")
         self.build_seconds = time.perf_counter() - start
         self._synchronize = self._frameworks.synchronizer()
+        #: Calls that came to their end, for errors.
+        self.calls = 0
 
     def described(self):
-        samples = getattr(self._step, "samples", None)
         return {
             "type": "Made",
             "import_seconds": self.import_seconds,
             "build_seconds": self.build_seconds,
             "versions": _versions(self._frameworks._sources),
-            "samples": samples if isinstance(samples, int) else None,
+            "samples": self._samples(),
             "modules": sorted(_files()),
         }
+
+    def _samples(self):
+        """The samples of a call that the step states; None where it states no whole number."""
+        samples = getattr(self._step, "samples", None)
+        if samples is None or callable(samples):
+            return None
+        try:
+            number = operator.index(samples)
+        except TypeError:
+            number = 0
+        if number < 1:
+            raise WrongInputError(f"the samples of the step are {samples!r}, and no whole number from 1 on")
+        return number
 
     def first_calls(self, count, seconds):
         """Values and times of the next calls: at least three, and at most ``seconds`` from there on."""
@@ -124,6 +141,7 @@ class Step:
             value = self._step()
             self._synchronize(value)
             taken.append(time.perf_counter() - before)
+            self.calls += 1
             values.append(self._numbers(value))
         return {"type": "Called", "values": values, "seconds": taken}
 
@@ -132,12 +150,18 @@ class Step:
         return {"type": "State", "values": self._numbers(state()) if callable(state) else {}}
 
     def block(self, steps):
-        step, value = self._step, None
+        step, value, times = self._step, None, itertools.repeat(None, steps)
         start = time.perf_counter()
-        for _ in itertools.repeat(None, steps):
-            value = step()
+        try:
+            for _ in times:
+                value = step()
+        except BaseException:
+            self.calls += steps - operator.length_hint(times) - 1
+            raise
         self._synchronize(value)
-        return {"type": "Timed", "seconds": time.perf_counter() - start}
+        seconds = time.perf_counter() - start
+        self.calls += steps
+        return {"type": "Timed", "seconds": seconds}
 
     def single_calls(self, count, seconds):
         step, synchronize, clock, taken = self._step, self._synchronize, time.perf_counter, []
@@ -147,6 +171,7 @@ class Step:
             synchronize(step())
             after = clock()
             taken.append(after - before)
+            self.calls += 1
             before = after
         return {"type": "Called", "values": [], "seconds": taken}
 
@@ -286,14 +311,14 @@ def _module(request):
             raise WrongInputError(f"there is no file {place}") from error
         raise
     except ModuleNotFoundError as error:
-        needed = f"{request['target']} needs {error.name}, which"
+        needed = f"it needs {error.name}, which"
         if error.name == place:
             needed = f"the module {place}"
         raise WrongInputError(f"{needed} is not installed for {sys.executable}") from error
     return module
 
 
-def _callable(module, name, target):
+def _callable(module, name):
     found = module
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -301,19 +326,19 @@ def _callable(module, name, target):
         return found
     functions = [key for key, value in vars(module).items() if inspect.isfunction(value)]
     listed = f" It has {', '.join(sorted(functions)[:8])}." if functions else ""
-    raise WrongInputError(f"{target}: there is no callable {name!r}.{listed}")
+    raise WrongInputError(f"there is no callable {name!r}.{listed}")
 
 
-def _check_arguments(factory, target, arguments):
+def _check_arguments(function, arguments, before):
     try:
-        signature = inspect.signature(factory)
+        signature = inspect.signature(function)
     except (TypeError, ValueError):
         return
     try:
         signature.bind(**arguments)
     except TypeError as error:
         takes = ", ".join(str(each) for each in signature.parameters.values()) or "no arguments"
-        raise WrongInputError(f"{target}: {error}; it takes {takes}") from error
+        raise WrongInputError(f"{before}{error}; it takes {takes}") from error
 
 
 def _versions(modules):
@@ -344,24 +369,26 @@ def _peak_bytes():
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def _explained(error, target):
-    """Whose fault it is, in one line."""
+def _explained(error, target, step):
+    """Whose fault it is, in one line; ``step`` is the one that was called, if it was."""
     if isinstance(error, WrongInputError):
-        return str(error)
+        return f"{target}: {error}"
     what = type(error).__name__ + (f": {error}" if str(error) else "")
     if isinstance(error, SystemExit):
         what = f"sys.exit({error.code})"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith((_HERE, "<"))]
-    place = f" ({os.path.basename(own[-1].filename)}, line {own[-1].lineno})" if own else ""
-    return f"{target} raised {what}{place}"
+    call = [f"call {step.calls + 1}"] if step is not None else []
+    place = [f"{os.path.basename(own[-1].filename)}, line {own[-1].lineno}"] if own else []
+    where = f" ({', '.join([*call, *place])})" if call or place else ""
+    return f"{target} raised {what}{where}"
 
 
-def _fault(error, target):
+def _fault(error, target, step):
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return {
         "type": "Fault",
-        "message": _explained(error, target)[:2000],
+        "message": _explained(error, target, step)[:2000],
         "traceback": trace[-_TRACEBACK_CHARACTERS:],
         "unsupported": isinstance(error, WrongInputError),
         "memory_ran_out": isinstance(error, MemoryError),
@@ -399,8 +426,8 @@ def main():
     sys.argv[1:] = []  # the user's code may read them
     for line in requests:
         request = json.loads(line)
+        kind = request["type"]
         try:
-            kind = request["type"]
             if kind == "Make":
                 target = request["target"]
                 step = Step(request)
@@ -408,7 +435,7 @@ def main():
             else:
                 reply = _ANSWERS[kind](step, request)
         except BaseException as error:  # whatever the user's code raises belongs in the record
-            reply = _fault(error, target)
+            reply = _fault(error, target, step if kind in _CALLING else None)
         if os.getpid() != process:
             os._exit(1)  # a child that the user's code forked; only its parent may reply
         replies.write(json.dumps(reply, allow_nan=False).encode() + b"\n")

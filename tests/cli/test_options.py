@@ -17,6 +17,8 @@ from harness_tasks.mlp import MLP
 _SPECIFIC = {"--task", "--to", "--budget", "--backend", "--verbose", "--precision", "--turns"}
 #: ``run`` takes several values of these.
 _SPECIFIC |= {"--set", "--threads", "--batch-size"}
+#: Of steps of a user's own they mean the seed that is set, and the time for one answer.
+_SPECIFIC |= {"--seed", "--timeout"}
 
 
 @click.command()

@@ -245,7 +245,7 @@ def test_another_protocol_is_refused_with_both_versions(harness):
         (("--head-env", "LOUD"), "write NAME=VALUE"),
         (
             ("--base", "main"),
-            "--base REF or as --base-python BASE/bin/python; both are given",
+            "give one base: --base REF, --base-python BASE/bin/python",
         ),
         (("--to", "gate.pdf"), "--to gate.pdf: "),
         (("--to", "/proc/gate.xml"), "--to /proc/gate.xml: cannot write to /proc"),
@@ -319,3 +319,9 @@ def test_a_gate_that_is_killed_leaves_a_record_without_verdict_and_no_worker(har
     assert (record["status"], record["verdict"]) == ("running", "INVALID")
     shown = harness("show", "last")
     assert (shown.returncode, "PASS" in shown.stdout) == (0, False)
+
+
+def test_an_option_that_the_task_does_not_have_is_wrong_input(harness):
+    done = gate(harness, suite=f"{ONE}set = {{ weight_deca = 0.1 }}\n")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "benchmark paced: set: unknown option 'weight_deca' of task mlp. Did you mean" in done.stderr

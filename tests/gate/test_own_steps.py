@@ -102,6 +102,17 @@ def test_what_both_sides_import_alike_is_said(harness, repository):
     assert "only the file of the step is taken from each checkout" in " ".join(done.stdout.split())
 
 
+def test_a_head_that_hangs_fails_within_the_timeout(harness, repository):
+    folder, _ = repository
+    (folder / "bench.py").write_text("import time\ndef make_step(size):\n    time.sleep(12346)\n")
+    (folder / "gate.toml").write_text(SUITE + 'timeout = "1s"\n')
+    done = harness("gate", "--base", "HEAD", "--base-suite", "gate.toml")
+    assert done.returncode == 1, done.stderr
+    text = " ".join(done.stdout.split())
+    assert "head failed: the factory did not return within 1 s, and its process was killed" in text
+    assert "--timeout 1s" in text  # of the command that runs head alone
+
+
 def test_wrong_input_is_no_fail(harness, repository):
     folder, _ = repository
     (folder / "gate.toml").write_text(SUITE.replace("size", "sise"))
@@ -119,6 +130,8 @@ def test_wrong_input_is_no_fail(harness, repository):
         ({"backend": "torch"}, "lacks task, or step"),
         ({"backend": "torch", "task": "cnn", "seed": "own"}, "is for steps of your own"),
         ({"step": "bench.py:make", "values": "maybe"}, "values"),
+        ({"step": "bench.py:make", "timeout": "soon"}, "timeout = 'soon' is not a duration"),
+        ({"backend": "torch", "task": "cnn", "timeout": "3s"}, "timeout is not for a task"),
     ],
 )
 def test_a_table_of_neither_kind_is_refused(table, text):

@@ -1,5 +1,7 @@
 """The native layer of one or two traced models, without a framework: names, places, and what is refused."""
 
+import math
+
 import msgspec
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from harness.port.findings import SideSpec
 from harness.port.messages import Built, Description
 from harness.port.native import OwnModel, native_layer, native_pair
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import InputShape
+from harness.tracing.calls import InputShape, Stored
 
 RNG = np.random.default_rng(0)
 SHAPE = InputShape((6,))
@@ -163,3 +165,48 @@ def test_running_variances_of_two_conventions_are_not_compared():
     other = native_pair(A, model("two", *calls), SHAPE, {})
     assert all(each.shared for each in (*alike.trained, *alike.held))
     assert [each.name for each in (*other.trained, *other.held) if not each.shared] == ["bn/running_variance"]
+
+
+# Parameters of which a model uses parts.
+
+
+def with_uses(*uses):
+    """A model with a parameter ``w`` of shape (6, 12) of which these parts are used as kernels."""
+    own = model("one", ("w", kinds.Linear(), {"kernel": RNG.normal(size=(6, 12))}))
+    (call,) = own.evaluated.calls
+    calls = [
+        msgspec.structs.replace(call, path=f"use{number}", parameters={"kernel": stored})
+        for number, stored in enumerate(uses)
+    ]
+    return own._replace(evaluated=msgspec.structs.replace(own.evaluated, calls=calls))
+
+
+def part(start, stop):
+    return Stored("w.kernel", axis=1, start=start, stop=stop)
+
+
+@pytest.mark.parametrize(
+    ("uses", "names"),
+    [
+        # A fused projection, and its three parts, which attention uses.
+        ([Stored("w.kernel"), part(0, 4), part(4, 8), part(8, 12)], {"use0/kernel": (6, 12)}),
+        (
+            [part(0, 4), part(8, 12), part(4, 8)],
+            {"use0/kernel": (6, 4), "use1/kernel": (6, 4), "use2/kernel": (6, 4)},
+        ),
+        ([part(0, 8), part(4, 12)], {"w/kernel/kernel": (6, 12)}),  # they overlap
+        ([part(4, 8)], {"w/kernel/kernel": (6, 12)}),  # a gap
+    ],
+)
+def test_each_number_is_in_one_array(uses, names):
+    layer = native_layer(with_uses(*uses), SHAPE)
+    assert {array.name: array.shape for array in layer.trained} == names
+    assert sum(math.prod(array.shape) for array in layer.trained) == 72
+
+
+def test_a_pair_of_fused_projections_has_them_once():
+    fused = [Stored("w.kernel"), part(0, 4), part(4, 8), part(8, 12)]
+    one, two = with_uses(*fused), with_uses(*fused)
+    two = two._replace(built=msgspec.structs.replace(two.built, plugin="two", backend="two"))
+    (array,) = native_pair(one, two, SHAPE, {}).trained
+    assert array.shape == (6, 12)

@@ -188,6 +188,30 @@ def test_a_model_of_ones_own_is_trained_like_a_task(harness):
     assert "plain_torch on digits" in listed.stdout
 
 
+SMALL = """
+from torch import nn
+def make():
+    return nn.Sequential(nn.Flatten(), nn.Linear(3072, {0}), nn.ReLU(), nn.Linear({0}, 10))
+"""
+
+
+def test_a_saved_task_whose_model_has_changed_says_how_to_write_it_again(harness):
+    (harness.folder / "net.py").write_text(SMALL.format(8))
+    command = ("port", "net.py:make", "--dataset", "digits", "--save-task", "own.py")
+    assert harness(*command).returncode == 0
+    (harness.folder / "net.py").write_text(SMALL.format(9))
+    run = ("run", "--backend", "torch", "--task", "net", "--plugin", "own.py", "--max-steps", "3")
+    (record,) = json.loads(harness(*run, "--format", "json").stdout)["records"]
+    assert record["status"] == "unsupported"
+    assert (
+        "of another shape: 1.weight (9, 3072), 1.bias (9,), 3.weight (10, 9))" in record["failure"]["message"]
+    )
+    assert record["failure"]["message"].endswith(f"Write the task again: harness {' '.join(command)}")
+    assert harness(*command).returncode == 0
+    (record,) = json.loads(harness(*run, "--format", "json").stdout)["records"]
+    assert record["status"] == "ok"
+
+
 @pytest.mark.slow
 def test_a_pair_becomes_a_task_whose_runs_are_certified(harness):
     pytest.importorskip("keras")

@@ -126,3 +126,12 @@ def test_more_seeds_are_advised_where_they_were_too_few():
     benchmark = made_benchmark("cnn", verdict="INCONCLUSIVE", quality=quality)
     assert "more seeds for this benchmark" in advice(made_gate(benchmark), benchmark).text
     assert "accuracy lost 1.00 [−1.00, 3.00] %, limit 1 % (5 seeds)" in why(benchmark)
+
+
+def test_a_task_without_reference_is_not_to_be_checked():
+    with_reference = failed_quality(OTHER_LOSS)
+    without = msgspec.structs.replace(with_reference, has_reference=False)
+    assert "-m harness check" in advice(made_gate(with_reference), with_reference).command
+    text, command = advice(made_gate(without), without)
+    assert text.endswith("To train head alone:")
+    assert "-m harness run" in command

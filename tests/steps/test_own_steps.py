@@ -5,7 +5,7 @@ import json
 import psutil
 import pytest
 
-from harness.duel.own_steps import OwnStep, WorkRequest, compare_work
+from harness.duel.own_steps import OwnStep, TimedStep, WorkRequest, compare_work
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.errors import UsageError
 from harness.plugins.configuration import Configuration
@@ -44,6 +44,44 @@ def dies():
 def changing():
     values = [1.0, [1.0, 2.0], 3.0]
     return lambda: values[0] if not values[1:] else values.pop(0)
+def always_changing():
+    calls = [0]
+    def step():
+        calls[0] += 1
+        return [1.0] * (calls[0] % 7)
+    return step
+def of_other_shape():
+    import os
+    return lambda: [1.0] * (1 + int.from_bytes(os.urandom(1), "little"))
+def hangs():
+    import subprocess, time
+    subprocess.Popen(["sleep", "12345"])
+    time.sleep(12345)
+def later_hangs(at=30):
+    import time
+    calls = [0]
+    def step():
+        calls[0] += 1
+        if calls[0] == at:
+            time.sleep(12345)
+        return 1.0
+    return step
+def needs(a, b=2):
+    return lambda: a
+def takes():
+    return lambda x, y=1: x
+def with_samples(samples=3):
+    step = lambda: 1.0
+    step.samples = samples
+    return step
+def bad_state():
+    step = lambda: 1.0
+    def state():
+        raise KeyError("weights")
+    step.state = state
+    return step
+def draws():
+    return lambda: random.random()
 def nothing():
     return lambda: None
 """
@@ -53,9 +91,14 @@ def nothing():
 def workload(tmp_path):
     (tmp_path / "bench.py").write_text(PLAIN)
 
-    def make(name="make_step", label="step", folder=tmp_path, **arguments):
+    def make(name="make_step", label="step", folder=tmp_path, timeout=None, **arguments):
         target = StepTarget(target=f"bench.py:{name}", arguments=arguments, folder=str(folder))
-        return OwnStep(label=label, configuration=Configuration("", "", "cpu", 1), target=target)
+        return OwnStep(
+            label=label,
+            configuration=Configuration("", "", "cpu", 1),
+            target=target,
+            timeout_seconds=timeout,
+        )
 
     return make
 
@@ -91,18 +134,36 @@ def test_what_is_not_deterministic_is_said_and_never_accused(workload):
 
 def test_values_of_changing_shape_are_compared(workload):
     assert work(workload("changing"), workload("changing")).outcome == "same"
+    differs = work(workload("always_changing"), workload("make_step"))
+    assert differs.outcome == "differs"
+    assert difference_text(differs.difference).endswith("their names or shapes are not the same")
+    assert work(workload("of_other_shape"), workload("of_other_shape")).outcome == "not deterministic"
 
 
 @pytest.mark.parametrize(
     ("name", "arguments", "error", "text"),
     [
-        ("absent", {}, UsageError, "there is no callable 'absent'. It has changing, "),
-        ("none", {}, UsageError, "returns NoneType, and no callable"),
-        ("texts", {}, UsageError, "the step returns str, which is no number or array"),
+        ("absent", {}, UsageError, "there is no callable 'absent'. It has always_changing, "),
+        ("none", {}, UsageError, "bench.py:none: it returns NoneType, and no callable"),
+        ("texts", {}, UsageError, "bench.py:texts: the step returns str, which is no number or array"),
         ("make_step", {"batch": 3}, UsageError, "unexpected keyword argument 'batch'; it takes size=300"),
+        ("needs", {}, UsageError, "missing a required argument: 'a'; it takes a, b=2"),
+        ("takes", {}, UsageError, "the step is called without arguments: missing a required argument: 'x'"),
+        (
+            "with_samples",
+            {"samples": 0.5},
+            UsageError,
+            "the samples of the step are 0.5, and no whole number",
+        ),
         ("raises", {}, ConfigurationFailed, "raised RuntimeError: no model here (bench.py, line 18)"),
         ("exits", {}, ConfigurationFailed, "raised sys.exit(3)"),
-        ("make_step", {"fail_at": 4}, ConfigurationFailed, "raised ValueError: it broke (bench.py, line 8)"),
+        (
+            "make_step",
+            {"fail_at": 4},
+            ConfigurationFailed,
+            "raised ValueError: it broke (call 4, bench.py, line 8)",
+        ),
+        ("bad_state", {}, ConfigurationFailed, "raised KeyError: 'weights' (bench.py, line "),
         ("dies", {}, ConfigurationFailed, "killed by SIGKILL"),
     ],
 )
@@ -113,6 +174,43 @@ def test_what_fails_is_named_in_a_line_and_leaves_no_process(workload, name, arg
     assert text in str(raised.value)
     assert str(raised.value).count("\n") < 2
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+
+
+def processes():
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+@pytest.mark.parametrize(("name", "what"), [("hangs", "the factory"), ("later_hangs", "the step")])
+def test_what_hangs_is_killed_with_all_that_it_started(workload, name, what):
+    before = processes()
+    arguments = {"at": 2} if name == "later_hangs" else {}
+    hanging = workload(name, timeout=0.5, **arguments)
+    with pytest.raises(ConfigurationFailed, match=f"{what} did not return within 0.5 s, and its process was"):
+        work(hanging, hanging)
+    assert processes() <= before
+    assert not [each for each in psutil.process_iter(["cmdline"]) if "12345" in (each.info["cmdline"] or [])]
+
+
+def test_an_error_in_a_block_names_the_call_and_its_side_once(workload):
+    step = workload(label="bench.py:make_step", fail_at=50)
+    timed = TimedStep(step, step.worker_variables(quiet=True), 60.0)
+    try:
+        timed.begin("")
+        timed.await_build()
+        timed.make_first_step()
+        timed.block(40)
+        with pytest.raises(ConfigurationFailed) as raised:
+            timed.block(40)
+    finally:
+        timed.end()
+    assert str(raised.value).startswith(
+        "bench.py:make_step: raised ValueError: it broke (call 50, bench.py, line "
+    )
+
+
+def test_sides_of_other_samples_are_refused(workload):
+    with pytest.raises(UsageError, match="a call of a has 3 samples and one of b 4: only steps of equal"):
+        work(workload("with_samples", label="a"), workload("with_samples", label="b", samples=4))
 
 
 def test_a_side_that_imports_the_code_of_the_other_checkout_is_refused(workload, tmp_path):
@@ -184,3 +282,39 @@ def test_a_duel_of_steps_proves_equal_work_first(harness):
     assert (alone.returncode, "harness time bench.py:make_step" in alone.stderr) == (2, True)
     wrong = harness("time", "bench.py:absent", *QUICK)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+
+
+def test_seed_and_timeout_of_steps_on_the_command_line(harness):
+    (harness.folder / "bench.py").write_text(PLAIN)
+
+    def first_value(*options):
+        done = harness("time", "bench.py:draws", "--processes", "1", "--format", "json", *options, *QUICK)
+        record = json.loads(done.stdout)
+        return record["is_deterministic"], record["step"]["seed"]
+
+    assert first_value() == (True, 0)
+    assert first_value("--seed", "own") == (False, None)
+    for command in (("time", "bench.py:hangs"), ("duel", "bench.py:hangs", "bench.py:draws")):
+        done = harness(*command, "--timeout", "1s", *QUICK)
+        assert done.returncode == 1
+        assert "the factory did not return within 1 s" in done.stdout
+        assert "Traceback" not in done.stdout + done.stderr
+    for option in (("--seed", "own"), ("--timeout", "1s")):
+        refused = harness("duel", "torch", "torch", "--task", "mlp", *option)
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+        assert "for steps of your own" in refused.stderr
+    wrong = harness("time", "bench.py:draws", "--seed", "owm")
+    assert (wrong.returncode, "owm" in wrong.stderr) == (2, True)
+
+
+def test_a_duel_whose_budget_ends_in_the_trial_says_what_it_takes_in_a_line(harness):
+    (harness.folder / "bench.py").write_text(
+        "import time\ndef make_step():\n    return lambda: time.sleep(0.3)\n"
+    )
+    done = harness("duel", "bench.py:make_step", "--b-env", "X=1", "--budget", "1s", *QUICK)
+    assert done.returncode == 1
+    first = done.stdout.splitlines()[0]
+    assert (
+        "one trial was not done after 1 s, so a budget of 1s is too short. Use --budget 5s or more" in first
+    )
+    assert "%" not in first
