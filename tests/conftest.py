@@ -52,6 +52,26 @@ def harness_in():
     return make
 
 
+@pytest.fixture(scope="session")
+def _xla_flags():
+    """XLA reads its flags once, when a process first uses a device."""
+    jax = pytest.importorskip("jax")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(
+            "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+        )
+        jax.devices()
+
+
+@pytest.fixture(scope="module")
+def quick_xla(_xla_flags):
+    """Compilation by JAX takes most of the time of its tests; here it is quick, and its result slow."""
+    import jax
+
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
 @pytest.fixture
 def harness(tmp_path, harness_in):
     return harness_in(tmp_path)

@@ -17,7 +17,7 @@ from harness_jax import harness_backend as jax_plugin
 from harness_torch import harness_backend as torch_plugin
 
 # Frameworks start and compile in this process, which a busy machine makes slow.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("quick_xla")]
 
 jax = pytest.importorskip("jax")
 pytest.importorskip("flax")
@@ -30,19 +30,14 @@ ADAM = Adam(0.01, epsilon=1e-3)
 #: 24 steps, the one of a short last batch among them, which is compiled a second time.
 BLOCKS = ((1, 8), (8, 8), (1, 3), (14, 8))
 WHOLE_BATCHES = ((1, 8), (23, 8))
-XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _compiled_quickly():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XLA_FLAGS", XLA_FLAGS)
-        jax.devices()
+def _one_thread():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-    jax.config.update("jax_enable_x64", False)
 
 
 def _task(network, optimizer=MOMENTUM, **changes):
