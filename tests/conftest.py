@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.command import PLUGINS, HarnessCommand
+from support.engines import QUICK_XLA
 
 
 def pytest_configure(config):
@@ -57,9 +58,8 @@ def _xla_flags():
     """XLA reads its flags once, when a process first uses a device."""
     jax = pytest.importorskip("jax")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(
-            "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-        )
+        for name, flags in QUICK_XLA.items():
+            patch.setenv(name, flags)
         jax.devices()
 
 

@@ -5,15 +5,13 @@ Engines cannot share a process, so each makes all its programs in one, one after
 
 import dataclasses
 import importlib.util
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from support.engines import child_results
 from support.own_models import tasks
 
 from harness.layers import Dense, Flatten, Reshape
@@ -222,9 +220,6 @@ RUNS = [
     pytest.param(("keras", "xla", tuple(tasks.TASKS)), marks=pytest.mark.long),
 ]
 ENGINES = {"keras": "tensorflow", "keras-jax": "jax", "keras-torch": "torch"}
-TESTS = str(Path(__file__).parents[1])
-#: Compilation takes most of the time of these tests, and its result need not be fast.
-XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
 @pytest.fixture(
@@ -238,19 +233,8 @@ def results(request, tmp_path_factory):
     for module in ("keras", "torch", ENGINES[name]):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
-    path = tmp_path_factory.mktemp("native") / "results"
-    call = f"import test_keras_native as t; t.child({name!r}, {mode!r}, {names!r}, {str(path)!r})"
-    subprocess.run(
-        [sys.executable, "-c", call],
-        check=True,
-        cwd=Path(__file__).parent,
-        env=os.environ
-        | {
-            "XLA_FLAGS": XLA_FLAGS,
-            "PYTHONPATH": os.pathsep.join(filter(None, [TESTS, os.environ.get("PYTHONPATH")])),
-        },
-    )
-    return pickle.loads(path.read_bytes()) | {"names": names, "backend": name, "mode": mode}  # noqa: S301
+    found = child_results("test_keras_native", name, mode, names, folder=tmp_path_factory.mktemp("native"))
+    return found | {"names": names, "backend": name, "mode": mode}
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ cases that between them have every layer and most rules; slow ones run all.
 
 import functools
 import importlib.util
-import os
 import pickle
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import training_cases
+from support.engines import child_results
 from support.training_cases import CLASSES, CONVOLUTIONS, LAST_OUTPUTS, TASKS, task
 
 from harness.layers import Dense, Dropout, Flatten, SelfAttention
@@ -149,9 +149,6 @@ def child(name, mode, cases, near, path):
     Path(path).write_bytes(pickle.dumps(results))
 
 
-#: Compilation takes most of the time of these tests, and its result need not be fast.
-XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-
 # --- The tests ----------------------------------------------------------------------------------
 
 QUICK = ("classification adam", "regression rmsprop", "adversarial adam", "residual", "transformer")
@@ -177,24 +174,6 @@ RUNS = [
 ]
 
 
-TESTS = str(Path(__file__).parents[1])
-
-
-def _in_process(name, mode, cases, near, path):
-    call = f"import test_keras_programs as t; t.child({name!r}, {mode!r}, {cases!r}, {near!r}, {str(path)!r})"
-    subprocess.run(
-        [sys.executable, "-c", call],
-        check=True,
-        cwd=Path(__file__).parent,
-        env=os.environ
-        | {
-            "XLA_FLAGS": XLA_FLAGS,
-            "PYTHONPATH": os.pathsep.join(filter(None, [TESTS, os.environ.get("PYTHONPATH")])),
-        },
-    )
-    return pickle.loads(path.read_bytes())  # noqa: S301
-
-
 @pytest.fixture(
     scope="module",
     params=RUNS,
@@ -206,7 +185,9 @@ def results(request, tmp_path_factory):
     for module in ("keras", MODES[name, mode]):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
-    return _in_process(name, mode, cases, near, tmp_path_factory.mktemp("keras") / "results")
+    return child_results(
+        "test_keras_programs", name, mode, cases, near, folder=tmp_path_factory.mktemp("keras")
+    )
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.engines import QUICK_XLA
 
 pytest.importorskip("keras")
 
@@ -38,7 +39,7 @@ def problems_on(engine, cases):
     float64 = {"JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}
     done = subprocess.run(
         [sys.executable, SCRIPT, *cases],
-        env={**os.environ, **float64, "KERAS_BACKEND": engine, "CUDA_VISIBLE_DEVICES": ""},
+        env={**os.environ, **QUICK_XLA, **float64, "KERAS_BACKEND": engine, "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         check=False,
