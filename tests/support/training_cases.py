@@ -1,8 +1,9 @@
 """Small tasks with all layers, objectives and rules of the contract, and their training by any backend.
 
 Every program is compared with the reference in NumPy on them. Between them they have every layer, every
-activation, every optimizer with each objective, and every rule: penalties, decay, augmentation, class
-weights, trees, state, tokens, targets for each position, learning rates by step, and clipping.
+activation, every optimizer for one network and for adversaries, and every rule: penalties, decay,
+augmentation, class weights, trees, state, tokens, targets for each position, learning rates by step, and
+clipping.
 """
 
 import functools
@@ -208,8 +209,6 @@ TASKS = {
     ),
     "classification rmsprop": _classification(optimizer=RMSPROP, augmentation=Augmentation(flip=True)),
     "regression sgd": task(FIRST_SEQUENCES, Regression(), SGD, weight_decay=0.3),
-    "regression momentum": task(SECOND_SEQUENCES, Regression(), MOMENTUM, penalty=L1),
-    "regression nesterov": task(LAST_OUTPUTS, Regression(), NESTEROV),
     "regression adam": task(SECOND_SEQUENCES, Regression(), ADAM, weight_decay=0.7),
     "regression rmsprop": task(LAST_OUTPUTS, Regression(), RMSPROP, penalty=BOTH, weight_decay=0.7),
     "adversarial sgd": _adversarial(SGD, penalty=L2),
