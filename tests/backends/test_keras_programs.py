@@ -160,7 +160,6 @@ MODES = {
 }
 #: Engine and mode with the cases that it runs, and those in lower precisions.
 RUNS = [
-    ("keras", "fit", QUICK[::4], ("dense",)),
     ("keras-torch", "fit", QUICK, ("dense",)),
     pytest.param(("keras-jax", "fit", QUICK, ("dense",)), marks=pytest.mark.slow),
     pytest.param(("keras", "xla", QUICK[::4], ("dense",)), marks=pytest.mark.slow),

@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 from support.engines import QUICK_XLA
 
-pytest.importorskip("keras")
-
 SCRIPT = Path(__file__).with_name("keras_layers.py")
 #: What engines compute by code of their own; the rest is Keras's and the same in all.
 OF_ENGINE = (
@@ -34,8 +32,9 @@ OF_ENGINE = (
 
 
 def problems_on(engine, cases):
-    if importlib.util.find_spec(engine) is None:
-        pytest.skip(f"{engine} is not installed")
+    for module in ("keras", engine):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
     float64 = {"JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}
     done = subprocess.run(
         [sys.executable, SCRIPT, *cases],
