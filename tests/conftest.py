@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.command import PLUGINS, HarnessCommand
+from support.engines import QUICK_XLA
 
 
 def pytest_configure(config):
@@ -50,6 +51,25 @@ def harness_in():
         return HarnessCommand(folder / "work", environment)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _xla_flags():
+    """XLA reads its flags once, when a process first uses a device."""
+    jax = pytest.importorskip("jax")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, flags in QUICK_XLA.items():
+            patch.setenv(name, flags)
+        jax.devices()
+
+
+@pytest.fixture(scope="module")
+def quick_xla(_xla_flags):
+    """Compilation by JAX takes most of the time of its tests; here it is quick, and its result slow."""
+    import jax
+
+    yield
+    jax.config.update("jax_enable_x64", False)
 
 
 @pytest.fixture

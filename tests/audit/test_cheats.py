@@ -67,8 +67,16 @@ def test_a_plugin_that_patches_the_clock_of_its_process_gains_nothing(trials):
     assert record["clock"]["reported_seconds"] > 0.8 * record["clock"]["observed_seconds"]
 
 
-@pytest.mark.parametrize("cheat", ["repeats-batches", "half-batch", "float16-losses", "writes-in-predict"])
-@pytest.mark.parametrize("command", ["check", "kit"])
+@pytest.mark.parametrize(
+    ("command", "cheat"),
+    [
+        *(
+            ("check", cheat)
+            for cheat in ("repeats-batches", "half-batch", "float16-losses", "writes-in-predict")
+        ),
+        ("kit", "repeats-batches"),  # which makes the same examinations
+    ],
+)
 def test_check_and_kit_find(trials, command, cheat):
     assert trials.make(command, cheat).found
 

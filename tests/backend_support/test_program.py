@@ -34,9 +34,9 @@ from harness.spec import (
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
 
+pytestmark = pytest.mark.usefixtures("quick_xla")
+
 SAMPLES = 20
-
-
 LAYERS = {
     Dense: lambda call, x: x @ call.weights["kernel"] + call.weights["bias"],
     Flatten: lambda _, x: x.reshape(len(x), -1),

@@ -2,10 +2,6 @@
 
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("keras")
-pytest.importorskip("tensorflow")
-
 # Frameworks start and compile in separate processes. Certificates, which other tests cover, show the same.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
@@ -37,6 +33,8 @@ OPTIONS = ("--set", "momentum=0.9", "--set", "nesterov=true", "--set", "l1=0.000
 
 @pytest.mark.long
 def test_float64_runs_agree_to_rounding(harness):
+    for module in ("keras", "tensorflow"):
+        pytest.importorskip(module)
     done = harness(*RUN, "--backend", CONFIGURATIONS, *OPTIONS, "--batch-size", "48", timeout=800)
     assert done.returncode == 0, done.stdout + done.stderr
     records = harness.records()
@@ -49,6 +47,7 @@ def test_float64_runs_agree_to_rounding(harness):
 
 
 def test_another_seed_is_another_run(harness):
+    pytest.importorskip("torch")
     harness(*RUN, "--backend", "torch", "--seeds", "2")
     first, second = (losses(record) for record in harness.records())
     assert first != pytest.approx(second, rel=1e-3)

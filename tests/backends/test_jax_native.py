@@ -8,96 +8,42 @@ import numpy as np
 import pytest
 from support import native_models
 from support.native_models import cnn, mlp, transformer
+from support.training_cases import ADAM, MOMENTUM, SGD, assert_near, program, samples, steps, task, trained
 
-from harness.spec.backend import Plan, Steps, Unsupported
-from harness.spec.data import Samples
-from harness.spec.task import Adam, Classification, Penalty, Sgd, Task
+from harness.spec.backend import Steps, Unsupported
+from harness.spec.schedules import CosineDecay
+from harness.spec.task import Penalty
 from harness.tracing.calls import Stored
 from harness_jax import harness_backend as jax_plugin
 from harness_torch import harness_backend as torch_plugin
 
 # Frameworks start and compile in this process, which a busy machine makes slow.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("quick_xla")]
 
 jax = pytest.importorskip("jax")
 pytest.importorskip("flax")
 torch = pytest.importorskip("torch")
 
 JAX, TORCH = jax_plugin("jax"), torch_plugin("torch")
-SAMPLES = 40
-MOMENTUM = Sgd(0.1, momentum=0.9)
-ADAM = Adam(0.01, epsilon=1e-3)
 #: 24 steps, the one of a short last batch among them, which is compiled a second time.
 BLOCKS = ((1, 8), (8, 8), (1, 3), (14, 8))
 WHOLE_BATCHES = ((1, 8), (23, 8))
-XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _compiled_quickly():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XLA_FLAGS", XLA_FLAGS)
-        jax.devices()
+def _one_thread():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-    jax.config.update("jax_enable_x64", False)
 
 
-def _task(network, optimizer=MOMENTUM, **changes):
-    return Task(
-        name="own",
-        version=1,
-        networks={"model": network},
-        objective=Classification(),
-        optimizer=optimizer,
-        batch_size=8,
-        epochs=1,
-        **changes,
-    )
-
-
-def _samples(network, precision="float64"):
-    random, (layer,) = np.random.default_rng(7), network.layers
-    if layer.vocabulary is not None:
-        inputs = random.integers(0, layer.vocabulary, (SAMPLES, *network.input_shape))
-    else:
-        dtype = "f8" if precision == "float64" else "f4"
-        inputs = random.standard_normal((SAMPLES, *network.input_shape)).astype(dtype)
-    *positions, classes = layer.outputs
-    return Samples(inputs, random.integers(0, classes, (SAMPLES, *positions)))
+def _task(network, optimizer=MOMENTUM, **rules):
+    return task(network, optimizer=optimizer, schedule=CosineDecay(), **rules)
 
 
 def _program(task, backend=JAX, precision="float64", seed=3):
-    plan = Plan(task=task, mode=backend.modes[0], device="cpu", precision=precision, threads=1, seed=seed)
-    program = backend.build(plan, _samples(task.networks["model"], precision))
-    random = np.random.default_rng(8)
-    program.load(
-        {
-            name: random.uniform(0.5, 1.5, array.shape)
-            if name.endswith("variance")
-            else 0.4 * random.standard_normal(array.shape)
-            for name, array in task.weights().items()
-        }
-    )
-    return program
-
-
-def _blocks(shapes=BLOCKS):
-    random = np.random.default_rng(9)
-    for shape in shapes:
-        yield Steps(random.integers(0, SAMPLES, shape), learning_rates=random.uniform(0.02, 0.1, shape[0]))
-
-
-def _losses(program, shapes=BLOCKS):
-    return np.concatenate([program.train(steps) for steps in _blocks(shapes)])
-
-
-def _assert_near(actual, expected, name):
-    assert actual.dtype == expected.dtype == np.float64
-    assert actual.shape == expected.shape, name
-    assert np.abs(actual - expected).max() <= 1e-9 * np.abs(expected).max(), name
+    return program(backend, task, precision=precision, seed=seed)
 
 
 # --- The same maths ------------------------------------------------------------------------------
@@ -107,10 +53,10 @@ def _assert_near(actual, expected, name):
     ("network", "optimizer"),
     [
         (cnn("nnx"), MOMENTUM),
-        (cnn("linen"), ADAM),
-        (transformer("nnx"), ADAM),
+        pytest.param(cnn("linen"), ADAM, marks=pytest.mark.slow),
+        pytest.param(transformer("nnx"), ADAM, marks=pytest.mark.slow),
         (transformer("jax"), MOMENTUM),
-        (mlp("nnx"), ADAM),
+        pytest.param(mlp("nnx"), ADAM, marks=pytest.mark.slow),
         (mlp("linen"), MOMENTUM),
         (mlp("jax"), ADAM),
     ],
@@ -120,13 +66,13 @@ def test_trains_as_the_same_model_in_torch(network, optimizer):
     task = _task(network, optimizer, penalty=Penalty(l2=0.01), weight_decay=0.1, clip_norm=1.0)
     mine, reference = (_program(task, backend) for backend in (JAX, TORCH))
     shapes = BLOCKS if optimizer is MOMENTUM else WHOLE_BATCHES
-    _assert_near(_losses(mine, shapes), _losses(reference, shapes), "losses")
+    assert_near(trained(mine, task, shapes), trained(reference, task, shapes), 1e-9, "losses")
     expected = reference.weights()
     assert list(mine.weights()) == list(expected) == list(task.weights())
     for name, array in mine.weights().items():
-        _assert_near(array, expected[name], name)
-    inputs = _samples(network).inputs[:5]
-    _assert_near(mine.predict(inputs), reference.predict(inputs), "outputs")
+        assert_near(array, expected[name], 1e-9, name)
+    inputs = samples(task, count=5).inputs
+    assert_near(mine.predict(inputs), reference.predict(inputs), 1e-9, "outputs")
 
 
 def test_weights_are_read_as_they_were_loaded():
@@ -144,8 +90,8 @@ def test_a_second_program_shares_the_model_and_continues_from_the_state_of_the_f
     first, second = _program(task), _program(task)
     assert first._train_block is second._train_block
     shapes = ((3, 8), (4, 8))
-    expected = _losses(first, shapes)
-    early, late = _blocks(shapes)
+    expected = trained(first, task, shapes)
+    early, late = (steps(task, shape) for shape in shapes)
     assert np.array_equal(second.train(early), expected[:3])
     assert first._train_block.args[1]._cache_size() == 1  # however many steps there are
     third = _program(task)
@@ -159,9 +105,9 @@ def test_a_second_program_shares_the_model_and_continues_from_the_state_of_the_f
 def test_arrays_that_a_task_does_not_name_are_constants_or_continue_with_the_training():
     task, plain = (_task(mlp("nnx", name=name)) for name in ("make_counting", None))
     program = _program(task)
-    inputs = _samples(plain.networks["model"]).inputs
+    inputs = samples(plain).inputs
     np.testing.assert_allclose(program.predict(inputs), _program(plain).predict(inputs + 0.25), rtol=1e-12)
-    early, late = _blocks(((3, 8), (4, 8)))
+    early, late = (steps(task, shape) for shape in ((3, 8), (4, 8)))
     program.train(early)
     (count,) = (each for name, each in program.training_state().items() if "count" in name)
     assert count == 3
@@ -179,7 +125,7 @@ def test_a_block_in_one_loop_as_on_an_accelerator_computes_the_same(network):
     task, shapes = _task(network, ADAM), ((3, 8), (2, 8))
     program, other = _program(task), _program(task)
     other._train_block = block_of(task, "gpu", "float64")
-    np.testing.assert_allclose(_losses(program, shapes), _losses(other, shapes), rtol=1e-12)
+    np.testing.assert_allclose(trained(program, task, shapes), trained(other, task, shapes), rtol=1e-12)
     for name, array in program.weights().items():
         np.testing.assert_allclose(array, other.weights()[name], rtol=1e-9, atol=1e-12)
 
@@ -202,8 +148,8 @@ def _traced(network, precision):
 def test_single_precision_after_double_is_the_code_as_it_is():
     network = cnn("nnx")
     task = _task(network)
-    double = _losses(_program(task), ((2, 8),))
-    single = _losses(_program(task, precision="float32"), ((2, 8),))
+    double = trained(_program(task), task, ((2, 8),))
+    single = trained(_program(task, precision="float32"), task, ((2, 8),))
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, double, rtol=1e-5)
     wide, narrow = (str(_traced(network, precision)[0]) for precision in ("float64", "float32"))
@@ -221,7 +167,7 @@ def test_the_arrays_of_a_model_are_no_constants_of_the_compiled_code():
 def test_the_state_stays_single_where_a_model_computes_in_half_precision():
     task = _task(cnn("linen"))
     program = _program(task, precision="bfloat16")
-    assert _losses(program, ((1, 8),)).dtype == np.float32
+    assert trained(program, task, ((1, 8),)).dtype == np.float32
     traced, (_, state) = _traced(task.networks["model"], "bfloat16")
     assert "bf16[" in str(traced)
     assert {array.dtype for array in state.values()} == {np.dtype("float32")}
@@ -241,15 +187,15 @@ def test_networks_of_the_tasks_need_no_internals_of_jax():
 @pytest.mark.parametrize("form", ["nnx", "linen", "jax"])
 def test_dropout_follows_the_seed_and_the_step(form):
     still = Steps(np.tile(np.arange(8), (3, 1)), learning_rates=np.zeros(3))  # weights stay as they are
-    active = _task(mlp(form, "active"), Sgd(0.1))
+    active = _task(mlp(form, "active"), SGD)
     program = _program(active)
     losses = program.train(still)
     assert len(set(losses)) == 3
     assert np.array_equal(_program(active).train(still), losses)
     assert not np.isin(_program(active, seed=4).train(still), losses).any()
-    off = _program(_task(mlp(form, "off"), Sgd(0.1)))
+    off = _program(_task(mlp(form, "off"), SGD))
     assert len(set(off.train(still))) == 1
-    inputs = _samples(active.networks["model"]).inputs
+    inputs = samples(active).inputs
     assert np.array_equal(program.predict(inputs), off.predict(inputs))
 
 

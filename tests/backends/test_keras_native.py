@@ -3,27 +3,24 @@
 Engines cannot share a process, so each makes all its programs in one, one after the other.
 """
 
-import dataclasses
 import importlib.util
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from support import training_cases
+from support.engines import child_results
 from support.own_models import tasks
 
 from harness.layers import Dense, Flatten, Reshape
 from harness.layers.native import NativeModel
 from harness.network import Network
-from harness.spec.backend import Plan, Steps, Unsupported
+from harness.spec.backend import Steps, Unsupported
 from harness.spec.schedules import ConstantRate
 from harness.spec.task import Penalty
 from harness.tracing.calls import Stored
-from harness.training.initial import initial_weights
 
 # Engines start and compile in separate processes, which takes long on a busy machine.
 pytestmark = pytest.mark.timeout(900)
@@ -34,26 +31,11 @@ SHORT_BLOCK = (1, 3)
 
 
 def _build(backend, task, mode, precision="float64", seed=3):
-    plan = Plan(task=task, mode=mode, device="cpu", precision=precision, threads=1, seed=seed)
-    program = backend.build(plan, tasks.data(task, precision))
-    program.load(initial_weights(task, 5))
-    return program
-
-
-def _steps(task, indices):
-    return Steps(indices, learning_rates=np.full(len(indices), task.optimizer.learning_rate))
+    return training_cases.program(backend, task, mode, precision, seed)
 
 
 def _losses(program, task, blocks=BLOCKS):
-    losses = []
-    for block in blocks:
-        random = np.random.default_rng(block)
-        steps = _steps(task, random.integers(0, tasks.SAMPLES, block))
-        if task.schedule != ConstantRate():
-            rates = steps.learning_rates * random.uniform(0.1, 1, block[0])
-            steps = dataclasses.replace(steps, learning_rates=rates)
-        losses.append(program.train(steps))
-    return np.concatenate(losses)
+    return training_cases.trained(program, task, blocks)
 
 
 def _train(backend, task, mode, precision="float64"):
@@ -65,7 +47,7 @@ def _train(backend, task, mode, precision="float64"):
         "loaded": loaded,
         "losses": losses,
         "weights": program.weights(),
-        "predictions": program.predict(tasks.data(task, precision).inputs),
+        "predictions": program.predict(training_cases.samples(task, precision).inputs),
     }
 
 
@@ -154,12 +136,12 @@ def _continued(backend, task, mode):
     first = _build(backend, task, mode)
     _losses(first, task, BLOCKS[:1])
     weights, state = first.weights(), first.training_state()
-    indices = np.random.default_rng(1).integers(0, tasks.SAMPLES, (6, 8))
-    losses = first.train(_steps(task, indices))
+    indices = np.random.default_rng(1).integers(0, training_cases.SAMPLES, (6, 8))
+    losses = first.train(Steps(indices))
     second = _build(backend, task, mode)
     second.load(weights)
     second.load_training_state(state)
-    return losses, np.concatenate([second.train(_steps(task, rows[None])) for rows in indices])
+    return losses, np.concatenate([second.train(Steps(rows[None])) for rows in indices])
 
 
 def _drops(backend, mode):
@@ -222,9 +204,6 @@ RUNS = [
     pytest.param(("keras", "xla", tuple(tasks.TASKS)), marks=pytest.mark.long),
 ]
 ENGINES = {"keras": "tensorflow", "keras-jax": "jax", "keras-torch": "torch"}
-TESTS = str(Path(__file__).parents[1])
-#: Compilation takes most of the time of these tests, and its result need not be fast.
-XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
 @pytest.fixture(
@@ -238,19 +217,8 @@ def results(request, tmp_path_factory):
     for module in ("keras", "torch", ENGINES[name]):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
-    path = tmp_path_factory.mktemp("native") / "results"
-    call = f"import test_keras_native as t; t.child({name!r}, {mode!r}, {names!r}, {str(path)!r})"
-    subprocess.run(
-        [sys.executable, "-c", call],
-        check=True,
-        cwd=Path(__file__).parent,
-        env=os.environ
-        | {
-            "XLA_FLAGS": XLA_FLAGS,
-            "PYTHONPATH": os.pathsep.join(filter(None, [TESTS, os.environ.get("PYTHONPATH")])),
-        },
-    )
-    return pickle.loads(path.read_bytes()) | {"names": names, "backend": name, "mode": mode}  # noqa: S301
+    found = child_results("test_keras_native", name, mode, names, folder=tmp_path_factory.mktemp("native"))
+    return found | {"names": names, "backend": name, "mode": mode}
 
 
 @pytest.fixture(scope="module")

@@ -1,221 +1,41 @@
-"""The Keras backends compared with the torch backend in float64: every layer, objective and optimizer.
+"""The Keras backends compared with the reference in float64: every layer, objective and optimizer.
 
-Engines cannot share a process, so each engine and mode runs its cases in one process. Quick tests run three
-cases that between them have every layer and most rules; slow ones run all.
+Engines cannot share a process, so each engine and mode runs its cases in one process. Quick tests run a few
+cases that between them have every kind of layer; slow ones run all.
 """
 
 import functools
 import importlib.util
-import os
 import pickle
 import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
-from support import network_cases
+from support import training_cases
+from support.engines import child_results
+from support.training_cases import CLASSES, CONVOLUTIONS, LAST_OUTPUTS, TASKS, task
 
-from harness.layers import (
-    GRU,
-    LSTM,
-    Conv2D,
-    ConvTranspose2D,
-    Dense,
-    Dropout,
-    Flatten,
-    MaxPool2D,
-    Reshape,
-    SelfAttention,
-)
+from harness.layers import Dense, Dropout, Flatten, SelfAttention
 from harness.network import Network
 from harness.spec.backend import Plan, Steps, Unsupported
 from harness.spec.data import Samples
-from harness.spec.schedules import ConstantRate
-from harness.spec.task import (
-    Adam,
-    Adversarial,
-    Augmentation,
-    BinaryClassification,
-    Classification,
-    Penalty,
-    Regression,
-    RmsProp,
-    Sgd,
-    Task,
-)
-from harness.training.initial import initial_weights
+from harness.spec.task import Augmentation, Regression, Sgd
 
 # Frameworks start and compile in separate processes, which takes long on a busy machine.
 pytestmark = pytest.mark.timeout(900)
 
 RATE = 0.25
-CLASSES = 5
-SAMPLES = 40
-LATENTS = 6
-#: Blocks of consecutive steps, followed by a short batch for the plain optimizer only: the step is compiled
-#: again for each shape, which takes most of the time of these tests.
-BLOCKS = ((1, 8), (4, 8), (2, 8))
-SHORT_BLOCK = (1, 3)
-
-# Height, width and channels all differ; paddings are uneven, and the pool drops a row.
-PICTURES = Network(
-    (11, 8, 3),
-    (
-        Conv2D(4, 3, "leaky_relu", strides=2, padding="same"),
-        Conv2D(4, 2, "relu", padding="same"),
-        MaxPool2D(2),
-        Conv2D(6, 2, "tanh"),
-        Flatten(),
-        Dense(12, "sigmoid"),
-        Reshape((3, 2, 2)),
-        ConvTranspose2D(3, 4, 2, "leaky_relu"),
-        ConvTranspose2D(2, 3, 1),
-        Flatten(),
-        Dense(8, "leaky_relu"),
-        Dense(CLASSES),
-    ),
-)
-# Together: GRU and LSTM in one direction and two, returning sequences and last outputs.
-FIRST_SEQUENCES = Network(
-    (7, 3),
-    (
-        GRU(4, bidirectional=True, return_sequences=True),
-        LSTM(3, return_sequences=True),
-        GRU(3),
-        Dense(2),
-    ),
-)
-SECOND_SEQUENCES = Network(
-    (7, 3),
-    (
-        LSTM(4, bidirectional=True, return_sequences=True),
-        GRU(3, return_sequences=True),
-        LSTM(3, return_sequences=True),
-        Flatten(),
-        Dense(2),
-    ),
-)
-LAST_OUTPUTS = Network(
-    (7, 3), (LSTM(3, bidirectional=True), Reshape((3, 2)), GRU(3, bidirectional=True), Dense(2, "tanh"))
-)
-GENERATOR = Network(
-    (LATENTS,),
-    (
-        Dense(30, "leaky_relu"),
-        Reshape((3, 2, 5)),
-        ConvTranspose2D(4, 4, 2, "relu"),
-        ConvTranspose2D(3, 2, 2, "sigmoid"),
-    ),
-)
-DISCRIMINATOR = Network(
-    (12, 8, 3),
-    (
-        Conv2D(4, 4, "leaky_relu", strides=2, padding="same"),
-        Conv2D(5, 3, "leaky_relu", strides=2, padding="same"),
-        Flatten(),
-        Dense(1),
-    ),
-)
-CLASSIFICATION, WEIGHTED = Classification(), Classification((0.5, 2.0, 1.0, 1.5, 0.25))
-ADVERSARIES = {"generator": GENERATOR, "discriminator": DISCRIMINATOR}
-
-SGD = Sgd(0.1)
-MOMENTUM = Sgd(0.1, momentum=0.9)
-NESTEROV = Sgd(0.1, momentum=0.9, nesterov=True)
-# An epsilon large enough to show its position.
-ADAM = Adam(0.01, beta_1=0.8, beta_2=0.95, epsilon=1e-3)
-RMSPROP = RmsProp(0.01, rho=0.8, epsilon=1e-3)
-L1, L2, BOTH = Penalty(l1=0.01), Penalty(l2=0.02), Penalty(l1=0.01, l2=0.02)
-
-
-def _task(objective=CLASSIFICATION, optimizer=SGD, network=PICTURES, **changes):
-    return Task(
-        name="small",
-        version=1,
-        networks=ADVERSARIES if isinstance(objective, Adversarial) else {"model": network},
-        objective=objective,
-        optimizer=optimizer,
-        batch_size=8,
-        epochs=1,
-        **changes,
-    )
-
-
-TASKS = {
-    "classification sgd": _task(penalty=L2),
-    "classification momentum": _task(optimizer=MOMENTUM, weight_decay=0.3),
-    "classification nesterov": _task(WEIGHTED, NESTEROV, penalty=L1, augmentation=Augmentation(crop=2)),
-    "classification adam": _task(
-        WEIGHTED, ADAM, penalty=BOTH, weight_decay=0.7, augmentation=Augmentation(flip=True, crop=1)
-    ),
-    "classification rmsprop": _task(optimizer=RMSPROP, augmentation=Augmentation(flip=True)),
-    "regression sgd": _task(Regression(), SGD, FIRST_SEQUENCES, weight_decay=0.3),
-    "regression momentum": _task(Regression(), MOMENTUM, SECOND_SEQUENCES, penalty=L1),
-    "regression nesterov": _task(Regression(), NESTEROV, LAST_OUTPUTS),
-    "regression adam": _task(Regression(), ADAM, SECOND_SEQUENCES, weight_decay=0.7),
-    "regression rmsprop": _task(Regression(), RMSPROP, LAST_OUTPUTS, penalty=BOTH, weight_decay=0.7),
-    "adversarial sgd": _task(Adversarial(LATENTS), SGD, penalty=L2),
-    "adversarial momentum": _task(Adversarial(LATENTS), MOMENTUM),
-    "adversarial nesterov": _task(Adversarial(LATENTS), NESTEROV, weight_decay=0.3),
-    "adversarial adam": _task(
-        Adversarial(LATENTS), ADAM, penalty=BOTH, augmentation=Augmentation(flip=True, crop=2)
-    ),
-    "adversarial rmsprop": _task(Adversarial(LATENTS), RMSPROP, weight_decay=0.7),
-}
-# Losses take logits, whatever computes them.
-SQUASHED = (Flatten(), Dense(8, "relu"), Dense(CLASSES, "sigmoid"))
-TASKS["classification squashed"] = _task(network=Network(PICTURES.input_shape, SQUASHED))
-JUDGE = Network(DISCRIMINATOR.input_shape, (Flatten(), Dense(1, "sigmoid")))
-TASKS["adversarial squashed"] = msgspec.structs.replace(
-    _task(Adversarial(LATENTS)), networks=ADVERSARIES | {"discriminator": JUDGE}
-)
-TASKS |= network_cases.TASKS
-SMALL = Network(PICTURES.input_shape, (Flatten(), Dense(8, "relu"), Dense(CLASSES)))
+SMALL = Network(CONVOLUTIONS.input_shape, (Flatten(), Dense(8, "relu"), Dense(CLASSES)))
 NEAR = {
-    "dense": _task(network=SMALL),
-    "classification": _task(augmentation=Augmentation(crop=1)),
-    "regression": _task(Regression(), SGD, LAST_OUTPUTS),
-    "adversarial": _task(Adversarial(LATENTS), SGD),
-    "residual": network_cases.TASKS["residual"],
-    "transformer": network_cases.TASKS["transformer"],
+    "dense": task(SMALL),
+    "classification": task(CONVOLUTIONS, augmentation=Augmentation(crop=1)),
+    "regression": task(LAST_OUTPUTS, Regression()),
+    **{name: TASKS[name] for name in ("adversarial momentum", "residual", "transformer")},
 }
 
 # --- What runs in the process of an engine ------------------------------------------------------
-
-
-def _data(task, precision="float64"):
-    random = np.random.default_rng(7)
-    dtype = "f8" if precision == "float64" else "f4"
-    network = next(reversed(task.networks.values()))
-    shape = network.input_shape
-    if vocabulary := network.vocabulary():
-        targets = random.integers(0, network.output_shape()[-1], (SAMPLES, *shape))
-        return Samples(random.integers(0, vocabulary, (SAMPLES, *shape)), targets)
-    inputs = random.uniform(-1, 1, (SAMPLES, *shape)).astype(dtype)
-    # An empty margin puts units at exactly zero, where slopes and ties are a matter of convention.
-    inputs[:, :4] = 0
-    if isinstance(task.objective, Regression):
-        return Samples(inputs, random.standard_normal((SAMPLES, 2)).astype(dtype))
-    classes = 2 if isinstance(task.objective, BinaryClassification) else CLASSES
-    return Samples(inputs, random.integers(0, classes, SAMPLES))
-
-
-def _steps(task, block, dtype):
-    random = np.random.default_rng(block)
-    augmentation = task.augmentation
-    return Steps(
-        random.integers(0, SAMPLES, block),
-        latents=random.standard_normal((*block, LATENTS)).astype(dtype)
-        if isinstance(task.objective, Adversarial)
-        else None,
-        flips=random.random(block) < 0.5 if augmentation.flip else None,
-        offsets=random.integers(0, 2 * augmentation.crop + 1, (*block, 2)) if augmentation.crop else None,
-        learning_rates=task.optimizer.learning_rate * random.uniform(0.1, 1, block[0])
-        if task.schedule != ConstantRate()
-        else None,
-    )
 
 
 def _count_traces(program, traces):
@@ -232,41 +52,20 @@ def _count_traces(program, traces):
 
 
 def _train(backend, mode, task, precision="float64"):
-    data = _data(task, precision)
-    program = backend.build(
-        Plan(task=task, mode=mode, device="cpu", precision=precision, threads=1, seed=3), data
-    )
-    program.load(initial_weights(task, 5))
-    before = program.weights()
-    kept = {name: array.copy() for name, array in before.items()}
-    blocks = (*BLOCKS, SHORT_BLOCK) if task.optimizer == SGD else BLOCKS
-    losses, traces = [], []
-    _count_traces(program, traces)
-    for block in blocks:
-        traces.append(0)
-        losses.append(program.train(_steps(task, block, data.inputs.dtype)))
-    program.synchronize()
-    assert program.device == "cpu"
-    assert program.device_peak_memory_bytes() is None
-    assert all(np.array_equal(before[name], kept[name]) for name in kept), "weights() returned no copies"
-    latents = np.random.default_rng(1).standard_normal((9, LATENTS)).astype(data.inputs.dtype)
-    inputs = {"generator": latents}
-    return {
-        "losses": np.concatenate(losses),
-        "traces": traces,
-        "loaded": before,
-        "weights": program.weights(),
-        "predictions": {name: program.predict(inputs.get(name, data.inputs), name) for name in task.networks},
-    }
+    built, traces = training_cases.program(backend, task, mode, precision), []
+    _count_traces(built, traces)
+    train = built.train
+    built.train = lambda steps: traces.append(0) or train(steps)
+    return training_cases.results(built, task, precision) | {"traces": traces}
 
 
 def _dropout(backend, mode, seed):
     """Two steps of one sample of ones: the kernel's change over the bias's is the mask, scaled."""
-    task = _task(optimizer=Sgd(1.0), network=Network((4000,), (Dropout(RATE), Dense(5))))
+    dropping = task(Network((4000,), (Dropout(RATE), Dense(5))), optimizer=Sgd(1.0))
     data = Samples(np.ones((1, 4000)), np.zeros(1, np.int64))
     data.targets.flags.writeable = False  # as in a memory-mapped data set
     program = backend.build(
-        Plan(task=task, mode=mode, device="cpu", precision="float64", threads=1, seed=seed), data
+        Plan(task=dropping, mode=mode, device="cpu", precision="float64", threads=1, seed=seed), data
     )
     masks = []
     for _ in range(2):
@@ -287,13 +86,13 @@ def _attention_dropout(backend, mode):
     """As :func:`_dropout`, of the weights of an attention whose output is their masks, scaled by 1 / 60."""
     steps = 60
     network = Network((steps, steps), (SelfAttention(1, dropout=RATE), Flatten(), Dense(2)))
-    task = _task(Regression(), Sgd(1.0), network)
+    dropping = task(network, Regression(), Sgd(1.0))
     identity = np.eye(steps)
     data = Samples(identity[None], np.ones((1, 2)))
     program = backend.build(
-        Plan(task=task, mode=mode, device="cpu", precision="float64", threads=1, seed=3), data
+        Plan(task=dropping, mode=mode, device="cpu", precision="float64", threads=1, seed=3), data
     )
-    weights = {name: np.zeros(weight.shape) for name, weight in task.weights().items()}
+    weights = {name: np.zeros(weight.shape) for name, weight in dropping.weights().items()}
     weights["model/self_attention_1/qkv_kernel"][:, 2 * steps :] = identity  # equal scores; values are inputs
     weights["model/self_attention_1/output_kernel"] = identity
     masks = []
@@ -338,7 +137,8 @@ def child(name, mode, cases, near, path):
         results[precision] = {key: _train(backend, mode, NEAR[key], precision) for key in near}
     for key, attempt in {
         "cuda": lambda: backend.build(
-            Plan(task=_task(), mode=mode, device="cuda", threads=1, seed=3), _data(_task())
+            Plan(task=task(SMALL), mode=mode, device="cuda", threads=1, seed=3),
+            training_cases.samples(task(SMALL)),
         ),
         "engine": lambda: harness_backend("keras" if name != "keras" else "keras-jax").environment(1),
     }.items():
@@ -348,9 +148,6 @@ def child(name, mode, cases, near, path):
             results[key] = str(error)
     Path(path).write_bytes(pickle.dumps(results))
 
-
-#: Compilation takes most of the time of these tests, and its result need not be fast.
-XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 # --- The tests ----------------------------------------------------------------------------------
 
@@ -363,7 +160,8 @@ MODES = {
 }
 #: Engine and mode with the cases that it runs, and those in lower precisions.
 RUNS = [
-    *(pytest.param((*mode, QUICK, ("dense",))) for mode in MODES if mode[1] != "xla"),
+    ("keras-torch", "fit", QUICK, ("dense",)),
+    pytest.param(("keras-jax", "fit", QUICK, ("dense",)), marks=pytest.mark.slow),
     pytest.param(("keras", "xla", QUICK[::4], ("dense",)), marks=pytest.mark.slow),
     *(
         # On JAX they take a minute, most of it in the compiler.
@@ -377,24 +175,6 @@ RUNS = [
 ]
 
 
-TESTS = str(Path(__file__).parents[1])
-
-
-def _in_process(name, mode, cases, near, path):
-    call = f"import test_keras_programs as t; t.child({name!r}, {mode!r}, {cases!r}, {near!r}, {str(path)!r})"
-    subprocess.run(
-        [sys.executable, "-c", call],
-        check=True,
-        cwd=Path(__file__).parent,
-        env=os.environ
-        | {
-            "XLA_FLAGS": XLA_FLAGS,
-            "PYTHONPATH": os.pathsep.join(filter(None, [TESTS, os.environ.get("PYTHONPATH")])),
-        },
-    )
-    return pickle.loads(path.read_bytes())  # noqa: S301
-
-
 @pytest.fixture(
     scope="module",
     params=RUNS,
@@ -403,41 +183,24 @@ def _in_process(name, mode, cases, near, path):
 def results(request, tmp_path_factory):
     """The results of an engine and mode, computed once."""
     name, mode, cases, near = request.param
-    for module in ("keras", "torch", MODES[name, mode]):
+    for module in ("keras", MODES[name, mode]):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
-    return _in_process(name, mode, cases, near, tmp_path_factory.mktemp("keras") / "results")
+    return child_results(
+        "test_keras_programs", name, mode, cases, near, folder=tmp_path_factory.mktemp("keras")
+    )
 
 
 @pytest.fixture(scope="module")
 def expected():
-    """The torch backend's results in float64, each computed at its first use."""
-    torch = pytest.importorskip("torch")
-    from harness_torch import harness_backend
-
-    backend = harness_backend("torch")
-    threads = torch.get_num_threads()
-    backend.environment(1)
+    """What the reference in NumPy gives, computed at its first use."""
     tasks = TASKS | NEAR
-    yield functools.cache(lambda case: _train(backend, "eager", tasks[case]))
-    torch.set_num_threads(threads)
+    return functools.cache(lambda case: training_cases.expected(tasks[case]))
 
 
-def _assert_near(actual, wanted, tolerance, where):
-    assert actual.shape == wanted.shape, where
-    assert np.abs(actual - wanted).max() <= tolerance * np.abs(wanted).max(), where
-
-
-def test_float64_training_is_that_of_torch(results, expected):
+def test_float64_training_is_that_of_the_reference(results, expected):
     for case in results["cases"]:
-        actual, wanted = results[case], expected(case)
-        assert actual["losses"].dtype == np.float64
-        _assert_near(actual["losses"], wanted["losses"], 1e-9, (case, "losses"))
-        for group in ("loaded", "weights", "predictions"):
-            assert list(actual[group]) == list(wanted[group])
-            for name, array in wanted[group].items():
-                assert actual[group][name].dtype == np.float64
-                _assert_near(actual[group][name], array, 1e-9, (case, group, name))
+        training_cases.assert_same_training(results[case], expected(case), 1e-9, case)
 
 
 @pytest.mark.parametrize(("kind", "evaluation"), [("dropout", 4000), ("attention dropout", 60)])

@@ -1,9 +1,11 @@
 """Every backend hands out its training state, and a second program continues from it, with dropout too."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+from support.engines import QUICK_XLA
 
 from harness.plugins import installation
 
@@ -40,5 +42,5 @@ def test_a_second_program_continues(name, task):
     if installation.installation(name)[0] != "installed":
         pytest.skip(f"{name} is not installed")
     command = [sys.executable, "-c", FAULTS, name, task]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=os.environ | QUICK_XLA, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -8,7 +8,7 @@ import types
 import msgspec
 import numpy as np
 import pytest
-from support.network_cases import PICTURES, TEXT
+from support.training_cases import PICTURES, TEXT
 
 pytest.importorskip("torch")
 

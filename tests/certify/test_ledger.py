@@ -86,6 +86,7 @@ def test_keras():
     assert padding in ENTRIES["padding of a convolution"].keras
 
 
+@pytest.mark.usefixtures("quick_xla")
 def test_jax_and_what_is_used_with_it():
     jax = pytest.importorskip("jax")
     assert _default(jax.nn.gelu, "approximate")

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 import scipy.special
-from support.network_cases import PICTURES, TEXT
+from support.training_cases import PICTURES, TEXT
 
 from harness.certify.cases import Case, cases
 from harness.certify.certify import Selection, examine

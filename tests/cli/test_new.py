@@ -56,7 +56,9 @@ def test_the_code_of_a_skeleton_passes_the_linter(harness, kind):
         assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", ["backend", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])]
+)
 def test_the_tests_of_a_skeleton_pass(harness, kind):
     folder = written(harness, kind)
     done = subprocess.run(

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from support.engines import QUICK_XLA
 from support.pages import ROOT
 
 pytest.importorskip("jax")
@@ -15,6 +16,8 @@ from harness.certify.observation import TrialPrograms
 from harness.plugins import registry
 from harness.spec.backend import Steps, Unsupported
 from harness.testing import backend_tests
+
+pytestmark = pytest.mark.usefixtures("quick_xla")
 
 FOLDER = ROOT / "docs" / "how-to"
 
@@ -56,5 +59,5 @@ def test_the_file_is_a_plugin_that_trains_convolutions_with_augmentation(harness
     harness.environment["PYTHONPATH"] = os.pathsep.join([str(FOLDER), harness.environment["PYTHONPATH"]])
     plugin = ("--plugin", str(FOLDER / "my_jax.py"))
     cases_of_cnn = ("--case", "sgd", "--case", "nesterov, l2", "--case", "long calls")
-    done = harness("check", "my-jax", *plugin, "--task", "cnn", *cases_of_cnn)
+    done = harness("check", "my-jax", *plugin, "--task", "cnn", *cases_of_cnn, **QUICK_XLA)
     assert done.returncode == 0, done.stdout + done.stderr

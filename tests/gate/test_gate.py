@@ -40,6 +40,7 @@ def kinds(benchmark):
     return [reason["kind"] for reason in every]
 
 
+@pytest.mark.slow
 def test_unchanged_code_passes_at_the_look(harness):
     """The limits are so wide that a busy machine does not matter."""
     wide = 'max_slowdown = "40%"\nmax_first_step_slowdown = "200%"\n'

@@ -221,7 +221,7 @@ def test_a_pair_becomes_a_task_whose_runs_are_certified(harness):
     assert "one model divides by n and the other by n - 1: 1/running_variance" in saved.stderr
     assert "Task plain_torch_plain_keras: pair.py and pair.reference.json" in saved.stdout
     task = ("--task", "plain_torch_plain_keras", "--plugin", "pair.py", "--max-steps", "20")
-    trained = harness("run", "--backend", "torch,keras", *task, "--format", "json")
+    trained = harness("run", "--backend", "torch,keras-torch", *task, "--format", "json")
     records = json.loads(trained.stdout)["records"]
     assert [record["status"] for record in records] == ["ok", "ok"]
     assert [record["certificate"]["certified"] for record in records] == [True, True], trained.stderr

@@ -20,6 +20,7 @@ from harness.pytest_plugin.training import own_threads_kept
 pytest_plugins = ["pytester"]
 
 
+@pytest.mark.slow
 def test_samples_are_saved_compared_and_drawn_by_pytest_benchmark(suite, pytester, monkeypatch):
     first = suite(
         "--benchmark-autosave",
@@ -75,6 +76,7 @@ def test_step(harness_benchmark):
     assert (info["options"]["width"], info["batch_size"], info["threads"]) == (0.5, 50, 1)
 
 
+@pytest.mark.slow
 def test_base_and_head_alternate_and_the_samples_are_those_of_head(suite, pytester):
     head = interpreter(pytester.path / "head-python", PACED_FACTOR="1.2")
     done = suite(SELF, f"--harness-head-python={head}", "--benchmark-json=one.json", test_step=STEP)

@@ -19,10 +19,10 @@ def test_every_task_has_a_smoke_size_smaller_than_its_own():
 
 @pytest.mark.slow
 def test_smoke_trains_certifies_and_records(harness):
-    done = harness("run", "--preset", "smoke", "--backend", "torch", "--task", "cnn,mlp,forecast")
+    done = harness("run", "--preset", "smoke", "--backend", "torch", "--task", "cnn,forecast")
     assert done.returncode == 0, done.stdout + done.stderr
     records = {record["task"]["name"]: record for record in harness.records()}
-    assert set(records) == {"cnn", "mlp", "forecast"}
+    assert set(records) == {"cnn", "forecast"}
     for name, record in records.items():
         assert record["certificate"]["certified"], record["certificate"]
         assert record["certificate"]["worst"] < 1e-9

@@ -318,8 +318,8 @@ def _one_seed(plan):
         ),
         (faulty(DrawsInPredict), "mlp", "changes the training that follows"),
         (faulty(plan=_in_bfloat16, only_in="float32"), "mlp", "float64 agrees, but in float32 the loss of"),
-        (faulty(UpdatesLostToRounding, only_in="bfloat16"), "forecast", "but in bfloat16 the loss of step"),
-        (faulty(GatesInAnotherOrder, only_in="bfloat16"), "rnn", "but in bfloat16 the loss of step 1"),
+        (faulty(UpdatesLostToRounding, only_in="bfloat16"), "mlp", "but in bfloat16 the loss of step"),
+        (faulty(Transposed, only_in="bfloat16"), "mlp", "but in bfloat16 the loss of step 1"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

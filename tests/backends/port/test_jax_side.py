@@ -22,7 +22,7 @@ PICTURES, SEQUENCES, TOKENS = (
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _as_in_a_side():
+def _as_in_a_side(quick_xla):
     with prepared():
         yield
 

@@ -1,43 +1,62 @@
-"""How a Keras model is called with several inputs, and how its outputs are named."""
+"""How a Keras model is called, how its outputs are named, and what is read of its variables."""
 
 import numpy as np
 import pytest
 
-pytest.importorskip("keras")
-pytest.importorskip("tensorflow")
-
-import keras
-
-from harness_keras.port.own_models import called
-from harness_keras.port.side import _named
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 X, KEEP = np.ones((2, 3), np.float32), np.zeros((2, 3), np.float32)
 
 
-class Each(keras.Model):
-    def call(self, x, keep):
-        return x * keep
+@pytest.fixture
+def keras():
+    """Imported by the tests alone: collection would take seconds longer in every process."""
+    pytest.importorskip("tensorflow")
+    return pytest.importorskip("keras")
 
 
-class Listed(keras.Model):
-    def call(self, inputs, factor=1.0):
-        x, keep = inputs
-        return x * keep * factor
+def test_inputs_are_given_as_the_call_takes_them(keras):
+    from harness_keras.port.own_models import called
+
+    class Each(keras.Model):
+        def call(self, x, keep):
+            return x * keep
+
+    class Listed(keras.Model):
+        def call(self, inputs, factor=1.0):
+            x, keep = inputs
+            return x * keep * factor
+
+    for model in (Each(), Listed()):
+        given = [keras.ops.convert_to_tensor(each) for each in (X, KEEP)]
+        assert np.array_equal(called(model, given, training=False), KEEP)
 
 
-@pytest.mark.parametrize("model", [Each, Listed])
-def test_inputs_are_given_as_the_call_takes_them(model):
-    given = [keras.ops.convert_to_tensor(each) for each in (X, KEEP)]
-    assert np.array_equal(called(model(), given, training=False), KEEP)
+def test_a_functional_model_takes_what_it_declares(keras):
+    from harness_keras.port.own_models import called
 
-
-def test_a_functional_model_takes_what_it_declares():
     inputs = [keras.Input((3,)), keras.Input((3,))]
     model = keras.Model(inputs, keras.layers.Multiply()(inputs))
     assert np.array_equal(called(model, [X, KEEP], training=True), KEEP)
 
 
-def test_outputs_in_lists_of_dictionaries_are_named_by_their_way():
+def test_what_is_held_does_not_follow_the_variable(keras):
+    """Whatever the engine does in place."""
+    from harness_keras.port import engines
+
+    layer = keras.layers.BatchNormalization()
+    layer.build((None, 3))
+    layer.moving_mean.assign(np.array([1.0, 2.0, 3.0]))
+    before, read = engines.held(layer.moving_mean), engines.numbers(layer.moving_mean)
+    layer(np.ones((4, 3), np.float32), training=True)
+    assert not np.array_equal(engines.numbers(layer.moving_mean), before)
+    layer.moving_mean.assign(before)
+    assert engines.numbers(layer.moving_mean).tolist() == read.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_outputs_in_lists_of_dictionaries_are_named_by_their_way(keras):
+    from harness_keras.port.side import _named
+
     x, keep = (keras.ops.convert_to_tensor(each) for each in (X, KEEP))
     assert list(dict(_named({"b": [x, keep], "a": {"x": x}, "none": None}))) == ["b.0", "b.1", "a.x"]
     assert list(dict(_named(x))) == [""]

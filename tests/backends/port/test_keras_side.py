@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("keras")
+from support.engines import QUICK_XLA
 
 SCRIPT = Path(__file__).with_name("keras_layers.py")
 #: What engines compute by code of their own; the rest is Keras's and the same in all.
@@ -33,12 +32,13 @@ OF_ENGINE = (
 
 
 def problems_on(engine, cases):
-    if importlib.util.find_spec(engine) is None:
-        pytest.skip(f"{engine} is not installed")
+    for module in ("keras", engine):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
     float64 = {"JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}
     done = subprocess.run(
         [sys.executable, SCRIPT, *cases],
-        env={**os.environ, **float64, "KERAS_BACKEND": engine, "CUDA_VISIBLE_DEVICES": ""},
+        env={**os.environ, **QUICK_XLA, **float64, "KERAS_BACKEND": engine, "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         check=False,

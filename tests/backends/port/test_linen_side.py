@@ -18,7 +18,7 @@ PICTURES, TOKENS = RNG.normal(size=(2, 9, 8, 4)), RNG.integers(0, 11, (2, 6))
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _as_in_a_side():
+def _as_in_a_side(quick_xla):
     with prepared():
         yield
 

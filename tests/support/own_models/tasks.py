@@ -2,19 +2,16 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from harness.layers import Native, NativeArray, NativeModel
 from harness.network import Network
-from harness.spec.data import Samples
 from harness.spec.schedules import CosineDecay
-from harness.spec.task import Adam, Classification, Penalty, Regression, Sgd, Task
+from harness.spec.task import Penalty, Regression, Sgd
 from harness.tracing.calls import Stored
+from support import training_cases
+from support.training_cases import ADAM, CLASSIFICATION
 
 FOLDER = Path(__file__).parent
-SAMPLES = 40
 MOMENTUM = Sgd(0.05, momentum=0.9)
-ADAM = Adam(0.01, beta_1=0.8, beta_2=0.95, epsilon=1e-3)
 TRANSPOSED = (1, 0)
 
 
@@ -139,18 +136,9 @@ def native(name, trained, outputs, torch="", arguments=None, **options):
     return Native(tuple(models), tuple(trained), outputs, **options)
 
 
-def task(layer, inputs=(6,), optimizer=MOMENTUM, objective=None, **rules):
+def task(layer, inputs=(6,), optimizer=MOMENTUM, objective=CLASSIFICATION, **rules):
     """A task with this one layer."""
-    return Task(
-        name="own",
-        version=1,
-        networks={"model": Network(inputs, (layer,))},
-        objective=objective or Classification(),
-        optimizer=optimizer,
-        batch_size=8,
-        epochs=1,
-        **rules,
-    )
+    return training_cases.task(Network(inputs, (layer,)), objective, optimizer, **rules)
 
 
 RULES = {"weight_decay": 0.3, "clip_norm": 0.5, "penalty": Penalty(l1=0.01, l2=0.02)}
@@ -173,18 +161,3 @@ TASKS = {
     ),
     "lstm": task(native("lstm", LSTM, (2,), "Lstm"), (5, 3), MOMENTUM, Regression(), **RULES),
 }
-
-
-def data(made, precision="float64"):
-    """Samples for a task of this file."""
-    random = np.random.default_rng(7)
-    (network,) = made.networks.values()
-    outputs = network.output_shape()[-1]
-    dtype = np.float64 if precision == "float64" else np.float32
-    if vocabulary := network.vocabulary():
-        inputs = random.integers(0, vocabulary, (SAMPLES, *network.input_shape))
-    else:
-        inputs = random.standard_normal((SAMPLES, *network.input_shape)).astype(dtype)
-    if isinstance(made.objective, Regression):
-        return Samples(inputs, random.standard_normal((SAMPLES, outputs)).astype(dtype))
-    return Samples(inputs, random.integers(0, outputs, SAMPLES))
