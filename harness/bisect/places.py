@@ -17,6 +17,7 @@ from harness.gate import commands, git
 from harness.gate.environments import Environment, Source, package_of, step_of, workload_of
 from harness.gate.installation import Progress, environment_of
 from harness.gate.suite import Benchmark
+from harness.gate.upgrade import environment_with
 
 _SHOWN_DIGITS = 10
 
@@ -110,10 +111,9 @@ class Versions:
     def workload(self, candidate: int, label: str) -> Program:
         """See :class:`harness.bisect.runner.Places`."""
         version = self._versions[candidate]
-        requirements = [*(f"{package}=={version}" for package in self._packages), *self._others]
-        made = environment_of(requirements, label=f"{label} ({version})", progress=self._progress)
-        python = str(self._stack.enter_context(made).python)
-        return _program(Environment(label=label, python=python), self._benchmark, None)
+        requirements = [f"{package}=={version}" for package in self._packages]
+        made = environment_with(label, requirements, self._others, [self._benchmark], self._progress)
+        return _program(self._stack.enter_context(made), self._benchmark, None)
 
 
 def _program(environment: Environment, benchmark: Benchmark, files: Environment | None) -> Program:

@@ -169,6 +169,11 @@ def _bisection(
         places = Versions(benchmark, stack, display, packages, options["others"])
     elif options["others"]:
         raise UsageError("--install is for --package; of commits pip installs --source")
+    elif not benchmark.step and not options["source"]:
+        raise UsageError(
+            f"{benchmark.name} trains a task, whose code each commit must install: give --source, such as "
+            "--source '.[torch]'"
+        )
     else:
         places = Commits(benchmark, stack, display, source=options["source"], own_file=options["own_file"])
     candidates = places.candidates(options["good"], options["bad"] or "HEAD")

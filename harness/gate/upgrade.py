@@ -69,25 +69,40 @@ def backend_of(requirements: Sequence[str]) -> str:
 def pair_of_requirements(
     suite: Suite, base: Sequence[str], head: Sequence[str], others: Sequence[str], progress: Progress
 ) -> Iterator[EnvironmentPair]:
-    """Two environments with these requirements and ``others``; with this harness where the suite has tasks.
+    """Two environments that differ in requirements; see :func:`environment_with`."""
+    with (
+        environment_with("base", base, others, suite.benchmarks, progress) as of_base,
+        environment_with("head", head, others, suite.benchmarks, progress) as of_head,
+    ):
+        yield EnvironmentPair(of_base, of_head, ())
+
+
+@contextlib.contextmanager
+def environment_with(
+    label: str,
+    requirements: Sequence[str],
+    others: Sequence[str],
+    benchmarks: Sequence[Benchmark],
+    progress: Progress,
+) -> Iterator[Environment]:
+    """An environment with these requirements and ``others``.
+
+    Where one of the benchmarks trains a task, it also has this harness and what the backends require.
 
     Raises:
         HarnessError: pip fails.
     """
-    needed = [*map(_absolute, others), *_framework_requirements(suite)]
+    own = {_project(each) for each in requirements}
+    needed = [*map(_absolute, others), *_framework_requirements(benchmarks)]
+    beside = [each for each in needed if _project(each) not in own]
+    named = f"{label} ({', '.join(requirements)})"
     with contextlib.ExitStack() as stack:
-
-        def made(label: str, requirements: Sequence[str]) -> Environment:
-            own = {_project(each) for each in requirements}
-            beside = [each for each in needed if _project(each) not in own]
-            package = stack.enter_context(_own_wheel()) if suite.has_tasks else None
-            named = f"{label} ({', '.join(requirements)})"
-            installed = stack.enter_context(
-                environment_of([*requirements, *beside], package, label=named, progress=progress)
-            )
-            return Environment(label=label, python=str(installed.python))
-
-        yield EnvironmentPair(made("base", base), made("head", head), ())
+        has_tasks = any(not benchmark.step for benchmark in benchmarks)
+        package = stack.enter_context(_own_wheel()) if has_tasks else None
+        installed = stack.enter_context(
+            environment_of([*requirements, *beside], package, label=named, progress=progress)
+        )
+        yield Environment(label=label, python=str(installed.python))
 
 
 def _project(requirement: str) -> str:
@@ -104,9 +119,9 @@ def _absolute(requirement: str) -> str:
     return f"{Path(path).resolve()}{bracket}{extras}" if Path(path).exists() else requirement
 
 
-def _framework_requirements(suite: Suite) -> list[str]:
-    """What the backends of a suite require."""
-    names = {each.backend.partition(":")[0] for each in suite.benchmarks if each.backend}
+def _framework_requirements(benchmarks: Sequence[Benchmark]) -> list[str]:
+    """What the backends of these benchmarks require."""
+    names = {each.backend.partition(":")[0] for each in benchmarks if each.backend}
     return list(dict.fromkeys(each for name in sorted(names) for each in registry.backend(name).requires))
 
 

@@ -33,6 +33,7 @@ def repository(tmp_path_factory):
         git("commit", "-qm", f"change {number}")
         if number == 0:
             git("tag", "v1")
+    (top / "tasks.toml").write_text('[benchmarks.task]\nbackend = "torch"\ntask = "mlp"\n')
     (top / "bench.py").write_text(BENCH)  # untracked: no commit has it
     return top
 
@@ -97,6 +98,7 @@ def test_an_undecided_search_is_gone_on_with(bisect):
             ("--good", "v1", "--install", "numpy", "--step", "bench.py:make_step"),
             "is for --package",
         ),
+        (("--good", "v1", "--benchmark", "task", "--suite", "tasks.toml"), "give --source"),
         (("--good", "v1", "--step", "bench.py:absent"), "there is no callable 'absent'"),
     ],
 )
