@@ -100,6 +100,7 @@ def _suite(options: dict[str, Any], head: list[str]) -> Suite:
             step=options["step"],
             arguments=arguments,
             samples=options["samples"],
+            timeout=options["timeout"] and f"{options['timeout']:f}s",
             seed=options["seed"],
             device=options["device"],
             threads=options["threads"],
