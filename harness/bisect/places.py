@@ -10,14 +10,16 @@ import msgspec
 from packaging.version import InvalidVersion, Version
 
 from harness.bisect.record import Candidate
-from harness.duel.own_steps import OwnStep
+from harness.duel.own_steps import PROCESS_LIMIT_SECONDS, OwnStep, blaming_user
 from harness.duel.pairs import Program
+from harness.duel.timed_worker import ConfigurationFailed
 from harness.errors import UsageError
 from harness.gate import commands, git
 from harness.gate.environments import Environment, Source, package_of, step_of, workload_of
 from harness.gate.installation import Progress, environment_of
 from harness.gate.suite import Benchmark
 from harness.gate.upgrade import environment_with
+from harness.steps.process import Made, foreign_modules, own_modules
 
 _SHOWN_DIGITS = 10
 
@@ -26,8 +28,9 @@ class Commits:
     """The commits of the repository that the current folder is in, each in a worktree.
 
     A pure-Python package needs no more: its files come first on the path of this interpreter. ``source`` is
-    what pip installs from a commit that needs it, into an environment of its own. The file of a step is that
-    of the working tree, unless ``own_file``.
+    what pip installs from a commit that needs it, into an environment of its own, whose step then imports
+    what is installed there: files of the worktree would hide what was built. The file of a step is that of
+    the working tree, unless ``own_file``.
     """
 
     def __init__(
@@ -39,6 +42,12 @@ class Commits:
         source: str = "",
         own_file: bool = False,
     ) -> None:
+        """Raise UsageError where all commits would run the same code, or there is no repository."""
+        if not benchmark.step and not source:
+            raise UsageError(
+                f"benchmark {benchmark.name} trains a task, which runs what is installed: add --source with "
+                "what pip installs of each commit, such as '.[torch]'"
+            )
         self._benchmark, self._stack, self._progress = benchmark, stack, progress
         self._source, self._own_file = source, own_file
         self._here = Path.cwd()
@@ -59,16 +68,42 @@ class Commits:
 
     def workload(self, candidate: int, label: str) -> Program:
         """See :class:`harness.bisect.runner.Places`."""
-        commit, python = self._hashes[candidate], sys.executable
+        commit = self._hashes[candidate]
         self._progress.show(f"checking {label} out")
         tree = self._stack.enter_context(git.checkout(self._top, commit))
+        python, folder = sys.executable, tree / self._place
+        files = folder if self._own_file else self._here
         if self._source:
             package = package_of(self._top, commit, Source(self._source, self._place))
             made = environment_of([], package, label=label, progress=self._progress)
-            python = str(self._stack.enter_context(made).python)
-        here = Environment(label="head", python=python, folder=str(self._here))
-        environment = Environment(label=label, python=python, folder=str(tree / self._place))
-        return _program(environment, self._benchmark, None if self._own_file else here)
+            installed = self._stack.enter_context(made).python
+            python, folder = str(installed), installed.parent.parent
+        environment = Environment(label=label, python=python, folder=str(folder))
+        program = _program(environment, self._benchmark, str(files))
+        if isinstance(program, OwnStep) and not self._source:
+            self._refuse_code_from_elsewhere(program)
+        return program
+
+    def _refuse_code_from_elsewhere(self, step: OwnStep) -> None:
+        """Raise UsageError if the step does not run the code of its commit, but the same in all of them."""
+        target = step.target
+        session = step.session(step.worker_variables(quiet=True), PROCESS_LIMIT_SECONDS, None)
+        try:
+            with blaming_user(step.label, session):
+                made = session.call(target.request(), Made)
+        finally:
+            session.kill_and_close()
+        others = [
+            file for file in foreign_modules(made, target.folder, str(self._top)) if file != str(target.file)
+        ]
+        reason = ""
+        if others and (tracked := git.tracked_files(self._top, others)):
+            reason = f"{target.target} imports {tracked[0]} of the working tree, which its commit lacks"
+        elif not self._own_file and not own_modules(made, target):
+            reason = f"{target.target} imports nothing of its commit before its first call"
+        if reason:
+            reason += ". Run this in the folder that the package is in, or install each commit: --source ."
+            raise UsageError(f"{step.label}: {reason}") from ConfigurationFailed(step.label, reason)
 
 
 class Versions:
@@ -113,19 +148,15 @@ class Versions:
         version = self._versions[candidate]
         requirements = [f"{package}=={version}" for package in self._packages]
         made = environment_with(label, requirements, self._others, [self._benchmark], self._progress)
-        return _program(self._stack.enter_context(made), self._benchmark, None)
+        return _program(self._stack.enter_context(made), self._benchmark, ".")
 
 
-def _program(environment: Environment, benchmark: Benchmark, files: Environment | None) -> Program:
-    """The benchmark in an environment; ``files`` is that from which the file of a step is taken instead."""
+def _program(environment: Environment, benchmark: Benchmark, files: str) -> Program:
+    """The benchmark in an environment; the file of a step is that in the folder ``files``."""
     if not benchmark.step:
         return workload_of(environment, benchmark)
-    step: OwnStep = step_of(environment, benchmark, files or environment)
-    if files is None:
-        return step
-    return msgspec.structs.replace(
-        step, target=msgspec.structs.replace(step.target, code_folder=files.folder)
-    )
+    step: OwnStep = step_of(environment, benchmark, environment)
+    return msgspec.structs.replace(step, target=msgspec.structs.replace(step.target, code_folder=files))
 
 
 def released(package: str) -> list[Version]:

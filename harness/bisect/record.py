@@ -55,11 +55,17 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
     kind: Literal["commit", "version"]
     metric: BisectMetric
     benchmark: Benchmark
-    margin: float
+    same_within: float
     """Good and bad are the same if their ratio is within this of 1."""
     probability: float
     """That ends the search."""
     candidates: list[Candidate]
+    packages: list[str] = []
+    """Whose versions the candidates are; of commits none."""
+    installed: list[str] = []
+    """What pip installs of a commit, or beside the versions."""
+    file: str | None = ""
+    """SHA-256 of the step's file, which all commits run; None: each runs its own."""
     steps: list[int] = []
     """Of a block: of good, of the others."""
     turns: int = 0
@@ -81,8 +87,9 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
             raise ValueError("a probe is of no candidate")
 
     def question(self) -> tuple[object, ...]:
-        """What makes another command go on with this search."""
-        return self.kind, self.metric, self.benchmark, self.candidates, self.margin
+        """What makes another command go on with this search: its values would be of the same."""
+        where = self.candidates, self.packages, self.installed, self.file, self.machine.model_text
+        return self.kind, self.metric, self.benchmark, self.same_within, *where
 
 
 BISECTIONS = RecordKind("bisection", "bisections", BisectRecord, SCHEMA, "candidates")

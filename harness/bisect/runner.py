@@ -129,11 +129,12 @@ class Bisection:
         """Whether a candidate returns what good returns; None if it was skipped."""
         self._observer.doing(f"comparing the values of {self._name(candidate)} with those of good")
         try:
-            good, other = self._workload(0), self._workload(candidate)
-            if not isinstance(good, OwnStep) or not isinstance(other, OwnStep):
-                raise UsageError("--metric values is for steps of your own")
-            (work,) = compare_work([good, other], WorkRequest())
-        except ConfigurationFailed as error:
+            steps = [self._workload(0), self._workload(candidate)]
+            own = [step for step in steps if isinstance(step, OwnStep)]  # all of them: see the command
+            asked = self.record.benchmark
+            request = WorkRequest(calls=asked.compare_calls, tolerance=asked.tolerance)
+            (work,) = compare_work(own, request)
+        except (ConfigurationFailed, UsageError) as error:
             self._skip(candidate, error)
             return None
         if work.outcome in {"not returned", "not deterministic"}:
@@ -153,7 +154,7 @@ class Bisection:
             record.steps = [prepared.steps[0], prepared.steps[2]]
             record.turns, self._pair_seconds = prepared.turns, prepared.pair_seconds
         while True:
-            found = first_verdict(difference(record), record.margin)
+            found = first_verdict(difference(record), record.same_within)
             if found is not None:
                 return None if found == "culprit" else found
             if self._is_spent():
@@ -181,7 +182,7 @@ class Bisection:
             try:
                 workloads = [self._workload(0), self._workload(probe)]
                 pair = self._pair(workloads, record.steps)
-            except ConfigurationFailed as error:
+            except (ConfigurationFailed, UsageError) as error:
                 self._skip(probe, error)
             else:
                 (log,) = self._logs(pair, workloads)
@@ -193,7 +194,7 @@ class Bisection:
         """Compare the culprit with the candidate before it, which no pair did until now."""
         record, last = self.record, culprits[-1]
         before = culprits[0] - 1
-        within = math.log1p(record.margin)
+        within = math.log1p(record.same_within)
         try:
             workloads = [self._workload(before), self._workload(last)]
             while len(record.confirmation) < _MOST_CONFIRMING and not self._is_spent():
@@ -259,11 +260,18 @@ class Bisection:
                 self._not_measuring += time.monotonic() - start
         return msgspec.structs.replace(self._workloads[candidate], label=label)
 
-    def _skip(self, candidate: int, error: ConfigurationFailed) -> None:
-        """Leave a candidate out; raises the error if it is good or bad, without which there is no search."""
-        if error.label != self._name(candidate) or candidate in {0, len(self.record.candidates) - 1}:
+    def _skip(self, candidate: int, error: HarnessError) -> None:
+        """Leave a candidate out; raises the error if it is good or bad, without which there is no search.
+
+        What is wrong input of a command, such as a module that is missing, is a fault of one commit here.
+        """
+        failed = error.__cause__ if isinstance(error, UsageError) else error
+        between = 0 < candidate < len(self.record.candidates) - 1
+        if not (
+            between and isinstance(failed, ConfigurationFailed) and failed.label == self._name(candidate)
+        ):
             raise error
-        self.record.skipped.append(Skipped(candidate, error.reason))
+        self.record.skipped.append(Skipped(candidate, failed.reason))
 
     def _name(self, candidate: int) -> str:
         names = {0: "good", len(self.record.candidates) - 1: "bad"}

@@ -1,6 +1,7 @@
 """``harness bisect``: which commit or version made a step slower, larger or different."""
 
 import contextlib
+import hashlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,9 +59,7 @@ class BisectDisplay(LiveLine):
     "--step", metavar="FACTORY", help="Step of your own: FILE.py:CALLABLE or package.module:CALLABLE."
 )
 @click.option("--benchmark", metavar="NAME", help="In place of --step, a benchmark of the suite.")
-@click.option(
-    "--suite", type=click.Path(path_type=Path), metavar="FILE", help="The suite. Default: gate.toml."
-)
+@shared.suite
 @step_options
 @click.option(
     "--metric",
@@ -75,13 +74,7 @@ class BisectDisplay(LiveLine):
     metavar="NAME[,NAME]",
     help="Search the released versions of a package, or of several that move together, instead of commits.",
 )
-@click.option(
-    "--install",
-    "others",
-    multiple=True,
-    metavar="REQUIREMENT",
-    help="With --package: also install this in each environment; repeatable.",
-)
+@shared.others
 @click.option(
     "--source",
     default="",
@@ -145,7 +138,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     else:
         echo(terminal_text(bisect_document(record)))
         where = results_option(options["results"])
-        echo(f"\nPage: harness report last{where} --to bisection.html\nRecord: {bisection.path}")
+        # Not "last": a search that is gone on with may be older than other records.
+        echo(f"\nPage: harness report {record.id}{where} --to bisection.html\nRecord: {bisection.path}")
     codes = {"ok": _UNDECIDED if record.outcome == "undecided" else 0, "interrupted": 130}
     ctx.exit(codes.get(record.status, 1))
 
@@ -158,24 +152,8 @@ def _bisection(
         raise UsageError(
             "--metric values is for steps of your own; harness gate compares the losses of tasks"
         )
-    places: Commits | Versions
-    if options["packages"]:
-        for option in ("source", "own_file"):
-            if options[option]:
-                raise UsageError(f"--{option.replace('_', '-')} is for commits, not with --package")
-        if not options["bad"]:
-            raise UsageError("--package needs --bad VERSION")
-        packages = [name.strip() for name in options["packages"].split(",")]
-        places = Versions(benchmark, stack, display, packages, options["others"])
-    elif options["others"]:
-        raise UsageError("--install is for --package; of commits pip installs --source")
-    elif not benchmark.step and not options["source"]:
-        raise UsageError(
-            f"{benchmark.name} trains a task, whose code each commit must install: give --source, such as "
-            "--source '.[torch]'"
-        )
-    else:
-        places = Commits(benchmark, stack, display, source=options["source"], own_file=options["own_file"])
+    packages = [name.strip() for name in (options["packages"] or "").split(",") if name.strip()]
+    places = _places(options, benchmark, packages, stack, display)
     candidates = places.candidates(options["good"], options["bad"] or "HEAD")
     if len(candidates) < 2:  # noqa: PLR2004  good and bad
         raise UsageError("--good and --bad are the same")
@@ -185,19 +163,52 @@ def _bisection(
         started_at=started_at,
         command=sys.argv[1:],
         machine=describe_machine(),
-        kind="version" if options["packages"] else "commit",
+        kind="version" if packages else "commit",
         metric=options["metric"],
         benchmark=benchmark,
-        margin=options["within"] / 100,
+        same_within=options["within"] / 100,
         probability=options["probability"],
         candidates=candidates,
+        packages=packages,
+        installed=[*options["others"]] or [options["source"]] * bool(options["source"]),
+        file=None if options["own_file"] else _checksum(benchmark),
         turns=options["turns"] or 0,
     )
     earlier = None if options["again"] else unfinished(folder, record)
     if earlier is not None:
         display.say(f"going on with {earlier.id}: {len(earlier.probes) + len(earlier.returned)} values")
-        earlier.probability = record.probability
+        if earlier.probability != record.probability:
+            earlier.probability, earlier.confirmation = record.probability, []  # maybe of another culprit
+        earlier.turns = record.turns or earlier.turns
     return Bisection(earlier or record, places, folder, display, options["budget"])
+
+
+def _places(
+    options: Mapping[str, Any],
+    benchmark: Benchmark,
+    packages: list[str],
+    stack: contextlib.ExitStack,
+    display: BisectDisplay,
+) -> Commits | Versions:
+    if options["packages"] is None:
+        if options["others"]:
+            raise UsageError("--install is for --package; of commits pip installs --source")
+        own_file = options["own_file"]
+        return Commits(benchmark, stack, display, source=options["source"], own_file=own_file)
+    for option in ("source", "own_file"):
+        if options[option]:
+            raise UsageError(f"--{option.replace('_', '-')} is for commits, not with --package")
+    if not packages:
+        raise UsageError("--package needs the name of a package")
+    if not options["bad"]:
+        raise UsageError("--package needs --bad VERSION")
+    return Versions(benchmark, stack, display, packages, options["others"])
+
+
+def _checksum(benchmark: Benchmark) -> str:
+    """Of the file of the step; empty where it has none."""
+    file = StepTarget(target=benchmark.step).file if benchmark.step else None
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file is not None and file.is_file() else ""
 
 
 def _benchmark(options: Mapping[str, Any]) -> Benchmark:
@@ -224,6 +235,7 @@ def _benchmark(options: Mapping[str, Any]) -> Benchmark:
         step=options["step"],
         arguments=arguments,
         samples=options["samples"],
+        timeout=options["timeout"] and f"{options['timeout']:f}s",
         seed=options["seed"],
         device=options["device"],
         threads=options["threads"],

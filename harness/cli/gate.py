@@ -147,11 +147,7 @@ def _saving(_ctx: click.Context, _parameter: click.Parameter, text: str | None) 
 
 
 @click.command()
-@click.option(
-    "--suite",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="TOML file of the benchmarks. Default: gate.toml, or [tool.harness.gate] in pyproject.toml.",
-)
+@shared.suite
 @click.option(
     "--base",
     metavar="REF",

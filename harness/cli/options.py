@@ -321,6 +321,24 @@ def budget(text: str, default: str | None = None) -> Callable[[_F], _F]:
     )
 
 
+#: The file of a gate's benchmarks.
+suite = click.option(
+    "--suite",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="TOML file of the benchmarks. Default: gate.toml, or [tool.harness.gate] in pyproject.toml.",
+)
+
+#: What new environments have beside what is compared.
+others = click.option(
+    "--install",
+    "others",
+    multiple=True,
+    metavar="REQUIREMENT",
+    help="Also install this in each new environment, such as numpy or '.'; repeatable.",
+)
+
+
 def profile(text: str) -> Callable[[_F], _F]:
     """``profile``: whether to profile processes that are not timed."""
     return click.option("--profile", is_flag=True, help=text)

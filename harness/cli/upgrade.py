@@ -27,15 +27,9 @@ _USUAL_TASKS = "mlp,cnn,rnn"
 @click.option(
     "--step", metavar="FACTORY", help="Step of your own: FILE.py:CALLABLE or package.module:CALLABLE."
 )
-@click.option("--suite", type=click.Path(path_type=Path), metavar="FILE", help="The benchmarks of a suite.")
+@shared.suite
 @step_options
-@click.option(
-    "--install",
-    "others",
-    multiple=True,
-    metavar="REQUIREMENT",
-    help="Also install this in both environments, such as numpy or '.'; repeatable.",
-)
+@shared.others
 @shared.threads
 @shared.device
 @shared.seed
@@ -100,6 +94,7 @@ def _suite(options: dict[str, Any], head: list[str]) -> Suite:
             step=options["step"],
             arguments=arguments,
             samples=options["samples"],
+            timeout=options["timeout"] and f"{options['timeout']:f}s",
             seed=options["seed"],
             device=options["device"],
             threads=options["threads"],

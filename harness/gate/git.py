@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
@@ -75,6 +75,11 @@ def has_changes(top: Path) -> bool:
 def untracked_files(top: Path) -> list[str]:
     """The files that git neither tracks nor ignores."""
     return _git(top, "ls-files", "--others", "--exclude-standard").splitlines()
+
+
+def tracked_files(top: Path, files: Sequence[str]) -> list[str]:
+    """Those of these files that git tracks, relative to the top of the repository."""
+    return [name for name in _git(top, "ls-files", "-z", "--", *files).split("\0") if name]
 
 
 @contextlib.contextmanager

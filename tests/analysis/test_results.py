@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.damage import called
+from support.made_bisections import made_bisection
 from support.made_duels import made_time, stored_duel
 from support.made_gates import made_benchmark, made_gate, save
 from support.records import MACHINE, make_record
@@ -22,6 +23,7 @@ from harness.analysis.results import (
 )
 from harness.analysis.selection import Selection
 from harness.analysis.study import STUDIES, Study, Variant
+from harness.bisect.record import BISECTIONS
 from harness.duel.record import DUELS, TIMES
 from harness.errors import UsageError
 from harness.gate.record import GATES
@@ -51,11 +53,12 @@ def results(tmp_path):
 
 @pytest.fixture
 def all_kinds(results):
-    """The same, a comparison of two models, and the times of a step."""
+    """The same, a comparison of two models, the times of a step, and a search for a commit."""
     ports = results / PORTS.folder
     ports.mkdir()
     (ports / f"{PORT.id}.json").write_bytes(encode_document(PORT))
     TIMES.save(made_time(), results / TIMES.folder)
+    BISECTIONS.save(made_bisection(), results / BISECTIONS.folder)
     return results
 
 
@@ -216,6 +219,7 @@ ALONE = {
     STUDIES: (_study, "1 study"),
     PORTS: (lambda: PORT, "1 port check"),
     TIMES: (made_time, "1 timing of a step"),
+    BISECTIONS: (made_bisection, "1 bisection"),
 }
 
 

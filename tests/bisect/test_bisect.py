@@ -3,39 +3,58 @@
 import json
 import subprocess
 
+import msgspec
 import pytest
 
 from harness.bisect.places import released
+from harness.bisect.record import BISECTIONS, BisectRecord, Candidate
+from harness.bisect.runner import unfinished
 from harness.errors import HarnessError
+from harness.gate.suite import Benchmark
+from harness.machine.description import describe_machine
 
 BENCH = "from pkg import work\ndef make_step(size=20_000):\n    return lambda: work(size)\n"
 #: ``slower`` from commit 5 on, other values from commit 9 on; commit 6 does not run.
 COMMITS = 12
 
 
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    top = tmp_path_factory.mktemp("repository")
+def committed(top, *commits):
+    """A repository with a commit for each of these tables of files; what follows is not committed."""
 
     def git(*arguments):
         who = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
         subprocess.run(["git", *who, *arguments], cwd=top, check=True, capture_output=True)
 
+    top.mkdir(exist_ok=True)
     git("init", "-q", "-b", "main")
-    (top / "pkg").mkdir()
-    for number in range(COMMITS):
-        rounds = 1 if number < 5 else 3
-        factor = 1.0 if number < 9 else 1.1
-        text = f"def work(size):\n    for _ in range({rounds}):\n        total = sum(range(size))\n"
-        text += f"    return total * {factor}  # {number}\n"
-        (top / "pkg" / "__init__.py").write_text("1 / 0\n" + text if number == 6 else text)
+    for number, files in enumerate(commits):
+        for name, text in files.items():
+            path = top / name
+            if text is None:
+                path.unlink()
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
         git("add", "-A")
-        git("commit", "-qm", f"change {number}")
+        git("commit", "-qm", f"change {number}", "--allow-empty")
         if number == 0:
             git("tag", "v1")
     (top / "tasks.toml").write_text('[benchmarks.task]\nbackend = "torch"\ntask = "mlp"\n')
     (top / "bench.py").write_text(BENCH)  # untracked: no commit has it
     return top
+
+
+def _package(number):
+    rounds = 1 if number < 5 else 3
+    factor = 1.0 if number < 9 else 1.1
+    text = f"def work(size):\n    for _ in range({rounds}):\n        total = sum(range(size))\n"
+    text += f"    return total * {factor}  # {number}\n"
+    return {"pkg/__init__.py": "1 / 0\n" + text if number == 6 else text}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    return committed(tmp_path_factory.mktemp("repository"), *map(_package, range(COMMITS)))
 
 
 @pytest.fixture
@@ -84,6 +103,127 @@ def test_an_undecided_search_is_gone_on_with(bisect):
     assert f"going on with {first['id']}" in again.stderr
 
 
+def values_of(harness, top, results, *options, **variables):
+    harness.folder = top
+    usual = ("--step", "bench.py:make_step", "--metric", "values", "--threads", "1", "--format", "json")
+    done = harness("bisect", "--good", "v1", *usual, *options, "--results", str(results), **variables)
+    return done, json.loads(done.stdout) if done.stdout else None
+
+
+def _returns(value):
+    return {"pkg/__init__.py": f"def work(size):\n    return {value}\n"}
+
+
+def test_commits_that_lack_the_package_or_hang_are_skipped(harness, tmp_path):
+    lacking = {"pkg/__init__.py": None, "other.py": "1\n"}
+    hanging = {"pkg/__init__.py": "import time\ndef work(size):\n    time.sleep(60)\n"}
+    commits = (_returns(1), lacking, hanging, _returns(2), _returns(2) | {"other.py": None})
+    done, record = values_of(
+        harness, committed(tmp_path / "top", *commits), tmp_path / "results", "--timeout", "2s"
+    )
+    assert done.returncode == 0, done.stderr
+    assert record["outcome"] == "culprit"
+    reasons = {each["candidate"]: each["reason"] for each in record["skipped"]}
+    assert "it needs pkg, which is not installed" in reasons[1]
+    assert "did not return within 2 s" in reasons[2]
+
+
+def test_the_code_of_the_working_tree_is_not_taken_for_that_of_commits(harness, tmp_path):
+    """As with an editable installation, of which no commit takes the place."""
+    beneath = {f"python/{name}": text for name, text in _returns(2).items()}
+    top = committed(tmp_path / "top", {"python/pkg/__init__.py": "def work(size): return 1\n"}, beneath)
+    done, record = values_of(harness, top, tmp_path / "results", PYTHONPATH=str(top / "python"))
+    assert (done.returncode, record) == (2, None)
+    assert "imports python/pkg/__init__.py of the working tree, which its commit lacks" in done.stderr
+
+
+def test_a_step_that_imports_nothing_of_its_commit_is_refused(harness, tmp_path):
+    top = committed(tmp_path / "top", _returns(1), _returns(2))
+    (top / "bench.py").write_text("def make_step():\n    return lambda: 1\n")
+    done, record = values_of(harness, top, tmp_path / "results")
+    assert (done.returncode, record) == (2, None)
+    assert "imports nothing of its commit" in done.stderr
+
+
+def test_a_task_is_searched_only_where_each_commit_is_installed(harness, tmp_path):
+    top = committed(tmp_path / "top", _returns(1), _returns(2))
+    (top / "gate.toml").write_text('[benchmarks.train]\nbackend = "torch"\ntask = "mlp"\n')
+    harness.folder = top
+    done = harness("bisect", "--good", "v1", "--benchmark", "train", "--results", str(tmp_path / "results"))
+    assert done.returncode == 2
+    assert "trains a task, which runs what is installed: add --source" in done.stderr
+
+
+#: A package whose wheel has a module that its repository lacks, as one with a compiled extension has.
+_BUILDING = """\
+import pathlib, zipfile
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    with zipfile.ZipFile(pathlib.Path(folder, "pkg-1-py3-none-any.whl"), "w") as wheel:
+        wheel.writestr("pkg/__init__.py", pathlib.Path("pkg/__init__.py").read_text())
+        wheel.writestr("pkg/built.py", "VALUE = " + pathlib.Path("value").read_text())
+        wheel.writestr("pkg-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: pkg\\nVersion: 1\\n")
+        wheel.writestr("pkg-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
+        wheel.writestr("pkg-1.dist-info/RECORD", "")
+    return "pkg-1-py3-none-any.whl"
+"""
+_PYPROJECT = """\
+[build-system]
+requires = []
+build-backend = "building"
+backend-path = ["."]
+"""
+
+
+@pytest.mark.slow
+def test_what_was_built_of_a_commit_is_imported_and_not_its_checkout(harness, tmp_path):
+    package = "from pkg.built import VALUE\ndef work(size):\n    return VALUE\n"
+    files = {"pyproject.toml": _PYPROJECT, "building.py": _BUILDING, "pkg/__init__.py": package}
+    top = committed(tmp_path / "top", files | {"value": "1"}, {"value": "2"})
+    done, record = values_of(
+        harness, top, tmp_path / "results", "--source", ".", HARNESS_CACHE_DIR=str(tmp_path / "cache")
+    )
+    assert done.returncode == 0, done.stderr
+    assert record["outcome"] == "culprit"
+
+
+def test_the_limits_of_a_benchmark_hold_for_its_values(harness, tmp_path):
+    top = committed(tmp_path / "top", _returns(1.0), _returns(1.01))
+    (top / "gate.toml").write_text('[benchmarks.own]\nstep = "bench.py:make_step"\ntolerance = 0.1\n')
+    harness.folder = top
+    options = ("--benchmark", "own", "--metric", "values", "--results", str(tmp_path / "results"))
+    done = harness("bisect", "--good", "v1", *options)
+    assert done.returncode == 0, done.stderr
+    assert "No difference" in done.stdout
+    (path,) = BISECTIONS.paths(tmp_path / "results")
+    assert f"harness report {path.stem} " in done.stdout  # "last" may be another record
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"packages": ["jax"]}, {"installed": ["numpy"]}, {"file": "0b"}, {"file": None}, {"same_within": 0.05}],
+)
+def test_only_a_search_for_the_same_is_gone_on_with(tmp_path, change):
+    made = BisectRecord(
+        id="20260131-235959-123-bisection-3f2a",
+        started_at="2026-01-31T23:59:59+00:00",
+        command=[],
+        machine=describe_machine(),
+        kind="version",
+        metric="step",
+        benchmark=Benchmark(name="step", step="bench.py:make_step"),
+        same_within=0.02,
+        probability=0.95,
+        candidates=[Candidate("0.5.3"), Candidate("0.6.0")],
+        packages=["jax", "jaxlib"],
+        file="0a",
+    )
+    folder = tmp_path / BISECTIONS.folder
+    BISECTIONS.save(made, folder)
+    assert unfinished(folder, made) is not None
+    assert unfinished(folder, msgspec.structs.replace(made, **change)) is None
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -98,7 +238,7 @@ def test_an_undecided_search_is_gone_on_with(bisect):
             ("--good", "v1", "--install", "numpy", "--step", "bench.py:make_step"),
             "is for --package",
         ),
-        (("--good", "v1", "--benchmark", "task", "--suite", "tasks.toml"), "give --source"),
+        (("--good", "v1", "--benchmark", "task", "--suite", "tasks.toml"), "add --source"),
         (("--good", "v1", "--step", "bench.py:absent"), "there is no callable 'absent'"),
     ],
 )

@@ -23,11 +23,13 @@ from harness.runs import documents
 def test_pythonpath_is_ignored_and_a_line_says_so(tmp_path, monkeypatch):
     monkeypatch.delenv(PLUGIN_FILES_VARIABLE, raising=False)
     monkeypatch.setenv("PYTHONPATH", "src")
+    display = GateDisplay(quiet=True)
     said = []
-    _separate_code(tmp_path, said.append)
+    monkeypatch.setattr(display, "say", said.append)
+    _separate_code(tmp_path, display)
     assert "PYTHONPATH" not in os.environ
     assert said == ["PYTHONPATH=src is ignored, so that base and head run what is installed in them"]
-    _separate_code(tmp_path, said.append)
+    _separate_code(tmp_path, display)
     assert len(said) == 1
 
 

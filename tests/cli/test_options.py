@@ -19,6 +19,7 @@ _SPECIFIC = {"--task", "--to", "--budget", "--backend", "--verbose", "--precisio
 _SPECIFIC |= {"--set", "--threads", "--batch-size"}
 #: Of steps of a user's own they mean the seed that is set, and the time for one answer.
 _SPECIFIC |= {"--seed", "--timeout"}
+_SPECIFIC |= {"--within", "--benchmark", "--profile", "--metric"}
 
 
 @click.command()

@@ -15,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.damage import MISSING, VALUES, called, damaged, flipped, places
 from support.fuzzing import fuzzing
+from support.made_bisections import made_bisection
 from support.made_duels import made_time, save_duel, stored_duel
 from support.made_gates import fixed_gates
 from support.records import as_stored, make_record, make_unfinished_record
 
 from harness import load_results
+from harness.bisect.record import BISECTIONS
 from harness.duel.record import TIMES
 from harness.runs.documents import encode_document
 
@@ -40,6 +42,7 @@ def originals(folder: Path) -> dict[Path, bytes]:
     short = stored_duel()
     save_duel(folder, msgspec.structs.replace(short, pairs=short.pairs[:2]))
     TIMES.save(made_time(), folder / TIMES.folder)
+    BISECTIONS.save(made_bisection(), folder / BISECTIONS.folder)
     (folder / "gates").mkdir()
     for gate in fixed_gates([1.0, 1.1, 1.0]):
         (folder / "gates" / f"{gate.id}.json").write_bytes(encode_document(gate))
@@ -73,7 +76,7 @@ def read_by_all(results, path):
     return [called(*command)[0] for command in commands]
 
 
-KINDS = ["runs", "duels", "gates", "studies", "times"]
+KINDS = ["runs", "duels", "gates", "studies", "times", "bisections"]
 VALUE = st.sampled_from(VALUES) | st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.text()
 
 
