@@ -31,8 +31,15 @@ def test_an_honest_backend_passes(trials, command):
 #: One cheat or two for each guarantee; the script tries all.
 FOUND_BY_A_RUN = [
     # Both sums of the clock, and the final calls in a new order.
-    ("reports-less", "s by the clock of another process|s of CPU time"),
-    ("thread-guesses", "s of CPU time, so part of its work was not timed|differs from its recomputation"),
+    # Beside other tests these sums may show nothing: other programs may have used the time.
+    pytest.param(
+        "reports-less", "s by the clock of another process|s of CPU time", marks=pytest.mark.all_cpus
+    ),
+    pytest.param(
+        "thread-guesses",
+        "s of CPU time, so part of its work was not timed|differs from its recomputation",
+        marks=pytest.mark.all_cpus,
+    ),
     ("replays-disk", "samples were drawn after the training"),
     # A second program repeats a segment that was drawn afterwards, and the newest.
     ("watched", "differs from its recomputation"),
