@@ -197,6 +197,7 @@ def test_the_limits_of_a_benchmark_hold_for_its_values(harness, tmp_path):
     done = harness("bisect", "--good", "v1", *options)
     assert done.returncode == 0, done.stderr
     assert "No difference" in done.stdout
+    assert "same values\n" in done.stderr
     (path,) = BISECTIONS.paths(tmp_path / "results")
     assert f"harness report {path.stem} " in done.stdout  # "last" may be another record
 
