@@ -15,7 +15,7 @@ from harness.bisect.places import Commits, Versions
 from harness.bisect.record import BISECTIONS, BisectMetric, BisectRecord
 from harness.bisect.runner import Bisection, unfinished
 from harness.cli import options as shared
-from harness.cli.own_steps import step_options
+from harness.cli.own_steps import refuse_step_options, step_options
 from harness.cli.printing import echo, echo_json
 from harness.cli.progress import LiveLine, shown_progress
 from harness.errors import UsageError, unknown_name
@@ -217,11 +217,14 @@ def _benchmark(options: Mapping[str, Any]) -> Benchmark:
     if (options["step"] is None) == (options["benchmark"] is None):
         raise UsageError("give either --step FILE.py:CALLABLE or --benchmark NAME of the suite")
     if options["step"] is None:
+        refuse_step_options(options, "a benchmark")
         suite = read_suite(options["suite"] or find_suite())
         named = {benchmark.name: benchmark for benchmark in suite.benchmarks}
         if options["benchmark"] not in named:
             raise unknown_name("benchmark", options["benchmark"], named)
         benchmark = named[options["benchmark"]]
+        if options["threads"]:
+            benchmark = msgspec.structs.replace(benchmark, threads=options["threads"])
         if benchmark.step:
             return benchmark
         with shown_progress(quiet=options["quiet"]) as progress:

@@ -71,6 +71,13 @@ def step_options(function: _F) -> _F:
     return function
 
 
+def refuse_step_options(options: Mapping[str, Any], instead: str) -> None:
+    """Raise UsageError for an option of :func:`step_options` where there is no step, but this ``instead``."""
+    for option, name in {"--with": "arguments", "--samples": "samples", "--timeout": "timeout"}.items():
+        if options[name]:
+            raise UsageError(f"{option} is for --step; {instead} has its own settings")
+
+
 def step_workload(
     name: str, arguments: Mapping[str, Any], options: Mapping[str, Any], letter: str
 ) -> OwnStep:

@@ -7,7 +7,7 @@ import click
 
 from harness.cli import options as shared
 from harness.cli.gate import GateDisplay, carried_out, exit_code_of
-from harness.cli.own_steps import step_options
+from harness.cli.own_steps import refuse_step_options, step_options
 from harness.errors import UsageError
 from harness.gate.record import Upgrade
 from harness.gate.suite import Benchmark, Suite, read_suite
@@ -82,6 +82,8 @@ def _suite(options: dict[str, Any], head: list[str]) -> Suite:
     given = [name for name in ("tasks", "step", "suite") if options[name]]
     if len(given) > 1:
         raise UsageError("give one of --task, --step and --suite")
+    if not options["step"]:
+        refuse_step_options(options, "a suite" if options["suite"] else "a task")
     if options["suite"]:
         return read_suite(options["suite"])
     if options["step"]:

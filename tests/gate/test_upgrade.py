@@ -25,6 +25,12 @@ def test_a_comma_before_an_operator_belongs_to_its_requirement():
         requirements_of("torch==", "OLD")
 
 
+def test_options_of_steps_are_refused_for_tasks(harness):
+    done = harness("upgrade", "torch==2.8.0", "torch==2.13.0", "--task", "mlp", "--timeout", "3s")
+    assert done.returncode == 2
+    assert "--timeout is for --step; a task has its own settings" in done.stderr
+
+
 def test_the_backend_is_the_one_that_requires_the_package():
     assert backend_of(["torch==2.8.0"]) == "torch"
     assert backend_of(["jaxlib==0.5.3", "jax==0.5.3"]) == "jax"
