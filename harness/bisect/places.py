@@ -1,6 +1,7 @@
 """Where the candidates of a bisection run: the commits of a repository, or released versions of packages."""
 
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -64,7 +65,12 @@ class Commits:
         ends = (git.commit_of(self._top, good, "--good"), git.commit_of(self._top, bad, "--bad"))
         row = git.commits_between(self._top, *ends)
         self._hashes = [commit for commit, _ in row]
-        return [Candidate(commit[:_SHOWN_DIGITS], title) for commit, title in row]
+        # Titles need not be UTF-8, and records must be.
+        titles = [os.fsencode(title).decode(errors="replace") for _, title in row]
+        return [
+            Candidate(commit[:_SHOWN_DIGITS], title)
+            for commit, title in zip(self._hashes, titles, strict=True)
+        ]
 
     def workload(self, candidate: int, label: str) -> Program:
         """See :class:`harness.bisect.runner.Places`."""

@@ -1,5 +1,6 @@
 """Commands of other programs (git, pip), and their errors in one line."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -44,5 +45,6 @@ def output_of(
         raise HarnessError(f"{failure}: {error}") from error
     if completed.returncode:
         last = "; ".join((completed.stderr or completed.stdout).strip().splitlines()[-_LAST_LINES:])
+        last = os.fsencode(last).decode(errors="replace")  # it may come into a record, which must be UTF-8
         raise HarnessError(f"{failure}: {last}")
     return completed.stdout.strip()

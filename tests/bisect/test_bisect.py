@@ -1,14 +1,16 @@
 """Bisections of a small repository, in real processes; what is searched, kept, gone on with and refused."""
 
+import contextlib
 import json
 import subprocess
 
 import msgspec
 import pytest
 
-from harness.bisect.places import released
+from harness.bisect.places import Commits, released
 from harness.bisect.record import BISECTIONS, BisectRecord, Candidate, Probe
 from harness.bisect.runner import unfinished
+from harness.cli.progress import LiveLine
 from harness.errors import HarnessError
 from harness.gate.suite import Benchmark
 from harness.machine.description import describe_machine
@@ -189,6 +191,23 @@ def test_what_was_built_of_a_commit_is_imported_and_not_its_checkout(harness, tm
     assert record["outcome"] == "culprit"
 
 
+def test_a_title_need_not_be_utf_8(tmp_path, monkeypatch):
+    top = committed(tmp_path / "top", _returns(1))
+    monkeypatch.chdir(top)
+
+    def git(*arguments, given=b""):
+        return subprocess.run(
+            ["git", *arguments], input=given, capture_output=True, check=True
+        ).stdout.strip()
+
+    commit = git("cat-file", "commit", "HEAD").replace(b"change 0", b"caf\xe9")
+    commit = commit.replace(b"author", b"parent " + git("rev-parse", "HEAD") + b"\nauthor", 1)
+    latin = git("hash-object", "-w", "-t", "commit", "--stdin", given=commit + b"\n").decode()
+    with contextlib.ExitStack() as stack:
+        commits = Commits(Benchmark(name="step", step="bench.py:make_step"), stack, LiveLine(quiet=True))
+        assert [each.title for each in commits.candidates("v1", latin)] == ["change 0", "caf\ufffd"]
+
+
 def test_the_limits_of_a_benchmark_hold_for_its_values(harness, tmp_path):
     top = committed(tmp_path / "top", _returns(1.0), _returns(1.01))
     (top / "gate.toml").write_text('[benchmarks.own]\nstep = "bench.py:make_step"\ntolerance = 0.1\n')
@@ -264,6 +283,10 @@ def test_only_a_search_for_the_same_is_gone_on_with(tmp_path, change):
             "is for --package",
         ),
         (("--good", "v1", "--benchmark", "task", "--suite", "tasks.toml"), "add --source"),
+        (
+            ("--good", "v1", "--benchmark", "task", "--with", "size=3"),
+            "--with is for --step; a benchmark has",
+        ),
         (("--good", "v1", "--step", "bench.py:absent"), "there is no callable 'absent'"),
     ],
 )
