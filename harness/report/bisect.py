@@ -76,7 +76,7 @@ def _change_of_values(record: BisectRecord, number: int) -> str:
 def bisect_document(record: BisectRecord) -> Document:
     """The whole result."""
     nodes: list[Node] = []
-    if record.probes:
+    if record.probes and record.outcome != "no difference":
         nodes.append(Section("Probabilities", [Figures(partial(_figures, record))], "posterior"))
     remarks = [*_remarks(record)]
     if remarks:
@@ -151,7 +151,7 @@ def candidate_table(record: BisectRecord) -> Table:
             roles.get(number, ""),
             ratio_text(record, ratio_of(record, number)),
             str(len(values)),
-            f"{100 * posterior[number]:.0f} %",
+            NOTHING if record.outcome == "no difference" else f"{100 * posterior[number]:.0f} %",
         ]
         for number, values in sorted(search.values.items())
     ]

@@ -15,6 +15,8 @@ from harness.errors import HarnessError
 from harness.gate.suite import Benchmark
 from harness.machine.description import describe_machine
 from harness.report.bisect import bisect_document
+from harness.report.document import Section
+from harness.report.numbers import NOTHING
 from harness.report.render.terminal import terminal_text
 
 BENCH = "from pkg import work\ndef make_step(size=20_000):\n    return lambda: work(size)\n"
@@ -254,6 +256,13 @@ def version_record(**fields):
 def test_a_result_says_whether_the_candidate_before_the_culprit_confirms_it(confirmation, text):
     record = version_record(status="ok", outcome="culprit", confirmation=confirmation)
     assert text in terminal_text(bisect_document(record)) + "\n"
+
+
+def test_nothing_is_the_culprit_where_there_is_no_difference():
+    document = bisect_document(version_record(status="ok", outcome="no difference"))
+    assert "Probabilities" not in [node.title for node in document.nodes if isinstance(node, Section)]
+    (row,) = [line for line in terminal_text(document).splitlines() if line.startswith("0.6.0")]
+    assert row.endswith(NOTHING)
 
 
 @pytest.mark.parametrize(
