@@ -1,10 +1,12 @@
 """The record of a bisection: what was searched, every value that was measured, and what follows from them."""
 
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from harness.gate.suite import Benchmark
+from harness.machine.processes import ProcessMark
 from harness.runs.documents import Envelope, RecordKind
 
 SCHEMA = 1
@@ -52,6 +54,8 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
 
     schema: int = SCHEMA
     failure: str = ""
+    process: ProcessMark | None = None
+    """The process that searches; with it gone, a search whose status is ``running`` is lost."""
     kind: Literal["commit", "version"]
     metric: BisectMetric
     benchmark: Benchmark
@@ -92,4 +96,10 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
         return self.kind, self.metric, self.benchmark, self.same_within, *where
 
 
-BISECTIONS = RecordKind("bisection", "bisections", BisectRecord, SCHEMA, "candidates")
+def judged(record: BisectRecord, _path: Path) -> BisectRecord:
+    """The record in a file, with status ``lost`` instead of ``running`` where its process is gone."""
+    gone = record.status == "running" and (record.process is None or record.process.has_ended())
+    return msgspec.structs.replace(record, status="lost") if gone else record
+
+
+BISECTIONS = RecordKind("bisection", "bisections", BisectRecord, SCHEMA, "candidates", judged)

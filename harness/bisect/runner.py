@@ -20,6 +20,7 @@ from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import pad_to_equal_size
 from harness.errors import HarnessError, UsageError, interruption
 from harness.gate.judgement import metric_ratios
+from harness.machine.processes import this_process
 from harness.steps.findings import difference_text
 
 #: A process that takes longer than this from start to end is taken to hang.
@@ -77,7 +78,7 @@ class Bisection:
             UsageError: the step cannot be made as it was asked for.
         """
         record = self.record
-        record.status, record.failure = "running", ""
+        record.status, record.failure, record.process = "running", "", this_process()
         try:
             record.outcome = self._searched()
             record.status = "ok"
@@ -283,10 +284,20 @@ class Bisection:
 
 
 def unfinished(folder: Path, new: BisectRecord) -> BisectRecord | None:
-    """The latest search for the same culprit that did not come to its end."""
+    """The latest search for the same culprit that did not come to its end.
+
+    Raises:
+        UsageError: another process is at it.
+    """
     found = None
     for read in BISECTIONS.read_each(BISECTIONS.paths(folder.parent)):
         if isinstance(read, BisectRecord) and read.question() == new.question():
             found = read
+    if found is not None and found.status == "running":
+        assert found.process is not None  # noqa: S101  or it is lost
+        raise UsageError(
+            f"process {found.process.pid} on {found.process.host} is searching the same ({found.id}): wait "
+            "for it or end it, or begin another search with --again"
+        )
     ended = found is None or (found.status == "ok" and found.outcome != "undecided")
     return None if ended else found

@@ -97,6 +97,8 @@ def bisect_document(record: BisectRecord) -> Document:
     headline = [one_line(outcome(record)) + "."]
     if record.status != "ok":
         why = f": {record.failure}" if record.failure else ""
+        if record.status == "lost":
+            why = ": its process was killed. The same command goes on"
         headline.append(one_line(f"The search is {record.status}{why}"))
     meta = [f"{record.started_at[:16].replace('T', ' ')} UTC", record.machine.cpu]
     return Document("bisection", f"Which {record.kind} changed {_work(record)}", nodes, headline, meta)

@@ -11,9 +11,10 @@ from harness.bisect.places import Commits, released
 from harness.bisect.record import BISECTIONS, BisectRecord, Candidate, Probe
 from harness.bisect.runner import unfinished
 from harness.cli.progress import LiveLine
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.gate.suite import Benchmark
 from harness.machine.description import describe_machine
+from harness.machine.processes import this_process
 from harness.report.bisect import bisect_document
 from harness.report.document import Section
 from harness.report.numbers import NOTHING
@@ -263,6 +264,17 @@ def test_nothing_is_the_culprit_where_there_is_no_difference():
     assert "Probabilities" not in [node.title for node in document.nodes if isinstance(node, Section)]
     (row,) = [line for line in terminal_text(document).splitlines() if line.startswith("0.6.0")]
     assert row.endswith(NOTHING)
+
+
+def test_a_search_of_a_killed_process_is_gone_on_with_and_one_that_runs_is_left_alone(tmp_path):
+    folder = tmp_path / BISECTIONS.folder
+    running = version_record(process=this_process())
+    path = BISECTIONS.save(running, folder)
+    with pytest.raises(UsageError, match=r"process \d+ on .* is searching the same"):
+        unfinished(folder, running)
+    BISECTIONS.save(version_record(process=msgspec.structs.replace(this_process(), start="before")), folder)
+    assert unfinished(folder, running) is not None
+    assert "its process was killed" in terminal_text(bisect_document(BISECTIONS.read(path)))
 
 
 @pytest.mark.parametrize(
