@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from harness.bisect.findings import culprits_of, ratio_of, search_of
+from harness.bisect.findings import culprits_of, is_confirmed, ratio_of, search_of
 from harness.bisect.record import BisectRecord
 from harness.report.document import (
     Command,
@@ -113,7 +113,10 @@ def _remarks(record: BisectRecord) -> Iterator[str]:
         yield f"{counted(count, 'pair')} in {record.seconds:.0f} s; {candidates} between good and bad."
     if record.confirmation:
         ratio = bootstrap_interval(np.array(record.confirmation)).exp()
-        yield f"The culprit beside the candidate before it: {ratio_text(record, ratio)}."
+        doubt = "" if is_confirmed(record) or record.status != "ok" else ": not confirmed"
+        yield f"The culprit beside the candidate before it: {ratio_text(record, ratio)}{doubt}."
+    elif record.outcome == "culprit" and record.metric != "values":
+        yield "It was not compared with the candidate before it: no time was left, or one of them failed."
     if record.outcome == "undecided" and record.probes:
         culprits, probability = culprits_of(record)
         names = ", ".join(_named(record, number) for number in list(culprits)[:_MOST_NAMED])
