@@ -116,7 +116,16 @@ class Versions:
         packages: Sequence[str],
         others: Sequence[str] = (),
     ) -> None:
-        """``others`` are requirements that every environment has beside these packages."""
+        """``others`` are requirements that every environment has beside these packages.
+
+        Raises:
+            UsageError: the benchmark is a task, which takes a harness in each environment.
+        """
+        if not benchmark.step:
+            raise UsageError(
+                f"benchmark {benchmark.name} trains a task, and versions are searched with a step of your "
+                "own; harness upgrade compares two versions on tasks"
+            )
         self._benchmark, self._stack, self._progress = benchmark, stack, progress
         self._packages, self._others = list(packages), list(others)
         self._versions: list[str] = []

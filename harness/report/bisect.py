@@ -40,8 +40,9 @@ Candidates that cannot be installed or run are skipped, and may still be the cul
 def outcome(record: BisectRecord) -> str:
     """One sentence."""
     good, bad = record.candidates[0].name, record.candidates[-1].name
-    between = ratio_text(record, ratio_of(record, len(record.candidates) - 1))
-    ratio = "" if record.metric == "values" else f": {between}"
+    of_bad = ratio_of(record, len(record.candidates) - 1)
+    between = ratio_text(record, of_bad)
+    ratio = "" if of_bad is None else f": {between}"
     if record.outcome == "no difference":
         return f"No difference between {good} and {bad}{ratio}"
     if record.outcome != "culprit":

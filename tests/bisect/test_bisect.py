@@ -153,6 +153,10 @@ def test_a_task_is_searched_only_where_each_commit_is_installed(harness, tmp_pat
     done = harness("bisect", "--good", "v1", "--benchmark", "train", "--results", str(tmp_path / "results"))
     assert done.returncode == 2
     assert "trains a task, which runs what is installed: add --source" in done.stderr
+    versions = ("--package", "numpy", "--good", "1", "--bad", "2", "--results", str(tmp_path / "results"))
+    done = harness("bisect", *versions, "--benchmark", "train")
+    assert done.returncode == 2
+    assert "versions are searched with a step of your own" in done.stderr
 
 
 #: A package whose wheel has a module that its repository lacks, as one with a compiled extension has.
@@ -196,6 +200,7 @@ def test_the_limits_of_a_benchmark_hold_for_its_values(harness, tmp_path):
     done = harness("bisect", "--good", "v1", *options)
     assert done.returncode == 0, done.stderr
     assert "No difference" in done.stdout
+    assert "same values\n" in done.stderr
     (path,) = BISECTIONS.paths(tmp_path / "results")
     assert f"harness report {path.stem} " in done.stdout  # "last" may be another record
 
