@@ -60,6 +60,12 @@ def first_verdict(pairs: Ratios, margin: float) -> Outcome | None:
     return "undecided" if made >= MOST_PAIRS else None
 
 
+def is_confirmed(record: BisectRecord) -> bool:
+    """Whether the pairs of the culprit and the candidate before it show a difference."""
+    made = Ratios(np.array(record.confirmation))
+    return len(made.logs) > 0 and made.difference_p_value(math.log1p(record.same_within)) <= DIFFERENCE_LEVEL
+
+
 def ratio_of(record: BisectRecord, candidate: int) -> Estimate | None:
     """A candidate's ratio to good, with its 95 % interval; None where it was not measured."""
     logs = _logs(record, candidate)

@@ -1,6 +1,5 @@
 """A bisection from start to end: good against bad first, then the search, then the culprit and its parent."""
 
-import math
 import random
 import secrets
 import time
@@ -9,18 +8,15 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
-import numpy as np
 
-from harness.bisect.findings import difference, first_verdict, search_of
+from harness.bisect.findings import difference, first_verdict, is_confirmed, search_of
 from harness.bisect.record import BISECTIONS, BisectRecord, Outcome, Probe, Returned, Skipped
 from harness.bisect.search import exact_search
 from harness.duel.own_steps import OwnStep, WorkRequest, compare_work
 from harness.duel.pairs import Alternation, Program
 from harness.duel.preparation import prepare
-from harness.duel.ratios import Ratios
 from harness.duel.record import PairRecord
 from harness.duel.timed_worker import ConfigurationFailed
-from harness.duel.verdict import DIFFERENCE_LEVEL
 from harness.duel.workloads import pad_to_equal_size
 from harness.errors import HarnessError, UsageError, interruption
 from harness.gate.judgement import metric_ratios
@@ -194,20 +190,18 @@ class Bisection:
         """Compare the culprit with the candidate before it, which no pair did until now."""
         record, last = self.record, culprits[-1]
         before = culprits[0] - 1
-        within = math.log1p(record.same_within)
         try:
             workloads = [self._workload(before), self._workload(last)]
             while len(record.confirmation) < _MOST_CONFIRMING and not self._is_spent():
-                made = Ratios(np.array(record.confirmation))
-                if len(made.logs) and made.difference_p_value(within) <= DIFFERENCE_LEVEL:
+                if is_confirmed(record):
                     break
                 self._observer.doing(f"a pair of {self._name(before)} and {self._name(last)} to confirm")
                 (log,) = self._logs(self._pair(workloads, record.steps), workloads)
                 if log is not None:
                     record.confirmation.append(log)
                 self._save()
-        except ConfigurationFailed as error:  # the one before may have been skipped; the search stands
-            self._observer.doing(f"not confirmed: {error.reason}")
+        except (ConfigurationFailed, UsageError) as error:  # the search stands
+            self._observer.doing(f"not confirmed: {error}")
         return "culprit"
 
     def _logs(self, pair: PairRecord, workloads: Sequence[Program]) -> list[float | None]:

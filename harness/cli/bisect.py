@@ -23,6 +23,7 @@ from harness.gate.suite import Benchmark, find_suite, read_suite
 from harness.machine.description import describe_machine
 from harness.plugins import registry
 from harness.report.bisect import bisect_document, ratio_text
+from harness.report.numbers import counted
 from harness.report.render.terminal import terminal_text
 from harness.runs.documents import stamp
 from harness.runs.request import choose_dataset
@@ -43,8 +44,8 @@ class BisectDisplay(LiveLine):
             return
         if record.metric == "values":
             text = "same values" if record.returned[-1].is_same else "other values"
-            left = len(culprits_of(record)[0])
-            self.say(f"{name}: {text}; {left} candidate{'s' * (left != 1)} left")
+            left = len(culprits_of(record)[0])  # 0 where good and bad return the same
+            self.say(f"{name}: {text}" + f"; {counted(left, 'candidate')} left" * bool(left))
             return
         culprits, probability = culprits_of(record)
         likeliest = record.candidates[culprits[-1]].name

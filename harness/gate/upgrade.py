@@ -4,6 +4,7 @@ import base64
 import contextlib
 import hashlib
 import importlib.util
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -23,13 +24,13 @@ _DISTRIBUTION = "dl-harness"
 
 
 def requirements_of(text: str, option: str) -> list[str]:
-    """``jax==0.5.3,jaxlib==0.5.3`` as requirements for pip; a comma before an operator belongs to one.
+    """``jax==0.5.3,jaxlib==0.5.3`` as requirements for pip; commas of versions and extras split none.
 
     Raises:
         UsageError: one of them is no requirement.
     """
     found: list[str] = []
-    for part in text.split(","):
+    for part in re.split(r",(?![^\[\]]*\])", text):
         if found and part.strip()[:1] in "<>=!~":
             found[-1] += f",{part.strip()}"
         else:

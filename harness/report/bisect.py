@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from harness.bisect.findings import culprits_of, ratio_of, search_of
+from harness.bisect.findings import culprits_of, is_confirmed, ratio_of, search_of
 from harness.bisect.record import BisectRecord
 from harness.report.document import (
     Command,
@@ -40,8 +40,9 @@ Candidates that cannot be installed or run are skipped, and may still be the cul
 def outcome(record: BisectRecord) -> str:
     """One sentence."""
     good, bad = record.candidates[0].name, record.candidates[-1].name
-    between = ratio_text(record, ratio_of(record, len(record.candidates) - 1))
-    ratio = "" if record.metric == "values" else f": {between}"
+    of_bad = ratio_of(record, len(record.candidates) - 1)
+    between = ratio_text(record, of_bad)
+    ratio = "" if of_bad is None else f": {between}"
     if record.outcome == "no difference":
         return f"No difference between {good} and {bad}{ratio}"
     if record.outcome != "culprit":
@@ -113,7 +114,10 @@ def _remarks(record: BisectRecord) -> Iterator[str]:
         yield f"{counted(count, 'pair')} in {record.seconds:.0f} s; {candidates} between good and bad."
     if record.confirmation:
         ratio = bootstrap_interval(np.array(record.confirmation)).exp()
-        yield f"The culprit beside the candidate before it: {ratio_text(record, ratio)}."
+        doubt = "" if is_confirmed(record) or record.status != "ok" else ": not confirmed"
+        yield f"The culprit beside the candidate before it: {ratio_text(record, ratio)}{doubt}."
+    elif record.outcome == "culprit" and record.metric != "values":
+        yield "It was not compared with the candidate before it: no time was left, or one of them failed."
     if record.outcome == "undecided" and record.probes:
         culprits, probability = culprits_of(record)
         names = ", ".join(_named(record, number) for number in list(culprits)[:_MOST_NAMED])

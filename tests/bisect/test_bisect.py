@@ -7,11 +7,13 @@ import msgspec
 import pytest
 
 from harness.bisect.places import released
-from harness.bisect.record import BISECTIONS, BisectRecord, Candidate
+from harness.bisect.record import BISECTIONS, BisectRecord, Candidate, Probe
 from harness.bisect.runner import unfinished
 from harness.errors import HarnessError
 from harness.gate.suite import Benchmark
 from harness.machine.description import describe_machine
+from harness.report.bisect import bisect_document
+from harness.report.render.terminal import terminal_text
 
 BENCH = "from pkg import work\ndef make_step(size=20_000):\n    return lambda: work(size)\n"
 #: ``slower`` from commit 5 on, other values from commit 9 on; commit 6 does not run.
@@ -195,8 +197,44 @@ def test_the_limits_of_a_benchmark_hold_for_its_values(harness, tmp_path):
     done = harness("bisect", "--good", "v1", *options)
     assert done.returncode == 0, done.stderr
     assert "No difference" in done.stdout
+    assert "same values\n" in done.stderr
     (path,) = BISECTIONS.paths(tmp_path / "results")
     assert f"harness report {path.stem} " in done.stdout  # "last" may be another record
+
+
+def version_record(**fields):
+    return BisectRecord(
+        id="20260131-235959-123-bisection-3f2a",
+        started_at="2026-01-31T23:59:59+00:00",
+        command=[],
+        machine=describe_machine(),
+        kind="version",
+        metric="step",
+        probes=[Probe(candidate=1, log_ratio=log) for log in (0.2, 0.21, 0.19, 0.2)],
+        benchmark=Benchmark(name="step", step="bench.py:make_step"),
+        same_within=0.02,
+        probability=0.95,
+        candidates=[Candidate("0.5.3"), Candidate("0.6.0")],
+        packages=["jax", "jaxlib"],
+        file="0a",
+        **fields,
+    )
+
+
+@pytest.mark.parametrize(
+    ("confirmation", "text"),
+    [
+        ([0.2, 0.21, 0.19, 0.2], "The culprit beside the candidate before it: +22.1 % [20.6, 23.7].\n"),
+        (
+            [0.0, 0.01, -0.01, 0.0],
+            "The culprit beside the candidate before it: 0.0 % [−1.3, 1.3]: not confirmed.\n",
+        ),
+        ([], "It was not compared with the candidate before it"),
+    ],
+)
+def test_a_result_says_whether_the_candidate_before_the_culprit_confirms_it(confirmation, text):
+    record = version_record(status="ok", outcome="culprit", confirmation=confirmation)
+    assert text in terminal_text(bisect_document(record)) + "\n"
 
 
 @pytest.mark.parametrize(
@@ -204,20 +242,7 @@ def test_the_limits_of_a_benchmark_hold_for_its_values(harness, tmp_path):
     [{"packages": ["jax"]}, {"installed": ["numpy"]}, {"file": "0b"}, {"file": None}, {"same_within": 0.05}],
 )
 def test_only_a_search_for_the_same_is_gone_on_with(tmp_path, change):
-    made = BisectRecord(
-        id="20260131-235959-123-bisection-3f2a",
-        started_at="2026-01-31T23:59:59+00:00",
-        command=[],
-        machine=describe_machine(),
-        kind="version",
-        metric="step",
-        benchmark=Benchmark(name="step", step="bench.py:make_step"),
-        same_within=0.02,
-        probability=0.95,
-        candidates=[Candidate("0.5.3"), Candidate("0.6.0")],
-        packages=["jax", "jaxlib"],
-        file="0a",
-    )
+    made = version_record()
     folder = tmp_path / BISECTIONS.folder
     BISECTIONS.save(made, folder)
     assert unfinished(folder, made) is not None

@@ -225,6 +225,20 @@ def test_a_side_that_imports_the_code_of_the_other_checkout_is_refused(workload,
         work(workload(label="base", folder=base), workload(label="head", folder=head))
 
 
+def test_the_memory_of_a_step_is_without_that_of_the_process_that_started_it(workload):
+    step = workload()
+    large = bytearray(200_000_000)
+    timed = TimedStep(step, step.worker_variables(quiet=True), 60.0)
+    try:
+        timed.begin("")
+        timed.await_build()
+        timed.make_first_step()
+        measured = timed.finish(verify=False).measured
+    finally:
+        timed.end()
+    assert measured["peak_memory_bytes"] < len(large)
+
+
 def observed(made, *numbers, state=None):
     values: list[Values] = [{"": ([], [number])} for number in numbers]
     return Observed(made, values, {} if state is None else {"": ([1], [state])})
