@@ -54,8 +54,8 @@ def first_verdict(pairs: Ratios, margin: float) -> Outcome | None:
     if pairs.same_p_value(within) <= SAME_LEVEL:
         return "no difference"
     interval = bootstrap_interval(pairs.values)
-    low, high = interval.low or math.inf, interval.high or -math.inf  # None with few pairs
-    if made >= _MANY and -2 * within < low <= 0 <= high < 2 * within:
+    low, high = interval.low, interval.high
+    if made >= _MANY and low is not None and high is not None and -2 * within < low <= 0 <= high < 2 * within:
         return "no difference"
     return "undecided" if made >= MOST_PAIRS else None
 
