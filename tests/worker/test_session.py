@@ -192,6 +192,7 @@ def test_no_worker_is_traced_by_coverage(monkeypatch):
     monkeypatch.setenv("COVERAGE_PROCESS_START", ".coveragerc")
     monkeypatch.setenv("COVERAGE_CORE", "ctrace")  # starts nothing by itself
     with Session({}) as session:
+        session.call(protocol.Ping(), protocol.Done)  # before it begins, its environment reads as empty
         inherited = psutil.Process(session.process.pid).environ()
     assert {name for name in inherited if name.startswith("COV")} == {"COVERAGE_CORE"}
 
