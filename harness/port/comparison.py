@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from harness.port import state, updates, values
+from harness.port.copies import copied
 from harness.port.findings import (
     Cause,
     Compared,
@@ -287,6 +288,9 @@ class _Check:
         names = self._options.names
         refuse_unknown(names, {*initial_a.parameters}, {*initial_b.parameters})
         self._matching = match(first_a, first_b, names)
+        worst, _ = worst_output(first_a, first_b)
+        one, other = (record.framework for record in self._records)
+        self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
         self._parameters = _paired(self._matching, initial_a, initial_b)
         self._initial_values = state.initial_values(
             initial_a.parameters, initial_b.parameters, self._matching
@@ -380,7 +384,7 @@ class _Check:
         inputs = values.inputs(self._shapes, self._options.batch)
         targets = values.targets(self._output, self._options.loss)
         a, b = self._sides.both(lambda side: side.gradients(inputs, targets, self._options.loss))
-        worst, where = worst_parameter(self._matching, a.parameters, b.parameters)
+        worst, where = worst_parameter(self._matching, a.parameters, b.parameters, gradients=True)
         self._compared.append(compared("gradients of the parameters", worst, _GRADIENT_TOLERANCE, where))
         gaps = [output_gap(one, other) for one, other in zip(a.inputs, b.inputs, strict=False)]
         gap = max(gaps, default=0.0)

@@ -153,6 +153,7 @@ KINDS = {
     "weight decay": "weight decay coupled with the gradient or not, or its size",
     "optimizer": "rule or options of the optimizer",
     "epsilon of Adam": "whether epsilon is added before or after the correction of the mean square",
+    "copied values": "copied parameters that are equal only after an operation",
     "initial values": "distribution of the initial values",
     "two biases": "two biases of which the sum counts",
     "running variance": "biased or unbiased running variance of the frameworks' own layers",

@@ -33,7 +33,7 @@ def running_state(trace_a: Trace, trace_b: Trace, matching: Matching) -> tuple[f
             a.call.does
         ):
             continue
-        gap = max(_gaps(trace_a, trace_b, pair).values(), default=0.0)
+        gap = max(_gaps(trace_a, trace_b, pair, matching).values(), default=0.0)
         if gap > ROUNDING:
             causes_here = _of_statistics(a, b, gap)
             found += causes_here
@@ -43,7 +43,7 @@ def running_state(trace_a: Trace, trace_b: Trace, matching: Matching) -> tuple[f
     return worst, found
 
 
-def _gaps(trace_a: Trace, trace_b: Trace, pair: PairedUse) -> dict[str, float]:
+def _gaps(trace_a: Trace, trace_b: Trace, pair: PairedUse, matching: Matching) -> dict[str, float]:
     gaps = {}
     for role in _ROLES:
         one, other = pair.a.parameters.get(role), pair.b.parameters.get(role)
@@ -51,6 +51,7 @@ def _gaps(trace_a: Trace, trace_b: Trace, pair: PairedUse) -> dict[str, float]:
             continue
         if one.name in trace_a.state_after and other.name in trace_b.state_after:
             after_a = one.canonical(trace_a.state_after[one.name])
+            after_a = matching.operation(other).applied(after_a)
             gaps[role] = difference(other.canonical(trace_b.state_after[other.name]), after_a)
         elif (one.name in trace_a.state_after) != (other.name in trace_b.state_after):
             gaps[role] = 1.0
