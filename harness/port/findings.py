@@ -140,7 +140,7 @@ KINDS = {
     "missing scale": "a scale or shift that one side lacks",
     "flipped kernel": "kernel upside down",
     "transposed kernel": "kernel with exchanged axes",
-    "dropout": "rate of a dropout, or a dropout that is never off",
+    "dropout": "rate, place or axes of a dropout, or a dropout that is never off",
     "order": "activation before or after normalisation",
     "resizing": "grid of a resizing",
     "constant": "a number in the model's own arithmetic",
