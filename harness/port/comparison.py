@@ -7,7 +7,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from harness.errors import UsageError
 from harness.port import state, updates, values
+from harness.port.copies import copied
 from harness.port.findings import (
     Cause,
     Compared,
@@ -22,6 +24,7 @@ from harness.port.findings import (
 )
 from harness.port.matching import Matching, match
 from harness.port.messages import Description
+from harness.port.precision import only_as_written
 from harness.port.remote_side import RemoteSide, Sides
 from harness.port.state import are_momenta
 from harness.port.task_file import refuse_unknown
@@ -217,7 +220,7 @@ def check_models(
             SideRecord(spec.target, built.framework, built.versions, built.own_optimizer, built.own_loss)
             for spec, built in ((a, built_a), (b, built_b))
         ]
-        return _Check(sides, records, inputs, options, phase).findings()
+        return _Check(sides, (a, b), records, inputs, options, phase).findings()
 
 
 class _Check:
@@ -226,16 +229,18 @@ class _Check:
     def __init__(
         self,
         sides: Sides,
+        specs: tuple[SideSpec, SideSpec],
         records: list[SideRecord],
         shapes: Sequence[InputShape],
         options: PortOptions,
         phase: Callable[[str], None],
     ) -> None:
         self._sides, self._records, self._shapes, self._options = sides, records, shapes, options
-        self._phase = phase
+        self._specs, self._phase = specs, phase
         self._compared: list[Compared] = []
         self._causes: list[Cause] = []
         self._notes: list[str] = []
+        self._not_compared: list[str] = []
         self._lacking_explains = False
 
     def findings(self) -> Findings:
@@ -247,6 +252,8 @@ class _Check:
         if all(each.equal for each in self._compared):
             self._phase("comparing gradients")
             self._compare_gradients()
+        else:
+            self._not_compared.append("gradients, because outputs or running statistics differ")
         self._phase("comparing training steps")
         self._compare_training()
         causes = merged([*self._causes, *self._initial_values])
@@ -258,6 +265,7 @@ class _Check:
             compared=self._compared,
             causes=causes,
             notes=self._notes,
+            not_compared=self._not_compared,
         )
 
     def _verdict(self, causes: Sequence[Cause]) -> Verdict:
@@ -287,6 +295,9 @@ class _Check:
         names = self._options.names
         refuse_unknown(names, {*initial_a.parameters}, {*initial_b.parameters})
         self._matching = match(first_a, first_b, names)
+        worst, _ = worst_output(first_a, first_b)
+        one, other = (record.framework for record in self._records)
+        self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
         self._parameters = _paired(self._matching, initial_a, initial_b)
         self._initial_values = state.initial_values(
             initial_a.parameters, initial_b.parameters, self._matching
@@ -326,8 +337,11 @@ class _Check:
         for case, found in zip(cases, list(self._compared), strict=True):
             if case.traced:
                 self._explain(case, found)
+        if any(isinstance(call.does, kinds.Dropout) for call in (*trained.a.calls, *trained.b.calls)):
+            self._not_compared.append("the random numbers of dropout, which is off in all that is computed")
         self._output = trained.a.values[trained.a.outputs[0]].array
         self._compare_state(trained)
+        self._compare_as_written(cases[2], self._compared[2])
         # The training that follows holds several copies of all parameters.
         self._values_a = {}
         for side in (self._sides.a, self._sides.b):
@@ -369,6 +383,19 @@ class _Check:
                     f"{record.target} calls what cannot be described: {', '.join(sorted(names))}"
                 )
 
+    def _compare_as_written(self, case: Evaluated, found: Compared) -> None:
+        """What each side's own precision makes of it, where both are equal in float64."""
+        if not found.equal:
+            self._not_compared.append("the precision of the code as written, because outputs differ")
+            return
+        self._phase("comparing as written")
+        try:
+            self._causes += only_as_written(
+                self._specs, self._sides, self._shapes, case.inputs, (case.a, case.b), self._options
+            )
+        except UsageError as error:
+            self._not_compared.append(f"the precision of the code as written: {error}")
+
     def _compare_state(self, trained: Evaluated) -> None:
         worst, found = state.running_state(trained.a, trained.b, self._matching)
         if trained.a.state_after or trained.b.state_after:
@@ -380,7 +407,7 @@ class _Check:
         inputs = values.inputs(self._shapes, self._options.batch)
         targets = values.targets(self._output, self._options.loss)
         a, b = self._sides.both(lambda side: side.gradients(inputs, targets, self._options.loss))
-        worst, where = worst_parameter(self._matching, a.parameters, b.parameters)
+        worst, where = worst_parameter(self._matching, a.parameters, b.parameters, gradients=True)
         self._compared.append(compared("gradients of the parameters", worst, _GRADIENT_TOLERANCE, where))
         gaps = [output_gap(one, other) for one, other in zip(a.inputs, b.inputs, strict=False)]
         gap = max(gaps, default=0.0)
@@ -394,8 +421,11 @@ class _Check:
     def _compare_training(self) -> None:
         """Losses and parameters of some steps, with each side's own optimizer and loss if it gives one."""
         a, b = self._updates
-        if a is not None and b is not None and "unknown" not in {a.rule, b.rule}:
-            self._causes += updates.causes_of(a, b)
+        if a is not None and b is not None:
+            if "unknown" in {a.rule, b.rule}:
+                self._not_compared.append("the options of the optimizers, only what their steps do")
+            else:
+                self._causes += updates.causes_of(a, b)
         options = self._options
         batches = values.batches(self._shapes, options.batch, options.steps, self._output, options.loss)
         trained_a, trained_b = self._sides.both(
@@ -405,7 +435,8 @@ class _Check:
             self._causes += loss_causes(trained_a.losses[0], trained_b.losses[0], options.batch)
         self._causes += two_biases(self._matching)
         if any(cause.harmless and cause.mode == "steps" for cause in self._causes):
-            return  # what follows differs by it
+            self._not_compared.append("training steps, because a harmless difference changes them")
+            return
         worst, where = worst_parameter(self._matching, trained_a.parameters, trained_b.parameters)
         loss = worst_loss(trained_a.losses, trained_b.losses)
         steps = f"{options.steps} steps"

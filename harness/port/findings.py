@@ -97,6 +97,8 @@ class Findings(msgspec.Struct, kw_only=True):
     causes: list[Cause]
     notes: list[str] = []
     """What could not be seen or decided, a sentence each."""
+    not_compared: list[str] = []
+    """What the verdict says nothing about, as phrases."""
 
     @property
     def equal(self) -> bool:
@@ -138,7 +140,7 @@ KINDS = {
     "missing scale": "a scale or shift that one side lacks",
     "flipped kernel": "kernel upside down",
     "transposed kernel": "kernel with exchanged axes",
-    "dropout": "rate of a dropout, or a dropout that is never off",
+    "dropout": "rate, place or axes of a dropout, or a dropout that is never off",
     "order": "activation before or after normalisation",
     "resizing": "grid of a resizing",
     "constant": "a number in the model's own arithmetic",
@@ -153,6 +155,8 @@ KINDS = {
     "weight decay": "weight decay coupled with the gradient or not, or its size",
     "optimizer": "rule or options of the optimizer",
     "epsilon of Adam": "whether epsilon is added before or after the correction of the mean square",
+    "only in float32": "outputs of the code as written, far from its own outputs in float64",
+    "copied values": "copied parameters that are equal only after an operation",
     "initial values": "distribution of the initial values",
     "two biases": "two biases of which the sum counts",
     "running variance": "biased or unbiased running variance of the frameworks' own layers",

@@ -34,16 +34,41 @@ class PairedUse(NamedTuple):
     b: Use
 
 
+class Operation(NamedTuple):
+    """What makes B's array of A's: another order of the elements (None leaves it), and an offset."""
+
+    text: str
+    order: np.ndarray | None
+    offset: float = 0.0
+
+    def applied(self, array: np.ndarray) -> np.ndarray:
+        """B's array."""
+        return self.moved(array) + self.offset if self.offset else self.moved(array)
+
+    def moved(self, array: np.ndarray) -> np.ndarray:
+        """B's gradient, or another difference of arrays."""
+        return array if self.order is None else array.ravel()[self.order].reshape(array.shape)
+
+
+_AS_IT_IS = Operation("nothing", None)
+
+
 class Matching(msgspec.Struct):
     """Pairs of uses, and the parameters of each side that have no counterpart.
 
-    ``free`` are pairs of arrays of which at least one enters a model's own arithmetic.
+    ``free`` are pairs of arrays of which at least one enters a model's own arithmetic. ``operations`` are
+    what makes some of B's arrays of A's.
     """
 
     pairs: list[PairedUse]
     free: list[tuple[Stored, Stored]]
     unmatched_a: list[str]
     unmatched_b: list[str]
+    operations: dict[Stored, Operation] = {}
+
+    def operation(self, stored: Stored) -> Operation:
+        """What makes this array of B of A's."""
+        return self.operations.get(stored, _AS_IT_IS)
 
 
 def uses(trace: Trace) -> list[Use]:

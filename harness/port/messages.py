@@ -20,6 +20,18 @@ class Build(msgspec.Struct, frozen=True, tag=True):
     inputs: list[InputShape]
 
 
+class BuildAsWritten(msgspec.Struct, frozen=True, tag=True):
+    """Make it as its code is, in float32 where that names no other type, with these parameters.
+
+    It can then only be evaluated, for its outputs in evaluation.
+    """
+
+    target: str
+    arguments: dict[str, Any]
+    inputs: list[InputShape]
+    parameters: dict[str, Any]
+
+
 class Describe(msgspec.Struct, frozen=True, tag=True):
     """Parameters, and what trains them."""
 
@@ -55,7 +67,7 @@ class Train(msgspec.Struct, frozen=True, tag=True):
     learning_rate: float
 
 
-Request = Build | Describe | Load | Evaluate | Differentiate | Train
+Request = Build | BuildAsWritten | Describe | Load | Evaluate | Differentiate | Train
 
 
 class Built(msgspec.Struct, frozen=True, tag=True):

@@ -25,10 +25,10 @@ from harness.worker.errors import WorkerLost
 from harness.worker.process import WorkerProcess
 
 _POLL_SECONDS = 0.5
-#: Frameworks that read these compute in float64, on the CPU, from their import on.
+#: Frameworks that read these compute in float64 from their import on.
+_FLOAT64 = {"JAX_ENABLE_X64": "1", "KERAS_FLOATX": "float64"}
+#: And on the CPU.
 _VARIABLES = {
-    "JAX_ENABLE_X64": "1",
-    "KERAS_FLOATX": "float64",
     "CUDA_VISIBLE_DEVICES": "",
     "JAX_PLATFORMS": "cpu",
     "KERAS_TORCH_DEVICE": "cpu",
@@ -49,10 +49,19 @@ class SideFailed(UsageError):
 class RemoteSide:
     """One model in a process of its own. Use it as a context manager, which leaves no process behind."""
 
-    def __init__(self, target: str, threads: int, timeout_seconds: float, *, limit_each: bool = True) -> None:
+    def __init__(
+        self,
+        target: str,
+        threads: int,
+        timeout_seconds: float,
+        *,
+        limit_each: bool = True,
+        exact: bool = True,
+    ) -> None:
         """Start the process for ``FILE.py:NAME`` or ``package.module:NAME``.
 
-        The limit is for each request, or for all of them together unless ``limit_each``.
+        The limit is for each request, or for all of them together unless ``limit_each``. A side that is not
+        ``exact`` finds no setting for float64.
 
         Raises:
             HarnessError: it cannot be started.
@@ -64,7 +73,7 @@ class RemoteSide:
         self._until = None if limit_each else time.monotonic() + timeout_seconds
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
-        variables = {**worker_variables(threads, "cpu", os.environ), **_VARIABLES}
+        variables = worker_variables(threads, "cpu", os.environ) | _VARIABLES | (_FLOAT64 if exact else {})
         # Nothing is timed here, and what is freed goes back to the system.
         variables = {name: value for name, value in variables.items() if name not in GLIBC_KEEPS_MEMORY}
         command = [
@@ -86,6 +95,16 @@ class RemoteSide:
         """Make the model."""
         return self._call(messages.Build(self.target, dict(arguments), list(inputs)), messages.Built)
 
+    def build_as_written(
+        self,
+        arguments: Mapping[str, Any],
+        inputs: Sequence[InputShape],
+        parameters: Mapping[str, np.ndarray],
+    ) -> None:
+        """Make the model as its code is, with these parameters; only its outputs can be asked for."""
+        request = messages.BuildAsWritten(self.target, dict(arguments), list(inputs), dict(parameters))
+        self._call(request, messages.Loaded)
+
     def describe(self) -> messages.Description:
         """Its parameters and what trains them."""
         described = self._call(messages.Describe(), messages.Description)
@@ -96,6 +115,11 @@ class RemoteSide:
         """Replace parameters."""
         self._call(messages.Load(dict(parameters)), messages.Loaded)
         self._parameters |= parameters
+
+    @property
+    def parameters(self) -> Mapping[str, np.ndarray]:
+        """The described parameters, with what was loaded since."""
+        return self._parameters
 
     def forget_parameters(self) -> None:
         """Keep no parameters here any more; no trace may be asked for after that."""
@@ -183,7 +207,9 @@ _T = TypeVar("_T")
 class Sides:
     """Two processes. Use it as a context manager, which leaves none behind."""
 
-    def __init__(self, a: SideSpec, b: SideSpec, threads: int, timeout_seconds: float) -> None:
+    def __init__(
+        self, a: SideSpec, b: SideSpec, threads: int, timeout_seconds: float, *, exact: bool = True
+    ) -> None:
         """Start them with so many CPU threads each.
 
         Raises:
@@ -195,7 +221,7 @@ class Sides:
         with contextlib.ExitStack() as unless_both_start:
             unless_both_start.push(self._stack)
             self.a, self.b = (
-                self._stack.enter_context(RemoteSide(spec.target, threads, timeout_seconds))
+                self._stack.enter_context(RemoteSide(spec.target, threads, timeout_seconds, exact=exact))
                 for spec in (a, b)
             )
             unless_both_start.pop_all()

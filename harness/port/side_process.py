@@ -16,7 +16,7 @@ from harness.machine.processes import die_with_parent_and_keep_orphans
 from harness.port import messages
 from harness.port.messages import Sent, outputs_of
 from harness.tracing.calls import Trace
-from harness.tracing.side import InputShape, OwnTraining, Side, SidePlugin
+from harness.tracing.side import AsWritten, InputShape, OwnTraining, Side, SidePlugin
 from harness.tracing.user_code import call_user, described, split_target, user_callable, user_module
 
 # The user's own code: a callable in a file or a module, called for a model.
@@ -33,6 +33,15 @@ class LoadedSide(NamedTuple):
     plugin: str
 
 
+class _Claimed(NamedTuple):
+    """What the user's callable returned, the plugin that knows it, and the user's own training."""
+
+    built: Any
+    plugin: SidePlugin
+    name: str
+    own: OwnTraining
+
+
 def load_side(target: str, arguments: Mapping[str, Any], shapes: Sequence[InputShape]) -> LoadedSide:
     """The side that a target gives, ``FILE.py:NAME`` or ``package.module:NAME``.
 
@@ -40,19 +49,34 @@ def load_side(target: str, arguments: Mapping[str, Any], shapes: Sequence[InputS
         UsageError: there is no such callable, it needs other arguments, it raised, or it returned something
             that is no model of a known framework.
     """
+    claimed = _claimed(target, arguments, exact=True)
+    claimed.plugin.prepare()
+    return LoadedSide(claimed.plugin.make_side(claimed.built, shapes, claimed.own), claimed.own, claimed.name)
+
+
+def load_as_written(target: str, arguments: Mapping[str, Any], shapes: Sequence[InputShape]) -> AsWritten:
+    """The model that a target gives, as its code is.
+
+    Raises:
+        UsageError: as :func:`load_side`.
+    """
+    claimed = _claimed(target, arguments, exact=False)
+    return claimed.plugin.make_as_written(claimed.built, shapes)
+
+
+def _claimed(target: str, arguments: Mapping[str, Any], *, exact: bool) -> _Claimed:
     place, name = split_target(target)
     module = user_module(place)
     factory = user_callable(module, name, place)
     plugins = _plugins()
     for framework, plugin in plugins.items():
-        if _is_imported(framework):
+        if exact and _is_imported(framework):
             plugin.prepare()
     built = call_user(factory, target, arguments)
     own = OwnTraining(getattr(module, MAKE_OPTIMIZER, None), getattr(module, MAKE_LOSS, None))
     for framework, plugin in plugins.items():
         if plugin.claims(built):
-            plugin.prepare()
-            return LoadedSide(plugin.make_side(built, shapes, own), own, framework)
+            return _Claimed(built, plugin, framework, own)
     known = ", ".join(sorted(plugins))
     raise UsageError(
         f"{target} returned {_kind(built)}, which is no model of a known framework ({known}). Return a "
@@ -82,12 +106,13 @@ class _Answering:
 
     def __init__(self) -> None:
         self._side: Side | None = None
+        self._as_written: AsWritten | None = None
         self._sent = Sent()
 
     def answer(self, request: messages.Request) -> messages.Reply:
         """The reply; a fault of the user's code is one, too."""
         try:
-            return self._carry_out(request)
+            return self._as_it_is_written(request) or self._carry_out(request)
         except HarnessError as error:
             return messages.Failed(str(error), "".join(traceback.format_exc()))
         except BaseException as error:  # noqa: BLE001  whatever the user's code raises, exits included
@@ -119,6 +144,18 @@ class _Answering:
                 return messages.Differentiated(side.gradients(inputs, targets, loss_name))
             case messages.Train(batches, loss_name, learning_rate):
                 return messages.HasTrained(side.train(batches, loss_name, learning_rate))
+            case _:
+                raise TypeError(type(request).__name__)
+
+    def _as_it_is_written(self, request: messages.Request) -> messages.Reply | None:
+        """The reply where the model is, or is to be, as its code is."""
+        if isinstance(request, messages.BuildAsWritten):
+            self._as_written = load_as_written(request.target, request.arguments, request.inputs)
+            self._as_written.load(request.parameters)
+            return messages.Loaded()
+        if isinstance(request, messages.Evaluate) and self._as_written is not None:
+            return messages.Evaluated(self._as_written.outputs(request.inputs))
+        return None
 
     def _trace(self, side: Side, request: messages.Evaluate) -> Trace:
         trace = side.trace(request.inputs, training=request.training, overrides=request.overrides)

@@ -33,7 +33,7 @@ def running_state(trace_a: Trace, trace_b: Trace, matching: Matching) -> tuple[f
             a.call.does
         ):
             continue
-        gap = max(_gaps(trace_a, trace_b, pair).values(), default=0.0)
+        gap = max(_gaps(trace_a, trace_b, pair, matching).values(), default=0.0)
         if gap > ROUNDING:
             causes_here = _of_statistics(a, b, gap)
             found += causes_here
@@ -43,7 +43,7 @@ def running_state(trace_a: Trace, trace_b: Trace, matching: Matching) -> tuple[f
     return worst, found
 
 
-def _gaps(trace_a: Trace, trace_b: Trace, pair: PairedUse) -> dict[str, float]:
+def _gaps(trace_a: Trace, trace_b: Trace, pair: PairedUse, matching: Matching) -> dict[str, float]:
     gaps = {}
     for role in _ROLES:
         one, other = pair.a.parameters.get(role), pair.b.parameters.get(role)
@@ -51,6 +51,7 @@ def _gaps(trace_a: Trace, trace_b: Trace, pair: PairedUse) -> dict[str, float]:
             continue
         if one.name in trace_a.state_after and other.name in trace_b.state_after:
             after_a = one.canonical(trace_a.state_after[one.name])
+            after_a = matching.operation(other).applied(after_a)
             gaps[role] = difference(other.canonical(trace_b.state_after[other.name]), after_a)
         elif (one.name in trace_a.state_after) != (other.name in trace_b.state_after):
             gaps[role] = 1.0
@@ -118,7 +119,22 @@ def dropouts(trace_a: Trace, trace_b: Trace, *, training: bool) -> list[Cause]:
         _dropout(one, other, text(_does(one).rate), text(_does(other).rate), mode="training")
         for one, other in zip(rates_a, rates_b, strict=True)
         if abs(_does(one).rate - _does(other).rate) > ROUNDING
-    ] or _moved_dropouts(trace_a, trace_b, rates_a, rates_b)
+    ] or [*_other_axes(rates_a, rates_b), *_moved_dropouts(trace_a, trace_b, rates_a, rates_b)]
+
+
+def _other_axes(of_a: Sequence[Place], of_b: Sequence[Place]) -> list[Cause]:
+    """Dropout of the same values in other units, as of single elements or of whole channels."""
+    found, rest_b = [], list(of_b)
+    for a in of_a:
+        b = next((b for b in rest_b if are_equal(_dropped(a), _dropped(b))), None)
+        if b is None:
+            continue
+        rest_b.remove(b)
+        counts = _does(a).together, _does(b).together
+        if counts[0] != counts[1]:
+            own, other = (f"{count:,} elements together" if count > 1 else "each element" for count in counts)
+            found.append(_dropout(a, b, own, other, mode="training"))
+    return found
 
 
 def _moved_dropouts(

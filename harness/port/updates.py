@@ -1,7 +1,7 @@
 """Update rules of optimizers in NumPy, to show what a difference of options does."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -132,7 +132,7 @@ def transferred(
 
     for pair in matching.pairs:
         roles = {role: stored.canonical(values_a[stored.name]) for role, stored in pair.a.parameters.items()}
-        _add_second_biases(roles, pair)
+        add_second_biases(roles, pair.b.parameters)
         for role, stored in pair.b.parameters.items():
             array = target(stored.name)
             shape = stored.canonical(array).shape
@@ -141,19 +141,19 @@ def transferred(
                 if not role.startswith("recurrent_bias"):
                     missing.append(MissingRole(pair, role, "a"))
             elif roles[role].size == np.prod(shape, dtype=int):
-                stored.store(roles[role].reshape(shape), array)
+                stored.store(matching.operation(stored).applied(roles[role]).reshape(shape), array)
         missing += [MissingRole(pair, role, "b") for role in roles if role not in pair.b.parameters]
     for stored_a, other in matching.free:
         other.store(stored_a.canonical(values_a[stored_a.name]), target(other.name))
     return changed, missing
 
 
-def _add_second_biases(roles: dict[str, np.ndarray], pair: PairedUse) -> None:
+def add_second_biases(roles: dict[str, np.ndarray], others: Container[str]) -> None:
+    """Add second biases that are not among the roles of the other side to the first ones."""
     for role in [role for role in roles if role.startswith("recurrent_bias_")]:
         first = "bias_" + role.removeprefix("recurrent_bias_")
         # That of the new value of a GRU is inside the reset, and cannot be added.
-        movable = role != "recurrent_bias_n"
-        if movable and role not in pair.b.parameters and first in roles and first in pair.b.parameters:
+        if role != "recurrent_bias_n" and role not in others and first in roles and first in others:
             roles[first] = roles[first] + roles.pop(role)
 
 
@@ -165,7 +165,11 @@ _LEAST_LOSS = 1e-30
 
 
 def worst_parameter(
-    matching: Matching, of_a: Mapping[str, np.ndarray], of_b: Mapping[str, np.ndarray]
+    matching: Matching,
+    of_a: Mapping[str, np.ndarray],
+    of_b: Mapping[str, np.ndarray],
+    *,
+    gradients: bool = False,
 ) -> tuple[float, str]:
     """The largest difference of paired arrays, relative to the largest number of all, and B's layer."""
     worst, where = 0.0, ""
@@ -181,6 +185,8 @@ def worst_parameter(
         if stored.name not in of_a or other.name not in of_b:
             continue
         one, two = stored.canonical(of_a[stored.name]), other.canonical(of_b[other.name])
+        operation = matching.operation(other)
+        one = operation.moved(one) if gradients else operation.applied(one)
         gap = np.inf
         if one.size == two.size:
             gap = _never_nan(float(np.abs(one.ravel() - two.ravel()).max(initial=0.0)) / scale)

@@ -53,7 +53,10 @@ def port_document(record: PortRecord) -> Document:
     ]
     meta = [f"{side.target}: {_versions(side.versions)}" for side in (findings.a, findings.b)]
     meta += [record.started_at[:10], f"{record.seconds:.0f} s"]
-    return Document("port", "Comparison of two models", nodes, [_verdict_sentence(findings)], meta)
+    lead = [_verdict_sentence(findings)]
+    if findings.not_compared:
+        lead.append(f"Not compared: {'; '.join(findings.not_compared)}.")
+    return Document("port", "Comparison of two models", nodes, lead, meta)
 
 
 def _cause(cause: Cause) -> Item:

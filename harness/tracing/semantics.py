@@ -256,10 +256,14 @@ class Resize(Semantics, frozen=True):
 
 
 class Dropout(Semantics, frozen=True):
-    """Random zeros, which a side leaves out; ``active`` says whether the framework would have drawn them."""
+    """Random zeros, which a side leaves out; ``active`` says whether the framework would have drawn them.
+
+    ``together`` is the number of elements that are zero together, as those of a channel.
+    """
 
     rate: float
     active: bool
+    together: int = 1
 
 
 class Opaque(Semantics, frozen=True):

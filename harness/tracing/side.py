@@ -1,14 +1,15 @@
 """The contract of a side: a model of the user's own in one framework, in float64."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 
-from harness.tracing.calls import InputShape, Loss, Trace
+from harness.tracing.calls import InputShape, Loss, Trace, Value
 
 __all__ = [
+    "AsWritten",
     "Gradients",
     "InputShape",
     "Loss",
@@ -112,6 +113,22 @@ class Side(Protocol):
         ...
 
 
+class AsWritten(NamedTuple):
+    """A model that computes as its code is, in float32 where the code names no other type, without dropout.
+
+    ``load`` replaces parameters, whose names are those of the :class:`Side`. ``evaluate`` makes named outputs
+    of inputs in evaluation mode, both channels last.
+    """
+
+    load: Callable[[Mapping[str, np.ndarray]], None]
+    evaluate: Callable[[Sequence[np.ndarray]], Iterable[tuple[str, np.ndarray]]]
+
+    def outputs(self, inputs: Sequence[np.ndarray]) -> Trace:
+        """The outputs of one evaluation, in a trace without calls."""
+        values = [Value("call", array, name) for name, array in self.evaluate(inputs)]
+        return Trace(values, [], [], list(range(len(values))))
+
+
 class OwnTraining(NamedTuple):
     """The user's own optimizer and loss, from ``make_optimizer`` and ``make_loss`` of the side's file.
 
@@ -134,6 +151,10 @@ class SidePlugin(Protocol):
 
     def prepare(self) -> None:
         """Make the framework compute in float64; called before the user's callable, not before its import."""
+        ...
+
+    def make_as_written(self, built: Any, shapes: Sequence[InputShape]) -> AsWritten:
+        """The model as its code is, in a process that is not prepared."""
         ...
 
     def make_side(self, built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> Side:

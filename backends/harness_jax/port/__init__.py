@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from harness.tracing.side import InputShape, OwnTraining, Side
+from harness.tracing.side import AsWritten, InputShape, OwnTraining, Side
 from harness_jax.models import kind_of, model_of
 
 
@@ -25,3 +25,10 @@ def make_side(built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> Sid
 
     framework = "jax" if kind_of(built) == "pure" else "flax"
     return JaxSide(model_of(built, shapes, exact=True), framework, own)
+
+
+def make_as_written(built: Any, shapes: Sequence[InputShape]) -> AsWritten:
+    """See :class:`harness.tracing.side.SidePlugin`."""
+    from harness_jax.port.side import as_written
+
+    return as_written(model_of(built, shapes, exact=False))

@@ -4,6 +4,7 @@ Each translation takes a :class:`Layer`, which reads settings and arrays of eith
 the result of the call, or :data:`~harness_jax.port.recorder.ENTER` for a form that it does not know.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -247,7 +248,8 @@ def dropout(layer: Layer) -> Any:
     """``Dropout``, left out; says whether flax would have drawn zeros."""
     rate = float(layer.module.rate)
     active = rate > 0.0 and not layer.setting("deterministic", default=True)
-    does = kinds.Dropout(rate=rate, active=active)
+    together = math.prod(layer.x.shape[axis] for axis in layer.module.broadcast_dims)
+    does = kinds.Dropout(rate=rate, active=active, together=together)
     return layer.recorder.call(
         does, layer.function, lambda new: jnp.array(new, copy=True), [layer.x], path=layer.path
     )

@@ -2,13 +2,15 @@
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from harness.tracing.calls import Trace
-from harness.tracing.side import Gradients, Loss, Override, OwnTraining, Trained, Update
+from harness.tracing.side import AsWritten, Gradients, Loss, Override, OwnTraining, Trained, Update
+from harness_jax.models.dropout import without_dropout
 from harness_jax.models.forms import Model, cast
 from harness_jax.port import training as steps
 from harness_jax.port.tracing import traced
@@ -60,3 +62,21 @@ class JaxSide:
 
 def _input(array: np.ndarray) -> jnp.ndarray:
     return jnp.asarray(array, jnp.float64) if np.issubdtype(array.dtype, np.floating) else jnp.asarray(array)
+
+
+def as_written(model: Model) -> AsWritten:
+    """A model as its code is."""
+
+    def load(parameters: Mapping[str, np.ndarray]) -> None:
+        model.arrays |= cast(parameters, model.arrays)
+
+    def outputs(inputs: Sequence[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+        with without_dropout():
+            evaluated = model.evaluate(dict(model.arrays), [*map(jnp.asarray, inputs)], training=False)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(evaluated.outputs):
+            numbers = np.asarray(leaf)
+            floating = jnp.issubdtype(numbers.dtype, jnp.floating)
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            yield name, numbers.astype(np.float64) if floating else numbers
+
+    return AsWritten(load, outputs)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from harness.tracing.side import InputShape, OwnTraining, Side
+from harness.tracing.side import AsWritten, InputShape, OwnTraining, Side
 
 
 def claims(built: Any) -> bool:
@@ -32,3 +32,10 @@ def make_side(built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> Sid
     from harness_keras.port.side import KerasSide
 
     return KerasSide(built, shapes, own)
+
+
+def make_as_written(built: Any, shapes: Sequence[InputShape]) -> AsWritten:
+    """See :class:`harness.tracing.side.SidePlugin`."""
+    from harness_keras.port.as_written import as_written
+
+    return as_written(built, shapes)

@@ -9,6 +9,7 @@ from keras.src import backend
 
 from harness.tracing import semantics as kinds
 from harness_keras.port.called import FUNCTIONS, Called, Reading, reads
+from harness_keras.port.dropouts import together_of
 from harness_keras.port.geometry import all_from_end, from_end
 from harness_keras.port.recorder import Recorder, is_array
 
@@ -121,7 +122,8 @@ def _reduction(called: Called) -> Tensor:
 @reads("random.dropout")
 def _dropout(called: Called) -> Tensor:
     rate = float(called["rate"])
-    does = kinds.Dropout(rate=rate, active=rate > 0)
+    together = together_of(called.x.shape, called.arguments.get("noise_shape"))
+    does = kinds.Dropout(rate=rate, active=rate > 0, together=together)
     return called.recorder.call(called.function, does, [called.x], lambda x: x)
 
 

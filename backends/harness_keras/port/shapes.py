@@ -27,19 +27,19 @@ class Layout(NamedTuple):
     structure: Any
     outputs_first: bool
 
-    def zeros(self) -> list[Tensor]:
+    def zeros(self, floating: str = "float64") -> list[Tensor]:
         """A batch of two for each input."""
         arrays = [
             np.zeros((2, *shape.shape), np.int32 if shape.integer else np.float64) for shape in self.shapes
         ]
-        return self.tensors(arrays)
+        return self.tensors(arrays, floating)
 
-    def tensors(self, arrays: Sequence[np.ndarray]) -> list[Tensor]:
-        """What the model takes of arrays that are channels last."""
+    def tensors(self, arrays: Sequence[np.ndarray], floating: str = "float64") -> list[Tensor]:
+        """What the model takes of arrays that are channels last; ``floating`` is the type of numbers."""
         made = []
         for array, shape, first in zip(arrays, self.shapes, self.first, strict=True):
             moved = np.moveaxis(array, -1, 1) if first else array
-            dtype = "int32" if shape.integer else "float64"
+            dtype = "int32" if shape.integer else floating
             made.append(ops.convert_to_tensor(np.ascontiguousarray(moved), dtype=dtype))
         return made
 

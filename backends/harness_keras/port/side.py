@@ -146,7 +146,7 @@ class KerasSide:
         return self._layout.structured(tensors)
 
     def _named_outputs(self, outputs: Any) -> dict[str, Tensor]:
-        return dict(_named(outputs))
+        return dict(named_outputs(outputs))
 
     def _tensors(self, inputs: Sequence[np.ndarray]) -> list[Tensor]:
         return self._layout.tensors(inputs)
@@ -178,12 +178,12 @@ def _array(tensor: Tensor) -> np.ndarray:
     return engines.numbers(tensor).astype(np.float64, copy=False)
 
 
-def _named(outputs: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+def named_outputs(outputs: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
     """The tensors that a model returns, named by position or key; what is no tensor is left out."""
     if isinstance(outputs, Mapping | list | tuple):
         items = outputs.items() if isinstance(outputs, Mapping) else enumerate(outputs)
         for key, each in items:
-            yield from _named(each, f"{name}.{key}" if name else str(key))
+            yield from named_outputs(each, f"{name}.{key}" if name else str(key))
     elif is_array(outputs):
         yield name, outputs
 

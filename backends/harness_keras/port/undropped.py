@@ -7,7 +7,7 @@ from typing import Any
 from keras.src import backend
 
 from harness.tracing import semantics as kinds
-from harness_keras.port.dropouts import NOISE, layers_named
+from harness_keras.port.dropouts import NOISE, layers_named, together_of
 from harness_keras.port.recorder import active
 
 Tensor = Any
@@ -30,11 +30,12 @@ def without_dropout() -> Iterator[None]:
 
 
 def _dropout(inputs: Tensor, rate: float, noise_shape: Any = None, seed: Any = None) -> Tensor:
-    del noise_shape, seed
+    del seed
     recorder = active()
     if recorder is None or not recorder.is_known(inputs):
         return inputs
-    does = kinds.Dropout(rate=float(rate), active=rate > 0)
+    together = together_of(inputs.shape, noise_shape)
+    does = kinds.Dropout(rate=float(rate), active=rate > 0, together=together)
     return recorder.call("keras.random.dropout", does, [inputs], lambda x: x)
 
 

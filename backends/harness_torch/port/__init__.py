@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from harness.tracing.side import InputShape, OwnTraining, Side
+from harness.tracing.side import AsWritten, InputShape, OwnTraining, Side
 
 
 def claims(built: Any) -> bool:
@@ -31,3 +31,14 @@ def make_side(built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> Sid
     from harness_torch.port.side import TorchSide
 
     return TorchSide(built, shapes, own)
+
+
+def make_as_written(built: Any, shapes: Sequence[InputShape]) -> AsWritten:
+    """See :class:`harness.tracing.side.SidePlugin`.
+
+    Raises:
+        UsageError: the module cannot be evaluated with inputs of these shapes.
+    """
+    from harness_torch.port.as_written import as_written
+
+    return as_written(built, shapes)

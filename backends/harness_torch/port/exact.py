@@ -4,6 +4,7 @@ It asks with ``x.float()``, for example, or by being in training mode.
 """
 
 import contextlib
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -28,6 +29,24 @@ DROPOUTS = frozenset(
     }
 )
 _DROP_PATH = re.compile(r"stochastic_?depth|drop_?path|drop_?connect", re.IGNORECASE)
+
+
+#: Those that drop whole channels, with the number of axes of an input that has no batch.
+_OF_CHANNELS = {
+    "dropout1d": 2,
+    "dropout2d": None,
+    "dropout3d": 4,
+    "feature_alpha_dropout": None,
+    "feature_dropout": None,
+}
+
+
+def dropped_together(function: Callable[..., Any], x: torch.Tensor) -> int:
+    """How many elements a function of dropout makes zero together."""
+    name = short_name(function)
+    if name not in _OF_CHANNELS:
+        return 1
+    return math.prod(x.shape[1 if x.dim() == _OF_CHANNELS[name] else 2 :])
 
 
 class Arguments(NamedTuple):

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from harness_torch.port.exact import (
     Arguments,
     called_by,
     drop_path_rate,
+    dropped_together,
     in_float64,
     replaced,
     tensors_in,
@@ -107,7 +109,10 @@ class Tracer(TorchFunctionMode):
         try:
             rate = drop_path_rate(module)
             if rate is not None and args and self.recorder.is_live(args[0]):
-                seen = Seen(Dropout(rate=rate, active=module.training and rate > 0), args[:1])
+                whole_batch = getattr(module, "mode", "row") == "batch"
+                together = math.prod(args[0].shape[0 if whole_batch else 1 :])
+                does = Dropout(rate=rate, active=module.training and rate > 0, together=together)
+                seen = Seen(does, args[:1])
                 return self.recorder.call(seen, lambda tensors: tensors[0], type(module).__name__)
             if isinstance(module, torch.jit.ScriptModule):
                 return self._module_as_one(call, module, args, kwargs)
@@ -173,7 +178,10 @@ class Tracer(TorchFunctionMode):
         bound = dict(zip(("input", "p", "training", "inplace"), call.args, strict=False)) | call.kwargs
         training = bool(bound.get("training", bound.get("train", True)))
         rate = float(bound.get("p", 0.5))
-        seen = Seen(Dropout(rate=rate, active=training and rate > 0), [bound["input"]])
+        does = Dropout(
+            rate=rate, active=training and rate > 0, together=dropped_together(call.function, bound["input"])
+        )
+        seen = Seen(does, [bound["input"]])
         return self.recorder.call(seen, lambda tensors: tensors[0], full_name(call.function))
 
     def _identity(self, call: Arguments) -> Any:

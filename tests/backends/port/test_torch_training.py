@@ -218,7 +218,7 @@ def test_branches_that_are_dropped_at_random_are_kept():
 
     side = side_of(nn.Sequential(nn.Linear(6, 6), DropPath()), VECTOR)
     trace = side.trace(inputs_of(VECTOR), training=True)
-    assert trace.calls[-1].does == kinds.Dropout(rate=0.25, active=True)
+    assert trace.calls[-1].does == kinds.Dropout(rate=0.25, active=True, together=6)
     assert np.array_equal(output(trace), output(side.trace(inputs_of(VECTOR), training=False)))
     losses = {side.gradients(inputs_of(VECTOR), np.ones((3, 6)), "mse").loss for _ in range(3)}
     assert len(losses) == 1

@@ -1,0 +1,41 @@
+"""A ``torch.nn.Module`` as its code is, in float32 where that names no other type."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.tracing.side import AsWritten, InputShape
+from harness_torch.port.exact import Exact
+from harness_torch.port.holding import Holding
+from harness_torch.port.layouts import find_layouts, named_outputs, outside, to_tensors
+
+Tensor = torch.Tensor
+
+
+def as_written(module: torch.nn.Module, shapes: Sequence[InputShape]) -> AsWritten:
+    """The module, on the CPU and not compiled, which gives the same numbers.
+
+    Raises:
+        UsageError: it cannot be evaluated with inputs of these shapes.
+    """
+    torch.compiler.set_stance("force_eager")
+    module.cpu().eval()
+    floats = [each.dtype for each in module.parameters() if each.dtype.is_floating_point]
+    dtype = floats[0] if floats else torch.get_default_dtype()
+
+    def evaluate(tensors: list[Tensor]) -> Any:
+        given = [each.to(dtype) if each.dtype.is_floating_point else each for each in tensors]
+        with torch.no_grad(), Exact(raised=False):
+            return module(*given)
+
+    layouts = find_layouts(evaluate, shapes)
+
+    def outputs(inputs: Sequence[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+        for name, output in named_outputs(evaluate(to_tensors(inputs, layouts))):
+            laid_out = outside(output)
+            numbers = laid_out.double() if laid_out.dtype.is_floating_point else laid_out
+            yield name, np.array(numbers.numpy())
+
+    return AsWritten(Holding(module).load, outputs)
