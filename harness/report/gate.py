@@ -468,9 +468,12 @@ def conditions(benchmark: BenchmarkRecord) -> str:
         f"{each.label}: {', '.join(f'{name} {version}' for name, version in each.framework.items())}"
         for each in benchmark.configurations
     ]
-    ran = [f"{data.name} {(data.fingerprint or '')[:12]}".strip(), counted(benchmark.threads, "thread")]
+    ran = [f"{data.name} {(data.fingerprint or '')[:12]}".strip()] if data.name else []
+    ran.append(counted(benchmark.threads, "thread"))
     for head in benchmark.configurations[1:]:
-        ran += [head.device, head.configuration.precision, f"batch size {head.batch_size}"]
+        ran.append(head.device)
+        if not benchmark.is_step:
+            ran += [head.configuration.precision, f"batch size {head.batch_size}"]
     parts = [f"{benchmark.name}: {', '.join(ran)}", options, *frameworks, f"{benchmark.seconds:.0f} s"]
     return one_line("; ".join(part for part in parts if part))
 
