@@ -286,7 +286,7 @@ def test_time_prints_and_records(harness):
 
 def test_a_duel_of_steps_proves_equal_work_first(harness):
     (harness.folder / "bench.py").write_text(PLAIN)
-    same = harness("duel", "bench.py:make_step", "--b-env", "X=1", "--budget", "60", *QUICK)
+    same = harness("duel", "bench.py:make_step", "--b-env", "X=1", "--budget", "15", *QUICK)
     assert same.returncode == 0, same.stderr
     assert "the values of the first 20 calls and the state after them are equal" in same.stdout
     other = harness("duel", "bench.py:make_step", "--with", "rate=0.5,0.6", *QUICK)

@@ -55,8 +55,8 @@ def test_what_is_held_does_not_follow_the_variable(keras):
 
 
 def test_outputs_in_lists_of_dictionaries_are_named_by_their_way(keras):
-    from harness_keras.port.side import _named
+    from harness_keras.port.side import named_outputs
 
     x, keep = (keras.ops.convert_to_tensor(each) for each in (X, KEEP))
-    assert list(dict(_named({"b": [x, keep], "a": {"x": x}, "none": None}))) == ["b.0", "b.1", "a.x"]
-    assert list(dict(_named(x))) == [""]
+    assert list(dict(named_outputs({"b": [x, keep], "a": {"x": x}, "none": None}))) == ["b.0", "b.1", "a.x"]
+    assert list(dict(named_outputs(x))) == [""]
