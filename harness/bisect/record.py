@@ -13,7 +13,7 @@ SCHEMA = 1
 
 #: What changed: the time of a step, of the first one, peak memory, or what the first calls return.
 BisectMetric = Literal["step", "first step", "memory", "values"]
-#: ``culprit``: one, or several that no probe can tell apart. ``undecided``: more pairs would decide.
+#: ``culprit``: one, or several that cannot be run one by one. ``undecided``: more pairs would decide.
 Outcome = Literal["culprit", "no difference", "undecided"]
 
 

@@ -94,9 +94,9 @@ class Search:
 
     @property
     def culprits(self) -> tuple[range, float]:
-        """The likeliest candidates that no probe can tell apart, and the probability that it is one of them.
+        """The likeliest culprit, and its probability.
 
-        It is one candidate unless some before it were skipped.
+        It is one candidate, together with those just before it that were skipped: nothing tells them apart.
         """
         ends = [number for number in range(1, self.last + 1) if number not in self.skipped]
         groups = [range(before + 1, end + 1) for before, end in zip([0, *ends], ends, strict=False)]
@@ -106,7 +106,7 @@ class Search:
         return groups[best], sums[best]
 
     def next_probe(self) -> int | None:
-        """The candidate whose value tells most: that which splits the posterior most evenly.
+        """The candidate to measure next: the one that splits the posterior most evenly.
 
         None if there is none between good and bad that can be run.
         """

@@ -15,7 +15,7 @@ from harness.bisect.places import Commits, Versions
 from harness.bisect.record import BISECTIONS, BisectMetric, BisectRecord
 from harness.bisect.runner import Bisection, unfinished
 from harness.cli import options as shared
-from harness.cli.own_steps import refuse_step_options, step_options
+from harness.cli.own_steps import refuse_step_options, step_benchmark, step_options
 from harness.cli.printing import echo, echo_json
 from harness.cli.progress import LiveLine, shown_progress
 from harness.errors import UsageError, unknown_name
@@ -28,7 +28,7 @@ from harness.report.render.terminal import terminal_text
 from harness.runs.documents import stamp
 from harness.runs.request import choose_dataset
 from harness.runs.store import prepare_folder, results_option
-from harness.steps.process import StepTarget, parsed_arguments
+from harness.steps.process import StepTarget
 
 _UNDECIDED = 3
 
@@ -114,9 +114,9 @@ class BisectDisplay(LiveLine):
 def command(ctx: click.Context, /, **options: Any) -> None:
     """Find the commit or version that changed a step.
 
-    Good and bad are compared first. If they differ, pairs of fresh processes of good and a candidate follow,
-    each of the candidate that tells most, until one is the culprit with --probability. An interrupted or
-    undecided search goes on when the command is repeated.
+    Good and bad are compared first. If they differ, good is timed beside one candidate after another, each
+    time the one that narrows the search most, until one is the culprit with --probability. Repeat the
+    command to go on with an interrupted or undecided search.
 
     \b
       harness bisect --good v1.0 --bad HEAD --step bench.py:make_step
@@ -230,17 +230,4 @@ def _benchmark(options: Mapping[str, Any]) -> Benchmark:
         with shown_progress(quiet=options["quiet"]) as progress:
             dataset = choose_dataset(registry.task(benchmark.task), benchmark.dataset, progress)
         return msgspec.structs.replace(benchmark, dataset=dataset.name)
-    (arguments, *others) = parsed_arguments(options["arguments"])
-    if others:
-        raise UsageError("harness bisect takes one value of each argument")
-    StepTarget(target=options["step"])  # raises for another form
-    return Benchmark(
-        name="step",
-        step=options["step"],
-        arguments=arguments,
-        samples=options["samples"],
-        timeout=options["timeout"] and f"{options['timeout']:f}s",
-        seed=options["seed"],
-        device=options["device"],
-        threads=options["threads"],
-    )
+    return step_benchmark(options, "harness bisect")

@@ -10,6 +10,7 @@ import click
 from harness.cli import options as shared
 from harness.duel.own_steps import OwnStep, labelled_steps
 from harness.errors import UsageError
+from harness.gate.suite import Benchmark
 from harness.machine.description import default_threads
 from harness.plugins.configuration import Configuration
 from harness.steps.process import StepTarget, parsed_arguments
@@ -101,6 +102,28 @@ def step_workload(
         target=target,
         samples=options["samples"],
         timeout_seconds=options["timeout"],
+    )
+
+
+def step_benchmark(options: Mapping[str, Any], command: str) -> Benchmark:
+    """The step that ``--step`` and the options of steps describe, as a benchmark of a suite.
+
+    Raises:
+        UsageError: its name has another form, or an argument has several values.
+    """
+    (arguments, *others) = parsed_arguments(options["arguments"])
+    if others:
+        raise UsageError(f"{command} takes one value of each argument")
+    StepTarget(target=options["step"])  # raises for another form
+    return Benchmark(
+        name="step",
+        step=options["step"],
+        arguments=arguments,
+        samples=options["samples"],
+        timeout=options["timeout"] and f"{options['timeout']:f}s",
+        seed=options["seed"],
+        device=options["device"],
+        threads=options["threads"],
     )
 
 

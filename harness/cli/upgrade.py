@@ -7,12 +7,11 @@ import click
 
 from harness.cli import options as shared
 from harness.cli.gate import GateDisplay, carried_out, exit_code_of
-from harness.cli.own_steps import refuse_step_options, step_options
+from harness.cli.own_steps import refuse_step_options, step_benchmark, step_options
 from harness.errors import UsageError
 from harness.gate.record import Upgrade
-from harness.gate.suite import Benchmark, Suite, read_suite
+from harness.gate.suite import Suite, read_suite
 from harness.gate.upgrade import backend_of, pair_of_requirements, requirements_of, suite_of_tasks
-from harness.steps.process import StepTarget, parsed_arguments
 
 _USUAL_TASKS = "mlp,cnn,rnn"
 
@@ -87,20 +86,7 @@ def _suite(options: dict[str, Any], head: list[str]) -> Suite:
     if options["suite"]:
         return read_suite(options["suite"])
     if options["step"]:
-        (arguments, *others) = parsed_arguments(options["arguments"])
-        if others:
-            raise UsageError("harness upgrade takes one value of each argument")
-        StepTarget(target=options["step"])  # raises for another form
-        step = Benchmark(
-            name="step",
-            step=options["step"],
-            arguments=arguments,
-            samples=options["samples"],
-            timeout=options["timeout"] and f"{options['timeout']:f}s",
-            seed=options["seed"],
-            device=options["device"],
-            threads=options["threads"],
-        )
+        step = step_benchmark(options, "harness upgrade")
         return Suite(file="", benchmarks=(step,))
     names = [name.strip() for name in (options["tasks"] or _USUAL_TASKS).split(",")]
     return suite_of_tasks(names, options["backend"] or backend_of(head), options["threads"])
