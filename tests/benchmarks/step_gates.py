@@ -109,6 +109,7 @@ def cost() -> str:
     step = Step.__new__(Step)
     by_hand = step._step = lambda: sum(numbers)
     step._synchronize = lambda _value: None
+    step.calls = 0
     ratios = []
     for _ in range(200):
         start = time.process_time()
