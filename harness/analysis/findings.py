@@ -19,7 +19,12 @@ from harness.analysis.results import read_all
 from harness.analysis.run_curves import Run
 from harness.analysis.selection import Selection, no_garbage_collection
 from harness.analysis.study import STUDIES, Study
-from harness.analysis.study_effects import StudyFinding, study_findings, unpaired_remedies
+from harness.analysis.study_effects import (
+    StudyFinding,
+    common_conditions,
+    study_findings,
+    unpaired_variants,
+)
 from harness.analysis.variation import Arranged, Variation, arranged, arranged_along, compare_settings
 from harness.duel.mode_times import ModeTimes, all_kept
 from harness.duel.record import DUELS, DuelRecord
@@ -117,7 +122,7 @@ def find(
     """
     grouped = group_runs(runs)
     effects = [finding for study in studies for finding in study_findings(study, grouped.groups)]
-    unpaired = [apart for study in studies for apart in unpaired_remedies(study, grouped.groups)]
+    unpaired = [apart for study in studies for apart in unpaired_variants(study, grouped.groups)]
     remedies = _remedies(grouped, effects)
     if by is None:
         chosen = arranged(group for group in grouped.groups if group.conditions not in remedies)
@@ -145,15 +150,14 @@ def _along(groups: Sequence[RunGroup], by: str) -> Arranged:
 def _remedies(grouped: GroupedRuns, effects: Iterable[StudyFinding]) -> dict[Conditions, RunGroup]:
     """The groups whose only configuration appears as a remedy in a study, by their conditions."""
     remedies = {
-        (effect.configuration.identity, effect.group.conditions.without_description, variant.description)
+        (effect.configuration.identity, common_conditions(effect.group.conditions), description)
         for effect in effects
-        for variant in effect.study.variants[1:]
-        if variant.assignments
+        for description in effect.study.descriptions - {effect.group.conditions.description}
     }
 
     def is_remedy(group: RunGroup) -> bool:
         conditions, (first, *others) = group.conditions, group.configurations
-        key = (first.identity, conditions.without_description, conditions.description)
+        key = (first.identity, common_conditions(conditions), conditions.description)
         return not others and key in remedies
 
     return {group.conditions: group for group in grouped.groups if is_remedy(group)}

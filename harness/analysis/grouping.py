@@ -134,6 +134,8 @@ def group_runs(runs: Iterable[Run]) -> GroupedRuns:
     usable: dict[Conditions, list[Run]] = defaultdict(list)
     failed: dict[Conditions, list[Run]] = defaultdict(list)
     for run in runs:
+        if run.record.status == "stopped":  # a trial of a study, which its page shows
+            continue
         (usable if run.record.status == "ok" else failed)[Conditions.of(run.record)].append(run)
     left_out = _failed(failed, usable)
     described = {conditions: traits(conditions, runs[0].record) for conditions, runs in usable.items()}

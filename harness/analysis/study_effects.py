@@ -1,78 +1,88 @@
-"""Effects of a study's remedies: each compared with the plain task on the same seeds."""
+"""Effects of a study's variants: each compared with its reference on the same seeds."""
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
-import numpy as np
 
+from harness.analysis.conditions import Conditions
 from harness.analysis.grouping import ConfigurationRuns, NoPlainRuns, RunGroup
-from harness.analysis.overfit import Overfitting, gap_curves, gap_measure, overfitting
+from harness.analysis.overfit import Overfitting, overfitting
 from harness.analysis.run_curves import Run
-from harness.analysis.seed_values import (
-    best_positions,
-    differences,
-    ratios,
-    scores,
-    sign_of_gain,
-    training_seconds,
-)
-from harness.analysis.study import Study, Variant
+from harness.analysis.seed_values import differences, ratios, sign_of_gain
+from harness.analysis.study import TUNING_SEED, Study, Variant
+from harness.analysis.study_quantities import Quantity, SeedValues, quantity
+from harness.spec.study import StudyVariant
 from harness.stats.estimate import Estimate
-from harness.stats.intervals import (
-    Array,
-    bounded_interval,
-    geometric_interval,
-    joint_confidence,
-    mean_interval,
-)
+from harness.stats.intervals import bounded_interval, geometric_interval, joint_confidence, mean_interval
 from harness.training.measures import Measure
 
-#: Computed from the plain runs alone, at their best epochs.
-EARLY_STOPPING = "early stopping"
-#: These show the value of data; they are never recommended.
-DATA_VARIANTS = {"half the data", "a quarter of the data", "all data"}
+#: Computed from the runs of the reference alone, at their best epochs.
+EARLY_STOPPING = StudyVariant(
+    "early stopping",
+    meaning=(
+        "Takes the weights of the epoch with the lowest validation loss instead of the last ones. It needs "
+        "no other training."
+    ),
+)
+
+#: Of a variant against the reference. ``equal``: every decisive difference is certainly within its margin;
+#: ``mixed``: one decisive quantity is certainly better, another one certainly worse; ``few``: fewer seeds
+#: than an interval needs.
+Verdict = Literal["better", "worse", "mixed", "equal", "undecided", "few"]
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A remedy on one configuration: levels, and changes from the plain runs of the same seeds.
+    """A variant on one configuration: levels, and changes from the reference on the same seeds, by quantity.
 
-    ``score`` is in the unit of the finding's measure, ``gap`` in that of its ``gap_measure``. A positive
-    ``score_change`` is better. ``time_ratio`` is of training seconds. The intervals of changes hold for all
-    remedies together, because one of several is chosen by them.
+    A change is a difference, or a quotient where the quantity is a ratio. The intervals of decisive changes
+    hold for all variants and decisive quantities together, because one of several is chosen by them.
     """
 
     variant: Variant
+    described: StudyVariant
     seeds: int
-    gap: Estimate | None
-    score: Estimate | None
-    gap_change: Estimate | None
-    score_change: Estimate | None
-    time_ratio: Estimate | None
+    levels: Mapping[str, Estimate | None]
+    changes: Mapping[str, Estimate | None]
+    verdict: Verdict | None
+    """None of the reference itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class StudyFinding:
-    """A study on one configuration: the effects of its variants, the plain one first."""
+    """A study on one configuration: the effects of its variants, the reference first."""
 
     study: Study
     group: RunGroup
     configuration: ConfigurationRuns
-    measure: Measure
-    gap_measure: Measure
+    """The runs of the reference."""
+    quantities: Mapping[str, Quantity]
     effects: list[Effect]
-    runs: list[Run]
-    overfits: bool
-    """Whether the plain task overfits; True where that is not assessed."""
-    treated: list[tuple[Variant, ConfigurationRuns]]
-    """The runs of each variant, the plain one first; early stopping has none of its own."""
+    treated: list[tuple[Variant, RunGroup, ConfigurationRuns]]
+    """The runs of each variant, the reference first; early stopping has none of its own."""
+
+    @property
+    def measure(self) -> Measure:
+        """The measure of the task's quality."""
+        return self.group.measure
+
+    @property
+    def reference(self) -> Effect:
+        """The variant that the others are compared with."""
+        return self.effects[0]
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run that is compared."""
+        return [run for _, _, treated in self.treated for run in treated.runs]
 
     def curves(self) -> dict[str, Overfitting]:
         """What the curves of each variant show, by its name; without variants that scored no epoch."""
-        read = {variant.name: overfitting(self.group, runs) for variant, runs in self.treated}
+        read = {variant.name: overfitting(group, runs) for variant, group, runs in self.treated}
         return {name: curve for name, curve in read.items() if curve is not None}
 
     @property
@@ -87,155 +97,188 @@ class StudyFinding:
         """Whether others used the machine in any of its runs, so that their times are unreliable."""
         return any(run.record.disturbed for run in self.runs)
 
-    @property
-    def harmful(self) -> list[Effect]:
-        """The variants that make the score significantly worse, those with less data included."""
-        return [effect for effect, change in self._certain if change.value < 0]
+    def of_verdict(self, *verdicts: Verdict) -> list[Effect]:
+        """The effects of these verdicts, the reference not among them."""
+        return [effect for effect in self.effects[1:] if effect.verdict in verdicts]
 
     @property
     def recommended(self) -> Effect | None:
-        """The remedy with the largest significant improvement of the score; None where there is none."""
-        better = [
-            (change.value, effect)
-            for effect, change in self._certain
-            if change.value > 0 and effect.variant.name not in DATA_VARIANTS
-        ]
-        return max(better, key=lambda pair: pair[0], default=(0.0, None))[1]
+        """The best of the variants that are certainly better than the reference; None without one.
 
-    @property
-    def _certain(self) -> list[tuple[Effect, Estimate]]:
-        """The remedies whose interval of the score's change excludes 0, each with that change."""
-        changes = [(effect, effect.score_change) for effect in self.effects[1:]]
-        return [(effect, change) for effect, change in changes if change and change.excludes(0.0)]
+        It is the one with the largest certain gain in the first decisive quantity that decides between any.
+        """
+        better = [effect for effect in self.of_verdict("better") if not effect.described.data]
+        for name in self.study.kind.decisive:
+            sign = sign_of_gain(self.quantities[name].measure)
+            gains = [
+                (sign * change.value, effect)
+                for effect in better
+                if (change := effect.changes.get(name)) is not None and change.excludes(0.0)
+            ]
+            if gains:
+                return max(gains, key=lambda gain: gain[0])[1]
+        return None
 
 
 def study_findings(study: Study, groups: Sequence[RunGroup]) -> list[StudyFinding]:
-    """A finding for each group of plain runs and each of its configurations.
+    """A finding for each group of runs of the reference and each of its configurations.
 
-    Configurations without a remedy are left out next to others that have one: their plain runs may be
+    Configurations without another variant are left out next to others that have one: their runs may be
     ordinary runs that are not part of the study.
     """
-    findings, with_remedies = [], []
+    groups = [each for group in groups if (each := _without_trials(group)).configurations]
+    findings, compared = [], []
     for group in groups:
-        if not study.holds(group.conditions, study.variants[0]):
+        if not study.holds(group.conditions, study.reference_variant):
             continue
         for configuration in group.configurations:
             variants = _variants(study, group, configuration, groups)
             finding = _finding(study, group, configuration, variants)
             findings.append(finding)
             if len(variants) > 1:
-                with_remedies.append(finding)
-    return with_remedies or findings
+                compared.append(finding)
+    return compared or findings
+
+
+def _without_trials(group: RunGroup) -> RunGroup:
+    """The group without the runs that chose settings, which must not judge them."""
+    kept = [
+        (each, tuple(run for run in each.runs if run.record.seed != TUNING_SEED))
+        for each in group.configurations
+    ]
+    if all(len(runs) == len(each.runs) for each, runs in kept):
+        return group
+    configurations = tuple(ConfigurationRuns(each.name, runs, each.values) for each, runs in kept if runs)
+    return dataclasses.replace(group, configurations=configurations)
+
+
+def common_conditions(conditions: Conditions) -> Conditions:
+    """What the runs of all variants share."""
+    return msgspec.structs.replace(conditions, description="", epochs=0)
+
+
+def _variants(
+    study: Study, group: RunGroup, configuration: ConfigurationRuns, groups: Sequence[RunGroup]
+) -> list[tuple[Variant, RunGroup, ConfigurationRuns]]:
+    """The configuration's runs of each variant, the reference first."""
+    wanted, reference = common_conditions(group.conditions), study.reference_variant
+    others = [variant for variant in study.variants if variant is not reference]
+    found = [
+        (variant, each, treated)
+        for variant in others
+        for each in groups
+        if common_conditions(each.conditions) == wanted and study.holds(each.conditions, variant)
+        for treated in each.configurations
+        if treated.identity == configuration.identity
+    ]
+    return [(reference, group, configuration), *found]
 
 
 def _finding(
     study: Study,
     group: RunGroup,
     configuration: ConfigurationRuns,
-    variants: Sequence[tuple[Variant, ConfigurationRuns]],
+    treated: list[tuple[Variant, RunGroup, ConfigurationRuns]],
 ) -> StudyFinding:
-    measure = _measure(study, group)
-    curves = gap_curves(configuration, measure) if study.kind == "overfitting" else None
-    confidence = joint_confidence(len(variants) - 1 + (curves is not None))
-    effects = [_effect(variant, treated, configuration, measure, confidence) for variant, treated in variants]
-    if curves is not None:
-        effects.append(_early_stopping(configuration, measure, curves, confidence))
-    runs = [run for _, treated in variants for run in treated.runs]
-    gap = gap_measure(configuration, measure)
-    overfits = study.kind != "overfitting" or _overfits(group, configuration)
-    return StudyFinding(study, group, configuration, measure, gap, effects, runs, overfits, list(variants))
-
-
-def _overfits(group: RunGroup, configuration: ConfigurationRuns) -> bool:
-    """False where the validation loss stays near its lowest value until the last epoch."""
-    plain = overfitting(group, configuration)
-    return plain is None or plain.onset.epoch != 0
-
-
-def _measure(study: Study, group: RunGroup) -> Measure:
-    """The group's measure; with imbalance the balanced accuracy, in which thinned classes count fully."""
-    if study.kind == "imbalance":
-        return msgspec.structs.replace(group.measure, key="balanced_accuracy", name="balanced accuracy")
-    return group.measure
-
-
-def _variants(
-    study: Study, plain: RunGroup, configuration: ConfigurationRuns, groups: Sequence[RunGroup]
-) -> list[tuple[Variant, ConfigurationRuns]]:
-    """The configuration's runs of each variant; only the description may differ from the plain runs."""
-    wanted = plain.conditions.without_description
-    alike = [group for group in groups if group.conditions.without_description == wanted]
-    return [
-        (variant, treated)
-        for variant in study.variants
-        for group in alike
-        for treated in group.configurations
-        if group.conditions.description == variant.description and treated.identity == configuration.identity
+    kind = study.kind
+    names = dict.fromkeys([*kind.decisive, *kind.quantities])
+    quantities = {name: quantity(name, study, configuration) for name in names}
+    of_reference = _values(quantities, configuration, best=kind.at == "best")
+    plain = Variant(EARLY_STOPPING.name, [], "", study.epochs)
+    compared: list[tuple[Variant, StudyVariant, int, Mapping[str, SeedValues]]] = [
+        (
+            variant,
+            study.described(variant.name),
+            len(runs.runs),
+            _values(quantities, runs, best=kind.at == "best"),
+        )
+        for variant, _, runs in treated
     ]
+    if kind.early_stopping:
+        stopped = _values(quantities, configuration, best=True)
+        compared.append((plain, EARLY_STOPPING, len(configuration.runs), stopped))
+    judged = sum(not described.data for _, described, _, _ in compared[1:]) or len(compared) - 1
+    confidence = joint_confidence(max(1, judged * len(kind.decisive)))
+    effects = []
+    for place, (variant, described, seeds, values) in enumerate(compared):
+        levels = {
+            name: bounded_interval(list(values[name].values()), each.measure.upper)
+            if each.measure.upper is not None and name != "gap"
+            else mean_interval(list(values[name].values()))
+            for name, each in quantities.items()
+        }
+        changes = {
+            name: _change(each, values[name], of_reference[name], confidence) if place else None
+            for name, each in quantities.items()
+        }
+        decisive = [(quantities[name], changes[name], of_reference[name]) for name in kind.decisive]
+        verdict = _verdict(decisive) if place else None
+        effects.append(Effect(variant, described, seeds, levels, changes, verdict))
+    return StudyFinding(study, group, configuration, quantities, effects, treated)
 
 
-def _effect(
-    variant: Variant,
-    treated: ConfigurationRuns,
-    plain: ConfigurationRuns,
-    measure: Measure,
-    confidence: float,
-) -> Effect:
-    plain_scores, treated_scores = scores(plain, measure), scores(treated, measure)
-    plain_gaps, gaps = _final_gaps(plain, measure), _final_gaps(treated, measure)
-    score_changes = differences(treated_scores, plain_scores, sign_of_gain(measure))
-    return Effect(
-        variant,
-        len(treated.runs),
-        mean_interval(list(gaps.values())),
-        bounded_interval(list(treated_scores.values()), measure.upper),
-        mean_interval(differences(gaps, plain_gaps), confidence),
-        mean_interval(score_changes, confidence),
-        geometric_interval(ratios(training_seconds(treated), training_seconds(plain)), confidence),
+def _values(
+    quantities: Mapping[str, Quantity], runs: ConfigurationRuns, *, best: bool
+) -> dict[str, SeedValues]:
+    return {name: each.values(runs, best) for name, each in quantities.items()}
+
+
+def _change(each: Quantity, ours: SeedValues, theirs: SeedValues, confidence: float) -> Estimate | None:
+    if each.ratio:
+        return geometric_interval(ratios(ours, theirs), confidence)
+    return mean_interval(differences(ours, theirs), confidence)
+
+
+def _verdict(decisive: Sequence[tuple[Quantity, Estimate | None, SeedValues]]) -> Verdict:
+    """The verdict of a variant from its decisive changes and the values of the reference."""
+    known = [
+        (each, change, level)
+        for each, change, level in decisive
+        if change is not None and change.low is not None and change.high is not None
+    ]
+    if not known:
+        return "few"
+    signs = {
+        sign_of_gain(each.measure) * (1 if change.value > 0 else -1)
+        for each, change, level in known
+        if change.excludes(0.0) and not _is_within_margin(each, change, level)
+    }
+    if len(signs) > 1:
+        return "mixed"
+    if signs:
+        return "better" if signs == {1.0} else "worse"
+    equal = all(_is_within_margin(each, change, level) for each, change, level in known)
+    return "equal" if equal else "undecided"
+
+
+def _is_within_margin(each: Quantity, change: Estimate, level: SeedValues) -> bool:
+    margin = each.measure.margin
+    if each.measure.relative and level:
+        margin *= abs(sum(level.values()) / len(level))
+    return (
+        change.low is not None and change.high is not None and -margin < change.low and change.high < margin
     )
 
 
-def _early_stopping(plain: ConfigurationRuns, measure: Measure, curves: Array, confidence: float) -> Effect:
-    """The plain runs, with ``curves`` of their gap, as if each had stopped at its best epoch."""
-    last, best = scores(plain, measure), scores(plain, measure, best=True)
-    stops = best_positions(plain)
-    seconds = [run.curves["training_seconds"] for run in plain.runs]
-    shares = [curve[epoch] / curve[-1] for curve, epoch in zip(seconds, stops, strict=True)]
-    gaps = curves[np.arange(len(stops)), stops]
-    return Effect(
-        Variant(EARLY_STOPPING, [], ""),
-        len(plain.runs),
-        mean_interval(gaps),
-        bounded_interval(list(best.values()), measure.upper),
-        mean_interval(gaps - curves[:, -1], confidence),
-        mean_interval(differences(best, last, sign_of_gain(measure)), confidence),
-        geometric_interval(shares, confidence),
-    )
+# Runs of a study's variants that have no runs of the reference under the same conditions.
 
 
-def _final_gaps(configuration: ConfigurationRuns, measure: Measure) -> dict[int, float]:
-    curves = gap_curves(configuration, measure)
-    return {} if curves is None else dict(zip(configuration.seeds, curves[:, -1].tolist(), strict=True))
-
-
-# Runs of a study's remedies that have no plain runs under the same conditions to be compared with.
-
-
-def unpaired_remedies(study: Study, groups: Sequence[RunGroup]) -> list[NoPlainRuns]:
-    """For each remedy and configuration without plain runs, how the nearest plain runs differ."""
-    reference, *remedies = study.variants
+def unpaired_variants(study: Study, groups: Iterable[RunGroup]) -> list[NoPlainRuns]:
+    """For each variant and configuration without runs of the reference, how the nearest of these differ."""
+    groups = [each for group in groups if (each := _without_trials(group)).configurations]
+    reference = study.reference_variant
     plain = [
-        (group.conditions.without_description, configuration.identity)
+        (common_conditions(group.conditions), configuration.identity)
         for group in groups
         if study.holds(group.conditions, reference)
         for configuration in group.configurations
     ]
     unpaired = []
-    for remedy, group in itertools.product(remedies, groups):
-        # A variant without assignments is the plain task, whose runs need not belong to the study.
-        if not remedy.assignments or not study.holds(group.conditions, remedy):
+    for variant, group in itertools.product(study.variants, groups):
+        # A variant without assignments is the task as it is, whose runs need not belong to the study.
+        if variant is reference or not variant.assignments or not study.holds(group.conditions, variant):
             continue
-        ours = group.conditions.without_description
+        ours = common_conditions(group.conditions)
         for configuration in group.configurations:
             theirs = [conditions for conditions, identity in plain if identity == configuration.identity]
             if ours not in theirs:
@@ -246,7 +289,7 @@ def unpaired_remedies(study: Study, groups: Sequence[RunGroup]) -> list[NoPlainR
                         title=group.title,
                         configuration=configuration.name,
                         runs=len(configuration.runs),
-                        remedy=remedy.name,
+                        remedy=variant.name,
                         reference=reference.name,
                         differences=tuple(nearest),
                     )

@@ -66,5 +66,6 @@ def _records(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -
 BACKENDS = _of_list(_backends_and_modes)
 TASKS = _of_list(_plugins("task"))
 DATASETS = _of_list(_plugins("dataset"))
+STUDIES = _of_list(_plugins("study"))
 TRACKERS = _of_list(lambda _incomplete: TRACKER_NAMES)
 RECORD: Complete = _records

@@ -21,7 +21,7 @@ from harness.machine.cpus import WORKER_CPUS
 from harness.plugins import registry
 from harness.plugins.contributions import Contribution, Request, contributions
 from harness.plugins.files import name_plugin_files, plugin_files
-from harness.plugins.loading import Kind
+from harness.plugins.loading import LABELS, Kind
 from harness.runs.store import DEFAULT_RESULTS
 from harness.spec.backend import DEVICE_PATTERN
 from harness.tracking.tracker import Tracker
@@ -50,7 +50,6 @@ DURATION = Duration()
 
 # The option ``--plugin``, and warnings about its files before a command begins.
 
-_LABELS: dict[Kind, str] = {"backend": "backend", "task": "task", "dataset": "data set"}
 #: The parameters of commands that name plugins.
 _PARAMETERS: dict[str, Kind] = {
     "backends": "backend",
@@ -76,7 +75,7 @@ def plugin_option(
         is_eager=True,
         callback=_set_plugin_files,
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="Python file that defines a backend, a task or a data set; repeatable.",
+        help="Python file that defines a backend, a task, a data set or a kind of study; repeatable.",
     )
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,15 +118,15 @@ def _remarks(contribution: Contribution) -> list[str]:
     """Warnings about unexpected effects of this file."""
     where = f"plugin file {contribution.file}"
     lines = [
-        f"{_LABELS[kind]} {name} is taken from {where}; the installed one is ignored"
+        f"{LABELS[kind]} {name} is taken from {where}; the installed one is ignored"
         for kind, name in contribution.also_installed
     ]
     lines += [
-        f"{_LABELS[kind]} {name} is taken from {where}; the one in {other} is ignored"
+        f"{LABELS[kind]} {name} is taken from {where}; the one in {other} is ignored"
         for kind, name, other in contribution.also_in_files
     ]
     lines += [
-        f"{where} implements harness_{kind} and provides no {_LABELS[kind]} that is asked for; "
+        f"{where} implements harness_{kind} and provides no {LABELS[kind]} that is asked for; "
         "installed ones are used"
         for kind in contribution.lacking
     ]
@@ -305,6 +304,8 @@ plugin = plugin_option()
 plugin_of_datasets = plugin_option({"name": "dataset", "names": "dataset"}, unnamed_means_all=True)
 #: For duels, whose argument names backends with their modes.
 plugin_of_configurations = plugin_option({"names": "backend", "task": "task", "dataset": "dataset"})
+#: For studies, whose kind is a plugin, too.
+plugin_of_studies = plugin_option({**_PARAMETERS, "kind": "study"})
 #: For commands that take every installed backend and task where none is named.
 plugin_of_all = plugin_option(unnamed_means_all=True)
 

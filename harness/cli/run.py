@@ -337,11 +337,25 @@ def run_on_cluster(
         shared = SharedRuns(
             requests, store, certify=given["certify"], fresh=given["fresh"], machine=cluster.machine
         )
-        left = [run.request for run in shared.left]
-        display = ClusterDisplay(left, quiet=given["quiet"])
-        with shared, display, _nodes(left, certify=given["certify"]) as nodes:
-            display.announce(plan, shared, trackers, store.folder)
-            return Dispatcher(shared, nodes, store, display).execute_all()
+        display = {"quiet": given["quiet"], "certify": given["certify"], "trackers": trackers}
+        return run_sequence_on_nodes(shared, store, plan=plan, **display)
+
+
+def run_sequence_on_nodes(
+    shared: SharedRuns,
+    store: Store,
+    *,
+    quiet: bool,
+    certify: bool,
+    plan: str = "",
+    trackers: Sequence[Tracker] = (),
+) -> list[Record]:
+    """Execute what is left of a matrix on the nodes of the cluster that is connected; see `run_sequence`."""
+    left = [run.request for run in shared.left]
+    display = ClusterDisplay(left, quiet=quiet)
+    with shared, display, _nodes(left, certify=certify) as nodes:
+        display.announce(plan, shared, trackers, store.folder)
+        return Dispatcher(shared, nodes, store, display).execute_all()
 
 
 def _in_fastest_modes(requests: list[RunRequest], results: Path, given: dict[str, Any]) -> list[RunRequest]:

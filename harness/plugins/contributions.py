@@ -6,10 +6,7 @@ from typing import NamedTuple
 
 from harness.errors import HarnessError, UsageError
 from harness.plugins import files, registry
-from harness.plugins.loading import KINDS, Kind, implemented
-from harness.spec.backend import Backend
-from harness.spec.data import DataSource
-from harness.spec.task import TaskDefinition
+from harness.plugins.loading import KINDS, LABELS, TYPES, Kind, implemented
 
 #: The names that a request asks for, by kind.
 Request = Mapping[Kind, Sequence[str]]
@@ -77,13 +74,7 @@ def _provided(path: Path, asked: Request) -> Iterator[tuple[Kind, str]]:
 
 
 def _provides(path: Path, kind: Kind, name: str) -> bool:
-    match kind:
-        case "backend":
-            return registry.from_file(path, kind, name, Backend) is not None  # type: ignore[type-abstract]
-        case "task":
-            return registry.from_file(path, kind, name, TaskDefinition) is not None
-        case "dataset":
-            return registry.from_file(path, kind, name, DataSource) is not None  # type: ignore[type-abstract]
+    return registry.from_file(path, kind, name, TYPES[kind]) is not None
 
 
 def _with_datasets(request: Request) -> Request:
@@ -100,5 +91,4 @@ def _with_datasets(request: Request) -> Request:
 
 
 def _listed(asked: Request) -> str:
-    labels: dict[Kind, str] = {"backend": "backend", "task": "task", "dataset": "data set"}
-    return "; ".join(f"{labels[kind]} {', '.join(asked[kind])}" for kind in KINDS if asked.get(kind))
+    return "; ".join(f"{LABELS[kind]} {', '.join(asked[kind])}" for kind in KINDS if asked.get(kind))

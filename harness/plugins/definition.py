@@ -13,6 +13,7 @@ from harness.plugins.faults import explain, message_of, nothing_on_stdout
 from harness.spec.backend import Backend
 from harness.spec.data import DataSource
 from harness.spec.schedules import Schedule, StepDecay
+from harness.spec.study import StudyKind
 from harness.spec.task import (
     Adversarial,
     BinaryClassification,
@@ -179,7 +180,7 @@ _OPTION_TYPES = (
 )
 
 
-def check(plugin: Backend | TaskDefinition | DataSource) -> None:
+def check(plugin: Backend | TaskDefinition | DataSource | StudyKind) -> None:
     """Check a plugin's attributes against the contract.
 
     Raises:
@@ -199,6 +200,9 @@ def check(plugin: Backend | TaskDefinition | DataSource) -> None:
                     count = getattr(preset, amount)
                     if count is not None and count < 1:
                         raise ValueError(f"its preset {name} has {count} {amount}; expected at least 1")
+        case StudyKind():
+            # It becomes part of the record, which is read back.
+            msgspec.json.decode(msgspec.json.encode(plugin), type=StudyKind)
 
 
 def _check_backend(backend: Backend) -> None:

@@ -1,7 +1,7 @@
 """A plugin module is registered and asked for a name; every mistake becomes one line that names it."""
 
 from collections.abc import Callable
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import pluggy
 
@@ -11,12 +11,27 @@ from harness.plugins import definition
 from harness.plugins.faults import message_of, nothing_on_stdout
 from harness.spec.backend import Backend
 from harness.spec.data import DataSource
+from harness.spec.study import StudyKind
 from harness.spec.task import TaskDefinition
 
-Kind = Literal["backend", "task", "dataset"]
+Kind = Literal["backend", "task", "dataset", "study"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+#: What a plugin of a kind is, how texts call it, and the group of its entry points.
+TYPES: dict[Kind, Any] = {
+    "backend": Backend,
+    "task": TaskDefinition,
+    "dataset": DataSource,
+    "study": StudyKind,
+}
+LABELS: dict[Kind, str] = {"backend": "backend", "task": "task", "dataset": "data set", "study": "study"}
+GROUPS: dict[Kind, str] = {
+    "backend": "harness.backends",
+    "task": "harness.tasks",
+    "dataset": "harness.datasets",
+    "study": "harness.studies",
+}
 
-Plugin = TypeVar("Plugin", Backend, TaskDefinition, DataSource)
+Plugin = TypeVar("Plugin", Backend, TaskDefinition, DataSource, StudyKind)
 
 
 def ask(

@@ -18,10 +18,11 @@ from packaging.utils import canonicalize_name
 
 from harness.errors import HarnessError, PluginError, unknown_name
 from harness.plugins import files, trial
-from harness.plugins.loading import KINDS, Kind, Plugin, ask, implemented
+from harness.plugins.loading import GROUPS, KINDS, LABELS, Kind, Plugin, ask, implemented
 from harness.plugins.trial import Imported
 from harness.spec.backend import Backend
 from harness.spec.data import DataSource
+from harness.spec.study import StudyKind
 from harness.spec.task import TaskDefinition
 
 # Frameworks that a plugin imports at its top level, which the contract forbids.
@@ -119,7 +120,7 @@ def _entry_points() -> dict[Kind, dict[str, list[metadata.EntryPoint]]]:
     installed = metadata.entry_points()
     for kind in KINDS:
         names = points.setdefault(kind, {})
-        for point in installed.select(group=f"harness.{kind}s"):
+        for point in installed.select(group=GROUPS[kind]):
             names.setdefault(point.name, []).append(point)
     return points
 
@@ -152,8 +153,7 @@ def _load(kind: Kind, name: str, expected: type[Plugin]) -> tuple[Plugin, metada
             return plugin, None
     points = _entry_points()[kind]
     if name not in points:
-        label = "data set" if kind == "dataset" else kind
-        raise unknown_name(label, name, points, meant=_related(kind, name))
+        raise unknown_name(LABELS[kind], name, points, meant=_related(kind, name))
     if len({point.value for point in points[name]}) > 1:
         rivals = " and ".join(_distribution(point) for point in points[name])
         raise PluginError(f"{kind} {name!r} is claimed by {rivals}; uninstall one of them")
@@ -255,6 +255,11 @@ def task(name: str) -> TaskDefinition:
 def dataset(name: str) -> DataSource:
     """The source of the data set of this name; raises as :func:`backend`."""
     return _load("dataset", name, DataSource)[0]  # type: ignore[type-abstract]
+
+
+def study(name: str) -> StudyKind:
+    """The kind of study of this name; raises as :func:`backend`."""
+    return _load("study", name, StudyKind)[0]
 
 
 def runs_our_code(python: str, variables: Iterable[str]) -> bool:

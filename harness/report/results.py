@@ -91,7 +91,7 @@ def _gate_document(record: GateRecord) -> "Document":
 
 
 def _study_row(study: Study) -> Row:
-    return Row(study.task, NOTHING, f"{study.kind}: {len(study.variants)} variants")
+    return Row(study.task, NOTHING, f"{study.kind.name}: {len(study.variants)} variants")
 
 
 def _study_text(study: Study, path: Path) -> str:

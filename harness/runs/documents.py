@@ -14,8 +14,11 @@ from harness.errors import HarnessError, UsageError
 from harness.machine.description import Machine
 from harness.machine.files import ContentChanged, read_file, replace_result, verify_checksum, with_checksum
 
-#: ``lost`` is never stored: a record that says ``running`` is read so where its process is gone.
-Status = Literal["running", "ok", "diverged", "failed", "timeout", "interrupted", "unsupported", "lost"]
+#: ``stopped`` is a trial of a study that fell behind the others. ``lost`` is never stored: a record that says
+#: ``running`` is read so where its process is gone.
+Status = Literal[
+    "running", "ok", "stopped", "diverged", "failed", "timeout", "interrupted", "unsupported", "lost"
+]
 
 
 class Envelope(msgspec.Struct, kw_only=True):

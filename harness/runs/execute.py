@@ -49,6 +49,10 @@ class Diverged(Exception):
     """A loss is no longer finite."""
 
 
+class Stopped(Exception):
+    """A trial falls behind earlier ones; see :class:`harness.runs.request.StopRule`."""
+
+
 class TrainingRun:
     """Trains and scores in a worker, and writes the results into the record."""
 
@@ -69,6 +73,7 @@ class TrainingRun:
 
         Raises:
             Diverged: a loss is not finite; the record holds everything before it.
+            Stopped: the run falls behind.
             DishonestClock: the times cannot be trusted.
             WorkDiffers: the work was not what a second program computes.
         """
@@ -80,7 +85,7 @@ class TrainingRun:
             try:
                 self._train(audit)
                 self._score_test(audit)
-            except Diverged:
+            except (Diverged, Stopped):
                 self._measure_process(watch)
                 raise
             self._measure_process(watch)
@@ -216,6 +221,9 @@ class TrainingRun:
         if loss < self._best_loss:
             self._best_loss, record.best_epoch = loss, number
             self._session.call(protocol.KeepWeights(), protocol.Done)
+        rule = self._request.stop
+        if rule and not last and (reason := rule.reason(record.epochs)):
+            raise Stopped(reason)
 
     def _score_test(self, audit: AuditedTraining) -> None:
         """Score the test data, which nothing else uses, with the last weights and those of the best epoch."""
@@ -295,6 +303,8 @@ def _carry_out(request: RunRequest, record: Record, store: RecordWriter, observe
                 record.status = "ok"
             except Diverged as error:
                 record.status, record.failure = "diverged", Failure(str(error))
+            except Stopped as error:
+                record.status, record.failure = "stopped", Failure(str(error))
             except Declined as error:
                 record.status, record.failure = "unsupported", Failure(str(error))
             except DishonestClock as error:

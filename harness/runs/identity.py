@@ -58,6 +58,7 @@ def ingredients_of(request: RunRequest, *, certify: bool, machine: Machine | Non
         "epochs": str(task.epochs),
         "maximum of steps": str(request.max_steps),
         "evaluation": _json(request.evaluation),
+        **({"stop": _json(request.stop)} if request.stop else {}),
         "certification": "yes" if certify else "no",
         "worker's variables": " ".join(f"{name}={value}" for name, value in sorted(variables.items())),
         "inherited variables": variables_text(inherited),

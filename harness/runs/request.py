@@ -1,7 +1,7 @@
 """What to run, and the record that a run begins with."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -15,11 +15,40 @@ from harness.plugins.configuration import Configuration
 from harness.plugins.faults import explain, memory_ran_out, message_of, nothing_on_stdout
 from harness.plugins.options import Value
 from harness.runs.documents import stamp
-from harness.runs.record import DatasetRecord, Evaluation, Record, TaskRecord
+from harness.runs.record import DatasetRecord, Epoch, Evaluation, Record, TaskRecord
 from harness.spec.backend import Plan
 from harness.spec.data import Dataset, DatasetSummary, DataSource, DownloadProgress
 from harness.spec.description import description_sha256
 from harness.spec.task import Task, TaskDefinition
+
+
+class StopRule(msgspec.Struct, frozen=True):
+    """Ends a run that falls behind others: its validation ``score`` is worse than a threshold.
+
+    ``thresholds`` are pairs of an epoch and a score. With ``best_so_far`` the best score up to that epoch
+    counts, otherwise the one after it.
+    """
+
+    score: str
+    higher_is_better: bool
+    best_so_far: bool
+    thresholds: tuple[tuple[int, float], ...]
+
+    def reason(self, epochs: Sequence[Epoch]) -> str | None:
+        """Why a run with these epochs ends after the last of them; None: it goes on."""
+        last = epochs[-1]
+        threshold = dict(self.thresholds).get(last.epoch)
+        values = [epoch.validation.get(self.score) for epoch in (epochs if self.best_so_far else [last])]
+        known = [value for value in values if value is not None]
+        if threshold is None or not known:
+            return None
+        value = max(known) if self.higher_is_better else min(known)
+        if value == threshold or (value > threshold) == self.higher_is_better:
+            return None
+        return (
+            f"after epoch {last.epoch} its validation {self.score} of {value:.3g} is worse than the "
+            f"{threshold:.3g} that half of the earlier trials had reached"
+        )
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +62,8 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     max_steps: int | None = None
     evaluation: Evaluation = Evaluation()
     timeout_seconds: float | None = None
+    stop: StopRule | None = None
+    """For a trial of a study: when it ends early."""
     variant: str = ""
     """The variant of a study, or what sets the run apart in a matrix; for progress alone."""
     identity: dict[str, str] = {}

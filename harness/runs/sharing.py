@@ -22,7 +22,7 @@ from harness.runs.store import RUNS, Store
 # The runs that a results folder holds, by identity, kept up to date while other processes add to it.
 
 #: A run that need not be done again ...
-FINISHED = frozenset({"ok", "diverged"})
+FINISHED = frozenset({"ok", "stopped", "diverged"})
 #: ... and one that another process has just tried, which a process beside it does not try again.
 TRIED = FINISHED | {"failed", "timeout", "unsupported"}
 

@@ -24,6 +24,7 @@ from harness.spec.data import (
     Split,
 )
 from harness.spec.schedules import ConstantRate, CosineDecay, LinearDecay, Schedule, StepDecay
+from harness.spec.study import QuickForm, Range, StudyKind, StudyVariant
 from harness.spec.task import (
     Adam,
     Adversarial,
@@ -65,6 +66,8 @@ __all__ = [
     "Precision",
     "Preset",
     "Program",
+    "QuickForm",
+    "Range",
     "Regression",
     "RmsProp",
     "Samples",
@@ -74,6 +77,8 @@ __all__ = [
     "Split",
     "StepDecay",
     "Steps",
+    "StudyKind",
+    "StudyVariant",
     "Task",
     "TaskDefinition",
     "Unsupported",

@@ -1,7 +1,7 @@
-"""The tasks and data sets that come with the harness."""
+"""The tasks, data sets and kinds of study that come with the harness."""
 
 from harness.hookspecs import hookimpl
-from harness.spec import DataSource, TaskDefinition
+from harness.spec import DataSource, StudyKind, TaskDefinition
 from harness_tasks.cnn import CNN
 from harness_tasks.forecast import FORECAST
 from harness_tasks.gan import GAN
@@ -26,3 +26,11 @@ def harness_dataset(name: str) -> DataSource | None:
     from harness_tasks.datasets import SOURCES
 
     return SOURCES.get(name)
+
+
+@hookimpl
+def harness_study(name: str) -> StudyKind | None:
+    """Return the kind of study of this name."""
+    from harness_tasks.studies import STUDIES
+
+    return STUDIES.get(name)

@@ -9,6 +9,7 @@ from support.damage import called
 from support.made_bisections import made_bisection
 from support.made_duels import made_time, stored_duel
 from support.made_gates import made_benchmark, made_gate, save
+from support.made_study import STUDY
 from support.records import MACHINE, make_record
 
 from harness.analysis.results import (
@@ -22,7 +23,7 @@ from harness.analysis.results import (
     separated,
 )
 from harness.analysis.selection import Selection
-from harness.analysis.study import STUDIES, Study, Variant
+from harness.analysis.study import STUDIES
 from harness.bisect.record import BISECTIONS
 from harness.duel.record import DUELS, TIMES
 from harness.errors import UsageError
@@ -47,7 +48,7 @@ def results(tmp_path):
     with gzip.open(stored) as source, (store.folder.parent / "duels" / stored.stem).open("wb") as target:
         shutil.copyfileobj(source, target)
     save(tmp_path, made_gate(made_benchmark()))
-    STUDIES.save(_study(), store.folder.parent / STUDIES.folder)
+    STUDIES.save(STUDY, store.folder.parent / STUDIES.folder)
     return store.folder.parent
 
 
@@ -83,13 +84,6 @@ PORT = PortRecord(
     ),
     seconds=1.0,
 )
-
-
-def _study() -> Study:
-    fields = {"epochs": 2, "max_steps": None, "precision": "float32", "threads": 1}
-    return Study(
-        kind="overfitting", task="cnn", dataset="digits", variants=[Variant("plain", [], "0")], **fields
-    )
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -216,7 +210,7 @@ def test_a_folder_without_runs_is_answered_with_what_it_has(results):
 ALONE = {
     DUELS: (stored_duel, "1 duel"),
     GATES: (lambda: made_gate(made_benchmark()), "1 gate"),
-    STUDIES: (_study, "1 study"),
+    STUDIES: (lambda: STUDY, "1 study"),
     PORTS: (lambda: PORT, "1 port check"),
     TIMES: (made_time, "1 timing of a step"),
     BISECTIONS: (made_bisection, "1 bisection"),

@@ -1,16 +1,13 @@
 """``list results``, ``show``, ``compare`` and ``report`` take duels, gates and studies like runs."""
 
-import shutil
-from pathlib import Path
-
 import pytest
 from support.made_duels import save_duel, stored_duel
 from support.made_gates import made_benchmark, made_gate, mixed_gate, save
+from support.made_study import STUDY
 from support.records import make_record
 
+from harness.analysis.study import STUDIES
 from harness.runs.store import Store
-
-STUDY = next((Path(__file__).parents[1] / "support" / "stored_records" / "studies").iterdir())
 
 
 @pytest.fixture
@@ -21,8 +18,7 @@ def work(quick):
     store.save(make_record())
     save(quick.folder, mixed_gate(), made_gate(made_benchmark(), number=1))
     save_duel(results, stored_duel())
-    (results / "studies").mkdir()
-    shutil.copy(STUDY, results / "studies")
+    STUDIES.save(STUDY, results / "studies")
     return quick
 
 
@@ -33,7 +29,7 @@ def test_every_kind_is_listed_with_its_outcome_at_80_columns(work):
     assert {"run", "duel", "gate", "study"} <= set(rows)
     assert "accuracy 50.0 %" in rows["run"]
     assert "b:torch:eager" in rows["duel"]
-    assert "overfitting: 7" in rows["study"]
+    assert "overfitting: 4" in rows["study"]
     assert [line for line in lines if " gate " in line and line.rstrip().endswith("FAIL")]
 
 
@@ -49,7 +45,7 @@ def test_what_is_listed_is_shown_by_the_id_of_the_list(work):
     ("name", "words"),
     [
         (mixed_gate().id, "FAIL: 3 of 5 benchmarks failed"),
-        ("overfitting", "nothing to compare the remedies"),
+        ("overfitting", "nothing to compare the others"),
     ],
 )
 def test_compare_prints_what_is_named(work, name, words):

@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from support.made_gates import mixed_gate
+from support.made_study import STUDY
 from support.records import make_record
 
 from harness.analysis.results import read_all
-from harness.analysis.study import STUDIES, Study, Variant
+from harness.analysis.study import STUDIES
 from harness.certify.certificates import KeptFindings
 from harness.certify.parity import Finding
 from harness.duel.record import DUELS, DuelRecord
@@ -50,17 +51,7 @@ def _gate(results):
 
 
 def _study(results):
-    study = Study(
-        kind="overfitting",
-        task="cnn",
-        dataset="digits",
-        epochs=2,
-        max_steps=None,
-        precision="float32",
-        threads=2,
-        variants=[Variant("plain", [], "0" * 64)],
-    )
-    return STUDIES.save(study, results / STUDIES.folder), lambda: read_all(STUDIES, STUDIES.paths(results))
+    return STUDIES.save(STUDY, results / STUDIES.folder), lambda: read_all(STUDIES, STUDIES.paths(results))
 
 
 KINDS = pytest.mark.parametrize("kind", [_run, _duel, _gate, _study], ids=["run", "duel", "gate", "study"])

@@ -129,7 +129,7 @@ def test_a_study_displays_itself_in_a_notebook(tmp_path):
     STUDIES.save(STUDY, tmp_path / STUDIES.folder)
     bundle = package.study("overfitting", tmp_path)._repr_mimebundle_()
     assert "cnn on digits overfits from epoch 5 of 12" in bundle["text/plain"]
-    assert bundle["text/html"].count("<svg") == 5
+    assert bundle["text/html"].count("<svg") == 8
     shown = package.compare(results=tmp_path)._repr_mimebundle_()
     assert "<svg" in shown["text/html"]
     assert "<table" in shown["text/html"]

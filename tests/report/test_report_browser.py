@@ -2,15 +2,17 @@
 
 import contextlib
 
+import msgspec
 import pytest
 from support import in_browser
 from support.made_runs import CERTIFIED, made_record
+from support.made_study import STUDY
 from support.records import TASK
 from support.rendered import html_report
 
 from harness.analysis.findings import find
 from harness.analysis.run_curves import Run
-from harness.analysis.study import Study, Variant
+from harness.analysis.study import Variant
 from harness.report.numbers import RATIO_LEGEND
 from harness.runs.record import TaskRecord
 
@@ -40,17 +42,8 @@ def _records():
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
     record = made_record()
-    variants = [Variant("plain", [], record.task.sha256)]
-    study = Study(
-        kind="overfitting",
-        task="cnn",
-        dataset="digits",
-        epochs=4,
-        max_steps=None,
-        precision="float32",
-        threads=2,
-        variants=variants,
-    )
+    variants = [Variant("plain", [], record.task.sha256, 4)]
+    study = msgspec.structs.replace(STUDY, epochs=4, variants=variants)
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(html_report(find(map(Run.of, _records()), [study])), "utf-8")
     return path

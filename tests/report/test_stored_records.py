@@ -23,7 +23,7 @@ def test_they_are_compared(harness_with_old_records):
     assert "undecided between torch:eager and keras:fit (2 runs each; 4 of 4 runs ended" in " ".join(
         done.stdout.split()
     )
-    assert "Remedies for overfitting: torch:eager, mlp on mnist1d, 3 epochs" in done.stdout
+    assert "Study of overfitting: torch:eager, mlp on mnist1d, 3 epochs" in done.stdout
     assert "1 run of mlp on torch:eager, learning_rate=1e+30: diverged: " in done.stdout
 
 

@@ -1,16 +1,27 @@
-"""The page of a study: it explains overfitting, shows where it begins, and what each remedy did."""
+"""The page of a study: it explains the question, says what was trained, and what each variant did."""
 
 import re
 
+import msgspec
 import pytest
 from support.charts import valid
-from support.made_study import RISES, made_study
+from support.made_study import RISES, STUDY, made_study
 from support.rendered import page_of_study
 
-from harness.report.charts.study import remedies_figure, study_figures
-from harness.report.study import answer, beginning, headline, lessons, more_data
+from harness.report.charts.study import effects
+from harness.report.study import method
+from harness.report.study_sections import (
+    answer,
+    beginning,
+    changes_text,
+    edge_sentences,
+    figures_of_study,
+    headline,
+    more_data,
+    reference_curve,
+)
 
-JARGON = re.compile(r"\b(GL|PQ|Pareto|Bonferroni|Prechelt)\b")
+JARGON = re.compile(r"\b(GL|PQ|Pareto|Prechelt)\b")
 
 
 def _text(page):
@@ -24,11 +35,12 @@ def test_the_page_explains_itself_without_jargon():
     assert text.count("cnn on digits overfits from epoch 5 of 12") == 1
     for words in (
         "What overfitting is",
+        "What was trained",
         "Where it begins here",
-        "What each remedy does",
+        "What each remedy is",
         "Would more data help?",
-        "Switches off a random half of the units",
-        "--set dropout=0.5",
+        "Switches off a random share of the units",
+        "--set dropout=",
         "the training loss falls further, and the validation loss rises. That is overfitting",
     ):
         assert words in text
@@ -37,12 +49,15 @@ def test_the_page_explains_itself_without_jargon():
 
 def test_every_chart_of_the_page_is_valid_and_has_a_place():
     study = made_study()
-    figures = study_figures(study, "part-1")
+    figures = figures_of_study(study, "part-1")
     assert [figure.name.removeprefix("part-1-") for figure in figures] == [
         "plain-loss",
         "plain-score",
-        "losses",
-        "remedies",
+        "effects-loss",
+        "effects-score",
+        "effects-gap",
+        "curves-loss",
+        "curves-score",
         "data",
     ]
     page = page_of_study([study])
@@ -52,7 +67,7 @@ def test_every_chart_of_the_page_is_valid_and_has_a_place():
 
 
 def test_where_it_begins_has_the_numbers_of_the_curves():
-    plain = made_study().curves()["plain"]
+    plain = reference_curve(made_study())
     lowest, later, final, *_ = beginning(plain)
     assert lowest == (
         "The validation loss is lowest after epoch 4 (median over 3 seeds): 1.01. "
@@ -63,43 +78,54 @@ def test_where_it_begins_has_the_numbers_of_the_curves():
 
 
 @pytest.mark.parametrize(
-    ("remedy", "verdict", "onset"),
-    [
-        ("dropout", "helps", "does not overfit within 12 epochs"),
-        ("l2", "unclear", "overfits from epoch 6"),
-        ("half the data", "harms", "overfits from epoch 5"),
-    ],
+    ("variant", "verdict"),
+    [("dropout", "better"), ("l2", "better"), ("half the data", "worse"), ("early stopping", "better")],
 )
-def test_each_remedy_has_its_verdict(remedy, verdict, onset):
-    study = made_study(rises=RISES | {"l2": (0.05, 0.60)})
-    lesson = {each.name: each for each in lessons(study, study.curves())}[remedy]
-    assert (lesson.verdict, lesson.onset) == (verdict, onset)
+def test_each_variant_has_its_verdict(variant, verdict):
+    by_name = {effect.variant.name: effect for effect in made_study().effects}
+    assert by_name[variant].verdict == verdict
 
 
 def test_one_seed_helps_nobody():
     study = made_study(seeds=1)
-    assert "So few seeds do not show whether a remedy helps" in answer(study)
-    assert {lesson.verdict for lesson in lessons(study, study.curves())} == {"few"}
-    assert "95 %" not in remedies_figure(study, "part-1").caption
-    assert "[" not in " ".join(lesson.outcome for lesson in lessons(study, study.curves()))
+    assert "So few seeds do not show which remedy is better" in answer(study)
+    assert {effect.verdict for effect in study.effects[1:]} == {"few"}
+    assert not any("95 %" in figure.caption for figure in effects(study, "part-1"))
+    assert "[" not in " ".join(changes_text(study, effect) for effect in study.effects[1:])
 
 
 def test_a_network_that_does_not_overfit_is_said_to():
-    study = made_study(rises=RISES | {"plain": (0.0, 0.6)})
-    plain = study.curves()["plain"]
-    assert headline(study, plain) == "cnn on digits does not overfit within 12 epochs"
-    assert "does not overfit within 12 epochs" in beginning(plain)[1]
+    study = made_study(rises=RISES | {"plain": (0.0, 1.0, 0.6)})
+    assert headline(study, reference_curve(study)) == "cnn on digits does not overfit within 12 epochs"
+    assert "does not overfit within 12 epochs" in beginning(reference_curve(study))[1]
     text = _text(page_of_study([study]))
     assert "Does the network overfit here?" in text
     assert "Where it begins here" not in text
 
 
-def test_gaps_have_the_digits_of_the_table():
-    study = made_study()
-    outcome = lessons(study, study.curves())[0].outcome
-    assert re.search(r"; gap \d+\.\d → \d+\.\d points$", outcome), outcome
-
-
 def test_more_data_is_recommended_only_where_less_widens_the_gap():
     assert more_data(made_study()).endswith("So more data should help.")
-    assert more_data(made_study(rises=RISES | {"half the data": (0.0, 0.45)})).endswith("would help.")
+    assert more_data(made_study(rises=RISES | {"half the data": (0.0, 3.0, 0.45)})).endswith("would help.")
+
+
+def test_the_method_names_what_a_paper_must_say():
+    text = method([made_study()])
+    for words in (
+        "12 epochs",
+        "torch:eager",
+        "3 seeds",
+        "Bonferroni",
+        "plain, dropout, l2",
+        "early stopping",
+    ):
+        assert words in text
+
+
+def test_a_setting_at_the_end_of_its_range_says_where_to_search():
+    variants = [
+        msgspec.structs.replace(each, assignments=["l2=0.03"]) if each.name == "l2" else each
+        for each in STUDY.variants
+    ]
+    (sentence,) = edge_sentences(msgspec.structs.replace(STUDY, variants=variants))
+    assert sentence.startswith("l2 is best with l2=0.03, at the end of its range (0.03).")
+    assert "--search l2.l2=0.0003:0.3" in sentence

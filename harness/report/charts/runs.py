@@ -40,13 +40,13 @@ from harness.report.charts.curves import (
     score_lines,
 )
 from harness.report.charts.outcomes import group_pictures, outcome_figures, sampled_passages
-from harness.report.charts.study import study_figures
 from harness.report.document import Figure, Passage, Picture
 from harness.report.escaping import with_lines
 from harness.report.files import write_bytes, write_text
 from harness.report.numbers import busy_mark, time_ratio
 from harness.report.runs.sentences import SHOWN_GROUPS
 from harness.report.runs.tables import relative_times
+from harness.report.study_sections import figures_of_study
 from harness.stats.intervals import Array
 
 # Charts of a comparison. The data are summaries over seeds, so charts do not grow with the number of runs.
@@ -319,7 +319,7 @@ def all_figures(findings: Findings) -> dict[str, Figure]:
         for figure in group_figures(group, prefix, colours, findings.results)
     ]
     for number, study in enumerate(findings.studies, 1):
-        figures += study_figures(study, f"study-{number}")
+        figures += figures_of_study(study, f"study-{number}")
     return {figure.name: figure for figure in figures}
 
 

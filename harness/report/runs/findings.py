@@ -47,7 +47,8 @@ from harness.report.runs.tables import (
     phases_table,
     runs_list,
 )
-from harness.report.study import study_sentence, study_table, study_title
+from harness.report.study import study_nodes
+from harness.report.study_sections import study_sentence, study_title
 from harness.runs.record import Record
 
 _MOST_RUNS = 300
@@ -192,10 +193,8 @@ class _Builder:
 
     def _study(self, study: StudyFinding) -> Section:
         name = self._ids[id(study)]
-        figures = Figures(partial(_study_figures, study, name))
-        nodes: list[Node] = [Paragraph(study_sentence(study), "answer"), figures, study_table(study)]
-        label = f"Remedies: {study.configuration.name}"
-        return Section(study_title(study), nodes, name, label, announced=True)
+        label = f"{study.study.kind.name.capitalize()}: {study.configuration.name}"
+        return Section(study_title(study), study_nodes(study, name), name, label, announced=True)
 
     def _notes(self) -> Iterable[Node]:
         """Cautions, machines, data and what could not be read; on a page also the method and each run."""
@@ -224,12 +223,6 @@ def _listed(title: str, sentences: Iterable[str], name: str = "") -> list[Node]:
     """A list with a title; nothing without sentences."""
     items = list(sentences)
     return [Items(items, title, id=name)] if items else []
-
-
-def _study_figures(study: StudyFinding, name: str) -> list[Figure]:
-    from harness.report.charts.study import study_figures
-
-    return study_figures(study, name)
 
 
 def _meta(findings: Findings) -> list[str]:

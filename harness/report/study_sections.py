@@ -1,0 +1,538 @@
+"""The answer of a study, and the parts of its page: a table from which a kind of study takes those it has."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from harness.analysis.overfit import Overfitting
+from harness.analysis.study import Study
+from harness.analysis.study_effects import (
+    Effect,
+    StudyFinding,
+    Verdict,
+)
+from harness.analysis.study_quantities import Quantity
+from harness.analysis.study_scaling import Scaling, scaling
+from harness.analysis.study_tuning import at_edges, best_trial, criterion
+from harness.report.document import (
+    Card,
+    Cards,
+    Figure,
+    Figures,
+    Node,
+    Paragraph,
+    Section,
+    Span,
+    Table,
+    Text,
+    Tone,
+)
+from harness.report.numbers import (
+    NOTHING,
+    counted,
+    estimate,
+    listed,
+    percent_change,
+    score_digits,
+    score_unit,
+    seeds,
+    significant,
+    time_ratio,
+)
+from harness.stats.estimate import Estimate
+from harness.stats.intervals import FEWEST_FOR_INTERVAL
+
+# The answer of a study, in the words of reports.
+
+#: An undecided variant that needs more seeds than this is not worth a number.
+_MOST_SEEDS = 200
+
+
+def study_title(study: StudyFinding) -> str:
+    """``Study of overfitting: torch:eager, cnn on digits, 10 epochs``."""
+    return f"Study of {study.study.kind.name}: {study.configuration.name}, {study.group_title}"
+
+
+def study_sentence(study: StudyFinding) -> str:
+    """The answer for one configuration, with what it rests on."""
+    counts = [effect.seeds for effect in study.effects]
+    fewest, most = min(counts), max(counts)
+    basis = f"{fewest} to {seeds(most)}" if fewest < most else seeds(fewest)
+    certified = "" if study.group.conditions.certified else ", not certified"
+    head = headline(study, reference_curve(study))
+    return f"{study.configuration.name} ({basis}{certified}): {head}. {answer(study)}"
+
+
+def headline(study: StudyFinding, plain: Overfitting | None) -> str:
+    """The first sentence of a configuration's part, without a full stop."""
+    kind, task = study.study.kind, f"{study.study.task} on {study.study.dataset}"
+    if "onset" in kind.sections:
+        return _onset_headline(task, plain)
+    if "scaling" in kind.sections and (law := scaling(study)) is not None:
+        return f"{task}: twice the data would lower the {law.quantity.measure.name} by {law.gain_text}"
+    if kind.reference == "best":
+        tied = [each.variant.name for each in study.of_verdict("equal", "undecided", "few", "better")]
+        with_others = f"; {listed(tied)} may be as good" if tied else f"; every other {kind.noun} is worse"
+        name = study.reference.variant.name
+        return f"{task}: {name} is the best {kind.noun} on validation data{with_others}"
+    if study.recommended is not None:
+        return f"{task}: {study.recommended.variant.name} helps most"
+    return f"{task}: no {kind.noun} certainly helps"
+
+
+def _onset_headline(task: str, plain: Overfitting | None) -> str:
+    if plain is None or plain.onset.epoch is None:
+        return f"{task}: overfitting is not assessed, because a loss is not finite"
+    if not plain.onset.epoch:
+        return f"{task} does not overfit within {counted_epochs(plain.epochs)}"
+    return f"{task} overfits from epoch {plain.onset.epoch} of {plain.epochs}"
+
+
+def answer(study: StudyFinding) -> str:
+    """Which variants are better, worse or as good as the reference, in a few sentences."""
+    name, noun = study.reference.variant.name, study.study.kind.noun
+    if study.effects[1:] and all(effect.verdict == "few" for effect in study.effects[1:]):
+        return (
+            f"So few seeds do not show which {noun} is better: fewer than {FEWEST_FOR_INTERVAL} give no "
+            f"interval. Add seeds with --seeds {study.study.kind.seeds}."
+        )
+    sentences = []
+    if study.study.kind.reference == "best":
+        sentences.append(f"{name}: {_levels(study, study.reference)}")
+    if study.recommended is not None:
+        others = [each for each in study.of_verdict("better") if each is not study.recommended]
+        more = f"; {_changes_text(study, others)}" if others else ""
+        sentences.append(f"Better than {name}: {_changes_text(study, [study.recommended])}{more}")
+    elif study.study.kind.reference == "first" and not all(each.described.data for each in study.effects[1:]):
+        sentences.append(f"No {noun} is certainly better than {name}")
+    titles: dict[Verdict, str] = {
+        "mixed": "Better in one respect, worse in another",
+        "equal": f"As good as {name}",
+        "undecided": "Undecided",
+        "worse": f"Worse than {name}",
+    }
+    for verdict, title in titles.items():
+        if found := study.of_verdict(verdict):
+            sentences.append(f"{title}: {_changes_text(study, found)}")
+    return " ".join(f"{sentence}." for sentence in sentences)
+
+
+def _levels(study: StudyFinding, effect: Effect) -> str:
+    return ", ".join(
+        f"{study.quantities[name].measure.name} {level_text(study.quantities[name], effect.levels[name])}"
+        for name in study.study.kind.decisive
+    )
+
+
+def _changes_text(study: StudyFinding, effects: Sequence[Effect]) -> str:
+    return "; ".join(
+        f"{effect.variant.name}{_how(effect)} ({changes_text(study, effect)})" for effect in effects
+    )
+
+
+def _how(effect: Effect) -> str:
+    """How to apply a variant; empty where a reader of the sentence has no use for it."""
+    options = " ".join(f"--set {assignment}" for assignment in effect.variant.assignments)
+    return f" with {options}" if options and effect.verdict == "better" else ""
+
+
+def changes_text(study: StudyFinding, effect: Effect) -> str:
+    """``test loss −1.65 [−1.9, −1.4], test accuracy +1.2 [0.4, 2.0] points``: the decisive changes."""
+    texts = [
+        f"{study.quantities[name].measure.name} {change_text(study.quantities[name], effect.changes[name])}"
+        for name in study.study.kind.decisive
+    ]
+    if effect.verdict == "undecided" and (needed := seeds_needed(study, effect)):
+        texts.append(f"about {needed} seeds would decide if the difference stays as it is")
+    return ", ".join(texts)
+
+
+def seeds_needed(study: StudyFinding, effect: Effect) -> int | None:
+    """The seeds after which the interval of a decisive change would exclude 0, if mean and spread stay.
+
+    The width of an interval falls with the root of the number of seeds. None where it is not known.
+    """
+    counts = []
+    for name in study.study.kind.decisive:
+        change = effect.changes[name]
+        if change is not None and change.low is not None and change.high is not None and change.value:
+            half = (change.high - change.low) / 2
+            counts.append(int(np.ceil(change.n * (half / abs(change.value)) ** 2)))
+    needed = min(counts, default=_MOST_SEEDS + 1)
+    return max(needed, effect.seeds + 1) if needed <= _MOST_SEEDS else None
+
+
+def level_text(of: Quantity, level: Estimate | None) -> str:
+    """A level with its unit: ``71.2 % [70.1, 72.3]``."""
+    return estimate(level, score_digits(of.measure), score_unit(of.measure))
+
+
+def change_text(of: Quantity, change: Estimate | None) -> str:
+    """A change in the form of its quantity."""
+    if of.ratio:
+        return time_ratio(change) if of.measure.unit == "s" else percent_change(change) if change else NOTHING
+    return estimate(change, score_digits(of.measure), of.measure.unit, sign=True)
+
+
+def counted_epochs(count: int) -> str:
+    """``1 epoch``, ``5 epochs``."""
+    return counted(count, "epoch")
+
+
+# The parts of a page: each is a function of a finding and of the name of its place on the page.
+
+
+def reference_curve(study: StudyFinding) -> Overfitting | None:
+    """What the curves of the reference show."""
+    return study.curves().get(study.reference.variant.name)
+
+
+def _onset(study: StudyFinding, name: str) -> Section | None:
+    """Where overfitting begins."""
+    plain = reference_curve(study)
+    if plain is None:
+        return None
+    title = "Where it begins here" if plain.onset.epoch else "Does the network overfit here?"
+    sentences = beginning(plain) if plain.onset.epoch is not None else []
+    nodes: list[Node] = [*map(Paragraph, sentences), _figures(study, name, "onset")]
+    return Section(title, nodes, f"{name}-begins")
+
+
+def beginning(plain: Overfitting) -> list[str]:
+    """Where overfitting begins and what it costs, as sentences with the numbers of this study."""
+    train, validation = (plain.bands[f"{split} loss"].mean for split in ("train", "validation"))
+    epochs = plain.bands["validation loss"].epochs
+    best = int(np.abs(np.array(epochs) - (plain.best_epoch or epochs[-1])).argmin())
+    lowest, end, last = float(validation[best]), float(validation[-1]), epochs[-1]
+    count = len(plain.configuration.runs)
+    median = f" (median over {seeds(count)})" if count > 1 else ""
+    lowest_at = (
+        f"The validation loss is lowest after epoch {epochs[best]}{median}: {significant(lowest)}. "
+        f"The training loss is {significant(float(train[best]))} there."
+    )
+    if plain.onset.epoch:
+        later = (
+            f"After epoch {last} the training loss has fallen to {significant(float(train[-1]))}, "
+            f"but the validation loss has risen to {significant(end)}, by {100 * (end / lowest - 1):.0f} %. "
+            f"From epoch {plain.onset.epoch} on it stays at least 5 % above its lowest value: "
+            "there overfitting begins."
+        )
+    else:
+        later = (
+            "The validation loss does not stay 5 % above its lowest value until the end, so the network "
+            f"does not overfit within {counted_epochs(last)}. More epochs (--epochs) or less data may make "
+            "it overfit."
+        )
+    return [lowest_at, later, *_scores(plain)]
+
+
+def _scores(plain: Overfitting) -> list[str]:
+    """The final scores; whether the accuracy shows the overfitting too."""
+    measure = plain.measure
+    if measure.key == "loss" or f"train {measure.key}" not in plain.bands:
+        return []
+    train, validation = (
+        float(plain.bands[f"{split} {measure.key}"].mean[-1]) for split in ("train", "validation")
+    )
+    final = (
+        f"In the end {train:.1f} % of the training samples and {validation:.1f} % of the validation samples "
+        f"are classified correctly: a gap of {train - validation:.1f} points."
+    )
+    dropped = plain.lost is not None and plain.lost.low is not None and plain.lost.low > 0
+    if not plain.onset.epoch or dropped:
+        return [final]
+    unseen = (
+        "The validation accuracy did not clearly drop: the network became more sure of its mistakes. "
+        "The loss shows that, the accuracy does not."
+    )
+    return [final, unseen]
+
+
+def _effects(study: StudyFinding, name: str) -> Section | None:
+    """How each variant changes what decides."""
+    if not study.effects[1:]:
+        return None
+    reference = study.reference.variant.name
+    same_seeds = f" Every {study.study.kind.noun} was trained on the same seeds as {reference}."
+    nodes: list[Node] = [Paragraph((Span(answer(study)), same_seeds)), _figures(study, name, "effects")]
+    return Section(f"Compared with {reference}", nodes, f"{name}-effects")
+
+
+def _ranking(study: StudyFinding, name: str) -> Section:
+    """The variants in the order of their test scores."""
+    kind = study.study.kind
+    first = study.quantities[kind.decisive[0]]
+    known = [effect for effect in study.effects if effect.levels[kind.decisive[0]] is not None]
+    ordered = sorted(known, key=partial(_level, first.name), reverse=first.measure.higher_is_better)
+    rows = [
+        [
+            str(place),
+            effect.variant.name,
+            level_text(first, effect.levels[first.name]),
+            _VERDICTS[effect.verdict][0] if effect.verdict else "the reference",
+            " ".join(effect.variant.assignments) or NOTHING,
+        ]
+        for place, effect in enumerate(ordered, 1)
+    ]
+    headers = ["rank", kind.noun, first.measure.name, f"against {study.reference.variant.name}", "settings"]
+    title = f"Each {kind.noun} with its best setting, over {seeds(max(each.seeds for each in study.effects))}"
+    table = Table(headers, rows, title, announced=True, form="texts")
+    return Section("The order", [Paragraph(_reference_text(study)), table], f"{name}-ranking")
+
+
+def _level(name: str, effect: Effect) -> float:
+    level = effect.levels[name]
+    return level.value if level is not None else 0.0
+
+
+def _reference_text(study: StudyFinding) -> str:
+    """Why the others are compared with this variant."""
+    name, kind = study.reference.variant.name, study.study.kind
+    return (
+        f"The others are compared with {name}, which was best on validation data before the seeds of this "
+        f"comparison were trained. Ranks that are close are not certain: see what is undecided."
+        if kind.reference == "best"
+        else f"The others are compared with {name}."
+    )
+
+
+def _curves(study: StudyFinding, name: str) -> Section:
+    """The validation curves of all variants."""
+    title = f"The course of training with each {study.study.kind.noun}"
+    return Section(title, [_figures(study, name, "curves")], f"{name}-curves")
+
+
+def _variants(study: StudyFinding, name: str) -> Section | None:
+    """What each variant is, and what it did."""
+    shown = study.effects if study.study.kind.reference == "best" else study.effects[1:]
+    if not shown:
+        return None
+    curves = study.curves()
+    cards = [_card(study, effect, curves) for effect in shown]
+    return Section(f"What each {study.study.kind.noun} is", [Cards(cards)], f"{name}-variants")
+
+
+#: A verdict on a card.
+_VERDICTS: Mapping[Verdict, tuple[str, Tone]] = {
+    "better": ("▲ better", "good"),
+    "worse": ("▼ worse", "bad"),
+    "mixed": ("◆ better and worse", "unsure"),
+    "equal": ("= as good", "muted"),
+    "undecided": ("◦ undecided", "muted"),
+    "few": ("◦ too few seeds", "muted"),
+}
+
+
+def _card(study: StudyFinding, effect: Effect, curves: Mapping[str, Overfitting]) -> Card:
+    word, tone = _VERDICTS[effect.verdict] if effect.verdict else ("the reference", "muted")
+    outcome = changes_text(study, effect) if effect.verdict else _levels(study, effect)
+    if "onset" in study.study.kind.sections and (onset := _onset_text(curves.get(effect.variant.name))):
+        outcome += f"; {onset}"
+    nodes: list[Node] = [Paragraph(effect.described.meaning), Paragraph(outcome, "small")]
+    if options := " ".join(f"--set {assignment}" for assignment in effect.variant.assignments):
+        nodes.append(Paragraph((Span(options, "code"),)))
+    title: Text = (f"{effect.variant.name} ", Span(word, tone=tone))
+    return Card(title, nodes, tone=tone)
+
+
+def _onset_text(curve: Overfitting | None) -> str:
+    if curve is None or curve.onset.epoch is None or curve.adversarial:
+        return ""
+    if curve.onset.epoch:
+        return f"overfits from epoch {curve.onset.epoch}"
+    return f"does not overfit within {counted_epochs(curve.epochs)}"
+
+
+def more_data(study: StudyFinding) -> str:
+    """What less data shows about more; empty where the study did not try it."""
+    tried = [effect for effect in study.effects[1:] if "train_fraction" in effect.variant.options]
+    if not tried:
+        return ""
+    changes = "; ".join(f"{each.variant.name}: {changes_text(study, each)}" for each in tried)
+    # Less data also makes fewer steps, so only a wider gap shows that the data are what is missing.
+    widened = [
+        each for each in tried if (gap := each.changes.get("gap")) and gap.low is not None and gap.low > 0
+    ]
+    if any(each.verdict == "worse" for each in widened):
+        return (
+            f"With less data the network does worse and the gap widens ({changes}). So more data should help."
+        )
+    return f"Change with less data: {changes}. This does not show whether more data would help."
+
+
+def _more_data(study: StudyFinding, name: str) -> Section | None:
+    text = more_data(study)
+    if not text:
+        return None
+    nodes: list[Node] = [Paragraph(text), _figures(study, name, "more data")]
+    return Section("Would more data help?", nodes, f"{name}-more-data")
+
+
+def _target(study: StudyFinding, name: str) -> Section | None:
+    """How fast each variant reaches the target."""
+    target, kind = study.study.target, study.study.kind
+    names = [each for each in ("steps to target", "time to target") if each in study.quantities]
+    if target is None or not names:
+        return None
+    measure = study.measure
+    unit = score_unit(measure)
+    value = f"{target:.1f} {unit}" if measure.unit == "points" else f"{significant(target)} {unit}".rstrip()
+    missed = [
+        f"{effect.variant.name} ({effect.seeds - reached} of {effect.seeds})"
+        for effect in study.effects
+        if (reached := _reached(effect, names[0])) < effect.seeds
+    ]
+    texts = [
+        (
+            f"The target is a validation {measure.name} of {value}: what the worst winner of the tuning had "
+            f"reached, so that every {kind.noun} can. The scores after each epoch are searched for the "
+            "first that reaches it."
+        )
+    ]
+    if missed:
+        texts.append(f"Seeds that did not reach it are left out of the means: {', '.join(missed)}.")
+    return Section(
+        "How fast is the target reached?",
+        [*map(Paragraph, texts), _figures(study, name, "target")],
+        f"{name}-target",
+    )
+
+
+def _reached(effect: Effect, name: str) -> int:
+    level = effect.levels[name]
+    return level.n if level is not None else 0
+
+
+def _tuning(study: StudyFinding, name: str) -> Section | None:
+    """What the trials found, and how much each variant depends on them."""
+    if not study.study.trials:
+        return None
+    nodes: list[Node] = [*map(Paragraph, edge_sentences(study.study)), _figures(study, name, "tuning")]
+    return Section("How much depends on tuning", [*nodes, tuning_table(study)], f"{name}-tuning")
+
+
+def tuning_table(study: StudyFinding) -> Table:
+    """A row for each variant that was tuned: what its trials reached, and the setting that was chosen."""
+    trials, noun = study.study.trials, study.study.kind.noun
+    measure = criterion(study.study.kind, study.configuration.runs[0].record.task.description)
+    rows = []
+    for variant in dict.fromkeys(trial.variant for trial in trials):
+        own = [trial for trial in trials if trial.variant == variant]
+        values = sorted(
+            (trial.value for trial in own if trial.value is not None), reverse=measure.higher_is_better
+        )
+        best = best_trial(own, variant, measure)
+        ended = sum(trial.stopped for trial in own)
+        failed = sum(trial.value is None for trial in own)
+        amounts = (
+            [significant(values[place]) for place in (0, len(values) // 2, -1)] if values else [NOTHING] * 3
+        )
+        chosen = " ".join(best.assignments) if best else NOTHING
+        rows.append([variant, str(len(own)), *amounts, str(ended), str(failed), chosen])
+    unit = f" ({score_unit(measure)})" if score_unit(measure) else ""
+    headers = [noun, "trials", f"best{unit}", f"median{unit}", f"worst{unit}"]
+    headers += ["ended early", "failed", "chosen"]
+    title = f"Validation {measure.name} of the trials"
+    return Table(headers, rows, title, announced=True, form="texts")
+
+
+def edge_sentences(study: Study) -> list[str]:
+    """A warning for each setting that was found at an end of its range."""
+    chosen = [(study.described(each.name), each.assignments) for each in study.variants]
+    sentences = []
+    for edge in at_edges(chosen):
+        end = f"{edge.range.low if edge.is_low else edge.range.high:g}"
+        low, high = (
+            (edge.range.low / 10, edge.range.high) if edge.is_low else (edge.range.low, edge.range.high * 10)
+        )
+        if not edge.range.log:
+            low, high = edge.range.low, edge.range.high
+        advice = f": --search {edge.variant}.{edge.option}={low:g}:{high:g}" if edge.range.log else ""
+        sentences.append(
+            f"{edge.variant} is best with {edge.option}={edge.value:g}, at the end of its range ({end}). A "
+            f"better setting may lie beyond{advice}."
+        )
+    return sentences
+
+
+def _scaling(study: StudyFinding, name: str) -> Section | None:
+    """The power law of the score against the amount of data."""
+    law = scaling(study)
+    if law is None:
+        text = "The runs do not show a power law: fewer than three amounts of data were trained."
+        return Section(
+            "Score against data", [Paragraph(text), _figures(study, name, "scaling")], f"{name}-scaling"
+        )
+    return Section(
+        "Score against data",
+        [Paragraph(_law_text(law)), _figures(study, name, "scaling")],
+        f"{name}-scaling",
+    )
+
+
+def _law_text(law: Scaling) -> str:
+    name = law.quantity.measure.name
+    return (
+        f"With all {law.samples[-1]:,} training samples the {name} is {significant(law.levels[-1])}. The "
+        f"fitted law says that twice as many would lower it to {significant(law.doubled.value)} "
+        f"[{significant(law.doubled.low)}, {significant(law.doubled.high)}], by {law.gain_text}. Its "
+        f"exponent is {law.exponent.value:.2f} [{law.exponent.low or 0:.2f}, {law.exponent.high or 0:.2f}]; "
+        f"what more data cannot remove is {significant(law.floor)}. The intervals contain the spread over "
+        "seeds, not the error of the law itself: the further from the data, the less it says."
+    )
+
+
+def _recalls(study: StudyFinding, name: str) -> Section:
+    text = (
+        "Each bar is the share of a class's test samples that the network recognises; the number of its "
+        "training samples stands beside its name."
+    )
+    return Section(
+        "Which classes are recognised?",
+        [Paragraph(text), _figures(study, name, "recalls")],
+        f"{name}-recalls",
+    )
+
+
+def _trade_off(study: StudyFinding, name: str) -> Section:
+    text = (
+        "To the right more samples of the rare classes are found; further up more of the answers that name "
+        "a rare class are right. A remedy that moves to the right and down buys one with the other."
+    )
+    nodes: list[Node] = [Paragraph(text), _figures(study, name, "trade-off")]
+    return Section("Precision against recall", nodes, f"{name}-trade-off")
+
+
+Part = Callable[[StudyFinding, str], Section | None]
+#: The parts of a page that a kind of study may name.
+SECTIONS: Mapping[str, Part] = {
+    "onset": _onset,
+    "ranking": _ranking,
+    "effects": _effects,
+    "curves": _curves,
+    "variants": _variants,
+    "more data": _more_data,
+    "target": _target,
+    "tuning": _tuning,
+    "scaling": _scaling,
+    "recalls": _recalls,
+    "trade-off": _trade_off,
+}
+
+
+def _figures(study: StudyFinding, prefix: str, kind: str) -> Figures:
+    def make() -> list[Figure]:
+        from harness.report.charts.study import CHARTS
+
+        return CHARTS[kind](study, prefix)
+
+    return Figures(make)
+
+
+def figures_of_study(study: StudyFinding, prefix: str) -> list[Figure]:
+    """Every chart of a study's page that it has the data for."""
+    from harness.report.charts.study import CHARTS
+
+    names = [name for name in study.study.kind.sections if name in CHARTS]
+    return [figure for name in names for figure in CHARTS[name](study, prefix)]

@@ -1,0 +1,9 @@
+"""The kinds of study that come with the harness, one file each: pure data."""
+
+from harness.spec import StudyKind
+from harness_tasks.studies.data import DATA
+from harness_tasks.studies.imbalance import IMBALANCE
+from harness_tasks.studies.optimizers import OPTIMIZERS
+from harness_tasks.studies.overfitting import OVERFITTING
+
+STUDIES: dict[str, StudyKind] = {kind.name: kind for kind in (OPTIMIZERS, OVERFITTING, IMBALANCE, DATA)}

@@ -1,0 +1,56 @@
+"""``harness study imbalance``: rare classes, and what helps."""
+
+from harness.spec import QuickForm, StudyKind, StudyVariant
+
+_THINNED = "imbalance=0.1"
+
+IMBALANCE = StudyKind(
+    name="imbalance",
+    question="Are rare classes recognised, and what helps?",
+    summary="half of the classes thinned to a tenth, and class weights or oversampling against it",
+    noun="remedy",
+    tasks=("mlp", "cnn", "resnet", "rnn", "tabular"),
+    variants=(
+        StudyVariant("thinned", (_THINNED,), "Half of the classes keep a tenth of their training samples."),
+        StudyVariant(
+            "class weights",
+            (_THINNED, "rebalance=weights"),
+            "Counts each sample of a rare class more in the loss.",
+        ),
+        StudyVariant(
+            "oversampling",
+            (_THINNED, "rebalance=oversample"),
+            "Draws the samples of rare classes more often.",
+        ),
+        StudyVariant(
+            "all data",
+            (),
+            "Trains on the data before any class was thinned. This is no remedy: it shows what is lost.",
+            data=True,
+        ),
+    ),
+    quantities=("balanced_accuracy", "rare recall", "rare precision", "time"),
+    decisive=("balanced_accuracy",),
+    sections=("recalls", "effects", "trade-off", "curves", "variants"),
+    title="What imbalance does",
+    meaning=(
+        (
+            "Here half of the classes were thinned to a tenth of their training samples. A network that "
+            "hardly ever sees a class can ignore it and still be right most of the time."
+        ),
+        (
+            "The balanced accuracy shows it: the share of right answers is computed for each class, and the "
+            "mean over the classes is taken, so that a rare class counts as much as a frequent one."
+        ),
+        (
+            "A remedy makes the network name rare classes more often. It then finds more of their samples "
+            "(recall), but more of its answers may be wrong (precision)."
+        ),
+    ),
+    terms={
+        "recall": "Of the samples of a class, the share that the network recognises.",
+        "precision": "Of the samples that the network takes for a class, the share that belong to it.",
+    },
+    at="best",
+    quick=QuickForm(seeds=3, epochs=0.3),
+)
