@@ -25,6 +25,7 @@ from harness.spec.data import (
 )
 from harness.spec.schedules import ConstantRate, CosineDecay, LinearDecay, Schedule, StepDecay
 from harness.spec.task import (
+    LOSSES,
     Adam,
     Adversarial,
     Augmentation,
@@ -44,6 +45,7 @@ from harness.spec.task import (
 
 __all__ = [
     "DEVICE_PATTERN",
+    "LOSSES",
     "Adam",
     "Adversarial",
     "Augmentation",
