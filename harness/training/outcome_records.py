@@ -20,6 +20,22 @@ class Example(msgspec.Struct, frozen=True):
     values: list[int] = []
 
 
+class Calibration(msgspec.Struct, frozen=True):
+    """How far the confidence of a classifier is from its accuracy, in bins of equal width (Guo et al. 2017).
+
+    The confidence of a test sample is the largest probability of a class: of the softmax, or of the sigmoid,
+    whichever loss was trained. Bin ``m`` of ``M``, counted from 1, has the samples with a confidence above
+    ``(m - 1) / M`` and up to ``m / M``. Of each bin there are the number of its samples in ``counts``, their
+    mean confidence and their accuracy, None in an empty bin. ``expected_error`` is the expected calibration
+    error (equation 3): the mean over all samples of the difference of both in their bin.
+    """
+
+    counts: list[int]
+    confidences: list[float | None]
+    accuracies: list[float | None]
+    expected_error: float
+
+
 class Forecast(msgspec.Struct, frozen=True):
     """The first value after each test window: the truth, the forecast, and the last value before.
 
@@ -54,6 +70,7 @@ class Outcomes(msgspec.Struct, frozen=True):
     examples: list[Example] = []
     forecast: Forecast | None = None
     sampled: SampledTexts | None = None
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         """Refuse a damaged record, in which a class has no name."""

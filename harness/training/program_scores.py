@@ -26,7 +26,7 @@ from harness.spec.task import Adversarial, BinaryClassification, Classification,
 from harness.training import batches
 from harness.training.gan_quality import Judge
 from harness.training.initial import initial_weights
-from harness.training.outcome_records import Drawn, Example, Forecast, Outcomes, SampledTexts
+from harness.training.outcome_records import Calibration, Drawn, Example, Forecast, Outcomes, SampledTexts
 from harness.training.scoring import Predict, Rows, Scored, generate, score
 from harness.training.splits import at_most
 
@@ -80,14 +80,45 @@ def _classified(logits: np.ndarray, test: Samples, classes: tuple[str, ...]) -> 
     if count <= _MOST_CLASSES:
         cells = np.bincount(test.targets * count + predicted, minlength=count**2)
         confusion = cells.reshape(count, count).tolist()
-    return Outcomes(names, confusion, _examples(values, predicted, test))
+    sure = _confidences(values)
+    return Outcomes(
+        names,
+        confusion,
+        _examples(sure, predicted, test),
+        calibration=calibration(sure, predicted == test.targets),
+    )
 
 
-def _examples(logits: np.ndarray, predicted: np.ndarray, test: Samples) -> list[Example]:
-    """The surest mistakes, then right answers: the first of each class, then the next."""
+def _confidences(logits: np.ndarray) -> np.ndarray:
+    """The largest probability of each row of logits ``(n, classes)``."""
     with np.errstate(invalid="ignore", over="ignore"):
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        sure = (weights / weights.sum(axis=1, keepdims=True)).max(axis=1)
+        confidences: np.ndarray = (weights / weights.sum(axis=1, keepdims=True)).max(axis=1)
+    return confidences
+
+
+def calibration(confidences: np.ndarray, right: np.ndarray, bins: int = 15) -> Calibration | None:
+    """The calibration of predictions with these confidences, of which some are right, both ``(n,)``.
+
+    None without samples, or where a confidence is not finite.
+    """
+    if not len(confidences) or not np.isfinite(confidences).all():
+        return None
+    places = np.clip(np.ceil(bins * confidences).astype(int) - 1, 0, bins - 1)
+    counts, sure, correct = (
+        np.bincount(places, weights, bins) for weights in (None, confidences, right.astype(np.float64))
+    )
+
+    def means(sums: np.ndarray) -> list[float | None]:
+        pairs = zip(sums.tolist(), counts.tolist(), strict=True)
+        return [round(total / count, 6) if count else None for total, count in pairs]
+
+    error = float(np.abs(sure - correct).sum() / len(confidences))
+    return Calibration([int(count) for count in counts], means(sure), means(correct), error)
+
+
+def _examples(sure: np.ndarray, predicted: np.ndarray, test: Samples) -> list[Example]:
+    """The surest mistakes, then right answers: the first of each class, then the next."""
     right = predicted == test.targets
     half = MOST_EXAMPLES // 2
     wrong = np.flatnonzero(~right & np.isfinite(sure))

@@ -263,6 +263,8 @@ def _further(record: Record) -> str:
         for name, value in scores.items()
         if name not in ("loss", "accuracy") and not name.removeprefix("recall_").isdigit()
     ]
+    seen = record.outcomes.calibration if record.outcomes else None
+    shown += [f"expected calibration error {seen.expected_error:.4f}"] if seen else []
     return "\n".join(shown) or NOTHING
 
 
