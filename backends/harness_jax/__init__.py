@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.hookspecs import hookimpl
-from harness.spec import Backend, Plan, Samples
+from harness.spec import LOSSES, Backend, Plan, Samples
 
 if TYPE_CHECKING:
     from harness_jax.program import JaxProgram
@@ -20,6 +20,7 @@ class JaxBackend(Backend):
     modes = ("jit",)
     requires = ("jax>=0.5",)
     extra = "jax"
+    losses = LOSSES
     step_hooks = ("jax", str(Path(__file__).with_name("step_hooks.py")))
 
     def environment(self, threads: int) -> dict[str, str]:

@@ -74,9 +74,9 @@ def _computation(task: Task) -> Task:
 def _without_rules(objective: Objective) -> Objective:
     match objective:
         case Classification():
-            return Classification()
+            return Classification(loss=objective.loss)
         case BinaryClassification():
-            return BinaryClassification()
+            return BinaryClassification(loss=objective.loss)
         case _:
             return objective
 

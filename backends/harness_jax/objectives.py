@@ -48,14 +48,30 @@ def supervised_loss(
 ) -> jax.Array:
     """The mean loss of a batch ``()``."""
     match objective:
-        case Regression():
-            return jnp.square(outputs - targets).mean()
+        case Regression(loss):
+            return _REGRESSION_TERMS[loss](outputs - targets).mean()
         case BinaryClassification():
-            return _binary_cross_entropy(outputs, targets, rules)
-        case Classification():
+            return _binary_loss(objective.loss, outputs, targets, rules)
+        case Classification(loss="cross_entropy"):
             return _cross_entropy(outputs, targets, rules)
+        case Classification():
+            values = jax.nn.softmax(outputs) if objective.loss == "mse_softmax" else outputs
+            return _squared_error(values, targets, rules)
         case _:
             raise ValueError(f"{objective} is no supervised objective")
+
+
+def _huber(errors: jax.Array) -> jax.Array:
+    sizes = jnp.abs(errors)
+    return jnp.where(sizes <= 1.0, 0.5 * jnp.square(errors), sizes - 0.5)
+
+
+#: From the errors of a regression to the terms of its loss.
+_REGRESSION_TERMS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "mse": jnp.square,
+    "mae": jnp.abs,
+    "huber": _huber,
+}
 
 
 def real_loss(logits: jax.Array) -> jax.Array:
@@ -70,18 +86,33 @@ def fake_loss(logits: jax.Array) -> jax.Array:
 
 def _cross_entropy(logits: jax.Array, targets: jax.Array, rules: LabelRules) -> jax.Array:
     logs = jax.nn.log_softmax(logits)
-    # By a mask: the gradient of indexing is a scatter, which XLA's CPU compiler runs element by element.
-    chosen = targets[..., None] == jnp.arange(logits.shape[-1], dtype=targets.dtype)
-    weights = jnp.where(chosen, rules.class_weights, 0.0).sum(axis=-1, keepdims=True)
+    chosen, weights = _chosen(logits, targets, rules)
     at_class = jnp.where(chosen, (1.0 - rules.smoothing) * logs, 0.0)
     # Not multiplied by zero: an infinite logit of another class must not make the loss NaN.
     everywhere = jnp.where(rules.smoothing > 0.0, rules.smoothing / logits.shape[-1] * logs, 0.0)
     return -(weights * (at_class + everywhere)).sum(axis=-1).mean()
 
 
-def _binary_cross_entropy(logits: jax.Array, targets: jax.Array, rules: LabelRules) -> jax.Array:
+def _chosen(logits: jax.Array, targets: jax.Array, rules: LabelRules) -> tuple[jax.Array, jax.Array]:
+    """Where the class of each target is ``(..., classes)``, and the weight of that class ``(..., 1)``.
+
+    By a mask: the gradient of indexing is a scatter, which XLA's CPU compiler runs element by element.
+    """
+    chosen = targets[..., None] == jnp.arange(logits.shape[-1], dtype=targets.dtype)
+    return chosen, jnp.where(chosen, rules.class_weights, 0.0).sum(axis=-1, keepdims=True)
+
+
+def _squared_error(values: jax.Array, targets: jax.Array, rules: LabelRules) -> jax.Array:
+    chosen, weights = _chosen(values, targets, rules)
+    return (weights * jnp.square(values - chosen)).mean()
+
+
+def _binary_loss(loss: str, logits: jax.Array, targets: jax.Array, rules: LabelRules) -> jax.Array:
     logits, positive = logits.reshape(targets.shape), targets == 1
-    losses = jnp.where(positive, jax.nn.softplus(-logits), jax.nn.softplus(logits))
+    if loss == "mse_sigmoid":
+        losses = jnp.square(jax.nn.sigmoid(logits) - positive)
+    else:
+        losses = jnp.where(positive, jax.nn.softplus(-logits), jax.nn.softplus(logits))
     return (losses * jnp.where(positive, rules.class_weights[1], rules.class_weights[0])).mean()
 
 

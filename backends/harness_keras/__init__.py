@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from harness.hookspecs import hookimpl
-from harness.spec import Backend, Plan, Program, Samples, Unsupported
+from harness.spec import LOSSES, Backend, Plan, Program, Samples, Unsupported
 
 #: What each mode passes to ``model.compile`` as ``jit_compile``. ``auto`` is Keras's default: XLA on JAX,
 #: XLA on TensorFlow where there is a GPU, plain kernels otherwise.
@@ -28,6 +28,7 @@ class KerasBackend(Backend):
     modes: tuple[str, ...]
     requires: tuple[str, ...]
     extra: str
+    losses: tuple[str, ...] = LOSSES
     step_hooks: tuple[str, str] | None = ("keras", str(Path(__file__).with_name("step_hooks.py")))
 
     def environment(self, threads: int) -> dict[str, str]:

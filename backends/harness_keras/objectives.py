@@ -33,13 +33,13 @@ LossTerms = Callable[[Tensor, Tensor], Tensor]
 def loss_terms(objective: Objective) -> LossTerms:
     """The terms of an objective; adversarial targets are 1 for real and 0 for generated pictures."""
     match objective:
-        case Classification(class_weights, label_smoothing):
-            terms = _smoothed(label_smoothing) if label_smoothing else _cross_entropies
+        case Classification(class_weights, label_smoothing, loss):
+            terms = _smoothed(label_smoothing) if label_smoothing else _CLASS_TERMS[loss]
             return _weighted(terms, class_weights)
-        case BinaryClassification(class_weights):
-            return _weighted(_of_class_one, class_weights)
-        case Regression():
-            return _squared_errors
+        case BinaryClassification(class_weights, loss):
+            return _weighted(_BINARY_TERMS[loss], class_weights)
+        case Regression(loss):
+            return _REGRESSION_TERMS[loss]
         case Adversarial():
             return _binary_cross_entropies
 
@@ -60,9 +60,30 @@ def _smoothed(label_smoothing: float) -> LossTerms:
     return terms
 
 
+def _errors_of_softmax(targets: Tensor, logits: Tensor) -> Tensor:
+    """As :func:`_cross_entropies`: the mean squared error over the classes of each target."""
+    return _errors_of_logits(targets, ops.softmax(_exact(logits)))
+
+
+def _errors_of_logits(targets: Tensor, values: Tensor) -> Tensor:
+    values = _exact(values)
+    one_hot = ops.one_hot(targets, values.shape[-1], dtype=values.dtype)
+    return _class_mean(ops.square(values - one_hot))
+
+
+def _class_mean(values: Tensor) -> Tensor:
+    """The mean over the last axis; ``ops.mean`` would go through float32."""
+    return ops.sum(values, axis=-1) / values.shape[-1]
+
+
 def _of_class_one(targets: Tensor, logits: Tensor) -> Tensor:
     """From targets ``(batch,)`` and logits of class 1 ``(batch, 1)`` to ``(batch,)``."""
     return _binary_cross_entropies(targets, logits[:, 0])
+
+
+def _errors_of_sigmoid(targets: Tensor, logits: Tensor) -> Tensor:
+    """As :func:`_of_class_one`."""
+    return ops.square(ops.sigmoid(_exact(logits[:, 0])) - _exact(targets))
 
 
 def _weighted(terms: LossTerms, class_weights: tuple[float, ...]) -> LossTerms:
@@ -81,6 +102,15 @@ def _squared_errors(targets: Tensor, outputs: Tensor) -> Tensor:
     return ops.square(_exact(outputs) - targets)
 
 
+def _absolute_errors(targets: Tensor, outputs: Tensor) -> Tensor:
+    return ops.absolute(_exact(outputs) - targets)
+
+
+def _huber_errors(targets: Tensor, outputs: Tensor) -> Tensor:
+    sizes = _absolute_errors(targets, outputs)
+    return ops.where(sizes <= 1.0, 0.5 * ops.square(sizes), sizes - 0.5)
+
+
 def _binary_cross_entropies(targets: Tensor, logits: Tensor) -> Tensor:
     """From targets and logits of the same shape to that shape."""
     return ops.binary_crossentropy(_exact(targets), _exact(logits), from_logits=True)
@@ -89,6 +119,20 @@ def _binary_cross_entropies(targets: Tensor, logits: Tensor) -> Tensor:
 def _exact(values: Tensor) -> Tensor:
     """Values in the precision of the loss, which may have been computed in bfloat16."""
     return ops.cast(values, keras.config.floatx())
+
+
+# The terms of each loss, by its name in the objective.
+_CLASS_TERMS: dict[str, LossTerms] = {
+    "cross_entropy": _cross_entropies,
+    "mse_softmax": _errors_of_softmax,
+    "mse_logits": _errors_of_logits,
+}
+_BINARY_TERMS: dict[str, LossTerms] = {"cross_entropy": _of_class_one, "mse_sigmoid": _errors_of_sigmoid}
+_REGRESSION_TERMS: dict[str, LossTerms] = {
+    "mse": _squared_errors,
+    "mae": _absolute_errors,
+    "huber": _huber_errors,
+}
 
 
 def optimizer(engine: ModuleType, task: Task, exempt: list[Any]) -> keras.optimizers.Optimizer:

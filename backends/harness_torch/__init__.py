@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.hookspecs import hookimpl
 from harness.layers import Conv2D, ConvTranspose2D
-from harness.spec import Backend, Plan, Samples, Task, Unsupported
+from harness.spec import LOSSES, Backend, Plan, Samples, Task, Unsupported
 
 if TYPE_CHECKING:
     from harness_torch.program import TorchProgram
@@ -24,6 +24,7 @@ class TorchBackend(Backend):
     requires = ("torch>=2.6",)
     extra = "torch"
     compilation_caches = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+    losses = LOSSES
     step_hooks = ("torch", str(Path(__file__).with_name("step_hooks.py")))
 
     def default_mode(self, task: Task) -> str:

@@ -1,6 +1,7 @@
 """The training step of each kind of objective, written as a plain PyTorch loop does it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,6 +13,14 @@ from harness_torch.optimizers import Update
 
 #: Maps a network's module and its inputs to its outputs, in the program's precision.
 Forward = Callable[[nn.Module, torch.Tensor], torch.Tensor]
+
+
+#: The losses of a regression.
+_REGRESSION_LOSSES: dict[str, Any] = {
+    "mse": functional.mse_loss,
+    "mae": functional.l1_loss,
+    "huber": functional.huber_loss,
+}
 
 
 class SupervisedStep:
@@ -28,12 +37,13 @@ class SupervisedStep:
     def _loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         objective = self._objective
         if isinstance(objective, Regression):
-            return functional.mse_loss(outputs, targets)
+            loss: torch.Tensor = _REGRESSION_LOSSES[objective.loss](outputs, targets)
+            return loss
         if not objective.class_weights:
-            return _cross_entropy(objective, outputs, targets, "mean")
+            return _class_loss(objective, outputs, targets, "mean")
         if self._class_weights is None:
             self._class_weights = outputs.new_tensor(objective.class_weights)
-        terms = _cross_entropy(objective, outputs, targets, "none")
+        terms = _class_loss(objective, outputs, targets, "none")
         return (terms * self._class_weights[targets].view_as(terms)).mean()
 
     def __call__(self, forward: Forward, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -42,21 +52,35 @@ class SupervisedStep:
         return self._update.minimize(self._update.penalized(loss))
 
 
-def _cross_entropy(
+def _class_loss(
     objective: Classification | BinaryClassification,
     logits: torch.Tensor,
     targets: torch.Tensor,
     reduction: str,
 ) -> torch.Tensor:
+    """The mean loss of a batch, or with the reduction ``none`` the term of each target."""
     if isinstance(objective, BinaryClassification):
-        return functional.binary_cross_entropy_with_logits(
-            logits.squeeze(1), targets.to(logits.dtype), reduction=reduction
-        )
+        logits, values = logits.squeeze(1), targets.to(logits.dtype)
+        if objective.loss == "mse_sigmoid":
+            return functional.mse_loss(logits.sigmoid(), values, reduction=reduction)
+        return functional.binary_cross_entropy_with_logits(logits, values, reduction=reduction)
+    if objective.loss != "cross_entropy":
+        terms = _squared_errors(objective.loss, logits, targets)
+        return terms.mean() if reduction == "mean" else terms
     if logits.ndim <= PICTURE_AXES:  # (batch, ..., classes); pictures are (batch, classes, H, W)
         logits, targets = logits.flatten(0, -2), targets.flatten()
     return functional.cross_entropy(
         logits, targets, reduction=reduction, label_smoothing=objective.label_smoothing
     )
+
+
+def _squared_errors(loss: str, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """From logits ``(batch, ..., classes)`` or of pictures to the term of each target ``(batch, ...)``."""
+    if logits.ndim > PICTURE_AXES:
+        logits = logits.movedim(1, -1)
+    values = logits.softmax(-1) if loss == "mse_softmax" else logits
+    one_hot = functional.one_hot(targets, logits.shape[-1]).to(logits.dtype)
+    return (values - one_hot).square().mean(-1)
 
 
 class AdversarialStep:

@@ -2,7 +2,7 @@
 
 from harness.hookspecs import hookimpl
 from harness.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D
-from harness.spec import Backend, Classification, Plan, Program, Samples, Unsupported
+from harness.spec import LOSSES, Backend, Classification, Plan, Program, Samples, Unsupported
 
 LAYERS = (Conv2D, Dense, Dropout, Flatten, MaxPool2D)
 
@@ -14,6 +14,7 @@ class MyJaxBackend(Backend):
     summary = "pictures in JAX, compiled"
     modes = ("jit",)
     requires = ("jax>=0.5",)
+    losses = LOSSES  # those of harness.backend_support.rules, which the program uses
 
     def environment(self, threads: int) -> dict[str, str]:
         """Import JAX. Its threads are limited by the CPUs to which the harness has bound the process."""

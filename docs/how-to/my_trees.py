@@ -1,7 +1,7 @@
 """my_trees.py: a backend for residual networks and transformers; my_trees_program.py has its program."""
 
 from harness.hookspecs import hookimpl
-from harness.spec import Backend, Plan, Program, Samples, Unsupported
+from harness.spec import LOSSES, Backend, Plan, Program, Samples, Unsupported
 
 
 class MyTreesBackend(Backend):
@@ -11,6 +11,7 @@ class MyTreesBackend(Backend):
     summary = "trees of layers in functional PyTorch"
     modes = ("eager",)
     requires = ("torch>=2.6",)
+    losses = LOSSES  # those of harness.backend_support.rules, which the program uses
 
     def environment(self, threads: int) -> dict[str, str]:
         """Import PyTorch and limit its threads."""

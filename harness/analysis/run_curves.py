@@ -15,7 +15,16 @@ from harness.stats.intervals import Array
 from harness.training.measures import Measure, measure_of_task
 
 #: The scores whose curves are kept, where a task has them.
-_CURVES = ("loss", "accuracy", "balanced_accuracy", "real", "generator_loss", "frechet_distance")
+_CURVES = (
+    "loss",
+    "cross_entropy",
+    "mean_squared_error",
+    "accuracy",
+    "balanced_accuracy",
+    "real",
+    "generator_loss",
+    "frechet_distance",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,31 +37,52 @@ def supervised_loss(
 ) -> Array:
     """The mean loss of a batch ``()``, as :mod:`harness.spec` defines it for each objective.
 
+    It computes every loss of :data:`harness.spec.LOSSES`: a backend that uses it declares them all.
     ``class_weights (classes,)`` are those of the objective as an array, None where it has none.
 
     Raises:
         ValueError: the objective is not supervised.
     """
     match objective:
-        case Regression():
-            return xp.square(outputs - targets).mean()
-        case BinaryClassification():
-            logits = outputs.reshape(targets.shape)
-            losses = xp.where(targets == 1, _softplus(xp, -logits), _softplus(xp, logits))
-        case Classification(_, smoothing):
-            losses = _cross_entropies(xp, outputs, targets, smoothing)
+        case Regression(loss):
+            return _regression_terms(xp, loss, outputs - targets).mean()
+        case BinaryClassification(_, loss):
+            losses = _binary_terms(xp, loss, outputs.reshape(targets.shape), targets == 1)
+        case Classification(_, smoothing, loss):
+            losses = _class_terms(xp, loss, outputs, targets, smoothing)
         case _:
             raise ValueError(f"{objective} is no supervised objective")
     return (losses if class_weights is None else losses * class_weights[targets]).mean()
 
 
-def _cross_entropies(xp: Any, logits: Array, targets: Array, smoothing: float) -> Array:
-    largest = getattr(xp, "amax", None) or xp.max  # torch.max returns places too
-    shifted = logits - largest(logits, axis=-1, keepdims=True)
-    logs = shifted - xp.log(xp.exp(shifted).sum(-1))[..., None]
+def _regression_terms(xp: Any, loss: str, errors: Array) -> Array:
+    if loss == "mse":
+        return xp.square(errors)
+    sizes = xp.abs(errors)
+    return sizes if loss == "mae" else xp.where(sizes <= 1.0, 0.5 * xp.square(errors), sizes - 0.5)
+
+
+def _binary_terms(xp: Any, loss: str, logits: Array, positive: Array) -> Array:
+    of_class_0, of_class_1 = _softplus(xp, logits), _softplus(xp, -logits)
+    if loss == "mse_sigmoid":  # the errors are the probabilities of the other class
+        return xp.square(xp.exp(-xp.where(positive, of_class_0, of_class_1)))
+    return xp.where(positive, of_class_1, of_class_0)
+
+
+def _class_terms(xp: Any, loss: str, logits: Array, targets: Array, smoothing: float) -> Array:
     is_class = targets[..., None] == xp.arange(logits.shape[-1])
+    if loss != "cross_entropy":
+        values = xp.exp(_log_softmax(xp, logits)) if loss == "mse_softmax" else logits
+        return xp.square(xp.where(is_class, values - 1.0, values)).mean(-1)
+    logs = _log_softmax(xp, logits)
     losses = -xp.where(is_class, logs, xp.zeros_like(logs)).sum(-1)
     return (1.0 - smoothing) * losses - smoothing * logs.mean(-1) if smoothing else losses
+
+
+def _log_softmax(xp: Any, logits: Array) -> Array:
+    largest = getattr(xp, "amax", None) or xp.max  # torch.max returns places too
+    shifted = logits - largest(logits, axis=-1, keepdims=True)
+    return shifted - xp.log(xp.exp(shifted).sum(-1))[..., None]
 
 
 def real_loss(xp: Any, logits: Array) -> Array:

@@ -26,6 +26,7 @@ from harness.plugins.definition import define_task
 from harness.spec.data import Samples
 from harness.spec.schedules import ConstantRate
 from harness.spec.task import (
+    LOSSES,
     Adversarial,
     Augmentation,
     BinaryClassification,
@@ -62,6 +63,7 @@ _Options = dict[str, Any]
 WARMUP_STEPS = 4
 #: The case in which clipping, decay and momentum meet a rate that changes at each step, up and down.
 SCHEDULE_CASE = "schedule, clipping"
+_SMOOTHING_CASE, _SMOOTHING = "label smoothing", 0.1
 _PLAIN: _Options = {
     "optimizer": "sgd",
     "learning_rate": 0.1,
@@ -88,6 +90,8 @@ _RULES: dict[str, _Options] = {
     "adam, weight decay": {"optimizer": "adam", "learning_rate": 1e-3, "weight_decay": 0.1},
     "rmsprop, l2": {"optimizer": "rmsprop", "learning_rate": 1e-3, "l2": 1e-3},
     "full-batch gd": {"optimizer": "gd", "learning_rate": 0.1},
+    _SMOOTHING_CASE: {"label_smoothing": _SMOOTHING},
+    **{loss: {"loss": loss} for loss in LOSSES},
     SCHEDULE_CASE: {
         "optimizer": "sgd",
         "learning_rate": 0.2,
@@ -200,7 +204,6 @@ _SMOOTHED_CASE = "class weights, label smoothing"
 #: Cases whose last batch is of one sample. References of the first tasks were made with three.
 _BATCH_OF_ONE_CASES = {_SHORTER_CASE, _SMOOTHED_CASE}
 _SAMPLES_LEAVING_ONE = 25
-_SMOOTHING = 0.1
 #: The cases of a model of the user's own, whose steps may take seconds. They show what depends on the model:
 #: its gradients and state, and which of its arrays are penalised and decayed. The other rules of training are
 #: the backend's, and are certified on other tasks.
@@ -210,7 +213,7 @@ _NARROW = 0.25
 _PICTURE_AXES = 3
 #: Cases with a short last batch. Only these, because compilers take seconds for each shape, and the effect
 #: of a short batch on the loss does not depend on the optimizer.
-SHORT_BATCH_CASES = {_GRADIENT_CASE, _WEIGHTED_CASE, _SMOOTHED_CASE, _SHORTER_CASE}
+SHORT_BATCH_CASES = {_GRADIENT_CASE, _WEIGHTED_CASE, _SMOOTHED_CASE, _SHORTER_CASE, *LOSSES}
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -275,19 +278,20 @@ def _settles_soon(task: Task) -> bool:
 
 
 def _by_objective(plain: Task) -> dict[str, Task]:
-    """The task with class weights, and with smoothed labels where it makes many steps."""
-    objective: Classification | BinaryClassification
+    """The task with class weights, and with smoothed labels where it makes many steps and has such labels."""
+    changes: dict[str, Any]
     match plain.objective:
         case Classification():
             classes = plain.networks["model"].output_shape()[-1]
-            weights = tuple(0.5 + 1.5 * label / classes for label in range(classes))
-            name, objective = _WEIGHTED_CASE, Classification(weights)
-            if not _settles_soon(plain):
-                name, objective = _SMOOTHED_CASE, Classification(weights, _SMOOTHING)
+            name = _WEIGHTED_CASE
+            changes = {"class_weights": tuple(0.5 + 1.5 * label / classes for label in range(classes))}
+            if not _settles_soon(plain) and plain.special_loss() is None:
+                name, changes = _SMOOTHED_CASE, changes | {"label_smoothing": _SMOOTHING}
         case BinaryClassification():
-            name, objective = _WEIGHTED_CASE, BinaryClassification((0.5, 1.25))
+            name, changes = _WEIGHTED_CASE, {"class_weights": (0.5, 1.25)}
         case _:
             return {}
+    objective = msgspec.structs.replace(plain.objective, **changes)
     return {name: msgspec.structs.replace(plain, objective=objective)}
 
 

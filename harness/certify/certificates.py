@@ -16,6 +16,7 @@ from harness.certify.certificate import Certificate
 from harness.certify.certify import (
     DROPOUT,
     Examiner,
+    NotOffered,
     Selection,
     Skipped,
     cases_of_run,
@@ -217,7 +218,7 @@ def _findings(
     if not missing:
         return list(found.values())
 
-    def report(outcome: Finding | Skipped) -> None:
+    def report(outcome: Finding | Skipped | NotOffered) -> None:
         if isinstance(outcome, Finding):
             cache.keep(outcome)
             found[outcome.case] = outcome
@@ -239,7 +240,7 @@ def _others(examiner: Examiner, definition: TaskDefinition, found: _Findings) ->
     """What comes of all other cases: a fault is named by what failed cases have in common."""
     others: _Findings = {}
 
-    def report(outcome: Finding | Skipped) -> None:
+    def report(outcome: Finding | Skipped | NotOffered) -> None:
         if isinstance(outcome, Finding):
             others[outcome.case] = outcome
 

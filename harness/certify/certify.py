@@ -29,6 +29,9 @@ class Examiner(Protocol):
 
     configuration: Configuration
 
+    def undeclared_loss(self, case: Case) -> str | None:
+        """The loss of a case that the backend does not declare; None where it computes the loss."""
+
     def begin(self) -> None:
         """A certification begins: its time limit starts now."""
 
@@ -58,8 +61,15 @@ class Skipped(msgspec.Struct, frozen=True):
     because: str
 
 
+class NotOffered(msgspec.Struct, frozen=True):
+    """A case that is not carried out, because the backend does not declare its loss."""
+
+    case: str
+    loss: str
+
+
 #: What came of a case. The error is Declined where the backend does not support the case.
-Outcome = Finding | HarnessError | Skipped
+Outcome = Finding | HarnessError | Skipped | NotOffered
 
 
 def examine(
@@ -77,6 +87,9 @@ def examine(
     for case in cases(definition):
         if selection is not None and not selection.includes(case.name):
             continue
+        if loss := examiner.undeclared_loss(case):
+            yield case, NotOffered(case.name, loss)
+            continue
         outcome = _outcome(case, examiner, reference, recognizer)
         if not failed and _failed(outcome):
             failed = case.name
@@ -89,7 +102,7 @@ def examine(
 def _failed(outcome: Outcome) -> bool:
     if isinstance(outcome, Finding):
         return not outcome.passed
-    return not isinstance(outcome, Declined)
+    return not isinstance(outcome, Declined | NotOffered)
 
 
 def _outcome(
@@ -190,15 +203,16 @@ def check_names(
 def check(
     examiner: Examiner,
     definition: TaskDefinition,
-    report: Callable[[Finding | Skipped], None] = lambda _: None,
+    report: Callable[[Finding | Skipped | NotOffered], None] = lambda _: None,
     selection: Selection = _ALL,
 ) -> list[Finding]:
     """The findings of all cases, of the first losses in the run's precision, and of dropout where it is used.
 
-    ``report`` is called with each finding, and with each case that is skipped, as soon as it is known.
+    ``report`` is called with each finding, and with each case that is left out, as soon as it is known.
 
     Raises:
-        Declined: the backend does not support every case; lists those it declined, with the reasons.
+        Declined: the backend does not support every case; lists those it declined, with the reasons. A loss
+            that it does not declare counts where the selection names the case.
         HarnessError: the reference does not fit, or the configuration failed, hung or died.
     """
     findings: list[Finding] = []
@@ -208,6 +222,8 @@ def check(
             declined.setdefault(str(outcome), []).append(name)
         elif isinstance(outcome, HarnessError):
             raise outcome
+        elif isinstance(outcome, NotOffered) and name in selection.names:
+            declined.setdefault(f"no loss {outcome.loss}", []).append(name)
         else:
             report(outcome)
             if isinstance(outcome, Finding):

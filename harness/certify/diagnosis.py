@@ -45,6 +45,16 @@ class Feature(enum.Enum):
     )
     TABLES = "the weight decay of embeddings: decay_embeddings says whether their tables shrink as kernels do"
     SCHEDULE = "the learning rates: each step, and its weight decay, uses its own of steps.learning_rates"
+    MSE_SOFTMAX = (
+        "the mean squared error of the softmax: its divisor is the number of targets times that of classes"
+    )
+    MSE_LOGITS = (
+        "the mean squared error of the logits against the one-hot class: its divisor is the number of "
+        "targets times that of classes"
+    )
+    MSE_SIGMOID = "the mean squared error of the sigmoid: the mean over the batch of (sigmoid - target)²"
+    MAE = "the mean absolute error: the mean over batch and outputs, with a gradient of 0 at an error of 0"
+    HUBER = "the Huber loss: e²/2 up to an error of 1, |e| - 1/2 from there on, mean over batch and outputs"
     CLIPPING = "the clipping: by the norm of all gradients of a network together, penalty included"
     FLAT = "the gradient of pooling where values are equal: only one of them gets it"
 
@@ -71,6 +81,8 @@ def features_of_task(task: Task) -> set[Feature]:
         Feature.CLIPPING: task.clip_norm > 0,
     }
     found = {feature for feature, has in present.items() if has}
+    if loss := task.special_loss():
+        found.add(Feature[loss.upper()])
     return found | _augmentation(task.augmentation) | _optimizer(task)
 
 

@@ -96,6 +96,13 @@ LEDGER = (
         "a sample's whole loss has the weight of its class; divided by the number",
     ),
     Entry(
+        "mean squared error",
+        "mse_loss: mean over batch and outputs",
+        "mean over batch and outputs",
+        "optax: l2_loss halves each square, squared_error does not",
+        "mean over batch and outputs, not halved; of a softmax over batch and classes",
+    ),
+    Entry(
         "l2 penalty",
         "none (weight_decay c adds c/2 · |w|²)",
         "factor · |w|²",

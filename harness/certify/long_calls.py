@@ -22,7 +22,7 @@ from harness.certify.continuation import (
 )
 from harness.certify.observation import Piece, digests, finite_losses, losses_of, require_finite
 from harness.certify.parity import TOLERANCE, Finding, array_differences, listed, loss_difference
-from harness.plugins.programs import CheckedProgram, DataSeal, data_changed, read_only
+from harness.plugins.programs import CheckedProgram, DataSeal, build, data_changed, read_only
 from harness.spec.backend import Backend, Plan
 from harness.spec.task import Augmentation, Sgd, Task, TaskDefinition
 from harness.training.batches import BatchOrder
@@ -130,7 +130,7 @@ class _Trial:
         # Verified once: after each step it would cost as much as the step.
         self._seal = DataSeal({"training": samples})
         self._backend, self._task = backend.name, case.task
-        self.program = CheckedProgram(backend.build(plan, samples), backend.name, plan)
+        self.program = CheckedProgram(build(backend, plan, samples), backend.name, plan)
         self.program.load(initial_weights(case.task, SEED))
         self.order = BatchOrder.of_task(case.task, case.samples, SEED)
         self._losses: list[np.ndarray] = []

@@ -10,7 +10,7 @@ import numpy as np
 from harness.certify.cases import CLOCK_SAMPLES, SAMPLES, SEED, Case, case_samples
 from harness.certify.certificate import Losses
 from harness.layers import GRU, LSTM, Layer, Native, SelfAttention
-from harness.plugins.programs import CheckedProgram, WatchedProgram, read_only
+from harness.plugins.programs import CheckedProgram, WatchedProgram, build, read_only
 from harness.spec.backend import Backend, Plan, Precision, Program, Steps
 from harness.spec.data import Samples
 from harness.spec.task import Adversarial, Task
@@ -262,7 +262,7 @@ class TrialPrograms:
         data = case_samples(task, samples)
         if self.precision != "float64":
             data = Samples(_single(data.inputs), _single(data.targets))
-        program = CheckedProgram(self.backend.build(plan, read_only(data)), self.backend.name, plan)
+        program = CheckedProgram(build(self.backend, plan, read_only(data)), self.backend.name, plan)
         program.load(initial_weights(task, SEED))
         return program, data
 

@@ -220,7 +220,8 @@ class _Search:
             epochs=1,
         )
         trial = _Trial(self._programs, plain)
-        return _rounding(trial, f"the loss ({type(self._task.objective).__name__})")
+        kind, special = type(self._task.objective).__name__, self._task.special_loss()
+        return _rounding(trial, f"the loss ({f'{kind}, {special}' if special else kind})")
 
     def _trial(self, network: Network) -> _Trial:
         if network not in self._trials:

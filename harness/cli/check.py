@@ -10,7 +10,7 @@ from typing import NamedTuple
 import click
 
 from harness.certify.cases import cases
-from harness.certify.certify import Selection, Skipped, check, check_names
+from harness.certify.certify import NotOffered, Selection, Skipped, check, check_names
 from harness.certify.parity import Finding
 from harness.certify.waiting import Waiting
 from harness.cli import completion, options
@@ -47,7 +47,7 @@ class _Progress:
         self._examiner = examiner
         self._definition = definition
         self._selection = selection
-        self._outcomes: list[Finding | Skipped] = []
+        self._outcomes: list[Finding | Skipped | NotOffered] = []
         self._name = f"{examiner.configuration.label} on {definition.name}"
         names = check_names(definition, examiner.configuration.precision, selection)
         self._number = len(names) + selection.includes(CLOCK)
@@ -86,7 +86,7 @@ class _Progress:
             return None
         return self._examiner.observe_waiting(cases(self._definition)[0])
 
-    def _report(self, outcome: Finding | Skipped) -> None:
+    def _report(self, outcome: Finding | Skipped | NotOffered) -> None:
         self._outcomes.append(outcome)
         made, elapsed = len(self._outcomes), time.perf_counter() - self._start
         left = elapsed / made * (self._number - made)

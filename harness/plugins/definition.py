@@ -15,6 +15,7 @@ from harness.spec.data import DataSource
 from harness.spec.schedules import Schedule, StepDecay
 from harness.spec.study import StudyKind
 from harness.spec.task import (
+    LOSSES,
     Adversarial,
     BinaryClassification,
     Classification,
@@ -101,14 +102,19 @@ def _check_numbers(task: Task) -> None:
         raise ValueError(f"its clip_norm is {task.clip_norm}; expected a norm above 0, or 0 for no clipping")
     if task.samples_per_epoch is not None and task.samples_per_epoch < 1:
         raise ValueError(f"it has {task.samples_per_epoch} samples per epoch; expected at least 1, or None")
-    if isinstance(task.objective, Classification) and not 0 <= task.objective.label_smoothing < 1:
-        raise ValueError(
-            f"its label smoothing is {task.objective.label_smoothing}; expected at least 0 and below 1"
-        )
+    _check_smoothing(task)
     _check_schedule(task.schedule)
     per_sample = isinstance(task.objective, Classification | BinaryClassification)
     if task.imbalance is not None and (task.predicts_positions() or not per_sample):
         raise ValueError("it has an imbalance, which needs one class for each sample")
+
+
+def _check_smoothing(task: Task) -> None:
+    smoothing, special = getattr(task.objective, "label_smoothing", 0.0), task.special_loss()
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"its label smoothing is {smoothing}; expected at least 0 and below 1")
+    if smoothing and special:
+        raise ValueError(f"its loss {special} has no label smoothing; expected 0, or cross_entropy")
 
 
 def _check_schedule(schedule: Schedule) -> None:
@@ -211,6 +217,9 @@ def _check_backend(backend: Backend) -> None:
         if not _MODE.fullmatch(mode):
             raise ValueError(f"its mode {mode!a} must be of letters, digits, spaces and . _ + -")
     _check_requirements(backend)
+    _require_texts(backend, "losses", f"{LOSSES}")
+    if unknown := [loss for loss in backend.losses if loss not in LOSSES]:
+        raise ValueError(f"its losses name {unknown[0]!a}; known: {', '.join(LOSSES)}")
     _require_texts(backend, "compilation_caches", "('TRITON_CACHE_DIR',)")
     for variable in backend.compilation_caches:
         if not _VARIABLE.fullmatch(variable) or variable in _NO_CACHES:

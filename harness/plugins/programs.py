@@ -13,9 +13,9 @@ import numpy as np
 
 from harness.errors import HarnessError
 from harness.machine.memory import is_mapped
-from harness.spec.backend import Backend, Plan, Program, Steps
+from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples
-from harness.spec.task import Adversarial
+from harness.spec.task import Adversarial, Task
 
 #: The form of a device's name, by which runs are compared and a GPU's counters are found.
 _DEVICE = re.compile(r"cpu|(?!cpu|gpu)[a-z]+:\d+ \(.+\)")
@@ -70,6 +70,23 @@ def checked_environment(reported: object, backend: str) -> dict[str, str]:
             'the name of the engine under "engine", and its version under that name',
         )
     return environment
+
+
+def undeclared_loss(backend: Backend, task: Task) -> str | None:
+    """The loss of a task that the backend does not declare; None where it computes the loss."""
+    loss = task.special_loss()
+    return None if loss is None or loss in backend.losses else loss
+
+
+def build(backend: Backend, plan: Plan, data: Samples) -> Program:
+    """What the backend's ``build`` returns; every program is built here.
+
+    Raises:
+        Unsupported: the backend does not declare the loss of the task, or does not support the plan.
+    """
+    if loss := undeclared_loss(backend, plan.task):
+        raise Unsupported(f"backend {backend.name} has no loss {loss}")
+    return backend.build(plan, data)
 
 
 class CheckedProgram(Program):
@@ -241,7 +258,7 @@ class WatchedProgram(CheckedProgram):
         """Raises what the backend raises."""
         protected = read_only(samples)
         self._seal = DataSeal({"training": protected})
-        super().__init__(backend.build(plan, protected), backend.name, plan)
+        super().__init__(build(backend, plan, protected), backend.name, plan)
         self._verify("build()")
 
     def _verify(self, call: str) -> None:

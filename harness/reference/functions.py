@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.layers import LEAKY_RELU_SLOPE, ActivationName, BatchNorm, LayerNorm, SelfAttention
 from harness.reference.mistakes import CONTRACT_RULES, Rules
-from harness.spec.task import BinaryClassification, Classification, Objective
+from harness.spec.task import BinaryClassification, Classification, Objective, Regression
 
 # What layers in plain NumPy share: types, gradients that add up, and sequences of backward passes.
 
@@ -308,15 +308,59 @@ def _out_columns(width: int, heads: int, order: str) -> Array:
 # Losses in plain NumPy, with their gradients.
 
 
-def loss_and_gradient(objective: Objective, outputs: Array, targets: Array) -> tuple[float, Array]:
+def loss_and_gradient(
+    objective: Objective, outputs: Array, targets: Array, rules: Rules = CONTRACT_RULES
+) -> tuple[float, Array]:
     """The mean loss of a batch, and its gradient with respect to the outputs."""
     match objective:
-        case Classification():
+        case Classification(loss="cross_entropy"):
             return _cross_entropy(objective, outputs, targets)
-        case BinaryClassification(class_weights):
-            return _binary_cross_entropy(class_weights, outputs, targets)
-    difference = outputs - targets.reshape(outputs.shape)
-    return float((difference**2).mean()), 2 * difference / difference.size
+        case BinaryClassification(loss="cross_entropy"):
+            return _binary_cross_entropy(objective.class_weights, outputs, targets)
+        case Classification() | BinaryClassification():
+            loss, gradient = _class_errors(objective, outputs, targets)
+        case Regression():
+            loss, gradient = _errors(objective.loss, outputs - targets.reshape(outputs.shape))
+        case _:
+            raise ValueError(f"{objective} has no loss of targets")
+    factor = 1 if rules.errors_averaged else outputs.shape[-1]
+    return factor * loss, factor * gradient
+
+
+def _errors(loss: str, errors: Array) -> tuple[float, Array]:
+    """The mean over errors ``(batch, outputs)`` and its gradient."""
+    match loss:
+        case "mse":
+            terms, slopes = errors**2, 2 * errors
+        case "mae":
+            terms, slopes = np.abs(errors), np.sign(errors)
+        case _:
+            small = np.clip(errors, -1, 1)
+            terms, slopes = small * (errors - small / 2), small
+    return float(terms.mean()), slopes / errors.size
+
+
+def _class_errors(
+    objective: Classification | BinaryClassification, outputs: Array, targets: Array
+) -> tuple[float, Array]:
+    """Squared errors of the softmax, the sigmoid, or the logits, with the gradient for the logits."""
+    classes, labels = outputs.shape[-1], targets.ravel()
+    logits = outputs.reshape(-1, classes)
+    wanted = labels[:, None] if classes == 1 else np.eye(classes)[labels]
+    values = logits
+    if objective.loss == "mse_softmax":
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        values = exponentials / exponentials.sum(axis=1, keepdims=True)
+    elif objective.loss == "mse_sigmoid":
+        values = 0.5 * (1 + np.tanh(0.5 * logits))
+    weight = np.array(objective.class_weights)[labels] if objective.class_weights else np.ones(len(labels))
+    errors = values - wanted
+    gradient = 2 * weight[:, None] * errors / errors.size
+    if objective.loss == "mse_softmax":
+        gradient = values * (gradient - (gradient * values).sum(axis=1, keepdims=True))
+    elif objective.loss == "mse_sigmoid":
+        gradient = gradient * values * (1 - values)
+    return float((weight[:, None] * errors**2).mean()), gradient.reshape(outputs.shape)
 
 
 def _cross_entropy(objective: Classification, outputs: Array, targets: Array) -> tuple[float, Array]:

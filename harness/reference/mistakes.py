@@ -25,7 +25,7 @@ from harness.layers import (
     Unembedding,
 )
 from harness.spec.schedules import ConstantRate
-from harness.spec.task import Classification, Sgd, Task
+from harness.spec.task import Adversarial, Classification, Regression, Sgd, Task
 
 
 class Rules(NamedTuple):
@@ -61,6 +61,8 @@ class Rules(NamedTuple):
     clipped: Literal["globally", "by norm + 1e-6", "each array", "each value"] = "globally"
     momentum: Literal["gradients", "steps"] = "gradients"
     """Whether the momentum gathers gradients, or steps of each step's own learning rate."""
+    errors_averaged: bool = True
+    """Whether the errors of a target are averaged over its outputs or summed; cross-entropy has none."""
 
 
 CONTRACT_RULES = Rules()
@@ -103,6 +105,7 @@ def alternatives(task: Task) -> Iterator[Alternative]:
         mistake = "GELU approximated by tanh; exact: x * (1 + erf(x / sqrt(2))) / 2"
         yield Alternative(mistake, task.with_layers(_tanh_gelu))
     yield from _of_labels(task)
+    yield from _of_loss(task)
     yield from _of_updates(task, tables=Embedding in kinds)
 
 
@@ -199,6 +202,24 @@ def _of_labels(task: Task) -> Iterator[Alternative]:
     if isinstance(objective, Classification) and objective.label_smoothing:
         plain = msgspec.structs.replace(objective, label_smoothing=0.0)
         yield Alternative("labels are not smoothed", msgspec.structs.replace(task, objective=plain))
+
+
+def _of_loss(task: Task) -> Iterator[Alternative]:
+    objective, asked = task.objective, task.special_loss()
+    if asked is not None and not isinstance(objective, Adversarial):
+        default = type(objective)().loss
+        plain = msgspec.structs.replace(objective, loss=default)
+        yield Alternative(
+            f"the loss is {default}, not {asked}", msgspec.structs.replace(task, objective=plain)
+        )
+    if asked is None and not isinstance(objective, Regression):
+        return  # cross-entropies
+    if task.networks["model"].output_shape()[-1] > 1:
+        yield _ruled(
+            task,
+            "errors are summed over the outputs; the loss is their mean over batch and outputs",
+            errors_averaged=False,
+        )
 
 
 def _of_updates(task: Task, *, tables: bool) -> Iterator[Alternative]:

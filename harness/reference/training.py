@@ -15,7 +15,7 @@ from harness.reference.layers import forward_all, is_covered
 from harness.reference.mistakes import CONTRACT_RULES, Rules
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples
-from harness.spec.task import Adam, BinaryClassification, Optimizer, RmsProp, Sgd, Task
+from harness.spec.task import LOSSES, Adam, BinaryClassification, Optimizer, RmsProp, Sgd, Task
 
 # What an update subtracts from the weights, in plain NumPy: clipping, and each optimizer's step.
 
@@ -121,7 +121,7 @@ class NumpyTraining:
     def _supervised_step(self, inputs: Array, targets: Array, rate: float) -> float:
         made = self._training_pass()
         outputs, backward = self._forward("model", inputs, made)
-        loss, gradient = loss_and_gradient(self._task.objective, outputs, targets)
+        loss, gradient = loss_and_gradient(self._task.objective, outputs, targets, self._rules)
         gradients: Gradients = {}
         backward(gradient, gradients)
         loss += self._update(gradients, rate)
@@ -237,6 +237,7 @@ class NumpyBackend(Backend):
     summary = "verifies the work of backends"
     modes = ("plain",)
     requires = ("numpy>=2",)
+    losses = LOSSES
 
     def environment(self, threads: int) -> dict[str, str]:
         """The version of NumPy, whose threads are set by the variables of the process."""

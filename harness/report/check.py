@@ -13,7 +13,7 @@ from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
 
 if TYPE_CHECKING:
-    from harness.certify.certify import Skipped
+    from harness.certify.certify import NotOffered, Skipped
     from harness.certify.parity import Finding
     from harness.certify.waiting import Waiting
 
@@ -61,7 +61,7 @@ class Checked(NamedTuple):
     label: str
     task: str
     precision: Precision
-    outcomes: "Sequence[Finding | Skipped]"
+    outcomes: "Sequence[Finding | Skipped | NotOffered]"
     findings: "Sequence[Finding]"
     problem: HarnessError | None
     waiting: "Waiting | None"
@@ -159,19 +159,23 @@ def _remarks(checked: Checked, *, by_case: bool, traceback: bool) -> Iterator[No
         yield Table(["case", "worst relative deviation", ""], rows, checked.name, announced=True)
 
 
-def _figures(outcome: "Finding | Skipped") -> tuple[str, str]:
+def _figures(outcome: "Finding | Skipped | NotOffered") -> tuple[str, str]:
     """The deviation of a case, and its mark."""
-    from harness.certify.certify import Skipped
+    from harness.certify.certify import NotOffered, Skipped
 
     if isinstance(outcome, Skipped):
         return "", "skipped"
+    if isinstance(outcome, NotOffered):
+        return "", result_text(outcome)
     return f"{outcome.worst:.1e}", (Status.AGREES if outcome.passed else Status.DEVIATES).value
 
 
-def result_text(outcome: "Finding | Skipped") -> str:
+def result_text(outcome: "Finding | Skipped | NotOffered") -> str:
     """``✓ 1.1e-15``, ``DEVIATES 1.1e-3: REASON``, or why the case was skipped."""
-    from harness.certify.certify import Skipped
+    from harness.certify.certify import NotOffered, Skipped
 
+    if isinstance(outcome, NotOffered):
+        return f"left out, the backend has no loss {outcome.loss}"
     if isinstance(outcome, Skipped):
         return f"skipped, because {outcome.because} failed"
     worst, mark = _figures(outcome)

@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import Protocol
 
+import msgspec
+
 from harness.audit.audit import AuditedTraining, Preparation
 from harness.audit.budgets import AUDIT_SHARE
 from harness.audit.findings import DishonestClock, WorkDiffers
@@ -19,9 +21,9 @@ from harness.machine.usage import Watch
 from harness.runs.record import Block, Epoch, Failure, Record
 from harness.runs.request import RunRequest, new_record
 from harness.runs.store import RecordWriter
+from harness.spec.task import Adversarial
 from harness.training.batches import BatchOrder, block_steps
-from harness.training.measures import Scores
-from harness.training.outcome_records import Drawn
+from harness.training.outcome_records import Drawn, Outcomes
 from harness.worker import protocol
 from harness.worker.errors import RequestFailed, WorkerLost, WorkerTimeout
 from harness.worker.session import Conversation, Session, silence_within
@@ -232,18 +234,20 @@ class TrainingRun:
             return
         self._observer.phase("scoring the test data")
         last_is_best = record.best_epoch == record.epochs[-1].epoch
-        record.test_at_last = self._evaluate_test(audit, best=last_is_best, last=True)
-        if last_is_best:
-            record.test_at_best = record.test_at_last
-        else:
+        last = best = self._evaluate_test(audit, best=last_is_best, last=True)
+        record.test_at_last = last.scores["test"]
+        if not last_is_best:
             self._session.call(protocol.RestoreWeights(), protocol.Done)
-            record.test_at_best = self._evaluate_test(audit, best=True, last=False)
+            best = self._evaluate_test(audit, best=True, last=False)
+        record.test_at_best = best.scores["test"]
+        record.outcomes = _outcomes_of(best, last)
 
-    def _evaluate_test(self, audit: AuditedTraining, *, best: bool, last: bool) -> Scores:
-        scored = audit.evaluate(["test"], drawn=best, final=last)
+    def _evaluate_test(self, audit: AuditedTraining, *, best: bool, last: bool) -> protocol.Evaluated:
+        generates = isinstance(self._request.task.objective, Adversarial)
+        scored = audit.evaluate(["test"], drawn=best or generates, final=last)
         self._record.phases.evaluation_seconds += scored.seconds
         self._keep_pictures(scored, best=best)
-        return scored.scores["test"]
+        return scored
 
     def _keep_pictures(self, scored: protocol.Evaluated, *, best: bool) -> None:
         """Write what a report draws: of the weights of the best epoch, and a generator's last samples."""
@@ -253,18 +257,26 @@ class TrainingRun:
                 record.samples_file = self._store.save_picture(record, scored.samples_png)
             else:
                 pictures.last_samples = self._store.save_picture(record, scored.samples_png, "-last")
-        drawn = scored.drawn or Drawn()
+        drawn = (scored.drawn if best else None) or Drawn()
         if drawn.course_png is not None:
             pictures.course = self._store.save_picture(record, drawn.course_png, "-course")
             pictures.course_epochs = [record.epochs[place].epoch for place in drawn.course_places]
-        if best:
-            record.outcomes = drawn.outcomes
-            if drawn.examples_png is not None:
-                pictures.examples = self._store.save_picture(record, drawn.examples_png, "-examples")
+        if drawn.examples_png is not None:
+            pictures.examples = self._store.save_picture(record, drawn.examples_png, "-examples")
+        if drawn.neighbours_png is not None:
+            pictures.neighbours = self._store.save_picture(record, drawn.neighbours_png, "-neighbours")
 
     def _measure_process(self, watch: Watch) -> None:
         self._record.interference = watch.report()
         self._record.measured = self._session.call(protocol.Measure(), protocol.Measured).values
+
+
+def _outcomes_of(best: protocol.Evaluated, last: protocol.Evaluated) -> Outcomes | None:
+    """The outcomes of the best epoch, with what is known of the last one."""
+    of_best, of_last = (scored.drawn.outcomes if scored.drawn else None for scored in (best, last))
+    if of_best is None or of_last is None:
+        return of_best
+    return msgspec.structs.replace(of_best, generated_at_last=of_last.generated)
 
 
 def execute(

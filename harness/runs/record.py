@@ -131,12 +131,15 @@ class Pictures(msgspec.Struct):
 
     ``last_samples`` are generated with the last weights, ``course`` has a row of the same samples for each of
     ``course_epochs``. ``examples`` are the test pictures of ``outcomes.examples``, side by side.
+    ``neighbours`` has the eight generated pictures that look most like copies, above their nearest training
+    pictures and their nearest held-out pictures, with the weights of the best epoch.
     """
 
     last_samples: str | None = None
     course: str | None = None
     course_epochs: list[int] = []
     examples: str | None = None
+    neighbours: str | None = None
 
 
 class Phases(msgspec.Struct):

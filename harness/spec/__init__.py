@@ -26,6 +26,7 @@ from harness.spec.data import (
 from harness.spec.schedules import ConstantRate, CosineDecay, LinearDecay, Schedule, StepDecay
 from harness.spec.study import QuickForm, Range, StudyKind, StudyVariant
 from harness.spec.task import (
+    LOSSES,
     Adam,
     Adversarial,
     Augmentation,
@@ -45,6 +46,7 @@ from harness.spec.task import (
 
 __all__ = [
     "DEVICE_PATTERN",
+    "LOSSES",
     "Adam",
     "Adversarial",
     "Augmentation",

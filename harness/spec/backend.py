@@ -189,6 +189,10 @@ class Backend(abc.ABC):
     A backend that lacks a layer or a rule of training declines it itself: :meth:`build` raises
     :class:`Unsupported`.
 
+    ``losses`` are those of :data:`harness.spec.LOSSES` that it computes besides the default of each
+    objective. The harness declines every other one for it, before :meth:`build` is called: a backend that
+    does not know the field ``loss`` of an objective would train with the default.
+
     ``step_hooks`` serve steps of the user's own (``harness time FILE.py:CALLABLE``): the module of the
     framework, and the path of a Python file that is executed in the process of such a step once it has
     imported that module. The file may define ``seed(number)``, called before the step is made,
@@ -205,6 +209,7 @@ class Backend(abc.ABC):
     requires: tuple[str, ...]
     extra: str = ""
     compilation_caches: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
     step_hooks: tuple[str, str] | None = None
 
     def default_mode(self, task: Task) -> str:

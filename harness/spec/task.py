@@ -68,10 +68,16 @@ class Classification(
 
     With ``class_weights (classes,)`` each target's term is multiplied by the weight of its class
     before the mean; the divisor remains the number of targets.
+
+    Other losses compare with the one-hot vector ``y`` of the class: ``mse_softmax`` is the mean of
+    ``(softmax(logits) - y)**2``, ``mse_logits`` that of ``(logits - y)**2``. A target's term is the mean over
+    its classes, so the divisor is the number of targets times that of classes (Brier 1950 sums over the
+    classes). They have no label smoothing.
     """
 
     class_weights: tuple[float, ...] = ()
     label_smoothing: float = 0.0
+    loss: Literal["cross_entropy", "mse_softmax", "mse_logits"] = "cross_entropy"
 
 
 class BinaryClassification(
@@ -81,14 +87,23 @@ class BinaryClassification(
 
     Binary cross-entropy, mean over the batch, in the form that is finite for every finite logit:
     ``max(logit, 0) - logit * target + log(1 + exp(-|logit|))``. ``class_weights (2,)`` as in
-    :class:`Classification`.
+    :class:`Classification`. The loss ``mse_sigmoid`` is the mean of ``(sigmoid(logit) - target)**2`` over the
+    batch instead.
     """
 
     class_weights: tuple[float, ...] = ()
+    loss: Literal["cross_entropy", "mse_sigmoid"] = "cross_entropy"
 
 
 class Regression(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, tag="regression"):
-    """The network ``model`` outputs ``(batch, outputs)``; mean squared error over batch and outputs."""
+    """The network ``model`` outputs ``(batch, outputs)``; the loss is a mean over batch and outputs.
+
+    With the errors ``e = output - target``, ``mse`` is the mean of ``e**2``, ``mae`` that of ``|e|``, whose
+    gradient is 0 where an error is 0, and ``huber`` that of ``e**2 / 2`` where ``|e| <= 1`` and of ``|e| -
+    1/2`` elsewhere (Huber 1964, with delta 1).
+    """
+
+    loss: Literal["mse", "mae", "huber"] = "mse"
 
 
 class Adversarial(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, tag="adversarial"):
@@ -109,6 +124,10 @@ class Adversarial(msgspec.Struct, metaclass=Described, frozen=True, omit_default
 
 
 Objective = Classification | BinaryClassification | Regression | Adversarial
+
+#: The losses that an objective may name in place of its default, which every backend computes. A backend
+#: declares those of these that it computes too: see :class:`harness.spec.Backend`.
+LOSSES = ("mse_softmax", "mse_logits", "mse_sigmoid", "mae", "huber")
 
 
 class Augmentation(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True):
@@ -219,6 +238,11 @@ class Task(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True, omit_
         classifies = isinstance(self.objective, Classification)
         return classifies and len(self.networks["model"].output_shape()) > 1
 
+    def special_loss(self) -> str | None:
+        """The loss of the objective where that is one of :data:`LOSSES`, otherwise None."""
+        loss = getattr(self.objective, "loss", None)
+        return loss if loss in LOSSES else None
+
     def is_decayed(self, parameter: str) -> bool:
         """Whether ``weight_decay`` shrinks the parameter of this name."""
         return parameter.endswith("kernel") or (self.decay_embeddings and parameter.endswith("table"))
@@ -258,8 +282,8 @@ class TaskDefinition(msgspec.Struct, metaclass=Described, frozen=True, kw_only=T
     ``options`` is a frozen :class:`msgspec.Struct` whose fields all have defaults, each a bool, int, float,
     str or Literal; bounds and descriptions are given by ``Annotated[..., msgspec.Meta(...)]``. Certificates
     cover the options named ``optimizer``, ``learning_rate``, ``momentum``, ``nesterov``, ``l1``, ``l2``,
-    ``weight_decay``, ``flip``, ``crop``, ``schedule``, ``warmup_steps`` and ``clip_norm``
-    (:mod:`harness.certify.cases`).
+    ``weight_decay``, ``flip``, ``crop``, ``schedule``, ``warmup_steps``, ``clip_norm``, ``loss`` and
+    ``label_smoothing`` (:mod:`harness.certify.cases`).
 
     ``datasets`` are the data sets that fit: first the task's own, then its substitutes. ``define`` returns a
     task of the same name, and raises ValueError, with a message for the user, for options that exclude each

@@ -8,7 +8,8 @@ In a test file of the plugin::
     test_conformance = backend_tests(MyBackend(), tasks=["mlp"])
 
 Without ``tasks`` all installed tasks are checked. A backend fails for what it declines of a task, named or
-not, and for lack of float64, in which every case is run, on the CPU. Further checks of a task (float32,
+not, and for lack of float64, in which every case is run, on the CPU. Only losses that it does not declare
+(:attr:`harness.spec.Backend.losses`) are left out. Further checks of a task (float32,
 bfloat16, clock, dropout, ...) are made once plain gradient descent passes.
 """
 
@@ -22,7 +23,7 @@ import numpy as np
 from harness.certify.case_errors import CaseFailed, case_failed, listed_errors, raised
 from harness.certify.cases import SAMPLES, SEED, STEPS, Case, case_samples, cases, data_network
 from harness.certify.certificate import Losses
-from harness.certify.certify import Skipped, declined_cases, examine, examine_losses
+from harness.certify.certify import NotOffered, Skipped, declined_cases, examine, examine_losses
 from harness.certify.continuation import SavedState, observe_continuation, state_fault
 from harness.certify.diagnosis import diagnosed
 from harness.certify.dropout import DropoutTests, careless_dropout, dropout_tests, with_dropout, wrong_masks
@@ -34,7 +35,7 @@ from harness.certify.waiting import observe_waiting
 from harness.errors import Declined, HarnessError, UsageError
 from harness.plugins import definition, registry
 from harness.plugins.configuration import Configuration
-from harness.plugins.programs import ContractBroken, checked_environment
+from harness.plugins.programs import ContractBroken, checked_environment, undeclared_loss
 from harness.spec.backend import Backend, Precision, Unsupported
 from harness.spec.task import Optimizer, Sgd, Task, TaskDefinition
 from harness.training.batches import BatchOrder
@@ -50,6 +51,10 @@ class InProcessExaminer:
     def __init__(self, backend: Backend, mode: str, threads: int) -> None:
         self.configuration = Configuration(backend.name, mode, "cpu", threads)
         self._backend = backend
+
+    def undeclared_loss(self, case: Case) -> str | None:
+        """The loss of a case that the backend does not declare; None where it computes the loss."""
+        return undeclared_loss(self._backend, case.task)
 
     def begin(self) -> None:
         """Nothing: there is no time limit."""
@@ -265,7 +270,7 @@ def _faults(backend: Backend, mode: str, definition: TaskDefinition, threads: in
             faults.append(str(outcome))
         elif isinstance(outcome, Skipped):
             faults.append(f"case {case.name!r} was skipped, because case {outcome.because!r} failed")
-        else:
+        elif not isinstance(outcome, NotOffered):
             findings.append(outcome)
     faults = listed_errors(errors) + faults
     faults += [

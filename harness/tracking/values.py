@@ -160,6 +160,7 @@ def pictures(record: Record, folder: Path) -> dict[str, Path]:
         "last_samples": record.pictures.last_samples,
         "course": record.pictures.course,
         "examples": record.pictures.examples,
+        "neighbours": record.pictures.neighbours,
     }
     files = {title: folder / name for title, name in names.items() if name and Path(name).name == name}
     return {title: path for title, path in files.items() if path.is_file()}

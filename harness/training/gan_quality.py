@@ -78,13 +78,38 @@ def memorization(fakes: Features, train: Features, held_out: Features) -> Memori
     return Memorization(float((nearest >= len(train)).mean() / chance), error)
 
 
+class Nearest(NamedTuple):
+    """The places and the distances of the nearest of other samples, ``(n,)`` each."""
+
+    places: npt.NDArray[np.int64]
+    distances: npt.NDArray[np.float64]
+
+
+def nearest(of: Features, among: Features) -> Nearest:
+    """For each sample of ``of`` the nearest of ``among``; what rounding alone parts has a distance of 0."""
+    from sklearn.metrics import pairwise_distances_argmin
+
+    places = pairwise_distances_argmin(of, among)
+    distances = np.linalg.norm(of - among[places], axis=1)  # exactly, unlike those by which it was found
+    distances[distances < 1e-9 * np.abs(among).max()] = 0.0
+    return Nearest(places, distances)
+
+
+class Neighbours(NamedTuple):
+    """The nearest images in the features: of generated ones in two sets, and of held-out ones."""
+
+    generated_to_train: Nearest
+    generated_to_held_out: Nearest
+    held_out_to_train: Nearest
+
+
 class Judge:
     """Scores generated images by features that are fitted once on the real training images."""
 
     def __init__(self, train: Samples) -> None:
         from sklearn.decomposition import PCA
 
-        images = _flat(_some(train.inputs, 5 * COMPARED, "judge"))
+        images = _flat(chosen(train.inputs, 5 * COMPARED, "judge"))
         components = min(COMPONENTS, *images.shape)
         # Few of thousands of components are needed: computing only those takes a thirtieth of the time.
         solver = "arpack" if components < min(images.shape) else "full"
@@ -93,7 +118,7 @@ class Judge:
 
     def _features(self, images: np.ndarray) -> Features:
         """Features of a random choice of images: a data set may be sorted by class."""
-        features: Features = self._pca.transform(_flat(_some(images, COMPARED, "compared")))
+        features: Features = self._pca.transform(_flat(chosen(images, COMPARED, "compared")))
         return features
 
     def _all_features(self, images: np.ndarray) -> Features:
@@ -112,16 +137,30 @@ class Judge:
 
     def baselines(self, held_out: np.ndarray, untrained: np.ndarray) -> Scores:
         """The same distance for comparison: of real images, of noise, and of an untrained generator."""
-        real = self._features(held_out)
-        noise = batches.uniform(held_out[:COMPARED].shape, "noise")
-        others = {
-            "of_training_pictures": _some(self._train, COMPARED, "compared"),
-            "of_noise": self._features(noise),
-            "of_untrained": self._features(untrained),
-        }
+        of_noise, of_training_images = self.references(held_out)
         return {
-            f"frechet_distance_{name}": frechet_distance(real, features) for name, features in others.items()
+            "frechet_distance_of_training_pictures": of_training_images,
+            "frechet_distance_of_noise": of_noise,
+            "frechet_distance_of_untrained": frechet_distance(
+                self._features(held_out), self._features(untrained)
+            ),
         }
+
+    def references(self, real: np.ndarray) -> tuple[float, float]:
+        """The Fréchet distances of noise and of training images to these real images."""
+        features, noise = self._features(real), batches.uniform(real[:COMPARED].shape, "noise")
+        others = self._features(noise), chosen(self._train, COMPARED, "compared")
+        first, second = (frechet_distance(features, other) for other in others)
+        return first, second
+
+    def neighbours(self, held_out: np.ndarray, fakes: np.ndarray) -> Neighbours:
+        """The nearest real images of generated ones, all finite, and of at most 2,000 held-out ones."""
+        generated = self._features(fakes)
+        return Neighbours(
+            nearest(generated, self._train),
+            nearest(generated, self._all_features(held_out)),
+            nearest(self._features(held_out), self._train),
+        )
 
     def verdict(self, held_out: np.ndarray, fakes: np.ndarray) -> Scores:
         """Distance, precision, recall and memorisation of generated images, relative to held-out ones."""
@@ -136,7 +175,7 @@ class Judge:
         }
 
 
-def _some(images: np.ndarray, count: int, purpose: str) -> np.ndarray:
+def chosen(images: np.ndarray, count: int, purpose: str = "compared") -> np.ndarray:
     """At most ``count`` of the images, the same at every call."""
     if len(images) <= count:
         return images

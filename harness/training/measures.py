@@ -6,7 +6,8 @@ from harness.spec.task import Adversarial, Classification, Regression, Task
 from harness.stats.estimate import Estimate
 
 #: Scores by name; see :mod:`harness.training.scoring`. ``loss``, the mean of the task's loss without penalty,
-#: is always among them. None stands for a number that is not finite, which JSON cannot hold.
+#: class weights and label smoothing, is always among them. None stands for a number that is not finite, which
+#: JSON cannot hold.
 Scores = dict[str, float | None]
 
 
@@ -53,13 +54,19 @@ _DISTANCE = Measure(
 
 
 def measure_of_task(task: Task) -> Measure:
-    """The measure of quality for a task of this kind."""
+    """The measure of quality for a task of this kind, the same whichever loss it is trained with."""
+    special = task.special_loss() is not None
     match task.objective:
         case Adversarial():
             return _DISTANCE
         case Regression():
-            return _ERROR
+            return _keyed(_ERROR, "mean_squared_error") if special else _ERROR
         case Classification() if task.predicts_positions():
-            return _CROSS_ENTROPY
+            return _keyed(_CROSS_ENTROPY, "cross_entropy") if special else _CROSS_ENTROPY
         case _:
             return ACCURACY
+
+
+def _keyed(measure: Measure, key: str) -> Measure:
+    """The same measure, under the name of its score where ``loss`` is another one."""
+    return msgspec.structs.replace(measure, key=key)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +25,18 @@ from harness.spec.backend import Program
 from harness.spec.data import Samples, Series, Split
 from harness.spec.task import Adversarial, BinaryClassification, Classification, Regression, Task
 from harness.training import batches
-from harness.training.gan_quality import Judge
+from harness.training.gan_quality import COMPARED, Judge, Neighbours, chosen
 from harness.training.initial import initial_weights
-from harness.training.outcome_records import Drawn, Example, Forecast, Outcomes, SampledTexts
-from harness.training.scoring import Predict, Rows, Scored, generate, score
+from harness.training.outcome_records import (
+    Calibration,
+    Drawn,
+    Example,
+    Forecast,
+    Generated,
+    Outcomes,
+    SampledTexts,
+)
+from harness.training.scoring import Predict, Rows, Scored, area_under_curve, generate, score
 from harness.training.splits import at_most
 
 # Computes :mod:`harness.training.outcome_records` from a network's outputs.
@@ -80,14 +89,45 @@ def _classified(logits: np.ndarray, test: Samples, classes: tuple[str, ...]) -> 
     if count <= _MOST_CLASSES:
         cells = np.bincount(test.targets * count + predicted, minlength=count**2)
         confusion = cells.reshape(count, count).tolist()
-    return Outcomes(names, confusion, _examples(values, predicted, test))
+    sure = _confidences(values)
+    return Outcomes(
+        names,
+        confusion,
+        _examples(sure, predicted, test),
+        calibration=calibration(sure, predicted == test.targets),
+    )
 
 
-def _examples(logits: np.ndarray, predicted: np.ndarray, test: Samples) -> list[Example]:
-    """The surest mistakes, then right answers: the first of each class, then the next."""
+def _confidences(logits: np.ndarray) -> np.ndarray:
+    """The largest probability of each row of logits ``(n, classes)``."""
     with np.errstate(invalid="ignore", over="ignore"):
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        sure = (weights / weights.sum(axis=1, keepdims=True)).max(axis=1)
+        confidences: np.ndarray = (weights / weights.sum(axis=1, keepdims=True)).max(axis=1)
+    return confidences
+
+
+def calibration(confidences: np.ndarray, right: np.ndarray, bins: int = 15) -> Calibration | None:
+    """The calibration of predictions with these confidences, of which some are right, both ``(n,)``.
+
+    None without samples, or where a confidence is not finite.
+    """
+    if not len(confidences) or not np.isfinite(confidences).all():
+        return None
+    places = np.clip(np.ceil(bins * confidences).astype(int) - 1, 0, bins - 1)
+    counts, sure, correct = (
+        np.bincount(places, weights, bins) for weights in (None, confidences, right.astype(np.float64))
+    )
+
+    def means(sums: np.ndarray) -> list[float | None]:
+        pairs = zip(sums.tolist(), counts.tolist(), strict=True)
+        return [round(total / count, 6) if count else None for total, count in pairs]
+
+    error = float(np.abs(sure - correct).sum() / len(confidences))
+    return Calibration([int(count) for count in counts], means(sure), means(correct), error)
+
+
+def _examples(sure: np.ndarray, predicted: np.ndarray, test: Samples) -> list[Example]:
+    """The surest mistakes, then right answers: the first of each class, then the next."""
     right = predicted == test.targets
     half = MOST_EXAMPLES // 2
     wrong = np.flatnonzero(~right & np.isfinite(sure))
@@ -128,6 +168,43 @@ def _forecast(outputs: np.ndarray, test: Samples, series: Series) -> Forecast:
         for column in columns
     )
     return Forecast(truth, forecast, naive, series.quantity, series.time, series.test_start)
+
+
+# Generated images beside the real ones.
+
+
+def generated(
+    neighbours: Neighbours,
+    called_real: dict[Literal["generated", "held_out", "train"], float],
+    references: tuple[float, float] | None,
+) -> Generated:
+    """What the distances of generated images to their nearest real ones show."""
+    ours, theirs = neighbours.generated_to_train.distances, neighbours.held_out_to_train.distances
+    median = float(np.median(theirs))
+    of_noise, of_training_images = references or (None, None)
+    return Generated(
+        _percentiles(ours),
+        _percentiles(neighbours.generated_to_held_out.distances),
+        _percentiles(theirs),
+        distance_ratio=float(np.median(ours)) / median if median else None,
+        copying_z=_standardized_ranks(ours, theirs),
+        called_real=called_real,
+        frechet_of_noise=of_noise,
+        frechet_of_training_images=of_training_images,
+    )
+
+
+def _percentiles(distances: np.ndarray) -> list[float]:
+    return [float(f"{value:.5g}") for value in np.percentile(distances, range(101))]
+
+
+def _standardized_ranks(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The statistic of Mann and Whitney by its normal approximation; negative where ``ours`` are smaller."""
+    first, second = len(ours), len(theirs)
+    belongs = np.repeat([1, 0], [first, second])
+    larger = area_under_curve(np.concatenate([ours, theirs]), belongs)
+    assert larger is not None  # noqa: S101  there are samples of both, and all are finite
+    return float((larger - 0.5) * np.sqrt(12.0 * first * second / (first + second + 1)))
 
 
 # Texts drawn from a language model, by the same random numbers for every framework.
@@ -246,6 +323,23 @@ def image_row(images: np.ndarray) -> bytes | None:
 _LINES = ((0, 0), (1, 1), (1, 1), (0, 0))
 
 
+def neighbours_grid(
+    fakes: np.ndarray, train: np.ndarray, held_out: np.ndarray, found: Neighbours
+) -> bytes | None:
+    """The eight generated images that look most like copies, above their nearest real images.
+
+    They are those whose nearest training image is nearest, relative to the nearest held-out image. The first
+    row is generated, below are the training images, then the held-out ones.
+    """
+    to_train, to_held_out = found.generated_to_train, found.generated_to_held_out
+    ratios = to_train.distances / np.maximum(to_held_out.distances, np.finfo(np.float64).tiny)
+    shown = np.argsort(ratios, kind="stable")[:_GRID]
+    rows = [fakes[shown], train[to_train.places[shown]], held_out[to_held_out.places[shown]]]
+    if not _is_shown(rows[0]):
+        return None
+    return _png(np.pad(np.concatenate(rows), _LINES, constant_values=0.5), 2, len(shown))
+
+
 def _is_shown(images: np.ndarray) -> bool:
     return images.ndim == 4 and images.shape[-1] in _SHOWN_CHANNELS and len(images) > 0  # noqa: PLR2004
 
@@ -293,6 +387,8 @@ class Scorer:
         self._chosen: dict[tuple[Split, int | None], Samples] = {}
         self._seed = seed
         self._judge: Judge | None = None
+        self._fakes: np.ndarray | None = None
+        self._validated: np.ndarray | None = None
         #: A grid of generated images as PNG, of the test scores of an adversarial task.
         self.samples_png: bytes | None = None
 
@@ -313,10 +409,11 @@ class Scorer:
         fakes = generate(objective, program.predict, real)
         if split == "validation":
             self._course.append(first_samples(fakes))
+            self._validated = real.inputs
         if split != "test":
             return Scored(scored.scores | self._judge.distance(real.inputs, fakes))
         scores = scored.scores | self._judge.verdict(real.inputs, fakes)
-        self.samples_png = sample_grid(fakes)
+        self.samples_png, self._fakes = sample_grid(fakes), fakes
         return Scored(scores | self._judge.baselines(real.inputs, self._untrained(program, objective, real)))
 
     def _scored(self, split: Split, most: int | None) -> Samples:
@@ -342,14 +439,35 @@ class Scorer:
         if texts := sampled_texts(self._task, program.predict, self._classes, self._seed):
             return Drawn(Outcomes(sampled=texts))
         if self._outputs is None:
-            shown = shown_epochs(len(self._course))
-            return Drawn(
-                course_png=epochs_grid([self._course[place] for place in shown]), course_places=shown
-            )
+            return self._drawn_images(program)
         test = self._splits["test"]
         seen = outcomes(self._task, self._outputs, test, self._classes, self._series)
         rows = [one.index for one in seen.examples] if seen is not None else []
         return Drawn(seen, image_row(test.inputs[rows]) if rows else None)
+
+    def _drawn_images(self, program: Program) -> Drawn:
+        shown = shown_epochs(len(self._course))
+        course = epochs_grid([self._course[place] for place in shown])
+        if self._judge is None or self._fakes is None or not np.isfinite(self._fakes).all():
+            return Drawn(course_png=course, course_places=shown)
+        train, held_out = self._splits["train"].inputs, self._splits["test"].inputs
+        found = self._judge.neighbours(held_out, self._fakes)
+        images: dict[Literal["generated", "held_out", "train"], np.ndarray] = {
+            "generated": self._fakes,
+            "held_out": held_out,
+            "train": train,
+        }
+        called_real = {
+            name: float((program.predict(chosen(each, COMPARED), "discriminator") > 0).mean())
+            for name, each in images.items()
+        }
+        references = None if self._validated is None else self._judge.references(self._validated)
+        return Drawn(
+            Outcomes(generated=generated(found, called_real, references)),
+            course_png=course,
+            course_places=shown,
+            neighbours_png=neighbours_grid(self._fakes, train, held_out, found),
+        )
 
     def _untrained(self, program: Program, objective: Adversarial, real: Samples) -> np.ndarray:
         """Images that the generator makes with its initial weights."""

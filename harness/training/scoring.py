@@ -68,16 +68,17 @@ def score(task: Task, predict: Predict, samples: Samples) -> Scored:
         fakes = generate(task.objective, predict, samples)
         on_both = (predict(inputs, "discriminator") for inputs in (samples.inputs, fakes))
         return Scored(adversarial_scores(*on_both))
+    loss = task.special_loss()
     if task.predicts_positions():
-        return position_scores(predict, samples, task.networks["model"].output_shape())
+        return position_scores(predict, samples, task.networks["model"].output_shape(), loss)
     outputs = predict(samples.inputs, "model")
     match task.objective:
         case Classification():
-            return classification_scores(outputs, samples.targets)
+            return classification_scores(outputs, samples.targets, loss)
         case BinaryClassification():
-            return binary_scores(outputs, samples.targets)
+            return binary_scores(outputs, samples.targets, loss)
         case Regression():
-            scored = regression_scores(outputs, samples.targets)
+            scored = regression_scores(outputs, samples.targets, loss)
             return scored._replace(scores=scored.scores | naive_scores(samples))
 
 
@@ -91,34 +92,46 @@ def _finite(value: float | np.floating) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def classification_scores(logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64]) -> Scored:
+def classification_scores(
+    logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64], loss: str | None = None
+) -> Scored:
     """Scores of logits ``(n, classes)`` for classes ``(n,)``, summed in float64.
 
     ``loss`` is the mean softmax cross-entropy in nats, ``accuracy`` the fraction of samples whose largest
     logit is the target, ``recall_K`` that fraction among the samples of class K, and ``balanced_accuracy``
-    the mean of the recalls of all classes that occur.
+    the mean of the recalls of all classes that occur. With a task's special loss, ``loss`` is the mean of
+    that one and ``cross_entropy`` the mean cross-entropy.
     """
-    losses, right = _cross_entropies(logits, targets)
-    return Scored(
-        {"loss": _mean(losses), **_accuracies(right, targets)}, Rows(losses, right.astype(np.float64))
-    )
+    cross_entropies, right = _cross_entropies(logits, targets)
+    losses = cross_entropies if loss is None else _squared_errors(loss, logits, targets)
+    scores = {
+        "loss": _mean(losses),
+        **_accuracies(right, targets),
+        **_also(loss, "cross_entropy", cross_entropies),
+    }
+    return Scored(scores, Rows(losses, right.astype(np.float64)))
 
 
-def binary_scores(logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64]) -> Scored:
+def binary_scores(
+    logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64], loss: str | None = None
+) -> Scored:
     """Scores of logits of class 1 ``(n, 1)`` for classes ``(n,)``, which are 0 or 1, summed in float64.
 
-    ``loss`` is the mean binary cross-entropy in nats. A sample is taken for class 1 where its logit is above
-    0; ``accuracy``, ``balanced_accuracy`` and recalls are those of :func:`classification_scores`. ``auc`` is
-    the area under the ROC curve; None where only one class occurs.
+    ``loss`` is the mean binary cross-entropy in nats; special losses as in :func:`classification_scores`. A
+    sample is taken for class 1 where its logit is above 0; ``accuracy``, ``balanced_accuracy`` and recalls
+    are those of :func:`classification_scores`. ``auc`` is the area under the ROC curve; None where only one
+    class occurs.
     """
     values = logits.astype(np.float64)[:, 0]
     with np.errstate(invalid="ignore", over="ignore"):
-        losses = np.maximum(values, 0.0) - values * targets + np.log1p(np.exp(-np.abs(values)))
+        cross_entropies = np.maximum(values, 0.0) - values * targets + np.log1p(np.exp(-np.abs(values)))
+        losses = cross_entropies if loss is None else (_sigmoid(values) - targets) ** 2
     right = ((values > 0) == targets) & ~np.isnan(values)
     scores = {
         "loss": _mean(losses),
         **_accuracies(right, targets),
         "auc": area_under_curve(values, targets),
+        **_also(loss, "cross_entropy", cross_entropies),
     }
     return Scored(scores, Rows(losses, right.astype(np.float64)))
 
@@ -138,35 +151,57 @@ def area_under_curve(values: npt.NDArray[np.float64], targets: npt.NDArray[np.in
     return float(larger / (positives * negatives))
 
 
-def position_scores(predict: Predict, samples: Samples, shape: tuple[int, ...]) -> Scored:
+def position_scores(
+    predict: Predict, samples: Samples, shape: tuple[int, ...], special_loss: str | None = None
+) -> Scored:
     """Scores of a class at each position: logits of ``shape``, ``(..., classes)``, and targets ``(n, ...)``.
 
     Samples are predicted in parts, so that the memory does not grow with the text. All positions count alike.
     ``loss`` is the mean cross-entropy in nats per position, ``perplexity`` its exponential,
     ``bits_per_token`` the same in bits, ``accuracy`` the fraction of positions whose largest logit is the
-    target.
+    target. A special loss is scored as by :func:`classification_scores`.
     """
     rows = max(1, _MOST_LOGITS // math.prod(shape))
     parts = []
     for start in range(0, len(samples), rows):
         logits = predict(samples.inputs[start : start + rows], "model")
-        losses, right = _cross_entropies(
-            logits.reshape(-1, shape[-1]), samples.targets[start : start + rows].reshape(-1)
-        )
+        flat, targets = logits.reshape(-1, shape[-1]), samples.targets[start : start + rows].reshape(-1)
+        entropies, right = _cross_entropies(flat, targets)
+        losses = entropies if special_loss is None else _squared_errors(special_loss, flat, targets)
         with np.errstate(over="ignore", invalid="ignore"):
-            parts.append([each.reshape(len(logits), -1).sum(axis=1) for each in (losses, right)])
-    losses, right = (np.concatenate(each) for each in zip(*parts, strict=True))
+            parts.append([each.reshape(len(logits), -1).sum(axis=1) for each in (losses, entropies, right)])
+    losses, entropies, right = (np.concatenate(each) for each in zip(*parts, strict=True))
     size, positions = samples.targets.size, samples.targets[0].size
     with np.errstate(over="ignore", invalid="ignore"):
-        loss = losses.sum() / size
-        perplexity = np.exp(loss)
+        loss, entropy = losses.sum() / size, entropies.sum() / size
+        perplexity = np.exp(entropy)
     scores = {
         "loss": _finite(loss),
         "accuracy": float(right.sum() / size),
         "perplexity": _finite(perplexity),
-        "bits_per_token": _finite(loss / math.log(2)),
+        "bits_per_token": _finite(entropy / math.log(2)),
+        **({} if special_loss is None else {"cross_entropy": _finite(entropy)}),
     }
     return Scored(scores, Rows(losses / positions, right / positions))
+
+
+def _also(special_loss: str | None, name: str, losses: npt.NDArray[np.float64]) -> Scores:
+    """The mean of the default loss, by which tasks are compared that were trained with different ones."""
+    return {} if special_loss is None else {name: _mean(losses)}
+
+
+def _squared_errors(
+    loss: str, logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Of each row of logits ``(n, classes)`` the mean squared error of them or of their softmax."""
+    values = logits.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        if loss == "mse_softmax":
+            values = np.exp(values - values.max(axis=1, keepdims=True))
+            values /= values.sum(axis=1, keepdims=True)
+        values[np.arange(len(values)), targets] -= 1.0
+        errors: npt.NDArray[np.float64] = (values**2).mean(axis=1)
+    return errors
 
 
 def _mean(losses: npt.NDArray[np.float64]) -> float | None:
@@ -198,15 +233,24 @@ def _accuracies(right: npt.NDArray[np.bool_], targets: npt.NDArray[np.int64]) ->
     }
 
 
-def regression_scores(outputs: npt.NDArray[np.floating], targets: npt.NDArray[np.floating]) -> Scored:
-    """Scores of outputs and targets, both ``(n, outputs)``; ``loss`` is the mean squared error."""
+def regression_scores(
+    outputs: npt.NDArray[np.floating], targets: npt.NDArray[np.floating], loss: str | None = None
+) -> Scored:
+    """Scores of outputs and targets, both ``(n, outputs)``; ``loss`` is the mean squared error.
+
+    With a task's special loss, ``loss`` is the mean of that one and ``mean_squared_error`` is there too.
+    """
     errors = outputs.astype(np.float64) - targets.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
+        squares, sizes = errors**2, np.abs(errors)
+        huber = np.where(sizes <= 1.0, squares / 2, sizes - 0.5)
+        terms = {None: squares, "mae": sizes, "huber": huber}[loss]
         scores = {
-            "loss": _finite(np.mean(errors**2)),
-            "mean_absolute_error": _finite(np.mean(np.abs(errors))),
+            "loss": _finite(np.mean(terms)),
+            "mean_absolute_error": _finite(np.mean(sizes)),
+            **_also(loss, "mean_squared_error", squares),
         }
-        losses = (errors**2).reshape(len(errors), -1).mean(axis=1)
+        losses = terms.reshape(len(errors), -1).mean(axis=1)
     return Scored(scores, Rows(losses, losses))
 
 

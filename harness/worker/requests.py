@@ -22,7 +22,7 @@ from harness.plugins import registry
 from harness.plugins.definition import define_task
 from harness.plugins.installation import PLUGIN, installation
 from harness.plugins.options import parse_options
-from harness.plugins.programs import CheckedProgram, DataSeal, checked_environment, data_changed
+from harness.plugins.programs import CheckedProgram, DataSeal, build, checked_environment, data_changed
 from harness.plugins.selection import parse_backend
 from harness.reference.training import NUMPY, NumpyBackend
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
@@ -145,7 +145,7 @@ class Worker:
         """Build the program of a plan with its initial weights; returns the seconds that it took."""
         self._plan, self._next_step, self._drawn = plan, 0, None
         start = time.perf_counter()
-        built = self._backend.build(plan, self._splits["train"])
+        built = build(self._backend, plan, self._splits["train"])
         build_seconds = time.perf_counter() - start
         self._require_unchanged("build()")
         self._program = CheckedProgram(built, self._backend.name, plan)

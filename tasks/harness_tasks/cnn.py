@@ -2,7 +2,7 @@
 
 from harness.layers import Conv2D, Dense, Flatten, MaxPool2D
 from harness.network import Network
-from harness.spec import Classification, Preset, Task, TaskDefinition
+from harness.spec import Preset, Task, TaskDefinition
 from harness_tasks.options import REFERENCES, ClassificationOptions, Crop, Flip, make_augmentation
 
 
@@ -32,7 +32,7 @@ def define(options: CnnOptions) -> Task:
         name="cnn",
         version=1,
         networks={"model": network},
-        objective=Classification(),
+        objective=options.make_objective(),
         batch_size=64,
         epochs=10,
         augmentation=make_augmentation(flip=options.flip, crop=options.crop),

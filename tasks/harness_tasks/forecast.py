@@ -1,5 +1,9 @@
 """The task ``forecast``: an LSTM predicts the next values of a series from the past ones."""
 
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
 from harness.layers import LSTM, Dense
 from harness.network import Network
 from harness.spec import Preset, Regression, Task, TaskDefinition
@@ -12,6 +16,14 @@ class ForecastOptions(NetworkOptions, frozen=True, kw_only=True):
 
     learning_rate: LearningRate = 2e-3
     optimizer: OptimizerName = "adam"
+    loss: Annotated[
+        Literal["mse", "mae", "huber"],
+        Meta(description="mean squared error, mean absolute error, or Huber loss with delta 1"),
+    ] = "mse"
+
+    def make_objective(self) -> Regression:
+        """The objective that these options describe; a default that is not given stays out of its JSON."""
+        return Regression(self.loss) if self.loss != "mse" else Regression()
 
 
 def define(options: ForecastOptions) -> Task:
@@ -24,7 +36,7 @@ def define(options: ForecastOptions) -> Task:
         name="forecast",
         version=1,
         networks={"model": network},
-        objective=Regression(),
+        objective=options.make_objective(),
         batch_size=16,
         epochs=20,
     )

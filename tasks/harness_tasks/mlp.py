@@ -2,7 +2,7 @@
 
 from harness.layers import Dense, Flatten
 from harness.network import Network
-from harness.spec import Classification, Preset, Task, TaskDefinition
+from harness.spec import Preset, Task, TaskDefinition
 from harness_tasks.options import REFERENCES, ClassificationOptions, OptimizerName
 
 
@@ -28,7 +28,7 @@ def define(options: MlpOptions) -> Task:
         name="mlp",
         version=1,
         networks={"model": network},
-        objective=Classification(),
+        objective=options.make_objective(),
         batch_size=100,
         epochs=167,
     )

@@ -10,6 +10,7 @@ from harness.network import Network
 from harness.spec import (
     Adam,
     Augmentation,
+    Classification,
     ConstantRate,
     CosineDecay,
     Imbalance,
@@ -173,7 +174,7 @@ class NetworkOptions(TrainingOptions, frozen=True, kw_only=True):
         return (Dropout(self.dropout),) if self.dropout else ()
 
 
-class ClassificationOptions(NetworkOptions, frozen=True, kw_only=True):
+class ImbalanceOptions(NetworkOptions, frozen=True, kw_only=True):
     """How a classifier is trained, and how the classes of its training data are made imbalanced."""
 
     imbalance: Annotated[
@@ -195,3 +196,30 @@ class ClassificationOptions(NetworkOptions, frozen=True, kw_only=True):
         if self.rebalance != "none":
             raise ValueError(f"rebalance={self.rebalance} needs an imbalance below 1, such as imbalance=0.1")
         return None
+
+
+class ClassificationOptions(ImbalanceOptions, frozen=True, kw_only=True):
+    """How a classifier of several classes is trained, and by which loss."""
+
+    loss: Annotated[
+        Literal["cross_entropy", "mse_softmax", "mse_logits"],
+        Meta(description="cross-entropy, or the mean squared error of the softmax or of the logits"),
+    ] = "cross_entropy"
+    label_smoothing: Annotated[
+        float, Meta(ge=0, lt=1, description="share of each label that is spread over all classes")
+    ] = 0.0
+
+    def make_objective(self) -> Classification:
+        """The objective that these options describe.
+
+        Raises:
+            ValueError: options exclude each other; the message is for the user.
+        """
+        if self.loss != "cross_entropy":
+            if self.label_smoothing:
+                raise ValueError(f"label_smoothing belongs to loss=cross_entropy, not to {self.loss}")
+            return Classification(loss=self.loss)
+        # A default that is given would not stay out of the task's JSON.
+        return (
+            Classification(label_smoothing=self.label_smoothing) if self.label_smoothing else Classification()
+        )

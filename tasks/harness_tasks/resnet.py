@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from harness.layers import Activation, AnyLayer, BatchNorm, Conv2D, Dense, GlobalAveragePool, Residual
 from harness.network import Network
-from harness.spec import Classification, Preset, Task, TaskDefinition
+from harness.spec import Preset, Task, TaskDefinition
 from harness_tasks.options import (
     REFERENCES,
     ClassificationOptions,
@@ -62,7 +62,7 @@ def define(options: ResnetOptions) -> Task:
         name="resnet",
         version=1,
         networks={"model": network},
-        objective=Classification(),
+        objective=options.make_objective(),
         batch_size=128,
         epochs=182,  # 64,000 steps of 45,000 images
         augmentation=make_augmentation(flip=options.flip, crop=options.crop),

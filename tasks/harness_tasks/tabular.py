@@ -1,16 +1,29 @@
 """The task ``tabular``: a dense network classifies tumours as malignant or benign."""
 
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
 from harness.layers import Dense
 from harness.network import Network
 from harness.spec import BinaryClassification, Preset, Task, TaskDefinition
-from harness_tasks.options import REFERENCES, ClassificationOptions, LearningRate, OptimizerName
+from harness_tasks.options import REFERENCES, ImbalanceOptions, LearningRate, OptimizerName
 
 
-class TabularOptions(ClassificationOptions, frozen=True, kw_only=True):
+class TabularOptions(ImbalanceOptions, frozen=True, kw_only=True):
     """Options of the training of a classifier."""
 
     learning_rate: LearningRate = 1e-3
     optimizer: OptimizerName = "adam"
+    loss: Annotated[
+        Literal["cross_entropy", "mse_sigmoid"],
+        Meta(description="binary cross-entropy, or the mean squared error of the sigmoid"),
+    ] = "cross_entropy"
+
+    def make_objective(self) -> BinaryClassification:
+        """The objective that these options describe; a default that is not given stays out of its JSON."""
+        special = self.loss != "cross_entropy"
+        return BinaryClassification(loss=self.loss) if special else BinaryClassification()
 
 
 def define(options: TabularOptions) -> Task:
@@ -28,7 +41,7 @@ def define(options: TabularOptions) -> Task:
         name="tabular",
         version=1,
         networks={"model": network},
-        objective=BinaryClassification(),
+        objective=options.make_objective(),
         batch_size=32,
         epochs=50,
     )

@@ -101,6 +101,20 @@ TASKS = {
         "optimizer": RmsProp(0.01, epsilon=1e-3),
         "augmentation": Augmentation(flip=True, crop=2),
     },
+    "mse_softmax": {"objective": Classification((0.5, 2.0, 1.0), loss="mse_softmax")},
+    "mse_logits": {"objective": Classification(loss="mse_logits")},
+    "mse_sigmoid": {
+        "objective": BinaryClassification((0.5, 2.0), "mse_sigmoid"),
+        "networks": {"model": Network((6,), (Dense(5, activation="tanh"), Dense(1)))},
+    },
+    "mae": {
+        "objective": Regression("mae"),
+        "networks": {"model": Network((6,), (Dense(5, activation="tanh"), Dense(2)))},
+    },
+    "huber": {
+        "objective": Regression("huber"),
+        "networks": {"model": Network((6,), (Dense(5, activation="tanh"), Dense(2)))},
+    },
     "adversarial": {
         "objective": Adversarial(3),
         "networks": {
@@ -124,7 +138,8 @@ def _loaded(build, task):
 
 
 #: Compilation takes seconds, so JAX has the two tasks whose steps differ most.
-CASES = [("torch", name) for name in TASKS] + [("jax", name) for name in list(TASKS)[2:]]
+CASES = [("torch", name) for name in TASKS]
+CASES += [("jax", name) for name in ("binary, rmsprop, crops and flips", "adversarial", "huber")]
 
 
 @pytest.mark.parametrize(("framework", "name"), CASES)

@@ -21,7 +21,7 @@ from harness.layers import Dense, Dropout, Flatten, SelfAttention
 from harness.network import Network
 from harness.spec.backend import Plan, Steps, Unsupported
 from harness.spec.data import Samples
-from harness.spec.task import Augmentation, Regression, Sgd
+from harness.spec.task import LOSSES, Augmentation, Regression, Sgd
 
 # Frameworks start and compile in separate processes, which takes long on a busy machine.
 pytestmark = pytest.mark.timeout(900)
@@ -160,9 +160,9 @@ MODES = {
 }
 #: Engine and mode with the cases that it runs, and those in lower precisions.
 RUNS = [
-    ("keras-torch", "fit", QUICK, ("dense",)),
-    pytest.param(("keras-jax", "fit", QUICK, ("dense",)), marks=pytest.mark.slow),
-    pytest.param(("keras", "xla", QUICK[::4], ("dense",)), marks=pytest.mark.slow),
+    ("keras-torch", "fit", (*QUICK, *LOSSES), ("dense",)),
+    pytest.param(("keras-jax", "fit", (*QUICK, *LOSSES), ("dense",)), marks=pytest.mark.slow),
+    pytest.param(("keras", "xla", (*QUICK[::4], *LOSSES), ("dense",)), marks=pytest.mark.slow),
     *(
         # On JAX they take a minute, most of it in the compiler.
         pytest.param(

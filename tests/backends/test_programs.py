@@ -54,7 +54,7 @@ from harness.network import Network
 from harness.reference.training import NumpyBackend
 from harness.spec.backend import Plan, Steps, Unsupported
 from harness.spec.data import Samples
-from harness.spec.task import Adversarial, BinaryClassification, Sgd
+from harness.spec.task import LOSSES, Adversarial, BinaryClassification, Classification, Sgd
 from harness_jax import harness_backend as jax_plugin
 from harness_torch import harness_backend as torch_plugin
 
@@ -163,6 +163,10 @@ FURTHER = {
         )
     ),
     "segmentation": task(Network((4, 3, 2), (Conv2D(3, 3, "tanh", padding=1), Dense(CLASSES)))),
+    "segmentation, mse_softmax": task(
+        Network((4, 3, 2), (Conv2D(3, 3, "tanh", padding=1), Dense(CLASSES))),
+        Classification((0.5, 2.0, 1.0, 1.5, 0.25), loss="mse_softmax"),
+    ),
     # With a limit that no gradient reaches.
     "binary": task(
         Network((9,), (Dense(6), BatchNorm(), Activation("silu"), Dense(1))),
@@ -198,6 +202,7 @@ QUICK_IN_JAX = {
     "transposed",
     "activations",
     "adam without a mean",
+    *LOSSES,
 }
 
 
@@ -210,7 +215,7 @@ TRAININGS = [
     *(("torch:channels_last", case) for case in CASES if _has_pictures(case)),
     *(
         pytest.param("torch:compile", case, marks=pytest.mark.slow)
-        for case in ("classification adam", "residual", "transformer")
+        for case in ("classification adam", "residual", "transformer", *LOSSES)
     ),
     *(
         pytest.param("jax:jit", case, marks=() if case in QUICK_IN_JAX else pytest.mark.slow)

@@ -11,14 +11,15 @@ pytest.importorskip("torch")
 from support.altered import Altered, faulty
 
 from harness.certify.cases import cases
-from harness.certify.certify import Selection, examine
+from harness.certify.certify import NotOffered, Selection, check, examine
 from harness.certify.diagnosis import diagnosed
 from harness.certify.long_calls import LONG_CALLS
 from harness.certify.parity import Finding
+from harness.errors import Declined
 from harness.plugins import registry
-from harness.spec.task import Classification, Penalty
+from harness.spec.task import LOSSES, Classification, Penalty
 from harness.testing import backend_tests
-from harness.testing.kit import InProcessExaminer
+from harness.testing.kit import InProcessExaminer, check_backend
 
 CROP = 4
 
@@ -81,6 +82,43 @@ def test_a_wrong_divisor_of_class_weights():
     assert "look at the divisor of the class weights" in text
 
 
+def test_an_ignored_loss_is_recognised():
+    def with_cross_entropy(plan):
+        return _with(plan, objective=msgspec.structs.replace(plan.task.objective, loss="cross_entropy"))
+
+    found = explanations(faulty(plan=with_cross_entropy), "mlp", ["sgd", *LOSSES])
+    assert set(found) == {"mse_softmax", "mse_logits"}
+    assert "the loss is cross_entropy, not mse_logits (tried: it gives these" in found["mse_logits"]
+
+
+def test_errors_that_are_summed_over_the_outputs_are_recognised():
+    class Summed(Altered):
+        """Four times the loss, and the gradient by the rate."""
+
+        def train(self, steps):
+            rates = 4 * steps.learning_rates
+            return 4 * self.right.train(dataclasses.replace(steps, learning_rates=rates))
+
+    found = explanations(faulty(Summed), "forecast", ["sgd", "mae", "huber"])
+    assert set(found) == {"sgd", "mae", "huber"}
+    for text in found.values():
+        assert "errors are summed over the outputs; the loss is their mean over batch and outputs" in text
+
+
+def test_losses_that_a_backend_does_not_declare_are_left_out_unless_they_are_named():
+    definition, backend = registry.task("forecast"), faulty()
+    type(backend).losses = ("mae",)
+    examiner, reported = InProcessExaminer(backend, "eager", 1), []
+    backend.environment(1)
+    findings = check(examiner, definition, reported.append)
+    assert all(finding.passed for finding in findings)
+    assert {"sgd", "mae"} < {finding.case for finding in findings}
+    assert [each for each in reported if isinstance(each, NotOffered)] == [NotOffered("huber", "huber")]
+    with pytest.raises(Declined, match="case 'huber': no loss huber"):
+        check(examiner, definition, selection=Selection(frozenset({"sgd", "huber"})))
+    check_backend(backend, ["forecast"])
+
+
 def test_flips_before_crops():
     found = explanations(faulty(FlipsBeforeItCrops), "cnn", ["sgd", "default", "full-batch gd"])
     assert set(found) == {"full-batch gd"}
@@ -114,7 +152,7 @@ def message(backend, task="mlp"):
 
 def test_an_exception_comes_once_with_the_frames_of_the_plugin():
     first, *frames, _skipped = message(faulty(Raises))
-    assert "and 7 more: raised ValueError: operands could not be broadcast" in first
+    assert "and 10 more: raised ValueError: operands could not be broadcast" in first
     assert [line for line in frames if "File" in line] == [
         line for line in frames if "test_planted_causes.py" in line
     ]

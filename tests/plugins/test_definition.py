@@ -123,6 +123,10 @@ def test_data_sets_without_a_comma_are_refused():
             changed(networks={"net": TASK.networks["model"]}),
             "its networks are named ['net']; expected ['model']",
         ),
+        (
+            changed(objective=Classification(label_smoothing=0.1, loss="mse_softmax")),
+            "its loss mse_softmax has no label smoothing; expected 0, or cross_entropy",
+        ),
         (changed(objective=Adversarial(8)), "expected ['discriminator', 'generator']"),
         (
             with_layers(Conv2D(3, 1)),

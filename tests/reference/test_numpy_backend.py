@@ -15,11 +15,11 @@ from harness.certify.parity import Finding
 from harness.layers import Dense, Dropout, Layer, PlacedLayer
 from harness.network import Network
 from harness.plugins import registry
-from harness.reference.functions import Pass
+from harness.reference.functions import Pass, loss_and_gradient
 from harness.reference.layers import forward_all, is_covered
 from harness.reference.training import NumpyBackend, NumpyTraining, refuse_uncovered
 from harness.spec.backend import Steps, Unsupported
-from harness.spec.task import Adam, RmsProp, Sgd
+from harness.spec.task import LOSSES, Adam, BinaryClassification, Classification, Regression, RmsProp, Sgd
 from harness.testing.kit import InProcessExaminer
 from harness.training.initial import initial_weights
 
@@ -196,3 +196,28 @@ def test_what_was_compared_is_said(found, words):
 def test_what_differs_is_said(found, words):
     assert found.differs
     assert re.search(words, work_fault(Verification(outcome="differs", independent=found)))
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Classification((0.5, 2.0, 1.5), loss="mse_softmax"),
+        Classification(loss="mse_logits"),
+        BinaryClassification((0.5, 2.0), "mse_sigmoid"),
+        Regression("mae"),
+        Regression("huber"),
+    ],
+    ids=LOSSES,
+)
+def test_the_gradient_of_a_loss_is_its_slope(objective):
+    random = np.random.default_rng(0)
+    outputs = 2 * random.standard_normal((6, 1 if isinstance(objective, BinaryClassification) else 3))
+    targets = random.standard_normal(outputs.shape)
+    if not isinstance(objective, Regression):
+        targets = random.integers(0, max(2, outputs.shape[1]), 6)
+    gradient, step = loss_and_gradient(objective, outputs, targets)[1], 1e-6
+    for place in np.ndindex(outputs.shape):
+        moved = np.zeros_like(outputs)
+        moved[place] = step
+        above, below = (loss_and_gradient(objective, outputs + way * moved, targets)[0] for way in (1, -1))
+        assert gradient[place] == pytest.approx((above - below) / (2 * step), rel=1e-6, abs=1e-9)

@@ -17,7 +17,9 @@ from harness.analysis.study import STUDIES
 from harness.errors import UsageError
 from harness.report.charts.runs import all_figures, all_pictures, write_folder
 from harness.report.files import png_size
+from harness.report.render.terminal import terminal_text
 from harness.report.runs.frames import write_notebook
+from harness.report.runs.record import record_document
 from harness.runs.store import Store
 
 PNG = b"\x89PNG"
@@ -43,7 +45,7 @@ def _rows(chart, name):
 def test_each_kind_of_task_has_its_charts_and_pictures(findings):
     kinds = {name.split("-", 2)[2] for name in [*all_figures(findings), *all_pictures(findings)]}
     assert kinds >= {"recall", "confusion", "examples", "forecast"}
-    assert kinds >= {"samples-best", "samples-last", "samples-course"}
+    assert kinds >= {"samples-best", "samples-last", "samples-course", "samples-neighbours"}
 
 
 def test_samples_of_one_epoch_are_no_course(tmp_path):
@@ -53,7 +55,21 @@ def test_samples_of_one_epoch_are_no_course(tmp_path):
     record.pictures = msgspec.structs.replace(record.pictures, course_epochs=[2])
     store.save(record)
     kinds = {name.split("-", 2)[2] for name in all_pictures(read_findings((), tmp_path))}
-    assert kinds == {"samples-best", "samples-last"}
+    assert kinds == {"samples-best", "samples-last", "samples-neighbours"}
+
+
+def test_a_record_shows_how_near_generated_pictures_are_to_real_ones(tmp_path):
+    store = Store(tmp_path)
+    store.prepare()
+    shown = terminal_text(record_document(gan_record(store)))
+    for words in (
+        "Generated test pictures, best epoch",
+        "Generated test pictures, last epoch",
+        "generated to training, ",
+        "below 1: nearer to training pictures than new ones are",
+        "40 % of generated, 60 % of held-out, 90 % of train",
+    ):
+        assert words in shown
 
 
 def test_recall_and_confusions_are_shares_of_the_classes(findings):
@@ -93,7 +109,8 @@ def test_a_forecast_stands_beside_truth_and_naive_forecast_with_its_reason(findi
 
 def test_the_page_holds_the_samples_of_a_generator(findings):
     page = html_report(findings)
-    assert page.count('<img src="data:image/png;base64,') == 3
+    assert page.count('<img src="data:image/png;base64,') == 4
+    assert "Rows from top to bottom: generated, nearest training picture, nearest held-out picture." in page
     assert "Rows from top to bottom: epochs 1, 2" in page
 
 

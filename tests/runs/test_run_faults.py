@@ -74,6 +74,15 @@ def test_a_fault_becomes_a_record_that_keeps_the_reason(harness, mode, status, e
     assert workers(harness) == []
 
 
+def test_a_loss_that_the_backend_does_not_declare_is_declined(harness):
+    done = harness(*DIGITS, "--backend", "faulty:ok", "--set", "loss=mse_softmax")
+
+    (record,) = harness.records()
+    assert (record["status"], done.returncode) == ("unsupported", 2), done.stderr
+    assert record["failure"]["message"] == "backend faulty has no loss mse_softmax"
+    assert record["blocks"] == []
+
+
 def test_what_was_measured_before_a_fault_is_kept(harness):
     harness(*DIGITS, "--backend", "faulty:sigkill")
 

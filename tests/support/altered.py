@@ -44,6 +44,7 @@ def faulty(program=Altered, plan=lambda plan: plan, only_in=None):
         summary = "torch with a fault"
         modes = ("eager",)
         requires = ("torch>=2.6",)
+        losses = TorchBackend.losses
 
         def environment(self, threads):
             return TorchBackend().environment(threads)

@@ -8,8 +8,17 @@ import numpy as np
 from harness.runs.record import Pictures
 from harness.runs.store import Store
 from harness.spec.data import Samples, Series
+from harness.training.gan_quality import Judge
 from harness.training.outcome_records import Outcomes, SampledTexts
-from harness.training.program_scores import epochs_grid, first_samples, image_row, outcomes, sample_grid
+from harness.training.program_scores import (
+    epochs_grid,
+    first_samples,
+    generated,
+    image_row,
+    neighbours_grid,
+    outcomes,
+    sample_grid,
+)
 from harness_tasks.cnn import CNN
 from harness_tasks.forecast import FORECAST
 from harness_tasks.gan import GAN
@@ -72,11 +81,20 @@ def gan_record(store: Store, seed=0):
     )
     record.test_at_last = record.test_at_best = {"loss": 0.5, "frechet_distance": 1.0}
     record.samples_file = store.save_picture(record, sample_grid(fakes))
+    real = random.random((2, 40, 8, 8, 1))
+    judge = Judge(Samples(real[0], np.zeros(40, np.int64)))
+    found = judge.neighbours(real[1], fakes)
+    shares = {"generated": 0.4, "held_out": 0.6, "train": 0.9}
+    record.outcomes = Outcomes(
+        generated=generated(found, shares, judge.references(real[1])),
+        generated_at_last=generated(found, shares, None),
+    )
     course = epochs_grid([first_samples(fakes), first_samples(1 - fakes)])
     record.pictures = Pictures(
         last_samples=store.save_picture(record, sample_grid(1 - fakes), "-last"),
         course=store.save_picture(record, course, "-course"),
         course_epochs=[1, 2],
+        neighbours=store.save_picture(record, neighbours_grid(fakes, *real, found), "-neighbours"),
     )
     store.save(record)
     return record

@@ -254,6 +254,16 @@ TASKS = {
     "nesterov": task(
         TOKENS, Classification(), Sgd(0.1, momentum=0.9, nesterov=True), schedule=CosineDecay(), clip_norm=0.2
     ),
+    "mse_softmax": task(
+        Network((5, 3), (Dense(6, "tanh"), Dense(CLASSES))),  # a class for each position
+        Classification((0.5, 2.0, 1.0, 1.5, 0.25), loss="mse_softmax"),
+    ),
+    "mse_logits": task(SQUASHED, Classification(loss="mse_logits")),
+    "mse_sigmoid": task(
+        Network((9,), (Dense(6, "tanh"), Dense(1))), BinaryClassification((0.5, 2.0), "mse_sigmoid")
+    ),
+    "mae": task(Network((9,), (Dense(6, "tanh"), Dense(2))), Regression("mae")),
+    "huber": task(Network((9,), (Dense(6, "tanh"), Dense(2))), Regression("huber")),
 }
 
 

@@ -33,6 +33,14 @@ def test_a_gan_is_recorded_over_time_and_beats_noise_and_an_untrained_generator(
     assert test["frechet_distance_of_training_pictures"] < test["frechet_distance"]
     assert (harness.folder / "results" / "runs" / record["samples_file"]).read_bytes()[:4] == b"\x89PNG"
 
+    for seen in (record["outcomes"]["generated"], record["outcomes"]["generated_at_last"]):
+        assert 0.2 < seen["distance_ratio"] < 5  # six epochs copy nothing
+        assert seen["frechet_of_training_images"] < test["frechet_distance"] < seen["frechet_of_noise"]
+        assert set(seen["called_real"]) == {"generated", "held_out", "train"}
+    neighbours = harness.folder / "results" / "runs" / record["pictures"]["neighbours"]
+    assert neighbours.read_bytes()[:4] == b"\x89PNG"
+
     shown = harness("show", "last").stdout
+    assert "Generated test pictures, last epoch" in shown
     for title in ("D loss", "G loss", "D(real train)", "D(real val)", "D(fake)", "Fréchet val"):
         assert title in shown

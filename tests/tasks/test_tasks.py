@@ -15,8 +15,10 @@ from harness.spec.task import (
     Adversarial,
     Augmentation,
     BinaryClassification,
+    Classification,
     Imbalance,
     Penalty,
+    Regression,
     RmsProp,
     Sgd,
     Task,
@@ -27,6 +29,8 @@ from harness_tasks.datasets import SOURCES
 
 CLASSIFIERS = ("cnn", "mlp", "resnet", "rnn", "tabular")
 ON_IMAGES = ("cnn", "gan", "resnet")
+#: A loss that is not the default, of tasks that are no classifiers of several classes.
+LOSS_OF = {"tabular": "mse_sigmoid", "forecast": "huber"}
 
 
 def _define(task, *assignments):
@@ -154,6 +158,22 @@ def test_imbalance_and_rebalancing_reach_the_task(task):
         _define(task, "rebalance=weights")
 
 
+@pytest.mark.parametrize("task", sorted({*CLASSIFIERS} - {"tabular"}))
+def test_losses_of_classifiers_reach_the_task(task):
+    assert _define(task).objective == Classification()
+    assert _define(task, "label_smoothing=0.25").objective == Classification(label_smoothing=0.25)
+    assert _define(task, "loss=mse_logits").objective == Classification(loss="mse_logits")
+    with pytest.raises(ValueError, match="label_smoothing belongs to loss=cross_entropy, not to mse_softmax"):
+        _define(task, "loss=mse_softmax", "label_smoothing=0.25")
+
+
+def test_losses_of_other_tasks_reach_the_task():
+    assert _define("tabular", "loss=mse_sigmoid").objective == BinaryClassification(loss="mse_sigmoid")
+    assert _define("forecast", "loss=mae").objective == Regression("mae")
+    assert _define("forecast", "loss=mae").special_loss() == "mae"
+    assert [_define(name).special_loss() for name in TASKS] == [None] * len(TASKS)
+
+
 @pytest.mark.parametrize("task", ON_IMAGES)
 def test_an_augmentation_reaches_the_task(task):
     assert _define(task, "flip=false", "crop=0").augmentation == Augmentation()
@@ -167,6 +187,8 @@ def test_tasks_offer_only_options_that_apply():
         return {name for name, definition in TASKS.items() if option in definition.options.__struct_fields__}
 
     assert offering("imbalance") == offering("rebalance") == set(CLASSIFIERS)
+    assert offering("loss") == {*CLASSIFIERS, "forecast"}
+    assert offering("label_smoothing") == {*CLASSIFIERS} - {"tabular"}
     assert offering("flip") == offering("crop") == set(ON_IMAGES)
     assert offering("weight_decay") == offering("width") == offering("dropout") == set(TASKS)
 
@@ -195,6 +217,8 @@ def test_every_option_is_described_and_changes_the_task(task):
         "depth": ["depth=32"],
         "blocks": ["blocks=2"],
         "heads": ["heads=2"],
+        "loss": [f"loss={LOSS_OF.get(task, 'mse_softmax')}"],
+        "label_smoothing": ["label_smoothing=0.1"],
     }
     others["flip"] = ["flip=false"] if task == "resnet" else others["flip"]
     rows = describe_options(TASKS[task])

@@ -14,7 +14,8 @@ from harness.training.gan_quality import (
     frechet_distance,
     memorization,
 )
-from harness.training.program_scores import sample_grid
+from harness.training.program_scores import Scorer, generated, neighbours_grid, sample_grid
+from harness_tasks.gan import GAN
 
 
 def _line(*points):
@@ -116,3 +117,103 @@ def test_pictures_are_shown_grey_or_coloured(channels):
 def test_pictures_with_other_channels_are_scored_but_not_shown():
     assert sample_grid(np.zeros((9, 4, 4, 2))) is None
     assert sample_grid(np.zeros((9, 4, 3))) is None
+
+
+def _made(count, seed):
+    """Images of independent features, whose principal components are as good as pixels."""
+    return np.random.default_rng(seed).random((count, 3, 3, 1))
+
+
+def _compared(fakes, train, held_out):
+    judge = Judge(Samples(train, np.zeros(len(train), np.int64)))
+    found = judge.neighbours(held_out, fakes)
+    return found, generated(found, {}, judge.references(held_out))
+
+
+def test_distances_tell_copies_new_images_and_blurred_ones_apart():
+    train, held_out, new = _made(800, 1), _made(300, 2), _made(300, 3)
+    noise = 0.01 * np.random.default_rng(4).standard_normal(train[:300].shape)
+    _, of_new = _compared(new, train, held_out)
+    assert of_new.distance_ratio == pytest.approx(1, abs=0.1)
+    assert abs(of_new.copying_z) < 3.5
+    assert of_new.held_out_to_train == sorted(of_new.held_out_to_train)
+    assert len(of_new.generated_to_train) == len(of_new.generated_to_held_out) == 101
+
+    found, of_copies = _compared(train[:300] + noise, train, held_out)
+    np.testing.assert_array_equal(found.generated_to_train.places, np.arange(300))
+    assert of_copies.distance_ratio < 0.3
+    assert of_copies.copying_z < -15
+    assert of_copies.generated_to_held_out[50] > 2 * of_copies.generated_to_train[50]
+
+    _, of_blurred = _compared(0.3 * new + 0.7 * train.mean(axis=0), train, held_out)
+    assert of_blurred.copying_z < -3  # why the distances to held-out images are kept, too
+    assert of_blurred.generated_to_held_out[50] < 1.5 * of_blurred.generated_to_train[50]
+
+
+def test_the_statistic_is_that_of_mann_and_whitney():
+    stats = pytest.importorskip("scipy.stats")
+    found, seen = _compared(_made(60, 5) / 2, _made(200, 6), _made(90, 7))
+    ours, theirs = found.generated_to_train.distances, found.held_out_to_train.distances
+    test = stats.mannwhitneyu(ours, theirs, method="asymptotic", use_continuity=False)
+    assert 2 * stats.norm.sf(abs(seen.copying_z)) == pytest.approx(test.pvalue, rel=1e-6)
+    assert (seen.copying_z < 0) == (test.statistic < 60 * 90 / 2)
+
+
+def test_reference_lines_are_those_of_the_baselines():
+    train, held_out = _made(200, 0), _made(100, 1)
+    judge = Judge(Samples(train, np.zeros(200, np.int64)))
+    baselines = judge.baselines(held_out, train[:50])
+    noise, training = judge.references(held_out)
+    assert baselines["frechet_distance_of_noise"] == noise
+    assert baselines["frechet_distance_of_training_pictures"] == training
+
+
+def test_held_out_images_that_are_copies_give_no_ratio():
+    train = _made(100, 0)
+    assert _compared(_made(50, 1), train, train[:40])[1].distance_ratio is None
+
+
+def test_the_images_that_look_most_like_copies_stand_above_their_nearest():
+    train, held_out = _made(100, 0), _made(50, 1)
+    fakes = np.concatenate([_made(20, 2), train[30:38], held_out[:4]])
+    judge = Judge(Samples(train, np.zeros(100, np.int64)))
+    grid = Image.open(io.BytesIO(neighbours_grid(fakes, train, held_out, judge.neighbours(held_out, fakes))))
+    assert grid.size == (8 * 5 * 2, 3 * 5 * 2)
+    rows = np.asarray(grid).reshape(3, 10, 80, 3)
+    np.testing.assert_array_equal(rows[0], rows[1])  # the copies
+    assert (rows[0] != rows[2]).any()
+
+
+def test_a_generator_is_compared_with_real_images_at_each_scoring_of_the_test_data():
+    task = GAN.define(GAN.options())
+    ramp = np.linspace(0, 1, 32)[:, None, None]
+    splits = {
+        name: Samples(np.random.default_rng(place).random((40, 1, 32, 3)) * ramp, np.zeros(40, np.int64))
+        for place, name in enumerate(("train", "validation", "test"))
+    }
+
+    class Copying:
+        """Its generator gives training images, of which its discriminator calls every other one real."""
+
+        def predict(self, inputs, network="model"):
+            if network == "generator":
+                return splits["train"].inputs[: len(inputs)]
+            return np.where(np.arange(len(inputs)) % 2, 1.0, -1.0)[:, None]
+
+        def weights(self):
+            return {}
+
+        def load(self, weights):
+            pass
+
+    scorer, program = Scorer(task, splits, 0), Copying()
+    scorer.scores(program, "validation")
+    scores = scorer.scores(program, "test").scores
+    drawn = scorer.drawn(program)
+    seen = drawn.outcomes.generated
+    assert seen.distance_ratio == pytest.approx(0, abs=1e-6)
+    assert seen.called_real == {"generated": 0.5, "held_out": 0.5, "train": 0.5}
+    assert seen.frechet_of_noise > seen.frechet_of_training_images
+    assert not {"distance_ratio", "copying_z"} & set(scores)
+    assert drawn.neighbours_png.startswith(b"\x89PNG")
+    assert drawn.course_places == [0]

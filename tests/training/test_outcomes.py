@@ -12,6 +12,7 @@ from harness.training.program_scores import (
     MOST_EXAMPLES,
     Remembering,
     Scorer,
+    calibration,
     epochs_grid,
     first_samples,
     image_row,
@@ -22,6 +23,7 @@ from harness.training.program_scores import (
 from harness_tasks.cnn import CNN
 from harness_tasks.forecast import FORECAST
 from harness_tasks.gan import GAN
+from harness_tasks.tabular import TABULAR
 
 TASK = CNN.define(CNN.options())
 
@@ -49,6 +51,43 @@ def test_examples_are_the_surest_mistakes_and_right_answers_of_all_classes():
     assert {one.target for one in right} == set(range(len(CLASSES)))
     assert all(test.targets[one.index] == one.target for one in seen.examples)
     assert all(one.values == [] for one in seen.examples)
+
+
+def test_calibration_bins_hold_every_sample_and_weigh_their_gaps():
+    # Guo et al. (2017): bin m is (m - 1) / M to m / M, the upper end included.
+    sure = np.array([0.5, 0.5 + 1e-9, 0.75, 0.8, 1.0, 1.0])
+    seen = calibration(sure, np.array([True, False, False, True, True, False]), bins=4)
+    assert seen.counts == [0, 1, 2, 3]
+    assert seen.confidences[:3] == [None, 0.5, pytest.approx(0.625)]
+    assert seen.accuracies == [None, 1.0, 0.0, pytest.approx(2 / 3, abs=1e-6)]
+    gaps = abs(0.5 - 1), abs(0.625 - 0), abs(2.8 / 3 - 2 / 3)
+    assert seen.expected_error == pytest.approx((gaps[0] + 2 * gaps[1] + 3 * gaps[2]) / 6)
+    assert calibration(np.array([np.nan, 0.5]), np.array([True, False])) is None
+    assert calibration(np.zeros(0), np.zeros(0, bool)) is None
+
+
+def test_a_classifier_whose_confidence_is_its_accuracy_is_calibrated():
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(100_000, 3))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    targets = (random.random((len(shares), 1)) > shares.cumsum(axis=1)).sum(axis=1).clip(max=2)
+    test = Samples(np.zeros((len(shares), 1)), targets)
+    honest, sure = (outcomes(TASK, scale * logits, test, CLASSES, None).calibration for scale in (1, 4))
+    assert len(honest.counts) == 15
+    assert sum(honest.counts) == len(test)
+    assert honest.expected_error < 0.01
+    assert sure.expected_error > 0.2
+
+
+def test_a_binary_classifier_is_calibrated_by_the_probability_of_its_answer():
+    task = TABULAR.define(TABULAR.options())
+    logits = np.log([[0.9 / 0.1], [0.1 / 0.9]])  # probabilities of class 1: 0.9 and 0.1
+    seen = outcomes(
+        task, logits, Samples(np.zeros((2, 30)), np.array([1, 0])), ("no", "yes"), None
+    ).calibration
+    assert seen.counts[13] == 2
+    assert seen.confidences[13] == pytest.approx(0.9)
+    assert seen.expected_error == pytest.approx(0.1)
 
 
 def test_sequences_are_kept_with_eight_bits():

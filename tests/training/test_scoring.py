@@ -1,12 +1,18 @@
 """Scores compared with scikit-learn's, and at the limits of floating point."""
 
+import msgspec
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, roc_auc_score
 
+from harness.reference.functions import loss_and_gradient
+from harness.spec import LOSSES, BinaryClassification, Classification, Regression
 from harness.spec.data import Samples
 from harness.training import scoring
+from harness.training.measures import measure_of_task
+from harness_tasks.forecast import FORECAST
 from harness_tasks.lm import LM
+from harness_tasks.mlp import MLP
 from harness_tasks.tabular import TABULAR
 
 
@@ -133,6 +139,63 @@ def test_scores_of_positions_count_all_alike_and_do_not_depend_on_parts(monkeypa
     assert whole["perplexity"] == pytest.approx(np.exp(expected["loss"]))
     assert whole["bits_per_token"] == pytest.approx(np.log2(np.exp(expected["loss"])))
     assert set(whole) == {"loss", "accuracy", "perplexity", "bits_per_token"}
+
+
+OBJECTIVES = {
+    "mse_softmax": Classification(loss="mse_softmax"),
+    "mse_logits": Classification(loss="mse_logits"),
+    "mse_sigmoid": BinaryClassification(loss="mse_sigmoid"),
+    "mae": Regression("mae"),
+    "huber": Regression("huber"),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_special_loss_is_scored_as_it_is_trained_beside_the_default(loss):
+    """The reference's losses are written independently of the scores."""
+    random, objective = np.random.default_rng(4), OBJECTIVES[loss]
+    outputs = 2 * random.standard_normal((50, 1 if loss == "mse_sigmoid" else 3))
+    targets = random.standard_normal((50, 3))
+    if not isinstance(objective, Regression):
+        targets = random.integers(0, max(2, outputs.shape[1]), 50)
+    plain = type(objective)()
+    functions = {
+        Classification: scoring.classification_scores,
+        BinaryClassification: scoring.binary_scores,
+        Regression: scoring.regression_scores,
+    }
+    scored = functions[type(objective)](outputs, targets, loss)
+    default = functions[type(objective)](outputs, targets)
+    assert scored.scores["loss"] == pytest.approx(
+        loss_and_gradient(objective, outputs, targets)[0], rel=1e-12
+    )
+    assert scored.rows.losses.mean() == pytest.approx(scored.scores["loss"], rel=1e-12)
+    assert default.scores["loss"] == pytest.approx(loss_and_gradient(plain, outputs, targets)[0], rel=1e-12)
+    beside = "mean_squared_error" if isinstance(objective, Regression) else "cross_entropy"
+    assert scored.scores[beside] == default.scores["loss"]
+    assert scored.scores.keys() - default.scores.keys() == {beside}
+    unchanged = default.scores.keys() - {"loss"}
+    assert {name: scored.scores[name] for name in unchanged} == {n: default.scores[n] for n in unchanged}
+
+
+def test_positions_are_scored_by_a_special_loss_too():
+    samples, predict = _windows(20)
+    scores = position_scores(predict, samples, (5, 7), "mse_softmax")
+    flat = predict(samples.inputs).reshape(-1, 7), samples.targets.ravel()
+    assert scores["loss"] == pytest.approx(classification_scores(*flat, "mse_softmax")["loss"], rel=1e-12)
+    assert scores["perplexity"] == position_scores(predict, samples, (5, 7))["perplexity"]
+    assert np.log(scores["perplexity"]) == pytest.approx(scores["cross_entropy"])
+
+
+def test_quality_is_measured_alike_whichever_loss_is_trained():
+    def measure(definition, **options):
+        return measure_of_task(definition.define(definition.options(**options)))
+
+    assert measure(FORECAST).key == "loss"
+    assert measure(FORECAST, loss="huber") == msgspec.structs.replace(
+        measure(FORECAST), key="mean_squared_error"
+    )
+    assert measure(MLP, loss="mse_logits") == measure(MLP)
 
 
 def test_a_language_model_is_scored_at_each_position():

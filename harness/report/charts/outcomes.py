@@ -333,6 +333,13 @@ def sampled_passages(group: GroupFindings, prefix: str) -> list[Passage]:
     ]
 
 
+#: What the picture of neighbours shows.
+_NEIGHBOURS = (
+    "the eight that look most like copies. Rows from top to bottom: generated, nearest training picture, "
+    "nearest held-out picture."
+)
+
+
 def _generated(record: Record, prefix: str, folder: Path) -> list[Picture]:
     who = f"{record.configuration.label}, seed {record.seed}"
     course = record.pictures.course_epochs
@@ -354,6 +361,12 @@ def _generated(record: Record, prefix: str, folder: Path) -> list[Picture]:
             record.pictures.course if len(course) > 1 else None,
             "The same samples over the epochs",
             f"{who}. Rows from top to bottom: epochs {', '.join(map(str, course))}.",
+        ),
+        (
+            "samples-neighbours",
+            record.pictures.neighbours,
+            "Generated pictures and their nearest real ones",
+            f"{who}, epoch {record.best_epoch}: {_NEIGHBOURS}",
         ),
     )
     return [

@@ -31,7 +31,7 @@ from harness.runs.store import results_option
 from harness.runs.summaries import generalization_gap, samples_per_second, step_time
 from harness.spec.task import Adversarial
 from harness.training.measures import Scores, measure_of_task
-from harness.training.outcome_records import SampledTexts
+from harness.training.outcome_records import Generated, SampledTexts
 
 if TYPE_CHECKING:
     from harness.analysis.findings import Findings
@@ -47,7 +47,7 @@ _ALL = "all of them: --format json"
 def record_document(record: Record) -> Document:
     """Everything in the record, the table of runs first."""
     nodes = [runs_table([record]), *_work(record), *_scores_and_machine(record), *_course(record)]
-    return Document("run", record.id, [*nodes, *_texts(record)])
+    return Document("run", record.id, [*nodes, *_generated(record), *_texts(record)])
 
 
 def _work(record: Record) -> list[Node]:
@@ -180,6 +180,43 @@ def _texts(record: Record) -> list[Node]:
     ]
 
 
+def _generated(record: Record) -> list[Node]:
+    """How near a generator's test pictures are to training pictures, at the best and at the last epoch."""
+    seen = record.outcomes
+    found = {"best": seen.generated, "last": seen.generated_at_last} if seen else {}
+    return [
+        _facts(f"Generated test pictures, {epoch} epoch", _nearness(generated))
+        for epoch, generated in found.items()
+        if generated is not None
+    ]
+
+
+def _nearness(generated: Generated) -> dict[str, str]:
+    """Medians of distances to the nearest real pictures, and the shares that are called real."""
+    median = {
+        "generated to training": generated.generated_to_train,
+        "generated to held-out": generated.generated_to_held_out,
+        "held-out to training": generated.held_out_to_train,
+    }
+    distances = (
+        f"{significant(values[len(values) // 2])} {name}" for name, values in median.items() if values
+    )
+    names = {"generated": "generated", "held_out": "held-out", "train": "training"}
+    shares = (f"{percent(share)} of {names[name]}" for name, share in generated.called_real.items())
+    references = {
+        "noise": generated.frechet_of_noise,
+        "training pictures": generated.frechet_of_training_images,
+    }
+    validation = (f"{_number(value, '.4g')} of {name}" for name, value in references.items())
+    ratio = f"{_number(generated.distance_ratio, '.3g')} (z = {generated.copying_z:+.1f})"
+    return {
+        "median distance to the nearest": ", ".join(distances),
+        "distance ratio": f"{ratio}; below 1: nearer to training pictures than new ones are",
+        "called real": ", ".join(shares),
+        "Fréchet distance to validation pictures": ", ".join(validation),
+    }
+
+
 def sampling(sampled: SampledTexts) -> str:
     """``Continued from a line end at temperature 0.8``."""
     start = "a line end" if sampled.start == "\n" else repr(sampled.start)
@@ -263,6 +300,8 @@ def _further(record: Record) -> str:
         for name, value in scores.items()
         if name not in ("loss", "accuracy") and not name.removeprefix("recall_").isdigit()
     ]
+    seen = record.outcomes.calibration if record.outcomes else None
+    shown += [f"expected calibration error {seen.expected_error:.4f}"] if seen else []
     return "\n".join(shown) or NOTHING
 
 

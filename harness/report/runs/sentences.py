@@ -114,7 +114,7 @@ def forecast_remarks(comparison: Comparison) -> Iterable[str]:
     validation = record.epochs[-1].validation.get(_NAIVE) if record.epochs else None
     if not test or not validation:
         return
-    score = (record.test_at_last or {}).get("loss")
+    score = configuration.runs[0].score(comparison.measure.key)
     beats = f" {configuration.name} has {significant(score)} on the test data." if score else ""
     harder = "harder" if test > validation else "easier"
     yield (
