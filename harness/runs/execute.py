@@ -234,6 +234,10 @@ class TrainingRun:
     def _evaluate_test(self, audit: AuditedTraining, *, best: bool, last: bool) -> Scores:
         scored = audit.evaluate(["test"], drawn=best, final=last)
         self._record.phases.evaluation_seconds += scored.seconds
+        if last:
+            self._record.test_samples_at_last = scored.test_samples
+        else:
+            self._record.test_samples_at_best = scored.test_samples
         self._keep_pictures(scored, best=best)
         return scored.scores["test"]
 
