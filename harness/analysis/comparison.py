@@ -19,10 +19,13 @@ from harness.analysis.configuration_summary import (
 )
 from harness.analysis.duel_times import DuelTime, duel_time
 from harness.analysis.grouping import ConfigurationRuns, DifferentWork, RunGroup, different_work
-from harness.analysis.seed_values import ratios, scores, step_seconds
+from harness.analysis.population import paired_scores
+from harness.analysis.run_curves import Run
+from harness.analysis.seed_values import ratios, step_seconds
 from harness.duel.record import DuelRecord
+from harness.runs.record import Record
 from harness.stats.estimate import Estimate
-from harness.stats.intervals import Equivalence, equivalence, geometric_interval
+from harness.stats.intervals import Equivalence, geometric_interval
 from harness.training.measures import Measure
 
 _ROUNDING = 1e-9
@@ -190,11 +193,16 @@ def quality(
 ) -> Equivalence:
     """The test scores of ``other`` less those of ``reference`` on the same seeds.
 
-    The intervals of several ``comparisons`` hold jointly. The default margin is that of the measure.
+    The verdict rests on the wider of the intervals over seeds and for the population; those of several
+    ``comparisons`` hold jointly. The default margin is that of the measure.
     """
     measure = reference.configuration.runs[0].measure
     if margin is None:
         level = other.quality.value if other.quality and measure.relative else 1.0
         margin = measure.margin * abs(level)
-    ours, theirs = scores(other.configuration, measure), scores(reference.configuration, measure)
-    return equivalence(ours, theirs, margin, comparisons)
+    ours, theirs = (map(_record, summary.configuration.runs) for summary in (other, reference))
+    return paired_scores(ours, theirs, measure).equivalence(margin, comparisons)
+
+
+def _record(run: Run) -> Record:
+    return run.record

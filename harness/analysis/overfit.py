@@ -7,14 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
-from harness.analysis.seed_values import (
-    best_positions,
-    curves_of,
-    differences,
-    scored_epochs,
-    scores,
-    sign_of_gain,
-)
+from harness.analysis.population import paired_scores
+from harness.analysis.seed_values import best_positions, curves_of, scored_epochs, sign_of_gain
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import (
     FEWEST_FOR_INTERVAL,
@@ -238,8 +232,8 @@ def _lost(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None
 
 
 def _gained(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None:
-    last, best = scores(configuration, measure), scores(configuration, measure, best=True)
-    return mean_interval(differences(best, last, sign_of_gain(measure)))
+    records = [run.record for run in configuration.runs]
+    return paired_scores(records, records, measure, our_best=True, gain=True).wider()
 
 
 def _bands(

@@ -59,9 +59,7 @@ class Run:
 
     def score(self, key: str, *, best: bool = False) -> float | None:
         """A test score after the last epoch, or with the weights of the best epoch."""
-        record = self.record
-        scores = record.test_at_best if best else record.test_at_last
-        return scores.get(key) if scores else None
+        return self.record.test_scores(best=best).get(key)
 
 
 def measure_of(record: Record) -> Measure:

@@ -246,6 +246,10 @@ class TrainingRun:
         generates = isinstance(self._request.task.objective, Adversarial)
         scored = audit.evaluate(["test"], drawn=best or generates, final=last)
         self._record.phases.evaluation_seconds += scored.seconds
+        if last:
+            self._record.test_samples_at_last = scored.test_samples
+        else:
+            self._record.test_samples_at_best = scored.test_samples
         self._keep_pictures(scored, best=best)
         return scored
 

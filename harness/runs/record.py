@@ -21,7 +21,7 @@ from harness.runs.documents import Envelope
 from harness.spec.data import Split
 from harness.spec.task import Adversarial, Task
 from harness.training.measures import Scores
-from harness.training.outcome_records import Outcomes
+from harness.training.outcome_records import Outcomes, SampleScores
 
 SCHEMA = 4
 
@@ -185,6 +185,10 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     """The scored epoch with the lowest validation loss; for an adversarial task, Fréchet distance."""
     test_at_last: Scores | None = None
     test_at_best: Scores | None = None
+    test_samples_at_last: SampleScores | None = None
+    """The scores of each test sample; None in an adversarial task, and in records of earlier versions."""
+    test_samples_at_best: SampleScores | None = None
+    """None where the best epoch is the last one, too."""
     phases: Phases = msgspec.field(default_factory=Phases)
     samples_file: str | None = None
     """The file, next to the record, with a grid of pictures generated with the weights of the best epoch."""
@@ -212,6 +216,15 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
         scored += [scores for scores in (self.test_at_last, self.test_at_best) if scores is not None]
         if any("loss" not in scores for scores in scored):
             raise ValueError("scores lack the loss")
+
+    def test_scores(self, *, best: bool) -> Scores:
+        """The test scores after the last epoch or with the weights of the best one; empty without any."""
+        return (self.test_at_best if best else self.test_at_last) or {}
+
+    def test_samples(self, *, best: bool) -> SampleScores | None:
+        """The scores of each test sample, with the same weights as :meth:`test_scores`."""
+        best_is_last = bool(self.epochs) and self.best_epoch == self.epochs[-1].epoch
+        return self.test_samples_at_best if best and not best_is_last else self.test_samples_at_last
 
     @property
     def identity_key(self) -> str:

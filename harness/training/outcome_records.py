@@ -1,7 +1,7 @@
-"""What a network made of the test samples: a confusion matrix, sample predictions, a forecast; its texts.
+"""What a network made of the test samples: their scores, a confusion matrix, sample predictions, its texts.
 
-Small enough to be part of a record, and enough for images: 16 samples, values of eight bits. Without NumPy,
-which the commands that list records do not need.
+Small enough to be part of a record: two bytes and a bit for the scores of a sample; 16 images, values of
+eight bits. Without NumPy, which the commands that list records do not need.
 """
 
 from typing import Literal
@@ -116,6 +116,32 @@ class Outcomes(msgspec.Struct, frozen=True):
         sizes = [len(self.confusion), *map(len, self.confusion)] if self.confusion else []
         if any(not 0 <= label < count for label in labels) or any(size != count for size in sizes):
             raise ValueError("outcomes name classes that the record does not list")
+
+
+class SampleScores(msgspec.Struct, frozen=True):
+    """The scores of each of ``count`` test samples, in their order.
+
+    ``losses`` are in units of ``loss_unit``, as float16. ``right`` has a bit for each sample, the first one
+    the highest of the first byte; ``right_shares``, in its place where a sample has several positions, the
+    share of them that is right, as float16. Both are empty for a regression. All are little-endian;
+    :func:`harness.training.scoring.unpacked` reads them.
+    """
+
+    count: int
+    loss_unit: float
+    losses: bytes
+    right: bytes = b""
+    right_shares: bytes = b""
+
+    def __post_init__(self) -> None:
+        """Refuse a damaged record, whose parts have other lengths."""
+        lengths = {
+            "losses": (len(self.losses), [2 * self.count]),
+            "right": (len(self.right), [0, -(-self.count // 8)]),
+            "right_shares": (len(self.right_shares), [0, 2 * self.count]),
+        }
+        if wrong := [name for name, (length, right) in lengths.items() if length not in right]:
+            raise ValueError(f"{wrong[0]} of the samples have another length than {self.count} samples")
 
 
 class Drawn(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +12,7 @@ from harness.spec.data import Samples
 from harness.spec.task import Adversarial, BinaryClassification, Classification, Regression, Task
 from harness.training.gan_quality import COMPARED, judging_latents
 from harness.training.measures import Scores
+from harness.training.outcome_records import SampleScores
 
 #: The most logits of a sequence that are predicted and scored at a time: 16 MiB in float32.
 _MOST_LOGITS = 2**22
@@ -53,6 +55,40 @@ def save_rows(path: Path, rows: Rows) -> None:
 def load_rows(path: Path) -> Rows:
     """Read what :func:`save_rows` wrote."""
     return Rows(*np.load(path, allow_pickle=False))
+
+
+#: The largest loss in its unit when packed; float16 ends at 65504.
+_LARGEST_PACKED = 2.0**15
+
+
+def packed(rows: Rows) -> SampleScores | None:
+    """Rows as a record holds them: losses to 11 significant bits. None without rows.
+
+    The unit is a power of two that brings the largest finite loss below float16's end; losses below 2**-40
+    of the largest become 0.
+    """
+    losses, right = rows
+    if not len(losses):
+        return None
+    largest = float(np.max(np.abs(losses), initial=0.0, where=np.isfinite(losses)))
+    unit = 2.0 ** math.ceil(math.log2(largest / _LARGEST_PACKED)) if largest > 0 else 1.0
+    scores = SampleScores(len(losses), unit, (losses / unit).astype("<f2").tobytes())
+    if np.array_equal(right, losses, equal_nan=True):
+        return scores
+    if np.isin(right, (0.0, 1.0)).all():
+        return msgspec.structs.replace(scores, right=np.packbits(right.astype(bool)).tobytes())
+    return msgspec.structs.replace(scores, right_shares=right.astype("<f2").tobytes())
+
+
+def unpacked(scores: SampleScores) -> Rows:
+    """The rows that :func:`packed` has packed."""
+    losses = np.frombuffer(scores.losses, "<f2").astype(np.float64) * scores.loss_unit
+    if scores.right_shares:
+        return Rows(losses, np.frombuffer(scores.right_shares, "<f2").astype(np.float64))
+    if not scores.right:
+        return Rows(losses, losses)
+    bits = np.unpackbits(np.frombuffer(scores.right, np.uint8), count=scores.count)
+    return Rows(losses, bits.astype(np.float64))
 
 
 class Scored(NamedTuple):

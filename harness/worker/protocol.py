@@ -14,7 +14,7 @@ from harness.spec.backend import Plan, Precision
 from harness.spec.data import Split
 from harness.spec.task import Task
 from harness.training.measures import Scores
-from harness.training.outcome_records import Drawn
+from harness.training.outcome_records import Drawn, SampleScores
 
 VERSION = 9
 #: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
@@ -152,6 +152,8 @@ class Evaluated(msgspec.Struct, frozen=True, tag=True):
     """A grid of generated samples, with the test scores of an adversarial task."""
     drawn: Drawn | None = None
     """Where it was asked for."""
+    test_samples: SampleScores | None = None
+    """The scores of each test sample, where test samples were scored and have scores of their own."""
 
 
 class KeepWeights(msgspec.Struct, frozen=True, tag=True):

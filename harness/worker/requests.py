@@ -30,7 +30,7 @@ from harness.spec.data import Samples, Split
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
 from harness.training.program_scores import Scorer, current_weights
-from harness.training.scoring import rows_file, save_rows
+from harness.training.scoring import packed, rows_file, save_rows
 from harness.training.splits import fitted, split_samples, with_class_weights
 from harness.worker import protocol, saved_state
 
@@ -242,7 +242,8 @@ class Worker:
             for split, of_split in scored.items():
                 save_rows(rows_file(request.rows_path, split), of_split.rows)
         scores = {split: of_split.scores for split, of_split in scored.items()}
-        return protocol.Evaluated(scores, seconds, png, drawn)
+        samples = packed(scored["test"].rows) if "test" in scored else None
+        return protocol.Evaluated(scores, seconds, png, drawn, samples)
 
     @carry_out.register
     def _(self, request: protocol.ScoreRows) -> protocol.Done:

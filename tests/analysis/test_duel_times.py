@@ -81,7 +81,7 @@ def test_the_ratio_is_that_of_the_duel():
     comparison = _comparison(_duel(3.0))
     assert "jax:eager: torch:eager 3.0× slower [3.0, 3.0]." in headline(comparison)
     assert comparison.pairs[0].duel.day == "2026-01-02"
-    (remark,) = remarks(comparison)
+    remark, _ = remarks(comparison)
     assert "from a duel" in remark
 
 

@@ -78,7 +78,7 @@ def test_times_of_disturbed_runs_are_marked_in_the_table():
 
 
 def test_a_note_says_how_much_the_step_time_varied():
-    (note,) = remarks(_compared(blocks=_changed(*[1.0] * 8, *[2.5] * 8)))
+    note, _ = remarks(_compared(blocks=_changed(*[1.0] * 8, *[2.5] * 8)))
     assert "step time varied by up to 150 % within a run" in note
     assert ": unreliable." in note
 

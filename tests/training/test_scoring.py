@@ -10,6 +10,7 @@ from harness.spec import LOSSES, BinaryClassification, Classification, Regressio
 from harness.spec.data import Samples
 from harness.training import scoring
 from harness.training.measures import measure_of_task
+from harness.training.outcome_records import SampleScores
 from harness_tasks.forecast import FORECAST
 from harness_tasks.lm import LM
 from harness_tasks.mlp import MLP
@@ -227,3 +228,32 @@ def test_a_text_has_the_mean_loss_of_its_positions():
     scored = scoring.position_scores(lambda x, _: logits[: len(x)], Samples(inputs, targets), (3, 5))
     assert scored.rows.losses.shape == scored.rows.right.shape == (4,)
     assert scored.rows.losses.mean() == pytest.approx(scored.scores["loss"])
+
+
+def test_packed_scores_of_samples_come_back():
+    random = np.random.default_rng(3)
+    losses, right = random.exponential(2.0, 1003), (random.uniform(size=1003) < 0.7).astype(float)
+    stored = scoring.packed(scoring.Rows(losses, right))
+    stored = msgspec.json.decode(msgspec.json.encode(stored), type=SampleScores)
+    assert len(stored.losses) + len(stored.right) < 2.2 * 1003
+    found = scoring.unpacked(stored)
+    assert found.losses == pytest.approx(losses, rel=2**-11, abs=losses.max() * 2**-24)
+    assert found.right.tolist() == right.tolist()
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_packed_scores_of_a_regression_and_of_positions(scale):
+    errors = scale * np.array([0.0, 1.0, 2.5, np.inf])
+    of_errors = scoring.unpacked(scoring.packed(scoring.Rows(errors, errors)))
+    assert of_errors.right.tolist() == of_errors.losses.tolist() == pytest.approx(errors.tolist(), rel=1e-3)
+    shares = np.array([0.0, 1 / 3, 1.0, 0.5])
+    of_positions = scoring.unpacked(scoring.packed(scoring.Rows(errors, shares)))
+    assert of_positions.right == pytest.approx(shares, rel=1e-3)
+    assert scoring.packed(scoring.NO_ROWS) is None
+
+
+def test_a_damaged_record_of_samples_is_refused():
+    with pytest.raises(ValueError, match="losses of the samples have another length than 3 samples"):
+        SampleScores(3, 1.0, b"1234")
+    with pytest.raises(ValueError, match="right of the samples"):
+        SampleScores(9, 1.0, b"12" * 9, b"1")

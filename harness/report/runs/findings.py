@@ -249,6 +249,10 @@ Intervals are 95 % confidence intervals: Student's t over seeds, for curves at e
 times and ratios in logarithms, of scores on the scale of the logit or the logarithm, which keeps them \
 within the possible values. The interval of the epoch at which overfitting begins holds percentiles over \
 resampled seeds, whole curves at a time. Fewer than three seeds have no interval.
+Differences of test scores have a second interval, for the population: seeds and test samples are crossed \
+random effects, and the error of the mean follows from the mean squares of a two-way analysis of variance \
+(Searle, Casella and McCulloch 1992), its degrees of freedom from Satterthwaite (1946). Windows of one text \
+or series count in blocks, because neighbours are alike. Verdicts rest on the wider interval.
 In a study the intervals of changes are wider, so that all of them hold together at 95 % (Bonferroni). A \
 remedy is recommended where the interval of its change of the test score lies above 0. Variants have the \
 same number of epochs, and so fewer steps with less data and more with oversampling.
@@ -256,8 +260,8 @@ Settings, such as optimizers, are ordered by their validation score after the la
 each is compared with that of the first, all at 5 % together (Bonferroni). Comparisons of configurations are \
 not adjusted for their number.
 Equal: two one-sided t tests on paired seeds reject a difference of the margin or more at 5 % (Schuirmann \
-1987). Different (better or worse): not equal, and the paired t test rejects no difference at 5 %. Otherwise \
-undecided.
+1987), with the errors of both intervals. Different (better or worse): not equal, and the paired t test \
+rejects no difference at 5 %, with both. Otherwise undecided.
 The gap is training accuracy less validation accuracy (validation loss less training loss). GL and PQ are \
 Prechelt's (1998), of the validation loss, with strips of 5 epochs.
 Overfitting begins at the first epoch after which validation loss stays 5 % above its lowest value while \

@@ -67,8 +67,8 @@ class Report:
         That is the fastest, or of settings the best by validation.
 
         ``step_ratio`` is the step time of the configuration divided by that of the reference,
-        ``difference`` its test score less that of the reference, ``margin`` the largest one that counts as
-        equal.
+        ``difference`` its test score less that of the reference, with the wider of the intervals over seeds
+        and for the population, ``margin`` the largest one that counts as equal.
         """
         return pd.DataFrame(
             [
@@ -174,6 +174,8 @@ def _pair(pair: PairComparison) -> dict[str, object]:
         **_three("step_ratio", pair.ratio),
         "quality": pair.quality_verdict,
         **_score("difference", pair.quality.difference, pair.measure),
+        **_score("difference_over_seeds", pair.quality.over_seeds, pair.measure),
+        **_score("difference_for_population", pair.quality.population, pair.measure),
         "margin": pair.quality.margin / pair.measure.factor,
         "p": pair.quality.p,
         "seeds_needed": pair.quality.seeds_needed,

@@ -247,9 +247,29 @@ def _speed(comparison: Comparison) -> str:
 
 def remarks(comparison: Comparison) -> list[str]:
     """Where the step times come from, how steady they were, and who finishes first all the same."""
+    of_scores = [*_intervals(comparison), *forecast_remarks(comparison)]
     if comparison.group.is_of_settings:
-        return [*settings_remarks(comparison), *forecast_remarks(comparison)]
-    return [*_finished_sooner(comparison), *_sources(comparison), *forecast_remarks(comparison)]
+        return [*settings_remarks(comparison), *of_scores]
+    return [*_finished_sooner(comparison), *_sources(comparison), *of_scores]
+
+
+def _intervals(comparison: Comparison) -> Iterable[str]:
+    """What the intervals of differences of test scores include."""
+    judged = [pair for pair in comparison.pairs if (over := pair.quality.over_seeds) and over.low is not None]
+    over_seeds = [pair.other.name for pair in judged if pair.quality.population is None]
+    if len(over_seeds) < len(judged):
+        samples = comparison.summaries[0].configuration.runs[0].record.test_samples_at_last
+        number = f" {samples.count:,}" if samples else ""
+        yield (
+            "Verdicts on test scores rest on the wider of two 95 % intervals: over seeds, and for the "
+            f"population, which includes the choice of the{number} test samples."
+        )
+    if over_seeds:
+        whose = "" if len(over_seeds) == len(judged) else f" of {listed(over_seeds)}"
+        yield (
+            f"Intervals of test scores{whose} are over seeds alone and do not include the choice of the test "
+            "samples, whose single scores are not in the records."
+        )
 
 
 def _finished_sooner(comparison: Comparison) -> Iterable[str]:
@@ -344,7 +364,7 @@ def quality_sentence(comparison: Comparison) -> str:
     if list(by_verdict) == ["equal"]:
         return f"Test {measure.name} is equal ({_quality_basis(measure, pairs)})."
     parts = {verdict: f"{verdict} for {listed(names)}" for verdict, names in by_verdict.items()}
-    most = max(pairs, key=lambda pair: pair.quality.seeds_needed or 0)
+    most = max(pairs, key=lambda pair: (pair.quality.needs_samples, pair.quality.seeds_needed or 0))
     if len(pairs) > 1 and (needed := seeds_needed(most.quality)):
         parts["undecided"] += f" ({needed})"
     return f"Test {measure.name} relative to {pairs[0].reference.name}: {', '.join(parts.values())}."
@@ -388,7 +408,9 @@ def _seed_range(pairs: Iterable[PairComparison]) -> str:
 
 
 def seeds_needed(result: Equivalence) -> str:
-    """How many seeds an undecided comparison needs; empty where that is not known."""
+    """How many seeds an undecided comparison needs, or that seeds do not suffice; empty where not known."""
+    if result.needs_samples:
+        return "more seeds would not decide: the test samples are too few"
     return f"about {result.seeds_needed:,} seeds are needed to decide" if result.seeds_needed else ""
 
 
