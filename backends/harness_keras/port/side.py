@@ -179,9 +179,13 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 
 def named_outputs(outputs: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """The tensors that a model returns, named by position or key; what is no tensor is left out."""
+    """The tensors that a model returns, named by position or key; what is no tensor is left out.
+
+    Those of a dictionary come in alphabetical order, in which every framework gives them.
+    """
     if isinstance(outputs, Mapping | list | tuple):
-        items = outputs.items() if isinstance(outputs, Mapping) else enumerate(outputs)
+        is_named = isinstance(outputs, Mapping)
+        items = sorted(outputs.items(), key=lambda item: str(item[0])) if is_named else enumerate(outputs)
         for key, each in items:
             yield from named_outputs(each, f"{name}.{key}" if name else str(key))
     elif is_array(outputs):
