@@ -180,7 +180,8 @@ class Lacking(NamedTuple):
     def trials(self, values_a: Mapping[str, np.ndarray]) -> Iterator["Trial"]:
         """Values that may make both sides the same: neutral ones, and for those of B some of A's."""
         own, other = (", ".join(each) or "none" for each in (self.a, self.b))
-        for value, kind in ((0.0, "missing bias"), (1.0, "missing scale")):
+        one_sided = not (self.a and self.b)
+        for value, kind in ((0.0, "missing bias"), (1.0, "missing scale")) if one_sided else ():
             neutral_a, neutral_b = (
                 {name: np.full(array.shape, value) for name, array in held.items()}
                 for held in (self.a, self.b)
@@ -195,12 +196,9 @@ class Lacking(NamedTuple):
             ((name_b, array_b),) = self.b.items()
             for name_a, array in sources.items():
                 for made in _spread(array, array_b.shape, tied=kind == "untied"):
-                    texts = [
-                        f"{name} {_shape_text(each.shape)}"
-                        for name, each in ((name_a, array), (name_b, array_b))
-                    ]
-                    texts[0] += " in both places" if kind == "untied" else ""
-                    yield Trial(kind, *texts, {}, {name_b: made})
+                    text_a = f"{name_a} {_shape_text(array.shape)}"
+                    text_a += " in both places" if kind == "untied" else ""
+                    yield Trial(kind, text_a, f"{name_b} {_shape_text(array_b.shape)}", {}, {name_b: made})
 
     @contextlib.contextmanager
     def holding(
@@ -358,7 +356,8 @@ class _Check:
         self._note_random((first_a, first_b), inputs)
         names = self._options.names
         refuse_unknown(names, {*initial_a.parameters}, {*initial_b.parameters})
-        self._matching = self._with_siblings(match(first_a, first_b, names), initial_a, initial_b, inputs)
+        matching = match(first_a, first_b, names)
+        self._matching = self._with_siblings(matching, initial_a, initial_b, first_a, inputs)
         self._not_compared += _unused(names, self._matching)
         worst, _ = worst_output(first_a, first_b)
         one, other = (record.framework for record in self._records)
@@ -368,43 +367,68 @@ class _Check:
             initial_a.parameters, initial_b.parameters, self._matching
         )
         self._lacking = Lacking.of(self._matching, initial_a, initial_b)
+        zeros_a, zeros_b = self._without_second_biases(first_a, first_b)
         self._parameters.candidates = self._lacking.candidates()
-        self._values_a = values.moved(initial_a.parameters, initial_a.trained, first_a)
+        self._values_a = values.moved(initial_a.parameters, initial_a.trained, first_a) | zeros_a
         self._sides.a.load(self._values_a)
         values_b, missing = transferred(
             self._matching, {**initial_a.parameters, **self._values_a}, initial_b.parameters
         )
-        self._sides.b.load(values_b)
+        self._sides.b.load(values_b | zeros_b)
         self._causes += lacking_in_a(missing)
 
+    def _without_second_biases(self, *traces: Trace) -> list[dict[str, np.ndarray]]:
+        """Zeros for second biases that the other side has not, and whose sum with the first ones counts."""
+        zeros = [
+            {name: np.zeros_like(held[name]) for name in _second_biases(trace) if name in held}
+            for trace, held in zip(traces, (self._lacking.a, self._lacking.b), strict=True)
+        ]
+        self._lacking = self._lacking._replace(
+            a={name: array for name, array in self._lacking.a.items() if name not in zeros[0]},
+            b={name: array for name, array in self._lacking.b.items() if name not in zeros[1]},
+        )
+        if any(zeros):
+            paths = [", ".join(each) for each in zeros]
+            words = ("two biases a gate" if each else "one bias a gate" for each in zeros)
+            cause = Cause(kind="two biases", path_a=paths[0], path_b=paths[1], mode="steps", harmless=True)
+            cause.a, cause.b = words
+            self._causes.append(cause)
+        return zeros
+
     def _with_siblings(
-        self, matching: Matching, a: Description, b: Description, inputs: list[np.ndarray]
+        self, matching: Matching, a: Description, b: Description, first_a: Trace, inputs: list[np.ndarray]
     ) -> Matching:
         """Uses of one shape side by side in the order in which most of what B computes is what A does."""
         if not matching.siblings:
             return matching
-        values_a = values.moved(a.parameters, a.trained, self._sides.a.trace(inputs, training=False))
+        values_a = values.moved(a.parameters, a.trained, first_a)
         self._sides.a.load(values_a)
         trace_a = self._sides.a.trace(inputs, training=False)
         index = values.ValueIndex(trace_a)
 
-        def score(matching: Matching) -> tuple[bool, int]:
+        def reached(matching: Matching) -> tuple[int, int]:
+            """How many outputs are equal, and how many calls of B give what A has."""
             loaded, _ = transferred(matching, {**a.parameters, **values_a}, b.parameters)
             self._sides.b.load(loaded)
             trace = self._sides.b.trace(inputs, training=False)
-            made = [trace.values[call.outputs[0]] for call in trace.calls if call.outputs]
-            equal = worst_output(trace_a, trace)[0] <= TOLERANCE
-            return equal, sum(bool(each.array.size > 1 and index.places_of(each)) for each in made)
+            made = [trace.values[call.outputs[0]] for call in trace.calls]
+            right = sum(each.array.size > 1 and bool(index.places_of(each)) for each in made)
+            outputs = [
+                output_gap(trace_a.values[one].array, trace.values[other].array)
+                for one, other in paired_outputs(trace_a, trace)
+            ]
+            return sum(gap <= TOLERANCE for gap in outputs), right
 
-        best, trials = score(matching), 0
+        best, trials = reached(matching), 0
         for group in matching.siblings:
             for order in itertools.islice(itertools.permutations(group), 1, None):
-                if best[0] or trials >= _MOST_TRIALS:
+                if best[0] == len(trace_a.outputs) or trials >= _MOST_TRIALS:
                     break
                 trials += 1
                 other = matching.reordered(group, order)
-                if (reached := score(other)) > best:
-                    matching, best = other, reached
+                found = reached(other)
+                if found > best:
+                    matching, best = other, found
         self._sides.a.load({name: a.parameters[name] for name in values_a})
         self._sides.b.load(b.parameters)
         return matching
@@ -547,6 +571,17 @@ class _Check:
             gap = max(loss, worst)
             before = gap if np.isfinite(gap) else None
             self._causes.append(Cause(kind="optimizer", path_a="", path_b=where, before=before, mode="steps"))
+
+
+def _second_biases(trace: Trace) -> set[str]:
+    """The second biases of recurrent layers; that of a GRU is inside the reset, and does not only add."""
+    return {
+        stored.name
+        for call in trace.calls
+        if isinstance(call.does, kinds.Recurrent) and call.does.cell != "gru"
+        for role, stored in call.parameters.items()
+        if role.startswith("recurrent_bias")
+    }
 
 
 def _untied(

@@ -1,9 +1,7 @@
 """The cause of a difference: the change of one call that gives the other side's numbers, tried in NumPy."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,20 +16,17 @@ from harness.port.values import (
     in_shape_of,
     orders,
 )
-from harness.reference.call_mistakes import Alternative, alternatives, text
+from harness.reference.call_mistakes import text
 from harness.reference.calls import NoReference, compute
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
 
 #: A trial explains a difference if this share of it remains, where rounding alone does not decide.
 _REMAINS = 1e-4
+#: What the padding of a convolution follows from, where a framework pads to the same size.
+LEADING = {"stride", "dilation"}
 #: Inputs that differ by less are the same, up to what earlier calls rounded.
 _SAME_INPUT = 1e-6
-#: Of a convolution, what follows from other fields where a framework pads to the same size.
-_FOLLOWING = {"dilation": "padding", "strides": "padding"}
-
-
-Parameters = dict[str, np.ndarray]
 
 
 class Place(NamedTuple):
@@ -56,15 +51,6 @@ class Place(NamedTuple):
         return canonical_parameters(self.trace, self.call)
 
 
-def same_kind(a: Place, b: Place) -> list[Cause]:
-    """The causes of different outputs of two calls of one kind with equal inputs; empty if none is found."""
-    wanted = turned(a, b)
-    if wanted is None:
-        return []
-    before = difference(b.output, wanted)
-    return _by_fields(a, b, wanted, before) or _by_trial(a, b, wanted, before)
-
-
 def of_semantics(a: Place, b: Place) -> list[Cause]:
     """The fields of B that change the output of A's call, on A's inputs."""
     found = []
@@ -74,7 +60,7 @@ def of_semantics(a: Place, b: Place) -> list[Cause]:
         if error > ROUNDING:
             found.append(_field_cause(a, b, field, error, None))
     leading = {cause.kind for cause in found}
-    return [cause for cause in found if cause.kind != "padding" or not leading & {"stride", "dilation"}]
+    return [cause for cause in found if cause.kind != "padding" or not leading & LEADING]
 
 
 def turned(a: Place, b: Place) -> np.ndarray | None:
@@ -85,60 +71,6 @@ def turned(a: Place, b: Place) -> np.ndarray | None:
                 if difference(one.transpose(order), other) < _SAME_INPUT:
                     return a.output.transpose(order)
     return in_shape_of(a.output, b.output)
-
-
-class _Change(NamedTuple):
-    """What makes B's call more like A's: fields, or parameters that B lacks."""
-
-    name: str
-    cause: Callable[[float, float], Cause]
-    fields: dict[str, Any]
-    more: Parameters
-
-    def applied(self, does: kinds.Semantics, parameters: Parameters) -> tuple[kinds.Semantics, Parameters]:
-        """The call with it."""
-        return msgspec.structs.replace(does, **self.fields), {**parameters, **self.more}
-
-
-def _changes(a: Place, b: Place) -> list[_Change]:
-    found = []
-    for field in differing_fields(a.call.does, b.call.does):
-        value = {field: getattr(a.call.does, field)}
-        found.append(_Change(field, partial(_field_cause, a, b, field), value, {}))
-    for role, array in a.parameters.items():
-        added = role.startswith("recurrent_bias") and role != "recurrent_bias_n"  # to the first bias
-        if role not in b.parameters and not added:
-            kind = "missing bias" if "bias" in role or role == "shift" else "missing scale"
-            cause = partial(cause_between, kind, a, b, role, f"no {role}")
-            found.append(_Change(role, cause, {}, {role: array}))
-    return found
-
-
-def _by_fields(a: Place, b: Place, wanted: np.ndarray, before: float) -> list[Cause]:
-    """The changes of B after which it gives the output of A; each that is needed is a cause."""
-    remaining = _changes(a, b)
-    call: tuple[kinds.Semantics, Parameters] = (b.call.does, b.parameters)
-    found: dict[str, Cause] = {}
-    worst = before
-    while remaining and worst > ROUNDING:
-        trials = [
-            (_error(does, b, parameters, wanted), number, (does, parameters))
-            for number, (does, parameters) in enumerate(change.applied(*call) for change in remaining)
-        ]
-        best, number, changed = min(trials, key=lambda trial: trial[0])
-        if best >= worst and len(remaining) == 1:
-            break
-        change = remaining.pop(number)
-        found[change.name] = change.cause(before, best)
-        call, worst = changed, best
-    if not explains(worst, before):
-        return []
-    for cause in found.values():
-        cause.after = worst if not np.isfinite(cause.after or 0.0) else cause.after
-    for leading, following in _FOLLOWING.items():
-        if leading in found:
-            found.pop(following, None)
-    return list(found.values())
 
 
 def _field_cause(a: Place, b: Place, field: str, before: float, after: float | None) -> Cause:
@@ -158,25 +90,6 @@ def differing_fields(one: kinds.Semantics, other: kinds.Semantics) -> list[str]:
         for field in one.__struct_fields__
         if field not in kinds.LAYOUT_FIELDS and getattr(one, field) != getattr(other, field)
     ]
-
-
-def _by_trial(a: Place, b: Place, wanted: np.ndarray, before: float) -> list[Cause]:
-    """A mistake that, made in A's call, gives B's output, or made in B's gives A's."""
-    for alternative, error in _tried(a, b.output):
-        if explains(error, before):
-            return [cause_between(alternative.kind, a, b, alternative.own, alternative.other, before, error)]
-    for alternative, error in _tried(b, wanted):
-        if explains(error, before):
-            return [cause_between(alternative.kind, a, b, alternative.other, alternative.own, before, error)]
-    return []
-
-
-def _tried(place: Place, wanted: np.ndarray) -> Iterator[tuple[Alternative, float]]:
-    parameters = place.parameters
-    for alternative in alternatives(place.call.does, parameters, place.inputs):
-        with contextlib.suppress(NoReference):
-            # The other side may have its channels elsewhere, even where the shapes are equal.
-            yield alternative, _nearest(alternative.output(place.inputs), wanted)
 
 
 def _error(

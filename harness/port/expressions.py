@@ -6,6 +6,7 @@ The judge is what comes out at the end. Where no change explains the difference,
 expressions is left.
 """
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -17,21 +18,22 @@ from harness.port import relations
 from harness.port.diagnosis import differing_fields, explains, is_silent, name_of
 from harness.port.findings import kind_of
 from harness.port.matching import stored_arrays
-from harness.port.values import ROUNDING, Segment, difference, orders, producers
+from harness.port.values import ROUNDING, Segment, are_equal, difference, orders, producers
 from harness.reference.call_mistakes import Alternative, alternatives, text
 from harness.reference.calls import NoReference, compute
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import Trace
+from harness.tracing.calls import Call, Trace
 
 #: Where another array is put: in a value's place, or in that of one input of a call.
 Slot = int | tuple[int, int]
 #: So many numbers are computed in the search for one difference.
-_MOST_NUMBERS = 3e8
+_MOST_NUMBERS, _OF_A_CALL = 2e8, 4e3
 _MOST_VALUES = 24
 _MOST_PARTS = 4
-_MOST_FORMS = 6
-_MOST_CALLS_SHOWN = 6
+_MOST_FORMS, _MOST_COLUMNS = 6, 4096
+_MOST_CALLS_SHOWN, _MOST_LETTERS = 6, 120
 _MISSING = 1.5
+_MOST_EXPLANATIONS = 8
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
 
 
@@ -50,9 +52,13 @@ class Budget:
         """Let another search begin."""
         self._left = _MOST_NUMBERS
 
+    def end_soon(self) -> None:
+        """Leave the search a part of its numbers, once there is something to show."""
+        self._left = min(self._left, _MOST_NUMBERS / 10)
+
     def spend(self, numbers: float) -> None:
-        """Count numbers that were computed."""
-        self._left -= numbers
+        """Count numbers that a call computed; each call takes as long as some thousands of them."""
+        self._left -= numbers + _OF_A_CALL
 
 
 class Change(NamedTuple):
@@ -66,13 +72,14 @@ class Change(NamedTuple):
     own: str
     other: str
     call: int | None
-    given: Mapping[Slot, np.ndarray]
+    given: "Given"
     calls: Mapping[int, Alternative]
     turned: np.ndarray | None = None
     also: tuple[tuple[str, str, str], ...] = ()
 
 
-_NOTHING: Mapping[Slot, np.ndarray] = {}
+Given = Mapping[Slot, np.ndarray]
+_NOTHING: Given = {}
 _NO_CALLS: Mapping[int, Alternative] = {}
 
 
@@ -145,6 +152,15 @@ class Expression:
         used = (source for call in self.calls for source in self.trace.calls[call].inputs)
         return [source for source in dict.fromkeys(used) if source not in made]
 
+    def source_of(self, value: int) -> Call | None:
+        """The call that made a value."""
+        call = self._made_by.get(value)
+        return None if call is None else self.trace.calls[call]
+
+    def used_by(self, value: int) -> set[int]:
+        """The values of which the expression makes one."""
+        return {source for call in self.before(value) for source in self.trace.calls[call].inputs}
+
     def consumers(self, value: int) -> list[tuple[int, int]]:
         """The calls that use a value, and the places of it among their inputs."""
         return [
@@ -155,25 +171,28 @@ class Expression:
         ]
 
     def computed(
-        self, given: Mapping[Slot, np.ndarray] = _NOTHING, changed: Mapping[int, Alternative] = _NO_CALLS
+        self, given: Given = _NOTHING, changed: Mapping[int, Alternative] = _NO_CALLS
     ) -> np.ndarray | None:
         """The end with other arrays and calls; None if something on the way has no formula."""
-        if self.budget.is_spent:
-            return None
+        return None if self.budget.is_spent else self.values(given, changed).get(self.end)
+
+    def values(
+        self, given: Given = _NOTHING, changed: Mapping[int, Alternative] = _NO_CALLS
+    ) -> dict[int, np.ndarray | None]:
+        """All values that other arrays and calls make other ones; None where something has no formula."""
         arrays: dict[int, np.ndarray | None] = {
             slot: each for slot, each in given.items() if isinstance(slot, int)
         }
+        given_calls = {slot[0] for slot in given if not isinstance(slot, int)}
         for place in self.calls:
             call = self.trace.calls[place]
-            if any(output in given for output in call.outputs):
+            is_changed = place in changed or place in given_calls or not arrays.keys().isdisjoint(call.inputs)
+            if not is_changed or any(output in given for output in call.outputs):
                 continue
             known = [
-                given.get((place, number), arrays.get(source, self.array(source)))
+                given.get((place, number), arrays[source] if source in arrays else self.array(source))
                 for number, source in enumerate(call.inputs)
             ]
-            is_given = any((place, number) in given for number in range(len(call.inputs)))
-            if place not in changed and not is_given and arrays.keys().isdisjoint(call.inputs):
-                continue
             # What a call gives beside its first output has no formula.
             arrays.update(dict.fromkeys(call.outputs))
             inputs = [each for each in known if each is not None]
@@ -189,13 +208,14 @@ class Expression:
                 continue
             self.budget.spend(out.size * _effort(self, place))
             arrays[call.outputs[0]] = out
-        return arrays.get(self.end)
+        return arrays
 
     def text(self) -> str:
         """The calls as a formula, or as a chain where each has one input."""
         if all(len(self.trace.calls[call].inputs) == 1 for call in self.calls):
             return " → ".join(self._word(call) for call in self.sounding()) or "nothing"
-        return self._formula(self.end, _MOST_CALLS_SHOWN)
+        formulas = (self._formula(self.end, depth) for depth in range(_MOST_CALLS_SHOWN, 0, -1))
+        return next((each for each in formulas if len(each) <= _MOST_LETTERS), "…")
 
     def only_moves(self) -> bool:
         """Whether there are calls, and none changes a number."""
@@ -216,19 +236,20 @@ class Expression:
         return "" if call is None else self.trace.calls[call].line
 
     def name(self, value: int) -> str:
-        """What a value is called: a parameter's name, or the call that made it."""
+        """What a value is called: a parameter's name, a part of another value, or the layer that made it."""
         held = self.trace.values[value]
-        if held.name:
-            return held.name
         call = self._made_by.get(value)
-        if call is None:
-            return (
-                f"table {'×'.join(map(str, held.array.shape))}"
-                if held.array.size > 1
-                else text(float(held.array))
-            )
-        does, path = self.trace.calls[call].does, self.trace.calls[call].path
-        return f"{path}{does.index}" if isinstance(does, kinds.Slice) else path or name_of(does)
+        if held.name or call is None:
+            shape = "×".join(map(str, held.array.shape))
+            ends = np.ravel(held.array)[[0, -1]]
+            table = f"table {shape} of {' … '.join(text(float(each)) for each in ends)}"
+            return held.name or (table if held.array.size > 1 else text(float(ends[0])))
+        made = self.trace.calls[call]
+        if isinstance(made.does, kinds.Slice):
+            return f"{self.name(made.inputs[0])}{made.does.index}"
+        if isinstance(made.does, kinds.Reshape | kinds.Transposition):
+            return self.name(made.inputs[0])
+        return made.path or name_of(made.does)
 
     def _word(self, call: int) -> str:
         does = self.trace.calls[call].does
@@ -313,11 +334,11 @@ def corresponding(a: Expression, b: Expression) -> Corresponding:
     goal = Goal(a, b)
     whole = next(forms(a.result, b.result), a.result)
     last = Corresponding(a, b, (b.end,) if b.calls else (), whole, goal.before, 0.0)
-    of_a = [(value, len(a.before(value))) for value in (*a.made(), *a.enters)]
+    of_a = [(value, len(a.before(value))) for value in (*a.made(), *a.sources())]
     of_b: list[tuple[tuple[Slot, ...], int, int]] = [
         ((value,), value, len(b.before(value))) for value in b.made()
     ]
-    for value in b.enters:
+    for value in b.sources():
         users = b.consumers(value)
         of_b.append(((value,), value, 0))
         of_b += [((user,), value, 0) for user in users if len(users) > 1]
@@ -334,6 +355,8 @@ def corresponding(a: Expression, b: Expression) -> Corresponding:
             break
         own, other = a.array(value_a), b.array(value_b)
         if own.size != other.size or own.size <= 1 or sorted(_long(own)) != sorted(_long(other)):
+            continue
+        if size == _MISSING and are_equal(own, other):  # the same value with its axes in another order
             continue
         for form in forms(own, other):
             if difference(form, other) <= ROUNDING:
@@ -368,48 +391,74 @@ class Explanation(NamedTuple):
 def explanation(whole_a: Expression, whole_b: Expression, pair: Corresponding) -> Explanation | None:
     """The change in one of the smallest expressions after which the whole ones agree."""
     sides = [(pair.a, whole_a, pair.b, whole_b), (pair.b, whole_b, pair.a, whole_a)]
-    whole_a.budget.renew()
     # The side with fewer calls says more with each.
     for own, whole, other, wanted in sorted(sides, key=lambda side: (len(side[0].calls), side[0] is pair.a)):
-        goal = Goal(wanted, whole)
+        goal, found = Goal(wanted, whole), list[tuple[int, Explanation]]()
+        own.budget.renew()
         for change in _changes(own, other):
-            if own.budget.is_spent:
-                return None
             out = whole.computed(change.given, change.calls)
             if out is not None and change.turned is not None:
                 out = out[..., change.turned] if out.shape[-1] == len(change.turned) else None
             gap = goal.gap(out)
             if goal.is_met(gap):
-                return Explanation(change, own is pair.a, goal.before, gap)
+                shared = _shared(whole.values(change.given, change.calls), whole, wanted)
+                found.append((shared, Explanation(change, own is pair.a, goal.before, gap)))
+                own.budget.end_soon()
+            if own.budget.is_spent or len(found) >= _MOST_EXPLANATIONS:
+                break
+        if found:
+            return max(found, key=lambda each: each[0])[1]
     return None
 
 
+def _shared(values: Mapping[int, np.ndarray | None], own: Expression, other: Expression) -> int:
+    """How many values are those of the other side, if these change: the more, the likelier is the change."""
+    arrays = [values.get(value, own.array(value)) for value in own.made()]
+    wanted = [other.array(value) for value in other.made()]
+    return sum(
+        any(are_equal(each, there) for there in wanted if there.size == each.size)
+        for each in arrays
+        if each is not None and each.size > 1
+    )
+
+
 def _changes(own: Expression, other: Expression) -> Iterator[Change]:
-    yield from _of_calls(own, other)
-    yield from _exchanges(own)
+    """Those that are few and say most come first."""
+    tried = {call: _tried(own, call, other) for call in own.calls}
+    yield from _of_calls(
+        own, {call: [each for each in several if each.order] for call, several in tried.items()}
+    )
+    yield from _exchanged_parts(own)
     yield from _of_tables(own, other)
-    yield from _rotary(own)
+    yield from _exchanges(own)
+    yield from _of_calls(
+        own, {call: [each for each in several if not each.order] for call, several in tried.items()}
+    )
+    for call in own.calls:
+        yield from _of_several_fields(own, call, other)
+    yield from _columns(own)
 
 
-def _of_calls(own: Expression, other: Expression) -> Iterator[Change]:
-    """Calls with what the other side has, or with a known mistake: one of them, then all that are alike."""
+def _tried(own: Expression, place: int, other: Expression) -> list[Alternative]:
+    """What the other side has for a call, then known mistakes."""
+    call, parameters = own.trace.calls[place], own.parameters(place)
+    if is_silent(call.does):
+        return []
+    inputs = [own.array(value) for value in call.inputs]
+    return [*_of_the_other(call.does, parameters, other), *alternatives(call.does, parameters, inputs)]
+
+
+def _of_calls(own: Expression, tried: Mapping[int, Sequence[Alternative]]) -> Iterator[Change]:
+    """One call with something else, then all that are alike."""
     several: dict[tuple[str, str, str], dict[int, Alternative]] = {}
-    for place in own.calls:
-        call = own.trace.calls[place]
-        if is_silent(call.does):
-            continue
-        inputs = [own.array(value) for value in call.inputs]
-        parameters = own.parameters(place)
-        for each in itertools.chain(
-            _of_the_other(call.does, parameters, other), alternatives(call.does, parameters, inputs)
-        ):
+    for place, alternatives_here in tried.items():
+        sources = own.trace.calls[place].inputs
+        for each in alternatives_here:
             key = each.kind, each.own, each.other
             if each.order:
-                values = [call.inputs[source] for source in each.order]
-                key = each.kind, *_in_order(own, call.inputs, values)
+                key = each.kind, _in_order(own, sources), _in_order(own, [sources[one] for one in each.order])
             yield Change(*key, place, _NOTHING, {place: each})
             several.setdefault(key, {})[place] = each
-        yield from _of_several_fields(own, place, other)
     for key, calls in several.items():
         if len(calls) > 1:
             yield Change(*key, min(calls), _NOTHING, calls)
@@ -446,44 +495,61 @@ def _texts(does: kinds.Semantics, does_there: kinds.Semantics, field: str) -> tu
 
 
 def _exchanges(own: Expression) -> Iterator[Change]:
-    """Values of one shape in each other's place, neither of which is made of the other."""
-    values = [value for value in (*own.sources(), *own.made()[:-1]) if own.array(value).size > 1][
-        :_MOST_VALUES
-    ]
-    before = {value: own.before(value) for value in values}
-    for one, other in itertools.combinations(values, 2):
-        if not _are_siblings(own, one, other, before):
-            continue
-        given = {one: own.array(other), other: own.array(one)}
-        yield Change(
-            "exchange", *_in_order(own, (one, other), (other, one)), _user(own, one, other), given, _NO_CALLS
+    """Values of one shape in each other's place, none of which is made of another."""
+    values = [value for value in (*own.sources(), *own.made()[:-1]) if own.array(value).size > 1]
+    groups = [list(pair) for pair in itertools.combinations(values[:_MOST_VALUES], 2)]
+    by_source: dict[object, list[int]] = {}
+    for value in values:
+        call = own.source_of(value)
+        by_source.setdefault(None if call is None else (type(call.does), tuple(call.inputs)), []).append(
+            value
         )
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for place in own.calls:
-        call = own.trace.calls[place]
-        key = type(call.does), tuple(call.inputs), own.array(call.outputs[0]).shape
-        groups.setdefault(key, []).append(call.outputs[0])
-    for group in groups.values():
-        if not 2 < len(group) <= _MOST_PARTS:  # noqa: PLR2004  two are a pair
+    groups += [group for group in by_source.values() if 2 < len(group) <= _MOST_PARTS]  # noqa: PLR2004
+    used = {value: own.used_by(value) for value in values}
+    for group in groups:
+        shapes = {tuple(sorted(own.array(value).shape)) for value in group}
+        if len(shapes) > 1 or any(value in used[other] for value in group for other in group):
             continue
         for order in itertools.permutations(group):
-            moved = {value: own.array(new) for value, new in zip(group, order, strict=True) if value != new}
-            if len(moved) > 2:  # noqa: PLR2004
-                yield Change("exchange", *_in_order(own, group, order), None, moved, _NO_CALLS)
+            if not all(map(int.__ne__, group, order)):
+                continue
+            texts = _in_order(own, group), _in_order(own, order)
+            for given in _permuted(own, group, order):
+                yield Change("exchange", *texts, _user(own, *group), given, _NO_CALLS)
 
 
-def _are_siblings(own: Expression, one: int, other: int, before: Mapping[int, Sequence[int]]) -> bool:
-    if own.array(one).shape != own.array(other).shape:
-        return False
-    made_of = [
-        {source for call in before[value] for source in own.trace.calls[call].inputs}
-        for value in (one, other)
-    ]
-    return one not in made_of[1] and other not in made_of[0]
+def _permuted(own: Expression, values: Sequence[int], sources: Sequence[int]) -> Iterator[Given]:
+    """The arrays of other values in the places of some, their axes in either of the first fitting orders."""
+    choices = []
+    for value, source in zip(values, sources, strict=True):
+        array, like = own.array(source), own.array(value)
+        choices.append([array] if array.shape == like.shape else [*itertools.islice(forms(array, like), 2)])
+    for arrays in itertools.product(*choices):
+        yield dict(zip(values, arrays, strict=True))
 
 
-def _in_order(own: Expression, *orders_of_values: Sequence[int]) -> list[str]:
-    return [", ".join(own.name(value) for value in each) for each in orders_of_values]
+def _exchanged_parts(own: Expression) -> Iterator[Change]:
+    """Two parts in each other's place wherever they are taken, as in each step of a cell."""
+    by_index: dict[str, list[int]] = {}
+    for place in own.calls:
+        does = own.trace.calls[place].does
+        if isinstance(does, kinds.Slice):
+            by_index.setdefault(does.index, []).append(place)
+    for one, other in itertools.combinations(by_index, 2):
+        places = by_index[one] + by_index[other]
+        shapes = {own.array(own.trace.calls[place].outputs[0]).shape for place in places}
+        if len(shapes) > 1 or len(places) == 2:  # noqa: PLR2004  two values
+            continue
+        changed = {
+            place: Alternative("", "", "", kinds.Slice(index=index), {})
+            for index, several in ((other, by_index[one]), (one, by_index[other]))
+            for place in several
+        }
+        yield Change("exchange", f"{one}, {other}", f"{other}, {one}", min(places), _NOTHING, changed)
+
+
+def _in_order(own: Expression, values: Sequence[int]) -> str:
+    return ", ".join(own.name(value) for value in values)
 
 
 def _user(own: Expression, *values: int) -> int | None:
@@ -494,7 +560,7 @@ def _user(own: Expression, *values: int) -> int | None:
 def _of_tables(own: Expression, other: Expression) -> Iterator[Change]:
     """Constants with the numbers of the other side's, one of them or all in their order or by likeness."""
     of_own, of_other = (
-        [value for value in each.sources() if _is_table(each, value)][:_MOST_VALUES] for each in (own, other)
+        [value for value in each.sources() if is_table(each, value)][:_MOST_VALUES] for each in (own, other)
     )
     fitting = {
         value: [
@@ -506,8 +572,8 @@ def _of_tables(own: Expression, other: Expression) -> Iterator[Change]:
         for array in arrays:
             yield _of_table(own, {value: array})
     if len(of_own) > 1 and all(fitting.values()):
-        nearest = {
-            value: min(arrays, key=lambda each, value=value: float(np.abs(each - own.array(value)).mean()))
+        nearest: dict[Slot, np.ndarray] = {
+            value: min(arrays, key=functools.partial(_distance, own.array(value)))
             for value, arrays in fitting.items()
         }
         yield _of_table(own, nearest)
@@ -521,29 +587,49 @@ def _of_tables(own: Expression, other: Expression) -> Iterator[Change]:
             )
 
 
-def _is_table(expression: Expression, value: int) -> bool:
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one.astype(np.float64) - other).mean())
+
+
+def is_table(expression: Expression, value: int) -> bool:
+    """Whether a value is a constant array."""
     held = expression.trace.values[value]
     return held.source == "constant" and held.array.size > 1
 
 
-def _of_table(own: Expression, given: dict[int, np.ndarray]) -> Change:
-    value, array = next(iter(given.items()))
+def _of_table(own: Expression, given: dict[Slot, np.ndarray]) -> Change:
+    value, array = next((slot, each) for slot, each in given.items() if isinstance(slot, int))
     kind, own_text, other_text = relations.described(own.array(value), array)
-    return Change(kind, own_text, other_text, _user(own, value), dict(given), _NO_CALLS)
+    return Change(kind, own_text, other_text, _user(own, value), given, _NO_CALLS)
 
 
-def _rotary(own: Expression) -> Iterator[Change]:
-    """What enters with adjacent pairs half apart, or the reverse, and what comes out turned back, or not."""
+def _columns(own: Expression) -> Iterator[Change]:
+    """What enters with its last axis in another order: parts transposed, or pairs adjacent and half apart.
+
+    Of rotary positions what comes out is turned back, or it is a product in which the order does not count.
+    """
     values = [value for value in own.enters if own.array(value).ndim > 1][:_MOST_PARTS]
-    for count in range(len(values), 0, -1):
+    for value in values:
+        width = own.array(value).shape[-1]
+        for count, parts in itertools.product(range(2, width // 2 + 1), repeat=2):
+            if width % (count * parts) == 0 and width <= _MOST_COLUMNS:
+                order = np.arange(width).reshape(count, parts, -1).swapaxes(0, 1).ravel()
+                first, second = (
+                    f"{own.name(value)} as {one} × {other} parts"
+                    for one, other in ((count, parts), (parts, count))
+                )
+                given: Given = {value: own.array(value)[..., order]}
+                yield Change("order of elements", first, second, None, given, _NO_CALLS)
+    rotates = {"multiply"} <= {getattr(own.trace.calls[call].does, "function", "") for call in own.calls}
+    for count in range(len(values), 0, -1) if rotates else ():
         for chosen in itertools.combinations(values, count):
             widths = {own.array(value).shape[-1] for value in chosen}
             width = min(widths)
             if len(widths) > 1 or width % 2 or width < 4:  # noqa: PLR2004  two pairs
                 continue
             apart = np.arange(width).reshape(2, -1).T.ravel()
-            texts = "adjacent pairs", "pairs half apart"
-            for order, each in ((apart, texts), (np.argsort(apart), texts[::-1])):
+            pairs = "adjacent pairs", "pairs half apart"
+            for order, each in ((apart, pairs), (np.argsort(apart), pairs[::-1])):
                 given = {value: own.array(value)[..., order] for value in chosen}
                 for turned in (None, np.argsort(order)):
                     yield Change("rotary pairs", *each, None, given, _NO_CALLS, turned)

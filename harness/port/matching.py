@@ -6,6 +6,7 @@ neither does, the comparison tries each order.
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
@@ -14,6 +15,7 @@ import msgspec
 import numpy as np
 
 from harness.port.relations import Operation, is_copy
+from harness.tracing import parts
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Stored, Trace
 
@@ -133,6 +135,7 @@ def match(
 ) -> Matching:
     """Pair the uses of parameters; ``given`` are names of A with those of B that belong to them."""
     uses_a, uses_b = uses(trace_a), uses(trace_b)
+    uses_a, uses_b = _expanded(uses_a, uses_b, trace_a), _expanded(uses_b, uses_a, trace_b)
     fixed = _given_pairs(uses_a, uses_b, given)
     pairs = fixed + _aligned(
         [use for use in uses_a if use not in [pair.a for pair in fixed]],
@@ -211,6 +214,67 @@ def _words(use_of_group: Sequence[Use]) -> list[object]:
     words = [{*re.findall(r"[a-z]+", name.lower())} for name in names]
     shared = set.intersection(*words)
     return [tuple(sorted(each - shared)) for each in words]
+
+
+# Packed projections: a linear layer whose output is split, as query, key and value often are.
+
+
+def _expanded(own: Sequence[Use], others: Sequence[Use], trace: Trace) -> list[Use]:
+    """Uses, those that the other side has in no such shape by their parts."""
+    spare = Counter(map(_shape_of, own)) - Counter(map(_shape_of, others))
+    result = []
+    for use in own:
+        pieces = _parts(use, trace) if spare[_shape_of(use)] else []
+        spare[_shape_of(use)] -= bool(pieces)
+        result += pieces or [use]
+    return result
+
+
+def _shape_of(use: Use) -> tuple[object, ...]:
+    return _kind(use), main_shape(use)
+
+
+def _parts(use: Use, trace: Trace) -> list[Use]:
+    """The columns of a linear layer that slices of its output take; none unless these are all of them."""
+    call = trace.calls[use.place]
+    if not isinstance(call.does, kinds.Linear) or use.shapes.keys() - {"kernel", "bias"}:
+        return []
+    whole = trace.values[call.outputs[0]].array
+    reached, found = {*call.outputs}, dict[tuple[int, int], int]()
+    for place in range(use.place + 1, len(trace.calls)):
+        follower = trace.calls[place]
+        if reached.isdisjoint(follower.inputs):
+            continue
+        if isinstance(follower.does, kinds.Slice):
+            columns = _columns(whole, trace.values[follower.outputs[0]].array)
+            if columns is not None:
+                found.setdefault(columns, place)
+        elif isinstance(follower.does, kinds.Reshape | kinds.Transposition):
+            reached.update(follower.outputs)
+    if [start for start, _ in sorted(found)] + [whole.shape[-1]] != [0, *(stop for _, stop in sorted(found))]:
+        return []
+    result = []
+    for (start, stop), place in found.items():
+        cut = {
+            role: parts.sliced(stored, len(use.shapes[role]) - 1, start, stop)
+            for role, stored in use.parameters.items()
+        }
+        shapes = {role: (*shape[:-1], stop - start) for role, shape in use.shapes.items()}
+        if any(each is None for each in cut.values()):
+            return []
+        own = {role: each for role, each in cut.items() if each is not None}
+        result.append(Use(place, use.depth, use.kind, use.path, own, shapes))
+    return result
+
+
+def _columns(whole: np.ndarray, part: np.ndarray) -> tuple[int, int] | None:
+    """From which to which column of a matrix (..., columns) a part has the numbers, in any order."""
+    width, rest = divmod(part.size, max(1, whole[..., 0].size))
+    numbers = np.sort(part, axis=None)
+    for start in range(0, whole.shape[-1] - width + 1, max(1, width)) if not rest else ():
+        if np.array_equal(np.sort(whole[..., start : start + width], axis=None), numbers):
+            return start, start + width
+    return None
 
 
 def _given_pairs(

@@ -39,10 +39,13 @@ _LEAST_NUMBERS = 4
 _MOST_AXES = 5
 
 
-def operation_between(one: np.ndarray, other: np.ndarray, spatial: int = 0) -> Operation | None:
+def operation_between(
+    one: np.ndarray, other: np.ndarray, spatial: int = 0, *, repeats: bool = False
+) -> Operation | None:
     """The operation that makes the other array of one; None if they are equal, or none does.
 
-    ``spatial`` is the number of leading axes that are spatial.
+    ``spatial`` is the number of leading axes that are spatial. Arrays in which most numbers are equal may
+    seem to be another one by chance, and have no operation unless they may have ``repeats``.
     """
     if one.size != other.size or not np.isfinite(one).all() or not np.isfinite(other).all():
         return None
@@ -50,7 +53,7 @@ def operation_between(one: np.ndarray, other: np.ndarray, spatial: int = 0) -> O
         return None
     if (offset := float(np.mean(other - one))) and is_copy(one + offset, other):
         return Operation(f"an offset of {offset:+.6g}", None, offset)
-    if not _has_same_numbers(one, other):
+    if not _has_same_numbers(one, other, repeats=repeats):
         return None
     places = np.arange(one.size).reshape(one.shape)
     for words, moved in itertools.chain(
@@ -67,14 +70,15 @@ def is_copy(one: np.ndarray, other: np.ndarray) -> bool:
     return difference(one, other) <= _COPIED
 
 
-def _has_same_numbers(one: np.ndarray, other: np.ndarray) -> bool:
+def _has_same_numbers(one: np.ndarray, other: np.ndarray, *, repeats: bool) -> bool:
     """Whether both may hold the same numbers in another order, and enough of them are different."""
     scale = float(np.abs(one).max(initial=0.0))
     if not math.isclose(float(np.sum(one * one)), float(np.sum(other * other)), rel_tol=_COPIED):
         return False
     first, second = np.sort(one, axis=None), np.sort(other, axis=None)
     distinct = 1 + int(np.count_nonzero(np.diff(first) > _COPIED * scale))
-    return distinct >= max(_LEAST_NUMBERS, one.size // 2) and is_copy(first, second)
+    enough = _LEAST_NUMBERS if repeats else max(_LEAST_NUMBERS, one.size // 2)
+    return distinct >= enough and is_copy(first, second)
 
 
 def _mirrored(places: np.ndarray, spatial: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -134,7 +138,9 @@ def _turned(places: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 def relation(one: np.ndarray, other: np.ndarray) -> str:
     """What makes the other array of one, in words; empty if nothing known does."""
-    operation = operation_between(one, other)
+    if one.shape == other.shape and is_copy(one, other):
+        return ""
+    operation = operation_between(one, other, repeats=True)
     if operation is not None:
         return operation.text
     if one.shape != other.shape or not np.isfinite(one).all() or not np.isfinite(other).all():
@@ -202,11 +208,9 @@ def described(own: np.ndarray, other: np.ndarray) -> tuple[str, str, str]:
         return "table", f"table {shape}, {waves[0]}", f"table {shape}, {waves[1]}"
     place = tuple(int(each) for each in np.argwhere(own != other)[0])
     count = int(np.count_nonzero(own != other))
-    numbers = (f"{float(each[place]):.6g}" for each in (own, other))
-    return "table", *(
-        f"table {shape}, {number} at {place}{f' and {count - 1} more' if count > 1 else ''}"
-        for number in numbers
-    )
+    more = f" and {count - 1} more" if count > 1 else ""
+    first, second = (f"table {shape}, {float(each[place]):.6g} at {place}{more}" for each in (own, other))
+    return "table", first, second
 
 
 def mask_text(table: np.ndarray) -> str:

@@ -142,6 +142,13 @@ def are_equal(one: np.ndarray, other: np.ndarray, tolerance: float = ROUNDING) -
     return difference_in_any_order(one, other, tolerance) <= tolerance
 
 
+def are_alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether both are the same numbers in the same order, or with the channels first on one side."""
+    one, other = _squeezed(one), _squeezed(other)
+    moved = [one] if one.ndim < 3 else [one, np.moveaxis(one, 1, -1), np.moveaxis(one, -1, 1)]  # noqa: PLR2004
+    return any(difference(each, other) <= ROUNDING for each in moved)
+
+
 def difference_in_any_order(one: np.ndarray, other: np.ndarray, enough: float) -> float:
     """The difference in the first order of axes in which it is small ``enough``, else the least of all."""
     if one.size != other.size:

@@ -3,6 +3,8 @@
 After a cause is found the walk goes on with A's array in the place of B's, so that one fault hides no other.
 """
 
+import collections
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -22,12 +24,14 @@ from harness.port.expressions import (
     corresponding,
     explanation,
     forms,
+    is_table,
 )
 from harness.port.findings import Cause, Mode, merged
-from harness.port.matching import Matching, PairedUse
+from harness.port.matching import Matching, PairedUse, Use
 from harness.port.values import (
     Segment,
     ValueIndex,
+    are_alike,
     are_equal,
     difference,
     in_shape_of,
@@ -127,15 +131,23 @@ class TracePair:
         for place, each in enumerate(trace_b.values):
             if each.array.size > 1 and (places := index_a.places_of(each)):
                 self._in_a[place] = places
-        self._common_a = {place for places in self._in_a.values() for place in places}
+        #: Values of which what follows may begin: in the same order of axes, as far as their shapes tell.
+        self._common_b: dict[int, list[int]] = {}
+        for place, places in self._in_a.items():
+            array = trace_b.values[place].array
+            if alike := [each for each in places if are_alike(trace_a.values[each].array, array)]:
+                self._common_b[place] = alike
+        self._common_a = {place for places in self._common_b.values() for place in places}
+        self._users_a, self._users_b = _users(trace_a), _users(trace_b)
         self._cleared: set[int] = set()
         for call in reversed(trace_b.calls):  # those that use a value come after the one that made it
             self._cleared.update(filter(self._leads_to_right_values, call.outputs))
 
     def first_fault(self, visited: set[tuple[str, int]]) -> Fault | None:
         """The first place that differs; None if there is none, or none that has not been visited."""
-        for pair in self._matching.pairs:
-            if not are_comparable(pair, self._a, self._b):
+        for each in self._matching.pairs:
+            pair = self._of_one_input(each)
+            if pair is None or not are_comparable(pair, self._a, self._b):
                 continue
             for fault in (self._before_call(pair, visited), self._in_call(pair, visited)):
                 if fault is not None:
@@ -145,6 +157,17 @@ class TracePair:
             if key not in visited and not self._equal(value_a, value_b):
                 visited.add(key)
                 return self._in_segment(value_a, value_b, consumer=None)
+        return None
+
+    def _of_one_input(self, pair: PairedUse) -> PairedUse | None:
+        """The pair at calls of one input, where a layer is called several times; None if there are none."""
+        users_a, users_b = self._users_a[_key_of(pair.a)], self._users_b[_key_of(pair.b)]
+        if len(users_a) == len(users_b) == 1:
+            return pair
+        for a, b in itertools.product(users_a, users_b):
+            inputs = self._a.calls[a].inputs, self._b.calls[b].inputs
+            if inputs[0] and inputs[1] and self._equal(inputs[0][0], inputs[1][0]):
+                return PairedUse(pair.a._replace(place=a), pair.b._replace(place=b))
         return None
 
     def _equal(self, value_a: int, value_b: int) -> bool:
@@ -184,37 +207,59 @@ class TracePair:
         if self._is_cleared(b.call.outputs[0]):
             return None
         visited.add(key)
-        found = diagnosis.same_kind(a, b) or diagnosis.of_semantics(a, b) or [_unexplained(a, b)]
-        return Fault(found, self._output_correction(pair.b.place, a, b))
-
-    def _output_correction(self, place: int, a: Place, b: Place) -> list[Override]:
         array = diagnosis.turned(a, b)
-        return [] if array is None else [Override(place, 0, array)]
+        found = None if array is None else self._between_calls(pair, a, b, array)
+        causes = found or diagnosis.of_semantics(a, b) or [_unexplained(a, b)]
+        return Fault(causes, [] if array is None else [Override(pair.b.place, 0, array)])
+
+    def _between_calls(self, pair: PairedUse, a: Place, b: Place, right: np.ndarray) -> list[Cause] | None:
+        """What explains other results of two calls of the same inputs."""
+        budget = Budget()
+        one, other = (
+            Expression(
+                Calls(each.trace), Segment([use.place], each.call.inputs), each.call.outputs[0], budget
+            )
+            for each, use in ((a, pair.a), (b, pair.b))
+        )
+        both = Corresponding(one, other, (other.end,), right, difference(b.output, right), 0.0)
+        found = explanation(one, other, both)
+        return None if found is None else _explained(found, both, "")
 
     def _in_segment(self, value_a: int, value_b: int, consumer: tuple[int, int] | None) -> Fault:
         """A fault among the calls that lead to two values which must be equal."""
-        before_a = segment_before(self._a, value_a, lambda place: place in self._common_a)
-        before_b = segment_before(self._b, value_b, lambda place: place in self._in_a)
-        before_b = self._from_values_of(before_a, value_b) or before_b
-        if not before_a.calls and not before_b.calls:  # A's value is in B already, put there for another call
-            before_a = segment_before(
-                self._a, value_a, lambda place: place != value_a and place in self._common_a
-            )
-        budget = Budget()
-        a = Expression(Calls(self._a), before_a, value_a, budget)
-        b = Expression(Calls(self._b), before_b, value_b, budget)
-        fault = self._of_expressions(a, b, consumer)
-        corrections = list(fault.corrections)
+        name = self._b.calls[consumer[0]].path if consumer is not None else ""
+        not_common: tuple[set[int], set[int]] = ({value_a}, {value_b})
+        for _ in range(_MOST_ROUNDS):
+            a, b = self._expressions(value_a, value_b, *not_common)
+            pair = corresponding(a, b)
+            if pair.a.calls or pair.b.calls or is_table(pair.a, pair.a.end):
+                break
+            # Values that both sides have, in another order of axes or for another call: what leads to them.
+            not_common[0].add(pair.a.end)
+            not_common[1].add(pair.b.end)
+        corrections = self._corrections(b, pair)
         if consumer is not None and not corrections:
             array = in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
             corrections += [] if array is None else [self._input_correction(*consumer, array)]
-        return Fault(fault.causes, corrections)
+        return Fault(causes_of(a, b, pair, name), corrections)
 
-    def _of_expressions(self, a: Expression, b: Expression, consumer: tuple[int, int] | None) -> Fault:
-        """The smallest expressions that differ, with the change that explains them."""
-        pair = corresponding(a, b)
-        name = self._b.calls[consumer[0]].path if consumer is not None else ""
-        return Fault(causes_of(a, b, pair, name), self._corrections(b, pair))
+    def _expressions(
+        self, value_a: int, value_b: int, not_common_a: set[int], not_common_b: set[int]
+    ) -> tuple[Expression, Expression]:
+        """What leads to two values from common ones, other than these."""
+        before_a = segment_before(
+            self._a, value_a, lambda place: place in self._common_a and place not in not_common_a
+        )
+        before_b = segment_before(
+            self._b, value_b, lambda place: place in self._common_b and place not in not_common_b
+        )
+        if not_common_b == {value_b}:
+            before_b = self._from_values_of(before_a, value_b) or before_b
+        budget = Budget()
+        return (
+            Expression(Calls(self._a), before_a, value_a, budget),
+            Expression(Calls(self._b), before_b, value_b, budget),
+        )
 
     def _corrections(self, b: Expression, pair: Corresponding) -> list[Override]:
         made_by = producers(self._b)
@@ -240,10 +285,22 @@ class TracePair:
         """
 
         def enters(place: int) -> bool:
-            return not set(before_a.enters).isdisjoint(self._in_a.get(place, ()))
+            return not set(before_a.enters).isdisjoint(self._common_b.get(place, ()))
 
         segment = segment_before(self._b, value_b, enters)
         return segment if segment.enters and all(map(enters, segment.enters)) else None
+
+
+def _users(trace: Trace) -> dict[frozenset[str], list[int]]:
+    """The calls that use the same parameters."""
+    found: dict[frozenset[str], list[int]] = collections.defaultdict(list)
+    for place, call in enumerate(trace.calls):
+        found[frozenset(map(repr, call.parameters.values()))].append(place)
+    return found
+
+
+def _key_of(use: Use) -> frozenset[str]:
+    return frozenset(map(repr, use.parameters.values()))
 
 
 # The cause that two expressions show.
@@ -252,9 +309,14 @@ class TracePair:
 def causes_of(a: Expression, b: Expression, pair: Corresponding, consumer: str) -> list[Cause]:
     """What explains the difference of the smallest expressions, or these as they are."""
     before = pair.before if np.isfinite(pair.before) else None
-    if not pair.a.calls and not pair.b.calls and pair.array.size > 1:  # a constant that a call uses
-        kind, other, own = relations.described(pair.b.result, pair.array)
-        return [_cause(kind, pair, own, other, before, 0.0, consumer)]
+    if not pair.a.calls and not pair.b.calls and pair.slots:
+        kind, own, other = "exchange", a.name(pair.a.end), b.name(pair.b.end)
+        if is_table(pair.a, pair.a.end):
+            kind, other, own = relations.described(pair.b.result, pair.array)
+        users = [
+            next(iter(each.consumers(end)), (None, 0))[0] for each, end in ((a, pair.a.end), (b, pair.b.end))
+        ]
+        return [_cause(kind, pair, own, other, before, pair.after, consumer, *users)]
     if pair.a.calls and pair.b.calls:
         found = explanation(a, b, pair)
         if found is not None:
@@ -298,13 +360,16 @@ def _mask_of(expression: Expression) -> str:
 def _explained(found: Explanation, pair: Corresponding, consumer: str) -> list[Cause]:
     change, causes = found.change, []
     before = found.before if np.isfinite(found.before) else None
-    places = {"place_a" if found.of_a else "place_b": change.call}
+    place_a, place_b = (change.call, None) if found.of_a else (None, change.call)
     for kind, one, other in ((change.kind, change.own, change.other), *change.also):
         texts = (one, other) if found.of_a else (other, one)
         if kind == "activation" and "identity" in texts:
             kind = "extra call" if texts[0] == "identity" else "missing call"  # noqa: PLW2901  its right name
-        causes.append(_cause(kind, pair, *texts, before, found.after, consumer, **places))
-    return causes
+        causes.append(
+            _cause(kind, pair, *texts, before, found.after, consumer, place_a=place_a, place_b=place_b)
+        )
+    leading = diagnosis.LEADING & {cause.kind for cause in causes}
+    return [cause for cause in causes if cause.kind != "padding" or not leading]
 
 
 def _cause(
@@ -315,7 +380,6 @@ def _cause(
     before: float | None,
     after: float | None,
     consumer: str,
-    *,
     place_a: int | None = None,
     place_b: int | None = None,
 ) -> Cause:
@@ -366,6 +430,8 @@ def _unexplained(a: Place, b: Place) -> Cause:
     )
 
 
+#: How often an expression is made longer where what enters it explains nothing.
+_MOST_ROUNDS = 3
 #: Faults that one walk corrects; a model has fewer, or nothing in it is right.
 _MOST_FAULTS = 60
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from harness.reference.calls import compute, index_of
+from harness.reference.calls import SLOPES, compute, index_of
 from harness.tracing import semantics as kinds
 
 #: Functions of two values whose order counts.
@@ -81,7 +81,8 @@ def alternatives(
         for value in values:
             if value != own:
                 other = msgspec.structs.replace(does, **{field: value})
-                yield Alternative(kind, text(own), text(value), other, parameters)
+                held = SLOPES.get(getattr(does, "function", "")) if field == "slope" and own is None else own
+                yield Alternative(kind, text(held), text(value), other, parameters)
     for kind, own_text, other_text, changed in _parameters(does, parameters):
         yield Alternative(kind, own_text, other_text, does, changed)
     yield from _orders(does, parameters, inputs)
@@ -99,29 +100,34 @@ def _orders(does: kinds.Semantics, parameters: Arrays, inputs: list[np.ndarray])
     plain = tuple(range(len(inputs)))
     for order in itertools.permutations(plain):
         if order != plain:
-            texts = (", ".join(str(place + 1) for place in each) for each in (plain, order))
-            yield Alternative("order of parts", *(f"parts {each}" for each in texts), does, parameters, order)
+            own, other = (f"parts {', '.join(str(place + 1) for place in each)}" for each in (plain, order))
+            yield Alternative("order of parts", own, other, does, parameters, order)
 
 
 def _rearrangements(does: kinds.Reshape, x: np.ndarray) -> Iterator[Alternative]:
-    """A reshape after a transposition, or one to other parts that are transposed to the same shape."""
+    """A reshape after a transposition, or one to other parts, as they are or transposed to the same shape."""
     shape = (len(x), *does.shape)
+    for place in range(1, len(shape) - 1):
+        other_shape = (*shape[1:place], shape[place + 1], shape[place], *shape[place + 2 :])
+        if other_shape != does.shape:
+            texts = text(does.shape), text(other_shape)
+            yield Alternative("heads", *texts, msgspec.structs.replace(does, shape=other_shape), {})
     for axes in _permutations(x.ndim):
         kind = "flatten order" if len(shape) == 2 else "axes"  # noqa: PLR2004
 
         def before(x: np.ndarray, axes: tuple[int, ...] = axes) -> np.ndarray:
             return x.transpose(axes).reshape(shape)
 
-        texts = (f"reshape of axes {each}" for each in (tuple(range(x.ndim)), axes))
-        yield Alternative(kind, *texts, does, {}, moved=before)
+        own, other = (f"reshape of axes {each}" for each in (tuple(range(x.ndim)), axes))
+        yield Alternative(kind, own, other, does, {}, moved=before)
     for axes in _permutations(len(shape)):
         parts = tuple(shape[axis] for axis in axes)
 
         def after(x: np.ndarray, axes: tuple[int, ...] = axes, parts: tuple[int, ...] = parts) -> np.ndarray:
             return x.reshape(parts).transpose(np.argsort(axes))
 
-        other = f"split into {parts[1:]} and transposed"
-        yield Alternative("split", f"split into {shape[1:]}", other, does, {}, moved=after)
+        own, other = f"split into {shape[1:]}", f"split into {parts[1:]} and transposed"
+        yield Alternative("split", own, other, does, {}, moved=after)
 
 
 def _permutations(count: int) -> list[tuple[int, ...]]:

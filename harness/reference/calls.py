@@ -55,8 +55,8 @@ _SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772
 
 def activation(function: str, x: np.ndarray, slope: float | None = None) -> np.ndarray:
     """An elementwise function by name; formulas are those of the frameworks' documentation."""
-    if function in _SLOPES:
-        slope = _SLOPES[function] if slope is None else slope
+    if function in SLOPES:
+        slope = SLOPES[function] if slope is None else slope
         if function == "hard_sigmoid":
             return np.clip(x * slope + 0.5, 0, 1)
         below = slope * _BELOW_ZERO[function](np.minimum(x, 0), slope)
@@ -69,7 +69,7 @@ def activation(function: str, x: np.ndarray, slope: float | None = None) -> np.n
 
 
 #: The slope, or alpha, where a call gives none.
-_SLOPES = {"leaky_relu": 0.01, "elu": 1.0, "celu": 1.0, "hard_sigmoid": 1 / 6}
+SLOPES = {"leaky_relu": 0.01, "elu": 1.0, "celu": 1.0, "hard_sigmoid": 1 / 6}
 #: What is multiplied by the slope below zero.
 _BELOW_ZERO: dict[str, Any] = {
     "leaky_relu": lambda x, _slope: x,
@@ -471,7 +471,7 @@ def _resizing(length: int, size: int, does: kinds.Resize) -> np.ndarray:
             places += 0.5 * length / size - 0.5
     if does.method == "nearest":
         nearest = np.floor(np.arange(size) * (length / size)) if not does.half_pixel else np.round(places)
-        return np.eye(length)[np.clip(nearest, 0, length - 1).astype(int)]
+        return np.asarray(np.eye(length)[np.clip(nearest, 0, length - 1).astype(int)])
     wider = max(1.0, length / size) if does.antialias else 1.0
     # Positions on both sides that the kernel may reach.
     reach = math.ceil(2 * wider) + 1
@@ -488,7 +488,7 @@ def _resizing(length: int, size: int, does: kinds.Resize) -> np.ndarray:
 def _kernel(distance: np.ndarray, does: kinds.Resize) -> np.ndarray:
     x = np.abs(distance)
     if does.method == "bilinear":
-        return np.maximum(1 - x, 0)
+        return np.asarray(np.maximum(1 - x, 0))
     a = -0.5 if does.coefficient is None else does.coefficient
     inner, outer = ((a + 2) * x - (a + 3)) * x * x + 1, (((x - 5) * x + 8) * x - 4) * a
     return np.where(x <= 1, inner, np.where(x < 2, outer, 0.0))  # noqa: PLR2004  the reach of a cubic

@@ -8,7 +8,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from harness.errors import UsageError
@@ -140,7 +140,7 @@ _FRAMEWORKS = frozenset(
 
 def user_line() -> str:
     """The line of the user's code that runs now, ``model.py:41``; empty if none is on the stack."""
-    frame = sys._getframe(1)  # noqa: SLF001  the documented way to the stack, without a list of it
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  the documented way to the stack, without a list of it
     while frame is not None:
         if _is_user(frame.f_code.co_filename):
             return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"

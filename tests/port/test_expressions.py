@@ -121,7 +121,12 @@ CASES = {
         [(3, 4)],
         ("order of parts", "silu, tanh", "tanh, silu"),
     ),
-    "halves": (gated(1, 2), gated(2, 1), [(3, 8)], ("exchange", "[:, :4], [:, 4:]", "[:, 4:], [:, :4]")),
+    "halves": (
+        gated(1, 2),
+        gated(2, 1),
+        [(3, 8)],
+        ("exchange", "first[:, :4], first[:, 4:]", "first[:, 4:], first[:, :4]"),
+    ),
     "difference": (
         [(SUBTRACT, 0, 1)],
         [(SUBTRACT, 1, 0)],

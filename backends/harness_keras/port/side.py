@@ -1,6 +1,6 @@
 """A Keras model as a side: its parameters, its traced evaluation, its gradients and its training."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -183,13 +183,15 @@ def named_outputs(outputs: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
 
     Those of a dictionary come in alphabetical order, in which every framework gives them.
     """
-    if isinstance(outputs, Mapping | list | tuple):
-        is_named = isinstance(outputs, Mapping)
-        items = sorted(outputs.items(), key=lambda item: str(item[0])) if is_named else enumerate(outputs)
-        for key, each in items:
-            yield from named_outputs(each, f"{name}.{key}" if name else str(key))
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(outputs, Mapping):
+        items = sorted(outputs.items(), key=lambda item: str(item[0]))
+    elif isinstance(outputs, list | tuple):
+        items = enumerate(outputs)
     elif is_array(outputs):
         yield name, outputs
+    for key, each in items:
+        yield from named_outputs(each, f"{name}.{key}" if name else str(key))
 
 
 def _versions() -> dict[str, str]:

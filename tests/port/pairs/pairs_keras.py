@@ -223,6 +223,21 @@ def attention(fault=""):
     return Net(run, **packed())
 
 
+def separate(fault=""):
+    """A layer for each of query, key and value; query and value are called first."""
+
+    def run(net, x):
+        h = net.tokens(x)
+        q, v, k = net.q(h), net.v(h), net.k(h)
+        q, k, v = (split_heads(each, 4, fault) for each in (q, k, v))
+        mask = None if fault == "mask missing" else causal(x.shape[1])
+        return net.head(h + net.out(merge_heads(attend(q, k, v, mask, fault), fault)))
+
+    parts = packed()
+    del parts["qkv"]
+    return Net(run, **{name: dense(16) for name in "qkv"}, **parts)
+
+
 def window(fault=""):
     def run(net, x):
         h = net.tokens(x)
@@ -300,6 +315,14 @@ def both_ways(fault=""):
 
     grus = {name: layers.GRU(5, return_sequences=True) for name in ("forward_gru", "backward_gru")}
     return Net(run, head=dense(3), **grus)
+
+
+def last_state(fault=""):
+    """The layer that :func:`cell` writes by hand."""
+    activation = "sigmoid" if fault == "activation" else "tanh"
+    return Net(
+        lambda net, x: net.head(net.lstm(x)), lstm=layers.LSTM(5, activation=activation), head=dense(3)
+    )
 
 
 def recurrent():

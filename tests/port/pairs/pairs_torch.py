@@ -204,6 +204,19 @@ def fused_attention():
     return Net(run, **packed())
 
 
+def separate():
+    """The same with a layer for each of query, key and value."""
+
+    def run(net, x):
+        h = net.tokens(x)
+        q, k, v = (split_heads(each(h), 4) for each in (net.q, net.k, net.v))
+        return net.head(h + net.out(merge_heads(F.scaled_dot_product_attention(q, k, v, is_causal=True))))
+
+    parts = packed()
+    del parts["qkv"]
+    return Net(run, **{name: nn.Linear(16, 16) for name in "qkv"}, **parts)
+
+
 def window():
     """A position sees itself and the two before it."""
 
@@ -279,6 +292,15 @@ def both_ways():
         forward_gru=nn.GRU(4, 5, batch_first=True),
         backward_gru=nn.GRU(4, 5, batch_first=True),
         head=nn.Linear(10, 3),
+    )
+
+
+def last_state():
+    """The layer that :func:`cell` writes by hand."""
+    return Net(
+        lambda net, x: net.head(net.lstm(x)[0][:, -1]),
+        lstm=nn.LSTM(4, 5, batch_first=True),
+        head=nn.Linear(5, 3),
     )
 
 

@@ -35,7 +35,7 @@ ARCHITECTURES = {
     "swiglu": ({"inputs": (8,)}, {"halves": "exchange|halves"}),
     "squeeze": (IMAGE, {"slope": r"0\.166667 against 0\.2|hard.sigmoid"}),
     "prenorm": ({"inputs": (8,)}, {"after": "^order.*norm"}),
-    "gemma_norm": ({"inputs": (8,)}, {"one missing": r"add 1\b|offset"}),
+    "gemma_norm": ({"inputs": (8,)}, {"one missing": r"add 1\b|offset|1 against 0"}),
     "heads": ({"inputs": (6,)}, {"doubled": "extra call.*(add|slice)"}),
     "nested": ({"inputs": (6,)}, {"tanh": "extra call.*tanh"}),
     "two_faults": ({"inputs": (8,)}, {"both": "GELU"}),
@@ -70,14 +70,14 @@ ARCHITECTURES = {
             "adjacent": "adjacent",
             "exchanged": "exchange",
             "base": "table.*frequenc|table",
-            "sign": "sign|negative|exchange|inverse|order",
+            "sign": "sign|negative|subtract|order",
         },
     ),
     "t5": (TOKENS, {"buckets": "table", "direction": "table", "scale": "constant|divide|scale"}),
     "tied": (TOKENS, {"untied": "untied"}),
     "both_ways": (
         {"inputs": (6, 4)},
-        {"flip missing": "missing call.*(slice|flip|revers)|revers", "flip axis": "axis|slice"},
+        {"flip missing": "missing call.*(slice|flip|revers)|revers", "flip axis": "^part"},
     ),
     "cell": ({"inputs": (6, 4)}, {"gates": "gate order|exchange|order"}),
     "picture_positions": (IMAGE, {"transposed": "axes|extra call.*transpos"}),
@@ -90,12 +90,32 @@ ARCHITECTURES = {
     ),
     "mirrored": (
         IMAGE,
-        {"axis": "axis|slice|flip", "back missing": "missing call.*(slice|flip|revers)|revers"},
+        {"axis": "^part", "back missing": "missing call.*(slice|flip|revers)|revers"},
     ),
     "upsampled": (IMAGE, {"not mirrored": "flipped|mirror"}),
     "grouped": ({"inputs": (9, 9, 4)}, {"exchanged": "groups"}),
     "flattened": (IMAGE, {"order": "flatten order|missing call.*transpos|axes"}),
     "patches": (IMAGE, {"reshape": "reshape|transpos|axes"}),
+}
+_OF_ATTENTION = {
+    "mask missing": "^(mask|missing call)",
+    "scale": "scale|constant|multiply",
+    "softmax": "softmax axis",
+    "heads": "heads|split",
+    "merge": "axes|transposition|heads|split",
+}
+#: Pairs of architectures that compute the same in other calls: A's and B's, the input, and the faults.
+CROSSED = {
+    "fused attention by hand": ("fused_attention", "attention", TOKENS, _OF_ATTENTION),
+    "packed attention apart": ("attention", "separate", TOKENS, _OF_ATTENTION),
+    "attention apart packed": (
+        "separate",
+        "attention",
+        TOKENS,
+        {**_OF_ATTENTION, "packing": "exchange|order"},
+    ),
+    "cell by hand": ("last_state", "cell", {"inputs": (6, 4)}, {"gates": "gate order|exchange|order"}),
+    "cell as layer": ("cell", "last_state", {"inputs": (6, 4)}, {"activation": "activation"}),
 }
 #: In flax as B, with the same faults.
 FLAX = {
@@ -149,6 +169,18 @@ def pairs(folder):
     """All pairs; files of optimizers are written into ``folder``."""
     yield from _of_faults("keras", {name: tuple(faults) for name, (_, faults) in ARCHITECTURES.items()})
     yield from _of_faults("nnx", FLAX)
+    for name, (a, b, given, patterns) in CROSSED.items():
+        for fault in ("", *patterns):
+            yield Pair(
+                f"{name}: {fault}" if fault else name,
+                _target("torch", a),
+                _target("keras", b),
+                {},
+                {"fault": fault} if fault else {},
+                given["inputs"],
+                given.get("maximum", 0),
+                patterns.get(fault),
+            )
     yield Pair(
         "recurrent", _target("torch", "recurrent"), _target("keras", "recurrent"), {}, {}, (6, 4), 0, None
     )

@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
+from harness.tracing import parts
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness_torch.port import parts
 from harness_torch.port.seen import Seen, Tensor, from_end, from_start, roles, translates
 from harness_torch.port.tracer import active
 
