@@ -429,14 +429,15 @@ def _changes(own: Expression, other: Expression) -> Iterator[Change]:
         own, {call: [each for each in several if each.order] for call, several in tried.items()}
     )
     yield from _exchanged_parts(own)
-    yield from _of_tables(own, other)
     yield from _exchanges(own)
+    yield from _of_tables(own, other)
     yield from _of_calls(
         own, {call: [each for each in several if not each.order] for call, several in tried.items()}
     )
     for call in own.calls:
         yield from _of_several_fields(own, call, other)
     yield from _columns(own)
+    yield from _rotary(own)
 
 
 def _tried(own: Expression, place: int, other: Expression) -> list[Alternative]:
@@ -501,9 +502,10 @@ def _exchanges(own: Expression) -> Iterator[Change]:
     by_source: dict[object, list[int]] = {}
     for value in values:
         call = own.source_of(value)
-        by_source.setdefault(None if call is None else (type(call.does), tuple(call.inputs)), []).append(
-            value
-        )
+        key: object = (type(call.does), tuple(call.inputs)) if call is not None else "constants"
+        by_source.setdefault(
+            tuple(sorted(own.array(value).shape)) if value in own.enters else key, []
+        ).append(value)
     groups += [group for group in by_source.values() if 2 < len(group) <= _MOST_PARTS]  # noqa: PLR2004
     used = {value: own.used_by(value) for value in values}
     for group in groups:
@@ -564,7 +566,10 @@ def _of_tables(own: Expression, other: Expression) -> Iterator[Change]:
     )
     fitting = {
         value: [
-            form for there in of_other for form in relations.fitting(other.array(there), own.array(value))
+            form
+            for there in of_other
+            for form in relations.fitting(other.array(there), own.array(value))
+            if not np.array_equal(form, own.array(value))
         ]
         for value in of_own
     }
@@ -604,10 +609,7 @@ def _of_table(own: Expression, given: dict[Slot, np.ndarray]) -> Change:
 
 
 def _columns(own: Expression) -> Iterator[Change]:
-    """What enters with its last axis in another order: parts transposed, or pairs adjacent and half apart.
-
-    Of rotary positions what comes out is turned back, or it is a product in which the order does not count.
-    """
+    """What enters with its last axis as other parts, or with axes of one length in each other's place."""
     values = [value for value in own.enters if own.array(value).ndim > 1][:_MOST_PARTS]
     for value in values:
         width = own.array(value).shape[-1]
@@ -620,8 +622,23 @@ def _columns(own: Expression) -> Iterator[Change]:
                 )
                 given: Given = {value: own.array(value)[..., order]}
                 yield Change("order of elements", first, second, None, given, _NO_CALLS)
-    rotates = {"multiply"} <= {getattr(own.trace.calls[call].does, "function", "") for call in own.calls}
-    for count in range(len(values), 0, -1) if rotates else ():
+    for shape in dict.fromkeys(own.array(value).shape for value in values):
+        alike = [value for value in values if own.array(value).shape == shape]
+        texts = [f"axes {axes}" for axes in orders(shape, shape)][:_MOST_FORMS]
+        for axes, words in itertools.islice(zip(orders(shape, shape), texts, strict=False), 1, None):
+            turned: Given = {value: own.array(value).transpose(axes) for value in alike}
+            yield Change("axes", texts[0], words, _user(own, *alike), turned, _NO_CALLS)
+
+
+def _rotary(own: Expression) -> Iterator[Change]:
+    """What enters with adjacent pairs half apart, or the reverse, and what comes out turned back, or not.
+
+    It is not where that is a product in which the order does not count.
+    """
+    if "multiply" not in {getattr(own.trace.calls[call].does, "function", "") for call in own.calls}:
+        return
+    values = [value for value in own.enters if own.array(value).ndim > 1][:_MOST_PARTS]
+    for count in range(len(values), 0, -1):
         for chosen in itertools.combinations(values, count):
             widths = {own.array(value).shape[-1] for value in chosen}
             width = min(widths)
@@ -630,6 +647,6 @@ def _columns(own: Expression) -> Iterator[Change]:
             apart = np.arange(width).reshape(2, -1).T.ravel()
             pairs = "adjacent pairs", "pairs half apart"
             for order, each in ((apart, pairs), (np.argsort(apart), pairs[::-1])):
-                given = {value: own.array(value)[..., order] for value in chosen}
+                given: Given = {value: own.array(value)[..., order] for value in chosen}
                 for turned in (None, np.argsort(order)):
                     yield Change("rotary pairs", *each, None, given, _NO_CALLS, turned)

@@ -228,7 +228,23 @@ class TracePair:
     def _in_segment(self, value_a: int, value_b: int, consumer: tuple[int, int] | None) -> Fault:
         """A fault among the calls that lead to two values which must be equal."""
         name = self._b.calls[consumer[0]].path if consumer is not None else ""
-        not_common: tuple[set[int], set[int]] = ({value_a}, {value_b})
+        fault = self._within(value_a, value_b, (set(), set()), name)
+        if fault.causes[0].kind == REPLACED:  # what explains it may be before values that both sides have
+            later = [
+                {value for call in trace.calls if not call.parameters for value in call.outputs}
+                for trace in (self._a, self._b)
+            ]
+            longer = self._within(value_a, value_b, (later[0], later[1]), name)
+            fault = longer if longer.causes[0].kind != REPLACED else fault
+        if consumer is None or fault.corrections:
+            return fault
+        array = in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
+        return fault if array is None else Fault(fault.causes, [self._input_correction(*consumer, array)])
+
+    def _within(self, value_a: int, value_b: int, not_common: tuple[set[int], set[int]], name: str) -> Fault:
+        """The fault of the expressions that begin with common values, but not with these."""
+        not_common[0].add(value_a)
+        not_common[1].add(value_b)
         for _ in range(_MOST_ROUNDS):
             a, b = self._expressions(value_a, value_b, *not_common)
             pair = corresponding(a, b)
@@ -237,11 +253,7 @@ class TracePair:
             # Values that both sides have, in another order of axes or for another call: what leads to them.
             not_common[0].add(pair.a.end)
             not_common[1].add(pair.b.end)
-        corrections = self._corrections(b, pair)
-        if consumer is not None and not corrections:
-            array = in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
-            corrections += [] if array is None else [self._input_correction(*consumer, array)]
-        return Fault(causes_of(a, b, pair, name), corrections)
+        return Fault(causes_of(a, b, pair, name), self._corrections(b, pair))
 
     def _expressions(
         self, value_a: int, value_b: int, not_common_a: set[int], not_common_b: set[int]
@@ -340,7 +352,7 @@ def causes_of(a: Expression, b: Expression, pair: Corresponding, consumer: str) 
             f"{words}, {made}" if made and each.only_moves() else words
             for words, each in ((own, pair.a), (other, pair.b))
         )
-    return [_cause(kind, pair, own, other, before, pair.after if pair.slots else None, consumer)]
+    return [_cause(kind, pair, own, other, before, pair.after, consumer)]
 
 
 def _mask_of(expression: Expression) -> str:
