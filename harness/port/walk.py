@@ -321,7 +321,7 @@ def _key_of(use: Use) -> frozenset[str]:
 def causes_of(a: Expression, b: Expression, pair: Corresponding, consumer: str) -> list[Cause]:
     """What explains the difference of the smallest expressions, or these as they are."""
     before = pair.before if np.isfinite(pair.before) else None
-    if not pair.a.calls and not pair.b.calls and pair.slots:
+    if not pair.a.calls and not pair.b.calls:
         kind, own, other = "exchange", a.name(pair.a.end), b.name(pair.b.end)
         if is_table(pair.a, pair.a.end):
             kind, other, own = relations.described(pair.b.result, pair.array)

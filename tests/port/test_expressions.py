@@ -191,6 +191,12 @@ CASES = {
         [(3, 6, 8)],
         ("table", "table 6×8", "after an exchange of the halves of axis 1"),
     ),
+    "positions": (
+        [(kinds.Gather(axis=1), 0, np.arange(2, 6)), (TANH, 1)],
+        [(kinds.Gather(axis=1), 0, np.arange(4)), (TANH, 1)],
+        [(3, 7, 8)],
+        ("table", "table 4", "table 4, equal after an offset of -2"),
+    ),
     "first position": (
         [(ADD, 0, table(2)), (TANH, 1)],
         [(ADD, 0, table(0)), (TANH, 1)],

@@ -426,7 +426,9 @@ def upsampled(fault=""):
             return net.last(ops.relu(_dilated(net, x)))
         return net.last(ops.relu(_cut(net.up(x))))
 
-    return Net(run, up=layers.Conv2DTranspose(6, 3, 2), last=layers.Conv2D(3, 3))
+    up = layers.Conv2DTranspose(6, 3, 2)
+    up.build((None, 8, 8, 3))
+    return Net(run, up=up, last=layers.Conv2D(3, 3))
 
 
 def _cut(x):
@@ -436,7 +438,6 @@ def _cut(x):
 
 def _dilated(net, x):
     """A convolution over zeros between the pixels, with the kernel as it is."""
-    net.up.build(x.shape)
     batch, height, width, channels = x.shape
     x = ops.reshape(x, (batch, height, 1, width, 1, channels))
     x = ops.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0), (0, 1), (0, 0)))
