@@ -1,6 +1,7 @@
 """The comparison of two sides from their parameters to twenty training steps, and its verdict."""
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ from harness.port.updates import (
     worst_loss,
     worst_parameter,
 )
-from harness.port.values import difference, difference_in_any_order, in_shape_of
+from harness.port.values import difference, difference_in_any_order, in_shape_of, paired_outputs
 from harness.port.walk import REPLACED, walk
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
@@ -55,18 +56,14 @@ def compared(what: str, worst: float, tolerance: float, where: str = "") -> Comp
 
 
 def worst_output(trace_a: Trace, trace_b: Trace) -> tuple[float, str]:
-    """The worst difference of outputs, by key where both have names, else by position."""
-    by_name = {trace_b.values[place].name: place for place in trace_b.outputs}
+    """The worst difference of outputs, by key where both have the same keys, else by position."""
+    pairs = paired_outputs(trace_a, trace_b)
+    if len(pairs) < len(trace_a.outputs):
+        return np.inf, trace_a.values[trace_a.outputs[len(pairs)]].name
     worst, where = 0.0, ""
-    for number, place in enumerate(trace_a.outputs):
-        value = trace_a.values[place]
-        if value.name and value.name in by_name:
-            other = by_name[value.name]
-        elif number < len(trace_b.outputs):
-            other = trace_b.outputs[number]
-        else:
-            return np.inf, value.name
-        gap = output_gap(value.array, trace_b.values[other].array)
+    for place_a, place_b in pairs:
+        value = trace_a.values[place_a]
+        gap = output_gap(value.array, trace_b.values[place_b].array)
         if gap > worst:
             worst, where = gap, value.name
     return worst, where
@@ -180,11 +177,40 @@ class Lacking(NamedTuple):
             if name in self.trained
         }
 
+    def trials(self, values_a: Mapping[str, np.ndarray]) -> Iterator["Trial"]:
+        """Values that may make both sides the same: neutral ones, and for those of B some of A's."""
+        own, other = (", ".join(each) or "none" for each in (self.a, self.b))
+        one_sided = not (self.a and self.b)
+        for value, kind in ((0.0, "missing bias"), (1.0, "missing scale")) if one_sided else ():
+            neutral_a, neutral_b = (
+                {name: np.full(array.shape, value) for name, array in held.items()}
+                for held in (self.a, self.b)
+            )
+            yield Trial(kind, own, other, neutral_a, neutral_b)
+        for kind, sources in (
+            ("shape", {name: values_a.get(name, array) for name, array in self.a.items()}),
+            ("untied", values_a),
+        ):
+            if len(self.b) != 1 or (self.a and kind == "untied"):
+                continue
+            ((name_b, array_b),) = self.b.items()
+            for name_a, array in sources.items():
+                for made in _spread(array, array_b.shape, tied=kind == "untied"):
+                    text_a = f"{name_a} {_shape_text(array.shape)}"
+                    text_a += " in both places" if kind == "untied" else ""
+                    yield Trial(kind, text_a, f"{name_b} {_shape_text(array_b.shape)}", {}, {name_b: made})
+
     @contextlib.contextmanager
-    def at(self, value: float, sides: Sides, values_a: Mapping[str, np.ndarray]) -> Iterator[None]:
-        """Inside, each of them holds this number everywhere."""
-        sides.a.load({name: np.full(array.shape, value) for name, array in self.a.items()})
-        sides.b.load({name: np.full(array.shape, value) for name, array in self.b.items()})
+    def holding(
+        self,
+        own: Mapping[str, np.ndarray],
+        other: Mapping[str, np.ndarray],
+        sides: Sides,
+        values_a: Mapping[str, np.ndarray],
+    ) -> Iterator[None]:
+        """Inside, the sides hold these values."""
+        sides.a.load(own)
+        sides.b.load(other)
         try:
             yield
         finally:
@@ -192,12 +218,45 @@ class Lacking(NamedTuple):
             sides.b.load(self.b)
 
 
+class Trial(NamedTuple):
+    """A kind of cause, what each side has as text, and values for what has no counterpart."""
+
+    kind: str
+    a: str
+    b: str
+    values_a: dict[str, np.ndarray]
+    values_b: dict[str, np.ndarray]
+
+
+def _spread(array: np.ndarray, shape: tuple[int, ...], *, tied: bool) -> Iterator[np.ndarray]:
+    """The array in another shape: of a tied one as it is or transposed, else repeated along axes."""
+    if tied:
+        if array.ndim == 2 and array.size > _LEAST_TIED:  # noqa: PLR2004  a matrix
+            yield from (each for each in (array, array.T) if each.shape == shape)
+        return
+    flat = array.reshape([size for size in array.shape if size != 1])
+    if flat.ndim != 1:
+        return
+    for axis, size in enumerate(shape):
+        if size == flat.size:
+            made = flat.reshape([-1 if each == axis else 1 for each in range(len(shape))])
+            yield np.array(np.broadcast_to(made, shape))
+
+
+def _shape_text(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape))
+
+
 #: The difference that rounding alone may make of gradients and running statistics, and of training steps.
 _GRADIENT_TOLERANCE, _STEPS_TOLERANCE = 1e-9, 1e-7
 _SINGLE = 1
+#: Fewer numbers are no table that a second layer may use.
+_LEAST_TIED = 4
 #: A model of more numbers is compared on a smaller batch: a step in float64 takes seconds, and a trace
 #: gigabytes.
 _LARGE, _SMALL_BATCH = 5_000_000, 2
+#: Orders of siblings that are tried.
+_MOST_TRIALS = 24
 
 
 def check_models(
@@ -249,13 +308,16 @@ class _Check:
         self._describe()
         self._phase("comparing evaluation")
         self._compare_modes()
-        if all(each.equal for each in self._compared):
+        if not all(each.equal for each in self._compared):
+            self._not_compared.append("gradients, because outputs or running statistics differ")
+        elif self._first_is_first:
             self._phase("comparing gradients")
             self._compare_gradients()
+        if self._first_is_first:
+            self._phase("comparing training steps")
+            self._compare_training()
         else:
-            self._not_compared.append("gradients, because outputs or running statistics differ")
-        self._phase("comparing training steps")
-        self._compare_training()
+            self._not_compared.append("gradients and training steps, because the outputs have other names")
         causes = merged([*self._causes, *self._initial_values])
         return Findings(
             a=self._records[0],
@@ -294,7 +356,9 @@ class _Check:
         self._note_random((first_a, first_b), inputs)
         names = self._options.names
         refuse_unknown(names, {*initial_a.parameters}, {*initial_b.parameters})
-        self._matching = match(first_a, first_b, names)
+        matching = match(first_a, first_b, names)
+        self._matching = self._with_siblings(matching, initial_a, initial_b, first_a, inputs)
+        self._not_compared += _unused(names, self._matching)
         worst, _ = worst_output(first_a, first_b)
         one, other = (record.framework for record in self._records)
         self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
@@ -303,14 +367,71 @@ class _Check:
             initial_a.parameters, initial_b.parameters, self._matching
         )
         self._lacking = Lacking.of(self._matching, initial_a, initial_b)
+        zeros_a, zeros_b = self._without_second_biases(first_a, first_b)
         self._parameters.candidates = self._lacking.candidates()
-        self._values_a = values.moved(initial_a.parameters, initial_a.trained, first_a)
+        self._values_a = values.moved(initial_a.parameters, initial_a.trained, first_a) | zeros_a
         self._sides.a.load(self._values_a)
         values_b, missing = transferred(
             self._matching, {**initial_a.parameters, **self._values_a}, initial_b.parameters
         )
-        self._sides.b.load(values_b)
+        self._sides.b.load(values_b | zeros_b)
         self._causes += lacking_in_a(missing)
+
+    def _without_second_biases(self, *traces: Trace) -> list[dict[str, np.ndarray]]:
+        """Zeros for second biases that the other side has not, and whose sum with the first ones counts."""
+        zeros = [
+            {name: np.zeros_like(held[name]) for name in _second_biases(trace) if name in held}
+            for trace, held in zip(traces, (self._lacking.a, self._lacking.b), strict=True)
+        ]
+        self._lacking = self._lacking._replace(
+            a={name: array for name, array in self._lacking.a.items() if name not in zeros[0]},
+            b={name: array for name, array in self._lacking.b.items() if name not in zeros[1]},
+        )
+        if any(zeros):
+            paths = [", ".join(each) for each in zeros]
+            words = ("two biases a gate" if each else "one bias a gate" for each in zeros)
+            cause = Cause(kind="two biases", path_a=paths[0], path_b=paths[1], mode="steps", harmless=True)
+            cause.a, cause.b = words
+            self._causes.append(cause)
+        return zeros
+
+    def _with_siblings(
+        self, matching: Matching, a: Description, b: Description, first_a: Trace, inputs: list[np.ndarray]
+    ) -> Matching:
+        """Uses of one shape side by side in the order in which most of what B computes is what A does."""
+        if not matching.siblings:
+            return matching
+        values_a = values.moved(a.parameters, a.trained, first_a)
+        self._sides.a.load(values_a)
+        trace_a = self._sides.a.trace(inputs, training=False)
+        index = values.ValueIndex(trace_a)
+
+        def reached(matching: Matching) -> tuple[int, int]:
+            """How many outputs are equal, and how many calls of B give what A has."""
+            loaded, _ = transferred(matching, {**a.parameters, **values_a}, b.parameters)
+            self._sides.b.load(loaded)
+            trace = self._sides.b.trace(inputs, training=False)
+            made = [trace.values[call.outputs[0]] for call in trace.calls]
+            right = sum(each.array.size > 1 and bool(index.places_of(each)) for each in made)
+            outputs = [
+                output_gap(trace_a.values[one].array, trace.values[other].array)
+                for one, other in paired_outputs(trace_a, trace)
+            ]
+            return sum(gap <= TOLERANCE for gap in outputs), right
+
+        best, trials = reached(matching), 0
+        for group in matching.siblings:
+            for order in itertools.islice(itertools.permutations(group), 1, None):
+                if best[0] == len(trace_a.outputs) or trials >= _MOST_TRIALS:
+                    break
+                trials += 1
+                other = matching.reordered(group, order)
+                found = reached(other)
+                if found > best:
+                    matching, best = other, found
+        self._sides.a.load({name: a.parameters[name] for name in values_a})
+        self._sides.b.load(b.parameters)
+        return matching
 
     def _note_random(self, firsts: tuple[Trace, Trace], inputs: list[np.ndarray]) -> None:
         """Note each side that gives other outputs when it is evaluated again."""
@@ -340,6 +461,8 @@ class _Check:
         if any(isinstance(call.does, kinds.Dropout) for call in (*trained.a.calls, *trained.b.calls)):
             self._not_compared.append("the random numbers of dropout, which is off in all that is computed")
         self._output = trained.a.values[trained.a.outputs[0]].array
+        firsts = trained.a.outputs[0], trained.b.outputs[0]
+        self._first_is_first = firsts in paired_outputs(trained.a, trained.b)
         self._compare_state(trained)
         self._compare_as_written(cases[2], self._compared[2])
         # The training that follows holds several copies of all parameters.
@@ -348,19 +471,19 @@ class _Check:
             side.forget_parameters()
 
     def _try_without_lacking(self, case: Evaluated) -> None:
-        """Whether both sides are the same once the parameters that one of them lacks are neutral."""
+        """Whether both sides are the same once the parameters that one of them lacks have known values."""
         before = self._compared[0].worst
         if self._compared[0].equal or not (self._lacking.a or self._lacking.b):
             return
-        for value, kind in ((0.0, "missing bias"), (1.0, "missing scale")):
-            with self._lacking.at(value, self._sides, self._values_a):
+        for trial in self._lacking.trials({name: self._values_a[name] for name in self._values_a}):
+            with self._lacking.holding(trial.values_a, trial.values_b, self._sides, self._values_a):
                 a, b = self._sides.both(lambda side: side.outputs(case.inputs, training=False))
             after, _ = worst_output(a, b)
             if after <= TOLERANCE:
                 self._lacking_explains = True
-                own, other = (", ".join(each) for each in (self._lacking.a, self._lacking.b))
-                cause = Cause(kind=kind, path_a=own, path_b=other, before=before, after=after)
-                cause.a, cause.b = own or "none", other or "none"
+                cause = Cause(kind=trial.kind, path_a="", path_b="", before=before, after=after)
+                cause.path_a, cause.path_b = (", ".join(each) for each in (self._lacking.a, self._lacking.b))
+                cause.a, cause.b = trial.a, trial.b
                 self._causes.append(cause)
                 return
 
@@ -413,10 +536,9 @@ class _Check:
         gap = max(gaps, default=0.0)
         self._compared.append(compared("gradients of the inputs", gap, _GRADIENT_TOLERANCE))
         if worst > _GRADIENT_TOLERANCE:
-            path = where
-            self._causes.append(
-                Cause(kind="gradient", path_a=path, path_b=path, before=worst, mode="gradients")
-            )
+            untied = _untied(self._matching, a.parameters, b.parameters)
+            whole = Cause(kind="gradient", path_a=where, path_b=where, before=worst, mode="gradients")
+            self._causes += untied or [whole]
 
     def _compare_training(self) -> None:
         """Losses and parameters of some steps, with each side's own optimizer and loss if it gives one."""
@@ -449,6 +571,69 @@ class _Check:
             gap = max(loss, worst)
             before = gap if np.isfinite(gap) else None
             self._causes.append(Cause(kind="optimizer", path_a="", path_b=where, before=before, mode="steps"))
+
+
+def _second_biases(trace: Trace) -> set[str]:
+    """The second biases of recurrent layers; that of a GRU is inside the reset, and does not only add."""
+    return {
+        stored.name
+        for call in trace.calls
+        if isinstance(call.does, kinds.Recurrent) and call.does.cell != "gru"
+        for role, stored in call.parameters.items()
+        if role.startswith("recurrent_bias")
+    }
+
+
+def _untied(
+    matching: Matching, of_a: Mapping[str, np.ndarray], of_b: Mapping[str, np.ndarray]
+) -> list[Cause]:
+    """Arrays of one side that the other has twice, whose gradient is the sum of the other's."""
+    pairs = [
+        (stored, pair.b.parameters[role])
+        for pair in matching.pairs
+        for role, stored in pair.a.parameters.items()
+        if role in pair.b.parameters
+    ] + matching.free
+    sides = (of_a, of_b, pairs), (of_b, of_a, [(other, one) for one, other in pairs])
+    found = []
+    for side, (once, twice, own_pairs) in enumerate(sides):
+        for name in dict.fromkeys(one.name for one, _ in own_pairs):
+            parts = [(one, other) for one, other in own_pairs if one.name == name and other.name in twice]
+            others = list(dict.fromkeys(other.name for _, other in parts))
+            if name not in once or len(others) < 2:  # noqa: PLR2004  one array for another
+                continue
+            total = np.zeros_like(once[name])
+            for one, other in parts:
+                part = np.zeros_like(total)
+                one.store(other.canonical(twice[other.name]), part)
+                total += part
+            gap = difference(total, once[name])
+            if gap <= _GRADIENT_TOLERANCE:
+                first = np.zeros_like(total)
+                parts[0][0].store(parts[0][1].canonical(twice[parts[0][1].name]), first)
+                texts = [name, ", ".join(others)][:: -1 if side else 1]
+                before = difference(first, once[name])
+                cause = Cause(kind="untied", path_a=texts[0], path_b=texts[1], before=before, after=gap)
+                cause.a, cause.b = ("one table", "two tables")[:: -1 if side else 1]
+                cause.mode = "gradients"
+                found.append(cause)
+    return found
+
+
+def _unused(given: Mapping[str, Sequence[str]], matching: Matching) -> list[str]:
+    """Entries of ``--map`` that no pair has, as phrases."""
+    paired = {
+        (one.name, other.name)
+        for pair in matching.pairs
+        for one in pair.a.parameters.values()
+        for other in pair.b.parameters.values()
+    } | {(one.name, other.name) for one, other in matching.free}
+    unused = [
+        (name, other) for name, others in given.items() for other in others if (name, other) not in paired
+    ]
+    return [
+        f"{name} with {other}, which --map gives: their shapes or uses do not fit" for name, other in unused
+    ]
 
 
 def _paired(matching: Matching, a: Description, b: Description) -> Parameters:

@@ -1,9 +1,7 @@
 """The cause of a difference: the change of one call that gives the other side's numbers, tried in NumPy."""
 
-import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -12,28 +10,23 @@ from harness.port import findings
 from harness.port.findings import Cause, Mode
 from harness.port.values import (
     ROUNDING,
-    Segment,
     arrays,
     canonical_parameters,
     difference,
     in_shape_of,
     orders,
 )
-from harness.reference.call_mistakes import Alternative, alternatives, text
+from harness.reference.call_mistakes import text
 from harness.reference.calls import NoReference, compute
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
 
 #: A trial explains a difference if this share of it remains, where rounding alone does not decide.
 _REMAINS = 1e-4
+#: What the padding of a convolution follows from, where a framework pads to the same size.
+LEADING = {"stride", "dilation"}
 #: Inputs that differ by less are the same, up to what earlier calls rounded.
 _SAME_INPUT = 1e-6
-_PICTURE_AXES = 3
-#: Of a convolution, what follows from other fields where a framework pads to the same size.
-_FOLLOWING = {"dilation": "padding", "strides": "padding"}
-
-
-Parameters = dict[str, np.ndarray]
 
 
 class Place(NamedTuple):
@@ -58,15 +51,6 @@ class Place(NamedTuple):
         return canonical_parameters(self.trace, self.call)
 
 
-def same_kind(a: Place, b: Place) -> list[Cause]:
-    """The causes of different outputs of two calls of one kind with equal inputs; empty if none is found."""
-    wanted = turned(a, b)
-    if wanted is None:
-        return []
-    before = difference(b.output, wanted)
-    return _by_fields(a, b, wanted, before) or _by_trial(a, b, wanted, before)
-
-
 def of_semantics(a: Place, b: Place) -> list[Cause]:
     """The fields of B that change the output of A's call, on A's inputs."""
     found = []
@@ -76,7 +60,7 @@ def of_semantics(a: Place, b: Place) -> list[Cause]:
         if error > ROUNDING:
             found.append(_field_cause(a, b, field, error, None))
     leading = {cause.kind for cause in found}
-    return [cause for cause in found if cause.kind != "padding" or not leading & {"stride", "dilation"}]
+    return [cause for cause in found if cause.kind != "padding" or not leading & LEADING]
 
 
 def turned(a: Place, b: Place) -> np.ndarray | None:
@@ -89,65 +73,9 @@ def turned(a: Place, b: Place) -> np.ndarray | None:
     return in_shape_of(a.output, b.output)
 
 
-class _Change(NamedTuple):
-    """What makes B's call more like A's: fields, or parameters that B lacks."""
-
-    name: str
-    cause: Callable[[float, float], Cause]
-    fields: dict[str, Any]
-    more: Parameters
-
-    def applied(self, does: kinds.Semantics, parameters: Parameters) -> tuple[kinds.Semantics, Parameters]:
-        """The call with it."""
-        return msgspec.structs.replace(does, **self.fields), {**parameters, **self.more}
-
-
-def _changes(a: Place, b: Place) -> list[_Change]:
-    found = []
-    for field in differing_fields(a.call.does, b.call.does):
-        value = {field: getattr(a.call.does, field)}
-        found.append(_Change(field, partial(_field_cause, a, b, field), value, {}))
-    for role, array in a.parameters.items():
-        added = role.startswith("recurrent_bias") and role != "recurrent_bias_n"  # to the first bias
-        if role not in b.parameters and not added:
-            kind = "missing bias" if "bias" in role or role == "shift" else "missing scale"
-            cause = partial(cause_between, kind, a, b, role, f"no {role}")
-            found.append(_Change(role, cause, {}, {role: array}))
-    return found
-
-
-def _by_fields(a: Place, b: Place, wanted: np.ndarray, before: float) -> list[Cause]:
-    """The changes of B after which it gives the output of A; each that is needed is a cause."""
-    remaining = _changes(a, b)
-    call: tuple[kinds.Semantics, Parameters] = (b.call.does, b.parameters)
-    found: dict[str, Cause] = {}
-    worst = before
-    while remaining and worst > ROUNDING:
-        trials = [
-            (_error(does, b, parameters, wanted), number, (does, parameters))
-            for number, (does, parameters) in enumerate(change.applied(*call) for change in remaining)
-        ]
-        best, number, changed = min(trials, key=lambda trial: trial[0])
-        if best >= worst and len(remaining) == 1:
-            break
-        change = remaining.pop(number)
-        found[change.name] = change.cause(before, best)
-        call, worst = changed, best
-    if not explains(worst, before):
-        return []
-    for cause in found.values():
-        cause.after = worst if not np.isfinite(cause.after or 0.0) else cause.after
-    for leading, following in _FOLLOWING.items():
-        if leading in found:
-            found.pop(following, None)
-    return list(found.values())
-
-
 def _field_cause(a: Place, b: Place, field: str, before: float, after: float | None) -> Cause:
     own, other = getattr(a.call.does, field), getattr(b.call.does, field)
     kind = findings.kind_of(a.call.does, field, other)
-    if isinstance(a.call.does, kinds.Reshape) and sorted(own) == sorted(other):
-        kind = "heads" if len(own) >= _PICTURE_AXES else kind
     if kind == "activation" and "identity" in {own, other}:
         kind = "extra call" if own == "identity" else "missing call"
     return cause_between(kind, a, b, text(own), text(other), before, after)
@@ -162,34 +90,6 @@ def differing_fields(one: kinds.Semantics, other: kinds.Semantics) -> list[str]:
         for field in one.__struct_fields__
         if field not in kinds.LAYOUT_FIELDS and getattr(one, field) != getattr(other, field)
     ]
-
-
-def _by_trial(a: Place, b: Place, wanted: np.ndarray, before: float) -> list[Cause]:
-    """A mistake that, made in A's call, gives B's output, or made in B's gives A's."""
-    for alternative, error in _tried(a, b.output):
-        if explains(error, before):
-            return [cause_between(alternative.kind, a, b, alternative.own, alternative.other, before, error)]
-    for alternative, error in _tried(b, wanted):
-        if explains(error, before):
-            return [cause_between(alternative.kind, a, b, alternative.other, alternative.own, before, error)]
-    return []
-
-
-def mistakes_giving(a: Place, wanted: np.ndarray) -> Iterator[tuple[Alternative, float, float]]:
-    """Mistakes in a call that give an array, with the difference before and after."""
-    fitting = in_shape_of(a.output, wanted)
-    before = difference(fitting, wanted) if fitting is not None else np.inf
-    for alternative, error in _tried(a, wanted):
-        if explains(error, before):
-            yield alternative, before, error
-
-
-def _tried(place: Place, wanted: np.ndarray) -> Iterator[tuple[Alternative, float]]:
-    parameters = place.parameters
-    for alternative in alternatives(place.call.does, parameters, place.inputs):
-        out = _computed(alternative.does, place, alternative.parameters)
-        # The other side may have its channels elsewhere, even where the shapes are equal.
-        yield alternative, np.inf if out is None else _nearest(out, wanted)
 
 
 def _error(
@@ -219,21 +119,6 @@ def explains(after: float, before: float) -> bool:
     return after <= max(ROUNDING, min(1e-7, _REMAINS * before))
 
 
-def flatten_order(a: Place, b: Place) -> list[Cause]:
-    """Two reshapes of the same numbers whose outputs have another order."""
-    if not (isinstance(a.call.does, kinds.Reshape) and isinstance(b.call.does, kinds.Reshape)):
-        return []
-    source, wanted = b.inputs[0], a.output.reshape(len(a.output), -1)
-    before = difference(b.output.reshape(wanted.shape), wanted)
-    first = np.moveaxis(source, -1, 1).reshape(wanted.shape)
-    last = np.moveaxis(source, 1, -1).reshape(wanted.shape)
-    for reordered, names in ((first, ("CHW", "HWC")), (last, ("HWC", "CHW"))):
-        after = difference(reordered, wanted)
-        if explains(after, before):
-            return [cause_between("flatten order", a, b, *names, before, after)]
-    return []
-
-
 def cause_between(
     kind: str,
     a: Place,
@@ -253,6 +138,8 @@ def cause_between(
         path_b=b.call.path,
         function_a=a.call.function,
         function_b=b.call.function,
+        line_a=a.call.line,
+        line_b=b.call.line,
         a=own,
         b=other,
         before=before if before is not None and np.isfinite(before) else None,
@@ -260,27 +147,6 @@ def cause_between(
         mode=mode,
         harmless=harmless,
     )
-
-
-# Chains of calls, one after the other, of which one side has more than the other.
-
-#: Calls that move numbers alone.
-_MOVING = (kinds.Reshape, kinds.Transposition)
-
-
-class Edit(NamedTuple):
-    """Calls that A has at a place where B has others; one of them is empty, or both have some."""
-
-    of_a: list[Place]
-    of_b: list[Place]
-
-
-class Explained(NamedTuple):
-    """Edits after which B's chain gives A's value, and the differences before and after."""
-
-    edits: list[Edit]
-    before: float | None
-    after: float | None
 
 
 def name_of(does: kinds.Semantics) -> str:
@@ -291,54 +157,8 @@ def name_of(does: kinds.Semantics) -> str:
     return type(does).__name__.lower()
 
 
-def edits_between(
-    trace_a: Trace, trace_b: Trace, before_a: Segment, before_b: Segment, value_a: int, value_b: int
-) -> Explained:
-    """What must change in B's chain, with the numbers that show it where the calls have formulas."""
-    chain_a, chain_b = _sounding(trace_a, before_a.calls), _sounding(trace_b, before_b.calls)
-    words_a = [name_of(place.call.does) for place in chain_a]
-    words_b = [name_of(place.call.does) for place in chain_b]
-    matcher = difflib.SequenceMatcher(a=words_b, b=words_a, autojunk=False)
-    edits, edited = [], []
-    for tag, b_from, b_to, a_from, a_to in matcher.get_opcodes():
-        edited += chain_b[b_from:b_to] if tag == "equal" else chain_a[a_from:a_to]
-        if tag != "equal":
-            edits.append(Edit(chain_a[a_from:a_to], chain_b[b_from:b_to]))
-    array_a, array_b = trace_a.values[value_a].array, trace_b.values[value_b].array
-    fitting = in_shape_of(array_b, array_a)
-    before = None if fitting is None else difference(fitting, array_a)
-    return Explained(edits, before, _chain_error(edited, trace_b, before_b, array_a))
-
-
-def _sounding(trace: Trace, calls: Sequence[int]) -> list[Place]:
-    places = [Place(trace, trace.calls[place]) for place in calls]
-    return [
-        place
-        for place in places
-        if not is_silent(place.call.does) and not isinstance(place.call.does, _MOVING)
-    ]
-
-
 def is_silent(does: kinds.Semantics) -> bool:
     """Whether a call changes no number: dropout that is off, or the identity."""
     return isinstance(does, kinds.Dropout) or (
         isinstance(does, kinds.Activation) and does.function == "identity"
     )
-
-
-def _chain_error(
-    chain: Sequence[Place], trace_b: Trace, before_b: Segment, wanted: np.ndarray
-) -> float | None:
-    """The difference after the chain is applied to the value that enters B's; None if it has no formula."""
-    if len(before_b.enters) != 1:
-        return None
-    x = trace_b.values[before_b.enters[0]].array
-    try:
-        for place in chain:
-            if len(place.call.inputs) != 1:
-                return None
-            x = compute(place.call.does, [x], place.parameters)[0]
-    except NoReference:
-        return None
-    fitting = in_shape_of(x, wanted)
-    return None if fitting is None else difference(fitting, wanted)

@@ -21,7 +21,8 @@ class Cause(msgspec.Struct, kw_only=True):
 
     ``kind`` is one of :data:`harness.port.findings.KINDS`. ``a`` and ``b`` are what each side has, as text.
     With that of A in place of that of B the difference falls from ``before`` to ``after``; None where nothing
-    of the kind can be tried. ``more`` are further places of B with the same cause.
+    of the kind can be tried. ``more`` are further places of B with the same cause. The lines are those of the
+    user's code, ``model.py:41``, empty where it has none.
     """
 
     kind: str
@@ -29,6 +30,8 @@ class Cause(msgspec.Struct, kw_only=True):
     path_b: str
     function_a: str = ""
     function_b: str = ""
+    line_a: str = ""
+    line_b: str = ""
     a: str = ""
     b: str = ""
     before: float | None = None
@@ -136,8 +139,18 @@ KINDS = {
     "reduction axis": "axes of a mean or another reduction",
     "axes": "order of axes",
     "axis": "axis of concatenation",
+    "part": "which part of an array",
+    "order of parts": "order of concatenated parts, or of the operands of a product or difference",
+    "exchange": "values in each other's place, such as the halves of a split",
+    "split": "which of the new axes of a reshape runs fastest",
+    "order of elements": "elements of an array in another order",
+    "batch for time": "which axis is time, and which the batch",
+    "border": "the numbers around an array",
+    "table": "a constant array, such as positions, frequencies or buckets",
+    "rotary pairs": "which elements are rotated together",
     "missing bias": "a bias that one side lacks",
     "missing scale": "a scale or shift that one side lacks",
+    "untied": "a table that one side uses twice, and the other has twice",
     "flipped kernel": "kernel upside down",
     "transposed kernel": "kernel with exchanged axes",
     "dropout": "rate, place or axes of a dropout, or a dropout that is never off",
@@ -185,6 +198,10 @@ _FIELDS: dict[tuple[type[kinds.Semantics], str], str] = {
     (kinds.Arithmetic, "function"): "arithmetic",
     (kinds.Transposition, "axes"): "axes",
     (kinds.Concatenation, "axis"): "axis",
+    (kinds.Slice, "index"): "part",
+    (kinds.Padded, "value"): "border",
+    (kinds.Padded, "mode"): "border",
+    (kinds.MatrixProduct, "transposed"): "axes",
     (kinds.Dropout, "rate"): "dropout",
     (kinds.Dropout, "active"): "dropout",
 }
@@ -198,6 +215,9 @@ _NAMES = {
     "align_corners": "resizing",
     "half_pixel": "resizing",
     "method": "resizing",
+    "coefficient": "resizing",
+    "antialias": "resizing",
+    "inside": "resizing",
 }
 
 
@@ -206,6 +226,8 @@ def kind_of(does: kinds.Semantics, field: str, value: object = None) -> str:
     if isinstance(does, kinds.Activation) and field == "function":
         gelu = {"gelu", "gelu_tanh"}
         return "GELU" if does.function in gelu and value in gelu else "activation"
+    if isinstance(does, kinds.Reshape) and isinstance(value, tuple) and len(value) > 2:  # noqa: PLR2004
+        return "heads" if sorted(does.shape) == sorted(value) else "shape"
     name = _FIELDS.get((type(does), field)) or _NAMES.get(field, field)
     return name if name in KINDS else "shape"
 

@@ -1,26 +1,38 @@
-"""Which parameter of one side is which of the other: by order of use, kind of call and shape."""
+"""Which parameter of one side is which of the other: by order of use, kind of call and shape.
 
-from collections.abc import Mapping, Sequence
+Where several uses of one shape stand side by side, what was copied decides, then words in their names. Where
+neither does, the comparison tries each order.
+"""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
+from harness.port.relations import Operation, is_copy
+from harness.tracing import parts
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Stored, Trace
 
 _SAME, _KIND_ONLY, _GAP = 4.0, -1.0, -1.5
+_MOST_AXES = 5
 _PROJECTIONS = ("query", "key", "value", "output")
 
 
 class Use(NamedTuple):
     """Parameters that are used together: a call with parameters, or one projection of attention.
 
-    ``place`` is that of the call in its trace. ``shapes`` are those of the canonical arrays by role.
+    ``place`` is that of the call in its trace, ``depth`` the number of calls with parameters before it.
+    ``shapes`` are those of the canonical arrays by role.
     """
 
     place: int
+    depth: int
     kind: str
     path: str
     parameters: dict[str, Stored]
@@ -34,22 +46,6 @@ class PairedUse(NamedTuple):
     b: Use
 
 
-class Operation(NamedTuple):
-    """What makes B's array of A's: another order of the elements (None leaves it), and an offset."""
-
-    text: str
-    order: np.ndarray | None
-    offset: float = 0.0
-
-    def applied(self, array: np.ndarray) -> np.ndarray:
-        """B's array."""
-        return self.moved(array) + self.offset if self.offset else self.moved(array)
-
-    def moved(self, array: np.ndarray) -> np.ndarray:
-        """B's gradient, or another difference of arrays."""
-        return array if self.order is None else array.ravel()[self.order].reshape(array.shape)
-
-
 _AS_IT_IS = Operation("nothing", None)
 
 
@@ -57,7 +53,8 @@ class Matching(msgspec.Struct):
     """Pairs of uses, and the parameters of each side that have no counterpart.
 
     ``free`` are pairs of arrays of which at least one enters a model's own arithmetic. ``operations`` are
-    what makes some of B's arrays of A's.
+    what makes some of B's arrays of A's. ``siblings`` are the places of pairs among which nothing but the
+    order of use has chosen.
     """
 
     pairs: list[PairedUse]
@@ -65,15 +62,23 @@ class Matching(msgspec.Struct):
     unmatched_a: list[str]
     unmatched_b: list[str]
     operations: dict[Stored, Operation] = {}
+    siblings: list[tuple[int, ...]] = []
 
     def operation(self, stored: Stored) -> Operation:
         """What makes this array of B of A's."""
         return self.operations.get(stored, _AS_IT_IS)
 
+    def reordered(self, group: Sequence[int], order: Sequence[int]) -> "Matching":
+        """With B's uses of these pairs in another order."""
+        pairs = list(self.pairs)
+        for place, source in zip(group, order, strict=True):
+            pairs[place] = PairedUse(self.pairs[place].a, self.pairs[source].b)
+        return msgspec.structs.replace(self, pairs=pairs)
+
 
 def uses(trace: Trace) -> list[Use]:
     """The first use of each parameter, ordered by the depth of its call, then by use."""
-    depths = _depths(trace)
+    depths, arrays = _depths(trace), stored_arrays(trace)
     found: list[Use] = []
     seen: set[tuple[str, ...]] = set()
     for place, call in enumerate(trace.calls):
@@ -82,17 +87,16 @@ def uses(trace: Trace) -> list[Use]:
         names = tuple(sorted({repr(stored) for stored in call.parameters.values()}))
         if names not in seen:
             seen.add(names)
-            found += _uses_of(place, call, trace)
-    return sorted(found, key=lambda use: depths[use.place])
+            found += _uses_of(place, depths[place], call, arrays)
+    return sorted(found, key=lambda use: use.depth)
 
 
-def _uses_of(place: int, call: Call, trace: Trace) -> list[Use]:
-    arrays = stored_arrays(trace)
+def _uses_of(place: int, depth: int, call: Call, arrays: Mapping[str, np.ndarray]) -> list[Use]:
     kind = type(call.does).__name__
 
     def use(kind: str, parameters: dict[str, Stored]) -> Use:
         shapes = {role: stored.canonical(arrays[stored.name]).shape for role, stored in parameters.items()}
-        return Use(place, kind, call.path, parameters, shapes)
+        return Use(place, depth, kind, call.path, parameters, shapes)
 
     if not isinstance(call.does, kinds.MultiHeadAttention):
         return [use(kind, call.parameters)]
@@ -131,6 +135,7 @@ def match(
 ) -> Matching:
     """Pair the uses of parameters; ``given`` are names of A with those of B that belong to them."""
     uses_a, uses_b = uses(trace_a), uses(trace_b)
+    uses_a, uses_b = _expanded(uses_a, uses_b, trace_a), _expanded(uses_b, uses_a, trace_b)
     fixed = _given_pairs(uses_a, uses_b, given)
     pairs = fixed + _aligned(
         [use for use in uses_a if use not in [pair.a for pair in fixed]],
@@ -140,19 +145,136 @@ def match(
         [use for use in uses_a if use not in [pair.a for pair in pairs]],
         [use for use in uses_b if use not in [pair.b for pair in pairs]],
     )
+    arrays_a, arrays_b = stored_arrays(trace_a), stored_arrays(trace_b)
+    pairs, siblings = _among_siblings(pairs, len(fixed), arrays_a, arrays_b)
     strays_a = _strays(trace_a, uses_a, [pair.a for pair in pairs])
     strays_b = _strays(trace_b, uses_b, [pair.b for pair in pairs])
-    free = _free_pairs(strays_a, strays_b, given)
+    free = _free_pairs(strays_a, strays_b, given, arrays_a, arrays_b)
     known_a = {stored.name for pair in pairs for stored in pair.a.parameters.values()}
     known_b = {stored.name for pair in pairs for stored in pair.b.parameters.values()}
     known_a |= {stored.name for stored, _ in free}
     known_b |= {stored.name for _, stored in free}
+    pairs_in_order = sorted(pairs, key=lambda pair: pair.b.place)
     return Matching(
-        sorted(pairs, key=lambda pair: pair.b.place),
+        pairs_in_order,
         free,
-        [name for name in stored_arrays(trace_a) if name not in known_a],
-        [name for name in stored_arrays(trace_b) if name not in known_b],
+        [name for name in arrays_a if name not in known_a],
+        [name for name in arrays_b if name not in known_b],
+        siblings=[tuple(pairs_in_order.index(pairs[place]) for place in group) for group in siblings],
     )
+
+
+def _among_siblings(
+    pairs: Sequence[PairedUse],
+    fixed: int,
+    arrays_a: Mapping[str, np.ndarray],
+    arrays_b: Mapping[str, np.ndarray],
+) -> tuple[list[PairedUse], list[list[int]]]:
+    """The pairs, those of one shape and depth by their values or words; and the groups that have neither."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    others_a, others_b = ([pair[side].place for pair in pairs] for side in (0, 1))
+    for place, (a, b) in enumerate(pairs):
+        of_one_call = (others_a.count(a.place), others_b.count(b.place)) != (1, 1)  # roles tell them apart
+        if place >= fixed and not of_one_call and a.depth == b.depth and _likeness(a, b) == _SAME:
+            groups.setdefault((a.depth, _kind(a), main_shape(a)), []).append(place)
+    result, undecided = list(pairs), []
+    for group in groups.values():
+        uses_a, uses_b = ([pairs[place][side] for place in group] for side in (0, 1))
+        marks = [
+            [_values(use, arrays) for use in own] for own, arrays in ((uses_a, arrays_a), (uses_b, arrays_b))
+        ]
+        order = _same_marks(*marks) or _same_marks(_words(uses_a), _words(uses_b))
+        if order:
+            for place, source in zip(group, order, strict=True):
+                result[place] = PairedUse(pairs[place].a, pairs[group[source]].b)
+        elif len(group) > 1:
+            undecided.append(group)
+    return result, undecided
+
+
+def _same_marks(marks_a: Sequence[object], marks_b: Sequence[object]) -> list[int]:
+    """For each mark of A the place of B's that is equal; empty unless all are told apart by them."""
+    if len({*marks_a}) < len(marks_a) or sorted(map(str, marks_a)) != sorted(map(str, marks_b)):
+        return []
+    return [marks_b.index(mark) for mark in marks_a]
+
+
+def _values(use: Use, arrays: Mapping[str, np.ndarray]) -> object:
+    """What copied values have in common: sums of the arrays that are no biases, rounded."""
+    roles = sorted(role for role in use.parameters if "bias" not in role)
+    held = [use.parameters[role].canonical(arrays[use.parameters[role].name]) for role in roles]
+    return tuple(f"{float(np.abs(array).sum()):.5e} {float((array**2).sum()):.5e}" for array in held)
+
+
+def _words(use_of_group: Sequence[Use]) -> list[object]:
+    """The words in the name of each use that not all of them have."""
+    names = [
+        " ".join((use.path, *(stored.name for stored in use.parameters.values()))) for use in use_of_group
+    ]
+    words = [{*re.findall(r"[a-z]+", name.lower())} for name in names]
+    shared = set.intersection(*words)
+    return [tuple(sorted(each - shared)) for each in words]
+
+
+# Packed projections: a linear layer whose output is split, as query, key and value often are.
+
+
+def _expanded(own: Sequence[Use], others: Sequence[Use], trace: Trace) -> list[Use]:
+    """Uses, those that the other side has in no such shape by their parts."""
+    spare = Counter(map(_shape_of, own)) - Counter(map(_shape_of, others))
+    result = []
+    for use in own:
+        pieces = _parts(use, trace) if spare[_shape_of(use)] else []
+        spare[_shape_of(use)] -= bool(pieces)
+        result += pieces or [use]
+    return result
+
+
+def _shape_of(use: Use) -> tuple[object, ...]:
+    return _kind(use), main_shape(use)
+
+
+def _parts(use: Use, trace: Trace) -> list[Use]:
+    """The columns of a linear layer that slices of its output take; none unless these are all of them."""
+    call = trace.calls[use.place]
+    if not isinstance(call.does, kinds.Linear) or use.shapes.keys() - {"kernel", "bias"}:
+        return []
+    whole = trace.values[call.outputs[0]].array
+    reached, found = {*call.outputs}, dict[tuple[int, int], int]()
+    for place in range(use.place + 1, len(trace.calls)):
+        follower = trace.calls[place]
+        if reached.isdisjoint(follower.inputs):
+            continue
+        if isinstance(follower.does, kinds.Slice):
+            columns = _columns(whole, trace.values[follower.outputs[0]].array)
+            if columns is not None:
+                found.setdefault(columns, place)
+        elif isinstance(follower.does, kinds.Reshape | kinds.Transposition):
+            reached.update(follower.outputs)
+    if [start for start, _ in sorted(found)] + [whole.shape[-1]] != [0, *(stop for _, stop in sorted(found))]:
+        return []
+    result = []
+    for (start, stop), place in found.items():
+        cut = {
+            role: parts.sliced(stored, len(use.shapes[role]) - 1, start, stop)
+            for role, stored in use.parameters.items()
+        }
+        shapes = {role: (*shape[:-1], stop - start) for role, shape in use.shapes.items()}
+        if any(each is None for each in cut.values()):
+            return []
+        own = {role: each for role, each in cut.items() if each is not None}
+        result.append(Use(place, use.depth, use.kind, use.path, own, shapes))
+    return result
+
+
+def _columns(whole: np.ndarray, part: np.ndarray) -> tuple[int, int] | None:
+    """From which to which column of a matrix (..., columns) a part has the numbers, in any order."""
+    width, rest = divmod(part.size, max(1, whole[..., 0].size))
+    numbers = np.sort(part, axis=None)
+    for start in range(0, whole.shape[-1] - width + 1, max(1, width)) if not rest else ():
+        if np.array_equal(np.sort(whole[..., start : start + width], axis=None), numbers):
+            return start, start + width
+    return None
 
 
 def _given_pairs(
@@ -233,35 +355,73 @@ Stray = tuple[Stored, tuple[int, ...]]
 
 
 def _free_pairs(
-    strays_a: Sequence[Stray], strays_b: Sequence[Stray], given: Mapping[str, Sequence[str]]
+    strays_a: Sequence[Stray],
+    strays_b: Sequence[Stray],
+    given: Mapping[str, Sequence[str]],
+    arrays_a: Mapping[str, np.ndarray],
+    arrays_b: Mapping[str, np.ndarray],
 ) -> list[tuple[Stored, Stored]]:
-    """Arrays that belong to no paired use, in their order, each with the next one of its shape.
+    """Arrays that belong to no paired use: those of equal values, then in their order the next of a shape.
 
-    A matrix also fits one of the transposed shape.
+    An array also fits one whose axes have another order.
     """
     rest = list(strays_b)
-    pairs = []
-    for stored, shape in strays_a:
-        for other, other_shape in rest:
-            if other.name not in given.get(stored.name, (other.name,)):
+    pairs: dict[Stray, tuple[Stored, Stored]] = {}
+
+    def pair(by_values: bool) -> None:
+        for own in strays_a:
+            if own in pairs:
                 continue
-            turned = len(shape) == 2 and shape == other_shape[::-1] and other.axes is None  # noqa: PLR2004
-            if shape == other_shape or turned:
-                fitting = other if shape == other_shape else msgspec.structs.replace(other, axes=(1, 0))
-                pairs.append((stored, fitting))
-                rest.remove((other, other_shape))
-                break
-    return pairs
+            stored, shape = own
+            names = given.get(stored.name)
+            for other in rest:
+                if names is not None and other[0].name not in names:
+                    continue
+                for fitting in _turned(other, shape):
+                    one, two = (
+                        stored.canonical(arrays_a[stored.name]),
+                        fitting.canonical(arrays_b[fitting.name]),
+                    )
+                    if by_values and (not np.ptp(one) or not is_copy(one.reshape(shape), two.reshape(shape))):
+                        continue
+                    pairs[own] = stored, fitting
+                    break
+                if own in pairs:
+                    rest.remove(other)
+                    break
+
+    pair(by_values=True)
+    pair(by_values=False)
+    return list(pairs.values())
+
+
+def _turned(stray: Stray, wanted: tuple[int, ...]) -> Iterator[Stored]:
+    """An array with its axes in each order that has a shape: as it is, channels moved, then all others."""
+    stored, shape = stray
+    plain = tuple(range(len(shape)))
+    if stored != Stored(stored.name):
+        shapes = {shape: stored}
+        if len(shape) == 2 and stored.axes is None:  # noqa: PLR2004  a matrix
+            shapes.setdefault(shape[::-1], msgspec.structs.replace(stored, axes=(1, 0)))
+        if wanted in shapes:
+            yield shapes[wanted]
+        return
+    if sorted(shape) != sorted(wanted) or len(shape) > _MOST_AXES:
+        return
+    likely = [plain, (*plain[-1:], *plain[:-1]), (*plain[1:], *plain[:1])]
+    for axes in dict.fromkeys((*likely, *itertools.permutations(plain))):
+        if tuple(shape[axis] for axis in axes) == wanted:
+            yield stored if axes == plain else msgspec.structs.replace(stored, shape=shape, axes=axes)
 
 
 def _strays(trace: Trace, uses: Sequence[Use], paired: Sequence[Use]) -> list[Stray]:
     """The arrays of uses that have no partner, and parameters in a model's own arithmetic, in their order."""
     known = {stored.name for use in paired for stored in use.parameters.values()}
+    held = stored_arrays(trace)
     by_call: dict[int, list[Stray]] = {}
     for use in uses:
         if use not in paired:
-            arrays = [(stored, _squeezed(use.shapes[role])) for role, stored in use.parameters.items()]
-            by_call.setdefault(use.place, []).extend(arrays)
+            by_call.setdefault(use.place, []).extend(_arrays_of(use, held))
             known |= {stored.name for stored in use.parameters.values()}
     for place, call in enumerate(trace.calls):
         for value in (trace.values[each] for each in call.inputs):
@@ -270,6 +430,18 @@ def _strays(trace: Trace, uses: Sequence[Use], paired: Sequence[Use]) -> list[St
                 stray = (Stored(value.name), _squeezed(value.array.shape))
                 by_call.setdefault(place, []).append(stray)
     return [stray for place in sorted(by_call) for stray in by_call[place]]
+
+
+def _arrays_of(use: Use, held: Mapping[str, np.ndarray]) -> list[Stray]:
+    """The arrays of a use; one that holds several of them, as those of all gates, as it is stored."""
+    names = [stored.name for stored in use.parameters.values()]
+    strays: dict[str, Stray] = {}
+    for role, stored in use.parameters.items():
+        if names.count(stored.name) > 1:
+            strays[stored.name] = (Stored(stored.name), _squeezed(held[stored.name].shape))
+        else:
+            strays[stored.name] = (stored, _squeezed(use.shapes[role]))
+    return list(strays.values())
 
 
 def _squeezed(shape: Sequence[int]) -> tuple[int, ...]:

@@ -142,6 +142,13 @@ def are_equal(one: np.ndarray, other: np.ndarray, tolerance: float = ROUNDING) -
     return difference_in_any_order(one, other, tolerance) <= tolerance
 
 
+def are_alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether both are the same numbers in the same order, or with the channels first on one side."""
+    one, other = _squeezed(one), _squeezed(other)
+    moved = [one] if one.ndim < 3 else [one, np.moveaxis(one, 1, -1), np.moveaxis(one, -1, 1)]  # noqa: PLR2004
+    return any(difference(each, other) <= ROUNDING for each in moved)
+
+
 def difference_in_any_order(one: np.ndarray, other: np.ndarray, enough: float) -> float:
     """The difference in the first order of axes in which it is small ``enough``, else the least of all."""
     if one.size != other.size:
@@ -205,6 +212,23 @@ def segment_before(trace: Trace, value: int, is_common: Callable[[int], bool]) -
                 seen.add(before)
                 queue.append(before)
     return Segment(sorted(calls), sorted(enters))
+
+
+def paired_outputs(trace_a: Trace, trace_b: Trace) -> list[tuple[int, int]]:
+    """The outputs of both sides: by key where both have the same keys, else by value, or else by position."""
+    names_a, names_b = ([trace.values[place].name for place in trace.outputs] for trace in (trace_a, trace_b))
+    if sorted(names_a) != sorted(names_b) or len(set(names_b)) < len(names_b):
+        by_value = [
+            (one, other)
+            for one in trace_a.outputs
+            for other in trace_b.outputs
+            if are_equal(trace_a.values[one].array, trace_b.values[other].array)
+        ]
+        if len(by_value) == len({*trace_a.outputs}) == len({other for _, other in by_value}):
+            return by_value
+        return list(zip(trace_a.outputs, trace_b.outputs, strict=False))
+    by_name = dict(zip(names_b, trace_b.outputs, strict=True))
+    return [(place, by_name[name]) for name, place in zip(names_a, trace_a.outputs, strict=True)]
 
 
 def arrays(trace: Trace, places: list[int]) -> list[np.ndarray]:

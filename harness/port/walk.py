@@ -3,6 +3,8 @@
 After a cause is found the walk goes on with A's array in the place of B's, so that one fault hides no other.
 """
 
+import collections
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -11,16 +13,29 @@ import msgspec
 import numpy as np
 
 from harness.errors import HarnessError
-from harness.port import diagnosis
-from harness.port.diagnosis import Edit, Explained, Place, edits_between, is_silent, name_of
+from harness.port import diagnosis, relations
+from harness.port.diagnosis import Place
+from harness.port.expressions import (
+    Budget,
+    Calls,
+    Corresponding,
+    Explanation,
+    Expression,
+    corresponding,
+    explanation,
+    forms,
+    is_table,
+)
 from harness.port.findings import Cause, Mode, merged
-from harness.port.matching import Matching, PairedUse
+from harness.port.matching import Matching, PairedUse, Use
 from harness.port.values import (
     Segment,
     ValueIndex,
+    are_alike,
     are_equal,
     difference,
     in_shape_of,
+    paired_outputs,
     producers,
     segment_before,
 )
@@ -28,96 +43,8 @@ from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
 from harness.tracing.side import Override
 
-# Differences between unequal numbers of calls: calls that are missing, and one call for several.
-
 #: The kind of cause of calls that stand in the place of others.
 REPLACED = "other function"
-
-
-def edited(edit: Edit, found: Explained, consumer: str) -> Cause:
-    """The cause that an edit of B's chain is; ``consumer`` is the layer that comes after it."""
-    kind = REPLACED if edit.of_a and edit.of_b else "missing call" if edit.of_a else "extra call"
-    proven = found.after is not None and diagnosis.explains(found.after, found.before or 1.0)
-
-    def words(places: list[Place]) -> str:
-        return " → ".join(map(_word, places)) or "nothing"
-
-    return Cause(
-        kind=kind,
-        path_a=edit.of_a[0].call.path if edit.of_a else "",
-        path_b=_where(edit, consumer),
-        function_a=edit.of_a[0].call.function if edit.of_a else "",
-        function_b=edit.of_b[0].call.function if edit.of_b else "",
-        a=words(edit.of_a),
-        b=words(edit.of_b),
-        before=found.before,
-        after=found.after if proven else None,
-    )
-
-
-def _word(place: Place) -> str:
-    does = place.call.does
-    return f"slice {does.index}" if isinstance(does, kinds.Slice) else name_of(does)
-
-
-def _where(edit: Edit, consumer: str) -> str:
-    """B's first call of the edit, and the layer that it comes before."""
-    own = edit.of_b[0].call.path if edit.of_b else ""
-    return " ".join(filter(None, (own, f"before {consumer}" if consumer and consumer != own else "")))
-
-
-class Mistake(NamedTuple):
-    """A mistake in a single call that gives a value of the other side, and the call that made that."""
-
-    single: Place
-    value: int
-    other: Call
-    kind: str
-    texts: tuple[str, str]
-    before: float
-    after: float
-
-
-def mistake_in(
-    own: Trace, other: Trace, before_own: Segment, before_other: Segment, wanted: int
-) -> Mistake | None:
-    """A mistake in one call of a side that gives the wanted value of the other, or one on the way to it."""
-    makers = {
-        value: other.calls[place] for place in before_other.calls for value in other.calls[place].outputs
-    }
-    for place in before_own.calls:
-        single = Place(own, own.calls[place])
-        if is_silent(single.call.does):
-            continue
-        for candidate in dict.fromkeys((wanted, *makers)):
-            found = next(diagnosis.mistakes_giving(single, other.values[candidate].array), None)
-            if found is None:
-                continue
-            alternative, before, after = found
-            texts = (alternative.own, alternative.other)
-            kind = alternative.kind
-            if kind == "activation" and "identity" in texts:
-                kind = "missing call" if alternative.other == "identity" else "extra call"
-            other_call = makers.get(candidate, single.call)
-            return Mistake(single, candidate, other_call, kind, texts, before, after)
-    return None
-
-
-def composite_cause(
-    kind: str, call_a: Call, call_b: Call, texts: Sequence[str], before: float, after: float
-) -> Cause:
-    """The cause of a mistake, with the calls of both sides."""
-    return Cause(
-        kind=kind,
-        path_a=call_a.path,
-        path_b=call_b.path,
-        function_a=call_a.function,
-        function_b=call_b.function,
-        a=texts[0],
-        b=texts[1],
-        before=before,
-        after=after,
-    )
 
 
 # Borders that a call of their own adds, as the padding of the convolution or pooling that follows.
@@ -204,24 +131,43 @@ class TracePair:
         for place, each in enumerate(trace_b.values):
             if each.array.size > 1 and (places := index_a.places_of(each)):
                 self._in_a[place] = places
-        self._common_a = {place for places in self._in_a.values() for place in places}
+        #: Values of which what follows may begin: in the same order of axes, as far as their shapes tell.
+        self._common_b: dict[int, list[int]] = {}
+        for place, places in self._in_a.items():
+            array = trace_b.values[place].array
+            if alike := [each for each in places if are_alike(trace_a.values[each].array, array)]:
+                self._common_b[place] = alike
+        self._common_a = {place for places in self._common_b.values() for place in places}
+        self._users_a, self._users_b = _users(trace_a), _users(trace_b)
         self._cleared: set[int] = set()
         for call in reversed(trace_b.calls):  # those that use a value come after the one that made it
             self._cleared.update(filter(self._leads_to_right_values, call.outputs))
 
     def first_fault(self, visited: set[tuple[str, int]]) -> Fault | None:
         """The first place that differs; None if there is none, or none that has not been visited."""
-        for pair in self._matching.pairs:
-            if not are_comparable(pair, self._a, self._b):
+        for each in self._matching.pairs:
+            pair = self._of_one_input(each)
+            if pair is None or not are_comparable(pair, self._a, self._b):
                 continue
             for fault in (self._before_call(pair, visited), self._in_call(pair, visited)):
                 if fault is not None:
                     return fault
-        for number, (value_a, value_b) in enumerate(zip(self._a.outputs, self._b.outputs, strict=False)):
+        for number, (value_a, value_b) in enumerate(paired_outputs(self._a, self._b)):
             key = ("result", number)
             if key not in visited and not self._equal(value_a, value_b):
                 visited.add(key)
                 return self._in_segment(value_a, value_b, consumer=None)
+        return None
+
+    def _of_one_input(self, pair: PairedUse) -> PairedUse | None:
+        """The pair at calls of one input, where a layer is called several times; None if there are none."""
+        users_a, users_b = self._users_a[_key_of(pair.a)], self._users_b[_key_of(pair.b)]
+        if len(users_a) == len(users_b) == 1:
+            return pair
+        for a, b in itertools.product(users_a, users_b):
+            inputs = self._a.calls[a].inputs, self._b.calls[b].inputs
+            if inputs[0] and inputs[1] and self._equal(inputs[0][0], inputs[1][0]):
+                return PairedUse(pair.a._replace(place=a), pair.b._replace(place=b))
         return None
 
     def _equal(self, value_a: int, value_b: int) -> bool:
@@ -261,36 +207,88 @@ class TracePair:
         if self._is_cleared(b.call.outputs[0]):
             return None
         visited.add(key)
-        found = diagnosis.same_kind(a, b) or diagnosis.of_semantics(a, b) or [_unexplained(a, b)]
-        return Fault(found, self._output_correction(pair.b.place, a, b))
-
-    def _output_correction(self, place: int, a: Place, b: Place) -> list[Override]:
         array = diagnosis.turned(a, b)
-        return [] if array is None else [Override(place, 0, array)]
+        found = None if array is None else self._between_calls(pair, a, b, array)
+        causes = found or diagnosis.of_semantics(a, b) or [_unexplained(a, b)]
+        return Fault(causes, [] if array is None else [Override(pair.b.place, 0, array)])
+
+    def _between_calls(self, pair: PairedUse, a: Place, b: Place, right: np.ndarray) -> list[Cause] | None:
+        """What explains other results of two calls of the same inputs."""
+        budget = Budget()
+        one, other = (
+            Expression(
+                Calls(each.trace), Segment([use.place], each.call.inputs), each.call.outputs[0], budget
+            )
+            for each, use in ((a, pair.a), (b, pair.b))
+        )
+        both = Corresponding(one, other, (other.end,), right, difference(b.output, right), 0.0)
+        found = explanation(one, other, both)
+        return None if found is None else _explained(found, both, "")
 
     def _in_segment(self, value_a: int, value_b: int, consumer: tuple[int, int] | None) -> Fault:
         """A fault among the calls that lead to two values which must be equal."""
-        before_a = segment_before(self._a, value_a, lambda place: place in self._common_a)
-        before_b = segment_before(self._b, value_b, lambda place: place in self._in_a)
-        before_b = self._from_values_of(before_a, value_b) or before_b
-        if not before_a.calls and not before_b.calls:  # A's value is in B already, put there for another call
-            before_a = segment_before(
-                self._a, value_a, lambda place: place != value_a and place in self._common_a
-            )
         name = self._b.calls[consumer[0]].path if consumer is not None else ""
-        missing = self._missing(value_a, value_b, before_a, before_b, name)
-        fault = differing = self._differing_call(before_a, before_b)
-        # All of B's calls replaced by A's give A's number, too: a mistake in one call says more than that.
-        if fault is None and all(cause.after is not None and cause.kind != REPLACED for cause in missing):
-            fault = Fault(missing, [])
-        fault = fault or self._composite(value_a, value_b, before_a, before_b) or Fault(missing, [])
-        corrections = list(fault.corrections)
-        if consumer is not None and (differing is None or not corrections):
-            array = in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
-            place, number = consumer
-            place = self._borders.get(place, place) if number == 0 else place
-            corrections += [] if array is None else [Override(place, number, array, "input")]
-        return Fault(fault.causes, corrections)
+        fault = self._within(value_a, value_b, (set(), set()), name)
+        if fault.causes[0].kind == REPLACED:  # what explains it may be before values that both sides have
+            later = [
+                {value for call in trace.calls if not call.parameters for value in call.outputs}
+                for trace in (self._a, self._b)
+            ]
+            longer = self._within(value_a, value_b, (later[0], later[1]), name)
+            fault = longer if longer.causes[0].kind != REPLACED else fault
+        if consumer is None or fault.corrections:
+            return fault
+        array = in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
+        return fault if array is None else Fault(fault.causes, [self._input_correction(*consumer, array)])
+
+    def _within(self, value_a: int, value_b: int, not_common: tuple[set[int], set[int]], name: str) -> Fault:
+        """The fault of the expressions that begin with common values, but not with these."""
+        not_common[0].add(value_a)
+        not_common[1].add(value_b)
+        for _ in range(_MOST_ROUNDS):
+            a, b = self._expressions(value_a, value_b, *not_common)
+            pair = corresponding(a, b)
+            if pair.a.calls or pair.b.calls or is_table(pair.a, pair.a.end):
+                break
+            # Values that both sides have, in another order of axes or for another call: what leads to them.
+            not_common[0].add(pair.a.end)
+            not_common[1].add(pair.b.end)
+        return Fault(causes_of(a, b, pair, name), self._corrections(b, pair))
+
+    def _expressions(
+        self, value_a: int, value_b: int, not_common_a: set[int], not_common_b: set[int]
+    ) -> tuple[Expression, Expression]:
+        """What leads to two values from common ones, other than these."""
+        before_a = segment_before(
+            self._a, value_a, lambda place: place in self._common_a and place not in not_common_a
+        )
+        before_b = segment_before(
+            self._b, value_b, lambda place: place in self._common_b and place not in not_common_b
+        )
+        if not_common_b == {value_b}:
+            before_b = self._from_values_of(before_a, value_b) or before_b
+        budget = Budget()
+        return (
+            Expression(Calls(self._a), before_a, value_a, budget),
+            Expression(Calls(self._b), before_b, value_b, budget),
+        )
+
+    def _corrections(self, b: Expression, pair: Corresponding) -> list[Override]:
+        made_by = producers(self._b)
+        found = []
+        for slot in pair.slots:
+            if isinstance(slot, tuple):
+                found.append(self._input_correction(*slot, pair.array))
+            elif slot in b.made():
+                call = made_by[slot]
+                found.append(Override(call, self._b.calls[call].outputs.index(slot), pair.array))
+            else:
+                found += [self._input_correction(*user, pair.array) for user in b.consumers(slot)]
+        return found
+
+    def _input_correction(self, place: int, number: int, array: np.ndarray) -> Override:
+        place = self._borders.get(place, place) if number == 0 else place
+        return Override(place, number, array, "input")
 
     def _from_values_of(self, before_a: Segment, value_b: int) -> Segment | None:
         """B's segment from the values from which A's comes; None if it comes from others, too.
@@ -299,78 +297,128 @@ class TracePair:
         """
 
         def enters(place: int) -> bool:
-            return not set(before_a.enters).isdisjoint(self._in_a.get(place, ()))
+            return not set(before_a.enters).isdisjoint(self._common_b.get(place, ()))
 
         segment = segment_before(self._b, value_b, enters)
         return segment if segment.enters and all(map(enters, segment.enters)) else None
 
-    def _differing_call(self, before_a: Segment, before_b: Segment) -> Fault | None:
-        """The first call of B with right inputs and a wrong output, where A has one of its kind."""
-        for place in before_b.calls:
-            b = Place(self._b, self._b.calls[place])
-            outputs = b.call.outputs
-            if (
-                is_silent(b.call.does)
-                or not self._inputs_right(b)
-                or any(o in self._in_a or self._is_cleared(o) for o in outputs)
-            ):
-                continue
-            for other in before_a.calls:
-                a = Place(self._a, self._a.calls[other])
-                if is_silent(a.call.does):
-                    continue
-                if type(a.call.does) is not type(b.call.does) or not self._same_inputs(a, b):
-                    continue
-                found = diagnosis.flatten_order(a, b) or diagnosis.same_kind(a, b)
-                if found:
-                    return Fault(found, self._output_correction(place, a, b))
-        return None
 
-    def _inputs_right(self, b: Place) -> bool:
-        return all(
-            place in self._in_a
-            or self._b.values[place].source != "call"
-            or self._b.values[place].array.size <= 1
-            for place in b.call.inputs
-        )
+def _users(trace: Trace) -> dict[frozenset[str], list[int]]:
+    """The calls that use the same parameters."""
+    found: dict[frozenset[str], list[int]] = collections.defaultdict(list)
+    for place, call in enumerate(trace.calls):
+        found[frozenset(map(repr, call.parameters.values()))].append(place)
+    return found
 
-    def _same_inputs(self, a: Place, b: Place) -> bool:
-        pairs = zip(a.call.inputs, b.call.inputs, strict=False)
-        return len(a.call.inputs) == len(b.call.inputs) and all(
-            self._equal(one, other) for one, other in pairs
-        )
 
-    def _composite(self, value_a: int, value_b: int, before_a: Segment, before_b: Segment) -> Fault | None:
-        """One call of a side for several of the other: a mistake in it that gives what they give."""
-        mistake = mistake_in(self._a, self._b, before_a, before_b, value_b)
-        if mistake is not None:
-            single, value, other, kind, texts, before, after = mistake
-            cause = composite_cause(kind, single.call, other, texts, before, after)
-            return Fault([cause], self._value_correction(value, single.output))
-        mistake = mistake_in(self._b, self._a, before_b, before_a, value_a)
-        if mistake is not None:
-            single, value, other, kind, texts, before, after = mistake
-            kind = {"missing call": "extra call", "extra call": "missing call"}.get(kind, kind)
-            cause = composite_cause(kind, other, single.call, texts[::-1], before, after)
-            right = self._a.values[value].array
-            return Fault([cause], self._value_correction(single.call.outputs[0], right))
-        return None
+def _key_of(use: Use) -> frozenset[str]:
+    return frozenset(map(repr, use.parameters.values()))
 
-    def _value_correction(self, value_b: int, right: np.ndarray) -> list[Override]:
-        place = producers(self._b).get(value_b)
-        array = in_shape_of(right, self._b.values[value_b].array)
-        if place is None or array is None:
-            return []
-        return [Override(place, self._b.calls[place].outputs.index(value_b), array)]
 
-    def _missing(
-        self, value_a: int, value_b: int, before_a: Segment, before_b: Segment, consumer: str
-    ) -> list[Cause]:
-        """Calls that one side alone has between the common values."""
-        found = edits_between(self._a, self._b, before_a, before_b, value_a, value_b)
-        return [edited(edit, found, consumer) for edit in found.edits] or [
-            Cause(kind="unexplained", path_a="", path_b=consumer, before=found.before)
+# The cause that two expressions show.
+
+
+def causes_of(a: Expression, b: Expression, pair: Corresponding, consumer: str) -> list[Cause]:
+    """What explains the difference of the smallest expressions, or these as they are."""
+    before = pair.before if np.isfinite(pair.before) else None
+    if not pair.a.calls and not pair.b.calls:
+        kind, own, other = "exchange", a.name(pair.a.end), b.name(pair.b.end)
+        if is_table(pair.a, pair.a.end):
+            kind, other, own = relations.described(pair.b.result, pair.array)
+        users = [
+            next(iter(each.consumers(end)), (None, 0))[0] for each, end in ((a, pair.a.end), (b, pair.b.end))
         ]
+        return [_cause(kind, pair, own, other, before, pair.after, consumer, *users)]
+    if pair.a.calls and pair.b.calls:
+        found = explanation(a, b, pair)
+        if found is not None:
+            return _explained(found, pair, consumer)
+    made = next(
+        filter(
+            None, (relations.relation(form, pair.b.result) for form in forms(pair.a.result, pair.b.result))
+        ),
+        "",
+    )
+    own, other = pair.a.text(), pair.b.text()
+    masks = [_mask_of(each) for each in (pair.a, pair.b)]
+    if pair.a.calls and pair.b.calls:
+        kind = "order of elements" if made else REPLACED
+        other = f"{other}, equal after {made}" if made else other
+    elif any(masks):
+        kind, own, other = "mask", masks[0] or "none", masks[1] or "none"
+    else:
+        kind = "missing call" if pair.a.calls else "extra call"
+        own, other = (
+            f"{words}, {made}" if made and each.only_moves() else words
+            for words, each in ((own, pair.a), (other, pair.b))
+        )
+    return [_cause(kind, pair, own, other, before, pair.after, consumer)]
+
+
+def _mask_of(expression: Expression) -> str:
+    """Which keys are seen, where the last call applies a constant mask; else empty."""
+    if len(expression.sounding()) != 1:
+        return ""
+    call = expression.trace.calls[expression.sounding()[0]]
+    tables = [expression.trace.values[value] for value in call.inputs]
+    found = (
+        relations.mask_text(each.array)
+        for each in tables
+        if each.source == "constant" and each.array.size > 1
+    )
+    return next(filter(None, found), "")
+
+
+def _explained(found: Explanation, pair: Corresponding, consumer: str) -> list[Cause]:
+    change, causes = found.change, []
+    before = found.before if np.isfinite(found.before) else None
+    place_a, place_b = (change.call, None) if found.of_a else (None, change.call)
+    for kind, one, other in ((change.kind, change.own, change.other), *change.also):
+        texts = (one, other) if found.of_a else (other, one)
+        if kind == "activation" and "identity" in texts:
+            kind = "extra call" if texts[0] == "identity" else "missing call"  # noqa: PLW2901  its right name
+        causes.append(
+            _cause(kind, pair, *texts, before, found.after, consumer, place_a=place_a, place_b=place_b)
+        )
+    leading = diagnosis.LEADING & {cause.kind for cause in causes}
+    return [cause for cause in causes if cause.kind != "padding" or not leading]
+
+
+def _cause(
+    kind: str,
+    pair: Corresponding,
+    own: str,
+    other: str,
+    before: float | None,
+    after: float | None,
+    consumer: str,
+    place_a: int | None = None,
+    place_b: int | None = None,
+) -> Cause:
+    """A cause at calls of both sides, by default those at the ends; B's before the layer that comes next."""
+    calls = []
+    for expression, place in ((pair.a, place_a), (pair.b, place_b)):
+        shown = place if place is not None else next(iter(expression.sounding()[-1:]), None)
+        calls.append(None if shown is None else expression.trace.calls[shown])
+    a, b = calls
+    path_b = b.path if b is not None else ""
+    if kind in {"missing call", "extra call", REPLACED}:
+        path_b = " ".join(
+            filter(None, (path_b, f"before {consumer}" if consumer and consumer != path_b else ""))
+        )
+    return Cause(
+        kind=kind,
+        path_a=a.path if a is not None else "",
+        path_b=path_b or (f"before {consumer}" if b is None and consumer else ""),
+        function_a=a.function if a is not None else "",
+        function_b=b.function if b is not None else "",
+        line_a=a.line if a is not None else "",
+        line_b=b.line if b is not None else "",
+        a=own,
+        b=other,
+        before=before,
+        after=after,
+    )
 
 
 def are_comparable(pair: PairedUse, trace_a: Trace, trace_b: Trace) -> bool:
@@ -394,6 +442,8 @@ def _unexplained(a: Place, b: Place) -> Cause:
     )
 
 
+#: How often an expression is made longer where what enters it explains nothing.
+_MOST_ROUNDS = 3
 #: Faults that one walk corrects; a model has fewer, or nothing in it is right.
 _MOST_FAULTS = 60
 

@@ -5,6 +5,7 @@ vocabulary of calls is :mod:`harness.tracing.semantics`.
 """
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,8 +55,10 @@ _SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772
 
 def activation(function: str, x: np.ndarray, slope: float | None = None) -> np.ndarray:
     """An elementwise function by name; formulas are those of the frameworks' documentation."""
-    if function in _SLOPES:
-        slope = _SLOPES[function] if slope is None else slope
+    if function in SLOPES:
+        slope = SLOPES[function] if slope is None else slope
+        if function == "hard_sigmoid":
+            return np.clip(x * slope + 0.5, 0, 1)
         below = slope * _BELOW_ZERO[function](np.minimum(x, 0), slope)
         return np.asarray(np.where(x > 0, x, below))
     if function in ACTIVATIONS:
@@ -66,7 +69,7 @@ def activation(function: str, x: np.ndarray, slope: float | None = None) -> np.n
 
 
 #: The slope, or alpha, where a call gives none.
-_SLOPES = {"leaky_relu": 0.01, "elu": 1.0, "celu": 1.0}
+SLOPES = {"leaky_relu": 0.01, "elu": 1.0, "celu": 1.0, "hard_sigmoid": 1 / 6}
 #: What is multiplied by the slope below zero.
 _BELOW_ZERO: dict[str, Any] = {
     "leaky_relu": lambda x, _slope: x,
@@ -81,7 +84,6 @@ _ELEMENTWISE: dict[str, Any] = {
     "quick_gelu": lambda x: x * logistic(1.702 * x),
     "softplus": lambda x: np.logaddexp(x, 0),
     "softsign": lambda x: x / (1 + np.abs(x)),
-    "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
     "hard_swish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
     "mish": lambda x: x * np.tanh(np.logaddexp(x, 0)),
     "exp": np.exp,
@@ -348,6 +350,11 @@ def _(does: kinds.MatrixProduct, inputs: Arrays, parameters: Parameters) -> list
 
 
 @formula.register
+def _(does: kinds.Contraction, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+    return [np.einsum(does.equation, *inputs, optimize=True)]
+
+
+@formula.register
 def _(does: kinds.Reshape, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
     return [inputs[0].reshape(len(inputs[0]), *does.shape)]
 
@@ -360,6 +367,35 @@ def _(does: kinds.Transposition, inputs: Arrays, parameters: Parameters) -> list
 @formula.register
 def _(does: kinds.Concatenation, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
     return [np.concatenate(inputs, axis=does.axis)]
+
+
+@formula.register
+def _(does: kinds.Slice, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+    return [inputs[0][index_of(does.index)]]
+
+
+def index_of(text: str) -> tuple[Any, ...]:
+    """The index that a text such as ``[:, 1:-1, ..., None, 2]`` stands for."""
+    constants = {"...": ..., "None": None}
+    parts = (part.strip() for part in text.strip("[]").split(","))
+    return tuple(
+        constants[part]
+        if part in constants
+        else slice(*(int(each) if each.strip() else None for each in part.split(":")))
+        if ":" in part
+        else int(part)
+        for part in parts
+    )
+
+
+@formula.register
+def _(does: kinds.Gather, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+    return [np.take(inputs[0], inputs[1], does.axis)]
+
+
+@formula.register
+def _(does: kinds.Selection, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+    return [np.where(*inputs)]
 
 
 @formula.register
@@ -419,16 +455,14 @@ def _(does: kinds.AdaptivePooling, inputs: Arrays, parameters: Parameters) -> li
 
 @formula.register
 def _(does: kinds.Resize, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    if does.method == "bicubic":
-        raise NoReference("bicubic resizing")
     x = channels_last(inputs[0], first=does.channels_first)
     for axis, size in enumerate(does.size, 1):
-        x = _resized(x, axis, size, does)
+        x = np.moveaxis(np.tensordot(_resizing(x.shape[axis], size, does), x, (1, axis)), 0, axis)
     return [as_before(x, first=does.channels_first)]
 
 
-def _resized(x: np.ndarray, axis: int, size: int, does: kinds.Resize) -> np.ndarray:
-    length = x.shape[axis]
+def _resizing(length: int, size: int, does: kinds.Resize) -> np.ndarray:
+    """The share (size, length) of each position in each new one."""
     if does.align_corners:
         places = np.arange(size) * ((length - 1) / max(1, size - 1))
     else:
@@ -437,9 +471,24 @@ def _resized(x: np.ndarray, axis: int, size: int, does: kinds.Resize) -> np.ndar
             places += 0.5 * length / size - 0.5
     if does.method == "nearest":
         nearest = np.floor(np.arange(size) * (length / size)) if not does.half_pixel else np.round(places)
-        return np.asarray(np.take(x, np.clip(nearest, 0, length - 1).astype(int), axis))
-    places = np.clip(places, 0, length - 1)
-    low = np.floor(places).astype(int)
-    high = np.minimum(low + 1, length - 1)
-    share = (places - low).reshape([-1 if each == axis else 1 for each in range(x.ndim)])
-    return np.asarray(np.take(x, low, axis) * (1 - share) + np.take(x, high, axis) * share)
+        return np.asarray(np.eye(length)[np.clip(nearest, 0, length - 1).astype(int)])
+    wider = max(1.0, length / size) if does.antialias else 1.0
+    # Positions on both sides that the kernel may reach.
+    reach = math.ceil(2 * wider) + 1
+    near = np.floor(places).astype(int)[:, None] + np.arange(-reach, reach + 2)  # (size, taps)
+    weights = _kernel((places[:, None] - near) / wider, does)
+    if does.inside or does.antialias:
+        weights = np.where((near >= 0) & (near < length), weights, 0.0)
+        weights /= weights.sum(1, keepdims=True)
+    shares = np.zeros((size, length))
+    np.add.at(shares, (np.arange(size)[:, None], np.clip(near, 0, length - 1)), weights)
+    return shares
+
+
+def _kernel(distance: np.ndarray, does: kinds.Resize) -> np.ndarray:
+    x = np.abs(distance)
+    if does.method == "bilinear":
+        return np.asarray(np.maximum(1 - x, 0))
+    a = -0.5 if does.coefficient is None else does.coefficient
+    inner, outer = ((a + 2) * x - (a + 3)) * x * x + 1, (((x - 5) * x + 8) * x - 4) * a
+    return np.where(x <= 1, inner, np.where(x < 2, outer, 0.0))  # noqa: PLR2004  the reach of a cubic

@@ -62,7 +62,7 @@ def port_document(record: PortRecord) -> Document:
 def _cause(cause: Cause) -> Item:
     """The kind, where it is, what each side has, and the number that proves it."""
     meaning = KINDS.get(cause.kind, "")
-    text = (Span(cause.kind), f", {_described(cause)}")
+    text = (Span(cause.kind), described(cause).removeprefix(cause.kind))
     return Item(text, meaning, tone="muted" if cause.harmless else "")
 
 
@@ -83,13 +83,13 @@ def _verdict_sentence(findings: Findings) -> str:
             return f"UNDECIDED: {names} could not be matched in all parts."
 
 
-def _described(cause: Cause) -> str:
-    """A cause without its kind."""
+def described(cause: Cause) -> str:
+    """A cause in a sentence."""
     head = _place(cause)
     a, b = cause.a or cause.function_a or "nothing", cause.b or cause.function_b or "nothing"
     more = f"; the same at {first_of(cause.more, _SHOWN_NAMES)}" if cause.more else ""
     sides = f": {a} against {b}"
-    return f"{head}{sides}{_proof(cause)}{more}{_ending(cause)}"
+    return f"{cause.kind}, {head}{sides}{_proof(cause)}{more}{_ending(cause)}"
 
 
 def _ending(cause: Cause) -> str:
@@ -103,8 +103,14 @@ def _ending(cause: Cause) -> str:
 
 
 def _place(cause: Cause) -> str:
-    """The layers of both sides."""
-    a, b = cause.path_a or cause.function_a, cause.path_b or cause.function_b
+    """The layers of both sides, with the lines of the user's code."""
+    a, b = (
+        f"{path or function} ({line})" if line and (path or function) else path or function or line
+        for path, function, line in (
+            (cause.path_a, cause.function_a, cause.line_a),
+            (cause.path_b, cause.function_b, cause.line_b),
+        )
+    )
     return a if a == b or not b else f"{a or 'nothing'} ↔ {b}"
 
 

@@ -90,7 +90,8 @@ class Call(msgspec.Struct, kw_only=True):
     """One call. ``inputs`` and ``outputs`` are places in :attr:`Trace.values`.
 
     ``path`` is the layer's own name in the model (``layer1.0.conv1``), empty in the model's own code;
-    ``function`` is what the framework calls it (``torch.nn.functional.conv2d``).
+    ``function`` is what the framework calls it (``torch.nn.functional.conv2d``). ``line`` is where the
+    user's code made it (``model.py:41``), empty where none of it was running.
     """
 
     path: str
@@ -99,6 +100,7 @@ class Call(msgspec.Struct, kw_only=True):
     inputs: list[int]
     outputs: list[int]
     parameters: dict[Role, Stored] = {}
+    line: str = ""
 
 
 class Trace(msgspec.Struct):

@@ -144,7 +144,7 @@ class Activation(Semantics, frozen=True):
 
     One of relu, relu6, leaky_relu, elu, selu, celu, gelu, gelu_tanh, silu, tanh, sigmoid, softplus,
     hard_sigmoid, hard_swish, mish, exp, log, sqrt, rsqrt, square, abs, negative, identity. ``slope`` is that
-    of leaky_relu, and alpha of elu and celu.
+    of leaky_relu and hard_sigmoid, and alpha of elu and celu.
     """
 
     function: str
@@ -222,6 +222,12 @@ class MatrixProduct(Semantics, frozen=True):
     transposed: bool = False
 
 
+class Contraction(Semantics, frozen=True):
+    """The sum of products of two or more values that an equation gives, as ``bqhd,bkhd->bhqk``."""
+
+    equation: str
+
+
 class Concatenation(Semantics, frozen=True):
     """Values side by side along an axis."""
 
@@ -234,6 +240,16 @@ class Slice(Semantics, frozen=True):
     index: str
 
 
+class Gather(Semantics, frozen=True):
+    """Positions of an axis of the first value, by the integers of the second one."""
+
+    axis: int
+
+
+class Selection(Semantics, frozen=True):
+    """The elements of the second value where the first one is true, else those of the third."""
+
+
 class Padded(Semantics, frozen=True):
     """A border around a value, (low, high) for each axis, batch included: constant, reflect or edge."""
 
@@ -243,9 +259,12 @@ class Padded(Semantics, frozen=True):
 
 
 class Resize(Semantics, frozen=True):
-    """Spatial resizing to ``size``, by nearest or bilinear.
+    """Spatial resizing to ``size``, by nearest, bilinear or bicubic (Keys 1981).
 
     ``align_corners`` makes the corners fall on each other; else ``half_pixel`` centres count.
+    ``coefficient`` is the ``a`` of bicubic. With ``antialias`` the kernel is as much wider as the picture
+    gets smaller. Positions outside count as the nearest ones inside, or not at all if ``inside`` (the weights
+    are then divided by their sum).
     """
 
     size: tuple[int, ...]
@@ -253,6 +272,9 @@ class Resize(Semantics, frozen=True):
     align_corners: bool = False
     half_pixel: bool = True
     channels_first: bool = False
+    coefficient: float | None = None
+    antialias: bool = False
+    inside: bool = False
 
 
 class Dropout(Semantics, frozen=True):
@@ -292,8 +314,11 @@ AnySemantics = (
     | Transposition
     | Arithmetic
     | MatrixProduct
+    | Contraction
     | Concatenation
     | Slice
+    | Gather
+    | Selection
     | Padded
     | Resize
     | Dropout

@@ -1,12 +1,14 @@
 """The user's own code: a callable in a file or a module, and what it returns."""
 
+import functools
 import importlib
 import importlib.util
 import inspect
 import sys
+import sysconfig
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from harness.errors import UsageError
@@ -127,6 +129,42 @@ def described(error: BaseException) -> str:
     except Exception:  # noqa: BLE001  a user's exception may raise here, too
         lines = []
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+#: Packages whose code is not the user's.
+_FRAMEWORKS = frozenset(
+    {"torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "optax", "numpy", "harness"}
+    | {f"harness_{name}" for name in ("torch", "keras", "jax")}
+)
+
+
+def user_line() -> str:
+    """The line of the user's code that runs now, ``model.py:41``; empty if none is on the stack."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  the documented way to the stack, without a list of it
+    while frame is not None:
+        if _is_user(frame.f_code.co_filename):
+            return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+@functools.cache
+def _is_user(filename: str) -> bool:
+    return filename[:1] != "<" and _FRAMEWORKS.isdisjoint(_packages(filename)) and not _is_standard(filename)
+
+
+def _packages(filename: str) -> list[str]:
+    """The names of the top-level package and of the folders around it."""
+    parts = Path(filename).parts
+    last = max((place for place, part in enumerate(parts) if part == "site-packages"), default=None)
+    if last is not None:
+        return [parts[last + 1]]
+    # An installation in place: the package is a folder that has its name.
+    return [part for place, part in enumerate(parts) if (Path(*parts[: place + 1]) / "__init__.py").is_file()]
+
+
+def _is_standard(filename: str) -> bool:
+    return "site-packages" not in filename and filename.startswith(sysconfig.get_path("stdlib"))
 
 
 def make_model(target: str, arguments: Mapping[str, Any]) -> Any:

@@ -6,7 +6,7 @@ to primitives.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -166,18 +166,29 @@ def _pad(recorder: Recorder, name: str, arguments: Arguments, run: Callable[...,
     return recorder.call(does, name, lambda new: run(array=new), [x])
 
 
+_RESIZINGS: dict[str, Literal["nearest", "bilinear", "bicubic"]] = {
+    "nearest": "nearest",
+    **dict.fromkeys(("linear", "bilinear", "triangle"), "bilinear"),
+    **dict.fromkeys(("cubic", "bicubic"), "bicubic"),
+}
+
+
 def _resize(recorder: Recorder, name: str, arguments: Arguments, run: Callable[..., Any]) -> Any:
-    """``jax.image.resize`` of channels-last pictures; with ``antialias`` only what makes them larger."""
+    """``jax.image.resize`` of channels-last pictures."""
     x, shape = arguments["image"], tuple(arguments["shape"])
-    method = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear", "triangle": "bilinear"}.get(
-        str(getattr(arguments["method"], "name", arguments["method"])).lower()
-    )
+    method = _RESIZINGS.get(str(getattr(arguments["method"], "name", arguments["method"])).lower())
     spatial = shape[1:-1]
     shrinks = any(new < old for new, old in zip(spatial, x.shape[1:-1], strict=True))
     keeps = (shape[0], shape[-1]) == (x.shape[0], x.shape[-1])
-    if method is None or not keeps or (shrinks and method != "nearest" and arguments["antialias"]):
+    if method is None or not keeps:
         return ENTER
-    does = kinds.Resize(size=spatial, method="nearest" if method == "nearest" else "bilinear")
+    does = kinds.Resize(
+        size=spatial,
+        method=method,
+        coefficient=-0.5 if method == "bicubic" else None,
+        antialias=bool(arguments["antialias"]) and shrinks and method != "nearest",
+        inside=method == "bicubic",
+    )
     return recorder.call(does, name, lambda new: run(image=new), [x])
 
 

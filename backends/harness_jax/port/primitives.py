@@ -261,11 +261,23 @@ def _convolve(recorder: Recorder, operands: Any, params: dict[str, Any], run: Ru
     return convolution(recorder, x, kernel, params, run)
 
 
+def _select(recorder: Recorder, operands: Any, _: dict[str, Any], run: Run) -> Any:
+    """Of two cases, the first one where the condition is false."""
+    if len(operands) != 3 or operands[0].dtype != bool:  # noqa: PLR2004
+        return ENTER
+    which, if_false, if_true = operands
+    inputs = [which, if_true, if_false]
+    return recorder.call(
+        kinds.Selection(), "jax.lax.select_n", lambda where, one, other: run(where, other, one), inputs
+    )
+
+
 _OF_SEVERAL: dict[str, Callable[[Recorder, Any, dict[str, Any], Run], Any]] = {
     "integer_pow": _power,
     "concatenate": _concatenate,
     "stack": _stack,
     "split": _split,
+    "select_n": _select,
     "dot_general": lambda recorder, operands, params, _: product(recorder, *operands, **params),
     "conv_general_dilated": _convolve,
 }

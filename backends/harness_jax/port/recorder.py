@@ -15,6 +15,7 @@ from jax._src import core
 from harness.tracing.calls import Call, Stored, Trace, Value
 from harness.tracing.semantics import AnySemantics, Convolution, Linear
 from harness.tracing.side import Override
+from harness.tracing.user_code import user_line
 
 #: What a translation returns for a call that it does not know: what runs inside is recorded in its place.
 ENTER = object()
@@ -153,6 +154,7 @@ class Recorder:
             inputs=places,
             outputs=[],
             parameters=dict(parameters or {}),
+            line=user_line(),
         )
         self.trace.calls.append(call)
         outputs, structure = jax.tree.flatten(self.unheard(run, *inputs))

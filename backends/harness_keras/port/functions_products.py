@@ -6,6 +6,7 @@ from typing import Any
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
 from harness_keras.port.called import Called, reads
+from harness_keras.port.geometry import from_end
 from harness_keras.port.recorder import is_array
 
 Tensor = Any
@@ -26,7 +27,9 @@ def _take(called: Called) -> Tensor:
     name = called.recorder.name_of(table) if is_array(table) else None
     if name is not None and called["axis"] == 0 and len(table.shape) == 2:  # noqa: PLR2004
         return called.record(kinds.Embedding(), "indices", parameters={"table": Stored(name)})
-    return NotImplemented
+    if not is_array(table) or not is_array(called["indices"]) or called["axis"] is None:
+        return NotImplemented
+    return called.record(kinds.Gather(axis=from_end(called["axis"], len(table.shape))), "x", "indices")
 
 
 @reads("nn.dot_product_attention")
@@ -50,14 +53,15 @@ def _attention(called: Called) -> Tensor:
 @reads("numpy.einsum")
 def _einsum(called: Called) -> Tensor:
     operands = called["operands"]
-    if len(operands) != 2 or not all(is_array(each) for each in operands):  # noqa: PLR2004
+    if not all(is_array(each) for each in operands):
         return NotImplemented
-    transposed = _product(called["subscripts"].replace(" ", ""))
-    if transposed is None:
-        return NotImplemented
-    does = kinds.MatrixProduct(transposed=transposed)
+    equation = called["subscripts"].replace(" ", "")
+    transposed = _product(equation) if len(operands) == 2 else None  # noqa: PLR2004
+    does: kinds.AnySemantics = kinds.Contraction(equation=equation)
+    if transposed is not None:
+        does = kinds.MatrixProduct(transposed=transposed)
     return called.recorder.call(
-        called.function, does, operands, lambda x, y: called.original(called["subscripts"], x, y)
+        called.function, does, operands, lambda *given: called.original(called["subscripts"], *given)
     )
 
 

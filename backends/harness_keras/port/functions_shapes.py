@@ -1,5 +1,6 @@
 """Functions of ``keras.ops`` that move, join and cut values."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -28,10 +29,7 @@ def _transposition(called: Called) -> Tensor:
         shape = called.x.shape
         # Axes are read from what becomes of an array that has another length on each.
         marked = np.empty(tuple(range(2, 2 + len(shape))))
-        axes = tuple(
-            int(length) - 2
-            for length in called.again(**{next(iter(called.arguments)): as_tensor(marked)}).shape
-        )
+        axes = tuple(int(length) - 2 for length in called.again(**{_first(called): as_tensor(marked)}).shape)
     return called.record(kinds.Transposition(axes=axes))
 
 
@@ -76,13 +74,52 @@ def _stack(called: Called) -> Tensor:
     )
 
 
-@reads("numpy.repeat", "numpy.tile", "numpy.broadcast_to", "numpy.roll", "numpy.where")
-def _opaque(called: Called) -> Tensor:
-    return called.record(kinds.Opaque(function=called.function), *_tensors(called))
+@reads("numpy.where")
+def _selection(called: Called) -> Tensor:
+    names = list(called.arguments)
+    if any(called[name] is None for name in names):
+        return NotImplemented
+    given = {name: called[name] if is_array(called[name]) else as_tensor(called[name]) for name in names}
+    return dataclasses.replace(called, arguments=given).record(kinds.Selection(), *names)
 
 
-def _tensors(called: Called) -> list[str]:
-    return [name for name, value in called.arguments.items() if is_array(value)]
+@reads("numpy.repeat", "numpy.tile", "numpy.broadcast_to", "numpy.roll")
+def _repetition(called: Called) -> Tensor:
+    """Positions that are taken again: along one axis after another, each of them is given by its index."""
+    x, rank = called.x, len(called.x.shape)
+    if called.function.endswith("repeat") and not isinstance(called["repeats"], int):
+        return called.record(kinds.Opaque(function=called.function))
+    made = []
+    with called.recorder.quiet():
+        for axis in range(rank):
+            line = np.arange(x.shape[axis]).reshape([-1 if each == axis else 1 for each in range(rank)])
+            places = np.broadcast_to(line, x.shape).astype(np.int32)
+            made.append(
+                np.asarray(keras.ops.convert_to_numpy(called.again(**{_first(called): as_tensor(places)})))
+            )
+    added = made[0].ndim - rank
+    if added < 0:  # a flattened array
+        return called.record(kinds.Opaque(function=called.function))
+    if added:
+        shape = (1,) * added + tuple(x.shape)
+        does = kinds.Reshape(shape=shape[1:])
+        x = called.recorder.call(called.function, does, [x], lambda x: keras.ops.reshape(x, shape))
+    for axis, length in enumerate(made[0].shape):
+        places = made[axis - added] if axis >= added else np.zeros(made[0].shape, np.int32)
+        index = np.moveaxis(places, axis, 0).reshape(length, -1)[:, 0]
+        if length == x.shape[axis] and np.array_equal(index, np.arange(length)):
+            continue
+        x = called.recorder.call(
+            called.function,
+            kinds.Gather(axis=axis - made[0].ndim),
+            [x, as_tensor(index)],
+            lambda x, index, axis=axis: keras.ops.take(x, index, axis),
+        )
+    return x
+
+
+def _first(called: Called) -> str:
+    return next(iter(called.arguments))
 
 
 @reads("numpy.split")

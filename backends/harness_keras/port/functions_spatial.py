@@ -54,7 +54,16 @@ def _resize(called: Called) -> Tensor:
     method = called["interpolation"]
     shrinks = any(new < old for new, old in zip(size, lengths, strict=True))
     framed = called["crop_to_aspect_ratio"] or called["pad_to_aspect_ratio"]
-    if framed or (called["antialias"] and shrinks) or method not in {"nearest", "bilinear", "bicubic"}:
+    if framed or method not in {"nearest", "bilinear", "bicubic"}:
         return NotImplemented
-    channels_first = data_format == "channels_first"
-    return called.record(kinds.Resize(size=size, method=method, channels_first=channels_first))
+    wider = bool(called["antialias"]) and shrinks
+    of_torch = keras.config.backend() == "torch" and not wider
+    does = kinds.Resize(
+        size=size,
+        method=method,
+        channels_first=data_format == "channels_first",
+        coefficient=(-0.75 if of_torch else -0.5) if method == "bicubic" else None,
+        antialias=wider and method != "nearest",
+        inside=method == "bicubic" and not of_torch,
+    )
+    return called.record(does)

@@ -11,6 +11,7 @@ from keras import ops, tree
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Stored, Trace, Value
 from harness.tracing.side import Override
+from harness.tracing.user_code import user_line
 from harness_keras.port import engines
 
 Tensor = Any
@@ -143,6 +144,7 @@ class Recorder:
                 inputs=places,
                 outputs=[],
                 parameters=dict(parameters or {}),
+                line=user_line(),
             )
         )
         with self.quiet():

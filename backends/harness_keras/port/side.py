@@ -1,6 +1,6 @@
 """A Keras model as a side: its parameters, its traced evaluation, its gradients and its training."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -179,13 +179,19 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 
 def named_outputs(outputs: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """The tensors that a model returns, named by position or key; what is no tensor is left out."""
-    if isinstance(outputs, Mapping | list | tuple):
-        items = outputs.items() if isinstance(outputs, Mapping) else enumerate(outputs)
-        for key, each in items:
-            yield from named_outputs(each, f"{name}.{key}" if name else str(key))
+    """The tensors that a model returns, named by position or key; what is no tensor is left out.
+
+    Those of a dictionary come in alphabetical order, in which every framework gives them.
+    """
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(outputs, Mapping):
+        items = sorted(outputs.items(), key=lambda item: str(item[0]))
+    elif isinstance(outputs, list | tuple):
+        items = enumerate(outputs)
     elif is_array(outputs):
         yield name, outputs
+    for key, each in items:
+        yield from named_outputs(each, f"{name}.{key}" if name else str(key))
 
 
 def _versions() -> dict[str, str]:

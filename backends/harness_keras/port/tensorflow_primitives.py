@@ -158,13 +158,34 @@ def _strided_slice(primitive: Primitive) -> Seen:
 
 @_reads("GatherV2", "ResourceGather")
 def _gather(primitive: Primitive) -> Seen | None:
-    table, indices = primitive.inputs[:2]
+    table = primitive.inputs[0]
     name = primitive.recorder.name_of(table)
     axis = int(primitive.inputs[2]) if primitive.kind == "GatherV2" else 0
-    if name is None or axis or len(table.shape) != 2:  # noqa: PLR2004
+    if primitive.kind == "GatherV2" and (name is None or axis or len(table.shape) != 2):  # noqa: PLR2004
+        plain = not primitive.attributes.get("batch_dims")
+        return Seen(kinds.Gather(axis=from_end(axis, primitive.rank)), (0, 1)) if plain else None
+    if name is None or len(table.shape) != 2:  # noqa: PLR2004
         return None
-    del indices
     return Seen(kinds.Embedding(), (1,), {"table": Stored(name)})
+
+
+@_reads("SelectV2")
+def _selection(primitive: Primitive) -> Seen:
+    del primitive
+    return Seen(kinds.Selection(), (0, 1, 2))
+
+
+@_reads("ReverseV2")
+def _reversal(primitive: Primitive) -> Seen:
+    axes = {int(axis) % primitive.rank for axis in np.ravel(primitive.inputs[1].numpy())}
+    parts = ["::-1" if axis in axes else ":" for axis in range(primitive.rank)]
+    return Seen(kinds.Slice(index=f"[{', '.join(parts)}]"))
+
+
+@_reads("Einsum")
+def _contraction(primitive: Primitive) -> Seen:
+    equation = _text(primitive.attributes["equation"])
+    return Seen(kinds.Contraction(equation=equation), tuple(range(len(primitive.inputs))))
 
 
 @_reads("Conv2D", "MaxPool", "AvgPool")

@@ -89,7 +89,10 @@ def to_tensors(inputs: Sequence[np.ndarray], layouts: Sequence[bool | None]) -> 
 
 
 def named_outputs(outputs: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """The tensors that a model returns, named by position, key or field; what is no tensor is left out."""
+    """The tensors that a model returns, named by position, key or field; what is no tensor is left out.
+
+    Those of a dictionary come in alphabetical order, in which every framework gives them.
+    """
     if isinstance(outputs, Tensor):
         yield name, outputs
         return
@@ -99,7 +102,7 @@ def named_outputs(outputs: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
 
 def _items(outputs: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(outputs, Mapping):
-        return iter(outputs.items())
+        return iter(sorted(outputs.items(), key=lambda item: str(item[0])))
     if isinstance(outputs, tuple) and hasattr(outputs, "_fields"):
         return zip(outputs._fields, outputs, strict=True)
     if isinstance(outputs, list | tuple):

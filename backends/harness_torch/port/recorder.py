@@ -15,9 +15,10 @@ import torch
 from torch.utils import _pytree as pytree
 
 from harness.tracing.calls import Call, Stored, Trace, Value
+from harness.tracing.parts import composed
 from harness.tracing.semantics import Opaque, Semantics
 from harness.tracing.side import Override
-from harness_torch.port.parts import composed
+from harness.tracing.user_code import user_line
 from harness_torch.port.seen import Role, Seen
 from harness_torch.port.tensors import contains, laid_out, put_in_place, replacement, shared_array, to_array
 
@@ -134,6 +135,7 @@ class Recorder:
             inputs=[place for place, _ in used + computed],
             outputs=[],
             parameters=parameters,
+            line=user_line(),
         )
         self.trace.calls.append(call)
         with torch._C.DisableTorchFunction():

@@ -23,7 +23,6 @@ from harness_torch.port.exact import (
     without_dropout,
 )
 from harness_torch.port.naming import full_name, is_in_place, last_name, short_name
-from harness_torch.port.projections import Projections
 from harness_torch.port.recorder import Recorder, Run
 from harness_torch.port.seen import (
     FACTORIES,
@@ -67,7 +66,6 @@ class Tracer(TorchFunctionMode):
         super().__init__()
         self.recorder = recorder
         self._names = module_names
-        self._projections = Projections(recorder)
         recorder.recording = lambda: self
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -165,14 +163,7 @@ class Tracer(TorchFunctionMode):
                 return result
             if (deferred := self.recorder.defer(run, seen, function)) is not None:
                 return deferred
-            if isinstance(seen.does, Slice):
-                part = self._projections.part(seen, result, self)
-                if part is not None:
-                    return part
-        result = self.recorder.call(seen, run, function)
-        if isinstance(result, Tensor):
-            self._projections.note(seen, result, function)
-        return result
+        return self.recorder.call(seen, run, function)
 
     def _dropout(self, call: Arguments) -> Any:
         bound = dict(zip(("input", "p", "training", "inplace"), call.args, strict=False)) | call.kwargs

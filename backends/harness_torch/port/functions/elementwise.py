@@ -4,6 +4,8 @@
 
 from typing import Any
 
+import torch
+
 from harness.tracing import semantics as kinds
 from harness_torch.port.seen import TRANSLATORS, Seen, Tensor, from_end, translates
 
@@ -192,3 +194,17 @@ def maximum(x: Tensor, other: Tensor) -> Seen | None:
 def minimum(x: Tensor, other: Tensor) -> Seen | None:
     """The smaller one."""
     return _arithmetic("minimum", x, other)
+
+
+@translates("where")
+def selection(x: Tensor, *operands: Any) -> Seen | None:
+    """Of two values or numbers; called as ``where(condition, one, other)``."""
+    if len(operands) != 2:  # noqa: PLR2004
+        return None
+    return Seen(kinds.Selection(), [x, *map(torch.as_tensor, operands)])
+
+
+@translates("masked_fill")
+def filled(x: Tensor, mask: Tensor, value: Any) -> Seen:
+    """A number where the mask is true."""
+    return Seen(kinds.Selection(), [mask, torch.as_tensor(value), x])

@@ -145,7 +145,7 @@ def resizing(
     antialias: bool = False,
 ) -> Seen | None:
     """A scale that gives no whole number of positions moves the centres, which cannot be described."""
-    if mode not in _METHODS or antialias:
+    if mode not in _METHODS:
         return None
     if scale_factor is not None and not recompute_scale_factor:
         scales = scale_factor if isinstance(scale_factor, list | tuple) else [scale_factor] * (x.dim() - 2)
@@ -159,6 +159,8 @@ def resizing(
             align_corners=bool(align_corners),
             half_pixel=mode != "nearest" and not align_corners,
             channels_first=True,
+            coefficient=(-0.5 if antialias else -0.75) if mode == "bicubic" else None,
+            antialias=antialias,
         )
 
     return Seen(does, [x])

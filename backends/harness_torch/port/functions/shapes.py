@@ -5,9 +5,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from harness.tracing import parts
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness_torch.port import parts
 from harness_torch.port.seen import Seen, Tensor, from_end, from_start, translates
 
 

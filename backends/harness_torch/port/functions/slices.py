@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from harness.tracing import parts
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness_torch.port import parts
-from harness_torch.port.seen import Seen, Tensor, from_start, roles, translates
+from harness_torch.port.seen import Seen, Tensor, from_end, from_start, roles, translates
 from harness_torch.port.tracer import active
 
 _MATRIX = 2
@@ -43,7 +43,9 @@ def indexed(x: Tensor, index: Any) -> Seen | None:
     """Numbers and slices; a table that is a parameter is read by integers."""
     whole = index if isinstance(index, tuple) else (index,)
     if isinstance(index, Tensor) and not index.dtype.is_floating_point and index.dim():
-        return _rows(x, index)
+        return _rows(x, index) or _gathered(x, (index,))
+    if (gathered := _gathered(x, whole)) is not None:
+        return gathered
     if any(each is not None and not isinstance(each, int | slice | type(...)) for each in whole):
         return None
     if any(isinstance(each, bool) for each in whole):
@@ -52,6 +54,26 @@ def indexed(x: Tensor, index: Any) -> Seen | None:
         plain = all(each is None or each is ... or each == slice(None) for each in whole)
         return _reshaping(x) if plain else None
     return _sliced(x, _places(whole, x.dim()))
+
+
+@translates("index_select")
+def taken(x: Tensor, dim: int, index: Tensor) -> Seen:
+    """Positions of an axis by their numbers."""
+    return Seen(kinds.Gather(axis=from_end(dim, x.dim())), [x, index])
+
+
+def _gathered(x: Tensor, whole: tuple[Any, ...]) -> Seen | None:
+    """An index of integers along one axis, all of the others."""
+    tensors = [place for place, each in enumerate(whole) if isinstance(each, Tensor)]
+    others = [each for each in whole if not isinstance(each, Tensor)]
+    if len(tensors) != 1 or any(each is not ... and each != slice(None) for each in others):
+        return None
+    place, index = tensors[0], whole[tensors[0]]
+    if index.dtype.is_floating_point or index.dtype.itemsize == 1 or not index.dim():
+        return None
+    return Seen(
+        kinds.Gather(axis=place - len(whole) if ... in whole[:place] else place - x.dim()), [x, index]
+    )
 
 
 def _rows(x: Tensor, index: Tensor) -> Seen | None:

@@ -1,0 +1,53 @@
+"""Both sides of a comparison in this process, for many pairs after one import of the frameworks."""
+
+import contextlib
+import os
+
+from harness.port import comparison, messages, remote_side
+from harness.port.findings import PortOptions, SideSpec
+from harness.port.side_process import _Answering
+from harness.tracing.calls import InputShape
+
+VARIABLES = {**remote_side._VARIABLES, **remote_side._FLOAT64}
+
+
+class LocalSide(remote_side.RemoteSide):
+    """Answers requests itself."""
+
+    def __init__(self, target):
+        self.target, self._parameters, self._answering = target, {}, _Answering()
+
+    def _call(self, request, expected):
+        reply = self._answering.answer(request)
+        if isinstance(reply, messages.Failed):
+            raise remote_side.SideFailed(reply.message, reply.traceback)
+        assert isinstance(reply, expected)
+        return reply
+
+
+class LocalSides:
+    """Two sides, one after the other."""
+
+    def __init__(self, a, b, *_):
+        self.a, self.b = LocalSide(a.target), LocalSide(b.target)
+
+    def both(self, call):
+        return call(self.a), call(self.b)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+
+def checked(pair, steps=3):
+    """The findings about a planted pair; the code as written is not compared, which takes processes."""
+    os.environ.update(VARIABLES)
+    shape = InputShape(pair.inputs, integer=pair.maximum > 0, maximum=pair.maximum)
+    sides = SideSpec(pair.a, pair.arguments_a), SideSpec(pair.b, pair.arguments_b)
+    with contextlib.ExitStack() as stack:
+        for name, value in (("Sides", LocalSides), ("only_as_written", lambda *_: [])):
+            stack.callback(setattr, comparison, name, getattr(comparison, name))
+            setattr(comparison, name, value)
+        return comparison.check_models(*sides, [shape], PortOptions(steps=steps, loss="mse"))
