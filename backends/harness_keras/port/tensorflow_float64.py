@@ -171,7 +171,7 @@ def _bilinear(size: int, length: int) -> np.ndarray:
 def _cast(original: Any) -> Any:
     @functools.wraps(original)
     def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
-        if isinstance(x, int | float):  # which TensorFlow makes float32 first
+        if isinstance(x, int | float) and tf.as_dtype(wide(dtype)).is_floating:  # else float32 comes first
             return tf.constant(x, wide(dtype))
         return original(x, wide(dtype), name)
 
