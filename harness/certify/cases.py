@@ -179,6 +179,9 @@ def _converted(definition: TaskDefinition, options: _Options) -> msgspec.Struct 
 FULL_SAMPLES = 24
 SAMPLES = 27
 BATCH_SIZE = 8
+#: Of a model of the user's own, whose steps may take seconds. In a smaller batch a normalisation that sees
+#: one position has nearly nothing to normalise.
+_NATIVE_BATCH_SIZE = 4
 #: Of tasks whose updates repeat themselves after the first step of the second epoch: see `_settles_soon`.
 STEPS = 8
 #: Of all others, so that a schedule has room, and running statistics move away from where they start.
@@ -265,9 +268,10 @@ def cases(definition: TaskDefinition) -> list[Case]:
         shorter = msgspec.structs.replace(network, input_shape=(-(-network.input_shape[0] // 2),))
         tasks[_SHORTER_CASE] = msgspec.structs.replace(plain, networks={"model": shorter})
     if any(isinstance(place.layer, Native) for place in network.leaves()):
-        tasks = {name: task for name, task in tasks.items() if name in _NATIVE_CASES}
+        native = {name: task for name, task in tasks.items() if name in _NATIVE_CASES}
+        return [_case(name, task, STEPS, _NATIVE_BATCH_SIZE) for name, task in native.items()]
     steps = STEPS if _settles_soon(plain) else MANY_STEPS
-    return [_case(name, task, steps) for name, task in tasks.items()]
+    return [_case(name, task, steps, BATCH_SIZE) for name, task in tasks.items()]
 
 
 def _settles_soon(task: Task) -> bool:
@@ -295,8 +299,8 @@ def _by_objective(plain: Task) -> dict[str, Task]:
     return {name: msgspec.structs.replace(plain, objective=objective)}
 
 
-def _case(name: str, task: Task, steps: int) -> Case:
-    samples = SAMPLES if name in SHORT_BATCH_CASES else FULL_SAMPLES
+def _case(name: str, task: Task, steps: int, batch_size: int) -> Case:
+    samples = (SAMPLES if name in SHORT_BATCH_CASES else FULL_SAMPLES) - 3 * (BATCH_SIZE - batch_size)
     if name in _BATCH_OF_ONE_CASES or (name == _WEIGHTED_CASE and not _settles_soon(task)):
         samples = _SAMPLES_LEAVING_ONE
     if name == SCHEDULE_CASE:
@@ -306,7 +310,7 @@ def _case(name: str, task: Task, steps: int) -> Case:
     outputs = name in {_GRADIENT_CASE, _SHORTER_CASE} or task.augmentation != Augmentation()
     flat_square = _FLAT_SQUARE if name == _POOLING_CASE else msgspec.UNSET
     length = steps if steps != STEPS else msgspec.UNSET
-    return Case(name, _small(task, samples, steps), samples, rate, outputs, flat_square, length)
+    return Case(name, _small(task, samples, steps, batch_size), samples, rate, outputs, flat_square, length)
 
 
 def _pools_images(network: Network) -> bool:
@@ -314,12 +318,12 @@ def _pools_images(network: Network) -> bool:
     return pools and len(network.input_shape) == _PICTURE_AXES
 
 
-def _small(task: Task, samples: int, steps: int) -> Task:
+def _small(task: Task, samples: int, steps: int, small_batch: int) -> Task:
     """The task with a small batch, and without dropout: frameworks cannot share random bits.
 
     The course of a schedule lies within the case.
     """
-    batch_size = None if task.batch_size is None else BATCH_SIZE
+    batch_size = None if task.batch_size is None else small_batch
     task = msgspec.structs.replace(task, networks=without_dropout(task), batch_size=batch_size)
     if task.schedule == ConstantRate():
         return task

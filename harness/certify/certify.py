@@ -320,18 +320,30 @@ def _shown(case: Case) -> set[Feature]:
 # References are made from the agreement of at least two frameworks.
 
 
-def make_reference(definition: TaskDefinition, examiners: Sequence[Examiner]) -> Reference:
+def make_reference(
+    definition: TaskDefinition,
+    examiners: Sequence[Examiner],
+    report: Callable[[str, float], None] = lambda _what, _done: None,
+) -> Reference:
     """A reference from the agreement of at least two frameworks.
+
+    ``report`` is called with what is examined next, and the share of all that is done.
 
     Raises:
         HarnessError: the configurations disagree; says in which case and how.
     """
     all_cases = cases(definition)
     configurations = [examiner.configuration for examiner in examiners]
-    first, *others = [[examiner.observe(case) for case in all_cases] for examiner in examiners]
+    observed: list[list[Observation]] = [[] for _ in examiners]
+    for number, case in enumerate(all_cases):
+        for place, examiner in enumerate(examiners):
+            done = (number * len(examiners) + place) / (len(all_cases) * len(examiners))
+            report(f"{configurations[place].label}, case {case.name!r}", done)
+            observed[place].append(examiner.observe(case))
+    first, *others = observed
     for configuration, other in zip(configurations[1:], others, strict=True):
-        for case, expected, observed in zip(all_cases, first, other, strict=True):
-            finding = compare(case.name, observed, expected)
+        for case, expected, found in zip(all_cases, first, other, strict=True):
+            finding = compare(case.name, found, expected)
             if not finding.passed:
                 raise HarnessError(
                     f"{configuration.label} and {configurations[0].label} disagree on {definition.name}, "
@@ -347,7 +359,7 @@ def make_reference(definition: TaskDefinition, examiners: Sequence[Examiner]) ->
             for configuration in configurations
         },
         cases={
-            case.name: ReferenceCase(case_sha256(case), observed)
-            for case, observed in zip(all_cases, first, strict=True)
+            case.name: ReferenceCase(case_sha256(case), expected)
+            for case, expected in zip(all_cases, first, strict=True)
         },
     )

@@ -16,6 +16,7 @@ import msgspec
 from harness.certify.references import reference_of
 from harness.cli.options import together
 from harness.cli.printing import echo, print_error_line
+from harness.cli.progress import Phases
 from harness.cli.reference import write_reference
 from harness.errors import HarnessError, UsageError
 from harness.machine.files import replace_file
@@ -83,9 +84,14 @@ def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
             "--model needs --dataset, which it is trained on; `harness list datasets` lists them"
         )
     spec = SideSpec(_absolute(given["model"]), given["set_model"])
-    written = write_task(
-        [spec], given["dataset"], _models_folder(given["results"]), timeout_seconds=given["timeout"]
-    )
+    with Phases(quiet=given["quiet"]) as phases:
+        written = write_task(
+            [spec],
+            given["dataset"],
+            _models_folder(given["results"]),
+            phases,
+            timeout_seconds=given["timeout"],
+        )
     return {**options, "tasks": [written.name], "backends": given["backends"] or written.backends}
 
 
@@ -117,9 +123,10 @@ def with_own_pair(names: tuple[str, ...], given: Mapping[str, Any]) -> tuple[tup
             "models need --dataset, which they are trained on; `harness list datasets` lists them"
         )
     specs = [SideSpec(_absolute(name)) for name in names]
-    written = write_task(specs, given["dataset"], _models_folder(given["results"]))
-    if given["certify"]:
-        agree(written, specs)
+    with Phases(quiet=given["quiet"]) as phases:
+        written = write_task(specs, given["dataset"], _models_folder(given["results"]), phases)
+        if given["certify"]:
+            agree(written, specs, phases)
     return tuple(written.backends), {**options, "task": written.name}
 
 
@@ -137,10 +144,12 @@ def _absolute(target: str) -> str:
 
 # The plugin file of one model or of a pair, and the reference of a pair.
 
-_THREADS, _TIMEOUT_SECONDS = 1, 600.0
+_THREADS = 1
 
 
-def save_task(specs: Sequence[SideSpec], dataset: str | None, path: Path, names: NameMap) -> None:
+def save_task(
+    specs: Sequence[SideSpec], dataset: str | None, path: Path, names: NameMap, phases: Phases
+) -> None:
     """Write the plugin file of one model or of a pair into a project; for a pair also the reference.
 
     Raises:
@@ -150,19 +159,19 @@ def save_task(specs: Sequence[SideSpec], dataset: str | None, path: Path, names:
     if dataset is None:
         raise UsageError("--save-task needs --dataset, which the model is trained on")
     if len(specs) == _PAIR:
-        _save_pair(specs, dataset, path, names)
+        _save_pair(specs, dataset, path, names, phases)
         return
-    written = write_task(specs, dataset, path, names, saved_by=_own_command())
+    written = write_task(specs, dataset, path, phases, names, saved_by=_own_command())
     echo(f"Task {written.name}: {path}")
     echo(f"Train it with: harness run --backend {written.backends[0]} --task {written.name} --plugin {path}")
 
 
-def _save_pair(specs: Sequence[SideSpec], dataset: str, path: Path, names: NameMap) -> None:
+def _save_pair(specs: Sequence[SideSpec], dataset: str, path: Path, names: NameMap, phases: Phases) -> None:
     """Write both files once the models are proved equal; until then existing files stay."""
     kept = path.with_suffix(REFERENCE_SUFFIX)
     with tempfile.TemporaryDirectory() as folder:
-        written = write_task(specs, dataset, Path(folder) / path.name, names, saved_by=_own_command())
-        agree(written, specs)
+        written = write_task(specs, dataset, Path(folder) / path.name, phases, names, saved_by=_own_command())
+        agree(written, specs, phases)
         try:
             replace_file(path, written.path.read_bytes())
             replace_file(kept, written.reference.read_bytes())
@@ -194,6 +203,7 @@ def write_task(
     specs: Sequence[SideSpec],
     dataset: str,
     path: Path,
+    phases: Phases,
     names: NameMap | None = None,
     timeout_seconds: float | None = None,
     saved_by: str = "",
@@ -202,7 +212,7 @@ def write_task(
 
     ``path`` is the file, or a folder in which the file is named after the task; ``names`` are parameters of
     the first model with those of the second that they are, where matching fails; ``timeout_seconds`` limits
-    how long each model may take to be made and evaluated, by default 10 minutes. ``saved_by`` is the command
+    how long each model may take to be made and evaluated. ``saved_by`` is the command
     that writes the file again.
 
     Raises:
@@ -211,9 +221,11 @@ def write_task(
         DataError: the data set is not on this machine.
     """
     shape, objective = objective_of(dataset)
-    first, *others = models = [
-        read_model(spec, shape, _THREADS, timeout_seconds or _TIMEOUT_SECONDS) for spec in specs
-    ]
+    models = []
+    for spec in specs:
+        phases.begin(f"making and evaluating {spec.target}")
+        models.append(read_model(spec, shape, _THREADS, timeout_seconds))
+    first, *others = models
     layer = native_pair(first, others[0], shape, names or {}) if others else native_layer(first, shape)
     layer = msgspec.structs.replace(layer, saved_by=saved_by)
     own = [array.name for array in layer.held if not array.shared]
@@ -233,7 +245,7 @@ def write_task(
     return WrittenTask(name, backends, path)
 
 
-def agree(written: WrittenTask, specs: Sequence[SideSpec]) -> None:
+def agree(written: WrittenTask, specs: Sequence[SideSpec], phases: Phases) -> None:
     """Write the reference of a pair in float64, unless it exists and the models' code is unchanged.
 
     Raises:
@@ -247,9 +259,9 @@ def agree(written: WrittenTask, specs: Sequence[SideSpec]) -> None:
             (path.stat().st_mtime for path in sources), default=math.inf
         ):
             return
-    print_error_line(f"Comparing {' and '.join(spec.target for spec in specs)} in float64 …")
+    phases.begin(f"Comparing {' and '.join(spec.target for spec in specs)} in float64 …")
     try:
-        write_reference(definition, written.backends, written.reference)
+        write_reference(definition, written.backends, written.reference, phases.advance)
     except UsageError:
         raise
     except HarnessError as error:

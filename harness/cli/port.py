@@ -13,6 +13,7 @@ import msgspec
 from harness.cli import options
 from harness.cli.own_model import arguments
 from harness.cli.printing import echo, echo_json, print_error_line
+from harness.cli.progress import Phases
 from harness.errors import HarnessError, UsageError
 from harness.machine.description import describe_machine
 from harness.machine.files import replace_file
@@ -163,7 +164,8 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
 def _save(specs: list[SideSpec], given: Mapping[str, Any]) -> None:
     from harness.cli.own_model import save_task
 
-    save_task(specs, given["dataset"], given["save_task"], _names(given))
+    with Phases(quiet=given["quiet"]) as phases:
+        save_task(specs, given["dataset"], given["save_task"], _names(given), phases)
 
 
 def _names(given: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -187,12 +189,12 @@ def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
         steps=given["steps"],
         learning_rate=given["learning_rate"],
         threads=given["threads"] or PortOptions().threads,
-        timeout_seconds=given["timeout"] or PortOptions().timeout_seconds,
+        timeout_seconds=given["timeout"],
         names=_names(given),
     )
     (identifier, started_at), start = stamp("port"), time.monotonic()
-    say = (lambda _: None) if given["quiet"] else print_error_line
-    findings = check_models(a, b, inputs, chosen, say)
+    with Phases(quiet=given["quiet"]) as phases:
+        findings = check_models(a, b, inputs, chosen, phases.begin)
     record = PortRecord(
         id=identifier,
         status="ok",

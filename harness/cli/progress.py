@@ -9,6 +9,7 @@ import math
 import os
 import statistics
 import sys
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -147,6 +148,51 @@ class LiveLine:
         """Remove the changing line."""
         self._status.stop()
 
+
+class Phases:
+    """The phases of one piece of work, with the time left as far as it is known.
+
+    A phase that takes minutes is shown again, so that nobody takes it to hang.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._line, self._began = LiveLine(quiet=quiet), time.monotonic()
+        self._ends = threading.Event()
+        self._current: tuple[str, float, float | None] = ("", self._began, None)
+        self._thread = threading.Thread(target=self._remind, daemon=True)
+
+    def begin(self, phase: str, seconds: float | None = None) -> None:
+        """A phase begins, which takes about so many seconds."""
+        self._current = (phase, time.monotonic(), seconds)
+        self._line.doing(phase if seconds is None else f"{phase}, {time_left(seconds)}")
+
+    def advance(self, phase: str, done: float) -> None:
+        """A phase begins once this share of all phases of its kind is done."""
+        if not done:
+            self._began = time.monotonic()
+        self.begin(phase, (time.monotonic() - self._began) * (1 - done) / done if done else None)
+
+    def _remind(self) -> None:
+        while not self._ends.wait(_REMINDER_SECONDS):
+            phase, began, expected = self._current
+            if (passed := time.monotonic() - began) >= _REMINDER_SECONDS:
+                left = "" if expected is None or expected < passed else f", {time_left(expected - passed)}"
+                self._line.doing(f"{phase}, {about(passed)} so far{left}")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ends.set()
+        self._thread.join()
+        self._line.stop()
+
+
+#: How often a phase that goes on is shown again.
+_REMINDER_SECONDS = 60.0
 
 # Progress of downloads and imports: a bar on a terminal, otherwise a line for each tenth.
 

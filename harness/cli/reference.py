@@ -1,7 +1,7 @@
 """``harness reference``: write a task's reference once frameworks agree on it."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -56,8 +56,13 @@ def command(task: str, backends: list[str], path: Path | None) -> None:
     echo(f"{path}: {len(reference.cases)} cases of {task} v{reference.version}")
 
 
-def write_reference(definition: TaskDefinition, backends: Sequence[str], path: Path) -> Reference:
-    """Write the results on which the backends agree.
+def write_reference(
+    definition: TaskDefinition,
+    backends: Sequence[str],
+    path: Path,
+    report: Callable[[str, float], None] = lambda _what, _done: None,
+) -> Reference:
+    """Write the results on which the backends agree; ``report`` as in :func:`make_reference`.
 
     Raises:
         UsageError: a backend is unknown, or the file cannot be written.
@@ -72,7 +77,7 @@ def write_reference(definition: TaskDefinition, backends: Sequence[str], path: P
         prove_writable(path.parent)
     with contextlib.ExitStack() as stack:
         examiners = [stack.enter_context(Examiner(configuration)) for configuration in configurations]
-        reference = make_reference(definition, examiners)
+        reference = make_reference(definition, examiners, report)
     with _writing(path):
         replace_file(path, msgspec.json.encode(reference, order="deterministic") + b"\n")
     return reference

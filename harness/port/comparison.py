@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from harness.port.findings import (
     Verdict,
     merged,
 )
+from harness.port.losses import loss_causes
 from harness.port.matching import Matching, match
 from harness.port.messages import Description
 from harness.port.precision import only_as_written
@@ -30,8 +32,8 @@ from harness.port.remote_side import RemoteSide, Sides
 from harness.port.state import are_momenta
 from harness.port.task_file import refuse_unknown
 from harness.port.updates import (
+    gradient_texts,
     lacking_in_a,
-    loss_causes,
     transferred,
     two_biases,
     worst_loss,
@@ -41,7 +43,7 @@ from harness.port.values import difference, difference_in_any_order, in_shape_of
 from harness.port.walk import REPLACED, walk
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
-from harness.tracing.side import InputShape
+from harness.tracing.side import Gradients, InputShape
 
 # Outputs of two traces, compared.
 
@@ -259,14 +261,22 @@ _LARGE, _SMALL_BATCH = 5_000_000, 2
 _MOST_TRIALS = 24
 
 
+#: Takes what is done next, and about how many seconds it takes, None where that is not known.
+Phase = Callable[..., None]
+
+
+def _silent(phase: str, seconds: float | None = None) -> None:
+    del phase, seconds
+
+
 def check_models(
     a: SideSpec,
     b: SideSpec,
     inputs: Sequence[InputShape],
     options: PortOptions,
-    phase: Callable[[str], None] = lambda _: None,
+    phase: Phase = _silent,
 ) -> Findings:
-    """Compare two models.
+    """Compare two models; ``phase`` is called with what is done next, and its duration as far as it is known.
 
     Raises:
         UsageError: one of them cannot be made, loaded or evaluated; says which, and what its code raised.
@@ -292,7 +302,7 @@ class _Check:
         records: list[SideRecord],
         shapes: Sequence[InputShape],
         options: PortOptions,
-        phase: Callable[[str], None],
+        phase: Phase,
     ) -> None:
         self._sides, self._records, self._shapes, self._options = sides, records, shapes, options
         self._specs, self._phase = specs, phase
@@ -301,6 +311,7 @@ class _Check:
         self._notes: list[str] = []
         self._not_compared: list[str] = []
         self._lacking_explains = False
+        self._step_seconds: float | None = None
 
     def findings(self) -> Findings:
         """All of it, in order; what follows from an earlier difference is not looked for."""
@@ -314,7 +325,6 @@ class _Check:
             self._phase("comparing gradients")
             self._compare_gradients()
         if self._first_is_first:
-            self._phase("comparing training steps")
             self._compare_training()
         else:
             self._not_compared.append("gradients and training steps, because the outputs have other names")
@@ -460,11 +470,12 @@ class _Check:
                 self._explain(case, found)
         if any(isinstance(call.does, kinds.Dropout) for call in (*trained.a.calls, *trained.b.calls)):
             self._not_compared.append("the random numbers of dropout, which is off in all that is computed")
-        self._output = trained.a.values[trained.a.outputs[0]].array
+        first = trained.a.values[trained.a.outputs[0]]
+        self._output, self._output_name = first.array, first.name
         firsts = trained.a.outputs[0], trained.b.outputs[0]
         self._first_is_first = firsts in paired_outputs(trained.a, trained.b)
         self._compare_state(trained)
-        self._compare_as_written(cases[2], self._compared[2])
+        self._compare_as_written(cases[2], self._compared[2], cases[0])
         # The training that follows holds several copies of all parameters.
         self._values_a = {}
         for side in (self._sides.a, self._sides.b):
@@ -506,7 +517,7 @@ class _Check:
                     f"{record.target} calls what cannot be described: {', '.join(sorted(names))}"
                 )
 
-    def _compare_as_written(self, case: Evaluated, found: Compared) -> None:
+    def _compare_as_written(self, case: Evaluated, found: Compared, traced: Evaluated) -> None:
         """What each side's own precision makes of it, where both are equal in float64."""
         if not found.equal:
             self._not_compared.append("the precision of the code as written, because outputs differ")
@@ -514,7 +525,7 @@ class _Check:
         self._phase("comparing as written")
         try:
             self._causes += only_as_written(
-                self._specs, self._sides, self._shapes, case.inputs, (case.a, case.b), self._options
+                self._specs, self._sides, self._shapes, case, traced, self._options
             )
         except UsageError as error:
             self._not_compared.append(f"the precision of the code as written: {error}")
@@ -527,18 +538,47 @@ class _Check:
             self._causes += found
 
     def _compare_gradients(self) -> None:
+        """Gradients of each side's own loss, and where that is another one, of the named loss."""
         inputs = values.inputs(self._shapes, self._options.batch)
         targets = values.targets(self._output, self._options.loss)
-        a, b = self._sides.both(lambda side: side.gradients(inputs, targets, self._options.loss))
-        worst, where = worst_parameter(self._matching, a.parameters, b.parameters, gradients=True)
-        self._compared.append(compared("gradients of the parameters", worst, _GRADIENT_TOLERANCE, where))
+
+        def differentiated(*, own: bool) -> tuple[Gradients, Gradients]:
+            began, loss = time.monotonic(), self._options.loss
+            both = self._sides.both(
+                lambda side: side.gradients(inputs, targets, loss, output=self._output_name, own=own)
+            )
+            self._step_seconds = time.monotonic() - began
+            return both
+
+        same_outputs = all(each.equal for each in self._compared)
+        own = any(record.own_loss for record in self._records)
+        if own:
+            a, b = differentiated(own=True)
+            found = loss_causes(a, b, targets)
+            self._causes += found
+            own = not found
+            if same_outputs:
+                gap = difference(b.of_output, a.of_output)
+                self._compared.append(compared("gradients of the losses", gap, _GRADIENT_TOLERANCE))
+        if not same_outputs:
+            self._not_compared.append("gradients, because outputs or running statistics differ")
+            return
+        if not own:
+            a, b = differentiated(own=False)
+        worst = worst_parameter(self._matching, a.parameters, b.parameters, gradients=True)
+        self._compared.append(
+            compared("gradients of the parameters", worst.gap, _GRADIENT_TOLERANCE, worst.where)
+        )
         gaps = [output_gap(one, other) for one, other in zip(a.inputs, b.inputs, strict=False)]
         gap = max(gaps, default=0.0)
         self._compared.append(compared("gradients of the inputs", gap, _GRADIENT_TOLERANCE))
-        if worst > _GRADIENT_TOLERANCE:
-            untied = _untied(self._matching, a.parameters, b.parameters)
-            whole = Cause(kind="gradient", path_a=where, path_b=where, before=worst, mode="gradients")
-            self._causes += untied or [whole]
+        if worst.gap > _GRADIENT_TOLERANCE:
+            cause = Cause(kind="gradient", path_a=worst.where, path_b=worst.where, mode="gradients")
+            cause.before = worst.gap if np.isfinite(worst.gap) else None
+            cause.a, cause.b = (
+                gradient_texts(worst.a, worst.b) if worst.a.shape == worst.b.shape else ("", "")
+            )
+            self._causes += _untied(self._matching, a.parameters, b.parameters) or [cause]
 
     def _compare_training(self) -> None:
         """Losses and parameters of some steps, with each side's own optimizer and loss if it gives one."""
@@ -549,17 +589,17 @@ class _Check:
             else:
                 self._causes += updates.causes_of(a, b)
         options = self._options
+        seconds = self._step_seconds
+        self._phase("comparing training steps", None if seconds is None else seconds * options.steps)
         batches = values.batches(self._shapes, options.batch, options.steps, self._output, options.loss)
         trained_a, trained_b = self._sides.both(
-            lambda side: side.train(batches, options.loss, options.learning_rate)
+            lambda side: side.train(batches, options.loss, options.learning_rate, output=self._output_name)
         )
-        if any(record.own_loss for record in self._records):
-            self._causes += loss_causes(trained_a.losses[0], trained_b.losses[0], options.batch)
         self._causes += two_biases(self._matching)
         if any(cause.harmless and cause.mode == "steps" for cause in self._causes):
             self._not_compared.append("training steps, because a harmless difference changes them")
             return
-        worst, where = worst_parameter(self._matching, trained_a.parameters, trained_b.parameters)
+        worst, where, *_ = worst_parameter(self._matching, trained_a.parameters, trained_b.parameters)
         loss = worst_loss(trained_a.losses, trained_b.losses)
         steps = f"{options.steps} steps"
         self._compared += [

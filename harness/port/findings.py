@@ -164,10 +164,14 @@ KINDS = {
     "shape": "shape of a layer",
     "gradient": "gradient of a parameter although the outputs are equal",
     "random": "outputs that differ from call to call",
-    "loss": "loss summed or averaged",
+    "loss": "another loss, or one that is summed and not averaged",
+    "label smoothing": "label smoothing of the loss",
+    "ignored labels": "labels that the loss leaves out",
     "weight decay": "weight decay coupled with the gradient or not, or its size",
     "optimizer": "rule or options of the optimizer",
     "epsilon of Adam": "whether epsilon is added before or after the correction of the mean square",
+    "epsilon of RMSprop": "whether epsilon is added inside or outside the root",
+    "rate in the momentum": "whether the momentum sums gradients, or steps with their learning rates",
     "only in float32": "outputs of the code as written, far from its own outputs in float64",
     "copied values": "copied parameters that are equal only after an operation",
     "initial values": "distribution of the initial values",
@@ -250,7 +254,7 @@ class PortOptions(msgspec.Struct, frozen=True, kw_only=True):
     steps: int = 20
     learning_rate: float = 0.01
     threads: int = 1
-    timeout_seconds: float = 600.0
+    timeout_seconds: float | None = None
     names: dict[str, list[str]] = {}
     """Names of A's parameters with those of B that they are; the rest is matched by use and shape."""
 

@@ -23,7 +23,7 @@ class Build(msgspec.Struct, frozen=True, tag=True):
 class BuildAsWritten(msgspec.Struct, frozen=True, tag=True):
     """Make it as its code is, in float32 where that names no other type, with these parameters.
 
-    It can then only be evaluated, for its outputs in evaluation.
+    It can then only be evaluated, in evaluation mode.
     """
 
     target: str
@@ -52,11 +52,13 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
 
 
 class Differentiate(msgspec.Struct, frozen=True, tag=True):
-    """Gradients of a loss."""
+    """Gradients of a loss of the output of this name, or of the side's ``own`` loss if it gives one."""
 
     inputs: list[Any]
     targets: Any
     loss: Loss
+    output: str
+    own: bool
 
 
 class Train(msgspec.Struct, frozen=True, tag=True):
@@ -65,6 +67,7 @@ class Train(msgspec.Struct, frozen=True, tag=True):
     batches: list[tuple[list[Any], Any]]
     loss: Loss
     learning_rate: float
+    output: str
 
 
 Request = Build | BuildAsWritten | Describe | Load | Evaluate | Differentiate | Train

@@ -66,8 +66,8 @@ class OwnModel(NamedTuple):
         return self.built.draws or any(does.active for does in known)
 
 
-def read_model(spec: SideSpec, shape: InputShape, threads: int, timeout_seconds: float) -> OwnModel:
-    """Make a model and evaluate it within this time, in a process of its own.
+def read_model(spec: SideSpec, shape: InputShape, threads: int, timeout_seconds: float | None) -> OwnModel:
+    """Make a model and evaluate it, within this time if there is a limit, in a process of its own.
 
     Raises:
         UsageError: it cannot be made or evaluated, or has more than one output.

@@ -23,6 +23,7 @@ from harness.tracing.calls import Trace
 from harness.tracing.side import Gradients, InputShape, Loss, Override, Trained
 from harness.worker.errors import WorkerLost
 from harness.worker.process import WorkerProcess
+from harness.worker.session import SILENCE_LIMIT_SECONDS, WATCHED_SECONDS
 
 _POLL_SECONDS = 0.5
 #: Frameworks that read these compute in float64 from their import on.
@@ -53,15 +54,15 @@ class RemoteSide:
         self,
         target: str,
         threads: int,
-        timeout_seconds: float,
+        timeout_seconds: float | None,
         *,
         limit_each: bool = True,
         exact: bool = True,
     ) -> None:
         """Start the process for ``FILE.py:NAME`` or ``package.module:NAME``.
 
-        The limit is for each request, or for all of them together unless ``limit_each``. A side that is not
-        ``exact`` finds no setting for float64.
+        The limit is for each request, or for all of them together unless ``limit_each``; without one a side
+        may take as long as it uses the CPU. A side that is not ``exact`` finds no setting for float64.
 
         Raises:
             HarnessError: it cannot be started.
@@ -70,7 +71,8 @@ class RemoteSide:
         self._parameters: dict[str, np.ndarray] = {}
         self._mark = secrets.token_bytes(messages.MARK_BYTES)
         self._timeout_seconds = timeout_seconds
-        self._until = None if limit_each else time.monotonic() + timeout_seconds
+        together = timeout_seconds is not None and not limit_each
+        self._until = time.monotonic() + (timeout_seconds or 0.0) if together else None
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
         variables = worker_variables(threads, "cpu", os.environ) | _VARIABLES | (_FLOAT64 if exact else {})
@@ -137,20 +139,27 @@ class RemoteSide:
         request = messages.Evaluate(list(inputs), training, outputs_only=True)
         return self._call(request, messages.Evaluated).trace
 
-    def gradients(self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss) -> Gradients:
-        """Gradients of the loss."""
-        request = messages.Differentiate(list(inputs), targets, loss)
+    def gradients(
+        self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss, *, output: str, own: bool
+    ) -> Gradients:
+        """Gradients of the loss, or if ``own`` of the one that the side gives, if any."""
+        request = messages.Differentiate(list(inputs), targets, loss, output, own)
         return self._call(request, messages.Differentiated).gradients
 
     def train(
-        self, batches: Sequence[tuple[list[np.ndarray], np.ndarray]], loss: Loss, learning_rate: float
+        self,
+        batches: Sequence[tuple[list[np.ndarray], np.ndarray]],
+        loss: Loss,
+        learning_rate: float,
+        *,
+        output: str,
     ) -> Trained:
         """Train a step on each batch."""
-        request = messages.Train([*batches], loss, learning_rate)
+        request = messages.Train([*batches], loss, learning_rate, output)
         return self._call(request, messages.HasTrained).trained
 
     def _call(self, request: messages.Request, expected: type[_R]) -> _R:
-        until = time.monotonic() + self._timeout_seconds if self._until is None else self._until
+        until = self._until or self._due()
         with contextlib.suppress(BrokenPipeError):  # its death is noticed while reading
             messages.write(self._requests, request)
         try:
@@ -167,13 +176,22 @@ class RemoteSide:
             raise SideFailed(f"{self.target}: unexpected reply {type(reply).__name__}")
         return reply
 
+    def _due(self) -> float:
+        """When the reply to a request that is sent now is overdue."""
+        seconds = SILENCE_LIMIT_SECONDS if self._timeout_seconds is None else self._timeout_seconds
+        return time.monotonic() + seconds
+
     def _read_into(self, buffer: memoryview, until: float) -> int:
         while True:
             if time.monotonic() > until:
+                limit = self._timeout_seconds
+                if limit is None and self._process.is_at_work(WATCHED_SECONDS):
+                    until = self._due()
+                    continue
                 self._process.kill()
-                raise SideFailed(
-                    f"{self.target} did not answer within {self._timeout_seconds:g} s; give more: --timeout"
-                )
+                if limit is None:
+                    raise SideFailed(f"{self.target} does not answer, and does not use the CPU")
+                raise SideFailed(f"{self.target} did not answer within {limit:g} s; give more: --timeout")
             ready, _, _ = select.select([self._replies], [], [], _POLL_SECONDS)
             if ready and (count := os.readv(self._replies, [buffer])):
                 return count
@@ -208,7 +226,7 @@ class Sides:
     """Two processes. Use it as a context manager, which leaves none behind."""
 
     def __init__(
-        self, a: SideSpec, b: SideSpec, threads: int, timeout_seconds: float, *, exact: bool = True
+        self, a: SideSpec, b: SideSpec, threads: int, timeout_seconds: float | None, *, exact: bool = True
     ) -> None:
         """Start them with so many CPU threads each.
 

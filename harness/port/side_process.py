@@ -140,10 +140,11 @@ class _Answering:
                 return messages.Loaded()
             case messages.Evaluate():
                 return messages.Evaluated(self._trace(side, request))
-            case messages.Differentiate(inputs, targets, loss_name):
-                return messages.Differentiated(side.gradients(inputs, targets, loss_name))
-            case messages.Train(batches, loss_name, learning_rate):
-                return messages.HasTrained(side.train(batches, loss_name, learning_rate))
+            case messages.Differentiate(inputs, targets, loss_name, output, of_own):
+                made_gradients = side.gradients(inputs, targets, loss_name, output=output, own=of_own)
+                return messages.Differentiated(made_gradients)
+            case messages.Train(batches, loss_name, learning_rate, output):
+                return messages.HasTrained(side.train(batches, loss_name, learning_rate, output=output))
             case _:
                 raise TypeError(type(request).__name__)
 
@@ -154,7 +155,9 @@ class _Answering:
             self._as_written.load(request.parameters)
             return messages.Loaded()
         if isinstance(request, messages.Evaluate) and self._as_written is not None:
-            return messages.Evaluated(self._as_written.outputs(request.inputs))
+            written = self._as_written
+            evaluate = written.outputs if request.outputs_only else written.trace
+            return messages.Evaluated(evaluate(request.inputs))
         return None
 
     def _trace(self, side: Side, request: messages.Evaluate) -> Trace:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Container, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -11,18 +11,38 @@ from harness.port.findings import Cause
 from harness.port.matching import Matching, PairedUse
 from harness.port.values import difference
 from harness.reference.call_mistakes import text
-from harness.tracing.side import Update
+from harness.tracing.side import STEPS_WITH_RATES, Update
 
-_STEPS = 20
 _NUMBERS = 64
+#: What rounding makes of the weights.
+_LEAST_CHANGE = 1e-13
 _KINDS = {
     "decay": "weight decay",
     "decay_coupled": "weight decay",
     "epsilon_uncorrected": "epsilon of Adam",
+    "epsilon_inside": "epsilon of RMSprop",
+    "momentum_holds_rate": "rate in the momentum",
 }
-_NAMES = {"decay_coupled": "decay", "epsilon_uncorrected": "epsilon"}
+_NAMES = {
+    "decay_coupled": "decay",
+    "epsilon_uncorrected": "epsilon",
+    "epsilon_inside": "epsilon",
+    "learning_rate": "learning rate",
+    "rates": "learning rate",
+    "momentum_holds_rate": "momentum",
+    "clip_norm": "clipping by the norm of all gradients",
+    "clip_each_norm": "clipping by the norm of each variable's gradient",
+    "clip_value": "clipping by value",
+}
+#: The two values of a field, in words.
+_WORDS = {
+    "decay_coupled": ("decoupled", "coupled with the gradient"),
+    "epsilon_uncorrected": ("after the correction", "before the correction"),
+    "epsilon_inside": ("outside the root", "inside the root"),
+    "momentum_holds_rate": ("of gradients", "of steps with their rates"),
+}
 #: What no option of a framework's own optimizer changes.
-_INHERENT = {"epsilon_uncorrected"}
+_INHERENT = {"epsilon_uncorrected", "epsilon_inside", "momentum_holds_rate"}
 
 
 def causes_of(a: Update, b: Update) -> list[Cause]:
@@ -35,9 +55,13 @@ def causes_of(a: Update, b: Update) -> list[Cause]:
             continue
         if field == "decay_coupled" and not (a.decay and b.decay):
             continue
+        if field == "learning_rate" and (a.rates or b.rates):
+            continue
+        if field == "rates":
+            own, other = _rates(a), _rates(b)
         changed = msgspec.structs.replace(a, **{field: other})
         before = difference(simulate(changed), reference)
-        if before == 0.0:
+        if before < _LEAST_CHANGE:
             continue
         known = np.isfinite(before)
         found.append(
@@ -48,8 +72,8 @@ def causes_of(a: Update, b: Update) -> list[Cause]:
                 path_b="optimizer",
                 function_a=a.rule,
                 function_b=b.rule,
-                a=f"{_NAMES.get(field, field)} {_text(field, own)}",
-                b=f"{_NAMES.get(field, field)} {_text(field, other)}",
+                a=f"{_NAMES.get(field, field)} {_text(field, own, other)}",
+                b=f"{_NAMES.get(field, field)} {_text(field, other, own)}",
                 before=before if known else None,
                 after=0.0 if known else None,
                 mode="steps",
@@ -58,25 +82,34 @@ def causes_of(a: Update, b: Update) -> list[Cause]:
     return found
 
 
-def _text(field: str, value: object) -> str:
-    if field == "decay_coupled" and value is not None:
-        return "coupled with the gradient" if value else "decoupled"
-    if field == "epsilon_uncorrected":
-        return "before the correction" if value else "after the correction"
+def _text(field: str, value: Any, other: Any) -> str:
+    """A field's value; of two sequences of rates that at the first step at which they differ."""
+    if field == "rates":
+        step = next(step for step, (one, two) in enumerate(zip(value, other, strict=True)) if one != two)
+        return f"{text(value[step])} at step {step + 1}"
+    if field in _WORDS:
+        return _WORDS[field][bool(value)]
     return text(value)
 
 
+def _rates(update: Update) -> list[float]:
+    """The learning rate of each step."""
+    return update.rates or [update.learning_rate or 0.0] * STEPS_WITH_RATES
+
+
 def simulate(update: Update) -> np.ndarray:
-    """Weights after 20 steps on fixed gradients.
+    """Weights after 20 steps on fixed gradients, of two variables.
 
     SGD with momentum, Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), or RMSprop.
     """
     rng = np.random.default_rng(0)
     weights = rng.standard_normal(_NUMBERS)
     first, second = np.zeros(_NUMBERS), np.zeros(_NUMBERS)
-    rate = update.learning_rate or 0.0
-    for step in range(1, _STEPS + 1):
-        gradient = rng.standard_normal(_NUMBERS)
+    momentum = update.momentum or 0.0
+    for step, rate in enumerate(_rates(update), 1):
+        gradient = _clipped(rng.standard_normal(_NUMBERS), update)
+        # What the momentum sums, and what makes a step of it.
+        inside, outside = (rate, 1.0) if update.momentum_holds_rate else (1.0, rate)
         decay = update.decay or 0.0
         if update.decay_coupled:
             gradient = gradient + decay * weights
@@ -94,14 +127,31 @@ def simulate(update: Update) -> np.ndarray:
         elif update.rule == "rmsprop":
             two = update.beta_2 or 0.0
             second = two * second + (1 - two) * gradient**2
-            weights = weights - rate * gradient / (np.sqrt(second) + (update.epsilon or 0.0))
+            epsilon = update.epsilon or 0.0
+            root = np.sqrt(second + epsilon) if update.epsilon_inside else np.sqrt(second) + epsilon
+            first = momentum * first + inside * gradient / root
+            weights = weights - outside * first
         elif update.rule == "sgd":
-            momentum = update.momentum or 0.0
-            first = momentum * first + gradient
-            weights = weights - rate * (gradient + momentum * first if update.nesterov else first)
+            first = momentum * first + inside * gradient
+            move = inside * gradient + momentum * first if update.nesterov else first
+            weights = weights - outside * move
         else:
             return np.full(_NUMBERS, math.nan)
     return weights
+
+
+def _clipped(gradient: np.ndarray, update: Update) -> np.ndarray:
+    def within(part: np.ndarray, most: float) -> np.ndarray:
+        return part * min(1.0, most / float(np.linalg.norm(part)))
+
+    if update.clip_each_norm:
+        return np.concatenate([within(part, update.clip_each_norm) for part in np.split(gradient, 2)])
+    if update.clip_norm:
+        return within(gradient, update.clip_norm)
+    if update.clip_value:
+        clipped: np.ndarray = np.clip(gradient, -update.clip_value, update.clip_value)
+        return clipped
+    return gradient
 
 
 # The values of A's parameters in the stored form of B.
@@ -159,9 +209,18 @@ def add_second_biases(roles: dict[str, np.ndarray], others: Container[str]) -> N
 
 # What differs in training: gradients, losses and parameters after some steps.
 
-#: Two losses have the ratio of the batch size, as far as other differences leave it.
-_LOSS_RATIO_TOLERANCE = 0.3
 _LEAST_LOSS = 1e-30
+#: Gradients that differ by more of the largest one differ at a place.
+_GRADIENT_SHARE, _SHOWN_PLACES = 1e-9, 4
+
+
+class WorstParameter(NamedTuple):
+    """The difference of two paired arrays, B's layer, and both arrays in canonical form."""
+
+    gap: float
+    where: str = ""
+    a: np.ndarray = np.zeros(0)
+    b: np.ndarray = np.zeros(0)
 
 
 def worst_parameter(
@@ -170,9 +229,9 @@ def worst_parameter(
     of_b: Mapping[str, np.ndarray],
     *,
     gradients: bool = False,
-) -> tuple[float, str]:
-    """The largest difference of paired arrays, relative to the largest number of all, and B's layer."""
-    worst, where = 0.0, ""
+) -> WorstParameter:
+    """The largest difference of paired arrays, relative to the largest number of all."""
+    worst = WorstParameter(0.0)
     scale = max((float(np.abs(array).max()) for array in of_a.values() if array.size), default=1.0) or 1.0
     pairs = [
         (stored, pair.b.parameters[role], pair.b.path)
@@ -190,9 +249,23 @@ def worst_parameter(
         gap = np.inf
         if one.size == two.size:
             gap = _never_nan(float(np.abs(one.ravel() - two.ravel()).max(initial=0.0)) / scale)
-        if gap > worst:
-            worst, where = gap, path or other.name
-    return worst, where
+        if gap > worst.gap:
+            worst = WorstParameter(gap, path or other.name, one, two)
+    return worst
+
+
+def gradient_texts(one: np.ndarray, other: np.ndarray) -> tuple[str, str]:
+    """What each side has where one has no gradient at all, as at the index of padding; else nothing."""
+    differ = np.abs(one - other) > _GRADIENT_SHARE * np.abs(one).max(initial=0.0)
+    for axis in range(one.ndim):
+        others = tuple(each for each in range(one.ndim) if each != axis)
+        places = np.flatnonzero(differ.any(axis=others))
+        parts = [np.take(array, places, axis) for array in (one, other)]
+        if 0 < len(places) < one.shape[axis] and any(not part.any() for part in parts):
+            where = ", ".join(map(str, places[:_SHOWN_PLACES])) + " …" * (len(places) > _SHOWN_PLACES)
+            texts = [f"{np.abs(part).max():.2g}" if part.any() else "none" for part in parts]
+            return f"{texts[0]} at {where} of axis {axis}", texts[1]
+    return "", ""
 
 
 def worst_loss(of_a: Sequence[float], of_b: Sequence[float]) -> float:
@@ -205,29 +278,6 @@ def worst_loss(of_a: Sequence[float], of_b: Sequence[float]) -> float:
 def _never_nan(gap: float) -> float:
     """The gap, infinite where it is no number: comparisons with NaN are false, and would hide it."""
     return np.inf if np.isnan(gap) else gap
-
-
-def loss_causes(loss_a: float, loss_b: float, batch: int) -> list[Cause]:
-    """Whether one loss is the sum and the other the mean over the batch."""
-    if not loss_a or not loss_b:
-        return []
-    ratio = loss_b / loss_a
-    for factor, texts in ((batch, ("averaged", "summed")), (1 / batch, ("summed", "averaged"))):
-        if abs(ratio / factor - 1) < _LOSS_RATIO_TOLERANCE:
-            after = abs(loss_b / factor - loss_a) / abs(loss_a)
-            return [
-                Cause(
-                    kind="loss",
-                    path_a="loss",
-                    path_b="loss",
-                    a=texts[0],
-                    b=texts[1],
-                    before=abs(ratio - 1),
-                    after=after,
-                    mode="steps",
-                )
-            ]
-    return []
 
 
 def two_biases(matching: Matching) -> list[Cause]:

@@ -266,7 +266,10 @@ def targets(output: np.ndarray, loss: Loss, seed: int = _SEED) -> np.ndarray:
     rng = np.random.default_rng([seed, 1, len(output)])
     if loss == "mse":
         return rng.standard_normal(output.shape)
-    return rng.integers(0, output.shape[-1], output.shape[:-1])
+    classes = rng.integers(0, output.shape[-1], output.shape[:-1])
+    # The first and the last class, which a loss may leave out.
+    classes.flat[:2] = (0, output.shape[-1] - 1)[: classes.size]
+    return classes
 
 
 def batches(

@@ -169,7 +169,7 @@ class StepSession(Session):
     ) -> None:
         """See :class:`harness.worker.session.Session`."""
         self._silence_seconds = SILENCE_LIMIT_SECONDS if silence_seconds is None else silence_seconds
-        super().__init__(variables, deadline_seconds, python, cpus, self._silence_seconds)
+        super().__init__(variables, deadline_seconds, python, cpus, silence_seconds)
 
     def receive(self, expected: type[_R]) -> _R:
         """As that of a worker; a timeout says whether the factory or the step hangs."""

@@ -9,6 +9,7 @@ import numpy as np
 from harness.tracing.calls import InputShape, Loss, Trace, Value
 
 __all__ = [
+    "STEPS_WITH_RATES",
     "AsWritten",
     "Gradients",
     "InputShape",
@@ -36,7 +37,10 @@ class Update(msgspec.Struct, frozen=True):
 
     ``decay`` is coupled if it is added to the gradient (L2), decoupled if it shrinks the weight by
     ``learning_rate * decay`` beside the update. With ``epsilon_uncorrected`` Adam adds epsilon to the root of
-    the mean square before that is corrected (Kingma and Ba 2015, end of section 2), as Keras does.
+    the mean square before that is corrected (Kingma and Ba 2015, end of section 2), as Keras does; with
+    ``epsilon_inside`` RMSprop adds it to the mean square. ``rates`` are the learning rates of the first steps
+    where they change; ``momentum_holds_rate`` says that the momentum sums steps, which contain the rate, and
+    not gradients. Gradients are clipped by the norm of all of them, by that of each variable, or by value.
     """
 
     rule: str
@@ -47,8 +51,18 @@ class Update(msgspec.Struct, frozen=True):
     beta_2: float | None = None
     epsilon: float | None = None
     epsilon_uncorrected: bool | None = None
+    epsilon_inside: bool | None = None
     decay: float | None = None
     decay_coupled: bool | None = None
+    rates: list[float] = []
+    momentum_holds_rate: bool | None = None
+    clip_norm: float | None = None
+    clip_each_norm: float | None = None
+    clip_value: float | None = None
+
+
+#: The steps of which :class:`Update` gives the learning rates.
+STEPS_WITH_RATES = 20
 
 
 class Trained(msgspec.Struct):
@@ -59,11 +73,17 @@ class Trained(msgspec.Struct):
 
 
 class Gradients(msgspec.Struct):
-    """Of the loss: with respect to each trained parameter in its stored shape, and to each float input."""
+    """Of the loss: with respect to each trained parameter in its stored shape, and to each float input.
+
+    ``output`` is the first output in training mode, channels last, and ``of_output`` the gradient with
+    respect to it: what the loss alone does.
+    """
 
     loss: float
     parameters: dict[str, Any]
     inputs: list[Any]
+    output: Any
+    of_output: Any
 
 
 class Side(Protocol):
@@ -98,12 +118,29 @@ class Side(Protocol):
         """Evaluate once, recording every call. State is as before afterwards; the change is in the trace."""
         ...
 
-    def gradients(self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss) -> Gradients:
-        """Gradients of the loss of the first output in training mode, dropout switched off."""
+    def gradients(
+        self,
+        inputs: Sequence[np.ndarray],
+        targets: np.ndarray,
+        loss: Loss,
+        *,
+        output: str = "",
+        own: bool = False,
+    ) -> Gradients:
+        """Gradients of the loss of an output in training mode, dropout switched off.
+
+        The output is that of this name, or else the first. The loss is the named one, or with ``own`` that of
+        the side if it gives one.
+        """
         ...
 
     def train(
-        self, batches: Sequence[tuple[list[np.ndarray], np.ndarray]], loss: Loss, learning_rate: float
+        self,
+        batches: Sequence[tuple[list[np.ndarray], np.ndarray]],
+        loss: Loss,
+        learning_rate: float,
+        *,
+        output: str = "",
     ) -> Trained:
         """Train a step on each batch with the side's own optimizer and loss if it gives one, else SGD."""
         ...
@@ -117,23 +154,33 @@ class AsWritten(NamedTuple):
     """A model that computes as its code is, in float32 where the code names no other type, without dropout.
 
     ``load`` replaces parameters, whose names are those of the :class:`Side`. ``evaluate`` makes named outputs
-    of inputs in evaluation mode, both channels last.
+    of inputs in evaluation mode, both channels last; ``record`` does so while it records every call.
     """
 
     load: Callable[[Mapping[str, np.ndarray]], None]
     evaluate: Callable[[Sequence[np.ndarray]], Iterable[tuple[str, np.ndarray]]]
+    record: Callable[[Sequence[np.ndarray]], Trace]
 
     def outputs(self, inputs: Sequence[np.ndarray]) -> Trace:
         """The outputs of one evaluation, in a trace without calls."""
         values = [Value("call", array, name) for name, array in self.evaluate(inputs)]
         return Trace(values, [], [], list(range(len(values))))
 
+    def trace(self, inputs: Sequence[np.ndarray]) -> Trace:
+        """One evaluation with its calls; numbers of types that NumPy lacks are float32."""
+        trace = self.record(inputs)
+        for value in trace.values:
+            if value.array.dtype.kind not in "biufc":
+                value.array = value.array.astype(np.float32)
+        return trace
+
 
 class OwnTraining(NamedTuple):
     """The user's own optimizer and loss, from ``make_optimizer`` and ``make_loss`` of the side's file.
 
     ``make_optimizer`` is called as the framework needs it: with the parameters in PyTorch
-    (``make_optimizer(model.parameters())``), without arguments elsewhere; flax takes what optax makes.
+    (``make_optimizer(model.parameters())``), where it may return a pair with a scheduler that makes a step
+    after each of the optimizer's; without arguments elsewhere; flax takes what optax makes.
     ``make_loss`` returns a function of (outputs, targets) in the framework's own order, PyTorch and optax
     (outputs, targets), Keras (targets, outputs). None where the file has none.
     """

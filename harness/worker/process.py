@@ -1,6 +1,7 @@
 """The operating system's side of a worker: its process, what that started, its log, its death."""
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from harness.machine.processes import (
     update_guard,
     with_descendants,
 )
+from harness.machine.usage import cpu_seconds
 from harness.machine.worker_variables import untraced
 from harness.worker.errors import NoWorkersHere, WorkerLost
 
@@ -31,6 +33,9 @@ _GRACE_SECONDS = 5.0
 #: Long enough for the kernel to release the memory of a large process.
 _DYING_SECONDS = 60.0
 _STOP_POLL_SECONDS = 0.0005
+#: A process that waits wakes up now and then, which takes less than this in the time that it is watched.
+_WORK_CPU_SECONDS, _WORK_POLL_SECONDS = 0.02, 0.1
+_ENDLESS_CPU_SECONDS = 3600.0
 
 
 class WorkerProcess:
@@ -96,6 +101,21 @@ class WorkerProcess:
     def has_ended(self) -> bool:
         """Whether the process is dead."""
         return self._process.poll() is not None
+
+    def is_at_work(self, within_seconds: float) -> bool:
+        """Whether it uses the CPU, watched for at most so long; at no time without /proc.
+
+        One that has taken an hour of CPU time may be in an endless loop, and counts as not at work.
+        """
+        before, until = self._cpu_seconds(), time.monotonic() + within_seconds
+        while before < _ENDLESS_CPU_SECONDS and time.monotonic() < until and not self.has_ended():
+            time.sleep(_WORK_POLL_SECONDS)
+            if self._cpu_seconds() - before > _WORK_CPU_SECONDS:
+                return True
+        return False
+
+    def _cpu_seconds(self) -> float:
+        return math.fsum(map(cpu_seconds, with_descendants([self.pid])))
 
     def stop(self) -> None:
         """Stop it and all that it started, threads that spin included (SIGSTOP). Returns when it has stopped.

@@ -21,14 +21,15 @@ from harness.worker.process import WorkerProcess
 
 # Time limits of a worker: for its whole life, and for a single reply.
 
-#: A worker that does not answer for this long is taken to hang. The longest legitimate silence is a first
-#: compilation.
+#: A worker that does not answer for this long, and then does not use the CPU, is taken to hang.
 SILENCE_LIMIT_SECONDS = 600.0
+#: How long a silent worker is watched.
+WATCHED_SECONDS = 5.0
 
 
-def silence_within(limit_seconds: float | None) -> float:
-    """How long a worker with this time limit may be silent: at least :data:`SILENCE_LIMIT_SECONDS`."""
-    return max(SILENCE_LIMIT_SECONDS, limit_seconds or 0.0)
+def silence_within(limit_seconds: float | None) -> float | None:
+    """How long a worker with this time limit may be silent; None as in :class:`Session`."""
+    return None if limit_seconds is None else max(SILENCE_LIMIT_SECONDS, limit_seconds)
 
 
 class Limits:
@@ -38,6 +39,7 @@ class Limits:
         """See :class:`harness.worker.session.Session`."""
         self._deadline_seconds = deadline_seconds
         self._silence_seconds = SILENCE_LIMIT_SECONDS if silence_seconds is None else silence_seconds
+        self._is_given = silence_seconds is not None
         self._paused_at: float | None = None
         self.renew()
 
@@ -60,6 +62,11 @@ class Limits:
         """When a reply that is awaited from now on is overdue, by the monotonic clock."""
         silent_until = time.monotonic() + self._silence_seconds
         return silent_until if self._deadline is None else min(silent_until, self._deadline)
+
+    def may_go_on(self, due: float, process: WorkerProcess) -> bool:
+        """Whether a worker whose reply was due then is at work, as on a machine with many others."""
+        watched_seconds = min(WATCHED_SECONDS, self._silence_seconds)
+        return due != self._deadline and not self._is_given and process.is_at_work(watched_seconds)
 
     def timeout(self, due: float) -> WorkerTimeout:
         """The error for a reply that was due then."""
@@ -124,7 +131,8 @@ class Session:
 
         ``deadline_seconds`` limits its whole life, pauses not counted, from the start or the last
         :meth:`renew_deadline`. ``silence_seconds`` limits the time for one reply, after which the worker is
-        taken to hang; default: :data:`harness.worker.session.SILENCE_LIMIT_SECONDS`.
+        taken to hang. Default: :data:`harness.worker.session.SILENCE_LIMIT_SECONDS`, and further periods of
+        that length while the worker uses the CPU.
 
         Raises:
             HarnessError: the interpreter cannot be started.
@@ -204,6 +212,8 @@ class Session:
         except PipeClosed:
             raise self._death() from None
         except LineOverdue:
+            if self._limits.may_go_on(due, self.process):
+                return self._read_line()
             self.kill()
             raise self._limits.timeout(due) from None
         except LineTooLong:

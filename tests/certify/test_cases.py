@@ -7,7 +7,8 @@ import pytest
 from harness.certify.cases import MANY_STEPS, SEED, STEPS, cases, without_dropout
 from harness.certify.dropout import uses_dropout
 from harness.certify.references import reference_of
-from harness.layers import BatchNorm, Dropout, PositionEmbedding, SelfAttention
+from harness.layers import BatchNorm, Dropout, Native, PositionEmbedding, SelfAttention
+from harness.network import Network
 from harness.plugins import registry
 from harness.spec import ConstantRate
 from harness.training.batches import BatchOrder
@@ -50,6 +51,20 @@ def test_the_plain_case_has_nothing_but_the_network():
 def test_networks_without_state_or_branches_make_few_steps():
     assert {case.steps for case in by_name("mlp").values() if case.name != "schedule, clipping"} == {STEPS}
     assert {case.steps for case in by_name("lm").values()} == {MANY_STEPS}
+
+
+def test_a_model_of_the_users_own_makes_few_steps_on_small_batches():
+    layer = Native(models=(), trained=(), held=(), outputs=(3,))
+    plain = registry.task("mlp")
+    own = msgspec.structs.replace(
+        plain,
+        define=lambda options: msgspec.structs.replace(
+            plain.define(options), networks={"model": Network((4,), (layer,))}
+        ),
+    )
+    found = cases(own)
+    assert {(case.steps, case.task.batch_size) for case in found} == {(STEPS, 4)}
+    assert {case.samples % 4 for case in found} == {0, 3}
 
 
 def test_a_shorter_sequence_has_the_same_tables_and_a_batch_of_one():

@@ -12,6 +12,7 @@ from harness.certify.certificate import Certificate
 from harness.cli.progress import (
     Activity,
     ClusterDisplay,
+    Phases,
     Remaining,
     RunDisplay,
     RunLine,
@@ -59,6 +60,21 @@ def test_the_first_run_is_estimated_by_its_own_speed(clock):
     remaining.advance(0.3)
     # 4 s for a fifth: 14 s are left of this run, which takes 22 s in all, as the other one will.
     assert remaining.seconds() == pytest.approx(14 + 22)
+
+
+def test_phases_state_the_time_left_and_remind_of_one_that_goes_on(monkeypatch, capsys):
+    monkeypatch.setattr("harness.cli.progress._REMINDER_SECONDS", 0.1)
+    with Phases(quiet=False) as phases:
+        phases.begin("making the models")
+        phases.begin("training", 40.0)
+        time.sleep(0.35)
+        phases.advance("case 'sgd'", 0.0)
+        time.sleep(0.05)
+        phases.advance("case 'default'", 0.5)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == ["making the models", "training, about 40 s left"]
+    assert "training, 0 s so far, about 40 s left" in lines
+    assert lines[-2:] == ["case 'sgd'", "case 'default', about 0 s left"]
 
 
 def test_runs_of_one_kind_take_as_long_as_those_that_ended(clock):

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from harness.port.precision import error, is_off
-from harness.tracing.calls import Trace, Value
+from harness.port.precision import error, first_off, is_off
+from harness.tracing.calls import Call, Trace, Value
+from harness.tracing.semantics import Activation
 
 RNG = np.random.default_rng(0)
 WANTED = RNG.normal(size=(7, 5))
@@ -50,6 +51,71 @@ def test_one_side_is_off_only_if_the_other_is_far_more_exact(errors, off):
     assert is_off(*errors) == is_off(*errors[::-1]) == off
 
 
+def chain(*calls, start=WANTED):
+    """A trace of functions, each of the value before: pairs of a name and the array that it gives."""
+    values, made = [Value("input", start)], []
+    for name, array in calls:
+        does = Activation(function=name)
+        made.append(
+            Call(path=name, function=name, does=does, inputs=[len(values) - 1], outputs=[len(values)])
+        )
+        values.append(Value("call", array))
+    return Trace(values, made, [0], [len(values) - 1])
+
+
+def in_bfloat16(array):
+    bits = array.astype(np.float32).view(np.uint32) & 0xFFFF0000
+    return bits.astype(np.uint32).view(np.float32)
+
+
+SINGLE = WANTED.astype(np.float32)
+ROUGH = in_bfloat16(SINGLE)
+EXACT = chain(("tanh", WANTED), ("exp", WANTED * 2), ("abs", WANTED * 3))
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "words"),
+    [
+        (
+            chain(("tanh", SINGLE), ("exp", in_bfloat16(SINGLE * 2)), ("abs", in_bfloat16(SINGLE * 2) * 1.5)),
+            "exp",
+            "exp computes in bfloat16 (autocast)",
+        ),
+        (
+            chain(("tanh", SINGLE), ("exp", SINGLE * 2), ("halve", SINGLE), ("abs", SINGLE * 1.5)),
+            "halve",
+            "halve, which it calls in float32 alone",
+        ),
+        (
+            chain(("tanh", SINGLE), ("abs", SINGLE * 1.5)),
+            "exp",
+            "exp, which it does not call in float32",
+        ),
+        (
+            chain(("tanh", SINGLE), ("exp", SINGLE * 2), ("abs", SINGLE * 3), ("halve", SINGLE * 1.5)),
+            "halve",
+            "halve, which it calls in float32 alone",
+        ),
+        (
+            chain(("tanh", SINGLE), ("to", ROUGH), ("exp", SINGLE * 2.1), ("abs", SINGLE * 3.1)),
+            "to",
+            "to rounds to bfloat16",
+        ),
+        (chain(("tanh", SINGLE), ("exp", SINGLE * 2.1), ("abs", SINGLE * 3)), "exp", "exp"),
+    ],
+)
+def test_the_first_call_that_differs_is_named_with_what_is_special_about_it(written, path, words):
+    found = first_off(written, EXACT)
+    assert (found.written.path, found.words) == (path, words)
+
+
+def test_an_error_that_grows_by_and_by_is_nobodys():
+    errors = [3e-5, 1.5e-4, 8e-4]
+    parts = zip(EXACT.calls, (WANTED, WANTED * 2, WANTED * 3), errors, strict=True)
+    assert first_off(chain(*((call.path, array * (1 + gap)) for call, array, gap in parts)), EXACT) is None
+    assert first_off(chain(("tanh", SINGLE), ("exp", SINGLE * 2), ("abs", SINGLE * 3)), EXACT) is None
+
+
 MODELS = """
 import torch
 from torch import nn
@@ -80,9 +146,13 @@ def make(kind="plain"): return Model(kind)
 @pytest.mark.parametrize(
     ("kind", "code", "words"),
     [
-        ("autocast", 1, "DIFFERENT (only in float32)"),
-        ("halved", 1, "DIFFERENT (only in float32)"),
-        ("table", 1, "DIFFERENT (only in float32)"),
+        (
+            "autocast",
+            1,
+            "against torch.nn.functional.linear computes in bfloat16 (autocast)",
+        ),
+        ("halved", 1, "torch.Tensor.mul, which it calls in float32 alone"),
+        ("table", 1, "torch.Tensor.to rounds to bfloat16"),
         ("chunks", 0, "EQUAL: "),
         ("refused", 0, "Not compared: the precision of the code as written"),
     ],

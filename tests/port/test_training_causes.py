@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from harness.port.matching import Matching
-from harness.port.updates import loss_causes, worst_loss, worst_parameter
+from harness.port.updates import gradient_texts, worst_loss, worst_parameter
 from harness.tracing.calls import Stored
 
 FREE = Matching([], [(Stored("w"), Stored("v"))], [], [])
@@ -17,12 +17,14 @@ def test_a_loss_that_is_no_number_is_an_infinite_difference():
 
 
 def test_a_parameter_that_is_no_number_is_an_infinite_difference():
-    worst, where = worst_parameter(FREE, {"w": np.ones(3)}, {"v": np.array([1.0, math.nan, 1.0])})
+    worst, where, *_ = worst_parameter(FREE, {"w": np.ones(3)}, {"v": np.array([1.0, math.nan, 1.0])})
     assert (worst, where) == (math.inf, "v")
     assert worst_parameter(FREE, {"w": np.ones(3)}, {"v": np.ones(3)})[0] == 0.0
 
 
-def test_a_summed_loss_is_recognised_by_the_size_of_the_batch():
-    (cause,) = loss_causes(2.0, 8.0, 4)
-    assert (cause.kind, cause.a, cause.b) == ("loss", "averaged", "summed")
-    assert loss_causes(2.0, 2.0, 4) == []
+def test_an_index_without_a_gradient_is_named():
+    gradients = np.arange(1.0, 13.0).reshape(4, 3)
+    padded = gradients * np.array([[0.0], [1.0], [1.0], [1.0]])
+    assert gradient_texts(gradients, padded) == ("3 at 0 of axis 0", "none")
+    assert gradient_texts(padded.T, gradients.T) == ("none at 0 of axis 1", "3")
+    assert gradient_texts(gradients, gradients * 2) == ("", "")

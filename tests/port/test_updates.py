@@ -31,6 +31,11 @@ from harness.tracing.side import Update
             "AdamW",
             {"weight_decay": 0.1},
         ),
+        (
+            Update(rule="rmsprop", learning_rate=0.1, momentum=0.5, beta_2=0.99, epsilon=1e-3),
+            "RMSprop",
+            {"momentum": 0.5, "eps": 1e-3},
+        ),
     ],
 )
 def test_rules_are_those_of_pytorch(rule, name, options):
@@ -69,3 +74,31 @@ def test_options_without_effect_are_no_cause():
     sgd = {"rule": "sgd", "learning_rate": 0.1}
     assert updates.causes_of(Update(**sgd, momentum=0.0), Update(**sgd, momentum=None)) == []
     assert updates.causes_of(Update(**sgd, nesterov=True), Update(**sgd, nesterov=False)) == []
+
+
+SGD = {"rule": "sgd", "learning_rate": 0.1, "momentum": 0.9}
+FALLING = [0.1] * 10 + [0.01] * 10
+
+
+def test_a_momentum_that_holds_the_rate_shows_when_the_rate_changes():
+    holds = {"momentum_holds_rate": True}
+    assert updates.causes_of(Update(**SGD), Update(**SGD, **holds)) == []
+    (cause,) = updates.causes_of(Update(**SGD, rates=FALLING), Update(**SGD, rates=FALLING, **holds))
+    assert (cause.kind, cause.harmless) == ("rate in the momentum", True)
+    assert cause.before > 1e-2
+
+
+def test_rates_are_compared_step_by_step():
+    (cause,) = updates.causes_of(Update(**SGD), Update(**SGD, rates=FALLING))
+    assert (cause.a, cause.b) == ("learning rate 0.1 at step 11", "learning rate 0.01 at step 11")
+    assert updates.causes_of(Update(**SGD), Update(**SGD, rates=[0.1] * 20)) == []
+
+
+def test_clipping_of_each_variable_is_another_one_than_of_all():
+    kinds = [Update(**SGD, clip_norm=1.0), Update(**SGD, clip_each_norm=1.0)]
+    found = {cause.a.rpartition(" ")[0] for cause in updates.causes_of(*kinds)}
+    assert found == {
+        "clipping by the norm of all gradients",
+        "clipping by the norm of each variable's gradient",
+    }
+    assert updates.causes_of(kinds[0], kinds[0]) == []

@@ -163,6 +163,36 @@ def test_a_silence_is_distinguished_from_a_deadline(monkeypatch):
     assert raised.value.silent
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_worker_that_uses_the_cpu_is_not_hung(monkeypatch, tmp_path):
+    busy = """
+import os, sys, time
+until = time.monotonic() + 3
+while time.monotonic() < until: pass
+os.write(int(sys.argv[2]), b'["Done"]\\n')
+time.sleep(60)
+"""
+    monkeypatch.setattr(session, "SILENCE_LIMIT_SECONDS", 0.5)
+
+    class Busy(Session):
+        program = ("-c", busy)
+        replies = list[str]
+
+    with Busy({}) as worker:
+        assert worker.call(protocol.Ping(), list) == ["Done"]
+        with pytest.raises(WorkerTimeout, match=r"was silent for 0\.5 s"):
+            worker.call(protocol.Ping(), list)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_silence_that_is_given_is_a_limit_however_busy_the_worker_is():
+    class Busy(Session):
+        program = ("-c", "while True: pass")
+
+    with Busy({}, silence_seconds=0.5) as worker, pytest.raises(WorkerTimeout, match=r"silent for 0\.5 s"):
+        worker.call(protocol.Ping(), protocol.Done)
+
+
 def test_a_paused_worker_leaves_when_it_is_closed():
     session = Session({})
     session.call(QUESTION, protocol.Defined)
@@ -197,7 +227,7 @@ def test_no_worker_is_traced_by_coverage(monkeypatch):
     assert {name for name in inherited if name.startswith("COV")} == {"COVERAGE_CORE"}
 
 
-@pytest.mark.parametrize(("limit", "silence"), [(None, 600.0), (4.0, 600.0), (7200.0, 7200.0)])
+@pytest.mark.parametrize(("limit", "silence"), [(None, None), (4.0, 600.0), (7200.0, 7200.0)])
 def test_a_long_limit_allows_a_long_silence(limit, silence):
     assert silence_within(limit) == silence
 

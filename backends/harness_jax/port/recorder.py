@@ -13,7 +13,7 @@ import numpy as np
 from jax._src import core
 
 from harness.tracing.calls import Call, Stored, Trace, Value
-from harness.tracing.semantics import AnySemantics, Convolution, Linear
+from harness.tracing.semantics import AnySemantics, Convolution, Linear, Opaque
 from harness.tracing.side import Override
 from harness.tracing.user_code import user_line
 
@@ -124,7 +124,11 @@ class Recorder:
 
     def same(self, array: Any, of: Any) -> None:
         """Take an array for another one, of the same elements."""
-        if id(array) not in self._places and id(array) not in self._names:
+        if id(array) in self._places or id(array) in self._names:
+            return
+        if _narrows(of, array):
+            self.call(Opaque(function="cast"), f"cast to {array.dtype}", lambda _: array, [of])
+        else:
             self._places[id(array)] = self.place(of)
             self._keep(array)
 
@@ -197,6 +201,12 @@ class Recorder:
         if not self.knows(array) and isinstance(array, jax.Array):
             return array
         return self.unheard(jax.numpy.array, array, copy=True)
+
+
+def _narrows(of: Any, to: Any) -> bool:
+    """Whether numbers of one array are rounded in the other; never in float64."""
+    floats = all(jax.numpy.issubdtype(each.dtype, jax.numpy.floating) for each in (of, to))
+    return floats and bool(to.dtype.itemsize < of.dtype.itemsize)
 
 
 def _in_place_of(array: Any, new: np.ndarray) -> Any:

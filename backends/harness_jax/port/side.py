@@ -46,14 +46,29 @@ class JaxSide:
     ) -> Trace:
         return traced(self._model, [_input(each) for each in inputs], training=training, overrides=overrides)
 
-    def gradients(self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss) -> Gradients:
-        return steps.gradients(self._model, [_input(each) for each in inputs], jnp.asarray(targets), loss)
+    def gradients(
+        self,
+        inputs: Sequence[np.ndarray],
+        targets: np.ndarray,
+        loss: Loss,
+        *,
+        output: str = "",
+        own: bool = False,
+    ) -> Gradients:
+        given = [_input(each) for each in inputs]
+        function = steps.own_loss(self._own, loss) if own else steps.LOSSES[loss]
+        return steps.gradients(self._model, given, jnp.asarray(targets), function, output)
 
     def train(
-        self, batches: Sequence[tuple[list[np.ndarray], np.ndarray]], loss: Loss, learning_rate: float
+        self,
+        batches: Sequence[tuple[list[np.ndarray], np.ndarray]],
+        loss: Loss,
+        learning_rate: float,
+        *,
+        output: str = "",
     ) -> Trained:
         prepared = [([_input(each) for each in inputs], jnp.asarray(targets)) for inputs, targets in batches]
-        return steps.train(self._model, prepared, steps.rules(self._own, loss, learning_rate))
+        return steps.train(self._model, prepared, steps.rules(self._own, loss, learning_rate), output)
 
     def update(self) -> Update | None:
         """An optax transformation hides its rule and its options in closures, so it is ``unknown``."""
@@ -79,4 +94,7 @@ def as_written(model: Model) -> AsWritten:
             name = jax.tree_util.keystr(path, simple=True, separator=".")
             yield name, numbers.astype(np.float64) if floating else numbers
 
-    return AsWritten(load, outputs)
+    def record(inputs: Sequence[np.ndarray]) -> Trace:
+        return traced(model, [*map(jnp.asarray, inputs)], training=False, overrides=())
+
+    return AsWritten(load, outputs, record)

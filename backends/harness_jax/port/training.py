@@ -38,14 +38,19 @@ LOSSES: dict[Loss, LossOf] = {"cross-entropy": cross_entropy, "mse": mean_square
 
 
 def rules(own: OwnTraining, loss: Loss, learning_rate: float) -> Rules:
-    """The user's own optimizer and loss where there are any; losses of each sample are averaged."""
+    """The user's own optimizer and loss where there are any."""
     if own.make_optimizer is None:
         initial, update = _nothing, _descent(learning_rate)
     else:
         optimizer = own.make_optimizer()
         initial, update = optimizer.init, optimizer.update
-    own_loss = LOSSES[loss] if own.make_loss is None else own.make_loss()
-    return Rules(initial, update, lambda outputs, targets: jnp.mean(own_loss(outputs, targets)))
+    return Rules(initial, update, own_loss(own, loss))
+
+
+def own_loss(own: OwnTraining, loss: Loss) -> LossOf:
+    """The user's, as a number where it gives one for each sample; else the named one."""
+    made = LOSSES[loss] if own.make_loss is None else own.make_loss()
+    return lambda outputs, targets: jnp.mean(made(outputs, targets))
 
 
 def _nothing(tree: Any) -> None:
@@ -59,8 +64,8 @@ def _descent(learning_rate: float) -> Callable[[Any, Any, Any], tuple[Any, Any]]
     return update
 
 
-def gradients(model: Model, inputs: Sequence[Any], targets: Any, loss: Loss) -> Gradients:
-    """Of the loss of the first output, with respect to what is trained and to the inputs of numbers."""
+def gradients(model: Model, inputs: Sequence[Any], targets: Any, loss: LossOf, name: str = "") -> Gradients:
+    """Of the loss of an output, with respect to what is trained and to the inputs of numbers."""
     places = [place for place, each in enumerate(inputs) if jnp.issubdtype(each.dtype, jnp.floating)]
 
     def loss_of(trained: Arrays, floats: list[Any]) -> Any:
@@ -68,26 +73,31 @@ def gradients(model: Model, inputs: Sequence[Any], targets: Any, loss: Loss) -> 
         for place, each in zip(places, floats, strict=True):
             given[place] = each
         evaluated = model.evaluate({**model.arrays, **trained}, given, training=True)
-        return LOSSES[loss](_first(evaluated.outputs), targets)
+        output = _chosen(evaluated.outputs, name)
+        return loss(output, targets), output
 
     with without_dropout(), optimized():
-        value, (of_trained, of_inputs) = jax.jit(jax.value_and_grad(loss_of, argnums=(0, 1)))(
+        differentiated = jax.value_and_grad(loss_of, argnums=(0, 1), has_aux=True)
+        (value, output), (of_trained, of_inputs) = jax.jit(differentiated)(
             {name: model.arrays[name] for name in model.arrays if name in model.trained},
             [inputs[place] for place in places],
         )
+        of_output = jax.grad(loss)(output, targets)
     return Gradients(
         loss=float(value),
         parameters={name: np.asarray(each) for name, each in of_trained.items()},
         inputs=[np.asarray(each) for each in of_inputs],
+        output=np.asarray(output),
+        of_output=np.asarray(of_output),
     )
 
 
-def train(model: Model, batches: Sequence[tuple[list[Any], Any]], steps: Rules) -> Trained:
+def train(model: Model, batches: Sequence[tuple[list[Any], Any]], steps: Rules, name: str = "") -> Trained:
     """A step on each batch; the model's own arrays stay as they are."""
 
     def loss_of(tree: Any, state: Arrays, inputs: list[Any], targets: Any) -> Any:
         evaluated = model.evaluate({**state, **model.by_name(tree)}, inputs, training=True)
-        return steps.loss(_first(evaluated.outputs), targets), evaluated.changed
+        return steps.loss(_chosen(evaluated.outputs, name), targets), evaluated.changed
 
     def one_step(tree: Any, memory: Any, state: Arrays, inputs: list[Any], targets: Any) -> Any:
         (loss, changed), slopes = jax.value_and_grad(loss_of, has_aux=True)(tree, state, inputs, targets)
@@ -107,5 +117,7 @@ def train(model: Model, batches: Sequence[tuple[list[Any], Any]], steps: Rules) 
     return Trained(losses, {name: np.asarray(array) for name, array in after.items()})
 
 
-def _first(outputs: Any) -> Any:
-    return jax.tree.leaves(outputs)[0]
+def _chosen(outputs: Any, name: str) -> Any:
+    leaves = jax.tree_util.tree_leaves_with_path(outputs)
+    named = {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    return named.get(name, leaves[0][1])

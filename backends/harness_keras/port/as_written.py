@@ -7,10 +7,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from harness.tracing.calls import Trace
 from harness.tracing.side import AsWritten, InputShape
+from harness_keras.port import hooks
 from harness_keras.port.own_models import called, named_variables
+from harness_keras.port.recorder import Recorder
 from harness_keras.port.shapes import layout_of
-from harness_keras.port.side import named_outputs
+from harness_keras.port.side import named_outputs, recorded
 from harness_keras.port.undropped import without_dropout
 
 
@@ -35,4 +38,9 @@ def as_written(model: Any, shapes: Sequence[InputShape]) -> AsWritten:
             numbers = ops.convert_to_numpy(ops.cast(output, "float32") if is_float else output)
             yield name, numbers.astype(np.float64) if is_float else numbers
 
-    return AsWritten(load, outputs)
+    def record(inputs: Sequence[np.ndarray]) -> Trace:
+        hooks.install()
+        recorder = Recorder(variables, set())
+        return recorded(model, layout, layout.tensors(inputs, floating), recorder, training=False)
+
+    return AsWritten(load, outputs, record)

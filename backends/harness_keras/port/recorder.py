@@ -92,9 +92,17 @@ class Recorder:
     def alias(self, tensor: Tensor, of: Tensor) -> None:
         """Make a tensor the same value as another, if that one is known."""
         place = self._known(of)
-        if place is not None and id(tensor) not in self._places:
-            self._places[id(tensor)] = place
-            self._alive.append(tensor)
+        if place is None or id(tensor) in self._places:
+            return
+        if _narrows(of, tensor):
+            does = kinds.Opaque(function="cast")
+            shown = f"cast to {keras.backend.standardize_dtype(tensor.dtype)}"
+            call = Call(path=self.path, function=shown, does=does, inputs=[place], outputs=[])
+            self.calls.append(call)
+            call.outputs = [self._result(tensor)]
+            return
+        self._places[id(tensor)] = place
+        self._alive.append(tensor)
 
     def alias_of_key(self, tensor: Tensor, key: int) -> None:
         """Make a tensor the value of the parameter that is known by this ``id``, if there is one."""
@@ -236,6 +244,17 @@ class Recorder:
             return tensor
         with self.quiet():
             return ops.convert_to_tensor(np.ascontiguousarray(array), dtype=tensor.dtype)
+
+
+def _narrows(of: Tensor, to: Tensor) -> bool:
+    """Whether numbers of one tensor are rounded in the other; never in float64."""
+    names = [keras.backend.standardize_dtype(each.dtype) for each in (of, to)]
+    sizes = [_FLOATS.get(name, 0) for name in names]
+    return 0 < sizes[1] < sizes[0]
+
+
+#: Bytes of a number.
+_FLOATS = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 
 def is_array(tensor: Any) -> bool:

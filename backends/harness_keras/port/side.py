@@ -1,5 +1,6 @@
 """A Keras model as a side: its parameters, its traced evaluation, its gradients and its training."""
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -78,48 +79,70 @@ class KerasSide:
         if overrides and training not in self._opaque:
             self.trace(inputs, training=training)
         before = self._state_values()
-        opaque = self._opaque.setdefault(training, set())
-        recorder = Recorder(self._variables, opaque, overrides)
-        tensors = self._tensors(inputs)
-        with self._restored(self._state()), without_dropout(), recorder.recording(), engines.watching():
-            for place, tensor in enumerate(tensors):
-                recorder.add_input(tensor, self._layout.names[place])
-            outputs = self._named_outputs(self._call(tensors, training=training))
-            trace = recorder.trace(tensors, outputs)
+        recorder = Recorder(self._variables, self._opaque.setdefault(training, set()), overrides)
+        with self._restored(self._state()):
+            trace = recorded(self._model, self._layout, self._tensors(inputs), recorder, training=training)
             after = self._state_values()
         changed = {name: array for name, array in after.items() if not np.array_equal(array, before[name])}
         self._layout.to_channels_last(trace)
         trace.state_after = changed
         return trace
 
-    def gradients(self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss) -> Gradients:
+    def gradients(
+        self,
+        inputs: Sequence[np.ndarray],
+        targets: np.ndarray,
+        loss: Loss,
+        *,
+        output: str = "",
+        own: bool = False,
+    ) -> Gradients:
         trained = self.trained()
         names = [name for name in self._variables if name in trained]
-        with self._restored(self._state()), without_dropout():
-            value, of_parameters, of_inputs = engines.gradients(
-                training.LossOf(self._outputs_of, training.loss_function(loss), targets, self._state()),
-                [self._variables[name] for name in names],
-                self._tensors(inputs),
-            )
+        function = training.own_loss(self._own, loss) if own else training.loss_function(loss)
+        outputs_of = functools.partial(self._output_of, output)
+        with without_dropout():
+            with self._restored(self._state()):
+                value, of_parameters, of_inputs = engines.gradients(
+                    training.LossOf(outputs_of, function, targets, self._state()),
+                    [self._variables[name] for name in names],
+                    self._tensors(inputs),
+                )
+            with self._restored(self._state()):
+                made_output = outputs_of(self._tensors(inputs))
+            alone = training.LossOf(lambda tensors: tensors[0], function, targets, [])
+            _, _, (of_output,) = engines.gradients(alone, [], [made_output])
         arrays = {
             name: np.zeros(self._variables[name].shape) if made is None else _array(made)
             for name, made in zip(names, of_parameters, strict=True)
         }
         floating = [_array(made) for made in of_inputs if made is not None]
-        return Gradients(float(value), arrays, self._layout.inputs_to_channels_last(floating))
+        return Gradients(
+            float(value),
+            arrays,
+            self._layout.inputs_to_channels_last(floating),
+            _array(made_output),
+            np.zeros(made_output.shape) if of_output is None else _array(of_output),
+        )
 
     def train(
-        self, batches: Sequence[tuple[list[np.ndarray], np.ndarray]], loss: Loss, learning_rate: float
+        self,
+        batches: Sequence[tuple[list[np.ndarray], np.ndarray]],
+        loss: Loss,
+        learning_rate: float,
+        *,
+        output: str = "",
     ) -> Trained:
         optimizer = self._own.make_optimizer() if self._own.make_optimizer else None
         if optimizer is None:
             optimizer = keras.optimizers.SGD(learning_rate)
-        of = training.own_loss(self._own.make_loss()) if self._own.make_loss else training.loss_function(loss)
+        of = training.own_loss(self._own, loss)
         variables = list(self._model.trainable_variables)
+        outputs_of = functools.partial(self._output_of, output)
         optimizer.build(variables)
 
         def step(inputs: list[np.ndarray], targets: np.ndarray) -> float:
-            loss_of = training.LossOf(self._outputs_of, of, targets, self._state(), self._regularization)
+            loss_of = training.LossOf(outputs_of, of, targets, self._state(), self._regularization)
             value, made, _ = engines.gradients(loss_of, variables, self._tensors(inputs))
             pairs = [(g, v) for g, v in zip(made, variables, strict=True) if g is not None]
             optimizer.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
@@ -134,19 +157,16 @@ class KerasSide:
             return None
         return update_of(self._own.make_optimizer(), self._model)
 
-    def _outputs_of(self, tensors: Sequence[Tensor]) -> Tensor:
-        """The first output in training mode."""
-        outputs = self._named_outputs(self._call(tensors, training=True))
-        return self._layout.output_to_channels_last(next(iter(outputs.values())))
+    def _output_of(self, name: str, tensors: Sequence[Tensor]) -> Tensor:
+        """The output of this name, or else the first, in training mode."""
+        outputs = dict(named_outputs(self._call(tensors, training=True)))
+        return self._layout.output_to_channels_last(outputs.get(name, next(iter(outputs.values()))))
 
     def _call(self, tensors: Sequence[Tensor], *, training: bool) -> Any:
         return called(self._model, self._given(tensors), training=training)
 
     def _given(self, tensors: Sequence[Tensor]) -> Any:
         return self._layout.structured(tensors)
-
-    def _named_outputs(self, outputs: Any) -> dict[str, Tensor]:
-        return dict(named_outputs(outputs))
 
     def _tensors(self, inputs: Sequence[np.ndarray]) -> list[Tensor]:
         return self._layout.tensors(inputs)
@@ -172,6 +192,17 @@ class KerasSide:
         finally:
             for variable, value in zip(variables, before, strict=True):
                 variable.assign(value)
+
+
+def recorded(
+    model: Any, layout: Layout, tensors: Sequence[Tensor], recorder: Recorder, *, training: bool
+) -> Trace:
+    """The calls of one evaluation of a model."""
+    with without_dropout(), recorder.recording(), engines.watching():
+        for name, tensor in zip(layout.names, tensors, strict=False):
+            recorder.add_input(tensor, name)
+        outputs = dict(named_outputs(called(model, layout.structured(tensors), training=training)))
+        return recorder.trace(tensors, outputs)
 
 
 def _array(tensor: Tensor) -> np.ndarray:

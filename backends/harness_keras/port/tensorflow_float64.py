@@ -27,6 +27,7 @@ def replacements() -> tuple[Replacement, ...]:
         Replacement(tf.nn, "gelu", _named_gelu),
         Replacement(backend.nn, "max_pool", _pool(backend.nn.max_pool, tf.maximum)),
         Replacement(backend.nn, "average_pool", _pool(backend.nn.average_pool, tf.add)),
+        Replacement(backend.nn, "conv", _conv(backend.nn.conv)),
         Replacement(backend.image, "resize", _resize(backend.image.resize)),
         Replacement(tf, "cast", _cast(tf.cast)),
         *(Replacement(tf, name, _created(getattr(tf, name), values)) for name, values in _CREATED.items()),
@@ -143,6 +144,37 @@ def _shifted(x: Tensor, size: tuple[int, ...], steps: tuple[int, ...]) -> Iterat
         yield x[(slice(None), *cuts)]
 
 
+def _conv(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Convolution, that of pictures in groups without the compiler, which Keras calls anew each time."""
+
+    @functools.wraps(original)
+    def conv(
+        inputs: Tensor,
+        kernel: Tensor,
+        strides: Any = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = 1,
+    ) -> Tensor:
+        first = backend.standardize_data_format(data_format) == "channels_first"
+        picture = len(inputs.shape) == 4  # noqa: PLR2004
+        groups = inputs.shape[-1] // kernel.shape[-2] if picture and not first else 1
+        if groups == 1:
+            return original(inputs, kernel, strides, padding, data_format, dilation_rate)
+        steps, dilation = tuple_of(strides, 2), tuple_of(dilation_rate, 2)
+        kernel = tf.convert_to_tensor(kernel)
+        if kernel.shape[-2] == 1 and steps[0] == steps[1] and 1 in (max(steps), max(dilation)):
+            filters = tf.reshape(kernel, (*kernel.shape[:2], groups, kernel.shape[-1] // groups))
+            return tf.nn.depthwise_conv2d(
+                inputs, filters, (1, *steps, 1), padding.upper(), dilations=dilation
+            )
+        parts = zip(tf.split(inputs, groups, axis=-1), tf.split(kernel, groups, axis=-1), strict=True)
+        made = [tf.nn.convolution(x, k, steps, padding.upper(), dilations=dilation) for x, k in parts]
+        return tf.concat(made, axis=-1)
+
+    return conv
+
+
 def _resize(original: Any) -> Any:
     """Bilinear resizing by products with matrices; TensorFlow's own returns float32."""
 
@@ -171,7 +203,7 @@ def _bilinear(size: int, length: int) -> np.ndarray:
 def _cast(original: Any) -> Any:
     @functools.wraps(original)
     def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
-        if isinstance(x, int | float):  # which TensorFlow makes float32 first
+        if isinstance(x, int | float) and tf.as_dtype(wide(dtype)).is_floating:  # else float32 comes first
             return tf.constant(x, wide(dtype))
         return original(x, wide(dtype), name)
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from harness.tracing.side import Loss
+from harness.tracing.side import Loss, OwnTraining
 
 Tensor = Any
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -32,8 +32,11 @@ def loss_function(loss: Loss) -> LossFunction:
     return _cross_entropy if loss == "cross-entropy" else _mean_squared_error
 
 
-def own_loss(made: Any) -> LossFunction:
-    """The user's, as a number where it gives one for each sample."""
+def own_loss(own: OwnTraining, loss: Loss) -> LossFunction:
+    """The user's, as a number where it gives one for each sample; else the named one."""
+    if own.make_loss is None:
+        return loss_function(loss)
+    made = own.make_loss()
     return lambda targets, outputs: ops.mean(made(targets, outputs))
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from harness.tracing.side import Update
+from harness.tracing.side import STEPS_WITH_RATES, Update
 
 
 def update_of(optimizer: Any, model: Any) -> Update:
@@ -15,8 +15,24 @@ def update_of(optimizer: Any, model: Any) -> Update:
     rule, fields = reading(optimizer)
     decay, coupled = _decay(optimizer, model)
     return Update(
-        rule, learning_rate=float(optimizer.learning_rate), decay=decay, decay_coupled=coupled, **fields
+        rule,
+        learning_rate=float(optimizer.learning_rate),
+        decay=decay,
+        decay_coupled=coupled,
+        rates=_rates(optimizer),
+        clip_norm=optimizer.global_clipnorm,
+        clip_each_norm=optimizer.clipnorm,
+        clip_value=optimizer.clipvalue,
+        **fields,
     )
+
+
+def _rates(optimizer: Any) -> list[float]:
+    """The learning rates of the first steps, if they change."""
+    schedule = optimizer._learning_rate  # noqa: SLF001  the property gives the rate of this step alone
+    if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        return []
+    return [float(schedule(step)) for step in range(STEPS_WITH_RATES)]
 
 
 def _decay(optimizer: Any, model: Any) -> tuple[float | None, bool | None]:
@@ -37,7 +53,11 @@ def _l2(variable: keras.Variable) -> float:
 
 
 def _sgd(optimizer: Any) -> tuple[str, dict[str, Any]]:
-    return "sgd", {"momentum": float(optimizer.momentum), "nesterov": bool(optimizer.nesterov)}
+    return "sgd", {
+        "momentum": float(optimizer.momentum),
+        "nesterov": bool(optimizer.nesterov),
+        "momentum_holds_rate": True,
+    }
 
 
 def _adam(optimizer: Any) -> tuple[str, dict[str, Any]]:
@@ -55,7 +75,9 @@ def _rmsprop(optimizer: Any) -> tuple[str, dict[str, Any]]:
     return rule, {
         "beta_2": float(optimizer.rho),
         "momentum": float(optimizer.momentum),
+        "momentum_holds_rate": True,
         "epsilon": float(optimizer.epsilon),
+        "epsilon_inside": True,
     }
 
 

@@ -1,15 +1,17 @@
 """A ``torch.nn.Module`` as its code is, in float32 where that names no other type."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
+from harness.tracing.calls import Trace
 from harness.tracing.side import AsWritten, InputShape
 from harness_torch.port.exact import Exact
 from harness_torch.port.holding import Holding
 from harness_torch.port.layouts import find_layouts, named_outputs, outside, to_tensors
+from harness_torch.port.recorder import Recorder
+from harness_torch.port.side import recorded
 
 Tensor = torch.Tensor
 
@@ -25,10 +27,12 @@ def as_written(module: torch.nn.Module, shapes: Sequence[InputShape]) -> AsWritt
     floats = [each.dtype for each in module.parameters() if each.dtype.is_floating_point]
     dtype = floats[0] if floats else torch.get_default_dtype()
 
-    def evaluate(tensors: list[Tensor]) -> Any:
-        given = [each.to(dtype) if each.dtype.is_floating_point else each for each in tensors]
+    def typed(tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [each.to(dtype) if each.dtype.is_floating_point else each for each in tensors]
+
+    def evaluate(tensors: list[Tensor]) -> object:
         with torch.no_grad(), Exact(raised=False):
-            return module(*given)
+            return module(*typed(tensors))
 
     layouts = find_layouts(evaluate, shapes)
 
@@ -38,4 +42,10 @@ def as_written(module: torch.nn.Module, shapes: Sequence[InputShape]) -> AsWritt
             numbers = laid_out.double() if laid_out.dtype.is_floating_point else laid_out
             yield name, np.array(numbers.numpy())
 
-    return AsWritten(Holding(module).load, outputs)
+    def record(inputs: Sequence[np.ndarray]) -> Trace:
+        given = typed(to_tensors(inputs, [None] * len(inputs)))
+        known = {name: (each, each.detach()) for name, each in module.named_parameters()}
+        with torch.no_grad():
+            return recorded(module, given, layouts, Recorder(known), raised=False)
+
+    return AsWritten(Holding(module).load, outputs, record)

@@ -4,6 +4,7 @@ It asks with ``x.float()``, for example, or by being in training mode.
 """
 
 import contextlib
+import functools
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from harness_torch.port.naming import last_name, short_name
+from harness_torch.port.naming import is_in_place, last_name, short_name
 
 _LOWER = {torch.float32, torch.float16, torch.bfloat16}
 _LOWERING_METHODS = {"float", "half", "bfloat16"}
@@ -104,6 +105,8 @@ class Exact(TorchFunctionMode):
         name = short_name(func)
         if name in DROPOUTS:
             return call.args[0] if call.args else call.kwargs["input"]
+        if self._raised and name == "hard_sigmoid":
+            call = call._replace(function=_hard_sigmoid_in_place if is_in_place(func) else _hard_sigmoid)
         call = without_dropout(name, call)
         return call.function(*call.args, **call.kwargs)
 
@@ -118,6 +121,15 @@ class Exact(TorchFunctionMode):
         """Put back how modules are called."""
         super().__exit__(*error)
         self._patched.close()
+
+
+def _hard_sigmoid(input: torch.Tensor, inplace: bool = False) -> torch.Tensor:  # noqa: A002
+    """By its formula: the gradient of torch's own has a sixth in float32 as factor."""
+    made = (input + 3).clamp(0, 6) / 6
+    return input.copy_(made) if inplace else made
+
+
+_hard_sigmoid_in_place = functools.partial(_hard_sigmoid, inplace=True)
 
 
 def _without_drop_path(call: Callable[..., Any], module: torch.nn.Module, args: Any, kwargs: Any) -> Any:

@@ -23,7 +23,7 @@ from harness_torch.port.layouts import (
 )
 from harness_torch.port.recorder import Recorder
 from harness_torch.port.tracer import Tracer
-from harness_torch.port.training import loss_of, own_loss, own_optimizer, rule_of, to_targets
+from harness_torch.port.training import chosen, loss_of, own_loss, own_optimizer, rule_of, to_targets
 
 Tensor = torch.Tensor
 Batch = tuple[list[np.ndarray], np.ndarray]
@@ -68,40 +68,36 @@ class TorchSide:
             held = self._holding.tensors()
             learned = dict(self._module.named_parameters()).keys() | self._state
             known = {name: (held[name], numbers) for name, numbers in before.items() if name in learned}
-            recorder = Recorder(known, overrides)
             given = to_tensors(inputs, [None] * len(inputs))
-            for number, tensor in enumerate(given):
-                recorder.add_input(tensor, f"input {number}")
-            names = {id(module): name for name, module in self._module.named_modules()}
-            with Tracer(recorder, names):
-                laid_out = [
-                    channels_first(tensor) if first else tensor
-                    for tensor, first in zip(given, self.input_layouts, strict=True)
-                ]
-                outputs = [
-                    (name, outside(recorder.seen(output, given)))
-                    for name, output in named_outputs(self._module(*laid_out))
-                ]
-            for name, output in outputs:
-                recorder.add_output(output, name)
-            trace = recorder.trace
+            trace = recorded(self._module, given, self.input_layouts, Recorder(known, overrides))
             trace.state_after = self._holding.changes(before)
             return trace
 
-    def gradients(self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss) -> Gradients:
+    def gradients(
+        self,
+        inputs: Sequence[np.ndarray],
+        targets: np.ndarray,
+        loss: Loss,
+        *,
+        output: str = "",
+        own: bool = False,
+    ) -> Gradients:
         with self._holding.kept(parameters=True), torch.enable_grad():
             self._module.train()
             tensors = to_tensors(inputs, self.input_layouts)
             floats = [tensor.requires_grad_() for tensor in tensors if tensor.dtype.is_floating_point]
-            value = loss_of(loss)(self._evaluate_with_gradients(tensors), to_targets(targets))
+            criterion = own_loss(self._own, loss, output) if own else loss_of(loss, output)
+            outputs = self._evaluate_with_gradients(tensors)
+            value = criterion(outputs, to_targets(targets))
+            made = chosen(outputs, output)
             trained = {
                 name: parameter
                 for name, parameter in self._module.named_parameters()
                 if parameter.requires_grad
             }
-            wanted = [*trained.values(), *floats]
+            wanted = [*trained.values(), *floats, made]
             found = torch.autograd.grad(value, wanted, allow_unused=True, materialize_grads=True)
-        of_inputs = dict(zip(map(id, floats), found[len(trained) :], strict=True))
+        of_inputs = dict(zip(map(id, floats), found[len(trained) : -1], strict=True))
         return Gradients(
             loss=value.item(),
             parameters={name: _array(gradient) for name, gradient in zip(trained, found, strict=False)},
@@ -110,13 +106,17 @@ class TorchSide:
                 for tensor, first in zip(tensors, self.input_layouts, strict=True)
                 if id(tensor) in of_inputs
             ],
+            output=_array(outside(made)),
+            of_output=_array(outside(found[-1])),
         )
 
-    def train(self, batches: Sequence[Batch], loss: Loss, learning_rate: float) -> Trained:
+    def train(
+        self, batches: Sequence[Batch], loss: Loss, learning_rate: float, *, output: str = ""
+    ) -> Trained:
         with self._holding.kept(parameters=True), torch.enable_grad():
             self._module.train()
-            optimizer = own_optimizer(self._own, self._module.parameters(), learning_rate)
-            criterion = own_loss(self._own, loss)
+            optimizer, scheduler = own_optimizer(self._own, self._module.parameters(), learning_rate)
+            criterion = own_loss(self._own, loss, output)
             losses = []
             for inputs, targets in batches:
                 optimizer.zero_grad()
@@ -124,13 +124,15 @@ class TorchSide:
                 value = criterion(outputs, to_targets(targets))
                 value.backward()
                 optimizer.step()
+                if scheduler is not None:
+                    scheduler.step()
                 losses.append(value.item())
             return Trained(losses, self._holding.arrays())
 
     def update(self) -> Update | None:
         if self._own.make_optimizer is None:
             return None
-        return rule_of(own_optimizer(self._own, self._module.parameters(), 0.0))
+        return rule_of(*own_optimizer(self._own, self._module.parameters(), 0.0))
 
     def _evaluate(self, tensors: list[Tensor]) -> Any:
         with torch.no_grad(), Exact():
@@ -149,6 +151,30 @@ class TorchSide:
             except Exception:  # noqa: BLE001  some models need other inputs for training
                 return set()
             return set(self._holding.changes(before))
+
+
+def recorded(
+    module: torch.nn.Module,
+    given: Sequence[Tensor],
+    layouts: Sequence[bool | None],
+    recorder: Recorder,
+    *,
+    raised: bool = True,
+) -> Trace:
+    """The calls of one evaluation of a module, of inputs that are channels last; see :class:`Tracer`."""
+    for number, tensor in enumerate(given):
+        recorder.add_input(tensor, f"input {number}")
+    names = {id(each): name for name, each in module.named_modules()}
+    with Tracer(recorder, names, raised=raised):
+        laid_out = [
+            channels_first(tensor) if first else tensor for tensor, first in zip(given, layouts, strict=True)
+        ]
+        outputs = [
+            (name, outside(recorder.seen(output, given))) for name, output in named_outputs(module(*laid_out))
+        ]
+    for name, output in outputs:
+        recorder.add_output(output, name)
+    return recorder.trace
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -41,7 +41,8 @@ def put_in_place(result: Tensor, array: np.ndarray, *, in_place: bool) -> Tensor
 def shared_array(tensor: Tensor) -> np.ndarray:
     """The numbers of a tensor, in the same memory."""
     with torch._C.DisableTorchFunction():
-        numbers: np.ndarray = tensor.detach().numpy()
+        tensor = tensor.detach()
+        numbers: np.ndarray = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
         return numbers
 
 

@@ -3,51 +3,57 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from torch.nn import functional
 
-from harness.tracing.side import Loss, OwnTraining, Update
+from harness.tracing.side import STEPS_WITH_RATES, Loss, OwnTraining, Update
 from harness_torch.port.layouts import named_outputs, outside
 
 Tensor = torch.Tensor
 
 
-def loss_of(name: Loss) -> Callable[[Any, Tensor], Tensor]:
-    """A loss of the first output, classes on the last axis, averaged over everything."""
+def loss_of(name: Loss, output_name: str = "") -> Callable[[Any, Tensor], Tensor]:
+    """A loss of an output, classes on the last axis, averaged over everything."""
 
     def cross_entropy(outputs: Any, targets: Tensor) -> Tensor:
-        logits = first(outputs)
+        logits = outside(chosen(outputs, output_name))
         return functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1).long())
 
     def squared_error(outputs: Any, targets: Tensor) -> Tensor:
-        output = first(outputs)
+        output = outside(chosen(outputs, output_name))
         return functional.mse_loss(output, targets.to(output.dtype).reshape(output.shape))
 
     return cross_entropy if name == "cross-entropy" else squared_error
 
 
-def first(outputs: Any) -> Tensor:
-    """The first tensor that a model returned, channels last.
+def chosen(outputs: Any, name: str) -> Tensor:
+    """The tensor of this name that a model returned, or else the first.
 
     Raises:
         ValueError: there is none.
     """
-    for _, output in named_outputs(outputs):
-        return outside(output)
-    raise ValueError("the model returns no tensor")
+    found = dict(named_outputs(outputs))
+    if not found:
+        raise ValueError("the model returns no tensor")
+    return found.get(name, next(iter(found.values())))
 
 
-def own_loss(own: OwnTraining, name: Loss) -> Callable[[Any, Tensor], Tensor]:
+def own_loss(own: OwnTraining, name: Loss, output_name: str) -> Callable[[Any, Tensor], Tensor]:
     """The user's loss of what the model returns, or the named one."""
-    return loss_of(name) if own.make_loss is None else own.make_loss()
+    return loss_of(name, output_name) if own.make_loss is None else own.make_loss()
 
 
-def own_optimizer(own: OwnTraining, parameters: Iterable[Tensor], learning_rate: float) -> Any:
-    """The user's optimizer, or SGD."""
+def own_optimizer(
+    own: OwnTraining, parameters: Iterable[Tensor], learning_rate: float
+) -> tuple[Any, Any | None]:
+    """The user's optimizer, or SGD, and the user's scheduler."""
     if own.make_optimizer is None:
-        return torch.optim.SGD(list(parameters), lr=learning_rate)
-    return own.make_optimizer(parameters)
+        return torch.optim.SGD(list(parameters), lr=learning_rate), None
+    made = own.make_optimizer(parameters)
+    optimizer, scheduler = made if isinstance(made, tuple) else (made, None)
+    return optimizer, scheduler
 
 
 def to_targets(targets: np.ndarray) -> Tensor:
@@ -56,13 +62,25 @@ def to_targets(targets: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(targets, dtype=kind))
 
 
-def rule_of(optimizer: Any) -> Update:
-    """The rule of an optimizer of ``torch.optim``, read from its first group."""
+def rule_of(optimizer: Any, scheduler: Any = None) -> Update:
+    """The rule of an optimizer of ``torch.optim``, read from its first group; the scheduler goes on."""
     group = optimizer.param_groups[0]
     name = type(optimizer).__name__
-    if not type(optimizer).__module__.startswith("torch.optim") or name not in _READERS:
+    known = type(optimizer).__module__.startswith("torch.optim") and name in _READERS
+    if not known or group.get("dampening"):
         return Update(rule="unknown", learning_rate=_float(group.get("lr")))
-    return _READERS[name](group)
+    rates = [] if scheduler is None else _rates(optimizer, scheduler)
+    return msgspec.structs.replace(_READERS[name](group), rates=rates)
+
+
+def _rates(optimizer: Any, scheduler: Any) -> list[float]:
+    """The learning rates of the first steps."""
+    rates = []
+    for _ in range(STEPS_WITH_RATES):
+        rates.append(float(optimizer.param_groups[0]["lr"]))
+        optimizer.step()  # of no gradients
+        scheduler.step()
+    return rates
 
 
 def _float(value: Any) -> float | None:
@@ -95,7 +113,7 @@ def _adam(group: dict[str, Any]) -> Update:
 
 def _rmsprop(group: dict[str, Any]) -> Update:
     return Update(
-        rule="rmsprop",
+        rule="rmsprop-centered" if group["centered"] else "rmsprop",
         learning_rate=float(group["lr"]),
         momentum=float(group["momentum"]),
         beta_2=float(group["alpha"]),
