@@ -4,13 +4,15 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from harness.analysis.conditions import Conditions
 from harness.analysis.grouping import ConfigurationRuns, NoPlainRuns, RunGroup
 from harness.analysis.overfit import Overfitting, overfitting
+from harness.analysis.population import paired_scores
 from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import differences, ratios, sign_of_gain
 from harness.analysis.study import TUNING_SEED, Study, Variant
@@ -64,6 +66,8 @@ class StudyFinding:
     effects: list[Effect]
     treated: list[tuple[Variant, RunGroup, ConfigurationRuns]]
     """The runs of each variant, the reference first; early stopping has none of its own."""
+    results: Path | None = None
+    """The results folder, for images beside the records."""
 
     @property
     def measure(self) -> Measure:
@@ -183,24 +187,26 @@ def _finding(
     kind = study.kind
     names = dict.fromkeys([*kind.decisive, *kind.quantities])
     quantities = {name: quantity(name, study, configuration) for name in names}
-    of_reference = _values(quantities, configuration, best=kind.at == "best")
+    at_best = kind.at == "best"
+    of_reference = _side(quantities, configuration, best=at_best)
     plain = Variant(EARLY_STOPPING.name, [], "", study.epochs)
-    compared: list[tuple[Variant, StudyVariant, int, Mapping[str, SeedValues]]] = [
+    compared: list[tuple[Variant, StudyVariant, int, _Side]] = [
         (
             variant,
             study.described(variant.name),
             len(runs.runs),
-            _values(quantities, runs, best=kind.at == "best"),
+            _side(quantities, runs, best=at_best),
         )
         for variant, _, runs in treated
     ]
     if kind.early_stopping:
-        stopped = _values(quantities, configuration, best=True)
+        stopped = _side(quantities, configuration, best=True)
         compared.append((plain, EARLY_STOPPING, len(configuration.runs), stopped))
     judged = sum(not described.data for _, described, _, _ in compared[1:]) or len(compared) - 1
     confidence = joint_confidence(max(1, judged * len(kind.decisive)))
     effects = []
-    for place, (variant, described, seeds, values) in enumerate(compared):
+    for place, (variant, described, seeds, side) in enumerate(compared):
+        values = side.values
         levels = {
             name: bounded_interval(list(values[name].values()), each.measure.upper)
             if each.measure.upper is not None and name != "gap"
@@ -208,25 +214,37 @@ def _finding(
             for name, each in quantities.items()
         }
         changes = {
-            name: _change(each, values[name], of_reference[name], confidence) if place else None
+            name: _change(each, side, of_reference, confidence) if place else None
             for name, each in quantities.items()
         }
-        decisive = [(quantities[name], changes[name], of_reference[name]) for name in kind.decisive]
+        decisive = [(quantities[name], changes[name], of_reference.values[name]) for name in kind.decisive]
         verdict = _verdict(decisive) if place else None
         effects.append(Effect(variant, described, seeds, levels, changes, verdict))
     return StudyFinding(study, group, configuration, quantities, effects, treated)
 
 
-def _values(
-    quantities: Mapping[str, Quantity], runs: ConfigurationRuns, *, best: bool
-) -> dict[str, SeedValues]:
-    return {name: each.values(runs, best) for name, each in quantities.items()}
+class _Side(NamedTuple):
+    """The runs of one side of a comparison, and their values by quantity."""
+
+    runs: ConfigurationRuns
+    best: bool
+    values: Mapping[str, SeedValues]
 
 
-def _change(each: Quantity, ours: SeedValues, theirs: SeedValues, confidence: float) -> Estimate | None:
+def _side(quantities: Mapping[str, Quantity], runs: ConfigurationRuns, *, best: bool) -> _Side:
+    return _Side(runs, best, {name: each.values(runs, best) for name, each in quantities.items()})
+
+
+def _change(each: Quantity, ours: _Side, theirs: _Side, confidence: float) -> Estimate | None:
+    """The change with its interval: of test scores the wider one of that over seeds and the population's."""
+    first, second = ours.values[each.name], theirs.values[each.name]
     if each.ratio:
-        return geometric_interval(ratios(ours, theirs), confidence)
-    return mean_interval(differences(ours, theirs), confidence)
+        return geometric_interval(ratios(first, second), confidence)
+    if each.of_samples is not None:
+        records, others = ([run.record for run in side.runs.runs] for side in (ours, theirs))
+        paired = paired_scores(records, others, each.of_samples, our_best=ours.best, their_best=theirs.best)
+        return paired.wider(confidence)
+    return mean_interval(differences(first, second), confidence)
 
 
 def _verdict(decisive: Sequence[tuple[Quantity, Estimate | None, SeedValues]]) -> Verdict:

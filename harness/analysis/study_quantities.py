@@ -29,13 +29,15 @@ SeedValues = dict[int, float]
 class Quantity(NamedTuple):
     """Something measured of runs: its ``values`` after the last epoch, or at the best one.
 
-    Changes of a ``ratio`` are quotients, and others are differences.
+    Changes of a ``ratio`` are quotients, and others are differences. ``of_samples`` is a test score that is a
+    mean over samples, so that intervals for the population are known.
     """
 
     name: str
     measure: Measure
     values: Callable[[ConfigurationRuns, bool], SeedValues]
     ratio: bool = False
+    of_samples: Measure | None = None
 
 
 def quantity(name: str, study: Study, plain: ConfigurationRuns) -> Quantity:
@@ -53,14 +55,14 @@ def _measure(name: str, unit: str = "", factor: float = 1.0, *, higher: bool = F
 def _score(name: str, _study: Study, plain: ConfigurationRuns) -> Quantity:
     measure = plain.runs[0].measure
     shown = msgspec.structs.replace(measure, name=f"test {measure.name}")
-    return Quantity(name, shown, lambda runs, best: scores(runs, measure, best=best))
+    return Quantity(name, shown, lambda runs, best: scores(runs, measure, best=best), of_samples=measure)
 
 
 def _test_score(name: str, _study: Study, _plain: ConfigurationRuns) -> Quantity:
     measure = _TEST_SCORES.get(name, _measure(name.replace("_", " ")))
     read = msgspec.structs.replace(measure, key=name)
     shown = msgspec.structs.replace(read, name=f"test {measure.name}")
-    return Quantity(name, shown, lambda runs, best: scores(runs, read, best=best))
+    return Quantity(name, shown, lambda runs, best: scores(runs, read, best=best), of_samples=read)
 
 
 def _gap(name: str, _study: Study, plain: ConfigurationRuns) -> Quantity:
@@ -147,6 +149,46 @@ def _share_right(run: Run, *, of_answers: bool) -> float | None:
     return float(100.0 * shares[len(shares) // 2 :].mean())
 
 
+def _calibration(name: str, _study: Study, _plain: ConfigurationRuns) -> Quantity:
+    """The expected calibration error, of the best epoch."""
+
+    def values(runs: ConfigurationRuns, _best: bool) -> SeedValues:
+        found = {run.record.seed: run.record.outcomes for run in runs.runs}
+        return {
+            seed: 100.0 * outcomes.calibration.expected_error
+            for seed, outcomes in found.items()
+            if outcomes is not None and outcomes.calibration is not None
+        }
+
+    return Quantity(name, _measure("calibration error", "points", 100.0), values)
+
+
+def _of_generated(name: str, _study: Study, _plain: ConfigurationRuns) -> Quantity:
+    """How near generated images are to training images, and whether they are called real."""
+    measures = {
+        "distance ratio": _measure("distance ratio", higher=True),
+        "copying": _measure("copying statistic", higher=True),
+        "called real": _measure("generated images called real", "points", 100.0, higher=True),
+    }
+
+    def values(runs: ConfigurationRuns, best: bool) -> SeedValues:
+        found: SeedValues = {}
+        for run in runs.runs:
+            outcomes = run.record.outcomes
+            seen = outcomes and ((not best and outcomes.generated_at_last) or outcomes.generated)
+            if not seen:
+                continue
+            if name == "called real":
+                found[run.record.seed] = 100.0 * seen.called_real["generated"]
+            elif name == "copying":
+                found[run.record.seed] = seen.copying_z
+            elif seen.distance_ratio is not None:
+                found[run.record.seed] = seen.distance_ratio
+        return found
+
+    return Quantity(name, measures[name], values)
+
+
 _TEST_SCORES: Mapping[str, Measure] = {
     "loss": _measure("loss"),
     "accuracy": _measure("accuracy", "points", 100.0, higher=True),
@@ -160,4 +202,8 @@ _QUANTITIES: Mapping[str, Callable[[str, Study, ConfigurationRuns], Quantity]] =
     "time to target": _to_target,
     "rare recall": _of_rare_classes,
     "rare precision": _of_rare_classes,
+    "calibration error": _calibration,
+    "distance ratio": _of_generated,
+    "copying": _of_generated,
+    "called real": _of_generated,
 }

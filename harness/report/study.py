@@ -5,7 +5,7 @@ tables.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -287,7 +287,10 @@ def findings_alone(study: Study, store: Store) -> Findings:
     """The findings of one study, from its runs in the store."""
     ordered = group_runs(map(Run.of, study_records(study, store)))
     unpaired = unpaired_variants(study, ordered.groups)
-    return Findings([], study_findings(study, ordered.groups), ordered.left_out, [*unpaired])
+    findings = [
+        replace(finding, results=store.folder.parent) for finding in study_findings(study, ordered.groups)
+    ]
+    return Findings([], findings, ordered.left_out, [*unpaired])
 
 
 def newest_study(name: str, results: Path) -> "StudyReport":

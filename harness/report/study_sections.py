@@ -22,6 +22,7 @@ from harness.report.document import (
     Figures,
     Node,
     Paragraph,
+    Picture,
     Section,
     Span,
     Table,
@@ -40,6 +41,7 @@ from harness.report.numbers import (
     significant,
     time_ratio,
 )
+from harness.spec.task import BinaryClassification, Classification
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import FEWEST_FOR_INTERVAL
 
@@ -504,6 +506,55 @@ def _trade_off(study: StudyFinding, name: str) -> Section:
     return Section("Precision against recall", nodes, f"{name}-trade-off")
 
 
+def _reliability(study: StudyFinding, name: str) -> Section | None:
+    """How far confidence is from accuracy."""
+    if not any(effect.levels.get("calibration error") for effect in study.effects):
+        return None
+    text = (
+        "A point is a bin of answers of similar confidence: to the right the network is surer, further up "
+        "more answers are right. On the dashed line it is as often right as it is sure; below it is too "
+        "sure."
+    )
+    nodes: list[Node] = [Paragraph(text), _figures(study, name, "reliability")]
+    return Section("Is the confidence right?", nodes, f"{name}-reliability")
+
+
+def _gradients(study: StudyFinding, name: str) -> Section | None:
+    """How hard each loss pushes, by how wrong the answer is."""
+    task = study.configuration.runs[0].record.task.description
+    if not isinstance(task.objective, (Classification, BinaryClassification)):
+        return None
+    text = (
+        "For two classes, the size of the gradient at the output of the right class, by the probability "
+        "that the network gives it. On the left the answer is wrong and sure: there cross-entropy pushes "
+        "hardest, and squared error of the probabilities hardly at all."
+    )
+    nodes: list[Node] = [Paragraph(text), _figures(study, name, "gradients")]
+    return Section("What a wrong answer teaches", nodes, f"{name}-gradients")
+
+
+def _samples(study: StudyFinding, name: str) -> Section:
+    """What the generators make, beside the nearest real images."""
+    text = (
+        "For each recipe the eight generated images that look most like copies, of the best epoch: above, "
+        "generated; in the middle the nearest training image; below the nearest image that was held out."
+    )
+    return Section(
+        "Copies or new images?", [Paragraph(text), _figures(study, name, "samples")], f"{name}-samples"
+    )
+
+
+def _frechet(study: StudyFinding, name: str) -> Section:
+    """The distance of generated images from real ones over the epochs, with reference lines."""
+    text = (
+        "The lowest point is the best epoch. The dashed lines say what the numbers mean: noise, and other "
+        "real images. A low distance is no proof of new images: copies have one, too."
+    )
+    return Section(
+        "How good do they look?", [Paragraph(text), _figures(study, name, "frechet")], f"{name}-frechet"
+    )
+
+
 Part = Callable[[StudyFinding, str], Section | None]
 #: The parts of a page that a kind of study may name.
 SECTIONS: Mapping[str, Part] = {
@@ -518,11 +569,15 @@ SECTIONS: Mapping[str, Part] = {
     "scaling": _scaling,
     "recalls": _recalls,
     "trade-off": _trade_off,
+    "reliability": _reliability,
+    "gradients": _gradients,
+    "samples": _samples,
+    "frechet": _frechet,
 }
 
 
 def _figures(study: StudyFinding, prefix: str, kind: str) -> Figures:
-    def make() -> list[Figure]:
+    def make() -> Sequence[Figure | Picture]:
         from harness.report.charts.study import CHARTS
 
         return CHARTS[kind](study, prefix)
@@ -530,7 +585,7 @@ def _figures(study: StudyFinding, prefix: str, kind: str) -> Figures:
     return Figures(make)
 
 
-def figures_of_study(study: StudyFinding, prefix: str) -> list[Figure]:
+def figures_of_study(study: StudyFinding, prefix: str) -> list[Figure | Picture]:
     """Every chart of a study's page that it has the data for."""
     from harness.report.charts.study import CHARTS
 

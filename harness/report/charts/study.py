@@ -36,7 +36,9 @@ from harness.report.charts.curves import (
     loss_curves,
     reading,
 )
-from harness.report.document import Figure
+from harness.report.document import Figure, Picture
+from harness.report.files import read_png
+from harness.runs.store import RUNS
 from harness.stats.intervals import FEWEST_FOR_INTERVAL
 
 # How each variant changes a quantity.
@@ -449,8 +451,121 @@ def trade_off(study: StudyFinding, prefix: str) -> list[Figure]:
     return [Figure(f"{prefix}-trade-off", caption, chart, "Precision and recall of the rare classes")]
 
 
+# Calibration, and gradients of losses.
+
+
+def reliability(study: StudyFinding, prefix: str) -> list[Figure]:
+    """Accuracy against confidence, in bins over all seeds."""
+    rows: list[Row] = []
+    for variant, _, runs in study.treated:
+        seen = [run.record.outcomes for run in runs.runs]
+        bins = [each.calibration for each in seen if each is not None and each.calibration is not None]
+        if not bins:
+            continue
+        counts = np.array([each.counts for each in bins])
+        sums = {
+            name: np.nansum(counts * np.array([getattr(each, name) for each in bins], float), axis=0)
+            for name in ("confidences", "accuracies")
+        }
+        for place in np.flatnonzero(counts.sum(axis=0)):
+            total = int(counts[:, place].sum())
+            row: Row = {"configuration": variant.name, "samples": total}
+            row |= {name: round(100 * float(sums[name][place]) / total, 2) for name in sums}
+            rows.append(row)
+    if not rows:
+        return []
+    names = list(dict.fromkeys(str(row["configuration"]) for row in rows))
+    x = field("confidences:Q", title="confidence (%)", scale={"domain": [0, 100]})
+    y = field("accuracies:Q", title="right answers (%)", scale={"domain": [0, 100]})
+    tip = tips("configuration:N", ("confidences:Q", "confidence"), ("accuracies:Q", "right"), "samples:Q")
+    size = field("samples:Q", legend=None)
+    ideal: list[Row] = [{"confidences": each, "accuracies": each} for each in (0, 100)]
+    chart = layered(
+        rows,
+        layer("line", {"strokeDash": [4, 4], "color": GREY}, rows=ideal, x=x, y=y),
+        layer("line", {"strokeWidth": 1.5}, x=x, y=y, color=_colour(study, names)),
+        layer("circle", {"opacity": 1}, x=x, y=y, color=_colour(study, names), size=size, tooltip=tip),
+    )
+    caption = "Test samples of all seeds at the best epoch, in 15 bins; a larger point has more samples."
+    return [Figure(f"{prefix}-reliability", caption, chart, "Reliability", chosen=True)]
+
+
+def _colour(study: StudyFinding, names: Sequence[str]) -> Spec:
+    colours = colours_of(study, names)
+    scale = {"domain": list(names), "range": [colours[name] for name in names]}
+    return field("configuration:N", scale=scale, legend={"columns": 2} if len(names) > 1 else None)
+
+
+_SMOOTHING = 0.1
+
+
+def gradients(_study: StudyFinding, prefix: str) -> list[Figure]:
+    """The size of the gradient of losses of two classes at the logit of the right class, by formula.
+
+    With the probability ``p = sigmoid(z)`` of the right class, whose logit is ``z`` above the other:
+    cross-entropy ``1 - p``; with smoothing ``s`` over two classes ``|p - 1 + s / 2|``; squared error of the
+    probability ``2 (1 - p) p (1 - p)``.
+    """
+    p = np.linspace(0.005, 0.995, 100)
+    sizes = {
+        "cross-entropy": 1 - p,
+        f"label smoothing of {_SMOOTHING:g}": np.abs(p - 1 + _SMOOTHING / 2),
+        "squared error of the probability": 2 * p * (1 - p) ** 2,
+    }
+    rows: list[Row] = [
+        {"loss": name, "probability": round(100 * float(at), 2), "gradient": round(float(value), 5)}
+        for name, values in sizes.items()
+        for at, value in zip(p, values, strict=True)
+    ]
+    x = field("probability:Q", title="probability of the right class (%)")
+    y = field("gradient:Q", title="size of the gradient")
+    chart = layered(rows, layer("line", x=x, y=y, color=field("loss:N", sort=None, legend={"columns": 1})))
+    caption = "By formula, for two classes; nothing here was measured."
+    return [Figure(f"{prefix}-gradients", caption, chart, "Gradient by how right the answer is")]
+
+
+# Generators.
+
+
+def samples(study: StudyFinding, prefix: str) -> list[Picture]:
+    """For each variant the generated images that look most like copies, and their nearest real ones."""
+    if study.results is None:
+        return []
+    pictures = []
+    for number, (variant, _, runs) in enumerate(study.treated):
+        for run in runs.runs:
+            name = run.record.pictures.neighbours
+            png = read_png(study.results / RUNS.folder, name) if name else None
+            if png is not None:
+                outcomes = run.record.outcomes
+                seen = outcomes and outcomes.generated
+                ratio = f"; distance ratio {seen.distance_ratio:.2f}" if seen and seen.distance_ratio else ""
+                caption = f"{variant.name}, seed {run.record.seed}, epoch {run.record.best_epoch}{ratio}."
+                title = f"{variant.name.capitalize()}: generated, nearest training, nearest held-out"
+                pictures.append(Picture(f"{prefix}-samples-{number}", caption, png, title))
+                break
+    return pictures
+
+
+def frechet(study: StudyFinding, prefix: str) -> list[Figure]:
+    """The Fréchet distance to validation images over the epochs, with that of noise and of real images."""
+    read = study.curves()
+    caption = "Mean over seeds. Dashed: noise (above) and training images (below)."
+    figure = _overlaid(study, read, list(read), study.measure.key, f"{prefix}-frechet", caption)
+    if figure is None:
+        return []
+    first = next((run.record.outcomes for run in study.runs if run.record.outcomes), None)
+    seen = first.generated if first is not None else None
+    levels = [seen.frechet_of_noise, seen.frechet_of_training_images] if seen is not None else []
+    lines: list[Row] = [{"level": level} for level in levels if level is not None]
+    if lines:
+        look = {"strokeDash": [4, 4], "color": GREY}
+        figure.chart["layer"].append(layer("rule", look, rows=lines, y=field("level:Q", title="")))
+    return [figure]
+
+
 #: By the section of the page that shows them.
-CHARTS: Mapping[str, Callable[[StudyFinding, str], list[Figure]]] = {
+CHARTS: Mapping[str, Callable[[StudyFinding, str], Sequence[Figure | Picture]]] = {
     "onset": plain,
     "effects": effects,
     "curves": curves,
@@ -460,4 +575,8 @@ CHARTS: Mapping[str, Callable[[StudyFinding, str], list[Figure]]] = {
     "scaling": scaling_chart,
     "recalls": recalls,
     "trade-off": trade_off,
+    "reliability": reliability,
+    "gradients": gradients,
+    "samples": samples,
+    "frechet": frechet,
 }
