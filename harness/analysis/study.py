@@ -56,6 +56,8 @@ class Variant(msgspec.Struct, frozen=True):
     assignments: list[str]
     description: str
     epochs: int
+    every: int = 1
+    """Scored after so many epochs."""
 
     @property
     def options(self) -> set[str]:
@@ -135,7 +137,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
             conditions.description == variant.description
             and conditions.dataset == self.dataset
             and (conditions.epochs, conditions.max_steps) == (variant.epochs, self.max_steps)
-            and conditions.evaluation == Evaluation()
+            and conditions.evaluation == Evaluation(variant.every)
             and (conditions.precision, conditions.threads) == (self.precision, self.threads)
         )
 
@@ -205,6 +207,10 @@ class StudyPlan:
 
     def __init__(self, options: StudyOptions, progress: DownloadProgress) -> None:
         kind, quick = options.kind, options.kind.quick if options.quick else None
+        if quick and quick.assignments:
+            given = option_names(options.assignments)
+            own = [each for each in quick.assignments if not option_names([each]) & given]
+            options = msgspec.structs.replace(options, assignments=[*options.assignments, *own])
         self.options = options
         self.seeds = options.seeds or (quick.seeds if quick else kind.seeds)
         self._definition = registry.task(options.task)
@@ -299,7 +305,9 @@ class StudyPlan:
     ) -> RunRequest:
         """A run that tries a setting, on the first configuration: certified ones compute the same."""
         defined = self.defined(variant, found)
-        return self._request(defined, self.configurations[0], TUNING_SEED, f"{variant.name}, {label}", stop)
+        return self._request(
+            variant, defined, self.configurations[0], TUNING_SEED, f"{variant.name}, {label}", stop
+        )
 
     def study(
         self,
@@ -314,7 +322,8 @@ class StudyPlan:
         for each in self.variants:
             assignments = [*each.assignments, *found.get(each.name, ())]
             task = self.defined(each, found.get(each.name, ())).task
-            variants.append(Variant(each.name, assignments, description_sha256(task), task.epochs))
+            every = scored_every(each)
+            variants.append(Variant(each.name, assignments, description_sha256(task), task.epochs, every))
         return Study(
             kind=self.kind,
             task=options.task,
@@ -335,7 +344,7 @@ class StudyPlan:
         """The runs that are compared: seeds slowest, then variants, then backends."""
         defined = [(each, self.defined(each, found.get(each.name, ()))) for each in self.variants]
         return [
-            StudyRun(index, self._request(task, configuration, seed, variant.name, None))
+            StudyRun(index, self._request(variant, task, configuration, seed, variant.name, None))
             for seed, (index, (variant, task)), configuration in itertools.product(
                 range(self.seeds), list(enumerate(defined)), self.configurations
             )
@@ -343,6 +352,7 @@ class StudyPlan:
 
     def _request(
         self,
+        variant: StudyVariant,
         defined: _DefinedTask,
         configuration: tuple[str, str],
         seed: int,
@@ -358,6 +368,7 @@ class StudyPlan:
             options=defined.values,
             dataset=self._dataset,
             max_steps=options.max_steps,
+            evaluation=Evaluation(scored_every(variant)),
             command=options.command,
             variant=label,
             stop=stop,
@@ -368,6 +379,11 @@ def _free(variant: StudyVariant, known: Collection[str], given: Collection[str])
     """The variant with the ranges of those options that the task has and the user leaves free."""
     ranges = tuple(each for each in variant.ranges if each.option in known and each.option not in given)
     return msgspec.structs.replace(variant, ranges=ranges)
+
+
+def scored_every(variant: StudyVariant) -> int:
+    """The epochs between two scores: those of a variant with more epochs are as far apart in steps."""
+    return max(1, round(variant.epochs))
 
 
 def centre(variant: StudyVariant) -> list[str]:

@@ -17,6 +17,7 @@ from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import differences, ratios, sign_of_gain
 from harness.analysis.study import TUNING_SEED, Study, Variant
 from harness.analysis.study_quantities import Quantity, SeedValues, quantity
+from harness.runs.record import Evaluation
 from harness.spec.study import StudyVariant
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import bounded_interval, geometric_interval, joint_confidence, mean_interval
@@ -92,7 +93,7 @@ class StudyFinding:
     @property
     def group_title(self) -> str:
         """The title of the group, without the options that the study itself sets."""
-        names = {name for variant in self.study.variants for name in variant.options}
+        names = {name for variant in self.study.variants for name in variant.options} | {"evaluation"}
         kept = tuple(each for each in self.group.distinctions if each.name not in names)
         return dataclasses.replace(self.group, distinctions=kept).title
 
@@ -158,7 +159,7 @@ def _without_trials(group: RunGroup) -> RunGroup:
 
 def common_conditions(conditions: Conditions) -> Conditions:
     """What the runs of all variants share."""
-    return msgspec.structs.replace(conditions, description="", epochs=0)
+    return msgspec.structs.replace(conditions, description="", epochs=0, evaluation=Evaluation())
 
 
 def _variants(

@@ -26,8 +26,8 @@ class StudyVariant(msgspec.Struct, frozen=True):
     ``meaning`` says in one or two sentences what the variant is. ``ranges`` are tuned first, with as many
     trials as every other variant gets. ``data`` marks one that changes the training data to show what data
     are worth; it is never recommended. ``epochs`` multiplies the epochs of the task, such as 4 for a quarter
-    of the data in as many steps. ``objectives`` are the kinds of task that it is for, by the tags of their
-    objectives such as ``regression``; all of them if empty.
+    of the data in as many steps; it is scored as often as the others. ``objectives`` are the kinds of task
+    that it is for, by the tags of their objectives such as ``regression``; all of them if empty.
     """
 
     name: str
@@ -44,6 +44,7 @@ class QuickForm(msgspec.Struct, frozen=True):
 
     ``seeds`` and ``trials`` replace those of the kind. ``epochs`` multiplies the task's epochs; ``variants``
     are the names of those that are trained, of all if empty. ``dataset``: another one than the task's own.
+    ``assignments`` of options hold for every variant, such as ``width=0.5``.
     """
 
     seeds: int = 3
@@ -51,6 +52,7 @@ class QuickForm(msgspec.Struct, frozen=True):
     epochs: float = 1.0
     variants: tuple[str, ...] = ()
     dataset: str | None = None
+    assignments: tuple[str, ...] = ()
 
 
 class StudyKind(msgspec.Struct, frozen=True, kw_only=True):

@@ -319,7 +319,8 @@ def all_figures(findings: Findings) -> dict[str, Figure]:
         for figure in group_figures(group, prefix, colours, findings.results)
     ]
     for number, study in enumerate(findings.studies, 1):
-        figures += figures_of_study(study, f"study-{number}")
+        shown = figures_of_study(study, f"study-{number}")
+        figures += [figure for figure in shown if isinstance(figure, Figure)]
     return {figure.name: figure for figure in figures}
 
 
