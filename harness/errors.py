@@ -73,6 +73,10 @@ class Declined(HarnessError):
     """The backend does not support the request; the message is its reason."""
 
 
+class LossNotDeclared(Declined):
+    """The backend does not declare the loss of the task, so it was not asked."""
+
+
 def interruption(interrupt: KeyboardInterrupt) -> str:
     """``interrupted``, or ``interrupted by SIGTERM`` where a signal other than that of Ctrl-C did it."""
     return " by ".join(["interrupted", *map(str, interrupt.args)])

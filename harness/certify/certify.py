@@ -15,7 +15,7 @@ from harness.certify.observation import Observation
 from harness.certify.parity import Finding, compare, compare_losses, losses_name
 from harness.certify.references import Reference, ReferenceCase, case_sha256, reference_of
 from harness.certify.rounding import Located, is_like_float32
-from harness.errors import Declined, HarnessError
+from harness.errors import Declined, HarnessError, LossNotDeclared
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
@@ -28,9 +28,6 @@ class Examiner(Protocol):
     """Carries out certification cases for one configuration, in a worker or in this process."""
 
     configuration: Configuration
-
-    def undeclared_loss(self, case: Case) -> str | None:
-        """The loss of a case that the backend does not declare; None where it computes the loss."""
 
     def begin(self) -> None:
         """A certification begins: its time limit starts now."""
@@ -62,7 +59,7 @@ class Skipped(msgspec.Struct, frozen=True):
 
 
 class NotOffered(msgspec.Struct, frozen=True):
-    """A case that is not carried out, because the backend does not declare its loss."""
+    """A case that is left out, because the backend does not declare its loss; see :func:`examine`."""
 
     case: str
     loss: str
@@ -77,20 +74,23 @@ def examine(
 ) -> Iterator[tuple[Case, Outcome]]:
     """Yield each selected case of a task with its outcome; long calls last, if none of the others failed.
 
+    A case whose loss the backend does not declare is not offered. It is declined where the selection names
+    it, and so is the first case: without it nothing is known of the network.
+
     Raises:
         HarnessError: the task has no reference that fits it.
     """
     reference = reference_of(definition, examiner.configuration.backend)
     examiner.begin()
     recognizer = Recognizer()
-    failed = ""
-    for case in cases(definition):
+    failed, named = "", selection.names if selection is not None else frozenset[str]()
+    first, *others = cases(definition)
+    for case in (first, *others):
         if selection is not None and not selection.includes(case.name):
             continue
-        if loss := examiner.undeclared_loss(case):
-            yield case, NotOffered(case.name, loss)
-            continue
         outcome = _outcome(case, examiner, reference, recognizer)
+        if isinstance(outcome, LossNotDeclared) and case != first and case.name not in named:
+            outcome = NotOffered(case.name, case.task.special_loss() or "")
         if not failed and _failed(outcome):
             failed = case.name
         yield case, outcome
@@ -211,8 +211,7 @@ def check(
     ``report`` is called with each finding, and with each case that is left out, as soon as it is known.
 
     Raises:
-        Declined: the backend does not support every case; lists those it declined, with the reasons. A loss
-            that it does not declare counts where the selection names the case.
+        Declined: the backend does not support every case; lists those it declined, with the reasons.
         HarnessError: the reference does not fit, or the configuration failed, hung or died.
     """
     findings: list[Finding] = []
@@ -222,8 +221,6 @@ def check(
             declined.setdefault(str(outcome), []).append(name)
         elif isinstance(outcome, HarnessError):
             raise outcome
-        elif isinstance(outcome, NotOffered) and name in selection.names:
-            declined.setdefault(f"no loss {outcome.loss}", []).append(name)
         else:
             report(outcome)
             if isinstance(outcome, Finding):

@@ -15,7 +15,7 @@ from harness.errors import HarnessError
 from harness.machine.memory import is_mapped
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples
-from harness.spec.task import Adversarial, Task
+from harness.spec.task import Adversarial
 
 #: The form of a device's name, by which runs are compared and a GPU's counters are found.
 _DEVICE = re.compile(r"cpu|(?!cpu|gpu)[a-z]+:\d+ \(.+\)")
@@ -72,20 +72,20 @@ def checked_environment(reported: object, backend: str) -> dict[str, str]:
     return environment
 
 
-def undeclared_loss(backend: Backend, task: Task) -> str | None:
-    """The loss of a task that the backend does not declare; None where it computes the loss."""
-    loss = task.special_loss()
-    return None if loss is None or loss in backend.losses else loss
+class UndeclaredLoss(Unsupported):
+    """The backend does not declare the loss of a task."""
 
 
 def build(backend: Backend, plan: Plan, data: Samples) -> Program:
     """What the backend's ``build`` returns; every program is built here.
 
     Raises:
-        Unsupported: the backend does not declare the loss of the task, or does not support the plan.
+        UndeclaredLoss: the backend does not declare the loss of the task.
+        Unsupported: it does not support the plan.
     """
-    if loss := undeclared_loss(backend, plan.task):
-        raise Unsupported(f"backend {backend.name} has no loss {loss}")
+    loss = plan.task.special_loss()
+    if loss is not None and loss not in backend.losses:
+        raise UndeclaredLoss(f"backend {backend.name} has no loss {loss}")
     return backend.build(plan, data)
 
 

@@ -32,10 +32,10 @@ from harness.certify.observation import Observation, TrialPrograms, first_losses
 from harness.certify.parity import LOSS_TOLERANCES
 from harness.certify.rounding import Located, locate_rounding
 from harness.certify.waiting import observe_waiting
-from harness.errors import Declined, HarnessError, UsageError
+from harness.errors import Declined, HarnessError, LossNotDeclared, UsageError
 from harness.plugins import definition, registry
 from harness.plugins.configuration import Configuration
-from harness.plugins.programs import ContractBroken, checked_environment, undeclared_loss
+from harness.plugins.programs import ContractBroken, UndeclaredLoss, checked_environment
 from harness.spec.backend import Backend, Precision, Unsupported
 from harness.spec.task import Optimizer, Sgd, Task, TaskDefinition
 from harness.training.batches import BatchOrder
@@ -51,10 +51,6 @@ class InProcessExaminer:
     def __init__(self, backend: Backend, mode: str, threads: int) -> None:
         self.configuration = Configuration(backend.name, mode, "cpu", threads)
         self._backend = backend
-
-    def undeclared_loss(self, case: Case) -> str | None:
-        """The loss of a case that the backend does not declare; None where it computes the loss."""
-        return undeclared_loss(self._backend, case.task)
 
     def begin(self) -> None:
         """Nothing: there is no time limit."""
@@ -88,6 +84,8 @@ class InProcessExaminer:
 def _carry_out(case: Case, work: Callable[[], _T]) -> _T:
     try:
         return work()
+    except UndeclaredLoss as error:
+        raise LossNotDeclared(str(error)) from error
     except Unsupported as error:
         raise Declined(str(error)) from error
     except Exception as error:

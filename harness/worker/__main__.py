@@ -14,6 +14,7 @@ import msgspec
 from harness.machine.processes import die_with_parent_and_keep_orphans
 from harness.plugins import registry
 from harness.plugins.faults import bounded, explain, memory_ran_out, message_of
+from harness.plugins.programs import UndeclaredLoss
 from harness.spec.backend import Unsupported
 from harness.worker import protocol
 from harness.worker.requests import Worker
@@ -28,7 +29,8 @@ def _reply(worker: Worker, line: bytes) -> bytes:
     try:
         return msgspec.json.encode(worker.carry_out(msgspec.json.decode(line, type=protocol.Request)))
     except Unsupported as error:
-        fault = protocol.Fault(message_of(error), "", unsupported=True)
+        undeclared = isinstance(error, UndeclaredLoss)
+        fault = protocol.Fault(message_of(error), "", unsupported=True, undeclared_loss=undeclared)
     except Exception as error:  # noqa: BLE001  whatever a plugin raises belongs in the record
         trace = bounded(traceback.format_exc(), _TRACEBACK_CHARACTERS)
         fault = protocol.Fault(explain(error), trace, memory_ran_out=memory_ran_out(error))

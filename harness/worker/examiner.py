@@ -1,6 +1,5 @@
 """Carries out certification cases in a worker process."""
 
-import contextlib
 import os
 from types import TracebackType
 from typing import Self, TypeVar
@@ -16,9 +15,7 @@ from harness.certify.rounding import Located
 from harness.certify.waiting import Waiting
 from harness.errors import Declined, HarnessError
 from harness.machine.worker_variables import ONE_ARENA, worker_variables
-from harness.plugins import registry
 from harness.plugins.configuration import Configuration
-from harness.plugins.programs import undeclared_loss
 from harness.spec.backend import Precision
 from harness.worker import protocol
 from harness.worker.session import Conversation, Session, silence_within
@@ -38,17 +35,6 @@ class Examiner:
         self._limit_seconds = limit_seconds
         self._session: Session | None = None
         self._paused = False
-
-    def undeclared_loss(self, case: Case) -> str | None:
-        """The loss of a case that the backend does not declare; None where it computes the loss.
-
-        None too where another interpreter alone has the backend, whose worker then declines the case.
-        """
-        if case.task.special_loss() is None:
-            return None
-        with contextlib.suppress(HarnessError):
-            return undeclared_loss(registry.backend(self.configuration.backend), case.task)
-        return None
 
     def begin(self) -> None:
         """Grant the whole time limit to the certification that follows."""

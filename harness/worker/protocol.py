@@ -226,11 +226,15 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 
 class Fault(msgspec.Struct, frozen=True, tag=True):
-    """The request failed; ``unsupported`` if the backend declined it, with its reason in ``message``."""
+    """The request failed; ``unsupported`` if the backend declined it, with its reason in ``message``.
+
+    ``undeclared_loss``: it was declined for the backend, which does not declare the loss of the task.
+    """
 
     message: str
     traceback: str
     unsupported: bool = False
+    undeclared_loss: bool = False
     memory_ran_out: bool = False
 
 

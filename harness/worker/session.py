@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from harness.errors import Declined, HarnessError
+from harness.errors import Declined, HarnessError, LossNotDeclared
 from harness.machine.cpus import cpus_of
 from harness.machine.pipes import LineOverdue, LinePipe, LineTooLong, PipeClosed
 from harness.spec.backend import Plan
@@ -196,7 +196,7 @@ class Session:
             raise RequestFailed(f"cannot decode the worker's reply: {error}", "") from error
         if isinstance(reply, protocol.Fault):
             if reply.unsupported:
-                raise Declined(reply.message)
+                raise (LossNotDeclared if reply.undeclared_loss else Declined)(reply.message)
             failed = MemoryRanOut if reply.memory_ran_out else RequestFailed
             raise failed(reply.message, reply.traceback)
         if not isinstance(reply, expected):

@@ -114,7 +114,7 @@ def test_losses_that_a_backend_does_not_declare_are_left_out_unless_they_are_nam
     assert all(finding.passed for finding in findings)
     assert {"sgd", "mae"} < {finding.case for finding in findings}
     assert [each for each in reported if isinstance(each, NotOffered)] == [NotOffered("huber", "huber")]
-    with pytest.raises(Declined, match="case 'huber': no loss huber"):
+    with pytest.raises(Declined, match="case 'huber': backend faulty has no loss huber"):
         check(examiner, definition, selection=Selection(frozenset({"sgd", "huber"})))
     check_backend(backend, ["forecast"])
 
