@@ -266,7 +266,9 @@ def score_differences(comparison: Comparison, colours: Colours) -> Spec | None:
         ("difference high:Q", "high"),
     )
     layers = [layer("rect", {"color": GREY, "opacity": 0.15}, rows=width, x=margins, x2="to"), zero_line("x")]
-    for kind, (below, thickness) in _OF_DIFFERENCES.items():
+    present = {row["interval"] for row in rows}
+    for kind in (kind for kind in _OF_DIFFERENCES if kind in present):
+        below, thickness = _OF_DIFFERENCES[kind]
         of_kind = {"field": "interval", "equal": kind}
         look = {"strokeWidth": thickness, "yOffset": below}
         dot = {"size": 50, "yOffset": below}
