@@ -7,8 +7,11 @@ the same seeds; see :func:`step_ratio`.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import numpy as np
+
+from harness.analysis.axes import has_equal_losses
 from harness.analysis.configuration_summary import (
     ConfigurationSummary,
     TimingWarnings,
@@ -21,7 +24,8 @@ from harness.analysis.duel_times import DuelTime, duel_time
 from harness.analysis.grouping import ConfigurationRuns, DifferentWork, RunGroup, different_work
 from harness.analysis.population import paired_scores
 from harness.analysis.run_curves import Run
-from harness.analysis.seed_values import ratios, step_seconds
+from harness.analysis.seed_values import curves_of, ratios, step_seconds
+from harness.certify.dropout import uses_dropout
 from harness.duel.record import DuelRecord
 from harness.runs.record import Record
 from harness.stats.estimate import Estimate
@@ -100,6 +104,57 @@ class Comparison:
     def pair_of(self, summary: ConfigurationSummary) -> PairComparison | None:
         """The comparison of this configuration with the reference; None of the reference itself."""
         return next((pair for pair in self.pairs if pair.other is summary), None)
+
+
+class Coincidence(NamedTuple):
+    """Configurations that compute the same, as far as their scores show it, in the measure's unit.
+
+    ``distance`` is the largest between the mean curves of any of them and of the reference on the same seeds,
+    at any epoch, on training or validation samples; ``scores`` are the mean test scores.
+    """
+
+    distance: float
+    scores: list[float]
+
+
+def coincidence(comparison: Comparison) -> Coincidence | None:
+    """Whether certified configurations coincide: all curves and test scores are within the margin.
+
+    None where they do not, where dropout makes the framework draw, or where the axes change the rounding.
+    """
+    group, pairs = comparison.group, comparison.pairs
+    task = group.configurations[0].runs[0].record.task.description
+    if not pairs or not group.conditions.certified or not has_equal_losses(group.axes) or uses_dropout(task):
+        return None
+    if any(pair.quality.difference is None or pair.quality.verdict == "different" for pair in pairs):
+        return None
+    distances = [_curve_distance(pair) for pair in pairs]
+    known = [distance for distance in distances if distance is not None]
+    apart = [abs(pair.quality.difference.value) for pair in pairs if pair.quality.difference]
+    margin = min(pair.quality.margin for pair in pairs)
+    if len(known) < len(pairs) or max(*known, *apart) > margin:
+        return None
+    return Coincidence(max(known), [each.quality.value for each in comparison.summaries if each.quality])
+
+
+def _curve_distance(pair: PairComparison) -> float | None:
+    """The largest distance of the mean curves at one epoch; None without curves of common seeds."""
+    ours, theirs = pair.other.configuration, pair.reference.configuration
+    common = set(ours.seeds) & set(theirs.seeds)
+    distances = []
+    for split in ("train", "validation"):
+        curves = [curves_of(side, f"{split}_{pair.measure.key}") for side in (ours, theirs)]
+        if not common or any(curve is None for curve in curves):
+            return None
+        first, second = (
+            curve[[seed in common for seed in side.seeds]].mean(axis=0)
+            for curve, side in zip(curves, (ours, theirs), strict=True)
+            if curve is not None
+        )
+        epochs = min(len(first), len(second))
+        distances.append(float(np.max(np.abs(first[:epochs] - second[:epochs]))))
+    largest = pair.measure.factor * max(distances)
+    return largest if math.isfinite(largest) else None
 
 
 def compare(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _TABLES = (".csv", ".parquet")
-_FORMATS = (".html", ".md", *_TABLES, ".ipynb")
+_FORMATS = (".html", ".md", *_TABLES, ".ipynb", ".tex")
 
 
 @click.command()
@@ -32,7 +32,8 @@ _FORMATS = (".html", ".md", *_TABLES, ".ipynb")
     multiple=True,
     type=click.Path(path_type=Path),
     help="File to write; repeatable. Its suffix is the format: .html, .md (with SVG files next to it), .csv, "
-    ".parquet, .ipynb. Without a suffix: a folder, for every chart as SVG and PNG.",
+    ".parquet, .ipynb, .tex (tables and method, with a .bib file next to it). Without a suffix: a folder, "
+    "for every chart as SVG, PNG and, as a slide, PDF.",
 )
 @click.pass_context
 def command(
@@ -153,6 +154,10 @@ def _write_findings(
         from harness.report.render.markdown import write_markdown
 
         write_markdown(findings_document(findings), path)
+    elif path.suffix == ".tex":
+        from harness.report.runs.paper import write_paper
+
+        write_paper(findings, path)
     else:
         from harness.report.runs.frames import write_notebook
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from support.made_runs import made_record, made_runs, two_configurations
 
-from harness.analysis.comparison import compare
+from harness.analysis.comparison import coincidence, compare
 from harness.analysis.grouping import group_runs
 from harness.certify.certificate import Certificate
 from harness.report.runs.sentences import headline, quality_sentence, remarks
@@ -29,7 +29,8 @@ def test_the_headline_states_speed_and_equality():
     assert pair.ratio.value == pytest.approx(2.0, rel=0.01)
     assert pair.ratio.low < pair.ratio.value < pair.ratio.high
     assert headline(comparison) == (
-        "jax:eager is fastest. Step time relative to jax:eager: torch:eager +99.4 % [98.6, 100]. "
+        "Both compute the same: test accuracy 60.1 to 60.2 %, identical curves. jax:eager is fastest. "
+        "Step time relative to jax:eager: torch:eager +99.4 % [98.6, 100]. "
         "Test accuracy is equal (±1 point, 4 seeds, p < 0.001)."
     )
     assert "are from runs, not from a duel" in remarks(comparison)[-2]
@@ -129,7 +130,7 @@ def test_runs_without_a_steady_step_have_no_ratio():
     first = [Block(1, 1, 64, 0.5)]
     comparison = _only(made_runs(made_record("jax", blocks=first), made_record("torch", blocks=first)))
     assert comparison.pairs[0].speed_verdict == "not measured"
-    assert headline(comparison).startswith("Speed is not compared")
+    assert " Speed is not compared" in headline(comparison)
 
 
 def test_step_times_with_a_wide_interval_make_no_winner():
@@ -201,3 +202,36 @@ def test_configurations_without_a_common_seed_are_not_compared():
 def test_a_headline_states_the_nearest_configurations_and_counts_the_others():
     runs = made_runs(*(made_record(f"b{n}", seed, step=0.001 * (n + 1)) for n in range(6) for seed in SEEDS))
     assert "b3:eager 4.0× slower [4.0, 4.0] and 2 more. Test accuracy is equal" in headline(_only(runs))
+
+
+def _three(*curves, accuracies=(0.236, 0.2361, 0.2362), **changes):
+    """Three configurations with one seed and these held-out losses; accuracies are 1 - loss / 4."""
+    names = ("jax", "keras", "torch")
+    return _only(
+        made_runs(
+            *(
+                made_record(name, held_out=held_out, train=(2.0, 1.0), accuracy=accuracy, **changes)
+                for name, held_out, accuracy in zip(names, curves, accuracies, strict=True)
+            )
+        )
+    )
+
+
+def test_certified_frameworks_that_coincide_are_said_to_compute_the_same():
+    comparison = _three((2.0, 1.5), (2.0, 1.503), (2.001, 1.5))
+    same = "All three compute the same: test accuracy 23.6 % in each, curves within 0.1 points."
+    assert headline(comparison).startswith(f"{same} Fastest: undecided between")
+    assert "undecided for" not in headline(comparison)
+
+
+@pytest.mark.parametrize(
+    "comparison",
+    [
+        _three((2.0, 1.5), (2.0, 1.3), (2.0, 1.5)),
+        _three((2.0, 1.5), (2.0, 1.5), (2.0, 1.5), accuracies=(0.23, 0.25, 0.23)),
+    ],
+    ids=["curves", "scores"],
+)
+def test_those_that_part_are_not(comparison):
+    assert coincidence(comparison) is None
+    assert "the same" not in headline(comparison)

@@ -92,9 +92,8 @@ def test_a_duel_with_the_configurations_swapped_is_the_same_duel():
 
 def test_a_duel_may_reverse_the_order_of_the_runs():
     comparison = _comparison(_duel(0.5, "faster"))
-    assert headline(comparison).startswith(
-        "torch:eager is fastest. Step time relative to torch:eager: jax:eager 2.0× slower [2.0, 2.0]."
-    )
+    speed = "torch:eager is fastest. Step time relative to torch:eager: jax:eager 2.0× slower [2.0, 2.0]."
+    assert f" {speed}" in headline(comparison)
     assert [summary.name for summary in comparison.summaries] == ["torch:eager", "jax:eager"]
 
 
@@ -114,7 +113,7 @@ def test_duels_may_reverse_the_order_more_than_once(duels, words):
     """By their runs JAX is fastest; torch is faster by a duel with it, and keras by one with torch."""
     keras = [made_record("keras", seed, step=0.02) for seed in range(4)]
     (group,) = group_runs([*two_configurations(), *made_runs(*keras)]).groups
-    assert headline(compare(group, duels=duels)).startswith(words)
+    assert words in headline(compare(group, duels=duels))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +131,7 @@ def test_duels_may_reverse_the_order_more_than_once(duels, words):
     ],
 )
 def test_a_duel_keeps_its_verdict(duel, words):
-    assert headline(_comparison(duel)).startswith(words)
+    assert words in headline(_comparison(duel))
 
 
 def _changed(**changes):

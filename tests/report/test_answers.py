@@ -28,7 +28,10 @@ def _answer(*configurations, seeds=3):
 @pytest.mark.parametrize(
     ("configurations", "line"),
     [
-        ([("jax", 0.01, 0.5), ("torch", 0.02, 0.5)], "jax:eager is fastest. Test accuracy: equal."),
+        (
+            [("jax", 0.01, 0.5), ("torch", 0.02, 0.5)],
+            "Both compute the same: test accuracy 50.0 % in each, identical curves. jax:eager is fastest.",
+        ),
         (
             [("jax", 0.01, 0.5), ("torch", 0.02, 0.4)],
             "jax:eager is fastest. Test accuracy: worse for torch:eager.",
@@ -45,7 +48,7 @@ def test_the_line_states_speed_and_quality(configurations, line):
 
 def test_one_seed_decides_nothing():
     made = _answer(("jax", 0.01, 0.5), ("torch", 0.02, 0.5), seeds=1)
-    assert made[0].text.endswith("Test accuracy: undecided.")
+    assert made[0].text.endswith("Fastest: undecided between jax:eager and torch:eager (1 run each).")
     assert made[1] == Paragraph("1 seed, certified, step times from runs", "small")
     assert not isinstance(made[-1], RangeChart)  # a ratio of single runs is no answer
 

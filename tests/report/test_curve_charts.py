@@ -8,8 +8,8 @@ from support.made_runs import made_record, made_runs
 
 from harness.analysis.grouping import group_runs
 from harness.analysis.overfit import overfitting
-from harness.report.charts.base import PALETTE, configuration_colours
-from harness.report.charts.curves import coincidences, learning_curves, loss_curves, loss_lines
+from harness.report.charts.base import GREY, PALETTE, configuration_colours, sized
+from harness.report.charts.curves import coincidences, gap_curves, learning_curves, loss_curves, loss_lines
 
 HELD_OUT = (2.0, 1.0, 1.5, 2.0)
 TRAIN = (2.0, 1.0, 0.5, 0.25)
@@ -56,12 +56,46 @@ def test_onset_and_best_epoch_are_marked_and_named():
     assert texts == ["overfits from epoch 3", "best epoch 2"]
 
 
-@pytest.mark.parametrize(("held_out", "room"), [((3.0, 2.0, 1.0), True), ((3.0, 2.9, 2.8), False)])
-def test_the_name_of_the_best_epoch_does_not_cover_the_axis(held_out, room):
-    record = made_record("torch", 0, train=(2.5, 1.9, 1.0), held_out=held_out)
-    chart = loss_curves(_curves(record), configuration_colours(["torch:eager"]))
-    scales = [layer["encoding"].get("y", {}).get("scale", {}) for layer in chart["layer"]]
-    assert any("padding" in scale for scale in scales) == room
+@pytest.mark.parametrize("chart_of", [loss_curves, learning_curves])
+def test_the_names_of_marked_epochs_stand_above_the_plot_where_no_curve_is(chart_of):
+    chart = chart_of(_curves(*_seeds(3)), configuration_colours(["torch:eager"]))
+    texts = [layer for layer in _layers(chart) if layer["mark"]["type"] == "text"]
+    heights = {row["mark"]: layer["mark"]["y"] for layer in texts for row in layer["data"]["values"]}
+    assert set(heights) == {"overfits from epoch 3", "best epoch 2"}
+    assert all(height < 0 for height in heights.values())
+    assert len(set(heights.values())) == 2  # of two epochs that are near, neither covers the other
+    assert all("y" not in layer["encoding"] for layer in texts)
+    aligned = {row["epoch"]: layer["mark"]["align"] for layer in texts for row in layer["data"]["values"]}
+    assert aligned == {3: "right", 2: "left"}  # towards the middle of the chart
+
+
+def test_more_than_four_configurations_have_a_panel_each():
+    names = [f"own{number}" for number in range(5)]
+    records = [record for name in names for record in _seeds(3, name, shift=0.01 * names.index(name))]
+    labels = [f"{name}:eager" for name in names]
+    for chart_of in (loss_curves, learning_curves, gap_curves):
+        curves = _curves(*records)
+        together = valid(chart_of(curves[:4], configuration_colours(labels)))
+        assert "layer" in together
+        chart = valid(chart_of(curves, configuration_colours(labels)))
+        assert chart["facet"]["sort"] == labels
+        rows = chart["data"]["values"]
+        assert {row["configuration"] for row in rows} == set(labels)
+        parts = [layer["transform"][0]["filter"]["equal"] for layer in chart["spec"]["layer"]]
+        assert {row["part"] for row in rows} == set(parts)
+        assert all("data" not in layer for layer in chart["spec"]["layer"])
+        legends = [layer["encoding"]["color"]["legend"] for layer in chart["spec"]["layer"]]
+        assert set(legends) == {None}
+
+
+@pytest.mark.parametrize(("width", "columns"), [(480, 3), (340, 2), (1200, 4)])
+def test_panels_share_the_width(width, columns):
+    names = [f"own{number}" for number in range(5)]
+    curves = _curves(*(record for name in names for record in _seeds(1, name)))
+    chart = sized(loss_curves(curves, configuration_colours(names)), width)
+    assert chart["columns"] == columns
+    assert columns * (chart["spec"]["width"] + chart["spacing"]) <= width
+    assert "width" not in chart
 
 
 def test_accuracies_stay_between_0_and_100_per_cent():
@@ -105,4 +139,5 @@ def test_a_configuration_keeps_its_colour_on_every_page():
     assert len(set(alone.values())) == len(PALETTE)
     for some in itertools.combinations(shipped, 3):
         assert configuration_colours(some) == {name: alone[name] for name in some}
+    assert GREY not in PALETTE  # legends of dashes are grey
     assert configuration_colours(["jax:jit (jax 0.10)"]) == {"jax:jit (jax 0.10)": alone["jax:jit"]}

@@ -88,7 +88,7 @@ def test_sample_predictions_have_pictures_and_both_classes(findings):
     assert len(pictures) == 16
     assert all(base64.b64decode(picture).startswith(PNG) for picture in pictures)
     labels = [(row["label"], row["sure"]) for row in _rows(chart, "label")]
-    assert all(label.startswith("✗ ") and re.search(r"% sure, is \w+$", sure) for label, sure in labels[:8])
+    assert all(label.startswith("✗ ") and re.search(r"% sure\nis \w+$", sure) for label, sure in labels[:8])
     assert all(label.startswith("✓ ") and sure.endswith("% sure") for label, sure in labels[8:])
 
 
@@ -118,7 +118,10 @@ def test_a_folder_holds_every_chart_as_svg_and_png(findings, tmp_path):
     few = findings.__class__(findings.groups[-1:], [], [], [], results=findings.results)
     paths = write_folder(few, tmp_path / "pictures")
     assert all(path.is_file() for path in paths)
-    assert {path.suffix for path in paths} == {".svg", ".png"}
+    assert {path.suffix for path in paths} == {".svg", ".png", ".pdf"}
+    slides = [path.read_bytes() for path in paths if path.suffix == ".pdf"]
+    assert len(slides) == len(all_figures(few))
+    assert all(slide.startswith(b"%PDF") and b"/MediaBox [0 0 960 540]" in slide for slide in slides)
     assert all(path.read_bytes().startswith(PNG) for path in paths if path.suffix == ".png")
     assert {path.stem for path in paths} == {*all_figures(few), *all_pictures(few)}
     assert png_size(next(path for path in paths if path.suffix == ".png").read_bytes())[0] > 480

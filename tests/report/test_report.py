@@ -45,10 +45,15 @@ def filled(harness):
 def test_compare_starts_with_the_answer(filled):
     done = filled("compare")
     assert (done.returncode, done.stderr) == (0, "")
-    title, answer, table, overfitting, notes, cautions, legend = done.stdout.strip().split("\n\n")
+    title, trained, answer, table, overfitting, notes, cautions, legend = done.stdout.strip().split("\n\n")
     assert title == "cnn on digits, 2 epochs (Test CPU, 2 threads)"
+    assert " ".join(trained.split()) == (
+        "Trained with width=0.5 (default 1.0) and epochs=2 (default 10); everything else is the default of "
+        "cnn."
+    )
     assert " ".join(answer.split()) == (
-        "jax:eager is fastest. Step time relative to jax:eager: torch:eager 2.0× slower [2.0, 2.0]. "
+        "Both compute the same: test accuracy 50.0 % in each, identical curves. jax:eager is fastest. "
+        "Step time relative to jax:eager: torch:eager 2.0× slower [2.0, 2.0]. "
         "Test accuracy is equal (±1 point, 3 seeds, p < 0.001)."
     )
     assert table.splitlines()[0].split("  ")[0] == "configuration"
@@ -195,7 +200,10 @@ def test_tables_hold_a_row_a_run(filled):
 def test_markdown_with_its_pictures(filled):
     assert filled("report", "--to", "r.md").returncode == 0
     text = (filled.folder / "r.md").read_text()
-    assert "**jax:eager is fastest. Step time relative to jax:eager: torch:eager 2.0× slower" in text
+    assert (
+        "identical curves. jax:eager is fastest. Step time relative to jax:eager: torch:eager 2.0× slower"
+        in text
+    )
     assert text.count("Ratios are relative to the reference") == 1
     pictures = re.findall(r"!\[\w+\]\(([^)]+)\)", text)
     assert pictures
@@ -240,7 +248,11 @@ def test_notebook_users_get_frames_and_charts(filled):
     assert report.pairs.loc[0, "step_ratio"] == pytest.approx(2.0)
     assert report.overfitting["onset_epoch"].tolist() == [0, 0]
     assert report.charts["comparison-1-time"].to_dict()["layer"]
-    assert "jax:eager is fastest" in report._repr_html_()
+    shown = report._repr_html_()
+    assert shown.index("jax:eager is fastest") < shown.index("<svg") < shown.index("does not overfit")
+    output = report.charts["comparison-1-time"]._repr_mimebundle_()
+    assert "<svg" in output["image/svg+xml"]
+    assert "cdn" not in str(output)
 
 
 def test_accuracies_are_fractions_in_every_frame(filled):
@@ -294,6 +306,7 @@ def test_every_chart_is_valid_vega_lite(filled):
         "relative",
         "loss",
         "time",
+        "differences",
         "curves",
         "steps",
         "phases",

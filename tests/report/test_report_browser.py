@@ -5,16 +5,20 @@ import contextlib
 import msgspec
 import pytest
 from support import in_browser
-from support.made_runs import CERTIFIED, made_record
+from support.made_outcomes import classification_record
+from support.made_runs import CERTIFIED, made_record, made_setting
 from support.made_study import STUDY
 from support.records import TASK
 from support.rendered import html_report
 
-from harness.analysis.findings import find
+from harness.analysis.findings import find, read_findings
 from harness.analysis.run_curves import Run
 from harness.analysis.study import Variant
 from harness.report.numbers import RATIO_LEGEND
+from harness.report.render.html import html_page
+from harness.report.runs.findings import findings_document
 from harness.runs.record import TaskRecord
+from harness.runs.store import Store
 
 pytestmark = in_browser.needs_chromium
 RNN = TaskRecord("rnn", 1, {}, "1" * 64, TASK)
@@ -137,7 +141,7 @@ def test_findings_are_grouped_by_task(desktop):
 def test_every_chart_has_its_marks(desktop):
     marks = desktop.evaluate(in_browser.MARKS)
     names = {name.rpartition("-")[2] for name in marks}
-    assert names == {"time", "steps", "phases", "curves", "gap", "remedies", "loss", "score"}
+    assert names == {"time", "steps", "phases", "curves", "gap", "remedies", "loss", "score", "differences"}
     assert min(marks.values()) >= 3, marks
     # Three configurations, each with a mean and three seeds, of training and of held-out scores.
     assert desktop.locator("#comparison-1-curves .mark-line path").count() == 3 * (1 + 3) * 2
@@ -195,3 +199,45 @@ def test_paper_shows_everything_but_the_contents(opened):
     assert page.eval_on_selector_all("details", f"{folded}.map(one => one.id)") == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 720
     assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+# A page with more configurations than a chart holds, and with sample predictions.
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("crowded")
+    store = Store(folder)
+    store.prepare()
+    recalls = {f"recall_{label}": 0.3 + label / 15 for label in range(10)}
+    for number, name in enumerate(["adam", "adamw", "gd", "momentum", "rmsprop", "sgd"]):
+        for seed in range(3):
+            losses = [2.0, 1.0 + number / 10, 0.5 + seed / 100]
+            record = made_setting(seed, optimizer=name, train=losses, held_out=losses)
+            record.test_at_best |= recalls
+            store.save(record)
+    for seed in range(3):
+        classification_record(store, seed, task=RNN, train=(2.0, 1.0, 0.5), held_out=(2.0, 1.0, 1.5))
+    path = folder / "report.html"
+    path.write_text(html_page(findings_document(read_findings((), folder))), "utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("width", "columns"), [(390, 2), (1280, 4)])
+def test_many_configurations_stand_in_panels_that_fit(browser, crowded, width, columns):
+    with in_browser.opened(browser, crowded, width=width) as page:
+        assert page.said == []
+        assert page.evaluate(in_browser.CUT) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for kind in ("loss", "curves", "gap", "recall"):
+            headings = page.locator(f"#comparison-1-{kind} .role-title").all()
+            boxes = [heading.bounding_box() for heading in headings]
+            assert len(boxes) == 6
+            assert len({round(box["x"]) for box in boxes}) == columns
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_texts_of_charts_do_not_cover_each_other(browser, crowded, width):
+    with in_browser.opened(browser, crowded, width=width) as page:
+        for kind in ("examples", "loss", "curves"):
+            assert page.evaluate(in_browser.OVERLAPPING, kind) == []

@@ -7,5 +7,6 @@ import altair as alt
 
 def valid(chart: dict[str, Any]) -> dict[str, Any]:
     """The chart, which satisfies the schema of Vega-Lite."""
-    alt.LayerChart.from_dict(chart, validate=True)
+    kind = alt.FacetChart if "facet" in chart else alt.LayerChart
+    kind.from_dict(chart, validate=True)
     return chart

@@ -19,6 +19,23 @@ TOO_WIDE = """[...document.querySelectorAll('main *, header *, nav *')]
     .filter(element => !element.closest('.scroll') &&
         element.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
     .map(element => element.tagName + '.' + element.className)"""
+#: Texts of charts that reach beyond their drawing, where they are cut.
+CUT = """[...document.querySelectorAll('.chart svg')].flatMap(svg => {
+    const box = svg.getBoundingClientRect();
+    return [...svg.querySelectorAll('text')].filter(text => {
+        const own = text.getBoundingClientRect();
+        return own.width && (own.right > box.right + 1 || own.left < box.left - 1);
+    }).map(text => svg.closest('.chart').id + ': ' + text.textContent);
+})"""
+#: Pairs of texts within the marks of a chart, whose id ends in the argument, that cover each other.
+OVERLAPPING = """kind => {
+    const texts = [...document.querySelectorAll(`.chart[id$="${kind}"] .role-mark.mark-text text`)];
+    const boxes = texts.map(text => ({ text: text.textContent, box: text.getBoundingClientRect() }));
+    return boxes.flatMap((one, place) => boxes.slice(place + 1).filter(({ box }) =>
+        one.box.right > box.left + 1 && box.right > one.box.left + 1 &&
+        one.box.bottom > box.top + 2 && box.bottom > one.box.top + 2
+    ).map(other => [one.text, other.text]));
+}"""
 #: Visible texts whose contrast with their background is below 4.5:1 (WCAG 2.2, 1.4.3), with the ratio.
 LOW_CONTRAST = """(() => {
     const rgba = text => {

@@ -5,6 +5,7 @@ a page needs. The tests validate every chart with Altair.
 """
 
 import json
+import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -21,7 +22,8 @@ from harness.training.measures import Measure
 
 #: Colours of configurations: Okabe and Ito (2008), which readers without red-green vision can distinguish.
 #: Ordered by contrast: the first three reach 3:1 on the page's light and dark backgrounds.
-PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c"]
+#: Grey is not among them: it stands for what is no configuration, such as the dashes of a legend.
+PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255"]
 #: Colours of a run's phases, distinct from those of configurations: the light scheme of Tol (2021).
 PHASES = ["#99ddff", "#aaaa00", "#44bb99", "#ffaabb", "#77aadd", "#ee8866"]
 #: Colour and shape of each verdict of a gate. The shape carries the verdict without colour.
@@ -126,6 +128,67 @@ def layered(rows: Sequence[Row], *layers: Spec, height: int = HEIGHT) -> Spec:
     return {"data": {"values": rows}, "layer": list(layers), "width": "container", "height": height}
 
 
+#: Configurations that share a chart of curves; more of them have a panel each.
+MOST_TOGETHER = 4
+#: The panels of a chart that are drawn, in a row of a wide page, and the pixels around them.
+_MOST_PANELS, PANEL_COLUMNS, _PANEL_SPACING, _PANEL_FRAME = 24, 4, 14, 62
+_PANEL_HEIGHT = 110
+
+
+def multiples(chart: Spec, names: Sequence[str], height: int = _PANEL_HEIGHT) -> Spec:
+    """A layered chart as small ones with common axes, one for each of these configurations.
+
+    The rows of a layer of its own move into the whole, which is what a facet divides; those that belong to no
+    configuration are in every panel. The headings name the configurations, so that no legend does.
+    """
+    shown = list(names[:_MOST_PANELS])
+    parts = [chart["data"]["values"]]
+    layers = []
+    for given in chart["layer"]:
+        own = given.get("data")
+        part = len(parts) if own else 0
+        parts += [own["values"]] if own else []
+        only = [{"filter": {"field": "part", "equal": part}}, *given.get("transform", [])]
+        rest = {name: value for name, value in given.items() if name != "data"}
+        layers.append(_without_legend({**rest, "transform": only}))
+    rows = [
+        {**row, "configuration": name, "part": part}
+        for part, values in enumerate(parts)
+        for row in values
+        for name in ([row["configuration"]] if "configuration" in row else shown)
+        if name in shown
+    ]
+    heading = {"title": None, "labelAnchor": "start", "labelFontSize": 12, "labelPadding": 4}
+    return {
+        "data": {"values": rows},
+        "facet": field("configuration:N", sort=shown, header=heading),
+        "columns": PANEL_COLUMNS,
+        "spacing": _PANEL_SPACING,
+        "spec": {"layer": layers, "height": height},
+    }
+
+
+def _without_legend(given: Spec) -> Spec:
+    """The layer, with what it encodes; the colour of a configuration needs no legend in a panel."""
+    colour = given["encoding"].get("color")
+    if not colour or colour.get("field") != "configuration":
+        return given
+    return {**given, "encoding": {**given["encoding"], "color": {**colour, "legend": None}}}
+
+
+def sized(chart: Spec, width: int, height: int | None = None) -> Spec:
+    """The chart in pixels, axes excluded; panels share them."""
+    if "facet" not in chart:
+        return {**chart, "width": width, **({} if height is None else {"height": height})}
+    columns = min(chart["columns"], max(1, width // 150))
+    inner = {**chart["spec"], "width": (width - _PANEL_FRAME) // columns - _PANEL_SPACING}
+    panels = len({row["configuration"] for row in chart["data"]["values"]})
+    if height is not None:
+        lines = -(-panels // columns)
+        inner["height"] = max(40, height // lines - _PANEL_SPACING - 24)
+    return {**chart, "columns": columns, "spec": inner}
+
+
 def tips(*fields: str | tuple[str, str]) -> list[Spec]:
     """Tooltips of fields such as ``mean:Q`` or, with a title, ``("mean:Q", "mean (s)")``; four digits."""
     tooltips = []
@@ -167,8 +230,11 @@ def configuration_colours(names: Iterable[str], without: str = "") -> Colours:
     return {name: taken[name] for name in shown}
 
 
-def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None) -> Spec:
-    """The colour channel of rows with a field ``configuration``; its legend shows ``symbol``, if any."""
+def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None, **more: object) -> Spec:
+    """The colour channel of rows with a field ``configuration``; its legend shows ``symbol``, if any.
+
+    ``more`` are further properties of the legend.
+    """
     present = {row["configuration"] for row in rows}
     shown = [name for name in colours if name in present]
     scale = {"domain": shown, "range": [colours[name] for name in shown]}
@@ -176,7 +242,7 @@ def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None) ->
     if symbol is not None:
         longest = max(map(len, shown), default=0)
         columns = next((columns for columns, most in _LEGEND_COLUMNS if longest <= most), 1)
-        legend = {"symbolType": symbol, "symbolStrokeWidth": 2, "columns": columns, "labelLimit": 260}
+        legend = {"symbolType": symbol, "symbolStrokeWidth": 2, "columns": columns, "labelLimit": 260, **more}
     return field("configuration:N", scale=scale, legend=legend)
 
 
@@ -186,16 +252,20 @@ def axis_title(measure: Measure, prefix: str = "") -> str:
     return f"{prefix} {measure.name}{f' ({unit})' * bool(unit)}".strip()
 
 
-# Charts outside a page: as SVG and PNG.
+# Charts outside a page: as SVG, PNG and PDF.
 
 #: Width of a chart in pixels, and how many pixels of a PNG each of them becomes.
 _WIDTH = 480
 _SCALE = 2
 
 
-def specification(figure: Figure, **more: object) -> str:
-    """The chart as Vega-Lite in ASCII, with these further properties; control characters are replaced."""
-    spec = {"$schema": _SCHEMA, **figure.chart, "config": CONFIG, **more}
+def specification(figure: Figure, width: int | None = None, **more: object) -> str:
+    """The chart as Vega-Lite in ASCII, with these further properties; control characters are replaced.
+
+    Without a ``width`` in pixels it takes that of the page.
+    """
+    chart = figure.chart if width is None else sized(figure.chart, width)
+    spec = {"$schema": _SCHEMA, **chart, "config": CONFIG, **more}
     return visible_json(json.dumps(spec, separators=(",", ":")))
 
 
@@ -203,7 +273,7 @@ def _on_white(figure: Figure, width: int) -> str:
     """The chart for a file, in a font that every system has."""
     config = CONFIG | {"background": "white", "font": "sans-serif"}
     title = {"title": {"text": figure.title, "anchor": "start", "fontSize": 14}} if figure.title else {}
-    return specification(figure, config=config, width=width, **title)
+    return specification(figure, width, config=config, **title)
 
 
 def svg(figure: Figure, width: int = _WIDTH) -> str:
@@ -216,3 +286,28 @@ def png(figure: Figure, width: int = _WIDTH) -> bytes:
     """The chart as PNG, with two pixels for each of SVG."""
     drawn: bytes = vl_convert.vegalite_to_png(_on_white(figure, width), scale=_SCALE)
     return drawn
+
+
+#: A slide of 16:9 in points, and the height of its plot: type of 12 pixels is 5 % of the height.
+_SLIDE_WIDTH, _SLIDE_HEIGHT, _SLIDE_PLOT = 960, 540, 170
+_SLIDE_MARGIN = 24
+
+
+def slide(figure: Figure) -> bytes:
+    """The chart as PDF, on a page of 16:9 with large type."""
+    chart = figure.chart
+    if chart.get("height") == HEIGHT or "facet" in chart:  # other heights follow from what is drawn
+        chart = sized(chart, _WIDTH, _SLIDE_PLOT)
+    drawn = svg(Figure(figure.name, figure.caption, chart, figure.title))
+    # The page is an SVG that holds the chart, scaled until it fits.
+    head, body = drawn.split(">", 1)
+    box = re.search(r'viewBox="[^"]+"', head)
+    place = f'x="{_SLIDE_MARGIN}" y="{_SLIDE_MARGIN}" {box[0] if box else ""}'
+    width, height = _SLIDE_WIDTH - 2 * _SLIDE_MARGIN, _SLIDE_HEIGHT - 2 * _SLIDE_MARGIN
+    page = (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'width="{_SLIDE_WIDTH}" height="{_SLIDE_HEIGHT}"><rect width="100%" height="100%" fill="white"/>'
+        f'<svg {place} width="{width}" height="{height}">{body}</svg>'
+    )
+    pdf: bytes = vl_convert.svg_to_pdf(page)
+    return pdf

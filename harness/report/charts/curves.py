@@ -10,6 +10,7 @@ import numpy as np
 from harness.analysis.overfit import Band, Overfitting
 from harness.report.charts.base import (
     GREY,
+    MOST_TOGETHER,
     Colours,
     Row,
     Spec,
@@ -18,6 +19,7 @@ from harness.report.charts.base import (
     field,
     layer,
     layered,
+    multiples,
     tips,
 )
 from harness.stats.intervals import Array
@@ -59,59 +61,49 @@ class Marked(NamedTuple):
     text: str
 
 
-class Marks(NamedTuple):
-    """Marked epochs; where curves are at the top, as accuracies are, the texts stand at the bottom."""
-
-    marked: Sequence[Marked] = ()
-    texts_at_bottom: bool = False
-
-
-_NO_MARKS = Marks()
-#: Pixels below and above the curves where a text stands below the lowest of them, and from which share of the
-#: height on it does.
-_ROOM = 24
-_LOWEST = 0.15
+#: Pixels between a text above the plot and the plot: of diamonds, and above them of vertical lines.
+_DIAMOND_TEXT, _LINE_TEXT = 6, 22
+#: What a legend leaves free for them.
+_ABOVE = 38
+#: From this share of the epochs on a text ends at its mark, so that it stays within the chart.
+_LATE = 0.55
 
 
 def curve_chart(
     lines: Sequence[Line],
     title: str,
     colours: Colours,
-    marks: Marks = _NO_MARKS,
+    marks: Sequence[Marked] = (),
+    panels: Sequence[str] = (),
 ) -> Spec | None:
     """Overlaid curves over the epochs; None without a finite value.
 
     ``title`` is that of the vertical axis. Up to five seeds are thin lines, and three or more have a band.
+    The labels among ``panels`` have a chart each.
     """
-    widths = _widths(lines)
+    widths = dict.fromkeys(panels, _WIDTH) or _widths(lines)
     rows = [row for line in lines for row in _mean_rows(line, widths[line.label])]
     if not rows:
         return None
     last = max(line.band.epochs[-1] for line in lines)
     x = field("epoch:Q", title="epoch", axis=_epoch_axis(last), scale={"zero": False, "nice": False})
-    room = {"padding": _ROOM} if _stands_at_the_bottom(marks, lines) else {}
-    y = field("mean:Q", title=title, scale={"zero": False, **room})
-    colour = colour_of_rows(rows, colours, "stroke")
-    dash = _dashes(lines)
+    y = field("mean:Q", title=title, scale={"zero": False})
+    offset = {"offset": _ABOVE} if _are_named(marks) else {}
+    colour = colour_of_rows(rows, colours, "stroke", **offset)
+    dash = _dashes(lines, **offset)
     width = field("width:O", scale=None, legend=None)
     tip = tips("configuration:N", "data:N", "epoch:Q", ("mean:Q", title), "low:Q", "high:Q")
     dotted = last <= _MOST_DOTS and len(lines) <= _MOST_DOTTED
     # Among many epochs the dots would hide the line; they stay, invisible, to carry the tooltips.
-    return layered(
+    chart = layered(
         rows,
         *_band_layer(lines, x, title, colour),
         *_seed_layer(lines, x, y, colour, dash),
         layer("line", x=x, y=y, color=colour, strokeDash=dash, strokeWidth=width),
         layer("circle", {"size": 26, "opacity": 1 if dotted else 0}, x=x, y=y, color=colour, tooltip=tip),
-        *_mark_layers(marks, x, title, colour),
+        *_mark_layers(marks, last, x, title, colour),
     )
-
-
-def _stands_at_the_bottom(marks: Marks, lines: Sequence[Line]) -> bool:
-    """Whether the text below a diamond would cover the axis."""
-    values = np.concatenate([line.band.mean for line in lines])
-    low, high = np.nanmin(values), np.nanmax(values)
-    return any(mark.value is not None and mark.value < low + _LOWEST * (high - low) for mark in marks.marked)
+    return multiples(chart, panels) if panels else chart
 
 
 def coincidences(lines: Sequence[Line]) -> list[str]:
@@ -226,38 +218,51 @@ def _seed_layer(lines: Sequence[Line], x: Spec, y: Spec, colour: Spec, dash: Spe
     return [layer("line", look, rows=rows, x=x, y=y, color=colour, strokeDash=dash, detail="seed:N")]
 
 
-def _mark_layers(marks: Marks, x: Spec, title: str, colour: Spec) -> list[Spec]:
-    """Vertical lines and diamonds; with their texts where there is only one label."""
+def _are_named(marks: Sequence[Marked]) -> bool:
+    """Whether marks have texts: where they belong to one label."""
+    return len({mark.label for mark in marks}) == 1
+
+
+def _mark_layers(marks: Sequence[Marked], last: int, x: Spec, title: str, colour: Spec) -> list[Spec]:
+    """Vertical lines and diamonds; where there is only one label with texts, which stand above the plot.
+
+    There no curve crosses them.
+    """
     rows: list[Row] = [
         {"configuration": mark.label, "epoch": mark.epoch, "mean": mark.value, "mark": mark.text}
-        for mark in marks.marked
+        for mark in marks
     ]
     points = [row for row in rows if row["mean"] is not None]
     rules = [row for row in rows if row["mean"] is None]
     tip = tips("configuration:N", "mark:N", "epoch:Q")
-    named = len({mark.label for mark in marks.marked}) == 1
     layers: list[Spec] = []
     if rules:
         look: Spec = {"strokeWidth": 1.5, "strokeDash": [2, 3]}
         layers.append(layer("rule", look, rows=rules, x=x, color=colour, tooltip=tip))
-        if named:
-            look = {"align": "left", "dx": 4, "fontSize": 12}
-            look |= {"y": "height", "dy": -8} if marks.texts_at_bottom else {"y": 6}
-            layers.append(layer("text", look, rows=rules, x=x, text="mark:N"))
     if points:
         y = field("mean:Q", title=title)
         look = {"size": 90, "shape": "diamond"}
         layers.append(layer("point", look, rows=points, x=x, y=y, color=colour, tooltip=tip))
-        if named:
-            look = {"baseline": "top", "dy": 9, "fontSize": 12}
-            layers.append(layer("text", look, rows=points, x=x, y=y, text="mark:N"))
+    if _are_named(marks):
+        for kind, above in ((rules, _LINE_TEXT), (points, _DIAMOND_TEXT)):
+            early = [row for row in kind if float(str(row["epoch"])) < _LATE * last]
+            late = [row for row in kind if row not in early]
+            layers += [
+                layer("text", {"align": align, "y": -above, "fontSize": 12}, rows=side, x=x, text="mark:N")
+                for align, side in (("left", early), ("right", late))
+                if side
+            ]
+        if points:
+            top = {"value": -2}
+            look = {"strokeWidth": 1, "opacity": 0.5}
+            layers.append(layer("rule", look, rows=points, x=x, y=y, y2=top, color=colour))
     return layers
 
 
-def _dashes(lines: Iterable[Line]) -> Spec:
+def _dashes(lines: Iterable[Line], **more: object) -> Spec:
     kinds: Collection[str] = dict.fromkeys(line.data for line in lines)
     ordered = sorted(kinds, reverse=True)  # validation is drawn without dashes
-    grey = {"symbolType": "stroke", "symbolStrokeColor": GREY, "symbolStrokeWidth": 2}
+    grey = {"symbolType": "stroke", "symbolStrokeColor": GREY, "symbolStrokeWidth": 2, **more}
     return field("data:N", sort=ordered, legend=grey if len(kinds) > 1 else None)
 
 
@@ -296,7 +301,7 @@ def loss_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
     if not curves:
         return None
     title = axis_title(curves[0].measure) if curves[0].measure.key == "loss" else "loss"
-    return curve_chart(loss_lines(curves), title, colours, Marks(_marks(curves, "loss")))
+    return curve_chart(loss_lines(curves), title, colours, _marks(curves, "loss"), _panels(curves))
 
 
 def learning_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
@@ -305,7 +310,7 @@ def learning_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | N
         return None
     key = _score_key(curves)
     title = "classified as real (%)" if key == "real" else axis_title(curves[0].measure)
-    return curve_chart(score_lines(curves), title, colours, Marks(_marks(curves, key), texts_at_bottom=True))
+    return curve_chart(score_lines(curves), title, colours, _marks(curves, key), _panels(curves))
 
 
 def gap_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
@@ -315,7 +320,13 @@ def gap_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
     first = curves[0]
     unit = first.measure.unit or first.measure.name
     title = "gap (points)" if first.adversarial else f"gap ({unit})"
-    return curve_chart(_lines(curves, {"gap": "gap"}), title, colours)
+    return curve_chart(_lines(curves, {"gap": "gap"}), title, colours, panels=_panels(curves))
+
+
+def _panels(curves: Sequence[Overfitting]) -> list[str]:
+    """The configurations that have a chart each, where one of all would be crowded."""
+    names = [curve.configuration.name for curve in curves]
+    return names if len(names) > MOST_TOGETHER else []
 
 
 def _score_key(curves: Sequence[Overfitting]) -> str:

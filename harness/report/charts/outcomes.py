@@ -17,6 +17,7 @@ from harness.report.charts.base import (
     FRAME_HEIGHT,
     GREY,
     HEIGHT,
+    MOST_TOGETHER,
     Colours,
     Row,
     Spec,
@@ -24,6 +25,7 @@ from harness.report.charts.base import (
     field,
     layer,
     layered,
+    multiples,
     tips,
 )
 from harness.report.document import Figure, Passage, Picture
@@ -35,12 +37,13 @@ from harness.runs.store import RUNS
 from harness.training.outcome_records import Example, Outcomes
 
 _RECALL = "recall_"
-_CLASS_HEIGHT = 24
+_CLASS_HEIGHT, _BAR_HEIGHT = 24, 15
 _COLUMNS = 4
 #: Runs of a configuration that have a dot for each class: a page stays small.
 _MOST_DOTS = 5
-_TILE = 92
-_PICTURE = 58
+#: Pixels of a sample prediction: its height, that of its picture, and where the texts above it end and those
+#: below it begin; what is left separates it from the next one.
+_TILE, _PICTURE, _ABOVE, _BELOW = 120, 58, 15, 76
 _BLUE = "#0072b2"
 #: Shares below this are not written into a cell.
 _LEAST_SHARE = 0.5
@@ -69,6 +72,8 @@ def recall_chart(comparison: Comparison, colours: Colours) -> Spec | None:
     order = list(dict.fromkeys(str(row["class"]) for row in means))
     x = field("recall:Q", title="recall (%)", scale={"domain": [0, 100]})
     y = field("class:N", title=None, sort=order)
+    if len(comparison.summaries) > MOST_TOGETHER:
+        return _recall_bars(means, x, y, colours)
     colour = colour_of_rows(means, colours, "circle")
     offset = field("configuration:N", sort=list(colours))
     tip = tips("configuration:N", "class:N", ("recall:Q", "mean recall (%)"), "seeds:Q")
@@ -78,6 +83,21 @@ def recall_chart(comparison: Comparison, colours: Colours) -> Spec | None:
         layer("tick", {"thickness": 3, "size": 12}, x=x, y=y, yOffset=offset, color=colour, tooltip=tip),
         height=FRAME_HEIGHT + max(_CLASS_HEIGHT, 12 * len(comparison.summaries)) * len(order),
     )
+
+
+def _recall_bars(means: Sequence[Row], x: Spec, y: Spec, colours: Colours) -> Spec:
+    """A panel for each configuration with a bar for each class, and its recall as a number."""
+    tip = tips("configuration:N", "class:N", ("recall:Q", "mean recall (%)"), "seeds:Q")
+    x = {**x, "axis": {"values": [0, 50, 100]}}
+    written = {"align": "left", "dx": 3, "fontSize": 10}
+    chart = layered(
+        means,
+        layer("bar", {"opacity": 0.75}, x=x, y=y, color=colour_of_rows(means, colours, None), tooltip=tip),
+        layer("text", written, x=x, y=y, text=field("recall:Q", format=".0f")),
+    )
+    names = list(dict.fromkeys(str(row["configuration"]) for row in means))
+    classes = len({row["class"] for row in means})
+    return multiples(chart, names, height=_BAR_HEIGHT * classes)
 
 
 def _recalls(configuration: ConfigurationRuns) -> dict[int, list[float]]:
@@ -146,7 +166,7 @@ def examples_chart(run: Run, outcomes: Outcomes, folder: Path | None) -> Spec | 
         actual, predicted = (outcomes.classes[label] for label in (one.target, one.predicted))
         right = one.target == one.predicted
         sure = f"{100 * one.probability:.0f} % sure"
-        above, below = (f"✓ {actual}", sure) if right else (f"✗ {predicted}", f"{sure}, is {actual}")
+        above, below = (f"✓ {actual}", sure) if right else (f"✗ {predicted}", f"{sure}\nis {actual}")
         x, y = place % _COLUMNS, place // _COLUMNS
         rows.append(
             {"x": x + 0.5, "y": y, "label": above, "sure": below, "right": "right" if right else "wrong"}
@@ -163,11 +183,12 @@ def examples_chart(run: Run, outcomes: Outcomes, folder: Path | None) -> Spec | 
     else:
         look = {"width": _PICTURE, "height": _PICTURE, "smooth": False}
         marks = layer("image", look, rows=drawn, **tile, url="url:N")
-    small = {"baseline": "top", "fontSize": 10, "dy": _TILE - 14, "opacity": 0.8}
+    fits = {"limit": {"expr": f"width / {_COLUMNS} - 4"}, "baseline": "top"}
+    small = {**fits, "fontSize": 10, "dy": _BELOW, "lineBreak": "\n", "opacity": 0.8}
     return layered(
         rows,
         marks,
-        layer("text", {"baseline": "top", "fontSize": 11, "limit": 88}, **tile, text="label:N"),
+        layer("text", {**fits, "fontSize": 11}, **tile, text="label:N"),
         layer("text", small, **tile, text="sure:N"),
         height=_TILE * lines,
     )
@@ -178,7 +199,7 @@ def _curve_rows(examples: Sequence[Example]) -> list[Row]:
     return [
         {
             "x": round(place % _COLUMNS + 0.08 + 0.84 * step / max(1, len(one.values) - 1), 3),
-            "y": round(place // _COLUMNS + 0.8 - 0.58 * value / 255, 3),
+            "y": round(place // _COLUMNS + (_ABOVE + _PICTURE * (1 - value / 255)) / _TILE, 3),
             "place": place,
             "right": "right" if one.target == one.predicted else "wrong",
         }
@@ -197,7 +218,7 @@ def _picture_rows(run: Run, folder: Path | None) -> list[Row]:
     return [
         {
             "x": place % _COLUMNS + 0.5,
-            "y": place // _COLUMNS + 0.5,
+            "y": place // _COLUMNS + (_ABOVE + _PICTURE / 2) / _TILE,
             "url": "data:image/png;base64," + base64.b64encode(png).decode(),
         }
         for place, png in enumerate(pictures)
@@ -279,7 +300,8 @@ def outcome_figures(
     charts = {
         "recall": (
             "Recall of each class",
-            "Share of a class's test samples that is recognised, at the best epoch. Ticks: mean; dots: runs.",
+            "Share of a class's test samples that is recognised, at the best epoch. "
+            + ("Ticks: mean; dots: runs." if len(configurations) <= MOST_TOGETHER else "Mean over runs."),
             recall_chart(comparison, colours),
         ),
         "confusion": (

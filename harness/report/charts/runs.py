@@ -13,6 +13,7 @@ from harness.analysis.overfit import Overfitting
 from harness.report.charts.base import (
     FRAME_HEIGHT,
     GREY,
+    MOST_TOGETHER,
     NAME_AXIS,
     PHASES,
     ROW_HEIGHT,
@@ -27,8 +28,10 @@ from harness.report.charts.base import (
     layer,
     layered,
     png,
+    slide,
     svg,
     tips,
+    zero_line,
 )
 from harness.report.charts.curves import (
     coincidences,
@@ -227,13 +230,61 @@ def relative_step_times(comparison: Comparison, colours: Colours) -> Spec | None
     )
 
 
+#: The two intervals of a difference: how far below the middle of its row each is drawn, and how thick.
+_OF_DIFFERENCES = {"over seeds": (-5, 4.0), "for the population": (5, 1.5)}
+_HOW_DIFFERENCES = "95 % intervals: thick over seeds, thin for the population. Grey: equal scores."
+
+
+def score_differences(comparison: Comparison, colours: Colours) -> Spec | None:
+    """The differences of test scores from the reference on paired seeds, with both intervals and the margin.
+
+    None without a difference that has an interval.
+    """
+    measure = comparison.measure
+    rows: list[Row] = []
+    for pair in comparison.pairs:
+        both = (pair.quality.over_seeds, pair.quality.population)
+        for kind, estimate in zip(_OF_DIFFERENCES, both, strict=True):
+            if estimate is not None and estimate.low is not None:
+                difference = ends(estimate, "difference")
+                rows.append({"configuration": pair.other.name, "interval": kind, **difference})
+    if not rows:
+        return None
+    title = f"difference ({measure.unit})" if measure.unit else "difference"
+    x, low, margins = (field(f"{end}:Q", title=title) for end in ("difference", "difference low", "from"))
+    place: Spec = {
+        "y": field("configuration:N", title=None, sort=None, axis=NAME_AXIS),
+        "color": colour_of_rows(rows, colours, None),
+    }
+    margin = min(pair.quality.margin for pair in comparison.pairs)
+    width: list[Row] = [{"from": -margin, "to": margin}]
+    tip = tips(
+        "configuration:N",
+        "interval:N",
+        ("difference:Q", "difference"),
+        ("difference low:Q", "low"),
+        ("difference high:Q", "high"),
+    )
+    layers = [layer("rect", {"color": GREY, "opacity": 0.15}, rows=width, x=margins, x2="to"), zero_line("x")]
+    present = {row["interval"] for row in rows}
+    for kind in (kind for kind in _OF_DIFFERENCES if kind in present):
+        below, thickness = _OF_DIFFERENCES[kind]
+        of_kind = {"field": "interval", "equal": kind}
+        look = {"strokeWidth": thickness, "yOffset": below}
+        dot = {"size": 50, "yOffset": below}
+        layers.append(layer("rule", look, where=of_kind, x=low, x2="difference high", **place))
+        layers.append(layer("point", dot, where=of_kind, x=x, **place, tooltip=tip))
+    names = {row["configuration"] for row in rows}
+    return layered(rows, *layers, height=FRAME_HEIGHT + ROW_HEIGHT * len(names))
+
+
 _MARKED = "Diamond: best epoch (lowest validation loss). Dotted line: overfitting begins."
 #: Title, caption and chart.
 _Described = tuple[str, str, Spec | None]
 
 
 #: The kinds that are drawn where few are.
-_CHOSEN = ("relative", "time", "curves")
+_CHOSEN = ("relative", "time", "differences", "curves")
 
 
 def group_figures(
@@ -261,6 +312,11 @@ def group_figures(
             f"Diamonds: mean with 95 % intervals. Dots: runs, up to {MOST_POINTS} per configuration.",
             time_against_quality(comparison, colours),
         ),
+        "differences": (
+            f"Differences of test {quality}",
+            f"From {comparison.summaries[0].name} on the same seeds. {_HOW_DIFFERENCES}",
+            score_differences(comparison, colours),
+        ),
         "steps": (
             "Step time",
             "Blocks of a run: 5th to 95th percentile, quartiles, median; geometric means over runs.",
@@ -282,17 +338,20 @@ def _curve_figures(curves: Sequence[Overfitting], colours: Colours) -> dict[str,
         return {}
     seeds = max(len(curve.configuration.runs) for curve in curves)
     how = reading(seeds)
+    lying: list[list[str]] = [[], []]
+    if len(curves) <= MOST_TOGETHER:
+        lying = [coincidences(lines(curves)) for lines in (loss_lines, score_lines)]
     title = "Loss of generator and discriminator" if curves[0].adversarial else "Loss"
     marked = "" if curves[0].adversarial else f" {_MARKED}"
     return {
         "loss": (
             title,
-            " ".join([f"After each epoch. {how}{marked}", *coincidences(loss_lines(curves))]),
+            " ".join([f"After each epoch. {how}{marked}", *lying[0]]),
             loss_curves(curves, colours),
         ),
         "curves": (
             "Classified as real" if curves[0].adversarial else curves[0].measure.name.capitalize(),
-            " ".join([f"After each epoch. {how}", *coincidences(score_lines(curves))]),
+            " ".join([f"After each epoch. {how}", *lying[1]]),
             learning_curves(curves, colours),
         ),
         "gap": (
@@ -350,7 +409,9 @@ def _shown_groups(findings: Findings) -> Iterator[tuple[str, GroupFindings]]:
 
 
 def write_folder(findings: Findings, folder: Path) -> list[Path]:
-    """Write every chart as SVG and PNG and every picture as PNG, and every text; the paths.
+    """Write every chart as SVG, PNG and PDF, every picture as PNG, and every text; the paths.
+
+    PDFs are pages of slides.
 
     Raises:
         OSError: the folder cannot be written.
@@ -358,9 +419,10 @@ def write_folder(findings: Findings, folder: Path) -> list[Path]:
     folder.mkdir(exist_ok=True)
     paths = []
     for figure in all_figures(findings).values():
-        paths += [folder / f"{figure.name}.svg", folder / f"{figure.name}.png"]
-        write_text(paths[-2], svg(figure))
-        write_bytes(paths[-1], png(figure))
+        paths += [folder / f"{figure.name}.{form}" for form in ("svg", "png", "pdf")]
+        write_text(paths[-3], svg(figure))
+        write_bytes(paths[-2], png(figure))
+        write_bytes(paths[-1], slide(figure))
     for picture in all_pictures(findings).values():
         paths.append(folder / f"{picture.name}.png")
         write_bytes(paths[-1], picture.png)

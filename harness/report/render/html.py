@@ -248,7 +248,8 @@ class _Writer:
             drawing = Markup(svg(figure, _FRAGMENT_WIDTH))  # noqa: S704  made by Vega, which escapes texts
             return _element("figure", drawing)
         self.drawn.append(figure)
-        return _element("figure", caption, _element("div", class_="chart", id=figure.name))
+        wide = "panels" if "facet" in figure.chart else None
+        return _element("figure", caption, _element("div", class_="chart", id=figure.name), class_=wide)
 
 
 def _items(items: Items, level: int) -> Iterator[Markup]:

@@ -4,16 +4,20 @@ import base64
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nbformat
 import pandas as pd
+import vl_convert
 from nbformat import v4
 
-from harness.report.charts.base import png, specification
+from harness.report.charts.base import CONFIG, png, sized, specification
 from harness.report.document import Document, Figure, Figures, Passage, Picture
 from harness.report.escaping import for_markdown, visible
 from harness.report.render.markdown import Block, MarkdownWriter
+
+if TYPE_CHECKING:
+    import altair as alt
 
 _VEGALITE = "application/vnd.vegalite.v5+json"
 _WIDTH = 480
@@ -83,6 +87,32 @@ def _chart(figure: Figure) -> Any:
     """The chart for viewers that draw Vega-Lite, and as a picture for all others."""
     spec = json.loads(specification(figure, width=_WIDTH))
     return _image({_VEGALITE: spec, "image/png": png(figure)})
+
+
+def live_chart(figure: Figure) -> "alt.TopLevelMixin":
+    """The chart as one of Altair's, to be changed and displayed.
+
+    Its output needs no network, which Altair's own renderer does: viewers that know Vega-Lite draw it, and
+    all others show a picture.
+
+    Raises:
+        ImportError: Altair is not installed.
+    """
+    import altair as alt
+
+    class Offline:
+        def _repr_mimebundle_(self, *_: object, **__: object) -> dict[str, Any]:
+            chart: dict[str, Any] = self.to_dict()  # type: ignore[attr-defined]
+            spec = {**sized(chart, _WIDTH), "config": {**chart.get("config", {}), **CONFIG}}
+            return {_VEGALITE: spec, "image/svg+xml": vl_convert.vegalite_to_svg(spec)}
+
+    class LayerChart(Offline, alt.LayerChart):
+        pass
+
+    class FacetChart(Offline, alt.FacetChart):
+        pass
+
+    return (FacetChart if "facet" in figure.chart else LayerChart).from_dict(figure.chart)
 
 
 def _image(content: dict[str, Any]) -> Any:

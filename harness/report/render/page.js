@@ -1,8 +1,26 @@
 "use strict";
 const specs = JSON.parse(document.getElementById("specs").textContent);
-for (const [id, spec] of Object.entries(specs)) {
-  vegaEmbed(`#${id}`, spec, { actions: false, renderer: "svg" });
+const options = { actions: false, renderer: "svg" };
+// Panels share the width: on a phone two of them stand side by side.
+const LABELS = 62, NARROWEST = 130;
+function embed(id, spec) {
+  const element = document.getElementById(id);
+  if (spec.facet) {
+    const room = element.clientWidth - LABELS;
+    const columns = Math.max(1, Math.min(spec.columns, Math.floor(room / NARROWEST)));
+    const width = Math.floor(room / columns) - spec.spacing;
+    spec = { ...spec, columns, spec: { ...spec.spec, width } };
+  }
+  vegaEmbed(element, spec, options);
 }
+for (const [id, spec] of Object.entries(specs)) embed(id, spec);
+const panels = Object.entries(specs).filter(([, spec]) => spec.facet);
+let shownWidth = innerWidth;
+addEventListener("resize", () => {
+  if (innerWidth === shownWidth) return;
+  shownWidth = innerWidth;
+  panels.forEach(([id, spec]) => embed(id, spec));
+});
 
 // A cell states its value or starts with it, as "12.3 [10.1, 14.5]" and "−4.2 %" do; others sort last.
 function key(cell) {

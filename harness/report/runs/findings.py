@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property, partial
 
 from harness.analysis.findings import Findings, GroupFindings, TaskFindings
+from harness.analysis.grouping import RunGroup
 from harness.analysis.study_effects import StudyFinding
 from harness.report.document import (
     Cards,
@@ -35,12 +36,14 @@ from harness.report.runs.sentences import (
     kept_apart_sentence,
     left_out_sentence,
     remarks,
+    trained_text,
     variation_sentence,
     where_text,
 )
 from harness.report.runs.tables import (
     comparison_table,
     details_table,
+    differences_table,
     group_table,
     has_ratios,
     machines_table,
@@ -64,16 +67,22 @@ def findings_document(findings: Findings, peak_flops: float | None = None) -> Do
     return _Builder(findings, peak_flops).document()
 
 
-def key_sentences(findings: Findings) -> list[str]:
+def key_sentences(findings: Findings, *, overfitting: bool = True) -> list[str]:
     """The answer of each group, the duel that would decide, overfitting; the recommendation of each study."""
     sentences = list(map(variation_sentence, findings.variations))
     for task in findings.by_task(SHOWN_GROUPS):
         for group in task.groups:
             command = next_duel(group.comparison, findings.results)
             sentences += [headline(group.comparison), *([f"{DECIDES} {command}"] if command else [])]
-            sentences += _overfitting(group)
+            sentences += _overfitting(group) if overfitting else []
         sentences += map(study_sentence, task.studies)
     return sentences
+
+
+def overfitting_sentences(findings: Findings) -> list[str]:
+    """Where each configuration of each group that is shown overfits."""
+    groups = [group for task in findings.by_task(SHOWN_GROUPS) for group in task.groups]
+    return [sentence for group in groups for sentence in _overfitting(group)]
 
 
 def _overfitting(group: GroupFindings) -> list[str]:
@@ -118,7 +127,7 @@ class _Builder:
         return Document("", "Benchmark report", nodes, meta=_meta(findings), contents=True)
 
     def _overview(self) -> list[Node]:
-        """How ratios are read, and a card or a line for each group, with links to the details."""
+        """A card or a line for each group, with links to the details, and how ratios are read."""
         from harness.report.charts.runs import colours_of
 
         findings, colours = self._findings, colours_of(self._findings)
@@ -131,17 +140,16 @@ class _Builder:
                 title = Span(group.comparison.group.title, "link", target=self._ids[id(group)])
                 alone.append((title, f": {headline(group.comparison)}"))
         cards = [card(group, self._ids[id(group)], colours, findings.results) for group in compared]
-        nodes: list[Node] = []
+        nodes: list[Node] = [Cards(cards, wide=True)] if cards else []
+        if alone and compared:
+            nodes.append(Folded("Configurations without a comparison", [Items(alone)], "", len(alone)))
+        elif alone:
+            nodes.append(Items(alone))
         if any(has_ratios(group.comparison) for group in compared):
             nodes.append(Paragraph(RATIO_LEGEND, "legend"))
         if self._caveats:
             number = Span(counted(len(self._caveats), "caution"), "link", target="cautions")
             nodes.append(Paragraph(("See ", number, ".")))
-        nodes += [Cards(cards, wide=True)] if cards else []
-        if alone and compared:
-            nodes.append(Folded("Configurations without a comparison", [Items(alone)], "", len(alone)))
-        elif alone:
-            nodes.append(Items(alone))
         return [Section("", nodes, "answer", "Answer")]
 
     def _task(self, task: TaskFindings) -> Iterable[Node]:
@@ -161,7 +169,7 @@ class _Builder:
         command = next_duel(comparison, self._findings.results)
         details = details_table(comparison, self._peak_flops)
         phases = phases_table(comparison)
-        nodes: list[Node] = [Paragraph(headline(comparison), "answer")]
+        nodes = [*self._trained(comparison.group), Paragraph(headline(comparison), "answer")]
         nodes += [Command(command, DECIDES)] if command else []
         nodes.append(group_table(group))
         if self._peak_flops:
@@ -169,11 +177,20 @@ class _Builder:
         nodes += self._figures(group, name)
         nodes += _listed("Overfitting", _overfitting(group))
         nodes += _listed("Notes", remarks(comparison))
-        folded = [overfitting_table(group.overfittings)] if group.overfittings else []
+        differences = differences_table(comparison)
+        folded = [differences] if differences else []
+        folded += [overfitting_table(group.overfittings)] if group.overfittings else []
         folded += [*([] if self._peak_flops else [details]), phases]
         nodes += [Folded(table.title, [table._replace(title="")]) for table in folded]
         title = f"{comparison.group.title} ({where_text(comparison.group)})"
         return Section(title, nodes, name, comparison.group.title, announced=True)
+
+    @staticmethod
+    def _trained(group: RunGroup) -> list[Node]:
+        """What was trained; a terminal that was not asked for everything gets what is not usual."""
+        usual: list[Node] = [Paragraph(trained_text(group), "small")]
+        brief = trained_text(group, brief=True)
+        return [Only(_DETAILED, usual), Only(("terminal",), [Paragraph(brief, "small")] if brief else [])]
 
     def _figures(self, group: GroupFindings, name: str) -> list[Node]:
         """An overview draws relative times itself. Markdown draws charts of the first group alone."""

@@ -1,6 +1,7 @@
 """Findings and runs as pandas frames, in notebooks and files: numbers with their intervals, not text."""
 
 import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from harness.machine.quantities import by_name
 from harness.report.document import Figure, Figures, Items
 from harness.report.escaping import visible
 from harness.report.files import write_bytes, write_text
-from harness.report.runs.findings import findings_document, key_sentences
+from harness.report.runs.findings import findings_document, key_sentences, overfitting_sentences
 from harness.report.runs.tables import group_table
 from harness.stats.estimate import Estimate
 from harness.training.measures import Measure
@@ -93,14 +94,12 @@ class Report:
         )
 
     @cached_property
-    def charts(self) -> "dict[str, alt.LayerChart]":
-        """Altair charts by name; needs the extra ``report``."""
-        import altair as alt
-
+    def charts(self) -> "dict[str, alt.TopLevelMixin]":
+        """Altair charts by name, which display without a network; needs the extra ``report``."""
         from harness.report.charts.runs import all_figures
+        from harness.report.render.notebook import live_chart
 
-        figures = all_figures(self.findings)
-        return {name: alt.LayerChart.from_dict(figure.chart) for name, figure in figures.items()}
+        return {name: live_chart(figure) for name, figure in all_figures(self.findings).items()}
 
     @cached_property
     def pictures(self) -> dict[str, bytes]:
@@ -110,11 +109,21 @@ class Report:
         return {name: picture.png for name, picture in all_pictures(self.findings).items()}
 
     def _repr_html_(self) -> str:
-        """The key sentences, the table, and losses and scores of the first comparison."""
+        """The answers, the tables, losses and scores of the first comparison, then overfitting."""
         from harness.report.render.html import html_fragment
 
-        tables = [group_table(group) for group in self.findings.groups]
-        return html_fragment([Items(self.headlines), *tables, Figures(self._first_curves)])
+        groups = self.findings.groups
+        tables = [group_table(group) for group in groups]
+        if len(groups) > 1:
+            titles = [group.comparison.group.title for group in groups]
+            tables = [
+                table._replace(title=f"{title}. {table.title}")
+                for title, table in zip(titles, tables, strict=True)
+            ]
+        answers = Items(key_sentences(self.findings, overfitting=False))
+        overfits = overfitting_sentences(self.findings)
+        below = [Items(overfits, "Overfitting")] if overfits else []
+        return html_fragment([answers, *tables, Figures(self._first_curves), *below])
 
     def _first_curves(self) -> list[Figure]:
         """Losses and scores of the first comparison."""
@@ -203,8 +212,9 @@ def write_notebook(
 ) -> None:
     """Write a notebook whose first code cell reads the same selection again with these keyword arguments.
 
-    A ``margin`` and a ``target`` in points become fractions. Where tasks are measured in several units, those
-    of the first comparison are taken.
+    Paths are those from the folder of the notebook, in which Jupyter runs it. A ``margin`` and a ``target``
+    in points become fractions. Where tasks are measured in several units, those of the first comparison are
+    taken.
 
     Raises:
         ImportError: the extra "report" is not installed.
@@ -215,8 +225,11 @@ def write_notebook(
     factor = findings.groups[0].comparison.measure.factor if findings.groups else 1.0
     limits = {name: arguments[name] for name in ("margin", "target") if arguments.get(name) is not None}
     fractions = {name: float(f"{value / factor:.12g}") for name, value in limits.items()}
-    given = [f"{name}={value!r}" for name, value in {**arguments, **fractions}.items() if value is not None]
-    call = ", ".join([*map(repr, selection), *given])
+    places = {"results": _from_notebook(str(arguments["results"]), path)} if "results" in arguments else {}
+    keywords = {**arguments, **places, **fractions}
+    given = [f"{name}={value!r}" for name, value in keywords.items() if value is not None]
+    named = [_from_notebook(name, path) if Path(name).exists() else name for name in selection]
+    call = ", ".join([*map(repr, named), *given])
     report = Report(findings)
     codes = [
         Code(f"import harness\n\nreport = harness.compare({call})"),
@@ -224,6 +237,13 @@ def write_notebook(
         Code("report.overfitting", report.overfitting),
     ]
     write_text(path, notebook(findings_document(findings), codes))
+
+
+def _from_notebook(name: str, notebook: Path) -> str:
+    """The path from the notebook's folder; as it is where it is absolute, or on another drive."""
+    if Path(name).is_absolute():
+        return name
+    return os.path.relpath(Path(name).resolve(), notebook.resolve().parent)
 
 
 # Runs as a table in a file, one row each: CSV and Parquet.

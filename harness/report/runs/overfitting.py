@@ -90,10 +90,10 @@ def _cost(overfit: Overfitting) -> str:
 
 def _adversarial_verdict(overfit: Overfitting) -> str:
     gap = estimate(overfit.gap, 1, "points", sign=True)
-    details = f"discriminator gap between training and held-out samples {gap}"
+    details = f"discriminator gap between training and held-out samples after the last epoch {gap}"
     if overfit.memorization_ratio:
         ratio = overfit.memorization_ratio
-        details += f", memorisation ratio {estimate(ratio, 2)}: {_copying(ratio)}"
+        details += f", memorisation ratio at the best epoch {estimate(ratio, 2)}: {_copying(ratio)}"
     opened = overfit.gap is not None and overfit.gap.low is not None and overfit.gap.low > 0
     return f"{'overfits in its discriminator' if opened else 'shows no significant overfitting'}: {details}"
 
@@ -140,7 +140,7 @@ def overfitting_table(overfittings: Sequence[Overfitting]) -> Table:
         f"{split} {first.measure.name} {verb} by training too long{unit}" for split in ("validation", "test")
     ]
     if first.adversarial:
-        headers.append("memorisation ratio")
+        headers.append("memorisation ratio (best epoch)")
     rows = []
     for overfit in overfittings:
         row = [

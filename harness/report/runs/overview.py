@@ -11,7 +11,7 @@ from harness.report.check import IN_FLOAT32, certificate_label
 from harness.report.document import Card, Cell, Command, Mark, Node, Paragraph, RangeChart, RangeRow, Tick
 from harness.report.duel import DECIDES, next_duel
 from harness.report.numbers import NOTHING, estimate, listed, score_digits, seeds, significant, time_ratio
-from harness.report.runs.sentences import UNRELIABLE, best_setting, fastest, headline
+from harness.report.runs.sentences import UNRELIABLE, best_setting, fastest, headline, same_sentence
 from harness.report.runs.tables import relative_times, score_header
 from harness.stats.estimate import Estimate
 
@@ -119,6 +119,8 @@ def answer_line(comparison: Comparison) -> str:
     """``jax:jit is fastest. Test accuracy: equal.`` for compared configurations, else the headline."""
     if not comparison.pairs:
         return headline(comparison)
+    if same := same_sentence(comparison):
+        return f"{same} {fastest(comparison)}"
     first = best_setting(comparison) if comparison.group.is_of_settings else fastest(comparison)
     return f"{first} {_quality(comparison)}"
 

@@ -1,13 +1,15 @@
 """Comparisons as sentences: which configuration is fastest or best, and what was not compared."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from harness.analysis.axes import BACKEND, text_on_axis
-from harness.analysis.comparison import Comparison, PairComparison
+from harness.analysis.comparison import Comparison, PairComparison, coincidence
 from harness.analysis.conditions import Difference, evaluation_text
 from harness.analysis.configuration_summary import ConfigurationSummary, TimingWarnings, timing_warnings
 from harness.analysis.grouping import DifferentWork, KeptApart, LeftOut, NoPartner, NotCertified, RunGroup
+from harness.analysis.settings import Setting, Trained, trained
 from harness.analysis.variation import Variation
 from harness.report.numbers import (
     busy_mark,
@@ -167,6 +169,9 @@ def headline(comparison: Comparison) -> str:
     """The answer in one line: speed and quality of the configurations of a group."""
     if comparison.pairs and comparison.group.is_of_settings:
         return settings_headline(comparison)
+    if same := same_sentence(comparison):
+        is_shown = all(pair.quality_verdict == "equal" for pair in comparison.pairs)
+        return " ".join([same, _speed(comparison), *[quality_sentence(comparison)] * is_shown])
     if comparison.pairs:
         return f"{_speed(comparison)} {quality_sentence(comparison)}"
     if len(comparison.summaries) > 1:
@@ -189,6 +194,66 @@ def where_text(group: RunGroup) -> str:
     device = "" if conditions.device == "cpu" or "device" in group.axes else f", {conditions.device}"
     threads = "" if "threads" in group.axes else f", {counted(conditions.threads, 'thread')}"
     return f"{cpu}{device}{threads}"
+
+
+#: Small numbers as words.
+_NUMBERS = {2: "Both", 3: "All three", 4: "All four", 5: "All five", 6: "All six"}
+
+
+def same_sentence(comparison: Comparison) -> str:
+    """``All three compute the same: test accuracy 23.6 % in each, curves within 0.1 points.``; or empty.
+
+    Empty where certified configurations do not coincide.
+    """
+    same, measure = coincidence(comparison), comparison.measure
+    if same is None:
+        return ""
+    count = len(comparison.summaries)
+    who = _NUMBERS.get(count, f"All {count}")
+    digits, unit = score_digits(measure), score_unit(measure)
+    low, high = (estimate(Estimate(end(same.scores), None, None, 1), digits) for end in (min, max))
+    scores = f"{low} {unit}".rstrip() + " in each" if low == high else f"{low} to {high} {unit}".rstrip()
+    return f"{who} compute the same: test {measure.name} {scores}, {_distance_text(same.distance, measure)}."
+
+
+def _distance_text(distance: float, measure: Measure) -> str:
+    """``curves within 0.1 points``, rounded up; of equal ones ``identical curves``."""
+    if distance == 0.0:
+        return "identical curves"
+    digits = 1 if measure.unit == "points" else 1 - math.floor(math.log10(distance))
+    bound = math.ceil(distance * 10**digits) / 10**digits
+    return f"curves within {bound:.{max(digits, 0)}f} {measure.unit}".rstrip()
+
+
+def trained_text(group: RunGroup, *, brief: bool = False) -> str:
+    """What its runs trained: settings that differ from the task's defaults, apart from the axes; the data.
+
+    ``brief``: nothing about data that is the task's own.
+    """
+    task = group.conditions.task
+    what = trained(group.configurations[0].runs[0].record, group.axes)
+    settings = [_setting(setting) for setting in what.settings]
+    if what.knows_defaults:
+        rest = f"; everything else is the default of {task}" if settings else ""
+        settings_text = f"Trained with {listed(settings)}{rest}." if settings else ""
+    else:
+        text = f"with {listed(settings)}" if settings else "without options"
+        settings_text = f"Trained {text}; the defaults of {task} are not known here."
+    data = "" if brief and not what.stands_in_for else _data(what)
+    return " ".join(filter(None, [settings_text, data]))
+
+
+def _setting(setting: Setting) -> str:
+    """``epochs=150 (default 167)``."""
+    value, default = (text_on_axis(setting.name, each) for each in (setting.value, setting.default))
+    return f"{setting.name}={value}" + (f" (default {default})" if setting.default is not None else "")
+
+
+def _data(what: Trained) -> str:
+    """Which data set was used, where it came from, and what it stands in for."""
+    origin = f": {what.origin}" if what.origin else ""
+    stands = f" It stands in for {what.stands_in_for}: {what.reason}." if what.stands_in_for else ""
+    return f"Data {what.dataset}{origin}.{stands}"
 
 
 def fastest(comparison: Comparison) -> str:

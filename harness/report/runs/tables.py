@@ -388,6 +388,37 @@ def settings_table(comparison: Comparison) -> Table:
     return Table(headers, rows, title, comparison_legend([comparison]))
 
 
+def differences_table(comparison: Comparison) -> Table | None:
+    """Differences of test scores from the reference with both intervals; None where nothing is compared."""
+    pairs = [pair for pair in comparison.pairs if pair.quality.difference is not None]
+    if not pairs:
+        return None
+    measure, digits = comparison.measure, score_digits(comparison.measure)
+    unit = f" ({measure.unit})" if measure.unit else ""
+    rows: list[list[Cell | str]] = [
+        [
+            pair.other.name,
+            str(pair.quality.difference.n if pair.quality.difference else 0),
+            estimate(pair.quality.over_seeds, digits, sign=True),
+            estimate(pair.quality.population, digits, sign=True),
+            f"±{significant(pair.quality.margin)}",
+            Cell(pair.quality_verdict, VERDICT_TONES.get(pair.quality_verdict, "")),
+        ]
+        for pair in pairs
+    ]
+    headers = [
+        "configuration",
+        "seeds",
+        f"over seeds{unit}",
+        f"for the population{unit}",
+        "margin",
+        "verdict",
+    ]
+    title = f"Differences of test {measure.name} from {pairs[0].reference.name}: mean [95 % interval]"
+    legend = ("The verdict rests on the wider interval. A difference within the margin counts as equal.",)
+    return Table(headers, rows, title, legend)
+
+
 def _seeds_needed(pair: PairComparison | None) -> str:
     needed = pair.quality.seeds_needed if pair else None
     return f"about {needed:,}" if needed else NOTHING
