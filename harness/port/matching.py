@@ -21,6 +21,8 @@ from harness.tracing.calls import Call, Stored, Trace
 
 _SAME, _KIND_ONLY, _GAP = 4.0, -1.0, -1.5
 _MOST_AXES = 5
+#: Between kernels of pictures as frameworks store them, the likely orders of axes first.
+_KERNEL_AXES, _KERNEL_ORDERS = 4, ((0, 1, 3, 2), (2, 3, 1, 0), (3, 2, 0, 1), (2, 3, 0, 1))
 _PROJECTIONS = ("query", "key", "value", "output")
 
 
@@ -396,7 +398,7 @@ def _free_pairs(
 
 
 def _turned(stray: Stray, wanted: tuple[int, ...]) -> Iterator[Stored]:
-    """An array with its axes in each order that has a shape: as it is, channels moved, then all others."""
+    """An array with its axes in each order that has a shape: as it is, likely ones, then all others."""
     stored, shape = stray
     plain = tuple(range(len(shape)))
     if stored != Stored(stored.name):
@@ -409,6 +411,8 @@ def _turned(stray: Stray, wanted: tuple[int, ...]) -> Iterator[Stored]:
     if sorted(shape) != sorted(wanted) or len(shape) > _MOST_AXES:
         return
     likely = [plain, (*plain[-1:], *plain[:-1]), (*plain[1:], *plain[:1])]
+    if len(shape) == _KERNEL_AXES:
+        likely = [plain, *_KERNEL_ORDERS]
     for axes in dict.fromkeys((*likely, *itertools.permutations(plain))):
         if tuple(shape[axis] for axis in axes) == wanted:
             yield stored if axes == plain else msgspec.structs.replace(stored, shape=shape, axes=axes)

@@ -176,28 +176,34 @@ def _conv(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _resize(original: Any) -> Any:
-    """Bilinear resizing by products with matrices; TensorFlow's own returns float32."""
+    """Bilinear and bicubic resizing by products with matrices; TensorFlow's own returns float32."""
 
     @functools.wraps(original)
     def resize(images: Tensor, size: Any, interpolation: str = "bilinear", **options: Any) -> Tensor:
-        unusual = any(
-            options.get(name) for name in ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio")
-        )
-        if interpolation != "bilinear" or unusual or len(images.shape) != 4:  # noqa: PLR2004
+        unusual = any(options.get(name) for name in ("crop_to_aspect_ratio", "pad_to_aspect_ratio"))
+        if interpolation not in {"bilinear", "bicubic"} or unusual or len(images.shape) != 4:  # noqa: PLR2004
             return original(images, size, interpolation, **options)
         first = backend.standardize_data_format(options.get("data_format")) == "channels_first"
         equation = "ih,jw,bchw->bcij" if first else "ih,jw,bhwc->bijc"
-        height, width = images.shape[2:] if first else images.shape[1:3]
-        images = tf.cast(images, tf.float64)
-        return tf.einsum(equation, _bilinear(size[0], height), _bilinear(size[1], width), images)
+        lengths = images.shape[2:] if first else images.shape[1:3]
+        weights = (
+            _weights(new, old, interpolation, antialias=bool(options.get("antialias")))
+            for new, old in zip(size, lengths, strict=True)
+        )
+        return tf.einsum(equation, *weights, tf.cast(images, tf.float64))
 
     return resize
 
 
-def _bilinear(size: int, length: int) -> np.ndarray:
-    """Weights ``(size, length)`` of positions, by half-pixel centres."""
-    places = np.clip((np.arange(size) + 0.5) * (length / size) - 0.5, 0, length - 1)
-    return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(length)))
+def _weights(size: int, length: int, interpolation: str, *, antialias: bool) -> np.ndarray:
+    """Weights ``(size, length)`` by half-pixel centres; bicubic is that of Keys (1981) with a = -0.5."""
+    places = (np.arange(size) + 0.5) * (length / size) - 0.5
+    x = np.abs(places[:, None] - np.arange(length)) / (max(1.0, length / size) if antialias else 1.0)
+    made = np.maximum(0, 1 - x)
+    if interpolation == "bicubic":
+        outer = np.where(x < 2, ((-0.5 * x + 2.5) * x - 4) * x + 2, 0)  # noqa: PLR2004  the kernel's reach
+        made = np.where(x <= 1, (1.5 * x - 2.5) * x * x + 1, outer)
+    return np.asarray(made / made.sum(1, keepdims=True))
 
 
 def _cast(original: Any) -> Any:

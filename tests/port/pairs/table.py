@@ -40,7 +40,7 @@ ARCHITECTURES = {
     "nested": ({"inputs": (6,)}, {"tanh": "extra call.*tanh"}),
     "two_faults": ({"inputs": (8,)}, {"both": "GELU"}),
     "scaled_embedding": (TOKENS, {"scale missing": "(missing call|factor|constant).* 4"}),
-    "offset_positions": (TOKENS, {"start": r"offset.* -?\+?2\b"}),
+    "offset_positions": (TOKENS, {"start": r"table.*offset of -2"}),
     "sinusoids": (
         TOKENS,
         {
@@ -80,13 +80,13 @@ ARCHITECTURES = {
         {"flip missing": "missing call.*(slice|flip|revers)|revers", "flip axis": "^part"},
     ),
     "cell": ({"inputs": (6, 4)}, {"gates": "gate order|exchange|order"}),
-    "picture_positions": (IMAGE, {"transposed": "axes|extra call.*transpos"}),
+    "picture_positions": (IMAGE, {"transposed": "extra call.*transposition"}),
     "pooled": (IMAGE, {"zero": "(border|padding|constant).*inf"}),
     "prelu": (IMAGE, {"rows": "axes|shape|slope", "positions": "axes|shape|slope"}),
     "shuffled_pixels": (IMAGE, {"order": "order|axes|split|transposition"}),
     "shuffled_channels": (
         IMAGE,
-        {"missing": "missing call|channel|transposition", "groups": "groups|split|transposition|order"},
+        {"missing": "missing call|channel|transposition", "groups": "heads|split|order"},
     ),
     "mirrored": (
         IMAGE,
@@ -127,12 +127,12 @@ FLAX = {
 }
 #: Of resizing: arguments of A, those of B where it is right, those where it is not, and the pattern.
 RESIZING = {
-    "bicubic": ({"mode": "bicubic"}, None, {"mode": "bicubic"}, "resiz.*-0.*75.*-0.*5|cubic"),
+    "bicubic": ({"mode": "bicubic"}, None, {"mode": "bicubic"}, "^resizing.*-0.75 against -0.5"),
     "antialias": (
         {"size": 5, "antialias": True},
         {"size": 5, "antialias": True},
         {"size": 5},
-        "resiz.*antialias|antialias",
+        "^resizing.*yes against no",
     ),
     "nearest": ({"mode": "bilinear"}, {}, {"mode": "nearest"}, "resiz"),
 }
