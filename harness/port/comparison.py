@@ -26,8 +26,8 @@ from harness.port.findings import (
 )
 from harness.port.losses import loss_causes
 from harness.port.matching import Matching, match
-from harness.port.messages import Description
-from harness.port.precision import only_as_written
+from harness.port.messages import Built, Description
+from harness.port.precision import AsWrittenSides
 from harness.port.remote_side import RemoteSide, Sides
 from harness.port.state import are_momenta
 from harness.port.task_file import refuse_unknown
@@ -281,15 +281,24 @@ def check_models(
     Raises:
         UsageError: one of them cannot be made, loaded or evaluated; says which, and what its code raised.
     """
-    with Sides(a, b, options.threads, options.timeout_seconds) as sides:
+    with (
+        AsWrittenSides((a, b), inputs, options) as written,
+        Sides(a, b, options.threads, options.timeout_seconds) as sides,
+    ):
         phase("making the models")
         given = {sides.a: a.arguments, sides.b: b.arguments}
-        built_a, built_b = sides.both(lambda side: side.build(given[side], inputs))
+
+        def build(side: RemoteSide) -> Built:
+            built = side.build(given[side], inputs)
+            written.begin()
+            return built
+
+        built_a, built_b = sides.both(build)
         records = [
             SideRecord(spec.target, built.framework, built.versions, built.own_optimizer, built.own_loss)
             for spec, built in ((a, built_a), (b, built_b))
         ]
-        return _Check(sides, (a, b), records, inputs, options, phase).findings()
+        return _Check(sides, written, records, inputs, options, phase).findings()
 
 
 class _Check:
@@ -298,14 +307,14 @@ class _Check:
     def __init__(
         self,
         sides: Sides,
-        specs: tuple[SideSpec, SideSpec],
+        written: AsWrittenSides,
         records: list[SideRecord],
         shapes: Sequence[InputShape],
         options: PortOptions,
         phase: Phase,
     ) -> None:
         self._sides, self._records, self._shapes, self._options = sides, records, shapes, options
-        self._specs, self._phase = specs, phase
+        self._written, self._phase = written, phase
         self._compared: list[Compared] = []
         self._causes: list[Cause] = []
         self._notes: list[str] = []
@@ -524,9 +533,7 @@ class _Check:
             return
         self._phase("comparing as written")
         try:
-            self._causes += only_as_written(
-                self._specs, self._sides, self._shapes, case, traced, self._options
-            )
+            self._causes += self._written.causes(self._sides, case, traced)
         except UsageError as error:
             self._not_compared.append(f"the precision of the code as written: {error}")
 

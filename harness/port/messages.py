@@ -21,15 +21,14 @@ class Build(msgspec.Struct, frozen=True, tag=True):
 
 
 class BuildAsWritten(msgspec.Struct, frozen=True, tag=True):
-    """Make it as its code is, in float32 where that names no other type, with these parameters.
+    """Make it as its code is, in float32 where that names no other type.
 
-    It can then only be evaluated, in evaluation mode.
+    It can then only be loaded, and evaluated in evaluation mode.
     """
 
     target: str
     arguments: dict[str, Any]
     inputs: list[InputShape]
-    parameters: dict[str, Any]
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):

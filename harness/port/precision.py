@@ -3,10 +3,12 @@
 The comparison is in float64 whatever the code asks for, and does not see an autocast, or a table in bfloat16.
 """
 
+import contextlib
 import difflib
 import math
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -29,39 +31,72 @@ _LEAST = 1e-8
 _OFF_IN_A_CALL, _GROWTH = 5e-5, 10.0
 
 
-def only_as_written(
-    specs: tuple[SideSpec, SideSpec],
-    exact: Sides,
-    shapes: Sequence[InputShape],
-    wanted: "Evaluated",
-    traced: "Evaluated",
-    options: PortOptions,
-) -> list[Cause]:
-    """The cause if one model as written is far from its outputs in float64, ``wanted``, and the other is not.
+class AsWrittenSides:
+    """Both models as their code is. Use it as a context manager, which leaves no process behind.
 
-    The first call that differs is looked for among those that are ``traced``.
-
-    Raises:
-        UsageError: one of them cannot be made or evaluated as it is.
+    They are made beside the comparison: to import frameworks again takes as long as to compare small models.
     """
-    given = [dict(side.parameters) for side in (exact.a, exact.b)]
-    with Sides(*specs, options.threads, options.timeout_seconds, exact=False) as sides:
-        own = {sides.a: (specs[0], given[0]), sides.b: (specs[1], given[1])}
 
-        def outputs(side: RemoteSide) -> Trace:
-            spec, parameters = own[side]
-            side.build_as_written(spec.arguments, shapes, parameters)
-            return side.outputs(wanted.inputs, training=False)
+    def __init__(
+        self, specs: tuple[SideSpec, SideSpec], shapes: Sequence[InputShape], options: PortOptions
+    ) -> None:
+        self._specs, self._shapes, self._options = specs, shapes, options
+        self._lock = threading.Lock()
+        self._stack = contextlib.ExitStack()
+        self._sides: Sides | None = None
+        self._made: Callable[[], object] = tuple
 
-        written_a, written_b = sides.both(outputs)
-        error_a, error_b = error(written_a, wanted.a), error(written_b, wanted.b)
-        if not is_off(error_a, error_b):
-            return []
-        worse, of_worse, of_other = (
-            (sides.a, traced.a, traced.b) if error_a > error_b else (sides.b, traced.b, traced.a)
-        )
-        found = first_off(worse.trace(traced.inputs, training=False), of_worse)
-    return [_cause((error_a, error_b), found, of_worse, of_other)]
+    def begin(self) -> None:
+        """Begin to make them, unless they are being made.
+
+        Raises:
+            HarnessError: a process cannot be started.
+        """
+        with self._lock:
+            if self._sides is None:
+                options = self._options
+                self._sides = sides = self._stack.enter_context(
+                    Sides(*self._specs, options.threads, options.timeout_seconds, exact=False)
+                )
+                arguments = {sides.a: self._specs[0].arguments, sides.b: self._specs[1].arguments}
+                self._made = sides.begin(lambda side: side.build_as_written(arguments[side], self._shapes))
+
+    def causes(self, exact: Sides, wanted: "Evaluated", traced: "Evaluated") -> list[Cause]:
+        """The cause if one model is far from its outputs in float64, ``wanted``, and the other is not.
+
+        The first call that differs is looked for among those that are ``traced``. Afterwards both are gone.
+
+        Raises:
+            UsageError: one of them cannot be made or evaluated as it is.
+        """
+        self.begin()
+        sides, self._sides = self._sides, None
+        assert sides is not None  # noqa: S101  for the type checker
+        with self._stack:
+            self._made()
+            given = {sides.a: exact.a.parameters, sides.b: exact.b.parameters}
+
+            def outputs(side: RemoteSide) -> Trace:
+                side.load(given[side])
+                return side.outputs(wanted.inputs, training=False)
+
+            written_a, written_b = sides.both(outputs)
+            errors = error(written_a, wanted.a), error(written_b, wanted.b)
+            if not is_off(*errors):
+                return []
+            worse, of_worse, of_other = (
+                (sides.a, traced.a, traced.b) if errors[0] > errors[1] else (sides.b, traced.b, traced.a)
+            )
+            found = first_off(worse.trace(traced.inputs, training=False), of_worse)
+        return [_cause(errors, found, of_worse, of_other)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._sides is not None:
+            self._sides.kill()
+        self._stack.close()
 
 
 def _cause(errors: tuple[float, float], found: "Off | None", of_worse: Trace, of_other: Trace) -> Cause:

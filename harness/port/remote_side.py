@@ -97,15 +97,9 @@ class RemoteSide:
         """Make the model."""
         return self._call(messages.Build(self.target, dict(arguments), list(inputs)), messages.Built)
 
-    def build_as_written(
-        self,
-        arguments: Mapping[str, Any],
-        inputs: Sequence[InputShape],
-        parameters: Mapping[str, np.ndarray],
-    ) -> None:
-        """Make the model as its code is, with these parameters; only its outputs can be asked for."""
-        request = messages.BuildAsWritten(self.target, dict(arguments), list(inputs), dict(parameters))
-        self._call(request, messages.Loaded)
+    def build_as_written(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> None:
+        """Make the model as its code is; it can then be loaded, and evaluated in evaluation mode."""
+        self._call(messages.BuildAsWritten(self.target, dict(arguments), list(inputs)), messages.Loaded)
 
     def describe(self) -> messages.Description:
         """Its parameters and what trains them."""
@@ -203,6 +197,10 @@ class RemoteSide:
         last = self._process.last_lines()[-1:]
         return SideFailed(f"{self.target}: {lost}" + (f" [{last[0]}]" if last else ""))
 
+    def kill(self) -> None:
+        """Kill the process: what another thread asks of it fails."""
+        self._process.kill()
+
     def __enter__(self) -> Self:
         return self
 
@@ -246,8 +244,17 @@ class Sides:
 
     def both(self, call: Callable[[RemoteSide], _T]) -> tuple[_T, _T]:
         """The results of a call on each side; raises what the first one that fails raises."""
+        return self.begin(call)()
+
+    def begin(self, call: Callable[[RemoteSide], _T]) -> Callable[[], tuple[_T, _T]]:
+        """A call on each side, which begins now; the function that is returned waits for it."""
         one, other = self._pool.submit(call, self.a), self._pool.submit(call, self.b)
-        return one.result(), other.result()
+        return lambda: (one.result(), other.result())
+
+    def kill(self) -> None:
+        """Kill both, whatever they do."""
+        for side in (self.a, self.b):
+            side.kill()
 
     def __enter__(self) -> Self:
         return self

@@ -152,10 +152,14 @@ class _Answering:
         """The reply where the model is, or is to be, as its code is."""
         if isinstance(request, messages.BuildAsWritten):
             self._as_written = load_as_written(request.target, request.arguments, request.inputs)
-            self._as_written.load(request.parameters)
             return messages.Loaded()
-        if isinstance(request, messages.Evaluate) and self._as_written is not None:
-            written = self._as_written
+        written = self._as_written
+        if written is None:
+            return None
+        if isinstance(request, messages.Load):
+            written.load(request.parameters)
+            return messages.Loaded()
+        if isinstance(request, messages.Evaluate):
             evaluate = written.outputs if request.outputs_only else written.trace
             return messages.Evaluated(evaluate(request.inputs))
         return None

@@ -17,12 +17,14 @@ BATCH = 3
 def prepared():
     """Compute in float64, and as before afterwards."""
     dtype, fast = torch.get_default_dtype(), torch.backends.mha.get_fastpath_enabled()
+    compiler = torch.compile
     port.prepare()
     try:
         yield
     finally:
         torch.set_default_dtype(dtype)
         torch.backends.mha.set_fastpath_enabled(fast)
+        torch.compile = compiler
         torch.compiler.set_stance("default")
 
 

@@ -7,7 +7,7 @@ import torch
 
 from harness.tracing.calls import Trace
 from harness.tracing.side import AsWritten, InputShape
-from harness_torch.port.exact import Exact
+from harness_torch.port.exact import Exact, run_eagerly
 from harness_torch.port.holding import Holding
 from harness_torch.port.layouts import find_layouts, named_outputs, outside, to_tensors
 from harness_torch.port.recorder import Recorder
@@ -22,7 +22,7 @@ def as_written(module: torch.nn.Module, shapes: Sequence[InputShape]) -> AsWritt
     Raises:
         UsageError: it cannot be evaluated with inputs of these shapes.
     """
-    torch.compiler.set_stance("force_eager")
+    run_eagerly()
     module.cpu().eval()
     floats = [each.dtype for each in module.parameters() if each.dtype.is_floating_point]
     dtype = floats[0] if floats else torch.get_default_dtype()

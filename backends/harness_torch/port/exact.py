@@ -7,6 +7,7 @@ import contextlib
 import functools
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -63,7 +64,27 @@ def prepare_torch() -> None:
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(0)  # the same initial values each time
     torch.backends.mha.set_fastpath_enabled(False)
+    run_eagerly()
+
+
+_compile = torch.compile
+
+
+@functools.wraps(_compile)
+def _compile_nothing(*args: Any, **kwargs: Any) -> Any:
+    compiled = _compile(*args, **kwargs)
     torch.compiler.set_stance("force_eager")
+    return compiled
+
+
+def run_eagerly() -> None:
+    """Let what is compiled run as it is written.
+
+    Where the compiler is not imported nothing is: to import it takes longer than to compare a small model.
+    """
+    torch.compile = _compile_nothing
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.set_stance("force_eager")
 
 
 def in_float64(call: Arguments) -> Arguments:

@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 from harness.tracing.calls import Trace
 from harness.tracing.side import Gradients, InputShape, Loss, Override, OwnTraining, Trained, Update
 from harness_torch.port import functions  # noqa: F401  fills the table of functions
-from harness_torch.port.exact import Exact
+from harness_torch.port.exact import Exact, run_eagerly
 from harness_torch.port.holding import Holding
 from harness_torch.port.layouts import (
     channels_first,
@@ -39,6 +39,7 @@ class TorchSide:
     draws = False
 
     def __init__(self, module: torch.nn.Module, shapes: Sequence[InputShape], own: OwnTraining) -> None:
+        run_eagerly()
         self.versions = {"torch": str(torch.__version__)}
         self._module = module.cpu().double()
         self._own = own

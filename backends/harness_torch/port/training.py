@@ -1,7 +1,7 @@
 """Losses, optimizers and their rules."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -48,12 +48,31 @@ def own_loss(own: OwnTraining, name: Loss, output_name: str) -> Callable[[Any, T
 def own_optimizer(
     own: OwnTraining, parameters: Iterable[Tensor], learning_rate: float
 ) -> tuple[Any, Any | None]:
-    """The user's optimizer, or SGD, and the user's scheduler."""
+    """The user's optimizer, or gradient descent, and the user's scheduler."""
     if own.make_optimizer is None:
-        return torch.optim.SGD(list(parameters), lr=learning_rate), None
+        return Descent(list(parameters), learning_rate), None
     made = own.make_optimizer(parameters)
     optimizer, scheduler = made if isinstance(made, tuple) else (made, None)
     return optimizer, scheduler
+
+
+class Descent(NamedTuple):
+    """Gradient descent. The one of torch imports the compiler, which takes seconds."""
+
+    parameters: list[Tensor]
+    learning_rate: float
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move the parameters."""
+        for parameter in self.parameters:
+            if parameter.grad is not None:
+                parameter.add_(parameter.grad, alpha=-self.learning_rate)
 
 
 def to_targets(targets: np.ndarray) -> Tensor:
