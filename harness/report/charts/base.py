@@ -132,6 +132,9 @@ def layered(rows: Sequence[Row], *layers: Spec, height: int = HEIGHT) -> Spec:
 MOST_TOGETHER = 4
 #: The panels of a chart that are drawn, in a row of a wide page, and the pixels around them.
 _MOST_PANELS, PANEL_COLUMNS, _PANEL_SPACING, _PANEL_FRAME = 24, 4, 14, 62
+#: A heading is no wider than a panel on a phone: each setting, and a version, stands on a line of its own.
+_HEADING_WIDTH = 134
+_SPLIT_NAME = "split(replace(datum.label, regexp(' (?=\\\\(|[a-z_0-9]+=)', 'g'), '\\n'), '\\n')"
 _PANEL_HEIGHT = 110
 
 
@@ -158,7 +161,14 @@ def multiples(chart: Spec, names: Sequence[str], height: int = _PANEL_HEIGHT) ->
         for name in ([row["configuration"]] if "configuration" in row else shown)
         if name in shown
     ]
-    heading = {"title": None, "labelAnchor": "start", "labelFontSize": 12, "labelPadding": 4}
+    heading = {
+        "title": None,
+        "labelAnchor": "start",
+        "labelFontSize": 11,
+        "labelPadding": 4,
+        "labelLimit": _HEADING_WIDTH,
+        "labelExpr": _SPLIT_NAME,
+    }
     return {
         "data": {"values": rows},
         "facet": field("configuration:N", sort=shown, header=heading),
