@@ -1,6 +1,8 @@
 """Curves over epochs: seeds, bands, marks, coinciding lines, possible values and lasting colours."""
 
+import dataclasses
 import itertools
+import re
 
 import pytest
 from support.charts import valid
@@ -8,8 +10,9 @@ from support.made_runs import made_record, made_runs
 
 from harness.analysis.grouping import group_runs
 from harness.analysis.overfit import overfitting
-from harness.report.charts.base import GREY, PALETTE, configuration_colours, sized
+from harness.report.charts.base import GREY, PALETTE, configuration_colours, sized, svg
 from harness.report.charts.curves import coincidences, gap_curves, learning_curves, loss_curves, loss_lines
+from harness.report.document import Figure
 
 HELD_OUT = (2.0, 1.0, 1.5, 2.0)
 TRAIN = (2.0, 1.0, 0.5, 0.25)
@@ -96,6 +99,18 @@ def test_panels_share_the_width(width, columns):
     assert chart["columns"] == columns
     assert columns * (chart["spec"]["width"] + chart["spacing"]) <= width
     assert "width" not in chart
+
+
+def test_long_names_do_not_widen_their_panels():
+    names = [f"adam{number} learning_rate=0.0001 batch_size=128" for number in range(5)]
+    curves = _curves(*(record for number in range(5) for record in _seeds(1, f"own{number}")))
+    named = [
+        dataclasses.replace(each, configuration=dataclasses.replace(each.configuration, name=name))
+        for each, name in zip(curves, names, strict=True)
+    ]
+    drawn = svg(Figure("loss", "", loss_curves(named, configuration_colours(names))), 480)
+    assert float(re.search(r'width="([\d.]+)"', drawn)[1]) < 500
+    assert all(part in drawn for part in (">adam0<", ">learning_rate=0.0001<", ">batch_size=128<"))
 
 
 def test_accuracies_stay_between_0_and_100_per_cent():

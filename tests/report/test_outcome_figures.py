@@ -139,6 +139,17 @@ def test_a_notebook_stores_tables_and_pictures(findings, tmp_path):
     assert all(base64.b64decode(picture).startswith(PNG) for picture in pictures)
 
 
+def test_a_notebook_finds_the_records_from_its_own_folder(findings, tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "results").mkdir()
+    monkeypatch.chdir(tmp_path)
+    few = findings.__class__(findings.groups[-1:], [], [], [], results=findings.results)
+    path = tmp_path / "notebooks" / "report.ipynb"
+    write_notebook(few, path, ("task=cnn", "results"), {"results": "results"})
+    first = next(cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code")
+    assert "harness.compare('task=cnn', '../results', results='../results')" in first.source
+
+
 def test_a_study_displays_itself_in_a_notebook(tmp_path):
     store = Store(tmp_path)
     store.prepare()

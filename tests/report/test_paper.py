@@ -4,6 +4,7 @@ import re
 
 import pytest
 from support.made_runs import made_record, made_setting, two_configurations
+from support.made_study import STUDY, made_study_records
 
 from harness.analysis.findings import find
 from harness.analysis.run_curves import Run
@@ -88,6 +89,16 @@ def test_each_row_has_its_cells_and_each_citation_its_source(runs, tmp_path):
     assert cited <= known
     assert "dlharness" in cited
     assert parsed((tmp_path / "r.bib").read_text()) == []
+
+
+def test_a_study_has_its_table(tmp_path):
+    runs = [Run.of(record) for record in made_study_records()]
+    write_paper(find(runs, [STUDY]), tmp_path / "r.tex")
+    source = (tmp_path / "r.tex").read_text()
+    remedies = parsed(source)[-1]
+    assert {len(row) for row in remedies[:-1]} == {8}
+    assert "dropout" in source
+    assert r"\label{tab:harness-study-1}" in source
 
 
 def test_the_method_says_what_the_verdict_rests_on(tmp_path):

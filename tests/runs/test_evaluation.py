@@ -5,6 +5,8 @@ import pytest
 from harness.cli.run import evaluation_of
 from harness.errors import UsageError
 from harness.runs.record import Evaluation
+from harness.runs.store import RUNS
+from harness.training.scoring import unpacked
 
 RUN = ("run", "--backend", "paced", "--task", "mlp", "--no-certify", "--epochs", "3", "--quiet")
 GIVEN = {"eval_every": None, "eval_samples": None, "no_eval": False}
@@ -52,12 +54,29 @@ def test_a_run_is_scored_as_often_and_on_as_many_samples_as_asked(harness):
 
 
 @pytest.mark.slow
+def test_a_record_holds_the_scores_of_each_test_sample(harness):
+    """Of a third-party backend, which does nothing for it."""
+    done = harness(*RUN)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = (harness.folder / "results" / RUNS.folder).glob("*.json")
+    record = RUNS.read(path)
+    for best in (False, True):
+        samples, scores = record.test_samples(best=best), record.test_scores(best=best)
+        assert samples.count == record.dataset.samples["test"]
+        rows = unpacked(samples)
+        assert rows.right.mean() == pytest.approx(scores["accuracy"], abs=1e-12)
+        assert rows.losses.mean() == pytest.approx(scores["loss"], rel=1e-3)
+
+
+@pytest.mark.slow
 def test_a_run_that_scores_nothing_trains_as_long(harness):
     done = harness(*RUN, "--no-eval")
 
     (record,) = harness.records()
     assert (record["status"], done.returncode) == ("ok", 0), done.stdout + done.stderr
     assert (record["epochs"], record["best_epoch"], record["test_at_last"]) == ([], None, None)
+    assert record["test_samples_at_last"] is None
     assert {block["epoch"] for block in record["blocks"]} == {1, 2, 3}
     assert record["phases"]["evaluation_seconds"] == 0
     assert "Scoring took" not in done.stdout

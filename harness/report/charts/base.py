@@ -39,9 +39,12 @@ HEIGHT = 240
 #: Height of a row in a chart of one row per name, and of what is around the rows.
 ROW_HEIGHT = 34
 FRAME_HEIGHT = 40
-#: Names of configurations break before their versions: ``torch:eager`` above ``(torch 2.9.0)``.
+#: Where names of configurations are broken: each setting, and a version, stands on a line of its own.
+_NAME_PARTS = r" (?=\(|[a-z_0-9]+=)"
+_SPLIT_NAME = f"split(replace(datum.label, regexp({json.dumps(_NAME_PARTS)}, 'g'), '\\n'), '\\n')"
 NAME_AXIS = {
-    "labelExpr": "split(replace(datum.label, ' (', '\\n('), '\\n')",
+    "labelExpr": _SPLIT_NAME,
+    "labelLineHeight": 12,
     "labelLimit": 140,
     "ticks": False,
     "domain": False,
@@ -86,7 +89,8 @@ Colours = Mapping[str, str]
 #: Spreads the backends that come with the harness over the palette, so that none displaces another.
 _SPREAD = 75945
 #: Columns of a legend that fit a phone, with the most characters that a name may have.
-_LEGEND_COLUMNS = ((3, 12), (2, 20))
+_LEGEND_COLUMNS = ((3, 12), (2, 18))
+_LONGEST_ON_A_LINE = 20
 
 #: The version of Vega-Lite that the charts are written for; the tests validate each of them.
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
@@ -132,6 +136,8 @@ def layered(rows: Sequence[Row], *layers: Spec, height: int = HEIGHT) -> Spec:
 MOST_TOGETHER = 4
 #: The panels of a chart that are drawn, in a row of a wide page, and the pixels around them.
 _MOST_PANELS, PANEL_COLUMNS, _PANEL_SPACING, _PANEL_FRAME = 24, 4, 14, 62
+#: A heading is no wider than a panel on a phone.
+_HEADING_WIDTH = 134
 _PANEL_HEIGHT = 110
 
 
@@ -158,7 +164,14 @@ def multiples(chart: Spec, names: Sequence[str], height: int = _PANEL_HEIGHT) ->
         for name in ([row["configuration"]] if "configuration" in row else shown)
         if name in shown
     ]
-    heading = {"title": None, "labelAnchor": "start", "labelFontSize": 12, "labelPadding": 4}
+    heading = {
+        "title": None,
+        "labelAnchor": "start",
+        "labelFontSize": 11,
+        "labelPadding": 4,
+        "labelLimit": _HEADING_WIDTH,
+        "labelExpr": _SPLIT_NAME,
+    }
     return {
         "data": {"values": rows},
         "facet": field("configuration:N", sort=shown, header=heading),
@@ -240,9 +253,13 @@ def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None, **
     scale = {"domain": shown, "range": [colours[name] for name in shown]}
     legend = None
     if symbol is not None:
-        longest = max(map(len, shown), default=0)
+        longest, split = max(map(len, shown), default=0), {}
+        if longest > _LONGEST_ON_A_LINE:
+            longest = max(len(line) for name in shown for line in re.split(_NAME_PARTS, name))
+            split = {"labelExpr": _SPLIT_NAME}
         columns = next((columns for columns, most in _LEGEND_COLUMNS if longest <= most), 1)
-        legend = {"symbolType": symbol, "symbolStrokeWidth": 2, "columns": columns, "labelLimit": 260, **more}
+        stroke = {"symbolType": symbol, "symbolStrokeWidth": 2}
+        legend = {**stroke, "columns": columns, "labelLimit": 260, **split, **more}
     return field("configuration:N", scale=scale, legend=legend)
 
 

@@ -11,6 +11,7 @@ from harness.report.numbers import counted, listed, seeds
 from harness.report.render.latex import for_latex, latex_table
 from harness.report.runs.sentences import SHOWN_GROUPS, headline, margin_text, trained_text
 from harness.report.runs.tables import differences_table, group_table
+from harness.report.study import study_sentence, study_table, study_title
 
 #: The sources that a paragraph may cite, by their keys.
 _SOURCES = {
@@ -78,11 +79,14 @@ def bibliography() -> str:
 
 
 def latex(findings: Findings, sources: str) -> str:
-    """The method and the tables of each group of runs."""
+    """The method and the tables of each group of runs, and the table of each study."""
     packages = "\\usepackage{booktabs,graphicx,amssymb}"
     parts = [f"% Written by harness report. Needs {packages}; the sources are in {sources}.bib."]
     for number, group in enumerate(findings.groups[:SHOWN_GROUPS], 1):
         parts += _group(group, number)
+    for number, study in enumerate(findings.studies, 1):
+        table = latex_table(study_table(study), f"tab:harness-study-{number}")
+        parts += [rf"\paragraph{{{for_latex(study_title(study))}}}", for_latex(study_sentence(study)), table]
     return "\n\n".join(parts) + "\n"
 
 
