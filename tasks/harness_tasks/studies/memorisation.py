@@ -13,10 +13,10 @@ MEMORISATION = StudyKind(
         StudyVariant(
             "few images",
             ("train_fraction=0.05",),
-            "A twentieth of the images, in as many steps: the generator can make its discriminator content "
-            "by repeating them.",
+            "A twentieth of the images, in five times as many steps: the generator can make its "
+            "discriminator content by repeating them.",
             data=True,
-            epochs=20,
+            epochs=100,
         ),
     ),
     quantities=("distance ratio", "copying", "called real", "score", "time"),
@@ -52,5 +52,5 @@ MEMORISATION = StudyKind(
         "called real": "The share of generated images that the discriminator takes for real ones.",
     },
     at="last",
-    quick=QuickForm(seeds=3, epochs=0.3, dataset="digits", assignments=("width=0.5",)),
+    quick=QuickForm(seeds=3, epochs=0.2, dataset="digits", assignments=("width=0.25", "learning_rate=0.002")),
 )
