@@ -11,7 +11,8 @@ from harness.report.numbers import counted, listed, seeds
 from harness.report.render.latex import for_latex, latex_table
 from harness.report.runs.sentences import SHOWN_GROUPS, headline, margin_text, trained_text
 from harness.report.runs.tables import differences_table, group_table
-from harness.report.study import study_sentence, study_table, study_title
+from harness.report.study import study_table
+from harness.report.study_sections import study_sentence, study_title
 
 #: The sources that a paragraph may cite, by their keys.
 _SOURCES = {
