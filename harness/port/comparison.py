@@ -353,7 +353,15 @@ class _Check:
         serious = [cause for cause in causes if not cause.harmless]
         if (self._lacking.a or self._lacking.b) and not self._lacking_explains:
             # What differs may follow from what was not given to B, unless each cause is proved by numbers.
-            unproven = any(cause.after is None or cause.kind == REPLACED for cause in serious)
+            names = {*self._lacking.a, *self._lacking.b}
+            unproven = any(
+                cause.after is None
+                or cause.kind == REPLACED
+                or any(
+                    f"{each})" in text or f"{each}," in text for each in names for text in (cause.a, cause.b)
+                )
+                for cause in serious
+            )
             return "undecided" if unproven or not serious else "different"
         if serious:
             return "different"

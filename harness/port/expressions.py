@@ -18,7 +18,15 @@ from harness.port import relations
 from harness.port.diagnosis import differing_fields, explains, is_silent, name_of
 from harness.port.findings import kind_of
 from harness.port.matching import stored_arrays
-from harness.port.values import ROUNDING, Segment, are_equal, difference, orders, producers
+from harness.port.values import (
+    ROUNDING,
+    Segment,
+    are_alike,
+    are_equal,
+    difference,
+    orders,
+    producers,
+)
 from harness.reference.call_mistakes import Alternative, alternatives, text
 from harness.reference.calls import NoReference, compute
 from harness.tracing import semantics as kinds
@@ -141,6 +149,21 @@ class Expression:
             place for place in sorted(used - made) if self.trace.values[place].source in {"call", "input"}
         ]
         return Expression(self._source, Segment(calls, enters), value, self.budget)
+
+    def after(self, value: int) -> "Expression":
+        """The part that leads on from a value, which enters it."""
+        earlier = set(self.before(value))
+        calls = [call for call in self.calls if call not in earlier]
+        reached = {value}
+        for call in calls:
+            if not reached.isdisjoint(self.trace.calls[call].inputs):
+                reached.update(self.trace.calls[call].outputs)
+        calls = [call for call in calls if not reached.isdisjoint(self.trace.calls[call].outputs)]
+        return Expression(self._source, Segment(calls, [value]), self.end, self.budget)
+
+    def empty(self) -> "Expression":
+        """The end alone."""
+        return Expression(self._source, Segment([], [self.end]), self.end, self.budget)
 
     def made(self) -> list[int]:
         """The values that its calls make first, in their order."""
@@ -330,7 +353,15 @@ class Goal:
 
 
 def corresponding(a: Expression, b: Expression) -> Corresponding:
-    """The smallest expressions that differ."""
+    """The smallest expressions that differ; of one side none, if the other goes on with what it ends with."""
+    pair = _smallest(a, b)
+    rests = _rest(pair.a, pair.b.result), _rest(pair.b, pair.a.result)
+    if not any(rests):
+        return pair
+    return pair._replace(a=rests[0] or pair.a.empty(), b=rests[1] or pair.b.empty())
+
+
+def _smallest(a: Expression, b: Expression) -> Corresponding:
     goal = Goal(a, b)
     whole = next(forms(a.result, b.result), a.result)
     last = Corresponding(a, b, (b.end,) if b.calls else (), whole, goal.before, 0.0)
@@ -365,6 +396,14 @@ def corresponding(a: Expression, b: Expression) -> Corresponding:
             if goal.is_met(gap):
                 return Corresponding(a.up_to(value_a), b.up_to(value_b), slots, form, goal.before, gap)
     return last
+
+
+def _rest(expression: Expression, array: np.ndarray) -> Expression | None:
+    """What an expression makes of a value of its own that has these numbers; None if it has no such value."""
+    for value in reversed((*expression.sources(), *expression.made()[:-1])):
+        if expression.array(value).size == array.size > 1 and are_alike(expression.array(value), array):
+            return expression.after(value)
+    return None
 
 
 def _size(calls_a: int, calls_b: int) -> float:
@@ -476,18 +515,35 @@ def _of_the_other(
 
 
 def _of_several_fields(own: Expression, place: int, other: Expression) -> Iterator[Change]:
-    """Some of the fields in which a call of the other side differs, the fewest first."""
+    """Some of the fields in which a call of the other side differs, and parameters that this one lacks."""
     does, parameters = own.trace.calls[place].does, own.parameters(place)
     for there in other.calls:
         does_there = other.trace.calls[there].does
-        fields = differing_fields(does, does_there)[:_MOST_PARTS]
-        for count in range(2, len(fields) + 1):
-            for chosen in itertools.combinations(fields, count):
-                values = {field: getattr(does_there, field) for field in chosen}
+        if type(does_there) is not type(does):
+            continue
+        parts: list[tuple[tuple[str, str, str], dict[str, object], dict[str, np.ndarray]]] = [
+            (_texts(does, does_there, field), {field: getattr(does_there, field)}, {})
+            for field in differing_fields(does, does_there)
+        ]
+        parts += [
+            (
+                (f"missing {'bias' if 'bias' in role or role == 'shift' else 'scale'}", f"no {role}", role),
+                {},
+                {role: array},
+            )
+            for role, array in other.parameters(there).items()
+            if role not in parameters
+        ]
+        for count in range(1, len(parts[:_MOST_PARTS]) + 1):
+            for chosen in itertools.combinations(parts[:_MOST_PARTS], count):
+                if count == 1 and chosen[0][1]:  # a single field was tried before
+                    continue
+                values = {field: value for _, each, _ in chosen for field, value in each.items()}
+                more = {role: array for _, _, each in chosen for role, array in each.items()}
                 changed = msgspec.structs.replace(does, **values)
-                first, *rest = (_texts(does, does_there, field) for field in chosen)
-                calls = {place: Alternative(*first, changed, parameters)}
-                yield Change(*first, place, _NOTHING, calls, also=tuple(rest))
+                (first, *_), *rest = chosen
+                calls = {place: Alternative(*first, changed, {**parameters, **more})}
+                yield Change(*first, place, _NOTHING, calls, also=tuple(words for words, _, _ in rest))
 
 
 def _texts(does: kinds.Semantics, does_there: kinds.Semantics, field: str) -> tuple[str, str, str]:

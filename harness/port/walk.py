@@ -235,11 +235,31 @@ class TracePair:
                 for trace in (self._a, self._b)
             ]
             longer = self._within(value_a, value_b, (later[0], later[1]), name)
-            fault = longer if longer.causes[0].kind != REPLACED else fault
+            fault = (
+                longer if longer.causes[0].kind != REPLACED else self._first_call(value_a, value_b) or fault
+            )
         if consumer is None or fault.corrections:
             return fault
         array = in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
         return fault if array is None else Fault(fault.causes, [self._input_correction(*consumer, array)])
+
+    def _first_call(self, value_a: int, value_b: int) -> Fault | None:
+        """A call of B whose inputs are right, and which a change makes one of A's, among several faults."""
+        of_a, of_b = self._expressions(value_a, value_b, {value_a}, {value_b})
+        if len(of_a.sounding()) != len(of_b.sounding()):  # they do not stand for each other one by one
+            return None
+        for place_a, place_b in itertools.product(of_a.calls, of_b.calls):
+            a, b = Place(self._a, self._a.calls[place_a]), Place(self._b, self._b.calls[place_b])
+            if type(a.call.does) is not type(b.call.does) or len(a.call.inputs) != len(b.call.inputs):
+                continue
+            array = diagnosis.turned(a, b)
+            if array is None or not all(map(self._equal, a.call.inputs, b.call.inputs)):
+                continue
+            pair = PairedUse(*(Use(place, 0, "", "", {}, {}) for place in (place_a, place_b)))
+            causes = None if are_equal(array, b.output) else self._between_calls(pair, a, b, array)
+            if causes:
+                return Fault(causes, [Override(place_b, 0, array)])
+        return None
 
     def _within(self, value_a: int, value_b: int, not_common: tuple[set[int], set[int]], name: str) -> Fault:
         """The fault of the expressions that begin with common values, but not with these."""
@@ -375,6 +395,13 @@ def _explained(found: Explanation, pair: Corresponding, consumer: str) -> list[C
     place_a, place_b = (change.call, None) if found.of_a else (None, change.call)
     for kind, one, other in ((change.kind, change.own, change.other), *change.also):
         texts = (one, other) if found.of_a else (other, one)
+        call = (
+            None if change.call is None else (pair.a if found.of_a else pair.b).trace.calls[change.call].does
+        )
+        if kind == "constant" and isinstance(call, kinds.Arithmetic) and other == _NEUTRAL.get(call.function):
+            word = f"{call.function} {one}"
+            kind = "missing call" if found.of_a else "extra call"  # noqa: PLW2901  its right name
+            texts = (word, "nothing") if found.of_a else ("nothing", word)
         if kind == "activation" and "identity" in texts:
             kind = "extra call" if texts[0] == "identity" else "missing call"  # noqa: PLW2901  its right name
         causes.append(
@@ -442,6 +469,8 @@ def _unexplained(a: Place, b: Place) -> Cause:
     )
 
 
+#: Numbers with which a function does nothing.
+_NEUTRAL = {"add": "0", "subtract": "0", "multiply": "1", "divide": "1", "power": "1"}
 #: How often an expression is made longer where what enters it explains nothing.
 _MOST_ROUNDS = 3
 #: Faults that one walk corrects; a model has fewer, or nothing in it is right.

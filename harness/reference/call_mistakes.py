@@ -15,6 +15,8 @@ from harness.tracing import semantics as kinds
 #: Functions of two values whose order counts.
 _ORDERED = frozenset({"subtract", "divide", "power"})
 _MOST_PARTS, _MOST_AXES = 4, 6
+#: Batch, positions, heads, and the depth of each.
+_HEADS_AXES = 4
 #: Numbers that ports put in each other's place.
 _CONSTANTS = (0.0, 1.0, -1.0, 0.5, 2.0, 1 / 6, 0.2, 1e-3, 1e-5, 1e-6, 1e-8, 1e-12, -math.inf)
 _EPSILONS = (0.0, 1e-3, 1e-5, 1e-6, 1e-7, 1e-8, 1e-12)
@@ -127,7 +129,8 @@ def _rearrangements(does: kinds.Reshape, x: np.ndarray) -> Iterator[Alternative]
             return x.reshape(parts).transpose(np.argsort(axes))
 
         own, other = f"split into {shape[1:]}", f"split into {parts[1:]} and transposed"
-        yield Alternative("split", own, other, does, {}, moved=after)
+        kind = "heads" if len(shape) == _HEADS_AXES else "split"
+        yield Alternative(kind, own, other, does, {}, moved=after)
 
 
 def _permutations(count: int) -> list[tuple[int, ...]]:

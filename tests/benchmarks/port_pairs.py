@@ -2,7 +2,8 @@
 
 ``python tests/benchmarks/port_pairs.py OUT.jsonl [PATTERN]`` writes a line for each pair: the verdict,
 whether the cause was named, the causes, and the seconds. Right pairs must be EQUAL, wrong ones DIFFERENT.
-Pairs that are in the file already are left out.
+Pairs that are in the file already are left out. All run in one process, so that the frameworks are imported
+once; the code as written is then not compared.
 """
 
 import json
@@ -12,23 +13,20 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "port" / "pairs"))
 
+from support.local_sides import checked
 from table import pairs
 
-from harness.port.comparison import check_models
-from harness.port.findings import PortOptions, SideSpec
 from harness.report.port import described
-from harness.tracing.calls import InputShape
 
 
 def judged(pair):
     """What was said of a pair."""
     started = time.perf_counter()
-    sides = SideSpec(pair.a, pair.arguments_a), SideSpec(pair.b, pair.arguments_b)
-    shape = InputShape(pair.inputs, integer=pair.maximum > 0, maximum=pair.maximum)
     try:
-        found = check_models(*sides, [shape], PortOptions(steps=5, loss="mse"))
+        found = checked(pair)
     except Exception as error:  # noqa: BLE001  a crash is a result, too
         verdict, lines = "crashed", [f"{type(error).__name__}: {error}"]
     else:

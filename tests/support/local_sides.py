@@ -9,6 +9,8 @@ from harness.port.side_process import _Answering
 from harness.tracing.calls import InputShape
 
 VARIABLES = {**remote_side._VARIABLES, **remote_side._FLOAT64}
+# What a side's process starts with, before any framework is imported.
+os.environ.update(VARIABLES)
 
 
 class LocalSide(remote_side.RemoteSide):
@@ -43,7 +45,6 @@ class LocalSides:
 
 def checked(pair, steps=3):
     """The findings about a planted pair; the code as written is not compared, which takes processes."""
-    os.environ.update(VARIABLES)
     shape = InputShape(pair.inputs, integer=pair.maximum > 0, maximum=pair.maximum)
     sides = SideSpec(pair.a, pair.arguments_a), SideSpec(pair.b, pair.arguments_b)
     with contextlib.ExitStack() as stack:

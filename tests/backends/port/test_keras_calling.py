@@ -58,5 +58,5 @@ def test_outputs_in_lists_of_dictionaries_are_named_by_their_way(keras):
     from harness_keras.port.side import named_outputs
 
     x, keep = (keras.ops.convert_to_tensor(each) for each in (X, KEEP))
-    assert list(dict(named_outputs({"b": [x, keep], "a": {"x": x}, "none": None}))) == ["b.0", "b.1", "a.x"]
+    assert list(dict(named_outputs({"b": [x, keep], "a": {"x": x}, "none": None}))) == ["a.x", "b.0", "b.1"]
     assert list(dict(named_outputs(x))) == [""]

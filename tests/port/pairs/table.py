@@ -56,7 +56,7 @@ ARCHITECTURES = {
             "packing": "exchange|order of parts",
             "values first": "exchange|order of parts",
             "by head": "heads|split|order",
-            "heads": "^heads|order of axes|split",
+            "heads": "^heads|^axes|split",
             "merge": "transposition|axes|heads",
             "mask missing": "^(mask|missing call)",
             "scale": "scale|constant|multiply",
@@ -101,7 +101,7 @@ _OF_ATTENTION = {
     "mask missing": "^(mask|missing call)",
     "scale": "scale|constant|multiply",
     "softmax": "softmax axis",
-    "heads": "heads|split",
+    "heads": "^heads|^axes|^split",
     "merge": "axes|transposition|heads|split",
 }
 #: Pairs of architectures that compute the same in other calls: A's and B's, the input, and the faults.
@@ -112,7 +112,7 @@ CROSSED = {
         "separate",
         "attention",
         TOKENS,
-        {**_OF_ATTENTION, "packing": "exchange|order"},
+        _OF_ATTENTION,
     ),
     "cell by hand": ("last_state", "cell", {"inputs": (6, 4)}, {"gates": "gate order|exchange|order"}),
     "cell as layer": ("cell", "last_state", {"inputs": (6, 4)}, {"activation": "activation"}),
