@@ -210,6 +210,9 @@ def add_second_biases(roles: dict[str, np.ndarray], others: Container[str]) -> N
 # What differs in training: gradients, losses and parameters after some steps.
 
 _LEAST_LOSS = 1e-30
+#: The difference that rounding may make of losses and parameters in any case, how much more than another
+#: rounding of all parameters, and what shows nothing any more.
+_STEPS_TOLERANCE, _ROUNDINGS, _MOST_ALLOWED = 1e-7, 100.0, 1e-3
 #: Gradients that differ by more of the largest one differ at a place.
 _GRADIENT_SHARE, _SHOWN_PLACES = 1e-9, 4
 
@@ -268,11 +271,30 @@ def gradient_texts(one: np.ndarray, other: np.ndarray) -> tuple[str, str]:
     return "", ""
 
 
-def worst_loss(of_a: Sequence[float], of_b: Sequence[float]) -> float:
-    """The largest relative difference of the losses of the same steps."""
+def loss_gaps(of_a: Sequence[float], of_b: Sequence[float]) -> list[float]:
+    """The relative difference of the losses of each step."""
     pairs = zip(of_a, of_b, strict=False)
-    gaps = (_never_nan(abs(one - other) / max(abs(one), _LEAST_LOSS)) for one, other in pairs)
-    return max(gaps, default=0.0)
+    return [_never_nan(abs(one - other) / max(abs(one), _LEAST_LOSS)) for one, other in pairs]
+
+
+class Steps(NamedTuple):
+    """How many of the steps show anything, the worst difference of their losses, and what rounding allows."""
+
+    shown: int
+    worst: float
+    tolerance: float
+
+    @classmethod
+    def of(cls, gaps: Sequence[float], roundings: Sequence[float]) -> "Steps":
+        """Of the differences of both sides, and those that another rounding makes of one side.
+
+        Rounding grows from step to step, in some models without end, and then later steps show nothing.
+        """
+        allowed = [max(_STEPS_TOLERANCE, _ROUNDINGS * _never_nan(each)) for each in roundings]
+        count = next((step for step, each in enumerate(allowed) if each > _MOST_ALLOWED), len(allowed))
+        beyond = [step for step in range(count) if gaps[step] > allowed[step]]
+        place = beyond[0] if beyond else max(range(count), key=lambda step: gaps[step], default=0)
+        return cls(count, gaps[place], allowed[place])
 
 
 def _never_nan(gap: float) -> float:

@@ -5,15 +5,23 @@ import math
 import numpy as np
 
 from harness.port.matching import Matching
-from harness.port.updates import gradient_texts, worst_loss, worst_parameter
+from harness.port.updates import Steps, gradient_texts, loss_gaps, worst_parameter
 from harness.tracing.calls import Stored
 
 FREE = Matching([], [(Stored("w"), Stored("v"))], [], [])
 
 
 def test_a_loss_that_is_no_number_is_an_infinite_difference():
-    assert worst_loss([1.0, math.nan], [1.0, 2.0]) == math.inf
-    assert worst_loss([1.0, 2.0], [1.0, math.nan]) == math.inf
+    assert loss_gaps([1.0, math.nan], [1.0, 2.0]) == [0.0, math.inf]
+    assert loss_gaps([1.0, 2.0], [1.0, math.nan]) == [0.0, math.inf]
+
+
+def test_steps_after_which_rounding_has_grown_show_nothing():
+    growing = [1e-15, 1e-12, 1e-8, 1e-4, 10.0]
+    assert Steps.of([1e-15, 1e-11, 1e-7, 1e-2, 10.0], growing) == (3, 1e-7, 1e-6)
+    assert Steps.of([1e-15, 1e-5, 1e-7, 1e-2, 10.0], growing) == (3, 1e-5, 1e-7)
+    assert Steps.of([1e-15, 1e-11, 1e-2], [0.0, 0.0, 0.0]) == (3, 1e-2, 1e-7)
+    assert Steps.of([0.0, math.inf], [0.0, 0.0]) == (2, math.inf, 1e-7)
 
 
 def test_a_parameter_that_is_no_number_is_an_infinite_difference():
