@@ -9,7 +9,7 @@ IMBALANCE = StudyKind(
     question="Are rare classes recognised, and what helps?",
     summary="half of the classes thinned to a tenth, and class weights or oversampling against it",
     noun="remedy",
-    tasks=("mlp", "cnn", "resnet", "rnn", "tabular"),
+    tasks=("tabular", "mlp", "cnn", "resnet", "rnn"),
     variants=(
         StudyVariant("thinned", (_THINNED,), "Half of the classes keep a tenth of their training samples."),
         StudyVariant(
@@ -51,5 +51,5 @@ IMBALANCE = StudyKind(
         "recall": "Of the samples of a class, the share that the network recognises.",
         "precision": "Of the samples that the network takes for a class, the share that belong to it.",
     },
-    quick=QuickForm(seeds=3, epochs=0.3),
+    quick=QuickForm(seeds=5),
 )
