@@ -409,14 +409,17 @@ class Display(abc.ABC):
         else:
             self.say(text)
 
-    def announce(self, plan: str, shared: SharedRuns, trackers: Sequence[Tracker], folder: Path) -> None:
+    def announce(
+        self, plan: str | None, shared: SharedRuns, trackers: Sequence[Tracker], folder: Path
+    ) -> None:
         """Print the plan and what is already recorded, and connect the trackers.
 
+        Without a ``plan`` these runs are a part of more, and nothing is said of what is recorded of them.
         ``folder`` is that of the records.
         """
         if plan:
             self.say(plan)
-        if shared.reused:
+        if shared.reused and plan is not None:
             self.say(f"{reuse_text(shared)} (harness run --fresh repeats them)")
         self._tracking = Tracking(trackers, folder, self._warn)
         for text in stand_in_texts(run.request.dataset for run in shared.left):

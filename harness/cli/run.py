@@ -52,13 +52,13 @@ def run_sequence(
     *,
     quiet: bool,
     certify: bool,
-    plan: str = "",
+    plan: str | None = None,
     deadline: float = math.inf,
     trackers: Sequence[Tracker] = (),
 ) -> list[Record]:
     """Execute what is left of a matrix, each run after its certificate; see :mod:`harness.runs.sequence`.
 
-    ``plan`` is printed first: what the runs are. ``trackers`` show them while they train.
+    ``plan`` is printed first: what the runs are; None for a part of more. ``trackers`` show them while they train.
     """
     requests = [run.request for run in shared.left]
     with shared, RunDisplay(requests, quiet=quiet, certify=certify) as display:
@@ -347,7 +347,7 @@ def run_sequence_on_nodes(
     *,
     quiet: bool,
     certify: bool,
-    plan: str = "",
+    plan: str | None = None,
     trackers: Sequence[Tracker] = (),
 ) -> list[Record]:
     """Execute what is left of a matrix on the nodes of the cluster that is connected; see `run_sequence`."""

@@ -392,6 +392,10 @@ def _target(study: StudyFinding, name: str) -> Section | None:
             "first that reaches it."
         )
     ]
+    if low := _far_behind(study):
+        texts.append(
+            f"{low} is so far behind that the target is low: a study without it (--variants) has a sharper one."
+        )
     if missed:
         texts.append(f"Seeds that did not reach it are left out of the means: {', '.join(missed)}.")
     return Section(
@@ -399,6 +403,24 @@ def _target(study: StudyFinding, name: str) -> Section | None:
         [*map(Paragraph, texts), _figures(study, name, "target")],
         f"{name}-target",
     )
+
+
+#: A winner that reaches less than this share of the best one's score sets a low target.
+_FAR_BEHIND = 0.8
+
+
+def _far_behind(study: StudyFinding) -> str:
+    """The variant whose winner sets a low target; empty without one."""
+    measure, trials = study.measure, study.study.trials
+    names = dict.fromkeys(trial.variant for trial in trials)
+    winners = {name: best_trial(trials, name, measure) for name in names}
+    values = {name: trial.value for name, trial in winners.items() if trial and trial.value}
+    if not values:
+        return ""
+    best, worst = max(values.values()), min(values.values())
+    low = worst if measure.higher_is_better else best
+    is_low = worst < _FAR_BEHIND * best
+    return next((name for name, value in values.items() if value == low), "") if is_low else ""
 
 
 def _reached(effect: Effect, name: str) -> int:
