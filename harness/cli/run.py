@@ -58,7 +58,8 @@ def run_sequence(
 ) -> list[Record]:
     """Execute what is left of a matrix, each run after its certificate; see :mod:`harness.runs.sequence`.
 
-    ``plan`` is printed first: what the runs are; None for a part of more. ``trackers`` show them while they train.
+    ``plan`` is printed first: what the runs are; None for a part of more. ``trackers`` show them while they
+    train.
     """
     requests = [run.request for run in shared.left]
     with shared, RunDisplay(requests, quiet=quiet, certify=certify) as display:

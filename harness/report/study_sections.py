@@ -394,7 +394,8 @@ def _target(study: StudyFinding, name: str) -> Section | None:
     ]
     if low := _far_behind(study):
         texts.append(
-            f"{low} is so far behind that the target is low: a study without it (--variants) has a sharper one."
+            f"{low} is so far behind that the target is low: a study without it (--variants) has a sharper "
+            "one."
         )
     if missed:
         texts.append(f"Seeds that did not reach it are left out of the means: {', '.join(missed)}.")
