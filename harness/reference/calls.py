@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from harness.layers import GRU, LSTM
 from harness.reference.convolutions import convolve, convolve_transposed, pool
@@ -105,6 +104,8 @@ def _(does: kinds.Activation, inputs: Arrays, parameters: Parameters) -> list[np
 
 @formula.register
 def _(does: kinds.Softmax, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+    from scipy import special  # it takes half a second, and commands that only parse options reach this file
+
     function = special.log_softmax if does.logarithm else softmax
     return [function(inputs[0], axis=does.axis)]
 

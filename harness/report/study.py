@@ -67,27 +67,25 @@ from harness.spec.study import StudyKind
 
 
 def study_table(study: StudyFinding) -> Table:
-    """A row for each variant: its levels, and its changes from the reference."""
-    quantities = study.quantities.values()
-    headers = [study.study.kind.noun, "settings", "seeds"]
-    headers += [_header(each) for each in quantities if not each.ratio or each.name.endswith("target")]
-    headers += [f"change of {each.measure.name}" for each in quantities]
+    """A row for each variant: its levels, and the changes from the reference of what decides and of times."""
+    measured = list(study.quantities.values())
+    decisive = study.study.kind.decisive
+    with_level = [each for each in measured if not each.ratio or each.name.endswith("target")]
+    with_change = [each for each in measured if each.ratio or each.name in decisive]
+    headers = [study.study.kind.noun, "settings", "seeds", *map(_header, with_level)]
+    headers += [f"change of {each.measure.name}" for each in with_change]
     rows = []
     for index, effect in enumerate(study.effects):
-        levels = [
-            estimate(effect.levels[each.name], score_digits(each.measure))
-            for each in quantities
-            if not each.ratio or each.name.endswith("target")
-        ]
-        changes: list[Cell | str] = [NOTHING] * len(study.quantities)
+        levels = [estimate(effect.levels[each.name], score_digits(each.measure)) for each in with_level]
+        changes: list[Cell | str] = [NOTHING] * len(with_change)
         if index:
-            changes = [_change_cell(study, each, effect) for each in quantities]
+            changes = [_change_cell(study, each, effect) for each in with_change]
         row = [effect.variant.name, " ".join(effect.variant.assignments) or NOTHING, str(effect.seeds)]
         rows.append([*row, *levels, *changes])
-    decisive = listed([study.quantities[name].measure.name for name in study.study.kind.decisive])
+    names = listed([study.quantities[name].measure.name for name in decisive])
     title = (
         f"Changes from {study.reference.variant.name} on the same seeds: mean [95 % interval; those of "
-        f"{decisive} hold for all together]"
+        f"{names} hold for all together]"
     )
     legend = (RATIO_LEGEND, *[BUSY_LEGEND] * study.disturbed)
     return Table(headers, rows, title, legend, announced=True, form="named")

@@ -127,7 +127,7 @@ TORCH = ("run", "--task", "cnn", "--backend", "torch", "--dataset", "digits")
         (("study", "overfitting", "--task", "mlp", "--backend", "torch", "--set", "widht=2"), "'width'?"),
         (
             ("study", "imbalance", "--task", "mlp", "--backend", "torch", "--set", "imbalance=0.05"),
-            "a study of imbalance sets this option",
+            "study imbalance sets this option",
         ),
         (("-v",), "-v belongs to --version: harness --version -v"),
         (("rnu",), "unknown command 'rnu'. Did you mean 'run'?"),

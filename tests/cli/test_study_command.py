@@ -145,46 +145,17 @@ def test_optimizers_are_tuned_and_then_compared_on_other_seeds(harness):
 
 
 def test_a_kind_of_study_can_be_a_plugin_file(harness):
-    (harness.folder / "my_study.py").write_text(KIND)
-    call = (
-        "study",
-        "widths",
-        "--backend",
-        "faulty:ok",
-        "--epochs",
-        "1",
-        "--no-certify",
-        "--plugin",
-        "my_study.py",
-    )
-    done = harness(*call)
+    code = module("docs/how-to/add-a-kind-of-study.md", "my_study")
+    (harness.folder / "my_study.py").write_text(code)
+    call = ("study", "widths", "--backend", "faulty:ok", "--plugin", "my_study.py", "--no-certify")
+    done = harness(*call, "--epochs", "1", "--trials", "1", "--seeds", "2")
     assert done.returncode == 0, done.stderr
-    assert "narrow" in done.stdout
-    assert len(harness.records()) == 4
+    assert "double" in done.stdout
+    assert len(harness.records()) == 3 + 3 * 2
     record = done.stdout.rstrip().splitlines()[-1].removeprefix("Record: ")
     shown = harness("show", record)  # which contains its kind, and needs no plugin
     assert shown.returncode == 0, shown.stderr
-    assert "narrow" in shown.stdout
-
-
-KIND = """
-from harness.hookspecs import hookimpl
-from harness.spec import StudyKind, StudyVariant
-
-WIDTHS = StudyKind(
-    name="widths",
-    question="Does a narrow network do?",
-    summary="two widths",
-    noun="width",
-    tasks=("mlp",),
-    variants=(StudyVariant("as it is"), StudyVariant("narrow", ("width=0.5",), "Half of the units.")),
-    seeds=2,
-)
-
-@hookimpl
-def harness_study(name):
-    return WIDTHS if name == "widths" else None
-"""
+    assert "double" in shown.stdout
 
 
 @pytest.mark.parametrize(

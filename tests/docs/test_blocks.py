@@ -29,6 +29,7 @@ FILES = [
     "my_pair.py",
     "my_task.py",
     "my_data.py",
+    "my_study.py",
     "gate.toml",
     "PATH",
 ]
@@ -129,6 +130,7 @@ def test_every_python_block_is_run_by_a_test():
     """A page that gains a Python block also gains a test that runs it; these pages have theirs."""
     tested = {
         "docs/how-to/add-a-backend.md",  # test_plugin_pages.py
+        "docs/how-to/add-a-kind-of-study.md",  # tests/cli/test_study_command.py
         "docs/how-to/add-a-task.md",
         "docs/how-to/add-a-data-set.md",
         "docs/how-to/benchmark-in-pytest.md",  # tests/pytest_plugin/test_pytest_plugin.py

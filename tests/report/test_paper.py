@@ -96,7 +96,7 @@ def test_a_study_has_its_table(tmp_path):
     write_paper(find(runs, [STUDY]), tmp_path / "r.tex")
     source = (tmp_path / "r.tex").read_text()
     remedies = parsed(source)[-1]
-    assert {len(row) for row in remedies[:-1]} == {8}
+    assert {len(row) for row in remedies[:-1]} == {9}
     assert "dropout" in source
     assert r"\label{tab:harness-study-1}" in source
 

@@ -135,13 +135,13 @@ def test_findings_are_grouped_by_task(desktop):
     ]
     cnn = desktop.locator("section[id^=task]").first
     assert "keras:eager" in cnn.inner_text()
-    assert cnn.locator("h3").last.inner_text().startswith("Remedies for overfitting")
+    assert cnn.locator("h3").last.inner_text().startswith("Study of overfitting")
 
 
 def test_every_chart_has_its_marks(desktop):
     marks = desktop.evaluate(in_browser.MARKS)
     names = {name.rpartition("-")[2] for name in marks}
-    assert names == {"time", "steps", "phases", "curves", "gap", "remedies", "loss", "score", "differences"}
+    assert names == {"time", "steps", "phases", "curves", "gap", "loss", "score", "differences"}
     assert min(marks.values()) >= 3, marks
     # Three configurations, each with a mean and three seeds, of training and of held-out scores.
     assert desktop.locator("#comparison-1-curves .mark-line path").count() == 3 * (1 + 3) * 2

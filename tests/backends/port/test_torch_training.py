@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from support.torch_modules import PICTURE, SEQUENCE, TOKENS, VECTOR, Of, function  # noqa: E402
-from support.torch_sides import inputs_of, opaque, output, prepared, side_of, unconfirmed  # noqa: E402
+from support.torch_sides import inputs_of, opaque, output, prepared, side_of  # noqa: E402
 from torch import nn  # noqa: E402
 
 from harness.errors import UsageError  # noqa: E402
@@ -292,33 +292,6 @@ def test_a_vision_transformer_has_no_opaque_call():
     trace = side.trace(inputs_of(shapes), training=False)
     assert opaque(trace) == []
     assert sum(isinstance(call.does, kinds.MultiHeadAttention) for call in trace.calls) == 2
-
-
-def _split(model, x):
-    return sum(model.modules_[0](x).split([2, 2, 4], -1)[:2])
-
-
-def _heads_apart(model, x):
-    query, key, value = model.modules_[0](x).reshape(len(x), 7, 3, 2, 4).permute(2, 0, 3, 1, 4)
-    return query + key * value
-
-
-@pytest.mark.parametrize(
-    ("forward", "outputs", "starts"), [(_split, 8, [0, 2]), (_heads_apart, 24, [0, 8, 16])]
-)
-def test_parts_of_a_packed_projection_are_linear_layers(forward, outputs, starts):
-    module = Of(forward, [nn.Linear(6, outputs)])
-    side = side_of(module, SEQUENCE)
-    inputs = inputs_of(SEQUENCE)
-    trace = side.trace(inputs, training=False)
-    kernels = [call.parameters["kernel"] for call in trace.calls if isinstance(call.does, kinds.Linear)]
-    assert kernels[0].axis is None
-    assert [kernel.start for kernel in kernels[1:] if kernel.start in starts] == starts
-    assert unconfirmed(trace) == []
-    with torch.no_grad():
-        expected = module(torch.from_numpy(inputs[0]))
-    expected = expected.movedim(1, -1) if expected.dim() > 3 else expected
-    np.testing.assert_allclose(output(trace), expected.numpy(), 1e-12, 1e-13)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace")
