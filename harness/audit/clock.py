@@ -45,7 +45,8 @@ class TrainingClock:
         self._meter = UsageMeter(session.process.pid, cpus)
         self._empty_seconds, self._empty_cpu_seconds = self._empty_request()
         self._calls = 0
-        self._reported = self._observed = self._delay = self._others = self._cpu = 0.0
+        self._reported = self._observed = self._others = self._cpu = 0.0
+        self._delay = self._late = 0.0
         self._readings: dict[str, list[float]] = {}
         self._known_share: float | None = None
         self._busy_share = 0.0
@@ -75,6 +76,7 @@ class TrainingClock:
         self._calls += 1
         self._reported += trained.seconds
         self._delay += usage.delay
+        self._late += usage.late
         self._others += usage.others
         self._cpu += usage.own
         if not trained.seconds > 0:  # no record can be read that has a block of no time
@@ -165,7 +167,9 @@ class TrainingClock:
             calls=self._calls,
             reported_seconds=self._reported,
             observed_seconds=observed,
-            delay_seconds=max(0.0, min(self._delay, self._others)),
+            # A plugin can delay its own process. It cannot delay this one, which waits for the reply until
+            # it is there: what it then waits for is a CPU that others have, and not one of the worker's.
+            delay_seconds=self._late + max(0.0, min(self._delay, self._others)),
             cpu_seconds=None if self._on_accelerator else cpu,
             cpus=len(self._cpus),
             others_share=max(0.0, self._others) / max(self._observed * len(self._cpus), 1e-9),

@@ -152,20 +152,22 @@ class Usage(NamedTuple):
     """Seconds between two moments.
 
     ``own`` is the CPU time of the process and all that it started, ``others`` that of other programs on its
-    CPUs. ``delay`` is how long its main thread and this thread were ready to run and had no CPU, as far as
-    others can have caused it.
+    CPUs. ``delay`` is how long its main thread was ready to run and had no CPU, ``late`` how long this thread
+    was, which may run on any CPU. Where the kernel does not keep them, ``others`` stands for the first.
     """
 
     own: float
     others: float
     delay: float
+    late: float
 
 
 class _State(NamedTuple):
     own: dict[int, float]
     busy: float
     this_thread: float
-    waited: float | None
+    waited: tuple[float, float] | None
+    """The process's main thread and this one."""
 
 
 class UsageMeter:
@@ -192,8 +194,9 @@ class UsageMeter:
         ours = own + now.this_thread - before.this_thread
         others = now.busy - before.busy - ours
         if before.waited is None or now.waited is None:
-            return Usage(own, others, max(0.0, others))
-        return Usage(own, others, max(0.0, now.waited - before.waited))
+            return Usage(own, others, max(0.0, others), 0.0)
+        delay, late = (max(0.0, end - begun) for begun, end in zip(before.waited, now.waited, strict=True))
+        return Usage(own, others, delay, late)
 
     def _read(self) -> _State:
         if time.monotonic() - self._looked_up > _LOOKUP_SECONDS:
@@ -201,12 +204,12 @@ class UsageMeter:
         own = {pid: cpu_seconds(pid) for pid in self._known}
         busy = busy_seconds()
         waits = [_waited(Path(f"/proc/{name}/schedstat")) for name in (self._pid, "thread-self")]
-        known = [wait for wait in waits if wait is not None]
+        its, ours = waits
         return _State(
             own,
             sum(busy.get(cpu, 0.0) for cpu in self._cpus),
             time.thread_time(),
-            sum(known) if len(known) == len(waits) else None,
+            None if its is None or ours is None else (its, ours),
         )
 
 

@@ -18,9 +18,18 @@ def machine(monkeypatch):
     """A worker of one CPU whose calls take ``real`` seconds and report some of them.
 
     ``cpu`` is its CPU time in a call, ``reading_cpu`` in readings; others use its CPU and delay messages.
+    ``late`` is how long the reader waits for a CPU of its own.
     """
     state = SimpleNamespace(
-        now=0.0, real=0.1, reported=0.1, cpu=0.1, others=0.0, delay=0.0, reading_cpu=[0.001], asked=None
+        now=0.0,
+        real=0.1,
+        reported=0.1,
+        cpu=0.1,
+        others=0.0,
+        delay=0.0,
+        late=0.0,
+        reading_cpu=[0.001],
+        asked=None,
     )
     state.fails = False
 
@@ -29,7 +38,7 @@ def machine(monkeypatch):
         if state.fails and isinstance(request, protocol.Train):
             raise RequestFailed("out of memory", "")
         if isinstance(request, protocol.Train):
-            state.now += state.real + state.delay
+            state.now += state.real + state.delay + state.late
             return protocol.Trained(state.reported, [[1.0]] * request.steps)
         state.now += 0.0001
         return protocol.StateSaved(complete=True) if isinstance(request, protocol.SaveState) else None
@@ -45,9 +54,9 @@ def machine(monkeypatch):
 
         def end(self):
             if isinstance(state.asked, protocol.Train):
-                return Usage(state.cpu, state.others, state.delay)
+                return Usage(state.cpu, state.others, state.delay, state.late)
             reads = isinstance(state.asked, protocol.ReadWeights)
-            return Usage(state.reading_cpu.pop(0) if reads and state.reading_cpu else 0.0, 0.0, 0.0)
+            return Usage(state.reading_cpu.pop(0) if reads and state.reading_cpu else 0.0, 0.0, 0.0, 0.0)
 
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: state.now))
     monkeypatch.setattr(module, "UsageMeter", Meter)
@@ -68,6 +77,14 @@ def test_a_clock_that_reports_its_time_is_confirmed(machine):
     assert (found.outcome, found.fault, found.calls) == ("confirmed", None, 30)
     assert found.reported_seconds == pytest.approx(3.0)
     assert found.missing_seconds == pytest.approx(0.0, abs=0.01)
+
+
+def test_a_reader_that_waits_for_another_cpu_accuses_nobody(machine):
+    """Its CPU is busy, those of the worker are not: what others use there does not limit it."""
+    machine.late = 0.05
+    train(machine, 30)
+    found = machine.clock.judged()
+    assert (found.outcome, found.delay_seconds) == ("confirmed", pytest.approx(1.5))
 
 
 @pytest.mark.parametrize("reported", [0.001, 0.05, 0.089])
