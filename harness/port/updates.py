@@ -41,7 +41,9 @@ _WORDS = {
     "epsilon_inside": ("outside the root", "inside the root"),
     "momentum_holds_rate": ("of gradients", "of steps with their rates"),
 }
-#: What no option of a framework's own optimizer changes.
+#: What no option of a framework's own optimizer changes. It is harmless where it moves the weights less than
+#: this, as the place of a usual epsilon of Adam does; that of RMSprop is another optimizer.
+_NOTICED = 1e-4
 _INHERENT = {"epsilon_uncorrected", "epsilon_inside", "momentum_holds_rate"}
 
 
@@ -67,7 +69,7 @@ def causes_of(a: Update, b: Update) -> list[Cause]:
         found.append(
             Cause(
                 kind=_KINDS.get(field, "optimizer"),
-                harmless=field in _INHERENT,
+                harmless=field in _INHERENT and before < _NOTICED,
                 path_a="optimizer",
                 path_b="optimizer",
                 function_a=a.rule,

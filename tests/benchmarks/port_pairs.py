@@ -6,6 +6,7 @@ Pairs that are in the file already are left out. All run in one process, so that
 once; the code as written is then not compared.
 """
 
+import argparse
 import json
 import re
 import sys
@@ -62,4 +63,8 @@ def main(out, pattern=""):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("out", metavar="OUT.jsonl")
+    parser.add_argument("pattern", metavar="PATTERN", nargs="?", default="")
+    arguments = parser.parse_args()
+    main(arguments.out, arguments.pattern)

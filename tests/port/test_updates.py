@@ -84,7 +84,7 @@ def test_a_momentum_that_holds_the_rate_shows_when_the_rate_changes():
     holds = {"momentum_holds_rate": True}
     assert updates.causes_of(Update(**SGD), Update(**SGD, **holds)) == []
     (cause,) = updates.causes_of(Update(**SGD, rates=FALLING), Update(**SGD, rates=FALLING, **holds))
-    assert (cause.kind, cause.harmless) == ("rate in the momentum", True)
+    assert (cause.kind, cause.harmless) == ("rate in the momentum", False)
     assert cause.before > 1e-2
 
 
