@@ -221,7 +221,13 @@ def _finding(
         decisive = [(quantities[name], changes[name], of_reference.values[name]) for name in kind.decisive]
         verdict = _verdict(decisive) if place else None
         effects.append(Effect(variant, described, seeds, levels, changes, verdict))
-    return StudyFinding(study, group, configuration, quantities, effects, treated)
+    # Not every task has every quantity: regression is not calibrated.
+    known = {
+        name: each
+        for name, each in quantities.items()
+        if name in kind.decisive or any(effect.levels[name] is not None for effect in effects)
+    }
+    return StudyFinding(study, group, configuration, known, effects, treated)
 
 
 class _Side(NamedTuple):

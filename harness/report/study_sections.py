@@ -80,7 +80,7 @@ def headline(study: StudyFinding, plain: Overfitting | None) -> str:
         return f"{task}: {name} is the best {kind.noun} on validation data{with_others}"
     if study.recommended is not None:
         return f"{task}: {study.recommended.variant.name} helps most"
-    return f"{task}: no {kind.noun} certainly helps"
+    return f"{task}: no {kind.noun} is certainly better than {study.reference.variant.name}"
 
 
 def _onset_headline(task: str, plain: Overfitting | None) -> str:
@@ -106,7 +106,7 @@ def answer(study: StudyFinding) -> str:
         others = [each for each in study.of_verdict("better") if each is not study.recommended]
         more = f"; {_changes_text(study, others)}" if others else ""
         sentences.append(f"Better than {name}: {_changes_text(study, [study.recommended])}{more}")
-    elif study.study.kind.reference == "first" and not all(each.described.data for each in study.effects[1:]):
+    elif "onset" in study.study.kind.sections:  # of other kinds the headline says so
         sentences.append(f"No {noun} is certainly better than {name}")
     titles: dict[Verdict, str] = {
         "mixed": "Better in one respect, worse in another",
