@@ -82,7 +82,7 @@ def headline(study: StudyFinding, plain: Overfitting | None) -> str:
         return f"{task}: {study.recommended.variant.name} helps most"
     worse = [effect.variant.name for effect in study.of_verdict("worse")]
     if worse and all(effect.described.data for effect in study.effects[1:]):
-        return f"{task}: {study.reference.variant.name} certainly better than {listed(worse)}"
+        return f"{task}: {study.reference.variant.name} is certainly better than {listed(worse)}"
     return f"{task}: no {kind.noun} is certainly better than {study.reference.variant.name}"
 
 
