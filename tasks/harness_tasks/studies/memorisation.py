@@ -52,5 +52,7 @@ MEMORISATION = StudyKind(
         "called real": "The share of generated images that the discriminator takes for real ones.",
     },
     at="last",
-    quick=QuickForm(seeds=3, epochs=0.15, dataset="digits", assignments=("width=0.25", "learning_rate=0.002")),
+    quick=QuickForm(
+        seeds=3, epochs=0.15, dataset="digits", assignments=("width=0.25", "learning_rate=0.002")
+    ),
 )
