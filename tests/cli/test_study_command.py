@@ -172,3 +172,21 @@ def test_what_cannot_be_a_study_is_refused(harness, words, message):
     assert done.returncode == 2
     assert message in done.stderr
     assert not harness.records()
+
+
+def test_a_study_of_two_tasks_ends_with_ranks_and_a_page(harness):
+    call = (
+        "study",
+        "optimizers",
+        "--task",
+        "mlp,rnn",
+        "--backend",
+        "faulty:ok",
+        "--optimizers",
+        "adam,sgd",
+    )
+    done = harness(*call, "--trials", "1", "--seeds", "1", "--epochs", "1", "--threads", "1", "--no-certify")
+    assert done.returncode == 0, done.stderr
+    assert "mean rank" in done.stdout
+    page = harness.folder / "results" / "studies" / "optimizers-mlp-rnn.html"
+    assert "Performance profiles" in page.read_text()
