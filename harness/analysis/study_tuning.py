@@ -13,7 +13,7 @@ from math import inf, log
 from typing import Any, NamedTuple
 
 from harness.analysis.seed_values import sign_of_gain
-from harness.analysis.study import Sampler, StudyPlan, Trial, setting
+from harness.analysis.study import Sampler, StudyPlan, Trial, centre, setting
 from harness.errors import UsageError
 from harness.runs.record import Record
 from harness.runs.request import RunRequest, StopRule
@@ -74,8 +74,8 @@ class Tuning:
 
     def found(self) -> dict[str, list[str]]:
         """The best settings of each variant; those at the centre of its ranges if every trial failed."""
-        best = {tuner.variant.name: self.best(tuner.variant.name) for tuner in self._tuners}
-        return {name: trial.assignments for name, trial in best.items() if trial}
+        best = [(tuner.variant, self.best(tuner.variant.name)) for tuner in self._tuners]
+        return {each.name: trial.assignments if trial else centre(each) for each, trial in best}
 
     def best(self, variant: str) -> Trial | None:
         """The best trial of a variant that was trained to the end."""

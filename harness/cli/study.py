@@ -13,6 +13,7 @@ import msgspec
 
 from harness.analysis.study import (
     STUDIES,
+    TUNING_SEED,
     Study,
     StudyOptions,
     StudyPlan,
@@ -143,7 +144,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         echo(f"{across_tasks_text(studies, store)}\n")
         name = f"{kind.name}-{'-'.join(study.task for study in studies)}.html"
         _write_page(given["results"] / STUDIES.folder / name, lambda: across_tasks_page(studies, store))
-    ctx.exit(exit_code([record for record in records if record.status != "diverged" or not kind.trials]))
+    # A trial that diverges has found out that its setting is bad; a run that is compared must not.
+    judged = [record for record in records if (record.status, record.seed) != ("diverged", TUNING_SEED)]
+    ctx.exit(exit_code(judged))
 
 
 @contextlib.contextmanager
