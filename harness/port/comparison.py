@@ -633,7 +633,9 @@ class _Check:
         if not explained and not all(each.equal for each in self._compared[-2:]):
             gap = max(steps.worst, worst)
             before = gap if np.isfinite(gap) else None
-            self._causes.append(Cause(kind="optimizer", path_a="", path_b=where, before=before, mode="steps"))
+            self._causes.append(
+                Cause(kind="optimizer", path_a=where, path_b=where, before=before, mode="steps")
+            )
 
     def _trained_otherwise_rounded(self, batches: list[tuple[list[np.ndarray], np.ndarray]]) -> list[float]:
         """A's losses if its parameters are rounded otherwise before the first step."""

@@ -213,8 +213,10 @@ def add_second_biases(roles: dict[str, np.ndarray], others: Container[str]) -> N
 
 _LEAST_LOSS = 1e-30
 #: The difference that rounding may make of losses and parameters in any case, how much more than another
-#: rounding of all parameters, and what shows nothing any more.
-_STEPS_TOLERANCE, _ROUNDINGS, _MOST_ALLOWED = 1e-7, 100.0, 1e-3
+#: rounding of all parameters, and what shows nothing any more. Where rounding grows so far it multiplies in
+#: each step, and two frameworks, which round otherwise in every step, are soon thousands of times apart. An
+#: optimizer that differs does so in its first steps.
+_STEPS_TOLERANCE, _ROUNDINGS, _MOST_ALLOWED = 1e-7, 100.0, 1e-6
 #: Gradients that differ by more of the largest one differ at a place.
 _GRADIENT_SHARE, _SHOWN_PLACES = 1e-9, 4
 

@@ -86,9 +86,9 @@ def _verdict_sentence(findings: Findings) -> str:
 def described(cause: Cause) -> str:
     """A cause in a sentence."""
     head = _place(cause)
-    a, b = cause.a or cause.function_a or "nothing", cause.b or cause.function_b or "nothing"
+    a, b = cause.a or cause.function_a, cause.b or cause.function_b
     more = f"; the same at {first_of(cause.more, _SHOWN_NAMES)}" if cause.more else ""
-    sides = f": {a} against {b}"
+    sides = f": {a or 'nothing'} against {b or 'nothing'}" if a or b else ""
     return f"{cause.kind}, {head}{sides}{_proof(cause)}{more}{_ending(cause)}"
 
 
