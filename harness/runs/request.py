@@ -62,6 +62,8 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     max_steps: int | None = None
     evaluation: Evaluation = Evaluation()
     timeout_seconds: float | None = None
+    save_weights: bool = False
+    """Whether the weights are kept; no part of the identity, because they change no result."""
     stop: StopRule | None = None
     """For a trial of a study: when it ends early."""
     variant: str = ""

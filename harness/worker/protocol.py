@@ -16,7 +16,7 @@ from harness.spec.task import Task
 from harness.training.measures import Scores
 from harness.training.outcome_records import Drawn, SampleScores
 
-VERSION = 9
+VERSION = 10
 #: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
 LONGEST_REPLY_BYTES = 64 << 20
 
@@ -160,6 +160,20 @@ class KeepWeights(msgspec.Struct, frozen=True, tag=True):
     """Keep the current weights, in place of any kept before."""
 
 
+class SaveWeights(msgspec.Struct, frozen=True, tag=True):
+    """Write the current weights, or those that were ``kept``, to a file; ``description`` goes into it."""
+
+    path: str
+    kept: bool
+    description: dict[str, str]
+
+
+class LoadWeights(msgspec.Struct, frozen=True, tag=True):
+    """Load the weights of a file that :class:`SaveWeights` wrote."""
+
+    path: str
+
+
 class ReadWeights(msgspec.Struct, frozen=True, tag=True):
     """Read the current weights and drop them: all updates that are outstanding are made."""
 
@@ -249,6 +263,8 @@ Request = (
     | Shuffle
     | Evaluate
     | KeepWeights
+    | SaveWeights
+    | LoadWeights
     | ReadWeights
     | ScoreRows
     | SaveState

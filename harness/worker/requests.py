@@ -32,6 +32,7 @@ from harness.training.initial import initial_weights
 from harness.training.program_scores import Scorer, current_weights
 from harness.training.scoring import packed, rows_file, save_rows
 from harness.training.splits import fitted, split_samples, with_class_weights
+from harness.training.weights import decoded, encoded
 from harness.worker import protocol, saved_state
 
 #: Bound before any plugin is imported, so that none can replace it by patching :mod:`time`.
@@ -254,6 +255,21 @@ class Worker:
     @carry_out.register
     def _(self, _request: protocol.KeepWeights) -> protocol.Done:
         self._kept = current_weights(self._program)
+        return protocol.Done()
+
+    @carry_out.register
+    def _(self, request: protocol.SaveWeights) -> protocol.Done:
+        weights = self._kept if request.kept else current_weights(self._program)
+        exact = np.float64 if self._plan.precision == "float64" else np.float32
+        arrays = {name: array.astype(exact) for name, array in weights.items()}
+        Path(request.path).write_bytes(encoded(arrays, request.description))
+        return protocol.Done()
+
+    @carry_out.register
+    def _(self, request: protocol.LoadWeights) -> protocol.Done:
+        arrays = decoded(Path(request.path).read_bytes()).arrays
+        self._program.load({name: array.astype(np.float64) for name, array in arrays.items()})
+        self._program.synchronize()
         return protocol.Done()
 
     @carry_out.register

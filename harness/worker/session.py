@@ -86,6 +86,8 @@ _CALLS: dict[type, str] = {
     protocol.Train: "train()",
     protocol.Evaluate: "predict()",
     protocol.KeepWeights: "weights()",
+    protocol.SaveWeights: "weights()",
+    protocol.LoadWeights: "load()",
     protocol.RestoreWeights: "load()",
 }
 #: What the kernel sends a process that writes where it may not.
