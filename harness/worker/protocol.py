@@ -9,6 +9,7 @@ import msgspec
 
 from harness.certify.cases import Case
 from harness.certify.certificate import Losses
+from harness.explain.explained import Answer, Explained
 from harness.plugins.options import Value
 from harness.spec.backend import Plan, Precision
 from harness.spec.data import Split
@@ -174,6 +175,19 @@ class LoadWeights(msgspec.Struct, frozen=True, tag=True):
     path: str
 
 
+class Explain(msgspec.Struct, frozen=True, tag=True):
+    """Explain these answers on test samples, or choose some; arrays go to a file: :mod:`harness.explain`."""
+
+    path: str
+    answers: list[Answer] = []
+
+
+class ExplainedSamples(msgspec.Struct, frozen=True, tag=True):
+    """What was found."""
+
+    explained: Explained
+
+
 class ReadWeights(msgspec.Struct, frozen=True, tag=True):
     """Read the current weights and drop them: all updates that are outstanding are made."""
 
@@ -265,6 +279,7 @@ Request = (
     | KeepWeights
     | SaveWeights
     | LoadWeights
+    | Explain
     | ReadWeights
     | ScoreRows
     | SaveState
@@ -283,6 +298,7 @@ Reply = (
     | Measured
     | StateSaved
     | Replayed
+    | ExplainedSamples
     | Done
     | Fault
 )

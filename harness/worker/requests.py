@@ -17,6 +17,7 @@ from harness.certify.long_calls import observe_calls
 from harness.certify.observation import TrialPrograms, finite_losses, observe, observe_losses
 from harness.certify.rounding import Located, locate_rounding
 from harness.certify.waiting import observe_waiting
+from harness.explain.explained import explain
 from harness.machine.memory import peak_memory_bytes
 from harness.plugins import registry
 from harness.plugins.definition import define_task
@@ -53,6 +54,7 @@ class Worker:
         self._plan: Plan
         self._splits: dict[Split, Samples]
         self._scorer: Scorer
+        self._classes: tuple[str, ...] = ()
         self._order: BatchOrder
         self._seal = DataSeal({})
         self._next_step = 0
@@ -128,6 +130,7 @@ class Worker:
         self._splits, train = splits, splits["train"]
         self._refuse_unsupported(request)
         plan = with_class_weights(plan, train, len(dataset.classes))
+        self._classes = dataset.classes
         self._scorer = Scorer(plan.task, splits, plan.seed, dataset.classes, dataset.series)
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
         self._seal = DataSeal(splits)
@@ -271,6 +274,12 @@ class Worker:
         self._program.load({name: array.astype(np.float64) for name, array in arrays.items()})
         self._program.synchronize()
         return protocol.Done()
+
+    @carry_out.register
+    def _(self, request: protocol.Explain) -> protocol.ExplainedSamples:
+        task, test = self._plan.task, self._splits["test"]
+        explained = explain(self._program, task, test, self._classes, request.path, request.answers)
+        return protocol.ExplainedSamples(explained)
 
     @carry_out.register
     def _(self, _request: protocol.ReadWeights) -> protocol.Done:

@@ -88,6 +88,7 @@ _CALLS: dict[type, str] = {
     protocol.KeepWeights: "weights()",
     protocol.SaveWeights: "weights()",
     protocol.LoadWeights: "load()",
+    protocol.Explain: "input_gradients()",
     protocol.RestoreWeights: "load()",
 }
 #: What the kernel sends a process that writes where it may not.

@@ -29,9 +29,9 @@ def kept(tmp_path):
     """A record in a folder of results, and the arrays of the last and of the best epoch that it kept."""
     store, record = Store(tmp_path), make_record("one")
     store.prepare()
-    arrays = {
-        which: initial_weights(record.task.description, seed) for seed, which in enumerate(("last", "best"))
-    }
+    task = record.task.description
+    record.task = msgspec.structs.replace(record.task, sha256=description_sha256(task))
+    arrays = {which: initial_weights(task, seed) for seed, which in enumerate(("last", "best"))}
     files = {}
     for which, weights in arrays.items():
         content = encoded(weights, weights_description(record, which))
