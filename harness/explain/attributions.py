@@ -5,8 +5,9 @@ An attribution has the shape of the inputs as numbers; :func:`relevance` sums it
 that each position, such as a pixel, a step or a character, has one value.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from harness.spec.task import Task
 from harness.training.program_scores import current_weights
 
 Array = npt.NDArray[Any]
+_T = TypeVar("_T")
 
 #: Nodes of the Gauss-Legendre rule of :func:`integrated_gradients`.
 NODES = 32
@@ -92,15 +94,37 @@ def integrated_gradients(
     quadrature, which is reported: a ReLU makes the gradient jump on the way.
     """
     difference = numbers - baseline
-    total = np.zeros(numbers.shape)
-    for place, weight in zip(*quadrature(nodes), strict=True):
-        at = (baseline + place * difference).astype(numbers.dtype)
-        total += weight * subject.gradients(at, targets)[0]
-    values = difference * total
+    places = zip(*quadrature(nodes), strict=True)
+    points = ((weight, baseline + place * difference) for place, weight in places)
+    values = difference * _weighted_gradient(subject, points, numbers, targets)
     ends = (np.broadcast_to(end, numbers.shape).astype(numbers.dtype) for end in (numbers, baseline))
     at_input, at_baseline = (subject.gradients(np.ascontiguousarray(end), targets)[1] for end in ends)
     explained = values.reshape(len(values), -1).sum(axis=1)
     return Attribution(values, explained - (at_input - at_baseline))
+
+
+#: Rows of a call: small enough for memory, large enough that compiled programs pad little.
+_ROWS = 256
+
+
+def _batched(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    """Groups of ``size`` values; the last may be smaller."""
+    iterator = iter(values)
+    while group := list(itertools.islice(iterator, size)):
+        yield group
+
+
+def _weighted_gradient(
+    subject: Subject, points: Iterable[tuple[float, Array]], like: Array, targets: Array
+) -> Array:
+    """The sum of the gradients at several points ``(n, *numbers)``, each with its weight."""
+    total, together = np.zeros(like.shape), max(1, _ROWS // len(like))
+    for group in _batched(points, together):
+        at = np.concatenate([point for _, point in group]).astype(like.dtype)
+        gradients, _ = subject.gradients(at, np.tile(targets, len(group)))
+        for (weight, _), each in zip(group, np.split(gradients, len(group)), strict=True):
+            total += weight * each
+    return total
 
 
 def smooth_grad(
@@ -118,11 +142,8 @@ def smooth_grad(
     rng = np.random.default_rng(seed)
     axes = tuple(range(1, numbers.ndim))
     deviation = noise * np.ptp(numbers, axis=axes, keepdims=True)
-    total = np.zeros(numbers.shape)
-    for _ in range(samples):
-        noisy = numbers + deviation * rng.standard_normal(numbers.shape)
-        total += subject.gradients(noisy.astype(numbers.dtype), targets)[0]
-    return Attribution(total / samples)
+    noisy = ((1 / samples, numbers + deviation * rng.standard_normal(numbers.shape)) for _ in range(samples))
+    return Attribution(_weighted_gradient(subject, noisy, numbers, targets))
 
 
 def occlusion(subject: Subject, inputs: Array, targets: Array) -> Attribution:
@@ -135,12 +156,15 @@ def occlusion(subject: Subject, inputs: Array, targets: Array) -> Attribution:
     whole = subject.outputs(inputs)[rows, targets]
     values = np.zeros(inputs.shape)
     cover = np.bincount(inputs.ravel()).argmax() if inputs.dtype.kind == "i" else 0
-    for part in _parts(inputs.shape[1:], tokens=inputs.dtype.kind == "i"):
-        covered = inputs.copy()
-        covered[:, *part] = cover
-        values[:, *part] = (whole - subject.outputs(covered)[rows, targets]).reshape(
-            -1, *[1] * (inputs.ndim - 1)
-        )
+    parts = _parts(inputs.shape[1:], tokens=inputs.dtype.kind == "i")
+    for group in _batched(parts, max(1, _ROWS // len(inputs))):
+        covered = np.stack([inputs] * len(group))
+        for copy, part in zip(covered, group, strict=True):
+            copy[:, *part] = cover
+        outputs = subject.outputs(covered.reshape(-1, *inputs.shape[1:])).reshape(len(group), len(inputs), -1)
+        for of_part, part in zip(outputs, group, strict=True):
+            lost = whole - of_part[rows, targets]
+            values[:, *part] = lost.reshape(-1, *[1] * (inputs.ndim - 1))
     if inputs.ndim > _SERIES_AXES:  # the loss is that of the position, which is the sum over its channels
         values = values / inputs.shape[-1]
     return Attribution(values)

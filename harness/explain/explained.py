@@ -17,7 +17,7 @@ from harness.explain.attributions import (
     relevance,
 )
 from harness.explain.certificate import GradientCheck, check_gradients
-from harness.explain.sanity import curves
+from harness.explain.sanity import chance_curves, curves
 from harness.spec.backend import Program
 from harness.spec.data import Samples
 from harness.spec.task import BinaryClassification, Classification, Task
@@ -97,12 +97,11 @@ def explain(
     }
     attributions[OCCLUSION] = occlusion(subject, inputs, targets)
     maps = {name: _map_of(each.values, numbers) for name, each in attributions.items()}
-    notes = {}
-    for name, each in attributions.items():
-        gains = curves(subject, numbers, targets, maps[name])
-        notes[name] = MethodNote(
-            *_completeness(each), round(gains.deletion_gain, 6), round(gains.insertion_gain, 6)
-        )
+    chance = chance_curves(subject, numbers, targets, maps[OCCLUSION].shape)
+    notes = {
+        name: MethodNote(*_completeness(each), *curves(subject, numbers, targets, maps[name]).gains(chance))
+        for name, each in attributions.items()
+    }
     checked = slice(_CHECKED) if numbers.dtype == np.float64 else slice(0)
     check = check_gradients(program, task, inputs[checked], targets[checked]) if checked.stop else None
     filters = first_filters(task, current_weights(program))

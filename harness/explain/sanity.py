@@ -1,7 +1,7 @@
 """What an explanation is worth: agreement of maps, randomised layers, curves of deletion and insertion."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -44,52 +44,46 @@ def randomised(
 class Curves(NamedTuple):
     """Mean outputs ``(points,)`` over samples, by the share of positions that was changed, from 0 to 1.
 
-    ``deletion`` sets the most relevant positions to the baseline first, ``insertion`` starts from the
-    baseline and restores them first; the others do so in a random order.
+    ``deletion`` sets positions to the baseline one after the other, ``insertion`` starts from the baseline
+    and restores them.
     """
 
     deletion: Array
     insertion: Array
-    random_deletion: Array
-    random_insertion: Array
 
-    @property
-    def deletion_gain(self) -> float:
-        """How much faster than at random the output falls: the area between both curves."""
-        return float((self.random_deletion - self.deletion).mean())
-
-    @property
-    def insertion_gain(self) -> float:
-        """How much faster than at random the output rises."""
-        return float((self.insertion - self.random_insertion).mean())
+    def gains(self, chance: "Curves") -> tuple[float, float]:
+        """How much faster than in another order the output falls and rises: the areas between the curves."""
+        fall, rise = chance.deletion - self.deletion, self.insertion - chance.insertion
+        return float(fall.mean()), float(rise.mean())
 
 
 #: Points of a curve after the first.
 CURVE_POINTS = 10
 
 
-def curves(subject: Subject, numbers: Array, targets: Array, maps: Array, seed: int = 0) -> Curves:
-    """Deletion and insertion (Petsiuk et al. 2018) of the output, in the order of maps ``(n, ...)``."""
-    flat = maps.reshape(len(maps), -1)
-    by_relevance = np.argsort(-flat, axis=1, kind="stable")
-    by_chance = np.argsort(np.random.default_rng(seed).random(flat.shape), axis=1)
-    found = [
-        _curve(subject, numbers, targets, order, restores=restores)
-        for order in (by_relevance, by_chance)
-        for restores in (False, True)
-    ]
-    return Curves(found[0], found[1], found[2], found[3])
+def curves(subject: Subject, numbers: Array, targets: Array, maps: Array) -> Curves:
+    """Deletion and insertion (Petsiuk et al. 2018) of the output: the largest values of maps come first."""
+    order = np.argsort(-maps.reshape(len(maps), -1), axis=1, kind="stable")
+    return Curves(
+        *(_curve(subject, numbers, targets, order, restores=restores) for restores in (False, True))
+    )
+
+
+def chance_curves(subject: Subject, numbers: Array, targets: Array, shape: tuple[int, ...]) -> Curves:
+    """The same in a random order, for maps of this shape."""
+    return curves(subject, numbers, targets, np.random.default_rng(0).random(shape))
 
 
 def _curve(subject: Subject, numbers: Array, targets: Array, order: Array, *, restores: bool) -> Array:
-    positions = order.shape[1]
-    values: list[Any] = []
+    points = []
     for point in range(CURVE_POINTS + 1):
-        first = order[:, : round(point * positions / CURVE_POINTS)]
+        first = order[:, : round(point * order.shape[1] / CURVE_POINTS)]
         is_kept = np.full(order.shape, not restores)
         np.put_along_axis(is_kept, first, restores, axis=1)
         # A position has one value of a table, and all channels or features of anything else.
         is_kept = is_kept.reshape(*numbers.shape[: max(2, numbers.ndim - 1)])
         mask = is_kept[..., None] if is_kept.ndim < numbers.ndim else is_kept
-        values.append(subject.gradients(np.where(mask, numbers, 0).astype(numbers.dtype), targets)[1].mean())
-    return np.array(values)
+        points.append(np.where(mask, numbers, 0).astype(numbers.dtype))
+    outputs = subject.gradients(np.concatenate(points), np.tile(targets, len(points)))[1]
+    means: Array = outputs.reshape(len(points), -1).mean(axis=1)
+    return means

@@ -5,14 +5,15 @@ import hashlib
 import math
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.errors import UsageError
-from harness.machine.files import read_file
+from harness.errors import Declined, UsageError
+from harness.explain.explained import Answer, Explained
+from harness.machine.files import GuardedFolder, read_file
 from harness.machine.worker_variables import worker_variables
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
@@ -114,10 +115,16 @@ def holding(record: Record, configuration: Configuration) -> Iterator[Session]:
     """A worker with a program of the run's task on the run's data, into which weights can be loaded.
 
     Raises:
-        UsageError: the data set is not as it was.
-        Declined: the backend does not support the task.
+        UsageError: the data set is not as it was, or the backend does not support what is asked.
         HarnessError: the worker failed.
     """
+    try:
+        yield from _held(record, configuration)
+    except Declined as error:
+        raise UsageError(f"{configuration.label}: {error}") from error
+
+
+def _held(record: Record, configuration: Configuration) -> Iterator[Session]:
     variables = worker_variables(configuration.threads, configuration.device, os.environ)
     with Session(variables, None, silence_seconds=silence_within(None)) as session:
         conversation = Conversation(session, configuration.backend, configuration.threads)
@@ -178,3 +185,61 @@ def score_weights(record: Record, folder: Path, configuration: Configuration) ->
 
 def _shared(recorded: Mapping[str, float | None], found: Mapping[str, float | None]) -> Scores:
     return {name: value for name, value in recorded.items() if name in found}
+
+
+# Explanations, of the same samples in every configuration.
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """What a configuration in float64 says of test samples with the weights of a run.
+
+    ``arrays`` are those of :func:`harness.explain.explained.explain`.
+    """
+
+    configuration: Configuration
+    explained: Explained
+    arrays: "dict[str, np.ndarray]"
+
+
+def explain_weights(
+    record: Record, folder: Path, configurations: Sequence[Configuration], *, best: bool
+) -> Iterator[Explanation]:
+    """Explain test samples in each configuration: those that the first one chooses.
+
+    Raises as :func:`read_weights` and :func:`holding`, and UsageError for a task without a network ``model``.
+    """
+    import numpy as np
+
+    if "model" not in record.task.description.networks:
+        raise UsageError(f"task {record.task.name} has no network whose outputs are explained")
+    read_weights(record, folder, best=best)
+    answers: list[Answer] = []
+    scratch = GuardedFolder("harness-explain-")
+    try:
+        for configuration in configurations:
+            path = scratch.path / "arrays.npz"
+            with holding(record, configuration) as session:
+                loaded = protocol.LoadWeights(str(weights_path(record, folder, best=best)))
+                session.call(loaded, protocol.Done)
+                asked = protocol.Explain(str(path), answers)
+                explained = session.call(asked, protocol.ExplainedSamples).explained
+            answers = explained.answers
+            with np.load(path, allow_pickle=False) as arrays:
+                yield Explanation(configuration, explained, dict(arrays))
+    finally:
+        scratch.close()
+
+
+#: Maps in float64 agree this well between frameworks, relative to the largest value of a map above 1.
+MAP_TOLERANCE = 1e-9
+
+
+def map_error(one: Explanation, other: Explanation) -> float:
+    """The largest difference of a map of two explanations, relative to the largest value where above 1."""
+    import numpy as np
+
+    return max(
+        float(np.abs(one.arrays[name] - other.arrays[name]).max())
+        / max(1.0, float(np.abs(one.arrays[name]).max()))
+        for name in one.explained.methods
+    )

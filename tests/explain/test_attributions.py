@@ -16,7 +16,7 @@ from harness.explain.attributions import (
     smooth_grad,
 )
 from harness.explain.explained import chosen, explain
-from harness.explain.sanity import curves, randomised, rank_correlations
+from harness.explain.sanity import chance_curves, curves, randomised, rank_correlations
 from harness.layers import Conv2D, Dense, Embedding, Flatten
 from harness.network import Network
 from harness.reference.training import NumpyBackend
@@ -156,9 +156,9 @@ def test_relevant_positions_matter_more_than_random_ones():
     found = curves(subject, ones, targets, maps)
     assert (found.deletion[0], found.deletion[-1]) == pytest.approx((9.0, 0.0))
     assert (found.insertion[0], found.insertion[-1]) == pytest.approx((0.0, 9.0))
-    assert min(found.deletion_gain, found.insertion_gain) > 0.5
-    backwards = curves(subject, ones, targets, -maps)
-    assert max(backwards.deletion_gain, backwards.insertion_gain) < -0.5
+    chance = chance_curves(subject, ones, targets, maps.shape)
+    assert min(found.gains(chance)) > 0.5
+    assert max(curves(subject, ones, targets, -maps).gains(chance)) < -0.5
 
 
 # Which samples are explained.
@@ -214,10 +214,8 @@ def test_all_of_it_goes_to_one_file(of, tmp_path):
     for name in (*BY_GRADIENT, "occlusion"):
         assert arrays[name].shape == (len(rows), *test.inputs.shape[1 : max(2, test.inputs.ndim - 1)])
     assert found.check.passed
-    assert (
-        found.methods["integrated gradients"].completeness
-        < 0.1 * found.methods["integrated gradients"].explained
-    )
+    note = found.methods["integrated gradients"]
+    assert note.completeness < 0.1 * note.explained
     assert found.methods["occlusion"].completeness is None
     assert ("filters" in arrays) == (first_filters(of, weights(of)) is not None) == (of is PICTURES)
     again = explain(made, of, test, "abcd", str(tmp_path / "f.npz"), found.answers[:2])
