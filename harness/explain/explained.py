@@ -142,7 +142,9 @@ def chosen(subject: Subject, task: Task, test: Samples, most: int = EXPLAINED) -
 
     Of a forecast they are the smallest and the largest errors.
     """
-    searched = Samples(test.inputs[:_MOST_SEARCHED], test.targets[:_MOST_SEARCHED])
+    # Evenly spread: some data sets are sorted by class.
+    rows = np.unique(np.linspace(0, len(test) - 1, min(len(test), _MOST_SEARCHED)).round().astype(int))
+    searched = Samples(test.inputs[rows], test.targets[rows])
     outputs = subject.outputs(searched.inputs)
     match task.objective:
         case Classification():
@@ -155,6 +157,7 @@ def chosen(subject: Subject, task: Task, test: Samples, most: int = EXPLAINED) -
             ]
         case _:
             answers = _of_values(outputs[:, 0], searched.targets[:, 0])
+    answers = [msgspec.structs.replace(answer, row=int(rows[answer.row])) for answer in answers]
     right = [answer for answer in answers if answer.right]
     wrong = sorted((answer for answer in answers if not answer.right), key=_confidence, reverse=True)
     few = wrong[: most // 2]

@@ -65,7 +65,8 @@ def answer_text(answer: Answer, classes: Sequence[str]) -> str:
 
 def _class_text(classes: Sequence[str], number: int) -> str:
     text = classes[number] if number < len(classes) else str(number)
-    return repr(text) if text.isspace() or (len(text) == 1 and not text.isdigit()) else text
+    are_characters = all(len(each) == 1 for each in classes) and not all(map(str.isdigit, classes))
+    return repr(text) if are_characters else text
 
 
 def _share(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -103,7 +104,7 @@ def _row(tiles: Sequence[npt.NDArray[np.float64]], size: int) -> bytes:
 
 
 def _colour(of: str) -> Spec:
-    scale = {"domain": [-1, 0, 1], "range": [LOWERS, "#ffffff", RAISES]}
+    scale = {"domain": [-1, 0, 1], "range": [LOWERS, "#ffffff", RAISES], "interpolate": "rgb"}
     return field(f"{of}:Q", scale=scale, legend=None)
 
 
