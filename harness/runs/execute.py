@@ -97,6 +97,7 @@ class TrainingRun:
             self._measure_process(watch)
             self._observer.phase("testing the clock")
             self._record.clock = audit.judge_clock(self._usual_step_seconds())
+            self._explain()
             self._observer.phase("verifying the work")
             prepared = self._preparation()
             seconds = prepared.import_seconds + prepared.data_seconds + prepared.build_seconds
@@ -246,6 +247,13 @@ class TrainingRun:
             best = self._evaluate_test(audit, best=True, last=False)
         record.test_at_best = best.scores["test"]
         record.outcomes = _outcomes_of(best, last)
+
+    def _explain(self) -> None:
+        """Explain the network of the best epoch if that is asked for, once nothing is timed any more."""
+        if self._request.explain and self._record.best_epoch is not None:
+            self._observer.phase("explaining")
+            explained = self._session.call(protocol.ExplainNetwork(), protocol.ExplainedRun)
+            self._record.explained = explained.network
 
     def _keep_weights(self, *, best: bool) -> None:
         """Write the current weights, or those of the best epoch, next to the record if that is asked for."""

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from harness.audit.findings import Clock, Verification
 from harness.certify.certificate import Certificate, Losses
+from harness.explain.records import ExplainedNetwork
 from harness.machine.processes import ProcessMark
 from harness.machine.quantities import Measured
 from harness.machine.usage import Interference
@@ -213,6 +214,8 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     pictures: Pictures = msgspec.field(default_factory=Pictures)
     weights: SavedWeights | None = None
     """Where ``--save-weights`` kept them; the files are written before the record says so."""
+    explained: ExplainedNetwork | None = None
+    """What the network of the best epoch depends on, for a study of explanations."""
     outcomes: Outcomes | None = None
     """What the network of the best epoch made of the test samples; None where nothing was scored."""
     measured: Measured = {}

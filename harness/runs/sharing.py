@@ -74,7 +74,9 @@ class RecordedRuns:
         return None
 
     def _keeps_what_is_asked(self, record: Record, request: RunRequest) -> bool:
-        """Whether the weights are there, if they are asked for; only a run that succeeded has any."""
+        """Whether weights and explanations are there if they are asked for; only success has any."""
+        if record.status == "ok" and request.explain and record.explained is None:
+            return False
         if record.status != "ok" or not request.save_weights:
             return True
         kept = record.weights

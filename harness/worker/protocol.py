@@ -10,6 +10,7 @@ import msgspec
 from harness.certify.cases import Case
 from harness.certify.certificate import Losses
 from harness.explain.explained import Answer, Explained
+from harness.explain.records import ExplainedNetwork
 from harness.plugins.options import Value
 from harness.spec.backend import Plan, Precision
 from harness.spec.data import Split
@@ -188,6 +189,16 @@ class ExplainedSamples(msgspec.Struct, frozen=True, tag=True):
     explained: Explained
 
 
+class ExplainNetwork(msgspec.Struct, frozen=True, tag=True):
+    """Explain the same test samples in every run, with the weights that were kept."""
+
+
+class ExplainedRun(msgspec.Struct, frozen=True, tag=True):
+    """What was found."""
+
+    network: ExplainedNetwork
+
+
 class ReadWeights(msgspec.Struct, frozen=True, tag=True):
     """Read the current weights and drop them: all updates that are outstanding are made."""
 
@@ -280,6 +291,7 @@ Request = (
     | SaveWeights
     | LoadWeights
     | Explain
+    | ExplainNetwork
     | ReadWeights
     | ScoreRows
     | SaveState
@@ -299,6 +311,7 @@ Reply = (
     | StateSaved
     | Replayed
     | ExplainedSamples
+    | ExplainedRun
     | Done
     | Fault
 )

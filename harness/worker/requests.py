@@ -18,6 +18,7 @@ from harness.certify.observation import TrialPrograms, finite_losses, observe, o
 from harness.certify.rounding import Located, locate_rounding
 from harness.certify.waiting import observe_waiting
 from harness.explain.explained import explain
+from harness.explain.networks import explain_network
 from harness.machine.memory import peak_memory_bytes
 from harness.plugins import registry
 from harness.plugins.definition import define_task
@@ -280,6 +281,12 @@ class Worker:
         task, test = self._plan.task, self._splits["test"]
         explained = explain(self._program, task, test, self._classes, request.path, request.answers)
         return protocol.ExplainedSamples(explained)
+
+    @carry_out.register
+    def _(self, _request: protocol.ExplainNetwork) -> protocol.ExplainedRun:
+        self._program.load(self._kept)
+        network = explain_network(self._program, self._plan.task, self._splits["test"])
+        return protocol.ExplainedRun(network)
 
     @carry_out.register
     def _(self, _request: protocol.ReadWeights) -> protocol.Done:

@@ -1,11 +1,11 @@
 """Gradients and integrated gradients of many pictures, beside loops by hand in PyTorch and JAX.
 
 Both sides take turns in one process, on the same weights and pictures; the CPU time of the process counts,
-so that a busy machine does not matter much. Run as ``python tests/benchmarks/explanations.py [torch] [jax]``.
+so that a busy machine does not matter much.
 """
 
+import argparse
 import statistics
-import sys
 import time
 
 import numpy as np
@@ -124,5 +124,9 @@ def compare(name):
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or BY_HAND:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("backends", nargs="*", choices=[*BY_HAND], default=[*BY_HAND])
+    for chosen in parser.parse_args().backends:
         compare(chosen)

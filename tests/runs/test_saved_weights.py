@@ -6,6 +6,7 @@ import json
 import msgspec
 import numpy as np
 import pytest
+from support.pages import blocks
 from support.records import make_record
 
 import harness as api
@@ -52,6 +53,17 @@ def test_weights_are_read_as_they_were_written(kept):
     store.save(record)
     read = api.load_weights(store.folder / "one.json")
     assert all(np.array_equal(read[name], array) for name, array in arrays["last"].items())
+
+
+def test_the_guide_reads_weights(kept, tmp_path, monkeypatch):
+    (block,) = blocks("docs/how-to/keep-and-score-weights.md", "python")
+    (tmp_path / "runs").rename(tmp_path / "moved")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "moved").rename(tmp_path / "results" / "runs")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(block.text, names)  # noqa: S102
+    assert np.array_equal(names["kernel"], kept[2]["best"]["model/dense_1/kernel"])
 
 
 def test_other_programs_read_names_shapes_and_what_the_weights_are_of(kept):
