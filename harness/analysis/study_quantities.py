@@ -21,6 +21,7 @@ from harness.analysis.seed_values import (
 )
 from harness.analysis.study import Study
 from harness.explain.records import ExplainedNetwork
+from harness.training.federated import communicated_bytes
 from harness.training.measures import Measure
 
 #: Values by seed, in the unit of the quantity.
@@ -218,6 +219,23 @@ def _of_explanations(name: str, _study: Study, _plain: ConfigurationRuns) -> Qua
     return Quantity(name, measures[name], values)
 
 
+def _of_clients(name: str, _study: Study, _plain: ConfigurationRuns) -> Quantity:
+    """How far clients part in the last round, and what all rounds have sent; 0 for central training."""
+
+    def values(runs: ConfigurationRuns, _best: bool) -> SeedValues:
+        found: SeedValues = {}
+        for run in runs.runs:
+            task, last = run.record.task.description, run.record.epochs[-1]
+            if name == "communication":
+                found[run.record.seed] = last.epoch * communicated_bytes(task) / 2**20
+            else:
+                found[run.record.seed] = last.train.get("client_drift") or 0.0
+        return found
+
+    unit = "MiB" if name == "communication" else ""
+    return Quantity(name, _measure(name, unit), values)
+
+
 _TEST_SCORES: Mapping[str, Measure] = {
     "loss": _measure("loss"),
     "accuracy": _measure("accuracy", "points", 100.0, higher=True),
@@ -238,4 +256,6 @@ _QUANTITIES: Mapping[str, Callable[[str, Study, ConfigurationRuns], Quantity]] =
     "deletion gain": _of_explanations,
     "insertion gain": _of_explanations,
     "survival": _of_explanations,
+    "client drift": _of_clients,
+    "communication": _of_clients,
 }
