@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from harness.report.runs.frames import Report
@@ -100,6 +101,27 @@ def load_gates(results: str | Path = "results") -> pd.DataFrame:
     from harness.gate.record import GATES
 
     return gates_frame(_readable(GATES, results))
+
+
+def load_weights(
+    record: str | Path, *, best: bool = True, results: str | Path = "results"
+) -> dict[str, np.ndarray]:
+    """The weights that a run has kept (``harness run --save-weights``), by their canonical names.
+
+    ``record`` is a file, an id, the beginning of an id, or ``last`` for the newest run. The weights are those
+    of the best epoch, or with ``best=False`` those after the last one: float32 or float64 arrays with the
+    shapes of the task's description, such as ``model/conv2d_1/kernel (3, 3, 3, 32)``. Running statistics are
+    among them.
+
+    Raises:
+        harness.errors.UsageError: there is no such run, it has kept no weights, or the file is missing,
+            damaged or of another task.
+    """
+    from harness.analysis.results import named_run
+    from harness.runs.trained import read_weights
+
+    found, path = named_run(Path(results), str(record))
+    return read_weights(found, path.parent, best=best)
 
 
 def _readable(kind: RecordKind[_D], results: str | Path) -> list[_D]:

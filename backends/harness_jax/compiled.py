@@ -86,10 +86,19 @@ def predictor_of(network: Network, platform: str, precision: Precision) -> Predi
     return _predictor_of(msgspec.json.encode(network), platform, precision)
 
 
+Differentiator = Callable[[Weights, Any, Any], tuple[jax.Array, jax.Array]]
+
+
+def differentiator_of(network: Network, platform: str, precision: Precision) -> Differentiator:
+    """Gradients by the inputs, compiled; see :meth:`harness.spec.Program.input_gradients`."""
+    return _differentiator_of(msgspec.json.encode(network), platform, precision)
+
+
 def forget() -> None:
     """Drop all compiled functions, and models of the user's own, that no program uses."""
     _block_of.cache_clear()
     _predictor_of.cache_clear()
+    _differentiator_of.cache_clear()
     native.forget()
 
 
@@ -111,6 +120,23 @@ def _predictor_of(described: bytes, platform: str, precision: Precision) -> Pred
     forward = forward_of(network, fastest_convolutions(platform), precision)
     predictor: Predictor = jax.jit(lambda weights, inputs: forward(weights, inputs)[0])
     return predictor
+
+
+@functools.lru_cache(_KEPT)
+def _differentiator_of(described: bytes, platform: str, precision: Precision) -> Differentiator:
+    network = msgspec.json.decode(described, type=Network)
+    forward = forward_of(network, fastest_convolutions(platform), precision)
+    embedded = feeding.begins_with_embedding(network)
+
+    def differentiate(weights: Weights, inputs: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def picked(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+            outputs = forward(weights, x, embedded=embedded)[0].reshape(len(x), -1)
+            chosen = jnp.take_along_axis(outputs, targets[:, None], axis=1)[:, 0]
+            return chosen.sum(), chosen
+
+        return jax.grad(picked, has_aux=True)(inputs)
+
+    return jax.jit(differentiate)
 
 
 def _gathered(crop: int, inputs: jax.Array, draws: Mapping[str, jax.Array]) -> jax.Array:

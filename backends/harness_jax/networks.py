@@ -19,11 +19,12 @@ from harness_jax.native import NativeModel, native_models
 class Forward(Protocol):
     """Maps weights, inputs and the random key of a training step (None: evaluation) to outputs and state.
 
-    Weights are parameters and state; the state that is returned is the next one.
+    Weights are parameters and state; the state that is returned is the next one. Inputs that are
+    ``embedded`` are the outputs of the first layer.
     """
 
     def __call__(
-        self, weights: Weights, x: jax.Array, key: jax.Array | None = ...
+        self, weights: Weights, x: jax.Array, key: jax.Array | None = ..., *, embedded: bool = ...
     ) -> tuple[jax.Array, dict[str, jax.Array]]: ...
 
 
@@ -90,7 +91,7 @@ def forward_of(network: Network, convolutions: Convolutions, precision: Precisio
         return array.astype(jnp.bfloat16) if bfloat16 and floating else array
 
     def forward(
-        weights: Weights, x: jax.Array, key: jax.Array | None = None
+        weights: Weights, x: jax.Array, key: jax.Array | None = None, *, embedded: bool = False
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         keys = {
             name: None if key is None else jax.random.fold_in(key, number)
@@ -98,7 +99,7 @@ def forward_of(network: Network, convolutions: Convolutions, precision: Precisio
         }
         lower = {name: lowered(array) for name, array in weights.items()}
         once = _Pass(weights, lower, keys, convolutions, natives)
-        y = once.sequence(places, lowered(x))
+        y = once.sequence(places[embedded:], lowered(x))
         return y.astype(jnp.float32) if bfloat16 else y, once.state
 
     return forward

@@ -9,7 +9,7 @@ from harness.backend_support import feeding
 from harness.backend_support.rules import moment_count
 from harness.layers import Parameter
 from harness.spec import Plan, Program, Samples, Steps, Unsupported
-from harness_jax.compiled import Given, block_of, predictor_of
+from harness_jax.compiled import Given, block_of, differentiator_of, predictor_of
 from harness_jax.native import Storage
 from harness_jax.objectives import LabelRules, State, label_rules
 
@@ -43,6 +43,7 @@ class JaxProgram(Program):
         """Place the training data and an empty state; see :meth:`harness.spec.Backend.build`."""
         self._task = plan.task
         self._seed = plan.seed
+        self._precision = plan.precision
         self._x64 = plan.precision == "float64"
         self._use_precision()
         self._device = _device(plan.device)
@@ -183,6 +184,20 @@ class JaxProgram(Program):
         sizes = _PREDICTION_BATCH_SIZES_ON_CPU if self._on_cpu else _PREDICTION_BATCH_SIZES
         weights, predict = self._state.weights(network), self._predictors[network]
         return feeding.predicted(lambda part: predict(weights, part), _narrow(inputs), sizes)
+
+    def input_gradients(
+        self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See :meth:`harness.spec.Program.input_gradients`."""
+        self._use_precision()
+        sizes = _PREDICTION_BATCH_SIZES_ON_CPU if self._on_cpu else _PREDICTION_BATCH_SIZES
+        weights = self._state.weights(network)
+        differentiate = differentiator_of(
+            self._task.networks[network], self._device.platform, self._precision
+        )
+        return feeding.differentiated(
+            lambda part, chosen: differentiate(weights, part, chosen), inputs, _narrow(targets), sizes
+        )
 
     def synchronize(self) -> None:
         """See :meth:`harness.spec.Program.synchronize`."""

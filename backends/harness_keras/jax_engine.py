@@ -1,7 +1,7 @@
 """Keras on JAX: what differs between engines, under the same names in each engine's file."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any
 
@@ -192,6 +192,29 @@ def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor
         return inputs[step["indices"]]
     height, width = (axis - 2 * model.crop for axis in inputs.shape[1:3])
     return inputs[windows(step, height, width)]
+
+
+def differentiator(
+    model: keras.Model, picked: Callable[[Tensor, Tensor], Tensor]
+) -> Callable[[np.ndarray, np.ndarray], tuple[Tensor, Tensor]]:
+    """Gradients by the inputs of what is ``picked`` of the outputs, and that."""
+
+    def differentiate(variables: tuple[Any, Any], inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        def summed(x: Tensor) -> tuple[Tensor, Tensor]:
+            outputs, _ = model.stateless_call(*variables, x, training=False)
+            chosen = picked(outputs, targets)
+            return chosen.sum(), chosen
+
+        return jax.grad(summed, has_aux=True)(inputs)
+
+    compiled = jax.jit(differentiate)
+
+    def call(inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
+        kinds = model.trainable_variables, model.non_trainable_variables
+        values = tuple([variable.value for variable in variables] for variables in kinds)
+        return compiled(values, inputs, targets)
+
+    return call
 
 
 class _Batches(keras.utils.PyDataset):

@@ -28,7 +28,14 @@ class FunctionalNetwork:
         self._seeds: Iterator[int] = itertools.count(seed)
         tokens = network.vocabulary() is not None
         self.input = keras.Input(keras_shape(network.input_shape), dtype=INTEGERS if tokens else None)
-        self.output = self._sequence(network.placed(), self.input)
+        places = network.placed()
+        #: What the first layer makes of the input: of tokens, their embeddings.
+        self.first = self._sequence(places[:1], self.input)
+        if tokens:
+            # A part of a model begins with the output of a layer that is called once only; a tied table is
+            # called at the end again.
+            self.first = keras.layers.Identity(name="embedded")(self.first)
+        self.output = self._sequence(places[1:], self.first)
 
     def _sequence(self, places: Sequence[PlacedLayer], x: keras.KerasTensor) -> keras.KerasTensor:
         for place in places:

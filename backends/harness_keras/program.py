@@ -44,6 +44,14 @@ class _Losses(keras.callbacks.CallbackList):
         self.values.extend(logs[name] for name in self._names)
 
 
+def picked(outputs: Any, targets: Any) -> Any:
+    """The output ``(n,)`` of each row in this place ``(n,)`` of its canonical order."""
+    if channels_first(tuple(outputs.shape[1:])):
+        outputs = keras.ops.moveaxis(outputs, 1, -1)
+    flat = keras.ops.reshape(outputs, (outputs.shape[0], -1))
+    return keras.ops.take_along_axis(flat, targets[:, None], axis=1)[:, 0]
+
+
 class KerasProgram(Program):
     """Networks trained by ``model.fit`` on one engine; see :class:`harness.spec.Program`."""
 
@@ -54,6 +62,8 @@ class KerasProgram(Program):
         keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy("mixed_bfloat16" if plan.precision == "bfloat16" else floatx)
         self._networks: dict[str, keras.Model] = {}
+        self._first: dict[str, keras.KerasTensor] = {}
+        self._differentiators: dict[str, Any] = {}
         self._slots: list[tuple[str, Slot | NativeSlot]] = []
         self._draws_from_engine = False
         for name in plan.task.networks:
@@ -75,6 +85,7 @@ class KerasProgram(Program):
         model.compile(optimizer=optimizer, jit_compile=jit_compile)
         optimizer.build(model.trainable_variables)
         self._networks[name] = model
+        self._first[name] = network.first
         self._slots += own_slots
         self._draws_from_engine |= network.draws_from_engine
 
@@ -127,6 +138,22 @@ class KerasProgram(Program):
         predict, arrays = self._networks[network].predict_on_batch, self._framework_layout(inputs)
         outputs = feeding.predicted(predict, arrays, _PREDICTION_BATCH_SIZES)
         return self._canonical_layout(outputs.astype(keras.config.floatx()))
+
+    def input_gradients(
+        self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if network not in self._differentiators:
+            model = self._networks[network]
+            if feeding.begins_with_embedding(self._task.networks[network]):
+                model = keras.Model(self._first[network], model.output)
+            self._differentiators[network] = self._engine.differentiator(model, picked)
+        gradients, outputs = feeding.differentiated(
+            self._differentiators[network],
+            self._framework_layout(inputs),
+            targets.astype(INTEGERS),
+            _PREDICTION_BATCH_SIZES,
+        )
+        return self._canonical_layout(gradients), outputs.astype(keras.config.floatx())
 
     def synchronize(self) -> None:
         self._engine.synchronize(self._model)

@@ -1,7 +1,7 @@
 """Keras on TensorFlow: what differs between engines, under the same names in each engine's file."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -164,6 +164,21 @@ def _update(network: keras.Model, step: dict[str, Tensor], gradients: list[Tenso
     # The gradient of an embedding is a list of rows. Keras would square each, even where a row occurs twice.
     dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
     network.optimizer.apply_gradients(zip(dense, network.trainable_variables, strict=True))
+
+
+def differentiator(
+    model: keras.Model, picked: Callable[[Tensor, Tensor], Tensor]
+) -> Callable[[np.ndarray, np.ndarray], tuple[Tensor, Tensor]]:
+    """Gradients by the inputs of what is ``picked`` of the outputs, and that."""
+
+    def differentiate(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(inputs)
+            chosen = picked(model(inputs, training=False), targets)
+        return tape.gradient(chosen, inputs), chosen
+
+    compiled = tf.function(differentiate)
+    return lambda inputs, targets: compiled(tf.constant(inputs), tf.constant(targets))
 
 
 def batches(model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]) -> tf.data.Dataset:

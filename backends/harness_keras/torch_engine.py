@@ -1,7 +1,7 @@
 """Keras on PyTorch: what differs between engines, under the same names in each engine's file."""
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -163,6 +163,21 @@ def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor
     rows, y, x = windows(step, height - 2 * model.crop, width - 2 * model.crop)
     every_channel = torch.arange(channels, device=inputs.device)[:, None, None]
     return inputs[rows[:, None], every_channel, y[:, None], x[:, None]]
+
+
+def differentiator(
+    model: keras.Model, picked: Callable[[Tensor, Tensor], Tensor]
+) -> Callable[[np.ndarray, np.ndarray], tuple[Tensor, Tensor]]:
+    """Gradients by the inputs of what is ``picked`` of the outputs, and that."""
+    device = model.variables[0].value.device if model.variables else None
+
+    def differentiate(inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
+        x = torch.tensor(inputs, device=device, requires_grad=True)
+        chosen = picked(model(x, training=False), torch.tensor(targets, device=device).long())
+        (gradient,) = torch.autograd.grad(chosen.sum(), x)
+        return gradient.cpu(), chosen.detach().cpu()
+
+    return differentiate
 
 
 class _Batches(keras.utils.PyDataset):

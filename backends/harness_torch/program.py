@@ -188,6 +188,35 @@ class TorchProgram(Program):
             outputs = outputs.permute(0, 2, 3, 1)
         return outputs.cpu().numpy()
 
+    def input_gradients(
+        self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See :meth:`harness.spec.Program.input_gradients`; never compiled."""
+        whole = self._modules[network].eval()
+        module = whole[1:] if feeding.begins_with_embedding(self._task.networks[network]) else whole
+        size = _PREDICTION_BATCH_SIZE_ON_CPU if self._device.type == "cpu" else _PREDICTION_BATCH_SIZE
+
+        def differentiate(part: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            x = self._laid_out(part).to(self._device).detach().requires_grad_()
+            outputs = self._forward(module, self._as_torch(x))
+            if outputs.ndim == 1 + PICTURE_AXES:
+                outputs = outputs.permute(0, 2, 3, 1)
+            places = torch.tensor(chosen, device=self._device)[:, None]
+            picked = outputs.flatten(1).gather(1, places)[:, 0]
+            (gradient,) = torch.autograd.grad(picked.sum(), x)
+            if gradient.ndim == 1 + PICTURE_AXES and not self._channels_last:
+                gradient = gradient.permute(0, 2, 3, 1)
+            return gradient.cpu().numpy(), picked.detach().cpu().numpy()
+
+        # The GPU's own recurrent layers have no backward pass in evaluation mode.
+        with torch.backends.cudnn.flags(
+            enabled=torch.backends.cudnn.enabled and not self._is_recurrent(network)
+        ):
+            return feeding.differentiated(differentiate, inputs, targets, (size,), pad=False)
+
+    def _is_recurrent(self, network: str) -> bool:
+        return any(isinstance(module, nn.RNNBase) for module in self._modules[network].modules())
+
     def training_state(self) -> dict[str, np.ndarray]:
         """See :meth:`harness.spec.Program.training_state`."""
         return self._training_state.read()

@@ -19,6 +19,7 @@ from harness.gate.record import GATES
 from harness.machine.files import is_file, is_folder, read_file
 from harness.port.findings import PORTS
 from harness.runs.documents import Identified, RecordKind, UnreadableRecord
+from harness.runs.record import Record
 from harness.runs.store import RUNS, results_option
 
 _D = TypeVar("_D", bound=Identified)
@@ -125,6 +126,23 @@ def find_result(results: Path, name: str) -> Result:
             f"{name!r} matches {len(matches)} records; give more of the id, such as {matches[-1].path.stem}"
         )
     return (exact or matches)[0]
+
+
+def named_run(results: Path, name: str) -> tuple[Record, Path]:
+    """The run named by a path, an id, the beginning of an id or ``last``, and its file.
+
+    Raises:
+        UsageError: there is no such run, or the file cannot be read.
+    """
+    if name == "last":
+        runs = [record for record in RUNS.read_each(RUNS.paths(results)) if isinstance(record, Record)]
+        if not runs:
+            raise UsageError(f"no runs in {results}; {_MAKE_ONE}")
+        return runs[-1], results / RUNS.folder / f"{runs[-1].id}.json"
+    kind, path = find_result(results, name)
+    if kind is not RUNS:
+        raise UsageError(f"{path} is a {kind.name}, and a run is needed")
+    return RUNS.read(path), path
 
 
 def last_result(results: Path) -> tuple[Result, Any, list[UnreadableRecord]]:

@@ -371,6 +371,7 @@ class StudyPlan:
             evaluation=Evaluation(scored_every(variant)),
             command=options.command,
             variant=label,
+            explain="explanations" in self.kind.sections and stop is None,
             stop=stop,
         )
 

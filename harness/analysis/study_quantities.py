@@ -20,6 +20,7 @@ from harness.analysis.seed_values import (
     training_seconds,
 )
 from harness.analysis.study import Study
+from harness.explain.records import ExplainedNetwork
 from harness.training.federated import communicated_bytes
 from harness.training.measures import Measure
 
@@ -190,6 +191,34 @@ def _of_generated(name: str, _study: Study, _plain: ConfigurationRuns) -> Quanti
     return Quantity(name, measures[name], values)
 
 
+#: The method of explanation whose numbers are quantities.
+_MAIN_METHOD = "integrated gradients"
+
+
+def _of_explanations(name: str, _study: Study, _plain: ConfigurationRuns) -> Quantity:
+    """What maps of the best epoch are worth: gains over a random order, and what randomised layers leave."""
+    measures = {
+        "deletion gain": _measure("deletion gain", higher=True),
+        "insertion gain": _measure("insertion gain", higher=True),
+        "survival": _measure("correlation with randomised layers"),
+    }
+
+    def value(network: ExplainedNetwork) -> float | None:
+        maps = network.methods[_MAIN_METHOD]
+        if name == "survival":
+            return maps.randomised[-1][1]
+        if name == "deletion gain":
+            return float(np.mean(np.subtract(network.chance_deletion, maps.deletion)))
+        return float(np.mean(np.subtract(maps.insertion, network.chance_insertion)))
+
+    def values(runs: ConfigurationRuns, _best: bool) -> SeedValues:
+        networks = {run.record.seed: run.record.explained for run in runs.runs}
+        found = {seed: value(network) for seed, network in networks.items() if network is not None}
+        return {seed: number for seed, number in found.items() if number is not None}
+
+    return Quantity(name, measures[name], values)
+
+
 def _of_clients(name: str, _study: Study, _plain: ConfigurationRuns) -> Quantity:
     """How far clients part in the last round, and what all rounds have sent; 0 for central training."""
 
@@ -224,6 +253,9 @@ _QUANTITIES: Mapping[str, Callable[[str, Study, ConfigurationRuns], Quantity]] =
     "distance ratio": _of_generated,
     "copying": _of_generated,
     "called real": _of_generated,
+    "deletion gain": _of_explanations,
+    "insertion gain": _of_explanations,
+    "survival": _of_explanations,
     "client drift": _of_clients,
     "communication": _of_clients,
 }

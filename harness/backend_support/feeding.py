@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.layers import Native, NativeArray, NativeModel
+from harness.layers import Embedding, Native, NativeArray, NativeModel
+from harness.network import Network
 from harness.spec import Steps, Task, Unsupported
 
 #: An array of a framework.
@@ -81,11 +82,51 @@ def predicted(
     else the last. With ``pad`` the last batch is extended by zeros, so that one compilation serves each size.
     Every call is made before the first output is converted to NumPy, so that a device need not wait.
     """
-    *smaller, largest = sizes
-    size = next((size for size in smaller if len(inputs) <= size), largest)
+    size = _size(sizes, len(inputs))
     parts = (inputs[start : start + size] for start in range(0, len(inputs), size))
     outputs = [predict(padded(part, size) if pad else part) for part in parts]
     return np.concatenate([np.asarray(output) for output in outputs])[: len(inputs)]
+
+
+def _size(sizes: Sequence[int], rows: int) -> int:
+    *smaller, largest = sizes
+    return next((size for size in smaller if rows <= size), largest)
+
+
+def differentiated(
+    differentiate: Callable[[np.ndarray, np.ndarray], tuple[Array, Array]],
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    sizes: Sequence[int],
+    *,
+    pad: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The gradients and the outputs of :meth:`harness.spec.Program.input_gradients`, as :func:`predicted`."""
+    size = _size(sizes, len(inputs))
+    parts = [slice(start, start + size) for start in range(0, len(inputs), size)]
+    results = [
+        differentiate(padded(inputs[part], size), padded(targets[part], size))
+        if pad
+        else differentiate(inputs[part], targets[part])
+        for part in parts
+    ]
+    gradients, outputs = (
+        np.concatenate([np.asarray(each) for each in arrays])[: len(inputs)]
+        for arrays in zip(*results, strict=True)
+    )
+    return gradients, outputs
+
+
+def begins_with_embedding(network: Network) -> bool:
+    """Whether gradients are those by rows of a table, the output of the network's first layer.
+
+    Raises:
+        Unsupported: a model of the user's own takes the tokens.
+    """
+    first = network.layers[0]
+    if network.vocabulary() is not None and isinstance(first, Native):
+        raise Unsupported("no gradients of the tokens of a model of the user's own")
+    return isinstance(first, Embedding)
 
 
 # The training state as a dictionary.

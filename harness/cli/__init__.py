@@ -29,6 +29,8 @@ _COMMANDS = {
     "history": "Find changes of speed and memory over the gates of a branch.",
     "list": "List backends, tasks, data sets and results.",
     "show": "Print one record in full.",
+    "score": "Score the weights of a recorded run in any framework.",
+    "explain": "Show which inputs a recorded network depends on.",
     "compare": "Compare recorded runs: speed, quality, overfitting.",
     "report": "Write the findings as HTML, Markdown, a table or a notebook.",
     "export": "Show recorded runs in MLflow or TensorBoard.",

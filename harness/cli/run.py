@@ -258,6 +258,12 @@ def with_federated(given: dict[str, Any]) -> dict[str, Any]:
 @options.tracking
 @options.form
 @options.certify
+@click.option(
+    "--save-weights",
+    is_flag=True,
+    help="Keep the weights of the last and of the best epoch next to the record, as safetensors. A recorded "
+    "run without them is repeated.",
+)
 @click.option("--fresh", is_flag=True, help="Also repeat runs that are already recorded.")
 @options.timeout
 @options.executor

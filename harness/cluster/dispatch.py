@@ -174,8 +174,8 @@ class Dispatcher:
                 self._lose(node, arrival.reason)
             case Call(target="store", method="save", arguments=(record,)):
                 self._save(node, record)
-            case Call(target="store", arguments=arguments):
-                self._store.save_picture(*arguments)
+            case Call(target="store"):
+                self._call(self._store, arrival)
             case Call(target="run"):
                 self._call(self._running[node].observer, arrival)
             case Call():

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from harness.errors import HarnessError
 from harness.runs.record import Record
+from harness.runs.store import WEIGHTS_SUFFIX
 
 #: Calls of these methods that follow within this time are left out: each block of steps makes one.
 _FREQUENT = ("trained", "examined")
@@ -73,6 +74,11 @@ class ForwardedStore:
         """See :meth:`harness.runs.store.Store.save_picture`."""
         self._store.save_picture(record, png, kind)
         return f"{record.id}{kind}.png"
+
+    def save_weights(self, record: Record, content: bytes, kind: str) -> str:
+        """See :meth:`harness.runs.store.Store.save_weights`."""
+        self._store.save_weights(record, content, kind)
+        return f"{record.id}{kind}{WEIGHTS_SUFFIX}"
 
 
 def streamed(work: Callable[[Send], Any], thread: ThreadPoolExecutor) -> Iterator[Message]:

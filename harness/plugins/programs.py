@@ -158,6 +158,19 @@ class CheckedProgram(Program):
         shape = (len(inputs), *self._task.networks[network].output_shape())
         return self._floats(f"predict() of {len(inputs)} inputs by {network}", outputs, shape)
 
+    def input_gradients(
+        self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            result: object = self._program.input_gradients(inputs, targets, network)
+        except Unsupported as error:
+            raise Unsupported(f"backend {self._backend} has {error}") from error
+        call = f"input_gradients() of {len(inputs)} inputs"
+        if not isinstance(result, tuple) or len(result) != 2:  # noqa: PLR2004  gradients and outputs
+            raise self._broken(f"{call} returned {_kind(result)}", "a tuple of gradients and outputs")
+        gradients, outputs = result
+        return self._floats(call, gradients, inputs.shape), self._floats(call, outputs, (len(inputs),))
+
     def synchronize(self) -> None:
         self._program.synchronize()
 
@@ -281,6 +294,17 @@ class WatchedProgram(CheckedProgram):
         if checksum(inputs) != before:
             raise data_changed(self._backend, call, "inputs that it was given")
         return outputs
+
+    def input_gradients(
+        self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        call, before = f"input_gradients() of {len(inputs)} inputs", checksum(inputs)
+        result = self._watched(
+            call, lambda: super(WatchedProgram, self).input_gradients(inputs, targets, network)
+        )
+        if checksum(inputs) != before:
+            raise data_changed(self._backend, call, "inputs that it was given")
+        return result
 
     def synchronize(self) -> None:
         self._watched("synchronize()", super().synchronize)

@@ -114,8 +114,8 @@ def batch_norm(name: str, layer: BatchNorm, x: Array, made: Pass) -> tuple[Array
     mean_name, variance_name = f"{name}/running_mean", f"{name}/running_variance"
     mean, variance = made.weights[mean_name], made.weights[variance_name]
     if not made.training:
-        y = (x - mean) / np.sqrt(variance + layer.epsilon)
-        return _scaled(name, y, lambda gradient, _: gradient, made)
+        deviation = np.sqrt(variance + layer.epsilon)
+        return _scaled(name, (x - mean) / deviation, lambda gradient, _: gradient / deviation, made)
     by_sample = made.rules.batch_norm == "instance"
     made.state[mean_name], made.state[variance_name] = running_statistics(
         x,

@@ -118,6 +118,17 @@ class NumpyTraining:
         """Outputs ``(n, *output)`` of a network in evaluation mode."""
         return self._forward(network, inputs.astype(np.float64), Pass(self.weights, self._rules))[0]
 
+    def input_gradients(self, inputs: Array, targets: Array, network: str = "model") -> tuple[Array, Array]:
+        """Exact gradients of one output of each row; see :meth:`harness.spec.Program.input_gradients`."""
+        places = self._places[network]
+        embedded = isinstance(places[0].layer, Embedding)
+        made = Pass(self.weights, self._rules)
+        outputs, backward = forward_all(network, places[embedded:], inputs.astype(np.float64), made)
+        rows, flat = np.arange(len(inputs)), outputs.reshape(len(inputs), -1)
+        chosen = np.zeros_like(flat)
+        chosen[rows, targets] = 1
+        return backward(chosen.reshape(outputs.shape), {}), flat[rows, targets]
+
     def _supervised_step(self, inputs: Array, targets: Array, rate: float) -> float:
         made = self._training_pass()
         outputs, backward = self._forward("model", inputs, made)
@@ -222,6 +233,13 @@ class NumpyProgram(Program):
             return np.concatenate(
                 [self._training.predict(inputs[at : at + _PREDICTED], network) for at in parts]
             )
+
+    def input_gradients(
+        self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See :meth:`harness.spec.Program.input_gradients`."""
+        with np.errstate(all="ignore"):
+            return self._training.input_gradients(inputs, targets, network)
 
     def synchronize(self) -> None:
         """NumPy is synchronous."""

@@ -12,12 +12,22 @@ from harness.analysis.study_effects import (
     StudyFinding,
     Verdict,
 )
+from harness.analysis.study_explanations import (
+    MARGIN,
+    SURVIVES,
+    Agreement,
+    Survival,
+    agreements,
+    networks_of,
+    survivals,
+)
 from harness.analysis.study_quantities import Quantity
 from harness.analysis.study_scaling import Scaling, scaling
 from harness.analysis.study_tuning import at_edges, best_trial, criterion
 from harness.report.document import (
     Card,
     Cards,
+    Cell,
     Figure,
     Figures,
     Node,
@@ -69,10 +79,8 @@ def study_sentence(study: StudyFinding) -> str:
 def headline(study: StudyFinding, plain: Overfitting | None) -> str:
     """The first sentence of a configuration's part, without a full stop."""
     kind, task = study.study.kind, f"{study.study.task} on {study.study.dataset}"
-    if "onset" in kind.sections:
-        return _onset_headline(task, plain)
-    if "scaling" in kind.sections and (law := scaling(study)) is not None:
-        return f"{task}: twice the data would lower the {law.quantity.measure.name} by {law.gain_text}"
+    if (own := _own_headline(study, plain, task)) is not None:
+        return own
     if kind.reference == "best":
         tied = [each.variant.name for each in study.of_verdict("equal", "undecided", "few", "better")]
         with_others = f"; {listed(tied)} may be as good" if tied else f"; every other {kind.noun} is worse"
@@ -84,6 +92,24 @@ def headline(study: StudyFinding, plain: Overfitting | None) -> str:
     if worse and all(effect.described.data for effect in study.effects[1:]):
         return f"{task}: {study.reference.variant.name} is certainly better than {listed(worse)}"
     return f"{task}: no {kind.noun} is certainly better than {study.reference.variant.name}"
+
+
+def _own_headline(study: StudyFinding, plain: Overfitting | None, task: str) -> str | None:
+    """The answer of a kind that asks for more than which variant is better; None: it does not."""
+    sections = study.study.kind.sections
+    if "onset" in sections:
+        return _onset_headline(task, plain)
+    if "scaling" in sections and (law := scaling(study)) is not None:
+        return f"{task}: twice the data would lower the {law.quantity.measure.name} by {law.gain_text}"
+    if "explanations" in sections and _speaks_for_all(study):
+        found = agreements(networks_of(study.group.configurations))
+        return f"{task}: {agreement_text(found)}" if found else None
+    return None
+
+
+def _speaks_for_all(study: StudyFinding) -> bool:
+    """Whether its part is the first, which says what is known of all configurations together."""
+    return study.configuration is study.group.configurations[0]
 
 
 def _onset_headline(task: str, plain: Overfitting | None) -> str:
@@ -584,6 +610,92 @@ def _frechet(study: StudyFinding, name: str) -> Section:
     )
 
 
+def _explanations(study: StudyFinding, name: str) -> Section | None:
+    """Whether maps agree between frameworks as much as between seeds, and what they are worth."""
+    configurations = study.group.configurations
+    left = survivals(study)
+    if not left:
+        return None
+    nodes: list[Node] = []
+    if _speaks_for_all(study):
+        found = agreements(networks_of(configurations))
+        nodes += [Paragraph((Span(_capital(agreement_text(found)) + "."),)), _agreement_table(found)]
+    flagged = [each.method for each in left if each.is_flagged]
+    text = (
+        f"The maps of {listed(flagged)} survive: they do not depend on what the network has learned."
+        if flagged
+        else "No map survives that all layers are drawn anew: they depend on what the network has learned."
+    )
+    nodes += [Paragraph((Span(text),)), _survival_table(left), _figures(study, name, "explanations")]
+    return Section("Do explanations agree, and do they depend on the network?", nodes, f"{name}-explanations")
+
+
+_AGREEMENT_WORDS: Mapping[str, str] = {
+    "as much": "agree between frameworks as much as between seeds",
+    "less": "agree less between frameworks than between seeds",
+    "more": "agree more between frameworks than between seeds",
+    "undecided": "may agree less or more between frameworks than between seeds; more seeds would decide",
+    "few": "need at least three seeds for an interval",
+    "one framework": "are of one framework; name several with --backend",
+}
+
+
+def agreement_text(found: Sequence[Agreement]) -> str:
+    """The verdict on each method, those with the same one together."""
+    verdicts = {each.verdict: [one.method for one in found if one.verdict == each.verdict] for each in found}
+    if len(verdicts) == 1:
+        return f"maps of networks trained apart {_AGREEMENT_WORDS[found[0].verdict]}"
+    parts = [f"{listed(methods)} {_AGREEMENT_WORDS[verdict]}" for verdict, methods in verdicts.items()]
+    return f"of networks trained apart, maps of {'; those of '.join(parts)}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _agreement_table(found: Sequence[Agreement]) -> Table:
+    rows = [
+        [
+            each.method,
+            *(estimate(one, 2) for one in (each.seeds, each.frameworks, each.same_seed)),
+            estimate(each.difference, 2, sign=True),
+            each.verdict,
+        ]
+        for each in found
+    ]
+    headers = [
+        "method",
+        "between seeds",
+        "between frameworks",
+        "frameworks, same seed",
+        "difference",
+        "verdict",
+    ]
+    legend = (
+        "Spearman's rank correlation of the maps of the same test samples: 1 is the same order of all "
+        "positions, 0 none in common. Between seeds: of one framework, of networks with different seeds. "
+        "Between frameworks: with different seeds, too. Intervals leave out a seed at a time. As much: the "
+        f"difference is certainly below {MARGIN:g}."
+    )
+    return Table(headers, rows, "Agreement of networks trained apart", (legend,), announced=True)
+
+
+def _survival_table(left: Sequence[Survival]) -> Table:
+    layers = [layer for layer, _ in left[0].layers]
+    rows: list[list[Cell | str]] = []
+    for each in left:
+        courses = [f"{value:.2f}" for _, value in each.layers]
+        verdict = Cell("survives", "bad") if each.is_flagged else Cell("depends on the weights", "good")
+        rows.append([each.method, *courses, estimate(each.last, 2), verdict])
+    headers = ["method", *(f"to {layer}" for layer in layers), "all layers", "verdict"]
+    legend = (
+        "Rank correlation of a map before and after layers were drawn anew, from the last layer down to the "
+        f"one that is named (Adebayo et al. 2018). From {SURVIVES:g} on, with all layers drawn anew, a map "
+        "is flagged."
+    )
+    return Table(headers, rows, "Randomised layers", (legend,), announced=True)
+
+
 Part = Callable[[StudyFinding, str], Section | None]
 #: The parts of a page that a kind of study may name.
 SECTIONS: Mapping[str, Part] = {
@@ -602,6 +714,7 @@ SECTIONS: Mapping[str, Part] = {
     "gradients": _gradients,
     "samples": _samples,
     "frechet": _frechet,
+    "explanations": _explanations,
 }
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import hashlib
 import math
 import statistics
 import time
@@ -17,10 +18,12 @@ from harness.audit.segments import Work
 from harness.certify.certificate import Certificate
 from harness.errors import Declined, HarnessError, interruption
 from harness.machine.cpus import cpus_of
+from harness.machine.files import GuardedFolder
 from harness.machine.usage import Watch
-from harness.runs.record import Block, Epoch, Failure, Record
+from harness.runs.record import Block, Epoch, Failure, Record, SavedWeights, WeightsFile
 from harness.runs.request import RunRequest, new_record
 from harness.runs.store import RecordWriter
+from harness.runs.trained import weights_description
 from harness.spec.task import Adversarial
 from harness.training.batches import BatchOrder, block_steps
 from harness.training.outcome_records import Drawn, Outcomes
@@ -86,6 +89,7 @@ class TrainingRun:
         with contextlib.closing(audit):
             try:
                 self._train(audit)
+                self._keep_weights(best=False)
                 self._score_test(audit)
             except (Diverged, Stopped):
                 self._measure_process(watch)
@@ -93,6 +97,7 @@ class TrainingRun:
             self._measure_process(watch)
             self._observer.phase("testing the clock")
             self._record.clock = audit.judge_clock(self._usual_step_seconds())
+            self._explain()
             self._observer.phase("verifying the work")
             prepared = self._preparation()
             seconds = prepared.import_seconds + prepared.data_seconds + prepared.build_seconds
@@ -237,10 +242,41 @@ class TrainingRun:
         last = best = self._evaluate_test(audit, best=last_is_best, last=True)
         record.test_at_last = last.scores["test"]
         if not last_is_best:
+            self._keep_weights(best=True)
             self._session.call(protocol.RestoreWeights(), protocol.Done)
             best = self._evaluate_test(audit, best=True, last=False)
         record.test_at_best = best.scores["test"]
         record.outcomes = _outcomes_of(best, last)
+
+    def _explain(self) -> None:
+        """Explain the network of the best epoch if that is asked for, once nothing is timed any more."""
+        if self._request.explain and self._record.best_epoch is not None:
+            self._observer.phase("explaining")
+            explained = self._session.call(protocol.ExplainNetwork(), protocol.ExplainedRun)
+            self._record.explained = explained.network
+
+    def _keep_weights(self, *, best: bool) -> None:
+        """Write the current weights, or those of the best epoch, next to the record if that is asked for."""
+        record = self._record
+        if not self._request.save_weights:
+            return
+        which = "best" if best else "last"
+        folder = GuardedFolder("harness-weights-")
+        try:
+            path = folder.path / which
+            request = protocol.SaveWeights(str(path), best, weights_description(record, which))
+            self._session.call(request, protocol.Done)
+            content = path.read_bytes()
+        except OSError as error:
+            raise HarnessError(f"the weights cannot be written: {error.strerror}") from error
+        finally:
+            folder.close()
+        name = self._store.save_weights(record, content, f"-{which}")
+        file = WeightsFile(name, hashlib.sha256(content).hexdigest())
+        if record.weights is None:
+            record.weights = SavedWeights(file)
+        else:
+            record.weights.best = file
 
     def _evaluate_test(self, audit: AuditedTraining, *, best: bool, last: bool) -> protocol.Evaluated:
         generates = isinstance(self._request.task.objective, Adversarial)

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.machine.leftovers import Leftover, is_running, older_than, remove_path, size_of
 from harness.runs.claims import claim_paths, is_stale, remove_stale
 from harness.runs.documents import UnreadableRecord
-from harness.runs.store import RUNS
+from harness.runs.store import RUNS, files_of
 
 _UNFINISHED = re.compile(r"\..+\.(?P<pid>\d{1,9})\.tmp")
 #: Writing a file takes less. Its process may be on another host, where the number means nothing.
@@ -19,7 +19,7 @@ def leftovers(results: Path) -> Iterator[Leftover]:
     """What nothing needs any more. Records of runs that have ended, in whatever way, are not among it."""
     for path in RUNS.paths(results):
         if _is_lost(path):
-            yield Leftover("lost run", path, size_of(_files_of(path)), functools.partial(_remove_run, path))
+            yield Leftover("lost run", path, size_of(files_of(path)), functools.partial(_remove_run, path))
     for path in older_than(_LONGEST_WRITE_SECONDS, sorted(results.glob("*/.*.tmp"))):
         match = _UNFINISHED.fullmatch(path.name)
         if match and path.is_file() and not is_running(int(match["pid"])):
@@ -36,14 +36,9 @@ def _is_lost(path: Path) -> bool:
         return False
 
 
-def _files_of(record: Path) -> list[Path]:
-    """The file of a record, and its pictures."""
-    return [record, *sorted(record.parent.glob(f"{record.stem}*.png"))]
-
-
 def _remove_run(path: Path) -> None:
     if _is_lost(path):
-        for file in reversed(_files_of(path)):
+        for file in reversed(files_of(path)):
             remove_path(file)
 
 

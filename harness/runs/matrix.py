@@ -93,6 +93,7 @@ class MatrixOptions(msgspec.Struct, frozen=True, kw_only=True):
     threads: list[int] = []
     assignments: list[str] = []
     timeout: float | None = None
+    save_weights: bool = False
     command: list[str] = []
 
 
@@ -196,6 +197,7 @@ class RunMatrix:
             max_steps=cell.max_steps,
             evaluation=options.evaluation,
             timeout_seconds=options.timeout,
+            save_weights=options.save_weights,
             variant=self._variant(cell),
             command=options.command,
         )

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from harness.audit.findings import Clock, Verification
 from harness.certify.certificate import Certificate, Losses
+from harness.explain.records import ExplainedNetwork
 from harness.machine.processes import ProcessMark
 from harness.machine.quantities import Measured
 from harness.machine.usage import Interference
@@ -142,6 +143,24 @@ class Pictures(msgspec.Struct):
     neighbours: str | None = None
 
 
+class WeightsFile(msgspec.Struct, frozen=True):
+    """A file next to the record (:mod:`harness.training.weights`), and the sha256 of its content."""
+
+    name: str
+    sha256: str
+
+
+class SavedWeights(msgspec.Struct):
+    """The weights that were kept: after the last step, and of the best epoch where that is another one."""
+
+    last: WeightsFile
+    best: WeightsFile | None = None
+
+    def file(self, *, best: bool) -> WeightsFile:
+        """The file of the best epoch, which may be the last one, or of the last."""
+        return (best and self.best) or self.last
+
+
 class Phases(msgspec.Struct):
     """Durations. ``training_seconds`` includes the first step, but no evaluation."""
 
@@ -193,6 +212,10 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     samples_file: str | None = None
     """The file, next to the record, with a grid of pictures generated with the weights of the best epoch."""
     pictures: Pictures = msgspec.field(default_factory=Pictures)
+    weights: SavedWeights | None = None
+    """Where ``--save-weights`` kept them; the files are written before the record says so."""
+    explained: ExplainedNetwork | None = None
+    """What the network of the best epoch depends on, for a study of explanations."""
     outcomes: Outcomes | None = None
     """What the network of the best epoch made of the test samples; None where nothing was scored."""
     measured: Measured = {}

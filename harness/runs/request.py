@@ -62,6 +62,10 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     max_steps: int | None = None
     evaluation: Evaluation = Evaluation()
     timeout_seconds: float | None = None
+    save_weights: bool = False
+    """Whether the weights are kept; no part of the identity, because they change no result."""
+    explain: bool = False
+    """Whether the network is explained at the end; no part of the identity either."""
     stop: StopRule | None = None
     """For a trial of a study: when it ends early."""
     variant: str = ""

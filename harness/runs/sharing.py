@@ -53,20 +53,35 @@ class RecordedRuns:
             if record.identity_key in self._records:
                 self._records[record.identity_key].append(record)
 
-    def finished_before(self, key: str, dataset: str) -> Record | None:
+    def finished_before(self, run: "PlannedRun") -> Record | None:
         """The newest finished record of this identity and the present data that there was at the start."""
-        return self._newest(key, dataset, FINISHED, before=True)
+        return self._newest(run, FINISHED, before=True)
 
-    def tried_since(self, key: str, dataset: str) -> Record | None:
+    def tried_since(self, run: "PlannedRun") -> Record | None:
         """The newest record of this identity that another process has completed since the start."""
-        return self._newest(key, dataset, TRIED, before=False)
+        return self._newest(run, TRIED, before=False)
 
-    def _newest(self, key: str, dataset: str, statuses: frozenset[str], *, before: bool) -> Record | None:
-        for record in reversed(self._records[key]):
+    def _newest(self, run: "PlannedRun", statuses: frozenset[str], *, before: bool) -> Record | None:
+        for record in reversed(self._records[run.key]):
             known = f"{record.id}.json" in self._before
-            if record.status in statuses and known == before and _is_of_present_data(record, dataset):
+            if (
+                record.status in statuses
+                and known == before
+                and _is_of_present_data(record, run.request.dataset.name)
+                and self._keeps_what_is_asked(record, run.request)
+            ):
                 return record
         return None
+
+    def _keeps_what_is_asked(self, record: Record, request: RunRequest) -> bool:
+        """Whether weights and explanations are there if they are asked for; only success has any."""
+        if record.status == "ok" and request.explain and record.explained is None:
+            return False
+        if record.status != "ok" or not request.save_weights:
+            return True
+        kept = record.weights
+        names = [] if kept is None else [file.name for file in (kept.last, kept.best) if file is not None]
+        return bool(names) and all((self._store.folder / name).is_file() for name in names)
 
 
 def _is_of_present_data(record: Record, dataset: str) -> bool:
@@ -111,7 +126,7 @@ class SharedRuns:
         self._dropped: set[int] = set()
         if not fresh:
             for run in self._planned:
-                record = self._recorded.finished_before(run.key, run.request.dataset.name)
+                record = self._recorded.finished_before(run)
                 if record is not None:
                     self._records[run.place] = record
         self.reused = len(self._records)
@@ -137,7 +152,7 @@ class SharedRuns:
         self._recorded.update()
         found = []
         for run in self.left:
-            record = self._recorded.tried_since(run.key, run.request.dataset.name)
+            record = self._recorded.tried_since(run)
             if record is not None:
                 self._records[run.place] = record
                 found.append((run, record))
@@ -154,7 +169,7 @@ class SharedRuns:
         for run in self.left:
             if self._claims.take(run.key, _name(run.request)):
                 self._recorded.update()  # its record may have been completed just before
-                if self._recorded.tried_since(run.key, run.request.dataset.name) is None:
+                if self._recorded.tried_since(run) is None:
                     return run
                 self._claims.release(run.key)
         return None

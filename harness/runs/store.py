@@ -52,6 +52,23 @@ def prepare_folder(folder: Path) -> None:
     sweep_drafts(folder)
 
 
+#: How files of weights end.
+WEIGHTS_SUFFIX = ".safetensors"
+
+
+def files_of(record: Path) -> list[Path]:
+    """The file of a record, and those next to it that are its own: pictures and weights."""
+    beginning = glob.escape(record.stem)
+    return [
+        record,
+        *(
+            path
+            for suffix in (".png", WEIGHTS_SUFFIX)
+            for path in sorted(record.parent.glob(f"{beginning}*{suffix}"))
+        ),
+    ]
+
+
 class RecordWriter(Protocol):
     """Where a run is recorded while it is executed."""
 
@@ -60,6 +77,9 @@ class RecordWriter(Protocol):
 
     def save_picture(self, record: Record, png: bytes, kind: str = "") -> str:
         """See :meth:`Store.save_picture`."""
+
+    def save_weights(self, record: Record, content: bytes, kind: str) -> str:
+        """See :meth:`Store.save_weights`."""
 
 
 class Store:
@@ -82,16 +102,27 @@ class Store:
         Raises:
             HarnessError: the file cannot be written.
         """
-        path = self.folder / f"{record.id}{kind}.png"
+        return self._write(f"{record.id}{kind}.png", png)
+
+    def save_weights(self, record: Record, content: bytes, kind: str) -> str:
+        """Write weights next to the record; returns the file name, which ends in ``kind``.
+
+        Raises:
+            HarnessError: the file cannot be written.
+        """
+        return self._write(f"{record.id}{kind}{WEIGHTS_SUFFIX}", content)
+
+    def _write(self, name: str, content: bytes) -> str:
+        path = self.folder / name
         try:
-            replace_result(path, png)
+            replace_result(path, content)
         except OSError as error:
             raise HarnessError(f"{path} cannot be written: {error.strerror}") from error
         return path.name
 
     def discard(self, record: Record) -> None:
-        """Delete a record and its pictures, because the run is executed again."""
-        for path in [self.folder / f"{record.id}.json", *self.folder.glob(f"{glob.escape(record.id)}*.png")]:
+        """Delete a record and the files next to it, because the run is executed again."""
+        for path in files_of(self.folder / f"{record.id}.json"):
             path.unlink(missing_ok=True)
 
     def paths(self) -> list[Path]:

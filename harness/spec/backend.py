@@ -132,6 +132,32 @@ class Program(abc.ABC):
         training, nor its random numbers.
         """
 
+    def input_gradients(
+        self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The gradient of one output of each row by its inputs, and that output; optional.
+
+        Returns the gradients ``(n, *input)`` and the outputs ``(n,)``, float32 or float64. ``targets (n,)``
+        int64 say which output: its place in the outputs of a row, flattened in canonical order. For a
+        classifier that is the class, whose logit is differentiated, before any softmax; for one of each
+        position ``position * classes + class``.
+
+        The network is in evaluation mode as in :meth:`predict`: no dropout, and running statistics, so that
+        rows do not depend on one another. What is differentiated is the network as it is: where a ReLU is 0
+        its slope is 0, whatever the sign of the gradient.
+
+        ``inputs (n, *input)`` have the dtype of the training data. Tokens have no gradient: for a network
+        that begins with an :class:`Embedding` inputs are the rows of its table ``(n, steps, width)``, which
+        the harness looks up, and the gradients are those by them. An :class:`Unembedding` that shares the
+        table is a constant.
+
+        The call must not affect the training. By default a program has no gradients of inputs.
+
+        Raises:
+            Unsupported: the program does not offer them, for this network.
+        """
+        raise Unsupported("no gradients of inputs")
+
     @abc.abstractmethod
     def synchronize(self) -> None:
         """Wait until the device has finished all work."""

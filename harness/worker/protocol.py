@@ -9,6 +9,8 @@ import msgspec
 
 from harness.certify.cases import Case
 from harness.certify.certificate import Losses
+from harness.explain.explained import Answer, Explained
+from harness.explain.records import ExplainedNetwork
 from harness.plugins.options import Value
 from harness.spec.backend import Plan, Precision
 from harness.spec.data import Split
@@ -16,7 +18,7 @@ from harness.spec.task import Task
 from harness.training.measures import Scores
 from harness.training.outcome_records import Drawn, SampleScores
 
-VERSION = 9
+VERSION = 10
 #: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
 LONGEST_REPLY_BYTES = 64 << 20
 
@@ -160,6 +162,43 @@ class KeepWeights(msgspec.Struct, frozen=True, tag=True):
     """Keep the current weights, in place of any kept before."""
 
 
+class SaveWeights(msgspec.Struct, frozen=True, tag=True):
+    """Write the current weights, or those that were ``kept``, to a file; ``description`` goes into it."""
+
+    path: str
+    kept: bool
+    description: dict[str, str]
+
+
+class LoadWeights(msgspec.Struct, frozen=True, tag=True):
+    """Load the weights of a file that :class:`SaveWeights` wrote."""
+
+    path: str
+
+
+class Explain(msgspec.Struct, frozen=True, tag=True):
+    """Explain these answers on test samples, or choose some; arrays go to a file: :mod:`harness.explain`."""
+
+    path: str
+    answers: list[Answer] = []
+
+
+class ExplainedSamples(msgspec.Struct, frozen=True, tag=True):
+    """What was found."""
+
+    explained: Explained
+
+
+class ExplainNetwork(msgspec.Struct, frozen=True, tag=True):
+    """Explain the same test samples in every run, with the weights that were kept."""
+
+
+class ExplainedRun(msgspec.Struct, frozen=True, tag=True):
+    """What was found."""
+
+    network: ExplainedNetwork
+
+
 class ReadWeights(msgspec.Struct, frozen=True, tag=True):
     """Read the current weights and drop them: all updates that are outstanding are made."""
 
@@ -249,6 +288,10 @@ Request = (
     | Shuffle
     | Evaluate
     | KeepWeights
+    | SaveWeights
+    | LoadWeights
+    | Explain
+    | ExplainNetwork
     | ReadWeights
     | ScoreRows
     | SaveState
@@ -267,6 +310,8 @@ Reply = (
     | Measured
     | StateSaved
     | Replayed
+    | ExplainedSamples
+    | ExplainedRun
     | Done
     | Fault
 )

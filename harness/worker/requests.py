@@ -17,6 +17,8 @@ from harness.certify.long_calls import observe_calls
 from harness.certify.observation import TrialPrograms, finite_losses, observe, observe_losses
 from harness.certify.rounding import Located, locate_rounding
 from harness.certify.waiting import observe_waiting
+from harness.explain.explained import explain
+from harness.explain.networks import explain_network
 from harness.machine.memory import peak_memory_bytes
 from harness.plugins import registry
 from harness.plugins.definition import define_task
@@ -33,6 +35,7 @@ from harness.training.initial import initial_weights
 from harness.training.program_scores import Scorer, current_weights
 from harness.training.scoring import packed, rows_file, save_rows
 from harness.training.splits import fitted, split_samples, with_class_weights
+from harness.training.weights import decoded, encoded
 from harness.worker import protocol, saved_state
 
 #: Bound before any plugin is imported, so that none can replace it by patching :mod:`time`.
@@ -53,6 +56,7 @@ class Worker:
         self._plan: Plan
         self._splits: dict[Split, Samples]
         self._scorer: Scorer
+        self._classes: tuple[str, ...] = ()
         self._order: BatchOrder
         self._seal = DataSeal({})
         self._next_step = 0
@@ -128,6 +132,7 @@ class Worker:
         self._splits, train = splits, splits["train"]
         self._refuse_unsupported(request)
         plan = with_class_weights(plan, train, len(dataset.classes))
+        self._classes = dataset.classes
         self._scorer = Scorer(plan.task, splits, plan.seed, dataset.classes, dataset.series)
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
         self._seal = DataSeal(splits)
@@ -261,6 +266,33 @@ class Worker:
     def _(self, _request: protocol.KeepWeights) -> protocol.Done:
         self._kept = current_weights(self._program)
         return protocol.Done()
+
+    @carry_out.register
+    def _(self, request: protocol.SaveWeights) -> protocol.Done:
+        weights = self._kept if request.kept else current_weights(self._program)
+        exact = np.float64 if self._plan.precision == "float64" else np.float32
+        arrays = {name: array.astype(exact) for name, array in weights.items()}
+        Path(request.path).write_bytes(encoded(arrays, request.description))
+        return protocol.Done()
+
+    @carry_out.register
+    def _(self, request: protocol.LoadWeights) -> protocol.Done:
+        arrays = decoded(Path(request.path).read_bytes()).arrays
+        self._program.load({name: array.astype(np.float64) for name, array in arrays.items()})
+        self._program.synchronize()
+        return protocol.Done()
+
+    @carry_out.register
+    def _(self, request: protocol.Explain) -> protocol.ExplainedSamples:
+        task, test = self._plan.task, self._splits["test"]
+        explained = explain(self._program, task, test, self._classes, request.path, request.answers)
+        return protocol.ExplainedSamples(explained)
+
+    @carry_out.register
+    def _(self, _request: protocol.ExplainNetwork) -> protocol.ExplainedRun:
+        self._program.load(self._kept)
+        network = explain_network(self._program, self._plan.task, self._splits["test"])
+        return protocol.ExplainedRun(network)
 
     @carry_out.register
     def _(self, _request: protocol.ReadWeights) -> protocol.Done:

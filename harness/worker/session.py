@@ -86,6 +86,10 @@ _CALLS: dict[type, str] = {
     protocol.Train: "train()",
     protocol.Evaluate: "predict()",
     protocol.KeepWeights: "weights()",
+    protocol.SaveWeights: "weights()",
+    protocol.LoadWeights: "load()",
+    protocol.Explain: "input_gradients()",
+    protocol.ExplainNetwork: "input_gradients()",
     protocol.RestoreWeights: "load()",
 }
 #: What the kernel sends a process that writes where it may not.

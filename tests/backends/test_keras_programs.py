@@ -17,6 +17,7 @@ from support import training_cases
 from support.engines import child_results
 from support.training_cases import CLASSES, CONVOLUTIONS, LAST_OUTPUTS, TASKS, task
 
+from harness.explain.certificate import check_gradients
 from harness.layers import Dense, Dropout, Flatten, SelfAttention
 from harness.network import Network
 from harness.spec.backend import Plan, Steps, Unsupported
@@ -105,6 +106,14 @@ def _attention_dropout(backend, mode):
     return {"masks": masks, "evaluation": program.predict(data.inputs)}
 
 
+def _gradients(backend, mode, task):
+    """Gradients by the inputs beside exact ones; of tokens by their embeddings, in one table with the end."""
+    built, inputs = training_cases.program(backend, task, mode), training_cases.samples(task).inputs
+    built.load(training_cases.weights(task))
+    places = np.arange(len(inputs)) % np.prod(task.networks["model"].output_shape())
+    return check_gradients(built, task, inputs, places)
+
+
 def _first_steps_of_adam():
     """What a step with learning rate 0.1 adds to a weight, for each beta."""
     import keras
@@ -132,6 +141,7 @@ def child(name, mode, cases, near, path):
     results |= {"name": name, "cases": cases, "first steps of Adam": first_steps}
     results["dropout"] = [_dropout(backend, mode, seed) for seed in (3, 3, 4)]
     results["attention dropout"] = [_attention_dropout(backend, mode)]
+    results["gradients"] = [_gradients(backend, mode, TASKS[key]) for key in ("residual", "transformer")]
     results["imports TensorFlow"] = "tensorflow" in sys.modules
     for precision in ("float32", "bfloat16"):
         results[precision] = {key: _train(backend, mode, NEAR[key], precision) for key in near}
@@ -196,6 +206,12 @@ def expected():
     """What the reference in NumPy gives, computed at its first use."""
     tasks = TASKS | NEAR
     return functools.cache(lambda case: training_cases.expected(tasks[case]))
+
+
+def test_gradients_by_the_inputs_are_exact(results):
+    assert [(check.against, check.passed) for check in results["gradients"]] == [
+        ("the NumPy reference", True)
+    ] * 2
 
 
 def test_float64_training_is_that_of_the_reference(results, expected):

@@ -564,6 +564,44 @@ def frechet(study: StudyFinding, prefix: str) -> list[Figure]:
     return [figure]
 
 
+def explanations(study: StudyFinding, prefix: str) -> list[Figure | Picture]:
+    """Curves of deletion and insertion: the mean output over seeds, by the share of positions."""
+    networks = [run.record.explained for run in study.configuration.runs if run.record.explained is not None]
+    if not networks:
+        return []
+    figures: list[Figure | Picture] = []
+    for curve in ("deletion", "insertion"):
+        rows: list[Row] = []
+        courses = {
+            name: [getattr(each.methods[name], curve) for each in networks] for name in networks[0].methods
+        }
+        courses["random order"] = [getattr(each, f"chance_{curve}") for each in networks]
+        for name, values in courses.items():
+            means = np.mean(values, axis=0).tolist()
+            rows += [
+                {"method": name, "share": 100 * place / (len(means) - 1), "output": mean}
+                for place, mean in enumerate(means)
+            ]
+        scale = {"domain": [*courses], "range": [*PALETTE[: len(courses) - 1], GREY]}
+        lines = layer(
+            "line",
+            {"point": True},
+            x=field("share:Q", title=f"{'removed' if curve == 'deletion' else 'restored'} positions (%)"),
+            y=field("output:Q", title="output", scale={"zero": False}),
+            color=field("method:N", scale=scale, legend={"columns": 2}),
+            tooltip=tips("method:N", "share:Q", "output:Q"),
+        )
+        order = "falls" if curve == "deletion" else "rises"
+        caption = f"The most relevant positions come first: the better a map, the faster its curve {order}."
+        figures.append(
+            Figure(f"{prefix}-{curve}", caption, layered(rows, lines), f"{curve.capitalize()} by {MAPS_OF}")
+        )
+    return figures
+
+
+MAPS_OF = "maps of the right class"
+
+
 #: By the section of the page that shows them.
 CHARTS: Mapping[str, Callable[[StudyFinding, str], Sequence[Figure | Picture]]] = {
     "onset": plain,
@@ -579,4 +617,5 @@ CHARTS: Mapping[str, Callable[[StudyFinding, str], Sequence[Figure | Picture]]] 
     "gradients": gradients,
     "samples": samples,
     "frechet": frechet,
+    "explanations": explanations,
 }

@@ -2,6 +2,7 @@
 
 from harness.spec import StudyKind
 from harness_tasks.studies.data import DATA
+from harness_tasks.studies.explanations import EXPLANATIONS
 from harness_tasks.studies.federated import FEDERATED
 from harness_tasks.studies.imbalance import IMBALANCE
 from harness_tasks.studies.losses import LOSSES
@@ -10,5 +11,15 @@ from harness_tasks.studies.optimizers import OPTIMIZERS
 from harness_tasks.studies.overfitting import OVERFITTING
 
 STUDIES: dict[str, StudyKind] = {
-    kind.name: kind for kind in (OPTIMIZERS, LOSSES, OVERFITTING, IMBALANCE, MEMORISATION, DATA, FEDERATED)
+    kind.name: kind
+    for kind in (
+        OPTIMIZERS,
+        LOSSES,
+        OVERFITTING,
+        IMBALANCE,
+        MEMORISATION,
+        DATA,
+        FEDERATED,
+        EXPLANATIONS,
+    )
 }

@@ -1,0 +1,82 @@
+"""``harness score``: the weights of a recorded run, scored again in any framework."""
+
+from typing import Any
+
+import click
+import msgspec
+
+from harness.analysis.results import named_run
+from harness.cli import completion, options
+from harness.cli.options import PRECISION
+from harness.cli.printing import echo, echo_json
+from harness.cli.progress import LiveLine
+from harness.machine.description import default_threads
+from harness.plugins.configuration import Configuration
+from harness.plugins.selection import select_backend
+from harness.report.render.terminal import terminal_text
+from harness.report.trained import differs, score_document
+from harness.runs.trained import score_weights, weights_path
+
+
+@click.command()
+@click.argument("name", metavar="RECORD", shell_complete=completion.RECORD)
+@options.backends()
+@click.option("--precision", type=PRECISION, help="Floating-point arithmetic. Default: that of the run.")
+@options.device
+@options.threads
+@options.results
+@options.form
+@options.quiet
+@options.plugin
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> None:
+    """Score the test data with the weights that a run has kept, in any framework.
+
+    RECORD is a run that was made with `harness run --save-weights`: a file, an id, the beginning of an id, or
+    last (the newest run). Its weights are loaded into each backend; default: that of the run.
+
+    The scores of a run in float64 must agree to 1e-9 with those in its record.
+
+    \b
+      harness run --backend torch --task cnn --precision float64 --save-weights
+      harness score last --backend torch,keras,jax
+
+    Exit code: 0, 1 if scores in float64 differ by more than 1e-9, 2 if the input is wrong, the run has no
+    weights or a backend does not support the task.
+    """  # noqa: D301  click's mark for lines that it must not wrap
+    record, path = named_run(given["results"], given["name"])
+    weights_path(record, path.parent, best=False)  # refuses before any framework is asked
+    run = record.configuration
+    asked = [
+        Configuration(
+            selection.backend.name,
+            selection.mode(record.task.description),
+            given["device"],
+            given["threads"] or default_threads(),
+            given["precision"] or run.precision,
+        )
+        for selection in map(select_backend, given["backends"] or [run.label])
+    ]
+    found = []
+    line = LiveLine(quiet=given["quiet"])
+    try:
+        for configuration in asked:
+            line.show(f"scoring with {configuration.label}")
+            found.append((configuration, score_weights(record, path.parent, configuration)))
+    finally:
+        line.stop()
+    if given["form"] == "json":
+        scores = [
+            {
+                "configuration": on,
+                "weights": each.weights,
+                "recorded": each.recorded,
+                "scores": each.found,
+            }
+            for on, scored in found
+            for each in scored
+        ]
+        echo_json(msgspec.json.encode({"record": record.id, "scores": scores}))
+    else:
+        echo(terminal_text(score_document(record, found)))
+    ctx.exit(int(differs(record, found)))

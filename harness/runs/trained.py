@@ -1,0 +1,245 @@
+"""Networks that a run has trained: its weights in their files, and programs of any backend that hold them."""
+
+import contextlib
+import hashlib
+import math
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.errors import Declined, UsageError
+from harness.explain.explained import Answer, Explained
+from harness.machine.files import GuardedFolder, read_file
+from harness.machine.worker_variables import worker_variables
+from harness.plugins import registry
+from harness.plugins.configuration import Configuration
+from harness.plugins.definition import define_task
+from harness.plugins.options import options_with, parse_options
+from harness.runs.identity import value_text
+from harness.runs.record import Record
+from harness.training.measures import Scores
+from harness.worker import protocol
+from harness.worker.session import Conversation, Session, silence_within
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_MOST_BYTES = 2**34
+
+
+def weights_description(record: Record, which: str) -> dict[str, str]:
+    """What a file of weights says about itself: of which record, task and data they are."""
+    return {
+        "record": record.id,
+        "weights": which,
+        "epoch": str(record.best_epoch if which == "best" else record.epochs_asked),
+        "task": msgspec.json.encode(record.task.description).decode(),
+        "task_sha256": record.task.sha256,
+        "dataset": record.dataset.name,
+        "dataset_fingerprint": record.dataset.fingerprint or "",
+        "backend": record.configuration.backend,
+        "mode": record.configuration.mode,
+        "precision": record.configuration.precision,
+        "seed": str(record.seed),
+    }
+
+
+def weights_path(record: Record, folder: Path, *, best: bool) -> Path:
+    """The file with the weights of a run whose record is in ``folder``.
+
+    Raises:
+        UsageError: the run has kept none; says what to run.
+    """
+    if record.weights is None:
+        raise UsageError(f"run {record.id} has kept no weights. Train it again: {repeating_command(record)}")
+    return folder / Path(record.weights.file(best=best).name).name
+
+
+def read_weights(record: Record, folder: Path, *, best: bool) -> "dict[str, np.ndarray]":
+    """The weights of a run, float32 or float64 arrays by their canonical names, as they were written.
+
+    Raises:
+        UsageError: the run has kept none, or the file is missing, damaged or of another task.
+    """
+    from harness.training.weights import UnusableWeights, decoded_for
+
+    path = weights_path(record, folder, best=best)
+    try:
+        content = read_file(path, _MOST_BYTES)
+    except OSError as error:
+        again = repeating_command(record)
+        raise UsageError(f"{path} cannot be read: {error.strerror}. Train it again: {again}") from error
+    try:
+        arrays = decoded_for(record.task.description, content)
+    except UnusableWeights as error:
+        raise UsageError(f"{path} {error}") from error
+    if record.weights and hashlib.sha256(content).hexdigest() != record.weights.file(best=best).sha256:
+        raise UsageError(f"{path} was changed after the run wrote it: its sha256 is not that in the record")
+    return arrays
+
+
+def repeating_command(record: Record) -> str:
+    """The command that makes the same run again and keeps its weights."""
+    configuration, task = record.configuration, record.task
+    words = [
+        "harness",
+        "run",
+        "--backend",
+        f"{configuration.backend}:{configuration.mode}",
+        "--task",
+        task.name,
+    ]
+    words += ["--dataset", record.dataset.name, "--epochs", str(record.epochs_asked)]
+    words += ["--seed", str(record.seed)] if record.seed else []
+    words += ["--max-steps", str(record.max_steps)] if record.max_steps else []
+    words += ["--precision", configuration.precision] if configuration.precision != "float32" else []
+    if task.name in registry.names("task"):
+        definition = registry.task(task.name)
+        usual = msgspec.structs.asdict(parse_options(definition, []))
+        given = {name: value for name, value in task.options.items() if usual.get(name) != value}
+        if define_task(definition, options_with(definition, given)).batch_size != task.description.batch_size:
+            words += ["--batch-size", str(record.batch_size)]
+        words += [part for name, value in given.items() for part in ("--set", f"{name}={value_text(value)}")]
+    return shlex.join([*words, "--save-weights"])
+
+
+# A program that holds the weights of a run, in a worker of its own.
+
+
+@contextlib.contextmanager
+def holding(record: Record, configuration: Configuration) -> Iterator[Session]:
+    """A worker with a program of the run's task on the run's data, into which weights can be loaded.
+
+    Raises:
+        UsageError: the data set is not as it was, or the backend does not support what is asked.
+        HarnessError: the worker failed.
+    """
+    try:
+        yield from _held(record, configuration)
+    except Declined as error:
+        raise UsageError(f"{configuration.label}: {error}") from error
+
+
+def _held(record: Record, configuration: Configuration) -> Iterator[Session]:
+    variables = worker_variables(configuration.threads, configuration.device, os.environ)
+    with Session(variables, None, silence_seconds=silence_within(None)) as session:
+        conversation = Conversation(session, configuration.backend, configuration.threads)
+        plan = configuration.plan(record.task.description, record.seed)
+        built = conversation.build(plan, record.dataset.name)
+        if record.dataset.fingerprint not in (None, built.dataset_fingerprint):
+            raise UsageError(
+                f"data set {record.dataset.name} has changed since run {record.id}: its fingerprint was "
+                f"{record.dataset.fingerprint} and is {built.dataset_fingerprint}"
+            )
+        yield session
+
+
+#: Scores of float64 weights agree this well, relative to values above 1.
+SCORE_TOLERANCE = 1e-9
+
+
+class WeightsScore(msgspec.Struct, frozen=True):
+    """The test scores of a run's weights in another configuration, beside those in its record."""
+
+    weights: str
+    """``last`` or ``best``."""
+    recorded: Scores
+    found: Scores
+
+    @property
+    def error(self) -> float:
+        """The largest difference of a score, relative where a score is above 1; NaN if one is not finite."""
+        pairs = [(self.recorded[name], self.found.get(name)) for name in self.recorded]
+        errors = [0.0]
+        for one, other in pairs:
+            if one is not None and other is not None:
+                errors.append(abs(one - other) / max(1.0, abs(one)))
+            elif one != other:
+                return math.nan
+        return max(errors)
+
+
+def score_weights(record: Record, folder: Path, configuration: Configuration) -> list[WeightsScore]:
+    """Score the test data with the weights of a run, the last ones and those of the best epoch.
+
+    Raises as :func:`read_weights` and :func:`holding`.
+    """
+    kept = {"last": record.test_at_last, "best": record.test_at_best}
+    if record.weights is not None and record.weights.best is None:
+        del kept["best"]
+    for which in kept:
+        read_weights(record, folder, best=which == "best")
+    scores = []
+    with holding(record, configuration) as session:
+        for which, recorded in kept.items():
+            path = weights_path(record, folder, best=which == "best")
+            session.call(protocol.LoadWeights(str(path)), protocol.Done)
+            found = session.call(protocol.Evaluate(["test"]), protocol.Evaluated).scores["test"]
+            scores.append(WeightsScore(which, _shared(recorded or {}, found), found))
+    return scores
+
+
+def _shared(recorded: Mapping[str, float | None], found: Mapping[str, float | None]) -> Scores:
+    return {name: value for name, value in recorded.items() if name in found}
+
+
+# Explanations, of the same samples in every configuration.
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """What a configuration in float64 says of test samples with the weights of a run.
+
+    ``arrays`` are those of :func:`harness.explain.explained.explain`.
+    """
+
+    configuration: Configuration
+    explained: Explained
+    arrays: "dict[str, np.ndarray]"
+
+
+def explain_weights(
+    record: Record, folder: Path, configurations: Sequence[Configuration], *, best: bool
+) -> Iterator[Explanation]:
+    """Explain test samples in each configuration: those that the first one chooses.
+
+    Raises as :func:`read_weights` and :func:`holding`, and UsageError for a task without a network ``model``.
+    """
+    import numpy as np
+
+    if "model" not in record.task.description.networks:
+        raise UsageError(f"task {record.task.name} has no network whose outputs are explained")
+    read_weights(record, folder, best=best)
+    answers: list[Answer] = []
+    scratch = GuardedFolder("harness-explain-")
+    try:
+        for configuration in configurations:
+            path = scratch.path / "arrays.npz"
+            with holding(record, configuration) as session:
+                loaded = protocol.LoadWeights(str(weights_path(record, folder, best=best)))
+                session.call(loaded, protocol.Done)
+                asked = protocol.Explain(str(path), answers)
+                explained = session.call(asked, protocol.ExplainedSamples).explained
+            answers = explained.answers
+            with np.load(path, allow_pickle=False) as arrays:
+                yield Explanation(configuration, explained, dict(arrays))
+    finally:
+        scratch.close()
+
+
+#: Maps in float64 agree this well between frameworks, relative to the largest value of a map above 1.
+MAP_TOLERANCE = 1e-9
+
+
+def map_error(one: Explanation, other: Explanation) -> float:
+    """The largest difference of a map of two explanations, relative to the largest value where above 1."""
+    import numpy as np
+
+    return max(
+        float(np.abs(one.arrays[name] - other.arrays[name]).max())
+        / max(1.0, float(np.abs(one.arrays[name]).max()))
+        for name in one.explained.methods
+    )

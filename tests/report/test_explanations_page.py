@@ -1,0 +1,115 @@
+"""The page of explanations: heat maps, bars and coloured texts, and whether frameworks agree."""
+
+import msgspec
+import numpy as np
+import pytest
+from support.charts import valid
+from support.records import make_record
+from support.training_cases import program, task, weights
+
+from harness.explain.explained import explain
+from harness.layers import Conv2D, Dense, Embedding, Flatten
+from harness.network import Network
+from harness.plugins.configuration import Configuration
+from harness.reference.training import NumpyBackend
+from harness.report.charts.explanations import answer_text, figures
+from harness.report.document import Figure, Picture
+from harness.report.explanations import ExplainedRun, explanations_document, verdict
+from harness.report.files import png_size
+from harness.report.render.html import html_page
+from harness.report.render.markdown import markdown
+from harness.report.render.terminal import terminal_text
+from harness.runs.trained import Explanation
+from harness.spec.data import Samples
+from harness.spec.task import BinaryClassification, Regression
+
+CLASSES = ["a", "b", "\n", "<d>"]
+KINDS = {
+    "pictures": task({"model": Network((8, 8, 3), (Conv2D(3, 3, "relu"), Flatten(), Dense(4)))}),
+    "grey pictures": task({"model": Network((8, 8, 1), (Conv2D(3, 3, "relu"), Flatten(), Dense(4)))}),
+    "series": task({"model": Network((40, 1), (Flatten(), Dense(4)))}),
+    "table": task({"model": Network((15,), (Dense(1),))}, objective=BinaryClassification()),
+    "forecast": task({"model": Network((12, 1), (Flatten(), Dense(1)))}, objective=Regression()),
+    "text": task({"model": Network((6,), (Embedding(4, 3, 1.0), Dense(4)))}),
+}
+
+
+def explanation_of(of, folder, label="plain", **changes):
+    made, rng = program(NumpyBackend(), of), np.random.default_rng(0)
+    made.load(weights(of))
+    shape = of.networks["model"].input_shape
+    inputs = rng.integers(0, 4, (20, *shape)) if of.takes_tokens() else rng.random((20, *shape))
+    targets = rng.integers(0, 2, (20, *shape) if of.predicts_positions() else 20)
+    if isinstance(of.objective, Regression):
+        targets = rng.random((20, 1))
+    path = folder / f"{label}.npz"
+    found = explain(made, of, Samples(inputs, targets), CLASSES, str(path))
+    with np.load(path) as arrays:
+        return Explanation(Configuration("numpy", label, "cpu", 1, "float64"), found, dict(arrays))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_input_has_its_figures(kind, tmp_path):
+    pytest.importorskip("vl_convert")
+    made = explanation_of(KINDS[kind], tmp_path)
+    drawn = figures(made, [f"feature {number}" for number in range(1, 16)], "run-1")
+    assert [figure.title for figure in drawn[: len(made.explained.answers)]] == [
+        answer_text(answer, CLASSES) for answer in made.explained.answers
+    ]
+    for figure in drawn:
+        if isinstance(figure, Figure):
+            valid(figure.chart)
+    pictures = [figure for figure in drawn if isinstance(figure, Picture)]
+    assert bool(pictures) == ("pictures" in kind)
+    if pictures:
+        width, height = png_size(pictures[0].png)
+        assert width > 5 * height  # the picture and four maps
+        assert pictures[-1].title == "First-layer filters"
+    others = {figure.title for figure in drawn[len(made.explained.answers) :]}
+    assert others == {"pictures": {"First-layer filters"}, "table": {"Permutation importance"}}.get(
+        kind.removeprefix("grey "), set()
+    )
+
+
+def test_the_page_states_the_certificate_and_escapes_classes(tmp_path):
+    pytest.importorskip("vl_convert")
+    one = explanation_of(KINDS["text"], tmp_path)
+    run = ExplainedRun(make_record("one"), "best", [one, one])
+    document = explanations_document([run])
+    assert run.agrees
+    assert "are the same to 1e-09 in float64 (largest difference 0.0e+00)" in verdict(run)
+    for text in (terminal_text(document), html_page(document), markdown(document)):
+        assert "the NumPy reference" in text
+        assert "integrated gradients" in text
+    page = html_page(document)
+    assert "<d>" not in page
+    assert "no more than chance" in page
+
+
+def test_maps_that_differ_and_gradients_that_are_wrong_are_said_first(tmp_path):
+    one = explanation_of(KINDS["series"], tmp_path)
+    maps = {name: array + 1e-8 * (name == "SmoothGrad") for name, array in one.arrays.items()}
+    other = msgspec.structs.replace(one, arrays=maps)
+    run = ExplainedRun(make_record("one"), "best", [one, other])
+    assert (run.agrees, "differ by up to 1.0e-08" in verdict(run)) == (False, True)
+    wrong = msgspec.structs.replace(one.explained.check, gradient_error=1e-3)
+    explained = msgspec.structs.replace(one.explained, check=wrong)
+    run = ExplainedRun(make_record("one"), "best", [msgspec.structs.replace(one, explained=explained)])
+    assert (run.agrees, "the gradients of numpy:plain are wrong" in verdict(run)) == (False, True)
+
+
+@pytest.mark.slow
+def test_the_command_explains_one_network_in_two_frameworks(harness):
+    run = ("run", "--task", "mlp", "--no-certify", "--max-steps", "60", "--quiet")
+    harness(*run, "--backend", "torch", "--save-weights")
+    done = harness("explain", "last", "--backend", "torch,jax", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert "the maps of torch:eager and jax:jit are the same to 1e-09 in float64" in done.stdout
+    assert (harness.folder / "explanations.html").read_text().startswith("<!doctype html>")
+
+    harness(*run, "--backend", "paced", "--save-weights")
+    declined = harness("explain", "last", "--quiet")
+    assert (declined.returncode, "paced has no gradients of inputs" in declined.stderr) == (2, True)
+    assert harness("score", "last", "--backend", "torch").returncode == 0
+    refused = harness("explain", "last", "--to", "page.pdf")
+    assert (refused.returncode, "the ending must be one of .html, .md" in refused.stderr) == (2, True)
