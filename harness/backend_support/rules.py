@@ -15,6 +15,7 @@ from harness.spec import (
     Objective,
     Optimizer,
     Penalty,
+    Privacy,
     Regression,
     RmsProp,
     Sgd,
@@ -187,6 +188,23 @@ def updated(
         decayed = kept * w if decays and task.is_decayed(name) else w
         after[name] = decayed - rate * direction
     return after, kept_moments
+
+
+def private_gradients(
+    xp: Any, privacy: Privacy, gradients: Arrays, included: Array, noise: Arrays, batch_size: int
+) -> dict[str, Array]:
+    """The gradient of a step of DP-SGD from those of its samples ``(batch, *shape)``; see :class:`Privacy`.
+
+    ``included (batch,)`` marks the samples; ``noise`` are standard normal draws of the parameters' shapes.
+    """
+    rows = {name: g.reshape(len(included), -1) for name, g in gradients.items()}
+    norms = xp.sqrt(sum(xp.square(g).sum(1) for g in rows.values()))
+    factors = xp.where(included, privacy.clip / xp.clip(norms, privacy.clip, None), xp.zeros_like(norms))
+    size = privacy.noise * privacy.clip
+    return {
+        name: ((factors @ g).reshape(noise[name].shape) + size * noise[name]) / batch_size
+        for name, g in rows.items()
+    }
 
 
 def clipped(xp: Any, gradients: Arrays, largest: float) -> dict[str, Array]:

@@ -14,6 +14,7 @@ import numpy as np
 from harness.certify.certificate import Losses
 from harness.certify.dropout import dropout_tests
 from harness.certify.long_calls import observe_calls
+from harness.certify.noise import noise_tests
 from harness.certify.observation import TrialPrograms, finite_losses, observe, observe_losses
 from harness.certify.rounding import Located, locate_rounding
 from harness.certify.waiting import observe_waiting
@@ -30,7 +31,7 @@ from harness.spec.data import Samples, Split
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
 from harness.training.program_scores import Scorer, current_weights
-from harness.training.scoring import packed, rows_file, save_rows
+from harness.training.scoring import KEPT, packed, rows_file, save_rows
 from harness.training.splits import fitted, split_samples, with_class_weights
 from harness.worker import protocol, saved_state
 
@@ -107,6 +108,8 @@ class Worker:
                 observed = observe_calls(*where)
             case "dropout":
                 observed = dropout_tests(TrialPrograms(self._backend, mode, threads, device), request.case)
+            case "noise":
+                observed = noise_tests(TrialPrograms(self._backend, mode, threads, device), request.case)
             case "rounding":
                 trial = TrialPrograms(self._backend, mode, threads, device)
                 observed = Located(locate_rounding(trial, request.case))
@@ -243,7 +246,10 @@ class Worker:
                 save_rows(rows_file(request.rows_path, split), of_split.rows)
         scores = {split: of_split.scores for split, of_split in scored.items()}
         samples = packed(scored["test"].rows) if "test" in scored else None
-        return protocol.Evaluated(scores, seconds, png, drawn, samples)
+        members = None
+        if request.train_samples and "train" in scored:
+            members = packed(scored["train"].rows.spread(KEPT))
+        return protocol.Evaluated(scores, seconds, png, drawn, samples, members)
 
     @carry_out.register
     def _(self, request: protocol.ScoreRows) -> protocol.Done:
