@@ -204,6 +204,7 @@ def private_gradients(
     each: list[Tensor],
     step: Mapping[str, Tensor],
     drawn: Callable[[int], Tensor],
+    squares: Callable[[Tensor], Tensor] | None = None,
 ) -> list[Tensor]:
     """The gradients of a step of DP-SGD, from those of its samples, in the order of the variables.
 
@@ -213,7 +214,7 @@ def private_gradients(
     noise = noise_of(step, [tuple(variable.shape) for variable in model.trainable_variables], drawn)
     gradients, draws = ({str(n): array for n, array in enumerate(arrays)} for arrays in (each, noise))
     combined = rules.private_gradients(
-        xp, model.privacy, gradients, step["included"], draws, model.batch_size
+        xp, model.privacy, gradients, step["included"], draws, model.batch_size, squares
     )
     return list(combined.values())
 

@@ -123,11 +123,16 @@ class SupervisedModel(keras.Model):
             generator = torch.Generator(losses.device).manual_seed(first << 31 | second)
             return torch.randn(count, generator=generator, dtype=losses.dtype, device=losses.device)
 
-        combined = objectives.private_gradients(torch, self, list(each), step, drawn)
+        combined = objectives.private_gradients(torch, self, list(each), step, drawn, _squares)
         loss = (losses * step["included"]).sum() / self.batch_size
         return {
             "loss": _minimize(self, objectives.penalty(self.trainable_variables, values), combined) + loss
         }
+
+
+def _squares(rows: Tensor) -> Tensor:
+    """The sum of squares of each row, without a copy of the matrix."""
+    return torch.linalg.vector_norm(rows, dim=1).square()
 
 
 class AdversarialModel(keras.Model):

@@ -69,7 +69,7 @@ class PrivateStep:
         gradients, losses = by_sample(detached, inputs, targets)
         included = batch["included"]
         combined = private_gradients(
-            torch, self._privacy, gradients, included, self._noise(batch), self._batch_size
+            torch, self._privacy, gradients, included, self._noise(batch), self._batch_size, _squares
         )
         penalty = self._update.apply({self._parameters[name]: g for name, g in combined.items()})
         return (losses * included).sum() / self._batch_size + penalty
@@ -85,3 +85,8 @@ class PrivateStep:
         return {
             name: part.view(p.shape) for (name, p), part in zip(self._parameters.items(), parts, strict=True)
         }
+
+
+def _squares(rows: torch.Tensor) -> torch.Tensor:
+    """The sum of squares of each row, without a copy of the matrix."""
+    return torch.linalg.vector_norm(rows, dim=1).square()

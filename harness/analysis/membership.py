@@ -112,5 +112,5 @@ def _joined(estimates: Sequence[Estimate]) -> Estimate:
     if len(ends) < len(estimates):
         return over_seeds
     low, high = np.mean(ends, axis=0).tolist()
-    chosen = wider(over_seeds, Estimate(over_seeds.value, low, high, len(estimates)))
-    return over_seeds if chosen is None else chosen
+    over_samples = Estimate(over_seeds.value, low, high, len(estimates))
+    return over_samples if over_seeds.low is None else wider(over_samples, over_seeds) or over_samples

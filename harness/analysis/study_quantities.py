@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from harness.analysis.grouping import ConfigurationRuns
+from harness.analysis.membership import membership
 from harness.analysis.overfit import gap_curves, gap_measure
 from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import (
@@ -189,6 +190,28 @@ def _of_generated(name: str, _study: Study, _plain: ConfigurationRuns) -> Quanti
     return Quantity(name, measures[name], values)
 
 
+def _privacy(name: str, _study: Study, _plain: ConfigurationRuns) -> Quantity:
+    """What membership inference finds after the last epoch, and what DP-SGD claims."""
+    measures = {
+        "membership AUC": _measure("membership AUC"),
+        "members found": _measure("members found", "points", 100.0),
+        "epsilon": _measure("epsilon"),
+    }
+
+    def values(runs: ConfigurationRuns, _best: bool) -> SeedValues:
+        found: SeedValues = {}
+        for record in (run.record for run in runs.runs):
+            if name == "epsilon":
+                if record.privacy is not None and record.privacy.epsilon is not None:
+                    found[record.seed] = record.privacy.epsilon
+            elif (seen := membership(record)) is not None:
+                area = name == "membership AUC"
+                found[record.seed] = seen.area.value if area else 100.0 * seen.true_positives.value
+        return found
+
+    return Quantity(name, measures[name], values)
+
+
 _TEST_SCORES: Mapping[str, Measure] = {
     "loss": _measure("loss"),
     "accuracy": _measure("accuracy", "points", 100.0, higher=True),
@@ -206,4 +229,7 @@ _QUANTITIES: Mapping[str, Callable[[str, Study, ConfigurationRuns], Quantity]] =
     "distance ratio": _of_generated,
     "copying": _of_generated,
     "called real": _of_generated,
+    "membership AUC": _privacy,
+    "members found": _privacy,
+    "epsilon": _privacy,
 }

@@ -581,6 +581,18 @@ def _frechet(study: StudyFinding, name: str) -> Section:
     )
 
 
+def _privacy(study: StudyFinding, name: str) -> Section | None:
+    """The score and membership inference against epsilon."""
+    if not any(effect.levels.get("epsilon") for effect in study.effects):
+        return None
+    text = (
+        "A point is DP-SGD with some noise: to the left more is proved. The dashed lines are the protections "
+        "without a proof. Where the lower chart is at 0.5, this attack finds nothing."
+    )
+    nodes: list[Node] = [Paragraph(text), _figures(study, name, "privacy")]
+    return Section("What does protection cost?", nodes, f"{name}-privacy")
+
+
 Part = Callable[[StudyFinding, str], Section | None]
 #: The parts of a page that a kind of study may name.
 SECTIONS: Mapping[str, Part] = {
@@ -599,6 +611,7 @@ SECTIONS: Mapping[str, Part] = {
     "gradients": _gradients,
     "samples": _samples,
     "frechet": _frechet,
+    "privacy": _privacy,
 }
 
 

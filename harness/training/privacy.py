@@ -5,6 +5,7 @@ Without NumPy, which the commands that list records do not need.
 
 import importlib.metadata
 import importlib.util
+import logging
 
 import msgspec
 
@@ -74,9 +75,14 @@ def claim(privacy: Privacy, samples: int, batch_size: int, steps: int) -> Privac
     gaussian = dp_accounting.GaussianDpEvent(privacy.noise)
     event = dp_accounting.SelfComposedDpEvent(dp_accounting.PoissonSampledDpEvent(rate, gaussian), steps)
     epsilons = []
-    for accountant in (pld.PLDAccountant(), rdp.RdpAccountant()):
-        accountant.compose(event)
-        epsilons.append(float(accountant.get_epsilon(privacy.delta)))
+    logger = logging.getLogger("absl")
+    level, _ = logger.level, logger.setLevel(logging.ERROR)  # it warns of each order that it leaves out
+    try:
+        for accountant in (pld.PLDAccountant(), rdp.RdpAccountant()):
+            accountant.compose(event)
+            epsilons.append(float(accountant.get_epsilon(privacy.delta)))
+    finally:
+        logger.setLevel(level)
     version = importlib.metadata.version("dp-accounting")
     return msgspec.structs.replace(
         plain,

@@ -7,7 +7,8 @@ from harness_tasks.studies.losses import LOSSES
 from harness_tasks.studies.memorisation import MEMORISATION
 from harness_tasks.studies.optimizers import OPTIMIZERS
 from harness_tasks.studies.overfitting import OVERFITTING
+from harness_tasks.studies.privacy import PRIVACY
 
 STUDIES: dict[str, StudyKind] = {
-    kind.name: kind for kind in (OPTIMIZERS, LOSSES, OVERFITTING, IMBALANCE, MEMORISATION, DATA)
+    kind.name: kind for kind in (OPTIMIZERS, LOSSES, OVERFITTING, IMBALANCE, MEMORISATION, DATA, PRIVACY)
 }
