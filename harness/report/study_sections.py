@@ -587,7 +587,7 @@ def _privacy(study: StudyFinding, name: str) -> Section | None:
         return None
     text = (
         "A point is DP-SGD with some noise: to the left more is proved. The dashed lines are the protections "
-        "without a proof. Where the lower chart is at 0.5, this attack finds nothing."
+        "without a proof. Where the AUC is 0.5, this attack finds nothing."
     )
     nodes: list[Node] = [Paragraph(text), _figures(study, name, "privacy")]
     return Section("What does protection cost?", nodes, f"{name}-privacy")

@@ -76,7 +76,8 @@ def claim(privacy: Privacy, samples: int, batch_size: int, steps: int) -> Privac
     event = dp_accounting.SelfComposedDpEvent(dp_accounting.PoissonSampledDpEvent(rate, gaussian), steps)
     epsilons = []
     logger = logging.getLogger("absl")
-    level, _ = logger.level, logger.setLevel(logging.ERROR)  # it warns of each order that it leaves out
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it warns of each order that it leaves out
     try:
         for accountant in (pld.PLDAccountant(), rdp.RdpAccountant()):
             accountant.compose(event)
