@@ -15,6 +15,7 @@ from harness.certify.cases import cases
 from harness.certify.certificate import Certificate
 from harness.certify.certify import (
     DROPOUT,
+    NOISE,
     Examiner,
     NotOffered,
     Selection,
@@ -200,6 +201,7 @@ def _in_float32(
         worst_as_timed=worst,
         agrees_in_float32=not failed,
         cases=tuple(finding.case for finding in findings),
+        audit=next((finding.note for finding in findings if finding.case == NOISE), ""),
     )
 
 

@@ -11,7 +11,7 @@ from harness.certify.certificate import Losses
 from harness.certify.diagnosis import Feature, Recognizer, diagnosed, features, features_of_task
 from harness.certify.dropout import DropoutTests, uses_dropout
 from harness.certify.long_calls import LONG_CALLS, CallsObservation, compare_calls, long_calls_case
-from harness.certify.noise import NoiseTests
+from harness.certify.noise import CANARIES, NoiseTests
 from harness.certify.observation import Observation, observe
 from harness.certify.parity import Finding, compare, compare_losses, losses_name
 from harness.certify.references import Reference, ReferenceCase, case_sha256, reference_of
@@ -179,7 +179,8 @@ def examine_noise(examiner: Examiner, definition: TaskDefinition) -> Finding:
     """Test the noise that a backend draws for DP-SGD, by statistics and by an audit; raises HarnessError."""
     private = next(case for case in cases(definition) if case.task.privacy is not None)
     tests = examiner.test_noise(private)
-    return Finding(NOISE, math.inf if tests.faults else 0.0, "; ".join(tests.faults))
+    note = f"audit with {CANARIES:,} canaries: epsilon is at least {tests.bound:.2f}, claimed {tests.claimed:.2f}"
+    return Finding(NOISE, math.inf if tests.faults else 0.0, "; ".join(tests.faults), note=note)
 
 
 def declined_cases(names_by_reason: dict[str, list[str]], *, all_cases: int = 0) -> str:
@@ -238,6 +239,7 @@ def check(
     """
     findings: list[Finding] = []
     declined: dict[str, list[str]] = {}
+    offered = len(cases(definition))
     for name, outcome in _outcomes(examiner, definition, selection):
         if isinstance(outcome, Declined):
             declined.setdefault(str(outcome), []).append(name)
@@ -245,10 +247,11 @@ def check(
             raise outcome
         else:
             report(outcome)
+            offered -= isinstance(outcome, NotOffered)
             if isinstance(outcome, Finding):
                 findings.append(outcome)
     if declined:
-        raise Declined(declined_cases(declined, all_cases=len(cases(definition))))
+        raise Declined(declined_cases(declined, all_cases=offered))
     return diagnosed(findings, cases(definition))
 
 

@@ -180,7 +180,8 @@ def result_text(outcome: "Finding | Skipped | NotOffered") -> str:
     if isinstance(outcome, Skipped):
         return f"skipped, because {outcome.because} failed"
     worst, mark = _figures(outcome)
-    reason = "" if outcome.passed else f": {outcome.explanation}"
+    reason = f" ({outcome.note})" if outcome.note else ""
+    reason = reason if outcome.passed else f": {outcome.explanation}"
     return f"{mark} {worst}{reason}"
 
 

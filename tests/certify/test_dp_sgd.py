@@ -110,7 +110,9 @@ def test_the_own_noise_of_a_right_program_passes_and_its_audit_stays_below_the_c
     tests = noise_tests(_programs(NumpyBackend()), _private_case("tabular"))
     assert tests.faults == []
     assert 0.3 < tests.bound < tests.claimed
-    assert examine_noise(InProcessExaminer(NumpyBackend(), "plain", 1), registry.task("tabular")).passed
+    finding = examine_noise(InProcessExaminer(NumpyBackend(), "plain", 1), registry.task("tabular"))
+    assert finding.passed
+    assert f"epsilon is at least {tests.bound:.2f}, claimed 1.99" in finding.note
 
 
 def _seeds(change):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.analysis.findings import Findings
-from harness.analysis.grouping import ConfigurationRuns
+from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.membership import membership, of_runs
 from harness.analysis.overfit import gap_curves
 from harness.report.document import Document, Node, Paragraph, Table
@@ -13,7 +13,6 @@ from harness.report.numbers import NOTHING, estimate, score_digits, score_unit
 from harness.report.runs.sentences import SHOWN_GROUPS
 from harness.runs.record import Record
 from harness.stats.intervals import mean_interval
-from harness.training.measures import Measure
 
 #: How the columns are read; see :mod:`harness.analysis.membership`.
 MEMBERSHIP_LEGEND = (
@@ -38,9 +37,9 @@ def privacy_document(findings: Findings) -> Document:
     if not any(membership(run.record) for _, each in configurations for run in each.runs):
         nodes.append(Paragraph(_NONE))
         return Document("", "Privacy", nodes)
-    for title in dict.fromkeys(group.title for group, _ in configurations):
-        shown = [(group.measure, each) for group, each in configurations if group.title == title]
-        nodes.append(_table(title, shown[0][0], [each for _, each in shown]))
+    for task in dict.fromkeys(group.conditions.task for group, _ in configurations):
+        shown = [(group, each) for group, each in configurations if group.conditions.task == task]
+        nodes.append(_table(task, shown))
     return Document("", "Privacy", nodes)
 
 
@@ -55,24 +54,20 @@ def claim_text(records: Sequence[Record]) -> str:
     return ", ".join(dict.fromkeys(record.privacy.text for record in records if record.privacy)) or NOTHING
 
 
-def _table(title: str, measure: Measure, configurations: Sequence[ConfigurationRuns]) -> Table:
+def _table(task: str, configurations: Sequence[tuple[RunGroup, ConfigurationRuns]]) -> Table:
+    measure = configurations[0][0].measure
     unit = score_unit(measure)
     gap = f"gap ({unit})" if unit else "gap"
-    headers = [
-        "configuration",
-        "seeds",
-        "ε claimed",
-        "membership AUC",
-        "found at 1 % (%)",
-        "realised (%)",
-        gap,
-    ]
+    several = len({group.title for group, _ in configurations}) > 1
+    headers = [*["trained"] * several, "configuration", "seeds", "ε claimed", "membership AUC"]
+    headers += ["found at 1 % (%)", "realised (%)", gap]
     rows = []
-    for each in configurations:
-        found = of_runs([run.record for run in each.runs])
+    for group, each in configurations:
+        records = [run.record for run in each.runs]
+        found = of_runs(records)
         curves = gap_curves(each, measure)
         gaps = None if curves is None else mean_interval(np.asarray(curves)[:, -1])
-        row = [each.name, str(len(each.runs)), claim_text([run.record for run in each.runs])]
+        row = [*[group.title] * several, each.name, str(len(records)), claim_text(records)]
         if found is None:
             row += [NOTHING] * 3
         else:
@@ -82,4 +77,4 @@ def _table(title: str, measure: Measure, configurations: Sequence[ConfigurationR
                 f"{100 * found.false_positives:.2f}",
             ]
         rows.append([*row, estimate(gaps, score_digits(measure))])
-    return Table(headers, rows, f"Privacy of {title}", MEMBERSHIP_LEGEND, announced=True)
+    return Table(headers, rows, f"Privacy of {task}", MEMBERSHIP_LEGEND, announced=True)

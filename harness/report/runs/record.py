@@ -91,6 +91,7 @@ def _privacy(record: Record) -> list[Node]:
         "of": f"{made.neighbours}; {made.steps:,} steps, sampling rate {made.sampling_rate:.4g}",
         "noise, clip": f"{made.noise:g}, {made.clip:g}",
         "accountant": made.accountant or NOTHING,
+        "audit of one step": (record.certificate and record.certificate.audit) or NOTHING,
         **({"warning": made.warning} if made.warning else {}),
     }
     return [_facts("Differential privacy", facts)]
