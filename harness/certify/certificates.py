@@ -201,7 +201,6 @@ def _in_float32(
         worst_as_timed=worst,
         agrees_in_float32=not failed,
         cases=tuple(finding.case for finding in findings),
-        audit=next((finding.note for finding in findings if finding.case == NOISE), ""),
     )
 
 
@@ -263,4 +262,5 @@ def _certificate(findings: list[Finding]) -> Certificate:
         worst_as_timed=max(as_timed, default=None),
         dropout=next((finding.complete for finding in findings if finding.case == DROPOUT), None),
         cases=tuple(finding.case for finding in findings),
+        audit=next((finding.note for finding in findings if finding.case == NOISE), ""),
     )

@@ -179,7 +179,8 @@ def examine_noise(examiner: Examiner, definition: TaskDefinition) -> Finding:
     """Test the noise that a backend draws for DP-SGD, by statistics and by an audit; raises HarnessError."""
     private = next(case for case in cases(definition) if case.task.privacy is not None)
     tests = examiner.test_noise(private)
-    note = f"audit with {CANARIES:,} canaries: epsilon is at least {tests.bound:.2f}, claimed {tests.claimed:.2f}"
+    bound = f"epsilon is at least {tests.bound:.2f}, claimed {tests.claimed:.2f}"
+    note = f"audit with {CANARIES:,} canaries: {bound}"
     return Finding(NOISE, math.inf if tests.faults else 0.0, "; ".join(tests.faults), note=note)
 
 
