@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.runs.record import Record
+from harness.stats.canaries import CanaryBound, epsilon_bound
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import CONFIDENCE, Array, bounded_ends, bounded_interval, wider
 from harness.training.scoring import unpacked
@@ -88,6 +89,19 @@ def _share(share: float, n: int) -> Estimate:
     middle = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
     return Estimate(share, max(0.0, middle - half), min(1.0, middle + half), n)
+
+
+def audit(record: Record) -> CanaryBound | None:
+    """The lower bound on epsilon that the canaries of a run give; None without canaries.
+
+    A canary with a low loss is guessed to have taken part (Steinke, Nasr and Jagielski 2023).
+    """
+    canaries, made = record.canaries, record.privacy
+    if canaries is None or made is None:
+        return None
+    losses = unpacked(canaries.scores).losses
+    bits = np.unpackbits(np.frombuffer(canaries.included, np.uint8), count=canaries.scores.count)
+    return epsilon_bound(-np.nan_to_num(losses, nan=np.inf), bits.astype(bool), made.delta)
 
 
 def of_runs(records: Sequence[Record]) -> Membership | None:

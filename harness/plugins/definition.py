@@ -128,6 +128,8 @@ def _check_privacy(task: Task) -> None:
         raise ValueError(f"its noise multiplier is {privacy.noise}; expected at least 0")
     if not (math.isfinite(privacy.clip) and privacy.clip > 0) or not 0 < privacy.delta < 1:
         raise ValueError("its privacy needs a clip above 0 and a delta between 0 and 1")
+    if privacy.canaries < 0:
+        raise ValueError(f"its privacy has {privacy.canaries} canaries; expected at least 0")
     if not isinstance(task.objective, Classification | BinaryClassification):
         raise ValueError("DP-SGD is for classification, whose loss is a mean over samples")  # noqa: TRY004
     if task.batch_size is None:

@@ -220,7 +220,7 @@ class TrainingRun:
             datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         )
         record.epochs.append(epoch)
-        record.train_samples_at_last = scored.train_samples
+        record.train_samples_at_last, record.canaries = scored.train_samples, scored.canaries
         self._observer.scored(epoch)
         loss = validation.get("frechet_distance", validation["loss"])
         if train["loss"] is None or loss is None:

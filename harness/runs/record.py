@@ -21,7 +21,7 @@ from harness.runs.documents import Envelope
 from harness.spec.data import Split
 from harness.spec.task import Adversarial, Task
 from harness.training.measures import Scores
-from harness.training.outcome_records import Outcomes, SampleScores
+from harness.training.outcome_records import CanaryScores, Outcomes, SampleScores
 from harness.training.privacy import PrivacyClaim
 
 SCHEMA = 4
@@ -190,6 +190,8 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     """The scores of each test sample; None in an adversarial task, and in records of earlier versions."""
     train_samples_at_last: SampleScores | None = None
     """The scores of some training samples, a fixed random choice, by which membership is inferred."""
+    canaries: CanaryScores | None = None
+    """Of a training with DP-SGD that is audited."""
     test_samples_at_best: SampleScores | None = None
     """None where the best epoch is the last one, too."""
     phases: Phases = msgspec.field(default_factory=Phases)

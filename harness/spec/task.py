@@ -175,12 +175,14 @@ class Privacy(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=Tr
     ``batch_size`` is that of the task, whatever the number of samples in the step: each training sample takes
     part in each step with the probability ``batch_size / samples`` (:class:`Steps`). ``noise`` is the noise
     multiplier, with 0 nothing is private. ``delta`` is the one at which epsilon is stated; it does not change
-    the training.
+    the training. So many training samples are ``canaries``: they have wrong classes, and a coin says of each
+    whether it takes part. The harness does this before ``build``.
     """
 
     noise: float
     clip: float
     delta: float = 1e-5
+    canaries: int = 0
 
 
 class Task(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True, omit_defaults=True):

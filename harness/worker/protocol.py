@@ -14,7 +14,7 @@ from harness.spec.backend import Plan, Precision
 from harness.spec.data import Split
 from harness.spec.task import Task
 from harness.training.measures import Scores
-from harness.training.outcome_records import Drawn, SampleScores
+from harness.training.outcome_records import CanaryScores, Drawn, SampleScores
 
 VERSION = 9
 #: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
@@ -155,6 +155,8 @@ class Evaluated(msgspec.Struct, frozen=True, tag=True):
     """Where it was asked for."""
     test_samples: SampleScores | None = None
     """The scores of each test sample, where test samples were scored and have scores of their own."""
+    canaries: CanaryScores | None = None
+    """Where those of training samples were asked for, and there are canaries."""
     train_samples: SampleScores | None = None
     """Those of at most :data:`harness.training.scoring.KEPT` of the training samples that were scored."""
 

@@ -30,9 +30,10 @@ from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples, Split
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
+from harness.training.outcome_records import CanaryScores
 from harness.training.program_scores import Scorer, current_weights
-from harness.training.scoring import KEPT, packed, rows_file, save_rows
-from harness.training.splits import fitted, split_samples, with_class_weights
+from harness.training.scoring import KEPT, packed, rows_file, save_rows, score
+from harness.training.splits import Canaries, fitted, split_samples, with_canaries, with_class_weights
 from harness.worker import protocol, saved_state
 
 #: Bound before any plugin is imported, so that none can replace it by patching :mod:`time`.
@@ -52,6 +53,7 @@ class Worker:
         self._program: Program
         self._plan: Plan
         self._splits: dict[Split, Samples]
+        self._canaries: Canaries | None = None
         self._scorer: Scorer
         self._order: BatchOrder
         self._seal = DataSeal({})
@@ -127,6 +129,7 @@ class Worker:
         splits = split_samples(
             dataset, plan.precision, task.imbalance, task.train_fraction, tokens=task.takes_tokens()
         )
+        splits["train"], self._canaries = with_canaries(splits["train"], task, plan.seed)
         self._splits, train = splits, splits["train"]
         self._refuse_unsupported(request)
         plan = with_class_weights(plan, train, len(dataset.classes))
@@ -246,10 +249,17 @@ class Worker:
                 save_rows(rows_file(request.rows_path, split), of_split.rows)
         scores = {split: of_split.scores for split, of_split in scored.items()}
         samples = packed(scored["test"].rows) if "test" in scored else None
-        members = None
+        members, canaries = None, None
         if request.train_samples and "train" in scored:
-            members = packed(scored["train"].rows.spread(KEPT))
-        return protocol.Evaluated(scores, seconds, png, drawn, samples, members)
+            members, canaries = packed(scored["train"].rows.spread(KEPT)), self._canary_scores()
+        return protocol.Evaluated(scores, seconds, png, drawn, samples, canaries, members)
+
+    def _canary_scores(self) -> CanaryScores | None:
+        if self._canaries is None:
+            return None
+        samples, included = self._canaries
+        scores = packed(score(self._plan.task, self._program.predict, samples).rows)
+        return None if scores is None else CanaryScores(scores, np.packbits(included).tobytes())
 
     @carry_out.register
     def _(self, request: protocol.ScoreRows) -> protocol.Done:

@@ -199,6 +199,9 @@ class ImbalanceOptions(NetworkOptions, frozen=True, kw_only=True):
     dp_delta: Annotated[
         float, Meta(gt=0, lt=1, description="the delta at which epsilon of DP-SGD is stated")
     ] = 1e-5
+    dp_canaries: Annotated[
+        int, Meta(ge=0, description="mislabelled training samples by which epsilon of DP-SGD is audited")
+    ] = 0
 
     def make_privacy(self) -> Privacy | None:
         """See :class:`TrainingOptions`.
@@ -207,6 +210,8 @@ class ImbalanceOptions(NetworkOptions, frozen=True, kw_only=True):
             ValueError: options exclude each other; the message is for the user.
         """
         if not self.dp_clip:
+            if self.dp_canaries:
+                raise ValueError("dp_canaries audit DP-SGD, which needs a dp_clip, such as dp_clip=1.0")
             if self.dp_noise:
                 raise ValueError(
                     f"dp_noise={self.dp_noise:g} needs a dp_clip, such as dp_clip=1.0, which scales the noise"
@@ -214,8 +219,11 @@ class ImbalanceOptions(NetworkOptions, frozen=True, kw_only=True):
             return None
         if self.optimizer == "gd":
             raise ValueError("DP-SGD samples its batches; use another optimizer than gd")
-        delta = {} if self.dp_delta == type(self)().dp_delta else {"delta": self.dp_delta}
-        return Privacy(self.dp_noise, self.dp_clip, **delta)
+        # A default that is given would not stay out of the task's JSON.
+        optional = {"delta": self.dp_delta, "canaries": self.dp_canaries}
+        defaults = {"delta": type(self)().dp_delta, "canaries": 0}
+        given: dict[str, Any] = {name: value for name, value in optional.items() if value != defaults[name]}
+        return Privacy(self.dp_noise, self.dp_clip, **given)
 
     def make_imbalance(self) -> Imbalance | None:
         """See :class:`TrainingOptions`.

@@ -221,6 +221,7 @@ def test_every_option_is_described_and_changes_the_task(task):
         "label_smoothing": ["label_smoothing=0.1"],
         "dp_noise": ["dp_clip=1", "dp_noise=0.5"],
         "dp_clip": ["dp_clip=2"],
+        "dp_canaries": ["dp_clip=1", "dp_canaries=10"],
         "dp_delta": ["dp_clip=1", "dp_delta=1e-6"],
     }
     others["flip"] = ["flip=false"] if task == "resnet" else others["flip"]

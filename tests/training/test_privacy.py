@@ -10,11 +10,13 @@ from harness.errors import HarnessError, UsageError
 from harness.plugins import registry
 from harness.plugins.definition import define_task
 from harness.plugins.options import parse_options
+from harness.spec.data import Samples
 from harness.spec.task import Privacy
 from harness.stats.canaries import epsilon_bound, p_value
 from harness.training import batches
 from harness.training.batches import BatchOrder, capacity_of
 from harness.training.privacy import claim, require_accountant
+from harness.training.splits import with_canaries
 
 SAMPLES, BATCH_SIZE = 600, 60
 ORDER = BatchOrder(SAMPLES, BATCH_SIZE, seed=3, sampled=True)
@@ -77,6 +79,7 @@ def test_a_batch_holds_what_is_drawn_but_for_a_probability_of_1e_9():
     ("options", "message"),
     [
         (["dp_noise=1"], "needs a dp_clip"),
+        (["dp_canaries=10"], "needs a dp_clip"),
         (["dp_clip=1", "optimizer=gd"], "another optimizer than gd"),
         (["dp_clip=1", "imbalance=0.1", "rebalance=weights"], "rebalance=none"),
     ],
@@ -150,3 +153,36 @@ def test_without_delta_the_probability_is_that_of_the_binomial_distribution():
     chance = 1 / (1 + math.exp(-0.7))
     assert p_value(100, 20, 15, 0.7, 0.0) == pytest.approx(binom.sf(14, 20, chance))
     assert p_value(100, 20, 15, 0.7, 1e-3) > p_value(100, 20, 15, 0.7, 0.0)
+
+
+def _with_canaries(seed, count=200):
+    definition = registry.task("mlp")
+    task = define_task(definition, parse_options(definition, ["dp_clip=1", f"dp_canaries={count}"]))
+    rng = np.random.default_rng(0)
+    train = Samples(np.arange(300.0)[:, None, None].repeat(40, axis=1), rng.integers(10, size=300))
+    return train, *with_canaries(train, task, seed)
+
+
+def test_canaries_have_wrong_classes_and_take_part_by_a_coin():
+    train, kept, canaries = _with_canaries(seed=1)
+    rows = canaries.samples.inputs[:, 0, 0].astype(int)
+    assert len(set(rows)) == 200
+    assert (canaries.samples.targets != train.targets[rows]).all()
+    assert 70 < canaries.included.sum() < 130
+    assert len(kept) == 300 - (~canaries.included).sum()
+    of_row = dict(zip(kept.inputs[:, 0, 0].astype(int).tolist(), kept.targets.tolist(), strict=True))
+    for row, target, took_part in zip(
+        rows.tolist(), canaries.samples.targets, canaries.included, strict=True
+    ):
+        assert of_row.get(row) == (target if took_part else None)
+
+
+def test_only_the_coins_depend_on_the_seed():
+    (_, _, first), (_, _, second) = _with_canaries(seed=1), _with_canaries(seed=2)
+    assert np.array_equal(first.samples.targets, second.samples.targets)
+    assert not np.array_equal(first.included, second.included)
+
+
+def test_more_canaries_than_samples_are_refused():
+    with pytest.raises(UsageError, match="301 canaries are more than the 300 training samples"):
+        _with_canaries(seed=1, count=301)

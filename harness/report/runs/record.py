@@ -92,6 +92,7 @@ def _privacy(record: Record) -> list[Node]:
         "noise, clip": f"{made.noise:g}, {made.clip:g}",
         "accountant": made.accountant or NOTHING,
         "audit of one step": (record.certificate and record.certificate.audit) or NOTHING,
+        **_audit_of_canaries(record),
         **({"warning": made.warning} if made.warning else {}),
     }
     return [_facts("Differential privacy", facts)]
@@ -109,6 +110,17 @@ def _certificate(record: Record) -> dict[str, object]:
         ),
         **({"cases": ", ".join(certificate.cases)} if certificate.cases else {}),
     }
+
+
+def _audit_of_canaries(record: Record) -> dict[str, str]:
+    """The lower bound that the canaries of the run give; nothing without any."""
+    from harness.analysis.membership import audit  # NumPy is behind it
+
+    found = audit(record)
+    if found is None:
+        return {}
+    guesses = f"{found.right} of {found.guesses} guesses which canaries took part were right"
+    return {"audit of the training": f"epsilon is at least {found.epsilon:.2f}: {guesses}"}
 
 
 def _proofs_of_run(record: Record) -> list[Node]:

@@ -21,7 +21,7 @@ PRIVACY = StudyKind(
         _private(1.0, "As much noise as one sample can change."),
         _private(2.0, "Twice as much noise as one sample can change."),
     ),
-    quantities=("score", "membership AUC", "members found", "gap", "epsilon", "time"),
+    quantities=("score", "membership AUC", "gap", "epsilon", "time"),
     decisive=("membership AUC", "score"),
     sections=("privacy", "effects", "curves", "variants"),
     title="What privacy of training data means",
@@ -47,10 +47,6 @@ PRIVACY = StudyKind(
         "membership AUC": (
             "The chance that a training sample has a lower loss than a test sample, ties counted half: 0.5 "
             "for a network that betrays nothing to this attack."
-        ),
-        "members found": (
-            "The share of training samples that are found while at most 1 % of test samples are taken for "
-            "training samples."
         ),
         "epsilon": (
             "An upper bound, by dp-accounting, on what any attack can conclude about one sample. Variants "
