@@ -21,6 +21,7 @@ from harness.analysis.seed_values import (
     training_seconds,
 )
 from harness.analysis.study import Study
+from harness.training.federated import communicated_bytes
 from harness.training.measures import Measure
 
 #: Values by seed, in the unit of the quantity.
@@ -212,6 +213,23 @@ def _privacy(name: str, _study: Study, _plain: ConfigurationRuns) -> Quantity:
     return Quantity(name, measures[name], values)
 
 
+def _of_clients(name: str, _study: Study, _plain: ConfigurationRuns) -> Quantity:
+    """How far clients part in the last round, and what all rounds have sent; 0 for central training."""
+
+    def values(runs: ConfigurationRuns, _best: bool) -> SeedValues:
+        found: SeedValues = {}
+        for run in runs.runs:
+            task, last = run.record.task.description, run.record.epochs[-1]
+            if name == "communication":
+                found[run.record.seed] = last.epoch * communicated_bytes(task) / 2**20
+            else:
+                found[run.record.seed] = last.train.get("client_drift") or 0.0
+        return found
+
+    unit = "MiB" if name == "communication" else ""
+    return Quantity(name, _measure(name, unit), values)
+
+
 _TEST_SCORES: Mapping[str, Measure] = {
     "loss": _measure("loss"),
     "accuracy": _measure("accuracy", "points", 100.0, higher=True),
@@ -232,4 +250,6 @@ _QUANTITIES: Mapping[str, Callable[[str, Study, ConfigurationRuns], Quantity]] =
     "membership AUC": _privacy,
     "members found": _privacy,
     "epsilon": _privacy,
+    "client drift": _of_clients,
+    "communication": _of_clients,
 }

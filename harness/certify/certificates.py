@@ -218,6 +218,7 @@ def _findings(
     missing = [name for name in names if name not in found]
     if not missing:
         return list(found.values())
+    examined(len(found), len(names))
 
     def report(outcome: Finding | Skipped | NotOffered) -> None:
         if isinstance(outcome, Finding):

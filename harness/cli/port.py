@@ -84,10 +84,8 @@ def _shape(
 @click.option(
     "--steps",
     type=click.IntRange(1, 1000),
-    default=20,
-    show_default=True,
     metavar="N",
-    help="Training steps.",
+    help="Training steps.  [default: 20, or 5 for models of more than 3 million numbers]",
 )
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=0.01, show_default=True)
 @click.option(

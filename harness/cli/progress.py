@@ -507,13 +507,13 @@ class Place:
         """See :class:`harness.runs.sequence.CertificationObserver`."""
         if not self.node:  # on a node it is part of the run
             self._remaining.begin(Activity("certificate", f"{configuration.label} {task}"))
-        self.update(f"certifying {configuration.label} on {task}", "comparing with the reference in float64")
 
     def examined(self, configuration: Configuration, task: str, cases: int, of: int) -> None:
         """See :class:`harness.runs.sequence.CertificationObserver`."""
         if not self.node:
             self._remaining.advance(cases / of)
-        self.update(f"certifying {configuration.label} on {task}", f"case {cases} of {of}")
+        done = f"comparing with the reference in float64, {cases} of {of} cases"
+        self.update(f"certifying {configuration.label} on {task}", done)
 
     def certified(
         self, configuration: Configuration, task: str, certificate: Certificate, seconds: float

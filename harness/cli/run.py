@@ -194,6 +194,44 @@ def evaluation_of(given: dict[str, Any]) -> Evaluation:
     return Evaluation(every_epochs=None)
 
 
+# Federated averaging, as options of a task and a number of epochs.
+
+_FEDERATED = ("clients", "rounds", "local_epochs", "split")
+_FEDERATED_FORM = "clients=N[,rounds=N][,local_epochs=N][,split=even|dirichlet:A]"
+federated = click.option(
+    "--federated",
+    metavar=_FEDERATED_FORM,
+    help="Train by federated averaging: each client has a part of the training data, split evenly, or class "
+    "by class with a Dirichlet concentration A. A round is an epoch. Short for --epochs, and for --set of "
+    "clients, local_epochs and dirichlet.",
+)
+
+
+def with_federated(given: dict[str, Any]) -> dict[str, Any]:
+    """The options with the task options and the epochs that ``--federated`` stands for.
+
+    Raises:
+        UsageError: it has another form, or --epochs says something else.
+    """
+    text = given.pop("federated")
+    if text is None:
+        return given
+    parts = dict(part.partition("=")[::2] for part in text.split(","))
+    split = parts.pop("split", "even")
+    rounds = parts.pop("rounds", None)
+    kind, _, concentration = split.partition(":")
+    is_split = split == "even" or (kind == "dirichlet" and concentration)
+    is_count = all(value.isdigit() and int(value) for value in (*parts.values(), *filter(None, [rounds])))
+    if "clients" not in parts or not {*parts} <= {*_FEDERATED} or not is_split or not is_count:
+        raise UsageError(f"--federated {text}: give {_FEDERATED_FORM}, such as clients=10,rounds=20.")
+    if rounds and given["epochs"]:
+        raise UsageError("--federated with rounds is --epochs; leave out one of them.")
+    chosen = [f"{name}={value}" for name, value in parts.items()]
+    chosen += [f"dirichlet={concentration}"] * bool(concentration)
+    epochs = int(rounds) if rounds else given["epochs"]
+    return {**given, "assignments": (*given["assignments"], *chosen), "epochs": epochs}
+
+
 @click.command()
 @options.backends()
 @options.tasks
@@ -215,6 +253,7 @@ def evaluation_of(given: dict[str, Any]) -> Evaluation:
 @precisions
 @threads
 @assignments
+@federated
 @options.results
 @options.tracking
 @options.form
@@ -247,7 +286,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     Exit code: 0 if every run succeeded, 1 if one failed, diverged or timed out, 2 if the input is wrong or
     a backend does not support a task, 130 after Ctrl-C (finished runs are kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
-    given = with_own_model(given)
+    given = with_own_model(with_federated(given))
     chosen = {"seeds": _seeds(ctx, given), "evaluation": evaluation_of(given), "command": sys.argv[1:]}
     asked = msgspec.convert(given | chosen, MatrixOptions)
     trackers = options.trackers_of(given)

@@ -8,7 +8,7 @@ import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 
 from harness.errors import PluginError, UsageError
-from harness.layers import BatchNorm, Native, Shape
+from harness.layers import BatchNorm, Dropout, Native, Shape
 from harness.plugins.faults import explain, message_of, nothing_on_stdout
 from harness.spec.backend import Backend
 from harness.spec.data import DataSource
@@ -19,6 +19,7 @@ from harness.spec.task import (
     Adversarial,
     BinaryClassification,
     Classification,
+    Federated,
     Objective,
     Regression,
     Sgd,
@@ -110,6 +111,24 @@ def _check_numbers(task: Task) -> None:
     per_sample = isinstance(task.objective, Classification | BinaryClassification)
     if task.imbalance is not None and (task.predicts_positions() or not per_sample):
         raise ValueError("it has an imbalance, which needs one class for each sample")
+    if task.federated is not None:
+        _check_federated(task, task.federated, one_class=per_sample and not task.predicts_positions())
+
+
+def _check_federated(task: Task, federated: Federated, *, one_class: bool) -> None:
+    """Refuse what averaging over clients does not define."""
+    if federated.clients < 1 or federated.local_epochs < 1 or federated.dirichlet < 0:
+        raise ValueError("its clients and local epochs must be at least 1, and its dirichlet at least 0")
+    if len(task.networks) > 1:
+        raise ValueError("it has clients, and federated averaging of two adversaries is not defined")
+    if federated.dirichlet and not one_class:
+        raise ValueError("it has a Dirichlet split, which needs one class for each sample; use dirichlet=0")
+    layers = (place.layer for network in task.networks.values() for place in network.leaves())
+    if any(isinstance(layer, Dropout) for layer in layers):
+        raise ValueError(
+            "it has clients and dropout, whose masks would repeat in each round, because every client starts "
+            "its optimizer and random numbers anew; use dropout=0"
+        )
 
 
 def _check_smoothing(task: Task) -> None:
@@ -144,6 +163,8 @@ def _not_private(task: Task) -> str:
             "DP-SGD clips the gradient of each sample, and BatchNorm computes it from the whole batch; use "
             "LayerNorm in its place"
         )
+    if task.federated is not None:
+        return "DP-SGD and federated averaging together have no epsilon here; use clients=0, or no dp_clip"
     if any(isinstance(layer, Native) for layer in layers):
         return "DP-SGD is not for models of the user's own, whose layers may mix the samples of a batch"
     if task.imbalance is not None and task.imbalance.rebalance != "none":

@@ -27,7 +27,7 @@ from harness.port.findings import (
 from harness.port.losses import loss_causes
 from harness.port.matching import Matching, match
 from harness.port.messages import Built, Description
-from harness.port.precision import AsWrittenSides
+from harness.port.precision import AsWritten
 from harness.port.remote_side import RemoteSide, Sides
 from harness.port.state import are_momenta
 from harness.port.task_file import refuse_unknown
@@ -83,7 +83,7 @@ def output_gap(one: np.ndarray, other: np.ndarray) -> float:
 
 def rounded(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The array with another rounding of each number."""
-    return array * (1 + _ONE_ROUNDING * rng.standard_normal(array.shape))
+    return np.asarray(array * (1 + _ONE_ROUNDING * rng.standard_normal(array.shape)))
 
 
 # Evaluations of both sides, with the difference that rounding alone may make.
@@ -255,9 +255,9 @@ _GRADIENT_TOLERANCE, _STEPS_TOLERANCE = 1e-9, 1e-7
 _SINGLE = 1
 #: Fewer numbers are no table that a second layer may use.
 _LEAST_TIED = 4
-#: A model of more numbers is compared on a smaller batch: a step in float64 takes seconds, and a trace
-#: gigabytes.
-_LARGE, _SMALL_BATCH = 5_000_000, 2
+#: Training steps where the user names no number. A model of more numbers makes fewer, and is compared on a
+#: smaller batch: a step in float64 takes seconds, and a trace gigabytes.
+_STEPS, _LARGE, _SMALL_BATCH, _FEW_STEPS = 20, 3_000_000, 2, 5
 #: Orders of siblings that are tried.
 _MOST_TRIALS = 24
 
@@ -282,16 +282,13 @@ def check_models(
     Raises:
         UsageError: one of them cannot be made, loaded or evaluated; says which, and what its code raised.
     """
-    with (
-        AsWrittenSides((a, b), inputs, options) as written,
-        Sides(a, b, options.threads, options.timeout_seconds) as sides,
-    ):
+    with Sides(a, b, options.threads, options.timeout_seconds) as sides:
         phase("making the models")
-        given = {sides.a: a.arguments, sides.b: b.arguments}
+        given, written = {sides.a: a.arguments, sides.b: b.arguments}, AsWritten(sides)
 
         def build(side: RemoteSide) -> Built:
             built = side.build(given[side], inputs)
-            written.begin()
+            written.begin(side, given[side], inputs)
             return built
 
         built_a, built_b = sides.both(build)
@@ -302,13 +299,16 @@ def check_models(
         return _Check(sides, written, records, inputs, options, phase).findings()
 
 
+_Batch = tuple[list[np.ndarray], np.ndarray]
+
+
 class _Check:
     """One comparison."""
 
     def __init__(
         self,
         sides: Sides,
-        written: AsWrittenSides,
+        written: AsWritten,
         records: list[SideRecord],
         shapes: Sequence[InputShape],
         options: PortOptions,
@@ -376,7 +376,9 @@ class _Check:
         """Match the parameters and give B those of A, moved off their initial values."""
         initial_a, initial_b = self._sides.both(RemoteSide.describe)
         self._updates = initial_a.update, initial_b.update
-        if sum(array.size for array in initial_a.parameters.values()) > _LARGE:
+        large = sum(array.size for array in initial_a.parameters.values()) > _LARGE
+        self._steps = self._options.steps or (_FEW_STEPS if large else _STEPS)
+        if large:
             smaller = min(self._options.batch, _SMALL_BATCH)
             self._options = msgspec.structs.replace(self._options, batch=smaller)
         inputs = values.inputs(self._shapes, self._options.batch)
@@ -542,7 +544,7 @@ class _Check:
             return
         self._phase("comparing as written")
         try:
-            self._causes += self._written.causes(self._sides, case, traced)
+            self._causes += self._written.causes(case, traced)
         except UsageError as error:
             self._not_compared.append(f"the precision of the code as written: {error}")
 
@@ -606,11 +608,9 @@ class _Check:
                 self._causes += updates.causes_of(a, b)
         options = self._options
         seconds = self._step_seconds
-        self._phase("comparing training steps", None if seconds is None else seconds * options.steps)
-        batches = values.batches(self._shapes, options.batch, options.steps, self._output, options.loss)
-        trained_a, trained_b = self._sides.both(
-            lambda side: side.train(batches, options.loss, options.learning_rate, output=self._output_name)
-        )
+        self._phase("comparing training steps", None if seconds is None else seconds * self._steps)
+        batches = values.batches(self._shapes, options.batch, self._steps, self._output, options.loss)
+        trained_a, trained_b = self._sides.both(lambda side: self._trained(side, batches))
         self._causes += two_biases(self._matching)
         if any(cause.harmless and cause.mode == "steps" for cause in self._causes):
             self._not_compared.append("training steps, because a harmless difference changes them")
@@ -621,15 +621,21 @@ class _Check:
         explained = any(not cause.harmless for cause in self._causes)
         if not explained and max(steps.worst / steps.tolerance, worst / _STEPS_TOLERANCE) > 1.0:
             self._phase("training with other roundings")
-            steps = Steps.of(gaps, loss_gaps(trained_a.losses, self._trained_otherwise_rounded(batches)))
+            side, trained = (
+                (self._sides.a, trained_a)
+                if trained_a.seconds < trained_b.seconds
+                else (self._sides.b, trained_b)
+            )
+            again = self._trained_otherwise_rounded(side, batches)
+            steps = Steps.of(gaps, loss_gaps(trained.losses, again.losses))
         self._compared.append(compared(f"losses of {steps.shown} steps", steps.worst, steps.tolerance))
-        if steps.shown < options.steps:
+        if steps.shown < self._steps:
             self._not_compared.append(
                 f"training after step {steps.shown}, because rounding grows in it without end"
             )
         else:
             allowed = max(_STEPS_TOLERANCE, steps.tolerance)
-            self._compared.append(compared(f"parameters after {options.steps} steps", worst, allowed, where))
+            self._compared.append(compared(f"parameters after {self._steps} steps", worst, allowed, where))
         if not explained and not all(each.equal for each in self._compared[-2:]):
             gap = max(steps.worst, worst)
             before = gap if np.isfinite(gap) else None
@@ -637,14 +643,26 @@ class _Check:
                 Cause(kind="optimizer", path_a=where, path_b=where, before=before, mode="steps")
             )
 
-    def _trained_otherwise_rounded(self, batches: list[tuple[list[np.ndarray], np.ndarray]]) -> list[float]:
-        """A's losses if its parameters are rounded otherwise before the first step."""
-        options, rng = self._options, np.random.default_rng(4)
-        held = self._sides.a.describe().parameters
-        self._sides.a.load({name: rounded(array, rng) for name, array in held.items()})
-        again = self._sides.a.train(batches, options.loss, options.learning_rate, output=self._output_name)
-        self._sides.a.load(held)
-        return again.losses
+    def _trained(self, side: RemoteSide, batches: Sequence[_Batch]) -> "_TimedTraining":
+        began, options = time.monotonic(), self._options
+        trained = side.train(batches, options.loss, options.learning_rate, output=self._output_name)
+        return _TimedTraining(trained.losses, trained.parameters, time.monotonic() - began)
+
+    def _trained_otherwise_rounded(self, side: RemoteSide, batches: Sequence[_Batch]) -> "_TimedTraining":
+        """What a side trains if its parameters are rounded otherwise before the first step."""
+        rng, held = np.random.default_rng(4), side.describe().parameters
+        side.load({name: rounded(array, rng) for name, array in held.items()})
+        again = self._trained(side, batches)
+        side.load(held)
+        return again
+
+
+class _TimedTraining(NamedTuple):
+    """What a side trained, and how long that took."""
+
+    losses: list[float]
+    parameters: Mapping[str, np.ndarray]
+    seconds: float
 
 
 def _second_biases(trace: Trace) -> set[str]:

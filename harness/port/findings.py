@@ -251,7 +251,8 @@ class PortOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     loss: Loss = "cross-entropy"
     batch: int = 4
-    steps: int = 20
+    steps: int | None = None
+    """20, or 5 for a model of more than 3 million numbers, unless given."""
     learning_rate: float = 0.01
     threads: int = 1
     timeout_seconds: float | None = None

@@ -3,17 +3,16 @@
 The comparison is in float64 whatever the code asks for, and does not see an autocast, or a table in bfloat16.
 """
 
-import contextlib
 import difflib
 import math
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Self
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from harness.port.findings import Cause, PortOptions, SideSpec
+from harness.port.findings import Cause
 from harness.port.remote_side import RemoteSide, Sides
 from harness.port.values import ValueIndex, difference, producers
 from harness.tracing.calls import Call, InputShape, Trace
@@ -31,37 +30,18 @@ _LEAST = 1e-8
 _OFF_IN_A_CALL, _GROWTH = 5e-5, 10.0
 
 
-class AsWrittenSides:
-    """Both models as their code is. Use it as a context manager, which leaves no process behind.
+class AsWritten:
+    """Both models as their code is, made beside the comparison in float64."""
 
-    They are made beside the comparison: to import frameworks again takes as long as to compare small models.
-    """
+    def __init__(self, sides: Sides) -> None:
+        self._sides = sides
+        self._made: list[Future[None]] = []
 
-    def __init__(
-        self, specs: tuple[SideSpec, SideSpec], shapes: Sequence[InputShape], options: PortOptions
-    ) -> None:
-        self._specs, self._shapes, self._options = specs, shapes, options
-        self._lock = threading.Lock()
-        self._stack = contextlib.ExitStack()
-        self._sides: Sides | None = None
-        self._made: Callable[[], object] = tuple
+    def begin(self, side: RemoteSide, arguments: Mapping[str, Any], shapes: Sequence[InputShape]) -> None:
+        """Begin to make the model of a side."""
+        self._made.append(self._sides.begin(lambda: side.as_written.build(arguments, shapes)))
 
-    def begin(self) -> None:
-        """Begin to make them, unless they are being made.
-
-        Raises:
-            HarnessError: a process cannot be started.
-        """
-        with self._lock:
-            if self._sides is None:
-                options = self._options
-                self._sides = sides = self._stack.enter_context(
-                    Sides(*self._specs, options.threads, options.timeout_seconds, exact=False)
-                )
-                arguments = {sides.a: self._specs[0].arguments, sides.b: self._specs[1].arguments}
-                self._made = sides.begin(lambda side: side.build_as_written(arguments[side], self._shapes))
-
-    def causes(self, exact: Sides, wanted: "Evaluated", traced: "Evaluated") -> list[Cause]:
+    def causes(self, wanted: "Evaluated", traced: "Evaluated") -> list[Cause]:
         """The cause if one model is far from its outputs in float64, ``wanted``, and the other is not.
 
         The first call that differs is looked for among those that are ``traced``. Afterwards both are gone.
@@ -69,34 +49,27 @@ class AsWrittenSides:
         Raises:
             UsageError: one of them cannot be made or evaluated as it is.
         """
-        self.begin()
-        sides, self._sides = self._sides, None
-        assert sides is not None  # noqa: S101  for the type checker
-        with self._stack:
-            self._made()
-            given = {sides.a: exact.a.parameters, sides.b: exact.b.parameters}
+        a, b = self._sides.a, self._sides.b
+        try:
+            for made in self._made:
+                made.result()
 
             def outputs(side: RemoteSide) -> Trace:
-                side.load(given[side])
-                return side.outputs(wanted.inputs, training=False)
+                side.as_written.load(side.parameters)
+                return side.as_written.outputs(wanted.inputs, training=False)
 
-            written_a, written_b = sides.both(outputs)
+            written_a, written_b = self._sides.both(outputs)
             errors = error(written_a, wanted.a), error(written_b, wanted.b)
             if not is_off(*errors):
                 return []
             worse, of_worse, of_other = (
-                (sides.a, traced.a, traced.b) if errors[0] > errors[1] else (sides.b, traced.b, traced.a)
+                (a, traced.a, traced.b) if errors[0] > errors[1] else (b, traced.b, traced.a)
             )
-            found = first_off(worse.trace(traced.inputs, training=False), of_worse)
-        return [_cause(errors, found, of_worse, of_other)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._sides is not None:
-            self._sides.kill()
-        self._stack.close()
+            found = first_off(worse.as_written.trace(traced.inputs, training=False), of_worse)
+            return [_cause(errors, found, of_worse, of_other)]
+        finally:
+            for side in (a, b):
+                side.as_written.leave()
 
 
 def _cause(errors: tuple[float, float], found: "Off | None", of_worse: Trace, of_other: Trace) -> Cause:

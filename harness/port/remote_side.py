@@ -7,7 +7,7 @@ import select
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -26,9 +26,7 @@ from harness.worker.process import WorkerProcess
 from harness.worker.session import SILENCE_LIMIT_SECONDS, WATCHED_SECONDS
 
 _POLL_SECONDS = 0.5
-#: Frameworks that read these compute in float64 from their import on.
-_FLOAT64 = {"JAX_ENABLE_X64": "1", "KERAS_FLOATX": "float64"}
-#: And on the CPU.
+#: Frameworks that read these compute on the CPU.
 _VARIABLES = {
     "CUDA_VISIBLE_DEVICES": "",
     "JAX_PLATFORMS": "cpu",
@@ -47,65 +45,49 @@ class SideFailed(UsageError):
         self.traceback = traceback
 
 
-class RemoteSide:
-    """One model in a process of its own. Use it as a context manager, which leaves no process behind."""
+class _Pipe:
+    """Both directions to a process that inherits ``descriptors``, and the mark by which replies are known."""
+
+    def __init__(self) -> None:
+        self.mark = secrets.token_bytes(messages.MARK_BYTES)
+        request_end, self.requests = os.pipe()
+        self.replies, reply_end = os.pipe()
+        self.descriptors = request_end, reply_end
+        self._open = {"requests": True, "replies": True}
+        os.write(self.requests, self.mark)  # which no one finds in the list of processes
+
+    def is_inherited(self) -> None:
+        """Leave the descriptors to the process that has them now."""
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+
+    def end_requests(self) -> None:
+        """Let the other end know that nothing follows."""
+        if self._open.pop("requests", None):
+            os.close(self.requests)
+
+    def close(self) -> None:
+        """Close this end."""
+        self.end_requests()
+        if self._open.pop("replies", None):
+            os.close(self.replies)
+
+
+class _Asked:
+    """A model in a process that answers requests."""
 
     def __init__(
         self,
         target: str,
-        threads: int,
+        process: WorkerProcess,
+        pipe: _Pipe,
         timeout_seconds: float | None,
-        *,
-        limit_each: bool = True,
-        exact: bool = True,
+        until: float | None,
     ) -> None:
-        """Start the process for ``FILE.py:NAME`` or ``package.module:NAME``.
-
-        The limit is for each request, or for all of them together unless ``limit_each``; without one a side
-        may take as long as it uses the CPU. A side that is not ``exact`` finds no setting for float64.
-
-        Raises:
-            HarnessError: it cannot be started.
-        """
         self.target = target
+        self._process, self._pipe = process, pipe
+        self._timeout_seconds, self._until = timeout_seconds, until
         self._parameters: dict[str, np.ndarray] = {}
-        self._mark = secrets.token_bytes(messages.MARK_BYTES)
-        self._timeout_seconds = timeout_seconds
-        together = timeout_seconds is not None and not limit_each
-        self._until = time.monotonic() + (timeout_seconds or 0.0) if together else None
-        requests_out, self._requests = os.pipe()
-        self._replies, replies_in = os.pipe()
-        variables = worker_variables(threads, "cpu", os.environ) | _VARIABLES | (_FLOAT64 if exact else {})
-        # Nothing is timed here, and what is freed goes back to the system.
-        variables = {name: value for name, value in variables.items() if name not in GLIBC_KEEPS_MEMORY}
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "harness.port.side_process",
-            str(requests_out),
-            str(replies_in),
-        ]
-        os.write(self._requests, self._mark)  # which no one finds in the list of processes
-        try:
-            self._process = WorkerProcess(command, variables, cpus_of(variables), (requests_out, replies_in))
-        finally:
-            os.close(requests_out)
-            os.close(replies_in)
-
-    def build(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> messages.Built:
-        """Make the model."""
-        return self._call(messages.Build(self.target, dict(arguments), list(inputs)), messages.Built)
-
-    def build_as_written(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> None:
-        """Make the model as its code is; it can then be loaded, and evaluated in evaluation mode."""
-        self._call(messages.BuildAsWritten(self.target, dict(arguments), list(inputs)), messages.Loaded)
-
-    def describe(self) -> messages.Description:
-        """Its parameters and what trains them."""
-        described = self._call(messages.Describe(), messages.Description)
-        self._parameters = dict(described.parameters)
-        return described
 
     def load(self, parameters: Mapping[str, np.ndarray]) -> None:
         """Replace parameters."""
@@ -116,10 +98,6 @@ class RemoteSide:
     def parameters(self) -> Mapping[str, np.ndarray]:
         """The described parameters, with what was loaded since."""
         return self._parameters
-
-    def forget_parameters(self) -> None:
-        """Keep no parameters here any more; no trace may be asked for after that."""
-        self._parameters = {}
 
     def trace(
         self, inputs: Sequence[np.ndarray], *, training: bool, overrides: Sequence[Override] = ()
@@ -133,31 +111,12 @@ class RemoteSide:
         request = messages.Evaluate(list(inputs), training, outputs_only=True)
         return self._call(request, messages.Evaluated).trace
 
-    def gradients(
-        self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss, *, output: str, own: bool
-    ) -> Gradients:
-        """Gradients of the loss, or if ``own`` of the one that the side gives, if any."""
-        request = messages.Differentiate(list(inputs), targets, loss, output, own)
-        return self._call(request, messages.Differentiated).gradients
-
-    def train(
-        self,
-        batches: Sequence[tuple[list[np.ndarray], np.ndarray]],
-        loss: Loss,
-        learning_rate: float,
-        *,
-        output: str,
-    ) -> Trained:
-        """Train a step on each batch."""
-        request = messages.Train([*batches], loss, learning_rate, output)
-        return self._call(request, messages.HasTrained).trained
-
     def _call(self, request: messages.Request, expected: type[_R]) -> _R:
         until = self._until or self._due()
         with contextlib.suppress(BrokenPipeError):  # its death is noticed while reading
-            messages.write(self._requests, request)
+            messages.write(self._pipe.requests, request)
         try:
-            reply = messages.read_reply(lambda buffer: self._read_into(buffer, until), self._mark)
+            reply = messages.read_reply(lambda buffer: self._read_into(buffer, until), self._pipe.mark)
         except messages.NotAReply as error:
             raise SideFailed(
                 f"{self.target}: its code, or a process that it started, writes to a descriptor that it did "
@@ -182,24 +141,113 @@ class RemoteSide:
                 if limit is None and self._process.is_at_work(WATCHED_SECONDS):
                     until = self._due()
                     continue
-                self._process.kill()
+                self._give_up()
                 if limit is None:
                     raise SideFailed(f"{self.target} does not answer, and does not use the CPU")
                 raise SideFailed(f"{self.target} did not answer within {limit:g} s; give more: --timeout")
-            ready, _, _ = select.select([self._replies], [], [], _POLL_SECONDS)
-            if ready and (count := os.readv(self._replies, [buffer])):
+            ready, _, _ = select.select([self._pipe.replies], [], [], _POLL_SECONDS)
+            if ready and (count := os.readv(self._pipe.replies, [buffer])):
                 return count
             if ready or self._process.has_ended():
                 raise self._death()
+
+    def _give_up(self) -> None:
+        raise NotImplementedError
+
+    def _death(self) -> SideFailed:
+        raise NotImplementedError
+
+
+class WrittenSide(_Asked):
+    """The model as its code is. Its process has imported what the exact side's has, and ends with it."""
+
+    def build(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> None:
+        """Make the model; it can then be loaded, and evaluated in evaluation mode."""
+        self._call(messages.BuildAsWritten(self.target, dict(arguments), list(inputs)), messages.Loaded)
+
+    def leave(self) -> None:
+        """End the process, which is asked nothing any more."""
+        self._pipe.close()
+
+    def _give_up(self) -> None:
+        """The exact side, in whose process group this one is, goes on without it."""
+
+    def _death(self) -> SideFailed:
+        last = self._process.last_lines()[-1:]
+        return SideFailed(f"{self.target}: its process ended" + (f" [{last[0]}]" if last else ""))
+
+
+class RemoteSide(_Asked):
+    """One model in float64 in a process of its own. Use it as a context manager, which leaves none behind."""
+
+    def __init__(
+        self, target: str, threads: int, timeout_seconds: float | None, *, limit_each: bool = True
+    ) -> None:
+        """Start the process for ``FILE.py:NAME`` or ``package.module:NAME``.
+
+        The limit is for each request, or for all of them together unless ``limit_each``; without one a side
+        may take as long as it uses the CPU.
+
+        Raises:
+            HarnessError: it cannot be started.
+        """
+        together = timeout_seconds is not None and not limit_each
+        until = time.monotonic() + (timeout_seconds or 0.0) if together else None
+        variables = worker_variables(threads, "cpu", os.environ) | _VARIABLES
+        # Nothing is timed here, and what is freed goes back to the system.
+        variables = {name: value for name, value in variables.items() if name not in GLIBC_KEEPS_MEMORY}
+        exact, written = pipes = _Pipe(), _Pipe()
+        descriptors = *exact.descriptors, *written.descriptors
+        module = "harness.port.side_process"
+        command = [sys.executable, "-P", "-m", module, target, *map(str, descriptors)]
+        try:
+            process = WorkerProcess(command, variables, cpus_of(variables), descriptors)
+        finally:
+            for pipe in pipes:
+                pipe.is_inherited()
+        super().__init__(target, process, exact, timeout_seconds, until)
+        self.as_written = WrittenSide(target, process, written, timeout_seconds, until)
+
+    def build(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> messages.Built:
+        """Make the model."""
+        return self._call(messages.Build(self.target, dict(arguments), list(inputs)), messages.Built)
+
+    def describe(self) -> messages.Description:
+        """Its parameters and what trains them."""
+        described = self._call(messages.Describe(), messages.Description)
+        self._parameters = dict(described.parameters)
+        return described
+
+    def forget_parameters(self) -> None:
+        """Keep no parameters here any more; no trace may be asked for after that."""
+        self._parameters = {}
+
+    def gradients(
+        self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss, *, output: str, own: bool
+    ) -> Gradients:
+        """Gradients of the loss, or if ``own`` of the one that the side gives, if any."""
+        request = messages.Differentiate(list(inputs), targets, loss, output, own)
+        return self._call(request, messages.Differentiated).gradients
+
+    def train(
+        self,
+        batches: Sequence[tuple[list[np.ndarray], np.ndarray]],
+        loss: Loss,
+        learning_rate: float,
+        *,
+        output: str,
+    ) -> Trained:
+        """Train a step on each batch."""
+        request = messages.Train([*batches], loss, learning_rate, output)
+        return self._call(request, messages.HasTrained).trained
+
+    def _give_up(self) -> None:
+        self._process.kill()
 
     def _death(self) -> SideFailed:
         lost: WorkerLost = self._process.cause_of_death()
         last = self._process.last_lines()[-1:]
         return SideFailed(f"{self.target}: {lost}" + (f" [{last[0]}]" if last else ""))
-
-    def kill(self) -> None:
-        """Kill the process: what another thread asks of it fails."""
-        self._process.kill()
 
     def __enter__(self) -> Self:
         return self
@@ -207,12 +255,12 @@ class RemoteSide:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(OSError):
-            os.close(self._requests)
+        self._pipe.end_requests()
         if kind is not None:
             self._process.kill()
         self._process.close()
-        os.close(self._replies)
+        self._pipe.close()
+        self.as_written.leave()
 
 
 # Both sides of a comparison, which work at the same time.
@@ -223,38 +271,31 @@ _T = TypeVar("_T")
 class Sides:
     """Two processes. Use it as a context manager, which leaves none behind."""
 
-    def __init__(
-        self, a: SideSpec, b: SideSpec, threads: int, timeout_seconds: float | None, *, exact: bool = True
-    ) -> None:
+    def __init__(self, a: SideSpec, b: SideSpec, threads: int, timeout_seconds: float | None) -> None:
         """Start them with so many CPU threads each.
 
         Raises:
             HarnessError: one cannot be started.
         """
         self._stack = contextlib.ExitStack()
-        # Left last: its threads end when the processes do, on which they wait.
-        self._pool = self._stack.enter_context(ThreadPoolExecutor(2))
+        # Left last: its threads, two a side, end when the processes do, on which they wait.
+        self._pool = self._stack.enter_context(ThreadPoolExecutor(4))
         with contextlib.ExitStack() as unless_both_start:
             unless_both_start.push(self._stack)
             self.a, self.b = (
-                self._stack.enter_context(RemoteSide(spec.target, threads, timeout_seconds, exact=exact))
+                self._stack.enter_context(RemoteSide(spec.target, threads, timeout_seconds))
                 for spec in (a, b)
             )
             unless_both_start.pop_all()
 
     def both(self, call: Callable[[RemoteSide], _T]) -> tuple[_T, _T]:
         """The results of a call on each side; raises what the first one that fails raises."""
-        return self.begin(call)()
+        one, other = self.begin(lambda: call(self.a)), self.begin(lambda: call(self.b))
+        return one.result(), other.result()
 
-    def begin(self, call: Callable[[RemoteSide], _T]) -> Callable[[], tuple[_T, _T]]:
-        """A call on each side, which begins now; the function that is returned waits for it."""
-        one, other = self._pool.submit(call, self.a), self._pool.submit(call, self.b)
-        return lambda: (one.result(), other.result())
-
-    def kill(self) -> None:
-        """Kill both, whatever they do."""
-        for side in (self.a, self.b):
-            side.kill()
+    def begin(self, call: Callable[[], _T]) -> Future[_T]:
+        """What a call on a side will return, which begins now."""
+        return self._pool.submit(call)
 
     def __enter__(self) -> Self:
         return self

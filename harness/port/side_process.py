@@ -1,7 +1,9 @@
-"""The process of a side: makes the user's model and answers requests until the pipe closes.
+"""The process of a side: makes the user's model in float64 and answers requests until the pipe closes.
 
-Run as ``python -P -m harness.port.side_process REQUEST_FD REPLY_FD``. Standard output and error belong to the
-user's code.
+Run as ``python -P -m harness.port.side_process TARGET REQUEST_FD REPLY_FD REQUEST_FD REPLY_FD``. Once it has
+imported the frameworks that the target's file imports first, it forks: the child makes the model as its code
+is, and answers at the second pipe. So frameworks, which take longer to import than small models to compare,
+are imported once. Standard output and error belong to the user's code.
 """
 
 import importlib.metadata
@@ -17,10 +19,19 @@ from harness.port import messages
 from harness.port.messages import Sent, outputs_of
 from harness.tracing.calls import Trace
 from harness.tracing.side import AsWritten, InputShape, OwnTraining, Side, SidePlugin
-from harness.tracing.user_code import call_user, described, split_target, user_callable, user_module
+from harness.tracing.user_code import (
+    call_user,
+    described,
+    import_first,
+    split_target,
+    user_callable,
+    user_module,
+)
 
 # The user's own code: a callable in a file or a module, called for a model.
 
+#: Frameworks that read these compute in float64 from their import on.
+FLOAT64 = {"JAX_ENABLE_X64": "1", "KERAS_FLOATX": "float64"}
 #: The names of a file's own optimizer and loss.
 MAKE_OPTIMIZER, MAKE_LOSS = "make_optimizer", "make_loss"
 
@@ -180,10 +191,37 @@ def _close_to_others(*descriptors: int) -> None:
 def main() -> NoReturn:
     """Serve until the request pipe closes, then exit without waiting for a framework's threads."""
     die_with_parent_and_keep_orphans()
-    requests, replies = map(int, sys.argv[1:3])
-    mark = os.read(requests, messages.MARK_BYTES)
-    for descriptor in (requests, replies):
+    target, *numbers = sys.argv[1:]
+    descriptors = [int(number) for number in numbers]
+    for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
+    exact, written = descriptors[:2], descriptors[2:]
+    if sys.platform == "linux":  # elsewhere system libraries do not survive a fork
+        import_first(target)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    is_exact = os.fork() != 0
+    own, others = (exact, written) if is_exact else (written, exact)
+    for descriptor in others:
+        os.close(descriptor)
+    if is_exact:
+        _compute_in_float64()
+    else:
+        die_with_parent_and_keep_orphans()
+    _serve(*own)
+
+
+def _compute_in_float64() -> None:
+    """What reads the user's module before a model is made, such as a layer at its top, is in float64, too."""
+    os.environ.update(FLOAT64)
+    if "keras" in sys.modules:
+        sys.modules["keras"].config.set_floatx("float64")
+    if "jax" in sys.modules:
+        sys.modules["jax"].config.update("jax_enable_x64", True)
+
+
+def _serve(requests: int, replies: int) -> NoReturn:
+    mark = os.read(requests, messages.MARK_BYTES)
     process = os.getpid()
     os.register_at_fork(after_in_child=lambda: _close_to_others(requests, replies))
     answering, stream = _Answering(), os.fdopen(requests, "rb", buffering=0)

@@ -29,6 +29,7 @@ from harness.port.expressions import (
 from harness.port.findings import Cause, Mode, merged
 from harness.port.matching import Matching, PairedUse, Use
 from harness.port.values import (
+    ROUNDING,
     Segment,
     ValueIndex,
     are_alike,
@@ -173,7 +174,11 @@ class TracePair:
     def _equal(self, value_a: int, value_b: int) -> bool:
         if value_a in self._in_a.get(value_b, ()):
             return True
-        return are_equal(self._a.values[value_a].array, self._b.values[value_b].array)
+        one, other = self._a.values[value_a].array, self._b.values[value_b].array
+        if are_equal(one, other):
+            return True
+        fitting = in_shape_of(one, other)
+        return fitting is not None and difference(other, fitting) <= ROUNDING
 
     def _leads_to_right_values(self, value: int) -> bool:
         """Whether each value that is made of this one is right, or leads to right ones."""

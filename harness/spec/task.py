@@ -153,6 +153,22 @@ class Imbalance(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=
     rebalance: Literal["none", "weights", "oversample"] = "none"
 
 
+class Federated(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True):
+    """Federated averaging (McMahan et al. 2017), which the harness makes of any program.
+
+    The training samples are divided among ``clients``: at random, or, with ``dirichlet`` above 0, each class
+    in shares that are drawn from a Dirichlet distribution of this concentration (Hsu et al. 2019). In a round
+    every client starts from the global weights with a new optimizer, and trains ``local_epochs`` on its own
+    samples in batches of the task's size. The mean of the clients' weights and states, each counted by its
+    samples, becomes the global weights. A round is an epoch of one step, with one learning rate; its loss is
+    the mean over all samples that were seen. A backend builds an ordinary program.
+    """
+
+    clients: int
+    local_epochs: int = 1
+    dirichlet: float = 0.0
+
+
 class Penalty(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True):
     """Added to the loss that is minimised: ``l1 * sum |w| + l2 * sum w**2`` over all kernels, no bias.
 
@@ -197,7 +213,7 @@ class Task(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True, omit_
     A step minimises the ``objective`` plus the ``penalty`` by the ``optimizer``. ``epochs`` is the number of
     passes over the training data, which the harness counts; with ``samples_per_epoch`` an epoch takes so
     many training samples, the next ones of a random order. Only ``augmentation`` changes training inputs;
-    ``imbalance`` is the harness's work.
+    ``imbalance`` and ``federated`` are the harness's work.
 
     ``schedule`` says how the learning rate changes from step to step; the optimizer's ``learning_rate`` is
     its largest value. The harness evaluates it and hands the rates over with the steps (:class:`Steps`); no
@@ -233,6 +249,7 @@ class Task(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True, omit_
     weight_decay: float = 0.0
     augmentation: Augmentation = Augmentation()
     imbalance: Imbalance | None = None
+    federated: Federated | None = None
     train_fraction: float = 1.0
     schedule: Schedule = ConstantRate()
     clip_norm: float = 0.0

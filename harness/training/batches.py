@@ -147,7 +147,7 @@ class BatchOrder:
         """
         latent_size = task.objective.latent_size if isinstance(task.objective, Adversarial) else 0
         taken = min(task.samples_per_epoch or samples, samples)
-        batch_size = task.batch_size or taken
+        batch_size = taken if task.federated else task.batch_size or taken
         rates = LearningRates(
             task.optimizer.learning_rate, task.schedule, task.epochs * -(-taken // batch_size)
         )

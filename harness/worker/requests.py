@@ -29,6 +29,7 @@ from harness.reference.training import NUMPY, NumpyBackend
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples, Split
 from harness.training.batches import BatchOrder
+from harness.training.federated import FederatedProgram, clients_of
 from harness.training.initial import initial_weights
 from harness.training.outcome_records import CanaryScores
 from harness.training.program_scores import Scorer, current_weights
@@ -155,6 +156,9 @@ class Worker:
         build_seconds = time.perf_counter() - start
         self._require_unchanged("build()")
         self._program = CheckedProgram(built, self._backend.name, plan)
+        if plan.task.federated is not None:
+            owners = clients_of(plan.task.federated, self._splits["train"].targets, plan.seed)
+            self._program = FederatedProgram(self._program, plan.task, owners)
         start = time.perf_counter()
         self._program.load(initial_weights(plan.task, plan.seed))
         self._program.synchronize()
@@ -248,6 +252,8 @@ class Worker:
             for split, of_split in scored.items():
                 save_rows(rows_file(request.rows_path, split), of_split.rows)
         scores = {split: of_split.scores for split, of_split in scored.items()}
+        if "train" in scores and isinstance(self._program, FederatedProgram):
+            scores["train"]["client_drift"] = self._program.drift
         samples = packed(scored["test"].rows) if "test" in scored else None
         members, canaries = None, None
         if request.train_samples and "train" in scored:

@@ -13,6 +13,7 @@ from harness.spec import (
     Classification,
     ConstantRate,
     CosineDecay,
+    Federated,
     Imbalance,
     LinearDecay,
     Objective,
@@ -70,6 +71,16 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
     train_fraction: Annotated[
         float, Meta(gt=0, le=1, description="share of the training data that is used; 1: all")
     ] = 1.0
+    clients: Annotated[
+        int, Meta(ge=0, description="federated averaging over so many clients, a round an epoch; 0: none")
+    ] = 0
+    local_epochs: Annotated[
+        int, Meta(ge=1, description="passes of each client over its samples in a round")
+    ] = 1
+    dirichlet: Annotated[
+        float,
+        Meta(ge=0, description="concentration of the clients' shares of a class: small is uneven; 0: even"),
+    ] = 0.0
 
     def make_optimizer(self) -> Optimizer:
         """The optimizer that these options describe.
@@ -103,6 +114,20 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
                 return CosineDecay(_FINAL_FACTOR, self.warmup_steps)
             case "linear":
                 return LinearDecay(_FINAL_FACTOR, self.warmup_steps)
+
+    def make_federated(self) -> Federated | None:
+        """The division among clients that these options describe.
+
+        Raises:
+            ValueError: options exclude each other; the message is for the user.
+        """
+        if self.clients:
+            # Only a field that is not given at all stays out of the task's JSON.
+            given = {"local_epochs": self.local_epochs, "dirichlet": self.dirichlet}
+            return Federated(self.clients, **given)  # type: ignore[arg-type]
+        if self.local_epochs != 1 or self.dirichlet:
+            raise ValueError("local_epochs and dirichlet need clients, such as clients=10")
+        return None
 
     def make_imbalance(self) -> Imbalance | None:
         """The imbalance of the classes that these options describe; only classifiers have such options."""
@@ -140,6 +165,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             "weight_decay": self.weight_decay,
             "augmentation": augmentation,
             "imbalance": self.make_imbalance(),
+            "federated": self.make_federated(),
             "train_fraction": self.train_fraction if self.train_fraction < 1 else None,
             "schedule": schedule if schedule != ConstantRate() else None,
             "clip_norm": self.clip_norm,

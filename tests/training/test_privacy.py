@@ -81,6 +81,7 @@ def test_a_batch_holds_what_is_drawn_but_for_a_probability_of_1e_9():
         (["dp_noise=1"], "needs a dp_clip"),
         (["dp_canaries=10"], "needs a dp_clip"),
         (["dp_clip=1", "optimizer=gd"], "another optimizer than gd"),
+        (["dp_clip=1", "clients=2"], "have no epsilon here"),
         (["dp_clip=1", "imbalance=0.1", "rebalance=weights"], "rebalance=none"),
     ],
 )

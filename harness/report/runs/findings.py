@@ -90,6 +90,10 @@ def _overfitting(group: GroupFindings) -> list[str]:
     return [*map(overfitting_sentence, group.overfittings), *map(gap_sentence, group.gaps)]
 
 
+#: So many groups of runs give a report its title.
+_NAMED_GROUPS = 2
+
+
 class _Builder:
     """The parts of a document, with what they all need."""
 
@@ -124,7 +128,9 @@ class _Builder:
         if findings.machines:
             nodes.append(Section("Across machines", list(map(machines_table, findings.machines)), "across"))
         nodes.append(Section("Method and notes", list(self._notes()), "method"))
-        return Document("", "Benchmark report", nodes, meta=_meta(findings), contents=True)
+        titles = dict.fromkeys(group.comparison.group.title for group in findings.groups)
+        title = " and ".join(titles) if 0 < len(titles) <= _NAMED_GROUPS else "Benchmark report"
+        return Document("", title, nodes, meta=_meta(findings), contents=True)
 
     def _overview(self) -> list[Node]:
         """A card or a line for each group, with links to the details, and how ratios are read."""
