@@ -1,6 +1,6 @@
 """A task as a compiled loop of training steps over data that stays on the device."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import jax
 import numpy as np
@@ -202,6 +202,12 @@ class JaxProgram(Program):
         return feeding.differentiated(
             lambda part, chosen: differentiate(weights, part, chosen), inputs, _narrow(targets), sizes
         )
+
+    def predictor(self, network: str = "model") -> Callable[[np.ndarray], np.ndarray]:
+        """See :meth:`harness.spec.Program.predictor`."""
+        self._use_precision()
+        weights, predict = self._state.weights(network), self._predictors[network]
+        return lambda inputs: np.asarray(predict(weights, _narrow(inputs)))
 
     def synchronize(self) -> None:
         """See :meth:`harness.spec.Program.synchronize`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -173,6 +173,15 @@ class KerasProgram(Program):
             _PREDICTION_BATCH_SIZES,
         )
         return self._canonical_layout(gradients), outputs.astype(keras.config.floatx())
+
+    def predictor(self, network: str = "model") -> Callable[[np.ndarray], np.ndarray]:
+        predict, kind = self._networks[network].predict_on_batch, keras.config.floatx()
+
+        def of_batch(inputs: np.ndarray) -> np.ndarray:
+            outputs = np.asarray(predict(self._framework_layout(inputs)))
+            return self._canonical_layout(outputs.astype(kind, copy=False))
+
+        return of_batch
 
     def synchronize(self) -> None:
         self._engine.synchronize(self._model)

@@ -206,6 +206,16 @@ class TorchProgram(Program):
                 lambda part: self._predict_part(part, network), inputs, (size,), pad=False
             )
 
+    def predictor(self, network: str = "model") -> Callable[[np.ndarray], np.ndarray]:
+        """See :meth:`harness.spec.Program.predictor`."""
+
+        def predict(inputs: np.ndarray) -> np.ndarray:
+            with torch.inference_mode():
+                return self._predict_part(inputs, network)
+
+        self._modules[network].eval()
+        return predict
+
     def _predict_part(self, inputs: np.ndarray, network: str) -> np.ndarray:
         outputs = self._forward(
             self._models[network], self._as_torch(self._laid_out(inputs).to(self._device))

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +13,14 @@ from harness.cli import completion, options
 from harness.cli import options as shared
 from harness.cli.options import on_cluster
 from harness.cli.own_model import is_model, with_own_pair
-from harness.cli.own_steps import OWN_SEED, seed_of_steps, step_options, step_workloads
+from harness.cli.own_steps import (
+    OWN_SEED,
+    operation,
+    prediction_workload,
+    seed_of_steps,
+    step_options,
+    step_workloads,
+)
 from harness.cli.printing import echo, echo_json, interrupt_on_termination
 from harness.cli.progress import DuelDisplay, ModeDisplay, shown_progress
 from harness.cluster.agent import Orders, PlacedDuel
@@ -23,7 +30,7 @@ from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.cluster.plugin_files import plugin_files
 from harness.duel.fastest_mode import FastestModes
 from harness.duel.mode_times import all_kept
-from harness.duel.own_steps import StepDuelRequest
+from harness.duel.own_steps import OwnStep, StepDuelRequest, labelled_steps
 from harness.duel.record import DUELS, DuelRecord
 from harness.duel.runner import AnyRequest, Duel, defined_by
 from harness.duel.timed_worker import ConfigurationFailed
@@ -37,6 +44,9 @@ from harness.plugins.options import parse_options
 from harness.plugins.registry import runs_our_code
 from harness.plugins.selection import ALL, BEST, select_backend
 from harness.report.duel import duel_document, faster_modes
+from harness.report.files import write_text
+from harness.report.predictions import predictions_document
+from harness.report.render.html import html_page
 from harness.report.render.terminal import terminal_text
 from harness.runs.request import choose_dataset
 from harness.runs.store import prepare_folder, results_option
@@ -220,6 +230,14 @@ def _refuse_surplus_letters(count: int, options: Mapping[str, Any]) -> None:
                 )
 
 
+def _sizes(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> list[int]:
+    """The batch sizes that are given, ascending."""
+    parts = [part.strip() for part in text.split(",")] if text else []
+    if not all(part.isdigit() and int(part) for part in parts):
+        raise UsageError(f"--batch-size {text}: give numbers above 0, such as 32 or 1,8,64.")
+    return sorted({int(part) for part in parts})
+
+
 @click.command()
 @click.argument(
     "names",
@@ -233,7 +251,14 @@ def _refuse_surplus_letters(count: int, options: Mapping[str, Any]) -> None:
 @shared.dataset
 @shared.assignments
 @step_options
-@shared.batch_size
+@operation
+@click.option(
+    "--batch-size",
+    "batch_sizes",
+    callback=_sizes,
+    metavar="N[,N]",
+    help="Samples per step. Default: the task's; 1 for predictions, of which several sizes may be given.",
+)
 @shared.device
 @shared.precision
 @shared.threads
@@ -300,11 +325,19 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
       harness duel bench.py:make_step --with batch_size=32,64
       harness duel before.py:make_step after.py:make_step
       harness duel my_torch.py:make_model my_keras.py:make_model --dataset cifar10
+      harness duel torch jax --task cnn --operation predict --batch-size 1,8,64,512
 
     Exit code: 0 with any verdict, undecided included, 1 if a configuration failed, 2 on wrong input, 130
     after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
+    sizes = options["batch_sizes"]
+    options["batch_size"] = sizes[0] if sizes else None
+    if options["operation"] == "predict":
+        _of_predictions(ctx, names, sizes or [1], options)
+        return
+    if len(sizes) > 1:
+        raise UsageError("several batch sizes are for --operation predict; give one, or --b-batch-size")
     if all(map(is_model, names)) and options["dataset"] is None and options["task"] is None:
         record, path = _of_steps(ctx, names, options)
         _deliver(ctx, record, path, options)
@@ -338,8 +371,12 @@ def _of_steps(
 ) -> tuple[DuelRecord, Path]:
     if on_cluster(options):
         raise UsageError("--executor is for tasks; a duel of steps of your own runs on this machine")
-    request = StepDuelRequest(
-        workloads=step_workloads(names, options),
+    return _carried_out(ctx, _step_request(step_workloads(names, options), options), options)
+
+
+def _step_request(workloads: Sequence[OwnStep], options: Mapping[str, Any]) -> StepDuelRequest:
+    return StepDuelRequest(
+        workloads=[*workloads],
         margin=_share(options["within"]),
         budget_seconds=options["budget"],
         quiet_environment=options["process_environment"] == "quiet",
@@ -347,7 +384,45 @@ def _of_steps(
         profile=options["profile"],
         command=sys.argv[1:],
     )
-    return _carried_out(ctx, request, options)
+
+
+def _of_predictions(
+    ctx: click.Context, names: tuple[str, ...], sizes: Sequence[int], options: Mapping[str, Any]
+) -> None:
+    """A duel for each batch size; of several sizes also the curve of all."""
+    if options["task"] is None:
+        raise UsageError("--operation predict needs --task")
+    if on_cluster(options):
+        raise UsageError("--executor is for training steps; predictions are timed on this machine")
+    if wrong := [f"--{letter}-batch-size" for letter in _LETTERS if options[f"{letter}_batch_size"]]:
+        raise UsageError(f"{wrong[0]} is for training steps; predictions of all have the same --batch-size")
+    if len(names) > len(_LETTERS):
+        raise UsageError(f"a duel takes at most {len(_LETTERS)} configurations")
+    _refuse_surplus_letters(len(names), options)
+    definition = registry.task(options["task"])
+    with shown_progress(quiet=options["quiet"]) as progress:
+        dataset = choose_dataset(definition, options["dataset"], progress)
+    records: list[DuelRecord] = []
+    for size in sizes:
+        workloads = [
+            prediction_workload(name, size, options, letter, dataset.name)
+            for name, letter in zip(names, _LETTERS, strict=False)
+        ]
+        record, path = _carried_out(ctx, _step_request(labelled_steps(workloads), options), options)
+        records.append(record)
+        if len(sizes) == 1:
+            _deliver(ctx, record, path, options)
+            return
+        if record.status != "ok" or not record.pairs:
+            _deliver(ctx, record, path, options)
+    if options["form"] == "json":
+        echo_json(msgspec.json.encode({"duels": records}))
+        return
+    document = predictions_document(options["task"], records)
+    echo(terminal_text(document))
+    page = options["results"] / DUELS.folder / f"{records[0].id}-predictions.html"
+    write_text(page, html_page(document))
+    echo(f"\nPage: {page}")
 
 
 def _carried_out(

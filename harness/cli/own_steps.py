@@ -6,13 +6,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from harness.cli import options as shared
 from harness.duel.own_steps import OwnStep, labelled_steps
 from harness.errors import UsageError
 from harness.gate.suite import Benchmark
 from harness.machine.description import default_threads
+from harness.plugins import registry
 from harness.plugins.configuration import Configuration
+from harness.plugins.definition import define_task
+from harness.plugins.options import parse_options
+from harness.plugins.selection import ALL, BEST, select_backend
 from harness.steps.process import StepTarget, parsed_arguments
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -125,6 +130,47 @@ def step_benchmark(options: Mapping[str, Any], command: str) -> Benchmark:
         device=options["device"],
         threads=options["threads"],
     )
+
+
+#: What makes a prediction of a task a step of the user's own.
+PREDICTION = "harness.steps.task_step:make_prediction"
+#: ``--operation`` of commands that take tasks.
+operation = click.option(
+    "--operation",
+    type=click.Choice(["train", "predict"]),
+    default="train",
+    show_default=True,
+    help="What is timed of a task: training steps, or predictions of test inputs, one batch a call.",
+)
+
+
+def prediction_workload(
+    name: str, batch_size: int, options: Mapping[str, Any], letter: str, dataset: str
+) -> OwnStep:
+    """Predictions of a task by a backend, ``torch`` or ``torch:compile``.
+
+    Raises:
+        UsageError: there is no such backend, or it has no such mode.
+    """
+    selection = select_backend(name)
+    if selection.written in {ALL, BEST}:
+        raise UsageError(f"{name}: predictions need a mode; harness list backends shows them")
+    definition = registry.task(options["task"])
+    task = define_task(definition, parse_options(definition, options["assignments"]))
+    label = f"{selection.backend.name}:{selection.mode(task)}"
+    arguments = {
+        "backend": label,
+        "task": options["task"],
+        "batch_size": batch_size,
+        "options": [*options["assignments"]],
+        "dataset": dataset,
+        "device": options["device"],
+        "precision": options.get(f"{letter}_precision") or options["precision"],
+        "threads": options.get(f"{letter}_threads") or options["threads"] or default_threads(),
+        "seed": options["seed"],
+    }
+    made = step_workload(PREDICTION, arguments, {**options, "samples": batch_size}, letter)
+    return msgspec.structs.replace(made, label=label)
 
 
 def step_workloads(names: tuple[str, ...], options: Mapping[str, Any]) -> list[OwnStep]:

@@ -7,20 +7,51 @@ import click
 import msgspec
 
 from harness.cli import options as shared
-from harness.cli.own_steps import seed_of_steps, step_options, step_workload
+from harness.cli.own_steps import (
+    operation,
+    prediction_workload,
+    seed_of_steps,
+    step_options,
+    step_workload,
+)
 from harness.cli.printing import echo, echo_json
-from harness.cli.progress import LiveLine
+from harness.cli.progress import LiveLine, shown_progress
+from harness.duel.own_steps import OwnStep
 from harness.duel.record import TIMES
 from harness.duel.step_times import PROCESSES, StepTiming
 from harness.errors import UsageError
+from harness.plugins import registry
 from harness.report.render.terminal import terminal_text
 from harness.report.step_times import time_document
+from harness.runs.request import choose_dataset
 from harness.runs.store import prepare_folder, results_option
 from harness.steps.process import parsed_arguments
 
 
+def _workload(name: str, options: dict[str, Any]) -> OwnStep:
+    """The step of a factory, or the predictions of a task by a backend."""
+    if options["operation"] == "predict":
+        if options["task"] is None:
+            raise UsageError("--operation predict needs --task")
+        with shown_progress(quiet=options["quiet"]) as progress:
+            dataset = choose_dataset(registry.task(options["task"]), options["dataset"], progress)
+        return prediction_workload(name, options["batch_size"] or 1, options, "own", dataset.name)
+    if options["task"] is not None:
+        raise UsageError("the training steps of a task are timed by harness run and harness duel")
+    (arguments, *others) = parsed_arguments(options["arguments"])
+    if others:
+        raise UsageError("harness time takes one value of each argument; harness duel compares several")
+    return step_workload(name, arguments, options, "own")
+
+
 @click.command()
 @click.argument("name", metavar="FACTORY")
+@shared.task(required=False)
+@shared.dataset
+@shared.assignments
+@operation
+@shared.batch_size
+@shared.precision
 @step_options
 @shared.threads
 @shared.device
@@ -48,19 +79,19 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     the seeds of Python, NumPy and the frameworks are set, and returns the step: a callable without arguments,
     which may return a number, an array or a dict of them.
 
+    With --operation predict and --task FACTORY is a backend, and predictions of test inputs are timed.
+
     Printed are the step time with its interval, the first call, warm-up, memory, percentiles of single calls,
     and the first values.
 
     \b
       harness time bench.py:make_step
       harness time bench.py:make_step --with batch_size=128 --samples 128 --threads 1
+      harness time torch:compile --task cnn --operation predict --batch-size 1
 
     Exit code: 0, 1 if the step failed, 2 on wrong input, 130 after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
-    (arguments, *others) = parsed_arguments(options["arguments"])
-    if others:
-        raise UsageError("harness time takes one value of each argument; harness duel compares several")
-    workload = step_workload(name, arguments, options, "own")
+    workload = _workload(name, options)
     folder = options["results"] / TIMES.folder
     prepare_folder(folder)
     display = LiveLine(quiet=options["quiet"])

@@ -208,6 +208,7 @@ def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], wher
     """
     if not isinstance(table, dict):
         raise UsageError(f"{where} must be a table with backend and task, or with step")
+    table = _of_operation(table, where)
     own = {field.encode_name for field in msgspec.structs.fields(Benchmark)} - {"name", "limits"}
     _refuse_unknown(table, own | set(LIMIT_UNITS), where)
     _refuse_other_kind(table, where)
@@ -225,6 +226,28 @@ def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], wher
         except UsageError as error:
             raise UsageError(f"{where}: timeout = {error}") from error
     return msgspec.structs.replace(benchmark, limits=limits)
+
+
+#: What makes a prediction of a task a step of the user's own.
+_PREDICTION = "harness.steps.task_step:make_prediction"
+#: Keys of a benchmark of predictions that are arguments of the step.
+_OF_PREDICTIONS = ("backend", "task", "dataset", "batch_size", "device", "precision", "threads", "seed")
+
+
+def _of_operation(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The table, and for ``operation = "predict"`` that of the step which predicts."""
+    rest = {key: value for key, value in table.items() if key != "operation"}
+    match table.get("operation", "train"):
+        case "train":
+            return rest
+        case "predict" if "step" not in table:
+            given = {key: rest.pop(key) for key in _OF_PREDICTIONS if key in rest}
+            options = [f"{key}={value}" for key, value in rest.pop("set", {}).items()]
+            _refuse_other_kind({**given, **rest}, where)
+            kept: dict[str, Any] = {key: given[key] for key in ("device", "threads") if key in given}
+            return {"step": _PREDICTION, "with": {**given, "options": options}, **kept, **rest}
+        case other:
+            raise UsageError(f'{where}: operation = {other!r} is none of "train" and, for a task, "predict"')
 
 
 #: Keys of one kind of benchmark alone.

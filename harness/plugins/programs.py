@@ -173,6 +173,14 @@ class CheckedProgram(Program):
         gradients, outputs = result
         return self._floats(call, gradients, inputs.shape), self._floats(call, outputs, (len(inputs),))
 
+    def predictor(self, network: str = "model") -> Callable[[np.ndarray], np.ndarray]:
+        predict, shape = self._program.predictor(network), self._task.networks[network].output_shape()
+
+        def checked(inputs: np.ndarray) -> np.ndarray:
+            return self._floats("predictor()", predict(inputs), (len(inputs), *shape))
+
+        return checked
+
     def synchronize(self) -> None:
         self._program.synchronize()
 

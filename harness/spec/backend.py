@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -142,6 +143,16 @@ class Program(abc.ABC):
         chooses its batches. Running statistics are used and do not change. The call must not affect the
         training, nor its random numbers.
         """
+
+    def predictor(self, network: str = "model") -> Callable[[np.ndarray], np.ndarray]:
+        """A function that predicts one batch, as the framework is used to serve a network; optional.
+
+        It maps inputs ``(n, *input)`` as :meth:`predict` takes them to outputs ``(n, *output)`` as NumPy
+        arrays of float32 or float64, in evaluation mode and in one batch of exactly this size: it is timed
+        with few sizes, each of them many times, so a framework may compile for each. By default it is
+        :meth:`predict`, which may pad its inputs.
+        """
+        return functools.partial(self.predict, network=network)
 
     def input_gradients(
         self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"

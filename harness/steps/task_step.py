@@ -1,9 +1,10 @@
-"""A training step of a task, in the form of a step of the user's own, so that it can be profiled as one.
+"""A training step or a prediction of a task, in the form of a step of the user's own.
 
-The process of the step executes this file, with the harness of its own side.
+So it can be profiled, timed and gated as one. The process of the step executes this file, with the harness of
+its own side.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -25,3 +26,49 @@ def make_step(backend: str, plan: dict[str, Any], dataset: str) -> Callable[[], 
         return trained.losses
 
     return step
+
+
+def make_prediction(
+    backend: str,
+    task: str,
+    batch_size: int = 1,
+    *,
+    options: Sequence[str] = (),
+    dataset: str = "",
+    device: str = "auto",
+    precision: str = "float32",
+    threads: int = 1,
+    seed: int = 0,
+) -> Callable[[], Any]:
+    """A prediction of a batch of a task's test inputs by a backend, ``torch`` or ``torch:compile``.
+
+    ``options`` are assignments as those of ``--set``, ``seed`` is that of the initial weights.
+    """
+    import msgspec
+
+    from harness.plugins import registry
+    from harness.plugins.definition import define_task
+    from harness.plugins.options import parse_options
+    from harness.plugins.selection import select_backend
+    from harness.runs.request import choose_dataset
+    from harness.spec.backend import Plan
+    from harness.worker.protocol import Build, Describe
+    from harness.worker.requests import Worker
+
+    selection, definition = select_backend(backend), registry.task(task)
+    described = define_task(definition, parse_options(definition, options))
+    plan = {
+        "task": described,
+        "mode": selection.mode(described),
+        "device": device,
+        "precision": precision,
+        "threads": threads,
+        "seed": seed,
+    }
+    name = choose_dataset(definition, dataset or None, lambda *_: None).name
+    worker = Worker()
+    worker.carry_out(Describe(selection.backend.name, threads))
+    worker.carry_out(Build(msgspec.convert(plan, Plan), name))
+    predict = worker.predictor(batch_size)
+    vars(predict)["samples"] = batch_size  # for samples/s
+    return predict

@@ -5,7 +5,7 @@ other run.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -152,6 +152,14 @@ class FederatedProgram(Program):
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         return self._program.predict(inputs, network)
+
+    def input_gradients(
+        self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return self._program.input_gradients(inputs, targets, network)
+
+    def predictor(self, network: str = "model") -> Callable[[np.ndarray], np.ndarray]:
+        return self._program.predictor(network)
 
     def synchronize(self) -> None:
         self._program.synchronize()

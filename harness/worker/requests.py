@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import os
 import tempfile
 import time
@@ -30,7 +31,8 @@ from harness.plugins.selection import parse_backend
 from harness.reference.training import NUMPY, NumpyBackend
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples, Split
-from harness.training.batches import BatchOrder
+from harness.spec.task import Adversarial
+from harness.training.batches import BatchOrder, normal
 from harness.training.federated import FederatedProgram, clients_of
 from harness.training.initial import initial_weights
 from harness.training.outcome_records import CanaryScores
@@ -47,6 +49,10 @@ _MEASURED: dict[str, Callable[[Program], float | None]] = {
     "peak_memory_bytes": lambda _program: peak_memory_bytes(),
     "device_peak_memory_bytes": lambda program: program.device_peak_memory_bytes(),
 }
+
+
+#: Batches of which predictions are timed.
+_PREDICTED_BATCHES = 8
 
 
 class Worker:
@@ -188,6 +194,21 @@ class Worker:
         for steps in request.calls:
             losses += self._train(steps).losses
         return protocol.Replayed(losses)
+
+    def predictor(self, batch_size: int) -> Callable[[], np.ndarray]:
+        """A function that predicts a batch of test inputs at each call, one after the other, in a circle.
+
+        The inputs of a generator are latents.
+        """
+        task = self._plan.task
+        network = "generator" if isinstance(task.objective, Adversarial) else "model"
+        predict, inputs = self._program.predictor(network), self._splits["test"].inputs
+        if isinstance(task.objective, Adversarial):
+            shape = (batch_size * _PREDICTED_BATCHES, task.objective.latent_size)
+            inputs = normal(shape, self._plan.seed, "predicted").astype(inputs.dtype)
+        rows = np.arange(batch_size * _PREDICTED_BATCHES).reshape(_PREDICTED_BATCHES, -1)
+        batches = itertools.cycle([np.take(inputs, each, axis=0, mode="wrap") for each in rows])
+        return lambda: predict(next(batches))
 
     def _require_unchanged(self, call: str, *splits: Split) -> None:
         """Raise :class:`ContractBroken`, naming the call, if these splits (default: all) were changed."""

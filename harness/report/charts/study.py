@@ -602,7 +602,6 @@ def explanations(study: StudyFinding, prefix: str) -> list[Figure | Picture]:
 MAPS_OF = "maps of the right class"
 
 
-#: By the section of the page that shows them.
 # Privacy.
 
 
@@ -645,6 +644,7 @@ def _against_epsilon(study: StudyFinding, of: Quantity, prefix: str) -> Figure |
     return Figure(f"{prefix}-privacy-{_slug(of.name)}", caption, chart, f"{name} against epsilon")
 
 
+#: By the section of the page that shows them.
 CHARTS: Mapping[str, Callable[[StudyFinding, str], Sequence[Figure | Picture]]] = {
     "onset": plain,
     "effects": effects,
