@@ -166,8 +166,8 @@ def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(mon
             run.end(make_record())
     lines = capsys.readouterr().err.splitlines()
     assert lines[:3] == [
-        "certifying torch:eager on mlp: comparing with the reference in float64, 4 of 10 cases",
-        "certifying torch:eager on mlp: comparing with the reference in float64, 8 of 10 cases",
+        f"certifying torch:eager on mlp: comparing with the reference in float64, {count} of 10 cases"
+        for count in (1, 5, 9)
     ]
     assert lines[3].startswith("[1/2] mlp torch:eager seed 0 (dropout): epoch ")
     assert " left, loss 0.5, 4.0 steps/s" in lines[4]
