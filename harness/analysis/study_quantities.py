@@ -225,6 +225,8 @@ def _of_clients(name: str, _study: Study, _plain: ConfigurationRuns) -> Quantity
     def values(runs: ConfigurationRuns, _best: bool) -> SeedValues:
         found: SeedValues = {}
         for run in runs.runs:
+            if not run.record.epochs:
+                continue
             task, last = run.record.task.description, run.record.epochs[-1]
             if name == "communication":
                 found[run.record.seed] = last.epoch * communicated_bytes(task) / 2**20

@@ -153,6 +153,11 @@ class FederatedProgram(Program):
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         return self._program.predict(inputs, network)
 
+    def input_gradients(
+        self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return self._program.input_gradients(inputs, targets, network)
+
     def synchronize(self) -> None:
         self._program.synchronize()
 
