@@ -60,7 +60,7 @@ def _computation(task: Task) -> Task:
         name="",
         version=0,
         epochs=1,
-        batch_size=None,
+        batch_size=None if task.privacy is None else task.batch_size,
         imbalance=None,
         train_fraction=1.0,
         samples_per_epoch=None,
@@ -156,6 +156,13 @@ def _batch(task: Task, given: Given, draws: Mapping[str, jax.Array], step: jax.A
         jax.random.fold_in(jax.random.key(given.seed), step),
         Rates(draws["learning_rates"], given.weight_decay),
         given.rules,
+        {
+            name: array
+            for name, array in draws.items()
+            if name in {"included", "noise_seeds"} or name in task.networks["model"].parameters()
+        }
+        if task.privacy is not None
+        else {},
     )
 
 

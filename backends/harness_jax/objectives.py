@@ -130,13 +130,15 @@ class State(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What a step sees: inputs, targets (or a generator's latents), a random key, rates, label rules."""
+    """What a step sees: inputs, targets (or a generator's latents), a key, rates, label rules, noise."""
 
     inputs: jax.Array
     second: jax.Array
     key: jax.Array
     rates: Rates
     rules: LabelRules
+    private: Weights
+    """Of DP-SGD: ``included``, and ``noise_seeds`` or the noise of each parameter by its name."""
 
 
 #: Maps a state and a batch to the next state and the loss that the step minimised: ``()``, or ``(2,)`` for
@@ -181,6 +183,48 @@ def _supervised_step(task: Task, forward: Forward) -> Step:
     return step
 
 
+def _private_step(task: Task, forward: Forward) -> Step:
+    """DP-SGD; see :class:`harness.spec.Privacy`."""
+    privacy, batch_size = task.privacy, task.batch_size
+    assert privacy is not None and batch_size is not None  # noqa: S101, PT018
+
+    def step(state: State, batch: Batch) -> tuple[State, jax.Array]:
+        def loss_of(parameters: Weights, x: jax.Array, target: jax.Array, key: jax.Array) -> jax.Array:
+            outputs, _ = forward({**parameters, **state.layers["model"]}, x[None], key)
+            return supervised_loss(task.objective, outputs, target[None], batch.rules)
+
+        parameters, moments = state.parameters["model"], state.moments["model"]
+        included = batch.private["included"]
+        keys = jax.random.split(batch.key, len(included))
+        by_sample = jax.vmap(jax.value_and_grad(loss_of), in_axes=(None, 0, 0, 0))
+        losses, each = by_sample(parameters, batch.inputs, batch.second, keys)
+        noise = _noise(batch.private, parameters)
+        gradients = rules.private_gradients(jnp, privacy, each, included, noise, batch_size)
+        penalty, of_penalty = jax.value_and_grad(lambda p: jnp.asarray(_penalty(task, p), losses.dtype))(
+            parameters
+        )
+        gradients = jax.tree.map(jnp.add, gradients, of_penalty)
+        number = state.steps + 1
+        parameters, moments = _updated(task, parameters, gradients, moments, number, batch.rates)
+        loss = jnp.where(included, losses, 0.0).sum() / batch_size + penalty
+        return State({"model": parameters}, {"model": moments}, state.layers, number), loss
+
+    return step
+
+
+def _noise(private: Weights, parameters: Weights) -> dict[str, jax.Array]:
+    """Standard normal draws of the parameters' shapes: the harness's, or by the step's own seeds."""
+    if "noise_seeds" not in private:
+        return {name: private[name] for name in parameters}
+    key = jax.random.wrap_key_data(private["noise_seeds"].astype(jnp.uint32), impl="threefry2x32")
+    some = next(iter(parameters.values()))
+    sizes = [w.size for w in parameters.values()]
+    drawn = jax.random.normal(key, (sum(sizes),), some.dtype)
+    starts = [sum(sizes[:place]) for place in range(1, len(sizes))]
+    parts = jnp.split(drawn, starts)
+    return {name: part.reshape(w.shape) for (name, w), part in zip(parameters.items(), parts, strict=True)}
+
+
 def _adversarial_step(task: Task, generate: Forward, discriminate: Forward) -> Step:
     def step(state: State, batch: Batch) -> tuple[State, jax.Array]:
         keys = [jax.random.fold_in(batch.key, call) for call in range(3)]
@@ -221,4 +265,5 @@ def step_of(task: Task, forwards: Mapping[str, Forward]) -> Step:
     """The training step of a task whose networks are ``forwards``."""
     if isinstance(task.objective, Adversarial):
         return _adversarial_step(task, forwards["generator"], forwards["discriminator"])
-    return _supervised_step(task, forwards["model"])
+    make = _supervised_step if task.privacy is None else _private_step
+    return make(task, forwards["model"])

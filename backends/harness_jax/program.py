@@ -109,6 +109,10 @@ class JaxProgram(Program):
         total, batch_size = steps.indices.shape
         capacity = min(CALL_STEPS, max(1, len(self._given.targets) // batch_size))
         draws = {name: _narrow(array) for name, array in feeding.draws(steps, self._task).items()}
+        for full in self._task.parameters() if steps.noise is not None else ():
+            array = draws.pop(feeding.noise_name(full))
+            stored = [self._storage.stored(full, each) for each in array]
+            draws[full.partition("/")[2]] = np.asarray(stored, self._dtype)
         draws["learning_rates"] = draws["learning_rates"].astype(self._dtype)
         for start in range(0, total, capacity):
             parts = {name: array[start : start + capacity] for name, array in draws.items()}

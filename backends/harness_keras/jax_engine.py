@@ -12,8 +12,8 @@ import numpy as np
 
 from harness.backend_support.feeding import is_augmented
 from harness.layers import LEAKY_RELU_SLOPE
-from harness.spec import Precision, Unsupported
-from harness_keras import optimizers
+from harness.spec import Precision, Privacy, Unsupported
+from harness_keras import objectives, optimizers
 from harness_keras.objectives import LossTerms, windows
 
 Tensor = Any
@@ -76,6 +76,8 @@ class SupervisedModel(keras.Model):
 
     loss_names = ("loss",)
     loss_terms: LossTerms
+    privacy: Privacy | None
+    batch_size: int
     inputs_on_device: Tensor
     targets_on_device: Tensor
     crop: int
@@ -84,6 +86,12 @@ class SupervisedModel(keras.Model):
         """One update on ``indices (batch,)`` of inputs and targets; returns the loss that it minimised."""
         trainable, non_trainable, optimizer, metrics = state
         inputs, targets = _inputs_of(self, step), step["targets"][step["indices"]]
+        if self.privacy is not None:
+            loss, gradients = self._private_gradients(step, trainable, non_trainable, inputs, targets)
+            trainable, non_trainable, optimizer = _updated(
+                self, step, [trainable, non_trainable, optimizer], gradients
+            )
+            return {"loss": loss}, (trainable, non_trainable, optimizer, metrics)
 
         def loss_and_updates(trainable: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
             outputs, updated, penalties = self.stateless_call(
@@ -96,6 +104,35 @@ class SupervisedModel(keras.Model):
             self, step, [trainable, non_trainable, optimizer], gradients
         )
         return {"loss": loss}, (trainable, non_trainable, optimizer, metrics)
+
+    def _private_gradients(
+        self,
+        step: dict[str, Tensor],
+        trainable: list[Tensor],
+        non_trainable: list[Tensor],
+        inputs: Tensor,
+        targets: Tensor,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The loss and the gradients of a step of DP-SGD; see :class:`harness.spec.Privacy`."""
+
+        def loss_of(trainable: list[Tensor], x: Tensor, target: Tensor) -> Tensor:
+            outputs, _ = self.stateless_call(trainable, non_trainable, x[None], training=True)
+            return self.loss_terms(target[None], outputs).mean()
+
+        losses, each = jax.vmap(jax.value_and_grad(loss_of), (None, 0, 0))(trainable, inputs, targets)
+
+        def drawn(count: int) -> Tensor:
+            key = jax.random.wrap_key_data(step["noise_seeds"].astype(jnp.uint32), impl="threefry2x32")
+            return jax.random.normal(key, (count,), losses.dtype)
+
+        combined = objectives.private_gradients(jnp, self, each, step, drawn)
+
+        def penalty_of(values: list[Tensor]) -> Tensor:
+            return jnp.asarray(objectives.penalty(self.trainable_variables, values), losses.dtype)
+
+        penalty, of_penalty = jax.value_and_grad(penalty_of)(trainable)
+        loss = jnp.where(step["included"], losses, 0.0).sum() / self.batch_size + penalty
+        return loss, [ours + own for ours, own in zip(combined, of_penalty, strict=True)]
 
 
 class _Optimizers:

@@ -4,6 +4,7 @@ Losses are returned as terms, whose mean the engine computes: Keras's loss class
 through float32 even in a float64 model.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
@@ -13,7 +14,8 @@ import msgspec
 import numpy as np
 from keras import ops
 
-from harness.backend_support import feeding
+from harness.backend_support import feeding, rules
+from harness.layers import Dropout
 from harness.spec import (
     Adversarial,
     BinaryClassification,
@@ -23,6 +25,7 @@ from harness.spec import (
     Regression,
     Steps,
     Task,
+    Unsupported,
 )
 
 Tensor = Any
@@ -162,6 +165,64 @@ def by_name(steps: Steps, task: Task) -> dict[str, np.ndarray]:
     if task.schedule != ConstantRate():
         every["learning_rates"] = rates.astype(keras.config.floatx())
     return every
+
+
+def refuse_shared_masks(task: Task) -> None:
+    """Raise Unsupported for DP-SGD with dropout: mapped over samples, Keras would drop the same in each."""
+    layers = [place.layer for network in task.networks.values() for place in network.leaves()]
+    if task.privacy is not None and any(
+        getattr(layer, "dropout", 0) or isinstance(layer, Dropout) for layer in layers
+    ):
+        raise Unsupported(
+            "Keras drops the same values in all samples where it maps over them, as DP-SGD does"
+        )
+
+
+def noise_key(position: int) -> str:
+    """The name under which a step has the harness's noise of the trainable variable at this position."""
+    return f"noise_{position}"
+
+
+def noise_of(
+    step: Mapping[str, Tensor], shapes: list[tuple[int, ...]], drawn: Callable[[int], Tensor]
+) -> list[Tensor]:
+    """Standard normal noise for variables of these shapes: the harness's, or ``drawn(numbers)`` cut up."""
+    if "noise_seeds" not in step:
+        return [step[noise_key(position)] for position in range(len(shapes))]
+    sizes = [math.prod(shape) for shape in shapes]
+    every = drawn(sum(sizes))
+    starts = [sum(sizes[:place]) for place in range(len(sizes))]
+    return [
+        ops.reshape(every[start : start + size], shape)
+        for start, size, shape in zip(starts, sizes, shapes, strict=True)
+    ]
+
+
+def private_gradients(
+    xp: Any,
+    model: Any,
+    each: list[Tensor],
+    step: Mapping[str, Tensor],
+    drawn: Callable[[int], Tensor],
+    squares: Callable[[Tensor], Tensor] | None = None,
+) -> list[Tensor]:
+    """The gradients of a step of DP-SGD, from those of its samples, in the order of the variables.
+
+    ``drawn(count)`` are standard normal draws by the step's seeds. For TensorFlow, whose arrays lack NumPy's
+    methods, there is a version of its own.
+    """
+    noise = noise_of(step, [tuple(variable.shape) for variable in model.trainable_variables], drawn)
+    gradients, draws = ({str(n): array for n, array in enumerate(arrays)} for arrays in (each, noise))
+    combined = rules.private_gradients(
+        xp, model.privacy, gradients, step["included"], draws, model.batch_size, squares
+    )
+    return list(combined.values())
+
+
+def penalty(variables: list[Any], values: list[Tensor]) -> Any:
+    """What the penalty adds to the loss for these values of the trainable variables; 0 without one."""
+    pairs = zip(variables, values, strict=True)
+    return sum(variable.regularizer(value) for variable, value in pairs if variable.regularizer is not None)
 
 
 def windows(step: Mapping[str, Tensor], height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from harness.backend_support import feeding
+from harness.backend_support.feeding import noise_name
 from harness.spec import Adversarial, Plan, Program, Samples, Steps, Task
 from harness_keras import objectives
 from harness_keras.layers import Maker
@@ -57,6 +58,7 @@ class KerasProgram(Program):
 
     def __init__(self, engine: ModuleType, plan: Plan, data: Samples, jit_compile: bool | str) -> None:
         self._engine, self._task = engine, plan.task
+        objectives.refuse_shared_masks(plan.task)
         self.device = engine.select(plan.device, plan.precision)
         floatx = "float64" if plan.precision == "float64" else "float32"
         keras.config.set_floatx(floatx)
@@ -100,6 +102,7 @@ class KerasProgram(Program):
         model.loss_terms = objectives.loss_terms(task.objective)
         model.crop = task.augmentation.crop
         model.draws_from_engine = self._draws_from_engine
+        model.privacy, model.batch_size = task.privacy, task.batch_size
         return model
 
     def _place(self, data: Samples, task: Task) -> None:
@@ -127,10 +130,26 @@ class KerasProgram(Program):
 
     def train(self, steps: Steps) -> np.ndarray:
         losses = _Losses(self._model)
-        batches = self._engine.batches(self._model, objectives.by_name(steps, self._task))
+        drawn = objectives.by_name(steps, self._task)
+        if steps.noise is not None:
+            drawn = self._with_noise(drawn, steps.noise)
+        batches = self._engine.batches(self._model, drawn)
         self._model.fit(batches, shuffle=False, verbose=0, callbacks=losses)
         values = self._engine.to_host(losses.values)
         return values.reshape(-1, 2) if len(self._model.loss_names) > 1 else values
+
+    def _with_noise(
+        self, drawn: dict[str, np.ndarray], noise: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """The draws with the noise of each trainable variable, by its position, in place of that by name."""
+        drawn = {name: array for name, array in drawn.items() if name not in set(map(noise_name, noise))}
+        slots = {id(slot.variable): (network, slot) for network, slot in self._slots}
+        for position, variable in enumerate(self._model.trainable_variables):
+            network, slot = slots[id(variable)]
+            by_step = zip(*(noise[f"{network}/{name}"] for name in slot.names), strict=True)
+            array = np.stack([slot.to_keras(arrays) for arrays in by_step])
+            drawn[objectives.noise_key(position)] = array.astype(keras.config.floatx())
+        return drawn
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         # By batch: Keras's predict() makes an iterator and callbacks, which takes 60 ms each time. All

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from harness.backend_support.feeding import is_augmented
 from harness.layers import LEAKY_RELU_SLOPE
-from harness.spec import Precision, Unsupported
-from harness_keras import optimizers
+from harness.spec import Precision, Privacy, Unsupported
+from harness_keras import objectives, optimizers
 from harness_keras.objectives import LossTerms, windows
 
 Tensor = Any
@@ -93,6 +93,8 @@ class SupervisedModel(keras.Model):
 
     loss_names = ("loss",)
     loss_terms: LossTerms
+    privacy: Privacy | None
+    batch_size: int
     inputs_on_device: Tensor
     targets_on_device: Tensor
     crop: int
@@ -101,11 +103,53 @@ class SupervisedModel(keras.Model):
         """One update on ``indices (batch,)``; returns the loss that it minimised."""
         inputs = _inputs_of(self, step)
         targets = tf.gather(self.targets_on_device, step["indices"])
+        if self.privacy is not None:
+            return self._private_step(step, inputs, targets)
         with tf.GradientTape() as tape:
             terms = self.loss_terms(targets, self(inputs, training=True))
             loss = tf.add_n([tf.reduce_mean(terms), *self.losses])
         _update(self, step, tape.gradient(loss, self.trainable_variables))
         return {"loss": loss}
+
+    def _private_step(self, step: dict[str, Tensor], inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """DP-SGD; see :class:`harness.spec.Privacy`."""
+        variables = self.trainable_variables
+        values = [variable.value for variable in variables]
+
+        def of_sample(sample: tuple[Tensor, Tensor]) -> tuple[Tensor, list[Tensor]]:
+            x, target = sample
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(self.loss_terms(target[None], self(x[None], training=True)))
+            return loss, [tf.convert_to_tensor(each) for each in tape.gradient(loss, values)]
+
+        losses, each = tf.vectorized_map(of_sample, (inputs, targets))
+        with tf.GradientTape() as tape:
+            penalty = tf.cast(objectives.penalty(variables, values), losses.dtype)
+        of_penalty = tape.gradient(penalty, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        combined = _private_gradients(self, step, each)
+        _update(self, step, [ours + theirs for ours, theirs in zip(combined, of_penalty, strict=True)])
+        included = tf.cast(step["included"], losses.dtype)
+        return {"loss": tf.reduce_sum(losses * included) / self.batch_size + penalty}
+
+
+def _private_gradients(model: SupervisedModel, step: dict[str, Tensor], each: list[Tensor]) -> list[Tensor]:
+    """As :func:`harness.backend_support.rules.private_gradients`, whose arrays have NumPy's methods."""
+    privacy, dtype = model.privacy, each[0].dtype
+    assert privacy is not None  # noqa: S101  asked for before
+    rows = [tf.reshape(gradient, (tf.shape(gradient)[0], -1)) for gradient in each]
+    norms = tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(row), 1) for row in rows]))
+    factors = privacy.clip / tf.maximum(norms, tf.cast(privacy.clip, dtype))
+    factors = tf.where(step["included"], factors, tf.zeros_like(factors))
+    shapes = [tuple(variable.shape) for variable in model.trainable_variables]
+    noise = objectives.noise_of(
+        step, shapes, lambda count: tf.random.stateless_normal((count,), step["noise_seeds"], dtype=dtype)
+    )
+    size = tf.cast(privacy.noise * privacy.clip, dtype)
+    return [
+        (tf.reshape(tf.linalg.matvec(row, factors, transpose_a=True), shape) + size * drawn)
+        / model.batch_size
+        for row, shape, drawn in zip(rows, shapes, noise, strict=True)
+    ]
 
 
 class AdversarialModel(keras.Model):

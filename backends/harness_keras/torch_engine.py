@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader
 
 from harness.backend_support.feeding import is_augmented
 from harness.layers import LEAKY_RELU_SLOPE
-from harness.spec import Precision, Unsupported
-from harness_keras import layout, torch_optimizers
+from harness.spec import Precision, Privacy, Unsupported
+from harness_keras import layout, objectives, torch_optimizers
 from harness_keras.objectives import LossTerms, windows
 
 Tensor = Any
@@ -83,6 +83,8 @@ class SupervisedModel(keras.Model):
 
     loss_names = ("loss",)
     loss_terms: LossTerms
+    privacy: Privacy | None
+    batch_size: int
     inputs_on_device: Tensor
     targets_on_device: Tensor
     crop: int
@@ -92,11 +94,45 @@ class SupervisedModel(keras.Model):
 
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
         """One update on ``indices (batch,)``; returns the loss that it minimised."""
+        _set_rate(self, self)
+        if self.privacy is not None:
+            return self._private_step(step)
         inputs = _inputs_of(self, step)
         targets = self.targets_on_device.index_select(0, step["indices"])
-        _set_rate(self, self)
         terms = self.loss_terms(targets, self(inputs, training=True))
         return {"loss": _minimize(self, terms.mean() + sum(self.losses))}
+
+    def _private_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
+        """DP-SGD; see :class:`harness.spec.Privacy`. Most of the padding is left out."""
+        rows = max(1, int(step["included"].sum()))
+        cut = {"indices", "included", "flips", "offsets"}
+        step = {name: array[:rows] if name in cut else array for name, array in step.items()}
+        targets = self.targets_on_device.index_select(0, step["indices"])
+        values = [variable.value for variable in self.trainable_variables]
+        others = [variable.value for variable in self.non_trainable_variables]
+
+        def loss_of(values: list[Tensor], x: Tensor, target: Tensor) -> Tensor:
+            outputs, _ = self.stateless_call(values, others, x[None], training=True)
+            return self.loss_terms(target[None], outputs).mean()
+
+        by_sample = torch.func.vmap(torch.func.grad_and_value(loss_of), (None, 0, 0))
+        each, losses = by_sample([value.detach() for value in values], _inputs_of(self, step), targets)
+
+        def drawn(count: int) -> Tensor:
+            first, second = step["noise_seeds"].tolist()
+            generator = torch.Generator(losses.device).manual_seed(first << 31 | second)
+            return torch.randn(count, generator=generator, dtype=losses.dtype, device=losses.device)
+
+        combined = objectives.private_gradients(torch, self, list(each), step, drawn, _squares)
+        loss = (losses * step["included"]).sum() / self.batch_size
+        return {
+            "loss": _minimize(self, objectives.penalty(self.trainable_variables, values), combined) + loss
+        }
+
+
+def _squares(rows: Tensor) -> Tensor:
+    """The sum of squares of each row, without a copy of the matrix."""
+    return torch.linalg.vector_norm(rows, dim=1).square()
 
 
 class AdversarialModel(keras.Model):
@@ -143,15 +179,25 @@ def _set_rate(model: SupervisedModel | AdversarialModel, *networks: keras.Model)
             network.optimizer.rate = rate
 
 
-def _minimize(network: keras.Model, loss: Tensor) -> Tensor:
-    """Minimise this loss by one step of the network's weights; returns the loss, detached."""
+def _minimize(network: keras.Model, loss: Tensor, further: list[Tensor] | None = None) -> Tensor:
+    """Minimise this loss by one step of the network's weights; returns the loss, detached.
+
+    ``further`` are gradients to add, by the position of the weight; the loss may be 0 with them.
+    """
     network.zero_grad()
     weights = network.trainable_weights
     values = [variable.value for variable in weights]
-    loss.backward(inputs=values)
+    if isinstance(loss, torch.Tensor):
+        loss.backward(inputs=values)
+        loss = loss.detach()
+    gradients = [value.grad for value in values]
+    if further is not None:
+        gradients = [
+            further[place] if own is None else own + further[place] for place, own in enumerate(gradients)
+        ]
     with torch.no_grad():
-        network.optimizer.apply([value.grad for value in values], weights)
-    return loss.detach()
+        network.optimizer.apply(gradients, weights)
+    return loss
 
 
 def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor]) -> Tensor:

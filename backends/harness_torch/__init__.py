@@ -25,6 +25,7 @@ class TorchBackend(Backend):
     extra = "torch"
     compilation_caches = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
     losses = LOSSES
+    sample_gradients = True
     step_hooks = ("torch", str(Path(__file__).with_name("step_hooks.py")))
 
     def default_mode(self, task: Task) -> str:

@@ -12,7 +12,7 @@ from harness_torch.layers import PICTURE_AXES
 from harness_torch.optimizers import Update
 
 #: Maps a network's module and its inputs to its outputs, in the program's precision.
-Forward = Callable[[nn.Module, torch.Tensor], torch.Tensor]
+Forward = Callable[[Callable[[torch.Tensor], torch.Tensor], torch.Tensor], torch.Tensor]
 
 
 #: The losses of a regression.
@@ -34,7 +34,8 @@ class SupervisedStep:
         self._update = update
         self._class_weights: torch.Tensor | None = None
 
-    def _loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The mean loss of a batch, without penalty."""
         objective = self._objective
         if isinstance(objective, Regression):
             loss: torch.Tensor = _REGRESSION_LOSSES[objective.loss](outputs, targets)
@@ -48,7 +49,7 @@ class SupervisedStep:
 
     def __call__(self, forward: Forward, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """One update; returns the loss that it minimised, a scalar."""
-        loss = self._loss(forward(self._model, inputs), targets)
+        loss = self.loss(forward(self._model, inputs), targets)
         return self._update.minimize(self._update.penalized(loss))
 
 

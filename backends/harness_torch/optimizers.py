@@ -70,13 +70,27 @@ class Update:
         """Minimise this loss by one step; returns the loss, detached."""
         self.optimizer.zero_grad()
         loss.backward(inputs=self._parameters)
+        self._step()
+        return loss.detach()
+
+    def apply(self, gradients: Mapping[nn.Parameter, torch.Tensor]) -> torch.Tensor:
+        """Make one step by these gradients and that of the penalty; returns the penalty, detached."""
+        self.optimizer.zero_grad()
+        penalty = self.penalized(torch.zeros((), dtype=self._parameters[0].dtype))
+        if penalty.requires_grad:
+            penalty.backward(inputs=self._parameters)
+        for parameter, gradient in gradients.items():
+            parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+        self._step()
+        return penalty.detach()
+
+    def _step(self) -> None:
         with torch.no_grad():
             if self._clip_norm:
                 self._clip()
             if self._weight_decay:
                 _scale(self._decayed, 1.0 - self._rate * self._weight_decay)
         self.optimizer.step()
-        return loss.detach()
 
     def _clip(self) -> None:
         # torch's own clip_grad_norm_ divides by the norm plus 1e-6.

@@ -1,7 +1,7 @@
 """A task as a PyTorch training loop over data that stays on the device."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from harness_torch.native import NativeModule, NativeSlot, default_dtype
 from harness_torch.networks import build_network
 from harness_torch.objectives import AdversarialStep, SupervisedStep
 from harness_torch.optimizers import TrainingState, Update
+from harness_torch.private import PrivateStep
 from harness_torch.slots import Slot
 
 # Inputs per prediction: enough to keep an accelerator busy; few enough for the caches of a CPU, on which
@@ -37,6 +38,13 @@ def _draws(module: nn.Module) -> bool:
     return isinstance(module, nn.Dropout | NativeModule) or (
         isinstance(module, Attention) and bool(module.dropout)
     )
+
+
+def _drawn_alone(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The draws of a step of DP-SGD without most of the padding; an empty step keeps a row of it."""
+    rows = max(1, int(batch["included"].sum()))
+    each = {"indices", "included", "flips", "offsets"}
+    return {name: array[:rows] if name in each else array for name, array in batch.items()}
 
 
 class TorchProgram(Program):
@@ -68,6 +76,9 @@ class TorchProgram(Program):
         # A short batch would be compiled in the middle of training, and inductor (torch 2.13, on the CPU)
         # computes wrong gradients for some of them.
         self._short_step = self._make_step(plan.task, self._modules)
+        self._private: PrivateStep | None = None
+        if plan.task.privacy is not None:
+            self._private = self._make_private(plan)
         self._task, self._crop = plan.task, plan.task.augmentation.crop
         # On the host: memory used on the device only here would raise its peak and hide that of a step.
         self._inputs = self._laid_out(feeding.padded_pictures(data.inputs, self._crop)).to(self._device)
@@ -93,6 +104,14 @@ class TorchProgram(Program):
             networks = [(models[name], self._updates[name]) for name in ("generator", "discriminator")]
             return AdversarialStep(*networks)
         return SupervisedStep(task.objective, models["model"], self._updates["model"])
+
+    def _make_private(self, plan: Plan) -> PrivateStep:
+        if plan.mode == "compile":
+            raise Unsupported("torch.compile is not used for DP-SGD here; use mode eager or channels_last")
+        if not isinstance(self._short_step, SupervisedStep):
+            raise Unsupported("DP-SGD is for supervised tasks")
+        module, update = self._modules["model"], self._updates["model"]
+        return PrivateStep(plan.task, module, self._short_step, update, self._slots)
 
     def _generator(self) -> torch.Generator | None:
         """That from which dropout draws, compiled or not, which programs of a process share; None without."""
@@ -124,7 +143,7 @@ class TorchProgram(Program):
         channels = torch.arange(self._inputs.shape[1], device=self._device)[:, None, None]
         return self._inputs[rows[:, None], channels, y[:, None], x[:, None]]
 
-    def _forward(self, model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    def _forward(self, model: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
         if not self._bfloat16:
             return model(inputs)
         with torch.autocast(self._device.type, torch.bfloat16):
@@ -157,12 +176,19 @@ class TorchProgram(Program):
         step = self._step if steps.indices.shape[1] == self._compiled_batch else self._short_step
         arrays = feeding.draws(steps, self._task)
         rates = arrays.pop("learning_rates").tolist()
+        if self._private is not None:
+            arrays |= self._private.noise_of(arrays)
         # In one copy each: at each copy the host waits for the device.
         draws = {name: torch.from_numpy(array).to(self._device) for name, array in arrays.items()}
         losses = []
         for rate, *drawn in zip(rates, *draws.values(), strict=True):
             batch = dict(zip(draws, drawn, strict=True))
             self._set_rate(rate)
+            if self._private is not None:
+                batch = _drawn_alone(batch)
+                inputs, targets = self._as_torch(self._batch(batch)), self._targets[batch["indices"]]
+                losses.append(self._private(self._forward, inputs, targets, batch))
+                continue
             second = batch["latents"] if "latents" in batch else self._targets[batch["indices"]]
             losses.append(step(self._forward, self._as_torch(self._batch(batch)), second))
         return torch.stack(losses).cpu().numpy()

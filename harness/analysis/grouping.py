@@ -238,11 +238,13 @@ def different_work(group: RunGroup) -> DifferentWork | None:
     """The first pair of configurations of a group whose runs with one seed begin with different losses.
 
     All of them start from the same weights and see the same batches, so the losses are equal until rounding
-    separates the trainings. Tasks with dropout are left out: each framework drops other values. So are
+    separates the trainings. Tasks with dropout or DP-SGD are left out: frameworks draw for themselves. So are
     configurations that differ along axes that change the losses, such as the learning rate.
     """
     first, *others = group.configurations
-    if not others or not has_equal_losses(group.axes) or uses_dropout(first.runs[0].record.task.description):
+    task = first.runs[0].record.task.description
+    draws_itself = uses_dropout(task) or task.privacy is not None
+    if not others or not has_equal_losses(group.axes) or draws_itself:
         return None
     ours = _records_by_seed(first)
     for other in others:

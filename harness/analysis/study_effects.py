@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,18 @@ from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import differences, ratios, sign_of_gain
 from harness.analysis.study import TUNING_SEED, Study, Variant
 from harness.analysis.study_quantities import Quantity, SeedValues, quantity
+from harness.analysis.study_tuning import criterion
 from harness.runs.record import Evaluation
 from harness.spec.study import StudyVariant
 from harness.stats.estimate import Estimate
-from harness.stats.intervals import bounded_interval, geometric_interval, joint_confidence, mean_interval
+from harness.stats.intervals import (
+    bounded_interval,
+    geometric_interval,
+    joint_confidence,
+    mean_interval,
+    spread_of_best,
+    with_further_error,
+)
 from harness.training.measures import Measure
 
 #: Computed from the runs of the reference alone, at their best epochs.
@@ -205,6 +214,7 @@ def _finding(
         compared.append((plain, EARLY_STOPPING, len(configuration.runs), stopped))
     judged = sum(not described.data for _, described, _, _ in compared[1:]) or len(compared) - 1
     confidence = joint_confidence(max(1, judged * len(kind.decisive)))
+    tuned_by = criterion(kind, configuration.runs[0].record.task.description)
     effects = []
     for place, (variant, described, seeds, side) in enumerate(compared):
         values = side.values
@@ -214,8 +224,11 @@ def _finding(
             else mean_interval(list(values[name].values()))
             for name, each in quantities.items()
         }
+        luck = math.hypot(*(_tuning_luck(study, each, tuned_by) for each in (variant, treated[0][0])))
         changes = {
-            name: _change(each, side, of_reference, confidence) if place else None
+            name: _change(each, side, of_reference, confidence, luck if name == kind.criterion else 0.0)
+            if place
+            else None
             for name, each in quantities.items()
         }
         decisive = [(quantities[name], changes[name], of_reference.values[name]) for name in kind.decisive]
@@ -242,15 +255,29 @@ def _side(quantities: Mapping[str, Quantity], runs: ConfigurationRuns, *, best: 
     return _Side(runs, best, {name: each.values(runs, best) for name, each in quantities.items()})
 
 
-def _change(each: Quantity, ours: _Side, theirs: _Side, confidence: float) -> Estimate | None:
-    """The change with its interval: of test scores the wider one of that over seeds and the population's."""
+def _tuning_luck(study: Study, variant: Variant, tuned_by: Measure) -> float:
+    """The standard deviation of the criterion that comes from which settings a variant's trials drew."""
+    trials = [trial.value for trial in study.trials if trial.variant == variant.name]
+    values = [value for value in trials if value is not None]
+    sign = sign_of_gain(tuned_by)
+    worst = min((sign * value for value in values), default=0.0)  # as which one that diverged counts
+    return spread_of_best([worst if value is None else sign * value for value in trials])
+
+
+def _change(
+    each: Quantity, ours: _Side, theirs: _Side, confidence: float, tuning_luck: float
+) -> Estimate | None:
+    """The change with its interval: of test scores the wider one of that over seeds and the population's.
+
+    ``tuning_luck`` is the error from tuning that the interval contains, too.
+    """
     first, second = ours.values[each.name], theirs.values[each.name]
     if each.ratio:
         return geometric_interval(ratios(first, second), confidence)
     if each.of_samples is not None:
         records, others = ([run.record for run in side.runs.runs] for side in (ours, theirs))
         paired = paired_scores(records, others, each.of_samples, our_best=ours.best, their_best=theirs.best)
-        return paired.wider(confidence)
+        return with_further_error(paired.wider(confidence), tuning_luck, confidence)
     return mean_interval(differences(first, second), confidence)
 
 

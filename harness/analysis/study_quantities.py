@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from harness.analysis.grouping import ConfigurationRuns
+from harness.analysis.membership import membership
 from harness.analysis.overfit import gap_curves, gap_measure
 from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import (
@@ -219,14 +220,34 @@ def _of_explanations(name: str, _study: Study, _plain: ConfigurationRuns) -> Qua
     return Quantity(name, measures[name], values)
 
 
+def _privacy(name: str, _study: Study, _plain: ConfigurationRuns) -> Quantity:
+    """What membership inference finds after the last epoch, and what DP-SGD claims."""
+    measures = {
+        "membership AUC": _measure("membership AUC"),
+        "members found": _measure("members found", "points", 100.0),
+        "epsilon": _measure("epsilon"),
+    }
+
+    def values(runs: ConfigurationRuns, _best: bool) -> SeedValues:
+        found: SeedValues = {}
+        for record in (run.record for run in runs.runs):
+            if name == "epsilon":
+                if record.privacy is not None and record.privacy.epsilon is not None:
+                    found[record.seed] = record.privacy.epsilon
+            elif (seen := membership(record)) is not None:
+                area = name == "membership AUC"
+                found[record.seed] = seen.area.value if area else 100.0 * seen.true_positives.value
+        return found
+
+    return Quantity(name, measures[name], values)
+
+
 def _of_clients(name: str, _study: Study, _plain: ConfigurationRuns) -> Quantity:
     """How far clients part in the last round, and what all rounds have sent; 0 for central training."""
 
     def values(runs: ConfigurationRuns, _best: bool) -> SeedValues:
         found: SeedValues = {}
-        for run in runs.runs:
-            if not run.record.epochs:
-                continue
+        for run in (run for run in runs.runs if run.record.epochs):
             task, last = run.record.task.description, run.record.epochs[-1]
             if name == "communication":
                 found[run.record.seed] = last.epoch * communicated_bytes(task) / 2**20
@@ -258,6 +279,9 @@ _QUANTITIES: Mapping[str, Callable[[str, Study, ConfigurationRuns], Quantity]] =
     "deletion gain": _of_explanations,
     "insertion gain": _of_explanations,
     "survival": _of_explanations,
+    "membership AUC": _privacy,
+    "members found": _privacy,
+    "epsilon": _privacy,
     "client drift": _of_clients,
     "communication": _of_clients,
 }

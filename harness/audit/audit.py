@@ -97,7 +97,7 @@ class AuditedTraining:
             self._clock.settle()
             self._is_settled = True
         beginning = str(self._segments.folder / "rows") if final and self._is_compared else None
-        request = protocol.Evaluate(splits, samples, drawn, beginning)
+        request = protocol.Evaluate(splits, samples, drawn, beginning, train_samples=final)
         evaluated = self._session.call(request, protocol.Evaluated)
         if beginning is not None:
             self._scores = ReportedScores(

@@ -75,9 +75,10 @@ class ScoreDeviation(msgspec.Struct, frozen=True):
     row: int | None = None
 
 
-#: Why the harness's own program could not judge: the task uses dropout, whose values programs do not share;
-#: it has a layer or an objective that this program lacks; a process failed.
-IndependentGap = Literal["dropout", "not covered", "program failed"]
+#: Why the harness's own program could not judge: the task uses dropout, whose values programs do not share,
+#: or DP-SGD, whose noise they do not share; it has a layer or an objective that this program lacks; a process
+#: failed.
+IndependentGap = Literal["dropout", "noise", "not covered", "program failed"]
 
 
 class Independent(msgspec.Struct, frozen=True, kw_only=True):

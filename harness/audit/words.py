@@ -19,6 +19,7 @@ _GAPS: dict[Gap, str] = {
 }
 _NUMPY_GAPS: dict[IndependentGap, str] = {
     "dropout": "the task uses dropout",
+    "noise": "each framework draws the noise of DP-SGD for itself",
     "not covered": "the harness's program does not cover the task",
     "program failed": "a process failed",
 }

@@ -23,9 +23,17 @@ def draws(steps: Steps, task: Task) -> dict[str, np.ndarray]:
     ``learning_rates`` are always among them: where none are given, the optimizer's own at each step.
     """
     fields = {field.name: getattr(steps, field.name) for field in dataclasses.fields(steps)}
+    if (noise := fields.pop("noise")) is not None:
+        fields["noise_seeds"] = None
+        fields |= {noise_name(name): array for name, array in noise.items()}
     if steps.learning_rates is None:
         fields["learning_rates"] = np.full(len(steps.indices), task.optimizer.learning_rate)
     return {name: array for name, array in fields.items() if array is not None}
+
+
+def noise_name(parameter: str) -> str:
+    """The name under which :func:`draws` has the noise of a parameter, given by its full name."""
+    return f"noise of {parameter}"
 
 
 # Pictures that are cropped and flipped.

@@ -15,6 +15,7 @@ from harness.spec import (
     Objective,
     Optimizer,
     Penalty,
+    Privacy,
     Regression,
     RmsProp,
     Sgd,
@@ -187,6 +188,31 @@ def updated(
         decayed = kept * w if decays and task.is_decayed(name) else w
         after[name] = decayed - rate * direction
     return after, kept_moments
+
+
+def private_gradients(
+    xp: Any,
+    privacy: Privacy,
+    gradients: Arrays,
+    included: Array,
+    noise: Arrays,
+    batch_size: int,
+    squares: Callable[[Array], Array] | None = None,
+) -> dict[str, Array]:
+    """The gradient of a step of DP-SGD from those of its samples ``(batch, *shape)``; see :class:`Privacy`.
+
+    ``included (batch,)`` marks the samples; ``noise`` are standard normal draws of the parameters' shapes.
+    ``squares``, the sums of squares of the rows of a matrix, may be given where a framework has a faster way.
+    """
+    squares = squares or (lambda g: xp.square(g).sum(1))
+    rows = {name: g.reshape(len(included), -1) for name, g in gradients.items()}
+    norms = xp.sqrt(sum(squares(g) for g in rows.values()))
+    factors = xp.where(included, privacy.clip / xp.clip(norms, privacy.clip, None), xp.zeros_like(norms))
+    size = privacy.noise * privacy.clip
+    return {
+        name: ((factors @ g).reshape(noise[name].shape) + size * noise[name]) / batch_size
+        for name, g in rows.items()
+    }
 
 
 def clipped(xp: Any, gradients: Arrays, largest: float) -> dict[str, Array]:

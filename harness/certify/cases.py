@@ -63,6 +63,10 @@ _Options = dict[str, Any]
 WARMUP_STEPS = 4
 #: The case in which clipping, decay and momentum meet a rate that changes at each step, up and down.
 SCHEDULE_CASE = "schedule, clipping"
+#: The case of differentially private gradients. Its clip is below the norms of single arrays and of the mean
+#: gradient, so that it shows what is clipped; that shorter gradients stay as they are is tested by
+#: :mod:`harness.certify.noise`.
+PRIVATE_CASE = "dp-sgd"
 _SMOOTHING_CASE, _SMOOTHING = "label smoothing", 0.1
 _PLAIN: _Options = {
     "optimizer": "sgd",
@@ -91,6 +95,7 @@ _RULES: dict[str, _Options] = {
     "rmsprop, l2": {"optimizer": "rmsprop", "learning_rate": 1e-3, "l2": 1e-3},
     "full-batch gd": {"optimizer": "gd", "learning_rate": 0.1},
     _SMOOTHING_CASE: {"label_smoothing": _SMOOTHING},
+    PRIVATE_CASE: {"optimizer": "sgd", "learning_rate": 0.1, "l2": 1e-3, "dp_noise": 0.5, "dp_clip": 0.75},
     **{loss: {"loss": loss} for loss in LOSSES},
     SCHEDULE_CASE: {
         "optimizer": "sgd",
@@ -216,7 +221,7 @@ _NARROW = 0.25
 _PICTURE_AXES = 3
 #: Cases with a short last batch. Only these, because compilers take seconds for each shape, and the effect
 #: of a short batch on the loss does not depend on the optimizer.
-SHORT_BATCH_CASES = {_GRADIENT_CASE, _WEIGHTED_CASE, _SMOOTHED_CASE, _SHORTER_CASE, *LOSSES}
+SHORT_BATCH_CASES = {_GRADIENT_CASE, _WEIGHTED_CASE, _SMOOTHED_CASE, _SHORTER_CASE, PRIVATE_CASE, *LOSSES}
 
 
 class Case(msgspec.Struct, frozen=True):

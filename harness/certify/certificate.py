@@ -23,6 +23,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """
     cases: tuple[str, ...] = ()
     """The names of the cases that were compared: those of the rules that the run uses. Empty in old ones."""
+    audit: str = ""
+    """What an audit by canaries found of the noise of DP-SGD; empty for other trainings."""
 
     @property
     def lacks_dropout(self) -> bool:

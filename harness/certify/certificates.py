@@ -15,6 +15,7 @@ from harness.certify.cases import cases
 from harness.certify.certificate import Certificate
 from harness.certify.certify import (
     DROPOUT,
+    NOISE,
     Examiner,
     NotOffered,
     Selection,
@@ -262,4 +263,5 @@ def _certificate(findings: list[Finding]) -> Certificate:
         worst_as_timed=max(as_timed, default=None),
         dropout=next((finding.complete for finding in findings if finding.case == DROPOUT), None),
         cases=tuple(finding.case for finding in findings),
+        audit=next((finding.note for finding in findings if finding.case == NOISE), ""),
     )

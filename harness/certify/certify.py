@@ -6,12 +6,13 @@ from typing import Protocol
 
 import msgspec
 
-from harness.certify.cases import Case, cases
+from harness.certify.cases import PRIVATE_CASE, Case, cases
 from harness.certify.certificate import Losses
 from harness.certify.diagnosis import Feature, Recognizer, diagnosed, features, features_of_task
 from harness.certify.dropout import DropoutTests, uses_dropout
 from harness.certify.long_calls import LONG_CALLS, CallsObservation, compare_calls, long_calls_case
-from harness.certify.observation import Observation
+from harness.certify.noise import CANARIES, NoiseTests
+from harness.certify.observation import Observation, observe
 from harness.certify.parity import Finding, compare, compare_losses, losses_name
 from harness.certify.references import Reference, ReferenceCase, case_sha256, reference_of
 from harness.certify.rounding import Located, is_like_float32
@@ -20,6 +21,7 @@ from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
 from harness.plugins.installation import installed_version
+from harness.reference.training import NUMPY, NumpyBackend
 from harness.spec.backend import Precision
 from harness.spec.task import Task, TaskDefinition
 
@@ -44,11 +46,17 @@ class Examiner(Protocol):
     def test_dropout(self, case: Case) -> DropoutTests:
         """The statistical tests of dropout in the case's network; raises Declined or HarnessError."""
 
+    def test_noise(self, case: Case) -> NoiseTests:
+        """The tests of the noise of DP-SGD, in a case with it; raises Declined or HarnessError."""
+
     def observe_losses(self, case: Case, precision: Precision) -> Losses:
         """The first losses of a case in a precision; raises Declined or HarnessError."""
 
 
 DROPOUT = "dropout"
+NOISE = "noise of dp-sgd"
+#: What a backend without gradients of single samples does not offer.
+PRIVATE = "DP-SGD"
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -59,7 +67,10 @@ class Skipped(msgspec.Struct, frozen=True):
 
 
 class NotOffered(msgspec.Struct, frozen=True):
-    """A case that is left out, because the backend does not declare its loss; see :func:`examine`."""
+    """A case that is left out, because the backend does not declare its ``loss``; see :func:`examine`.
+
+    ``loss`` is :data:`PRIVATE` where it declines DP-SGD.
+    """
 
     case: str
     loss: str
@@ -74,8 +85,9 @@ def examine(
 ) -> Iterator[tuple[Case, Outcome]]:
     """Yield each selected case of a task with its outcome; long calls last, if none of the others failed.
 
-    A case whose loss the backend does not declare is not offered. It is declined where the selection names
-    it, and so is the first case: without it nothing is known of the network.
+    A case whose loss the backend does not declare is not offered, nor is one of DP-SGD that it declines. It
+    is declined where the selection names it, and so is the first case: without it nothing is known of the
+    network.
 
     Raises:
         HarnessError: the task has no reference that fits it.
@@ -89,8 +101,10 @@ def examine(
         if selection is not None and not selection.includes(case.name):
             continue
         outcome = _outcome(case, examiner, reference, recognizer)
-        if isinstance(outcome, LossNotDeclared) and case != first and case.name not in named:
-            outcome = NotOffered(case.name, case.task.special_loss() or "")
+        private = case.task.privacy is not None  # not every mode has gradients of single samples
+        optional = LossNotDeclared if not private else Declined
+        if isinstance(outcome, optional) and case != first and case.name not in named:
+            outcome = NotOffered(case.name, case.task.special_loss() or PRIVATE)
         if not failed and _failed(outcome):
             failed = case.name
         yield case, outcome
@@ -161,6 +175,15 @@ def examine_dropout(examiner: Examiner, definition: TaskDefinition) -> Finding:
     return Finding(DROPOUT, worst, "; ".join(tests.faults), complete=tests.complete)
 
 
+def examine_noise(examiner: Examiner, definition: TaskDefinition) -> Finding:
+    """Test the noise that a backend draws for DP-SGD, by statistics and by an audit; raises HarnessError."""
+    private = next(case for case in cases(definition) if case.task.privacy is not None)
+    tests = examiner.test_noise(private)
+    bound = f"epsilon is at least {tests.bound:.2f}, claimed {tests.claimed:.2f}"
+    note = f"audit with {CANARIES:,} canaries: {bound}"
+    return Finding(NOISE, math.inf if tests.faults else 0.0, "; ".join(tests.faults), note=note)
+
+
 def declined_cases(names_by_reason: dict[str, list[str]], *, all_cases: int = 0) -> str:
     """A sentence that lists declined cases by the reason given.
 
@@ -192,12 +215,13 @@ def check_names(
     precision: Precision,
     selection: Selection = _ALL,
 ) -> list[str]:
-    """The names of the selected cases of a check, in order; dropout where a task uses it, or it is named."""
+    """The names of the selected cases of a check, in order; dropout if used or named, noise if named."""
     names = [case.name for case in cases(definition)]
     names += [LONG_CALLS] * (long_calls_case(definition) is not None)
     names += [losses_name(precision)] * (precision != "float64")
     dropout = DROPOUT in selection.names or uses_dropout(define_task(definition, definition.options()))
-    return [name for name in [*names, *[DROPOUT] * dropout] if selection.includes(name)]
+    names += [DROPOUT] * dropout + [NOISE] * (NOISE in selection.names)
+    return [name for name in names if selection.includes(name)]
 
 
 def check(
@@ -216,6 +240,7 @@ def check(
     """
     findings: list[Finding] = []
     declined: dict[str, list[str]] = {}
+    offered = len(cases(definition))
     for name, outcome in _outcomes(examiner, definition, selection):
         if isinstance(outcome, Declined):
             declined.setdefault(str(outcome), []).append(name)
@@ -223,10 +248,11 @@ def check(
             raise outcome
         else:
             report(outcome)
+            offered -= isinstance(outcome, NotOffered)
             if isinstance(outcome, Finding):
                 findings.append(outcome)
     if declined:
-        raise Declined(declined_cases(declined, all_cases=len(cases(definition))))
+        raise Declined(declined_cases(declined, all_cases=offered))
     return diagnosed(findings, cases(definition))
 
 
@@ -238,6 +264,7 @@ def _outcomes(
     further = {
         losses_name(precision): lambda: examine_losses(examiner, definition, precision),
         DROPOUT: lambda: examine_dropout(examiner, definition),
+        NOISE: lambda: examine_noise(examiner, definition),
     }
     first, failed = cases(definition)[0].name, ""
     found = examine(examiner, definition, selection)
@@ -287,7 +314,8 @@ def cases_of_run(
     names |= _covering(_rules(features_of_task(task)) - features(first), others)
     if long_calls and long_calls_case(definition) is not None:
         names.add(LONG_CALLS)
-    return frozenset(names | ({DROPOUT} if uses_dropout(task) else set()))
+    own = {DROPOUT: uses_dropout(task), NOISE: task.privacy is not None and PRIVATE_CASE in names}
+    return frozenset(names | {name for name, drawn in own.items() if drawn})
 
 
 def _rules(found: set[Feature]) -> set[Feature]:
@@ -331,21 +359,26 @@ def make_reference(
     """
     all_cases = cases(definition)
     configurations = [examiner.configuration for examiner in examiners]
-    observed: list[list[Observation]] = [[] for _ in examiners]
+    observed: list[list[Observation | None]] = [[] for _ in examiners]
     for number, case in enumerate(all_cases):
         for place, examiner in enumerate(examiners):
             done = (number * len(examiners) + place) / (len(all_cases) * len(examiners))
             report(f"{configurations[place].label}, case {case.name!r}", done)
-            observed[place].append(examiner.observe(case))
-    first, *others = observed
-    for configuration, other in zip(configurations[1:], others, strict=True):
-        for case, expected, found in zip(all_cases, first, other, strict=True):
-            finding = compare(case.name, found, expected)
+            observed[place].append(_observed_if_offered(examiner, case))
+    agreed: dict[str, ReferenceCase] = {}
+    for case, *found in zip(all_cases, *observed, strict=True):
+        labelled = [(each.label, own) for each, own in zip(configurations, found, strict=True) if own]
+        if len(labelled) < len(examiners):  # some have no gradients of single samples
+            labelled.append((NUMPY, observe(NumpyBackend(), NumpyBackend.modes[0], "cpu", 1, case)))
+        (first, expected), *others = labelled
+        for label, other in others:
+            finding = compare(case.name, other, expected)
             if not finding.passed:
                 raise HarnessError(
-                    f"{configuration.label} and {configurations[0].label} disagree on {definition.name}, "
-                    f"case {case.name!r}: {finding.explanation}"
+                    f"{label} and {first} disagree on {definition.name}, case {case.name!r}: "
+                    f"{finding.explanation}"
                 )
+        agreed[case.name] = ReferenceCase(case_sha256(case), expected)
     return Reference(
         task=definition.name,
         version=all_cases[0].task.version,
@@ -355,8 +388,15 @@ def make_reference(
             )
             for configuration in configurations
         },
-        cases={
-            case.name: ReferenceCase(case_sha256(case), expected)
-            for case, expected in zip(all_cases, first, strict=True)
-        },
+        cases=agreed,
     )
+
+
+def _observed_if_offered(examiner: Examiner, case: Case) -> Observation | None:
+    """What a configuration does on a case; None where it is one of DP-SGD that it declines."""
+    try:
+        return examiner.observe(case)
+    except Declined:
+        if case.task.privacy is None:
+            raise
+        return None

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from harness.certify.cases import SEED, Case
-from harness.certify.observation import Observation, Piece, digests, finite_losses
+from harness.certify.observation import Observation, Piece, certified_steps, digests, finite_losses
 from harness.certify.parity import TOLERANCE, Finding, array_differences, loss_difference
 from harness.reference.mistakes import Alternative, alternatives
 from harness.reference.training import NumpyTraining, refuse_uncovered
@@ -56,6 +56,10 @@ class Feature(enum.Enum):
     MAE = "the mean absolute error: the mean over batch and outputs, with a gradient of 0 at an error of 0"
     HUBER = "the Huber loss: e²/2 up to an error of 1, |e| - 1/2 from there on, mean over batch and outputs"
     CLIPPING = "the clipping: by the norm of all gradients of a network together, penalty included"
+    PRIVACY = (
+        "DP-SGD: the gradient of each sample is clipped by the norm of all parameters together, the sum gets "
+        "noise * clip * N(0, 1) and is divided by the task's batch size"
+    )
     FLAT = "the gradient of pooling where values are equal: only one of them gets it"
 
 
@@ -79,6 +83,7 @@ def features_of_task(task: Task) -> set[Feature]:
         Feature.TABLES: task.decay_embeddings and task.weight_decay > 0,
         Feature.SCHEDULE: task.schedule != ConstantRate(),
         Feature.CLIPPING: task.clip_norm > 0,
+        Feature.PRIVACY: task.privacy is not None,
     }
     found = {feature for feature, has in present.items() if has}
     if loss := task.special_loss():
@@ -210,7 +215,8 @@ def _steps(alternative: Alternative, order: BatchOrder, step: int) -> Steps:
     """One step of the case, with the rates that the alternative takes."""
     rates = BatchOrder.of_task(alternative.task, order.samples, SEED).rates
     at = max(0, step + alternative.rates_ahead)
-    return dataclasses.replace(order.steps(step, 1), learning_rates=rates.of_steps(at, 1))
+    steps = certified_steps(order, alternative.task, step, 1)
+    return dataclasses.replace(steps, learning_rates=rates.of_steps(at, 1))
 
 
 def _difference(observed: dict[str, list[Piece]], expected: dict[str, list[Piece]]) -> float:

@@ -1,5 +1,6 @@
 """What a program does on a certification case, reduced to digests: the worker's half of a certificate."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -116,12 +117,12 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
     start = initial_weights(task, SEED)
     program.load(start)
     order = BatchOrder.of_task(task, case.samples, SEED)
-    losses = [losses_of(program, order.steps(0, 1))]
+    losses = [losses_of(program, certified_steps(order, task, 0, 1))]
     first = program.weights()
     step = 1
     while step < case.steps:
         count = min(order.run_length(step), case.steps - step)
-        losses.append(losses_of(program, order.steps(step, count)))
+        losses.append(losses_of(program, certified_steps(order, task, step, count)))
         step += count
     last, unshared = program.weights(), _unshared(task)
     if unshared:
@@ -144,6 +145,20 @@ def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) 
         state,
         [name for name, array in program.weights().items() if not np.array_equal(array, last[name])],
     )
+
+
+def certified_steps(order: BatchOrder, task: Task, start: int, count: int) -> Steps:
+    """Steps of a case; those of DP-SGD with noise of the harness, the same for every framework."""
+    steps = order.steps(start, count)
+    if task.privacy is None:
+        return steps
+    noise = {
+        name: np.stack(
+            [batches.normal(array.shape, SEED, "noise", name, start + place) for place in range(count)]
+        )
+        for name, array in task.parameters().items()
+    }
+    return dataclasses.replace(steps, noise=noise)
 
 
 def _unshared(task: Task) -> set[str]:

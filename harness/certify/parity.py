@@ -44,6 +44,8 @@ class Finding(msgspec.Struct, frozen=True):
     """Whether all was tested that the case stands for."""
     deviation: str = ""
     """The part of the explanation that states the deviation, where other cases may show its cause better."""
+    note: str = ""
+    """What a case that passed has shown besides."""
 
     @property
     def passed(self) -> bool:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import click
 
-from harness.certify.cases import cases
-from harness.certify.certify import NotOffered, Selection, Skipped, check, check_names
+from harness.certify.cases import PRIVATE_CASE, cases
+from harness.certify.certify import NOISE, NotOffered, Selection, Skipped, check, check_names
 from harness.certify.parity import Finding
 from harness.certify.waiting import Waiting
 from harness.cli import completion, options
@@ -291,6 +291,7 @@ def _selection(
     """The cases to make; raises UsageError for a name that no task has."""
     if names:
         known = {CLOCK}.union(*(check_names(definition, precision) for definition in definitions))
+        known |= {NOISE} if PRIVATE_CASE in known else set()
         if unknown := [name for name in names if name not in known]:
             raise unknown_name("case", unknown[0], known)
     return Selection(frozenset(names), fail_fast)

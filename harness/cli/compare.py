@@ -21,6 +21,9 @@ from harness.report.results import VIEWS
     metavar="GFLOPS",
     help="Peak of the device in GFLOP/s; prints the share of it that each configuration reaches.",
 )
+@click.option(
+    "--privacy", is_flag=True, help="Also print whether losses betray which samples were trained on."
+)
 @options.verbose("Also print throughput, memory, the phases of a run and the criteria of overfitting.")
 @click.pass_context
 def command(
@@ -32,6 +35,7 @@ def command(
     target: float | None,
     by: str | None,
     peak_gflops: float | None,
+    privacy: bool,
     verbose: bool,
 ) -> None:
     """Compare the configurations whose runs are comparable; print duels, gates and studies that are named.
@@ -52,6 +56,7 @@ def command(
     from harness.analysis.selection import no_garbage_collection
     from harness.report.render.terminal import terminal_text
     from harness.report.runs.findings import findings_document
+    from harness.report.runs.privacy import privacy_document
 
     others, remaining = separated(selection, results)
     _print_named(others)
@@ -62,6 +67,8 @@ def command(
     with no_garbage_collection():
         findings = read_findings(remaining, results, margin, target, by)
         echo(terminal_text(findings_document(findings, peak_flops), verbose=detailed))
+        if privacy:
+            echo(f"\n{terminal_text(privacy_document(findings))}")
         unreadable = findings.unreadable
         del findings
     ctx.exit(report_unreadable(unreadable))

@@ -47,7 +47,7 @@ from harness.worker.interpreter import installed_harness
 # The workloads of a duel, from its arguments and the options of each configuration.
 
 _LETTERS = "abcd"
-_KINDS = ("python", "env", "batch_size", "threads", "precision")
+_KINDS = ("python", "env", "batch_size", "threads", "precision", "set")
 _FEWEST = 2
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -86,7 +86,12 @@ def configuration_options(function: _F) -> _F:
                 help="Floating-point arithmetic of the second configuration.",
             ),
             click.option(
-                f"--{letter}-set", multiple=True, hidden=True, expose_value=False, callback=_refuse_set
+                f"--{letter}-set",
+                multiple=True,
+                metavar="KEY=VALUE",
+                hidden=hidden,
+                callback=_only_privacy,
+                help="Option of DP-SGD of the second configuration, such as dp_clip=1; repeatable.",
             ),
         )
         for option in reversed(kinds):
@@ -94,13 +99,20 @@ def configuration_options(function: _F) -> _F:
     return function
 
 
-def _refuse_set(_ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> None:
-    if texts:
-        option = parameter.opts[0]
-        raise UsageError(
-            f"{option} {texts[0]}: use {option.removesuffix('-set')}-batch-size N for the batch size. Task "
-            "options are the same for all configurations: use --set."
-        )
+def _only_privacy(_ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse options that change more than how gradients are made private."""
+    for text in texts:
+        if not text.startswith(_PRIVATE):
+            option = parameter.opts[0]
+            raise UsageError(
+                f"{option} {text}: use {option.removesuffix('-set')}-batch-size N for the batch size. Task "
+                "options other than those of DP-SGD are the same for all configurations: use --set."
+            )
+    return texts
+
+
+#: How the options of DP-SGD begin.
+_PRIVATE = "dp_"
 
 
 def check_number_of_configurations(
@@ -153,7 +165,7 @@ def _expanded(name: str) -> list[str]:
 def _workload(letter: str, name: str, definition: TaskDefinition, options: Mapping[str, Any]) -> Workload:
     own = {kind: options[f"{letter}_{kind}"] for kind in _KINDS}
     python, variables = own["python"] or sys.executable, own["env"]
-    question = protocol.Define(name, definition.name, options["assignments"])
+    question = protocol.Define(name, definition.name, [*options["assignments"], *own["set"]])
     if runs_our_code(python, variables):
         defined = _defined_here(definition, question)
     else:

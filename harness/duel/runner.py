@@ -110,14 +110,14 @@ def _pairs_to_come(result: DuelResult, margin: float) -> int:
 def refuse_unequal_work(workloads: Sequence[Workload], pair: PairRecord) -> None:
     """Compare the first losses of each workload with those of the reference.
 
-    They can be compared where both have the same batches and precision, and no dropout, whose values each
-    framework draws for itself.
+    They can be compared where both have the same batches and precision, and neither dropout nor DP-SGD, for
+    which each framework draws for itself.
 
     Raises:
         HarnessError: they differ; names the first step that does.
     """
     reference, *others = workloads
-    if uses_dropout(reference.task):
+    if uses_dropout(reference.task) or reference.task.privacy is not None:
         return
     first, *processes = pair.processes
     for other, process in zip(others, processes, strict=True):

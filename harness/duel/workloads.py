@@ -101,14 +101,15 @@ def _stack_bytes(environment: Mapping[str, str]) -> int:
 
 
 def refuse_different_work(workloads: list[Workload]) -> None:
-    """Check that the tasks differ in nothing but the batch size.
+    """Check that the tasks differ in nothing but the batch size and DP-SGD, whose cost a duel may measure.
 
     Raises:
         UsageError: they do; names the differences.
     """
     first = workloads[0]
     for other in workloads[1:]:
-        if first.task != msgspec.structs.replace(other.task, batch_size=first.task.batch_size):
+        alike = {"batch_size": first.task.batch_size, "privacy": first.task.privacy}
+        if first.task != msgspec.structs.replace(other.task, **alike):
             raise UsageError(
                 f"{first.label} and {other.label} would do different work ({_unequal(first, other)}). Give "
                 "options to all configurations with --set; only the batch size may differ."

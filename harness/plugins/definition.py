@@ -8,7 +8,7 @@ import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 
 from harness.errors import PluginError, UsageError
-from harness.layers import Dropout, Shape
+from harness.layers import BatchNorm, Dropout, Native, Shape
 from harness.plugins.faults import explain, message_of, nothing_on_stdout
 from harness.spec.backend import Backend
 from harness.spec.data import DataSource
@@ -49,6 +49,8 @@ def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
     except Exception as error:
         why = message_of(error) if isinstance(error, ValueError) else explain(error)
         raise PluginError(f"task {definition.name} cannot be trained: {why}") from error
+    if task.privacy is not None and (reason := _not_private(task)):
+        raise UsageError(f"task {definition.name}: {reason}.")
     return task
 
 
@@ -104,6 +106,7 @@ def _check_numbers(task: Task) -> None:
     if task.samples_per_epoch is not None and task.samples_per_epoch < 1:
         raise ValueError(f"it has {task.samples_per_epoch} samples per epoch; expected at least 1, or None")
     _check_smoothing(task)
+    _check_privacy(task)
     _check_schedule(task.schedule)
     per_sample = isinstance(task.objective, Classification | BinaryClassification)
     if task.imbalance is not None and (task.predicts_positions() or not per_sample):
@@ -134,6 +137,42 @@ def _check_smoothing(task: Task) -> None:
         raise ValueError(f"its label smoothing is {smoothing}; expected at least 0 and below 1")
     if smoothing and special:
         raise ValueError(f"its loss {special} has no label smoothing; expected 0, or cross_entropy")
+
+
+def _check_privacy(task: Task) -> None:
+    privacy = task.privacy
+    if privacy is None:
+        return
+    if not (math.isfinite(privacy.noise) and privacy.noise >= 0):
+        raise ValueError(f"its noise multiplier is {privacy.noise}; expected at least 0")
+    if not (math.isfinite(privacy.clip) and privacy.clip > 0) or not 0 < privacy.delta < 1:
+        raise ValueError("its privacy needs a clip above 0 and a delta between 0 and 1")
+    if privacy.canaries < 0:
+        raise ValueError(f"its privacy has {privacy.canaries} canaries; expected at least 0")
+    if not isinstance(task.objective, Classification | BinaryClassification):
+        raise ValueError("DP-SGD is for classification, whose loss is a mean over samples")  # noqa: TRY004
+    if task.batch_size is None:
+        raise ValueError("DP-SGD samples its batches; it needs a batch size")
+
+
+def _not_private(task: Task) -> str:
+    """Why the gradient of a sample of this task would depend on other samples; empty where it does not."""
+    layers = [place.layer for network in task.networks.values() for place in network.leaves()]
+    if any(isinstance(layer, BatchNorm) for layer in layers):
+        return (
+            "DP-SGD clips the gradient of each sample, and BatchNorm computes it from the whole batch; use "
+            "LayerNorm in its place"
+        )
+    if task.federated is not None:
+        return "DP-SGD and federated averaging together have no epsilon here; use clients=0, or no dp_clip"
+    if any(isinstance(layer, Native) for layer in layers):
+        return "DP-SGD is not for models of the user's own, whose layers may mix the samples of a batch"
+    if task.imbalance is not None and task.imbalance.rebalance != "none":
+        return (
+            f"rebalance={task.imbalance.rebalance} uses the classes of all training samples, which DP-SGD "
+            "does not protect; use rebalance=none"
+        )
+    return ""
 
 
 def _check_schedule(schedule: Schedule) -> None:

@@ -73,19 +73,21 @@ def checked_environment(reported: object, backend: str) -> dict[str, str]:
 
 
 class UndeclaredLoss(Unsupported):
-    """The backend does not declare the loss of a task."""
+    """The backend does not declare the loss of a task, or the gradients of single samples that it needs."""
 
 
 def build(backend: Backend, plan: Plan, data: Samples) -> Program:
     """What the backend's ``build`` returns; every program is built here.
 
     Raises:
-        UndeclaredLoss: the backend does not declare the loss of the task.
+        UndeclaredLoss: the backend does not declare the loss of the task, or gradients of single samples.
         Unsupported: it does not support the plan.
     """
     loss = plan.task.special_loss()
     if loss is not None and loss not in backend.losses:
         raise UndeclaredLoss(f"backend {backend.name} has no loss {loss}")
+    if plan.task.privacy is not None and not backend.sample_gradients:
+        raise UndeclaredLoss(f"backend {backend.name} has no gradients of single samples, which DP-SGD needs")
     return backend.build(plan, data)
 
 

@@ -61,6 +61,13 @@ class Rules(NamedTuple):
     clipped: Literal["globally", "by norm + 1e-6", "each array", "each value"] = "globally"
     momentum: Literal["gradients", "steps"] = "gradients"
     """Whether the momentum gathers gradients, or steps of each step's own learning rate."""
+    sample_clip: Literal["each sample", "mean", "each array", "none"] = "each sample"
+    """Of DP-SGD: what is clipped to ``clip``."""
+    noise: Literal["by clip", "alone", "none"] = "by clip"
+    """Of DP-SGD: what scales the noise besides its multiplier."""
+    divided_by: Literal["declared", "realised", "padded", "floored"] = "declared"
+    """Of DP-SGD: the batch size of the task, the samples in the step, the rows of its batch, or the training
+    samples divided by the steps of an epoch, rounded down."""
     errors_averaged: bool = True
     """Whether the errors of a target are averaged over its outputs or summed; cross-entropy has none."""
 
@@ -242,6 +249,8 @@ def _of_updates(task: Task, *, tables: bool) -> Iterator[Alternative]:
         )
         unclipped = msgspec.structs.replace(task, clip_norm=0.0)
         yield Alternative("gradients are not clipped", unclipped)
+    if task.privacy is not None:
+        yield from _of_privacy(task)
     if task.schedule != ConstantRate():
         off = "the schedule is off by one: step t has the rate of step t {} 1"
         yield Alternative(off.format("+"), task, rates_ahead=1)
@@ -254,6 +263,29 @@ def _of_updates(task: Task, *, tables: bool) -> Iterator[Alternative]:
                 "the momentum gathers steps at their own rates (v = m * v - rate * g); it gathers gradients",
                 momentum="steps",
             )
+
+
+def _of_privacy(task: Task) -> Iterator[Alternative]:
+    yield _ruled(
+        task,
+        "DP-SGD clips the mean gradient; it clips the gradient of each sample before they are added",
+        sample_clip="mean",
+    )
+    yield _ruled(
+        task,
+        "DP-SGD clips each layer by itself; the norm of a sample is that of all its gradients together",
+        sample_clip="each array",
+    )
+    yield _ruled(task, "DP-SGD does not clip the gradients of samples", sample_clip="none")
+    yield _ruled(task, "DP-SGD lacks its noise: noise * clip * N(0, 1)", noise="none")
+    yield _ruled(
+        task, "the noise of DP-SGD is not scaled by the clip: it is noise * clip * N(0, 1)", noise="alone"
+    )
+    wrong = "DP-SGD divides by {}; it divides by the batch size of the task, whatever was drawn"
+    yield _ruled(task, wrong.format("the number of samples in the step"), divided_by="realised")
+    yield _ruled(task, wrong.format("the rows of the batch, padding included"), divided_by="padded")
+    floored = "the number of training samples divided by the steps of an epoch, rounded down"
+    yield _ruled(task, wrong.format(floored), divided_by="floored")
 
 
 def _ruled(task: Task, mistake: str, **rules: Any) -> Alternative:

@@ -4,6 +4,7 @@ It shares no code with any backend or framework, so it can say whether their wor
 covers all tasks without dropout and without models of users.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping
 
@@ -89,6 +90,7 @@ class NumpyTraining:
         self.load(weights)
         self._moments = {name: (np.zeros(w.shape), np.zeros(w.shape)) for name, w in self.weights.items()}
         self._step = 0
+        self._padded = 0  # rows of a batch of which some are padding
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """Take these weights; the optimizer's state stays as it is."""
@@ -108,7 +110,13 @@ class NumpyTraining:
                 self._inputs[rows].astype(np.float64), steps, index, self._task.augmentation.crop
             )
             if steps.latents is None:
-                losses.append(self._supervised_step(inputs, self._targets[rows], float(rates[index])))
+                targets, rate = self._targets[rows], float(rates[index])
+                if steps.included is None:
+                    losses.append(self._supervised_step(inputs, targets, rate))
+                else:
+                    noise = {name: array[index] for name, array in (steps.noise or {}).items()}
+                    own, self._padded = steps.included[index], len(rows)
+                    losses.append(self._private_step(inputs[own], targets[own], noise, rate))
             else:
                 latents = steps.latents[index].astype(np.float64)
                 losses.append(self._adversarial_step(inputs, latents, float(rates[index])))
@@ -138,6 +146,43 @@ class NumpyTraining:
         loss += self._update(gradients, rate)
         self.weights |= made.state
         return loss
+
+    def _private_step(self, inputs: Array, targets: Array, noise: Gradients, rate: float) -> float:
+        """A step of DP-SGD, sample by sample; without ``noise`` none is added."""
+        task, rules = self._task, self._rules
+        privacy, batch_size = task.privacy, task.batch_size
+        assert privacy is not None and batch_size is not None  # noqa: S101, PT018  it has marked samples
+        divisor = {"declared": batch_size, "realised": max(1, len(inputs)), "padded": self._padded}
+        samples = len(self._inputs)
+        divisor["floored"] = samples // -(-samples // batch_size)
+        total = {name: np.zeros(array.shape) for name, array in task.parameters().items()}
+        total_loss = 0.0
+        for x, target in zip(inputs, targets, strict=True):
+            loss, gradients = self._gradients(x[None], target[None])
+            total_loss += loss
+            if rules.sample_clip == "each sample":
+                gradients = clipped(gradients, privacy.clip, CONTRACT_RULES)
+            elif rules.sample_clip == "each array":
+                gradients = clipped(gradients, privacy.clip, CONTRACT_RULES._replace(clipped="each array"))
+            for name, gradient in gradients.items():
+                total[name] += gradient
+        if rules.sample_clip == "mean":
+            count = max(1, len(inputs))
+            mean = clipped({name: g / count for name, g in total.items()}, privacy.clip, CONTRACT_RULES)
+            total = {name: g * count for name, g in mean.items()}
+        size = {"by clip": privacy.noise * privacy.clip, "alone": privacy.noise, "none": 0.0}[rules.noise]
+        for name in noise:
+            total[name] += size * noise[name]
+        divided = {name: g / divisor[rules.divided_by] for name, g in total.items()}
+        return total_loss / batch_size + self._update(divided, rate)
+
+    def _gradients(self, inputs: Array, targets: Array) -> tuple[float, Gradients]:
+        """The mean loss of these samples without penalty, and its gradients."""
+        outputs, backward = self._forward("model", inputs, self._training_pass())
+        loss, gradient = loss_and_gradient(self._task.objective, outputs, targets, self._rules)
+        gradients: Gradients = {}
+        backward(gradient, gradients)
+        return loss, gradients
 
     def _adversarial_step(self, inputs: Array, latents: Array, rate: float) -> list[float]:
         """The loss of the discriminator, which is updated first, and of the generator."""
@@ -208,10 +253,11 @@ class NumpyProgram(Program):
 
     device = "cpu"
 
-    def __init__(self, plan: Plan, data: Samples) -> None:
+    def __init__(self, plan: Plan, data: Samples, rules: Rules = CONTRACT_RULES) -> None:
         """Raises Unsupported for what it does not cover."""
         nothing = {name: np.zeros(array.shape) for name, array in plan.task.weights().items()}
-        self._training = NumpyTraining(plan.task, data.inputs, data.targets, nothing)
+        self._task = plan.task
+        self._training = NumpyTraining(plan.task, data.inputs, data.targets, nothing, rules)
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         """See :meth:`harness.spec.Program.load`."""
@@ -223,8 +269,18 @@ class NumpyProgram(Program):
 
     def train(self, steps: Steps) -> np.ndarray:
         """See :meth:`harness.spec.Program.train`."""
+        if steps.noise_seeds is not None and steps.noise is None:
+            steps = dataclasses.replace(steps, noise=self._noise(steps.noise_seeds))
         with np.errstate(all="ignore"):
             return self._training.train(steps)
+
+    def _noise(self, seeds: np.ndarray) -> dict[str, np.ndarray]:
+        """Standard normal draws for each parameter, a row a step, by the seeds of the steps."""
+        streams = [np.random.default_rng(own) for own in seeds]
+        return {
+            name: np.stack([stream.standard_normal(array.shape) for stream in streams])
+            for name, array in self._task.parameters().items()
+        }
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         """See :meth:`harness.spec.Program.predict`."""
@@ -256,6 +312,7 @@ class NumpyBackend(Backend):
     modes = ("plain",)
     requires = ("numpy>=2",)
     losses = LOSSES
+    sample_gradients = True
 
     def environment(self, threads: int) -> dict[str, str]:
         """The version of NumPy, whose threads are set by the variables of the process."""

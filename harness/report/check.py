@@ -172,14 +172,16 @@ def _figures(outcome: "Finding | Skipped | NotOffered") -> tuple[str, str]:
 
 def result_text(outcome: "Finding | Skipped | NotOffered") -> str:
     """``✓ 1.1e-15``, ``DEVIATES 1.1e-3: REASON``, or why the case was skipped."""
-    from harness.certify.certify import NotOffered, Skipped
+    from harness.certify.certify import PRIVATE, NotOffered, Skipped
 
     if isinstance(outcome, NotOffered):
-        return f"left out, the backend has no loss {outcome.loss}"
+        what = outcome.loss if outcome.loss == PRIVATE else f"loss {outcome.loss}"
+        return f"left out, the backend has no {what}"
     if isinstance(outcome, Skipped):
         return f"skipped, because {outcome.because} failed"
     worst, mark = _figures(outcome)
-    reason = "" if outcome.passed else f": {outcome.explanation}"
+    reason = f" ({outcome.note})" if outcome.note else ""
+    reason = reason if outcome.passed else f": {outcome.explanation}"
     return f"{mark} {worst}{reason}"
 
 

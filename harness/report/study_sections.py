@@ -182,8 +182,11 @@ def changes_text(study: StudyFinding, effect: Effect) -> str:
 def seeds_needed(study: StudyFinding, effect: Effect) -> int | None:
     """The seeds after which the interval of a decisive change would exclude 0, if mean and spread stay.
 
-    The width of an interval falls with the root of the number of seeds. None where it is not known.
+    The width of an interval falls with the root of the number of seeds. None where it is not known, as where
+    the interval contains the luck of tuning, which seeds do not make smaller.
     """
+    if study.study.trials:
+        return None
     counts = []
     for name in study.study.kind.decisive:
         change = effect.changes[name]
@@ -693,6 +696,18 @@ def _survival_table(left: Sequence[Survival]) -> Table:
     return Table(headers, rows, "Randomised layers", (legend,), announced=True)
 
 
+def _privacy(study: StudyFinding, name: str) -> Section | None:
+    """The score and membership inference against epsilon."""
+    if not any(effect.levels.get("epsilon") for effect in study.effects):
+        return None
+    text = (
+        "A point is DP-SGD with some noise: to the left more is proved. The dashed lines are the protections "
+        "without a proof. Where the AUC is 0.5, this attack finds nothing."
+    )
+    nodes: list[Node] = [Paragraph(text), _figures(study, name, "privacy")]
+    return Section("What does protection cost?", nodes, f"{name}-privacy")
+
+
 Part = Callable[[StudyFinding, str], Section | None]
 #: The parts of a page that a kind of study may name.
 SECTIONS: Mapping[str, Part] = {
@@ -712,6 +727,7 @@ SECTIONS: Mapping[str, Part] = {
     "samples": _samples,
     "frechet": _frechet,
     "explanations": _explanations,
+    "privacy": _privacy,
 }
 
 

@@ -27,6 +27,7 @@ from harness.runs.trained import weights_description
 from harness.spec.task import Adversarial
 from harness.training.batches import BatchOrder, block_steps
 from harness.training.outcome_records import Drawn, Outcomes
+from harness.training.privacy import claim
 from harness.worker import protocol
 from harness.worker.errors import RequestFailed, WorkerLost, WorkerTimeout
 from harness.worker.session import Conversation, Session, silence_within
@@ -166,6 +167,9 @@ class TrainingRun:
             epoch_losses += self._read_block(trained, order, count, total)
             audit.read(last=last)
             self._record.first_losses = audit.first_losses
+            if last and (privacy := self._request.task.privacy) is not None:
+                self._observer.phase("computing epsilon")
+                self._record.privacy = claim(privacy, order.samples, order.batch_size, self._step)
             if last or self._step % order.steps_per_epoch == 0:
                 epoch = -(-self._step // order.steps_per_epoch)
                 if self._record.evaluation.includes(epoch, last=last):
@@ -221,6 +225,7 @@ class TrainingRun:
             datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         )
         record.epochs.append(epoch)
+        record.train_samples_at_last, record.canaries = scored.train_samples, scored.canaries
         self._observer.scored(epoch)
         loss = validation.get("frechet_distance", validation["loss"])
         if train["loss"] is None or loss is None:

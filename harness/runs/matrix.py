@@ -23,6 +23,7 @@ from harness.runs.request import RunRequest, choose_dataset, refuse_unfitting, s
 from harness.spec.backend import Precision
 from harness.spec.data import DownloadProgress
 from harness.spec.task import Preset, Task, TaskDefinition
+from harness.training.privacy import require_accountant
 from harness.training.splits import training_count
 
 # Presets: which backends and tasks run, and at which size, if the user names none.
@@ -154,6 +155,7 @@ class RunMatrix:
         ]
         for cell in cells:
             _refuse_large_batch(cell.setting.task, cell.dataset.name)
+            require_accountant(cell.setting.task.privacy)
         return [
             self._request(seed, cell, backend, mode)
             for seed, cell in itertools.product(options.seeds, cells)

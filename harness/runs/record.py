@@ -22,7 +22,8 @@ from harness.runs.documents import Envelope
 from harness.spec.data import Split
 from harness.spec.task import Adversarial, Task
 from harness.training.measures import Scores
-from harness.training.outcome_records import Outcomes, SampleScores
+from harness.training.outcome_records import CanaryScores, Outcomes, SampleScores
+from harness.training.privacy import PrivacyClaim
 
 SCHEMA = 4
 
@@ -206,6 +207,10 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     test_at_best: Scores | None = None
     test_samples_at_last: SampleScores | None = None
     """The scores of each test sample; None in an adversarial task, and in records of earlier versions."""
+    train_samples_at_last: SampleScores | None = None
+    """The scores of some training samples, a fixed random choice, by which membership is inferred."""
+    canaries: CanaryScores | None = None
+    """Of a training with DP-SGD that is audited."""
     test_samples_at_best: SampleScores | None = None
     """None where the best epoch is the last one, too."""
     phases: Phases = msgspec.field(default_factory=Phases)
@@ -218,6 +223,8 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     """What the network of the best epoch depends on, for a study of explanations."""
     outcomes: Outcomes | None = None
     """What the network of the best epoch made of the test samples; None where nothing was scored."""
+    privacy: PrivacyClaim | None = None
+    """What DP-SGD claims of the steps that were made; None of other trainings, and until the last step."""
     measured: Measured = {}
     """What was measured of the worker process at its end."""
     clock: Clock | None = None

@@ -72,6 +72,13 @@ class Steps:
     ``learning_rates (steps,)`` float64 are the rates of these steps, from the task's schedule; always given.
     Weight decay uses them too. They are data, not constants: a program compiled for one rate would be
     compiled again at each step.
+
+    With ``privacy`` the samples of a step are drawn one by one, so that their number differs from step to
+    step. ``batch`` is a fixed number that is larger, and ``included (steps, batch)`` bool marks the samples:
+    they come first, what follows is padding. ``noise`` are standard normal draws ``(steps, *shape)`` by the
+    full name of each parameter, canonical as in :meth:`Program.load`; they come with certificates. Otherwise
+    it is None, and the framework draws its own from ``noise_seeds (steps, 2)`` int64, each from 0 to 2**31 -
+    1: the noise of a step depends on its own seeds alone.
     """
 
     indices: np.ndarray
@@ -79,6 +86,9 @@ class Steps:
     flips: np.ndarray | None = None
     offsets: np.ndarray | None = None
     learning_rates: np.ndarray | None = None
+    included: np.ndarray | None = None
+    noise_seeds: np.ndarray | None = None
+    noise: Mapping[str, np.ndarray] | None = None
 
 
 class Program(abc.ABC):
@@ -112,7 +122,8 @@ class Program(abc.ABC):
         """Make these steps in order. Returns the loss that each minimised ``(steps,)``, penalty included.
 
         An adversarial program returns ``(steps, 2)``: the discriminator's and the generator's loss. The
-        penalty of each network belongs to the loss of that network.
+        penalty of each network belongs to the loss of that network. With ``privacy`` it is the sum of the
+        losses of the samples in the step, divided by the task's ``batch_size``, plus the penalty.
 
         Losses are a NumPy array of float32 or float64, in a plan in ``bfloat16`` too. Arrays of a framework,
         such as one that JAX computes later, are refused. The timed call ends when they have been copied.
@@ -219,6 +230,9 @@ class Backend(abc.ABC):
     objective. The harness declines every other one for it, before :meth:`build` is called: a backend that
     does not know the field ``loss`` of an objective would train with the default.
 
+    ``sample_gradients`` says that it computes the gradients of single samples, which a task with ``privacy``
+    needs. The harness declines such tasks for every other backend.
+
     ``step_hooks`` serve steps of the user's own (``harness time FILE.py:CALLABLE``): the module of the
     framework, and the path of a Python file that is executed in the process of such a step once it has
     imported that module. The file may define ``seed(number)``, called before the step is made,
@@ -236,6 +250,7 @@ class Backend(abc.ABC):
     extra: str = ""
     compilation_caches: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
+    sample_gradients: bool = False
     step_hooks: tuple[str, str] | None = None
 
     def default_mode(self, task: Task) -> str:

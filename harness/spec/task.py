@@ -180,6 +180,27 @@ class Penalty(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=Tr
     l2: float = 0.0
 
 
+class Privacy(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True):
+    """Differentially private gradients, as in DP-SGD (Abadi et al. 2016, algorithm 1).
+
+    In place of the gradient of the loss a step takes::
+
+        g_i = gradient of the loss of sample i alone, all parameters of the network together
+        g = (sum over samples of g_i * min(1, clip / norm(g_i)) + noise * clip * N(0, 1)) / batch_size
+
+    ``batch_size`` is that of the task, whatever the number of samples in the step: each training sample takes
+    part in each step with the probability ``batch_size / samples`` (:class:`Steps`). ``noise`` is the noise
+    multiplier, with 0 nothing is private. ``delta`` is the one at which epsilon is stated; it does not change
+    the training. So many training samples are ``canaries``: they have wrong classes, and a coin says of each
+    whether it takes part. The harness does this before ``build``.
+    """
+
+    noise: float
+    clip: float
+    delta: float = 1e-5
+    canaries: int = 0
+
+
 class Task(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True, omit_defaults=True):
     """The complete description of a training, the same for every framework.
 
@@ -205,7 +226,8 @@ class Task(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True, omit_
 
     The order of a step, with ``learning_rate`` that of the step:
 
-    1. the gradient of the loss, penalty included, at ``w``;
+    1. the gradient of the loss, penalty included, at ``w``; with ``privacy`` that of the loss as
+       :class:`Privacy` says, and the gradient of the penalty added to it;
     2. with ``clip_norm`` above 0: all gradients of a network are multiplied by ``clip_norm / max(norm,
        clip_norm)``, ``norm`` being the root of the sum of all their squares (Pascanu et al. 2013);
     3. ``w = w * (1 - learning_rate * weight_decay)`` for all kernels, and for the tables of embeddings if
@@ -233,6 +255,7 @@ class Task(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True, omit_
     clip_norm: float = 0.0
     decay_embeddings: bool = False
     samples_per_epoch: int | None = None
+    privacy: Privacy | None = None
 
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter of every network by its full name, ``model/conv2d_1/kernel``."""

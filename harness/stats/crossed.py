@@ -26,7 +26,9 @@ class Sampling(NamedTuple):
     def added_to(self, variance: float, degrees: int) -> tuple[float, float]:
         """The standard error of the mean and its degrees of freedom, given its variance over seeds.
 
-        The degrees are those of Satterthwaite (1946) for a sum of mean squares.
+        The degrees are those of Satterthwaite (1946) for a sum of mean squares, and never fewer than those of
+        the seeds: with a mean square that is subtracted, his formula falls below every part where the sum is
+        near zero (Gaylor and Hopper 1969).
         """
         total = variance + self.variance
         if not self.variance:
@@ -36,7 +38,7 @@ class Sampling(NamedTuple):
             self.samples**2 / self.sample_degrees,
             self.rest**2 / self.rest_degrees,
         )
-        return total**0.5, total**2 / sum(terms)
+        return total**0.5, max(float(degrees), total**2 / sum(terms))
 
 
 def sampling(values: npt.NDArray[np.float64], units: int | None = None) -> Sampling | None:

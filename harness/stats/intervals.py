@@ -253,6 +253,38 @@ def mean_intervals(
     return over_seeds, Estimate(mean, mean - half, mean + half, over_seeds.n)
 
 
+def spread_of_best(values: Sequence[float]) -> float:
+    """The standard deviation of the largest of n values that are drawn again, with replacement, from these n.
+
+    The k-th smallest is the largest drawn with probability ``(k/n)**n - ((k-1)/n)**n``; its mean is the
+    expected maximum of Dodge et al. (2019, "Show your work"). It says how much luck is in the best of n
+    trials. 0 for fewer than two values.
+    """
+    n = len(values)
+    if n < 2:  # noqa: PLR2004  (nothing to choose from)
+        return 0.0
+    chances = np.diff((np.arange(n + 1) / n) ** n)
+    ordered = np.sort(np.asarray(values, np.float64))
+    mean = float(chances @ ordered)
+    return math.sqrt(float(chances @ (ordered - mean) ** 2))
+
+
+def with_further_error(
+    estimate: Estimate | None, error: float, confidence: float = CONFIDENCE
+) -> Estimate | None:
+    """The estimate with an independent normal error of this standard deviation in its interval, too."""
+    if estimate is None or estimate.low is None or estimate.high is None or not error:
+        return estimate
+    further = _NORMAL.inv_cdf((1 + confidence) / 2) * error
+    value = estimate.value
+    return Estimate(
+        value,
+        value - math.hypot(value - estimate.low, further),
+        value + math.hypot(estimate.high - value, further),
+        estimate.n,
+    )
+
+
 def wider(first: Estimate | None, second: Estimate | None) -> Estimate | None:
     """The one with the wider interval; the first where the second is not known."""
     if first is None or second is None or None in (first.low, first.high, second.low, second.high):

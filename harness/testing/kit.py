@@ -9,8 +9,8 @@ In a test file of the plugin::
 
 Without ``tasks`` all installed tasks are checked. A backend fails for what it declines of a task, named or
 not, and for lack of float64, in which every case is run, on the CPU. Only losses that it does not declare
-(:attr:`harness.spec.Backend.losses`) are left out. Further checks of a task (float32,
-bfloat16, clock, dropout, ...) are made once plain gradient descent passes.
+(:attr:`harness.spec.Backend.losses`) are left out, and DP-SGD where it declines that. Further checks of a
+task (float32, bfloat16, clock, dropout, ...) are made once plain gradient descent passes.
 """
 
 import functools
@@ -28,6 +28,7 @@ from harness.certify.continuation import SavedState, observe_continuation, state
 from harness.certify.diagnosis import diagnosed
 from harness.certify.dropout import DropoutTests, careless_dropout, dropout_tests, with_dropout, wrong_masks
 from harness.certify.long_calls import CallsObservation, observe_calls
+from harness.certify.noise import NoiseTests, noise_tests
 from harness.certify.observation import Observation, TrialPrograms, first_losses, observe, observe_losses
 from harness.certify.parity import LOSS_TOLERANCES
 from harness.certify.rounding import Located, locate_rounding
@@ -79,6 +80,11 @@ class InProcessExaminer:
         """The statistical tests of dropout in the case's network; raises Declined or HarnessError."""
         programs = TrialPrograms(self._backend, self.configuration.mode, self.configuration.threads)
         return _carry_out(case, lambda: dropout_tests(programs, case))
+
+    def test_noise(self, case: Case) -> NoiseTests:
+        """The tests of the noise of DP-SGD, in a case with it; raises Declined or HarnessError."""
+        programs = TrialPrograms(self._backend, self.configuration.mode, self.configuration.threads)
+        return _carry_out(case, lambda: noise_tests(programs, case))
 
 
 def _carry_out(case: Case, work: Callable[[], _T]) -> _T:
@@ -284,7 +290,19 @@ def _faults(backend: Backend, mode: str, definition: TaskDefinition, threads: in
     programs = TrialPrograms(backend, mode, threads)
     for find in (leak, dishonest_clock, wrong_rows, careless_dropout, wrong_masks):
         faults += _found(find, programs, first)
+    faults += _found(_wrong_noise, programs, cases(definition))
     return faults + _found(faulty_state, programs, cases(definition))
+
+
+def _wrong_noise(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
+    """What is wrong with the noise of DP-SGD; nothing where the task or the backend has none."""
+    private = next((case for case in cases if case.task.privacy is not None), None)
+    if private is None or not programs.backend.sample_gradients:
+        return []
+    try:
+        return noise_tests(programs, private).faults
+    except Unsupported:  # of this mode, or for these layers
+        return []
 
 
 def _found(find: Callable[[TrialPrograms, _T], list[str]], programs: TrialPrograms, what: _T) -> list[str]:

@@ -3,12 +3,13 @@
 import dataclasses
 import hashlib
 import math
+from collections.abc import Callable
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.layers import BatchNorm
 from harness.spec.backend import Steps
 from harness.spec.schedules import ConstantRate, CosineDecay, LinearDecay, Schedule, StepDecay
@@ -98,9 +99,30 @@ _FEWEST = 2
 _UNKNOWN_RATES = LearningRates(math.nan)
 
 
+#: The probability, per step, that more samples are drawn than a batch holds.
+_OVERFLOW = 1e-9
+
+
+def capacity_of(samples: int, batch_size: int) -> int:
+    """The rows of a batch of which each of ``samples`` is a part with the probability batch_size / samples.
+
+    The smallest number that is exceeded with a probability below 1e-9, by the bound of Chernoff (1952).
+    """
+    rate = batch_size / samples
+    for count in range(batch_size + 1, samples):
+        share = count / samples
+        divergence = share * math.log(share / rate) + (1 - share) * math.log((1 - share) / (1 - rate))
+        if samples * divergence > -math.log(_OVERFLOW):
+            return count
+    return samples
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class BatchOrder:
     """A new permutation each epoch, cut into batches of ``batch_size``; the last one may be shorter.
+
+    If ``sampled``, as DP-SGD needs it, each sample is instead drawn for each step on its own, with the
+    probability ``batch_size / samples`` (Poisson sampling); all steps are full.
 
     Where an epoch takes fewer than all ``samples``, namely ``taken`` of them, it goes on where the one before
     ended, so that every sample is seen once before any is seen again.
@@ -113,6 +135,7 @@ class BatchOrder:
     augmentation: Augmentation = _NOT_AUGMENTED
     rates: LearningRates = _UNKNOWN_RATES
     taken: int | None = None
+    sampled: bool = False
 
     @classmethod
     def of_task(cls, task: Task, samples: int, seed: int) -> Self:
@@ -128,7 +151,8 @@ class BatchOrder:
         rates = LearningRates(
             task.optimizer.learning_rate, task.schedule, task.epochs * -(-taken // batch_size)
         )
-        order = cls(samples, batch_size, seed, latent_size, task.augmentation, rates, taken)
+        sampled = task.privacy is not None
+        order = cls(samples, batch_size, seed, latent_size, task.augmentation, rates, taken, sampled)
         _refuse_single_values(task, min(batch_size, taken % batch_size or batch_size))
         return order
 
@@ -140,7 +164,12 @@ class BatchOrder:
     @property
     def full_steps(self) -> int:
         """The number of steps of an epoch that have the full batch size."""
-        return self.samples_per_epoch // self.batch_size
+        return self.steps_per_epoch if self.sampled else self.samples_per_epoch // self.batch_size
+
+    @property
+    def sampling_rate(self) -> float:
+        """The probability with which a sample takes part in a step, where samples are drawn one by one."""
+        return self.batch_size / self.samples
 
     @property
     def steps_per_epoch(self) -> int:
@@ -169,6 +198,8 @@ class BatchOrder:
         """
         if not 1 <= count <= self.run_length(start):
             raise ValueError(f"steps {start} to {start + count - 1} are not in one epoch with one batch size")
+        if self.sampled:
+            return self._sampled_steps(start, count)
         epoch, place = divmod(start, self.steps_per_epoch)
         rows = slice(place * self.batch_size, (place + count) * self.batch_size)
 
@@ -182,6 +213,44 @@ class BatchOrder:
             flips=batched(self._flips(epoch)) if self.augmentation.flip else None,
             offsets=batched(self._offsets(epoch)) if self.augmentation.crop else None,
             learning_rates=self.rates.of_steps(start, count),
+        )
+
+    def _sampled_steps(self, start: int, count: int) -> Steps:
+        """Steps whose samples are drawn one by one; raises HarnessError where a batch cannot hold them."""
+        numbers, capacity = range(start, start + count), capacity_of(self.samples, self.batch_size)
+        indices = np.zeros((count, capacity), np.int64)
+        included = np.zeros((count, capacity), bool)
+        for place, step in enumerate(numbers):
+            draws = uniform((self.samples,), self.seed, "sampled batch", step)
+            drawn = np.flatnonzero(draws < self.sampling_rate)
+            if len(drawn) > capacity:
+                raise HarnessError(
+                    f"step {step + 1} draws {len(drawn)} samples, and a batch holds {capacity}: leaving some "
+                    "out would void epsilon; train with another seed"
+                )
+            indices[place, : len(drawn)], included[place, : len(drawn)] = drawn, True
+
+        def drawn_by_step(draw: Callable[[int], np.ndarray]) -> np.ndarray:
+            return np.stack([draw(step) for step in numbers])
+
+        flip, crop, seed = self.augmentation.flip, self.augmentation.crop, self.seed
+
+        def flips(step: int) -> np.ndarray:
+            return uniform((capacity,), seed, "flips", step) < _FLIPPED_FRACTION
+
+        def offsets(step: int) -> np.ndarray:
+            return (uniform((capacity, 2), seed, "crops", step) * (2 * crop + 1)).astype(np.int64)
+
+        def noise_seeds(step: int) -> np.ndarray:
+            return (uniform((2,), seed, "noise", step) * 2**31).astype(np.int64)
+
+        return Steps(
+            indices,
+            flips=drawn_by_step(flips) if flip else None,
+            offsets=drawn_by_step(offsets) if crop else None,
+            learning_rates=self.rates.of_steps(start, count),
+            included=included,
+            noise_seeds=drawn_by_step(noise_seeds),
         )
 
     def _rows(self, epoch: int) -> np.ndarray:

@@ -1,11 +1,13 @@
 """From a data set to what a program sees: training, validation and test samples as floats."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from harness.errors import UsageError
 from harness.machine.memory import read_only_array
 from harness.plugins.programs import ContractBroken
 from harness.spec.backend import Plan, Precision
@@ -74,11 +76,15 @@ def at_most(samples: Samples, count: int | None) -> Samples:
     """
     if count is None or len(samples) <= count:
         return samples
-    rows = np.sort(batches.permutation(len(samples), "scored samples")[:count])
+    return _taken(samples, np.sort(batches.permutation(len(samples), "scored samples")[:count]))
+
+
+def _taken(samples: Samples, rows: npt.NDArray[np.int64]) -> Samples:
+    """These rows, in memory that this process cannot write."""
 
     def chosen(array: np.ndarray) -> np.ndarray:
         return read_only_array(
-            (count, *array.shape[1:]), array.dtype, lambda result: np.take(array, rows, 0, result, "clip")
+            (len(rows), *array.shape[1:]), array.dtype, lambda result: np.take(array, rows, 0, result, "clip")
         )
 
     return Samples(chosen(samples.inputs), chosen(samples.targets))
@@ -120,6 +126,41 @@ def _imbalanced(
         # np.resize would fill an empty array with zeros, that is with row 0.
         by_class = [np.resize(members, most) if len(members) else members for members in by_class]
     return np.sort(np.concatenate(by_class))
+
+
+class Canaries(NamedTuple):
+    """Samples with wrong classes, and which of them ``(n,)`` bool take part in the training."""
+
+    samples: Samples
+    included: npt.NDArray[np.bool_]
+
+
+_CANARY_CHANCE = 0.5
+
+
+def with_canaries(train: Samples, task: Task, seed: int) -> tuple[Samples, Canaries | None]:
+    """The training samples with the canaries that take part, and all canaries; see :class:`Privacy`.
+
+    The same samples are canaries, with the same wrong classes, for every seed; coins depend on the seed.
+
+    Raises:
+        UsageError: there are fewer training samples than canaries.
+    """
+    count = 0 if task.privacy is None else task.privacy.canaries
+    if not count:
+        return train, None
+    if count > len(train):
+        raise UsageError(f"{count:,} canaries are more than the {len(train):,} training samples")
+    rows = batches.permutation(len(train), "canaries")[:count]
+    classes = max(2, task.networks["model"].output_shape()[-1])
+    further = 1 + batches.uniform((count, *train.targets.shape[1:]), "canary classes") * (classes - 1)
+    targets = train.targets.copy()
+    targets[rows] = (targets[rows] + further.astype(np.int64)) % classes
+    included = batches.uniform((count,), seed, "canary coins") < _CANARY_CHANCE
+    kept = np.ones(len(train), bool)
+    kept[rows[~included]] = False
+    canaries = Canaries(Samples(train.inputs[rows], targets[rows]), included)
+    return _taken(Samples(train.inputs, targets), np.flatnonzero(kept)), canaries
 
 
 def balancing_weights(targets: npt.NDArray[np.int64], classes: int) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ from harness.certify.cases import Case
 from harness.certify.certificate import Losses
 from harness.certify.dropout import DropoutTests
 from harness.certify.long_calls import CallsObservation
+from harness.certify.noise import NoiseTests
 from harness.certify.observation import Observation
 from harness.certify.rounding import Located
 from harness.certify.waiting import Waiting
@@ -77,6 +78,10 @@ class Examiner:
     def test_dropout(self, case: Case) -> DropoutTests:
         """The statistical tests of dropout in a case's network; raises as :meth:`observe`."""
         return self._examine("dropout", case, DropoutTests)
+
+    def test_noise(self, case: Case) -> NoiseTests:
+        """The statistical tests of the noise of DP-SGD, in a case with it; raises as :meth:`observe`."""
+        return self._examine("noise", case, NoiseTests)
 
     def observe_waiting(self, case: Case) -> Waiting:
         """Whether ``synchronize`` waits, on a case in the precision of a run; raises as :meth:`observe`."""

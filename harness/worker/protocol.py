@@ -16,7 +16,7 @@ from harness.spec.backend import Plan, Precision
 from harness.spec.data import Split
 from harness.spec.task import Task
 from harness.training.measures import Scores
-from harness.training.outcome_records import Drawn, SampleScores
+from harness.training.outcome_records import CanaryScores, Drawn, SampleScores
 
 VERSION = 10
 #: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
@@ -79,7 +79,7 @@ class Built(msgspec.Struct, frozen=True, tag=True):
 #: What is examined of a case: all of its steps in float64; its first losses in the precision of a run; long
 #: calls beside single steps; dropout, by statistics; whether ``synchronize`` waits, in the precision of a
 #: run.
-Examination = Literal["steps", "losses", "calls", "dropout", "waiting", "rounding"]
+Examination = Literal["steps", "losses", "calls", "dropout", "noise", "waiting", "rounding"]
 
 
 class Examine(msgspec.Struct, frozen=True, tag=True):
@@ -136,13 +136,14 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
 
     ``drawn`` asks for what a report draws of the test samples, which must be among the splits. ``rows_path``
     is the beginning of the paths of the files to which the scores of single samples are written; see
-    :func:`harness.training.scoring.save_rows`.
+    :func:`harness.training.scoring.save_rows`. ``train_samples`` asks for those of training samples.
     """
 
     splits: list[Split]
     samples: int | None = None
     drawn: bool = False
     rows_path: str | None = None
+    train_samples: bool = False
 
 
 class Evaluated(msgspec.Struct, frozen=True, tag=True):
@@ -156,6 +157,10 @@ class Evaluated(msgspec.Struct, frozen=True, tag=True):
     """Where it was asked for."""
     test_samples: SampleScores | None = None
     """The scores of each test sample, where test samples were scored and have scores of their own."""
+    canaries: CanaryScores | None = None
+    """Where those of training samples were asked for, and there are canaries."""
+    train_samples: SampleScores | None = None
+    """Those of at most :data:`harness.training.scoring.KEPT` of the training samples that were scored."""
 
 
 class KeepWeights(msgspec.Struct, frozen=True, tag=True):

@@ -14,6 +14,7 @@ import numpy as np
 from harness.certify.certificate import Losses
 from harness.certify.dropout import dropout_tests
 from harness.certify.long_calls import observe_calls
+from harness.certify.noise import noise_tests
 from harness.certify.observation import TrialPrograms, finite_losses, observe, observe_losses
 from harness.certify.rounding import Located, locate_rounding
 from harness.certify.waiting import observe_waiting
@@ -32,9 +33,10 @@ from harness.spec.data import Samples, Split
 from harness.training.batches import BatchOrder
 from harness.training.federated import FederatedProgram, clients_of
 from harness.training.initial import initial_weights
+from harness.training.outcome_records import CanaryScores
 from harness.training.program_scores import Scorer, current_weights
-from harness.training.scoring import packed, rows_file, save_rows
-from harness.training.splits import fitted, split_samples, with_class_weights
+from harness.training.scoring import KEPT, packed, rows_file, save_rows, score
+from harness.training.splits import Canaries, fitted, split_samples, with_canaries, with_class_weights
 from harness.training.weights import decoded, encoded
 from harness.worker import protocol, saved_state
 
@@ -55,6 +57,7 @@ class Worker:
         self._program: Program
         self._plan: Plan
         self._splits: dict[Split, Samples]
+        self._canaries: Canaries | None = None
         self._scorer: Scorer
         self._classes: tuple[str, ...] = ()
         self._order: BatchOrder
@@ -112,6 +115,8 @@ class Worker:
                 observed = observe_calls(*where)
             case "dropout":
                 observed = dropout_tests(TrialPrograms(self._backend, mode, threads, device), request.case)
+            case "noise":
+                observed = noise_tests(TrialPrograms(self._backend, mode, threads, device), request.case)
             case "rounding":
                 trial = TrialPrograms(self._backend, mode, threads, device)
                 observed = Located(locate_rounding(trial, request.case))
@@ -129,6 +134,7 @@ class Worker:
         splits = split_samples(
             dataset, plan.precision, task.imbalance, task.train_fraction, tokens=task.takes_tokens()
         )
+        splits["train"], self._canaries = with_canaries(splits["train"], task, plan.seed)
         self._splits, train = splits, splits["train"]
         self._refuse_unsupported(request)
         plan = with_class_weights(plan, train, len(dataset.classes))
@@ -254,7 +260,17 @@ class Worker:
         if "train" in scores and isinstance(self._program, FederatedProgram):
             scores["train"]["client_drift"] = self._program.drift
         samples = packed(scored["test"].rows) if "test" in scored else None
-        return protocol.Evaluated(scores, seconds, png, drawn, samples)
+        members, canaries = None, None
+        if request.train_samples and "train" in scored:
+            members, canaries = packed(scored["train"].rows.spread(KEPT)), self._canary_scores()
+        return protocol.Evaluated(scores, seconds, png, drawn, samples, canaries, members)
+
+    def _canary_scores(self) -> CanaryScores | None:
+        if self._canaries is None:
+            return None
+        samples, included = self._canaries
+        scores = packed(score(self._plan.task, self._program.predict, samples).rows)
+        return None if scores is None else CanaryScores(scores, np.packbits(included).tobytes())
 
     @carry_out.register
     def _(self, request: protocol.ScoreRows) -> protocol.Done:

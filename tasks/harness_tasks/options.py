@@ -19,6 +19,7 @@ from harness.spec import (
     Objective,
     Optimizer,
     Penalty,
+    Privacy,
     RmsProp,
     Schedule,
     Sgd,
@@ -132,6 +133,10 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
         """The imbalance of the classes that these options describe; only classifiers have such options."""
         return None
 
+    def make_privacy(self) -> Privacy | None:
+        """The DP-SGD that these options describe; only classifiers have such options."""
+        return None
+
     def make_task(
         self,
         *,
@@ -166,6 +171,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             "clip_norm": self.clip_norm,
             "decay_embeddings": decay_embeddings,
             "samples_per_epoch": samples_per_epoch,
+            "privacy": self.make_privacy(),
         }
         return Task(
             name=name,
@@ -201,7 +207,7 @@ class NetworkOptions(TrainingOptions, frozen=True, kw_only=True):
 
 
 class ImbalanceOptions(NetworkOptions, frozen=True, kw_only=True):
-    """How a classifier is trained, and how the classes of its training data are made imbalanced."""
+    """How a classifier is trained, how its classes are made imbalanced, and how its samples are protected."""
 
     imbalance: Annotated[
         float,
@@ -210,6 +216,40 @@ class ImbalanceOptions(NetworkOptions, frozen=True, kw_only=True):
     rebalance: Annotated[
         Literal["none", "weights", "oversample"], Meta(description="how to compensate the imbalance")
     ] = "none"
+    dp_noise: Annotated[
+        float, Meta(ge=0, description="noise multiplier of DP-SGD; needs dp_clip. 0: epsilon is infinite")
+    ] = 0.0
+    dp_clip: Annotated[
+        float, Meta(ge=0, description="DP-SGD: largest norm of the gradient of a sample; 0: no DP-SGD")
+    ] = 0.0
+    dp_delta: Annotated[
+        float, Meta(gt=0, lt=1, description="the delta at which epsilon of DP-SGD is stated")
+    ] = 1e-5
+    dp_canaries: Annotated[
+        int, Meta(ge=0, description="mislabelled training samples by which epsilon of DP-SGD is audited")
+    ] = 0
+
+    def make_privacy(self) -> Privacy | None:
+        """See :class:`TrainingOptions`.
+
+        Raises:
+            ValueError: options exclude each other; the message is for the user.
+        """
+        if not self.dp_clip:
+            if self.dp_canaries:
+                raise ValueError("dp_canaries audit DP-SGD, which needs a dp_clip, such as dp_clip=1.0")
+            if self.dp_noise:
+                raise ValueError(
+                    f"dp_noise={self.dp_noise:g} needs a dp_clip, such as dp_clip=1.0, which scales the noise"
+                )
+            return None
+        if self.optimizer == "gd":
+            raise ValueError("DP-SGD samples its batches; use another optimizer than gd")
+        # A default that is given would not stay out of the task's JSON.
+        optional = {"delta": self.dp_delta, "canaries": self.dp_canaries}
+        defaults = {"delta": type(self)().dp_delta, "canaries": 0}
+        given: dict[str, Any] = {name: value for name, value in optional.items() if value != defaults[name]}
+        return Privacy(self.dp_noise, self.dp_clip, **given)
 
     def make_imbalance(self) -> Imbalance | None:
         """See :class:`TrainingOptions`.

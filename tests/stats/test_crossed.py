@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.stats.crossed import sampling
+from harness.stats.crossed import Sampling, sampling
 from harness.stats.intervals import equivalence_of, mean_intervals, seeds_needed
 
 
@@ -83,3 +83,9 @@ def test_a_test_set_that_is_too_small_is_not_helped_by_seeds():
 @pytest.mark.parametrize("shape", [(1, 10), (3, 1)])
 def test_one_seed_or_one_sample_tells_nothing(shape):
     assert sampling(np.ones(shape)) is None
+
+
+def test_few_degrees_do_not_explode():
+    part = Sampling(samples=1.0000001, rest=1.0, sample_degrees=100, rest_degrees=200)
+    _, degrees = part.added_to(0.0, 2)
+    assert degrees == 2

@@ -8,7 +8,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from harness.stats.intervals import bounded_interval, geometric_interval, mean_interval, quantile_interval
+from harness.stats.estimate import Estimate
+from harness.stats.intervals import (
+    bounded_interval,
+    geometric_interval,
+    mean_interval,
+    quantile_interval,
+    spread_of_best,
+    with_further_error,
+)
 
 
 @pytest.mark.parametrize("interval", [mean_interval, geometric_interval])
@@ -70,3 +78,19 @@ def test_the_interval_of_a_quantile_covers_it_whatever_the_distribution(share, c
 def test_a_quantile_of_few_values_has_no_interval(share, fewest):
     assert quantile_interval(range(fewest - 1), share).low is None
     assert quantile_interval(range(fewest), share).high == fewest - 1
+
+
+def test_the_luck_of_the_best_of_several_trials():
+    values = [3.0, 1.0, 2.0]
+    draws = np.random.default_rng(0).choice(values, (200_000, 3)).max(axis=1)
+    assert spread_of_best(values) == pytest.approx(draws.std(), rel=0.01)
+    assert spread_of_best([4.0]) == spread_of_best([2.0, 2.0]) == 0.0
+
+
+def test_a_further_error_makes_an_interval_wider():
+    estimate = Estimate(1.0, 0.0, 3.0, 5)
+    wider = with_further_error(estimate, 2.0, 0.95)
+    assert wider.low == pytest.approx(1.0 - np.hypot(1.0, 1.96 * 2.0), abs=1e-3)
+    assert wider.high == pytest.approx(1.0 + np.hypot(2.0, 1.96 * 2.0), abs=1e-3)
+    assert with_further_error(estimate, 0.0) is estimate
+    assert with_further_error(Estimate(1.0, None, None, 2), 2.0) == Estimate(1.0, None, None, 2)

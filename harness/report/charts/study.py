@@ -603,6 +603,48 @@ MAPS_OF = "maps of the right class"
 
 
 #: By the section of the page that shows them.
+# Privacy.
+
+
+def privacy(study: StudyFinding, prefix: str) -> list[Figure]:
+    """The score and the area of membership inference against epsilon, a chart each."""
+    shown = [study.quantities[name] for name in ("score", "membership AUC") if name in study.quantities]
+    figures = [_against_epsilon(study, each, prefix) for each in shown]
+    return [figure for figure in figures if figure is not None]
+
+
+def _against_epsilon(study: StudyFinding, of: Quantity, prefix: str) -> Figure | None:
+    points: list[Row] = []
+    lines: list[Row] = []
+    for effect in study.effects:
+        level, epsilon = effect.levels.get(of.name), effect.levels.get("epsilon")
+        if level is None:
+            continue
+        row: Row = {"variant": effect.variant.name, **ends(level, "level")}
+        if epsilon is None:
+            lines.append(row)
+        else:
+            points.append({**row, "epsilon": epsilon.value})
+    if not points:
+        return None
+    names = [str(row["variant"]) for row in [*lines, *points]]
+    colours = colours_of(study, names)
+    scale = {"domain": names, "range": [colours[name] for name in names]}
+    colour = field("variant:N", scale=scale, legend={"columns": 2})
+    x = field("epsilon:Q", title="epsilon", scale={"type": "log"})
+    y = field("level:Q", title=axis_title(of.measure), scale={"zero": False})
+    tip = tips("variant:N", "epsilon:Q", "level:Q")
+    chart = layered(
+        points,
+        layer("rule", {"strokeDash": [4, 4]}, rows=lines, y=y, color=colour, tooltip=tip),
+        layer("rule", x=x, y=field("level low:Q", title=""), y2="level high", color=colour),
+        layer("point", {"size": 90, "filled": True}, x=x, y=y, color=colour, tooltip=tip),
+    )
+    caption = "Mean over seeds; vertical lines are 95 % intervals. Dashed: without a proof."
+    name = of.measure.name
+    return Figure(f"{prefix}-privacy-{_slug(of.name)}", caption, chart, f"{name} against epsilon")
+
+
 CHARTS: Mapping[str, Callable[[StudyFinding, str], Sequence[Figure | Picture]]] = {
     "onset": plain,
     "effects": effects,
@@ -618,4 +660,5 @@ CHARTS: Mapping[str, Callable[[StudyFinding, str], Sequence[Figure | Picture]]] 
     "samples": samples,
     "frechet": frechet,
     "explanations": explanations,
+    "privacy": privacy,
 }

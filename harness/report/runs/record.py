@@ -76,7 +76,26 @@ def _work(record: Record) -> list[Node]:
         _facts("Data", source),
         _facts("Certificate (float64, against the committed reference)", _certificate(record)),
         *_proofs_of_run(record),
+        *_privacy(record),
     ]
+
+
+def _privacy(record: Record) -> list[Node]:
+    """What DP-SGD claims, and how it is computed; nothing of other trainings."""
+    made = record.privacy
+    if made is None:
+        return []
+    facts = {
+        "epsilon": f"{made.text} at delta = {made.delta:g}",
+        "by Rényi": "∞" if made.epsilon_rdp is None else f"{made.epsilon_rdp:.3g}; {made.conversion}",
+        "of": f"{made.neighbours}; {made.steps:,} steps, sampling rate {made.sampling_rate:.4g}",
+        "noise, clip": f"{made.noise:g}, {made.clip:g}",
+        "accountant": made.accountant or NOTHING,
+        "audit of one step": (record.certificate and record.certificate.audit) or NOTHING,
+        **_audit_of_canaries(record),
+        **({"warning": made.warning} if made.warning else {}),
+    }
+    return [_facts("Differential privacy", facts)]
 
 
 def _certificate(record: Record) -> dict[str, object]:
@@ -91,6 +110,17 @@ def _certificate(record: Record) -> dict[str, object]:
         ),
         **({"cases": ", ".join(certificate.cases)} if certificate.cases else {}),
     }
+
+
+def _audit_of_canaries(record: Record) -> dict[str, str]:
+    """The lower bound that the canaries of the run give; nothing without any."""
+    from harness.analysis.membership import audit  # NumPy is behind it
+
+    found = audit(record)
+    if found is None:
+        return {}
+    guesses = f"{found.right} of {found.guesses} guesses which canaries took part were right"
+    return {"audit of the training": f"epsilon is at least {found.epsilon:.2f}: {guesses}"}
 
 
 def _proofs_of_run(record: Record) -> list[Node]:
@@ -517,6 +547,18 @@ def _remarks(records: Sequence[Record], *, starred: bool) -> Iterator[Node]:
         yield Paragraph(text, "lines" if "\n" in text else "")
 
 
+def _claimed(record: Record) -> Iterator[str]:
+    """What DP-SGD claims, and what makes the claim worthless."""
+    if (made := record.privacy) is not None:
+        yield (
+            f"DP-SGD of {record.task.name}: epsilon = {made.text} at delta = {made.delta:g} (noise "
+            f"{made.noise:g}, clip {made.clip:g}, {made.steps:,} steps at sampling rate "
+            f"{made.sampling_rate:.4g})."
+        )
+        if made.warning:
+            yield f"Warning: {made.warning}"
+
+
 def _remark_texts(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
     """Stand-ins, failures, missing certificates and a busy machine.
 
@@ -537,6 +579,7 @@ def _remark_texts(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
         for record in records
         if record.certificate and not record.certificate.certified and record.status != "unsupported"
     )
+    yield from dict.fromkeys(sentence for record in records for sentence in _claimed(record))
     yield from (f"{'* ' * starred}{sentence}" for sentence in _unconfirmed_clocks(records))
     yield from dict.fromkeys(
         f"The timed work of {record.configuration.label} on {record.task.name} was "

@@ -9,6 +9,7 @@ from harness_tasks.studies.losses import LOSSES
 from harness_tasks.studies.memorisation import MEMORISATION
 from harness_tasks.studies.optimizers import OPTIMIZERS
 from harness_tasks.studies.overfitting import OVERFITTING
+from harness_tasks.studies.privacy import PRIVACY
 
 STUDIES: dict[str, StudyKind] = {
     kind.name: kind
@@ -21,5 +22,6 @@ STUDIES: dict[str, StudyKind] = {
         DATA,
         FEDERATED,
         EXPLANATIONS,
+        PRIVACY,
     )
 }

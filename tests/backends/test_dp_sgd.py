@@ -1,0 +1,40 @@
+"""DP-SGD in the built-in backends: certificates, their own noise, and what they decline."""
+
+import json
+
+import pytest
+
+CHECKS = ("--case", "dp-sgd", "--case", "noise of dp-sgd")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["torch", "keras", "keras-jax", "keras-torch", "jax"])
+def test_a_step_is_that_of_the_reference_and_its_noise_is_what_is_claimed(harness, backend):
+    done = harness("check", backend, "--task", "mlp", *CHECKS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Everything agrees with the reference." in done.stdout
+
+
+@pytest.mark.slow
+def test_a_run_records_epsilon_and_the_losses_of_training_samples(harness):
+    options = ("--set", "dp_noise=1.1", "--set", "dp_clip=1.0", "--set", "dp_delta=0.001", "--threads", "1")
+    done = harness("run", "--backend", "torch", "--task", "mlp", "--epochs", "2", *options)
+    assert done.returncode == 0, done.stderr
+    assert "DP-SGD of mlp: epsilon = " in done.stdout
+    assert "Warning: delta = 0.001 is not below 1/3,600" in done.stdout
+    (path,) = harness.folder.glob("results/runs/*.json")
+    record = json.loads(path.read_text())
+    assert record["privacy"]["steps"] == 72
+    assert 0.5 < record["privacy"]["epsilon"] < record["privacy"]["epsilon_rdp"] < 3
+    assert record["train_samples_at_last"]["count"] == 400
+    assert {"dp-sgd", "noise of dp-sgd"} <= set(record["certificate"]["cases"])
+    assert "epsilon is at least" in record["certificate"]["audit"]
+    assert record["verification"]["outcome"] == "verified"
+    assert "membership AUC" in harness("compare", "--privacy").stdout
+
+
+@pytest.mark.slow
+def test_what_has_no_gradients_of_samples_is_declined_and_named(harness):
+    done = harness("run", "--backend", "torch", "--task", "rnn", "--epochs", "1", "--set", "dp_clip=1")
+    assert done.returncode == 2, done.stderr
+    assert "gradients of single samples of nn.GRU" in done.stdout
