@@ -160,7 +160,8 @@ def wrong_gradients(programs: TrialPrograms, case: Case) -> list[str]:
     return [
         (
             f"input_gradients() differs from {check.against}: gradients by {check.gradient_error:.1e}, "
-            f"outputs by {check.output_error:.1e}; it differentiates one output of each row, in evaluation mode"
+            f"outputs by {check.output_error:.1e}; it differentiates one output of each row, in evaluation "
+            "mode"
         )
     ]
 
