@@ -14,6 +14,7 @@ task (float32, bfloat16, clock, dropout, ...) are made once plain gradient desce
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -34,6 +35,7 @@ from harness.certify.parity import LOSS_TOLERANCES
 from harness.certify.rounding import Located, locate_rounding
 from harness.certify.waiting import observe_waiting
 from harness.errors import Declined, HarnessError, LossNotDeclared, UsageError
+from harness.explain.certificate import check_gradients
 from harness.plugins import definition, registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.programs import ContractBroken, UndeclaredLoss, checked_environment
@@ -141,6 +143,27 @@ def wrong_rows(programs: TrialPrograms, case: Case) -> list[str]:
     if np.allclose(program.predict(np.concatenate([few] * times), network), expected, rtol=_ROUNDING):
         return []
     return [f"predict() of {len(expected)} rows differs from predict() of {len(few)}: look at its batches"]
+
+
+def wrong_gradients(programs: TrialPrograms, case: Case) -> list[str]:
+    """Whether gradients by the inputs, where a program offers them, are those of the reference."""
+    if "model" not in case.task.networks:
+        return []
+    program, inputs = programs.build(case.task), case_samples(case.task).inputs
+    outputs = math.prod(case.task.networks["model"].output_shape())
+    try:
+        check = check_gradients(program, case.task, inputs, np.arange(len(inputs)) % outputs)
+    except Unsupported:
+        return []
+    if check.passed:
+        return []
+    return [
+        (
+            f"input_gradients() differs from {check.against}: gradients by {check.gradient_error:.1e}, "
+            f"outputs by {check.output_error:.1e}; it differentiates one output of each row, in evaluation "
+            "mode"
+        )
+    ]
 
 
 def faulty_state(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
@@ -288,7 +311,7 @@ def _faults(backend: Backend, mode: str, definition: TaskDefinition, threads: in
         return faults
     faults += _faults_as_timed(examiner, definition)
     programs = TrialPrograms(backend, mode, threads)
-    for find in (leak, dishonest_clock, wrong_rows, careless_dropout, wrong_masks):
+    for find in (leak, dishonest_clock, wrong_rows, wrong_gradients, careless_dropout, wrong_masks):
         faults += _found(find, programs, first)
     faults += _found(_wrong_noise, programs, cases(definition))
     return faults + _found(faulty_state, programs, cases(definition))

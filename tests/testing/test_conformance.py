@@ -238,6 +238,14 @@ class GradientToAllTies(Altered):
                 module.forward = lambda x, size=size: EveryEqualMaximum.apply(x, size)
 
 
+class GuidedGradients(Altered):
+    """Cuts negative gradients, as guided backpropagation does."""
+
+    def input_gradients(self, inputs, targets, network="model"):
+        gradients, outputs = self.right.input_gradients(inputs, targets, network)
+        return np.maximum(gradients, 0), outputs
+
+
 class RowsCutWrongly(Altered):
     def predict(self, inputs, network="model"):
         outputs = self.right.predict(inputs, network)
@@ -310,6 +318,7 @@ def _one_seed(plan):
         (faulty(OneMaskForAllSteps), "mlp", "the same values at every step"),
         (faulty(WholeSamples), "mlp", "whole samples instead of single values"),
         (faulty(GradientToAllTies), "cnn", "'ties in pooling'.*the gradients? of model/conv2d_1"),
+        (faulty(GuidedGradients), "mlp", r"input_gradients\(\) differs from the NumPy reference"),
         (faulty(RowsCutWrongly), "mlp", r"predict\(\) of 1026 rows differs from"),
         (
             faulty(RowsLeftOut),

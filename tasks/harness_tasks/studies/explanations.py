@@ -56,5 +56,5 @@ EXPLANATIONS = StudyKind(
         "deletion gain": "The same where relevant positions are removed first.",
     },
     at="best",
-    quick=QuickForm(seeds=3, epochs=0.1),
+    quick=QuickForm(seeds=3, epochs=0.1, dataset="digits"),
 )
