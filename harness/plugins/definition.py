@@ -149,30 +149,36 @@ def _check_privacy(task: Task) -> None:
         raise ValueError("its privacy needs a clip above 0 and a delta between 0 and 1")
     if privacy.canaries < 0:
         raise ValueError(f"its privacy has {privacy.canaries} canaries; expected at least 0")
-    if not isinstance(task.objective, Classification | BinaryClassification):
-        raise ValueError("DP-SGD is for classification, whose loss is a mean over samples")  # noqa: TRY004
-    if task.batch_size is None:
-        raise ValueError("DP-SGD samples its batches; it needs a batch size")
 
 
 def _not_private(task: Task) -> str:
-    """Why the gradient of a sample of this task would depend on other samples; empty where it does not."""
+    """Why a task cannot be trained by DP-SGD; empty where it can."""
     layers = [place.layer for network in task.networks.values() for place in network.leaves()]
-    if any(isinstance(layer, BatchNorm) for layer in layers):
-        return (
+    kinds = {type(layer) for layer in layers}
+    rebalance = "none" if task.imbalance is None else task.imbalance.rebalance
+    reasons = {
+        "DP-SGD is for classification, whose loss is a mean over samples": not isinstance(
+            task.objective, Classification | BinaryClassification
+        ),
+        "DP-SGD samples its batches, and this task takes all training samples at once": (
+            task.batch_size is None
+        ),
+        (
             "DP-SGD clips the gradient of each sample, and BatchNorm computes it from the whole batch; use "
             "LayerNorm in its place"
-        )
-    if task.federated is not None:
-        return "DP-SGD and federated averaging together have no epsilon here; use clients=0, or no dp_clip"
-    if any(isinstance(layer, Native) for layer in layers):
-        return "DP-SGD is not for models of the user's own, whose layers may mix the samples of a batch"
-    if task.imbalance is not None and task.imbalance.rebalance != "none":
-        return (
-            f"rebalance={task.imbalance.rebalance} uses the classes of all training samples, which DP-SGD "
-            "does not protect; use rebalance=none"
-        )
-    return ""
+        ): BatchNorm in kinds,
+        "DP-SGD is not for models of the user's own, whose layers may mix the samples of a batch": (
+            Native in kinds
+        ),
+        "DP-SGD and federated averaging together have no epsilon here; use clients=0, or no dp_clip": (
+            task.federated is not None
+        ),
+        (
+            f"rebalance={rebalance} uses the classes of all training samples, which DP-SGD does not protect; "
+            "use rebalance=none"
+        ): rebalance != "none",
+    }
+    return next((reason for reason, applies in reasons.items() if applies), "")
 
 
 def _check_schedule(schedule: Schedule) -> None:

@@ -37,7 +37,9 @@ def finding(backend, task=MLP):
 def part(steps, rows):
     """The steps with these rows of every draw."""
     draws = {field.name: getattr(steps, field.name) for field in dataclasses.fields(steps)}
-    return type(steps)(**{name: None if array is None else array[rows] for name, array in draws.items()})
+    noise = draws.pop("noise")
+    drawn = {name: None if array is None else array[rows] for name, array in draws.items()}
+    return type(steps)(**drawn, noise=noise and {name: array[rows] for name, array in noise.items()})
 
 
 class RepeatsTheFirstBatches(Altered):

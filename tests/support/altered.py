@@ -45,6 +45,7 @@ def faulty(program=Altered, plan=lambda plan: plan, only_in=None):
         modes = ("eager",)
         requires = ("torch>=2.6",)
         losses = TorchBackend.losses
+        sample_gradients = TorchBackend.sample_gradients
 
         def environment(self, threads):
             return TorchBackend().environment(threads)

@@ -21,7 +21,7 @@ PRIVACY = StudyKind(
         _private(1.0, "As much noise as one sample can change."),
         _private(2.0, "Twice as much noise as one sample can change."),
     ),
-    quantities=("score", "membership AUC", "gap", "epsilon", "time"),
+    quantities=("score", "membership AUC", "gap", "epsilon"),
     decisive=("membership AUC", "score"),
     sections=("privacy", "effects", "curves", "variants"),
     title="What privacy of training data means",
