@@ -103,11 +103,6 @@ def _row(tiles: Sequence[npt.NDArray[np.float64]], size: int) -> bytes:
     return file.getvalue()
 
 
-def _colour(of: str) -> Spec:
-    scale = {"domain": [-1, 0, 1], "range": [LOWERS, "#ffffff", RAISES], "interpolate": "rgb"}
-    return field(f"{of}:Q", scale=scale, legend=None)
-
-
 def _sign() -> Spec:
     return {"condition": {"test": "datum.relevance > 0", "value": RAISES}, "value": LOWERS}
 
@@ -158,22 +153,22 @@ def _table(inputs: npt.NDArray[np.float64], values: npt.NDArray[np.float64], fea
 
 def _text(tokens: npt.NDArray[np.int64], values: npt.NDArray[np.float64], classes: Sequence[str]) -> Spec:
     """The characters in lines of equal length, each on a cell of its colour."""
-    shares = _share(values)
+    cells_of = zip(tokens.tolist(), values.tolist(), _share(values).tolist(), strict=True)
     rows: list[Row] = []
-    for place, (token, value, share) in enumerate(
-        zip(tokens.tolist(), values.tolist(), shares.tolist(), strict=True)
-    ):
+    for place, (token, value, share) in enumerate(cells_of):
         text = classes[token] if token < len(classes) else str(token)
         shown = {"\n": "⏎", "\t": "⇥", " ": "·"}.get(text, text)
         line, column = divmod(place, _COLUMNS)
-        rows.append({"line": line, "column": column, "token": shown, "relevance": value, "share": share})
+        strength = {"relevance": value, "strength": abs(share)}
+        rows.append({"line": line, "column": column, "token": shown, **strength})
     bare = {"axis": None, "scale": {"paddingInner": 0.05, "paddingOuter": 0}}
     x, y = field("column:O", **bare), field("line:O", **bare)
-    cells = layer("rect", x=x, y=y, color=_colour("share"), tooltip=tips("token:N", "relevance:Q"))
-    dark = {"condition": {"test": "abs(datum.share) > 0.6", "value": "white"}, "value": "black"}
-    letters = layer(
-        "text", {"font": "monospace", "fontSize": 13}, x=x, y=y, text=field("token:N"), color=dark
-    )
+    # Never opaque: the page writes letters in its own colour, dark or light.
+    opacity = field("strength:Q", scale={"domain": [0, 1], "range": [0, 0.7]}, legend=None)
+    tooltip = tips("token:N", "relevance:Q")
+    cells = layer("rect", x=x, y=y, color=_sign(), opacity=opacity, tooltip=tooltip)
+    look = {"font": "monospace", "fontSize": 13}
+    letters = layer("text", look, x=x, y=y, text=field("token:N"))
     return layered(rows, cells, letters, height=24 * -(-len(rows) // _COLUMNS))
 
 
