@@ -8,7 +8,7 @@ from functools import partial
 from harness.duel.findings import configuration_findings
 from harness.duel.record import DuelRecord, DuelResult
 from harness.report.document import Cell, Document, Figure, Figures, Items, Node, Section, Table
-from harness.report.numbers import NOTHING, RATIO_LEGEND, time_ratio
+from harness.report.numbers import NOTHING, RATIO_LEGEND, listed, time_ratio
 
 _LEGEND = (
     "Latency: the time of one call on one batch, back to back; percentiles of single calls: harness time. "
@@ -38,7 +38,14 @@ def predictions_document(task: str, records: Sequence[DuelRecord]) -> Document:
         Table(headers, rows, title, (_LEGEND, RATIO_LEGEND), announced=True),
         Section("Throughput and latency", [Figures(partial(_figures, measured, labels))], "curves"),
     ]
-    return Document("predictions", title, nodes)
+    first = records[0]
+    threads = sorted({each.configuration.threads for each in first.configurations})
+    meta = [
+        f"{first.started_at[:16].replace('T', ' ')} UTC",
+        first.machine.cpu,
+        f"{listed([*map(str, threads)])} CPU threads",
+    ]
+    return Document("predictions", title, nodes, meta=meta)
 
 
 _NO_CROSSING = "Between these sizes no configuration certainly overtakes another."
