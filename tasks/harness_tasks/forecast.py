@@ -7,11 +7,11 @@ from msgspec import Meta
 from harness.layers import LSTM, Dense
 from harness.network import Network
 from harness.spec import Preset, Regression, Task, TaskDefinition
-from harness_tasks.options import REFERENCES, LearningRate, NetworkOptions, OptimizerName
+from harness_tasks.options import REFERENCES, FederatedOptions, LearningRate, OptimizerName
 from harness_tasks.windows import FUTURE, PAST
 
 
-class ForecastOptions(NetworkOptions, frozen=True, kw_only=True):
+class ForecastOptions(FederatedOptions, frozen=True, kw_only=True):
     """Options of the training."""
 
     learning_rate: LearningRate = 2e-3

@@ -18,7 +18,7 @@ from harness.layers import (
 )
 from harness.network import Network
 from harness.spec import Adam, Classification, Optimizer, Preset, Task, TaskDefinition
-from harness_tasks.options import REFERENCES, LearningRate, NetworkOptions, OptimizerName, ScheduleName
+from harness_tasks.options import REFERENCES, FederatedOptions, LearningRate, OptimizerName, ScheduleName
 from harness_tasks.windows import CONTEXT, VOCABULARY
 
 _DEVIATION = 0.02
@@ -26,7 +26,7 @@ _STEPS_PER_EPOCH = 250
 _BATCH = 12
 
 
-class LmOptions(NetworkOptions, frozen=True, kw_only=True):
+class LmOptions(FederatedOptions, frozen=True, kw_only=True):
     """Options; the defaults are those that nanoGPT gives for tinyshakespeare on a CPU."""
 
     learning_rate: LearningRate = 1e-3

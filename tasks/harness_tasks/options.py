@@ -71,16 +71,6 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
     train_fraction: Annotated[
         float, Meta(gt=0, le=1, description="share of the training data that is used; 1: all")
     ] = 1.0
-    clients: Annotated[
-        int, Meta(ge=0, description="federated averaging over so many clients, a round an epoch; 0: none")
-    ] = 0
-    local_epochs: Annotated[
-        int, Meta(ge=1, description="passes of each client over its samples in a round")
-    ] = 1
-    dirichlet: Annotated[
-        float,
-        Meta(ge=0, description="concentration of the clients' shares of a class: small is uneven; 0: even"),
-    ] = 0.0
 
     def make_optimizer(self) -> Optimizer:
         """The optimizer that these options describe.
@@ -116,17 +106,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
                 return LinearDecay(_FINAL_FACTOR, self.warmup_steps)
 
     def make_federated(self) -> Federated | None:
-        """The division among clients that these options describe.
-
-        Raises:
-            ValueError: options exclude each other; the message is for the user.
-        """
-        if self.clients:
-            # Only a field that is not given at all stays out of the task's JSON.
-            given = {"local_epochs": self.local_epochs, "dirichlet": self.dirichlet}
-            return Federated(self.clients, **given)  # type: ignore[arg-type]
-        if self.local_epochs != 1 or self.dirichlet:
-            raise ValueError("local_epochs and dirichlet need clients, such as clients=10")
+        """The division of the samples among clients that these options describe, where they have any."""
         return None
 
     def make_imbalance(self) -> Imbalance | None:
@@ -206,9 +186,40 @@ class NetworkOptions(TrainingOptions, frozen=True, kw_only=True):
         return (Dropout(self.dropout),) if self.dropout else ()
 
 
-class ImbalanceOptions(NetworkOptions, frozen=True, kw_only=True):
+class FederatedOptions(NetworkOptions, frozen=True, kw_only=True):
+    """How a network is trained, and among how many clients its training samples are divided."""
+
+    clients: Annotated[
+        int, Meta(ge=0, description="federated averaging over so many clients, a round an epoch; 0: none")
+    ] = 0
+    local_epochs: Annotated[
+        int, Meta(ge=1, description="passes of each client over its samples in a round")
+    ] = 1
+
+    def make_federated(self) -> Federated | None:
+        """See :class:`TrainingOptions`.
+
+        Raises:
+            ValueError: options exclude each other; the message is for the user.
+        """
+        if self.clients:
+            return Federated(self.clients, self.local_epochs, self.concentration())
+        if self.local_epochs != 1 or self.concentration():
+            raise ValueError("local_epochs and dirichlet need clients, such as clients=10")
+        return None
+
+    def concentration(self) -> float:
+        """Of the clients' shares of a class; only classifiers have such shares."""
+        return 0.0
+
+
+class ImbalanceOptions(FederatedOptions, frozen=True, kw_only=True):
     """How a classifier is trained, how its classes are made imbalanced, and how its samples are protected."""
 
+    dirichlet: Annotated[
+        float,
+        Meta(ge=0, description="concentration of the clients' shares of a class: small is uneven; 0: even"),
+    ] = 0.0
     imbalance: Annotated[
         float,
         Meta(gt=0, le=1, description="share of training data kept in the upper half of the classes; 1: all"),
@@ -228,6 +239,10 @@ class ImbalanceOptions(NetworkOptions, frozen=True, kw_only=True):
     dp_canaries: Annotated[
         int, Meta(ge=0, description="mislabelled training samples by which epsilon of DP-SGD is audited")
     ] = 0
+
+    def concentration(self) -> float:
+        """See :class:`FederatedOptions`."""
+        return self.dirichlet
 
     def make_privacy(self) -> Privacy | None:
         """See :class:`TrainingOptions`.

@@ -189,6 +189,8 @@ def test_tasks_offer_only_options_that_apply():
     assert offering("imbalance") == offering("rebalance") == set(CLASSIFIERS)
     assert offering("loss") == {*CLASSIFIERS, "forecast"}
     assert offering("label_smoothing") == {*CLASSIFIERS} - {"tabular"}
+    assert offering("clients") == offering("local_epochs") == set(TASKS) - {"gan"}
+    assert offering("dirichlet") == set(CLASSIFIERS)
     assert offering("flip") == offering("crop") == set(ON_IMAGES)
     assert offering("weight_decay") == offering("width") == offering("dropout") == set(TASKS)
 
@@ -219,6 +221,9 @@ def test_every_option_is_described_and_changes_the_task(task):
         "heads": ["heads=2"],
         "loss": [f"loss={LOSS_OF.get(task, 'mse_softmax')}"],
         "label_smoothing": ["label_smoothing=0.1"],
+        "clients": ["clients=2"],
+        "local_epochs": ["clients=2", "local_epochs=3"],
+        "dirichlet": ["clients=2", "dirichlet=0.5"],
         "dp_noise": ["dp_clip=1", "dp_noise=0.5"],
         "dp_clip": ["dp_clip=2"],
         "dp_canaries": ["dp_clip=1", "dp_canaries=10"],

@@ -156,10 +156,10 @@ def test_a_client_needs_samples(federated, words):
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("gan", ["clients=2"], "adversaries"),
+        ("gan", ["clients=2"], "clients"),
         ("mlp", ["clients=2", "dropout=0.5"], "masks would repeat"),
         ("mlp", ["local_epochs=2"], "need clients"),
-        ("lm", ["clients=2", "dirichlet=0.1"], "one class for each sample"),
+        ("lm", ["clients=2", "dirichlet=0.1"], "dirichlet"),
     ],
 )
 def test_options_that_exclude_each_other(name, options, words):
