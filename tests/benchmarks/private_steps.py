@@ -193,9 +193,10 @@ def _jax_loops(task: str, data: Samples, batch_size: int) -> dict:
         norms = jnp.sqrt(sum(jnp.square(g).reshape(len(g), -1).sum(1) for g in leaves))
         factors = jnp.where(mask, jnp.minimum(1.0, CLIP / norms), 0.0)
         keys = jax.random.split(key, len(leaves))
+        summed = [(factors @ g.reshape(len(g), -1)).reshape(g.shape[1:]) for g in leaves]
         noised = [
-            (jnp.tensordot(factors, g, 1) + NOISE * CLIP * jax.random.normal(k, g.shape[1:])) / batch_size
-            for g, k in zip(leaves, keys, strict=True)
+            (total + NOISE * CLIP * jax.random.normal(k, total.shape)) / batch_size
+            for total, k in zip(summed, keys, strict=True)
         ]
         gradients = jax.tree.unflatten(tree, noised)
         return jax.tree.map(lambda w, g: w - RATE * g, parameters, gradients), (losses * mask).sum()
