@@ -9,7 +9,7 @@ FEDERATED = StudyKind(
     name="federated",
     question="What does training cost if the data stay with ten clients?",
     summary="central training against federated averaging, with even and skewed data, 1 and 5 local epochs",
-    noun="training",
+    noun="scheme",
     tasks=("mlp", "cnn", "tabular", "resnet", "rnn"),
     variants=(
         StudyVariant("central", _SGD, "All data in one place: stochastic gradient descent with momentum."),
