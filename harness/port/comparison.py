@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -44,7 +45,7 @@ from harness.port.values import difference, difference_in_any_order, in_shape_of
 from harness.port.walk import REPLACED, walk
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
-from harness.tracing.side import Gradients, InputShape
+from harness.tracing.side import Gradients, InputShape, Trained
 
 # Outputs of two traces, compared.
 
@@ -610,7 +611,7 @@ class _Check:
         seconds = self._step_seconds
         self._phase("comparing training steps", None if seconds is None else seconds * self._steps)
         batches = values.batches(self._shapes, options.batch, self._steps, self._output, options.loss)
-        trained_a, trained_b = self._sides.both(lambda side: self._trained(side, batches))
+        trained_a, trained_b, roundings = self._trained_beside(batches)
         self._causes += two_biases(self._matching)
         if any(cause.harmless and cause.mode == "steps" for cause in self._causes):
             self._not_compared.append("training steps, because a harmless difference changes them")
@@ -620,14 +621,7 @@ class _Check:
         steps = Steps.of(gaps, [0.0] * len(gaps))
         explained = any(not cause.harmless for cause in self._causes)
         if not explained and max(steps.worst / steps.tolerance, worst / _STEPS_TOLERANCE) > 1.0:
-            self._phase("training with other roundings")
-            side, trained = (
-                (self._sides.a, trained_a)
-                if trained_a.seconds < trained_b.seconds
-                else (self._sides.b, trained_b)
-            )
-            again = self._trained_otherwise_rounded(side, batches)
-            steps = Steps.of(gaps, loss_gaps(trained.losses, again.losses))
+            steps = Steps.of(gaps, roundings)
         self._compared.append(compared(f"losses of {steps.shown} steps", steps.worst, steps.tolerance))
         if steps.shown < self._steps:
             self._not_compared.append(
@@ -643,26 +637,25 @@ class _Check:
                 Cause(kind="optimizer", path_a=where, path_b=where, before=before, mode="steps")
             )
 
-    def _trained(self, side: RemoteSide, batches: Sequence[_Batch]) -> "_TimedTraining":
-        began, options = time.monotonic(), self._options
-        trained = side.train(batches, options.loss, options.learning_rate, output=self._output_name)
-        return _TimedTraining(trained.losses, trained.parameters, time.monotonic() - began)
+    def _trained_beside(self, batches: Sequence[_Batch]) -> tuple[Trained, Trained, list[float]]:
+        """What both sides train, and how far the losses of the faster one part from one rounding on.
 
-    def _trained_otherwise_rounded(self, side: RemoteSide, batches: Sequence[_Batch]) -> "_TimedTraining":
-        """What a side trains if its parameters are rounded otherwise before the first step."""
-        rng, held = np.random.default_rng(4), side.describe().parameters
-        side.load({name: rounded(array, rng) for name, array in held.items()})
-        again = self._trained(side, batches)
-        side.load(held)
-        return again
+        It trains for that while the other one is still at work.
+        """
+        options, is_first, roundings = self._options, threading.Lock(), list[float]()
 
+        def train(side: RemoteSide) -> Trained:
+            def once() -> Trained:
+                return side.train(batches, options.loss, options.learning_rate, output=self._output_name)
 
-class _TimedTraining(NamedTuple):
-    """What a side trained, and how long that took."""
+            trained = once()
+            if is_first.acquire(blocking=False):
+                rng, held = np.random.default_rng(4), side.describe().parameters
+                side.load({name: rounded(array, rng) for name, array in held.items()})
+                roundings.extend(loss_gaps(trained.losses, once().losses))
+            return trained
 
-    losses: list[float]
-    parameters: Mapping[str, np.ndarray]
-    seconds: float
+        return *self._sides.both(train), roundings
 
 
 def _second_biases(trace: Trace) -> set[str]:
