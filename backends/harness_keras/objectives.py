@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from harness.backend_support import feeding, rules
-from harness.layers import Dropout
+from harness.layers import GRU, LSTM, Dropout
 from harness.spec import (
     Adversarial,
     BinaryClassification,
@@ -167,15 +167,17 @@ def by_name(steps: Steps, task: Task) -> dict[str, np.ndarray]:
     return every
 
 
-def refuse_shared_masks(task: Task) -> None:
-    """Raise Unsupported for DP-SGD with dropout: mapped over samples, Keras would drop the same in each."""
+def refuse_unmapped(task: Task, *, xla: bool) -> None:
+    """Raise Unsupported for DP-SGD with layers that Keras cannot map over samples, each on its own."""
+    if task.privacy is None:
+        return
     layers = [place.layer for network in task.networks.values() for place in network.leaves()]
-    if task.privacy is not None and any(
-        getattr(layer, "dropout", 0) or isinstance(layer, Dropout) for layer in layers
-    ):
+    if any(getattr(layer, "dropout", 0) or isinstance(layer, Dropout) for layer in layers):
         raise Unsupported(
             "Keras drops the same values in all samples where it maps over them, as DP-SGD does"
         )
+    if xla and any(isinstance(layer, GRU | LSTM) for layer in layers):
+        raise Unsupported("XLA does not compile recurrent layers that are mapped over samples; use mode fit")
 
 
 def noise_key(position: int) -> str:

@@ -58,7 +58,7 @@ class KerasProgram(Program):
 
     def __init__(self, engine: ModuleType, plan: Plan, data: Samples, jit_compile: bool | str) -> None:
         self._engine, self._task = engine, plan.task
-        objectives.refuse_shared_masks(plan.task)
+        objectives.refuse_unmapped(plan.task, xla=jit_compile is True)
         self.device = engine.select(plan.device, plan.precision)
         floatx = "float64" if plan.precision == "float64" else "float32"
         keras.config.set_floatx(floatx)
