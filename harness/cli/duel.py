@@ -254,7 +254,6 @@ def _sizes(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @operation
 @click.option(
     "--batch-size",
-    "batch_sizes",
     callback=_sizes,
     metavar="N[,N]",
     help="Samples per step. Default: the task's; 1 for predictions, of which several sizes may be given.",
@@ -331,7 +330,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
-    sizes = options["batch_sizes"]
+    sizes = options["batch_size"]
     options["batch_size"] = sizes[0] if sizes else None
     if options["operation"] == "predict":
         _of_predictions(ctx, names, sizes or [1], options)

@@ -10,6 +10,7 @@ import msgspec
 
 from harness.cli import options as shared
 from harness.duel.own_steps import OwnStep, labelled_steps
+from harness.duel.record import PREDICTION
 from harness.errors import UsageError
 from harness.gate.suite import Benchmark
 from harness.machine.description import default_threads
@@ -132,8 +133,6 @@ def step_benchmark(options: Mapping[str, Any], command: str) -> Benchmark:
     )
 
 
-#: What makes a prediction of a task a step of the user's own.
-PREDICTION = "harness.steps.task_step:make_prediction"
 #: ``--operation`` of commands that take tasks.
 operation = click.option(
     "--operation",

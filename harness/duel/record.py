@@ -161,6 +161,10 @@ class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     """The same ratio of the control: 1 if the machine was the same for both configurations."""
 
 
+#: What makes a prediction of a task a step of the user's own.
+PREDICTION = "harness.steps.task_step:make_prediction"
+
+
 class StepRecord(msgspec.Struct, kw_only=True):
     """A step of the user's own: one factory, or one for each configuration, with their arguments."""
 
@@ -211,7 +215,9 @@ class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
 
     @property
     def work_name(self) -> str:
-        """The task, or the factories of the steps."""
+        """The task, or the factories of the steps; of predictions what they are of."""
+        if self.step is not None and set(self.step.targets) == {PREDICTION}:
+            return f"predictions of {self.step.arguments[0].get('task', 'a task')}"
         if self.step is not None:
             return " and ".join(dict.fromkeys(self.step.targets))
         return "" if self.task is None else self.task.name

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import msgspec
 from msgspec import Meta
 
+from harness.duel.record import PREDICTION
 from harness.errors import UsageError, unknown_name
 from harness.machine.arguments import seconds_of
 from harness.machine.files import read_file
@@ -228,8 +229,6 @@ def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], wher
     return msgspec.structs.replace(benchmark, limits=limits)
 
 
-#: What makes a prediction of a task a step of the user's own.
-_PREDICTION = "harness.steps.task_step:make_prediction"
 #: Keys of a benchmark of predictions that are arguments of the step.
 _OF_PREDICTIONS = ("backend", "task", "dataset", "batch_size", "device", "precision", "threads", "seed")
 
@@ -245,7 +244,7 @@ def _of_operation(table: Mapping[str, Any], where: str) -> dict[str, Any]:
             options = [f"{key}={value}" for key, value in rest.pop("set", {}).items()]
             _refuse_other_kind({**given, **rest}, where)
             kept: dict[str, Any] = {key: given[key] for key in ("device", "threads") if key in given}
-            return {"step": _PREDICTION, "with": {**given, "options": options}, **kept, **rest}
+            return {"step": PREDICTION, "with": {**given, "options": options}, **kept, **rest}
         case other:
             raise UsageError(f'{where}: operation = {other!r} is none of "train" and, for a task, "predict"')
 

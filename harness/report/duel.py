@@ -16,6 +16,7 @@ import msgspec
 from harness.audit.words import verified_work
 from harness.duel.mode_times import ModeTimes, times_of
 from harness.duel.record import (
+    PREDICTION,
     BlockRecord,
     ConfigurationRecord,
     DuelRecord,
@@ -404,7 +405,8 @@ def _same_work(record: DuelRecord, step: StepRecord) -> Iterator[str]:
 def _work(record: DuelRecord) -> str:
     data = record.dataset
     if data is None:
-        return f"Step of your own: {record.work_name}."
+        of_task = record.step is not None and PREDICTION in record.step.targets
+        return f"Timed were {record.work_name}." if of_task else f"Step of your own: {record.work_name}."
     stand_in = f" in place of {data.stands_in_for} ({data.reason})" if data.stands_in_for else ""
     return f"Task {record.work_name} on {data.name}{stand_in}."
 

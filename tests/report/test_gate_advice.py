@@ -84,7 +84,7 @@ def test_the_advised_duel_has_the_conditions_of_the_gate(tmp_path):
         "task": "cnn",
         "dataset": "digits",
         "threads": 2,
-        "batch_size": 32,
+        "batch_size": [32],
         "precision": "float32",
         "device": "cpu",
         "seed": 3,

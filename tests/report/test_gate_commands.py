@@ -31,7 +31,7 @@ def test_it_is_the_same_work_in_the_same_environments():
         "task": "cnn",
         "dataset": "digits",
         "threads": 2,
-        "batch_size": 50,
+        "batch_size": [50],
         "precision": "bfloat16",
         "seed": 3,
         "turns": 4,
