@@ -182,7 +182,7 @@ def traits(conditions: Conditions, record: Record) -> Traits:
     labels = {
         "version": f"task version {conditions.version}",
         "fingerprint": f"data {(conditions.fingerprint or 'unknown')[:8]}",
-        "batch": f"batch size {record.batch_size}",
+        "batch": f"batch size {record.batch_text}",
         "precision": conditions.precision,
         "device": conditions.device or "unknown device",
         "threads": f"{conditions.threads} thread{'s' * (conditions.threads != 1)}",

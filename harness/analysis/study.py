@@ -228,6 +228,11 @@ class StudyPlan:
         plain = self.defined(self.variants[0]).task
         chosen = [(each.backend.name, mode) for each in selections for mode in each.modes(plain)]
         self.configurations = list(dict.fromkeys(chosen))
+        federated = {self.defined(each).task.federated is not None for each in self.variants}
+        if options.max_steps and federated == {True, False}:
+            raise UsageError(
+                "--max-steps counts rounds where there are clients, and batches elsewhere; use --epochs"
+            )
 
     def _task_epochs(self) -> int:
         """The epochs of a variant that does not multiply them."""

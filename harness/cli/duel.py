@@ -233,7 +233,7 @@ def _refuse_surplus_letters(count: int, options: Mapping[str, Any]) -> None:
 def _sizes(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> list[int]:
     """The batch sizes that are given, ascending."""
     parts = [part.strip() for part in text.split(",")] if text else []
-    if not all(part.isdigit() and int(part) for part in parts):
+    if not all(part.isdecimal() and int(part) for part in parts):
         raise UsageError(f"--batch-size {text}: give numbers above 0, such as 32 or 1,8,64.")
     return sorted({int(part) for part in parts})
 
@@ -412,16 +412,19 @@ def _of_predictions(
         if len(sizes) == 1:
             _deliver(ctx, record, path, options)
             return
-        if record.status != "ok" or not record.pairs:
-            _deliver(ctx, record, path, options)
+        if record.status == "interrupted":
+            break
+    codes = {"ok": 0, "interrupted": 130}
+    code = max(codes.get(record.status, 1) for record in records)
     if options["form"] == "json":
         echo_json(msgspec.json.encode({"duels": records}))
-        return
+        ctx.exit(code)
     document = predictions_document(options["task"], records)
     echo(terminal_text(document))
     page = options["results"] / DUELS.folder / f"{records[0].id}-predictions.html"
     write_text(page, html_page(document))
     echo(f"\nPage: {page}")
+    ctx.exit(code)
 
 
 def _carried_out(

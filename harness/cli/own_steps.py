@@ -151,6 +151,11 @@ def prediction_workload(
     Raises:
         UsageError: there is no such backend, or it has no such mode.
     """
+    if options["seed"] == OWN_SEED:
+        raise UsageError("--seed own is for steps of your own; give a number")
+    for option, key in (("--with", "arguments"), ("--samples", "samples")):
+        if options.get(key):
+            raise UsageError(f"{option} is for steps of your own; options of the task are given by --set")
     selection = select_backend(name)
     if selection.written in {ALL, BEST}:
         raise UsageError(f"{name}: predictions need a mode; harness list backends shows them")

@@ -216,16 +216,20 @@ def with_federated(given: dict[str, Any]) -> dict[str, Any]:
     text = given.pop("federated")
     if text is None:
         return given
-    parts = dict(part.partition("=")[::2] for part in text.split(","))
+    named = [part.partition("=")[::2] for part in text.split(",")]
+    parts = dict(named)
     split = parts.pop("split", "even")
     rounds = parts.pop("rounds", None)
     kind, _, concentration = split.partition(":")
     is_split = split == "even" or (kind == "dirichlet" and concentration)
-    is_count = all(value.isdigit() and int(value) for value in (*parts.values(), *filter(None, [rounds])))
-    if "clients" not in parts or not {*parts} <= {*_FEDERATED} or not is_split or not is_count:
+    is_count = all(value.isdecimal() and int(value) for value in (*parts.values(), *filter(None, [rounds])))
+    known = {*parts} <= {*_FEDERATED} and len(parts) + bool(rounds) + (split != "even") == len(named)
+    if "clients" not in parts or not known or not is_split or not is_count:
         raise UsageError(f"--federated {text}: give {_FEDERATED_FORM}, such as clients=10,rounds=20.")
     if rounds and given["epochs"]:
         raise UsageError("--federated with rounds is --epochs; leave out one of them.")
+    if twice := {each.partition("=")[0] for each in given["assignments"]} & {*_FEDERATED, "dirichlet"}:
+        raise UsageError(f"--federated and --set {min(twice)} say the same; leave out one of them.")
     chosen = [f"{name}={value}" for name, value in parts.items()]
     chosen += [f"dirichlet={concentration}"] * bool(concentration)
     epochs = int(rounds) if rounds else given["epochs"]

@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.machine.cpus import cpus_of
 from harness.spec.flops import training_flops_per_sample
 from harness.stats import settling
-from harness.training.batches import BatchOrder
+from harness.training.batches import BatchOrder, samples_of_step
 from harness.worker import protocol
 from harness.worker.errors import NoWorkersHere
 from harness.worker.session import Conversation, Session
@@ -188,7 +188,7 @@ class TimedWorker:
     @property
     def batch_size(self) -> int:
         """Samples of a step."""
-        return self._workload.task.batch_size or self.built.samples["train"]
+        return samples_of_step(self._workload.task, self.built.samples["train"])
 
     def record(self, variables: dict[str, str], certificate: Certificate | None) -> ConfigurationRecord:
         """The configuration as it ran."""

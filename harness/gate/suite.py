@@ -13,6 +13,7 @@ from harness.duel.record import PREDICTION
 from harness.errors import UsageError, unknown_name
 from harness.machine.arguments import seconds_of
 from harness.machine.files import read_file
+from harness.runs.identity import value_text
 from harness.spec.backend import DEVICE_PATTERN, Precision
 from harness.tracing.user_code import split_target
 
@@ -56,6 +57,8 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     backend: str = ""
     task: str = ""
+    operation: Literal["train", "predict"] = "train"
+    """Of a task: training steps, or predictions of ``batch_size`` samples, or else 1."""
     step: str = ""
     """In place of backend and task a step of the user's own, ``FILE.py:CALLABLE`` or a module's."""
     arguments: dict[str, Any] = msgspec.field(default_factory=dict, name="with")
@@ -209,7 +212,6 @@ def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], wher
     """
     if not isinstance(table, dict):
         raise UsageError(f"{where} must be a table with backend and task, or with step")
-    table = _of_operation(table, where)
     own = {field.encode_name for field in msgspec.structs.fields(Benchmark)} - {"name", "limits"}
     _refuse_unknown(table, own | set(LIMIT_UNITS), where)
     _refuse_other_kind(table, where)
@@ -226,27 +228,34 @@ def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], wher
             seconds_of(benchmark.timeout)
         except UsageError as error:
             raise UsageError(f"{where}: timeout = {error}") from error
-    return msgspec.structs.replace(benchmark, limits=limits)
+    benchmark = msgspec.structs.replace(benchmark, limits=limits)
+    return _prediction(benchmark, where) if benchmark.operation == "predict" else benchmark
 
 
-#: Keys of a benchmark of predictions that are arguments of the step.
-_OF_PREDICTIONS = ("backend", "task", "dataset", "batch_size", "device", "precision", "threads", "seed")
-
-
-def _of_operation(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The table, and for ``operation = "predict"`` that of the step which predicts."""
-    rest = {key: value for key, value in table.items() if key != "operation"}
-    match table.get("operation", "train"):
-        case "train":
-            return rest
-        case "predict" if "step" not in table:
-            given = {key: rest.pop(key) for key in _OF_PREDICTIONS if key in rest}
-            options = [f"{key}={value}" for key, value in rest.pop("set", {}).items()]
-            _refuse_other_kind({**given, **rest}, where)
-            kept: dict[str, Any] = {key: given[key] for key in ("device", "threads") if key in given}
-            return {"step": PREDICTION, "with": {**given, "options": options}, **kept, **rest}
-        case other:
-            raise UsageError(f'{where}: operation = {other!r} is none of "train" and, for a task, "predict"')
+def _prediction(benchmark: Benchmark, where: str) -> Benchmark:
+    """A benchmark of predictions of a task, as one of the step that makes them."""
+    if benchmark.step:
+        raise UsageError(f'{where}: operation = "predict" is for a task')
+    default = Benchmark(name="")
+    for key in ("epochs", "seeds"):
+        if getattr(benchmark, key) != getattr(default, key):
+            raise UsageError(f"{where}: {key} is of trainings, and predictions train nothing")
+    arguments: dict[str, Any] = {
+        key: getattr(benchmark, key) for key in ("backend", "task", "device", "precision", "seed")
+    }
+    arguments |= {"batch_size": benchmark.batch_size or 1, "dataset": benchmark.dataset or ""}
+    arguments |= {"threads": benchmark.threads or 1}
+    arguments["options"] = [f"{key}={value_text(value)}" for key, value in benchmark.options.items()]
+    return msgspec.structs.replace(
+        benchmark,
+        backend="",
+        task="",
+        dataset=None,
+        batch_size=None,
+        options={},
+        step=PREDICTION,
+        arguments=arguments,
+    )
 
 
 #: Keys of one kind of benchmark alone.

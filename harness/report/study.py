@@ -173,7 +173,7 @@ def _trained(study: StudyFinding) -> Section:
     facts: dict[str, object] = {
         "task": f"{recorded.task}: {record.parameters:,} parameters",
         "data set": f"{data.name} ({counts} samples)" if counts else data.name,
-        "amount": f"{counted_epochs(recorded.epochs)}, batch size {record.batch_size:,}",
+        "amount": f"{counted_epochs(recorded.epochs)}, batch size {record.batch_text}",
         "settings of all": " ".join(recorded.assignments) or "the task's defaults",
         "precision, device": f"{recorded.precision}, {record.device or record.configuration.device}",
     }

@@ -68,9 +68,15 @@ def _number(value: float | None) -> str:
 def _verdict(record: Record, scored: Scored) -> str:
     exact = [(configuration, found) for configuration, found in scored if _is_exact(record, configuration)]
     if not exact:
+        trained_in = record.configuration.precision
+        advice = (
+            "Score with --precision float64"
+            if trained_in == "float64"
+            else "Train with --precision float64 --save-weights"
+        )
         return (
-            "Scores in float32 differ by rounding. Train with --precision float64 --save-weights to compare "
-            f"them to {SCORE_TOLERANCE:.0e}."
+            f"Scores in lower precisions differ by rounding. {advice} to compare them to "
+            f"{SCORE_TOLERANCE:.0e}."
         )
     errors = [each.error for _, found in exact for each in found]
     worst = math.nan if any(map(math.isnan, errors)) else max(errors, default=0.0)

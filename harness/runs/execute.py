@@ -25,7 +25,7 @@ from harness.runs.request import RunRequest, new_record
 from harness.runs.store import RecordWriter
 from harness.runs.trained import weights_description
 from harness.spec.task import Adversarial
-from harness.training.batches import BatchOrder, block_steps
+from harness.training.batches import BatchOrder, block_steps, samples_of_step
 from harness.training.outcome_records import Drawn, Outcomes
 from harness.training.privacy import claim
 from harness.worker import protocol
@@ -150,7 +150,7 @@ class TrainingRun:
         record.phases.data_seconds = built.data_seconds
         record.phases.build_seconds = built.build_seconds
         order = BatchOrder.of_task(plan.task, built.samples["train"], plan.seed)
-        record.batch_size = order.batch_size
+        record.batch_size = samples_of_step(plan.task, built.samples["train"])
         self._observer.started(record)
         return order
 
@@ -193,7 +193,9 @@ class TrainingRun:
         elif batch_size == order.batch_size:
             self._step_seconds = trained.seconds / count
         self._step += count
-        self._record.blocks.append(Block(epoch + 1, count, batch_size, trained.seconds))
+        federated = self._request.task.federated
+        seen = batch_size * federated.local_epochs if federated else batch_size
+        self._record.blocks.append(Block(epoch + 1, count, seen, trained.seconds))
         losses: list[list[float]] = []
         for step, row in enumerate(trained.losses, self._step - count + 1):
             finite = [loss for loss in row if loss is not None]

@@ -257,6 +257,14 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
         return self.test_samples_at_best if best and not best_is_last else self.test_samples_at_last
 
     @property
+    def batch_text(self) -> str:
+        """The samples of a step: ``32``; of clients those of their own steps and of a round."""
+        size, federated = self.task.description.batch_size, self.task.description.federated
+        if federated is None:
+            return f"{self.batch_size:,}"
+        return f"{'all' if size is None else f'{size:,}'} in a client, {self.batch_size:,} in a round"
+
+    @property
     def identity_key(self) -> str:
         """See :func:`identity_key`."""
         return identity_key(self.identity)

@@ -31,12 +31,17 @@ if TYPE_CHECKING:
 _MOST_BYTES = 2**34
 
 
+def _last_epoch(record: Record) -> int:
+    """The epoch in which the training ended, which a limit of steps may cut."""
+    return record.blocks[-1].epoch if record.blocks else 0
+
+
 def weights_description(record: Record, which: str) -> dict[str, str]:
     """What a file of weights says about itself: of which record, task and data they are."""
     return {
         "record": record.id,
         "weights": which,
-        "epoch": str(record.best_epoch if which == "best" else record.epochs_asked),
+        "epoch": str(record.best_epoch if which == "best" else _last_epoch(record)),
         "task": msgspec.json.encode(record.task.description).decode(),
         "task_sha256": record.task.sha256,
         "dataset": record.dataset.name,
@@ -96,13 +101,15 @@ def repeating_command(record: Record) -> str:
     words += ["--dataset", record.dataset.name, "--epochs", str(record.epochs_asked)]
     words += ["--seed", str(record.seed)] if record.seed else []
     words += ["--max-steps", str(record.max_steps)] if record.max_steps else []
+    if (every := record.evaluation.every_epochs) not in {None, 1}:
+        words += ["--eval-every", str(every)]
     words += ["--precision", configuration.precision] if configuration.precision != "float32" else []
     if task.name in registry.names("task"):
         definition = registry.task(task.name)
         usual = msgspec.structs.asdict(parse_options(definition, []))
         given = {name: value for name, value in task.options.items() if usual.get(name) != value}
         if define_task(definition, options_with(definition, given)).batch_size != task.description.batch_size:
-            words += ["--batch-size", str(record.batch_size)]
+            words += ["--batch-size", str(task.description.batch_size)]
         words += [part for name, value in given.items() for part in ("--set", f"{name}={value_text(value)}")]
     return shlex.join([*words, "--save-weights"])
 

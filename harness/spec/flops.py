@@ -1,4 +1,6 @@
-"""FLOPs of training, from the description of the networks alone."""
+"""What a training costs, from the description of the networks alone: FLOPs, and bytes that clients send."""
+
+import math
 
 from harness.spec.task import Adversarial, Task
 
@@ -15,3 +17,15 @@ def training_flops_per_sample(task: Task) -> int:
     if isinstance(task.objective, Adversarial):
         return 3 * flops["generator"] + (3 + 3 + 2) * flops["discriminator"]
     return 3 * sum(flops.values())
+
+
+#: Of float32, in which weights are sent.
+_BYTES_A_NUMBER = 4
+
+
+def communicated_bytes(task: Task) -> int:
+    """What a round of federated averaging sends: weights and state in float32, to every client and back."""
+    if task.federated is None:
+        return 0
+    numbers = sum(math.prod(array.shape) for array in task.weights().values())
+    return 2 * task.federated.clients * _BYTES_A_NUMBER * numbers

@@ -146,7 +146,7 @@ class BatchOrder:
                 normalised.
         """
         latent_size = task.objective.latent_size if isinstance(task.objective, Adversarial) else 0
-        taken = min(task.samples_per_epoch or samples, samples)
+        taken = samples_of_epoch(task, samples)
         batch_size = taken if task.federated else task.batch_size or taken
         rates = LearningRates(
             task.optimizer.learning_rate, task.schedule, task.epochs * -(-taken // batch_size)
@@ -282,6 +282,17 @@ def _refuse_single_values(task: Task, smallest_batch: int) -> None:
                 f"the last batch of an epoch has 1 sample, and {place.name} needs at least {_FEWEST} values "
                 "per channel; train with another batch size, or on another number of samples (train_fraction)"
             )
+
+
+def samples_of_epoch(task: Task, samples: int) -> int:
+    """How many of the training samples an epoch takes."""
+    return min(task.samples_per_epoch or samples, samples)
+
+
+def samples_of_step(task: Task, samples: int) -> int:
+    """How many samples a full step sees; a round of clients sees those of an epoch in each local epoch."""
+    taken = samples_of_epoch(task, samples)
+    return taken * task.federated.local_epochs if task.federated else task.batch_size or taken
 
 
 # How training is cut into timed blocks.

@@ -14,9 +14,6 @@ from harness.spec.backend import Program, Steps, Unsupported
 from harness.spec.task import Federated, Sgd, Task
 from harness.training.batches import permutation, uniform
 
-#: Of float32, in which weights are sent.
-_BYTES_A_NUMBER = 4
-
 
 def clients_of(federated: Federated, targets: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
     """The client ``(n,)`` of each training sample; ``targets (n,)`` are read for a Dirichlet split only.
@@ -55,14 +52,6 @@ def _dirichlet(count: int, concentration: float, seed: int, label: int) -> npt.N
     draws = gammaincinv(concentration, uniform((count,), seed, "client shares", label))
     total = draws.sum()
     return draws / total if total > 0 else np.full(count, 1.0 / count)
-
-
-def communicated_bytes(task: Task) -> int:
-    """What a round sends: weights and state in float32, to every client and back."""
-    if task.federated is None:
-        return 0
-    numbers = sum(int(np.prod(array.shape, dtype=np.int64)) for array in task.weights().values())
-    return 2 * task.federated.clients * _BYTES_A_NUMBER * numbers
 
 
 class FederatedProgram(Program):

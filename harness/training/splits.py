@@ -7,10 +7,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import UsageError
 from harness.machine.memory import read_only_array
 from harness.plugins.programs import ContractBroken
-from harness.spec.backend import Plan, Precision
+from harness.spec.backend import Plan, Precision, Unsupported
 from harness.spec.data import Dataset, Samples, Split
 from harness.spec.task import Adversarial, BinaryClassification, Classification, Imbalance, Task
 from harness.training import batches
@@ -144,13 +143,13 @@ def with_canaries(train: Samples, task: Task, seed: int) -> tuple[Samples, Canar
     The same samples are canaries, with the same wrong classes, for every seed; coins depend on the seed.
 
     Raises:
-        UsageError: there are fewer training samples than canaries.
+        Unsupported: there are fewer training samples than canaries.
     """
     count = 0 if task.privacy is None else task.privacy.canaries
     if not count:
         return train, None
     if count > len(train):
-        raise UsageError(f"{count:,} canaries are more than the {len(train):,} training samples")
+        raise Unsupported(f"{count:,} canaries are more than the {len(train):,} training samples")
     rows = batches.permutation(len(train), "canaries")[:count]
     classes = max(2, task.networks["model"].output_shape()[-1])
     further = 1 + batches.uniform((count, *train.targets.shape[1:]), "canary classes") * (classes - 1)

@@ -37,12 +37,16 @@ def test_a_suite_gates_predictions():
     table = {"backend": "torch", "task": "cnn", "operation": "predict", "batch_size": 8, "set": {"width": 2}}
     benchmark = benchmark_of("latency", table, {}, "gate.toml")
     assert benchmark.step == "harness.steps.task_step:make_prediction"
-    assert benchmark.arguments == {
-        "backend": "torch",
-        "task": "cnn",
-        "batch_size": 8,
-        "options": ["width=2"],
-    }
+    arguments = {"backend": "torch", "task": "cnn", "batch_size": 8, "options": ["width=2"]}
+    assert benchmark.arguments.items() >= arguments.items()
+    for wrong, words in (
+        ({"set": "x"}, "set"),
+        ({"precision": "float16"}, "precision"),
+        ({"batch_size": "8"}, "batch_size"),
+        ({"epochs": 3}, "predictions train nothing"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            benchmark_of("latency", {**table, **wrong}, {}, "gate.toml")
     with pytest.raises(UsageError, match="predict"):
         benchmark_of("latency", {"step": "bench.py:make", "operation": "predict"}, {}, "gate.toml")
     with pytest.raises(UsageError, match="lacks task"):

@@ -15,8 +15,9 @@ from harness.plugins.definition import define_task
 from harness.plugins.options import parse_options
 from harness.reference.training import NumpyBackend
 from harness.spec import Federated, Plan, Samples, Unsupported
-from harness.training.batches import BatchOrder
-from harness.training.federated import FederatedProgram, clients_of, communicated_bytes
+from harness.spec.flops import communicated_bytes
+from harness.training.batches import BatchOrder, samples_of_step
+from harness.training.federated import FederatedProgram, clients_of
 from harness.training.initial import initial_weights
 
 SGD = ["optimizer=sgd", "momentum=0", "learning_rate=0.1"]
@@ -173,3 +174,36 @@ def test_bytes_go_to_every_client_and_back():
     numbers = sum(np.prod(array.shape) for array in task.weights().values())
     assert communicated_bytes(task) == 2 * 3 * 4 * numbers
     assert communicated_bytes(task_of("mlp")) == 0
+
+
+def test_a_round_sees_all_samples_in_each_local_epoch():
+    assert samples_of_step(task_of("mlp", "clients=3", "local_epochs=5"), 200) == 1000
+    assert samples_of_step(task_of("mlp"), 200) == task_of("mlp").batch_size
+    assert samples_of_step(task_of("mlp", "optimizer=gd"), 200) == 200
+
+
+def test_a_record_says_what_a_step_of_clients_sees(harness):
+    options = ["--federated", "clients=4,rounds=2,local_epochs=3", "--batch-size", "16", "--no-certify"]
+    done = harness("run", "--backend", "torch", "--task", "tabular", *options, "--quiet")
+    assert done.returncode == 0, done.stderr
+    shown = harness("show", "last").stdout
+    assert "16 in a client" in shown
+    assert "client drift, MiB sent" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("clients=x", "give clients=N"),
+        ("clients=3,clients=5", "give clients=N"),
+        ("clients=²", "give clients=N"),
+        ("rounds=2", "give clients=N"),
+        ("clients=2,split=dirichlet:", "give clients=N"),
+        ("clients=2,rounds=2 --epochs 3", "leave out one"),
+        ("clients=2 --set clients=3", "say the same"),
+    ],
+)
+def test_wrong_forms_are_refused(harness, text, words):
+    done = harness("run", "--backend", "torch", "--task", "mlp", "--federated", *text.split())
+    assert done.returncode == 2
+    assert words in done.stderr

@@ -116,7 +116,8 @@ def _trained(comparison: Comparison) -> list[str]:
     names = listed([configuration.name for configuration in group.configurations])
     counts_of = {"training" if split == "train" else split: n for split, n in record.dataset.samples.items()}
     samples = listed([f"{count:,} {split}" for split, count in counts_of.items()] or ["unknown"])
-    batches = f"batches of {record.batch_size:,}" if record.task.description.batch_size else "full batches"
+    size = record.task.description.batch_size
+    batches = f"batches of {size:,}" if size else "full batches"
     steps = f" (at most {record.max_steps:,} steps)" if record.max_steps else ""
     runs = [run.record for configuration in group.configurations for run in configuration.runs]
     labels = listed(sorted({certificate_label(run.certificate) for run in runs}))

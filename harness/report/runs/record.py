@@ -29,6 +29,7 @@ from harness.runs.identity import value_text
 from harness.runs.record import Epoch, Record
 from harness.runs.store import results_option
 from harness.runs.summaries import generalization_gap, samples_per_second, step_time
+from harness.spec.flops import communicated_bytes
 from harness.spec.task import Adversarial
 from harness.training.measures import Scores, measure_of_task
 from harness.training.outcome_records import Generated, SampledTexts
@@ -56,7 +57,7 @@ def _work(record: Record) -> list[Node]:
     requested = {
         "description sha256": task.sha256,
         "optimizer": task.description.optimizer,
-        "batch size": record.batch_size,
+        "batch size": record.batch_text,
         "epochs requested": record.epochs_asked,
         "max steps": record.max_steps or "none",
         "scores": evaluation_text(record.evaluation),
@@ -322,6 +323,15 @@ def _both_scores(scores: Scores | None) -> str:
     return f"{_number(scores.get('accuracy'), '.4f')} / {_number(scores['loss'], '.4f')}"
 
 
+def _of_clients(record: Record) -> str:
+    """How far the clients of federated averaging part in the last round, and what all rounds have sent."""
+    if record.task.description.federated is None or not record.epochs:
+        return NOTHING
+    last = record.epochs[-1]
+    sent = last.epoch * communicated_bytes(record.task.description) / 2**20
+    return f"{_number(last.train.get('client_drift'), '.3g')}, {sent:,.3g}"
+
+
 def _further(record: Record) -> str:
     """Test scores of the best epoch other than loss, accuracy and the recall of each class."""
     scores = record.test_at_best or {}
@@ -414,6 +424,7 @@ _ROWS: dict[str, Callable[[Record], str]] = {
     "test accuracy / loss, last epoch": lambda record: _both_scores(record.test_at_last),
     "test accuracy / loss, best epoch": lambda record: _both_scores(record.test_at_best),
     "further test scores, best epoch": _further,
+    "client drift, MiB sent": _of_clients,
     "gap (train - validation acc.)": lambda record: _number(generalization_gap(record), "+.4f"),
     "best epoch (on validation)": _best_epoch,
 }
