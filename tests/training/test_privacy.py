@@ -10,6 +10,7 @@ from harness.errors import HarnessError, UsageError
 from harness.plugins import registry
 from harness.plugins.definition import define_task
 from harness.plugins.options import parse_options
+from harness.spec.backend import Unsupported
 from harness.spec.data import Samples
 from harness.spec.task import Privacy
 from harness.stats.canaries import epsilon_bound, p_value
@@ -185,5 +186,5 @@ def test_only_the_coins_depend_on_the_seed():
 
 
 def test_more_canaries_than_samples_are_refused():
-    with pytest.raises(UsageError, match="301 canaries are more than the 300 training samples"):
+    with pytest.raises(Unsupported, match="301 canaries are more than the 300 training samples"):
         _with_canaries(seed=1, count=301)
