@@ -244,7 +244,8 @@ def _prediction(benchmark: Benchmark, where: str) -> Benchmark:
         key: getattr(benchmark, key) for key in ("backend", "task", "device", "precision", "seed")
     }
     arguments |= {"batch_size": benchmark.batch_size or 1, "dataset": benchmark.dataset or ""}
-    arguments |= {"threads": benchmark.threads or 1}
+    threads = benchmark.threads or 1
+    arguments |= {"threads": threads}
     arguments["options"] = [f"{key}={value_text(value)}" for key, value in benchmark.options.items()]
     return msgspec.structs.replace(
         benchmark,
@@ -253,6 +254,7 @@ def _prediction(benchmark: Benchmark, where: str) -> Benchmark:
         dataset=None,
         batch_size=None,
         options={},
+        threads=threads,
         step=PREDICTION,
         arguments=arguments,
     )

@@ -39,6 +39,7 @@ def test_a_suite_gates_predictions():
     assert benchmark.step == "harness.steps.task_step:make_prediction"
     arguments = {"backend": "torch", "task": "cnn", "batch_size": 8, "options": ["width=2"]}
     assert benchmark.arguments.items() >= arguments.items()
+    assert benchmark.threads == benchmark.arguments["threads"] == 1
     for wrong, words in (
         ({"set": "x"}, "set"),
         ({"precision": "float16"}, "precision"),
