@@ -216,7 +216,7 @@ def method(findings: Sequence[StudyFinding]) -> str:
             f"Each was tuned by {counted(count, 'trial')} of {study.sampler} search ({ranges}), one seed "
             "each; trials behind the median of earlier ones were ended early (Golovin et al. 2017). The "
             f"setting with the best validation {measure.name} was chosen, and trained again on other seeds. "
-            f"Intervals of changes in {measure.name} contain the luck of tuning: the spread of the best "
+            f"Intervals of changes in {measure.name} contain the chance in tuning: the spread of the best "
             "of the trials if these were drawn again (Dodge et al. 2019)."
         )
     judged = max(1, (len(first.effects) - 1) * len(kind.decisive))

@@ -183,7 +183,7 @@ def seeds_needed(study: StudyFinding, effect: Effect) -> int | None:
     """The seeds after which the interval of a decisive change would exclude 0, if mean and spread stay.
 
     The width of an interval falls with the root of the number of seeds. None where it is not known, as where
-    the interval contains the luck of tuning, which seeds do not make smaller.
+    the interval contains the chance in tuning, which more seeds do not make smaller.
     """
     if study.study.trials:
         return None
