@@ -6,8 +6,9 @@ from typing import Protocol
 
 import msgspec
 
-from harness.certify.cases import PRIVATE_CASE, Case, cases
+from harness.certify.cases import PRIVATE_CASE, Case, cases, plain_task
 from harness.certify.certificate import Losses
+from harness.certify.clients import ClientTests, allows_clients
 from harness.certify.diagnosis import Feature, Recognizer, diagnosed, features, features_of_task
 from harness.certify.dropout import DropoutTests, uses_dropout
 from harness.certify.long_calls import LONG_CALLS, CallsObservation, compare_calls, long_calls_case
@@ -49,12 +50,16 @@ class Examiner(Protocol):
     def test_noise(self, case: Case) -> NoiseTests:
         """The tests of the noise of DP-SGD, in a case with it; raises Declined or HarnessError."""
 
+    def test_clients(self, case: Case) -> ClientTests:
+        """The tests of averaged clients on the case's network; raises Declined or HarnessError."""
+
     def observe_losses(self, case: Case, precision: Precision) -> Losses:
         """The first losses of a case in a precision; raises Declined or HarnessError."""
 
 
 DROPOUT = "dropout"
 NOISE = "noise of dp-sgd"
+CLIENTS = "federated averaging"
 #: What a backend without gradients of single samples does not offer.
 PRIVATE = "DP-SGD"
 
@@ -184,6 +189,13 @@ def examine_noise(examiner: Examiner, definition: TaskDefinition) -> Finding:
     return Finding(NOISE, math.inf if tests.faults else 0.0, "; ".join(tests.faults), note=note)
 
 
+def examine_clients(examiner: Examiner, definition: TaskDefinition) -> Finding:
+    """Test that averaged clients train as central training demands; raises HarnessError."""
+    first, *_ = cases(definition)
+    faults = examiner.test_clients(first).faults
+    return Finding(CLIENTS, math.inf if faults else 0.0, "; ".join(faults))
+
+
 def declined_cases(names_by_reason: dict[str, list[str]], *, all_cases: int = 0) -> str:
     """A sentence that lists declined cases by the reason given.
 
@@ -215,12 +227,16 @@ def check_names(
     precision: Precision,
     selection: Selection = _ALL,
 ) -> list[str]:
-    """The names of the selected cases of a check, in order; dropout if used or named, noise if named."""
+    """The names of the selected cases of a check, in order.
+
+    Dropout is among them if used or named, the noise of DP-SGD and averaged clients if named.
+    """
     names = [case.name for case in cases(definition)]
     names += [LONG_CALLS] * (long_calls_case(definition) is not None)
     names += [losses_name(precision)] * (precision != "float64")
     dropout = DROPOUT in selection.names or uses_dropout(define_task(definition, definition.options()))
     names += [DROPOUT] * dropout + [NOISE] * (NOISE in selection.names)
+    names += [CLIENTS] * (CLIENTS in selection.names and allows_clients(plain_task(definition)))
     return [name for name in names if selection.includes(name)]
 
 
@@ -265,6 +281,7 @@ def _outcomes(
         losses_name(precision): lambda: examine_losses(examiner, definition, precision),
         DROPOUT: lambda: examine_dropout(examiner, definition),
         NOISE: lambda: examine_noise(examiner, definition),
+        CLIENTS: lambda: examine_clients(examiner, definition),
     }
     first, failed = cases(definition)[0].name, ""
     found = examine(examiner, definition, selection)
@@ -314,7 +331,11 @@ def cases_of_run(
     names |= _covering(_rules(features_of_task(task)) - features(first), others)
     if long_calls and long_calls_case(definition) is not None:
         names.add(LONG_CALLS)
-    own = {DROPOUT: uses_dropout(task), NOISE: task.privacy is not None and PRIVATE_CASE in names}
+    own = {
+        DROPOUT: uses_dropout(task),
+        NOISE: task.privacy is not None and PRIVATE_CASE in names,
+        CLIENTS: task.federated is not None,
+    }
     return frozenset(names | {name for name, drawn in own.items() if drawn})
 
 

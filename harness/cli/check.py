@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import click
 
-from harness.certify.cases import PRIVATE_CASE, cases
-from harness.certify.certify import NOISE, NotOffered, Selection, Skipped, check, check_names
+from harness.certify.cases import PRIVATE_CASE, cases, plain_task
+from harness.certify.certify import CLIENTS, NOISE, NotOffered, Selection, Skipped, check, check_names
+from harness.certify.clients import allows_clients
 from harness.certify.parity import Finding
 from harness.certify.waiting import Waiting
 from harness.cli import completion, options
@@ -292,6 +293,7 @@ def _selection(
     if names:
         known = {CLOCK}.union(*(check_names(definition, precision) for definition in definitions))
         known |= {NOISE} if PRIVATE_CASE in known else set()
+        known |= {CLIENTS} if any(allows_clients(plain_task(each)) for each in definitions) else set()
         if unknown := [name for name in names if name not in known]:
             raise unknown_name("case", unknown[0], known)
     return Selection(frozenset(names), fail_fast)

@@ -14,7 +14,7 @@ from harness.machine.description import default_threads
 from harness.plugins.configuration import Configuration
 from harness.plugins.selection import select_backend
 from harness.report.explanations import ExplainedRun, explanations_document
-from harness.report.files import write_text
+from harness.report.files import require_folder, write_text
 from harness.report.render.terminal import terminal_text
 from harness.runs.trained import explain_weights, weights_path
 
@@ -66,6 +66,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     target: Path = given["target"]
     if target.suffix not in _FORMATS:
         raise UsageError(f"--to {target}: the ending must be one of {', '.join(_FORMATS)}")
+    require_folder(target)
     named = [named_run(given["results"], name) for name in given["names"]]
     for record, path in named:
         weights_path(record, path.parent, best=True)  # refuses before any framework is asked

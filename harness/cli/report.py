@@ -12,7 +12,7 @@ from harness.analysis.results import Result, separated
 from harness.cli.options import report_unreadable, selection_options
 from harness.cli.printing import echo
 from harness.errors import HarnessError, UsageError
-from harness.report.files import write_text
+from harness.report.files import require_folder, write_text
 from harness.report.results import VIEWS
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def command(
         return
     for path in paths:
         _refuse_other_formats(path)
-        _refuse_missing_folder(path)
+        require_folder(path)
     unreadable = _write_all(paths, selection, results, {"margin": margin, "target": target, "by": by})
     ctx.exit(report_unreadable(unreadable))
 
@@ -120,7 +120,7 @@ def _write_one(others: list[Result], remaining: list[str], paths: list[Path]) ->
     for path in paths:
         if path.suffix not in files:
             raise UsageError(f"--to {path}: a {result.kind.name} is written as {' or '.join(files)}")
-        _refuse_missing_folder(path)
+        require_folder(path)
     record = result.kind.read(result.path)
 
     def write(path: Path) -> None:
@@ -129,11 +129,6 @@ def _write_one(others: list[Result], remaining: list[str], paths: list[Path]) ->
     for path in paths:
         _written(path, partial(write, path))
         echo(str(path))
-
-
-def _refuse_missing_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise UsageError(f"--to {path}: the folder {path.parent} does not exist")
 
 
 def _write_findings(

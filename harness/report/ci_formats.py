@@ -26,6 +26,7 @@ from harness.report.escaping import (
     for_openmetrics_label,
     one_line,
 )
+from harness.report.files import require_folder
 from harness.report.gate import (
     circumstances,
     gate_document,
@@ -265,8 +266,7 @@ def check_target(path: Path) -> None:
     if path.suffix not in KINDS:
         kinds = ", ".join(f"{ending} ({what})" for ending, what in KINDS.items())
         raise UsageError(f"--to {path}: unknown suffix; use {kinds}")
-    if not path.parent.is_dir():
-        raise UsageError(f"--to {path}: the folder {path.parent} does not exist")
+    require_folder(path)
     try:
         prove_writable(path.parent)
     except OSError as error:

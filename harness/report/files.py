@@ -4,6 +4,7 @@ import contextlib
 import struct
 from pathlib import Path
 
+from harness.errors import UsageError
 from harness.machine.files import read_file, replace_file
 
 
@@ -23,6 +24,12 @@ def write_text(path: Path, text: str) -> None:
         OSError: it cannot be written; the previous content remains.
     """
     write_bytes(path, text.encode("utf-8", "replace"))
+
+
+def require_folder(path: Path) -> None:
+    """Raise UsageError where the folder of a file that ``--to`` names does not exist."""
+    if not path.parent.is_dir():
+        raise UsageError(f"--to {path}: the folder {path.parent} does not exist")
 
 
 # Pictures next to records. Files that are not PNG, or are too large, are left out.

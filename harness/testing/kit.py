@@ -25,6 +25,7 @@ from harness.certify.case_errors import CaseFailed, case_failed, listed_errors, 
 from harness.certify.cases import SAMPLES, SEED, STEPS, Case, case_samples, cases, data_network
 from harness.certify.certificate import Losses
 from harness.certify.certify import NotOffered, Skipped, declined_cases, examine, examine_losses
+from harness.certify.clients import ClientTests, allows_clients, client_tests
 from harness.certify.continuation import SavedState, observe_continuation, state_fault
 from harness.certify.diagnosis import diagnosed
 from harness.certify.dropout import DropoutTests, careless_dropout, dropout_tests, with_dropout, wrong_masks
@@ -87,6 +88,11 @@ class InProcessExaminer:
         """The tests of the noise of DP-SGD, in a case with it; raises Declined or HarnessError."""
         programs = TrialPrograms(self._backend, self.configuration.mode, self.configuration.threads)
         return _carry_out(case, lambda: noise_tests(programs, case))
+
+    def test_clients(self, case: Case) -> ClientTests:
+        """The tests of averaged clients on the case's network; raises Declined or HarnessError."""
+        programs = TrialPrograms(self._backend, self.configuration.mode, self.configuration.threads)
+        return _carry_out(case, lambda: client_tests(programs, case.task))
 
 
 def _carry_out(case: Case, work: Callable[[], _T]) -> _T:
@@ -313,6 +319,7 @@ def _faults(backend: Backend, mode: str, definition: TaskDefinition, threads: in
     programs = TrialPrograms(backend, mode, threads)
     for find in (leak, dishonest_clock, wrong_rows, wrong_gradients, careless_dropout, wrong_masks):
         faults += _found(find, programs, first)
+    faults += _found(_wrong_clients, programs, first)
     faults += _found(_wrong_noise, programs, cases(definition))
     return faults + _found(faulty_state, programs, cases(definition))
 
@@ -326,6 +333,11 @@ def _wrong_noise(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
         return noise_tests(programs, private).faults
     except Unsupported:  # of this mode, or for these layers
         return []
+
+
+def _wrong_clients(programs: TrialPrograms, case: Case) -> list[str]:
+    """Whether clients average as they must, where the task can have clients."""
+    return client_tests(programs, case.task).faults if allows_clients(case.task) else []
 
 
 def _found(find: Callable[[TrialPrograms, _T], list[str]], programs: TrialPrograms, what: _T) -> list[str]:

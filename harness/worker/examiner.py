@@ -8,6 +8,7 @@ import msgspec
 
 from harness.certify.cases import Case
 from harness.certify.certificate import Losses
+from harness.certify.clients import ClientTests
 from harness.certify.dropout import DropoutTests
 from harness.certify.long_calls import CallsObservation
 from harness.certify.noise import NoiseTests
@@ -82,6 +83,10 @@ class Examiner:
     def test_noise(self, case: Case) -> NoiseTests:
         """The statistical tests of the noise of DP-SGD, in a case with it; raises as :meth:`observe`."""
         return self._examine("noise", case, NoiseTests)
+
+    def test_clients(self, case: Case) -> ClientTests:
+        """The tests of averaged clients on a case's network; raises as :meth:`observe`."""
+        return self._examine("clients", case, ClientTests)
 
     def observe_waiting(self, case: Case) -> Waiting:
         """Whether ``synchronize`` waits, on a case in the precision of a run; raises as :meth:`observe`."""

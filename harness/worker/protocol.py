@@ -77,9 +77,9 @@ class Built(msgspec.Struct, frozen=True, tag=True):
 
 
 #: What is examined of a case: all of its steps in float64; its first losses in the precision of a run; long
-#: calls beside single steps; dropout, by statistics; whether ``synchronize`` waits, in the precision of a
-#: run.
-Examination = Literal["steps", "losses", "calls", "dropout", "noise", "waiting", "rounding"]
+#: calls beside single steps; dropout and noise, by statistics; averaged clients beside central training;
+#: whether ``synchronize`` waits, in the precision of a run.
+Examination = Literal["steps", "losses", "calls", "dropout", "noise", "clients", "waiting", "rounding"]
 
 
 class Examine(msgspec.Struct, frozen=True, tag=True):

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from harness.certify.certificate import Losses
+from harness.certify.clients import client_tests
 from harness.certify.dropout import dropout_tests
 from harness.certify.long_calls import observe_calls
 from harness.certify.noise import noise_tests
@@ -123,6 +124,9 @@ class Worker:
                 observed = dropout_tests(TrialPrograms(self._backend, mode, threads, device), request.case)
             case "noise":
                 observed = noise_tests(TrialPrograms(self._backend, mode, threads, device), request.case)
+            case "clients":
+                trial = TrialPrograms(self._backend, mode, threads, device)
+                observed = client_tests(trial, request.case.task)
             case "rounding":
                 trial = TrialPrograms(self._backend, mode, threads, device)
                 observed = Located(locate_rounding(trial, request.case))

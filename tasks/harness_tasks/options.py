@@ -257,6 +257,8 @@ class ImbalanceOptions(FederatedOptions, frozen=True, kw_only=True):
                 raise ValueError(
                     f"dp_noise={self.dp_noise:g} needs a dp_clip, such as dp_clip=1.0, which scales the noise"
                 )
+            if self.dp_delta != type(self)().dp_delta:
+                raise ValueError("dp_delta is that of DP-SGD, which needs a dp_clip, such as dp_clip=1.0")
             return None
         if self.optimizer == "gd":
             raise ValueError("DP-SGD samples its batches; use another optimizer than gd")

@@ -1,24 +1,23 @@
 """Federated averaging of the harness's own program and of all backends, against central training."""
 
-import os
-import subprocess
-import sys
+import re
 
-import msgspec
 import numpy as np
 import pytest
 from support.engines import QUICK_XLA
 
+from harness.certify.clients import client_tests
+from harness.certify.observation import TrialPrograms
 from harness.errors import HarnessError
 from harness.plugins import installation, registry
 from harness.plugins.definition import define_task
 from harness.plugins.options import parse_options
 from harness.reference.training import NumpyBackend
-from harness.spec import Federated, Plan, Samples, Unsupported
+from harness.spec import Federated, Samples, Unsupported
 from harness.spec.flops import communicated_bytes
-from harness.training.batches import BatchOrder, samples_of_step
+from harness.training.batches import samples_of_step
 from harness.training.federated import FederatedProgram, clients_of
-from harness.training.initial import initial_weights
+from harness_torch import TorchBackend
 
 SGD = ["optimizer=sgd", "momentum=0", "learning_rate=0.1"]
 TOLERANCE = 1e-9
@@ -35,85 +34,33 @@ def samples_for(task, count=45, classes=10):
     return Samples(inputs, rng.integers(0, classes, count))
 
 
-def trained(backend, task, data, epochs=2, mode=None):
-    """The program of a task after some epochs, federated if the task is, and the loss of each step."""
-    plan = Plan(
-        task=task, mode=mode or backend.modes[0], precision="float64", threads=1, seed=0, device="cpu"
-    )
-    program = backend.build(plan, data)
-    if task.federated is not None:
-        program = FederatedProgram(program, task, clients_of(task.federated, data.targets, plan.seed))
-    program.load(initial_weights(task, plan.seed))
-    order, losses, step = BatchOrder.of_task(task, len(data.targets), plan.seed), [], 0
-    while step < epochs * order.steps_per_epoch:
-        count = order.run_length(step)
-        losses.append(program.train(order.steps(step, count)))
-        step += count
-    return program, np.concatenate(losses) if losses else np.zeros(0)
-
-
-def largest_gap(one, other):
-    one, other = one.weights(), other.weights()
-    assert set(one) == set(other)
-    return max(np.abs(one[name] - other[name]).max() for name in one)
-
-
-def check(backend, name="mlp"):
-    """What must hold of every backend; also run in a process of each."""
-    central, single = task_of(name), task_of(name, "clients=1")
-    small = msgspec.structs.replace(central, batch_size=8), msgspec.structs.replace(single, batch_size=8)
-    data = samples_for(central)
-    one, _ = trained(backend, small[0], data)
-    other, losses = trained(backend, small[1], data)
-    assert largest_gap(one, other) < TOLERANCE, "a single client trains as without rounds"
-    assert losses.shape == (2,)
-    assert other.drift == pytest.approx(0.0, abs=1e-12)
-    many = task_of(name, "clients=4")
-    full = [msgspec.structs.replace(task, batch_size=None) for task in (central, many)]
-    one, losses_of_one = trained(backend, full[0], data, epochs=1)
-    other, losses_of_other = trained(backend, full[1], data, epochs=1)
-    assert largest_gap(one, other) < TOLERANCE, "steps of all clients on all their samples are one step"
-    assert losses_of_one == pytest.approx(losses_of_other, abs=TOLERANCE)
-    assert other.drift > 0
-    return one, other
+def faults_of(backend, name="mlp"):
+    task = task_of(name)
+    return client_tests(TrialPrograms(backend, backend.modes[0], 1), task).faults
 
 
 def test_clients_are_averaged_as_central_training_demands():
-    check(NumpyBackend())
+    assert faults_of(NumpyBackend()) == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", ["torch", "jax", "keras", "keras-torch"])
-def test_clients_of_every_backend(name):
-    if installation.installation(name)[0] != "installed":
-        pytest.skip(f"{name} is not installed")
-    code = (
-        "import sys; sys.path[:0] = ['tests', 'tests/training']; import test_federated\n"
-        f"from harness.plugins import registry; backend = registry.backend({name!r})\n"
-        "backend.environment(1); test_federated.check(backend); test_federated.check_momentum(backend)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | QUICK_XLA, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def check_momentum(backend):
-    """Each round starts the optimizer anew."""
-    task = task_of("mlp", "momentum=0.9", "clients=3")
-    data, order = samples_for(task), BatchOrder.of_task(task, 45, 0)
-    program, _ = trained(backend, task, data, epochs=2)
-    once, _ = trained(backend, task, data, epochs=1)
-    other, _ = trained(backend, task, data, epochs=0)
-    other.load(once.weights())
-    other.train(order.steps(1, 1))
-    assert largest_gap(program, other) < TOLERANCE
-
-
-def test_momentum_needs_a_training_state():
-    with pytest.raises(Unsupported, match="needs training_state"):
-        check_momentum(NumpyBackend())
+@pytest.mark.parametrize(
+    ("backend", "task"),
+    [
+        ("torch", "mlp"),
+        ("torch", "resnet"),  # clients average running statistics too
+        ("jax", "mlp"),
+        ("keras", "mlp"),
+        ("keras-torch", "mlp"),
+        pytest.param("keras-jax", "mlp", marks=pytest.mark.long),
+    ],
+)
+def test_clients_of_every_backend(backend, task, harness):
+    if installation.installation(backend)[0] != "installed":
+        pytest.skip(f"{backend} is not installed")
+    done = harness("check", backend, "--task", task, "--case", "federated averaging", **QUICK_XLA)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 class Scaled(NumpyBackend):
@@ -126,9 +73,28 @@ class Scaled(NumpyBackend):
         return program
 
 
-def test_a_fault_of_a_program_shows():
-    with pytest.raises(AssertionError):
-        check(Scaled())
+class KeepsMomentum(TorchBackend):
+    """The optimizer of one round goes on in the next."""
+
+    def build(self, plan, data):
+        program = super().build(plan, data)
+        program.load_training_state = lambda _: None
+        return program
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"), [(Scaled, "single client"), (KeepsMomentum, "as without rounds|optimizer anew")]
+)
+def test_a_fault_of_a_program_shows(backend, words):
+    (fault, *_) = faults_of(backend())
+    assert re.search(words, fault)
+
+
+def test_momentum_needs_a_training_state():
+    task = task_of("mlp", "momentum=0.9", "clients=3")
+    program = TrialPrograms(NumpyBackend(), NumpyBackend.modes[0], 1).build(task)
+    with pytest.raises(Unsupported, match="needs training_state"):
+        FederatedProgram(program, task, np.zeros(27, int))
 
 
 def test_a_dirichlet_split_is_uneven_and_an_even_one_is_not():

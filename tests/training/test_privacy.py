@@ -80,6 +80,7 @@ def test_a_batch_holds_what_is_drawn_but_for_a_probability_of_1e_9():
     ("options", "message"),
     [
         (["dp_noise=1"], "needs a dp_clip"),
+        (["dp_delta=1e-6"], "needs a dp_clip"),
         (["dp_canaries=10"], "needs a dp_clip"),
         (["dp_clip=1", "optimizer=gd"], "another optimizer than gd"),
         (["dp_clip=1", "clients=2"], "have no epsilon here"),
