@@ -42,29 +42,39 @@ def client_tests(programs: TrialPrograms, task: Task) -> ClientTests:
     The optimizer has momentum where programs offer a training state, which shows whether each round starts it
     anew. Clients with running statistics of their own make no central step, so these are not compared.
     """
-    faults = [_rounds(programs, task)]
+    faults = [_rounds(programs, task), _anew(programs, task)]
     if task.weights().keys() == task.parameters().keys():
         faults.append(_one_step(programs, task))
     return ClientTests([fault for fault in faults if fault])
 
 
-def _rounds(programs: TrialPrograms, plain: Task) -> str:
-    """What is wrong in the first two rounds of a single client, each an epoch."""
+def _rounds(programs: TrialPrograms, task: Task) -> str:
+    """Whether a single client trains two rounds, each an epoch, as without rounds."""
+    program = programs.build(task)
+    clients = _federated(program, task, clients=1)
+    for epoch in (0, 1):
+        central = _epoch(program, task, epoch)
+    clients.load(initial_weights(task, SEED))
+    for number in (0, 1):
+        averaged = _epoch(clients, _with_clients(task, 1), number)
+    if _agree(averaged, central):
+        return ""
+    return "a single client of federated averaging does not train as without rounds"
+
+
+def _anew(programs: TrialPrograms, plain: Task) -> str:
+    """Whether a round takes nothing of the momentum that the program has before it."""
     rate = plain.optimizer.learning_rate
     task = msgspec.structs.replace(plain, optimizer=Sgd(rate, momentum=_MOMENTUM))
     program = programs.build(task)
-    if program.training_state() is None:
-        task, program = plain, programs.build(plain)
+    if program.training_state() is None:  # such a program is refused clients with momentum
+        return ""
     clients = _federated(program, task, clients=1)
-    first = _epoch(program, task, 0)  # with the optimizer's state, which the rounds must not meet again
+    central = _epoch(program, task, 0)
     clients.load(initial_weights(task, SEED))
-    if not _agree(_round(clients, task, 0), first):
-        return "a single client of federated averaging does not train as without rounds"
-    fresh = programs.build(task)
-    fresh.load(first)
-    if not _agree(_round(clients, task, 1), _epoch(fresh, task, 1)):
-        return "a round of federated averaging does not start the optimizer anew: training_state() is kept"
-    return ""
+    if _agree(_epoch(clients, _with_clients(task, 1), 0), central):
+        return ""
+    return "a round of federated averaging does not start the optimizer anew: load_training_state() keeps it"
 
 
 def _one_step(programs: TrialPrograms, plain: Task) -> str:
@@ -74,7 +84,7 @@ def _one_step(programs: TrialPrograms, plain: Task) -> str:
     central = _epoch(program, task, 0)
     clients = _federated(program, task, _CLIENTS)
     clients.load(initial_weights(task, SEED))
-    if _agree(_round(clients, task, 0), central):
+    if _agree(_epoch(clients, _with_clients(task, _CLIENTS), 0), central):
         return ""
     return f"steps of {_CLIENTS} clients on all their samples are not one step on the samples of all"
 
@@ -96,10 +106,6 @@ def _epoch(program: Program, task: Task, epoch: int) -> _Weights:
         program.train(order.steps(step, count))
         step += count
     return {name: np.array(array) for name, array in program.weights().items()}
-
-
-def _round(clients: FederatedProgram, task: Task, number: int) -> _Weights:
-    return _epoch(clients, _with_clients(task, 1), number)
 
 
 def _agree(observed: _Weights, expected: _Weights) -> bool:

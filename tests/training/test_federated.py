@@ -1,7 +1,5 @@
 """Federated averaging of the harness's own program and of all backends, against central training."""
 
-import re
-
 import numpy as np
 import pytest
 from support.engines import QUICK_XLA
@@ -83,11 +81,11 @@ class KeepsMomentum(TorchBackend):
 
 
 @pytest.mark.parametrize(
-    ("backend", "words"), [(Scaled, "single client"), (KeepsMomentum, "as without rounds|optimizer anew")]
+    ("backend", "words"), [(Scaled, "as without rounds"), (KeepsMomentum, "start the optimizer anew")]
 )
 def test_a_fault_of_a_program_shows(backend, words):
     (fault, *_) = faults_of(backend())
-    assert re.search(words, fault)
+    assert words in fault
 
 
 def test_momentum_needs_a_training_state():
