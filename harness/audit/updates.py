@@ -20,6 +20,7 @@ Weights = Mapping[str, np.ndarray]
 #: in float32 (rnn at ten times its rate; else 0.9995) and 0.996 in bfloat16; that of a step without an update
 #: is about 0.5, that of one with the gradient of half a batch up to 0.9.
 LEAST_AGREEMENT = 0.95
+_KNOWN = {Sgd, Adam, RmsProp}
 #: The sign of a change is reliable if the change is so many times the rounding of the weight.
 _ROUNDINGS = 8.0
 #: Of the learning rate: even in a step that changes nothing, a weight should have moved by so much.
@@ -39,13 +40,16 @@ def agreements(
     """The share of each gradient but the first that the weights followed.
 
     Weights that change by less than the rounding of their precision are left out. A gradient that mostly
-    belongs to such weights has no share, but None.
+    belongs to such weights has no share, but None, and so has any gradient where the optimizer's rule is not
+    known here.
 
     ``weights`` are those before ``step`` (counted from 0) and after each step from there on; ``gradients``
     are of the same steps, one fewer than weights, by the parameters' names, and clipped where the task clips
     them. ``rates`` are the learning rates of these steps; without them that of the optimizer.
     """
     optimizer = task.optimizer
+    if type(optimizer) not in _KNOWN:
+        return [None] * (len(gradients) - 1)
     rates = rates or [optimizer.learning_rate] * len(gradients)
     rounding = _ROUNDINGS * float(np.finfo(np.float64 if precision == "float64" else np.float32).eps)
     # What each step subtracts, in units of its learning rate, so that steps of different rates compare.

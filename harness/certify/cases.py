@@ -1,5 +1,6 @@
 """What a backend is certified on: small seeded programs of a task, one for each kind of training rule."""
 
+import typing
 from typing import Any
 
 import msgspec
@@ -80,8 +81,8 @@ _PLAIN: _Options = {
     "flip": False,
     "crop": 0,
 }
-#: Options by the name of their case; every optimizer and regulariser is in one at least. A task that does not
-#: declare all options of a case gets those that it declares.
+#: Options by the name of their case; every regulariser is in one at least. A task that does not declare all
+#: options of a case gets those that it declares. An optimizer that is in none has a case of its name.
 _RULES: dict[str, _Options] = {
     "momentum, l1": {"optimizer": "sgd", "learning_rate": 0.05, "momentum": 0.9, "l1": 1e-4},
     "nesterov, l2": {
@@ -132,7 +133,18 @@ def tasks_by_rule(definition: TaskDefinition) -> dict[str, Task]:
             if new and task:
                 tasks[case] = task
                 tried |= new
+    certified = {type(task.optimizer) for task in tasks.values()}
+    for name in _optimizers(definition):
+        task = _defined(definition, {"optimizer": name})
+        if task and type(task.optimizer) not in certified:
+            tasks[name] = task
     return tasks
+
+
+def _optimizers(definition: TaskDefinition) -> tuple[str, ...]:
+    """The optimizers that a task offers."""
+    kind = typing.get_type_hints(definition.options).get("optimizer")
+    return typing.get_args(kind)
 
 
 def _variants(definition: TaskDefinition, name: str, rule: _Options) -> dict[str, _Options]:

@@ -4,13 +4,14 @@ import msgspec
 import numpy as np
 import pytest
 
+from harness.certify import cases as case_module
 from harness.certify.cases import MANY_STEPS, SEED, STEPS, cases, without_dropout
 from harness.certify.dropout import uses_dropout
 from harness.certify.references import reference_of
 from harness.layers import BatchNorm, Dropout, Native, PositionEmbedding, SelfAttention
 from harness.network import Network
 from harness.plugins import registry
-from harness.spec import ConstantRate
+from harness.spec import ConstantRate, RmsProp
 from harness.training.batches import BatchOrder
 
 TASKS = ["mlp", "cnn", "rnn", "forecast", "gan", "resnet", "lm", "tabular"]
@@ -46,6 +47,14 @@ def test_the_plain_case_has_nothing_but_the_network():
     for name in TASKS:
         plain = by_name(name)["sgd"].task
         assert (plain.clip_norm, plain.weight_decay, plain.schedule) == (0.0, 0.0, ConstantRate())
+
+
+def test_an_optimizer_that_no_rule_names_has_a_case_of_its_own(monkeypatch):
+    definition = registry.task("mlp")
+    assert "rmsprop" not in {case.name for case in cases(definition)}
+    monkeypatch.delitem(case_module._RULES, "rmsprop, l2")
+    (case,) = (case for case in cases(definition) if case.name == "rmsprop")
+    assert isinstance(case.task.optimizer, RmsProp)
 
 
 def test_networks_without_state_or_branches_make_few_steps():
