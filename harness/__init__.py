@@ -77,8 +77,8 @@ def load_duels(results: str | Path = "results") -> pd.DataFrame:
 
     Unreadable files as in :func:`load_results`.
     """
-    from harness.duel.frames import duels_frame
     from harness.duel.record import DUELS
+    from harness.gate.frames import duels_frame
 
     return duels_frame(_readable(DUELS, results))
 

@@ -10,9 +10,8 @@ from harness.cli import options
 from harness.cli.options import report_unreadable
 from harness.cli.printing import echo, echo_json
 from harness.errors import HarnessError, UsageError, unknown_name
-from harness.gate.history import gaps
+from harness.gate.history import gaps, selected
 from harness.gate.record import GATES, GateRecord, Metric
-from harness.gate.selection import selected
 from harness.machine.files import replace_file
 
 if TYPE_CHECKING:

@@ -14,6 +14,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from harness.gate.judgement import ratios_behind
 from harness.gate.reasons import Reason
 from harness.gate.record import (
@@ -275,3 +277,26 @@ def _metric_attempt(gate: GateRecord, result: MetricResult | None) -> _Attempt:
     if result is None:
         return _Attempt(gate, measured=False, reasons=[])
     return _Attempt(gate, measured=result.is_usable, reasons=result.reasons)
+
+
+# Gates reduced to one benchmark or one metric.
+
+
+def selected(gates: Iterable[GateRecord], benchmark: str | None, metric: Metric | None) -> list[GateRecord]:
+    """The gates with one benchmark and one metric only; None: all."""
+    return [
+        msgspec.structs.replace(
+            gate,
+            benchmarks=[
+                _with_metric(recorded, metric)
+                for recorded in gate.benchmarks
+                if benchmark in (None, recorded.name)
+            ],
+        )
+        for gate in gates
+    ]
+
+
+def _with_metric(benchmark: BenchmarkRecord, metric: Metric | None) -> BenchmarkRecord:
+    metrics = [result for result in benchmark.metrics if metric in (None, result.metric)]
+    return msgspec.structs.replace(benchmark, metrics=metrics)

@@ -5,22 +5,26 @@ No framework and no NumPy here. Shapes omit the batch and put channels last: a p
 framework's own module, once.
 """
 
-from harness.layers.activations import LEAKY_RELU_SLOPE, Activation, ActivationName
 from harness.layers.attention import Embedding, PositionEmbedding, SelfAttention, Unembedding
 from harness.layers.base import Initializer, Layer, Padding, Parameter, Shape
 from harness.layers.convolutions import Conv1D, Conv2D, ConvTranspose2D
-from harness.layers.dense import Dense, Dropout
-from harness.layers.native import Native, NativeArray, NativeModel
-from harness.layers.normalization import BatchNorm, LayerNorm
-from harness.layers.recurrent import GRU, LSTM
-from harness.layers.sampling import (
+from harness.layers.elementary import (
+    LEAKY_RELU_SLOPE,
+    Activation,
+    ActivationName,
     AveragePool2D,
+    BatchNorm,
+    Dense,
+    Dropout,
     Flatten,
     GlobalAveragePool,
+    LayerNorm,
     MaxPool2D,
     Reshape,
     UpSample2D,
 )
+from harness.layers.native import Native, NativeArray, NativeModel
+from harness.layers.recurrent import GRU, LSTM
 from harness.layers.tree import AnyLayer, Composite, PlacedLayer, Residual, Skip, exchanged, leaves
 
 __all__ = [

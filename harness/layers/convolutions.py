@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from harness.layers.activations import ActivationName
 from harness.layers.base import Initializer, Layer, Padding, Parameter, Shape, kernel_and_bias
+from harness.layers.elementary import ActivationName
 
 
 class Conv2D(Layer, frozen=True, tag="conv2d"):

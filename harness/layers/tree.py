@@ -6,22 +6,24 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from harness.layers.activations import Activation
 from harness.layers.attention import Embedding, PositionEmbedding, SelfAttention, Unembedding
 from harness.layers.base import Described, Layer, Shape
 from harness.layers.convolutions import Conv1D, Conv2D, ConvTranspose2D
-from harness.layers.dense import Dense, Dropout
-from harness.layers.native import Native
-from harness.layers.normalization import BatchNorm, LayerNorm
-from harness.layers.recurrent import GRU, LSTM
-from harness.layers.sampling import (
+from harness.layers.elementary import (
+    Activation,
     AveragePool2D,
+    BatchNorm,
+    Dense,
+    Dropout,
     Flatten,
     GlobalAveragePool,
+    LayerNorm,
     MaxPool2D,
     Reshape,
     UpSample2D,
 )
+from harness.layers.native import Native
+from harness.layers.recurrent import GRU, LSTM
 
 
 class Composite(Layer, frozen=True):

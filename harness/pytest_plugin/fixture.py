@@ -10,7 +10,7 @@ import pytest
 
 from harness.errors import HarnessError, UsageError
 from harness.pytest_plugin import interpreter, replay
-from harness.pytest_plugin.keywords import take_count
+from harness.pytest_plugin.calls import take_count
 from harness.pytest_plugin.summary import CALLED, NOT_TIMED, count_benchmarks, count_judged, set_result
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 import msgspec
 from support.made_runs import made_record
 
+from harness.analysis.axes import Setting, trained
 from harness.analysis.findings import find
 from harness.analysis.run_curves import Run
-from harness.analysis.settings import Setting, trained
 from harness.plugins.options import options_with
 from harness.report.runs.sentences import trained_text
 from harness.runs.record import TaskRecord

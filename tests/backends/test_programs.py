@@ -49,7 +49,7 @@ from harness.layers import (
     Skip,
     UpSample2D,
 )
-from harness.layers.activations import ActivationName
+from harness.layers.elementary import ActivationName
 from harness.network import Network
 from harness.reference.training import NumpyBackend
 from harness.spec.backend import Plan, Steps, Unsupported

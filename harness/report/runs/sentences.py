@@ -4,12 +4,11 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.analysis.axes import BACKEND, text_on_axis
+from harness.analysis.axes import BACKEND, Setting, Trained, text_on_axis, trained
 from harness.analysis.comparison import Comparison, PairComparison, coincidence
 from harness.analysis.conditions import Difference, evaluation_text
 from harness.analysis.configuration_summary import ConfigurationSummary, TimingWarnings, timing_warnings
 from harness.analysis.grouping import DifferentWork, KeptApart, LeftOut, NoPartner, NotCertified, RunGroup
-from harness.analysis.settings import Setting, Trained, trained
 from harness.analysis.variation import Variation
 from harness.report.numbers import (
     busy_mark,
