@@ -175,6 +175,7 @@ def _trained(study: StudyFinding) -> Section:
         "data set": f"{data.name} ({counts} samples)" if counts else data.name,
         "amount": f"{counted_epochs(recorded.epochs)}, batch size {record.batch_text}",
         "settings of all": " ".join(recorded.assignments) or "the task's defaults",
+        "scores": f"those {_epoch_of_scores(recorded.kind)}",
         "precision, device": f"{recorded.precision}, {record.device or record.configuration.device}",
     }
     if data.stands_in_for:
@@ -182,6 +183,10 @@ def _trained(study: StudyFinding) -> Section:
     if recorded.max_steps:
         facts["amount"] = f"{facts['amount']}, at most {recorded.max_steps} steps"
     return Section("What was trained", [Facts(facts)], "trained")
+
+
+def _epoch_of_scores(kind: StudyKind) -> str:
+    return "of the epoch with the lowest validation loss" if kind.at == "best" else "after the last epoch"
 
 
 def method(findings: Sequence[StudyFinding]) -> str:
@@ -220,10 +225,10 @@ def method(findings: Sequence[StudyFinding]) -> str:
             "of the trials if these were drawn again (Dodge et al. 2019)."
         )
     judged = max(1, (len(first.effects) - 1) * len(kind.decisive))
-    epoch = "of the epoch with the lowest validation loss" if kind.at == "best" else "after the last epoch"
     texts.append(
-        f"Test scores are those {epoch}, over {seeds(max(each.seeds for each in first.effects))}. Changes "
-        f"are paired by seed with {first.reference.variant.name}; intervals are Student's, at 95 % for up "
+        f"Test scores are those {_epoch_of_scores(kind)}, over "
+        f"{seeds(max(each.seeds for each in first.effects))}. Changes are paired by seed with "
+        f"{first.reference.variant.name}; intervals are Student's, at 95 % for up "
         f"to {judged} decisive changes together (Bonferroni)."
     )
     return " ".join(texts)
