@@ -113,3 +113,5 @@ def test_the_command_explains_one_network_in_two_frameworks(harness):
     assert harness("score", "last", "--backend", "torch").returncode == 0
     refused = harness("explain", "last", "--to", "page.pdf")
     assert (refused.returncode, "the ending must be one of .html, .md" in refused.stderr) == (2, True)
+    refused = harness("explain", "last", "--to", "missing/page.html")
+    assert (refused.returncode, "the folder missing does not exist" in refused.stderr) == (2, True)
