@@ -116,13 +116,6 @@ def test_a_notebook_has_texts_and_the_code_of_charts(snapshot):
     assert [(cell["cell_type"], cell["source"]) for cell in cells] == snapshot
 
 
-def test_intervals_and_code_are_elements_of_a_page():
-    table = Table(["a"], [["first"], ["1.5 [1.2, <1.8>]"]])
-    page = html_page(Document("run", "A", [Paragraph("run `harness run` [1, 2]"), table]))
-    assert '<p>run <code>harness run</code> <span class="unbroken">[1, 2]</span></p>' in page
-    assert '1.5 <span class="unbroken">[1.2, &lt;1.8&gt;]</span>' in page
-
-
 def test_nodes_of_other_media_are_not_made():
     made = []
     nodes = [Only(("page",), lambda: made.append(1) or [Paragraph("a")]), Paragraph("b")]

@@ -1,86 +1,11 @@
-"""The page of a duel in a real browser: verdicts first, every chart drawn, all text escaped; and Markdown."""
-
-import math
+"""A duel as text, Markdown and page: what is mentioned, drawn and written where it ended early."""
 
 import msgspec
 import pytest
-from support.charts import valid
-from support.in_browser import DRAWN, MARKS, TOO_WIDE, chromium, needs_chromium, opened
 from support.made_duels import save_duel, stored_duel
 from support.rendered import duel_markdown, duel_page, duel_text
 
 from harness.report.charts.pairs import duel_figures
-
-HOSTILE = """</script><img src=x onerror="document.title='had'">{{ 7*7 }}`x`"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as launched:
-        yield launched
-
-
-@pytest.fixture(scope="module")
-def page_of(tmp_path_factory):
-    def write(record):
-        path = tmp_path_factory.mktemp("duel") / "duel.html"
-        path.write_text(duel_page(record), "utf-8")
-        return path
-
-    return write
-
-
-def hostile_duel():
-    record = stored_duel(command=["duel", HOSTILE])
-    configurations = [
-        msgspec.structs.replace(each, label=f"{each.label}{HOSTILE}") for each in record.configurations
-    ]
-    results = [
-        msgspec.structs.replace(each, configuration=configurations[1].label) for each in record.results
-    ]
-    return msgspec.structs.replace(record, configurations=configurations, results=results)
-
-
-@needs_chromium
-def test_the_verdict_comes_first_and_every_chart_is_drawn(browser, page_of):
-    record = stored_duel()
-    file = page_of(record)
-    with opened(browser, file) as page:
-        assert page.said == []
-        assert [url for url in page.asked if not url.startswith("data:")] == [file.as_uri()]
-        assert "b:torch:eager is as fast as a:torch:eager within 2 %" in page.locator("h1").inner_text()
-        page.wait_for_function(DRAWN)
-        marks = page.evaluate(MARKS)
-        assert list(marks) == ["pairs", "course", "turns"]
-        assert marks["pairs"] == 10 + 4  # pairs, the line at zero, the band, the interval, the ratio
-        assert marks["course"] == 10 + 2
-        assert marks["turns"] >= 2 * 540 + 9
-
-
-@needs_chromium
-@pytest.mark.parametrize("width", [400, 1280, 1920])
-@pytest.mark.parametrize("made", [stored_duel, hostile_duel])
-def test_nothing_overflows_and_all_text_is_escaped(browser, page_of, made, width):
-    with opened(browser, page_of(made()), width=width) as page:
-        assert page.said == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate(TOO_WIDE) == []
-
-
-def test_charts_are_valid_and_show_the_numbers_of_the_record():
-    record = stored_duel()
-    figures = {figure.name: figure for figure in duel_figures(record)}
-    for figure in figures.values():
-        valid(figure.chart)
-    rows = figures["pairs"].chart["data"]["values"]
-    changes = [row["change"] for row in rows if "change" in row]
-    assert len(changes) == record.results[0].pairs
-    centre = math.exp(sum(math.log1p(change / 100) for change in changes) / len(changes))
-    assert centre == pytest.approx(record.results[0].ratio.value, abs=2e-3)
-    (ratio,) = [row["ratio"] for row in rows if "ratio" in row]
-    assert ratio == pytest.approx(100 * (record.results[0].ratio.value - 1), abs=1e-3)
-    disturbed = [row for row in figures["turns"].chart["data"]["values"] if row["disturbed"]]
-    assert len(disturbed) == sum(block.disturbed for pair in record.pairs for block in pair.blocks)
 
 
 @pytest.mark.parametrize(

@@ -17,17 +17,16 @@ HOSTILE = 'a\n::error::b ]]></failure><b>&amp;|c|`d`, e: 100% "f" \\g #h {i="j"}
 SHOWN = 'a ::error::b ]]></failure><b>&amp;|c|`d`, e: 100% "f" \\g #h {i="j"} red'
 
 
-def hostile_gate():
-    quality = QualityResult(
-        verdict="FAIL", reasons=[reasons.NotComparable(message=HOSTILE)], worst=float("inf")
-    )
+def hostile_gate(text=HOSTILE):
+    """A gate with this text wherever a record has text."""
+    quality = QualityResult(verdict="FAIL", reasons=[reasons.NotComparable(message=text)], worst=float("inf"))
     benchmark = made_benchmark(
-        HOSTILE, step=1.2, confirmed=8, verdicts={"step": "FAIL"}, quality=quality,
-        reasons=[reasons.NotComparable(message=HOSTILE)],
-        mode=HOSTILE, task=HOSTILE, options={HOSTILE: HOSTILE},
+        text, step=1.2, confirmed=8, verdicts={"step": "FAIL"}, quality=quality,
+        reasons=[reasons.NotComparable(message=text)],
+        mode=text, task=text, backend=text, options={text: text},
     )  # fmt: skip
-    gate = made_gate(benchmark, suite=HOSTILE)
-    python = msgspec.structs.replace(gate.head, python=HOSTILE, commit=None)
+    gate = made_gate(benchmark, suite=text, command=["gate", text])
+    python = msgspec.structs.replace(gate.head, python=text, variables={text: text}, commit=None)
     return msgspec.structs.replace(gate, head=python)
 
 

@@ -17,6 +17,18 @@ def stored_duel(**changes) -> DuelRecord:
     return msgspec.structs.replace(record, **changes)
 
 
+def hostile_duel(text) -> DuelRecord:
+    """The stored duel with this text in its command and labels."""
+    record = stored_duel(command=["duel", text])
+    configurations = [
+        msgspec.structs.replace(each, label=f"{each.label}{text}") for each in record.configurations
+    ]
+    results = [
+        msgspec.structs.replace(each, configuration=configurations[1].label) for each in record.results
+    ]
+    return msgspec.structs.replace(record, configurations=configurations, results=results)
+
+
 def save_duel(results: Path, record: DuelRecord) -> Path:
     """Write a duel under a results folder."""
     path = results / DUELS.folder / f"{record.id}.json"
