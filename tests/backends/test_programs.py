@@ -12,12 +12,14 @@ import pytest
 from support.training_cases import (
     ADAM,
     ADVERSARIES,
+    BOTH,
     CLASSES,
     CONVOLUTIONS,
     LATENTS,
     MOMENTUM,
     SAMPLES,
     TASKS,
+    WEIGHTED,
     assert_near,
     assert_same_training,
     expected,
@@ -54,7 +56,15 @@ from harness.network import Network
 from harness.reference.training import NumpyBackend
 from harness.spec.backend import Plan, Steps, Unsupported
 from harness.spec.data import Samples
-from harness.spec.task import LOSSES, Adversarial, BinaryClassification, Classification, Sgd
+from harness.spec.schedules import CosineDecay
+from harness.spec.task import (
+    LOSSES,
+    Adversarial,
+    Augmentation,
+    BinaryClassification,
+    Classification,
+    Sgd,
+)
 from harness_jax import harness_backend as jax_plugin
 from harness_torch import harness_backend as torch_plugin
 
@@ -189,38 +199,71 @@ FURTHER = {
         weight_decay=0.1,
     ),
 }
-CASES = TASKS | FURTHER
-#: JAX compiles each case for seconds and orders axes as the contract does.
-QUICK_IN_JAX = {
-    "classification adam",
-    "classification squashed",
-    "regression rmsprop",
-    "adversarial adam",
-    "residual",
-    "transformer",
-    "sequences",
-    "transposed",
-    "activations",
-    "adam without a mean",
-    *LOSSES,
+#: One of each that a compiler could make wrong, in a network that is small enough to compile again and again.
+TOGETHER = task(
+    Network(
+        (6, 6, 2),
+        (
+            Conv2D(4, 3, "leaky_relu", padding="same"),
+            BatchNorm(),
+            MaxPool2D(2),
+            Flatten(),
+            Reshape((9, 4)),
+            Residual((LayerNorm(), SelfAttention(2))),
+            GlobalAveragePool(),
+            Dense(CLASSES),
+        ),
+    ),
+    WEIGHTED,
+    ADAM,
+    schedule=CosineDecay(),
+    clip_norm=0.2,
+    weight_decay=0.7,
+    penalty=BOTH,
+    augmentation=Augmentation(flip=True, crop=1),
+)
+CASES = TASKS | FURTHER | {"together": TOGETHER}
+#: What is between calls does not depend on the layers.
+WITH_STATISTICS = task(Network((9,), (Dense(6), BatchNorm(), Dense(CLASSES))), optimizer=MOMENTUM)
+#: Compilers take seconds to minutes for a case. These have every layer, objective, optimizer and rule.
+QUICK = {
+    "torch:compile": (),
+    "jax:jit": (
+        "classification adam",
+        "classification squashed",
+        "regression rmsprop",
+        "adversarial adam",
+        "residual",
+        "transformer",
+        "sequences",
+        "transposed",
+        "activations",
+        "adam without a mean",
+        *LOSSES,
+    ),
 }
+SLOW = {"torch:compile": ("together", "huber"), "jax:jit": ("together", "regression adam", "nesterov")}
 
 
 def _has_pictures(case):
     return any(len(network.input_shape) == 3 for network in CASES[case].networks.values())
 
 
+def _compiled(configuration, case):
+    if case in QUICK[configuration]:
+        return configuration, case
+    mark = pytest.mark.slow if case in SLOW[configuration] else pytest.mark.long
+    return pytest.param(configuration, case, marks=mark)
+
+
 TRAININGS = [
     *(("torch:eager", case) for case in CASES),
     *(("torch:channels_last", case) for case in CASES if _has_pictures(case)),
     *(
-        pytest.param("torch:compile", case, marks=pytest.mark.slow)
-        for case in ("classification adam", "residual", "transformer", *LOSSES)
+        _compiled("torch:compile", case)
+        for case in ("together", "classification adam", "residual", "transformer", *LOSSES)
     ),
-    *(
-        pytest.param("jax:jit", case, marks=() if case in QUICK_IN_JAX else pytest.mark.slow)
-        for case in CASES
-    ),
+    *(_compiled("jax:jit", case) for case in CASES),
 ]
 
 
@@ -310,8 +353,8 @@ def test_a_sequence_shorter_than_the_context(configuration):
         *itertools.product(
             CONFIGURATIONS[:2], ("classification sgd", "residual", "sequences", "transformer")
         ),
-        ("jax:jit", "residual"),
-        pytest.param("jax:jit", "transformer", marks=pytest.mark.slow),
+        ("jax:jit", "together"),
+        *(pytest.param("jax:jit", case, marks=pytest.mark.long) for case in ("residual", "transformer")),
     ],
 )
 def test_lower_precisions_stay_near(configuration, case):
@@ -345,7 +388,7 @@ def test_how_steps_are_cut_into_blocks_does_not_matter(configuration):
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
-@pytest.mark.parametrize("case", [DROPPING, CASES["residual"]], ids=["dropout", "running statistics"])
+@pytest.mark.parametrize("case", [DROPPING, WITH_STATISTICS], ids=["dropout", "running statistics"])
 def test_scoring_reading_and_loading_between_blocks_change_nothing(configuration, case):
     blocks = (1, 8), (4, 8), (2, 8)
     undisturbed = trained(_program(configuration, case), case, blocks)
@@ -389,7 +432,7 @@ RECURRENT = Network(
     [
         *(("torch:eager", task(network)) for network in (BRANCHING, ATTENDING, RECURRENT)),
         ("jax:jit", task(ATTENDING)),
-        *((configuration, CASES["residual"]) for configuration in EACH_BACKEND),
+        *((configuration, WITH_STATISTICS) for configuration in EACH_BACKEND),
     ],
 )
 def test_a_program_continues_from_weights_and_a_training_state(configuration, case):
