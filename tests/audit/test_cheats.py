@@ -22,7 +22,11 @@ def options(monkeypatch):
     return lambda cheat: CHEATS[cheat].options
 
 
-@pytest.mark.parametrize("command", [one for one in COMMANDS if one != "duel"])  # a gate makes the same pairs
+@pytest.mark.parametrize(
+    "command",
+    # A gate makes the pairs of a duel; that of an honest backend passes in tests/gate too.
+    [pytest.param(name, marks=pytest.mark.long if name in {"duel", "gate"} else ()) for name in COMMANDS],
+)
 def test_an_honest_backend_passes(trials, command):
     found, words, _ = trials.make(command, "honest")
     assert not found, words
@@ -43,12 +47,16 @@ FOUND_BY_A_RUN = [
     ("replays-disk", "samples were drawn after the training"),
     # A second program repeats a segment that was drawn afterwards, and the newest.
     ("watched", "differs from its recomputation"),
-    ("skips-50th", "differs from its recomputation"),
-    ("skips-late-state", "differs from its recomputation|do not follow the gradient"),
+    pytest.param("skips-50th", "differs from its recomputation", marks=pytest.mark.long),
     ("stops-early", "differs from its recomputation"),
     # NumPy computes first steps, later gradients, and the scores of samples.
     ("half-real", "differs from its recomputation in NumPy"),
     ("skips-learned", "differs from its recomputation|do not follow the gradient"),
+    pytest.param(
+        "skips-late-state",
+        "differs from its recomputation|do not follow the gradient",
+        marks=pytest.mark.long,
+    ),
     ("remembers-rows", "the loss of train sample .* was reported as .*, and the harness's own program gets"),
     ("perfect-scores", "accuracy was reported as 1, and the mean over its samples is 0"),
     # Certificates, and data that cannot be written.
