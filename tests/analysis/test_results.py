@@ -1,6 +1,7 @@
 """Results of every kind: found by name, path and time; a file of another kind is named with its kind."""
 
 import gzip
+import itertools
 import shutil
 from pathlib import Path
 
@@ -101,16 +102,15 @@ def test_stored_records_are_of_their_folders_kind(tmp_path, path):
     assert kind_of(tmp_path / "x.json").folder == path.parent.name
 
 
-@pytest.mark.parametrize("wanted", KINDS, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("found", KINDS, ids=lambda kind: kind.name)
-def test_a_file_of_another_kind_is_named_with_the_command_that_prints_it(all_kinds, wanted, found):
-    (path, *_) = found.paths(all_kinds)
-    documents, messages = read_all(wanted, [path])
-    if wanted is found:
-        assert (len(documents), messages) == (1, [])
-    else:
-        expected = f"{path} is a {found.name}, not a {wanted.name}; print it with: harness show {path}"
-        assert (documents, messages) == ([], [expected])
+def test_a_file_of_another_kind_is_named_with_the_command_that_prints_it(all_kinds):
+    for found, wanted in itertools.product(KINDS, repeat=2):
+        (path, *_) = found.paths(all_kinds)
+        documents, messages = read_all(wanted, [path])
+        if wanted is found:
+            assert (len(documents), messages) == (1, [])
+        else:
+            expected = f"{path} is a {found.name}, not a {wanted.name}; print it with: harness show {path}"
+            assert (documents, messages) == ([], [expected])
 
 
 @pytest.mark.parametrize(
@@ -218,18 +218,16 @@ ALONE = {
 
 
 @pytest.mark.parametrize("kind", ALONE, ids=lambda kind: kind.name)
-@pytest.mark.parametrize(
-    "command", [("report", "--to", "all.html"), ("compare",)], ids=lambda given: given[0]
-)
-def test_without_runs_the_message_names_the_commands_that_work(kind, command, tmp_path, monkeypatch):
+def test_without_runs_the_message_names_the_commands_that_work(kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made, words = ALONE[kind]
     kind.save(made(), tmp_path / "results" / kind.folder)
-    code, output = called(*command)
-    assert (code, output.count("\n")) == (2, 1)
-    assert f"no runs in results/runs, but {words} beside it." in output
-    for sign in ("harness show last;", "harness report last --to page.html\n"):
-        assert sign in output
+    for command in (("report", "--to", "all.html"), ("compare",)):
+        code, output = called(*command)
+        assert (code, output.count("\n")) == (2, 1)
+        assert f"no runs in results/runs, but {words} beside it." in output
+        for sign in ("harness show last;", "harness report last --to page.html\n"):
+            assert sign in output
     assert called("report", "last", "--to", "page.html") == (0, "page.html\n")
     assert called("show", "last")[0] == 0
 

@@ -19,11 +19,15 @@ FOREIGN = (
     "--no-eval",
 )
 #: So long that the newest steps, which are always recomputed, come after the fault.
-GAN = ("--task", "gan", "--dataset", "digits", "--set", "width=0.125", "--max-steps", "300")
+GAN = (
+    *("--task", "gan", "--dataset", "digits", "--set", "width=0.125"),
+    *("--batch-size", "16", "--max-steps", "300"),
+)
 RNN = ("--task", "rnn", "--max-steps", "600")
 
 
-@pytest.mark.parametrize("task", [GAN, pytest.param(RNN, marks=pytest.mark.long)], ids=["gan", "rnn"])
+@pytest.mark.long  # that of an honest backend in a shorter run is found right by test_cheats
+@pytest.mark.parametrize("task", [GAN, RNN], ids=["gan", "rnn"])
 def test_later_gradients_are_those_of_numpy(harness, task):
     done = harness(*FOREIGN, *task)
     assert done.returncode == 0, done.stderr

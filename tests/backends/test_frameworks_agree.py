@@ -3,7 +3,7 @@
 import pytest
 
 # Frameworks start and compile in separate processes. Certificates, which other tests cover, show the same.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 RUN = (
     "run",
@@ -31,7 +31,6 @@ def losses(record: dict) -> list[float]:
 OPTIONS = ("--set", "momentum=0.9", "--set", "nesterov=true", "--set", "l1=0.0001", "--set", "width=0.25")
 
 
-@pytest.mark.long
 def test_float64_runs_agree_to_rounding(harness):
     for module in ("keras", "tensorflow"):
         pytest.importorskip(module)

@@ -1,5 +1,6 @@
-"""The dropout of attention is tested too, and that of networks without a linear last layer."""
+"""Wrong dropout is found and named, of layers and of attention, also without a linear last layer."""
 
+import functools
 import re
 import types
 
@@ -68,3 +69,67 @@ def test_wrong_dropout_of_attention_is_found(drop, words):
     assert len(faults) == 1
     assert faults[0].startswith(("the dropout of attention", "values that the dropout of attention"))
     assert re.search(words, faults[0])
+
+
+class OtherDropout(Altered):
+    """Replaces torch's dropout by a wrong one."""
+
+    def __init__(self, right):
+        super().__init__(right)
+        for module in right._modules.get("model", torch.nn.Module()).modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.forward = functools.partial(self.drop, module)
+
+    def drop(self, module, x):
+        return self.wrong(x, module.p) if module.training else x
+
+
+class Unscaled(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x) >= rate)
+
+
+class RateOfWhatIsKept(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x) < rate) / rate
+
+
+class TwiceTheRate(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x) >= min(2 * rate, 0.9)) / (1 - rate)
+
+
+class OneMaskForAllSamples(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x[:1]) >= rate) / (1 - rate)
+
+
+class WholeSamples(OtherDropout):
+    def wrong(self, x, rate):
+        return x * (torch.rand_like(x[:, :1]) >= rate) / (1 - rate)
+
+
+class OneMaskForAllSteps(OtherDropout):
+    mask = None
+
+    def wrong(self, x, rate):
+        if self.mask is None:
+            self.mask = torch.rand_like(x) >= rate
+        return x * self.mask / (1 - rate)
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (Unscaled, r"not scaled by 1 / \(1 - rate\)"),
+        (RateOfWhatIsKept, r"not scaled by 1 / \(1 - rate\)"),
+        (TwiceTheRate, r"at rate 0.25 drops (4[5-9]|5\d)%"),
+        (OneMaskForAllSamples, "the same values in all samples of a batch"),
+        (OneMaskForAllSteps, "the same values at every step"),
+        (WholeSamples, "whole samples instead of single values"),
+    ],
+)
+def test_wrong_dropout_of_layers_is_found(program, words):
+    case = cases(registry.task("mlp"))[0]
+    faults = dropout_tests(TrialPrograms(faulty(program), "eager", 1), case).faults
+    assert re.search(words, "\n".join(faults)), faults

@@ -31,8 +31,7 @@ from harness.layers import (
 )
 from harness.network import Network
 from harness.reference.mistakes import alternatives
-from harness.reference.training import NumpyBackend
-from harness.spec import Adam, Classification, CosineDecay, Sgd, Steps, Task
+from harness.spec import Classification, CosineDecay, Sgd, Steps, Task
 from harness.training.batches import LearningRates
 from harness_torch import TorchBackend
 from harness_torch.attention import Attention
@@ -406,14 +405,6 @@ def test_cells_by_hand_are_right_where_the_reset_gate_is():
     made, right = expected(GRUS, False)
     backend = faulty(gru_by_hand(lambda r, h, u, c: r * (h @ u.T + c)))
     assert compare(made.name, observe(backend, "eager", "cpu", 1, made), right).passed
-
-
-@pytest.mark.parametrize("network", [PICTURES, TEXT, GRUS, LSTMS, ENLARGED])
-@pytest.mark.parametrize("rules", [{}, RULED, {"optimizer": Adam(0.01), "weight_decay": 0.1}])
-def test_numpy_does_the_same_as_torch(network, rules):
-    made = case(network, **rules)
-    right = observe(TorchBackend(), "eager", "cpu", 1, made)
-    assert compare("small", observe(NumpyBackend(), "plain", "cpu", 1, made), right).passed
 
 
 def test_another_mistake_is_left_to_what_deviates():

@@ -104,6 +104,8 @@ def test_gates_are_suspected_only_where_there_are_any():
 def test_every_task_has_a_reference_that_fits_it_from_two_frameworks(task):
     reference = reference_of(registry.task(task))
     assert len({name.partition(":")[0] for name in reference.made_with}) >= 2
+    for case in cases(registry.task(task)):
+        assert len(reference.cases[case.name].observation.losses) == case.steps
 
 
 @pytest.mark.parametrize("precision", LOSS_TOLERANCES)

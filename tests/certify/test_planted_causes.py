@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
 from support.altered import Altered, faulty
 
 from harness.certify.cases import cases
@@ -17,7 +18,7 @@ from harness.certify.long_calls import LONG_CALLS
 from harness.certify.parity import Finding
 from harness.errors import Declined
 from harness.plugins import registry
-from harness.spec.task import LOSSES, Classification, Penalty
+from harness.spec.task import LOSSES, Penalty
 from harness.testing import backend_tests
 from harness.testing.kit import InProcessExaminer, check_backend
 
@@ -44,19 +45,6 @@ def _half_the_l2(plan):
     return _with(plan, penalty=Penalty(penalty.l1, penalty.l2 / 2))
 
 
-def _divided_by_the_sum_of_all_weights(plan):
-    objective = plan.task.objective
-    if not getattr(objective, "class_weights", ()):
-        return plan
-    mean = float(np.mean(objective.class_weights))
-    return _with(plan, objective=Classification(tuple(w / mean for w in objective.class_weights)))
-
-
-class AnotherRate(Altered):
-    def train(self, steps):
-        return self.right.train(dataclasses.replace(steps, learning_rates=1.01 * steps.learning_rates))
-
-
 class FlipsBeforeItCrops(Altered):
     """A window of the mirrored picture is the mirrored window of the opposite column."""
 
@@ -75,11 +63,6 @@ def test_a_wrong_l2_factor():
         assert "look at the L2 factor" in text
         assert "bias" not in text
         assert "transposed" not in text
-
-
-def test_a_wrong_divisor_of_class_weights():
-    (text,) = explanations(faulty(plan=_divided_by_the_sum_of_all_weights), "mlp").values()
-    assert "look at the divisor of the class weights" in text
 
 
 def test_an_ignored_loss_is_recognised():
@@ -125,9 +108,39 @@ def test_flips_before_crops():
     assert "the order of crops and flips: an image is cropped first and then flipped" in str(found)
 
 
-def test_plain_gradient_descent_has_no_epsilon():
-    found = explanations(faulty(AnotherRate), "mlp", ["sgd"])
-    assert "epsilon" not in found["sgd"]
+class EveryEqualMaximum(torch.autograd.Function):
+    """Pooling whose gradient goes to every one of the largest values."""
+
+    @staticmethod
+    def forward(context, x, size):
+        pooled = torch.nn.functional.max_pool2d(x, size)
+        context.save_for_backward(x, pooled)
+        context.size = size
+        return pooled
+
+    @staticmethod
+    def backward(context, gradient):
+        x, pooled = context.saved_tensors
+        large = [
+            torch.nn.functional.interpolate(each, scale_factor=context.size) for each in (pooled, gradient)
+        ]
+        rest = (0, x.shape[3] - large[0].shape[3], 0, x.shape[2] - large[0].shape[2])
+        maxima, gradients = (torch.nn.functional.pad(each, rest) for each in large)
+        return gradients * (x == maxima), None
+
+
+class GradientToAllTies(Altered):
+    def __init__(self, right):
+        super().__init__(right)
+        for module in right._modules["model"].modules():
+            if isinstance(module, torch.nn.MaxPool2d):
+                size = module.kernel_size
+                module.forward = lambda x, size=size: EveryEqualMaximum.apply(x, size)
+
+
+def test_gradients_of_all_equal_maxima():
+    found = explanations(faulty(GradientToAllTies), "cnn", ["sgd", "ties in pooling"])
+    assert "model/conv2d_1" in found["ties in pooling"]
 
 
 class Raises(Altered):

@@ -94,8 +94,7 @@ def backend_with(what):
     return Backend()
 
 
-def located(network, what):
-    """Where a backend that rounds a function is found to compute in float32."""
+def small_case(network):
     task = Task(
         name="small",
         version=1,
@@ -105,9 +104,19 @@ def located(network, what):
         batch_size=4,
         epochs=2,
     )
-    case, backend = Case("small", task, 8, 0.5, outputs=True, length=4), backend_with(what)
+    return Case("small", task, 8, 0.5, outputs=True, length=4)
+
+
+def compared(case, backend):
+    """A backend's finding beside NumPy, what it computed, and what NumPy did."""
     expected, observed = (observe(each, "plain", "cpu", 1, case) for each in (NumpyBackend(), backend))
-    assert is_like_float32(compare(case.name, observed, expected, task.optimizer), observed, expected)
+    return compare(case.name, observed, expected, case.task.optimizer), observed, expected
+
+
+def located(network, what):
+    """Where a backend that rounds a function is found to compute in float32."""
+    case, backend = small_case(network), backend_with(what)
+    assert is_like_float32(*compared(case, backend))
     return locate_rounding(TrialPrograms(backend, "plain", 1), case).place
 
 
@@ -158,16 +167,6 @@ def test_a_formula_that_is_slightly_wrong_is_not_called_float32():
             task = plan.task.with_layers(lambda each: wrong if isinstance(each, LayerNorm) else each)
             return super().build(msgspec.structs.replace(plan, task=task), data)
 
-    task = Task(
-        name="small",
-        version=1,
-        networks={"model": TEXT},
-        objective=Classification(),
-        optimizer=Sgd(0.5),
-        batch_size=4,
-        epochs=2,
-    )
-    case = Case("small", task, 8, 0.5, outputs=True, length=4)
-    expected, observed = (observe(each, "plain", "cpu", 1, case) for each in (NumpyBackend(), Backend()))
-    assert not compare(case.name, observed, expected, task.optimizer).passed
+    case = small_case(TEXT)
+    assert not compared(case, Backend())[0].passed
     assert locate_rounding(TrialPrograms(Backend(), "plain", 1), case) is None

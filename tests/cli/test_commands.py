@@ -214,19 +214,13 @@ def test_a_data_set_that_is_named_is_required(quick):
     assert "harness data import cifar10 PATH" in done.stderr
 
 
-def test_max_steps_ends_in_the_middle_of_an_epoch_and_is_scored(harness):
-    harness(*FAULTY, "--max-steps", "30", "--epochs", "5")
+def test_options_reach_the_task_and_max_steps_ends_in_the_middle_of_an_epoch_which_is_scored(harness):
+    values = ("--batch-size", "32", "--set", "learning_rate=0.5", "--set", "width=0.5")
+    harness(*FAULTY, "--max-steps", "50", "--epochs", "5", *values)
     (record,) = harness.records()
-    assert [epoch["steps"] for epoch in record["epochs"]] == [21, 30]
-    assert sum(block["steps"] for block in record["blocks"]) == 30
+    assert [epoch["steps"] for epoch in record["epochs"]] == [41, 50]
+    assert sum(block["steps"] for block in record["blocks"]) == 50
     assert record["test_at_last"] is not None
-
-
-def test_options_reach_the_task(harness):
-    harness(
-        *FAULTY, "--max-steps", "1", "--batch-size", "32", "--set", "learning_rate=0.5", "--set", "width=0.5"
-    )
-    (record,) = harness.records()
     assert record["batch_size"] == 32
     assert record["task"]["options"]["learning_rate"] == 0.5
     assert record["task"]["description"]["optimizer"]["learning_rate"] == 0.5

@@ -36,7 +36,7 @@ TASK_NAMES = sorted(TASKS)
 CERTIFICATE = Certificate(certified=True, worst=1e-15)
 
 
-@fuzzing(150)
+@fuzzing(60)
 @given(data=st.data())
 def test_a_suite_of_any_bytes_is_read_or_refused(data, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "gate.toml"
@@ -45,7 +45,7 @@ def test_a_suite_of_any_bytes_is_read_or_refused(data, tmp_path_factory):
         read_suite(path)
 
 
-@fuzzing(150)
+@fuzzing(60)
 @given(data=st.data())
 def test_a_benchmark_of_any_values_is_read_or_refused(data):
     table = {"backend": "torch", "task": "cnn", "options": {"width": 0.5}, "threads": 1, "step": "5%"}
@@ -55,7 +55,7 @@ def test_a_benchmark_of_any_values_is_read_or_refused(data):
         benchmark_of("cnn", changed, {}, "gate.toml")
 
 
-@fuzzing(150)
+@fuzzing(60)
 @given(data=st.data())
 def test_a_kept_certificate_of_any_bytes_is_the_same_or_none(data, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "certificate.json"
@@ -86,7 +86,7 @@ TEXTS = st.text(max_size=12) | NUMBERS | st.sampled_from(["true", "1e999", "-0",
 
 
 @pytest.mark.parametrize("name", TASK_NAMES)
-@fuzzing(40)
+@fuzzing(15)
 @given(data=st.data())
 def test_option_values_of_any_text_are_taken_or_refused(name, data):
     definition = TASKS[name]

@@ -53,34 +53,12 @@ def test_a_path_that_applies_to_both_is_a_caution(monkeypatch):
     assert with_shared_path(base, head) == (base, head)
 
 
-@pytest.mark.parametrize(("judged", "verdict", "code"), [({}, "INVALID", 2), ({"step": "FAIL"}, "FAIL", 1)])
-def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
-    monkeypatch, tmp_path, judged, verdict, code
-):
-    """The disk is full when the first benchmark was judged, as it was not at the beginning."""
+def on_a_full_disk(monkeypatch, tmp_path, judged, *, times):
+    """The recorder of a gate, and the record it returns, where so many writes of its record fail.
 
-    def refuse(path, content):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    def work():
-        kept.record.benchmarks.append(made_benchmark(verdicts=judged))
-        kept.judged(kept.record.benchmarks[0], "look")
-
-    monkeypatch.setattr(documents, "replace_result", refuse)
-    python = EnvironmentRecord(python="python", harness="0")
-    kept = GateRecorder(
-        tmp_path, SimpleNamespace(), command=[], suite="", base=python, head=python, false_alarms=0.01
-    )
-    record = kept.carry_out(work)
-    assert (record.status, record.verdict) == ("failed", verdict)
-    assert record.failure == f"cannot write the record {kept.path}: No space left on device"
-    assert _exit_code(record, "pass") == code
-    assert folded(record, "pass") == verdict
-
-
-def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monkeypatch, tmp_path):
-    """There was room again, and yet not all was judged."""
-    refused = [OSError(errno.ENOSPC, "No space left on device")]
+    The disk is full when the first benchmark was judged, as it was not at the beginning.
+    """
+    refused = [OSError(errno.ENOSPC, "No space left on device")] * times
     write = documents.replace_result
 
     def replace_file(path, content):
@@ -89,15 +67,31 @@ def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monke
         write(path, content)
 
     def work():
-        kept.record.benchmarks.append(made_benchmark())
-        kept.judged(kept.record.benchmarks[0], "look")
+        recorder.record.benchmarks.append(made_benchmark(verdicts=judged))
+        recorder.judged(recorder.record.benchmarks[0], "look")
 
     monkeypatch.setattr(documents, "replace_result", replace_file)
     python = EnvironmentRecord(python="python", harness="0")
-    kept = GateRecorder(
+    recorder = GateRecorder(
         tmp_path, SimpleNamespace(), command=[], suite="", base=python, head=python, false_alarms=0.01
     )
-    record = kept.carry_out(work)
+    return recorder, recorder.carry_out(work)
+
+
+@pytest.mark.parametrize(("judged", "verdict", "code"), [({}, "INVALID", 2), ({"step": "FAIL"}, "FAIL", 1)])
+def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
+    monkeypatch, tmp_path, judged, verdict, code
+):
+    kept, record = on_a_full_disk(monkeypatch, tmp_path, judged, times=99)
+    assert (record.status, record.verdict) == ("failed", verdict)
+    assert record.failure == f"cannot write the record {kept.path}: No space left on device"
+    assert _exit_code(record, "pass") == code
+    assert folded(record, "pass") == verdict
+
+
+def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monkeypatch, tmp_path):
+    """There was room again, and yet not all was judged."""
+    kept, record = on_a_full_disk(monkeypatch, tmp_path, {}, times=1)
     stored = msgspec.json.decode(kept.path.read_bytes(), type=GateRecord)
     assert (stored.status, stored.verdict) == (record.status, record.verdict) == ("failed", "INVALID")
 

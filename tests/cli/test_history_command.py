@@ -13,9 +13,14 @@ REGRESSIONS = (8, 16, 24)
 LEVELS = [1.03 ** sum(place >= at for at in REGRESSIONS) for place in range(30)]
 
 
+@pytest.fixture(scope="module")
+def gates():
+    return fixed_gates(LEVELS, noise=0.004)
+
+
 @pytest.fixture
-def work(harness):
-    save(harness.folder, *fixed_gates(LEVELS, noise=0.004))
+def work(harness, gates):
+    save(harness.folder, *gates)
     return harness
 
 
@@ -74,12 +79,6 @@ def test_wrong_input_is_refused_in_a_line(work, arguments, words):
     assert done.returncode in (1, 2)
     assert words in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_without_gates_the_command_that_makes_one_is_named(harness):
-    done = harness("history")
-    assert done.returncode == 2
-    assert "no gates in results/gates; make one with: harness gate --base main" in done.stderr
 
 
 def test_gates_of_which_none_is_usable_are_no_success(harness):

@@ -1,10 +1,10 @@
 """``harness study``: continuing, budgets, remedies that are left out, and refusals."""
 
 import signal
-import time
 
 import pytest
 from support.pages import module
+from support.processes import wait_until
 
 IMBALANCE = ("study", "imbalance", "--task", "mlp", "--backend", "faulty:ok")
 OVERFITTING = ("study", "overfitting", "--task", "mlp", "--backend", "faulty:ok")
@@ -47,9 +47,7 @@ def test_the_kinds_of_study_are_listed_with_their_remedies(quick):
 def test_a_termination_ends_a_study_as_ctrl_c_does(harness):
     call = ("study", "imbalance", "--task", "mlp", "--backend", "faulty:hang", "--seeds", "1")
     process = harness.start(*call, "--epochs", "2", "--threads", "1", "--no-certify")
-    until = time.monotonic() + 60
-    while not harness.records() and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_until(harness.records)
     process.send_signal(signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr

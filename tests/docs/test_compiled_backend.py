@@ -21,7 +21,8 @@ pytestmark = pytest.mark.usefixtures("quick_xla")
 
 FOLDER = ROOT / "docs" / "how-to"
 
-test_it_conforms = pytest.mark.slow(
+#: A minute, most of it in the compiler.
+test_it_conforms = pytest.mark.long(
     pytest.mark.timeout(1800)(backend_tests(my_jax.MyJaxBackend(), tasks=["mlp"]))
 )
 

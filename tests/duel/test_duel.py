@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.command import PLUGINS, stored
+from support.processes import processes_of, wait_until, workers_of
 
 from harness.duel.runner import Duel
 from harness.duel.workloads import DuelRequest, Workload
@@ -37,24 +38,9 @@ def duels(harness):
     return [stored(path) for path in harness.folder.glob("results/duels/*.json")]
 
 
-def workers_of(harness, argument="harness.worker"):
-    """This test's processes with this argument, known by its data folder; stopped ones included."""
-    mine = harness.environment["HARNESS_DATA_DIR"]
-    workers = []
-    for process in psutil.process_iter():
-        try:
-            if argument in process.cmdline() and process.environ().get("HARNESS_DATA_DIR") == mine:
-                workers.append(process)
-        except psutil.Error:
-            continue
-    return workers
-
-
-def no_worker_left(harness):
-    until = time.monotonic() + 10
-    while workers_of(harness) and time.monotonic() < until:
-        time.sleep(0.1)
-    return not workers_of(harness)
+def _wait_for_a_pair(harness):
+    # Certificates are made first, which takes long on a busy machine.
+    wait_until(lambda: any(record["pairs"] for record in duels(harness)), 200)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +66,7 @@ def test_a_known_slowdown_is_found_and_sized(finished):
     assert ratio["low"] <= ratio["value"] <= ratio["high"]
     assert result["p_value"] <= result["level"]
     assert record["stopped_because"] == "decided"
-    assert no_worker_left(harness)
+    wait_until(lambda: workers_of(harness) == [], 10)
 
 
 @pytest.mark.slow
@@ -141,7 +127,7 @@ def test_a_failing_configuration_is_named_with_the_reason(harness, mode, words):
     assert done.returncode == 1
     assert f"paced:{mode}: " in done.stdout
     assert words in done.stdout
-    assert no_worker_left(harness)
+    wait_until(lambda: workers_of(harness) == [], 10)
 
 
 @pytest.mark.long
@@ -150,7 +136,7 @@ def test_a_hanging_configuration_is_ended(harness):
     assert done.returncode == 1
     assert "paced:hangs: one trial was not done after 36 s, so a budget of 30s is too short." in done.stdout
     assert "Use --budget 150s or more, or free the machine." in done.stdout
-    assert no_worker_left(harness)
+    wait_until(lambda: workers_of(harness) == [], 10)
 
 
 @pytest.mark.parametrize("names", [("paced", "paced:unbuildable"), ("paced:unbuildable", "paced")])
@@ -158,7 +144,7 @@ def test_a_configuration_that_dies_while_both_build_is_named(harness, names):
     done = harness("duel", *names, *PACED)
     assert done.returncode == 1
     assert "paced:unbuildable: the worker process exited with code 9 [the last words]" in done.stdout
-    assert no_worker_left(harness)
+    wait_until(lambda: workers_of(harness) == [], 10)
 
 
 @pytest.mark.slow
@@ -166,7 +152,7 @@ def test_pairs_made_before_a_failure_are_kept(harness):
     signal_file = harness.folder / "die"
     harness.environment["PACED_FAILS_WHEN"] = str(signal_file)
     process = harness.start("duel", "paced", "paced:dies", *PACED)
-    _wait_for_pairs(harness, 1)
+    _wait_for_a_pair(harness)
     signal_file.touch()
     process.communicate(timeout=60)
     assert process.returncode == 1
@@ -292,16 +278,9 @@ def test_a_duel_whose_record_cannot_be_written_fails_with_every_reason(
     assert record.status == "failed"
 
 
-@pytest.mark.parametrize(
-    "stream",
-    [
-        "2>&-",
-        pytest.param("2>/dev/full", marks=pytest.mark.slow),
-        pytest.param("2> >(true)", marks=pytest.mark.slow),
-    ],
-)
-def test_a_duel_continues_without_standard_error(harness, stream):
-    done = harness.in_shell(f"harness duel paced:dies paced {' '.join(PACED)} {stream}")
+def test_a_duel_continues_without_standard_error(harness):
+    """Other faults of it are tried with runs."""
+    done = harness.in_shell(f"harness duel paced:dies paced {' '.join(PACED)} 2>&-")
     assert "paced:dies: the worker process exited with code 9" in done.stdout
     assert done.returncode == 1
     assert [record["status"] for record in duels(harness)] == ["failed"]
@@ -333,7 +312,7 @@ def test_configurations_may_differ_in_batch_size_variables_and_threads(harness):
     process = harness.start(
         "duel", "paced", "paced", *PACED, "--b-batch-size", "50", "--b-env", "SOME=1", "--a-threads", "1"
     )  # fmt: skip
-    _wait_for_pairs(harness, 1)
+    _wait_for_a_pair(harness)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -345,7 +324,7 @@ def test_configurations_may_differ_in_batch_size_variables_and_threads(harness):
     # The same step with half the samples: twice the time per sample.
     assert record["results"][0]["ratio"]["value"] == pytest.approx(2 * _step_ratio(record), abs=0.05)
     assert record["configurations"][1]["variables"]["SOME"] == "1"
-    assert no_worker_left(harness)
+    wait_until(lambda: workers_of(harness) == [], 10)
 
 
 def _step_ratio(record):
@@ -359,20 +338,11 @@ def _step_ratio(record):
     return math.exp(statistics.mean(pairs))
 
 
-def _wait_for_pairs(harness, count):
-    until = time.monotonic() + 200  # certificates are made first, which takes long on a busy machine
-    while time.monotonic() < until:
-        if any(len(record["pairs"]) >= count for record in duels(harness)):
-            return
-        time.sleep(0.2)
-    pytest.fail("no pair has ended")
-
-
 @pytest.mark.long
 def test_a_configuration_of_another_speed_has_its_own_block_length(harness):
     """Blocks of both take about the same time, and the ratio is of a step, not of a block."""
     process = harness.start("duel", "paced", "paced:fivefold", *PACED)
-    _wait_for_pairs(harness, 1)
+    _wait_for_a_pair(harness)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     (record,) = duels(harness)
@@ -389,23 +359,10 @@ def test_no_stopped_process_is_left_when_the_parent_is_killed(harness):
     harness.environment["PACED_CHILD_SECONDS"] = "600"
     child = "import time; time.sleep(600)"
     process = harness.start("duel", "paced", "paced:slower", *PACED)
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        if any(each.status() == psutil.STATUS_STOPPED for each in workers_of(harness, child)):
-            break
-        time.sleep(0.05)
-    else:
-        pytest.fail("no worker was ever stopped")
+    wait_until(lambda: any(each.status() == psutil.STATUS_STOPPED for each in processes_of(harness, child)))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    assert no_worker_left(harness)
-    until = time.monotonic() + 10
-    while workers_of(harness, child) and time.monotonic() < until:
-        time.sleep(0.1)
-    left = workers_of(harness, child)
-    for process in left:
-        process.kill()
-    assert not left
+    wait_until(lambda: not workers_of(harness) + processes_of(harness, child))
 
 
 @pytest.mark.all_cpus
@@ -452,7 +409,7 @@ def test_only_one_process_runs_at_a_time(harness, threads):
 def test_torch_with_itself_in_real_processes(harness):
     """The certificate is made, and record and table show real training."""
     process = harness.start("duel", "torch", "torch", "--task", "mlp", "--threads", "1", "--turns", "2")
-    _wait_for_pairs(harness, 1)
+    _wait_for_a_pair(harness)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     (record,) = duels(harness)

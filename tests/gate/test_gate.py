@@ -6,9 +6,9 @@ import stat
 import sys
 import time
 
-import psutil
 import pytest
 from support.command import stored
+from support.processes import wait_until, workers_of
 
 from harness.worker import protocol
 
@@ -121,12 +121,16 @@ def test_a_difference_in_the_first_steps_fails_before_anything_is_timed(harness,
 
 
 DIES = '[benchmarks.dies]\nbackend = "paced:dies"\ntask = "mlp"\n'
+#: Limits without which nothing is timed.
+UNTIMED = "".join(
+    f'{limit} = "off"\n' for limit in ("max_slowdown", "max_first_step_slowdown", "max_memory_growth")
+)
 
 
 @pytest.mark.parametrize(
     ("label", "suite", "code", "verdict"),
     [
-        pytest.param("head", DIES + PACED.format("lives"), 1, "FAIL", marks=pytest.mark.slow),
+        pytest.param("head", DIES + PACED.format("lives") + UNTIMED, 1, "FAIL", marks=pytest.mark.slow),
         ("base", DIES, 4, "INVALID"),
     ],
 )
@@ -210,14 +214,11 @@ def test_a_base_suite_that_is_none_is_refused(harness, text, words):
 
 @pytest.mark.slow
 def test_without_limits_of_time_and_memory_nothing_is_timed(harness):
-    off = "".join(
-        f'{limit} = "off"\n' for limit in ("max_slowdown", "max_first_step_slowdown", "max_memory_growth")
-    )
-    done = gate(harness, suite=ONE + off)
+    done = gate(harness, suite=ONE + UNTIMED)
     assert done.returncode == 0, done.stderr
     (benchmark,) = json.loads(done.stdout)["benchmarks"]
     assert (benchmark["verdict"], benchmark["quality"]["verdict"], benchmark["look"]) == ("PASS", "PASS", [])
-    worse = gate(harness, "--head-env", "PACED_LOSS=1.0001", suite=ONE + off)
+    worse = gate(harness, "--head-env", "PACED_LOSS=1.0001", suite=ONE + UNTIMED)
     assert worse.returncode == 1
 
 
@@ -282,40 +283,24 @@ def test_unknown_names_in_the_suite_are_reported(harness, line, words):
 def test_ctrl_c_keeps_the_record_and_leaves_no_worker(harness):
     (harness.folder / "gate.toml").write_text(PACED.format("one"))
     process = harness.start("gate", "--base-python", sys.executable, "--turns", "4")
-    until = time.monotonic() + 60
-    while not gates(harness) and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_until(lambda: gates(harness))
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130, out
     (record,) = gates(harness)
     assert record["status"] == "interrupted"
-    assert workers(harness) == []
-
-
-def workers(harness):
-    """The workers of this test's harness that are alive; one side of a pair is stopped."""
-    mine, alive = harness.environment["HARNESS_DATA_DIR"], []
-    for process in psutil.process_iter(["cmdline", "environ"]):
-        line, environment = process.info["cmdline"] or [], process.info["environ"] or {}
-        if "harness.worker" in line and environment.get("HARNESS_DATA_DIR") == mine:
-            alive.append(process.pid)
-    return alive
+    assert workers_of(harness) == []
 
 
 @pytest.mark.slow
 def test_a_gate_that_is_killed_leaves_a_record_without_verdict_and_no_worker(harness):
     (harness.folder / "gate.toml").write_text(PACED.format("one"))
     process = harness.start("gate", "--base-python", sys.executable, "--turns", "4")
-    until = time.monotonic() + 60
-    while not (gates(harness) and workers(harness)) and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_until(lambda: gates(harness) and workers_of(harness))
     process.kill()
     process.communicate()
-    while workers(harness) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert workers(harness) == []
+    wait_until(lambda: workers_of(harness) == [])
     (record,) = gates(harness)
     assert (record["status"], record["verdict"]) == ("running", "INVALID")
     shown = harness("show", "last")

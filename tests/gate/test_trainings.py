@@ -1,4 +1,4 @@
-"""How many seeds are trained, and how often chance alone decides."""
+"""Trainings over seeds, made up: their targets, what passes, how many are made, and what chance decides."""
 
 import math
 import time
@@ -9,12 +9,22 @@ import numpy as np
 import pytest
 
 from harness.gate import quality, reasons
-from harness.gate.quality import compare_trainings
+from harness.gate.quality import Rule, compare_trainings, judge, seed_scores, tries_of
+from harness.gate.reasons import speaks_against_head
 from harness.gate.record import SeedScores
 from harness.gate.suite import Limits
+from harness.gate.training_worker import Curve
 from harness.plugins import registry
+from harness.stats.estimate import Estimate
+from harness.training.measures import ACCURACY, Measure
 
 LIMITS = Limits(max_accuracy_loss=0.01, max_extra_steps=0.25)
+ERROR = Measure("loss", "error", "", 1.0, higher_is_better=False, margin=0.05, relative=True)
+SCORE_ONLY = Limits(max_accuracy_loss=0.01, max_extra_steps=None)
+
+
+def curve(*values, key="accuracy"):
+    return Curve([10 * (epoch + 1) for epoch in range(len(values))], [{key: value} for value in values])
 
 
 def row(seed=0, *, base=0.9, head=0.9, steps=(100, 100), head_steps=400):
@@ -26,6 +36,165 @@ def row(seed=0, *, base=0.9, head=0.9, steps=(100, 100), head_steps=400):
         head_steps_to_target=steps[1],
         head_steps=head_steps,
     )
+
+
+def judged(rows, limits=LIMITS, tries=2, worse_level=0.01):
+    return judge(rows, Rule(ACCURACY, limits, tries, worse_level))
+
+
+def verdict(rows, limits=LIMITS, tries=2):
+    return judged(rows, limits, tries).verdict
+
+
+# The scores of one seed: the common target, and the steps at which base and head reached it.
+
+
+def test_the_target_is_what_both_had_by_half_of_their_epochs_minus_the_loss_allowed():
+    scores = seed_scores(5, curve(0.5, 0.71, 0.85, 0.9), curve(0.6, 0.7, 0.791, 0.9), ACCURACY, LIMITS)
+    assert (scores.base, scores.head) == (0.9, 0.9)
+    assert (scores.base_steps_to_target, scores.head_steps_to_target, scores.head_steps) == (20, 19, 40)
+    slower = seed_scores(5, curve(0.7, 0.8, 0.9, 0.9), curve(0.6, 0.71, 0.78, 0.78), ACCURACY, LIMITS)
+    assert (slower.base_steps_to_target, slower.head_steps_to_target) == (10, 20)
+    assert slower.first_steps == (10, 10)
+    assert seed_scores(5, curve(0.7, 0.8), curve(None, None), ACCURACY, LIMITS).head_steps_to_target is None
+
+
+def test_of_a_loss_less_is_better_and_the_loss_allowed_is_a_share():
+    base, head = curve(3.03, 2.0, 1.0, 1.0, key="loss"), curve(4.0, 3.0, 2.01, 1.0, key="loss")
+    scores = seed_scores(0, base, head, ERROR, LIMITS)
+    assert (scores.base_steps_to_target, scores.head_steps_to_target) == (10, 20)
+
+
+def test_between_two_scores_the_step_is_interpolated():
+    base, head = curve(0.2, 0.91, 0.9, 0.9), curve(0.2, 0.71, 0.9, 0.9)
+    scores = seed_scores(0, base, head, ACCURACY, LIMITS)
+    assert (scores.base_steps_to_target, scores.head_steps_to_target) == (18, 20)
+
+
+def test_scores_that_are_not_finite_are_none():
+    scores = seed_scores(0, curve(None, math.inf), curve(0.5, math.nan), ACCURACY, LIMITS)
+    assert (scores.base, scores.head) == (None, 0.5)
+    assert (scores.base_steps_to_target, scores.head_steps_to_target) == (None, 10)
+
+
+# The rule over several seeds.
+
+
+def test_equal_training_passes():
+    assert judged([row(seed) for seed in range(3)]) == ("PASS", ())
+
+
+def test_a_loss_fails_with_its_estimate_and_limit():
+    result = judged([row(seed, head=0.85 + 0.001 * seed) for seed in range(5)])
+    (reason,) = result.reasons
+    assert (result.verdict, reason.measure, reason.limit) == ("FAIL", "accuracy", 0.01)
+    assert reason.lost == Estimate(
+        pytest.approx(0.048), pytest.approx(0.046, abs=5e-5), pytest.approx(0.05, abs=5e-5), 5
+    )
+
+
+def test_slower_learning_fails_if_steps_are_judged():
+    slow = [row(seed, steps=(100, 190 + seed)) for seed in range(5)]
+    result = judged(slow)
+    (reason,) = result.reasons
+    assert (result.verdict, reason.limit, reason.extra.n) == ("FAIL", 0.25, 5)
+    assert (reason.extra.value, reason.extra.low) == (
+        pytest.approx(0.9199, abs=1e-4),
+        pytest.approx(0.9004, abs=1e-4),
+    )
+    assert verdict(slow, SCORE_ONLY) == "PASS"
+
+
+def test_a_training_that_diverged_has_no_score_however_good_it_was_before():
+    base, diverged = curve(0.9, 0.905, 0.908), curve(0.903, 0.0, 0.0)._replace(diverged=True)
+    of_head = [seed_scores(seed, base, diverged, ACCURACY, LIMITS) for seed in range(3)]
+    assert judged(of_head) == ("FAIL", (reasons.Diverged(label="head", seed=0),))
+    of_both = [seed_scores(seed, diverged, diverged, ACCURACY, LIMITS) for seed in range(3)]
+    assert judged(of_both) == ("INVALID", (reasons.Diverged(label="base", seed=0),))
+
+
+def test_a_target_that_base_reached_by_its_first_score_can_only_fail():
+    """Head may have taken up to an epoch, and base any part of one."""
+    rows = [
+        seed_scores(seed, curve(0.9, 0.9, 0.9), curve(0.9, 0.9, 0.9), ACCURACY, LIMITS) for seed in range(3)
+    ]
+    early = reasons.TargetAtFirstScore(label="base", reached=3, seeds=3)
+    assert judged(rows) == ("INVALID", (early,))
+    slow = [
+        seed_scores(seed, curve(0.9, 0.9, 0.9), curve(0.1, 0.89, 0.9 + 0.001 * seed), ACCURACY, LIMITS)
+        for seed in range(5)
+    ]
+    assert [row.head_steps_to_target for row in slow] == [20] * 5
+    assert verdict(slow) == "FAIL"
+
+
+def test_a_head_that_reached_the_target_by_its_first_score_cannot_fail_by_its_steps():
+    """Its batches are half as large, so an epoch has twice the steps; how many it needed is unknown."""
+    halved = curve(0.9, 0.9, 0.9)._replace(steps=[20, 40, 60])
+    rows = [seed_scores(seed, curve(0.9, 0.9, 0.9), halved, ACCURACY, LIMITS) for seed in range(5)]
+    result = judged(rows)
+    assert result.verdict == "INVALID"
+    assert result.reasons[-1] == reasons.TargetAtFirstScore(label="head", reached=5, seeds=5)
+
+
+def test_an_interval_beyond_the_limit_speaks_against_head():
+    result = judged([row(seed, head=0.85 + 0.01 * seed) for seed in range(3)], tries=1, worse_level=1e-4)
+    assert result.verdict == "INCONCLUSIVE"
+    assert result.reasons[-1] == reasons.BeyondLimit()
+    assert any(map(speaks_against_head, result.reasons))
+
+
+def test_one_seed_that_misses_the_target_proves_nothing_and_speaks_against_head():
+    rows = [row(seed) for seed in range(4)] + [row(4, steps=(100, None))]
+    result = judged(rows)
+    assert result.verdict == "INCONCLUSIVE"
+    assert reasons.TargetMissed(missed=1, seeds=5) in result.reasons
+    assert any(map(speaks_against_head, result.reasons))
+    assert verdict([row(seed, steps=(100, None)) for seed in range(5)]) == "FAIL"
+
+
+def test_seeds_that_cannot_be_compared_are_invalid():
+    rows = [row(seed) for seed in range(3)]
+    assert verdict([*rows, row(3, base=None)]) == "INVALID"
+    assert verdict([*rows, row(3, head=None)]) == "FAIL"
+    assert judged(rows[:2]) == ("INVALID", (reasons.TooFewSeeds(seeds=2),))
+    never = [row(seed, steps=(None, 100)) for seed in range(3)]
+    assert judged(never) == ("INVALID", (reasons.TargetRarelyReached(seeds=0),))
+
+
+def test_beside_invalid_steps_stands_why_the_score_is_undecided():
+    rows = [row(seed, head=0.85 + 0.01 * seed, steps=(None, 100)) for seed in range(3)]
+    result = judged(rows, tries=1, worse_level=1e-4)
+    assert result.verdict == "INVALID"
+    assert reasons.TargetRarelyReached(seeds=0) in result.reasons
+    assert [type(reason) for reason in result.reasons[:2]] == [reasons.ScoreLost, reasons.BeyondLimit]
+
+
+def test_the_level_is_shared_by_the_tries():
+    assert tries_of(3) == [3]
+    assert tries_of(5) == [3, 5]
+    assert tries_of(20) == [3, 6, 12, 20]
+    rows = [row(seed, head=0.9 - 0.004 * (seed % 2)) for seed in range(3)]
+    assert verdict(rows, tries=1) == "PASS"
+    assert verdict(rows, tries=8) == "INCONCLUSIVE"
+
+
+def test_a_head_that_learns_as_base_does_hardly_ever_fails_however_noisy_the_scores():
+    """A target picked among base's scores alone failed 10 % of these by their steps."""
+    chance = np.random.default_rng(2)
+    learnt = 0.95 - 0.6 * np.exp(-np.arange(1, 11) / 2)
+
+    def drawn():
+        return curve(*(learnt + chance.normal(0, 0.02, 10)))
+
+    failed = 0
+    for _ in range(200):
+        rows = [seed_scores(seed, drawn(), drawn(), ACCURACY, LIMITS) for seed in range(20)]
+        failed += verdict(rows, tries=4) == "FAIL"
+    assert failed <= 6
+
+
+# How many seeds are trained.
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ VALUE = st.sampled_from(VALUES) | st.floats(allow_nan=False, allow_infinity=Fals
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@fuzzing(40)
+@fuzzing(20)
 @given(data=st.data())
 def test_a_field_of_any_value_is_read_or_refused(kind, data, results):
     files = [path for path in originals(results) if path.parent.name == kind]
@@ -99,7 +99,7 @@ def test_a_field_of_any_value_is_read_or_refused(kind, data, results):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@fuzzing(10)
+@fuzzing(5)
 @given(data=st.data())
 def test_any_bytes_are_read_or_refused(kind, data, results):
     files = [path for path in originals(results) if path.parent.name == kind]

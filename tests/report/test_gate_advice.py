@@ -63,7 +63,14 @@ def test_one_thread_is_advised_where_threads_may_have_waited_for_each_other(thre
 
 #: The suite asks for neither the batch size of a full-batch task nor the device that ``auto`` resolved to.
 ASKED = Benchmark(
-    name="cnn", backend="torch", task="cnn", batch_size=32, device="cpu", seed=3, options={"dropout": 0.5}
+    name="cnn",
+    backend="torch",
+    task="cnn",
+    batch_size=32,
+    device="cpu",
+    precision="bfloat16",
+    seed=3,
+    options={"dropout": 0.5, "flip": True},
 )
 
 
@@ -71,9 +78,10 @@ def test_the_advised_duel_has_the_conditions_of_the_gate(tmp_path):
     benchmark = made_benchmark(step=1.08, confirmed=8, verdicts={"step": "FAIL"}, asked=ASKED)
     linked = tmp_path / "python"
     linked.symlink_to(sys.executable)
-    base = msgspec.structs.replace(BASE, python=sys.executable)
+    base = msgspec.structs.replace(BASE, python=sys.executable, variables={"PYTHONPATH": ""})
     head = msgspec.structs.replace(HEAD, python=str(linked), variables={"NAME": "a b"})
-    text, command = advice(made_gate(benchmark, base=base, head=head), benchmark)
+    called = ["gate", "--base-python", "b", "--turns", "4"]
+    text, command = advice(made_gate(benchmark, base=base, head=head, command=called), benchmark)
     assert text == "If intended, raise max_slowdown. To measure the benchmark again:"
     python, _, harness, name, *arguments = shlex.split(command)
     assert (python, harness, name) == (str(linked), "harness", "duel")
@@ -85,23 +93,33 @@ def test_the_advised_duel_has_the_conditions_of_the_gate(tmp_path):
         "dataset": "digits",
         "threads": 2,
         "batch_size": [32],
-        "precision": "float32",
+        "precision": "bfloat16",
         "device": "cpu",
         "seed": 3,
-        "assignments": ("dropout=0.5",),  # not width, which is a default
+        "turns": 4,
+        "assignments": ("dropout=0.5", "flip=true"),  # not width, which is a default
         "a_python": sys.executable,
+        "a_env": {"PYTHONPATH": ""},
         "b_python": str(linked),
         "b_env": {"NAME": "a b"},
     }
     assert given == {**given, **expected}
 
 
+def test_what_the_gate_was_not_given_is_left_to_the_duel():
+    asked = Benchmark(name="cnn", backend="torch", task="cnn")
+    benchmark = made_benchmark(step=1.08, confirmed=8, verdicts={"step": "FAIL"}, asked=asked)
+    command = advice(made_gate(benchmark), benchmark).command
+    for option in ("--turns", "--plugin", "--seed", "--batch-size", "-env", "--set"):
+        assert option not in command
+
+
 def test_a_crashed_head_is_advised_to_run_alone_as_the_gate_ran_it():
     benchmark = crashed(asked=ASKED, configurations=[])
     head = msgspec.structs.replace(HEAD, variables={"CRASHES": "a b"})
     alone = "-m harness run --backend torch:eager --task cnn --no-certify"
-    options = "--dataset digits --threads 2 --precision float32 --batch-size 32 --device cpu --seed 3"
-    command = f"env 'CRASHES=a b' {HEAD.python} {alone} {options} --set dropout=0.5"
+    options = "--dataset digits --threads 2 --precision bfloat16 --batch-size 32 --device cpu --seed 3"
+    command = f"env 'CRASHES=a b' {HEAD.python} {alone} {options} --set dropout=0.5 --set flip=true"
     assert advice(made_gate(benchmark, head=head), benchmark) == Advice("To run head alone:", command)
 
 

@@ -10,7 +10,16 @@ from support.rendered import gate_markdown, gate_text
 
 from harness.gate import reasons
 from harness.gate.record import QualityResult, SeedScores
-from harness.report.gate import conditions, details, headline, metric_text, quality_word, reason_text, why
+from harness.report.gate import (
+    conditions,
+    details,
+    headline,
+    measurements_table,
+    metric_text,
+    quality_word,
+    reason_text,
+    why,
+)
 from harness.steps.findings import ValueDiffers, WorkComparison
 
 
@@ -151,3 +160,13 @@ def test_what_was_compared_of_a_step_is_said_with_its_extent():
     assert "looser tolerance" in compared
     text = reason_text(reasons.ValuesDiffer(difference=differs))
     assert text == "the values differ from call 3 on, by 1.4e-02: 0.71 and 0.72"
+
+
+def test_the_step_times_agree_with_their_change():
+    """Medians over processes have the drift in them that the change, taken turn by turn, leaves out."""
+    benchmark = made_benchmark("cnn", step=1.2)
+    step, *others = benchmark.metrics
+    drifted = msgspec.structs.replace(step, head=step.base)  # as if nothing had changed
+    table = measurements_table(made_gate(msgspec.structs.replace(benchmark, metrics=[drifted, *others])))
+    base, head = (float(cell) for cell in table.rows[0][2:4])
+    assert head / base == pytest.approx(step.ratio.value, rel=0.01)

@@ -5,13 +5,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from support.made_runs import made_record, made_setting
-from support.records import reconfigured
-from support.rendered import run_summary
+from support.records import make_record, reconfigured
+from support.rendered import record_text, run_summary
 
 from harness.audit.findings import Clock
 from harness.certify.certificate import Certificate
 from harness.machine.usage import Interference
-from harness.runs.record import DatasetRecord, Failure
+from harness.runs.record import DatasetRecord, Failure, LostAttempt
 
 FOLDER = Path("results") / "runs"
 
@@ -160,3 +160,13 @@ def test_a_grid_of_settings_ends_with_every_combination_compared():
     both = summary(*records, *(reconfigured(record, backend="jax") for record in records))
     assert "optimizer=adam, learning_rate=0.1\n" in both
     assert "To compare settings, add --by optimizer, --by learning_rate or" in " ".join(both.split())
+
+
+def test_nodes_that_were_lost_before_are_listed():
+    record = make_record()
+    assert "nodes lost before" not in record_text(record)
+    attempt = LostAttempt("beta (3f2a1c09d4e7)", "it no longer answers", 3)
+    again = msgspec.structs.replace(record, lost_attempts=[attempt])
+    assert "nodes lost before  beta (3f2a1c09d4e7) after 3 epochs: it no longer answers" in " ".join(
+        record_text(again).splitlines()
+    )

@@ -1,9 +1,7 @@
 """Backends that flood, crash or detach: each run has its reason, nothing else is harmed, nothing is left."""
 
-import time
-
-import psutil
 import pytest
+from support.processes import processes_of, wait_until
 
 DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "2", "--quiet", "--no-certify")
 #: Mode, status, and what the reason must contain.
@@ -17,23 +15,6 @@ FAULTS = {
     "flood-output": ("ok", ""),
     "detach": ("ok", ""),
 }
-
-
-def left_over(harness):
-    """The commands of processes that this test's harness started, and that are alive."""
-    lines = []
-    for process in psutil.process_iter(["cmdline", "environ"]):
-        environment = process.info["environ"] or {}
-        if environment.get("HARNESS_DATA_DIR") == harness.environment["HARNESS_DATA_DIR"]:
-            lines.append(process.info["cmdline"])
-    return [line for line in lines if line]
-
-
-def wait_until(condition, seconds=60.0):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)
 
 
 @pytest.mark.slow
@@ -52,7 +33,7 @@ def test_every_fault_has_its_reason_and_leaves_nothing(harness):
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
-    assert left_over(harness) == []
+    assert processes_of(harness) == []
 
 
 @pytest.mark.slow
@@ -66,7 +47,7 @@ def test_a_reply_that_never_ends_is_ended_at_the_time_limit(harness):
 @pytest.mark.slow
 def test_a_detached_process_ends_with_a_killed_harness(harness):
     process = harness.start(*DIGITS, "--backend", "hostile:detach-and-hang")
-    wait_until(lambda: ["sleep", "1000"] in left_over(harness))
+    wait_until(lambda: processes_of(harness, "1000"))
     process.kill()
     process.communicate()
-    wait_until(lambda: left_over(harness) == [])
+    wait_until(lambda: processes_of(harness) == [])

@@ -6,8 +6,8 @@ import signal
 import time
 from unittest.mock import Mock
 
-import psutil
 import pytest
+from support.processes import processes_of, wait_until, workers_of
 from support.records import make_request
 
 from harness.runs import execute
@@ -19,59 +19,47 @@ CERTIFIED = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--
 DIGITS = (*CERTIFIED, "--no-certify")
 
 
-def workers(harness) -> list[psutil.Process]:
-    """Processes that the commands of this test left: workers and the child that the hanging plugin starts."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "environ"]):
-        line, environment = process.info["cmdline"] or [], process.info["environ"] or {}
-        own = environment.get("HARNESS_DATA_DIR") == harness.environment["HARNESS_DATA_DIR"]
-        if own and ("harness.worker" in line or line[:2] == ["sleep", "1000"]):
-            found.append(process)
-    return found
+#: Status and reason of a run by the mode of its backend.
+FAULTS = {
+    "ok": ("ok", ""),
+    "print": ("ok", ""),
+    "sigkill": ("failed", "SIGKILL (the system does this when memory runs out)"),
+    "exit": ("failed", "exited with code 7"),
+    "raise": ("failed", "RuntimeError: the kernel is on fire (faulty.py, line 52)"),
+    "memory": ("failed", "the worker ran out of memory (MemoryError: could not allocate 8 TiB)"),
+    "shape": ("failed", "backend faulty breaks the contract: train() of"),
+    "silent-memory": ("failed", "ran out of memory (MemoryError); use a smaller --batch-size"),
+    "fork": ("ok", ""),
+    "nan": ("diverged", "(epoch 2) is not finite"),
+    "unsupported": ("unsupported", "this mode supports nothing"),
+}
 
 
-def wait_until(condition, seconds=120.0):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)
+def test_a_fault_becomes_a_record_that_keeps_the_reason_and_affects_no_other_run(harness):
+    done = harness(*DIGITS, "--backend", ",".join(f"faulty:{mode}" for mode in FAULTS))
 
-
-@pytest.mark.parametrize(
-    ("mode", "status", "exit_code", "reason"),
-    [
-        ("ok", "ok", 0, ""),
-        ("print", "ok", 0, ""),
-        ("sigkill", "failed", 1, "SIGKILL (the system does this when memory runs out)"),
-        ("exit", "failed", 1, "exited with code 7"),
-        ("raise", "failed", 1, "RuntimeError: the kernel is on fire (faulty.py, line 52)"),
-        (
-            "memory",
-            "failed",
-            1,
-            "the worker ran out of memory (MemoryError: could not allocate 8 TiB)",
-        ),
-        ("shape", "failed", 1, "backend faulty breaks the contract: train() of"),
-        (
-            "silent-memory",
-            "failed",
-            1,
-            "ran out of memory (MemoryError); use a smaller --batch-size",
-        ),
-        ("fork", "ok", 0, ""),
-        ("nan", "diverged", 1, "(epoch 2) is not finite"),
-        ("unsupported", "unsupported", 2, "this mode supports nothing"),
-    ],
-)
-def test_a_fault_becomes_a_record_that_keeps_the_reason(harness, mode, status, exit_code, reason):
-    done = harness(*DIGITS, "--backend", f"faulty:{mode}")
-
-    (record,) = harness.records()
-    assert (record["status"], done.returncode) == (status, exit_code), done.stderr
-    assert reason in ((record["failure"] or {}).get("message", ""))
-    assert reason in done.stdout
+    records = {record["configuration"]["mode"]: record for record in harness.records()}
+    statuses = {mode: record["status"] for mode, record in records.items()}
+    assert statuses == {mode: status for mode, (status, _) in FAULTS.items()}
+    for mode, (_, reason) in FAULTS.items():
+        assert reason in ((records[mode]["failure"] or {}).get("message", ""))
+        assert reason in done.stdout
+    assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
-    assert workers(harness) == []
+    assert processes_of(harness) == []
+
+    killed = records["sigkill"]  # what was measured before is kept
+    assert [epoch["epoch"] for epoch in killed["epochs"]] == [1]
+    assert sum(block["steps"] for block in killed["blocks"]) >= 21
+    assert killed["failure"]["signal"] == "SIGKILL"
+    assert "about to be killed" in killed["failure"]["last_lines"]
+    assert "in _fail" in records["raise"]["failure"]["traceback"]
+    assert "the kernel is on fire" in harness("show", records["raise"]["id"]).stdout
+
+
+@pytest.mark.parametrize(("mode", "code"), [("ok", 0), ("nan", 1), ("unsupported", 2)])
+def test_the_exit_code_follows_from_the_status(harness, mode, code):
+    assert harness(*DIGITS, "--backend", f"faulty:{mode}").returncode == code
 
 
 def test_a_loss_that_the_backend_does_not_declare_is_declined(harness):
@@ -81,30 +69,6 @@ def test_a_loss_that_the_backend_does_not_declare_is_declined(harness):
     assert (record["status"], done.returncode) == ("unsupported", 2), done.stderr
     assert record["failure"]["message"] == "backend faulty has no loss mse_softmax"
     assert record["blocks"] == []
-
-
-def test_what_was_measured_before_a_fault_is_kept(harness):
-    harness(*DIGITS, "--backend", "faulty:sigkill")
-
-    (record,) = harness.records()
-    assert [epoch["epoch"] for epoch in record["epochs"]] == [1]
-    assert sum(block["steps"] for block in record["blocks"]) >= 21
-    assert record["failure"]["signal"] == "SIGKILL"
-    assert "about to be killed" in record["failure"]["last_lines"]
-
-
-def test_a_traceback_of_the_plugin_is_in_the_record_and_in_show(harness):
-    harness(*DIGITS, "--backend", "faulty:raise")
-
-    assert "in _fail" in harness.records()[0]["failure"]["traceback"]
-    assert "the kernel is on fire" in harness("show", "last").stdout
-
-
-def test_a_failed_run_does_not_affect_the_next(harness):
-    done = harness(*DIGITS, "--backend", "faulty:sigkill,faulty:ok", "--seeds", "2")
-
-    assert [record["status"] for record in harness.records()].count("ok") == 2
-    assert done.returncode == 1
 
 
 def test_a_declined_task_is_not_tried_with_every_seed(harness):
@@ -124,7 +88,7 @@ def test_a_run_that_hangs_is_ended_at_its_time_limit(harness, mode):
     assert "time limit of 4 s" in done.stdout
     assert len(record["epochs"]) == 1
     assert time.monotonic() - start < SILENCE_LIMIT_SECONDS / 10
-    assert workers(harness) == []
+    assert processes_of(harness) == []
 
 
 def test_a_certification_that_hangs_is_ended_at_the_time_limit_and_the_run_goes_on(harness):
@@ -134,7 +98,7 @@ def test_a_certification_that_hangs_is_ended_at_the_time_limit_and_the_run_goes_
     assert (record["status"], done.returncode) == ("ok", 0)
     assert "time limit of 6 s" in record["certificate"]["reason"]
     assert "is not certified" in done.stdout
-    assert workers(harness) == []
+    assert processes_of(harness) == []
 
 
 @pytest.mark.parametrize(
@@ -159,7 +123,7 @@ def test_a_failed_certification_does_not_affect_the_next(harness, mode, limit, s
         worker = "the worker process" if status == "failed" else "the worker"
         assert f"case 'sgd': {worker} {reason}" in failed_run["certificate"]["reason"]
     assert "Traceback" not in done.stdout + done.stderr
-    assert workers(harness) == []
+    assert processes_of(harness) == []
 
 
 NOISY = """
@@ -186,17 +150,17 @@ def test_what_a_plugin_prints_when_it_is_imported_is_not_in_the_document(harness
 
 
 def test_check_continues_after_a_backend_that_fails(harness):
-    done = harness("check", "faulty:exit-in-build,faulty:ok", "--task", "mlp,cnn")
+    done = harness("check", "faulty:exit-in-build,faulty:ok", "--task", "mlp,rnn")
 
     assert done.returncode == 1
     failed_run, sound = [line.split() for line in done.stdout.splitlines() if line.startswith("faulty:")][:2]
     assert failed_run == ["faulty:exit-in-build", "not", "checked", "not", "checked"]
     assert sound[:2] == ["faulty:ok", "DEVIATES"]
     assert (
-        "faulty:exit-in-build on cnn could not be checked completely: case 'sgd': the worker process"
+        "faulty:exit-in-build on rnn could not be checked completely: case 'sgd': the worker process"
         in done.stdout
     )
-    assert workers(harness) == []
+    assert processes_of(harness) == []
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
@@ -212,7 +176,7 @@ def test_an_interrupt_keeps_what_ended_and_records_what_did_not(harness, sent):
     assert process.returncode == 130
     assert "interrupted" in stdout
     assert "Traceback" not in stdout + stderr
-    assert workers(harness) == []
+    assert processes_of(harness) == []
 
 
 def test_a_parent_that_is_killed_leaves_its_record_and_no_worker(harness, tmp_path):
@@ -221,12 +185,12 @@ def test_a_parent_that_is_killed_leaves_its_record_and_no_worker(harness, tmp_pa
     harness.environment["TMPDIR"] = str(temporary)
     process = harness.start(*DIGITS, "--backend", "faulty:hang")
     wait_until(lambda: [len(record["epochs"]) for record in harness.records()] == [1])
-    assert len(workers(harness)) == 1
+    assert len(workers_of(harness)) == 1
     assert len(list(temporary.glob("harness-worker-*"))) == 1
     process.kill()
     process.communicate()
 
-    wait_until(lambda: workers(harness) == [])
+    wait_until(lambda: workers_of(harness) == [])
     (record,) = harness.records()
     assert (record["status"], len(record["epochs"])) == ("running", 1)
     wait_until(lambda: not list(temporary.iterdir()))

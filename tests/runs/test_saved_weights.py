@@ -167,9 +167,11 @@ def test_weights_of_one_framework_have_the_same_scores_in_another(harness):
     without, record = harness.records()
     assert (without["weights"], record["status"]) == (None, "ok")
 
-    scored = harness("score", "last", "--backend", "jax,keras", "--format", "json")
+    scored = harness("score", "last", "--backend", "jax", "--format", "json")
     assert scored.returncode == 0, scored.stderr
-    for each in json.loads(scored.stdout)["scores"]:
+    found = json.loads(scored.stdout)["scores"]
+    assert found
+    for each in found:
         assert each["scores"]["loss"] == pytest.approx(each["recorded"]["loss"], abs=1e-9)
         assert each["scores"]["accuracy"] == each["recorded"]["accuracy"]
     path = RUNS.paths(harness.folder / "results")[-1]

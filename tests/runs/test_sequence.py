@@ -1,25 +1,112 @@
-"""Which runs of a sequence are executed."""
+"""A sequence of runs: which are executed, and each certificate once, when a run needs it."""
 
 import math
 
 import msgspec
 import pytest
 
+from harness.certify.certificate import Certificate
 from harness.runs import sequence
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.request import new_record
+from harness.runs.sequence import Certification
 from harness.runs.sharing import SharedRuns
-from harness.runs.store import Store
+from harness.runs.store import RUNS, Store
 
 pytest.importorskip("torch")
+pytest.importorskip("jax")
+
+
+@pytest.fixture
+def events(monkeypatch):
+    """What happens, in order; no worker is started."""
+    seen = []
+
+    class Examiner:
+        def __init__(self, configuration, _limit):
+            self._name = configuration.backend
+
+        def pause(self):
+            seen.append(f"pause {self._name}")
+
+        def close(self):
+            seen.append(f"close {self._name}")
+
+        def __exit__(self, *_):
+            self.close()
+
+    def certificate(examiner, definition, _task, examined):
+        seen.append(f"certify {examiner._name} {definition.name}")
+        examined(1, 1)
+        return Certificate(certified=True, reason=f"{examiner._name} {definition.name}")
+
+    def execute(request, certificate, _store, _observer):
+        assert certificate.reason == f"{request.configuration.backend} {request.task.name}"
+        seen.append(f"run {request.configuration.backend} {request.task.name} {request.seed}")
+        return msgspec.structs.replace(new_record(request), status="ok")
+
+    monkeypatch.setattr(sequence, "Examiner", Examiner)
+    monkeypatch.setattr(sequence, "certificate", certificate)
+    monkeypatch.setattr(sequence, "execute", execute)
+    return seen
 
 
 class Silent:
+    """An observer, of a run as well."""
+
+    certified = end = lambda *_: None
+
     def begin(self, _request):
         return self
 
-    def end(self, _record):
+    def certifying(self, *_):
         pass
+
+    examined = certifying
+
+
+def _requests():
+    options = MatrixOptions(backends=["torch", "jax"], tasks=["mlp", "rnn"], seeds=[0, 1])
+    return RunMatrix(options).requests(lambda _what, _done, _total: None)
+
+
+def test_each_run_follows_its_certificate_and_no_worker_runs_meanwhile(events, tmp_path):
+    requests, store = _requests(), Store(tmp_path)
+    store.prepare()
+    with Certification(requests, Silent()) as certifier:
+        records = sequence.execute_all(
+            SharedRuns(requests, store, certify=True), store, Silent(), math.inf, certifier
+        )
+    assert len(records) == 8
+    first, second = (
+        ("certify torch mlp", "pause torch", "run torch mlp 0"),
+        ("close torch", "run torch rnn 0"),
+    )
+    assert events[:3] == list(first)
+    assert events[3:6] == ["certify jax mlp", "pause jax", "run jax mlp 0"]
+    assert events[7:9] == list(second)
+    assert [event for event in events if event.startswith("certify")] == [
+        f"certify {backend} {task}" for task in ("mlp", "rnn") for backend in ("torch", "jax")
+    ]
+    assert events[-4:] == ["run torch mlp 1", "run jax mlp 1", "run torch rnn 1", "run jax rnn 1"]
+
+
+def test_an_interrupt_while_certifying_keeps_what_has_run_and_ends_the_workers(events, monkeypatch, tmp_path):
+    def interrupted(_examiner, definition, *_):
+        if definition.name == "rnn":
+            raise KeyboardInterrupt
+        return Certificate(certified=True, reason=f"{_examiner._name} {definition.name}")
+
+    monkeypatch.setattr(sequence, "certificate", interrupted)
+    requests, store = _requests(), Store(tmp_path)
+    store.prepare()
+    with Certification(requests, Silent()) as certifier:
+        records = sequence.execute_all(
+            SharedRuns(requests, store, certify=True), store, Silent(), math.inf, certifier
+        )
+    assert [record.status for record in records] == ["ok", "ok", "interrupted"]
+    assert [RUNS.read(path).status for path in store.paths()] == ["interrupted"]
+    assert events[-2:] == ["close torch", "close jax"]
 
 
 def test_what_one_precision_declines_is_still_tried_in_another(monkeypatch, tmp_path):

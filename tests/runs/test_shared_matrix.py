@@ -4,22 +4,15 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from support.processes import wait_until
 
 from harness.runs.claims import claim_paths
 
 KILLS = Path(__file__).parents[1] / "benchmarks" / "kills.py"
 MATRIX = ("run", "--task", "mlp", "--max-steps", "2", "--no-eval", "--no-certify", "--threads", "1")
-
-
-def wait_until(condition, seconds=120.0):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def test_a_repeated_matrix_reuses_its_runs_and_shows_them_all(harness):

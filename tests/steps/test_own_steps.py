@@ -180,12 +180,15 @@ def processes():
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
-@pytest.mark.parametrize(("name", "what"), [("hangs", "the factory"), ("later_hangs", "the step")])
-def test_what_hangs_is_killed_with_all_that_it_started(workload, name, what):
+@pytest.mark.parametrize(
+    ("name", "arguments", "seconds", "what"),
+    # On a busy machine a factory that does not hang may take more than half a second.
+    [("hangs", {}, 0.5, "the factory"), ("later_hangs", {"at": 2}, 4.0, "the step")],
+)
+def test_what_hangs_is_killed_with_all_that_it_started(workload, name, arguments, seconds, what):
     before = processes()
-    arguments = {"at": 2} if name == "later_hangs" else {}
-    hanging = workload(name, timeout=0.5, **arguments)
-    with pytest.raises(ConfigurationFailed, match=f"{what} did not return within 0.5 s, and its process was"):
+    hanging = workload(name, timeout=seconds, **arguments)
+    with pytest.raises(ConfigurationFailed, match=f"{what} did not return within {seconds:g} s, and its"):
         work(hanging, hanging)
     assert processes() <= before
     assert not [each for each in psutil.process_iter(["cmdline"]) if "12345" in (each.info["cmdline"] or [])]
@@ -286,7 +289,8 @@ def test_time_prints_and_records(harness):
 
 def test_a_duel_of_steps_proves_equal_work_first(harness):
     (harness.folder / "bench.py").write_text(PLAIN)
-    same = harness("duel", "bench.py:make_step", "--b-env", "X=1", "--budget", "15", *QUICK)
+    margin = ("--within", "50%", "--budget", "15")  # so wide that few pairs decide
+    same = harness("duel", "bench.py:make_step", "--b-env", "X=1", *margin, *QUICK)
     assert same.returncode == 0, same.stderr
     assert "the values of the first 20 calls and the state after them are equal" in same.stdout
     other = harness("duel", "bench.py:make_step", "--with", "rate=0.5,0.6", *QUICK)
@@ -323,7 +327,7 @@ def test_seed_and_timeout_of_steps_on_the_command_line(harness):
 
 def test_a_duel_whose_budget_ends_in_the_trial_says_what_it_takes_in_a_line(harness):
     (harness.folder / "bench.py").write_text(
-        "import time\ndef make_step():\n    return lambda: time.sleep(0.3)\n"
+        "import time\ndef make_step():\n    return lambda: time.sleep(0.1)\n"
     )
     done = harness("duel", "bench.py:make_step", "--b-env", "X=1", "--budget", "1s", *QUICK)
     assert done.returncode == 1

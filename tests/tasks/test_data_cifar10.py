@@ -180,18 +180,3 @@ def test_files_that_are_something_else(tmp_path):
         CIFAR10.import_from(archive)
     with pytest.raises(DataError, match="does not exist"):
         CIFAR10.import_from(tmp_path / "nowhere")
-
-
-@pytest.mark.slow  # 60,000 pictures are decoded
-def test_the_real_pictures():
-    archive = os.environ.get("HARNESS_TEST_CIFAR10")
-    if not archive:
-        pytest.skip("HARNESS_TEST_CIFAR10 names no archive of CIFAR-10's images")
-    dataset = CIFAR10.import_from(Path(archive))
-
-    assert (len(dataset.train), len(dataset.test)) == (50_000, 10_000)
-    assert np.bincount(dataset.train.targets).tolist() == [5_000] * 10
-    assert np.bincount(dataset.test.targets).tolist() == [1_000] * 10
-    # The means of the channels of CIFAR-10's training images, as widely published.
-    means = dataset.train.inputs[::10].mean(axis=(0, 1, 2)) / 255
-    assert means == pytest.approx([0.4914, 0.4822, 0.4465], abs=0.01)

@@ -83,27 +83,17 @@ def test_operations_without_end_are_refused_before_they_are_carried_out(content)
         arrays_from_pickle(content, "batch")
 
 
-class Called:
-    """A pickle of a call of what NumPy's pickles name, with other arguments."""
-
-    def __init__(self, function, *arguments):
-        self.parts = function, arguments
-
-    def __reduce__(self):
-        return self.parts
-
-
 RECONSTRUCT = np.empty(0).__reduce__()[0]
 
 
 @pytest.mark.parametrize(
     "called",
     [
-        Called(RECONSTRUCT, np.ndarray, (10**12,), b"O"),
-        Called(RECONSTRUCT, np.ndarray, (10**7,), b"b"),
-        Called(np.ndarray, (10**7,)),
-        Called(np.dtype, "O"),
-        Called(np.dtype, "(1000000,)u1"),
+        Command(RECONSTRUCT, np.ndarray, (10**12,), b"O"),
+        Command(RECONSTRUCT, np.ndarray, (10**7,), b"b"),
+        Command(np.ndarray, (10**7,)),
+        Command(np.dtype, "O"),
+        Command(np.dtype, "(1000000,)u1"),
     ],
 )
 def test_arrays_of_any_size_cannot_be_asked_for(called):

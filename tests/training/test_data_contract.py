@@ -73,18 +73,17 @@ def test_pictures_of_adversarial_tasks_need_no_fitting_targets():
         fitted(of(CLASSES, INPUTS[:, :39]), task)
 
 
-SLOW = pytest.mark.slow  # the frameworks receive the same converted data
-
-
 @pytest.mark.parametrize(
     ("backend", "task", "kind"),
     [
         ("torch", "sorting", "bytes"),
-        pytest.param("torch", "fitting", "integers", marks=SLOW),
-        pytest.param("keras", "sorting", "bytes", marks=SLOW),
-        pytest.param("keras", "fitting", "integers", marks=SLOW),
-        pytest.param("jax", "sorting", "bytes", marks=SLOW),
-        pytest.param("jax", "fitting", "integers", marks=SLOW),
+        pytest.param("torch", "fitting", "integers", marks=pytest.mark.slow),
+        # The frameworks receive the same converted data.
+        *(
+            pytest.param(backend, *of, marks=pytest.mark.long)
+            for backend in ("keras", "jax")
+            for of in (("sorting", "bytes"), ("fitting", "integers"))
+        ),
     ],
 )
 def test_every_framework_trains_on_converted_data(harness, backend, task, kind):
