@@ -1,10 +1,12 @@
-"""Commands of other programs: their output, and their errors in one line."""
+"""Git and other programs: their output, and their errors in one line."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
+from harness.gate import git
 from harness.gate.commands import output_of, run_plainly
 
 
@@ -30,3 +32,34 @@ def test_the_error_of_a_command_is_text_for_records(tmp_path):
     with pytest.raises(HarnessError) as raised:
         output_of(command, tmp_path, "it failed")
     assert str(raised.value) == "it failed: caf\ufffd"
+
+
+def test_where_in_its_repository_a_folder_is(project):
+    top, _ = project
+    (top / "a" / "b").mkdir(parents=True)
+    assert git.place_in_repository(top / "a" / "b") == Path("a/b")
+    assert git.place_in_repository(top) == Path()
+
+
+def test_a_worktree_that_cannot_be_removed_costs_no_measurement(project, monkeypatch):
+    top, call = project
+    real = git._git
+
+    def unable(folder, *words):
+        if words[:2] == ("worktree", "remove"):
+            raise HarnessError("failed to delete: Permission denied")
+        return real(folder, *words)
+
+    monkeypatch.setattr(git, "_git", unable)
+    with git.checkout(top, call("rev-parse", "HEAD")) as tree:
+        measured = tree.exists()
+    assert measured
+    assert not tree.exists()
+
+
+def test_what_is_no_repository_or_no_commit_is_refused(project, tmp_path):
+    top, _ = project
+    with pytest.raises(UsageError, match=r"no such commit\. In CI a branch is origin/nowhere"):
+        git.commit_of(top, "nowhere")
+    with pytest.raises(UsageError, match="needs a git repository"):
+        git.repository(tmp_path)

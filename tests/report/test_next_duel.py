@@ -1,4 +1,4 @@
-"""The duel that a comparison suggests is a complete command for the same work."""
+"""What a comparison advises: a duel as a complete command for the same work, and a faster mode."""
 
 import shlex
 from pathlib import Path
@@ -7,12 +7,16 @@ import msgspec
 import pytest
 from support.made_runs import made_record, made_runs
 from support.records import TASK
+from support.rendered import findings_text, html_report, markdown_report
 
 from harness.analysis.comparison import compare
+from harness.analysis.findings import read_findings
 from harness.analysis.grouping import group_runs
 from harness.cli.duel import command as duel
 from harness.report.duel import next_duel
+from harness.report.runs import findings as document
 from harness.runs.record import TaskRecord
+from harness.runs.store import Store
 from harness_tasks.cnn import CNN
 
 _DEFAULTS = msgspec.structs.asdict(CNN.options())
@@ -101,3 +105,28 @@ def test_versions_of_one_framework_need_more_than_a_command():
     records = [made_record("torch", framework={"engine": "torch", "torch": version}) for version in "12"]
     (group,) = group_runs(made_runs(*records)).groups
     assert next_duel(compare(group)) is None
+
+
+SENTENCE = "torch:eager is not the fastest mode on cnn"
+
+
+@pytest.fixture
+def shown(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(document, "faster_modes", lambda ran, _known: asked.extend(ran) or [SENTENCE])
+    store = Store(tmp_path / "results")
+    store.prepare()
+    for backend in ("torch", "keras"):
+        for seed in range(3):
+            store.save(made_record(backend, seed))
+    return read_findings((), store.folder.parent), asked
+
+
+def test_text_page_and_markdown_say_it(shown, tmp_path):
+    found, asked = shown
+    assert SENTENCE in findings_text(found, 100)
+    # One of the runs of each configuration is enough.
+    assert sorted(record.configuration.backend for record, *_ in asked) == ["keras", "torch"]
+    assert SENTENCE in html_report(found)
+    markdown_report(found, tmp_path / "report.md")
+    assert SENTENCE in (tmp_path / "report.md").read_text()

@@ -1,14 +1,17 @@
 """The runs that ``harness run`` plans: their order, their sizes, and what is refused first."""
 
 import itertools
+from unittest.mock import Mock
 
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import DataError, UsageError
+from harness.plugins import registry
 from harness.report.runs.record import matrix_sentence
 from harness.runs import matrix
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.record import DatasetRecord
+from harness.runs.request import ask_source
 from harness.spec.task import Adam
 
 pytest.importorskip("torch")
@@ -143,3 +146,22 @@ def test_what_varies_is_named_with_its_values():
     assert matrix_sentence(axes, 18) == (
         "18 runs: optimizer gd, sgd, adam × nesterov false, true × width 0.5, 1.0, 2.0"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            MemoryError("Unable to allocate 8 EiB"),
+            "data set big does not fit into memory: Unable to allocate 8 EiB",
+        ),
+        (OverflowError("too\udcffbig"), r"data set big raised OverflowError: too\\udcffbig"),
+    ],
+)
+def test_a_size_that_is_impossible_is_no_matter_of_batches(error, message, monkeypatch):
+    source = Mock()
+    source.load.side_effect = error
+    monkeypatch.setattr(registry, "dataset", lambda _name: source)
+    with pytest.raises(DataError, match=message) as raised:
+        ask_source("big", lambda source: source.load())
+    assert "batch" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""The order of batches: a permutation per epoch, the same for any division into blocks."""
+"""Batches: a permutation per epoch, the same for any division into blocks, and the lengths of blocks."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from harness.errors import UsageError
 from harness.layers import BatchNorm, Dense, Flatten
 from harness.network import Network
 from harness.spec.task import Classification, Sgd, Task
-from harness.training.batches import BatchOrder
+from harness.training.batches import BatchOrder, block_steps
 
 SIZES = st.integers(1, 60).flatmap(lambda samples: st.tuples(st.just(samples), st.integers(1, samples)))
 SEEDS = st.integers(0, 2**32)
@@ -110,3 +110,23 @@ def normalised(inputs):
         batch_size=8,
         epochs=1,
     )
+
+
+ORDER = BatchOrder(samples=100_000, batch_size=10, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("total_steps", "seconds"), [(10_000, 1.0), (1_000, 0.5), (100_000, 2.0), (10**6, 2.0)]
+)
+def test_a_block_takes_a_hundredth_of_the_training_within_limits(total_steps, seconds):
+    steps = block_steps(ORDER, 100, step_seconds=0.01, total_steps=total_steps)
+    assert steps * 0.01 == pytest.approx(seconds, rel=0.02)
+
+
+def test_the_first_step_is_alone_and_a_probe_follows():
+    assert block_steps(ORDER, 0, 0.0, 1000) == 1
+    assert block_steps(ORDER, 1, 0.0, 1000) == 8
+
+
+def test_a_block_ends_with_the_epoch():
+    assert block_steps(ORDER, ORDER.steps_per_epoch - 3, 0.01, 10**6) == 3
