@@ -19,10 +19,7 @@ FOREIGN = (
     "--no-eval",
 )
 #: So long that the newest steps, which are always recomputed, come after the fault.
-GAN = (
-    *("--task", "gan", "--dataset", "digits", "--set", "width=0.125"),
-    *("--batch-size", "16", "--max-steps", "300"),
-)
+GAN = ("--task", "gan", "--dataset", "digits", "--set", "width=0.125", "--max-steps", "300")
 RNN = ("--task", "rnn", "--max-steps", "600")
 
 

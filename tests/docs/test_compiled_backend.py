@@ -59,6 +59,6 @@ def test_it_declines_what_it_does_not_compute():
 def test_the_file_is_a_plugin_that_trains_convolutions_with_augmentation(harness):
     harness.environment["PYTHONPATH"] = os.pathsep.join([str(FOLDER), harness.environment["PYTHONPATH"]])
     plugin = ("--plugin", str(FOLDER / "my_jax.py"))
-    cases_of_cnn = ("--case", "sgd", "--case", "nesterov, l2", "--case", "long calls")
+    cases_of_cnn = ("--case", "nesterov, l2", "--case", "long calls")
     done = harness("check", "my-jax", *plugin, "--task", "cnn", *cases_of_cnn, **QUICK_XLA)
     assert done.returncode == 0, done.stdout + done.stderr
