@@ -168,6 +168,7 @@ COMPILED = (
     "adversarial adam",
     "residual",
     "transformer",
+    "sequences",
     "huber",
 )
 #: Those whose gradients by the inputs are compared too, and which every run has.
