@@ -39,6 +39,6 @@ def make_as_written(built: Any, shapes: Sequence[InputShape]) -> AsWritten:
     Raises:
         UsageError: the module cannot be evaluated with inputs of these shapes.
     """
-    from harness_torch.port.as_written import as_written
+    from harness_torch.port.side import as_written
 
     return as_written(built, shapes)

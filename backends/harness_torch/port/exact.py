@@ -15,7 +15,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from harness_torch.port.naming import is_in_place, last_name, short_name
+from harness_torch.port.seen import is_in_place, last_name, short_name
 
 _LOWER = {torch.float32, torch.float16, torch.bfloat16}
 _LOWERING_METHODS = {"float", "half", "bfloat16"}

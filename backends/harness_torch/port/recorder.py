@@ -19,8 +19,16 @@ from harness.tracing.parts import composed
 from harness.tracing.semantics import Opaque, Semantics
 from harness.tracing.side import Override
 from harness.tracing.user_code import user_line
-from harness_torch.port.seen import Role, Seen
-from harness_torch.port.tensors import contains, laid_out, put_in_place, replacement, shared_array, to_array
+from harness_torch.port.seen import (
+    Role,
+    Seen,
+    contains,
+    laid_out,
+    put_in_place,
+    replacement,
+    shared_array,
+    to_array,
+)
 
 Tensor = torch.Tensor
 Run = Callable[[list[Tensor]], Any]

@@ -1,16 +1,84 @@
-"""The table of known functions: what each computes, by its short name.
+"""Torch's functions: their short names, the table of what each computes, and tensors as arrays.
 
 Translators have the parameters of the function they stand for, the first one named ``x``, and return what the
 call does; None where these arguments are beyond the vocabulary.
 """
 
+# ruff: noqa: SLF001  torch has no public names for switching modes off
+
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 
 from harness.tracing.calls import Stored
 from harness.tracing.semantics import AnySemantics
+
+# Short names: one for ``torch.add``, ``Tensor.add``, ``Tensor.add_`` and ``+``.
+
+#: Names that mean the same function.
+_SAME = {
+    "absolute": "abs",
+    "arcsinh": "asinh",
+    "clip": "clamp",
+    "concat": "cat",
+    "concatenate": "cat",
+    "div": "divide",
+    "expit": "sigmoid",
+    "floor_divide": "floordiv",
+    "greater": "gt",
+    "hardswish": "hard_swish",
+    "hardsigmoid": "hard_sigmoid",
+    "iadd": "add",
+    "idiv": "divide",
+    "imul": "multiply",
+    "isub": "subtract",
+    "itruediv": "divide",
+    "less": "lt",
+    "mul": "multiply",
+    "neg": "negative",
+    "moveaxis": "movedim",
+    "radd": "add",
+    "rmul": "multiply",
+    "sub": "subtract",
+    "swapaxes": "transpose",
+    "swapdims": "transpose",
+    "true_divide": "divide",
+    "truediv": "divide",
+}
+_BELOW_GET = -2
+
+
+@functools.lru_cache(maxsize=4096)
+def full_name(function: Callable[..., Any]) -> str:
+    """The name that users know: ``torch.nn.functional.relu``, ``torch.Tensor.add_``."""
+    resolved = torch.overrides.resolve_name(function)
+    return resolved or str(getattr(function, "__name__", function))
+
+
+@functools.lru_cache(maxsize=4096)
+def last_name(function: Callable[..., Any]) -> str:
+    """The last part of the name; of a property its own: ``add_``, ``__bool__``, ``shape``."""
+    parts = full_name(function).split(".")
+    return parts[_BELOW_GET] if parts[-1] == "__get__" and len(parts) > 1 else parts[-1]
+
+
+@functools.lru_cache(maxsize=4096)
+def short_name(function: Callable[..., Any]) -> str:
+    """The last part without underscores, so that variants in place have the same name."""
+    plain = last_name(function).strip("_")
+    return _SAME.get(plain, plain)
+
+
+def is_in_place(function: Callable[..., Any]) -> bool:
+    """Whether a function writes its result into its first argument: ``add_``."""
+    last = last_name(function)
+    return last.endswith("_") and not last.startswith("_")
+
+
+# What is known of functions, by their short names.
 
 Tensor = torch.Tensor
 AS_STORED = Stored("")
@@ -181,3 +249,47 @@ def each_of(value: Any, count: int) -> tuple[int, ...]:
     """A number for each spatial axis, of one or several numbers."""
     values = tuple(value) if isinstance(value, list | tuple) else (value,)
     return tuple(int(each) for each in (values * count if len(values) == 1 else values))
+
+
+# Tensors as arrays, and arrays in the place of tensors.
+
+
+def laid_out(role: Role) -> Tensor:
+    """The canonical tensor of a role."""
+    tensor, layout = role
+    if layout.axis is not None:
+        tensor = tensor.narrow(layout.axis, layout.start, layout.stop - layout.start)
+    if layout.shape is not None:
+        tensor = tensor.reshape(layout.shape)
+    if layout.axes is not None:
+        tensor = tensor.permute(layout.axes)
+    return tensor if layout.final_shape is None else tensor.reshape(layout.final_shape)
+
+
+def contains(tensors: Sequence[Tensor], tensor: Tensor) -> bool:
+    """Whether one of them is this very tensor."""
+    return any(each is tensor for each in tensors)
+
+
+def replacement(array: np.ndarray, of: Tensor) -> Tensor:
+    """A tensor of the array's numbers and of another one's type and shape."""
+    return torch.from_numpy(np.array(array)).to(of.dtype).reshape(of.shape)
+
+
+def put_in_place(result: Tensor, array: np.ndarray, *, in_place: bool) -> Tensor:
+    """The array in place of a result, in the same tensor where the call worked in place."""
+    new = replacement(array, result)
+    return result.copy_(new) if in_place else new
+
+
+def shared_array(tensor: Tensor) -> np.ndarray:
+    """The numbers of a tensor, in the same memory."""
+    with torch._C.DisableTorchFunction():
+        tensor = tensor.detach()
+        numbers: np.ndarray = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+        return numbers
+
+
+def to_array(tensor: Tensor) -> np.ndarray:
+    """The numbers of a tensor, copied, since it may be written into."""
+    return np.array(shared_array(tensor))

@@ -1,7 +1,7 @@
-"""A ``torch.nn.Module`` as a side."""
+"""A ``torch.nn.Module`` as a side, and as its code is."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,21 +9,35 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from harness.tracing.calls import Trace
-from harness.tracing.side import Gradients, InputShape, Loss, Override, OwnTraining, Trained, Update
-from harness_torch.port import functions  # noqa: F401  fills the table of functions
+from harness.tracing.side import (
+    AsWritten,
+    Gradients,
+    InputShape,
+    Loss,
+    Override,
+    OwnTraining,
+    Trained,
+    Update,
+)
+from harness_torch.port import attention, elementwise, layers, rearranging  # noqa: F401  fill the table
 from harness_torch.port.exact import Exact, run_eagerly
-from harness_torch.port.holding import Holding
-from harness_torch.port.layouts import (
+from harness_torch.port.recorder import Recorder
+from harness_torch.port.tracer import Tracer
+from harness_torch.port.training import (
+    Holding,
     channels_first,
+    chosen,
     find_layouts,
+    loss_of,
     named_outputs,
     outside,
+    own_loss,
+    own_optimizer,
+    rule_of,
+    to_targets,
     to_tensors,
     trial_inputs,
 )
-from harness_torch.port.recorder import Recorder
-from harness_torch.port.tracer import Tracer
-from harness_torch.port.training import chosen, loss_of, own_loss, own_optimizer, rule_of, to_targets
 
 Tensor = torch.Tensor
 Batch = tuple[list[np.ndarray], np.ndarray]
@@ -180,3 +194,41 @@ def recorded(
 
 def _array(tensor: Tensor) -> np.ndarray:
     return np.array(tensor.detach().numpy())
+
+
+# The module in float32 where its code names no other type.
+
+
+def as_written(module: torch.nn.Module, shapes: Sequence[InputShape]) -> AsWritten:
+    """The module, on the CPU and not compiled, which gives the same numbers.
+
+    Raises:
+        UsageError: it cannot be evaluated with inputs of these shapes.
+    """
+    run_eagerly()
+    module.cpu().eval()
+    floats = [each.dtype for each in module.parameters() if each.dtype.is_floating_point]
+    dtype = floats[0] if floats else torch.get_default_dtype()
+
+    def typed(tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [each.to(dtype) if each.dtype.is_floating_point else each for each in tensors]
+
+    def evaluate(tensors: list[Tensor]) -> object:
+        with torch.no_grad(), Exact(raised=False):
+            return module(*typed(tensors))
+
+    layouts = find_layouts(evaluate, shapes)
+
+    def outputs(inputs: Sequence[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+        for name, output in named_outputs(evaluate(to_tensors(inputs, layouts))):
+            laid_out = outside(output)
+            numbers = laid_out.double() if laid_out.dtype.is_floating_point else laid_out
+            yield name, np.array(numbers.numpy())
+
+    def record(inputs: Sequence[np.ndarray]) -> Trace:
+        given = typed(to_tensors(inputs, [None] * len(inputs)))
+        known = {name: (each, each.detach()) for name, each in module.named_parameters()}
+        with torch.no_grad():
+            return recorded(module, given, layouts, Recorder(known), raised=False)
+
+    return AsWritten(Holding(module).load, outputs, record)

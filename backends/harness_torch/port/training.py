@@ -1,17 +1,218 @@
-"""Losses, optimizers and their rules."""
+"""What a module is given and holds: inputs and outputs, parameters and state, losses and optimizers."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import torch
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _NormBase
 
-from harness.tracing.side import STEPS_WITH_RATES, Loss, OwnTraining, Update
-from harness_torch.port.layouts import named_outputs, outside
+from harness.errors import UsageError
+from harness.tracing.side import STEPS_WITH_RATES, InputShape, Loss, OwnTraining, Update
+
+# Inputs and outputs: channels last outside, as the model wants them inside.
+#
+# A model with pictures has channels first. Sequences (batch, length, width) have channels first for
+# convolutions and last for everything else, so both are tried.
 
 Tensor = torch.Tensor
+_SEQUENCE, _PICTURE = 3, 4
+_BATCH, _SEED = 2, 0
+
+
+def channels_last(array: Tensor) -> Tensor:
+    """Channels of axis 1 on the last axis."""
+    return array.movedim(1, -1)
+
+
+def channels_first(array: Tensor) -> Tensor:
+    """Channels of the last axis on axis 1."""
+    return array.movedim(-1, 1)
+
+
+def candidates(shapes: Sequence[InputShape]) -> Iterator[tuple[bool | None, ...]]:
+    """For each input whether it has channels first, the likely ones first; None where there is no choice."""
+    options: list[tuple[bool | None, ...]] = []
+    for shape in shapes:
+        dimensions = len(shape.shape) + 1
+        if shape.integer or dimensions < _SEQUENCE:
+            options.append((None,))
+        else:
+            options.append((True, False) if dimensions >= _PICTURE else (False, True))
+    # Inputs of one model mostly agree, so that the combinations near the first one come first.
+    return iter(sorted(itertools.product(*options), key=lambda each: _distance(each, options)))
+
+
+def _distance(choice: tuple[bool | None, ...], options: Sequence[tuple[bool | None, ...]]) -> int:
+    return sum(option.index(each) for each, option in zip(choice, options, strict=True))
+
+
+def find_layouts(
+    evaluate: Callable[[list[Tensor]], Any], shapes: Sequence[InputShape]
+) -> tuple[bool | None, ...]:
+    """The first layouts with which the model can be evaluated.
+
+    Raises:
+        UsageError: there are none.
+    """
+    first: Exception | None = None
+    for layouts in candidates(shapes):
+        try:
+            evaluate(to_tensors(trial_inputs(shapes), layouts))
+        except Exception as error:  # noqa: BLE001  a model may raise anything
+            first = first or error
+        else:
+            return layouts
+    given = " ".join("x".join(map(str, (_BATCH, *shape.shape))) for shape in shapes)
+    raise UsageError(f"the model cannot be evaluated with inputs {given}: {type(first).__name__}: {first}")
+
+
+def trial_inputs(shapes: Sequence[InputShape]) -> list[np.ndarray]:
+    """Any numbers, or integers below the maximum."""
+    rng = np.random.default_rng(_SEED)
+    return [
+        rng.integers(0, max(1, shape.maximum), (_BATCH, *shape.shape))
+        if shape.integer
+        else rng.standard_normal((_BATCH, *shape.shape))
+        for shape in shapes
+    ]
+
+
+def to_tensors(inputs: Sequence[np.ndarray], layouts: Sequence[bool | None]) -> list[Tensor]:
+    """Tensors for the model, of float64 and int64."""
+    tensors = []
+    for array, first in zip(inputs, layouts, strict=True):
+        kind = np.float64 if np.asarray(array).dtype.kind == "f" else np.int64
+        tensor = torch.from_numpy(np.array(array, dtype=kind))
+        tensors.append(channels_first(tensor).contiguous() if first else tensor)
+    return tensors
+
+
+def named_outputs(outputs: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """The tensors that a model returns, named by position, key or field; what is no tensor is left out.
+
+    Those of a dictionary come in alphabetical order, in which every framework gives them.
+    """
+    if isinstance(outputs, Tensor):
+        yield name, outputs
+        return
+    for key, each in _items(outputs):
+        yield from named_outputs(each, f"{name}.{key}" if name else str(key))
+
+
+def _items(outputs: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(outputs, Mapping):
+        return iter(sorted(outputs.items(), key=lambda item: str(item[0])))
+    if isinstance(outputs, tuple) and hasattr(outputs, "_fields"):
+        return zip(outputs._fields, outputs, strict=True)
+    if isinstance(outputs, list | tuple):
+        return iter(enumerate(outputs))
+    if dataclasses.is_dataclass(outputs):
+        return ((field.name, getattr(outputs, field.name)) for field in dataclasses.fields(outputs))
+    return iter(())
+
+
+def outside(output: Tensor) -> Tensor:
+    """An output with channels last, if it has channels."""
+    return channels_last(output) if output.dim() >= _PICTURE else output
+
+
+# Parameters and state, kept as they were while a module is evaluated or trained.
+
+
+class _Buffer(NamedTuple):
+    """A buffer at its place in a module."""
+
+    owner: torch.nn.Module
+    key: str
+    tensor: Tensor
+    numbers: Tensor
+
+
+class Holding:
+    """What a module holds, by name: parameters in their order, then buffers of floating type."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._module = module
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors as the module holds them."""
+        found: dict[str, Tensor] = dict(self._module.named_parameters())
+        buffers = self._module.named_buffers()
+        return found | {name: buffer for name, buffer in buffers if buffer.dtype.is_floating_point}
+
+    def statistics(self) -> set[str]:
+        """The names of the buffers of normalisations."""
+        return {
+            f"{path}.{key}" if path else key
+            for path, module in self._module.named_modules()
+            if isinstance(module, _NormBase) or type(module).__name__ == "FrozenBatchNorm2d"
+            for key, _ in module.named_buffers(recurse=False)
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Copies of the numbers."""
+        return {name: np.array(tensor.detach().numpy()) for name, tensor in self.tensors().items()}
+
+    def load(self, parameters: Mapping[str, np.ndarray]) -> None:
+        """Put numbers in the place of others, which stay as they are where somebody else has them.
+
+        Raises:
+            KeyError: the module has no parameter of a name.
+            ValueError: a shape is another one.
+        """
+        tensors = self.tensors()
+        for name, array in parameters.items():
+            if tuple(array.shape) != tuple(tensors[name].shape):
+                raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}, not {tuple(array.shape)}")
+            numbers = torch.from_numpy(np.array(array, dtype=np.float64))
+            tensors[name].data = numbers.to(tensors[name].dtype)
+
+    @contextlib.contextmanager
+    def kept(self, *, parameters: bool) -> Iterator[dict[str, Tensor]]:
+        """Work on copies of the buffers, and of the parameters too; gives the numbers before, by name."""
+        buffers = [
+            _Buffer(owner, key, tensor, tensor.data)
+            for owner in self._module.modules()
+            for key, tensor in owner._buffers.items()  # noqa: SLF001  the only way to buffers of one module
+            if tensor is not None
+        ]
+        trained = [(tensor, tensor.data) for tensor in self._module.parameters()] if parameters else []
+        before = {name: tensor.data for name, tensor in self.tensors().items()}
+        training = [(each, each.training) for each in self._module.modules()]
+        for tensor, numbers in [(each.tensor, each.numbers) for each in buffers] + trained:
+            tensor.data = numbers.clone()
+        try:
+            yield before
+        finally:
+            for each in buffers:
+                each.tensor.data = each.numbers
+                each.owner._buffers[each.key] = each.tensor  # noqa: SLF001
+            for tensor, numbers in trained:
+                tensor.data = numbers
+                tensor.grad = None
+            for module, mode in training:
+                module.training = mode
+
+    def changes(self, before: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+        """The numbers that differ from those before."""
+        return {
+            name: np.array(tensor.detach().numpy())
+            for name, tensor in self.tensors().items()
+            if not _equal(tensor.data, before[name])
+        }
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.data_ptr() == other.data_ptr() or torch.equal(one, other)
+
+
+# Losses, optimizers and their rules.
 
 
 def loss_of(name: Loss, output_name: str = "") -> Callable[[Any, Tensor], Tensor]:

@@ -1,0 +1,408 @@
+"""Activations, softmax, arithmetic and reductions, and what is carried out with them."""
+
+# ruff: noqa: ARG001  the parameters are those of torch
+
+import math
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from harness.tracing import semantics as kinds
+from harness_torch.port.seen import (
+    TRANSLATORS,
+    Seen,
+    Tensor,
+    Translator,
+    from_end,
+    from_start,
+    rewrites,
+    translates,
+)
+from harness_torch.port.tracer import active, require
+
+#: Activations without options.
+_ACTIVATIONS = (
+    "abs cos exp hard_sigmoid hard_swish log mish negative relu relu6 rsqrt selu sigmoid silu sin sqrt "
+    "square tanh"
+)
+#: Binary functions in the vocabulary, and those that take the second operand first.
+_ARITHMETIC = {
+    "add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide", "pow": "power",
+    "float_power": "power", "maximum": "maximum", "fmax": "maximum", "minimum": "minimum", "fmin": "minimum",
+}  # fmt: skip
+_REVERSED = {"rsub": "subtract", "rdiv": "divide", "rtruediv": "divide", "rpow": "power"}
+_REDUCTIONS = {"mean": "mean", "sum": "sum", "amax": "max", "amin": "min"}
+
+
+def _activation(function: str, parameter: str = "", default: float = 0.0) -> Translator:
+    """That of a name, perhaps with a slope as ``parameter``."""
+
+    def plain(x: Tensor) -> Seen:
+        return Seen(kinds.Activation(function=function), [x])
+
+    def sloped(x: Tensor, slope: float = default, **named: float) -> Seen | None:
+        slope = float(named.pop(parameter, slope))
+        return None if named else Seen(kinds.Activation(function=function, slope=slope), [x])
+
+    return sloped if parameter else plain
+
+
+@translates("gelu")
+def gelu(x: Tensor, approximate: str = "none") -> Seen:
+    """Exact unless the approximation is asked for."""
+    return Seen(kinds.Activation(function="gelu_tanh" if approximate == "tanh" else "gelu"), [x])
+
+
+@translates("softplus")
+def softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Seen | None:
+    """Of the default steepness."""
+    return Seen(kinds.Activation(function="softplus"), [x]) if beta == 1 else None
+
+
+def _limits(x: Tensor, low: float | None, high: float | None) -> Seen | None:
+    if (low, high) in {(0.0, None), (0.0, 6.0)}:
+        return Seen(kinds.Activation(function="relu" if high is None else "relu6"), [x])
+    if high is None and low is not None:
+        return Seen(kinds.Arithmetic(function="maximum", constant=low), [x])
+    if low is None and high is not None:
+        return Seen(kinds.Arithmetic(function="minimum", constant=high), [x])
+    return None
+
+
+@translates("clamp", "clamp_min")
+def clamp(x: Tensor, min: Any = None, max: Any = None) -> Seen | None:  # noqa: A002  torch's own names
+    """One limit, or those of ReLU."""
+    low, high = _number(min), _number(max)
+    if (low is None) != (min is None) or (high is None) != (max is None):
+        return None
+    return _limits(x, low, high)
+
+
+@translates("clamp_max")
+def clamp_max(x: Tensor, max: Any) -> Seen | None:  # noqa: A002  torch's own name
+    """A limit from above."""
+    return clamp(x, None, max)
+
+
+@translates("hardtanh")
+def hard_tanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Seen | None:
+    """With the limits of ReLU6 alone."""
+    return _limits(x, float(min_val), float(max_val))
+
+
+@translates("threshold")
+def threshold(x: Tensor, threshold: float, value: float) -> Seen | None:
+    """That of ReLU alone."""
+    return _limits(x, 0.0, None) if threshold == value == 0 else None
+
+
+def _softmax(*, logarithm: bool) -> Translator:
+    """The signature is that of ``torch.nn.functional``."""
+
+    def translate(x: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Seen | None:
+        if dim is None:
+            return None
+        return Seen(kinds.Softmax(axis=from_end(dim, x.dim()), logarithm=logarithm), [x])
+
+    return translate
+
+
+def _number(operand: Any) -> float | None:
+    """The number that an operand is: a Python number, or a constant of one element without axes."""
+    if isinstance(operand, Tensor):
+        if operand.dim() or active().recorder.is_live(operand):
+            return None
+        return float(operand.item())
+    return float(operand) if isinstance(operand, int | float) else None
+
+
+def _arithmetic(function: str, *, is_reversed: bool = False) -> Translator:
+    """Of values and numbers. A scaled operand is rewritten, and a rounded quotient is not known."""
+
+    def translate(x: Any, other: Any, alpha: float = 1, rounding_mode: str | None = None) -> Seen | None:
+        if alpha != 1 or rounding_mode is not None:
+            return None
+        one, two = (other, x) if is_reversed else (x, other)
+        left, right = _number(one), _number(two)
+        if right is not None and isinstance(one, Tensor):
+            return Seen(kinds.Arithmetic(function=function, constant=right), [one])
+        if left is not None and isinstance(two, Tensor):
+            return Seen(kinds.Arithmetic(function=function, constant=left, constant_first=True), [two])
+        if isinstance(one, Tensor) and isinstance(two, Tensor):
+            return Seen(kinds.Arithmetic(function=function), [one, two])
+        return None
+
+    return translate
+
+
+@translates("reciprocal")
+def reciprocal(x: Tensor) -> Seen:
+    """``1 / x``."""
+    return Seen(kinds.Arithmetic(function="divide", constant=1.0, constant_first=True), [x])
+
+
+@translates("where")
+def selection(x: Tensor, *operands: Any) -> Seen | None:
+    """Of two values or numbers; called as ``where(condition, one, other)``."""
+    if len(operands) != 2:  # noqa: PLR2004
+        return None
+    return Seen(kinds.Selection(), [x, *map(torch.as_tensor, operands)])
+
+
+@translates("masked_fill")
+def filled(x: Tensor, mask: Tensor, value: Any) -> Seen:
+    """A number where the mask is true."""
+    return Seen(kinds.Selection(), [mask, torch.as_tensor(value), x])
+
+
+def _axes(x: Tensor, dim: Any) -> tuple[int, ...]:
+    """The axes from the end; None and none mean all."""
+    if dim is None or dim in ((), []):
+        return tuple(range(-x.dim(), 0))
+    axes = dim if isinstance(dim, list | tuple) else [dim]
+    return tuple(sorted(from_end(axis, x.dim()) for axis in axes))
+
+
+def _reduction(function: str) -> Translator:
+    def translate(x: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Seen:
+        return Seen(kinds.Reduction(function=function, axes=_axes(x, dim), keep=keepdim), [x])
+
+    return translate
+
+
+def _extreme(function: str, of_two: Translator) -> Translator:
+    """Over an axis, over all, or of two tensors."""
+
+    def translate(
+        x: Tensor, dim: Any = None, keepdim: bool = False, other: Tensor | None = None
+    ) -> Seen | None:
+        if isinstance(dim, Tensor) or other is not None:
+            return of_two(x, dim if other is None else other)
+        return Seen(kinds.Reduction(function=function, axes=_axes(x, dim), keep=keepdim), [x])
+
+    return translate
+
+
+def _spread(function: str) -> Translator:
+    """Divided by ``n - 1`` unless it is said otherwise."""
+
+    def translate(
+        x: Tensor,
+        dim: Any = None,
+        unbiased: bool | None = None,
+        keepdim: bool = False,
+        correction: float | None = None,
+    ) -> Seen:
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        if unbiased is not None:
+            correction = int(unbiased)
+        divisor = 1.0 if correction is None else float(correction)
+        does = kinds.Reduction(function=function, axes=_axes(x, dim), keep=keepdim, correction=divisor)
+        return Seen(does, [x])
+
+    return translate
+
+
+TRANSLATORS.update(
+    {name: _activation(name) for name in _ACTIVATIONS.split()}
+    | {name: _arithmetic(function) for name, function in _ARITHMETIC.items()}
+    | {name: _arithmetic(function, is_reversed=True) for name, function in _REVERSED.items()}
+    | {name: _reduction(function) for name, function in _REDUCTIONS.items()}
+    | {
+        "leaky_relu": _activation("leaky_relu", "negative_slope", 0.01),
+        "elu": _activation("elu", "alpha", 1.0),
+        "celu": _activation("celu", "alpha", 1.0),
+        "softmax": _softmax(logarithm=False),
+        "log_softmax": _softmax(logarithm=True),
+        "max": _extreme("max", _arithmetic("maximum")),
+        "min": _extreme("min", _arithmetic("minimum")),
+        "var": _spread("variance"),
+        "std": _spread("deviation"),
+    }
+)
+
+
+# Functions that are carried out with others of the vocabulary.
+#
+# Each raises :class:`NotTranslated` for arguments that it does not cover.
+
+_MATRIX = 2
+
+
+@rewrites("clamp")
+def both_limits(x: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002  torch's own names
+    """Limited from below, then from above, unless one function of the vocabulary does both."""
+    require(min is not None and max is not None and (min, max) != (0, 6))
+    return torch.clamp(torch.clamp(x, min=min), max=max)
+
+
+@rewrites("hardtanh")
+def any_hard_tanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """Limited from below, then from above."""
+    return both_limits(x, min_val, max_val)
+
+
+@rewrites("add")
+def scaled_add(x: Tensor, other: Any, alpha: float = 1) -> Tensor:
+    """The second operand is scaled first."""
+    require(alpha != 1)
+    return torch.add(x, other * alpha)
+
+
+@rewrites("subtract")
+def scaled_subtract(x: Tensor, other: Any, alpha: float = 1) -> Tensor:
+    """The second operand is scaled first."""
+    require(alpha != 1)
+    return torch.sub(x, other * alpha)
+
+
+@rewrites("addcmul")
+def add_product(x: Tensor, tensor1: Tensor, tensor2: Tensor, value: float = 1) -> Tensor:
+    """``x + value * tensor1 * tensor2``."""
+    product = tensor1 * tensor2
+    return x + (product if value == 1 else product * value)
+
+
+@rewrites("lerp")
+def interpolation(x: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """``x + weight * (end - x)``."""
+    return x + (end - x) * weight
+
+
+@rewrites("addmm")
+def sum_and_product(x: Tensor, mat1: Tensor, mat2: Tensor, beta: float = 1, alpha: float = 1) -> Tensor:
+    """A linear layer where it can be, else a product and a sum."""
+    part = active().recorder.part
+    require(part(x) is None or part(mat2) is None or (beta, alpha) != (1, 1))
+    product = mat1 @ mat2
+    return (x if beta == 1 else x * beta) + (product if alpha == 1 else product * alpha)
+
+
+@rewrites("baddbmm")
+def sum_and_products(x: Tensor, batch1: Tensor, batch2: Tensor, beta: float = 1, alpha: float = 1) -> Tensor:
+    """``beta * x + alpha * batch1 batch2``."""
+    product = torch.bmm(batch1, batch2)
+    product = product if alpha == 1 else product * alpha
+    if beta == 0:
+        return product
+    return product + (x if beta == 1 else x * beta)
+
+
+@rewrites("matmul", "mv", "dot")
+def with_vector(x: Tensor, other: Tensor) -> Tensor:
+    """A vector as a matrix of one row or column."""
+    require(min(x.dim(), other.dim()) < _MATRIX)
+    one = x.unsqueeze(0) if x.dim() == 1 else x
+    two = other.unsqueeze(1) if other.dim() == 1 else other
+    result = one @ two
+    result = result.squeeze(-1) if other.dim() == 1 else result
+    return result.squeeze(-1 if other.dim() == 1 else -2) if x.dim() == 1 else result
+
+
+@rewrites("tensordot")
+def tensor_product(x: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+    """The last axes of one with the first axes of the other, as a product of matrices."""
+    if not isinstance(dims, int):
+        last, first = ([axis] if isinstance(axis, int) else list(axis) for axis in dims)
+        count = len(last)
+        require([from_start(axis, x.dim()) for axis in last] == list(range(x.dim() - count, x.dim())))
+        require([from_start(axis, b.dim()) for axis in first] == list(range(count)))
+        dims = count
+    require(0 < dims < x.dim())
+    shape, columns = x.shape[: x.dim() - dims], b.shape[dims:]
+    product = x.reshape(*shape, -1) @ b.reshape(-1, columns.numel())
+    return product.reshape(*shape, *columns)
+
+
+@rewrites("cosine_similarity")
+def cosine_similarity(x: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The product of both, each divided by its norm."""
+    one, two = (each / torch.clamp(norm(each, dim=dim, keepdim=True), min=eps) for each in (x, x2))
+    return torch.sum(one * two, dim=dim)
+
+
+@rewrites("copy")
+def copied(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+    """The elements of another one of the same shape."""
+    require(x.shape == src.shape)
+    return src.clone()
+
+
+@rewrites("var_mean")
+def variance_and_mean(x: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    """Both, one after the other."""
+    return torch.var(x, *args, **kwargs), _mean_like(x, *args, **kwargs)
+
+
+@rewrites("std_mean")
+def deviation_and_mean(x: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    """Both, one after the other."""
+    return torch.std(x, *args, **kwargs), _mean_like(x, *args, **kwargs)
+
+
+def _mean_like(x: Tensor, dim: Any = None, *_: Any, keepdim: bool = False, **__: Any) -> Tensor:
+    return x.mean(dim=None if isinstance(dim, bool) else dim, keepdim=keepdim)
+
+
+@rewrites("norm", "vector_norm")
+def norm(x: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **named: Any) -> Tensor:
+    """The root of the sum of squares."""
+    order = named.get("ord", p)
+    require(order in {2, "fro", None})
+    return torch.sqrt(torch.sum(torch.square(x), dim=dim, keepdim=keepdim))
+
+
+@rewrites("weight_norm")
+def weight_norm(x: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    """``g x / |x|``, the norm over all axes but one; over all for axis -1."""
+    axes = [axis for axis in range(x.dim()) if axis != dim or dim == -1]
+    return x * (g / torch.sqrt(torch.sum(torch.square(x), dim=axes, keepdim=True)))
+
+
+@rewrites("prelu")
+def parametric_relu(x: Tensor, weight: Tensor) -> Tensor:
+    """With a slope for each channel."""
+    slope = weight.reshape(-1, *[1] * (x.dim() - 2)) if weight.numel() > 1 else weight
+    return functional.relu(x) + slope * torch.clamp(x, max=0)
+
+
+@rewrites("glu")
+def gated(x: Tensor, dim: int = -1) -> Tensor:
+    """One half gates the other."""
+    one, gate = torch.chunk(x, 2, dim)
+    return one * torch.sigmoid(gate)
+
+
+@rewrites("logsigmoid", "log_sigmoid")
+def log_sigmoid(x: Tensor) -> Tensor:
+    """``-softplus(-x)``."""
+    return -functional.softplus(-x)
+
+
+@rewrites("softplus")
+def steep_softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """``softplus(beta x) / beta``."""
+    require(beta != 1)
+    return functional.softplus(x * beta) / beta
+
+
+@rewrites("masked_fill")
+def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """A constant mask with minus infinity is a sum."""
+    require(not active().recorder.is_live(mask) and float(value) == -math.inf)
+    return x + torch.zeros(mask.shape).masked_fill(mask, -math.inf)
+
+
+@rewrites("where")
+def where(x: Tensor, *operands: Any, **named: Any) -> Tensor:
+    """A constant condition with minus infinity is a sum; called as ``where(condition, one, other)``."""
+    require(len(operands) == 2 and not named)  # noqa: PLR2004
+    one, other = operands
+    live = active().recorder.is_live
+    number = (
+        float(other) if not isinstance(other, Tensor) or (not live(other) and other.numel() == 1) else 0.0
+    )
+    require(not live(x) and isinstance(one, Tensor) and number == -math.inf)
+    return one + torch.zeros(x.shape).masked_fill(~x, -math.inf)

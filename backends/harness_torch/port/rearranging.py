@@ -1,0 +1,393 @@
+"""Parts, shapes and orders of elements, and what is carried out with them."""
+
+# ruff: noqa: ARG001  the parameters are those of torch
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from harness.tracing import parts
+from harness.tracing import semantics as kinds
+from harness.tracing.calls import Stored
+from harness_torch.port.seen import Seen, Tensor, from_end, from_start, rewrites, roles, translates
+from harness_torch.port.tracer import NotTranslated, active, require
+
+# Reshaping, transposition, concatenation and padding.
+
+
+def _reshaped(stored: Stored, result: Tensor) -> Stored | None:
+    return parts.reshaped(stored, tuple(result.shape))
+
+
+@translates(
+    "reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as", "ravel"
+)
+def reshaping(x: Tensor, *args: Any, **kwargs: Any) -> Seen | None:
+    """The same elements in row-major order."""
+    return Seen(lambda result: kinds.Reshape(shape=tuple(result.shape[1:])), [x], part=_reshaped)
+
+
+def _transposed(x: Tensor, axes: Sequence[int]) -> Seen:
+    order = tuple(from_start(int(axis), x.dim()) for axis in axes)
+    return Seen(kinds.Transposition(axes=order), [x], part=lambda stored, _: parts.transposed(stored, order))
+
+
+@translates("permute")
+def permutation(x: Tensor, *dims: Any, **named: Any) -> Seen:
+    """All axes in their new order."""
+    given = named.get("dims", dims)
+    return _transposed(x, given[0] if len(given) == 1 and isinstance(given[0], list | tuple) else given)
+
+
+@translates("transpose")
+def exchange(x: Tensor, dim0: int, dim1: int) -> Seen:
+    """Two axes in each other's place."""
+    axes = list(range(x.dim()))
+    axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
+    return _transposed(x, axes)
+
+
+@translates("t", "T", "H")
+def reversal(x: Tensor) -> Seen:
+    """All axes in reversed order."""
+    return _transposed(x, range(x.dim())[::-1])
+
+
+@translates("mT", "mH", "adjoint")
+def matrix_transposition(x: Tensor) -> Seen:
+    """The last two axes in each other's place."""
+    return exchange(x, -2, -1)
+
+
+@translates("movedim")
+def moved(x: Tensor, source: Any, destination: Any) -> Seen:
+    """Axes moved to other places, the rest in their order."""
+    sources = [from_start(axis, x.dim()) for axis in _several(source)]
+    targets = [from_start(axis, x.dim()) for axis in _several(destination)]
+    rest = iter(axis for axis in range(x.dim()) if axis not in sources)
+    at = dict(zip(targets, sources, strict=True))
+    return _transposed(x, [at[place] if place in at else next(rest) for place in range(x.dim())])
+
+
+def _several(value: Any) -> Sequence[int]:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+@translates("cat")
+def concatenation(x: Sequence[Tensor], dim: int = 0) -> Seen | None:
+    """Values side by side; empty ones do not count."""
+    tensors = [tensor for tensor in x if tensor.numel() or tensor.dim() > 1]
+    return Seen(kinds.Concatenation(axis=from_end(dim, tensors[0].dim())), tensors)
+
+
+_MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+@translates("pad")
+def border(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Seen | None:
+    """Pairs begin with the last axis; negative ones, which cut, are not described."""
+    if min(pad) < 0 or mode not in _MODES:
+        return None
+    pairs = [(int(low), int(high)) for low, high in zip(pad[::2], pad[1::2], strict=True)]
+    padding = ((0, 0),) * (x.dim() - len(pairs)) + tuple(reversed(pairs))
+    return Seen(kinds.Padded(padding=padding, mode=_MODES[mode], value=float(value or 0.0)), [x])
+
+
+# Parts of tensors: indexing, narrowing and selecting.
+
+_MATRIX = 2
+
+
+class _Place(NamedTuple):
+    """The index of one axis: a slice or a number."""
+
+    axis: int
+    at: slice | int
+
+
+@translates("narrow")
+def narrowed(x: Tensor, dim: int, start: int, length: int) -> Seen:
+    """A range of an axis."""
+    start = from_start(int(start), x.shape[dim])
+    return _sliced(x, [_Place(from_start(dim, x.dim()), slice(start, start + length))])
+
+
+@translates("select")
+def selected(x: Tensor, dim: int, index: int) -> Seen:
+    """One position of an axis."""
+    return _sliced(x, [_Place(from_start(dim, x.dim()), int(index))])
+
+
+@translates("flip")
+def flipped(x: Tensor, *dims: Any) -> Seen:
+    """Axes in reversed order."""
+    axes = dims[0] if len(dims) == 1 and isinstance(dims[0], list | tuple) else dims
+    return _sliced(x, [_Place(from_start(axis, x.dim()), slice(None, None, -1)) for axis in axes])
+
+
+@translates("getitem")
+def indexed(x: Tensor, index: Any) -> Seen | None:
+    """Numbers and slices; a table that is a parameter is read by integers."""
+    whole = index if isinstance(index, tuple) else (index,)
+    if isinstance(index, Tensor) and not index.dtype.is_floating_point and index.dim():
+        return _rows(x, index) or _gathered(x, (index,))
+    if (gathered := _gathered(x, whole)) is not None:
+        return gathered
+    if any(each is not None and not isinstance(each, int | slice | type(...)) for each in whole):
+        return None
+    if any(isinstance(each, bool) for each in whole):
+        return None
+    if None in whole:
+        plain = all(each is None or each is ... or each == slice(None) for each in whole)
+        return _reshaping(x) if plain else None
+    return _sliced(x, _places(whole, x.dim()))
+
+
+@translates("index_select")
+def taken(x: Tensor, dim: int, index: Tensor) -> Seen:
+    """Positions of an axis by their numbers."""
+    return Seen(kinds.Gather(axis=from_end(dim, x.dim())), [x, index])
+
+
+def _gathered(x: Tensor, whole: tuple[Any, ...]) -> Seen | None:
+    """An index of integers along one axis, all of the others."""
+    tensors = [place for place, each in enumerate(whole) if isinstance(each, Tensor)]
+    others = [each for each in whole if not isinstance(each, Tensor)]
+    if len(tensors) != 1 or any(each is not ... and each != slice(None) for each in others):
+        return None
+    place, index = tensors[0], whole[tensors[0]]
+    if index.dtype.is_floating_point or index.dtype.itemsize == 1 or not index.dim():
+        return None
+    return Seen(
+        kinds.Gather(axis=place - len(whole) if ... in whole[:place] else place - x.dim()), [x, index]
+    )
+
+
+def _rows(x: Tensor, index: Tensor) -> Seen | None:
+    if index.dtype.itemsize == 1 or x.dim() != _MATRIX or active().recorder.part(x) is None:
+        return None
+    return Seen(kinds.Embedding(), [index], roles(table=x))
+
+
+def _reshaping(x: Tensor) -> Seen:
+    return Seen(
+        lambda result: kinds.Reshape(shape=tuple(result.shape[1:])),
+        [x],
+        part=lambda stored, result: parts.reshaped(stored, tuple(result.shape)),
+    )
+
+
+def _places(index: tuple[Any, ...], dimensions: int) -> list[_Place]:
+    before = index.index(...) if ... in index else len(index)
+    after = index[before + 1 :]
+    places = [_Place(axis, each) for axis, each in enumerate(index[:before])]
+    return places + [_Place(dimensions - len(after) + number, each) for number, each in enumerate(after)]
+
+
+def _sliced(x: Tensor, places: list[_Place]) -> Seen:
+    cut = [place for place in places if not _is_whole(place.at, x.shape[place.axis])]
+    texts = [":"] * (max((place.axis for place in cut), default=-1) + 1)
+    for axis, index in cut:
+        texts[axis] = _text(index, x.shape[axis])
+
+    def part(stored: Stored, result: Tensor) -> Stored | None:
+        if len(cut) != 1:
+            return None
+        axis, index = cut[0]
+        length = x.shape[axis]
+        if isinstance(index, int):
+            start = from_start(index, length)
+            one = parts.sliced(stored, axis, start, start + 1)
+            return None if one is None else parts.reshaped(one, tuple(result.shape))
+        start, stop, step = index.indices(length)
+        return parts.sliced(stored, axis, start, stop) if step == 1 else None
+
+    return Seen(kinds.Slice(index=f"[{', '.join(texts) or ':'}]"), [x], part=part)
+
+
+def _is_whole(index: slice | int, length: int) -> bool:
+    return isinstance(index, slice) and index.indices(length) == (0, length, 1)
+
+
+def _text(index: slice | int, length: int) -> str:
+    if isinstance(index, int):
+        return str(index)
+    start = "" if index.start in (None, 0) else str(index.start)
+    stop = "" if index.stop is None or index.stop >= length else str(index.stop)
+    step = "" if index.step in (None, 1) else f":{index.step}"
+    return f"{start}:{stop}{step}"
+
+
+# Functions that rearrange elements, carried out with slices, concatenations and changes of shape.
+
+
+@rewrites("cat")
+def single(x: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The only one that is not empty."""
+    filled = [tensor for tensor in x if tensor.numel()]
+    require(len(filled) == 1)
+    return filled[0].clone()
+
+
+@rewrites("stack")
+def stack(x: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Concatenation along a new axis."""
+    single = [tensor.unsqueeze(dim) for tensor in x]
+    return torch.cat(single, dim) if len(single) > 1 else single[0]
+
+
+@rewrites("chunk")
+def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """Slices of equal length, the last one shorter."""
+    return split(x, -(-x.shape[dim] // chunks), dim)
+
+
+@rewrites("split", "split_with_sizes")
+def split(x: Tensor, split_size: Any, dim: int = 0, **named: Any) -> tuple[Tensor, ...]:
+    """Slices."""
+    length = x.shape[dim]
+    if isinstance(split_size, int):
+        starts = range(0, length, split_size)
+        sizes = [min(split_size, length - start) for start in starts]
+    else:
+        sizes = list(split_size)
+    ends = [sum(sizes[: number + 1]) for number in range(len(sizes))]
+    return tuple(x.narrow(dim, end - size, size) for size, end in zip(sizes, ends, strict=True))
+
+
+@rewrites("unbind")
+def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """One position after another."""
+    return tuple(x.select(dim, index) for index in range(x.shape[dim]))
+
+
+@rewrites("expand", "broadcast_to", "expand_as")
+def expand(x: Tensor, *sizes: Any, **named: Any) -> Tensor:
+    """Repetition along axes of length 1."""
+    wanted = named.get("size", sizes)
+    if len(wanted) == 1 and not isinstance(wanted[0], int):
+        wanted = wanted[0].shape if isinstance(wanted[0], Tensor) else wanted[0]
+    result = x.reshape((1,) * (len(wanted) - x.dim()) + tuple(x.shape))
+    for axis, size in enumerate(wanted):
+        if size not in {-1, result.shape[axis]}:
+            result = torch.cat([result] * size, axis)
+    return result
+
+
+@rewrites("repeat", "tile")
+def repeat(x: Tensor, *repeats: Any, **named: Any) -> Tensor:
+    """Repetition of whole axes."""
+    counts = named.get("repeats", named.get("dims", repeats))
+    if len(counts) == 1 and not isinstance(counts[0], int):
+        counts = counts[0]
+    counts = (1,) * (x.dim() - len(counts)) + tuple(counts)
+    result = x.reshape((1,) * (len(counts) - x.dim()) + tuple(x.shape))
+    for axis, count in enumerate(counts):
+        if count != 1:
+            result = torch.cat([result] * count, axis)
+    return result
+
+
+@rewrites("repeat_interleave")
+def repeat_interleave(x: Tensor, repeats: Any, dim: int | None = None, **named: Any) -> Tensor:
+    """Repetition of each position."""
+    require(isinstance(repeats, int) and dim is not None)
+    axis = from_start(dim or 0, x.dim())
+    result = torch.cat([x.unsqueeze(axis + 1)] * repeats, axis + 1)
+    return result.flatten(axis, axis + 1)
+
+
+@rewrites("roll")
+def roll(x: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """The end of an axis before its beginning."""
+    require(dims is not None)
+    several = zip(shifts, dims, strict=True) if isinstance(dims, list | tuple) else [(shifts, dims)]
+    for shift, axis in several:
+        length = x.shape[axis]
+        cut = -shift % length
+        if cut:
+            x = torch.cat([x.narrow(axis, cut, length - cut), x.narrow(axis, 0, cut)], axis)
+    return x
+
+
+@rewrites("pixel_shuffle")
+def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
+    """Channels to space: (B, C r r, H, W) to (B, C, H r, W r)."""
+    require(x.dim() == 4)  # noqa: PLR2004
+    batch, channels, height, width = x.shape
+    r = upscale_factor
+    x = x.reshape(batch, channels // r**2, r, r, height, width).permute(0, 1, 4, 2, 5, 3)
+    return x.reshape(batch, channels // r**2, height * r, width * r)
+
+
+@rewrites("pixel_unshuffle")
+def pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
+    """Space to channels: the inverse of :func:`pixel_shuffle`."""
+    require(x.dim() == 4)  # noqa: PLR2004
+    batch, channels, height, width = x.shape
+    r = downscale_factor
+    x = x.reshape(batch, channels, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
+    return x.reshape(batch, channels * r**2, height // r, width // r)
+
+
+@rewrites("channel_shuffle")
+def channel_shuffle(x: Tensor, groups: int) -> Tensor:
+    """Channels of the groups in turn."""
+    batch, channels, *rest = x.shape
+    return x.reshape(batch, groups, channels // groups, *rest).transpose(1, 2).reshape(x.shape)
+
+
+# Einstein sums of two operands as transpositions and products of matrices.
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_OPERANDS = 2
+
+
+@rewrites("einsum")
+def einsum(x: Any, *operands: Any) -> Tensor:
+    """``einsum(equation, one, other)``; an equation without output or with repeated axes is not covered."""
+    tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
+    if not isinstance(x, str) or "->" not in x or len(tensors) != _OPERANDS:
+        raise NotTranslated
+    terms, wanted = _spelled(x, tensors)
+    one, other = tensors
+    batch = [letter for letter in wanted if letter in terms[0] and letter in terms[1]]
+    summed = [letter for letter in terms[0] if letter in terms[1] and letter not in wanted]
+    left = [letter for letter in terms[0] if letter in wanted and letter not in terms[1]]
+    right = [letter for letter in terms[1] if letter in wanted and letter not in terms[0]]
+    if len(batch + summed + left) != len(terms[0]) or len(batch + summed + right) != len(terms[1]):
+        raise NotTranslated
+    sizes = dict(zip(terms[0], one.shape, strict=True)) | dict(zip(terms[1], other.shape, strict=True))
+    # Without common axes of the output the axes of the left operand may stay apart, as in linear layers.
+    rows = [math.prod(sizes[letter] for letter in left)] if batch else [sizes[letter] for letter in left]
+    columns, inner = (math.prod(sizes[letter] for letter in each) for each in (right, summed))
+    common = [sizes[letter] for letter in batch]
+    one = _ordered(one, terms[0], batch + left + summed).reshape(*common, *(rows or [1]), inner)
+    other = _ordered(other, terms[1], batch + summed + right).reshape(*common, inner, columns)
+    product = (one @ other).reshape([sizes[letter] for letter in batch + left + right])
+    return _ordered(product, "".join(batch + left + right), list(wanted))
+
+
+def _spelled(equation: str, tensors: Any) -> tuple[list[str], str]:
+    """Operands and output with letters for all axes, those of an ellipsis too."""
+    before, wanted = equation.replace(" ", "").split("->")
+    terms = before.split(",")
+    most = 0
+    for number, (term, tensor) in enumerate(zip(terms, tensors, strict=True)):
+        if "..." in term:
+            hidden = tensor.dim() - len(term) + 3
+            most = max(most, hidden)
+            terms[number] = term.replace("...", _LETTERS[26 - hidden :] if hidden else "")
+    wanted = wanted.replace("...", _LETTERS[26 - most :] if most else "")
+    if any(
+        len(set(term)) != len(term) or len(term) != each.dim()
+        for term, each in zip(terms, tensors, strict=True)
+    ):
+        raise NotTranslated
+    return terms, wanted
+
+
+def _ordered(tensor: Tensor, letters: str, order: list[str]) -> Tensor:
+    return torch.permute(tensor, [letters.index(letter) for letter in order])
