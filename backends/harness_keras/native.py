@@ -24,9 +24,8 @@ from harness.tracing.user_code import described, make_model
 from harness_keras.layout import PICTURE_AXES, channels_first, configured_format, keras_shape
 from harness_keras.objectives import KernelPenalty
 from harness_keras.port import float64
-from harness_keras.port.own_models import called, named_variables
-from harness_keras.port.shapes import layout_of
-from harness_keras.port.undropped import without_dropout
+from harness_keras.port.layers import without_dropout
+from harness_keras.port.models import called, layout_of, named_variables
 
 Tensor = Any
 FRAMEWORK = "keras"

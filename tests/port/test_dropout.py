@@ -75,6 +75,6 @@ def test_so_many_elements_of_torch_are_zero_together(layer, shape, together):
 )
 def test_so_many_elements_of_keras_have_one_number(noise_shape, together):
     pytest.importorskip("keras")
-    from harness_keras.port.dropouts import together_of
+    from harness_keras.port.layers import together_of
 
     assert together_of((2, 3, 4, 5), noise_shape) == together

@@ -1,59 +1,44 @@
 """The layers of flax, of nnx and of linen alike: semantics, and parameters by role.
 
-Each translation takes a :class:`Layer`, which reads settings and arrays of either kind of module, and returns
-the result of the call, or :data:`~harness_jax.port.recorder.ENTER` for a form that it does not know.
+Each reading takes a :class:`Layer`, which reads settings and arrays of either kind of module, and returns
+the result of the call, or NotImplemented for a form that it does not know.
 """
 
+import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness_jax.port import convolutions, products
-from harness_jax.port.recorder import ENTER, Recorder
+from harness.tracing.functions import all_from_end
+from harness.tracing.recorder import Running
+from harness_jax.models.interception import python_function
+from harness_jax.port import products
+from harness_jax.port.functions import mask_of
 
 
-class Layer(NamedTuple):
-    """A call of a layer in progress.
+@dataclass(frozen=True, kw_only=True)
+class Layer(Running):
+    """A layer that is being called; ``array`` gives an array of it by its name in flax, None if there is none."""
 
-    ``arguments`` are those of the call by name, ``array`` reads an array of the layer by its name in flax
-    (None if there is none), and ``run`` evaluates the layer with other arguments.
-    """
-
-    recorder: Recorder
     module: Any
-    path: str
-    function: str
-    arguments: dict[str, Any]
     array: Callable[[str], Any]
-    run: Callable[..., Any]
 
-    def call(
-        self,
-        does: kinds.AnySemantics,
-        inputs: Mapping[str, Any],
-        parameters: Mapping[str, Stored | None],
-        also: Sequence[Any] = (),
-    ) -> Any:
-        """Record the call; ``inputs`` are arguments, ``also`` values that cannot be given anew."""
-        names = list(inputs)
-        return self.recorder.call(
-            does,
-            self.function,
-            lambda *new: self.run(**dict(zip(names, new, strict=False))),
-            [*inputs.values(), *also],
-            path=self.path,
-            parameters={role: stored for role, stored in parameters.items() if stored is not None},
-        )
+    def whole(self, does: kinds.AnySemantics, parameters: Mapping[str, Stored | None]) -> Any:
+        """Record the layer as one call of its first argument, with the parameters that there are."""
+        return self.record(does, parameters=_there(parameters))
 
     def stored(self, name: str, **part: Any) -> Stored | None:
         """Where an array of the layer is stored."""
         array = self.array(name)
-        return None if array is None else self.recorder.stored(array, **part)
+        stored: Stored | None = None if array is None else self.recorder.stored(array, **part)
+        return stored
 
     def has_only_parameters(self, *names: str) -> bool:
         """Whether all arrays of these names are parameters of the model themselves."""
@@ -68,23 +53,17 @@ class Layer(NamedTuple):
                     return value
         return default
 
-    @property
-    def x(self) -> Any:
-        """The first argument."""
-        return next(iter(self.arguments.values()))
 
-    @property
-    def x_name(self) -> str:
-        """The name of the first argument."""
-        return next(iter(self.arguments))
+def _there(parameters: Mapping[str, Stored | None]) -> dict[str, Stored]:
+    return {role: stored for role, stored in parameters.items() if stored is not None}
 
 
 def linear(layer: Layer) -> Any:
     """``Linear`` and ``Dense``."""
     if not layer.has_only_parameters("kernel", "bias"):
-        return ENTER
+        return NotImplemented
     parameters = {"kernel": layer.stored("kernel"), "bias": layer.stored("bias")}
-    return layer.call(kinds.Linear(), {layer.x_name: layer.x}, parameters)
+    return layer.whole(kinds.Linear(), parameters)
 
 
 def linear_general(layer: Layer) -> Any:
@@ -92,7 +71,7 @@ def linear_general(layer: Layer) -> Any:
     module, x, kernel = layer.module, layer.x, layer.array("kernel")
     batch = getattr(module, "batch_axis", None) or getattr(module, "batch_dims", ())
     if batch or not layer.has_only_parameters("kernel", "bias"):
-        return ENTER
+        return NotImplemented
     axes = tuple(axis % x.ndim for axis in np.atleast_1d(module.axis).tolist())
     return products.linear(
         layer.recorder,
@@ -106,46 +85,43 @@ def linear_general(layer: Layer) -> Any:
     )
 
 
+def _geometry(module: Any) -> tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """The number of spatial axes, strides, dilation, and what a window covers."""
+    sizes = products.many(module.kernel_size, np.size(module.kernel_size))
+    strides, dilation = (
+        products.many(setting, len(sizes)) for setting in (module.strides, module.kernel_dilation)
+    )
+    return len(sizes), strides, dilation, products.dilated(sizes, dilation)
+
+
 def convolution(layer: Layer) -> Any:
     """``Conv`` with zeros around, one batch axis, and no mask."""
     module, x = layer.module, layer.x
-    sizes = convolutions.many(module.kernel_size, np.size(module.kernel_size))
-    count = len(sizes)
-    dilation, strides = (
-        convolutions.many(setting, count) for setting in (module.kernel_dilation, module.strides)
-    )
-    windows = convolutions.dilated(sizes, dilation)
-    padding = convolutions.pairs(module.padding, x.shape[1:-1], windows, strides)
+    count, strides, dilation, windows = _geometry(module)
+    padding = products.pairs(module.padding, x.shape[1:-1], windows, strides)
     plain = (
-        max(convolutions.many(module.input_dilation, count)) == 1
-        and x.ndim == count + 2
-        and module.mask is None
+        max(products.many(module.input_dilation, count)) == 1 and x.ndim == count + 2 and module.mask is None
     )
     if not plain or padding is None or not layer.has_only_parameters("kernel", "bias"):
-        return ENTER
+        return NotImplemented
     does = kinds.Convolution(
         strides=strides, padding=padding, dilation=dilation, groups=module.feature_group_count
     )
     parameters = {"kernel": layer.stored("kernel"), "bias": layer.stored("bias")}
-    return layer.call(does, {layer.x_name: x}, parameters)
+    return layer.whole(does, parameters)
 
 
 def transposed_convolution(layer: Layer) -> Any:
     """``ConvTranspose``, which flips its kernel only with ``transpose_kernel``."""
     module, x = layer.module, layer.x
-    sizes = convolutions.many(module.kernel_size, np.size(module.kernel_size))
-    count = len(sizes)
-    dilation, strides = (
-        convolutions.many(setting, count) for setting in (module.kernel_dilation, module.strides)
-    )
-    windows = convolutions.dilated(sizes, dilation)
+    count, strides, dilation, windows = _geometry(module)
     plain = x.ndim == count + 2 and module.mask is None and layer.has_only_parameters("kernel", "bias")
     around = _around(module.padding, windows, strides)
     if not plain or around is None:
-        return ENTER
+        return NotImplemented
     does = kinds.Convolution(
         strides=strides,
-        padding=convolutions.transposed_padding(windows, around),
+        padding=products.transposed_padding(windows, around),
         dilation=dilation,
         transposed=True,
     )
@@ -155,10 +131,10 @@ def transposed_convolution(layer: Layer) -> Any:
         else {"flipped": tuple(range(count))}
     )
     parameters = {"kernel": layer.stored("kernel", **flips), "bias": layer.stored("bias")}
-    return layer.call(does, {layer.x_name: x}, parameters)
+    return layer.whole(does, parameters)
 
 
-def _around(padding: Any, windows: Any, strides: Any) -> convolutions.Pairs | None:
+def _around(padding: Any, windows: Any, strides: Any) -> products.Pairs | None:
     """What ``lax.conv_transpose`` puts around its dilated input."""
     if isinstance(padding, str):
         if padding not in {"SAME", "VALID"}:
@@ -169,7 +145,7 @@ def _around(padding: Any, windows: Any, strides: Any) -> convolutions.Pairs | No
             _conv_transpose_padding(size, step, padding) for size, step in zip(windows, strides, strict=True)
         ]
         return tuple((int(low), int(high)) for low, high in each)
-    return convolutions.pairs(padding, (), windows, strides)
+    return products.pairs(padding, (), windows, strides)
 
 
 def batch_normalization(layer: Layer) -> Any:
@@ -178,10 +154,10 @@ def batch_normalization(layer: Layer) -> Any:
     running = layer.setting("use_running_average")
     names = ("scale", "bias", "mean", "var")
     if running is None or layer.arguments.get("mask") is not None or not layer.has_only_parameters(*names):
-        return ENTER
+        return NotImplemented
     is_last = module.axis in {-1, x.ndim - 1}
     if not is_last and module.axis != 1:
-        return ENTER
+        return NotImplemented
     does = kinds.BatchNormalization(
         epsilon=float(module.epsilon),
         momentum=round(1.0 - float(module.momentum), 12),
@@ -191,28 +167,19 @@ def batch_normalization(layer: Layer) -> Any:
     )
     roles = ("scale", "shift", "running_mean", "running_variance")
     parameters = {role: layer.stored(name) for role, name in zip(roles, names, strict=True)}
-    return layer.call(does, {layer.x_name: x}, parameters)
+    return layer.whole(does, parameters)
 
 
 def layer_normalization(layer: Layer, *, centered: bool = True) -> Any:
     """``LayerNorm`` and ``RMSNorm``."""
     module, x = layer.module, layer.x
-    axes = _axes(module.reduction_axes, x.ndim)
-    same = axes == _axes(module.feature_axes, x.ndim)
+    axes = all_from_end(module.reduction_axes, x.ndim)
+    same = axes == all_from_end(module.feature_axes, x.ndim)
     if not same or layer.arguments.get("mask") is not None or not layer.has_only_parameters("scale", "bias"):
-        return ENTER
+        return NotImplemented
     does = kinds.LayerNormalization(epsilon=float(module.epsilon), axes=axes, centered=centered)
     parameters = {"scale": layer.stored("scale"), "shift": layer.stored("bias")}
-    return layer.call(does, {layer.x_name: x}, parameters)
-
-
-def root_mean_square_normalization(layer: Layer) -> Any:
-    """``RMSNorm``."""
-    return layer_normalization(layer, centered=False)
-
-
-def _axes(axes: Any, dimensions: int) -> tuple[int, ...]:
-    return tuple(sorted(axis - dimensions if axis >= 0 else axis for axis in np.atleast_1d(axes).tolist()))
+    return layer.whole(does, parameters)
 
 
 def group_normalization(layer: Layer) -> Any:
@@ -220,28 +187,26 @@ def group_normalization(layer: Layer) -> Any:
     module, x = layer.module, layer.x
     groups = module.num_groups if module.num_groups is not None else x.shape[-1] // module.group_size
     if module.reduction_axes is not None or layer.arguments.get("mask") is not None:
-        return ENTER
+        return NotImplemented
     if not layer.has_only_parameters("scale", "bias"):
-        return ENTER
+        return NotImplemented
     does = kinds.GroupNormalization(groups=int(groups), epsilon=float(module.epsilon))
     parameters = {"scale": layer.stored("scale"), "shift": layer.stored("bias")}
-    return layer.call(does, {layer.x_name: x}, parameters)
+    return layer.whole(does, parameters)
 
 
 def embedding(layer: Layer) -> Any:
     """``Embed``."""
     if not layer.has_only_parameters("embedding"):
-        return ENTER
-    return layer.call(kinds.Embedding(), {layer.x_name: layer.x}, {"table": layer.stored("embedding")})
+        return NotImplemented
+    return layer.whole(kinds.Embedding(), {"table": layer.stored("embedding")})
 
 
 def attend(layer: Layer) -> Any:
     """``Embed.attend``: a linear layer with the transposed table."""
     if not layer.has_only_parameters("embedding"):
-        return ENTER
-    return layer.call(
-        kinds.Linear(), {layer.x_name: layer.x}, {"kernel": layer.stored("embedding", axes=(1, 0))}
-    )
+        return NotImplemented
+    return layer.whole(kinds.Linear(), {"kernel": layer.stored("embedding", axes=(1, 0))})
 
 
 def dropout(layer: Layer) -> Any:
@@ -250,6 +215,203 @@ def dropout(layer: Layer) -> Any:
     active = rate > 0.0 and not layer.setting("deterministic", default=True)
     together = math.prod(layer.x.shape[axis] for axis in layer.module.broadcast_dims)
     does = kinds.Dropout(rate=rate, active=active, together=together)
-    return layer.recorder.call(
-        does, layer.function, lambda new: jnp.array(new, copy=True), [layer.x], path=layer.path
+    return layer.part(does, [layer.x], lambda new: jnp.array(new, copy=True))
+
+
+# Attention with its projections.
+
+
+def multi_head_attention(layer: Layer) -> Any:
+    """``MultiHeadAttention`` with as many heads of keys as of queries."""
+    module, query = layer.module, layer.x
+    keys = layer.arguments.get("inputs_kv")
+    key = next((each for each in (layer.arguments.get("inputs_k"), keys) if each is not None), query)
+    value = next((each for each in (layer.arguments.get("inputs_v"), keys) if each is not None), key)
+    inputs = {layer.first: query}
+    if key is not query or value is not key:
+        inputs |= {"inputs_k": key, "inputs_v": value}
+    heads = module.num_heads
+    if _is_special(layer) or keys is not None or query.ndim != 3:  # noqa: PLR2004
+        return NotImplemented
+    causal = bool(layer.arguments.get("is_causal"))
+    offset, added = mask_of(layer.recorder, layer.arguments.get("mask"), None, causal=causal)
+    depth = layer.array("query.kernel").shape[-1]
+    does = kinds.MultiHeadAttention(
+        heads=heads, scale=float(depth) ** -0.5, causal_offset=offset, masked=added is not None
     )
+    parameters = {}
+    for role in ("query", "key", "value"):
+        width = layer.array(f"{role}.kernel").shape[0]
+        parameters[f"{role}_kernel"] = layer.stored(f"{role}.kernel", final_shape=(width, heads * depth))
+        parameters[f"{role}_bias"] = layer.stored(f"{role}.bias", final_shape=(heads * depth,))
+    parameters["output_kernel"] = layer.stored("out.kernel", final_shape=(heads * depth, -1))
+    parameters["output_bias"] = layer.stored("out.bias")
+    result = layer.part(
+        does,
+        [*inputs.values(), *([] if added is None else [added])],
+        lambda *new: layer.run(**dict(zip(inputs, new, strict=False))),
+        _there(parameters),
+    )
+    rate = float(layer.setting("dropout_rate", default=0.0))
+    if not rate:  # else the attention drops weights at random, which is left out
+        return result
+    does_after = kinds.Dropout(rate=rate, active=not layer.setting("deterministic", default=True))
+    return layer.part(does_after, [result], lambda new: jnp.array(new, copy=True))
+
+
+def _is_special(layer: Layer) -> bool:
+    module = layer.module
+    arrays = [f"{part}.{name}" for part in ("query", "key", "value", "out") for name in ("kernel", "bias")]
+    own_function = not getattr(module.attention_fn, "__module__", "").startswith("flax.")
+    groups = getattr(module, "num_kv_heads", module.num_heads) != module.num_heads
+    other = groups or module.normalize_qk or layer.setting("decode", default=False) or own_function
+    return bool(other) or layer.array("query.kernel") is None or not layer.has_only_parameters(*arrays)
+
+
+# Recurrent layers: a cell in a loop over time.
+
+_SEQUENCES = 3
+_ACTIVATIONS = ("tanh", "sigmoid", "relu", "hard_sigmoid", "silu", "gelu", "elu", "softplus", "hard_tanh")
+
+
+class _Cell(NamedTuple):
+    """Where a kind of cell has its arrays: a path for each role, with ``{}`` where the gate's name goes.
+
+    ``kernel`` is that of the input, ``recurrent`` that of the state; ``packed`` ones hold all gates.
+    """
+
+    cell: str
+    gates: str
+    packed: bool
+    kernel: str
+    recurrent: str
+    bias: str
+    recurrent_bias: str = ""
+
+
+#: Gates in the order in which they are packed; of linen, whose parts are named otherwise, under ``linen.``.
+_CELLS = {
+    "GRUCell": _Cell("gru", "rzn", True, "dense_i.kernel", "dense_h.kernel", "dense_i.bias", "dense_h.bias"),
+    "LSTMCell": _Cell("lstm", "ifgo", False, "i{}.kernel", "h{}.kernel", "h{}.bias"),
+    "OptimizedLSTMCell": _Cell("lstm", "ifgo", True, "dense_i.kernel", "dense_h.kernel", "dense_h.bias"),
+    "SimpleCell": _Cell("rnn", "h", True, "dense_i.kernel", "dense_h.kernel", "dense_i.bias"),
+    "linen.GRUCell": _Cell("gru", "rzn", False, "i{}.kernel", "h{}.kernel", "i{}.bias", "h{}.bias"),
+    "linen.LSTMCell": _Cell("lstm", "ifgo", False, "i{}.kernel", "h{}.kernel", "h{}.bias"),
+    "linen.OptimizedLSTMCell": _Cell("lstm", "ifgo", False, "i{}.kernel", "h{}.kernel", "h{}.bias"),
+    "linen.SimpleCell": _Cell("rnn", "h", False, "i.kernel", "h.kernel", "i.bias"),
+}
+
+
+def recurrent(layer: Layer) -> Any:
+    """``RNN`` of a known cell that begins with zeros and sees whole sequences."""
+    cell = layer.module.cell
+    known = _CELLS.get(_name(type(cell)))
+    if known is None or not _is_plain(layer, cell):
+        return NotImplemented
+    names = [_activation_name(getattr(cell, name, None)) for name in ("activation_fn", "gate_fn")]
+    parameters = _parameters(layer, known)
+    if names[0] is None or (known.cell != "rnn" and names[1] is None) or parameters is None:
+        return NotImplemented
+    x, batch_first = layer.x, not layer.setting("time_major", default=False)
+    reverse = bool(layer.setting("reverse", default=False))
+    if reverse and not layer.setting("keep_order", default=False):
+        # The outputs stay in reverse order: they are those of the reversed sequence.
+        x, reverse = jnp.flip(x, 1 if batch_first else 0), False
+    does = kinds.Recurrent(
+        cell=known.cell,  # type: ignore[arg-type]
+        reverse=reverse,
+        activation=names[0],
+        recurrent_activation=names[1] or "sigmoid",
+        batch_first=batch_first,
+    )
+    return _called(layer, does, x, parameters)
+
+
+def _called(layer: Layer, does: kinds.Recurrent, x: Any, parameters: Mapping[str, Stored]) -> Any:
+    """Record the steps as the first output, and the last state after it if the layer returns it."""
+
+    def run(new: Any) -> Any:
+        again = {layer.first: new, "reverse": does.reverse, "keep_order": True, "return_carry": True}
+        carry, steps = layer.run(**again)
+        return (steps, carry) if layer.setting("return_carry", default=False) else steps
+
+    result = layer.part(does, [x], run, parameters)
+    return (result[1], result[0]) if isinstance(result, tuple) else result
+
+
+def _name(cell: type) -> str:
+    """The name of the class whose steps a cell makes, which a subclass may inherit."""
+    owner = next(base for base in cell.__mro__ if "__call__" in vars(base))
+    package = owner.__module__.rpartition(".nn.recurrent")[0] or owner.__module__.rpartition(".recurrent")[0]
+    names = {"flax.nnx": owner.__name__, "flax.linen": f"linen.{owner.__name__}"}
+    return names.get(package, "")
+
+
+def _is_plain(layer: Layer, cell: Any) -> bool:
+    own_start = getattr(cell, "carry_init", None)
+    others = any(layer.arguments.get(name) is not None for name in ("initial_carry", "seq_lengths"))
+    zeros = own_start is None or getattr(own_start, "__name__", "") == "zeros"
+    return layer.x.ndim == _SEQUENCES and zeros and not others and not getattr(cell, "residual", False)
+
+
+def _activation_name(function: Callable[..., Any] | None) -> str | None:
+    wanted = python_function(function)
+    for name in _ACTIVATIONS:
+        if wanted is not None and python_function(getattr(jax.nn, name, None)) is wanted:
+            return name
+    return "tanh" if wanted is python_function(jnp.tanh) else None
+
+
+def _parameters(layer: Layer, cell: _Cell) -> dict[str, Stored] | None:
+    """The roles of all gates; None if one is no parameter of the model itself."""
+    found: dict[str, Stored] = {}
+    roles = {
+        "kernel": cell.kernel,
+        "recurrent": cell.recurrent,
+        "bias": cell.bias,
+        "recurrent_bias": cell.recurrent_bias,
+    }
+    for place, gate in enumerate(cell.gates):
+        for role, path in roles.items():
+            array = _array_of_gate(layer, path, gate)
+            if array is None:
+                continue
+            units = array.shape[-1] // len(cell.gates)
+            part = {"axis": array.ndim - 1, "start": place * units, "stop": (place + 1) * units}
+            stored = layer.recorder.stored(array, **(part if cell.packed and len(cell.gates) > 1 else {}))
+            if stored is None:
+                return None
+            found[f"{role}_{gate}"] = stored
+    return found if f"kernel_{cell.gates[0]}" in found else None
+
+
+def _array_of_gate(layer: Layer, path: str, gate: str) -> Any:
+    if not path:
+        return None
+    first = layer.array(f"cell.{path.format(gate)}")
+    # nnx writes the gate f with a line, as ``if`` is a word of Python
+    return layer.array(f"cell.{path.format(gate + '_')}") if first is None else first
+
+
+#: The layers by the name of their class in flax, and of their method where it is not ``__call__``.
+LAYERS: dict[str, Callable[[Layer], Any]] = {
+    "Linear": linear,
+    "Dense": linear,
+    "LinearGeneral": linear_general,
+    "DenseGeneral": linear_general,
+    "Conv": convolution,
+    "ConvTranspose": transposed_convolution,
+    "BatchNorm": batch_normalization,
+    "LayerNorm": layer_normalization,
+    "RMSNorm": functools.partial(layer_normalization, centered=False),
+    "GroupNorm": group_normalization,
+    "Embed": embedding,
+    "Embed.attend": attend,
+    "Dropout": dropout,
+    "MultiHeadAttention": multi_head_attention,
+    "RNN": recurrent,
+    # linen's own names
+    "_Conv": convolution,
+    "MultiHeadDotProductAttention": multi_head_attention,
+    "SelfAttention": multi_head_attention,
+}

@@ -5,7 +5,7 @@ consist of several known steps.
 """
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from jax import lax
 from jax._src import core
 
 from harness.tracing import semantics as kinds
-from harness_jax.port.convolutions import convolution
-from harness_jax.port.products import product
-from harness_jax.port.recorder import ENTER, Recorder, is_number
+from harness.tracing.functions import reversal, sliced, span
+from harness_jax.port.products import contracted, convolution
+from harness_jax.port.recorder import Recorder, is_number
 
 Run = Callable[..., Any]
 
@@ -58,23 +58,24 @@ def evaluate(
 ) -> Any:
     """Evaluate and record a primitive."""
     name = primitive.name
-    if name.startswith("random_") or name == "threefry2x32":
-        return _random(recorder, name, operands, run)
-    if not any(recorder.knows(operand) for operand in operands):
+    # Numbers that are drawn make an evaluation unlike the next: whoever compares must hear of them.
+    if name == "random_bits":
+        drawn = kinds.Opaque(function="jax.random.bits")
+        return recorder.call("jax.random.bits", drawn, [], lambda: run(*operands))
+    known = [place for place, operand in enumerate(operands) if recorder.knows(operand)]
+    if not known or name.startswith("random_") or name == "threefry2x32":
         return run(*operands)
     if name in _SAME:
-        return _same(recorder, operands, run)
+        same = recorder.unheard(run, *operands)
+        recorder.alias(same, operands[0])
+        return same
     if name in _OF_JAXPR:
         return _enter(operands, params["jaxpr"])
     result = _translated(recorder, name, operands, params, run)
-    if result is ENTER:
-        known = [place for place, operand in enumerate(operands) if recorder.knows(operand)]
-        return recorder.call(
-            kinds.Opaque(function=f"jax.lax.{name}"),
-            f"jax.lax.{name}",
-            lambda *new: run(*_replaced(operands, known, new)),
-            [operands[place] for place in known],
-        )
+    if result is NotImplemented:
+        name, given = f"jax.lax.{name}", [operands[place] for place in known]
+        does = kinds.Opaque(function=name)
+        return recorder.call(name, does, given, lambda *new: run(*_replaced(operands, known, new)))
     return result
 
 
@@ -90,21 +91,6 @@ def _enter(operands: tuple[Any, ...], jaxpr: Any) -> list[Any]:
     return core.eval_jaxpr(jaxpr, (), *operands)
 
 
-def _random(recorder: Recorder, name: str, operands: tuple[Any, ...], run: Run) -> Any:
-    """Numbers that are drawn make an evaluation unlike the next: whoever compares must hear of them."""
-    if name != "random_bits":
-        return run(*operands)
-    return recorder.call(
-        kinds.Opaque(function="jax.random.bits"), "jax.random.bits", lambda: run(*operands), []
-    )
-
-
-def _same(recorder: Recorder, operands: tuple[Any, ...], run: Run) -> Any:
-    result = recorder.unheard(run, *operands)
-    recorder.same(result, operands[0])
-    return result
-
-
 def _translated(
     recorder: Recorder, name: str, operands: tuple[Any, ...], params: dict[str, Any], run: Run
 ) -> Any:
@@ -114,8 +100,8 @@ def _translated(
         return _OF_SEVERAL[name](recorder, operands, params, run)
     does = _of_one(name, operands[0], params)
     if does is None:
-        return ENTER
-    result = recorder.call(does, f"jax.lax.{name}", lambda new: run(new, *operands[1:]), operands[:1])
+        return NotImplemented
+    result = recorder.call(f"jax.lax.{name}", does, operands[:1], lambda new: run(new, *operands[1:]))
     _derive(recorder, name, operands[0], params, result)
     return result
 
@@ -148,7 +134,7 @@ def _broadcast(x: Any, params: dict[str, Any]) -> kinds.AnySemantics | None:
     if np.prod(params["shape"]) != x.size:
         return None
     kept = params["broadcast_dimensions"]
-    return _reindexed(":" if axis in kept else "None" for axis in range(len(params["shape"])))
+    return sliced(":" if axis in kept else "None" for axis in range(len(params["shape"])))
 
 
 def _reshape(x: Any, params: dict[str, Any]) -> kinds.AnySemantics:
@@ -169,40 +155,25 @@ def _reshape(x: Any, params: dict[str, Any]) -> kinds.AnySemantics:
             old.pop(0)
         parts.append(":")
         old.pop(0)
-    return _reindexed([*parts, *("0" for _ in old)])
-
-
-def _squeeze(x: Any, params: dict[str, Any]) -> kinds.Slice:
-    return _reindexed("0" if axis in params["dimensions"] else ":" for axis in range(x.ndim))
-
-
-def _reverse(x: Any, params: dict[str, Any]) -> kinds.Slice:
-    return _reindexed("::-1" if axis in params["dimensions"] else ":" for axis in range(x.ndim))
+    return sliced([*parts, *("0" for _ in old)])
 
 
 def _slice(x: Any, params: dict[str, Any]) -> kinds.Slice:
     steps = params["strides"] or (1,) * x.ndim
-    limits = zip(x.shape, params["start_indices"], params["limit_indices"], steps, strict=True)
-    return _reindexed(_range(length, start, stop, step) for length, start, stop, step in limits)
+    cuts = map(slice, params["start_indices"], params["limit_indices"], steps)
+    return sliced(map(span, cuts, x.shape))
 
 
 _REARRANGEMENTS: dict[str, Callable[[Any, dict[str, Any]], kinds.AnySemantics | None]] = {
     "reshape": _reshape,
     "transpose": lambda _, params: kinds.Transposition(axes=tuple(params["permutation"])),
     "broadcast_in_dim": _broadcast,
-    "squeeze": _squeeze,
-    "rev": _reverse,
+    "squeeze": lambda x, params: sliced(
+        "0" if axis in params["dimensions"] else ":" for axis in range(x.ndim)
+    ),
+    "rev": lambda x, params: reversal(params["dimensions"], x.ndim),
     "slice": _slice,
 }
-
-
-def _reindexed(parts: Iterable[str]) -> kinds.Slice:
-    return kinds.Slice(index=f"[{', '.join(parts)}]")
-
-
-def _range(length: int, start: int, stop: int, step: int = 1) -> str:
-    text = f"{start or ''}:{'' if stop == length else stop}"
-    return text if step == 1 else f"{text}:{step}"
 
 
 def arithmetic(recorder: Recorder, function: str, name: str, operands: Any, run: Run) -> Any:
@@ -211,17 +182,13 @@ def arithmetic(recorder: Recorder, function: str, name: str, operands: Any, run:
     for number, value, before in ((first, second, True), (second, first, False)):
         if is_number(number) and not recorder.knows(number):
             does = kinds.Arithmetic(function=function, constant=float(number), constant_first=before)
-            return recorder.call(
-                does,
-                name,
-                (lambda new: run(first, new)) if before else (lambda new: run(new, second)),
-                [value],
-            )
+            with_number = (lambda new: run(first, new)) if before else (lambda new: run(new, second))
+            return recorder.call(name, does, [value], with_number)
     if function == "add":
         result = recorder.add_bias(first, second, run)
         if result is not None:
             return result
-    return recorder.call(kinds.Arithmetic(function=function), name, run, [first, second])
+    return recorder.call(name, kinds.Arithmetic(function=function), [first, second], run)
 
 
 def _power(recorder: Recorder, operands: Any, params: dict[str, Any], run: Run) -> Any:
@@ -229,12 +196,12 @@ def _power(recorder: Recorder, operands: Any, params: dict[str, Any], run: Run) 
     does: kinds.AnySemantics = kinds.Arithmetic(function="power", constant=float(exponent))
     if exponent == 2:  # noqa: PLR2004
         does = kinds.Activation(function="square")
-    return recorder.call(does, "jax.lax.integer_pow", run, operands)
+    return recorder.call("jax.lax.integer_pow", does, operands, run)
 
 
 def _concatenate(recorder: Recorder, operands: Any, params: dict[str, Any], run: Run) -> Any:
     axis = params["dimension"] - operands[0].ndim
-    return recorder.call(kinds.Concatenation(axis=axis), "jax.lax.concatenate", run, operands)
+    return recorder.call("jax.lax.concatenate", kinds.Concatenation(axis=axis), operands, run)
 
 
 def _stack(_: Recorder, operands: Any, params: dict[str, Any], __: Run) -> Any:
@@ -247,28 +214,23 @@ def _split(recorder: Recorder, operands: Any, params: dict[str, Any], _: Run) ->
     (x,), axis, parts, start = operands, params["axis"], [], 0
     for size in params["sizes"]:
         stop = start + size
-        part = _range(x.shape[axis], start, stop)
-        does = _reindexed(part if each == axis else ":" for each in range(x.ndim))
+        part = span(slice(start, stop), x.shape[axis])
+        does = sliced(part if each == axis else ":" for each in range(x.ndim))
         cut = functools.partial(lax.slice_in_dim, start_index=start, limit_index=stop, axis=axis)
-        parts.append(recorder.call(does, "jax.lax.split", cut, [x]))
+        parts.append(recorder.call("jax.lax.split", does, [x], cut))
         recorder.derive(parts[-1], x, axis=axis, start=start, stop=stop)
         start = stop
     return parts
 
 
-def _convolve(recorder: Recorder, operands: Any, params: dict[str, Any], run: Run) -> Any:
-    x, kernel = operands
-    return convolution(recorder, x, kernel, params, run)
-
-
 def _select(recorder: Recorder, operands: Any, _: dict[str, Any], run: Run) -> Any:
     """Of two cases, the first one where the condition is false."""
     if len(operands) != 3 or operands[0].dtype != bool:  # noqa: PLR2004
-        return ENTER
+        return NotImplemented
     which, if_false, if_true = operands
     inputs = [which, if_true, if_false]
     return recorder.call(
-        kinds.Selection(), "jax.lax.select_n", lambda where, one, other: run(where, other, one), inputs
+        "jax.lax.select_n", kinds.Selection(), inputs, lambda where, one, other: run(where, other, one)
     )
 
 
@@ -278,6 +240,6 @@ _OF_SEVERAL: dict[str, Callable[[Recorder, Any, dict[str, Any], Run], Any]] = {
     "stack": _stack,
     "split": _split,
     "select_n": _select,
-    "dot_general": lambda recorder, operands, params, _: product(recorder, *operands, **params),
-    "conv_general_dilated": _convolve,
+    "dot_general": lambda recorder, operands, params, _: contracted(recorder, *operands, **params),
+    "conv_general_dilated": lambda recorder, operands, *rest: convolution(recorder, *operands, *rest),
 }

@@ -1,10 +1,8 @@
-"""Writes down the calls of one evaluation: semantics, values, and which parameters were used.
+"""The recorder of JAX, whose arrays nobody writes into, and which knows parts of parameters."""
 
-A value is known by the identity of its array, which the recorder keeps alive. Everything that is computed
-from arrays that are not known (constants, keys) is a constant itself and is not recorded.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,62 +10,62 @@ import msgspec
 import numpy as np
 from jax._src import core
 
-from harness.tracing.calls import Call, Stored, Trace, Value
-from harness.tracing.semantics import AnySemantics, Convolution, Linear, Opaque
+from harness.tracing import recorder
+from harness.tracing.calls import Stored
+from harness.tracing.semantics import Convolution, Linear
 from harness.tracing.side import Override
-from harness.tracing.user_code import user_line
-
-#: What a translation returns for a call that it does not know: what runs inside is recorded in its place.
-ENTER = object()
 
 _PYTHON_NUMBERS = (bool, int, float)
 
 
-class Recorder:
-    """The calls and values of an evaluation in progress."""
+class Recorder(recorder.Recorder):
+    """The calls and values of an evaluation in progress; ``paths`` are names of modules by their ``id``."""
 
     def __init__(self, parameters: Mapping[str, Any], overrides: Sequence[Override]) -> None:
-        self.trace = Trace([], [], [], [])
+        super().__init__({id(array): name for name, array in parameters.items()}, overrides)
         self.paths: dict[int, str] = {}
-        self._names = {id(array): name for name, array in parameters.items()}
         self._arrays = dict(parameters)
-        self._places: dict[int, int] = {}
         self._parts: dict[int, Stored] = {}
-        self._overrides: dict[int, list[Override]] = {}
-        for override in overrides:
-            self._overrides.setdefault(override.call, []).append(override)
-        self._inside = False
+
+    def numbers(self, tensor: Any) -> np.ndarray:
+        return np.asarray(tensor)
+
+    def numbers_of(self, name: str) -> np.ndarray:
+        return np.asarray(self._arrays[name])
+
+    def replacement(self, array: np.ndarray, of: Any) -> Any:
+        return jax.numpy.asarray(array, dtype=of.dtype).reshape(of.shape)
+
+    def is_tensor(self, leaf: Any) -> bool:
+        return isinstance(leaf, jax.Array | np.ndarray)
+
+    def flattened(self, tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+        leaves, structure = jax.tree.flatten(tree)
+        return leaves, functools.partial(jax.tree.unflatten, structure)
+
+    def made(self, tensor: Any) -> Any:
+        """An array that is known as nothing else, so that a call that returns its input has an output."""
+        if not self.knows(tensor) and isinstance(tensor, jax.Array):
+            return tensor
+        return self.unheard(jax.numpy.array, tensor, copy=True)
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Record nothing for a while; compiled functions run as such."""
+        with super().quiet(), jax.disable_jit(disable=False):
+            yield
 
     @property
     def listens(self) -> bool:
         """Whether calls are recorded now: not inside of one, nor while JAX traces for its own ends."""
-        return not self._inside and core.trace_state_clean()
-
-    def add_input(self, array: Any, name: str) -> None:
-        """Make an array an input of the model."""
-        self.trace.inputs.append(self._add(Value("input", array, name)))
-
-    def add_output(self, array: Any, name: str) -> None:
-        """Make an array an output of the model."""
-        place = self.place(array)
-        value = self.trace.values[place]
-        value.name = value.name or name
-        self.trace.outputs.append(place)
-
-    def knows(self, array: Any) -> bool:
-        """Whether an array is an input, a parameter, or was computed from one."""
-        return id(array) in self._places or id(array) in self._names
-
-    def name(self, array: Any) -> str | None:
-        """The name of an array that is a parameter itself."""
-        return self._names.get(id(array))
+        return not self.busy and core.trace_state_clean()
 
     def stored(self, array: Any, **part: Any) -> Stored | None:
         """How a parameter becomes an array of a role; None if the array is not a parameter or a part of one.
 
         ``part`` are fields of :class:`Stored`.
         """
-        name = self.name(array)
+        name = self.names.get(id(array))
         base = self._parts.get(id(array)) if name is None else Stored(name)
         part = {field: value for field, value in part.items() if value not in {None, ()}}
         if base is None or not part:
@@ -98,10 +96,10 @@ class Recorder:
         if not isinstance(call.does, (Linear, Convolution)) or first or set(call.parameters) != {"kernel"}:
             return None
         call.parameters["bias"] = stored
-        self.place(self._arrays[stored.name])
+        self.parameter(stored.name)
         self.trace.values[call.outputs[0]].source = "constant"
-        (output,) = self._overridden([self.unheard(run, array, bias)], number)
-        call.outputs = [self._add(Value("call", output))]
+        (output,) = self.overridden("output", number, [self.unheard(run, array, bias)])
+        call.outputs = [self.add(output, "call")]
         return output
 
     def _made_for_now(self, array: Any) -> int | None:
@@ -114,103 +112,6 @@ class Recorder:
             if place in call.inputs:
                 return None
         return None
-
-    def place(self, array: Any) -> int:
-        """The place of an array among the values."""
-        if id(array) not in self._places:
-            name = self.name(array)
-            self._add(Value("constant", array) if name is None else Value("parameter", array, name))
-        return self._places[id(array)]
-
-    def same(self, array: Any, of: Any) -> None:
-        """Take an array for another one, of the same elements."""
-        if id(array) in self._places or id(array) in self._names:
-            return
-        if _narrows(of, array):
-            self.call(Opaque(function="cast"), f"cast to {array.dtype}", lambda _: array, [of])
-        else:
-            self._places[id(array)] = self.place(of)
-            self._keep(array)
-
-    def call(
-        self,
-        does: AnySemantics,
-        function: str,
-        run: Callable[..., Any],
-        inputs: Sequence[Any],
-        *,
-        path: str = "",
-        parameters: Mapping[str, Stored] | None = None,
-    ) -> Any:
-        """Run and record a call; ``run`` takes the inputs and returns an array, or a tree of arrays."""
-        number = len(self.trace.calls)
-        inputs = list(inputs)
-        for override in self._overrides.get(number, ()):
-            if override.of == "input":
-                inputs[override.place] = _in_place_of(inputs[override.place], override.array)
-        places = [self.place(array) for array in inputs]
-        for stored in (parameters or {}).values():
-            self.place(self._arrays[stored.name])
-        call = Call(
-            path=path,
-            function=function,
-            does=does,
-            inputs=places,
-            outputs=[],
-            parameters=dict(parameters or {}),
-            line=user_line(),
-        )
-        self.trace.calls.append(call)
-        outputs, structure = jax.tree.flatten(self.unheard(run, *inputs))
-        outputs = [self._fresh(array) for array in self._overridden(outputs, number)]
-        call.outputs = [self._add(Value("call", array)) for array in outputs]
-        return jax.tree.unflatten(structure, outputs)
-
-    def _overridden(self, outputs: list[Any], number: int) -> list[Any]:
-        for override in self._overrides.get(number, ()):
-            if override.of == "output":
-                outputs[override.place] = _in_place_of(outputs[override.place], override.array)
-        return outputs
-
-    def unheard(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run something without recording what it does; compiled functions run as such."""
-        before, self._inside = self._inside, True
-        try:
-            with jax.disable_jit(disable=False):
-                return run(*args, **kwargs)
-        finally:
-            self._inside = before
-
-    def finished(self) -> Trace:
-        """The trace, with arrays of NumPy."""
-        for value in self.trace.values:
-            value.array = np.asarray(value.array)
-        return self.trace
-
-    def _add(self, value: Value) -> int:
-        self.trace.values.append(value)
-        self._places[id(value.array)] = len(self.trace.values) - 1
-        self._keep(value.array)
-        return len(self.trace.values) - 1
-
-    def _keep(self, array: Any) -> None:
-        self._arrays[f"kept {len(self._arrays)}"] = array
-
-    def _fresh(self, array: Any) -> Any:
-        """An array that is known as nothing else, so that a call that returns its input has an output."""
-        if not self.knows(array) and isinstance(array, jax.Array):
-            return array
-        return self.unheard(jax.numpy.array, array, copy=True)
-
-
-def _narrows(of: Any, to: Any) -> bool:
-    """Whether numbers of one array are rounded in the other; never in float64."""
-    floats = all(jax.numpy.issubdtype(each.dtype, jax.numpy.floating) for each in (of, to))
-    return floats and bool(to.dtype.itemsize < of.dtype.itemsize)
-
-
-def _in_place_of(array: Any, new: np.ndarray) -> Any:
-    return jax.numpy.asarray(new, dtype=array.dtype).reshape(array.shape)
 
 
 def is_number(operand: Any) -> bool:

@@ -1,19 +1,29 @@
-"""The side of a model in JAX."""
+"""The side of a model in JAX: its recorded evaluation, its gradients and its training."""
 
+import contextlib
+import functools
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FunctionType
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax._src.numpy import indexing, ufunc_api
 
 from harness.tracing.calls import Trace
+from harness.tracing.functions import Reading
+from harness.tracing.recorder import Running
 from harness.tracing.side import AsWritten, Gradients, Loss, Override, OwnTraining, Trained, Update
 from harness_jax.models.dropout import without_dropout
-from harness_jax.models.forms import Model, cast
-from harness_jax.port import training as steps
-from harness_jax.port.tracing import traced
+from harness_jax.models.float64 import optimized
+from harness_jax.models.forms import Arrays, Model, cast
+from harness_jax.models.interception import Hook, intercepted, primitives_intercepted, python_function
+from harness_jax.port import functions, primitives
+from harness_jax.port.recorder import Recorder
 
 _PACKAGES = ("jax", "flax", "optax")
 
@@ -56,8 +66,8 @@ class JaxSide:
         own: bool = False,
     ) -> Gradients:
         given = [_input(each) for each in inputs]
-        function = steps.own_loss(self._own, loss) if own else steps.LOSSES[loss]
-        return steps.gradients(self._model, given, jnp.asarray(targets), function, output)
+        function = own_loss(self._own, loss) if own else LOSSES[loss]
+        return gradients_of(self._model, given, jnp.asarray(targets), function, output)
 
     def train(
         self,
@@ -68,7 +78,7 @@ class JaxSide:
         output: str = "",
     ) -> Trained:
         prepared = [([_input(each) for each in inputs], jnp.asarray(targets)) for inputs, targets in batches]
-        return steps.train(self._model, prepared, steps.rules(self._own, loss, learning_rate), output)
+        return train(self._model, prepared, rules(self._own, loss, learning_rate), output)
 
     def update(self) -> Update | None:
         """An optax transformation hides its rule and its options in closures, so it is ``unknown``."""
@@ -98,3 +108,218 @@ def as_written(model: Model) -> AsWritten:
         return traced(model, [*map(jnp.asarray, inputs)], training=False, overrides=())
 
     return AsWritten(load, outputs, record)
+
+
+# An evaluation while its calls are recorded.
+
+_BINARY = 2
+
+
+def traced(model: Model, inputs: Sequence[Any], *, training: bool, overrides: Sequence[Override]) -> Trace:
+    """Evaluate once, recording every call."""
+    arrays = dict(model.arrays)
+    recorder = Recorder(arrays, overrides)
+    for number, array in enumerate(inputs):
+        recorder.add_input(array, f"input {number}")
+    # The interceptor of linen that comes first sees a call first, and the hook of a function that comes last.
+    with _linen(recorder), without_dropout(), _recording(recorder):
+        evaluated = model.evaluate(arrays, inputs, training=training, recorder=recorder)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(evaluated.outputs):
+        recorder.add_output(leaf, jax.tree_util.keystr(path, simple=True, separator="."))
+    trace = recorder.trace
+    trace.state_after = {name: np.asarray(array) for name, array in evaluated.changed.items()}
+    return trace
+
+
+@contextlib.contextmanager
+def _recording(recorder: Recorder) -> Iterator[None]:
+    hooks: dict[FunctionType, Hook] = {
+        function: functools.partial(_hook, recorder, name, reading, inspect.signature(function))
+        for function, (name, reading) in _translations().items()
+    }
+    hooks[ufunc_api.ufunc.__call__] = functools.partial(_ufunc_hook, recorder)
+    if _has_flax():
+        from harness_jax.port.flax_layers import nnx_hooks
+
+        hooks |= nnx_hooks(recorder)
+
+    def evaluate(
+        primitive: Any, operands: tuple[Any, ...], params: dict[str, Any], run: Callable[..., Any]
+    ) -> Any:
+        if not recorder.listens:
+            return run(*operands)
+        return primitives.evaluate(recorder, primitive, operands, params, run)
+
+    with intercepted(hooks), primitives_intercepted(evaluate):
+        yield
+
+
+def _translations() -> dict[FunctionType, tuple[str, Reading]]:
+    """The functions of JAX and flax that are known, by the object that is called in the end."""
+    known: dict[FunctionType, tuple[str, Reading]] = {}
+    for owner, names in functions.known_functions():
+        for name, reading in names.items():
+            function = python_function(getattr(owner, name, None))
+            if function is not None:
+                known.setdefault(function, (f"{owner.__name__}.{name}", reading))
+    known[indexing.rewriting_take] = ("jax.Array.__getitem__", functions.getitem)
+    return known
+
+
+def _hook(
+    recorder: Recorder,
+    name: str,
+    reading: Reading,
+    signature: inspect.Signature,
+    original: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    if not recorder.listens or not any(map(recorder.knows, (*args, *kwargs.values()))):
+        return original(*args, **kwargs)
+    result = reading(Running.of(recorder, name, signature, original, args, kwargs))
+    return original(*args, **kwargs) if result is NotImplemented else result
+
+
+def _ufunc_hook(
+    recorder: Recorder, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    function, *operands = args
+    kind = function.__name__
+    listens = recorder.listens and any(recorder.knows(operand) for operand in operands)
+    if kind not in functions.UFUNCS or not listens or len(operands) != _BINARY:
+        return original(*args, **kwargs)
+    operands = [
+        each if isinstance(each, jax.Array) or np.ndim(each) == 0 else jnp.asarray(each) for each in operands
+    ]
+    return primitives.arithmetic(
+        recorder, kind, f"jax.numpy.{kind}", operands, lambda *new: original(function, *new)
+    )
+
+
+def _linen(recorder: Recorder) -> contextlib.AbstractContextManager[Any]:
+    if not _has_flax():
+        return contextlib.nullcontext()
+    from harness_jax.port.flax_layers import linen_recording
+
+    return linen_recording(recorder)
+
+
+@functools.cache
+def _has_flax() -> bool:
+    return importlib.util.find_spec("flax") is not None
+
+
+# Gradients and steps of training, of the pure form of a model.
+
+LossOf = Callable[[Any, Any], Any]
+
+
+class Rules(NamedTuple):
+    """How a step is made: ``initial`` and ``update`` as in an optax transformation, and a loss."""
+
+    initial: Callable[[Any], Any]
+    update: Callable[[Any, Any, Any], tuple[Any, Any]]
+    loss: LossOf
+
+
+def cross_entropy(outputs: Any, targets: Any) -> Any:
+    """The mean cross-entropy of logits, with classes as integers along the last axis of the outputs."""
+    logs = jax.nn.log_softmax(outputs, axis=-1)
+    return -jnp.take_along_axis(logs, targets[..., None], axis=-1).mean()
+
+
+def mean_squared_error(outputs: Any, targets: Any) -> Any:
+    """The mean over all elements."""
+    return jnp.square(outputs - targets).mean()
+
+
+LOSSES: dict[Loss, LossOf] = {"cross-entropy": cross_entropy, "mse": mean_squared_error}
+
+
+def rules(own: OwnTraining, loss: Loss, learning_rate: float) -> Rules:
+    """The user's own optimizer and loss where there are any."""
+    if own.make_optimizer is None:
+        initial, update = _nothing, _descent(learning_rate)
+    else:
+        optimizer = own.make_optimizer()
+        initial, update = optimizer.init, optimizer.update
+    return Rules(initial, update, own_loss(own, loss))
+
+
+def own_loss(own: OwnTraining, loss: Loss) -> LossOf:
+    """The user's, as a number where it gives one for each sample; else the named one."""
+    made = LOSSES[loss] if own.make_loss is None else own.make_loss()
+    return lambda outputs, targets: jnp.mean(made(outputs, targets))
+
+
+def _nothing(tree: Any) -> None:
+    del tree
+
+
+def _descent(learning_rate: float) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+    def update(gradients: Any, state: Any, _: Any) -> tuple[Any, Any]:
+        return jax.tree.map(lambda gradient: -learning_rate * gradient, gradients), state
+
+    return update
+
+
+def gradients_of(
+    model: Model, inputs: Sequence[Any], targets: Any, loss: LossOf, name: str = ""
+) -> Gradients:
+    """Of the loss of an output, with respect to what is trained and to the inputs of numbers."""
+    places = [place for place, each in enumerate(inputs) if jnp.issubdtype(each.dtype, jnp.floating)]
+
+    def loss_of(trained: Arrays, floats: list[Any]) -> Any:
+        given = list(inputs)
+        for place, each in zip(places, floats, strict=True):
+            given[place] = each
+        evaluated = model.evaluate({**model.arrays, **trained}, given, training=True)
+        output = _chosen(evaluated.outputs, name)
+        return loss(output, targets), output
+
+    with without_dropout(), optimized():
+        differentiated = jax.value_and_grad(loss_of, argnums=(0, 1), has_aux=True)
+        (value, output), (of_trained, of_inputs) = jax.jit(differentiated)(
+            {name: model.arrays[name] for name in model.arrays if name in model.trained},
+            [inputs[place] for place in places],
+        )
+        of_output = jax.grad(loss)(output, targets)
+    return Gradients(
+        loss=float(value),
+        parameters={name: np.asarray(each) for name, each in of_trained.items()},
+        inputs=[np.asarray(each) for each in of_inputs],
+        output=np.asarray(output),
+        of_output=np.asarray(of_output),
+    )
+
+
+def train(model: Model, batches: Sequence[tuple[list[Any], Any]], steps: Rules, name: str = "") -> Trained:
+    """A step on each batch; the model's own arrays stay as they are."""
+
+    def loss_of(tree: Any, state: Arrays, inputs: list[Any], targets: Any) -> Any:
+        evaluated = model.evaluate({**state, **model.by_name(tree)}, inputs, training=True)
+        return steps.loss(_chosen(evaluated.outputs, name), targets), evaluated.changed
+
+    def one_step(tree: Any, memory: Any, state: Arrays, inputs: list[Any], targets: Any) -> Any:
+        (loss, changed), slopes = jax.value_and_grad(loss_of, has_aux=True)(tree, state, inputs, targets)
+        updates, memory = steps.update(slopes, memory, tree)
+        tree = jax.tree.map(lambda each, by: each + by, tree, updates)
+        return tree, memory, {**state, **changed}, loss
+
+    tree = model.tree({name: array for name, array in model.arrays.items() if name in model.trained})
+    state = {name: array for name, array in model.arrays.items() if name not in model.trained}
+    memory, losses = steps.initial(tree), []
+    step: Any = jax.jit(one_step)
+    with without_dropout(), optimized():
+        for inputs, targets in batches:
+            tree, memory, state, loss = step(tree, memory, state, inputs, targets)
+            losses.append(float(loss))
+    after = {**model.arrays, **state, **model.by_name(tree)}
+    return Trained(losses, {name: np.asarray(array) for name, array in after.items()})
+
+
+def _chosen(outputs: Any, name: str) -> Any:
+    leaves = jax.tree_util.tree_leaves_with_path(outputs)
+    named = {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    return named.get(name, leaves[0][1])

@@ -36,6 +36,6 @@ def make_side(built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> Sid
 
 def make_as_written(built: Any, shapes: Sequence[InputShape]) -> AsWritten:
     """See :class:`harness.tracing.side.SidePlugin`."""
-    from harness_keras.port.as_written import as_written
+    from harness_keras.port.side import as_written
 
     return as_written(built, shapes)

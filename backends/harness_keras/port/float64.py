@@ -9,6 +9,7 @@ import contextlib
 import functools
 import importlib
 import inspect
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ import numpy as np
 from keras.src import backend
 from keras.src.backend.common import dtypes
 
+Tensor = Any
 _NARROW = frozenset({"float16", "bfloat16", "float32", "half", "float"})
 
 
@@ -68,9 +70,10 @@ def _replace() -> None:
 @functools.cache
 def _replacements() -> tuple[Replacement, ...]:
     of_engine: tuple[Replacement, ...] = ()
-    if backend.backend() in {"tensorflow", "jax"}:
-        module = importlib.import_module(f"harness_keras.port.{backend.backend()}_float64")
-        of_engine = module.replacements()
+    if backend.backend() == "tensorflow":
+        of_engine = importlib.import_module("harness_keras.port.tensorflow_float64").replacements()
+    elif backend.backend() == "jax":
+        of_engine = (Replacement(backend.nn, "dot_product_attention", _attention_of_jax),)
     inits = {
         keras.DTypePolicy: _with_wide_name,
         keras.KerasTensor: _with_wide_dtype,
@@ -184,3 +187,38 @@ def _with_wide_dtype(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(*bound.args, **bound.kwargs)
 
     return call
+
+
+def _attention_of_jax(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: Tensor | None = None,
+    mask: Tensor | None = None,
+    scale: float | None = None,
+    is_causal: bool = False,
+    flash_attention: bool | None = None,
+    attn_logits_soft_cap: float | None = None,
+) -> Tensor:
+    """Of ``(batch, length, heads, depth)``; keys and values may have fewer heads, one for a group of queries.
+
+    JAX's own sums the scores in float32.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    del flash_attention
+    groups = query.shape[2] // key.shape[2]
+    if groups > 1:
+        key, value = jnp.repeat(key, groups, axis=2), jnp.repeat(value, groups, axis=2)
+    scale = 1 / math.sqrt(key.shape[-1]) if scale is None else scale
+    scores = jnp.einsum("btnh,bsnh->bnts", query, key) * scale
+    if attn_logits_soft_cap is not None:
+        scores = jnp.tanh(scores / attn_logits_soft_cap) * attn_logits_soft_cap
+    scores = scores if bias is None else scores + bias
+    kept = jnp.tril(jnp.ones(scores.shape[-2:], bool)) if is_causal else None
+    if mask is not None:
+        kept = mask if kept is None else jnp.logical_and(mask, kept)
+    if kept is not None:
+        scores = jnp.where(kept, scores, -0.7 * jnp.finfo(scores.dtype).max)
+    return jnp.einsum("bnts,bsnh->btnh", jax.nn.softmax(scores, axis=-1), value)

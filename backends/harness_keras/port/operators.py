@@ -1,14 +1,15 @@
 """Operators and functions of PyTorch and JAX in a model's own code, read as those of ``keras.ops``."""
 
-from collections.abc import Callable
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from keras import tree
-
 from harness.tracing import semantics as kinds
-from harness_keras.port.called import FUNCTIONS, Called
-from harness_keras.port.geometry import all_from_end
-from harness_keras.port.recorder import Recorder, is_array
+from harness.tracing.functions import all_from_end, index_of
+from harness.tracing.recorder import Running
+from harness_keras.port.readings import FUNCTIONS
+from harness_keras.port.recorder import Recorder, active, is_array
 
 Tensor = Any
 
@@ -59,12 +60,11 @@ class Foreign(NamedTuple):
 
     def as_keras(self, name: str, arguments: dict[str, Any], original: Callable[..., Any]) -> Any:
         """Record the call as one of Keras's function."""
-        return FUNCTIONS[name](Called(self.recorder, self.shown, arguments, original))
 
+        def run(**changed: Any) -> Any:
+            return original(**{**arguments, **changed})
 
-def is_of(recorder: Recorder, args: Any, kwargs: Any) -> bool:
-    """Whether some argument is a value of the trace."""
-    return any(recorder.is_known(each) for each in tree.flatten((args, kwargs)) if is_array(each))
+        return FUNCTIONS[name](Running(self.recorder, self.shown, arguments, run))
 
 
 def read(called: Foreign) -> Any:
@@ -74,9 +74,7 @@ def read(called: Foreign) -> Any:
         return called.as_keras(_UNARY[name], {"x": called.x}, called.of_first)
     if name in _BINARY or name.removeprefix("r") in _BINARY:
         return _binary(called)
-    other = {"getitem": _item}
-    other |= dict.fromkeys(_ALONG, _along) | dict.fromkeys(_JOINS, _join) | dict.fromkeys(_SAME, _same)
-    reading = other.get(name)
+    reading = _OTHERS.get(name)
     return NotImplemented if reading is None else reading(called)
 
 
@@ -93,7 +91,7 @@ def _binary(called: Foreign) -> Any:
 
 
 def _join(called: Foreign) -> Any:
-    def original(xs: Any, axis: int) -> Any:
+    def original(xs: Any, axis: int) -> Any:  # the engine has other names for the arguments
         return called.original(xs, axis)
 
     return called.as_keras("numpy.concatenate", {"xs": called.x, "axis": called.axis(0)}, original)
@@ -118,24 +116,97 @@ def _along(called: Foreign) -> Any:
 
 
 def _item(called: Foreign) -> Any:
-    key = called.args[1]
-    index = _index(key if isinstance(key, tuple) else (key,))
-    does = kinds.Opaque(function=called.shown) if index is None else kinds.Slice(index=index)
+    does = index_of(called.args[1]) or kinds.Opaque(function=called.shown)
     return called.recorder.call(called.shown, does, [called.x], called.of_first)
 
 
-def _index(key: tuple[Any, ...]) -> str | None:
-    """An index as text; None if arrays are part of it."""
-    texts = []
-    for part in key:
-        if part is Ellipsis:
-            texts.append("...")
-        elif isinstance(part, slice):
-            step = "" if part.step in {None, 1} else f":{part.step}"
-            start, stop = ("" if each is None else str(each) for each in (part.start, part.stop))
-            texts.append(f"{start}:{stop}{step}")
-        elif part is None or isinstance(part, int):
-            texts.append(str(part))
-        else:
-            return None
-    return f"[{', '.join(texts)}]"
+_OTHERS = {"getitem": _item} | dict.fromkeys(_ALONG, _along) | dict.fromkeys(_JOINS, _join)
+_OTHERS |= dict.fromkeys(_SAME, _same)
+
+
+# What watches them: a mode of torch, and hooks in JAX.
+
+#: Functions of torch that compute no value of a model.
+_NOTHING = frozenset(
+    {"get", "set", "size", "dim", "numel", "is_floating_point", "numpy", "cpu", "item", "repr"}
+)
+
+
+def watching_torch() -> contextlib.AbstractContextManager[Any]:
+    """Report every function of tensors to the recorder; one that is not known is one opaque call."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class Watching(TorchFunctionMode):
+        def __torch_function__(
+            self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            kwargs = kwargs or {}
+            recorder = active()
+            name = getattr(func, "__name__", "").strip("_")
+            if recorder is None or name in _NOTHING or not args or not recorder.knows_any((args, kwargs)):
+                return func(*args, **kwargs)
+            if any(getattr(each, "is_meta", False) for each in args):
+                return func(*args, **kwargs)
+            result = read(Foreign(recorder, f"torch.{name}", name, func, args, kwargs))
+            if result is not NotImplemented:
+                return result
+            with recorder.quiet():
+                result = func(*args, **kwargs)
+            if isinstance(result, torch.Tensor) and not recorder.knows(result):
+                tensors = [each for each in args if isinstance(each, torch.Tensor)]
+                recorder.call(
+                    f"torch.{name}", kinds.Opaque(function=f"torch.{name}"), tensors, lambda *_: result
+                )
+            return result
+
+    return Watching()
+
+
+_METHODS = ("reshape", "transpose", "mean", "sum", "astype", "swapaxes", "flatten", "ravel", "squeeze")
+_OPERATORS = ("add", "sub", "mul", "truediv", "pow", "matmul")
+
+
+@contextlib.contextmanager
+def watching_jax() -> Iterator[None]:
+    """Report operators, methods and functions of arrays to the recorder."""
+    import jax
+    import jax.numpy as jnp
+
+    array = type(jnp.zeros(()))
+    dunders = [f"__{side}{name}__" for name in _OPERATORS for side in ("", "r")]
+    places: list[tuple[Any, str]] = [
+        (array, name) for name in (*dunders, "__neg__", "__getitem__", *_METHODS)
+    ]
+    places += [
+        (module, name)
+        for module in (jnp, jax.nn, jax.lax)
+        for name in NAMES
+        if callable(vars(module).get(name))
+    ]
+    before = [(owner, name, getattr(owner, name)) for owner, name in places]
+    for owner, name, original in before:
+        setattr(owner, name, _hooked(original, name))
+    try:
+        yield
+    finally:
+        for owner, name, original in before:
+            setattr(owner, name, original)
+
+
+def _hooked(original: Callable[..., Any], name: str) -> Callable[..., Any]:
+    import jax
+
+    plain = name.strip("_")
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        recorder = active()
+        given = jax.tree.leaves((args, kwargs))
+        if recorder is None or not args or any(isinstance(each, jax.core.Tracer) for each in given):
+            return original(*args, **kwargs)
+        if not recorder.knows_any((args, kwargs)):
+            return original(*args, **kwargs)
+        result = read(Foreign(recorder, f"jax.{plain}", plain, original, args, kwargs))
+        return original(*args, **kwargs) if result is NotImplemented else result
+
+    return functools.update_wrapper(call, original, updated=())

@@ -1,15 +1,37 @@
-"""How a layer that is called is read: one function for each class, found by what its ``call`` really is."""
+"""How layers and functions are read that are called, and where Keras reports them.
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+Layers are found by what their ``call`` really is, and the functions that ``keras.ops`` consists of by the
+names that they have in every engine. The hooks are set once in a process and do nothing outside an evaluation
+that is recorded.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
 import keras
+from keras import tree
+from keras.src import backend
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness_keras.port.recorder import Recorder
+from harness.tracing.functions import Reading
+from harness.tracing.recorder import Running
+from harness_keras.port.recorder import active
 
 Tensor = Any
+
+#: Functions that compute nothing: nobody needs to know that they were called.
+PASSIVE = frozenset({
+    "shape", "is_tensor", "convert_to_numpy", "ndim", "size", "device_scope", "compute_output_spec",
+    "random_seed_dtype", "custom_gradient", "remat", "cond", "switch", "while_loop", "fori_loop", "scan",
+    "map", "vectorized_map", "associative_scan", "enable_numpy", "get_device", "to_torch_dtype",
+    "standardize_dtype", "standardize_tuple", "result_type", "in_stateless_scope", "get_stateless_scope",
+    "any_symbolic_tensors",
+})  # fmt: skip
 
 
 class Unreadable(Exception):
@@ -20,48 +42,16 @@ class Unreadable(Exception):
         self.whole = whole
 
 
-class Running(NamedTuple):
-    """A layer that is being called with ``arguments``, by name; ``run`` calls it with changed ones."""
+@dataclass(frozen=True, kw_only=True)
+class Layer(Running):
+    """A layer that is being called."""
 
-    recorder: Recorder
     layer: Any
-    arguments: dict[str, Any]
-    run: Callable[..., Any]
-
-    @property
-    def x(self) -> Tensor:
-        """The first input."""
-        return next(iter(self.arguments.values()))
-
-    @property
-    def first(self) -> str:
-        """The name of the first argument."""
-        return next(iter(self.arguments))
 
     @property
     def training(self) -> bool:
         """Whether the layer runs in training mode."""
-        return bool(self.arguments.get("training"))
-
-    @property
-    def function(self) -> str:
-        """What Keras calls the layer."""
-        return f"keras.layers.{type(self.layer).__name__}"
-
-    def whole(self, does: kinds.AnySemantics, parameters: Mapping[str, Stored] | None = None) -> Any:
-        """Record the layer as one call of its first input."""
-        return self.part(does, [self.x], lambda x: self.run(**{self.first: x}), parameters)
-
-    def part(
-        self,
-        does: kinds.AnySemantics,
-        inputs: Sequence[Tensor],
-        compute: Callable[..., Any],
-        parameters: Mapping[str, Stored] | None = None,
-        function: str | None = None,
-    ) -> Any:
-        """Record one call of several that make up the layer."""
-        return self.recorder.call(function or self.function, does, inputs, compute, parameters)
+        return bool(self.get("training"))
 
     def stored(self, variable: Any, **part: Any) -> Stored:
         """A role's parameter.
@@ -69,17 +59,16 @@ class Running(NamedTuple):
         Raises:
             Unreadable: what the layer uses is not a variable of the model as it is.
         """
-        try:
-            return Stored(self.recorder.parameter(variable), **part)
-        except KeyError:
-            raise Unreadable from None
+        name = self.recorder.names.get(id(variable))
+        if name is None:
+            raise Unreadable
+        return Stored(name, **part)
 
 
-Reading = Callable[[Running], Any]
 _READINGS: dict[type, Reading] = {}
 
 
-def reads(*classes: type | None) -> Callable[[Reading], Reading]:
+def reads_layer(*classes: type | None) -> Callable[[Reading], Reading]:
     """Make a function the reading of these classes; None stands for one that this Keras lacks."""
 
     def register(reading: Reading) -> Reading:
@@ -104,19 +93,132 @@ def reading_of(layer: Any) -> Reading | None:
     return None
 
 
-def with_activation(running: Running, linear: Callable[[Running], Tensor]) -> Tensor:
+def with_activation(linear: Callable[[Layer], Tensor]) -> Callable[[Layer], Tensor]:
     """A layer's linear part and its activation, as two calls with the value between them."""
-    layer = running.layer
-    activation = layer.activation
-    if activation is None or activation is keras.activations.linear:
-        return linear(running)
-    # Past Keras's own attributes, which are locked once a layer is built.
-    vars(layer)["activation"] = None
-    try:
-        between = linear(running)
-    finally:
-        vars(layer)["activation"] = activation
-    if activation is keras.activations.mish:  # which Keras puts together of other functions
-        mish = kinds.Activation(function="mish")
-        return running.part(mish, [between], activation, function="keras.activations.mish")
-    return activation(between)
+
+    @functools.wraps(linear)
+    def read(running: Layer) -> Tensor:
+        layer = running.layer
+        activation = layer.activation
+        if activation is None or activation is keras.activations.linear:
+            return linear(running)
+        # Past Keras's own attributes, which are locked once a layer is built.
+        vars(layer)["activation"] = None
+        try:
+            between = linear(running)
+        finally:
+            vars(layer)["activation"] = activation
+        if activation is keras.activations.mish:  # which Keras puts together of other functions
+            does = kinds.Activation(function="mish")
+            return running.recorder.call("keras.activations.mish", does, [between], activation)
+        return activation(between)
+
+    return read
+
+
+FUNCTIONS: dict[str, Reading] = {}
+
+
+def reads(*names: str) -> Callable[[Reading], Reading]:
+    """Make a function the reading of the functions with these names."""
+
+    def register(reading: Reading) -> Reading:
+        FUNCTIONS.update(dict.fromkeys(names, reading))
+        return reading
+
+    return register
+
+
+# The hooks.
+
+
+@functools.cache
+def install() -> None:
+    """Set the hooks."""
+    keras.Operation.__call__ = _operation(keras.Operation.__call__)
+    keras.Layer._set_mask_metadata = _unrecorded(keras.Layer._set_mask_metadata)  # noqa: SLF001
+    for name in ("nn", "numpy", "math", "core", "image", "linalg", "random"):
+        _wrap(getattr(backend, name), name)
+
+
+def _operation(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        recorder = active()
+        if recorder is None or _is_traced(args, kwargs):
+            return original(operation, *args, **kwargs)
+        with recorder.inside(operation.name):
+            reading, whole = reading_of(operation), False
+            run = functools.partial(original, operation)
+            if reading is not None:
+                shown, signature = (
+                    f"keras.layers.{type(operation).__name__}",
+                    inspect.signature(operation.call),
+                )
+                try:
+                    return reading(Layer.of(recorder, shown, signature, run, args, kwargs, layer=operation))
+                except Unreadable as reason:
+                    whole = reason.whole
+            function = f"{type(operation).__module__}.{type(operation).__qualname__}"
+            record = recorder.opaque_call if whole else recorder.enter
+            return record(function, run, args, kwargs)
+
+    return call
+
+
+def _unrecorded(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        recorder = active()
+        if recorder is None:
+            return original(*args, **kwargs)
+        with recorder.quiet():
+            return original(*args, **kwargs)
+
+    return call
+
+
+def _wrap(module: ModuleType, group: str) -> None:
+    for name, function in list(vars(module).items()):
+        if not inspect.isfunction(function) or name.startswith("_") or name in PASSIVE:
+            continue
+        if function.__module__ == module.__name__ or f"{group}.{name}" in FUNCTIONS:
+            hooked = _function(function, f"{group}.{name}")
+            setattr(module, name, hooked)
+            for namespace in (backend, keras.src.ops, keras.ops):
+                if vars(namespace).get(name) is function:
+                    setattr(namespace, name, hooked)
+
+
+def _function(original: Callable[..., Any], name: str) -> Callable[..., Any]:
+    signature = inspect.signature(original)
+    reading = FUNCTIONS.get(name)
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        recorder = active()
+        if recorder is None or _is_traced(args, kwargs):
+            return original(*args, **kwargs)
+        shown = f"keras.ops.{name.rsplit('.', 1)[-1]}"
+        if not recorder.knows_any((args, kwargs)):
+            with recorder.quiet():
+                return original(*args, **kwargs)
+        if reading is not None:
+            result = reading(Running.of(recorder, shown, signature, original, args, kwargs))
+            if result is not NotImplemented:
+                return result
+        return recorder.enter(shown, original, args, kwargs)
+
+    return call
+
+
+def _is_traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether some argument stands for a tensor without values, as while a model is built."""
+    return any(
+        isinstance(each, keras.KerasTensor) or type(each).__name__.endswith("Tracer") or _is_symbolic(each)
+        for each in tree.flatten((args, kwargs))
+    )
+
+
+def _is_symbolic(tensor: Any) -> bool:
+    return type(tensor).__name__ == "SymbolicTensor" or str(getattr(tensor, "device", "")) == "meta"

@@ -1,18 +1,18 @@
-"""The calls of one evaluation, in their order, with values that stay identified by the tensors themselves."""
+"""The recorder of Keras, which knows layers that cannot be entered, and what tensors of any engine hold."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
-from keras import ops, tree
+from keras import ops
 
+from harness.tracing import recorder
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import Call, Stored, Trace, Value
+from harness.tracing.recorder import Running
 from harness.tracing.side import Override
-from harness.tracing.user_code import user_line
-from harness_keras.port import engines
 
 Tensor = Any
 #: The recorder of the evaluation that runs now; the hooks do nothing without one.
@@ -26,7 +26,7 @@ def active() -> "Recorder | None":
     return _active[-1]
 
 
-class Recorder:
+class Recorder(recorder.Recorder):
     """Records calls and puts overrides in the place of their values.
 
     ``variables`` are the model's by name. ``opaque`` are the parts of the model that cannot
@@ -39,19 +39,11 @@ class Recorder:
         opaque: set[tuple[Any, ...]],
         overrides: Sequence[Override] = (),
     ) -> None:
+        super().__init__(_keys(variables), overrides)
         self.variables = variables
-        self.names = _keys(variables)
         self.opaque = opaque
-        self.busy = False
-        self.values: list[Value] = []
-        self.calls: list[Call] = []
         self.layers: list[str] = []
-        self._overrides = {(o.call, o.of, o.place): o.array for o in overrides}
-        self._places: dict[int, int] = {}
-        self._named: dict[str, int] = {}
         self._entered: dict[tuple[str, ...], int] = {}
-        # Tensors must live as long as their ids are used.
-        self._alive: list[Tensor] = []
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
@@ -61,15 +53,6 @@ class Recorder:
             yield
         finally:
             _active.pop()
-
-    @contextlib.contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Record nothing for a while."""
-        before, self.busy = self.busy, True
-        try:
-            yield
-        finally:
-            self.busy = before
 
     @contextlib.contextmanager
     def inside(self, name: str) -> Iterator[None]:
@@ -85,82 +68,46 @@ class Recorder:
         """Names of the layers that run now, without the model itself."""
         return "/".join(self.layers[1:])
 
-    def add_input(self, tensor: Tensor, name: str) -> None:
-        """Make this an input of the model."""
-        self._enter(tensor, Value("input", engines.numbers(tensor), name))
+    def numbers(self, tensor: Tensor) -> np.ndarray:
+        return numbers(tensor)
 
-    def alias(self, tensor: Tensor, of: Tensor) -> None:
-        """Make a tensor the same value as another, if that one is known."""
-        place = self._known(of)
-        if place is None or id(tensor) in self._places:
-            return
-        if _narrows(of, tensor):
-            does = kinds.Opaque(function="cast")
-            shown = f"cast to {keras.backend.standardize_dtype(tensor.dtype)}"
-            call = Call(path=self.path, function=shown, does=does, inputs=[place], outputs=[])
-            self.calls.append(call)
-            call.outputs = [self._result(tensor)]
-            return
-        self._places[id(tensor)] = place
-        self._alive.append(tensor)
+    def numbers_of(self, name: str) -> np.ndarray:
+        return numbers(self.variables[name])
+
+    def replacement(self, array: np.ndarray, of: Tensor) -> Tensor:
+        with self.quiet():
+            return ops.convert_to_tensor(np.ascontiguousarray(array), dtype=of.dtype)
+
+    def is_tensor(self, leaf: Any) -> bool:
+        return is_array(leaf)
+
+    def flattened(self, tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+        return keras.tree.flatten(tree), functools.partial(keras.tree.pack_sequence_as, tree)
+
+    def type_of(self, tensor: Tensor) -> str:
+        return str(keras.backend.standardize_dtype(tensor.dtype))
+
+    def knows(self, tensor: Tensor) -> bool:
+        if id(tensor) in self.names:
+            self.place(tensor)  # the trace has the parameter, whatever becomes of it
+        return super().knows(tensor)
+
+    def knows_any(self, tree: Any) -> bool:
+        """Whether there is a value of the trace in a tree."""
+        return any(self.knows(each) for each in keras.tree.flatten(tree) if is_array(each))
 
     def alias_of_key(self, tensor: Tensor, key: int) -> None:
         """Make a tensor the value of the parameter that is known by this ``id``, if there is one."""
         if key in self.names:
-            self._places[id(tensor)] = self._parameter(self.names[key], tensor)
-            self._alive.append(tensor)
-
-    def is_known(self, tensor: Tensor) -> bool:
-        """Whether this is a value already."""
-        return self._known(tensor) is not None
-
-    def parameter(self, variable: Any) -> str:
-        """The name of a variable of the model.
-
-        Raises:
-            KeyError: it is none, but computed from some.
-        """
-        return self.names[id(variable)]
+            self.identify(tensor, self.parameter(self.names[key]))
 
     def name_of(self, tensor: Tensor) -> str | None:
         """The name of the parameter that this tensor holds, if it holds one as it is stored."""
         if id(tensor) in self.names:
             return self.names[id(tensor)]
         place = self._places.get(id(tensor))
-        value = None if place is None else self.values[place]
+        value = None if place is None else self.trace.values[place]
         return value.name if value is not None and value.source == "parameter" else None
-
-    def call(
-        self,
-        function: str,
-        does: kinds.AnySemantics,
-        inputs: Sequence[Tensor],
-        compute: Callable[..., Any],
-        parameters: Mapping[str, Stored] | None = None,
-    ) -> Any:
-        """Compute and record one call of these inputs; returns what it gave, or what overrides it."""
-        number = len(self.calls)
-        places = [self._place(tensor) for tensor in inputs]
-        for stored in (parameters or {}).values():
-            self._parameter(stored.name, self.variables[stored.name])
-        inputs = [self._overridden(number, "input", i, tensor) for i, tensor in enumerate(inputs)]
-        self.calls.append(
-            Call(
-                path=self.path,
-                function=function,
-                does=does,
-                inputs=places,
-                outputs=[],
-                parameters=dict(parameters or {}),
-                line=user_line(),
-            )
-        )
-        with self.quiet():
-            results = compute(*inputs)
-            flat = tree.flatten(results)
-            flat = [self._overridden(number, "output", i, tensor) for i, tensor in enumerate(flat)]
-        self.calls[number].outputs = [self._result(tensor) for tensor in flat if is_array(tensor)]
-        return tree.pack_sequence_as(results, flat)
 
     def enter(self, function: str, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Record the calls that ``run`` consists of; one opaque call where they do not give its results.
@@ -168,93 +115,29 @@ class Recorder:
         What turned out opaque in the model's first evaluation is not entered in later ones, so that the
         numbers of calls stay as they are.
         """
-        key = (*self.layers, function, self._count((*self.layers, function)))
-        if key not in self.opaque:
-            calls, values = len(self.calls), len(self.values)
+        key = (*self.layers, function)
+        self._entered[key] = self._entered.get(key, -1) + 1
+        numbered = (*key, self._entered[key])
+        if numbered not in self.opaque:
+            calls, values = len(self.trace.calls), len(self.trace.values)
             results = run(*args, **kwargs)
-            made = [tensor for tensor in tree.flatten(results) if is_array(tensor)]
-            if all(self.is_known(tensor) for tensor in made) or len(self.layers) == 1:
+            made = [tensor for tensor in keras.tree.flatten(results) if is_array(tensor)]
+            if all(self.knows(tensor) for tensor in made) or len(self.layers) == 1:
                 return results
             self._undo(calls, values)
-            self.opaque.add(key)
+            self.opaque.add(numbered)
         return self.opaque_call(function, run, args, kwargs)
 
     def opaque_call(self, function: str, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Record one call that cannot be described."""
-        inputs = [tensor for tensor in tree.flatten((args, kwargs)) if is_array(tensor)]
-
-        def compute(*tensors: Tensor) -> Any:
-            left = iter(tensors)
-            changed = tree.map_structure(lambda each: next(left) if is_array(each) else each, (args, kwargs))
-            return run(*changed[0], **changed[1])
-
-        return self.call(function, kinds.Opaque(function=function), inputs, compute)
-
-    def _count(self, key: tuple[str, ...]) -> int:
-        self._entered[key] = self._entered.get(key, -1) + 1
-        return self._entered[key]
+        given = {"args": args, "kwargs": kwargs}
+        called = Running(self, function, given, lambda args, kwargs: run(*args, **kwargs))
+        return called.record(kinds.Opaque(function=function), *given)
 
     def _undo(self, calls: int, values: int) -> None:
-        del self.calls[calls:], self.values[values:]
+        del self.trace.calls[calls:], self.trace.values[values:]
         self._places = {key: place for key, place in self._places.items() if place < values}
         self._named = {key: place for key, place in self._named.items() if place < values}
-
-    def trace(self, inputs: Sequence[Tensor], outputs: Mapping[str, Tensor]) -> Trace:
-        """What was recorded, of a model with these inputs and outputs."""
-        places = [self._place(tensor) for tensor in inputs]
-        ends = [self._place(tensor) for tensor in outputs.values()]
-        for place, name in zip(ends, outputs, strict=True):
-            if self.values[place].source == "call":
-                self.values[place].name = name
-        return Trace(self.values, self.calls, places, ends)
-
-    def _known(self, tensor: Tensor) -> int | None:
-        name = self.names.get(id(tensor))
-        return self._places.get(id(tensor)) if name is None else self._place(tensor)
-
-    def _place(self, tensor: Tensor) -> int:
-        name = self.names.get(id(tensor))
-        if name is not None:
-            return self._parameter(name, tensor)
-        if id(tensor) not in self._places:
-            self._enter(tensor, Value("constant", engines.numbers(tensor)))
-        return self._places[id(tensor)]
-
-    def _parameter(self, name: str, tensor: Tensor) -> int:
-        if name not in self._named:
-            with self.quiet():  # reading a variable is a primitive of TensorFlow
-                self._named[name] = self._append(Value("parameter", engines.numbers(tensor), name))
-        return self._named[name]
-
-    def _enter(self, tensor: Tensor, value: Value) -> None:
-        self._places[id(tensor)] = self._append(value)
-        self._alive.append(tensor)
-
-    def _append(self, value: Value) -> int:
-        self.values.append(value)
-        return len(self.values) - 1
-
-    def _result(self, tensor: Tensor) -> int:
-        self._enter(tensor, Value("call", engines.numbers(tensor)))
-        return self._places[id(tensor)]
-
-    def _overridden(self, call: int, of: Literal["input", "output"], place: int, tensor: Tensor) -> Tensor:
-        array = self._overrides.get((call, of, place))
-        if array is None:
-            return tensor
-        with self.quiet():
-            return ops.convert_to_tensor(np.ascontiguousarray(array), dtype=tensor.dtype)
-
-
-def _narrows(of: Tensor, to: Tensor) -> bool:
-    """Whether numbers of one tensor are rounded in the other; never in float64."""
-    names = [keras.backend.standardize_dtype(each.dtype) for each in (of, to)]
-    sizes = [_FLOATS.get(name, 0) for name in names]
-    return 0 < sizes[1] < sizes[0]
-
-
-#: Bytes of a number.
-_FLOATS = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 
 def is_array(tensor: Any) -> bool:
@@ -271,3 +154,25 @@ def _keys(variables: Mapping[str, keras.Variable]) -> dict[int, str]:
             if key is not None:
                 keys[id(key)] = name
     return keys
+
+
+def numbers(tensor: Tensor) -> np.ndarray:
+    """What a tensor or variable holds now, which nobody writes into later."""
+    array = _in_memory_of_tensorflow(tensor) if keras.config.backend() == "tensorflow" else None
+    if array is None:
+        array = np.asarray(ops.convert_to_numpy(tensor))
+        array = array if array.flags.owndata else np.array(array)
+    return array
+
+
+def _in_memory_of_tensorflow(tensor: Tensor) -> np.ndarray | None:
+    """Without a copy: a variable gets new memory at its next change while there is a tensor of its value."""
+    import tensorflow as tf
+
+    held = tf.convert_to_tensor(tensor.value if isinstance(tensor, keras.Variable) else tensor)
+    return np.asarray(memoryview(held)) if held.dtype == tf.float64 else None
+
+
+def held(variable: keras.Variable) -> Tensor:
+    """A copy of what a variable holds now, to be assigned to it later."""
+    return np.array(numbers(variable))

@@ -1,8 +1,8 @@
-"""A Keras model as a side: its parameters, its traced evaluation, its gradients and its training."""
+"""A Keras model as a side, and as its code is."""
 
+import contextlib
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,14 +11,23 @@ from keras import ops
 
 from harness.errors import UsageError
 from harness.tracing.calls import Trace
-from harness.tracing.side import Gradients, InputShape, Loss, Override, OwnTraining, Trained, Update
+from harness.tracing.recorder import named_tensors
+from harness.tracing.side import (
+    AsWritten,
+    Gradients,
+    InputShape,
+    Loss,
+    Override,
+    OwnTraining,
+    Trained,
+    Update,
+)
 from harness.tracing.user_code import described
-from harness_keras.port import engines, float64, hooks, training
-from harness_keras.port.own_models import called, named_variables
-from harness_keras.port.recorder import Recorder, is_array
-from harness_keras.port.shapes import Layout, layout_of
-from harness_keras.port.undropped import without_dropout
-from harness_keras.port.updates import update_of
+from harness_keras.port import float64, functions, operators, sequences, training  # noqa: F401  fill the tables
+from harness_keras.port.layers import without_dropout
+from harness_keras.port.models import Layout, called, layout_of, named_variables
+from harness_keras.port.readings import install
+from harness_keras.port.recorder import Recorder, held, is_array, numbers
 
 Tensor = Any
 
@@ -33,7 +42,7 @@ class KerasSide:
     draws = False
 
     def __init__(self, built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> None:
-        hooks.install()
+        install()
         float64.widen(built)
         engine = keras.config.backend()
         self.framework = f"keras on {engine}"
@@ -81,10 +90,11 @@ class KerasSide:
         before = self._state_values()
         recorder = Recorder(self._variables, self._opaque.setdefault(training, set()), overrides)
         with self._restored(self._state()):
-            trace = recorded(self._model, self._layout, self._tensors(inputs), recorder, training=training)
+            trace = recorded(
+                self._model, self._layout, self._layout.tensors(inputs), recorder, training=training
+            )
             after = self._state_values()
         changed = {name: array for name, array in after.items() if not np.array_equal(array, before[name])}
-        self._layout.to_channels_last(trace)
         trace.state_after = changed
         return trace
 
@@ -103,15 +113,15 @@ class KerasSide:
         outputs_of = functools.partial(self._output_of, output)
         with without_dropout():
             with self._restored(self._state()):
-                value, of_parameters, of_inputs = engines.gradients(
+                value, of_parameters, of_inputs = training.gradients(
                     training.LossOf(outputs_of, function, targets, self._state()),
                     [self._variables[name] for name in names],
-                    self._tensors(inputs),
+                    self._layout.tensors(inputs),
                 )
             with self._restored(self._state()):
-                made_output = outputs_of(self._tensors(inputs))
+                made_output = outputs_of(self._layout.tensors(inputs))
             alone = training.LossOf(lambda tensors: tensors[0], function, targets, [])
-            _, _, (of_output,) = engines.gradients(alone, [], [made_output])
+            _, _, (of_output,) = training.gradients(alone, [], [made_output])
         arrays = {
             name: np.zeros(self._variables[name].shape) if made is None else _array(made)
             for name, made in zip(names, of_parameters, strict=True)
@@ -143,7 +153,7 @@ class KerasSide:
 
         def step(inputs: list[np.ndarray], targets: np.ndarray) -> float:
             loss_of = training.LossOf(outputs_of, of, targets, self._state(), self._regularization)
-            value, made, _ = engines.gradients(loss_of, variables, self._tensors(inputs))
+            value, made, _ = training.gradients(loss_of, variables, self._layout.tensors(inputs))
             pairs = [(g, v) for g, v in zip(made, variables, strict=True) if g is not None]
             optimizer.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
             return float(value)
@@ -155,21 +165,15 @@ class KerasSide:
     def update(self) -> Update | None:
         if self._own.make_optimizer is None:
             return None
-        return update_of(self._own.make_optimizer(), self._model)
+        return training.update_of(self._own.make_optimizer(), self._model)
 
     def _output_of(self, name: str, tensors: Sequence[Tensor]) -> Tensor:
         """The output of this name, or else the first, in training mode."""
-        outputs = dict(named_outputs(self._call(tensors, training=True)))
+        outputs = dict(named_tensors(self._call(tensors, training=True), is_array))
         return self._layout.output_to_channels_last(outputs.get(name, next(iter(outputs.values()))))
 
     def _call(self, tensors: Sequence[Tensor], *, training: bool) -> Any:
-        return called(self._model, self._given(tensors), training=training)
-
-    def _given(self, tensors: Sequence[Tensor]) -> Any:
-        return self._layout.structured(tensors)
-
-    def _tensors(self, inputs: Sequence[np.ndarray]) -> list[Tensor]:
-        return self._layout.tensors(inputs)
+        return called(self._model, self._layout.structured(tensors), training=training)
 
     def _state_values(self) -> dict[str, np.ndarray]:
         """What training changes without gradients."""
@@ -183,10 +187,10 @@ class KerasSide:
     def _regularization(self) -> Tensor:
         return sum(self._model.losses, start=ops.zeros(()))
 
-    @contextmanager
+    @contextlib.contextmanager
     def _restored(self, variables: Sequence[keras.Variable]) -> Iterator[None]:
         """What changes of these meanwhile is as before afterwards."""
-        before = [engines.held(variable) for variable in variables]
+        before = [held(variable) for variable in variables]
         try:
             yield
         finally:
@@ -198,34 +202,61 @@ def recorded(
     model: Any, layout: Layout, tensors: Sequence[Tensor], recorder: Recorder, *, training: bool
 ) -> Trace:
     """The calls of one evaluation of a model."""
-    with without_dropout(), recorder.recording(), engines.watching():
+    with without_dropout(), recorder.recording(), _watching():
         for name, tensor in zip(layout.names, tensors, strict=False):
             recorder.add_input(tensor, name)
-        outputs = dict(named_outputs(called(model, layout.structured(tensors), training=training)))
-        return recorder.trace(tensors, outputs)
+        outputs = called(model, layout.structured(tensors), training=training)
+        for name, output in named_tensors(outputs, is_array):
+            recorder.add_output(output, name)
+        return recorder.trace
+
+
+def _watching() -> contextlib.AbstractContextManager[Any]:
+    """Report the engine's own functions to the recorder, as far as the engine can."""
+    if keras.config.backend() == "tensorflow":
+        from harness_keras.port.tensorflow_primitives import watching
+
+        return watching()
+    return operators.watching_jax() if keras.config.backend() == "jax" else operators.watching_torch()
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    return engines.numbers(tensor).astype(np.float64, copy=False)
-
-
-def named_outputs(outputs: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """The tensors that a model returns, named by position or key; what is no tensor is left out.
-
-    Those of a dictionary come in alphabetical order, in which every framework gives them.
-    """
-    items: Iterable[tuple[Any, Any]] = ()
-    if isinstance(outputs, Mapping):
-        items = sorted(outputs.items(), key=lambda item: str(item[0]))
-    elif isinstance(outputs, list | tuple):
-        items = enumerate(outputs)
-    elif is_array(outputs):
-        yield name, outputs
-    for key, each in items:
-        yield from named_outputs(each, f"{name}.{key}" if name else str(key))
+    return numbers(tensor).astype(np.float64, copy=False)
 
 
 def _versions() -> dict[str, str]:
     engine = keras.config.backend()
     module = __import__(engine)
     return {"keras": keras.version(), engine: str(module.__version__)}
+
+
+# The model in float32 where its code names no other type.
+
+
+def as_written(model: Any, shapes: Sequence[InputShape]) -> AsWritten:
+    """The model, which is built with these shapes if it is not yet."""
+    layout, floating = layout_of(model, shapes), keras.config.floatx()
+
+    def evaluate(tensors: Sequence[Any]) -> Any:
+        with without_dropout():
+            return called(model, layout.structured(tensors), training=False)
+
+    evaluate(layout.zeros(floating))
+    variables = named_variables(model)
+
+    def load(parameters: Mapping[str, np.ndarray]) -> None:
+        for name, array in parameters.items():
+            variables[name].assign(array)
+
+    def outputs(inputs: Sequence[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+        for name, output in named_tensors(evaluate(layout.tensors(inputs, floating)), is_array):
+            is_float = keras.backend.is_float_dtype(keras.backend.standardize_dtype(output.dtype))
+            numbers = ops.convert_to_numpy(ops.cast(output, "float32") if is_float else output)
+            yield name, numbers.astype(np.float64) if is_float else numbers
+
+    def record(inputs: Sequence[np.ndarray]) -> Trace:
+        install()
+        recorder = Recorder(variables, set())
+        return recorded(model, layout, layout.tensors(inputs, floating), recorder, training=False)
+
+    return AsWritten(load, outputs, record)

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 from keras.src import backend
 
+from harness.tracing.functions import each_of, window_padding
 from harness.tracing.semantics import Padding
 from harness_keras.port.float64 import Replacement, is_narrow, wide
-from harness_keras.port.geometry import tuple_of, window_padding
 
 Tensor = Any
 
@@ -112,9 +112,9 @@ def _pool(original: Callable[..., Tensor], join: Callable[[Tensor, Tensor], Tens
             return original(inputs, pool_size, strides, padding, data_format)
         first = backend.standardize_data_format(data_format) == "channels_first"
         x = tf.transpose(inputs, (0, 2, 3, 4, 1)) if first else inputs
-        size = tuple_of(pool_size, 3)
-        steps = size if strides is None else tuple_of(strides, 3)
-        pairs = window_padding(padding, x.shape[1:4], size, steps, (1, 1, 1))
+        size = each_of(pool_size, 3)
+        steps = size if strides is None else each_of(strides, 3)
+        pairs = window_padding(padding, x.shape[1:4], size, steps)
         y = _pooled(x, pairs, size, steps, join)
         return tf.transpose(y, (0, 4, 1, 2, 3)) if first else y
 
@@ -161,7 +161,7 @@ def _conv(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
         groups = inputs.shape[-1] // kernel.shape[-2] if picture and not first else 1
         if groups == 1:
             return original(inputs, kernel, strides, padding, data_format, dilation_rate)
-        steps, dilation = tuple_of(strides, 2), tuple_of(dilation_rate, 2)
+        steps, dilation = each_of(strides, 2), each_of(dilation_rate, 2)
         kernel = tf.convert_to_tensor(kernel)
         if kernel.shape[-2] == 1 and steps[0] == steps[1] and 1 in (max(steps), max(dilation)):
             filters = tf.reshape(kernel, (*kernel.shape[:2], groups, kernel.shape[-1] // groups))

@@ -1,15 +1,24 @@
-"""What TensorFlow's primitives do, by their names."""
+"""Calls of TensorFlow itself in a model's own code: operators on tensors, ``tf.nn`` and all else.
 
-from collections.abc import Callable
+TensorFlow runs a callback after each of its primitives; a layer's or function's own primitives are not
+recorded, since those calls are.
+"""
+
+import contextlib
+import ctypes
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import tensorflow as tf
+from tensorflow.python.eager import context, execute
+from tensorflow.python.framework import op_callbacks
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness_keras.port.functions_elementwise import arithmetic
-from harness_keras.port.geometry import all_from_end, from_end, window_padding
-from harness_keras.port.recorder import Recorder
+from harness.tracing.functions import all_from_end, dilated, from_end, reversal, sliced, window_padding
+from harness_keras.port.functions import arithmetic
+from harness_keras.port.recorder import Recorder, active
 
 Tensor = Any
 
@@ -153,7 +162,7 @@ def _strided_slice(primitive: Primitive) -> Seen:
             start = "" if masked("begin", place) else str(begin[place])
             stop = "" if masked("end", place) else str(end[place])
             parts.append(f"{start}:{stop}" + (f":{strides[place]}" if strides[place] != 1 else ""))
-    return Seen(kinds.Slice(index=f"[{', '.join(parts)}]"))
+    return Seen(sliced(parts))
 
 
 @_reads("GatherV2", "ResourceGather")
@@ -177,9 +186,8 @@ def _selection(primitive: Primitive) -> Seen:
 
 @_reads("ReverseV2")
 def _reversal(primitive: Primitive) -> Seen:
-    axes = {int(axis) % primitive.rank for axis in np.ravel(primitive.inputs[1].numpy())}
-    parts = ["::-1" if axis in axes else ":" for axis in range(primitive.rank)]
-    return Seen(kinds.Slice(index=f"[{', '.join(parts)}]"))
+    axes = [int(axis) for axis in np.ravel(primitive.inputs[1].numpy())]
+    return Seen(reversal(axes, primitive.rank))
 
 
 @_reads("Einsum")
@@ -197,7 +205,7 @@ def _windows(primitive: Primitive) -> Seen | None:
     strides = tuple(attributes["strides"][1:-1])
     if primitive.kind != "Conv2D":
         size = tuple(attributes["ksize"][1:-1])
-        pairs = window_padding(padding, shape[1:-1], size, strides, (1, 1))
+        pairs = window_padding(padding, shape[1:-1], size, strides)
         function: Literal["max", "mean"] = "max" if primitive.kind == "MaxPool" else "mean"
         return Seen(
             kinds.Pooling(function=function, size=size, strides=strides, padding=pairs, dilation=(1, 1))
@@ -209,7 +217,7 @@ def _windows(primitive: Primitive) -> Seen | None:
     dilation = tuple(attributes["dilations"][1:-1])
     does = kinds.Convolution(
         strides=strides,
-        padding=window_padding(padding, shape[1:-1], kernel.shape[:2], strides, dilation),
+        padding=window_padding(padding, shape[1:-1], dilated(kernel.shape[:2], dilation), strides),
         dilation=dilation,
         groups=shape[-1] // kernel.shape[2],
     )
@@ -225,3 +233,77 @@ def _bias(primitive: Primitive) -> Seen | None:
 
 def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
+
+
+# The callback.
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[None]:
+    """Report every primitive to the recorder."""
+    op_callbacks.add_op_callback(_ran)
+    try:
+        yield
+    finally:
+        op_callbacks.remove_op_callback(_ran)
+
+
+def _ran(
+    op_type: str | bytes, inputs: Any, attrs: Any, outputs: Any, op_name: Any = None, graph: Any = None
+) -> None:
+    del op_name
+    recorder = active()
+    if recorder is None or graph is not None:
+        return
+    kind = op_type.decode() if isinstance(op_type, bytes) else op_type
+    if kind == "ReadVariableOp":
+        recorder.alias_of_key(outputs[0], id(inputs[0]))
+        return
+    if kind in _NOTHING or not outputs or not any(recorder.knows(tensor) for tensor in inputs):
+        return
+    if kind in _SAME:
+        recorder.alias(outputs[0], inputs[0])
+        return
+    primitive = Primitive(
+        recorder, kind, tuple(inputs), dict(zip(attrs[::2], attrs[1::2], strict=True)), outputs
+    )
+    for made, recorded in zip(outputs, _record(primitive, attrs), strict=True):
+        if recorded is not made:
+            _overwrite(made, recorded)
+            recorder.alias(made, recorded)
+
+
+def _overwrite(made: Tensor, other: Tensor) -> None:
+    """Write other numbers into a tensor made just now: TensorFlow ignores what a callback returns."""
+    numbers = np.ascontiguousarray(other.numpy())
+    held = np.asarray(memoryview(made))
+    if (held.shape, held.dtype) == (numbers.shape, numbers.dtype):
+        ctypes.memmove(held.ctypes.data, numbers.ctypes.data, numbers.nbytes)
+
+
+def _record(primitive: Primitive, attributes: tuple[Any, ...]) -> list[Tensor]:
+    reading = READINGS.get(primitive.kind)
+    seen = reading(primitive) if reading else None
+    if seen is None:
+        values = [place for place, tensor in enumerate(primitive.inputs) if tensor.dtype != tf.resource]
+        seen = Seen(kinds.Opaque(function=primitive.kind), tuple(values))
+    given = [primitive.inputs[place] for place in seen.places]
+
+    def compute(*tensors: Tensor) -> Any:
+        if all(new is old for new, old in zip(tensors, given, strict=True)):
+            return list(primitive.outputs)
+        inputs = list(primitive.inputs)
+        for place, tensor in zip(seen.places, tensors, strict=True):
+            inputs[place] = tensor
+        return execute.quick_execute(
+            primitive.kind, len(primitive.outputs), inputs=inputs, attrs=attributes, ctx=context.context()
+        )
+
+    return primitive.recorder.call(f"tensorflow.{primitive.kind}", seen.does, given, compute, seen.parameters)
+
+
+#: Primitives of shapes and of no effect on values.
+_NOTHING = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "VarHandleOp", "Assert"})
+_SAME = frozenset(
+    {"Identity", "Cast", "StopGradient", "PreventGradient", "Snapshot", "IdentityN", "EnsureShape"}
+)

@@ -1,4 +1,4 @@
-"""Losses of a model: the ones of a comparison, and the user's own."""
+"""Losses of a model and their gradients in each engine, and the rule of an optimizer."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from harness.tracing.side import Loss, OwnTraining
+from harness.tracing.side import STEPS_WITH_RATES, Loss, OwnTraining, Update
 
 Tensor = Any
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -49,3 +49,164 @@ def _cross_entropy(targets: Tensor, outputs: Tensor) -> Tensor:
 
 def _mean_squared_error(targets: Tensor, outputs: Tensor) -> Tensor:
     return ops.mean(ops.square(outputs - ops.cast(targets, outputs.dtype)))
+
+
+# Gradients, which each engine takes in its own way.
+
+
+def gradients(
+    loss: LossOf, variables: Sequence[keras.Variable], inputs: Sequence[Tensor]
+) -> tuple[Tensor, list[Tensor | None], list[Tensor | None]]:
+    """The loss of these inputs, and its gradients with respect to variables and to inputs.
+
+    Integer inputs have none, and a variable that the loss does not depend on has none.
+    """
+    return _GRADIENTS[keras.config.backend()](loss, variables, inputs)
+
+
+def _tensorflow(loss: Any, variables: Any, inputs: Any) -> Any:
+    import tensorflow as tf
+
+    floating = [tensor for tensor in inputs if tensor.dtype.is_floating]
+    with tf.GradientTape() as tape:
+        for tensor in floating:
+            tape.watch(tensor)
+        value = loss(inputs)
+    made = tape.gradient(value, [variable.value for variable in variables] + floating)
+    made = [None if each is None else tf.convert_to_tensor(each) for each in made]
+    left = iter(made[len(variables) :])
+    return value, made[: len(variables)], [next(left) if t.dtype.is_floating else None for t in inputs]
+
+
+def _torch(loss: Any, variables: Any, inputs: Any) -> Any:
+    import torch
+
+    values = [variable.value for variable in variables]
+    inputs = [x.detach().requires_grad_() if x.is_floating_point() else x for x in inputs]
+    floating = [x for x in inputs if x.is_floating_point()]
+    value = loss(inputs)
+    made = torch.autograd.grad(value, values + floating, allow_unused=True)
+    left = iter(made[len(values) :])
+    return (
+        value.detach(),
+        made[: len(values)],
+        [next(left) if x.is_floating_point() else None for x in inputs],
+    )
+
+
+def _jax(loss: Any, variables: Any, inputs: Any) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    places = [i for i, x in enumerate(inputs) if jnp.issubdtype(x.dtype, jnp.floating)]
+
+    def of(values: Any, floating: Any) -> Any:
+        given = list(inputs)
+        for place, x in zip(places, floating, strict=True):
+            given[place] = x
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))) as scope:
+            value = loss(given)
+        changed = [scope.get_current_value(variable) for variable in of_state]
+        return value, changed
+
+    known = {id(variable) for variable in variables}
+    # What the model changes by itself, such as running statistics.
+    of_state = [variable for variable in loss.state if id(variable) not in known]
+    values = [variable.value for variable in variables]
+    floating = [inputs[place] for place in places]
+    (value, changed), (of_values, of_inputs) = jax.value_and_grad(of, argnums=(0, 1), has_aux=True)(
+        values, floating
+    )
+    for variable, new in zip(of_state, changed, strict=True):
+        if new is not None:
+            variable.assign(new)
+    by_place = dict(zip(places, of_inputs, strict=True))
+    return value, list(of_values), [by_place.get(i) for i in range(len(inputs))]
+
+
+_GRADIENTS = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}
+
+
+# The rule of an optimizer.
+
+
+def update_of(optimizer: Any, model: Any) -> Update:
+    """What the optimizer does to the model's weights; ``unknown`` if it is none that is known."""
+    reading = _READINGS.get(type(optimizer))
+    if reading is None:
+        return Update("unknown")
+    rule, fields = reading(optimizer)
+    decay, coupled = _decay(optimizer, model)
+    return Update(
+        rule,
+        learning_rate=float(optimizer.learning_rate),
+        decay=decay,
+        decay_coupled=coupled,
+        rates=_rates(optimizer),
+        clip_norm=optimizer.global_clipnorm,
+        clip_each_norm=optimizer.clipnorm,
+        clip_value=optimizer.clipvalue,
+        **fields,
+    )
+
+
+def _rates(optimizer: Any) -> list[float]:
+    """The learning rates of the first steps, if they change."""
+    schedule = optimizer._learning_rate  # noqa: SLF001  the property gives the rate of this step alone
+    if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        return []
+    return [float(schedule(step)) for step in range(STEPS_WITH_RATES)]
+
+
+def _decay(optimizer: Any, model: Any) -> tuple[float | None, bool | None]:
+    if optimizer.weight_decay:
+        return float(optimizer.weight_decay), False
+    factors = [_l2(variable) for variable in model.trainable_variables]
+    if factors and factors[0] and len(set(factors)) == 1:
+        # The penalty ``l2 * w ** 2`` adds ``2 * l2 * w`` to the gradient.
+        return 2 * factors[0], True
+    return None, None
+
+
+def _l2(variable: keras.Variable) -> float:
+    regularizer = getattr(variable, "regularizer", None)
+    if isinstance(regularizer, keras.regularizers.L2):
+        return float(regularizer.l2)
+    return 0.0
+
+
+def _sgd(optimizer: Any) -> tuple[str, dict[str, Any]]:
+    return "sgd", {
+        "momentum": float(optimizer.momentum),
+        "nesterov": bool(optimizer.nesterov),
+        "momentum_holds_rate": True,
+    }
+
+
+def _adam(optimizer: Any) -> tuple[str, dict[str, Any]]:
+    rule = "amsgrad" if optimizer.amsgrad else "adam"
+    return rule, {
+        "beta_1": float(optimizer.beta_1),
+        "beta_2": float(optimizer.beta_2),
+        "epsilon": float(optimizer.epsilon),
+        "epsilon_uncorrected": True,
+    }
+
+
+def _rmsprop(optimizer: Any) -> tuple[str, dict[str, Any]]:
+    rule = "rmsprop-centered" if optimizer.centered else "rmsprop"
+    return rule, {
+        "beta_2": float(optimizer.rho),
+        "momentum": float(optimizer.momentum),
+        "momentum_holds_rate": True,
+        "epsilon": float(optimizer.epsilon),
+        "epsilon_inside": True,
+    }
+
+
+_READINGS = {
+    keras.optimizers.SGD: _sgd,
+    keras.optimizers.Adam: _adam,
+    keras.optimizers.AdamW: _adam,
+    keras.optimizers.RMSprop: _rmsprop,
+}

@@ -8,12 +8,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch.nn import functional
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
+from harness.tracing.functions import attention_scale, causal_offset
 from harness_torch.port.layers import TRANSPOSED
 from harness_torch.port.seen import (
     REWRITTEN,
@@ -53,10 +53,8 @@ def without_causal(mask: Tensor | None) -> tuple[int | None, Tensor | None]:
         return None, mask
     if not blocked.any():
         return None, None
-    plane = blocked.reshape(-1, *blocked.shape[-2:])
-    offset = int((~plane[0, 0]).sum()) - 1
-    causal = ~np.tril(np.ones(plane.shape[-2:], bool), offset)
-    return (offset, None) if (plane == causal).all() else (None, mask)
+    offset = causal_offset(~blocked)
+    return (None, mask) if offset is None else (offset, None)
 
 
 def with_causal(offset: int | None, mask: Tensor | None, queries: int, keys: int) -> Tensor | None:
@@ -98,7 +96,7 @@ def attention(
         added = additive(~attn_mask if attn_mask.dtype == torch.bool else attn_mask)
     offset, mask = without_causal(added)
     offset = 0 if is_causal else offset
-    factor = 1 / math.sqrt(x.shape[-1]) if scale is None else float(scale)
+    factor = attention_scale(scale, x.shape[-1])
 
     def run(tensors: list[Tensor]) -> Tensor:
         query, keys, values, *masks = tensors
@@ -107,7 +105,9 @@ def attention(
 
     does = kinds.Attention(scale=factor, causal_offset=offset, masked=mask is not None)
     inputs = [x, key, value] if mask is None else [x, key, value, mask]
-    result: Tensor = active().run(Seen(does, inputs), run, "torch.nn.functional.scaled_dot_product_attention")
+    result: Tensor = active().recorder.carry_out(
+        Seen(does, inputs), run, "torch.nn.functional.scaled_dot_product_attention"
+    )
     return functional.dropout(result, dropout_p) if dropout_p else result
 
 
@@ -190,12 +190,12 @@ def _projected(
 
     does = kinds.MultiHeadAttention(
         heads=heads,
-        scale=1 / math.sqrt(settings["embed_dim_to_check"] // heads),
+        scale=attention_scale(None, settings["embed_dim_to_check"] // heads),
         causal_offset=offset,
         masked=mask is not None,
     )
     seen = Seen(does, given if mask is None else [*given, mask], _roles(settings))
-    out, weights = active().run(seen, run, "torch.nn.functional.multi_head_attention_forward")
+    out, weights = active().recorder.carry_out(seen, run, "torch.nn.functional.multi_head_attention_forward")
     rate = settings["dropout_p"]
     return (functional.dropout(out, rate, settings.get("training", True)) if rate else out), weights
 
@@ -318,7 +318,7 @@ def _layer(
         return (out.flip(time) if does.reverse else out, *(state[0] for state in after))
 
     seen = Seen(does, [x, *given], _roles_of_gates(does.cell, weights))
-    result: tuple[Tensor, ...] = active().run(seen, run, f"torch.{function}")
+    result: tuple[Tensor, ...] = active().recorder.carry_out(seen, run, f"torch.{function}")
     return result
 
 

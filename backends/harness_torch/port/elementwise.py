@@ -9,12 +9,12 @@ import torch
 from torch.nn import functional
 
 from harness.tracing import semantics as kinds
+from harness.tracing.functions import all_from_end, from_end
 from harness_torch.port.seen import (
     TRANSLATORS,
     Seen,
     Tensor,
     Translator,
-    from_end,
     from_start,
     rewrites,
     translates,
@@ -158,10 +158,7 @@ def filled(x: Tensor, mask: Tensor, value: Any) -> Seen:
 
 def _axes(x: Tensor, dim: Any) -> tuple[int, ...]:
     """The axes from the end; None and none mean all."""
-    if dim is None or dim in ((), []):
-        return tuple(range(-x.dim(), 0))
-    axes = dim if isinstance(dim, list | tuple) else [dim]
-    return tuple(sorted(from_end(axis, x.dim()) for axis in axes))
+    return all_from_end(None if dim in ((), []) else dim, x.dim())
 
 
 def _reduction(function: str) -> Translator:

@@ -11,7 +11,8 @@ import torch
 from harness.tracing import parts
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness_torch.port.seen import Seen, Tensor, from_end, from_start, rewrites, roles, translates
+from harness.tracing.functions import from_end, product, sliced, span
+from harness_torch.port.seen import Seen, Tensor, from_start, rewrites, roles, translates
 from harness_torch.port.tracer import NotTranslated, active, require
 
 # Reshaping, transposition, concatenation and padding.
@@ -141,7 +142,7 @@ def indexed(x: Tensor, index: Any) -> Seen | None:
         return None
     if None in whole:
         plain = all(each is None or each is ... or each == slice(None) for each in whole)
-        return _reshaping(x) if plain else None
+        return reshaping(x) if plain else None
     return _sliced(x, _places(whole, x.dim()))
 
 
@@ -171,14 +172,6 @@ def _rows(x: Tensor, index: Tensor) -> Seen | None:
     return Seen(kinds.Embedding(), [index], roles(table=x))
 
 
-def _reshaping(x: Tensor) -> Seen:
-    return Seen(
-        lambda result: kinds.Reshape(shape=tuple(result.shape[1:])),
-        [x],
-        part=lambda stored, result: parts.reshaped(stored, tuple(result.shape)),
-    )
-
-
 def _places(index: tuple[Any, ...], dimensions: int) -> list[_Place]:
     before = index.index(...) if ... in index else len(index)
     after = index[before + 1 :]
@@ -190,7 +183,7 @@ def _sliced(x: Tensor, places: list[_Place]) -> Seen:
     cut = [place for place in places if not _is_whole(place.at, x.shape[place.axis])]
     texts = [":"] * (max((place.axis for place in cut), default=-1) + 1)
     for axis, index in cut:
-        texts[axis] = _text(index, x.shape[axis])
+        texts[axis] = str(index) if isinstance(index, int) else span(index, x.shape[axis])
 
     def part(stored: Stored, result: Tensor) -> Stored | None:
         if len(cut) != 1:
@@ -204,20 +197,11 @@ def _sliced(x: Tensor, places: list[_Place]) -> Seen:
         start, stop, step = index.indices(length)
         return parts.sliced(stored, axis, start, stop) if step == 1 else None
 
-    return Seen(kinds.Slice(index=f"[{', '.join(texts) or ':'}]"), [x], part=part)
+    return Seen(sliced(texts), [x], part=part)
 
 
 def _is_whole(index: slice | int, length: int) -> bool:
     return isinstance(index, slice) and index.indices(length) == (0, length, 1)
-
-
-def _text(index: slice | int, length: int) -> str:
-    if isinstance(index, int):
-        return str(index)
-    start = "" if index.start in (None, 0) else str(index.start)
-    stop = "" if index.stop is None or index.stop >= length else str(index.stop)
-    step = "" if index.step in (None, 1) else f":{index.step}"
-    return f"{start}:{stop}{step}"
 
 
 # Functions that rearrange elements, carried out with slices, concatenations and changes of shape.
@@ -341,52 +325,29 @@ def channel_shuffle(x: Tensor, groups: int) -> Tensor:
 
 # Einstein sums of two operands as transpositions and products of matrices.
 
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_OPERANDS = 2
-
 
 @rewrites("einsum")
 def einsum(x: Any, *operands: Any) -> Tensor:
     """``einsum(equation, one, other)``; an equation without output or with repeated axes is not covered."""
     tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
-    if not isinstance(x, str) or "->" not in x or len(tensors) != _OPERANDS:
+    letters = product(x, [each.shape for each in tensors]) if isinstance(x, str) else None
+    if letters is None:
         raise NotTranslated
-    terms, wanted = _spelled(x, tensors)
     one, other = tensors
-    batch = [letter for letter in wanted if letter in terms[0] and letter in terms[1]]
-    summed = [letter for letter in terms[0] if letter in terms[1] and letter not in wanted]
-    left = [letter for letter in terms[0] if letter in wanted and letter not in terms[1]]
-    right = [letter for letter in terms[1] if letter in wanted and letter not in terms[0]]
-    if len(batch + summed + left) != len(terms[0]) or len(batch + summed + right) != len(terms[1]):
-        raise NotTranslated
-    sizes = dict(zip(terms[0], one.shape, strict=True)) | dict(zip(terms[1], other.shape, strict=True))
+    sizes = dict(zip(letters.left, one.shape, strict=True)) | dict(
+        zip(letters.right, other.shape, strict=True)
+    )
+    batch, summed = list(letters.batch), list(letters.summed)
+    left = [letter for letter in letters.left if letter not in letters.right]
+    right = [letter for letter in letters.right if letter not in letters.left]
     # Without common axes of the output the axes of the left operand may stay apart, as in linear layers.
     rows = [math.prod(sizes[letter] for letter in left)] if batch else [sizes[letter] for letter in left]
     columns, inner = (math.prod(sizes[letter] for letter in each) for each in (right, summed))
     common = [sizes[letter] for letter in batch]
-    one = _ordered(one, terms[0], batch + left + summed).reshape(*common, *(rows or [1]), inner)
-    other = _ordered(other, terms[1], batch + summed + right).reshape(*common, inner, columns)
-    product = (one @ other).reshape([sizes[letter] for letter in batch + left + right])
-    return _ordered(product, "".join(batch + left + right), list(wanted))
-
-
-def _spelled(equation: str, tensors: Any) -> tuple[list[str], str]:
-    """Operands and output with letters for all axes, those of an ellipsis too."""
-    before, wanted = equation.replace(" ", "").split("->")
-    terms = before.split(",")
-    most = 0
-    for number, (term, tensor) in enumerate(zip(terms, tensors, strict=True)):
-        if "..." in term:
-            hidden = tensor.dim() - len(term) + 3
-            most = max(most, hidden)
-            terms[number] = term.replace("...", _LETTERS[26 - hidden :] if hidden else "")
-    wanted = wanted.replace("...", _LETTERS[26 - most :] if most else "")
-    if any(
-        len(set(term)) != len(term) or len(term) != each.dim()
-        for term, each in zip(terms, tensors, strict=True)
-    ):
-        raise NotTranslated
-    return terms, wanted
+    one = _ordered(one, letters.left, batch + left + summed).reshape(*common, *(rows or [1]), inner)
+    other = _ordered(other, letters.right, batch + summed + right).reshape(*common, inner, columns)
+    made = (one @ other).reshape([sizes[letter] for letter in batch + left + right])
+    return _ordered(made, "".join(batch + left + right), list(letters.result))
 
 
 def _ordered(tensor: Tensor, letters: str, order: list[str]) -> Tensor:

@@ -14,21 +14,12 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
-from harness.tracing.calls import Call, Stored, Trace, Value
+from harness.tracing import recorder
+from harness.tracing.calls import Stored
 from harness.tracing.parts import composed
 from harness.tracing.semantics import Opaque, Semantics
 from harness.tracing.side import Override
-from harness.tracing.user_code import user_line
-from harness_torch.port.seen import (
-    Role,
-    Seen,
-    contains,
-    laid_out,
-    put_in_place,
-    replacement,
-    shared_array,
-    to_array,
-)
+from harness_torch.port.seen import Role, Seen, laid_out, shared_array
 
 Tensor = torch.Tensor
 Run = Callable[[list[Tensor]], Any]
@@ -50,7 +41,7 @@ class _Deferred(NamedTuple):
     path: str
 
 
-class Recorder:
+class Recorder(recorder.Recorder):
     """The calls and values of an evaluation in progress.
 
     ``parameters`` maps names to pairs: the tensor as the model holds it, and its numbers before.
@@ -59,19 +50,32 @@ class Recorder:
     def __init__(
         self, parameters: Mapping[str, tuple[Tensor, Tensor]], overrides: Sequence[Override] = ()
     ) -> None:
-        self.trace = Trace([], [], [], [])
+        super().__init__({}, overrides)
         self.paths: list[str] = [""]
         #: Within it calls are recorded.
         self.recording: Callable[[], AbstractContextManager[Any]] = nullcontext
         self._initial = {name: initial for name, (_, initial) in parameters.items()}
         self._parts = {id(held): Stored(name) for name, (held, _) in parameters.items()}
-        self._named: dict[str, int] = {}
         self._known: dict[int, _Known] = {}
         self._deferred: dict[int, _Deferred] = {}
-        self._alive: list[Tensor] = [held for held, _ in parameters.values()]
-        self._overrides: dict[int, list[Override]] = {}
-        for override in overrides:
-            self._overrides.setdefault(override.call, []).append(override)
+        self._alive = [held for held, _ in parameters.values()]
+
+    @property
+    def path(self) -> str:
+        return self.paths[-1]
+
+    def numbers(self, tensor: Tensor) -> np.ndarray:
+        """What it holds, copied, since it may be written into."""
+        return np.array(shared_array(tensor))
+
+    def numbers_of(self, name: str) -> np.ndarray:
+        return shared_array(self._initial[name])
+
+    def replacement(self, array: np.ndarray, of: Tensor) -> Tensor:
+        return torch.from_numpy(np.array(array)).to(of.dtype).reshape(of.shape)
+
+    def place(self, tensor: Tensor) -> int:
+        return self._use(tensor)[0]
 
     def is_live(self, tensor: Tensor) -> bool:
         """Whether a tensor is an input or a parameter, or was computed from one."""
@@ -84,17 +88,6 @@ class Recorder:
         """The part of a parameter that a tensor is, if it is one."""
         return self._parts.get(id(tensor))
 
-    def add_input(self, tensor: Tensor, name: str) -> None:
-        """Make a tensor an input of the model."""
-        self.trace.inputs.append(self._add(tensor, "input", name))
-
-    def add_output(self, tensor: Tensor, name: str) -> None:
-        """Make a tensor an output of the model."""
-        place, _ = self._use(tensor)
-        value = self.trace.values[place]
-        value.name = value.name or name
-        self.trace.outputs.append(place)
-
     def alias(self, tensor: Tensor, of: Tensor) -> None:
         """Take a tensor for the same value as another one."""
         if tensor is of or not self.is_live(of):
@@ -104,8 +97,7 @@ class Recorder:
             if (deferred := self._deferred.get(id(of))) is not None:
                 self._deferred[id(tensor)] = deferred
         else:
-            place, _ = self._use(of)
-            self._known[id(tensor)] = _Known(place, tensor._version)
+            self.identify(tensor, self.place(of))
         self._alive += [tensor, of]
 
     def defer(self, run: Run, seen: Seen, function: str) -> Tensor | None:
@@ -123,7 +115,7 @@ class Recorder:
         self._alive.append(result)
         return result
 
-    def call(self, seen: Seen, run: Run, function: str, changed: Sequence[Tensor] = ()) -> Any:
+    def carry_out(self, seen: Seen, run: Run, function: str, changed: Sequence[Tensor] = ()) -> Any:
         """Carry out and record a call; ``run`` takes the inputs.
 
         ``changed`` are tensors that the call may write into beside those that it returns. A call that
@@ -131,33 +123,24 @@ class Recorder:
         """
         used = [self._use(tensor) for tensor in seen.inputs]
         parameters, computed = self._roles(seen.parameters)
-        overrides = self._overrides.get(len(self.trace.calls), ())
-        tensors = [tensor for _, tensor in used]
-        for override in overrides:
-            if override.of == "input" and override.place < len(tensors):
-                tensors[override.place] = replacement(override.array, tensors[override.place])
-        call = Call(
-            path=self.paths[-1],
-            function=function,
-            does=Opaque(function=function),
-            inputs=[place for place, _ in used + computed],
-            outputs=[],
-            parameters=parameters,
-            line=user_line(),
-        )
-        self.trace.calls.append(call)
+        number = len(self.trace.calls)
+        tensors = self.overridden("input", number, [tensor for _, tensor in used])
+        unknown, places = Opaque(function=function), [place for place, _ in used + computed]
+        call = self.begin(function, unknown, places, parameters)
         with torch._C.DisableTorchFunction():
             versions = {id(tensor): tensor._version for tensor in (*tensors, *changed)}
             leaves, structure = pytree.tree_flatten(run(tensors))
-            made = _as_outputs(leaves, versions, overrides)
+            made = self._as_outputs(leaves, versions, number)
             made += [
-                each for each in changed if each._version != versions[id(each)] and not contains(made, each)
+                each
+                for each in changed
+                if each._version != versions[id(each)] and not any(each is other for other in made)
             ]
             if not made:
                 self.trace.calls.pop()
                 return pytree.tree_unflatten(leaves, structure)
             call.does = seen.does if isinstance(seen.does, Semantics) else seen.does(made[0])
-        call.outputs = [self._add(tensor, "call") for tensor in made]
+        call.outputs = [self.add(tensor, "call") for tensor in made]
         return pytree.tree_unflatten(leaves, structure)
 
     def seen(self, output: Tensor, inputs: Sequence[Tensor]) -> Tensor:
@@ -165,15 +148,12 @@ class Recorder:
         if self.is_live(output):
             return output
         function = "functions that torch does not show"
-        result: Tensor = self.call(Seen(Opaque(function=function), inputs), lambda _: output, function)
+        result: Tensor = self.carry_out(Seen(Opaque(function=function), inputs), lambda _: output, function)
         return result
 
     def rename(self, tensor: Tensor, to: Tensor) -> None:
         """Make a tensor, into which a result was copied, the value of that result."""
-        place, _ = self._use(to)
-        self._known[id(tensor)] = _Known(place, tensor._version)
-        self._parts.pop(id(tensor), None)
-        self._alive.append(tensor)
+        self.identify(tensor, self.place(to))
 
     def _roles(self, wanted: Mapping[str, Role]) -> tuple[dict[str, Stored], list[tuple[int, Tensor]]]:
         """Parameters by role; those that are computed from parameters are used as values, in this order."""
@@ -188,7 +168,7 @@ class Recorder:
                 computed.append(self._use(canonical))
             else:
                 parameters[name] = whole
-                self._parameter(whole.name)
+                self.parameter(whole.name)
         return parameters, computed
 
     def _use(self, tensor: Tensor) -> tuple[int, Tensor]:
@@ -197,12 +177,12 @@ class Recorder:
         if id(tensor) in self._known:
             return self._current(tensor), tensor
         if part is None:
-            return self._add(tensor, "constant"), tensor
+            return self.add(tensor, "constant"), tensor
         deferred = self._deferred.get(id(tensor))
         if deferred is None:
-            return self._parameter(part.name), tensor
+            return self.parameter(part.name), tensor
         self.paths.append(deferred.path)
-        made: Tensor = self.call(deferred.seen, deferred.run, deferred.function)
+        made: Tensor = self.carry_out(deferred.seen, deferred.run, deferred.function)
         self.paths.pop()
         self._known[id(tensor)] = self._known[id(made)]
         return self._known[id(made)].place, made
@@ -213,50 +193,30 @@ class Recorder:
         if known.version == tensor._version:
             return known.place
         array = self.trace.values[known.place].array
-        if np.array_equal(array, to_array(tensor), equal_nan=array.dtype.kind == "f"):
+        if np.array_equal(array, self.numbers(tensor), equal_nan=array.dtype.kind == "f"):
             return known.place
         function = "change in place"
-        call = Call(
-            path=self.paths[-1],
-            function=function,
-            does=Opaque(function=function),
-            inputs=[known.place],
-            outputs=[],
-        )
-        self.trace.calls.append(call)
-        call.outputs = [self._add(tensor, "call")]
+        call = self.begin(function, Opaque(function=function), [known.place])
+        call.outputs = [self.add(tensor, "call")]
         return call.outputs[0]
 
-    def _parameter(self, name: str) -> int:
-        if name not in self._named:
-            self._named[name] = len(self.trace.values)
-            self.trace.values.append(Value("parameter", shared_array(self._initial[name]), name))
-        return self._named[name]
-
-    def _add(self, tensor: Tensor, source: Any, name: str = "") -> int:
-        place = len(self.trace.values)
-        self.trace.values.append(Value(source, to_array(tensor), name))
+    def identify(self, tensor: Tensor, place: int) -> int:
         self._known[id(tensor)] = _Known(place, tensor._version)
         self._parts.pop(id(tensor), None)
         self._alive.append(tensor)
         return place
 
+    def _as_outputs(self, leaves: list[Any], versions: Mapping[int, int], number: int) -> list[Tensor]:
+        """The tensors among a call's results, after overrides; a result that is an input becomes a new one.
 
-def _as_outputs(
-    leaves: list[Any], versions: Mapping[int, int], overrides: Sequence[Override]
-) -> list[Tensor]:
-    """The tensors among a call's results, after overrides; a result that is an input becomes a new tensor.
-
-    ``leaves`` are changed accordingly. ``versions`` are those of the inputs before the call, so that one that
-    the call wrote into is distinguished from one that it only returns.
-    """
-    places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
-    for override in overrides:
-        if override.of == "output" and override.place < len(places):
-            place = places[override.place]
-            in_place = id(leaves[place]) in versions
-            leaves[place] = put_in_place(leaves[place], override.array, in_place=in_place)
-    for place in places:
-        if versions.get(id(leaves[place])) == leaves[place]._version:
-            leaves[place] = leaves[place].view_as(leaves[place])
-    return [leaves[place] for place in places]
+        ``leaves`` are changed accordingly. ``versions`` are those of the inputs before the call, so that one
+        that the call wrote into is distinguished from one that it only returns.
+        """
+        places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+        made = [leaves[place] for place in places]
+        for place, before, new in zip(places, made, self.overridden("output", number, made), strict=True):
+            if new is not before:
+                leaves[place] = before.copy_(new) if id(before) in versions else new
+            if versions.get(id(leaves[place])) == leaves[place]._version:
+                leaves[place] = leaves[place].view_as(leaves[place])
+        return [leaves[place] for place in places]

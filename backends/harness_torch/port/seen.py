@@ -235,11 +235,6 @@ def roles(**tensors: Role | Tensor | None) -> dict[str, Role]:
     }
 
 
-def from_end(axis: int, dimensions: int) -> int:
-    """An axis counted from the end."""
-    return axis if axis < 0 else axis - dimensions
-
-
 def from_start(axis: int, dimensions: int) -> int:
     """An axis counted from the start."""
     return axis if axis >= 0 else axis + dimensions
@@ -266,30 +261,9 @@ def laid_out(role: Role) -> Tensor:
     return tensor if layout.final_shape is None else tensor.reshape(layout.final_shape)
 
 
-def contains(tensors: Sequence[Tensor], tensor: Tensor) -> bool:
-    """Whether one of them is this very tensor."""
-    return any(each is tensor for each in tensors)
-
-
-def replacement(array: np.ndarray, of: Tensor) -> Tensor:
-    """A tensor of the array's numbers and of another one's type and shape."""
-    return torch.from_numpy(np.array(array)).to(of.dtype).reshape(of.shape)
-
-
-def put_in_place(result: Tensor, array: np.ndarray, *, in_place: bool) -> Tensor:
-    """The array in place of a result, in the same tensor where the call worked in place."""
-    new = replacement(array, result)
-    return result.copy_(new) if in_place else new
-
-
 def shared_array(tensor: Tensor) -> np.ndarray:
     """The numbers of a tensor, in the same memory."""
     with torch._C.DisableTorchFunction():
         tensor = tensor.detach()
         numbers: np.ndarray = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
         return numbers
-
-
-def to_array(tensor: Tensor) -> np.ndarray:
-    """The numbers of a tensor, copied, since it may be written into."""
-    return np.array(shared_array(tensor))

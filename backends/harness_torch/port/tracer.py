@@ -158,10 +158,6 @@ class Tracer(TorchFunctionMode):
                 return inner(*call.args, **call.kwargs)
         return self._opaque(call)
 
-    def run(self, seen: Seen, run: Run, function: str) -> Any:
-        """Carry out and record a call that is none of torch's own; ``run`` takes the inputs."""
-        return self.recorder.call(seen, run, function)
-
     def call_module(
         self, call: Callable[..., Any], module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
@@ -174,7 +170,7 @@ class Tracer(TorchFunctionMode):
                 together = math.prod(args[0].shape[0 if whole_batch else 1 :])
                 does = Dropout(rate=rate, active=module.training and rate > 0, together=together)
                 seen = Seen(does, args[:1])
-                return self.recorder.call(seen, lambda tensors: tensors[0], type(module).__name__)
+                return self.recorder.carry_out(seen, lambda tensors: tensors[0], type(module).__name__)
             if isinstance(module, torch.jit.ScriptModule):
                 return self._module_as_one(call, module, args, kwargs)
             if (whole := _whole(module)) is not None:
@@ -226,7 +222,7 @@ class Tracer(TorchFunctionMode):
                 return result
             if (deferred := self.recorder.defer(run, seen, function)) is not None:
                 return deferred
-        return self.recorder.call(seen, run, function)
+        return self.recorder.carry_out(seen, run, function)
 
     def _dropout(self, call: Arguments) -> Any:
         bound = dict(zip(("input", "p", "training", "inplace"), call.args, strict=False)) | call.kwargs
@@ -236,7 +232,7 @@ class Tracer(TorchFunctionMode):
             rate=rate, active=training and rate > 0, together=dropped_together(call.function, bound["input"])
         )
         seen = Seen(does, [bound["input"]])
-        return self.recorder.call(seen, lambda tensors: tensors[0], full_name(call.function))
+        return self.recorder.carry_out(seen, lambda tensors: tensors[0], full_name(call.function))
 
     def _identity(self, call: Arguments) -> Any:
         before = call.args[0] if call.args else call.kwargs["input"]
@@ -268,7 +264,7 @@ class Tracer(TorchFunctionMode):
         tensors = tensors_in((call.args, call.kwargs))
         run = runner(call, tensors)
         name = full_name(call.function) if function is None else function
-        return self.recorder.call(Seen(Opaque(function=name), tensors), run, name, tensors)
+        return self.recorder.carry_out(Seen(Opaque(function=name), tensors), run, name, tensors)
 
 
 def _whole(module: torch.nn.Module) -> Callable[..., Any] | None:

@@ -16,7 +16,7 @@ def keras():
 
 
 def test_inputs_are_given_as_the_call_takes_them(keras):
-    from harness_keras.port.own_models import called
+    from harness_keras.port.models import called
 
     class Each(keras.Model):
         def call(self, x, keep):
@@ -33,7 +33,7 @@ def test_inputs_are_given_as_the_call_takes_them(keras):
 
 
 def test_a_functional_model_takes_what_it_declares(keras):
-    from harness_keras.port.own_models import called
+    from harness_keras.port.models import called
 
     inputs = [keras.Input((3,)), keras.Input((3,))]
     model = keras.Model(inputs, keras.layers.Multiply()(inputs))
@@ -42,21 +42,26 @@ def test_a_functional_model_takes_what_it_declares(keras):
 
 def test_what_is_held_does_not_follow_the_variable(keras):
     """Whatever the engine does in place."""
-    from harness_keras.port import engines
+    from harness_keras.port.recorder import held, numbers
 
     layer = keras.layers.BatchNormalization()
     layer.build((None, 3))
     layer.moving_mean.assign(np.array([1.0, 2.0, 3.0]))
-    before, read = engines.held(layer.moving_mean), engines.numbers(layer.moving_mean)
+    before, read = held(layer.moving_mean), numbers(layer.moving_mean)
     layer(np.ones((4, 3), np.float32), training=True)
-    assert not np.array_equal(engines.numbers(layer.moving_mean), before)
+    assert not np.array_equal(numbers(layer.moving_mean), before)
     layer.moving_mean.assign(before)
-    assert engines.numbers(layer.moving_mean).tolist() == read.tolist() == [1.0, 2.0, 3.0]
+    assert numbers(layer.moving_mean).tolist() == read.tolist() == [1.0, 2.0, 3.0]
 
 
 def test_outputs_in_lists_of_dictionaries_are_named_by_their_way(keras):
-    from harness_keras.port.side import named_outputs
+    from harness.tracing.recorder import named_tensors
+    from harness_keras.port.recorder import is_array
 
     x, keep = (keras.ops.convert_to_tensor(each) for each in (X, KEEP))
-    assert list(dict(named_outputs({"b": [x, keep], "a": {"x": x}, "none": None}))) == ["a.x", "b.0", "b.1"]
-    assert list(dict(named_outputs(x))) == [""]
+    assert list(dict(named_tensors({"b": [x, keep], "a": {"x": x}, "none": None}, is_array))) == [
+        "a.x",
+        "b.0",
+        "b.1",
+    ]
+    assert list(dict(named_tensors(x, is_array))) == [""]

@@ -1,5 +1,6 @@
-"""Recurrent layers with the cells that Keras has, and layers that wrap others in time."""
+"""Attention layers with projections, recurrent layers, and layers that wrap others in time."""
 
+import math
 from typing import Any, Literal
 
 import keras
@@ -7,11 +8,79 @@ from keras import ops, tree
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness_keras.port.readings import Running, Unreadable, reads
+from harness_keras.port.readings import Layer, Unreadable, reads_layer
 
 Tensor = Any
-#: The gates of Keras's cells in the order in which their kernels are packed.
-_GATES = {"rnn": ("h",), "gru": ("z", "r", "n"), "lstm": ("i", "f", "g", "o")}
+
+
+@reads_layer(keras.layers.MultiHeadAttention)
+def multi_head(running: Layer) -> Tensor:
+    """Projections, attention and the output projection, as one call."""
+    layer, given = running.layer, running.arguments
+    query, value = given["query"], given["value"]
+    key = value if given.get("key") is None else given["key"]
+    if len(query.shape) != 3 or layer._output_shape or getattr(layer, "_use_gate", False):  # noqa: PLR2004, SLF001
+        raise Unreadable
+    mask = _mask(running, query, value)
+    does = kinds.MultiHeadAttention(
+        heads=layer.num_heads,
+        scale=layer._inverse_sqrt_key_dim,  # noqa: SLF001
+        causal_offset=0 if given.get("use_causal_mask") else None,
+        masked=mask is not None,
+    )
+    alone = query is value and value is key
+    inputs = [query] if alone and mask is None else [query, key, value]
+
+    def compute(query: Tensor, *others: Tensor) -> Any:
+        key, value = others[:2] or (query, query)
+        return running.run(query=query, value=value, key=key)
+
+    inputs += [] if mask is None else [mask]
+    result = running.part(does, inputs, compute, _projections(running))
+    rate = float(layer._dropout)  # noqa: SLF001
+    if not rate:  # else the attention drops weights at random, which is left out
+        return result
+    out, *scores = result if isinstance(result, tuple) else (result,)
+    out = running.part(kinds.Dropout(rate=rate, active=running.training), [out], lambda x: x)
+    return (out, *scores) if scores else out
+
+
+def _projections(running: Layer) -> dict[str, Stored]:
+    layer = running.layer
+    parameters = {}
+    for role in ("query", "key", "value", "output"):
+        projection = getattr(layer, f"_{role}_dense")
+        kernel, bias = projection.kernel, projection.bias
+        split = len(kernel.shape) - 1 if role == "output" else 1
+        flat = math.prod(kernel.shape[:split]), math.prod(kernel.shape[split:])
+        parameters[f"{role}_kernel"] = running.stored(kernel, shape=flat)
+        if bias is not None:
+            parameters[f"{role}_bias"] = running.stored(bias, shape=(math.prod(bias.shape),))
+    return parameters
+
+
+def _mask(running: Layer, query: Tensor, value: Tensor) -> Tensor | None:
+    """What is added to the scores, of masks of all kinds but the causal one: zero, or minus infinity."""
+    given, layer = running.arguments, running.layer
+    with running.recorder.quiet():
+        keep = layer._compute_attention_mask(  # noqa: SLF001
+            query,
+            value,
+            query_mask=getattr(query, "_keras_mask", None),
+            value_mask=given.get("value_mask"),
+            key_mask=given.get("key_mask"),
+            attention_mask=given.get("attention_mask"),
+        )
+        if keep is None:
+            return None
+        kept = ops.cast(keep, "bool")
+        if len(kept.shape) == 3:  # noqa: PLR2004 - one for all heads
+            kept = ops.expand_dims(kept, 1)
+        return ops.where(kept, 0.0, float("-inf"))
+
+
+# Recurrent layers with the cells that Keras has.
+
 _CELLS: dict[type, Literal["rnn", "gru", "lstm"]] = {
     keras.layers.SimpleRNNCell: "rnn",
     keras.layers.GRUCell: "gru",
@@ -19,8 +88,8 @@ _CELLS: dict[type, Literal["rnn", "gru", "lstm"]] = {
 }
 
 
-@reads(keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM, keras.layers.RNN)
-def recurrent(running: Running) -> Any:
+@reads_layer(keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM, keras.layers.RNN)
+def recurrent(running: Layer) -> Any:
     """``(batch, time, inputs)`` to all steps or the last one.
 
     With ``go_backwards`` Keras returns the steps in reversed time: that is a call of its own.
@@ -68,7 +137,7 @@ def _with_first(results: Any, change: Any) -> Any:
     return change(results)
 
 
-def _without_dropout(running: Running) -> Tensor:
+def _without_dropout(running: Layer) -> Tensor:
     x, cell = running.x, running.layer.cell
     for rate in (cell.dropout, cell.recurrent_dropout):
         if rate:
@@ -77,9 +146,9 @@ def _without_dropout(running: Running) -> Tensor:
     return x
 
 
-def _parameters(running: Running, kind: str) -> dict[str, Stored]:
+def _parameters(running: Layer, kind: str) -> dict[str, Stored]:
     cell = running.layer.cell
-    units, gates = cell.units, _GATES[kind]
+    units, gates = cell.units, kinds.GATES[kind]
     parameters = {}
     for place, gate in enumerate(gates):
         columns = {"axis": 1, "start": place * units, "stop": (place + 1) * units}
@@ -93,8 +162,8 @@ def _parameters(running: Running, kind: str) -> dict[str, Stored]:
     return parameters
 
 
-@reads(keras.layers.TimeDistributed)
-def time_distributed(running: Running) -> Tensor:
+@reads_layer(keras.layers.TimeDistributed)
+def time_distributed(running: Layer) -> Tensor:
     """A layer at each step: on the last axis as it is, else on the steps as a larger batch."""
     inner, x = running.layer.layer, running.x
     if isinstance(inner, keras.layers.Dense | keras.layers.LayerNormalization):
