@@ -25,7 +25,7 @@ from harness_jax.port.functions import mask_of
 
 @dataclass(frozen=True, kw_only=True)
 class Layer(Running):
-    """A layer that is being called; ``array`` gives an array of it by its name in flax, None if there is none."""
+    """A layer that is being called; ``array`` gives its array of a name in flax, None if there is none."""
 
     module: Any
     array: Callable[[str], Any]
