@@ -253,12 +253,7 @@ _LEAST_SPREAD = 0.5
 def inputs(shapes: Sequence[InputShape], batch: int, seed: int = _SEED) -> list[np.ndarray]:
     """An array for each input: standard normal numbers, or integers below the maximum."""
     rng = np.random.default_rng([seed, batch])
-    return [
-        rng.integers(0, max(1, shape.maximum), (batch, *shape.shape))
-        if shape.integer
-        else rng.standard_normal((batch, *shape.shape))
-        for shape in shapes
-    ]
+    return [shape.sample(rng, batch) for shape in shapes]
 
 
 def targets(output: np.ndarray, loss: Loss, seed: int = _SEED) -> np.ndarray:

@@ -128,3 +128,8 @@ class InputShape(msgspec.Struct, frozen=True):
     shape: tuple[int, ...]
     integer: bool = False
     maximum: int = 0
+
+    def sample(self, rng: np.random.Generator, batch: int) -> np.ndarray:
+        """Standard normal numbers (batch, *shape), or integers below the maximum."""
+        size = batch, *self.shape
+        return rng.integers(0, max(1, self.maximum), size) if self.integer else rng.standard_normal(size)

@@ -6,13 +6,28 @@ result; it returns NotImplemented where the arguments make it another function.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from harness.tracing import semantics as kinds
 
 Reading = Callable[[Any], Any]
+_Key = TypeVar("_Key")
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def entering(table: dict[_Key, Any]) -> Callable[..., Callable[[_Function], _Function]]:
+    """A decorator that enters a function into a table, by each of its arguments."""
+
+    def under(*keys: _Key) -> Callable[[_Function], _Function]:
+        def enter(function: _Function) -> _Function:
+            table.update(dict.fromkeys(keys, function))
+            return function
+
+        return enter
+
+    return under
 
 
 def from_end(axis: int, rank: int) -> int:

@@ -18,7 +18,7 @@ from keras.src import backend
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness.tracing.functions import Reading
+from harness.tracing.functions import Reading, entering
 from harness.tracing.recorder import Running
 from harness_keras.port.recorder import active
 
@@ -65,21 +65,15 @@ class Layer(Running):
         return Stored(name, **part)
 
 
-_READINGS: dict[type, Reading] = {}
+_READINGS: dict[type | None, Reading] = {}
 
 
-def reads_layer(*classes: type | None) -> Callable[[Reading], Reading]:
-    """Make a function the reading of these classes; None stands for one that this Keras lacks."""
-
-    def register(reading: Reading) -> Reading:
-        _READINGS.update({each: reading for each in classes if each is not None})
-        return reading
-
-    return register
+#: Makes a function the reading of these classes.
+reads_layer = entering(_READINGS)
 
 
 def layer_class(name: str) -> type | None:
-    """A class of ``keras.layers``, which older versions may lack."""
+    """A class of ``keras.layers``; None in older versions that lack it."""
     return getattr(keras.layers, name, None)
 
 
@@ -117,16 +111,8 @@ def with_activation(linear: Callable[[Layer], Tensor]) -> Callable[[Layer], Tens
 
 
 FUNCTIONS: dict[str, Reading] = {}
-
-
-def reads(*names: str) -> Callable[[Reading], Reading]:
-    """Make a function the reading of the functions with these names."""
-
-    def register(reading: Reading) -> Reading:
-        FUNCTIONS.update(dict.fromkeys(names, reading))
-        return reading
-
-    return register
+#: Makes a function the reading of the functions with these names.
+reads = entering(FUNCTIONS)
 
 
 # The hooks.

@@ -16,7 +16,15 @@ from tensorflow.python.framework import op_callbacks
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness.tracing.functions import all_from_end, dilated, from_end, reversal, sliced, window_padding
+from harness.tracing.functions import (
+    all_from_end,
+    dilated,
+    entering,
+    from_end,
+    reversal,
+    sliced,
+    window_padding,
+)
 from harness_keras.port.functions import arithmetic
 from harness_keras.port.recorder import Recorder, active
 
@@ -50,14 +58,7 @@ Reading = Callable[[Primitive], Seen | None]
 READINGS: dict[str, Reading] = {}
 
 
-def _reads(*kinds_: str) -> Callable[[Reading], Reading]:
-    def register(reading: Reading) -> Reading:
-        READINGS.update(dict.fromkeys(kinds_, reading))
-        return reading
-
-    return register
-
-
+_reads = entering(READINGS)
 _ACTIVATIONS = {
     "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softplus": "softplus",
     "Softsign": "softsign", "Selu": "selu", "Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Rsqrt": "rsqrt",

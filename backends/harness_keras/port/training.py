@@ -132,13 +132,15 @@ _GRADIENTS = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}
 
 def update_of(optimizer: Any, model: Any) -> Update:
     """What the optimizer does to the model's weights; ``unknown`` if it is none that is known."""
-    reading = _READINGS.get(type(optimizer))
-    if reading is None:
+    if type(optimizer) not in _RULES:
         return Update("unknown")
-    rule, fields = reading(optimizer)
+    rule, names, inherent = _RULES[type(optimizer)]
     decay, coupled = _decay(optimizer, model)
+    options: dict[str, Any] = {field: getattr(optimizer, own) for field, own in names.items()}
+    if getattr(optimizer, "amsgrad", False):
+        rule = "amsgrad"
     return Update(
-        rule,
+        f"{rule}-centered" if getattr(optimizer, "centered", False) else rule,
         learning_rate=float(optimizer.learning_rate),
         decay=decay,
         decay_coupled=coupled,
@@ -146,7 +148,8 @@ def update_of(optimizer: Any, model: Any) -> Update:
         clip_norm=optimizer.global_clipnorm,
         clip_each_norm=optimizer.clipnorm,
         clip_value=optimizer.clipvalue,
-        **fields,
+        **options,
+        **dict.fromkeys(inherent, True),
     )
 
 
@@ -175,38 +178,19 @@ def _l2(variable: keras.Variable) -> float:
     return 0.0
 
 
-def _sgd(optimizer: Any) -> tuple[str, dict[str, Any]]:
-    return "sgd", {
-        "momentum": float(optimizer.momentum),
-        "nesterov": bool(optimizer.nesterov),
-        "momentum_holds_rate": True,
-    }
-
-
-def _adam(optimizer: Any) -> tuple[str, dict[str, Any]]:
-    rule = "amsgrad" if optimizer.amsgrad else "adam"
-    return rule, {
-        "beta_1": float(optimizer.beta_1),
-        "beta_2": float(optimizer.beta_2),
-        "epsilon": float(optimizer.epsilon),
-        "epsilon_uncorrected": True,
-    }
-
-
-def _rmsprop(optimizer: Any) -> tuple[str, dict[str, Any]]:
-    rule = "rmsprop-centered" if optimizer.centered else "rmsprop"
-    return rule, {
-        "beta_2": float(optimizer.rho),
-        "momentum": float(optimizer.momentum),
-        "momentum_holds_rate": True,
-        "epsilon": float(optimizer.epsilon),
-        "epsilon_inside": True,
-    }
-
-
-_READINGS = {
-    keras.optimizers.SGD: _sgd,
-    keras.optimizers.Adam: _adam,
-    keras.optimizers.AdamW: _adam,
-    keras.optimizers.RMSprop: _rmsprop,
+_BETAS = {"beta_1": "beta_1", "beta_2": "beta_2", "epsilon": "epsilon"}
+#: The rules of optimizers, the names of their options by those of :class:`Update`, and what is always so.
+_RULES: dict[type, tuple[str, dict[str, str], tuple[str, ...]]] = {
+    keras.optimizers.SGD: (
+        "sgd",
+        {"momentum": "momentum", "nesterov": "nesterov"},
+        ("momentum_holds_rate",),
+    ),
+    keras.optimizers.Adam: ("adam", _BETAS, ("epsilon_uncorrected",)),
+    keras.optimizers.AdamW: ("adam", _BETAS, ("epsilon_uncorrected",)),
+    keras.optimizers.RMSprop: (
+        "rmsprop",
+        {"beta_2": "rho", "momentum": "momentum", "epsilon": "epsilon"},
+        ("momentum_holds_rate", "epsilon_inside"),
+    ),
 }

@@ -19,17 +19,6 @@ from harness_torch.port.seen import is_in_place, last_name, short_name
 
 _LOWER = {torch.float32, torch.float16, torch.bfloat16}
 _LOWERING_METHODS = {"float", "half", "bfloat16"}
-DROPOUTS = frozenset(
-    {
-        "alpha_dropout",
-        "dropout",
-        "dropout1d",
-        "dropout2d",
-        "dropout3d",
-        "feature_alpha_dropout",
-        "feature_dropout",
-    }
-)
 _DROP_PATH = re.compile(r"stochastic_?depth|drop_?path|drop_?connect", re.IGNORECASE)
 
 
@@ -41,6 +30,7 @@ _OF_CHANNELS = {
     "feature_alpha_dropout": None,
     "feature_dropout": None,
 }
+DROPOUTS = frozenset({"alpha_dropout", "dropout", *_OF_CHANNELS})
 
 
 def dropped_together(function: Callable[..., Any], x: torch.Tensor) -> int:

@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness_torch.port.seen import Role, Seen, Tensor, each_of, rewrites_module, roles, translates
+from harness.tracing.functions import each_of
+from harness_torch.port.seen import Role, Seen, Tensor, Translator, rewrites_module, roles, translates
 from harness_torch.port.tracer import active
 
 # Linear layers, convolutions and embeddings.
@@ -244,6 +245,9 @@ def instance_normalization(
 # Pooling and resizing.
 
 
+_COUNTS = (1, 2, 3)
+
+
 def _window_padding(
     x: Tensor,
     size: tuple[int, ...],
@@ -269,14 +273,7 @@ def _window_padding(
     return tuple(pairs)
 
 
-@translates(
-    "max_pool1d",
-    "max_pool2d",
-    "max_pool3d",
-    "max_pool1d_with_indices",
-    "max_pool2d_with_indices",
-    "max_pool3d_with_indices",
-)
+@translates(*(f"max_pool{count}d{more}" for count in _COUNTS for more in ("", "_with_indices")))
 def max_pooling(
     x: Tensor,
     kernel_size: Any,
@@ -334,30 +331,22 @@ def mean_pooling(
     return Seen(does, [x])
 
 
-def _adaptive(function: Literal["max", "mean"], x: Tensor) -> Seen:
-    def does(result: Tensor) -> kinds.AdaptivePooling:
-        return kinds.AdaptivePooling(function=function, size=tuple(result.shape[2:]), channels_first=True)
-
-    return Seen(does, [x])
-
-
-@translates("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
-def adaptive_mean(x: Tensor, output_size: Any) -> Seen:
+def _adaptive(function: Literal["max", "mean"]) -> Translator:
     """Windows chosen for the size of the output."""
-    return _adaptive("mean", x)
+
+    def translate(x: Tensor, output_size: Any, return_indices: bool = False) -> Seen:
+        def does(result: Tensor) -> kinds.AdaptivePooling:
+            return kinds.AdaptivePooling(function=function, size=tuple(result.shape[2:]), channels_first=True)
+
+        return Seen(does, [x])
+
+    return translate
 
 
-@translates(
-    "adaptive_max_pool1d",
-    "adaptive_max_pool2d",
-    "adaptive_max_pool3d",
-    "adaptive_max_pool1d_with_indices",
-    "adaptive_max_pool2d_with_indices",
-    "adaptive_max_pool3d_with_indices",
-)
-def adaptive_max(x: Tensor, output_size: Any, return_indices: bool = False) -> Seen:
-    """Windows chosen for the size of the output."""
-    return _adaptive("max", x)
+for _count in _COUNTS:
+    translates(f"adaptive_avg_pool{_count}d")(_adaptive("mean"))
+    for _more in ("", "_with_indices"):
+        translates(f"adaptive_max_pool{_count}d{_more}")(_adaptive("max"))
 
 
 _METHODS: dict[str, Literal["nearest", "bilinear", "bicubic"]] = {

@@ -65,15 +65,13 @@ def matrix_transposition(x: Tensor) -> Seen:
 @translates("movedim")
 def moved(x: Tensor, source: Any, destination: Any) -> Seen:
     """Axes moved to other places, the rest in their order."""
-    sources = [from_start(axis, x.dim()) for axis in _several(source)]
-    targets = [from_start(axis, x.dim()) for axis in _several(destination)]
+    sources, targets = (
+        [from_start(axis, x.dim()) for axis in (given if isinstance(given, list | tuple) else [given])]
+        for given in (source, destination)
+    )
     rest = iter(axis for axis in range(x.dim()) if axis not in sources)
     at = dict(zip(targets, sources, strict=True))
     return _transposed(x, [at[place] if place in at else next(rest) for place in range(x.dim())])
-
-
-def _several(value: Any) -> Sequence[int]:
-    return value if isinstance(value, list | tuple) else [value]
 
 
 @translates("cat")
@@ -247,17 +245,23 @@ def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     return tuple(x.select(dim, index) for index in range(x.shape[dim]))
 
 
+def _repeated(x: Tensor, counts: Sequence[int]) -> Tensor:
+    """Whole axes so many times, as many as there are counts."""
+    result = x.reshape((1,) * (len(counts) - x.dim()) + tuple(x.shape))
+    for axis, count in enumerate(counts):
+        if count != 1:
+            result = torch.cat([result] * count, axis)
+    return result
+
+
 @rewrites("expand", "broadcast_to", "expand_as")
 def expand(x: Tensor, *sizes: Any, **named: Any) -> Tensor:
     """Repetition along axes of length 1."""
     wanted = named.get("size", sizes)
     if len(wanted) == 1 and not isinstance(wanted[0], int):
         wanted = wanted[0].shape if isinstance(wanted[0], Tensor) else wanted[0]
-    result = x.reshape((1,) * (len(wanted) - x.dim()) + tuple(x.shape))
-    for axis, size in enumerate(wanted):
-        if size not in {-1, result.shape[axis]}:
-            result = torch.cat([result] * size, axis)
-    return result
+    own = (1,) * (len(wanted) - x.dim()) + tuple(x.shape)
+    return _repeated(x, [1 if size in {-1, had} else size for size, had in zip(wanted, own, strict=True)])
 
 
 @rewrites("repeat", "tile")
@@ -266,12 +270,7 @@ def repeat(x: Tensor, *repeats: Any, **named: Any) -> Tensor:
     counts = named.get("repeats", named.get("dims", repeats))
     if len(counts) == 1 and not isinstance(counts[0], int):
         counts = counts[0]
-    counts = (1,) * (x.dim() - len(counts)) + tuple(counts)
-    result = x.reshape((1,) * (len(counts) - x.dim()) + tuple(x.shape))
-    for axis, count in enumerate(counts):
-        if count != 1:
-            result = torch.cat([result] * count, axis)
-    return result
+    return _repeated(x, (1,) * (x.dim() - len(counts)) + tuple(counts))
 
 
 @rewrites("repeat_interleave")

@@ -8,46 +8,26 @@ call does; None where these arguments are beyond the vocabulary.
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from harness.tracing.calls import Stored
+from harness.tracing.functions import entering
 from harness.tracing.semantics import AnySemantics
 
 # Short names: one for ``torch.add``, ``Tensor.add``, ``Tensor.add_`` and ``+``.
 
 #: Names that mean the same function.
 _SAME = {
-    "absolute": "abs",
-    "arcsinh": "asinh",
-    "clip": "clamp",
-    "concat": "cat",
-    "concatenate": "cat",
-    "div": "divide",
-    "expit": "sigmoid",
-    "floor_divide": "floordiv",
-    "greater": "gt",
-    "hardswish": "hard_swish",
-    "hardsigmoid": "hard_sigmoid",
-    "iadd": "add",
-    "idiv": "divide",
-    "imul": "multiply",
-    "isub": "subtract",
-    "itruediv": "divide",
-    "less": "lt",
-    "mul": "multiply",
-    "neg": "negative",
-    "moveaxis": "movedim",
-    "radd": "add",
-    "rmul": "multiply",
-    "sub": "subtract",
-    "swapaxes": "transpose",
-    "swapdims": "transpose",
-    "true_divide": "divide",
-    "truediv": "divide",
-}
+    "absolute": "abs", "arcsinh": "asinh", "clip": "clamp", "concat": "cat", "concatenate": "cat",
+    "div": "divide", "expit": "sigmoid", "floor_divide": "floordiv", "greater": "gt",
+    "hardswish": "hard_swish", "hardsigmoid": "hard_sigmoid", "iadd": "add", "idiv": "divide",
+    "imul": "multiply", "isub": "subtract", "itruediv": "divide", "less": "lt", "mul": "multiply",
+    "neg": "negative", "moveaxis": "movedim", "radd": "add", "rmul": "multiply", "sub": "subtract",
+    "swapaxes": "transpose", "swapdims": "transpose", "true_divide": "divide", "truediv": "divide",
+}  # fmt: skip
 _BELOW_GET = -2
 
 
@@ -105,7 +85,6 @@ class Seen(NamedTuple):
 
 
 Translator = Callable[..., Seen | None]
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 TRANSLATORS: dict[str, Translator] = {}
 #: Functions that are carried out with others of the vocabulary.
@@ -114,116 +93,31 @@ REWRITTEN: dict[str, Callable[..., Any]] = {}
 #: arguments.
 MODULES: dict[str, Callable[..., Any]] = {}
 #: Functions whose result has the elements of the first argument in the same shape.
-IDENTITIES = frozenset(
-    {
-        "alias",
-        "as_subclass",
-        "clone",
-        "contiguous",
-        "cpu",
-        "data",
-        "detach",
-        "double",
-        "positive",
-        "to",
-        "type",
-        "type_as",
-    }
-)
+IDENTITIES = frozenset({
+    "alias", "as_subclass", "clone", "contiguous", "cpu", "data", "detach", "double", "positive", "to",
+    "type", "type_as",
+})  # fmt: skip
 #: Functions whose result depends on the shape and type of their arguments alone.
-FACTORIES = frozenset(
-    {
-        "arange",
-        "empty",
-        "eye",
-        "full",
-        "ones",
-        "rand",
-        "randn",
-        "zeros",
-        "empty_like",
-        "full_like",
-        "new_empty",
-        "new_full",
-        "new_ones",
-        "new_tensor",
-        "new_zeros",
-        "ones_like",
-        "rand_like",
-        "randint_like",
-        "randn_like",
-        "zeros_like",
-    }
-)
+FACTORIES = frozenset({
+    "arange", "empty", "eye", "full", "ones", "rand", "randn", "zeros", "empty_like", "full_like",
+    "new_empty", "new_full", "new_ones", "new_tensor", "new_zeros", "ones_like", "rand_like",
+    "randint_like", "randn_like", "zeros_like",
+})  # fmt: skip
 #: Functions that ask for a property and give no tensor, by the last part of their names.
-QUERIES = frozenset(
-    {
-        "__bool__",
-        "__float__",
-        "__format__",
-        "__hash__",
-        "__index__",
-        "__int__",
-        "__len__",
-        "__repr__",
-        "_version",
-        "allclose",
-        "device",
-        "dim",
-        "dtype",
-        "element_size",
-        "equal",
-        "get_device",
-        "grad",
-        "grad_fn",
-        "item",
-        "itemsize",
-        "layout",
-        "names",
-        "ndim",
-        "ndimension",
-        "nelement",
-        "numel",
-        "numpy",
-        "requires_grad",
-        "requires_grad_",
-        "shape",
-        "size",
-        "storage_offset",
-        "stride",
-        "tolist",
-    }
-)
+QUERIES = frozenset({
+    "__bool__", "__float__", "__format__", "__hash__", "__index__", "__int__", "__len__", "__repr__",
+    "_version", "allclose", "device", "dim", "dtype", "element_size", "equal", "get_device", "grad",
+    "grad_fn", "item", "itemsize", "layout", "names", "ndim", "ndimension", "nelement", "numel",
+    "numpy", "requires_grad", "requires_grad_", "shape", "size", "storage_offset", "stride", "tolist",
+})  # fmt: skip
 
 
-def translates(*names: str) -> Callable[[_Function], _Function]:
-    """Enter a translator for functions of these short names."""
-
-    def enter(function: _Function) -> _Function:
-        TRANSLATORS.update(dict.fromkeys(names, function))
-        return function
-
-    return enter
-
-
-def rewrites(*names: str) -> Callable[[_Function], _Function]:
-    """Enter a function that carries out those of these short names."""
-
-    def enter(function: _Function) -> _Function:
-        REWRITTEN.update(dict.fromkeys(names, function))
-        return function
-
-    return enter
-
-
-def rewrites_module(kind: str) -> Callable[[_Function], _Function]:
-    """Enter a function that carries out modules of a class, unless a subclass has its own ``forward``."""
-
-    def enter(function: _Function) -> _Function:
-        MODULES[kind] = function
-        return function
-
-    return enter
+#: Enters a translator for functions of these short names.
+translates = entering(TRANSLATORS)
+#: Enters a function that carries out those of these short names.
+rewrites = entering(REWRITTEN)
+#: Enters a function that carries out modules of a class, unless a subclass has its own ``forward``.
+rewrites_module = entering(MODULES)
 
 
 def roles(**tensors: Role | Tensor | None) -> dict[str, Role]:
@@ -238,12 +132,6 @@ def roles(**tensors: Role | Tensor | None) -> dict[str, Role]:
 def from_start(axis: int, dimensions: int) -> int:
     """An axis counted from the start."""
     return axis if axis >= 0 else axis + dimensions
-
-
-def each_of(value: Any, count: int) -> tuple[int, ...]:
-    """A number for each spatial axis, of one or several numbers."""
-    values = tuple(value) if isinstance(value, list | tuple) else (value,)
-    return tuple(int(each) for each in (values * count if len(values) == 1 else values))
 
 
 # Tensors as arrays, and arrays in the place of tensors.

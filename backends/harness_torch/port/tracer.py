@@ -172,7 +172,9 @@ class Tracer(TorchFunctionMode):
                 seen = Seen(does, args[:1])
                 return self.recorder.carry_out(seen, lambda tensors: tensors[0], type(module).__name__)
             if isinstance(module, torch.jit.ScriptModule):
-                return self._module_as_one(call, module, args, kwargs)
+                # Its functions torch shows nobody.
+                compiled = Arguments(functools.partial(call, module), args, kwargs)
+                return self._opaque(compiled, f"TorchScript {module.original_name}")
             if (whole := _whole(module)) is not None:
                 with contextlib.suppress(NotTranslated):
                     return whole(module, *args, **kwargs)
@@ -180,27 +182,18 @@ class Tracer(TorchFunctionMode):
         finally:
             self.recorder.paths.pop()
 
-    def _module_as_one(
-        self, call: Callable[..., Any], module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """A compiled module, whose functions torch shows nobody."""
-        function = f"TorchScript {module.original_name}"
-        return self._opaque(Arguments(functools.partial(call, module), args, kwargs), function)
-
-    def _call_scripted(self, call: Callable[..., Any], function: Any, args: Any, kwargs: Any) -> Any:
-        """Call a compiled function, whose functions torch shows nobody."""
-        return self._opaque(Arguments(functools.partial(call, function), args, kwargs), function.name)
-
     def __enter__(self) -> Any:
         """Also see the calls of modules and of compiled functions, once."""
         if not any(each is self for each in _active):
             self._patched = contextlib.ExitStack()
             self._patched.enter_context(called_by(self.call_module))
             scripted = torch.jit.ScriptFunction
-            call = functools.partial(self._call_scripted, scripted.__call__)
-            self._patched.enter_context(
-                replaced(scripted, "__call__", lambda function, *args, **kwargs: call(function, args, kwargs))
-            )
+            call = scripted.__call__
+
+            def opaque(function: Any, *args: Any, **kwargs: Any) -> Any:
+                return self._opaque(Arguments(functools.partial(call, function), args, kwargs), function.name)
+
+            self._patched.enter_context(replaced(scripted, "__call__", opaque))
         _active.append(self)
         return super().__enter__()
 

@@ -1,18 +1,17 @@
 """What a module is given and holds: inputs and outputs, parameters and state, losses and optimizers."""
 
 import contextlib
-import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 import torch
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
 
 from harness.errors import UsageError
+from harness.tracing.recorder import named_tensors
 from harness.tracing.side import STEPS_WITH_RATES, InputShape, Loss, OwnTraining, Update
 
 # Inputs and outputs: channels last outside, as the model wants them inside.
@@ -75,12 +74,7 @@ def find_layouts(
 def trial_inputs(shapes: Sequence[InputShape]) -> list[np.ndarray]:
     """Any numbers, or integers below the maximum."""
     rng = np.random.default_rng(_SEED)
-    return [
-        rng.integers(0, max(1, shape.maximum), (_BATCH, *shape.shape))
-        if shape.integer
-        else rng.standard_normal((_BATCH, *shape.shape))
-        for shape in shapes
-    ]
+    return [shape.sample(rng, _BATCH) for shape in shapes]
 
 
 def to_tensors(inputs: Sequence[np.ndarray], layouts: Sequence[bool | None]) -> list[Tensor]:
@@ -93,28 +87,9 @@ def to_tensors(inputs: Sequence[np.ndarray], layouts: Sequence[bool | None]) -> 
     return tensors
 
 
-def named_outputs(outputs: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """The tensors that a model returns, named by position, key or field; what is no tensor is left out.
-
-    Those of a dictionary come in alphabetical order, in which every framework gives them.
-    """
-    if isinstance(outputs, Tensor):
-        yield name, outputs
-        return
-    for key, each in _items(outputs):
-        yield from named_outputs(each, f"{name}.{key}" if name else str(key))
-
-
-def _items(outputs: Any) -> Iterator[tuple[Any, Any]]:
-    if isinstance(outputs, Mapping):
-        return iter(sorted(outputs.items(), key=lambda item: str(item[0])))
-    if isinstance(outputs, tuple) and hasattr(outputs, "_fields"):
-        return zip(outputs._fields, outputs, strict=True)
-    if isinstance(outputs, list | tuple):
-        return iter(enumerate(outputs))
-    if dataclasses.is_dataclass(outputs):
-        return ((field.name, getattr(outputs, field.name)) for field in dataclasses.fields(outputs))
-    return iter(())
+def named_outputs(outputs: Any) -> Iterator[tuple[str, Tensor]]:
+    """The tensors that a model returns, by name."""
+    return named_tensors(outputs, lambda each: isinstance(each, Tensor))
 
 
 def outside(output: Tensor) -> Tensor:
@@ -282,15 +257,35 @@ def to_targets(targets: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(targets, dtype=kind))
 
 
+#: The rules of optimizers, and the names of their options by those of :class:`Update`.
+_RULES = {
+    "SGD": ("sgd", {"momentum": "momentum", "nesterov": "nesterov"}),
+    "Adam": ("adam", {"epsilon": "eps"}),
+    "AdamW": ("adam", {"epsilon": "eps"}),
+    "RMSprop": ("rmsprop", {"momentum": "momentum", "beta_2": "alpha", "epsilon": "eps"}),
+}
+
+
 def rule_of(optimizer: Any, scheduler: Any = None) -> Update:
     """The rule of an optimizer of ``torch.optim``, read from its first group; the scheduler goes on."""
     group = optimizer.param_groups[0]
     name = type(optimizer).__name__
-    known = type(optimizer).__module__.startswith("torch.optim") and name in _READERS
+    known = type(optimizer).__module__.startswith("torch.optim") and name in _RULES
+    rate = None if group.get("lr") is None else float(group["lr"])
     if not known or group.get("dampening"):
-        return Update(rule="unknown", learning_rate=_float(group.get("lr")))
-    rates = [] if scheduler is None else _rates(optimizer, scheduler)
-    return msgspec.structs.replace(_READERS[name](group), rates=rates)
+        return Update(rule="unknown", learning_rate=rate)
+    rule, names = _RULES[name]
+    options: dict[str, Any] = {field: group[own] for field, own in names.items()}
+    if "betas" in group:
+        options["beta_1"], options["beta_2"] = map(float, group["betas"])
+    return Update(
+        rule=f"{rule}-centered" if group.get("centered") else rule,
+        learning_rate=rate,
+        decay=float(group["weight_decay"]),
+        decay_coupled=not group.get("decoupled_weight_decay", False),
+        rates=[] if scheduler is None else _rates(optimizer, scheduler),
+        **options,
+    )
 
 
 def _rates(optimizer: Any, scheduler: Any) -> list[float]:
@@ -301,51 +296,3 @@ def _rates(optimizer: Any, scheduler: Any) -> list[float]:
         optimizer.step()  # of no gradients
         scheduler.step()
     return rates
-
-
-def _float(value: Any) -> float | None:
-    return None if value is None else float(value)
-
-
-def _sgd(group: dict[str, Any]) -> Update:
-    return Update(
-        rule="sgd",
-        learning_rate=float(group["lr"]),
-        momentum=float(group["momentum"]),
-        nesterov=bool(group["nesterov"]),
-        decay=float(group["weight_decay"]),
-        decay_coupled=True,
-    )
-
-
-def _adam(group: dict[str, Any]) -> Update:
-    beta_1, beta_2 = map(float, group["betas"])
-    return Update(
-        rule="adam",
-        learning_rate=float(group["lr"]),
-        beta_1=beta_1,
-        beta_2=beta_2,
-        epsilon=float(group["eps"]),
-        decay=float(group["weight_decay"]),
-        decay_coupled=not group.get("decoupled_weight_decay", False),
-    )
-
-
-def _rmsprop(group: dict[str, Any]) -> Update:
-    return Update(
-        rule="rmsprop-centered" if group["centered"] else "rmsprop",
-        learning_rate=float(group["lr"]),
-        momentum=float(group["momentum"]),
-        beta_2=float(group["alpha"]),
-        epsilon=float(group["eps"]),
-        decay=float(group["weight_decay"]),
-        decay_coupled=True,
-    )
-
-
-_READERS: dict[str, Callable[[dict[str, Any]], Update]] = {
-    "SGD": _sgd,
-    "Adam": _adam,
-    "AdamW": _adam,
-    "RMSprop": _rmsprop,
-}
