@@ -1,10 +1,9 @@
 """The comparison of two sides from their parameters to twenty training steps, and its verdict."""
 
-import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -33,6 +32,7 @@ from harness.port.remote_side import RemoteSide, Sides
 from harness.port.state import are_momenta
 from harness.port.task_file import refuse_unknown
 from harness.port.updates import (
+    Lacking,
     Steps,
     gradient_texts,
     lacking_in_a,
@@ -148,114 +148,9 @@ def _roundings(
     return {case.what: worst_output(case.a, other)[0] for case, other in zip(cases, again, strict=True)}
 
 
-# Parameters that one side alone has.
-
-
-class Lacking(NamedTuple):
-    """What has no counterpart: arrays of A and of B by name, and the names of all that gradients change."""
-
-    a: dict[str, np.ndarray]
-    b: dict[str, np.ndarray]
-    trained: frozenset[str]
-
-    @classmethod
-    def of(cls, matching: Matching, a: Description, b: Description) -> "Lacking":
-        """The parameters of two sides that are in no pair."""
-        sides = ((matching.unmatched_a, a), (matching.unmatched_b, b))
-        of_a, of_b = ({name: side.parameters[name] for name in names} for names, side in sides)
-        return cls(of_a, of_b, frozenset({*a.trained, *b.trained}))
-
-    def that_train(self, changed_a: set[str], changed_b: set[str]) -> "Lacking":
-        """Without constants, which give the same numbers whoever holds them, as tables of positions."""
-        of_a, of_b = (
-            {name: array for name, array in own.items() if name in self.trained | changed}
-            for own, changed in ((self.a, changed_a), (self.b, changed_b))
-        )
-        return self._replace(a=of_a, b=of_b)
-
-    def candidates(self) -> dict[str, list[str]]:
-        """For each array of A that training changes those of B with as many numbers."""
-        return {
-            name: [other for other, each in self.b.items() if each.size == array.size]
-            for name, array in self.a.items()
-            if name in self.trained
-        }
-
-    def trials(self, values_a: Mapping[str, np.ndarray]) -> Iterator["Trial"]:
-        """Values that may make both sides the same: neutral ones, and for those of B some of A's."""
-        own, other = (", ".join(each) or "none" for each in (self.a, self.b))
-        one_sided = not (self.a and self.b)
-        for value, kind in ((0.0, "missing bias"), (1.0, "missing scale")) if one_sided else ():
-            neutral_a, neutral_b = (
-                {name: np.full(array.shape, value) for name, array in held.items()}
-                for held in (self.a, self.b)
-            )
-            yield Trial(kind, own, other, neutral_a, neutral_b)
-        for kind, sources in (
-            ("shape", {name: values_a.get(name, array) for name, array in self.a.items()}),
-            ("untied", values_a),
-        ):
-            if len(self.b) != 1 or (self.a and kind == "untied"):
-                continue
-            ((name_b, array_b),) = self.b.items()
-            for name_a, array in sources.items():
-                for made in _spread(array, array_b.shape, tied=kind == "untied"):
-                    text_a = f"{name_a} {_shape_text(array.shape)}"
-                    text_a += " in both places" if kind == "untied" else ""
-                    yield Trial(kind, text_a, f"{name_b} {_shape_text(array_b.shape)}", {}, {name_b: made})
-
-    @contextlib.contextmanager
-    def holding(
-        self,
-        own: Mapping[str, np.ndarray],
-        other: Mapping[str, np.ndarray],
-        sides: Sides,
-        values_a: Mapping[str, np.ndarray],
-    ) -> Iterator[None]:
-        """Inside, the sides hold these values."""
-        sides.a.load(own)
-        sides.b.load(other)
-        try:
-            yield
-        finally:
-            sides.a.load({name: values_a.get(name, array) for name, array in self.a.items()})
-            sides.b.load(self.b)
-
-
-class Trial(NamedTuple):
-    """A kind of cause, what each side has as text, and values for what has no counterpart."""
-
-    kind: str
-    a: str
-    b: str
-    values_a: dict[str, np.ndarray]
-    values_b: dict[str, np.ndarray]
-
-
-def _spread(array: np.ndarray, shape: tuple[int, ...], *, tied: bool) -> Iterator[np.ndarray]:
-    """The array in another shape: of a tied one as it is or transposed, else repeated along axes."""
-    if tied:
-        if array.ndim == 2 and array.size > _LEAST_TIED:  # noqa: PLR2004  a matrix
-            yield from (each for each in (array, array.T) if each.shape == shape)
-        return
-    flat = array.reshape([size for size in array.shape if size != 1])
-    if flat.ndim != 1:
-        return
-    for axis, size in enumerate(shape):
-        if size == flat.size:
-            made = flat.reshape([-1 if each == axis else 1 for each in range(len(shape))])
-            yield np.array(np.broadcast_to(made, shape))
-
-
-def _shape_text(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape))
-
-
 #: The difference that rounding alone may make of gradients and running statistics, and of training steps.
 _GRADIENT_TOLERANCE, _STEPS_TOLERANCE = 1e-9, 1e-7
 _SINGLE = 1
-#: Fewer numbers are no table that a second layer may use.
-_LEAST_TIED = 4
 #: Training steps where the user names no number. A model of more numbers makes fewer, and is compared on a
 #: smaller batch: a step in float64 takes seconds, and a trace gigabytes.
 _STEPS, _LARGE, _SMALL_BATCH, _FEW_STEPS = 20, 3_000_000, 2, 5

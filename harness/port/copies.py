@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.port.diagnosis import Place, cause_between
+from harness.port.diagnosis import Place
 from harness.port.findings import Cause
 from harness.port.matching import Matching, PairedUse, stored_arrays
 from harness.port.relations import TURNED, Operation, is_copy, operation_between
@@ -158,10 +158,9 @@ class _AsMade:
 
     def _cause(self, each: _Copied, text: str, before: float | None, after: float | None) -> Cause:
         """The finding; it is harmless without numbers."""
-        a = Place(self._a, self._a.calls[each.pair.a.place])
-        b = Place(self._b, self._b.calls[each.pair.b.place])
+        a, b = self._a.calls[each.pair.a.place], self._b.calls[each.pair.b.place]
         harmless = before is None
-        cause = cause_between("copied values", a, b, each.names[0], text, before, after, harmless=harmless)
+        cause = Cause.at("copied values", a, b, each.names[0], text, before, after, harmless=harmless)
         cause.path_a, cause.path_b = (f"{path} {each.role}" for path in (cause.path_a, cause.path_b))
         return cause
 

@@ -1,13 +1,12 @@
 """The cause of a difference: the change of one call that gives the other side's numbers, tried in NumPy."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from harness.port import findings
-from harness.port.findings import Cause, Mode
+from harness.port.findings import Cause
 from harness.port.values import (
     ROUNDING,
     arrays,
@@ -55,10 +54,21 @@ def of_semantics(a: Place, b: Place) -> list[Cause]:
     """The fields of B that change the output of A's call, on A's inputs."""
     found = []
     for field in differing_fields(a.call.does, b.call.does):
-        changed = msgspec.structs.replace(a.call.does, **{field: getattr(b.call.does, field)})
-        error = _error(changed, a, a.parameters, a.output)
+        own, other = getattr(a.call.does, field), getattr(b.call.does, field)
+        changed = msgspec.structs.replace(a.call.does, **{field: other})
+        try:
+            out: np.ndarray | None = compute(changed, a.inputs, a.parameters)[0]
+        except NoReference:
+            out = None
+        # In any order of the axes, unless it has the shape.
+        if out is not None and out.shape != a.output.shape:
+            out = in_shape_of(out, a.output)
+        error = np.inf if out is None else difference(out, a.output)
         if error > ROUNDING:
-            found.append(_field_cause(a, b, field, error, None))
+            kind = findings.kind_of(a.call.does, field, other)
+            if kind == "activation" and "identity" in {own, other}:
+                kind = "extra call" if own == "identity" else "missing call"
+            found.append(Cause.at(kind, a.call, b.call, text(own), text(other), error))
     leading = {cause.kind for cause in found}
     return [cause for cause in found if cause.kind != "padding" or not leading & LEADING]
 
@@ -73,14 +83,6 @@ def turned(a: Place, b: Place) -> np.ndarray | None:
     return in_shape_of(a.output, b.output)
 
 
-def _field_cause(a: Place, b: Place, field: str, before: float, after: float | None) -> Cause:
-    own, other = getattr(a.call.does, field), getattr(b.call.does, field)
-    kind = findings.kind_of(a.call.does, field, other)
-    if kind == "activation" and "identity" in {own, other}:
-        kind = "extra call" if own == "identity" else "missing call"
-    return cause_between(kind, a, b, text(own), text(other), before, after)
-
-
 def differing_fields(one: kinds.Semantics, other: kinds.Semantics) -> list[str]:
     """The fields of two calls of one kind that differ, other than those of layout."""
     if type(one) is not type(other):
@@ -92,61 +94,9 @@ def differing_fields(one: kinds.Semantics, other: kinds.Semantics) -> list[str]:
     ]
 
 
-def _error(
-    does: kinds.Semantics, place: Place, parameters: Mapping[str, np.ndarray], wanted: np.ndarray
-) -> float:
-    out = _computed(does, place, parameters)
-    if out is None:
-        return np.inf
-    return difference(out, wanted) if out.shape == wanted.shape else _nearest(out, wanted)
-
-
-def _computed(does: kinds.Semantics, place: Place, parameters: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    try:
-        return compute(does, place.inputs, parameters)[0]
-    except NoReference:
-        return None
-
-
-def _nearest(out: np.ndarray, wanted: np.ndarray) -> float:
-    """The least difference in any order of the axes."""
-    fitting = in_shape_of(out, wanted)
-    return np.inf if fitting is None else difference(fitting, wanted)
-
-
 def explains(after: float, before: float) -> bool:
     """Whether what remains of a difference is rounding."""
     return after <= max(ROUNDING, min(1e-7, _REMAINS * before))
-
-
-def cause_between(
-    kind: str,
-    a: Place,
-    b: Place,
-    own: str,
-    other: str,
-    before: float | None,
-    after: float | None,
-    *,
-    mode: Mode = "evaluation",
-    harmless: bool = False,
-) -> Cause:
-    """A cause at two calls; differences that are not finite are left out."""
-    return Cause(
-        kind=kind,
-        path_a=a.call.path,
-        path_b=b.call.path,
-        function_a=a.call.function,
-        function_b=b.call.function,
-        line_a=a.call.line,
-        line_b=b.call.line,
-        a=own,
-        b=other,
-        before=before if before is not None and np.isfinite(before) else None,
-        after=after,
-        mode=mode,
-        harmless=harmless,
-    )
 
 
 def name_of(does: kinds.Semantics) -> str:

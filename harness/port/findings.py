@@ -3,6 +3,7 @@
 Differences are relative to the largest number of what is compared.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ import msgspec
 
 from harness.runs.documents import Envelope, RecordKind
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import InputShape, Loss
+from harness.tracing.calls import Call, InputShape, Loss
 
 Verdict = Literal["equal", "equal up to", "different", "undecided"]
 Mode = Literal["evaluation", "training", "gradients", "steps"]
@@ -39,6 +40,29 @@ class Cause(msgspec.Struct, kw_only=True):
     mode: Mode = "evaluation"
     harmless: bool = False
     more: list[str] = []
+
+    @classmethod
+    def at(
+        cls,
+        kind: str,
+        one: Call | None,
+        other: Call | None,
+        a: str,
+        b: str,
+        before: float | None = None,
+        after: float | None = None,
+        mode: Mode = "evaluation",
+        *,
+        harmless: bool = False,
+    ) -> "Cause":
+        """A cause at a call of each side; a difference that is not finite is left out."""
+        made = cls(kind=kind, path_a="", path_b="", a=a, b=b, after=after, mode=mode, harmless=harmless)
+        made.before = before if before is not None and math.isfinite(before) else None
+        if one is not None:
+            made.path_a, made.function_a, made.line_a = one.path, one.function, one.line
+        if other is not None:
+            made.path_b, made.function_b, made.line_b = other.path, other.function, other.line
+        return made
 
 
 class ParameterPair(msgspec.Struct, frozen=True):

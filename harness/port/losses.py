@@ -24,11 +24,6 @@ _DIGITS = 6
 _Link = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def _of_logits(outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    made: np.ndarray = special.softmax(outputs, axis=-1) - wanted
-    return made
-
-
 def _of_softmax_twice(outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     once = special.softmax(outputs, axis=-1)
     slope = special.softmax(once, axis=-1) - wanted
@@ -43,16 +38,11 @@ def _of_probabilities(outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         return made
 
 
-def _of_logarithms(outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    del outputs
-    return -wanted
-
-
 _LINKS: dict[str, _Link] = {
-    "cross-entropy of logits": _of_logits,
+    "cross-entropy of logits": lambda outputs, wanted: special.softmax(outputs, axis=-1) - wanted,
     "cross-entropy of a second softmax": _of_softmax_twice,
     "cross-entropy of probabilities": _of_probabilities,
-    "cross-entropy of logarithms": _of_logarithms,
+    "cross-entropy of logarithms": lambda _, wanted: -wanted,
 }
 
 

@@ -7,7 +7,7 @@ neither does, the comparison tries each order.
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -138,14 +138,20 @@ def match(
     """Pair the uses of parameters; ``given`` are names of A with those of B that belong to them."""
     uses_a, uses_b = uses(trace_a), uses(trace_b)
     uses_a, uses_b = _expanded(uses_a, uses_b, trace_a), _expanded(uses_b, uses_a, trace_b)
-    fixed = _given_pairs(uses_a, uses_b, given)
+
+    def is_given(a: Use, b: Use) -> bool:
+        wanted = {other for stored in a.parameters.values() for other in given.get(stored.name, ())}
+        return not wanted.isdisjoint(stored.name for stored in b.parameters.values())
+
+    fixed = _first_fits(uses_a, uses_b, is_given)
     pairs = fixed + _aligned(
         [use for use in uses_a if use not in [pair.a for pair in fixed]],
         [use for use in uses_b if use not in [pair.b for pair in fixed]],
     )
-    pairs += _left_over(
+    pairs += _first_fits(  # what stands at another place but is alike
         [use for use in uses_a if use not in [pair.a for pair in pairs]],
         [use for use in uses_b if use not in [pair.b for pair in pairs]],
+        lambda a, b: _likeness(a, b) == _SAME,
     )
     arrays_a, arrays_b = stored_arrays(trace_a), stored_arrays(trace_b)
     pairs, siblings = _among_siblings(pairs, len(fixed), arrays_a, arrays_b)
@@ -279,17 +285,16 @@ def _columns(whole: np.ndarray, part: np.ndarray) -> tuple[int, int] | None:
     return None
 
 
-def _given_pairs(
-    uses_a: Sequence[Use], uses_b: Sequence[Use], given: Mapping[str, Sequence[str]]
+def _first_fits(
+    uses_a: Sequence[Use], uses_b: Sequence[Use], fits: Callable[[Use, Use], bool]
 ) -> list[PairedUse]:
-    pairs: list[PairedUse] = []
+    """Each use of A with the first of B that fits and has no other."""
+    pairs, rest = [], list(uses_b)
     for a in uses_a:
-        wanted = {other for stored in a.parameters.values() for other in given.get(stored.name, ())}
-        for b in uses_b:
-            names = {stored.name for stored in b.parameters.values()}
-            if wanted & names and b not in [pair.b for pair in pairs]:
-                pairs.append(PairedUse(a, b))
-                break
+        b = next((b for b in rest if fits(a, b)), None)
+        if b is not None:
+            rest.remove(b)
+            pairs.append(PairedUse(a, b))
     return pairs
 
 
@@ -341,18 +346,6 @@ def _aligned(uses_a: Sequence[Use], uses_b: Sequence[Use]) -> list[PairedUse]:
     return pairs[::-1]
 
 
-def _left_over(uses_a: Sequence[Use], uses_b: Sequence[Use]) -> list[PairedUse]:
-    """Pairs of what stands at another place but is alike."""
-    pairs, rest = [], list(uses_b)
-    for a in uses_a:
-        for b in rest:
-            if _likeness(a, b) == _SAME:
-                pairs.append(PairedUse(a, b))
-                rest.remove(b)
-                break
-    return pairs
-
-
 Stray = tuple[Stored, tuple[int, ...]]
 
 
@@ -370,30 +363,24 @@ def _free_pairs(
     rest = list(strays_b)
     pairs: dict[Stray, tuple[Stored, Stored]] = {}
 
-    def pair(by_values: bool) -> None:
+    def fitting(own: Stray, other: Stray, *, by_values: bool) -> Stored | None:
+        stored, shape = own
+        if other[0].name not in given.get(stored.name, (other[0].name,)):
+            return None
+        one = stored.canonical(arrays_a[stored.name])
+        for turned in _turned(other, shape):
+            two = turned.canonical(arrays_b[turned.name])
+            if not by_values or (np.ptp(one) and is_copy(one.reshape(shape), two.reshape(shape))):
+                return turned
+        return None
+
+    for by_values in (True, False):
         for own in strays_a:
-            if own in pairs:
-                continue
-            stored, shape = own
-            names = given.get(stored.name)
-            for other in rest:
-                if names is not None and other[0].name not in names:
-                    continue
-                for fitting in _turned(other, shape):
-                    one, two = (
-                        stored.canonical(arrays_a[stored.name]),
-                        fitting.canonical(arrays_b[fitting.name]),
-                    )
-                    if by_values and (not np.ptp(one) or not is_copy(one.reshape(shape), two.reshape(shape))):
-                        continue
-                    pairs[own] = stored, fitting
-                    break
-                if own in pairs:
+            for other in () if own in pairs else tuple(rest):
+                if (found := fitting(own, other, by_values=by_values)) is not None:
+                    pairs[own] = own[0], found
                     rest.remove(other)
                     break
-
-    pair(by_values=True)
-    pair(by_values=False)
     return list(pairs.values())
 
 

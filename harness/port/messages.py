@@ -13,22 +13,16 @@ from harness.tracing.side import Gradients, InputShape, Loss, Override, Trained,
 
 
 class Build(msgspec.Struct, frozen=True, tag=True):
-    """Make the model of a target, ``FILE.py:NAME`` or ``package.module:NAME``, with arguments."""
+    """Make the model of a target, ``FILE.py:NAME`` or ``package.module:NAME``, with arguments.
 
-    target: str
-    arguments: dict[str, Any]
-    inputs: list[InputShape]
-
-
-class BuildAsWritten(msgspec.Struct, frozen=True, tag=True):
-    """Make it as its code is, in float32 where that names no other type.
-
-    It can then only be loaded, and evaluated in evaluation mode.
+    Unless ``exact`` it is as its code is, in float32 where that names no other type. It can then only be
+    loaded, and evaluated in evaluation mode.
     """
 
     target: str
     arguments: dict[str, Any]
     inputs: list[InputShape]
+    exact: bool = True
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):
@@ -42,7 +36,10 @@ class Load(msgspec.Struct, frozen=True, tag=True):
 
 
 class Evaluate(msgspec.Struct, frozen=True, tag=True):
-    """Trace one evaluation; with ``outputs_only`` the trace that is sent has no calls."""
+    """Trace one evaluation; with ``outputs_only`` the trace that is sent has no calls.
+
+    Parameters that both ends know have no array in the reply.
+    """
 
     inputs: list[Any]
     training: bool
@@ -69,7 +66,7 @@ class Train(msgspec.Struct, frozen=True, tag=True):
     output: str
 
 
-Request = Build | BuildAsWritten | Describe | Load | Evaluate | Differentiate | Train
+Request = Build | Describe | Load | Evaluate | Differentiate | Train
 
 
 class Built(msgspec.Struct, frozen=True, tag=True):
@@ -99,24 +96,6 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
     """The parameters are replaced."""
 
 
-class Evaluated(msgspec.Struct, frozen=True, tag=True):
-    """See :class:`Evaluate`; parameters that both ends know have no array."""
-
-    trace: Trace
-
-
-class Differentiated(msgspec.Struct, frozen=True, tag=True):
-    """See :class:`Differentiate`."""
-
-    gradients: Gradients
-
-
-class HasTrained(msgspec.Struct, frozen=True, tag=True):
-    """See :class:`Train`."""
-
-    trained: Trained
-
-
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """The request raised; ``message`` is for the user."""
 
@@ -124,7 +103,8 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     traceback: str
 
 
-Reply = Built | Description | Loaded | Evaluated | Differentiated | HasTrained | Failed
+#: To a request to trace, differentiate or train the reply is what the side returns.
+Reply = Built | Description | Loaded | Trace | Gradients | Trained | Failed
 
 
 # Messages on a pipe: a head in MessagePack, then the numbers of each array, without further copies.

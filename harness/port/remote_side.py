@@ -21,7 +21,6 @@ from harness.port.findings import SideSpec
 from harness.port.messages import filled_in
 from harness.tracing.calls import Trace
 from harness.tracing.side import Gradients, InputShape, Loss, Override, Trained
-from harness.worker.errors import WorkerLost
 from harness.worker.process import WorkerProcess
 from harness.worker.session import SILENCE_LIMIT_SECONDS, WATCHED_SECONDS
 
@@ -104,12 +103,11 @@ class _Asked:
     ) -> Trace:
         """Trace one evaluation."""
         request = messages.Evaluate(list(inputs), training, list(overrides))
-        return filled_in(self._call(request, messages.Evaluated).trace, self._parameters)
+        return filled_in(self._call(request, Trace), self._parameters)
 
     def outputs(self, inputs: Sequence[np.ndarray], *, training: bool) -> Trace:
         """The outputs of one evaluation, in a trace without calls."""
-        request = messages.Evaluate(list(inputs), training, outputs_only=True)
-        return self._call(request, messages.Evaluated).trace
+        return self._call(messages.Evaluate(list(inputs), training, outputs_only=True), Trace)
 
     def _call(self, request: messages.Request, expected: type[_R]) -> _R:
         until = self._until or self._due()
@@ -152,29 +150,26 @@ class _Asked:
                 raise self._death()
 
     def _give_up(self) -> None:
-        raise NotImplementedError
+        """End the process, where it is this side's own."""
 
-    def _death(self) -> SideFailed:
-        raise NotImplementedError
+    def _death(self, reason: str = "its process ended") -> SideFailed:
+        last = self._process.last_lines()[-1:]
+        return SideFailed(f"{self.target}: {reason}" + (f" [{last[0]}]" if last else ""))
 
 
 class WrittenSide(_Asked):
-    """The model as its code is. Its process has imported what the exact side's has, and ends with it."""
+    """The model as its code is. Its process has imported what the exact side's has, and ends with it.
+
+    The exact side, in whose process group it is, goes on without it.
+    """
 
     def build(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> None:
         """Make the model; it can then be loaded, and evaluated in evaluation mode."""
-        self._call(messages.BuildAsWritten(self.target, dict(arguments), list(inputs)), messages.Loaded)
+        self._call(messages.Build(self.target, dict(arguments), list(inputs), exact=False), messages.Loaded)
 
     def leave(self) -> None:
         """End the process, which is asked nothing any more."""
         self._pipe.close()
-
-    def _give_up(self) -> None:
-        """The exact side, in whose process group this one is, goes on without it."""
-
-    def _death(self) -> SideFailed:
-        last = self._process.last_lines()[-1:]
-        return SideFailed(f"{self.target}: its process ended" + (f" [{last[0]}]" if last else ""))
 
 
 class RemoteSide(_Asked):
@@ -226,8 +221,7 @@ class RemoteSide(_Asked):
         self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss, *, output: str, own: bool
     ) -> Gradients:
         """Gradients of the loss, or if ``own`` of the one that the side gives, if any."""
-        request = messages.Differentiate(list(inputs), targets, loss, output, own)
-        return self._call(request, messages.Differentiated).gradients
+        return self._call(messages.Differentiate(list(inputs), targets, loss, output, own), Gradients)
 
     def train(
         self,
@@ -238,16 +232,13 @@ class RemoteSide(_Asked):
         output: str,
     ) -> Trained:
         """Train a step on each batch."""
-        request = messages.Train([*batches], loss, learning_rate, output)
-        return self._call(request, messages.HasTrained).trained
+        return self._call(messages.Train([*batches], loss, learning_rate, output), Trained)
 
     def _give_up(self) -> None:
         self._process.kill()
 
-    def _death(self) -> SideFailed:
-        lost: WorkerLost = self._process.cause_of_death()
-        last = self._process.last_lines()[-1:]
-        return SideFailed(f"{self.target}: {lost}" + (f" [{last[0]}]" if last else ""))
+    def _death(self, reason: str = "") -> SideFailed:
+        return super()._death(reason or str(self._process.cause_of_death()))
 
     def __enter__(self) -> Self:
         return self

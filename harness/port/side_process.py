@@ -10,15 +10,14 @@ import importlib.metadata
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from harness.errors import HarnessError, UsageError
 from harness.machine.processes import die_with_parent_and_keep_orphans
 from harness.port import messages
 from harness.port.messages import Sent, outputs_of
-from harness.tracing.calls import Trace
-from harness.tracing.side import AsWritten, InputShape, OwnTraining, Side, SidePlugin
+from harness.tracing.side import AsWritten, OwnTraining, Side, SidePlugin
 from harness.tracing.user_code import (
     call_user,
     described,
@@ -36,14 +35,6 @@ FLOAT64 = {"JAX_ENABLE_X64": "1", "KERAS_FLOATX": "float64"}
 MAKE_OPTIMIZER, MAKE_LOSS = "make_optimizer", "make_loss"
 
 
-class LoadedSide(NamedTuple):
-    """A side, the user's own training, and the name of the plugin that made the side."""
-
-    side: Side
-    own: OwnTraining
-    plugin: str
-
-
 class _Claimed(NamedTuple):
     """What the user's callable returned, the plugin that knows it, and the user's own training."""
 
@@ -53,29 +44,13 @@ class _Claimed(NamedTuple):
     own: OwnTraining
 
 
-def load_side(target: str, arguments: Mapping[str, Any], shapes: Sequence[InputShape]) -> LoadedSide:
-    """The side that a target gives, ``FILE.py:NAME`` or ``package.module:NAME``.
+def _claimed(target: str, arguments: Mapping[str, Any], *, exact: bool) -> _Claimed:
+    """What a target gives, ``FILE.py:NAME`` or ``package.module:NAME``.
 
     Raises:
         UsageError: there is no such callable, it needs other arguments, it raised, or it returned something
             that is no model of a known framework.
     """
-    claimed = _claimed(target, arguments, exact=True)
-    claimed.plugin.prepare()
-    return LoadedSide(claimed.plugin.make_side(claimed.built, shapes, claimed.own), claimed.own, claimed.name)
-
-
-def load_as_written(target: str, arguments: Mapping[str, Any], shapes: Sequence[InputShape]) -> AsWritten:
-    """The model that a target gives, as its code is.
-
-    Raises:
-        UsageError: as :func:`load_side`.
-    """
-    claimed = _claimed(target, arguments, exact=False)
-    return claimed.plugin.make_as_written(claimed.built, shapes)
-
-
-def _claimed(target: str, arguments: Mapping[str, Any], *, exact: bool) -> _Claimed:
     place, name = split_target(target)
     module = user_module(place)
     factory = user_callable(module, name, place)
@@ -123,23 +98,37 @@ class _Answering:
     def answer(self, request: messages.Request) -> messages.Reply:
         """The reply; a fault of the user's code is one, too."""
         try:
-            return self._as_it_is_written(request) or self._carry_out(request)
+            if isinstance(request, messages.Build):
+                return self._build(request)
+            if self._as_written is not None:
+                return self._of_written(self._as_written, request)
+            if self._side is not None:
+                return self._of_side(self._side, request)
+            raise RuntimeError("the model has not been made")
         except HarnessError as error:
             return messages.Failed(str(error), "".join(traceback.format_exc()))
         except BaseException as error:  # noqa: BLE001  whatever the user's code raises, exits included
             return messages.Failed(described(error), traceback.format_exc())
 
-    def _carry_out(self, request: messages.Request) -> messages.Reply:
-        if isinstance(request, messages.Build):
-            self._side, own, plugin = load_side(request.target, request.arguments, request.inputs)
-            optimizer, loss = own.make_optimizer is not None, own.make_loss is not None
-            made = self._side
-            return messages.Built(
-                made.framework, made.versions, optimizer, loss, plugin, made.backend, made.draws
-            )
-        side = self._side
-        if side is None:
-            raise RuntimeError("the model has not been made")
+    def _build(self, request: messages.Build) -> messages.Reply:
+        claimed = _claimed(request.target, request.arguments, exact=request.exact)
+        if not request.exact:
+            self._as_written = claimed.plugin.make_as_written(claimed.built, request.inputs)
+            return messages.Loaded()
+        claimed.plugin.prepare()
+        own = claimed.own
+        side = self._side = claimed.plugin.make_side(claimed.built, request.inputs, own)
+        return messages.Built(
+            side.framework,
+            side.versions,
+            own.make_optimizer is not None,
+            own.make_loss is not None,
+            claimed.name,
+            side.backend,
+            side.draws,
+        )
+
+    def _of_side(self, side: Side, request: messages.Request) -> messages.Reply:
         match request:
             case messages.Describe():
                 parameters = side.parameters()
@@ -149,35 +138,26 @@ class _Answering:
                 side.load(parameters)
                 self._sent.add(parameters)
                 return messages.Loaded()
-            case messages.Evaluate():
-                return messages.Evaluated(self._trace(side, request))
+            case messages.Evaluate(inputs, training, overrides, outputs_only):
+                trace = side.trace(inputs, training=training, overrides=overrides)
+                return outputs_of(trace) if outputs_only else self._sent.left_out(trace)
             case messages.Differentiate(inputs, targets, loss_name, output, of_own):
-                made_gradients = side.gradients(inputs, targets, loss_name, output=output, own=of_own)
-                return messages.Differentiated(made_gradients)
+                return side.gradients(inputs, targets, loss_name, output=output, own=of_own)
             case messages.Train(batches, loss_name, learning_rate, output):
-                return messages.HasTrained(side.train(batches, loss_name, learning_rate, output=output))
+                return side.train(batches, loss_name, learning_rate, output=output)
             case _:
                 raise TypeError(type(request).__name__)
 
-    def _as_it_is_written(self, request: messages.Request) -> messages.Reply | None:
-        """The reply where the model is, or is to be, as its code is."""
-        if isinstance(request, messages.BuildAsWritten):
-            self._as_written = load_as_written(request.target, request.arguments, request.inputs)
-            return messages.Loaded()
-        written = self._as_written
-        if written is None:
-            return None
-        if isinstance(request, messages.Load):
-            written.load(request.parameters)
-            return messages.Loaded()
-        if isinstance(request, messages.Evaluate):
-            evaluate = written.outputs if request.outputs_only else written.trace
-            return messages.Evaluated(evaluate(request.inputs))
-        return None
-
-    def _trace(self, side: Side, request: messages.Evaluate) -> Trace:
-        trace = side.trace(request.inputs, training=request.training, overrides=request.overrides)
-        return outputs_of(trace) if request.outputs_only else self._sent.left_out(trace)
+    def _of_written(self, written: AsWritten, request: messages.Request) -> messages.Reply:
+        """The reply where the model is as its code is."""
+        match request:
+            case messages.Load(parameters):
+                written.load(parameters)
+                return messages.Loaded()
+            case messages.Evaluate(inputs, outputs_only=outputs_only):
+                return written.outputs(inputs) if outputs_only else written.trace(inputs)
+            case _:
+                raise TypeError(type(request).__name__)
 
 
 def _close_to_others(*descriptors: int) -> None:

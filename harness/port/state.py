@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 
 from harness.port import findings
-from harness.port.diagnosis import Place, cause_between, differing_fields
-from harness.port.findings import Cause
+from harness.port.diagnosis import Place, differing_fields
+from harness.port.findings import Cause, Mode
 from harness.port.matching import Matching, PairedUse
 from harness.port.values import ROUNDING, ValueIndex, are_equal, difference, producers
 from harness.reference.call_mistakes import text
@@ -66,7 +66,7 @@ def _of_statistics(a: Place, b: Place, gap: float) -> list[Cause]:
         if field in {"momentum", "unbiased_running_variance"}
     ]
     if not fields or not isinstance(does_a, kinds.BatchNormalization):
-        return [cause_between("unexplained", a, b, "", "", gap, None, mode="training")]
+        return [Cause.at("unexplained", a.call, b.call, "", "", gap, mode="training")]
     wanted = running_statistics(does_a, a.inputs[0], a.parameters)
     found, does = [], does_a
     for field in fields:
@@ -84,9 +84,8 @@ def _of_statistics(a: Place, b: Place, gap: float) -> list[Cause]:
         own_text, other_text = text(getattr(does_a, field)), text(other)
         if field == "unbiased_running_variance":
             own_text, other_text = _bias(getattr(does_a, field)), _bias(other)
-        found.append(
-            cause_between(kind, a, b, own_text, other_text, before, 0.0, mode="training", harmless=inherent)
-        )
+        texts = own_text, other_text
+        found.append(Cause.at(kind, a.call, b.call, *texts, before, 0.0, "training", harmless=inherent))
     return found
 
 
@@ -194,17 +193,8 @@ def _does(place: Place) -> kinds.Dropout:
     return place.call.does
 
 
-def _dropout(a: Place | None, b: Place | None, own: str, other: str, mode: str) -> Cause:
-    return Cause(
-        kind="dropout",
-        path_a=a.call.path if a else "",
-        path_b=b.call.path if b else "",
-        function_a=a.call.function if a else "",
-        function_b=b.call.function if b else "",
-        a=own,
-        b=other,
-        mode=mode,  # type: ignore[arg-type]
-    )
+def _dropout(a: Place | None, b: Place | None, own: str, other: str, mode: Mode) -> Cause:
+    return Cause.at("dropout", a and a.call, b and b.call, own, other, mode=mode)
 
 
 def initial_values(

@@ -129,12 +129,9 @@ class ValueIndex:
         for other, place in self._norms[low:]:
             if other > norm * (1 + _NORM_TOLERANCE):
                 break
-            if self._are_equal(self._trace.values[place].array, array):
+            if are_equal(self._trace.values[place].array, array, self._tolerance):
                 found.append(place)
         return sorted(found)
-
-    def _are_equal(self, one: np.ndarray, other: np.ndarray) -> bool:
-        return are_equal(one, other, self._tolerance)
 
 
 def are_equal(one: np.ndarray, other: np.ndarray, tolerance: float = ROUNDING) -> bool:

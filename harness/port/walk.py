@@ -7,7 +7,7 @@ import collections
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -28,6 +28,7 @@ from harness.port.expressions import (
 )
 from harness.port.findings import Cause, Mode, merged
 from harness.port.matching import Matching, PairedUse, Use
+from harness.port.remote_side import RemoteSide
 from harness.port.values import (
     ROUNDING,
     Segment,
@@ -41,7 +42,7 @@ from harness.port.values import (
     segment_before,
 )
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import Call, Trace
+from harness.tracing.calls import Trace
 from harness.tracing.side import Override
 
 #: The kind of cause of calls that stand in the place of others.
@@ -71,12 +72,9 @@ def fold_borders(trace: Trace) -> Folded:
         does = _with_border(call.does, border.does) if isinstance(border.does, kinds.Padded) else None
         if does is not None:
             borders[place] = border_place
-            calls[place] = _replaced(call, does, border)
+            inputs = [border.inputs[0], *call.inputs[1:]]
+            calls[place] = msgspec.structs.replace(call, does=does, inputs=inputs)
     return Folded(msgspec.structs.replace(trace, calls=calls), borders)
-
-
-def _replaced(call: Call, does: kinds.AnySemantics, border: Call) -> Call:
-    return msgspec.structs.replace(call, does=does, inputs=[border.inputs[0], *call.inputs[1:]])
 
 
 def _with_border(does: kinds.AnySemantics, border: kinds.Padded) -> kinds.AnySemantics | None:
@@ -140,6 +138,7 @@ class TracePair:
                 self._common_b[place] = alike
         self._common_a = {place for places in self._common_b.values() for place in places}
         self._users_a, self._users_b = _users(trace_a), _users(trace_b)
+        #: Values of B of which all that is made is right, as where one side crops later.
         self._cleared: set[int] = set()
         for call in reversed(trace_b.calls):  # those that use a value come after the one that made it
             self._cleared.update(filter(self._leads_to_right_values, call.outputs))
@@ -188,10 +187,6 @@ class TracePair:
         made = (output for place in consumers for output in self._b.calls[place].outputs)
         return all(output in self._in_a or output in self._cleared for output in made)
 
-    def _is_cleared(self, value: int) -> bool:
-        """Whether everything that is made of a value of B is right, as where one side crops later."""
-        return value in self._cleared
-
     def _before_call(self, pair: PairedUse, visited: set[tuple[str, int]]) -> Fault | None:
         """A fault between the last calls with parameters and the inputs of this one."""
         call_a, call_b = self._a.calls[pair.a.place], self._b.calls[pair.b.place]
@@ -209,7 +204,7 @@ class TracePair:
         key = ("output", pair.b.place)
         if key in visited or self._equal(a.call.outputs[0], b.call.outputs[0]):
             return None
-        if self._is_cleared(b.call.outputs[0]):
+        if b.call.outputs[0] in self._cleared:
             return None
         visited.add(key)
         array = diagnosis.turned(a, b)
@@ -433,24 +428,12 @@ def _cause(
         shown = place if place is not None else next(iter(expression.sounding()[-1:]), None)
         calls.append(None if shown is None else expression.trace.calls[shown])
     a, b = calls
-    path_b = b.path if b is not None else ""
-    if kind in {"missing call", "extra call", REPLACED}:
-        path_b = " ".join(
-            filter(None, (path_b, f"before {consumer}" if consumer and consumer != path_b else ""))
-        )
-    return Cause(
-        kind=kind,
-        path_a=a.path if a is not None else "",
-        path_b=path_b or (f"before {consumer}" if b is None and consumer else ""),
-        function_a=a.function if a is not None else "",
-        function_b=b.function if b is not None else "",
-        line_a=a.line if a is not None else "",
-        line_b=b.line if b is not None else "",
-        a=own,
-        b=other,
-        before=before,
-        after=after,
-    )
+    cause = Cause.at(kind, a, b, own, other, before, after)
+    if kind in {"missing call", "extra call", REPLACED} and consumer and consumer != cause.path_b:
+        cause.path_b = f"{cause.path_b} before {consumer}".lstrip()
+    elif not cause.path_b and b is None and consumer:
+        cause.path_b = f"before {consumer}"
+    return cause
 
 
 def are_comparable(pair: PairedUse, trace_a: Trace, trace_b: Trace) -> bool:
@@ -462,16 +445,10 @@ def are_comparable(pair: PairedUse, trace_a: Trace, trace_b: Trace) -> bool:
 
 def _unexplained(a: Place, b: Place) -> Cause:
     wanted = in_shape_of(a.output, b.output)
-    return Cause(
-        kind="unexplained" if wanted is not None else "shape",
-        path_a=a.call.path,
-        path_b=b.call.path,
-        function_a=a.call.function,
-        function_b=b.call.function,
-        a="" if wanted is not None else str(a.output.shape[1:]),
-        b="" if wanted is not None else str(b.output.shape[1:]),
-        before=None if wanted is None else difference(b.output, wanted),
-    )
+    if wanted is not None:
+        return Cause.at("unexplained", a.call, b.call, "", "", difference(b.output, wanted))
+    own, other = (str(each.output.shape[1:]) for each in (a, b))
+    return Cause.at("shape", a.call, b.call, own, other)
 
 
 #: Numbers with which a function does nothing.
@@ -482,18 +459,8 @@ _MOST_ROUNDS = 3
 _MOST_FAULTS = 60
 
 
-class Traced(Protocol):
-    """What the walk needs of B."""
-
-    def trace(
-        self, inputs: Sequence[np.ndarray], *, training: bool, overrides: Sequence[Override] = ()
-    ) -> Trace:
-        """Evaluate."""
-        ...
-
-
 def walk(
-    b: Traced,
+    b: RemoteSide,
     trace_a: Trace,
     inputs: Sequence[np.ndarray],
     matching: Matching,

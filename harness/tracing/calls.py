@@ -103,7 +103,7 @@ class Call(msgspec.Struct, kw_only=True):
     line: str = ""
 
 
-class Trace(msgspec.Struct):
+class Trace(msgspec.Struct, tag=True):
     """All calls of one evaluation of a model, in their order.
 
     ``inputs`` and ``outputs`` are places in ``values``; outputs have names where the model returns a

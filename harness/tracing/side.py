@@ -65,14 +65,14 @@ class Update(msgspec.Struct, frozen=True):
 STEPS_WITH_RATES = 20
 
 
-class Trained(msgspec.Struct):
+class Trained(msgspec.Struct, tag=True):
     """Losses of each step, and the parameters and state after the last."""
 
     losses: list[float]
     parameters: dict[str, Any]
 
 
-class Gradients(msgspec.Struct):
+class Gradients(msgspec.Struct, tag=True):
     """Of the loss: with respect to each trained parameter in its stored shape, and to each float input.
 
     ``output`` is the first output in training mode, channels last, and ``of_output`` the gradient with
