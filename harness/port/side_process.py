@@ -102,9 +102,7 @@ class _Answering:
                 return self._build(request)
             if self._as_written is not None:
                 return self._of_written(self._as_written, request)
-            if self._side is not None:
-                return self._of_side(self._side, request)
-            raise RuntimeError("the model has not been made")
+            return self._of_side(request)
         except HarnessError as error:
             return messages.Failed(str(error), "".join(traceback.format_exc()))
         except BaseException as error:  # noqa: BLE001  whatever the user's code raises, exits included
@@ -128,7 +126,10 @@ class _Answering:
             side.draws,
         )
 
-    def _of_side(self, side: Side, request: messages.Request) -> messages.Reply:
+    def _of_side(self, request: messages.Request) -> messages.Reply:
+        side = self._side
+        if side is None:
+            raise RuntimeError("the model has not been made")
         match request:
             case messages.Describe():
                 parameters = side.parameters()

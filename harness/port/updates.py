@@ -1,4 +1,4 @@
-"""Update rules of optimizers in NumPy; A's values in B's parameters, and what differs after training steps."""
+"""Update rules of optimizers in NumPy; values of A in parameters of B; what differs in training steps."""
 
 import contextlib
 import math

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.tracing.calls import Call, Trace, Value
+from harness.tracing.calls import Trace, Value
 from harness.tracing.side import InputShape, Loss
 
 #: Numbers are equal up to rounding: this much of the largest one, unless rounding is known to grow more.
@@ -226,17 +226,6 @@ def paired_outputs(trace_a: Trace, trace_b: Trace) -> list[tuple[int, int]]:
         return list(zip(trace_a.outputs, trace_b.outputs, strict=False))
     by_name = dict(zip(names_b, trace_b.outputs, strict=True))
     return [(place, by_name[name]) for name, place in zip(names_a, trace_a.outputs, strict=True)]
-
-
-def arrays(trace: Trace, places: list[int]) -> list[np.ndarray]:
-    """The arrays of values."""
-    return [trace.values[place].array for place in places]
-
-
-def canonical_parameters(trace: Trace, call: Call) -> dict[str, np.ndarray]:
-    """The parameters that a call used, by role."""
-    stored = {value.name: value.array for value in trace.values if value.source == "parameter"}
-    return {role: each.canonical(stored[each.name]) for role, each in call.parameters.items()}
 
 
 # Inputs, targets and parameters with which two sides are compared.

@@ -14,18 +14,8 @@ import numpy as np
 
 from harness.errors import HarnessError
 from harness.port import diagnosis, relations
-from harness.port.diagnosis import Place
-from harness.port.expressions import (
-    Budget,
-    Calls,
-    Corresponding,
-    Explanation,
-    Expression,
-    corresponding,
-    explanation,
-    forms,
-    is_table,
-)
+from harness.port.diagnosis import Explanation, Place, explanation
+from harness.port.expressions import Budget, Calls, Corresponding, Expression, corresponding, forms
 from harness.port.findings import Cause, Mode, merged
 from harness.port.matching import Matching, PairedUse, Use
 from harness.port.remote_side import RemoteSide
@@ -268,7 +258,7 @@ class TracePair:
         for _ in range(_MOST_ROUNDS):
             a, b = self._expressions(value_a, value_b, *not_common)
             pair = corresponding(a, b)
-            if pair.a.calls or pair.b.calls or is_table(pair.a, pair.a.end):
+            if pair.a.calls or pair.b.calls or pair.a.is_table(pair.a.end):
                 break
             # Values that both sides have, in another order of axes or for another call: what leads to them.
             not_common[0].add(pair.a.end)
@@ -343,7 +333,7 @@ def causes_of(a: Expression, b: Expression, pair: Corresponding, consumer: str) 
     before = pair.before if np.isfinite(pair.before) else None
     if not pair.a.calls and not pair.b.calls:
         kind, own, other = "exchange", a.name(pair.a.end), b.name(pair.b.end)
-        if is_table(pair.a, pair.a.end):
+        if pair.a.is_table(pair.a.end):
             kind, other, own = relations.described(pair.b.result, pair.array)
         users = [
             next(iter(each.consumers(end)), (None, 0))[0] for each, end in ((a, pair.a.end), (b, pair.b.end))

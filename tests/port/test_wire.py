@@ -116,7 +116,7 @@ def test_a_parameter_that_the_model_has_changed_itself_is_sent():
 def test_outputs_alone_are_those_of_the_trace():
     trace = trace_of(NumpySide(LINEAR))
     trace.values[trace.outputs[0]].name = "logits"
-    reduced = received(messages.Evaluated(outputs_of(trace)), messages.read_reply).trace
+    reduced = received(outputs_of(trace), messages.read_reply)
     assert reduced.calls == []
     (value,) = (reduced.values[place] for place in reduced.outputs)
     assert value.name == "logits"
