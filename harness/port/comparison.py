@@ -162,16 +162,12 @@ _MOST_TRIALS = 24
 Phase = Callable[..., None]
 
 
-def _silent(phase: str, seconds: float | None = None) -> None:
-    del phase, seconds
-
-
 def check_models(
     a: SideSpec,
     b: SideSpec,
     inputs: Sequence[InputShape],
     options: PortOptions,
-    phase: Phase = _silent,
+    phase: Phase = lambda *_: None,
 ) -> Findings:
     """Compare two models; ``phase`` is called with what is done next, and its duration as far as it is known.
 
@@ -422,11 +418,7 @@ class _Check:
         self._causes += walk(
             self._sides.b, case.a, case.inputs, self._matching, training=case.training, trace_b=case.b
         )
-        if not case.training:
-            self._note_opaque(case)
-
-    def _note_opaque(self, case: Evaluated) -> None:
-        for record, trace in zip(self._records, (case.a, case.b), strict=True):
+        for record, trace in () if case.training else zip(self._records, (case.a, case.b), strict=True):
             names = {call.function for call in trace.calls if isinstance(call.does, kinds.Opaque)}
             if names:
                 self._notes.append(

@@ -96,7 +96,9 @@ class _AsMade:
         """Parameters of B that have the values of another one of A."""
         found = []
         for each in self._parameters:
-            if is_copy(each.own, each.other) or not _is_telling(each.other):
+            # No other array is likely to hold the same numbers by chance.
+            is_telling = np.unique(each.other).size >= max(_LEAST_NUMBERS, each.other.size // 2)
+            if is_copy(each.own, each.other) or not is_telling:
                 continue
             source = next((one for one in self._parameters if is_copy(one.own, each.other)), None)
             if source is None or self._is_right(each.pair) or (change := self._change(each)) <= _AGREE:
@@ -163,8 +165,3 @@ class _AsMade:
         cause = Cause.at("copied values", a, b, each.names[0], text, before, after, harmless=harmless)
         cause.path_a, cause.path_b = (f"{path} {each.role}" for path in (cause.path_a, cause.path_b))
         return cause
-
-
-def _is_telling(array: np.ndarray) -> bool:
-    """Whether no other array is likely to hold the same numbers by chance."""
-    return np.unique(array).size >= max(_LEAST_NUMBERS, array.size // 2)

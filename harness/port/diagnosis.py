@@ -192,8 +192,13 @@ def _tried(own: Expression, place: int, other: Expression) -> list[Alternative]:
     call, parameters = own.trace.calls[place], own.parameters(place)
     if is_silent(call.does):
         return []
-    inputs = [own.array(value) for value in call.inputs]
-    return [*_of_the_other(call.does, parameters, other), *alternatives(call.does, parameters, inputs)]
+    found = [
+        Alternative(*_texts(call.does, there, field), changed, parameters)
+        for there in (other.trace.calls[each].does for each in other.calls)
+        for field in differing_fields(call.does, there)
+        for changed in [msgspec.structs.replace(call.does, **{field: getattr(there, field)})]
+    ]
+    return [*found, *alternatives(call.does, parameters, [own.array(value) for value in call.inputs])]
 
 
 def _of_calls(own: Expression, tried: Mapping[int, Sequence[Alternative]]) -> Iterator[Change]:
@@ -210,16 +215,6 @@ def _of_calls(own: Expression, tried: Mapping[int, Sequence[Alternative]]) -> It
     for key, calls in several.items():
         if len(calls) > 1:
             yield Change(*key, min(calls), _NOTHING, calls)
-
-
-def _of_the_other(
-    does: kinds.Semantics, parameters: Mapping[str, np.ndarray], other: Expression
-) -> Iterator[Alternative]:
-    for place in other.calls:
-        does_there = other.trace.calls[place].does
-        for field in differing_fields(does, does_there):
-            changed = msgspec.structs.replace(does, **{field: getattr(does_there, field)})
-            yield Alternative(*_texts(does, does_there, field), changed, parameters)
 
 
 def _of_several_fields(own: Expression, place: int, other: Expression) -> Iterator[Change]:
@@ -271,7 +266,10 @@ def _exchanges(own: Expression) -> Iterator[Change]:
             tuple(sorted(own.array(value).shape)) if value in own.enters else key, []
         ).append(value)
     groups += [group for group in by_source.values() if 2 < len(group) <= _MOST_PARTS]  # noqa: PLR2004
-    used = {value: own.used_by(value) for value in values}
+    used = {
+        value: {source for call in own.before(value) for source in own.trace.calls[call].inputs}
+        for value in values
+    }
     for group in groups:
         shapes = {tuple(sorted(own.array(value).shape)) for value in group}
         if len(shapes) > 1 or any(value in used[other] for value in group for other in group):

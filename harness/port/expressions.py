@@ -179,10 +179,6 @@ class Expression:
         call = self._made_by.get(value)
         return None if call is None else self.trace.calls[call]
 
-    def used_by(self, value: int) -> set[int]:
-        """The values of which the expression makes one."""
-        return {source for call in self.before(value) for source in self.trace.calls[call].inputs}
-
     def consumers(self, value: int) -> list[tuple[int, int]]:
         """The calls that use a value, and the places of it among their inputs."""
         return [
@@ -228,7 +224,9 @@ class Expression:
                     out = compute(call.does, inputs, self.parameters(place))[0]
             except (NoReference, ValueError, IndexError):
                 continue
-            self.budget.spend(out.size * _effort(self, place))
+            kernel = self.parameters(place).get("kernel")
+            products = kernel.size / kernel.shape[-1] if kernel is not None else 1.0  # that a number takes
+            self.budget.spend(float(out.size * products))
             arrays[call.outputs[0]] = out
         return arrays
 
@@ -295,12 +293,6 @@ class Expression:
                 parts.insert(0 if does.constant_first else 1, text(does.constant))
             return f"({f' {_INFIX[does.function]} '.join(parts)})"
         return f"{name_of(does)}({', '.join(parts)})"
-
-
-def _effort(expression: Expression, call: int) -> float:
-    """How many products a number takes."""
-    kernel = expression.parameters(call).get("kernel")
-    return float(kernel.size / kernel.shape[-1]) if kernel is not None else 1.0
 
 
 def forms(array: np.ndarray, like: np.ndarray) -> Iterator[np.ndarray]:

@@ -54,37 +54,26 @@ def _claimed(target: str, arguments: Mapping[str, Any], *, exact: bool) -> _Clai
     place, name = split_target(target)
     module = user_module(place)
     factory = user_callable(module, name, place)
-    plugins = _plugins()
+    # Their modules import no framework.
+    entries = importlib.metadata.entry_points(group="harness.sides")
+    plugins: dict[str, SidePlugin] = {entry.name: entry.load() for entry in entries}
     for framework, plugin in plugins.items():
-        if exact and _is_imported(framework):
+        is_imported = framework in sys.modules or (framework == "jax" and "flax" in sys.modules)
+        if exact and is_imported:
             plugin.prepare()
     built = call_user(factory, target, arguments)
     own = OwnTraining(getattr(module, MAKE_OPTIMIZER, None), getattr(module, MAKE_LOSS, None))
     for framework, plugin in plugins.items():
         if plugin.claims(built):
             return _Claimed(built, plugin, framework, own)
-    known = ", ".join(sorted(plugins))
+    known, kind = ", ".join(sorted(plugins)), type(built)
+    own_name = (
+        f"a {kind.__name__}" if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    )
     raise UsageError(
-        f"{target} returned {_kind(built)}, which is no model of a known framework ({known}). Return a "
+        f"{target} returned {own_name}, which is no model of a known framework ({known}). Return a "
         "torch.nn.Module, a keras.Model or Layer, a flax module, or a pair of parameters and a function."
     )
-
-
-def _plugins() -> dict[str, SidePlugin]:
-    """The module of each framework; importing it imports no framework."""
-    found: dict[str, SidePlugin] = {}
-    for entry in importlib.metadata.entry_points(group="harness.sides"):
-        found[entry.name] = entry.load()
-    return found
-
-
-def _is_imported(framework: str) -> bool:
-    return framework in sys.modules or (framework == "jax" and "flax" in sys.modules)
-
-
-def _kind(built: Any) -> str:
-    kind = type(built)
-    return f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else f"a {kind.__name__}"
 
 
 class _Answering:

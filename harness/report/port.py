@@ -51,7 +51,10 @@ def port_document(record: PortRecord) -> Document:
         Section("What was compared", compared, "compared"),
         Only(("page",), [Section("Method", method, "method")]),
     ]
-    meta = [f"{side.target}: {_versions(side.versions)}" for side in (findings.a, findings.b)]
+    meta = [
+        f"{side.target}: {', '.join(f'{name} {version}' for name, version in side.versions.items())}"
+        for side in (findings.a, findings.b)
+    ]
     meta += [record.started_at[:10], f"{record.seconds:.0f} s"]
     lead = [_verdict_sentence(findings)]
     if findings.not_compared:
@@ -88,18 +91,11 @@ def described(cause: Cause) -> str:
     head = _place(cause)
     a, b = cause.a or cause.function_a, cause.b or cause.function_b
     more = f"; the same at {first_of(cause.more, _SHOWN_NAMES)}" if cause.more else ""
+    ending = ". Harmless." if cause.harmless else "."
+    if cause.harmless and cause.mode == "steps":
+        ending = ". Harmless; training steps differ by it and are not compared."
     sides = f": {a or 'nothing'} against {b or 'nothing'}" if a or b else ""
-    return f"{cause.kind}, {head}{sides}{_proof(cause)}{more}{_ending(cause)}"
-
-
-def _ending(cause: Cause) -> str:
-    if not cause.harmless:
-        return "."
-    return (
-        ". Harmless; training steps differ by it and are not compared."
-        if cause.mode == "steps"
-        else ". Harmless."
-    )
+    return f"{cause.kind}, {head}{sides}{_proof(cause)}{more}{ending}"
 
 
 def _place(cause: Cause) -> str:
@@ -159,10 +155,6 @@ def _compared_table(findings: Findings) -> Table:
         "What was compared",
         ("Differences are relative to the largest number of what is compared, in float64.",),
     )
-
-
-def _versions(versions: dict[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _pairs(record: PortRecord) -> Table:

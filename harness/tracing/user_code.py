@@ -189,7 +189,8 @@ def user_line() -> str:
 
 @functools.cache
 def _is_user(filename: str) -> bool:
-    return filename[:1] != "<" and _FRAMEWORKS.isdisjoint(_packages(filename)) and not _is_standard(filename)
+    standard = "site-packages" not in filename and filename.startswith(sysconfig.get_path("stdlib"))
+    return filename[:1] != "<" and _FRAMEWORKS.isdisjoint(_packages(filename)) and not standard
 
 
 def _packages(filename: str) -> list[str]:
@@ -200,10 +201,6 @@ def _packages(filename: str) -> list[str]:
         return [parts[last + 1]]
     # An installation in place: the package is a folder that has its name.
     return [part for place, part in enumerate(parts) if (Path(*parts[: place + 1]) / "__init__.py").is_file()]
-
-
-def _is_standard(filename: str) -> bool:
-    return "site-packages" not in filename and filename.startswith(sysconfig.get_path("stdlib"))
 
 
 def make_model(target: str, arguments: Mapping[str, Any]) -> Any:

@@ -70,7 +70,11 @@ def evaluate(
         recorder.alias(same, operands[0])
         return same
     if name in _OF_JAXPR:
-        return _enter(operands, params["jaxpr"])
+        # The steps of a program that has been traced before, each for itself.
+        jaxpr = params["jaxpr"]
+        is_closed = isinstance(jaxpr, core.ClosedJaxpr)
+        program, constants = (jaxpr.jaxpr, jaxpr.consts) if is_closed else (jaxpr, ())
+        return core.eval_jaxpr(program, constants, *operands)
     result = _translated(recorder, name, operands, params, run)
     if result is NotImplemented:
         name, given = f"jax.lax.{name}", [operands[place] for place in known]
@@ -82,13 +86,6 @@ def evaluate(
 def _replaced(operands: tuple[Any, ...], places: list[int], new: tuple[Any, ...]) -> list[Any]:
     put = dict(zip(places, new, strict=True))
     return [put.get(place, operand) for place, operand in enumerate(operands)]
-
-
-def _enter(operands: tuple[Any, ...], jaxpr: Any) -> list[Any]:
-    """Evaluate the steps of a program that has been traced before, each for itself."""
-    if isinstance(jaxpr, core.ClosedJaxpr):
-        return core.eval_jaxpr(jaxpr.jaxpr, jaxpr.consts, *operands)
-    return core.eval_jaxpr(jaxpr, (), *operands)
 
 
 def _translated(

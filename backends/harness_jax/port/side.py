@@ -240,7 +240,7 @@ LOSSES: dict[Loss, LossOf] = {"cross-entropy": cross_entropy, "mse": mean_square
 def rules(own: OwnTraining, loss: Loss, learning_rate: float) -> Rules:
     """The user's own optimizer and loss where there are any."""
     if own.make_optimizer is None:
-        initial, update = _nothing, _descent(learning_rate)
+        initial, update = (lambda _: None), _descent(learning_rate)
     else:
         optimizer = own.make_optimizer()
         initial, update = optimizer.init, optimizer.update
@@ -251,10 +251,6 @@ def own_loss(own: OwnTraining, loss: Loss) -> LossOf:
     """The user's, as a number where it gives one for each sample; else the named one."""
     made = LOSSES[loss] if own.make_loss is None else own.make_loss()
     return lambda outputs, targets: jnp.mean(made(outputs, targets))
-
-
-def _nothing(tree: Any) -> None:
-    del tree
 
 
 def _descent(learning_rate: float) -> Callable[[Any, Any, Any], tuple[Any, Any]]:

@@ -201,10 +201,8 @@ def _function(original: Callable[..., Any], name: str) -> Callable[..., Any]:
 def _is_traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether some argument stands for a tensor without values, as while a model is built."""
     return any(
-        isinstance(each, keras.KerasTensor) or type(each).__name__.endswith("Tracer") or _is_symbolic(each)
+        isinstance(each, keras.KerasTensor)
+        or type(each).__name__.endswith(("Tracer", "SymbolicTensor"))
+        or str(getattr(each, "device", "")) == "meta"
         for each in tree.flatten((args, kwargs))
     )
-
-
-def _is_symbolic(tensor: Any) -> bool:
-    return type(tensor).__name__ == "SymbolicTensor" or str(getattr(tensor, "device", "")) == "meta"

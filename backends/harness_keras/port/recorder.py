@@ -124,7 +124,9 @@ class Recorder(recorder.Recorder):
             made = [tensor for tensor in keras.tree.flatten(results) if is_array(tensor)]
             if all(self.knows(tensor) for tensor in made) or len(self.layers) == 1:
                 return results
-            self._undo(calls, values)
+            del self.trace.calls[calls:], self.trace.values[values:]
+            self._places = {key: place for key, place in self._places.items() if place < values}
+            self._named = {key: place for key, place in self._named.items() if place < values}
             self.opaque.add(numbered)
         return self.opaque_call(function, run, args, kwargs)
 
@@ -133,11 +135,6 @@ class Recorder(recorder.Recorder):
         given = {"args": args, "kwargs": kwargs}
         called = Running(self, function, given, lambda args, kwargs: run(*args, **kwargs))
         return called.record(kinds.Opaque(function=function), *given)
-
-    def _undo(self, calls: int, values: int) -> None:
-        del self.trace.calls[calls:], self.trace.values[values:]
-        self._places = {key: place for key, place in self._places.items() if place < values}
-        self._named = {key: place for key, place in self._named.items() if place < values}
 
 
 def is_array(tensor: Any) -> bool:
@@ -158,19 +155,15 @@ def _keys(variables: Mapping[str, keras.Variable]) -> dict[int, str]:
 
 def numbers(tensor: Tensor) -> np.ndarray:
     """What a tensor or variable holds now, which nobody writes into later."""
-    array = _in_memory_of_tensorflow(tensor) if keras.config.backend() == "tensorflow" else None
-    if array is None:
-        array = np.asarray(ops.convert_to_numpy(tensor))
-        array = array if array.flags.owndata else np.array(array)
-    return array
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
 
-
-def _in_memory_of_tensorflow(tensor: Tensor) -> np.ndarray | None:
-    """Without a copy: a variable gets new memory at its next change while there is a tensor of its value."""
-    import tensorflow as tf
-
-    held = tf.convert_to_tensor(tensor.value if isinstance(tensor, keras.Variable) else tensor)
-    return np.asarray(memoryview(held)) if held.dtype == tf.float64 else None
+        # A variable gets new memory at its next change while there is a tensor of its value.
+        held = tf.convert_to_tensor(tensor.value if isinstance(tensor, keras.Variable) else tensor)
+        if held.dtype == tf.float64:
+            return np.asarray(memoryview(held))
+    array = np.asarray(ops.convert_to_numpy(tensor))
+    return array if array.flags.owndata else np.array(array)
 
 
 def held(variable: keras.Variable) -> Tensor:

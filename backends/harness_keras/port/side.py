@@ -109,7 +109,7 @@ class KerasSide:
     ) -> Gradients:
         trained = self.trained()
         names = [name for name in self._variables if name in trained]
-        function = training.own_loss(self._own, loss) if own else training.loss_function(loss)
+        function = training.own_loss(self._own, loss) if own else training.LOSSES[loss]
         outputs_of = functools.partial(self._output_of, output)
         with without_dropout():
             with self._restored(self._state()):
@@ -151,8 +151,11 @@ class KerasSide:
         outputs_of = functools.partial(self._output_of, output)
         optimizer.build(variables)
 
+        def regularization() -> Tensor:
+            return sum(self._model.losses, start=ops.zeros(()))
+
         def step(inputs: list[np.ndarray], targets: np.ndarray) -> float:
-            loss_of = training.LossOf(outputs_of, of, targets, self._state(), self._regularization)
+            loss_of = training.LossOf(outputs_of, of, targets, self._state(), regularization)
             value, made, _ = training.gradients(loss_of, variables, self._layout.tensors(inputs))
             pairs = [(g, v) for g, v in zip(made, variables, strict=True) if g is not None]
             optimizer.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
@@ -183,9 +186,6 @@ class KerasSide:
 
     def _state(self) -> list[keras.Variable]:
         return list(self._model.non_trainable_variables)
-
-    def _regularization(self) -> Tensor:
-        return sum(self._model.losses, start=ops.zeros(()))
 
     @contextlib.contextmanager
     def _restored(self, variables: Sequence[keras.Variable]) -> Iterator[None]:

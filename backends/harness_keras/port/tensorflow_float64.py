@@ -23,8 +23,10 @@ def replacements() -> tuple[Replacement, ...]:
     return (
         Replacement(backend.nn, "leaky_relu", leaky_relu),
         Replacement(backend.nn, "gelu", gelu),
-        Replacement(tf.nn, "leaky_relu", _named_leaky_relu),
-        Replacement(tf.nn, "gelu", _named_gelu),
+        Replacement(tf.nn, "leaky_relu", lambda features, alpha=0.2, **_: leaky_relu(features, alpha)),
+        Replacement(
+            tf.nn, "gelu", lambda features, approximate=False, name=None: gelu(features, approximate)
+        ),
         Replacement(backend.nn, "max_pool", _pool(backend.nn.max_pool, tf.maximum)),
         Replacement(backend.nn, "average_pool", _pool(backend.nn.average_pool, tf.add)),
         Replacement(backend.nn, "conv", _conv(backend.nn.conv)),
@@ -85,16 +87,6 @@ def gelu(x: Tensor, approximate: bool = True) -> Tensor:
     if approximate:
         return 0.5 * x * (1 + tf.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
     return 0.5 * x * (1 + tf.math.erf(x * math.sqrt(0.5)))
-
-
-def _named_leaky_relu(features: Tensor, alpha: float = 0.2, name: str | None = None) -> Tensor:
-    del name
-    return leaky_relu(features, alpha)
-
-
-def _named_gelu(features: Tensor, approximate: bool = False, name: str | None = None) -> Tensor:
-    del name
-    return gelu(features, approximate)
 
 
 def _pool(original: Callable[..., Tensor], join: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:

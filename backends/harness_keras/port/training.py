@@ -27,15 +27,10 @@ class LossOf(NamedTuple):
         return value if self.further is None else value + self.further()
 
 
-def loss_function(loss: Loss) -> LossFunction:
-    """A loss of (targets, outputs), averaged over all targets."""
-    return _cross_entropy if loss == "cross-entropy" else _mean_squared_error
-
-
 def own_loss(own: OwnTraining, loss: Loss) -> LossFunction:
     """The user's, as a number where it gives one for each sample; else the named one."""
     if own.make_loss is None:
-        return loss_function(loss)
+        return LOSSES[loss]
     made = own.make_loss()
     return lambda targets, outputs: ops.mean(made(targets, outputs))
 
@@ -47,8 +42,11 @@ def _cross_entropy(targets: Tensor, outputs: Tensor) -> Tensor:
     return -ops.mean(ops.sum(logarithms * chosen, axis=-1))
 
 
-def _mean_squared_error(targets: Tensor, outputs: Tensor) -> Tensor:
-    return ops.mean(ops.square(outputs - ops.cast(targets, outputs.dtype)))
+#: Losses of (targets, outputs), averaged over all targets.
+LOSSES: dict[Loss, LossFunction] = {
+    "cross-entropy": _cross_entropy,
+    "mse": lambda targets, outputs: ops.mean(ops.square(outputs - ops.cast(targets, outputs.dtype))),
+}
 
 
 # Gradients, which each engine takes in its own way.
@@ -164,18 +162,12 @@ def _rates(optimizer: Any) -> list[float]:
 def _decay(optimizer: Any, model: Any) -> tuple[float | None, bool | None]:
     if optimizer.weight_decay:
         return float(optimizer.weight_decay), False
-    factors = [_l2(variable) for variable in model.trainable_variables]
+    regularizers = [getattr(variable, "regularizer", None) for variable in model.trainable_variables]
+    factors = [float(each.l2) if isinstance(each, keras.regularizers.L2) else 0.0 for each in regularizers]
     if factors and factors[0] and len(set(factors)) == 1:
         # The penalty ``l2 * w ** 2`` adds ``2 * l2 * w`` to the gradient.
         return 2 * factors[0], True
     return None, None
-
-
-def _l2(variable: keras.Variable) -> float:
-    regularizer = getattr(variable, "regularizer", None)
-    if isinstance(regularizer, keras.regularizers.L2):
-        return float(regularizer.l2)
-    return 0.0
 
 
 _BETAS = {"beta_1": "beta_1", "beta_2": "beta_2", "epsilon": "epsilon"}

@@ -18,16 +18,16 @@ from harness_torch.port.tracer import NotTranslated, active, require
 # Reshaping, transposition, concatenation and padding.
 
 
-def _reshaped(stored: Stored, result: Tensor) -> Stored | None:
-    return parts.reshaped(stored, tuple(result.shape))
-
-
 @translates(
     "reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as", "ravel"
 )
 def reshaping(x: Tensor, *args: Any, **kwargs: Any) -> Seen | None:
     """The same elements in row-major order."""
-    return Seen(lambda result: kinds.Reshape(shape=tuple(result.shape[1:])), [x], part=_reshaped)
+    return Seen(
+        lambda result: kinds.Reshape(shape=tuple(result.shape[1:])),
+        [x],
+        part=lambda stored, result: parts.reshaped(stored, tuple(result.shape)),
+    )
 
 
 def _transposed(x: Tensor, axes: Sequence[int]) -> Seen:
@@ -178,7 +178,11 @@ def _places(index: tuple[Any, ...], dimensions: int) -> list[_Place]:
 
 
 def _sliced(x: Tensor, places: list[_Place]) -> Seen:
-    cut = [place for place in places if not _is_whole(place.at, x.shape[place.axis])]
+    cut = [
+        each
+        for each in places
+        if isinstance(each.at, int) or each.at.indices(x.shape[each.axis]) != (0, x.shape[each.axis], 1)
+    ]
     texts = [":"] * (max((place.axis for place in cut), default=-1) + 1)
     for axis, index in cut:
         texts[axis] = str(index) if isinstance(index, int) else span(index, x.shape[axis])
@@ -196,10 +200,6 @@ def _sliced(x: Tensor, places: list[_Place]) -> Seen:
         return parts.sliced(stored, axis, start, stop) if step == 1 else None
 
     return Seen(sliced(texts), [x], part=part)
-
-
-def _is_whole(index: slice | int, length: int) -> bool:
-    return isinstance(index, slice) and index.indices(length) == (0, length, 1)
 
 
 # Functions that rearrange elements, carried out with slices, concatenations and changes of shape.

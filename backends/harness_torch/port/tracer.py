@@ -137,7 +137,8 @@ class Tracer(TorchFunctionMode):
         tensors = tensors_in((call.args, call.kwargs))
         live = any(map(self.recorder.is_live, tensors)) and not any(map(_is_batched, tensors))
         name = short_name(call.function)
-        if not live or name in FACTORIES or _is_query(call.function):
+        last = last_name(call.function)
+        if not live or name in FACTORIES or last in QUERIES or last.startswith("is_"):
             return without_dropout(name, call).function(*call.args, **call.kwargs)
         if name in DROPOUTS:
             return self._dropout(call)
@@ -281,11 +282,6 @@ def _is_same(result: Tensor, seen: Seen) -> bool:
 def _is_batched(tensor: Tensor) -> bool:
     """Whether a tensor stands for many, inside ``torch.func.vmap``; it has no numbers of its own."""
     return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))  # noqa: SLF001  there is no other
-
-
-def _is_query(function: Callable[..., Any]) -> bool:
-    name = last_name(function)
-    return name in QUERIES or name.startswith("is_")
 
 
 def _renamed(call: Arguments) -> dict[str, Any]:

@@ -44,11 +44,12 @@ def candidates(shapes: Sequence[InputShape]) -> Iterator[tuple[bool | None, ...]
         else:
             options.append((True, False) if dimensions >= _PICTURE else (False, True))
     # Inputs of one model mostly agree, so that the combinations near the first one come first.
-    return iter(sorted(itertools.product(*options), key=lambda each: _distance(each, options)))
-
-
-def _distance(choice: tuple[bool | None, ...], options: Sequence[tuple[bool | None, ...]]) -> int:
-    return sum(option.index(each) for each, option in zip(choice, options, strict=True))
+    return iter(
+        sorted(
+            itertools.product(*options),
+            key=lambda choice: sum(map(tuple.index, options, choice)),
+        )
+    )
 
 
 def find_layouts(
@@ -179,12 +180,8 @@ class Holding:
         return {
             name: np.array(tensor.detach().numpy())
             for name, tensor in self.tensors().items()
-            if not _equal(tensor.data, before[name])
+            if tensor.data_ptr() != before[name].data_ptr() and not torch.equal(tensor.data, before[name])
         }
-
-
-def _equal(one: Tensor, other: Tensor) -> bool:
-    return one.data_ptr() == other.data_ptr() or torch.equal(one, other)
 
 
 # Losses, optimizers and their rules.
