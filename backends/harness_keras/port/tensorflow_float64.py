@@ -24,9 +24,7 @@ def replacements() -> tuple[Replacement, ...]:
         Replacement(backend.nn, "leaky_relu", leaky_relu),
         Replacement(backend.nn, "gelu", gelu),
         Replacement(tf.nn, "leaky_relu", lambda features, alpha=0.2, **_: leaky_relu(features, alpha)),
-        Replacement(
-            tf.nn, "gelu", lambda features, approximate=False, name=None: gelu(features, approximate)
-        ),
+        Replacement(tf.nn, "gelu", lambda features, approximate=False, **_: gelu(features, approximate)),
         Replacement(backend.nn, "max_pool", _pool(backend.nn.max_pool, tf.maximum)),
         Replacement(backend.nn, "average_pool", _pool(backend.nn.average_pool, tf.add)),
         Replacement(backend.nn, "conv", _conv(backend.nn.conv)),
