@@ -238,11 +238,16 @@ class Running:
         """The call of a function of this signature; its arguments include defaults, and no ``self``."""
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
+        parameters = list(signature.parameters.values())[len(args) :]
+        names = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
 
         def run(**changed: Any) -> Any:
             again = signature.bind(*args, **kwargs)
             again.arguments.update(changed)
-            return original(*again.args, **again.kwargs)
+            # What the caller gave by name goes by name: the original need not take it in a place.
+            later = [name for name in names if name in again.arguments]
+            named = {name: again.arguments[name] for name in later} | again.kwargs
+            return original(*again.args[: len(args)], **named)
 
         named = {name: each for name, each in bound.arguments.items() if name != "self"}
         return cls(recorder, function, named, run, **fields)
