@@ -24,7 +24,6 @@ from harness.tracing.functions import (
     window_padding,
 )
 from harness.tracing.recorder import Running
-from harness_keras.port.layers import together_of
 from harness_keras.port.readings import FUNCTIONS, reads
 from harness_keras.port.recorder import Recorder, is_array
 
@@ -88,14 +87,6 @@ def as_tensor(array: Any) -> Tensor:
 
 
 FUNCTIONS.update({name: _binary(function) for name, function in _ARITHMETIC.items()})
-
-
-@reads("random.dropout")
-def _dropout(called: Running) -> Tensor:
-    rate = float(called["rate"])
-    together = together_of(called.x.shape, called.get("noise_shape"))
-    does = kinds.Dropout(rate=rate, active=rate > 0, together=together)
-    return called.part(does, [called.x], lambda x: x)
 
 
 @reads("core.cast", "core.convert_to_tensor", "core.stop_gradient", "numpy.copy", "numpy.array")
