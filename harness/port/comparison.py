@@ -45,7 +45,7 @@ from harness.port.values import difference, difference_in_any_order, in_shape_of
 from harness.port.walk import REPLACED, walk
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
-from harness.tracing.side import Gradients, InputShape, Trained
+from harness.tracing.side import Batch, Gradients, InputShape, Trained
 
 # Outputs of two traces, compared.
 
@@ -189,9 +189,6 @@ def check_models(
             for spec, built in ((a, built_a), (b, built_b))
         ]
         return _Check(sides, written, records, inputs, options, phase).findings()
-
-
-_Batch = tuple[list[np.ndarray], np.ndarray]
 
 
 class _Check:
@@ -524,7 +521,7 @@ class _Check:
                 Cause(kind="optimizer", path_a=where, path_b=where, before=before, mode="steps")
             )
 
-    def _trained_beside(self, batches: Sequence[_Batch]) -> tuple[Trained, Trained, list[float]]:
+    def _trained_beside(self, batches: Sequence[Batch]) -> tuple[Trained, Trained, list[float]]:
         """What both sides train, and how far the losses of the faster one part from one rounding on.
 
         It trains for that while the other one is still at work.

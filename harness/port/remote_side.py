@@ -20,7 +20,7 @@ from harness.port import messages
 from harness.port.findings import SideSpec
 from harness.port.messages import filled_in
 from harness.tracing.calls import Trace
-from harness.tracing.side import Gradients, InputShape, Loss, Override, Trained
+from harness.tracing.side import Batch, Gradients, Inputs, InputShape, Loss, Override, Trained
 from harness.worker.process import WorkerProcess
 from harness.worker.session import SILENCE_LIMIT_SECONDS, WATCHED_SECONDS
 
@@ -98,14 +98,12 @@ class _Asked:
         """The described parameters, with what was loaded since."""
         return self._parameters
 
-    def trace(
-        self, inputs: Sequence[np.ndarray], *, training: bool, overrides: Sequence[Override] = ()
-    ) -> Trace:
+    def trace(self, inputs: Inputs, *, training: bool, overrides: Sequence[Override] = ()) -> Trace:
         """Trace one evaluation."""
         request = messages.Evaluate(list(inputs), training, list(overrides))
         return filled_in(self._call(request, Trace), self._parameters)
 
-    def outputs(self, inputs: Sequence[np.ndarray], *, training: bool) -> Trace:
+    def outputs(self, inputs: Inputs, *, training: bool) -> Trace:
         """The outputs of one evaluation, in a trace without calls."""
         return self._call(messages.Evaluate(list(inputs), training, outputs_only=True), Trace)
 
@@ -218,19 +216,12 @@ class RemoteSide(_Asked):
         self._parameters = {}
 
     def gradients(
-        self, inputs: Sequence[np.ndarray], targets: np.ndarray, loss: Loss, *, output: str, own: bool
+        self, inputs: Inputs, targets: np.ndarray, loss: Loss, *, output: str, own: bool
     ) -> Gradients:
         """Gradients of the loss, or if ``own`` of the one that the side gives, if any."""
         return self._call(messages.Differentiate(list(inputs), targets, loss, output, own), Gradients)
 
-    def train(
-        self,
-        batches: Sequence[tuple[list[np.ndarray], np.ndarray]],
-        loss: Loss,
-        learning_rate: float,
-        *,
-        output: str,
-    ) -> Trained:
+    def train(self, batches: Sequence[Batch], loss: Loss, learning_rate: float, *, output: str) -> Trained:
         """Train a step on each batch."""
         return self._call(messages.Train([*batches], loss, learning_rate, output), Trained)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.tracing.calls import Trace, Value
-from harness.tracing.side import InputShape, Loss
+from harness.tracing.side import Batch, InputShape, Loss
 
 #: Numbers are equal up to rounding: this much of the largest one, unless rounding is known to grow more.
 ROUNDING = 1e-10
@@ -255,7 +255,7 @@ def targets(output: np.ndarray, loss: Loss, seed: int = _SEED) -> np.ndarray:
 
 def batches(
     shapes: Sequence[InputShape], batch: int, steps: int, output: np.ndarray, loss: Loss
-) -> list[tuple[list[np.ndarray], np.ndarray]]:
+) -> list[Batch]:
     """Inputs and targets of each training step, for outputs like this one."""
     return [
         (inputs(shapes, batch, _FIRST_SEED + step), targets(output[:batch], loss, _FIRST_SEED + step))

@@ -11,8 +11,10 @@ from harness.tracing.calls import InputShape, Loss, Trace, Value
 __all__ = [
     "STEPS_WITH_RATES",
     "AsWritten",
+    "Batch",
     "Gradients",
     "InputShape",
+    "Inputs",
     "Loss",
     "Override",
     "OwnTraining",
@@ -21,6 +23,10 @@ __all__ = [
     "Trained",
     "Update",
 ]
+
+
+Inputs = Sequence[np.ndarray]
+Batch = tuple[list[np.ndarray], np.ndarray]
 
 
 class Override(NamedTuple):
@@ -112,20 +118,12 @@ class Side(Protocol):
         """Replace the named parameters."""
         ...
 
-    def trace(
-        self, inputs: Sequence[np.ndarray], *, training: bool, overrides: Sequence[Override] = ()
-    ) -> Trace:
+    def trace(self, inputs: Inputs, *, training: bool, overrides: Sequence[Override] = ()) -> Trace:
         """Evaluate once, recording every call. State is as before afterwards; the change is in the trace."""
         ...
 
     def gradients(
-        self,
-        inputs: Sequence[np.ndarray],
-        targets: np.ndarray,
-        loss: Loss,
-        *,
-        output: str = "",
-        own: bool = False,
+        self, inputs: Inputs, targets: np.ndarray, loss: Loss, *, output: str = "", own: bool = False
     ) -> Gradients:
         """Gradients of the loss of an output in training mode, dropout switched off.
 
@@ -135,12 +133,7 @@ class Side(Protocol):
         ...
 
     def train(
-        self,
-        batches: Sequence[tuple[list[np.ndarray], np.ndarray]],
-        loss: Loss,
-        learning_rate: float,
-        *,
-        output: str = "",
+        self, batches: Sequence[Batch], loss: Loss, learning_rate: float, *, output: str = ""
     ) -> Trained:
         """Train a step on each batch with the side's own optimizer and loss if it gives one, else SGD."""
         ...
@@ -158,15 +151,15 @@ class AsWritten(NamedTuple):
     """
 
     load: Callable[[Mapping[str, np.ndarray]], None]
-    evaluate: Callable[[Sequence[np.ndarray]], Iterable[tuple[str, np.ndarray]]]
-    record: Callable[[Sequence[np.ndarray]], Trace]
+    evaluate: Callable[[Inputs], Iterable[tuple[str, np.ndarray]]]
+    record: Callable[[Inputs], Trace]
 
-    def outputs(self, inputs: Sequence[np.ndarray]) -> Trace:
+    def outputs(self, inputs: Inputs) -> Trace:
         """The outputs of one evaluation, in a trace without calls."""
         values = [Value("call", array, name) for name, array in self.evaluate(inputs)]
         return Trace(values, [], [], list(range(len(values))))
 
-    def trace(self, inputs: Sequence[np.ndarray]) -> Trace:
+    def trace(self, inputs: Inputs) -> Trace:
         """One evaluation with its calls; numbers of types that NumPy lacks are float32."""
         trace = self.record(inputs)
         for value in trace.values:

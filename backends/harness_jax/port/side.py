@@ -17,7 +17,17 @@ from jax._src.numpy import indexing, ufunc_api
 from harness.tracing.calls import Trace
 from harness.tracing.functions import Reading
 from harness.tracing.recorder import Running
-from harness.tracing.side import AsWritten, Gradients, Loss, Override, OwnTraining, Trained, Update
+from harness.tracing.side import (
+    AsWritten,
+    Batch,
+    Gradients,
+    Inputs,
+    Loss,
+    Override,
+    OwnTraining,
+    Trained,
+    Update,
+)
 from harness_jax.models.dropout import without_dropout
 from harness_jax.models.float64 import optimized
 from harness_jax.models.forms import Arrays, Model, cast
@@ -51,31 +61,18 @@ class JaxSide:
     def load(self, parameters: Mapping[str, np.ndarray]) -> None:
         self._model.arrays |= cast(parameters, self._model.arrays)
 
-    def trace(
-        self, inputs: Sequence[np.ndarray], *, training: bool, overrides: Sequence[Override] = ()
-    ) -> Trace:
+    def trace(self, inputs: Inputs, *, training: bool, overrides: Sequence[Override] = ()) -> Trace:
         return traced(self._model, [_input(each) for each in inputs], training=training, overrides=overrides)
 
     def gradients(
-        self,
-        inputs: Sequence[np.ndarray],
-        targets: np.ndarray,
-        loss: Loss,
-        *,
-        output: str = "",
-        own: bool = False,
+        self, inputs: Inputs, targets: np.ndarray, loss: Loss, *, output: str = "", own: bool = False
     ) -> Gradients:
         given = [_input(each) for each in inputs]
         function = own_loss(self._own, loss) if own else LOSSES[loss]
         return gradients_of(self._model, given, jnp.asarray(targets), function, output)
 
     def train(
-        self,
-        batches: Sequence[tuple[list[np.ndarray], np.ndarray]],
-        loss: Loss,
-        learning_rate: float,
-        *,
-        output: str = "",
+        self, batches: Sequence[Batch], loss: Loss, learning_rate: float, *, output: str = ""
     ) -> Trained:
         prepared = [([_input(each) for each in inputs], jnp.asarray(targets)) for inputs, targets in batches]
         return train(self._model, prepared, rules(self._own, loss, learning_rate), output)
@@ -95,7 +92,7 @@ def as_written(model: Model) -> AsWritten:
     def load(parameters: Mapping[str, np.ndarray]) -> None:
         model.arrays |= cast(parameters, model.arrays)
 
-    def outputs(inputs: Sequence[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    def outputs(inputs: Inputs) -> Iterator[tuple[str, np.ndarray]]:
         with without_dropout():
             evaluated = model.evaluate(dict(model.arrays), [*map(jnp.asarray, inputs)], training=False)
         for path, leaf in jax.tree_util.tree_leaves_with_path(evaluated.outputs):
@@ -104,7 +101,7 @@ def as_written(model: Model) -> AsWritten:
             name = jax.tree_util.keystr(path, simple=True, separator=".")
             yield name, numbers.astype(np.float64) if floating else numbers
 
-    def record(inputs: Sequence[np.ndarray]) -> Trace:
+    def record(inputs: Inputs) -> Trace:
         return traced(model, [*map(jnp.asarray, inputs)], training=False, overrides=())
 
     return AsWritten(load, outputs, record)

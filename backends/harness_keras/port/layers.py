@@ -30,11 +30,8 @@ Tensor = Any
 @with_activation
 def dense(running: Layer) -> Tensor:
     """``(..., inputs)`` to ``(..., units)``."""
-    layer = running.layer
-    parameters = {"kernel": running.stored(layer.kernel)}
-    if layer.bias is not None:
-        parameters["bias"] = running.stored(layer.bias)
-    return running.record(kinds.Linear(), parameters=parameters)
+    roles = running.roles(kernel=running.layer.kernel, bias=running.layer.bias)
+    return running.record(kinds.Linear(), parameters=roles)
 
 
 @reads_layer(layer_class("EinsumDense"))
@@ -233,10 +230,7 @@ def _depthwise_kernel(running: Layer, kernel: Any) -> Stored:
 
 
 def _with_bias(running: Layer, kernel: Stored) -> dict[str, Stored]:
-    parameters = {"kernel": kernel}
-    if running.layer.use_bias:
-        parameters["bias"] = running.stored(running.layer.bias)
-    return parameters
+    return {"kernel": kernel} | running.roles(bias=running.layer.bias if running.layer.use_bias else None)
 
 
 # Normalisation layers.
@@ -255,10 +249,8 @@ def batch(running: Layer) -> Tensor:
         training=running.training and layer.trainable,
         channels_first=_channels_first(layer.axis, len(running.x.shape)),
     )
-    parameters = _affine(running)
-    parameters["running_mean"] = running.stored(layer.moving_mean)
-    parameters["running_variance"] = running.stored(layer.moving_variance)
-    return running.record(does, parameters=parameters)
+    statistics = {"running_mean": layer.moving_mean, "running_variance": layer.moving_variance}
+    return running.record(does, parameters=_affine(running, **statistics))
 
 
 @reads_layer(keras.layers.LayerNormalization)
@@ -294,14 +286,10 @@ def group(running: Layer) -> Tensor:
     return running.record(does, parameters=_affine(running))
 
 
-def _affine(running: Layer) -> dict[str, Stored]:
+def _affine(running: Layer, **further: Any) -> dict[str, Stored]:
     layer = running.layer
-    parameters = {}
-    if layer.scale:
-        parameters["scale"] = running.stored(layer.gamma)
-    if layer.center:
-        parameters["shift"] = running.stored(layer.beta)
-    return parameters
+    gamma, beta = layer.gamma if layer.scale else None, layer.beta if layer.center else None
+    return running.roles(scale=gamma, shift=beta, **further)
 
 
 def _channels_first(axis: Any, rank: int) -> bool:

@@ -64,6 +64,10 @@ class Layer(Running):
             raise Unreadable
         return Stored(name, **part)
 
+    def roles(self, **variables: Any) -> dict[str, Stored]:
+        """The roles of the variables that there are; see :meth:`stored`."""
+        return {role: self.stored(each) for role, each in variables.items() if each is not None}
+
 
 _READINGS: dict[type | None, Reading] = {}
 

@@ -14,7 +14,9 @@ from harness.tracing.calls import Trace
 from harness.tracing.recorder import named_tensors
 from harness.tracing.side import (
     AsWritten,
+    Batch,
     Gradients,
+    Inputs,
     InputShape,
     Loss,
     Override,
@@ -82,9 +84,7 @@ class KerasSide:
         for name, array in parameters.items():
             self._variables[name].assign(array)
 
-    def trace(
-        self, inputs: Sequence[np.ndarray], *, training: bool, overrides: Sequence[Override] = ()
-    ) -> Trace:
+    def trace(self, inputs: Inputs, *, training: bool, overrides: Sequence[Override] = ()) -> Trace:
         if overrides and training not in self._opaque:
             self.trace(inputs, training=training)
         before = self._state_values()
@@ -99,13 +99,7 @@ class KerasSide:
         return trace
 
     def gradients(
-        self,
-        inputs: Sequence[np.ndarray],
-        targets: np.ndarray,
-        loss: Loss,
-        *,
-        output: str = "",
-        own: bool = False,
+        self, inputs: Inputs, targets: np.ndarray, loss: Loss, *, output: str = "", own: bool = False
     ) -> Gradients:
         trained = self.trained()
         names = [name for name in self._variables if name in trained]
@@ -136,12 +130,7 @@ class KerasSide:
         )
 
     def train(
-        self,
-        batches: Sequence[tuple[list[np.ndarray], np.ndarray]],
-        loss: Loss,
-        learning_rate: float,
-        *,
-        output: str = "",
+        self, batches: Sequence[Batch], loss: Loss, learning_rate: float, *, output: str = ""
     ) -> Trained:
         optimizer = self._own.make_optimizer() if self._own.make_optimizer else None
         if optimizer is None:
@@ -248,13 +237,13 @@ def as_written(model: Any, shapes: Sequence[InputShape]) -> AsWritten:
         for name, array in parameters.items():
             variables[name].assign(array)
 
-    def outputs(inputs: Sequence[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    def outputs(inputs: Inputs) -> Iterator[tuple[str, np.ndarray]]:
         for name, output in named_tensors(evaluate(layout.tensors(inputs, floating)), is_array):
             is_float = keras.backend.is_float_dtype(keras.backend.standardize_dtype(output.dtype))
             numbers = ops.convert_to_numpy(ops.cast(output, "float32") if is_float else output)
             yield name, numbers.astype(np.float64) if is_float else numbers
 
-    def record(inputs: Sequence[np.ndarray]) -> Trace:
+    def record(inputs: Inputs) -> Trace:
         install()
         recorder = Recorder(variables, set())
         return recorded(model, layout, layout.tensors(inputs, floating), recorder, training=False)

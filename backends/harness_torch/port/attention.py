@@ -111,6 +111,13 @@ def attention(
     return functional.dropout(result, dropout_p) if dropout_p else result
 
 
+#: Attributes of the module that are parameters of the function.
+_SAME_NAME = (
+    "num_heads", "in_proj_weight", "in_proj_bias", "bias_k", "bias_v", "add_zero_attn", "training",
+    "q_proj_weight", "k_proj_weight", "v_proj_weight",
+)  # fmt: skip
+
+
 @rewrites_module("MultiheadAttention")
 def of_module(
     module: torch.nn.MultiheadAttention,
@@ -126,25 +133,14 @@ def of_module(
     """A module whose inputs have the batch first; others call the function."""
     if not module.batch_first:
         raise NotTranslated
-    packed = module.in_proj_weight is not None
-    settings = {
+    settings = {name: getattr(module, name) for name in _SAME_NAME} | {
         "embed_dim_to_check": module.embed_dim,
-        "num_heads": module.num_heads,
-        "in_proj_weight": module.in_proj_weight,
-        "in_proj_bias": module.in_proj_bias,
-        "bias_k": module.bias_k,
-        "bias_v": module.bias_v,
-        "add_zero_attn": module.add_zero_attn,
         "dropout_p": module.dropout,
         "out_proj_weight": module.out_proj.weight,
         "out_proj_bias": module.out_proj.bias,
-        "training": module.training,
         "need_weights": need_weights,
         "average_attn_weights": average_attn_weights,
-        "use_separate_proj_weight": not packed,
-        "q_proj_weight": module.q_proj_weight,
-        "k_proj_weight": module.k_proj_weight,
-        "v_proj_weight": module.v_proj_weight,
+        "use_separate_proj_weight": module.in_proj_weight is None,
     }
     return _projected([query, key, value], attn_mask, key_padding_mask, settings)
 

@@ -3,7 +3,7 @@
 # ruff: noqa: ARG001  the parameters are those of torch
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +12,16 @@ from harness.tracing import parts
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
 from harness.tracing.functions import from_end, product, sliced, span
-from harness_torch.port.seen import Seen, Tensor, from_start, rewrites, roles, translates
+from harness_torch.port.seen import (
+    TRANSLATORS,
+    Seen,
+    Tensor,
+    Translator,
+    from_start,
+    rewrites,
+    roles,
+    translates,
+)
 from harness_torch.port.tracer import NotTranslated, active, require
 
 # Reshaping, transposition, concatenation and padding.
@@ -30,48 +39,33 @@ def reshaping(x: Tensor, *args: Any, **kwargs: Any) -> Seen | None:
     )
 
 
-def _transposed(x: Tensor, axes: Sequence[int]) -> Seen:
-    order = tuple(from_start(int(axis), x.dim()) for axis in axes)
-    return Seen(kinds.Transposition(axes=order), [x], part=lambda stored, _: parts.transposed(stored, order))
+def _reversed(x: Tensor) -> Tensor:
+    return x.permute(tuple(range(x.dim()))[::-1])
 
 
-@translates("permute")
-def permutation(x: Tensor, *dims: Any, **named: Any) -> Seen:
-    """All axes in their new order."""
-    given = named.get("dims", dims)
-    return _transposed(x, given[0] if len(given) == 1 and isinstance(given[0], list | tuple) else given)
+#: Functions that put axes into another order.
+_TRANSPOSITIONS: dict[str, Callable[..., Tensor]] = {
+    "permute": Tensor.permute,
+    "transpose": Tensor.transpose,
+    "movedim": Tensor.movedim,
+    **dict.fromkeys(("t", "T", "H"), _reversed),
+    **dict.fromkeys(("mT", "mH", "adjoint"), lambda x: x.transpose(-2, -1)),
+}
 
 
-@translates("transpose")
-def exchange(x: Tensor, dim0: int, dim1: int) -> Seen:
-    """Two axes in each other's place."""
-    axes = list(range(x.dim()))
-    axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
-    return _transposed(x, axes)
+def _transposition(function: Callable[..., Tensor]) -> Translator:
+    """Axes are read from what becomes of a tensor that has another length on each."""
+
+    def translate(x: Tensor, *args: Any, **named: Any) -> Seen:
+        marked = torch.empty(tuple(range(2, 2 + x.dim())), device="meta")
+        order = tuple(length - 2 for length in function(marked, *args, **named).shape)
+        does = kinds.Transposition(axes=order)
+        return Seen(does, [x], part=lambda stored, _: parts.transposed(stored, order))
+
+    return translate
 
 
-@translates("t", "T", "H")
-def reversal(x: Tensor) -> Seen:
-    """All axes in reversed order."""
-    return _transposed(x, range(x.dim())[::-1])
-
-
-@translates("mT", "mH", "adjoint")
-def matrix_transposition(x: Tensor) -> Seen:
-    """The last two axes in each other's place."""
-    return exchange(x, -2, -1)
-
-
-@translates("movedim")
-def moved(x: Tensor, source: Any, destination: Any) -> Seen:
-    """Axes moved to other places, the rest in their order."""
-    sources, targets = (
-        [from_start(axis, x.dim()) for axis in (given if isinstance(given, list | tuple) else [given])]
-        for given in (source, destination)
-    )
-    rest = iter(axis for axis in range(x.dim()) if axis not in sources)
-    at = dict(zip(targets, sources, strict=True))
-    return _transposed(x, [at[place] if place in at else next(rest) for place in range(x.dim())])
+TRANSLATORS.update({name: _transposition(function) for name, function in _TRANSPOSITIONS.items()})
 
 
 @translates("cat")

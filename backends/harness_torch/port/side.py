@@ -11,7 +11,9 @@ from torch.nn.parameter import is_lazy
 from harness.tracing.calls import Trace
 from harness.tracing.side import (
     AsWritten,
+    Batch,
     Gradients,
+    Inputs,
     InputShape,
     Loss,
     Override,
@@ -40,7 +42,6 @@ from harness_torch.port.training import (
 )
 
 Tensor = torch.Tensor
-Batch = tuple[list[np.ndarray], np.ndarray]
 
 
 class TorchSide:
@@ -75,9 +76,7 @@ class TorchSide:
     def load(self, parameters: Mapping[str, np.ndarray]) -> None:
         self._holding.load(parameters)
 
-    def trace(
-        self, inputs: Sequence[np.ndarray], *, training: bool, overrides: Sequence[Override] = ()
-    ) -> Trace:
+    def trace(self, inputs: Inputs, *, training: bool, overrides: Sequence[Override] = ()) -> Trace:
         with self._holding.kept(parameters=False) as before, torch.no_grad():
             self._module.train(training)
             held = self._holding.tensors()
@@ -89,13 +88,7 @@ class TorchSide:
             return trace
 
     def gradients(
-        self,
-        inputs: Sequence[np.ndarray],
-        targets: np.ndarray,
-        loss: Loss,
-        *,
-        output: str = "",
-        own: bool = False,
+        self, inputs: Inputs, targets: np.ndarray, loss: Loss, *, output: str = "", own: bool = False
     ) -> Gradients:
         with self._holding.kept(parameters=True), torch.enable_grad():
             self._module.train()
@@ -219,13 +212,13 @@ def as_written(module: torch.nn.Module, shapes: Sequence[InputShape]) -> AsWritt
 
     layouts = find_layouts(evaluate, shapes)
 
-    def outputs(inputs: Sequence[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    def outputs(inputs: Inputs) -> Iterator[tuple[str, np.ndarray]]:
         for name, output in named_outputs(evaluate(to_tensors(inputs, layouts))):
             laid_out = outside(output)
             numbers = laid_out.double() if laid_out.dtype.is_floating_point else laid_out
             yield name, np.array(numbers.numpy())
 
-    def record(inputs: Sequence[np.ndarray]) -> Trace:
+    def record(inputs: Inputs) -> Trace:
         given = typed(to_tensors(inputs, [None] * len(inputs)))
         known = {name: (each, each.detach()) for name, each in module.named_parameters()}
         with torch.no_grad():
