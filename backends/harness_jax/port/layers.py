@@ -16,7 +16,7 @@ import numpy as np
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness.tracing.functions import all_from_end
+from harness.tracing.functions import all_from_end, dilated, each_of
 from harness.tracing.recorder import Running
 from harness_jax.models.interception import python_function
 from harness_jax.port import products
@@ -30,9 +30,17 @@ class Layer(Running):
     module: Any
     array: Callable[[str], Any]
 
-    def whole(self, does: kinds.AnySemantics, parameters: Mapping[str, Stored | None]) -> Any:
-        """Record the layer as one call of its first argument, with the parameters that there are."""
-        return self.record(does, parameters=_there(parameters))
+    def whole(self, does: kinds.AnySemantics, roles: Mapping[str, str], **kernel_part: Any) -> Any:
+        """Record the layer as one call of its first argument; ``roles`` are names of its arrays by role.
+
+        ``kernel_part`` are fields of the kernel's :class:`Stored`. NotImplemented where an array is no
+        parameter of the model itself, or the call has a mask.
+        """
+        if self.get("mask") is not None or not self.has_only_parameters(*roles.values()):
+            return NotImplemented
+        parts = {"kernel": kernel_part}
+        stored = {role: self.stored(name, **parts.get(role, {})) for role, name in roles.items()}
+        return self.record(does, parameters=_there(stored))
 
     def stored(self, name: str, **part: Any) -> Stored | None:
         """Where an array of the layer is stored."""
@@ -58,12 +66,13 @@ def _there(parameters: Mapping[str, Stored | None]) -> dict[str, Stored]:
     return {role: stored for role, stored in parameters.items() if stored is not None}
 
 
+_KERNEL = {"kernel": "kernel", "bias": "bias"}
+_AFFINE = {"scale": "scale", "shift": "bias"}
+
+
 def linear(layer: Layer) -> Any:
     """``Linear`` and ``Dense``."""
-    if not layer.has_only_parameters("kernel", "bias"):
-        return NotImplemented
-    parameters = {"kernel": layer.stored("kernel"), "bias": layer.stored("bias")}
-    return layer.whole(kinds.Linear(), parameters)
+    return layer.whole(kinds.Linear(), _KERNEL)
 
 
 def linear_general(layer: Layer) -> Any:
@@ -87,11 +96,9 @@ def linear_general(layer: Layer) -> Any:
 
 def _geometry(module: Any) -> tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """The number of spatial axes, strides, dilation, and what a window covers."""
-    sizes = products.many(module.kernel_size, np.size(module.kernel_size))
-    strides, dilation = (
-        products.many(setting, len(sizes)) for setting in (module.strides, module.kernel_dilation)
-    )
-    return len(sizes), strides, dilation, products.dilated(sizes, dilation)
+    sizes = each_of(module.kernel_size, np.size(module.kernel_size))
+    strides, dilation = (each_of(setting, len(sizes)) for setting in (module.strides, module.kernel_dilation))
+    return len(sizes), strides, dilation, dilated(sizes, dilation)
 
 
 def convolution(layer: Layer) -> Any:
@@ -99,25 +106,21 @@ def convolution(layer: Layer) -> Any:
     module, x = layer.module, layer.x
     count, strides, dilation, windows = _geometry(module)
     padding = products.pairs(module.padding, x.shape[1:-1], windows, strides)
-    plain = (
-        max(products.many(module.input_dilation, count)) == 1 and x.ndim == count + 2 and module.mask is None
-    )
-    if not plain or padding is None or not layer.has_only_parameters("kernel", "bias"):
+    plain = max(each_of(module.input_dilation, count)) == 1 and x.ndim == count + 2 and module.mask is None
+    if not plain or padding is None:
         return NotImplemented
     does = kinds.Convolution(
         strides=strides, padding=padding, dilation=dilation, groups=module.feature_group_count
     )
-    parameters = {"kernel": layer.stored("kernel"), "bias": layer.stored("bias")}
-    return layer.whole(does, parameters)
+    return layer.whole(does, _KERNEL)
 
 
 def transposed_convolution(layer: Layer) -> Any:
     """``ConvTranspose``, which flips its kernel only with ``transpose_kernel``."""
     module, x = layer.module, layer.x
     count, strides, dilation, windows = _geometry(module)
-    plain = x.ndim == count + 2 and module.mask is None and layer.has_only_parameters("kernel", "bias")
     around = _around(module.padding, windows, strides)
-    if not plain or around is None:
+    if x.ndim != count + 2 or module.mask is not None or around is None:
         return NotImplemented
     does = kinds.Convolution(
         strides=strides,
@@ -130,8 +133,7 @@ def transposed_convolution(layer: Layer) -> Any:
         if module.transpose_kernel
         else {"flipped": tuple(range(count))}
     )
-    parameters = {"kernel": layer.stored("kernel", **flips), "bias": layer.stored("bias")}
-    return layer.whole(does, parameters)
+    return layer.whole(does, _KERNEL, **flips)
 
 
 def _around(padding: Any, windows: Any, strides: Any) -> products.Pairs | None:
@@ -152,11 +154,8 @@ def batch_normalization(layer: Layer) -> Any:
     """``BatchNorm`` over its last axis."""
     module, x = layer.module, layer.x
     running = layer.setting("use_running_average")
-    names = ("scale", "bias", "mean", "var")
-    if running is None or layer.arguments.get("mask") is not None or not layer.has_only_parameters(*names):
-        return NotImplemented
     is_last = module.axis in {-1, x.ndim - 1}
-    if not is_last and module.axis != 1:
+    if running is None or (not is_last and module.axis != 1):
         return NotImplemented
     does = kinds.BatchNormalization(
         epsilon=float(module.epsilon),
@@ -165,48 +164,37 @@ def batch_normalization(layer: Layer) -> Any:
         training=not running,
         channels_first=not is_last,
     )
-    roles = ("scale", "shift", "running_mean", "running_variance")
-    parameters = {role: layer.stored(name) for role, name in zip(roles, names, strict=True)}
-    return layer.whole(does, parameters)
+    return layer.whole(does, {**_AFFINE, "running_mean": "mean", "running_variance": "var"})
 
 
 def layer_normalization(layer: Layer, *, centered: bool = True) -> Any:
     """``LayerNorm`` and ``RMSNorm``."""
     module, x = layer.module, layer.x
     axes = all_from_end(module.reduction_axes, x.ndim)
-    same = axes == all_from_end(module.feature_axes, x.ndim)
-    if not same or layer.arguments.get("mask") is not None or not layer.has_only_parameters("scale", "bias"):
+    if axes != all_from_end(module.feature_axes, x.ndim):
         return NotImplemented
     does = kinds.LayerNormalization(epsilon=float(module.epsilon), axes=axes, centered=centered)
-    parameters = {"scale": layer.stored("scale"), "shift": layer.stored("bias")}
-    return layer.whole(does, parameters)
+    return layer.whole(does, _AFFINE)
 
 
 def group_normalization(layer: Layer) -> Any:
     """``GroupNorm`` over all axes but the first."""
     module, x = layer.module, layer.x
     groups = module.num_groups if module.num_groups is not None else x.shape[-1] // module.group_size
-    if module.reduction_axes is not None or layer.arguments.get("mask") is not None:
-        return NotImplemented
-    if not layer.has_only_parameters("scale", "bias"):
+    if module.reduction_axes is not None:
         return NotImplemented
     does = kinds.GroupNormalization(groups=int(groups), epsilon=float(module.epsilon))
-    parameters = {"scale": layer.stored("scale"), "shift": layer.stored("bias")}
-    return layer.whole(does, parameters)
+    return layer.whole(does, _AFFINE)
 
 
 def embedding(layer: Layer) -> Any:
     """``Embed``."""
-    if not layer.has_only_parameters("embedding"):
-        return NotImplemented
-    return layer.whole(kinds.Embedding(), {"table": layer.stored("embedding")})
+    return layer.whole(kinds.Embedding(), {"table": "embedding"})
 
 
 def attend(layer: Layer) -> Any:
     """``Embed.attend``: a linear layer with the transposed table."""
-    if not layer.has_only_parameters("embedding"):
-        return NotImplemented
-    return layer.whole(kinds.Linear(), {"kernel": layer.stored("embedding", axes=(1, 0))})
+    return layer.whole(kinds.Linear(), {"kernel": "embedding"}, axes=(1, 0))
 
 
 def dropout(layer: Layer) -> Any:

@@ -12,7 +12,7 @@ from jax import lax
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness.tracing.functions import Product
+from harness.tracing.functions import Product, dilated
 from harness_jax.port.recorder import Recorder
 
 _NAME = "jax.lax.dot_general"
@@ -129,13 +129,6 @@ def _places(letters: str, part: str) -> tuple[int, ...]:
 Pairs = tuple[tuple[int, int], ...]
 
 
-def many(setting: Any, count: int) -> tuple[int, ...]:
-    """A setting for each spatial axis; None stands for one."""
-    if setting is None:
-        return (1,) * count
-    return (int(setting),) * count if np.ndim(setting) == 0 else tuple(int(part) for part in setting)
-
-
 def pairs(
     padding: Any, positions: Sequence[int], sizes: Sequence[int], strides: Sequence[int]
 ) -> Pairs | None:
@@ -152,11 +145,6 @@ def pairs(
     return tuple(
         (int(each), int(each)) if np.ndim(each) == 0 else (int(each[0]), int(each[1])) for each in padding
     )
-
-
-def dilated(sizes: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
-    """How many positions a window with dilation covers."""
-    return tuple((size - 1) * step + 1 for size, step in zip(sizes, dilation, strict=True))
 
 
 def transposed_padding(sizes: Sequence[int], padding: Pairs) -> Pairs:
