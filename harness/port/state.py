@@ -102,55 +102,46 @@ def dropouts(trace_a: Trace, trace_b: Trace, *, training: bool) -> list[Cause]:
             return []
         place = (active_a or active_b)[0]
         texts = ("active in evaluation", "off") if active_a else ("off", "active in evaluation")
-        return [_dropout(place if active_a else None, place if active_b else None, *texts, mode="evaluation")]
+        one, other_one = (place, None) if active_a else (None, place)
+        return [_dropout(one, other_one, *texts, mode="evaluation")]
     rates_a = [place for place in of_a if _does(place).rate]
     rates_b = [place for place in of_b if _does(place).rate]
     if len(rates_a) != len(rates_b):
         own, other = (
             ", ".join(text(_does(place).rate) for place in of) or "none" for of in (rates_a, rates_b)
         )
-        return [
-            _dropout(
-                rates_a[0] if rates_a else None, rates_b[0] if rates_b else None, own, other, mode="training"
-            )
-        ]
-    return [
+        first_a, first_b = (next(iter(rates), None) for rates in (rates_a, rates_b))
+        return [_dropout(first_a, first_b, own, other, mode="training")]
+    found = [
         _dropout(one, other, text(_does(one).rate), text(_does(other).rate), mode="training")
         for one, other in zip(rates_a, rates_b, strict=True)
         if abs(_does(one).rate - _does(other).rate) > ROUNDING
-    ] or [*_other_axes(rates_a, rates_b), *_moved_dropouts(trace_a, trace_b, rates_a, rates_b)]
+    ]
+    return found or _of_other_values(trace_a, trace_b, rates_a, rates_b)
 
 
-def _other_axes(of_a: Sequence[Place], of_b: Sequence[Place]) -> list[Cause]:
-    """Dropout of the same values in other units, as of single elements or of whole channels."""
-    found, rest_b = [], list(of_b)
+def _of_other_values(
+    trace_a: Trace, trace_b: Trace, of_a: Sequence[Place], of_b: Sequence[Place]
+) -> list[Cause]:
+    """Dropout in other units, as of single elements or of whole channels, and dropout of other values.
+
+    The latter only where each side has the values that the other one drops, too: it could do the same.
+    """
+    found, rest_a, rest_b = [], [], list(of_b)
     for a in of_a:
         b = next((b for b in rest_b if are_equal(_dropped(a), _dropped(b))), None)
         if b is None:
+            rest_a.append(a)
             continue
         rest_b.remove(b)
         counts = _does(a).together, _does(b).together
         if counts[0] != counts[1]:
             own, other = (f"{count:,} elements together" if count > 1 else "each element" for count in counts)
             found.append(_dropout(a, b, own, other, mode="training"))
-    return found
-
-
-def _moved_dropouts(
-    trace_a: Trace, trace_b: Trace, of_a: Sequence[Place], of_b: Sequence[Place]
-) -> list[Cause]:
-    """Dropout of other values than on the other side, which has both values, too: it could do the same."""
-    rest_a, rest_b = [], list(of_b)
-    for a in of_a:
-        same = next((b for b in rest_b if are_equal(_dropped(a), _dropped(b))), None)
-        if same is None:
-            rest_a.append(a)
-        else:
-            rest_b.remove(same)
-    if not rest_a or len(rest_a) != len(rest_b):
-        return []
+    if len(rest_a) != len(rest_b):
+        return found
     index_a, index_b = ValueIndex(trace_a), ValueIndex(trace_b)
-    return [
+    return found + [
         _dropout(a, b, f"of {_source(a)}", f"of {_source(b)}", mode="training")
         for a, b in zip(rest_a, rest_b, strict=True)
         if index_b.find(_dropped(a)) is not None and index_a.find(_dropped(b)) is not None

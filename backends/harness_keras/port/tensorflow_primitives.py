@@ -54,30 +54,26 @@ class Seen(NamedTuple):
     parameters: dict[str, Stored] = {}  # noqa: RUF012 - never changed
 
 
-Reading = Callable[[Primitive], Seen | None]
-READINGS: dict[str, Reading] = {}
-
-
-_reads = entering(READINGS)
-_ACTIVATIONS = {
+_ELEMENTWISE = {
     "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softplus": "softplus",
     "Softsign": "softsign", "Selu": "selu", "Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Rsqrt": "rsqrt",
     "Square": "square", "Abs": "abs", "Neg": "negative", "Sin": "sin", "Cos": "cos",
 }  # fmt: skip
+#: Primitives that always do the same.
+PLAIN = {
+    **{kind: Seen(kinds.Activation(function=function)) for kind, function in _ELEMENTWISE.items()},
+    "Elu": Seen(kinds.Activation(function="elu", slope=1.0)),
+    "Softmax": Seen(kinds.Softmax(axis=-1)),
+    "LogSoftmax": Seen(kinds.Softmax(axis=-1, logarithm=True)),
+    "SelectV2": Seen(kinds.Selection(), (0, 1, 2)),
+}
+READINGS: dict[str, Callable[[Primitive], Seen | None]] = {}
+_reads = entering(READINGS)
 
 
-@_reads(*_ACTIVATIONS, "Elu", "LeakyRelu")
-def _activation(primitive: Primitive) -> Seen:
-    if primitive.kind == "LeakyRelu":
-        return Seen(kinds.Activation(function="leaky_relu", slope=primitive.attributes["alpha"]))
-    if primitive.kind == "Elu":
-        return Seen(kinds.Activation(function="elu", slope=1.0))
-    return Seen(kinds.Activation(function=_ACTIVATIONS[primitive.kind]))
-
-
-@_reads("Softmax", "LogSoftmax")
-def _softmax(primitive: Primitive) -> Seen:
-    return Seen(kinds.Softmax(axis=-1, logarithm=primitive.kind == "LogSoftmax"))
+@_reads("LeakyRelu")
+def _leaky_relu(primitive: Primitive) -> Seen:
+    return Seen(kinds.Activation(function="leaky_relu", slope=primitive.attributes["alpha"]))
 
 
 _ARITHMETIC = {
@@ -179,12 +175,6 @@ def _gather(primitive: Primitive) -> Seen | None:
     return Seen(kinds.Embedding(), (1,), {"table": Stored(name)})
 
 
-@_reads("SelectV2")
-def _selection(primitive: Primitive) -> Seen:
-    del primitive
-    return Seen(kinds.Selection(), (0, 1, 2))
-
-
 @_reads("ReverseV2")
 def _reversal(primitive: Primitive) -> Seen:
     axes = [int(axis) for axis in np.ravel(primitive.inputs[1].numpy())]
@@ -284,7 +274,7 @@ def _overwrite(made: Tensor, other: Tensor) -> None:
 
 def _record(primitive: Primitive, attributes: tuple[Any, ...]) -> list[Tensor]:
     reading = READINGS.get(primitive.kind)
-    seen = reading(primitive) if reading else None
+    seen = reading(primitive) if reading else PLAIN.get(primitive.kind)
     if seen is None:
         values = [place for place, tensor in enumerate(primitive.inputs) if tensor.dtype != tf.resource]
         seen = Seen(kinds.Opaque(function=primitive.kind), tuple(values))

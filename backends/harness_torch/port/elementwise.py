@@ -11,6 +11,7 @@ from torch.nn import functional
 from harness.tracing import semantics as kinds
 from harness.tracing.functions import all_from_end, from_end
 from harness_torch.port.seen import (
+    REWRITTEN,
     TRANSLATORS,
     Seen,
     Tensor,
@@ -255,17 +256,8 @@ def scaled_subtract(x: Tensor, other: Any, alpha: float = 1) -> Tensor:
     return torch.sub(x, other * alpha)
 
 
-@rewrites("addcmul")
-def add_product(x: Tensor, tensor1: Tensor, tensor2: Tensor, value: float = 1) -> Tensor:
-    """``x + value * tensor1 * tensor2``."""
-    product = tensor1 * tensor2
-    return x + (product if value == 1 else product * value)
-
-
-@rewrites("lerp")
-def interpolation(x: Tensor, end: Tensor, weight: Any) -> Tensor:
-    """``x + weight * (end - x)``."""
-    return x + (end - x) * weight
+def _times(x: Tensor, factor: float) -> Tensor:
+    return x if factor == 1 else x * factor
 
 
 @rewrites("addmm")
@@ -273,18 +265,14 @@ def sum_and_product(x: Tensor, mat1: Tensor, mat2: Tensor, beta: float = 1, alph
     """A linear layer where it can be, else a product and a sum."""
     part = active().recorder.part
     require(part(x) is None or part(mat2) is None or (beta, alpha) != (1, 1))
-    product = mat1 @ mat2
-    return (x if beta == 1 else x * beta) + (product if alpha == 1 else product * alpha)
+    return _times(x, beta) + _times(mat1 @ mat2, alpha)
 
 
 @rewrites("baddbmm")
 def sum_and_products(x: Tensor, batch1: Tensor, batch2: Tensor, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * x + alpha * batch1 batch2``."""
-    product = torch.bmm(batch1, batch2)
-    product = product if alpha == 1 else product * alpha
-    if beta == 0:
-        return product
-    return product + (x if beta == 1 else x * beta)
+    product = _times(torch.bmm(batch1, batch2), alpha)
+    return product + _times(x, beta) if beta else product
 
 
 @rewrites("matmul", "mv", "dot")
@@ -327,20 +315,21 @@ def copied(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     return src.clone()
 
 
-@rewrites("var_mean")
-def variance_and_mean(x: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-    """Both, one after the other."""
-    return torch.var(x, *args, **kwargs), _mean_like(x, *args, **kwargs)
-
-
-@rewrites("std_mean")
-def deviation_and_mean(x: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-    """Both, one after the other."""
-    return torch.std(x, *args, **kwargs), _mean_like(x, *args, **kwargs)
-
-
 def _mean_like(x: Tensor, dim: Any = None, *_: Any, keepdim: bool = False, **__: Any) -> Tensor:
     return x.mean(dim=None if isinstance(dim, bool) else dim, keepdim=keepdim)
+
+
+#: Functions as formulas of others.
+REWRITTEN.update(
+    {
+        "addcmul": lambda x, tensor1, tensor2, value=1: x + _times(tensor1 * tensor2, value),
+        "lerp": lambda x, end, weight: x + (end - x) * weight,
+        "logsigmoid": lambda x: -functional.softplus(-x),
+        "log_sigmoid": lambda x: -functional.softplus(-x),
+        "var_mean": lambda x, *args, **named: (torch.var(x, *args, **named), _mean_like(x, *args, **named)),
+        "std_mean": lambda x, *args, **named: (torch.std(x, *args, **named), _mean_like(x, *args, **named)),
+    }
+)
 
 
 @rewrites("norm", "vector_norm")
@@ -370,12 +359,6 @@ def gated(x: Tensor, dim: int = -1) -> Tensor:
     """One half gates the other."""
     one, gate = torch.chunk(x, 2, dim)
     return one * torch.sigmoid(gate)
-
-
-@rewrites("logsigmoid", "log_sigmoid")
-def log_sigmoid(x: Tensor) -> Tensor:
-    """``-softplus(-x)``."""
-    return -functional.softplus(-x)
 
 
 @rewrites("softplus")

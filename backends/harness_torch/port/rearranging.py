@@ -13,6 +13,7 @@ from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
 from harness.tracing.functions import from_end, product, sliced, span
 from harness_torch.port.seen import (
+    REWRITTEN,
     TRANSLATORS,
     Seen,
     Tensor,
@@ -214,12 +215,6 @@ def stack(x: Sequence[Tensor], dim: int = 0) -> Tensor:
     return torch.cat(single, dim) if len(single) > 1 else single[0]
 
 
-@rewrites("chunk")
-def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """Slices of equal length, the last one shorter."""
-    return split(x, -(-x.shape[dim] // chunks), dim)
-
-
 @rewrites("split", "split_with_sizes")
 def split(x: Tensor, split_size: Any, dim: int = 0, **named: Any) -> tuple[Tensor, ...]:
     """Slices."""
@@ -231,12 +226,6 @@ def split(x: Tensor, split_size: Any, dim: int = 0, **named: Any) -> tuple[Tenso
         sizes = list(split_size)
     ends = [sum(sizes[: number + 1]) for number in range(len(sizes))]
     return tuple(x.narrow(dim, end - size, size) for size, end in zip(sizes, ends, strict=True))
-
-
-@rewrites("unbind")
-def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """One position after another."""
-    return tuple(x.select(dim, index) for index in range(x.shape[dim]))
 
 
 def _repeated(x: Tensor, counts: Sequence[int]) -> Tensor:
@@ -314,6 +303,14 @@ def channel_shuffle(x: Tensor, groups: int) -> Tensor:
     """Channels of the groups in turn."""
     batch, channels, *rest = x.shape
     return x.reshape(batch, groups, channels // groups, *rest).transpose(1, 2).reshape(x.shape)
+
+
+REWRITTEN.update(
+    {
+        "chunk": lambda x, chunks, dim=0: split(x, -(-x.shape[dim] // chunks), dim),
+        "unbind": lambda x, dim=0: tuple(x.select(dim, index) for index in range(x.shape[dim])),
+    }
+)
 
 
 # Einstein sums of two operands as transpositions and products of matrices.
