@@ -150,13 +150,15 @@ class TracePair:
         return None
 
     def _of_one_input(self, pair: PairedUse) -> PairedUse | None:
-        """The pair at calls of one input, where a layer is called several times; None if there are none."""
+        """The pair at calls of one input, where a layer is called several times; None if there are none.
+
+        In another mode than that of the matching there may be more calls before it, such as a dropout.
+        """
         users_a, users_b = self._users_a[_key_of(pair.a)], self._users_b[_key_of(pair.b)]
-        if len(users_a) == len(users_b) == 1:
-            return pair
+        alone = len(users_a) == len(users_b) == 1
         for a, b in itertools.product(users_a, users_b):
             inputs = self._a.calls[a].inputs, self._b.calls[b].inputs
-            if inputs[0] and inputs[1] and self._equal(inputs[0][0], inputs[1][0]):
+            if alone or (inputs[0] and inputs[1] and self._equal(inputs[0][0], inputs[1][0])):
                 return PairedUse(pair.a._replace(place=a), pair.b._replace(place=b))
         return None
 
