@@ -161,13 +161,6 @@ def _reduction(form: Form, targets: np.ndarray, *, alone: bool) -> str:
 
 def _cause(kind: str, a: str, b: str, before: float | None, after: float | None = None) -> Cause:
     known = before is not None and np.isfinite(before)
-    return Cause(
-        kind=kind,
-        path_a="loss",
-        path_b="loss",
-        a=a,
-        b=b,
-        before=before if known else None,
-        after=after if known else None,
-        mode="gradients",
-    )
+    cause = Cause.at(kind, None, None, a, b, before, after if known else None, mode="gradients")
+    cause.path_a = cause.path_b = "loss"
+    return cause

@@ -234,9 +234,7 @@ class RemoteSide(_Asked):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._pipe.end_requests()
         if kind is not None:
             self._process.kill()

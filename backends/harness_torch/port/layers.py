@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness.tracing.functions import each_of
+from harness.tracing.functions import dilated, each_of, window_padding
 from harness_torch.port.seen import Role, Seen, Tensor, Translator, rewrites_module, roles, translates
 from harness_torch.port.tracer import active
 
@@ -44,7 +44,7 @@ def convolution(
     spread = each_of(dilation, count)
     does = kinds.Convolution(
         strides=each_of(stride, count),
-        padding=_padding(padding, weight.shape[2:], spread),
+        padding=_padding(padding, x.shape[2:], dilated(weight.shape[2:], spread)),
         dilation=spread,
         groups=groups,
         channels_first=True,
@@ -53,14 +53,11 @@ def convolution(
     return Seen(does, [x], roles(kernel=Role(weight, layout), bias=bias))
 
 
-def _padding(padding: Any, sizes: Any, dilation: tuple[int, ...]) -> kinds.Padding:
+def _padding(padding: Any, lengths: Any, windows: Any) -> kinds.Padding:
     """Low and high of each axis; ``same`` has the odd one on the high side."""
-    if padding == "valid":
-        return tuple((0, 0) for _ in sizes)
-    if padding == "same":
-        totals = [spread * (size - 1) for size, spread in zip(sizes, dilation, strict=True)]
-        return tuple((total // 2, total - total // 2) for total in totals)
-    return tuple((each, each) for each in each_of(padding, len(sizes)))
+    if isinstance(padding, str):
+        return window_padding(padding, lengths, windows, (1,) * len(windows))
+    return tuple((each, each) for each in each_of(padding, len(windows)))
 
 
 @translates("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
