@@ -97,6 +97,17 @@ def test_a_model_of_thousands_of_calls_is_walked():
     assert (cause.kind, cause.path_b) == ("epsilon", "bn")
 
 
+def test_layers_are_found_where_a_mode_has_a_call_more():
+    """Than in the mode in which they were matched, as attention with dropout has in training."""
+    a, b = side(), side(bn={"epsilon": 1e-3}, pool={"function": "mean"}, gelu={"function": "gelu_tanh"})
+    trace_a, trace_b = (each.trace(INPUTS, training=False) for each in (a, b))
+    matching = match(trace_a, trace_b)
+    b = NumpySide(("", kinds.Activation(function="identity"), {}), *b.calls)
+    b.load(transferred(matching, a.loaded, b.loaded)[0])
+    causes = walk(b, trace_a, INPUTS, matching, training=True)
+    assert [cause.path_b for cause in causes] == ["bn", "pool", "gelu"]
+
+
 def test_a_missing_call_is_named_with_what_follows_it():
     order = [path for path in CHAIN if path != "relu"]
     (cause,) = found(side(order))
