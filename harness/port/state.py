@@ -27,11 +27,14 @@ def running_state(trace_a: Trace, trace_b: Trace, matching: Matching) -> tuple[f
     """The worst difference of running statistics after the same training step, and the causes."""
     worst, found = 0.0, []
     for pair in matching.pairs:
-        a = Place(trace_a, trace_a.calls[pair.a.place])
-        b = Place(trace_b, trace_b.calls[pair.b.place])
-        if not isinstance(a.call.does, kinds.BatchNormalization) or type(b.call.does) is not type(
-            a.call.does
-        ):
+        found_a, found_b = (
+            next((call for call in trace.calls if call.parameters == use.parameters), None)
+            for trace, use in ((trace_a, pair.a), (trace_b, pair.b))
+        )
+        if found_a is None or found_b is None:
+            continue
+        a, b = Place(trace_a, found_a), Place(trace_b, found_b)
+        if not all(isinstance(each.call.does, kinds.BatchNormalization) for each in (a, b)):
             continue
         gap = max(_gaps(trace_a, trace_b, pair, matching).values(), default=0.0)
         if gap > ROUNDING:

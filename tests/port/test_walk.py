@@ -6,6 +6,7 @@ import pytest
 from support.numpy_side import NumpySide
 
 from harness.port.matching import match
+from harness.port.state import running_state
 from harness.port.updates import transferred
 from harness.port.walk import walk
 from harness.reference.calls import compute
@@ -106,6 +107,17 @@ def test_layers_are_found_where_a_mode_has_a_call_more():
     b.load(transferred(matching, a.loaded, b.loaded)[0])
     causes = walk(b, trace_a, INPUTS, matching, training=True)
     assert [cause.path_b for cause in causes] == ["bn", "pool", "gelu"]
+
+
+def test_running_statistics_are_compared_where_a_mode_has_a_call_more():
+    a, b = side(), side()
+    matching = match(*(each.trace(INPUTS, training=False) for each in (a, b)))
+    b = NumpySide(("", kinds.Activation(function="identity"), {}), *b.calls)
+    traces = [each.trace(INPUTS, training=True) for each in (a, b)]
+    for trace, number in zip(traces, (1.0, 2.0), strict=True):
+        trace.state_after = {"bn.running_mean": np.full(4, number)}
+    worst, _ = running_state(*traces, matching)
+    assert worst == 1.0
 
 
 def test_a_missing_call_is_named_with_what_follows_it():
