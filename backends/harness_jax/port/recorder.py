@@ -27,11 +27,12 @@ class Recorder(recorder.Recorder):
         self._arrays = dict(parameters)
         self._parts: dict[int, Stored] = {}
 
-    def numbers(self, tensor: Any) -> np.ndarray:
-        return np.asarray(tensor)
+    def numbers(self, tensor: Any) -> Any:
+        """The array itself: to read its numbers at once would wait for each operation."""
+        return tensor
 
-    def numbers_of(self, name: str) -> np.ndarray:
-        return np.asarray(self._arrays[name])
+    def numbers_of(self, name: str) -> Any:
+        return self._arrays[name]
 
     def replacement(self, array: np.ndarray, of: Any) -> Any:
         return jax.numpy.asarray(array, dtype=of.dtype).reshape(of.shape)

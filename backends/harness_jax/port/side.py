@@ -124,6 +124,8 @@ def traced(model: Model, inputs: Sequence[Any], *, training: bool, overrides: Se
     for path, leaf in jax.tree_util.tree_leaves_with_path(evaluated.outputs):
         recorder.add_output(leaf, jax.tree_util.keystr(path, simple=True, separator="."))
     trace = recorder.trace
+    for value in trace.values:
+        value.array = np.asarray(value.array)
     trace.state_after = {name: np.asarray(array) for name, array in evaluated.changed.items()}
     return trace
 
