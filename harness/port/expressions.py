@@ -322,20 +322,27 @@ class Corresponding(NamedTuple):
     after: float
 
 
-class Goal:
-    """What the end of B must be, in any order of the axes."""
+#: For each axis of a value of B the axis of A's that it is; None where any order may be right.
+AxisOrder = tuple[int, ...] | None
 
-    def __init__(self, a: Expression, b: Expression) -> None:
-        self._wanted = list(forms(a.result, b.result))
-        self.before = min((difference(b.result, each) for each in self._wanted), default=np.inf)
+
+class Goal:
+    """What the end of B must be: A's with its axes in this order, or in any."""
+
+    def __init__(self, a: Expression, b: Expression, order: AxisOrder = None) -> None:
+        end = a.result
+        turned = end.transpose(order) if order is not None and len(order) == end.ndim else end
+        is_known = order is not None and turned.shape == b.result.shape
+        self.wanted = [turned] if is_known else list(forms(end, b.result))
+        self.before = min((difference(b.result, each) for each in self.wanted), default=np.inf)
 
     def gap(self, out: np.ndarray | None) -> float:
         """The difference of an array from it."""
         if out is None:
             return np.inf
-        gaps = [difference(out, each) for each in self._wanted if each.shape == out.shape]
+        gaps = [difference(out, each) for each in self.wanted if each.shape == out.shape]
         if not gaps:
-            gaps = [difference(form, each) for each in self._wanted[:1] for form in forms(out, each)]
+            gaps = [difference(form, each) for each in self.wanted[:1] for form in forms(out, each)]
         return min(gaps, default=np.inf)
 
     def is_met(self, gap: float) -> bool:
@@ -343,18 +350,21 @@ class Goal:
         return explains(gap, self.before if np.isfinite(self.before) else 1.0)
 
 
-def corresponding(a: Expression, b: Expression) -> Corresponding:
-    """The smallest expressions that differ; of one side none, if the other goes on with what it ends with."""
-    pair = _smallest(a, b)
+def corresponding(a: Expression, b: Expression, order: AxisOrder = None) -> Corresponding:
+    """The smallest expressions that differ; of one side none, if the other goes on with what it ends with.
+
+    ``order`` is that of the ends, where it is known.
+    """
+    pair = _smallest(a, b, order)
     rests = _rest(pair.a, pair.b.result), _rest(pair.b, pair.a.result)
     if not any(rests):
         return pair
     return pair._replace(a=rests[0] or pair.a.empty(), b=rests[1] or pair.b.empty())
 
 
-def _smallest(a: Expression, b: Expression) -> Corresponding:
-    goal = Goal(a, b)
-    whole = next(forms(a.result, b.result), a.result)
+def _smallest(a: Expression, b: Expression, order: AxisOrder) -> Corresponding:
+    goal = Goal(a, b, order)
+    whole = next(iter(goal.wanted), a.result)
     last = Corresponding(a, b, (b.end,) if b.calls else (), whole, goal.before, 0.0)
     of_a = [(value, len(a.before(value))) for value in (*a.made(), *a.sources())]
     of_b: list[tuple[tuple[Slot, ...], int, int]] = [

@@ -15,7 +15,7 @@ import numpy as np
 from harness.errors import HarnessError
 from harness.port import diagnosis, relations
 from harness.port.diagnosis import Explanation, Place, explanation
-from harness.port.expressions import Budget, Calls, Corresponding, Expression, corresponding, forms
+from harness.port.expressions import AxisOrder, Budget, Calls, Corresponding, Expression, corresponding, forms
 from harness.port.findings import Cause, Mode, merged
 from harness.port.matching import Matching, PairedUse, Use
 from harness.port.remote_side import RemoteSide
@@ -187,7 +187,8 @@ class TracePair:
             if key in visited or self._equal(value_a, value_b):
                 continue
             visited.add(key)
-            return self._in_segment(value_a, value_b, consumer=(pair.b.place, number))
+            order = _order_of_input(call_a.does, call_b.does, number, self._a.values[value_a].array.ndim)
+            return self._in_segment(value_a, value_b, (pair.b.place, number), order)
         return None
 
     def _in_call(self, pair: PairedUse, visited: set[tuple[str, int]]) -> Fault | None:
@@ -217,16 +218,18 @@ class TracePair:
         found = explanation(one, other, both)
         return None if found is None else _explained(found, both, "")
 
-    def _in_segment(self, value_a: int, value_b: int, consumer: tuple[int, int] | None) -> Fault:
-        """A fault among the calls that lead to two values which must be equal."""
+    def _in_segment(
+        self, value_a: int, value_b: int, consumer: tuple[int, int] | None, order: AxisOrder = None
+    ) -> Fault:
+        """A fault among the calls that lead to two values which must be equal, in this order of axes."""
         name = self._b.calls[consumer[0]].path if consumer is not None else ""
-        fault = self._within(value_a, value_b, (set(), set()), name)
+        fault = self._within(value_a, value_b, (set(), set()), name, order)
         if fault.causes[0].kind == REPLACED:  # what explains it may be before values that both sides have
             later = [
                 {value for call in trace.calls if not call.parameters for value in call.outputs}
                 for trace in (self._a, self._b)
             ]
-            longer = self._within(value_a, value_b, (later[0], later[1]), name)
+            longer = self._within(value_a, value_b, (later[0], later[1]), name, order)
             fault = (
                 longer if longer.causes[0].kind != REPLACED else self._first_call(value_a, value_b) or fault
             )
@@ -253,13 +256,20 @@ class TracePair:
                 return Fault(causes, [Override(place_b, 0, array)])
         return None
 
-    def _within(self, value_a: int, value_b: int, not_common: tuple[set[int], set[int]], name: str) -> Fault:
+    def _within(
+        self,
+        value_a: int,
+        value_b: int,
+        not_common: tuple[set[int], set[int]],
+        name: str,
+        order: AxisOrder,
+    ) -> Fault:
         """The fault of the expressions that begin with common values, but not with these."""
         not_common[0].add(value_a)
         not_common[1].add(value_b)
         for _ in range(_MOST_ROUNDS):
             a, b = self._expressions(value_a, value_b, *not_common)
-            pair = corresponding(a, b)
+            pair = corresponding(a, b, order)
             if pair.a.calls or pair.b.calls or pair.a.is_table(pair.a.end):
                 break
             # Values that both sides have, in another order of axes or for another call: what leads to them.
@@ -325,6 +335,26 @@ def _users(trace: Trace) -> dict[frozenset[str], list[int]]:
 
 def _key_of(use: Use) -> frozenset[str]:
     return frozenset(map(repr, use.parameters.values()))
+
+
+def _order_of_input(does_a: kinds.Semantics, does_b: kinds.Semantics, number: int, axes: int) -> AxisOrder:
+    """The order of axes in which B's layer takes what A's takes; None where it does not follow from them.
+
+    Where sizes are equal, as those of 8 channels of 8×8 pixels, shapes do not tell it.
+    """
+    known = (kinds.Linear, kinds.Convolution, kinds.Recurrent)
+    if number or not isinstance(does_a, known) or not isinstance(does_b, known):
+        return None
+    usual_a, usual_b = (_usual_order(each, axes) for each in (does_a, does_b))
+    return tuple(usual_a[usual_b.index(axis)] for axis in range(axes))
+
+
+def _usual_order(does: kinds.Semantics, axes: int) -> tuple[int, ...]:
+    """The order that makes the batch the first axis and channels the last one."""
+    if getattr(does, "channels_first", False):
+        return (0, *range(2, axes), 1)
+    first = (0, 1) if getattr(does, "batch_first", True) else (1, 0)
+    return (*first, *range(2, axes))[:axes]
 
 
 # The cause that two expressions show.

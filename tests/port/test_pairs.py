@@ -14,7 +14,7 @@ from table import pairs
 BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "port_pairs.py"
 #: About forty pairs, of which each takes a second.
 SOME = (
-    "^(branches|swiglu|prenorm|gemma_norm|heads|nested|sinusoids|rotary|window|tied|mirrored|shuffled_channels"
+    "^(branches|swiglu|clipped|gated_steps|prenorm|gemma_norm|heads|nested|sinusoids|rotary|window|tied|mirrored|shuffled_channels"
     "|upsampled|picture_positions|packed attention apart: m)(?!.*flax)"
 )
 
@@ -32,3 +32,5 @@ def test_right_ports_are_equal_and_faults_are_named(tmp_path):
     results = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(results) >= 30
     assert [result for result in results if result["outcome"] not in {"right", "named"}] == []
+    causes = {result["pair"]: result["causes"] for result in results}
+    assert len(causes["gated_steps: halves"]) == 1  # what follows is compared in its order of axes

@@ -55,6 +55,20 @@ def swiglu(fault=""):
     return Net(run, up=dense(32), down=dense(8), head=dense(3))
 
 
+def clipped(fault=""):
+    return keras.Sequential([dense(8), layers.ReLU(None if fault == "no limit" else 6.0), dense(3)])
+
+
+def gated_steps(fault=""):
+    def run(net, x):
+        value, gate = ops.split(net.conv(x), 2, axis=-1)
+        if fault == "halves":
+            gate, value = value, gate
+        return net.head(value * ops.sigmoid(gate))
+
+    return Net(run, conv=layers.Conv1D(12, 3, padding="same"), head=dense(3))
+
+
 def squeeze(fault=""):
     def run(net, x):
         x = net.conv(x)

@@ -43,6 +43,20 @@ def swiglu():
     return Net(run, up=nn.Linear(8, 32), down=nn.Linear(16, 8), head=nn.Linear(8, 3))
 
 
+def clipped():
+    """Few inputs reach the limit."""
+    return nn.Sequential(nn.Linear(6, 8), nn.ReLU6(), nn.Linear(8, 3))
+
+
+def gated_steps():
+    """As many steps as features, so that shapes do not tell one from the other."""
+
+    def run(net, x):
+        return net.head(F.glu(net.conv(x.transpose(1, 2)), dim=1).transpose(1, 2))
+
+    return Net(run, conv=nn.Conv1d(4, 12, 3, padding=1), head=nn.Linear(6, 3))
+
+
 def squeeze():
     """Squeeze and excitation."""
 

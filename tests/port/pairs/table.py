@@ -33,6 +33,8 @@ class Pair(NamedTuple):
 ARCHITECTURES = {
     "branches": ({"inputs": (6,)}, {"order": "order|exchange"}),
     "swiglu": ({"inputs": (8,)}, {"halves": "exchange|halves"}),
+    "clipped": ({"inputs": (6,)}, {"no limit": "relu6 against relu|limit"}),
+    "gated_steps": ({"inputs": (6, 4)}, {"halves": "exchange"}),
     "squeeze": (IMAGE, {"slope": r"0\.166667 against 0\.2|hard.sigmoid"}),
     "prenorm": ({"inputs": (8,)}, {"after": "^order.*norm"}),
     "gemma_norm": ({"inputs": (8,)}, {"one missing": r"add 1\b|offset|1 against 0"}),
