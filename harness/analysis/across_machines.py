@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.analysis.comparison import Comparison, step_ratio
+from harness.analysis.comparison import Comparison, duel_time, step_ratio
 from harness.analysis.configuration_summary import ConfigurationSummary, timing_warnings
-from harness.analysis.duel_times import duel_time
 from harness.analysis.grouping import RunGroup
 from harness.duel.record import DuelRecord
 from harness.stats.estimate import Estimate

@@ -15,7 +15,7 @@ from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import curves_of, run_seconds, scores, step_seconds, training_seconds
 from harness.machine.quantities import Measured, medians
 from harness.runs.record import Phases
-from harness.spec.flops import training_flops_per_sample
+from harness.spec.task import training_flops_per_sample
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import FEWEST_FOR_INTERVAL, Array, bounded_interval, geometric_interval
 from harness.training.measures import Measure

@@ -11,15 +11,16 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.runs.record import Record
-from harness.stats.crossed import Sampling, sampling
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import (
     CONFIDENCE,
     FEWEST_FOR_INTERVAL,
     Array,
     Equivalence,
+    Sampling,
     equivalence_of,
     mean_intervals,
+    sampling,
     wider,
 )
 from harness.training.measures import Measure

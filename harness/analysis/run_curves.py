@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from harness.runs.record import Record
-from harness.runs.summaries import steady_steps
+from harness.runs.record import Record, steady_steps
 from harness.spec.task import Task
 from harness.stats.intervals import Array
 from harness.training.measures import Measure, measure_of_task
@@ -34,7 +33,7 @@ class Run:
     ``curves`` hold one value per epoch ``(epochs,)`` under names such as ``validation_loss``; NaN where a
     score is not finite. ``step_seconds`` are the seconds per step of the steady blocks ``(blocks,)`` in
     order, ``step_median`` is their median, and ``settled`` says whether the warm-up had ended before them;
-    see :func:`harness.runs.summaries.steady_steps`.
+    see :func:`harness.runs.record.steady_steps`.
     """
 
     record: Record

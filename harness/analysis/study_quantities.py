@@ -22,7 +22,7 @@ from harness.analysis.seed_values import (
 )
 from harness.analysis.study import Study
 from harness.explain.records import ExplainedNetwork
-from harness.spec.flops import communicated_bytes
+from harness.spec.task import communicated_bytes
 from harness.training.measures import Measure
 
 #: Values by seed, in the unit of the quantity.

@@ -28,9 +28,8 @@ from harness.plugins.files import PLUGIN_FILES_VARIABLE, own_plugin_files
 from harness.reference.training import NUMPY
 from harness.spec.backend import Precision
 from harness.spec.data import Split
-from harness.spec.flops import training_flops_per_sample
 from harness.spec.schedules import ConstantRate
-from harness.spec.task import Adversarial, Sgd
+from harness.spec.task import Adversarial, Sgd, training_flops_per_sample
 from harness.training.measures import Scores
 from harness.training.scoring import Rows, load_rows, rows_file
 from harness.worker import protocol

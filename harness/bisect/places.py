@@ -15,7 +15,7 @@ from harness.duel.own_steps import PROCESS_LIMIT_SECONDS, OwnStep, blaming_user
 from harness.duel.pairs import Program
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.errors import UsageError
-from harness.gate import commands, git
+from harness.gate import git
 from harness.gate.environments import Environment, Source, package_of, step_of, workload_of
 from harness.gate.installation import Progress, environment_of
 from harness.gate.suite import Benchmark
@@ -172,7 +172,7 @@ def released(package: str) -> list[Version]:
         HarnessError: it finds none.
     """
     command = [sys.executable, "-m", "pip", "index", "versions", package]
-    text = commands.output_of(command, Path.cwd(), f"pip finds no versions of {package}")
+    text = git.output_of(command, Path.cwd(), f"pip finds no versions of {package}")
     (listed,) = re.findall(r"^Available versions: (.*)$", text, re.MULTILINE) or [""]
     found = []
     for each in listed.split(", "):

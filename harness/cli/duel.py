@@ -26,8 +26,7 @@ from harness.cli.progress import DuelDisplay, ModeDisplay, shown_progress
 from harness.cluster.agent import Orders, PlacedDuel
 from harness.cluster.connection import connected
 from harness.cluster.nodes import RayNodes
-from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
-from harness.cluster.plugin_files import plugin_files
+from harness.cluster.one_node import DuelRecorder, on_one_node, plugin_files, write_duels
 from harness.duel.fastest_mode import FastestModes
 from harness.duel.mode_times import all_kept
 from harness.duel.own_steps import OwnStep, StepDuelRequest, labelled_steps
@@ -52,7 +51,7 @@ from harness.runs.request import choose_dataset
 from harness.runs.store import prepare_folder, results_option
 from harness.spec.task import TaskDefinition
 from harness.worker import protocol
-from harness.worker.interpreter import installed_harness
+from harness.worker.process import installed_harness
 
 # The workloads of a duel, from its arguments and the options of each configuration.
 

@@ -19,8 +19,7 @@ from harness.cluster.agent import FindModes, Orders
 from harness.cluster.connection import connected
 from harness.cluster.dispatch import Dispatcher
 from harness.cluster.nodes import RayNodes
-from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
-from harness.cluster.plugin_files import plugin_files
+from harness.cluster.one_node import DuelRecorder, on_one_node, plugin_files, write_duels
 from harness.duel import fastest_mode
 from harness.duel.fastest_mode import FastestModes, asks_for_fastest
 from harness.duel.mode_times import all_kept

@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.cluster.agent import FindModes, NodeState, PlacedDuel
+from harness.cluster.agent import FindModes, NodeState, PlacedDuel, PluginFile
 from harness.cluster.dispatch import Arrival, Lost
 from harness.cluster.messages import Call, Ended
 from harness.duel.record import DUELS, DuelRecord
 from harness.duel.runner import DuelObserver
 from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.files import replace_result
+from harness.plugins import files as named_files
+from harness.plugins import registry
 
 _POLL_SECONDS = 0.5
 
@@ -123,3 +125,37 @@ def _write(path: Path, content: bytes) -> None:
         replace_result(path, content)
     except OSError as error:
         raise HarnessError(f"cannot write the record {path}: {error.strerror}") from error
+
+
+# The files of ``--plugin`` as they travel to nodes, which have no copy of them.
+
+
+def plugin_files(tasks: Iterable[str]) -> list[PluginFile]:
+    """The plugin files of this process, with the references of these tasks that are kept next to them.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    references = [reference for task in tasks if (reference := _reference(task)) is not None]
+    return [_file(path, references) for path in named_files.plugin_files()]
+
+
+def _file(path: Path, references: Iterable[Path]) -> PluginFile:
+    folder = path.parent
+    beside = [reference for reference in references if reference.is_relative_to(folder)]
+    try:
+        return PluginFile(
+            path.name,
+            path.read_bytes(),
+            {str(file.relative_to(folder)): file.read_bytes() for file in beside},
+        )
+    except OSError as error:
+        raise UsageError(f"plugin file {path} cannot be sent to the nodes: {error.strerror}") from error
+
+
+def _reference(task: str) -> Path | None:
+    try:
+        reference = registry.task(task).reference
+    except HarnessError:
+        return None
+    return reference if reference is not None and reference.is_file() else None

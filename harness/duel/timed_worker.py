@@ -11,7 +11,7 @@ from harness.duel.record import ConfigurationRecord, ProcessRecord
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError
 from harness.machine.cpus import cpus_of
-from harness.spec.flops import training_flops_per_sample
+from harness.spec.task import training_flops_per_sample
 from harness.stats import settling
 from harness.training.batches import BatchOrder, samples_of_step
 from harness.worker import protocol

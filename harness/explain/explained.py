@@ -11,13 +11,14 @@ from harness.explain.attributions import (
     Array,
     Attribution,
     Subject,
+    chance_curves,
+    curves,
     first_filters,
     occlusion,
     permutation_importance,
     relevance,
 )
 from harness.explain.certificate import GradientCheck, check_gradients
-from harness.explain.sanity import chance_curves, curves
 from harness.spec.backend import Program
 from harness.spec.data import Samples
 from harness.spec.task import BinaryClassification, Classification, Task

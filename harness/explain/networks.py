@@ -10,13 +10,16 @@ from harness.explain.attributions import (
     Array,
     Attribution,
     Subject,
+    chance_curves,
+    curves,
     gradient_times_input,
     integrated_gradients,
+    randomised,
+    rank_correlations,
     relevance,
     smooth_grad,
 )
 from harness.explain.records import ExplainedNetwork, MapsOfMethod
-from harness.explain.sanity import chance_curves, curves, randomised, rank_correlations
 from harness.spec.backend import Program
 from harness.spec.data import Samples
 from harness.spec.task import BinaryClassification, Classification, Task

@@ -27,7 +27,7 @@ from harness.plugins.sources import models_of
 from harness.steps.process import StepTarget
 from harness.tracing.user_code import is_file
 from harness.worker import protocol
-from harness.worker.interpreter import installed_harness
+from harness.worker.process import installed_harness
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):

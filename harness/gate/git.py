@@ -1,12 +1,60 @@
-"""The git repository of a project: its commits, worktrees and renamed files."""
+"""The git repository of a project: its commits, worktrees and renamed files; git and pip as commands."""
 
 import contextlib
+import os
+import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
-from harness.gate import commands
+from harness.machine import processes
+
+# Commands of other programs (git, pip), and their errors in one line.
+
+_LAST_LINES = 5
+
+Completed = subprocess.CompletedProcess[str]
+
+
+def run_plainly(command: list[str], folder: Path) -> Completed:
+    """As a shell does: the program gets a Ctrl-C too, and git then cleans up."""
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, errors="surrogateescape", check=False
+    )
+
+
+def run_in_group(command: list[str], folder: Path, follow: Callable[[str], None] | None = None) -> Completed:
+    """In a process group that ends with this process, so that no pip writes on after its gate.
+
+    ``follow`` gets each line of standard output as it comes.
+    """
+    return processes.run(command, None, folder=folder, errors="surrogateescape", follow=follow)
+
+
+def output_of(
+    command: list[str],
+    folder: Path,
+    failure: str,
+    run: Callable[[list[str], Path], Completed] = run_in_group,
+) -> str:
+    """Standard output, stripped.
+
+    Raises:
+        HarnessError: the program is missing or fails: ``failure`` with its last lines.
+    """
+    try:
+        completed = run(command, folder)
+    except OSError as error:
+        raise HarnessError(f"{failure}: {error}") from error
+    if completed.returncode:
+        last = "; ".join((completed.stderr or completed.stdout).strip().splitlines()[-_LAST_LINES:])
+        last = os.fsencode(last).decode(errors="replace")  # it may come into a record, which must be UTF-8
+        raise HarnessError(f"{failure}: {last}")
+    return completed.stdout.strip()
+
+
+# The git repository of a project: its commits, worktrees and renamed files.
 
 #: A suite that lost half of its benchmarks while it was moved is still the same file.
 _SIMILARITY = "--find-renames=30%"
@@ -111,7 +159,7 @@ def fill_submodules(tree: Path) -> str:
     update = ["git", "-C", str(tree), "submodule", "--quiet", "update", "--init", "--recursive"]
     command = ["env", "GIT_TERMINAL_PROMPT=0", *update]
     try:
-        commands.output_of(command, tree, "git submodule failed", commands.run_plainly)
+        output_of(command, tree, "git submodule failed", run_plainly)
     except HarnessError as error:
         return str(error)
     return ""
@@ -126,4 +174,4 @@ def earlier_names(name: str, top: Path, tree: Path) -> list[str]:
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
-    return commands.output_of(command, folder, f"git {arguments[0]} failed", commands.run_plainly)
+    return output_of(command, folder, f"git {arguments[0]} failed", run_plainly)

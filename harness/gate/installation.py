@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from harness.errors import UsageError
-from harness.gate import commands
+from harness.gate import git
 from harness.machine.files import cache_folder
 from harness.machine.leftovers import Leftover, older_than, remove_path
 
@@ -111,8 +111,8 @@ class _Making(NamedTuple):
     def pip(self, venv: Path, *arguments: str, folder: Path | None = None) -> None:
         """Call pip in an environment."""
         command = [str(_python(venv)), "-P", "-m", "pip", "--no-input", *arguments]
-        run = functools.partial(commands.run_in_group, follow=self._follow)
-        commands.output_of(command, folder or venv.parent, self.failure, run)
+        run = functools.partial(git.run_in_group, follow=self._follow)
+        git.output_of(command, folder or venv.parent, self.failure, run)
 
     def _follow(self, line: str) -> None:
         """Show what pip does: ``Downloading torch-2.8.0-cp311-…whl (880 MB)``."""
@@ -168,7 +168,7 @@ def _shared(requirements: Sequence[str], wheel: Wheel | None, making: _Making) -
             else:
                 # -P: modules of the project must not shadow Python's own.
                 make = [sys.executable, "-P", "-m", "venv", str(venv)]
-                commands.output_of(make, venv.parent, f"{making.label}: no virtual environment could be made")
+                git.output_of(make, venv.parent, f"{making.label}: no virtual environment could be made")
             for each in own:
                 making.pip(venv, "uninstall", "--yes", each.name)
             _mark_complete(venv)

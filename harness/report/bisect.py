@@ -6,8 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from harness.bisect.findings import culprits_of, is_confirmed, ratio_of, search_of
-from harness.bisect.record import BisectRecord
+from harness.bisect.record import BisectRecord, culprits_of, is_confirmed, ratio_of, search_of
 from harness.report.document import (
     Command,
     Document,
@@ -162,6 +161,6 @@ def candidate_table(record: BisectRecord) -> Table:
 
 
 def _figures(record: BisectRecord) -> list[Figure]:
-    from harness.report.charts.bisect import posterior_figures
+    from harness.report.charts.pairs import posterior_figures
 
     return posterior_figures(record)

@@ -13,9 +13,8 @@ from harness.duel.record import DUELS, TIMES, DuelRecord, DuelResult, TimeRecord
 from harness.gate.record import GATES, GateRecord
 from harness.port.findings import PORTS, PortRecord
 from harness.report.numbers import NOTHING, busy_mark, significant, test_score, time_ratio
-from harness.runs.record import Record
+from harness.runs.record import Record, step_time
 from harness.runs.store import RUNS, Store
-from harness.runs.summaries import step_time
 
 if TYPE_CHECKING:
     from harness.report.document import Document

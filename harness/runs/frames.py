@@ -7,8 +7,7 @@ import msgspec
 import pandas as pd
 
 from harness.machine.quantities import by_name
-from harness.runs.record import Epoch, Record
-from harness.runs.summaries import generalization_gap, steady_steps
+from harness.runs.record import Epoch, Record, generalization_gap, steady_steps
 
 
 def _row(record: Record) -> dict[str, object]:

@@ -13,8 +13,7 @@ import msgspec
 
 from harness.machine.quantities import QUANTITIES
 from harness.report.check import certificate_label
-from harness.runs.record import Epoch, Record
-from harness.runs.summaries import generalization_gap, samples_per_second, step_time
+from harness.runs.record import Epoch, Record, generalization_gap, samples_per_second, step_time
 from harness.tracking.tracker import Tracker
 from harness.training.measures import Scores
 

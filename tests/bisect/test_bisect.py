@@ -320,7 +320,7 @@ def test_wrong_input_is_refused_in_a_line(bisect, options, text):
 
 def test_the_releases_are_those_that_pip_lists(monkeypatch):
     listing = "torch (2.9.0)\nAvailable versions: 2.9.0, 2.8.0+cpu, 2.8.0, 2.7.0rc1, 2.6.0, bad\n"
-    monkeypatch.setattr("harness.gate.commands.output_of", lambda *_: listing)
+    monkeypatch.setattr("harness.gate.git.output_of", lambda *_: listing)
     assert [str(version) for version in released("torch")] == ["2.9.0", "2.8.0", "2.6.0"]
 
 

@@ -12,7 +12,7 @@ from harness.errors import UsageError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.options import parse_options
-from harness.worker.interpreter import installed_harness
+from harness.worker.process import installed_harness
 
 #: Prints the size of a process's variables as the kernel stores them, and their number.
 _SIZE = "stored = open('/proc/self/environ', 'rb').read(); print(len(stored), stored.count(0))"

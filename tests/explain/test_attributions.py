@@ -7,16 +7,19 @@ from support.training_cases import TASKS, program, samples, task, weights
 from harness.explain.attributions import (
     BY_GRADIENT,
     Subject,
+    chance_curves,
+    curves,
     first_filters,
     gradient_times_input,
     integrated_gradients,
     occlusion,
     permutation_importance,
+    randomised,
+    rank_correlations,
     relevance,
     smooth_grad,
 )
 from harness.explain.explained import chosen, explain
-from harness.explain.sanity import chance_curves, curves, randomised, rank_correlations
 from harness.layers import Conv2D, Dense, Embedding, Flatten
 from harness.network import Network
 from harness.reference.training import NumpyBackend

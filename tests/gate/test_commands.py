@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import HarnessError, UsageError
 from harness.gate import git
-from harness.gate.commands import output_of, run_plainly
+from harness.gate.git import output_of, run_plainly
 
 
 @pytest.mark.parametrize("options", [(), (run_plainly,)], ids=["in a group", "plainly"])

@@ -15,7 +15,7 @@ import pytest
 from support.repository import ONE, TWO
 
 from harness.errors import HarnessError, UsageError
-from harness.gate import commands, environments, git, installation
+from harness.gate import environments, git, installation
 from harness.gate.environments import Source
 
 
@@ -66,8 +66,8 @@ def installed(monkeypatch):
             return ""
         return ours(command, folder, failure, *how)
 
-    ours = commands.output_of
-    monkeypatch.setattr(commands, "output_of", output_of)
+    ours = git.output_of
+    monkeypatch.setattr(git, "output_of", output_of)
     return made
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from support.records import make_record, make_unfinished_record
 
-from harness.runs.record import Block
-from harness.runs.summaries import (
+from harness.runs.record import (
+    Block,
     StepTime,
     generalization_gap,
     samples_per_second,

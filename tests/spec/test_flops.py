@@ -2,8 +2,7 @@
 
 from harness.layers import Dense
 from harness.network import Network
-from harness.spec.flops import training_flops_per_sample
-from harness.spec.task import Adversarial, Classification, Sgd, Task
+from harness.spec.task import Adversarial, Classification, Sgd, Task, training_flops_per_sample
 
 
 def _task(objective, **networks):

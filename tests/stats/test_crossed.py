@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.stats.crossed import Sampling, sampling
-from harness.stats.intervals import equivalence_of, mean_intervals, seeds_needed
+from harness.stats.intervals import Sampling, equivalence_of, mean_intervals, sampling, seeds_needed
 
 
 def _table(random, seeds, samples, *, of_seed=0.0, of_sample=0.0, rest=1.0, mean=0.0):

@@ -12,8 +12,7 @@ from harness.cli.export import to_mlflow
 from harness.errors import HarnessError, UsageError
 from harness.runs.record import Pictures
 from harness.runs.store import Store
-from harness.tracking.following import Tracking
-from harness.tracking.tracker import TrackingError, send
+from harness.tracking.tracker import Tracking, TrackingError, send
 
 #: Those of pytest's plugins.
 THREADS = set(threading.enumerate())

@@ -12,7 +12,7 @@ from harness.plugins.definition import define_task
 from harness.plugins.options import parse_options
 from harness.reference.training import NumpyBackend
 from harness.spec import Federated, Samples, Unsupported
-from harness.spec.flops import communicated_bytes
+from harness.spec.task import communicated_bytes
 from harness.training.batches import samples_of_step
 from harness.training.federated import FederatedProgram, clients_of
 from harness_torch import TorchBackend

@@ -26,11 +26,9 @@ from harness.report.numbers import (
     test_score,
 )
 from harness.runs.identity import value_text
-from harness.runs.record import Epoch, Record
+from harness.runs.record import Epoch, Record, generalization_gap, samples_per_second, step_time
 from harness.runs.store import results_option
-from harness.runs.summaries import generalization_gap, samples_per_second, step_time
-from harness.spec.flops import communicated_bytes
-from harness.spec.task import Adversarial
+from harness.spec.task import Adversarial, communicated_bytes
 from harness.training.measures import Scores, measure_of_task
 from harness.training.outcome_records import Generated, SampledTexts
 
