@@ -60,7 +60,9 @@ def weights_path(record: Record, folder: Path, *, best: bool) -> Path:
         UsageError: the run has kept none; says what to run.
     """
     if record.weights is None:
-        raise UsageError(f"run {record.id} has kept no weights. Train it again: {repeating_command(record)}")
+        raise UsageError(
+            f"run {record.id} has kept no weights. Train it again: {repeating_command(record, folder)}"
+        )
     return folder / Path(record.weights.file(best=best).name).name
 
 
@@ -76,7 +78,7 @@ def read_weights(record: Record, folder: Path, *, best: bool) -> "dict[str, np.n
     try:
         content = read_file(path, _MOST_BYTES)
     except OSError as error:
-        again = repeating_command(record)
+        again = repeating_command(record, folder)
         raise UsageError(f"{path} cannot be read: {error.strerror}. Train it again: {again}") from error
     try:
         arrays = decoded_for(record.task.description, content)
@@ -87,8 +89,8 @@ def read_weights(record: Record, folder: Path, *, best: bool) -> "dict[str, np.n
     return arrays
 
 
-def repeating_command(record: Record) -> str:
-    """The command that makes the same run again and keeps its weights."""
+def repeating_command(record: Record, folder: Path) -> str:
+    """The command that makes the same run again, whose record is in ``folder``, and keeps its weights."""
     configuration, task = record.configuration, record.task
     words = [
         "harness",
@@ -111,6 +113,8 @@ def repeating_command(record: Record) -> str:
         if define_task(definition, options_with(definition, given)).batch_size != task.description.batch_size:
             words += ["--batch-size", str(task.description.batch_size)]
         words += [part for name, value in given.items() for part in ("--set", f"{name}={value_text(value)}")]
+    results = folder.parent
+    words += ["--results", str(results)] if results.resolve() != Path("results").resolve() else []
     return shlex.join([*words, "--save-weights"])
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -85,7 +86,10 @@ def test_a_run_without_weights_names_the_command_that_keeps_them(kept):
     store.save(record)
     with pytest.raises(UsageError, match=r"has kept no weights\. Train it again: harness run .*--save-w"):
         api.load_weights("one", results=store.folder.parent)
-    assert f"--task {record.task.name}" in repeating_command(record)
+    command = repeating_command(record, store.folder)
+    assert f"--task {record.task.name}" in command
+    assert f"--results {store.folder.parent} " in command
+    assert "--results" not in repeating_command(record, Path("results/runs"))
 
 
 def damaged(content):
