@@ -23,7 +23,7 @@ from harness.port.values import (
     in_shape_of,
     orders,
 )
-from harness.reference.call_mistakes import Alternative, alternatives, text
+from harness.reference.call_mistakes import Alternative, alternatives, field_text
 from harness.reference.calls import NoReference, compute
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
@@ -75,7 +75,9 @@ def of_semantics(a: Place, b: Place) -> list[Cause]:
             kind = kind_of(a.call.does, field, other)
             if kind == "activation" and "identity" in {own, other}:
                 kind = "extra call" if own == "identity" else "missing call"
-            found.append(Cause.at(kind, a.call, b.call, text(own), text(other), error))
+            found.append(
+                Cause.at(kind, a.call, b.call, field_text(field, own), field_text(field, other), error)
+            )
     leading = {cause.kind for cause in found}
     return [cause for cause in found if cause.kind != "padding" or not leading & LEADING]
 
@@ -251,7 +253,7 @@ def _of_several_fields(own: Expression, place: int, other: Expression) -> Iterat
 
 def _texts(does: kinds.Semantics, does_there: kinds.Semantics, field: str) -> tuple[str, str, str]:
     value = getattr(does_there, field)
-    return kind_of(does, field, value), text(getattr(does, field)), text(value)
+    return kind_of(does, field, value), field_text(field, getattr(does, field)), field_text(field, value)
 
 
 def _exchanges(own: Expression) -> Iterator[Change]:

@@ -84,7 +84,7 @@ def alternatives(
             if value != own:
                 other = msgspec.structs.replace(does, **{field: value})
                 held = SLOPES.get(getattr(does, "function", "")) if field == "slope" and own is None else own
-                yield Alternative(kind, text(held), text(value), other, parameters)
+                yield Alternative(kind, field_text(field, held), field_text(field, value), other, parameters)
     for kind, own_text, other_text, changed in _parameters(does, parameters):
         yield Alternative(kind, own_text, other_text, does, changed)
     yield from _orders(does, parameters, inputs)
@@ -147,6 +147,13 @@ def text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def field_text(field: str, value: object) -> str:
+    """The value of a field of a call for people; of a causal mask the last key that is seen."""
+    if field != "causal_offset" or not isinstance(value, int):
+        return text(value)
+    return f"keys up to {f'{value:+d}' if value else 'its own'}"
 
 
 _Field = tuple[str, str, list[object]]
