@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from harness.errors import UsageError
 from harness.machine.usage import between, disturbed, read_counters
 from harness.stats import settling
 
@@ -106,18 +105,3 @@ def _calls_for(caller: _Caller, seconds: float) -> int:
     while (taken := caller.block(calls)) < seconds and calls < _MOST_CALLS:
         calls = max(2 * calls, min(8 * calls, round(calls * seconds / max(taken, 1e-9))))
     return calls
-
-
-# Keywords of ``harness_benchmark`` that say how to measure, not what.
-
-
-def take_count(options: dict[str, Any], key: str, default: int) -> int:
-    """Remove a positive whole number from the keywords and return it.
-
-    Raises:
-        UsageError: it is not a whole number of at least 1.
-    """
-    value = options.pop(key, default)
-    if not isinstance(value, int) or value < 1:
-        raise UsageError(f"harness_benchmark: {key}={value!r} is not a whole number of at least 1")
-    return value

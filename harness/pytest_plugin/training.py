@@ -23,7 +23,7 @@ from harness.gate.first_steps import compare_first_steps
 from harness.gate.record import QualityResult
 from harness.gate.suite import Benchmark, benchmark_of
 from harness.plugins import registry
-from harness.pytest_plugin.calls import take_count
+from harness.pytest_plugin.fixture import take_count
 from harness.runs.record import DatasetRecord
 from harness.runs.request import choose_dataset
 
