@@ -99,6 +99,8 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     """The variant that the others are compared with; empty: the first."""
     target: float | None = None
     """A validation score, fixed before the runs that are compared; in the unit of the task's measure."""
+    tuned_on: str | msgspec.UnsetType = msgspec.UNSET
+    """The configuration that made the trials, as text; unset without trials."""
 
     @property
     def id(self) -> str:
@@ -343,6 +345,7 @@ class StudyPlan:
             trials=list(trials),
             reference=reference,
             target=target,
+            tuned_on=":".join(self.configurations[0]) if self.trials else msgspec.UNSET,
         )
 
     def runs(self, found: Mapping[str, Sequence[str]]) -> list[StudyRun]:

@@ -138,10 +138,11 @@ def study_findings(study: Study, groups: Sequence[RunGroup]) -> list[StudyFindin
     """A finding for each group of runs of the reference and each of its configurations.
 
     Configurations without another variant are left out next to others that have one: their runs may be
-    ordinary runs that are not part of the study.
+    ordinary runs that are not part of the study. So are those that lack a variant which the configuration has
+    that made the trials: their runs may be of a study of their own, in which some settings are the same.
     """
     groups = [each for group in groups if (each := _without_trials(group)).configurations]
-    findings, compared = [], []
+    findings, compared = [], list[StudyFinding]()
     for group in groups:
         if not study.holds(group.conditions, study.reference_variant):
             continue
@@ -151,7 +152,13 @@ def study_findings(study: Study, groups: Sequence[RunGroup]) -> list[StudyFindin
             findings.append(finding)
             if len(variants) > 1:
                 compared.append(finding)
-    return compared or findings
+    tuned = [each for each in compared if _label(each) == study.tuned_on]
+    most = max((len(each.effects) for each in tuned), default=0)
+    return [each for each in compared if each in tuned or len(each.effects) >= most] or findings
+
+
+def _label(finding: StudyFinding) -> str:
+    return finding.configuration.runs[0].record.configuration.label
 
 
 def _without_trials(group: RunGroup) -> RunGroup:

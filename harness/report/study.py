@@ -217,12 +217,13 @@ def method(findings: Sequence[StudyFinding]) -> str:
             if each.ranges
         )
         count = max(sum(trial.variant == each.name for trial in study.trials) for each in study.variants)
+        where = f", with {study.tuned_on}" if study.tuned_on else ""
         texts.append(
             f"Each was tuned by {counted(count, 'trial')} of {study.sampler} search ({ranges}), one seed "
-            "each; trials behind the median of earlier ones were ended early (Golovin et al. 2017). The "
-            f"setting with the best validation {measure.name} was chosen, and trained again on other seeds. "
-            f"Intervals of changes in {measure.name} contain the chance in tuning: the spread of the best "
-            "of the trials if these were drawn again (Dodge et al. 2019)."
+            f"each{where}; trials behind the median of earlier ones were ended early (Golovin et al. "
+            f"2017). The setting with the best validation {measure.name} was chosen, and trained again on "
+            f"other seeds. Intervals of changes in {measure.name} contain the chance in tuning: the spread "
+            "of the best of the trials if these were drawn again (Dodge et al. 2019)."
         )
     judged = max(1, (len(first.effects) - 1) * len(kind.decisive))
     texts.append(

@@ -303,6 +303,17 @@ def test_a_configuration_without_a_remedy_is_left_out_beside_one_that_has_one():
     assert [finding.configuration.name for finding in findings] == ["torch:eager"]
 
 
+def test_another_backend_with_some_of_the_tuned_settings_is_left_out():
+    third = msgspec.structs.replace(made_record("torch").task, sha256="2" * 64)
+    more = [made_record("torch", seed, task=third) for seed in range(3)]
+    groups = group_runs(made_runs(*_records("torch"), *more, *_records("keras"))).groups
+    tuned = msgspec.structs.replace(STUDY, tuned_on=made_record("torch").configuration.label)
+    assert len(study_findings(STUDY, groups)) == 2
+    (finding,) = study_findings(tuned, groups)
+    assert finding.configuration.runs[0].record.configuration.backend == "torch"
+    assert tuned.id != STUDY.id  # trials on another backend find other settings
+
+
 def test_a_version_is_compared_with_itself_if_plain_runs_are_of_two():
     older = [made_record(seed=seed, framework={"engine": "torch", "torch": "0.9"}) for seed in range(3)]
     findings = study_findings(STUDY, group_runs(made_runs(*older, *_records())).groups)
