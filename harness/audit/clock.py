@@ -21,11 +21,10 @@ import msgspec
 from harness.audit import budgets
 from harness.audit.findings import Clock, DishonestClock
 from harness.audit.words import clock_fault
-from harness.errors import Declined
+from harness.errors import Declined, RequestFailed
 from harness.machine.usage import UsageMeter
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
-from harness.worker.errors import RequestFailed
 from harness.worker.session import Session
 
 _RNG = random.SystemRandom()

@@ -1,20 +1,13 @@
 """The record of a bisection: what was searched, every value that was measured, and what follows from them."""
 
-import math
 from pathlib import Path
 from typing import Literal
 
 import msgspec
-import numpy as np
 
-from harness.bisect.search import Search, exact_search
-from harness.duel.ratios import Ratios
-from harness.duel.verdict import DIFFERENCE_LEVEL, SAME_LEVEL
 from harness.gate.suite import Benchmark
 from harness.machine.processes import ProcessMark
 from harness.runs.documents import Envelope, RecordKind
-from harness.stats.estimate import Estimate
-from harness.stats.evidence import MOST_PAIRS, bootstrap_interval
 
 SCHEMA = 1
 
@@ -110,71 +103,3 @@ def judged(record: BisectRecord, _path: Path) -> BisectRecord:
 
 
 BISECTIONS = RecordKind("bisection", "bisections", BisectRecord, SCHEMA, "candidates", judged)
-
-
-# What the values of a bisection show: the state of its search, and the difference of good and bad.
-
-#: Pairs of good and bad that show a difference worth searching, or hardly ever will.
-_MANY = 20
-
-
-def search_of(record: BisectRecord) -> Search:
-    """The search with all values of the record."""
-    search = Search(len(record.candidates) - 1)
-    for probe in record.probes:
-        if probe.log_ratio is not None:
-            search.add(probe.candidate, [probe.log_ratio])
-    for skipped in record.skipped:
-        search.skip(skipped.candidate)
-    return search
-
-
-def culprits_of(record: BisectRecord) -> tuple[range, float]:
-    """The candidates among which the culprit is, and the probability that it is."""
-    if record.metric == "values":
-        same = {each.candidate: each.is_same for each in record.returned}
-        skipped = {each.candidate for each in record.skipped}
-        return exact_search(same, len(record.candidates) - 1, skipped)[0], 1.0
-    return search_of(record).culprits
-
-
-def difference(record: BisectRecord) -> Ratios:
-    """The pairs of good and bad."""
-    return Ratios(np.array(_logs(record, len(record.candidates) - 1)), fenced=record.metric == "step")
-
-
-def first_verdict(pairs: Ratios, margin: float) -> Outcome | None:
-    """What the pairs of good and bad show: ``culprit`` if they differ, so that there is one; None: not yet.
-
-    Proof that they are the same takes many pairs on a busy machine. Where there is neither proof after
-    :data:`_MANY` pairs, an interval that holds 0 and reaches no farther than twice the margin ends it too.
-    """
-    within, made = math.log1p(margin), len(pairs.logs)
-    if not made:
-        return None
-    if pairs.difference_p_value(within) <= DIFFERENCE_LEVEL:
-        return "culprit"
-    if pairs.same_p_value(within) <= SAME_LEVEL:
-        return "no difference"
-    interval = bootstrap_interval(pairs.values)
-    low, high = interval.low, interval.high
-    if made >= _MANY and low is not None and high is not None and -2 * within < low <= 0 <= high < 2 * within:
-        return "no difference"
-    return "undecided" if made >= MOST_PAIRS else None
-
-
-def is_confirmed(record: BisectRecord) -> bool:
-    """Whether the pairs of the culprit and the candidate before it show a difference."""
-    made = Ratios(np.array(record.confirmation))
-    return len(made.logs) > 0 and made.difference_p_value(math.log1p(record.same_within)) <= DIFFERENCE_LEVEL
-
-
-def ratio_of(record: BisectRecord, candidate: int) -> Estimate | None:
-    """A candidate's ratio to good, with its 95 % interval; None where it was not measured."""
-    logs = _logs(record, candidate)
-    return bootstrap_interval(np.array(logs)).exp() if logs else None
-
-
-def _logs(record: BisectRecord, candidate: int) -> list[float]:
-    made = [probe.log_ratio for probe in record.probes if probe.candidate == candidate]
-    return [log for log in made if log is not None]

@@ -9,18 +9,8 @@ from typing import Protocol
 
 import msgspec
 
-from harness.bisect.record import (
-    BISECTIONS,
-    BisectRecord,
-    Outcome,
-    Probe,
-    Returned,
-    Skipped,
-    difference,
-    first_verdict,
-    is_confirmed,
-    search_of,
-)
+from harness.bisect.findings import difference, first_verdict, is_confirmed, search_of
+from harness.bisect.record import BISECTIONS, BisectRecord, Outcome, Probe, Returned, Skipped
 from harness.bisect.search import exact_search
 from harness.duel.own_steps import OwnStep, WorkRequest, compare_work
 from harness.duel.pairs import Alternation, Program

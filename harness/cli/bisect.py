@@ -10,8 +10,9 @@ from typing import Any, get_args
 import click
 import msgspec
 
+from harness.bisect.findings import culprits_of, ratio_of
 from harness.bisect.places import Commits, Versions
-from harness.bisect.record import BISECTIONS, BisectMetric, BisectRecord, culprits_of, ratio_of
+from harness.bisect.record import BISECTIONS, BisectMetric, BisectRecord
 from harness.bisect.runner import Bisection, unfinished
 from harness.cli import options as shared
 from harness.cli.own_steps import refuse_step_options, step_benchmark, step_options

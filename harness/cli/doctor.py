@@ -12,7 +12,7 @@ from harness.cli.printing import echo, print_error_line
 from harness.cli.progress import console
 from harness.duel.noise import Noise, measure_noise
 from harness.duel.workloads import Workload
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, RequestFailed, UsageError, WorkerTimeout
 from harness.machine import diagnosis
 from harness.machine.calibration import memory_bytes_per_second, peak_flops_per_second
 from harness.machine.description import Machine, default_threads, describe_machine, missing_facilities
@@ -27,7 +27,6 @@ from harness.report.document import Table
 from harness.report.numbers import NOTHING, percent
 from harness.report.render.terminal import fitted_table, terminal_table, terminal_width
 from harness.runs.request import choose_dataset
-from harness.worker.errors import RequestFailed, WorkerTimeout
 from harness.worker.session import Conversation, Session
 
 _IMPORT_LIMIT_SECONDS = 120.0

@@ -58,7 +58,8 @@ from harness.runs.sequence import RunObserver, certified_work
 from harness.runs.sharing import SharedRuns
 from harness.spec.data import DownloadProgress
 from harness.spec.task import Adversarial, Task
-from harness.tracking.tracker import Tracker, Tracking
+from harness.tracking.following import Tracking
+from harness.tracking.tracker import Tracker
 from harness.training.measures import measure_of_task
 
 # The console.

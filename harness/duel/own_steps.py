@@ -13,7 +13,7 @@ import msgspec
 from harness.certify.certificate import Certificate
 from harness.duel.record import ConfigurationRecord, Difference, DuelRecord, ProcessRecord, StepRecord
 from harness.duel.timed_worker import ConfigurationFailed, blaming
-from harness.errors import Declined, HarnessError, UsageError
+from harness.errors import Declined, HarnessError, NoWorkersHere, UsageError
 from harness.machine.description import describe_machine
 from harness.machine.worker_variables import inherited_variables, missing_controls, worker_variables
 from harness.plugins.configuration import Configuration
@@ -34,7 +34,6 @@ from harness.steps.process import (
     foreign_modules,
     own_modules,
 )
-from harness.worker.errors import NoWorkersHere
 
 #: The most calls of a step in one request.
 _LONGEST_CALL = 1 << 20

@@ -31,12 +31,11 @@ from harness.duel.verdict import (
     wanted_precision,
 )
 from harness.duel.workloads import DuelRequest, Workload, new_record, pad_to_equal_size
-from harness.errors import HarnessError, UsageError, interruption
+from harness.errors import HarnessError, UsageError, WorkerTimeout, interruption
 from harness.machine.arguments import duration_text
 from harness.machine.calibration import peak_flops_per_second
 from harness.stats.evidence import FEWEST_PAIRS, MOST_PAIRS
 from harness.worker import protocol
-from harness.worker.errors import WorkerTimeout
 
 # When a duel ends: all is decided, time or pairs run out, or more pairs are hopeless.
 

@@ -9,13 +9,12 @@ from harness.audit.segments import Work
 from harness.certify.certificate import Certificate
 from harness.duel.record import ConfigurationRecord, ProcessRecord
 from harness.duel.workloads import Workload
-from harness.errors import HarnessError
+from harness.errors import HarnessError, NoWorkersHere
 from harness.machine.cpus import cpus_of
 from harness.spec.task import training_flops_per_sample
 from harness.stats import settling
 from harness.training.batches import BatchOrder, samples_of_step
 from harness.worker import protocol
-from harness.worker.errors import NoWorkersHere
 from harness.worker.session import Conversation, Session
 
 

@@ -18,6 +18,7 @@ from harness.duel.ratios import PairTime
 from harness.duel.record import PairRecord
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload, pad_to_equal_size
+from harness.errors import WorkerTimeout
 from harness.gate import judgement, reasons
 from harness.gate.first_steps import compare_first_steps
 from harness.gate.judgement import Ended, Outlook, PairedSeries, conclude, limits_of, outlook, series
@@ -26,7 +27,6 @@ from harness.gate.record import BenchmarkRecord, MetricResult, QualityResult
 from harness.gate.suite import Benchmark
 from harness.plugins import registry
 from harness.stats.evidence import MOST_PAIRS
-from harness.worker.errors import WorkerTimeout
 
 # The pairs of a benchmark: fresh processes of base and head, and who is to blame if one fails.
 

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.duel.workloads import Workload
-from harness.errors import Declined
+from harness.errors import Declined, MemoryRanOut, WorkerLost
 from harness.gate.quality import judge_first_steps, task_change
 from harness.gate.record import QualityResult
 from harness.gate.training_worker import FirstSteps, TrainingWorker, training_worker
 from harness.machine.cpus import places_to_start
 from harness.spec.backend import Precision
-from harness.worker.errors import MemoryRanOut, WorkerLost
 
 _EXACT_STEPS = 20
 #: Only the first few in the precision that is timed: later, rounding alone makes equal trainings differ.

@@ -32,14 +32,13 @@ from harness.duel.ratios import WITHIN_SHARE, Ratios, control_log_ratio, step_ra
 from harness.duel.record import PairRecord, ProcessRecord
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.verdict import control_moved, too_many_lost
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, NoWorkersHere, UsageError
 from harness.gate import reasons
 from harness.gate.reasons import Reason
 from harness.gate.record import BenchmarkRecord, Metric, MetricResult, Verdict
 from harness.gate.suite import Limits
 from harness.stats.evidence import FEWEST_PAIRS, evidence_p_value, more_pairs
 from harness.stats.intervals import student_quantile
-from harness.worker.errors import NoWorkersHere
 
 # Log ratios of one metric, head over base, from pairs of processes.
 

@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from harness.bisect.record import BisectRecord, culprits_of, is_confirmed, ratio_of, search_of
+from harness.bisect.findings import culprits_of, is_confirmed, ratio_of, search_of
+from harness.bisect.record import BisectRecord
 from harness.report.document import (
     Command,
     Document,

@@ -187,7 +187,7 @@ def result_text(outcome: "Finding | Skipped | NotOffered") -> str:
 
 def _traceback(error: BaseException | None) -> str:
     """The worker's traceback of an exception that the backend raised; empty where there is none."""
-    from harness.worker.errors import RequestFailed
+    from harness.errors import RequestFailed
 
     while error is not None:
         if isinstance(error, RequestFailed):

@@ -41,7 +41,7 @@ from harness.report.document import (
     Table,
     Tone,
 )
-from harness.report.duel import UNEVEN, load_remarks, pairs_text
+from harness.report.duel import UNEVEN, load_remarks, pairs_text, profile_sections
 from harness.report.escaping import one_line
 from harness.report.numbers import (
     NOTHING,
@@ -53,7 +53,6 @@ from harness.report.numbers import (
     significant,
     time_ratio,
 )
-from harness.report.profiles import profile_sections
 from harness.stats.estimate import Estimate
 from harness.steps.findings import comparison_text, difference_text
 

@@ -20,10 +20,9 @@ from harness.report.document import (
     Section,
     Table,
 )
-from harness.report.duel import load_remarks, versions_text
+from harness.report.duel import load_remarks, profile_sections, versions_text
 from harness.report.escaping import one_line
 from harness.report.numbers import NOTHING, machine_text, significant
-from harness.report.profiles import profile_sections
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import quantile_interval
 from harness.steps.findings import Values

@@ -16,7 +16,7 @@ from harness.audit.budgets import AUDIT_SHARE
 from harness.audit.findings import DishonestClock, WorkDiffers
 from harness.audit.segments import Work
 from harness.certify.certificate import Certificate
-from harness.errors import Declined, HarnessError, interruption
+from harness.errors import Declined, HarnessError, RequestFailed, WorkerLost, WorkerTimeout, interruption
 from harness.machine.cpus import cpus_of
 from harness.machine.files import GuardedFolder
 from harness.machine.usage import Watch
@@ -29,7 +29,6 @@ from harness.training.batches import BatchOrder, block_steps, samples_of_step
 from harness.training.outcome_records import Drawn, Outcomes
 from harness.training.privacy import claim
 from harness.worker import protocol
-from harness.worker.errors import RequestFailed, WorkerLost, WorkerTimeout
 from harness.worker.session import Conversation, Session, silence_within
 
 # The training of one run: requests to the worker in their order, each reply written into the record.

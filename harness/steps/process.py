@@ -7,12 +7,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from harness.errors import PluginError, UsageError
+from harness.errors import PluginError, UsageError, WorkerTimeout
 from harness.plugins import registry
 from harness.steps.findings import StepProfile, Values
 from harness.tracing.user_code import is_file, split_target
 from harness.worker import protocol
-from harness.worker.errors import WorkerTimeout
 from harness.worker.session import SILENCE_LIMIT_SECONDS, Session
 
 _R = TypeVar("_R", bound=msgspec.Struct)

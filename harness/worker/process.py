@@ -13,7 +13,7 @@ from importlib import metadata
 
 import psutil
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, NoWorkersHere, UsageError, WorkerLost
 from harness.machine import processes
 from harness.machine.cpus import bound_to_cpus
 from harness.machine.files import GuardedFolder
@@ -31,7 +31,6 @@ from harness.machine.processes import (
 from harness.machine.usage import cpu_seconds
 from harness.machine.worker_variables import untraced
 from harness.worker import protocol
-from harness.worker.errors import NoWorkersHere, WorkerLost
 
 _GRACE_SECONDS = 5.0
 #: Long enough for the kernel to release the memory of a large process.

@@ -11,12 +11,19 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from harness.errors import Declined, HarnessError, LossNotDeclared
+from harness.errors import (
+    Declined,
+    HarnessError,
+    LossNotDeclared,
+    MemoryRanOut,
+    RequestFailed,
+    WorkerLost,
+    WorkerTimeout,
+)
 from harness.machine.cpus import cpus_of
 from harness.machine.pipes import LineOverdue, LinePipe, LineTooLong, PipeClosed
 from harness.spec.backend import Plan
 from harness.worker import protocol
-from harness.worker.errors import MemoryRanOut, RequestFailed, WorkerLost, WorkerTimeout
 from harness.worker.process import WorkerProcess
 
 # Time limits of a worker: for its whole life, and for a single reply.

@@ -7,10 +7,10 @@ import pytest
 from harness.audit import clock as module
 from harness.audit.clock import TrainingClock
 from harness.audit.findings import DishonestClock
+from harness.errors import RequestFailed
 from harness.machine.usage import Usage
 from harness.training.batches import BatchOrder
 from harness.worker import protocol
-from harness.worker.errors import RequestFailed
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import numpy as np
 from decisions import pools
 from tabulate import tabulate
 
-from harness.bisect.record import first_verdict
+from harness.bisect.findings import first_verdict
 from harness.bisect.search import Search
 from harness.duel.ratios import Ratios
 

@@ -10,14 +10,13 @@ from harness.certify.certify import Selection
 from harness.certify.parity import Finding
 from harness.cli import check
 from harness.cli.check import check_once
-from harness.errors import HarnessError, PluginError, UsageError
+from harness.errors import HarnessError, PluginError, RequestFailed, UsageError
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.installation import Installation
 from harness.plugins.selection import Selection as SelectedBackend
 from harness.report.check import Checked, Extent, Status, _conclusion, check_document
 from harness.report.render.terminal import terminal_text
-from harness.worker.errors import RequestFailed
 
 
 def agreeing(examiner, definition, _selection):

@@ -11,10 +11,10 @@ from harness.duel.pairs import Alternation
 from harness.duel.preparation import prepare
 from harness.duel.timed_worker import ConfigurationFailed, TimedWorker, blaming
 from harness.duel.workloads import Workload
+from harness.errors import NoWorkersHere
 from harness.machine.cpus import allowed_cpus, cpus_of
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
-from harness.worker.errors import NoWorkersHere
 
 
 @pytest.fixture

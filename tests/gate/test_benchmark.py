@@ -11,12 +11,12 @@ from support.made_gates import made_benchmark, made_pair
 from harness.audit.findings import Deviation, Verification, WorkDiffers
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload
+from harness.errors import WorkerTimeout
 from harness.gate import benchmark, reasons
 from harness.gate.record import QualityResult, forgiven
 from harness.gate.suite import Benchmark, Limits
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
-from harness.worker.errors import WorkerTimeout
 
 TURNS = 6
 

@@ -6,11 +6,10 @@ import pytest
 from support.made_gates import made_benchmark, made_gate
 
 from harness.duel.timed_worker import ConfigurationFailed
-from harness.errors import HarnessError
+from harness.errors import HarnessError, NoWorkersHere
 from harness.gate import reasons
 from harness.gate.judgement import Ended, conclude, worst_of
 from harness.gate.record import QualityResult, folded, forgiven
-from harness.worker.errors import NoWorkersHere
 
 
 def raising(error):

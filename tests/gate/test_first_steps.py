@@ -8,12 +8,11 @@ import pytest
 
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload
-from harness.errors import Declined
+from harness.errors import Declined, MemoryRanOut, WorkerLost, WorkerTimeout
 from harness.gate import first_steps
 from harness.gate.training_worker import FirstSteps, TrainingWorker
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
-from harness.worker.errors import MemoryRanOut, WorkerLost, WorkerTimeout
 
 SAME = [FirstSteps("float64", [[1.0], [0.9]], {"accuracy": 0.5}), FirstSteps("float32", [[1.0]], {})]
 TORCH = Configuration("torch", "eager", "cpu", threads=1)

@@ -12,6 +12,7 @@ from support.command import PLUGINS
 from support.plugins.contract_breaker import ContractBreaker
 
 from harness.certify.cases import case_samples
+from harness.errors import WorkerLost
 from harness.machine.memory import is_mapped, read_only_array
 from harness.plugins import registry
 from harness.plugins.programs import ContractBroken, DataSeal, WatchedProgram
@@ -19,7 +20,6 @@ from harness.spec.backend import Plan, Steps
 from harness.spec.data import Samples
 from harness.training.initial import initial_weights
 from harness.worker import protocol
-from harness.worker.errors import WorkerLost
 from harness.worker.requests import Worker
 from harness.worker.session import explained
 

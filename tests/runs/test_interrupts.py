@@ -15,12 +15,12 @@ from support.records import make_request
 
 from harness.cli import printing
 from harness.duel import runner
+from harness.errors import RequestFailed
 from harness.gate import runner as gate_runner
 from harness.gate.record import EnvironmentRecord
 from harness.machine import files
 from harness.runs import execute
 from harness.runs.store import RUNS, Store
-from harness.worker.errors import RequestFailed
 
 DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet", "--no-certify")
 PYTHON = EnvironmentRecord(python="python", harness="0")

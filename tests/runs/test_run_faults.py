@@ -10,9 +10,9 @@ import pytest
 from support.processes import processes_of, wait_until, workers_of
 from support.records import make_request
 
+from harness.errors import NoWorkersHere
 from harness.runs import execute
 from harness.runs.store import RUNS, Store
-from harness.worker.errors import NoWorkersHere
 from harness.worker.session import SILENCE_LIMIT_SECONDS
 
 CERTIFIED = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet")

@@ -6,7 +6,7 @@ from harness.duel.own_steps import OwnStep
 from harness.duel.profiles import profile_sides
 from harness.plugins.configuration import Configuration
 from harness.report.document import plain
-from harness.report.profiles import profile_sections
+from harness.report.duel import profile_sections
 from harness.steps.findings import changed_most
 from harness.steps.process import StepTarget
 from harness.steps.program import _self_times

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 from support.records import EPOCHS, make_record, make_unfinished_record
 
-from harness.tracking import tracker
-from harness.tracking.tracker import BoundedTracker, Tracking, send
+from harness.tracking import following, tracker
+from harness.tracking.following import Tracking
+from harness.tracking.tracker import BoundedTracker, send
 
 FOLDER = Path("runs")
 RUNNING = make_unfinished_record(make_record().id, status="running")
@@ -68,7 +69,7 @@ def test_epochs_arrive_when_they_are_scored_and_results_at_the_end():
 
 
 def test_short_epochs_are_sent_together(monkeypatch):
-    monkeypatch.setattr(tracker, "_INTERVAL_SECONDS", 60.0)
+    monkeypatch.setattr(following, "_INTERVAL_SECONDS", 60.0)
     tool = Tool()
     run = Tracking([tool], FOLDER, print).follow(Line())
     run.started(RUNNING)

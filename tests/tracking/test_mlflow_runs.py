@@ -12,7 +12,8 @@ from harness.cli.export import to_mlflow
 from harness.errors import HarnessError, UsageError
 from harness.runs.record import Pictures
 from harness.runs.store import Store
-from harness.tracking.tracker import Tracking, TrackingError, send
+from harness.tracking.following import Tracking
+from harness.tracking.tracker import TrackingError, send
 
 #: Those of pytest's plugins.
 THREADS = set(threading.enumerate())

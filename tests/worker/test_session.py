@@ -12,11 +12,10 @@ from unittest.mock import Mock
 import psutil
 import pytest
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, WorkerTimeout
 from harness.machine import pipes, processes
 from harness.machine.cpus import WORKER_CPUS, allowed_cpus
 from harness.worker import protocol, session
-from harness.worker.errors import WorkerTimeout
 from harness.worker.session import Session, silence_within
 
 QUESTION = protocol.Define("torch", "mlp", [])

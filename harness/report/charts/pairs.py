@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from harness.bisect.record import BisectRecord, search_of
+from harness.bisect.findings import search_of
+from harness.bisect.record import BisectRecord
 from harness.duel.findings import PairsSource
 from harness.duel.ratios import step_ratios
 from harness.duel.record import BlockRecord, DuelRecord, DuelResult
