@@ -44,7 +44,8 @@ OPTIMIZERS = StudyKind(
         ),
         StudyVariant(
             "gd",
-            ("optimizer=gd", "momentum=0"),
+            # So few steps leave no room for the warm-up that some tasks have.
+            ("optimizer=gd", "momentum=0", "warmup_steps=0"),
             "Gradient descent: one step an epoch, against the mean gradient of all training samples. In "
             "equal epochs it makes far fewer steps than the others.",
             (Range("learning_rate", 1e-2, 5.0),),
