@@ -152,9 +152,9 @@ def study_findings(study: Study, groups: Sequence[RunGroup]) -> list[StudyFindin
             findings.append(finding)
             if len(variants) > 1:
                 compared.append(finding)
-    tuned = [each for each in compared if _label(each) == study.tuned_on]
-    most = max((len(each.effects) for each in tuned), default=0)
-    return [each for each in compared if each in tuned or len(each.effects) >= most] or findings
+    most = max((len(each.effects) for each in compared if _label(each) == study.tuned_on), default=0)
+    own = [each for each in compared if _label(each) == study.tuned_on or len(each.effects) >= most]
+    return own or findings
 
 
 def _label(finding: StudyFinding) -> str:

@@ -340,7 +340,7 @@ def _key_of(use: Use) -> frozenset[str]:
 def _order_of_input(does_a: kinds.Semantics, does_b: kinds.Semantics, number: int, axes: int) -> AxisOrder:
     """The order of axes in which B's layer takes what A's takes; None where it does not follow from them.
 
-    Where sizes are equal, as those of 8 channels of 8×8 pixels, shapes do not tell it.
+    Shapes alone cannot show it where sizes are equal, such as 8 channels of 8×8 pixels.
     """
     known = (kinds.Linear, kinds.Convolution, kinds.Recurrent)
     if number or not isinstance(does_a, known) or not isinstance(does_b, known):
