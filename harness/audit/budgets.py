@@ -21,9 +21,10 @@ NEW_ORDER_SHARE, NEW_ORDER_LEAST_SECONDS = 0.05, 0.5
 STOPPED_AFTER_SECONDS = 0.2
 
 #: States are read at most so often, or after this share of a training that has been shorter, and so seldom
-#: that reading takes at most this share of the training, or this time.
+#: that reading takes at most this share of the training, or this time; a larger share where the training has
+#: taken twice as long as at the last reading.
 SEGMENT_SECONDS, SEGMENT_SHARE = 0.2, 0.1
-READING_SHARE, LEAST_READING_SECONDS = 0.01, 0.05
+READING_SHARE, DOUBLED_READING_SHARE, LEAST_READING_SECONDS = 0.01, 0.1, 0.05
 #: Whole segments between two readings that are drawn and kept, beside the newest.
 KEPT_SEGMENTS = 4
 #: In which of so many first pairs of a duel a workload is repeated is drawn; no judgement needs fewer. A

@@ -105,10 +105,13 @@ class Segments:
         """Whether the pace of readings asks for one now."""
         if self._open is None:
             return self._step > 0
-        pace = budgets.SEGMENT_SHARE * self._training_seconds
-        affordable = max(budgets.LEAST_READING_SECONDS, budgets.READING_SHARE * self._training_seconds)
+        taken, since = self._training_seconds, self._open.seconds
+        # However slow reading is, the newest segment begins in the second half of most trainings.
+        has_doubled = since >= taken / 2
+        share = budgets.DOUBLED_READING_SHARE if has_doubled else budgets.READING_SHARE
+        affordable = max(budgets.LEAST_READING_SECONDS, share * taken)
         return (
-            self._open.seconds >= min(budgets.SEGMENT_SECONDS, pace)
+            since >= min(budgets.SEGMENT_SECONDS, budgets.SEGMENT_SHARE * taken)
             and self.reading_seconds + self._last_seconds <= affordable
         )
 

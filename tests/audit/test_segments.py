@@ -39,7 +39,7 @@ def training(calls, states=None):
         yield segments
 
 
-@pytest.mark.parametrize(("seconds", "readings"), [(0.0, 50), (0.02, 5), (0.2, 2)])
+@pytest.mark.parametrize(("seconds", "readings"), [(0.0, 50), (0.02, 5), (0.2, 4)])
 def test_states_are_read_five_times_a_second_and_within_a_hundredth_of_the_time(seconds, readings):
     states = States(seconds=seconds)
     with training([block(1), *[block(5, seconds=0.2)] * 50], states) as segments:
@@ -50,6 +50,12 @@ def test_states_are_read_five_times_a_second_and_within_a_hundredth_of_the_time(
 def test_a_short_training_has_several_segments():
     with training([block(1, seconds=0.001)] * 100) as segments:
         assert segments.count > 10
+
+
+def test_the_newest_begins_in_the_second_half_where_reading_is_slow():
+    with training([block(1, seconds=0.01)] * 300, States(seconds=0.06)) as segments:
+        assert segments.newest.step >= 150
+        assert segments.reading_seconds <= 0.1 * 3 + 0.06
 
 
 def test_a_segment_has_the_calls_between_two_readings():
