@@ -132,10 +132,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     tasks = given.pop("tasks") or kind.tasks[:1]
     studies: list[Study] = []
     records: list[Record] = []
+    results = sys.stdout
     with _machines(given) as machine:
         for task in tasks:
             conduct = _Conduct(kind, task, given, machine)
             studies.append(conduct.carry_out())
+            with contextlib.redirect_stdout(results):  # which a connection to Ray has silenced
+                conduct.show(studies[-1])
             records += conduct.records
             if exit_code(records) == 130:  # noqa: PLR2004  after Ctrl-C
                 break
@@ -177,10 +180,11 @@ class _Conduct:
         self._trackers = options.trackers_of(given)
         self._begun = time.monotonic()
         self._estimated = False
+        self._path = Path()
         self.records: list[Record] = []
 
     def carry_out(self) -> Study:
-        """Run what is not recorded, print the answer, and write record and page."""
+        """Run what is not recorded, and write the record."""
         plan = self._plan
         for omission in plan.omissions:
             self._say(f"{plan.kind.noun.capitalize()} {omission.variant} is left out: {omission.reason}")
@@ -192,13 +196,17 @@ class _Conduct:
         best, target = tuning.reference()
         reference = best if plan.kind.reference == "best" else ""
         study = plan.study(found, tuning.trials, reference, target)
-        path = STUDIES.save(study, self._given["results"] / STUDIES.folder)
+        self._path = STUDIES.save(study, self._given["results"] / STUDIES.folder)
         if not self._interrupted:
             self._compare(found)
+        return study
+
+    def show(self, study: Study) -> None:
+        """Print the answer, and write the page."""
+        path = self._path
         echo(f"{study_text(study, self._store)}\n")
         _write_page(path.with_suffix(".html"), lambda: study_page(study, self._store))
         echo(f"Record: {path}")
-        return study
 
     @property
     def _interrupted(self) -> bool:

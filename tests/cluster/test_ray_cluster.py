@@ -27,9 +27,9 @@ def cluster(tmp_path_factory):
         yield started
 
 
-def command(cluster, results, *options):
+def command(cluster, results, *options, name=("run",)):
     arguments = [
-        "run",
+        *name,
         "--executor",
         "ray",
         "--address",
@@ -107,3 +107,13 @@ def test_an_address_without_a_cluster_is_refused(tmp_path):
     output, errors = refused.communicate(timeout=60)
     assert (refused.returncode, output) == (2, "")
     assert errors.startswith("harness: no Ray cluster is reachable at 127.0.0.1:9:")
+
+
+def test_a_study_prints_its_answer(cluster, tmp_path):
+    settings = ("--trials", "1", "--seeds", "1", "--optimizers", "adam,sgd", "--epochs", "1", "--no-certify")
+    study = ("study", "optimizers", "--task", "tabular", "--backend", "torch")
+    running = command(cluster, tmp_path, *settings, name=study)
+    output, errors = running.communicate(timeout=200)
+    assert running.returncode == 0, errors
+    assert "Study of optimizers" in output
+    assert [record.status for record in stored(tmp_path)] == ["ok"] * 4
