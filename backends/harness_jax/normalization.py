@@ -11,7 +11,7 @@ import jax
 from jax import lax
 from jax import numpy as jnp
 
-from harness.layers import BatchNorm, Layer, LayerNorm
+from harness.layers import BatchNorm, GroupNorm, Layer, LayerNorm
 from harness_jax.layers import Apply, Call
 
 _Saved = tuple[jax.Array, jax.Array, jax.Array]
@@ -72,9 +72,20 @@ def _layer_norm(call: Call[LayerNorm], x: jax.Array) -> jax.Array:
     return (y * call.weights["scale"] + call.weights["bias"]).astype(x.dtype)
 
 
+def _group_norm(call: Call[GroupNorm], x: jax.Array) -> jax.Array:
+    """By the statistics of each sample's groups of channels."""
+    grouped = _at_least_float32(x).reshape(*x.shape[:-1], call.layer.groups, -1)
+    y, _, _ = normalized(grouped, (*range(1, x.ndim - 1), x.ndim), call.layer.epsilon)
+    return (y.reshape(x.shape) * call.weights["scale"] + call.weights["bias"]).astype(x.dtype)
+
+
 def _at_least_float32(x: jax.Array) -> jax.Array:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 #: The kinds of this module. Their parameters remain float32 where the network computes in bfloat16.
-KINDS: dict[type[Layer], Apply] = {BatchNorm: _batch_norm, LayerNorm: _layer_norm}
+KINDS: dict[type[Layer], Apply] = {
+    BatchNorm: _batch_norm,
+    LayerNorm: _layer_norm,
+    GroupNorm: _group_norm,
+}

@@ -31,6 +31,7 @@ from harness.layers import (
     Embedding,
     Flatten,
     GlobalAveragePool,
+    GroupNorm,
     LayerNorm,
     MaxPool2D,
     PlacedLayer,
@@ -86,7 +87,7 @@ class Maker:
             case Dense(units, activation, bias):
                 made = self.engine.Dense(units, use_bias=bias, **self._of_product(name, activation))
                 yield from _on_last_axis(made, place)
-            case BatchNorm() | LayerNorm():
+            case BatchNorm() | LayerNorm() | GroupNorm():
                 yield from _normalization(place, name)
             case Embedding() | PositionEmbedding() as layer:
                 yield _embedding(layer, name)
@@ -166,6 +167,10 @@ def _normalization(place: PlacedLayer, name: str) -> Iterator[keras.layers.Layer
         case BatchNorm(epsilon, update_rate):
             axis = channels_axis(place.input_shape)
             yield normalization.BatchNormalization(axis, 1.0 - update_rate, epsilon, name=name)
+        case GroupNorm(groups, epsilon):
+            yield normalization.GroupNormalization(
+                groups, channels_axis(place.input_shape), epsilon, name=name
+            )
         case LayerNorm(epsilon):
             yield from _on_last_axis(normalization.LayerNormalization(epsilon=epsilon, name=name), place)
 

@@ -43,6 +43,21 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return n / (n - 1)
 
 
+class GroupNormalization(keras.layers.GroupNormalization):
+    """Keras's layer, in float64 by its formula."""
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Normalise each sample over all positions and the channels of a group; the same shape."""
+        if self.compute_dtype != "float64":
+            return super().call(inputs)
+        x = ops.moveaxis(inputs, self.axis, -1)
+        shape, channels = ops.shape(x), x.shape[-1]
+        grouped = ops.reshape(x, (shape[0], -1, self.groups, channels // self.groups))
+        mean, variance = ops.moments(grouped, [1, 3], keepdims=True)
+        y = ops.reshape((grouped - mean) * ops.rsqrt(variance + self.epsilon), shape)
+        return ops.moveaxis(y * self.gamma + self.beta, -1, self.axis)
+
+
 class LayerNormalization(keras.layers.LayerNormalization):
     """Keras's layer over the last axis, in float64 by its formula."""
 

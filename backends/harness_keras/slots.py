@@ -96,7 +96,7 @@ def _variable(layer: keras.layers.Layer, name: str) -> Any:
         case attention.SelfAttention(), _:
             product, _, own_name = name.rpartition("_")
             return getattr(layer.qkv if product == "qkv" else layer.project, own_name)
-        case ((keras.layers.BatchNormalization() | keras.layers.LayerNormalization()), _):
+        case keras.layers.Layer(gamma=_), _:
             return getattr(layer, _NORMALIZATION_NAMES[name])
         case _:
             return getattr(layer, name)

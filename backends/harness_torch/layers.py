@@ -23,6 +23,7 @@ from harness.layers import (
     Dense,
     Dropout,
     GlobalAveragePool,
+    GroupNorm,
     Layer,
     LayerNorm,
     MaxPool2D,
@@ -130,6 +131,14 @@ class PositionsBatchNorm(nn.BatchNorm1d):
         return super().forward(x.flatten(0, -2)).view_as(x)
 
 
+class PositionsGroupNorm(nn.GroupNorm):
+    """Group normalisation of the last axis, for inputs that are no pictures."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, ..., channels)``."""
+        return super().forward(x.movedim(-1, 1)).movedim(1, -1)
+
+
 class Recurrent(nn.Module):
     """``nn.GRU`` or ``nn.LSTM`` that returns its whole sequence or the last output of each direction."""
 
@@ -221,6 +230,11 @@ def _layer_norm(layer: LayerNorm, shape: Shape) -> nn.Module:
     return kind(shape[-1], layer.epsilon)
 
 
+def _group_norm(layer: GroupNorm, shape: Shape) -> nn.Module:
+    kind = nn.GroupNorm if is_picture(shape) else PositionsGroupNorm
+    return kind(layer.groups, shape[-1], layer.epsilon)
+
+
 _MODULES: dict[type[Layer], Callable[[Any, Shape], nn.Module]] = {
     Conv1D: SequenceConv1d,
     ConvTranspose2D: _transposed_convolution,
@@ -231,6 +245,7 @@ _MODULES: dict[type[Layer], Callable[[Any, Shape], nn.Module]] = {
     Dense: _dense,
     BatchNorm: _batch_norm,
     LayerNorm: _layer_norm,
+    GroupNorm: _group_norm,
     PositionEmbedding: lambda layer, shape: Positions(layer.context, shape[-1]),
     SelfAttention: lambda layer, shape: Attention(layer, shape[-1]),
     Dropout: lambda layer, _: nn.Dropout(layer.rate),

@@ -36,6 +36,13 @@ class Slot:
         return tensor
 
 
+#: torch's names of the parameters and the state of a normalisation.
+_NORMALISATION_NAMES = {
+    "scale": "weight",
+    "bias": "bias",
+    "running_mean": "running_mean",
+    "running_variance": "running_var",
+}
 #: How a kernel of so many spatial axes is turned, there and back: (..., in, out) <-> (out, in, ...).
 _KERNEL_AXES = {1: ((2, 1, 0), (2, 1, 0)), 2: ((3, 2, 0, 1), (2, 3, 1, 0))}
 #: Of a transposed convolution: (H, W, in, out) <-> (in, out, H, W).
@@ -56,12 +63,6 @@ def slots_of(
             yield from _dense_slots(name, module, before, after)
         case ((nn.Conv1d() | nn.Conv2d() | nn.ConvTranspose2d()), _):
             yield from _convolution_slots(name, module)
-        case ((nn.BatchNorm1d() | nn.BatchNorm2d() | nn.LayerNorm()), _):
-            yield Slot(f"{name}/scale", module, "weight")
-            yield Slot(f"{name}/bias", module, "bias")
-            if not isinstance(module, nn.LayerNorm):
-                yield Slot(f"{name}/running_mean", module, "running_mean")
-                yield Slot(f"{name}/running_variance", module, "running_var")
         case nn.Embedding(), _:
             yield Slot(f"{name}/table", module, "weight")
         case Positions(), _:
@@ -73,6 +74,9 @@ def slots_of(
                 yield Slot(f"{name}/{part}_bias", linear, "bias")
         case _, (GRU() | LSTM()) as layer:
             yield from _recurrent_slots(name, layer, module.get_submodule("cell"))
+        case nn.Module(eps=_), layer:  # a normalisation
+            for own in layer.parameters(place.input_shape) | layer.state(place.input_shape):
+                yield Slot(f"{name}/{own}", module, _NORMALISATION_NAMES[own])
 
 
 def _feature_order(shape: Shape | None, features: int) -> np.ndarray:

@@ -182,6 +182,7 @@ LEDGER = (
         "flax: biased (n)",
         "unbiased (n - 1): PyTorch keeps no other",
     ),
+    Entry("GroupNorm: epsilon", "1e-5", "1e-3", "flax: 1e-6", "1e-5"),
     Entry("LayerNorm: epsilon", "1e-5", "1e-3", "flax: 1e-6", "1e-5"),
     Entry("GELU", "exact", "exact", "approximated by tanh", "exact; the approximation is gelu_tanh"),
     Entry(

@@ -117,6 +117,29 @@ class LayerNorm(Layer, frozen=True, tag="layer_norm"):
         return _scale_and_bias(shape)
 
 
+class GroupNorm(Layer, frozen=True, tag="group_norm"):
+    """Wu and He (2018): each sample is normalised over all positions and the channels of a group.
+
+    The channels, the last axis, are cut into ``groups`` of consecutive ones. ``y = scale * (x - mean) /
+    sqrt(variance + epsilon) + bias`` with the biased variance. It depends on no other sample, so it can take
+    the place of batch normalisation in training with differential privacy. ``epsilon`` is 1e-5 in PyTorch,
+    1e-3 in Keras, 1e-6 in flax.
+
+    Parameters: ``scale (channels,)`` of ones, ``bias (channels,)`` of zeros.
+    """
+
+    groups: int
+    epsilon: float = 1e-5
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if shape[-1] % self.groups:
+            raise ValueError(f"its {self.groups} groups do not divide the {shape[-1]} channels of {shape}")
+        return shape
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        return _scale_and_bias(shape)
+
+
 # Pictures made smaller or larger.
 
 
@@ -183,3 +206,19 @@ class Reshape(Layer, frozen=True, tag="reshape"):
         if math.prod(shape) != math.prod(self.shape):
             raise ValueError(f"{shape} cannot be reshaped to {self.shape}")
         return self.shape
+
+
+ElementaryLayer = (
+    Dense
+    | Dropout
+    | Activation
+    | BatchNorm
+    | LayerNorm
+    | GroupNorm
+    | MaxPool2D
+    | AveragePool2D
+    | GlobalAveragePool
+    | UpSample2D
+    | Flatten
+    | Reshape
+)

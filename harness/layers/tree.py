@@ -9,19 +9,7 @@ import msgspec
 from harness.layers.attention import Embedding, PositionEmbedding, SelfAttention, Unembedding
 from harness.layers.base import Described, Layer, Shape
 from harness.layers.convolutions import Conv1D, Conv2D, ConvTranspose2D
-from harness.layers.elementary import (
-    Activation,
-    AveragePool2D,
-    BatchNorm,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool,
-    LayerNorm,
-    MaxPool2D,
-    Reshape,
-    UpSample2D,
-)
+from harness.layers.elementary import ElementaryLayer
 from harness.layers.native import Native
 from harness.layers.recurrent import GRU, LSTM
 
@@ -84,20 +72,10 @@ class Skip(Composite, frozen=True, tag="skip"):
 
 
 AnyLayer = (
-    Conv2D
+    ElementaryLayer
+    | Conv2D
     | Conv1D
     | ConvTranspose2D
-    | MaxPool2D
-    | AveragePool2D
-    | GlobalAveragePool
-    | UpSample2D
-    | Flatten
-    | Reshape
-    | Dense
-    | Dropout
-    | Activation
-    | BatchNorm
-    | LayerNorm
     | Embedding
     | PositionEmbedding
     | SelfAttention
@@ -195,10 +173,9 @@ def _check(name: str, layer: AnyLayer, shape: Shape) -> None:
         value = getattr(layer, field.name)
         if field.type is int and value < 1:
             raise ValueError(f"{field.name} of {name} must be at least 1, not {value}")
-    match layer:
-        case Dropout(rate) | SelfAttention(dropout=rate) if not 0 <= rate < 1:
-            raise ValueError(f"the dropout rate of {name} must be at least 0 and below 1, not {rate}")
-        case BatchNorm(epsilon) | LayerNorm(epsilon) if not epsilon > 0:
-            raise ValueError(f"epsilon of {name} must be above 0, not {epsilon}")
-        case Residual(body=()) | Skip(body=()):
+        if field.name in {"rate", "dropout"} and not 0 <= value < 1:
+            raise ValueError(f"the dropout rate of {name} must be at least 0 and below 1, not {value}")
+        if field.name == "epsilon" and not value > 0:
+            raise ValueError(f"epsilon of {name} must be above 0, not {value}")
+        if field.name == "body" and not value:
             raise ValueError(f"the body of {name} has no layer")

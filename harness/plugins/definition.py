@@ -165,7 +165,7 @@ def _not_private(task: Task) -> str:
         ),
         (
             "DP-SGD clips the gradient of each sample, and BatchNorm computes it from the whole batch; use "
-            "LayerNorm in its place"
+            "GroupNorm in its place, as resnet does with normalization=group"
         ): BatchNorm in kinds,
         "DP-SGD is not for models of the user's own, whose layers may mix the samples of a batch": (
             Native in kinds

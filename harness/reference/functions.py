@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from harness.layers import LEAKY_RELU_SLOPE, ActivationName, BatchNorm, LayerNorm, SelfAttention
+from harness.layers import (
+    LEAKY_RELU_SLOPE,
+    ActivationName,
+    BatchNorm,
+    GroupNorm,
+    Layer,
+    LayerNorm,
+    SelfAttention,
+)
 from harness.reference.mistakes import CONTRACT_RULES, Rules
 from harness.spec.task import BinaryClassification, Classification, Objective, Regression
 
@@ -152,6 +160,17 @@ def layer_norm(name: str, layer: LayerNorm, x: Array, made: Pass) -> tuple[Array
     return _scaled(name, *normalised(x, axes, layer.epsilon), made)
 
 
+def group_norm(name: str, layer: GroupNorm, x: Array, made: Pass) -> tuple[Array, Backward]:
+    """The output, each sample normalised over all positions and the channels of a group."""
+    grouped = x.reshape(*x.shape[:-1], layer.groups, -1)
+    y, backward = normalised(grouped, (*range(1, x.ndim - 1), x.ndim), layer.epsilon)
+
+    def ungrouped(gradient: Array, gradients: Gradients) -> Array:
+        return backward(gradient.reshape(grouped.shape), gradients).reshape(x.shape)
+
+    return _scaled(name, y.reshape(x.shape), ungrouped, made)
+
+
 def normalised(x: Array, axes: tuple[int, ...], epsilon: float) -> tuple[Array, Backward]:
     """The array with mean 0 and variance 1 over these axes."""
     centred = x - x.mean(axis=axes, keepdims=True)
@@ -176,6 +195,13 @@ def _scaled(name: str, y: Array, inner: Backward, made: Pass) -> tuple[Array, Ba
         return inner(gradient * scale, gradients)
 
     return y * scale + bias, backward
+
+
+NORMALISATIONS: dict[type[Layer], Callable[[str, Any, Array, Pass], tuple[Array, Backward]]] = {
+    BatchNorm: batch_norm,
+    LayerNorm: layer_norm,
+    GroupNorm: group_norm,
+}
 
 
 # Embeddings and self-attention in plain NumPy.

@@ -13,7 +13,6 @@ from harness.layers import (
     LSTM,
     Activation,
     AveragePool2D,
-    BatchNorm,
     Conv1D,
     Conv2D,
     ConvTranspose2D,
@@ -23,7 +22,6 @@ from harness.layers import (
     Flatten,
     GlobalAveragePool,
     Layer,
-    LayerNorm,
     MaxPool2D,
     PlacedLayer,
     PositionEmbedding,
@@ -44,6 +42,7 @@ from harness.reference.convolutions import (
 )
 from harness.reference.functions import (
     ACTIVATIONS,
+    NORMALISATIONS,
     Array,
     Backward,
     Gradients,
@@ -52,9 +51,7 @@ from harness.reference.functions import (
     add_positions,
     attend,
     backwards,
-    batch_norm,
     embed,
-    layer_norm,
     unembed,
 )
 from harness.reference.recurrent import recur
@@ -173,8 +170,7 @@ _LAYERS: dict[type[Layer], Callable[[str, Any, Array, Pass], _Result]] = {
     ConvTranspose2D: _weighted,
     Dense: _weighted,
     Activation: _activation,
-    BatchNorm: batch_norm,
-    LayerNorm: layer_norm,
+    **NORMALISATIONS,
     Embedding: lambda name, _layer, x, made: embed(f"{name}/table", x, made),
     PositionEmbedding: lambda name, _layer, x, made: add_positions(f"{name}/table", x, made),
     SelfAttention: attend,

@@ -1,11 +1,21 @@
 """The task ``resnet``: the residual networks of He et al. (2016) for CIFAR-10."""
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from harness.layers import Activation, AnyLayer, BatchNorm, Conv2D, Dense, GlobalAveragePool, Residual
+from harness.layers import (
+    Activation,
+    AnyLayer,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    GlobalAveragePool,
+    GroupNorm,
+    Residual,
+)
 from harness.network import Network
 from harness.spec import Preset, Task, TaskDefinition
 from harness_tasks.options import (
@@ -36,6 +46,13 @@ class ResnetOptions(ClassificationOptions, frozen=True, kw_only=True):
     depth: Annotated[
         Literal[8, 20, 32, 56], Meta(description="number of layers with a kernel, shortcuts not counted")
     ] = 20
+    normalization: Annotated[
+        Literal["batch", "group"], Meta(description="group: of at most 8 groups of channels, for DP-SGD")
+    ] = "batch"
+
+    def normalized(self, channels: int) -> AnyLayer:
+        """The normalisation of so many channels."""
+        return BatchNorm() if self.normalization == "batch" else GroupNorm(math.gcd(channels, 8))
 
 
 def define(options: ResnetOptions) -> Task:
@@ -44,15 +61,14 @@ def define(options: ResnetOptions) -> Task:
     Where a stage changes the size, the shortcut is a convolution of 1x1: the paper's option B. The paper's
     results for CIFAR-10 are of option A, which pads with zeros.
     """
-    blocks = (options.depth - 2) // (2 * _STAGES)
     channels = [options.wide(16 * 2**stage) for stage in range(_STAGES)]
     network = Network(
         input_shape=(32, 32, 3),
         layers=(
             _convolution(channels[0], 3),
-            BatchNorm(),
+            options.normalized(channels[0]),
             Activation("relu"),
-            *(layer for stage in range(_STAGES) for layer in _stage(stage, channels[stage], blocks)),
+            *(layer for stage in range(_STAGES) for layer in _stage(options, stage, channels[stage])),
             GlobalAveragePool(),
             *options.dropout_layers(),
             Dense(10),
@@ -69,16 +85,17 @@ def define(options: ResnetOptions) -> Task:
     )
 
 
-def _stage(stage: int, channels: int, blocks: int) -> Iterator[AnyLayer]:
-    for block in range(blocks):
+def _stage(options: ResnetOptions, stage: int, channels: int) -> Iterator[AnyLayer]:
+    normalized = options.normalized(channels)
+    for block in range((options.depth - 2) // (2 * _STAGES)):
         strides = 2 if stage and not block else 1
-        shortcut = (_convolution(channels, 1, strides), BatchNorm()) if strides > 1 else ()
+        shortcut = (_convolution(channels, 1, strides), normalized) if strides > 1 else ()
         body = (
             _convolution(channels, 3, strides),
-            BatchNorm(),
+            normalized,
             Activation("relu"),
             _convolution(channels, 3),
-            BatchNorm(),
+            normalized,
         )
         yield Residual(body, shortcut)
         yield Activation("relu")

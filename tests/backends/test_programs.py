@@ -43,6 +43,7 @@ from harness.layers import (
     Dropout,
     Flatten,
     GlobalAveragePool,
+    GroupNorm,
     LayerNorm,
     MaxPool2D,
     Reshape,
@@ -179,7 +180,7 @@ FURTHER = {
     ),
     # With a limit that no gradient reaches.
     "binary": task(
-        Network((9,), (Dense(6), BatchNorm(), Activation("silu"), Dense(1))),
+        Network((9,), (Dense(6), BatchNorm(), Activation("silu"), GroupNorm(2, epsilon=0.1), Dense(1))),
         BinaryClassification(),
         clip_norm=1e6,
     ),

@@ -33,6 +33,7 @@ def test_torch():
     )
     assert float(ENTRIES["BatchNorm: epsilon"].torch) == _default(torch.nn.BatchNorm2d, "eps")
     assert ENTRIES["BatchNorm: momentum"].torch.startswith(f"{_default(torch.nn.BatchNorm2d, 'momentum')},")
+    assert float(ENTRIES["GroupNorm: epsilon"].torch) == _default(torch.nn.GroupNorm, "eps")
     assert float(ENTRIES["LayerNorm: epsilon"].torch) == _default(torch.nn.LayerNorm, "eps")
     assert _default(torch.nn.GELU, "approximate") == "none"
     x = torch.zeros(1, requires_grad=True)
@@ -53,9 +54,10 @@ print(json.dumps([
     default(keras.activations.leaky_relu, "negative_slope"),
     default(keras.layers.GRU.__init__, "reset_after"),
     default(keras.layers.Conv2D.__init__, "padding"),
-    default(keras.layers.BatchNormalization.__init__, "epsilon"),
+    [default(kind.__init__, "epsilon") for kind in (
+        keras.layers.BatchNormalization, keras.layers.GroupNormalization, keras.layers.LayerNormalization
+    )],
     default(keras.layers.BatchNormalization.__init__, "momentum"),
-    default(keras.layers.LayerNormalization.__init__, "epsilon"),
     default(keras.activations.gelu, "approximate"),
 ]))
 """
@@ -71,11 +73,11 @@ def test_keras():
         text=True,
         check=True,
     )
-    *defaults, batch_epsilon, momentum, layer_epsilon, approximate = json.loads(done.stdout.splitlines()[-1])
+    *defaults, epsilons, momentum, approximate = json.loads(done.stdout.splitlines()[-1])
     adam, rmsprop, rho, decay, layer, function, reset_after, padding = defaults
-    assert float(ENTRIES["BatchNorm: epsilon"].keras) == batch_epsilon
+    kinds = ("BatchNorm", "GroupNorm", "LayerNorm")
+    assert [float(ENTRIES[f"{kind}: epsilon"].keras) for kind in kinds] == epsilons
     assert ENTRIES["BatchNorm: momentum"].keras.startswith(f"{momentum},")
-    assert float(ENTRIES["LayerNorm: epsilon"].keras) == layer_epsilon
     assert not approximate
     assert float(ENTRIES["Adam: epsilon"].keras) == adam
     assert float(ENTRIES["RMSprop: epsilon"].keras.rpartition(" ")[2]) == rmsprop

@@ -95,7 +95,7 @@ def test_options_that_exclude_each_other_are_refused(options, message):
 
 def test_batch_normalisation_is_refused_with_what_to_use():
     definition = registry.task("resnet")
-    with pytest.raises(UsageError, match=r"BatchNorm computes it from the whole batch; use LayerNorm"):
+    with pytest.raises(UsageError, match=r"BatchNorm computes it from the whole batch; use GroupNorm"):
         define_task(definition, parse_options(definition, ["dp_clip=1"]))
 
 
