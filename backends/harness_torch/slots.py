@@ -1,4 +1,4 @@
-"""The way of weights, parameters and state, between canonical and torch layout."""
+"""Conversion of weights, parameters and state, between canonical and torch layout."""
 
 import math
 from collections.abc import Callable, Iterator

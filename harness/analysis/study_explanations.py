@@ -16,7 +16,7 @@ from harness.stats.intervals import FEWEST_FOR_INTERVAL, mean_interval, student_
 
 #: Correlations that differ by less count as equal.
 MARGIN = 0.05
-#: A map that keeps this rank correlation with all layers drawn anew does not depend on what was learned.
+#: A map that keeps this rank correlation with all layers re-initialised does not depend on what was learned.
 SURVIVES = 0.5
 
 AgreementVerdict = Literal["as much", "less", "more", "undecided", "few", "one framework"]
@@ -41,12 +41,12 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Survival:
-    """The mean rank correlation of a method's maps before and after layers were drawn anew, over seeds."""
+    """The rank correlation of a method's maps before and after re-initialising layers, mean over seeds."""
 
     method: str
     layers: list[tuple[str, float]]
     last: Estimate | None
-    """With all layers drawn anew."""
+    """With all layers re-initialised."""
 
     @property
     def is_flagged(self) -> bool:

@@ -59,8 +59,8 @@ NUMPY_ROUNDINGS = 32.0
 
 #: A deviation counts if it is larger than how far rounding sets two repetitions apart, times this.
 LOSS_FACTOR, WEIGHTS_FACTOR = 100.0, 10.0
-#: Where a deviation would have to exceed this share of a loss, or of the way of the weights, rounding has
-#: separated the two.
+#: Where a deviation would have to exceed this share of a loss, or of the distance that the weights have
+#: moved, rounding has separated the two.
 SEPARATED, WEIGHTS_SEPARATED = 0.1, 0.5
 #: The rounding of each step adds to that of the start: so many times its size over all steps.
 ROUNDINGS = 30.0

@@ -106,7 +106,7 @@ class BisectDisplay(LiveLine):
 )
 @shared.budget("Start no pair after this time, installations excluded.", "30m")
 @click.option("--turns", type=click.IntRange(min=2, max=1000), metavar="N", help="Timed blocks of a process.")
-@click.option("--again", is_flag=True, help="Begin anew where an earlier search of the same is unfinished.")
+@click.option("--again", is_flag=True, help="Start again instead of resuming an unfinished search.")
 @shared.results
 @shared.form
 @shared.quiet

@@ -244,7 +244,7 @@ def rank_correlations(one: Array, other: Array) -> npt.NDArray[np.float64]:
 def randomised(
     task: Task, weights: Mapping[str, Array], seed: int
 ) -> Iterator[tuple[str, dict[str, npt.NDArray[np.float64]]]]:
-    """The weights with more and more layers drawn anew, from the last to the first (Adebayo et al. 2018).
+    """The weights with more and more layers re-initialised, from the last to the first (Adebayo et al. 2018).
 
     Yields the name of the layer that was drawn last, and the weights ``load`` takes. Running statistics stay.
     """

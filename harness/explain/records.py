@@ -9,8 +9,8 @@ class MapsOfMethod(msgspec.Struct, frozen=True):
     ``ranks`` are twice the ranks of the positions of each sample, little-endian uint16 ``(rows, positions)``;
     twice, because those of equal values are means. ``deletion`` and ``insertion`` are mean outputs by the
     share of positions that was removed or restored, the most relevant first. ``randomised`` are the layers in
-    the order in which they were drawn anew, from the last to the first, with the mean rank correlation of the
-    maps before and after; None where a map is constant.
+    the order in which they were re-initialised, from the last to the first, with the mean rank correlation of
+    the maps before and after; None where a map is constant.
     """
 
     ranks: bytes

@@ -624,7 +624,7 @@ def _explanations(study: StudyFinding, name: str) -> Section | None:
     text = (
         f"The maps of {listed(flagged)} survive: they do not depend on what the network has learned."
         if flagged
-        else "No map survives that all layers are drawn anew: they depend on what the network has learned."
+        else "No map survives re-initialised layers: they depend on what the network has learned."
     )
     nodes += [Paragraph((Span(text),)), _survival_table(left), _figures(study, name, "explanations")]
     return Section("Do explanations agree, and do they depend on the network?", nodes, f"{name}-explanations")
@@ -689,9 +689,9 @@ def _survival_table(left: Sequence[Survival]) -> Table:
         rows.append([each.method, *courses, estimate(each.last, 2), verdict])
     headers = ["method", *(f"to {layer}" for layer in layers), "all layers", "verdict"]
     legend = (
-        "Rank correlation of a map before and after layers were drawn anew, from the last layer down to the "
-        f"one that is named (Adebayo et al. 2018). From {SURVIVES:g} on, with all layers drawn anew, a map "
-        "is flagged."
+        "Rank correlation of a map before and after layers were re-initialised, from the last layer down to "
+        f"the one that is named (Adebayo et al. 2018). From {SURVIVES:g} on, with all layers re-initialised, "
+        "a map is flagged."
     )
     return Table(headers, rows, "Randomised layers", (legend,), announced=True)
 

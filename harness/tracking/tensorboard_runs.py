@@ -110,7 +110,7 @@ _EVENT_FILES = "events.out.tfevents.*"
 class TensorboardTracker:
     """See :class:`harness.tracking.tracker.Tracker`. ``folder`` is what ``tensorboard --logdir`` reads.
 
-    The event file of a run that is there already is written anew.
+    An existing event file of the run is overwritten.
 
     Raises:
         UsageError: TensorBoard is not installed.

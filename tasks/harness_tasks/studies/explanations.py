@@ -34,8 +34,8 @@ EXPLANATIONS = StudyKind(
             "more about the seed than about the data."
         ),
         (
-            "A map must depend on what the network has learned. So layers are drawn anew, from the last to "
-            "the first: a map that stays as it was shows the picture, as an edge detector does, and explains "
+            "A map must depend on what the network has learned. So layers are re-initialised, from the last "
+            "to the first: a map that stays as it was shows the picture, as an edge detector does, and explains "
             "nothing (Adebayo et al. 2018)."
         ),
         (
