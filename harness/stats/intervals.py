@@ -320,7 +320,8 @@ def spread_of_best(values: Sequence[float]) -> float:
     """The standard deviation of the largest of n values that are drawn again, with replacement, from these n.
 
     The k-th smallest is the largest drawn with probability ``(k/n)**n - ((k-1)/n)**n``; its mean is the
-    expected maximum of Dodge et al. (2019, "Show your work"). It says how much of the best is chance. 0 for fewer than two values.
+    expected maximum of Dodge et al. (2019, "Show your work"). It says how much of the best is
+    chance. 0 for fewer than two values.
     """
     n = len(values)
     if n < 2:  # noqa: PLR2004  (nothing to choose from)

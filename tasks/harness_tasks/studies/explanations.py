@@ -35,8 +35,8 @@ EXPLANATIONS = StudyKind(
         ),
         (
             "A map must depend on what the network has learned. So layers are re-initialised, from the last "
-            "to the first: a map that stays as it was shows the picture, as an edge detector does, and explains "
-            "nothing (Adebayo et al. 2018)."
+            "to the first: a map that stays as it was shows the picture, as an edge detector does, and "
+            "explains nothing (Adebayo et al. 2018)."
         ),
         (
             "Last, the positions that a map calls relevant are removed first, or restored first: the output "
