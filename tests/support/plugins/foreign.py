@@ -49,8 +49,9 @@ def _keep_the_generator(program):
     def step(one):
         before = program.weights()
         losses = train_rightly(one)
-        counts = [int(array) for name, array in program.training_state().items() if name.endswith("step")]
-        if max(counts) > HONEST_STEPS:
+        state = program.training_state()  # that of SGD counts no steps
+        counts = [int(array) for name, array in state.items() if name.endswith("step")]
+        if max(counts, default=0) > HONEST_STEPS:
             kept = {name: array for name, array in before.items() if name.startswith("generator/")}
             program.load(program.weights() | kept)
         return losses
