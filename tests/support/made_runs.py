@@ -7,6 +7,7 @@ import math
 
 import msgspec
 
+from harness.analysis.findings import find
 from harness.analysis.run_curves import Run
 from harness.certify.certificate import Certificate
 from harness.plugins.configuration import Configuration
@@ -69,12 +70,42 @@ def made_runs(*records):
     return [Run.of(record) for record in records]
 
 
+def seeds_of(backend="torch", seeds=range(3), *, made=made_record, **changes):
+    """A record of each seed; what differs from seed to seed is given as a function of the seed."""
+    return [
+        made(
+            backend=backend,
+            seed=seed,
+            **{name: each(seed) if callable(each) else each for name, each in changes.items()},
+        )
+        for seed in seeds
+    ]
+
+
+def findings_of(*records, studies=(), **options):
+    """What is found in these records; ``options`` are those of :func:`find`."""
+    return find(made_runs(*records), studies, **options)
+
+
+def only_group(*records, **options):
+    """The findings of the group of records that can all be compared."""
+    (group,) = findings_of(*records, **options).groups
+    return group
+
+
+def compared(*records, **options):
+    """The comparison of that group."""
+    return only_group(*records, **options).comparison
+
+
 def two_configurations(**changes):
-    """JAX twice as fast as torch, accuracies within 0.1 points; ``changes`` are of torch's records."""
-    seeds = range(4)
-    fast = [made_record("jax", seed, step=0.005 + seed * 1e-5, accuracy=0.6 + seed / 1e3) for seed in seeds]
-    slow = [made_record("torch", seed, step=0.01, accuracy=0.6005 + seed / 1e3, **changes) for seed in seeds]
-    return made_runs(*fast, *slow)
+    """Records of JAX twice as fast as torch, accuracies within 0.1 points; ``changes`` are of torch's."""
+    return [
+        *seeds_of(
+            "jax", range(4), step=lambda seed: 0.005 + seed * 1e-5, accuracy=lambda seed: 0.6 + seed / 1e3
+        ),
+        *seeds_of("torch", range(4), accuracy=lambda seed: 0.6005 + seed / 1e3, **changes),
+    ]
 
 
 def made_setting(seed=0, *, batch_size=64, backend="torch", **changes):

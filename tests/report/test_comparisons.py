@@ -1,0 +1,111 @@
+"""Comparisons as sentences, tables, cards and frames."""
+
+import itertools
+
+import pytest
+from support.made_comparisons import BUSY, COMPARISONS, SETTINGS, eighteen_times, setting_records
+from support.made_runs import findings_of, only_group, seeds_of
+
+from harness.report.document import Paragraph, RangeChart, text_of
+from harness.report.numbers import BUSY_LEGEND
+from harness.report.runs.frames import Report
+from harness.report.runs.overview import answer_line, card
+from harness.report.runs.sentences import headline, remarks
+from harness.report.runs.tables import RelativeTimes, comparison_table, group_table
+
+COLOURS = {f"{name}:eager": f"#00000{number}" for number, name in enumerate(("jax", "torch", "keras"), 1)}
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_sentences(name, snapshot):
+    comparison = COMPARISONS[name]()
+    assert [headline(comparison), answer_line(comparison), *remarks(comparison)] == snapshot
+
+
+def _card(steps, seeds):
+    records = [record for name, step in steps.items() for record in seeds_of(name, range(seeds), step=step)]
+    return card(only_group(*records), "comparison-1", COLOURS).nodes
+
+
+def test_a_card_has_the_answer_its_basis_and_a_chart():
+    _, basis, chart = _card({"jax": 0.01, "torch": 0.0107}, 3)
+    assert basis == Paragraph("3 seeds, certified, step times from runs", "small")
+    reference, other = chart.rows
+    assert (reference.text, other.text) == ("reference", "+7.0 % [7.0, 7.0]")
+    assert (reference.colour, other.colour) == ("#000001", "#000002")
+    assert 0 < reference.mark.at < other.mark.at < 100
+    assert [tick.at for tick in chart.ticks if tick.one] == [reference.mark.at]
+
+
+@pytest.mark.parametrize(("steps", "seeds"), [({"jax": 0.01, "torch": 0.02}, 1), ({"torch": 0.02}, 3)])
+def test_a_card_has_no_chart_without_a_reliable_ratio(steps, seeds):
+    assert not any(isinstance(node, RangeChart) for node in _card(steps, seeds))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (0.99, 1.11, ["0 %", "+5 %", "+10 %"]),
+        (0.95, 1.6, ["0 %", "+20 %", "+50 %"]),
+        (0.9, 7.0, ["1×", "2×", "5×"]),
+        (0.5, 300.0, ["1×", "10×", "100×"]),
+    ],
+)
+def test_ticks_are_round_and_far_enough_apart(low, high, labels):
+    times = RelativeTimes([], low, high)
+    assert set(labels) <= set(times.ticks.values())
+    places = [times.place(tick) for tick in times.ticks]
+    assert places == sorted(places)
+    assert all(0 <= place <= 1 for place in places)
+    assert all(after - before > 0.25 for before, after in itertools.pairwise(places))
+
+
+def test_times_of_disturbed_runs_are_marked_in_the_table():
+    table = comparison_table([type("Group", (), {"comparison": eighteen_times(interference=BUSY)})()])
+    fast, slow = ([text_of(cell) for cell in row] for row in table.rows)
+    assert not any("(busy)" in cell for cell in fast)
+    assert [cell.endswith("(busy)") for cell in slow[3:5]] == [True, True]
+    assert slow[2].endswith("unreliable")
+    assert BUSY_LEGEND in table.legend
+
+
+# Settings.
+
+
+def _cells(table, header):
+    return [text_of(row[table.headers.index(header)]) for row in table.rows]
+
+
+def test_the_table_of_settings_has_a_row_for_each_value_in_the_order_of_validation():
+    table = group_table(only_group(*SETTINGS["four"]))
+    assert _cells(table, "optimizer") == ["adam", "rmsprop", "sgd", "gd"]
+    ordered = _cells(table, "ordered by validation accuracy (%)")
+    assert [text.partition(" ")[0] for text in ordered] == ["75.0", "72.5", "60.0", "22.5"]
+    assert _cells(table, "quality") == ["reference", "equal", "worse", "worse"]
+    assert "epochs to validation ≥ 72 %" in table.headers
+    assert [text_of(cell) for cell in table.rows[3][6:8]] == ["–", "not reached"]
+    assert "Step time" not in table.legend
+    assert "seeds needed to decide" not in table.headers
+    needed = _cells(group_table(only_group(*SETTINGS["undecided"])), "seeds needed to decide")
+    assert (needed[0], needed[1].startswith("about "), needed[2]) == ("–", True, "–")
+    unvalidated = group_table(only_group(*SETTINGS["no validation"]))
+    assert not any("validation" in header for header in unvalidated.headers)
+
+
+def test_the_card_of_settings_draws_scores_on_one_axis():
+    colours = dict.fromkeys(["adam", "rmsprop", "sgd", "gd"], "#000001")
+    _, basis, chart = card(only_group(*SETTINGS["four"]), "comparison-1", colours).nodes
+    assert basis == Paragraph("3 seeds, certified", "small")
+    assert (chart.axis, chart.column) == ("test accuracy (%)", "test accuracy (%)")
+    assert [row.quality.text for row in chart.rows] == ["reference", "= equal", "▼ worse", "▼ worse"]
+    places = [row.mark.at for row in chart.rows]
+    assert places[1] > places[0] > places[2] > places[3] > 0
+    assert 2 <= len(chart.ticks) <= 5
+    assert card(only_group(*SETTINGS["no scores"]), "comparison-1", colours).nodes[2:] == []
+
+
+def test_frames_of_settings_have_a_column_for_each_axis():
+    report = Report(findings_of(*setting_records("adam", "sgd")))
+    assert list(report.configurations["optimizer"]) == ["adam", "sgd"]
+    assert list(report.configurations["epochs_to_target"].round(6)) == [2.0, 3.0]
+    assert list(report.pairs["difference"].round(2)) == [-0.1]

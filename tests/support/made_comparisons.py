@@ -1,0 +1,256 @@
+"""Comparisons of every kind: their verdicts are asserted as findings, their sentences are in snapshots."""
+
+import msgspec
+
+from harness.certify.certificate import Certificate
+from harness.duel.record import ConfigurationRecord, DuelRecord, DuelResult
+from harness.machine.usage import Interference
+from harness.plugins.configuration import Configuration
+from harness.runs.record import Block, Phases
+from harness.stats.estimate import Estimate
+from harness_tasks.forecast import FORECAST
+from support.made_runs import compared, made_record, made_setting, seeds_of, two_configurations
+from support.records import MACHINE
+
+BUSY = Interference(cpus=2, others=1.7, stolen=0.0, seconds=60.0)
+CALM = Interference(cpus=2, others=0.02, stolen=0.0, seconds=60.0)
+_FOUR = range(4)
+
+
+def several(configurations, seeds=_FOUR, **changes):
+    """The comparison of backends with these step times, and accuracies where they are given too."""
+    each = {
+        name: {"step": given}
+        if isinstance(given, float)
+        else dict(zip(("step", "accuracy"), given, strict=True))
+        for name, given in configurations.items()
+    }
+    return compared(*(r for name, own in each.items() for r in seeds_of(name, seeds, **own, **changes)))
+
+
+def of_one_seed(*curves, accuracies=(0.236, 0.2361, 0.2362)):
+    """Three configurations with one seed and these held-out losses; accuracies are 1 - loss / 4."""
+    names = ("jax", "keras", "torch")
+    return compared(
+        *(
+            made_record(name, held_out=held_out, train=(2.0, 1.0), accuracy=accuracy)
+            for name, held_out, accuracy in zip(names, curves, accuracies, strict=True)
+        )
+    )
+
+
+def sooner_done(first_step):
+    """JAX has faster steps; with a first step of five seconds it finishes later."""
+    before = {"import_seconds": 1.0, "data_seconds": 0.5, "build_seconds": 0.2, "evaluation_seconds": 0.3}
+    phases = Phases(first_step_seconds=first_step, training_seconds=first_step + 0.5, **before)
+    return compared(*seeds_of("jax", _FOUR, step=0.005, phases=phases), *seeds_of("torch", _FOUR))
+
+
+def forecasts():
+    """Errors of three configurations, which are equal within margins that are relative."""
+    task = msgspec.structs.replace(made_record().task, description=FORECAST.define(FORECAST.options()))
+    errors = {"jax": 0.5, "torch": 0.51, "keras": 0.52}
+    return compared(
+        *(
+            record
+            for place, (name, error) in enumerate(errors.items(), 1)
+            for record in seeds_of(
+                name,
+                step=0.01 * place,
+                task=task,
+                test_at_last=lambda seed, error=error: {"loss": error + seed / 1e3},
+            )
+        )
+    )
+
+
+# With a duel.
+
+
+def made_duel(ratio, verdict="slower", first="jax", second="torch", **changes):
+    """A duel under the conditions of the runs: ``second`` took ``ratio`` times as long as ``first``."""
+    record = two_configurations()[0]
+    certificate = changes.pop("certificate", Certificate(certified=True))
+    own = record.configuration
+    configurations = [
+        ConfigurationRecord(
+            label=f"{name}:eager",
+            configuration=Configuration(name, "eager", "cpu", own.threads, own.precision, "python"),
+            framework={"engine": name, name: "1.0"},
+            device=record.device,
+            batch_size=record.batch_size,
+            options={},
+            variables=record.worker_variables | {"HARNESS_PADDING": "x"},
+            certificate=certificate,
+            training_flops_per_sample=1,
+        )
+        for name in (first, second)
+    ]
+    result = DuelResult(
+        configuration=f"{second}:eager",
+        reference=f"{first}:eager",
+        verdict=verdict,
+        pairs=8,
+        ratio=Estimate(ratio, ratio * 0.99, ratio * 1.01, 8),
+        p_value=0.0078,
+        spread=0.01,
+        pairs_wanted=changes.pop("wanted", None),
+    )
+    fields = {
+        "id": "duel",
+        "status": "ok",
+        "started_at": "2026-01-02T00:00:00+00:00",
+        "command": [],
+        "task": record.task,
+        "dataset": record.dataset,
+        "machine": MACHINE,
+        "process_environment": "quiet",
+        "seed": 0,
+        "margin": 0.02,
+        "turns": 24,
+        "configurations": configurations,
+        "results": [result],
+    }
+    return DuelRecord(**fields | changes)
+
+
+def with_duels(*duels, keras=False, **changes):
+    """JAX twice as fast as torch in runs, keras slower still, and what the duels say."""
+    others = seeds_of("keras", _FOUR, step=0.02) if keras else []
+    return compared(*two_configurations(**changes), *others, duels=duels)
+
+
+JAX_TO_TORCH = made_duel(0.8, "faster")
+TORCH_TO_KERAS = made_duel(0.9, "faster", "torch", "keras")
+
+# With times that are not reliable.
+
+
+def eighteen_times(seeds=range(3), **changes):
+    """JAX 18 times as fast as torch; ``changes`` are of torch's record with seed 0."""
+    fast, slow = seeds_of("jax", seeds, step=0.005), seeds_of("torch", seeds[1:], step=0.09)
+    return compared(*fast, made_record("torch", step=0.09, **changes), *slow)
+
+
+def changing(*factors):
+    """Blocks of 0.9 s whose steps take these factors as long."""
+    first, *others = made_record(step=0.09).blocks
+    blocks = zip(others * 2, factors, strict=False)
+    return [first, *(msgspec.structs.replace(each, seconds=each.seconds * factor) for each, factor in blocks)]
+
+
+UNSTEADY = changing(*[1.0] * 8, *[2.5] * 8)
+
+# Of settings.
+
+#: Test accuracy, and validation losses after each epoch, of which accuracies are 1 - loss / 4.
+CURVES = {
+    "adam": (0.70, (2.0, 1.2, 1.0)),
+    "rmsprop": (0.702, (2.0, 1.4, 1.1)),
+    "sgd": (0.60, (3.0, 2.0, 1.6)),
+    "gd": (0.30, (3.5, 3.4, 3.1)),
+}
+_NOISE = {0: 0.0, 1: 0.0004, 2: -0.0004}
+
+
+def setting_records(*names, seeds=range(3), **changes):
+    """Records of optimizers: scores move by two points from seed to seed, differences by a tenth."""
+    return [
+        made_setting(
+            seed,
+            optimizer=name,
+            accuracy=CURVES[name][0] + seed / 50 + _NOISE.get(seed, 0) * len(name),
+            held_out=CURVES[name][1],
+            train=CURVES[name][1],
+            **changes,
+        )
+        for name in names
+        for seed in seeds
+    ]
+
+
+#: The differences of sgd are -1 point on average, with a standard deviation of about two.
+_MOVED = {"adam": (0, 0, 0), "sgd": (-0.03, -0.01, 0.01), "gd": (-0.4, -0.4, -0.41)}
+UNDECIDED_SETTINGS = [
+    made_setting(seed, optimizer=name, accuracy=0.6 + by[seed], held_out=(loss,), train=(loss,))
+    for (name, by), loss in zip(_MOVED.items(), (1.0, 1.1, 1.2), strict=True)
+    for seed in range(3)
+]
+_UNSCORED = {"test_at_last": None, "test_at_best": None, "best_epoch": None, "epochs": []}
+
+
+def of_optimizers(accuracies, **changes):
+    """Records of these optimizers, whose accuracies rise by a point from seed to seed."""
+    return [
+        record
+        for name, accuracy in accuracies.items()
+        for record in seeds_of(
+            made=made_setting, optimizer=name, accuracy=lambda seed, own=accuracy: own + seed / 100, **changes
+        )
+    ]
+
+
+#: Records of settings, by what there is to say about them.
+SETTINGS = {
+    "four": setting_records(*CURVES),
+    "one misses the target": setting_records("adam", "sgd", "gd"),
+    "no certificate": setting_records("adam", "sgd", certificate=None),
+    "one seed": setting_records("adam", "sgd", seeds=[0]),
+    "undecided": UNDECIDED_SETTINGS,
+    "no scores": of_optimizers({"adam": 0.5, "sgd": 0.5}, **_UNSCORED),
+    "no validation": of_optimizers({"adam": 0.5, "sgd": 0.6}, epochs=[]),
+    "many": [
+        record
+        for rate in range(1, 8)
+        for record in seeds_of(made=made_setting, learning_rate=rate, held_out=(2.0, 1.0))
+    ],
+}
+_FIRST_STEP = [Block(1, 1, 64, 0.5)]
+_LOSSES = {"torch": [[2.3], [2.1], [2.0], [1.9]], "jax": [[2.3], [2.1], [2.05], [1.95]]}
+_STEPS = (0.009, 0.011, 0.010, 0.012)
+
+#: Comparisons of configurations and of settings, by what there is to say about them.
+COMPARISONS = {
+    "equal": lambda: compared(*two_configurations()),
+    "another margin": lambda: compared(*two_configurations(), margin=2.5),
+    "three": lambda: several({"keras": (0.03, 0.9), "jax": 0.005, "torch": 0.01}),
+    "six": lambda: several({f"b{number}": 0.001 * (number + 1) for number in range(6)}),
+    "alone": lambda: several({"jax": 0.01}, range(3)),
+    "not certified": lambda: several({"jax": 0.01, "torch": 0.01}, certificate=None),
+    "other work": lambda: compared(
+        *(record for name, losses in _LOSSES.items() for record in seeds_of(name, first_losses=losses))
+    ),
+    "one seed": lambda: several({"jax": 0.005, "torch": 0.01}, range(1)),
+    "one seed, other scores": lambda: several({"jax": (0.005, 0.5), "torch": (0.01, 0.46)}, range(1)),
+    "no common seed": lambda: compared(made_record("jax", 0), made_record("torch", 1)),
+    "no steady step": lambda: several({"jax": 0.01, "torch": 0.01}, range(1), blocks=_FIRST_STEP),
+    "wide intervals": lambda: compared(
+        *seeds_of("jax", _FOUR, step=lambda seed: _STEPS[seed]),
+        *seeds_of("torch", _FOUR, step=lambda seed: _STEPS[-1 - seed]),
+    ),
+    "sooner done": lambda: sooner_done(5.0),
+    "relative margins": forecasts,
+    "all coincide": lambda: of_one_seed((2.0, 1.5), (2.0, 1.503), (2.001, 1.5)),
+    "other curves": lambda: of_one_seed((2.0, 1.5), (2.0, 1.3), (2.0, 1.5)),
+    "other scores": lambda: of_one_seed(*[(2.0, 1.5)] * 3, accuracies=(0.23, 0.25, 0.23)),
+    "duel": lambda: with_duels(made_duel(3.0)),
+    "duel that reverses": lambda: with_duels(made_duel(0.5, "faster")),
+    "duels that reverse twice": lambda: with_duels(
+        JAX_TO_TORCH, TORCH_TO_KERAS, made_duel(0.9, "faster", "jax", "keras"), keras=True
+    ),
+    "duels in a circle": lambda: with_duels(
+        JAX_TO_TORCH, TORCH_TO_KERAS, made_duel(0.7, "faster", "keras", "jax"), keras=True
+    ),
+    # The verdict may come from an early look, and the later interval hold 1.
+    "duel: slower": lambda: with_duels(made_duel(1.005)),
+    "duel: same": lambda: with_duels(made_duel(1.001, "same", margin=0.005)),
+    "duel: undecided": lambda: with_duels(made_duel(1.005, "undecided")),
+    "duel: probably": lambda: with_duels(made_duel(1.05, "undecided", wanted=1)),
+    "duel of a busy machine": lambda: with_duels(made_duel(3.0), interference=BUSY),
+    "quiet": lambda: eighteen_times(interference=CALM),
+    "few runs": lambda: eighteen_times(range(2)),
+    "busy": lambda: eighteen_times(interference=BUSY),
+    "unsteady": lambda: eighteen_times(blocks=UNSTEADY),
+    "not settled": lambda: eighteen_times(blocks=changing(1, 0.9)),
+    "one busy run": lambda: eighteen_times(range(1), interference=BUSY),
+} | {f"settings: {name}": lambda own=records: compared(*own) for name, records in SETTINGS.items()}

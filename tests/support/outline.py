@@ -1,0 +1,75 @@
+"""A document as its structure: the parts and their texts, without the marks of any format."""
+
+from harness.report.document import (
+    Cards,
+    Cell,
+    Command,
+    Facts,
+    Figures,
+    Folded,
+    Item,
+    Items,
+    Paragraph,
+    RangeChart,
+    Section,
+    Table,
+    plain,
+    shown,
+)
+
+
+def outline(document, medium="page"):
+    """The parts of a document, what is below a part indented; of charts the titles and captions."""
+    lines = [document.title, *map(plain, document.headline), *document.meta]
+    return "\n".join([*lines, *_parts(document.nodes, medium)])
+
+
+def _parts(nodes, medium):
+    for node in shown(nodes, medium):
+        title, *below = _TEXTS[type(node)](node, medium)
+        yield f"{type(node).__name__.lower()}: {title}".rstrip()
+        yield from (f"    {line}".rstrip() for text in below for line in text.splitlines())
+
+
+def _paragraph(node, _):
+    return [f"({node.role}) {plain(node.text)}" if node.role else plain(node.text)]
+
+
+def _items(node, _):
+    items = [each if isinstance(each, Item) else Item(each) for each in node.items]
+    texts = [
+        part for each in items for part in (_toned(plain(each.text), each.tone), each.note, each.command)
+    ]
+    return [node.title, *filter(None, texts)]
+
+
+def _table(node, _):
+    rows = [[_toned(*cell[:2]) if isinstance(cell, Cell) else cell for cell in row] for row in node.rows]
+    return [node.title, *(" | ".join(row) for row in (node.headers, *rows) if row), *node.legend]
+
+
+def _range_chart(node, _):
+    rows = [" | ".join([row.name, row.text, _toned(*row.quality[:2])]) for row in node.rows]
+    return [node.axis, *rows, " | ".join(tick.label for tick in node.ticks)]
+
+
+def _cards(node, medium):
+    return ["", *(line for card in node.cards for line in (plain(card.title), *_parts(card.nodes, medium)))]
+
+
+def _toned(text, tone):
+    return f"{text} ({tone})" if tone else text
+
+
+_TEXTS = {
+    Paragraph: _paragraph,
+    Command: lambda node, _: [node.lead, node.text],
+    Items: _items,
+    Facts: lambda node, _: [node.title, *(f"{name}: {value}" for name, value in node.facts.items())],
+    Table: _table,
+    Figures: lambda node, _: ["", *(f"{each.name}: {each.title}\n{each.caption}" for each in node.make())],
+    RangeChart: _range_chart,
+    Cards: _cards,
+    Folded: lambda node, medium: [node.title, *_parts(node.nodes, medium)],
+    Section: lambda node, medium: [node.title, *_parts(node.nodes, medium)],
+}
