@@ -1,7 +1,7 @@
 """Overfitting of one configuration: when the gap opens, what it costs, and what early stopping recovers."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +79,14 @@ _CALLED_REAL = Measure("real", "called real", "points", 100.0, higher_is_better=
 _SPLIT_ERRORS = 1.96
 
 
+#: Memorisation ratios below this are those of generators that copy.
+_COPIES_BELOW = 0.9
+#: The ratio where a quarter of the samples is copied.
+_QUARTER_COPIED = 0.75
+#: Of a single seed nothing can be said; ``no sign`` is less than a quarter of the samples.
+Copying = Literal["one seed", "copies", "undecided", "no sign"]
+
+
 class Band(NamedTuple):
     """A mean curve ``(epochs,)`` and each epoch's 95 % interval; None for fewer than three seeds.
 
@@ -135,6 +143,18 @@ class Overfitting:
     def epochs(self) -> int:
         """The number of the last epoch."""
         return self.scored_epochs[-1]
+
+    @property
+    def copying(self) -> Copying | None:
+        """Whether a generator copies training samples; None where no memorisation ratio is known."""
+        ratio = self.memorization_ratio
+        if ratio is None:
+            return None
+        if ratio.low is None or ratio.high is None:
+            return "one seed"
+        if ratio.high < _COPIES_BELOW:
+            return "copies"
+        return "undecided" if ratio.low < _QUARTER_COPIED else "no sign"
 
 
 def overfitting(group: RunGroup, configuration: ConfigurationRuns) -> Overfitting | None:

@@ -4,7 +4,6 @@ import msgspec
 import pytest
 from support.made_runs import made_runs, made_setting
 from support.records import MACHINE
-from support.rendered import findings_text
 
 from harness.analysis.axes import ordered
 from harness.analysis.findings import find
@@ -12,7 +11,6 @@ from harness.analysis.grouping import LeftOut
 from harness.certify.certificate import Certificate
 from harness.errors import UsageError
 from harness.machine.description import Host
-from harness.report.runs.sentences import variation_sentence
 from harness.runs.record import Evaluation, Failure
 
 SEEDS = range(3)
@@ -71,7 +69,7 @@ def test_numbers_are_named_with_their_axis_and_texts_are_not():
     ]
 
 
-def test_several_axes_are_stated_with_the_ways_to_choose():
+def test_several_axes_are_found_and_nothing_is_compared():
     settings = [
         {"optimizer": name, "learning_rate": rate} for name in ("adam", "sgd") for rate in (0.1, 0.01)
     ]
@@ -79,9 +77,6 @@ def test_several_axes_are_stated_with_the_ways_to_choose():
     assert [len(group) for group in names(findings)] == [1, 1, 1, 1]
     (variation,) = findings.variations
     assert variation.values == {"optimizer": ["adam", "sgd"], "learning_rate": [0.01, 0.1]}
-    sentence = variation_sentence(variation)
-    assert "add --by optimizer, --by learning_rate or --by optimizer,learning_rate" in sentence
-    assert findings_text(findings, 300).startswith(sentence)
 
 
 def test_backends_that_vary_are_compared_and_what_else_varies_is_stated():
@@ -89,7 +84,6 @@ def test_backends_that_vary_are_compared_and_what_else_varies_is_stated():
     assert names(findings) == [["jax:eager", "torch:eager"]] * 2
     (variation,) = findings.variations
     assert variation.values == {"optimizer": ["adam", "sgd"], "backend": ["jax:eager", "torch:eager"]}
-    assert variation_sentence(variation).endswith("add --by optimizer.")
 
 
 def test_all_else_is_equal_within_a_group():

@@ -4,10 +4,7 @@ import msgspec
 from support.made_runs import made_record
 
 from harness.analysis.axes import Setting, trained
-from harness.analysis.findings import find
-from harness.analysis.run_curves import Run
 from harness.plugins.options import options_with
-from harness.report.runs.sentences import trained_text
 from harness.runs.record import TaskRecord
 from harness_tasks.mlp import MLP
 
@@ -26,7 +23,7 @@ def test_only_what_differs_is_named_with_the_default():
     found = trained(_mlp(train_fraction=0.05, epochs=150))
     assert found.settings == (Setting("train_fraction", 0.05, 1.0), Setting("epochs", 150, 167))
     assert found.knows_defaults
-    assert trained(_mlp(train_fraction=0.05), {"train_fraction"}).settings == ()
+    assert trained(_mlp(train_fraction=0.05), {"train_fraction"}).settings == ()  # an axis is none
 
 
 def test_what_follows_from_an_option_is_no_setting_of_its_own():
@@ -41,30 +38,3 @@ def test_of_a_task_that_is_not_installed_all_options_are_named():
     assert (found.settings, found.knows_defaults) == ((Setting("depth", 3, None),), False)
     other_version = msgspec.structs.replace(_mlp().task, version=99)
     assert not trained(made_record(task=other_version)).knows_defaults
-
-
-def _text(*records, **keywords):
-    (group,) = find(map(Run.of, records)).groups
-    return trained_text(group.comparison.group, **keywords)
-
-
-def test_the_text_states_settings_and_data():
-    text = _text(_mlp(train_fraction=0.05, epochs=150))
-    assert text == (
-        "Trained with train_fraction=0.05 (default 1.0) and epochs=150 (default 167); everything else is the "
-        "default of mlp. Data digits: made up."
-    )
-    assert _text(_mlp(), brief=True) == ""
-
-
-def test_the_text_states_what_stands_in():
-    record = _mlp()
-    record.dataset.stands_in_for, record.dataset.reason = "cifar10", "not downloaded"
-    assert _text(record, brief=True) == "Data digits: made up. It stands in for cifar10: not downloaded."
-
-
-def test_axes_are_not_repeated():
-    records = [_mlp(optimizer=name, train_fraction=0.05) for name in ("adam", "sgd")]
-    for number, record in enumerate(records):
-        record.task = msgspec.structs.replace(record.task, sha256=str(number) * 64)
-    assert _text(*records, brief=True).startswith("Trained with train_fraction=0.05 (default 1.0);")

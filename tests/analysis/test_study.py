@@ -1,18 +1,18 @@
 """Studies: what fits a budget, what is already recorded and what is recommended."""
 
 import itertools
+import re
 
 import msgspec
 import numpy as np
 import pytest
 from scipy import stats
-from support.made_runs import made_record, made_runs
+from support.made_runs import compared, findings_of, made_record, seeds_of
 from support.records import reconfigured
 from support.rendered import findings_text
 
 from harness.analysis.conditions import Difference
-from harness.analysis.findings import find
-from harness.analysis.grouping import NoPlainRuns, group_runs
+from harness.analysis.grouping import NoPlainRuns
 from harness.analysis.results import read_all
 from harness.analysis.study import (
     STUDIES,
@@ -26,14 +26,11 @@ from harness.analysis.study import (
     affordable_trials,
     study_size,
 )
-from harness.analysis.study_effects import study_findings
 from harness.analysis.study_quantities import quantity
 from harness.analysis.study_scaling import scaling
 from harness.analysis.study_tuning import Tuning, at_edges
 from harness.certify.certificate import Certificate
 from harness.errors import UsageError
-from harness.report.runs.sentences import kept_apart_sentence
-from harness.report.study_sections import more_data, study_sentence
 from harness.runs.record import DatasetRecord
 from harness.runs.request import StopRule
 from harness.spec import QuickForm, Range, StudyKind, StudyVariant
@@ -60,47 +57,43 @@ STUDY = Study(
 )
 
 
+EVERYTHING = [*itertools.product(range(8), range(5))]
+
+
 @pytest.mark.parametrize(
-    ("run_seconds", "budget", "plan"),
+    ("missing", "run_seconds", "budget", "seeds", "size"),
     [
-        (1, 1000, StudySize(8, 5)),  # all of it
-        (1, 24, StudySize(8, 3)),  # fewer seeds
-        (1, 8, StudySize(4, 2)),  # two seeds at least: fewer remedies
-        (100, 1, StudySize(2, 2)),  # the plain one and one remedy at least; the budget will stop it
+        (EVERYTHING, 1, 1000, 5, StudySize(8, 5)),  # all of it
+        (EVERYTHING, 1, 24, 5, StudySize(8, 3)),  # fewer seeds
+        (EVERYTHING, 1, 8, 5, StudySize(4, 2)),  # two seeds at least: fewer remedies
+        (EVERYTHING, 100, 1, 5, StudySize(2, 2)),  # plain and one remedy at least; the budget will stop it
+        ([each for each in EVERYTHING if each > (5, 4)], 1, 6, 5, StudySize(8, 3)),  # recorded runs are free
+        ([(index, 0) for index in range(8)], 1, 3, 1, StudySize(3, 1)),  # one seed if one is requested
     ],
 )
-def test_a_budget_costs_seeds_first_and_then_remedies(run_seconds, budget, plan):
-    everything = list(itertools.product(range(8), range(5)))
-    assert study_size(everything, run_seconds, budget, variants=8, seeds=5) == plan
-
-
-def test_recorded_runs_cost_nothing_of_the_budget():
-    missing = [
-        (index, seed) for index, seed in itertools.product(range(8), range(5)) if (index, seed) > (5, 4)
-    ]
-    assert study_size(missing, run_seconds=1, budget_seconds=6, variants=8, seeds=5) == StudySize(8, 3)
+def test_a_budget_costs_seeds_first_and_then_remedies(missing, run_seconds, budget, seeds, size):
+    assert study_size(missing, run_seconds, budget, variants=8, seeds=seeds) == size
 
 
 def test_a_study_without_remedies_is_planned_too():
     assert study_size([(0, 0), (0, 1)], 100, 3, variants=1, seeds=2) == StudySize(1, 2)
 
 
-def test_a_single_seed_is_planned_if_one_is_requested():
-    assert study_size([(index, 0) for index in range(8)], 1, 3, variants=8, seeds=1) == StudySize(3, 1)
+def _task(number, **changes):
+    """The task of one of the variants."""
+    return msgspec.structs.replace(made_record().task, sha256=f"{number}" * 64, **changes)
 
 
 def _records(backend="torch", gains=(0.05, 0.06, 0.055), **changes):
-    plain = made_record(backend).task
-    dropped = msgspec.structs.replace(plain, sha256="1" * 64)
     for seed, gain in enumerate(gains):
         yield made_record(backend, seed, accuracy=0.6 + seed / 100, **changes)
         yield made_record(
-            backend, seed, accuracy=0.6 + seed / 100 + gain, task=dropped, held_out=(2.0, 1.1), step=0.011
+            backend, seed, accuracy=0.6 + seed / 100 + gain, task=_task(1), held_out=(2.0, 1.1), step=0.011
         )
 
 
-def _finding(*records):
-    (finding,) = study_findings(STUDY, group_runs(made_runs(*records)).groups)
+def _finding(*records, study=STUDY):
+    (finding,) = findings_of(*records, studies=[study]).studies
     return finding
 
 
@@ -115,79 +108,44 @@ def test_remedies_are_compared_with_the_plain_runs_of_the_same_seeds():
     assert stopping.changes["score"].value == pytest.approx(2.0)
     assert finding.recommended is dropout
     assert (plain.verdict, dropout.verdict, stopping.verdict) == (None, "better", "better")
-    assert "dropout with --set dropout=0.5 (test accuracy +5.5 [3.7, 7.3] points)" in study_sentence(finding)
-
-
-def test_harmful_remedies_are_named_and_more_data_is_suggested():
-    harmed = _finding(*_records(gains=(-0.05, -0.06, -0.055)))
-    assert harmed.effects[1].verdict == "worse"
-    assert "Worse than plain: dropout (test accuracy −5.5 [−7.3, −3.7] points)." in study_sentence(harmed)
-    less = [
-        made_record(
-            seed=seed,
-            accuracy=0.545 + seed / 100,
-            held_out=(2.0, 1.9),
-            task=msgspec.structs.replace(made_record().task, sha256="2" * 64),
-        )
-        for seed in range(3)
-    ]
-    plain = [made_record(seed=seed, accuracy=0.6 + seed / 100) for seed in range(3)]
-    assert more_data(_finding(*plain, *less)).endswith("So more data should help.")
-
-
-def test_more_data_is_not_suggested_if_no_gap_opens():
-    plain, taught = [2.0, 1.0], [2.0, 1.5]  # of half the steps the gap is no wider
-    records = [
-        made_record(
-            seed=seed,
-            accuracy=0.6 - less / 10,
-            train=taught if less else plain,
-            task=msgspec.structs.replace(made_record().task, sha256="2" * 64 if less else "0" * 64),
-        )
-        for seed in range(3)
-        for less in (0, 1)
-    ]
-    finding = _finding(*records)
-    assert finding.effects[1].verdict == "worse"
-    assert more_data(finding).endswith("would help.")
-
-
-def _regressions(gains):
-    task = FORECAST.define(FORECAST.options())
-    for seed, gain in enumerate(gains):
-        for less, sha256 in ((0.0, "0" * 64), (gain, "1" * 64)):
-            changed = msgspec.structs.replace(made_record().task, sha256=sha256, description=task)
-            error = {"loss": 0.5 + seed / 100 - less}
-            yield made_record(seed=seed, task=changed, test_at_last=error, test_at_best=error)
 
 
 @pytest.mark.parametrize(
     ("gains", "verdict"), [((0.1, 0.11, 0.105), "better"), ((-0.1, -0.11, -0.105), "worse")]
 )
 def test_an_error_that_falls_is_better(gains, verdict):
-    finding = _finding(*_regressions(gains))
-    assert finding.effects[1].verdict == verdict
-    assert finding.effects[1].changes["score"].value == pytest.approx(-gains[2])
+    forecast = FORECAST.define(FORECAST.options())
+    records = []
+    for number, taken in enumerate(((0.0, 0.0, 0.0), gains)):
+        errors = [{"loss": 0.5 + seed / 100 - less} for seed, less in enumerate(taken)]
+        records += seeds_of(
+            task=_task(number, description=forecast),
+            test_at_last=lambda seed, errors=errors: errors[seed],
+            test_at_best=lambda seed, errors=errors: errors[seed],
+        )
+    effect = _finding(*records).effects[1]
+    assert (effect.verdict, effect.changes["score"].value) == (verdict, pytest.approx(-gains[2]))
 
 
 def test_runs_of_remedies_are_among_those_that_were_used():
     records = list(_records())
-    used = {run.record.id for run in find(made_runs(*records), [STUDY]).runs}
+    used = {run.record.id for run in findings_of(*records, studies=[STUDY]).runs}
     assert used == {record.id for record in records}
 
 
-def test_what_is_not_certain_is_not_recommended():
-    unsure = _finding(*_records(gains=(0.1, -0.08, 0.02)))
-    assert unsure.effects[1].verdict == "undecided"
-    assert unsure.recommended.variant.name == "early stopping"
-    single = _finding(*_records(gains=(0.1,)))
-    assert single.recommended is None
-    assert {effect.verdict for effect in single.effects[1:]} == {"few"}
-
-
-def test_a_difference_within_the_margin_is_equal():
-    same = _finding(*_records(gains=(0.001, 0.0011, 0.0009)))
-    assert same.effects[1].verdict == "equal"
+@pytest.mark.parametrize(
+    ("gains", "verdict", "recommended"),
+    [
+        ((-0.05, -0.06, -0.055), "worse", "early stopping"),
+        ((0.1, -0.08, 0.02), "undecided", "early stopping"),
+        ((0.001, 0.0011, 0.0009), "equal", "early stopping"),  # within the margin
+        ((0.1,), "few", None),
+    ],
+)
+def test_what_is_not_certain_is_not_recommended(gains, verdict, recommended):
+    finding = _finding(*_records(gains=gains))
+    assert finding.effects[1].verdict == verdict
+    assert (finding.recommended and finding.recommended.variant.name) == recommended
 
 
 def test_two_decisive_quantities_that_disagree_are_mixed():
@@ -196,27 +154,23 @@ def test_two_decisive_quantities_that_disagree_are_mixed():
         msgspec.structs.replace(record, test_at_last={**record.test_at_last, "loss": 1.0 + number % 2})
         for number, record in enumerate(_records())
     ]
-    (finding,) = study_findings(study, group_runs(made_runs(*records)).groups)
-    assert finding.effects[1].verdict == "mixed"
+    assert _finding(*records, study=study).effects[1].verdict == "mixed"
 
 
 def test_the_more_remedies_there_are_the_wider_is_each_interval():
-    def tried(gains):
-        task = made_record().task
-        for variant in VARIANTS[1:]:
-            changed = msgspec.structs.replace(task, sha256=variant.description)
-            for seed, gain in enumerate(gains):
-                yield made_record(seed=seed, accuracy=0.6 + gain, task=changed)
-
     gains = (0.03, 0.05, 0.07, 0.05)  # of Student's t 6.1 with 3 degrees, where 3.2 is 95 % and 4.2 is 97.5 %
-    plain = [made_record(seed=seed, accuracy=0.6) for seed in range(4)]
-    change = _finding(*plain, *tried(gains)).effects[1].changes["score"]
+
+    def tried(loss=0.0):
+        scores = {"accuracy": lambda seed: 0.6 + gains[seed] - loss}
+        remedies = [seeds_of(seeds=range(4), task=_task(number), **scores) for number in (1, 2)]
+        return _finding(*seeds_of(seeds=range(4), accuracy=0.6), *itertools.chain(*remedies))
+
+    change = tried().effects[1].changes["score"]
     # Half the data is no remedy: dropout and early stopping share the 5 %.
     half = stats.t.ppf(1 - 0.05 / 2 / 2, 3) * np.std(gains, ddof=1) / 2 * 100
     assert (change.low, change.high) == pytest.approx((5 - half, 5 + half))
-    assert _finding(*plain, *tried(gains)).recommended.variant.name == "dropout"
-    unsure = [gain - 0.02 for gain in gains]  # t is 3.7, where 4.2 is needed
-    assert _finding(*plain, *tried(unsure)).recommended.variant.name == "early stopping"
+    assert tried().recommended.variant.name == "dropout"
+    assert tried(loss=0.02).recommended.variant.name == "early stopping"  # t is 3.7, where 4.2 is needed
 
 
 def test_runs_under_other_conditions_are_not_included():
@@ -226,105 +180,84 @@ def test_runs_under_other_conditions_are_not_included():
     assert [effect.variant.name for effect in finding.effects] == ["plain", "early stopping"]
 
 
-def test_groups_that_a_study_does_not_include_are_shown_beside_it():
+@pytest.mark.parametrize(
+    ("changes", "groups"), [(None, 1), ({"precision": "float64"}, 2), ({"backend": "jax"}, 2)]
+)
+def test_groups_that_a_study_does_not_include_are_shown_beside_it(changes, groups):
     records = list(_records())
-    elsewhere = [reconfigured(record, precision="float64") for record in records[1::2]]
-    other_backend = [reconfigured(record, backend="jax") for record in records[1::2]]
-    assert len(find(made_runs(*records), [STUDY]).groups) == 1
-    assert len(find(made_runs(*records, *elsewhere), [STUDY]).groups) == 2
-    assert len(find(made_runs(*records, *other_backend), [STUDY]).groups) == 2
+    others = [reconfigured(record, **changes) for record in records[1::2]] if changes else []
+    assert len(findings_of(*records, *others, studies=[STUDY]).groups) == groups
 
 
 def test_configurations_with_a_remedy_are_compared_beside_the_study():
-    findings = find(made_runs(*_records(), *_records("jax")), [STUDY])
+    findings = findings_of(*_records(), *_records("jax"), studies=[STUDY])
     assert len(findings.studies) == 2
     assert [len(group.comparison.summaries) for group in findings.groups] == [2, 2]
 
 
 @pytest.mark.parametrize(
-    ("changes", "differences", "words"),
+    ("changes", "differences"),
     [
         (
             {"certificate": Certificate(certified=False, reason="it computes otherwise")},
             (Difference("certified", ours=False, theirs=True),),
-            "the nearest differ in certified (no, not yes)",
         ),
         (
             {"device": "cuda:0 (NVIDIA H100)"},
             (Difference("device", "cuda:0 (NVIDIA H100)", "cpu"),),
-            "the nearest differ in device (cuda:0 (NVIDIA H100), not cpu)",
         ),
         (
             {"dataset": DatasetRecord("digits", "e" * 64)},
             (Difference("fingerprint", "e" * 64, "f" * 64),),
-            "the nearest differ in bytes of the data set",
         ),
-        ({"framework": {"engine": "torch", "torch": "2.0"}}, (), "this version has none"),
+        ({"framework": {"engine": "torch", "torch": "2.0"}}, ()),
     ],
 )
-def test_runs_of_a_remedy_without_plain_runs_are_kept_apart(changes, differences, words):
+def test_runs_of_a_remedy_without_plain_runs_are_kept_apart(changes, differences):
     records = list(_records())
     other = [msgspec.structs.replace(record, **changes) for record in records[1::2]]
-    assert find(made_runs(*records), [STUDY]).kept_apart == []
-    (apart, *_) = find(made_runs(*records[::2], *other), [STUDY]).kept_apart
+    assert findings_of(*records, studies=[STUDY]).kept_apart == []
+    (apart, *_) = findings_of(*records[::2], *other, studies=[STUDY]).kept_apart
     assert isinstance(apart, NoPlainRuns)
-    assert (apart.remedy, apart.reference, apart.runs, apart.differences) == (
-        "dropout",
-        "plain",
-        3,
-        differences,
-    )
-    assert kept_apart_sentence(apart).startswith("dropout, torch:eager")
-    assert kept_apart_sentence(apart).endswith(f"no plain runs under these conditions; {words}")
+    assert (apart.remedy, apart.reference, apart.runs) == ("dropout", "plain", 3)
+    assert apart.differences == differences
 
 
 def test_runs_of_the_unchanged_task_need_not_belong_to_a_study():
     whole = msgspec.structs.replace(VARIANTS[1], name="all data", assignments=[])
     study = msgspec.structs.replace(STUDY, variants=[VARIANTS[0], whole])
-    assert find(made_runs(*list(_records())[1::2]), [study]).kept_apart == []
+    assert findings_of(*list(_records())[1::2], studies=[study]).kept_apart == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_study_of_runs_that_scored_nothing_says_so(kind):
+def test_a_study_of_runs_that_scored_nothing_has_few_seeds_and_is_shown(kind):
     empty = {"epochs": [], "best_epoch": None, "test_at_last": None, "test_at_best": None, "blocks": []}
     records = [msgspec.structs.replace(record, **empty) for record in _records()]
     names = [variant.name for variant in KINDS[kind].variants]
     variants = [msgspec.structs.replace(each, name=name) for each, name in zip(VARIANTS, names, strict=False)]
     study = msgspec.structs.replace(STUDY, kind=KINDS[kind], variants=variants)
-    findings = find(made_runs(*records), [study])
+    findings = findings_of(*records, studies=[study])
     assert findings.studies[0].effects[1].verdict == "few"
-    assert "So few seeds do not show" in " ".join(findings_text(findings, 100).split())
+    assert findings_text(findings, 100)
 
 
 def test_a_configuration_without_a_remedy_is_left_out_beside_one_that_has_one():
-    others = (made_record("keras", seed, accuracy=0.6) for seed in range(3))
-    records = [*_records(), *others]
-    findings = study_findings(STUDY, group_runs(made_runs(*records)).groups)
-    assert [finding.configuration.name for finding in findings] == ["torch:eager"]
+    findings = findings_of(*_records(), *seeds_of("keras", accuracy=0.6), studies=[STUDY])
+    assert [finding.configuration.name for finding in findings.studies] == ["torch:eager"]
 
 
 def test_another_backend_with_some_of_the_tuned_settings_is_left_out():
-    third = msgspec.structs.replace(made_record("torch").task, sha256="2" * 64)
-    more = [made_record("torch", seed, task=third) for seed in range(3)]
-    groups = group_runs(made_runs(*_records("torch"), *more, *_records("keras"))).groups
+    records = [*_records("torch"), *seeds_of(task=_task(2)), *_records("keras")]
     tuned = msgspec.structs.replace(STUDY, tuned_on=made_record("torch").configuration.label)
-    assert len(study_findings(STUDY, groups)) == 2
-    (finding,) = study_findings(tuned, groups)
-    assert finding.configuration.runs[0].record.configuration.backend == "torch"
+    assert len(findings_of(*records, studies=[STUDY]).studies) == 2
+    assert _finding(*records, study=tuned).configuration.runs[0].record.configuration.backend == "torch"
     assert tuned.id != STUDY.id  # trials on another backend find other settings
 
 
 def test_a_version_is_compared_with_itself_if_plain_runs_are_of_two():
-    older = [made_record(seed=seed, framework={"engine": "torch", "torch": "0.9"}) for seed in range(3)]
-    findings = study_findings(STUDY, group_runs(made_runs(*older, *_records())).groups)
-    assert [finding.configuration.name for finding in findings] == ["torch:eager (torch 1.0)"]
-    assert findings[0].recommended.variant.name == "dropout"
-
-
-def test_a_finding_without_certificates_says_so():
-    uncertified = [msgspec.structs.replace(record, certificate=None) for record in _records()]
-    assert "(3 seeds, not certified)" in study_sentence(_finding(*uncertified))
-    assert "not certified" not in study_sentence(_finding(*_records()))
+    finding = _finding(*seeds_of(framework={"engine": "torch", "torch": "0.9"}), *_records())
+    assert finding.configuration.name == "torch:eager (torch 1.0)"
+    assert finding.recommended.variant.name == "dropout"
 
 
 def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
@@ -333,7 +266,7 @@ def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
     studies, unreadable = read_all(STUDIES, STUDIES.paths(tmp_path))
     assert studies == [STUDY]
     assert path.name.startswith("overfitting-cnn-digits-")
-    assert "broken.json is not a readable study record" in unreadable[0]
+    assert "broken.json" in unreadable[0]
 
 
 def test_a_study_of_a_later_harness_is_named(tmp_path):
@@ -455,7 +388,7 @@ def test_a_trial_that_falls_behind_half_of_the_others_is_stopped():
     # The fourth trial has three before it; their median after epoch 2 is 5.
     assert dict(rules[3].thresholds) == {2: 5.0, 3: 2.0}
     epochs = made_record(held_out=(4.0, 6.0), train=(1.0, 1.0)).epochs
-    assert "validation loss of 6 is worse than the 5" in rules[3].reason(epochs)
+    assert re.search(r"\b6\b.*\b5\b", rules[3].reason(epochs))
     assert rules[3].reason(epochs[:1]) is None
 
 
@@ -498,9 +431,7 @@ def test_the_file_of_a_study_keeps_its_name_when_tuning_goes_on():
 
 def test_steps_and_time_to_the_target_are_those_of_the_first_epoch_that_reaches_it():
     study = msgspec.structs.replace(STUDY, target=55.0)  # accuracy 1 - loss / 4
-    records = [made_record(seed=seed, held_out=(2.0, 1.7, 1.9), train=(1.0, 1.0, 1.0)) for seed in range(3)]
-    (group,) = group_runs(made_runs(*records)).groups
-    (configuration,) = group.configurations
+    (configuration,) = compared(*seeds_of(held_out=(2.0, 1.7, 1.9), train=(1.0,) * 3)).group.configurations
     steps, seconds = (quantity(name, study, configuration) for name in ("steps to target", "time to target"))
     assert steps.values(configuration, True) == {0: 20.0, 1: 20.0, 2: 20.0}
     assert seconds.values(configuration, True) == {0: 2.0, 1: 2.0, 2: 2.0}
@@ -529,20 +460,18 @@ def test_a_power_law_is_found_again(count):
     variants = [Variant(each.name, [], f"{number}" * 64, 2) for number, each in enumerate(kind.variants)]
     study = msgspec.structs.replace(STUDY, kind=kind, variants=variants)
     records = []
-    for number, variant in enumerate(variants):
+    for number, _ in enumerate(variants):
         samples = 3200 >> number
-        for seed in range(4):
-            record = made_record(seed=seed)
-            loss = 0.5 + 20 * samples**-0.5 * (1 + 0.01 * (seed - 1.5))
-            records.append(
-                msgspec.structs.replace(
-                    record,
-                    task=msgspec.structs.replace(record.task, sha256=variant.description),
-                    dataset=msgspec.structs.replace(record.dataset, samples={"train": samples}),
-                    test_at_last={"loss": loss, "accuracy": 0.5},
-                )
-            )
-    (finding,) = study_findings(study, group_runs(made_runs(*records)).groups)
+        records += seeds_of(
+            seeds=range(4),
+            task=_task(number),
+            dataset=msgspec.structs.replace(made_record().dataset, samples={"train": samples}),
+            test_at_last=lambda seed, samples=samples: {
+                "loss": 0.5 + 20 * samples**-0.5 * (1 + 0.01 * (seed - 1.5)),
+                "accuracy": 0.5,
+            },
+        )
+    finding = _finding(*records, study=study)
     law = scaling(finding)
     if count < 4:  # too few amounts for a law with a floor
         assert law is None

@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 
-from harness.analysis.overfit import GapDifference, Overfitting
+from harness.analysis.overfit import Copying, GapDifference, Overfitting
 from harness.report.document import Table
 from harness.report.numbers import NOTHING, counted, estimate, percent, score_digits, seeds
 from harness.report.runs.sentences import margin_text, seeds_needed
-from harness.stats.estimate import Estimate
 from harness.stats.intervals import CONFIDENCE
 
-#: Memorisation ratios below this are those of generators that copy.
-_COPIES_BELOW = 0.9
-#: The ratio where a quarter of the samples is copied.
-_QUARTER_COPIED = 0.75
+_COPYING: dict[Copying, str] = {
+    "one seed": "one seed does not show whether it copies",
+    "copies": "samples lie nearer to training than to held-out samples",
+    "undecided": "whether it copies is undecided",
+    "no sign": "no sign that it copies a quarter of its samples or more",
+}
 #: Shares of resampled seeds below this are not mentioned.
 _MENTIONED_SHARE = 0.05
 
@@ -91,21 +92,11 @@ def _cost(overfit: Overfitting) -> str:
 def _adversarial_verdict(overfit: Overfitting) -> str:
     gap = estimate(overfit.gap, 1, "points", sign=True)
     details = f"discriminator gap between training and held-out samples after the last epoch {gap}"
-    if overfit.memorization_ratio:
-        ratio = overfit.memorization_ratio
-        details += f", memorisation ratio at the best epoch {estimate(ratio, 2)}: {_copying(ratio)}"
+    if (copying := overfit.copying) is not None:
+        ratio = estimate(overfit.memorization_ratio, 2)
+        details += f", memorisation ratio at the best epoch {ratio}: {_COPYING[copying]}"
     opened = overfit.gap is not None and overfit.gap.low is not None and overfit.gap.low > 0
     return f"{'overfits in its discriminator' if opened else 'shows no significant overfitting'}: {details}"
-
-
-def _copying(ratio: Estimate) -> str:
-    if ratio.low is None or ratio.high is None:
-        return "one seed does not show whether it copies"
-    if ratio.high < _COPIES_BELOW:
-        return "samples lie nearer to training than to held-out samples"
-    if ratio.low < _QUARTER_COPIED:
-        return "whether it copies is undecided"
-    return "no sign that it copies a quarter of its samples or more"
 
 
 def gap_sentence(gap: GapDifference) -> str:
