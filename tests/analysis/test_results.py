@@ -10,8 +10,9 @@ from support.damage import called
 from support.made_bisections import made_bisection
 from support.made_duels import made_time, stored_duel
 from support.made_gates import made_benchmark, made_gate, save
+from support.made_ports import made_port
 from support.made_study import STUDY
-from support.records import MACHINE, make_record
+from support.records import make_record
 
 from harness.analysis.results import (
     KINDS,
@@ -29,7 +30,7 @@ from harness.bisect.record import BISECTIONS
 from harness.duel.record import DUELS, TIMES
 from harness.errors import UsageError
 from harness.gate.record import GATES
-from harness.port.findings import PORTS, Findings, Parameters, PortOptions, PortRecord, SideRecord
+from harness.port.findings import PORTS
 from harness.runs.documents import UnreadableRecord, encode_document
 from harness.runs.store import RUNS, Store
 
@@ -56,35 +57,10 @@ def results(tmp_path):
 @pytest.fixture
 def all_kinds(results):
     """The same, a comparison of two models, the times of a step, and a search for a commit."""
-    ports = results / PORTS.folder
-    ports.mkdir()
-    (ports / f"{PORT.id}.json").write_bytes(encode_document(PORT))
+    PORTS.save(made_port(), results / PORTS.folder)
     TIMES.save(made_time(), results / TIMES.folder)
     BISECTIONS.save(made_bisection(), results / BISECTIONS.folder)
     return results
-
-
-def _side(framework: str) -> SideRecord:
-    return SideRecord(target=f"my_{framework}.py:make", framework=framework, versions={})
-
-
-PORT = PortRecord(
-    id="20260104-000000-port",
-    machine=MACHINE,
-    started_at="2026-01-04T00:00:00+00:00",
-    command=["port"],
-    inputs=[],
-    options=PortOptions(),
-    findings=Findings(
-        a=_side("torch"),
-        b=_side("keras"),
-        verdict="equal",
-        parameters=Parameters(0, 0, [], [], []),
-        compared=[],
-        causes=[],
-    ),
-    seconds=1.0,
-)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -211,7 +187,7 @@ ALONE = {
     DUELS: (stored_duel, "1 duel"),
     GATES: (lambda: made_gate(made_benchmark()), "1 gate"),
     STUDIES: (lambda: STUDY, "1 study"),
-    PORTS: (lambda: PORT, "1 port check"),
+    PORTS: (made_port, "1 port check"),
     TIMES: (made_time, "1 timing of a step"),
     BISECTIONS: (made_bisection, "1 bisection"),
 }

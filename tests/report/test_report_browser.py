@@ -2,54 +2,24 @@
 
 import contextlib
 
-import msgspec
 import pytest
 from support import in_browser
 from support.made_outcomes import classification_record
-from support.made_runs import CERTIFIED, made_record, made_setting
-from support.made_study import STUDY
-from support.records import TASK
+from support.made_runs import made_setting, seeds_of
+from support.made_study import RNN, report_findings
 from support.rendered import html_report
 
-from harness.analysis.findings import find, read_findings
-from harness.analysis.run_curves import Run
-from harness.analysis.study import Variant
+from harness.analysis.findings import read_findings
 from harness.report.numbers import RATIO_LEGEND
-from harness.report.render.html import html_page
-from harness.report.runs.findings import findings_document
-from harness.runs.record import TaskRecord
 from harness.runs.store import Store
 
 pytestmark = in_browser.needs_chromium
-RNN = TaskRecord("rnn", 1, {}, "1" * 64, TASK)
-
-
-def _records():
-    """Three configurations of one task, two of another, and one without a partner."""
-    for number, (name, step) in enumerate((("jax", 0.005), ("torch", 0.01), ("keras", 0.1))):
-        for seed in range(3):
-            yield made_record(
-                name,
-                seed,
-                step=step,
-                accuracy=0.5 + number / 10 + seed / 100,
-                train=(2.0, 1.5, 1.0, 0.5 + seed / 100),
-                held_out=(2.0, 1.6, 1.7, 2.0 - seed / 100),
-                certificate=CERTIFIED,
-            )
-    for name, step in (("jax", 0.02), ("torch", 0.0214)):
-        for seed in range(3):
-            yield made_record(name, seed, step=step * (1 + seed / 1000), task=RNN)
-    yield made_record("torch", 0, threads=1, task=RNN)
 
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
-    record = made_record()
-    variants = [Variant("plain", [], record.task.sha256, 4)]
-    study = msgspec.structs.replace(STUDY, epochs=4, variants=variants)
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(html_report(find(map(Run.of, _records()), [study])), "utf-8")
+    path.write_text(html_report(report_findings()), "utf-8")
     return path
 
 
@@ -195,15 +165,17 @@ def crowded(tmp_path_factory):
     store.prepare()
     recalls = {f"recall_{label}": 0.3 + label / 15 for label in range(10)}
     for number, name in enumerate(["adam", "adamw", "gd", "momentum", "rmsprop", "sgd"]):
-        for seed in range(3):
-            losses = [2.0, 1.0 + number / 10, 0.5 + seed / 100]
-            record = made_setting(seed, optimizer=name, train=losses, held_out=losses)
+
+        def losses(seed, second=1.0 + number / 10):
+            return [2.0, second, 0.5 + seed / 100]
+
+        for record in seeds_of(made=made_setting, optimizer=name, train=losses, held_out=losses):
             record.test_at_best |= recalls
             store.save(record)
     for seed in range(3):
         classification_record(store, seed, task=RNN, train=(2.0, 1.0, 0.5), held_out=(2.0, 1.0, 1.5))
     path = folder / "report.html"
-    path.write_text(html_page(findings_document(read_findings((), folder))), "utf-8")
+    path.write_text(html_report(read_findings((), folder)), "utf-8")
     return path
 
 

@@ -3,11 +3,11 @@
 import msgspec
 import numpy as np
 
-from harness.analysis.grouping import group_runs
 from harness.analysis.study import Study, Variant
-from harness.analysis.study_effects import study_findings
+from harness.runs.record import TaskRecord
 from harness_tasks.studies import STUDIES as KINDS
-from support.made_runs import made_record, made_runs
+from support.made_runs import findings_of, made_record, seeds_of
+from support.records import TASK, make_unfinished_record
 
 EPOCHS = 12
 #: How fast the validation loss rises with each remedy, its test loss, and its test accuracy.
@@ -57,5 +57,30 @@ def made_study_records(seeds=3, rises=RISES):
 
 def made_study(seeds=3, rises=RISES):
     """The finding of that study."""
-    (finding,) = study_findings(STUDY, group_runs(made_runs(*made_study_records(seeds, rises))).groups)
+    (finding,) = findings_of(*made_study_records(seeds, rises), studies=[STUDY]).studies
     return finding
+
+
+RNN = TaskRecord("rnn", 1, {}, "1" * 64, TASK)
+
+
+def report_findings():
+    """Three configurations of a task and a study of it, two of another task, one alone, and a failed run."""
+    steps = {"jax": 0.005, "torch": 0.01, "keras": 0.1}
+    records = [
+        record
+        for number, (name, step) in enumerate(steps.items())
+        for record in seeds_of(
+            name,
+            step=step,
+            accuracy=lambda seed, base=0.5 + number / 10: base + seed / 100,
+            train=lambda seed: (2.0, 1.5, 1.0, 0.5 + seed / 100),
+            held_out=lambda seed: (2.0, 1.6, 1.7, 2.0 - seed / 100),
+        )
+    ]
+    for name, step in (("jax", 0.02), ("torch", 0.0214)):
+        records += seeds_of(name, step=lambda seed, own=step: own * (1 + seed / 1000), task=RNN)
+    alone = made_record(threads=1, task=RNN)
+    variants = [Variant("plain", [], records[0].task.sha256, 4)]
+    study = msgspec.structs.replace(STUDY, epochs=4, variants=variants)
+    return findings_of(*records, alone, make_unfinished_record(), studies=[study])

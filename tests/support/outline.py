@@ -10,6 +10,7 @@ from harness.report.document import (
     Item,
     Items,
     Paragraph,
+    Passage,
     RangeChart,
     Section,
     Table,
@@ -57,6 +58,10 @@ def _cards(node, medium):
     return ["", *(line for card in node.cards for line in (plain(card.title), *_parts(card.nodes, medium)))]
 
 
+def _figure(node, _):
+    return [f"{node.name}: {node.title}", node.caption, *(node.texts if isinstance(node, Passage) else ())]
+
+
 def _toned(text, tone):
     return f"{text} ({tone})" if tone else text
 
@@ -67,7 +72,8 @@ _TEXTS = {
     Items: _items,
     Facts: lambda node, _: [node.title, *(f"{name}: {value}" for name, value in node.facts.items())],
     Table: _table,
-    Figures: lambda node, _: ["", *(f"{each.name}: {each.title}\n{each.caption}" for each in node.make())],
+    Figures: lambda node, _: ["", *(text for each in node.make() for text in _figure(each, _))],
+    Passage: _figure,
     RangeChart: _range_chart,
     Cards: _cards,
     Folded: lambda node, medium: [node.title, *_parts(node.nodes, medium)],
