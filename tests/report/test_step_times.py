@@ -8,6 +8,7 @@ from support.made_duels import made_time
 
 from harness.duel.record import TIMES
 from harness.report.results import VIEWS
+from harness.report.step_times import time_document
 from harness.runs.documents import encode_document
 
 VIEW = VIEWS[TIMES.name]
@@ -41,20 +42,9 @@ def test_they_are_written_in_every_format(suffix, name, results):
     assert target.read_text() == content
 
 
-def test_the_text_states_time_percentiles_and_values():
-    text = VIEW.text(RECORDS["ok"], None)
-    step = VIEW.row(RECORDS["ok"]).outcome.removeprefix("step ")
-    assert f"bench.py:make_step takes {step} a call" in text
-    assert re.search(r"single call, p99 +7\.\d+ ms", text)
-    assert "First values: loss 2.25. Two processes returned the same values." in " ".join(text.split())
-
-
-@pytest.mark.parametrize(
-    ("name", "words"), [("failed", "It failed: bench.py: no step"), ("running", "running")]
-)
-def test_what_did_not_end_is_stated(name, words):
-    assert words in VIEW.text(RECORDS[name], None)
-    assert VIEW.row(RECORDS[name]).outcome == name
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_headline_states_the_time_or_what_did_not_end(name, snapshot):
+    assert [VIEW.row(RECORDS[name]).outcome, *time_document(RECORDS[name]).headline] == snapshot
 
 
 def test_they_are_listed(results):
