@@ -16,15 +16,10 @@ def harness_with_old_records(tmp_path_factory, harness_in):
     return command
 
 
-def test_they_are_compared(harness_with_old_records):
+def test_they_are_compared(harness_with_old_records, snapshot):
     done = harness_with_old_records("compare", "task=mlp")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "mlp on mnist1d, 4 epochs" in done.stdout
-    assert "undecided between torch:eager and keras:fit (2 runs each; 4 of 4 runs ended" in " ".join(
-        done.stdout.split()
-    )
-    assert "Study of overfitting: torch:eager, mlp on mnist1d, 3 epochs" in done.stdout
-    assert "1 run of mlp on torch:eager, learning_rate=1e+30: diverged: " in done.stdout
+    assert done.stdout == snapshot
 
 
 @pytest.mark.parametrize("name", ["gan", "mlp-keras", "mlp-torch"])
@@ -32,7 +27,7 @@ def test_they_are_shown(harness_with_old_records, name):
     path = next((RECORDS / "runs").glob(f"*{name}*.json"))
     done = harness_with_old_records("show", path.stem)
     assert (done.returncode, done.stderr) == (0, "")
-    for words in (path.stem, "Environment variables set for the worker", "OMP_NUM_THREADS", "certified"):
+    for words in (path.stem, "OMP_NUM_THREADS", "certified"):
         assert words in done.stdout
 
 
