@@ -4,25 +4,16 @@ from harness.report.document import Document
 from harness.report.duel import duel_document
 from harness.report.gate import gate_document
 from harness.report.history import history_document
-from harness.report.port import port_document
 from harness.report.render.html import html_page
-from harness.report.render.markdown import markdown, write_markdown
+from harness.report.render.markdown import markdown
 from harness.report.render.terminal import terminal_text
 from harness.report.runs.findings import findings_document
 from harness.report.runs.record import record_document, runs_table, summary_document
 from harness.report.study import study_document
 
 
-def duel_text(record):
-    return terminal_text(duel_document(record))
-
-
 def duel_page(record):
     return html_page(duel_document(record))
-
-
-def duel_markdown(record):
-    return markdown(duel_document(record))
 
 
 def gate_text(record, width=None):
@@ -57,10 +48,6 @@ def html_report(findings):
     return html_page(findings_document(findings))
 
 
-def markdown_report(findings, path):
-    return write_markdown(findings_document(findings), path)
-
-
 def record_text(record, width=160):
     return terminal_text(record_document(record), width)
 
@@ -71,14 +58,6 @@ def runs_text(records, width=160):
 
 def run_summary(records, folder, width=160):
     return terminal_text(summary_document(records, folder), width)
-
-
-def port_text(record):
-    return terminal_text(port_document(record))
-
-
-def port_page(record):
-    return html_page(port_document(record))
 
 
 def page_of_study(findings):
