@@ -109,14 +109,14 @@ def curve_chart(
 def coincidences(lines: Sequence[Line]) -> list[str]:
     """A sentence for each set of labels whose curves coincide in the chart."""
     sentences = []
-    for labels, same in _coinciding(lines):
+    for labels, same in coinciding(lines):
         names = f"{', '.join(labels[:-1])} and {labels[-1]}"
         how = "are identical to 1e-6" if same else "lie on each other"
         sentences.append(f"The curves of {names} {how}; the lower ones are drawn wider.")
     return sentences
 
 
-def _coinciding(lines: Sequence[Line]) -> list[tuple[list[str], bool]]:
+def coinciding(lines: Sequence[Line]) -> list[tuple[list[str], bool]]:
     """Labels all of whose curves coincide, in order, and whether they are equal to 1e-6."""
     by_label: dict[str, dict[str, Array]] = {}
     for line in lines:
@@ -146,7 +146,7 @@ def _distance(first: dict[str, Array], second: dict[str, Array]) -> float:
 def _widths(lines: Sequence[Line]) -> dict[str, int]:
     """The width of each label's lines. Of those that coincide, the first lies below and is the widest."""
     widths = {line.label: _WIDTH for line in lines}
-    for labels, _ in _coinciding(lines):
+    for labels, _ in coinciding(lines):
         widths |= {label: _WIDTH + _WIDER * place for place, label in enumerate(reversed(labels))}
     return widths
 
