@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from support.charts import valid
 from support.made_outcomes import CLASSES, gan_record, made_store
-from support.made_study import STUDY, made_study_records
+from support.made_study import STUDY, made_study, made_study_records
 from support.rendered import html_report
 
 import harness as package
@@ -17,9 +17,8 @@ from harness.analysis.study import STUDIES
 from harness.errors import UsageError
 from harness.report.charts.runs import all_figures, all_pictures, write_folder
 from harness.report.files import png_size
-from harness.report.render.terminal import terminal_text
 from harness.report.runs.frames import write_notebook
-from harness.report.runs.record import record_document
+from harness.report.study import study_document
 from harness.runs.store import Store
 
 PNG = b"\x89PNG"
@@ -42,10 +41,14 @@ def _rows(chart, name):
     return [row for part in parts if "data" in part for row in part["data"]["values"] if name in row]
 
 
-def test_each_kind_of_task_has_its_charts_and_pictures(findings):
-    kinds = {name.split("-", 2)[2] for name in [*all_figures(findings), *all_pictures(findings)]}
-    assert kinds >= {"recall", "confusion", "examples", "forecast"}
-    assert kinds >= {"samples-best", "samples-last", "samples-course", "samples-neighbours"}
+def _chart(findings, kind):
+    (figure,) = [each for name, each in all_figures(findings).items() if name.endswith(f"-{kind}")]
+    return figure.chart
+
+
+def _one_group(findings):
+    """The findings of a generator, which has few charts."""
+    return findings.__class__(findings.groups[-1:], [], [], [], results=findings.results)
 
 
 def test_samples_of_one_epoch_are_no_course(tmp_path):
@@ -58,32 +61,16 @@ def test_samples_of_one_epoch_are_no_course(tmp_path):
     assert kinds == {"samples-best", "samples-last", "samples-neighbours"}
 
 
-def test_a_record_shows_how_near_generated_pictures_are_to_real_ones(tmp_path):
-    store = Store(tmp_path)
-    store.prepare()
-    shown = terminal_text(record_document(gan_record(store)))
-    for words in (
-        "Generated test pictures, best epoch",
-        "Generated test pictures, last epoch",
-        "generated to training, ",
-        "below 1: nearer to training pictures than new ones are",
-        "40 % of generated, 60 % of held-out, 90 % of train",
-    ):
-        assert words in shown
-
-
 def test_recall_and_confusions_are_shares_of_the_classes(findings):
-    figures = {name.split("-", 2)[2]: figure for name, figure in all_figures(findings).items()}
-    recalls = _rows(figures["recall"].chart, "recall")
+    recalls = _rows(_chart(findings, "recall"), "recall")
     assert {row["class"] for row in recalls} == set(CLASSES)
     assert all(0 <= row["recall"] <= 100 for row in recalls)
-    shares = [row["share"] for row in _rows(figures["confusion"].chart, "share")]
+    shares = [row["share"] for row in _rows(_chart(findings, "confusion"), "share")]
     assert sum(shares) == pytest.approx(100 * len(CLASSES), abs=0.5)
-    assert "2 runs" in figures["confusion"].caption
 
 
 def test_sample_predictions_have_pictures_and_both_classes(findings):
-    chart = next(figure.chart for name, figure in all_figures(findings).items() if name.endswith("examples"))
+    chart = _chart(findings, "examples")
     pictures = [row["url"].partition(",")[2] for row in _rows(chart, "url")]
     assert len(pictures) == 16
     assert all(base64.b64decode(picture).startswith(PNG) for picture in pictures)
@@ -97,25 +84,18 @@ def test_pictures_that_are_not_there_are_left_out(findings, tmp_path):
     assert not any(name.endswith("examples") for name in lost)
 
 
-def test_a_forecast_stands_beside_truth_and_naive_forecast_with_its_reason(findings):
-    figures = {name.split("-", 2)[2]: figure for name, figure in all_figures(findings).items()}
-    rows = _rows(figures["forecast"].chart, "year")
+def test_a_forecast_stands_beside_truth_and_naive_forecast(findings):
+    rows = _rows(_chart(findings, "forecast"), "year")
     assert {row["configuration"] for row in rows} == {"truth", "naive: as the last value", "torch:eager"}
     assert min(row["year"] for row in rows) == 1962
-    page = html_report(findings)
-    assert "The test data are later than the validation data" in page
-    assert "of 0.25 on the validation data and of 0.5 on the harder test data" in page
 
 
 def test_the_page_holds_the_samples_of_a_generator(findings):
-    page = html_report(findings)
-    assert page.count('<img src="data:image/png;base64,') == 4
-    assert "Rows from top to bottom: generated, nearest training picture, nearest held-out picture." in page
-    assert "Rows from top to bottom: epochs 1, 2" in page
+    assert html_report(findings).count('<img src="data:image/png;base64,') == 4
 
 
 def test_a_folder_holds_every_chart_as_svg_and_png(findings, tmp_path):
-    few = findings.__class__(findings.groups[-1:], [], [], [], results=findings.results)
+    few = _one_group(findings)
     paths = write_folder(few, tmp_path / "pictures")
     assert all(path.is_file() for path in paths)
     assert {path.suffix for path in paths} == {".svg", ".png", ".pdf"}
@@ -128,7 +108,7 @@ def test_a_folder_holds_every_chart_as_svg_and_png(findings, tmp_path):
 
 
 def test_a_notebook_stores_tables_and_pictures(findings, tmp_path):
-    few = findings.__class__(findings.groups[-1:], [], [], [], results=findings.results)
+    few = _one_group(findings)
     write_notebook(few, tmp_path / "report.ipynb", (), {"results": "results"})
     notebook = nbformat.read(tmp_path / "report.ipynb", 4)
     nbformat.validate(notebook)
@@ -143,7 +123,7 @@ def test_a_notebook_finds_the_records_from_its_own_folder(findings, tmp_path, mo
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "results").mkdir()
     monkeypatch.chdir(tmp_path)
-    few = findings.__class__(findings.groups[-1:], [], [], [], results=findings.results)
+    few = _one_group(findings)
     path = tmp_path / "notebooks" / "report.ipynb"
     write_notebook(few, path, ("task=cnn", "results"), {"results": "results"})
     first = next(cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code")
@@ -159,7 +139,7 @@ def test_a_study_displays_itself_in_a_notebook(tmp_path):
         package.study("overfitting", tmp_path)
     STUDIES.save(STUDY, tmp_path / STUDIES.folder)
     bundle = package.study("overfitting", tmp_path)._repr_mimebundle_()
-    assert "cnn on digits overfits from epoch 5 of 12" in bundle["text/plain"]
+    assert study_document([made_study()]).title in bundle["text/plain"]
     assert bundle["text/html"].count("<svg") == 8
     shown = package.compare(results=tmp_path)._repr_mimebundle_()
     assert "<svg" in shown["text/html"]

@@ -9,12 +9,15 @@ import msgspec
 import nbformat
 import pandas as pd
 import pytest
-from support.made_runs import made_record
+from support.made_comparisons import BUSY
+from support.made_runs import findings_of, made_record, seeds_of
 from support.pages import blocks
-from support.records import make_unfinished_record, reconfigured
+from support.records import MACHINE, make_unfinished_record, reconfigured
 
 import harness as package
-from harness.machine.usage import Interference
+from harness.machine.description import GitState
+from harness.report.document import Paragraph, Section, plain
+from harness.report.runs.findings import caveats, findings_document, overfitting_sentences
 from harness.runs.record import DatasetRecord
 from harness.runs.store import Store
 
@@ -28,41 +31,14 @@ def _fill(folder, *records):
         store.save(record)
 
 
-def _pairs(seeds=3, **changes):
-    return [
-        made_record(name, seed, step=step, **changes)
-        for name, step in (("jax", 0.005), ("torch", 0.01))
-        for seed in range(seeds)
-    ]
+def _pairs(**changes):
+    return [*seeds_of("jax", step=0.005, **changes), *seeds_of("torch", **changes)]
 
 
 @pytest.fixture
 def filled(harness):
     _fill(harness.folder, *_pairs())
     return harness
-
-
-def test_compare_starts_with_the_answer(filled):
-    done = filled("compare")
-    assert (done.returncode, done.stderr) == (0, "")
-    title, trained, answer, table, overfitting, notes, cautions, legend = done.stdout.strip().split("\n\n")
-    assert title == "cnn on digits, 2 epochs (Test CPU, 2 threads)"
-    assert " ".join(trained.split()) == (
-        "Trained with width=0.5 (default 1.0) and epochs=2 (default 10); everything else is the default of "
-        "cnn."
-    )
-    assert " ".join(answer.split()) == (
-        "Both compute the same: test accuracy 50.0 % in each, identical curves. jax:eager is fastest. "
-        "Step time relative to jax:eager: torch:eager 2.0× slower [2.0, 2.0]. "
-        "Test accuracy is equal (±1 point, 3 seeds, p < 0.001)."
-    )
-    assert table.splitlines()[0].split("  ")[0] == "configuration"
-    assert [line.split()[0] for line in table.splitlines()[2:]] == ["jax:eager", "torch:eager"]
-    assert "torch:eager does not overfit within 2 epochs" in overfitting
-    assert "A duel, which times them in turn, is better evidence" in " ".join(notes.split())
-    assert "2 configurations have fewer than five seeds" in cautions
-    assert legend.startswith("Ratios are relative to the reference")
-    assert "Step time: after the warm-up" in " ".join(legend.split())
 
 
 def test_compare_in_full_has_phases_memory_and_criteria(filled):
@@ -83,14 +59,16 @@ def test_several_tasks_have_a_heading_each(harness):
     assert [lines[index - 1] for index, line in enumerate(lines) if line.startswith("==")] == ["cnn", "rnn"]
 
 
-def test_a_file_that_cannot_be_read_is_named_counted_and_reported_by_the_exit_code(filled):
+@pytest.mark.parametrize(
+    "arguments", [("compare",), ("report", "--to", "r.csv", "--to", "r.md"), ("report", "--to", "r.html")]
+)
+def test_a_file_that_cannot_be_read_is_named_once_counted_and_reported_by_the_exit_code(filled, arguments):
     for name in ("a", "b"):
         (filled.folder / "results" / "runs" / f"{name}.json").write_text("{")
-    for arguments in (("compare",), ("report", "--to", "out.csv"), ("report", "--to", "out.html")):
-        done = filled(*arguments)
-        assert done.returncode == 1
-        assert "skipped: results/runs/a.json is not a readable run record" in done.stderr
-        assert "2 files were skipped" in done.stderr
+    done = filled(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.count("results/runs/a.json") == 1
+    assert "2 files were skipped" in done.stderr
 
 
 @pytest.mark.parametrize(("name", "shown"), [("out.md", 40), ("out.html", 60)])
@@ -106,45 +84,46 @@ def test_a_long_list_is_cut_and_counted(harness, name, shown):
     assert "and 7 more" in text
 
 
-def test_groups_that_are_not_shown_are_counted(harness):
-    records = (made_record(inherited_variables={"XLA_FLAGS": str(number)}) for number in range(15))
-    _fill(harness.folder, *records)
-    for name in ("out.md", "out.html"):
-        assert harness("report", "--to", name).returncode == 0
-        assert "3 more groups of runs are not shown" in (harness.folder / name).read_text()
-    assert "3 more groups of runs are not shown" in harness("compare").stdout
+def test_groups_that_are_not_shown_are_counted():
+    records = [made_record(inherited_variables={"XLA_FLAGS": str(number)}) for number in range(15)]
+    document = findings_document(findings_of(*records))
+    assert any(plain(node.text).startswith("3 more groups") for node in _paragraphs(document))
+    shown = [node for node in document.nodes if isinstance(node, Section) and node.id.startswith("task")]
+    assert sum(isinstance(node, Section) for section in shown for node in section.nodes) == 12
+
+
+def _paragraphs(document):
+    return [node for node in document.nodes if isinstance(node, Paragraph)]
 
 
 def test_all_runs_failed(harness):
     _fill(harness.folder, make_unfinished_record())
     done = harness("compare")
     assert done.returncode == 0
-    assert done.stdout.startswith("There is nothing to compare")
-    assert "Left out\n- 1 run of cnn on torch:eager: failed" in done.stdout
+    assert "Left out\n- 1 run of cnn" in done.stdout
     assert harness("report", "--to", "r.html").returncode == 0
-    assert "There is nothing to compare" in (harness.folder / "r.html").read_text()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("compare", "tsk=cnn"), "unknown filter 'tsk'. Did you mean 'task'?"),
+        (("compare", "tsk=cnn"), "Did you mean 'task'?"),
         (("compare", "task=rnn"), "Present: task cnn (6)"),
-        (
-            ("report", "--to", "report.pdf"),
-            "unknown suffix '.pdf'; use one of .html, .md, .csv, .parquet, .ipynb",
-        ),
-        (("compare", "--results", "nowhere"), "no records in nowhere/runs; make one with"),
+        (("report", "--to", "report.pdf"), "use one of .html, .md, .csv, .parquet, .ipynb"),
+        (("report", "--to", "no/such/folder/r.html"), "the folder no/such/folder does not exist"),
+        (("report", "--to", "r.csv", "--to", "r.pdf"), "--to r.pdf: unknown suffix"),
+        (("compare", "--results", "nowhere"), "no records in nowhere/runs"),
         (("compare", "--margin", "nan"), "nan is not a finite number"),
         (("compare", "--target", "inf"), "inf is not a finite number"),
         (("compare", "--peak-gflops", "nan"), "nan is not a finite number"),
     ],
 )
-def test_refusals_take_a_line(filled, arguments, message):
+def test_refusals_take_a_line_and_write_nothing(filled, arguments, message):
     done = filled(*arguments)
-    assert done.returncode == 2
+    assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (filled.folder / "r.csv").exists()
 
 
 def test_a_name_without_a_suffix_is_a_folder_of_pictures(filled):
@@ -163,30 +142,10 @@ def test_a_missing_library_is_named_with_its_extra(filled):
     assert "Traceback" not in done.stderr
 
 
-def test_a_report_that_cannot_be_written(filled):
-    done = filled("report", "--to", "no/such/folder/r.html")
-    assert done.returncode == 2
-    assert "--to no/such/folder/r.html: the folder no/such/folder does not exist" in done.stderr
-
-
 def test_every_file_is_written(filled):
     done = filled("report", "--to", "r.html", "--to", "r.csv", "--to", "r.md", "--to", "r.csv")
     assert (done.returncode, done.stdout, done.stderr) == (0, "r.html\nr.csv\nr.md\n", "")
     assert all((filled.folder / name).stat().st_size for name in ("r.html", "r.csv", "r.md"))
-
-
-def test_nothing_is_written_if_one_file_cannot_be(filled):
-    done = filled("report", "--to", "r.csv", "--to", "r.pdf")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "--to r.pdf: unknown suffix" in done.stderr
-    assert not (filled.folder / "r.csv").exists()
-
-
-def test_a_file_that_cannot_be_read_is_reported_once(filled):
-    (filled.folder / "results" / "runs" / "torn.json").write_text("{")
-    done = filled("report", "--to", "r.csv", "--to", "r.md")
-    assert (done.returncode, done.stdout) == (1, "r.csv\nr.md\n")
-    assert done.stderr.count("torn.json") == 1
 
 
 def test_tables_hold_a_row_a_run(filled):
@@ -200,11 +159,7 @@ def test_tables_hold_a_row_a_run(filled):
 def test_markdown_with_its_pictures(filled):
     assert filled("report", "--to", "r.md").returncode == 0
     text = (filled.folder / "r.md").read_text()
-    assert (
-        "identical curves. jax:eager is fastest. Step time relative to jax:eager: torch:eager 2.0× slower"
-        in text
-    )
-    assert text.count("Ratios are relative to the reference") == 1
+    assert text.count("Ratios are relative") == 1
     pictures = re.findall(r"!\[\w+\]\(([^)]+)\)", text)
     assert pictures
     for picture in pictures:
@@ -249,7 +204,8 @@ def test_notebook_users_get_frames_and_charts(filled):
     assert report.overfitting["onset_epoch"].tolist() == [0, 0]
     assert report.charts["comparison-1-time"].to_dict()["layer"]
     shown = report._repr_html_()
-    assert shown.index("jax:eager is fastest") < shown.index("<svg") < shown.index("does not overfit")
+    answer, overfitting = report.headlines[0], overfitting_sentences(report.findings)[0]
+    assert shown.index(answer[:40]) < shown.index("<svg") < shown.index(overfitting[:30])
     output = report.charts["comparison-1-time"]._repr_mimebundle_()
     assert "<svg" in output["image/svg+xml"]
     assert "cdn" not in str(output)
@@ -293,11 +249,20 @@ def test_a_configuration_has_one_colour_in_every_chart(harness):
     assert colours["jax:eager"] != colours["torch:eager"]
 
 
-def test_a_busy_machine_is_a_caveat(harness):
-    busy = Interference(cpus=2, others=1.5, stolen=0.0)
-    _fill(harness.folder, *_pairs(interference=busy))
-    assert harness("report", "--to", "r.md").returncode == 0
-    assert "The machine was busy in 6 of 6 runs" in (harness.folder / "r.md").read_text()
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [
+        ({}, 0),
+        ({"interference": BUSY}, 1),
+        ({"dataset": DatasetRecord("digits", "f" * 64, stands_in_for="cifar10", reason="no network")}, 1),
+        ({"machine": msgspec.structs.replace(MACHINE, git=GitState("abc", dirty=True))}, 1),
+    ],
+)
+def test_what_the_records_say_against_their_figures_are_caveats(changes, number, snapshot):
+    """Besides that there are few seeds."""
+    found = caveats(findings_of(*_pairs(**changes)))
+    assert len(found) == number + 1
+    assert found == snapshot
 
 
 def test_every_chart_is_valid_vega_lite(filled):

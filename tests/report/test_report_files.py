@@ -97,8 +97,8 @@ def test_a_pipe_and_a_device_among_the_runs_are_skipped(tmp_path):
 def test_a_device_is_no_gate():
     code, output = called("history", "/dev/full")
     skipped, reason = output.splitlines()
-    assert (code, skipped) == (2, "harness: skipped: /dev/full cannot be read: not a regular file")
-    assert reason.startswith("harness: no gate in /dev/full")
+    assert (code, skipped.endswith("not a regular file")) == (2, True)
+    assert "no gate in /dev/full" in reason
 
 
 def test_a_link_to_a_report_leads_to_the_same_file_afterwards(tmp_path):
