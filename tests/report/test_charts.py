@@ -2,16 +2,21 @@
 
 import dataclasses
 import itertools
+import math
 import re
 
 import numpy as np
 import pytest
 from support.charts import valid
 from support.made_comparisons import BUSY
+from support.made_duels import stored_duel
+from support.made_gates import fixed_gates, mixed_gate
 from support.made_runs import compared, made_setting, only_group, seeds_of
 
+from harness.gate.history import read_history
 from harness.report.charts.base import GREY, PALETTE, configuration_colours, sized, svg
 from harness.report.charts.curves import coinciding, gap_curves, learning_curves, loss_curves, loss_lines
+from harness.report.charts.pairs import duel_figures, gate_figures, history_figures
 from harness.report.charts.runs import phase_bars, step_distribution, time_against_quality
 from harness.report.document import Figure
 from harness.report.runs.overview import setting_chart
@@ -180,3 +185,45 @@ def test_a_configuration_keeps_its_colour_on_every_page():
         assert configuration_colours(some) == {name: alone[name] for name in some}
     assert GREY not in PALETTE  # legends of dashes are grey
     assert configuration_colours(["jax:jit (jax 0.10)"]) == {"jax:jit (jax 0.10)": alone["jax:jit"]}
+
+
+# Pairs of duels and gates.
+
+
+def test_the_charts_of_a_duel_show_the_numbers_of_the_record():
+    record = stored_duel()
+    figures = {figure.name: figure for figure in duel_figures(record)}
+    rows = figures["pairs"].chart["data"]["values"]
+    changes = [row["change"] for row in rows if "change" in row]
+    assert len(changes) == record.results[0].pairs
+    centre = math.exp(sum(math.log1p(change / 100) for change in changes) / len(changes))
+    assert centre == pytest.approx(record.results[0].ratio.value, abs=2e-3)
+    (ratio,) = [row["ratio"] for row in rows if "ratio" in row]
+    assert ratio == pytest.approx(100 * (record.results[0].ratio.value - 1), abs=1e-3)
+    disturbed = [row for row in figures["turns"].chart["data"]["values"] if row["disturbed"]]
+    assert len(disturbed) == sum(block.disturbed for pair in record.pairs for block in pair.blocks)
+
+
+def test_the_charts_of_a_gate_show_the_numbers_of_the_record():
+    record = mixed_gate()
+    figures = {figure.name: figure.chart["data"]["values"] for figure in gate_figures(record)}
+    result = record.benchmarks[1].metrics[0]
+    (row,) = [row for row in figures["change-step"] if row["benchmark"] == "rnn-compiled"]
+    ends = [row[name] for name in ("change", "low", "high", "limit")]
+    ratios = [result.ratio.value, result.ratio.low, result.ratio.high, 1.05]
+    assert ends == pytest.approx([100 * (ratio - 1) for ratio in ratios], abs=1e-3)
+    confirmed = [
+        row["change"]
+        for row in figures["pairs"]
+        if (row["benchmark"], row["stage"]) == ("rnn-compiled", "further pairs")
+    ]
+    logs = [math.log1p(change / 100) for change in confirmed]
+    assert math.exp(sum(logs) / len(logs)) == pytest.approx(result.ratio.value, abs=1e-5)
+
+
+def test_the_chart_of_a_history_draws_the_level():
+    series = read_history(fixed_gates([1.0] * 8 + [1.06] * 8)).series[0]
+    rows = _rows(history_figures([series])[0].chart)
+    level = 100 * math.expm1(series.trend.levels[-1])
+    assert rows[-1]["level"] == pytest.approx(level, abs=1e-3)
+    assert rows[-1]["low"] < rows[-1]["change"] < rows[-1]["high"]

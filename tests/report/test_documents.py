@@ -135,3 +135,12 @@ def test_a_gate_is_a_verdict_then_reasons_with_commands():
     (reasons,) = shown(document.nodes, "terminal")[1].nodes
     assert {item.tone for item in reasons.items} <= {"bad", "unsure"}
     assert any(item.command for item in reasons.items)
+
+
+def test_intervals_and_code_are_elements_and_nothing_is_escaped_twice():
+    table = Table(["a", "step [b]"], [["first", "1.5 [1.2, <1.8>]"]])
+    page = html_page(Document("run", "A", [Paragraph("run `x<y` [1, 2]"), table]))
+    assert '<p>run <code>x&lt;y</code> <span class="unbroken">[1, 2]</span></p>' in page
+    assert '1.5 <span class="unbroken">[1.2, &lt;1.8&gt;]</span>' in page
+    assert "&lt;span" not in page
+    assert "&amp;lt;" not in page

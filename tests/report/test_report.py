@@ -263,19 +263,3 @@ def test_what_the_records_say_against_their_figures_are_caveats(changes, number,
     found = caveats(findings_of(*_pairs(**changes)))
     assert len(found) == number + 1
     assert found == snapshot
-
-
-def test_every_chart_is_valid_vega_lite(filled):
-    report = package.compare(results=filled.folder / "results")
-    assert {name.rpartition("-")[2] for name in report.charts} == {
-        "relative",
-        "loss",
-        "time",
-        "differences",
-        "curves",
-        "steps",
-        "phases",
-        "gap",
-    }
-    for chart in report.charts.values():
-        chart.to_dict(validate=True)

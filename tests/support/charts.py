@@ -4,9 +4,10 @@ from typing import Any
 
 import altair as alt
 
+_KINDS = {"facet": alt.FacetChart, "vconcat": alt.VConcatChart, "layer": alt.LayerChart}
+
 
 def valid(chart: dict[str, Any]) -> dict[str, Any]:
     """The chart, which satisfies the schema of Vega-Lite."""
-    kind = alt.FacetChart if "facet" in chart else alt.LayerChart
-    kind.from_dict(chart, validate=True)
+    next(kind for key, kind in _KINDS.items() if key in chart).from_dict(chart, validate=True)
     return chart

@@ -5,6 +5,7 @@ from harness.report.document import (
     Cell,
     Command,
     Facts,
+    Figure,
     Figures,
     Folded,
     Item,
@@ -23,6 +24,15 @@ def outline(document, medium="page"):
     """The parts of a document, what is below a part indented; of charts the titles and captions."""
     lines = [document.title, *map(plain, document.headline), *document.meta]
     return "\n".join([*lines, *_parts(document.nodes, medium)])
+
+
+def charts_of(part, medium="page"):
+    """The charts of a document or of a part of it."""
+    for node in shown(part.nodes, medium):
+        if isinstance(node, Figures):
+            yield from (each for each in node.make() if isinstance(each, Figure))
+        elif isinstance(node, Folded | Section):
+            yield from charts_of(node, medium)
 
 
 def _parts(nodes, medium):
