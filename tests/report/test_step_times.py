@@ -45,8 +45,3 @@ def test_they_are_written_in_every_format(suffix, name, results):
 @pytest.mark.parametrize("name", RECORDS)
 def test_the_headline_states_the_time_or_what_did_not_end(name, snapshot):
     assert [VIEW.row(RECORDS[name]).outcome, *time_document(RECORDS[name]).headline] == snapshot
-
-
-def test_they_are_listed(results):
-    code, output = called("list", "results", "--results", results)
-    assert (code, output.count("bench.py:make_step")) == (0, len(RECORDS))
