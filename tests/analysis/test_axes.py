@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from support.made_runs import made_runs, made_setting
+from support.made_runs import made_runs, made_setting, seeds_of
 from support.records import MACHINE
 
 from harness.analysis.axes import ordered
@@ -13,11 +13,9 @@ from harness.errors import UsageError
 from harness.machine.description import Host
 from harness.runs.record import Evaluation, Failure
 
-SEEDS = range(3)
-
 
 def runs_of(*settings, **common):
-    return made_runs(*(made_setting(seed, **common, **setting) for setting in settings for seed in SEEDS))
+    return made_runs(*(record for own in settings for record in seeds_of(made=made_setting, **common, **own)))
 
 
 def names(findings):
@@ -31,6 +29,7 @@ def titles(findings):
     return [group.comparison.group.title for group in findings.groups]
 
 
+GRID = [{"optimizer": name, "learning_rate": rate} for name in ("adam", "sgd") for rate in (0.1, 0.01)]
 ADAM, SGD, RMSPROP = ({"optimizer": name} for name in ("adam", "sgd", "rmsprop"))
 
 
@@ -60,20 +59,14 @@ def test_a_title_names_what_varies_in_ascending_order(settings, title):
     assert actual.startswith(title)
 
 
-def test_numbers_are_named_with_their_axis_and_texts_are_not():
-    assert names(find(runs_of({"learning_rate": 0.1}, {"learning_rate": 0.01}))) == [
-        ["learning_rate=0.01", "learning_rate=0.1"]
-    ]
-    assert names(find(runs_of({"rebalance": "none"}, {"rebalance": "weights"}))) == [
-        ["rebalance=none", "rebalance=weights"]
-    ]
+def test_values_are_named_with_their_axis():
+    for axis, values in (("learning_rate", (0.01, 0.1)), ("rebalance", ("none", "weights"))):
+        found = find(runs_of(*({axis: value} for value in values)))
+        assert names(found) == [[f"{axis}={value}" for value in values]]
 
 
 def test_several_axes_are_found_and_nothing_is_compared():
-    settings = [
-        {"optimizer": name, "learning_rate": rate} for name in ("adam", "sgd") for rate in (0.1, 0.01)
-    ]
-    findings = find(runs_of(*settings))
+    findings = find(runs_of(*GRID))
     assert [len(group) for group in names(findings)] == [1, 1, 1, 1]
     (variation,) = findings.variations
     assert variation.values == {"optimizer": ["adam", "sgd"], "learning_rate": [0.01, 0.1]}
@@ -87,10 +80,7 @@ def test_backends_that_vary_are_compared_and_what_else_varies_is_stated():
 
 
 def test_all_else_is_equal_within_a_group():
-    settings = [
-        {"optimizer": name, "learning_rate": rate} for name in ("adam", "sgd") for rate in (0.1, 0.01)
-    ]
-    findings = find(runs_of(*settings) + runs_of(*settings, backend="jax"), by="optimizer")
+    findings = find(runs_of(*GRID) + runs_of(*GRID, backend="jax"), by="optimizer")
     assert names(findings) == [["adam", "sgd"]] * 4
     assert {title.partition(": ")[2] for title in titles(findings)} == {
         f"digits, 2 epochs, {backend}:eager, learning_rate={rate}"

