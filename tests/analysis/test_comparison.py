@@ -18,11 +18,8 @@ from support.made_runs import compared, made_record, seeds_of, two_configuration
 from support.records import MACHINE, reconfigured
 
 from harness.analysis.comparison import coincidence
-from harness.analysis.results import read_all
 from harness.certify.certificate import Certificate
-from harness.duel.record import DUELS
 from harness.machine.usage import Interference
-from harness.runs.documents import encode_document
 from harness.runs.record import DatasetRecord
 
 #: The reference, how each other one compares in speed and quality, and whether all compute the same.
@@ -241,22 +238,6 @@ def _reconfigured(**changes):
 def test_a_duel_under_other_conditions_is_not_used(changes):
     (pair,) = with_duels(made_duel(3.0, **changes)).pairs
     assert pair.duel is None
-
-
-def test_a_file_that_is_not_a_duel_is_named(tmp_path):
-    folder = tmp_path / "duels"
-    folder.mkdir()
-    (folder / "a.json").write_bytes(encode_document(made_duel(2.0)))
-    (folder / "b.json").write_text("{")
-    (folder / "c.json").write_bytes(encode_document(made_duel(2.0, schema=99)))
-    cut = encode_document(made_duel(2.0)).replace(
-        b'"configurations": [', b'"configurations": [], "others": ['
-    )
-    (folder / "d.json").write_bytes(cut)
-    duels, unreadable = read_all(DUELS, DUELS.paths(tmp_path))
-    assert [duel.results[0].ratio.value for duel in duels] == [2.0]
-    for name, message in zip(("b", "c", "d"), unreadable, strict=True):
-        assert f"{name}.json" in message
 
 
 # Settings: their tests and targets.

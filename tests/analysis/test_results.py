@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import json
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from support.made_duels import made_time, stored_duel
 from support.made_gates import made_benchmark, made_gate, save
 from support.made_ports import made_port
 from support.made_study import STUDY
-from support.records import make_record
+from support.records import as_stored, make_record
 
 from harness.analysis.results import (
     KINDS,
@@ -78,6 +79,19 @@ def test_a_file_of_another_kind_is_named_with_the_command_that_prints_it(all_kin
         for message in messages:
             assert message.startswith(f"{path} is a {found.name}, not a {wanted.name}")
             assert message.endswith(f"harness show {path}")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_cut_file_and_one_of_a_later_harness_are_named(all_kinds, kind):
+    path = kind.paths(all_kinds)[0]
+    content = path.read_bytes()
+    cut, later = (path.with_name(f"{name}.json") for name in ("cut", "later"))
+    cut.write_bytes(content[: len(content) // 2])
+    later.write_bytes(as_stored(json.loads(content) | {"schema": 99}))
+    documents, (of_cut, of_later) = read_all(kind, [cut, later, path])
+    assert documents == [kind.read(path)]
+    assert str(cut) in of_cut
+    assert (str(later) in of_later, "schema 99" in of_later) == (True, True)
 
 
 @pytest.mark.parametrize(

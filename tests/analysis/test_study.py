@@ -13,9 +13,7 @@ from support.rendered import findings_text
 
 from harness.analysis.conditions import Difference
 from harness.analysis.grouping import NoPlainRuns
-from harness.analysis.results import read_all
 from harness.analysis.study import (
-    STUDIES,
     TUNING_SEED,
     Study,
     StudyOptions,
@@ -258,23 +256,6 @@ def test_a_version_is_compared_with_itself_if_plain_runs_are_of_two():
     finding = _finding(*seeds_of(framework={"engine": "torch", "torch": "0.9"}), *_records())
     assert finding.configuration.name == "torch:eager (torch 1.0)"
     assert finding.recommended.variant.name == "dropout"
-
-
-def test_a_study_file_is_read_back_and_a_broken_one_is_named(tmp_path):
-    path = STUDIES.save(STUDY, tmp_path / STUDIES.folder)
-    (tmp_path / "studies" / "broken.json").write_text("{")
-    studies, unreadable = read_all(STUDIES, STUDIES.paths(tmp_path))
-    assert studies == [STUDY]
-    assert path.name.startswith("overfitting-cnn-digits-")
-    assert "broken.json" in unreadable[0]
-
-
-def test_a_study_of_a_later_harness_is_named(tmp_path):
-    path = STUDIES.save(msgspec.structs.replace(STUDY, schema=3), tmp_path / STUDIES.folder)
-    studies, (message,) = read_all(STUDIES, STUDIES.paths(tmp_path))
-    assert studies == []
-    assert message.startswith(f"{path} ")
-    assert "schema 3" in message
 
 
 def _plan(kind="overfitting", task="mlp", **changes):
