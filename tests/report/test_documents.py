@@ -116,6 +116,14 @@ def test_a_notebook_has_texts_and_the_code_of_charts(snapshot):
     assert [(cell["cell_type"], cell["source"]) for cell in cells] == snapshot
 
 
+@pytest.mark.parametrize(("form", "shown"), [("markdown", 40), ("page", 60)])
+def test_a_long_list_is_cut_and_counted(form, shown):
+    document = Document("a", "a", [Items([f"entry-{number}" for number in range(shown + 7)], "Items")])
+    written = FORMATS[form](document)
+    assert written.count("entry-") == shown
+    assert "and 7 more" in written
+
+
 def test_nodes_of_other_media_are_not_made():
     made = []
     nodes = [Only(("page",), lambda: made.append(1) or [Paragraph("a")]), Paragraph("b")]

@@ -4,6 +4,7 @@ import re
 from xml.etree import ElementTree as ET
 
 import msgspec
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from harness.gate import reasons
 from harness.gate.record import QualityResult
@@ -95,32 +96,9 @@ def commands(record, inconclusive=None):
     return read
 
 
-SAMPLE = re.compile(r'(?P<name>[a-z_]+)\{(?P<labels>(?:[a-z]+="(?:[^"\\\n]|\\[\\"n])*",?)+)\} (?P<value>\S+)')
-
-
-LABEL = re.compile(r'([a-z]+)="((?:[^"\\\n]|\\[\\"n])*)"')
-
-
 def families(text):
-    """Families by name with their samples, by the rules of OpenMetrics 1.0, sections 3 and 4."""
-    assert text.endswith("# EOF\n")
-    read, name = {}, None
-    for line in text.splitlines()[:-1]:
-        if line.startswith("# TYPE "):
-            name, kind = line.split()[2:]
-            assert kind == "gauge"
-            assert name not in read, "samples of a family are contiguous"
-            read[name] = {}
-        elif line.startswith("# UNIT "):
-            assert line.split()[2] == name
-            assert name.endswith("_" + line.split()[3])
-        elif line.startswith("# HELP "):
-            assert line.split()[2] == name
-        else:
-            deciding = SAMPLE.fullmatch(line)
-            assert deciding, line
-            assert deciding["name"] == name
-            labels = tuple(sorted(LABEL.findall(deciding["labels"])))
-            assert labels not in read[name], "a sample occurs twice"
-            read[name][labels] = float(deciding["value"])
-    return read
+    """Families by name with their samples, as the reference parser of OpenMetrics reads them."""
+    return {
+        family.name: {frozenset(sample.labels.items()): sample.value for sample in family.samples}
+        for family in text_string_to_metric_families(text)
+    }
