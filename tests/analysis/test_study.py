@@ -9,7 +9,6 @@ import pytest
 from scipy import stats
 from support.made_runs import compared, findings_of, made_record, seeds_of
 from support.records import reconfigured
-from support.rendered import findings_text
 
 from harness.analysis.conditions import Difference
 from harness.analysis.grouping import NoPlainRuns
@@ -29,6 +28,8 @@ from harness.analysis.study_scaling import scaling
 from harness.analysis.study_tuning import Tuning, at_edges
 from harness.certify.certificate import Certificate
 from harness.errors import UsageError
+from harness.report.render.terminal import terminal_text
+from harness.report.runs.findings import findings_document
 from harness.runs.record import DatasetRecord
 from harness.runs.request import StopRule
 from harness.spec import QuickForm, Range, StudyKind, StudyVariant
@@ -236,7 +237,7 @@ def test_a_study_of_runs_that_scored_nothing_has_few_seeds_and_is_shown(kind):
     study = msgspec.structs.replace(STUDY, kind=KINDS[kind], variants=variants)
     findings = findings_of(*records, studies=[study])
     assert findings.studies[0].effects[1].verdict == "few"
-    assert findings_text(findings, 100)
+    assert terminal_text(findings_document(findings), 100)
 
 
 def test_a_configuration_without_a_remedy_is_left_out_beside_one_that_has_one():

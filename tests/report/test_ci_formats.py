@@ -15,7 +15,6 @@ from support.gate_formats import (
     invalid_benchmark,
 )
 from support.made_gates import made_benchmark, made_gate, mixed_gate
-from support.rendered import gate_markdown, gate_text
 
 from harness.cli import gate
 from harness.errors import HarnessError, UsageError
@@ -23,10 +22,13 @@ from harness.gate import reasons
 from harness.gate.record import folded
 from harness.report import ci_formats
 from harness.report.ci_formats import bencher_json, junit_xml, openmetrics_text
+from harness.report.gate import gate_document
+from harness.report.render.markdown import markdown
+from harness.report.render.terminal import terminal_text
 
 FORMATS = {
     "junit": lambda record: junit_xml(record).decode(),
-    "markdown": gate_markdown,
+    "markdown": lambda record: markdown(gate_document(record)),
     "annotations": lambda record: "\n".join(ci_formats.annotations(record)),
     "openmetrics": openmetrics_text,
     "bencher": lambda record: bencher_json(record).decode(),
@@ -95,7 +97,7 @@ def test_junit_escapes_any_text():
 
 
 def test_markdown_escapes_any_text():
-    text = gate_markdown(hostile_gate())
+    text = markdown(gate_document(hostile_gate()))
     assert "\x1b" not in text
     code = re.compile(r"```sh\n[^`]*\n *```")
     assert "<b>" not in code.sub("", text)
@@ -110,7 +112,7 @@ def test_the_step_summary_is_appended_to(tmp_path):
     file = tmp_path / "summary.md"
     file.write_text("before\n")
     ci_formats.add_to_step_summary(mixed_gate(), {"GITHUB_STEP_SUMMARY": str(file)})
-    assert file.read_text() == "before\n" + gate_markdown(mixed_gate())
+    assert file.read_text() == "before\n" + markdown(gate_document(mixed_gate()))
     ci_formats.add_to_step_summary(mixed_gate(), {})
 
 
@@ -243,7 +245,7 @@ def test_every_format_agrees_with_the_folded_verdict(record, verdicts):
 
 def test_a_metric_without_usable_pairs_has_no_figure_and_breaks_no_format():
     record = made_gate(invalid_benchmark())
-    for text in (gate_text(record, 120), gate_markdown(record)):
+    for text in (terminal_text(gate_document(record), 120), markdown(gate_document(record))):
         assert "–" in text
         assert "4 of 4 pairs" in text
     assert Report(junit_xml(record)).status("cnn", "step") == "error"

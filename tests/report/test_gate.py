@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from support.gate_formats import crashed, failed_quality, hostile_gate, interrupted_gate, invalid_benchmark
 from support.made_gates import BASE, HEAD, OTHER_LOSS, made_benchmark, made_gate, mixed_gate
-from support.rendered import gate_text
 
 from harness.cli import cli
 from harness.gate import reasons
@@ -29,6 +28,7 @@ from harness.report.gate import (
     why,
 )
 from harness.report.gate_advice import advice
+from harness.report.render.terminal import terminal_text
 from harness.spec.backend import Precision
 from harness.stats.estimate import Estimate
 from harness.steps.findings import ValueDiffers, WorkComparison
@@ -69,7 +69,7 @@ def test_circumstances_count_one_thread_and_name_only_an_unusual_end():
 @pytest.mark.parametrize("width", [60, 100, 200])
 def test_the_table_fits_the_terminal(width):
     for record in (mixed_gate(), hostile_gate()):
-        text = gate_text(record, width)
+        text = terminal_text(gate_document(record), width)
         assert "\x1b" not in text
         table = text.split("\n\n")[1]
         assert max(map(len, table.splitlines())) <= max(width, 100)

@@ -4,11 +4,19 @@ import json
 
 import pytest
 from support.made_gates import fixed_gates, made_benchmark, made_gate
-from support.rendered import history_markdown, history_text
 
 from harness.gate import reasons
 from harness.gate.history import gaps, read_history
-from harness.report.history import HistoryFindings, gap_sentence, headline, history_json, sentence
+from harness.report.history import (
+    HistoryFindings,
+    gap_sentence,
+    headline,
+    history_document,
+    history_json,
+    sentence,
+)
+from harness.report.render.markdown import markdown
+from harness.report.render.terminal import terminal_text
 
 REGRESSIONS = (8, 16, 24)
 LEVELS = [1.03 ** sum(place >= at for at in REGRESSIONS) for place in range(30)]
@@ -46,12 +54,12 @@ def test_sentences(name, snapshot):
 def test_changes_come_first_and_the_rest_is_folded_away():
     gates = fixed_gates(LEVELS, noise=0.004)
     gates[-1].benchmarks.append(made_benchmark("a|<b>`*", seed=5))
-    text = history_text(findings(gates), 100)
+    text = terminal_text(history_document(findings(gates)), 100)
     assert text.index("cnn, step") < text.index("cnn, memory")
     assert max(map(len, text.splitlines())) <= 100
-    markdown = history_markdown(findings(gates))
-    assert markdown.index("cnn, step") < markdown.index("<details>") < markdown.index("cnn, memory")
-    assert r"a\|&lt;b&gt;\`\*" in markdown
+    table = markdown(history_document(findings(gates)))
+    assert table.index("cnn, step") < table.index("<details>") < table.index("cnn, memory")
+    assert r"a\|&lt;b&gt;\`\*" in table
 
 
 def test_no_text_of_a_record_reaches_the_terminal_as_a_control_sequence():
@@ -60,7 +68,7 @@ def test_no_text_of_a_record_reaches_the_terminal_as_a_control_sequence():
     gates[1].status = "interrupted"
     crash = reasons.Failed(label="head", message="e\x1b[2J\nf")
     gates[2].benchmarks[0] = made_benchmark("a\x1b[31m\nb", metrics=[], reasons=[crash])
-    text = history_text(findings(gates), 200)
+    text = terminal_text(history_document(findings(gates)), 200)
     assert "\x1b" not in text
     assert all(seen in text for seen in ("a b, step", "c d: ", ": e f. "))
 

@@ -2,7 +2,6 @@
 
 import pytest
 from support.made_outcomes import language_record
-from support.rendered import findings_text, html_report, record_text, run_summary
 
 from harness.analysis.findings import read_findings
 from harness.report.charts import runs as charts
@@ -11,6 +10,10 @@ from harness.report.charts.curves import loss_curves
 from harness.report.charts.runs import all_figures, all_passages, write_folder
 from harness.report.escaping import with_lines
 from harness.report.numbers import test_score as score_text
+from harness.report.render.html import html_page
+from harness.report.render.terminal import terminal_text
+from harness.report.runs.findings import findings_document
+from harness.report.runs.record import record_document, summary_document
 from harness.runs.store import Store
 
 
@@ -32,8 +35,8 @@ def findings(store):
 def test_the_loss_is_the_score_and_has_its_unit(store, findings):
     record = language_record(store)
     assert score_text(record) == "loss 1.9 nats/token"
-    summary = run_summary([record], store.folder.parent, 120)
-    text = findings_text(findings, 120)
+    summary = terminal_text(summary_document([record], store.folder.parent), 120)
+    text = terminal_text(findings_document(findings), 120)
     for printed in (summary, text):
         assert "test loss" in printed
         assert "nats/token" in printed
@@ -50,8 +53,8 @@ def test_charts_have_the_unit_too(findings):
 
 
 def test_texts_keep_their_lines_in_a_terminal_and_on_a_page(store, findings):
-    assert "  | To be, or not\n  |\n  | to be" in record_text(language_record(store))
-    assert html_report(findings).count("To be, or not\n\nto be") == 2
+    assert "  | To be, or not\n  |\n  | to be" in terminal_text(record_document(language_record(store)))
+    assert html_page(findings_document(findings)).count("To be, or not\n\nto be") == 2
 
 
 def test_line_ends_of_texts_stay(tmp_path):

@@ -9,7 +9,6 @@ import pytest
 from support.charts import valid
 from support.made_outcomes import CLASSES, gan_record, made_store
 from support.made_study import STUDY, made_study, made_study_records
-from support.rendered import html_report
 
 import harness as package
 from harness.analysis.findings import read_findings
@@ -17,6 +16,8 @@ from harness.analysis.study import STUDIES
 from harness.errors import UsageError
 from harness.report.charts.runs import all_figures, all_pictures, write_folder
 from harness.report.files import png_size
+from harness.report.render.html import html_page
+from harness.report.runs.findings import findings_document
 from harness.report.runs.frames import write_notebook
 from harness.report.study import study_document
 from harness.runs.store import Store
@@ -91,7 +92,7 @@ def test_a_forecast_stands_beside_truth_and_naive_forecast(findings):
 
 
 def test_the_page_holds_the_samples_of_a_generator(findings):
-    assert html_report(findings).count('<img src="data:image/png;base64,') == 4
+    assert html_page(findings_document(findings)).count('<img src="data:image/png;base64,') == 4
 
 
 def test_a_folder_holds_every_chart_as_svg_and_png(findings, tmp_path):

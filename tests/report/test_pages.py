@@ -11,12 +11,15 @@ from support.made_gates import fixed_gates, made_benchmark, mixed_gate
 from support.made_outcomes import classification_record
 from support.made_runs import made_setting, seeds_of
 from support.made_study import RNN, report_findings
-from support.rendered import duel_page, gate_page, history_page, html_report
 
 from harness.analysis.findings import read_findings
 from harness.gate.history import gaps, read_history
-from harness.report.history import HistoryFindings
+from harness.report.duel import duel_document
+from harness.report.gate import gate_document
+from harness.report.history import HistoryFindings, history_document
 from harness.report.numbers import RATIO_LEGEND
+from harness.report.render.html import html_page
+from harness.report.runs.findings import findings_document
 from harness.runs.store import Store
 
 pytestmark = in_browser.needs_chromium
@@ -53,16 +56,16 @@ def crowded_report(folder):
             store.save(record)
     for seed in range(3):
         classification_record(store, seed, task=RNN, train=(2.0, 1.0, 0.5), held_out=(2.0, 1.0, 1.5))
-    return html_report(read_findings((), folder))
+    return html_page(findings_document(read_findings((), folder)))
 
 
 PAGES = {
-    "duel": lambda _: duel_page(stored_duel()),
-    "hostile duel": lambda _: duel_page(hostile_duel(HOSTILE)),
-    "gate": lambda _: gate_page(mixed_gate()),
-    "hostile gate": lambda _: gate_page(hostile_gate(f"{HOSTILE}\x1b[31m")),
-    "hostile history": lambda _: history_page(changed_history()),
-    "report": lambda _: html_report(report_findings()),
+    "duel": lambda _: html_page(duel_document(stored_duel())),
+    "hostile duel": lambda _: html_page(duel_document(hostile_duel(HOSTILE))),
+    "gate": lambda _: html_page(gate_document(mixed_gate())),
+    "hostile gate": lambda _: html_page(gate_document(hostile_gate(f"{HOSTILE}\x1b[31m"))),
+    "hostile history": lambda _: html_page(history_document(changed_history())),
+    "report": lambda _: html_page(findings_document(report_findings())),
     "crowded report": crowded_report,
 }
 
@@ -79,6 +82,12 @@ def page_file(tmp_path_factory):
         return file
 
     return path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with in_browser.chromium() as launched:
+        yield launched
 
 
 @pytest.fixture

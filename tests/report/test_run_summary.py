@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 from support.made_runs import made_record, made_setting, seeds_of
+from support.outline import outline
 from support.records import make_record, reconfigured
-from support.rendered import record_text, run_summary
 
 from harness.audit.findings import Clock
 from harness.certify.certificate import Certificate
 from harness.machine.usage import Interference
+from harness.report.render.terminal import terminal_text
+from harness.report.runs.record import record_document, summary_document
 from harness.runs.record import DatasetRecord, Failure, LostAttempt, Phases
 
 FOLDER = Path("results") / "runs"
@@ -76,18 +78,18 @@ RUNS = {
 @pytest.mark.parametrize("name", RUNS)
 def test_the_summary(name, snapshot):
     *others, last = RUNS[name]
-    text = run_summary(RUNS[name], FOLDER, 200)
+    text = terminal_text(summary_document(RUNS[name], FOLDER), 200)
     ending = f"{'Records' if others else 'Record'}: results/runs/{last.id}.json"
     assert ending in text
     assert text.replace(last.id, "ID") == snapshot
 
 
 def test_commands_that_are_suggested_name_a_results_folder_other_than_the_default():
-    text = run_summary(seeds_of(seeds=range(2)), Path("my results") / "runs", 200)
+    text = terminal_text(summary_document(seeds_of(seeds=range(2)), Path("my results") / "runs"), 200)
     option = "--results 'my results'"
     assert text.endswith(f"harness show last {option}, harness compare {option}")
 
 
 def test_nodes_that_were_lost_before_are_listed():
     attempt = LostAttempt("beta (3f2a1c09d4e7)", "it no longer answers", 3)
-    assert "3f2a1c09d4e7" in record_text(make_record(lost_attempts=[attempt]))
+    assert "3f2a1c09d4e7" in outline(record_document(make_record(lost_attempts=[attempt])))
