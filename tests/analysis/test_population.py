@@ -3,12 +3,9 @@
 import msgspec
 import numpy as np
 import pytest
-from support.made_runs import made_record
+from support.made_runs import compared, seeds_of
 
-from harness.analysis.comparison import compare
-from harness.analysis.findings import find
 from harness.analysis.population import paired_scores
-from harness.analysis.run_curves import Run
 from harness.training.measures import ACCURACY, Measure
 from harness.training.scoring import Rows, packed
 
@@ -19,17 +16,16 @@ SAMPLES = 1000
 def sampled_records(backend, right, *, losses=None, **changes):
     """A record for each row of ``right (seeds, samples)``, whose scores are the means of its samples."""
     losses = 1.0 - np.asarray(right) / 2 if losses is None else losses
-    records = []
-    for seed, (own, loss) in enumerate(zip(right, losses, strict=True)):
-        scores = {"loss": float(np.mean(loss)), "accuracy": float(np.mean(own))}
-        samples = packed(Rows(np.asarray(loss, float), np.asarray(own, float)))
-        test = {"test_at_last": scores, "test_at_best": scores}
-        records.append(
-            made_record(
-                backend, seed, **test, test_samples_at_last=samples, test_samples_at_best=samples, **changes
-            )
-        )
-    return records
+
+    def scores(seed):
+        return {"loss": float(np.mean(losses[seed])), "accuracy": float(np.mean(right[seed]))}
+
+    def samples(seed):
+        return packed(Rows(np.asarray(losses[seed], float), np.asarray(right[seed], float)))
+
+    changes |= {"test_at_last": scores, "test_at_best": scores}
+    changes |= {"test_samples_at_last": samples, "test_samples_at_best": samples}
+    return seeds_of(backend, range(len(right)), **changes)
 
 
 def _two_configurations(seed=0, seeds=5, *, advantage=0.02):
@@ -54,13 +50,11 @@ def test_the_population_has_the_wider_interval_and_gives_the_verdict():
     assert population.high - population.low > 2 * (over_seeds.high - over_seeds.low)
     assert found.wider() == population
     assert over_seeds.excludes(0.0)
-    (group,) = find(map(Run.of, [*jax, *torch])).groups
-    (pair,) = group.comparison.pairs
+    (pair,) = compared(*jax, *torch).pairs
     assert (pair.quality.difference, pair.quality.over_seeds) == (population, over_seeds)
     assert pair.quality_verdict == "undecided"
     without = [msgspec.structs.replace(each, test_samples_at_last=None) for each in [*jax, *torch]]
-    (group,) = find(map(Run.of, without)).groups
-    (pair,) = group.comparison.pairs
+    (pair,) = compared(*without).pairs
     assert (pair.quality.difference, pair.quality.population) == (over_seeds, None)
     assert pair.quality_verdict != "undecided"
 
@@ -145,9 +139,6 @@ def test_windows_of_one_text_are_taken_in_blocks():
 
 
 def test_the_group_is_compared_as_before_where_nothing_is_known_of_samples():
-    groups = find(
-        Run.of(made_record(backend, seed)) for backend in ("jax", "torch") for seed in range(4)
-    ).groups
-    (pair,) = compare(groups[0].comparison.group).pairs
+    (pair,) = compared(*seeds_of("jax", range(4)), *seeds_of("torch", range(4))).pairs
     assert pair.quality.population is None
     assert pair.quality.difference == pair.quality.over_seeds
