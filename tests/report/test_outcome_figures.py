@@ -64,8 +64,11 @@ def test_samples_of_one_epoch_are_no_course(tmp_path):
 
 def test_recall_and_confusions_are_shares_of_the_classes(findings):
     recalls = _rows(_chart(findings, "recall"), "recall")
+    records = [run.record for run in findings.runs if run.record.task.name == "cnn"]
     assert {row["class"] for row in recalls} == set(CLASSES)
-    assert all(0 <= row["recall"] <= 100 for row in recalls)
+    for label, name in enumerate(CLASSES):
+        mean = 100 * sum(record.test_at_best[f"recall_{label}"] for record in records) / len(records)
+        assert any(row["recall"] == pytest.approx(mean, abs=0.1) for row in recalls if row["class"] == name)
     shares = [row["share"] for row in _rows(_chart(findings, "confusion"), "share")]
     assert sum(shares) == pytest.approx(100 * len(CLASSES), abs=0.5)
 
