@@ -1,17 +1,19 @@
-"""Runs compared along axes: which one is found, how groups are made, and what is refused."""
+"""Runs compared along axes: which is found, how groups are made, what is refused; what a run trained."""
 
 import msgspec
 import pytest
-from support.made_runs import made_runs, made_setting, seeds_of
+from support.made_runs import made_record, made_runs, made_setting, seeds_of
 from support.records import MACHINE
 
-from harness.analysis.axes import ordered
+from harness.analysis.axes import Setting, ordered, trained
 from harness.analysis.findings import find
 from harness.analysis.grouping import LeftOut
 from harness.certify.certificate import Certificate
 from harness.errors import UsageError
 from harness.machine.description import Host
-from harness.runs.record import Evaluation, Failure
+from harness.plugins.options import options_with
+from harness.runs.record import Evaluation, Failure, TaskRecord
+from harness_tasks.mlp import MLP
 
 
 def runs_of(*settings, **common):
@@ -186,3 +188,37 @@ def test_threads_of_tasks_that_differ_otherwise_are_not_compared():
 
 def test_values_are_in_ascending_order():
     assert ordered([None, "b", 2, True, 0.5, "a", 2]) == [0.5, True, 2, "a", "b", None]
+
+
+# The settings that differ from the defaults of a task.
+
+
+def _mlp(*, epochs=None, **options):
+    """A record of mlp with these options and, where given, another number of epochs."""
+    given = options_with(MLP, options)
+    task = MLP.define(given)
+    task = msgspec.structs.replace(task, epochs=epochs or task.epochs)
+    recorded = TaskRecord("mlp", task.version, msgspec.structs.asdict(given), "0" * 64, task)
+    return made_record(task=recorded, epochs_asked=task.epochs, batch_size=task.batch_size or 0)
+
+
+def test_only_what_differs_is_named_with_the_default():
+    assert trained(_mlp()).settings == ()
+    found = trained(_mlp(train_fraction=0.05, epochs=150))
+    assert found.settings == (Setting("train_fraction", 0.05, 1.0), Setting("epochs", 150, 167))
+    assert found.knows_defaults
+    assert trained(_mlp(train_fraction=0.05), {"train_fraction"}).settings == ()  # an axis is none
+
+
+def test_what_follows_from_an_option_is_no_setting_of_its_own():
+    """Gradient descent takes all data at once; the batch size is not another choice."""
+    names = [setting.name for setting in trained(_mlp(optimizer="gd")).settings]
+    assert names == ["optimizer"]
+
+
+def test_of_a_task_that_is_not_installed_all_options_are_named():
+    own = TaskRecord("mine", 1, {"depth": 3}, "0" * 64, MLP.define(MLP.options()))
+    found = trained(made_record(task=own))
+    assert (found.settings, found.knows_defaults) == ((Setting("depth", 3, None),), False)
+    other_version = msgspec.structs.replace(_mlp().task, version=99)
+    assert not trained(made_record(task=other_version)).knows_defaults

@@ -1,4 +1,4 @@
-"""Charts and pictures of outcomes: on the page, as a folder of files, and in notebooks."""
+"""Outcomes of networks: charts, pictures and texts, on the page, as a folder of files, and in notebooks."""
 
 import base64
 import re
@@ -7,18 +7,25 @@ import msgspec
 import nbformat
 import pytest
 from support.charts import valid
-from support.made_outcomes import CLASSES, gan_record, made_store
+from support.made_outcomes import CLASSES, gan_record, language_record, made_store
 from support.made_study import STUDY, made_study, made_study_records
 
 import harness as package
 from harness.analysis.findings import read_findings
 from harness.analysis.study import STUDIES
 from harness.errors import UsageError
+from harness.report.charts import runs as charts
+from harness.report.charts.base import configuration_colours
+from harness.report.charts.curves import loss_curves
 from harness.report.charts.runs import all_figures, all_pictures, write_folder
+from harness.report.escaping import with_lines
 from harness.report.files import png_size
+from harness.report.numbers import test_score as score_text
 from harness.report.render.html import html_page
+from harness.report.render.terminal import terminal_text
 from harness.report.runs.findings import findings_document
 from harness.report.runs.frames import write_notebook
+from harness.report.runs.record import record_document, summary_document
 from harness.report.study import study_document
 from harness.runs.store import Store
 
@@ -148,3 +155,67 @@ def test_a_study_displays_itself_in_a_notebook(tmp_path):
     shown = package.compare(results=tmp_path)._repr_mimebundle_()
     assert "<svg" in shown["text/html"]
     assert "<table" in shown["text/html"]
+
+
+# Language models.
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("language"))
+    store.prepare()
+    for seed in range(3):
+        language_record(store, seed=seed)
+        language_record(store, "jax", seed=seed, text="Second Citizen:", scale=1.002)
+    return store
+
+
+@pytest.fixture(scope="module")
+def of_language(store):
+    return read_findings((), store.folder.parent)
+
+
+def test_the_loss_is_the_score_and_has_its_unit(store, of_language):
+    record = language_record(store)
+    assert score_text(record) == "loss 1.9 nats/token"
+    summary = terminal_text(summary_document([record], store.folder.parent), 120)
+    text = terminal_text(findings_document(of_language), 120)
+    for printed in (summary, text):
+        assert "test loss" in printed
+        assert "nats/token" in printed
+        assert " points" not in printed
+
+
+def test_charts_have_the_unit_too(of_language):
+    (curves,) = [group.overfittings for group in of_language.groups]
+    chart = loss_curves(curves, configuration_colours([curve.configuration.name for curve in curves]))
+    assert "loss (nats/token)" in str(chart)
+    kinds = {name.split("-", 2)[2] for name in all_figures(of_language)}
+    assert {"loss", "gap"} <= kinds
+    assert not {"curves", "recall", "confusion", "examples"} & kinds
+
+
+def test_texts_keep_their_lines_in_a_terminal_and_on_a_page(store, of_language):
+    assert "  | To be, or not\n  |\n  | to be" in terminal_text(record_document(language_record(store)))
+    assert html_page(findings_document(of_language)).count("To be, or not\n\nto be") == 2
+
+
+def test_a_folder_has_the_texts_as_files(of_language, tmp_path, monkeypatch):
+    monkeypatch.setattr(charts, "all_figures", lambda _: {})  # charts take seconds to draw
+    paths = write_folder(of_language, tmp_path / "charts")
+    assert [path.suffix for path in paths] == [".txt", ".txt"]
+    assert any("Second Citizen:" in path.read_text("utf-8") for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nb", "a\nb"),
+        ("a\tb", "a   b"),
+        ("a\rb\x00", "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"),
+        ("a \n\x1b[1;31mb", "a\nb"),
+        ("é\u2028ü", "é\N{LINE SEPARATOR}ü"),
+    ],
+)
+def test_lines_stay_and_control_characters_become_visible(text, shown):
+    assert with_lines(text) == shown

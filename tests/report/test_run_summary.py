@@ -3,15 +3,19 @@
 from pathlib import Path
 
 import pytest
-from support.made_runs import made_record, made_setting, seeds_of
+from support.made_runs import made_record, made_runs, made_setting, seeds_of
 from support.outline import outline
 from support.records import make_record, reconfigured
 
 from harness.audit.findings import Clock
 from harness.certify.certificate import Certificate
 from harness.machine.usage import Interference
+from harness.report.document import Document
 from harness.report.render.terminal import terminal_text
-from harness.report.runs.record import record_document, summary_document
+from harness.report.results import VIEWS
+from harness.report.runs.record import record_document, runs_table, summary_document
+from harness.report.runs.tables import runs_list
+from harness.runs.frames import runs_frame
 from harness.runs.record import DatasetRecord, Failure, LostAttempt, Phases
 
 FOLDER = Path("results") / "runs"
@@ -93,3 +97,35 @@ def test_commands_that_are_suggested_name_a_results_folder_other_than_the_defaul
 def test_nodes_that_were_lost_before_are_listed():
     attempt = LostAttempt("beta (3f2a1c09d4e7)", "it no longer answers", 3)
     assert "3f2a1c09d4e7" in outline(record_document(make_record(lost_attempts=[attempt])))
+
+
+# Times of runs during which others used the machine are marked in every form.
+
+
+BUSY = made_record(interference=Interference(cpus=2, others=1.7, stolen=0.0, seconds=60.0))
+CALM = made_record(interference=Interference(cpus=2, others=0.01, stolen=0.0, seconds=60.0))
+
+
+def _summary(record):
+    return terminal_text(summary_document([record], Path("results/runs")), 200).replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+
+
+_FORMS = {
+    "list results": (lambda record: VIEWS["run"].row(record).outcome.replace("\xa0", " "), 1),
+    "show": (lambda record: outline(Document("run", "Runs", [runs_table([record])])), 6),
+    "run": (_summary, 3),  # two times and the legend
+    "page": (lambda record: "\n".join(map(str, runs_list(made_runs(record)).rows[0])), 2),
+}
+
+
+@pytest.mark.parametrize("form", _FORMS)
+def test_every_time_is_marked(form):
+    text, count = _FORMS[form]
+    assert text(BUSY).count("(busy)") == count
+    assert "(busy)" not in text(CALM)
+
+
+def test_tables_have_a_column():
+    assert runs_frame([BUSY, CALM, made_record()])["disturbed"].tolist() == [True, False, None]
