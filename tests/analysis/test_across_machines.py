@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from support.made_duels import stored_duel
-from support.made_runs import findings_of, seeds_of
+from support.made_runs import backends, findings_of
 from support.records import MACHINE
 
 from harness.analysis.across_machines import duels_across_machines
@@ -19,16 +19,14 @@ def _machine(name, identity="1a"):
 
 def _found(hosts, seeds=5):
     """What is found in runs on machines that are equal but for their hosts."""
-    return findings_of(
-        *(
-            record
-            for host, machine in hosts.items()
-            for backend, step in STEPS[host].items()
-            for record in seeds_of(
-                backend, range(seeds), machine=machine, step=lambda seed, own=step: own * (1 + seed / 100)
-            )
-        )
-    )
+    records = []
+    for host, machine in hosts.items():
+        steps = {
+            name: {"step": lambda seed, own=step: own * (1 + seed / 100)}
+            for name, step in STEPS[host].items()
+        }
+        records += backends(steps, range(seeds), machine=machine)
+    return findings_of(*records)
 
 
 BOTH = {"alpha": _machine("alpha"), "beta": _machine("beta")}

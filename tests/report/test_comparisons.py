@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 from support.made_comparisons import BUSY, COMPARISONS, SETTINGS, eighteen_times, setting_records
-from support.made_runs import findings_of, only_group, seeds_of
+from support.made_runs import backends, findings_of, only_group
 
 from harness.report.document import Paragraph, RangeChart, text_of
 from harness.report.numbers import BUSY_LEGEND
@@ -23,7 +23,7 @@ def test_sentences(name, snapshot):
 
 
 def _card(steps, seeds):
-    records = [record for name, step in steps.items() for record in seeds_of(name, range(seeds), step=step)]
+    records = backends({name: {"step": step} for name, step in steps.items()}, range(seeds))
     return card(only_group(*records), "comparison-1", COLOURS).nodes
 
 

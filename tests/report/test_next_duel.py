@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.made_runs import compared, findings_of, made_record, seeds_of
+from support.made_runs import backends, compared, findings_of, made_record
 from support.records import TASK
 
 from harness.cli.duel import command as duel
@@ -23,13 +23,7 @@ _DEFAULTS = msgspec.structs.asdict(CNN.options())
 def _compared(names=("jax", "torch"), seeds=1, *, options=_DEFAULTS, task=None, **changes):
     task = task or TaskRecord("cnn", 1, options, "0" * 64, CNN.define(CNN.options(**options)))
     steps = {name: {"step": 0.01 * place} for place, name in enumerate(names, 1)}
-    return compared(
-        *(
-            record
-            for name, own in steps.items()
-            for record in seeds_of(name, range(seeds), task=task, **(own | changes))
-        )
-    )
+    return compared(*backends(steps, range(seeds), task=task, **changes))
 
 
 def test_options_that_are_not_the_tasks_own_are_given():
@@ -98,7 +92,7 @@ def test_nothing_is_suggested_where_nothing_is_open_or_a_command_is_not_enough(c
 def test_one_run_of_each_configuration_is_asked_for_a_faster_mode(monkeypatch):
     asked = []
     monkeypatch.setattr(document, "faster_modes", lambda ran, _known: asked.extend(ran) or ["a faster mode"])
-    found = findings_document(findings_of(*seeds_of("torch"), *seeds_of("keras")))
+    found = findings_document(findings_of(*backends({"torch": {}, "keras": {}})))
     for text in (terminal_text(found, 100), html_page(found)):
         assert "a faster mode" in text
     assert sorted(record.configuration.backend for record, *_ in asked) == ["keras", "torch"]

@@ -9,7 +9,7 @@ from harness.plugins.configuration import Configuration
 from harness.runs.record import Block, Phases
 from harness.stats.estimate import Estimate
 from harness_tasks.forecast import FORECAST
-from support.made_runs import compared, made_record, made_setting, seeds_of, two_configurations
+from support.made_runs import backends, compared, made_record, made_setting, seeds_of, two_configurations
 from support.records import MACHINE
 
 BUSY = Interference(cpus=2, others=1.7, stolen=0.0, seconds=60.0)
@@ -17,51 +17,37 @@ CALM = Interference(cpus=2, others=0.02, stolen=0.0, seconds=60.0)
 _FOUR = range(4)
 
 
-def several(configurations, seeds=_FOUR, **changes):
-    """The comparison of backends with these step times, and accuracies where they are given too."""
-    each = {
-        name: {"step": given}
-        if isinstance(given, float)
-        else dict(zip(("step", "accuracy"), given, strict=True))
-        for name, given in configurations.items()
-    }
-    return compared(*(r for name, own in each.items() for r in seeds_of(name, seeds, **own, **changes)))
+def of_steps(steps, seeds=_FOUR, **changes):
+    """The comparison of backends with these step times."""
+    return compared(*backends({name: {"step": step} for name, step in steps.items()}, seeds, **changes))
 
 
 def of_one_seed(*curves, accuracies=(0.236, 0.2361, 0.2362)):
     """Three configurations with one seed and these held-out losses; accuracies are 1 - loss / 4."""
-    names = ("jax", "keras", "torch")
-    return compared(
-        *(
-            made_record(name, held_out=held_out, train=(2.0, 1.0), accuracy=accuracy)
-            for name, held_out, accuracy in zip(names, curves, accuracies, strict=True)
-        )
-    )
+    each = zip(("jax", "keras", "torch"), curves, accuracies, strict=True)
+    own = {name: {"held_out": held_out, "accuracy": accuracy} for name, held_out, accuracy in each}
+    return compared(*backends(own, range(1)))
 
 
 def sooner_done(first_step):
     """JAX has faster steps; with a first step of five seconds it finishes later."""
     before = {"import_seconds": 1.0, "data_seconds": 0.5, "build_seconds": 0.2, "evaluation_seconds": 0.3}
     phases = Phases(first_step_seconds=first_step, training_seconds=first_step + 0.5, **before)
-    return compared(*seeds_of("jax", _FOUR, step=0.005, phases=phases), *seeds_of("torch", _FOUR))
+    return compared(*backends({"jax": {"step": 0.005, "phases": phases}, "torch": {}}, _FOUR))
 
 
 def forecasts():
     """Errors of three configurations, which are equal within margins that are relative."""
     task = msgspec.structs.replace(made_record().task, description=FORECAST.define(FORECAST.options()))
-    errors = {"jax": 0.5, "torch": 0.51, "keras": 0.52}
-    return compared(
-        *(
-            record
-            for place, (name, error) in enumerate(errors.items(), 1)
-            for record in seeds_of(
-                name,
-                step=0.01 * place,
-                task=task,
-                test_at_last=lambda seed, error=error: {"loss": error + seed / 1e3},
-            )
-        )
-    )
+
+    def error(mean):
+        return {"test_at_last": lambda seed: {"loss": mean + seed / 1e3}}
+
+    own = {
+        name: {"step": 0.01 * place, **error(0.49 + place / 100)}
+        for place, name in enumerate(("jax", "torch", "keras"), 1)
+    }
+    return compared(*backends(own, task=task))
 
 
 # With a duel.
@@ -206,27 +192,31 @@ SETTINGS = {
     ],
 }
 _FIRST_STEP = [Block(1, 1, 64, 0.5)]
-_LOSSES = {"torch": [[2.3], [2.1], [2.0], [1.9]], "jax": [[2.3], [2.1], [2.05], [1.95]]}
+_LOSSES = {
+    name: {"first_losses": [[2.3], [2.1], *losses]}
+    for name, losses in (("torch", [[2.0], [1.9]]), ("jax", [[2.05], [1.95]]))
+}
 _STEPS = (0.009, 0.011, 0.010, 0.012)
 
 #: Comparisons of configurations and of settings, by what there is to say about them.
 COMPARISONS = {
     "equal": lambda: compared(*two_configurations()),
     "another margin": lambda: compared(*two_configurations(), margin=2.5),
-    "three": lambda: several({"keras": (0.03, 0.9), "jax": 0.005, "torch": 0.01}),
-    "six": lambda: several({f"b{number}": 0.001 * (number + 1) for number in range(6)}),
-    "alone": lambda: several({"jax": 0.01}, range(3)),
-    "not certified": lambda: several({"jax": 0.01, "torch": 0.01}, certificate=None),
-    "other work": lambda: compared(
-        *(record for name, losses in _LOSSES.items() for record in seeds_of(name, first_losses=losses))
+    "three": lambda: compared(
+        *backends({"keras": {"step": 0.03, "accuracy": 0.9}, "jax": {"step": 0.005}, "torch": {}}, _FOUR)
     ),
-    "one seed": lambda: several({"jax": 0.005, "torch": 0.01}, range(1)),
-    "one seed, other scores": lambda: several({"jax": (0.005, 0.5), "torch": (0.01, 0.46)}, range(1)),
+    "six": lambda: of_steps({f"b{number}": 0.001 * (number + 1) for number in range(6)}),
+    "alone": lambda: of_steps({"jax": 0.01}, range(3)),
+    "not certified": lambda: of_steps({"jax": 0.01, "torch": 0.01}, certificate=None),
+    "other work": lambda: compared(*backends(_LOSSES)),
+    "one seed": lambda: of_steps({"jax": 0.005, "torch": 0.01}, range(1)),
+    "one seed, other scores": lambda: compared(
+        *backends({"jax": {"step": 0.005}, "torch": {"accuracy": 0.46}}, range(1))
+    ),
     "no common seed": lambda: compared(made_record("jax", 0), made_record("torch", 1)),
-    "no steady step": lambda: several({"jax": 0.01, "torch": 0.01}, range(1), blocks=_FIRST_STEP),
+    "no steady step": lambda: of_steps({"jax": 0.01, "torch": 0.01}, range(1), blocks=_FIRST_STEP),
     "wide intervals": lambda: compared(
-        *seeds_of("jax", _FOUR, step=lambda seed: _STEPS[seed]),
-        *seeds_of("torch", _FOUR, step=lambda seed: _STEPS[-1 - seed]),
+        *backends({"jax": {"step": _STEPS.__getitem__}, "torch": {"step": _STEPS[::-1].__getitem__}}, _FOUR)
     ),
     "sooner done": lambda: sooner_done(5.0),
     "relative margins": forecasts,

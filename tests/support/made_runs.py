@@ -82,6 +82,12 @@ def seeds_of(backend="torch", seeds=range(3), *, made=made_record, **changes):
     ]
 
 
+def backends(configurations, seeds=range(3), **common):
+    """Records of each backend and seed; ``configurations`` are what is given of each backend by its name."""
+    each = configurations.items()
+    return [record for name, own in each for record in seeds_of(name, seeds, **(common | own))]
+
+
 def findings_of(*records, studies=(), **options):
     """What is found in these records; ``options`` are those of :func:`find`."""
     return find(made_runs(*records), studies, **options)
@@ -100,12 +106,9 @@ def compared(*records, **options):
 
 def two_configurations(**changes):
     """Records of JAX twice as fast as torch, accuracies within 0.1 points; ``changes`` are of torch's."""
-    return [
-        *seeds_of(
-            "jax", range(4), step=lambda seed: 0.005 + seed * 1e-5, accuracy=lambda seed: 0.6 + seed / 1e3
-        ),
-        *seeds_of("torch", range(4), accuracy=lambda seed: 0.6005 + seed / 1e3, **changes),
-    ]
+    jax = {"step": lambda seed: 0.005 + seed * 1e-5, "accuracy": lambda seed: 0.6 + seed / 1e3}
+    torch = {"accuracy": lambda seed: 0.6005 + seed / 1e3, **changes}
+    return backends({"jax": jax, "torch": torch}, range(4))
 
 
 def made_setting(seed=0, *, batch_size=64, backend="torch", **changes):

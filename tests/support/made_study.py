@@ -6,7 +6,7 @@ import numpy as np
 from harness.analysis.study import Study, Variant
 from harness.runs.record import TaskRecord
 from harness_tasks.studies import STUDIES as KINDS
-from support.made_runs import findings_of, made_record, seeds_of
+from support.made_runs import backends, findings_of, made_record
 from support.records import TASK, make_unfinished_record
 
 EPOCHS = 12
@@ -66,20 +66,20 @@ RNN = TaskRecord("rnn", 1, {}, "1" * 64, TASK)
 
 def report_findings():
     """Three configurations of a task and a study of it, two of another task, one alone, and a failed run."""
-    steps = {"jax": 0.005, "torch": 0.01, "keras": 0.1}
-    records = [
-        record
-        for number, (name, step) in enumerate(steps.items())
-        for record in seeds_of(
-            name,
-            step=step,
-            accuracy=lambda seed, base=0.5 + number / 10: base + seed / 100,
-            train=lambda seed: (2.0, 1.5, 1.0, 0.5 + seed / 100),
-            held_out=lambda seed: (2.0, 1.6, 1.7, 2.0 - seed / 100),
-        )
-    ]
-    for name, step in (("jax", 0.02), ("torch", 0.0214)):
-        records += seeds_of(name, step=lambda seed, own=step: own * (1 + seed / 1000), task=RNN)
+
+    def of_cnn(step, accuracy):
+        return {"step": step, "accuracy": lambda seed: accuracy + seed / 100}
+
+    records = backends(
+        {"jax": of_cnn(0.005, 0.5), "torch": of_cnn(0.01, 0.6), "keras": of_cnn(0.1, 0.7)},
+        train=lambda seed: (2.0, 1.5, 1.0, 0.5 + seed / 100),
+        held_out=lambda seed: (2.0, 1.6, 1.7, 2.0 - seed / 100),
+    )
+    of_rnn = {
+        name: {"step": lambda seed, own=step: own * (1 + seed / 1000)}
+        for name, step in (("jax", 0.02), ("torch", 0.0214))
+    }
+    records += backends(of_rnn, task=RNN)
     alone = made_record(threads=1, task=RNN)
     variants = [Variant("plain", [], records[0].task.sha256, 4)]
     study = msgspec.structs.replace(STUDY, epochs=4, variants=variants)
