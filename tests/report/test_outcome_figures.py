@@ -118,27 +118,21 @@ def test_a_folder_holds_every_chart_as_svg_and_png(findings, tmp_path):
     assert png_size(next(path for path in paths if path.suffix == ".png").read_bytes())[0] > 480
 
 
-def test_a_notebook_stores_tables_and_pictures(findings, tmp_path):
-    few = _one_group(findings)
-    write_notebook(few, tmp_path / "report.ipynb", (), {"results": "results"})
-    notebook = nbformat.read(tmp_path / "report.ipynb", 4)
+def test_a_notebook_stores_tables_and_pictures_and_finds_the_records(findings, tmp_path, monkeypatch):
+    for name in ("notebooks", "results"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    few, path = _one_group(findings), tmp_path / "notebooks" / "report.ipynb"
+    write_notebook(few, path, ("task=cnn", "results"), {"results": "results"})
+    notebook = nbformat.read(path, 4)
     nbformat.validate(notebook)
+    first, *_ = (cell for cell in notebook.cells if cell.cell_type == "code")
+    assert "harness.compare('task=cnn', '../results', results='../results')" in first.source
     outputs = [output.data for cell in notebook.cells for output in cell.get("outputs", [])]
     assert sum("text/html" in output and "<table" in output["text/html"] for output in outputs) == 2
     pictures = [output["image/png"] for output in outputs if "image/png" in output]
     assert len(pictures) == len(all_figures(few)) + len(all_pictures(few))
     assert all(base64.b64decode(picture).startswith(PNG) for picture in pictures)
-
-
-def test_a_notebook_finds_the_records_from_its_own_folder(findings, tmp_path, monkeypatch):
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "results").mkdir()
-    monkeypatch.chdir(tmp_path)
-    few = _one_group(findings)
-    path = tmp_path / "notebooks" / "report.ipynb"
-    write_notebook(few, path, ("task=cnn", "results"), {"results": "results"})
-    first = next(cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code")
-    assert "harness.compare('task=cnn', '../results', results='../results')" in first.source
 
 
 def test_a_study_displays_itself_in_a_notebook(tmp_path):
