@@ -1,14 +1,12 @@
 """What reports of runs say about overfitting, about runs that are not compared, and what was trained."""
 
-import msgspec
 import pytest
 from support.made_overfitting import OVERFITTING, adversarial_records, overfitting_records
-from support.made_runs import findings_of, made_record, made_setting, only_group, seeds_of
+from support.made_runs import findings_of, made_mlp, made_record, made_setting, only_group, seeds_of
 from support.records import reconfigured
 
 from harness.analysis.conditions import Difference
 from harness.analysis.grouping import DifferentWork, LeftOut, NoPartner, NoPlainRuns, NotCertified
-from harness.plugins.options import options_with
 from harness.report.runs.overfitting import gap_sentence, overfitting_sentence, overfitting_table
 from harness.report.runs.sentences import (
     kept_apart_sentence,
@@ -84,25 +82,15 @@ def test_several_axes_and_the_ways_to_choose(snapshot):
     assert list(map(variation_sentence, found)) == snapshot
 
 
-def _mlp(*, sha256="0" * 64, epochs=None, dataset=(), **options):
-    """A record of mlp with these options and, where given, another number of epochs."""
-    given = options_with(MLP, options)
-    task = MLP.define(given)
-    task = msgspec.structs.replace(task, epochs=epochs or task.epochs)
-    recorded = TaskRecord("mlp", task.version, msgspec.structs.asdict(given), sha256, task)
-    record = made_record(task=recorded, epochs_asked=task.epochs, batch_size=task.batch_size or 0)
-    return msgspec.structs.replace(record, dataset=msgspec.structs.replace(record.dataset, **dict(dataset)))
-
-
 def test_what_was_trained(snapshot):
     """Its settings apart from the axes, and its data; briefly only what is not the task's own."""
     stand_in = {"stands_in_for": "cifar10", "reason": "not downloaded"}
     runs = {
-        "defaults": [_mlp()],
-        "settings": [_mlp(train_fraction=0.05, epochs=150)],
-        "stand-in": [_mlp(dataset=stand_in)],
+        "defaults": [made_mlp()],
+        "settings": [made_mlp(train_fraction=0.05, epochs=150)],
+        "stand-in": [made_mlp(dataset=stand_in)],
         "axes": [
-            _mlp(sha256=digit * 64, optimizer=name, train_fraction=0.05)
+            made_mlp(sha256=digit * 64, optimizer=name, train_fraction=0.05)
             for digit, name in (("0", "adam"), ("1", "sgd"))
         ],
         "unknown": [

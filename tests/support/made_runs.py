@@ -11,7 +11,9 @@ from harness.analysis.findings import find
 from harness.analysis.run_curves import Run
 from harness.certify.certificate import Certificate
 from harness.plugins.configuration import Configuration
-from harness.runs.record import Block, Epoch, Phases, Record
+from harness.plugins.options import options_with
+from harness.runs.record import Block, Epoch, Phases, Record, TaskRecord
+from harness_tasks.mlp import MLP
 from support.records import make_record
 
 CERTIFIED = Certificate(certified=True)
@@ -124,3 +126,13 @@ def made_setting(seed=0, *, batch_size=64, backend="torch", **changes):
     digest = hashlib.sha256(repr((sorted(options.items()), batch_size)).encode()).hexdigest()
     task = msgspec.structs.replace(record.task, options=options, sha256=digest, description=description)
     return msgspec.structs.replace(record, task=task, batch_size=batch_size or 1000)
+
+
+def made_mlp(*, sha256="0" * 64, epochs=None, dataset=(), **options):
+    """A record of mlp with these options, and with changes of its epochs and of its data set."""
+    given = options_with(MLP, options)
+    task = MLP.define(given)
+    task = msgspec.structs.replace(task, epochs=epochs or task.epochs)
+    recorded = TaskRecord("mlp", task.version, msgspec.structs.asdict(given), sha256, task)
+    record = made_record(task=recorded, epochs_asked=task.epochs, batch_size=task.batch_size or 0)
+    return msgspec.structs.replace(record, dataset=msgspec.structs.replace(record.dataset, **dict(dataset)))
