@@ -1,6 +1,5 @@
 """Which records are read: paths, filters, and the errors when nothing is selected."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -110,18 +109,11 @@ def test_options_of_the_task_are_filters(tmp_path, filters, seeds):
         list(Selection(["optimiser=adam"], tmp_path))
 
 
-def test_broken_files_are_named_and_skipped(results):
-    newer = json.loads(Store(results).paths()[0].read_text()) | {"schema": 99}
-    del newer["checksum"]
-    (results / "runs" / "a-newer.json").write_text(json.dumps(newer))
-    (results / "runs" / "b-cut.json").write_bytes(Store(results).paths()[0].read_bytes()[:500])
-    (results / "runs" / "c-foreign.json").write_text('{"benchmarks": []}')
+def test_a_file_of_another_program_is_named_and_skipped(results):
+    (results / "runs" / "foreign.json").write_text('{"benchmarks": []}')
     selection = Selection([], results)
-    assert len(list(selection)) == 3
-    assert len(selection.unreadable) == 3
-    for name, message in zip(("a-newer", "b-cut", "c-foreign"), selection.unreadable, strict=True):
-        assert name in message
-    assert "schema 99" in selection.unreadable[0]
+    assert (len(list(selection)), len(selection.unreadable)) == (3, 1)
+    assert "foreign.json" in selection.unreadable[0]
 
 
 def test_nothing_but_broken_files(tmp_path):

@@ -101,10 +101,8 @@ def test_a_failing_tracker_costs_one_warning(failing):
     warnings = []
     follow(Tool(failing), warnings=warnings)
     (warning,) = warnings
-    assert warning == (
-        "tool at nowhere: Connection refused. Runs continue and their records are kept; add what is missing "
-        "later: harness export tool"
-    )
+    assert warning.startswith("tool at nowhere: Connection refused. ")
+    assert warning.endswith(": harness export tool")
 
 
 def test_a_tracker_rests_after_a_failure_and_then_gets_the_whole_run(monkeypatch):
@@ -133,7 +131,7 @@ def test_a_call_without_an_answer_is_left_behind():
     tracker = BoundedTracker(Tool(), warnings.append, limit=0.05)
     assert tracker.call(forever.wait) is None
     forever.set()
-    assert warnings[0].startswith("tool at nowhere: no answer in 0 s. ")
+    assert "no answer in 0 s" in warnings[0]
     assert tracker.call(lambda: 1) is None  # it rests
 
 
