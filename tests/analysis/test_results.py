@@ -13,7 +13,7 @@ from support.made_duels import made_time, stored_duel
 from support.made_gates import made_benchmark, made_gate, save
 from support.made_ports import made_port
 from support.made_study import STUDY
-from support.records import as_stored, make_record
+from support.records import as_stored, make_record, save_runs
 
 from harness.analysis.results import (
     KINDS,
@@ -33,7 +33,7 @@ from harness.errors import UsageError
 from harness.gate.record import GATES
 from harness.port.findings import PORTS
 from harness.runs.documents import UnreadableRecord, encode_document
-from harness.runs.store import RUNS, Store
+from harness.runs.store import RUNS
 
 OLD = Path(__file__).parents[1] / "support" / "stored_records"
 IDS = ("20260101-000000-a", "20260101-000000-ab", "20260102-000000-b")
@@ -42,10 +42,7 @@ IDS = ("20260101-000000-a", "20260101-000000-ab", "20260102-000000-b")
 @pytest.fixture
 def results(tmp_path):
     """Three runs; then a duel and a gate that are younger."""
-    store = Store(tmp_path / "results")
-    store.prepare()
-    for name in IDS:
-        store.save(make_record(name))
+    store = save_runs(tmp_path / "results", *map(make_record, IDS))
     (store.folder.parent / "duels").mkdir()
     (stored,) = (OLD / "duels").iterdir()
     with gzip.open(stored) as source, (store.folder.parent / "duels" / stored.stem).open("wb") as target:

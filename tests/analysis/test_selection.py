@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from support.made_runs import made_record, made_setting
+from support.made_runs import made_record, made_setting, seeds_of
+from support.records import save_runs
 
 from harness.analysis.selection import Selection
 from harness.errors import UsageError
@@ -12,10 +13,7 @@ from harness.runs.store import Store
 
 @pytest.fixture
 def results(tmp_path):
-    store = Store(tmp_path)
-    store.prepare()
-    for backend, seed in (("torch", 0), ("torch", 1), ("jax", 0)):
-        store.save(made_record(backend, seed))
+    save_runs(tmp_path, made_record("torch", 0), made_record("torch", 1), made_record("jax", 0))
     return tmp_path
 
 
@@ -48,12 +46,12 @@ def test_a_record_passes_if_it_matches_every_filter(results, filters, expected):
     [("cuda", [0, 1]), ("cuda:1", [1]), ("cuda:1 (NVIDIA H100)", [1]), ("cpu", [2]), ("cuda:1,cpu", [1, 2])],
 )
 def test_a_device_is_found_by_its_kind_its_number_or_its_name(tmp_path, device, seeds):
-    store = Store(tmp_path)
-    store.prepare()
     # A process that is given the second GPU sees it as its first.
     devices = [("auto", "cuda:0 (NVIDIA H100)"), ("cuda:1", "cuda:0 (NVIDIA H100)"), ("auto", "cpu")]
-    for seed, (asked, name) in enumerate(devices):
-        store.save(made_record(seed=seed, device=name, device_asked=asked))
+    save_runs(
+        tmp_path,
+        *seeds_of(device_asked=lambda seed: devices[seed][0], device=lambda seed: devices[seed][1]),
+    )
     assert [record.seed for record in Selection([f"device={device}"], tmp_path)] == seeds
 
 
@@ -96,12 +94,13 @@ def test_an_error_states_what_is_there(results, arguments, message):
     ],
 )
 def test_options_of_the_task_are_filters(tmp_path, filters, seeds):
-    store = Store(tmp_path)
-    store.prepare()
-    for seed, (optimizer, rate) in enumerate([("adam", 0.01), ("rmsprop", 0.1), ("sgd", 0.01)]):
-        nesterov = optimizer == "sgd"
-        store.save(made_setting(seed, optimizer=optimizer, learning_rate=rate, nesterov=nesterov))
-    store.save(made_setting(9, width=1.0))
+    save_runs(
+        tmp_path,
+        made_setting(0, optimizer="adam", learning_rate=0.01, nesterov=False),
+        made_setting(1, optimizer="rmsprop", learning_rate=0.1, nesterov=False),
+        made_setting(2, optimizer="sgd", learning_rate=0.01, nesterov=True),
+        made_setting(9, width=1.0),
+    )
     assert [record.seed for record in Selection(filters, tmp_path)] == seeds
     with pytest.raises(UsageError, match=r"Present: optimizer adam \(1\), rmsprop \(1\), sgd \(1\)\."):
         list(Selection(["optimizer=gd"], tmp_path))

@@ -18,12 +18,12 @@ from support.fuzzing import fuzzing
 from support.made_bisections import made_bisection
 from support.made_duels import made_time, save_duel, stored_duel
 from support.made_gates import fixed_gates
-from support.records import as_stored, make_record, make_unfinished_record
+from support.records import as_stored, make_record, make_unfinished_record, save_runs
 
 from harness import load_results
 from harness.bisect.record import BISECTIONS
 from harness.duel.record import TIMES
-from harness.runs.documents import encode_document
+from harness.gate.record import GATES
 
 STORED = Path(__file__).parents[1] / "support" / "stored_records"
 
@@ -31,21 +31,17 @@ STORED = Path(__file__).parents[1] / "support" / "stored_records"
 @functools.cache
 def originals(folder: Path) -> dict[Path, bytes]:
     """Whole results of every kind under a folder, by their files."""
-    (folder / "runs").mkdir(parents=True)
+    again = make_record("20260101-000002-cnn-torch-eager-s1-abcd", seed=1)
+    save_runs(folder, make_record(), again, make_unfinished_record())
     for path in [*sorted((STORED / "runs").iterdir())[:5], *(STORED / "runs").glob("*gan*")]:
         shutil.copy(path, folder / "runs")
     shutil.copytree(STORED / "studies", folder / "studies")
-    for made in (make_record(), make_record("20260101-000002-cnn-torch-eager-s1-abcd", seed=1)):
-        (folder / "runs" / f"{made.id}.json").write_bytes(encode_document(made))
-    unfinished = make_unfinished_record()
-    (folder / "runs" / f"{unfinished.id}.json").write_bytes(encode_document(unfinished))
     short = stored_duel()
     save_duel(folder, msgspec.structs.replace(short, pairs=short.pairs[:2]))
     TIMES.save(made_time(), folder / TIMES.folder)
     BISECTIONS.save(made_bisection(), folder / BISECTIONS.folder)
-    (folder / "gates").mkdir()
     for gate in fixed_gates([1.0, 1.1, 1.0]):
-        (folder / "gates" / f"{gate.id}.json").write_bytes(encode_document(gate))
+        GATES.save(gate, folder / GATES.folder)
     return {path: path.read_bytes() for path in sorted(folder.glob("*/*.json"))}
 
 
@@ -123,12 +119,9 @@ DAMAGES = {
 
 @pytest.mark.parametrize(("place", "value", "reason"), DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_run_is_named_and_skipped_and_the_others_are_compared(place, value, reason, tmp_path):
-    runs = tmp_path / "runs"
-    runs.mkdir()
-    for seed in range(3):
-        made = make_record(f"20260101-00000{seed}-cnn-torch-eager-s{seed}-abcd", seed=seed)
-        (runs / f"{made.id}.json").write_bytes(encode_document(made))
-    (path,) = runs.glob("*s1*.json")
+    named = (f"20260101-00000{seed}-cnn-torch-eager-s{seed}-abcd" for seed in range(3))
+    save_runs(tmp_path, *(make_record(name, seed=seed) for seed, name in enumerate(named)))
+    (path,) = tmp_path.glob("runs/*s1*.json")
     path.write_bytes(as_stored(damaged(json.loads(path.read_bytes()), place, value)))
     code, output = called("compare", "--results", tmp_path)
     assert (code, f"skipped: {path} is not a readable run record: " in output) == (1, True)

@@ -9,6 +9,7 @@ import pytest
 from support.charts import valid
 from support.made_outcomes import CLASSES, gan_record, language_record, made_store
 from support.made_study import STUDY, made_study, made_study_records
+from support.records import save_runs
 
 import harness as package
 from harness.analysis.findings import read_findings
@@ -27,7 +28,6 @@ from harness.report.runs.findings import findings_document
 from harness.report.runs.frames import write_notebook
 from harness.report.runs.record import record_document, summary_document
 from harness.report.study import study_document
-from harness.runs.store import Store
 
 PNG = b"\x89PNG"
 
@@ -60,8 +60,7 @@ def _one_group(findings):
 
 
 def test_samples_of_one_epoch_are_no_course(tmp_path):
-    store = Store(tmp_path)
-    store.prepare()
+    store = save_runs(tmp_path)
     record = gan_record(store)
     record.pictures = msgspec.structs.replace(record.pictures, course_epochs=[2])
     store.save(record)
@@ -136,10 +135,7 @@ def test_a_notebook_stores_tables_and_pictures_and_finds_the_records(findings, t
 
 
 def test_a_study_displays_itself_in_a_notebook(tmp_path):
-    store = Store(tmp_path)
-    store.prepare()
-    for record in made_study_records():
-        store.save(record)
+    save_runs(tmp_path, *made_study_records())
     with pytest.raises(UsageError, match="no study 'overfitting'"):
         package.study("overfitting", tmp_path)
     STUDIES.save(STUDY, tmp_path / STUDIES.folder)
@@ -156,8 +152,7 @@ def test_a_study_displays_itself_in_a_notebook(tmp_path):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    store = Store(tmp_path_factory.mktemp("language"))
-    store.prepare()
+    store = save_runs(tmp_path_factory.mktemp("language"))
     for seed in range(3):
         language_record(store, seed=seed)
         language_record(store, "jax", seed=seed, text="Second Citizen:", scale=1.002)

@@ -14,7 +14,7 @@ from support.made_ports import made_port
 from support.made_runs import findings_of
 from support.made_study import made_study, report_findings
 from support.outline import charts_of, outline
-from support.records import make_record, make_unfinished_record
+from support.records import make_record, make_unfinished_record, save_runs
 from vl_convert import vegalite_to_svg
 
 from harness.analysis.findings import read_findings
@@ -33,7 +33,6 @@ from harness.report.runs.findings import findings_document
 from harness.report.runs.record import record_document, runs_table
 from harness.report.step_times import time_document
 from harness.report.study import study_document
-from harness.runs.store import Store
 
 
 def history():
@@ -91,7 +90,5 @@ def test_a_report_of_outcomes(tmp_path, snapshot):
 
 @pytest.mark.parametrize("made", [gan_record, language_record])
 def test_a_record_of_a_network_that_generates(made, tmp_path, snapshot):
-    store = Store(tmp_path)
-    store.prepare()
-    record = msgspec.structs.replace(made(store), id="a", started_at=make_record().started_at)
+    record = msgspec.structs.replace(made(save_runs(tmp_path)), id="a", started_at=make_record().started_at)
     assert outline(record_document(record)) == snapshot

@@ -11,6 +11,7 @@ from support.made_gates import fixed_gates, made_benchmark, mixed_gate
 from support.made_outcomes import classification_record
 from support.made_runs import made_setting, seeds_of
 from support.made_study import RNN, report_findings
+from support.records import save_runs
 
 from harness.analysis.findings import read_findings
 from harness.gate.history import gaps, read_history
@@ -20,7 +21,6 @@ from harness.report.history import HistoryFindings, history_document
 from harness.report.numbers import RATIO_LEGEND
 from harness.report.render.html import html_page
 from harness.report.runs.findings import findings_document
-from harness.runs.store import Store
 
 pytestmark = in_browser.needs_chromium
 
@@ -43,8 +43,7 @@ def changed_history():
 
 def crowded_report(folder):
     """More configurations than a chart holds, and sample predictions."""
-    store = Store(folder)
-    store.prepare()
+    store = save_runs(folder)
     recalls = {f"recall_{label}": 0.3 + label / 15 for label in range(10)}
     for number, name in enumerate(["adam", "adamw", "gd", "momentum", "rmsprop", "sgd"]):
 

@@ -11,21 +11,13 @@ import pytest
 from support.made_comparisons import BUSY
 from support.made_runs import findings_of, made_record, seeds_of
 from support.pages import blocks
-from support.records import MACHINE, make_unfinished_record
+from support.records import MACHINE, make_unfinished_record, save_runs
 
 import harness as package
 from harness.machine.description import GitState
 from harness.report.document import Paragraph, Section
 from harness.report.runs.findings import caveats, findings_document, overfitting_sentences
 from harness.runs.record import DatasetRecord
-from harness.runs.store import Store
-
-
-def _fill(folder, *records):
-    store = Store(folder / "results")
-    store.prepare()
-    for record in records:
-        store.save(record)
 
 
 def _pairs(**changes):
@@ -34,7 +26,7 @@ def _pairs(**changes):
 
 @pytest.fixture
 def filled(harness):
-    _fill(harness.folder, *_pairs())
+    save_runs(harness.folder / "results", *_pairs())
     return harness
 
 
@@ -47,7 +39,7 @@ def test_compare_in_full_has_phases_memory_criteria_and_the_share_of_a_known_pea
 
 def test_several_tasks_have_a_heading_each(harness):
     rnn = msgspec.structs.replace(made_record().task, name="rnn")
-    _fill(harness.folder, *_pairs(), *_pairs(task=rnn), *_pairs(threads=1))
+    save_runs(harness.folder / "results", *_pairs(), *_pairs(task=rnn), *_pairs(threads=1))
     lines = harness("compare").stdout.splitlines()
     assert [lines[index - 1] for index, line in enumerate(lines) if line.startswith("==")] == ["cnn", "rnn"]
 
@@ -74,7 +66,7 @@ def test_groups_that_are_not_shown_are_counted():
 
 
 def test_all_runs_failed(harness):
-    _fill(harness.folder, make_unfinished_record())
+    save_runs(harness.folder / "results", make_unfinished_record())
     done = harness("compare")
     assert done.returncode == 0
     assert "Left out\n- 1 run of cnn" in done.stdout
@@ -193,7 +185,7 @@ def test_the_examples_for_notebooks_run(filled, monkeypatch):
 
 
 def test_a_configuration_has_one_colour_in_every_chart(harness):
-    _fill(harness.folder, *_pairs(), *[made_record("torch", seed, threads=1) for seed in range(3)])
+    save_runs(harness.folder / "results", *_pairs(), *seeds_of(threads=1))
     charts = package.compare(results=harness.folder / "results").charts
     colours = defaultdict(set)
     for name, chart in charts.items():

@@ -11,20 +11,13 @@ import pandas as pd
 import pytest
 from support.damage import called
 from support.data_files import picture
-from support.records import make_record
+from support.records import make_record, save_runs
 
 from harness.report.files import read_png, write_text
 from harness.report.runs.frames import write_table
-from harness.runs.documents import encode_document
 from harness.training.outcome_records import Example, Outcomes
 
 FORMULAS = ['=HYPERLINK("http://x")', "+1", "-1+cmd|' /C calc'!A0", "@SUM(1)", "\t=1", "\r=1", "\n=1"]
-
-
-def save(results, *made):
-    (results / "runs").mkdir(exist_ok=True)
-    for record in made:
-        (results / "runs" / f"{record.id}.json").write_bytes(encode_document(record))
 
 
 def with_options(number, options):
@@ -43,7 +36,7 @@ def test_cells_and_names_of_columns_are_no_formulas_and_numbers_stay(tmp_path):
 
 
 def test_a_formula_in_a_record_does_not_reach_the_table(tmp_path):
-    save(tmp_path, make_record(mode="=1+1"))
+    save_runs(tmp_path, make_record(mode="=1+1"))
     assert called("report", "--results", tmp_path, "--to", tmp_path / "runs.csv")[0] == 0
     assert ",'=1+1," in (tmp_path / "runs.csv").read_text()
 
@@ -56,7 +49,7 @@ def test_a_table_holds_no_control_characters_of_a_record(tmp_path):
     record.framework = {"engine": CONTROLS, CONTROLS: f"1{CONTROLS}"}
     record.configuration = msgspec.structs.replace(record.configuration, mode=CONTROLS)
     record.device = CONTROLS
-    save(tmp_path, record)
+    save_runs(tmp_path, record)
     assert called("report", "--results", tmp_path, "--to", tmp_path / "runs.csv")[0] == 0
     content = (tmp_path / "runs.csv").read_bytes().decode()
     assert content.count("evil") == 6  # the name of a column, and five cells
@@ -68,7 +61,7 @@ def test_a_table_holds_no_control_characters_of_a_record(tmp_path):
     "values", [(1, "sgd"), (True, 0.5), (2**70, 1), (False, "x", 1.5)], ids=["text", "bool", "large", "three"]
 )
 def test_an_option_of_two_types_is_written_to_parquet(values, tmp_path):
-    save(tmp_path, *(with_options(number, {"odd": value}) for number, value in enumerate(values)))
+    save_runs(tmp_path, *(with_options(number, {"odd": value}) for number, value in enumerate(values)))
     code, output = called("report", "--results", tmp_path, "--to", tmp_path / "runs.parquet")
     assert (code, output) == (0, f"{tmp_path / 'runs.parquet'}\n")
     found = pd.read_parquet(tmp_path / "runs.parquet")["option_odd"].tolist()
@@ -79,7 +72,7 @@ def test_an_option_of_two_types_is_written_to_parquet(values, tmp_path):
 def test_an_emoji_and_a_name_in_no_encoding_are_written(suffix, tmp_path):
     record = make_record()
     record.framework = {"engine": "torch", "torch": "2.9 \N{GRINNING FACE}"}
-    save(tmp_path, record, make_record("20260101-000003-cnn-torch-eager-s1-abcd", seed=1))
+    save_runs(tmp_path, record, make_record("20260101-000003-cnn-torch-eager-s1-abcd", seed=1))
     (tmp_path / "runs" / os.fsdecode(b"\xff\xfe.json")).write_text("{}")
     code, output = called("report", "--results", tmp_path, "--to", tmp_path / f"report.{suffix}")
     assert (code, "skipped: " in output) == (1, True)
@@ -87,7 +80,7 @@ def test_an_emoji_and_a_name_in_no_encoding_are_written(suffix, tmp_path):
 
 
 def test_a_pipe_and_a_device_among_the_runs_are_skipped(tmp_path):
-    save(tmp_path, make_record())
+    save_runs(tmp_path, make_record())
     os.mkfifo(tmp_path / "runs" / "0.json")
     (tmp_path / "runs" / "1.json").symlink_to("/dev/zero")
     (tmp_path / "runs" / "2.json").symlink_to(tmp_path / "nowhere")
@@ -147,7 +140,6 @@ def test_a_report_is_written_without_a_damaged_picture(content, tmp_path):
     record.outcomes = Outcomes(classes=["a", "b"], examples=[Example(0, 0, 1, 0.5)] * 2)
     (tmp_path / "runs" / "picture.png").write_bytes(content)
     other = msgspec.structs.replace(record, id="20260101-000003-cnn-torch-eager-s1-abcd", seed=1)
-    for made in (record, other):
-        (tmp_path / "runs" / f"{made.id}.json").write_bytes(encode_document(made))
+    save_runs(tmp_path, record, other)
     page = tmp_path / "report.html"
     assert called("report", "--results", tmp_path, "--to", page) == (0, f"{page}\n")

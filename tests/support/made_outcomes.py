@@ -24,6 +24,7 @@ from harness_tasks.forecast import FORECAST
 from harness_tasks.gan import GAN
 from harness_tasks.lm import LM
 from support.made_runs import made_record
+from support.records import save_runs
 
 CLASSES = ("cat", "dog", "frog")
 SERIES = Series("sunspots", "year", scale=40.0, offset=50.0, test_start=1962)
@@ -122,8 +123,7 @@ def language_record(store: Store, backend="torch", seed=0, text=f"First Citizen:
 
 def made_store(folder: Path) -> Store:
     """A store with a record of each kind."""
-    store = Store(folder)
-    store.prepare()
+    store = save_runs(folder)
     for seed in range(2):
         classification_record(store, seed)
     forecast_record(store)

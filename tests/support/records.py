@@ -10,6 +10,7 @@ from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.runs.record import Block, DatasetRecord, Epoch, Phases, Record, TaskRecord
 from harness.runs.request import RunRequest
+from harness.runs.store import Store
 from harness_tasks.cnn import CNN
 
 TASK = CNN.define(CNN.options())
@@ -88,6 +89,15 @@ def make_unfinished_record(identifier="20260101-000001-cnn-torch-eager-s0-dead",
         phases=Phases(),
         measured={},
     )
+
+
+def save_runs(results, *records) -> Store:
+    """The store of a results folder, with these records in it."""
+    store = Store(results)
+    store.prepare()
+    for record in records:
+        store.save(record)
+    return store
 
 
 def reconfigured(record, **changes):
