@@ -62,16 +62,17 @@ def test_reserved_characters_are_escaped():
 
 
 @pytest.mark.parametrize(
-    "records",
+    ("records", "studies"),
     [
-        two_configurations(),
-        of_optimizers({"adam": 0.5, "sgd": 0.5}),
-        [made_record()],
+        (two_configurations(), []),
+        (of_optimizers({"adam": 0.5, "sgd": 0.5}), []),
+        ([made_record()], []),
+        ([*made_study_records()], [STUDY]),
     ],
-    ids=["frameworks", "settings", "alone"],
+    ids=["frameworks", "settings", "alone", "study"],
 )
-def test_each_row_has_its_cells_and_each_citation_its_source(records, tmp_path):
-    paths = write_paper(findings_of(*records), tmp_path / "r.tex")
+def test_each_row_has_its_cells_and_each_citation_its_source(records, studies, tmp_path):
+    paths = write_paper(findings_of(*records, studies=studies), tmp_path / "r.tex")
     assert [path.name for path in paths] == ["r.tex", "r.bib"]
     source = (tmp_path / "r.tex").read_text()
     tables = parsed(source)
@@ -79,20 +80,12 @@ def test_each_row_has_its_cells_and_each_citation_its_source(records, tmp_path):
     for first, *rows in tables:
         assert {len(row) for row in rows[:-1]} == {len(first)}
     assert source.count(r"\toprule") == source.count(r"\bottomrule") == len(tables)
+    assert source.count(r"\label{tab:harness-study-") == len(studies)
     cited = set(re.findall(r"\\cite\{(\w+)\}", source))
     known = set(re.findall(r"^@\w+\{(\w+),", bibliography(), re.MULTILINE))
     assert cited <= known
     assert "dlharness" in cited
     assert parsed((tmp_path / "r.bib").read_text()) == []
-
-
-def test_a_study_has_its_table(tmp_path):
-    write_paper(findings_of(*made_study_records(), studies=[STUDY]), tmp_path / "r.tex")
-    source = (tmp_path / "r.tex").read_text()
-    remedies = parsed(source)[-1]
-    assert {len(row) for row in remedies[:-1]} == {9}
-    assert "dropout" in source
-    assert r"\label{tab:harness-study-1}" in source
 
 
 def test_the_method_says_what_the_verdict_rests_on(tmp_path, snapshot):

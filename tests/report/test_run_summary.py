@@ -107,9 +107,7 @@ CALM = made_record(interference=Interference(cpus=2, others=0.01, stolen=0.0, se
 
 
 def _summary(record):
-    return terminal_text(summary_document([record], Path("results/runs")), 200).replace(
-        "\N{NO-BREAK SPACE}", " "
-    )
+    return outline(summary_document([record], FOLDER)).replace("\N{NO-BREAK SPACE}", " ")
 
 
 _FORMS = {
