@@ -10,7 +10,7 @@ import pytest
 from support.damage import called
 from support.made_bisections import made_bisection
 from support.made_duels import made_time, stored_duel
-from support.made_gates import made_benchmark, made_gate, save
+from support.made_gates import made_benchmark, made_gate
 from support.made_ports import made_port
 from support.made_study import STUDY
 from support.records import as_stored, make_record, save_runs
@@ -39,26 +39,35 @@ OLD = Path(__file__).parents[1] / "support" / "stored_records"
 IDS = ("20260101-000000-a", "20260101-000000-ab", "20260102-000000-b")
 
 
+#: What makes a result of each kind but runs, and how one of it is counted.
+ALONE = {
+    DUELS: (stored_duel, "1 duel"),
+    GATES: (lambda: made_gate(made_benchmark()), "1 gate"),
+    STUDIES: (lambda: STUDY, "1 study"),
+    PORTS: (made_port, "1 port check"),
+    TIMES: (made_time, "1 timing of a step"),
+    BISECTIONS: (made_bisection, "1 bisection"),
+}
+
+
+def fill(results, *kinds):
+    """Save a result of each of these kinds; the folder."""
+    for kind in kinds:
+        kind.save(ALONE[kind][0](), results / kind.folder)
+    return results
+
+
 @pytest.fixture
 def results(tmp_path):
-    """Three runs; then a duel and a gate that are younger."""
+    """Three runs; then a gate, a duel and a study that are younger."""
     store = save_runs(tmp_path / "results", *map(make_record, IDS))
-    (store.folder.parent / "duels").mkdir()
-    (stored,) = (OLD / "duels").iterdir()
-    with gzip.open(stored) as source, (store.folder.parent / "duels" / stored.stem).open("wb") as target:
-        shutil.copyfileobj(source, target)
-    save(tmp_path, made_gate(made_benchmark()))
-    STUDIES.save(STUDY, store.folder.parent / STUDIES.folder)
-    return store.folder.parent
+    return fill(store.folder.parent, GATES, DUELS, STUDIES)
 
 
 @pytest.fixture
 def all_kinds(results):
     """The same, a comparison of two models, the times of a step, and a search for a commit."""
-    PORTS.save(made_port(), results / PORTS.folder)
-    TIMES.save(made_time(), results / TIMES.folder)
-    BISECTIONS.save(made_bisection(), results / BISECTIONS.folder)
-    return results
+    return fill(results, PORTS, TIMES, BISECTIONS)
 
 
 @pytest.mark.parametrize("path", sorted(OLD.glob("*/*")), ids=lambda path: path.parent.name)
@@ -188,25 +197,14 @@ def test_a_folder_without_runs_is_answered_with_what_it_has(results):
         Selection([], results)
 
 
-ALONE = {
-    DUELS: (stored_duel, "1 duel"),
-    GATES: (lambda: made_gate(made_benchmark()), "1 gate"),
-    STUDIES: (lambda: STUDY, "1 study"),
-    PORTS: (made_port, "1 port check"),
-    TIMES: (made_time, "1 timing of a step"),
-    BISECTIONS: (made_bisection, "1 bisection"),
-}
-
-
 @pytest.mark.parametrize("kind", ALONE, ids=lambda kind: kind.name)
 def test_without_runs_the_message_names_the_commands_that_work(kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    made, words = ALONE[kind]
-    kind.save(made(), tmp_path / "results" / kind.folder)
+    fill(tmp_path / "results", kind)
     for command in (("report", "--to", "all.html"), ("compare",)):
         code, output = called(*command)
         assert (code, output.count("\n")) == (2, 1)
-        for sign in (words, "harness show last;", "harness report last --to page.html\n"):
+        for sign in (ALONE[kind][1], "harness show last;", "harness report last --to page.html\n"):
             assert sign in output
     assert called("report", "last", "--to", "page.html") == (0, "page.html\n")
     assert called("show", "last")[0] == 0

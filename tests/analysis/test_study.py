@@ -60,22 +60,26 @@ EVERYTHING = [*itertools.product(range(8), range(5))]
 
 
 @pytest.mark.parametrize(
-    ("missing", "run_seconds", "budget", "seeds", "size"),
+    ("missing", "run_seconds", "budget", "variants", "seeds", "size"),
     [
-        (EVERYTHING, 1, 1000, 5, StudySize(8, 5)),  # all of it
-        (EVERYTHING, 1, 24, 5, StudySize(8, 3)),  # fewer seeds
-        (EVERYTHING, 1, 8, 5, StudySize(4, 2)),  # two seeds at least: fewer remedies
-        (EVERYTHING, 100, 1, 5, StudySize(2, 2)),  # plain and one remedy at least; the budget will stop it
-        ([each for each in EVERYTHING if each > (5, 4)], 1, 6, 5, StudySize(8, 3)),  # recorded runs are free
-        ([(index, 0) for index in range(8)], 1, 3, 1, StudySize(3, 1)),  # one seed if one is requested
+        (EVERYTHING, 1, 1000, 8, 5, StudySize(8, 5)),  # all of it
+        (EVERYTHING, 1, 24, 8, 5, StudySize(8, 3)),  # fewer seeds
+        (EVERYTHING, 1, 8, 8, 5, StudySize(4, 2)),  # two seeds at least: fewer remedies
+        (EVERYTHING, 100, 1, 8, 5, StudySize(2, 2)),  # plain and one remedy at least
+        (
+            [each for each in EVERYTHING if each > (5, 4)],
+            1,
+            6,
+            8,
+            5,
+            StudySize(8, 3),
+        ),  # recorded runs cost nothing
+        ([(index, 0) for index in range(8)], 1, 3, 8, 1, StudySize(3, 1)),  # one seed if one is requested
+        ([(0, 0), (0, 1)], 100, 3, 1, 2, StudySize(1, 2)),  # without remedies
     ],
 )
-def test_a_budget_costs_seeds_first_and_then_remedies(missing, run_seconds, budget, seeds, size):
-    assert study_size(missing, run_seconds, budget, variants=8, seeds=seeds) == size
-
-
-def test_a_study_without_remedies_is_planned_too():
-    assert study_size([(0, 0), (0, 1)], 100, 3, variants=1, seeds=2) == StudySize(1, 2)
+def test_a_budget_costs_seeds_first_and_then_remedies(missing, run_seconds, budget, variants, seeds, size):
+    assert study_size(missing, run_seconds, budget, variants=variants, seeds=seeds) == size
 
 
 def _task(number, **changes):

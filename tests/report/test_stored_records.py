@@ -17,7 +17,7 @@ def harness_with_old_records(tmp_path_factory, harness_in):
 
 
 def test_they_are_compared(harness_with_old_records, snapshot):
-    done = harness_with_old_records("compare", "task=mlp")
+    done = harness_with_old_records("compare", "task=mlp", COLUMNS="160")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == snapshot
 
