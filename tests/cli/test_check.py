@@ -10,12 +10,12 @@ from harness.certify.certify import Selection
 from harness.certify.parity import Finding
 from harness.cli import check
 from harness.cli.check import check_once
-from harness.errors import HarnessError, PluginError, RequestFailed, UsageError
+from harness.errors import HarnessError, PluginError, RequestFailed
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
 from harness.plugins.installation import Installation
 from harness.plugins.selection import Selection as SelectedBackend
-from harness.report.check import Checked, Extent, Status, _conclusion, check_document
+from harness.report.check import Checked, Extent, Status, check_document
 from harness.report.render.terminal import terminal_text
 
 
@@ -26,14 +26,6 @@ def agreeing(examiner, definition, _selection):
     return Checked(
         configuration.label, definition.name, configuration.precision, [finding], [finding], None, None
     )
-
-
-def remarks(checked, *, by_case=False, traceback=False):
-    """What is printed of a check."""
-    document = check_document(
-        [checked], Extent([registry.task("mlp")], (), ()), by_case=by_case, traceback=traceback
-    )
-    return terminal_text(document, 1000)
 
 
 @pytest.fixture
@@ -61,13 +53,9 @@ def _two_of_each(monkeypatch):
 
 
 @pytest.mark.usefixtures("_two_of_each")
-def test_what_is_broken_is_reported_and_the_rest_is_checked():
+def test_what_is_broken_is_reported_and_the_rest_is_checked(snapshot):
     done = CliRunner().invoke(check.command, [])
-    assert done.exit_code == 1
-    assert "torch:channels_last  ✓" in done.stdout
-    assert "Not checked: task plugin 'halved' (halved 1.0) breaks the contract" in done.stdout
-    assert "Not checked: backend cracked: its modes are None" in done.stdout
-    assert "No deviation was found, but not everything could be checked." in done.stdout
+    assert (done.exit_code, done.stdout) == (1, snapshot)
 
 
 @pytest.mark.usefixtures("_two_of_each")
@@ -88,13 +76,10 @@ def test_backends_are_arguments_or_options_as_in_a_run():
     assert tables[0] == tables[1] == tables[2]
 
 
-ALL = Selection()
-
-
 class FakeExaminer:
-    """Answers for a backend: deviates in the cases of ``wrong``, and raises in those of ``raises``."""
+    """Answers for a backend; ``wrong`` cases deviate, those of ``raises`` raise, and so does the clock."""
 
-    def __init__(self, wrong=(), raises=()):
+    def __init__(self, wrong, raises):
         self.configuration = Configuration("torch", "eager", "cpu", 1)
         self.wrong, self.raises = wrong, raises
 
@@ -105,81 +90,51 @@ class FakeExaminer:
         raise HarnessError("the clock was tested")
 
 
-def outcome(monkeypatch, capsys, wrong=(), raises=(), selection=ALL):
-    """The outcome of a check whose cases need no worker, and what it printed."""
+def examined(case, examiner, *_):
+    if case.name in examiner.raises:
+        error = HarnessError(f"case {case.name!r}: raised")
+        error.__cause__ = RequestFailed("raised", "Traceback: in train")
+        return error
+    bad = case.name in examiner.wrong
+    return Finding(case.name, 1.0 if bad else 1e-15, "off: transposed" if bad else "", deviation="off")
 
-    def fake(case, examiner, *_):
-        if case.name in examiner.raises:
-            error = HarnessError(f"case {case.name!r}: raised")
-            error.__cause__ = RequestFailed("raised", "Traceback: in train")
-            return error
-        bad = case.name in examiner.wrong
-        return Finding(case.name, 1.0 if bad else 1e-15, "off: transposed" if bad else "", deviation="off")
 
-    monkeypatch.setattr(certify, "_outcome", fake)
-    right = Finding("first losses in float32", 1e-7, "", 1e-5)
-    off = Finding("first losses in float32", 1.2e-4, "off in float32", 1e-5)
-    chosen = off if "first losses in float32" in wrong else right
-    monkeypatch.setattr(certify, "examine_losses", lambda *_: chosen)
+FLOAT32 = "first losses in float32"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "raises", "selection", "status", "cell"),
+    [
+        ((), (), Selection(), Status.NOT_CHECKED, "not checked"),
+        (["sgd"], (), Selection(), Status.DEVIATES, "DEVIATES 1.0e+00"),
+        (["momentum, l1"], (), Selection(), Status.DEVIATES, "DEVIATES 1.0e+00"),
+        ([FLOAT32], (), Selection(), Status.DEVIATES, "DEVIATES 1.2e-04 in float32"),
+        (["sgd"], (), Selection(fail_fast=True), Status.DEVIATES, "DEVIATES 1.0e+00"),
+        (["sgd"], (), Selection(frozenset(["default"])), Status.AGREES, "✓ 1.0e-15"),
+        ((), ["default"], Selection(), Status.NOT_CHECKED, "not checked"),
+    ],
+    ids=["clock", "first case", "one rule", "precision", "fail fast", "one case", "raises"],
+)
+def test_each_case_is_printed_as_it_ends_and_what_rests_on_a_failed_one_is_skipped(
+    monkeypatch, capsys, snapshot, wrong, raises, selection, status, cell
+):
+    off = FLOAT32 in wrong
+    losses = Finding(FLOAT32, 1.2e-4 if off else 1e-7, "off in float32" if off else "", 1e-5)
+    monkeypatch.setattr(certify, "_outcome", examined)
+    monkeypatch.setattr(certify, "examine_losses", lambda *_: losses)
     made = check_once(FakeExaminer(wrong, raises), registry.task("mlp"), selection)
-    return made, capsys.readouterr().err
+    assert (made.status, made.cell) == (status, cell)
+    extent = Extent([registry.task("mlp")], (), ())
+    assert terminal_text(check_document([made], extent, by_case=True, traceback=True), 1000) == snapshot
+    assert "Traceback" not in terminal_text(check_document([made], extent), 1000)
+    ended = re.findall(r"torch:eager on mlp: (.+) [✓D].* \((\d+) of (\d+), \d+ s", capsys.readouterr().err)
+    compared = [outcome.case for outcome in made.outcomes if isinstance(outcome, Finding)]
+    assert [name for name, *_ in ended] == compared
+    assert all(1 <= int(number) <= int(count) for _, number, count in ended)
 
 
-def test_each_case_is_printed_as_it_ends_with_the_time_left(monkeypatch, capsys):
-    made, printed = outcome(monkeypatch, capsys)
-    assert re.search(r"torch:eager on mlp: sgd ✓ 1.0e-15 \(1 of \d+, \d+ s, about \d+ s left\)", printed)
-    assert "the clock was tested" in remarks(made)
-
-
-def test_a_clock_that_could_not_be_tested_is_no_agreement(monkeypatch, capsys):
-    made, _ = outcome(monkeypatch, capsys)
-    assert made.status is Status.NOT_CHECKED
-    assert made.cell == "not checked"
-    assert _conclusion({made.status}) == ("No deviation was found, but not everything could be checked.")
-
-
-def test_cases_that_rest_on_a_failed_one_are_listed_as_skipped(monkeypatch, capsys):
-    made, printed = outcome(monkeypatch, capsys, wrong=["sgd"])
-    printed_remarks = remarks(made, by_case=True)
-    for name in ("long calls", "first losses in float32", "clock"):
-        assert f"torch:eager on mlp, {name}: skipped, because sgd failed." in printed_remarks
-    assert "sgd DEVIATES 1.0e+00" in printed
-
-
-def test_the_table_shows_the_deviation_of_the_precision_that_failed(monkeypatch, capsys):
-    made, _ = outcome(monkeypatch, capsys, wrong=["first losses in float32"])
-    assert made.cell == "DEVIATES 1.2e-04 in float32"
-    made, _ = outcome(monkeypatch, capsys, wrong=["momentum, l1"])
-    assert made.cell == "DEVIATES 1.0e+00"
-    assert "look at the L1 penalty" in remarks(made)
-
-
-def test_fail_fast_skips_what_follows_and_case_selects(monkeypatch, capsys):
-    made, _ = outcome(monkeypatch, capsys, wrong=["sgd"], selection=Selection(fail_fast=True))
-    assert "default: skipped, because sgd failed" in remarks(made)
-    made, printed = outcome(monkeypatch, capsys, wrong=["sgd"], selection=Selection(frozenset(["default"])))
-    assert made.cell == "✓ 1.0e-15"
-    assert "(1 of 1, " in printed
-
-
-def test_a_traceback_is_printed_on_request(monkeypatch, capsys):
-    made, _ = outcome(monkeypatch, capsys, raises=["default"])
-    assert made.status is Status.NOT_CHECKED
-    assert "Traceback: in train" in remarks(made, traceback=True)
-    assert "Traceback" not in remarks(made)
-
-
-@pytest.mark.usefixtures("_two_of_each")
-def test_an_unknown_case_is_refused_with_the_nearest():
-    done = CliRunner().invoke(check.command, ["torch", "--task", "mlp", "--case", "long call"])
-    assert isinstance(done.exception, UsageError)
-    assert "Did you mean 'long calls'?" in str(done.exception)
-
-
-def test_networks_that_are_smaller_than_those_of_a_run_are_named():
+def test_networks_that_are_smaller_than_those_of_a_run_are_named(snapshot):
     definitions = [registry.task(name) for name in ("mlp", "resnet", "lm")]
     nodes = check_document([], Extent(definitions, (), ())).nodes
-    assert nodes[1].text == (
-        "Smaller networks of the same layers were compared: resnet with depth=8; lm with blocks=2, width=0.5."
-    )
+    assert nodes[1].text == snapshot
     assert len(check_document([], Extent(definitions[:1], (), ())).nodes) == 2  # table and conclusion

@@ -66,23 +66,3 @@ def test_bash_completes_names(harness):
         check=True,
     )
     assert (done.stdout, done.stderr) == ("mlp,rnn\n", "")
-
-
-@pytest.mark.parametrize("arguments", ["harness run --backend torch"])
-def test_completion_imports_no_framework(arguments):
-    script = (
-        "import sys; from harness.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "print(sorted({'torch', 'tensorflow', 'jax', 'pandas' , 'mlflow', 'ray'} & sys.modules.keys()))"
-    )
-    words = arguments.split(" ")
-    variables = {
-        "_HARNESS_COMPLETE": "bash_complete",
-        "COMP_WORDS": arguments,
-        "COMP_CWORD": str(len(words) - 1),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=os.environ | variables, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[-1] == "[]", done.stderr

@@ -8,12 +8,11 @@ import msgspec
 import pytest
 from rich.console import Console
 from support.made_gates import made_benchmark, made_gate, save
-from support.records import make_record
+from support.records import make_record, save_runs
 
 from harness.cli.printing import echo, echo_json, echo_workflow_commands, visible
 from harness.cli.progress import LiveLine, RunDisplay, console, print_line
 from harness.runs.record import Failure
-from harness.runs.store import Store
 
 EVIL = "\x1b]0;owned\x07\x9b31mred\u202edlrow\r"
 SHOWN = r"\u001b]0;owned\u0007\u009b31mred\u202edlrow\u000d"
@@ -86,9 +85,7 @@ def work(quick):
         failure=Failure(f"boom {EVIL}\n::error::injected", last_lines=[EVIL]),
     )
     record = msgspec.structs.replace(record, dataset=msgspec.structs.replace(record.dataset, origin=EVIL))
-    store = Store(quick.folder / "results")
-    store.prepare()
-    store.save(record)
+    save_runs(quick.folder / "results", record)
     save(quick.folder, made_gate(made_benchmark("::error::x", verdicts={"step": "FAIL"})))
     return quick
 

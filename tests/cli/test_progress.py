@@ -62,7 +62,7 @@ def test_the_first_run_is_estimated_by_its_own_speed(clock):
     assert remaining.seconds() == pytest.approx(14 + 22)
 
 
-def test_phases_state_the_time_left_and_remind_of_one_that_goes_on(monkeypatch, capsys):
+def test_phases_state_the_time_left_and_remind_of_one_that_goes_on(monkeypatch, capsys, snapshot):
     monkeypatch.setattr("harness.cli.progress._REMINDER_SECONDS", 0.1)
     with Phases(quiet=False) as phases:
         phases.begin("making the models")
@@ -72,9 +72,7 @@ def test_phases_state_the_time_left_and_remind_of_one_that_goes_on(monkeypatch, 
         time.sleep(0.05)
         phases.advance("case 'default'", 0.5)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[:2] == ["making the models", "training, about 40 s left"]
-    assert "training, 0 s so far, about 40 s left" in lines
-    assert lines[-2:] == ["case 'sgd'", "case 'default', about 0 s left"]
+    assert list(dict.fromkeys(lines)) == snapshot  # a reminder may come several times
 
 
 def test_runs_of_one_kind_take_as_long_as_those_that_ended(clock):
@@ -139,7 +137,7 @@ def test_details_that_do_not_fit_are_left_out_and_none_is_cut():
     details = ["epoch 1/3", "3 min left", "validation accuracy 39.0 %", "2.5 steps/s"]
     assert fitted("mlp keras-torch:fit seed 0", details, 200).endswith("2.5 steps/s")
     narrow = fitted("mlp keras-torch:fit seed 0", details, 64)
-    assert narrow == "mlp keras-torch:fit seed 0: epoch 1/3, 3 min left, 2.5 steps/s"
+    assert narrow.partition(": ")[2].split(", ") == [details[0], details[1], details[3]]
     assert fitted("mlp keras-torch:fit seed 0", details, 10) == "mlp keras-torch:fit seed 0"
 
 
@@ -147,7 +145,7 @@ def _request(seed: int) -> RunRequest:
     return make_request(seed, epochs=40, variant="dropout")
 
 
-def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(monkeypatch, capsys):
+def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(monkeypatch, capsys, snapshot):
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     requests = [_request(0), _request(1)]
@@ -164,19 +162,10 @@ def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(mon
                 now += 0.25
                 run.trained(step, 100, 1 + step // 3, 0.5, 0.25)
             run.end(make_record())
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[:3] == [
-        f"certifying torch:eager on mlp: comparing with the reference in float64, {count} of 10 cases"
-        for count in (1, 5, 9)
-    ]
-    assert lines[3].startswith("[1/2] mlp torch:eager seed 0 (dropout): epoch ")
-    assert " left, loss 0.5, 4.0 steps/s" in lines[4]
-    ends = [line for line in lines if "test accuracy" in line]
-    assert ends == [f"[{n}/2] mlp torch:eager seed {n - 1} (dropout): test accuracy 50.0 %" for n in (1, 2)]
-    assert len(lines) <= len(ends) + 1 + 75 / 10  # 75 s in all
+    assert capsys.readouterr().err.splitlines() == snapshot
 
 
-def test_a_cluster_shows_where_runs_begin_and_end_and_which_begin_again(capsys):
+def test_a_cluster_shows_where_runs_begin_and_end_and_which_begin_again(capsys, snapshot):
     requests = [_request(0), _request(1)]
     states = [
         NodeState(msgspec.structs.replace(MACHINE, host=Host(name[0] * 32, name)), {}, frozenset())
@@ -192,15 +181,7 @@ def test_a_cluster_shows_where_runs_begin_and_end_and_which_begin_again(capsys):
         first.end(make_record())
         display.lost(beta, "it does not answer", again=requests[1])
         display.begin(alpha, requests[1]).end(make_record())
-    name = "[{0}/2] mlp torch:eager seed {1} (dropout): "
-    assert capsys.readouterr().err.splitlines() == [
-        f"{name.format(1, 0)}begins on {alpha}",
-        f"{name.format(2, 1)}begins on {beta}",
-        f"{name.format(1, 0)}test accuracy 50.0 %, on {alpha}",
-        f"node {beta} is lost: it does not answer; mlp torch:eager seed 1 (dropout) begins again",
-        f"{name.format(2, 1)}begins on {alpha}",
-        f"{name.format(2, 1)}test accuracy 50.0 %, on {alpha}",
-    ]
+    assert capsys.readouterr().err.splitlines() == snapshot
 
 
 def test_on_a_terminal_of_80_columns_no_name_is_cut(harness):
@@ -210,7 +191,7 @@ def test_on_a_terminal_of_80_columns_no_name_is_cut(harness):
     assert max(map(len, live)) <= 80
     assert all("cnn faulty:ok seed 0 (dropout=0." in line for line in live)
     assert not [line for line in lines if "…" in line]
-    assert "[2/2] cnn faulty:ok seed 0 (dropout=0.5): test accuracy" in "\n".join(lines)
+    assert [line for line in live if line.startswith("[2/2] ") and "test accuracy" in line]
 
 
 @pytest.mark.parametrize(("definition", "loss"), [(MLP, "loss 2.9"), (GAN, "generator loss 2.9")])

@@ -1,4 +1,4 @@
-"""``harness study``: continuing, budgets, remedies that are left out, and refusals."""
+"""``harness study``: continuing, budgets, remedies that are left out, and its page."""
 
 import signal
 
@@ -6,47 +6,57 @@ import pytest
 from support.pages import module
 from support.processes import wait_until
 
-IMBALANCE = ("study", "imbalance", "--task", "mlp", "--backend", "faulty:ok")
-OVERFITTING = ("study", "overfitting", "--task", "mlp", "--backend", "faulty:ok")
+QUICK = ("--epochs", "1", "--threads", "1", "--no-certify")
+ON_MLP = ("--task", "mlp", "--backend", "faulty:ok")
+IMBALANCE = ("study", "imbalance", *ON_MLP)
+OVERFITTING = ("study", "overfitting")
+
+
+def executed(harness, *call):
+    """How many runs a call has added, and the call."""
+    before = len(harness.records())
+    done = harness.ok(*call)
+    return len(harness.records()) - before, done
+
+
+def options_of(records, *names):
+    return {tuple(record["task"]["options"][name] for name in names) for record in records}
 
 
 def test_a_study_goes_on_where_it_stopped(harness):
-    call = (*IMBALANCE, "--epochs", "2", "--threads", "1", "--no-certify")
-    first = harness(*call, "--seeds", "1")
-    assert first.returncode == 0, first.stderr
-    assert "0 of 4 runs are already recorded" in first.stderr
-    assert "mlp faulty:ok seed 0 (class weights): test accuracy" in first.stderr
-    assert {record["task"]["options"]["rebalance"] for record in harness.records()} == {
-        "none",
-        "weights",
-        "oversample",
-    }
-    again = harness(*call, "--seeds", "2", "--quiet")
-    assert again.returncode == 0, again.stderr
-    assert again.stderr == ""
-    assert len(harness.records()) == 8
+    runs, first = executed(harness, *IMBALANCE, *QUICK, "--seeds", "1")
+    assert runs == 4
+    assert "mlp faulty:ok seed 0 (class weights)" in first.stderr
+    assert options_of(harness.records(), "rebalance") == {("none",), ("weights",), ("oversample",)}
+    runs, again = executed(harness, *IMBALANCE, *QUICK, "--seeds", "2", "--quiet")
+    assert (runs, again.stderr) == (4, "")
     for words in ("class weights", "oversampling", "all data", "rebalance=weights"):
         assert words in again.stdout
     record = again.stdout.rstrip().splitlines()[-1].removeprefix("Record: ")
     assert record.startswith("results/studies/imbalance-mlp-")
-    shown = harness("show", record)
-    assert shown.returncode == 0, shown.stderr
-    assert "class weights" in shown.stdout
+    assert "class weights" in harness.ok("show", record).stdout
     page = record.removesuffix(".json") + ".html"
     assert f"Page:   {page}" in again.stdout
-    assert "Draws the samples of rare classes more often." in (harness.folder / page).read_text()
+    assert "oversampling" in (harness.folder / page).read_text()
 
 
-def test_the_kinds_of_study_are_listed_with_their_remedies(quick):
+def test_runs_of_another_device_or_without_a_certificate_are_repeated_within_the_budget(harness):
+    call = (*IMBALANCE, "--epochs", "1", "--seeds", "1", "--budget", "0.001")
+    assert executed(harness, *call, "--no-certify")[0] == 1
+    assert executed(harness, *call[:-2], "--no-certify")[0] == 3
+    assert executed(harness, *call, "--no-certify")[0] == 0
+    for other in (("--no-certify", "--device", "cpu"), ()):
+        assert executed(harness, *call, *other)[0] == 1
+
+
+def test_the_kinds_of_study_are_listed_with_their_remedies(quick, snapshot):
     done = quick("study", "--list")
-    assert (done.returncode, done.stderr) == (0, "")
-    for words in ("harness study overfitting", "dropout=0.1:0.7", "harness study imbalance", "rmsprop"):
-        assert words in done.stdout
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", snapshot)
 
 
 def test_a_termination_ends_a_study_as_ctrl_c_does(harness):
-    call = ("study", "imbalance", "--task", "mlp", "--backend", "faulty:hang", "--seeds", "1")
-    process = harness.start(*call, "--epochs", "2", "--threads", "1", "--no-certify")
+    hanging = [word.replace("faulty:ok", "faulty:hang") for word in IMBALANCE]
+    process = harness.start(*hanging, "--seeds", "1", "--epochs", "2", *QUICK[2:])
     wait_until(harness.records)
     process.send_signal(signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=60)
@@ -55,24 +65,18 @@ def test_a_termination_ends_a_study_as_ctrl_c_does(harness):
     assert "Record: results/studies/" in stdout
 
 
-def test_runs_of_another_device_or_without_a_certificate_are_repeated(harness):
-    call = (*IMBALANCE, "--epochs", "1", "--seeds", "1")
-    assert "0 of 4 runs are already recorded" in harness(*call, "--no-certify").stderr
-    assert "4 of 4 runs are already recorded" in harness(*call, "--no-certify").stderr
-    for other in (("--no-certify", "--device", "cpu"), ()):
-        assert "0 of 4 runs are already recorded" in harness(*call, *other, "--budget", "0.001").stderr
+def left_out(done):
+    """The remedies that a study does without."""
+    lines = [line.split(" is left out: ") for line in done.stderr.splitlines() if "left out" in line]
+    return [line[0].removeprefix("Remedy ") for line in lines]
 
 
 def test_a_remedy_whose_option_the_user_gives_is_left_out(harness):
-    call = (*OVERFITTING, "--epochs", "1", "--seeds", "1", "--trials", "1", "--no-certify")
-    done = harness(*call, "--set", "train_fraction=0.2", "--set", "dropout=0.1")
-    assert done.returncode == 0, done.stderr
-    left_out = [line.split(" is left out: ")[0] for line in done.stderr.splitlines() if "left out" in line]
-    assert left_out == ["Remedy dropout", "Remedy half the data"]
-    assert "--set dropout sets the option that it changes" in done.stderr
-    options = [record["task"]["options"] for record in harness.records()]
-    assert {(values["train_fraction"], values["dropout"]) for values in options} == {(0.2, 0.1)}
-    assert {bool(values["l2"]) for values in options} == {True, False}
+    given = ("--set", "train_fraction=0.2", "--set", "dropout=0.1")
+    done = harness.ok(*OVERFITTING, *ON_MLP, *QUICK, "--seeds", "1", "--trials", "1", *given)
+    assert left_out(done) == ["dropout", "half the data"]
+    assert options_of(harness.records(), "train_fraction", "dropout") == {(0.2, 0.1)}
+    assert {bool(l2) for (l2,) in options_of(harness.records(), "l2")} == {True, False}
 
 
 def test_a_remedy_that_a_task_of_a_third_party_cannot_take_is_left_out(harness):
@@ -83,108 +87,53 @@ def test_a_remedy_that_a_task_of_a_third_party_cannot_take_is_left_out(harness):
     more = f"{number}\n    width: int = 64\n    train_fraction: Annotated[float, Meta(gt=0.3, le=1)] = 1.0"
     code = code.replace("epochs=10,", "epochs=10, train_fraction=options.train_fraction,")
     (harness.folder / "my_task.py").write_text(code.replace(number, more))
-    call = ("study", "overfitting", "--task", "logistic", "--plugin", "my_task.py", "--backend", "torch")
-    done = harness(*call, "--epochs", "1", "--seeds", "1", "--no-certify")
-    assert done.returncode == 0, done.stderr
-    assert "Remedy smaller network is left out: the task does not accept it: --set width=" in done.stderr
+    call = (
+        *OVERFITTING,
+        "--task",
+        "logistic",
+        "--plugin",
+        "my_task.py",
+        "--backend",
+        "torch",
+        "--seeds",
+        "1",
+    )
+    runs, done = executed(harness, *call, "--epochs", "1", "--no-certify")
+    assert (runs, "smaller network" in left_out(done)) == (2, True)
     assert "half the data" in done.stdout
-    assert len(harness.records()) == 2
     refused = harness(*call, "--set", "learning_rate=-1")
     assert (refused.returncode, len(harness.records())) == (2, 2)
 
 
-def test_a_budget_stops_a_study_in_time(harness):
-    done = harness(*IMBALANCE, "--epochs", "1", "--no-certify", "--budget", "0.001")
-    assert done.returncode == 0, done.stderr
-    assert len(harness.records()) == 1
-
-
-OPTIMIZERS = (
-    "study",
-    "optimizers",
-    "--task",
-    "mlp",
-    "--backend",
-    "faulty:ok",
-    "--epochs",
-    "2",
-    "--no-certify",
-)
-
-
 def test_optimizers_are_tuned_and_then_compared_on_other_seeds(harness):
-    call = (*OPTIMIZERS, "--threads", "1", "--optimizers", "adam,sgd", "--trials", "2", "--seeds", "3")
-    done = harness(*call)
-    assert done.returncode == 0, done.stderr
-    assert "mlp: 4 trials of 2 optimizers, then 6 runs (3 seeds of each variant)" in done.stderr
-    assert "so the study takes about" in done.stderr
+    choice = ("--optimizers", "adam,sgd", "--trials", "2", "--seeds", "3")
+    runs, done = executed(harness, "study", "optimizers", *ON_MLP, *QUICK, *choice)
     records = harness.records()
+    assert runs == 4 + 2 * 3
     assert sorted(record["seed"] for record in records) == [0, 0, 1, 1, 2, 2] + [10_000] * 4
-    tried = {
-        (record["task"]["options"]["optimizer"], record["task"]["options"]["learning_rate"])
-        for record in records
-        if record["seed"] == 10_000
-    }
-    assert len(tried) == 4
-    compared = {
-        (record["task"]["options"]["optimizer"], record["task"]["options"]["learning_rate"])
-        for record in records
-        if record["seed"] < 3
-    }
-    assert compared <= tried
-    assert len(compared) == 2
+    tried, compared = (
+        options_of([each for each in records if (each["seed"] < 3) == final], "optimizer", "learning_rate")
+        for final in (False, True)
+    )
+    assert (len(tried), len(compared), compared <= tried) == (4, 2, True)
     assert "Validation accuracy of the trials" in done.stdout
-    again = harness(*call)
-    assert again.returncode == 0, again.stderr
-    assert len(harness.records()) == len(records)
-    compared = harness("compare")
-    assert compared.returncode == 0, compared.stderr
-    assert "optimizers" in compared.stdout
+    assert executed(harness, "study", "optimizers", *ON_MLP, *QUICK, *choice)[0] == 0
+    assert "optimizers" in harness.ok("compare").stdout
 
 
 def test_a_kind_of_study_can_be_a_plugin_file(harness):
     code = module("docs/how-to/add-a-kind-of-study.md", "my_study")
     (harness.folder / "my_study.py").write_text(code)
-    call = ("study", "widths", "--backend", "faulty:ok", "--plugin", "my_study.py", "--no-certify")
-    done = harness(*call, "--epochs", "1", "--trials", "1", "--seeds", "2")
-    assert done.returncode == 0, done.stderr
-    assert "double" in done.stdout
-    assert len(harness.records()) == 3 + 3 * 2
+    call = ("study", "widths", "--backend", "faulty:ok", "--plugin", "my_study.py", *QUICK)
+    runs, done = executed(harness, *call, "--trials", "1", "--seeds", "2")
+    assert (runs, "double" in done.stdout) == (3 + 3 * 2, True)
     record = done.stdout.rstrip().splitlines()[-1].removeprefix("Record: ")
-    shown = harness("show", record)  # which contains its kind, and needs no plugin
-    assert shown.returncode == 0, shown.stderr
-    assert "double" in shown.stdout
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("overfiting", "--backend", "torch"), "unknown study 'overfiting'"),
-        (("optimizers", "--backend", "torch", "--optimizers", "adma"), "unknown optimizer 'adma'"),
-        (("optimizers", "--backend", "torch", "--search", "x"), "KEY=LOW:HIGH"),
-        (("imbalance", "--backend", "torch", "--task", "lm"), "has no option imbalance"),
-    ],
-)
-def test_what_cannot_be_a_study_is_refused(harness, words, message):
-    done = harness("study", *words)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert not harness.records()
+    assert "double" in harness.ok("show", record).stdout  # which contains its kind, and needs no plugin
 
 
 def test_a_study_of_two_tasks_ends_with_ranks_and_a_page(harness):
-    call = (
-        "study",
-        "optimizers",
-        "--task",
-        "mlp,rnn",
-        "--backend",
-        "faulty:ok",
-        "--optimizers",
-        "adam,sgd",
-    )
-    done = harness(*call, "--trials", "1", "--seeds", "1", "--epochs", "1", "--threads", "1", "--no-certify")
-    assert done.returncode == 0, done.stderr
+    choice = ("--task", "mlp,rnn", "--optimizers", "adam,sgd", "--trials", "1", "--seeds", "1")
+    done = harness.ok("study", "optimizers", "--backend", "faulty:ok", *QUICK, *choice)
     assert "mean rank" in done.stdout
     page = harness.folder / "results" / "studies" / "optimizers-mlp-rnn.html"
     assert "Performance profiles" in page.read_text()

@@ -4,11 +4,10 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-from support.records import make_record
+from support.records import make_record, save_runs
 
 from harness.cli import cli
 from harness.errors import HarnessError, UsageError
-from harness.runs.store import Store
 from harness.tracking import values
 
 
@@ -39,10 +38,7 @@ class Tool:
 def export(tmp_path, monkeypatch):
     """Calls ``harness export mlflow`` with this tool on a folder with two runs."""
     monkeypatch.chdir(tmp_path)
-    store = Store(tmp_path / "results")
-    store.prepare()
-    for name in ("20260101-a", "20260102-b"):
-        store.save(make_record(name))
+    save_runs(tmp_path / "results", make_record("20260101-a"), make_record("20260102-b"))
 
     def call(tool, *arguments):
         monkeypatch.setattr("harness.cli.export.make_tracker", lambda *_: tool)
@@ -51,25 +47,24 @@ def export(tmp_path, monkeypatch):
     return call
 
 
-def test_export_adds_each_run_once(export):
+def test_export_adds_each_run_once(export, snapshot):
     tool = Tool()
-    assert export(tool, "20260101-a").stdout == "1 run added to mlflow at nowhere\n"
-    assert export(tool).stdout == "1 run added to mlflow at nowhere; 1 already present\n"
-    assert export(tool, "seed=0").stdout == "0 runs added to mlflow at nowhere; 2 already present\n"
+    for arguments, known in (("20260101-a",), 1), ((), 2), (("seed=0",), 2):
+        assert (export(tool, *arguments).stdout, len(tool.known)) == (snapshot, known)
 
 
 def test_export_names_an_unreadable_record_and_adds_the_others(export, tmp_path):
     (tmp_path / "results" / "runs" / "20260101-z.json").write_text("{")
-    done = export(Tool())
-    assert done.return_value == 1
-    assert done.stdout == "2 runs added to mlflow at nowhere\n"
-    assert "skipped: results/runs/20260101-z.json is not a readable run record" in done.stderr
+    tool = Tool()
+    done = export(tool)
+    assert (done.return_value, len(tool.known)) == (1, 2)
+    assert "20260101-z.json" in done.stderr
 
 
-def test_export_says_why_a_server_does_not_answer(export):
+def test_export_says_why_a_server_does_not_answer(export, snapshot):
     done = export(Tool(ConnectionRefusedError(111, "Connection refused")))
     assert isinstance(done.exception, HarnessError)
-    assert str(done.exception) == "mlflow at nowhere: Connection refused. Runs added before: 0."
+    assert str(done.exception) == snapshot
 
 
 @pytest.mark.parametrize("name", values.NAMES)

@@ -201,30 +201,6 @@ def test_a_budget_that_is_too_short_is_a_hard_limit_and_what_is_missing_is_told(
     assert first["stopped_because"] == "budget spent"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["paced"], "a duel takes 2 to 4 configurations"),
-        (["paced", "paced:plane"], "Did you mean 'plain'?"),
-        (["paced", "paced", "--b-set", "batch_size=50"], "--b-set batch_size=50: use --b-batch-size N"),
-        (["paced", "paced", "--b-batch-size", "0"], "0 is not in the range x>=1"),
-        (["paced", "paced", "--b-env", "NAME"], "--b-env NAME: write NAME=VALUE"),
-        (["paced", "paced", "--b-env", "HARNESS_WORKER_CPUS=0-1"], "the harness sets this variable"),
-        (["paced", "paced", "--set", "optimizer=gd", "--batch-size", "8"], "takes all training data at once"),
-        (["paced", "paced", "--b-python", "/no/python"], "--b-python /no/python: no such program"),
-        (["paced", "paced", "--c-threads", "1"], "--c-threads is for configuration 3, but only 2 are given"),
-        (["paced", "paced", "--within", "2"], "--within 2: write a percentage"),
-        (["paced", "paced", "--set", "widht=2"], "Did you mean 'width'?"),
-    ],
-)
-def test_wrong_input_is_refused(harness, arguments, words):
-    done = harness("duel", *arguments, *PACED)
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
-    assert duels(harness) == []
-
-
 def test_names_are_those_of_the_configurations_own_interpreter(harness, tmp_path):
     """A backend that is installed only there, and a mode that is not."""
     theirs = (PLUGINS / "paced.py").read_text().replace('"paced"', '"theirs"')

@@ -198,20 +198,6 @@ def test_another_mode_is_other_work_and_defaults_written_out_are_not(harness):
     assert (kinds(same), same["vanished"]) == (["budget spent"], False)
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("[nothing]", "has no benchmark; give the suite as base had it"),
-        ("max_slowdown =", "before.toml: Invalid value"),
-    ],
-)
-def test_a_base_suite_that_is_none_is_refused(harness, text, words):
-    (harness.folder / "before.toml").write_text(text)
-    done = gate(harness, "--base-suite", "before.toml")
-    assert done.returncode == 2
-    assert words in done.stderr
-
-
 @pytest.mark.slow
 def test_without_limits_of_time_and_memory_nothing_is_timed(harness):
     done = gate(harness, suite=ONE + UNTIMED)
@@ -236,30 +222,6 @@ def test_another_protocol_is_refused_with_both_versions(harness):
     assert f"head has dl-harness 0.0.9, which speaks protocol {protocol.VERSION - 1}" in done.stderr
     assert f"protocol {protocol.VERSION}" in done.stderr
     assert gates(harness) == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--head-python", "/bin/false"), "/bin/false cannot load its dl-harness: it printed nothing"),
-        (("--head-env", "PYTHONHOME=/nowhere"), "cannot load its dl-harness: Fatal Python error"),
-        (("--head-python", "nowhere/python"), "no such program"),
-        (("--head-env", "LOUD"), "write NAME=VALUE"),
-        (
-            ("--base", "main"),
-            "give one base: --base REF, --base-python BASE/bin/python",
-        ),
-        (("--to", "gate.pdf"), "--to gate.pdf: "),
-        (("--to", "/proc/gate.xml"), "--to /proc/gate.xml: cannot write to /proc"),
-        (("--suite", "missing.toml"), "does not exist"),
-        (("--head-python", "/bin/echo"), "is not a Python interpreter"),
-    ],
-)
-def test_wrong_input_is_refused_in_a_line(harness, arguments, words):
-    done = gate(harness, *arguments)
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -305,9 +267,3 @@ def test_a_gate_that_is_killed_leaves_a_record_without_verdict_and_no_worker(har
     assert (record["status"], record["verdict"]) == ("running", "INVALID")
     shown = harness("show", "last")
     assert (shown.returncode, "PASS" in shown.stdout) == (0, False)
-
-
-def test_an_option_that_the_task_does_not_have_is_wrong_input(harness):
-    done = gate(harness, suite=f"{ONE}set = {{ weight_deca = 0.1 }}\n")
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert "benchmark paced: set: unknown option 'weight_deca' of task mlp. Did you mean" in done.stderr

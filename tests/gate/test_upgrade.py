@@ -4,7 +4,6 @@ import subprocess
 import sys
 import zipfile
 from importlib import metadata
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -25,23 +24,12 @@ def test_a_comma_before_an_operator_belongs_to_its_requirement():
         requirements_of("torch==", "OLD")
 
 
-def test_options_of_steps_are_refused_for_tasks(harness):
-    done = harness("upgrade", "torch==2.8.0", "torch==2.13.0", "--task", "mlp", "--timeout", "3s")
-    assert done.returncode == 2
-    assert "--timeout is for --step; a task has its own settings" in done.stderr
-
-
 def test_the_backend_is_the_one_that_requires_the_package():
     assert backend_of(["torch==2.8.0"]) == "torch"
     assert backend_of(["jaxlib==0.5.3", "jax==0.5.3"]) == "jax"
     assert backend_of(["tensorflow==2.20"]) == "keras"
     with pytest.raises(UsageError, match="no backend requires tabulate"):
         backend_of(["tabulate==0.9"])
-
-
-def test_a_task_that_does_not_exist_is_refused():
-    with pytest.raises(UsageError, match="unknown task 'cnnn'"):
-        suite_of_tasks(["cnnn"], "torch", None)
 
 
 def test_the_wheel_of_this_harness_has_its_plugins_and_installs(tmp_path):
@@ -73,19 +61,3 @@ def test_a_suite_has_tasks_unless_all_are_steps():
     step = Benchmark(name="step", step="bench.py:make_step")
     assert not Suite(file="", benchmarks=(step,)).has_tasks
     assert suite_of_tasks(["mlp"], "torch", 1).has_tasks
-
-
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        (("torch==2.8.0", "torch=="), "NEW torch==: write PACKAGE==VERSION"),
-        (("tabulate==0.8", "tabulate==0.9"), "no backend requires tabulate"),
-        (("torch==2.8.0", "torch==2.9.0", "--task", "cnn", "--step", "a.py:b"), "give one of --task"),
-        (("torch==2.8.0", "torch==2.9.0", "--step", "nothing"), "give FILE.py:CALLABLE"),
-    ],
-)
-def test_wrong_input_is_refused_before_anything_is_installed(harness, options, text):
-    done = harness("upgrade", *options)
-    assert done.returncode == 2
-    assert text in done.stderr
-    assert not (Path(harness.folder) / "results" / "gates").exists() or not harness.records()

@@ -3,7 +3,6 @@
 import pytest
 
 from harness.cli.run import evaluation_of
-from harness.errors import UsageError
 from harness.runs.record import Evaluation
 from harness.runs.store import RUNS
 from harness.training.scoring import unpacked
@@ -29,12 +28,6 @@ def test_options_become_an_evaluation():
     assert evaluation_of(GIVEN) == Evaluation()
     assert evaluation_of(GIVEN | {"eval_every": 5, "eval_samples": 100}) == Evaluation(5, 100)
     assert evaluation_of(GIVEN | {"no_eval": True}) == Evaluation(every_epochs=None)
-
-
-@pytest.mark.parametrize("option", ["--eval-every", "--eval-samples"])
-def test_how_to_score_and_not_to_score_is_refused(option):
-    with pytest.raises(UsageError, match=f"leave out {option} or --no-eval"):
-        evaluation_of(GIVEN | {"no_eval": True, option[2:].replace("-", "_"): 2})
 
 
 @pytest.mark.slow

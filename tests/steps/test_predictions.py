@@ -75,20 +75,3 @@ def test_where_one_overtakes_the_other():
     records = [duel(1, "faster", 0.5), duel(4, "undecided", 1.0), duel(16, "slower", 2.0)]
     assert [*_crossings(records, ["a", "b"])] == ["a overtakes b between batches of 1 and 16, at about 4."]
     assert [*_crossings(records[:2], ["a", "b"])] == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["duel", "torch", "jax", "--operation", "predict"], "needs --task"),
-        (["duel", "torch", "jax", "--task", "mlp", "--batch-size", "1,8"], "--operation predict"),
-        (["duel", "torch", "jax", "--task", "mlp", "--batch-size", "x"], "numbers above 0"),
-        (["time", "torch", "--operation", "predict"], "needs --task"),
-        (["time", "torch", "--task", "mlp"], "harness run and harness duel"),
-        (["time", "torch:best", "--task", "mlp", "--operation", "predict"], "need a mode"),
-    ],
-)
-def test_wrong_input(harness, arguments, words):
-    done = harness(*arguments)
-    assert done.returncode == 2
-    assert words in done.stderr

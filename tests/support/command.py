@@ -18,6 +18,8 @@ from support import forked
 
 PLUGINS = Path(__file__).parent / "plugins"
 COMMAND = [sys.executable, "-m", "harness"]
+#: Exit codes that follow from the status of a run; of any other status it is 1.
+EXIT_CODES = {"ok": 0, "unsupported": 2}
 #: Ends of lines, and the sequences by which a terminal is told to write over a line.
 _LINE_ENDS = re.compile(r"(?:\r|\n|\x1b\[[0-9;?]*[a-zA-Z])+")
 
@@ -42,6 +44,20 @@ class HarnessCommand:
             timeout=timeout,
             check=False,
         )
+
+    def ok(self, *arguments: str, **options):
+        """A call that must succeed."""
+        done = self(*arguments, **options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def recorded(self, status: str, *arguments: str, **options):
+        """The only record after a run that ends with this status, and the call."""
+        done = self(*arguments, **options)
+        (record,) = self.records()
+        expected = status, EXIT_CODES.get(status, 1)
+        assert (record["status"], done.returncode) == expected, done.stdout + done.stderr
+        return record, done
 
     def start(self, *arguments: str) -> subprocess.Popen:
         return subprocess.Popen(
@@ -97,3 +113,24 @@ def stored(path: Path) -> dict:
     document = json.loads(content)
     document.pop("checksum", None)
     return document
+
+
+def python(code: str, *arguments: str, **options) -> str:
+    """What a program prints that must succeed, in an interpreter of its own."""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def imported_by(code: str, **options) -> set[str]:
+    """The modules that a program has imported at its end."""
+    lines = f"try:\n    exec({code!r})\nfinally:\n    import sys; print('IMPORTED', *sys.modules)"
+    return set(python(lines, **options).rpartition("IMPORTED")[2].split())
+
+
+def script(path: Path, text: str) -> str:
+    """A shell script at a path, which can stand for an interpreter."""
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)

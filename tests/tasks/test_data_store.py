@@ -170,18 +170,6 @@ def test_a_folder_that_is_not_writable(tmp_path, monkeypatch):
     assert not isinstance(caught.value, DataError)
 
 
-def test_listing_imports_nothing_slow(folder):
-    program = """
-import sys
-import harness.cli.data
-from harness_tasks.datasets import SOURCES
-[source.is_ready() for source in SOURCES.values()]
-print(*sorted({"numpy", "PIL", "pooch", "sklearn", "requests", "rich"} & set(sys.modules)))
-"""
-    answer = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    assert answer.stdout == "\n"
-
-
 def test_a_bit_flipped_in_a_header_is_damage(folder, tmp_path):
     CIFAR10.import_from(archive(tmp_path))
     (path,) = folder.glob("arrays-*/train_inputs.npy")

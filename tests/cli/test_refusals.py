@@ -1,0 +1,173 @@
+"""What commands refuse before anything runs: the exit code, and a line that names the remedy."""
+
+import re
+import shlex
+import sys
+from importlib.util import find_spec
+
+import pytest
+from support.made_gates import fixed_gates, save
+
+pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed")
+
+#: What lies in the folder in which each line is called.
+FILES = {
+    "gate.toml": '[benchmarks.mlp]\nbackend = "torch"\ntask = "mlp"\n',
+    "widht.toml": '[benchmarks.mlp]\nbackend = "torch"\ntask = "mlp"\nset = { widht = 2 }\n',
+    "size.toml": '[benchmarks.own]\nstep = "bench.py:make_step"\nwith = { sise = 2 }\n',
+    "nothing.toml": "[nothing]",
+    "cut.toml": "max_slowdown =",
+    "bench.py": "def make_step(size=1):\n    return lambda: 1.0\n",
+    "foreign.json": '{"a": 1}',
+}
+UNREADABLE = {
+    "results/runs/20260101-foreign.json": '{"a": 1}',
+    "results/runs/20260102-newer.json": '{"schema": 99}',
+    "results/runs/20260103-cut.json": '{"schema": 1, "id": "x',
+}
+RUN = "run --task cnn --backend torch --dataset digits"
+MLP = "--task mlp --backend torch"
+GATE = "gate --base-python PYTHON"
+LINES = (
+    f"""
+-v
+rnu
+run --bakend torch
+run --task cnn
+run --backend torch --task ,
+run --backend tork --task cnn
+run --backend tensorflow --task cnn
+run --backend torch:eagre --task cnn
+run --backend torch --task cnm
+run --backend torch --task cifar10
+run --preset smok
+run --task mlp --track mlfow
+run --task cnn --backend torch --dataset cifar10
+{RUN} --dataset cifar
+{RUN} --set widht=2
+{RUN} --set width=banana
+{RUN} --set width
+{RUN} --set optimizer=adma
+{RUN} --set optimizer=adam,adamw
+{RUN} --set learning_rate=nan
+{RUN} --set dropout=1
+{RUN} --set nesterov=true
+{RUN} --set optimizer=gd --batch-size 64
+{RUN} --learning-rate 0.1
+{RUN} --seeds 0
+{RUN} --epochs -1
+{RUN} --seed 1 --seeds 2
+{RUN} --device gpu
+{RUN} --precision float16
+{RUN} --precision float32,half
+{RUN} --threads 1,0
+{RUN} --threads 1,
+{RUN} --batch-size 2000
+{RUN} --results r\udce9
+{RUN} --timeout 0
+{RUN} --timeout 5min
+{RUN} --track-uri http://x
+{RUN} --eval-every 2 --no-eval
+{RUN} --eval-samples 2 --no-eval
+run {MLP} --federated clients=x
+run {MLP} --federated clients=3,clients=5
+run {MLP} --federated clients=²
+run {MLP} --federated rounds=2
+run {MLP} --federated clients=2,split=dirichlet:
+run {MLP} --federated clients=2,rounds=2 --epochs 3
+run {MLP} --federated clients=2 --set clients=3
+check tork
+check torch --device gpu
+check torch --task cnm
+check torch --task mlp --case 'long call'
+reference mlp --backend torch
+list foo
+show last
+show foreign.json
+show 20260101-foreign
+show 20260102-newer
+show 20260103-cut
+show 20260109
+report --to missing/page.html
+history --benchmark mpl
+history --metric stop
+history --to history.pdf
+history missing.json
+history --results elsewhere
+history foreign.json
+study overfiting --backend torch
+study optimizers --backend torch --optimizers adma
+study optimizers --backend torch --search x
+study imbalance {MLP} --set imbalance=0.05
+study imbalance --task forecast --backend torch
+study overfitting {MLP} --set widht=2
+duel torch
+duel torch 'torch:*' 'torch:*' --task cnn
+duel torch torch:plane --task mlp
+duel torch torch --task mlp --b-set batch_size=50
+duel torch torch --task mlp --b-batch-size 0
+duel torch torch --task mlp --b-env NAME
+duel torch torch --task mlp --b-env HARNESS_WORKER_CPUS=0-1
+duel torch torch --task mlp --set optimizer=gd --batch-size 8
+duel torch torch --task mlp --b-python /no/python
+duel torch torch --task mlp --c-threads 1
+duel torch torch --task mlp --within 2
+duel torch torch --task mlp --set widht=2
+duel torch torch --task mlp --seed own
+duel torch torch --task mlp --timeout 1s
+duel torch torch --task mlp --batch-size 1,8
+duel torch torch --task mlp --batch-size x
+duel torch torch --operation predict
+duel bench.py:make_step
+time bench.py:absent --quiet
+time bench.py:make_step --seed owm
+time torch --operation predict
+time torch --task mlp
+time torch:best --task mlp --operation predict
+{GATE} --head-python /bin/false
+{GATE} --head-python /bin/echo
+{GATE} --head-python nowhere/python
+{GATE} --head-env PYTHONHOME=/nowhere
+{GATE} --head-env LOUD
+{GATE} --head-env =1
+{GATE} --base main
+{GATE} --to gate.pdf
+{GATE} --to /proc/gate.xml
+{GATE} --suite missing.toml
+{GATE} --suite widht.toml
+{GATE} --base-suite nothing.toml
+{GATE} --base-suite cut.toml
+upgrade torch==2.8.0 torch==
+upgrade torch==2.8.0 torch==2.9.0 --task cnnn
+upgrade tabulate==0.8 tabulate==0.9
+upgrade torch==2.8.0 torch==2.9.0 --task cnn --step a.py:b
+upgrade torch==2.8.0 torch==2.9.0 --step nothing
+upgrade torch==2.8.0 torch==2.13.0 --task mlp --timeout 3s
+new backend torch
+new backend 'a b'
+new backend ../up
+new backend Own
+new backend own-
+new backend torch:eager
+new backend 'own\n'
+""".replace("'own\n'", "'own\\n'")
+    .strip()
+    .splitlines()
+)
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.encode("ascii", "backslashreplace").decode())
+def test_bad_input_is_answered_in_one_line_with_the_remedy(quick, snapshot, line):
+    for name, text in (FILES | (UNREADABLE if line.startswith("show 2026") else {})).items():
+        (quick.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (quick.folder / name).write_text(text)
+    if line.startswith("history --"):
+        save(quick.folder, *fixed_gates([1.0] * 2, name="mlp"))
+    before = sorted(quick.folder.rglob("*.json"))
+    words = [word.replace("\\n", "\n") for word in shlex.split(line.replace("PYTHON ", f"{sys.executable} "))]
+    done = quick(*words)
+    shown = done.stderr.replace(str(quick.folder), "FOLDER").replace(sys.executable, "PYTHON")
+    shown = re.sub(r"(Fatal Python error).*", r"\1", shown)
+    assert done.stdout == ""
+    assert {"exit code": done.returncode, "message": shown.splitlines()} == snapshot
+    assert sorted(quick.folder.rglob("*.json")) == before
