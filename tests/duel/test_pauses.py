@@ -1,13 +1,11 @@
 """Pauses that fall into a few blocks count, if they belong to a configuration and not to the machine."""
 
-import msgspec
 import numpy as np
 import pytest
-from support.made_pairs import compare, noisy_pairs, with_pauses
+from support.made_pairs import changed_block, compare, noisy_pairs, with_pauses
 
 from harness.duel import ratios, verdict
 from harness.duel.ratios import log_ratio
-from harness.duel.record import PairRecord
 from harness.stats.estimate import Estimate
 
 
@@ -38,10 +36,7 @@ def test_faster_between_pauses_and_slower_with_them_is_undecided():
     pairs = noisy_pairs(rng, 0.97, 0.002, 12, turns=10)
     assert compare(pairs).verdict == "faster"
     for place in range(0, 12, 3):  # a second, in one block of each
-        blocks = list(pairs[place].blocks)
-        third = [number for number, block in enumerate(blocks) if block.configuration == 1][3]
-        blocks[third] = msgspec.structs.replace(blocks[third], seconds=blocks[third].seconds + 1.0)
-        pairs[place] = PairRecord([], blocks, 1.0)
+        pairs[place] = changed_block(pairs[place], 1, 3, seconds=1.1)
     result = compare(pairs)
     assert (result.verdict, result.uneven, result.ratio.value < 1) == ("undecided", False, True)
     assert result.reason == "contradicted"
@@ -52,12 +47,8 @@ def test_a_verdict_does_not_stay_while_all_blocks_contradict_it():
     pairs = noisy_pairs(rng, 0.92, 0.01, 24, turns=10)
     reached = None
     for made in range(10, 25):
-        if made > 12:  # pauses begin
-            blocks = list(pairs[made - 1].blocks)
-            third = [number for number, block in enumerate(blocks) if block.configuration == 1][3]
-            blocks[third] = msgspec.structs.replace(blocks[third], seconds=blocks[third].seconds + 1.0)
-            if made % 2:
-                pairs[made - 1] = PairRecord([], blocks, 1.0)
+        if made > 12 and made % 2:  # pauses begin
+            pairs[made - 1] = changed_block(pairs[made - 1], 1, 3, seconds=1.1)
         now = compare(pairs[:made])
         reached = verdict.latest(reached, now)
         result = verdict.kept(reached, now)
@@ -68,9 +59,7 @@ def test_a_verdict_does_not_stay_while_all_blocks_contradict_it():
 
 def test_one_second_in_which_the_machine_stood_still_does_not_prevent_the_verdict_same():
     pairs = noisy_pairs(np.random.default_rng(3), 1.0, 0.002, 12, turns=10)
-    blocks = list(pairs[4].blocks)
-    blocks[7] = msgspec.structs.replace(blocks[7], seconds=1.1)
-    pairs[4] = PairRecord([], blocks, 1.0)
+    pairs[4] = changed_block(pairs[4], 0, 3, seconds=1.1)
     result = compare(pairs)
     assert (result.verdict, result.uneven) == ("same", False)
 

@@ -5,11 +5,10 @@ import math
 import msgspec
 import numpy as np
 import pytest
-from support.made_pairs import CALM, made_pair
+from support.made_pairs import changed_block, made_pair
 
 from harness.duel.pairs import mark_disturbed
 from harness.duel.ratios import Ratios, log_ratio
-from harness.duel.record import BlockRecord, PairRecord
 from harness.machine.usage import Disturbance
 from harness.stats.evidence import bootstrap_interval
 
@@ -26,10 +25,8 @@ def test_a_disturbed_block_drops_its_turn_for_both_configurations():
 
 
 def test_a_hiccup_does_not_move_the_ratio():
-    made = made_pair(1.0)
-    hiccup = BlockRecord(1, 3, 6, 5.0, 0.001, CALM, False)
-    blocks = [hiccup if (b.configuration, b.turn) == (1, 3) else b for b in made.blocks]
-    assert log_ratio(PairRecord([], blocks, 1.0), 1, [1, 1]) == pytest.approx(0.0)
+    hiccup = changed_block(made_pair(1.0), 1, 3, seconds=5.0)
+    assert log_ratio(hiccup, 1, [1, 1]) == pytest.approx(0.0)
 
 
 @pytest.mark.parametrize("threads", [[2, 1], [2, 2]])
@@ -37,16 +34,12 @@ def test_a_constant_load_that_meets_configurations_unequally_drops_nothing(threa
     """A configuration of one thread leaves a CPU for it, one of two threads does not."""
 
     def marks(burst):
+        pair = made_pair(1.0)
         taken = {(turn, 0): 0.066 for turn in range(8)} | ({(3, 1): 0.08} if burst else {})
-        blocks = [
-            msgspec.structs.replace(
-                block, disturbance=Disturbance(0.0, taken.get((block.turn, block.configuration), 0.0), 0.0, 0)
-            )
-            for block in made_pair(1.0).blocks
-        ]
-        return [
-            (block.turn, block.configuration) for block in mark_disturbed(blocks, threads) if block.disturbed
-        ]
+        for (turn, configuration), seconds in taken.items():
+            pair = changed_block(pair, configuration, turn, disturbance=Disturbance(0.0, seconds, 0.0, 0))
+        marked = mark_disturbed(pair.blocks, threads)
+        return [(block.turn, block.configuration) for block in marked if block.disturbed]
 
     assert marks(burst=False) == []
     assert marks(burst=True) == [(3, 1)]

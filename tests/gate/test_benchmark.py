@@ -7,16 +7,14 @@ import msgspec
 import numpy as np
 import pytest
 from support.made_gates import made_benchmark, made_pair
+from support.tasks import workload
 
 from harness.audit.findings import Deviation, Verification, WorkDiffers
 from harness.duel.timed_worker import ConfigurationFailed
-from harness.duel.workloads import Workload
 from harness.errors import WorkerTimeout
 from harness.gate import benchmark, reasons
 from harness.gate.record import QualityResult, forgiven
 from harness.gate.suite import Benchmark, Limits
-from harness.plugins import registry
-from harness.plugins.configuration import Configuration
 
 TURNS = 6
 
@@ -24,12 +22,7 @@ TURNS = 6
 @pytest.fixture
 def undecided(monkeypatch):
     """A comparison whose head takes multiples of base's step, first step and memory; and the turns asked."""
-    task = registry.task("mlp")
-    defined = task.define(task.options())
-    torch = Configuration("torch", "eager", "cpu", threads=1)
-    workloads = [
-        Workload(label=label, configuration=torch, task=defined, options={}) for label in ("base", "head")
-    ]
+    workloads = [workload(label) for label in ("base", "head")]
     chance = np.random.default_rng(1)
 
     def make(step=1.0, first_step=1.0, memory=1.0, **options):
@@ -64,6 +57,21 @@ def confirm(comparison, deadline=math.inf):
     return calls
 
 
+def seconds_of_pairs(monkeypatch, asked):
+    """A clock by which each pair takes 3 s, and nothing else takes time."""
+    monkeypatch.setattr(benchmark, "time", types.SimpleNamespace(monotonic=lambda: 100.0 + 3.0 * len(asked)))
+
+
+def at_the_limit(undecided, **options):
+    """A comparison of a loss that many pairs cannot decide: its step alone, and a limit as large."""
+    comparison, asked = undecided(step=1.0001, **options)
+    record = comparison.record
+    record.metrics = [msgspec.structs.replace(record.metrics[0], verdict="INCONCLUSIVE")]
+    limits = msgspec.structs.replace(record.limits, max_slowdown=1e-5)
+    comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=limits)
+    return comparison, asked
+
+
 def verdicts(comparison):
     return {result.metric: result.verdict for result in comparison.record.metrics}
 
@@ -93,8 +101,7 @@ def test_a_step_is_proven_by_whole_pairs_and_decided_metrics_are_left(undecided)
 def test_at_the_end_of_the_budget_the_pairs_made_are_judged(undecided, monkeypatch):
     """Two pairs of 3 s fit into 7 s; with those of the look they do not decide."""
     comparison, asked = undecided(step=1.06)
-    clock = types.SimpleNamespace(monotonic=lambda: 100.0 + 3.0 * len(asked))
-    monkeypatch.setattr(benchmark, "time", clock)
+    seconds_of_pairs(monkeypatch, asked)
     assert confirm(comparison, deadline=107.0) == 3
     assert len(asked) == 2
     (step,) = (result for result in comparison.record.metrics if result.metric == "step")
@@ -103,29 +110,19 @@ def test_at_the_end_of_the_budget_the_pairs_made_are_judged(undecided, monkeypat
 
 def test_without_a_budget_it_goes_on_for_some_minutes(undecided, monkeypatch):
     """A loss at the limit: 40 pairs of 3 s do not decide, and 100 s are up before."""
-    comparison, asked = undecided(step=1.0001, most_seconds=100.0)
-    record = comparison.record
-    record.metrics = [msgspec.structs.replace(record.metrics[0], verdict="INCONCLUSIVE")]
-    comparison._benchmark = msgspec.structs.replace(
-        comparison._benchmark, limits=msgspec.structs.replace(record.limits, max_slowdown=1e-5)
-    )
-    clock = types.SimpleNamespace(monotonic=lambda: 100.0 + 3.0 * len(asked))
-    monkeypatch.setattr(benchmark, "time", clock)
+    comparison, asked = at_the_limit(undecided, most_seconds=100.0)
+    seconds_of_pairs(monkeypatch, asked)
     confirm(comparison)
     assert 10 - 3 <= len(asked) <= 100 / 3
-    assert record.verdict == "INCONCLUSIVE"
+    assert comparison.record.verdict == "INCONCLUSIVE"
 
 
 @pytest.mark.parametrize(("made", "too_few"), [(0, True), (1, False)])
 def test_too_few_pairs_to_fail_any_head_never_pass(undecided, monkeypatch, made, too_few):
     """A proof takes 4 pairs, those of the look included: with 3, nothing could be proven."""
-    comparison, asked = undecided(step=1.0001)
+    comparison, asked = at_the_limit(undecided)
     record = comparison.record
-    record.metrics = [msgspec.structs.replace(record.metrics[0], verdict="INCONCLUSIVE")]
-    limits = msgspec.structs.replace(record.limits, max_slowdown=1e-5)
-    comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=limits)
-    clock = types.SimpleNamespace(monotonic=lambda: 100.0 + 3.0 * len(asked))
-    monkeypatch.setattr(benchmark, "time", clock)
+    seconds_of_pairs(monkeypatch, asked)
     confirm(comparison, deadline=99.5 + 4.0 * made)
     assert len(asked) == made
     (step,) = record.metrics
@@ -202,40 +199,34 @@ QUALITY_ONLY = Limits(
 )
 
 
-@pytest.mark.parametrize(
-    ("first_steps", "line"),
-    [
-        (
-            QualityResult(
-                verdict="FAIL",
-                reasons=[reasons.LossDiffers(precision="float64", step=1, base=1.0, head=2.0, deviation=0.5)],
-            ),
-            "the first steps differ: comparing trainings over seeds",
-        ),
-        (
-            QualityResult(verdict="INVALID", reasons=[reasons.LossesNotFinite(precision="float64", step=1)]),
-            "losses of the first steps are not finite: comparing trainings over seeds",
-        ),
-    ],
-)
-def test_progress_says_why_trainings_are_compared(undecided, monkeypatch, first_steps, line):
+def of_quality(undecided, monkeypatch, first_steps):
+    """A comparison of quality alone, whose first steps were judged so and whose trainings pass."""
     monkeypatch.setattr(benchmark, "compare_first_steps", lambda *_: first_steps)
     monkeypatch.setattr(benchmark, "compare_trainings", lambda *_: QualityResult(verdict="PASS"))
     comparison, _ = undecided(step=1.2)
     comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=QUALITY_ONLY)
+    return comparison
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [
+        ("FAIL", reasons.LossDiffers(precision="float64", step=1, base=1.0, head=2.0, deviation=0.5)),
+        ("INVALID", reasons.LossesNotFinite(precision="float64", step=1)),
+    ],
+)
+def test_progress_says_why_trainings_are_compared(undecided, monkeypatch, snapshot, verdict, reason):
+    comparison = of_quality(undecided, monkeypatch, QualityResult(verdict=verdict, reasons=[reason]))
     said = []
     comparison._say = said.append
     assert comparison.check(math.inf)
     comparison.look(math.inf)
-    assert line in said
+    assert said == snapshot
 
 
 def test_scores_on_other_data_are_not_compared(undecided, monkeypatch):
     other = QualityResult(verdict="FAIL", reasons=[reasons.OtherData(base="a", head="b")])
-    monkeypatch.setattr(benchmark, "compare_first_steps", lambda *_: other)
-    monkeypatch.setattr(benchmark, "compare_trainings", lambda *_: QualityResult(verdict="PASS"))
-    comparison, _ = undecided(step=1.2)
-    comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=QUALITY_ONLY)
+    comparison = of_quality(undecided, monkeypatch, other)
     comparison.record.metrics = []
     assert not comparison.check(math.inf)
     assert (comparison.record.verdict, comparison.record.quality) == ("FAIL", other)

@@ -5,22 +5,14 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from support.tasks import workload
 
 from harness.duel.timed_worker import ConfigurationFailed
-from harness.duel.workloads import Workload
 from harness.errors import Declined, MemoryRanOut, WorkerLost, WorkerTimeout
 from harness.gate import first_steps
 from harness.gate.training_worker import FirstSteps, TrainingWorker
-from harness.plugins import registry
-from harness.plugins.configuration import Configuration
 
 SAME = [FirstSteps("float64", [[1.0], [0.9]], {"accuracy": 0.5}), FirstSteps("float32", [[1.0]], {})]
-TORCH = Configuration("torch", "eager", "cpu", threads=1)
-
-
-def workload(label):
-    mlp = registry.task("mlp")
-    return Workload(label=label, configuration=TORCH, task=mlp.define(mlp.options()), options={})
 
 
 @pytest.mark.parametrize(

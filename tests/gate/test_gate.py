@@ -2,27 +2,27 @@
 
 import json
 import signal
-import stat
 import sys
 import time
 
 import pytest
-from support.command import stored
+from support.command import script, stored
 from support.processes import wait_until, workers_of
 
 from harness.worker import protocol
 
 PACED = '[benchmarks.{0}]\nbackend = "paced"\ntask = "mlp"\n'
-
-
 ONE = PACED.format("paced")
+#: Limits without which nothing is timed.
+UNTIMED = "".join(
+    f'{limit} = "off"\n' for limit in ("max_slowdown", "max_first_step_slowdown", "max_memory_growth")
+)
 
 
 def gate(harness, *arguments, suite=ONE, **options):
     (harness.folder / "gate.toml").write_text(suite)
-    return harness(
-        "gate", "--base-python", sys.executable, "--turns", "2", "--format", "json", *arguments, **options
-    )
+    usual = ("gate", "--base-python", sys.executable, "--turns", "2", "--format", "json")
+    return harness(*usual, *arguments, **options)
 
 
 def gates(harness):
@@ -57,74 +57,54 @@ def test_unchanged_code_passes_at_the_look(harness):
     assert record["head"]["harness"] == record["base"]["harness"] == record["machine"]["harness"]
 
 
-@pytest.fixture(scope="module")
-def failed(tmp_path_factory, harness_in):
-    """A head that is slower by 15 % and holds more memory."""
-    harness = harness_in(tmp_path_factory.mktemp("gate"))
+@pytest.mark.slow
+def test_a_head_that_is_slower_and_needs_more_memory_fails_and_its_files_are_written(harness):
     worse = ("--head-env", "PACED_FACTOR=1.15", "--head-env", "PACED_MEMORY_MIB=120")
     alarms = 'false_alarms = "4%"\n'  # for which two metrics can fail at the first look
     names = ("junit.xml", "summary.md", "metrics.txt", "bencher.json", "gate.html")
     files = [word for name in names for word in ("--to", name)]
     done = gate(harness, *worse, *files, "--budget", "280", suite=alarms + ONE, timeout=290)
-    return harness, done
-
-
-@pytest.mark.slow
-def test_a_head_that_is_slower_and_needs_more_memory_fails(failed):
-    _, done = failed
     assert done.returncode == 1, done.stderr
     record = json.loads(done.stdout)
     assert verdicts(record) == {"step": "FAIL", "first step": "PASS", "memory": "FAIL"}
     (benchmark,) = record["benchmarks"]
-    assert benchmark["metrics"][0]["ratio"]["value"] == pytest.approx(1.15, abs=0.02)
-    assert benchmark["metrics"][0]["p_value"] <= 0.02
+    step = benchmark["metrics"][0]
+    assert step["ratio"]["value"] == pytest.approx(1.15, abs=0.02)
+    assert step["p_value"] <= 0.02
     assert 4 <= len(benchmark["look"]) + len(benchmark["confirmation"]) <= 8
     assert record["head"]["variables"] == {"PACED_FACTOR": "1.15", "PACED_MEMORY_MIB": "120"}
-
-
-@pytest.mark.slow
-def test_its_files_are_written_and_it_can_be_shown_again(failed):
-    harness, _ = failed
-    for name in ("junit.xml", "summary.md", "metrics.txt", "bencher.json", "gate.html"):
+    for name in names:
         assert "paced" in (harness.folder / name).read_text()
-    (record,) = gates(harness)
-    shown = harness("show", record["id"])
-    assert shown.returncode == 0, shown.stderr
-    ratio = record["benchmarks"][0]["metrics"][0]["ratio"]["value"]
-    assert f"{100 * (ratio - 1):+.1f} %" in shown.stdout
-    assert "FAIL" in shown.stdout
-
-
-def test_nothing_is_started_after_the_budget(harness):
-    suite = PACED.format("one") + PACED.format("two")
-    done = gate(harness, "--budget", "0.01s", "--inconclusive", "pass", suite=suite, timeout=30)
-    assert done.returncode == 4, done.stderr
-    for benchmark in json.loads(done.stdout)["benchmarks"]:
-        assert (benchmark["verdict"], benchmark["look"]) == ("INVALID", [])
-        assert kinds(benchmark) == ["budget spent"]
+    shown = harness.ok("show", record["id"]).stdout
+    assert f"{100 * (step['ratio']['value'] - 1):+.1f} %" in shown
+    assert "FAIL" in shown
 
 
 @pytest.mark.parametrize(
-    ("variable", "kind"),
+    ("options", "suite", "code", "verdict", "reasons"),
     [
-        ("PACED_LOSS=1.0001", "loss differs"),
-        pytest.param("PACED_LOGIT=3", "score differs", marks=pytest.mark.slow),
+        (("--budget", "0.01s"), PACED.format("one") + PACED.format("two"), 4, "INVALID", ["budget spent"]),
+        (("--head-env", "PACED_LOSS=1.0001"), ONE, 1, "FAIL", ["loss differs"]),
+        pytest.param(
+            *(("--head-env", "PACED_LOGIT=3"), ONE, 1, "FAIL", ["score differs"]), marks=pytest.mark.slow
+        ),
+        (("--head-env", "PYTHONPATH="), ONE, 1, "FAIL", ["failed"]),
+        (("--base-env", "PYTHONPATH="), ONE, 4, "INVALID", ["failed"]),
+        ((), ONE.replace('"paced"', '"pacedd"'), 1, "FAIL", ["failed"]),
     ],
+    ids=["budget", "losses", "scores", "unknown to head", "unknown to base", "unknown to both"],
 )
-def test_a_difference_in_the_first_steps_fails_before_anything_is_timed(harness, variable, kind):
-    done = gate(harness, "--head-env", variable)
-    assert done.returncode == 1, done.stderr
-    (benchmark,) = json.loads(done.stdout)["benchmarks"]
-    assert benchmark["verdict"] == "FAIL"
-    assert kinds(benchmark) == [kind]
-    assert benchmark["look"] == []
+def test_what_is_known_before_anything_is_timed_ends_a_benchmark(
+    harness, options, suite, code, verdict, reasons
+):
+    """What is invalid is never folded into a pass."""
+    done = gate(harness, *options, "--inconclusive", "pass", suite=suite, timeout=100)
+    assert done.returncode == code, done.stderr
+    for benchmark in json.loads(done.stdout)["benchmarks"]:
+        assert (benchmark["verdict"], kinds(benchmark), benchmark["look"]) == (verdict, reasons, [])
 
 
 DIES = '[benchmarks.dies]\nbackend = "paced:dies"\ntask = "mlp"\n'
-#: Limits without which nothing is timed.
-UNTIMED = "".join(
-    f'{limit} = "off"\n' for limit in ("max_slowdown", "max_first_step_slowdown", "max_memory_growth")
-)
 
 
 @pytest.mark.parametrize(
@@ -143,43 +123,21 @@ def test_a_crash_is_reported_with_the_last_lines_and_the_other_benchmarks_go_on(
     done = gate(harness, *never, *now, suite=suite)
     assert done.returncode == code, done.stderr
     dies, *others = json.loads(done.stdout)["benchmarks"]
-    assert dies["verdict"] == verdict
     (reason,) = dies["reasons"]
-    assert (reason["kind"], reason["label"]) == ("failed", label)
+    assert (dies["verdict"], reason["kind"], reason["label"]) == (verdict, "failed", label)
     assert "the last words" in reason["message"]
     assert [other["verdict"] for other in others] == ["PASS"] * len(others)
 
 
-def test_a_backend_that_head_does_not_know_fails(harness):
-    done = gate(harness, "--head-env", "PYTHONPATH=")
-    assert done.returncode == 1, done.stderr
-    (benchmark,) = json.loads(done.stdout)["benchmarks"]
-    assert benchmark["verdict"] == "FAIL"
-    assert "unknown backend 'paced'" in benchmark["reasons"][0]["message"]
-
-
-def test_a_backend_that_neither_knows_fails(harness):
-    done = gate(harness, "--inconclusive", "pass", suite=ONE.replace('"paced"', '"pacedd"'))
-    assert done.returncode == 1, done.stderr
-    (benchmark,) = json.loads(done.stdout)["benchmarks"]
-    (reason,) = benchmark["reasons"]
-    assert reason["label"] == "head"
-    assert "unknown backend 'pacedd'. Did you mean 'paced'?" in reason["message"]
-
-
-def test_a_backend_that_base_does_not_know_is_invalid_and_not_folded(harness):
-    done = gate(harness, "--base-env", "PYTHONPATH=", "--inconclusive", "pass")
-    assert done.returncode == 4, done.stderr
-    (benchmark,) = json.loads(done.stdout)["benchmarks"]
-    assert (benchmark["verdict"], kinds(benchmark)) == ("INVALID", ["failed"])
+def of_base(harness, text, *options):
+    """The benchmarks of a gate whose base had another suite."""
+    (harness.folder / "before.toml").write_text(text)
+    return json.loads(gate(harness, "--base-suite", "before.toml", *options).stdout)["benchmarks"]
 
 
 def test_a_benchmark_that_only_base_s_suite_has_fails(harness):
-    before = harness.folder / "before.toml"
-    before.write_text(ONE.replace('"mlp"', '"cnn"') + ONE.replace("[benchmarks.paced]", "[benchmarks.gone]"))
-    done = gate(harness, "--base-suite", str(before))
-    assert done.returncode == 1, done.stderr
-    other, gone = json.loads(done.stdout)["benchmarks"]
+    before = ONE.replace('"mlp"', '"cnn"') + ONE.replace("[benchmarks.paced]", "[benchmarks.gone]")
+    other, gone = of_base(harness, before)
     assert (gone["name"], gone["verdict"], kinds(gone)) == ("gone", "FAIL", ["removed"])
     assert (other["name"], other["verdict"], other["look"], other["mode"]) == ("paced", "FAIL", [], "plain")
     assert other["reasons"] == [{"kind": "replaced", "base": "paced on cnn", "head": "paced on mlp"}]
@@ -187,14 +145,10 @@ def test_a_benchmark_that_only_base_s_suite_has_fails(harness):
 
 @pytest.mark.slow
 def test_another_mode_is_other_work_and_defaults_written_out_are_not(harness):
-    before = harness.folder / "before.toml"
-    before.write_text(ONE.replace('"paced"', '"paced:dies"'))
-    (mode,) = json.loads(gate(harness, "--base-suite", str(before)).stdout)["benchmarks"]
+    (mode,) = of_base(harness, ONE.replace('"paced"', '"paced:dies"'))
     assert (mode["verdict"], kinds(mode)) == ("FAIL", ["replaced"])
     written_out = ONE.replace('"paced"', '"paced:plain"') + 'dataset = "mnist1d"\nset = { width = 1.0 }\n'
-    before.write_text(written_out)
-    done = gate(harness, "--base-suite", str(before), "--budget", "0.01s")
-    (same,) = json.loads(done.stdout)["benchmarks"]
+    (same,) = of_base(harness, written_out, "--budget", "0.01s")
     assert (kinds(same), same["vanished"]) == (["budget spent"], False)
 
 
@@ -204,32 +158,23 @@ def test_without_limits_of_time_and_memory_nothing_is_timed(harness):
     assert done.returncode == 0, done.stderr
     (benchmark,) = json.loads(done.stdout)["benchmarks"]
     assert (benchmark["verdict"], benchmark["quality"]["verdict"], benchmark["look"]) == ("PASS", "PASS", [])
-    worse = gate(harness, "--head-env", "PACED_LOSS=1.0001", suite=ONE + UNTIMED)
-    assert worse.returncode == 1
-
-
-def fake_python(folder, version, spoken):
-    path = folder / "python"
-    path.write_text(f"#!/bin/sh\necho '[\"{version}\", {spoken}]'\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return str(path)
+    assert gate(harness, "--head-env", "PACED_LOSS=1.0001", suite=ONE + UNTIMED).returncode == 1
 
 
 def test_another_protocol_is_refused_with_both_versions(harness):
-    other = fake_python(harness.folder, "0.0.9", protocol.VERSION - 1)
+    other = script(harness.folder / "python", f"echo '[\"0.0.9\", {protocol.VERSION - 1}]'")
     done = gate(harness, "--head-python", other)
-    assert done.returncode == 2
-    assert f"head has dl-harness 0.0.9, which speaks protocol {protocol.VERSION - 1}" in done.stderr
-    assert f"protocol {protocol.VERSION}" in done.stderr
-    assert gates(harness) == []
+    assert (done.returncode, gates(harness)) == (2, [])
+    for words in ("head", "0.0.9", f"protocol {protocol.VERSION - 1}", f"protocol {protocol.VERSION}"):
+        assert words in done.stderr
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ('backend = "paced:slow"', "unknown mode 'slow' of backend paced"),
+        ('backend = "paced:slow"', "unknown mode 'slow'"),
         ('task = "mpl"', "Did you mean 'mlp'?"),
-        ('dataset = "digits"', "task mlp does not run on digits"),
+        ('dataset = "digits"', "does not run on digits"),
         ('backend = "needy"', "not installed"),
     ],
 )
@@ -242,28 +187,18 @@ def test_unknown_names_in_the_suite_are_reported(harness, line, words):
     assert "Traceback" not in done.stderr
 
 
-def test_ctrl_c_keeps_the_record_and_leaves_no_worker(harness):
-    (harness.folder / "gate.toml").write_text(PACED.format("one"))
+@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_gate_that_ends_early_keeps_its_record_and_leaves_no_worker(harness, killed):
+    (harness.folder / "gate.toml").write_text(ONE)
     process = harness.start("gate", "--base-python", sys.executable, "--turns", "4")
-    wait_until(lambda: gates(harness))
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
+    wait_until(lambda: gates(harness) and (workers_of(harness) or not killed))
+    time.sleep(0.0 if killed else 1.0)
+    process.send_signal(signal.SIGKILL if killed else signal.SIGINT)
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, out
+    wait_until(lambda: workers_of(harness) == [], 60 if killed else 0.1)
     (record,) = gates(harness)
-    assert record["status"] == "interrupted"
-    assert workers_of(harness) == []
-
-
-@pytest.mark.slow
-def test_a_gate_that_is_killed_leaves_a_record_without_verdict_and_no_worker(harness):
-    (harness.folder / "gate.toml").write_text(PACED.format("one"))
-    process = harness.start("gate", "--base-python", sys.executable, "--turns", "4")
-    wait_until(lambda: gates(harness) and workers_of(harness))
-    process.kill()
-    process.communicate()
-    wait_until(lambda: workers_of(harness) == [])
-    (record,) = gates(harness)
-    assert (record["status"], record["verdict"]) == ("running", "INVALID")
-    shown = harness("show", "last")
-    assert (shown.returncode, "PASS" in shown.stdout) == (0, False)
+    assert process.returncode == (-signal.SIGKILL if killed else 130), out
+    assert record["status"] == ("running" if killed else "interrupted")
+    if killed:
+        assert record["verdict"] == "INVALID"
+        assert "PASS" not in harness.ok("show", "last").stdout

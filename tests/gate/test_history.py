@@ -70,25 +70,22 @@ def test_ratio_and_spread_of_a_point_are_of_one_kind():
     assert point.log != pytest.approx(math.log(result.ratio.value), abs=0.001)
 
 
-def with_benchmarks(gate, change):
-    return msgspec.structs.replace(gate, benchmarks=[change(benchmark) for benchmark in gate.benchmarks])
+def with_batch_size(benchmark, size):
+    benchmark.configurations = [
+        msgspec.structs.replace(each, batch_size=size) for each in benchmark.configurations
+    ]
 
 
-def test_another_batch_size_is_other_work():
-    def larger(benchmark):
-        ran = [msgspec.structs.replace(one, batch_size=128) for one in benchmark.configurations]
-        return msgspec.structs.replace(benchmark, configurations=ran)
-
+@pytest.mark.parametrize("work", ["batch size", "option"])
+def test_other_work_is_another_series(work):
     gates = fixed_gates([1.0] * 6)
-    gates[3:] = [with_benchmarks(gate, larger) for gate in gates[3:]]
+    for gate in gates[3:]:
+        (benchmark,) = gate.benchmarks
+        if work == "option":
+            benchmark.options = {"width": 2.0}
+        else:
+            with_batch_size(benchmark, 128)
     assert lengths(gates) == [3, 3]
-
-
-def test_another_option_is_other_work():
-    before, after = fixed_gates([1.0] * 4), fixed_gates([1.3] * 4, start=4)
-    for gate in after:
-        gate.benchmarks[0].options = {"width": 2.0}
-    assert lengths(before + after) == [4, 4]
 
 
 def test_a_new_option_of_the_task_is_still_the_same_work():
@@ -102,26 +99,21 @@ def test_a_new_option_of_the_task_is_still_the_same_work():
     assert [step.at for step in series.trend.steps] == [8]
 
 
-def test_invalid_results_are_left_out():
-    def invalid(benchmark):
-        metrics = [msgspec.structs.replace(result, verdict="INVALID") for result in benchmark.metrics]
-        return msgspec.structs.replace(benchmark, metrics=metrics)
+def with_step(gate, **changes):
+    """The gate, the result of whose step has these changes."""
+    (benchmark,) = gate.benchmarks
+    first, *others = benchmark.metrics
+    benchmark.metrics = [msgspec.structs.replace(first, **changes), *others]
 
+
+@pytest.mark.parametrize("changes", [{"verdict": "INVALID"}, {"ratio": None}])
+def test_a_metric_that_is_invalid_or_has_no_ratio_is_left_out(changes):
     gates = fixed_gates([1.0, 1.0, 2.0, 1.0])
-    gates[2] = with_benchmarks(gates[2], invalid)
+    with_step(gates[2], **changes)
     (series,) = step_series(gates)
     assert [point.gate for point in series.points] == [gates[place].id for place in (0, 1, 3)]
-
-
-def test_a_metric_without_a_ratio_is_left_out():
-    gates = fixed_gates([1.0] * 4)
-    first, *others = gates[2].benchmarks[0].metrics
-    gates[2].benchmarks[0].metrics = [msgspec.structs.replace(first, ratio=None), *others]
-    assert {series.metric: len(series.points) for series in read_history(gates).series} == {
-        "step": 3,
-        "first step": 4,
-        "memory": 4,
-    }
+    others = {series.metric: len(series.points) for series in read_history(gates).series}
+    assert others == {"step": 3, "first step": 4, "memory": 4}
 
 
 def test_gates_with_different_bases_are_different_series():
@@ -163,16 +155,11 @@ def test_of_gates_alone_with_their_base_the_newest_is_kept_and_the_others_are_co
     assert history.left_out == [AloneWithBase(gates=2, ended=3)]
 
 
-def without_commits(gates):
-    base, head = (msgspec.structs.replace(environment, commit=None) for environment in (BASE, HEAD))
-    return [msgspec.structs.replace(gate, base=base, head=head) for gate in gates]
-
-
 def test_gates_without_commits_are_left_out_unless_their_base_is_the_same():
-    gates = without_commits(fixed_gates(LEVELS, noise=0.004))
+    base, head = (msgspec.structs.replace(environment, commit=None) for environment in (BASE, HEAD))
+    gates = [msgspec.structs.replace(each, base=base, head=head) for each in fixed_gates(LEVELS, noise=0.004)]
     history = read_history(gates)
-    assert history.series == []
-    assert history.left_out == [NoCommits(gates=30, ended=30)]
+    assert (history.series, history.left_out) == ([], [NoCommits(gates=30, ended=30)])
     (series,) = step_series(gates, same_base=True)
     assert len(series.trend.steps) == 3
     assert series.start == f"the base of {gates[0].id}"
@@ -183,25 +170,17 @@ def test_same_base_joins_no_gates_whose_bases_are_known_to_differ():
     assert lengths([*before, *after], same_base=True) == [8, 8]
 
 
-def test_a_gate_whose_pairs_are_damaged_is_named():
+@pytest.mark.parametrize("kind", [DamagedPairs, NotEnded])
+def test_a_gate_that_is_damaged_or_did_not_end_is_named(kind):
     gates = fixed_gates([1.0] * 4)
-    (benchmark,) = gates[1].benchmarks
-    benchmark.configurations = [
-        msgspec.structs.replace(configuration, batch_size=0) for configuration in benchmark.configurations
-    ]
+    if kind is NotEnded:
+        gates[1].status = "interrupted"
+    else:
+        with_batch_size(gates[1].benchmarks[0], 0)
     history = read_history(gates)
     assert {len(series.points) for series in history.series} == {3}
     (exclusion,) = history.left_out
-    assert isinstance(exclusion, DamagedPairs)
-    assert exclusion.gate == gates[1].id
-
-
-def test_a_gate_that_did_not_end_is_named():
-    gates = fixed_gates([1.0] * 4)
-    gates[1].status = "interrupted"
-    history = read_history(gates)
-    assert {len(series.points) for series in history.series} == {3}
-    assert history.left_out == [NotEnded(gates[1].id, "interrupted")]
+    assert (type(exclusion), exclusion.gate) == (kind, gates[1].id)
 
 
 @pytest.mark.parametrize("changes", [{"turn": 99}, {"configuration": 7}])

@@ -6,10 +6,10 @@ import msgspec
 import numpy as np
 import pytest
 from support.made_gates import made_benchmark
+from support.made_pairs import changed_block, made_pair
 
 from harness.duel import ratios
 from harness.duel.ratios import Ratios
-from harness.duel.record import BlockRecord, PairRecord, ProcessRecord
 from harness.gate import reasons
 from harness.gate.judgement import (
     LOOK_PAIRS,
@@ -26,34 +26,14 @@ from harness.gate.judgement import (
 )
 from harness.gate.record import forgiven
 from harness.gate.suite import Limits
-from harness.machine.usage import Disturbance
 from harness.stats.estimate import Estimate
 
-CALM = Disturbance(0.0, 0.0, 0.0, 0)
 LIMITS = Limits(max_slowdown=0.05)
 
 
-def pair(ratio=1.0, *, first=1.0, memory=1.0, control=1.0, lost=False, seconds=0.1):
-    """A pair whose head takes ``ratio`` times the step time, and ``first`` and ``memory`` times the rest."""
-    blocks = [
-        BlockRecord(
-            side, turn, 6, seconds * (ratio if side else 1.0), 0.001 * (control if side else 1.0), CALM, lost
-        )
-        for turn in range(6)
-        for side in (0, 1)
-    ]
-    processes = [
-        ProcessRecord(
-            import_seconds=1.0,
-            build_seconds=0.1,
-            first_step_seconds=2.0 * (first if side else 1.0),
-            warm_up_seconds=[0.1],
-            settled=True,
-            measured={"peak_memory_bytes": 1e9 * (memory if side else 1.0)},
-        )
-        for side in (0, 1)
-    ]
-    return PairRecord(processes, blocks, 1.0)
+def pair(ratio=1.0, *, lost=False, **changes):
+    """A pair whose head takes ``ratio`` times base's step time."""
+    return made_pair(ratio, turns=6, lost=range(6) if lost else (), **changes)
 
 
 def noisy(rng, pairs, truth=1.0, spread=0.01, **changes):
@@ -101,19 +81,12 @@ def test_each_metric_can_fail_alone(metric, changes):
 
 def test_pauses_in_few_blocks_of_head_fail():
     """One block of six takes four times as long; the middle of the blocks does not show it."""
-
-    def paused(made, turn):
-        blocks = [
-            msgspec.structs.replace(block, seconds=0.4)
-            if (block.configuration, block.turn) == (1, turn)
-            else block
-            for block in made.blocks
-        ]
-        return msgspec.structs.replace(made, blocks=blocks)
-
     rng = np.random.default_rng(2)
     looked, fresh = (
-        [paused(made, turn % 6) for turn, made in enumerate(noisy(rng, count, spread=0.002))]
+        [
+            changed_block(made, 1, turn % 6, seconds=0.4)
+            for turn, made in enumerate(noisy(rng, count, spread=0.002))
+        ]
         for count in (LOOK_PAIRS, 12)
     )
     assert look(looked).verdict == "INCONCLUSIVE"
@@ -124,28 +97,13 @@ def test_pauses_in_few_blocks_of_head_fail():
 
 def test_a_loss_in_the_middle_does_not_fail_beside_a_gain_over_all_blocks():
     """Head is 3 % slower and lacks base's pauses, which occur in most of the later pairs."""
-
-    def paused(made):
-        blocks = [
-            msgspec.structs.replace(block, seconds=0.4)
-            if (block.configuration, block.turn) == (0, 2)
-            else block
-            for block in made.blocks
-        ]
-        return msgspec.structs.replace(made, blocks=blocks)
-
     rng = np.random.default_rng(2)
-    plain, later = noisy(rng, 10, 1.03, 0.004), list(map(paused, noisy(rng, 14, 1.03, 0.004)))
+    plain = noisy(rng, 10, 1.03, 0.004)
+    later = [changed_block(made, 0, 2, seconds=0.4) for made in noisy(rng, 14, 1.03, 0.004)]
     limits = Limits(max_slowdown=0.01)
-
-    def judged(pairs, *, last):
-        return confirmed(of("step", pairs, limits), 0.5, 0.01, last=last)
-
-    assert judged(plain, last=False).verdict == "FAIL"
-    result = judged([*plain, *later], last=True)
-    assert result.uneven
-    assert result.ratio.value < 1.0
-    assert result.verdict == "INCONCLUSIVE"
+    assert confirmed(of("step", plain, limits), 0.5, 0.01, last=False).verdict == "FAIL"
+    result = confirmed(of("step", [*plain, *later], limits), 0.5, 0.01, last=True)
+    assert (result.verdict, result.uneven, result.ratio.value < 1.0) == ("INCONCLUSIVE", True, True)
 
 
 def test_a_loss_within_the_limit_passes_however_certain_it_is():
@@ -214,17 +172,13 @@ def test_lost_pairs_are_no_evidence(judge):
     assert (result.verdict, result.reasons) == ("INVALID", [reasons.PairsLost(lost=4, pairs=8)])
 
 
-def test_where_every_turn_was_disturbed_the_first_step_is_invalid():
-    result = look([pair(lost=True)] * 8, "first step")
-    assert (result.verdict, result.reasons) == ("INVALID", [reasons.PairsLost(lost=8, pairs=8)])
-    assert look([pair(lost=True)] * 8, "memory").verdict == "PASS"
-
-
-def test_a_first_step_needs_undisturbed_pairs_too():
+@pytest.mark.parametrize(("kept", "lost"), [(0, 8), (1, 3)])
+def test_a_first_step_needs_undisturbed_pairs_too(kept, lost):
     """Where the step is not judged, nothing else shows that the machine was busy."""
-    result = look([pair()] + [pair(lost=True)] * 3, "first step")
-    assert (result.verdict, result.reasons) == ("INVALID", [reasons.PairsLost(lost=3, pairs=4)])
-    assert look([pair()] * 4, "first step").verdict == "PASS"
+    pairs = [pair()] * kept + [pair(lost=True)] * lost
+    result = look(pairs, "first step")
+    assert (result.verdict, result.reasons) == ("INVALID", [reasons.PairsLost(lost=lost, pairs=kept + lost)])
+    assert look(pairs, "memory").verdict == look([pair()] * 4, "first step").verdict == "PASS"
 
 
 SPREAD = [1.02, 1.1, 1.03, 1.09, 1.04, 1.08, 1.05, 1.07]
@@ -266,11 +220,12 @@ def test_the_outlook_says_how_many_more_pairs_decide():
 
 
 def test_milliseconds_of_a_first_step_are_no_loss():
-    quick = [msgspec.structs.replace(pair(), processes=[
-        msgspec.structs.replace(process, first_step_seconds=seconds)
-        for process, seconds in zip(pair().processes, (0.005, 0.01), strict=True)
-    ])] * 4  # fmt: skip
-    assert look(quick, "first step").verdict == "PASS"
+    processes = [
+        msgspec.structs.replace(process, first_step_seconds=process.first_step_seconds / 400)
+        for process in pair(first=2.0).processes
+    ]
+    quick = msgspec.structs.replace(pair(), processes=processes)
+    assert look([quick] * 4, "first step").verdict == "PASS"
 
 
 def test_a_metric_that_is_off_is_not_judged():

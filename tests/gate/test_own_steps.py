@@ -1,5 +1,6 @@
 """Gates of steps of the user's own: suites, values before times, checkouts, claimed savings."""
 
+import json
 import math
 import subprocess
 
@@ -44,27 +45,34 @@ def repository(harness):
     return folder, commit
 
 
-def gated(harness, *options):
-    return harness("gate", "--base", "HEAD", "--turns", "2", *options)
+def gated(harness, code, *options, base=("--base", "HEAD")):
+    """The only benchmark of a gate that ends with this exit code, and what the command printed."""
+    done = harness("gate", *base, "--turns", "2", "--format", "json", *options)
+    assert done.returncode == code, done.stdout + done.stderr
+    record = json.loads(done.stdout)
+    return record["benchmarks"][0], record
+
+
+def step_of(benchmark):
+    (result,) = (result for result in benchmark["metrics"] if result["metric"] == "step")
+    return result
 
 
 def test_other_values_fail_before_anything_is_timed(harness, repository):
     folder, _ = repository
     (folder / "model.py").write_text("RATE, COST = 0.011, 1\n")
-    done = gated(harness)
-    assert done.returncode == 1, done.stderr
-    assert "train: FAIL: the values differ from call 1 on, by 1.0e-03" in done.stdout
-    assert "FAIL after 0 pairs" in done.stderr
+    benchmark, _ = gated(harness, 1)
+    assert (benchmark["verdict"], benchmark["look"]) == ("FAIL", [])
+    (reason,) = benchmark["quality"]["reasons"]
+    assert (reason["kind"], reason["difference"]["call"]) == ("values differ", 1)
+    assert reason["difference"]["deviation"] == pytest.approx(1e-3, rel=0.1)
 
 
 def test_a_twofold_cost_fails_and_shows_the_ratio(harness, repository):
     folder, _ = repository
     (folder / "model.py").write_text("RATE, COST = 0.01, 4\n")
-    done = gated(harness)
-    assert done.returncode == 1, done.stderr
-    assert "head is proven worse than base" in done.stdout
-    assert "slower" in done.stdout
-    assert "after 4 pairs" in done.stderr
+    benchmark, _ = gated(harness, 1)
+    assert (step_of(benchmark)["verdict"], step_of(benchmark)["pairs"]) == ("FAIL", 4)
 
 
 def test_a_claimed_saving_is_verified(harness, repository):
@@ -72,53 +80,51 @@ def test_a_claimed_saving_is_verified(harness, repository):
     (folder / "model.py").write_text("RATE, COST = 0.01, 4\n")
     commit()
     (folder / "model.py").write_text("RATE, COST = 0.01, 1\n")
-    done = gated(harness, "--expect-faster", "10%")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "saves ≥ 10 %" in done.stdout
+    benchmark, record = gated(harness, 0, "--expect-faster", "10%")
+    assert step_of(benchmark)["verdict"] == "PASS"
+    assert "saves ≥ 10 %" in harness.ok("show", record["id"]).stdout
 
 
 def test_a_step_that_base_lacks_is_new(harness, repository):
     folder, _ = repository
     (folder / "other.py").write_text("from model import NEW\ndef make():\n    return lambda: NEW\n")
     (folder / "model.py").write_text("RATE, COST, NEW = 0.01, 1, 2.0\n")
-    (folder / "gate.toml").write_text('[benchmarks.other]\nstep = "other.py:make"\n')
-    (folder / "suite.toml").write_text('[benchmarks.other]\nstep = "other.py:make"\n')
-    done = harness("gate", "--base", "HEAD", "--suite", "suite.toml", "--base-suite", "suite.toml")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "base has no other.py: head's is used" in done.stdout
-    assert "base has no such step and cannot run head's" in done.stdout
+    for name in ("gate.toml", "suite.toml"):
+        (folder / name).write_text('[benchmarks.other]\nstep = "other.py:make"\n')
+    suites = ("--suite", "suite.toml", "--base-suite", "suite.toml")
+    benchmark, record = gated(harness, 0, *suites)
+    assert (benchmark["verdict"], benchmark["look"]) == ("PASS", [])
+    text = harness.ok("show", record["id"]).stdout
+    assert ("other.py" in text, "no such step" in text) == (True, True)
 
 
 def test_what_both_sides_import_alike_is_said(harness, repository):
     folder, commit = repository
     (folder / "bench.py").write_text("def make_step():\n    return lambda: 1.0\n")
-    (folder / "gate.toml").write_text(
-        'max_slowdown = "off"\nmax_first_step_slowdown = "off"\nmax_memory_growth = "off"\n'
-        '[benchmarks.train]\nstep = "bench.py:make_step"\n'
-    )
+    limits = ("max_slowdown", "max_first_step_slowdown", "max_memory_growth")
+    untimed = "".join(f'{limit} = "off"\n' for limit in limits)
+    (folder / "gate.toml").write_text(f'{untimed}[benchmarks.train]\nstep = "bench.py:make_step"\n')
     commit()
-    done = gated(harness)
-    assert done.returncode == 0, done.stderr
-    assert "only the file of the step is taken from each checkout" in " ".join(done.stdout.split())
+    benchmark, _ = gated(harness, 0)
+    assert [reason["kind"] for reason in benchmark["quality"]["reasons"]] == ["shared code"]
 
 
 def test_a_head_that_hangs_fails_within_the_timeout(harness, repository):
     folder, _ = repository
     (folder / "bench.py").write_text("import time\ndef make_step(size):\n    time.sleep(12346)\n")
     (folder / "gate.toml").write_text(SUITE + 'timeout = "1s"\n')
-    done = harness("gate", "--base", "HEAD", "--base-suite", "gate.toml")
-    assert done.returncode == 1, done.stderr
-    text = " ".join(done.stdout.split())
-    assert "head failed: the factory did not return within 1 s, and its process was killed" in text
-    assert "--timeout 1s" in text  # of the command that runs head alone
+    benchmark, record = gated(harness, 1, "--base-suite", "gate.toml")
+    (reason,) = benchmark["reasons"]
+    assert (reason["kind"], reason["label"]) == ("failed", "head")
+    assert "within 1 s" in reason["message"]
+    assert "--timeout 1s" in harness.ok("show", record["id"]).stdout  # of the command that runs head alone
 
 
-def test_wrong_input_is_no_fail(harness, repository):
+def test_wrong_input_is_no_fail(harness, repository, snapshot):
     folder, _ = repository
     (folder / "gate.toml").write_text(SUITE.replace("size", "sise"))
-    done = harness("gate", "--base", "HEAD", "--base-suite", "gate.toml")
-    assert done.returncode == 2
-    assert "unexpected keyword argument 'sise'; it takes size=2000" in done.stderr
+    done = harness("gate", "--base", "HEAD", "--base-suite", "gate.toml", "--quiet")
+    assert (done.returncode, done.stderr) == (2, snapshot)
 
 
 @pytest.mark.parametrize(

@@ -2,23 +2,19 @@
 
 import msgspec
 import pytest
+from support.tasks import defined, workload
 
-from harness.duel.workloads import Workload
 from harness.gate import reasons
 from harness.gate.quality import judge_first_steps, task_change
 from harness.gate.reasons import TaskChanged
 from harness.gate.training_worker import FirstSteps
-from harness.plugins import registry
-from harness.plugins.configuration import Configuration
 
 SAME = [FirstSteps("float64", [[1.0], [0.9]], {"accuracy": 0.5}), FirstSteps("float32", [[1.0]], {})]
-TORCH = Configuration("torch", "eager", "cpu", threads=1)
 
 
-def workload(label, options=(), **changes):
-    mlp = registry.task("mlp")
-    task = msgspec.structs.replace(mlp.define(mlp.options()), **changes)
-    return Workload(label=label, configuration=TORCH, task=task, options=dict(options))
+def of_mlp(label, options=(), **changes):
+    task = msgspec.structs.replace(defined(), **changes)
+    return msgspec.structs.replace(workload(label, task=task), options=dict(options))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +27,7 @@ def workload(label, options=(), **changes):
     ],
 )
 def test_tasks_differ_in_options_or_else_in_fields(base, head, changes, change):
-    assert task_change(workload("base", base), workload("head", head, **changes)) == change
+    assert task_change(of_mlp("base", base), of_mlp("head", head, **changes)) == change
 
 
 def test_another_task_fails_though_the_first_steps_agree():

@@ -22,15 +22,35 @@ PROCESS = ProcessRecord(
 CALM = Disturbance(0.0, 0.0, 0.0, 0)
 
 
-def made_pair(ratio, *, turns=8, control=1.0, lost=(), seconds=0.1):
-    """A pair whose second configuration takes ``ratio`` times as long; turns in ``lost`` are disturbed."""
+def made_pair(ratio=1.0, *, turns=8, control=1.0, lost=(), seconds=0.1, first=1.0, memory=1.0):
+    """A pair whose second configuration takes ``ratio`` times as long; turns in ``lost`` are disturbed.
+
+    ``first`` and ``memory`` are the multiples of its first step and of its peak memory.
+    """
     blocks = []
     for turn in range(turns):
         for index in (0, 1) if turn % 2 == 0 else (1, 0):
             time = seconds * (ratio if index else 1.0)
             slow = control if index else 1.0
             blocks.append(BlockRecord(index, turn, 6, time, 0.001 * slow, CALM, turn in lost))
-    return PairRecord([], blocks, 1.0)
+    processes = [
+        msgspec.structs.replace(
+            PROCESS, first_step_seconds=2.0 * first_step, measured={"peak_memory_bytes": 1e9 * peak}
+        )
+        for first_step, peak in ((1.0, 1.0), (first, memory))
+    ]
+    return PairRecord(processes, blocks, 1.0)
+
+
+def changed_block(pair, configuration, turn, **changes):
+    """The same pair; the block of a configuration in a turn has these changes."""
+    blocks = [
+        msgspec.structs.replace(block, **changes)
+        if (block.configuration, block.turn) == (configuration, turn)
+        else block
+        for block in pair.blocks
+    ]
+    return msgspec.structs.replace(pair, blocks=blocks)
 
 
 def compare(pairs, **options):
