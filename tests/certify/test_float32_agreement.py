@@ -49,14 +49,14 @@ def test_a_backend_without_float64_agrees_in_float32(monkeypatch, tmp_path):
     assert made.agrees_in_float32
     assert made.worst is None
     assert 0 < made.worst_as_timed < 1e-5
-    assert "no float64 on this device; the first losses agree in float32 (relative " in made.reason
+    assert "no float64 on this device" in made.reason
     assert certificate_label(made) == "agrees in float32"
 
 
 def test_a_wrong_update_does_not_agree_in_float32(monkeypatch, tmp_path):
     made = made_of(AnotherRate, monkeypatch, tmp_path, "float64")
     assert not made.agrees_in_float32
-    assert "no float64 on this device; in float32 the loss of step 2 is " in made.reason
+    assert "in float32 the loss" in made.reason
     assert certificate_label(made) == "not certified"
 
 

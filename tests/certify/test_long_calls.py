@@ -108,26 +108,19 @@ class Doubled(Altered):
 
 
 @pytest.mark.parametrize(
-    ("program", "words"),
+    ("program", "task"),
     [
-        (
-            RepeatsTheFirstBatches,
-            r"steps in one call of 23 differ .* one by one, from step 9 on.* repeats that of step 1",
-        ),
-        (SkipsTheShortBatch, "the short last batch after a call of 103 steps differs"),
-        (LeavesOutTheLastStep, "steps in one call of 103 .* from step 65 on: the loss is"),
-        (RestoresWeightsAfterLongCalls, "all losses in long calls equal .* the weights after the last step"),
+        (RepeatsTheFirstBatches, "mlp"),
+        (SkipsTheShortBatch, "mlp"),
+        (LeavesOutTheLastStep, "mlp"),
+        (RestoresWeightsAfterLongCalls, "mlp"),
+        (ForgetsFlipsInLongCalls, "cnn"),
     ],
 )
-def test_a_planted_fault_of_long_calls_is_found_and_named(program, words):
-    found = finding(faulty(program))
+def test_a_planted_fault_of_long_calls_is_found_and_named(program, task, snapshot):
+    found = finding(faulty(program), registry.task(task))
     assert not found.passed
-    assert re.search(words, found.explanation), found.explanation
-
-
-def test_draws_that_are_lost_in_long_calls_are_found():
-    found = finding(faulty(ForgetsFlipsInLongCalls), registry.task("cnn"))
-    assert "steps in one call of 23" in found.explanation
+    assert re.sub(r"\d+\.\d+(e[-+]\d+)?", "N", found.explanation) == snapshot
 
 
 def test_an_honest_program_passes():

@@ -71,7 +71,7 @@ def test_an_ignored_loss_is_recognised():
 
     found = explanations(faulty(plan=with_cross_entropy), "mlp", ["sgd", *LOSSES])
     assert set(found) == {"mse_softmax", "mse_logits"}
-    assert "the loss is cross_entropy, not mse_logits (tried: it gives these" in found["mse_logits"]
+    assert "the loss is cross_entropy, not mse_logits" in found["mse_logits"]
 
 
 def test_errors_that_are_summed_over_the_outputs_are_recognised():
@@ -84,8 +84,7 @@ def test_errors_that_are_summed_over_the_outputs_are_recognised():
 
     found = explanations(faulty(Summed), "forecast", ["sgd", "mae", "huber"])
     assert set(found) == {"sgd", "mae", "huber"}
-    for text in found.values():
-        assert "errors are summed over the outputs; the loss is their mean over batch and outputs" in text
+    assert all("errors are summed over the outputs" in text for text in found.values())
 
 
 def test_losses_that_a_backend_does_not_declare_are_left_out_unless_they_are_named():
@@ -105,7 +104,7 @@ def test_losses_that_a_backend_does_not_declare_are_left_out_unless_they_are_nam
 def test_flips_before_crops():
     found = explanations(faulty(FlipsBeforeItCrops), "cnn", ["sgd", "default", "full-batch gd"])
     assert set(found) == {"full-batch gd"}
-    assert "the order of crops and flips: an image is cropped first and then flipped" in str(found)
+    assert "the order of crops and flips" in found["full-batch gd"]
 
 
 class EveryEqualMaximum(torch.autograd.Function):
@@ -165,10 +164,10 @@ def message(backend, task="mlp"):
 
 def test_an_exception_comes_once_with_the_frames_of_the_plugin():
     first, *frames, _skipped = message(faulty(Raises))
-    assert "and 11 more: raised ValueError: operands could not be broadcast" in first
-    assert [line for line in frames if "File" in line] == [
-        line for line in frames if "test_planted_causes.py" in line
-    ]
+    assert "and 11 more: raised ValueError" in first
+    files = [line for line in frames if "File" in line]
+    assert files
+    assert all("test_planted_causes.py" in line for line in files)
     assert any("return np.zeros(3) + np.zeros(4)" in line for line in frames)
 
 
@@ -176,10 +175,10 @@ def test_an_import_that_fails_is_a_line_and_its_frame(monkeypatch):
     backend = faulty()
     monkeypatch.setattr(type(backend), "environment", _no_framework)
     first, *frames = message(backend)
-    assert first.startswith("faulty: environment() raised OSError: no framework here (test_planted_causes.py")
+    assert first.startswith("faulty: environment() raised OSError")
     assert "in _no_framework" in frames[0]
 
 
 def test_an_unknown_task_is_one_line():
     (line,) = message(faulty(), "mlpp")
-    assert line.startswith("unknown task 'mlpp'. Did you mean 'mlp'?")
+    assert "Did you mean 'mlp'?" in line

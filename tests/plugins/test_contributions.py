@@ -52,20 +52,16 @@ def test_without_files_nothing_is_loaded():
 @pytest.mark.parametrize("text", ["", "import numpy\n", "def harness_backend(name): ...\n"])
 def test_a_file_without_a_hook_is_refused(given, text):
     path = given(text)
-    with pytest.raises(PluginError) as caught:
+    with pytest.raises(PluginError, match=f"plugin file {path} contributes nothing"):
         contributions(PLANNED)
-    assert str(caught.value).startswith(f"plugin file {path} contributes nothing: it implements none of the")
 
 
 @pytest.mark.parametrize("text", [FOR_NOTHING, own_backend("my-nmpy")])
-def test_a_file_that_provides_no_name_that_is_asked_for_is_refused(given, text):
+def test_a_file_that_provides_no_name_that_is_asked_for_is_refused(given, snapshot, text):
     path = given(text)
     with pytest.raises(UsageError) as caught:
         contributions({"backend": ("torch",), "task": ("mlp",)})
-    assert str(caught.value) == (
-        f"plugin file {path} provides none of the names that are asked for: backend torch; task mlp. Name "
-        "what it provides, or omit --plugin."
-    )
+    assert str(caught.value).replace(str(path), "FILE") == snapshot
 
 
 def test_each_of_several_files_must_provide_something(given):
@@ -102,21 +98,24 @@ def test_a_data_set_is_used_by_a_task_that_names_it(given):
     assert bars.provided == (("dataset", "bars"),)
 
 
-def test_the_commands_refuse_an_idle_file_and_say_which_plugin_is_used(harness):
-    (harness.folder / "own.py").write_text(own_backend())
-    for command in (
-        ("check", "torch", "--task", "mlp"),
-        ("run", "--backend", "torch", "--task", "mlp"),
-        ("duel", "torch", "torch:compile", "--task", "mlp"),
-        ("data", "verify", "digits"),
-    ):
-        refused = harness(*command, "--plugin", "own.py")
-        assert (refused.returncode, refused.stdout) == (2, "")
-        assert "own.py provides none of the names that are asked for: " in refused.stderr
-        assert len(refused.stderr.splitlines()) == 1
+@pytest.mark.parametrize(
+    "command",
+    [
+        "check torch --task mlp",
+        "run --backend torch --task mlp",
+        "duel torch torch:compile --task mlp",
+        "data verify digits",
+    ],
+)
+def test_the_commands_refuse_an_idle_file(quick, snapshot, command):
+    (quick.folder / "own.py").write_text(own_backend())
+    refused = quick(*command.split(), "--plugin", "own.py")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.replace(str(quick.folder), "FOLDER") == snapshot
+
+
+def test_a_command_says_which_of_two_plugins_is_used(harness):
     (harness.folder / "torch.py").write_text(own_backend("torch"))
-    done = harness("check", "torch", "--task", "mlp", "--plugin", "torch.py")
-    assert done.returncode == 0, done.stderr
+    done = harness.ok("check", "torch", "--task", "mlp", "--plugin", "torch.py")
     assert "torch:plain" in done.stdout
-    remark = f"backend torch is taken from plugin file {harness.folder / 'torch.py'}; the installed one is"
-    assert done.stderr.count(remark) == 1
+    assert done.stderr.count(f"plugin file {harness.folder / 'torch.py'}; the installed one is") == 1

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from support.command import PLUGINS
 from support.plugins.contract_breaker import ContractBreaker
+from support.tasks import defined
 
 from harness.certify.cases import case_samples
 from harness.errors import WorkerLost
 from harness.machine.memory import is_mapped, read_only_array
-from harness.plugins import registry
 from harness.plugins.programs import ContractBroken, DataSeal, WatchedProgram
 from harness.spec.backend import Plan, Steps
 from harness.spec.data import Samples
@@ -45,8 +45,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is mapped rea
 
 
 def plan_of(mode):
-    definition = registry.task("mlp")
-    return Plan(task=definition.define(definition.options()), mode=mode, device="cpu", threads=1, seed=0)
+    return Plan(task=defined("mlp"), mode=mode, device="cpu", threads=1, seed=0)
 
 
 def exercised(mode):
@@ -78,54 +77,39 @@ def test_a_program_that_changes_nothing_passes():
     "mode", [mode if " its " in mode else pytest.param(mode, marks=pytest.mark.slow) for mode in CHANGES]
 )
 def test_a_change_in_a_run_fails_it_and_names_the_call(harness, mode):
-    done = harness(*RUN, "--no-certify", "--backend", f"breaker:{mode}")
-
-    (record,) = harness.records()
-    assert (record["status"], done.returncode) == ("failed", 1), done.stderr
+    record, _ = harness.recorded("failed", *RUN, "--no-certify", "--backend", f"breaker:{mode}")
     assert record["failure"]["signal"] == "SIGSEGV"
-    reason = (
-        f"was killed by SIGSEGV in {mode.partition(' ')[0]}(); writing into the data that the harness "
-        "provides does that, because it is mapped read-only: copy what you change"
-    )
-    assert record["failure"]["message"].endswith(reason)
+    assert f"in {mode.partition(' ')[0]}(); writing into the data" in record["failure"]["message"]
 
 
 @pytest.mark.parametrize(
-    ("signal_name", "asked", "ending"),
+    ("signal_name", "asked"),
     [
-        ("SIGSEGV", protocol.Train(1), "was killed by SIGSEGV in train(); writing into the data that"),
-        (
-            "SIGBUS",
-            protocol.Evaluate(["test"]),
-            "was killed by SIGBUS in predict(); writing into the data that",
-        ),
-        ("SIGSEGV", protocol.Describe("torch", 1), "was killed by SIGSEGV"),
-        ("SIGKILL", protocol.Train(1), "was killed by SIGKILL"),
-        ("SIGSEGV", None, "was killed by SIGSEGV"),
+        ("SIGSEGV", protocol.Train(1)),
+        ("SIGBUS", protocol.Evaluate(["test"])),
+        ("SIGSEGV", protocol.Describe("torch", 1)),
+        ("SIGKILL", protocol.Train(1)),
+        ("SIGSEGV", None),
     ],
 )
-def test_only_a_forbidden_write_in_a_call_is_explained(signal_name, asked, ending):
+def test_only_a_forbidden_write_in_a_call_is_explained(signal_name, asked, snapshot):
     lost = explained(WorkerLost(f"the worker process was killed by {signal_name}", None, signal_name), asked)
-    assert str(lost).partition(" the harness")[0] == f"the worker process {ending}"
-    assert lost.signal_name == signal_name
+    assert (str(lost), lost.signal_name) == (snapshot, signal_name)
 
 
 @linux
 def test_the_protection_cannot_be_lifted(harness):
-    done = harness(*RUN, "--no-certify", "--backend", "breaker:lifts the protection")
-
-    (record,) = harness.records()
-    assert (record["status"], done.returncode) == ("failed", 1), done.stderr
-    assert "cannot set WRITEABLE flag to True" in record["failure"]["message"]
+    words = ("--no-certify", "--backend", "breaker:lifts the protection")
+    record, _ = harness.recorded("failed", *RUN, *words)
+    assert "cannot set WRITEABLE flag" in record["failure"]["message"]
 
 
 @linux
 def test_a_certificate_of_a_program_that_changes_its_inputs_is_refused(harness):
     harness(*RUN, "--backend", "breaker:predict writes its inputs")
-
     (record,) = harness.records()
     assert not record["certificate"]["certified"]
-    assert "predict() of 27 inputs by model changed the inputs" in record["certificate"]["reason"]
+    assert "changed the inputs" in record["certificate"]["reason"]
 
 
 # --- Where the system offers no such memory ------------------------------------------------------
@@ -148,15 +132,15 @@ def worker_of(mode):
 
 
 @pytest.mark.parametrize(
-    ("mode", "call", "part"),
+    ("mode", "part"),
     [
-        ("build writes inputs", "build()", "train inputs"),
-        ("train writes inputs", "train()", "train inputs"),
-        ("train writes targets", "train()", "train targets"),
-        ("predict writes its inputs", "predict()", "validation inputs"),
+        ("build writes inputs", "train inputs"),
+        ("train writes inputs", "train inputs"),
+        ("train writes targets", "train targets"),
+        ("predict writes its inputs", "validation inputs"),
     ],
 )
-def test_a_change_of_unprotected_data_is_found_by_its_checksum(unprotected, mode, call, part):
+def test_a_change_of_unprotected_data_is_found_by_its_checksum(unprotected, mode, part):
     with pytest.raises(ContractBroken, match=rf"{mode.partition(' ')[0]}\(\) changed the {part}"):
         all_requests(mode)
 

@@ -29,6 +29,6 @@ def test_of_a_long_text_the_beginning_and_the_end_are_kept():
     text = message_of(RuntimeError("first" + "x" * 20_000_000 + "last"))
     assert text.startswith("firstx")
     assert text.endswith("xlast")
-    assert "[... 19,996,009 characters left out ...]" in text
+    assert "19,996,009 characters" in text
     assert len(text) < 4100
     assert bounded("short", 10) == "short"

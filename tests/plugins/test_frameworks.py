@@ -2,6 +2,7 @@
 
 import pytest
 from support.pages import module
+from support.plugin_files import install
 
 from harness.errors import PluginError
 from harness.plugins import registry
@@ -23,14 +24,8 @@ MODULES = {
 @pytest.fixture
 def loaded(tmp_path, monkeypatch):
     """Load the guide's backend with lines after its own, as a file beside fakes of frameworks."""
-    (tmp_path / "modules").mkdir()
-    for name, text in MODULES.items():
-        (tmp_path / "modules" / f"{name}.py").write_text(text)
-    info = tmp_path / "modules" / "acme_dl-2.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-dl\nVersion: 2.0\n")
-    (info / "RECORD").write_text("acme_core.py,,\nacme_dl-2.0.dist-info/METADATA,,\n")
-    monkeypatch.syspath_prepend(tmp_path / "modules")
+    record = "acme_core.py,,\nacme_dl-2.0.dist-info/METADATA,,\n"
+    monkeypatch.syspath_prepend(install(tmp_path / "modules", "acme-dl", MODULES, "2.0", record))
     path = tmp_path / "plugins" / "own.py"
     path.parent.mkdir()
     monkeypatch.setenv(PLUGIN_FILES_VARIABLE, str(path))
@@ -56,10 +51,7 @@ def loaded(tmp_path, monkeypatch):
 def test_the_line_that_imports_a_framework_is_named(loaded, lines, line, imported):
     with pytest.raises(PluginError) as caught:
         loaded(lines)
-    assert (
-        f"breaks the contract: own.py, line {FIRST_LINE + line}, imports {imported} at the top level"
-        in str(caught.value)
-    )
+    assert f"own.py, line {FIRST_LINE + line}, imports {imported}" in str(caught.value)
 
 
 def test_what_the_backend_requires_is_a_framework_whatever_its_module_is_called(loaded):
@@ -91,14 +83,12 @@ def test_such_a_backend_is_listed_as_broken(loaded):
 
 
 def test_the_line_of_an_installed_package_is_named(tmp_path, monkeypatch):
-    (tmp_path / "acme_plugin").mkdir()
-    (tmp_path / "torch.py").write_text("")
-    (tmp_path / "acme_plugin" / "__init__.py").write_text("\nfrom acme_plugin import layers\n" + BACKEND)
-    (tmp_path / "acme_plugin" / "layers.py").write_text("import numpy\nimport torch\n")
-    info = tmp_path / "acme_plugin-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-plugin\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[harness.backends]\nmy-numpy = acme_plugin\n")
+    modules = {
+        "torch": "",
+        "acme_plugin.__init__": f"\nfrom acme_plugin import layers\n{BACKEND}",
+        "acme_plugin.layers": "import numpy\nimport torch\n",
+    }
+    install(tmp_path, "acme-plugin", modules, backends={"my-numpy": "acme_plugin"})
     monkeypatch.syspath_prepend(tmp_path)
     registry._entry_points.cache_clear()
     try:
@@ -106,6 +96,6 @@ def test_the_line_of_an_installed_package_is_named(tmp_path, monkeypatch):
             registry.backend("my-numpy")
     finally:
         registry._entry_points.cache_clear()
-    assert str(caught.value).startswith(
-        "backend plugin 'my-numpy' (acme-plugin 1.0) breaks the contract: layers.py, line 2, imports torch at"
-    )
+    message = str(caught.value)
+    assert message.startswith("backend plugin 'my-numpy' (acme-plugin 1.0)")
+    assert "layers.py, line 2, imports torch" in message

@@ -11,10 +11,6 @@ from harness.spec.task import TaskDefinition
 from harness_tasks.cnn import CNN
 
 
-def _define(*assignments):
-    return CNN.define(parse_options(CNN, assignments))
-
-
 def _kinds():
     class Options(msgspec.Struct, frozen=True):
         count: Annotated[int, msgspec.Meta(ge=1, lt=10, description="how many")] = 3
@@ -31,14 +27,8 @@ def _kinds():
 KINDS = _kinds()
 
 
-def test_options_are_described_for_a_person():
-    assert describe_options(KINDS) == [
-        ("count", "integer >= 1 and < 10", 3, "how many"),
-        ("ratio", "number", 0.5, ""),
-        ("fast", "true or false", False, ""),
-        ("kind", "one of a,b, one, two", "one", ""),
-        ("note", "text", "", ""),
-    ]
+def test_options_are_described_for_a_person(snapshot):
+    assert describe_options(KINDS) == snapshot
 
 
 def test_every_option_of_the_cnn_has_a_description():
@@ -74,29 +64,15 @@ def test_the_last_assignment_of_a_key_counts():
     assert parse_options(KINDS, ["count=2", "fast=true", "count=4"]) == KINDS.options(count=4, fast=True)
 
 
-@pytest.mark.parametrize(
-    ("assignment", "message"),
-    [
-        ("count=0", "--set count=0: count takes an integer >= 1 and < 10."),
-        ("count=10", "--set count=10: count takes an integer >= 1 and < 10."),
-        ("count=2.5", "--set count=2.5: count takes an integer >= 1 and < 10."),
-        ("count=", "--set count=: count takes an integer >= 1 and < 10."),
-        ("ratio=banana", "--set ratio=banana: ratio takes a number."),
-        ("ratio=nan", "--set ratio=nan: ratio takes a number."),
-        ("ratio=inf", "--set ratio=inf: ratio takes a number."),
-        ("ratio=-inf", "--set ratio=-inf: ratio takes a number."),
-        ("ratio=1e999", "--set ratio=1e999: ratio takes a number."),
-        ("fast=maybe", "--set fast=maybe: fast takes true or false."),
-        ("kind=three", "--set kind=three: kind takes one of a,b, one, two."),
-        ("count", "--set count: write KEY=VALUE, for example --set learning_rate=0.05"),
-        ("cuont=3", "unknown option 'cuont' of task kinds. Did you mean 'count'?"),
-        ("=3", "unknown option '' of task kinds. Known: count, fast, kind, note, ratio."),
-    ],
-)
-def test_a_bad_assignment_is_refused_with_what_would_be_right(assignment, message):
+WRONG = ["count=0", "count=10", "count=2.5", "count=", "ratio=banana", "ratio=nan", "ratio=inf", "ratio=-inf"]
+WRONG += ["ratio=1e999", "fast=maybe", "kind=three", "count", "cuont=3", "=3"]
+
+
+@pytest.mark.parametrize("assignment", WRONG)
+def test_a_bad_assignment_is_refused_with_what_would_be_right(assignment, snapshot):
     with pytest.raises(UsageError) as caught:
         parse_options(KINDS, ["note=fine", assignment])
-    assert str(caught.value).startswith(message)
+    assert str(caught.value) == snapshot
 
 
 @pytest.mark.parametrize(
@@ -117,38 +93,19 @@ def test_commas_separate_values_except_those_within_a_value(assignments, values)
 
 
 @pytest.mark.parametrize(
-    ("assignment", "message"),
-    [
-        ("count=2,x,3", "--set count=2,x,3: 'x' does not fit; count takes an integer >= 1 and < 10."),
-        ("count=2,", "--set count=2,: '' does not fit; count takes an integer >= 1 and < 10."),
-        ("kind=one,three", "--set kind=one,three: 'three' does not fit; kind takes one of a,b, one, two."),
-        ("kind=three", "--set kind=three: kind takes one of a,b, one, two."),
-        ("cuont=3,4", "unknown option 'cuont' of task kinds. Did you mean 'count'?"),
-    ],
+    "assignment", ["count=2,x,3", "count=2,", "kind=one,three", "kind=three", "cuont=3,4"]
 )
-def test_one_bad_value_of_several_is_named(assignment, message):
+def test_one_bad_value_of_several_is_named(assignment, snapshot):
     with pytest.raises(UsageError) as caught:
         parse_alternatives(KINDS, [assignment])
-    assert str(caught.value).startswith(message)
+    assert str(caught.value) == snapshot
 
 
-@pytest.mark.parametrize(
-    "assignment",
-    [
-        "learning_rate=0",
-        "learning_rate=-1",
-        "momentum=1",
-        "momentum=-0.1",
-        "dropout=1",
-        "dropout=-0.1",
-        "width=0",
-        "width=65",
-        "l1=-1",
-        "l2=-1",
-        "optimizer=lion",
-        "nesterov=2",
-    ],
-)
+OUT_OF_BOUNDS = ["learning_rate=0", "learning_rate=-1", "momentum=1", "momentum=-0.1", "dropout=1"]
+OUT_OF_BOUNDS += ["dropout=-0.1", "width=0", "width=65", "l1=-1", "l2=-1", "optimizer=lion", "nesterov=2"]
+
+
+@pytest.mark.parametrize("assignment", OUT_OF_BOUNDS)
 def test_values_out_of_bounds_are_refused(assignment):
     with pytest.raises(UsageError, match=f"--set {assignment}: "):
         parse_options(CNN, [assignment])

@@ -1,10 +1,12 @@
 """Plugins are found without an import and loaded by name; broken ones affect no others."""
 
+import re
 import sys
 
 import numpy as np
 import pytest
 from support.command import PLUGINS
+from support.plugin_files import install
 
 from harness.errors import PluginError, UsageError
 from harness.plugins import files, registry, trial
@@ -67,18 +69,15 @@ POINTS = {
     "absent-module": "plugin_not_there",
     "absent-attribute": "plugin_hookless:backend",
 }
+#: What follows in the message of an error is in Python's words.
+OWN_WORDS = re.compile(r"(SyntaxError|AttributeError|PluginValidationError): .*")
 
 
 @pytest.fixture
 def broken_plugins(tmp_path, monkeypatch):
     """A distribution ``broken-plugins 1.5`` whose entry points are all broken, each in its way."""
-    for name, source in MODULES.items():
-        (tmp_path / f"plugin_{name}.py").write_text(source)
-    folder = tmp_path / "broken_plugins-1.5.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugins\nVersion: 1.5\n")
-    lines = [f"{name} = {target}" for name, target in POINTS.items()]
-    (folder / "entry_points.txt").write_text("\n".join(["[harness.backends]", *lines, ""]))
+    modules = {f"plugin_{name}": source for name, source in MODULES.items()}
+    install(tmp_path, "broken-plugins", modules, version="1.5", backends=POINTS)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(trial, "LIMIT_SECONDS", 3)
     registry._entry_points.cache_clear()
@@ -109,75 +108,24 @@ def test_the_plugins_of_this_project_are_found_and_load(kind, name):
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "message"),
-    [
-        ("backend", "tourch", "unknown backend 'tourch'. Did you mean 'torch'?"),
-        ("task", "cn", "unknown task 'cn'. Did you mean 'cnn'?"),
-        ("dataset", "cifar-10", "unknown data set 'cifar-10'. Did you mean 'cifar10'?"),
-        ("dataset", "zzz", "unknown data set 'zzz'. Known: breast_cancer, cifar10, digits"),
-    ],
+    ("kind", "name"), [("backend", "tourch"), ("task", "cn"), ("dataset", "cifar-10"), ("dataset", "zzz")]
 )
-def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(kind, name, message):
+def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(kind, name, snapshot):
     with pytest.raises(UsageError) as caught:
         getattr(registry, kind)(name)
-    assert str(caught.value).startswith(message)
-    assert ", ".join(registry.names(kind)) in str(caught.value)
+    assert str(caught.value) == snapshot
 
 
 # --- What is broken ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("nameless", "returned a backend named None from harness_backend('nameless')"),
-        ("modeless", "breaks the contract: its modes are None; expected a tuple such as ('eager',)"),
-        ("no-comma", "breaks the contract: its modes are 'eager'; expected a tuple such as ('eager',)"),
-        ("path-mode", "breaks the contract: its mode 'a/b' must be of letters, digits, spaces and . _ + -"),
-        (
-            "null-mode",
-            "breaks the contract: its mode 'a\\x00' must be of letters, digits, spaces and . _ + -",
-        ),
-        (
-            "surrogate-mode",
-            "breaks the contract: its mode 'a\\ud800' must be of letters, digits, spaces and . _ + -",
-        ),
-        (
-            "requiring-what",
-            "breaks the contract: its requires are None; expected a tuple such as ('torch>=2.6',)",
-        ),
-        (
-            "misspelt-requirement",
-            "breaks the contract: it requires 'torch=>2'; expected a requirement such as 'torch>=2.6'",
-        ),
-        ("raising-import", "could not be loaded: RuntimeError: born broken"),
-        ("exiting-import", "could not be loaded: SystemExit: no licence found"),
-        (
-            "ending-import",
-            "could not be loaded: its import ended the process with exit code 0 (no licence)",
-        ),
-        ("killed-import", "could not be loaded: its import ended the process with signal 11"),
-        ("hanging-import", "could not be loaded: its import hung for 3 s"),
-        ("missing-import", "could not be loaded: ModuleNotFoundError: No module named 'a_module_that"),
-        ("syntax", "could not be loaded: SyntaxError: "),
-        ("raising-hook", "could not be loaded: ValueError: not today"),
-        ("exiting-hook", "could not be loaded: SystemExit: 3"),
-        ("wrong-type", "returned dict from harness_backend('wrong-type'); expected Backend"),
-        (
-            "class-not-instance",
-            "returned ABCMeta from harness_backend('class-not-instance')",
-        ),
-        ("silent", "returned NoneType from harness_backend('silent'); expected Backend"),
-        ("hookless", "returned NoneType from harness_backend('hookless'); expected Backend"),
-        ("unknown-hook", "could not be loaded: PluginValidationError: "),
-        ("absent-module", "could not be loaded: ModuleNotFoundError: No module named 'plugin_not_there'"),
-        ("absent-attribute", "could not be loaded: AttributeError: "),
-    ],
-)
-def test_a_broken_plugin_is_named_with_its_distribution_and_the_reason(broken_plugins, name, reason):
+@pytest.mark.parametrize("name", POINTS)
+def test_a_broken_plugin_is_named_with_its_distribution_and_the_reason(broken_plugins, name, snapshot):
     with pytest.raises(PluginError) as caught:
         registry.backend(name)
-    assert str(caught.value).startswith(f"backend plugin {name!r} (broken-plugins 1.5) {reason}")
+    message = str(caught.value).splitlines()[0]
+    assert message.startswith(f"backend plugin {name!r} (broken-plugins 1.5) ")
+    assert OWN_WORDS.sub(r"\1", message) == snapshot
 
 
 def test_the_version_of_an_installed_plugin_is_that_of_its_distribution(tmp_path, monkeypatch):
@@ -213,11 +161,6 @@ def test_two_plugin_files_of_one_name_are_two_modules(tmp_path, monkeypatch):
     modules = [files.import_file(file) for file in paths]
     assert [module.NAME for module in modules] == ["one", "other"]
     assert [sys.modules[module.__name__.partition(".")[0]] for module in modules] == modules
-
-
-def test_every_broken_plugin_is_tested():
-    tested = test_a_broken_plugin_is_named_with_its_distribution_and_the_reason.pytestmark[0].args[1]
-    assert {name for name, _ in tested} == set(POINTS)
 
 
 def test_broken_plugins_do_not_affect_others(broken_plugins):

@@ -32,10 +32,7 @@ def test_options_become_an_evaluation():
 
 @pytest.mark.slow
 def test_a_run_is_scored_as_often_and_on_as_many_samples_as_asked(harness):
-    done = harness(*RUN, "--eval-every", "2", "--eval-samples", "10")
-
-    (record,) = harness.records()
-    assert (record["status"], done.returncode) == ("ok", 0), done.stdout + done.stderr
+    record, done = harness.recorded("ok", *RUN, "--eval-every", "2", "--eval-samples", "10")
     assert record["evaluation"] == {"every_epochs": 2, "samples": 10}
     assert [epoch["epoch"] for epoch in record["epochs"]] == [2, 3]
     assert record["best_epoch"] in {2, 3}
@@ -43,15 +40,13 @@ def test_a_run_is_scored_as_often_and_on_as_many_samples_as_asked(harness):
     assert all(round(accuracy * 10, 9).is_integer() for accuracy in accuracies)
     assert record["test_at_last"] is not None
     assert "Scoring took" in done.stdout
-    assert "scores                    every 2 epochs, 10 samples" in harness("show", "last").stdout
+    assert "every 2 epochs, 10 samples" in harness("show", "last").stdout
 
 
 @pytest.mark.slow
 def test_a_record_holds_the_scores_of_each_test_sample(harness):
     """Of a third-party backend, which does nothing for it."""
-    done = harness(*RUN)
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    harness.ok(*RUN)
     (path,) = (harness.folder / "results" / RUNS.folder).glob("*.json")
     record = RUNS.read(path)
     for best in (False, True):
@@ -64,10 +59,7 @@ def test_a_record_holds_the_scores_of_each_test_sample(harness):
 
 @pytest.mark.slow
 def test_a_run_that_scores_nothing_trains_as_long(harness):
-    done = harness(*RUN, "--no-eval")
-
-    (record,) = harness.records()
-    assert (record["status"], done.returncode) == ("ok", 0), done.stdout + done.stderr
+    record, done = harness.recorded("ok", *RUN, "--no-eval")
     assert (record["epochs"], record["best_epoch"], record["test_at_last"]) == ([], None, None)
     assert record["test_samples_at_last"] is None
     assert {block["epoch"] for block in record["blocks"]} == {1, 2, 3}

@@ -7,12 +7,12 @@ import time
 
 import msgspec
 import pytest
-from support.records import make_record, make_unfinished_record
+from support.records import make_record, make_unfinished_record, save_runs
 
 from harness.machine.processes import this_process
 from harness.runs.claims import Claims
 from harness.runs.leftovers import leftovers
-from harness.runs.store import RUNS, Store
+from harness.runs.store import RUNS
 
 ENDED = ["ok", "diverged", "failed", "timeout", "interrupted", "unsupported"]
 
@@ -28,10 +28,7 @@ def gone():
 @pytest.fixture
 def store(tmp_path, gone):
     """Runs that ended, one that runs, and one whose process is gone and that has a picture."""
-    store = Store(tmp_path)
-    store.prepare()
-    for status in ENDED:
-        store.save(make_record(status, status=status))
+    store = save_runs(tmp_path, *(make_record(status, status=status) for status in ENDED))
     store.save(msgspec.structs.replace(make_record("going"), status="running", process=this_process()))
     dead = msgspec.structs.replace(this_process(), pid=gone)
     store.save(msgspec.structs.replace(make_unfinished_record("lost", "running"), process=dead))

@@ -28,13 +28,7 @@ def requests(**changes):
 def test_seeds_change_slowest_and_backends_fastest():
     planned = requests(backends=["torch", "torch:compile"], tasks=["mlp", "rnn"], seeds=[3, 4])
     cells = [(run.seed, run.task.name, run.configuration.mode) for run in planned]
-    assert cells[:4] == [
-        (3, "mlp", "eager"),
-        (3, "mlp", "compile"),
-        (3, "rnn", "eager"),
-        (3, "rnn", "compile"),
-    ]
-    assert [seed for seed, _, _ in cells] == [3] * 4 + [4] * 4
+    assert cells == [*itertools.product([3, 4], ["mlp", "rnn"], ["eager", "compile"])]
 
 
 def test_the_same_configuration_twice_runs_once():
@@ -81,27 +75,23 @@ def test_a_preset_sets_what_is_not_given():
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    "changes",
     [
-        ({"backends": []}, "--backend is missing"),
-        ({"tasks": []}, "--task is missing"),
-        ({"tasks": ["mlp", "cnn"], "dataset": "cifar10"}, "task mlp does not run on cifar10"),
-        ({"backends": ["torch:x"]}, "unknown mode 'x' of backend torch"),
-        ({"assignments": ["widht=1"]}, "Did you mean 'width'"),
-        (
-            {"assignments": ["optimizer=adam,lion"]},
-            "--set optimizer=adam,lion: 'lion' does not fit; optimizer takes one of ",
-        ),
-        (
-            {"assignments": ["optimizer=sgd,adam", "momentum=0.9"]},
-            "--set optimizer=adam: momentum and nesterov belong to optimizer=sgd, not to adam. Run the",
-        ),
+        {"backends": []},
+        {"tasks": []},
+        {"tasks": ["mlp", "cnn"], "dataset": "cifar10"},
+        {"backends": ["torch:x"]},
+        {"assignments": ["widht=1"]},
+        {"assignments": ["optimizer=adam,lion"]},
+        {"assignments": ["optimizer=sgd,adam", "momentum=0.9"]},
     ],
+    ids=["backend", "task", "data set", "mode", "option", "value", "exclusion"],
 )
-def test_names_and_options_are_refused_before_data_is_fetched(monkeypatch, changes, message):
+def test_names_and_options_are_refused_before_data_is_fetched(monkeypatch, changes, snapshot):
     monkeypatch.setattr(matrix, "choose_dataset", lambda *_: pytest.fail("fetched"))
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError) as caught:
         requests(**changes)
+    assert str(caught.value) == snapshot
 
 
 def test_a_batch_larger_than_the_data_is_refused():
@@ -137,25 +127,19 @@ def test_full_batches_are_planned_once_for_all_batch_sizes():
         requests(assignments=["optimizer=gd"], batch_sizes=[32, 64])
 
 
-def test_what_varies_is_named_with_its_values():
+def test_what_varies_is_named_with_its_values(snapshot):
     matrix = RunMatrix(options(seeds=[0, 1, 2], assignments=["optimizer=adam,sgd", "width=2"], threads=[1]))
     assert matrix.axes() == {"optimizer": ["adam", "sgd"], "seed": [0, 1, 2]}
-    assert matrix_sentence(matrix.axes(), 6) == "6 runs: optimizer adam, sgd × seed 0 to 2"
-    assert matrix_sentence(RunMatrix(options()).axes(), 1) == ""
     axes = {"optimizer": ["gd", "sgd", "adam"], "nesterov": [False, True], "width": [0.5, 1.0, 2.0]}
-    assert matrix_sentence(axes, 18) == (
-        "18 runs: optimizer gd, sgd, adam × nesterov false, true × width 0.5, 1.0, 2.0"
-    )
+    assert [matrix_sentence(matrix.axes(), 6), matrix_sentence(axes, 18)] == snapshot
+    assert matrix_sentence(RunMatrix(options()).axes(), 1) == ""
 
 
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (
-            MemoryError("Unable to allocate 8 EiB"),
-            "data set big does not fit into memory: Unable to allocate 8 EiB",
-        ),
-        (OverflowError("too\udcffbig"), r"data set big raised OverflowError: too\\udcffbig"),
+        (MemoryError("Unable to allocate 8 EiB"), "does not fit into memory: Unable to allocate 8 EiB"),
+        (OverflowError("too\udcffbig"), r"raised OverflowError: too\\udcffbig"),
     ],
 )
 def test_a_size_that_is_impossible_is_no_matter_of_batches(error, message, monkeypatch):

@@ -19,8 +19,7 @@ def test_every_task_has_a_smoke_size_smaller_than_its_own():
 
 @pytest.mark.slow
 def test_smoke_trains_certifies_and_records(harness):
-    done = harness("run", "--preset", "smoke", "--backend", "torch", "--task", "cnn,forecast")
-    assert done.returncode == 0, done.stdout + done.stderr
+    harness.ok("run", "--preset", "smoke", "--backend", "torch", "--task", "cnn,forecast")
     records = {record["task"]["name"]: record for record in harness.records()}
     assert set(records) == {"cnn", "forecast"}
     for name, record in records.items():
@@ -35,10 +34,6 @@ def test_smoke_trains_certifies_and_records(harness):
 
 
 def test_other_options_change_what_the_preset_says(harness):
-    done = harness(
-        *("run", "--preset", "smoke", "--backend", "torch", "--task", "mlp", "--no-certify"),
-        *("--epochs", "2", "--set", "width=0.5"),
-    )
-    assert done.returncode == 0, done.stderr
-    (record,) = harness.records()
+    preset = ("run", "--preset", "smoke", "--backend", "torch", "--task", "mlp", "--no-certify")
+    record, _ = harness.recorded("ok", *preset, "--epochs", "2", "--set", "width=0.5")
     assert (record["epochs_asked"], record["task"]["options"]["width"]) == (2, 0.5)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.records import as_stored, make_record, make_unfinished_record
+from support.records import as_stored, make_record, make_unfinished_record, save_runs
 
 from harness.errors import HarnessError, UsageError
 from harness.machine.description import GitState
@@ -28,16 +28,12 @@ STORED = [
 
 @pytest.fixture
 def store(tmp_path):
-    store = Store(tmp_path / "results")
-    store.prepare()
-    return store
+    return save_runs(tmp_path / "results")
 
 
 @pytest.fixture
-def filled(store):
-    for identifier in IDS:
-        store.save(make_record(identifier))
-    return store
+def filled(tmp_path):
+    return save_runs(tmp_path / "results", *map(make_record, IDS))
 
 
 def _names(store):
@@ -90,43 +86,42 @@ def test_saving_again_replaces(store):
     assert RUNS.read(path).status == "ok"
 
 
-def _without(key):
-    fields = json.loads(encode_document(make_record())).items()
-    return {name: value for name, value in fields if name not in (key, "checksum")}
+def _changed(**changes):
+    """The record's fields with these changes, without its checksum; None removes one."""
+    fields = json.loads(encode_document(make_record())) | changes
+    return json.dumps(
+        {name: value for name, value in fields.items() if name != "checksum" and value is not None}
+    )
 
 
 def _with_block(**changes):
-    fields = _without("blocks")
-    return fields | {"blocks": [{"epoch": 1, "steps": 1, "batch_size": 64, "seconds": 0.1} | changes]}
+    return _changed(blocks=[{"epoch": 1, "steps": 1, "batch_size": 64, "seconds": 0.1} | changes])
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (
-            json.dumps({"schema": 5, "id": ["of", "a", "later", "kind"]}),
-            "it has schema 5, and this version",
-        ),
-        (encode_document(make_record())[:700], "truncated"),
-        (b"", "truncated"),
-        (json.dumps(_without("schema") | {"schema": 0}), "it has schema 0"),
-        (json.dumps(_with_block(steps=0)), r"\$.blocks\[0\].steps"),
-        (json.dumps(_with_block(seconds=0.0)), r"\$.blocks\[0\].seconds"),
-        ('{"benchmarks": []}', "schema"),
-        ("[1, 2]", "object"),
-        ("<html>", "invalid"),
-        (json.dumps(_without("seed")), "seed"),
-        (json.dumps(_without("seed") | {"seed": "zero"}), r"\$.seed"),
-        (json.dumps(_without("status") | {"status": "splendid"}), r"\$.status"),
-        (b'{"schema": 4, "id": "\xff"}', "utf-8|UTF-8|invalid"),
-    ],
-)
-def test_a_file_without_a_record_is_named_with_the_reason(tmp_path, content, reason):
-    path = tmp_path / "odd.json"
+UNREADABLE = {
+    "later": json.dumps({"schema": 5, "id": ["of", "a", "later", "kind"]}),
+    "cut": encode_document(make_record())[:700],
+    "empty": "",
+    "earlier": _changed(schema=0),
+    "no steps": _with_block(steps=0),
+    "no time": _with_block(seconds=0.0),
+    "foreign": '{"benchmarks": []}',
+    "list": "[1, 2]",
+    "page": "<html>",
+    "no seed": _changed(seed=None),
+    "seed as text": _changed(seed="zero"),
+    "status": _changed(status="splendid"),
+    "no text": b'{"schema": 4, "id": "\xff"}',
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_a_file_without_a_record_is_named_with_the_reason(tmp_path, kind, snapshot):
+    path, content = tmp_path / "odd.json", UNREADABLE[kind]
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(UnreadableRecord, match=reason) as caught:
+    with pytest.raises(UnreadableRecord) as caught:
         RUNS.read(path)
-    assert str(caught.value).startswith(f"{path} is not a readable run record: ")
+    assert str(caught.value).replace(str(path), "FILE") == snapshot
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
@@ -152,31 +147,31 @@ def test_one_broken_file_does_not_hide_the_others(filled):
 # --- Faults while writing ------------------------------------------------------------------------
 
 
-def _full_disk(*arguments):
-    raise OSError(28, "No space left on device")
+def _raising(error):
+    def fail(*_):
+        raise error
+
+    return fail
 
 
-@pytest.mark.parametrize(("owner", "call"), [(os, "fsync"), (Path, "replace")])
-def test_a_save_that_fails_midway_leaves_the_old_record_and_nothing_else(store, monkeypatch, owner, call):
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("owner", "call", "error"),
+    [(os, "fsync", FULL), (Path, "replace", FULL), (os, "fsync", KeyboardInterrupt())],
+    ids=["full disk", "no new name", "interrupt"],
+)
+def test_a_save_that_ends_midway_leaves_the_old_record_and_nothing_else(
+    store, monkeypatch, owner, call, error
+):
     old = make_record("one")
     path = store.save(old)
+    expected = HarnessError if error is FULL else KeyboardInterrupt
     with monkeypatch.context() as patch:
-        patch.setattr(owner, call, _full_disk)
-        with pytest.raises(HarnessError, match=r"cannot write the record .*one\.json: No space left"):
+        patch.setattr(owner, call, _raising(error))
+        with pytest.raises(expected, match=r"one\.json: No space left" if error is FULL else None):
             store.save(make_unfinished_record("one"))
-    assert _names(store) == ["one.json"]
-    assert RUNS.read(path) == old
-
-
-def test_an_interrupt_in_a_save_leaves_the_old_record_and_nothing_else(store, monkeypatch):
-    def interrupted(descriptor):
-        raise KeyboardInterrupt
-
-    old = make_record("one")
-    path = store.save(old)
-    monkeypatch.setattr(os, "fsync", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        store.save(make_unfinished_record("one"))
     assert _names(store) == ["one.json"]
     assert RUNS.read(path) == old
 

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 from support.pages import blocks
-from support.records import make_record
+from support.records import make_record, save_runs
 
 import harness as api
 from harness.errors import UsageError
@@ -17,7 +17,7 @@ from harness.report.render.terminal import terminal_text
 from harness.report.trained import differs, score_document
 from harness.runs.leftovers import leftovers
 from harness.runs.record import SavedWeights, WeightsFile
-from harness.runs.store import RUNS, Store
+from harness.runs.store import RUNS
 from harness.runs.trained import WeightsScore, repeating_command, weights_description
 from harness.spec.description import description_sha256
 from harness.training.initial import initial_weights
@@ -29,8 +29,7 @@ RUN = ("run", "--backend", "torch", "--task", "mlp", "--no-certify", "--max-step
 @pytest.fixture
 def kept(tmp_path):
     """A record in a folder of results, and the arrays of the last and of the best epoch that it kept."""
-    store, record = Store(tmp_path), make_record("one")
-    store.prepare()
+    store, record = save_runs(tmp_path), make_record("one")
     task = record.task.description
     record.task = msgspec.structs.replace(record.task, sha256=description_sha256(task))
     arrays = {which: initial_weights(task, seed) for seed, which in enumerate(("last", "best"))}
@@ -92,38 +91,26 @@ def test_a_run_without_weights_names_the_command_that_keeps_them(kept):
     assert "--results" not in repeating_command(record, Path("results/runs"))
 
 
-def damaged(content):
-    return content[: len(content) // 2]
-
-
-def changed(content):
-    return content[:-1] + bytes([content[-1] ^ 1])
-
-
-def of_another_task(_content):
-    return encoded({}, {"task_sha256": "0" * 64, "record": "another"})
-
-
 def foreign(_content):
     from safetensors.numpy import save
 
     return save({"a": np.zeros(2)})
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (damaged, "is damaged"),
-        (lambda _: b"", "is damaged"),
-        (changed, "was changed after the run wrote it"),
-        (of_another_task, "is of another task: it was written by another"),
-        (foreign, "no file of weights that harness has written"),
-    ],
-)
-def test_a_file_that_is_not_what_the_run_wrote_is_refused(kept, change, message):
+CHANGES = {
+    "is damaged": lambda content: content[: len(content) // 2],
+    "-last.safetensors is damaged": lambda _: b"",
+    "was changed after": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+    "is of another task": lambda _: encoded({}, {"task_sha256": "0" * 64, "record": "another"}),
+    "no file of weights": foreign,
+}
+
+
+@pytest.mark.parametrize("message", CHANGES)
+def test_a_file_that_is_not_what_the_run_wrote_is_refused(kept, message):
     store, record, _ = kept
     path = store.folder / record.weights.last.name
-    path.write_bytes(change(path.read_bytes()))
+    path.write_bytes(CHANGES[message](path.read_bytes()))
     with pytest.raises(UsageError, match=message):
         api.load_weights("one", best=False, results=store.folder.parent)
 

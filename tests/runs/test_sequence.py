@@ -4,6 +4,7 @@ import math
 
 import msgspec
 import pytest
+from support.records import save_runs
 
 from harness.certify.certificate import Certificate
 from harness.runs import sequence
@@ -70,21 +71,21 @@ def _requests():
     return RunMatrix(options).requests(lambda _what, _done, _total: None)
 
 
-def test_each_run_follows_its_certificate_and_no_worker_runs_meanwhile(events, tmp_path):
-    requests, store = _requests(), Store(tmp_path)
-    store.prepare()
+def _certified(folder):
+    """The records of these runs with their certificates, and their store."""
+    requests, store = _requests(), save_runs(folder)
     with Certification(requests, Silent()) as certifier:
-        records = sequence.execute_all(
-            SharedRuns(requests, store, certify=True), store, Silent(), math.inf, certifier
-        )
+        shared = SharedRuns(requests, store, certify=True)
+        return sequence.execute_all(shared, store, Silent(), math.inf, certifier), store
+
+
+def test_each_run_follows_its_certificate_and_no_worker_runs_meanwhile(events, tmp_path):
+    records, _ = _certified(tmp_path)
     assert len(records) == 8
-    first, second = (
-        ("certify torch mlp", "pause torch", "run torch mlp 0"),
-        ("close torch", "run torch rnn 0"),
-    )
-    assert events[:3] == list(first)
-    assert events[3:6] == ["certify jax mlp", "pause jax", "run jax mlp 0"]
-    assert events[7:9] == list(second)
+    for place, backend in enumerate(("torch", "jax")):
+        first = [f"certify {backend} mlp", f"pause {backend}", f"run {backend} mlp 0"]
+        assert events[3 * place :][:3] == first
+    assert events[7:9] == ["close torch", "run torch rnn 0"]
     assert [event for event in events if event.startswith("certify")] == [
         f"certify {backend} {task}" for task in ("mlp", "rnn") for backend in ("torch", "jax")
     ]
@@ -98,12 +99,7 @@ def test_an_interrupt_while_certifying_keeps_what_has_run_and_ends_the_workers(e
         return Certificate(certified=True, reason=f"{_examiner._name} {definition.name}")
 
     monkeypatch.setattr(sequence, "certificate", interrupted)
-    requests, store = _requests(), Store(tmp_path)
-    store.prepare()
-    with Certification(requests, Silent()) as certifier:
-        records = sequence.execute_all(
-            SharedRuns(requests, store, certify=True), store, Silent(), math.inf, certifier
-        )
+    records, store = _certified(tmp_path)
     assert [record.status for record in records] == ["ok", "ok", "interrupted"]
     assert [RUNS.read(path).status for path in store.paths()] == ["interrupted"]
     assert events[-2:] == ["close torch", "close jax"]

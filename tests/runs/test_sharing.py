@@ -4,6 +4,7 @@ import math
 
 import msgspec
 import pytest
+from support.records import save_runs
 
 from harness.layers.native import Native, NativeModel
 from harness.network import Network
@@ -12,7 +13,7 @@ from harness.runs.claims import Claims, claim_paths
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.request import new_record
 from harness.runs.sharing import SharedRuns
-from harness.runs.store import RUNS, Store
+from harness.runs.store import RUNS
 
 pytest.importorskip("torch")
 DATA = "f" * 64
@@ -55,9 +56,7 @@ def nothing_is_trained(monkeypatch):
 
 @pytest.fixture
 def store(tmp_path):
-    store = Store(tmp_path)
-    store.prepare()
-    return store
+    return save_runs(tmp_path)
 
 
 def saved(store, request, status):

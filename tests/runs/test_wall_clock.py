@@ -60,11 +60,10 @@ def test_a_clock_that_jumps_changes_no_duration_and_no_limit(harness, tmp_path, 
     path = f"{shim}:{harness.environment['PYTHONPATH']}"
     start = time.monotonic()
     limit = "60" if mode == "ok" else "4"
-    done = harness(*DIGITS, "--backend", f"faulty:{mode}", "--timeout", limit, PYTHONPATH=path)
+    status = "ok" if mode == "ok" else "timeout"
+    words = ("--backend", f"faulty:{mode}", "--timeout", limit)
+    record, _ = harness.recorded(status, *DIGITS, *words, PYTHONPATH=path)
     took = time.monotonic() - start
-
-    (record,) = harness.records()
-    assert record["status"] == ("ok" if mode == "ok" else "timeout"), done.stdout + done.stderr
     assert re.fullmatch(rf"\d{{8}}-\d{{6}}-\d{{3}}-cnn-faulty-{mode}-s0-[0-9a-f]{{4}}", record["id"])
     assert datetime.datetime.fromisoformat(record["started_at"]).tzinfo is not None
     seconds = [block["seconds"] for block in record["blocks"]]
@@ -83,10 +82,7 @@ RUN = ("run", "--task", "mlp", "--no-certify", "--max-steps", "60", "--epochs", 
 @pytest.mark.parametrize("mode", ["plain", "patched"])
 @pytest.mark.slow
 def test_the_worker_times_by_the_clock_that_it_had_before_plugins(harness, mode):
-    done = harness(*RUN, "--backend", f"paced:{mode}")
-
-    (record,) = harness.records()
-    assert (record["status"], done.returncode) == ("ok", 0), done.stdout + done.stderr
+    record, done = harness.recorded("ok", *RUN, "--backend", f"paced:{mode}")
     clock = record["clock"]
     assert clock["outcome"] in {"confirmed", "not confirmed"}
     steps = sum(block["steps"] for block in record["blocks"])
