@@ -14,18 +14,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.command import PLUGINS, stored
+from support.command import PLUGINS, script, stored
 from support.processes import processes_of, wait_until, workers_of
+from support.tasks import workload
 
 from harness.duel.runner import Duel
-from harness.duel.workloads import DuelRequest, Workload
+from harness.duel.workloads import DuelRequest
 from harness.errors import HarnessError
 from harness.machine.cpus import allowed_cpus, usable_cpus
 from harness.machine.worker_variables import missing_controls
-from harness.plugins import registry
-from harness.plugins.configuration import Configuration
-from harness.plugins.definition import define_task
-from harness.plugins.options import parse_options
 from harness.runs import documents
 from harness.runs.record import DatasetRecord
 from harness.worker import protocol
@@ -43,36 +40,27 @@ def _wait_for_a_pair(harness):
     wait_until(lambda: any(record["pairs"] for record in duels(harness)), 200)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, harness_in):
-    """One whole duel of a configuration and one that takes a tenth longer."""
-    harness = harness_in(tmp_path_factory.mktemp("duel"))
-    done = harness(
-        "duel", "paced", "paced:slower", *PACED, "--budget", "280", "--format", "json", timeout=300
-    )
-    return harness, done
-
-
 @pytest.mark.slow
-def test_a_known_slowdown_is_found_and_sized(finished):
-    harness, done = finished
-    assert done.returncode == 0, done.stderr
+def test_a_known_slowdown_is_found_sized_and_can_be_shown_again(harness):
+    """One whole duel of a configuration and one that takes a tenth longer."""
+    budget = ("--budget", "280", "--format", "json")
+    done = harness.ok("duel", "paced", "paced:slower", *PACED, *budget, timeout=300)
     (record,) = duels(harness)
-    assert json.loads(done.stdout)["id"] == record["id"]
+    assert json.loads(done.stdout) == json.loads(harness("show", record["id"], "--format", "json").stdout)
     (result,) = record["results"]
-    assert result["verdict"] == "slower"
     ratio = result["ratio"]
+    assert (result["verdict"], record["stopped_because"]) == ("slower", "decided")
     assert ratio["value"] == pytest.approx(1.1, abs=0.01)
     assert ratio["low"] <= ratio["value"] <= ratio["high"]
     assert result["p_value"] <= result["level"]
-    assert record["stopped_because"] == "decided"
+    assert "is slower than" in harness("show", record["id"][:15]).stdout.splitlines()[2]
+    assert ("pair 1 (" in done.stderr, "): paced:slower +" in done.stderr) == (True, True)
     wait_until(lambda: workers_of(harness) == [], 10)
+    _verify_blocks(record)
 
 
-@pytest.mark.slow
-def test_the_record_keeps_every_block(finished):
-    harness, _ = finished
-    (record,) = duels(harness)
+def _verify_blocks(record):
+    """The record keeps every block of every pair."""
     shares = []
     for pair in record["pairs"]:
         assert len(pair["blocks"]) == 2 * record["turns"]
@@ -84,67 +72,41 @@ def test_the_record_keeps_every_block(finished):
             took = process["first_call_steps"] * step  # of a block's length, and of what ends an epoch
             assert took > 0.09
             shares.append(process["first_call_seconds"] / took)
+            assert process["clock"]["outcome"] in {"confirmed", "not confirmed"}
     assert min(shares) > 0.95
     assert statistics.median(shares) < 1.25  # other programs may delay single calls
     assert len({tuple(block["configuration"] for block in pair["blocks"]) for pair in record["pairs"]}) == 2
-    assert {process["clock"]["outcome"] for pair in record["pairs"] for process in pair["processes"]} <= {
-        "confirmed",
-        "not confirmed",
-    }
     assert record["configurations"][0]["training_flops_per_sample"] > 0
     assert record["missing_controls"] == missing_controls()
 
 
-@pytest.mark.slow
-def test_the_duel_can_be_shown_again(finished):
-    harness, _ = finished
-    (record,) = duels(harness)
-    stored = f"results/duels/{record['id']}.json"
-    (harness.folder / "artefact.json").write_bytes((harness.folder / stored).read_bytes())
-    for name in (record["id"], record["id"][:15], stored, "artefact.json"):
-        shown = harness("show", name)
-        assert shown.returncode == 0, shown.stderr
-        assert "paced:slower is slower than paced:plain: +" in shown.stdout.splitlines()[2]
-    assert json.loads(harness("show", record["id"], "--format", "json").stdout) == record
-
-
-@pytest.mark.slow
-def test_progress_is_reported_after_each_pair(finished):
-    _, done = finished
-    assert "pair 1 (" in done.stderr
-    assert "): paced:slower +" in done.stderr
-
-
 @pytest.mark.parametrize(
-    ("mode", "words"),
+    ("names", "words"),
     [
-        ("dies", "exited with code 9 [the last words]"),
-        pytest.param("diverges", "is not finite", marks=pytest.mark.slow),
+        (("paced", "paced:dies"), "paced:dies: the worker process exited with code 9"),
+        (("paced", "paced:unbuildable"), "paced:unbuildable: the worker process"),
+        (("paced:unbuildable", "paced"), "paced:unbuildable: the worker process"),
+        pytest.param(("paced", "paced:diverges"), "is not finite", marks=pytest.mark.slow),
+        pytest.param(
+            *(("paced", "paced:hangs", "--budget", "30"), "so a budget of 30s is"), marks=pytest.mark.long
+        ),
     ],
+    ids=["dies", "dies in build", "first dies in build", "diverges", "hangs"],
 )
-def test_a_failing_configuration_is_named_with_the_reason(harness, mode, words):
-    done = harness("duel", "paced", f"paced:{mode}", *PACED)
-    assert done.returncode == 1
-    assert f"paced:{mode}: " in done.stdout
-    assert words in done.stdout
-    wait_until(lambda: workers_of(harness) == [], 10)
-
-
-@pytest.mark.long
-def test_a_hanging_configuration_is_ended(harness):
-    done = harness("duel", "paced", "paced:hangs", *PACED, "--budget", "30")
-    assert done.returncode == 1
-    assert "paced:hangs: one trial was not done after 36 s, so a budget of 30s is too short." in done.stdout
-    assert "Use --budget 150s or more, or free the machine." in done.stdout
-    wait_until(lambda: workers_of(harness) == [], 10)
-
-
-@pytest.mark.parametrize("names", [("paced", "paced:unbuildable"), ("paced:unbuildable", "paced")])
-def test_a_configuration_that_dies_while_both_build_is_named(harness, names):
+def test_a_failing_configuration_is_named_with_the_reason(harness, names, words):
+    """The last lines of one that dies are part of it."""
     done = harness("duel", *names, *PACED)
     assert done.returncode == 1
-    assert "paced:unbuildable: the worker process exited with code 9 [the last words]" in done.stdout
+    (failed,) = [name for name in names if name.startswith("paced:")]
+    assert f"{failed}: " in done.stdout
+    assert words in done.stdout
+    assert ("[the last words]" in done.stdout) == ("the worker process" in words)
     wait_until(lambda: workers_of(harness) == [], 10)
+
+
+def test_an_uncertified_configuration_is_refused(harness):
+    done = harness("duel", "paced", "paced:slower", "--task", "mlp")
+    assert (done.returncode, "paced:plain is not certified" in done.stdout) == (1, True)
 
 
 @pytest.mark.slow
@@ -160,12 +122,6 @@ def test_pairs_made_before_a_failure_are_kept(harness):
     assert record["status"] == "failed"
     assert "paced:dies" in record["failure"]
     assert record["pairs"]
-
-
-def test_an_uncertified_configuration_is_refused(harness):
-    done = harness("duel", "paced", "paced:slower", "--task", "mlp")
-    assert done.returncode == 1
-    assert "paced:plain is not certified" in done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +152,6 @@ def test_a_budget_that_is_too_short_is_a_hard_limit_and_what_is_missing_is_told(
     harness, done = too_short
     assert done.returncode == 0, done.stderr
     assert "The time suffices for about " in done.stderr
-    assert re.search(r"\d of at least \d+ pairs\)", done.stdout)
     first, *_ = sorted(duels(harness), key=lambda record: record["id"])
     assert first["stopped_because"] == "budget spent"
 
@@ -205,10 +160,9 @@ def test_names_are_those_of_the_configurations_own_interpreter(harness, tmp_path
     """A backend that is installed only there, and a mode that is not."""
     theirs = (PLUGINS / "paced.py").read_text().replace('"paced"', '"theirs"')
     (tmp_path / "theirs.py").write_text(theirs)
-    python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\nHARNESS_PLUGIN_FILES={tmp_path}/theirs.py exec {sys.executable} "$@"\n')
-    python.chmod(0o755)
-    given = (*PACED, "--b-python", str(python), "--dataset", "nothing")
+    line = f'HARNESS_PLUGIN_FILES={tmp_path}/theirs.py exec {sys.executable} "$@"'
+    python = script(tmp_path / "python", line)
+    given = (*PACED, "--b-python", python, "--dataset", "nothing")
     done = harness("duel", "paced", "theirs", *given)
     assert "nothing" in done.stderr  # the names were right, the data set is not
     done = harness("duel", "paced", "theirs:plane", *given)
@@ -236,11 +190,9 @@ def test_a_duel_whose_record_cannot_be_written_fails_with_every_reason(
     monkeypatch, tmp_path, run_pairs, cause
 ):
     """The disk has filled up meanwhile."""
-    task = define_task(registry.task("mlp"), parse_options(registry.task("mlp"), []))
-    configuration = Configuration("paced", "plain", "cpu", threads=1)
-    workload = Workload(label="paced", configuration=configuration, task=task, options={})
+    workloads = [workload("paced", backend="paced", mode="plain")] * 2
     request = DuelRequest(
-        workloads=[workload, workload], dataset=DatasetRecord("mnist1d"), margin=0.02, budget_seconds=60
+        workloads=workloads, dataset=DatasetRecord("mnist1d"), margin=0.02, budget_seconds=60
     )
     duel = Duel(request, tmp_path, observer=None)
 
@@ -250,37 +202,31 @@ def test_a_duel_whose_record_cannot_be_written_fails_with_every_reason(
     monkeypatch.setattr(documents, "replace_result", refuse)
     monkeypatch.setattr(duel, "_run_pairs", run_pairs)
     record = duel.carry_out()
-    assert record.failure == f"{cause}cannot write the record {duel.path}: No space left on device"
+    assert record.failure.startswith(f"{cause}cannot write the record {duel.path}")
     assert record.status == "failed"
 
 
 def test_a_duel_continues_without_standard_error(harness):
     """Other faults of it are tried with runs."""
     done = harness.in_shell(f"harness duel paced:dies paced {' '.join(PACED)} 2>&-")
-    assert "paced:dies: the worker process exited with code 9" in done.stdout
     assert done.returncode == 1
     assert [record["status"] for record in duels(harness)] == ["failed"]
 
 
-def test_an_interpreter_without_harness_is_refused(harness, tmp_path):
-    python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
-    python.chmod(0o755)
-    done = harness("duel", "paced", "paced", *PACED, "--b-python", str(python))
-    assert done.returncode == 2
-    assert f"--b-python: no dl-harness is installed for {python} (" in done.stderr
-    assert "No module named 'harness'" in done.stderr
-
-
-def test_an_interpreter_with_another_harness_is_refused_with_both_versions(harness, tmp_path):
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\necho '[\"0.0.9\", {protocol.VERSION - 1}]'\n")
-    python.chmod(0o755)
-    done = harness("duel", "paced", "paced", "--task", "mlp", "--b-python", str(python))
-    assert done.returncode == 2
-    assert f"--b-python has dl-harness 0.0.9, which speaks protocol {protocol.VERSION - 1}" in done.stderr
-    assert str(python) in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (f'exec {sys.executable} -I -S "$@"', "No module named 'harness'"),
+        (f"echo '[\"0.0.9\", {protocol.VERSION - 1}]'", f"protocol {protocol.VERSION - 1}"),
+    ],
+    ids=["no harness", "another harness"],
+)
+def test_an_interpreter_without_this_harness_is_refused(harness, tmp_path, line, words):
+    python = script(tmp_path / "python", line)
+    done = harness("duel", "paced", "paced", *PACED, "--b-python", python)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    for each in ("--b-python", python, words):
+        assert each in done.stderr
 
 
 @pytest.mark.all_cpus
@@ -293,8 +239,7 @@ def test_configurations_may_differ_in_batch_size_variables_and_threads(harness):
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "batch_size 100 (a:paced:plain), 50 (b:paced:plain)" in out
-    assert "The batch sizes differ: ratios are of the time per sample." in out
-    assert "variable SOME – (a:paced:plain), 1 (b:paced:plain)" in out
+    assert "ratios are of the time per sample" in out
     (record,) = duels(harness)
     assert record["status"] == "interrupted"
     # The same step with half the samples: twice the time per sample.

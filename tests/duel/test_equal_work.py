@@ -3,28 +3,15 @@
 import msgspec
 import pytest
 from support.made_pairs import PROCESS
+from support.tasks import workload
 
 from harness.duel.record import PairRecord
 from harness.duel.runner import refuse_unequal_work
-from harness.duel.workloads import Workload
 from harness.errors import HarnessError
 from harness.layers import Dropout
-from harness.plugins import registry
-from harness.plugins.configuration import Configuration
-from harness.plugins.definition import define_task
 
 LOSSES = [[2.3], [2.2], [2.1]]
 OTHER = [[2.3], [2.25], [2.1]]
-MLP = registry.task("mlp")
-
-
-def workload(backend, task=None, precision="float32"):
-    return Workload(
-        label=backend,
-        configuration=Configuration(backend, "default", "cpu", 1, precision),
-        task=task or define_task(MLP, MLP.options()),
-        options={},
-    )
 
 
 def pair(*losses):
@@ -43,8 +30,8 @@ def test_equal_losses_pass_and_shorter_ones_are_compared_as_far_as_they_go():
 
 def test_other_batches_precisions_and_dropout_cannot_be_compared():
     small = msgspec.structs.replace(workload("torch").task, batch_size=7)
-    refuse_unequal_work([workload("torch"), workload("jax", small)], pair(LOSSES, OTHER))
+    refuse_unequal_work([workload("torch"), workload("jax", task=small)], pair(LOSSES, OTHER))
     refuse_unequal_work([workload("torch"), workload("jax", precision="float64")], pair(LOSSES, OTHER))
-    dropped = define_task(MLP, msgspec.structs.replace(MLP.options(), dropout=0.5))
-    assert any(isinstance(place.layer, Dropout) for place in dropped.networks["model"].placed())
-    refuse_unequal_work([workload("torch", dropped), workload("jax", dropped)], pair(LOSSES, OTHER))
+    dropped = [workload(label, "dropout=0.5") for label in ("torch", "jax")]
+    assert any(isinstance(place.layer, Dropout) for place in dropped[0].task.networks["model"].placed())
+    refuse_unequal_work(dropped, pair(LOSSES, OTHER))

@@ -6,28 +6,21 @@ import signal
 
 import msgspec
 import pytest
+from support.tasks import workload as paced
 
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import prepare
 from harness.duel.timed_worker import ConfigurationFailed, TimedWorker, blaming
-from harness.duel.workloads import Workload
 from harness.errors import NoWorkersHere
 from harness.machine.cpus import allowed_cpus, cpus_of
-from harness.plugins import registry
-from harness.plugins.configuration import Configuration
 
 
 @pytest.fixture
 def workload(tmp_path, harness):
     """A workload of one thread that dies in its next training once the file ``die`` exists."""
-    definition = registry.task("mlp")
-    options = definition.options()
-    names = ("PYTHONPATH", "HARNESS_DATA_DIR")
-    variables = {name: harness.environment[name] for name in names} | {
-        "PACED_FAILS_WHEN": str(tmp_path / "die")
-    }
-    configuration = Configuration("paced", "dies", "cpu", threads=1, variables=tuple(variables.items()))
-    return Workload(label="head", configuration=configuration, task=definition.define(options), options={})
+    variables = [(name, harness.environment[name]) for name in ("PYTHONPATH", "HARNESS_DATA_DIR")]
+    variables.append(("PACED_FAILS_WHEN", str(tmp_path / "die")))
+    return paced("head", backend="paced", mode="dies", variables=tuple(variables))
 
 
 @pytest.fixture
@@ -42,13 +35,13 @@ def worker(workload):
 
 
 @pytest.mark.parametrize("request_of", [lambda worker: worker.warm_up(2), lambda worker: worker.block(2)])
-def test_at_work(worker, tmp_path, request_of):
+def test_a_process_that_dies_at_work_is_reported_with_its_last_lines(worker, tmp_path, request_of):
     (tmp_path / "die").touch()
     with pytest.raises(ConfigurationFailed, match=r"head: .* exited with code 9 \[the last words\]"):
         request_of(worker)
 
 
-def test_when_it_is_asked_for_its_memory(worker):
+def test_a_process_that_is_killed_when_it_is_asked_for_its_memory_is_reported(worker):
     os.kill(worker.session.process.pid, signal.SIGKILL)  # as the system does when memory runs out
     with pytest.raises(ConfigurationFailed, match="head: the worker process was killed by SIGKILL"):
         worker.finish(verify=False)

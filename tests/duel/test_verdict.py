@@ -38,13 +38,13 @@ def test_same_must_hold_with_slow_processes_counted_in_full():
     assert compare(pairs).verdict != "same"
 
 
-def test_slow_processes_do_not_hide_a_slowdown_and_are_reported():
+def test_slow_processes_do_not_hide_a_slowdown_and_are_reported(snapshot):
     rng = np.random.default_rng(2)
     result = compare([*noisy_pairs(rng, 1.05, 0.01, 12), made_pair(0.7), made_pair(1.5)])
     assert result.verdict == "slower"
     assert result.ratio.value == pytest.approx(1.05, abs=0.015)
     assert 10.5 < result.weight < 11.5
-    assert "14 pairs, outliers down-weighted, p = 0.0015" in evidence_text(result)
+    assert evidence_text(result) == snapshot
 
 
 def test_only_the_verdict_same_may_change_later():
@@ -110,11 +110,6 @@ def test_a_duel_goes_on_until_its_ratio_is_known(ratio, spread, enough):
     assert verdict.known_well_enough(result, 0.02) == enough
 
 
-def test_more_pairs_than_a_duel_makes_are_reported_as_such():
-    result = compare(noisy_pairs(np.random.default_rng(4), 1.001, 0.2, 8))
-    assert "a verdict needs far more pairs, and a duel makes at most 40" in verdict_line(result, 0.02)
-
-
 def test_pairs_lost_to_disturbances_leave_no_verdict():
     pairs = noisy_pairs(np.random.default_rng(8), 1.2, 0.005, 8)
     lost = [made_pair(1.2, lost=range(8)) for _ in range(6)]
@@ -122,7 +117,6 @@ def test_pairs_lost_to_disturbances_leave_no_verdict():
     assert result.pairs == 8
     assert result.verdict == "undecided"
     assert (result.reason, result.lost) == ("pairs lost", 6)
-    assert "6 of 14 pairs were lost" in verdict_line(result, 0.02)
 
 
 def test_several_configurations_share_the_error():
@@ -131,21 +125,21 @@ def test_several_configurations_share_the_error():
     assert compare(pairs).pairs_wanted < compare(pairs, comparisons=3).pairs_wanted
 
 
-@pytest.mark.parametrize(
-    ("margin", "text"), [(0.02, "within 2 %"), (0.005, "within 0.5 %"), (0.015, "within 1.5 %")]
-)
-def test_the_margin_is_printed_as_given(margin, text):
-    pairs = [made_pair(1.0)] * 8
+SAME = [made_pair(1.0)] * 8
+LINES = {
+    "margin of 2 %": (SAME, 0.02),
+    "margin of 0.5 %": (SAME, 0.005),
+    "margin of 1.5 %": (SAME, 0.015),
+    "three pairs": ([made_pair(ratio) for ratio in (0.636, 0.655, 0.64)], 0.02),
+    "two pairs": ([made_pair(0.12), made_pair(0.11)], 0.02),
+    "noise": (noisy_pairs(np.random.default_rng(4), 1.0, 0.01, 6), 0.02),
+    "hopeless": (noisy_pairs(np.random.default_rng(4), 1.001, 0.2, 8), 0.02),
+    "lost": ([made_pair(1.2)] * 8 + [made_pair(1.2, lost=range(8))] * 6, 0.02),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_the_line_of_a_verdict_says_what_is_likely_and_what_is_missing(name, snapshot):
+    pairs, margin = LINES[name]
     result = verdict.compare(pairs, 1, ["a", "b"], [64, 64], margin=margin)
-    assert f"b is as fast as a {text}: " in verdict_line(result, margin)
-
-
-def test_a_duel_that_was_cut_off_says_what_is_likely_and_what_is_missing():
-    three = compare([made_pair(ratio) for ratio in (0.636, 0.655, 0.64)])
-    assert verdict_line(three, 0.02).startswith("b is probably faster than a: −35.")
-    assert verdict_line(three, 0.02).endswith("] (3 of at least 4 pairs)")
-    two = compare([made_pair(0.12), made_pair(0.11)])
-    assert verdict_line(two, 0.02) == "b is probably faster than a: 8.7× faster (2 of at least 4 pairs)"
-    noisy = compare(noisy_pairs(np.random.default_rng(4), 1.0, 0.01, 6))
-    assert verdict_line(noisy, 0.02).startswith("Undecided whether b or a is faster: ")
-    assert verdict_line(noisy, 0.02).endswith(" pairs)")
+    assert verdict_line(result, margin) == snapshot

@@ -1,17 +1,15 @@
 """Workloads: the same work in each, and variables that take the same size on every stack."""
 
 import os
-import subprocess
 import sys
 
 import msgspec
 import pytest
+from support.command import python, script
+from support.tasks import TORCH, workload
 
-from harness.duel.workloads import Workload, pad_to_equal_size, refuse_different_work
+from harness.duel.workloads import pad_to_equal_size, refuse_different_work
 from harness.errors import UsageError
-from harness.plugins import registry
-from harness.plugins.configuration import Configuration
-from harness.plugins.options import parse_options
 from harness.worker.process import installed_harness
 
 #: Prints the size of a process's variables as the kernel stores them, and their number.
@@ -28,14 +26,7 @@ def test_variables_take_the_same_size_of_the_stack(monkeypatch, asked):
     monkeypatch.delenv("LC_CTYPE", raising=False)
 
     def taken(variables):
-        done = subprocess.run(
-            [sys.executable, "-c", _SIZE],
-            env={**os.environ, **variables},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        length, count = map(int, done.stdout.split())
+        length, count = map(int, python(_SIZE, env={**os.environ, **variables}).split())
         return length + 8 * count
 
     padded = pad_to_equal_size([{"SAME": "1"}, {"SAME": "1", **asked}], [sys.executable] * 2)
@@ -49,22 +40,10 @@ def test_a_longer_interpreter_path_is_padded():
 
 def test_an_interpreter_that_is_too_old_is_reported(tmp_path):
     """With the answer of CPython 3.10."""
-    old = tmp_path / "python"
-    said = "Unknown option: -P\nusage: python [option] ...\nTry `python -h' for more information."
-    old.write_text(f'#!/bin/sh\necho "{said.replace("`", chr(92) + "`")}" >&2\nexit 2\n')
-    old.chmod(0o755)
+    said = "Unknown option: -P\nusage: python [option] ...\nTry \\`python -h' for more information."
+    old = script(tmp_path / "python", f'echo "{said}" >&2\nexit 2')
     with pytest.raises(UsageError, match=r"--b-python: .*python is older than Python 3\.11, which"):
-        installed_harness("--b-python", str(old), {})
-
-
-TORCH = Configuration("torch", "eager", "cpu", threads=1)
-
-
-def workload(label, *assignments):
-    definition = registry.task("mlp")
-    options = parse_options(definition, assignments)
-    task = definition.define(options)
-    return Workload(label=label, configuration=TORCH, task=task, options=msgspec.structs.asdict(options))
+        installed_harness("--b-python", old, {})
 
 
 def test_different_work_is_refused_with_what_differs():
