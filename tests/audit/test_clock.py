@@ -66,35 +66,47 @@ def machine(monkeypatch):
     return state
 
 
-def train(machine, calls, clock=None):
+def train(machine, calls=30, clock=None, **changes):
+    """Calls of a worker with these changes; what the clock made of them, or the error that it raised."""
+    vars(machine).update(changes)
+    clock = clock or machine.clock
     for _ in range(calls):
-        (clock or machine.clock).train(1)
+        clock.train(1)
+    return clock
 
 
-def test_a_clock_that_reports_its_time_is_confirmed(machine):
-    train(machine, 30)
-    found = machine.clock.judged()
-    assert (found.outcome, found.fault, found.calls) == ("confirmed", None, 30)
-    assert found.reported_seconds == pytest.approx(3.0)
-    assert found.missing_seconds == pytest.approx(0.0, abs=0.01)
+@pytest.mark.parametrize(
+    ("changes", "outcome", "fault"),
+    [
+        ({}, "confirmed", None),
+        ({"late": 0.05}, "confirmed", None),  # the reader's CPU is busy, those of the worker are not
+        ({"delay": 0.03, "others": 0.03}, "confirmed", None),  # others caused it
+        ({"reported": 0.05, "others": 0.04}, "not confirmed", "missing time"),  # beside busy programs
+    ],
+    ids=["honest", "late reader", "delays", "missing beside others"],
+)
+def test_what_is_no_proof_accuses_nobody(machine, changes, outcome, fault):
+    found = train(machine, **changes).judged()
+    assert (found.outcome, found.fault, found.calls) == (outcome, fault, 30)
+    assert found.delay_seconds == pytest.approx(30 * (changes.get("late", 0) + changes.get("delay", 0)))
+    assert found.reported_seconds == pytest.approx(30 * changes.get("reported", 0.1))
+    if not changes:
+        assert found.missing_seconds == pytest.approx(0.0, abs=0.01)
 
 
-def test_a_reader_that_waits_for_another_cpu_accuses_nobody(machine):
-    """Its CPU is busy, those of the worker are not: what others use there does not limit it."""
-    machine.late = 0.05
-    train(machine, 30)
-    found = machine.clock.judged()
-    assert (found.outcome, found.delay_seconds) == ("confirmed", pytest.approx(1.5))
-
-
-@pytest.mark.parametrize("reported", [0.001, 0.05, 0.089])
-def test_time_that_is_missing_fails_with_both_sums(machine, reported):
-    machine.reported = machine.cpu = reported
-    train(machine, 30)
-    with pytest.raises(
-        DishonestClock, match=rf"reported {30 * reported:.3g} s for 30 calls that took 2\.99 s"
-    ):
-        machine.clock.judged()
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"reported": 0.001, "cpu": 0.001}, r"reported 0\.03 s for 30 calls that took 2\.99 s"),
+        ({"reported": 0.05, "cpu": 0.05}, r"reported 1\.5 s for 30 calls that took 2\.99 s"),
+        ({"reported": 0.089, "cpu": 0.089}, r"reported 2\.67 s for 30 calls that took 2\.99 s"),
+        ({"delay": 0.03, "others": 0.001}, "reported 3 s"),  # longer than others used the CPUs
+        ({"cpu": 0.12, "others": 1.0}, r"reported 3 s on 1 CPU and used 3\.6 s of CPU time"),
+    ],
+)
+def test_time_that_is_missing_fails_with_both_sums(machine, changes, words):
+    with pytest.raises(DishonestClock, match=words):
+        train(machine, **changes).judged()
 
 
 def test_a_clock_that_stands_still_fails_at_once(machine):
@@ -127,33 +139,6 @@ def test_little_missing_time_accuses_nobody(machine, real, reported, calls):
     machine.real, machine.reported, machine.cpu = real, reported, reported
     train(machine, calls)
     assert machine.clock.judged().outcome == "confirmed"
-
-
-def test_delays_that_others_caused_accuse_nobody(machine):
-    machine.delay, machine.others = 0.03, 0.03
-    train(machine, 30)
-    assert machine.clock.judged().outcome == "confirmed"
-
-
-def test_delays_count_no_longer_than_others_used_the_cpus(machine):
-    machine.delay, machine.others = 0.03, 0.001
-    train(machine, 30)
-    with pytest.raises(DishonestClock):
-        machine.clock.judged()
-
-
-def test_what_is_missing_beside_busy_programs_is_not_confirmed(machine):
-    machine.reported, machine.others = 0.05, 0.04
-    train(machine, 30)
-    found = machine.clock.judged()
-    assert (found.outcome, found.fault) == ("not confirmed", "missing time")
-
-
-def test_cpu_time_beyond_the_reported_seconds_fails_however_busy_the_machine(machine):
-    machine.cpu, machine.others = 0.12, 1.0
-    train(machine, 30)
-    with pytest.raises(DishonestClock, match=r"reported 3 s on 1 CPU and used 3\.6 s of CPU time"):
-        machine.clock.judged()
 
 
 def test_work_that_is_left_to_a_reading_counts(machine):

@@ -26,9 +26,7 @@ RNN = ("--task", "rnn", "--max-steps", "600")
 @pytest.mark.long  # that of an honest backend in a shorter run is found right by test_cheats
 @pytest.mark.parametrize("task", [GAN, RNN], ids=["gan", "rnn"])
 def test_later_gradients_are_those_of_numpy(harness, task):
-    done = harness(*FOREIGN, *task)
-    assert done.returncode == 0, done.stderr
-    (record,) = harness.records()
+    record, _ = harness.recorded("ok", *FOREIGN, *task)
     independent = record["verification"]["independent"]
     assert independent["later_steps"] >= 4
     assert independent["agreement"] > 0.99
@@ -37,4 +35,4 @@ def test_later_gradients_are_those_of_numpy(harness, task):
 def test_a_generator_that_is_no_longer_trained_is_found(harness):
     done = harness(*FOREIGN, *GAN, FOREIGN_FAULT="late generator")
     assert done.returncode == 1
-    assert "the weights do not follow the gradient: in step" in done.stdout + done.stderr
+    assert "do not follow the gradient" in done.stdout + done.stderr

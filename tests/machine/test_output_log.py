@@ -37,7 +37,7 @@ def test_much_output_keeps_its_beginning_and_its_end(log):
     print_into(log, "echo at last")
     lines = log.last_lines()
     assert (lines[0], lines[-2:]) == ("begin 0", ["end 2", "at last"])
-    assert "[... of 18 MB of output the end: ...]" in lines
+    assert [line for line in lines if "18 MB" in line]
     assert sum(map(len, lines)) < 20_000
 
 

@@ -2,10 +2,9 @@
 
 import os
 import platform
-import subprocess
-import sys
 
 import pytest
+from support.command import python
 
 from harness.machine.worker_variables import inherited_variables, worker_variables
 
@@ -27,6 +26,8 @@ from harness.machine.worker_variables import inherited_variables, worker_variabl
         ("cuda:1", "GPU-aa,GPU-bb", "GPU-bb"),
         ("cuda:2", "5,3", "-1"),
         ("cuda:1", "", "-1"),
+        ("cuda:2", "0,-1,3", "-1"),  # as CUDA reads it
+        ("cuda:1", "0, 3", "3"),
     ],
 )
 def test_the_gpus_that_a_worker_sees(device, users_own, visible):
@@ -90,29 +91,16 @@ def test_memory_of_other_threads_is_kept_too(mebibytes):
     """Blocks of which one or none fits into a heap of a thread's own arena."""
     environment = os.environ | worker_variables(1, "cpu", os.environ)
     program = _FAULTS_OF_A_SECOND_THREAD.format(mebibytes=mebibytes)
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
-    assert int(done.stdout) < 100
-
-
-def test_hashes_are_the_same_in_every_worker():
-    assert worker_variables(1, "cpu", {})["PYTHONHASHSEED"] == "0"
+    assert int(python(program, env=environment)) < 100
 
 
 def test_variables_are_strings_and_the_users_environment_is_left_alone():
     inherited = {"CUDA_VISIBLE_DEVICES": "1,0", "HOME": "here"}
     variables = worker_variables(2, "cuda:1", inherited)
     assert all(isinstance(value, str) for value in variables.values())
+    assert variables["PYTHONHASHSEED"] == "0", "hashes are the same in every worker"
     assert inherited == {"CUDA_VISIBLE_DEVICES": "1,0", "HOME": "here"}
     assert "HOME" not in variables
-
-
-@pytest.mark.parametrize(
-    ("setting", "device", "shown"), [("0,-1,3", "cuda:2", "-1"), ("0, 3", "cuda:1", "3")]
-)
-def test_the_users_list_is_read_as_cuda_reads_it(setting, device, shown):
-    assert worker_variables(1, device, {"CUDA_VISIBLE_DEVICES": setting})["CUDA_VISIBLE_DEVICES"] == shown
 
 
 def test_inherited_variables_that_influence_speed_are_listed():

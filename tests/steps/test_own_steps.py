@@ -1,6 +1,8 @@
 """Steps of the user's own, without any framework: values, times, and whatever a factory may do wrong."""
 
+import contextlib
 import json
+import re
 
 import psutil
 import pytest
@@ -116,7 +118,7 @@ def test_the_same_step_does_the_same_work(workload):
 def test_another_rate_is_other_work_from_the_first_call_on(workload):
     differs = work(workload(), workload(rate=0.6))
     assert (differs.outcome, differs.difference.call, differs.difference.name) == ("differs", 1, "loss")
-    assert "the values loss differ from call 1 on, by " in difference_text(differs.difference)
+    assert "the values loss differ" in difference_text(differs.difference)
     assert work(workload(), workload(rate=0.6), tolerance=0.5).outcome == "same"
     assert work(workload(), workload(rate=0.6), values="differ").outcome == "not asked"
 
@@ -136,48 +138,38 @@ def test_values_of_changing_shape_are_compared(workload):
     assert work(workload("changing"), workload("changing")).outcome == "same"
     differs = work(workload("always_changing"), workload("make_step"))
     assert differs.outcome == "differs"
-    assert difference_text(differs.difference).endswith("their names or shapes are not the same")
+    assert "names or shapes" in difference_text(differs.difference)
     assert work(workload("of_other_shape"), workload("of_other_shape")).outcome == "not deterministic"
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments", "error", "text"),
-    [
-        ("absent", {}, UsageError, "there is no callable 'absent'. It has always_changing, "),
-        ("none", {}, UsageError, "bench.py:none: it returns NoneType, and no callable"),
-        ("texts", {}, UsageError, "bench.py:texts: the step returns str, which is no number or array"),
-        ("make_step", {"batch": 3}, UsageError, "unexpected keyword argument 'batch'; it takes size=300"),
-        ("needs", {}, UsageError, "missing a required argument: 'a'; it takes a, b=2"),
-        ("takes", {}, UsageError, "the step is called without arguments: missing a required argument: 'x'"),
-        (
-            "with_samples",
-            {"samples": 0.5},
-            UsageError,
-            "the samples of the step are 0.5, and no whole number",
-        ),
-        ("raises", {}, ConfigurationFailed, "raised RuntimeError: no model here (bench.py, line 18)"),
-        ("exits", {}, ConfigurationFailed, "raised sys.exit(3)"),
-        (
-            "make_step",
-            {"fail_at": 4},
-            ConfigurationFailed,
-            "raised ValueError: it broke (call 4, bench.py, line 8)",
-        ),
-        ("bad_state", {}, ConfigurationFailed, "raised KeyError: 'weights' (bench.py, line "),
-        ("dies", {}, ConfigurationFailed, "killed by SIGKILL"),
-    ],
-)
-def test_what_fails_is_named_in_a_line_and_leaves_no_process(workload, name, arguments, error, text):
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
-    with pytest.raises(error) as raised:
-        work(workload(name, **arguments), workload(name, **arguments))
-    assert text in str(raised.value)
-    assert str(raised.value).count("\n") < 2
-    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
 
 
 def processes():
     return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "error"),
+    [
+        ("absent", {}, UsageError),
+        ("none", {}, UsageError),
+        ("texts", {}, UsageError),
+        ("make_step", {"batch": 3}, UsageError),
+        ("needs", {}, UsageError),
+        ("takes", {}, UsageError),
+        ("with_samples", {"samples": 0.5}, UsageError),
+        ("raises", {}, ConfigurationFailed),
+        ("exits", {}, ConfigurationFailed),
+        ("make_step", {"fail_at": 4}, ConfigurationFailed),
+        ("bad_state", {}, ConfigurationFailed),
+        ("dies", {}, ConfigurationFailed),
+    ],
+)
+def test_what_fails_is_named_in_a_line_and_leaves_no_process(workload, snapshot, name, arguments, error):
+    before = processes()
+    with pytest.raises(error) as raised:
+        work(workload(name, **arguments), workload(name, **arguments))
+    own_words = r" \(could not convert .*?\)\)"  # NumPy's
+    assert re.sub(own_words, "", str(raised.value)) == snapshot
+    assert processes() <= before
 
 
 @pytest.mark.parametrize(
@@ -194,21 +186,25 @@ def test_what_hangs_is_killed_with_all_that_it_started(workload, name, arguments
     assert not [each for each in psutil.process_iter(["cmdline"]) if "12345" in (each.info["cmdline"] or [])]
 
 
-def test_an_error_in_a_block_names_the_call_and_its_side_once(workload):
-    step = workload(label="bench.py:make_step", fail_at=50)
-    timed = TimedStep(step, step.worker_variables(quiet=True), 60.0)
+@contextlib.contextmanager
+def timed(step):
+    """The process of a step that has made its first call."""
+    running = TimedStep(step, step.worker_variables(quiet=True), 60.0)
     try:
-        timed.begin("")
-        timed.await_build()
-        timed.make_first_step()
-        timed.block(40)
-        with pytest.raises(ConfigurationFailed) as raised:
-            timed.block(40)
+        running.begin("")
+        running.await_build()
+        running.make_first_step()
+        yield running
     finally:
-        timed.end()
-    assert str(raised.value).startswith(
-        "bench.py:make_step: raised ValueError: it broke (call 50, bench.py, line "
-    )
+        running.end()
+
+
+def test_an_error_in_a_block_names_the_call_and_its_side_once(workload, snapshot):
+    with timed(workload(label="bench.py:make_step", fail_at=50)) as step:
+        step.block(40)
+        with pytest.raises(ConfigurationFailed) as raised:
+            step.block(40)
+    assert str(raised.value) == snapshot
 
 
 def test_sides_of_other_samples_are_refused(workload):
@@ -229,16 +225,9 @@ def test_a_side_that_imports_the_code_of_the_other_checkout_is_refused(workload,
 
 
 def test_the_memory_of_a_step_is_without_that_of_the_process_that_started_it(workload):
-    step = workload()
     large = bytearray(200_000_000)
-    timed = TimedStep(step, step.worker_variables(quiet=True), 60.0)
-    try:
-        timed.begin("")
-        timed.await_build()
-        timed.make_first_step()
-        measured = timed.finish(verify=False).measured
-    finally:
-        timed.end()
+    with timed(workload()) as step:
+        measured = step.finish(verify=False).measured
     assert measured["peak_memory_bytes"] < len(large)
 
 
@@ -272,67 +261,53 @@ def test_arguments_are_json_or_texts_and_several_values_make_several_sets():
 QUICK = ("--threads", "1", "--turns", "2", "--quiet")
 
 
-def test_time_prints_and_records(harness):
+@pytest.fixture
+def bench(harness):
+    """The command beside the file of steps."""
     (harness.folder / "bench.py").write_text(PLAIN)
-    done = harness("time", "bench.py:make_step", "--processes", "2", "--samples", "10", *QUICK)
-    assert done.returncode == 0, done.stderr
+    return harness
+
+
+def test_time_prints_and_records(bench):
+    done = bench.ok("time", "bench.py:make_step", "--processes", "2", "--samples", "10", *QUICK)
     assert done.stdout.startswith("bench.py:make_step takes ")
     for text in ("samples/s", "single call, p50", "First values: loss ", "returned the same values"):
         assert text in done.stdout
     assert "noise on standard output" not in done.stdout
-    assert "bench.py:make_step takes" in harness("show", "last").stdout
-    assert harness("report", "last", "--to", "time.html").returncode == 0
-    assert "dl-harness time" in (harness.folder / "time.html").read_text()
-    (record,) = (harness.folder / "results" / "times").glob("*.json")
+    assert "bench.py:make_step takes" in bench("show", "last").stdout
+    bench.ok("report", "last", "--to", "time.html")
+    assert "dl-harness time" in (bench.folder / "time.html").read_text()
+    (record,) = (bench.folder / "results" / "times").glob("*.json")
     assert len(json.loads(record.read_text())["single_calls"]) == 2
 
 
-def test_a_duel_of_steps_proves_equal_work_first(harness):
-    (harness.folder / "bench.py").write_text(PLAIN)
+def test_a_duel_of_steps_proves_equal_work_first(bench):
     margin = ("--within", "50%", "--budget", "15")  # so wide that few pairs decide
-    same = harness("duel", "bench.py:make_step", "--b-env", "X=1", *margin, *QUICK)
-    assert same.returncode == 0, same.stderr
-    assert "the values of the first 20 calls and the state after them are equal" in same.stdout
-    other = harness("duel", "bench.py:make_step", "--with", "rate=0.5,0.6", *QUICK)
-    assert other.returncode == 1
-    assert "do different work: the values loss differ from call 1 on" in other.stdout
-    alone = harness("duel", "bench.py:make_step", *QUICK)
-    assert (alone.returncode, "harness time bench.py:make_step" in alone.stderr) == (2, True)
-    wrong = harness("time", "bench.py:absent", *QUICK)
-    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    words = ("--b-env", "X=1", "--format", "json", *margin, *QUICK)
+    (work,) = json.loads(bench.ok("duel", "bench.py:make_step", *words).stdout)["step"]["work"]
+    assert (work["outcome"], work["calls"], work["states"]) == ("same", 20, True)
+    other = bench("duel", "bench.py:make_step", "--with", "rate=0.5,0.6", *QUICK)
+    assert (other.returncode, "do different work" in other.stdout) == (1, True)
 
 
-def test_seed_and_timeout_of_steps_on_the_command_line(harness):
-    (harness.folder / "bench.py").write_text(PLAIN)
-
+def test_seed_and_timeout_of_steps_on_the_command_line(bench):
     def first_value(*options):
-        done = harness("time", "bench.py:draws", "--processes", "1", "--format", "json", *options, *QUICK)
+        done = bench("time", "bench.py:draws", "--processes", "1", "--format", "json", *options, *QUICK)
         record = json.loads(done.stdout)
         return record["is_deterministic"], record["step"]["seed"]
 
     assert first_value() == (True, 0)
     assert first_value("--seed", "own") == (False, None)
     for command in (("time", "bench.py:hangs"), ("duel", "bench.py:hangs", "bench.py:draws")):
-        done = harness(*command, "--timeout", "1s", *QUICK)
-        assert done.returncode == 1
-        assert "the factory did not return within 1 s" in done.stdout
+        done = bench(*command, "--timeout", "1s", *QUICK)
+        assert (done.returncode, "within 1 s" in done.stdout) == (1, True)
         assert "Traceback" not in done.stdout + done.stderr
-    for option in (("--seed", "own"), ("--timeout", "1s")):
-        refused = harness("duel", "torch", "torch", "--task", "mlp", *option)
-        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-        assert "for steps of your own" in refused.stderr
-    wrong = harness("time", "bench.py:draws", "--seed", "owm")
-    assert (wrong.returncode, "owm" in wrong.stderr) == (2, True)
 
 
-def test_a_duel_whose_budget_ends_in_the_trial_says_what_it_takes_in_a_line(harness):
-    (harness.folder / "bench.py").write_text(
+def test_a_duel_whose_budget_ends_in_the_trial_says_what_it_takes_in_a_line(bench):
+    (bench.folder / "bench.py").write_text(
         "import time\ndef make_step():\n    return lambda: time.sleep(0.1)\n"
     )
-    done = harness("duel", "bench.py:make_step", "--b-env", "X=1", "--budget", "1s", *QUICK)
-    assert done.returncode == 1
+    done = bench("duel", "bench.py:make_step", "--b-env", "X=1", "--budget", "1s", *QUICK)
     first = done.stdout.splitlines()[0]
-    assert (
-        "one trial was not done after 1 s, so a budget of 1s is too short. Use --budget 5s or more" in first
-    )
-    assert "%" not in first
+    assert (done.returncode, "--budget 5s or more" in first, "%" in first) == (1, True, False)
