@@ -28,18 +28,9 @@ def cluster(tmp_path_factory):
 
 
 def command(cluster, results, *options, name=("run",)):
-    arguments = [
-        *name,
-        "--executor",
-        "ray",
-        "--address",
-        cluster.address,
-        "--results",
-        str(results),
-        *options,
-    ]
+    ray = [*name, "--executor", "ray", "--address", cluster.address, "--results", str(results)]
     return subprocess.Popen(
-        [sys.executable, "-m", "harness", *arguments],
+        [sys.executable, "-m", "harness", *ray, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -64,7 +55,7 @@ def test_the_runs_of_a_killed_node_are_done_elsewhere(cluster, tmp_path):
                 break
     output, rest = running.communicate(timeout=250)
     assert running.returncode == 0, output + rest
-    assert f"({begun[2]}) is lost: it no longer answers" in rest
+    assert f"({begun[2]}) is lost" in rest
     done = stored(tmp_path)
     assert sorted((record.seed, record.status) for record in done) == [(seed, "ok") for seed in range(3)]
     assert {record.machine.host.id for record in done} == set(begun[:2])
@@ -106,7 +97,7 @@ def test_an_address_without_a_cluster_is_refused(tmp_path):
     refused = command(Nowhere, tmp_path, *MATRIX, "--backend", "paced")
     output, errors = refused.communicate(timeout=60)
     assert (refused.returncode, output) == (2, "")
-    assert errors.startswith("harness: no Ray cluster is reachable at 127.0.0.1:9:")
+    assert "127.0.0.1:9" in errors.splitlines()[0]
 
 
 def test_a_study_prints_its_answer(cluster, tmp_path):

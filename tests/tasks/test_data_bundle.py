@@ -55,23 +55,21 @@ def test_no_name_that_comes_through_leads_outside(parts, as_zip, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE]
-)
-def test_links_and_devices_refuse_a_tar(kind, tmp_path):
-    with tarfile.open(tmp_path / "archive", "w") as archive:
-        info = tarfile.TarInfo("train")
-        info.type, info.linkname = kind, "/etc"
-        archive.addfile(info)
-    with pytest.raises(DataError, match="is a link or a device"):
-        names_in(tmp_path / "archive", tmp_path)
+LINKS = [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE]
 
 
-def test_a_link_refuses_a_zip(tmp_path):
-    with zipfile.ZipFile(tmp_path / "archive", "w") as archive:
-        info = zipfile.ZipInfo("train")
-        info.external_attr = (stat.S_IFLNK | 0o777) << 16
-        archive.writestr(info, "/etc")
+@pytest.mark.parametrize("kind", [*LINKS, "zip"])
+def test_links_and_devices_refuse_an_archive(kind, tmp_path):
+    if kind == "zip":
+        with zipfile.ZipFile(tmp_path / "archive", "w") as archive:
+            info = zipfile.ZipInfo("train")
+            info.external_attr = (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(info, "/etc")
+    else:
+        with tarfile.open(tmp_path / "archive", "w") as archive:
+            info = tarfile.TarInfo("train")
+            info.type, info.linkname = kind, "/etc"
+            archive.addfile(info)
     with pytest.raises(DataError, match="is a link or a device"):
         names_in(tmp_path / "archive", tmp_path)
 
@@ -107,21 +105,27 @@ def test_too_many_files(tmp_path, monkeypatch):
         names_in(data_files.write_tar(tmp_path / "archive", files), tmp_path)
 
 
-def test_a_zip_whose_content_is_damaged(tmp_path):
+def encrypted(content):
+    changed = bytearray(content)
+    changed[changed.index(b"PK\x01\x02") + 8] |= 1
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda content: content.replace(b"content", b"CONTENT"), "archive: a is truncated or broken"),
+        (encrypted, "encrypted"),
+    ],
+    ids=["damaged", "encrypted"],
+)
+def test_a_zip_that_cannot_be_read(tmp_path, change, words):
     path = tmp_path / "archive"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a", b"content of the file")
-    path.write_bytes(path.read_bytes().replace(b"content", b"CONTENT"))
-    with pytest.raises(DataError, match="archive: a is truncated or broken"):
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(DataError, match=words):
         names_in(path, tmp_path)
-
-
-def test_an_encrypted_zip(tmp_path):
-    content = bytearray(data_files.write_zip(tmp_path / "archive", {"a": b"1"}).read_bytes())
-    content[content.index(b"PK\x01\x02") + 8] |= 1
-    (tmp_path / "archive").write_bytes(content)
-    with pytest.raises(DataError, match="encrypted"):
-        names_in(tmp_path / "archive", tmp_path)
 
 
 def test_a_folder_that_contains_itself_ends(tmp_path):
@@ -144,28 +148,40 @@ def tar_header(kind, size, name="a"):
     return info.tobuf(tarfile.GNU_FORMAT)
 
 
-@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE])
-def test_a_tar_header_of_900_megabytes_is_not_read(kind, tmp_path):
+TOO_LONG = r"a header has 900,\d+,\d+ bytes, more than 16,384"
+NO_SIZE = "member 'a' has an impossible size"
+
+
+@pytest.mark.parametrize(
+    ("content", "length", "words"),
+    [
+        # Holes, which take no space.
+        (tar_header(tarfile.GNUTYPE_LONGNAME, 900_000_000), 900_001_024, TOO_LONG),
+        (tar_header(tarfile.GNUTYPE_LONGLINK, 900_000_000), 900_001_024, TOO_LONG),
+        (tar_header(tarfile.XHDTYPE, 900_000_000), 900_001_024, TOO_LONG),
+        (tar_header(tarfile.REGTYPE, 2**62), 2_560, NO_SIZE),
+        (tar_header(tarfile.REGTYPE, 5_000), 2_560, NO_SIZE),
+        (
+            (tar_header(tarfile.GNUTYPE_LONGNAME, 1) + b"a".ljust(512, b"\0")) * 5_000,
+            5_120_000,
+            "is truncated or broken",
+        ),
+    ],
+    ids=[
+        "long name",
+        "long link",
+        "long header",
+        "impossible size",
+        "size beyond the end",
+        "endless headers",
+    ],
+)
+def test_a_hostile_tar_header_is_not_followed(tmp_path, content, length, words):
     path = tmp_path / "archive"
     with path.open("wb") as file:
-        file.write(tar_header(kind, 900_000_000))
-        file.truncate(900_001_024)  # a hole, which takes no space
-    with pytest.raises(DataError, match=r"a header has 900,\d+,\d+ bytes, more than 16,384"):
-        names_in(path, tmp_path)
-
-
-@pytest.mark.parametrize("size", [2**62, 5_000])
-def test_a_size_beyond_the_end_of_a_tar_is_reported_as_such(size, tmp_path):
-    path = tmp_path / "archive"
-    path.write_bytes(tar_header(tarfile.REGTYPE, size) + bytes(2_048))
-    with pytest.raises(DataError, match="member 'a' has an impossible size"):
-        names_in(path, tmp_path)
-
-
-def test_headers_for_headers_end(tmp_path):
-    path = tmp_path / "archive"
-    path.write_bytes((tar_header(tarfile.GNUTYPE_LONGNAME, 1) + b"a".ljust(512, b"\0")) * 5_000)
-    with pytest.raises(DataError, match="is truncated or broken"):
+        file.write(content)
+        file.truncate(length)
+    with pytest.raises(DataError, match=words):
         names_in(path, tmp_path)
 
 

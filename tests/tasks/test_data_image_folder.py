@@ -43,7 +43,7 @@ def test_rows_are_in_the_order_of_classes_and_file_names_whatever_the_archive_sa
 
 
 @pytest.mark.parametrize("write", [data_files.write_folder, data_files.write_zip, data_files.write_tar])
-def test_png_keeps_the_bytes_and_the_origin_states_the_format(write, tmp_path):
+def test_png_keeps_the_bytes_and_the_origin_states_the_format(write, tmp_path, snapshot):
     files = data_files.picture_files()
     files["train/airplane/0000.png"] = data_files.picture(np.arange(3072, dtype=np.uint8).reshape(32, 32, 3))
     files |= {"train/.DS_Store": b"x", "__MACOSX/train/cat/._0000.png": b"x", "train/cat/readme.txt": b"x"}
@@ -51,14 +51,15 @@ def test_png_keeps_the_bytes_and_the_origin_states_the_format(write, tmp_path):
     dataset = CIFAR10.import_from(write(tmp_path / "in", files))
 
     assert dataset.train.inputs[0].ravel().tolist() == np.arange(3072, dtype=np.uint8).tolist()
-    assert dataset.origin == "PNG images from an image folder, 20 + 10 (a part of 50,000 + 10,000)"
+    assert dataset.origin == snapshot
 
 
 def test_jpeg_is_called_lossy(tmp_path):
     dataset = CIFAR10.import_from(
         data_files.write_folder(tmp_path / "in", data_files.picture_files(kind="jpg"))
     )
-    assert dataset.origin.startswith("JPEG images from an image folder (lossy; not the official bytes)")
+    assert dataset.origin.startswith("JPEG")
+    assert "lossy" in dataset.origin
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1"])
@@ -72,19 +73,17 @@ def test_other_modes_become_rgb(mode, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (data_files.picture(grey(0, (32, 33))), "0001.png is 33x32, expected 32x32"),
-        (data_files.picture(grey(0))[:60], "0001.png is not a readable PNG image"),
-        (data_files.picture(grey(0), "jpg"), "0001.png is not a readable PNG image"),
-        (b"", "0001.png is not a readable PNG image: it is empty"),
-        (
-            b"GIF89a..",
-            "0001.png is not a readable PNG image: it begins with the bytes 47 49 46 38 39",
-        ),
+        (data_files.picture(grey(0, (32, 33))), "is 33x32, expected 32x32"),
+        (data_files.picture(grey(0))[:60], "is not a readable PNG image"),
+        (data_files.picture(grey(0), "jpg"), "is not a readable PNG image"),
+        (b"", "is not a readable PNG image: it is empty"),
+        (b"GIF89a..", "begins with the bytes 47 49 46 38 39"),
     ],
+    ids=["size", "cut", "JPEG", "empty", "GIF"],
 )
 def test_an_image_that_does_not_fit_is_named(content, message, tmp_path):
     files = {**data_files.picture_files(), "train/frog/0001.png": content}
-    with pytest.raises(DataError, match=f"frog/{message}"):
+    with pytest.raises(DataError, match=f"frog/0001.png .*{message}"):
         CIFAR10.import_from(data_files.write_folder(tmp_path / "in", files))
     assert not CIFAR10.is_ready()
 

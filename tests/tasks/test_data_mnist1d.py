@@ -98,7 +98,7 @@ def test_a_flipped_bit_anywhere_in_the_cache_is_noticed_and_reported_in_one_line
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
         lines = []
         source.fetch(lambda what, *_, lines=lines: lines.append(what))
-        assert lines in ([], [f"{path} is damaged; mnist1d is generated again"])
+        assert [str(path) in line and "damaged" in line for line in lines] in ([], [True])
         assert source.load().fingerprint == dataset.fingerprint
     assert [path.name for path in cache.iterdir()] == [path.name]
 

@@ -34,6 +34,7 @@ LOSS_OF = {"tabular": "mse_sigmoid", "forecast": "huber"}
 
 
 def _define(task, *assignments):
+    """Without the checks of a command line."""
     return TASKS[task].define(parse_options(TASKS[task], assignments))
 
 
@@ -316,11 +317,8 @@ def test_recurrent_networks_are_the_ones_that_are_published():
 
 @pytest.mark.slow
 def test_the_forecast_beats_the_naive_one(harness):
-    run = harness(
-        "run", "--backend", "torch", "--task", "forecast", "--threads", "1", "--quiet", "--no-certify"
-    )
-    assert run.returncode == 0, run.stderr
-    (record,) = harness.records()
+    words = ("--task", "forecast", "--threads", "1", "--quiet", "--no-certify")
+    record, _ = harness.recorded("ok", "run", "--backend", "torch", *words)
     test = SOURCES["sunspots"].load().test
     same_as_last = np.mean((test.targets - test.inputs[:, -1]) ** 2)
     last_year_known = np.mean((test.targets[:, 0] - test.inputs[:, -1, 0]) ** 2)

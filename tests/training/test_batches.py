@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.tasks import small_task
 
 from harness.errors import UsageError
 from harness.layers import BatchNorm, Dense, Flatten
-from harness.network import Network
-from harness.spec.task import Classification, Sgd, Task
 from harness.training.batches import BatchOrder, block_steps
 
 SIZES = st.integers(1, 60).flatmap(lambda samples: st.tuples(st.just(samples), st.integers(1, samples)))
@@ -100,16 +99,7 @@ def test_two_values_per_channel_are_enough(inputs, samples):
 
 
 def normalised(inputs):
-    network = Network(inputs, (Dense(3), BatchNorm(), Flatten(), Dense(10)))
-    return Task(
-        name="normalised",
-        version=1,
-        networks={"model": network},
-        objective=Classification(),
-        optimizer=Sgd(0.1),
-        batch_size=8,
-        epochs=1,
-    )
+    return small_task(inputs, Dense(3), BatchNorm(), Flatten(), Dense(10), batch_size=8)
 
 
 ORDER = BatchOrder(samples=100_000, batch_size=10, seed=0)

@@ -3,33 +3,24 @@
 import numpy as np
 import pytest
 from support.engines import QUICK_XLA
+from support.tasks import defined
 
 from harness.certify.clients import client_tests
 from harness.certify.observation import TrialPrograms
 from harness.errors import HarnessError
-from harness.plugins import installation, registry
-from harness.plugins.definition import define_task
-from harness.plugins.options import parse_options
+from harness.plugins import installation
 from harness.reference.training import NumpyBackend
-from harness.spec import Federated, Samples, Unsupported
+from harness.spec import Federated, Unsupported
 from harness.spec.task import communicated_bytes
 from harness.training.batches import samples_of_step
 from harness.training.federated import FederatedProgram, clients_of
 from harness_torch import TorchBackend
 
 SGD = ["optimizer=sgd", "momentum=0", "learning_rate=0.1"]
-TOLERANCE = 1e-9
 
 
 def task_of(name, *assignments):
-    definition = registry.task(name)
-    return define_task(definition, parse_options(definition, [*SGD, *assignments]))
-
-
-def samples_for(task, count=45, classes=10):
-    rng = np.random.default_rng(0)
-    inputs = rng.standard_normal((count, *task.networks["model"].input_shape))
-    return Samples(inputs, rng.integers(0, classes, count))
+    return defined(name, *SGD, *assignments)
 
 
 def faults_of(backend, name="mlp"):
@@ -57,8 +48,7 @@ def test_clients_are_averaged_as_central_training_demands():
 def test_clients_of_every_backend(backend, task, harness):
     if installation.installation(backend)[0] != "installed":
         pytest.skip(f"{backend} is not installed")
-    done = harness("check", backend, "--task", task, "--case", "federated averaging", **QUICK_XLA)
-    assert done.returncode == 0, done.stdout + done.stderr
+    harness.ok("check", backend, "--task", task, "--case", "federated averaging", **QUICK_XLA)
 
 
 class Scaled(NumpyBackend):
@@ -128,9 +118,8 @@ def test_a_client_needs_samples(federated, words):
     ],
 )
 def test_options_that_exclude_each_other(name, options, words):
-    definition = registry.task(name)
     with pytest.raises(HarnessError, match=words):
-        define_task(definition, parse_options(definition, options))
+        defined(name, *options)
 
 
 def test_bytes_go_to_every_client_and_back():
@@ -148,8 +137,7 @@ def test_a_round_sees_all_samples_in_each_local_epoch():
 
 def test_a_record_says_what_a_step_of_clients_sees(harness):
     options = ["--federated", "clients=4,rounds=2,local_epochs=3", "--batch-size", "16", "--no-certify"]
-    done = harness("run", "--backend", "torch", "--task", "tabular", *options, "--quiet")
-    assert done.returncode == 0, done.stderr
+    harness.ok("run", "--backend", "torch", "--task", "tabular", *options, "--quiet")
     shown = harness("show", "last").stdout
     assert "16 in a client" in shown
     assert "client drift, MiB sent" in shown

@@ -5,11 +5,9 @@ import math
 import msgspec
 import numpy as np
 import pytest
+from support.tasks import defined
 
 from harness.errors import HarnessError, UsageError
-from harness.plugins import registry
-from harness.plugins.definition import define_task
-from harness.plugins.options import parse_options
 from harness.spec.backend import Unsupported
 from harness.spec.data import Samples
 from harness.spec.task import Privacy
@@ -77,32 +75,24 @@ def test_a_batch_holds_what_is_drawn_but_for_a_probability_of_1e_9():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("task", "options", "message"),
     [
-        (["dp_noise=1"], "needs a dp_clip"),
-        (["dp_delta=1e-6"], "needs a dp_clip"),
-        (["dp_canaries=10"], "needs a dp_clip"),
-        (["dp_clip=1", "optimizer=gd"], "another optimizer than gd"),
-        (["dp_clip=1", "clients=2"], "have no epsilon here"),
-        (["dp_clip=1", "imbalance=0.1", "rebalance=weights"], "rebalance=none"),
+        ("mlp", ["dp_noise=1"], "needs a dp_clip"),
+        ("mlp", ["dp_delta=1e-6"], "needs a dp_clip"),
+        ("mlp", ["dp_canaries=10"], "needs a dp_clip"),
+        ("mlp", ["dp_clip=1", "optimizer=gd"], "another optimizer than gd"),
+        ("mlp", ["dp_clip=1", "clients=2"], "have no epsilon here"),
+        ("mlp", ["dp_clip=1", "imbalance=0.1", "rebalance=weights"], "rebalance=none"),
+        ("resnet", ["dp_clip=1"], "BatchNorm .*; use GroupNorm"),
     ],
 )
-def test_options_that_exclude_each_other_are_refused(options, message):
-    definition = registry.task("mlp")
+def test_options_that_exclude_each_other_are_refused(task, options, message):
     with pytest.raises(UsageError, match=message):
-        define_task(definition, parse_options(definition, options))
-
-
-def test_batch_normalisation_is_refused_with_what_to_use():
-    definition = registry.task("resnet")
-    with pytest.raises(UsageError, match=r"BatchNorm computes it from the whole batch; use GroupNorm"):
-        define_task(definition, parse_options(definition, ["dp_clip=1"]))
+        defined(task, *options)
 
 
 def test_without_options_a_task_keeps_its_hash():
-    definition = registry.task("mlp")
-    task = define_task(definition, parse_options(definition, []))
-    assert b"privacy" not in msgspec.json.encode(task)
+    assert b"privacy" not in msgspec.json.encode(defined("mlp"))
 
 
 def test_without_noise_epsilon_is_infinite():
@@ -159,8 +149,7 @@ def test_without_delta_the_probability_is_that_of_the_binomial_distribution():
 
 
 def _with_canaries(seed, count=200):
-    definition = registry.task("mlp")
-    task = define_task(definition, parse_options(definition, ["dp_clip=1", f"dp_canaries={count}"]))
+    task = defined("mlp", "dp_clip=1", f"dp_canaries={count}")
     rng = np.random.default_rng(0)
     train = Samples(np.arange(300.0)[:, None, None].repeat(40, axis=1), rng.integers(10, size=300))
     return train, *with_canaries(train, task, seed)
