@@ -32,12 +32,39 @@ def cache_name(configuration=TORCH):
     return certificates._digest(configuration, MLP)
 
 
-@pytest.mark.parametrize("name", ["XLA_FLAGS", "NVIDIA_TF32_OVERRIDE", "CUDA_VISIBLE_DEVICES"])
-def test_a_variable_that_influences_results_makes_another_certificate(monkeypatch, name):
-    monkeypatch.delenv(name, raising=False)
+@pytest.fixture
+def _installed_again(monkeypatch):
+    certificates._installed.cache_clear()
+    yield
+    monkeypatch.undo()
+    certificates._installed.cache_clear()
+
+
+def install_another(patch, folder):
+    (folder / "jaxlib-99.0.dist-info").mkdir()
+    patch.syspath_prepend(folder)
+    certificates._installed.cache_clear()
+
+
+@pytest.mark.usefixtures("_installed_again")
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda patch, _: patch.setenv("XLA_FLAGS", "0"),
+        lambda patch, _: patch.setenv("NVIDIA_TF32_OVERRIDE", "0"),
+        lambda patch, _: patch.setenv("CUDA_VISIBLE_DEVICES", "0"),
+        lambda patch, _: patch.setattr(certificates, "_gpus", lambda: ["/dev/nvidia7"]),
+        lambda patch, _: patch.setattr(certificates, "cpu_model", lambda: "another"),
+        install_another,
+    ],
+    ids=["XLA", "TF32", "devices", "GPU", "processor", "version"],
+)
+def test_what_influences_results_makes_another_certificate(monkeypatch, tmp_path, change):
+    for name in ("XLA_FLAGS", "NVIDIA_TF32_OVERRIDE", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
     before = cache_name()
     assert before == cache_name()
-    monkeypatch.setenv(name, "0")
+    change(monkeypatch, tmp_path)
     assert cache_name() != before
 
 
@@ -45,25 +72,6 @@ def test_so_does_another_configuration():
     others = [("keras", "fit", "auto", 1), ("torch", "compile", "auto", 1), ("torch", "eager", "cpu", 1)]
     assert len({cache_name(), *(cache_name(Configuration(*other)) for other in others)}) == 4
     assert cache_name(msgspec.structs.replace(TORCH, precision="bfloat16")) != cache_name()
-
-
-def test_so_does_another_processor_or_gpu(monkeypatch):
-    before = cache_name()
-    with monkeypatch.context() as patched:
-        patched.setattr(certificates, "_gpus", lambda: ["/dev/nvidia7"])
-        assert cache_name() != before
-    monkeypatch.setattr(certificates, "cpu_model", lambda: "another")
-    assert cache_name() != before
-
-
-def test_so_does_another_version_of_anything_installed(tmp_path, monkeypatch):
-    certificates._installed.cache_clear()
-    before = cache_name()
-    (tmp_path / "jaxlib-99.0.dist-info").mkdir()
-    monkeypatch.syspath_prepend(tmp_path)
-    certificates._installed.cache_clear()
-    assert cache_name() != before
-    certificates._installed.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,11 @@ class Mistaken(NumpyBackend):
         return program
 
 
-def _private_finding(backend, task="mlp"):
-    chosen = Selection(frozenset({PRIVATE_CASE}))
-    found = list(examine(InProcessExaminer(backend, "plain", 1), registry.task(task), chosen))
+ALONE = Selection(frozenset({PRIVATE_CASE}))
+
+
+def _private_finding(backend, task="mlp", chosen=ALONE):
+    found = examine(InProcessExaminer(backend, "plain", 1), registry.task(task), chosen)
     return next(outcome for case, outcome in found if case.name == PRIVATE_CASE)
 
 
@@ -174,12 +176,7 @@ def test_gradients_shorter_than_the_clip_stay_as_they_are():
 def test_a_backend_without_gradients_of_samples_is_not_asked():
     backend = Mistaken()
     backend.sample_gradients = False
-    assert _private_finding_unnamed(backend) == NotOffered(PRIVATE_CASE, PRIVATE)
-
-
-def _private_finding_unnamed(backend):
-    found = examine(InProcessExaminer(backend, "plain", 1), registry.task("tabular"))
-    return next(outcome for case, outcome in found if case.name == PRIVATE_CASE)
+    assert _private_finding(backend, "tabular", Selection()) == NotOffered(PRIVATE_CASE, PRIVATE)
 
 
 def test_the_noise_is_part_of_the_certificate_of_a_private_run():

@@ -23,7 +23,6 @@ from harness.cli.progress import (
 from harness.cluster.agent import NodeState
 from harness.machine.description import Host
 from harness.plugins.configuration import Configuration
-from harness.runs.request import RunRequest
 from harness_tasks.gan import GAN
 from harness_tasks.mlp import MLP
 
@@ -31,35 +30,75 @@ A, B = Activity("run", "a"), Activity("run", "b")
 CERTIFICATE = Activity("certificate", "a")
 
 
-class Clock:
-    now = 0.0
+class Told:
+    """The time left of activities, as it is told what happens at which second."""
 
-    def __call__(self):
-        return self.now
+    def __init__(self, activities, **options):
+        self.now = 0.0
+        self.remaining = Remaining(activities, lambda: self.now, **options)
 
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-def test_no_time_is_stated_until_something_is_known(clock):
-    remaining = Remaining([CERTIFICATE, A, A], clock)
-    remaining.begin(CERTIFICATE)
-    clock.now = 10
-    remaining.end()
-    assert remaining.seconds() is None  # no run has begun
+    def ran(self, *runs):
+        """Activities that begin and end, with their seconds."""
+        for activity, seconds in runs:
+            self.remaining.begin(activity)
+            self.now += seconds
+            self.remaining.end()
+        return self.remaining.seconds()
 
 
-def test_the_first_run_is_estimated_by_its_own_speed(clock):
-    remaining = Remaining([A, A], clock)
-    remaining.begin(A)
-    clock.now = 4  # the worker has started
-    remaining.advance(0.1)
-    clock.now = 8
-    remaining.advance(0.3)
+def test_no_time_is_stated_until_something_is_known():
+    assert Told([CERTIFICATE, A, A]).ran((CERTIFICATE, 10)) is None  # no run has begun
+
+
+def test_the_first_run_is_estimated_by_its_own_speed():
+    told = Told([A, A])
+    told.remaining.begin(A)
+    for now, share in ((4, 0.1), (8, 0.3)):  # the worker has started after 4 s
+        told.now = now
+        told.remaining.advance(share)
     # 4 s for a fifth: 14 s are left of this run, which takes 22 s in all, as the other one will.
-    assert remaining.seconds() == pytest.approx(14 + 22)
+    assert told.remaining.seconds() == pytest.approx(14 + 22)
+
+
+def test_runs_of_one_kind_take_as_long_as_those_that_ended():
+    told = Told([A, B, A, B, CERTIFICATE])
+    assert told.ran((A, 10), (B, 30), (CERTIFICATE, 5)) == pytest.approx(10 + 30)
+    told.remaining.begin(A)
+    for passed, left in ((4, 6 + 30), (100, 30)):  # longer than expected, but never negative
+        told.now += passed
+        assert told.remaining.seconds() == pytest.approx(left)
+
+
+def test_an_unknown_kind_takes_as_long_as_the_mean_of_its_group():
+    assert Told([A, A, B]).ran((A, 10), (A, 20)) == pytest.approx(15)
+
+
+def test_the_time_left_is_shared_by_the_nodes():
+    told = Told([A] * 4, nodes=0)
+    remaining = told.remaining
+    remaining.begin(A, "alpha")
+    remaining.begin(A, "beta")
+    assert remaining.seconds() is None
+    remaining.nodes = 2
+    remaining.advance(0.0, "alpha")
+    told.now = 10.0
+    remaining.advance(0.5, "alpha")
+    assert remaining.seconds() == (10 + 10 + 2 * 20) / 2  # beta is expected to take as long
+    told.now = 20.0
+    remaining.end("alpha")
+    assert remaining.seconds() == (0 + 2 * 20) / 2
+
+
+@pytest.mark.parametrize(("again", "seconds"), [(True, 20), (False, 0)])
+def test_the_run_of_a_lost_node_counts_in_full_if_it_begins_again(again, seconds):
+    told = Told([A] * 2, nodes=2)
+    told.remaining.begin(A, "alpha")
+    told.remaining.begin(A, "beta")
+    told.now = 20.0
+    told.remaining.end("alpha")
+    told.remaining.lose("beta", again=again)
+    told.remaining.nodes = 1
+    assert told.remaining.seconds() == seconds
 
 
 def test_phases_state_the_time_left_and_remind_of_one_that_goes_on(monkeypatch, capsys, snapshot):
@@ -73,56 +112,6 @@ def test_phases_state_the_time_left_and_remind_of_one_that_goes_on(monkeypatch, 
         phases.advance("case 'default'", 0.5)
     lines = capsys.readouterr().err.splitlines()
     assert list(dict.fromkeys(lines)) == snapshot  # a reminder may come several times
-
-
-def test_runs_of_one_kind_take_as_long_as_those_that_ended(clock):
-    remaining = Remaining([A, B, A, B, CERTIFICATE], clock)
-    for activity, seconds in ((A, 10), (B, 30), (CERTIFICATE, 5)):
-        remaining.begin(activity)
-        clock.now += seconds
-        remaining.end()
-    assert remaining.seconds() == pytest.approx(10 + 30)
-    remaining.begin(A)
-    clock.now += 4
-    assert remaining.seconds() == pytest.approx(6 + 30)
-    clock.now += 100  # longer than expected, but never negative
-    assert remaining.seconds() == pytest.approx(30)
-
-
-def test_an_unknown_kind_takes_as_long_as_the_mean_of_its_group(clock):
-    remaining = Remaining([A, A, B], clock)
-    for seconds in (10, 20):
-        remaining.begin(A)
-        clock.now += seconds
-        remaining.end()
-    assert remaining.seconds() == pytest.approx(15)
-
-
-def test_the_time_left_is_shared_by_the_nodes(clock):
-    remaining = Remaining([A] * 4, clock, nodes=0)
-    remaining.begin(A, "alpha")
-    remaining.begin(A, "beta")
-    assert remaining.seconds() is None
-    remaining.nodes = 2
-    remaining.advance(0.0, "alpha")
-    clock.now = 10.0
-    remaining.advance(0.5, "alpha")
-    assert remaining.seconds() == (10 + 10 + 2 * 20) / 2  # beta is expected to take as long
-    clock.now = 20.0
-    remaining.end("alpha")
-    assert remaining.seconds() == (0 + 2 * 20) / 2
-
-
-@pytest.mark.parametrize(("again", "seconds"), [(True, 20), (False, 0)])
-def test_the_run_of_a_lost_node_counts_in_full_if_it_begins_again(clock, again, seconds):
-    remaining = Remaining([A] * 2, clock, nodes=2)
-    remaining.begin(A, "alpha")
-    remaining.begin(A, "beta")
-    clock.now = 20.0
-    remaining.end("alpha")
-    remaining.lose("beta", again=again)
-    remaining.nodes = 1
-    assert remaining.seconds() == seconds
 
 
 @pytest.mark.parametrize(
@@ -141,22 +130,20 @@ def test_details_that_do_not_fit_are_left_out_and_none_is_cut():
     assert fitted("mlp keras-torch:fit seed 0", details, 10) == "mlp keras-torch:fit seed 0"
 
 
-def _request(seed: int) -> RunRequest:
-    return make_request(seed, epochs=40, variant="dropout")
+REQUESTS = [make_request(seed, epochs=40, variant="dropout") for seed in (0, 1)]
 
 
 def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(monkeypatch, capsys, snapshot):
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    requests = [_request(0), _request(1)]
-    with RunDisplay(requests, quiet=False, certify=True) as display:
+    with RunDisplay(REQUESTS, quiet=False, certify=True) as display:
         configuration = Configuration("torch", "eager", "cpu", 1)
         display.certifying(configuration, "mlp")
         for case in range(1, 11):
             now += 2.5
             display.examined(configuration, "mlp", case, 10)
         display.certified(configuration, "mlp", Certificate(certified=True), 25.0)
-        for request in requests:
+        for request in REQUESTS:
             run = display.begin(request)
             for step in range(1, 101):
                 now += 0.25
@@ -166,21 +153,20 @@ def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(mon
 
 
 def test_a_cluster_shows_where_runs_begin_and_end_and_which_begin_again(capsys, snapshot):
-    requests = [_request(0), _request(1)]
     states = [
         NodeState(msgspec.structs.replace(MACHINE, host=Host(name[0] * 32, name)), {}, frozenset())
         for name in ("alpha", "beta")
     ]
     alpha, beta = (state.name for state in states)
-    with ClusterDisplay(requests, quiet=False) as display:
+    with ClusterDisplay(REQUESTS, quiet=False) as display:
         for state in states:
             display.joined(state)
-        first = display.begin(alpha, requests[0])
-        display.begin(beta, requests[1])
+        first = display.begin(alpha, REQUESTS[0])
+        display.begin(beta, REQUESTS[1])
         first.trained(1, 10, 1, 0.5, 0.1)
         first.end(make_record())
-        display.lost(beta, "it does not answer", again=requests[1])
-        display.begin(alpha, requests[1]).end(make_record())
+        display.lost(beta, "it does not answer", again=REQUESTS[1])
+        display.begin(alpha, REQUESTS[1]).end(make_record())
     assert capsys.readouterr().err.splitlines() == snapshot
 
 

@@ -10,12 +10,20 @@ from harness.gate.environments import vanished, vanished_from_commit
 from harness.gate.suite import read_suite
 
 
-def test_benchmarks_that_only_the_commit_has_are_found(project):
+def missing(project, path, *where, base=None, at_base=None):
+    """The names of what a suite lacks of base's, or None; ``at_base`` is what base's file has instead."""
     top, call = project
+    with git.checkout(top, base or call("rev-parse", "HEAD")) as tree:
+        if at_base is not None:
+            (tree / "gate.toml").write_text(at_base)
+        found = vanished_from_commit(read_suite(path), top, tree, *where)
+    return found and [each.name for each in found]
+
+
+def test_benchmarks_that_only_the_commit_has_are_found(project):
+    top, _ = project
     (top / "gate.toml").write_text(ONE)
-    with git.checkout(top, call("rev-parse", "HEAD")) as tree:
-        (removed,) = vanished_from_commit(read_suite(top / "gate.toml"), top, tree)
-        assert (removed.name, removed.task) == ("b", "mlp")
+    assert missing(project, top / "gate.toml") == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -44,39 +52,30 @@ def test_a_suite_that_is_found_first_hides_nothing_of_what_was_found_before(proj
     call("add", "-A")
     call("commit", "-qm", "two")
     (top / "sub" / "gate.toml").write_text(ONE)
-    suite = read_suite(top / "sub" / "gate.toml")
-    with git.checkout(top, call("rev-parse", "HEAD")) as tree:
-        (removed,) = vanished_from_commit(suite, top, tree, Path("sub"))
-        assert removed.name == "old"
-        assert vanished_from_commit(suite, top, tree) is None  # it was asked for by name
+    assert missing(project, top / "sub" / "gate.toml", Path("sub")) == ["old"]
+    assert missing(project, top / "sub" / "gate.toml") is None  # it was asked for by name
 
 
 def test_a_suite_beside_the_one_that_stayed_need_not_have_what_that_has(project, tmp_path):
-    top, call = project
-    for other in (top / "nightly.toml", tmp_path / "quick.toml"):
+    for other in (project[0] / "nightly.toml", tmp_path / "quick.toml"):
         other.write_text(ONE)
-        with git.checkout(top, call("rev-parse", "HEAD")) as tree:
-            assert vanished_from_commit(read_suite(other), top, tree) is None
+        assert missing(project, other) is None
 
 
 def test_what_base_asked_for_may_be_refused_today_and_still_vanishes(project):
-    top, call = project
+    top, _ = project
     (top / "gate.toml").write_text(ONE)
-    with git.checkout(top, call("rev-parse", "HEAD")) as tree:
-        (tree / "gate.toml").write_text(TWO + "seeds = 1\nlater_key = true\n")
-        (removed,) = vanished_from_commit(read_suite(top / "gate.toml"), top, tree)
-    assert removed.name == "b"
+    later = TWO + "seeds = 1\nlater_key = true\n"
+    assert missing(project, top / "gate.toml", at_base=later) == ["b"]
 
 
 def test_a_suite_that_was_moved_still_has_to_have_what_it_had(project, tmp_path):
-    top, call = project
+    top, _ = project
     (top / "gate.toml").unlink()
     for moved in (top / "ci" / "suite.toml", tmp_path / "outside.toml"):
         moved.parent.mkdir(exist_ok=True)
         moved.write_text(ONE)
-        with git.checkout(top, call("rev-parse", "HEAD")) as tree:
-            (removed,) = vanished_from_commit(read_suite(moved), top, tree)
-            assert removed.name == "b"
+        assert missing(project, moved) == ["b"]
 
 
 def test_a_suite_of_another_name_that_was_moved_is_found_by_git(project):
@@ -87,14 +86,8 @@ def test_a_suite_of_another_name_that_was_moved_is_found_by_git(project):
     base = call("rev-parse", "HEAD")
     call("mv", "bench/nightly.toml", "bench/weekly.toml")
     (top / "bench" / "weekly.toml").write_text(ONE)
-    with git.checkout(top, base) as tree:
-        (removed,) = vanished_from_commit(read_suite(top / "bench" / "weekly.toml"), top, tree)
-        assert removed.name == "b"
+    assert missing(project, top / "bench" / "weekly.toml", base=base) == ["b"]
 
 
 def test_where_the_commit_has_no_suite_nothing_is_known(project):
-    top, call = project
-    suite = read_suite(top / "gate.toml")
-    with git.checkout(top, call("rev-parse", "HEAD")) as tree:
-        (tree / "gate.toml").write_text("not = [toml")
-        assert vanished_from_commit(suite, top, tree) is None
+    assert missing(project, project[0] / "gate.toml", at_base="not = [toml") is None

@@ -132,16 +132,20 @@ def test_the_pairs_of_the_look_count():
     assert result.p_value <= 0.01
 
 
-def test_too_few_pairs_to_prove_anything_are_inconclusive():
-    assert confirm([pair(1.3)] * 3).verdict == "INCONCLUSIVE"
-    assert confirm([pair(1.3)] * 4, last=False).verdict == "FAIL"
-    assert confirm([pair(1.3)] * 4, last=True).verdict == "FAIL"
-
-
-def test_a_smaller_level_takes_more_pairs():
-    assert confirm([pair(1.1)] * 6, level=0.001).verdict == "INCONCLUSIVE"
-    assert confirm([pair(1.1)] * 6, level=0.01).verdict == "FAIL"
-    assert confirm([pair(1.1)] * 8, level=0.001).verdict == "FAIL"
+@pytest.mark.parametrize(
+    ("ratio", "pairs", "level", "verdict"),
+    [
+        (1.3, 3, 0.01, "INCONCLUSIVE"),  # too few to prove anything
+        (1.3, 4, 0.01, "FAIL"),
+        (1.1, 6, 0.01, "FAIL"),
+        (1.1, 6, 0.001, "INCONCLUSIVE"),  # a smaller level takes more pairs
+        (1.1, 8, 0.001, "FAIL"),
+        (2.0, 20, 0.01 / 600, "FAIL"),  # however many metrics there are
+    ],
+)
+def test_the_pairs_that_a_proof_takes_follow_from_its_level(ratio, pairs, level, verdict):
+    for last in (True, False):
+        assert confirm([pair(ratio)] * pairs, level=level, last=last).verdict == verdict
 
 
 @pytest.mark.parametrize(("judge", "pairs"), [(look, LOOK_PAIRS), (confirm, 6), (confirm, 8)])
@@ -204,11 +208,6 @@ def test_too_few_pairs_to_fail_any_head_are_no_pass(ratio):
     too_few = reasons.TooFewPairs(needed=4, made=3, pair_seconds=3.0)
     assert (result.verdict, result.reasons[-1]) == ("INCONCLUSIVE", too_few)
     assert not forgiven(result, "pass")
-
-
-def test_a_loss_that_every_pair_shows_is_found_however_many_metrics_there_are():
-    for level in (0.01 / 33, 0.001 / 4, 0.01 / 600):
-        assert confirm([pair(2.0)] * 20, level=level, last=False).verdict == "FAIL"
 
 
 def test_the_outlook_says_how_many_more_pairs_decide():

@@ -49,32 +49,28 @@ def verdict(rows, limits=LIMITS, tries=2):
 # The scores of one seed: the common target, and the steps at which base and head reached it.
 
 
-def test_the_target_is_what_both_had_by_half_of_their_epochs_minus_the_loss_allowed():
-    scores = seed_scores(5, curve(0.5, 0.71, 0.85, 0.9), curve(0.6, 0.7, 0.791, 0.9), ACCURACY, LIMITS)
-    assert (scores.base, scores.head) == (0.9, 0.9)
-    assert (scores.base_steps_to_target, scores.head_steps_to_target, scores.head_steps) == (20, 19, 40)
-    slower = seed_scores(5, curve(0.7, 0.8, 0.9, 0.9), curve(0.6, 0.71, 0.78, 0.78), ACCURACY, LIMITS)
-    assert (slower.base_steps_to_target, slower.head_steps_to_target) == (10, 20)
-    assert slower.first_steps == (10, 10)
-    assert seed_scores(5, curve(0.7, 0.8), curve(None, None), ACCURACY, LIMITS).head_steps_to_target is None
+@pytest.mark.parametrize(
+    ("base", "head", "best", "steps"),
+    [
+        # What both had by half of their epochs minus the loss allowed; between two scores it is interpolated.
+        ((0.5, 0.71, 0.85, 0.9), (0.6, 0.7, 0.791, 0.9), (0.9, 0.9), (20, 19)),
+        ((0.7, 0.8, 0.9, 0.9), (0.6, 0.71, 0.78, 0.78), (0.9, 0.78), (10, 20)),
+        ((0.2, 0.91, 0.9, 0.9), (0.2, 0.71, 0.9, 0.9), (0.91, 0.9), (18, 20)),
+        ((0.7, 0.8), (None, None), (0.8, None), (10, None)),
+        ((None, math.inf), (0.5, math.nan), (None, 0.5), (None, 10)),  # what is not finite is none
+    ],
+)
+def test_the_steps_to_the_common_target(base, head, best, steps):
+    scores = seed_scores(5, curve(*base), curve(*head), ACCURACY, LIMITS)
+    assert (scores.base, scores.head) == best
+    assert (scores.base_steps_to_target, scores.head_steps_to_target) == steps
+    assert (scores.head_steps, scores.first_steps) == (10 * len(head), (10, 10))
 
 
 def test_of_a_loss_less_is_better_and_the_loss_allowed_is_a_share():
     base, head = curve(3.03, 2.0, 1.0, 1.0, key="loss"), curve(4.0, 3.0, 2.01, 1.0, key="loss")
     scores = seed_scores(0, base, head, ERROR, LIMITS)
     assert (scores.base_steps_to_target, scores.head_steps_to_target) == (10, 20)
-
-
-def test_between_two_scores_the_step_is_interpolated():
-    base, head = curve(0.2, 0.91, 0.9, 0.9), curve(0.2, 0.71, 0.9, 0.9)
-    scores = seed_scores(0, base, head, ACCURACY, LIMITS)
-    assert (scores.base_steps_to_target, scores.head_steps_to_target) == (18, 20)
-
-
-def test_scores_that_are_not_finite_are_none():
-    scores = seed_scores(0, curve(None, math.inf), curve(0.5, math.nan), ACCURACY, LIMITS)
-    assert (scores.base, scores.head) == (None, 0.5)
-    assert (scores.base_steps_to_target, scores.head_steps_to_target) == (None, 10)
 
 
 # The rule over several seeds.
@@ -107,32 +103,33 @@ def test_slower_learning_fails_if_steps_are_judged():
 
 def test_a_training_that_diverged_has_no_score_however_good_it_was_before():
     base, diverged = curve(0.9, 0.905, 0.908), curve(0.903, 0.0, 0.0)._replace(diverged=True)
-    of_head = [seed_scores(seed, base, diverged, ACCURACY, LIMITS) for seed in range(3)]
-    assert judged(of_head) == ("FAIL", (reasons.Diverged(label="head", seed=0),))
-    of_both = [seed_scores(seed, diverged, diverged, ACCURACY, LIMITS) for seed in range(3)]
-    assert judged(of_both) == ("INVALID", (reasons.Diverged(label="base", seed=0),))
+    assert judged(over(base, diverged, 3)) == ("FAIL", (reasons.Diverged(label="head", seed=0),))
+    assert judged(over(diverged, diverged, 3)) == ("INVALID", (reasons.Diverged(label="base", seed=0),))
+
+
+FLAT = curve(0.9, 0.9, 0.9)
+
+
+def over(base, head, seeds=5):
+    """The rows of seeds; ``head`` may be a function of the seed."""
+    return [
+        seed_scores(seed, base, head(seed) if callable(head) else head, ACCURACY, LIMITS)
+        for seed in range(seeds)
+    ]
 
 
 def test_a_target_that_base_reached_by_its_first_score_can_only_fail():
     """Head may have taken up to an epoch, and base any part of one."""
-    rows = [
-        seed_scores(seed, curve(0.9, 0.9, 0.9), curve(0.9, 0.9, 0.9), ACCURACY, LIMITS) for seed in range(3)
-    ]
     early = reasons.TargetAtFirstScore(label="base", reached=3, seeds=3)
-    assert judged(rows) == ("INVALID", (early,))
-    slow = [
-        seed_scores(seed, curve(0.9, 0.9, 0.9), curve(0.1, 0.89, 0.9 + 0.001 * seed), ACCURACY, LIMITS)
-        for seed in range(5)
-    ]
+    assert judged(over(FLAT, FLAT, seeds=3)) == ("INVALID", (early,))
+    slow = over(FLAT, lambda seed: curve(0.1, 0.89, 0.9 + 0.001 * seed))
     assert [row.head_steps_to_target for row in slow] == [20] * 5
     assert verdict(slow) == "FAIL"
 
 
 def test_a_head_that_reached_the_target_by_its_first_score_cannot_fail_by_its_steps():
     """Its batches are half as large, so an epoch has twice the steps; how many it needed is unknown."""
-    halved = curve(0.9, 0.9, 0.9)._replace(steps=[20, 40, 60])
-    rows = [seed_scores(seed, curve(0.9, 0.9, 0.9), halved, ACCURACY, LIMITS) for seed in range(5)]
-    result = judged(rows)
+    result = judged(over(FLAT, FLAT._replace(steps=[20, 40, 60])))
     assert result.verdict == "INVALID"
     assert result.reasons[-1] == reasons.TargetAtFirstScore(label="head", reached=5, seeds=5)
 

@@ -43,27 +43,19 @@ def test_lines_come_whole_and_in_their_order(pipe):
     assert lines.read(due, alive) == b"third"
 
 
-def test_the_deadline_holds_while_bytes_keep_coming(pipe):
+@pytest.mark.parametrize(
+    ("longest", "seconds", "error"),
+    [(1 << 30, 0.2, LineOverdue), (1000, 20.0, LineTooLong)],
+    ids=["deadline", "length"],
+)
+def test_a_line_without_end_is_refused_at_its_deadline_or_length(pipe, longest, seconds, error):
     reading, writing = pipe
     stop = threading.Event()
     writer = threading.Thread(target=in_pieces, args=(writing, stop))
     writer.start()
     try:
-        with pytest.raises(LineOverdue):
-            LinePipe(reading, 1 << 30).read(time.monotonic() + 0.2, alive)
-    finally:
-        stop.set()
-        writer.join()
-
-
-def test_a_line_without_end_is_refused(pipe):
-    reading, writing = pipe
-    stop = threading.Event()
-    writer = threading.Thread(target=in_pieces, args=(writing, stop))
-    writer.start()
-    try:
-        with pytest.raises(LineTooLong):
-            LinePipe(reading, 1000).read(time.monotonic() + 20, alive)
+        with pytest.raises(error):
+            LinePipe(reading, longest).read(time.monotonic() + seconds, alive)
     finally:
         stop.set()
         writer.join()

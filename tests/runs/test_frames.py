@@ -53,21 +53,6 @@ def test_options_of_different_tasks_are_columns_side_by_side(tmp_path):
     assert frame["option_width"].isna().tolist() == [False, True]
 
 
-@pytest.mark.parametrize("content", ["{", '{"schema": 99}', '{"benchmarks": []}'])
-def test_an_unreadable_file_is_skipped_with_a_warning_that_names_it(results, content):
-    (results / "runs" / "20260101-z.json").write_text(content)
-    with pytest.warns(UserWarning, match=r"20260101-z\.json is not a readable run record") as caught:
-        frame = harness.load_results(results)
-    assert len(caught) == 1
-    assert caught[0].filename == __file__
-    assert frame["id"].tolist() == ["20260101-a", "20260102-b"]
-
-
-def test_no_results_make_an_empty_frame(tmp_path):
-    with pytest.warns(UserWarning, match="there are no records in"):
-        assert harness.load_results(tmp_path / "nowhere").empty
-
-
 def test_one_row_per_scored_epoch_with_the_time_at_which_it_was_scored(tmp_path, snapshot):
     scored = msgspec.structs.replace(EPOCHS[0], scored_at="2026-01-01T00:00:09.500+00:00")
     save_runs(tmp_path, make_record("20260101-a", epochs=[scored, EPOCHS[1]]), SECOND)
@@ -76,16 +61,23 @@ def test_one_row_per_scored_epoch_with_the_time_at_which_it_was_scored(tmp_path,
     assert [row_of(frame, place) for place in range(2)] == snapshot
 
 
-@pytest.mark.parametrize("load", [harness.load_epochs, harness.load_duels, harness.load_gates])
-def test_every_frame_skips_what_is_unreadable_and_may_be_empty(tmp_path, load):
-    folder = tmp_path / {"load_epochs": "runs", "load_duels": "duels", "load_gates": "gates"}[load.__name__]
+FOLDERS = {"load_results": "runs", "load_epochs": "runs", "load_duels": "duels", "load_gates": "gates"}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize("content", ["{", '{"schema": 99}', '{"benchmarks": []}'])
+def test_every_frame_skips_what_is_unreadable_and_may_be_empty(tmp_path, name, content):
+    load = getattr(harness, name)
     with pytest.warns(UserWarning, match="there are no records in"):
-        assert load(tmp_path).empty
-    folder.mkdir()
-    (folder / "20260101-z.json").write_text("{")
+        assert load(tmp_path / "nowhere").empty
+    save_runs(tmp_path, FIRST)
+    save_duel(tmp_path, stored_duel())
+    (tmp_path / "gates").mkdir()
+    (tmp_path / FOLDERS[name] / "20260101-z.json").write_text(content)
     with pytest.warns(UserWarning, match=r"20260101-z\.json is not a readable") as caught:
-        assert load(tmp_path).empty
-    assert caught[0].filename == __file__
+        frame = load(tmp_path)
+    assert (len(caught), caught[0].filename) == (1, __file__)
+    assert frame.empty == (name == "load_gates")
 
 
 def test_one_row_per_configuration_of_a_duel(tmp_path, snapshot):

@@ -31,9 +31,3 @@ def test_smoke_trains_certifies_and_records(harness):
     assert records["cnn"]["dataset"]["stands_in_for"] is None
     assert records["cnn"]["test_at_last"]["accuracy"] > 0.5  # chance is 0.1
     assert records["forecast"]["test_at_last"]["loss"] < records["forecast"]["test_at_last"]["naive_loss"]
-
-
-def test_other_options_change_what_the_preset_says(harness):
-    preset = ("run", "--preset", "smoke", "--backend", "torch", "--task", "mlp", "--no-certify")
-    record, _ = harness.recorded("ok", *preset, "--epochs", "2", "--set", "width=0.5")
-    assert (record["epochs_asked"], record["task"]["options"]["width"]) == (2, 0.5)

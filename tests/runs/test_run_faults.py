@@ -11,6 +11,7 @@ from support.records import make_request, save_runs
 
 from harness.errors import NoWorkersHere
 from harness.runs import execute
+from harness.runs.claims import claim_paths
 from harness.runs.store import RUNS
 from harness.worker.session import SILENCE_LIMIT_SECONDS
 
@@ -54,13 +55,6 @@ def test_a_fault_becomes_a_record_that_keeps_the_reason_and_affects_no_other_run
     assert "about to be killed" in killed["failure"]["last_lines"]
     assert "in _fail" in records["raise"]["failure"]["traceback"]
     assert "the kernel is on fire" in harness("show", records["raise"]["id"]).stdout
-
-
-@pytest.mark.parametrize(
-    ("mode", "status"), [("ok", "ok"), ("nan", "diverged"), ("unsupported", "unsupported")]
-)
-def test_the_exit_code_follows_from_the_status(harness, mode, status):
-    harness.recorded(status, *DIGITS, "--backend", f"faulty:{mode}")
 
 
 def test_a_loss_that_the_backend_does_not_declare_is_declined(harness):
@@ -157,6 +151,7 @@ def test_an_interrupt_keeps_what_ended_and_records_what_did_not(harness, sent):
     wait_until(
         lambda: any(len(r["epochs"]) == 1 and r["configuration"]["mode"] == "hang" for r in harness.records())
     )
+    assert len(claim_paths(harness.folder / "results")) == 1
     process.send_signal(sent)
     stdout, stderr = process.communicate(timeout=30)
 
@@ -165,6 +160,7 @@ def test_an_interrupt_keeps_what_ended_and_records_what_did_not(harness, sent):
     assert "interrupted" in stdout
     assert "Traceback" not in stdout + stderr
     assert processes_of(harness) == []
+    assert claim_paths(harness.folder / "results") == []
 
 
 def test_a_parent_that_is_killed_leaves_its_record_and_no_worker(harness, tmp_path):

@@ -124,63 +124,59 @@ def test_every_optimizer_fits_every_task(task):
     assert (full_batch.optimizer, full_batch.batch_size) == (Sgd(0.25, momentum), None)
 
 
-@pytest.mark.parametrize("task", sorted(TASKS))
-@pytest.mark.parametrize(
-    ("assignments", "message"),
-    [
-        (["optimizer=adam", "momentum=0.5"], "momentum and nesterov belong to optimizer=sgd, not to adam"),
-        (["optimizer=gd", "momentum=0.5"], "momentum and nesterov belong to optimizer=sgd, not to gd"),
-        (["optimizer=sgd", "momentum=0", "nesterov=true"], "nesterov=true needs a momentum above 0"),
-        (["optimizer=sgd", "beta_1=0.25"], "beta_1 belongs to optimizer=adam, not to sgd"),
-        (["optimizer=gd", "beta_1=0.25"], "beta_1 belongs to optimizer=adam, not to gd"),
-        (["learning_rate=0.5", "weight_decay=2"], "learning_rate times weight_decay must be below 1"),
-    ],
-)
-def test_options_that_contradict_each_other_are_refused(task, assignments, message):
-    with pytest.raises(ValueError, match=message):
-        _define(task, *assignments)
+CONTRADICTIONS = [
+    ("optimizer=adam momentum=0.5", "momentum and nesterov belong to optimizer=sgd, not to adam", TASKS),
+    ("optimizer=gd momentum=0.5", "momentum and nesterov belong to optimizer=sgd, not to gd", TASKS),
+    ("optimizer=sgd momentum=0 nesterov=true", "nesterov=true needs a momentum above 0", TASKS),
+    ("optimizer=sgd beta_1=0.25", "beta_1 belongs to optimizer=adam, not to sgd", TASKS),
+    ("optimizer=gd beta_1=0.25", "beta_1 belongs to optimizer=adam, not to gd", TASKS),
+    ("learning_rate=0.5 weight_decay=2", "learning_rate times weight_decay must be below 1", TASKS),
+    ("rebalance=weights", "rebalance=weights needs an imbalance", CLASSIFIERS),
+    ("loss=mse_softmax label_smoothing=0.25", "belongs to loss=cross_entropy", CLASSIFIERS[:-1]),
+    ("width=0.3", "heads=4 does not divide the width of 38", ["lm"]),
+    ("heads=3", "heads=3 does not divide the width of 128", ["lm"]),
+]
 
 
-@pytest.mark.parametrize("task", sorted(TASKS))
-def test_penalties_reach_the_task(task):
-    l2 = 5e-5 if task == "resnet" else 0.0
-    assert _define(task).penalty == Penalty(0.0, l2)
-    assert _define(task, "l1=0.25").penalty == Penalty(l1=0.25, l2=l2)
-    assert _define(task, "l1=0.25", "l2=0.5").penalty == Penalty(l1=0.25, l2=0.5)
+@pytest.mark.parametrize(("options", "message", "tasks"), CONTRADICTIONS)
+def test_options_that_contradict_each_other_are_refused(options, message, tasks):
+    for task in tasks:
+        with pytest.raises(ValueError, match=message):
+            _define(task, *options.split())
 
 
-@pytest.mark.parametrize("task", CLASSIFIERS)
-def test_imbalance_and_rebalancing_reach_the_task(task):
-    assert _define(task).imbalance is None
-    assert _define(task, "imbalance=0.25").imbalance == Imbalance(0.25)
-    rebalanced = _define(task, "imbalance=0.25", "rebalance=oversample")
-    assert rebalanced.imbalance == Imbalance(0.25, "oversample")
-    with pytest.raises(ValueError, match="rebalance=weights needs an imbalance"):
-        _define(task, "rebalance=weights")
+def reached():
+    """Options of tasks, the field that they set, and its value."""
+    for task in sorted(TASKS):
+        l2 = 5e-5 if task == "resnet" else 0.0
+        yield task, "", "penalty", Penalty(0.0, l2)
+        yield task, "l1=0.25", "penalty", Penalty(0.25, l2)
+        yield task, "l1=0.25 l2=0.5", "penalty", Penalty(0.25, 0.5)
+    for task in CLASSIFIERS:
+        yield task, "", "imbalance", None
+        yield task, "imbalance=0.25", "imbalance", Imbalance(0.25)
+        yield task, "imbalance=0.25 rebalance=oversample", "imbalance", Imbalance(0.25, "oversample")
+    for task in sorted({*CLASSIFIERS} - {"tabular"}):
+        yield task, "", "objective", Classification()
+        yield task, "label_smoothing=0.25", "objective", Classification(label_smoothing=0.25)
+        yield task, "loss=mse_logits", "objective", Classification(loss="mse_logits")
+    yield "tabular", "loss=mse_sigmoid", "objective", BinaryClassification(loss="mse_sigmoid")
+    yield "forecast", "loss=mae", "objective", Regression("mae")
+    for task in ON_IMAGES:
+        yield task, "flip=false crop=0", "augmentation", Augmentation()
+        yield task, "flip=true crop=0", "augmentation", Augmentation(flip=True)
+        yield task, "flip=false crop=4", "augmentation", Augmentation(crop=4)
 
 
-@pytest.mark.parametrize("task", sorted({*CLASSIFIERS} - {"tabular"}))
-def test_losses_of_classifiers_reach_the_task(task):
-    assert _define(task).objective == Classification()
-    assert _define(task, "label_smoothing=0.25").objective == Classification(label_smoothing=0.25)
-    assert _define(task, "loss=mse_logits").objective == Classification(loss="mse_logits")
-    with pytest.raises(ValueError, match="label_smoothing belongs to loss=cross_entropy, not to mse_softmax"):
-        _define(task, "loss=mse_softmax", "label_smoothing=0.25")
+@pytest.mark.parametrize(("task", "options", "field", "value"), list(reached()))
+def test_an_option_reaches_the_task(task, options, field, value):
+    assert getattr(_define(task, *options.split()), field) == value
 
 
-def test_losses_of_other_tasks_reach_the_task():
-    assert _define("tabular", "loss=mse_sigmoid").objective == BinaryClassification(loss="mse_sigmoid")
-    assert _define("forecast", "loss=mae").objective == Regression("mae")
-    assert _define("forecast", "loss=mae").special_loss() == "mae"
+def test_only_a_residual_network_is_augmented_by_default_and_none_has_a_special_loss():
+    assert [task for task in ON_IMAGES if _define(task).augmentation != Augmentation()] == ["resnet"]
     assert [_define(name).special_loss() for name in TASKS] == [None] * len(TASKS)
-
-
-@pytest.mark.parametrize("task", ON_IMAGES)
-def test_an_augmentation_reaches_the_task(task):
-    assert _define(task, "flip=false", "crop=0").augmentation == Augmentation()
-    assert _define(task, "flip=true", "crop=0").augmentation == Augmentation(flip=True)
-    assert _define(task, "flip=false", "crop=4").augmentation == Augmentation(crop=4)
-    assert (_define(task).augmentation == Augmentation()) == (task != "resnet")
+    assert _define("forecast", "loss=mae").special_loss() == "mae"
 
 
 def test_tasks_offer_only_options_that_apply():
@@ -287,18 +283,6 @@ def test_dropout_of_the_transformer_is_at_its_usual_places():
     assert kinds[9] == "Dropout"
     assert len(dropped) - len(plain) == 1 + 2 * 4
     assert {place.layer.dropout for place in dropped if isinstance(place.layer, SelfAttention)} == {0.25}
-
-
-@pytest.mark.parametrize(
-    ("assignment", "message"),
-    [
-        ("width=0.3", "heads=4 does not divide the width of 38"),
-        ("heads=3", "heads=3 does not divide the width of 128"),
-    ],
-)
-def test_heads_that_do_not_divide_the_width_are_refused(assignment, message):
-    with pytest.raises(ValueError, match=message):
-        _define("lm", assignment)
 
 
 def test_the_depth_of_a_residual_network_counts_its_layers_with_a_kernel():
