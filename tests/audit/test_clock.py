@@ -165,59 +165,51 @@ def test_on_an_accelerator_cpu_time_says_nothing(machine):
     assert (found.outcome, found.cpu_seconds) == ("confirmed", None)
 
 
-@pytest.mark.parametrize("new_seconds", [0.1, 0.2])
-def test_steps_in_a_new_order_may_take_twice_as_long(machine, new_seconds):
-    train(machine, 30)
-    machine.real = machine.reported = machine.cpu = new_seconds
-    machine.clock.compare_new_order(BatchOrder(800, 8, seed=0), 30, 0.1)
-    assert machine.clock.judged().known_share == pytest.approx(0.1 / new_seconds)
+ORDER = BatchOrder(800, 8, seed=0)
 
 
-def test_results_that_were_known_before_fail(machine):
-    train(machine, 30)
-    machine.real = machine.reported = machine.cpu = 0.3
-    machine.clock.compare_new_order(BatchOrder(800, 8, seed=0), 30, 0.1)
-    with pytest.raises(
-        DishonestClock, match="a step took 33% of the time of one whose samples were drawn after"
-    ):
-        machine.clock.judged()
+def judged_in_new_order(machine, order=ORDER, **changes):
+    """The judgement of 30 calls, and of steps in a new order that the machine makes with these changes."""
+    train(machine)
+    vars(machine).update(changes)
+    machine.clock.compare_new_order(order, 30, 0.1)
+    return machine.clock.judged()
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.2])
+def test_steps_in_a_new_order_may_take_twice_as_long(machine, seconds):
+    found = judged_in_new_order(machine, real=seconds, reported=seconds, cpu=seconds)
+    assert found.known_share == pytest.approx(0.1 / seconds)
+
+
+@pytest.mark.parametrize(
+    ("changes", "share"),
+    [
+        ({"real": 0.3, "reported": 0.3, "cpu": 0.3}, 33),
+        ({"real": 3.0, "reported": 3.0, "others": 2.0}, 3),  # which a busy machine does not explain
+    ],
+)
+def test_results_that_were_known_before_fail(machine, changes, share):
+    with pytest.raises(DishonestClock, match=f"a step took {share}% of the time"):
+        judged_in_new_order(machine, **changes)
     assert machine.asked == protocol.Shuffle(0)
 
 
 def test_a_machine_that_has_become_busy_accuses_nobody(machine):
-    train(machine, 30)
-    machine.real = machine.reported = 0.3
-    machine.others = 0.2
-    machine.clock.compare_new_order(BatchOrder(800, 8, seed=0), 30, 0.1)
-    found = machine.clock.judged()
+    found = judged_in_new_order(machine, real=0.3, reported=0.3, others=0.2)
     assert (found.outcome, found.fault) == ("not confirmed", "known order")
 
 
-def test_a_busy_machine_does_not_explain_a_step_that_takes_no_time(machine):
-    train(machine, 30)
-    machine.real = machine.reported = 3.0
-    machine.others = 2.0
-    machine.clock.compare_new_order(BatchOrder(800, 8, seed=0), 30, 0.1)
-    with pytest.raises(DishonestClock, match="a step took 3% of the time"):
-        machine.clock.judged()
-
-
 def test_an_epoch_that_is_smaller_than_a_batch_has_full_steps_too(machine):
-    train(machine, 30)
-    machine.clock.compare_new_order(BatchOrder(20, 50, seed=0), 30, 0.1)
-    assert machine.clock.judged().known_share == pytest.approx(1.0)
+    assert judged_in_new_order(machine, BatchOrder(20, 50, seed=0)).known_share == pytest.approx(1.0)
 
 
 def test_a_program_that_fails_in_the_test_gets_its_order_back(machine):
-    train(machine, 30)
-    machine.fails = True
-    machine.clock.compare_new_order(BatchOrder(800, 8, seed=3), 30, 0.1)
-    assert machine.asked == protocol.Shuffle(3)
-    assert machine.clock.judged().known_share is None
+    found = judged_in_new_order(machine, BatchOrder(800, 8, seed=3), fails=True)
+    assert (machine.asked, found.known_share) == (protocol.Shuffle(3), None)
 
 
 def test_long_steps_are_not_made_for_the_test(machine):
-    machine.real = machine.reported = machine.cpu = 5.0
-    train(machine, 3)
-    machine.clock.compare_new_order(BatchOrder(800, 8, seed=0), 3, 5.0)
+    train(machine, 3, real=5.0, reported=5.0, cpu=5.0)
+    machine.clock.compare_new_order(ORDER, 3, 5.0)
     assert machine.clock.judged().known_share is None

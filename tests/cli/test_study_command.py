@@ -4,7 +4,7 @@ import signal
 
 import pytest
 from support.pages import module
-from support.processes import wait_until
+from support.processes import ended
 
 QUICK = ("--epochs", "1", "--threads", "1", "--no-certify")
 ON_MLP = ("--task", "mlp", "--backend", "faulty:ok")
@@ -56,13 +56,11 @@ def test_the_kinds_of_study_are_listed_with_their_remedies(quick, snapshot):
 
 def test_a_termination_ends_a_study_as_ctrl_c_does(harness):
     hanging = [word.replace("faulty:ok", "faulty:hang") for word in IMBALANCE]
-    process = harness.start(*hanging, "--seeds", "1", "--epochs", "2", *QUICK[2:])
-    wait_until(harness.records)
-    process.send_signal(signal.SIGTERM)
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, stderr
+    call = (*hanging, "--seeds", "1", "--epochs", "2", *QUICK[2:])
+    done = ended(harness, *call, when=harness.records, by=signal.SIGTERM)
+    assert done.returncode == 130, done.stderr
     assert [record["status"] for record in harness.records()] == ["interrupted"]
-    assert "Record: results/studies/" in stdout
+    assert "Record: results/studies/" in done.stdout
 
 
 def left_out(done):

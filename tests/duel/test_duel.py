@@ -3,7 +3,6 @@
 import errno
 import json
 import math
-import os
 import re
 import shutil
 import signal
@@ -15,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.command import PLUGINS, script, stored
-from support.processes import processes_of, wait_until, workers_of
+from support.processes import ended, processes_of, wait_until, workers_of
 from support.tasks import workload
 
 from harness.duel.runner import Duel
@@ -35,9 +34,18 @@ def duels(harness):
     return [stored(path) for path in harness.folder.glob("results/duels/*.json")]
 
 
-def _wait_for_a_pair(harness):
+def with_a_pair(harness, *arguments):
+    """What a duel prints and records that is interrupted after its first pair."""
+
+    def has_pair():
+        return any(record["pairs"] for record in duels(harness))
+
     # Certificates are made first, which takes long on a busy machine.
-    wait_until(lambda: any(record["pairs"] for record in duels(harness)), 200)
+    done = ended(harness, "duel", *arguments, when=has_pair, seconds=200)
+    assert done.returncode == 130, done.stderr
+    (record,) = duels(harness)
+    assert record["status"] == "interrupted"
+    return done.stdout, record
 
 
 @pytest.mark.slow
@@ -114,7 +122,7 @@ def test_pairs_made_before_a_failure_are_kept(harness):
     signal_file = harness.folder / "die"
     harness.environment["PACED_FAILS_WHEN"] = str(signal_file)
     process = harness.start("duel", "paced", "paced:dies", *PACED)
-    _wait_for_a_pair(harness)
+    wait_until(lambda: any(record["pairs"] for record in duels(harness)), 200)
     signal_file.touch()
     process.communicate(timeout=60)
     assert process.returncode == 1
@@ -231,17 +239,10 @@ def test_an_interpreter_without_this_harness_is_refused(harness, tmp_path, line,
 
 @pytest.mark.all_cpus
 def test_configurations_may_differ_in_batch_size_variables_and_threads(harness):
-    process = harness.start(
-        "duel", "paced", "paced", *PACED, "--b-batch-size", "50", "--b-env", "SOME=1", "--a-threads", "1"
-    )  # fmt: skip
-    _wait_for_a_pair(harness)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
-    assert process.returncode == 130
+    others = ("--b-batch-size", "50", "--b-env", "SOME=1", "--a-threads", "1")
+    out, record = with_a_pair(harness, "paced", "paced", *PACED, *others)
     assert "batch_size 100 (a:paced:plain), 50 (b:paced:plain)" in out
     assert "ratios are of the time per sample" in out
-    (record,) = duels(harness)
-    assert record["status"] == "interrupted"
     # The same step with half the samples: twice the time per sample.
     assert record["results"][0]["ratio"]["value"] == pytest.approx(2 * _step_ratio(record), abs=0.05)
     assert record["configurations"][1]["variables"]["SOME"] == "1"
@@ -262,11 +263,7 @@ def _step_ratio(record):
 @pytest.mark.long
 def test_a_configuration_of_another_speed_has_its_own_block_length(harness):
     """Blocks of both take about the same time, and the ratio is of a step, not of a block."""
-    process = harness.start("duel", "paced", "paced:fivefold", *PACED)
-    _wait_for_a_pair(harness)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
-    (record,) = duels(harness)
+    out, record = with_a_pair(harness, "paced", "paced:fivefold", *PACED)
     blocks = record["pairs"][0]["blocks"]
     steps = [{block["steps"] for block in blocks if block["configuration"] == index} for index in (0, 1)]
     assert steps == [{12}, {3}]  # steps of 10 and 50 ms in blocks of at least 110, thirds of an epoch's 36
@@ -279,10 +276,11 @@ def test_no_stopped_process_is_left_when_the_parent_is_killed(harness):
     """Nor one started by a framework."""
     harness.environment["PACED_CHILD_SECONDS"] = "600"
     child = "import time; time.sleep(600)"
-    process = harness.start("duel", "paced", "paced:slower", *PACED)
-    wait_until(lambda: any(each.status() == psutil.STATUS_STOPPED for each in processes_of(harness, child)))
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+
+    def is_stopped():
+        return any(each.status() == psutil.STATUS_STOPPED for each in processes_of(harness, child))
+
+    ended(harness, "duel", "paced", "paced:slower", *PACED, when=is_stopped, by=signal.SIGKILL)
     wait_until(lambda: not workers_of(harness) + processes_of(harness, child))
 
 
@@ -329,11 +327,8 @@ def test_only_one_process_runs_at_a_time(harness, threads):
 @pytest.mark.slow
 def test_torch_with_itself_in_real_processes(harness):
     """The certificate is made, and record and table show real training."""
-    process = harness.start("duel", "torch", "torch", "--task", "mlp", "--threads", "1", "--turns", "2")
-    _wait_for_a_pair(harness)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
-    (record,) = duels(harness)
+    one = ("--task", "mlp", "--threads", "1", "--turns", "2")
+    out, record = with_a_pair(harness, "torch", "torch", *one)
     assert record["configurations"][0]["certificate"]["certified"]
     assert record["pairs"][0]["processes"][0]["first_step_seconds"] > 0
     assert record["pairs"][0]["processes"][0]["measured"]["peak_memory_bytes"] > 2**26

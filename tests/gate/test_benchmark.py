@@ -72,30 +72,21 @@ def at_the_limit(undecided, **options):
     return comparison, asked
 
 
-def verdicts(comparison):
-    return {result.metric: result.verdict for result in comparison.record.metrics}
-
-
-def test_memory_is_proven_by_whole_pairs_because_it_may_grow_from_step_to_step(undecided):
-    comparison, asked = undecided(memory=1.3)
-    assert confirm(comparison) == len(asked) == 1
-    assert set(asked) == {TURNS}
-    assert verdicts(comparison) == {"step": "PASS", "first step": "PASS", "memory": "FAIL"}
-
-
-def test_the_first_step_alone_is_proven_by_short_pairs(undecided):
-    comparison, asked = undecided(first_step=2.0)
-    confirm(comparison)
-    assert set(asked) == {2}
-    assert verdicts(comparison)["first step"] == "FAIL"
-
-
-def test_a_step_is_proven_by_whole_pairs_and_decided_metrics_are_left(undecided):
-    comparison, asked = undecided(step=1.2, memory=1.3)
-    confirm(comparison)
-    assert set(asked) == {TURNS}
-    assert not comparison.record.undecided
-    assert comparison.record.verdict == "FAIL"
+@pytest.mark.parametrize(
+    ("ratios", "turns", "failed"),
+    [
+        ({"memory": 1.3}, TURNS, {"memory"}),  # which may grow from step to step
+        ({"first_step": 2.0}, 2, {"first step"}),  # short pairs suffice
+        ({"step": 1.2, "memory": 1.3}, TURNS, {"step", "memory"}),
+    ],
+)
+def test_pairs_are_as_long_as_the_metrics_need_that_are_not_decided(undecided, ratios, turns, failed):
+    comparison, asked = undecided(**ratios)
+    assert confirm(comparison) == len(asked)
+    assert (set(asked), comparison.record.undecided, comparison.record.verdict) == ({turns}, [], "FAIL")
+    results = {result.metric: result.verdict for result in comparison.record.metrics}
+    assert {metric for metric, verdict in results.items() if verdict == "FAIL"} == failed
+    assert set(results.values()) <= {"PASS", "FAIL"}
 
 
 def test_at_the_end_of_the_budget_the_pairs_made_are_judged(undecided, monkeypatch):

@@ -30,56 +30,60 @@ def test_tasks_differ_in_options_or_else_in_fields(base, head, changes, change):
     assert task_change(of_mlp("base", base), of_mlp("head", head, **changes)) == change
 
 
-def test_another_task_fails_though_the_first_steps_agree():
-    change = TaskChanged(fields=["epochs"])
-    result = judge_first_steps(SAME, SAME, change)
-    assert (result.verdict, result.reasons, result.worst) == ("FAIL", [change], 0.0)
+def only_float32(*losses, loss=0.5, accuracy=0.5, data=""):
+    return [FirstSteps("float32", [*losses], {"loss": loss, "accuracy": accuracy}, data)]
 
 
-def only_float32(losses, loss=0.5, accuracy=0.5):
-    return [FirstSteps("float32", losses, {"loss": loss, "accuracy": accuracy})]
+CHANGE = TaskChanged(fields=["version"])
+LATER = reasons.LossDiffers(
+    precision="float32", step=2, base=1.0, head=1.1, deviation=pytest.approx(0.0909, abs=1e-4)
+)
+LOST = reasons.LossDiffers(precision="float32", step=1, base=1.0, head=None, deviation=None)
+A, B = "a" * 12, "b" * 12
 
 
-def test_a_loss_that_differs_is_named_with_its_step_and_then_the_change_of_the_task():
-    change = TaskChanged(fields=["version"])
-    result = judge_first_steps(only_float32([[1.0], [1.0]]), only_float32([[1.0], [1.1]]), change)
-    difference = reasons.LossDiffers(
-        precision="float32", step=2, base=1.0, head=1.1, deviation=pytest.approx(0.0909, abs=1e-4)
-    )
-    assert (result.verdict, result.reasons) == ("FAIL", [difference, change])
-    (lost,) = judge_first_steps(only_float32([[1.0]]), only_float32([[None]])).reasons
-    assert (lost.head, lost.deviation) == (None, None)
+@pytest.mark.parametrize(
+    ("base", "head", "change", "verdict", "found"),
+    [
+        (SAME, SAME, None, "PASS", []),
+        (SAME, SAME, CHANGE, "FAIL", [CHANGE]),  # though the first steps agree
+        (only_float32([1.0], [1.0]), only_float32([1.0], [1.1]), CHANGE, "FAIL", [LATER, CHANGE]),
+        (only_float32([1.0]), only_float32([None]), None, "FAIL", [LOST]),
+        # One sample that is classified differently is rounding; another loss is not.
+        (only_float32([1.0]), only_float32([1.0 + 1e-7], accuracy=0.51), None, "PASS", []),
+        (
+            only_float32([1.0]),
+            only_float32([1.0], loss=0.51),
+            *(None, "FAIL", [reasons.ScoreDiffers(score="loss", steps=1, base=0.5, head=0.51)]),
+        ),
+        (
+            only_float32([1.0]),
+            only_float32([1.0, 2.0]),
+            *(None, "FAIL", [reasons.OtherLossCount(precision="float32")]),
+        ),
+        # Other data is named before the losses that follow from it.
+        (
+            only_float32([1.0], data=A),
+            only_float32([2.0], data=B),
+            *(None, "FAIL", [reasons.OtherData(base=A, head=B)]),
+        ),
+        (
+            only_float32([1.0], [None]),
+            only_float32([1.0], [None]),
+            *(None, "INVALID", [reasons.LossesNotFinite(precision="float32", step=2)]),
+        ),
+    ],
+    ids=["same", "task", "loss", "no loss", "rounding", "score", "count", "data", "not finite"],
+)
+def test_first_steps_that_differ_have_a_verdict_and_reasons(base, head, change, verdict, found):
+    result = judge_first_steps(base, head, change)
+    assert (result.verdict, result.reasons) == (verdict, found)
 
 
-def test_without_float64_the_loss_alone_shows_another_evaluation():
-    """One sample that is classified differently is rounding; another loss is not."""
-    base = only_float32([[1.0]])
-    assert judge_first_steps(base, only_float32([[1.0 + 1e-7]], accuracy=0.51)).verdict == "PASS"
-    result = judge_first_steps(base, only_float32([[1.0]], loss=0.51))
-    score = reasons.ScoreDiffers(score="loss", steps=1, base=0.5, head=0.51)
-    assert (result.verdict, result.reasons) == ("FAIL", [score])
-    assert judge_first_steps(base, only_float32([[1.0 + 1e-7]])).worst == pytest.approx(1e-7, rel=0.1)
-
-
-def test_another_number_of_losses_a_step_fails():
-    result = judge_first_steps(only_float32([[1.0]]), only_float32([[1.0, 2.0]]))
-    assert (result.verdict, result.reasons) == ("FAIL", [reasons.OtherLossCount(precision="float32")])
-
-
-def test_other_data_is_named_before_the_losses_that_follow_from_it():
-    base, head = ([FirstSteps("float32", [[loss]], {}, data * 12)] for loss, data in ((1.0, "a"), (2.0, "b")))
-    result = judge_first_steps(base, head)
-    assert (result.verdict, result.reasons) == ("FAIL", [reasons.OtherData(base="a" * 12, head="b" * 12)])
-
-
-def test_losses_that_are_not_finite_in_either_are_invalid():
-    lost = only_float32([[1.0], [None]])
-    result = judge_first_steps(lost, lost)
-    assert (result.verdict, result.reasons) == (
-        "INVALID",
-        [reasons.LossesNotFinite(precision="float32", step=2)],
-    )
-    assert judge_first_steps(only_float32([[1.0], [1.0]]), lost).verdict == "FAIL"
+def test_the_worst_deviation_is_stated():
+    assert judge_first_steps(SAME, SAME).worst == 0.0
+    rounded = judge_first_steps(only_float32([1.0]), only_float32([1.0 + 1e-7]))
+    assert rounded.worst == pytest.approx(1e-7, rel=0.1)
 
 
 def test_precisions_for_which_memory_ran_out_are_left_out():

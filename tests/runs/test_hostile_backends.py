@@ -1,7 +1,9 @@
 """Backends that flood, crash or detach: each run has its reason, nothing else is harmed, nothing is left."""
 
+import signal
+
 import pytest
-from support.processes import processes_of, wait_until
+from support.processes import ended, processes_of, wait_until
 
 DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "2", "--quiet", "--no-certify")
 #: Mode, status, and what the reason must contain.
@@ -45,8 +47,6 @@ def test_a_reply_that_never_ends_is_ended_at_the_time_limit(harness):
 
 @pytest.mark.slow
 def test_a_detached_process_ends_with_a_killed_harness(harness):
-    process = harness.start(*DIGITS, "--backend", "hostile:detach-and-hang")
-    wait_until(lambda: processes_of(harness, "1000"))
-    process.kill()
-    process.communicate()
+    hanging = (*DIGITS, "--backend", "hostile:detach-and-hang")
+    ended(harness, *hanging, when=lambda: processes_of(harness, "1000"), by=signal.SIGKILL)
     wait_until(lambda: processes_of(harness) == [])

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
-from support.processes import wait_until
+from support.processes import ended, wait_until
 from support.records import make_request
 
 from harness.cli import printing
@@ -186,12 +186,10 @@ def harness_dataset(name):
 def test_an_import_that_is_terminated_leaves_no_arrays(harness):
     plugin = harness.folder / "endless_import.py"
     plugin.write_text(ENDLESS_IMPORT)
-    process = harness.start("data", "import", "endless", ".", "--plugin", str(plugin))
     data = harness.folder.parent / "data" / "endless"
-    wait_until(lambda: list(data.glob("arrays-*/*.npy")))
-    process.terminate()
-    _, stderr = process.communicate(timeout=30)
-    assert (process.returncode, stderr.strip()) == (130, "harness: interrupted")
+    words = ("data", "import", "endless", ".", "--plugin", str(plugin))
+    done = ended(harness, *words, when=lambda: list(data.glob("arrays-*/*.npy")), by=signal.SIGTERM)
+    assert (done.returncode, done.stderr.strip()) == (130, "harness: interrupted")
     assert list(data.glob("arrays-*")) == []
 
 

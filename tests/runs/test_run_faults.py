@@ -6,7 +6,7 @@ import time
 from unittest.mock import Mock
 
 import pytest
-from support.processes import processes_of, wait_until, workers_of
+from support.processes import ended, processes_of, wait_until, workers_of
 from support.records import make_request, save_runs
 
 from harness.errors import NoWorkersHere
@@ -147,18 +147,16 @@ def test_check_continues_after_a_backend_that_fails(harness):
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_keeps_what_ended_and_records_what_did_not(harness, sent):
-    process = harness.start(*DIGITS, "--backend", "faulty:ok,faulty:hang,faulty:ok", "--seeds", "1")
-    wait_until(
-        lambda: any(len(r["epochs"]) == 1 and r["configuration"]["mode"] == "hang" for r in harness.records())
-    )
-    assert len(claim_paths(harness.folder / "results")) == 1
-    process.send_signal(sent)
-    stdout, stderr = process.communicate(timeout=30)
+    def is_hanging():
+        modes = [r["configuration"]["mode"] for r in harness.records() if len(r["epochs"]) == 1]
+        return "hang" in modes and len(claim_paths(harness.folder / "results")) == 1
 
+    backends = ("--backend", "faulty:ok,faulty:hang,faulty:ok", "--seeds", "1")
+    done = ended(harness, *DIGITS, *backends, when=is_hanging, by=sent)
     assert [record["status"] for record in harness.records()] == ["ok", "interrupted"]
-    assert process.returncode == 130
-    assert "interrupted" in stdout
-    assert "Traceback" not in stdout + stderr
+    assert done.returncode == 130
+    assert "interrupted" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
     assert processes_of(harness) == []
     assert claim_paths(harness.folder / "results") == []
 

@@ -1,5 +1,7 @@
 """Processes that a test's commands started and may have left, and waiting for what they do."""
 
+import signal
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -14,6 +16,17 @@ def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.05)
+
+
+def ended(
+    harness: HarnessCommand, *arguments: str, when: Callable[[], object], by=signal.SIGINT, seconds=120.0
+) -> subprocess.CompletedProcess:
+    """A command that is sent a signal once a condition holds, after its end."""
+    process = harness.start(*arguments)
+    wait_until(when, seconds)
+    process.send_signal(by)
+    printed = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(arguments, process.returncode, *printed)
 
 
 def processes_of(harness: HarnessCommand, argument: str | None = None) -> list[psutil.Process]:
