@@ -14,7 +14,8 @@ pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is n
 FILES = {
     "gate.toml": '[benchmarks.mlp]\nbackend = "torch"\ntask = "mlp"\n',
     "widht.toml": '[benchmarks.mlp]\nbackend = "torch"\ntask = "mlp"\nset = { widht = 2 }\n',
-    "size.toml": '[benchmarks.own]\nstep = "bench.py:make_step"\nwith = { sise = 2 }\n',
+    "mpl.toml": '[benchmarks.mlp]\nbackend = "torch"\ntask = "mpl"\n',
+    "digits.toml": '[benchmarks.mlp]\nbackend = "torch"\ntask = "mlp"\ndataset = "digits"\n',
     "nothing.toml": "[nothing]",
     "cut.toml": "max_slowdown =",
     "bench.py": "def make_step(size=1):\n    return lambda: 1.0\n",
@@ -135,6 +136,8 @@ time torch:best --task mlp --operation predict
 {GATE} --to /proc/gate.xml
 {GATE} --suite missing.toml
 {GATE} --suite widht.toml
+{GATE} --suite mpl.toml
+{GATE} --suite digits.toml
 {GATE} --base-suite nothing.toml
 {GATE} --base-suite cut.toml
 upgrade torch==2.8.0 torch==

@@ -91,8 +91,9 @@ def test_a_head_that_is_slower_and_needs_more_memory_fails_and_its_files_are_wri
         (("--head-env", "PYTHONPATH="), ONE, 1, "FAIL", ["failed"]),
         (("--base-env", "PYTHONPATH="), ONE, 4, "INVALID", ["failed"]),
         ((), ONE.replace('"paced"', '"pacedd"'), 1, "FAIL", ["failed"]),
+        ((), ONE.replace('"paced"', '"paced:slow"'), 1, "FAIL", ["failed"]),
     ],
-    ids=["budget", "losses", "scores", "unknown to head", "unknown to base", "unknown to both"],
+    ids=["budget", "losses", "scores", "not in head", "not in base", "unknown", "mode"],
 )
 def test_what_is_known_before_anything_is_timed_ends_a_benchmark(
     harness, options, suite, code, verdict, reasons
@@ -161,30 +162,17 @@ def test_without_limits_of_time_and_memory_nothing_is_timed(harness):
     assert gate(harness, "--head-env", "PACED_LOSS=1.0001", suite=ONE + UNTIMED).returncode == 1
 
 
+def test_a_backend_that_is_not_installed_is_refused(harness):
+    done = gate(harness, suite=ONE.replace('"paced"', '"needy"'))
+    assert (done.returncode, "not installed" in done.stderr) == (2, True)
+
+
 def test_another_protocol_is_refused_with_both_versions(harness):
     other = script(harness.folder / "python", f"echo '[\"0.0.9\", {protocol.VERSION - 1}]'")
     done = gate(harness, "--head-python", other)
     assert (done.returncode, gates(harness)) == (2, [])
     for words in ("head", "0.0.9", f"protocol {protocol.VERSION - 1}", f"protocol {protocol.VERSION}"):
         assert words in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ('backend = "paced:slow"', "unknown mode 'slow'"),
-        ('task = "mpl"', "Did you mean 'mlp'?"),
-        ('dataset = "digits"', "does not run on digits"),
-        ('backend = "needy"', "not installed"),
-    ],
-)
-def test_unknown_names_in_the_suite_are_reported(harness, line, words):
-    key = line.partition(" ")[0]
-    lines = {"backend": 'backend = "paced"', "task": 'task = "mlp"'} | {key: line}
-    done = gate(harness, suite="[benchmarks.one]\n" + "\n".join(lines.values()) + "\n")
-    assert done.returncode != 0
-    assert words in done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.slow)])
