@@ -207,7 +207,7 @@ def version_record(**fields):
 )
 def test_a_result_says_whether_the_candidate_before_the_culprit_confirms_it(confirmation, snapshot):
     record = version_record(status="ok", outcome="culprit", confirmation=confirmation)
-    assert terminal_text(bisect_document(record)) == snapshot
+    assert terminal_text(bisect_document(record), 100) == snapshot
 
 
 def test_nothing_is_the_culprit_where_there_is_no_difference():

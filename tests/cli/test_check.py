@@ -31,6 +31,7 @@ def agreeing(examiner, definition, _selection):
 @pytest.fixture
 def _two_of_each(monkeypatch):
     """A backend and a task that agree, and one of each that is broken."""
+    monkeypatch.setenv("COLUMNS", "100")
     mlp = registry.task("mlp")
     tasks = {"mlp": mlp, "halved": PluginError("task plugin 'halved' (halved 1.0) breaks the contract")}
 

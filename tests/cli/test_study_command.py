@@ -50,7 +50,7 @@ def test_runs_of_another_device_or_without_a_certificate_are_repeated_within_the
 
 
 def test_the_kinds_of_study_are_listed_with_their_remedies(quick, snapshot):
-    done = quick("study", "--list")
+    done = quick("study", "--list", COLUMNS="100")
     assert (done.returncode, done.stderr, done.stdout) == (0, "", snapshot)
 
 
