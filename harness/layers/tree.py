@@ -9,7 +9,7 @@ import msgspec
 from harness.layers.attention import Embedding, PositionEmbedding, SelfAttention, Unembedding
 from harness.layers.base import Described, Layer, Shape
 from harness.layers.convolutions import Conv1D, Conv2D, ConvTranspose2D
-from harness.layers.elementary import ElementaryLayer
+from harness.layers.elementary import Dropout, ElementaryLayer
 from harness.layers.native import Native
 from harness.layers.recurrent import GRU, LSTM
 
@@ -173,9 +173,10 @@ def _check(name: str, layer: AnyLayer, shape: Shape) -> None:
         value = getattr(layer, field.name)
         if field.type is int and value < 1:
             raise ValueError(f"{field.name} of {name} must be at least 1, not {value}")
-        if field.name in {"rate", "dropout"} and not 0 <= value < 1:
-            raise ValueError(f"the dropout rate of {name} must be at least 0 and below 1, not {value}")
         if field.name == "epsilon" and not value > 0:
             raise ValueError(f"epsilon of {name} must be above 0, not {value}")
-        if field.name == "body" and not value:
+    match layer:
+        case Dropout(rate) | SelfAttention(dropout=rate) if not 0 <= rate < 1:
+            raise ValueError(f"the dropout rate of {name} must be at least 0 and below 1, not {rate}")
+        case Residual(body=()) | Skip(body=()):
             raise ValueError(f"the body of {name} has no layer")

@@ -114,4 +114,4 @@ def test_costs_belong_to_entries_and_their_numbers_and_are_printed():
         assert difference.low <= difference.value <= difference.high
         assert difference.n >= 5
         assert estimate(difference, 2, sign=True) in printed.output
-    assert {*TORCH} <= {cost.topic for cost in costs}
+    assert {*TORCH} - {"GroupNorm: epsilon"} <= {cost.topic for cost in costs}  # no task has it by default
