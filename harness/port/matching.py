@@ -15,7 +15,6 @@ import msgspec
 import numpy as np
 
 from harness.port.relations import Operation, is_copy
-from harness.tracing import parts
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Stored, Trace
 
@@ -264,7 +263,7 @@ def _parts(use: Use, trace: Trace) -> list[Use]:
     result = []
     for (start, stop), place in found.items():
         cut = {
-            role: parts.sliced(stored, len(use.shapes[role]) - 1, start, stop)
+            role: stored.then(Stored("", axis=len(use.shapes[role]) - 1, start=start, stop=stop))
             for role, stored in use.parameters.items()
         }
         shapes = {role: (*shape[:-1], stop - start) for role, shape in use.shapes.items()}

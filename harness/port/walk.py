@@ -462,7 +462,8 @@ def are_comparable(pair: PairedUse, trace_a: Trace, trace_b: Trace) -> bool:
     """Whether the two calls stand for each other as wholes."""
     a, b = trace_a.calls[pair.a.place].does, trace_b.calls[pair.b.place].does
     pointwise = {type(a), type(b)} <= {kinds.Linear, kinds.Convolution}
-    return type(a) is type(b) or pointwise
+    transposed = [getattr(does, "transposed", False) for does in (a, b)]
+    return (type(a) is type(b) or pointwise) and transposed[0] == transposed[1]
 
 
 def _unexplained(a: Place, b: Place) -> Cause:

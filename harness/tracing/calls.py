@@ -60,6 +60,30 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
         back = sorted(range(len(self.axes)), key=self.axes.__getitem__)
         return shuffled.transpose(back).reshape(part)
 
+    def then(self, layout: Stored) -> Stored | None:
+        """The part that a layout, which needs no name, makes of this one; None if it is no such part."""
+        replace, made = msgspec.structs.replace, self
+        if self.flipped:
+            return None
+        if layout.axis is not None:
+            axis = layout.axis if self.axes is None else self.axes[layout.axis]
+            is_whole = self.axis is None and not self.stop
+            if self.shape is not None or self.final_shape is not None or not (is_whole or self.axis == axis):
+                return None
+            start, stop = (self.start + each for each in (layout.start, layout.stop))
+            made = replace(made, axis=axis, start=start, stop=stop)
+        if layout.shape is not None:
+            made = _reshaped(made, layout.shape)
+        if layout.axes is not None:
+            before = made.axes or range(len(layout.axes))
+            after = tuple(before[axis] for axis in layout.axes)
+            if made.final_shape is not None:
+                return None
+            made = replace(made, axes=None if after == tuple(range(len(after))) else after)
+        if layout.final_shape is not None:
+            made = _reshaped(made, layout.final_shape)
+        return replace(made, flipped=layout.flipped)
+
     def part(self, stored: np.ndarray) -> np.ndarray:
         """The part of what is stored, a view."""
         if self.axis is None:
@@ -71,6 +95,12 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     def _reversal(self, array: np.ndarray) -> tuple[slice, ...]:
         flipped = {axis % array.ndim for axis in self.flipped}
         return tuple(slice(None, None, -1 if axis in flipped else 1) for axis in range(array.ndim))
+
+
+def _reshaped(stored: Stored, shape: tuple[int, ...]) -> Stored:
+    if stored.axes is None and stored.final_shape is None:
+        return msgspec.structs.replace(stored, shape=shape)
+    return msgspec.structs.replace(stored, final_shape=shape)
 
 
 __all__ = ["Call", "Role", "Stored", "Trace", "Value"]

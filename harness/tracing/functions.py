@@ -95,6 +95,21 @@ def activation(function: str, slope: str = "") -> Reading:
     return read
 
 
+def arithmetic(function: str) -> Reading:
+    """Of the first two arguments, one of which may be a number."""
+
+    def read(called: Any) -> Any:
+        names = list(called.arguments)[:2]
+        operands = [called.recorder.operand(called[name]) for name in names]
+
+        def run(*new: Any) -> Any:
+            return called.run(**dict(zip(names, new, strict=True)))
+
+        return called.recorder.arithmetic(called.function, function, operands, run)
+
+    return read
+
+
 def gelu(called: Any) -> Any:
     """By the argument ``approximate``."""
     return activation("gelu_tanh" if called["approximate"] else "gelu")(called)
@@ -177,9 +192,9 @@ def each_of(value: Any, count: int) -> tuple[int, ...]:
     return values * count if len(values) == 1 else values
 
 
-def spatial(shape: Sequence[int], data_format: str) -> tuple[int, ...]:
-    """The spatial lengths of an array with batch and channels."""
-    return tuple(shape[2:] if data_format == "channels_first" else shape[1:-1])
+def spatial(shape: Sequence[int], *, first: bool) -> tuple[int, ...]:
+    """The spatial lengths of an array with batch and channels, which may come first."""
+    return tuple(shape[2:] if first else shape[1:-1])
 
 
 def dilated(sizes: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
@@ -242,6 +257,51 @@ def product(equation: str, shapes: Sequence[Sequence[int]]) -> Product | None:
     both = [letter for letter in left if letter in right]
     batch = "".join(letter for letter in result if letter in both)
     return Product(left, right, result, batch, "".join(letter for letter in both if letter not in result))
+
+
+class Library(NamedTuple):
+    """What a library of arrays has for transposition, reshaping, and the product over the last two axes."""
+
+    transpose: Callable[[Any, tuple[int, ...]], Any]
+    reshape: Callable[[Any, tuple[int, ...]], Any]
+    matmul: Callable[[Any, Any], Any]
+
+
+def contracted(
+    letters: Product, operands: Sequence[Any], library: Library, is_kernel: Callable[..., bool]
+) -> Any:
+    """A sum over products as transpositions, one product of matrices, and a reshape.
+
+    A parameter goes to the right, as the kernel of a linear layer.
+    """
+    (left, right), of_left, of_right = operands, letters.left, letters.right
+    if is_kernel(left) and not is_kernel(right):
+        left, right, of_left, of_right = right, left, of_right, of_left
+    sizes = dict(zip(of_left, left.shape, strict=True)) | dict(zip(of_right, right.shape, strict=True))
+    batch, summed = [*letters.batch], letters.summed
+    rows = [letter for letter in of_left if letter not in of_right]
+    columns = "".join(letter for letter in of_right if letter not in of_left)
+
+    def arranged(x: Any, own: str, merged: Sequence[str]) -> Any:
+        """With axes of these letters, some of them merged."""
+        order = tuple(own.index(letter) for letter in "".join(merged))
+        shape = tuple(math.prod(sizes[letter] for letter in each) for each in merged)
+        x = x if order == tuple(range(len(order))) else library.transpose(x, order)
+        return x if tuple(x.shape) == shape else library.reshape(x, shape)
+
+    # Without a batch of its own, the right one is multiplied with all that the left one has.
+    of_rows = rows if rows and not batch else ["".join(rows)]
+    made = library.matmul(
+        arranged(left, of_left, [*batch, *of_rows, summed]),
+        arranged(right, of_right, [*batch, summed, columns]),
+    )
+    apart = "".join([*batch, *rows, columns])
+    made = (
+        library.reshape(made, tuple(sizes[letter] for letter in apart))
+        if len(made.shape) != len(apart)
+        else made
+    )
+    return arranged(made, apart, letters.result)
 
 
 def attention_scale(scale: float | None, depth: int) -> float:

@@ -6,15 +6,16 @@ that are not known is a constant, and is not recorded.
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Signature
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
 from harness.tracing.calls import Call, Stored, Trace, Value
-from harness.tracing.semantics import AnySemantics, Opaque
+from harness.tracing.semantics import AnySemantics, Arithmetic, Convolution, Linear, Opaque, Reshape
 from harness.tracing.side import Override
 from harness.tracing.user_code import user_line
 
@@ -45,28 +46,35 @@ def named_tensors(
         yield from named_tensors(each, is_tensor, f"{name}.{key}" if name else str(key))
 
 
+class _Deferred(NamedTuple):
+    """How to record what rearranged a part of a parameter, which gives its result, and where that was."""
+
+    record: Callable[[], Tensor]
+    path: str
+    line: str
+
+
 class Recorder:
     """The calls and values of an evaluation in progress.
 
-    ``names`` are those of the parameters by the ``id`` of what stands for them. A subclass says how its
-    framework holds numbers.
+    ``names`` are those of the parameters by the ``id`` of what stands for them. Slices, reshapes and
+    transpositions of a parameter are known as its parts, and are recorded where one is used as a value. A
+    subclass says how its framework holds numbers.
     """
 
-    def __init__(self, names: Mapping[int, str], overrides: Sequence[Override] = ()) -> None:
+    def __init__(self, names: dict[int, str], overrides: Sequence[Override] = ()) -> None:
         self.trace = Trace([], [], [], [])
         self.names = names
         self.busy = False
         self._overrides = {(each.call, each.of, each.place): each.array for each in overrides}
+        self.paths = [""]
         self._places: dict[int, int] = {}
         self._named: dict[str, int] = {}
+        self._parts: dict[int, Stored] = {}
+        self._deferred: dict[int, _Deferred] = {}
         self._alive: list[Tensor] = []
 
     # What a framework has of its own.
-
-    @property
-    def path(self) -> str:
-        """The name of the part of the model that runs now."""
-        return ""
 
     def numbers(self, tensor: Tensor) -> np.ndarray:
         """What a tensor holds now, which nobody writes into later."""
@@ -96,6 +104,10 @@ class Recorder:
         """The tensor to go on with in the place of one that a call gave."""
         return tensor
 
+    def operand(self, value: Any) -> Any:
+        """A value or number with which a function of the framework computes, NumPy's arrays as tensors."""
+        return value
+
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
         """Record nothing for a while."""
@@ -106,6 +118,15 @@ class Recorder:
             self.busy = before
 
     # What all have in common.
+
+    @contextlib.contextmanager
+    def inside(self, path: str) -> Iterator[None]:
+        """Calls that come belong to the part of the model with this name."""
+        self.paths.append(path)
+        try:
+            yield
+        finally:
+            self.paths.pop()
 
     def add_input(self, tensor: Tensor, name: str) -> None:
         """Make a tensor an input of the model."""
@@ -119,15 +140,21 @@ class Recorder:
         self.trace.outputs.append(place)
 
     def knows(self, tensor: Tensor) -> bool:
-        """Whether a tensor is a value already, or a parameter."""
-        return id(tensor) in self._places or id(tensor) in self.names
+        """Whether a tensor is a value already, or a parameter or a part of one."""
+        return any(id(tensor) in known for known in (self._places, self.names, self._parts))
+
+    def number(self, operand: Any) -> float | None:
+        """The one number that an operand is, unless it depends on the model's inputs or parameters."""
+        shape = getattr(operand, "shape", None)
+        is_number = isinstance(operand, int | float) if shape is None else tuple(shape) == ()
+        return float(operand) if is_number and not self.knows(operand) else None
 
     def place(self, tensor: Tensor) -> int:
         """The place of a tensor among the values; a constant if it is not known."""
-        name = self.names.get(id(tensor))
-        if name is not None:
-            return self.parameter(name)
-        return self._places[id(tensor)] if id(tensor) in self._places else self.add(tensor, "constant")
+        if id(tensor) in self._places:
+            return self._places[id(tensor)]
+        part = self.part(tensor)
+        return self.add(tensor, "constant") if part is None else self.parameter(part.name)
 
     def parameter(self, name: str) -> int:
         """The place of a parameter among the values."""
@@ -142,6 +169,47 @@ class Recorder:
         self.trace.values.append(Value(source, self.numbers(tensor), name))
         return self.identify(tensor, len(self.trace.values) - 1)
 
+    def part(self, tensor: Tensor, layout: Stored | None = None) -> Stored | None:
+        """The part of a parameter that a tensor is, or becomes by a layout; None if it is none."""
+        name = self.names.get(id(tensor))
+        part = self._parts.get(id(tensor)) if name is None else Stored(name)
+        return part if part is None or layout is None else part.then(layout)
+
+    def defer(
+        self,
+        tensor: Tensor,
+        run: Callable[[Tensor], Tensor],
+        layout: Stored | Callable[[Tensor], Stored | None],
+        record: Callable[[], Tensor],
+    ) -> Tensor:
+        """Rearrange a part of a parameter, or record the call if the result is no such part.
+
+        ``layout`` is how the result lies in the part, or says so of it; ``record`` carries out and records
+        the call.
+        """
+        if self.part(tensor) is None:
+            return record()
+        result = self.made(self.unheard(run, tensor))
+        own = layout(result) if callable(layout) else layout
+        part = None if own is None else self.part(tensor, own)
+        if part is None:
+            return record()
+        self._parts[id(result)] = part
+        self._deferred[id(result)] = _Deferred(record, self.paths[-1], user_line())
+        self._alive.append(result)
+        return result
+
+    def used(self, tensor: Tensor) -> Tensor:
+        """The tensor to compute with in the place of one: a call that was deferred is recorded now."""
+        deferred = self._deferred.get(id(tensor))
+        if deferred is None or id(tensor) in self._places:
+            return tensor
+        with self.inside(deferred.path):
+            made = deferred.record()
+        self.trace.calls[-1].line = deferred.line
+        self._places[id(tensor)] = self.place(made)
+        return made
+
     def identify(self, tensor: Tensor, place: int) -> int:
         """Take a tensor for this value from now on."""
         self._places[id(tensor)] = place
@@ -155,8 +223,13 @@ class Recorder:
         after, before = (_BYTES.get(self.type_of(each), 0) for each in (tensor, of))
         if 0 < after < before:  # never in float64
             self.call(f"cast to {self.type_of(tensor)}", Opaque(function="cast"), [of], lambda _: tensor)
-        else:
+        elif (part := self.part(of)) is None:
             self.identify(tensor, self.place(of))
+        else:
+            self._parts[id(tensor)] = part
+            self._alive.append(tensor)
+            if id(of) in self._deferred:
+                self._deferred[id(tensor)] = self._deferred[id(of)]
 
     def overridden(self, of: Literal["input", "output"], number: int, tensors: Sequence[Tensor]) -> list[Any]:
         """The tensors that a call takes or gives, those that are overridden replaced."""
@@ -172,11 +245,10 @@ class Recorder:
         does: AnySemantics,
         places: list[int],
         parameters: Mapping[str, Stored] | None = None,
-        path: str | None = None,
     ) -> Call:
         """A new call, which has no outputs yet."""
         call = Call(
-            path=self.path if path is None else path,
+            path=self.paths[-1],
             function=function,
             does=does,
             inputs=places,
@@ -194,18 +266,78 @@ class Recorder:
         inputs: Sequence[Tensor],
         run: Callable[..., Any],
         parameters: Mapping[str, Stored] | None = None,
-        path: str | None = None,
     ) -> Any:
         """Carry out and record one call of these inputs; returns what it gave, or what overrides it."""
+        inputs = [self.used(tensor) for tensor in inputs]
         number, places = len(self.trace.calls), [self.place(tensor) for tensor in inputs]
         for stored in (parameters or {}).values():
             self.parameter(stored.name)
         given = self.overridden("input", number, inputs)
-        call = self.begin(function, does, places, parameters, path)
+        call = self.begin(function, does, places, parameters)
         leaves, packed = self.flattened(self.unheard(run, *given))
         leaves = [self.made(each) for each in self.overridden("output", number, leaves)]
         call.outputs = [self.add(each, "call") for each in leaves if self.is_tensor(each)]
         return packed(leaves)
+
+    def arithmetic(self, name: str, function: str, operands: Sequence[Any], run: Callable[..., Any]) -> Any:
+        """Record a function of two values, or of a value and a number."""
+        numbers = [self.number(each) for each in operands]
+        values = [place for place, number in enumerate(numbers) if number is None]
+        if len(values) != 1:
+            if function == "add" and (result := self.add_bias(operands, run)) is not None:
+                return result
+            return self.call(name, Arithmetic(function=function), operands, run)
+        (place,) = values
+        does = Arithmetic(function=function, constant=numbers[1 - place], constant_first=place == 1)
+        other = operands[1 - place]
+        return self.call(
+            name, does, [operands[place]], lambda new: run(other, new) if place else run(new, other)
+        )
+
+    def add_bias(self, operands: Sequence[Tensor], run: Callable[..., Any]) -> Any:
+        """Make an addition a part of the linear layer or convolution before it; None if it adds no bias.
+
+        The columns of a linear layer may have become several axes before the addition.
+        """
+        array, bias = operands
+        stored = self.part(bias)
+        chain = [] if stored is None else self._made_for_now(self._places.get(id(array)))
+        if stored is None or not chain or set(chain[0].parameters) != {"kernel"}:
+            return None
+        values = [self.trace.values[call.outputs[0]] for call in chain]
+        before, shape = tuple(values[0].array.shape), tuple(array.shape)
+        first = getattr(chain[0].does, "channels_first", False)
+        columns = (before[1], *(1 for _ in before[2:])) if first else shape[len(before) - 1 :]
+        size = before[1] if first else before[-1]
+        in_place = ((1,) * (len(shape) - len(each)) + tuple(each) for each in (bias.shape, columns))
+        layout = stored if tuple(bias.shape) == (size,) else stored.then(Stored("", shape=(size,)))
+        if layout is None or math.prod(columns) != size or next(in_place) != next(in_place):
+            return None
+        result = self.unheard(run, *operands)
+        for call in chain:
+            given = self._overrides.get((self.trace.calls.index(call), "output", 0))
+            result = result if given is None else self.replacement(given.reshape(shape), result)
+        chain[0].parameters["bias"] = layout
+        self.parameter(stored.name)
+        for value in values:
+            value.array = self.numbers(result).reshape(value.array.shape)
+        made = {call.outputs[0] for call in chain}
+        self._places = {key: place for key, place in self._places.items() if place not in made}
+        self.identify(result, chain[-1].outputs[0])
+        return result
+
+    def _made_for_now(self, place: int | None) -> list[Call]:
+        """The linear layer or convolution, perhaps with a reshape, that made a value which none has used."""
+        chain: list[Call] = []
+        for call in reversed(self.trace.calls):
+            if call.outputs == [place]:
+                chain.insert(0, call)
+                if not isinstance(call.does, Reshape):
+                    return chain if isinstance(call.does, Linear | Convolution) else []
+                place = call.inputs[0]
+            elif place in call.inputs:
+                break
+        return []
 
     def unheard(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run something without recording what it does."""
@@ -221,8 +353,6 @@ class Running:
     function: str
     arguments: dict[str, Any]
     run: Callable[..., Any]
-    path: str | None = None
-    """The name of the part of the model; None for the one that runs now."""
 
     @classmethod
     def of(
@@ -283,6 +413,14 @@ class Running:
 
         return self.part(does, [leaves[place] for place in places], run, parameters)
 
+    def rearrange(self, does: AnySemantics, layout: Stored) -> Any:
+        """Record what only moves the first argument; a part of a parameter is known by its ``layout``."""
+
+        def run(x: Tensor) -> Tensor:
+            return self.run(**{self.first: x})
+
+        return self.recorder.defer(self.x, run, layout, lambda: self.record(does))
+
     def part(
         self,
         does: AnySemantics,
@@ -291,4 +429,4 @@ class Running:
         parameters: Mapping[str, Stored] | None = None,
     ) -> Any:
         """Record one call of several that it consists of."""
-        return self.recorder.call(self.function, does, inputs, run, parameters, self.path)
+        return self.recorder.call(self.function, does, inputs, run, parameters)

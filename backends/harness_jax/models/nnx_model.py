@@ -53,7 +53,7 @@ class NnxModel:
         )
         (module.train if training else module.eval)(training=training, is_training=training)
         if recorder is not None:
-            recorder.paths = {id(node): _name(path) for path, node in nnx.iter_graph(module)}
+            recorder.names_of_modules = {id(node): _name(path) for path, node in nnx.iter_graph(module)}
         outputs = module(*inputs, **mode_arguments(module.__call__, training=training))
         after = dict(nnx.to_flat_state(nnx.state(module)))
         changed = {

@@ -39,13 +39,11 @@ def _hook(
     if not recorder.listens:
         return original(*args, **kwargs)
     module = args[0]
-    fields = {
-        "path": recorder.paths.get(id(module), ""),
-        "module": module,
-        "array": functools.partial(_nnx_array, module),
-    }
-    result = reading(Layer.of(recorder, name, signature, original, args, kwargs, **fields))
-    return original(*args, **kwargs) if result is NotImplemented else result
+    array = functools.partial(_nnx_array, module)
+    layer = Layer.of(recorder, name, signature, original, args, kwargs, module=module, array=array)
+    with recorder.inside(recorder.names_of_modules.get(id(module), "")):
+        result = reading(layer)
+        return original(*args, **kwargs) if result is NotImplemented else result
 
 
 def _nnx_array(module: Any, name: str) -> Any:
@@ -67,19 +65,16 @@ def _intercept(
     reading, name = _known(type(module), context.method_name)
     if not recorder.listens or reading is None:
         return call(*args, **kwargs)
-    fields = {
-        "path": "/".join(module.path),
-        "module": module,
-        "array": functools.partial(_linen_array, module),
-    }
     signature = inspect.signature(getattr(type(module), context.method_name))
 
     def original(_: Any, *args: Any, **kwargs: Any) -> Any:
         return call(*args, **kwargs)
 
-    layer = Layer.of(recorder, f"flax.linen.{name}", signature, original, (module, *args), kwargs, **fields)
-    result = reading(layer)
-    return call(*args, **kwargs) if result is NotImplemented else result
+    array, name = functools.partial(_linen_array, module), f"flax.linen.{name}"
+    layer = Layer.of(recorder, name, signature, original, (module, *args), kwargs, module=module, array=array)
+    with recorder.inside("/".join(module.path)):
+        result = reading(layer)
+        return call(*args, **kwargs) if result is NotImplemented else result
 
 
 def _known(owner: type, method: str) -> tuple[Reading | None, str]:

@@ -14,7 +14,6 @@ from harness.tracing import functions as shared
 from harness.tracing import semantics as kinds
 from harness.tracing.functions import Reading
 from harness.tracing.recorder import Running
-from harness_jax.port.primitives import arithmetic
 from harness_jax.port.products import contract, pairs
 from harness_jax.port.recorder import Recorder
 
@@ -34,21 +33,6 @@ def _pooling(function: Literal["max", "mean"]) -> Reading:
             counts_padding=bool(called.get("count_include_pad", False)),
         )
         return called.record(does)
-
-    return read
-
-
-def _arithmetic(function: str) -> Reading:
-    def read(called: Running) -> Any:
-        names = list(called.arguments)[:2]
-        operands = [called[each] for each in names]
-        return arithmetic(
-            called.recorder,
-            function,
-            called.function,
-            operands,
-            lambda *new: called.run(**dict(zip(names, new, strict=True))),
-        )
 
     return read
 
@@ -77,7 +61,7 @@ def _is_integers(index: Any) -> bool:
 
 
 def _rows(called: Running, table: str, index: str) -> Any:
-    stored = called.recorder.stored(called[table])
+    stored = called.recorder.part(called[table])
     if stored is None or not called.recorder.knows(called[index]):
         return NotImplemented
     return called.record(kinds.Embedding(), index, parameters={"table": stored})
@@ -168,8 +152,8 @@ _NN: dict[str, Reading] = {
 }
 _NUMPY: dict[str, Reading] = {
     **shared.REDUCTIONS,
-    **dict.fromkeys(("divide", "true_divide"), _arithmetic("divide")),
-    **dict.fromkeys(("power", "float_power"), _arithmetic("power")),
+    **dict.fromkeys(("divide", "true_divide"), shared.arithmetic("divide")),
+    **dict.fromkeys(("power", "float_power"), shared.arithmetic("power")),
     "take": _take,
     "pad": shared.padded,
     "einsum": _einsum,

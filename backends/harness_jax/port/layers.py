@@ -30,28 +30,29 @@ class Layer(Running):
     module: Any
     array: Callable[[str], Any]
 
-    def whole(self, does: kinds.AnySemantics, roles: Mapping[str, str], **kernel_part: Any) -> Any:
+    def whole(self, does: kinds.AnySemantics, roles: Mapping[str, str], kernel: Stored | None = None) -> Any:
         """Record the layer as one call of its first argument; ``roles`` are names of its arrays by role.
 
-        ``kernel_part`` are fields of the kernel's :class:`Stored`. NotImplemented where an array is no
-        parameter of the model itself, or the call has a mask.
+        ``kernel`` is the kernel's layout. NotImplemented where an array is no parameter of the model itself,
+        or the call has a mask.
         """
         if self.get("mask") is not None or not self.has_only_parameters(*roles.values()):
             return NotImplemented
-        parts = {"kernel": kernel_part}
-        stored = {role: self.stored(name, **parts.get(role, {})) for role, name in roles.items()}
+        stored = {
+            role: self.stored(name, kernel if role == "kernel" else None) for role, name in roles.items()
+        }
         return self.record(does, parameters=_there(stored))
 
-    def stored(self, name: str, **part: Any) -> Stored | None:
+    def stored(self, name: str, layout: Stored | None = None) -> Stored | None:
         """Where an array of the layer is stored."""
         array = self.array(name)
-        stored: Stored | None = None if array is None else self.recorder.stored(array, **part)
-        return stored
+        part: Stored | None = None if array is None else self.recorder.part(array, layout)
+        return part
 
     def has_only_parameters(self, *names: str) -> bool:
         """Whether all arrays of these names are parameters of the model themselves."""
         arrays = [self.array(name) for name in names]
-        return all(array is None or self.recorder.stored(array) is not None for array in arrays)
+        return all(array is None or self.recorder.part(array) is not None for array in arrays)
 
     def setting(self, *names: str, default: Any = None) -> Any:
         """The first of these settings that the call gives, else the module."""
@@ -66,59 +67,16 @@ def _there(parameters: Mapping[str, Stored | None]) -> dict[str, Stored]:
     return {role: stored for role, stored in parameters.items() if stored is not None}
 
 
-_KERNEL = {"kernel": "kernel", "bias": "bias"}
 _AFFINE = {"scale": "scale", "shift": "bias"}
-
-
-def linear(layer: Layer) -> Any:
-    """``Linear`` and ``Dense``."""
-    return layer.whole(kinds.Linear(), _KERNEL)
-
-
-def linear_general(layer: Layer) -> Any:
-    """``LinearGeneral`` and ``DenseGeneral``, without batch axes of the kernel."""
-    module, x, kernel = layer.module, layer.x, layer.array("kernel")
-    batch = getattr(module, "batch_axis", None) or getattr(module, "batch_dims", ())
-    if batch or not layer.has_only_parameters("kernel", "bias"):
-        return NotImplemented
-    axes = tuple(axis % x.ndim for axis in np.atleast_1d(module.axis).tolist())
-    return products.linear(
-        layer.recorder,
-        x,
-        kernel,
-        axes,
-        tuple(range(len(axes))),
-        bias=layer.array("bias"),
-        path=layer.path,
-        function=layer.function,
-    )
-
-
-def _geometry(module: Any) -> tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """The number of spatial axes, strides, dilation, and what a window covers."""
-    sizes = each_of(module.kernel_size, np.size(module.kernel_size))
-    strides, dilation = (each_of(setting, len(sizes)) for setting in (module.strides, module.kernel_dilation))
-    return len(sizes), strides, dilation, dilated(sizes, dilation)
-
-
-def convolution(layer: Layer) -> Any:
-    """``Conv`` with zeros around, one batch axis, and no mask."""
-    module, x = layer.module, layer.x
-    count, strides, dilation, windows = _geometry(module)
-    padding = products.pairs(module.padding, x.shape[1:-1], windows, strides)
-    plain = max(each_of(module.input_dilation, count)) == 1 and x.ndim == count + 2 and module.mask is None
-    if not plain or padding is None:
-        return NotImplemented
-    does = kinds.Convolution(
-        strides=strides, padding=padding, dilation=dilation, groups=module.feature_group_count
-    )
-    return layer.whole(does, _KERNEL)
 
 
 def transposed_convolution(layer: Layer) -> Any:
     """``ConvTranspose``, which flips its kernel only with ``transpose_kernel``."""
     module, x = layer.module, layer.x
-    count, strides, dilation, windows = _geometry(module)
+    sizes = each_of(module.kernel_size, np.size(module.kernel_size))
+    count = len(sizes)
+    strides, dilation = (each_of(setting, count) for setting in (module.strides, module.kernel_dilation))
+    windows = dilated(sizes, dilation)
     around = _around(module.padding, windows, strides)
     if x.ndim != count + 2 or module.mask is not None or around is None:
         return NotImplemented
@@ -128,12 +86,10 @@ def transposed_convolution(layer: Layer) -> Any:
         dilation=dilation,
         transposed=True,
     )
-    flips = (
-        {"axes": (*range(count), count + 1, count)}
-        if module.transpose_kernel
-        else {"flipped": tuple(range(count))}
-    )
-    return layer.whole(does, _KERNEL, **flips)
+    spatial = tuple(range(count))
+    exchanged, flipped = Stored("", axes=(*spatial, count + 1, count)), Stored("", flipped=spatial)
+    roles = {"kernel": "kernel", "bias": "bias"}
+    return layer.whole(does, roles, exchanged if module.transpose_kernel else flipped)
 
 
 def _around(padding: Any, windows: Any, strides: Any) -> products.Pairs | None:
@@ -187,16 +143,6 @@ def group_normalization(layer: Layer) -> Any:
     return layer.whole(does, _AFFINE)
 
 
-def embedding(layer: Layer) -> Any:
-    """``Embed``."""
-    return layer.whole(kinds.Embedding(), {"table": "embedding"})
-
-
-def attend(layer: Layer) -> Any:
-    """``Embed.attend``: a linear layer with the transposed table."""
-    return layer.whole(kinds.Linear(), {"kernel": "embedding"}, axes=(1, 0))
-
-
 def dropout(layer: Layer) -> Any:
     """``Dropout``, left out; says whether flax would have drawn zeros."""
     rate = float(layer.module.rate)
@@ -230,9 +176,11 @@ def multi_head_attention(layer: Layer) -> Any:
     parameters = {}
     for role in ("query", "key", "value"):
         width = layer.array(f"{role}.kernel").shape[0]
-        parameters[f"{role}_kernel"] = layer.stored(f"{role}.kernel", final_shape=(width, heads * depth))
-        parameters[f"{role}_bias"] = layer.stored(f"{role}.bias", final_shape=(heads * depth,))
-    parameters["output_kernel"] = layer.stored("out.kernel", final_shape=(heads * depth, -1))
+        parameters[f"{role}_kernel"] = layer.stored(
+            f"{role}.kernel", Stored("", shape=(width, heads * depth))
+        )
+        parameters[f"{role}_bias"] = layer.stored(f"{role}.bias", Stored("", shape=(heads * depth,)))
+    parameters["output_kernel"] = layer.stored("out.kernel", Stored("", shape=(heads * depth, -1)))
     parameters["output_bias"] = layer.stored("out.bias")
     result = layer.part(
         does,
@@ -365,8 +313,8 @@ def _parameters(layer: Layer, cell: _Cell) -> dict[str, Stored] | None:
             if array is None:
                 continue
             units = array.shape[-1] // len(cell.gates)
-            part = {"axis": array.ndim - 1, "start": place * units, "stop": (place + 1) * units}
-            stored = layer.recorder.stored(array, **(part if cell.packed and len(cell.gates) > 1 else {}))
+            columns = Stored("", axis=array.ndim - 1, start=place * units, stop=(place + 1) * units)
+            stored = layer.recorder.part(array, columns if cell.packed and len(cell.gates) > 1 else None)
             if stored is None:
                 return None
             found[f"{role}_{gate}"] = stored
@@ -381,25 +329,22 @@ def _array_of_gate(layer: Layer, path: str, gate: str) -> Any:
     return layer.array(f"cell.{path.format(gate + '_')}") if first is None else first
 
 
+#: Layers of which functions and primitives say all.
+_ENTERED = (
+    "Linear", "Dense", "LinearGeneral", "DenseGeneral", "Conv", "_Conv", "Embed", "Embed.attend",
+)  # fmt: skip
 #: The layers by the name of their class in flax, and of their method where it is not ``__call__``.
 LAYERS: dict[str, Callable[[Layer], Any]] = {
-    "Linear": linear,
-    "Dense": linear,
-    "LinearGeneral": linear_general,
-    "DenseGeneral": linear_general,
-    "Conv": convolution,
+    **dict.fromkeys(_ENTERED, lambda _: NotImplemented),
     "ConvTranspose": transposed_convolution,
     "BatchNorm": batch_normalization,
     "LayerNorm": layer_normalization,
     "RMSNorm": functools.partial(layer_normalization, centered=False),
     "GroupNorm": group_normalization,
-    "Embed": embedding,
-    "Embed.attend": attend,
     "Dropout": dropout,
     "MultiHeadAttention": multi_head_attention,
     "RNN": recurrent,
     # linen's own names
-    "_Conv": convolution,
     "MultiHeadDotProductAttention": multi_head_attention,
     "SelfAttention": multi_head_attention,
 }

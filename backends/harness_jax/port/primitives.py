@@ -13,9 +13,10 @@ from jax import lax
 from jax._src import core
 
 from harness.tracing import semantics as kinds
+from harness.tracing.calls import Stored
 from harness.tracing.functions import reversal, sliced, span
-from harness_jax.port.products import contracted, convolution
-from harness_jax.port.recorder import Recorder, is_number
+from harness_jax.port.products import convolution, dot_general
+from harness_jax.port.recorder import Recorder
 
 Run = Callable[..., Any]
 
@@ -39,7 +40,7 @@ _ELEMENTWISE = {
     "neg": "negative",
 }
 
-ARITHMETIC = {
+_ARITHMETIC = {
     "add": "add",
     "add_any": "add",
     "sub": "subtract",
@@ -91,29 +92,35 @@ def _replaced(operands: tuple[Any, ...], places: list[int], new: tuple[Any, ...]
 def _translated(
     recorder: Recorder, name: str, operands: tuple[Any, ...], params: dict[str, Any], run: Run
 ) -> Any:
-    if name in ARITHMETIC:
-        return arithmetic(recorder, ARITHMETIC[name], f"jax.lax.{name}", operands, run)
+    if name in _ARITHMETIC:
+        return recorder.arithmetic(f"jax.lax.{name}", _ARITHMETIC[name], operands, run)
     if name in _OF_SEVERAL:
         return _OF_SEVERAL[name](recorder, operands, params, run)
-    does = _of_one(name, operands[0], params)
+    x, *others = operands
+    does = _of_one(name, x, params)
     if does is None:
         return NotImplemented
-    result = recorder.call(f"jax.lax.{name}", does, operands[:1], lambda new: run(new, *operands[1:]))
-    _derive(recorder, name, operands[0], params, result)
-    return result
+
+    def of_first(new: Any) -> Any:
+        return run(new, *others)
+
+    record = functools.partial(recorder.call, f"jax.lax.{name}", does, [x], of_first)
+    if name not in _REARRANGEMENTS:
+        return record()
+    return recorder.defer(x, of_first, functools.partial(_layout, name, x, params), record)
 
 
-def _derive(recorder: Recorder, name: str, x: Any, params: dict[str, Any], result: Any) -> None:
-    """Know parts of parameters: layers that are stacked, kernels that are packed or transposed."""
+def _layout(name: str, x: Any, params: dict[str, Any], result: Any) -> Stored | None:
+    """What a rearrangement makes of a parameter: layers that are stacked, kernels packed or transposed."""
     if name == "transpose":
-        recorder.derive(result, x, axes=tuple(params["permutation"]))
-    elif name in {"reshape", "squeeze", "broadcast_in_dim"}:
-        recorder.derive(result, x, shape=result.shape)
-    elif name == "slice" and set(params["strides"] or ()) <= {1}:
-        cut = [axis for axis in range(x.ndim) if result.shape[axis] != x.shape[axis]]
-        if len(cut) == 1:
-            start, stop = params["start_indices"][cut[0]], params["limit_indices"][cut[0]]
-            recorder.derive(result, x, axis=cut[0], start=start, stop=stop)
+        return Stored("", axes=tuple(params["permutation"]))
+    if name != "slice":
+        return None if name == "rev" else Stored("", shape=result.shape)
+    cut = [axis for axis in range(x.ndim) if result.shape[axis] != x.shape[axis]]
+    if len(cut) != 1 or set(params["strides"] or ()) > {1}:
+        return None
+    start, stop = params["start_indices"][cut[0]], params["limit_indices"][cut[0]]
+    return Stored("", axis=cut[0], start=start, stop=stop)
 
 
 def _of_one(name: str, x: Any, params: dict[str, Any]) -> kinds.AnySemantics | None:
@@ -173,21 +180,6 @@ _REARRANGEMENTS: dict[str, Callable[[Any, dict[str, Any]], kinds.AnySemantics | 
 }
 
 
-def arithmetic(recorder: Recorder, function: str, name: str, operands: Any, run: Run) -> Any:
-    """Record a function of two values, or of a value and a number."""
-    first, second = operands
-    for number, value, before in ((first, second, True), (second, first, False)):
-        if is_number(number) and not recorder.knows(number):
-            does = kinds.Arithmetic(function=function, constant=float(number), constant_first=before)
-            with_number = (lambda new: run(first, new)) if before else (lambda new: run(new, second))
-            return recorder.call(name, does, [value], with_number)
-    if function == "add":
-        result = recorder.add_bias(first, second, run)
-        if result is not None:
-            return result
-    return recorder.call(name, kinds.Arithmetic(function=function), [first, second], run)
-
-
 def _power(recorder: Recorder, operands: Any, params: dict[str, Any], run: Run) -> Any:
     exponent = params["y"]
     does: kinds.AnySemantics = kinds.Arithmetic(function="power", constant=float(exponent))
@@ -214,8 +206,9 @@ def _split(recorder: Recorder, operands: Any, params: dict[str, Any], _: Run) ->
         part = span(slice(start, stop), x.shape[axis])
         does = sliced(part if each == axis else ":" for each in range(x.ndim))
         cut = functools.partial(lax.slice_in_dim, start_index=start, limit_index=stop, axis=axis)
-        parts.append(recorder.call("jax.lax.split", does, [x], cut))
-        recorder.derive(parts[-1], x, axis=axis, start=start, stop=stop)
+        layout = Stored("", axis=axis, start=start, stop=stop)
+        record = functools.partial(recorder.call, "jax.lax.split", does, [x], cut)
+        parts.append(recorder.defer(x, cut, layout, record))
         start = stop
     return parts
 
@@ -237,6 +230,6 @@ _OF_SEVERAL: dict[str, Callable[[Recorder, Any, dict[str, Any], Run], Any]] = {
     "stack": _stack,
     "split": _split,
     "select_n": _select,
-    "dot_general": lambda recorder, operands, params, _: contracted(recorder, *operands, **params),
-    "conv_general_dilated": lambda recorder, operands, *rest: convolution(recorder, *operands, *rest),
+    "dot_general": dot_general,
+    "conv_general_dilated": convolution,
 }

@@ -188,12 +188,8 @@ def _ufunc_hook(
     listens = recorder.listens and any(recorder.knows(operand) for operand in operands)
     if kind not in functions.UFUNCS or not listens or len(operands) != _BINARY:
         return original(*args, **kwargs)
-    operands = [
-        each if isinstance(each, jax.Array) or np.ndim(each) == 0 else jnp.asarray(each) for each in operands
-    ]
-    return primitives.arithmetic(
-        recorder, kind, f"jax.numpy.{kind}", operands, lambda *new: original(function, *new)
-    )
+    operands = [recorder.operand(each) for each in operands]
+    return recorder.arithmetic(f"jax.numpy.{kind}", kind, operands, functools.partial(original, function))
 
 
 def _linen(recorder: Recorder) -> contextlib.AbstractContextManager[Any]:

@@ -3,19 +3,21 @@
 import dataclasses
 import functools
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
 from keras import tree
 from keras.src import backend
+from keras.src.backend.common.backend_utils import compute_conv_transpose_output_shape
 
 from harness.tracing import functions as shared
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
 from harness.tracing.functions import (
-    Reading,
     all_from_end,
+    dilated,
     each_of,
     from_end,
     reversal,
@@ -25,7 +27,7 @@ from harness.tracing.functions import (
 )
 from harness.tracing.recorder import Running
 from harness_keras.port.readings import FUNCTIONS, reads
-from harness_keras.port.recorder import Recorder, is_array
+from harness_keras.port.recorder import is_array
 
 Tensor = Any
 
@@ -48,45 +50,7 @@ _ARITHMETIC = {
 }  # fmt: skip
 
 
-def arithmetic(recorder: Recorder, first: Any, second: Any) -> tuple[float | None, bool, tuple[bool, bool]]:
-    """The number among two arguments, whether it is the first, and which of them are values."""
-    numbers = [_number(recorder, first), _number(recorder, second)]
-    if numbers[1] is not None and numbers[0] is None:
-        return numbers[1], False, (True, False)
-    if numbers[0] is not None and numbers[1] is None:
-        return numbers[0], True, (False, True)
-    return None, False, (True, True)
-
-
-def _number(recorder: Recorder, value: Any) -> float | None:
-    if is_array(value):
-        if recorder.knows(value) or math.prod(value.shape) != 1 or len(value.shape):
-            return None
-        return float(value)
-    if isinstance(value, int | float | np.number):
-        return float(value)
-    return float(value) if isinstance(value, np.ndarray) and value.ndim == 0 else None
-
-
-def _binary(function: str) -> Reading:
-    def reading(called: Running) -> Tensor:
-        names = list(called.arguments)[:2]
-        constant, first, are_values = arithmetic(called.recorder, *(called[name] for name in names))
-        does = kinds.Arithmetic(function=function, constant=constant, constant_first=first)
-        used = [name for name, is_value in zip(names, are_values, strict=True) if is_value]
-        arrays_of_numpy = [name for name in used if not is_array(called[name])]
-        changed = {name: as_tensor(called[name]) for name in arrays_of_numpy}
-        return dataclasses.replace(called, arguments={**called.arguments, **changed}).record(does, *used)
-
-    return reading
-
-
-def as_tensor(array: Any) -> Tensor:
-    """An array as a tensor of the engine, not recorded."""
-    return backend.convert_to_tensor(array)
-
-
-FUNCTIONS.update({name: _binary(function) for name, function in _ARITHMETIC.items()})
+FUNCTIONS.update({name: shared.arithmetic(function) for name, function in _ARITHMETIC.items()})
 
 
 @reads("core.cast", "core.convert_to_tensor", "core.stop_gradient", "numpy.copy", "numpy.array")
@@ -118,22 +82,23 @@ def _clip(called: Running) -> Tensor:
 
 @reads("numpy.matmul")
 def _matmul(called: Running) -> Tensor:
-    second = called["x2"]
-    name = called.recorder.name_of(second) if is_array(second) else None
-    if name is not None and len(second.shape) == 2:  # noqa: PLR2004
-        return called.record(kinds.Linear(), "x1", parameters={"kernel": Stored(name)})
-    return called.record(kinds.MatrixProduct(), "x1", "x2")
+    second, transposed = called["x2"], bool(called.get("transpose_x2"))
+    layout = Stored("", axes=(1, 0)) if transposed else None
+    kernel = called.recorder.part(second, layout) if len(second.shape) == 2 else None  # noqa: PLR2004
+    if kernel is not None:
+        return called.record(kinds.Linear(), "x1", parameters={"kernel": kernel})
+    return called.record(kinds.MatrixProduct(transposed=transposed), "x1", "x2")
 
 
 @reads("numpy.take")
 def _take(called: Running) -> Tensor:
-    table = called["x"]
-    name = called.recorder.name_of(table) if is_array(table) else None
-    if name is not None and called["axis"] == 0 and len(table.shape) == 2:  # noqa: PLR2004
-        return called.record(kinds.Embedding(), "indices", parameters={"table": Stored(name)})
-    if not is_array(table) or not is_array(called["indices"]) or called["axis"] is None:
+    table, indices, axis = called["x"], called["indices"], called["axis"]
+    part = called.recorder.part(table)
+    if part is not None and axis == 0 and called.recorder.numbers_of(part.name).ndim == 2:  # noqa: PLR2004
+        return called.record(kinds.Embedding(), "indices", parameters={"table": part})
+    if not is_array(table) or not is_array(indices) or axis is None:
         return NotImplemented
-    return called.record(kinds.Gather(axis=from_end(called["axis"], len(table.shape))), "x", "indices")
+    return called.record(kinds.Gather(axis=from_end(axis, len(table.shape))), "x", "indices")
 
 
 @reads("nn.dot_product_attention")
@@ -155,26 +120,104 @@ def _attention(called: Running) -> Tensor:
 
 @reads("numpy.einsum")
 def _einsum(called: Running) -> Tensor:
-    operands = called["operands"]
+    operands, equation = called["operands"], called["subscripts"].replace(" ", "")
     if not all(is_array(each) for each in operands):
         return NotImplemented
-    equation = called["subscripts"].replace(" ", "")
-    transposed = _product(equation) if len(operands) == 2 else None  # noqa: PLR2004
-    does: kinds.AnySemantics = kinds.Contraction(equation=equation)
-    if transposed is not None:
-        does = kinds.MatrixProduct(transposed=transposed)
-    return called.record(does, "operands")
+    letters = shared.product(equation, [each.shape for each in operands])
+    if letters is None:
+        return called.record(kinds.Contraction(equation=equation), "operands")
+    library = shared.Library(keras.ops.transpose, keras.ops.reshape, keras.ops.matmul)
+    part = called.recorder.part
+    return shared.contracted(letters, operands, library, lambda each: part(each) is not None)
 
 
-def _product(equation: str) -> bool | None:
-    """Whether an equation is a product of the last two axes, the second transposed; None if it is none."""
-    left, output = equation.split("->") if "->" in equation else (equation, "")
-    first, second = left.split(",")
-    batch, rows, inner = first[:-2], first[-2:-1], first[-1:]
-    if not output or len(second) != len(first) or second[:-2] != batch or output[:-1] != batch + rows:
-        return None
-    column = output[-1]
-    return {inner + column: False, column + inner: True}.get(second[-2:])
+# Convolutions of all kinds and ranks.
+
+
+def _convolution(called: Running, *, depthwise: bool = False) -> Tensor:
+    *size, of_group, outputs = called["kernel"].shape
+    windows = _Windows.of(called, size)
+    channels = called["inputs"].shape[1 if windows.first else -1]
+    does = kinds.Convolution(
+        strides=windows.strides,
+        padding=window_padding(called["padding"], windows.lengths, windows.covered, windows.strides),
+        dilation=windows.dilation,
+        groups=channels if depthwise else channels // of_group,
+        channels_first=windows.first,
+    )
+    # A depthwise kernel is (*size, channels, multiplier): groups of one channel.
+    layout = Stored("", shape=(*size, 1, of_group * outputs)) if depthwise else None
+    return _with_kernel(called, does, layout)
+
+
+reads("nn.conv")(_convolution)
+reads("nn.depthwise_conv")(functools.partial(_convolution, depthwise=True))
+
+
+@reads("nn.separable_conv")
+def _separable(called: Running) -> Tensor:
+    settings = {name: called[name] for name in ("strides", "padding", "data_format", "dilation_rate")}
+    between = keras.ops.depthwise_conv(called["inputs"], called["depthwise_kernel"], **settings)
+    return keras.ops.conv(between, called["pointwise_kernel"], data_format=settings["data_format"])
+
+
+@reads("nn.conv_transpose")
+def _transposed_convolution(called: Running) -> Tensor:
+    """The gradient of a convolution, whose padding tells what is cut off."""
+    *size, filters, _ = called["kernel"].shape
+    windows = _Windows.of(called, size)
+    made = compute_conv_transpose_output_shape(
+        tuple(called["inputs"].shape),
+        tuple(size),
+        filters,
+        windows.strides,
+        called["padding"],
+        called["output_padding"],
+        "channels_first" if windows.first else "channels_last",
+        windows.dilation,
+    )
+    outputs = spatial(made, first=windows.first)
+    forward = window_padding(called["padding"], outputs, windows.covered, windows.strides)
+    padding = []
+    for length, step, window, (low, _), output in zip(
+        windows.lengths, windows.strides, windows.covered, forward, outputs, strict=True
+    ):
+        padding.append((low, (length - 1) * step + window - low - output))
+    does = kinds.Convolution(
+        strides=windows.strides,
+        padding=tuple(padding),
+        dilation=windows.dilation,
+        transposed=True,
+        channels_first=windows.first,
+    )
+    rank = len(size)
+    return _with_kernel(called, does, Stored("", axes=(*range(rank), rank + 1, rank)))
+
+
+class _Windows(NamedTuple):
+    """How windows lie on the spatial axes: their steps and dilation, and what they cover with it."""
+
+    first: bool
+    lengths: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    covered: tuple[int, ...]
+
+    @classmethod
+    def of(cls, called: Running, size: Sequence[int]) -> "_Windows":
+        rank, first = len(size), _has_channels_first(called)
+        strides, dilation = (each_of(called[name], rank) for name in ("strides", "dilation_rate"))
+        lengths = spatial(called["inputs"].shape, first=first)
+        return cls(first, lengths, strides, dilation, dilated(size, dilation))
+
+
+def _has_channels_first(called: Running) -> bool:
+    return (called["data_format"] or keras.config.image_data_format()) == "channels_first"
+
+
+def _with_kernel(called: Running, does: kinds.Convolution, layout: Stored | None) -> Tensor:
+    kernel = called.recorder.part(called["kernel"], layout)
+    return NotImplemented if kernel is None else called.record(does, "inputs", parameters={"kernel": kernel})
 
 
 # What moves, joins and cuts values.
@@ -184,17 +227,17 @@ def _product(equation: str) -> bool | None:
 def _reshape(called: Running) -> Tensor:
     with called.recorder.quiet():
         shape = tuple(int(length) for length in called.run().shape)
-    return called.record(kinds.Reshape(shape=shape[1:]))
+    return called.rearrange(kinds.Reshape(shape=shape[1:]), Stored("", shape=shape))
 
 
 @reads("numpy.transpose", "numpy.moveaxis", "numpy.swapaxes")
 def _transposition(called: Running) -> Tensor:
     with called.recorder.quiet():
-        shape = called.x.shape
         # Axes are read from what becomes of an array that has another length on each.
-        marked = np.empty(tuple(range(2, 2 + len(shape))))
-        axes = tuple(int(length) - 2 for length in called.run(**{called.first: as_tensor(marked)}).shape)
-    return called.record(kinds.Transposition(axes=axes))
+        marked = np.empty(tuple(range(2, 2 + len(called.x.shape))))
+        tensor = backend.convert_to_tensor(marked, backend.standardize_dtype(called.x.dtype))
+        axes = tuple(int(length) - 2 for length in called.run(**{called.first: tensor}).shape)
+    return called.rearrange(kinds.Transposition(axes=axes), Stored("", axes=axes))
 
 
 @reads("numpy.concatenate")
@@ -227,7 +270,10 @@ def _selection(called: Running) -> Tensor:
     names = list(called.arguments)
     if any(called[name] is None for name in names):
         return NotImplemented
-    given = {name: called[name] if is_array(called[name]) else as_tensor(called[name]) for name in names}
+    given = {
+        name: called[name] if is_array(called[name]) else backend.convert_to_tensor(called[name])
+        for name in names
+    }
     return dataclasses.replace(called, arguments=given).record(kinds.Selection(), *names)
 
 
@@ -242,7 +288,7 @@ def _repetition(called: Running) -> Tensor:
         for axis in range(rank):
             line = np.arange(x.shape[axis]).reshape([-1 if each == axis else 1 for each in range(rank)])
             places = np.broadcast_to(line, x.shape).astype(np.int32)
-            moved = called.run(**{called.first: as_tensor(places)})
+            moved = called.run(**{called.first: backend.convert_to_tensor(places)})
             made.append(np.asarray(keras.ops.convert_to_numpy(moved)))
     added = made[0].ndim - rank
     if added < 0:  # a flattened array
@@ -257,21 +303,26 @@ def _repetition(called: Running) -> Tensor:
         if length == x.shape[axis] and np.array_equal(index, np.arange(length)):
             continue
         taken, take = kinds.Gather(axis=axis - made[0].ndim), functools.partial(keras.ops.take, axis=axis)
-        x = called.part(taken, [x, as_tensor(index)], take)
+        x = called.part(taken, [x, backend.convert_to_tensor(index)], take)
     return x
 
 
 @reads("numpy.split")
 def _split(called: Running) -> Tensor:
-    axis = from_end(called["axis"], len(called.x.shape))
+    x, rank = called.x, len(called.x.shape)
+    axis, made, start = from_end(called["axis"], rank), [], 0
     with called.recorder.quiet():
         lengths = [part.shape[axis] for part in called.run()]
-    made, start = [], 0
     for place, length in enumerate(lengths):
-        index = [":"] * len(called.x.shape)
+        index = [":"] * rank
         index[axis] = f"{start}:{start + length}"
-        part = called.part(sliced(index), [called.x], lambda x, place=place: called.run(x=x)[place])
-        made.append(part)
+        layout = Stored("", axis=axis + rank, start=start, stop=start + length)
+
+        def cut(x: Tensor, place: int = place) -> Tensor:
+            return called.run(x=x)[place]
+
+        record = functools.partial(called.part, sliced(index), [x], cut)
+        made.append(called.recorder.defer(x, cut, layout, record))
         start += length
     return made
 
@@ -286,42 +337,39 @@ def _slice(called: Running) -> Tensor:
 # Pooling and resizing of pictures and sequences.
 
 
-@reads("nn.max_pool", "nn.average_pool")
-def _pooling(called: Running) -> Tensor:
-    x = called.x
-    data_format = called["data_format"] or keras.config.image_data_format()
-    lengths = spatial(x.shape, data_format)
-    rank = len(lengths)
-    size = each_of(called["pool_size"], rank)
-    strides = size if called["strides"] is None else each_of(called["strides"], rank)
+def _pooling(called: Running, function: Literal["max", "mean"]) -> Tensor:
+    first = _has_channels_first(called)
+    lengths = spatial(called.x.shape, first=first)
+    size = each_of(called["pool_size"], len(lengths))
+    strides = size if called["strides"] is None else each_of(called["strides"], len(lengths))
     does = kinds.Pooling(
-        function="max" if called.function.endswith("max_pool") else "mean",
+        function=function,
         size=size,
         strides=strides,
         padding=window_padding(called["padding"], lengths, size, strides),
-        dilation=(1,) * rank,
-        channels_first=data_format == "channels_first",
+        dilation=(1,) * len(lengths),
+        channels_first=first,
     )
     return called.record(does)
 
 
-@reads("nn.adaptive_max_pool", "nn.adaptive_average_pool")
-def _adaptive_pooling(called: Running) -> Tensor:
-    data_format = called["data_format"] or keras.config.image_data_format()
-    rank = len(called.x.shape) - 2
-    does = kinds.AdaptivePooling(
-        function="max" if "max" in called.function else "mean",
-        size=each_of(called["output_size"], rank),
-        channels_first=data_format == "channels_first",
-    )
-    return called.record(does)
+def _adaptive_pooling(called: Running, function: Literal["max", "mean"]) -> Tensor:
+    size = each_of(called["output_size"], len(called.x.shape) - 2)
+    first = _has_channels_first(called)
+    return called.record(kinds.AdaptivePooling(function=function, size=size, channels_first=first))
+
+
+reads("nn.max_pool")(functools.partial(_pooling, function="max"))
+reads("nn.average_pool")(functools.partial(_pooling, function="mean"))
+reads("nn.adaptive_max_pool")(functools.partial(_adaptive_pooling, function="max"))
+reads("nn.adaptive_average_pool")(functools.partial(_adaptive_pooling, function="mean"))
 
 
 @reads("image.resize")
 def _resize(called: Running) -> Tensor:
     x, size = called["images"], each_of(called["size"], 2)
-    data_format = called["data_format"] or keras.config.image_data_format()
-    lengths = spatial(x.shape, data_format)
+    first = _has_channels_first(called)
+    lengths = spatial(x.shape, first=first)
     method = called["interpolation"]
     shrinks = any(new < old for new, old in zip(size, lengths, strict=True))
     framed = called["crop_to_aspect_ratio"] or called["pad_to_aspect_ratio"]
@@ -332,7 +380,7 @@ def _resize(called: Running) -> Tensor:
     does = kinds.Resize(
         size=size,
         method=method,
-        channels_first=data_format == "channels_first",
+        channels_first=first,
         coefficient=(-0.75 if of_torch else -0.5) if method == "bicubic" else None,
         antialias=wider and method != "nearest",
         inside=method == "bicubic" and not of_torch,

@@ -1,4 +1,4 @@
-"""Layers that multiply by a kernel, that normalise, that work on each element, and that draw at random."""
+"""Layers that normalise, that work on each element, and that draw at random."""
 
 import contextlib
 import math
@@ -13,224 +13,15 @@ from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
 from harness.tracing.functions import (
     all_from_end,
-    dilated,
     each_of,
     from_end,
     sliced,
     spatial,
-    window_padding,
 )
-from harness_keras.port.readings import Layer, Unreadable, layer_class, reads_layer, with_activation
+from harness_keras.port.readings import Layer, Unreadable, layer_class, reads_layer
 from harness_keras.port.recorder import active
 
 Tensor = Any
-
-
-@reads_layer(keras.layers.Dense)
-@with_activation
-def dense(running: Layer) -> Tensor:
-    """``(..., inputs)`` to ``(..., units)``."""
-    roles = running.roles(kernel=running.layer.kernel, bias=running.layer.bias)
-    return running.record(kinds.Linear(), parameters=roles)
-
-
-@reads_layer(layer_class("EinsumDense"))
-@with_activation
-def einsum_dense(running: Layer) -> Tensor:
-    """A product that is one on the last axis once axes are merged, as in projections to and from heads."""
-    layer, x = running.layer, running.x
-    inputs, outputs = contraction(layer.equation, len(x.shape))
-    kernel = tuple(layer.kernel.shape)
-    flat = math.prod(kernel[:inputs]), math.prod(kernel[inputs:])
-    parameters = {"kernel": running.stored(layer.kernel, shape=flat)}
-    if layer.bias is not None:
-        if tuple(layer.bias.shape) != kernel[inputs:]:
-            raise Unreadable
-        parameters["bias"] = running.stored(layer.bias, shape=(flat[1],))
-    kept = tuple(x.shape[: len(x.shape) - inputs])
-    if inputs > 1:
-        x = running.part(
-            kinds.Reshape(shape=(*kept[1:], flat[0])), [x], lambda x: ops.reshape(x, (*kept, flat[0]))
-        )
-    split = (*x.shape[:-1], *kernel[:inputs])
-
-    def product(x: Tensor) -> Tensor:
-        y = running.run(**{running.first: ops.reshape(x, split)})
-        return ops.reshape(y, (*kept, flat[1]))
-
-    y = running.part(kinds.Linear(), [x], product, parameters)
-    if outputs == 1:
-        return y
-    shape = (*kept, *kernel[inputs:])
-    return running.part(kinds.Reshape(shape=shape[1:]), [y], lambda y: ops.reshape(y, shape))
-
-
-def contraction(equation: str, rank: int) -> tuple[int, int]:
-    """How many last axes of the input are contracted with the first of the kernel, and how many come out.
-
-    Raises:
-        Unreadable: the equation is another kind of product.
-    """
-    left, output = equation.replace(" ", "").split("->")
-    given, kernel = left.split(",")
-    summed = [letter for letter in kernel if letter in given and letter not in output]
-    made = [letter for letter in kernel if letter not in summed]
-    kept = given[: len(given) - len(summed)]
-    regular = (
-        summed
-        and made
-        and kernel == "".join(summed + made)
-        and given == kept + "".join(summed)
-        and output == kept + "".join(made)
-        and ("..." in equation or len(given) == rank)
-    )
-    if not regular:
-        raise Unreadable
-    return len(summed), len(made)
-
-
-@reads_layer(keras.layers.Embedding)
-def embedding(running: Layer) -> Tensor:
-    """Integers to rows of the table; a mask that it makes goes with the result."""
-    return running.record(kinds.Embedding(), parameters={"table": running.stored(running.layer.embeddings)})
-
-
-@reads_layer(layer_class("ReversibleEmbedding"))
-def reversible_embedding(running: Layer) -> Tensor:
-    """An embedding, or with ``reverse`` the product with its table or with a kernel of its own."""
-    layer = running.layer
-    if not running.arguments.get("reverse"):
-        return embedding(running)
-    if layer.logit_soft_cap is not None:
-        raise Unreadable
-    if layer.tie_weights:
-        kernel = running.stored(layer.embeddings, axes=(1, 0))
-    else:
-        kernel = running.stored(layer.reverse_embeddings)
-    return running.record(kinds.Linear(), parameters={"kernel": kernel})
-
-
-# Convolutions of all kinds and ranks.
-
-
-@reads_layer(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-@with_activation
-def convolution(running: Layer) -> Tensor:
-    """A convolution, perhaps in groups."""
-    layer = running.layer
-    does = _convolution(layer, running.x, layer.kernel_size, groups=layer.groups)
-    return running.record(does, parameters=_with_bias(running, running.stored(layer.kernel)))
-
-
-@reads_layer(keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
-@with_activation
-def transposed(running: Layer) -> Tensor:
-    """The gradient of a convolution."""
-    layer, rank, x = running.layer, running.layer.rank, running.x
-    strides, dilation = each_of(layer.strides, rank), each_of(layer.dilation_rate, rank)
-    lengths, outputs = (
-        spatial(shape, layer.data_format) for shape in (x.shape, layer.compute_output_shape(x.shape))
-    )
-    windows = dilated(layer.kernel_size, dilation)
-    does = kinds.Convolution(
-        strides=strides,
-        padding=_transposed_padding(layer.padding, lengths, outputs, windows, strides),
-        dilation=dilation,
-        transposed=True,
-        channels_first=layer.data_format == "channels_first",
-    )
-    axes = (*range(rank), rank + 1, rank)
-    return running.record(does, parameters=_with_bias(running, running.stored(layer.kernel, axes=axes)))
-
-
-@reads_layer(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-@with_activation
-def depthwise(running: Layer) -> Tensor:
-    """A convolution in as many groups as there are channels."""
-    layer = running.layer
-    channels = layer.kernel.shape[-2]
-    does = _convolution(layer, running.x, layer.kernel_size, groups=channels)
-    return running.record(does, parameters=_with_bias(running, _depthwise_kernel(running, layer.kernel)))
-
-
-@reads_layer(keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
-@with_activation
-def separable(running: Layer) -> Tensor:
-    """A depthwise convolution and a pointwise one, as two calls."""
-    layer, x = running.layer, running.x
-    spread = _convolution(layer, x, layer.kernel_size, groups=layer.depthwise_kernel.shape[-2])
-    between = running.part(
-        spread,
-        [x],
-        lambda x: ops.depthwise_conv(
-            x,
-            layer.depthwise_kernel,
-            strides=layer.strides,
-            padding=layer.padding,
-            dilation_rate=layer.dilation_rate,
-            data_format=layer.data_format,
-        ),
-        {"kernel": _depthwise_kernel(running, layer.depthwise_kernel)},
-    )
-    mixed = kinds.Convolution(
-        strides=(1,) * layer.rank,
-        padding=((0, 0),) * layer.rank,
-        dilation=(1,) * layer.rank,
-        channels_first=layer.data_format == "channels_first",
-    )
-
-    def pointwise(x: Tensor) -> Tensor:
-        y = ops.conv(x, layer.pointwise_kernel, data_format=layer.data_format)
-        if not layer.use_bias:
-            return y
-        first = layer.data_format == "channels_first"
-        shape = (1, -1, *(1,) * layer.rank) if first else (1,) * (layer.rank + 1) + (-1,)
-        return y + ops.reshape(layer.bias, shape)
-
-    return running.part(
-        mixed, [between], pointwise, _with_bias(running, running.stored(layer.pointwise_kernel))
-    )
-
-
-def _transposed_padding(
-    padding: str,
-    lengths: Sequence[int],
-    outputs: Sequence[int],
-    windows: Sequence[int],
-    strides: Sequence[int],
-) -> kinds.Padding:
-    """What a transposed convolution cuts off its output, given the lengths of inputs and outputs."""
-    # The padding of the convolution whose gradient this is.
-    lows = [low for low, _ in window_padding(padding, outputs, windows, strides)]
-    full = [
-        (length - 1) * stride + window
-        for length, stride, window in zip(lengths, strides, windows, strict=True)
-    ]
-    return tuple((low, whole - low - output) for low, whole, output in zip(lows, full, outputs, strict=True))
-
-
-def _convolution(layer: Any, x: Tensor, size: tuple[int, ...], groups: int) -> kinds.Convolution:
-    rank = layer.rank
-    strides, dilation = each_of(layer.strides, rank), each_of(layer.dilation_rate, rank)
-    windows = dilated(each_of(size, rank), dilation)
-    lengths = spatial(x.shape, layer.data_format)
-    return kinds.Convolution(
-        strides=strides,
-        padding=window_padding(layer.padding, lengths, windows, strides),
-        dilation=dilation,
-        groups=groups,
-        channels_first=layer.data_format == "channels_first",
-    )
-
-
-def _depthwise_kernel(running: Layer, kernel: Any) -> Stored:
-    """``(*sizes, channels, multiplier)`` as a kernel in groups of one channel."""
-    *size, channels, multiplier = kernel.shape
-    return running.stored(kernel, shape=(*size, 1, channels * multiplier))
-
-
-def _with_bias(running: Layer, kernel: Stored) -> dict[str, Stored]:
-    return {"kernel": kernel} | running.roles(bias=running.layer.bias if running.layer.use_bias else None)
 
 
 # Normalisation layers.
@@ -310,14 +101,6 @@ def _channels_first(axis: Any, rank: int) -> bool:
 # Layers that work on each element, and that make pictures and sequences larger or smaller.
 
 
-@reads_layer(keras.layers.Activation)
-def activation(running: Layer) -> Tensor:
-    """The function itself, except mish, which Keras puts together of others."""
-    if running.layer.activation is not keras.activations.mish:
-        raise Unreadable
-    return running.record(kinds.Activation(function="mish"))
-
-
 @reads_layer(keras.layers.Rescaling)
 def rescaling(running: Layer) -> Tensor:
     """A product and a sum with numbers."""
@@ -340,13 +123,13 @@ def up_sampling(running: Layer) -> Tensor:
     layer = running.layer
     if getattr(layer, "interpolation", "nearest") != "nearest":
         raise Unreadable
-    data_format = getattr(layer, "data_format", "channels_last")
-    lengths = spatial(running.x.shape, data_format)
+    first = getattr(layer, "data_format", "channels_last") == "channels_first"
+    lengths = spatial(running.x.shape, first=first)
     factors = each_of(layer.size, len(lengths))
     does = kinds.Resize(
         size=tuple(length * factor for length, factor in zip(lengths, factors, strict=True)),
         method="nearest",
-        channels_first=data_format == "channels_first",
+        channels_first=first,
     )
     return running.record(does)
 

@@ -3,13 +3,13 @@
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from harness.tracing import semantics as kinds
-from harness.tracing.functions import all_from_end, index_of
+from harness.tracing.functions import index_of
 from harness.tracing.recorder import Running
 from harness_keras.port.readings import FUNCTIONS
-from harness_keras.port.recorder import Recorder, active, is_array
+from harness_keras.port.recorder import Recorder, active
 
 Tensor = Any
 
@@ -18,110 +18,67 @@ _BINARY = {
     "div": "divide", "truediv": "divide", "divide": "divide", "pow": "power", "power": "power",
     "maximum": "maximum", "minimum": "minimum", "matmul": "matmul",
 }  # fmt: skip
-_UNARY = {
+#: The functions of Keras that functions of the engines are, without those of two values.
+_FUNCTIONS = {
     "relu": "nn.relu", "relu6": "nn.relu6", "sigmoid": "nn.sigmoid", "tanh": "nn.tanh", "silu": "nn.silu",
     "softplus": "nn.softplus", "exp": "numpy.exp", "log": "numpy.log", "sqrt": "numpy.sqrt",
     "rsqrt": "math.rsqrt", "square": "numpy.square", "abs": "numpy.abs", "neg": "numpy.negative",
-    "negative": "numpy.negative", "sin": "numpy.sin", "cos": "numpy.cos",
+    "negative": "numpy.negative", "sin": "numpy.sin", "cos": "numpy.cos", "mean": "numpy.mean",
+    "sum": "numpy.sum", "softmax": "nn.softmax", "log_softmax": "nn.log_softmax",
     **dict.fromkeys(("reshape", "view", "flatten", "unsqueeze", "squeeze", "ravel"), "numpy.reshape"),
     **dict.fromkeys(("expand_dims",), "numpy.reshape"),
     **dict.fromkeys(("permute", "transpose", "swapaxes", "moveaxis", "movedim"), "numpy.transpose"),
+    **dict.fromkeys(("cat", "concat", "concatenate"), "numpy.concatenate"),
+    **dict.fromkeys(("to", "float", "double", "contiguous", "detach", "clone"), "core.cast"),
+    **dict.fromkeys(("astype", "asarray", "array"), "core.cast"),
 }  # fmt: skip
-_ALONG = frozenset({"mean", "sum", "softmax", "log_softmax"})
-_JOINS = frozenset({"cat", "concat", "concatenate"})
-_SAME = frozenset({"to", "float", "double", "contiguous", "detach", "clone", "astype", "asarray", "array"})
+#: The axis where a call names none; others have all.
+_AXES = {"nn.softmax": -1, "nn.log_softmax": -1, "numpy.concatenate": 0}
 #: The names that are read, besides those of reversed operators and of indexing.
-NAMES = frozenset({*_BINARY, *_UNARY}) | _ALONG | _JOINS | _SAME
+NAMES = frozenset({*_BINARY, *_FUNCTIONS})
 
 
-class Foreign(NamedTuple):
-    """A function of the engine's own that is being called; ``name`` is without underscores."""
+def read(
+    recorder: Recorder,
+    shown: str,
+    name: str,
+    original: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """Record a call of a function of the engine's own, whose ``name`` is without underscores.
 
-    recorder: Recorder
-    shown: str
-    name: str
-    original: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    Returns its result, or NotImplemented if the function is not known.
+    """
 
-    @property
-    def x(self) -> Tensor:
-        """The first argument."""
-        return self.args[0]
+    def of_first(x: Tensor) -> Any:
+        return original(x, *args[1:], **kwargs)
 
-    def of_first(self, x: Tensor) -> Any:
-        """The function's result for another first argument."""
-        return self.original(x, *self.args[1:], **self.kwargs)
-
-    def axis(self, default: Any) -> Any:
-        """The axis or axes, in the words of either engine."""
-        given = self.args[1] if len(self.args) > 1 else default
-        return self.kwargs.get("dim", self.kwargs.get("axis", given))
-
-    def as_keras(self, name: str, arguments: dict[str, Any], original: Callable[..., Any]) -> Any:
-        """Record the call as one of Keras's function."""
+    plain = name if name in _BINARY else name.removeprefix("r")
+    if plain in _BINARY and len(args) == 2 and not kwargs:  # noqa: PLR2004
+        # Of a reversed operator the first argument is the second operand.
+        names = ("x1", "x2") if plain == name else ("x2", "x1")
+        operands = dict(sorted(zip(names, args, strict=True)))
 
         def run(**changed: Any) -> Any:
-            return original(**{**arguments, **changed})
+            given = operands | changed
+            return original(*(given[each] for each in names))
 
-        return FUNCTIONS[name](Running(self.recorder, self.shown, arguments, run))
-
-
-def read(called: Foreign) -> Any:
-    """Record a call and return its result; NotImplemented if the function is not known."""
-    name = called.name
-    if name in _UNARY:
-        return called.as_keras(_UNARY[name], {"x": called.x}, called.of_first)
-    if name in _BINARY or name.removeprefix("r") in _BINARY:
-        return _binary(called)
-    reading = _OTHERS.get(name)
-    return NotImplemented if reading is None else reading(called)
-
-
-def _binary(called: Foreign) -> Any:
-    name, (first, second, *_) = called.name, called.args
-
-    # The engine has other names for the arguments.
-    def original(x1: Any, x2: Any) -> Any:
-        return called.original(x1, x2) if name in _BINARY else called.original(x2, x1)
-
-    if name in _BINARY:
-        return called.as_keras(f"numpy.{_BINARY[name]}", {"x1": first, "x2": second}, original)
-    return called.as_keras(f"numpy.{_BINARY[name[1:]]}", {"x1": second, "x2": first}, original)
-
-
-def _join(called: Foreign) -> Any:
-    def original(xs: Any, axis: int) -> Any:  # the engine has other names for the arguments
-        return called.original(xs, axis)
-
-    return called.as_keras("numpy.concatenate", {"xs": called.x, "axis": called.axis(0)}, original)
-
-
-def _same(called: Foreign) -> Any:
-    result = called.original(*called.args, **called.kwargs)
-    if is_array(result) and is_array(called.x):
-        called.recorder.alias(result, called.x)
-    return result
-
-
-def _along(called: Foreign) -> Any:
-    rank = len(called.x.shape)
-    if "softmax" in called.name:
-        (axis,) = all_from_end(called.axis(-1), rank)
-        does: kinds.AnySemantics = kinds.Softmax(axis=axis, logarithm=called.name == "log_softmax")
-    else:
-        keep = bool(called.kwargs.get("keepdim", called.kwargs.get("keepdims", False)))
-        does = kinds.Reduction(function=called.name, axes=all_from_end(called.axis(None), rank), keep=keep)
-    return called.recorder.call(called.shown, does, [called.x], called.of_first)
-
-
-def _item(called: Foreign) -> Any:
-    does = index_of(called.args[1]) or kinds.Opaque(function=called.shown)
-    return called.recorder.call(called.shown, does, [called.x], called.of_first)
-
-
-_OTHERS = {"getitem": _item} | dict.fromkeys(_ALONG, _along) | dict.fromkeys(_JOINS, _join)
-_OTHERS |= dict.fromkeys(_SAME, _same)
+        return FUNCTIONS[f"numpy.{_BINARY[plain]}"](Running(recorder, shown, operands, run))
+    if name == "getitem":
+        does = index_of(args[1]) or kinds.Opaque(function=shown)
+        return recorder.call(shown, does, args[:1], of_first)
+    if name not in _FUNCTIONS:
+        return NotImplemented
+    function = _FUNCTIONS[name]
+    axis = args[1] if len(args) > 1 else _AXES.get(function)
+    arguments = {
+        "x": args[0],
+        "axis": kwargs.get("dim", kwargs.get("axis", axis)),
+        "keepdims": kwargs.get("keepdim", kwargs.get("keepdims", False)),
+    }
+    called = Running(recorder, shown, arguments, lambda x=args[0]: of_first(x))
+    return FUNCTIONS[function](called)
 
 
 # What watches them: a mode of torch, and hooks in JAX.
@@ -148,7 +105,7 @@ def watching_torch() -> contextlib.AbstractContextManager[Any]:
                 return func(*args, **kwargs)
             if any(getattr(each, "is_meta", False) for each in args):
                 return func(*args, **kwargs)
-            result = read(Foreign(recorder, f"torch.{name}", name, func, args, kwargs))
+            result = read(recorder, f"torch.{name}", name, func, args, kwargs)
             if result is not NotImplemented:
                 return result
             with recorder.quiet():
@@ -206,7 +163,7 @@ def _hooked(original: Callable[..., Any], name: str) -> Callable[..., Any]:
             return original(*args, **kwargs)
         if not recorder.knows_any((args, kwargs)):
             return original(*args, **kwargs)
-        result = read(Foreign(recorder, f"jax.{plain}", plain, original, args, kwargs))
+        result = read(recorder, f"jax.{plain}", plain, original, args, kwargs)
         return original(*args, **kwargs) if result is NotImplemented else result
 
     return functools.update_wrapper(call, original, updated=())

@@ -16,7 +16,6 @@ import keras
 from keras import tree
 from keras.src import backend
 
-from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
 from harness.tracing.functions import Reading, entering
 from harness.tracing.recorder import Running
@@ -91,29 +90,6 @@ def reading_of(layer: Any) -> Reading | None:
     return None
 
 
-def with_activation(linear: Callable[[Layer], Tensor]) -> Callable[[Layer], Tensor]:
-    """A layer's linear part and its activation, as two calls with the value between them."""
-
-    @functools.wraps(linear)
-    def read(running: Layer) -> Tensor:
-        layer = running.layer
-        activation = layer.activation
-        if activation is None or activation is keras.activations.linear:
-            return linear(running)
-        # Past Keras's own attributes, which are locked once a layer is built.
-        vars(layer)["activation"] = None
-        try:
-            between = linear(running)
-        finally:
-            vars(layer)["activation"] = activation
-        if activation is keras.activations.mish:  # which Keras puts together of other functions
-            does = kinds.Activation(function="mish")
-            return running.recorder.call("keras.activations.mish", does, [between], activation)
-        return activation(between)
-
-    return read
-
-
 FUNCTIONS: dict[str, Reading] = {}
 #: Makes a function the reading of the functions with these names.
 reads = entering(FUNCTIONS)
@@ -137,7 +113,9 @@ def _operation(original: Callable[..., Any]) -> Callable[..., Any]:
         recorder = active()
         if recorder is None or _is_traced(args, kwargs):
             return original(operation, *args, **kwargs)
-        with recorder.inside(operation.name):
+        # The model itself has no name in paths.
+        around = recorder.paths[-1] and f"{recorder.paths[-1]}/"
+        with recorder.inside(around + operation.name if len(recorder.paths) > 1 else ""):
             reading, whole = reading_of(operation), False
             run = functools.partial(original, operation)
             if reading is not None:

@@ -42,7 +42,6 @@ class Recorder(recorder.Recorder):
         super().__init__(_keys(variables), overrides)
         self.variables = variables
         self.opaque = opaque
-        self.layers: list[str] = []
         self._entered: dict[tuple[str, ...], int] = {}
 
     @contextlib.contextmanager
@@ -54,20 +53,6 @@ class Recorder(recorder.Recorder):
         finally:
             _active.pop()
 
-    @contextlib.contextmanager
-    def inside(self, name: str) -> Iterator[None]:
-        """Calls that come belong to the part of the model with this name."""
-        self.layers.append(name)
-        try:
-            yield
-        finally:
-            self.layers.pop()
-
-    @property
-    def path(self) -> str:
-        """Names of the layers that run now, without the model itself."""
-        return "/".join(self.layers[1:])
-
     def numbers(self, tensor: Tensor) -> np.ndarray:
         return numbers(tensor)
 
@@ -78,6 +63,10 @@ class Recorder(recorder.Recorder):
         with self.quiet():
             return ops.convert_to_tensor(np.ascontiguousarray(array), dtype=of.dtype)
 
+    def operand(self, value: Any) -> Any:
+        is_operand = is_array(value) or self.number(value) is not None
+        return value if is_operand else keras.src.backend.convert_to_tensor(value)
+
     def is_tensor(self, leaf: Any) -> bool:
         return is_array(leaf)
 
@@ -85,7 +74,7 @@ class Recorder(recorder.Recorder):
         return keras.tree.flatten(tree), functools.partial(keras.tree.pack_sequence_as, tree)
 
     def type_of(self, tensor: Tensor) -> str:
-        return str(keras.backend.standardize_dtype(tensor.dtype))
+        return str(getattr(tensor.dtype, "name", tensor.dtype)).removeprefix("torch.")
 
     def knows(self, tensor: Tensor) -> bool:
         if id(tensor) in self.names:
@@ -96,33 +85,20 @@ class Recorder(recorder.Recorder):
         """Whether there is a value of the trace in a tree."""
         return any(self.knows(each) for each in keras.tree.flatten(tree) if is_array(each))
 
-    def alias_of_key(self, tensor: Tensor, key: int) -> None:
-        """Make a tensor the value of the parameter that is known by this ``id``, if there is one."""
-        if key in self.names:
-            self.identify(tensor, self.parameter(self.names[key]))
-
-    def name_of(self, tensor: Tensor) -> str | None:
-        """The name of the parameter that this tensor holds, if it holds one as it is stored."""
-        if id(tensor) in self.names:
-            return self.names[id(tensor)]
-        place = self._places.get(id(tensor))
-        value = None if place is None else self.trace.values[place]
-        return value.name if value is not None and value.source == "parameter" else None
-
     def enter(self, function: str, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Record the calls that ``run`` consists of; one opaque call where they do not give its results.
 
         What turned out opaque in the model's first evaluation is not entered in later ones, so that the
         numbers of calls stay as they are.
         """
-        key = (*self.layers, function)
+        key = (*self.paths, function)
         self._entered[key] = self._entered.get(key, -1) + 1
         numbered = (*key, self._entered[key])
         if numbered not in self.opaque:
             calls, values = len(self.trace.calls), len(self.trace.values)
             results = run(*args, **kwargs)
             made = [tensor for tensor in keras.tree.flatten(results) if is_array(tensor)]
-            if all(self.knows(tensor) for tensor in made) or len(self.layers) == 1:
+            if all(self.knows(tensor) for tensor in made) or len(self.paths) == 2:  # noqa: PLR2004  the model itself
                 return results
             del self.trace.calls[calls:], self.trace.values[values:]
             self._places = {key: place for key, place in self._places.items() if place < values}

@@ -7,25 +7,18 @@ recorded, since those calls are.
 import contextlib
 import ctypes
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from keras import tree
 from tensorflow.python.eager import context, execute
 from tensorflow.python.framework import op_callbacks
 
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import Stored
-from harness.tracing.functions import (
-    all_from_end,
-    dilated,
-    entering,
-    from_end,
-    reversal,
-    sliced,
-    window_padding,
-)
-from harness_keras.port.functions import arithmetic
+from harness.tracing.functions import Reading, index_of
+from harness.tracing.recorder import Running
+from harness_keras.port.readings import FUNCTIONS
 from harness_keras.port.recorder import Recorder, active
 
 Tensor = Any
@@ -40,190 +33,147 @@ class Primitive(NamedTuple):
     attributes: dict[str, Any]
     outputs: list[Tensor]
 
-    @property
-    def rank(self) -> int:
-        """The number of axes of the first input."""
-        return len(self.inputs[0].shape)
+    def integers(self, place: int) -> list[int]:
+        """The numbers of an input, such as axes."""
+        return [int(each) for each in np.ravel(self.inputs[place].numpy())]
+
+    def text(self, name: str) -> str:
+        """An attribute in lower case."""
+        value = self.attributes.get(name, b"")
+        return (value.decode() if isinstance(value, bytes) else value).lower()
 
 
-class Seen(NamedTuple):
-    """What a primitive does, with the places of its inputs that are values."""
+class Translation(NamedTuple):
+    """How a primitive is read: as a function of Keras, by the names that its inputs have there.
 
-    does: kinds.AnySemantics
-    places: tuple[int, ...] = (0,)
-    parameters: dict[str, Stored] = {}  # noqa: RUF012 - never changed
+    A name with a star stands for as many inputs as the primitive takes. ``settings`` are further arguments,
+    None where these make the primitive another function.
+    """
 
+    reading: str | Reading
+    names: tuple[str, ...] = ("x",)
+    settings: Callable[[Primitive], dict[str, Any] | None] = lambda _: {}
 
-_ELEMENTWISE = {
-    "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softplus": "softplus",
-    "Softsign": "softsign", "Selu": "selu", "Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Rsqrt": "rsqrt",
-    "Square": "square", "Abs": "abs", "Neg": "negative", "Sin": "sin", "Cos": "cos",
-}  # fmt: skip
-#: Primitives that always do the same.
-PLAIN = {
-    **{kind: Seen(kinds.Activation(function=function)) for kind, function in _ELEMENTWISE.items()},
-    "Elu": Seen(kinds.Activation(function="elu", slope=1.0)),
-    "Softmax": Seen(kinds.Softmax(axis=-1)),
-    "LogSoftmax": Seen(kinds.Softmax(axis=-1, logarithm=True)),
-    "SelectV2": Seen(kinds.Selection(), (0, 1, 2)),
-}
-READINGS: dict[str, Callable[[Primitive], Seen | None]] = {}
-_reads = entering(READINGS)
+    def places(self, primitive: Primitive) -> dict[str, list[int]]:
+        """For each name the places of the inputs that it stands for."""
+        if self.names[0].startswith("*"):
+            return {self.names[0][1:]: list(range(primitive.attributes["N"]))}
+        return {name: [place] for place, name in enumerate(self.names)}
 
 
-@_reads("LeakyRelu")
-def _leaky_relu(primitive: Primitive) -> Seen:
-    return Seen(kinds.Activation(function="leaky_relu", slope=primitive.attributes["alpha"]))
+def _reduced(primitive: Primitive) -> dict[str, Any]:
+    return {"axis": primitive.integers(1), "keepdims": bool(primitive.attributes["keep_dims"])}
 
 
-_ARITHMETIC = {
-    "AddV2": "add", "Add": "add", "Sub": "subtract", "Mul": "multiply", "RealDiv": "divide", "Div": "divide",
-    "Pow": "power", "Maximum": "maximum", "Minimum": "minimum",
-}  # fmt: skip
-
-
-@_reads(*_ARITHMETIC)
-def _arithmetic(primitive: Primitive) -> Seen:
-    constant, first, are_values = arithmetic(primitive.recorder, *primitive.inputs)
-    does = kinds.Arithmetic(function=_ARITHMETIC[primitive.kind], constant=constant, constant_first=first)
-    return Seen(does, tuple(place for place, is_value in enumerate(are_values) if is_value))
-
-
-@_reads("MatMul", "BatchMatMulV2", "BatchMatMulV3")
-def _matmul(primitive: Primitive) -> Seen | None:
-    transposed = [
-        primitive.attributes.get(f"transpose_{side}", primitive.attributes.get(f"adj_{adjoint}", False))
+def _product(primitive: Primitive) -> dict[str, Any] | None:
+    first, second = (
+        bool(primitive.attributes.get(f"transpose_{side}", primitive.attributes.get(f"adj_{adjoint}")))
         for side, adjoint in (("a", "x"), ("b", "y"))
-    ]
-    if transposed[0]:
-        return None
-    kernel = primitive.inputs[1]
-    name = primitive.recorder.name_of(kernel)
-    if name is not None and len(kernel.shape) == 2:  # noqa: PLR2004
-        return Seen(kinds.Linear(), (0,), {"kernel": Stored(name, axes=(1, 0) if transposed[1] else None)})
-    return Seen(kinds.MatrixProduct(transposed=bool(transposed[1])), (0, 1))
+    )
+    return None if first else {"transpose_x2": second}
 
 
-_REDUCTIONS = {"Mean": "mean", "Sum": "sum", "Max": "max", "Min": "min"}
-
-
-@_reads(*_REDUCTIONS)
-def _reduction(primitive: Primitive) -> Seen:
-    axes = [int(axis) for axis in np.ravel(primitive.inputs[1].numpy())]
-    keep = bool(primitive.attributes["keep_dims"])
-    function = _REDUCTIONS[primitive.kind]
-    return Seen(kinds.Reduction(function=function, axes=all_from_end(axes, primitive.rank), keep=keep))
-
-
-@_reads("Reshape", "ExpandDims", "Squeeze")
-def _reshape(primitive: Primitive) -> Seen:
-    return Seen(kinds.Reshape(shape=tuple(primitive.outputs[0].shape[1:])))
-
-
-@_reads("Transpose")
-def _transposition(primitive: Primitive) -> Seen:
-    return Seen(kinds.Transposition(axes=tuple(int(axis) for axis in primitive.inputs[1].numpy())))
-
-
-@_reads("ConcatV2")
-def _concatenation(primitive: Primitive) -> Seen:
-    *values, axis = primitive.inputs
-    return Seen(kinds.Concatenation(axis=from_end(int(axis), primitive.rank)), tuple(range(len(values))))
-
-
-@_reads("Pad", "PadV2", "MirrorPad")
-def _pad(primitive: Primitive) -> Seen:
-    padding = tuple((int(low), int(high)) for low, high in primitive.inputs[1].numpy())
+def _border(primitive: Primitive) -> dict[str, Any]:
     value = float(primitive.inputs[2]) if primitive.kind == "PadV2" else 0.0
-    mode = primitive.attributes.get("mode", b"constant")
-    mode = (mode.decode() if isinstance(mode, bytes) else mode).lower()
-    return Seen(kinds.Padded(padding=padding, mode=mode, value=value))
+    mode = primitive.text("mode") or "constant"
+    return {"pad_width": primitive.inputs[1].numpy(), "mode": mode, "constant_values": value}
 
 
-@_reads("StridedSlice")
-def _strided_slice(primitive: Primitive) -> Seen:
-    begin, end, strides = ([int(n) for n in each.numpy()] for each in primitive.inputs[1:4])
+def _taken(primitive: Primitive) -> dict[str, Any] | None:
+    axis = int(primitive.inputs[2]) if primitive.kind == "GatherV2" else 0
+    return None if primitive.attributes.get("batch_dims") else {"axis": axis}
+
+
+def _windows(primitive: Primitive) -> dict[str, Any] | None:
+    """What slides over positions, the channels being last."""
+    inside = {
+        name: primitive.attributes.get(attribute, [])[1:-1]
+        for name, attribute in (
+            ("strides", "strides"),
+            ("pool_size", "ksize"),
+            ("dilation_rate", "dilations"),
+        )
+    }
+    known = primitive.text("data_format") == "nhwc" and primitive.text("padding") != "explicit"
+    return inside | {"padding": primitive.text("padding"), "data_format": "channels_last"} if known else None
+
+
+def _slice(called: Running) -> Tensor:
+    """``StridedSlice``, whose masks say what is no range."""
+    primitive: Primitive = called["primitive"]
+    begin, end, strides = (primitive.integers(place) for place in (1, 2, 3))
 
     def masked(name: str, place: int) -> bool:
         return bool(primitive.attributes[f"{name}_mask"] >> place & 1)
 
-    parts = []
+    index: list[Any] = []
     for place in range(len(begin)):
-        if masked("ellipsis", place):
-            parts.append("...")
-        elif masked("new_axis", place):
-            parts.append("None")
+        if masked("ellipsis", place) or masked("new_axis", place):
+            index.append(... if masked("ellipsis", place) else None)
         elif masked("shrink_axis", place):
-            parts.append(str(begin[place]))
+            index.append(begin[place])
         else:
-            start = "" if masked("begin", place) else str(begin[place])
-            stop = "" if masked("end", place) else str(end[place])
-            parts.append(f"{start}:{stop}" + (f":{strides[place]}" if strides[place] != 1 else ""))
-    return Seen(sliced(parts))
+            start = None if masked("begin", place) else begin[place]
+            stop = None if masked("end", place) else end[place]
+            index.append(slice(start, stop, strides[place]))
+    does = index_of(tuple(index))
+    return NotImplemented if does is None else called.record(does)
 
 
-@_reads("GatherV2", "ResourceGather")
-def _gather(primitive: Primitive) -> Seen | None:
-    table = primitive.inputs[0]
-    name = primitive.recorder.name_of(table)
-    axis = int(primitive.inputs[2]) if primitive.kind == "GatherV2" else 0
-    if primitive.kind == "GatherV2" and (name is None or axis or len(table.shape) != 2):  # noqa: PLR2004
-        plain = not primitive.attributes.get("batch_dims")
-        return Seen(kinds.Gather(axis=from_end(axis, primitive.rank)), (0, 1)) if plain else None
-    if name is None or len(table.shape) != 2:  # noqa: PLR2004
-        return None
-    return Seen(kinds.Embedding(), (1,), {"table": Stored(name)})
+def _sum_of_products(called: Running) -> Tensor:
+    equation = called["primitive"].attributes["equation"].decode()
+    return called.record(kinds.Contraction(equation=equation))
 
 
-@_reads("ReverseV2")
-def _reversal(primitive: Primitive) -> Seen:
-    axes = [int(axis) for axis in np.ravel(primitive.inputs[1].numpy())]
-    return Seen(reversal(axes, primitive.rank))
-
-
-@_reads("Einsum")
-def _contraction(primitive: Primitive) -> Seen:
-    equation = _text(primitive.attributes["equation"])
-    return Seen(kinds.Contraction(equation=equation), tuple(range(len(primitive.inputs))))
-
-
-@_reads("Conv2D", "MaxPool", "AvgPool")
-def _windows(primitive: Primitive) -> Seen | None:
-    attributes, shape = primitive.attributes, tuple(primitive.inputs[0].shape)
-    padding = _text(attributes["padding"]).lower()
-    if _text(attributes["data_format"]) != "NHWC" or padding == "explicit":
-        return None
-    strides = tuple(attributes["strides"][1:-1])
-    if primitive.kind != "Conv2D":
-        size = tuple(attributes["ksize"][1:-1])
-        pairs = window_padding(padding, shape[1:-1], size, strides)
-        function: Literal["max", "mean"] = "max" if primitive.kind == "MaxPool" else "mean"
-        return Seen(
-            kinds.Pooling(function=function, size=size, strides=strides, padding=pairs, dilation=(1, 1))
-        )
-    kernel = primitive.inputs[1]
-    name = primitive.recorder.name_of(kernel)
-    if name is None:
-        return None
-    dilation = tuple(attributes["dilations"][1:-1])
-    does = kinds.Convolution(
-        strides=strides,
-        padding=window_padding(padding, shape[1:-1], dilated(kernel.shape[:2], dilation), strides),
-        dilation=dilation,
-        groups=shape[-1] // kernel.shape[2],
-    )
-    return Seen(does, (0,), {"kernel": Stored(name)})
-
-
-@_reads("BiasAdd")
-def _bias(primitive: Primitive) -> Seen | None:
-    if _text(primitive.attributes["data_format"]) != "NHWC":
-        return None
-    return Seen(kinds.Arithmetic(function="add"), (0, 1))
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+_SAME_NAMES = {
+    "nn": ("Relu", "Relu6", "Sigmoid", "Softplus", "Softsign", "Selu", "Tanh"),
+    "numpy": ("Exp", "Log", "Sqrt", "Square", "Abs", "Sin", "Cos"),
+    "math": ("Rsqrt",),
+}
+_ARITHMETIC = {
+    "AddV2": "add", "Add": "add", "Sub": "subtract", "Mul": "multiply", "RealDiv": "divide", "Div": "divide",
+    "Pow": "power", "Maximum": "maximum", "Minimum": "minimum",
+}  # fmt: skip
+_TWO = ("x1", "x2")
+_TRANSLATIONS = {
+    **{
+        kind: Translation(f"{group}.{kind.lower()}")
+        for group, several in _SAME_NAMES.items()
+        for kind in several
+    },
+    **{kind: Translation(f"numpy.{name}", _TWO) for kind, name in _ARITHMETIC.items()},
+    **{
+        kind: Translation(f"numpy.{kind.lower()}", settings=_reduced)
+        for kind in ("Mean", "Sum", "Max", "Min")
+    },
+    **dict.fromkeys(
+        ("MatMul", "BatchMatMulV2", "BatchMatMulV3"), Translation("numpy.matmul", _TWO, _product)
+    ),
+    **dict.fromkeys(("Reshape", "ExpandDims", "Squeeze"), Translation("numpy.reshape")),
+    **dict.fromkeys(("Pad", "PadV2", "MirrorPad"), Translation("numpy.pad", settings=_border)),
+    **dict.fromkeys(("GatherV2", "ResourceGather"), Translation("numpy.take", ("x", "indices"), _taken)),
+    "Neg": Translation("numpy.negative"),
+    "Elu": Translation("nn.elu", settings=lambda _: {"alpha": 1.0}),
+    "LeakyRelu": Translation(
+        "nn.leaky_relu", settings=lambda primitive: {"negative_slope": primitive.attributes["alpha"]}
+    ),
+    "Softmax": Translation("nn.softmax", settings=lambda _: {"axis": -1}),
+    "LogSoftmax": Translation("nn.log_softmax", settings=lambda _: {"axis": -1}),
+    "SelectV2": Translation("numpy.where", ("condition", *_TWO)),
+    "Transpose": Translation("numpy.transpose"),
+    "ConcatV2": Translation(
+        "numpy.concatenate", ("*xs",), lambda primitive: {"axis": int(primitive.inputs[-1])}
+    ),
+    "ReverseV2": Translation("numpy.flip", settings=lambda primitive: {"axis": primitive.integers(1)}),
+    "Conv2D": Translation("nn.conv", ("inputs", "kernel"), _windows),
+    "MaxPool": Translation("nn.max_pool", ("inputs",), _windows),
+    "AvgPool": Translation("nn.average_pool", ("inputs",), _windows),
+    "BiasAdd": Translation(
+        "numpy.add", _TWO, lambda primitive: {} if primitive.text("data_format") == "nhwc" else None
+    ),
+    "StridedSlice": Translation(_slice, settings=lambda primitive: {"primitive": primitive}),
+    "Einsum": Translation(_sum_of_products, ("*xs",), lambda primitive: {"primitive": primitive}),
+}
 
 
 # The callback.
@@ -248,7 +198,7 @@ def _ran(
         return
     kind = op_type.decode() if isinstance(op_type, bytes) else op_type
     if kind == "ReadVariableOp":
-        recorder.alias_of_key(outputs[0], id(inputs[0]))
+        recorder.alias(outputs[0], inputs[0])
         return
     if kind in _NOTHING or not outputs or not any(recorder.knows(tensor) for tensor in inputs):
         return
@@ -273,24 +223,41 @@ def _overwrite(made: Tensor, other: Tensor) -> None:
 
 
 def _record(primitive: Primitive, attributes: tuple[Any, ...]) -> list[Tensor]:
-    reading = READINGS.get(primitive.kind)
-    seen = reading(primitive) if reading else PLAIN.get(primitive.kind)
-    if seen is None:
+    shown, outputs = f"tensorflow.{primitive.kind}", list(primitive.outputs)
+
+    def call(places: dict[str, list[int]], settings: dict[str, Any]) -> Running:
+        tensors = {name: [primitive.inputs[place] for place in several] for name, several in places.items()}
+
+        def run(**changed: Any) -> Any:
+            inputs = list(primitive.inputs)
+            for name, new in changed.items():
+                for place, tensor in zip(places[name], tree.flatten(new), strict=True):
+                    inputs[place] = tensor
+            if all(new is old for new, old in zip(inputs, primitive.inputs, strict=True)):
+                made = outputs
+            else:
+                made = execute.quick_execute(
+                    primitive.kind, len(outputs), inputs=inputs, attrs=attributes, ctx=context.context()
+                )
+            return made[0] if len(made) == 1 else made
+
+        given = {
+            name: each[0] if len(places) > 1 or len(each) == 1 else each for name, each in tensors.items()
+        }
+        return Running(primitive.recorder, shown, given | settings, run)
+
+    translation = _TRANSLATIONS.get(primitive.kind)
+    settings = None if translation is None else translation.settings(primitive)
+    result = NotImplemented
+    if translation is not None and settings is not None:
+        reading = translation.reading
+        called = call(translation.places(primitive), settings)
+        result = (FUNCTIONS[reading] if isinstance(reading, str) else reading)(called)
+    if result is NotImplemented:
         values = [place for place, tensor in enumerate(primitive.inputs) if tensor.dtype != tf.resource]
-        seen = Seen(kinds.Opaque(function=primitive.kind), tuple(values))
-    given = [primitive.inputs[place] for place in seen.places]
-
-    def compute(*tensors: Tensor) -> Any:
-        if all(new is old for new, old in zip(tensors, given, strict=True)):
-            return list(primitive.outputs)
-        inputs = list(primitive.inputs)
-        for place, tensor in zip(seen.places, tensors, strict=True):
-            inputs[place] = tensor
-        return execute.quick_execute(
-            primitive.kind, len(primitive.outputs), inputs=inputs, attrs=attributes, ctx=context.context()
-        )
-
-    return primitive.recorder.call(f"tensorflow.{primitive.kind}", seen.does, given, compute, seen.parameters)
+        called = call({"values": values}, {})
+        result = called.record(kinds.Opaque(function=primitive.kind))
+    return result if isinstance(result, list) else [result]
 
 
 #: Primitives of shapes and of no effect on values.

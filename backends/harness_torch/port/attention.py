@@ -45,7 +45,7 @@ def without_causal(mask: Tensor | None) -> tuple[int | None, Tensor | None]:
 
     The mask has shape (..., queries, keys). With offset ``n`` query ``i`` sees the keys up to ``i + n``.
     """
-    if mask is None or active().recorder.is_live(mask):
+    if mask is None or active().recorder.knows(mask):
         return None, mask
     numbers = mask.numpy()
     blocked = numbers <= _BLOCKING
@@ -300,7 +300,7 @@ def layers(
 def _layer(
     function: str, does: kinds.Recurrent, x: Tensor, initial: list[Tensor], weights: Sequence[Tensor]
 ) -> tuple[Tensor, ...]:
-    live = active().recorder.is_live
+    live = active().recorder.knows
     given = [] if not any(live(state) or state.any() for state in initial) else initial
     time = 1 if does.batch_first else 0
 

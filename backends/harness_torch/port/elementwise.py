@@ -74,7 +74,7 @@ def _limits(x: Tensor, low: float | None, high: float | None) -> Seen | None:
 @translates("clamp", "clamp_min")
 def clamp(x: Tensor, min: Any = None, max: Any = None) -> Seen | None:  # noqa: A002  torch's own names
     """One limit, or those of ReLU."""
-    low, high = _number(min), _number(max)
+    low, high = map(active().recorder.number, (min, max))
     if (low is None) != (min is None) or (high is None) != (max is None):
         return None
     return _limits(x, low, high)
@@ -109,15 +109,6 @@ def _softmax(*, logarithm: bool) -> Translator:
     return translate
 
 
-def _number(operand: Any) -> float | None:
-    """The number that an operand is: a Python number, or a constant of one element without axes."""
-    if isinstance(operand, Tensor):
-        if operand.dim() or active().recorder.is_live(operand):
-            return None
-        return float(operand.item())
-    return float(operand) if isinstance(operand, int | float) else None
-
-
 def _arithmetic(function: str, *, is_reversed: bool = False) -> Translator:
     """Of values and numbers. A scaled operand is rewritten, and a rounded quotient is not known."""
 
@@ -125,7 +116,7 @@ def _arithmetic(function: str, *, is_reversed: bool = False) -> Translator:
         if alpha != 1 or rounding_mode is not None:
             return None
         one, two = (other, x) if is_reversed else (x, other)
-        left, right = _number(one), _number(two)
+        left, right = map(active().recorder.number, (one, two))
         if right is not None and isinstance(one, Tensor):
             return Seen(kinds.Arithmetic(function=function, constant=right), [one])
         if left is not None and isinstance(two, Tensor):
@@ -371,7 +362,7 @@ def steep_softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Ten
 @rewrites("masked_fill")
 def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     """A constant mask with minus infinity is a sum."""
-    require(not active().recorder.is_live(mask) and float(value) == -math.inf)
+    require(not active().recorder.knows(mask) and float(value) == -math.inf)
     return x + torch.zeros(mask.shape).masked_fill(mask, -math.inf)
 
 
@@ -380,7 +371,7 @@ def where(x: Tensor, *operands: Any, **named: Any) -> Tensor:
     """A constant condition with minus infinity is a sum; called as ``where(condition, one, other)``."""
     require(len(operands) == 2 and not named)  # noqa: PLR2004
     one, other = operands
-    live = active().recorder.is_live
+    live = active().recorder.knows
     number = (
         float(other) if not isinstance(other, Tensor) or (not live(other) and other.numel() == 1) else 0.0
     )

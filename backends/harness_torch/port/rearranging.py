@@ -2,16 +2,14 @@
 
 # ruff: noqa: ARG001  the parameters are those of torch
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
-from harness.tracing import parts
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness.tracing.functions import from_end, product, sliced, span
+from harness.tracing.functions import Library, contracted, from_end, product, sliced, span
 from harness_torch.port.seen import (
     REWRITTEN,
     TRANSLATORS,
@@ -36,7 +34,7 @@ def reshaping(x: Tensor, *args: Any, **kwargs: Any) -> Seen | None:
     return Seen(
         lambda result: kinds.Reshape(shape=tuple(result.shape[1:])),
         [x],
-        part=lambda stored, result: parts.reshaped(stored, tuple(result.shape)),
+        layout=lambda result: Stored("", shape=tuple(result.shape)),
     )
 
 
@@ -61,7 +59,7 @@ def _transposition(function: Callable[..., Tensor]) -> Translator:
         marked = torch.empty(tuple(range(2, 2 + x.dim())), device="meta")
         order = tuple(length - 2 for length in function(marked, *args, **named).shape)
         does = kinds.Transposition(axes=order)
-        return Seen(does, [x], part=lambda stored, _: parts.transposed(stored, order))
+        return Seen(does, [x], layout=Stored("", axes=order))
 
     return translate
 
@@ -182,19 +180,17 @@ def _sliced(x: Tensor, places: list[_Place]) -> Seen:
     for axis, index in cut:
         texts[axis] = str(index) if isinstance(index, int) else span(index, x.shape[axis])
 
-    def part(stored: Stored, result: Tensor) -> Stored | None:
+    def layout(result: Tensor) -> Stored | None:
         if len(cut) != 1:
             return None
         axis, index = cut[0]
-        length = x.shape[axis]
         if isinstance(index, int):
-            start = from_start(index, length)
-            one = parts.sliced(stored, axis, start, start + 1)
-            return None if one is None else parts.reshaped(one, tuple(result.shape))
-        start, stop, step = index.indices(length)
-        return parts.sliced(stored, axis, start, stop) if step == 1 else None
+            start = from_start(index, x.shape[axis])
+            return Stored("", axis=axis, start=start, stop=start + 1, shape=tuple(result.shape))
+        start, stop, step = index.indices(x.shape[axis])
+        return Stored("", axis=axis, start=start, stop=stop) if step == 1 else None
 
-    return Seen(sliced(texts), [x], part=part)
+    return Seen(sliced(texts), [x], layout=layout)
 
 
 # Functions that rearrange elements, carried out with slices, concatenations and changes of shape.
@@ -317,28 +313,11 @@ REWRITTEN.update(
 
 
 @rewrites("einsum")
-def einsum(x: Any, *operands: Any) -> Tensor:
+def einsum(x: Any, *operands: Any) -> Any:
     """``einsum(equation, one, other)``; an equation without output or with repeated axes is not covered."""
     tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
     letters = product(x, [each.shape for each in tensors]) if isinstance(x, str) else None
     if letters is None:
         raise NotTranslated
-    one, other = tensors
-    sizes = dict(zip(letters.left, one.shape, strict=True)) | dict(
-        zip(letters.right, other.shape, strict=True)
-    )
-    batch, summed = list(letters.batch), list(letters.summed)
-    left = [letter for letter in letters.left if letter not in letters.right]
-    right = [letter for letter in letters.right if letter not in letters.left]
-    # Without common axes of the output the axes of the left operand may stay apart, as in linear layers.
-    rows = [math.prod(sizes[letter] for letter in left)] if batch else [sizes[letter] for letter in left]
-    columns, inner = (math.prod(sizes[letter] for letter in each) for each in (right, summed))
-    common = [sizes[letter] for letter in batch]
-    one = _ordered(one, letters.left, batch + left + summed).reshape(*common, *(rows or [1]), inner)
-    other = _ordered(other, letters.right, batch + summed + right).reshape(*common, inner, columns)
-    made = (one @ other).reshape([sizes[letter] for letter in batch + left + right])
-    return _ordered(made, "".join(batch + left + right), list(letters.result))
-
-
-def _ordered(tensor: Tensor, letters: str, order: list[str]) -> Tensor:
-    return torch.permute(tensor, [letters.index(letter) for letter in order])
+    library = Library(torch.permute, torch.reshape, torch.matmul)
+    return contracted(letters, tensors, library, lambda each: active().recorder.part(each) is not None)

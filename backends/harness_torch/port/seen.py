@@ -74,14 +74,14 @@ class Role(NamedTuple):
 class Seen(NamedTuple):
     """What a call does.
 
-    ``does`` may depend on the result. ``part`` says what the call makes of a part of a parameter; such calls
-    are recorded only if their result is used as a value.
+    ``does`` may depend on the result. ``layout`` says of the result how it lies in the input if the call only
+    rearranges it; see :meth:`harness.tracing.recorder.Recorder.defer`.
     """
 
     does: AnySemantics | Callable[[Tensor], AnySemantics]
     inputs: Sequence[Tensor]
     parameters: dict[str, Role] = {}  # noqa: RUF012  nobody writes into it
-    part: Callable[[Stored, Tensor], Stored | None] | None = None
+    layout: Stored | Callable[[Tensor], Stored | None] | None = None
 
 
 Translator = Callable[..., Seen | None]

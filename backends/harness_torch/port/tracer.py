@@ -135,7 +135,7 @@ class Tracer(TorchFunctionMode):
         call = Arguments(func, args, kwargs or {})
         call = in_float64(call) if self._raised else call
         tensors = tensors_in((call.args, call.kwargs))
-        live = any(map(self.recorder.is_live, tensors)) and not any(map(_is_batched, tensors))
+        live = any(map(self.recorder.knows, tensors)) and not any(map(_is_batched, tensors))
         name = short_name(call.function)
         last = last_name(call.function)
         if not live or name in FACTORIES or last in QUERIES or last.startswith("is_"):
@@ -163,10 +163,9 @@ class Tracer(TorchFunctionMode):
         self, call: Callable[..., Any], module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Call a module while the calls in it have its name."""
-        self.recorder.paths.append(self._names.get(id(module), self.recorder.paths[-1]))
-        try:
+        with self.recorder.inside(self._names.get(id(module), self.recorder.paths[-1])):
             rate = drop_path_rate(module)
-            if rate is not None and args and self.recorder.is_live(args[0]):
+            if rate is not None and args and self.recorder.knows(args[0]):
                 whole_batch = getattr(module, "mode", "row") == "batch"
                 together = math.prod(args[0].shape[0 if whole_batch else 1 :])
                 does = Dropout(rate=rate, active=module.training and rate > 0, together=together)
@@ -180,8 +179,6 @@ class Tracer(TorchFunctionMode):
                 with contextlib.suppress(NotTranslated):
                     return whole(module, *args, **kwargs)
             return call(module, *args, **kwargs)
-        finally:
-            self.recorder.paths.pop()
 
     def __enter__(self) -> Any:
         """Also see the calls of modules and of compiled functions, once."""
@@ -209,14 +206,14 @@ class Tracer(TorchFunctionMode):
     def _record(self, call: Arguments, seen: Seen) -> Any:
         run = runner(call, seen.inputs)
         function = full_name(call.function)
-        if seen.part is not None and not is_in_place(call.function):
-            result = call.function(*call.args, **call.kwargs)
-            if _is_same(result, seen):
-                self.recorder.alias(result, seen.inputs[0])
-                return result
-            if (deferred := self.recorder.defer(run, seen, function)) is not None:
-                return deferred
-        return self.recorder.carry_out(seen, run, function)
+        record = functools.partial(self.recorder.carry_out, seen, run, function)
+        if seen.layout is None or is_in_place(call.function):
+            return record()
+        result = call.function(*call.args, **call.kwargs)
+        if _is_same(result, seen):
+            self.recorder.alias(result, seen.inputs[0])
+            return result
+        return self.recorder.defer(seen.inputs[0], lambda x: run([x]), seen.layout, record)
 
     def _dropout(self, call: Arguments) -> Any:
         bound = dict(zip(("input", "p", "training", "inplace"), call.args, strict=False)) | call.kwargs
@@ -231,7 +228,7 @@ class Tracer(TorchFunctionMode):
     def _identity(self, call: Arguments) -> Any:
         before = call.args[0] if call.args else call.kwargs["input"]
         result = call.function(*call.args, **call.kwargs)
-        if not isinstance(result, Tensor) or not self.recorder.is_live(before):
+        if not isinstance(result, Tensor) or not self.recorder.knows(before):
             return result
         if before.dtype.is_floating_point and not result.dtype.is_floating_point:
             return self._opaque(call)
@@ -250,7 +247,7 @@ class Tracer(TorchFunctionMode):
                 raise NotTranslated from error
         if in_place:
             call.args[0].copy_(result)
-            self.recorder.rename(call.args[0], result)
+            self.recorder.identify(call.args[0], self.recorder.place(result))
             return call.args[0]
         return result
 

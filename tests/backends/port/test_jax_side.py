@@ -72,7 +72,8 @@ def test_layer_is_its_formula(layer, inputs):
     side = of(layer())
     for training in (False, True):
         trace = checked(side, inputs, training=training)
-        (call,) = [call for call in trace.calls if call.path == "layer"]
+        moves = kinds.Reshape | kinds.Transposition
+        (call,) = [call for call in trace.calls if call.path == "layer" and not isinstance(call.does, moves)]
         assert {stored.name for stored in call.parameters.values()} == set(side.parameters())
 
 
