@@ -8,7 +8,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -210,43 +210,24 @@ _SEQUENCES = 3
 _ACTIVATIONS = ("tanh", "sigmoid", "relu", "hard_sigmoid", "silu", "gelu", "elu", "softplus", "hard_tanh")
 
 
-class _Cell(NamedTuple):
-    """Where a kind of cell has its arrays: a path for each role, with ``{}`` where the gate's name goes.
-
-    ``kernel`` is that of the input, ``recurrent`` that of the state; ``packed`` ones hold all gates.
-    """
-
-    cell: str
-    gates: str
-    packed: bool
-    kernel: str
-    recurrent: str
-    bias: str
-    recurrent_bias: str = ""
-
-
-#: Gates in the order in which they are packed; of linen, whose parts are named otherwise, under ``linen.``.
+#: The cells by the name of their class, with their gates in the order in which they are packed.
 _CELLS = {
-    "GRUCell": _Cell("gru", "rzn", True, "dense_i.kernel", "dense_h.kernel", "dense_i.bias", "dense_h.bias"),
-    "LSTMCell": _Cell("lstm", "ifgo", False, "i{}.kernel", "h{}.kernel", "h{}.bias"),
-    "OptimizedLSTMCell": _Cell("lstm", "ifgo", True, "dense_i.kernel", "dense_h.kernel", "dense_h.bias"),
-    "SimpleCell": _Cell("rnn", "h", True, "dense_i.kernel", "dense_h.kernel", "dense_i.bias"),
-    "linen.GRUCell": _Cell("gru", "rzn", False, "i{}.kernel", "h{}.kernel", "i{}.bias", "h{}.bias"),
-    "linen.LSTMCell": _Cell("lstm", "ifgo", False, "i{}.kernel", "h{}.kernel", "h{}.bias"),
-    "linen.OptimizedLSTMCell": _Cell("lstm", "ifgo", False, "i{}.kernel", "h{}.kernel", "h{}.bias"),
-    "linen.SimpleCell": _Cell("rnn", "h", False, "i.kernel", "h.kernel", "i.bias"),
+    "GRUCell": ("gru", "rzn"),
+    "LSTMCell": ("lstm", "ifgo"),
+    "OptimizedLSTMCell": ("lstm", "ifgo"),
+    "SimpleCell": ("rnn", "h"),
 }
 
 
 def recurrent(layer: Layer) -> Any:
     """``RNN`` of a known cell that begins with zeros and sees whole sequences."""
     cell = layer.module.cell
-    known = _CELLS.get(_name(type(cell)))
-    if known is None or not _is_plain(layer, cell):
+    kind, gates = _CELLS.get(_name(type(cell)), ("", ""))
+    if not kind or not _is_plain(layer, cell):
         return NotImplemented
     names = [_activation_name(getattr(cell, name, None)) for name in ("activation_fn", "gate_fn")]
-    parameters = _parameters(layer, known)
-    if names[0] is None or (known.cell != "rnn" and names[1] is None) or parameters is None:
+    parameters = _parameters(layer, gates)
+    if names[0] is None or (kind != "rnn" and names[1] is None) or parameters is None:
         return NotImplemented
     x, batch_first = layer.x, not layer.setting("time_major", default=False)
     reverse = bool(layer.setting("reverse", default=False))
@@ -254,7 +235,7 @@ def recurrent(layer: Layer) -> Any:
         # The outputs stay in reverse order: they are those of the reversed sequence.
         x, reverse = jnp.flip(x, 1 if batch_first else 0), False
     does = kinds.Recurrent(
-        cell=known.cell,  # type: ignore[arg-type]
+        cell=kind,  # type: ignore[arg-type]
         reverse=reverse,
         activation=names[0],
         recurrent_activation=names[1] or "sigmoid",
@@ -276,11 +257,9 @@ def _called(layer: Layer, does: kinds.Recurrent, x: Any, parameters: Mapping[str
 
 
 def _name(cell: type) -> str:
-    """The name of the class whose steps a cell makes, which a subclass may inherit."""
+    """The name of the class of flax whose steps a cell makes, which a subclass may inherit."""
     owner = next(base for base in cell.__mro__ if "__call__" in vars(base))
-    package = owner.__module__.rpartition(".nn.recurrent")[0] or owner.__module__.rpartition(".recurrent")[0]
-    names = {"flax.nnx": owner.__name__, "flax.linen": f"linen.{owner.__name__}"}
-    return names.get(package, "")
+    return owner.__name__ if owner.__module__.startswith("flax.") else ""
 
 
 def _is_plain(layer: Layer, cell: Any) -> bool:
@@ -298,35 +277,38 @@ def _activation_name(function: Callable[..., Any] | None) -> str | None:
     return "tanh" if wanted is python_function(jnp.tanh) else None
 
 
-def _parameters(layer: Layer, cell: _Cell) -> dict[str, Stored] | None:
+def _parameters(layer: Layer, gates: str) -> dict[str, Stored] | None:
     """The roles of all gates; None if one is no parameter of the model itself."""
     found: dict[str, Stored] = {}
-    roles = {
-        "kernel": cell.kernel,
-        "recurrent": cell.recurrent,
-        "bias": cell.bias,
-        "recurrent_bias": cell.recurrent_bias,
-    }
-    for place, gate in enumerate(cell.gates):
-        for role, path in roles.items():
-            array = _array_of_gate(layer, path, gate)
+    for place, gate in enumerate(gates):
+        arrays = {
+            side + name: _array_of_gate(layer, side, gate, name)
+            for side in "ih"
+            for name in ("kernel", "bias")
+        }
+        roles = {"kernel": "ikernel", "recurrent": "hkernel", "bias": "ibias", "recurrent_bias": "hbias"}
+        if arrays["ibias"] is None:
+            roles = {"kernel": "ikernel", "recurrent": "hkernel", "bias": "hbias"}
+        for role, name in roles.items():
+            array = arrays[name]
             if array is None:
                 continue
-            units = array.shape[-1] // len(cell.gates)
+            units = array.shape[-1] // len(gates)
             columns = Stored("", axis=array.ndim - 1, start=place * units, stop=(place + 1) * units)
-            stored = layer.recorder.part(array, columns if cell.packed and len(cell.gates) > 1 else None)
+            packed = len(gates) > 1 and layer.array(f"cell.dense_{name[0]}.{name[1:]}") is array
+            stored = layer.recorder.part(array, columns if packed else None)
             if stored is None:
                 return None
             found[f"{role}_{gate}"] = stored
-    return found if f"kernel_{cell.gates[0]}" in found else None
+    return found if f"kernel_{gates[0]}" in found else None
 
 
-def _array_of_gate(layer: Layer, path: str, gate: str) -> Any:
-    if not path:
-        return None
-    first = layer.array(f"cell.{path.format(gate)}")
-    # nnx writes the gate f with a line, as ``if`` is a word of Python
-    return layer.array(f"cell.{path.format(gate + '_')}") if first is None else first
+def _array_of_gate(layer: Layer, side: str, gate: str, name: str) -> Any:
+    """Of the input's or the state's side (i or h): packed, of the gate alone, or of a cell without gates."""
+    # nnx writes the gate f with a line, as ``if`` is a word of Python.
+    owners = (f"dense_{side}", f"{side}{gate}", f"{side}{gate}_", side)
+    arrays = (layer.array(f"cell.{owner}.{name}") for owner in owners)
+    return next((array for array in arrays if array is not None), None)
 
 
 #: Layers of which functions and primitives say all.

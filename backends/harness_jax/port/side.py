@@ -67,15 +67,59 @@ class JaxSide:
     def gradients(
         self, inputs: Inputs, targets: np.ndarray, loss: Loss, *, output: str = "", own: bool = False
     ) -> Gradients:
-        given = [_input(each) for each in inputs]
+        given, wanted, model = [_input(each) for each in inputs], jnp.asarray(targets), self._model
         function = own_loss(self._own, loss) if own else LOSSES[loss]
-        return gradients_of(self._model, given, jnp.asarray(targets), function, output)
+        places = [place for place, each in enumerate(given) if jnp.issubdtype(each.dtype, jnp.floating)]
+
+        def loss_of(trained: Arrays, floats: list[Any]) -> Any:
+            changed = dict(zip(places, floats, strict=True))
+            tensors = [changed.get(place, each) for place, each in enumerate(given)]
+            evaluated = model.evaluate({**model.arrays, **trained}, tensors, training=True)
+            made = _chosen(evaluated.outputs, output)
+            return function(made, wanted), made
+
+        with without_dropout(), optimized():
+            differentiated = jax.value_and_grad(loss_of, argnums=(0, 1), has_aux=True)
+            (value, made), (of_trained, of_inputs) = jax.jit(differentiated)(
+                {name: array for name, array in model.arrays.items() if name in model.trained},
+                [given[place] for place in places],
+            )
+            of_output = jax.grad(function)(made, wanted)
+        return Gradients(
+            loss=float(value),
+            parameters={name: np.asarray(each) for name, each in of_trained.items()},
+            inputs=[np.asarray(each) for each in of_inputs],
+            output=np.asarray(made),
+            of_output=np.asarray(of_output),
+        )
 
     def train(
         self, batches: Sequence[Batch], loss: Loss, learning_rate: float, *, output: str = ""
     ) -> Trained:
-        prepared = [([_input(each) for each in inputs], jnp.asarray(targets)) for inputs, targets in batches]
-        return train(self._model, prepared, rules(self._own, loss, learning_rate), output)
+        model, function = self._model, own_loss(self._own, loss)
+        optimizer = self._own.make_optimizer() if self._own.make_optimizer else Descent(learning_rate)
+
+        def loss_of(tree: Any, state: Arrays, inputs: list[Any], targets: Any) -> Any:
+            evaluated = model.evaluate({**state, **model.by_name(tree)}, inputs, training=True)
+            return function(_chosen(evaluated.outputs, output), targets), evaluated.changed
+
+        def one_step(tree: Any, memory: Any, state: Arrays, inputs: list[Any], targets: Any) -> Any:
+            (value, changed), slopes = jax.value_and_grad(loss_of, has_aux=True)(tree, state, inputs, targets)
+            updates, memory = optimizer.update(slopes, memory, tree)
+            tree = jax.tree.map(lambda each, by: each + by, tree, updates)
+            return tree, memory, {**state, **changed}, value
+
+        tree = model.tree({name: array for name, array in model.arrays.items() if name in model.trained})
+        state = {name: array for name, array in model.arrays.items() if name not in model.trained}
+        memory, losses = optimizer.init(tree), []
+        step: Any = jax.jit(one_step)
+        with without_dropout(), optimized():
+            for inputs, targets in batches:
+                given = [_input(each) for each in inputs]
+                tree, memory, state, value = step(tree, memory, state, given, jnp.asarray(targets))
+                losses.append(float(value))
+        after = {**model.arrays, **state, **model.by_name(tree)}
+        return Trained(losses, {name: np.asarray(array) for name, array in after.items()})
 
     def update(self) -> Update | None:
         """An optax transformation hides its rule and its options in closures, so it is ``unknown``."""
@@ -95,10 +139,9 @@ def as_written(model: Model) -> AsWritten:
     def outputs(inputs: Inputs) -> Iterator[tuple[str, np.ndarray]]:
         with without_dropout():
             evaluated = model.evaluate(dict(model.arrays), [*map(jnp.asarray, inputs)], training=False)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(evaluated.outputs):
+        for name, leaf in _named(evaluated.outputs).items():
             numbers = np.asarray(leaf)
             floating = jnp.issubdtype(numbers.dtype, jnp.floating)
-            name = jax.tree_util.keystr(path, simple=True, separator=".")
             yield name, numbers.astype(np.float64) if floating else numbers
 
     def record(inputs: Inputs) -> Trace:
@@ -121,8 +164,8 @@ def traced(model: Model, inputs: Sequence[Any], *, training: bool, overrides: Se
     # The interceptor of linen that comes first sees a call first, and the hook of a function that comes last.
     with _linen(recorder), without_dropout(), _recording(recorder):
         evaluated = model.evaluate(arrays, inputs, training=training, recorder=recorder)
-    for path, leaf in jax.tree_util.tree_leaves_with_path(evaluated.outputs):
-        recorder.add_output(leaf, jax.tree_util.keystr(path, simple=True, separator="."))
+    for name, leaf in _named(evaluated.outputs).items():
+        recorder.add_output(leaf, name)
     trace = recorder.trace
     for value in trace.values:
         value.array = np.asarray(value.array)
@@ -205,17 +248,22 @@ def _has_flax() -> bool:
     return importlib.util.find_spec("flax") is not None
 
 
-# Gradients and steps of training, of the pure form of a model.
+# Losses, and the optimizer of a side that gives none.
 
 LossOf = Callable[[Any, Any], Any]
 
 
-class Rules(NamedTuple):
-    """How a step is made: ``initial`` and ``update`` as in an optax transformation, and a loss."""
+class Descent(NamedTuple):
+    """Gradient descent in the form of an optax transformation."""
 
-    initial: Callable[[Any], Any]
-    update: Callable[[Any, Any, Any], tuple[Any, Any]]
-    loss: LossOf
+    learning_rate: float
+
+    def init(self, _: Any) -> None:
+        """It remembers nothing."""
+
+    def update(self, gradients: Any, memory: None, _: Any) -> tuple[Any, None]:
+        """What is added to the parameters."""
+        return jax.tree.map(lambda gradient: -self.learning_rate * gradient, gradients), memory
 
 
 def cross_entropy(outputs: Any, targets: Any) -> Any:
@@ -232,85 +280,18 @@ def mean_squared_error(outputs: Any, targets: Any) -> Any:
 LOSSES: dict[Loss, LossOf] = {"cross-entropy": cross_entropy, "mse": mean_squared_error}
 
 
-def rules(own: OwnTraining, loss: Loss, learning_rate: float) -> Rules:
-    """The user's own optimizer and loss where there are any."""
-    if own.make_optimizer is None:
-        initial, update = (lambda _: None), _descent(learning_rate)
-    else:
-        optimizer = own.make_optimizer()
-        initial, update = optimizer.init, optimizer.update
-    return Rules(initial, update, own_loss(own, loss))
-
-
 def own_loss(own: OwnTraining, loss: Loss) -> LossOf:
     """The user's, as a number where it gives one for each sample; else the named one."""
     made = LOSSES[loss] if own.make_loss is None else own.make_loss()
     return lambda outputs, targets: jnp.mean(made(outputs, targets))
 
 
-def _descent(learning_rate: float) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
-    def update(gradients: Any, state: Any, _: Any) -> tuple[Any, Any]:
-        return jax.tree.map(lambda gradient: -learning_rate * gradient, gradients), state
-
-    return update
-
-
-def gradients_of(
-    model: Model, inputs: Sequence[Any], targets: Any, loss: LossOf, name: str = ""
-) -> Gradients:
-    """Of the loss of an output, with respect to what is trained and to the inputs of numbers."""
-    places = [place for place, each in enumerate(inputs) if jnp.issubdtype(each.dtype, jnp.floating)]
-
-    def loss_of(trained: Arrays, floats: list[Any]) -> Any:
-        given = list(inputs)
-        for place, each in zip(places, floats, strict=True):
-            given[place] = each
-        evaluated = model.evaluate({**model.arrays, **trained}, given, training=True)
-        output = _chosen(evaluated.outputs, name)
-        return loss(output, targets), output
-
-    with without_dropout(), optimized():
-        differentiated = jax.value_and_grad(loss_of, argnums=(0, 1), has_aux=True)
-        (value, output), (of_trained, of_inputs) = jax.jit(differentiated)(
-            {name: model.arrays[name] for name in model.arrays if name in model.trained},
-            [inputs[place] for place in places],
-        )
-        of_output = jax.grad(loss)(output, targets)
-    return Gradients(
-        loss=float(value),
-        parameters={name: np.asarray(each) for name, each in of_trained.items()},
-        inputs=[np.asarray(each) for each in of_inputs],
-        output=np.asarray(output),
-        of_output=np.asarray(of_output),
-    )
-
-
-def train(model: Model, batches: Sequence[tuple[list[Any], Any]], steps: Rules, name: str = "") -> Trained:
-    """A step on each batch; the model's own arrays stay as they are."""
-
-    def loss_of(tree: Any, state: Arrays, inputs: list[Any], targets: Any) -> Any:
-        evaluated = model.evaluate({**state, **model.by_name(tree)}, inputs, training=True)
-        return steps.loss(_chosen(evaluated.outputs, name), targets), evaluated.changed
-
-    def one_step(tree: Any, memory: Any, state: Arrays, inputs: list[Any], targets: Any) -> Any:
-        (loss, changed), slopes = jax.value_and_grad(loss_of, has_aux=True)(tree, state, inputs, targets)
-        updates, memory = steps.update(slopes, memory, tree)
-        tree = jax.tree.map(lambda each, by: each + by, tree, updates)
-        return tree, memory, {**state, **changed}, loss
-
-    tree = model.tree({name: array for name, array in model.arrays.items() if name in model.trained})
-    state = {name: array for name, array in model.arrays.items() if name not in model.trained}
-    memory, losses = steps.initial(tree), []
-    step: Any = jax.jit(one_step)
-    with without_dropout(), optimized():
-        for inputs, targets in batches:
-            tree, memory, state, loss = step(tree, memory, state, inputs, targets)
-            losses.append(float(loss))
-    after = {**model.arrays, **state, **model.by_name(tree)}
-    return Trained(losses, {name: np.asarray(array) for name, array in after.items()})
+def _named(outputs: Any) -> dict[str, Any]:
+    """The leaves of what a model returns, by the way to them."""
+    leaves = jax.tree_util.tree_leaves_with_path(outputs)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
 def _chosen(outputs: Any, name: str) -> Any:
-    leaves = jax.tree_util.tree_leaves_with_path(outputs)
-    named = {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
-    return named.get(name, leaves[0][1])
+    named = _named(outputs)
+    return named.get(name, next(iter(named.values())))
