@@ -423,9 +423,13 @@ class _Check:
         before = self._compared[0].worst
         if self._compared[0].equal or not (self._lacking.a or self._lacking.b):
             return
-        for trial in self._lacking.trials({name: self._values_a[name] for name in self._values_a}):
-            with self._lacking.holding(trial.values_a, trial.values_b, self._sides, self._values_a):
-                a, b = self._sides.both(lambda side: side.outputs(case.inputs, training=False))
+        sides, lacking = self._sides, self._lacking
+        for trial in lacking.trials(self._values_a):
+            sides.a.load(trial.values_a)
+            sides.b.load(trial.values_b)
+            a, b = sides.both(lambda side: side.outputs(case.inputs, training=False))
+            sides.a.load({name: self._values_a.get(name, array) for name, array in lacking.a.items()})
+            sides.b.load(lacking.b)
             after, _ = worst_output(a, b)
             if after <= TOLERANCE:
                 self._lacking_explains = True
@@ -585,12 +589,7 @@ def _untied(
     matching: Matching, of_a: Mapping[str, np.ndarray], of_b: Mapping[str, np.ndarray]
 ) -> list[Cause]:
     """Arrays of one side that the other has twice, whose gradient is the sum of the other's."""
-    pairs = [
-        (stored, pair.b.parameters[role])
-        for pair in matching.pairs
-        for role, stored in pair.a.parameters.items()
-        if role in pair.b.parameters
-    ] + matching.free
+    pairs = [(each.one, each.other) for each in matching.arrays()]
     sides = (of_a, of_b, pairs), (of_b, of_a, [(other, one) for one, other in pairs])
     found = []
     for side, (once, twice, own_pairs) in enumerate(sides):
@@ -619,12 +618,7 @@ def _untied(
 
 def _unused(given: Mapping[str, Sequence[str]], matching: Matching) -> list[str]:
     """Entries of ``--map`` that no pair has, as phrases."""
-    paired = {
-        (one.name, other.name)
-        for pair in matching.pairs
-        for one in pair.a.parameters.values()
-        for other in pair.b.parameters.values()
-    } | {(one.name, other.name) for one, other in matching.free}
+    paired = {(each.one.name, each.other.name) for each in matching.arrays()}
     unused = [
         (name, other) for name, others in given.items() for other in others if (name, other) not in paired
     ]
@@ -638,13 +632,8 @@ def _paired(matching: Matching, a: Description, b: Description) -> Parameters:
         return sum(described.parameters[name].size for name in described.trained)
 
     pairs = [
-        ParameterPair(stored.name, pair.b.parameters[role].name, role, pair.a.shapes[role])
-        for pair in matching.pairs
-        for role, stored in pair.a.parameters.items()
-        if role in pair.b.parameters
-    ]
-    pairs += [
-        ParameterPair(one.name, other.name, "", a.parameters[one.name].shape) for one, other in matching.free
+        ParameterPair(one.name, other.name, role, use.shapes[role] if use else a.parameters[one.name].shape)
+        for one, other, role, use, _ in matching.arrays()
     ]
     return Parameters(
         count(a),

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.port.diagnosis import Place
 from harness.port.findings import Cause
-from harness.port.matching import Matching, PairedUse, stored_arrays
+from harness.port.matching import Matching, PairedUse
 from harness.port.relations import TURNED, Operation, is_copy, operation_between
 from harness.port.updates import add_second_biases
 from harness.port.values import are_equal, difference
@@ -63,7 +63,7 @@ class _AsMade:
         self._may_share_seeds = may_share_seeds
         constant = all(np.ptp(trace_a.values[place].array) == 0.0 for place in trace_a.outputs)
         self._agree = worst <= _AGREE and not constant
-        stored_a, stored_b = stored_arrays(trace_a), stored_arrays(trace_b)
+        stored_a, stored_b = trace_a.stored(), trace_b.stored()
         self._parameters = []
         for pair in matching.pairs:
             of_a = {role: each.canonical(stored_a[each.name]) for role, each in pair.a.parameters.items()}

@@ -15,7 +15,6 @@ import numpy as np
 from harness.port import relations
 from harness.port.expressions import Corresponding, Expression, Given, Goal, Slot, forms, is_silent
 from harness.port.findings import Cause, kind_of
-from harness.port.matching import stored_arrays
 from harness.port.values import (
     ROUNDING,
     are_equal,
@@ -53,8 +52,7 @@ class Place(NamedTuple):
     @property
     def parameters(self) -> dict[str, np.ndarray]:
         """Its canonical parameters."""
-        stored = stored_arrays(self.trace)
-        return {role: each.canonical(stored[each.name]) for role, each in self.call.parameters.items()}
+        return self.trace.parameters_of(self.call)
 
 
 def of_semantics(a: Place, b: Place) -> list[Cause]:

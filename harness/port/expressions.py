@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.port.matching import stored_arrays
 from harness.port.values import (
     ROUNDING,
     Segment,
@@ -91,16 +90,12 @@ class Calls:
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.made_by = producers(trace)
-        self._stored = stored_arrays(trace)
         self._parameters: dict[int, dict[str, np.ndarray]] = {}
 
     def parameters(self, call: int) -> dict[str, np.ndarray]:
         """The canonical parameters of a call."""
         if call not in self._parameters:
-            stored = self.trace.calls[call].parameters
-            self._parameters[call] = {
-                role: each.canonical(self._stored[each.name]) for role, each in stored.items()
-            }
+            self._parameters[call] = self.trace.parameters_of(self.trace.calls[call])
         return self._parameters[call]
 
 

@@ -47,6 +47,16 @@ class PairedUse(NamedTuple):
     b: Use
 
 
+class PairedArray(NamedTuple):
+    """Where both sides store an array, and its role and uses unless it is used in own arithmetic alone."""
+
+    one: Stored
+    other: Stored
+    role: str = ""
+    a: Use | None = None
+    b: Use | None = None
+
+
 _AS_IT_IS = Operation("nothing", None)
 
 
@@ -65,6 +75,16 @@ class Matching(msgspec.Struct):
     operations: dict[Stored, Operation] = {}
     siblings: list[tuple[int, ...]] = []
 
+    def arrays(self) -> Iterator["PairedArray"]:
+        """All pairs of arrays: those of paired uses by their roles, then those without a use."""
+        for a, b in self.pairs:
+            yield from (
+                PairedArray(stored, b.parameters[role], role, a, b)
+                for role, stored in a.parameters.items()
+                if role in b.parameters
+            )
+        yield from (PairedArray(one, other) for one, other in self.free)
+
     def operation(self, stored: Stored) -> Operation:
         """What makes this array of B of A's."""
         return self.operations.get(stored, _AS_IT_IS)
@@ -79,7 +99,7 @@ class Matching(msgspec.Struct):
 
 def uses(trace: Trace) -> list[Use]:
     """The first use of each parameter, ordered by the depth of its call, then by use."""
-    depths, arrays = _depths(trace), stored_arrays(trace)
+    depths, arrays = _depths(trace), trace.stored()
     found: list[Use] = []
     seen: set[tuple[str, ...]] = set()
     for place, call in enumerate(trace.calls):
@@ -111,11 +131,6 @@ def _uses_of(place: int, depth: int, call: Call, arrays: Mapping[str, np.ndarray
         if parts:
             projections.append(use("Linear", parts))
     return projections
-
-
-def stored_arrays(trace: Trace) -> dict[str, np.ndarray]:
-    """The parameters in a trace by name."""
-    return {value.name: value.array for value in trace.values if value.source == "parameter"}
 
 
 def _depths(trace: Trace) -> list[int]:
@@ -152,7 +167,7 @@ def match(
         [use for use in uses_b if use not in [pair.b for pair in pairs]],
         lambda a, b: _likeness(a, b) == _SAME,
     )
-    arrays_a, arrays_b = stored_arrays(trace_a), stored_arrays(trace_b)
+    arrays_a, arrays_b = trace_a.stored(), trace_b.stored()
     pairs, siblings = _among_siblings(pairs, len(fixed), arrays_a, arrays_b)
     strays_a = _strays(trace_a, uses_a, [pair.a for pair in pairs])
     strays_b = _strays(trace_b, uses_b, [pair.b for pair in pairs])
@@ -407,7 +422,7 @@ def _turned(stray: Stray, wanted: tuple[int, ...]) -> Iterator[Stored]:
 def _strays(trace: Trace, uses: Sequence[Use], paired: Sequence[Use]) -> list[Stray]:
     """The arrays of uses that have no partner, and parameters in a model's own arithmetic, in their order."""
     known = {stored.name for use in paired for stored in use.parameters.values()}
-    held = stored_arrays(trace)
+    held = trace.stored()
     by_call: dict[int, list[Stray]] = {}
     for use in uses:
         if use not in paired:

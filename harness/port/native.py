@@ -30,11 +30,9 @@ def flops(trace: Trace) -> int:
 def _flops_of(call: Call, trace: Trace) -> int:
     output = trace.values[call.outputs[0]].array
     positions = math.prod(output.shape[1:])
-    arrays = {value.name: value.array for value in trace.values if value.source == "parameter"}
-    kernel = call.parameters.get("kernel")
-    if kernel is None:
+    if "kernel" not in call.parameters:
         return 0
-    shape = kernel.canonical(arrays[kernel.name]).shape
+    shape = trace.parameters_of(call)["kernel"].shape
     match call.does:
         case kinds.Convolution(transposed=True):
             source = trace.values[call.inputs[0]].array
@@ -212,7 +210,9 @@ def _arrays(a: OwnModel, b: OwnModel, matching: Matching) -> dict[str, NativeArr
     """The arrays that both have, each once."""
     arrays: dict[str, NativeArray] = {}
     variances = _unshared_variances(matching, a, b)
-    for name, of_a, of_b in _both(matching):
+    for of_a, of_b, role, use, _ in matching.arrays():
+        path = of_a.name if use is None else use.path or use.kind
+        name = "/".join([path.replace(".", "/"), *[role] * bool(role)])
         canonical = of_a.canonical(a.described.parameters[of_a.name])
         other = of_b.canonical(b.described.parameters[of_b.name])
         if other.size == canonical.size and _is_new(of_a, of_b, (a, b), arrays.values()):
@@ -250,19 +250,6 @@ def _unshared_variances(matching: Matching, a: OwnModel, b: OwnModel) -> list[St
                 if one.unbiased_running_variance != other.unbiased_running_variance:
                     found.append(pair.a.parameters["running_variance"])
     return found
-
-
-def _both(matching: Matching) -> list[tuple[str, Stored, Stored]]:
-    """A name for each pair of arrays, and where the models store them."""
-    both = []
-    for a, b in matching.pairs:
-        path = a.path.replace(".", "/") or a.kind
-        both += [
-            (f"{path}/{role}", stored, b.parameters[role])
-            for role, stored in a.parameters.items()
-            if role in b.parameters
-        ]
-    return both + [(of_a.name.replace(".", "/"), of_a, of_b) for of_a, of_b in matching.free]
 
 
 def _is_new(

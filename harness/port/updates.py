@@ -1,6 +1,5 @@
 """Update rules of optimizers in NumPy; values of A in parameters of B; what differs in training steps."""
 
-import contextlib
 import math
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +10,6 @@ import numpy as np
 from harness.port.findings import Cause
 from harness.port.matching import Matching, PairedUse
 from harness.port.messages import Description
-from harness.port.remote_side import Sides
 from harness.port.values import difference
 from harness.reference.call_mistakes import text
 from harness.tracing.side import STEPS_WITH_RATES, Update
@@ -165,11 +163,10 @@ _NEUTRAL = {"scale": 1.0, "running_variance": 1.0}
 
 
 class MissingRole(NamedTuple):
-    """A parameter that one side of a paired use does not have: its role, and the side that lacks it."""
+    """A parameter that A does not have in a paired use: its role."""
 
     pair: PairedUse
     role: str
-    lacks: str
 
 
 def transferred(
@@ -194,10 +191,9 @@ def transferred(
             if role not in roles:
                 stored.store(np.full(shape, _NEUTRAL.get(role, 0.0)), array)
                 if not role.startswith("recurrent_bias"):
-                    missing.append(MissingRole(pair, role, "a"))
+                    missing.append(MissingRole(pair, role))
             elif roles[role].size == np.prod(shape, dtype=int):
                 stored.store(matching.operation(stored).applied(roles[role]).reshape(shape), array)
-        missing += [MissingRole(pair, role, "b") for role in roles if role not in pair.b.parameters]
     for stored_a, other in matching.free:
         other.store(stored_a.canonical(values_a[stored_a.name]), target(other.name))
     return changed, missing
@@ -271,23 +267,6 @@ class Lacking(NamedTuple):
                     text_a += " in both places" if kind == "untied" else ""
                     yield Trial(kind, text_a, f"{name_b} {_shape_text(array_b.shape)}", {}, {name_b: made})
 
-    @contextlib.contextmanager
-    def holding(
-        self,
-        own: Mapping[str, np.ndarray],
-        other: Mapping[str, np.ndarray],
-        sides: Sides,
-        values_a: Mapping[str, np.ndarray],
-    ) -> Iterator[None]:
-        """Inside, the sides hold these values."""
-        sides.a.load(own)
-        sides.b.load(other)
-        try:
-            yield
-        finally:
-            sides.a.load({name: values_a.get(name, array) for name, array in self.a.items()})
-            sides.b.load(self.b)
-
 
 class Trial(NamedTuple):
     """A kind of cause, what each side has as text, and values for what has no counterpart."""
@@ -349,15 +328,8 @@ def worst_parameter(
     """The largest difference of paired arrays, relative to the largest number of all."""
     worst = WorstParameter(0.0)
     scale = max((float(np.abs(array).max()) for array in of_a.values() if array.size), default=1.0) or 1.0
-    pairs = [
-        (stored, pair.b.parameters[role], pair.b.path)
-        for pair in matching.pairs
-        for role, stored in pair.a.parameters.items()
-        if role in pair.b.parameters and not role.startswith("running")
-    ]
-    pairs += [(stored, other, other.name) for stored, other in matching.free]
-    for stored, other, path in pairs:
-        if stored.name not in of_a or other.name not in of_b:
+    for stored, other, role, _, use in matching.arrays():
+        if stored.name not in of_a or other.name not in of_b or role.startswith("running"):
             continue
         one, two = stored.canonical(of_a[stored.name]), other.canonical(of_b[other.name])
         operation = matching.operation(other)
@@ -366,7 +338,7 @@ def worst_parameter(
         if one.size == two.size:
             gap = _never_nan(float(np.abs(one.ravel() - two.ravel()).max(initial=0.0)) / scale)
         if gap > worst.gap:
-            worst = WorstParameter(gap, path or other.name, one, two)
+            worst = WorstParameter(gap, (use.path if use else "") or other.name, one, two)
     return worst
 
 
@@ -448,5 +420,4 @@ def lacking_in_a(missing: Sequence[MissingRole]) -> list[Cause]:
             b=each.role,
         )
         for each in missing
-        if each.lacks == "a"
     ]

@@ -98,9 +98,8 @@ def in_shape_of(array: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
 class ValueIndex:
     """Finds the value of a trace that has the numbers of an array."""
 
-    def __init__(self, trace: Trace, tolerance: float = ROUNDING) -> None:
+    def __init__(self, trace: Trace) -> None:
         self._trace = trace
-        self._tolerance = tolerance
         places = [place for place, value in enumerate(trace.values) if value.array.size > 1]
         norms = [(_norm(trace.values[place].array), place) for place in places]
         self._norms = sorted(norms)
@@ -129,7 +128,7 @@ class ValueIndex:
         for other, place in self._norms[low:]:
             if other > norm * (1 + _NORM_TOLERANCE):
                 break
-            if are_equal(self._trace.values[place].array, array, self._tolerance):
+            if are_equal(self._trace.values[place].array, array):
                 found.append(place)
         return sorted(found)
 

@@ -32,7 +32,7 @@ from harness.port.values import (
     segment_before,
 )
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import Trace
+from harness.tracing.calls import Call, Trace
 from harness.tracing.side import Override
 
 #: The kind of cause of calls that stand in the place of others.
@@ -329,12 +329,12 @@ def _users(trace: Trace) -> dict[frozenset[str], list[int]]:
     """The calls that use the same parameters."""
     found: dict[frozenset[str], list[int]] = collections.defaultdict(list)
     for place, call in enumerate(trace.calls):
-        found[frozenset(map(repr, call.parameters.values()))].append(place)
+        found[_key_of(call)].append(place)
     return found
 
 
-def _key_of(use: Use) -> frozenset[str]:
-    return frozenset(map(repr, use.parameters.values()))
+def _key_of(user: Use | Call) -> frozenset[str]:
+    return frozenset(map(repr, user.parameters.values()))
 
 
 def _order_of_input(does_a: kinds.Semantics, does_b: kinds.Semantics, number: int, axes: int) -> AxisOrder:

@@ -2,17 +2,15 @@
 
 import functools
 import inspect
-import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras.src import backend
 
-from harness.tracing.functions import each_of, window_padding
-from harness.tracing.semantics import Padding
+from harness.tracing.functions import each_of
 from harness_keras.port.float64 import Replacement, is_narrow, wide
 
 Tensor = Any
@@ -25,8 +23,8 @@ def replacements() -> tuple[Replacement, ...]:
         Replacement(backend.nn, "gelu", gelu),
         Replacement(tf.nn, "leaky_relu", lambda features, alpha=0.2, **_: leaky_relu(features, alpha)),
         Replacement(tf.nn, "gelu", lambda features, approximate=False, **_: gelu(features, approximate)),
-        Replacement(backend.nn, "max_pool", _pool(backend.nn.max_pool, tf.maximum)),
-        Replacement(backend.nn, "average_pool", _pool(backend.nn.average_pool, tf.add)),
+        Replacement(backend.nn, "max_pool", _pool(backend.nn.max_pool)),
+        Replacement(backend.nn, "average_pool", _pool(backend.nn.average_pool)),
         Replacement(backend.nn, "conv", _conv(backend.nn.conv)),
         Replacement(backend.image, "resize", _resize(backend.image.resize)),
         Replacement(tf, "cast", _cast(tf.cast)),
@@ -87,8 +85,8 @@ def gelu(x: Tensor, approximate: bool = True) -> Tensor:
     return 0.5 * x * (1 + tf.math.erf(x * math.sqrt(0.5)))
 
 
-def _pool(original: Callable[..., Tensor], join: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
-    """Pooling, also of volumes, for which TensorFlow has no kernel in float64."""
+def _pool(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Pooling, of volumes first of their planes: TensorFlow has no kernel for them in float64."""
 
     @functools.wraps(original)
     def pool(
@@ -104,34 +102,15 @@ def _pool(original: Callable[..., Tensor], join: Callable[[Tensor, Tensor], Tens
         x = tf.transpose(inputs, (0, 2, 3, 4, 1)) if first else inputs
         size = each_of(pool_size, 3)
         steps = size if strides is None else each_of(strides, 3)
-        pairs = window_padding(padding, x.shape[1:4], size, steps)
-        y = _pooled(x, pairs, size, steps, join)
+        batch, depth, *plane, channels = x.shape
+        planes = tf.reshape(x, (batch * depth, *plane, channels))
+        planes = original(planes, size[1:], steps[1:], padding, "channels_last")
+        lines = tf.reshape(planes, (batch, depth, -1, channels))
+        lines = original(lines, (size[0], 1), (steps[0], 1), padding, "channels_last")
+        y = tf.reshape(lines, (batch, -1, *planes.shape[1:]))
         return tf.transpose(y, (0, 4, 1, 2, 3)) if first else y
 
     return pool
-
-
-def _pooled(
-    x: Tensor, pairs: Padding, size: tuple[int, ...], steps: tuple[int, ...], join: Callable[..., Tensor]
-) -> Tensor:
-    border = [(0, 0), *pairs, (0, 0)]
-    is_mean = join is tf.add
-    padded = tf.pad(x, border, constant_values=0.0 if is_mean else -math.inf)
-    y = functools.reduce(join, _shifted(padded, size, steps))
-    if not is_mean:
-        return y
-    present = tf.pad(tf.ones_like(x[:1, ..., :1]), border)
-    return y / functools.reduce(join, _shifted(present, size, steps))
-
-
-def _shifted(x: Tensor, size: tuple[int, ...], steps: tuple[int, ...]) -> Iterator[Tensor]:
-    """The values of all windows at each place within them."""
-    for offset in itertools.product(*map(range, size)):
-        stops = [
-            length - extent + o + 1 for length, extent, o in zip(x.shape[1:4], size, offset, strict=True)
-        ]
-        cuts = [slice(*each) for each in zip(offset, stops, steps, strict=True)]
-        yield x[(slice(None), *cuts)]
 
 
 def _conv(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
