@@ -16,17 +16,16 @@ import numpy as np
 
 from harness.port.relations import Operation, is_copy
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import Call, Stored, Trace
+from harness.tracing.calls import Stored, Trace
 
 _SAME, _KIND_ONLY, _GAP = 4.0, -1.0, -1.5
 _MOST_AXES = 5
 #: Between kernels of pictures as frameworks store them, the likely orders of axes first.
 _KERNEL_AXES, _KERNEL_ORDERS = 4, ((0, 1, 3, 2), (2, 3, 1, 0), (3, 2, 0, 1), (2, 3, 0, 1))
-_PROJECTIONS = ("query", "key", "value", "output")
 
 
 class Use(NamedTuple):
-    """Parameters that are used together: a call with parameters, or one projection of attention.
+    """Parameters that are used together: a call with parameters, or a part of a packed projection.
 
     ``place`` is that of the call in its trace, ``depth`` the number of calls with parameters before it.
     ``shapes`` are those of the canonical arrays by role.
@@ -108,29 +107,10 @@ def uses(trace: Trace) -> list[Use]:
         names = tuple(sorted({repr(stored) for stored in call.parameters.values()}))
         if names not in seen:
             seen.add(names)
-            found += _uses_of(place, depths[place], call, arrays)
+            shapes = {role: each.canonical(arrays[each.name]).shape for role, each in call.parameters.items()}
+            kind = type(call.does).__name__
+            found.append(Use(place, depths[place], kind, call.path, call.parameters, shapes))
     return sorted(found, key=lambda use: use.depth)
-
-
-def _uses_of(place: int, depth: int, call: Call, arrays: Mapping[str, np.ndarray]) -> list[Use]:
-    kind = type(call.does).__name__
-
-    def use(kind: str, parameters: dict[str, Stored]) -> Use:
-        shapes = {role: stored.canonical(arrays[stored.name]).shape for role, stored in parameters.items()}
-        return Use(place, depth, kind, call.path, parameters, shapes)
-
-    if not isinstance(call.does, kinds.MultiHeadAttention):
-        return [use(kind, call.parameters)]
-    projections = []
-    for name in _PROJECTIONS:
-        parts = {
-            role: call.parameters[f"{name}_{role}"]
-            for role in ("kernel", "bias")
-            if f"{name}_{role}" in call.parameters
-        }
-        if parts:
-            projections.append(use("Linear", parts))
-    return projections
 
 
 def _depths(trace: Trace) -> list[int]:

@@ -186,12 +186,9 @@ def _(does: kinds.LayerNormalization, parameters: Arrays, inputs: list[np.ndarra
     yield "normalisation axis", "centered", [True, False]
 
 
-@_fields.register(kinds.Attention)
-@_fields.register(kinds.MultiHeadAttention)
-def _(
-    does: kinds.Attention | kinds.MultiHeadAttention, parameters: Arrays, inputs: list[np.ndarray]
-) -> Iterator[_Field]:
-    yield "attention scale", "scale", _scales(does, parameters, inputs)
+@_fields.register
+def _(does: kinds.Attention, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
+    yield "attention scale", "scale", _scales(does, inputs)
     yield "mask", "causal_offset", [None, 0, -1, 1]
     yield "softmax axis", "softmax_axis", [-1, -2]
 
@@ -323,16 +320,10 @@ def _axes(count: int) -> list[object]:
     return [chosen for size in range(1, count) for chosen in itertools.combinations(axes, size)]
 
 
-def _scales(
-    does: kinds.Attention | kinds.MultiHeadAttention, parameters: Arrays, inputs: list[np.ndarray]
-) -> list[object]:
-    if isinstance(does, kinds.MultiHeadAttention):
-        width = parameters["query_kernel"].shape[1]
-        depth = width // does.heads
-    else:
-        depth = inputs[0].shape[-1]
-        heads = inputs[0].shape[does.heads_axis] if inputs[0].ndim > 3 else 1  # noqa: PLR2004
-        width = depth * heads
+def _scales(does: kinds.Attention, inputs: list[np.ndarray]) -> list[object]:
+    depth = inputs[0].shape[-1]
+    heads = inputs[0].shape[does.heads_axis] if inputs[0].ndim > 3 else 1  # noqa: PLR2004
+    width = depth * heads
     return [1.0, depth**-0.5, 1.0 / depth, width**-0.5, float(depth) ** 0.5, depth**-0.25]
 
 
@@ -351,7 +342,7 @@ _Changed = tuple[str, str, str, Arrays]
 
 def _parameters(does: kinds.Semantics, parameters: Arrays) -> Iterator[_Changed]:
     """Other parameters: what is left out, exchanged or turned round."""
-    for role in ("bias", "output_bias", "scale", "shift"):
+    for role in ("bias", "scale", "shift"):
         if role in parameters:
             kind = "missing bias" if "bias" in role else "missing scale"
             rest = {name: array for name, array in parameters.items() if name != role}
@@ -370,8 +361,6 @@ def _parameters(does: kinds.Semantics, parameters: Arrays) -> Iterator[_Changed]
             yield "transposed kernel", "kernel", "kernel with inputs and outputs exchanged", turned
     if isinstance(does, kinds.Recurrent):
         yield from _gate_orders(does, parameters)
-    if isinstance(does, kinds.MultiHeadAttention):
-        yield from _head_orders(does, parameters)
 
 
 def _gate_orders(does: kinds.Recurrent, parameters: Arrays) -> Iterator[_Changed]:
@@ -387,16 +376,3 @@ def _gate_orders(does: kinds.Recurrent, parameters: Arrays) -> Iterator[_Changed
 def _with_gate(role: str, renamed: Mapping[str, str]) -> str:
     start, _, gate = role.rpartition("_")
     return f"{start}_{renamed[gate]}"
-
-
-def _head_orders(does: kinds.MultiHeadAttention, parameters: Arrays) -> Iterator[_Changed]:
-    """Heads interleaved: column c of the projections belongs to head c modulo the number of heads."""
-    changed = dict(parameters)
-    for name in ("query", "key", "value"):
-        for role in (f"{name}_kernel", f"{name}_bias"):
-            if role in parameters:
-                array = parameters[role]
-                depth = array.shape[-1] // does.heads
-                split = array.reshape(*array.shape[:-1], depth, does.heads)
-                changed[role] = split.swapaxes(-1, -2).reshape(array.shape)
-    yield "heads", "blocks of columns", "interleaved columns", changed

@@ -218,41 +218,13 @@ def _(does: kinds.GroupNormalization, inputs: Arrays, parameters: Parameters) ->
 # Recurrent layers and attention.
 
 
-def attention(
-    does: kinds.Attention | kinds.MultiHeadAttention,
-    query: np.ndarray,
-    key: np.ndarray,
-    value: np.ndarray,
-    mask: np.ndarray | None = None,
-) -> np.ndarray:
-    """Attention of arrays (..., heads, length, depth)."""
-    shares = attention_shares(query, key, does.scale, does.causal_offset, mask, does.softmax_axis)
-    return np.asarray(shares @ value)
-
-
 @formula.register
 def _(does: kinds.Attention, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
     query, key, value = (np.swapaxes(x, 1, 2) if does.heads_axis == 2 else x for x in inputs[:3])  # noqa: PLR2004
     mask = inputs[3] if does.masked else None
-    out = attention(does, query, key, value, mask)
+    shares = attention_shares(query, key, does.scale, does.causal_offset, mask, does.softmax_axis)
+    out = np.asarray(shares @ value)
     return [np.swapaxes(out, 1, 2) if does.heads_axis == 2 else out]  # noqa: PLR2004
-
-
-@formula.register
-def _(does: kinds.MultiHeadAttention, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    query, key, value = (inputs[0],) * 3 if len(inputs) == 1 else inputs[:3]
-    if does.masked:
-        raise NoReference("attention with a mask of its own")
-
-    def heads(x: np.ndarray, name: str) -> np.ndarray:
-        x = x @ parameters[f"{name}_kernel"]
-        x = x + parameters[f"{name}_bias"] if f"{name}_bias" in parameters else x
-        return np.moveaxis(x.reshape(*x.shape[:-1], does.heads, -1), -2, -3)
-
-    out = attention(does, heads(query, "query"), heads(key, "key"), heads(value, "value"))
-    out = np.moveaxis(out, -3, -2)
-    out = out.reshape(*out.shape[:-2], -1) @ parameters["output_kernel"]
-    return [out + parameters["output_bias"] if "output_bias" in parameters else out]
 
 
 @formula.register

@@ -125,22 +125,6 @@ class Attention(Semantics, frozen=True):
     softmax_axis: int = -1
 
 
-class MultiHeadAttention(Semantics, frozen=True):
-    """Projections to heads, :class:`Attention`, and the output projection, of (batch, length, width).
-
-    The inputs are query, key and value; where they are the same, one.
-
-    Parameters: query_kernel, key_kernel, value_kernel (width, heads * depth) with query_bias and so on,
-    output_kernel (heads * depth, width), output_bias. Heads are blocks of depth columns.
-    """
-
-    heads: int
-    scale: float
-    causal_offset: int | None = None
-    masked: bool = False
-    softmax_axis: int = -1
-
-
 class Activation(Semantics, frozen=True):
     """An elementwise function.
 

@@ -98,7 +98,7 @@ def _resize(called: Running) -> Any:
     return called.record(does)
 
 
-# Attention, and masks, which flax's layers of attention have, too.
+# Attention, and its masks.
 
 #: Arguments for which attention is more than its semantics say.
 _SPECIAL = ("query_seq_lengths", "key_value_seq_lengths", "local_window_size", "module")
@@ -112,7 +112,7 @@ def _attention(called: Running) -> Any:
     if query.ndim != 4 or query.shape[2] != key.shape[2]:  # noqa: PLR2004
         return NotImplemented
     causal = bool(called.get("is_causal"))
-    offset, added = mask_of(called.recorder, called.get("mask"), called.get("bias"), causal=causal)
+    offset, added = _mask_of(called.recorder, called.get("mask"), called.get("bias"), causal=causal)
     does = kinds.Attention(
         scale=shared.attention_scale(called.get("scale"), query.shape[-1]),
         causal_offset=offset,
@@ -124,10 +124,15 @@ def _attention(called: Running) -> Any:
         other = {} if mask is added else {"mask": None, "bias": mask}
         return called.run(query=query, key=key, value=value, **other)
 
-    return called.part(does, [query, key, value, *([] if added is None else [added])], attend)
+    result = called.part(does, [query, key, value, *([] if added is None else [added])], attend)
+    rate = float(called.get("dropout_rate", 0.0))
+    if not rate:  # else it drops weights at random, which is left out
+        return result
+    dropped = kinds.Dropout(rate=rate, active=not called.get("deterministic"))
+    return called.part(dropped, [result], lambda new: jnp.array(new, copy=True))
 
 
-def mask_of(recorder: Recorder, mask: Any, bias: Any, *, causal: bool) -> tuple[int | None, Any]:
+def _mask_of(recorder: Recorder, mask: Any, bias: Any, *, causal: bool) -> tuple[int | None, Any]:
     """The offset of a causal mask, and what is added to the logits beside it.
 
     A mask of booleans that is causal itself counts as one.

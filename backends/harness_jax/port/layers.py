@@ -20,7 +20,6 @@ from harness.tracing.functions import all_from_end, dilated, each_of
 from harness.tracing.recorder import Running
 from harness_jax.models.interception import python_function
 from harness_jax.port import products
-from harness_jax.port.functions import mask_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,58 +151,6 @@ def dropout(layer: Layer) -> Any:
     return layer.part(does, [layer.x], lambda new: jnp.array(new, copy=True))
 
 
-# Attention with its projections.
-
-
-def multi_head_attention(layer: Layer) -> Any:
-    """``MultiHeadAttention`` with as many heads of keys as of queries."""
-    module, query = layer.module, layer.x
-    keys = layer.arguments.get("inputs_kv")
-    key = next((each for each in (layer.arguments.get("inputs_k"), keys) if each is not None), query)
-    value = next((each for each in (layer.arguments.get("inputs_v"), keys) if each is not None), key)
-    inputs = {layer.first: query}
-    if key is not query or value is not key:
-        inputs |= {"inputs_k": key, "inputs_v": value}
-    heads = module.num_heads
-    if _is_special(layer) or keys is not None or query.ndim != 3:  # noqa: PLR2004
-        return NotImplemented
-    causal = bool(layer.arguments.get("is_causal"))
-    offset, added = mask_of(layer.recorder, layer.arguments.get("mask"), None, causal=causal)
-    depth = layer.array("query.kernel").shape[-1]
-    does = kinds.MultiHeadAttention(
-        heads=heads, scale=float(depth) ** -0.5, causal_offset=offset, masked=added is not None
-    )
-    parameters = {}
-    for role in ("query", "key", "value"):
-        width = layer.array(f"{role}.kernel").shape[0]
-        parameters[f"{role}_kernel"] = layer.stored(
-            f"{role}.kernel", Stored("", shape=(width, heads * depth))
-        )
-        parameters[f"{role}_bias"] = layer.stored(f"{role}.bias", Stored("", shape=(heads * depth,)))
-    parameters["output_kernel"] = layer.stored("out.kernel", Stored("", shape=(heads * depth, -1)))
-    parameters["output_bias"] = layer.stored("out.bias")
-    result = layer.part(
-        does,
-        [*inputs.values(), *([] if added is None else [added])],
-        lambda *new: layer.run(**dict(zip(inputs, new, strict=False))),
-        _there(parameters),
-    )
-    rate = float(layer.setting("dropout_rate", default=0.0))
-    if not rate:  # else the attention drops weights at random, which is left out
-        return result
-    does_after = kinds.Dropout(rate=rate, active=not layer.setting("deterministic", default=True))
-    return layer.part(does_after, [result], lambda new: jnp.array(new, copy=True))
-
-
-def _is_special(layer: Layer) -> bool:
-    module = layer.module
-    arrays = [f"{part}.{name}" for part in ("query", "key", "value", "out") for name in ("kernel", "bias")]
-    own_function = not getattr(module.attention_fn, "__module__", "").startswith("flax.")
-    groups = getattr(module, "num_kv_heads", module.num_heads) != module.num_heads
-    other = groups or module.normalize_qk or layer.setting("decode", default=False) or own_function
-    return bool(other) or layer.array("query.kernel") is None or not layer.has_only_parameters(*arrays)
-
-
 # Recurrent layers: a cell in a loop over time.
 
 _SEQUENCES = 3
@@ -314,6 +261,7 @@ def _array_of_gate(layer: Layer, side: str, gate: str, name: str) -> Any:
 #: Layers of which functions and primitives say all.
 _ENTERED = (
     "Linear", "Dense", "LinearGeneral", "DenseGeneral", "Conv", "_Conv", "Embed", "Embed.attend",
+    "MultiHeadAttention", "MultiHeadDotProductAttention", "SelfAttention",
 )  # fmt: skip
 #: The layers by the name of their class in flax, and of their method where it is not ``__call__``.
 LAYERS: dict[str, Callable[[Layer], Any]] = {
@@ -324,9 +272,5 @@ LAYERS: dict[str, Callable[[Layer], Any]] = {
     "RMSNorm": functools.partial(layer_normalization, centered=False),
     "GroupNorm": group_normalization,
     "Dropout": dropout,
-    "MultiHeadAttention": multi_head_attention,
     "RNN": recurrent,
-    # linen's own names
-    "MultiHeadDotProductAttention": multi_head_attention,
-    "SelfAttention": multi_head_attention,
 }

@@ -73,8 +73,11 @@ def test_layer_is_its_formula(layer, inputs):
     for training in (False, True):
         trace = checked(side, inputs, training=training)
         moves = kinds.Reshape | kinds.Transposition
-        (call,) = [call for call in trace.calls if call.path == "layer" and not isinstance(call.does, moves)]
-        assert {stored.name for stored in call.parameters.values()} == set(side.parameters())
+        calls = [call for call in trace.calls if not isinstance(call.does, moves)]
+        # Attention has its projections beside it.
+        assert [call.path for call in calls].count("layer") == 1
+        used = {stored.name for call in calls for stored in call.parameters.values()}
+        assert used == set(side.parameters())
 
 
 @pytest.mark.parametrize(
@@ -307,4 +310,7 @@ def test_dropout_inside_of_attention_is_a_call_of_its_own():
     side = side_of(nnx.MultiHeadAttention(2, 8, decode=False, dropout_rate=0.3, rngs=nnx.Rngs(0)), SEQUENCES)
     for training in (False, True):
         trace = side.trace([SEQUENCES], training=training)
-        assert trace.calls[-1].does == kinds.Dropout(rate=0.3, active=training)
+        attention, dropped, _, output = trace.calls[-4:]
+        assert attention.does == kinds.Attention(scale=0.5, heads_axis=2)
+        assert dropped.does == kinds.Dropout(rate=0.3, active=training)
+        assert output.does == kinds.Linear()

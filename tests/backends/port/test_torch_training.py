@@ -230,10 +230,8 @@ def test_dropout_inside_of_attention_is_a_call_of_its_own():
     side = side_of(module, SEQUENCE)
     for training in (False, True):
         trace = side.trace(inputs_of(SEQUENCE), training=training)
-        heads, dropped = trace.calls[-2:]
-        assert heads.does == kinds.MultiHeadAttention(heads=2, scale=1 / np.sqrt(3), masked=True)
-        assert len(heads.inputs) == 4
-        assert dropped.does == kinds.Dropout(rate=0.25, active=training)
+        dropped = [call.does for call in trace.calls if isinstance(call.does, kinds.Dropout)]
+        assert dropped == [kinds.Dropout(rate=0.25, active=True)] * training
 
 
 def test_a_call_that_is_not_known_is_opaque_and_so_is_a_compiled_module():
@@ -291,7 +289,8 @@ def test_a_vision_transformer_has_no_opaque_call():
     side = port.make_side(models.VisionTransformer(16, 8, 2, 4, 32, 64), shapes, OwnTraining())
     trace = side.trace(inputs_of(shapes), training=False)
     assert opaque(trace) == []
-    assert sum(isinstance(call.does, kinds.MultiHeadAttention) for call in trace.calls) == 2
+    attended = [call for call in trace.calls if isinstance(call.does, kinds.Softmax | kinds.Attention)]
+    assert len(attended) == 2
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace")
