@@ -44,8 +44,8 @@ from harness.port.updates import (
 from harness.port.values import difference, difference_in_any_order, in_shape_of, paired_outputs
 from harness.port.walk import REPLACED, walk
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import Trace
-from harness.tracing.side import Batch, Gradients, InputShape, Trained
+from harness.tracing.calls import InputShape, Trace
+from harness.tracing.side import Batch, Gradients, Trained
 
 # Outputs of two traces, compared.
 

@@ -308,7 +308,7 @@ def _kind(use: Use) -> str:
 def main_shape(use: Use) -> tuple[tuple[int, ...], ...]:
     """The shapes that decide whether two uses fit: of all roles but biases."""
     shapes = [
-        tuple(size for size in shape if size != 1)
+        _squeezed(shape)
         for role, shape in sorted(use.shapes.items())
         if "bias" not in role and role not in {"scale", "shift"}
     ]

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from harness.tracing.calls import Trace, Value
-from harness.tracing.side import Gradients, InputShape, Loss, Override, Trained, Update
+from harness.tracing.calls import InputShape, Loss, Trace, Value
+from harness.tracing.side import Gradients, Override, Trained, Update
 
 
 class Build(msgspec.Struct, frozen=True, tag=True):

@@ -16,8 +16,7 @@ from harness.port.messages import Built, Description
 from harness.port.remote_side import RemoteSide
 from harness.port.task_file import NameMap, refuse_unknown
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import Call, Stored, Trace
-from harness.tracing.side import InputShape
+from harness.tracing.calls import Call, InputShape, Stored, Trace
 
 # The floating-point operations of a traced evaluation.
 

@@ -19,8 +19,8 @@ from harness.machine.worker_variables import GLIBC_KEEPS_MEMORY, worker_variable
 from harness.port import messages
 from harness.port.findings import SideSpec
 from harness.port.messages import filled_in
-from harness.tracing.calls import Trace
-from harness.tracing.side import Batch, Gradients, Inputs, InputShape, Loss, Override, Trained
+from harness.tracing.calls import InputShape, Loss, Trace
+from harness.tracing.side import Batch, Gradients, Inputs, Override, Trained
 from harness.worker.process import WorkerProcess
 from harness.worker.session import SILENCE_LIMIT_SECONDS, WATCHED_SECONDS
 

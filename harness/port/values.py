@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.tracing.calls import Trace, Value
-from harness.tracing.side import Batch, InputShape, Loss
+from harness.tracing.calls import InputShape, Loss, Trace, Value
+from harness.tracing.side import Batch
 
 #: Numbers are equal up to rounding: this much of the largest one, unless rounding is known to grow more.
 ROUNDING = 1e-10

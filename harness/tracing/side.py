@@ -8,23 +8,6 @@ import numpy as np
 
 from harness.tracing.calls import InputShape, Loss, Trace, Value
 
-__all__ = [
-    "STEPS_WITH_RATES",
-    "AsWritten",
-    "Batch",
-    "Gradients",
-    "InputShape",
-    "Inputs",
-    "Loss",
-    "Override",
-    "OwnTraining",
-    "Side",
-    "SidePlugin",
-    "Trained",
-    "Update",
-]
-
-
 Inputs = Sequence[np.ndarray]
 Batch = tuple[list[np.ndarray], np.ndarray]
 

@@ -8,7 +8,8 @@ from jax._src.lax import lax as lax_internal
 
 from harness.reference.calls import compute
 from harness.tracing import semantics as kinds
-from harness.tracing.side import InputShape, OwnTraining
+from harness.tracing.calls import InputShape
+from harness.tracing.side import OwnTraining
 from harness_jax import port
 
 

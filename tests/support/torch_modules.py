@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from harness.tracing.side import InputShape
+from harness.tracing.calls import InputShape
 
 PICTURE = [InputShape((9, 9, 4))]
 ODD = [InputShape((9, 8, 4))]

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from harness.tracing.side import AsWritten, InputShape, OwnTraining, Side
+from harness.tracing.calls import InputShape
+from harness.tracing.side import AsWritten, OwnTraining, Side
 from harness_jax.models import kind_of, model_of
 
 

@@ -1,6 +1,5 @@
 """Hooks the layers of flax, of nnx and of linen."""
 
-import contextlib
 import functools
 import inspect
 from collections.abc import Callable
@@ -53,14 +52,10 @@ def _nnx_array(module: Any, name: str) -> Any:
     return module.get_value() if isinstance(module, nnx.Variable) else module
 
 
-def linen_recording(recorder: Recorder) -> contextlib.AbstractContextManager[Any]:
-    """Record the layers of linen that are known."""
-    return linen.intercept_methods(functools.partial(_intercept, recorder))
-
-
-def _intercept(
+def intercept(
     recorder: Recorder, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], context: Any
 ) -> Any:
+    """Record a layer of linen that is known, or call what is not."""
     module = context.module
     reading, name = _known(type(module), context.method_name)
     if not recorder.listens or reading is None:

@@ -35,23 +35,14 @@ class Layer(Running):
         ``kernel`` is the kernel's layout. NotImplemented where an array is no parameter of the model itself,
         or the call has a mask.
         """
-        if self.get("mask") is not None or not self.has_only_parameters(*roles.values()):
-            return NotImplemented
         stored = {
-            role: self.stored(name, kernel if role == "kernel" else None) for role, name in roles.items()
+            role: self.recorder.part(array, kernel if role == "kernel" else None)
+            for role, name in roles.items()
+            if (array := self.array(name)) is not None
         }
-        return self.record(does, parameters=_there(stored))
-
-    def stored(self, name: str, layout: Stored | None = None) -> Stored | None:
-        """Where an array of the layer is stored."""
-        array = self.array(name)
-        part: Stored | None = None if array is None else self.recorder.part(array, layout)
-        return part
-
-    def has_only_parameters(self, *names: str) -> bool:
-        """Whether all arrays of these names are parameters of the model themselves."""
-        arrays = [self.array(name) for name in names]
-        return all(array is None or self.recorder.part(array) is not None for array in arrays)
+        if self.get("mask") is not None or None in stored.values():
+            return NotImplemented
+        return self.record(does, parameters=stored)
 
     def setting(self, *names: str, default: Any = None) -> Any:
         """The first of these settings that the call gives, else the module."""
@@ -60,10 +51,6 @@ class Layer(Running):
                 if value is not None:
                     return value
         return default
-
-
-def _there(parameters: Mapping[str, Stored | None]) -> dict[str, Stored]:
-    return {role: stored for role, stored in parameters.items() if stored is not None}
 
 
 _AFFINE = {"scale": "scale", "shift": "bias"}

@@ -14,20 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax._src.numpy import indexing, ufunc_api
 
-from harness.tracing.calls import Trace
+from harness.tracing.calls import Loss, Trace
 from harness.tracing.functions import Reading
 from harness.tracing.recorder import Running
-from harness.tracing.side import (
-    AsWritten,
-    Batch,
-    Gradients,
-    Inputs,
-    Loss,
-    Override,
-    OwnTraining,
-    Trained,
-    Update,
-)
+from harness.tracing.side import AsWritten, Batch, Gradients, Inputs, Override, OwnTraining, Trained, Update
 from harness_jax.models.dropout import without_dropout
 from harness_jax.models.float64 import optimized
 from harness_jax.models.forms import Arrays, Model, cast
@@ -238,9 +228,11 @@ def _ufunc_hook(
 def _linen(recorder: Recorder) -> contextlib.AbstractContextManager[Any]:
     if not _has_flax():
         return contextlib.nullcontext()
-    from harness_jax.port.flax_layers import linen_recording
+    from flax import linen
 
-    return linen_recording(recorder)
+    from harness_jax.port.flax_layers import intercept
+
+    return linen.intercept_methods(functools.partial(intercept, recorder))
 
 
 @functools.cache

@@ -74,13 +74,14 @@ def _replacements() -> tuple[Replacement, ...]:
         of_engine = importlib.import_module("harness_keras.port.tensorflow_float64").replacements()
     elif backend.backend() == "jax":
         of_engine = (Replacement(backend.nn, "dot_product_attention", _attention_of_jax),)
+    result_type = dtypes._lattice_result_type  # noqa: SLF001
     inits = {
         keras.DTypePolicy: _with_wide_name,
         keras.KerasTensor: _with_wide_dtype,
         keras.Variable: _with_wide_dtype,
     }
     return (
-        Replacement(dtypes, "_lattice_result_type", _widened_result(dtypes._lattice_result_type)),  # noqa: SLF001
+        Replacement(dtypes, "_lattice_result_type", lambda *args: wide(result_type(*args))),
         *(Replacement(kind, "__init__", widened(kind.__init__)) for kind, widened in inits.items()),
         *_everywhere("cast", _with_wide_dtype),
         *_everywhere("convert_to_tensor", _with_wide_value),
@@ -142,14 +143,6 @@ def is_narrow(value: Any) -> bool:
     return all(isinstance(leaf, int | float) for leaf in leaves) and any(
         isinstance(leaf, float) for leaf in leaves
     )
-
-
-def _widened_result(original: Callable[..., str]) -> Callable[..., str]:
-    @functools.wraps(original)
-    def result_type(*args: Any) -> str:
-        return wide(original(*args))
-
-    return result_type
 
 
 def _with_wide_name(original: Callable[..., None]) -> Callable[..., None]:

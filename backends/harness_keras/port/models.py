@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from harness.tracing.side import InputShape
+from harness.tracing.calls import InputShape
 
 Tensor = Any
 

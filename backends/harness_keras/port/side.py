@@ -10,20 +10,9 @@ import numpy as np
 from keras import ops
 
 from harness.errors import UsageError
-from harness.tracing.calls import Trace
+from harness.tracing.calls import InputShape, Loss, Trace
 from harness.tracing.recorder import named_tensors
-from harness.tracing.side import (
-    AsWritten,
-    Batch,
-    Gradients,
-    Inputs,
-    InputShape,
-    Loss,
-    Override,
-    OwnTraining,
-    Trained,
-    Update,
-)
+from harness.tracing.side import AsWritten, Batch, Gradients, Inputs, Override, OwnTraining, Trained, Update
 from harness.tracing.user_code import described
 from harness_keras.port import float64, functions, operators, sequences, training  # noqa: F401  fill the tables
 from harness_keras.port.layers import without_dropout

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from harness.tracing.side import STEPS_WITH_RATES, Loss, OwnTraining, Update
+from harness.tracing.calls import Loss
+from harness.tracing.side import STEPS_WITH_RATES, OwnTraining, Update
 
 Tensor = Any
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -59,67 +60,58 @@ def gradients(
 
     Integer inputs have none, and a variable that the loss does not depend on has none.
     """
-    return _GRADIENTS[keras.config.backend()](loss, variables, inputs)
+    types = [keras.backend.standardize_dtype(each.dtype) for each in inputs]
+    floating = [place for place, each in enumerate(types) if keras.backend.is_float_dtype(each)]
+    of_engine = _GRADIENTS[keras.config.backend()]
+    value, of_variables, of_floating = of_engine(loss, variables, list(inputs), floating)
+    by_place = dict(zip(floating, of_floating, strict=True))
+    return value, list(of_variables), [by_place.get(place) for place in range(len(inputs))]
 
 
-def _tensorflow(loss: Any, variables: Any, inputs: Any) -> Any:
+def _tensorflow(loss: Any, variables: Any, inputs: list[Any], floating: Sequence[int]) -> Any:
     import tensorflow as tf
 
-    floating = [tensor for tensor in inputs if tensor.dtype.is_floating]
+    watched = [inputs[place] for place in floating]
     with tf.GradientTape() as tape:
-        for tensor in floating:
+        for tensor in watched:
             tape.watch(tensor)
         value = loss(inputs)
-    made = tape.gradient(value, [variable.value for variable in variables] + floating)
+    made = tape.gradient(value, [variable.value for variable in variables] + watched)
     made = [None if each is None else tf.convert_to_tensor(each) for each in made]
-    left = iter(made[len(variables) :])
-    return value, made[: len(variables)], [next(left) if t.dtype.is_floating else None for t in inputs]
+    return value, made[: len(variables)], made[len(variables) :]
 
 
-def _torch(loss: Any, variables: Any, inputs: Any) -> Any:
+def _torch(loss: Any, variables: Any, inputs: list[Any], floating: Sequence[int]) -> Any:
     import torch
 
-    values = [variable.value for variable in variables]
-    inputs = [x.detach().requires_grad_() if x.is_floating_point() else x for x in inputs]
-    floating = [x for x in inputs if x.is_floating_point()]
+    for place in floating:
+        inputs[place] = inputs[place].detach().requires_grad_()
     value = loss(inputs)
-    made = torch.autograd.grad(value, values + floating, allow_unused=True)
-    left = iter(made[len(values) :])
-    return (
-        value.detach(),
-        made[: len(values)],
-        [next(left) if x.is_floating_point() else None for x in inputs],
-    )
+    wanted = [variable.value for variable in variables] + [inputs[place] for place in floating]
+    made = torch.autograd.grad(value, wanted, allow_unused=True)
+    return value.detach(), made[: len(variables)], made[len(variables) :]
 
 
-def _jax(loss: Any, variables: Any, inputs: Any) -> Any:
+def _jax(loss: Any, variables: Any, inputs: list[Any], floating: Sequence[int]) -> Any:
     import jax
-    import jax.numpy as jnp
 
-    places = [i for i, x in enumerate(inputs) if jnp.issubdtype(x.dtype, jnp.floating)]
-
-    def of(values: Any, floating: Any) -> Any:
-        given = list(inputs)
-        for place, x in zip(places, floating, strict=True):
-            given[place] = x
+    def of(values: Any, tensors: Any) -> Any:
+        changed = dict(zip(floating, tensors, strict=True))
+        given = [changed.get(place, each) for place, each in enumerate(inputs)]
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))) as scope:
             value = loss(given)
-        changed = [scope.get_current_value(variable) for variable in of_state]
-        return value, changed
+        return value, [scope.get_current_value(variable) for variable in of_state]
 
     known = {id(variable) for variable in variables}
     # What the model changes by itself, such as running statistics.
     of_state = [variable for variable in loss.state if id(variable) not in known]
     values = [variable.value for variable in variables]
-    floating = [inputs[place] for place in places]
-    (value, changed), (of_values, of_inputs) = jax.value_and_grad(of, argnums=(0, 1), has_aux=True)(
-        values, floating
-    )
+    differentiated = jax.value_and_grad(of, argnums=(0, 1), has_aux=True)
+    (value, changed), slopes = differentiated(values, [inputs[place] for place in floating])
     for variable, new in zip(of_state, changed, strict=True):
         if new is not None:
             variable.assign(new)
-    by_place = dict(zip(places, of_inputs, strict=True))
-    return value, list(of_values), [by_place.get(i) for i in range(len(inputs))]
+    return value, *slopes
 
 
 _GRADIENTS = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}

@@ -4,7 +4,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from harness.tracing.side import AsWritten, InputShape, OwnTraining, Side
+from harness.tracing.calls import InputShape
+from harness.tracing.side import AsWritten, OwnTraining, Side
 
 
 def claims(built: Any) -> bool:

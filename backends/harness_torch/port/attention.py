@@ -1,4 +1,4 @@
-"""Attention with its masks and projections, and recurrent layers."""
+"""Attention with its masks, and recurrent layers."""
 
 import functools
 import math
@@ -22,17 +22,10 @@ from harness_torch.port.seen import (
 )
 from harness_torch.port.tracer import NotTranslated, active
 
-# Masks: as numbers to add, and causal ones recognised.
+# Attention, and its masks as numbers to add, causal ones recognised.
 
 #: So much is added to scores where frameworks mean minus infinity; its exponential is zero in float64.
 _BLOCKING = -1e4
-
-
-def additive(blocked_or_added: Tensor) -> Tensor:
-    """A mask whose truth blocks, or that is added, as one that is added."""
-    if blocked_or_added.dtype != torch.bool:
-        return blocked_or_added
-    return torch.zeros(blocked_or_added.shape).masked_fill(blocked_or_added, -math.inf)
 
 
 def without_causal(mask: Tensor | None) -> tuple[int | None, Tensor | None]:
@@ -61,8 +54,6 @@ def with_causal(offset: int | None, mask: Tensor | None, queries: int, keys: int
     return causal if mask is None else causal + mask
 
 
-# Attention, alone and with its projections.
-
 _SEQUENCE, _HEADS = 3, 4
 
 
@@ -86,10 +77,9 @@ def attention(
         raise NotTranslated
     if enable_gqa and key.shape[1] != x.shape[1]:
         key, value = (each.repeat_interleave(x.shape[1] // each.shape[1], 1) for each in (key, value))
-    added = attn_mask
-    if attn_mask is not None:
-        added = additive(~attn_mask if attn_mask.dtype == torch.bool else attn_mask)
-    offset, mask = without_causal(added)
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.zeros(attn_mask.shape).masked_fill(~attn_mask, -math.inf)
+    offset, mask = without_causal(attn_mask)
     offset = 0 if is_causal else offset
     factor = attention_scale(scale, x.shape[-1])
 

@@ -3,6 +3,7 @@
 # ruff: noqa: ARG001  the parameters are those of torch
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -153,20 +154,13 @@ def _axes(x: Tensor, dim: Any) -> tuple[int, ...]:
     return all_from_end(None if dim in ((), []) else dim, x.dim())
 
 
-def _reduction(function: str) -> Translator:
-    def translate(x: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Seen:
-        return Seen(kinds.Reduction(function=function, axes=_axes(x, dim), keep=keepdim), [x])
-
-    return translate
-
-
-def _extreme(function: str, of_two: Translator) -> Translator:
-    """Over an axis, over all, or of two tensors."""
+def _reduction(function: str, of_two: Translator | None = None) -> Translator:
+    """Over an axis, several or all; some functions of this name are also of two tensors."""
 
     def translate(
-        x: Tensor, dim: Any = None, keepdim: bool = False, other: Tensor | None = None
+        x: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None, other: Tensor | None = None
     ) -> Seen | None:
-        if isinstance(dim, Tensor) or other is not None:
+        if of_two is not None and (isinstance(dim, Tensor) or other is not None):
             return of_two(x, dim if other is None else other)
         return Seen(kinds.Reduction(function=function, axes=_axes(x, dim), keep=keepdim), [x])
 
@@ -205,8 +199,8 @@ TRANSLATORS.update(
         "celu": _activation("celu", "alpha", 1.0),
         "softmax": _softmax(logarithm=False),
         "log_softmax": _softmax(logarithm=True),
-        "max": _extreme("max", _arithmetic("maximum")),
-        "min": _extreme("min", _arithmetic("minimum")),
+        "max": _reduction("max", _arithmetic("maximum")),
+        "min": _reduction("min", _arithmetic("minimum")),
         "var": _spread("variance"),
         "std": _spread("deviation"),
     }
@@ -233,18 +227,18 @@ def any_hard_tanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
     return both_limits(x, min_val, max_val)
 
 
-@rewrites("add")
-def scaled_add(x: Tensor, other: Any, alpha: float = 1) -> Tensor:
-    """The second operand is scaled first."""
-    require(alpha != 1)
-    return torch.add(x, other * alpha)
+def _scaled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A sum or difference whose second operand is scaled first."""
+
+    def rewritten(x: Tensor, other: Any, alpha: float = 1) -> Tensor:
+        require(alpha != 1)
+        return function(x, other * alpha)
+
+    return rewritten
 
 
-@rewrites("subtract")
-def scaled_subtract(x: Tensor, other: Any, alpha: float = 1) -> Tensor:
-    """The second operand is scaled first."""
-    require(alpha != 1)
-    return torch.sub(x, other * alpha)
+rewrites("add")(_scaled(torch.add))
+rewrites("subtract")(_scaled(torch.sub))
 
 
 def _times(x: Tensor, factor: float) -> Tensor:

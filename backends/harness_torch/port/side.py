@@ -8,25 +8,15 @@ import numpy as np
 import torch
 from torch.nn.parameter import is_lazy
 
-from harness.tracing.calls import Trace
-from harness.tracing.side import (
-    AsWritten,
-    Batch,
-    Gradients,
-    Inputs,
-    InputShape,
-    Loss,
-    Override,
-    OwnTraining,
-    Trained,
-    Update,
-)
+from harness.tracing.calls import InputShape, Loss, Trace
+from harness.tracing.side import AsWritten, Batch, Gradients, Inputs, Override, OwnTraining, Trained, Update
 from harness_torch.port import attention, elementwise, layers, rearranging  # noqa: F401  fill the table
 from harness_torch.port.exact import Exact, run_eagerly
 from harness_torch.port.recorder import Recorder
 from harness_torch.port.tracer import Tracer
 from harness_torch.port.training import (
     Holding,
+    array_of,
     channels_first,
     chosen,
     find_layouts,
@@ -36,7 +26,7 @@ from harness_torch.port.training import (
     own_loss,
     own_optimizer,
     rule_of,
-    to_targets,
+    to_tensor,
     to_tensors,
     trial_inputs,
 )
@@ -96,7 +86,7 @@ class TorchSide:
             floats = [tensor.requires_grad_() for tensor in tensors if tensor.dtype.is_floating_point]
             criterion = own_loss(self._own, loss, output) if own else loss_of(loss, output)
             outputs = self._evaluate_with_gradients(tensors)
-            value = criterion(outputs, to_targets(targets))
+            value = criterion(outputs, to_tensor(targets))
             made = chosen(outputs, output)
             trained = {
                 name: parameter
@@ -108,14 +98,14 @@ class TorchSide:
         of_inputs = dict(zip(map(id, floats), found[len(trained) : -1], strict=True))
         return Gradients(
             loss=value.item(),
-            parameters={name: _array(gradient) for name, gradient in zip(trained, found, strict=False)},
+            parameters={name: array_of(gradient) for name, gradient in zip(trained, found, strict=False)},
             inputs=[
-                _array(of_inputs[id(tensor)].movedim(1, -1) if first else of_inputs[id(tensor)])
+                array_of(of_inputs[id(tensor)].movedim(1, -1) if first else of_inputs[id(tensor)])
                 for tensor, first in zip(tensors, self.input_layouts, strict=True)
                 if id(tensor) in of_inputs
             ],
-            output=_array(outside(made)),
-            of_output=_array(outside(found[-1])),
+            output=array_of(outside(made)),
+            of_output=array_of(outside(found[-1])),
         )
 
     def train(
@@ -129,7 +119,7 @@ class TorchSide:
             for inputs, targets in batches:
                 optimizer.zero_grad()
                 outputs = self._evaluate_with_gradients(to_tensors(inputs, self.input_layouts))
-                value = criterion(outputs, to_targets(targets))
+                value = criterion(outputs, to_tensor(targets))
                 value.backward()
                 optimizer.step()
                 if scheduler is not None:
@@ -183,10 +173,6 @@ def recorded(
     for name, output in outputs:
         recorder.add_output(output, name)
     return recorder.trace
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    return np.array(tensor.detach().numpy())
 
 
 # The module in float32 where its code names no other type.

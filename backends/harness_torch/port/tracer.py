@@ -151,13 +151,13 @@ class Tracer(TorchFunctionMode):
         if name in REWRITTEN:
             with contextlib.suppress(NotTranslated):
                 return self._rewrite(REWRITTEN[name], call)
-        call = without_dropout(name, call)
-        if name in TRANSLATORS and (seen := _translated(TRANSLATORS[name], call)) is not None:
-            return self._record(call, seen)
-        if (inner := body(call.function)) is not None:
+        still = without_dropout(name, call)
+        if name in TRANSLATORS and (seen := _translated(TRANSLATORS[name], still)) is not None:
+            return self._record(still, seen)
+        if (inner := body(call.function)) is not None:  # which calls dropout where it has any
             with self:
                 return inner(*call.args, **call.kwargs)
-        return self._opaque(call)
+        return self._opaque(still)
 
     def call_module(
         self, call: Callable[..., Any], module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -11,8 +11,9 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
 
 from harness.errors import UsageError
+from harness.tracing.calls import InputShape, Loss
 from harness.tracing.recorder import named_tensors
-from harness.tracing.side import STEPS_WITH_RATES, InputShape, Loss, OwnTraining, Update
+from harness.tracing.side import STEPS_WITH_RATES, OwnTraining, Update
 
 # Inputs and outputs: channels last outside, as the model wants them inside.
 #
@@ -24,17 +25,12 @@ _SEQUENCE, _PICTURE = 3, 4
 _BATCH, _SEED = 2, 0
 
 
-def channels_last(array: Tensor) -> Tensor:
-    """Channels of axis 1 on the last axis."""
-    return array.movedim(1, -1)
-
-
 def channels_first(array: Tensor) -> Tensor:
     """Channels of the last axis on axis 1."""
     return array.movedim(-1, 1)
 
 
-def candidates(shapes: Sequence[InputShape]) -> Iterator[tuple[bool | None, ...]]:
+def candidates(shapes: Sequence[InputShape]) -> list[tuple[bool | None, ...]]:
     """For each input whether it has channels first, the likely ones first; None where there is no choice."""
     options: list[tuple[bool | None, ...]] = []
     for shape in shapes:
@@ -44,12 +40,7 @@ def candidates(shapes: Sequence[InputShape]) -> Iterator[tuple[bool | None, ...]
         else:
             options.append((True, False) if dimensions >= _PICTURE else (False, True))
     # Inputs of one model mostly agree, so that the combinations near the first one come first.
-    return iter(
-        sorted(
-            itertools.product(*options),
-            key=lambda choice: sum(map(tuple.index, options, choice)),
-        )
-    )
+    return sorted(itertools.product(*options), key=lambda choice: sum(map(tuple.index, options, choice)))
 
 
 def find_layouts(
@@ -80,12 +71,19 @@ def trial_inputs(shapes: Sequence[InputShape]) -> list[np.ndarray]:
 
 def to_tensors(inputs: Sequence[np.ndarray], layouts: Sequence[bool | None]) -> list[Tensor]:
     """Tensors for the model, of float64 and int64."""
-    tensors = []
-    for array, first in zip(inputs, layouts, strict=True):
-        kind = np.float64 if np.asarray(array).dtype.kind == "f" else np.int64
-        tensor = torch.from_numpy(np.array(array, dtype=kind))
-        tensors.append(channels_first(tensor).contiguous() if first else tensor)
-    return tensors
+    pairs = zip(map(to_tensor, inputs), layouts, strict=True)
+    return [channels_first(tensor).contiguous() if first else tensor for tensor, first in pairs]
+
+
+def to_tensor(array: np.ndarray) -> Tensor:
+    """Inputs or targets as float64 or int64."""
+    kind = np.float64 if np.asarray(array).dtype.kind == "f" else np.int64
+    return torch.from_numpy(np.array(array, dtype=kind))
+
+
+def array_of(tensor: Tensor) -> np.ndarray:
+    """A copy of the numbers."""
+    return np.array(tensor.detach().numpy())
 
 
 def named_outputs(outputs: Any) -> Iterator[tuple[str, Tensor]]:
@@ -95,7 +93,7 @@ def named_outputs(outputs: Any) -> Iterator[tuple[str, Tensor]]:
 
 def outside(output: Tensor) -> Tensor:
     """An output with channels last, if it has channels."""
-    return channels_last(output) if output.dim() >= _PICTURE else output
+    return output.movedim(1, -1) if output.dim() >= _PICTURE else output
 
 
 # Parameters and state, kept as they were while a module is evaluated or trained.
@@ -133,7 +131,7 @@ class Holding:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Copies of the numbers."""
-        return {name: np.array(tensor.detach().numpy()) for name, tensor in self.tensors().items()}
+        return {name: array_of(tensor) for name, tensor in self.tensors().items()}
 
     def load(self, parameters: Mapping[str, np.ndarray]) -> None:
         """Put numbers in the place of others, which stay as they are where somebody else has them.
@@ -178,7 +176,7 @@ class Holding:
     def changes(self, before: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
         """The numbers that differ from those before."""
         return {
-            name: np.array(tensor.detach().numpy())
+            name: array_of(tensor)
             for name, tensor in self.tensors().items()
             if tensor.data_ptr() != before[name].data_ptr() and not torch.equal(tensor.data, before[name])
         }
@@ -246,12 +244,6 @@ class Descent(NamedTuple):
         for parameter in self.parameters:
             if parameter.grad is not None:
                 parameter.add_(parameter.grad, alpha=-self.learning_rate)
-
-
-def to_targets(targets: np.ndarray) -> Tensor:
-    """Targets as float64 or int64."""
-    kind = np.float64 if targets.dtype.kind == "f" else np.int64
-    return torch.from_numpy(np.array(targets, dtype=kind))
 
 
 #: The rules of optimizers, and the names of their options by those of :class:`Update`.

@@ -16,7 +16,8 @@ from keras import ops
 
 from harness.reference.calls import NoReference, compute
 from harness.tracing import semantics as kinds
-from harness.tracing.side import InputShape, OwnTraining
+from harness.tracing.calls import InputShape
+from harness.tracing.side import OwnTraining
 from harness_keras import port
 
 port.prepare()

@@ -10,7 +10,8 @@ from flax import linen as nn
 from support.jax_sides import checked, kinds_of, prepared, randomized
 
 from harness.tracing import semantics as kinds
-from harness.tracing.side import InputShape, OwnTraining
+from harness.tracing.calls import InputShape
+from harness.tracing.side import OwnTraining
 from harness_jax import port
 
 RNG = np.random.default_rng(0)

@@ -16,7 +16,8 @@ from torch import nn  # noqa: E402
 
 from harness.errors import UsageError  # noqa: E402
 from harness.tracing import semantics as kinds  # noqa: E402
-from harness.tracing.side import InputShape, Override, OwnTraining  # noqa: E402
+from harness.tracing.calls import InputShape  # noqa: E402
+from harness.tracing.side import Override, OwnTraining  # noqa: E402
 from harness_torch import port  # noqa: E402
 from harness_torch.port.recorder import Recorder  # noqa: E402
 
