@@ -216,8 +216,12 @@ def _has_channels_first(called: Running) -> bool:
 
 
 def _with_kernel(called: Running, does: kinds.Convolution, layout: Stored | None) -> Tensor:
-    kernel = called.recorder.part(called["kernel"], layout)
-    return NotImplemented if kernel is None else called.record(does, "inputs", parameters={"kernel": kernel})
+    recorder, kernel = called.recorder, called["kernel"]
+    stored = recorder.part(kernel)
+    # One that the model's own code turns was perhaps copied as it is, and is no parameter of the layer.
+    if stored is None or stored != Stored(stored.name):
+        return NotImplemented
+    return called.record(does, "inputs", parameters={"kernel": recorder.part(kernel, layout)})
 
 
 # What moves, joins and cuts values.
