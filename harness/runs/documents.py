@@ -118,6 +118,14 @@ def encode_document(document: object) -> bytes:
     return with_checksum(msgspec.json.format(msgspec.json.encode(document), indent=1))
 
 
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class UnreadableRecord(UsageError):
     """A file without a readable record; the message names it and says why."""
 
@@ -180,12 +188,13 @@ class RecordKind(Generic[_D]):
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if path.suffix != ".json" and not isinstance(error, msgspec.ValidationError):
                 raise UnreadableRecord(f"{path} is not a JSON record") from error
-            raise self._unreadable(path, error) from error
+            reason = str(error) if _is_utf8(content) else "it is not text in UTF-8"
+            raise self._unreadable(path, reason) from error
         except (msgspec.MsgspecError, OtherSchema, RecursionError) as error:
-            raise self._unreadable(path, error) from error
+            raise self._unreadable(path, str(error)) from error
 
-    def _unreadable(self, path: Path, error: Exception) -> UnreadableRecord:
-        return UnreadableRecord(f"{path} is not a readable {self.name} record: {error}")
+    def _unreadable(self, path: Path, reason: str) -> UnreadableRecord:
+        return UnreadableRecord(f"{path} is not a readable {self.name} record: {reason}")
 
     def read_each(self, paths: Iterable[Path]) -> Iterator[_D | UnreadableRecord]:
         """Each record, or the error in its place."""
