@@ -283,5 +283,5 @@ class Opaque(Semantics, frozen=True):
 if TYPE_CHECKING:
     AnySemantics = Semantics
 else:
-    #: Every kind of call, which is how a message tells them apart.
+    #: Every kind of call; messages are tagged with it.
     AnySemantics = functools.reduce(operator.or_, Semantics.__subclasses__())

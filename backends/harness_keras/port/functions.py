@@ -163,7 +163,7 @@ def _separable(called: Running) -> Tensor:
 
 @reads("nn.conv_transpose")
 def _transposed_convolution(called: Running) -> Tensor:
-    """The gradient of a convolution, whose padding tells what is cut off."""
+    """The gradient of a convolution; its padding determines what is cropped."""
     *size, filters, _ = called["kernel"].shape
     windows = _Windows.of(called, size)
     made = compute_conv_transpose_output_shape(
