@@ -136,9 +136,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     with _machines(given) as machine:
         for task in tasks:
             conduct = _Conduct(kind, task, given, machine)
-            studies.append(conduct.carry_out())
+            study, path = conduct.carry_out()
+            studies.append(study)
             with contextlib.redirect_stdout(results):  # which a connection to Ray has silenced
-                conduct.show(studies[-1])
+                conduct.show(study, path)
             records += conduct.records
             if exit_code(records) == 130:  # noqa: PLR2004  after Ctrl-C
                 break
@@ -180,11 +181,10 @@ class _Conduct:
         self._trackers = options.trackers_of(given)
         self._begun = time.monotonic()
         self._estimated = False
-        self._path = Path()
         self.records: list[Record] = []
 
-    def carry_out(self) -> Study:
-        """Run what is not recorded, and write the record."""
+    def carry_out(self) -> tuple[Study, Path]:
+        """Run what is not recorded, and write the record; returns it with its path."""
         plan = self._plan
         for omission in plan.omissions:
             self._say(f"{plan.kind.noun.capitalize()} {omission.variant} is left out: {omission.reason}")
@@ -196,14 +196,13 @@ class _Conduct:
         best, target = tuning.reference()
         reference = best if plan.kind.reference == "best" else ""
         study = plan.study(found, tuning.trials, reference, target)
-        self._path = STUDIES.save(study, self._given["results"] / STUDIES.folder)
+        path = STUDIES.save(study, self._given["results"] / STUDIES.folder)
         if not self._interrupted:
             self._compare(found)
-        return study
+        return study, path
 
-    def show(self, study: Study) -> None:
-        """Print the answer, and write the page."""
-        path = self._path
+    def show(self, study: Study, path: Path) -> None:
+        """Print the answer, and write the page beside the record."""
         echo(f"{study_text(study, self._store)}\n")
         _write_page(path.with_suffix(".html"), lambda: study_page(study, self._store))
         echo(f"Record: {path}")
