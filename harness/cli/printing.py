@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from types import FrameType
@@ -87,6 +88,8 @@ def print_error(message: str) -> None:
 #: Time for an interrupted command to end its workers and write its record. Signals in this time are ignored;
 #: a later one interrupts again.
 _ENDING_SECONDS = 10.0
+#: Longest time for which a signal waits until a module is imported.
+_IMPORT_SECONDS = 2.0
 
 
 def interrupt_on_termination() -> None:
@@ -102,11 +105,31 @@ class _Interrupt:
 
     def __init__(self) -> None:
         self._interrupted_at = -math.inf
+        self._importing_since = math.inf
 
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        """Raise what Ctrl-C raises, with the signal's name; see :func:`harness.errors.interruption`."""
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Raise what Ctrl-C raises, with the signal's name; see :func:`harness.errors.interruption`.
+
+        What is raised while a module is imported may be lost: Python imports in callbacks that cannot raise,
+        and some extension modules catch all exceptions. The signal then comes again until the import is over.
+        """
         now = time.monotonic()
+        self._importing_since = min(self._importing_since, now)
+        if _is_importing(frame) and now - self._importing_since < _IMPORT_SECONDS:
+            again = threading.Timer(0.02, signal.pthread_kill, (threading.main_thread().ident, number))
+            again.daemon = True
+            again.start()
+            return
+        self._importing_since = math.inf
         if now - self._interrupted_at >= _ENDING_SECONDS:
             self._interrupted_at = now
             names = [] if number == signal.SIGINT else [signal.Signals(number).name]
             raise KeyboardInterrupt(*names)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from types import SimpleNamespace
@@ -137,6 +138,28 @@ def test_signals_that_follow_an_interrupt_change_nothing_for_a_while(monkeypatch
     now[0] += 2
     with pytest.raises(KeyboardInterrupt, match="SIGTERM"):
         handler(signal.SIGTERM, None)
+
+
+def test_a_signal_while_a_module_is_imported_is_not_lost(tmp_path):
+    """Cython's modules and the callbacks of Python's imports lose exceptions, as ``losing`` does."""
+    (tmp_path / "losing.py").write_text(
+        "import os, signal\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "except KeyboardInterrupt:\n"
+        "    pass\n"
+    )
+    code = (
+        "import time\n"
+        "from harness.cli.printing import interrupt_on_termination\n"
+        "interrupt_on_termination()\n"
+        "import losing\n"
+        "time.sleep(30)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=20
+    )
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt: SIGTERM")
 
 
 @pytest.mark.slow
