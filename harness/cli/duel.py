@@ -41,7 +41,7 @@ from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task, resized
 from harness.plugins.options import parse_options
 from harness.plugins.registry import runs_our_code
-from harness.plugins.selection import ALL, BEST, select_backend
+from harness.plugins.selection import ALL, select_backend
 from harness.report.duel import duel_document, faster_modes
 from harness.report.files import write_text
 from harness.report.predictions import predictions_document
@@ -140,10 +140,10 @@ def check_number_of_configurations(
     return names
 
 
-def workloads_of(
+def choices_of(
     names: tuple[str, ...], definition: TaskDefinition, options: Mapping[str, Any]
-) -> list[Workload]:
-    """The workloads of the configurations with these names; the mode may be ``best``.
+) -> list[list[Workload]]:
+    """The workload of each configuration with these names; for ``best`` in every mode.
 
     Raises:
         UsageError: an option of one is wrong, or there are too many.
@@ -155,9 +155,7 @@ def workloads_of(
             f"{', '.join(names)}"
         )
     _refuse_surplus_letters(len(names), options)
-    return [
-        _workload(letter, name, definition, options) for letter, name in zip(_LETTERS, names, strict=False)
-    ]
+    return [_choice(letter, name, definition, options) for letter, name in zip(_LETTERS, names, strict=False)]
 
 
 def _stands_for_several(name: str) -> bool:
@@ -171,39 +169,40 @@ def _expanded(name: str) -> list[str]:
     return [f"{backend.name}:{mode}" for mode in backend.modes]
 
 
-def _workload(letter: str, name: str, definition: TaskDefinition, options: Mapping[str, Any]) -> Workload:
+def _choice(letter: str, name: str, definition: TaskDefinition, options: Mapping[str, Any]) -> list[Workload]:
     own = {kind: options[f"{letter}_{kind}"] for kind in _KINDS}
     python, variables = own["python"] or sys.executable, own["env"]
     question = protocol.Define(name, definition.name, [*options["assignments"], *own["set"]])
     if runs_our_code(python, variables):
-        defined = _defined_here(definition, question)
+        given = parse_options(definition, question.assignments)
+        task, values = define_task(definition, given), msgspec.structs.asdict(given)
+        (modes,) = select_backend(name).choices(task)
     else:
         option = f"--{letter}-python" if own["python"] else f"--{letter}-env"
         defined = _defined_elsewhere(option, python, variables, question)
-    configuration = Configuration(
-        backend=name.partition(":")[0],
-        mode=defined.mode,
-        device=options["device"],
-        threads=own["threads"] or options["threads"] or default_threads(),
-        precision=own["precision"] or options["precision"],
-        python=python,
-        variables=tuple(variables.items()),
-    )
-    return Workload(
-        label=configuration.label,
-        configuration=configuration,
-        task=resized(defined.task, own["batch_size"] or options["batch_size"]),
-        options=defined.options,
-        seed=options["seed"],
-    )
-
-
-def _defined_here(definition: TaskDefinition, question: protocol.Define) -> protocol.Defined:
-    selection = select_backend(question.backend)
-    options = parse_options(definition, question.assignments)
-    task = define_task(definition, options)
-    mode = BEST if selection.written == BEST else selection.mode(task)
-    return protocol.Defined(task, msgspec.structs.asdict(options), mode, installed="")
+        task, values, modes = defined.task, defined.options, (defined.mode,)
+    configurations = [
+        Configuration(
+            backend=name.partition(":")[0],
+            mode=mode,
+            device=options["device"],
+            threads=own["threads"] or options["threads"] or default_threads(),
+            precision=own["precision"] or options["precision"],
+            python=python,
+            variables=tuple(variables.items()),
+        )
+        for mode in modes
+    ]
+    return [
+        Workload(
+            label=configuration.label,
+            configuration=configuration,
+            task=resized(task, own["batch_size"] or options["batch_size"]),
+            options=values,
+            seed=options["seed"],
+        )
+        for configuration in configurations
+    ]
 
 
 def _defined_elsewhere(
@@ -439,30 +438,39 @@ def _carried_out(
 
 
 def _here(ctx: click.Context, names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
-    request = _request(names, options)
-    request = msgspec.structs.replace(request, workloads=labelled(_in_fastest_modes(request, options)))
-    return _carried_out(ctx, request, options)
+    request, choices = _request(names, options)
+    display = ModeDisplay(quiet=options["quiet"])
+    try:
+        modes = FastestModes(options["results"] / DUELS.folder, display, certify=options["certify"])
+        workloads = labelled([modes.choose(choice, request.dataset) for choice in choices])
+    finally:
+        display.stop()
+    return _carried_out(ctx, msgspec.structs.replace(request, workloads=workloads), options)
 
 
 def _on_cluster(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
     folder = options["results"] / DUELS.folder
     prepare_folder(folder)
 
-    def request_for(threads: int) -> DuelRequest:
+    def request_for(threads: int) -> tuple[DuelRequest, list[list[Workload]]]:
         return _request(names, {**options, "threads": options["threads"] or threads})
 
     return duel_on_cluster(request_for, folder, address=options["address"], quiet=options["quiet"])
 
 
-def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:
-    """The request, with modes still to be found; what can be refused before a process starts is refused."""
+def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRequest, list[list[Workload]]]:
+    """The duel of the first of each choice of workloads, and the choices, of which the fastest take part.
+
+    What can be refused before a process starts is refused.
+    """
     definition = registry.task(options["task"])
     margin = _share(options["within"])
-    workloads = workloads_of(names, definition, options)
+    choices = choices_of(names, definition, options)
+    workloads = [choice[0] for choice in choices]
     refuse_different_work(workloads)
     with shown_progress(quiet=options["quiet"]) as progress:
         dataset = choose_dataset(definition, options["dataset"], progress)
-    return DuelRequest(
+    request = DuelRequest(
         workloads=workloads,
         dataset=dataset,
         margin=margin,
@@ -474,15 +482,7 @@ def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> DuelRequest:
         profile=options["profile"],
         command=sys.argv[1:],
     )
-
-
-def _in_fastest_modes(request: DuelRequest, options: Mapping[str, Any]) -> list[Workload]:
-    display = ModeDisplay(quiet=options["quiet"])
-    try:
-        modes = FastestModes(options["results"] / DUELS.folder, display, certify=options["certify"])
-        return [modes.resolved(workload, request.dataset) for workload in request.workloads]
-    finally:
-        display.stop()
+    return request, choices
 
 
 def _share(text: str) -> float:
@@ -500,12 +500,16 @@ def _share(text: str) -> float:
 
 
 def duel_on_cluster(
-    request_for: Callable[[int], DuelRequest], folder: Path, *, address: str | None, quiet: bool
+    request_for: Callable[[int], tuple[DuelRequest, list[list[Workload]]]],
+    folder: Path,
+    *,
+    address: str | None,
+    quiet: bool,
 ) -> tuple[DuelRecord, Path]:
     """Carry out a duel on one node; returns its record and the path where it is written.
 
-    ``request_for`` makes the request for a node with this default number of threads. Modes to be found are
-    found on the node.
+    ``request_for`` makes the request, and the choices of workloads, for a node with this default number of
+    threads. The fastest of each choice is found on the node.
 
     Raises:
         UsageError: no cluster is reachable, or no node has the backends.
@@ -516,10 +520,10 @@ def duel_on_cluster(
     try:
         with connected(address) as cluster:
             interrupt_on_termination()  # Ray handles signals in its own way, too
-            request = request_for(cluster.threads)
+            request, choices = request_for(cluster.threads)
             with _nodes(request) as nodes:
                 try:
-                    asked = PlacedDuel(request, sys.executable)
+                    asked = PlacedDuel(request, choices, sys.executable)
                     record, duels = on_one_node(nodes, asked, [request.dataset.name], recorder)
                 except KeyboardInterrupt as interrupt:
                     return recorder.interrupted(interrupt), recorder.path

@@ -3,7 +3,6 @@
 import math
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -20,8 +19,7 @@ from harness.cluster.connection import connected
 from harness.cluster.dispatch import Dispatcher
 from harness.cluster.nodes import RayNodes
 from harness.cluster.one_node import DuelRecorder, on_one_node, plugin_files, write_duels
-from harness.duel import fastest_mode
-from harness.duel.fastest_mode import FastestModes, asks_for_fastest
+from harness.duel.fastest_mode import FastestModes, fastest_runs
 from harness.duel.mode_times import all_kept
 from harness.duel.record import DUELS
 from harness.errors import UsageError
@@ -77,23 +75,6 @@ def exit_code(records: Sequence[Record]) -> int:
     if statuses & {"failed", "diverged", "timeout"}:
         return _RUN_FAILED
     return _REFUSED if "unsupported" in statuses else 0
-
-
-# Runs whose mode is ``best``: each gets the mode that is fastest on this machine.
-
-
-def in_fastest_modes(
-    requests: list[RunRequest], results: Path, *, quiet: bool, certify: bool
-) -> list[RunRequest]:
-    """See :func:`harness.duel.fastest_mode.in_fastest_modes`."""
-    if not fastest_mode.asks_for_fastest(requests):
-        return requests
-    display = ModeDisplay(quiet=quiet)
-    try:
-        modes = FastestModes(results / DUELS.folder, display, certify=certify)
-        return fastest_mode.in_fastest_modes(requests, modes)
-    finally:
-        display.stop()
 
 
 # The options of ``harness run`` that take several values: each of them is run.
@@ -321,14 +302,33 @@ def _run_here(
 ) -> list[Record]:
     matrix = RunMatrix(asked)
     store.prepare()
-    with shown_progress(quiet=given["quiet"]) as progress:
-        requests = matrix.requests(progress)
-    requests = in_fastest_modes(requests, given["results"], quiet=given["quiet"], certify=given["certify"])
+    requests = _requests(matrix, given, lambda choices: _fastest_here(choices, given))
     plan = _plan_text(matrix, requests, given)
     shared = SharedRuns(requests, store, certify=given["certify"], fresh=given["fresh"])
     return run_sequence(
         shared, store, quiet=given["quiet"], certify=given["certify"], plan=plan, trackers=trackers
     )
+
+
+_Choices = list[list[RunRequest]]
+
+
+def _requests(
+    matrix: RunMatrix, given: dict[str, Any], fastest: Callable[[_Choices], list[RunRequest]]
+) -> list[RunRequest]:
+    with shown_progress(quiet=given["quiet"]) as progress:
+        choices = matrix.choices(progress)
+    return fastest(choices) if any(len(runs) > 1 for runs in choices) else [run for (run,) in choices]
+
+
+def _fastest_here(choices: _Choices, given: dict[str, Any]) -> list[RunRequest]:
+    """The runs in the modes that are fastest on this machine."""
+    display = ModeDisplay(quiet=given["quiet"])
+    try:
+        modes = FastestModes(given["results"] / DUELS.folder, display, certify=given["certify"])
+        return fastest_runs(choices, modes)
+    finally:
+        display.stop()
 
 
 def _plan_text(matrix: RunMatrix, requests: Sequence[RunRequest], given: dict[str, Any]) -> str:
@@ -379,9 +379,7 @@ def run_on_cluster(
         interrupt_on_termination()  # Ray has replaced the handlers
         options = msgspec.structs.replace(options, threads=options.threads or [cluster.threads])
         matrix = RunMatrix(options)
-        with shown_progress(quiet=given["quiet"]) as progress:
-            requests = matrix.requests(progress)
-        requests = _in_fastest_modes(requests, store.folder.parent, given)
+        requests = _requests(matrix, given, lambda choices: _fastest_on_a_node(choices, given))
         plan = _plan_text(matrix, requests, given)
         shared = SharedRuns(
             requests, store, certify=given["certify"], fresh=given["fresh"], machine=cluster.machine
@@ -407,24 +405,23 @@ def run_sequence_on_nodes(
         return Dispatcher(shared, nodes, store, display).execute_all()
 
 
-def _in_fastest_modes(requests: list[RunRequest], results: Path, given: dict[str, Any]) -> list[RunRequest]:
-    """The requests with ``best`` resolved on one node, whose modes are used on all nodes."""
-    if not asks_for_fastest(requests):
-        return requests
+def _fastest_on_a_node(choices: _Choices, given: dict[str, Any]) -> list[RunRequest]:
+    """The runs in the modes that are fastest on one node; they are used on all nodes."""
     display = ModeDisplay(quiet=given["quiet"])
-    folder = results / DUELS.folder
+    folder = given["results"] / DUELS.folder
+    requests = [choice[0] for choice in choices]
     try:
         with _nodes(requests, certify=False) as nodes:
-            resolved, duels = on_one_node(
+            chosen, duels = on_one_node(
                 nodes,
-                FindModes(requests, given["certify"]),
+                FindModes(choices, given["certify"]),
                 [request.dataset.name for request in requests],
                 DuelRecorder(folder, display),
             )
     finally:
         display.stop()
     write_duels(folder, duels)
-    return list(resolved)
+    return list(chosen)
 
 
 def _nodes(requests: list[RunRequest], *, certify: bool) -> RayNodes:

@@ -20,7 +20,7 @@ import numpy as np
 import platformdirs
 
 from harness.cluster.messages import Forwarded, ForwardedStore, Message, Send, streamed
-from harness.duel.fastest_mode import FastestModes, ModeObserver, in_fastest_modes
+from harness.duel.fastest_mode import FastestModes, ModeObserver, fastest_runs
 from harness.duel.record import DuelRecord
 from harness.duel.runner import Duel, DuelObserver
 from harness.duel.workloads import DuelRequest, Workload, labelled
@@ -204,22 +204,24 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FindModes(NamedTuple):
-    """Find the fastest modes where runs ask for them.
+    """Find the fastest run of each choice.
 
-    The result is the runs in these modes, and the files of the duels by name.
+    The result is these runs, and the files of the duels by name.
     """
 
-    requests: list[RunRequest]
+    choices: list[list[RunRequest]]
     certify: bool
 
 
 class PlacedDuel(NamedTuple):
-    """Carry out a duel. ``python`` is the driver's interpreter, for which the node's stands in.
+    """Carry out a duel of the fastest workload of each choice.
 
-    The result is its record, and the files of the duels that found fastest modes by name.
+    ``python`` is the driver's interpreter, for which the node's stands in. The result is its record, and the
+    files of the duels that found fastest modes by name.
     """
 
     request: DuelRequest
+    choices: list[list[Workload]]
     python: str
 
 
@@ -316,11 +318,10 @@ class Agent:
             match asked:
                 case RunRequest():
                     return self._run(asked, send)
-                case FindModes(requests, certify):
-                    modes = self._fastest_modes(send, certify=certify)
-                    return in_fastest_modes(requests, modes), self._duel_files()
-                case PlacedDuel(request, python):
-                    return self._duel(request, python, send)
+                case FindModes(choices, certify):
+                    return fastest_runs(choices, self._modes(send, certify=certify)), self._duel_files()
+                case PlacedDuel():
+                    return self._duel(asked, send)
 
         yield from streamed(work, self._thread)
 
@@ -336,16 +337,19 @@ class Agent:
         certificate = self._certification.certificate(request) if self._orders.certified else None
         return execute(request, certificate, ForwardedStore(send), observer)
 
-    def _duel(self, request: DuelRequest, python: str, send: Send) -> tuple[DuelRecord, dict[str, bytes]]:
-        modes = self._fastest_modes(send, certify=request.certify)
-        workloads = [_with_python(workload, python) for workload in request.workloads]
-        resolved = labelled([modes.resolved(workload, request.dataset) for workload in workloads])
+    def _duel(self, placed: PlacedDuel, send: Send) -> tuple[DuelRecord, dict[str, bytes]]:
+        request = placed.request
+        modes = self._modes(send, certify=request.certify)
+        choices = [
+            [_with_python(workload, placed.python) for workload in choice] for choice in placed.choices
+        ]
+        workloads = labelled([modes.choose(choice, request.dataset) for choice in choices])
         files = self._duel_files()
-        asked = msgspec.structs.replace(request, workloads=resolved)
+        asked = msgspec.structs.replace(request, workloads=workloads)
         duel = Duel(asked, self._folder.path / "duels", cast("DuelObserver", Forwarded("observer", send)))
         return duel.carry_out(), files
 
-    def _fastest_modes(self, send: Send, *, certify: bool) -> FastestModes:
+    def _modes(self, send: Send, *, certify: bool) -> FastestModes:
         observer = cast("ModeObserver", Forwarded("observer", send))
         return FastestModes(self._folder.path / "duels", observer, certify=certify)
 

@@ -1,9 +1,8 @@
 """The fastest mode of a backend on one task, from a short duel of its modes where it is not known yet."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
-
-import msgspec
 
 from harness.duel.mode_times import ModeTimes, keep, kept, key_of, machine_of, work_sha256
 from harness.duel.preparation import is_certified
@@ -41,51 +40,53 @@ class FastestModes:
         self._certify = certify
         self._known: dict[str, str] = {}
 
-    def resolved(self, workload: Workload, dataset: DatasetRecord) -> Workload:
-        """The workload in the fastest mode where its mode is ``best``; otherwise itself.
+    def choose(self, workloads: Sequence[Workload], dataset: DatasetRecord) -> Workload:
+        """The fastest of workloads that differ in their mode alone.
 
         Raises:
             HarnessError: no mode can be timed; says why.
         """
-        if workload.configuration.mode != BEST:
-            return workload
-        key = key_of(workload)
+        if len(workloads) == 1:
+            return workloads[0]
+        key = key_of(workloads[0])
         if key not in self._known:
             if times := kept(key):
                 self._observer.chosen(times)
-            self._known[key] = times.fastest if times else self._measured(key, workload, dataset)
-        return _in_mode(workload, self._known[key])
+            self._known[key] = times.fastest if times else self._measured(key, workloads, dataset)
+        return next(workload for workload in workloads if _mode(workload) == self._known[key])
 
-    def _measured(self, key: str, workload: Workload, dataset: DatasetRecord) -> str:
+    def _measured(self, key: str, contenders: Sequence[Workload], dataset: DatasetRecord) -> str:
         """The fastest mode by a duel of all that work; it is kept unless only one does."""
-        modes = registry.backend(workload.configuration.backend).modes
-        workloads, failed = self._certified([_in_mode(workload, mode) for mode in modes])
+        task = contenders[0].task.name
+        label = f"{contenders[0].configuration.backend}:{BEST}"
+        workloads, failed = self._certified(contenders)
         while len(workloads) > 1:
-            self._observer.timing_modes(workload.label, workload.task.name, [_mode(w) for w in workloads])
+            self._observer.timing_modes(label, task, [_mode(workload) for workload in workloads])
             duel = Duel(self._request(workloads, dataset), self._folder, self._observer)
             record = duel.carry_out()
             if record.status == "interrupted":
                 raise KeyboardInterrupt
             if record.status == "ok" and all(result.ratio for result in record.results):
-                times = _times(key, workload, record, failed)
+                times = _times(key, contenders[0], record, failed)
                 keep(times)
                 self._observer.chosen(times)
                 return times.fastest
             if duel.failed_label is None:
                 reason = record.failure.rstrip(".") or "every pair was disturbed"
-                where = f"{workload.label} on {workload.task.name}"
-                raise HarnessError(f"{where}: its modes could not be timed ({reason}). Name a mode instead.")
+                raise HarnessError(
+                    f"{label} on {task}: its modes could not be timed ({reason}). Name a mode instead."
+                )
             failed |= {_mode(w): record.failure for w in workloads if w.label == duel.failed_label}
             workloads = [w for w in workloads if w.label != duel.failed_label]
         if not workloads:
             reasons = "; ".join(failed.values())
-            raise HarnessError(f"{workload.label} on {workload.task.name}: no mode works: {reasons}")
+            raise HarnessError(f"{label} on {task}: no mode works: {reasons}")
         return _mode(workloads[0])
 
-    def _certified(self, workloads: list[Workload]) -> tuple[list[Workload], dict[str, str]]:
+    def _certified(self, workloads: Sequence[Workload]) -> tuple[list[Workload], dict[str, str]]:
         """Those to be timed; and why not, by mode: a mode that computes something else must not win."""
         if not self._certify or registry.task(workloads[0].task.name).reference is None:
-            return workloads, {}
+            return [*workloads], {}
         certified = [workload for workload in workloads if is_certified(workload)]
         failed = {_mode(w): f"{w.label} is not certified" for w in workloads if w not in certified}
         return certified, failed
@@ -98,11 +99,6 @@ class FastestModes:
             budget_seconds=BUDGET_SECONDS,
             certify=self._certify and registry.task(workloads[0].task.name).reference is not None,
         )
-
-
-def _in_mode(workload: Workload, mode: str) -> Workload:
-    configuration = msgspec.structs.replace(workload.configuration, mode=mode)
-    return msgspec.structs.replace(workload, configuration=configuration, label=configuration.label)
 
 
 def _mode(workload: Workload) -> str:
@@ -134,31 +130,31 @@ def _times(key: str, workload: Workload, record: DuelRecord, failed: dict[str, s
     )
 
 
-# Runs whose mode is ``best``, each in the mode that is fastest on this machine.
+# Runs in the fastest of several modes.
 
 
-def asks_for_fastest(requests: list[RunRequest]) -> bool:
-    """Whether a run asks for the fastest mode."""
-    return any(request.configuration.mode == BEST for request in requests)
-
-
-def in_fastest_modes(requests: list[RunRequest], modes: FastestModes) -> list[RunRequest]:
-    """The requests with ``best`` resolved; one that then equals another is left out.
+def fastest_runs(choices: Iterable[Sequence[RunRequest]], modes: FastestModes) -> list[RunRequest]:
+    """The fastest of each choice of runs, which differ in their mode alone; each only once.
 
     Raises:
         HarnessError: no mode of a backend can be timed; says why.
     """
-    resolved: list[RunRequest] = []
-    for request in requests:
-        found = _resolved(request, modes)
-        if found not in resolved:
-            resolved.append(found)
-    return resolved
+    chosen: list[RunRequest] = []
+    for choice in choices:
+        fastest = _fastest_run(choice, modes)
+        if fastest not in chosen:
+            chosen.append(fastest)
+    return chosen
 
 
-def _resolved(request: RunRequest, modes: FastestModes) -> RunRequest:
-    asked = request.configuration
-    workload = Workload(label=asked.label, configuration=asked, task=request.task, options=request.options)
-    return msgspec.structs.replace(
-        request, configuration=modes.resolved(workload, request.dataset).configuration
-    )
+def _fastest_run(choice: Sequence[RunRequest], modes: FastestModes) -> RunRequest:
+    workloads = [
+        Workload(
+            label=request.configuration.label,
+            configuration=request.configuration,
+            task=request.task,
+            options=request.options,
+        )
+        for request in choice
+    ]
+    return choice[workloads.index(modes.choose(workloads, choice[0].dataset))]

@@ -37,6 +37,16 @@ class Selection(NamedTuple):
         """The modes for a task, all of them for ``*``; raises as :meth:`mode`, but for ``best`` alone."""
         return self.backend.modes if self.written == ALL else (self.mode(task),)
 
+    def choices(self, task: Task) -> list[tuple[str, ...]]:
+        """The modes for a task: one in each tuple, or for ``best`` all in one, of which the fastest is used.
+
+        Raises:
+            PluginError: the backend's default is none of its modes.
+        """
+        if self.written == BEST:
+            return [self.backend.modes]
+        return [(mode,) for mode in self.modes(task)]
+
 
 def select_backend(text: str) -> Selection:
     """The installed backend that ``torch``, ``torch:compile``, ``torch:*`` or ``torch:best`` names.

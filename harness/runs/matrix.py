@@ -135,10 +135,10 @@ class RunMatrix:
             if options.dataset is not None:
                 refuse_unfitting(planned.definition, options.dataset)
 
-    def requests(self, progress: DownloadProgress) -> list[RunRequest]:
+    def choices(self, progress: DownloadProgress) -> list[list[RunRequest]]:
         """The runs in order, their data sets fetched. Seeds change slowest: drift affects all others alike.
 
-        Where the fastest mode is asked for, the plan's mode is ``best``.
+        A list has one run; where the fastest mode is asked for, the run in each mode.
 
         Raises:
             UsageError: a data set that was named cannot be obtained, or a batch is larger than the data.
@@ -157,9 +157,9 @@ class RunMatrix:
             _refuse_large_batch(cell.setting.task, cell.dataset.name)
             require_accountant(cell.setting.task.privacy)
         return [
-            self._request(seed, cell, backend, mode)
+            [self._request(seed, cell, backend, mode) for mode in modes]
             for seed, cell in itertools.product(options.seeds, cells)
-            for backend, mode in _configurations(self._selections, cell.setting.task)
+            for backend, modes in _configurations(self._selections, cell.setting.task)
         ]
 
     def axes(self) -> dict[str, list[Value]]:
@@ -182,8 +182,10 @@ class RunMatrix:
         tasks = [setting.task for planned in self._tasks for setting in planned.settings]
         names: dict[Value, None] = {}
         for selection in self._selections:
-            modes = {mode: None for task in tasks for _, mode in _configurations([selection], task)}
             name = selection.backend.name
+            modes = {mode: None for task in tasks for choice in selection.choices(task) for mode in choice}
+            if selection.written == BEST:
+                modes = {BEST: None}
             alone = not selection.written and len(modes) > 1
             names |= dict.fromkeys([name] if alone else [f"{name}:{mode}" for mode in modes])
         return list(names)
@@ -214,13 +216,11 @@ class RunMatrix:
         return ", ".join(f"{name}={value_text(value)}" for name, value in varied.items())
 
 
-def _configurations(selections: list[Selection], task: Task) -> list[tuple[str, str]]:
-    """Backends and modes for a task, each once."""
+def _configurations(selections: list[Selection], task: Task) -> list[tuple[str, tuple[str, ...]]]:
+    """Backends and choices of modes for a task, each once."""
     return list(
         dict.fromkeys(
-            (selection.backend.name, mode)
-            for selection in selections
-            for mode in ((BEST,) if selection.written == BEST else selection.modes(task))
+            (selection.backend.name, modes) for selection in selections for modes in selection.choices(task)
         )
     )
 

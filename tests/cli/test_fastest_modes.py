@@ -1,12 +1,10 @@
 """``best`` and ``*`` on the command line, without measuring anything."""
 
-import msgspec
 import pytest
 from click.testing import CliRunner
 
 from harness.cli import list as list_command
-from harness.cli import run
-from harness.cli.run import in_fastest_modes
+from harness.duel.fastest_mode import fastest_runs
 from harness.duel.mode_times import ModeTimes
 from harness.runs.matrix import MatrixOptions, RunMatrix
 
@@ -31,24 +29,19 @@ TIMES = ModeTimes(
 class ChannelsLast:
     """Finds that this is the fastest mode."""
 
-    def __init__(self, _folder, _observer, *, certify):
-        pass
-
-    def resolved(self, workload, _dataset):
-        configuration = msgspec.structs.replace(workload.configuration, mode="channels_last")
-        return msgspec.structs.replace(workload, configuration=configuration)
+    def choose(self, workloads, _dataset):
+        return workloads[-1]
 
 
-def test_best_becomes_a_mode_and_what_is_then_equal_runs_once(monkeypatch, tmp_path):
-    monkeypatch.setattr(run, "FastestModes", ChannelsLast)
+def test_best_becomes_a_mode_and_what_is_then_equal_runs_once():
     options = MatrixOptions(backends=["torch:best", "torch"], tasks=["cnn"], seeds=[0, 1])
-    planned = RunMatrix(options).requests(lambda _what, _done, _total: None)
-    assert [run.configuration.mode for run in planned] == ["best", "channels_last"] * 2
-    resolved = in_fastest_modes(planned, tmp_path, quiet=True, certify=False)
-    assert [(run.configuration.mode, run.seed) for run in resolved] == [
+    matrix = RunMatrix(options)
+    runs = fastest_runs(matrix.choices(lambda _what, _done, _total: None), ChannelsLast())
+    assert [(run.configuration.mode, run.seed) for run in runs] == [
         ("channels_last", 0),
         ("channels_last", 1),
     ]
+    assert matrix.axes()["backend"] == ["torch:best", "torch:channels_last"]
 
 
 def test_the_fastest_modes_that_are_known_are_listed(monkeypatch):

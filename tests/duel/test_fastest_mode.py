@@ -68,18 +68,18 @@ def _made(monkeypatch, tmp_path):
     monkeypatch.setattr(fastest_mode, "is_certified", lambda _workload: True)
 
 
-def workload(mode="best", **changes):
+def workload(mode, **changes):
     return tasks.workload(f"torch:{mode}", mode=mode, **changes)
 
 
-def resolved(tmp_path, asked=None, *, certify=False):
+def chosen(tmp_path, modes=("eager", "compile", "channels_last"), *, certify=False, **changes):
     watching = Watching()
-    found = FastestModes(tmp_path, watching, certify=certify).resolved(asked or workload(), DATA)
-    return found, watching
+    choice = [workload(mode, **changes) for mode in modes]
+    return FastestModes(tmp_path, watching, certify=certify).choose(choice, DATA), watching
 
 
 def test_the_fastest_of_the_modes_that_work_is_taken(tmp_path):
-    found, watching = resolved(tmp_path)
+    found, watching = chosen(tmp_path)
     assert (found.configuration.mode, found.label) == ("channels_last", "torch:channels_last")
     assert watching.timed == [["eager", "compile", "channels_last"], ["eager", "channels_last"]]
     (times,) = watching.found
@@ -88,35 +88,35 @@ def test_the_fastest_of_the_modes_that_work_is_taken(tmp_path):
 
 
 def test_a_mode_that_is_named_is_left_alone(tmp_path):
-    found, watching = resolved(tmp_path, workload("compile"))
+    found, watching = chosen(tmp_path, ["compile"])
     assert found == workload("compile")
     assert not watching.timed
 
 
 def test_what_was_measured_is_kept_for_the_same_conditions_only(tmp_path):
-    resolved(tmp_path)
-    found, watching = resolved(tmp_path)
+    chosen(tmp_path)
+    found, watching = chosen(tmp_path)
     assert found.configuration.mode == "channels_last"
     assert not watching.timed
     assert len(watching.found) == 1
     for change in ({"threads": 2}, {"precision": "float64"}, {"device": "auto"}):
-        assert resolved(tmp_path, workload(**change))[1].timed, change
+        assert chosen(tmp_path, **change)[1].timed, change
 
 
 def test_other_versions_and_damaged_entries_are_measured_again(tmp_path, monkeypatch):
-    resolved(tmp_path)
+    chosen(tmp_path)
     with monkeypatch.context() as patched:
         patched.setattr(mode_times, "has_versions", lambda _backend, versions: versions["torch"] == "0.1")
-        assert resolved(tmp_path)[1].timed
+        assert chosen(tmp_path)[1].timed
     (path,) = (tmp_path / "cache" / "mode-times").iterdir()
     path.write_bytes(path.read_bytes().replace(b'"eager":1.3', b'"eager":0.3'))
-    assert resolved(tmp_path)[1].timed
+    assert chosen(tmp_path)[1].timed
 
 
 def test_a_mode_that_is_not_certified_does_not_win(tmp_path, monkeypatch):
     right = {"eager", "compile"}
     monkeypatch.setattr(fastest_mode, "is_certified", lambda each: each.configuration.mode in right)
-    found, watching = resolved(tmp_path, certify=True)
+    found, watching = chosen(tmp_path, certify=True)
     assert found.configuration.mode == "eager"
     assert watching.timed == [["eager", "compile"]]
 
@@ -124,15 +124,15 @@ def test_a_mode_that_is_not_certified_does_not_win(tmp_path, monkeypatch):
 def test_a_duel_that_fails_as_a_whole_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(MadeDuel, "label", None)
     with pytest.raises(HarnessError, match=r"torch:best on mlp: its modes could not be timed \(torch:comp"):
-        resolved(tmp_path)
+        chosen(tmp_path)
 
 
 def test_a_comparison_names_the_faster_mode_of_a_side(tmp_path, snapshot):
-    _, watching = resolved(tmp_path)
+    _, watching = chosen(tmp_path)
     (times,) = watching.found
     modes = [workload("eager"), workload("channels_last")]
     record = MadeDuel(DuelRequest(workloads=modes, dataset=DATA, margin=0.02), "", "").carry_out()
-    task = msgspec.structs.replace(workload().task, epochs=99)
+    task = msgspec.structs.replace(modes[0].task, epochs=99)
     ran = [
         (msgspec.structs.replace(each, batch_size=task.batch_size), task, record.machine)
         for each in record.configurations
