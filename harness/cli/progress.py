@@ -32,15 +32,12 @@ from rich.segment import Segment
 from rich.table import Column
 from rich.text import Text
 
-from harness.certify.certificate import Certificate
 from harness.cli.printing import discard, print_error, visible
 from harness.cluster.agent import NodeState
-from harness.duel.fastest_mode import BUDGET_SECONDS
-from harness.duel.mode_times import ModeTimes
+from harness.duel.fastest_mode import BUDGET_SECONDS, FastestMode, ModeEvent, TimingModes
 from harness.duel.preparation import Prepared
 from harness.duel.record import DuelRecord
-from harness.duel.runner import Outlook
-from harness.plugins.configuration import Configuration
+from harness.duel.runner import Measuring, Outlook, Paired
 from harness.report.check import certificate_label
 from harness.report.duel import chosen_sentence
 from harness.report.numbers import (
@@ -52,9 +49,21 @@ from harness.report.numbers import (
     time_left,
     time_ratio,
 )
-from harness.runs.record import DatasetRecord, Epoch, Record
+from harness.runs.events import (
+    CertificationEvent,
+    Certified,
+    Certifying,
+    Examined,
+    Finished,
+    Phase,
+    RunEvent,
+    RunObserver,
+    Scored,
+    Trained,
+)
+from harness.runs.record import DatasetRecord, Record
 from harness.runs.request import RunRequest
-from harness.runs.sequence import RunObserver, certified_work
+from harness.runs.sequence import certified_work
 from harness.runs.sharing import SharedRuns
 from harness.spec.data import DownloadProgress
 from harness.spec.task import Adversarial, Task
@@ -426,7 +435,7 @@ class Display(abc.ABC):
             self.say(text)
 
     def follow(self, place: "Place", request: RunRequest) -> RunObserver:
-        """The observer of a run that begins."""
+        """What is told of a run that begins."""
         name = self._next_name(request)
         place.begin(name, _run_activity(request))
         line = RunLine(place, name, request.task)
@@ -469,10 +478,7 @@ class Display(abc.ABC):
 
 
 class Place:
-    """Where one run is executed at a time: this machine, or a ``node`` of a cluster.
-
-    It observes certificates as a :class:`harness.runs.sequence.CertificationObserver`.
-    """
+    """Where one run is executed at a time: this machine, or a ``node`` of a cluster."""
 
     def __init__(self, display: Display, node: str = "") -> None:
         self.node = node
@@ -503,27 +509,24 @@ class Place:
             self.update("idle")
         self._display.ended(f"{outcome}{self._on}")
 
-    def certifying(self, configuration: Configuration, task: str) -> None:
-        """See :class:`harness.runs.sequence.CertificationObserver`."""
-        if not self.node:  # on a node it is part of the run
-            self._remaining.begin(Activity("certificate", f"{configuration.label} {task}"))
-
-    def examined(self, configuration: Configuration, task: str, cases: int, of: int) -> None:
-        """See :class:`harness.runs.sequence.CertificationObserver`."""
-        if not self.node:
-            self._remaining.advance(cases / of)
-        done = f"comparing with the reference in float64, {cases} of {of} cases"
-        self.update(f"certifying {configuration.label} on {task}", done)
-
-    def certified(
-        self, configuration: Configuration, task: str, certificate: Certificate, seconds: float
-    ) -> None:
-        """See :class:`harness.runs.sequence.CertificationObserver`."""
-        if not self.node:
-            self._remaining.end()
-        if seconds > _CACHED_SECONDS and (self.node or self._display.live):
-            outcome = certificate_label(certificate)
-            self._display.say(f"{configuration.label} on {task}: {outcome} in {seconds:.0f} s{self._on}")
+    def certificate(self, event: CertificationEvent) -> None:
+        """Show that a certificate is made. On a node that is part of a run."""
+        remaining = None if self.node else self._remaining
+        match event:
+            case Certifying(configuration, task):
+                if remaining:
+                    remaining.begin(Activity("certificate", f"{configuration.label} {task}"))
+            case Examined(configuration, task, cases, of):
+                if remaining:
+                    remaining.advance(cases / of)
+                done = f"comparing with the reference in float64, {cases} of {of} cases"
+                self.update(f"certifying {configuration.label} on {task}", done)
+            case Certified(configuration, task, certificate, seconds):
+                if remaining:
+                    remaining.end()
+                if seconds > _CACHED_SECONDS and (self.node or self._display.live):
+                    outcome = f"{certificate_label(certificate)} in {seconds:.0f} s{self._on}"
+                    self._display.say(f"{configuration.label} on {task}: {outcome}")
 
 
 class RunDisplay(Display):
@@ -534,9 +537,7 @@ class RunDisplay(Display):
         planned = [*map(_certificate_activity, works.values()), *map(_run_activity, requests)]
         super().__init__(requests, Remaining(planned, time.monotonic), quiet=quiet)
         self._place = Place(self)
-        self.certifying = self._place.certifying
-        self.examined = self._place.examined
-        self.certified = self._place.certified
+        self.certificate = self._place.certificate
 
     def begin(self, request: RunRequest) -> RunObserver:
         """See :class:`harness.runs.sequence.SequenceObserver`."""
@@ -590,9 +591,9 @@ class ClusterDisplay(Display):
         """See :class:`harness.cluster.dispatch.ClusterObserver`."""
         return self.follow(self._nodes[node], request)
 
-    def certifying_on(self, node: str) -> Place:
+    def certificate(self, node: str, event: CertificationEvent) -> None:
         """See :class:`harness.cluster.dispatch.ClusterObserver`."""
-        return self._nodes[node]
+        self._nodes[node].certificate(event)
 
     def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
         """See :class:`harness.cluster.dispatch.ClusterObserver`."""
@@ -664,7 +665,7 @@ def _run_activity(request: RunRequest) -> Activity:
 
 
 class RunLine:
-    """One run on the display: a :class:`harness.runs.sequence.RunObserver`."""
+    """One run on the display: a :class:`harness.runs.events.RunObserver`."""
 
     def __init__(self, place: Place, name: str, task: Task) -> None:
         self._place = place
@@ -675,63 +676,57 @@ class RunLine:
         self._score = ""
         self._epoch = ""
 
-    def started(self, record: Record) -> None:
-        """See :class:`harness.runs.execute.Observer`. The phases show it already."""
+    def __call__(self, event: RunEvent) -> None:
+        """Show an event; phases show already that a run has started."""
+        match event:
+            case Phase(name):
+                self._place.update(self._name, ", ".join(filter(None, (self._epoch, name))))
+            case Trained():
+                self._trained(event)
+            case Scored(epoch):
+                score = score_value(self._measure, epoch.validation)
+                self._score = f"validation {self._measure.name} {score}"
+            case Finished(record):
+                self._place.end(f"{self._name}: {_outcome(record)}")
 
-    def phase(self, name: str) -> None:
-        """See :class:`harness.runs.execute.Observer`."""
-        self._place.update(self._name, ", ".join(filter(None, (self._epoch, name))))
+    def _trained(self, event: Trained) -> None:
+        self._place.advance(event.step / event.total_steps)
+        self._epoch = f"epoch {event.epoch}/{self._epochs}"
+        loss = f"{self._loss} {significant(event.loss)}"
+        speed = f"{1 / event.step_seconds:.1f} steps/s" if event.step_seconds else ""
+        self._place.update(self._name, self._epoch, loss, self._score, speed)
 
-    def trained(self, step: int, total_steps: int, epoch: int, loss: float, step_seconds: float) -> None:
-        """See :class:`harness.runs.execute.Observer`."""
-        self._place.advance(step / total_steps)
-        self._epoch = f"epoch {epoch}/{self._epochs}"
-        speed = f"{1 / step_seconds:.1f} steps/s" if step_seconds else ""
-        self._place.update(self._name, self._epoch, f"{self._loss} {significant(loss)}", self._score, speed)
 
-    def scored(self, epoch: Epoch) -> None:
-        """See :class:`harness.runs.execute.Observer`."""
-        self._score = f"validation {self._measure.name} {score_value(self._measure, epoch.validation)}"
-
-    def end(self, record: Record) -> None:
-        """See :class:`harness.runs.sequence.RunObserver`."""
-        failure = record.failure
-        if failure is None:
-            outcome = f"test {test_score(record)}"
-        elif record.status == "unsupported":
-            outcome = record.status  # the result states the reason
-        else:
-            outcome = failure_text(record.status, failure)
-        self._place.end(f"{self._name}: {outcome}")
+def _outcome(record: Record) -> str:
+    if record.failure is None:
+        return f"test {test_score(record)}"
+    if record.status == "unsupported":
+        return record.status  # the result states the reason
+    return failure_text(record.status, record.failure)
 
 
 # A duel, and the short duel that finds the fastest mode.
 
 
 class DuelDisplay(LiveLine):
-    """Progress on standard error; see :class:`harness.duel.runner.DuelObserver`."""
+    """A duel, and the short duel that finds the fastest mode, told by its events."""
 
-    def preparing(self, *, certify: bool) -> None:
-        """What happens before the first pair."""
-        self.doing(f"{'certifying and ' if certify else ''}trying each configuration once")
+    def __call__(self, event: ModeEvent) -> None:
+        """Show an event."""
+        match event:
+            case Phase(name):
+                self.doing(name)
+            case Measuring(prepared, outlook):
+                self._measuring(prepared, outlook)
+            case Paired(record, seconds_left):
+                self._paired(record, seconds_left)
+            case TimingModes(label, task, modes):
+                most = about(BUDGET_SECONDS)
+                self.say(f"{label} on {task}: timing {', '.join(modes)} for at most {most}")
+            case FastestMode(times):
+                self.say(chosen_sentence(times))
 
-    def certifying(self, label: str) -> None:
-        """See :class:`harness.duel.runner.DuelObserver`."""
-        self.doing(f"certifying {label}")
-
-    def comparing(self) -> None:
-        """See :class:`harness.duel.runner.DuelObserver`."""
-        self.doing("comparing the values of the first calls")
-
-    def trying(self, label: str) -> None:
-        """See :class:`harness.duel.runner.DuelObserver`."""
-        self.doing(f"trying {label}")
-
-    def profiling(self, activity: str) -> None:
-        """See :class:`harness.duel.runner.DuelObserver`."""
-        self.doing(activity)
-
-    def measuring(self, prepared: Prepared, outlook: Outlook) -> None:
+    def _measuring(self, prepared: Prepared, outlook: Outlook) -> None:
         """What a pair consists of, and what a verdict takes."""
         steps = " and ".join(map(str, prepared.steps))
         fewest, seconds = outlook.fewest_pairs, outlook.pair_seconds
@@ -745,7 +740,7 @@ class DuelDisplay(LiveLine):
                 f"say what is likely; give at least {about(outlook.seconds_needed)} for a verdict"
             )
 
-    def paired(self, record: DuelRecord, seconds_left: float) -> None:
+    def _paired(self, record: DuelRecord, seconds_left: float) -> None:
         """The ratios after each pair."""
         ratios = "; ".join(
             f"{result.configuration} {time_ratio(result.ratio)}"
@@ -758,15 +753,7 @@ class DuelDisplay(LiveLine):
 
 
 class ModeDisplay(DuelDisplay):
-    """See :class:`harness.duel.fastest_mode.ModeObserver`."""
+    """The short duel that finds the fastest mode; no verdict is needed, so nothing is said about its time."""
 
-    def timing_modes(self, label: str, task: str, modes: list[str]) -> None:
-        """What is measured, and how long it takes at most."""
-        self.say(f"{label} on {task}: timing {', '.join(modes)} for at most {about(BUDGET_SECONDS)}")
-
-    def chosen(self, times: ModeTimes) -> None:
-        """The mode that is used, and how much longer the others take."""
-        self.say(chosen_sentence(times))
-
-    def measuring(self, prepared: Prepared, outlook: Outlook) -> None:
-        """No verdict is needed, so nothing is said about its time."""
+    def _measuring(self, prepared: Prepared, outlook: Outlook) -> None:
+        pass

@@ -63,7 +63,7 @@ def run_sequence(
         display.announce(plan, shared, trackers, store.folder)
         if not certify:
             return execute_all(shared, store, display, deadline)
-        with Certification(requests, display) as certification:
+        with Certification(requests, display.certificate) as certification:
             return execute_all(shared, store, display, deadline, certification)
 
 

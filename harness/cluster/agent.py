@@ -13,16 +13,16 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import platformdirs
 
-from harness.cluster.messages import Forwarded, ForwardedStore, Message, Send, streamed
-from harness.duel.fastest_mode import FastestModes, ModeObserver, fastest_runs
+from harness.cluster.messages import Forward, ForwardedStore, Message, Send, streamed
+from harness.duel.fastest_mode import FastestModes, fastest_runs
 from harness.duel.record import DuelRecord
-from harness.duel.runner import Duel, DuelObserver
+from harness.duel.runner import Duel
 from harness.duel.workloads import DuelRequest, Workload, labelled
 from harness.errors import DataError, HarnessError
 from harness.hookspecs import hookimpl
@@ -30,10 +30,10 @@ from harness.machine.description import Machine, default_threads, describe_machi
 from harness.machine.files import GuardedFolder
 from harness.plugins.files import name_plugin_files
 from harness.plugins.installation import installation
-from harness.runs.execute import Observer, execute
+from harness.runs.execute import execute
 from harness.runs.record import Failure, Record
 from harness.runs.request import RunRequest, new_record, summary_of
-from harness.runs.sequence import Certification, CertificationObserver
+from harness.runs.sequence import Certification
 from harness.spec.data import Dataset, DataSource, Samples, Series, Split
 
 # Data sets that the driver has sent to a node, kept there by fingerprint.
@@ -242,15 +242,6 @@ class NodeState(msgspec.Struct, frozen=True):
         return self.machine.host_text
 
 
-class _RunsCertification:
-    """Passes what a certification reports to the observer of the work that needs it now."""
-
-    observer: CertificationObserver
-
-    def __getattr__(self, method: str) -> Any:
-        return getattr(self.observer, method)
-
-
 class Agent:
     """Executes what the driver asks for; see the module."""
 
@@ -262,8 +253,8 @@ class Agent:
         self._plugins = [self._written(place, plugin) for place, plugin in enumerate(orders.plugins)]
         name_plugin_files(self._plugins)
         self._thread = ThreadPoolExecutor(1)
-        self._observer = _RunsCertification()
-        self._certification = Certification(orders.certified, cast("CertificationObserver", self._observer))
+        self._tell = Forward(send=lambda _message: None)  # nothing is under way
+        self._certification = Certification(orders.certified, self._tell)
 
     def _written(self, place: int, plugin: PluginFile) -> Path:
         folder = self._folder.path / f"plugin-{place}"
@@ -313,15 +304,16 @@ class Agent:
         """
 
         def work(send: Send) -> object:
+            self._tell.send = send
             for dataset in datasets:
                 self._receive(dataset)
             match asked:
                 case RunRequest():
                     return self._run(asked, send)
                 case FindModes(choices, certify):
-                    return fastest_runs(choices, self._modes(send, certify=certify)), self._duel_files()
+                    return fastest_runs(choices, self._modes(certify=certify)), self._duel_files()
                 case PlacedDuel():
-                    return self._duel(asked, send)
+                    return self._duel(asked)
 
         yield from streamed(work, self._thread)
 
@@ -332,26 +324,23 @@ class Agent:
             record.failure = Failure(f"node {record.machine.host_text}: {lacking}")
             ForwardedStore(send).save(record)
             return record
-        observer = cast("Observer", Forwarded("run", send))
-        self._observer.observer = cast("CertificationObserver", Forwarded("observer", send))
         certificate = self._certification.certificate(request) if self._orders.certified else None
-        return execute(request, certificate, ForwardedStore(send), observer)
+        return execute(request, certificate, ForwardedStore(send), self._tell)
 
-    def _duel(self, placed: PlacedDuel, send: Send) -> tuple[DuelRecord, dict[str, bytes]]:
+    def _duel(self, placed: PlacedDuel) -> tuple[DuelRecord, dict[str, bytes]]:
         request = placed.request
-        modes = self._modes(send, certify=request.certify)
+        modes = self._modes(certify=request.certify)
         choices = [
             [_with_python(workload, placed.python) for workload in choice] for choice in placed.choices
         ]
         workloads = labelled([modes.choose(choice, request.dataset) for choice in choices])
         files = self._duel_files()
         asked = msgspec.structs.replace(request, workloads=workloads)
-        duel = Duel(asked, self._folder.path / "duels", cast("DuelObserver", Forwarded("observer", send)))
+        duel = Duel(asked, self._folder.path / "duels", self._tell)
         return duel.carry_out(), files
 
-    def _modes(self, send: Send, *, certify: bool) -> FastestModes:
-        observer = cast("ModeObserver", Forwarded("observer", send))
-        return FastestModes(self._folder.path / "duels", observer, certify=certify)
+    def _modes(self, *, certify: bool) -> FastestModes:
+        return FastestModes(self._folder.path / "duels", self._tell, certify=certify)
 
     def _duel_files(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (self._folder.path / "duels").glob("*.json")}

@@ -9,13 +9,25 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from harness.cluster.agent import NodeState
-from harness.cluster.messages import Call, Ended, Message
+from harness.cluster.messages import Ended, Message, Save, SavePicture, SaveWeights
 from harness.errors import HarnessError, interruption
 from harness.machine.description import git_state
 from harness.runs.documents import Status
+from harness.runs.events import (
+    CertificationEvent,
+    Certified,
+    Certifying,
+    Examined,
+    Finished,
+    Phase,
+    RunObserver,
+    Scored,
+    Started,
+    Trained,
+)
 from harness.runs.record import Failure, LostAttempt, Record
 from harness.runs.request import RunRequest, new_record
-from harness.runs.sequence import CertificationObserver, DeclinedWork, RunObserver
+from harness.runs.sequence import DeclinedWork
 from harness.runs.sharing import PlannedRun, SharedRuns
 from harness.runs.store import Store
 
@@ -61,10 +73,10 @@ class ClusterObserver(Protocol):
         """A node is lost; ``again`` is its run, if it is executed once more."""
 
     def begin(self, node: str, request: RunRequest) -> RunObserver:
-        """A run begins on a node; returns its observer."""
+        """A run begins on a node; returns what is told of it."""
 
-    def certifying_on(self, node: str) -> CertificationObserver:
-        """The observer of a node's certificates."""
+    def certificate(self, node: str, event: CertificationEvent) -> None:
+        """A certificate is made on a node."""
 
     def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
         """Another process has executed a run."""
@@ -76,9 +88,9 @@ class ClusterObserver(Protocol):
 class _Running:
     """A run on a node: ``record`` is the newest that the node has sent."""
 
-    def __init__(self, planned: PlannedRun, observer: RunObserver, attempts: list[LostAttempt]) -> None:
+    def __init__(self, planned: PlannedRun, tell: RunObserver, attempts: list[LostAttempt]) -> None:
         self.planned = planned
-        self.observer = observer
+        self.tell = tell
         self.attempts = attempts
         self.record: Record | None = None
 
@@ -132,8 +144,8 @@ class Dispatcher:
         for node in [node for node in self._states if node not in self._running]:
             if (work := self._next(node)) is not None:
                 planned, attempts = work
-                observer = self._observer.begin(self._states[node].name, planned.request)
-                self._running[node] = _Running(planned, observer, attempts)
+                tell = self._observer.begin(self._states[node].name, planned.request)
+                self._running[node] = _Running(planned, tell, attempts)
                 self._nodes.start(node, planned.request)
         if self._states and not self._running and self._shared.left:
             self._observer.waiting(len(self._shared.left))
@@ -172,20 +184,18 @@ class Dispatcher:
                 self._observer.joined(arrival)
             case Lost():
                 self._lose(node, arrival.reason)
-            case Call(target="store", method="save", arguments=(record,)):
+            case Save(record):
                 self._save(node, record)
-            case Call(target="store"):
-                self._call(self._store, arrival)
-            case Call(target="run"):
-                self._call(self._running[node].observer, arrival)
-            case Call():
-                self._call(self._observer.certifying_on(self._states[node].name), arrival)
+            case SavePicture():
+                self._store.save_picture(*arrival)
+            case SaveWeights():
+                self._store.save_weights(*arrival)
+            case Certifying() | Examined() | Certified():
+                self._observer.certificate(self._states[node].name, arrival)
+            case Phase() | Started() | Trained() | Scored():
+                self._running[node].tell(arrival)
             case Ended():
                 self._end(node, arrival)
-
-    @staticmethod
-    def _call(target: object, call: Call) -> None:
-        getattr(target, call.method)(*call.arguments, **call.keywords)
 
     def _save(self, node: str, record: Record) -> None:
         """Save what a node has sent or would have."""
@@ -219,7 +229,7 @@ class Dispatcher:
         running = self._running.pop(node)
         self._shared.add(running.planned, record)
         self._declined.add(record, running.planned.request)
-        running.observer.end(record)
+        running.tell(Finished(record))
 
     def _lose(self, node: str, reason: str) -> None:
         """A node is lost: its run is done again, unless it has lost too many."""

@@ -1,31 +1,43 @@
-"""What an agent streams to the driver while it works: calls of the driver's objects, then the result."""
+"""What an agent streams to the driver while it works: records to save, events, then the result."""
 
 import copy
 import queue
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
+from harness.duel.fastest_mode import ModeEvent
 from harness.errors import HarnessError
+from harness.runs.events import CertificationEvent, Examined, RunEvent, Trained
 from harness.runs.record import Record
 from harness.runs.store import WEIGHTS_SUFFIX
 
-#: Calls of these methods that follow within this time are left out: each block of steps makes one.
-_FREQUENT = ("trained", "examined")
+#: Events of these kinds that follow within this time are left out: each block of steps makes one.
+_FREQUENT = (Trained, Examined)
 _LEAST_SECONDS_BETWEEN = 0.5
 
-#: Whose method is called: that of the folder of records, of the observer of the command, or of that of a run.
-Target = Literal["store", "observer", "run"]
+
+class Save(NamedTuple):
+    """See :meth:`harness.runs.store.Store.save`."""
+
+    record: Record
 
 
-class Call(NamedTuple):
-    """The driver calls this method, as the agent's code did."""
+class SavePicture(NamedTuple):
+    """See :meth:`harness.runs.store.Store.save_picture`."""
 
-    target: Target
-    method: str
-    arguments: tuple[Any, ...]
-    keywords: dict[str, Any]
+    record: Record
+    png: bytes
+    kind: str
+
+
+class SaveWeights(NamedTuple):
+    """See :meth:`harness.runs.store.Store.save_weights`."""
+
+    record: Record
+    content: bytes
+    kind: str
 
 
 class Ended(NamedTuple):
@@ -36,48 +48,46 @@ class Ended(NamedTuple):
     exit_code: int = 1
 
 
-Message = Call | Ended
+#: What is told of the work.
+Event = RunEvent | CertificationEvent | ModeEvent
+Message = Save | SavePicture | SaveWeights | Event | Ended
 Send = Callable[[Message], None]
 
 
-class Forwarded:
-    """Stands for an object of the driver: every call of a method becomes a message, without a result."""
+class Forward:
+    """Sends what is told to the driver, in the stream of the work that is under way."""
 
-    def __init__(self, target: Target, send: Send) -> None:
-        self._target = target
-        self._send = send
-        self._sent_at: dict[str, float] = {}
+    def __init__(self, send: Send) -> None:
+        self.send = send
+        self._sent_at: dict[type, float] = {}
 
-    def __getattr__(self, method: str) -> Callable[..., None]:
-        def call(*arguments: Any, **keywords: Any) -> None:
-            now = time.monotonic()
-            if method in _FREQUENT and now - self._sent_at.get(method, 0.0) < _LEAST_SECONDS_BETWEEN:
-                return
-            self._sent_at[method] = now
-            # A record changes before it is sent.
-            self._send(Call(self._target, method, copy.deepcopy(arguments), keywords))
-
-        return call
+    def __call__(self, event: Event) -> None:
+        """Send an event as it is now: a record changes before it is sent."""
+        kind, now = type(event), time.monotonic()
+        if kind in _FREQUENT and now - self._sent_at.get(kind, 0.0) < _LEAST_SECONDS_BETWEEN:
+            return
+        self._sent_at[kind] = now
+        self.send(copy.deepcopy(event))
 
 
 class ForwardedStore:
     """The driver's folder of records: see :class:`harness.runs.store.RecordWriter`."""
 
     def __init__(self, send: Send) -> None:
-        self._store = Forwarded("store", send)
+        self._send = send
 
     def save(self, record: Record) -> None:
         """See :meth:`harness.runs.store.Store.save`."""
-        self._store.save(record)
+        self._send(Save(copy.deepcopy(record)))
 
     def save_picture(self, record: Record, png: bytes, kind: str = "") -> str:
         """See :meth:`harness.runs.store.Store.save_picture`."""
-        self._store.save_picture(record, png, kind)
+        self._send(SavePicture(copy.deepcopy(record), png, kind))
         return f"{record.id}{kind}.png"
 
     def save_weights(self, record: Record, content: bytes, kind: str) -> str:
         """See :meth:`harness.runs.store.Store.save_weights`."""
-        self._store.save_weights(record, content, kind)
+        self._send(SaveWeights(copy.deepcopy(record), content, kind))
         return f"{record.id}{kind}{WEIGHTS_SUFFIX}"
 
 

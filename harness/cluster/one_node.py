@@ -6,13 +6,15 @@ from typing import Any, Protocol
 
 from harness.cluster.agent import FindModes, NodeState, PlacedDuel, PluginFile
 from harness.cluster.dispatch import Arrival, Lost
-from harness.cluster.messages import Call, Ended
+from harness.cluster.messages import Ended
+from harness.duel.fastest_mode import FastestMode, ModeEvent, TimingModes
 from harness.duel.record import DUELS, DuelRecord
-from harness.duel.runner import DuelObserver
+from harness.duel.runner import Measuring, Paired
 from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.files import replace_result
 from harness.plugins import files as named_files
 from harness.plugins import registry
+from harness.runs.events import Phase
 
 _POLL_SECONDS = 0.5
 
@@ -31,7 +33,10 @@ class WorkingNodes(Protocol):
 
 
 def on_one_node(
-    nodes: WorkingNodes, asked: FindModes | PlacedDuel, datasets: Iterable[str], observer: object
+    nodes: WorkingNodes,
+    asked: FindModes | PlacedDuel,
+    datasets: Iterable[str],
+    tell: Callable[[ModeEvent], None],
 ) -> Any:
     """The result of the first node that is ready and lacks none of the backends.
 
@@ -55,8 +60,8 @@ def on_one_node(
                     )
                 case Lost():
                     lacking.pop(node, None)
-                case Call() if node == chosen:
-                    getattr(observer, arrival.method)(*arrival.arguments, **arrival.keywords)
+                case Phase() | Measuring() | Paired() | TimingModes() | FastestMode() if node == chosen:
+                    tell(arrival)
                 case Ended() if node == chosen:
                     return _result(arrival)
         if chosen is None and lacking and not nodes.awaited():
@@ -83,16 +88,17 @@ def write_duels(folder: Path, files: dict[str, bytes]) -> None:
 class DuelRecorder:
     """Writes the record of a duel on a node after each pair, and passes on what the node reports."""
 
-    def __init__(self, folder: Path, observer: DuelObserver) -> None:
+    def __init__(self, folder: Path, tell: Callable[[ModeEvent], None]) -> None:
         self._folder = folder
-        self._observer = observer
+        self._tell = tell
         self.record: DuelRecord | None = None
         self.path = folder
 
-    def paired(self, record: DuelRecord, seconds_left: float) -> None:
-        """See :class:`harness.duel.runner.DuelObserver`."""
-        self.save(record)
-        self._observer.paired(record, seconds_left)
+    def __call__(self, event: ModeEvent) -> None:
+        """Pass an event on; after a pair, write the record first."""
+        if isinstance(event, Paired):
+            self.save(event.record)
+        self._tell(event)
 
     def save(self, record: DuelRecord) -> None:
         """Write a record.
@@ -113,10 +119,6 @@ class DuelRecorder:
         self.record.status, self.record.failure = "interrupted", interruption(interrupt)
         self.save(self.record)
         return self.record
-
-    def __getattr__(self, method: str) -> Callable[..., None]:
-        passed: Callable[..., None] = getattr(self._observer, method)
-        return passed
 
 
 def _write(path: Path, content: bytes) -> None:

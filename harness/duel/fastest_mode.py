@@ -1,13 +1,13 @@
 """The fastest mode of a backend on one task, from a short duel of its modes where it is not known yet."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple
 
 from harness.duel.mode_times import ModeTimes, keep, kept, key_of, machine_of, work_sha256
 from harness.duel.preparation import is_certified
 from harness.duel.record import DuelRecord
-from harness.duel.runner import Duel, DuelObserver
+from harness.duel.runner import Duel, DuelEvent
 from harness.duel.workloads import DuelRequest, Workload
 from harness.errors import HarnessError
 from harness.plugins import registry
@@ -21,22 +21,30 @@ BUDGET_SECONDS = 300.0
 _MARGIN = 0.02
 
 
-class ModeObserver(DuelObserver, Protocol):
-    """Follows the choice of a mode while it is made."""
+class TimingModes(NamedTuple):
+    """These modes of a backend are about to be timed; ``label`` is as on the command line, ``torch:best``."""
 
-    def timing_modes(self, label: str, task: str, modes: list[str]) -> None:
-        """These modes are about to be timed."""
+    label: str
+    task: str
+    modes: list[str]
 
-    def chosen(self, times: ModeTimes) -> None:
-        """The fastest mode is known."""
+
+class FastestMode(NamedTuple):
+    """The fastest mode is known."""
+
+    times: ModeTimes
+
+
+#: What is told while the fastest mode is looked for.
+ModeEvent = DuelEvent | TimingModes | FastestMode
 
 
 class FastestModes:
     """Finds them, each once; duels are written to ``folder``."""
 
-    def __init__(self, folder: Path, observer: ModeObserver, *, certify: bool) -> None:
+    def __init__(self, folder: Path, tell: Callable[[ModeEvent], None], *, certify: bool) -> None:
         self._folder = folder
-        self._observer = observer
+        self._tell = tell
         self._certify = certify
         self._known: dict[str, str] = {}
 
@@ -51,7 +59,7 @@ class FastestModes:
         key = key_of(workloads[0])
         if key not in self._known:
             if times := kept(key):
-                self._observer.chosen(times)
+                self._tell(FastestMode(times))
             self._known[key] = times.fastest if times else self._measured(key, workloads, dataset)
         return next(workload for workload in workloads if _mode(workload) == self._known[key])
 
@@ -61,15 +69,15 @@ class FastestModes:
         label = f"{contenders[0].configuration.backend}:{BEST}"
         workloads, failed = self._certified(contenders)
         while len(workloads) > 1:
-            self._observer.timing_modes(label, task, [_mode(workload) for workload in workloads])
-            duel = Duel(self._request(workloads, dataset), self._folder, self._observer)
+            self._tell(TimingModes(label, task, [_mode(workload) for workload in workloads]))
+            duel = Duel(self._request(workloads, dataset), self._folder, self._tell)
             record = duel.carry_out()
             if record.status == "interrupted":
                 raise KeyboardInterrupt
             if record.status == "ok" and all(result.ratio for result in record.results):
                 times = _times(key, contenders[0], record, failed)
                 keep(times)
-                self._observer.chosen(times)
+                self._tell(FastestMode(times))
                 return times.fastest
             if duel.failed_label is None:
                 reason = record.failure.rstrip(".") or "every pair was disturbed"

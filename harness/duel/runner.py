@@ -4,9 +4,9 @@ import math
 import random
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from harness.audit.comparison import first_difference
 from harness.certify.certificate import Certificate
@@ -34,6 +34,7 @@ from harness.duel.workloads import DuelRequest, Workload, new_record, pad_to_equ
 from harness.errors import HarnessError, UsageError, WorkerTimeout, interruption
 from harness.machine.arguments import duration_text
 from harness.machine.calibration import peak_flops_per_second
+from harness.runs.events import Phase
 from harness.stats.evidence import FEWEST_PAIRS, MOST_PAIRS
 from harness.worker import protocol
 
@@ -155,37 +156,30 @@ class Outlook(NamedTuple):
     seconds_needed: float
 
 
-class DuelObserver(Protocol):
-    """Follows a duel while it runs."""
+class Measuring(NamedTuple):
+    """Pairs begin."""
 
-    def preparing(self, *, certify: bool) -> None:
-        """Each configuration is certified, if asked for, and tried once."""
+    prepared: Prepared
+    outlook: Outlook
 
-    def certifying(self, label: str) -> None:
-        """A configuration is certified, or its certificate is read from the cache."""
 
-    def comparing(self) -> None:
-        """The values of the first calls of steps of the user's own are compared."""
+class Paired(NamedTuple):
+    """A pair has ended; the record's results are those of all pairs so far. About so much time is left."""
 
-    def trying(self, label: str) -> None:
-        """A configuration is tried."""
+    record: DuelRecord
+    seconds_left: float
 
-    def profiling(self, activity: str) -> None:
-        """After the pairs, a configuration is profiled; ``activity`` says which."""
 
-    def measuring(self, prepared: Prepared, outlook: Outlook) -> None:
-        """Pairs begin."""
-
-    def paired(self, record: DuelRecord, seconds_left: float) -> None:
-        """A pair has ended; ``results`` are those of all pairs so far. About so much time is left."""
+#: What is told of a duel while it runs.
+DuelEvent = Phase | Measuring | Paired
 
 
 class Duel:
     """One duel and its record, which is saved after every pair."""
 
-    def __init__(self, request: AnyRequest, folder: Path, observer: DuelObserver) -> None:
+    def __init__(self, request: AnyRequest, folder: Path, tell: Callable[[DuelEvent], None]) -> None:
         self._request = request
-        self._observer = observer
+        self._tell = tell
         self._start = time.monotonic()
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         self._pair_time = PairTime()
@@ -259,22 +253,29 @@ class Duel:
             self._save()
             if pair is not None:
                 left = seconds_left(request, record, self._pair_time.seconds)
-                self._observer.paired(record, left)
+                self._tell(Paired(record, left))
         if request.profile:
-            record.profiles = profile_sides(request.workloads, record.dataset_name, self._observer.profiling)
+            record.profiles = profile_sides(request.workloads, record.dataset_name, self._begin)
+
+    def _begin(self, phase: str) -> None:
+        self._tell(Phase(phase))
 
     def _proofs(self) -> list[Certificate] | None:
         """The certificates of a task's configurations; of own steps the values are compared."""
         request = self._request
         if isinstance(request, StepDuelRequest):
-            self._observer.comparing()
+            self._begin("comparing the values of the first calls")
             compared = compare_work(request.workloads, request.work)
             if self.record.step is not None:
                 self.record.step.work = compared
             refuse_different_work(request.workloads, compared)
             return None
-        self._observer.preparing(certify=request.certify)
-        return certificates(request.workloads, self._observer.certifying) if request.certify else None
+        self._begin(f"{'certifying and ' if request.certify else ''}trying each configuration once")
+        return (
+            certificates(request.workloads, lambda label: self._begin(f"certifying {label}"))
+            if request.certify
+            else None
+        )
 
     def _pair(self, alternation: Alternation, prepared: Prepared) -> PairRecord | None:
         """The next pair; None if the time is up before it ends, and there are others."""
@@ -316,7 +317,9 @@ class Duel:
 
     def _prepared(self, alternation: Alternation, proofs: list[Certificate] | None) -> Prepared:
         try:
-            return prepare(alternation, proofs, self._request.turns, self._observer.trying)
+            return prepare(
+                alternation, proofs, self._request.turns, lambda label: self._begin(f"trying {label}")
+            )
         except HarnessError as error:
             if not _ran_out_of_time(error):
                 raise
@@ -351,7 +354,7 @@ class Duel:
                 f"--budget takes at most {duration_text(MOST_SECONDS)}. Use --budget {budget} or more; with "
                 "less, such as --budget 10m, the result says what is likely."
             )
-        self._observer.measuring(prepared, Outlook(FEWEST_PAIRS, seconds, fits, needed))
+        self._tell(Measuring(prepared, Outlook(FEWEST_PAIRS, seconds, fits, needed)))
 
     @property
     def _batch_sizes(self) -> list[int]:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -14,7 +14,15 @@ from harness.certify.certify import rules_of
 from harness.errors import interruption
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
-from harness.runs.execute import Observer, execute
+from harness.runs.events import (
+    CertificationEvent,
+    Certified,
+    Certifying,
+    Examined,
+    Finished,
+    RunObserver,
+)
+from harness.runs.execute import execute
 from harness.runs.record import Failure, Record
 from harness.runs.request import RunRequest, new_record
 from harness.runs.sharing import SharedRuns
@@ -25,21 +33,6 @@ from harness.worker.examiner import Examiner
 
 #: A configuration, the name of the task, and the rules of training that the run uses.
 CertifiedWork = tuple[Configuration, str, frozenset[str]]
-
-
-class CertificationObserver(Protocol):
-    """Watches certificates being made."""
-
-    def certifying(self, configuration: Configuration, task: str) -> None:
-        """A certificate is read from the cache or computed."""
-
-    def examined(self, configuration: Configuration, task: str, cases: int, of: int) -> None:
-        """So many cases of a certificate have been examined."""
-
-    def certified(
-        self, configuration: Configuration, task: str, certificate: Certificate, seconds: float
-    ) -> None:
-        """The certificate is known."""
 
 
 def certified_work(request: RunRequest) -> CertifiedWork:
@@ -54,8 +47,8 @@ class Certification:
     ended with the last certificate of its configuration.
     """
 
-    def __init__(self, requests: Iterable[RunRequest], observer: CertificationObserver) -> None:
-        self._observer = observer
+    def __init__(self, requests: Iterable[RunRequest], tell: Callable[[CertificationEvent], None]) -> None:
+        self._tell = tell
         self._made: dict[CertifiedWork, Certificate] = {}
         self._examiners: dict[Configuration, Examiner] = {}
         works = dict.fromkeys(map(certified_work, requests))
@@ -70,8 +63,8 @@ class Certification:
 
     def _make(self, request: RunRequest) -> Certificate:
         configuration, task, _ = certified_work(request)
-        observer, start = self._observer, time.perf_counter()
-        observer.certifying(configuration, task)
+        start = time.perf_counter()
+        self._tell(Certifying(configuration, task))
         examiner = self._examiners.get(configuration)
         if examiner is None:
             examiner = self._examiners[configuration] = Examiner(configuration, request.timeout_seconds)
@@ -79,14 +72,14 @@ class Certification:
             examiner,
             registry.task(task),
             request.task,
-            lambda cases, of: observer.examined(configuration, task, cases, of),
+            lambda cases, of: self._tell(Examined(configuration, task, cases, of)),
         )
         self._to_come[configuration] -= 1
         if self._to_come[configuration]:
             examiner.pause()
         else:
             self._examiners.pop(configuration).close()
-        observer.certified(configuration, task, made, time.perf_counter() - start)
+        self._tell(Certified(configuration, task, made, time.perf_counter() - start))
         return made
 
     def __enter__(self) -> Self:
@@ -103,18 +96,11 @@ class Certification:
 _POLL_SECONDS = 0.5
 
 
-class RunObserver(Observer, Protocol):
-    """Watches one run."""
-
-    def end(self, record: Record) -> None:
-        """The run is over."""
-
-
-class SequenceObserver(CertificationObserver, Protocol):
+class SequenceObserver(Protocol):
     """Watches a sequence of runs."""
 
     def begin(self, request: RunRequest) -> RunObserver:
-        """A run begins; returns its observer."""
+        """A run begins; returns what is told of it."""
 
     def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
         """Another process has executed a run."""
@@ -185,9 +171,9 @@ def _execute(
         known = certification.certificate(request) if certification else None
     except KeyboardInterrupt as interrupt:
         return _interrupted(request, store, interrupt)
-    run = observer.begin(request)
-    record = execute(request, known, store, run)
-    run.end(record)
+    tell = observer.begin(request)
+    record = execute(request, known, store, tell)
+    tell(Finished(record))
     return record
 
 

@@ -1,12 +1,12 @@
-"""Runs in trackers while they train: what an observer learns of a run goes to each tracker, too."""
+"""Runs in trackers while they train: what the display is told of a run goes to each tracker, too."""
 
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from harness.runs.events import Finished, RunEvent, RunObserver, Scored, Started
 from harness.runs.record import Epoch, Record
-from harness.runs.sequence import RunObserver
 from harness.tracking.tracker import BoundedTracker, TrackedRun, Tracker, send
 
 #: The shortest interval between two messages of epochs: a call costs tens of milliseconds, as much as a
@@ -23,47 +23,44 @@ class Tracking:
         for bounded in self._trackers:
             bounded.connect()
 
-    def follow(self, observer: RunObserver) -> RunObserver:
-        """An observer that informs ``observer`` first, and then the trackers."""
-        return _FollowedRun(observer, self._trackers, self._folder) if self._trackers else observer
+    def follow(self, tell: RunObserver) -> RunObserver:
+        """Of each event, ``tell`` is told first, and then the trackers."""
+        return _FollowedRun(tell, self._trackers, self._folder) if self._trackers else tell
 
 
 class _FollowedRun:
-    """A run: a :class:`harness.runs.sequence.RunObserver`.
+    """A run: a :class:`harness.runs.events.RunObserver`."""
 
-    Observers are called between two blocks of steps, while the worker waits for its next request.
-    """
-
-    def __init__(self, observer: RunObserver, trackers: Sequence[BoundedTracker], folder: Path) -> None:
-        self.phase = observer.phase
-        self.trained = observer.trained
-        self._observer = observer
+    def __init__(self, tell: RunObserver, trackers: Sequence[BoundedTracker], folder: Path) -> None:
+        self._tell = tell
         self._trackers = trackers
         self._folder = folder
         self._tracked: dict[BoundedTracker, TrackedRun] = {}
         self._waiting: list[Epoch] = []
         self._sent_at = -_INTERVAL_SECONDS
 
-    def started(self, record: Record) -> None:
-        """See :class:`harness.runs.execute.Observer`."""
-        self._observer.started(record)
+    def __call__(self, event: RunEvent) -> None:
+        """Pass an event on. A tracker that missed a part of the run gets all of it at the end."""
+        self._tell(event)
+        match event:
+            case Started(record):
+                self._start(record)
+            case Scored(epoch):
+                self._waiting.append(epoch)
+                if time.monotonic() - self._sent_at >= _INTERVAL_SECONDS:
+                    self._send_epochs()
+                    self._sent_at = time.monotonic()
+            case Finished(record):
+                self._send_epochs()
+                self._finish(record)
+
+    def _start(self, record: Record) -> None:
         for bounded in self._trackers:
             tracked = bounded.call(partial(bounded.tracker.run, record, self._path(record)))
             if tracked is not None:
                 self._tracked[bounded] = tracked
 
-    def scored(self, epoch: Epoch) -> None:
-        """See :class:`harness.runs.execute.Observer`."""
-        self._observer.scored(epoch)
-        self._waiting.append(epoch)
-        if time.monotonic() - self._sent_at >= _INTERVAL_SECONDS:
-            self._send_epochs()
-            self._sent_at = time.monotonic()
-
-    def end(self, record: Record) -> None:
-        """See :class:`harness.runs.sequence.RunObserver`. A tracker that missed a part gets the whole run."""
-        self._observer.end(record)
-        self._send_epochs()
+    def _finish(self, record: Record) -> None:
         for bounded in self._trackers:
             if bounded in self._tracked:
                 self._call(bounded, partial(self._tracked[bounded].ended, record))

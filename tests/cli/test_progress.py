@@ -23,6 +23,7 @@ from harness.cli.progress import (
 from harness.cluster.agent import NodeState
 from harness.machine.description import Host
 from harness.plugins.configuration import Configuration
+from harness.runs.events import Certified, Certifying, Examined, Finished, Trained
 from harness_tasks.gan import GAN
 from harness_tasks.mlp import MLP
 
@@ -138,17 +139,17 @@ def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(mon
     monkeypatch.setattr(time, "monotonic", lambda: now)
     with RunDisplay(REQUESTS, quiet=False, certify=True) as display:
         configuration = Configuration("torch", "eager", "cpu", 1)
-        display.certifying(configuration, "mlp")
+        display.certificate(Certifying(configuration, "mlp"))
         for case in range(1, 11):
             now += 2.5
-            display.examined(configuration, "mlp", case, 10)
-        display.certified(configuration, "mlp", Certificate(certified=True), 25.0)
+            display.certificate(Examined(configuration, "mlp", case, 10))
+        display.certificate(Certified(configuration, "mlp", Certificate(certified=True), 25.0))
         for request in REQUESTS:
-            run = display.begin(request)
+            tell = display.begin(request)
             for step in range(1, 101):
                 now += 0.25
-                run.trained(step, 100, 1 + step // 3, 0.5, 0.25)
-            run.end(make_record())
+                tell(Trained(step, 100, 1 + step // 3, 0.5, 0.25))
+            tell(Finished(make_record()))
     assert capsys.readouterr().err.splitlines() == snapshot
 
 
@@ -163,10 +164,10 @@ def test_a_cluster_shows_where_runs_begin_and_end_and_which_begin_again(capsys, 
             display.joined(state)
         first = display.begin(alpha, REQUESTS[0])
         display.begin(beta, REQUESTS[1])
-        first.trained(1, 10, 1, 0.5, 0.1)
-        first.end(make_record())
+        first(Trained(1, 10, 1, 0.5, 0.1))
+        first(Finished(make_record()))
         display.lost(beta, "it does not answer", again=REQUESTS[1])
-        display.begin(alpha, REQUESTS[1]).end(make_record())
+        display.begin(alpha, REQUESTS[1])(Finished(make_record()))
     assert capsys.readouterr().err.splitlines() == snapshot
 
 
@@ -191,7 +192,7 @@ def test_the_loss_of_an_adversarial_task_is_named(definition, loss):
         def advance(self, _share):
             pass
 
-    RunLine(Place(), "run", definition.define(definition.options())).trained(1, 10, 1, 2.9, 0.1)
+    RunLine(Place(), "run", definition.define(definition.options()))(Trained(1, 10, 1, 2.9, 0.1))
     assert loss in shown
 
 

@@ -6,7 +6,7 @@ from support.records import save_runs
 
 from harness.cluster.agent import NodeState
 from harness.cluster.dispatch import MOST_ATTEMPTS, Dispatcher, Lost
-from harness.cluster.messages import Call, Ended
+from harness.cluster.messages import Ended, Save
 from harness.errors import HarnessError
 from harness.machine.description import Host, describe_machine
 from harness.runs.matrix import MatrixOptions, RunMatrix
@@ -45,7 +45,7 @@ class PlayedNodes:
         self.started.append((node, request.configuration.backend, request.seed))
         record = new_record(request)
         record.machine = self.states[node].machine
-        self.arrivals.append((node, Call("store", "save", (msgspec.structs.replace(record),), {})))
+        self.arrivals.append((node, Save(msgspec.structs.replace(record))))
         end = self.ends.get(node)
         if end is KeyboardInterrupt:
             raise KeyboardInterrupt
@@ -59,7 +59,7 @@ class PlayedNodes:
             return
         lacking = self.states[node].lacking.get(request.configuration.backend)
         record.status = "unsupported" if lacking else "ok"
-        self.arrivals += [(node, Call("store", "save", (record,), {})), (node, Ended(record))]
+        self.arrivals += [(node, Save(record)), (node, Ended(record))]
 
 
 class Silent:
@@ -72,8 +72,10 @@ class Silent:
     def lost(self, node, _reason, *, again):
         self.losses.append((node, again is not None))
 
-    def __getattr__(self, _method):
-        return lambda *_arguments: None
+    def __call__(self, _event):
+        """What is told of a run."""
+
+    joined = recorded_elsewhere = lambda *_: None
 
 
 def executed(tmp_path, nodes, backends=("torch",), seeds=(0, 1)):

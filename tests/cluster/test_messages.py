@@ -3,9 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support.records import make_record
 
-from harness.cluster.messages import Call, Ended, Forwarded, streamed
+from harness.cluster.messages import Ended, Forward, ForwardedStore, streamed
 from harness.errors import UsageError
+from harness.runs.events import Phase, Started, Trained
 
 
 def messages(work):
@@ -13,36 +15,37 @@ def messages(work):
         return list(streamed(work, thread))
 
 
-def test_calls_arrive_in_order_before_the_result():
+def test_events_arrive_in_order_before_the_result():
+    events = [Phase("building"), Phase("scoring")]
+
     def work(send):
-        observer = Forwarded("run", send)
-        observer.phase("building")
-        observer.phase("scoring")
+        for event in events:
+            Forward(send)(event)
         return 3
 
-    calls = [Call("run", "phase", ("building",), {}), Call("run", "phase", ("scoring",), {})]
-    assert messages(work) == [*calls, Ended(3)]
+    assert messages(work) == [*events, Ended(3)]
 
 
 def test_a_record_is_sent_as_it_was_at_the_call():
     def work(send):
-        epochs = [1]
-        Forwarded("observer", send).paired(epochs, seconds_left=2.0)
-        epochs.append(2)
+        record = make_record()
+        Forward(send)(Started(record))
+        ForwardedStore(send).save(record)
+        record.status = "failed"
 
-    assert messages(work)[0] == Call("observer", "paired", ([1],), {"seconds_left": 2.0})
+    assert [message.record.status for message in messages(work)[:2]] == ["ok", "ok"]
 
 
-def test_frequent_calls_are_thinned_out_and_others_are_not():
+def test_frequent_events_are_thinned_out_and_others_are_not():
     def work(send):
-        run = Forwarded("run", send)
+        tell = Forward(send)
         for step in range(100):
-            run.trained(step, 100, 1, 0.5, 0.1)
-            run.scored(step)
+            tell(Trained(step, 100, 1, 0.5, 0.1))
+            tell(Phase("scoring"))
 
-    methods = [message.method for message in messages(work)[:-1]]
-    assert methods.count("scored") == 100
-    assert methods.count("trained") < 10
+    sent = [type(message) for message in messages(work)[:-1]]
+    assert sent.count(Phase) == 100
+    assert sent.count(Trained) < 10
 
 
 def test_an_error_of_the_user_ends_the_work_and_a_bug_is_raised():

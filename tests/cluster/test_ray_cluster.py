@@ -78,7 +78,8 @@ def test_an_interrupt_ends_the_work_on_the_nodes(cluster, tmp_path, begun):
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 130, errors
     assert "Traceback" not in errors
-    assert [record.status for record in stored(tmp_path)] == ["interrupted"] * begun
+    statuses = [record.status for record in stored(tmp_path)]
+    assert statuses in ([["interrupted"]] if begun else [[], ["interrupted"]])
     plugin_files = [process.environ().get("HARNESS_PLUGIN_FILES", "") for process in workers()]
     assert not [files for files in plugin_files if "harness-agent-" in files]
 

@@ -9,7 +9,7 @@ from support.made_duels import stored_duel
 from support.records import reconfigured
 
 from harness.duel import fastest_mode, mode_times
-from harness.duel.fastest_mode import FastestModes
+from harness.duel.fastest_mode import FastestMode, FastestModes, TimingModes
 from harness.duel.workloads import DuelRequest
 from harness.errors import HarnessError
 from harness.machine.description import describe_machine
@@ -29,11 +29,12 @@ class Watching:
     def __init__(self):
         self.timed, self.found = [], []
 
-    def timing_modes(self, _label, _task, modes):
-        self.timed.append(modes)
-
-    def chosen(self, times):
-        self.found.append(times)
+    def __call__(self, event):
+        match event:
+            case TimingModes(modes=modes):
+                self.timed.append(modes)
+            case FastestMode(times):
+                self.found.append(times)
 
 
 class MadeDuel:

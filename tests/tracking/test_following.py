@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from support.records import EPOCHS, make_record, make_unfinished_record
 
+from harness.runs.events import Finished, Phase, Scored, Started, Trained
 from harness.tracking import following, tracker
 from harness.tracking.following import Tracking
 from harness.tracking.tracker import BoundedTracker, send
@@ -17,10 +18,10 @@ RUNNING = make_unfinished_record(make_record().id, status="running")
 
 class Line:
     def __init__(self):
-        self.calls = []
+        self.told = []
 
-    def __getattr__(self, name):
-        return lambda *_: self.calls.append(name)
+    def __call__(self, event):
+        self.told.append(event)
 
 
 class Tool:
@@ -50,14 +51,14 @@ class Tool:
         self._called("ended", record.status)
 
 
-def follow(tool, events=("started", "scored", "scored", "end"), record=None, warnings=None):
-    tracking = Tracking([tool], FOLDER, ([] if warnings is None else warnings).append)
-    run = tracking.follow(Line())
-    for event, values in zip(
-        events, [[RUNNING], [EPOCHS[0]], [EPOCHS[1]], [record or make_record()]], strict=False
-    ):
-        getattr(run, event)(*values)
-    return run
+EVENTS = [Started(RUNNING), Scored(EPOCHS[0]), Scored(EPOCHS[1]), Finished(make_record())]
+
+
+def follow(tool, events=EVENTS, warnings=None):
+    tell = Tracking([tool], FOLDER, ([] if warnings is None else warnings).append).follow(Line())
+    for event in events:
+        tell(event)
+    return tell
 
 
 def test_epochs_arrive_when_they_are_scored_and_results_at_the_end():
@@ -71,24 +72,19 @@ def test_epochs_arrive_when_they_are_scored_and_results_at_the_end():
 def test_short_epochs_are_sent_together(monkeypatch):
     monkeypatch.setattr(following, "_INTERVAL_SECONDS", 60.0)
     tool = Tool()
-    run = Tracking([tool], FOLDER, print).follow(Line())
-    run.started(RUNNING)
-    for epoch in (*EPOCHS, *EPOCHS):
-        run.scored(epoch)
+    tell = follow(tool, [Started(RUNNING), *map(Scored, [*EPOCHS, *EPOCHS])])
     assert [call for call in tool.received if call[0] == "scored"] == [("scored", 1)]
-    run.end(make_record())
+    tell(Finished(make_record()))
     assert tool.received[-2:] == [("scored", 2, 1, 2), ("ended", "ok")]
 
 
 def test_the_display_is_informed_first_and_of_everything():
     line = Line()
-    run = Tracking([Tool("connect", "run")], FOLDER, lambda _: None).follow(line)
-    run.phase("building")
-    run.started(RUNNING)
-    run.trained(1, 2, 1, 0.5, 0.1)
-    run.scored(EPOCHS[0])
-    run.end(make_record())
-    assert line.calls == ["phase", "started", "trained", "scored", "end"]
+    events = [Phase("building"), EVENTS[0], Trained(1, 2, 1, 0.5, 0.1), *EVENTS[1:]]
+    tell = Tracking([Tool("connect", "run")], FOLDER, lambda _: None).follow(line)
+    for event in events:
+        tell(event)
+    assert line.told == events
 
 
 def test_without_trackers_the_observer_remains_as_it_is():
@@ -107,12 +103,12 @@ def test_a_failing_tracker_costs_one_warning(failing):
 
 def test_a_tracker_rests_after_a_failure_and_then_gets_the_whole_run(monkeypatch):
     tool = Tool("scored")
-    run = follow(tool, events=("started", "scored"))
+    tell = follow(tool, EVENTS[:2])
     tool.failing.clear()
-    run.scored(EPOCHS[1])  # it rests
+    tell(EVENTS[2])  # it rests
     assert tool.received[-1][0] == "run"
     monkeypatch.setattr(tracker.time, "monotonic", lambda: 1e9)
-    run.end(make_record())
+    tell(EVENTS[3])
     assert tool.received[-3:] == [
         ("run", "ok", FOLDER / f"{RUNNING.id}.json"),
         ("scored", 1, 2),
@@ -122,7 +118,7 @@ def test_a_tracker_rests_after_a_failure_and_then_gets_the_whole_run(monkeypatch
 
 def test_a_run_that_never_started_is_shown_at_its_end():
     tool = Tool()
-    Tracking([tool], FOLDER, print).follow(Line()).end(make_unfinished_record())
+    follow(tool, [Finished(make_unfinished_record())])
     assert [call[0] for call in tool.received] == ["connect", "run", "scored", "ended"]
 
 

@@ -1,0 +1,77 @@
+"""What happens while runs are trained and certified, as it is told to displays, trackers and other nodes.
+
+Events of a run are told between two blocks of steps: what is done with them is never timed.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from harness.certify.certificate import Certificate
+from harness.plugins.configuration import Configuration
+from harness.runs.record import Epoch, Record
+
+
+class Phase(NamedTuple):
+    """Work other than training begins; its name is a few words."""
+
+    name: str
+
+
+class Started(NamedTuple):
+    """The framework is imported and the networks are built: the record describes what will be trained."""
+
+    record: Record
+
+
+class Trained(NamedTuple):
+    """A block has ended; ``step`` of ``total_steps`` steps are done."""
+
+    step: int
+    total_steps: int
+    epoch: int
+    loss: float
+    step_seconds: float
+
+
+class Scored(NamedTuple):
+    """An epoch has been scored."""
+
+    epoch: Epoch
+
+
+class Finished(NamedTuple):
+    """The run is over."""
+
+    record: Record
+
+
+RunEvent = Phase | Started | Trained | Scored | Finished
+RunObserver = Callable[[RunEvent], None]
+
+
+class Certifying(NamedTuple):
+    """A certificate is read from the cache or computed."""
+
+    configuration: Configuration
+    task: str
+
+
+class Examined(NamedTuple):
+    """So many cases of a certificate have been examined."""
+
+    configuration: Configuration
+    task: str
+    cases: int
+    of: int
+
+
+class Certified(NamedTuple):
+    """The certificate is known."""
+
+    configuration: Configuration
+    task: str
+    certificate: Certificate
+    seconds: float
+
+
+CertificationEvent = Certifying | Examined | Certified
