@@ -435,7 +435,7 @@ class Display(abc.ABC):
             self.say(text)
 
     def follow(self, place: "Place", request: RunRequest) -> RunObserver:
-        """What is told of a run that begins."""
+        """What the events of a run that begins are told to."""
         name = self._next_name(request)
         place.begin(name, _run_activity(request))
         line = RunLine(place, name, request.task)
@@ -511,19 +511,19 @@ class Place:
 
     def certificate(self, event: CertificationEvent) -> None:
         """Show that a certificate is made. On a node that is part of a run."""
-        remaining = None if self.node else self._remaining
+        alone = not self.node
         match event:
             case Certifying(configuration, task):
-                if remaining:
-                    remaining.begin(Activity("certificate", f"{configuration.label} {task}"))
+                if alone:
+                    self._remaining.begin(Activity("certificate", f"{configuration.label} {task}"))
             case Examined(configuration, task, cases, of):
-                if remaining:
-                    remaining.advance(cases / of)
+                if alone:
+                    self._remaining.advance(cases / of)
                 done = f"comparing with the reference in float64, {cases} of {of} cases"
                 self.update(f"certifying {configuration.label} on {task}", done)
             case Certified(configuration, task, certificate, seconds):
-                if remaining:
-                    remaining.end()
+                if alone:
+                    self._remaining.end()
                 if seconds > _CACHED_SECONDS and (self.node or self._display.live):
                     outcome = f"{certificate_label(certificate)} in {seconds:.0f} s{self._on}"
                     self._display.say(f"{configuration.label} on {task}: {outcome}")

@@ -73,7 +73,7 @@ class ClusterObserver(Protocol):
         """A node is lost; ``again`` is its run, if it is executed once more."""
 
     def begin(self, node: str, request: RunRequest) -> RunObserver:
-        """A run begins on a node; returns what is told of it."""
+        """A run begins on a node; returns what its events are told to."""
 
     def certificate(self, node: str, event: CertificationEvent) -> None:
         """A certificate is made on a node."""

@@ -100,7 +100,7 @@ class SequenceObserver(Protocol):
     """Watches a sequence of runs."""
 
     def begin(self, request: RunRequest) -> RunObserver:
-        """A run begins; returns what is told of it."""
+        """A run begins; returns what its events are told to."""
 
     def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
         """Another process has executed a run."""
