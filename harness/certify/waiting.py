@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.certify.cases import CLOCK_SAMPLES, Case
 from harness.certify.observation import TrialPrograms
+from harness.machine.usage import waited_seconds
 from harness.spec.backend import Program
 from harness.training.batches import BatchOrder
 
@@ -94,6 +95,13 @@ class _Blocks:
 
 
 def _reading(program: Program) -> tuple[Mapping[str, np.ndarray], float]:
-    start = time.perf_counter()
+    """The weights, and the seconds that reading them took, less those in which this thread had no CPU.
+
+    On a busy machine the kernel takes the CPU from a thread that has just computed for long, so the first
+    reading after a block waits for one more often than the second. For work that is left a thread would wait
+    otherwise: asleep, or computing.
+    """
+    waited, start = waited_seconds() or 0.0, time.perf_counter()
     weights = program.weights()
-    return weights, time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    return weights, seconds - ((waited_seconds() or 0.0) - waited)

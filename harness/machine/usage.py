@@ -203,7 +203,7 @@ class UsageMeter:
             self._known, self._looked_up = with_descendants([self._pid]), time.monotonic()
         own = {pid: cpu_seconds(pid) for pid in self._known}
         busy = busy_seconds()
-        waits = [_waited(Path(f"/proc/{name}/schedstat")) for name in (self._pid, "thread-self")]
+        waits = [waited_seconds(str(self._pid)), waited_seconds()]
         its, ours = waits
         return _State(
             own,
@@ -213,11 +213,14 @@ class UsageMeter:
         )
 
 
-def _waited(schedule: Path) -> float | None:
-    """Seconds that a thread was ready to run and had no CPU; None if the kernel does not keep them."""
+def waited_seconds(thread: str = "thread-self") -> float | None:
+    """Seconds that a thread was ready to run and had no CPU; None if the kernel does not keep them.
+
+    ``thread`` is its name in ``/proc``; that of a process means its main thread.
+    """
     try:
         # proc(5): time on the CPU, time waiting for it, number of time slices
-        _, waited, slices = map(int, schedule.read_text().split())
+        _, waited, slices = map(int, Path(f"/proc/{thread}/schedstat").read_text().split())
     except (OSError, ValueError):
         return None
     return waited / 1e9 if slices else None

@@ -46,6 +46,16 @@ class NeverWaits(WorksOn):
         return {"w": np.full(3, self.busy_until - time.monotonic())}
 
 
+class HasNoCpu(WorksOn):
+    """Waits for a CPU in the first reading after each block."""
+
+    waited = 0.0
+
+    def weights(self):
+        self.waited += max(0.0, self.busy_until - time.monotonic())
+        return super().weights()
+
+
 class CompilesTheFirstReading(Steady):
     compiled = False
 
@@ -70,6 +80,12 @@ def observed(monkeypatch, program):
 def test_a_program_that_waits_passes(monkeypatch, program):
     found = observed(monkeypatch, program())
     assert (found.fault, found.explanation) == (None, "")
+
+
+def test_waiting_for_a_cpu_is_no_work(monkeypatch):
+    program = HasNoCpu()
+    monkeypatch.setattr(waiting, "waited_seconds", lambda: program.waited)
+    assert observed(monkeypatch, program).fault is None
 
 
 @pytest.mark.parametrize(
