@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -68,6 +69,17 @@ def test_blocks_of_configurations_of_one_program_are_short_and_as_many_as_pay(wo
     assert prepared.steps[0] == prepared.steps[1]
     assert 2 <= prepared.steps[0] <= 6
     assert 40 <= prepared.turns <= 60
+
+
+@pytest.mark.parametrize(
+    ("shuffle", "order"), [(lambda _order: None, [0, 1, 1, 0]), (list.reverse, [1, 0, 0, 1])]
+)
+def test_chance_decides_who_goes_first(workload, shuffle, order):
+    workloads = [workload, msgspec.structs.replace(workload, label="other")]
+    variables = [own.worker_variables(quiet=True) for own in workloads]
+    alternation = Alternation(workloads, variables, "mnist1d", deadline_seconds=lambda: 120.0)
+    pair = alternation.pair([2, 2], 2, SimpleNamespace(shuffle=shuffle))
+    assert [block.configuration for block in pair.blocks] == order
 
 
 def test_no_configuration_is_blamed_for_a_machine_that_cannot_guard_workers(worker):
