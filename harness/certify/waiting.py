@@ -95,13 +95,19 @@ class _Blocks:
 
 
 def _reading(program: Program) -> tuple[Mapping[str, np.ndarray], float]:
-    """The weights, and the seconds that reading them took, less those in which this thread had no CPU.
+    """The weights, and the seconds of reading them, less those in which other programs had this thread's CPU.
 
     On a busy machine the kernel takes the CPU from a thread that has just computed for long, so the first
-    reading after a block waits for one more often than the second. For work that is left a thread would wait
-    otherwise: asleep, or computing.
+    reading after a block waits for one more often than the second. Time in which other threads of this
+    process compute counts: they may do the work that is left.
     """
-    waited, start = waited_seconds() or 0.0, time.perf_counter()
+    waited, others, start = waited_seconds() or 0.0, _other_threads(), time.perf_counter()
     weights = program.weights()
     seconds = time.perf_counter() - start
-    return weights, seconds - ((waited_seconds() or 0.0) - waited)
+    waited = (waited_seconds() or 0.0) - waited
+    return weights, seconds - max(0.0, waited - (_other_threads() - others))
+
+
+def _other_threads() -> float:
+    """The CPU time of this process's other threads, in seconds."""
+    return time.process_time() - time.thread_time()

@@ -88,7 +88,7 @@ def print_error(message: str) -> None:
 #: Time for an interrupted command to end its workers and write its record. Signals in this time are ignored;
 #: a later one interrupts again.
 _ENDING_SECONDS = 10.0
-#: Longest time for which a signal waits until a module is imported.
+#: The longest time for which an import delays an interrupt.
 _IMPORT_SECONDS = 2.0
 
 
@@ -110,8 +110,9 @@ class _Interrupt:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Raise what Ctrl-C raises, with the signal's name; see :func:`harness.errors.interruption`.
 
-        What is raised while a module is imported may be lost: Python imports in callbacks that cannot raise,
-        and some extension modules catch all exceptions. The signal then comes again until the import is over.
+        An exception raised while a module is imported may be lost: imports run callbacks whose exceptions
+        Python discards, and some extension modules catch all exceptions. The signal is therefore repeated
+        until the import has ended.
         """
         now = time.monotonic()
         self._importing_since = min(self._importing_since, now)

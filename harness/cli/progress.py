@@ -435,7 +435,7 @@ class Display(abc.ABC):
             self.say(text)
 
     def follow(self, place: "Place", request: RunRequest) -> RunObserver:
-        """What the events of a run that begins are told to."""
+        """Begin a run on the display; returns the observer of its events."""
         name = self._next_name(request)
         place.begin(name, _run_activity(request))
         line = RunLine(place, name, request.task)
@@ -709,7 +709,7 @@ def _outcome(record: Record) -> str:
 
 
 class DuelDisplay(LiveLine):
-    """A duel, and the short duel that finds the fastest mode, told by its events."""
+    """Shows the events of a duel, or of the short duel that finds the fastest mode."""
 
     def __call__(self, event: ModeEvent) -> None:
         """Show an event."""

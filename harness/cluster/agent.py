@@ -253,8 +253,8 @@ class Agent:
         self._plugins = [self._written(place, plugin) for place, plugin in enumerate(orders.plugins)]
         name_plugin_files(self._plugins)
         self._thread = ThreadPoolExecutor(1)
-        self._tell = Forward(send=lambda _message: None)  # nothing is under way
-        self._certification = Certification(orders.certified, self._tell)
+        self._notify = Forward(send=lambda _message: None)  # nothing is under way
+        self._certification = Certification(orders.certified, self._notify)
 
     def _written(self, place: int, plugin: PluginFile) -> Path:
         folder = self._folder.path / f"plugin-{place}"
@@ -304,7 +304,7 @@ class Agent:
         """
 
         def work(send: Send) -> object:
-            self._tell.send = send
+            self._notify.send = send
             for dataset in datasets:
                 self._receive(dataset)
             match asked:
@@ -325,7 +325,7 @@ class Agent:
             ForwardedStore(send).save(record)
             return record
         certificate = self._certification.certificate(request) if self._orders.certified else None
-        return execute(request, certificate, ForwardedStore(send), self._tell)
+        return execute(request, certificate, ForwardedStore(send), self._notify)
 
     def _duel(self, placed: PlacedDuel) -> tuple[DuelRecord, dict[str, bytes]]:
         request = placed.request
@@ -336,11 +336,11 @@ class Agent:
         workloads = labelled([modes.choose(choice, request.dataset) for choice in choices])
         files = self._duel_files()
         asked = msgspec.structs.replace(request, workloads=workloads)
-        duel = Duel(asked, self._folder.path / "duels", self._tell)
+        duel = Duel(asked, self._folder.path / "duels", self._notify)
         return duel.carry_out(), files
 
     def _modes(self, *, certify: bool) -> FastestModes:
-        return FastestModes(self._folder.path / "duels", self._tell, certify=certify)
+        return FastestModes(self._folder.path / "duels", self._notify, certify=certify)
 
     def _duel_files(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (self._folder.path / "duels").glob("*.json")}

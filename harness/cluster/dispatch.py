@@ -73,7 +73,7 @@ class ClusterObserver(Protocol):
         """A node is lost; ``again`` is its run, if it is executed once more."""
 
     def begin(self, node: str, request: RunRequest) -> RunObserver:
-        """A run begins on a node; returns what its events are told to."""
+        """A run begins on a node; returns the observer of its events."""
 
     def certificate(self, node: str, event: CertificationEvent) -> None:
         """A certificate is made on a node."""
@@ -88,9 +88,9 @@ class ClusterObserver(Protocol):
 class _Running:
     """A run on a node: ``record`` is the newest that the node has sent."""
 
-    def __init__(self, planned: PlannedRun, tell: RunObserver, attempts: list[LostAttempt]) -> None:
+    def __init__(self, planned: PlannedRun, notify: RunObserver, attempts: list[LostAttempt]) -> None:
         self.planned = planned
-        self.tell = tell
+        self.notify = notify
         self.attempts = attempts
         self.record: Record | None = None
 
@@ -144,8 +144,8 @@ class Dispatcher:
         for node in [node for node in self._states if node not in self._running]:
             if (work := self._next(node)) is not None:
                 planned, attempts = work
-                tell = self._observer.begin(self._states[node].name, planned.request)
-                self._running[node] = _Running(planned, tell, attempts)
+                notify = self._observer.begin(self._states[node].name, planned.request)
+                self._running[node] = _Running(planned, notify, attempts)
                 self._nodes.start(node, planned.request)
         if self._states and not self._running and self._shared.left:
             self._observer.waiting(len(self._shared.left))
@@ -193,7 +193,7 @@ class Dispatcher:
             case Certifying() | Examined() | Certified():
                 self._observer.certificate(self._states[node].name, arrival)
             case Phase() | Started() | Trained() | Scored():
-                self._running[node].tell(arrival)
+                self._running[node].notify(arrival)
             case Ended():
                 self._end(node, arrival)
 
@@ -229,7 +229,7 @@ class Dispatcher:
         running = self._running.pop(node)
         self._shared.add(running.planned, record)
         self._declined.add(record, running.planned.request)
-        running.tell(Finished(record))
+        running.notify(Finished(record))
 
     def _lose(self, node: str, reason: str) -> None:
         """A node is lost: its run is done again, unless it has lost too many."""

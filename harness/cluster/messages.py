@@ -48,14 +48,14 @@ class Ended(NamedTuple):
     exit_code: int = 1
 
 
-#: What is told of the work.
+#: The progress of the work.
 Event = RunEvent | CertificationEvent | ModeEvent
 Message = Save | SavePicture | SaveWeights | Event | Ended
 Send = Callable[[Message], None]
 
 
 class Forward:
-    """Sends what is told to the driver, in the stream of the work that is under way."""
+    """Sends events to the driver, in the stream of the work that is under way."""
 
     def __init__(self, send: Send) -> None:
         self.send = send

@@ -36,7 +36,7 @@ def on_one_node(
     nodes: WorkingNodes,
     asked: FindModes | PlacedDuel,
     datasets: Iterable[str],
-    tell: Callable[[ModeEvent], None],
+    notify: Callable[[ModeEvent], None],
 ) -> Any:
     """The result of the first node that is ready and lacks none of the backends.
 
@@ -61,7 +61,7 @@ def on_one_node(
                 case Lost():
                     lacking.pop(node, None)
                 case Phase() | Measuring() | Paired() | TimingModes() | FastestMode() if node == chosen:
-                    tell(arrival)
+                    notify(arrival)
                 case Ended() if node == chosen:
                     return _result(arrival)
         if chosen is None and lacking and not nodes.awaited():
@@ -88,9 +88,9 @@ def write_duels(folder: Path, files: dict[str, bytes]) -> None:
 class DuelRecorder:
     """Writes the record of a duel on a node after each pair, and passes on what the node reports."""
 
-    def __init__(self, folder: Path, tell: Callable[[ModeEvent], None]) -> None:
+    def __init__(self, folder: Path, notify: Callable[[ModeEvent], None]) -> None:
         self._folder = folder
-        self._tell = tell
+        self._notify = notify
         self.record: DuelRecord | None = None
         self.path = folder
 
@@ -98,7 +98,7 @@ class DuelRecorder:
         """Pass an event on; after a pair, write the record first."""
         if isinstance(event, Paired):
             self.save(event.record)
-        self._tell(event)
+        self._notify(event)
 
     def save(self, record: DuelRecord) -> None:
         """Write a record.

@@ -35,16 +35,16 @@ class FastestMode(NamedTuple):
     times: ModeTimes
 
 
-#: What is told while the fastest mode is looked for.
+#: The progress of the search for the fastest mode.
 ModeEvent = DuelEvent | TimingModes | FastestMode
 
 
 class FastestModes:
     """Finds them, each once; duels are written to ``folder``."""
 
-    def __init__(self, folder: Path, tell: Callable[[ModeEvent], None], *, certify: bool) -> None:
+    def __init__(self, folder: Path, notify: Callable[[ModeEvent], None], *, certify: bool) -> None:
         self._folder = folder
-        self._tell = tell
+        self._notify = notify
         self._certify = certify
         self._known: dict[str, str] = {}
 
@@ -59,7 +59,7 @@ class FastestModes:
         key = key_of(workloads[0])
         if key not in self._known:
             if times := kept(key):
-                self._tell(FastestMode(times))
+                self._notify(FastestMode(times))
             self._known[key] = times.fastest if times else self._measured(key, workloads, dataset)
         return next(workload for workload in workloads if _mode(workload) == self._known[key])
 
@@ -69,15 +69,15 @@ class FastestModes:
         label = f"{contenders[0].configuration.backend}:{BEST}"
         workloads, failed = self._certified(contenders)
         while len(workloads) > 1:
-            self._tell(TimingModes(label, task, [_mode(workload) for workload in workloads]))
-            duel = Duel(self._request(workloads, dataset), self._folder, self._tell)
+            self._notify(TimingModes(label, task, [_mode(workload) for workload in workloads]))
+            duel = Duel(self._request(workloads, dataset), self._folder, self._notify)
             record = duel.carry_out()
             if record.status == "interrupted":
                 raise KeyboardInterrupt
             if record.status == "ok" and all(result.ratio for result in record.results):
                 times = _times(key, contenders[0], record, failed)
                 keep(times)
-                self._tell(FastestMode(times))
+                self._notify(FastestMode(times))
                 return times.fastest
             if duel.failed_label is None:
                 reason = record.failure.rstrip(".") or "every pair was disturbed"

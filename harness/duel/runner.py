@@ -170,16 +170,16 @@ class Paired(NamedTuple):
     seconds_left: float
 
 
-#: What is told of a duel while it runs.
+#: The progress of a duel.
 DuelEvent = Phase | Measuring | Paired
 
 
 class Duel:
     """One duel and its record, which is saved after every pair."""
 
-    def __init__(self, request: AnyRequest, folder: Path, tell: Callable[[DuelEvent], None]) -> None:
+    def __init__(self, request: AnyRequest, folder: Path, notify: Callable[[DuelEvent], None]) -> None:
         self._request = request
-        self._tell = tell
+        self._notify = notify
         self._start = time.monotonic()
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         self._pair_time = PairTime()
@@ -253,12 +253,12 @@ class Duel:
             self._save()
             if pair is not None:
                 left = seconds_left(request, record, self._pair_time.seconds)
-                self._tell(Paired(record, left))
+                self._notify(Paired(record, left))
         if request.profile:
             record.profiles = profile_sides(request.workloads, record.dataset_name, self._begin)
 
     def _begin(self, phase: str) -> None:
-        self._tell(Phase(phase))
+        self._notify(Phase(phase))
 
     def _proofs(self) -> list[Certificate] | None:
         """The certificates of a task's configurations; of own steps the values are compared."""
@@ -354,7 +354,7 @@ class Duel:
                 f"--budget takes at most {duration_text(MOST_SECONDS)}. Use --budget {budget} or more; with "
                 "less, such as --budget 10m, the result says what is likely."
             )
-        self._tell(Measuring(prepared, Outlook(FEWEST_PAIRS, seconds, fits, needed)))
+        self._notify(Measuring(prepared, Outlook(FEWEST_PAIRS, seconds, fits, needed)))
 
     @property
     def _batch_sizes(self) -> list[int]:

@@ -1,6 +1,6 @@
-"""What happens while runs are trained and certified, as it is told to displays, trackers and other nodes.
+"""Events of runs and certificates, for displays, trackers and other nodes.
 
-Events of a run are told between two blocks of steps: what is done with them is never timed.
+A run notifies its observer between two blocks of steps, so observers are never timed.
 """
 
 from collections.abc import Callable

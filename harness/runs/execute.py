@@ -46,13 +46,13 @@ class TrainingRun:
     """Trains and scores in a worker, and writes the results into the record."""
 
     def __init__(
-        self, request: RunRequest, record: Record, session: Session, store: RecordWriter, tell: RunObserver
+        self, request: RunRequest, record: Record, session: Session, store: RecordWriter, notify: RunObserver
     ) -> None:
         self._request = request
         self._record = record
         self._session = session
         self._store = store
-        self._tell = tell
+        self._notify = notify
         self._step = 0
         self._step_seconds = 0.0
         self._best_loss = math.inf
@@ -79,10 +79,10 @@ class TrainingRun:
                 self._measure_process(watch)
                 raise
             self._measure_process(watch)
-            self._tell(Phase("testing the clock"))
+            self._notify(Phase("testing the clock"))
             self._record.clock = audit.judge_clock(self._usual_step_seconds())
             self._explain()
-            self._tell(Phase("verifying the work"))
+            self._notify(Phase("verifying the work"))
             prepared = self._preparation()
             seconds = prepared.import_seconds + prepared.data_seconds + prepared.build_seconds
             budget_seconds = AUDIT_SHARE * (seconds + time.monotonic() - begun)
@@ -119,12 +119,12 @@ class TrainingRun:
         """Import and build; returns the order of the samples."""
         record, plan = self._record, self._request.plan
         backend = record.configuration.backend
-        self._tell(Phase(f"importing {backend}"))
+        self._notify(Phase(f"importing {backend}"))
         conversation = Conversation(self._session, backend, plan.threads)
         described = conversation.describe()
         record.framework = described.environment
         record.phases.import_seconds = described.import_seconds
-        self._tell(Phase("building"))
+        self._notify(Phase("building"))
         built = conversation.build(plan, record.dataset.name)
         record.device = built.device
         record.dataset.fingerprint = built.dataset_fingerprint
@@ -134,7 +134,7 @@ class TrainingRun:
         record.phases.build_seconds = built.build_seconds
         order = BatchOrder.of_task(plan.task, built.samples["train"], plan.seed)
         record.batch_size = samples_of_step(plan.task, built.samples["train"])
-        self._tell(Started(record))
+        self._notify(Started(record))
         return order
 
     def _train(self, audit: AuditedTraining) -> None:
@@ -151,7 +151,7 @@ class TrainingRun:
             audit.read(last=last)
             self._record.first_losses = audit.first_losses
             if last and (privacy := self._request.task.privacy) is not None:
-                self._tell(Phase("computing epsilon"))
+                self._notify(Phase("computing epsilon"))
                 self._record.privacy = claim(privacy, order.samples, order.batch_size, self._step)
             if last or self._step % order.steps_per_epoch == 0:
                 epoch = -(-self._step // order.steps_per_epoch)
@@ -185,7 +185,7 @@ class TrainingRun:
             if len(finite) < len(row):
                 raise Diverged(f"the loss of step {step} (epoch {epoch + 1}) is not finite")
             losses.append(finite)
-        self._tell(Trained(self._step, total, epoch + 1, losses[-1][-1], self._step_seconds))
+        self._notify(Trained(self._step, total, epoch + 1, losses[-1][-1], self._step_seconds))
         return losses
 
     def _score_epoch(
@@ -193,7 +193,7 @@ class TrainingRun:
     ) -> None:
         """Score an epoch with these mean losses; of two, the discriminator's comes first."""
         record = self._record
-        self._tell(Phase("scoring"))
+        self._notify(Phase("scoring"))
         scored = audit.evaluate(["train", "validation"], record.evaluation.samples, final=last)
         record.phases.evaluation_seconds += scored.seconds
         train, validation = scored.scores["train"], scored.scores["validation"]
@@ -211,7 +211,7 @@ class TrainingRun:
         )
         record.epochs.append(epoch)
         record.train_samples_at_last, record.canaries = scored.train_samples, scored.canaries
-        self._tell(Scored(epoch))
+        self._notify(Scored(epoch))
         loss = validation.get("frechet_distance", validation["loss"])
         if train["loss"] is None or loss is None:
             raise Diverged(f"a loss scored after epoch {number} is not finite")
@@ -227,7 +227,7 @@ class TrainingRun:
         record = self._record
         if not record.epochs:  # nothing is scored
             return
-        self._tell(Phase("scoring the test data"))
+        self._notify(Phase("scoring the test data"))
         last_is_best = record.best_epoch == record.epochs[-1].epoch
         last = best = self._evaluate_test(audit, best=last_is_best, last=True)
         record.test_at_last = last.scores["test"]
@@ -241,7 +241,7 @@ class TrainingRun:
     def _explain(self) -> None:
         """Explain the network of the best epoch if that is asked for, once nothing is timed any more."""
         if self._request.explain and self._record.best_epoch is not None:
-            self._tell(Phase("explaining"))
+            self._notify(Phase("explaining"))
             explained = self._session.call(protocol.ExplainNetwork(), protocol.ExplainedRun)
             self._record.explained = explained.network
 
@@ -310,7 +310,7 @@ def _outcomes_of(best: protocol.Evaluated, last: protocol.Evaluated) -> Outcomes
 
 
 def execute(
-    request: RunRequest, certificate: Certificate | None, store: RecordWriter, tell: RunObserver
+    request: RunRequest, certificate: Certificate | None, store: RecordWriter, notify: RunObserver
 ) -> Record:
     """Execute a run and record it; errors of plugins, frameworks and users become part of the record.
 
@@ -323,7 +323,7 @@ def execute(
     record = new_record(request)
     record.certificate = certificate
     try:
-        _carry_out(request, record, store, tell)
+        _carry_out(request, record, store, notify)
     except KeyboardInterrupt as interrupt:
         # Whenever it comes, the last record is whole: further signals wait, see harness.cli.printing.
         ended = record.status == "ok" or record.failure is not None
@@ -335,13 +335,13 @@ def execute(
     return record
 
 
-def _carry_out(request: RunRequest, record: Record, store: RecordWriter, tell: RunObserver) -> None:
+def _carry_out(request: RunRequest, record: Record, store: RecordWriter, notify: RunObserver) -> None:
     try:
         store.save(record)
         limit = request.timeout_seconds
         with Session(record.worker_variables, limit, silence_seconds=silence_within(limit)) as session:
             try:
-                TrainingRun(request, record, session, store, tell).carry_out()
+                TrainingRun(request, record, session, store, notify).carry_out()
                 record.status = "ok"
             except Diverged as error:
                 record.status, record.failure = "diverged", Failure(str(error))

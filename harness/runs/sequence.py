@@ -47,8 +47,8 @@ class Certification:
     ended with the last certificate of its configuration.
     """
 
-    def __init__(self, requests: Iterable[RunRequest], tell: Callable[[CertificationEvent], None]) -> None:
-        self._tell = tell
+    def __init__(self, requests: Iterable[RunRequest], notify: Callable[[CertificationEvent], None]) -> None:
+        self._notify = notify
         self._made: dict[CertifiedWork, Certificate] = {}
         self._examiners: dict[Configuration, Examiner] = {}
         works = dict.fromkeys(map(certified_work, requests))
@@ -64,7 +64,7 @@ class Certification:
     def _make(self, request: RunRequest) -> Certificate:
         configuration, task, _ = certified_work(request)
         start = time.perf_counter()
-        self._tell(Certifying(configuration, task))
+        self._notify(Certifying(configuration, task))
         examiner = self._examiners.get(configuration)
         if examiner is None:
             examiner = self._examiners[configuration] = Examiner(configuration, request.timeout_seconds)
@@ -72,14 +72,14 @@ class Certification:
             examiner,
             registry.task(task),
             request.task,
-            lambda cases, of: self._tell(Examined(configuration, task, cases, of)),
+            lambda cases, of: self._notify(Examined(configuration, task, cases, of)),
         )
         self._to_come[configuration] -= 1
         if self._to_come[configuration]:
             examiner.pause()
         else:
             self._examiners.pop(configuration).close()
-        self._tell(Certified(configuration, task, made, time.perf_counter() - start))
+        self._notify(Certified(configuration, task, made, time.perf_counter() - start))
         return made
 
     def __enter__(self) -> Self:
@@ -100,7 +100,7 @@ class SequenceObserver(Protocol):
     """Watches a sequence of runs."""
 
     def begin(self, request: RunRequest) -> RunObserver:
-        """A run begins; returns what its events are told to."""
+        """A run begins; returns the observer of its events."""
 
     def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
         """Another process has executed a run."""
@@ -171,9 +171,9 @@ def _execute(
         known = certification.certificate(request) if certification else None
     except KeyboardInterrupt as interrupt:
         return _interrupted(request, store, interrupt)
-    tell = observer.begin(request)
-    record = execute(request, known, store, tell)
-    tell(Finished(record))
+    notify = observer.begin(request)
+    record = execute(request, known, store, notify)
+    notify(Finished(record))
     return record
 
 

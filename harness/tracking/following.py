@@ -1,4 +1,4 @@
-"""Runs in trackers while they train: what the display is told of a run goes to each tracker, too."""
+"""Runs in trackers while they train: each tracker receives the events that the display receives."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -23,16 +23,16 @@ class Tracking:
         for bounded in self._trackers:
             bounded.connect()
 
-    def follow(self, tell: RunObserver) -> RunObserver:
-        """Of each event, ``tell`` is told first, and then the trackers."""
-        return _FollowedRun(tell, self._trackers, self._folder) if self._trackers else tell
+    def follow(self, notify: RunObserver) -> RunObserver:
+        """An observer that passes each event to ``notify`` first, then to the trackers."""
+        return _FollowedRun(notify, self._trackers, self._folder) if self._trackers else notify
 
 
 class _FollowedRun:
     """A run: a :class:`harness.runs.events.RunObserver`."""
 
-    def __init__(self, tell: RunObserver, trackers: Sequence[BoundedTracker], folder: Path) -> None:
-        self._tell = tell
+    def __init__(self, notify: RunObserver, trackers: Sequence[BoundedTracker], folder: Path) -> None:
+        self._notify = notify
         self._trackers = trackers
         self._folder = folder
         self._tracked: dict[BoundedTracker, TrackedRun] = {}
@@ -41,7 +41,7 @@ class _FollowedRun:
 
     def __call__(self, event: RunEvent) -> None:
         """Pass an event on. A tracker that missed a part of the run gets all of it at the end."""
-        self._tell(event)
+        self._notify(event)
         match event:
             case Started(record):
                 self._start(record)

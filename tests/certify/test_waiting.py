@@ -1,5 +1,6 @@
 """``synchronize`` must wait: planted programs whose work goes on are found, slow readings are no fault."""
 
+import threading
 import time
 
 import numpy as np
@@ -56,6 +57,33 @@ class HasNoCpu(WorksOn):
         return super().weights()
 
 
+class ComputesOn(Steady):
+    """Another thread of the process computes, while readings wait for its result without a CPU."""
+
+    def __init__(self):
+        self.matrix = np.ones((400, 400))
+        self.waited = 0.0
+        self.thread = threading.Thread(target=int)
+        self.thread.start()
+
+    def train(self, steps):
+        super().train(steps)
+        self.thread.join()
+        self.thread = threading.Thread(target=self.compute)
+        self.thread.start()
+
+    def compute(self):
+        end = time.thread_time() + 0.02
+        while time.thread_time() < end:
+            self.matrix @ self.matrix
+
+    def weights(self):
+        start = time.perf_counter()
+        self.thread.join()
+        self.waited += time.perf_counter() - start
+        return super().weights()
+
+
 class CompilesTheFirstReading(Steady):
     compiled = False
 
@@ -86,6 +114,12 @@ def test_waiting_for_a_cpu_is_no_work(monkeypatch):
     program = HasNoCpu()
     monkeypatch.setattr(waiting, "waited_seconds", lambda: program.waited)
     assert observed(monkeypatch, program).fault is None
+
+
+def test_waiting_while_the_process_itself_computes_is_work(monkeypatch):
+    program = ComputesOn()
+    monkeypatch.setattr(waiting, "waited_seconds", lambda: program.waited)
+    assert observed(monkeypatch, program).fault == "work left"
 
 
 @pytest.mark.parametrize(

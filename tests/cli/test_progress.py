@@ -145,11 +145,11 @@ def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(mon
             display.certificate(Examined(configuration, "mlp", case, 10))
         display.certificate(Certified(configuration, "mlp", Certificate(certified=True), 25.0))
         for request in REQUESTS:
-            tell = display.begin(request)
+            notify = display.begin(request)
             for step in range(1, 101):
                 now += 0.25
-                tell(Trained(step, 100, 1 + step // 3, 0.5, 0.25))
-            tell(Finished(make_record()))
+                notify(Trained(step, 100, 1 + step // 3, 0.5, 0.25))
+            notify(Finished(make_record()))
     assert capsys.readouterr().err.splitlines() == snapshot
 
 

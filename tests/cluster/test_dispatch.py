@@ -73,7 +73,7 @@ class Silent:
         self.losses.append((node, again is not None))
 
     def __call__(self, _event):
-        """What is told of a run."""
+        """Observe a run."""
 
     joined = recorded_elsewhere = lambda *_: None
 

@@ -38,10 +38,10 @@ def test_a_record_is_sent_as_it_was_at_the_call():
 
 def test_frequent_events_are_thinned_out_and_others_are_not():
     def work(send):
-        tell = Forward(send)
+        notify = Forward(send)
         for step in range(100):
-            tell(Trained(step, 100, 1, 0.5, 0.1))
-            tell(Phase("scoring"))
+            notify(Trained(step, 100, 1, 0.5, 0.1))
+            notify(Phase("scoring"))
 
     sent = [type(message) for message in messages(work)[:-1]]
     assert sent.count(Phase) == 100

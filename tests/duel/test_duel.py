@@ -201,7 +201,7 @@ def test_a_duel_whose_record_cannot_be_written_fails_with_every_reason(
     request = DuelRequest(
         workloads=workloads, dataset=DatasetRecord("mnist1d"), margin=0.02, budget_seconds=60
     )
-    duel = Duel(request, tmp_path, tell=None)
+    duel = Duel(request, tmp_path, notify=None)
 
     def refuse(path, content):
         raise OSError(errno.ENOSPC, "No space left on device")

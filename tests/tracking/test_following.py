@@ -55,10 +55,10 @@ EVENTS = [Started(RUNNING), Scored(EPOCHS[0]), Scored(EPOCHS[1]), Finished(make_
 
 
 def follow(tool, events=EVENTS, warnings=None):
-    tell = Tracking([tool], FOLDER, ([] if warnings is None else warnings).append).follow(Line())
+    notify = Tracking([tool], FOLDER, ([] if warnings is None else warnings).append).follow(Line())
     for event in events:
-        tell(event)
-    return tell
+        notify(event)
+    return notify
 
 
 def test_epochs_arrive_when_they_are_scored_and_results_at_the_end():
@@ -72,18 +72,18 @@ def test_epochs_arrive_when_they_are_scored_and_results_at_the_end():
 def test_short_epochs_are_sent_together(monkeypatch):
     monkeypatch.setattr(following, "_INTERVAL_SECONDS", 60.0)
     tool = Tool()
-    tell = follow(tool, [Started(RUNNING), *map(Scored, [*EPOCHS, *EPOCHS])])
+    notify = follow(tool, [Started(RUNNING), *map(Scored, [*EPOCHS, *EPOCHS])])
     assert [call for call in tool.received if call[0] == "scored"] == [("scored", 1)]
-    tell(Finished(make_record()))
+    notify(Finished(make_record()))
     assert tool.received[-2:] == [("scored", 2, 1, 2), ("ended", "ok")]
 
 
 def test_the_display_is_informed_first_and_of_everything():
     line = Line()
     events = [Phase("building"), EVENTS[0], Trained(1, 2, 1, 0.5, 0.1), *EVENTS[1:]]
-    tell = Tracking([Tool("connect", "run")], FOLDER, lambda _: None).follow(line)
+    notify = Tracking([Tool("connect", "run")], FOLDER, lambda _: None).follow(line)
     for event in events:
-        tell(event)
+        notify(event)
     assert line.told == events
 
 
@@ -103,12 +103,12 @@ def test_a_failing_tracker_costs_one_warning(failing):
 
 def test_a_tracker_rests_after_a_failure_and_then_gets_the_whole_run(monkeypatch):
     tool = Tool("scored")
-    tell = follow(tool, EVENTS[:2])
+    notify = follow(tool, EVENTS[:2])
     tool.failing.clear()
-    tell(EVENTS[2])  # it rests
+    notify(EVENTS[2])  # it rests
     assert tool.received[-1][0] == "run"
     monkeypatch.setattr(tracker.time, "monotonic", lambda: 1e9)
-    tell(EVENTS[3])
+    notify(EVENTS[3])
     assert tool.received[-3:] == [
         ("run", "ok", FOLDER / f"{RUNNING.id}.json"),
         ("scored", 1, 2),
