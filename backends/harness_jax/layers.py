@@ -13,32 +13,14 @@ import jax
 from jax import lax
 from jax import numpy as jnp
 
-from harness.layers import (
-    GRU,
-    LEAKY_RELU_SLOPE,
-    LSTM,
-    Activation,
-    ActivationName,
-    AveragePool2D,
-    Conv1D,
-    Conv2D,
-    ConvTranspose2D,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool,
-    Layer,
-    MaxPool2D,
-    Reshape,
-    Shape,
-    UpSample2D,
-)
+from harness import layers as kinds
+from harness.layers import Shape
 from harness_jax.convolutions import Convolutions
 
 #: Parameters and state of a network or of a part of it, by their names there.
 Weights = Mapping[str, jax.Array]
 
-KindT = TypeVar("KindT", bound=Layer)
+KindT = TypeVar("KindT", bound=kinds.Layer)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,7 +65,7 @@ def dropped(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
 
 def _leaky_relu(x: jax.Array) -> jax.Array:
     # At zero jax.nn has slope 1; the contract has the slope of the negative side.
-    return jnp.where(x > 0, x, LEAKY_RELU_SLOPE * x)
+    return jnp.where(x > 0, x, kinds.LEAKY_RELU_SLOPE * x)
 
 
 def _gelu(x: jax.Array) -> jax.Array:
@@ -91,7 +73,7 @@ def _gelu(x: jax.Array) -> jax.Array:
 
 
 #: Each function of :data:`harness.layers.ActivationName`.
-ACTIVATIONS: dict[ActivationName, Callable[[jax.Array], jax.Array]] = {
+ACTIVATIONS: dict[kinds.ActivationName, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu,
     "leaky_relu": _leaky_relu,
     "tanh": jnp.tanh,
@@ -102,34 +84,34 @@ ACTIVATIONS: dict[ActivationName, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-def _conv2d(call: Call[Conv2D], x: jax.Array) -> jax.Array:
+def _conv2d(call: Call[kinds.Conv2D], x: jax.Array) -> jax.Array:
     return call.biased(call.convolutions.convolve(call.layer, call.shape, x, call.weights["kernel"]))
 
 
-def _conv1d(call: Call[Conv1D], x: jax.Array) -> jax.Array:
+def _conv1d(call: Call[kinds.Conv1D], x: jax.Array) -> jax.Array:
     return call.biased(call.convolutions.convolve_sequence(call.layer, x, call.weights["kernel"]))
 
 
-def _conv_transpose2d(call: Call[ConvTranspose2D], x: jax.Array) -> jax.Array:
+def _conv_transpose2d(call: Call[kinds.ConvTranspose2D], x: jax.Array) -> jax.Array:
     return call.biased(call.convolutions.transposed(call.layer, x, call.weights["kernel"]))
 
 
-def _dense(call: Call[Dense], x: jax.Array) -> jax.Array:
+def _dense(call: Call[kinds.Dense], x: jax.Array) -> jax.Array:
     return call.biased(x @ call.weights["kernel"])
 
 
-def _dropout(call: Call[Dropout], x: jax.Array) -> jax.Array:
+def _dropout(call: Call[kinds.Dropout], x: jax.Array) -> jax.Array:
     return dropped(x, call.layer.rate, call.key)
 
 
-def _activation(call: Call[Activation], x: jax.Array) -> jax.Array:
+def _activation(call: Call[kinds.Activation], x: jax.Array) -> jax.Array:
     return ACTIVATIONS[call.layer.function](x)
 
 
 # Layers without parameters that change the size or the shape of their input.
 
 
-def _max_pool(call: Call[MaxPool2D], x: jax.Array) -> jax.Array:
+def _max_pool(call: Call[kinds.MaxPool2D], x: jax.Array) -> jax.Array:
     """The maxima of windows, by comparing slices.
 
     The gradient goes to the first of equal values, as the contract requires; ``max`` would divide it among
@@ -140,7 +122,7 @@ def _max_pool(call: Call[MaxPool2D], x: jax.Array) -> jax.Array:
     return functools.reduce(_larger, (windows[:, :, i, :, j] for i in range(size) for j in range(size)))
 
 
-def _average_pool(call: Call[AveragePool2D], x: jax.Array) -> jax.Array:
+def _average_pool(call: Call[kinds.AveragePool2D], x: jax.Array) -> jax.Array:
     """The means of windows."""
     return _windows(x, call.layer.pool_size).mean(axis=(2, 4))
 
@@ -150,7 +132,7 @@ def _global_average_pool(_: Call, x: jax.Array) -> jax.Array:
     return x.mean(axis=tuple(range(1, x.ndim - 1)))
 
 
-def _up_sample(call: Call[UpSample2D], x: jax.Array) -> jax.Array:
+def _up_sample(call: Call[kinds.UpSample2D], x: jax.Array) -> jax.Array:
     """Each value ``factor`` times in both directions, by a broadcast whose gradient is a sum."""
     samples, height, width, channels = x.shape
     factor = call.layer.factor
@@ -164,7 +146,7 @@ def _flatten(call: Call, x: jax.Array) -> jax.Array:
     return x.reshape(len(x), math.prod(call.shape))
 
 
-def _reshape(call: Call[Reshape], x: jax.Array) -> jax.Array:
+def _reshape(call: Call[kinds.Reshape], x: jax.Array) -> jax.Array:
     """The one axis into several."""
     return x.reshape(len(x), *call.layer.shape)
 
@@ -184,7 +166,7 @@ def _larger(first: jax.Array, later: jax.Array) -> jax.Array:
 # Recurrent layers as scans over the steps of a sequence.
 
 
-def _recurrent(call: Call[GRU] | Call[LSTM], x: jax.Array) -> jax.Array:
+def _recurrent(call: Call[kinds.GRU] | Call[kinds.LSTM], x: jax.Array) -> jax.Array:
     """``x (batch, steps, in)`` through each direction; see :class:`harness.layers.GRU`."""
     layer, outputs = call.layer, []
     for way in layer.directions:
@@ -194,9 +176,9 @@ def _recurrent(call: Call[GRU] | Call[LSTM], x: jax.Array) -> jax.Array:
     return jnp.concatenate(outputs, axis=-1)
 
 
-def _direction(layer: GRU | LSTM, weights: Weights, x: jax.Array, *, reverse: bool) -> jax.Array:
+def _direction(layer: kinds.GRU | kinds.LSTM, weights: Weights, x: jax.Array, *, reverse: bool) -> jax.Array:
     """``x (batch, steps, in)`` to ``(batch, steps, units)``, or to the last step ``(batch, units)``."""
-    cell, states = (_gru_cell, 1) if isinstance(layer, GRU) else (_lstm_cell, 2)
+    cell, states = (_gru_cell, 1) if isinstance(layer, kinds.GRU) else (_lstm_cell, 2)
 
     def advance(state: tuple, inputs: jax.Array) -> tuple[tuple, jax.Array | None]:
         state = cell(weights, state, inputs)
@@ -211,9 +193,9 @@ def _direction(layer: GRU | LSTM, weights: Weights, x: jax.Array, *, reverse: bo
 def _gru_cell(weights: Weights, state: tuple[jax.Array], x: jax.Array) -> tuple[jax.Array]:
     """The next ``(h,)``; ``x (batch, 3 * units)`` is the input's product with the kernel, bias added."""
     (h,) = state
-    x_r, x_z, x_n = jnp.split(x, len(GRU.gates), axis=-1)
+    x_r, x_z, x_n = jnp.split(x, len(kinds.GRU.gates), axis=-1)
     product = h @ weights["recurrent_kernel"] + weights["recurrent_bias"]
-    h_r, h_z, h_n = jnp.split(product, len(GRU.gates), axis=-1)
+    h_r, h_z, h_n = jnp.split(product, len(kinds.GRU.gates), axis=-1)
     z = jax.nn.sigmoid(x_z + h_z)
     n = jnp.tanh(x_n + jax.nn.sigmoid(x_r + h_r) * h_n)
     return ((1.0 - z) * n + z * h,)
@@ -224,25 +206,25 @@ def _lstm_cell(
 ) -> tuple[jax.Array, jax.Array]:
     """The next ``(h, c)``; ``x (batch, 4 * units)`` is the input's product with the kernel, bias added."""
     h, c = state
-    i, f, g, o = jnp.split(x + h @ weights["recurrent_kernel"], len(LSTM.gates), axis=-1)
+    i, f, g, o = jnp.split(x + h @ weights["recurrent_kernel"], len(kinds.LSTM.gates), axis=-1)
     c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(c), c
 
 
 #: The kinds of this module, before their ``activation``.
-KINDS: dict[type[Layer], Apply] = {
-    Activation: _activation,
-    AveragePool2D: _average_pool,
-    Conv1D: _conv1d,
-    Conv2D: _conv2d,
-    ConvTranspose2D: _conv_transpose2d,
-    Dense: _dense,
-    Dropout: _dropout,
-    Flatten: _flatten,
-    GRU: _recurrent,
-    GlobalAveragePool: _global_average_pool,
-    LSTM: _recurrent,
-    MaxPool2D: _max_pool,
-    Reshape: _reshape,
-    UpSample2D: _up_sample,
+KINDS: dict[type[kinds.Layer], Apply] = {
+    kinds.Activation: _activation,
+    kinds.AveragePool2D: _average_pool,
+    kinds.Conv1D: _conv1d,
+    kinds.Conv2D: _conv2d,
+    kinds.ConvTranspose2D: _conv_transpose2d,
+    kinds.Dense: _dense,
+    kinds.Dropout: _dropout,
+    kinds.Flatten: _flatten,
+    kinds.GRU: _recurrent,
+    kinds.GlobalAveragePool: _global_average_pool,
+    kinds.LSTM: _recurrent,
+    kinds.MaxPool2D: _max_pool,
+    kinds.Reshape: _reshape,
+    kinds.UpSample2D: _up_sample,
 }

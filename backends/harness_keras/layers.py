@@ -16,30 +16,8 @@ import keras
 import msgspec
 from keras import ops
 
-from harness.layers import (
-    GRU,
-    LSTM,
-    Activation,
-    ActivationName,
-    AveragePool2D,
-    BatchNorm,
-    Conv1D,
-    Conv2D,
-    ConvTranspose2D,
-    Dense,
-    Dropout,
-    Embedding,
-    Flatten,
-    GlobalAveragePool,
-    GroupNorm,
-    LayerNorm,
-    MaxPool2D,
-    PlacedLayer,
-    PositionEmbedding,
-    Reshape,
-    SelfAttention,
-    UpSample2D,
-)
+from harness import layers as kinds
+from harness.layers import PlacedLayer
 from harness.spec import Penalty
 from harness_keras import attention, normalization
 from harness_keras.layout import channels_axis, channels_first
@@ -78,37 +56,39 @@ class Maker:
         """
         name = keras_name(place.name)
         match place.layer:
-            case Conv1D() | Conv2D() as layer:
+            case kinds.Conv1D() | kinds.Conv2D() as layer:
                 yield from self._convolution(layer, place)
-            case ConvTranspose2D(filters, kernel_size, strides, activation):
+            case kinds.ConvTranspose2D(filters, kernel_size, strides, activation):
                 yield keras.layers.Conv2DTranspose(
                     filters, kernel_size, strides, "same", **self._of_product(name, activation)
                 )
-            case Dense(units, activation, bias):
+            case kinds.Dense(units, activation, bias):
                 made = self.engine.Dense(units, use_bias=bias, **self._of_product(name, activation))
                 yield from _on_last_axis(made, place)
-            case BatchNorm() | LayerNorm() | GroupNorm():
+            case kinds.BatchNorm() | kinds.LayerNorm() | kinds.GroupNorm():
                 yield from _normalization(place, name)
-            case Embedding() | PositionEmbedding() as layer:
+            case kinds.Embedding() | kinds.PositionEmbedding() as layer:
                 yield _embedding(layer, name)
-            case Activation(function):
+            case kinds.Activation(function):
                 yield keras.layers.Activation(self._activation(function), name=name)
-            case Dropout(rate):
+            case kinds.Dropout(rate):
                 yield keras.layers.Dropout(rate, seed=spread(seed), name=name)
-            case SelfAttention() as layer:
+            case kinds.SelfAttention() as layer:
                 width = place.input_shape[-1]
                 yield attention.SelfAttention(
                     layer, width, self.engine, self._weights(), spread(seed), name=name
                 )
-            case GRU() | LSTM() as layer:
+            case kinds.GRU() | kinds.LSTM() as layer:
                 weights = self._weights() | self._weights("recurrent")
                 yield _recurrent(layer, name, weights, self.engine.tanh, xla=self.xla)
             case _:
                 yield from _sampling(place, name)
 
-    def _convolution(self, layer: Conv1D | Conv2D, place: PlacedLayer) -> Iterator[keras.layers.Layer]:
+    def _convolution(
+        self, layer: kinds.Conv1D | kinds.Conv2D, place: PlacedLayer
+    ) -> Iterator[keras.layers.Layer]:
         name = keras_name(place.name)
-        pictures = isinstance(layer, Conv2D)
+        pictures = isinstance(layer, kinds.Conv2D)
         padding = layer.padding
         if isinstance(padding, int):
             # Keras pads by names only. Where "same" adds as many zeros it does so within the convolution.
@@ -129,7 +109,7 @@ class Maker:
             **self._of_product(name, layer.activation),
         )
 
-    def _of_product(self, name: str, activation: ActivationName | None) -> dict[str, Any]:
+    def _of_product(self, name: str, activation: kinds.ActivationName | None) -> dict[str, Any]:
         return {"name": name, "activation": self._activation(activation), **self._weights()}
 
     def _weights(self, kind: str = "kernel") -> dict[str, Any]:
@@ -140,7 +120,7 @@ class Maker:
             f"{kind}_regularizer": KernelPenalty(l1, l2) if l1 or l2 else None,
         }
 
-    def _activation(self, activation: ActivationName | None) -> Any:
+    def _activation(self, activation: kinds.ActivationName | None) -> Any:
         if activation in _ACTIVATIONS_OF_ENGINE:
             return getattr(self.engine, activation)
         return activation
@@ -156,22 +136,22 @@ def _data_format(pictures: bool) -> dict[str, str]:
     return {} if pictures else {"data_format": "channels_last"}
 
 
-def _embedding(layer: Embedding | PositionEmbedding, name: str) -> keras.layers.Layer:
-    if isinstance(layer, PositionEmbedding):
+def _embedding(layer: kinds.Embedding | kinds.PositionEmbedding, name: str) -> keras.layers.Layer:
+    if isinstance(layer, kinds.PositionEmbedding):
         return attention.PositionEmbedding(layer.context, name=name)
     return attention.Embedding(layer.vocabulary, layer.width, _INITIALIZER, name=name)
 
 
 def _normalization(place: PlacedLayer, name: str) -> Iterator[keras.layers.Layer]:
     match place.layer:
-        case BatchNorm(epsilon, update_rate):
+        case kinds.BatchNorm(epsilon, update_rate):
             axis = channels_axis(place.input_shape)
             yield normalization.BatchNormalization(axis, 1.0 - update_rate, epsilon, name=name)
-        case GroupNorm(groups, epsilon):
+        case kinds.GroupNorm(groups, epsilon):
             yield normalization.GroupNormalization(
                 groups, channels_axis(place.input_shape), epsilon, name=name
             )
-        case LayerNorm(epsilon):
+        case kinds.LayerNorm(epsilon):
             yield from _on_last_axis(normalization.LayerNormalization(epsilon=epsilon, name=name), place)
 
 
@@ -211,19 +191,19 @@ class GlobalAverage(keras.layers.Layer):
 def _sampling(place: PlacedLayer, name: str) -> Iterator[keras.layers.Layer]:
     """The Keras layers that in order make up one without weights."""
     match place.layer:
-        case MaxPool2D(pool_size):
+        case kinds.MaxPool2D(pool_size):
             yield keras.layers.MaxPooling2D(pool_size, name=name)
-        case AveragePool2D(pool_size):
+        case kinds.AveragePool2D(pool_size):
             yield keras.layers.AveragePooling2D(pool_size, name=name)
-        case GlobalAveragePool():
+        case kinds.GlobalAveragePool():
             yield GlobalAverage(channels_axis(place.input_shape), name=name)
-        case UpSample2D(factor):
+        case kinds.UpSample2D(factor):
             yield keras.layers.UpSampling2D(factor, name=name)
-        case Flatten():
+        case kinds.Flatten():
             # With channels first Keras would also reorder the axes of a sequence.
             channels = "channels_first" if channels_first(place.input_shape) else "channels_last"
             yield keras.layers.Flatten(channels, name=name)
-        case Reshape(shape):
+        case kinds.Reshape(shape):
             yield keras.layers.Reshape(shape, name=name)
             if channels_first(shape):
                 yield keras.layers.Permute((3, 1, 2), name=f"{name}_channels_first")
@@ -233,7 +213,7 @@ def _sampling(place: PlacedLayer, name: str) -> Iterator[keras.layers.Layer]:
 
 
 def _recurrent(
-    layer: GRU | LSTM, name: str, weights: dict[str, Any], tanh: Any, *, xla: bool
+    layer: kinds.GRU | kinds.LSTM, name: str, weights: dict[str, Any], tanh: Any, *, xla: bool
 ) -> keras.layers.Layer:
     """The Keras layer; ``weights`` are the initializers and regularizers of its two kernels.
 
@@ -249,7 +229,7 @@ def _recurrent(
         "use_cudnn": "auto" if cudnn else False,
         **weights,
     }
-    if isinstance(layer, GRU):
+    if isinstance(layer, kinds.GRU):
         made = keras.layers.GRU(layer.units, **arguments)
     else:
         made = keras.layers.LSTM(layer.units, unit_forget_bias=False, **arguments)
@@ -264,7 +244,7 @@ def _recurrent(
     return made
 
 
-def directions(layer: GRU | LSTM, made: keras.layers.Layer) -> tuple[keras.layers.Layer, ...]:
+def directions(layer: kinds.GRU | kinds.LSTM, made: keras.layers.Layer) -> tuple[keras.layers.Layer, ...]:
     """The Keras layers of ``layer.directions``."""
     return (made.forward_layer, made.backward_layer) if layer.bidirectional else (made,)
 

@@ -14,36 +14,27 @@ import msgspec
 import numpy as np
 from keras import ops
 
+from harness import spec
 from harness.backend_support import feeding, rules
 from harness.layers import GRU, LSTM, Dropout
-from harness.spec import (
-    Adversarial,
-    BinaryClassification,
-    Classification,
-    ConstantRate,
-    Objective,
-    Regression,
-    Steps,
-    Task,
-    Unsupported,
-)
+from harness.spec import Task, Unsupported
 
 Tensor = Any
 #: Maps targets and outputs to the terms whose mean is the loss.
 LossTerms = Callable[[Tensor, Tensor], Tensor]
 
 
-def loss_terms(objective: Objective) -> LossTerms:
+def loss_terms(objective: spec.Objective) -> LossTerms:
     """The terms of an objective; adversarial targets are 1 for real and 0 for generated pictures."""
     match objective:
-        case Classification(class_weights, label_smoothing, loss):
+        case spec.Classification(class_weights, label_smoothing, loss):
             terms = _smoothed(label_smoothing) if label_smoothing else _CLASS_TERMS[loss]
             return _weighted(terms, class_weights)
-        case BinaryClassification(class_weights, loss):
+        case spec.BinaryClassification(class_weights, loss):
             return _weighted(_BINARY_TERMS[loss], class_weights)
-        case Regression(loss):
+        case spec.Regression(loss):
             return _REGRESSION_TERMS[loss]
-        case Adversarial():
+        case spec.Adversarial():
             return _binary_cross_entropies
 
 
@@ -155,14 +146,14 @@ def optimizer(engine: ModuleType, task: Task, exempt: list[Any]) -> keras.optimi
     return made
 
 
-def by_name(steps: Steps, task: Task) -> dict[str, np.ndarray]:
+def by_name(steps: spec.Steps, task: Task) -> dict[str, np.ndarray]:
     """The inputs of a model's ``train_step``, one row per step, by the names of :class:`harness.spec.Steps`.
 
     Without ``learning_rates`` the optimizer keeps its own rate, which is that of every step.
     """
     every = feeding.draws(steps, task)
     rates = every.pop("learning_rates")
-    if task.schedule != ConstantRate():
+    if task.schedule != spec.ConstantRate():
         every["learning_rates"] = rates.astype(keras.config.floatx())
     return every
 

@@ -10,28 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from harness.layers import (
-    GRU,
-    LEAKY_RELU_SLOPE,
-    LSTM,
-    ActivationName,
-    AveragePool2D,
-    BatchNorm,
-    Conv1D,
-    Conv2D,
-    ConvTranspose2D,
-    Dense,
-    Dropout,
-    GlobalAveragePool,
-    GroupNorm,
-    Layer,
-    LayerNorm,
-    MaxPool2D,
-    PositionEmbedding,
-    SelfAttention,
-    Shape,
-    UpSample2D,
-)
+from harness import layers as kinds
+from harness.layers import Shape
 from harness_torch.attention import Attention, Positions
 
 #: Height, width and channels: the axes of a layer's shape that is a picture.
@@ -96,7 +76,7 @@ class PictureLayerNorm(nn.LayerNorm):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-def convolution(layer: Conv2D, shape: Shape) -> Iterator[nn.Module]:
+def convolution(layer: kinds.Conv2D, shape: Shape) -> Iterator[nn.Module]:
     """``nn.Conv2d``, after a module that pads where the zeros before and after differ."""
     (top, bottom), (left, right) = (layer.same_padding(axis) for axis in shape[:2])
     symmetric = top == bottom and left == right
@@ -109,7 +89,7 @@ def convolution(layer: Conv2D, shape: Shape) -> Iterator[nn.Module]:
 class SequenceConv1d(nn.Conv1d):
     """``nn.Conv1d`` for ``(batch, steps, in)``; it pads itself where the zeros before and after differ."""
 
-    def __init__(self, layer: Conv1D, shape: Shape) -> None:
+    def __init__(self, layer: kinds.Conv1D, shape: Shape) -> None:
         before, after = layer.same_padding(shape[0])
         padding = before if before == after else 0
         super().__init__(shape[-1], layer.filters, layer.kernel_size, layer.strides, padding, bias=layer.bias)
@@ -142,12 +122,12 @@ class PositionsGroupNorm(nn.GroupNorm):
 class Recurrent(nn.Module):
     """``nn.GRU`` or ``nn.LSTM`` that returns its whole sequence or the last output of each direction."""
 
-    def __init__(self, layer: GRU | LSTM, inputs: int) -> None:
+    def __init__(self, layer: kinds.GRU | kinds.LSTM, inputs: int) -> None:
         super().__init__()
-        kind = nn.GRU if isinstance(layer, GRU) else nn.LSTM
+        kind = nn.GRU if isinstance(layer, kinds.GRU) else nn.LSTM
         self.cell = kind(inputs, layer.units, batch_first=True, bidirectional=layer.bidirectional)
         self._sequences = layer.return_sequences
-        if isinstance(layer, LSTM):
+        if isinstance(layer, kinds.LSTM):
             # The canonical cell has one bias. torch adds two; the second one is fixed at zero.
             for name, parameter in self.cell.named_parameters():
                 if name.startswith("bias_hh"):
@@ -188,11 +168,11 @@ class Skip(nn.Module):
         return torch.cat([x, self.body(x)], self._axis)
 
 
-def activation(name: ActivationName, *, inplace: bool) -> nn.Module:
+def activation(name: kinds.ActivationName, *, inplace: bool) -> nn.Module:
     """``inplace``: the input is not needed any more, and may be overwritten."""
     modules: dict[str, Callable[[], nn.Module]] = {
         "relu": lambda: nn.ReLU(inplace),
-        "leaky_relu": lambda: nn.LeakyReLU(LEAKY_RELU_SLOPE, inplace),
+        "leaky_relu": lambda: nn.LeakyReLU(kinds.LEAKY_RELU_SLOPE, inplace),
         "tanh": nn.Tanh,
         "sigmoid": nn.Sigmoid,
         "gelu": nn.GELU,
@@ -202,53 +182,53 @@ def activation(name: ActivationName, *, inplace: bool) -> nn.Module:
     return modules[name]()
 
 
-def plain_module(layer: Layer, shape: Shape) -> nn.Module:
+def plain_module(layer: kinds.Layer, shape: Shape) -> nn.Module:
     """The module for canonical inputs of ``shape``, without the layer's own activation."""
     return _MODULES[type(layer)](layer, shape)
 
 
-def _transposed_convolution(layer: ConvTranspose2D, shape: Shape) -> nn.Module:
+def _transposed_convolution(layer: kinds.ConvTranspose2D, shape: Shape) -> nn.Module:
     return nn.ConvTranspose2d(shape[-1], layer.filters, layer.kernel_size, layer.strides, layer.crop)
 
 
-def _global_average(_: GlobalAveragePool, shape: Shape) -> nn.Module:
+def _global_average(_: kinds.GlobalAveragePool, shape: Shape) -> nn.Module:
     return GlobalAverage((2, 3) if is_picture(shape) else tuple(range(1, len(shape))))
 
 
-def _dense(layer: Dense, shape: Shape) -> nn.Module:
+def _dense(layer: kinds.Dense, shape: Shape) -> nn.Module:
     kind = PictureLinear if is_picture(shape) else nn.Linear
     return kind(shape[-1], layer.units, bias=layer.bias)
 
 
-def _batch_norm(layer: BatchNorm, shape: Shape) -> nn.Module:
+def _batch_norm(layer: kinds.BatchNorm, shape: Shape) -> nn.Module:
     kind = nn.BatchNorm2d if is_picture(shape) else PositionsBatchNorm
     return kind(shape[-1], layer.epsilon, layer.update_rate)
 
 
-def _layer_norm(layer: LayerNorm, shape: Shape) -> nn.Module:
+def _layer_norm(layer: kinds.LayerNorm, shape: Shape) -> nn.Module:
     kind = PictureLayerNorm if is_picture(shape) else nn.LayerNorm
     return kind(shape[-1], layer.epsilon)
 
 
-def _group_norm(layer: GroupNorm, shape: Shape) -> nn.Module:
+def _group_norm(layer: kinds.GroupNorm, shape: Shape) -> nn.Module:
     kind = nn.GroupNorm if is_picture(shape) else PositionsGroupNorm
     return kind(layer.groups, shape[-1], layer.epsilon)
 
 
-_MODULES: dict[type[Layer], Callable[[Any, Shape], nn.Module]] = {
-    Conv1D: SequenceConv1d,
-    ConvTranspose2D: _transposed_convolution,
-    MaxPool2D: lambda layer, _: nn.MaxPool2d(layer.pool_size),
-    AveragePool2D: lambda layer, _: nn.AvgPool2d(layer.pool_size),
-    GlobalAveragePool: _global_average,
-    UpSample2D: lambda layer, _: nn.Upsample(scale_factor=layer.factor),
-    Dense: _dense,
-    BatchNorm: _batch_norm,
-    LayerNorm: _layer_norm,
-    GroupNorm: _group_norm,
-    PositionEmbedding: lambda layer, shape: Positions(layer.context, shape[-1]),
-    SelfAttention: lambda layer, shape: Attention(layer, shape[-1]),
-    Dropout: lambda layer, _: nn.Dropout(layer.rate),
-    GRU: lambda layer, shape: Recurrent(layer, shape[-1]),
-    LSTM: lambda layer, shape: Recurrent(layer, shape[-1]),
+_MODULES: dict[type[kinds.Layer], Callable[[Any, Shape], nn.Module]] = {
+    kinds.Conv1D: SequenceConv1d,
+    kinds.ConvTranspose2D: _transposed_convolution,
+    kinds.MaxPool2D: lambda layer, _: nn.MaxPool2d(layer.pool_size),
+    kinds.AveragePool2D: lambda layer, _: nn.AvgPool2d(layer.pool_size),
+    kinds.GlobalAveragePool: _global_average,
+    kinds.UpSample2D: lambda layer, _: nn.Upsample(scale_factor=layer.factor),
+    kinds.Dense: _dense,
+    kinds.BatchNorm: _batch_norm,
+    kinds.LayerNorm: _layer_norm,
+    kinds.GroupNorm: _group_norm,
+    kinds.PositionEmbedding: lambda layer, shape: Positions(layer.context, shape[-1]),
+    kinds.SelfAttention: lambda layer, shape: Attention(layer, shape[-1]),
+    kinds.Dropout: lambda layer, _: nn.Dropout(layer.rate),
+    kinds.GRU: lambda layer, shape: Recurrent(layer, shape[-1]),
+    kinds.LSTM: lambda layer, shape: Recurrent(layer, shape[-1]),
 }

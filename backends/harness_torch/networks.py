@@ -6,29 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from harness.layers import (
-    Activation,
-    ActivationName,
-    BatchNorm,
-    Conv1D,
-    Conv2D,
-    ConvTranspose2D,
-    Dense,
-    Dropout,
-    Embedding,
-    Flatten,
-    LayerNorm,
-    Native,
-    PlacedLayer,
-    Reshape,
-    Residual,
-    Shape,
-    Skip,
-    Unembedding,
-)
+from harness import layers as kinds
+from harness.layers import PlacedLayer, Shape
 from harness.network import Network
 from harness_torch import layers
-from harness_torch.attention import Unembedding as TiedUnembedding
+from harness_torch.attention import Unembedding
 from harness_torch.layers import is_picture
 from harness_torch.native import NativeModule, NativeSlot, native_module, native_slots
 from harness_torch.slots import Slot, slots_of
@@ -60,34 +42,36 @@ def feature_order(places: Sequence[PlacedLayer], position: int) -> FeatureOrder:
     before = _nearest(reversed(places[:position]))
     after = _nearest(places[position + 1 :])
     match places[position].layer:
-        case Flatten():
+        case kinds.Flatten():
             return FeatureOrder(reordered=_is_dense(after))
-        case Reshape():
+        case kinds.Reshape():
             return FeatureOrder(reordered=_is_dense(before))
-        case Dense():
+        case kinds.Dense():
             return FeatureOrder(before=_flattened(before), after=_reshaped(after))
     return FeatureOrder()
 
 
 def _nearest(places: Iterable[PlacedLayer]) -> PlacedLayer | None:
     """The first layer that depends on the order of features."""
-    return next((place for place in places if not isinstance(place.layer, Dropout | Activation)), None)
+    return next(
+        (place for place in places if not isinstance(place.layer, kinds.Dropout | kinds.Activation)), None
+    )
 
 
 def _is_dense(place: PlacedLayer | None) -> bool:
-    return place is not None and isinstance(place.layer, Dense)
+    return place is not None and isinstance(place.layer, kinds.Dense)
 
 
 def _flattened(place: PlacedLayer | None) -> Shape | None:
     match place:
-        case PlacedLayer(layer=Flatten(), input_shape=shape) if is_picture(shape):
+        case PlacedLayer(layer=kinds.Flatten(), input_shape=shape) if is_picture(shape):
             return shape
     return None
 
 
 def _reshaped(place: PlacedLayer | None) -> Shape | None:
     match place:
-        case PlacedLayer(layer=Reshape(shape)) if is_picture(shape):
+        case PlacedLayer(layer=kinds.Reshape(shape)) if is_picture(shape):
             return shape
     return None
 
@@ -96,7 +80,15 @@ def _reshaped(place: PlacedLayer | None) -> Shape | None:
 
 
 #: Layers whose output is new memory that their own gradient does not need.
-_OVERWRITABLE = (Conv2D, Conv1D, ConvTranspose2D, Dense, BatchNorm, LayerNorm, Residual)
+_OVERWRITABLE = (
+    kinds.Conv2D,
+    kinds.Conv1D,
+    kinds.ConvTranspose2D,
+    kinds.Dense,
+    kinds.BatchNorm,
+    kinds.LayerNorm,
+    kinds.Residual,
+)
 
 
 def build_network(network: Network, *, channels_last: bool) -> tuple[nn.Sequential, list[Slot | NativeSlot]]:
@@ -120,7 +112,7 @@ class _Builder:
             order = FeatureOrder() if self._channels_last else feature_order(places, position)
             for module in self._modules(place, places[position - 1] if position else None, order):
                 modules.append(module)
-                if isinstance(place.layer, Native) and isinstance(module, NativeModule):
+                if isinstance(place.layer, kinds.Native) and isinstance(module, NativeModule):
                     self.slots += native_slots(place, place.layer, module)
                 else:
                     self.slots += slots_of(place, module, order.before, order.after)
@@ -133,31 +125,31 @@ class _Builder:
     ) -> Iterator[nn.Module]:
         layer, shape = place.layer, place.input_shape
         match layer:
-            case Conv2D():
+            case kinds.Conv2D():
                 yield from layers.convolution(layer, shape)
-            case Activation(function):
+            case kinds.Activation(function):
                 yield layers.activation(function, inplace=_is_overwritable(previous))
-            case Embedding(vocabulary, width):
+            case kinds.Embedding(vocabulary, width):
                 embedding = nn.Embedding(vocabulary, width)
                 self._tables[place.name] = embedding.weight
                 yield embedding
-            case Native():
+            case kinds.Native():
                 yield native_module(layer)
-            case Unembedding():
-                yield TiedUnembedding(self._tables[layer.embedding])
-            case Residual():
+            case kinds.Unembedding():
+                yield Unembedding(self._tables[layer.embedding])
+            case kinds.Residual():
                 branches = {name: self.sequence(branch) for name, branch in place.branches.items()}
                 yield layers.Residual(**branches)
-            case Skip():
+            case kinds.Skip():
                 yield layers.Skip(self.sequence(place.branches["body"]), 1 if is_picture(shape) else -1)
-            case Flatten() | Reshape():
+            case kinds.Flatten() | kinds.Reshape():
                 yield _reshaping(place, order)
             case _:
                 yield layers.plain_module(layer, shape)
 
 
 def _reshaping(place: PlacedLayer, order: FeatureOrder) -> nn.Module:
-    if isinstance(place.layer, Flatten):
+    if isinstance(place.layer, kinds.Flatten):
         plain = order.reordered or not is_picture(place.input_shape)
         return nn.Flatten() if plain else layers.FlattenChannelsLast()
     shape = place.output_shape
@@ -166,7 +158,7 @@ def _reshaping(place: PlacedLayer, order: FeatureOrder) -> nn.Module:
     return layers.UnflattenChannelsLast(shape)
 
 
-def _own_activation(place: PlacedLayer) -> ActivationName | None:
+def _own_activation(place: PlacedLayer) -> kinds.ActivationName | None:
     return getattr(place.layer, "activation", None)
 
 

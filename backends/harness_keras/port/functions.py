@@ -15,16 +15,6 @@ from keras.src.backend.common.backend_utils import compute_conv_transpose_output
 from harness.tracing import functions as shared
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness.tracing.functions import (
-    all_from_end,
-    dilated,
-    each_of,
-    from_end,
-    reversal,
-    sliced,
-    spatial,
-    window_padding,
-)
 from harness.tracing.recorder import Running
 from harness_keras.port.readings import FUNCTIONS, reads
 from harness_keras.port.recorder import is_array
@@ -98,7 +88,7 @@ def _take(called: Running) -> Tensor:
         return called.record(kinds.Embedding(), "indices", parameters={"table": part})
     if not is_array(table) or not is_array(indices) or axis is None:
         return NotImplemented
-    return called.record(kinds.Gather(axis=from_end(axis, len(table.shape))), "x", "indices")
+    return called.record(kinds.Gather(axis=shared.from_end(axis, len(table.shape))), "x", "indices")
 
 
 @reads("nn.dot_product_attention")
@@ -140,7 +130,7 @@ def _convolution(called: Running, *, depthwise: bool = False) -> Tensor:
     channels = called["inputs"].shape[1 if windows.first else -1]
     does = kinds.Convolution(
         strides=windows.strides,
-        padding=window_padding(called["padding"], windows.lengths, windows.covered, windows.strides),
+        padding=shared.window_padding(called["padding"], windows.lengths, windows.covered, windows.strides),
         dilation=windows.dilation,
         groups=channels if depthwise else channels // of_group,
         channels_first=windows.first,
@@ -176,8 +166,8 @@ def _transposed_convolution(called: Running) -> Tensor:
         "channels_first" if windows.first else "channels_last",
         windows.dilation,
     )
-    outputs = spatial(made, first=windows.first)
-    forward = window_padding(called["padding"], outputs, windows.covered, windows.strides)
+    outputs = shared.spatial(made, first=windows.first)
+    forward = shared.window_padding(called["padding"], outputs, windows.covered, windows.strides)
     padding = []
     for length, step, window, (low, _), output in zip(
         windows.lengths, windows.strides, windows.covered, forward, outputs, strict=True
@@ -206,9 +196,9 @@ class _Windows(NamedTuple):
     @classmethod
     def of(cls, called: Running, size: Sequence[int]) -> "_Windows":
         rank, first = len(size), _has_channels_first(called)
-        strides, dilation = (each_of(called[name], rank) for name in ("strides", "dilation_rate"))
-        lengths = spatial(called["inputs"].shape, first=first)
-        return cls(first, lengths, strides, dilation, dilated(size, dilation))
+        strides, dilation = (shared.each_of(called[name], rank) for name in ("strides", "dilation_rate"))
+        lengths = shared.spatial(called["inputs"].shape, first=first)
+        return cls(first, lengths, strides, dilation, shared.dilated(size, dilation))
 
 
 def _has_channels_first(called: Running) -> bool:
@@ -247,18 +237,18 @@ def _transposition(called: Running) -> Tensor:
 @reads("numpy.concatenate")
 def _concatenation(called: Running) -> Tensor:
     rank = len(tree.flatten(called.x)[0].shape)
-    return called.record(kinds.Concatenation(axis=from_end(called["axis"], rank)))
+    return called.record(kinds.Concatenation(axis=shared.from_end(called["axis"], rank)))
 
 
 @reads("numpy.flip")
 def _flip(called: Running) -> Tensor:
     rank = len(called.x.shape)
-    return called.record(reversal(all_from_end(called["axis"], rank), rank))
+    return called.record(shared.reversal(shared.all_from_end(called["axis"], rank), rank))
 
 
 @reads("numpy.stack")
 def _stack(called: Running) -> Tensor:
-    tensors, axis = list(called.x), from_end(called["axis"], len(called.x[0].shape) + 1)
+    tensors, axis = list(called.x), shared.from_end(called["axis"], len(called.x[0].shape) + 1)
     apart = []
     for x in tensors:
         shape = list(x.shape)
@@ -314,7 +304,7 @@ def _repetition(called: Running) -> Tensor:
 @reads("numpy.split")
 def _split(called: Running) -> Tensor:
     x, rank = called.x, len(called.x.shape)
-    axis, made, start = from_end(called["axis"], rank), [], 0
+    axis, made, start = shared.from_end(called["axis"], rank), [], 0
     with called.recorder.quiet():
         lengths = [part.shape[axis] for part in called.run()]
     for place, length in enumerate(lengths):
@@ -325,7 +315,7 @@ def _split(called: Running) -> Tensor:
         def cut(x: Tensor, place: int = place) -> Tensor:
             return called.run(x=x)[place]
 
-        record = functools.partial(called.part, sliced(index), [x], cut)
+        record = functools.partial(called.part, shared.sliced(index), [x], cut)
         made.append(called.recorder.defer(x, cut, layout, record))
         start += length
     return made
@@ -334,7 +324,7 @@ def _split(called: Running) -> Tensor:
 @reads("core.slice")
 def _slice(called: Running) -> Tensor:
     cuts = zip(called["start_indices"], called["shape"], strict=True)
-    does = sliced(f"{int(start)}:{int(start) + int(length)}" for start, length in cuts)
+    does = shared.sliced(f"{int(start)}:{int(start) + int(length)}" for start, length in cuts)
     return called.record(does, "inputs")
 
 
@@ -343,14 +333,14 @@ def _slice(called: Running) -> Tensor:
 
 def _pooling(called: Running, function: Literal["max", "mean"]) -> Tensor:
     first = _has_channels_first(called)
-    lengths = spatial(called.x.shape, first=first)
-    size = each_of(called["pool_size"], len(lengths))
-    strides = size if called["strides"] is None else each_of(called["strides"], len(lengths))
+    lengths = shared.spatial(called.x.shape, first=first)
+    size = shared.each_of(called["pool_size"], len(lengths))
+    strides = size if called["strides"] is None else shared.each_of(called["strides"], len(lengths))
     does = kinds.Pooling(
         function=function,
         size=size,
         strides=strides,
-        padding=window_padding(called["padding"], lengths, size, strides),
+        padding=shared.window_padding(called["padding"], lengths, size, strides),
         dilation=(1,) * len(lengths),
         channels_first=first,
     )
@@ -358,7 +348,7 @@ def _pooling(called: Running, function: Literal["max", "mean"]) -> Tensor:
 
 
 def _adaptive_pooling(called: Running, function: Literal["max", "mean"]) -> Tensor:
-    size = each_of(called["output_size"], len(called.x.shape) - 2)
+    size = shared.each_of(called["output_size"], len(called.x.shape) - 2)
     first = _has_channels_first(called)
     return called.record(kinds.AdaptivePooling(function=function, size=size, channels_first=first))
 
@@ -371,9 +361,9 @@ reads("nn.adaptive_average_pool")(functools.partial(_adaptive_pooling, function=
 
 @reads("image.resize")
 def _resize(called: Running) -> Tensor:
-    x, size = called["images"], each_of(called["size"], 2)
+    x, size = called["images"], shared.each_of(called["size"], 2)
     first = _has_channels_first(called)
-    lengths = spatial(x.shape, first=first)
+    lengths = shared.spatial(x.shape, first=first)
     method = called["interpolation"]
     shrinks = any(new < old for new, old in zip(size, lengths, strict=True))
     framed = called["crop_to_aspect_ratio"] or called["pad_to_aspect_ratio"]
