@@ -1,7 +1,7 @@
 """Keras on JAX: what differs between engines, under the same names in each engine's file."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
@@ -12,9 +12,9 @@ import numpy as np
 
 from harness.backend_support.feeding import is_augmented
 from harness.layers import LEAKY_RELU_SLOPE
-from harness.spec import Precision, Privacy, Unsupported
+from harness.spec import Precision, Unsupported
 from harness_keras import objectives, optimizers
-from harness_keras.objectives import LossTerms, windows
+from harness_keras.objectives import OnDevice, TwoNetworks, windows
 
 Tensor = Any
 
@@ -67,20 +67,12 @@ def leaky_relu(x: Tensor) -> Tensor:
     return jnp.where(x > 0, x, LEAKY_RELU_SLOPE * x)
 
 
-class SupervisedModel(keras.Model):
+class SupervisedModel(OnDevice, keras.Model):
     """A model whose training step takes the rows of its batch in data that stays on the device.
 
     The step follows Keras's guide to custom training steps in JAX. The data is an argument:
     captured, it would be compiled into the program as a constant.
     """
-
-    loss_names = ("loss",)
-    loss_terms: LossTerms
-    privacy: Privacy | None
-    batch_size: int
-    inputs_on_device: Tensor
-    targets_on_device: Tensor
-    crop: int
 
     def train_step(self, state: tuple[Any, ...], step: dict[str, Tensor]) -> tuple[Any, ...]:
         """One update on ``indices (batch,)`` of inputs and targets; returns the loss that it minimised."""
@@ -144,20 +136,11 @@ class _Optimizers:
         self.variables = [variable for optimizer in optimizers for variable in optimizer.variables]
 
 
-class AdversarialModel(keras.Model):
+class AdversarialModel(TwoNetworks):
     """A generator and a discriminator, trained by the step of Keras's DCGAN example, written for JAX."""
 
-    loss_names = ("discriminator_loss", "generator_loss")
-    loss_terms: LossTerms
-    inputs_on_device: Tensor
-    targets_on_device: Tensor
-    crop: int
-
     def __init__(self, generator: keras.Model, discriminator: keras.Model, jit_compile: bool | str) -> None:
-        super().__init__()
-        self.generator, self.discriminator = generator, discriminator
-        self.built = True
-        self.compile(optimizer=None, jit_compile=jit_compile)
+        super().__init__(generator, discriminator, jit_compile)
         self.optimizer = _Optimizers(generator.optimizer, discriminator.optimizer)
 
     def train_step(self, state: tuple[Any, ...], step: dict[str, Tensor]) -> tuple[Any, ...]:
@@ -222,7 +205,7 @@ def _updated(
     return [trainable, non_trainable, optimizer]
 
 
-def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor]) -> Tensor:
+def _inputs_of(model: OnDevice, step: dict[str, Tensor]) -> Tensor:
     """The inputs of a step by one gather, augmented if asked for."""
     inputs = step["inputs"]
     if not is_augmented(step):
@@ -266,7 +249,7 @@ class _Batches(keras.utils.PyDataset):
         return self._resident | {name: array[step] for name, array in self._steps.items()}
 
 
-def batches(model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]) -> keras.utils.PyDataset:
+def batches(model: OnDevice, steps: dict[str, np.ndarray]) -> keras.utils.PyDataset:
     """The argument of ``fit`` that makes these steps; each array has one row per step."""
     resident = {"inputs": model.inputs_on_device, "targets": model.targets_on_device}
     return _Batches(
@@ -279,7 +262,7 @@ def to_host(losses: list[Tensor]) -> np.ndarray:
     return np.array(jax.device_get(losses))
 
 
-def synchronize(model: SupervisedModel | AdversarialModel) -> None:
+def synchronize(model: Any) -> None:
     """Wait for the last update, which depends on all before it."""
     jax.block_until_ready([variable.value for variable in model.variables])
 
@@ -288,13 +271,3 @@ def peak_memory_bytes() -> int | None:
     """The peak of the GPU's allocator; None if it keeps no statistics."""
     statistics = jax.devices()[0].memory_stats() or {}
     return int(statistics["peak_bytes_in_use"]) if "peak_bytes_in_use" in statistics else None
-
-
-def generator_state() -> dict[str, np.ndarray]:
-    """Nothing: Keras draws from states that are variables of its layers."""
-    return {}
-
-
-def load_generator_state(state: Mapping[str, np.ndarray]) -> None:
-    """Restore what :func:`generator_state` returned."""
-    del state

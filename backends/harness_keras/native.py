@@ -290,7 +290,8 @@ class NativeLayer(keras.layers.Layer):
         if xla:
             _check_xla(self._user_layer)
         _penalize(self.trained, penalty)
-        self.draws_from_engine = self._native_model.draws
+        # On other engines Keras draws from states that are variables of its layers.
+        self.draws_from_engine = self._native_model.draws and keras.backend.backend() == "torch"
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """``(batch, *input)`` to ``(batch, *output)``, both in the layout of the engine."""

@@ -5,7 +5,7 @@ through float32 even in a float64 model.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +22,36 @@ from harness.spec import Task, Unsupported
 Tensor = Any
 #: Maps targets and outputs to the terms whose mean is the loss.
 LossTerms = Callable[[Tensor, Tensor], Tensor]
+
+
+class OnDevice:
+    """What the models of all engines have whose steps take the rows of a batch in data on the device.
+
+    ``draws_from_engine`` says whether a step may draw from the engine's own generator of random numbers.
+    ``rates`` are the learning rates of the coming steps, where the engine takes them as numbers.
+    """
+
+    loss_names: tuple[str, ...] = ("loss",)
+    loss_terms: LossTerms
+    privacy: spec.Privacy | None
+    batch_size: int
+    inputs_on_device: Tensor
+    targets_on_device: Tensor
+    crop: int
+    draws_from_engine: bool
+    rates: Iterator[float] | None = None
+
+
+class TwoNetworks(OnDevice, keras.Model):
+    """A generator and a discriminator."""
+
+    loss_names = ("discriminator_loss", "generator_loss")
+
+    def __init__(self, generator: keras.Model, discriminator: keras.Model, jit_compile: bool | str) -> None:
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+        self.built = True
+        self.compile(optimizer=None, jit_compile=jit_compile)
 
 
 def loss_terms(objective: spec.Objective) -> LossTerms:

@@ -1,7 +1,7 @@
 """Keras on TensorFlow: what differs between engines, under the same names in each engine's file."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from harness.backend_support.feeding import is_augmented
 from harness.layers import LEAKY_RELU_SLOPE
-from harness.spec import Precision, Privacy, Unsupported
+from harness.spec import Precision, Unsupported
 from harness_keras import objectives, optimizers
-from harness_keras.objectives import LossTerms, windows
+from harness_keras.objectives import OnDevice, TwoNetworks, windows
 
 Tensor = Any
 
@@ -85,19 +85,11 @@ def gelu_tanh(x: Tensor) -> Tensor:
     return tf.nn.gelu(x, approximate=True)
 
 
-class SupervisedModel(keras.Model):
+class SupervisedModel(OnDevice, keras.Model):
     """A model whose training step takes the rows of its batch in data that stays on the device.
 
     The step follows Keras's guide to custom training steps in TensorFlow.
     """
-
-    loss_names = ("loss",)
-    loss_terms: LossTerms
-    privacy: Privacy | None
-    batch_size: int
-    inputs_on_device: Tensor
-    targets_on_device: Tensor
-    crop: int
 
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
         """One update on ``indices (batch,)``; returns the loss that it minimised."""
@@ -152,20 +144,8 @@ def _private_gradients(model: SupervisedModel, step: dict[str, Tensor], each: li
     ]
 
 
-class AdversarialModel(keras.Model):
+class AdversarialModel(TwoNetworks):
     """A generator and a discriminator, trained by the step of Keras's DCGAN example in TensorFlow."""
-
-    loss_names = ("discriminator_loss", "generator_loss")
-    loss_terms: LossTerms
-    inputs_on_device: Tensor
-    targets_on_device: Tensor
-    crop: int
-
-    def __init__(self, generator: keras.Model, discriminator: keras.Model, jit_compile: bool | str) -> None:
-        super().__init__()
-        self.generator, self.discriminator = generator, discriminator
-        self.built = True
-        self.compile(optimizer=None, jit_compile=jit_compile)
 
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
         """One update of each network; see :class:`harness.spec.Adversarial`."""
@@ -192,7 +172,7 @@ class AdversarialModel(keras.Model):
         return loss
 
 
-def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor]) -> Tensor:
+def _inputs_of(model: OnDevice, step: dict[str, Tensor]) -> Tensor:
     """The inputs of a step by one gather, augmented if asked for."""
     inputs, rows = model.inputs_on_device, step["indices"]
     if not is_augmented(step):
@@ -225,7 +205,7 @@ def differentiator(
     return lambda inputs, targets: compiled(tf.constant(inputs), tf.constant(targets))
 
 
-def batches(model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]) -> tf.data.Dataset:
+def batches(model: OnDevice, steps: dict[str, np.ndarray]) -> tf.data.Dataset:
     """The argument of ``fit`` that makes these steps; each array has one row per step."""
     del model
     # Keras also disables these for arrays: optimising so small a pipeline would take 40 ms of each call of
@@ -241,7 +221,7 @@ def to_host(losses: list[Tensor]) -> np.ndarray:
     return tf.stack(losses).numpy()
 
 
-def synchronize(model: SupervisedModel | AdversarialModel) -> None:
+def synchronize(model: OnDevice) -> None:
     """Wait for every device."""
     del model
     tf.test.experimental.sync_devices()
@@ -250,13 +230,3 @@ def synchronize(model: SupervisedModel | AdversarialModel) -> None:
 def peak_memory_bytes() -> int:
     """The peak of the GPU's allocator."""
     return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
-
-
-def generator_state() -> dict[str, np.ndarray]:
-    """Nothing: Keras draws from states that are variables of its layers."""
-    return {}
-
-
-def load_generator_state(state: Mapping[str, np.ndarray]) -> None:
-    """Restore what :func:`generator_state` returned."""
-    del state

@@ -1,7 +1,7 @@
 """Keras on PyTorch: what differs between engines, under the same names in each engine's file."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader
 
 from harness.backend_support.feeding import is_augmented
 from harness.layers import LEAKY_RELU_SLOPE
-from harness.spec import Precision, Privacy, Unsupported
+from harness.spec import Precision, Unsupported
 from harness_keras import layout, objectives, torch_optimizers
-from harness_keras.objectives import LossTerms, windows
+from harness_keras.objectives import OnDevice, TwoNetworks, windows
 
 Tensor = Any
 
@@ -75,22 +75,11 @@ def leaky_relu(x: Tensor) -> Tensor:
     return functional.leaky_relu(x, LEAKY_RELU_SLOPE)
 
 
-class SupervisedModel(keras.Model):
+class SupervisedModel(OnDevice, keras.Model):
     """A model whose training step takes the rows of its batch in data that stays on the device.
 
     The step follows Keras's guide to custom training steps in PyTorch.
     """
-
-    loss_names = ("loss",)
-    loss_terms: LossTerms
-    privacy: Privacy | None
-    batch_size: int
-    inputs_on_device: Tensor
-    targets_on_device: Tensor
-    crop: int
-    draws_from_engine: bool
-    #: The learning rates of the coming steps, as numbers: in a batch they would be moved to the device.
-    rates: Iterator[float] | None = None
 
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
         """One update on ``indices (batch,)``; returns the loss that it minimised."""
@@ -135,23 +124,8 @@ def _squares(rows: Tensor) -> Tensor:
     return torch.linalg.vector_norm(rows, dim=1).square()
 
 
-class AdversarialModel(keras.Model):
+class AdversarialModel(TwoNetworks):
     """A generator and a discriminator, trained by the step of Keras's DCGAN example, written for PyTorch."""
-
-    loss_names = ("discriminator_loss", "generator_loss")
-    loss_terms: LossTerms
-    inputs_on_device: Tensor
-    targets_on_device: Tensor
-    crop: int
-    draws_from_engine: bool
-    #: The learning rates of the coming steps, as numbers: in a batch they would be moved to the device.
-    rates: Iterator[float] | None = None
-
-    def __init__(self, generator: keras.Model, discriminator: keras.Model, jit_compile: bool | str) -> None:
-        super().__init__()
-        self.generator, self.discriminator = generator, discriminator
-        self.built = True
-        self.compile(optimizer=None, jit_compile=jit_compile)
 
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
         """One update of each network; see :class:`harness.spec.Adversarial`."""
@@ -171,7 +145,7 @@ class AdversarialModel(keras.Model):
         }
 
 
-def _set_rate(model: SupervisedModel | AdversarialModel, *networks: keras.Model) -> None:
+def _set_rate(model: OnDevice, *networks: keras.Model) -> None:
     """Take the next of the model's learning rates, if there are any, for all networks."""
     if model.rates is not None:
         rate = next(model.rates)
@@ -200,7 +174,7 @@ def _minimize(network: keras.Model, loss: Tensor, further: list[Tensor] | None =
     return loss
 
 
-def _inputs_of(model: SupervisedModel | AdversarialModel, step: dict[str, Tensor]) -> Tensor:
+def _inputs_of(model: OnDevice, step: dict[str, Tensor]) -> Tensor:
     """The inputs of a step by one gather, augmented if asked for."""
     inputs = model.inputs_on_device
     if not is_augmented(step):
@@ -238,10 +212,9 @@ class _Batches(keras.utils.PyDataset):
         return {name: tensor[step] for name, tensor in self._steps.items()}
 
 
-def batches(
-    model: SupervisedModel | AdversarialModel, steps: dict[str, np.ndarray]
-) -> keras.utils.PyDataset | DataLoader[Any]:
+def batches(model: OnDevice, steps: dict[str, np.ndarray]) -> keras.utils.PyDataset | DataLoader[Any]:
     """The argument of ``fit`` that makes these steps; each array has one row per step."""
+    # As numbers: in a batch they would be moved to the device.
     rates = steps.pop("learning_rates", None)
     model.rates = None if rates is None else iter(rates.tolist())
     device = model.targets_on_device.device
@@ -257,7 +230,7 @@ def to_host(losses: list[Tensor]) -> np.ndarray:
     return torch.stack(losses).cpu().numpy()
 
 
-def synchronize(model: SupervisedModel | AdversarialModel) -> None:
+def synchronize(model: OnDevice) -> None:
     """Wait for the GPU, where there is one."""
     if model.targets_on_device.is_cuda:
         torch.cuda.synchronize()
