@@ -18,14 +18,11 @@ from harness.backend_support import feeding
 from harness.network import Network
 from harness.spec import Adversarial, BinaryClassification, Classification, ConstantRate, Objective, Task
 from harness.spec.backend import Precision
-from harness_jax import native
 from harness_jax.convolutions import fastest_convolutions
 from harness_jax.layers import Weights
+from harness_jax.native import has_native, shared
 from harness_jax.networks import forward_of
 from harness_jax.objectives import Batch, LabelRules, Rates, State, Step, step_of
-
-#: Compiled code takes memory, so only that of the latest tasks and networks is kept.
-_KEPT = 8
 
 
 class Given(NamedTuple):
@@ -43,6 +40,7 @@ class Given(NamedTuple):
 
 Block = Callable[[State, Given, dict[str, Any], Any], tuple[State, jax.Array]]
 Predictor = Callable[[Weights, Any], jax.Array]
+Differentiator = Callable[[Weights, Any, Any], tuple[jax.Array, jax.Array]]
 
 
 def block_of(task: Task, platform: str, precision: Precision) -> Block:
@@ -50,7 +48,7 @@ def block_of(task: Task, platform: str, precision: Precision) -> Block:
 
     The old state is donated: its memory is overwritten. Raises as :func:`harness_jax.networks.forward_of`.
     """
-    return _block_of(msgspec.json.encode(_computation(task)), platform, precision)
+    return _block_of(_computation(task), platform, precision)
 
 
 def _computation(task: Task) -> Task:
@@ -81,50 +79,28 @@ def _without_rules(objective: Objective) -> Objective:
             return objective
 
 
-def predictor_of(network: Network, platform: str, precision: Precision) -> Predictor:
-    """The network in evaluation as a compiled function; raises as :func:`harness_jax.networks.forward_of`."""
-    return _predictor_of(msgspec.json.encode(network), platform, precision)
-
-
-Differentiator = Callable[[Weights, Any, Any], tuple[jax.Array, jax.Array]]
-
-
-def differentiator_of(network: Network, platform: str, precision: Precision) -> Differentiator:
-    """Gradients by the inputs, compiled; see :meth:`harness.spec.Program.input_gradients`."""
-    return _differentiator_of(msgspec.json.encode(network), platform, precision)
-
-
-def forget() -> None:
-    """Drop all compiled functions, and models of the user's own, that no program uses."""
-    _block_of.cache_clear()
-    _predictor_of.cache_clear()
-    _differentiator_of.cache_clear()
-    native.forget()
-
-
-@functools.lru_cache(_KEPT)
-def _block_of(described: bytes, platform: str, precision: Precision) -> Block:
-    task = msgspec.json.decode(described, type=Task)
+@shared
+def _block_of(task: Task, platform: str, precision: Precision) -> Block:
     convolutions = fastest_convolutions(platform)
     forwards = {name: forward_of(network, convolutions, precision) for name, network in task.networks.items()}
     advance = functools.partial(_advance, task, step_of(task, forwards))
-    if platform == "cpu" and any(map(native.has_native, task.networks.values())):
+    if platform == "cpu" and any(map(has_native, task.networks.values())):
         return functools.partial(_called_block, task, jax.jit(advance, donate_argnums=1))
     block: Block = jax.jit(functools.partial(_block, task, advance), donate_argnums=0)
     return block
 
 
-@functools.lru_cache(_KEPT)
-def _predictor_of(described: bytes, platform: str, precision: Precision) -> Predictor:
-    network = msgspec.json.decode(described, type=Network)
+@shared
+def predictor_of(network: Network, platform: str, precision: Precision) -> Predictor:
+    """The network in evaluation as a compiled function; raises as :func:`harness_jax.networks.forward_of`."""
     forward = forward_of(network, fastest_convolutions(platform), precision)
     predictor: Predictor = jax.jit(lambda weights, inputs: forward(weights, inputs)[0])
     return predictor
 
 
-@functools.lru_cache(_KEPT)
-def _differentiator_of(described: bytes, platform: str, precision: Precision) -> Differentiator:
-    network = msgspec.json.decode(described, type=Network)
+@shared
+def differentiator_of(network: Network, platform: str, precision: Precision) -> Differentiator:
+    """Gradients by the inputs, compiled; see :meth:`harness.spec.Program.input_gradients`."""
     forward = forward_of(network, fastest_convolutions(platform), precision)
     embedded = feeding.begins_with_embedding(network)
 

@@ -3,8 +3,8 @@
 import contextlib
 import functools
 import math
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import msgspec
@@ -24,11 +24,29 @@ from harness_jax.models import kind_of, model_of
 from harness_jax.models.forms import Arrays, Evaluated, Model, is_floating
 
 FRAMEWORK = "jax"
-#: The programs of a certification share models, of which they need but the code.
 _KEPT = 8
+_Made = TypeVar("_Made")
 _TRIAL_BATCH = 2
 #: What names of hidden state begin with, which no name of a task does.
 _HIDDEN = ":"
+
+
+def shared(make: Callable[..., _Made]) -> Callable[..., _Made]:
+    """The function, which gives programs one result for structs that say the same as its first argument.
+
+    It keeps the latest results: compiled code and models take memory.
+    """
+
+    @functools.lru_cache(_KEPT)
+    def made(kind: type, encoded: bytes, *others: Any) -> _Made:
+        return make(msgspec.json.decode(encoded, type=kind), *others)
+
+    @functools.wraps(make)
+    def call(described: msgspec.Struct, *others: Any) -> _Made:
+        return made(type(described), msgspec.json.encode(described), *others)
+
+    call.cache_clear = made.cache_clear  # type: ignore[attr-defined]  for tests
+    return call
 
 
 def native_models(network: Network, precision: Precision) -> dict[str, "NativeModel"]:
@@ -39,7 +57,7 @@ def native_models(network: Network, precision: Precision) -> dict[str, "NativeMo
             those of the task.
     """
     return {
-        place.name: _native_model(msgspec.json.encode(place.layer), place.input_shape, precision)
+        place.name: _native_model(place.layer, place.input_shape, precision)
         for place in network.leaves()
         if isinstance(place.layer, Native)
     }
@@ -50,14 +68,8 @@ def has_native(network: Network) -> bool:
     return any(isinstance(place.layer, Native) for place in network.leaves())
 
 
-def forget() -> None:
-    """Drop all models that no program uses."""
-    _native_model.cache_clear()
-
-
-@functools.lru_cache(_KEPT)
-def _native_model(encoded: bytes, shape: Shape, precision: Precision) -> "NativeModel":
-    layer = msgspec.json.decode(encoded, type=Native)
+@shared
+def _native_model(layer: Native, shape: Shape, precision: Precision) -> "NativeModel":
     code = code_of(layer, FRAMEWORK)
     network_input = InputShape(shape, integer=layer.vocabulary is not None, maximum=layer.vocabulary or 0)
     try:

@@ -39,7 +39,8 @@ SMALL = task(Network((9,), (Dense(6, "relu"), Dense(CLASSES))))
 def _forget_compiled():
     from harness_jax import compiled  # imports JAX
 
-    compiled.forget()
+    for function in (compiled._block_of, compiled.predictor_of, compiled.differentiator_of):
+        function.cache_clear()
 
 
 # --- Convolutions --------------------------------------------------------------------------------
