@@ -46,7 +46,6 @@ class JaxBackend(Backend):
         }
 
     def build(self, plan: Plan, data: Samples) -> "JaxProgram":
-        """See :meth:`harness.spec.Backend.build`."""
         from harness_jax.program import JaxProgram
 
         return JaxProgram(plan, data)

@@ -122,7 +122,6 @@ class JaxProgram(Program):
             )
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
-        """See :meth:`harness.spec.Program.load`."""
         self._use_precision()
 
         def loaded(network: str, names: Iterable[str]) -> dict[str, jax.Array]:
@@ -139,7 +138,6 @@ class JaxProgram(Program):
         )
 
     def weights(self) -> dict[str, np.ndarray]:
-        """See :meth:`harness.spec.Program.weights`."""
         current = {
             f"{network}/{name}": array
             for network in self._task.networks
@@ -164,7 +162,6 @@ class JaxProgram(Program):
         return self._state._replace(parameters={}, layers=hidden)
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """See :meth:`harness.spec.Program.load_training_state`."""
         self._use_precision()
         loaded = jax.tree_util.tree_map_with_path(
             lambda path, _: jax.device_put(state[jax.tree_util.keystr(path)], self._device, may_alias=False),
@@ -174,7 +171,6 @@ class JaxProgram(Program):
         self._state = loaded._replace(parameters=self._state.parameters, layers=layers)
 
     def train(self, steps: Steps) -> np.ndarray:
-        """See :meth:`harness.spec.Program.train`."""
         self._use_precision()
         losses = []
         for count, draws in self._calls(steps):
@@ -183,7 +179,6 @@ class JaxProgram(Program):
         return np.concatenate([np.asarray(padded)[:count] for padded, count in losses])
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
-        """See :meth:`harness.spec.Program.predict`."""
         self._use_precision()
         sizes = _PREDICTION_BATCH_SIZES_ON_CPU if self._on_cpu else _PREDICTION_BATCH_SIZES
         weights, predict = self._state.weights(network), self._predictors[network]
@@ -192,7 +187,6 @@ class JaxProgram(Program):
     def input_gradients(
         self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
     ) -> tuple[np.ndarray, np.ndarray]:
-        """See :meth:`harness.spec.Program.input_gradients`."""
         self._use_precision()
         sizes = _PREDICTION_BATCH_SIZES_ON_CPU if self._on_cpu else _PREDICTION_BATCH_SIZES
         weights = self._state.weights(network)
@@ -204,17 +198,14 @@ class JaxProgram(Program):
         )
 
     def predictor(self, network: str = "model") -> Callable[[np.ndarray], np.ndarray]:
-        """See :meth:`harness.spec.Program.predictor`."""
         self._use_precision()
         weights, predict = self._state.weights(network), self._predictors[network]
         return lambda inputs: np.asarray(predict(weights, _narrow(inputs)))
 
     def synchronize(self) -> None:
-        """See :meth:`harness.spec.Program.synchronize`."""
         jax.block_until_ready(self._state)
 
     def device_peak_memory_bytes(self) -> int | None:
-        """See :meth:`harness.spec.Program.device_peak_memory_bytes`."""
         # Not every allocator that XLA can use keeps statistics.
         statistics = {} if self._on_cpu else self._device.memory_stats() or {}
         return int(statistics["peak_bytes_in_use"]) if "peak_bytes_in_use" in statistics else None

@@ -58,7 +58,6 @@ class TorchBackend(Backend):
         }
 
     def build(self, plan: Plan, data: Samples) -> "TorchProgram":
-        """See :meth:`harness.spec.Backend.build`."""
         from harness_torch.program import TorchProgram
 
         program = TorchProgram(plan, data)

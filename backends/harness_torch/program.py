@@ -156,21 +156,18 @@ class TorchProgram(Program):
         return inputs.permute(0, 3, 1, 2) if picture and self._channels_last else inputs
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
-        """See :meth:`harness.spec.Program.load`."""
         with torch.no_grad():
             for name, slot in self._slots.items():
                 array = slot.to_torch(weights[name])
                 slot.tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)))
 
     def weights(self) -> dict[str, np.ndarray]:
-        """See :meth:`harness.spec.Program.weights`."""
         return {
             name: np.array(slot.to_canonical(slot.tensor.detach().cpu().numpy()), order="C")
             for name, slot in self._slots.items()
         }
 
     def train(self, steps: Steps) -> np.ndarray:
-        """See :meth:`harness.spec.Program.train`."""
         for module in self._modules.values():
             module.train()
         step = self._step if steps.indices.shape[1] == self._compiled_batch else self._short_step
@@ -198,7 +195,6 @@ class TorchProgram(Program):
             update.set_rate(rate)
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
-        """See :meth:`harness.spec.Program.predict`."""
         self._modules[network].eval()
         size = _PREDICTION_BATCH_SIZE_ON_CPU if self._device.type == "cpu" else _PREDICTION_BATCH_SIZE
         with torch.no_grad():
@@ -207,7 +203,6 @@ class TorchProgram(Program):
             )
 
     def predictor(self, network: str = "model") -> Callable[[np.ndarray], np.ndarray]:
-        """See :meth:`harness.spec.Program.predictor`."""
 
         def predict(inputs: np.ndarray) -> np.ndarray:
             with torch.inference_mode():
@@ -254,20 +249,16 @@ class TorchProgram(Program):
         return any(isinstance(module, nn.RNNBase) for module in self._modules[network].modules())
 
     def training_state(self) -> dict[str, np.ndarray]:
-        """See :meth:`harness.spec.Program.training_state`."""
         return self._training_state.read()
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """See :meth:`harness.spec.Program.load_training_state`."""
         self._training_state.write(state)
 
     def synchronize(self) -> None:
-        """See :meth:`harness.spec.Program.synchronize`."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
 
     def device_peak_memory_bytes(self) -> int | None:
-        """See :meth:`harness.spec.Program.device_peak_memory_bytes`."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         return None

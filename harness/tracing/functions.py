@@ -4,8 +4,9 @@ A reading records a :class:`~harness.tracing.recorder.Running` call, perhaps as 
 result; it returns NotImplemented where the arguments make it another function.
 """
 
+import contextlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -28,6 +29,20 @@ def entering(table: dict[_Key, Any]) -> Callable[..., Callable[[_Function], _Fun
         return enter
 
     return under
+
+
+@contextlib.contextmanager
+def replaced(attributes: Iterable[tuple[Any, str, Any]]) -> Iterator[None]:
+    """Attributes of modules and classes replaced for a while: their owners, names and values."""
+    attributes = list(attributes)
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in attributes]
+    try:
+        for owner, name, value in attributes:
+            setattr(owner, name, value)
+        yield
+    finally:
+        for owner, name, value in before:
+            setattr(owner, name, value)
 
 
 def from_end(axis: int, rank: int) -> int:

@@ -1,5 +1,6 @@
 """The contract of a side: a model of the user's own in one framework, in float64."""
 
+import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -166,7 +167,10 @@ class OwnTraining(NamedTuple):
 
 
 class SidePlugin(Protocol):
-    """A framework's module of the entry-point group ``harness.sides``; importing it imports no framework."""
+    """A framework's module of the entry-point group ``harness.sides``; importing it imports no framework.
+
+    See :func:`later`.
+    """
 
     def claims(self, built: Any) -> bool:
         """Whether what the user's callable returned is of this framework."""
@@ -183,3 +187,12 @@ class SidePlugin(Protocol):
     def make_side(self, built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> Side:
         """The side of a model; ``shapes`` are needed where parameters are made at the first call."""
         ...
+
+
+def later(module: str, name: str) -> Callable[..., Any]:
+    """A function or class of a module that imports a framework, which is imported at the first call."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*args, **kwargs)
+
+    return call

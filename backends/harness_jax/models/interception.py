@@ -16,6 +16,8 @@ from typing import Any
 import jax
 from jax._src import core
 
+from harness.tracing.functions import replaced
+
 #: Called with the original function, its positional and its named arguments.
 Hook = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 #: Called with a primitive, its operands and parameters, and a function that evaluates it.
@@ -81,9 +83,5 @@ def primitives_intercepted(hook: PrimitiveHook) -> Iterator[None]:
     def process(trace: Any, primitive: Any, operands: Any, params: dict[str, Any], /) -> Any:
         return hook(primitive, tuple(operands), params, lambda *new: evaluate(trace, primitive, new, params))
 
-    core.EvalTrace.process_primitive = process
-    try:
-        with jax.disable_jit():
-            yield
-    finally:
-        core.EvalTrace.process_primitive = evaluate
+    with replaced([(core.EvalTrace, "process_primitive", process)]), jax.disable_jit():
+        yield

@@ -14,10 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax._src.numpy import indexing, ufunc_api
 
-from harness.tracing.calls import Loss, Trace
+from harness.tracing.calls import InputShape, Loss, Trace
 from harness.tracing.functions import Reading
 from harness.tracing.recorder import Running
 from harness.tracing.side import AsWritten, Batch, Gradients, Inputs, Override, OwnTraining, Trained, Update
+from harness_jax.models import kind_of, model_of
 from harness_jax.models.dropout import without_dropout
 from harness_jax.models.float64 import optimized
 from harness_jax.models.forms import Arrays, Model, cast
@@ -33,13 +34,13 @@ class JaxSide:
 
     backend = "jax"
 
-    def __init__(self, model: Model, framework: str, own: OwnTraining) -> None:
-        self.framework = framework
-        self.draws = model.draws
+    def __init__(self, built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> None:
+        self.framework = "jax" if kind_of(built) == "pure" else "flax"
+        self._model = model_of(built, shapes, exact=True)
+        self.draws = self._model.draws
         self.versions = {
             name: importlib.metadata.version(name) for name in _PACKAGES if importlib.util.find_spec(name)
         }
-        self._model = model
         self._own = own
 
     def parameters(self) -> dict[str, np.ndarray]:
@@ -120,8 +121,9 @@ def _input(array: np.ndarray) -> jnp.ndarray:
     return jnp.asarray(array, jnp.float64) if np.issubdtype(array.dtype, np.floating) else jnp.asarray(array)
 
 
-def as_written(model: Model) -> AsWritten:
+def as_written(built: Any, shapes: Sequence[InputShape]) -> AsWritten:
     """A model as its code is."""
+    model = model_of(built, shapes, exact=False)
 
     def load(parameters: Mapping[str, np.ndarray]) -> None:
         model.arrays |= cast(parameters, model.arrays)

@@ -5,11 +5,9 @@ neither Keras nor an engine.
 """
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
-from harness.tracing.calls import InputShape
-from harness.tracing.side import AsWritten, OwnTraining, Side
+from harness.tracing.side import later
 
 
 def claims(built: Any) -> bool:
@@ -18,25 +16,6 @@ def claims(built: Any) -> bool:
     return keras is not None and isinstance(built, keras.layers.Layer)
 
 
-def prepare() -> None:
-    """Make Keras and its engine compute in float64."""
-    import keras
-
-    from harness_keras.port import float64
-
-    float64.install()
-    keras.utils.set_random_seed(0)  # the same initial values each time
-
-
-def make_side(built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> Side:
-    """The side of a model or layer, which is built with these shapes if it is not yet."""
-    from harness_keras.port.side import KerasSide
-
-    return KerasSide(built, shapes, own)
-
-
-def make_as_written(built: Any, shapes: Sequence[InputShape]) -> AsWritten:
-    """See :class:`harness.tracing.side.SidePlugin`."""
-    from harness_keras.port.side import as_written
-
-    return as_written(built, shapes)
+prepare = later("harness_keras.port.float64", "prepare")
+make_side = later("harness_keras.port.side", "KerasSide")
+make_as_written = later("harness_keras.port.side", "as_written")

@@ -34,14 +34,15 @@ class Replacement(NamedTuple):
 _originals: list[Replacement] = []
 
 
-def install() -> None:
-    """Make everything that is built and computed from now on float64."""
+def prepare() -> None:
+    """Make everything that is built and computed from now on float64, with the same initial values."""
     if backend.backend() == "jax":
         import jax
 
         jax.config.update("jax_enable_x64", True)
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
+    keras.utils.set_random_seed(0)
     if not _originals:
         _replace()
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -11,13 +11,7 @@ from keras.src import backend
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness.tracing.functions import (
-    all_from_end,
-    each_of,
-    from_end,
-    sliced,
-    spatial,
-)
+from harness.tracing.functions import all_from_end, each_of, from_end, replaced, sliced, spatial
 from harness_keras.port.readings import Layer, Unreadable, layer_class, reads_layer
 from harness_keras.port.recorder import active
 
@@ -183,20 +177,10 @@ def random_layer(running: Layer) -> Tensor:
     return running.part(does, [running.x], lambda x: x)
 
 
-@contextlib.contextmanager
-def without_dropout() -> Iterator[None]:
+def without_dropout() -> contextlib.AbstractContextManager[None]:
     """Dropout and noise give back what they get."""
-    layers = layers_named(NOISE)
-    before = backend.random.dropout, [layer.call for layer in layers]
-    backend.random.dropout = _dropout
-    for layer in layers:
-        layer.call = _identity(layer.call)
-    try:
-        yield
-    finally:
-        backend.random.dropout = before[0]
-        for layer, call in zip(layers, before[1], strict=True):
-            layer.call = call
+    calls = [(layer, "call", _identity(layer.call)) for layer in layers_named(NOISE)]
+    return replaced([(backend.random, "dropout", _dropout), *calls])
 
 
 def _dropout(inputs: Tensor, rate: float, noise_shape: Any = None, seed: Any = None) -> Tensor:

@@ -2,11 +2,11 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from harness.tracing import semantics as kinds
-from harness.tracing.functions import index_of
+from harness.tracing.functions import index_of, replaced
 from harness.tracing.recorder import Running
 from harness_keras.port.readings import FUNCTIONS
 from harness_keras.port.recorder import Recorder, active
@@ -124,8 +124,7 @@ _METHODS = ("reshape", "transpose", "mean", "sum", "astype", "swapaxes", "flatte
 _OPERATORS = ("add", "sub", "mul", "truediv", "pow", "matmul")
 
 
-@contextlib.contextmanager
-def watching_jax() -> Iterator[None]:
+def watching_jax() -> contextlib.AbstractContextManager[None]:
     """Report operators, methods and functions of arrays to the recorder."""
     import jax
     import jax.numpy as jnp
@@ -141,14 +140,7 @@ def watching_jax() -> Iterator[None]:
         for name in NAMES
         if callable(vars(module).get(name))
     ]
-    before = [(owner, name, getattr(owner, name)) for owner, name in places]
-    for owner, name, original in before:
-        setattr(owner, name, _hooked(original, name))
-    try:
-        yield
-    finally:
-        for owner, name, original in before:
-            setattr(owner, name, original)
+    return replaced((owner, name, _hooked(getattr(owner, name), name)) for owner, name in places)
 
 
 def _hooked(original: Callable[..., Any], name: str) -> Callable[..., Any]:

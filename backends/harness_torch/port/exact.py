@@ -8,13 +8,14 @@ import functools
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
+from harness.tracing.functions import replaced
 from harness_torch.port.seen import is_in_place, last_name, short_name
 
 _LOWER = {torch.float32, torch.float16, torch.bfloat16}
@@ -49,8 +50,8 @@ class Arguments(NamedTuple):
     kwargs: dict[str, Any]
 
 
-def prepare_torch() -> None:
-    """Settings of the process."""
+def prepare() -> None:
+    """Make torch compute in float64, by functions rather than by fused paths and compiled code."""
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(0)  # the same initial values each time
     torch.backends.mha.set_fastpath_enabled(False)
@@ -108,7 +109,6 @@ class Exact(TorchFunctionMode):
         self._raised, self._dropping = raised, dropping
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """See ``torch.overrides``."""
         call = Arguments(func, args, kwargs or {})
         call = in_float64(call) if self._raised else call
         if self._dropping:
@@ -147,17 +147,6 @@ def _without_drop_path(call: Callable[..., Any], module: torch.nn.Module, args: 
     return args[0] if drop_path_rate(module) is not None and args else call(module, *args, **kwargs)
 
 
-@contextlib.contextmanager
-def replaced(owner: type, name: str, by: Callable[..., Any]) -> Iterator[None]:
-    """Replace a method of a class for a while."""
-    before = getattr(owner, name)
-    setattr(owner, name, by)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
-
-
 def called_by(caller: Callable[..., Any]) -> contextlib.AbstractContextManager[None]:
     """Let ``caller(call, module, args, kwargs)`` carry out every call of a module."""
     call = torch.nn.Module.__call__
@@ -165,7 +154,7 @@ def called_by(caller: Callable[..., Any]) -> contextlib.AbstractContextManager[N
     def called(module: torch.nn.Module, /, *args: Any, **kwargs: Any) -> Any:
         return caller(call, module, args, kwargs)
 
-    return replaced(torch.nn.Module, "__call__", called)
+    return replaced([(torch.nn.Module, "__call__", called)])
 
 
 #: Where functions that contain dropout have its rate, by position and by name.

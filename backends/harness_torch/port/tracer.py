@@ -11,6 +11,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
+from harness.tracing.functions import replaced
 from harness.tracing.semantics import Dropout, Opaque, Slice, Transposition
 from harness_torch.port.exact import (
     DROPOUTS,
@@ -19,7 +20,6 @@ from harness_torch.port.exact import (
     drop_path_rate,
     dropped_together,
     in_float64,
-    replaced,
     tensors_in,
     without_dropout,
 )
@@ -131,7 +131,6 @@ class Tracer(TorchFunctionMode):
         recorder.recording = lambda: self
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """See ``torch.overrides``."""
         call = Arguments(func, args, kwargs or {})
         call = in_float64(call) if self._raised else call
         tensors = tensors_in((call.args, call.kwargs))
@@ -191,7 +190,7 @@ class Tracer(TorchFunctionMode):
             def opaque(function: Any, *args: Any, **kwargs: Any) -> Any:
                 return self._opaque(Arguments(functools.partial(call, function), args, kwargs), function.name)
 
-            self._patched.enter_context(replaced(scripted, "__call__", opaque))
+            self._patched.enter_context(replaced([(scripted, "__call__", opaque)]))
         _active.append(self)
         return super().__enter__()
 
