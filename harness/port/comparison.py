@@ -324,11 +324,9 @@ class _Check:
             b={name: array for name, array in self._lacking.b.items() if name not in zeros[1]},
         )
         if any(zeros):
-            paths = [", ".join(each) for each in zeros]
-            words = ("two biases a gate" if each else "one bias a gate" for each in zeros)
-            cause = Cause(kind="two biases", path_a=paths[0], path_b=paths[1], mode="steps", harmless=True)
-            cause.a, cause.b = words
-            self._causes.append(cause)
+            one, other = (", ".join(each) for each in zeros)
+            a, b = ("two biases a gate" if each else "one bias a gate" for each in zeros)
+            self._causes.append(Cause.at("two biases", one, other, a, b, mode="steps", harmless=True))
         return zeros
 
     def _with_siblings(
@@ -433,10 +431,8 @@ class _Check:
             after, _ = worst_output(a, b)
             if after <= TOLERANCE:
                 self._lacking_explains = True
-                cause = Cause(kind=trial.kind, path_a="", path_b="", before=before, after=after)
-                cause.path_a, cause.path_b = (", ".join(each) for each in (self._lacking.a, self._lacking.b))
-                cause.a, cause.b = trial.a, trial.b
-                self._causes.append(cause)
+                one, other = (", ".join(each) for each in (self._lacking.a, self._lacking.b))
+                self._causes.append(Cause.at(trial.kind, one, other, trial.a, trial.b, before, after))
                 return
 
     def _explain(self, case: Evaluated, found: Compared) -> None:
@@ -508,11 +504,8 @@ class _Check:
         gap = max(gaps, default=0.0)
         self._compared.append(compared("gradients of the inputs", gap, _GRADIENT_TOLERANCE))
         if worst.gap > _GRADIENT_TOLERANCE:
-            cause = Cause(kind="gradient", path_a=worst.where, path_b=worst.where, mode="gradients")
-            cause.before = worst.gap if np.isfinite(worst.gap) else None
-            cause.a, cause.b = (
-                gradient_texts(worst.a, worst.b) if worst.a.shape == worst.b.shape else ("", "")
-            )
+            texts = gradient_texts(worst.a, worst.b) if worst.a.shape == worst.b.shape else ("", "")
+            cause = Cause.at("gradient", worst.where, worst.where, *texts, worst.gap, mode="gradients")
             self._causes += _untied(self._matching, a.parameters, b.parameters) or [cause]
 
     def _compare_training(self) -> None:
@@ -548,10 +541,7 @@ class _Check:
             self._compared.append(compared(f"parameters after {self._steps} steps", worst, allowed, where))
         if not explained and not all(each.equal for each in self._compared[-2:]):
             gap = max(steps.worst, worst)
-            before = gap if np.isfinite(gap) else None
-            self._causes.append(
-                Cause(kind="optimizer", path_a=where, path_b=where, before=before, mode="steps")
-            )
+            self._causes.append(Cause.at("optimizer", where, where, before=gap, mode="steps"))
 
     def _trained_beside(self, batches: Sequence[Batch]) -> tuple[Trained, Trained, list[float]]:
         """What both sides train, and how far the losses of the faster one part from one rounding on.
@@ -598,21 +588,14 @@ def _untied(
             others = list(dict.fromkeys(other.name for _, other in parts))
             if name not in once or len(others) < 2:  # noqa: PLR2004  one array for another
                 continue
-            total = np.zeros_like(once[name])
-            for one, other in parts:
-                part = np.zeros_like(total)
-                one.store(other.canonical(twice[other.name]), part)
-                total += part
-            gap = difference(total, once[name])
+            made = [np.zeros_like(once[name]) for _ in parts]
+            for array, (one, other) in zip(made, parts, strict=True):
+                one.store(other.canonical(twice[other.name]), array)
+            before, gap = difference(made[0], once[name]), difference(np.sum(made, axis=0), once[name])
             if gap <= _GRADIENT_TOLERANCE:
-                first = np.zeros_like(total)
-                parts[0][0].store(parts[0][1].canonical(twice[parts[0][1].name]), first)
-                texts = [name, ", ".join(others)][:: -1 if side else 1]
-                before = difference(first, once[name])
-                cause = Cause(kind="untied", path_a=texts[0], path_b=texts[1], before=before, after=gap)
-                cause.a, cause.b = ("one table", "two tables")[:: -1 if side else 1]
-                cause.mode = "gradients"
-                found.append(cause)
+                a, b = (name, ", ".join(others))[:: -1 if side else 1]
+                words = ("one table", "two tables")[:: -1 if side else 1]
+                found.append(Cause.at("untied", a, b, words[0], words[1], before, gap, "gradients"))
     return found
 
 

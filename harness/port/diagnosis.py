@@ -13,15 +13,20 @@ import msgspec
 import numpy as np
 
 from harness.port import relations
-from harness.port.expressions import Corresponding, Expression, Given, Goal, Slot, forms, is_silent
-from harness.port.findings import Cause, kind_of
-from harness.port.values import (
-    ROUNDING,
-    are_equal,
-    difference,
-    in_shape_of,
-    orders,
+from harness.port.expressions import (
+    NO_CALLS,
+    NOTHING,
+    Corresponding,
+    Expression,
+    Given,
+    Goal,
+    Slot,
+    forms,
+    is_silent,
 )
+from harness.port.findings import Cause, kind_of
+from harness.port.updates import missing_kind
+from harness.port.values import ROUNDING, are_equal, difference, in_shape_of, orders
 from harness.reference.call_mistakes import Alternative, alternatives, field_text
 from harness.reference.calls import NoReference, compute
 from harness.tracing import semantics as kinds
@@ -105,8 +110,6 @@ def differing_fields(one: kinds.Semantics, other: kinds.Semantics) -> list[str]:
 
 _MOST_VALUES, _MOST_PARTS, _MOST_EXPLANATIONS = 24, 4, 8
 _MOST_FORMS, _MOST_COLUMNS = 6, 4096
-_NOTHING: Given = {}
-_NO_CALLS: Mapping[int, Alternative] = {}
 
 
 class Change(NamedTuple):
@@ -210,11 +213,11 @@ def _of_calls(own: Expression, tried: Mapping[int, Sequence[Alternative]]) -> It
             key = each.kind, each.own, each.other
             if each.order:
                 key = each.kind, _in_order(own, sources), _in_order(own, [sources[one] for one in each.order])
-            yield Change(*key, place, _NOTHING, {place: each})
+            yield Change(*key, place, NOTHING, {place: each})
             several.setdefault(key, {})[place] = each
     for key, calls in several.items():
         if len(calls) > 1:
-            yield Change(*key, min(calls), _NOTHING, calls)
+            yield Change(*key, min(calls), NOTHING, calls)
 
 
 def _of_several_fields(own: Expression, place: int, other: Expression) -> Iterator[Change]:
@@ -230,7 +233,7 @@ def _of_several_fields(own: Expression, place: int, other: Expression) -> Iterat
         ]
         parts += [
             (
-                (f"missing {'bias' if 'bias' in role or role == 'shift' else 'scale'}", f"no {role}", role),
+                (missing_kind(role), f"no {role}", role),
                 {},
                 {role: array},
             )
@@ -246,7 +249,7 @@ def _of_several_fields(own: Expression, place: int, other: Expression) -> Iterat
                 changed = msgspec.structs.replace(does, **values)
                 (first, *_), *rest = chosen
                 calls = {place: Alternative(*first, changed, {**parameters, **more})}
-                yield Change(*first, place, _NOTHING, calls, also=tuple(words for words, _, _ in rest))
+                yield Change(*first, place, NOTHING, calls, also=tuple(words for words, _, _ in rest))
 
 
 def _texts(does: kinds.Semantics, does_there: kinds.Semantics, field: str) -> tuple[str, str, str]:
@@ -279,7 +282,7 @@ def _exchanges(own: Expression) -> Iterator[Change]:
                 continue
             texts = _in_order(own, group), _in_order(own, order)
             for given in _permuted(own, group, order):
-                yield Change("exchange", *texts, _user(own, *group), given, _NO_CALLS)
+                yield Change("exchange", *texts, _user(own, *group), given, NO_CALLS)
 
 
 def _permuted(own: Expression, values: Sequence[int], sources: Sequence[int]) -> Iterator[Given]:
@@ -309,7 +312,7 @@ def _exchanged_parts(own: Expression) -> Iterator[Change]:
             for index, several in ((other, by_index[one]), (one, by_index[other]))
             for place in several
         }
-        yield Change("exchange", f"{one}, {other}", f"{other}, {one}", min(places), _NOTHING, changed)
+        yield Change("exchange", f"{one}, {other}", f"{other}, {one}", min(places), NOTHING, changed)
 
 
 def _in_order(own: Expression, values: Sequence[int]) -> str:
@@ -361,7 +364,7 @@ def _distance(one: np.ndarray, other: np.ndarray) -> float:
 def _of_table(own: Expression, given: dict[Slot, np.ndarray]) -> Change:
     value, array = next((slot, each) for slot, each in given.items() if isinstance(slot, int))
     kind, own_text, other_text = relations.described(own.array(value), array)
-    return Change(kind, own_text, other_text, _user(own, value), given, _NO_CALLS)
+    return Change(kind, own_text, other_text, _user(own, value), given, NO_CALLS)
 
 
 def _columns(own: Expression) -> Iterator[Change]:
@@ -377,13 +380,13 @@ def _columns(own: Expression) -> Iterator[Change]:
                     for one, other in ((count, parts), (parts, count))
                 )
                 given: Given = {value: own.array(value)[..., order]}
-                yield Change("order of elements", first, second, None, given, _NO_CALLS)
+                yield Change("order of elements", first, second, None, given, NO_CALLS)
     for shape in dict.fromkeys(own.array(value).shape for value in values):
         alike = [value for value in values if own.array(value).shape == shape]
         texts = [f"axes {axes}" for axes in orders(shape, shape)][:_MOST_FORMS]
         for axes, words in itertools.islice(zip(orders(shape, shape), texts, strict=False), 1, None):
             turned: Given = {value: own.array(value).transpose(axes) for value in alike}
-            yield Change("axes", texts[0], words, _user(own, *alike), turned, _NO_CALLS)
+            yield Change("axes", texts[0], words, _user(own, *alike), turned, NO_CALLS)
 
 
 def _rotary(own: Expression) -> Iterator[Change]:
@@ -405,4 +408,4 @@ def _rotary(own: Expression) -> Iterator[Change]:
             for order, each in ((apart, pairs), (np.argsort(apart), pairs[::-1])):
                 given: Given = {value: own.array(value)[..., order] for value in chosen}
                 for turned in (None, np.argsort(order)):
-                    yield Change("rotary pairs", *each, None, given, _NO_CALLS, turned)
+                    yield Change("rotary pairs", *each, None, given, NO_CALLS, turned)

@@ -80,8 +80,8 @@ class Budget:
 
 
 Given = Mapping[Slot, np.ndarray]
-_NOTHING: Given = {}
-_NO_CALLS: Mapping[int, Alternative] = {}
+NOTHING: Given = {}
+NO_CALLS: Mapping[int, Alternative] = {}
 
 
 class Calls:
@@ -184,13 +184,13 @@ class Expression:
         ]
 
     def computed(
-        self, given: Given = _NOTHING, changed: Mapping[int, Alternative] = _NO_CALLS
+        self, given: Given = NOTHING, changed: Mapping[int, Alternative] = NO_CALLS
     ) -> np.ndarray | None:
         """The end with other arrays and calls; None if something on the way has no formula."""
         return None if self.budget.is_spent else self.values(given, changed).get(self.end)
 
     def values(
-        self, given: Given = _NOTHING, changed: Mapping[int, Alternative] = _NO_CALLS
+        self, given: Given = NOTHING, changed: Mapping[int, Alternative] = NO_CALLS
     ) -> dict[int, np.ndarray | None]:
         """All values that other arrays and calls make other ones; None where something has no formula."""
         arrays: dict[int, np.ndarray | None] = {

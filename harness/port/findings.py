@@ -45,23 +45,25 @@ class Cause(msgspec.Struct, kw_only=True):
     def at(
         cls,
         kind: str,
-        one: Call | None,
-        other: Call | None,
-        a: str,
-        b: str,
+        one: Call | str | None,
+        other: Call | str | None,
+        a: str = "",
+        b: str = "",
         before: float | None = None,
         after: float | None = None,
         mode: Mode = "evaluation",
         *,
         harmless: bool = False,
     ) -> "Cause":
-        """A cause at a call of each side; a difference that is not finite is left out."""
-        made = cls(kind=kind, path_a="", path_b="", a=a, b=b, after=after, mode=mode, harmless=harmless)
+        """A cause at a call or path of each side; a difference that is not finite is left out."""
+        paths = [place.path if isinstance(place, Call) else place or "" for place in (one, other)]
+        made = cls(kind=kind, path_a=paths[0], path_b=paths[1], a=a, b=b, after=after)
+        made.mode, made.harmless = mode, harmless
         made.before = before if before is not None and math.isfinite(before) else None
-        if one is not None:
-            made.path_a, made.function_a, made.line_a = one.path, one.function, one.line
-        if other is not None:
-            made.path_b, made.function_b, made.line_b = other.path, other.function, other.line
+        if isinstance(one, Call):
+            made.function_a, made.line_a = one.function, one.line
+        if isinstance(other, Call):
+            made.function_b, made.line_b = other.function, other.line
         return made
 
 

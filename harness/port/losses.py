@@ -161,6 +161,4 @@ def _reduction(form: Form, targets: np.ndarray, *, alone: bool) -> str:
 
 def _cause(kind: str, a: str, b: str, before: float | None, after: float | None = None) -> Cause:
     known = before is not None and np.isfinite(before)
-    cause = Cause.at(kind, None, None, a, b, before, after if known else None, mode="gradients")
-    cause.path_a = cause.path_b = "loss"
-    return cause
+    return Cause.at(kind, "loss", "loss", a, b, before, after if known else None, "gradients")

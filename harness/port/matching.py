@@ -137,25 +137,24 @@ def match(
         wanted = {other for stored in a.parameters.values() for other in given.get(stored.name, ())}
         return not wanted.isdisjoint(stored.name for stored in b.parameters.values())
 
+    def rest(pairs: Sequence[PairedUse]) -> tuple[list[Use], list[Use]]:
+        paired_a, paired_b = [pair.a for pair in pairs], [pair.b for pair in pairs]
+        return [use for use in uses_a if use not in paired_a], [use for use in uses_b if use not in paired_b]
+
     fixed = _first_fits(uses_a, uses_b, is_given)
-    pairs = fixed + _aligned(
-        [use for use in uses_a if use not in [pair.a for pair in fixed]],
-        [use for use in uses_b if use not in [pair.b for pair in fixed]],
-    )
-    pairs += _first_fits(  # what stands at another place but is alike
-        [use for use in uses_a if use not in [pair.a for pair in pairs]],
-        [use for use in uses_b if use not in [pair.b for pair in pairs]],
-        lambda a, b: _likeness(a, b) == _SAME,
-    )
+    pairs = fixed + _aligned(*rest(fixed))
+    # What stands at another place but is alike.
+    pairs += _first_fits(*rest(pairs), lambda a, b: _likeness(a, b) == _SAME)
     arrays_a, arrays_b = trace_a.stored(), trace_b.stored()
     pairs, siblings = _among_siblings(pairs, len(fixed), arrays_a, arrays_b)
     strays_a = _strays(trace_a, uses_a, [pair.a for pair in pairs])
     strays_b = _strays(trace_b, uses_b, [pair.b for pair in pairs])
     free = _free_pairs(strays_a, strays_b, given, arrays_a, arrays_b)
-    known_a = {stored.name for pair in pairs for stored in pair.a.parameters.values()}
-    known_b = {stored.name for pair in pairs for stored in pair.b.parameters.values()}
-    known_a |= {stored.name for stored, _ in free}
-    known_b |= {stored.name for _, stored in free}
+    known_a, known_b = (
+        {stored.name for pair in pairs for stored in pair[side].parameters.values()}
+        | {each[side].name for each in free}
+        for side in (0, 1)
+    )
     pairs_in_order = sorted(pairs, key=lambda pair: pair.b.place)
     return Matching(
         pairs_in_order,

@@ -205,17 +205,10 @@ def initial_values(
     if not found:
         return []
     pair, role, one, other = found[0]
-    return [
-        Cause(
-            kind="initial values",
-            path_a=f"{pair.a.path} {role}",
-            path_b=f"{pair.b.path} {role}",
-            a=_spread(one),
-            b=_spread(other),
-            harmless=True,
-            more=[f"{each.b.path} {name}" for each, name, _, _ in found[1:]],
-        )
-    ]
+    paths = f"{pair.a.path} {role}", f"{pair.b.path} {role}"
+    cause = Cause.at("initial values", *paths, _spread(one), _spread(other), harmless=True)
+    cause.more = [f"{each.b.path} {name}" for each, name, _, _ in found[1:]]
+    return [cause]
 
 
 def _other_distribution(one: np.ndarray, other: np.ndarray) -> bool:

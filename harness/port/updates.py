@@ -66,22 +66,13 @@ def causes_of(a: Update, b: Update) -> list[Cause]:
         before = difference(simulate(changed), reference)
         if before < _LEAST_CHANGE:
             continue
-        known = np.isfinite(before)
-        found.append(
-            Cause(
-                kind=_KINDS.get(field, "optimizer"),
-                harmless=field in _INHERENT and before < _NOTICED,
-                path_a="optimizer",
-                path_b="optimizer",
-                function_a=a.rule,
-                function_b=b.rule,
-                a=f"{_NAMES.get(field, field)} {_text(field, own, other)}",
-                b=f"{_NAMES.get(field, field)} {_text(field, other, own)}",
-                before=before if known else None,
-                after=0.0 if known else None,
-                mode="steps",
-            )
-        )
+        kind, name = _KINDS.get(field, "optimizer"), _NAMES.get(field, field)
+        texts = f"{name} {_text(field, own, other)}", f"{name} {_text(field, other, own)}"
+        after = 0.0 if np.isfinite(before) else None
+        cause = Cause.at(kind, "optimizer", "optimizer", *texts, before, after, "steps")
+        cause.harmless = field in _INHERENT and before < _NOTICED
+        cause.function_a, cause.function_b = a.rule, b.rule
+        found.append(cause)
     return found
 
 
@@ -394,30 +385,19 @@ def two_biases(matching: Matching) -> list[Cause]:
             {role for role in use.parameters if role.startswith("recurrent_bias")} for use in (pair.a, pair.b)
         )
         if pair.a.kind == pair.b.kind == "Recurrent" and one != other:
-            texts = [f"{len(roles)} second biases" if roles else "one bias a gate" for roles in (one, other)]
-            return [
-                Cause(
-                    kind="two biases",
-                    path_a=pair.a.path,
-                    path_b=pair.b.path,
-                    a=texts[0],
-                    b=texts[1],
-                    mode="steps",
-                    harmless=True,
-                )
-            ]
+            a, b = (f"{len(roles)} second biases" if roles else "one bias a gate" for roles in (one, other))
+            paths = pair.a.path, pair.b.path
+            return [Cause.at("two biases", *paths, a, b, mode="steps", harmless=True)]
     return []
 
 
 def lacking_in_a(missing: Sequence[MissingRole]) -> list[Cause]:
     """Parameters that B trains and A does not have."""
     return [
-        Cause(
-            kind="missing bias" if "bias" in each.role or each.role == "shift" else "missing scale",
-            path_a=each.pair.a.path,
-            path_b=each.pair.b.path,
-            a=f"no {each.role}",
-            b=each.role,
-        )
-        for each in missing
+        Cause.at(missing_kind(role), pair.a.path, pair.b.path, f"no {role}", role) for pair, role in missing
     ]
+
+
+def missing_kind(role: str) -> str:
+    """The kind of cause of a parameter that one side lacks."""
+    return "missing bias" if "bias" in role or role == "shift" else "missing scale"

@@ -362,7 +362,6 @@ def _usual_order(does: kinds.Semantics, axes: int) -> tuple[int, ...]:
 
 def causes_of(a: Expression, b: Expression, pair: Corresponding, consumer: str) -> list[Cause]:
     """What explains the difference of the smallest expressions, or these as they are."""
-    before = pair.before if np.isfinite(pair.before) else None
     if not pair.a.calls and not pair.b.calls:
         kind, own, other = "exchange", a.name(pair.a.end), b.name(pair.b.end)
         if pair.a.is_table(pair.a.end):
@@ -370,7 +369,7 @@ def causes_of(a: Expression, b: Expression, pair: Corresponding, consumer: str) 
         users = [
             next(iter(each.consumers(end)), (None, 0))[0] for each, end in ((a, pair.a.end), (b, pair.b.end))
         ]
-        return [_cause(kind, pair, own, other, before, pair.after, consumer, *users)]
+        return [_cause(kind, pair, own, other, pair.before, pair.after, consumer, *users)]
     if pair.a.calls and pair.b.calls:
         found = explanation(a, b, pair)
         if found is not None:
@@ -394,7 +393,7 @@ def causes_of(a: Expression, b: Expression, pair: Corresponding, consumer: str) 
             f"{words}, {made}" if made and each.only_moves() else words
             for words, each in ((own, pair.a), (other, pair.b))
         )
-    return [_cause(kind, pair, own, other, before, pair.after, consumer)]
+    return [_cause(kind, pair, own, other, pair.before, pair.after, consumer)]
 
 
 def _mask_of(expression: Expression) -> str:
@@ -413,7 +412,6 @@ def _mask_of(expression: Expression) -> str:
 
 def _explained(found: Explanation, pair: Corresponding, consumer: str) -> list[Cause]:
     change, causes = found.change, []
-    before = found.before if np.isfinite(found.before) else None
     place_a, place_b = (change.call, None) if found.of_a else (None, change.call)
     for kind, one, other in ((change.kind, change.own, change.other), *change.also):
         texts = (one, other) if found.of_a else (other, one)
@@ -427,7 +425,7 @@ def _explained(found: Explanation, pair: Corresponding, consumer: str) -> list[C
         if kind == "activation" and "identity" in texts:
             kind = "extra call" if texts[0] == "identity" else "missing call"  # noqa: PLW2901  its right name
         causes.append(
-            _cause(kind, pair, *texts, before, found.after, consumer, place_a=place_a, place_b=place_b)
+            _cause(kind, pair, *texts, found.before, found.after, consumer, place_a=place_a, place_b=place_b)
         )
     leading = diagnosis.LEADING & {cause.kind for cause in causes}
     return [cause for cause in causes if cause.kind != "padding" or not leading]
