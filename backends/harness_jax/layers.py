@@ -43,7 +43,6 @@ class Call(Generic[KindT]):
 
     @property
     def training(self) -> bool:
-        """Whether this is a training step."""
         return self.key is not None
 
     def biased(self, y: jax.Array) -> jax.Array:
@@ -123,12 +122,10 @@ def _max_pool(call: Call[kinds.MaxPool2D], x: jax.Array) -> jax.Array:
 
 
 def _average_pool(call: Call[kinds.AveragePool2D], x: jax.Array) -> jax.Array:
-    """The means of windows."""
     return _windows(x, call.layer.pool_size).mean(axis=(2, 4))
 
 
 def _global_average_pool(_: Call, x: jax.Array) -> jax.Array:
-    """The mean over all positions."""
     return x.mean(axis=tuple(range(1, x.ndim - 1)))
 
 
@@ -142,12 +139,10 @@ def _up_sample(call: Call[kinds.UpSample2D], x: jax.Array) -> jax.Array:
 
 
 def _flatten(call: Call, x: jax.Array) -> jax.Array:
-    """All axes but the batch into one."""
     return x.reshape(len(x), math.prod(call.shape))
 
 
 def _reshape(call: Call[kinds.Reshape], x: jax.Array) -> jax.Array:
-    """The one axis into several."""
     return x.reshape(len(x), *call.layer.shape)
 
 

@@ -11,8 +11,7 @@ import msgspec
 import numpy as np
 from jax import numpy as jnp
 
-from harness.backend_support.feeding import code_of, refuse_changed, stored_in
-from harness.errors import HarnessError
+from harness.backend_support.feeding import code_of, made_model, refuse_changed, stored_in
 from harness.layers import Native, NativeArray, Shape
 from harness.network import Network
 from harness.spec import Task, Unsupported
@@ -45,7 +44,7 @@ def shared(make: Callable[..., _Made]) -> Callable[..., _Made]:
     def call(described: msgspec.Struct, *others: Any) -> _Made:
         return made(type(described), msgspec.json.encode(described), *others)
 
-    call.cache_clear = made.cache_clear  # type: ignore[attr-defined]  for tests
+    call.cache_clear = made.cache_clear  # type: ignore[attr-defined]
     return call
 
 
@@ -70,17 +69,9 @@ def has_native(network: Network) -> bool:
 
 @shared
 def _native_model(layer: Native, shape: Shape, precision: Precision) -> "NativeModel":
-    code = code_of(layer, FRAMEWORK)
     network_input = InputShape(shape, integer=layer.vocabulary is not None, maximum=layer.vocabulary or 0)
-    try:
-        built = make_model(code.target, code.arguments)
-    except HarnessError as error:
-        raise Unsupported(str(error)) from error
-    if kind_of(built) is None:
-        raise Unsupported(
-            f"{code.target} returned {type(built).__name__}, and neither a module of flax nor a pair of "
-            "parameters and a function"
-        )
+    wanted = ", and neither a module of flax nor a pair of parameters and a function"
+    built = made_model(layer, FRAMEWORK, make_model, kind_of, wanted)
     try:
         own = model_of(built, [network_input], exact=precision == "float64")
         model = NativeModel(layer, own, precision)
@@ -88,7 +79,8 @@ def _native_model(layer: Native, shape: Shape, precision: Precision) -> "NativeM
     except Unsupported:
         raise
     except Exception as error:
-        raise Unsupported(f"jax cannot compile the model of {code.target}: {described(error)}") from error
+        target = code_of(layer, FRAMEWORK).target
+        raise Unsupported(f"jax cannot compile the model of {target}: {described(error)}") from error
     return model
 
 
@@ -208,9 +200,7 @@ class Part(NamedTuple):
         return self.stored.in_stored_form(canonical, self.shape)
 
     def to_canonical(self, part: np.ndarray) -> np.ndarray:
-        """The part as canonical array."""
-        alone = msgspec.structs.replace(self.stored, axis=None, start=0, stop=0)
-        return alone.canonical(part).reshape(self.canonical_shape)
+        return self.stored.of_part(part).reshape(self.canonical_shape)
 
 
 class Whole(NamedTuple):
@@ -221,7 +211,6 @@ class Whole(NamedTuple):
     parts: tuple[str, ...]
 
     def joined(self, parts: Mapping[str, jax.Array]) -> jax.Array:
-        """The array of these parts."""
         if len(self.parts) == 1:
             return parts[self.parts[0]].reshape(self.shape)
         joined = jnp.concatenate([parts[name] for name in self.parts], axis=self.axis or 0)

@@ -67,13 +67,11 @@ def _batch_norm(call: Call[BatchNorm], x: jax.Array) -> jax.Array:
 
 
 def _layer_norm(call: Call[LayerNorm], x: jax.Array) -> jax.Array:
-    """By the statistics of each position."""
     y, _, _ = normalized(_at_least_float32(x), (x.ndim - 1,), call.layer.epsilon)
     return (y * call.weights["scale"] + call.weights["bias"]).astype(x.dtype)
 
 
 def _group_norm(call: Call[GroupNorm], x: jax.Array) -> jax.Array:
-    """By the statistics of each sample's groups of channels."""
     grouped = _at_least_float32(x).reshape(*x.shape[:-1], call.layer.groups, -1)
     y, _, _ = normalized(grouped, (*range(1, x.ndim - 1), x.ndim), call.layer.epsilon)
     return (y.reshape(x.shape) * call.weights["scale"] + call.weights["bias"]).astype(x.dtype)

@@ -74,16 +74,6 @@ _REGRESSION_TERMS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-def real_loss(logits: jax.Array) -> jax.Array:
-    """Binary cross-entropy with the target 1."""
-    return jax.nn.softplus(-logits).mean()
-
-
-def fake_loss(logits: jax.Array) -> jax.Array:
-    """Binary cross-entropy with the target 0."""
-    return jax.nn.softplus(logits).mean()
-
-
 def _cross_entropy(logits: jax.Array, targets: jax.Array, rules: LabelRules) -> jax.Array:
     logs = jax.nn.log_softmax(logits)
     chosen, weights = _chosen(logits, targets, rules)
@@ -147,7 +137,6 @@ Step = Callable[[State, Batch], tuple[State, jax.Array]]
 
 
 def _penalty(task: Task, parameters: Weights) -> jax.Array | float:
-    """What the task's penalty adds to the loss of a network."""
     return sum(rules.penalty_terms(jnp, task.penalty, parameters))
 
 
@@ -235,10 +224,11 @@ def _adversarial_step(task: Task, generate: Forward, discriminate: Forward) -> S
         def discriminator_loss(parameters: Weights) -> jax.Array:
             logits, _ = discriminate(parameters, jnp.concatenate([batch.inputs, fakes]), keys[1])
             on_real, on_fake = jnp.split(logits, 2)
-            return (real_loss(on_real) + fake_loss(on_fake)) / 2.0 + _penalty(task, parameters)
+            loss = (rules.real_loss(jnp, on_real) + rules.fake_loss(jnp, on_fake)) / 2.0
+            return loss + _penalty(task, parameters)
 
         def fooled(fakes: jax.Array) -> jax.Array:
-            return real_loss(discriminate(discriminator, fakes, keys[2])[0])
+            return rules.real_loss(jnp, discriminate(discriminator, fakes, keys[2])[0])
 
         number = state.steps + 1
         first_loss, gradients = jax.value_and_grad(discriminator_loss)(discriminator)

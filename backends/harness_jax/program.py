@@ -50,6 +50,7 @@ class JaxProgram(Program):
         self._on_cpu = self._device.platform == "cpu"
         kind = {"gpu": "cuda"}.get(self._device.platform, self._device.platform.lower())
         self.device = "cpu" if self._on_cpu else f"{kind}:0 ({self._device.device_kind})"
+        self._sizes = _PREDICTION_BATCH_SIZES_ON_CPU if self._on_cpu else _PREDICTION_BATCH_SIZES
         self._dtype = np.dtype(np.float64 if self._x64 else np.float32)
         precision, platform = plan.precision, self._device.platform
         self._train_block = block_of(plan.task, platform, precision)
@@ -180,21 +181,19 @@ class JaxProgram(Program):
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         self._use_precision()
-        sizes = _PREDICTION_BATCH_SIZES_ON_CPU if self._on_cpu else _PREDICTION_BATCH_SIZES
         weights, predict = self._state.weights(network), self._predictors[network]
-        return feeding.predicted(lambda part: predict(weights, part), _narrow(inputs), sizes)
+        return feeding.predicted(lambda part: predict(weights, part), _narrow(inputs), self._sizes)
 
     def input_gradients(
         self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
     ) -> tuple[np.ndarray, np.ndarray]:
         self._use_precision()
-        sizes = _PREDICTION_BATCH_SIZES_ON_CPU if self._on_cpu else _PREDICTION_BATCH_SIZES
         weights = self._state.weights(network)
         differentiate = differentiator_of(
             self._task.networks[network], self._device.platform, self._precision
         )
         return feeding.differentiated(
-            lambda part, chosen: differentiate(weights, part, chosen), inputs, _narrow(targets), sizes
+            lambda part, chosen: differentiate(weights, part, chosen), inputs, _narrow(targets), self._sizes
         )
 
     def predictor(self, network: str = "model") -> Callable[[np.ndarray], np.ndarray]:

@@ -15,8 +15,7 @@ from keras.src import backend
 from keras.src.backend.common import global_state
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
-from harness.backend_support.feeding import code_of, refuse_changed, stored_in
-from harness.errors import HarnessError
+from harness.backend_support.feeding import made_model, refuse_changed, stored_in
 from harness.layers import Native, NativeArray, PlacedLayer, Shape
 from harness.spec import Penalty, Task, Unsupported
 from harness.tracing.calls import InputShape, Stored
@@ -31,6 +30,7 @@ Tensor = Any
 FRAMEWORK = "keras"
 #: Keras's counters of the names that it gives.
 _NAMES = "object_name_uids"
+_NO_LAYER = " and no keras.Model or keras.Layer"
 
 
 class NativeModel:
@@ -50,8 +50,9 @@ class NativeModel:
         drops = native.dropout == "active"
         #: That of functions without a seed, such as keras.random.dropout; Keras's is no part of any model.
         self.own_seeds = keras.random.SeedGenerator(seed, name="own_seeds") if drops else None
-        with _fresh_names(), _seeded(seed), self._as_alone():
-            self.layer = _made(native)
+        # Layers are numbered as in a process that has made none: the task names arrays by such numbers.
+        with _global_value(_NAMES, defaultdict(int)), _seeded(seed), self._as_alone():
+            self.layer = made_model(native, FRAMEWORK, make_model, _is_layer, _NO_LAYER)
             float64.widen(self.layer)
             layout = layout_of(self.layer, [InputShape(shape, integer=self._tokens)])
             self._structured = layout.structured
@@ -126,15 +127,8 @@ class NativeModel:
         return bool(states) and self._native.dropout != "off"
 
 
-def _made(native: Native) -> Any:
-    model = code_of(native, FRAMEWORK)
-    try:
-        made = make_model(model.target, model.arguments)
-    except HarnessError as error:
-        raise Unsupported(str(error)) from error
-    if not isinstance(made, keras.layers.Layer):
-        raise Unsupported(f"{model.target} returned {type(made).__name__} and no keras.Model or keras.Layer")
-    return made
+def _is_layer(made: Any) -> bool:
+    return isinstance(made, keras.layers.Layer)
 
 
 def _in_layout(shape: Shape, *, first: bool) -> Shape:
@@ -150,11 +144,6 @@ def _global_value(name: str, value: Any) -> Iterator[None]:
         yield
     finally:
         global_state.set_global_attribute(name, before)
-
-
-def _fresh_names() -> contextlib.AbstractContextManager[None]:
-    """Layers are numbered as in a process that has made none: the task names arrays by such numbers."""
-    return _global_value(_NAMES, defaultdict(int))
 
 
 @contextlib.contextmanager
@@ -245,16 +234,15 @@ def native_slots(
                 f"the model {trains} {stored.name}, unlike the task, which has {array.name} in it"
             )
         by_variable.setdefault(stored.name, []).append((array, stored))
-    return [_slot(place, variables[name], held) for name, held in by_variable.items()]
-
-
-def _slot(place: PlacedLayer, variable: Any, held: Sequence[tuple[NativeArray, Stored]]) -> NativeSlot:
-    return NativeSlot(
-        tuple(f"{place.name}/{array.name}" for array, _ in held),
-        variable,
-        tuple(stored for _, stored in held),
-        tuple(array.shape for array, _ in held),
-    )
+    return [
+        NativeSlot(
+            tuple(f"{place.name}/{array.name}" for array, _ in held),
+            variables[name],
+            tuple(stored for _, stored in held),
+            tuple(array.shape for array, _ in held),
+        )
+        for name, held in by_variable.items()
+    ]
 
 
 # The layer.

@@ -55,7 +55,12 @@ class FunctionalNetwork:
             case Unembedding(_, embedding):
                 return self.layers[embedding](x, reverse=True)
             case Native():
-                native = self.layers[place.name] = self._native(place)
+                # Other networks do not import what such models share with ``harness port``.
+                from harness_keras.native import NativeLayer
+
+                seed, xla = spread(next(self._seeds)), self._maker.xla
+                native = NativeLayer(place, self._maker.penalty, seed, xla=xla, name=name)
+                self.layers[place.name] = native
                 self.draws_from_engine |= native.draws_from_engine
                 return native(x)
         for layer in self._maker.layers(place, next(self._seeds)):
@@ -63,11 +68,3 @@ class FunctionalNetwork:
             if layer.name == name:
                 self.layers[place.name] = layer
         return x
-
-    def _native(self, place: PlacedLayer) -> Any:
-        """The layer of a model of the user's own."""
-        # Other networks do not import what such models share with ``harness port``.
-        from harness_keras.native import NativeLayer
-
-        maker, seed = self._maker, spread(next(self._seeds))
-        return NativeLayer(place, maker.penalty, seed, xla=maker.xla, name=keras_name(place.name))

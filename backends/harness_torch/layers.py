@@ -32,7 +32,6 @@ class FlattenChannelsLast(nn.Module):
     """``(batch, C, H, W)`` to ``(batch, H * W * C)``; a view if memory is channels last."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Flatten in canonical order."""
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
@@ -44,7 +43,6 @@ class UnflattenChannelsLast(nn.Module):
         self._shape = shape
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Unflatten from canonical order."""
         return x.unflatten(1, self._shape).permute(0, 3, 1, 2)
 
 
@@ -72,7 +70,6 @@ class PictureLayerNorm(nn.LayerNorm):
     """Normalises each position of ``(batch, C, H, W)`` over its channels."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Same shape."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
@@ -151,7 +148,6 @@ class Residual(nn.Module):
         self.shortcut = shortcut
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``shortcut(x) + body(x)``."""
         return self.shortcut(x) + self.body(x)
 
 
@@ -164,7 +160,6 @@ class Skip(nn.Module):
         self._axis = channel_axis
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Concatenate along the axis of the channels."""
         return torch.cat([x, self.body(x)], self._axis)
 
 

@@ -9,11 +9,9 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from harness.backend_support.feeding import code_of, refuse_changed, stored_in
-from harness.errors import HarnessError
+from harness.backend_support.feeding import made_model, refuse_changed, stored_in
 from harness.layers import Native, NativeArray
 from harness.network import PlacedLayer
-from harness.spec import Unsupported
 from harness.tracing.calls import Stored
 from harness.tracing.user_code import make_model
 from harness_torch.port.exact import Exact
@@ -35,7 +33,6 @@ class NativeModule(nn.Module):
             _without_rates(model)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """From inputs to outputs of the user's module."""
         exact = next(self.model.parameters()).dtype == torch.float64
         # What torch.compile compiles has no such modes; the user's code is then compiled as it is.
         if torch.compiler.is_compiling() or (self._dropping and not exact):
@@ -72,13 +69,9 @@ def native_module(layer: Native) -> NativeModule:
     Raises:
         Unsupported: there is no code for torch, or it gave no module.
     """
-    model = code_of(layer, FRAMEWORK)
-    try:
-        module = make_model(model.target, model.arguments)
-    except HarnessError as error:
-        raise Unsupported(str(error)) from error
-    if not isinstance(module, nn.Module):
-        raise Unsupported(f"{model.target} returned {type(module).__name__} and no torch.nn.Module")
+    module = made_model(
+        layer, FRAMEWORK, make_model, lambda made: isinstance(made, nn.Module), " and no torch.nn.Module"
+    )
     return NativeModule(module, dropping=layer.dropout != "off")
 
 
@@ -105,11 +98,7 @@ class NativeSlot:
         return self.stored.in_stored_form(array, tuple(self.tensor.shape))
 
     def to_canonical(self, array: np.ndarray) -> np.ndarray:
-        """The part as canonical array."""
-        whole = Stored(
-            self.stored.name, None, 0, 0, self.stored.shape, self.stored.axes, self.stored.final_shape
-        )
-        return whole.canonical(array).reshape(self.canonical_shape)
+        return self.stored.of_part(array).reshape(self.canonical_shape)
 
 
 def native_slots(place: PlacedLayer, layer: Native, module: NativeModule) -> Iterator[NativeSlot]:

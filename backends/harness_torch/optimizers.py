@@ -1,10 +1,8 @@
-"""What a step does with gradients: penalty, clipping, decay and the optimizer; and what later steps need."""
+"""What a step does with gradients: penalty, clipping, decay and the optimizer."""
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -21,23 +19,14 @@ def _usable(rate: float, dtype: torch.dtype) -> float:
     return math.inf if rate > _HOPELESS * torch.finfo(dtype).max else rate
 
 
-def _sgd(spec: Sgd, parameters: list[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-    return torch.optim.SGD(parameters, rate, momentum=spec.momentum, nesterov=spec.nesterov)
-
-
-def _adam(spec: Adam, parameters: list[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-    return torch.optim.Adam(parameters, rate, betas=(spec.beta_1, spec.beta_2), eps=spec.epsilon)
-
-
-def _rmsprop(spec: RmsProp, parameters: list[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-    return torch.optim.RMSprop(parameters, rate, alpha=spec.rho, eps=spec.epsilon)
-
-
-_OPTIMIZERS: dict[type[Optimizer], Callable[..., torch.optim.Optimizer]] = {
-    Sgd: _sgd,
-    Adam: _adam,
-    RmsProp: _rmsprop,
-}
+def _optimizer(spec: Optimizer, parameters: list[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+    match spec:
+        case Sgd(momentum=momentum, nesterov=nesterov):
+            return torch.optim.SGD(parameters, rate, momentum=momentum, nesterov=nesterov)
+        case Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon):
+            return torch.optim.Adam(parameters, rate, betas=(beta_1, beta_2), eps=epsilon)
+        case RmsProp(rho=rho, epsilon=epsilon):
+            return torch.optim.RMSprop(parameters, rate, alpha=rho, eps=epsilon)
 
 
 class Update:
@@ -52,7 +41,7 @@ class Update:
         self._weight_decay = task.weight_decay
         self._rate = task.optimizer.learning_rate
         rate = _usable(self._rate, parameters[0].dtype)
-        self.optimizer = _OPTIMIZERS[type(task.optimizer)](task.optimizer, parameters, rate)
+        self.optimizer = _optimizer(task.optimizer, parameters, rate)
 
     def set_rate(self, rate: float) -> None:
         """Use this learning rate from now on; a plain number, for which no device waits."""
@@ -102,41 +91,3 @@ class Update:
 def _scale(tensors: list[torch.Tensor], factor: float | torch.Tensor) -> None:
     # Documented under "Foreach Operations".
     torch._foreach_mul_(tensors, factor)
-
-
-_GENERATOR = "generator"
-
-
-class TrainingState:
-    """Reads and writes it; see :meth:`harness.spec.Program.training_state`."""
-
-    def __init__(
-        self, optimizers: Mapping[str, torch.optim.Optimizer], generator: torch.Generator | None
-    ) -> None:
-        """``optimizers`` by network; ``generator`` is None where nothing is drawn."""
-        self._optimizers = dict(optimizers)
-        self._generator = generator
-
-    def read(self) -> dict[str, np.ndarray]:
-        """Copies of all tensors, by network, position of the parameter, and name; none before a step."""
-        state = {
-            f"{network}/{position}/{name}": tensor.cpu().numpy().copy()
-            for network, optimizer in self._optimizers.items()
-            for position, kept in optimizer.state_dict()["state"].items()
-            for name, tensor in kept.items()
-        }
-        if self._generator is not None:
-            state[_GENERATOR] = self._generator.get_state().numpy()
-        return state
-
-    def write(self, state: Mapping[str, np.ndarray]) -> None:
-        """Continue from a result of :meth:`read`."""
-        tensors = {key: torch.from_numpy(array.copy()) for key, array in state.items()}
-        if self._generator is not None:
-            self._generator.set_state(tensors.pop(_GENERATOR))
-        kept: dict[str, dict[int, dict[str, torch.Tensor]]] = defaultdict(lambda: defaultdict(dict))
-        for key, tensor in tensors.items():
-            network, position, name = key.rsplit("/", 2)
-            kept[network][int(position)][name] = tensor
-        for network, optimizer in self._optimizers.items():
-            optimizer.load_state_dict(optimizer.state_dict() | {"state": kept[network]})

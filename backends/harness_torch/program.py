@@ -1,6 +1,7 @@
 """A task as a PyTorch training loop over data that stays on the device."""
 
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from harness_torch.layers import PICTURE_AXES
 from harness_torch.native import NativeModule, NativeSlot, default_dtype
 from harness_torch.networks import build_network
 from harness_torch.objectives import AdversarialStep, SupervisedStep
-from harness_torch.optimizers import TrainingState, Update
+from harness_torch.optimizers import Update
 from harness_torch.private import PrivateStep
 from harness_torch.slots import Slot
 
@@ -23,6 +24,8 @@ from harness_torch.slots import Slot
 # larger batches took 1.5 times as long for `lm` and 1.7 times for `cnn`.
 _PREDICTION_BATCH_SIZE = 500
 _PREDICTION_BATCH_SIZE_ON_CPU = 64
+#: The key of the generator in a training state.
+_GENERATOR = "generator"
 
 
 def _device(asked: str) -> torch.device:
@@ -40,13 +43,6 @@ def _draws(module: nn.Module) -> bool:
     )
 
 
-def _drawn_alone(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The draws of a step of DP-SGD without most of the padding; an empty step keeps a row of it."""
-    rows = max(1, int(batch["included"].sum()))
-    each = {"indices", "included", "flips", "offsets"}
-    return {name: array[:rows] if name in each else array for name, array in batch.items()}
-
-
 class TorchProgram(Program):
     """The networks of a task and its training step, eager or compiled."""
 
@@ -60,6 +56,8 @@ class TorchProgram(Program):
         self.device = str(self._device)
         if self._device.type == "cuda":
             self.device += f" ({torch.cuda.get_device_name(self._device)})"
+        on_cpu = self._device.type == "cpu"
+        self._prediction_sizes = (_PREDICTION_BATCH_SIZE_ON_CPU if on_cpu else _PREDICTION_BATCH_SIZE,)
         self._dtype = torch.float64 if plan.precision == "float64" else torch.float32
         self._bfloat16 = plan.precision == "bfloat16"
         self._channels_last = plan.mode == "channels_last"
@@ -68,9 +66,7 @@ class TorchProgram(Program):
         slots: dict[str, Slot | NativeSlot] = {}
         self._updates = {name: self._add_network(name, plan, slots) for name in plan.task.networks}
         self._slots = {name: slots[name] for name in plan.task.weights()}
-        self._training_state = TrainingState(
-            {name: update.optimizer for name, update in self._updates.items()}, self._generator()
-        )
+        self._drawing = self._generator()
         self._compiled_batch = plan.task.batch_size or len(data)
         self._step = self._make_step(plan.task, self._models)
         # A short batch would be compiled in the middle of training, and inductor (torch 2.13, on the CPU)
@@ -182,7 +178,7 @@ class TorchProgram(Program):
             batch = dict(zip(draws, drawn, strict=True))
             self._set_rate(rate)
             if self._private is not None:
-                batch = _drawn_alone(batch)
+                batch = feeding.without_padding(batch)
                 inputs, targets = self._as_torch(self._batch(batch)), self._targets[batch["indices"]]
                 losses.append(self._private(self._forward, inputs, targets, batch))
                 continue
@@ -196,11 +192,9 @@ class TorchProgram(Program):
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         self._modules[network].eval()
-        size = _PREDICTION_BATCH_SIZE_ON_CPU if self._device.type == "cpu" else _PREDICTION_BATCH_SIZE
+        sizes = self._prediction_sizes
         with torch.no_grad():
-            return feeding.predicted(
-                lambda part: self._predict_part(part, network), inputs, (size,), pad=False
-            )
+            return feeding.predicted(lambda part: self._predict_part(part, network), inputs, sizes, pad=False)
 
     def predictor(self, network: str = "model") -> Callable[[np.ndarray], np.ndarray]:
 
@@ -212,12 +206,15 @@ class TorchProgram(Program):
         return predict
 
     def _predict_part(self, inputs: np.ndarray, network: str) -> np.ndarray:
-        outputs = self._forward(
-            self._models[network], self._as_torch(self._laid_out(inputs).to(self._device))
-        )
-        if outputs.ndim == 1 + PICTURE_AXES:
-            outputs = outputs.permute(0, 2, 3, 1)
-        return outputs.cpu().numpy()
+        return self._outputs(self._models[network], self._on_device(inputs)).cpu().numpy()
+
+    def _on_device(self, inputs: np.ndarray) -> torch.Tensor:
+        return self._laid_out(inputs).to(self._device)
+
+    def _outputs(self, model: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        """The outputs in canonical layout."""
+        outputs = self._forward(model, self._as_torch(x))
+        return outputs.permute(0, 2, 3, 1) if outputs.ndim == 1 + PICTURE_AXES else outputs
 
     def input_gradients(
         self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
@@ -225,15 +222,11 @@ class TorchProgram(Program):
         """See :meth:`harness.spec.Program.input_gradients`; never compiled."""
         whole = self._modules[network].eval()
         module = whole[1:] if feeding.begins_with_embedding(self._task.networks[network]) else whole
-        size = _PREDICTION_BATCH_SIZE_ON_CPU if self._device.type == "cpu" else _PREDICTION_BATCH_SIZE
 
         def differentiate(part: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            x = self._laid_out(part).to(self._device).detach().requires_grad_()
-            outputs = self._forward(module, self._as_torch(x))
-            if outputs.ndim == 1 + PICTURE_AXES:
-                outputs = outputs.permute(0, 2, 3, 1)
+            x = self._on_device(part).detach().requires_grad_()
             places = torch.tensor(chosen, device=self._device)[:, None]
-            picked = outputs.flatten(1).gather(1, places)[:, 0]
+            picked = self._outputs(module, x).flatten(1).gather(1, places)[:, 0]
             (gradient,) = torch.autograd.grad(picked.sum(), x)
             if gradient.ndim == 1 + PICTURE_AXES and not self._channels_last:
                 gradient = gradient.permute(0, 2, 3, 1)
@@ -243,16 +236,31 @@ class TorchProgram(Program):
         with torch.backends.cudnn.flags(
             enabled=torch.backends.cudnn.enabled and not self._is_recurrent(network)
         ):
-            return feeding.differentiated(differentiate, inputs, targets, (size,), pad=False)
+            return feeding.differentiated(differentiate, inputs, targets, self._prediction_sizes, pad=False)
 
     def _is_recurrent(self, network: str) -> bool:
         return any(isinstance(module, nn.RNNBase) for module in self._modules[network].modules())
 
     def training_state(self) -> dict[str, np.ndarray]:
-        return self._training_state.read()
+        """By network, position of the parameter, and name; optimizers have no tensors before a step."""
+        state = {
+            f"{network}/{position}/{name}": tensor.cpu().numpy().copy()
+            for network, update in self._updates.items()
+            for position, kept in update.optimizer.state_dict()["state"].items()
+            for name, tensor in kept.items()
+        }
+        return state | ({} if self._drawing is None else {_GENERATOR: self._drawing.get_state().numpy()})
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
-        self._training_state.write(state)
+        tensors = {key: torch.from_numpy(array.copy()) for key, array in state.items()}
+        if self._drawing is not None:
+            self._drawing.set_state(tensors.pop(_GENERATOR))
+        kept: dict[str, dict[int, dict[str, torch.Tensor]]] = defaultdict(lambda: defaultdict(dict))
+        for key, tensor in tensors.items():
+            network, position, name = key.rsplit("/", 2)
+            kept[network][int(position)][name] = tensor
+        for network, update in self._updates.items():
+            update.optimizer.load_state_dict(update.optimizer.state_dict() | {"state": kept[network]})
 
     def synchronize(self) -> None:
         if self._device.type == "cuda":

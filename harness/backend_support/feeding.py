@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.errors import HarnessError
 from harness.layers import Embedding, Native, NativeArray, NativeModel
 from harness.network import Network
 from harness.spec import Steps, Task, Unsupported
@@ -34,6 +35,13 @@ def draws(steps: Steps, task: Task) -> dict[str, np.ndarray]:
 def noise_name(parameter: str) -> str:
     """The name under which :func:`draws` has the noise of a parameter, given by its full name."""
     return f"noise of {parameter}"
+
+
+def without_padding(step: Mapping[str, Array]) -> dict[str, Array]:
+    """The draws of a step of DP-SGD without most of the padding; an empty step keeps a row of it."""
+    rows = max(1, int(step["included"].sum()))
+    padded_ones = {"indices", "included", "flips", "offsets"}
+    return {name: array[:rows] if name in padded_ones else array for name, array in step.items()}
 
 
 # Pictures that are cropped and flipped.
@@ -179,6 +187,24 @@ def code_of(layer: Native, framework: str) -> NativeModel:
         known = ", ".join(each.framework for each in layer.models)
         raise Unsupported(f"the model has code for {known} and none for {framework}")
     return code
+
+
+def made_model(
+    layer: Native, framework: str, make: Callable[..., Any], is_model: Callable[[Any], Any], wanted: str
+) -> Any:
+    """What the user's code for a framework returns, by ``make(target, arguments)``.
+
+    Raises:
+        Unsupported: there is no code, it fails, or it returns no model, of which ``wanted`` says the kind.
+    """
+    code = code_of(layer, framework)
+    try:
+        made = make(code.target, code.arguments)
+    except HarnessError as error:
+        raise Unsupported(str(error)) from error
+    if not is_model(made):
+        raise Unsupported(f"{code.target} returned {type(made).__name__}{wanted}")
+    return made
 
 
 def stored_in(array: NativeArray, framework: str) -> Any:

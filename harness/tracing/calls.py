@@ -35,7 +35,10 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def canonical(self, stored: np.ndarray) -> np.ndarray:
         """The canonical array of what is stored."""
-        part = self.part(stored)
+        return self.of_part(self.part(stored))
+
+    def of_part(self, part: np.ndarray) -> np.ndarray:
+        """The canonical array of the part alone (see :meth:`part`)."""
         if self.shape is not None:
             part = part.reshape(self.shape)
         if self.axes is not None:

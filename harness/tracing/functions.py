@@ -5,6 +5,7 @@ result; it returns NotImplemented where the arguments make it another function.
 """
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from harness.tracing import semantics as kinds
+from harness.tracing.calls import Stored
 
 Reading = Callable[[Any], Any]
 _Key = TypeVar("_Key")
@@ -73,6 +75,26 @@ def reversal(axes: Iterable[int], rank: int) -> kinds.Slice:
     """Axes in reversed order."""
     reversed_ = {axis % rank for axis in axes}
     return sliced("::-1" if axis in reversed_ else ":" for axis in range(rank))
+
+
+def split(
+    recorder: Any, function: str, x: Any, axis: int, lengths: Iterable[int], run: Callable[[Any], Any]
+) -> list[Any]:
+    """A call for each part of an axis, which is not counted from the end; ``run`` gives all parts."""
+    made, start = [], 0
+    for place, length in enumerate(lengths):
+        stop = start + length
+        part = span(slice(start, stop), x.shape[axis])
+        does = sliced(part if each == axis else ":" for each in range(len(x.shape)))
+
+        def cut(x: Any, place: int = place) -> Any:
+            return run(x)[place]
+
+        layout = Stored("", axis=axis, start=start, stop=stop)
+        record = functools.partial(recorder.call, function, does, [x], cut)
+        made.append(recorder.defer(x, cut, layout, record))
+        start = stop
+    return made
 
 
 def index_of(key: Any) -> kinds.Slice | None:

@@ -3,6 +3,8 @@
 The backend trains them and ``harness port`` compares them. Importing this imports no framework.
 """
 
+import functools
+import importlib.util
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
     from harness_jax.models.forms import Model
 
 _PAIR = 2
+
+
+@functools.cache
+def has_flax() -> bool:
+    """Whether flax is installed."""
+    return importlib.util.find_spec("flax") is not None
 
 
 def kind_of(built: Any) -> Literal["nnx", "linen", "pure"] | None:

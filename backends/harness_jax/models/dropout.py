@@ -4,17 +4,17 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from harness_jax.models import has_flax
 from harness_jax.models.interception import Hook, intercepted
 
 
 @contextlib.contextmanager
 def without_dropout() -> Iterator[None]:
     """Evaluate without dropout whatever the model says."""
-    try:
-        from flax import linen, nnx
-    except ImportError:  # there is no dropout without flax
+    if not has_flax():  # there is no dropout without it
         yield
         return
+    from flax import linen, nnx
     from flax.linen import attention as linen_attention
     from flax.nnx.nn import attention as nnx_attention
 

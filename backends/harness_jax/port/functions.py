@@ -14,6 +14,7 @@ from harness.tracing import functions as shared
 from harness.tracing import semantics as kinds
 from harness.tracing.functions import Reading
 from harness.tracing.recorder import Running
+from harness_jax.models import has_flax
 from harness_jax.port.products import contract, pairs
 from harness_jax.port.recorder import Recorder
 
@@ -179,8 +180,8 @@ def known_functions() -> list[tuple[Any, dict[str, Reading]]]:
         (jnp, _NUMPY),
         (jax.image, {"resize": _resize}),
     ]
-    try:
-        from flax import linen, nnx
-    except ImportError:  # flax is not installed
+    if not has_flax():
         return known
+    from flax import linen, nnx
+
     return [*known, (nnx, _FLAX), (linen, _FLAX)]

@@ -14,7 +14,7 @@ from jax._src import core
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
-from harness.tracing.functions import reversal, sliced, span
+from harness.tracing.functions import reversal, sliced, span, split
 from harness_jax.port.products import convolution, dot_general
 from harness_jax.port.recorder import Recorder
 
@@ -198,19 +198,8 @@ def _stack(_: Recorder, operands: Any, params: dict[str, Any], __: Run) -> Any:
     return lax.concatenate([lax.expand_dims(each, (axis,)) for each in operands], axis)
 
 
-def _split(recorder: Recorder, operands: Any, params: dict[str, Any], _: Run) -> list[Any]:
-    """A call for each part."""
-    (x,), axis, parts, start = operands, params["axis"], [], 0
-    for size in params["sizes"]:
-        stop = start + size
-        part = span(slice(start, stop), x.shape[axis])
-        does = sliced(part if each == axis else ":" for each in range(x.ndim))
-        cut = functools.partial(lax.slice_in_dim, start_index=start, limit_index=stop, axis=axis)
-        layout = Stored("", axis=axis, start=start, stop=stop)
-        record = functools.partial(recorder.call, "jax.lax.split", does, [x], cut)
-        parts.append(recorder.defer(x, cut, layout, record))
-        start = stop
-    return parts
+def _split(recorder: Recorder, operands: Any, params: dict[str, Any], run: Run) -> list[Any]:
+    return split(recorder, "jax.lax.split", operands[0], params["axis"], params["sizes"], run)
 
 
 def _select(recorder: Recorder, operands: Any, _: dict[str, Any], run: Run) -> Any:

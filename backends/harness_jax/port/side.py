@@ -18,7 +18,7 @@ from harness.tracing.calls import InputShape, Loss, Trace
 from harness.tracing.functions import Reading
 from harness.tracing.recorder import Running
 from harness.tracing.side import AsWritten, Batch, Gradients, Inputs, Override, OwnTraining, Trained, Update
-from harness_jax.models import kind_of, model_of
+from harness_jax.models import has_flax, kind_of, model_of
 from harness_jax.models.dropout import without_dropout
 from harness_jax.models.float64 import optimized
 from harness_jax.models.forms import Arrays, Model, cast
@@ -172,7 +172,7 @@ def _recording(recorder: Recorder) -> Iterator[None]:
         for function, (name, reading) in _translations().items()
     }
     hooks[ufunc_api.ufunc.__call__] = functools.partial(_ufunc_hook, recorder)
-    if _has_flax():
+    if has_flax():
         from harness_jax.port.flax_layers import nnx_hooks
 
         hooks |= nnx_hooks(recorder)
@@ -228,18 +228,13 @@ def _ufunc_hook(
 
 
 def _linen(recorder: Recorder) -> contextlib.AbstractContextManager[Any]:
-    if not _has_flax():
+    if not has_flax():
         return contextlib.nullcontext()
     from flax import linen
 
     from harness_jax.port.flax_layers import intercept
 
     return linen.intercept_methods(functools.partial(intercept, recorder))
-
-
-@functools.cache
-def _has_flax() -> bool:
-    return importlib.util.find_spec("flax") is not None
 
 
 # Losses, and the optimizer of a side that gives none.
@@ -256,7 +251,6 @@ class Descent(NamedTuple):
         """It remembers nothing."""
 
     def update(self, gradients: Any, memory: None, _: Any) -> tuple[Any, None]:
-        """What is added to the parameters."""
         return jax.tree.map(lambda gradient: -self.learning_rate * gradient, gradients), memory
 
 

@@ -11,27 +11,24 @@ import importlib
 import inspect
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 from keras.src import backend
 from keras.src.backend.common import dtypes
 
+from harness.tracing.functions import replaced
+
 Tensor = Any
 _NARROW = frozenset({"float16", "bfloat16", "float32", "half", "float"})
 
 
-class Replacement(NamedTuple):
-    """What an attribute of a module or class is in float64."""
-
-    owner: Any
-    name: str
-    value: Any
-
-
-#: The attributes as they were, while replacements are in their places.
-_originals: list[Replacement] = []
+#: The owner of an attribute, its name, and what it is in float64.
+Replacement = tuple[Any, str, Any]
+#: Not empty while replacements are in their places.
+_inside: list[bool] = []
+_for_good = contextlib.ExitStack()
 
 
 def prepare() -> None:
@@ -43,29 +40,21 @@ def prepare() -> None:
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     keras.utils.set_random_seed(0)
-    if not _originals:
-        _replace()
+    _for_good.enter_context(exactly())
 
 
 @contextlib.contextmanager
 def exactly() -> Iterator[None]:
     """Inside, everything that is built and computed is float64; ``floatx`` must be that already."""
-    if _originals:
+    if _inside:
         yield
         return
-    _replace()
-    try:
-        yield
-    finally:
-        for original in _originals:
-            setattr(*original)
-        _originals.clear()
-
-
-def _replace() -> None:
-    for owner, name, value in _replacements():
-        _originals.append(Replacement(owner, name, getattr(owner, name)))
-        setattr(owner, name, value)
+    with replaced(_replacements()):
+        _inside.append(True)
+        try:
+            yield
+        finally:
+            _inside.clear()
 
 
 @functools.cache
@@ -74,7 +63,7 @@ def _replacements() -> tuple[Replacement, ...]:
     if backend.backend() == "tensorflow":
         of_engine = importlib.import_module("harness_keras.port.tensorflow_float64").replacements()
     elif backend.backend() == "jax":
-        of_engine = (Replacement(backend.nn, "dot_product_attention", _attention_of_jax),)
+        of_engine = ((backend.nn, "dot_product_attention", _attention_of_jax),)
     result_type = dtypes._lattice_result_type  # noqa: SLF001
     inits = {
         keras.DTypePolicy: _with_wide_name,
@@ -82,8 +71,8 @@ def _replacements() -> tuple[Replacement, ...]:
         keras.Variable: _with_wide_dtype,
     }
     return (
-        Replacement(dtypes, "_lattice_result_type", lambda *args: wide(result_type(*args))),
-        *(Replacement(kind, "__init__", widened(kind.__init__)) for kind, widened in inits.items()),
+        (dtypes, "_lattice_result_type", lambda *args: wide(result_type(*args))),
+        *((kind, "__init__", widened(kind.__init__)) for kind, widened in inits.items()),
         *_everywhere("cast", _with_wide_dtype),
         *_everywhere("convert_to_tensor", _with_wide_value),
         *_that_take_a_dtype(),
@@ -112,7 +101,7 @@ def wide(dtype: Any) -> Any:
 
     A user's module may have imported a function while it was replaced, and call it later.
     """
-    if dtype is None or not _originals:
+    if dtype is None or not _inside:
         return dtype
     name = getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
     return "float64" if name in _NARROW else dtype
@@ -124,7 +113,7 @@ def _everywhere(name: str, widening: Callable[..., Any]) -> Iterator[Replacement
     widened = widening(original)
     for namespace in (backend, backend.core, keras.src.ops, keras.ops, keras.src.ops.core):
         if vars(namespace).get(name) is original:
-            yield Replacement(namespace, name, widened)
+            yield (namespace, name, widened)
 
 
 def _that_take_a_dtype() -> Iterator[Replacement]:
@@ -133,7 +122,7 @@ def _that_take_a_dtype() -> Iterator[Replacement]:
         for name, function in list(vars(module).items()):
             own = inspect.isfunction(function) and function.__module__ == module.__name__
             if own and not name.startswith("_") and "dtype" in inspect.signature(function).parameters:
-                yield Replacement(module, name, _with_wide_dtype(function))
+                yield (module, name, _with_wide_dtype(function))
 
 
 def is_narrow(value: Any) -> bool:
@@ -149,7 +138,7 @@ def is_narrow(value: Any) -> bool:
 def _with_wide_name(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def init(policy: Any, name: str | None = None, *args: Any, **kwargs: Any) -> None:
-        if _originals and isinstance(name, str) and (name in _NARROW or name.startswith("mixed_")):
+        if _inside and isinstance(name, str) and (name in _NARROW or name.startswith("mixed_")):
             name = "float64"
         original(policy, name, *args, **kwargs)
 
@@ -162,7 +151,7 @@ def _with_wide_value(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def convert(x: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if dtype is None and _originals and is_narrow(x):
+        if dtype is None and _inside and is_narrow(x):
             dtype = "float64"
         return widened(x, dtype, *args, **kwargs)
 

@@ -303,22 +303,10 @@ def _repetition(called: Running) -> Tensor:
 
 @reads("numpy.split")
 def _split(called: Running) -> Tensor:
-    x, rank = called.x, len(called.x.shape)
-    axis, made, start = shared.from_end(called["axis"], rank), [], 0
+    x, axis = called.x, called["axis"] % len(called.x.shape)
     with called.recorder.quiet():
         lengths = [part.shape[axis] for part in called.run()]
-    for place, length in enumerate(lengths):
-        index = [":"] * rank
-        index[axis] = f"{start}:{start + length}"
-        layout = Stored("", axis=axis + rank, start=start, stop=start + length)
-
-        def cut(x: Tensor, place: int = place) -> Tensor:
-            return called.run(x=x)[place]
-
-        record = functools.partial(called.part, shared.sliced(index), [x], cut)
-        made.append(called.recorder.defer(x, cut, layout, record))
-        start += length
-    return made
+    return shared.split(called.recorder, called.function, x, axis, lengths, lambda x: called.run(x=x))
 
 
 @reads("core.slice")

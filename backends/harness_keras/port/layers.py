@@ -22,7 +22,7 @@ Tensor = Any
 
 
 @reads_layer(keras.layers.BatchNormalization)
-def batch(running: Layer) -> Tensor:
+def _batch(running: Layer) -> Tensor:
     """Over all axes but one; a frozen layer uses the running statistics in training too."""
     layer = running.layer
     if getattr(layer, "renorm", False) or running.arguments.get("mask") is not None:
@@ -39,8 +39,7 @@ def batch(running: Layer) -> Tensor:
 
 
 @reads_layer(keras.layers.LayerNormalization)
-def layer_normalization(running: Layer) -> Tensor:
-    """Over some axes of a sample."""
+def _layer_normalization(running: Layer) -> Tensor:
     layer = running.layer
     if getattr(layer, "rms_scaling", False):
         # The variance about the mean divides what is not centred: neither of the known norms.
@@ -51,8 +50,7 @@ def layer_normalization(running: Layer) -> Tensor:
 
 
 @reads_layer(layer_class("RMSNormalization"))
-def root_mean_square(running: Layer) -> Tensor:
-    """Division by the root mean square, without centring."""
+def _root_mean_square(running: Layer) -> Tensor:
     layer = running.layer
     axes = all_from_end(layer.axis, len(running.x.shape))
     does = kinds.LayerNormalization(epsilon=layer.epsilon, axes=axes, centered=False)
@@ -60,8 +58,7 @@ def root_mean_square(running: Layer) -> Tensor:
 
 
 @reads_layer(keras.layers.GroupNormalization)
-def group(running: Layer) -> Tensor:
-    """Over groups of channels and all positions."""
+def _group(running: Layer) -> Tensor:
     layer = running.layer
     does = kinds.GroupNormalization(
         groups=layer.groups,
@@ -96,8 +93,7 @@ def _channels_first(axis: Any, rank: int) -> bool:
 
 
 @reads_layer(keras.layers.Rescaling)
-def rescaling(running: Layer) -> Tensor:
-    """A product and a sum with numbers."""
+def _rescaling(running: Layer) -> Tensor:
     layer = running.layer
     if not isinstance(layer.scale, int | float) or not isinstance(layer.offset, int | float):
         raise Unreadable
@@ -106,13 +102,12 @@ def rescaling(running: Layer) -> Tensor:
 
 
 @reads_layer(keras.layers.Identity)
-def identity(running: Layer) -> Tensor:
-    """The input itself."""
+def _unchanged(running: Layer) -> Tensor:
     return running.record(kinds.Activation(function="identity"))
 
 
 @reads_layer(keras.layers.UpSampling1D, keras.layers.UpSampling2D, keras.layers.UpSampling3D)
-def up_sampling(running: Layer) -> Tensor:
+def _up_sampling(running: Layer) -> Tensor:
     """Each position repeated; other ways of resizing are a function's call."""
     layer = running.layer
     if getattr(layer, "interpolation", "nearest") != "nearest":
@@ -129,8 +124,7 @@ def up_sampling(running: Layer) -> Tensor:
 
 
 @reads_layer(keras.layers.Cropping1D, keras.layers.Cropping2D, keras.layers.Cropping3D)
-def cropping(running: Layer) -> Tensor:
-    """What is left without the borders."""
+def _cropping(running: Layer) -> Tensor:
     layer = running.layer
     pairs = [layer.cropping] if isinstance(layer.cropping[0], int) else list(layer.cropping)
     cuts = [f"{low or ''}:{-high if high else ''}" for low, high in pairs]
@@ -164,8 +158,7 @@ def together_of(shape: Sequence[int], noise_shape: Any) -> int:
 
 
 @reads_layer(*layers_named(_NAMES + NOISE))
-def random_layer(running: Layer) -> Tensor:
-    """The input itself."""
+def _random_layer(running: Layer) -> Tensor:
     layer = running.layer
     rate = getattr(layer, "stddev", getattr(layer, "rate", 1.0))
     rate = float(rate) if isinstance(rate, int | float) else 1.0

@@ -140,8 +140,3 @@ def numbers(tensor: Tensor) -> np.ndarray:
             return np.asarray(memoryview(held))
     array = np.asarray(ops.convert_to_numpy(tensor))
     return array if array.flags.owndata else np.array(array)
-
-
-def held(variable: keras.Variable) -> Tensor:
-    """A copy of what a variable holds now, to be assigned to it later."""
-    return np.array(numbers(variable))

@@ -22,7 +22,7 @@ _CELLS: dict[type, Literal["rnn", "gru", "lstm"]] = {
 
 
 @reads_layer(keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM, keras.layers.RNN)
-def recurrent(running: Layer) -> Any:
+def _recurrent(running: Layer) -> Any:
     """``(batch, time, inputs)`` to all steps or the last one.
 
     With ``go_backwards`` Keras returns the steps in reversed time: that is a call of its own.
@@ -96,7 +96,7 @@ def _parameters(running: Layer, kind: str) -> dict[str, Stored]:
 
 
 @reads_layer(keras.layers.TimeDistributed)
-def time_distributed(running: Layer) -> Tensor:
+def _time_distributed(running: Layer) -> Tensor:
     """A layer at each step: on the last axis as it is, else on the steps as a larger batch."""
     inner, x = running.layer.layer, running.x
     if isinstance(inner, keras.layers.Dense | keras.layers.LayerNormalization):

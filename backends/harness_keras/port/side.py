@@ -18,7 +18,7 @@ from harness_keras.port import float64, functions, operators, sequences, trainin
 from harness_keras.port.layers import without_dropout
 from harness_keras.port.models import Layout, called, layout_of, named_variables
 from harness_keras.port.readings import install
-from harness_keras.port.recorder import Recorder, held, is_array, numbers
+from harness_keras.port.recorder import Recorder, is_array, numbers
 
 Tensor = Any
 
@@ -38,7 +38,7 @@ class KerasSide:
         engine = keras.config.backend()
         self.framework = f"keras on {engine}"
         self.backend = "keras" if engine == "tensorflow" else f"keras-{engine}"
-        self.versions = _versions()
+        self.versions = {"keras": keras.version(), engine: str(__import__(engine).__version__)}
         self._model = built
         self._own = own
         self._layout: Layout = layout_of(built, shapes)
@@ -168,7 +168,7 @@ class KerasSide:
     @contextlib.contextmanager
     def _restored(self, variables: Sequence[keras.Variable]) -> Iterator[None]:
         """What changes of these meanwhile is as before afterwards."""
-        before = [held(variable) for variable in variables]
+        before = [np.array(numbers(variable)) for variable in variables]
         try:
             yield
         finally:
@@ -200,12 +200,6 @@ def _watching() -> contextlib.AbstractContextManager[Any]:
 
 def _array(tensor: Tensor) -> np.ndarray:
     return numbers(tensor).astype(np.float64, copy=False)
-
-
-def _versions() -> dict[str, str]:
-    engine = keras.config.backend()
-    module = __import__(engine)
-    return {"keras": keras.version(), engine: str(module.__version__)}
 
 
 # The model in float32 where its code names no other type.

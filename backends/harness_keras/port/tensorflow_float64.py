@@ -19,16 +19,16 @@ Tensor = Any
 def replacements() -> tuple[Replacement, ...]:
     """The replacements for functions of Keras and TensorFlow."""
     return (
-        Replacement(backend.nn, "leaky_relu", leaky_relu),
-        Replacement(backend.nn, "gelu", gelu),
-        Replacement(tf.nn, "leaky_relu", lambda features, alpha=0.2, **_: leaky_relu(features, alpha)),
-        Replacement(tf.nn, "gelu", lambda features, approximate=False, **_: gelu(features, approximate)),
-        Replacement(backend.nn, "max_pool", _pool(backend.nn.max_pool)),
-        Replacement(backend.nn, "average_pool", _pool(backend.nn.average_pool)),
-        Replacement(backend.nn, "conv", _conv(backend.nn.conv)),
-        Replacement(backend.image, "resize", _resize(backend.image.resize)),
-        Replacement(tf, "cast", _cast(tf.cast)),
-        *(Replacement(tf, name, _created(getattr(tf, name), values)) for name, values in _CREATED.items()),
+        (backend.nn, "leaky_relu", leaky_relu),
+        (backend.nn, "gelu", gelu),
+        (tf.nn, "leaky_relu", lambda features, alpha=0.2, **_: leaky_relu(features, alpha)),
+        (tf.nn, "gelu", lambda features, approximate=False, **_: gelu(features, approximate)),
+        (backend.nn, "max_pool", _pool(backend.nn.max_pool)),
+        (backend.nn, "average_pool", _pool(backend.nn.average_pool)),
+        (backend.nn, "conv", _conv(backend.nn.conv)),
+        (backend.image, "resize", _resize(backend.image.resize)),
+        (tf, "cast", _cast(tf.cast)),
+        *((tf, name, _created(getattr(tf, name), values)) for name, values in _CREATED.items()),
     )
 
 

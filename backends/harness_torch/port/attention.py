@@ -58,7 +58,7 @@ _SEQUENCE, _HEADS = 3, 4
 
 
 @rewrites("scaled_dot_product_attention")
-def attention(
+def _attention(
     x: Tensor,
     key: Tensor,
     value: Tensor,
@@ -72,7 +72,7 @@ def attention(
     if x.dim() == _SEQUENCE and key.dim() == _SEQUENCE:
         mask = attn_mask.unsqueeze(1) if attn_mask is not None and attn_mask.dim() == _SEQUENCE else attn_mask
         query, key, value = (each.unsqueeze(1) for each in (x, key, value))
-        return attention(query, key, value, mask, dropout_p, is_causal, scale).squeeze(1)
+        return _attention(query, key, value, mask, dropout_p, is_causal, scale).squeeze(1)
     if x.dim() != _HEADS or key.dim() != _HEADS:
         raise NotTranslated
     if enable_gqa and key.shape[1] != x.shape[1]:

@@ -51,13 +51,12 @@ def _activation(function: str, parameter: str = "", default: float = 0.0) -> Tra
 
 
 @translates("gelu")
-def gelu(x: Tensor, approximate: str = "none") -> Seen:
-    """Exact unless the approximation is asked for."""
+def _gelu(x: Tensor, approximate: str = "none") -> Seen:
     return Seen(kinds.Activation(function="gelu_tanh" if approximate == "tanh" else "gelu"), [x])
 
 
 @translates("softplus")
-def softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Seen | None:
+def _softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Seen | None:
     """Of the default steepness."""
     return Seen(kinds.Activation(function="softplus"), [x]) if beta == 1 else None
 
@@ -73,7 +72,7 @@ def _limits(x: Tensor, low: float | None, high: float | None) -> Seen | None:
 
 
 @translates("clamp", "clamp_min")
-def clamp(x: Tensor, min: Any = None, max: Any = None) -> Seen | None:  # noqa: A002  torch's own names
+def _clamp(x: Tensor, min: Any = None, max: Any = None) -> Seen | None:  # noqa: A002  torch's own names
     """One limit, or those of ReLU."""
     low, high = map(active().recorder.number, (min, max))
     if (low is None) != (min is None) or (high is None) != (max is None):
@@ -82,20 +81,17 @@ def clamp(x: Tensor, min: Any = None, max: Any = None) -> Seen | None:  # noqa: 
 
 
 @translates("clamp_max")
-def clamp_max(x: Tensor, max: Any) -> Seen | None:  # noqa: A002  torch's own name
-    """A limit from above."""
-    return clamp(x, None, max)
+def _clamp_max(x: Tensor, max: Any) -> Seen | None:  # noqa: A002  torch's own name
+    return _clamp(x, None, max)
 
 
 @translates("hardtanh")
-def hard_tanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Seen | None:
-    """With the limits of ReLU6 alone."""
+def _hard_tanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Seen | None:
     return _limits(x, float(min_val), float(max_val))
 
 
 @translates("threshold")
-def threshold(x: Tensor, threshold: float, value: float) -> Seen | None:
-    """That of ReLU alone."""
+def _threshold(x: Tensor, threshold: float, value: float) -> Seen | None:
     return _limits(x, 0.0, None) if threshold == value == 0 else None
 
 
@@ -130,13 +126,12 @@ def _arithmetic(function: str, *, is_reversed: bool = False) -> Translator:
 
 
 @translates("reciprocal")
-def reciprocal(x: Tensor) -> Seen:
-    """``1 / x``."""
+def _reciprocal(x: Tensor) -> Seen:
     return Seen(kinds.Arithmetic(function="divide", constant=1.0, constant_first=True), [x])
 
 
 @translates("where")
-def selection(x: Tensor, *operands: Any) -> Seen | None:
+def _selection(x: Tensor, *operands: Any) -> Seen | None:
     """Of two values or numbers; called as ``where(condition, one, other)``."""
     if len(operands) != 2:  # noqa: PLR2004
         return None
@@ -144,8 +139,7 @@ def selection(x: Tensor, *operands: Any) -> Seen | None:
 
 
 @translates("masked_fill")
-def filled(x: Tensor, mask: Tensor, value: Any) -> Seen:
-    """A number where the mask is true."""
+def _filled(x: Tensor, mask: Tensor, value: Any) -> Seen:
     return Seen(kinds.Selection(), [mask, torch.as_tensor(value), x])
 
 
@@ -215,16 +209,15 @@ _MATRIX = 2
 
 
 @rewrites("clamp")
-def both_limits(x: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002  torch's own names
+def _both_limits(x: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002  torch's own names
     """Limited from below, then from above, unless one function of the vocabulary does both."""
     require(min is not None and max is not None and (min, max) != (0, 6))
     return torch.clamp(torch.clamp(x, min=min), max=max)
 
 
 @rewrites("hardtanh")
-def any_hard_tanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
-    """Limited from below, then from above."""
-    return both_limits(x, min_val, max_val)
+def _any_hard_tanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    return _both_limits(x, min_val, max_val)
 
 
 def _scaled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -246,7 +239,7 @@ def _times(x: Tensor, factor: float) -> Tensor:
 
 
 @rewrites("addmm")
-def sum_and_product(x: Tensor, mat1: Tensor, mat2: Tensor, beta: float = 1, alpha: float = 1) -> Tensor:
+def _sum_and_product(x: Tensor, mat1: Tensor, mat2: Tensor, beta: float = 1, alpha: float = 1) -> Tensor:
     """A linear layer where it can be, else a product and a sum."""
     part = active().recorder.part
     require(part(x) is None or part(mat2) is None or (beta, alpha) != (1, 1))
@@ -254,14 +247,13 @@ def sum_and_product(x: Tensor, mat1: Tensor, mat2: Tensor, beta: float = 1, alph
 
 
 @rewrites("baddbmm")
-def sum_and_products(x: Tensor, batch1: Tensor, batch2: Tensor, beta: float = 1, alpha: float = 1) -> Tensor:
-    """``beta * x + alpha * batch1 batch2``."""
+def _sum_and_products(x: Tensor, batch1: Tensor, batch2: Tensor, beta: float = 1, alpha: float = 1) -> Tensor:
     product = _times(torch.bmm(batch1, batch2), alpha)
     return product + _times(x, beta) if beta else product
 
 
 @rewrites("matmul", "mv", "dot")
-def with_vector(x: Tensor, other: Tensor) -> Tensor:
+def _with_vector(x: Tensor, other: Tensor) -> Tensor:
     """A vector as a matrix of one row or column."""
     require(min(x.dim(), other.dim()) < _MATRIX)
     one = x.unsqueeze(0) if x.dim() == 1 else x
@@ -272,7 +264,7 @@ def with_vector(x: Tensor, other: Tensor) -> Tensor:
 
 
 @rewrites("tensordot")
-def tensor_product(x: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+def _tensor_product(x: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The last axes of one with the first axes of the other, as a product of matrices."""
     if not isinstance(dims, int):
         last, first = ([axis] if isinstance(axis, int) else list(axis) for axis in dims)
@@ -287,15 +279,14 @@ def tensor_product(x: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 
 
 @rewrites("cosine_similarity")
-def cosine_similarity(x: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+def _cosine_similarity(x: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The product of both, each divided by its norm."""
-    one, two = (each / torch.clamp(norm(each, dim=dim, keepdim=True), min=eps) for each in (x, x2))
+    one, two = (each / torch.clamp(_norm(each, dim=dim, keepdim=True), min=eps) for each in (x, x2))
     return torch.sum(one * two, dim=dim)
 
 
 @rewrites("copy")
-def copied(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
-    """The elements of another one of the same shape."""
+def _copied(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     require(x.shape == src.shape)
     return src.clone()
 
@@ -318,50 +309,46 @@ REWRITTEN.update(
 
 
 @rewrites("norm", "vector_norm")
-def norm(x: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **named: Any) -> Tensor:
-    """The root of the sum of squares."""
+def _norm(x: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **named: Any) -> Tensor:
     order = named.get("ord", p)
     require(order in {2, "fro", None})
     return torch.sqrt(torch.sum(torch.square(x), dim=dim, keepdim=keepdim))
 
 
 @rewrites("weight_norm")
-def weight_norm(x: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+def _weight_norm(x: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     """``g x / |x|``, the norm over all axes but one; over all for axis -1."""
     axes = [axis for axis in range(x.dim()) if axis != dim or dim == -1]
     return x * (g / torch.sqrt(torch.sum(torch.square(x), dim=axes, keepdim=True)))
 
 
 @rewrites("prelu")
-def parametric_relu(x: Tensor, weight: Tensor) -> Tensor:
-    """With a slope for each channel."""
+def _parametric_relu(x: Tensor, weight: Tensor) -> Tensor:
     slope = weight.reshape(-1, *[1] * (x.dim() - 2)) if weight.numel() > 1 else weight
     return functional.relu(x) + slope * torch.clamp(x, max=0)
 
 
 @rewrites("glu")
-def gated(x: Tensor, dim: int = -1) -> Tensor:
-    """One half gates the other."""
+def _gated(x: Tensor, dim: int = -1) -> Tensor:
     one, gate = torch.chunk(x, 2, dim)
     return one * torch.sigmoid(gate)
 
 
 @rewrites("softplus")
-def steep_softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """``softplus(beta x) / beta``."""
+def _steep_softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     require(beta != 1)
     return functional.softplus(x * beta) / beta
 
 
 @rewrites("masked_fill")
-def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
+def _masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     """A constant mask with minus infinity is a sum."""
     require(not active().recorder.knows(mask) and float(value) == -math.inf)
     return x + torch.zeros(mask.shape).masked_fill(mask, -math.inf)
 
 
 @rewrites("where")
-def where(x: Tensor, *operands: Any, **named: Any) -> Tensor:
+def _where(x: Tensor, *operands: Any, **named: Any) -> Tensor:
     """A constant condition with minus infinity is a sum; called as ``where(condition, one, other)``."""
     require(len(operands) == 2 and not named)  # noqa: PLR2004
     one, other = operands

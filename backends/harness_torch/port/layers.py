@@ -20,7 +20,7 @@ TRANSPOSED = Stored("", axes=(1, 0))
 
 
 @translates("linear")
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Seen | None:
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Seen | None:
     """Weights are (outputs, inputs)."""
     if weight.dim() != 2:  # noqa: PLR2004
         return None
@@ -28,7 +28,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Seen | None
 
 
 @translates("conv1d", "conv2d", "conv3d")
-def convolution(
+def _convolution(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
@@ -61,7 +61,7 @@ def _padding(padding: Any, lengths: Any, windows: Any) -> kinds.Padding:
 
 
 @translates("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def transposed_convolution(
+def _transposed_convolution(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
@@ -101,7 +101,7 @@ def _transposed_layout(weight: Tensor, groups: int) -> Stored:
 
 
 @translates("embedding")
-def embedding(
+def _embedding(
     x: Tensor,
     weight: Tensor,
     padding_idx: int | None = None,
@@ -124,7 +124,7 @@ def _is_parameter(tensor: Tensor) -> bool:
 
 
 @translates("matmul", "mm", "bmm", "rmatmul")
-def product(x: Tensor, other: Tensor) -> Seen | None:
+def _product(x: Tensor, other: Tensor) -> Seen | None:
     """With a stored matrix on the right it is a linear layer."""
     if min(x.dim(), other.dim()) < _MATRIX:
         return None
@@ -134,7 +134,7 @@ def product(x: Tensor, other: Tensor) -> Seen | None:
 
 
 @translates("addmm")
-def product_and_sum(x: Tensor, mat1: Tensor, mat2: Tensor, beta: float = 1, alpha: float = 1) -> Seen | None:
+def _product_and_sum(x: Tensor, mat1: Tensor, mat2: Tensor, beta: float = 1, alpha: float = 1) -> Seen | None:
     """``x + mat1 mat2``, a linear layer if ``x`` and ``mat2`` are parameters."""
     if beta != 1 or alpha != 1 or not _is_parameter(mat2) or not _is_parameter(x) or x.dim() != 1:
         return None
@@ -145,7 +145,7 @@ def product_and_sum(x: Tensor, mat1: Tensor, mat2: Tensor, beta: float = 1, alph
 
 
 @translates("batch_norm")
-def batch_normalization(
+def _batch_normalization(
     x: Tensor,
     running_mean: Tensor | None,
     running_var: Tensor | None,
@@ -173,14 +173,14 @@ def batch_normalization(
 
 
 @rewrites_module("FrozenBatchNorm2d")
-def frozen_batch_normalization(module: Any, x: Tensor) -> Tensor:
+def _frozen_batch_normalization(module: Any, x: Tensor) -> Tensor:
     """That of torchvision, whose parameters are buffers."""
     statistics = module.running_mean, module.running_var
     return functional.batch_norm(x, *statistics, module.weight, module.bias, eps=module.eps)
 
 
 @translates("layer_norm")
-def layer_normalization(
+def _layer_normalization(
     x: Tensor,
     normalized_shape: Sequence[int],
     weight: Tensor | None = None,
@@ -188,13 +188,12 @@ def layer_normalization(
     eps: float = 1e-5,
     cudnn_enable: bool = True,
 ) -> Seen:
-    """The biased variance over the last axes."""
     does = kinds.LayerNormalization(epsilon=eps, axes=tuple(range(-len(normalized_shape), 0)))
     return Seen(does, [x], roles(scale=weight, shift=bias))
 
 
 @translates("rms_norm")
-def rms_normalization(
+def _rms_normalization(
     x: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Seen:
     """Without an epsilon it is that of the type."""
@@ -206,7 +205,7 @@ def rms_normalization(
 
 
 @translates("group_norm")
-def group_normalization(
+def _group_normalization(
     x: Tensor,
     num_groups: int,
     weight: Tensor | None = None,
@@ -214,13 +213,12 @@ def group_normalization(
     eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ) -> Seen:
-    """Channels are on axis 1."""
     does = kinds.GroupNormalization(groups=num_groups, epsilon=eps, channels_first=True)
     return Seen(does, [x], roles(scale=weight, shift=bias))
 
 
 @translates("instance_norm")
-def instance_normalization(
+def _instance_normalization(
     x: Tensor,
     running_mean: Tensor | None = None,
     running_var: Tensor | None = None,
@@ -236,7 +234,7 @@ def instance_normalization(
     if use_input_stats:
         groups = kinds.GroupNormalization(groups=x.shape[1], epsilon=eps, channels_first=True)
         return Seen(groups, [x], roles(scale=weight, shift=bias))
-    return batch_normalization(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    return _batch_normalization(x, running_mean, running_var, weight, bias, False, momentum, eps)
 
 
 # Pooling and resizing.
@@ -271,7 +269,7 @@ def _window_padding(
 
 
 @translates(*(f"max_pool{count}d{more}" for count in _COUNTS for more in ("", "_with_indices")))
-def max_pooling(
+def _max_pooling(
     x: Tensor,
     kernel_size: Any,
     stride: Any = None,
@@ -298,7 +296,7 @@ def max_pooling(
 
 
 @translates("avg_pool1d", "avg_pool2d", "avg_pool3d")
-def mean_pooling(
+def _mean_pooling(
     x: Tensor,
     kernel_size: Any,
     stride: Any = None,
@@ -357,7 +355,7 @@ _METHODS: dict[str, Literal["nearest", "bilinear", "bicubic"]] = {
 
 
 @translates("interpolate")
-def resizing(
+def _resizing(
     x: Tensor,
     size: Any = None,
     scale_factor: Any = None,

@@ -3,7 +3,7 @@
 # ruff: noqa: ARG001  the parameters are those of torch
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -29,8 +29,7 @@ from harness_torch.port.tracer import NotTranslated, active, require
 @translates(
     "reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as", "ravel"
 )
-def reshaping(x: Tensor, *args: Any, **kwargs: Any) -> Seen | None:
-    """The same elements in row-major order."""
+def _reshaping(x: Tensor, *args: Any, **kwargs: Any) -> Seen | None:
     return Seen(
         lambda result: kinds.Reshape(shape=tuple(result.shape[1:])),
         [x],
@@ -68,7 +67,7 @@ TRANSLATORS.update({name: _transposition(function) for name, function in _TRANSP
 
 
 @translates("cat")
-def concatenation(x: Sequence[Tensor], dim: int = 0) -> Seen | None:
+def _concatenation(x: Sequence[Tensor], dim: int = 0) -> Seen | None:
     """Values side by side; empty ones do not count."""
     tensors = [tensor for tensor in x if tensor.numel() or tensor.dim() > 1]
     return Seen(kinds.Concatenation(axis=from_end(dim, tensors[0].dim())), tensors)
@@ -78,7 +77,7 @@ _MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "ci
 
 
 @translates("pad")
-def border(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Seen | None:
+def _border(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Seen | None:
     """Pairs begin with the last axis; negative ones, which cut, are not described."""
     if min(pad) < 0 or mode not in _MODES:
         return None
@@ -92,35 +91,25 @@ def border(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float |
 _MATRIX = 2
 
 
-class _Place(NamedTuple):
-    """The index of one axis: a slice or a number."""
-
-    axis: int
-    at: slice | int
-
-
 @translates("narrow")
-def narrowed(x: Tensor, dim: int, start: int, length: int) -> Seen:
-    """A range of an axis."""
+def _narrowed(x: Tensor, dim: int, start: int, length: int) -> Seen:
     start = from_start(int(start), x.shape[dim])
-    return _sliced(x, [_Place(from_start(dim, x.dim()), slice(start, start + length))])
+    return _sliced(x, {dim: slice(start, start + length)})
 
 
 @translates("select")
-def selected(x: Tensor, dim: int, index: int) -> Seen:
-    """One position of an axis."""
-    return _sliced(x, [_Place(from_start(dim, x.dim()), int(index))])
+def _selected(x: Tensor, dim: int, index: int) -> Seen:
+    return _sliced(x, {dim: int(index)})
 
 
 @translates("flip")
-def flipped(x: Tensor, *dims: Any) -> Seen:
-    """Axes in reversed order."""
+def _flipped(x: Tensor, *dims: Any) -> Seen:
     axes = dims[0] if len(dims) == 1 and isinstance(dims[0], list | tuple) else dims
-    return _sliced(x, [_Place(from_start(axis, x.dim()), slice(None, None, -1)) for axis in axes])
+    return _sliced(x, dict.fromkeys(axes, slice(None, None, -1)))
 
 
 @translates("getitem")
-def indexed(x: Tensor, index: Any) -> Seen | None:
+def _indexed(x: Tensor, index: Any) -> Seen | None:
     """Numbers and slices; a table that is a parameter is read by integers."""
     whole = index if isinstance(index, tuple) else (index,)
     if isinstance(index, Tensor) and not index.dtype.is_floating_point and index.dim():
@@ -133,13 +122,12 @@ def indexed(x: Tensor, index: Any) -> Seen | None:
         return None
     if None in whole:
         plain = all(each is None or each is ... or each == slice(None) for each in whole)
-        return reshaping(x) if plain else None
-    return _sliced(x, _places(whole, x.dim()))
+        return _reshaping(x) if plain else None
+    return _sliced(x, _places(whole))
 
 
 @translates("index_select")
-def taken(x: Tensor, dim: int, index: Tensor) -> Seen:
-    """Positions of an axis by their numbers."""
+def _taken(x: Tensor, dim: int, index: Tensor) -> Seen:
     return Seen(kinds.Gather(axis=from_end(dim, x.dim())), [x, index])
 
 
@@ -163,27 +151,29 @@ def _rows(x: Tensor, index: Tensor) -> Seen | None:
     return Seen(kinds.Embedding(), [index], roles(table=x))
 
 
-def _places(index: tuple[Any, ...], dimensions: int) -> list[_Place]:
+def _places(index: tuple[Any, ...]) -> dict[int, slice | int]:
+    """The parts of an index by their axes; those after an ellipsis are counted from the end."""
     before = index.index(...) if ... in index else len(index)
-    after = index[before + 1 :]
-    places = [_Place(axis, each) for axis, each in enumerate(index[:before])]
-    return places + [_Place(dimensions - len(after) + number, each) for number, each in enumerate(after)]
+    return dict(enumerate(index[:before])) | {
+        place - len(index): each for place, each in enumerate(index) if place > before
+    }
 
 
-def _sliced(x: Tensor, places: list[_Place]) -> Seen:
-    cut = [
-        each
-        for each in places
-        if isinstance(each.at, int) or each.at.indices(x.shape[each.axis]) != (0, x.shape[each.axis], 1)
-    ]
-    texts = [":"] * (max((place.axis for place in cut), default=-1) + 1)
-    for axis, index in cut:
+def _sliced(x: Tensor, places: dict[int, slice | int]) -> Seen:
+    by_axis = {from_start(axis, x.dim()): each for axis, each in places.items()}
+    cut = {
+        axis: each
+        for axis, each in by_axis.items()
+        if isinstance(each, int) or each.indices(x.shape[axis]) != (0, x.shape[axis], 1)
+    }
+    texts = [":"] * (max(cut, default=-1) + 1)
+    for axis, index in cut.items():
         texts[axis] = str(index) if isinstance(index, int) else span(index, x.shape[axis])
 
     def layout(result: Tensor) -> Stored | None:
         if len(cut) != 1:
             return None
-        axis, index = cut[0]
+        ((axis, index),) = cut.items()
         if isinstance(index, int):
             start = from_start(index, x.shape[axis])
             return Stored("", axis=axis, start=start, stop=start + 1, shape=tuple(result.shape))
@@ -197,23 +187,20 @@ def _sliced(x: Tensor, places: list[_Place]) -> Seen:
 
 
 @rewrites("cat")
-def single(x: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The only one that is not empty."""
+def _single(x: Sequence[Tensor], dim: int = 0) -> Tensor:
     filled = [tensor for tensor in x if tensor.numel()]
     require(len(filled) == 1)
     return filled[0].clone()
 
 
 @rewrites("stack")
-def stack(x: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Concatenation along a new axis."""
+def _stack(x: Sequence[Tensor], dim: int = 0) -> Tensor:
     single = [tensor.unsqueeze(dim) for tensor in x]
     return torch.cat(single, dim) if len(single) > 1 else single[0]
 
 
 @rewrites("split", "split_with_sizes")
-def split(x: Tensor, split_size: Any, dim: int = 0, **named: Any) -> tuple[Tensor, ...]:
-    """Slices."""
+def _split(x: Tensor, split_size: Any, dim: int = 0, **named: Any) -> tuple[Tensor, ...]:
     length = x.shape[dim]
     if isinstance(split_size, int):
         starts = range(0, length, split_size)
@@ -234,8 +221,7 @@ def _repeated(x: Tensor, counts: Sequence[int]) -> Tensor:
 
 
 @rewrites("expand", "broadcast_to", "expand_as")
-def expand(x: Tensor, *sizes: Any, **named: Any) -> Tensor:
-    """Repetition along axes of length 1."""
+def _expand(x: Tensor, *sizes: Any, **named: Any) -> Tensor:
     wanted = named.get("size", sizes)
     if len(wanted) == 1 and not isinstance(wanted[0], int):
         wanted = wanted[0].shape if isinstance(wanted[0], Tensor) else wanted[0]
@@ -244,8 +230,7 @@ def expand(x: Tensor, *sizes: Any, **named: Any) -> Tensor:
 
 
 @rewrites("repeat", "tile")
-def repeat(x: Tensor, *repeats: Any, **named: Any) -> Tensor:
-    """Repetition of whole axes."""
+def _repeat(x: Tensor, *repeats: Any, **named: Any) -> Tensor:
     counts = named.get("repeats", named.get("dims", repeats))
     if len(counts) == 1 and not isinstance(counts[0], int):
         counts = counts[0]
@@ -253,8 +238,7 @@ def repeat(x: Tensor, *repeats: Any, **named: Any) -> Tensor:
 
 
 @rewrites("repeat_interleave")
-def repeat_interleave(x: Tensor, repeats: Any, dim: int | None = None, **named: Any) -> Tensor:
-    """Repetition of each position."""
+def _repeat_interleave(x: Tensor, repeats: Any, dim: int | None = None, **named: Any) -> Tensor:
     require(isinstance(repeats, int) and dim is not None)
     axis = from_start(dim or 0, x.dim())
     result = torch.cat([x.unsqueeze(axis + 1)] * repeats, axis + 1)
@@ -262,8 +246,7 @@ def repeat_interleave(x: Tensor, repeats: Any, dim: int | None = None, **named: 
 
 
 @rewrites("roll")
-def roll(x: Tensor, shifts: Any, dims: Any = None) -> Tensor:
-    """The end of an axis before its beginning."""
+def _roll(x: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     require(dims is not None)
     several = zip(shifts, dims, strict=True) if isinstance(dims, list | tuple) else [(shifts, dims)]
     for shift, axis in several:
@@ -275,7 +258,7 @@ def roll(x: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 
 @rewrites("pixel_shuffle")
-def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
+def _pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
     """Channels to space: (B, C r r, H, W) to (B, C, H r, W r)."""
     require(x.dim() == 4)  # noqa: PLR2004
     batch, channels, height, width = x.shape
@@ -285,8 +268,8 @@ def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
 
 
 @rewrites("pixel_unshuffle")
-def pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
-    """Space to channels: the inverse of :func:`pixel_shuffle`."""
+def _pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
+    """Space to channels: the inverse of :func:`_pixel_shuffle`."""
     require(x.dim() == 4)  # noqa: PLR2004
     batch, channels, height, width = x.shape
     r = downscale_factor
@@ -295,15 +278,14 @@ def pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
 
 
 @rewrites("channel_shuffle")
-def channel_shuffle(x: Tensor, groups: int) -> Tensor:
-    """Channels of the groups in turn."""
+def _channel_shuffle(x: Tensor, groups: int) -> Tensor:
     batch, channels, *rest = x.shape
     return x.reshape(batch, groups, channels // groups, *rest).transpose(1, 2).reshape(x.shape)
 
 
 REWRITTEN.update(
     {
-        "chunk": lambda x, chunks, dim=0: split(x, -(-x.shape[dim] // chunks), dim),
+        "chunk": lambda x, chunks, dim=0: _split(x, -(-x.shape[dim] // chunks), dim),
         "unbind": lambda x, dim=0: tuple(x.select(dim, index) for index in range(x.shape[dim])),
     }
 )
@@ -313,7 +295,7 @@ REWRITTEN.update(
 
 
 @rewrites("einsum")
-def einsum(x: Any, *operands: Any) -> Any:
+def _einsum(x: Any, *operands: Any) -> Any:
     """``einsum(equation, one, other)``; an equation without output or with repeated axes is not covered."""
     tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
     letters = product(x, [each.shape for each in tensors]) if isinstance(x, str) else None

@@ -53,7 +53,8 @@ class TorchSide:
         # The first evaluation gives lazy modules their parameters, which cannot be kept before.
         with contextlib.nullcontext() if lazy else self._holding.kept(parameters=False):
             self._module.eval()
-            self.input_layouts = find_layouts(self._evaluate, shapes)
+            with torch.no_grad():
+                self.input_layouts = find_layouts(self._evaluate, shapes)
         self._module.double()
         self._state = self._holding.statistics() | self._changing(shapes)
 
@@ -85,7 +86,7 @@ class TorchSide:
             tensors = to_tensors(inputs, self.input_layouts)
             floats = [tensor.requires_grad_() for tensor in tensors if tensor.dtype.is_floating_point]
             criterion = own_loss(self._own, loss, output) if own else loss_of(loss, output)
-            outputs = self._evaluate_with_gradients(tensors)
+            outputs = self._evaluate(tensors)
             value = criterion(outputs, to_tensor(targets))
             made = chosen(outputs, output)
             trained = {
@@ -118,7 +119,7 @@ class TorchSide:
             losses = []
             for inputs, targets in batches:
                 optimizer.zero_grad()
-                outputs = self._evaluate_with_gradients(to_tensors(inputs, self.input_layouts))
+                outputs = self._evaluate(to_tensors(inputs, self.input_layouts))
                 value = criterion(outputs, to_tensor(targets))
                 value.backward()
                 optimizer.step()
@@ -133,16 +134,12 @@ class TorchSide:
         return rule_of(*own_optimizer(self._own, self._module.parameters(), 0.0))
 
     def _evaluate(self, tensors: list[Tensor]) -> Any:
-        with torch.no_grad(), Exact():
-            return self._module(*tensors)
-
-    def _evaluate_with_gradients(self, tensors: list[Tensor]) -> Any:
         with Exact():
             return self._module(*tensors)
 
     def _changing(self, shapes: Sequence[InputShape]) -> set[str]:
         """The buffers that an evaluation in training mode changes; all others are constants."""
-        with self._holding.kept(parameters=False) as before:
+        with self._holding.kept(parameters=False) as before, torch.no_grad():
             self._module.train()
             try:
                 self._evaluate(to_tensors(trial_inputs(shapes), self.input_layouts))

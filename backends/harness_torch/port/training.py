@@ -99,15 +99,6 @@ def outside(output: Tensor) -> Tensor:
 # Parameters and state, kept as they were while a module is evaluated or trained.
 
 
-class _Buffer(NamedTuple):
-    """A buffer at its place in a module."""
-
-    owner: torch.nn.Module
-    key: str
-    tensor: Tensor
-    numbers: Tensor
-
-
 class Holding:
     """What a module holds, by name: parameters in their order, then buffers of floating type."""
 
@@ -151,7 +142,7 @@ class Holding:
     def kept(self, *, parameters: bool) -> Iterator[dict[str, Tensor]]:
         """Work on copies of the buffers, and of the parameters too; gives the numbers before, by name."""
         buffers = [
-            _Buffer(owner, key, tensor, tensor.data)
+            (owner, key, tensor, tensor.data)
             for owner in self._module.modules()
             for key, tensor in owner._buffers.items()  # noqa: SLF001  the only way to buffers of one module
             if tensor is not None
@@ -159,14 +150,14 @@ class Holding:
         trained = [(tensor, tensor.data) for tensor in self._module.parameters()] if parameters else []
         before = {name: tensor.data for name, tensor in self.tensors().items()}
         training = [(each, each.training) for each in self._module.modules()]
-        for tensor, numbers in [(each.tensor, each.numbers) for each in buffers] + trained:
+        for tensor, numbers in [(tensor, numbers) for _, _, tensor, numbers in buffers] + trained:
             tensor.data = numbers.clone()
         try:
             yield before
         finally:
-            for each in buffers:
-                each.tensor.data = each.numbers
-                each.owner._buffers[each.key] = each.tensor  # noqa: SLF001
+            for owner, key, tensor, numbers in buffers:
+                tensor.data = numbers
+                owner._buffers[key] = tensor  # noqa: SLF001
             for tensor, numbers in trained:
                 tensor.data = numbers
                 tensor.grad = None
@@ -234,13 +225,11 @@ class Descent(NamedTuple):
     learning_rate: float
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
         for parameter in self.parameters:
             parameter.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move the parameters."""
         for parameter in self.parameters:
             if parameter.grad is not None:
                 parameter.add_(parameter.grad, alpha=-self.learning_rate)
