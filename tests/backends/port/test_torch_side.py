@@ -8,7 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from support import torch_modules  # noqa: E402
-from support.torch_sides import canonical, inputs_of, opaque, output, prepared, side_of, unconfirmed  # noqa: E402
+from support.formulas import problem_of  # noqa: E402
+from support.torch_sides import inputs_of, opaque, output, prepared, side_of  # noqa: E402
 
 #: How many calls are opaque because torch's own are beyond the vocabulary.
 OPAQUE = {"shape in place": 3}
@@ -65,7 +66,7 @@ def test_trace_is_what_the_module_computes(name):
             np.testing.assert_allclose(output(trace), expected, 1e-12, 1e-13)
         assert len(opaque(trace)) == OPAQUE.get(name, 0), opaque(trace)
         if name not in WITHOUT_FORMULA:
-            assert unconfirmed(trace) == []
+            assert [problem for call in trace.calls if (problem := problem_of(trace, call))] == []
     after = side.parameters()
     assert all(np.array_equal(after[key], before[key]) for key in before)
 
@@ -79,7 +80,7 @@ def test_canonical_parameters_round_trip(name):
     trace = side.trace(inputs_of(shapes), training=False)
     stored = side.parameters()
     for call in trace.calls:
-        arrays = canonical(trace, call)
+        arrays = trace.parameters_of(call)
         for role, each in call.parameters.items():
             emptied = np.full_like(stored[each.name], np.nan)
             each.store(arrays[role], emptied)
