@@ -46,7 +46,6 @@ class Place(NamedTuple):
 
     @property
     def inputs(self) -> list[np.ndarray]:
-        """The arrays that went in."""
         return [self.trace.values[place].array for place in self.call.inputs]
 
     @property
@@ -56,7 +55,6 @@ class Place(NamedTuple):
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
-        """Its canonical parameters."""
         return self.trace.parameters_of(self.call)
 
 

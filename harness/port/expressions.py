@@ -63,11 +63,9 @@ class Budget:
 
     @property
     def is_spent(self) -> bool:
-        """Whether the search must end."""
         return self._left <= 0
 
     def renew(self) -> None:
-        """Let another search begin."""
         self._left = _MOST_NUMBERS
 
     def end_soon(self) -> None:
@@ -93,7 +91,6 @@ class Calls:
         self._parameters: dict[int, dict[str, np.ndarray]] = {}
 
     def parameters(self, call: int) -> dict[str, np.ndarray]:
-        """The canonical parameters of a call."""
         if call not in self._parameters:
             self._parameters[call] = self.trace.parameters_of(self.trace.calls[call])
         return self._parameters[call]
@@ -110,12 +107,10 @@ class Expression:
         self._inside = set(self.calls)
 
     def array(self, value: int) -> np.ndarray:
-        """The numbers of a value."""
         return np.asarray(self.trace.values[value].array)
 
     @property
     def result(self) -> np.ndarray:
-        """The numbers at the end."""
         return self.array(self.end)
 
     def is_table(self, value: int) -> bool:
@@ -170,7 +165,6 @@ class Expression:
         return [source for source in dict.fromkeys(used) if source not in made]
 
     def source_of(self, value: int) -> Call | None:
-        """The call that made a value."""
         call = self._made_by.get(value)
         return None if call is None else self.trace.calls[call]
 

@@ -100,7 +100,6 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     """The request raised; ``message`` is for the user."""
 
     message: str
-    traceback: str
 
 
 #: To a request to trace, differentiate or train the reply is what the side returns.
@@ -235,7 +234,6 @@ class Sent:
         self._marks: dict[str, tuple[str, tuple[int, ...], bytes]] = {}
 
     def add(self, parameters: Mapping[str, np.ndarray]) -> None:
-        """The harness has these now."""
         self._marks |= {name: _mark(array) for name, array in parameters.items()}
 
     def left_out(self, trace: Trace) -> Trace:

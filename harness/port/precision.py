@@ -38,7 +38,6 @@ class AsWritten:
         self._made: list[Future[None]] = []
 
     def begin(self, side: RemoteSide, arguments: Mapping[str, Any], shapes: Sequence[InputShape]) -> None:
-        """Begin to make the model of a side."""
         self._made.append(self._sides.begin(lambda: side.as_written.build(arguments, shapes)))
 
     def causes(self, wanted: "Evaluated", traced: "Evaluated") -> list[Cause]:

@@ -36,14 +36,6 @@ _VARIABLES = {
 _R = TypeVar("_R", bound=messages.Reply)
 
 
-class SideFailed(UsageError):
-    """The user's code, or the framework under it, failed; the message names the side and the reason."""
-
-    def __init__(self, message: str, traceback: str = "") -> None:
-        super().__init__(message)
-        self.traceback = traceback
-
-
 class _Pipe:
     """Both directions to a process that inherits ``descriptors``, and the mark by which replies are known."""
 
@@ -66,7 +58,6 @@ class _Pipe:
             os.close(self.requests)
 
     def close(self) -> None:
-        """Close this end."""
         self.end_requests()
         if self._open.pop("replies", None):
             os.close(self.replies)
@@ -89,7 +80,6 @@ class _Asked:
         self._parameters: dict[str, np.ndarray] = {}
 
     def load(self, parameters: Mapping[str, np.ndarray]) -> None:
-        """Replace parameters."""
         self._call(messages.Load(dict(parameters)), messages.Loaded)
         self._parameters |= parameters
 
@@ -99,7 +89,6 @@ class _Asked:
         return self._parameters
 
     def trace(self, inputs: Inputs, *, training: bool, overrides: Sequence[Override] = ()) -> Trace:
-        """Trace one evaluation."""
         request = messages.Evaluate(list(inputs), training, list(overrides))
         return filled_in(self._call(request, Trace), self._parameters)
 
@@ -114,15 +103,15 @@ class _Asked:
         try:
             reply = messages.read_reply(lambda buffer: self._read_into(buffer, until), self._pipe.mark)
         except messages.NotAReply as error:
-            raise SideFailed(
+            raise UsageError(
                 f"{self.target}: its code, or a process that it started, writes to a descriptor that it did "
                 "not open: the pipe to harness"
             ) from error
         if isinstance(reply, messages.Failed):
             own = reply.message if self.target in reply.message else f"{self.target}: {reply.message}"
-            raise SideFailed(own, reply.traceback)
+            raise UsageError(own)
         if not isinstance(reply, expected):
-            raise SideFailed(f"{self.target}: unexpected reply {type(reply).__name__}")
+            raise UsageError(f"{self.target}: unexpected reply {type(reply).__name__}")
         return reply
 
     def _due(self) -> float:
@@ -139,8 +128,8 @@ class _Asked:
                     continue
                 self._give_up()
                 if limit is None:
-                    raise SideFailed(f"{self.target} does not answer, and does not use the CPU")
-                raise SideFailed(f"{self.target} did not answer within {limit:g} s; give more: --timeout")
+                    raise UsageError(f"{self.target} does not answer, and does not use the CPU")
+                raise UsageError(f"{self.target} did not answer within {limit:g} s; give more: --timeout")
             ready, _, _ = select.select([self._pipe.replies], [], [], _POLL_SECONDS)
             if ready and (count := os.readv(self._pipe.replies, [buffer])):
                 return count
@@ -150,9 +139,9 @@ class _Asked:
     def _give_up(self) -> None:
         """End the process, where it is this side's own."""
 
-    def _death(self, reason: str = "its process ended") -> SideFailed:
+    def _death(self, reason: str = "its process ended") -> UsageError:
         last = self._process.last_lines()[-1:]
-        return SideFailed(f"{self.target}: {reason}" + (f" [{last[0]}]" if last else ""))
+        return UsageError(f"{self.target}: {reason}" + (f" [{last[0]}]" if last else ""))
 
 
 class WrittenSide(_Asked):
@@ -202,7 +191,6 @@ class RemoteSide(_Asked):
         self.as_written = WrittenSide(target, process, written, timeout_seconds, until)
 
     def build(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> messages.Built:
-        """Make the model."""
         return self._call(messages.Build(self.target, dict(arguments), list(inputs)), messages.Built)
 
     def describe(self) -> messages.Description:
@@ -222,13 +210,12 @@ class RemoteSide(_Asked):
         return self._call(messages.Differentiate(list(inputs), targets, loss, output, own), Gradients)
 
     def train(self, batches: Sequence[Batch], loss: Loss, learning_rate: float, *, output: str) -> Trained:
-        """Train a step on each batch."""
         return self._call(messages.Train([*batches], loss, learning_rate, output), Trained)
 
     def _give_up(self) -> None:
         self._process.kill()
 
-    def _death(self, reason: str = "") -> SideFailed:
+    def _death(self, reason: str = "") -> UsageError:
         return super()._death(reason or str(self._process.cause_of_death()))
 
     def __enter__(self) -> Self:

@@ -9,7 +9,6 @@ are imported once. Standard output and error belong to the user's code.
 import importlib.metadata
 import os
 import sys
-import traceback
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
@@ -93,9 +92,9 @@ class _Answering:
                 return self._of_written(self._as_written, request)
             return self._of_side(request)
         except HarnessError as error:
-            return messages.Failed(str(error), "".join(traceback.format_exc()))
+            return messages.Failed(str(error))
         except BaseException as error:  # noqa: BLE001  whatever the user's code raises, exits included
-            return messages.Failed(described(error), traceback.format_exc())
+            return messages.Failed(described(error))
 
     def _build(self, request: messages.Build) -> messages.Reply:
         claimed = _claimed(request.target, request.arguments, exact=request.exact)
@@ -203,7 +202,7 @@ def _serve(requests: int, replies: int) -> NoReturn:
         try:
             messages.write(replies, reply, mark)
         except TypeError as error:  # what a plugin returned cannot be sent
-            messages.write(replies, messages.Failed(described(error), traceback.format_exc()), mark)
+            messages.write(replies, messages.Failed(described(error)), mark)
         del reply
     sys.stdout.flush()
     os._exit(0)

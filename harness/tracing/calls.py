@@ -150,11 +150,9 @@ class Trace(msgspec.Struct, tag=True):
     state_after: dict[str, Any] = {}
 
     def stored(self) -> dict[str, np.ndarray]:
-        """The parameters by name."""
         return {value.name: value.array for value in self.values if value.source == "parameter"}
 
     def parameters_of(self, call: Call) -> dict[Role, np.ndarray]:
-        """The canonical parameters of a call."""
         stored = self.stored()
         return {role: each.canonical(stored[each.name]) for role, each in call.parameters.items()}
 

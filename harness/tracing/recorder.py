@@ -129,11 +129,9 @@ class Recorder:
             self.paths.pop()
 
     def add_input(self, tensor: Tensor, name: str) -> None:
-        """Make a tensor an input of the model."""
         self.trace.inputs.append(self.add(tensor, "input", name))
 
     def add_output(self, tensor: Tensor, name: str) -> None:
-        """Make a tensor an output of the model."""
         place = self.place(tensor)
         value = self.trace.values[place]
         value.name = value.name or name
@@ -391,12 +389,10 @@ class Running:
 
     @property
     def first(self) -> str:
-        """The name of the first argument."""
         return next(iter(self.arguments))
 
     @property
     def x(self) -> Tensor:
-        """The first argument."""
         return self.arguments[self.first]
 
     def record(self, does: AnySemantics, *names: str, parameters: Mapping[str, Stored] | None = None) -> Any:

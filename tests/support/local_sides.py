@@ -3,6 +3,7 @@
 import contextlib
 import os
 
+from harness.errors import UsageError
 from harness.port import comparison, messages, remote_side
 from harness.port.findings import PortOptions, SideSpec
 from harness.port.side_process import FLOAT64, _Answering
@@ -22,7 +23,7 @@ class LocalSide(remote_side.RemoteSide):
     def _call(self, request, expected):
         reply = self._answering.answer(request)
         if isinstance(reply, messages.Failed):
-            raise remote_side.SideFailed(reply.message, reply.traceback)
+            raise UsageError(reply.message)
         assert isinstance(reply, expected)
         return reply
 
