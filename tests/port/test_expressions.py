@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
+from support.numpy_side import NumpyGraph
 
 from harness.port.matching import match
 from harness.port.walk import walk
-from harness.reference.calls import compute
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import Call, Trace, Value
 
 RNG = np.random.default_rng(0)
 ADD, SUBTRACT, MULTIPLY = (kinds.Arithmetic(function=name) for name in ("add", "subtract", "multiply"))
@@ -23,40 +22,11 @@ def part(index):
     return kinds.Slice(index=index)
 
 
-class Graph:
-    """Calls, each of semantics and its sources: an input or an earlier call by its number, or a constant."""
-
-    def __init__(self, *calls):
-        self._calls = calls
-
-    def trace(self, inputs, *, training, overrides=()):
-        del training
-        given = {(each.call, each.of, each.place): each.array for each in overrides}
-        values = [Value("input", *each) for each in zip(inputs, ("first", "second"), strict=False)]
-        results, calls = list(range(len(inputs))), []
-        for place, (does, *sources) in enumerate(self._calls):
-            used = []
-            for source in sources:
-                if isinstance(source, np.ndarray):
-                    values.append(Value("constant", source))
-                    used.append(len(values) - 1)
-                else:
-                    used.append(results[source])
-            arrays = [given.get((place, "input", n), values[each].array) for n, each in enumerate(used)]
-            out = compute(does, arrays, {})[0]
-            values.append(Value("call", given.get((place, "output", 0), out)))
-            results.append(len(values) - 1)
-            kind, line = type(does).__name__.lower(), f"model.py:{place + 1}"
-            calls.append(
-                Call(path="", function=kind, does=does, inputs=used, outputs=[results[-1]], line=line)
-            )
-        return Trace(values, calls, list(range(len(inputs))), [results[-1]])
-
-
 def causes(a, b, *shapes):
     inputs = [RNG.normal(size=shape) for shape in shapes]
-    trace_a, trace_b = (Graph(*calls).trace(inputs, training=False) for calls in (a, b))
-    return walk(Graph(*b), trace_a, inputs, match(trace_a, trace_b), training=False, trace_b=trace_b)
+    sides = [NumpyGraph(*(("", does, sources, {}) for does, *sources in calls)) for calls in (a, b)]
+    trace_a, trace_b = (side.trace(inputs, training=False) for side in sides)
+    return walk(sides[1], trace_a, inputs, match(trace_a, trace_b), training=False, trace_b=trace_b)
 
 
 def gated(one, other):

@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
-from support.numpy_side import NumpySide
+from support.numpy_side import NumpyGraph, NumpySide
 
 from harness.port.matching import match
 from harness.port.state import running_state
@@ -286,33 +286,12 @@ def test_a_transposed_kernel_is_named_in_a_layer_of_ones_own(size):
     assert cause.after < 1e-12
 
 
-class Evaluating:
-    """Evaluates calls, given as (path, semantics, places of the inputs, parameters), with overrides.
+class Counted(NumpyGraph):
+    evaluations = 0
 
-    A call without a formula is given by a function in the place of its semantics.
-    """
-
-    def __init__(self, *calls):
-        self._calls = calls
-        self.evaluations = 0
-
-    def trace(self, inputs, *, training, overrides=()):
+    def trace(self, *args, **named):
         self.evaluations += 1
-        given = {(each.call, each.of, each.place): each.array for each in overrides}
-        values, calls, results = [Value("input", inputs[0])], [], [0]
-        for place, (path, does, sources, parameters) in enumerate(self._calls):
-            arrays = [
-                given.get((place, "input", number), values[results[source]].array)
-                for number, source in enumerate(sources)
-            ]
-            values += [Value("parameter", held, f"{path}.{role}") for role, held in parameters.items()]
-            described = kinds.Opaque(function="own") if callable(does) else does
-            out = does(*arrays) if callable(does) else compute(does, arrays, parameters)[0]
-            values.append(Value("call", given.get((place, "output", 0), out)))
-            names = {role: f"{path}.{role}" for role in parameters}
-            calls.append(call(path, described, [results[s] for s in sources], [len(values) - 1], **names))
-            results.append(len(values) - 1)
-        return Trace(values, calls, [0], [results[-1]])
+        return super().trace(*args, **named)
 
 
 def test_after_a_mistake_in_several_calls_everything_that_follows_is_right():
@@ -321,7 +300,7 @@ def test_after_a_mistake_in_several_calls_everything_that_follows_is_right():
     first, second = {"kernel": array(4, 4)}, {"kernel": array(4, 3)}
 
     def followed(y, *calls):
-        return Evaluating(
+        return Counted(
             *calls,
             ("", add, [y, 0], {}),
             ("first", kinds.Linear(), [y + 1], first),

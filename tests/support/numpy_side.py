@@ -1,19 +1,24 @@
-"""A side without a framework: a chain of calls, computed by the formulas of the harness."""
+"""Sides without a framework: calls that are computed by the formulas of the harness."""
 
 import numpy as np
 
 from harness.reference.calls import compute
 from harness.tracing.calls import Call, Stored, Trace, Value
+from harness.tracing.semantics import Opaque
 
 
-class NumpySide:
-    """``calls`` are (path, semantics, canonical parameters); a call gets the output of the one before."""
+class NumpyGraph:
+    """``graph`` are (path, semantics, sources, canonical parameters).
 
-    def __init__(self, *calls):
-        self.calls = calls
+    A source is an input or an earlier call by its number, or a constant. A call without a formula is given by
+    a function in the place of its semantics.
+    """
+
+    def __init__(self, *graph):
+        self.graph = graph
         self.loaded = {
             f"{path}.{role}": np.array(array)
-            for path, _, parameters in calls
+            for path, _, _, parameters in graph
             for role, array in parameters.items()
         }
 
@@ -21,28 +26,33 @@ class NumpySide:
         self.loaded |= parameters
 
     def trace(self, inputs, *, training, overrides=()):
-        values, calls = [Value("input", inputs[0])], []
-        current = 0
-        for place, (path, does, parameters) in enumerate(self.calls):
-            given = {(each.call, each.of): each.array for each in overrides}
-            if (place, "input") in given:
-                values.append(Value("call", given[place, "input"]))
-                current = len(values) - 1
+        given = {(each.call, each.of, each.place): each.array for each in overrides}
+        values = [Value("input", *each) for each in zip(inputs, ("first", "second"), strict=False)]
+        results, calls = list(range(len(inputs))), []
+        for number, (path, does, sources, parameters) in enumerate(self.graph):
+            used = []
+            for source in sources:
+                is_constant = isinstance(source, np.ndarray)
+                values += [Value("constant", source)] if is_constant else []
+                used.append(len(values) - 1 if is_constant else results[source])
+            arrays = [given.get((number, "input", n), values[each].array) for n, each in enumerate(used)]
             stored = {role: Stored(f"{path}.{role}") for role in parameters}
-            arrays = {role: self.loaded[each.name] for role, each in stored.items()}
-            values += [Value("parameter", self.loaded[each.name], each.name) for each in stored.values()]
-            out = compute(does, [values[current].array], arrays)[0]
-            values.append(Value("call", given.get((place, "output"), out)))
-            function = type(does).__name__.lower()
-            calls.append(
-                Call(
-                    path=path,
-                    function=function,
-                    does=does,
-                    inputs=[current],
-                    outputs=[len(values) - 1],
-                    parameters=stored,
-                )
-            )
-            current = len(values) - 1
-        return Trace(values, calls, [0], [current])
+            held = {role: self.loaded[each.name] for role, each in stored.items()}
+            values += [Value("parameter", held[role], each.name) for role, each in stored.items()]
+            out = does(*arrays) if callable(does) else compute(does, arrays, held)[0]
+            values.append(Value("call", given.get((number, "output", 0), out)))
+            results.append(len(values) - 1)
+            described = Opaque(function="own") if callable(does) else does
+            call = Call(path=path, function="", does=described, inputs=used, outputs=[results[-1]])
+            call.function, call.line = type(described).__name__.lower(), f"model.py:{number + 1}"
+            call.parameters = stored
+            calls.append(call)
+        return Trace(values, calls, list(range(len(inputs))), [results[-1]])
+
+
+class NumpySide(NumpyGraph):
+    """``calls`` are (path, semantics, canonical parameters); a call gets the output of the one before."""
+
+    def __init__(self, *calls):
+        super().__init__(*((path, does, [n], held) for n, (path, does, held) in enumerate(calls)))
+        self.calls = calls
