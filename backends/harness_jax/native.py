@@ -196,7 +196,6 @@ class Part(NamedTuple):
     canonical_shape: Shape
 
     def to_stored(self, canonical: np.ndarray) -> np.ndarray:
-        """The canonical array as the part is stored."""
         return self.stored.in_stored_form(canonical, self.shape)
 
     def to_canonical(self, part: np.ndarray) -> np.ndarray:
@@ -270,7 +269,6 @@ class Storage:
             }
 
     def shape(self, name: str, canonical: Shape) -> Shape:
-        """The shape on the device."""
         return self._parts[name].shape if name in self._parts else canonical
 
     def stored(self, name: str, canonical: np.ndarray) -> np.ndarray:

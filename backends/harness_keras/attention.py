@@ -108,6 +108,5 @@ class SelfAttention(keras.layers.Layer):
         return ops.einsum("bnts,bsnh->btnh", weights, v)
 
     def compute_output_spec(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """The symbolic output, from which Keras learns its shape."""
         del training
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)

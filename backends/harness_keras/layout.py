@@ -13,6 +13,11 @@ _CONFIGURED_FORMAT = keras.config.image_data_format()
 PICTURE_AXES = 3
 
 
+def put_channels_first() -> None:
+    """Let the harness's own networks put the channels of pictures first."""
+    keras.config.set_image_data_format("channels_first")
+
+
 @contextlib.contextmanager
 def configured_format() -> Iterator[None]:
     """Inside, the format of pictures is the one that Keras is configured for."""

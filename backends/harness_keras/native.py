@@ -190,14 +190,12 @@ class NativeSlot:
         return bool(task.weight_decay) and self.agrees("decayed", task.is_decayed)
 
     def to_keras(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        """The variable's value with these arrays in it."""
         whole = np.array(keras.ops.convert_to_numpy(self.variable), np.float64)
         for part, array in zip(self.parts, arrays, strict=True):
             part.store(array, whole)
         return whole
 
     def to_canonical(self, array: np.ndarray) -> list[np.ndarray]:
-        """The arrays in a value of the variable."""
         whole = array if array.dtype.itemsize >= np.dtype(np.float32).itemsize else array.astype(np.float32)
         return [
             part.canonical(whole).reshape(shape) for part, shape in zip(self.parts, self.shapes, strict=True)
@@ -288,7 +286,6 @@ class NativeLayer(keras.layers.Layer):
         return _moved(model(x, training=bool(training)), model.outputs_first, channels_first(self._outputs))
 
     def compute_output_spec(self, inputs: Tensor, training: bool | None = None) -> keras.KerasTensor:
-        """The symbolic output, from which Keras learns its shape."""
         del inputs, training
         return keras.KerasTensor((None, *keras_shape(self._outputs)), dtype=self._native_model.output_dtype)
 

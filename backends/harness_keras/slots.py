@@ -43,12 +43,10 @@ class Slot:
         return task.is_decayed(self.names[0])
 
     def to_keras(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        """The variable's value for its parameters."""
         converted = [self.convert(array) for array in arrays]
         return converted[0] if len(converted) == 1 else np.stack(converted)
 
     def to_canonical(self, array: np.ndarray) -> Sequence[np.ndarray]:
-        """The parameters in a value of the variable."""
         converted = self.convert(array)
         return [converted] if len(self.names) == 1 else list(converted)
 

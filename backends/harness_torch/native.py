@@ -94,7 +94,6 @@ class NativeSlot:
         return whole.narrow(self.stored.axis, self.stored.start, self.stored.stop - self.stored.start)
 
     def to_torch(self, array: np.ndarray) -> np.ndarray:
-        """The canonical array as the part is stored."""
         return self.stored.in_stored_form(array, tuple(self.tensor.shape))
 
     def to_canonical(self, array: np.ndarray) -> np.ndarray:

@@ -31,16 +31,6 @@ from harness.port.precision import AsWritten
 from harness.port.remote_side import RemoteSide, Sides
 from harness.port.state import are_momenta
 from harness.port.task_file import refuse_unknown
-from harness.port.updates import (
-    Lacking,
-    Steps,
-    gradient_texts,
-    lacking_in_a,
-    loss_gaps,
-    transferred,
-    two_biases,
-    worst_parameter,
-)
 from harness.port.values import difference, difference_in_any_order, in_shape_of, paired_outputs
 from harness.port.walk import REPLACED, walk
 from harness.tracing import semantics as kinds
@@ -302,16 +292,16 @@ class _Check:
         self._initial_values = state.initial_values(
             initial_a.parameters, initial_b.parameters, self._matching
         )
-        self._lacking = Lacking.of(self._matching, initial_a, initial_b)
+        self._lacking = updates.Lacking.of(self._matching, initial_a, initial_b)
         zeros_a, zeros_b = self._without_second_biases(first_a, first_b)
         self._parameters.candidates = self._lacking.candidates()
         self._values_a = values.moved(initial_a.parameters, initial_a.trained, first_a) | zeros_a
         self._sides.a.load(self._values_a)
-        values_b, missing = transferred(
+        values_b, missing = updates.transferred(
             self._matching, {**initial_a.parameters, **self._values_a}, initial_b.parameters
         )
         self._sides.b.load(values_b | zeros_b)
-        self._causes += lacking_in_a(missing)
+        self._causes += updates.lacking_in_a(missing)
 
     def _without_second_biases(self, *traces: Trace) -> list[dict[str, np.ndarray]]:
         """Zeros for second biases that the other side has not, and whose sum with the first ones counts."""
@@ -342,7 +332,7 @@ class _Check:
 
         def reached(matching: Matching) -> tuple[int, int]:
             """How many outputs are equal, and how many calls of B give what A has."""
-            loaded, _ = transferred(matching, {**a.parameters, **values_a}, b.parameters)
+            loaded, _ = updates.transferred(matching, {**a.parameters, **values_a}, b.parameters)
             self._sides.b.load(loaded)
             trace = self._sides.b.trace(inputs, training=False)
             made = [trace.values[call.outputs[0]] for call in trace.calls]
@@ -496,7 +486,7 @@ class _Check:
             return
         if not own:
             a, b = differentiated(own=False)
-        worst = worst_parameter(self._matching, a.parameters, b.parameters, gradients=True)
+        worst = updates.worst_parameter(self._matching, a.parameters, b.parameters, gradients=True)
         self._compared.append(
             compared("gradients of the parameters", worst.gap, _GRADIENT_TOLERANCE, worst.where)
         )
@@ -504,7 +494,7 @@ class _Check:
         gap = max(gaps, default=0.0)
         self._compared.append(compared("gradients of the inputs", gap, _GRADIENT_TOLERANCE))
         if worst.gap > _GRADIENT_TOLERANCE:
-            texts = gradient_texts(worst.a, worst.b) if worst.a.shape == worst.b.shape else ("", "")
+            texts = updates.gradient_texts(worst.a, worst.b) if worst.a.shape == worst.b.shape else ("", "")
             cause = Cause.at("gradient", worst.where, worst.where, *texts, worst.gap, mode="gradients")
             self._causes += _untied(self._matching, a.parameters, b.parameters) or [cause]
 
@@ -521,16 +511,16 @@ class _Check:
         self._phase("comparing training steps", None if seconds is None else seconds * self._steps)
         batches = values.batches(self._shapes, options.batch, self._steps, self._output, options.loss)
         trained_a, trained_b, roundings = self._trained_beside(batches)
-        self._causes += two_biases(self._matching)
+        self._causes += updates.two_biases(self._matching)
         if any(cause.harmless and cause.mode == "steps" for cause in self._causes):
             self._not_compared.append("training steps, because a harmless difference changes them")
             return
-        worst, where, *_ = worst_parameter(self._matching, trained_a.parameters, trained_b.parameters)
-        gaps = loss_gaps(trained_a.losses, trained_b.losses)
-        steps = Steps.of(gaps, [0.0] * len(gaps))
+        worst, where, *_ = updates.worst_parameter(self._matching, trained_a.parameters, trained_b.parameters)
+        gaps = updates.loss_gaps(trained_a.losses, trained_b.losses)
+        steps = updates.Steps.of(gaps, [0.0] * len(gaps))
         explained = any(not cause.harmless for cause in self._causes)
         if not explained and max(steps.worst / steps.tolerance, worst / _STEPS_TOLERANCE) > 1.0:
-            steps = Steps.of(gaps, roundings)
+            steps = updates.Steps.of(gaps, roundings)
         self._compared.append(compared(f"losses of {steps.shown} steps", steps.worst, steps.tolerance))
         if steps.shown < self._steps:
             self._not_compared.append(
@@ -558,7 +548,7 @@ class _Check:
             if is_first.acquire(blocking=False):
                 rng, held = np.random.default_rng(4), side.describe().parameters
                 side.load({name: rounded(array, rng) for name, array in held.items()})
-                roundings.extend(loss_gaps(trained.losses, once().losses))
+                roundings.extend(updates.loss_gaps(trained.losses, once().losses))
             return trained
 
         return *self._sides.both(train), roundings

@@ -109,7 +109,7 @@ def simulate(update: Update) -> np.ndarray:
             gradient = gradient + decay * weights
         else:
             weights = weights * (1 - rate * decay)
-        if update.rule in {"adam", "adamw"}:
+        if update.rule == "adam":
             one, two = update.beta_1 or 0.0, update.beta_2 or 0.0
             first, second = one * first + (1 - one) * gradient, two * second + (1 - two) * gradient**2
             epsilon, correction = update.epsilon or 0.0, np.sqrt(1 - two**step)

@@ -13,24 +13,12 @@ import msgspec
 import numpy as np
 
 from harness.errors import HarnessError
-from harness.port import diagnosis, relations
+from harness.port import diagnosis, relations, values
 from harness.port.diagnosis import Explanation, Place, explanation
 from harness.port.expressions import AxisOrder, Budget, Calls, Corresponding, Expression, corresponding, forms
 from harness.port.findings import Cause, Mode, merged
 from harness.port.matching import Matching, PairedUse, Use
 from harness.port.remote_side import RemoteSide
-from harness.port.values import (
-    ROUNDING,
-    Segment,
-    ValueIndex,
-    are_alike,
-    are_equal,
-    difference,
-    in_shape_of,
-    paired_outputs,
-    producers,
-    segment_before,
-)
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
 from harness.tracing.side import Override
@@ -51,7 +39,7 @@ class Folded(NamedTuple):
 
 def fold_borders(trace: Trace) -> Folded:
     """The same calls; one whose input only gets a border there has that border as its own padding."""
-    made_by = producers(trace)
+    made_by = values.producers(trace)
     borders: dict[int, int] = {}
     calls = list(trace.calls)
     for place, call in enumerate(trace.calls):
@@ -108,7 +96,9 @@ class Fault(NamedTuple):
 class TracePair:
     """Two traces of the same inputs; B's with the corrections so far."""
 
-    def __init__(self, trace_a: Trace, index_a: ValueIndex, folded_b: Folded, matching: Matching) -> None:
+    def __init__(
+        self, trace_a: Trace, index_a: values.ValueIndex, folded_b: Folded, matching: Matching
+    ) -> None:
         self._a, (self._b, self._borders) = trace_a, folded_b
         trace_b = self._b
         self._matching = matching
@@ -124,7 +114,7 @@ class TracePair:
         self._common_b: dict[int, list[int]] = {}
         for place, places in self._in_a.items():
             array = trace_b.values[place].array
-            if alike := [each for each in places if are_alike(trace_a.values[each].array, array)]:
+            if alike := [each for each in places if values.are_alike(trace_a.values[each].array, array)]:
                 self._common_b[place] = alike
         self._common_a = {place for places in self._common_b.values() for place in places}
         self._users_a, self._users_b = _users(trace_a), _users(trace_b)
@@ -142,7 +132,7 @@ class TracePair:
             for fault in (self._before_call(pair, visited), self._in_call(pair, visited)):
                 if fault is not None:
                     return fault
-        for number, (value_a, value_b) in enumerate(paired_outputs(self._a, self._b)):
+        for number, (value_a, value_b) in enumerate(values.paired_outputs(self._a, self._b)):
             key = ("result", number)
             if key not in visited and not self._equal(value_a, value_b):
                 visited.add(key)
@@ -166,10 +156,10 @@ class TracePair:
         if value_a in self._in_a.get(value_b, ()):
             return True
         one, other = self._a.values[value_a].array, self._b.values[value_b].array
-        if are_equal(one, other):
+        if values.are_equal(one, other):
             return True
-        fitting = in_shape_of(one, other)
-        return fitting is not None and difference(other, fitting) <= ROUNDING
+        fitting = values.in_shape_of(one, other)
+        return fitting is not None and values.difference(other, fitting) <= values.ROUNDING
 
     def _leads_to_right_values(self, value: int) -> bool:
         """Whether each value that is made of this one is right, or leads to right ones."""
@@ -210,11 +200,11 @@ class TracePair:
         budget = Budget()
         one, other = (
             Expression(
-                Calls(each.trace), Segment([use.place], each.call.inputs), each.call.outputs[0], budget
+                Calls(each.trace), values.Segment([use.place], each.call.inputs), each.call.outputs[0], budget
             )
             for each, use in ((a, pair.a), (b, pair.b))
         )
-        both = Corresponding(one, other, (other.end,), right, difference(b.output, right), 0.0)
+        both = Corresponding(one, other, (other.end,), right, values.difference(b.output, right), 0.0)
         found = explanation(one, other, both)
         return None if found is None else _explained(found, both, "")
 
@@ -235,7 +225,7 @@ class TracePair:
             )
         if consumer is None or fault.corrections:
             return fault
-        array = in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
+        array = values.in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
         return fault if array is None else Fault(fault.causes, [self._input_correction(*consumer, array)])
 
     def _first_call(self, value_a: int, value_b: int) -> Fault | None:
@@ -251,7 +241,7 @@ class TracePair:
             if array is None or not all(map(self._equal, a.call.inputs, b.call.inputs)):
                 continue
             pair = PairedUse(*(Use(place, 0, "", "", {}, {}) for place in (place_a, place_b)))
-            causes = None if are_equal(array, b.output) else self._between_calls(pair, a, b, array)
+            causes = None if values.are_equal(array, b.output) else self._between_calls(pair, a, b, array)
             if causes:
                 return Fault(causes, [Override(place_b, 0, array)])
         return None
@@ -281,10 +271,10 @@ class TracePair:
         self, value_a: int, value_b: int, not_common_a: set[int], not_common_b: set[int]
     ) -> tuple[Expression, Expression]:
         """What leads to two values from common ones, other than these."""
-        before_a = segment_before(
+        before_a = values.segment_before(
             self._a, value_a, lambda place: place in self._common_a and place not in not_common_a
         )
-        before_b = segment_before(
+        before_b = values.segment_before(
             self._b, value_b, lambda place: place in self._common_b and place not in not_common_b
         )
         if not_common_b == {value_b}:
@@ -296,7 +286,7 @@ class TracePair:
         )
 
     def _corrections(self, b: Expression, pair: Corresponding) -> list[Override]:
-        made_by = producers(self._b)
+        made_by = values.producers(self._b)
         found = []
         for slot in pair.slots:
             if isinstance(slot, tuple):
@@ -312,7 +302,7 @@ class TracePair:
         place = self._borders.get(place, place) if number == 0 else place
         return Override(place, number, array, "input")
 
-    def _from_values_of(self, before_a: Segment, value_b: int) -> Segment | None:
+    def _from_values_of(self, before_a: values.Segment, value_b: int) -> values.Segment | None:
         """B's segment from the values from which A's comes; None if it comes from others, too.
 
         B may have a value on the way that A has elsewhere, as the last of the steps whose mean A takes.
@@ -321,7 +311,7 @@ class TracePair:
         def enters(place: int) -> bool:
             return not set(before_a.enters).isdisjoint(self._common_b.get(place, ()))
 
-        segment = segment_before(self._b, value_b, enters)
+        segment = values.segment_before(self._b, value_b, enters)
         return segment if segment.enters and all(map(enters, segment.enters)) else None
 
 
@@ -465,9 +455,9 @@ def are_comparable(pair: PairedUse, trace_a: Trace, trace_b: Trace) -> bool:
 
 
 def _unexplained(a: Place, b: Place) -> Cause:
-    wanted = in_shape_of(a.output, b.output)
+    wanted = values.in_shape_of(a.output, b.output)
     if wanted is not None:
-        return Cause.at("unexplained", a.call, b.call, "", "", difference(b.output, wanted))
+        return Cause.at("unexplained", a.call, b.call, "", "", values.difference(b.output, wanted))
     own, other = (str(each.output.shape[1:]) for each in (a, b))
     return Cause.at("shape", a.call, b.call, own, other)
 
@@ -495,7 +485,7 @@ def walk(
     """
     mode: Mode = "training" if training else "evaluation"
     trace_a = fold_borders(trace_a).trace
-    index = ValueIndex(trace_a)
+    index = values.ValueIndex(trace_a)
     folded_b = None if trace_b is None else fold_borders(trace_b)
     found: list[Cause] = []
     overrides: list[Override] = []

@@ -6,31 +6,19 @@ import pytest
 from harness.port import updates
 from harness.tracing.side import Update
 
+SGD = {"rule": "sgd", "learning_rate": 0.1, "momentum": 0.9}
+ADAM = {"rule": "adam", "learning_rate": 0.1, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+FALLING = [0.1] * 10 + [0.01] * 10
+
 
 @pytest.mark.parametrize(
     ("rule", "name", "options"),
     [
-        (Update(rule="sgd", learning_rate=0.1, momentum=0.9), "SGD", {"momentum": 0.9}),
-        (
-            Update(rule="sgd", learning_rate=0.1, momentum=0.9, nesterov=True),
-            "SGD",
-            {"momentum": 0.9, "nesterov": True},
-        ),
+        (Update(**SGD), "SGD", {"momentum": 0.9}),
+        (Update(**SGD, nesterov=True), "SGD", {"momentum": 0.9, "nesterov": True}),
         (Update(rule="sgd", learning_rate=0.1, decay=0.1, decay_coupled=True), "SGD", {"weight_decay": 0.1}),
-        (Update(rule="adam", learning_rate=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8), "Adam", {}),
-        (
-            Update(
-                rule="adamw",
-                learning_rate=0.1,
-                beta_1=0.9,
-                beta_2=0.999,
-                epsilon=1e-8,
-                decay=0.1,
-                decay_coupled=False,
-            ),
-            "AdamW",
-            {"weight_decay": 0.1},
-        ),
+        (Update(**ADAM), "Adam", {}),
+        (Update(**ADAM, decay=0.1, decay_coupled=False), "AdamW", {"weight_decay": 0.1}),
         (
             Update(rule="rmsprop", learning_rate=0.1, momentum=0.5, beta_2=0.99, epsilon=1e-3),
             "RMSprop",
@@ -50,22 +38,13 @@ def test_rules_are_those_of_pytorch(rule, name, options):
 
 
 def test_where_adam_adds_epsilon_is_harmless():
-    adam = {"rule": "adam", "learning_rate": 0.1, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
-    (cause,) = updates.causes_of(Update(**adam), Update(**adam, epsilon_uncorrected=True))
+    (cause,) = updates.causes_of(Update(**ADAM), Update(**ADAM, epsilon_uncorrected=True))
     assert (cause.kind, cause.harmless) == ("epsilon of Adam", True)
     assert 0 < cause.before < 1e-5
 
 
 def test_coupled_decay_is_a_cause_with_what_it_changes():
-    adam = {
-        "rule": "adam",
-        "learning_rate": 0.1,
-        "beta_1": 0.9,
-        "beta_2": 0.999,
-        "epsilon": 1e-8,
-        "decay": 0.1,
-    }
-    (cause,) = updates.causes_of(Update(**adam, decay_coupled=True), Update(**adam, decay_coupled=False))
+    (cause,) = updates.causes_of(*(Update(**ADAM, decay=0.1, decay_coupled=c) for c in (True, False)))
     assert cause.kind == "weight decay"
     assert cause.before > 1e-3
 
@@ -74,10 +53,6 @@ def test_options_without_effect_are_no_cause():
     sgd = {"rule": "sgd", "learning_rate": 0.1}
     assert updates.causes_of(Update(**sgd, momentum=0.0), Update(**sgd, momentum=None)) == []
     assert updates.causes_of(Update(**sgd, nesterov=True), Update(**sgd, nesterov=False)) == []
-
-
-SGD = {"rule": "sgd", "learning_rate": 0.1, "momentum": 0.9}
-FALLING = [0.1] * 10 + [0.01] * 10
 
 
 def test_a_momentum_that_holds_the_rate_shows_when_the_rate_changes():

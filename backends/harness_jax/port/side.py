@@ -254,18 +254,16 @@ class Descent(NamedTuple):
         return jax.tree.map(lambda gradient: -self.learning_rate * gradient, gradients), memory
 
 
-def cross_entropy(outputs: Any, targets: Any) -> Any:
+def _cross_entropy(outputs: Any, targets: Any) -> Any:
     """The mean cross-entropy of logits, with classes as integers along the last axis of the outputs."""
     logs = jax.nn.log_softmax(outputs, axis=-1)
     return -jnp.take_along_axis(logs, targets[..., None], axis=-1).mean()
 
 
-def mean_squared_error(outputs: Any, targets: Any) -> Any:
-    """The mean over all elements."""
-    return jnp.square(outputs - targets).mean()
-
-
-LOSSES: dict[Loss, LossOf] = {"cross-entropy": cross_entropy, "mse": mean_squared_error}
+LOSSES: dict[Loss, LossOf] = {
+    "cross-entropy": _cross_entropy,
+    "mse": lambda outputs, targets: jnp.square(outputs - targets).mean(),
+}
 
 
 def own_loss(own: OwnTraining, loss: Loss) -> LossOf:

@@ -129,7 +129,6 @@ class Exact(TorchFunctionMode):
         return super().__enter__()
 
     def __exit__(self, *error: object) -> None:
-        """Put back how modules are called."""
         super().__exit__(*error)
         self._patched.close()
 

@@ -195,7 +195,6 @@ class Tracer(TorchFunctionMode):
         return super().__enter__()
 
     def __exit__(self, *error: object) -> None:
-        """Stop seeing calls."""
         super().__exit__(*error)
         _active.pop()
         if not any(each is self for each in _active):

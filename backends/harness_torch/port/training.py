@@ -106,7 +106,6 @@ class Holding:
         self._module = module
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors as the module holds them."""
         found: dict[str, Tensor] = dict(self._module.named_parameters())
         buffers = self._module.named_buffers()
         return found | {name: buffer for name, buffer in buffers if buffer.dtype.is_floating_point}
