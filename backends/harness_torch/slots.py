@@ -15,10 +15,6 @@ from harness_torch.attention import Attention, Positions
 Convert = Callable[[np.ndarray], np.ndarray]
 
 
-def _same(array: np.ndarray) -> np.ndarray:
-    return array
-
-
 @dataclass(frozen=True)
 class Slot:
     """The ``attribute`` of a module that holds a canonical array, and the conversions in both directions."""
@@ -26,8 +22,8 @@ class Slot:
     name: str
     owner: nn.Module
     attribute: str
-    to_torch: Convert = _same
-    to_canonical: Convert = _same
+    to_torch: Convert = np.asarray
+    to_canonical: Convert = np.asarray
 
     @property
     def tensor(self) -> torch.Tensor:
@@ -116,5 +112,5 @@ def _recurrent_slots(name: str, layer: GRU | LSTM, cell: nn.Module) -> Iterator[
         names["recurrent_bias"] = "bias_hh_l0"
     for way, suffix in zip(layer.directions, ("", "_reverse"), strict=False):
         for parameter, torch_name in names.items():
-            convert = np.transpose if parameter.endswith("kernel") else _same
+            convert = np.transpose if parameter.endswith("kernel") else np.asarray
             yield Slot(f"{name}/{way}/{parameter}", cell, torch_name + suffix, convert, convert)

@@ -7,17 +7,7 @@ import sys
 import msgspec
 import numpy as np
 import pytest
-from support.training_cases import (
-    ADAM,
-    CLASSES,
-    CONVOLUTIONS,
-    TASKS,
-    program,
-    samples,
-    steps,
-    task,
-    trained,
-)
+from support.training_cases import ADAM, CLASSES, CONVOLUTIONS, TASKS, program, samples, steps, task, trained
 
 from harness.layers import Conv2D, ConvTranspose2D, Dense, Dropout
 from harness.network import Network

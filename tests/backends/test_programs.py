@@ -58,14 +58,7 @@ from harness.reference.training import NumpyBackend
 from harness.spec.backend import Plan, Steps, Unsupported
 from harness.spec.data import Samples
 from harness.spec.schedules import CosineDecay
-from harness.spec.task import (
-    LOSSES,
-    Adversarial,
-    Augmentation,
-    BinaryClassification,
-    Classification,
-    Sgd,
-)
+from harness.spec.task import LOSSES, Adversarial, Augmentation, BinaryClassification, Classification, Sgd
 from harness_jax import harness_backend as jax_plugin
 from harness_torch import harness_backend as torch_plugin
 

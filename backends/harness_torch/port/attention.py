@@ -11,15 +11,7 @@ from torch.nn import functional
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
 from harness.tracing.functions import attention_scale, causal_offset
-from harness_torch.port.seen import (
-    REWRITTEN,
-    TRANSLATORS,
-    Role,
-    Seen,
-    Tensor,
-    rewrites,
-    roles,
-)
+from harness_torch.port.seen import REWRITTEN, TRANSLATORS, Role, Seen, Tensor, rewrites, roles
 from harness_torch.port.tracer import NotTranslated, active
 
 # Attention, and its masks as numbers to add, causal ones recognised.
