@@ -431,7 +431,7 @@ class _Check:
             return
         self._phase(f"finding causes in {'training mode' if case.training else 'evaluation'}")
         self._causes += walk(
-            self._sides.b, case.a, case.inputs, self._matching, training=case.training, trace_b=case.b
+            self._sides.b, case.a, case.b, case.inputs, self._matching, training=case.training
         )
         for record, trace in () if case.training else zip(self._records, (case.a, case.b), strict=True):
             names = {call.function for call in trace.calls if isinstance(call.does, kinds.Opaque)}

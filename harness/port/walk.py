@@ -473,35 +473,30 @@ _MOST_FAULTS = 60
 def walk(
     b: RemoteSide,
     trace_a: Trace,
+    trace_b: Trace,
     inputs: Sequence[np.ndarray],
     matching: Matching,
     *,
     training: bool,
-    trace_b: Trace | None = None,
 ) -> list[Cause]:
-    """All causes of differences between A's evaluation and B's of the same inputs.
-
-    ``trace_b`` is B's evaluation, if there is one already.
-    """
+    """All causes of differences between A's evaluation and B's of the same inputs."""
     mode: Mode = "training" if training else "evaluation"
     trace_a = fold_borders(trace_a).trace
     index = values.ValueIndex(trace_a)
-    folded_b = None if trace_b is None else fold_borders(trace_b)
+    folded_b = fold_borders(trace_b)
     found: list[Cause] = []
     overrides: list[Override] = []
     visited: set[tuple[str, int]] = set()
     for _ in range(_MOST_FAULTS):
-        try:
-            if folded_b is None or overrides:
+        if overrides:
+            try:
                 again = fold_borders(b.trace(inputs, training=training, overrides=overrides))
-                if folded_b is not None and len(again.trace.calls) != len(folded_b.trace.calls):
-                    break  # the code goes another way with A's numbers
-                folded_b = again
-        except HarnessError:  # A's array does not fit what follows, as where a stride moved
-            if folded_b is None:
-                raise
-            found += _by_semantics(trace_a, folded_b.trace, matching, visited, mode)
-            break
+            except HarnessError:  # A's array does not fit what follows, as where a stride moved
+                found += _by_semantics(trace_a, folded_b.trace, matching, visited, mode)
+                break
+            if len(again.trace.calls) != len(folded_b.trace.calls):
+                break  # the code goes another way with A's numbers
+            folded_b = again
         fault = TracePair(trace_a, index, folded_b, matching).first_fault(visited)
         if fault is None:
             break

@@ -26,7 +26,7 @@ def causes(a, b, *shapes):
     inputs = [RNG.normal(size=shape) for shape in shapes]
     sides = [NumpyGraph(*(("", does, sources, {}) for does, *sources in calls)) for calls in (a, b)]
     trace_a, trace_b = (side.trace(inputs, training=False) for side in sides)
-    return walk(sides[1], trace_a, inputs, match(trace_a, trace_b), training=False, trace_b=trace_b)
+    return walk(sides[1], trace_a, trace_b, inputs, match(trace_a, trace_b), training=False)
 
 
 def gated(one, other):
