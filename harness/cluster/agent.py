@@ -34,7 +34,7 @@ from harness.runs.execute import execute
 from harness.runs.record import Failure, Record
 from harness.runs.request import RunRequest, new_record, summary_of
 from harness.runs.sequence import Certification
-from harness.spec.data import Dataset, DataSource, Samples, Series, Split
+from harness.spec.data import Dataset, DataSource, Samples, Series
 
 # Data sets that the driver has sent to a node, kept there by fingerprint.
 #
@@ -43,6 +43,7 @@ from harness.spec.data import Dataset, DataSource, Samples, Series, Split
 
 #: The fingerprints of the data sets that were sent, as a JSON object by name.
 SENT_VARIABLE = "HARNESS_SENT_DATA"
+_SPLITS = ("train", "validation", "test")
 
 
 class _Description(msgspec.Struct, frozen=True):
@@ -71,15 +72,8 @@ def keep(dataset: Dataset) -> None:
         for file, array in _arrays(dataset).items():
             np.save(partial / file, array, allow_pickle=False)
             sha256[file] = _sha256(partial / file)
-        description = _Description(
-            dataset.name,
-            dataset.fingerprint,
-            dataset.origin,
-            dataset.classes,
-            dataset.input_divisor,
-            dataset.series,
-            sha256,
-        )
+        own = {name: getattr(dataset, name) for name in _Description.__struct_fields__ if name != "sha256"}
+        description = _Description(**own, sha256=sha256)
         (partial / "dataset.json").write_bytes(msgspec.json.encode(description))
         shutil.rmtree(folder, ignore_errors=True)  # damaged, or its agent would not have asked for it
         with contextlib.suppress(FileExistsError):  # another agent of this machine was faster
@@ -103,22 +97,14 @@ def read(fingerprint: str) -> Dataset:
         raise DataError(f"the data that the driver sent cannot be read from {folder}: {error}") from error
     if changed:
         raise DataError(f"the data in {folder} is damaged; delete the folder and it is sent again")
-    splits: dict[str, Samples] = {
+    splits = {
         split: Samples(arrays[f"{split}-inputs.npy"], arrays[f"{split}-targets.npy"])
-        for split in ("train", "test", "validation")
+        for split in _SPLITS
         if f"{split}-inputs.npy" in arrays
     }
-    return Dataset(
-        name=description.name,
-        fingerprint=description.fingerprint,
-        origin=description.origin,
-        classes=description.classes,
-        input_divisor=description.input_divisor,
-        series=description.series,
-        train=splits["train"],
-        test=splits["test"],
-        validation=splits.get("validation"),
-    )
+    own = msgspec.structs.asdict(description)
+    del own["sha256"]
+    return Dataset(**own, **splits)
 
 
 def is_kept(fingerprint: str) -> bool:
@@ -169,15 +155,10 @@ def _folder(fingerprint: str) -> Path:
 
 
 def _arrays(dataset: Dataset) -> dict[str, np.ndarray]:
-    splits: dict[Split, Samples | None] = {
-        "train": dataset.train,
-        "validation": dataset.validation,
-        "test": dataset.test,
-    }
     return {
         f"{split}-{part}.npy": np.asarray(getattr(samples, part))
-        for split, samples in splits.items()
-        if samples is not None
+        for split in _SPLITS
+        if (samples := getattr(dataset, split)) is not None
         for part in ("inputs", "targets")
     }
 

@@ -4,12 +4,13 @@ Nothing here knows Ray: nodes are what :class:`Nodes` says, so that lost ones ca
 """
 
 import contextlib
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from harness.cluster.agent import NodeState
-from harness.cluster.messages import Ended, Message, Save, SavePicture, SaveWeights
+from harness.cluster.agent import FindModes, NodeState, PlacedDuel
+from harness.cluster.messages import Ended, Message, Save, SaveBeside
 from harness.errors import HarnessError, interruption
 from harness.machine.description import git_state
 from harness.runs.documents import Status
@@ -56,8 +57,11 @@ class Nodes(Protocol):
             HarnessError: no node is left.
         """
 
-    def start(self, node: str, request: RunRequest) -> None:
-        """Have a node that is ready and idle execute a run."""
+    def work(self, node: str, asked: RunRequest | FindModes | PlacedDuel, datasets: Iterable[str]) -> None:
+        """Have the agent of an idle node stream its messages; see :class:`harness.cluster.agent.Agent`.
+
+        Of these data sets those that the node lacks are sent to it.
+        """
 
     def awaited(self) -> bool:
         """Whether nodes are known that are not ready yet."""
@@ -146,7 +150,7 @@ class Dispatcher:
                 planned, attempts = work
                 notify = self._observer.begin(self._states[node].name, planned.request)
                 self._running[node] = _Running(planned, notify, attempts)
-                self._nodes.start(node, planned.request)
+                self._nodes.work(node, planned.request, [planned.request.dataset.name])
         if self._states and not self._running and self._shared.left:
             self._observer.waiting(len(self._shared.left))
 
@@ -186,10 +190,8 @@ class Dispatcher:
                 self._lose(node, arrival.reason)
             case Save(record):
                 self._save(node, record)
-            case SavePicture():
-                self._store.save_picture(*arrival)
-            case SaveWeights():
-                self._store.save_weights(*arrival)
+            case SaveBeside():
+                self._store.save_beside(*arrival)
             case Certifying() | Examined() | Certified():
                 self._observer.certificate(self._states[node].name, arrival)
             case Phase() | Started() | Trained() | Scored():

@@ -11,7 +11,6 @@ from harness.duel.fastest_mode import ModeEvent
 from harness.errors import HarnessError
 from harness.runs.events import CertificationEvent, Examined, RunEvent, Trained
 from harness.runs.record import Record
-from harness.runs.store import WEIGHTS_SUFFIX
 
 #: Events of these kinds that follow within this time are left out: each block of steps makes one.
 _FREQUENT = (Trained, Examined)
@@ -24,20 +23,12 @@ class Save(NamedTuple):
     record: Record
 
 
-class SavePicture(NamedTuple):
-    """See :meth:`harness.runs.store.Store.save_picture`."""
-
-    record: Record
-    png: bytes
-    kind: str
-
-
-class SaveWeights(NamedTuple):
-    """See :meth:`harness.runs.store.Store.save_weights`."""
+class SaveBeside(NamedTuple):
+    """See :meth:`harness.runs.store.Store.save_beside`."""
 
     record: Record
     content: bytes
-    kind: str
+    ending: str
 
 
 class Ended(NamedTuple):
@@ -50,7 +41,7 @@ class Ended(NamedTuple):
 
 #: The progress of the work.
 Event = RunEvent | CertificationEvent | ModeEvent
-Message = Save | SavePicture | SaveWeights | Event | Ended
+Message = Save | SaveBeside | Event | Ended
 Send = Callable[[Message], None]
 
 
@@ -80,15 +71,10 @@ class ForwardedStore:
         """See :meth:`harness.runs.store.Store.save`."""
         self._send(Save(copy.deepcopy(record)))
 
-    def save_picture(self, record: Record, png: bytes, kind: str = "") -> str:
-        """See :meth:`harness.runs.store.Store.save_picture`."""
-        self._send(SavePicture(copy.deepcopy(record), png, kind))
-        return f"{record.id}{kind}.png"
-
-    def save_weights(self, record: Record, content: bytes, kind: str) -> str:
-        """See :meth:`harness.runs.store.Store.save_weights`."""
-        self._send(SaveWeights(copy.deepcopy(record), content, kind))
-        return f"{record.id}{kind}{WEIGHTS_SUFFIX}"
+    def save_beside(self, record: Record, content: bytes, ending: str) -> str:
+        """See :meth:`harness.runs.store.Store.save_beside`."""
+        self._send(SaveBeside(copy.deepcopy(record), content, ending))
+        return f"{record.id}{ending}"
 
 
 def streamed(work: Callable[[Send], Any], thread: ThreadPoolExecutor) -> Iterator[Message]:

@@ -71,12 +71,8 @@ class RayNodes:
         """See :class:`harness.cluster.dispatch.Nodes`."""
         return any(held.state is None for held in self._occupied.values())
 
-    def start(self, node: str, request: RunRequest) -> None:
-        """See :class:`harness.cluster.dispatch.Nodes`."""
-        self.work(node, request, [request.dataset.name])
-
     def work(self, node: str, asked: RunRequest | FindModes | PlacedDuel, datasets: Iterable[str]) -> None:
-        """Have a node's agent stream its messages while it works; data that it lacks is sent with it."""
+        """See :class:`harness.cluster.dispatch.Nodes`."""
         held = self._occupied[node]
         lacking = [name for name in dict.fromkeys(datasets) if name in held.missing]
         held.missing -= set(lacking)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from harness.cluster.agent import FindModes, NodeState, PlacedDuel, PluginFile
-from harness.cluster.dispatch import Arrival, Lost
+from harness.cluster.dispatch import Lost, Nodes
 from harness.cluster.messages import Ended
 from harness.duel.fastest_mode import FastestMode, ModeEvent, TimingModes
 from harness.duel.record import DUELS, DuelRecord
@@ -19,21 +19,8 @@ from harness.runs.events import Phase
 _POLL_SECONDS = 0.5
 
 
-class WorkingNodes(Protocol):
-    """Nodes whose agents do what they are asked."""
-
-    def poll(self, seconds: float) -> list[Arrival]:
-        """See :class:`harness.cluster.dispatch.Nodes`."""
-
-    def awaited(self) -> bool:
-        """See :class:`harness.cluster.dispatch.Nodes`."""
-
-    def work(self, node: str, asked: FindModes | PlacedDuel, datasets: Iterable[str]) -> None:
-        """Have the agent of a node stream its messages; see :class:`harness.cluster.agent.Agent`."""
-
-
 def on_one_node(
-    nodes: WorkingNodes,
+    nodes: Nodes,
     asked: FindModes | PlacedDuel,
     datasets: Iterable[str],
     notify: Callable[[ModeEvent], None],

@@ -57,15 +57,19 @@ def stamp(*names: str) -> Stamp:
 # Reading JSON documents, each of which states the schema in which it is written.
 
 
-class Versioned(Protocol):
-    """A document that states the schema in which it is written."""
+class Identified(Protocol):
+    """A document with the schema in which it is written, and an identifier, which names its file."""
 
     @property
     def schema(self) -> int:
         """Its version."""
 
+    @property
+    def id(self) -> str:
+        """Unique in its folder."""
 
-_V = TypeVar("_V", bound=Versioned)
+
+_D = TypeVar("_D", bound=Identified)
 
 
 class OtherSchema(Exception):
@@ -76,7 +80,7 @@ class _SchemaOnly(msgspec.Struct):
     schema: int
 
 
-def decode(data: bytes, kind: type[_V], schema: int) -> _V:
+def decode(data: bytes, kind: type[_D], schema: int) -> _D:
     """Decode a document of this schema.
 
     Raises:
@@ -84,7 +88,7 @@ def decode(data: bytes, kind: type[_V], schema: int) -> _V:
         msgspec.MsgspecError: not a document of this kind; the message names the field.
     """
     try:
-        decoder: msgspec.json.Decoder[_V] = _decoder(kind)
+        decoder: msgspec.json.Decoder[_D] = _decoder(kind)
         document = decoder.decode(data)
         found = document.schema
     except msgspec.MsgspecError:
@@ -98,19 +102,8 @@ def decode(data: bytes, kind: type[_V], schema: int) -> _V:
 
 
 @functools.cache
-def _decoder(kind: type[_V]) -> msgspec.json.Decoder[_V]:
+def _decoder(kind: type[_D]) -> msgspec.json.Decoder[_D]:
     return msgspec.json.Decoder(kind)
-
-
-class Identified(Versioned, Protocol):
-    """A document with an identifier, which names its file."""
-
-    @property
-    def id(self) -> str:
-        """Unique in its folder."""
-
-
-_D = TypeVar("_D", bound=Identified)
 
 
 def encode_document(document: object) -> bytes:

@@ -22,7 +22,7 @@ from harness.machine.usage import Watch
 from harness.runs.events import Phase, RunObserver, Scored, Started, Trained
 from harness.runs.record import Block, Epoch, Failure, Record, SavedWeights, WeightsFile
 from harness.runs.request import RunRequest, new_record
-from harness.runs.store import RecordWriter
+from harness.runs.store import WEIGHTS_SUFFIX, RecordWriter
 from harness.runs.trained import weights_description
 from harness.spec.task import Adversarial
 from harness.training.batches import BatchOrder, block_steps, samples_of_step
@@ -261,7 +261,7 @@ class TrainingRun:
             raise HarnessError(f"the weights cannot be written: {error.strerror}") from error
         finally:
             folder.close()
-        name = self._store.save_weights(record, content, f"-{which}")
+        name = self._store.save_beside(record, content, f"-{which}{WEIGHTS_SUFFIX}")
         file = WeightsFile(name, hashlib.sha256(content).hexdigest())
         if record.weights is None:
             record.weights = SavedWeights(file)
@@ -281,20 +281,19 @@ class TrainingRun:
 
     def _keep_pictures(self, scored: protocol.Evaluated, *, best: bool) -> None:
         """Write what a report draws: of the weights of the best epoch, and a generator's last samples."""
-        record, pictures = self._record, self._record.pictures
-        if scored.samples_png is not None:
-            if best:
-                record.samples_file = self._store.save_picture(record, scored.samples_png)
-            else:
-                pictures.last_samples = self._store.save_picture(record, scored.samples_png, "-last")
-        drawn = (scored.drawn if best else None) or Drawn()
-        if drawn.course_png is not None:
-            pictures.course = self._store.save_picture(record, drawn.course_png, "-course")
-            pictures.course_epochs = [record.epochs[place].epoch for place in drawn.course_places]
-        if drawn.examples_png is not None:
-            pictures.examples = self._store.save_picture(record, drawn.examples_png, "-examples")
-        if drawn.neighbours_png is not None:
-            pictures.neighbours = self._store.save_picture(record, drawn.neighbours_png, "-neighbours")
+        record, pictures, drawn = self._record, self._record.pictures, scored.drawn or Drawn()
+
+        def kept(png: bytes | None, ending: str) -> str | None:
+            return None if png is None else self._store.save_beside(record, png, f"{ending}.png")
+
+        if not best:
+            pictures.last_samples = kept(scored.samples_png, "-last")
+            return
+        record.samples_file = kept(scored.samples_png, "")
+        pictures.course = kept(drawn.course_png, "-course")
+        pictures.course_epochs = [record.epochs[place].epoch for place in drawn.course_places]
+        pictures.examples = kept(drawn.examples_png, "-examples")
+        pictures.neighbours = kept(drawn.neighbours_png, "-neighbours")
 
     def _measure_process(self, watch: Watch) -> None:
         self._record.interference = watch.report()

@@ -75,11 +75,8 @@ class RecordWriter(Protocol):
     def save(self, record: Record) -> object:
         """See :meth:`Store.save`."""
 
-    def save_picture(self, record: Record, png: bytes, kind: str = "") -> str:
-        """See :meth:`Store.save_picture`."""
-
-    def save_weights(self, record: Record, content: bytes, kind: str) -> str:
-        """See :meth:`Store.save_weights`."""
+    def save_beside(self, record: Record, content: bytes, ending: str) -> str:
+        """See :meth:`Store.save_beside`."""
 
 
 class Store:
@@ -96,24 +93,13 @@ class Store:
         """See :meth:`RecordKind.save`."""
         return RUNS.save(record, self.folder)
 
-    def save_picture(self, record: Record, png: bytes, kind: str = "") -> str:
-        """Write pictures next to the record; returns the file name, which ends in ``kind``.
+    def save_beside(self, record: Record, content: bytes, ending: str) -> str:
+        """Write pictures or weights next to the record; returns the file name, its id and this ``ending``.
 
         Raises:
             HarnessError: the file cannot be written.
         """
-        return self._write(f"{record.id}{kind}.png", png)
-
-    def save_weights(self, record: Record, content: bytes, kind: str) -> str:
-        """Write weights next to the record; returns the file name, which ends in ``kind``.
-
-        Raises:
-            HarnessError: the file cannot be written.
-        """
-        return self._write(f"{record.id}{kind}{WEIGHTS_SUFFIX}", content)
-
-    def _write(self, name: str, content: bytes) -> str:
-        path = self.folder / name
+        path = self.folder / f"{record.id}{ending}"
         try:
             replace_result(path, content)
         except OSError as error:

@@ -41,7 +41,7 @@ class PlayedNodes:
     def awaited(self):
         return False
 
-    def start(self, node, request):
+    def work(self, node, request, _datasets):
         self.started.append((node, request.configuration.backend, request.seed))
         record = new_record(request)
         record.machine = self.states[node].machine

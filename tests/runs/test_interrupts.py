@@ -236,5 +236,5 @@ def test_a_results_folder_that_was_deleted_is_made_again(tmp_path):
     shutil.rmtree(tmp_path / "results")
     assert RUNS.read(store.save(record)).id == record.id
     shutil.rmtree(tmp_path / "results")
-    store.save_picture(record, b"png")
+    store.save_beside(record, b"png", ".png")
     assert (store.folder / f"{record.id}.png").read_bytes() == b"png"

@@ -32,8 +32,8 @@ def store(tmp_path, gone):
     store.save(msgspec.structs.replace(make_record("going"), status="running", process=this_process()))
     dead = msgspec.structs.replace(this_process(), pid=gone)
     store.save(msgspec.structs.replace(make_unfinished_record("lost", "running"), process=dead))
-    store.save_picture(make_record("lost"), b"picture", "-course")
-    store.save_picture(make_record("ok"), b"picture")
+    store.save_beside(make_record("lost"), b"picture", "-course.png")
+    store.save_beside(make_record("ok"), b"picture", ".png")
     return store
 
 

@@ -36,7 +36,7 @@ def kept(tmp_path):
     files = {}
     for which, weights in arrays.items():
         content = encoded(weights, weights_description(record, which))
-        name = store.save_weights(record, content, f"-{which}")
+        name = store.save_beside(record, content, f"-{which}.safetensors")
         files[which] = WeightsFile(name, hashlib.sha256(content).hexdigest())
     record.weights = SavedWeights(files["last"], files["best"])
     store.save(record)
@@ -124,7 +124,7 @@ def test_a_missing_file_is_named_with_the_command_that_makes_it(kept):
 
 def test_weights_go_with_their_record(kept):
     store, record, _ = kept
-    other = store.save_weights(make_record("other"), b"weights", "-last")
+    other = store.save_beside(make_record("other"), b"weights", "-last.safetensors")
     store.save(msgspec.structs.replace(record, status="running", process=None))
     (lost,) = leftovers(store.folder.parent)
     lost.remove()

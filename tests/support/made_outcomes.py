@@ -48,7 +48,7 @@ def classification_record(store: Store, seed=0, shape=(8, 8, 3), **changes):
     record = made_record(seed=seed, outcomes=seen, **changes)
     record.test_at_best |= recalls
     if png := image_row(test.inputs[[one.index for one in seen.examples]]):
-        record.pictures = Pictures(examples=store.save_picture(record, png, "-examples"))
+        record.pictures = Pictures(examples=store.save_beside(record, png, "-examples.png"))
     store.save(record)
     return record
 
@@ -81,7 +81,7 @@ def gan_record(store: Store, seed=0):
         record.task, name="gan", sha256="a" * 64, description=GAN.define(GAN.options())
     )
     record.test_at_last = record.test_at_best = {"loss": 0.5, "frechet_distance": 1.0}
-    record.samples_file = store.save_picture(record, sample_grid(fakes))
+    record.samples_file = store.save_beside(record, sample_grid(fakes), ".png")
     real = random.random((2, 40, 8, 8, 1))
     judge = Judge(Samples(real[0], np.zeros(40, np.int64)))
     found = judge.neighbours(real[1], fakes)
@@ -92,10 +92,10 @@ def gan_record(store: Store, seed=0):
     )
     course = epochs_grid([first_samples(fakes), first_samples(1 - fakes)])
     record.pictures = Pictures(
-        last_samples=store.save_picture(record, sample_grid(1 - fakes), "-last"),
-        course=store.save_picture(record, course, "-course"),
+        last_samples=store.save_beside(record, sample_grid(1 - fakes), "-last.png"),
+        course=store.save_beside(record, course, "-course.png"),
         course_epochs=[1, 2],
-        neighbours=store.save_picture(record, neighbours_grid(fakes, *real, found), "-neighbours"),
+        neighbours=store.save_beside(record, neighbours_grid(fakes, *real, found), "-neighbours.png"),
     )
     store.save(record)
     return record

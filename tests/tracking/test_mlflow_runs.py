@@ -54,7 +54,7 @@ def stored(tmp_path, record):
     """The file of a record, with a picture beside it."""
     store = Store(tmp_path)
     store.prepare()
-    record.pictures = Pictures(examples=store.save_picture(record, b"\x89PNG", "-examples"))
+    record.pictures = Pictures(examples=store.save_beside(record, b"\x89PNG", "-examples.png"))
     return store.save(record)
 
 

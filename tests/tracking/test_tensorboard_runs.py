@@ -29,7 +29,7 @@ def events(tmp_path_factory):
     png = io.BytesIO()
     Image.new("RGB", (30, 20)).save(png, "png")
     record = make_record()
-    record.pictures = Pictures(examples=store.save_picture(record, png.getvalue(), "-examples"))
+    record.pictures = Pictures(examples=store.save_beside(record, png.getvalue(), "-examples.png"))
     path = store.save(record)
     tracker = TensorboardTracker(results / "tensorboard")
     tracker.connect()
