@@ -15,7 +15,7 @@ from harness.bisect.places import Commits, Versions
 from harness.bisect.record import BISECTIONS, BisectMetric, BisectRecord
 from harness.bisect.runner import Bisection, unfinished
 from harness.cli import options as shared
-from harness.cli.own_steps import refuse_step_options, step_benchmark, step_options
+from harness.cli.own_steps import own_step, refuse_step_options, step_benchmark, step_options
 from harness.cli.printing import echo, echo_json
 from harness.cli.progress import LiveLine, shown_progress
 from harness.errors import UsageError, unknown_name
@@ -56,18 +56,15 @@ class BisectDisplay(LiveLine):
 @click.command()
 @click.option("--good", required=True, metavar="REF", help="Commit or version without the change.")
 @click.option("--bad", metavar="REF", help="One with it. Default: HEAD.")
-@click.option(
-    "--step", metavar="FACTORY", help="Step of your own: FILE.py:CALLABLE or package.module:CALLABLE."
-)
+@own_step
 @click.option("--benchmark", metavar="NAME", help="In place of --step, a benchmark of the suite.")
 @shared.suite
 @step_options
-@click.option(
+@shared.choice(
     "--metric",
-    type=click.Choice(get_args(BisectMetric)),
+    of=get_args(BisectMetric),
     default="step",
-    show_default=True,
-    help="What changed. values: what the first calls return.",
+    text="What changed. values: what the first calls return.",
 )
 @click.option(
     "--package",
@@ -105,11 +102,9 @@ class BisectDisplay(LiveLine):
     help="Of the culprit, that ends the search.",
 )
 @shared.budget("Start no pair after this time, installations excluded.", "30m")
-@click.option("--turns", type=click.IntRange(min=2, max=1000), metavar="N", help="Timed blocks of a process.")
+@shared.turns()
 @click.option("--again", is_flag=True, help="Start again instead of resuming an unfinished search.")
-@shared.results
-@shared.form
-@shared.quiet
+@shared.output
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
     """Find the commit or version that changed a step.

@@ -217,12 +217,11 @@ _MOST_WORKERS = 8
 @options.tasks
 @click.option("--all-modes", is_flag=True, help="Check every mode, not only the named or default one.")
 @click.option("--cases", "by_case", is_flag=True, help="Print every case, not only the worst of each task.")
-@click.option(
+@options.choice(
     "--precision",
-    type=click.Choice(["float32", "bfloat16"]),
+    of=("float32", "bfloat16"),
     default="float32",
-    show_default=True,
-    help="Also compare the first losses in this arithmetic. bfloat16 is mixed precision.",
+    text="Also compare the first losses in this arithmetic. bfloat16 is mixed precision.",
 )
 @click.option(
     "--case",
@@ -234,11 +233,10 @@ _MOST_WORKERS = 8
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failure; list the rest as skipped.")
 @click.option("--traceback", is_flag=True, help="Print the traceback of an exception that a backend raised.")
 @options.device
-@click.option(
+@options.number(
     "--threads",
-    type=options.THREADS,
-    metavar="N",
-    help="CPU threads of each worker. As many tasks are checked at the same time as there are cores for. "
+    most=options.MOST_THREADS,
+    text="CPU threads of each worker. As many tasks are checked at the same time as there are cores for. "
     "Default: 1 on a CPU; on a GPU the number of physical cores, and one task after the other.",
 )
 @options.plugin_of_all

@@ -46,14 +46,7 @@ _NO_ANSWER = "no answer"
     help="Backend. Default: the first of torch, keras and jax that is installed.",
 )
 @options.task(default="cnn")
-@click.option(
-    "--pairs",
-    type=options.WholeNumber(min=2, max=100),
-    default=5,
-    show_default=True,
-    metavar="N",
-    help="Pairs of processes in each environment.",
-)
+@options.number("--pairs", least=2, most=100, default=5, text="Pairs of processes in each environment.")
 @options.plugin
 @click.pass_context
 def command(ctx: click.Context, /, noise: bool, backend: str | None, task: str, pairs: int) -> None:

@@ -64,8 +64,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def configuration_options(function: _F) -> _F:
     """The options of one configuration alone, ``--b-python`` and so on, for each letter."""
     for letter in reversed(_LETTERS):
-        hidden = letter != "b"
-        kinds = (
+        of, hidden = f"--{letter}-", letter != "b"
+        function = shared.together(
             shared.python(
                 letter,
                 "Interpreter of the second configuration, in another virtual environment.",
@@ -74,37 +74,30 @@ def configuration_options(function: _F) -> _F:
             shared.variables(
                 letter, "Environment variable for the second configuration; repeatable.", hidden=hidden
             ),
-            click.option(
-                f"--{letter}-batch-size",
-                type=click.IntRange(min=1),
-                metavar="N",
+            shared.number(
+                f"{of}batch-size", text="Samples per step of the second configuration.", hidden=hidden
+            ),
+            shared.number(
+                f"{of}threads",
+                most=shared.MOST_THREADS,
+                text="CPU threads of the second configuration.",
                 hidden=hidden,
-                help="Samples per step of the second configuration.",
+            ),
+            shared.choice(
+                f"{of}precision",
+                of=shared.PRECISIONS,
+                text="Floating-point arithmetic of the second configuration.",
+                hidden=hidden,
             ),
             click.option(
-                f"--{letter}-threads",
-                type=shared.THREADS,
-                metavar="N",
-                hidden=hidden,
-                help="CPU threads of the second configuration.",
-            ),
-            click.option(
-                f"--{letter}-precision",
-                type=shared.PRECISION,
-                hidden=hidden,
-                help="Floating-point arithmetic of the second configuration.",
-            ),
-            click.option(
-                f"--{letter}-set",
+                f"{of}set",
                 multiple=True,
                 metavar="KEY=VALUE",
                 hidden=hidden,
                 callback=_only_privacy,
                 help="Option of DP-SGD of the second configuration, such as dp_clip=1; repeatable.",
             ),
-        )
-        for option in reversed(kinds):
-            function = option(function)
+        )(function)
     return function
 
 
@@ -273,26 +266,20 @@ def _sizes(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
     "precise enough, or more time would not decide, and at most 15 minutes."
 )
 @shared.profile("Profile one more process of each afterwards: the operations that differ most.")
-@click.option(
-    "--turns",
-    type=click.IntRange(min=2, max=1000),
-    metavar="N",
-    help="Timed blocks of each configuration in a pair. More make a pair more precise and longer. Default: "
-    "10 to 60, more where blocks are shorter.",
+@shared.turns(
+    "Timed blocks of each configuration in a pair. More make a pair more precise and longer. Default: "
+    "10 to 60, more where blocks are shorter."
 )
-@click.option(
+@shared.choice(
     "--process-environment",
-    type=click.Choice(["quiet", "plain"]),
+    of=("quiet", "plain"),
     default="quiet",
-    show_default=True,
-    help="quiet sets allocator, threads, CPUs and hash seed so that times vary less; plain leaves the "
+    text="quiet sets allocator, threads, CPUs and hash seed so that times vary less; plain leaves the "
     "environment variables as they are.",
 )
 @shared.certify
 @options.executor
-@shared.results
-@shared.form
-@shared.quiet
+@shared.output
 @shared.plugin_of_configurations
 @click.pass_context
 def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> None:

@@ -24,13 +24,12 @@ _FORMATS = (".html", ".md")
 @click.command()
 @click.argument("names", metavar="RECORD...", nargs=-1, required=True, shell_complete=completion.RECORD)
 @options.backends()
-@click.option(
+@options.choice(
     "--weights",
     "which",
-    type=click.Choice(["best", "last"]),
+    of=("best", "last"),
     default="best",
-    show_default=True,
-    help="Those of the best epoch, or after the last one.",
+    text="Those of the best epoch, or after the last one.",
 )
 @click.option(
     "--to",

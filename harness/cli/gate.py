@@ -171,10 +171,10 @@ def _saving(_ctx: click.Context, _parameter: click.Parameter, text: str | None) 
 )
 @shared.variables("base", "Environment variable of base only; repeatable.")
 @shared.variables("head", "Environment variable of head only; repeatable.")
-@click.option(
+@shared.choice(
     "--inconclusive",
-    type=click.Choice(["pass", "fail"]),
-    help="Count INCONCLUSIVE as PASS or FAIL. Default: exit code 3. INVALID stays INVALID, and a benchmark "
+    of=("pass", "fail"),
+    text="Count INCONCLUSIVE as PASS or FAIL. Default: exit code 3. INVALID stays INVALID, and a benchmark "
     "whose whole interval is beyond its limit is never counted as PASS.",
 )
 @shared.budget(
@@ -188,28 +188,16 @@ def _saving(_ctx: click.Context, _parameter: click.Parameter, text: str | None) 
     help="Verify a claimed speed-up: PASS only where head is proven to save at least this share of the "
     "step time, such as 10%, with the same values; FAIL where it is proven to save less.",
 )
-@click.option(
-    "--turns",
-    type=click.IntRange(min=2, max=1000),
-    metavar="N",
-    help="Timed blocks of base and of head in a pair. Default: 10 to 60, more where blocks are shorter.",
-)
+@shared.turns("Timed blocks of base and of head in a pair. Default: 10 to 60, more where blocks are shorter.")
 @shared.profile(
     "Profile one more process of base and of head for each benchmark: the operations that changed most. "
     "Without it, for benchmarks whose step time fails."
 )
-@click.option(
-    "--to",
-    "targets",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write the result to FILE; repeatable. The ending is the format: .xml (JUnit), .md (summary), "
-    ".html (report), .txt (OpenMetrics), .json (Bencher).",
+@shared.targets(
+    "Also write the result to FILE; repeatable. The ending is the format: .xml (JUnit), .md (summary), "
+    ".html (report), .txt (OpenMetrics), .json (Bencher)."
 )
-@shared.results
-@shared.form
-@shared.quiet
+@shared.output
 @shared.plugin
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:

@@ -52,14 +52,7 @@ class _KindOrTask(click.Choice):  # type: ignore[type-arg]  # generic from click
 @click.command()
 @click.argument("kind", cls=_Kind, metavar="[KIND]", required=False, type=_KindOrTask(_KINDS))
 @options.results
-@click.option(
-    "--limit",
-    type=options.WholeNumber(min=1),
-    default=_NEWEST,
-    show_default=True,
-    metavar="N",
-    help="Number of results, newest first.",
-)
+@options.number("--limit", default=_NEWEST, text="Number of results, newest first.")
 @options.plugin
 def command(kind: str | None, results: Path, limit: int) -> None:
     """List backends, tasks, data sets and results.

@@ -1,13 +1,13 @@
 """Options that several commands share, as decorators: one name, type and wording each.
 
 Use it as ``from harness.cli import options`` and ``@options.dataset``. A decorator with parentheses, such
-as ``@options.seeds(default=5)``, takes the properties that differ between commands.
+as ``@options.turns("Timed blocks.")``, takes the properties that differ between commands.
 """
 
 import functools
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -153,8 +153,24 @@ class WholeNumber(click.IntRange):
     name = "integer"
 
 
-PRECISION = click.Choice(["float32", "float64", "bfloat16"])
-THREADS = WholeNumber(min=1, max=1024)
+PRECISIONS = ("float32", "float64", "bfloat16")
+MOST_THREADS = 1024
+
+
+def number(
+    *names: str, text: str, least: int = 1, most: int | None = None, default: int | None = None, **more: Any
+) -> Callable[[_F], _F]:
+    """An option that takes an integer in a range."""
+    more |= {"default": default, "show_default": default is not None, "metavar": "N", "help": text}
+    return click.option(*names, type=WholeNumber(least, most), **more)
+
+
+def choice(
+    *names: str, of: Sequence[str], text: str, default: str | None = None, **more: Any
+) -> Callable[[_F], _F]:
+    """An option that takes a word out of several."""
+    more |= {"default": default, "show_default": default is not None, "help": text}
+    return click.option(*names, type=click.Choice(of), **more)
 
 
 def split_names(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
@@ -232,39 +248,17 @@ assignments = click.option(
     metavar="KEY=VALUE",
     help="Task option, such as learning_rate=0.05; repeatable. `harness list tasks` lists them.",
 )
-epochs = click.option(
-    "--epochs",
-    type=WholeNumber(min=1),
-    metavar="N",
-    help="Passes over the training data. Default: the task's.",
-)
-max_steps = click.option(
-    "--max-steps", type=WholeNumber(min=1), metavar="N", help="Stop training after N steps."
-)
-batch_size = click.option(
-    "--batch-size", type=WholeNumber(min=1), metavar="N", help="Samples per step. Default: the task's."
-)
-seed = click.option(
+epochs = number("--epochs", text="Passes over the training data. Default: the task's.")
+max_steps = number("--max-steps", text="Stop training after N steps.")
+batch_size = number("--batch-size", text="Samples per step. Default: the task's.")
+seed = number(
     "--seed",
-    type=WholeNumber(min=0, max=2**31 - 1),
+    least=0,
+    most=2**31 - 1,
     default=0,
-    show_default=True,
-    metavar="N",
-    help="Seed of the initial weights, the batch order and the random inputs.",
+    text="Seed of the initial weights, the batch order and the random inputs.",
 )
-
-
-def seeds(default: int | None = None) -> Callable[[_F], _F]:
-    """A number of seeds as ``seeds``."""
-    return click.option(
-        "--seeds",
-        type=WholeNumber(min=1, max=10_000),
-        default=default,
-        show_default=default is not None,
-        metavar="N",
-        help="Number of seeds: 0 to N-1.",
-    )
-
+seeds = number("--seeds", most=10_000, text="Number of seeds: 0 to N-1.")
 
 # Where and how it is run.
 
@@ -276,16 +270,13 @@ device = click.option(
     metavar="DEVICE",
     help="auto, cpu, cuda or cuda:N. auto is the first GPU, or the CPU if there is none.",
 )
-precision = click.option(
+precision = choice(
     "--precision",
+    of=PRECISIONS,
     default="float32",
-    show_default=True,
-    type=PRECISION,
-    help="Floating-point arithmetic. bfloat16 is mixed precision.",
+    text="Floating-point arithmetic. bfloat16 is mixed precision.",
 )
-threads = click.option(
-    "--threads", type=THREADS, metavar="N", help="CPU threads. Default: the number of physical cores."
-)
+threads = number("--threads", most=MOST_THREADS, text="CPU threads. Default: the number of physical cores.")
 certify = click.option(
     "--certify/--no-certify",
     default=True,
@@ -346,6 +337,17 @@ def profile(text: str) -> Callable[[_F], _F]:
     return click.option("--profile", is_flag=True, help=text)
 
 
+def turns(text: str = "Timed blocks of a process.") -> Callable[[_F], _F]:
+    """``turns``, a number of timed blocks."""
+    return number("--turns", least=2, most=1000, text=text)
+
+
+def targets(text: str) -> Callable[[_F], _F]:
+    """``targets``: files to which the result is also written."""
+    path = click.Path(path_type=Path, dir_okay=False)
+    return click.option("--to", "targets", multiple=True, metavar="FILE", type=path, help=text)
+
+
 def python(name: str, text: str, *, hidden: bool = False) -> Callable[[_F], _F]:
     """``--NAME-python`` as ``NAME_python``: the absolute path of an interpreter, or None."""
 
@@ -388,15 +390,16 @@ results = click.option(
     show_default=True,
     help="Folder of the records.",
 )
-form = click.option(
+form = choice(
     "--format",
     "form",
-    type=click.Choice(["table", "json"]),
+    of=("table", "json"),
     default="table",
-    show_default=True,
-    help="Output format. json prints one JSON document on standard output.",
+    text="Output format. json prints one JSON document on standard output.",
 )
 quiet = click.option("--quiet", is_flag=True, help="Print only the result, no progress.")
+#: Of commands that make a record.
+output = together(results, form, quiet)
 
 
 def verbose(text: str) -> Callable[[_F], _F]:
@@ -452,12 +455,11 @@ def report_unreadable(messages: list[str]) -> int:
 
 #: ``executor``, which is local or ray, and ``address``, that of the cluster or None.
 executor = together(
-    click.option(
+    choice(
         "--executor",
-        type=click.Choice(["local", "ray"]),
+        of=("local", "ray"),
         default="local",
-        show_default=True,
-        help="local runs on this machine, ray on the nodes of a Ray cluster. A run or a whole duel "
+        text="local runs on this machine, ray on the nodes of a Ray cluster. A run or a whole duel "
         "occupies one node.",
     ),
     click.option(

@@ -1,9 +1,9 @@
 """Steps of the user's own on the command line: the options that describe them, and their workloads."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import msgspec
@@ -21,7 +21,6 @@ from harness.plugins.options import parse_options
 from harness.plugins.selection import ALL, BEST, select_backend
 from harness.steps.process import StepTarget, parsed_arguments
 
-_F = TypeVar("_F", bound=Callable[..., Any])
 _LETTERS = "abcd"
 _OF_TASKS = ("batch_size", "precision")
 
@@ -49,33 +48,32 @@ seed_of_steps = click.option(
 )
 
 
-def step_options(function: _F) -> _F:
-    """``--with``, ``--samples`` and ``--timeout``."""
-    for option in (
-        click.option(
-            "--timeout",
-            type=shared.DURATION,
-            metavar="DURATION",
-            help="Kill the process of a step of your own that does not answer for this time, such as 30s, "
-            "while it makes the step or a block of calls. Default: 10 minutes.",
-        ),
-        click.option(
-            "--samples",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="Samples of one call of a step of your own, for samples/s. Default: the step's attribute "
-            "samples, if it has one.",
-        ),
-        click.option(
-            "--with",
-            "arguments",
-            multiple=True,
-            metavar="NAME=VALUE",
-            help="Argument of the factory of a step of your own; repeatable.",
-        ),
-    ):
-        function = option(function)
-    return function
+#: ``--with``, ``--samples`` and ``--timeout``.
+step_options = shared.together(
+    click.option(
+        "--with",
+        "arguments",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Argument of the factory of a step of your own; repeatable.",
+    ),
+    shared.number(
+        "--samples",
+        text="Samples of one call of a step of your own, for samples/s. Default: the step's attribute "
+        "samples, if it has one.",
+    ),
+    click.option(
+        "--timeout",
+        type=shared.DURATION,
+        metavar="DURATION",
+        help="Kill the process of a step of your own that does not answer for this time, such as 30s, "
+        "while it makes the step or a block of calls. Default: 10 minutes.",
+    ),
+)
+#: ``--step`` of commands that take a step in place of a benchmark.
+own_step = click.option(
+    "--step", metavar="FACTORY", help="Step of your own: FILE.py:CALLABLE or package.module:CALLABLE."
+)
 
 
 def refuse_step_options(options: Mapping[str, Any], instead: str) -> None:
@@ -134,12 +132,11 @@ def step_benchmark(options: Mapping[str, Any], command: str) -> Benchmark:
 
 
 #: ``--operation`` of commands that take tasks.
-operation = click.option(
+operation = shared.choice(
     "--operation",
-    type=click.Choice(["train", "predict"]),
+    of=("train", "predict"),
     default="train",
-    show_default=True,
-    help="What is timed of a task: training steps, or predictions of test inputs, one batch a call.",
+    text="What is timed of a task: training steps, or predictions of test inputs, one batch a call.",
 )
 
 

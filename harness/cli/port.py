@@ -73,19 +73,17 @@ def _shape(
 @click.option(
     "--set-b", multiple=True, callback=arguments, metavar="NAME=VALUE", help="Argument of B's callable."
 )
-@click.option(
+@options.choice(
     "--loss",
-    type=click.Choice(["cross-entropy", "mse"]),
+    of=("cross-entropy", "mse"),
     default="cross-entropy",
-    show_default=True,
-    help="Loss for gradients and training, of the first output. A file's own make_loss replaces it.",
+    text="Loss for gradients and training, of the first output. A file's own make_loss replaces it.",
 )
-@click.option("--batch-size", "batch", type=click.IntRange(2, 256), default=4, show_default=True, metavar="N")
-@click.option(
+@options.number("--batch-size", "batch", least=2, most=256, default=4, text="")
+@options.number(
     "--steps",
-    type=click.IntRange(1, 1000),
-    metavar="N",
-    help="Training steps.  [default: 20, or 5 for models of more than 3 million numbers]",
+    most=1000,
+    text="Training steps.  [default: 20, or 5 for models of more than 3 million numbers]",
 )
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=0.01, show_default=True)
 @click.option(
@@ -111,9 +109,7 @@ def _shape(
 @options.dataset
 @options.threads
 @options.timeout
-@options.results
-@options.form
-@options.quiet
+@options.output
 @click.pass_context
 def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
     """Compare two models of one architecture in two frameworks, and name what differs.

@@ -10,7 +10,7 @@ import msgspec
 from click.core import ParameterSource
 
 from harness.cli import options
-from harness.cli.options import PRECISION, THREADS, WholeNumber, on_cluster, together
+from harness.cli.options import MOST_THREADS, PRECISIONS, WholeNumber, number, on_cluster, together
 from harness.cli.own_model import model_options, with_own_model
 from harness.cli.printing import echo, echo_json, interrupt_on_termination
 from harness.cli.progress import ClusterDisplay, ModeDisplay, RunDisplay, shown_progress
@@ -122,7 +122,7 @@ batch_sizes = several(
 precisions = several(
     "--precision",
     "precisions",
-    each=PRECISION,
+    each=click.Choice(PRECISIONS),
     default=("float32",),
     show_default=True,
     metavar="NAME[,NAME]",
@@ -131,7 +131,7 @@ precisions = several(
 threads = several(
     "--threads",
     "threads",
-    each=THREADS,
+    each=WholeNumber(1, MOST_THREADS),
     metavar="N[,N]",
     help="CPU threads. Default: the number of physical cores.",
 )
@@ -141,18 +141,14 @@ threads = several(
 
 #: ``--eval-every``, ``--eval-samples`` and ``--no-eval``, for :func:`evaluation_of`.
 evaluation = together(
-    click.option(
+    number(
         "--eval-every",
-        type=WholeNumber(min=1),
-        metavar="N",
-        help="Score after every N epochs and after the last. The best epoch is one of those scored. Default: "
+        text="Score after every N epochs and after the last. The best epoch is one of those scored. Default: "
         "every epoch.",
     ),
-    click.option(
+    number(
         "--eval-samples",
-        type=WholeNumber(min=1),
-        metavar="N",
-        help="Score on at most N training and N validation samples, the same in every run. The test data is "
+        text="Score on at most N training and N validation samples, the same in every run. The test data is "
         "always scored completely. Default: all samples.",
     ),
     click.option("--no-eval", is_flag=True, help="Score nothing, not even the test data."),
@@ -220,10 +216,10 @@ def with_federated(given: dict[str, Any]) -> dict[str, Any]:
 @options.backends()
 @options.tasks
 @model_options
-@click.option(
+@options.choice(
     "--preset",
-    type=click.Choice(["smoke"]),
-    help="smoke runs every task at its smallest useful size on whichever of torch, keras and jax are "
+    of=["smoke"],
+    text="smoke runs every task at its smallest useful size on whichever of torch, keras and jax are "
     "installed. Other options change or narrow it.",
 )
 @options.dataset
@@ -232,7 +228,7 @@ def with_federated(given: dict[str, Any]) -> dict[str, Any]:
 @evaluation
 @batch_sizes
 @options.seed
-@options.seeds()
+@options.seeds
 @options.device
 @precisions
 @threads

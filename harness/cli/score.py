@@ -7,7 +7,6 @@ import msgspec
 
 from harness.analysis.results import named_run
 from harness.cli import completion, options
-from harness.cli.options import PRECISION
 from harness.cli.printing import echo, echo_json
 from harness.cli.progress import LiveLine
 from harness.machine.description import default_threads
@@ -21,12 +20,12 @@ from harness.runs.trained import score_weights, weights_path
 @click.command()
 @click.argument("name", metavar="RECORD", shell_complete=completion.RECORD)
 @options.backends()
-@click.option("--precision", type=PRECISION, help="Floating-point arithmetic. Default: that of the run.")
+@options.choice(
+    "--precision", of=options.PRECISIONS, text="Floating-point arithmetic. Default: that of the run."
+)
 @options.device
 @options.threads
-@options.results
-@options.form
-@options.quiet
+@options.output
 @options.plugin
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:

@@ -23,7 +23,7 @@ from harness.analysis.study import (
 )
 from harness.analysis.study_tuning import Tuning
 from harness.cli import completion, options
-from harness.cli.options import WholeNumber, on_cluster
+from harness.cli.options import on_cluster
 from harness.cli.printing import echo, interrupt_on_termination, print_error_line
 from harness.cli.progress import reuse_text, shown_progress
 from harness.cli.run import exit_code, run_sequence, run_sequence_on_nodes
@@ -56,19 +56,15 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 @options.dataset
 @options.epochs
 @options.max_steps
-@options.seeds()
-@click.option(
-    "--trials",
-    type=WholeNumber(min=1, max=1000),
-    metavar="N",
-    help="Trials of each variant that the study tunes. Default: the kind's.",
+@options.seeds
+@options.number(
+    "--trials", most=1000, text="Trials of each variant that the study tunes. Default: the kind's."
 )
-@click.option(
+@options.choice(
     "--sampler",
-    type=click.Choice(["quasi-random", "tpe"]),
+    of=("quasi-random", "tpe"),
     default="quasi-random",
-    show_default=True,
-    help="How settings are drawn: evenly, or by Optuna's tree-structured Parzen estimator.",
+    text="How settings are drawn: evenly, or by Optuna's tree-structured Parzen estimator.",
 )
 @click.option(
     "--search",

@@ -57,20 +57,11 @@ def _workload(name: str, options: dict[str, Any]) -> OwnStep:
 @shared.device
 @seed_of_steps
 @shared.python("own", "Interpreter of another virtual environment. Default: the one that runs this command.")
-@click.option(
-    "--processes",
-    type=click.IntRange(min=1, max=100),
-    default=PROCESSES,
-    show_default=True,
-    metavar="N",
-    help="Fresh processes, one after the other.",
-)
+@shared.number("--processes", most=100, default=PROCESSES, text="Fresh processes, one after the other.")
 @shared.budget("Start no process after this time, such as 90s or 5m. Default: no limit.")
-@click.option("--turns", type=click.IntRange(min=2, max=1000), metavar="N", help="Timed blocks of a process.")
+@shared.turns()
 @shared.profile("Profile one more process: where the time of a call goes.")
-@shared.results
-@shared.form
-@shared.quiet
+@shared.output
 @click.pass_context
 def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     """Time a training step of your own, as it is.

@@ -1,13 +1,12 @@
 """``harness upgrade``: two versions of a framework, compared on tasks, a suite or a step of one's own."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from harness.cli import options as shared
 from harness.cli.gate import GateDisplay, carried_out, exit_code_of
-from harness.cli.own_steps import refuse_step_options, step_benchmark, step_options
+from harness.cli.own_steps import own_step, refuse_step_options, step_benchmark, step_options
 from harness.errors import UsageError
 from harness.gate.record import Upgrade
 from harness.gate.suite import Suite, read_suite
@@ -23,9 +22,7 @@ _USUAL_TASKS = "mlp,cnn,rnn"
     "--task", "tasks", metavar="TASK[,TASK]", help=f"Included tasks. Default: {_USUAL_TASKS}, without --step."
 )
 @click.option("--backend", metavar="NAME", help="Their backend. Default: the one that requires the package.")
-@click.option(
-    "--step", metavar="FACTORY", help="Step of your own: FILE.py:CALLABLE or package.module:CALLABLE."
-)
+@own_step
 @shared.suite
 @step_options
 @shared.others
@@ -36,19 +33,10 @@ _USUAL_TASKS = "mlp,cnn,rnn"
     "Start no pair after this time, installations excluded. Default: until every benchmark is decided, and "
     "at most 5 minutes for each that the quick check does not decide."
 )
-@click.option("--turns", type=click.IntRange(min=2, max=1000), metavar="N", help="Timed blocks of a process.")
+@shared.turns()
 @shared.profile("Profile both versions: the operations that changed most. Without it, if a step is slower.")
-@click.option(
-    "--to",
-    "targets",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write the result to FILE, such as upgrade.html; repeatable.",
-)
-@shared.results
-@shared.form
-@shared.quiet
+@shared.targets("Also write the result to FILE, such as upgrade.html; repeatable.")
+@shared.output
 @click.pass_context
 def command(ctx: click.Context, /, old: str, new: str, **options: Any) -> None:
     """Compare two versions of a framework before you upgrade.
