@@ -16,18 +16,17 @@ from harness.bisect.record import BISECTIONS, BisectMetric, BisectRecord
 from harness.bisect.runner import Bisection, unfinished
 from harness.cli import options as shared
 from harness.cli.own_steps import own_step, refuse_step_options, step_benchmark, step_options
-from harness.cli.printing import echo, echo_json
 from harness.cli.progress import LiveLine, shown_progress
+from harness.cli.results import code_of, deliver
 from harness.errors import UsageError, unknown_name
 from harness.gate.suite import Benchmark, find_suite, read_suite
 from harness.machine.description import describe_machine
 from harness.plugins import registry
-from harness.report.bisect import bisect_document, ratio_text
+from harness.report.bisect import ratio_text
 from harness.report.numbers import counted
-from harness.report.render.terminal import terminal_text
 from harness.runs.documents import stamp
 from harness.runs.request import choose_dataset
-from harness.runs.store import prepare_folder, results_option
+from harness.runs.store import prepare_folder
 from harness.steps.process import StepTarget
 
 _UNDECIDED = 3
@@ -121,23 +120,14 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Exit code: 0 culprit found or no difference, 3 undecided, 1 the search failed, 2 on wrong input, 130 after
     Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
-    display = BisectDisplay(quiet=options["quiet"])
-    ctx.call_on_close(display.stop)
     folder = options["results"] / BISECTIONS.folder
     prepare_folder(folder)
-    with contextlib.ExitStack() as stack:
+    with BisectDisplay(quiet=options["quiet"]) as display, contextlib.ExitStack() as stack:
         bisection = _bisection(options, folder, stack, display)
         record = bisection.carry_out()
-    display.stop()
-    if options["form"] == "json":
-        echo_json(msgspec.json.encode(record))
-    else:
-        echo(terminal_text(bisect_document(record)))
-        where = results_option(options["results"])
-        # Not "last": a search that is gone on with may be older than other records.
-        echo(f"\nPage: harness report {record.id}{where} --to bisection.html\nRecord: {bisection.path}")
-    codes = {"ok": _UNDECIDED if record.outcome == "undecided" else 0, "interrupted": 130}
-    ctx.exit(codes.get(record.status, 1))
+    # Not "last": a search that is gone on with may be older than other records.
+    deliver(BISECTIONS, record, bisection.path, options, page_of=record.id)
+    ctx.exit(code_of(record.status, ok=_UNDECIDED if record.outcome == "undecided" else 0))
 
 
 def _bisection(

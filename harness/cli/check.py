@@ -3,9 +3,9 @@
 import collections
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -27,7 +27,6 @@ from harness.plugins.options import parse_options
 from harness.plugins.selection import select_backend
 from harness.report.check import Checked, Extent, Status, check_document, result_text
 from harness.report.render.terminal import terminal_text
-from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
 from harness.worker.examiner import Examiner
 
@@ -37,64 +36,44 @@ CLOCK = "clock"
 
 
 def check_once(examiner: Examiner, definition: TaskDefinition, selection: Selection) -> Checked:
-    """Make a check, which takes seconds to minutes; never raises HarnessError."""
-    return _Progress(examiner, definition, selection).checked()
+    """Make a check, which takes seconds to minutes; never raises HarnessError.
 
+    A line is printed for each case that has ended, with the time so far and about the time that is left.
+    """
+    configuration = examiner.configuration
+    name = f"{configuration.label} on {definition.name}"
+    number = len(check_names(definition, configuration.precision, selection)) + selection.includes(CLOCK)
+    outcomes: list[Finding | Skipped | NotOffered] = []
+    start = time.perf_counter()
 
-class _Progress:
-    """Prints a line for each case that has ended, with the time so far and about the time that is left."""
-
-    def __init__(self, examiner: Examiner, definition: TaskDefinition, selection: Selection) -> None:
-        self._examiner = examiner
-        self._definition = definition
-        self._selection = selection
-        self._outcomes: list[Finding | Skipped | NotOffered] = []
-        self._name = f"{examiner.configuration.label} on {definition.name}"
-        names = check_names(definition, examiner.configuration.precision, selection)
-        self._number = len(names) + selection.includes(CLOCK)
-        self._start = time.perf_counter()
-
-    def checked(self) -> Checked:
-        findings: list[Finding] = []
-        problem: HarnessError | None = None
-        waiting: Waiting | None = None
-        try:
-            findings = check(self._examiner, self._definition, self._report, self._selection)
-            if self._selection.includes(CLOCK):
-                waiting = self._observed_waiting(findings)
-        except HarnessError as error:
-            problem = error
-        seconds = time.perf_counter() - self._start
-        made = len(self._outcomes) + (waiting is not None)
-        print_error_line(f"{self._name}: {made} of {self._number} cases in {seconds:.1f} s")
-        configuration = self._examiner.configuration
-        # After an error there are no causes, only the findings before it.
-        findings = findings or [one for one in self._outcomes if isinstance(one, Finding)]
-        return Checked(
-            configuration.label,
-            self._definition.name,
-            configuration.precision,
-            self._outcomes,
-            findings,
-            problem,
-            waiting,
-        )
-
-    def _observed_waiting(self, findings: Sequence[Finding]) -> Waiting | None:
-        failed = next((finding.case for finding in findings if not finding.passed), None)
-        if failed is not None:
-            self._report(Skipped(CLOCK, failed))
-            return None
-        return self._examiner.observe_waiting(cases(self._definition)[0])
-
-    def _report(self, outcome: Finding | Skipped | NotOffered) -> None:
-        self._outcomes.append(outcome)
-        made, elapsed = len(self._outcomes), time.perf_counter() - self._start
-        left = elapsed / made * (self._number - made)
+    def report(outcome: Finding | Skipped | NotOffered) -> None:
+        outcomes.append(outcome)
+        made, elapsed = len(outcomes), time.perf_counter() - start
+        left = elapsed / made * (number - made)
         print_error_line(
-            f"{self._name}: {outcome.case} {result_text(outcome)} "
-            f"({made} of {self._number}, {elapsed:.0f} s, about {left:.0f} s left)"
+            f"{name}: {outcome.case} {result_text(outcome)} "
+            f"({made} of {number}, {elapsed:.0f} s, about {left:.0f} s left)"
         )
+
+    findings: list[Finding] = []
+    problem: HarnessError | None = None
+    waiting: Waiting | None = None
+    try:
+        findings = check(examiner, definition, report, selection)
+        if selection.includes(CLOCK):
+            failed = next((finding.case for finding in findings if not finding.passed), None)
+            if failed is None:
+                waiting = examiner.observe_waiting(cases(definition)[0])
+            else:
+                report(Skipped(CLOCK, failed))
+    except HarnessError as error:
+        problem = error
+    made, seconds = len(outcomes) + (waiting is not None), time.perf_counter() - start
+    print_error_line(f"{name}: {made} of {number} cases in {seconds:.1f} s")
+    # After an error there are no causes, only the findings before it.
+    findings = findings or [outcome for outcome in outcomes if isinstance(outcome, Finding)]
+    precision = configuration.precision
+    return Checked(configuration.label, definition.name, precision, outcomes, findings, problem, waiting)
 
 
 # Checks of several tasks at the same time, each in a worker that has CPUs of its own.
@@ -241,20 +220,7 @@ _MOST_WORKERS = 8
 )
 @options.plugin_of_all
 @click.pass_context
-def command(
-    ctx: click.Context,
-    backends: list[str],
-    named_backends: list[str],
-    tasks: list[str],
-    all_modes: bool,
-    by_case: bool,
-    precision: Precision,
-    chosen_cases: tuple[str, ...],
-    fail_fast: bool,
-    traceback: bool,
-    device: str,
-    threads: int | None,
-) -> None:
+def command(ctx: click.Context, /, **given: Any) -> None:
     """Train each task for a few steps in float64 and compare with its reference, to a relative 1e-9.
 
     Compared are the loss of each step, the gradients of the first step, all weights after the last, and
@@ -264,37 +230,37 @@ def command(
 
     Exit code: 0 if all agree, 1 if anything deviates or could not be checked, 2 if the input is wrong.
     """
-    backends = list(dict.fromkeys(backends + named_backends))
-    definitions, broken = _definitions(tasks)
-    on_gpu = device != "cpu" and has_nvidia_gpu()
-    threads = threads or (default_threads() if on_gpu else 1)
+    backends = list(dict.fromkeys(given["backends"] + given["named_backends"]))
+    definitions, broken = _definitions(given["tasks"])
+    on_gpu = given["device"] != "cpu" and has_nvidia_gpu()
+    threads = given["threads"] or (default_threads() if on_gpu else 1)
     checks = [
-        Check(Configuration(backend, mode, device, threads, precision), definition)
-        for backend, mode in _chosen(backends, definitions, all_modes=all_modes)
+        Check(Configuration(backend, mode, given["device"], threads, given["precision"]), definition)
+        for backend, mode in _chosen(backends, definitions, all_modes=given["all_modes"])
         for definition in definitions
     ]
     if not backends:
         broken += _broken_backends()
-    selection = _selection(chosen_cases, definitions, precision, fail_fast=fail_fast)
+    selection = _selection(definitions, given)
     groups = cpu_groups(threads, threads if on_gpu else min(default_threads(), _MOST_WORKERS * threads))
     outcomes = check_all(checks, selection, groups)
-    extent = Extent(definitions, chosen_cases, broken)
-    echo(terminal_text(check_document(outcomes, extent, by_case=by_case, traceback=traceback)))
+    extent = Extent(definitions, given["chosen_cases"], broken)
+    document = check_document(outcomes, extent, by_case=given["by_case"], traceback=given["traceback"])
+    echo(terminal_text(document))
     agrees = not broken and all(outcome.status is Status.AGREES for outcome in outcomes)
     ctx.exit(0 if agrees else 1)
 
 
-def _selection(
-    names: tuple[str, ...], definitions: list[TaskDefinition], precision: Precision, *, fail_fast: bool
-) -> Selection:
+def _selection(definitions: list[TaskDefinition], given: Mapping[str, Any]) -> Selection:
     """The cases to make; raises UsageError for a name that no task has."""
+    names: tuple[str, ...] = given["chosen_cases"]
     if names:
-        known = {CLOCK}.union(*(check_names(definition, precision) for definition in definitions))
+        known = {CLOCK}.union(*(check_names(definition, given["precision"]) for definition in definitions))
         known |= {NOISE} if PRIVATE_CASE in known else set()
         known |= {CLIENTS} if any(allows_clients(plain_task(each)) for each in definitions) else set()
         if unknown := [name for name in names if name not in known]:
             raise unknown_name("case", unknown[0], known)
-    return Selection(frozenset(names), fail_fast)
+    return Selection(frozenset(names), given["fail_fast"])
 
 
 def _definitions(names: list[str]) -> tuple[list[TaskDefinition], list[str]]:

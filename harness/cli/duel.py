@@ -23,10 +23,11 @@ from harness.cli.own_steps import (
 )
 from harness.cli.printing import echo, echo_json, interrupt_on_termination
 from harness.cli.progress import DuelDisplay, ModeDisplay, shown_progress
-from harness.cluster.agent import Orders, PlacedDuel
+from harness.cli.results import code_of, deliver
+from harness.cluster.agent import PlacedDuel
 from harness.cluster.connection import connected
 from harness.cluster.nodes import RayNodes
-from harness.cluster.one_node import DuelRecorder, on_one_node, plugin_files, write_duels
+from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.duel.fastest_mode import FastestModes
 from harness.duel.mode_times import all_kept
 from harness.duel.own_steps import OwnStep, StepDuelRequest, labelled_steps
@@ -42,13 +43,13 @@ from harness.plugins.definition import define_task, resized
 from harness.plugins.options import parse_options
 from harness.plugins.registry import runs_our_code
 from harness.plugins.selection import ALL, select_backend
-from harness.report.duel import duel_document, faster_modes
+from harness.report.duel import faster_modes
 from harness.report.files import write_text
 from harness.report.predictions import predictions_document
 from harness.report.render.html import html_page
 from harness.report.render.terminal import terminal_text
 from harness.runs.request import choose_dataset
-from harness.runs.store import prepare_folder, results_option
+from harness.runs.store import prepare_folder
 from harness.spec.task import TaskDefinition
 from harness.worker import protocol
 from harness.worker.process import installed_harness
@@ -318,62 +319,50 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     sizes = options["batch_size"]
     options["batch_size"] = sizes[0] if sizes else None
     if options["operation"] == "predict":
-        _of_predictions(ctx, names, sizes or [1], options)
-        return
+        ctx.exit(_of_predictions(names, sizes or [1], options))
     if len(sizes) > 1:
         raise UsageError("several batch sizes are for --operation predict; give one, or --b-batch-size")
     if all(map(is_model, names)) and options["dataset"] is None and options["task"] is None:
-        record, path = _of_steps(ctx, names, options)
-        _deliver(ctx, record, path, options)
-        return
+        if on_cluster(options):
+            raise UsageError("--executor is for tasks; a duel of steps of your own runs on this machine")
+        record, path = _carried_out(_step_request(step_workloads(names, options), options), options)
+        ctx.exit(_deliver(record, path, options))
     for option, value in (("--with", "arguments"), ("--samples", "samples"), ("--timeout", "timeout")):
         if options[value]:
             raise UsageError(f"{option} is for steps of your own, such as bench.py:make_step")
     if options["seed"] == OWN_SEED:
         raise UsageError("--seed own is for steps of your own; give a number")
     names, options = with_own_pair(names, options)
-    record, path = _on_cluster(names, options) if on_cluster(options) else _here(ctx, names, options)
-    _deliver(ctx, record, path, options)
+    record, path = _on_cluster(names, options) if on_cluster(options) else _here(names, options)
+    ctx.exit(_deliver(record, path, options))
 
 
-def _deliver(ctx: click.Context, record: DuelRecord, path: Path, options: Mapping[str, Any]) -> None:
-    if options["form"] == "json":
-        echo_json(msgspec.json.encode(record))
-    else:
-        echo(terminal_text(duel_document(record)))
-        if record.task is not None:
-            ran = [(each, record.task.description, record.machine) for each in record.configurations]
-            echo("".join(f"\n{sentence}\n" for sentence in faster_modes(ran, [*all_kept()])), nl=False)
-        if path.exists():
-            where = results_option(options["results"])
-            echo(f"\nPage: harness report last{where} --to duel.html\nRecord: {path}")
-    ctx.exit({"ok": 0, "interrupted": 130}.get(record.status, 1))
+def _deliver(record: DuelRecord, path: Path, options: Mapping[str, Any]) -> int:
+    """Print a duel; returns the exit code."""
+    task = record.task
+    ran = [(each, task.description, record.machine) for each in record.configurations] if task else []
+    deliver(DUELS, record, path, options, page_of="last", remarks=faster_modes(ran, [*all_kept()]))
+    return code_of(record.status)
 
 
-def _of_steps(
-    ctx: click.Context, names: tuple[str, ...], options: Mapping[str, Any]
-) -> tuple[DuelRecord, Path]:
-    if on_cluster(options):
-        raise UsageError("--executor is for tasks; a duel of steps of your own runs on this machine")
-    return _carried_out(ctx, _step_request(step_workloads(names, options), options), options)
+def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What duels of steps and of tasks have in common."""
+    return {
+        "margin": _share(options["within"]),
+        "budget_seconds": options["budget"],
+        "quiet_environment": options["process_environment"] == "quiet",
+        "turns": options["turns"],
+        "profile": options["profile"],
+        "command": sys.argv[1:],
+    }
 
 
 def _step_request(workloads: Sequence[OwnStep], options: Mapping[str, Any]) -> StepDuelRequest:
-    return StepDuelRequest(
-        workloads=[*workloads],
-        margin=_share(options["within"]),
-        budget_seconds=options["budget"],
-        quiet_environment=options["process_environment"] == "quiet",
-        turns=options["turns"],
-        profile=options["profile"],
-        command=sys.argv[1:],
-    )
+    return StepDuelRequest(workloads=[*workloads], **_settings(options))
 
 
-def _of_predictions(
-    ctx: click.Context, names: tuple[str, ...], sizes: Sequence[int], options: Mapping[str, Any]
-) -> None:
-    """A duel for each batch size; of several sizes also the curve of all."""
+def _of_predictions(names: tuple[str, ...], sizes: Sequence[int], options: Mapping[str, Any]) -> int:
+    """A duel for each batch size; of several sizes also the curve of all. Returns the exit code."""
     if options["task"] is None:
         raise UsageError("--operation predict needs --task")
     if on_cluster(options):
@@ -392,57 +381,62 @@ def _of_predictions(
             prediction_workload(name, size, options, letter, dataset.name)
             for name, letter in zip(names, _LETTERS, strict=False)
         ]
-        record, path = _carried_out(ctx, _step_request(labelled_steps(workloads), options), options)
+        record, path = _carried_out(_step_request(labelled_steps(workloads), options), options)
         records.append(record)
         if len(sizes) == 1:
-            _deliver(ctx, record, path, options)
-            return
+            return _deliver(record, path, options)
         if record.status == "interrupted":
             break
-    codes = {"ok": 0, "interrupted": 130}
-    code = max(codes.get(record.status, 1) for record in records)
+    code = max(code_of(record.status) for record in records)
     if options["form"] == "json":
         echo_json(msgspec.json.encode({"duels": records}))
-        ctx.exit(code)
+        return code
     document = predictions_document(options["task"], records)
     echo(terminal_text(document))
     page = options["results"] / DUELS.folder / f"{records[0].id}-predictions.html"
     write_text(page, html_page(document))
     echo(f"\nPage: {page}")
-    ctx.exit(code)
+    return code
 
 
-def _carried_out(
-    ctx: click.Context, request: AnyRequest, options: Mapping[str, Any]
-) -> tuple[DuelRecord, Path]:
+def _carried_out(request: AnyRequest, options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
     prepare_folder(options["results"] / DUELS.folder)
-    display = DuelDisplay(quiet=options["quiet"])
-    ctx.call_on_close(display.stop)
-    duel = Duel(request, options["results"] / DUELS.folder, display)
-    record = duel.carry_out()
-    display.stop()
-    return record, duel.path
+    with DuelDisplay(quiet=options["quiet"]) as display:
+        duel = Duel(request, options["results"] / DUELS.folder, display)
+        return duel.carry_out(), duel.path
 
 
-def _here(ctx: click.Context, names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
+def _here(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
     request, choices = _request(names, options)
-    display = ModeDisplay(quiet=options["quiet"])
-    try:
+    with ModeDisplay(quiet=options["quiet"]) as display:
         modes = FastestModes(options["results"] / DUELS.folder, display, certify=options["certify"])
         workloads = labelled([modes.choose(choice, request.dataset) for choice in choices])
-    finally:
-        display.stop()
-    return _carried_out(ctx, msgspec.structs.replace(request, workloads=workloads), options)
+    return _carried_out(msgspec.structs.replace(request, workloads=workloads), options)
 
 
 def _on_cluster(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
+    """Carry out a duel on one node, which finds the fastest workload of each choice.
+
+    Raises:
+        UsageError: no cluster is reachable, or no node has the backends.
+        HarnessError: the node was lost, or the record cannot be written.
+    """
     folder = options["results"] / DUELS.folder
     prepare_folder(folder)
-
-    def request_for(threads: int) -> tuple[DuelRequest, list[list[Workload]]]:
-        return _request(names, {**options, "threads": options["threads"] or threads})
-
-    return duel_on_cluster(request_for, folder, address=options["address"], quiet=options["quiet"])
+    with ModeDisplay(quiet=options["quiet"]) as display, connected(options["address"]) as cluster:
+        interrupt_on_termination()  # Ray handles signals in its own way, too
+        recorder = DuelRecorder(folder, display)
+        request, choices = _request(names, {**options, "threads": options["threads"] or cluster.threads})
+        datasets = [request.dataset.name]
+        with RayNodes(request.workloads, datasets) as nodes:
+            try:
+                asked = PlacedDuel(request, choices, sys.executable)
+                record, duels = on_one_node(nodes, asked, datasets, recorder)
+            except KeyboardInterrupt as interrupt:
+                return recorder.interrupted(interrupt), recorder.path
+    write_duels(folder, duels)
+    recorder.save(record)
+    return record, recorder.path
 
 
 def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRequest, list[list[Workload]]]:
@@ -451,7 +445,7 @@ def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRe
     What can be refused before a process starts is refused.
     """
     definition = registry.task(options["task"])
-    margin = _share(options["within"])
+    settings = _settings(options)
     choices = choices_of(names, definition, options)
     workloads = [choice[0] for choice in choices]
     refuse_different_work(workloads)
@@ -460,14 +454,9 @@ def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRe
     request = DuelRequest(
         workloads=workloads,
         dataset=dataset,
-        margin=margin,
-        budget_seconds=options["budget"],
-        quiet_environment=options["process_environment"] == "quiet",
         certify=options["certify"],
         seed=options["seed"],
-        turns=options["turns"],
-        profile=options["profile"],
-        command=sys.argv[1:],
+        **settings,
     )
     return request, choices
 
@@ -481,52 +470,3 @@ def _share(text: str) -> float:
     if not text.endswith("%") or not 0 < share < 1:
         raise UsageError(f"--within {text}: write a percentage above 0 and below 100, such as 2%.")
     return share
-
-
-# ``harness duel --executor ray``: a whole duel on one node of a Ray cluster.
-
-
-def duel_on_cluster(
-    request_for: Callable[[int], tuple[DuelRequest, list[list[Workload]]]],
-    folder: Path,
-    *,
-    address: str | None,
-    quiet: bool,
-) -> tuple[DuelRecord, Path]:
-    """Carry out a duel on one node; returns its record and the path where it is written.
-
-    ``request_for`` makes the request, and the choices of workloads, for a node with this default number of
-    threads. The fastest of each choice is found on the node.
-
-    Raises:
-        UsageError: no cluster is reachable, or no node has the backends.
-        HarnessError: the node was lost, or the record cannot be written.
-    """
-    display = ModeDisplay(quiet=quiet)
-    recorder = DuelRecorder(folder, display)
-    try:
-        with connected(address) as cluster:
-            interrupt_on_termination()  # Ray handles signals in its own way, too
-            request, choices = request_for(cluster.threads)
-            with _nodes(request) as nodes:
-                try:
-                    asked = PlacedDuel(request, choices, sys.executable)
-                    record, duels = on_one_node(nodes, asked, [request.dataset.name], recorder)
-                except KeyboardInterrupt as interrupt:
-                    return recorder.interrupted(interrupt), recorder.path
-    finally:
-        display.stop()
-    write_duels(folder, duels)
-    recorder.save(record)
-    return record, recorder.path
-
-
-def _nodes(request: DuelRequest) -> RayNodes:
-    workloads = request.workloads
-    tasks = {workload.task.name for workload in workloads}
-    orders = Orders(cpus=1, plugins=plugin_files(tasks))
-    return RayNodes(
-        orders,
-        backends=[workload.configuration.backend for workload in workloads],
-        datasets=[request.dataset.name],
-    )

@@ -9,12 +9,10 @@ from harness.analysis.results import named_run
 from harness.cli import completion, options
 from harness.cli.printing import echo
 from harness.cli.progress import LiveLine
-from harness.errors import HarnessError, UsageError
-from harness.machine.description import default_threads
-from harness.plugins.configuration import Configuration
-from harness.plugins.selection import select_backend
+from harness.cli.results import write_document
+from harness.errors import UsageError
 from harness.report.explanations import ExplainedRun, explanations_document
-from harness.report.files import require_folder, write_text
+from harness.report.files import require_folder
 from harness.report.render.terminal import terminal_text
 from harness.runs.trained import explain_weights, weights_path
 
@@ -70,47 +68,16 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     for record, path in named:
         weights_path(record, path.parent, best=True)  # refuses before any framework is asked
     runs = []
-    line = LiveLine(quiet=given["quiet"])
-    try:
+    with LiveLine(quiet=given["quiet"]) as line:
         for record, path in named:
-            asked = [
-                Configuration(
-                    selection.backend.name,
-                    selection.mode(record.task.description),
-                    given["device"],
-                    given["threads"] or default_threads(),
-                    "float64",
-                )
-                for selection in map(select_backend, given["backends"] or [record.configuration.label])
-            ]
+            names = given["backends"] or [record.configuration.label]
+            asked = options.configurations(names, record.task.description, given, "float64")
             best = given["which"] == "best"
             line.show(f"explaining {record.task.name} with {', '.join(each.label for each in asked)}")
             found = list(explain_weights(record, path.parent, asked, best=best))
             runs.append(ExplainedRun(record, given["which"], found))
-    finally:
-        line.stop()
     document = explanations_document(runs)
     echo(terminal_text(document))
-    _write(target, document)
-    ctx.exit(int(not all(run.agrees for run in runs)))
-
-
-def _write(target: Path, document: Any) -> None:
-    try:
-        if target.suffix == ".html":
-            from harness.report.render.html import html_page
-
-            text = html_page(document)
-        else:
-            from harness.report.render.markdown import markdown
-
-            text = markdown(document)
-        write_text(target, text)
-    except ImportError as error:
-        raise UsageError(
-            f'--to {target.name} needs the extra "report" ({error.name or error} is missing): '
-            'pip install "dl-harness[report]"'
-        ) from error
-    except OSError as error:
-        raise HarnessError(f"cannot write {target}: {error.strerror or error}") from error
+    write_document(document, target)
     echo(f"Page: {target}")
+    ctx.exit(int(not all(run.agrees for run in runs)))

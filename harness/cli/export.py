@@ -82,23 +82,21 @@ def to_tensorboard(ctx: click.Context, /, selection: tuple[str, ...], **given: A
 def _export(tracker: Tracker, arguments: Sequence[str], results: Path, *, quiet: bool) -> int:
     """Send the runs one by one and print how many were added; returns the exit code."""
     selection = Selection(arguments, results)
-    line = LiveLine(quiet=quiet)
     added = known = 0
     try:
-        tracker.connect()
-        for path, record in selection.with_paths():
-            line.show(f"{added + known + 1} of {len(selection.paths)}: {record.id}")
-            if send(tracker, record, path):
-                added += 1
-            else:
-                known += 1
+        with LiveLine(quiet=quiet) as line:
+            tracker.connect()
+            for path, record in selection.with_paths():
+                line.show(f"{added + known + 1} of {len(selection.paths)}: {record.id}")
+                if send(tracker, record, path):
+                    added += 1
+                else:
+                    known += 1
     except HarnessError:
         raise
     except Exception as error:
         message = f"{tracker.name} at {tracker.place}: {reason(error)}. Runs added before: {added}."
         raise HarnessError(message) from error
-    finally:
-        line.stop()
     present = f"; {known} already present" if known else ""
     echo(f"{added} run{'s' * (added != 1)} added to {tracker.name} at {tracker.place}{present}")
     return SOME_UNREADABLE if report_unreadable(selection.unreadable) else 0

@@ -15,13 +15,12 @@ import msgspec
 from harness.cli import options as shared
 from harness.cli.printing import (
     discard,
-    echo,
-    echo_json,
     echo_workflow_commands,
     print_error,
     print_error_line,
 )
 from harness.cli.progress import LiveLine, shown_progress
+from harness.cli.results import INTERRUPTED, deliver
 from harness.errors import HarnessError, UsageError
 from harness.gate.environments import Environment, EnvironmentPair, pair_of_commits, pair_of_interpreters
 from harness.gate.judgement import Outlook
@@ -40,9 +39,8 @@ from harness.gate.suite import Suite, find_suite, read_suite
 from harness.gate.upgrade import pair_of_requirements, requirements_of
 from harness.plugins import registry
 from harness.report import ci_formats
-from harness.report.gate import change, gate_document, why
+from harness.report.gate import change, why
 from harness.report.numbers import time_left
-from harness.report.render.terminal import terminal_text
 from harness.runs.record import DatasetRecord
 from harness.runs.request import choose_dataset
 from harness.runs.store import prepare_folder
@@ -93,7 +91,7 @@ def progress_line(benchmark: BenchmarkRecord, stage: Stage) -> str:
 # The results of a gate, delivered to files, the job's summary page and standard output.
 
 
-def deliver(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
+def deliver_gate(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
     """Write every output. One that cannot be written costs neither the others nor the verdict.
 
     Raises:
@@ -121,17 +119,12 @@ def deliver(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
 
 
 def _print(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
-    if options["form"] == "json":
-        echo_json(msgspec.json.encode(record))
-        return
-    echo(terminal_text(gate_document(record)))
-    echo(f"\nRecord: {path}")
-    if ci_formats.annotates(os.environ):
+    deliver(GATES, record, path, options)
+    if options["form"] != "json" and ci_formats.annotates(os.environ):
         echo_workflow_commands(ci_formats.annotations(record, options["inconclusive"]))
 
 
 _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4}
-_INTERRUPTED = 130
 
 
 def _saving(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
@@ -221,23 +214,21 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     for target in options["targets"]:
         ci_formats.check_target(target)
     _check_base(options)
-    display = GateDisplay(quiet=options["quiet"])
-    ctx.call_on_close(display.stop)
-    ctx.exit(exit_code_of(lambda: _run(options, display), display))
+    ctx.exit(exit_code_of(lambda display: _run(options, display), quiet=options["quiet"]))
 
 
-def exit_code_of(run: Callable[[], int], display: GateDisplay) -> int:
+def exit_code_of(run: Callable[[GateDisplay], int], *, quiet: bool) -> int:
     """The exit code of a gate; an error must not look like FAIL.
 
     Raises:
         UsageError: the gate could not run.
     """
     try:
-        return run()
+        with GateDisplay(quiet=quiet) as display:
+            return run(display)
     except HarnessError as error:
         raise UsageError(str(error)) from error
     except Exception:  # noqa: BLE001
-        display.stop()
         print_error_line(traceback.format_exc())
         return UsageError.exit_code
 
@@ -293,7 +284,7 @@ def carried_out(
     gate = Gate(request, folder, display)
     record = gate.carry_out()
     display.stop()
-    deliver(record, gate.path, options)
+    deliver_gate(record, gate.path, options)
     return _exit_code(record, options["inconclusive"])
 
 
@@ -340,7 +331,7 @@ def _datasets(suite: Suite, *, quiet: bool) -> list[DatasetRecord]:
 
 def _exit_code(record: GateRecord, inconclusive: Inconclusive) -> int:
     if record.status == "interrupted":
-        return _INTERRUPTED
+        return INTERRUPTED
     if record.status == "failed" and record.verdict != "FAIL":  # what failed before then has failed
         return UsageError.exit_code
     return _EXIT_CODES[folded(record, inconclusive)]

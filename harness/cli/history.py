@@ -1,7 +1,7 @@
 """``harness history``: changes of speed and memory over the gates of a branch."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -9,10 +9,11 @@ from harness.analysis.results import read_all
 from harness.cli import options
 from harness.cli.options import report_unreadable
 from harness.cli.printing import echo, echo_json
-from harness.errors import HarnessError, UsageError, unknown_name
+from harness.cli.results import write_document, writing
+from harness.errors import UsageError, unknown_name
 from harness.gate.history import gaps, selected
 from harness.gate.record import GATES, GateRecord, Metric
-from harness.machine.files import replace_file
+from harness.report.files import write_bytes
 
 if TYPE_CHECKING:
     from harness.report.history import HistoryFindings
@@ -41,15 +42,7 @@ _ENDINGS = (".html", ".md", ".json")
 @options.form
 @click.pass_context
 def command(
-    ctx: click.Context,
-    /,
-    files: tuple[Path, ...],
-    results: Path,
-    benchmark: str | None,
-    metric: Metric | None,
-    same_base: bool,
-    target: Path | None,
-    form: str,
+    ctx: click.Context, /, files: tuple[Path, ...], target: Path | None, form: str, **given: Any
 ) -> None:
     """Find changes of speed and memory over the gates of a branch.
 
@@ -63,11 +56,11 @@ def command(
     """
     if target is not None and target.suffix not in _ENDINGS:
         raise UsageError(f"--to {target}: the ending must be one of {', '.join(_ENDINGS)}")
-    gates, unreadable = read_all(GATES, _paths(files) if files else GATES.paths(results))
+    gates, unreadable = read_all(GATES, _paths(files) if files else GATES.paths(given["results"]))
     code = report_unreadable(unreadable)
     if not gates:
-        raise UsageError(_no_gates(files, results))
-    findings = _findings(gates, benchmark, metric, same_base=same_base)
+        raise UsageError(_no_gates(files, given["results"]))
+    findings = _findings(gates, given["benchmark"], given["metric"], same_base=given["same_base"])
     from harness.report.history import history_document, history_json  # imports NumPy
     from harness.report.render.terminal import terminal_text
 
@@ -76,7 +69,11 @@ def command(
     else:
         echo(terminal_text(history_document(findings)))
     if target is not None:
-        _write(findings, target)
+        if target.suffix == ".json":
+            with writing(target):
+                write_bytes(target, history_json(findings))
+        else:
+            write_document(history_document(findings), target)
     ctx.exit(code)
 
 
@@ -121,27 +118,3 @@ def _findings(
         if benchmark in (None, gap.benchmark) and (metric is None or gap.metric in (None, metric))
     ]
     return HistoryFindings(history, not_measured, ordered)
-
-
-def _write(findings: "HistoryFindings", path: Path) -> None:
-    """Write a history in the format of the path's ending."""
-    from harness.report.history import history_document, history_json
-    from harness.report.render.markdown import markdown
-
-    try:
-        if path.suffix == ".html":
-            from harness.report.render.html import html_page
-
-            content = html_page(history_document(findings)).encode()
-        elif path.suffix == ".json":
-            content = history_json(findings)
-        else:
-            content = markdown(history_document(findings)).encode()
-        replace_file(path, content)
-    except ImportError as error:
-        raise UsageError(
-            f'--to {path.name} needs the extra "report" ({error.name or error} is missing): '
-            'pip install "dl-harness[report]"'
-        ) from error
-    except OSError as error:
-        raise HarnessError(f"cannot write {path}: {error.strerror or error}") from error

@@ -7,7 +7,7 @@ as ``@options.turns("Timed blocks.")``, takes the properties that differ between
 import functools
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,12 +18,16 @@ from harness.cli.printing import print_error
 from harness.errors import UsageError, unknown_name
 from harness.machine.arguments import program, seconds_of
 from harness.machine.cpus import WORKER_CPUS
+from harness.machine.description import default_threads
 from harness.plugins import registry
+from harness.plugins.configuration import Configuration
 from harness.plugins.contributions import Contribution, Request, contributions
 from harness.plugins.files import name_plugin_files, plugin_files
 from harness.plugins.loading import LABELS, Kind
+from harness.plugins.selection import select_backend
 from harness.runs.store import DEFAULT_RESULTS
-from harness.spec.backend import DEVICE_PATTERN
+from harness.spec.backend import DEVICE_PATTERN, Precision
+from harness.spec.task import Task
 from harness.tracking.tracker import Tracker
 from harness.tracking.values import NAMES, make_tracker
 
@@ -300,6 +304,26 @@ plugin_of_configurations = plugin_option({"names": "backend", "task": "task", "d
 plugin_of_studies = plugin_option({**_PARAMETERS, "kind": "study"})
 #: For commands that take every installed backend and task where none is named.
 plugin_of_all = plugin_option(unnamed_means_all=True)
+
+
+def configurations(
+    names: Iterable[str], task: Task, given: Mapping[str, Any], precision: Precision
+) -> list[Configuration]:
+    """What backends of these names, ``--device`` and ``--threads`` ask for on a task.
+
+    Raises:
+        UsageError: a backend is unknown or not installed, or several of its modes are named.
+    """
+    return [
+        Configuration(
+            selection.backend.name,
+            selection.mode(task),
+            given["device"],
+            given["threads"] or default_threads(),
+            precision,
+        )
+        for selection in map(select_backend, names)
+    ]
 
 
 def budget(text: str, default: str | None = None) -> Callable[[_F], _F]:

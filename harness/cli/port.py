@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from harness.cli import options
 from harness.cli.own_model import arguments
-from harness.cli.printing import echo, echo_json, print_error_line
+from harness.cli.printing import print_error_line
 from harness.cli.progress import Phases
+from harness.cli.results import deliver
 from harness.errors import HarnessError, UsageError
 from harness.machine.description import describe_machine
 from harness.machine.files import replace_file
@@ -201,13 +201,7 @@ def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
         seconds=time.monotonic() - start,
     )
     path = PORTS.save(record, folder)
-    if given["form"] == "json":
-        echo_json(msgspec.json.encode(record))
-    else:
-        from harness.report.port import port_document
-        from harness.report.render.terminal import terminal_text
-
-        echo(f"{terminal_text(port_document(record))}\n\nRecord: {path}")
+    deliver(PORTS, record, path, given)
     if given["page"] is not None:
         from harness.report.port import port_document
         from harness.report.render.html import html_page

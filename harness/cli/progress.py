@@ -3,7 +3,6 @@
 Progress that cannot be written is dropped, so that the work continues without it.
 """
 
-import abc
 import contextlib
 import math
 import os
@@ -15,7 +14,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -38,6 +36,7 @@ from harness.duel.fastest_mode import BUDGET_SECONDS, FastestMode, ModeEvent, Ti
 from harness.duel.preparation import Prepared
 from harness.duel.record import DuelRecord
 from harness.duel.runner import Measuring, Outlook, Paired
+from harness.plugins.configuration import Configuration
 from harness.report.check import certificate_label
 from harness.report.duel import chosen_sentence
 from harness.report.numbers import (
@@ -131,7 +130,10 @@ def print_line(console: Console, text: str) -> None:
 
 
 class LiveLine:
-    """The current activity: one changing line on a terminal, otherwise a line for each activity."""
+    """The current activity: one changing line on a terminal, otherwise a line for each activity.
+
+    Use it as a context manager.
+    """
 
     def __init__(self, *, quiet: bool) -> None:
         self._console = console(quiet=quiet)
@@ -156,6 +158,12 @@ class LiveLine:
     def stop(self) -> None:
         """Remove the changing line."""
         self._status.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
 
 
 class Phases:
@@ -192,9 +200,7 @@ class Phases:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._ends.set()
         self._thread.join()
         self._line.stop()
@@ -378,32 +384,44 @@ _QUIET_SECONDS = 10.0
 _CACHED_SECONDS = 1.0
 
 
-class Display(abc.ABC):
-    """A live part on a terminal, permanent lines, and trackers to follow; ``quiet`` prints nothing."""
+class RunsDisplay:
+    """Shows runs: a live part on a terminal, permanent lines, and trackers to follow.
 
-    def __init__(self, requests: Sequence[RunRequest], remaining: Remaining, *, quiet: bool) -> None:
-        self.remaining = remaining
+    It observes a sequence of runs (:class:`harness.runs.sequence.SequenceObserver`) or, ``on_nodes``, those
+    of a cluster (:class:`harness.cluster.dispatch.ClusterObserver`). This machine is a node without a name.
+    """
+
+    def __init__(
+        self, requests: Sequence[RunRequest], *, quiet: bool, certify: bool = False, on_nodes: bool = False
+    ) -> None:
+        # On a node a certificate is part of a run.
+        works = {certified_work(request): None for request in requests if certify and not on_nodes}
+        planned = [_certificate_activity(configuration, task) for configuration, task, _ in works]
+        planned += map(_run_activity, requests)
+        self._remaining = Remaining(planned, time.monotonic, nodes=0 if on_nodes else 1)
         self._console = console(quiet=quiet)
-        self._printed = -math.inf
+        self._printed = time.monotonic() if on_nodes else -math.inf
         self._tracking: Tracking | None = None
         self._runs = len(requests)
-        self._begun = 0
-        self.live = self._console.is_terminal and not quiet
+        self._begun = self._ended = 0
+        self._live = self._console.is_terminal and not quiet
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
             console=self._console,
-            disable=not self.live,
+            disable=not self._live,
             transient=True,
         )
+        first = self._progress.add_task("waiting for nodes" if on_nodes else "", total=None)
+        #: Lines of the live part: one for each node, and one for all nodes of a cluster.
+        self._rows: dict[str, TaskID] = {} if on_nodes else {"": first}
+        self._whole = first
 
     def __enter__(self) -> Self:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._progress.stop()
 
     def say(self, text: str) -> None:
@@ -434,197 +452,121 @@ class Display(abc.ABC):
         for text in stand_in_texts(run.request.dataset for run in shared.left):
             self.say(text)
 
-    def follow(self, place: "Place", request: RunRequest) -> RunObserver:
-        """Begin a run on the display; returns the observer of its events."""
+    def joined(self, node: NodeState) -> None:
+        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
+        if node.name not in self._rows:
+            self._rows[node.name] = self._progress.add_task("", total=None)
+        self._remaining.nodes = len(self._rows)
+        for reason in node.lacking.values():
+            self.say(f"node {node.name}: {reason}; such runs go to other nodes")
+
+    def lost(self, node: str, reason: str, *, again: RunRequest | None) -> None:
+        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
+        if (row := self._rows.pop(node, None)) is not None:
+            self._progress.remove_task(row)
+        self._remaining.nodes = len(self._rows)
+        self._remaining.lose(node, again=again is not None)
+        self._begun -= again is not None
+        self.say(f"node {node} is lost: {reason}" + (f"; {_name(again)} begins again" if again else ""))
+
+    def begin(self, node: str, request: RunRequest) -> RunObserver:
+        """See :class:`harness.runs.sequence.SequenceObserver`."""
         name = self._next_name(request)
-        place.begin(name, _run_activity(request))
-        line = RunLine(place, name, request.task)
+        self._remaining.begin(_run_activity(request), node)
+        if node and not self._live:
+            self.say(f"{name}: begins on {node}")
+        self.update(node, name, "beginning" if node else "starting a worker")
+        line = RunLine(self, node, name, request.task)
         return self._tracking.follow(line) if self._tracking else line
 
     def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
         """See :class:`harness.runs.sequence.SequenceObserver`."""
-        self.remaining.drop(_run_activity(request))
+        self._ended += 1
+        self._remaining.drop(_run_activity(request))
         self.say(f"{self._next_name(request)}: {record.status}, by another process")
+
+    def waiting(self, runs: int) -> None:
+        """See :class:`harness.runs.sequence.SequenceObserver`."""
+        text = f"waiting for {runs} run{'s' * (runs > 1)}"
+        if "" in self._rows:
+            self.update("", f"{text} of other processes")
+        else:
+            self._progress.update(self._whole, description=text)
+
+    def certificate(self, node: str, event: CertificationEvent) -> None:
+        """Show that a certificate is made."""
+        match event:
+            case Certifying(configuration, task):
+                if not node:
+                    self._remaining.begin(_certificate_activity(configuration, task))
+            case Examined(configuration, task, cases, of):
+                if not node:
+                    self._remaining.advance(cases / of)
+                done = f"comparing with the reference in float64, {cases} of {of} cases"
+                self.update(node, f"certifying {configuration.label} on {task}", done)
+            case Certified(configuration, task, certificate, seconds):
+                if not node:
+                    self._remaining.end()
+                if seconds > _CACHED_SECONDS and (node or self._live):
+                    outcome = f"{certificate_label(certificate)} in {seconds:.0f} s"
+                    self.say(f"{configuration.label} on {task}: {_on(outcome, node)}")
+
+    def update(self, node: str, name: str, *details: str) -> None:
+        """Show work under way. ``name`` stays whole; details that are empty or do not fit are left out."""
+        shown = [detail for detail in details if detail]
+        if node:
+            self._show(node, f"{node}: {name}", shown)
+            self._show_whole()
+            return
+        shown[1:1] = self._left()
+        if self._live:
+            self._show(node, name, shown)
+        elif self._is_due():
+            self.say(": ".join(filter(None, [name, ", ".join(shown)])))
+
+    def advance(self, node: str, share: float) -> None:
+        """This share of the training of the node's run is done."""
+        self._remaining.advance(share, node)
+
+    def end(self, node: str, outcome: str) -> None:
+        """The run of a node has ended."""
+        self._remaining.end(node)
+        if node:
+            self.update(node, "idle")
+        self._ended += 1
+        self.say(_on(outcome, node))
+        if node:
+            self._show_whole()
 
     def _next_name(self, request: RunRequest) -> str:
         """The run's name with its number among all of them."""
         self._begun += 1
         return (f"[{self._begun}/{self._runs}] " if self._runs > 1 else "") + _name(request)
 
-    def new_row(self) -> TaskID:
-        """A new line of the live part."""
-        return self._progress.add_task("", total=None)
-
-    def drop_row(self, row: TaskID) -> None:
-        """Remove a line of the live part."""
-        self._progress.remove_task(row)
-
-    def show(self, row: TaskID, name: str, details: Sequence[str]) -> None:
-        """Replace a line of the live part. ``name`` stays whole; details that do not fit are left out."""
-        width = self._console.width - _SPINNER_WIDTH
-        self._progress.update(row, description=fitted(name, details, width))
-
-    def _is_due(self) -> bool:
-        """Whether, without a terminal, a line about work under way may be printed."""
-        return not self.live and time.monotonic() - self._printed >= _QUIET_SECONDS
-
-    @abc.abstractmethod
-    def update(self, place: "Place", name: str, details: Sequence[str]) -> None:
-        """Show work under way."""
-
-    def ended(self, text: str) -> None:
-        """A run has ended."""
-        self.say(text)
-
-
-class Place:
-    """Where one run is executed at a time: this machine, or a ``node`` of a cluster."""
-
-    def __init__(self, display: Display, node: str = "") -> None:
-        self.node = node
-        self.row = display.new_row()
-        self._display = display
-        self._remaining = display.remaining
-        self._on = f", on {node}" if node else ""
-
-    def begin(self, name: str, activity: Activity) -> None:
-        """A run begins."""
-        self._remaining.begin(activity, self.node)
-        if self.node and not self._display.live:
-            self._display.say(f"{name}: begins on {self.node}")
-        self.update(name, "beginning" if self.node else "starting a worker")
-
-    def update(self, name: str, *details: str) -> None:
-        """Show work under way; empty details are left out."""
-        self._display.update(self, name, [detail for detail in details if detail])
-
-    def advance(self, share: float) -> None:
-        """This share of the run's training is done."""
-        self._remaining.advance(share, self.node)
-
-    def end(self, outcome: str) -> None:
-        """The run has ended."""
-        self._remaining.end(self.node)
-        if self.node:
-            self.update("idle")
-        self._display.ended(f"{outcome}{self._on}")
-
-    def certificate(self, event: CertificationEvent) -> None:
-        """Show that a certificate is made. On a node that is part of a run."""
-        alone = not self.node
-        match event:
-            case Certifying(configuration, task):
-                if alone:
-                    self._remaining.begin(Activity("certificate", f"{configuration.label} {task}"))
-            case Examined(configuration, task, cases, of):
-                if alone:
-                    self._remaining.advance(cases / of)
-                done = f"comparing with the reference in float64, {cases} of {of} cases"
-                self.update(f"certifying {configuration.label} on {task}", done)
-            case Certified(configuration, task, certificate, seconds):
-                if alone:
-                    self._remaining.end()
-                if seconds > _CACHED_SECONDS and (self.node or self._display.live):
-                    outcome = f"{certificate_label(certificate)} in {seconds:.0f} s{self._on}"
-                    self._display.say(f"{configuration.label} on {task}: {outcome}")
-
-
-class RunDisplay(Display):
-    """Shows runs one after the other: a :class:`harness.runs.sequence.SequenceObserver`."""
-
-    def __init__(self, requests: Sequence[RunRequest], *, quiet: bool, certify: bool) -> None:
-        works = {certified_work(request): request for request in requests} if certify else {}
-        planned = [*map(_certificate_activity, works.values()), *map(_run_activity, requests)]
-        super().__init__(requests, Remaining(planned, time.monotonic), quiet=quiet)
-        self._place = Place(self)
-        self.certificate = self._place.certificate
-
-    def begin(self, request: RunRequest) -> RunObserver:
-        """See :class:`harness.runs.sequence.SequenceObserver`."""
-        return self.follow(self._place, request)
-
-    def waiting(self, runs: int) -> None:
-        """See :class:`harness.runs.sequence.SequenceObserver`."""
-        self._place.update(f"waiting for {runs} run{'s' * (runs > 1)} of other processes")
-
-    def update(self, place: Place, name: str, details: Sequence[str]) -> None:
-        """Show work under way, with the time left of all runs after the first detail."""
-        seconds = self.remaining.seconds()
-        left = [left_text(seconds)] if seconds and seconds >= 1 else []
-        details = [*details[:1], *left, *details[1:]]
-        if self.live:
-            self.show(place.row, name, details)
-        elif self._is_due():
-            self.say(": ".join(filter(None, [name, ", ".join(details)])))
-
-
-class ClusterDisplay(Display):
-    """Shows runs on the nodes of a cluster: a :class:`harness.cluster.dispatch.ClusterObserver`."""
-
-    def __init__(self, requests: Sequence[RunRequest], *, quiet: bool) -> None:
-        super().__init__(
-            requests, Remaining(map(_run_activity, requests), time.monotonic, nodes=0), quiet=quiet
-        )
-        self._printed = time.monotonic()
-        self._ended = 0
-        self._nodes: dict[str, Place] = {}
-        self._whole = self._progress.add_task("waiting for nodes", total=None)
-
-    def joined(self, node: NodeState) -> None:
-        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
-        if node.name not in self._nodes:
-            self._nodes[node.name] = Place(self, node.name)
-        self.remaining.nodes = len(self._nodes)
-        for reason in node.lacking.values():
-            self.say(f"node {node.name}: {reason}; such runs go to other nodes")
-
-    def lost(self, node: str, reason: str, *, again: RunRequest | None) -> None:
-        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
-        if place := self._nodes.pop(node, None):
-            self.drop_row(place.row)
-        self.remaining.nodes = len(self._nodes)
-        self.remaining.lose(node, again=again is not None)
-        self._begun -= again is not None
-        self.say(f"node {node} is lost: {reason}" + (f"; {_name(again)} begins again" if again else ""))
-
-    def begin(self, node: str, request: RunRequest) -> RunObserver:
-        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
-        return self.follow(self._nodes[node], request)
-
-    def certificate(self, node: str, event: CertificationEvent) -> None:
-        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
-        self._nodes[node].certificate(event)
-
-    def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
-        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
-        self._ended += 1
-        super().recorded_elsewhere(request, record)
-
-    def waiting(self, runs: int) -> None:
-        """See :class:`harness.cluster.dispatch.ClusterObserver`."""
-        self._progress.update(self._whole, description=f"waiting for {runs} run{'s' * (runs > 1)}")
-
-    def update(self, place: Place, name: str, details: Sequence[str]) -> None:
-        """Show a node's work and the state of the whole."""
-        self.show(place.row, f"{place.node}: {name}", details)
-        self._show_whole()
-
-    def ended(self, text: str) -> None:
-        """A run has ended."""
-        self._ended += 1
-        super().ended(text)
-        self._show_whole()
+    def _show(self, node: str, name: str, details: Sequence[str]) -> None:
+        """Replace the line of a node, unless it is lost."""
+        if (row := self._rows.get(node)) is not None:
+            width = self._console.width - _SPINNER_WIDTH
+            self._progress.update(row, description=fitted(name, details, width))
 
     def _show_whole(self) -> None:
         """Show how many runs have ended, and the time left; without a terminal every ten seconds."""
-        seconds = self.remaining.seconds()
-        left = f", {left_text(seconds)}" if seconds and seconds >= 1 else ""
-        nodes = len(self._nodes)
-        text = f"{self._ended} of {self._runs} runs ended, {nodes} node{'s' * (nodes != 1)}{left}"
-        if self.live:
+        nodes = len(self._rows)
+        ended = f"{self._ended} of {self._runs} runs ended, {nodes} node{'s' * (nodes != 1)}"
+        text = ", ".join([ended, *self._left()])
+        if self._live:
             self._progress.update(self._whole, description=text)
         elif self._is_due() and self._ended < self._runs:
             self.say(text)
+
+    def _left(self) -> list[str]:
+        """The time left of all runs, if it is known."""
+        seconds = self._remaining.seconds()
+        return [left_text(seconds)] if seconds and seconds >= 1 else []
+
+    def _is_due(self) -> bool:
+        """Whether, without a terminal, a line about work under way may be printed."""
+        return not self._live and time.monotonic() - self._printed >= _QUIET_SECONDS
 
 
 def reuse_text(shared: SharedRuns) -> str:
@@ -650,9 +592,12 @@ def fitted(name: str, details: Sequence[str], width: int) -> str:
     return text
 
 
-def _certificate_activity(request: RunRequest) -> Activity:
-    configuration, task, _ = certified_work(request)
+def _certificate_activity(configuration: Configuration, task: str) -> Activity:
     return Activity("certificate", f"{configuration.label} {task}")
+
+
+def _run_activity(request: RunRequest) -> Activity:
+    return Activity("run", f"{request.configuration.label} {request.task.name}")
 
 
 def _name(request: RunRequest) -> str:
@@ -660,15 +605,16 @@ def _name(request: RunRequest) -> str:
     return f"{request.task.name} {request.configuration.label} seed {request.seed}{variant}"
 
 
-def _run_activity(request: RunRequest) -> Activity:
-    return Activity("run", f"{request.configuration.label} {request.task.name}")
+def _on(outcome: str, node: str) -> str:
+    return f"{outcome}, on {node}" if node else outcome
 
 
 class RunLine:
     """One run on the display: a :class:`harness.runs.events.RunObserver`."""
 
-    def __init__(self, place: Place, name: str, task: Task) -> None:
-        self._place = place
+    def __init__(self, display: RunsDisplay, node: str, name: str, task: Task) -> None:
+        self._display = display
+        self._node = node
         self._name = name
         self._epochs = task.epochs
         self._measure = measure_of_task(task)
@@ -680,21 +626,21 @@ class RunLine:
         """Show an event; phases show already that a run has started."""
         match event:
             case Phase(name):
-                self._place.update(self._name, ", ".join(filter(None, (self._epoch, name))))
+                self._display.update(self._node, self._name, ", ".join(filter(None, (self._epoch, name))))
             case Trained():
                 self._trained(event)
             case Scored(epoch):
                 score = score_value(self._measure, epoch.validation)
                 self._score = f"validation {self._measure.name} {score}"
             case Finished(record):
-                self._place.end(f"{self._name}: {_outcome(record)}")
+                self._display.end(self._node, f"{self._name}: {_outcome(record)}")
 
     def _trained(self, event: Trained) -> None:
-        self._place.advance(event.step / event.total_steps)
+        self._display.advance(self._node, event.step / event.total_steps)
         self._epoch = f"epoch {event.epoch}/{self._epochs}"
         loss = f"{self._loss} {significant(event.loss)}"
         speed = f"{1 / event.step_seconds:.1f} steps/s" if event.step_seconds else ""
-        self._place.update(self._name, self._epoch, loss, self._score, speed)
+        self._display.update(self._node, self._name, self._epoch, loss, self._score, speed)
 
 
 def _outcome(record: Record) -> str:

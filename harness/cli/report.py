@@ -1,24 +1,23 @@
 """``harness report``: findings, or one duel, gate or study, as a page or in other forms."""
 
 import gc
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.analysis.results import Result, separated
 from harness.cli.options import report_unreadable, selection_options
 from harness.cli.printing import echo
-from harness.errors import HarnessError, UsageError
+from harness.cli.results import write_document, writing
+from harness.errors import UsageError
 from harness.report.files import require_folder, write_text
 from harness.report.results import VIEWS
 
 if TYPE_CHECKING:
     from harness.analysis.findings import Findings
 
-_T = TypeVar("_T")
 _TABLES = (".csv", ".parquet")
 _FORMATS = (".html", ".md", *_TABLES, ".ipynb", ".tex")
 
@@ -37,14 +36,7 @@ _FORMATS = (".html", ".md", *_TABLES, ".ipynb", ".tex")
 )
 @click.pass_context
 def command(
-    ctx: click.Context,
-    /,
-    selection: tuple[str, ...],
-    results: Path,
-    margin: float | None,
-    target: float | None,
-    by: str | None,
-    targets: tuple[Path, ...],
+    ctx: click.Context, /, selection: tuple[str, ...], results: Path, targets: tuple[Path, ...], **given: Any
 ) -> None:
     """Write the findings to files: speed, quality, overfitting, studies; or one duel, gate or study.
 
@@ -65,7 +57,7 @@ def command(
     for path in paths:
         _refuse_other_formats(path)
         require_folder(path)
-    unreadable = _write_all(paths, selection, results, {"margin": margin, "target": target, "by": by})
+    unreadable = _write_all(paths, selection, results, given)
     ctx.exit(report_unreadable(unreadable))
 
 
@@ -92,13 +84,13 @@ def _write_all(
     findings: Findings | None = None
     with no_garbage_collection():
         for path in paths:
-            if path.suffix in _TABLES:
-                unreadable += _written(path, partial(_write_runs, selection, results, path))
-            else:
-                findings = findings or _findings(selection, results, options)
-                unreadable += findings.unreadable
-                arguments = {"results": str(results), **options}
-                _written(path, partial(_write_findings, findings, path, selection, arguments))
+            with writing(path):
+                if path.suffix in _TABLES:
+                    unreadable += _write_runs(selection, results, path)
+                else:
+                    findings = findings or _findings(selection, results, options)
+                    unreadable += findings.unreadable
+                    _write_findings(findings, path, selection, {"results": str(results), **options})
             echo(str(path))
         gc.freeze()  # the process ends here, and a search of all records for cycles would only take time
     return list(dict.fromkeys(unreadable))
@@ -122,12 +114,9 @@ def _write_one(others: list[Result], remaining: list[str], paths: list[Path]) ->
             raise UsageError(f"--to {path}: a {result.kind.name} is written as {' or '.join(files)}")
         require_folder(path)
     record = result.kind.read(result.path)
-
-    def write(path: Path) -> None:
-        write_text(path, files[path.suffix](record, result.path))
-
     for path in paths:
-        _written(path, partial(write, path))
+        with writing(path):
+            write_text(path, files[path.suffix](record, result.path))
         echo(str(path))
 
 
@@ -142,9 +131,7 @@ def _write_findings(
     from harness.report.runs.findings import findings_document
 
     if path.suffix == ".html":
-        from harness.report.render.html import html_page
-
-        write_text(path, html_page(findings_document(findings)))
+        write_document(findings_document(findings), path)
     elif path.suffix == ".md":
         from harness.report.render.markdown import write_markdown
 
@@ -168,21 +155,3 @@ def _write_runs(arguments: tuple[str, ...], results: Path, path: Path) -> list[s
     selection = Selection(arguments, results)
     write_table(runs_frame(selection), path)
     return selection.unreadable
-
-
-def _written(path: Path, write: Callable[[], _T]) -> _T:
-    """Call ``write`` and return its result.
-
-    Raises:
-        UsageError: a library that the format needs is not installed.
-        HarnessError: the file cannot be written.
-    """
-    try:
-        return write()
-    except ImportError as error:
-        raise UsageError(
-            f'--to {path.name} needs {error.name or error} from the extra "report": '
-            'pip install "dl-harness[report]"'
-        ) from error
-    except OSError as error:
-        raise HarnessError(f"{path} cannot be written: {error.strerror or error}") from error

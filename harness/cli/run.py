@@ -1,8 +1,10 @@
 """``harness run``: every backend, task and seed in a fresh process, one after the other."""
 
+import contextlib
+import functools
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -13,16 +15,17 @@ from harness.cli import options
 from harness.cli.options import MOST_THREADS, PRECISIONS, WholeNumber, number, on_cluster, together
 from harness.cli.own_model import model_options, with_own_model
 from harness.cli.printing import echo, echo_json, interrupt_on_termination
-from harness.cli.progress import ClusterDisplay, ModeDisplay, RunDisplay, shown_progress
-from harness.cluster.agent import FindModes, Orders
-from harness.cluster.connection import connected
+from harness.cli.progress import ModeDisplay, RunsDisplay, shown_progress
+from harness.cli.results import INTERRUPTED
+from harness.cluster.agent import FindModes
+from harness.cluster.connection import Cluster, connected
 from harness.cluster.dispatch import Dispatcher
 from harness.cluster.nodes import RayNodes
-from harness.cluster.one_node import DuelRecorder, on_one_node, plugin_files, write_duels
+from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.duel.fastest_mode import FastestModes, fastest_runs
 from harness.duel.mode_times import all_kept
 from harness.duel.record import DUELS
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.report.document import Document
 from harness.report.duel import faster_modes
 from harness.report.render.terminal import terminal_text
@@ -30,7 +33,7 @@ from harness.report.runs.record import matrix_sentence, runs_table, summary_docu
 from harness.runs.matrix import MatrixOptions, RunMatrix
 from harness.runs.record import Evaluation, Record
 from harness.runs.request import RunRequest
-from harness.runs.sequence import Certification, certified_work, execute_all
+from harness.runs.sequence import Certification, execute_all
 from harness.runs.sharing import SharedRuns
 from harness.runs.store import Store
 from harness.spec.task import Task
@@ -38,9 +41,20 @@ from harness.tracking.tracker import Tracker
 
 # Execution of planned runs with progress, for ``harness run`` and ``harness study``.
 
-_RUN_FAILED = 1
-_REFUSED = 2
-_INTERRUPTED = 130
+
+@contextlib.contextmanager
+def cluster_of(given: Mapping[str, Any]) -> Iterator[Cluster | None]:
+    """The cluster that the options ask for, connected; None for this machine.
+
+    Raises:
+        UsageError: no cluster is reachable, or its nodes are unsuitable.
+    """
+    if not on_cluster(given):
+        yield None
+        return
+    with connected(given["address"]) as cluster:
+        interrupt_on_termination()  # Ray has replaced the handlers
+        yield cluster
 
 
 def run_sequence(
@@ -49,21 +63,29 @@ def run_sequence(
     *,
     quiet: bool,
     certify: bool,
+    on_nodes: bool,
     plan: str | None = None,
     deadline: float = math.inf,
     trackers: Sequence[Tracker] = (),
 ) -> list[Record]:
     """Execute what is left of a matrix, each run after its certificate; see :mod:`harness.runs.sequence`.
 
-    ``plan`` is printed first: what the runs are; None for a part of more. ``trackers`` show them while they
-    train.
+    With ``on_nodes`` the nodes of the connected cluster execute the runs, without a deadline. ``plan`` is
+    printed first: what the runs are; None for a part of more. ``trackers`` show them while they train.
+
+    Raises:
+        HarnessError: a record cannot be written, or no node is left.
     """
     requests = [run.request for run in shared.left]
-    with shared, RunDisplay(requests, quiet=quiet, certify=certify) as display:
+    with shared, RunsDisplay(requests, quiet=quiet, certify=certify, on_nodes=on_nodes) as display:
         display.announce(plan, shared, trackers, store.folder)
-        if not certify:
-            return execute_all(shared, store, display, deadline)
-        with Certification(requests, display.certificate) as certification:
+        if on_nodes:
+            datasets = [request.dataset.name for request in requests]
+            with RayNodes(requests, datasets, requests if certify else ()) as nodes:
+                return Dispatcher(shared, nodes, store, display).execute_all()
+        notify = functools.partial(display.certificate, "")
+        certification = Certification(requests, notify) if certify else None
+        with certification or contextlib.nullcontext():
             return execute_all(shared, store, display, deadline, certification)
 
 
@@ -71,10 +93,10 @@ def exit_code(records: Sequence[Record]) -> int:
     """0 if all runs succeeded, 130 after an interrupt, 1 after a failure, 2 if work is unsupported."""
     statuses = {record.status for record in records}
     if "interrupted" in statuses:
-        return _INTERRUPTED
+        return INTERRUPTED
     if statuses & {"failed", "diverged", "timeout"}:
-        return _RUN_FAILED
-    return _REFUSED if "unsupported" in statuses else 0
+        return HarnessError.exit_code
+    return UsageError.exit_code if "unsupported" in statuses else 0
 
 
 # The options of ``harness run`` that take several values: each of them is run.
@@ -276,12 +298,23 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     chosen = {"seeds": _seeds(ctx, given), "evaluation": evaluation_of(given), "command": sys.argv[1:]}
     asked = msgspec.convert(given | chosen, MatrixOptions)
     trackers = options.trackers_of(given)
-    store = Store(given["results"])
-    if on_cluster(given):
-        store.prepare()
-        records = run_on_cluster(asked, store, trackers, given)
-    else:
-        records = _run_here(asked, store, trackers, given)
+    store, matrix = Store(given["results"]), RunMatrix(asked)
+    store.prepare()
+    with cluster_of(given) as cluster:
+        if cluster is not None:
+            matrix = RunMatrix(msgspec.structs.replace(asked, threads=asked.threads or [cluster.threads]))
+        requests = _requests(matrix, given, on_nodes=cluster is not None)
+        machine = cluster and cluster.machine
+        shared = SharedRuns(requests, store, certify=given["certify"], fresh=given["fresh"], machine=machine)
+        records = run_sequence(
+            shared,
+            store,
+            quiet=given["quiet"],
+            certify=given["certify"],
+            on_nodes=cluster is not None,
+            plan=_plan_text(matrix, requests, given),
+            trackers=trackers,
+        )
     if given["form"] == "json":
         echo_json(msgspec.json.encode({"records": records}))
     else:
@@ -293,38 +326,23 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     ctx.exit(exit_code(records))
 
 
-def _run_here(
-    asked: MatrixOptions, store: Store, trackers: list[Tracker], given: dict[str, Any]
-) -> list[Record]:
-    matrix = RunMatrix(asked)
-    store.prepare()
-    requests = _requests(matrix, given, lambda choices: _fastest_here(choices, given))
-    plan = _plan_text(matrix, requests, given)
-    shared = SharedRuns(requests, store, certify=given["certify"], fresh=given["fresh"])
-    return run_sequence(
-        shared, store, quiet=given["quiet"], certify=given["certify"], plan=plan, trackers=trackers
-    )
-
-
-_Choices = list[list[RunRequest]]
-
-
-def _requests(
-    matrix: RunMatrix, given: dict[str, Any], fastest: Callable[[_Choices], list[RunRequest]]
-) -> list[RunRequest]:
+def _requests(matrix: RunMatrix, given: Mapping[str, Any], *, on_nodes: bool) -> list[RunRequest]:
+    """The runs of a matrix; where the fastest mode is asked for, that of this machine or of one node."""
     with shown_progress(quiet=given["quiet"]) as progress:
         choices = matrix.choices(progress)
-    return fastest(choices) if any(len(runs) > 1 for runs in choices) else [run for (run,) in choices]
-
-
-def _fastest_here(choices: _Choices, given: dict[str, Any]) -> list[RunRequest]:
-    """The runs in the modes that are fastest on this machine."""
-    display = ModeDisplay(quiet=given["quiet"])
-    try:
-        modes = FastestModes(given["results"] / DUELS.folder, display, certify=given["certify"])
-        return fastest_runs(choices, modes)
-    finally:
-        display.stop()
+    if all(len(runs) == 1 for runs in choices):
+        return [run for (run,) in choices]
+    folder = given["results"] / DUELS.folder
+    with ModeDisplay(quiet=given["quiet"]) as display:
+        if not on_nodes:
+            return fastest_runs(choices, FastestModes(folder, display, certify=given["certify"]))
+        works = [choice[0] for choice in choices]
+        datasets = [work.dataset.name for work in works]
+        asked = FindModes(choices, given["certify"])
+        with RayNodes(works, datasets) as nodes:
+            chosen, duels = on_one_node(nodes, asked, datasets, DuelRecorder(folder, display))
+    write_duels(folder, duels)
+    return list(chosen)
 
 
 def _plan_text(matrix: RunMatrix, requests: Sequence[RunRequest], given: dict[str, Any]) -> str:
@@ -356,79 +374,3 @@ def _seeds(ctx: click.Context, given: dict[str, Any]) -> list[int]:
     if ctx.get_parameter_source("seed") is not ParameterSource.DEFAULT:
         raise UsageError("give --seed K for one seed or --seeds N for the seeds 0 to N-1, not both.")
     return list(range(given["seeds"]))
-
-
-# ``harness run --executor ray``: the runs of a matrix on the nodes of a Ray cluster.
-
-
-def run_on_cluster(
-    options: MatrixOptions, store: Store, trackers: list[Tracker], given: dict[str, Any]
-) -> list[Record]:
-    """Execute what is left of a matrix on a cluster; returns the records of the matrix.
-
-    Raises:
-        UsageError: no cluster is reachable, its nodes are unsuitable, or the options do not fit.
-        HarnessError: no node is left, or a record cannot be written.
-    """
-    RunMatrix(options)  # refuses wrong input before the connection, which takes seconds
-    with connected(given["address"]) as cluster:
-        interrupt_on_termination()  # Ray has replaced the handlers
-        options = msgspec.structs.replace(options, threads=options.threads or [cluster.threads])
-        matrix = RunMatrix(options)
-        requests = _requests(matrix, given, lambda choices: _fastest_on_a_node(choices, given))
-        plan = _plan_text(matrix, requests, given)
-        shared = SharedRuns(
-            requests, store, certify=given["certify"], fresh=given["fresh"], machine=cluster.machine
-        )
-        display = {"quiet": given["quiet"], "certify": given["certify"], "trackers": trackers}
-        return run_sequence_on_nodes(shared, store, plan=plan, **display)
-
-
-def run_sequence_on_nodes(
-    shared: SharedRuns,
-    store: Store,
-    *,
-    quiet: bool,
-    certify: bool,
-    plan: str | None = None,
-    trackers: Sequence[Tracker] = (),
-) -> list[Record]:
-    """Execute what is left of a matrix on the nodes of the cluster that is connected; see `run_sequence`."""
-    left = [run.request for run in shared.left]
-    display = ClusterDisplay(left, quiet=quiet)
-    with shared, display, _nodes(left, certify=certify) as nodes:
-        display.announce(plan, shared, trackers, store.folder)
-        return Dispatcher(shared, nodes, store, display).execute_all()
-
-
-def _fastest_on_a_node(choices: _Choices, given: dict[str, Any]) -> list[RunRequest]:
-    """The runs in the modes that are fastest on one node; they are used on all nodes."""
-    display = ModeDisplay(quiet=given["quiet"])
-    folder = given["results"] / DUELS.folder
-    requests = [choice[0] for choice in choices]
-    try:
-        with _nodes(requests, certify=False) as nodes:
-            chosen, duels = on_one_node(
-                nodes,
-                FindModes(choices, given["certify"]),
-                [request.dataset.name for request in requests],
-                DuelRecorder(folder, display),
-            )
-    finally:
-        display.stop()
-    write_duels(folder, duels)
-    return list(chosen)
-
-
-def _nodes(requests: list[RunRequest], *, certify: bool) -> RayNodes:
-    works = {certified_work(request): request for request in requests} if certify else {}
-    orders = Orders(
-        cpus=1,
-        plugins=plugin_files({request.task.name for request in requests}),
-        certified=list(works.values()),
-    )
-    return RayNodes(
-        orders,
-        backends=[request.configuration.backend for request in requests],
-        datasets=[request.dataset.name for request in requests],
-    )

@@ -9,9 +9,6 @@ from harness.analysis.results import named_run
 from harness.cli import completion, options
 from harness.cli.printing import echo, echo_json
 from harness.cli.progress import LiveLine
-from harness.machine.description import default_threads
-from harness.plugins.configuration import Configuration
-from harness.plugins.selection import select_backend
 from harness.report.render.terminal import terminal_text
 from harness.report.trained import differs, score_document
 from harness.runs.trained import score_weights, weights_path
@@ -46,24 +43,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     record, path = named_run(given["results"], given["name"])
     weights_path(record, path.parent, best=False)  # refuses before any framework is asked
     run = record.configuration
-    asked = [
-        Configuration(
-            selection.backend.name,
-            selection.mode(record.task.description),
-            given["device"],
-            given["threads"] or default_threads(),
-            given["precision"] or run.precision,
-        )
-        for selection in map(select_backend, given["backends"] or [run.label])
-    ]
+    names, precision = given["backends"] or [run.label], given["precision"] or run.precision
+    asked = options.configurations(names, record.task.description, given, precision)
     found = []
-    line = LiveLine(quiet=given["quiet"])
-    try:
+    with LiveLine(quiet=given["quiet"]) as line:
         for configuration in asked:
             line.show(f"scoring with {configuration.label}")
             found.append((configuration, score_weights(record, path.parent, configuration)))
-    finally:
-        line.stop()
     if given["form"] == "json":
         scores = [
             {

@@ -4,7 +4,6 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,10 @@ from harness.analysis.study import (
 )
 from harness.analysis.study_tuning import Tuning
 from harness.cli import completion, options
-from harness.cli.options import on_cluster
-from harness.cli.printing import echo, interrupt_on_termination, print_error_line
+from harness.cli.printing import echo, print_error_line
 from harness.cli.progress import reuse_text, shown_progress
-from harness.cli.run import exit_code, run_sequence, run_sequence_on_nodes
-from harness.cluster.connection import connected
+from harness.cli.results import INTERRUPTED
+from harness.cli.run import cluster_of, exit_code, run_sequence
 from harness.errors import HarnessError
 from harness.machine.description import Machine
 from harness.plugins import registry
@@ -129,7 +127,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     studies: list[Study] = []
     records: list[Record] = []
     results = sys.stdout
-    with _machines(given) as machine:
+    with cluster_of(given) as cluster:
+        if cluster is not None:
+            given["threads"] = given["threads"] or cluster.threads
+        machine = cluster and cluster.machine
         for task in tasks:
             conduct = _Conduct(kind, task, given, machine)
             study, path = conduct.carry_out()
@@ -137,7 +138,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             with contextlib.redirect_stdout(results):  # which a connection to Ray has silenced
                 conduct.show(study, path)
             records += conduct.records
-            if exit_code(records) == 130:  # noqa: PLR2004  after Ctrl-C
+            if exit_code(records) == INTERRUPTED:
                 break
     if len(studies) > 1:
         store = Store(given["results"])
@@ -147,18 +148,6 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     # A trial that diverges has found out that its setting is bad; a run that is compared must not.
     judged = [record for record in records if (record.status, record.seed) != ("diverged", TUNING_SEED)]
     ctx.exit(exit_code(judged))
-
-
-@contextlib.contextmanager
-def _machines(given: dict[str, Any]) -> Iterator[Machine | None]:
-    """Connect the cluster that the runs are executed on, if any; yields its kind of machine."""
-    if not on_cluster(given):
-        yield None
-        return
-    with connected(given["address"]) as cluster:
-        interrupt_on_termination()  # Ray has replaced the handlers
-        given["threads"] = given["threads"] or cluster.threads
-        yield cluster.machine
 
 
 class _Conduct:
@@ -205,7 +194,7 @@ class _Conduct:
 
     @property
     def _interrupted(self) -> bool:
-        return exit_code(self.records) == 130  # noqa: PLR2004  after Ctrl-C
+        return exit_code(self.records) == INTERRUPTED
 
     def _size_text(self) -> str:
         """The number of runs, before the first one."""
@@ -293,19 +282,18 @@ class _Conduct:
         """Execute what is not recorded of these; returns the records of all."""
         if not requests:
             return []
-        shared = self._shared(requests)
-        display = {
-            "quiet": self._given["quiet"],
-            "certify": self._given["certify"],
-            "trackers": self._trackers,
-        }
-        if self._machine is not None:
-            records = run_sequence_on_nodes(shared, self._store, **display)
-        else:
-            deadline = math.inf
-            if self._given["budget"] is not None and self.records:
-                deadline = self._begun + self._given["budget"]
-            records = run_sequence(shared, self._store, deadline=deadline, **display)
+        deadline = math.inf
+        if self._given["budget"] is not None and self.records:
+            deadline = self._begun + self._given["budget"]
+        records = run_sequence(
+            self._shared(requests),
+            self._store,
+            quiet=self._given["quiet"],
+            certify=self._given["certify"],
+            on_nodes=self._machine is not None,
+            deadline=deadline,
+            trackers=self._trackers,
+        )
         self.records += records
         return records
 

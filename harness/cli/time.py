@@ -4,7 +4,6 @@ import sys
 from typing import Any
 
 import click
-import msgspec
 
 from harness.cli import options as shared
 from harness.cli.own_steps import (
@@ -14,17 +13,15 @@ from harness.cli.own_steps import (
     step_options,
     step_workload,
 )
-from harness.cli.printing import echo, echo_json
 from harness.cli.progress import LiveLine, shown_progress
+from harness.cli.results import code_of, deliver
 from harness.duel.own_steps import OwnStep
 from harness.duel.record import TIMES
 from harness.duel.step_times import PROCESSES, StepTiming
 from harness.errors import UsageError
 from harness.plugins import registry
-from harness.report.render.terminal import terminal_text
-from harness.report.step_times import time_document
 from harness.runs.request import choose_dataset
-from harness.runs.store import prepare_folder, results_option
+from harness.runs.store import prepare_folder
 from harness.steps.process import parsed_arguments
 
 
@@ -85,25 +82,17 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     workload = _workload(name, options)
     folder = options["results"] / TIMES.folder
     prepare_folder(folder)
-    display = LiveLine(quiet=options["quiet"])
-    ctx.call_on_close(display.stop)
-    timing = StepTiming(
-        workload,
-        folder,
-        display.doing,
-        command=sys.argv[1:],
-        processes=options["processes"],
-        turns=options["turns"],
-        budget_seconds=options["budget"],
-        profile=options["profile"],
-    )
-    record = timing.carry_out()
-    display.stop()
-    if options["form"] == "json":
-        echo_json(msgspec.json.encode(record))
-    else:
-        echo(terminal_text(time_document(record)))
-        if timing.path.exists():
-            where = results_option(options["results"])
-            echo(f"\nPage: harness report last{where} --to time.html\nRecord: {timing.path}")
-    ctx.exit({"ok": 0, "interrupted": 130}.get(record.status, 1))
+    with LiveLine(quiet=options["quiet"]) as display:
+        timing = StepTiming(
+            workload,
+            folder,
+            display.doing,
+            command=sys.argv[1:],
+            processes=options["processes"],
+            turns=options["turns"],
+            budget_seconds=options["budget"],
+            profile=options["profile"],
+        )
+        record = timing.carry_out()
+    deliver(TIMES, record, timing.path, options, page_of="last")
+    ctx.exit(code_of(record.status))

@@ -53,9 +53,7 @@ def command(ctx: click.Context, /, old: str, new: str, **options: Any) -> None:
     Exit code: 0 safe, 1 not safe, 3 undecided, 4 the measurement cannot be trusted, 2 on wrong input, 130
     after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    display = GateDisplay(quiet=options["quiet"])
-    ctx.call_on_close(display.stop)
-    ctx.exit(exit_code_of(lambda: _run(old, new, options, display), display))
+    ctx.exit(exit_code_of(lambda display: _run(old, new, options, display), quiet=options["quiet"]))
 
 
 def _run(old: str, new: str, options: dict[str, Any], display: GateDisplay) -> int:

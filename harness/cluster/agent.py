@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -102,9 +102,9 @@ def read(fingerprint: str) -> Dataset:
         for split in _SPLITS
         if f"{split}-inputs.npy" in arrays
     }
-    own = msgspec.structs.asdict(description)
+    own: dict[str, Any] = msgspec.structs.asdict(description)
     del own["sha256"]
-    return Dataset(**own, **splits)
+    return Dataset(**own | splits)
 
 
 def is_kept(fingerprint: str) -> bool:

@@ -28,7 +28,7 @@ from harness.runs.events import (
 )
 from harness.runs.record import Failure, LostAttempt, Record
 from harness.runs.request import RunRequest, new_record
-from harness.runs.sequence import DeclinedWork
+from harness.runs.sequence import DeclinedWork, SequenceObserver
 from harness.runs.sharing import PlannedRun, SharedRuns
 from harness.runs.store import Store
 
@@ -67,7 +67,7 @@ class Nodes(Protocol):
         """Whether nodes are known that are not ready yet."""
 
 
-class ClusterObserver(Protocol):
+class ClusterObserver(SequenceObserver, Protocol):
     """Watches the runs of a matrix on several nodes."""
 
     def joined(self, node: NodeState) -> None:
@@ -76,17 +76,8 @@ class ClusterObserver(Protocol):
     def lost(self, node: str, reason: str, *, again: RunRequest | None) -> None:
         """A node is lost; ``again`` is its run, if it is executed once more."""
 
-    def begin(self, node: str, request: RunRequest) -> RunObserver:
-        """A run begins on a node; returns the observer of its events."""
-
     def certificate(self, node: str, event: CertificationEvent) -> None:
         """A certificate is made on a node."""
-
-    def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
-        """Another process has executed a run."""
-
-    def waiting(self, runs: int) -> None:
-        """Nothing is free: other processes execute so many runs."""
 
 
 class _Running:

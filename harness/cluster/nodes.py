@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
 import msgspec
@@ -11,6 +11,8 @@ from harness.cluster.agent import Agent, FindModes, NodeState, Orders, PlacedDue
 from harness.cluster.connection import Node, nodes_with_cpus
 from harness.cluster.dispatch import Arrival, Lost
 from harness.cluster.messages import Ended
+from harness.cluster.one_node import plugin_files
+from harness.duel.workloads import Workload
 from harness.errors import HarnessError
 from harness.runs.identity import data_fingerprint
 from harness.runs.request import RunRequest, loaded
@@ -35,14 +37,22 @@ class _Occupied:
 class RayNodes:
     """See :class:`harness.cluster.dispatch.Nodes`. Use it within a connection and as a context manager."""
 
-    def __init__(self, orders: Orders, backends: Iterable[str], datasets: Iterable[str]) -> None:
-        """Occupy nodes whose agents follow ``orders``, for these backends and data sets.
+    def __init__(
+        self,
+        works: Iterable[RunRequest | Workload],
+        datasets: Iterable[str],
+        certified: Sequence[RunRequest] = (),
+    ) -> None:
+        """Occupy nodes for the tasks and backends of these works and for data sets.
 
         Raises:
+            UsageError: a plugin file cannot be read.
             DataError: a data set cannot be read on this machine.
         """
-        self._orders = orders
-        self._backends = list(dict.fromkeys(backends))
+        works = list(works)
+        plugins = plugin_files({work.task.name for work in works})
+        self._orders = Orders(cpus=1, plugins=plugins, certified=[*certified])
+        self._backends = list(dict.fromkeys(work.configuration.backend for work in works))
         self._fingerprints = {
             name: data_fingerprint(name) or loaded(name).fingerprint for name in dict.fromkeys(datasets)
         }

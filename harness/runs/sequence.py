@@ -99,8 +99,8 @@ _POLL_SECONDS = 0.5
 class SequenceObserver(Protocol):
     """Watches a sequence of runs."""
 
-    def begin(self, request: RunRequest) -> RunObserver:
-        """A run begins; returns the observer of its events."""
+    def begin(self, node: str, request: RunRequest) -> RunObserver:
+        """A run begins on a node, "" for this machine; returns the observer of its events."""
 
     def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
         """Another process has executed a run."""
@@ -171,7 +171,7 @@ def _execute(
         known = certification.certificate(request) if certification else None
     except KeyboardInterrupt as interrupt:
         return _interrupted(request, store, interrupt)
-    notify = observer.begin(request)
+    notify = observer.begin("", request)
     record = execute(request, known, store, notify)
     notify(Finished(record))
     return record

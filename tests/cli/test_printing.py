@@ -11,7 +11,7 @@ from support.made_gates import made_benchmark, made_gate, save
 from support.records import make_record, save_runs
 
 from harness.cli.printing import echo, echo_json, echo_workflow_commands, visible
-from harness.cli.progress import LiveLine, RunDisplay, console, print_line
+from harness.cli.progress import LiveLine, RunsDisplay, console, print_line
 from harness.runs.record import Failure
 
 EVIL = "\x1b]0;owned\x07\x9b31mred\u202edlrow\r"
@@ -66,8 +66,8 @@ def test_progress_is_visible_and_keeps_its_own_style(monkeypatch):
     line = LiveLine(quiet=False)
     line.show(f"trying {EVIL}")
     line.stop()
-    with RunDisplay([], quiet=False, certify=False) as display:
-        display.show(display.new_row(), EVIL, ["epoch 1"])
+    with RunsDisplay([], quiet=False) as display:
+        display.update("", EVIL, "epoch 1")
         display.say(EVIL)
     text = written.getvalue()
     assert "\x1b[" in text  # the console's own

@@ -11,11 +11,10 @@ from support.records import MACHINE, make_record, make_request
 from harness.certify.certificate import Certificate
 from harness.cli.progress import (
     Activity,
-    ClusterDisplay,
     Phases,
     Remaining,
-    RunDisplay,
     RunLine,
+    RunsDisplay,
     console,
     fitted,
     left_text,
@@ -24,6 +23,7 @@ from harness.cluster.agent import NodeState
 from harness.machine.description import Host
 from harness.plugins.configuration import Configuration
 from harness.runs.events import Certified, Certifying, Examined, Finished, Trained
+from harness.runs.record import Failure
 from harness_tasks.gan import GAN
 from harness_tasks.mlp import MLP
 
@@ -137,15 +137,15 @@ REQUESTS = [make_request(seed, epochs=40, variant="dropout") for seed in (0, 1)]
 def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(monkeypatch, capsys, snapshot):
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    with RunDisplay(REQUESTS, quiet=False, certify=True) as display:
+    with RunsDisplay(REQUESTS, quiet=False, certify=True) as display:
         configuration = Configuration("torch", "eager", "cpu", 1)
-        display.certificate(Certifying(configuration, "mlp"))
+        display.certificate("", Certifying(configuration, "mlp"))
         for case in range(1, 11):
             now += 2.5
-            display.certificate(Examined(configuration, "mlp", case, 10))
-        display.certificate(Certified(configuration, "mlp", Certificate(certified=True), 25.0))
+            display.certificate("", Examined(configuration, "mlp", case, 10))
+        display.certificate("", Certified(configuration, "mlp", Certificate(certified=True), 25.0))
         for request in REQUESTS:
-            notify = display.begin(request)
+            notify = display.begin("", request)
             for step in range(1, 101):
                 now += 0.25
                 notify(Trained(step, 100, 1 + step // 3, 0.5, 0.25))
@@ -159,7 +159,7 @@ def test_a_cluster_shows_where_runs_begin_and_end_and_which_begin_again(capsys, 
         for name in ("alpha", "beta")
     ]
     alpha, beta = (state.name for state in states)
-    with ClusterDisplay(REQUESTS, quiet=False) as display:
+    with RunsDisplay(REQUESTS, quiet=False, on_nodes=True) as display:
         for state in states:
             display.joined(state)
         first = display.begin(alpha, REQUESTS[0])
@@ -169,6 +169,16 @@ def test_a_cluster_shows_where_runs_begin_and_end_and_which_begin_again(capsys, 
         display.lost(beta, "it does not answer", again=REQUESTS[1])
         display.begin(alpha, REQUESTS[1])(Finished(make_record()))
     assert capsys.readouterr().err.splitlines() == snapshot
+
+
+def test_a_run_that_is_given_up_with_its_node_ends(capsys):
+    state = NodeState(msgspec.structs.replace(MACHINE, host=Host("a" * 32, "alpha")), {}, frozenset())
+    with RunsDisplay(REQUESTS[:1], quiet=False, on_nodes=True) as display:
+        display.joined(state)
+        notify = display.begin(state.name, REQUESTS[0])
+        display.lost(state.name, "it does not answer", again=None)
+        notify(Finished(make_record(failure=Failure("3 nodes were lost"), status="failed")))
+    assert "3 nodes were lost" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_on_a_terminal_of_80_columns_no_name_is_cut(harness):
@@ -185,14 +195,14 @@ def test_on_a_terminal_of_80_columns_no_name_is_cut(harness):
 def test_the_loss_of_an_adversarial_task_is_named(definition, loss):
     shown = []
 
-    class Place:
-        def update(self, *details):
+    class Display:
+        def update(self, _node, *details):
             shown.extend(details)
 
-        def advance(self, _share):
+        def advance(self, _node, _share):
             pass
 
-    RunLine(Place(), "run", definition.define(definition.options()))(Trained(1, 10, 1, 2.9, 0.1))
+    RunLine(Display(), "", "run", definition.define(definition.options()))(Trained(1, 10, 1, 2.9, 0.1))
     assert loss in shown
 
 

@@ -196,7 +196,7 @@ def test_an_output_that_cannot_be_written_leaves_the_others_and_the_verdict(tmp_
     written, unwritable = tmp_path / "gate.xml", tmp_path / "nowhere" / "gate.xml"
     options = {"targets": [unwritable, written], "inconclusive": None, "form": "table"}
     with pytest.raises(HarnessError, match=r"nowhere/gate.xml"):
-        gate.deliver(mixed_gate(), tmp_path / "record.json", options)
+        gate.deliver_gate(mixed_gate(), tmp_path / "record.json", options)
     assert written.exists()
     out, err = capsys.readouterr()
     assert "GITHUB_STEP_SUMMARY" in err
@@ -212,7 +212,7 @@ def test_a_closed_standard_output_leaves_the_verdict(tmp_path, monkeypatch, caps
     monkeypatch.setattr(gate, "_print", broken)
     monkeypatch.setattr(gate, "discard", discarded.append)
     options = {"targets": [], "inconclusive": None, "form": "table"}
-    gate.deliver(mixed_gate(), tmp_path / "record.json", options)
+    gate.deliver_gate(mixed_gate(), tmp_path / "record.json", options)
     assert discarded
     printed = capsys.readouterr().err
     assert message in printed

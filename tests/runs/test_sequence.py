@@ -55,7 +55,7 @@ def events(monkeypatch):
 class Silent:
     """An observer, of a run as well."""
 
-    def begin(self, _request):
+    def begin(self, _node, _request):
         return lambda _event: None
 
 

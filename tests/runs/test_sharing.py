@@ -26,7 +26,7 @@ class Watcher:
         self.events = []
         self.meanwhile = list(meanwhile)
 
-    def begin(self, request):
+    def begin(self, _node, request):
         self.events.append(f"run {request.seed}")
         return lambda _event: None
 
