@@ -12,20 +12,19 @@ from harness.cli.printing import echo, print_error_line
 from harness.cli.progress import console
 from harness.duel.noise import Noise, measure_noise
 from harness.duel.workloads import Workload
-from harness.errors import HarnessError, RequestFailed, UsageError, WorkerTimeout
+from harness.errors import HarnessError, RequestFailed, WorkerTimeout
 from harness.machine import diagnosis
 from harness.machine.calibration import memory_bytes_per_second, peak_flops_per_second
 from harness.machine.description import Machine, default_threads, describe_machine, missing_facilities
 from harness.machine.worker_variables import worker_variables
 from harness.plugins import registry
-from harness.plugins.configuration import Configuration
 from harness.plugins.definition import define_task
 from harness.plugins.installation import installation
 from harness.plugins.options import parse_options
-from harness.plugins.selection import select_backend
 from harness.report.document import Table
 from harness.report.numbers import NOTHING, percent
 from harness.report.render.terminal import fitted_table, terminal_table, terminal_width
+from harness.runs.matrix import preset_backends
 from harness.runs.request import choose_dataset
 from harness.worker.session import Conversation, Session
 
@@ -136,7 +135,6 @@ def _problems_text(problems: list[str]) -> str:
 # ``harness doctor --noise``: how much identical processes differ, and which slowdowns are detectable.
 
 _BUDGETS_MINUTES = (1, 2, 5)
-_PREFERRED = ("torch", "keras", "jax")
 _MANY_PAIRS = 12
 
 
@@ -144,7 +142,7 @@ def print_noise(backend: str | None, task: str, pairs: int) -> None:
     """Measure pairs of identical processes in the quiet and in the plain process environment; print both.
 
     Raises:
-        UsageError: no backend is installed, or the named one is not.
+        UsageError: none of torch, keras and jax is installed, or the named backend is not.
         HarnessError: the backend does not run here.
     """
     workload, dataset = _workload(backend, task)
@@ -173,24 +171,18 @@ def print_noise(backend: str | None, task: str, pairs: int) -> None:
 
 
 def _workload(name: str | None, task_name: str) -> tuple[Workload, str]:
-    if name is None:
-        installed = [known for known in _PREFERRED if installation(known).state == "installed"]
-        if not installed:
-            raise UsageError('no framework is installed to measure with; pip install "dl-harness[torch]"')
-        name = installed[0]
-    selection = select_backend(name)
     definition = registry.task(task_name)
     dataset = choose_dataset(definition, None, lambda _what, _done, _total: None)
-    options = parse_options(definition, [])
-    task = define_task(definition, options)
-    configuration = Configuration(
-        selection.backend.name, selection.mode(task), device="cpu", threads=default_threads()
-    )
+    values = parse_options(definition, [])
+    task = define_task(definition, values)
+    names = [name or preset_backends()[0]]
+    on_cpu = {"device": "cpu", "threads": None}
+    (configuration,) = options.configurations(names, task, on_cpu, "float32")
     workload = Workload(
         label=configuration.label,
         configuration=configuration,
         task=task,
-        options=msgspec.structs.asdict(options),
+        options=msgspec.structs.asdict(values),
     )
     return workload, dataset.name
 

@@ -1,6 +1,5 @@
 """``harness duel``: which configuration trains faster on this machine, and by how much."""
 
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -255,12 +254,11 @@ def _sizes(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @shared.threads
 @seed_of_steps
 @configuration_options
-@click.option(
+@shared.percentage(
     "--within",
+    "Configurations are the same if their times are shown to differ by less than this.",
+    example="2%",
     default="2%",
-    show_default=True,
-    metavar="PERCENT",
-    help="Configurations are the same if their times are shown to differ by less than this.",
 )
 @shared.budget(
     "Stop after this time, such as 90s or 5m, certification excluded. Default: until every verdict is in and "
@@ -348,7 +346,7 @@ def _deliver(record: DuelRecord, path: Path, options: Mapping[str, Any]) -> int:
 def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
     """What duels of steps and of tasks have in common."""
     return {
-        "margin": _share(options["within"]),
+        "margin": options["within"],
         "budget_seconds": options["budget"],
         "quiet_environment": options["process_environment"] == "quiet",
         "turns": options["turns"],
@@ -445,7 +443,6 @@ def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRe
     What can be refused before a process starts is refused.
     """
     definition = registry.task(options["task"])
-    settings = _settings(options)
     choices = choices_of(names, definition, options)
     workloads = [choice[0] for choice in choices]
     refuse_different_work(workloads)
@@ -456,17 +453,6 @@ def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRe
         dataset=dataset,
         certify=options["certify"],
         seed=options["seed"],
-        **settings,
+        **_settings(options),
     )
     return request, choices
-
-
-def _share(text: str) -> float:
-    """``2%`` as 0.02."""
-    try:
-        share = float(text.removesuffix("%")) / 100
-    except ValueError:
-        share = math.nan
-    if not text.endswith("%") or not 0 < share < 1:
-        raise UsageError(f"--within {text}: write a percentage above 0 and below 100, such as 2%.")
-    return share

@@ -9,7 +9,7 @@ import click
 from harness.analysis.selection import Selection
 from harness.cli import options
 from harness.cli.completion import RECORD
-from harness.cli.options import SOME_UNREADABLE, report_unreadable
+from harness.cli.options import report_unreadable
 from harness.cli.printing import echo
 from harness.cli.progress import LiveLine
 from harness.errors import HarnessError
@@ -99,4 +99,4 @@ def _export(tracker: Tracker, arguments: Sequence[str], results: Path, *, quiet:
         raise HarnessError(message) from error
     present = f"; {known} already present" if known else ""
     echo(f"{added} run{'s' * (added != 1)} added to {tracker.name} at {tracker.place}{present}")
-    return SOME_UNREADABLE if report_unreadable(selection.unreadable) else 0
+    return report_unreadable(selection.unreadable)

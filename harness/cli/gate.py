@@ -127,18 +127,6 @@ def _print(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
 _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4}
 
 
-def _saving(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        share = float(text.removesuffix("%")) / 100
-    except ValueError:
-        share = 0.0
-    if not text.endswith("%") or not 0 < share < 1:
-        raise UsageError(f"--expect-faster {text}: write a percentage above 0 and below 100, such as 10%.")
-    return share
-
-
 @click.command()
 @shared.suite
 @click.option(
@@ -174,12 +162,11 @@ def _saving(_ctx: click.Context, _parameter: click.Parameter, text: str | None) 
     "Start no pair after this time, such as 90s or 10m. Default: until every benchmark is decided, and at "
     "most 5 minutes for each that the quick check does not decide."
 )
-@click.option(
+@shared.percentage(
     "--expect-faster",
-    metavar="PERCENT",
-    callback=_saving,
-    help="Verify a claimed speed-up: PASS only where head is proven to save at least this share of the "
+    "Verify a claimed speed-up: PASS only where head is proven to save at least this share of the "
     "step time, such as 10%, with the same values; FAIL where it is proven to save less.",
+    example="10%",
 )
 @shared.turns("Timed blocks of base and of head in a pair. Default: 10 to 60, more where blocks are shorter.")
 @shared.profile(

@@ -326,6 +326,24 @@ def configurations(
     ]
 
 
+def percentage(name: str, text: str, *, example: str, default: str | None = None) -> Callable[[_F], _F]:
+    """An option that takes a percentage such as ``2%``, as a share above 0 and below 1."""
+
+    def parse(_ctx: click.Context, _parameter: click.Parameter, given: str | None) -> float | None:
+        if given is None:
+            return None
+        try:
+            share = float(given.removesuffix("%")) / 100
+        except ValueError:
+            share = 0.0
+        if not given.endswith("%") or not 0 < share < 1:
+            raise UsageError(f"{name} {given}: write a percentage above 0 and below 100, such as {example}.")
+        return share
+
+    shown = {"default": default, "show_default": default is not None, "metavar": "PERCENT", "help": text}
+    return click.option(name, callback=parse, **shown)
+
+
 def budget(text: str, default: str | None = None) -> Callable[[_F], _F]:
     """A time limit as ``budget``, in seconds; ``default`` is written as on the command line."""
     return click.option(
@@ -433,7 +451,6 @@ def verbose(text: str) -> Callable[[_F], _F]:
 
 # Arguments and messages of the commands that read records.
 
-SOME_UNREADABLE = 1
 _MOST_NAMED = 10
 
 
@@ -472,7 +489,7 @@ def report_unreadable(messages: list[str]) -> int:
         print_error(f"skipped: {message}")
     if len(messages) > 1:
         print_error(f"{len(messages)} files were skipped")
-    return SOME_UNREADABLE if messages else 0
+    return int(bool(messages))
 
 
 # Where a command's work is executed: on this machine, or on the nodes of a Ray cluster.

@@ -85,13 +85,7 @@ def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
         )
     spec = SideSpec(_absolute(given["model"]), given["set_model"])
     with Phases(quiet=given["quiet"]) as phases:
-        written = write_task(
-            [spec],
-            given["dataset"],
-            _models_folder(given["results"]),
-            phases,
-            timeout_seconds=given["timeout"],
-        )
+        written = _written([spec], given, phases)
     return {**options, "tasks": [written.name], "backends": given["backends"] or written.backends}
 
 
@@ -124,16 +118,16 @@ def with_own_pair(names: tuple[str, ...], given: Mapping[str, Any]) -> tuple[tup
         )
     specs = [SideSpec(_absolute(name)) for name in names]
     with Phases(quiet=given["quiet"]) as phases:
-        written = write_task(specs, given["dataset"], _models_folder(given["results"]), phases)
+        written = _written(specs, given, phases)
         if given["certify"]:
             agree(written, specs, phases)
     return tuple(written.backends), {**options, "task": written.name}
 
 
-def _models_folder(results: Path) -> Path:
-    folder = Path(results) / _FOLDER
+def _written(specs: Sequence[SideSpec], given: Mapping[str, Any], phases: Phases) -> "WrittenTask":
+    folder = Path(given["results"]) / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return write_task(specs, given["dataset"], folder, phases, timeout_seconds=given["timeout"])
 
 
 def _absolute(target: str) -> str:
@@ -152,38 +146,30 @@ def save_task(
 ) -> None:
     """Write the plugin file of one model or of a pair into a project; for a pair also the reference.
 
+    Until the models of a pair are proved equal, existing files stay.
+
     Raises:
         UsageError: no data set is given, a model cannot be made, or a file cannot be written.
         HarnessError: the models of a pair compute different things; says where.
     """
     if dataset is None:
         raise UsageError("--save-task needs --dataset, which the model is trained on")
-    if len(specs) == _PAIR:
-        _save_pair(specs, dataset, path, names, phases)
-        return
-    written = write_task(specs, dataset, path, phases, names, saved_by=_own_command())
-    echo(f"Task {written.name}: {path}")
-    echo(f"Train it with: harness run --backend {written.backends[0]} --task {written.name} --plugin {path}")
-
-
-def _save_pair(specs: Sequence[SideSpec], dataset: str, path: Path, names: NameMap, phases: Phases) -> None:
-    """Write both files once the models are proved equal; until then existing files stay."""
-    kept = path.with_suffix(REFERENCE_SUFFIX)
+    saved_by = shlex.join(["harness", *sys.argv[1:]])
     with tempfile.TemporaryDirectory() as folder:
-        written = write_task(specs, dataset, Path(folder) / path.name, phases, names, saved_by=_own_command())
-        agree(written, specs, phases)
+        written = write_task(specs, dataset, Path(folder) / path.name, phases, names, saved_by=saved_by)
+        files = {path: written.path}
+        use = f"Train it with: harness run --backend {written.backends[0]}"
+        if len(specs) == _PAIR:
+            agree(written, specs, phases)
+            files[path.with_suffix(REFERENCE_SUFFIX)] = written.reference
+            use = f"Compare with: harness duel {' '.join(written.backends)}"
         try:
-            replace_file(path, written.path.read_bytes())
-            replace_file(kept, written.reference.read_bytes())
+            for target, source in files.items():
+                replace_file(target, source.read_bytes())
         except OSError as error:
             raise UsageError(f"the task {path} cannot be written: {error.strerror}") from error
-    echo(f"Task {written.name}: {path} and {kept}")
-    echo(f"Compare with: harness duel {' '.join(written.backends)} --task {written.name} --plugin {path}")
-
-
-def _own_command() -> str:
-    """The command that is carried out, as it is typed."""
-    return shlex.join(["harness", *sys.argv[1:]])
+    echo(f"Task {written.name}: {' and '.join(map(str, files))}")
+    echo(f"{use} --task {written.name} --plugin {path}")
 
 
 class WrittenTask(NamedTuple):

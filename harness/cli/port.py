@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from harness.cli import options
-from harness.cli.own_model import arguments
+from harness.cli.own_model import arguments, save_task
 from harness.cli.printing import print_error_line
 from harness.cli.progress import Phases
 from harness.cli.results import deliver
@@ -156,8 +156,6 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
 
 
 def _save(specs: list[SideSpec], given: Mapping[str, Any]) -> None:
-    from harness.cli.own_model import save_task
-
     with Phases(quiet=given["quiet"]) as phases:
         save_task(specs, given["dataset"], given["save_task"], _names(given), phases)
 

@@ -78,7 +78,8 @@ def _write_all(
 
     Findings are computed once for all paths, and not at all for tables of runs.
     """
-    from harness.analysis.selection import no_garbage_collection  # NumPy is behind it
+    from harness.analysis.findings import read_findings  # NumPy is behind it
+    from harness.analysis.selection import no_garbage_collection
 
     unreadable: list[str] = []
     findings: Findings | None = None
@@ -88,18 +89,12 @@ def _write_all(
                 if path.suffix in _TABLES:
                     unreadable += _write_runs(selection, results, path)
                 else:
-                    findings = findings or _findings(selection, results, options)
+                    findings = findings or read_findings(selection, results, **options)
                     unreadable += findings.unreadable
                     _write_findings(findings, path, selection, {"results": str(results), **options})
             echo(str(path))
         gc.freeze()  # the process ends here, and a search of all records for cycles would only take time
     return list(dict.fromkeys(unreadable))
-
-
-def _findings(selection: tuple[str, ...], results: Path, options: Mapping[str, Any]) -> "Findings":
-    from harness.analysis.findings import read_findings
-
-    return read_findings(selection, results, **options)
 
 
 def _write_one(others: list[Result], remaining: list[str], paths: list[Path]) -> None:

@@ -69,7 +69,12 @@ def write_duels(folder: Path, files: dict[str, bytes]) -> None:
         HarnessError: one cannot be written.
     """
     for name, content in files.items():
-        _write(folder / Path(name).name, content)
+        path = folder / Path(name).name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            replace_result(path, content)
+        except OSError as error:
+            raise HarnessError(f"cannot write the record {path}: {error.strerror}") from error
 
 
 class DuelRecorder:
@@ -106,14 +111,6 @@ class DuelRecorder:
         self.record.status, self.record.failure = "interrupted", interruption(interrupt)
         self.save(self.record)
         return self.record
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_result(path, content)
-    except OSError as error:
-        raise HarnessError(f"cannot write the record {path}: {error.strerror}") from error
 
 
 # The files of ``--plugin`` as they travel to nodes, which have no copy of them.

@@ -62,20 +62,9 @@ def _row(record: Record) -> dict[str, object]:
     }
 
 
-def _conditions(record: Record) -> dict[str, object]:
-    """What an epoch is identified and grouped by."""
-    return {
-        "id": record.id,
-        "status": record.status,
-        "task": record.task.name,
-        "dataset": record.dataset.name,
-        "backend": record.configuration.backend,
-        "mode": record.configuration.mode,
-        "precision": record.configuration.precision,
-        "threads": record.configuration.threads,
-        "batch_size": record.batch_size,
-        "seed": record.seed,
-    }
+#: The columns by which an epoch is identified and grouped.
+_CONDITIONS: tuple[str, ...] = ("id", "status", "task", "dataset", "backend", "mode", "precision", "threads")
+_CONDITIONS += ("batch_size", "seed")
 
 
 def _epoch_row(epoch: Epoch) -> dict[str, object]:
@@ -95,12 +84,12 @@ def epochs_frame(records: Iterable[Record]) -> pd.DataFrame:
     """One row per scored epoch of each run; columns as those of :func:`harness.load_epochs`."""
     rows = [
         {
-            **_conditions(record),
+            **{name: row[name] for name in _CONDITIONS},
             **_epoch_row(epoch),
             "best": epoch.epoch == record.best_epoch,
-            **{f"option_{name}": value for name, value in record.task.options.items()},
+            **{name: value for name, value in row.items() if name.startswith("option_")},
         }
-        for record in records
+        for record, row in ((record, _row(record)) for record in records)
         for epoch in record.epochs
     ]
     return with_times(pd.DataFrame(rows), "scored_at")

@@ -5,7 +5,7 @@ import hashlib
 import math
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,17 +31,13 @@ if TYPE_CHECKING:
 _MOST_BYTES = 2**34
 
 
-def _last_epoch(record: Record) -> int:
-    """The epoch in which the training ended, which a limit of steps may cut."""
-    return record.blocks[-1].epoch if record.blocks else 0
-
-
 def weights_description(record: Record, which: str) -> dict[str, str]:
     """What a file of weights says about itself: of which record, task and data they are."""
+    last_epoch = record.blocks[-1].epoch if record.blocks else 0  # which a limit of steps may cut
     return {
         "record": record.id,
         "weights": which,
-        "epoch": str(record.best_epoch if which == "best" else _last_epoch(record)),
+        "epoch": str(record.best_epoch if which == "best" else last_epoch),
         "task": msgspec.json.encode(record.task.description).decode(),
         "task_sha256": record.task.sha256,
         "dataset": record.dataset.name,
@@ -129,24 +125,20 @@ def holding(record: Record, configuration: Configuration) -> Iterator[Session]:
         UsageError: the data set is not as it was, or the backend does not support what is asked.
         HarnessError: the worker failed.
     """
-    try:
-        yield from _held(record, configuration)
-    except Declined as error:
-        raise UsageError(f"{configuration.label}: {error}") from error
-
-
-def _held(record: Record, configuration: Configuration) -> Iterator[Session]:
     variables = worker_variables(configuration.threads, configuration.device, os.environ)
     with Session(variables, None, silence_seconds=silence_within(None)) as session:
         conversation = Conversation(session, configuration.backend, configuration.threads)
         plan = configuration.plan(record.task.description, record.seed)
-        built = conversation.build(plan, record.dataset.name)
-        if record.dataset.fingerprint not in (None, built.dataset_fingerprint):
-            raise UsageError(
-                f"data set {record.dataset.name} has changed since run {record.id}: its fingerprint was "
-                f"{record.dataset.fingerprint} and is {built.dataset_fingerprint}"
-            )
-        yield session
+        try:
+            built = conversation.build(plan, record.dataset.name)
+            if record.dataset.fingerprint not in (None, built.dataset_fingerprint):
+                raise UsageError(
+                    f"data set {record.dataset.name} has changed since run {record.id}: its fingerprint was "
+                    f"{record.dataset.fingerprint} and is {built.dataset_fingerprint}"
+                )
+            yield session
+        except Declined as error:
+            raise UsageError(f"{configuration.label}: {error}") from error
 
 
 #: Scores of float64 weights agree this well, relative to values above 1.
@@ -190,12 +182,9 @@ def score_weights(record: Record, folder: Path, configuration: Configuration) ->
             path = weights_path(record, folder, best=which == "best")
             session.call(protocol.LoadWeights(str(path)), protocol.Done)
             found = session.call(protocol.Evaluate(["test"]), protocol.Evaluated).scores["test"]
-            scores.append(WeightsScore(which, _shared(recorded or {}, found), found))
+            known = {name: value for name, value in (recorded or {}).items() if name in found}
+            scores.append(WeightsScore(which, known, found))
     return scores
-
-
-def _shared(recorded: Mapping[str, float | None], found: Mapping[str, float | None]) -> Scores:
-    return {name: value for name, value in recorded.items() if name in found}
 
 
 # Explanations, of the same samples in every configuration.

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,29 +49,24 @@ class FakeExaminer:
 
 @pytest.fixture
 def made(monkeypatch):
-    """Replaces workers and checks; the list of what was checked, in order: task, configuration, CPUs."""
-    order = []
+    """Replaces workers and checks, in which ``act`` is called.
+
+    ``order`` is what was checked: task, configuration, CPUs.
+    """
+    made = SimpleNamespace(order=[], act=lambda _outcome, _examiner, _definition: None)
 
     class Recorded:
         status = Status.AGREES
 
         def __init__(self, examiner, definition, _selection):
             self.of = (examiner.configuration.backend, definition.name)
-            order.append((definition.name, examiner.configuration, os.sched_getaffinity(0)))
-            act(self, examiner, definition)
-
-    def act(outcome, examiner, definition):
-        pass
-
-    def behave(function):
-        nonlocal act
-        act = function
+            made.order.append((definition.name, examiner.configuration, os.sched_getaffinity(0)))
+            made.act(self, examiner, definition)
 
     monkeypatch.setattr(FakeExaminer, "started", [], raising=False)
     monkeypatch.setattr(check, "Examiner", FakeExaminer)
     monkeypatch.setattr(check, "check_once", Recorded)
-    order_and_behaviour = type("Made", (), {"order": order, "behave": staticmethod(behave)})
-    return order_and_behaviour()
+    return made
 
 
 def test_outcomes_are_in_the_order_of_the_checks(made):
@@ -82,7 +78,7 @@ def test_outcomes_are_in_the_order_of_the_checks(made):
 
 def test_two_checks_are_made_at_the_same_time_on_cpus_of_their_own(made):
     meeting = threading.Barrier(2)
-    made.behave(lambda *_: meeting.wait(PATIENCE_SECONDS))
+    made.act = lambda *_: meeting.wait(PATIENCE_SECONDS)
     check_all(CHECKS, Selection(), TWO)
     used = [cpus for _, _, cpus in made.order]
     assert {frozenset(cpus) for cpus in used} == {frozenset(group) for group in TWO}
@@ -100,7 +96,7 @@ def test_fail_fast_makes_one_check_after_the_other_and_none_after_a_failure(made
         if definition.name == "gan":
             outcome.status = Status.DEVIATES
 
-    made.behave(fail)
+    made.act = fail
     outcomes = check_all(CHECKS, Selection(fail_fast=True), TWO)
     assert [outcome.of for outcome in outcomes] == [("torch", "mlp"), ("torch", "gan")]
 
@@ -114,7 +110,7 @@ def test_an_error_ends_the_other_workers_and_is_raised(made):
             raise HarnessError("the reference is gone")
         assert examiner.killed.wait(PATIENCE_SECONDS)
 
-    made.behave(break_one)
+    made.act = break_one
     with pytest.raises(HarnessError, match="the reference is gone"):
         check_all(CHECKS, Selection(), TWO)
     assert sorted(name for name, _, _ in made.order) == ["gan", "rnn"]

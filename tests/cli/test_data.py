@@ -4,12 +4,10 @@ import pytest
 from click.testing import CliRunner
 from support import data_files
 
-from harness.cli import run as run_module
 from harness.cli.data import command
 from harness.cli.list import _datasets
 from harness.errors import DataError, PluginError, UsageError, unknown_name
 from harness.plugins import registry
-from harness.runs import matrix
 from harness.spec.data import DatasetSummary, DataSource
 from harness_tasks.datasets import SOURCES
 
@@ -181,13 +179,3 @@ def test_bad_input_is_a_usage_error(tmp_path, archive, snapshot, line):
     error = run(*(places.get(word, word) for word in line.split())).exception
     assert isinstance(error, UsageError)
     assert str(error).replace(str(tmp_path), "FOLDER") == snapshot
-
-
-def test_nothing_is_fetched_for_one_task_where_the_next_does_not_run_on_it(tmp_path, monkeypatch):
-    fetched = []
-    monkeypatch.setattr(matrix, "choose_dataset", lambda definition, *_: fetched.append(definition.name))
-    asked = ["--backend", "torch", "--task", "cnn,mlp", "--dataset", "cifar10", "--results", str(tmp_path)]
-    outcome = CliRunner().invoke(run_module.command, asked)
-    assert isinstance(outcome.exception, UsageError)
-    assert "mlp does not run on cifar10" in str(outcome.exception)
-    assert fetched == []

@@ -203,12 +203,6 @@ def test_a_shared_folder_that_cannot_be_synchronised_holds_records_too(store, mo
     assert store.save(make_record()).is_file()
 
 
-def test_an_impossible_results_folder_is_refused_before_anything_runs(tmp_path):
-    (tmp_path / "results").write_text("a file stands here")
-    with pytest.raises(UsageError, match=r"records cannot be written to .*results.runs: .*--results DIR"):
-        Store(tmp_path / "results").prepare()
-
-
 @pytest.mark.parametrize("link", ["results", "results/runs"])
 def test_a_results_folder_that_is_a_dangling_link_is_refused_with_its_target(tmp_path, link):
     path = tmp_path / link

@@ -33,20 +33,57 @@ FAULTS = {
     "nan": ("diverged", "(epoch 2) is not finite"),
     "unsupported": ("unsupported", "this mode supports nothing"),
 }
+#: Of backends that flood, crash or detach.
+HOSTILE = {
+    "segfault": ("failed", "killed by SIGSEGV in train()"),
+    "exit-0": ("failed", "the worker process exited with code 0"),
+    "surrogate": ("failed", "RuntimeError: caf\\udce9 is closed (hostile.py, line"),
+    "unprintable": ("failed", "Unprintable: its __str__ raised ValueError (hostile.py, line"),
+    "long-error": ("failed", "[... 4,996,009 characters left out ...]"),
+    "flood-reply": ("failed", "the worker was killed because its reply was longer than 64 MiB"),
+    "flood-output": ("ok", ""),
+    "detach": ("ok", ""),
+}
 
 
-def test_a_fault_becomes_a_record_that_keeps_the_reason_and_affects_no_other_run(harness):
-    done = harness(*DIGITS, "--backend", ",".join(f"faulty:{mode}" for mode in FAULTS))
-
+def records_of(harness, backend, faults, *words):
+    """The records of runs in these modes, each of which has its reason, and the call; nothing is left."""
+    done = harness(*DIGITS, *words, "--backend", ",".join(f"{backend}:{mode}" for mode in faults))
     records = {record["configuration"]["mode"]: record for record in harness.records()}
     statuses = {mode: record["status"] for mode, record in records.items()}
-    assert statuses == {mode: status for mode, (status, _) in FAULTS.items()}
-    for mode, (_, reason) in FAULTS.items():
-        assert reason in ((records[mode]["failure"] or {}).get("message", ""))
-        assert reason in done.stdout
+    assert statuses == {mode: status for mode, (status, _) in faults.items()}
+    for mode, (_, reason) in faults.items():
+        assert reason in ((records[mode]["failure"] or {}).get("message", "")), mode
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     assert processes_of(harness) == []
+    return records, done
+
+
+@pytest.mark.slow
+def test_every_hostile_backend_has_its_reason_and_leaves_nothing(harness):
+    records, _ = records_of(harness, "hostile", HOSTILE, "--timeout", "120")
+    failures = [record["failure"] for record in records.values() if record["failure"]]
+    assert max(len(failure["traceback"]) for failure in failures) < 21_000
+
+
+@pytest.mark.slow
+def test_a_reply_that_never_ends_is_ended_at_the_time_limit(harness):
+    words = ("--backend", "hostile:trickle-reply", "--timeout", "4")
+    _, done = harness.recorded("timeout", *DIGITS, *words)
+    assert "time limit of 4 s" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_detached_process_ends_with_a_killed_harness(harness):
+    hanging = (*DIGITS, "--backend", "hostile:detach-and-hang")
+    ended(harness, *hanging, when=lambda: processes_of(harness, "1000"), by=signal.SIGKILL)
+    wait_until(lambda: processes_of(harness) == [])
+
+
+def test_a_fault_becomes_a_record_that_keeps_the_reason_and_affects_no_other_run(harness):
+    records, done = records_of(harness, "faulty", FAULTS)
+    assert all(reason in done.stdout for _, reason in FAULTS.values())
 
     killed = records["sigkill"]  # what was measured before is kept
     assert [epoch["epoch"] for epoch in killed["epochs"]] == [1]
@@ -196,6 +233,7 @@ def test_a_results_folder_that_cannot_be_is_found_before_training(harness, in_th
     (harness.folder / in_the_way).write_text("a file, not a folder")
     done = harness(*DIGITS, "--backend", "faulty:ok")
     assert (done.returncode, in_the_way in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+    assert "Give another folder: --results DIR" in done.stderr
 
 
 def test_where_no_worker_can_be_started_the_record_keeps_why(tmp_path, monkeypatch):
