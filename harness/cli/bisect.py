@@ -120,8 +120,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Exit code: 0 culprit found or no difference, 3 undecided, 1 the search failed, 2 on wrong input, 130 after
     Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
-    folder = options["results"] / BISECTIONS.folder
-    prepare_folder(folder)
+    folder = prepare_folder(options["results"] / BISECTIONS.folder)
     with BisectDisplay(quiet=options["quiet"]) as display, contextlib.ExitStack() as stack:
         bisection = _bisection(options, folder, stack, display)
         record = bisection.carry_out()

@@ -398,9 +398,9 @@ def _of_predictions(names: tuple[str, ...], sizes: Sequence[int], options: Mappi
 
 
 def _carried_out(request: AnyRequest, options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
-    prepare_folder(options["results"] / DUELS.folder)
+    folder = prepare_folder(options["results"] / DUELS.folder)
     with DuelDisplay(quiet=options["quiet"]) as display:
-        duel = Duel(request, options["results"] / DUELS.folder, display)
+        duel = Duel(request, folder, display)
         return duel.carry_out(), duel.path
 
 
@@ -419,8 +419,7 @@ def _on_cluster(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[Due
         UsageError: no cluster is reachable, or no node has the backends.
         HarnessError: the node was lost, or the record cannot be written.
     """
-    folder = options["results"] / DUELS.folder
-    prepare_folder(folder)
+    folder = prepare_folder(options["results"] / DUELS.folder)
     with ModeDisplay(quiet=options["quiet"]) as display, connected(options["address"]) as cluster:
         interrupt_on_termination()  # Ray handles signals in its own way, too
         recorder = DuelRecorder(folder, display)

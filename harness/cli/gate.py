@@ -253,8 +253,7 @@ def carried_out(
     upgrade: Upgrade | None = None,
 ) -> int:
     """Run a gate of this suite and deliver its results; the exit code."""
-    folder = options["results"] / GATES.folder
-    prepare_folder(folder)
+    folder = prepare_folder(options["results"] / GATES.folder)
     request = GateRequest(
         command=sys.argv[1:],
         suite=suite,

@@ -172,8 +172,7 @@ def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
     from harness.port.comparison import check_models
     from harness.port.task_file import write_map
 
-    folder = given["results"] / PORTS.folder
-    prepare_folder(folder)
+    folder = prepare_folder(given["results"] / PORTS.folder)
     inputs = _inputs(given["shapes"], given["dtypes"], given["maxima"])
     chosen = PortOptions(
         loss=given["loss"],

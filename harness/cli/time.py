@@ -80,8 +80,7 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     Exit code: 0, 1 if the step failed, 2 on wrong input, 130 after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
     workload = _workload(name, options)
-    folder = options["results"] / TIMES.folder
-    prepare_folder(folder)
+    folder = prepare_folder(options["results"] / TIMES.folder)
     with LiveLine(quiet=options["quiet"]) as display:
         timing = StepTiming(
             workload,

@@ -72,10 +72,6 @@ class Identified(Protocol):
 _D = TypeVar("_D", bound=Identified)
 
 
-class OtherSchema(Exception):
-    """The document has a schema that this version of harness does not read."""
-
-
 class _SchemaOnly(msgspec.Struct):
     schema: int
 
@@ -84,8 +80,7 @@ def decode(data: bytes, kind: type[_D], schema: int) -> _D:
     """Decode a document of this schema.
 
     Raises:
-        OtherSchema: it has another one.
-        msgspec.MsgspecError: not a document of this kind; the message names the field.
+        msgspec.MsgspecError: it has another one, or is no document of this kind; the message names the field.
     """
     try:
         decoder: msgspec.json.Decoder[_D] = _decoder(kind)
@@ -97,7 +92,9 @@ def decode(data: bytes, kind: type[_D], schema: int) -> _D:
         if found == schema:
             raise
     if found != schema:
-        raise OtherSchema(f"it has schema {found}, and this version of harness reads schema {schema}")
+        raise msgspec.ValidationError(
+            f"it has schema {found}, and this version of harness reads schema {schema}"
+        )
     return document
 
 
@@ -183,7 +180,7 @@ class RecordKind(Generic[_D]):
                 raise UnreadableRecord(f"{path} is not a JSON record") from error
             reason = str(error) if _is_utf8(content) else "it is not text in UTF-8"
             raise self._unreadable(path, reason) from error
-        except (msgspec.MsgspecError, OtherSchema, RecursionError) as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise self._unreadable(path, str(error)) from error
 
     def _unreadable(self, path: Path, reason: str) -> UnreadableRecord:

@@ -353,20 +353,15 @@ def _carry_out(request: RunRequest, record: Record, store: RecordWriter, notify:
             except WorkDiffers as error:
                 record.status, record.failure = "failed", Failure(str(error))
                 record.verification = error.verification
-            except RequestFailed as error:
-                record.status = "failed"
+            except (RequestFailed, WorkerLost, WorkerTimeout) as error:
+                record.status = "timeout" if isinstance(error, WorkerTimeout) else "failed"
                 record.failure = Failure(
-                    str(error), traceback=error.traceback, last_lines=session.process.last_lines()
+                    str(error),
+                    getattr(error, "worker_exit_code", None),
+                    getattr(error, "signal_name", None),
+                    getattr(error, "traceback", ""),
+                    session.process.last_lines(),
                 )
-            except WorkerLost as error:
-                record.status = "failed"
-                lines = session.process.last_lines()
-                record.failure = Failure(
-                    str(error), error.worker_exit_code, error.signal_name, last_lines=lines
-                )
-            except WorkerTimeout as error:
-                record.status = "timeout"
-                record.failure = Failure(str(error), last_lines=session.process.last_lines())
     except HarnessError as error:  # such as: no worker can be started, now or later
         record.status, record.failure = "failed", Failure(str(error))
         store.save(record)

@@ -35,8 +35,8 @@ RUNS = RecordKind("run", "runs", Record, SCHEMA, "epochs_asked", judged)
 DEFAULT_RESULTS = Path("results")
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make a folder for records and prove that it is writable, before anything runs.
+def prepare_folder(folder: Path) -> Path:
+    """Make a folder for records and prove that it is writable, before anything runs; returns it.
 
     Left drafts of writers that were killed are deleted.
 
@@ -50,6 +50,7 @@ def prepare_folder(folder: Path) -> None:
             f"records cannot be written to {folder}: {error.strerror}. Give another folder: --results DIR."
         ) from error
     sweep_drafts(folder)
+    return folder
 
 
 #: How files of weights end.

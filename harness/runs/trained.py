@@ -88,30 +88,31 @@ def read_weights(record: Record, folder: Path, *, best: bool) -> "dict[str, np.n
 def repeating_command(record: Record, folder: Path) -> str:
     """The command that makes the same run again, whose record is in ``folder``, and keeps its weights."""
     configuration, task = record.configuration, record.task
-    words = [
-        "harness",
-        "run",
-        "--backend",
-        f"{configuration.backend}:{configuration.mode}",
-        "--task",
-        task.name,
-    ]
-    words += ["--dataset", record.dataset.name, "--epochs", str(record.epochs_asked)]
-    words += ["--seed", str(record.seed)] if record.seed else []
-    words += ["--max-steps", str(record.max_steps)] if record.max_steps else []
-    if (every := record.evaluation.every_epochs) not in {None, 1}:
-        words += ["--eval-every", str(every)]
-    words += ["--precision", configuration.precision] if configuration.precision != "float32" else []
+    every = record.evaluation.every_epochs
+    options: dict[str, object] = {
+        "--backend": f"{configuration.backend}:{configuration.mode}",
+        "--task": task.name,
+        "--dataset": record.dataset.name,
+        "--epochs": record.epochs_asked,
+        "--seed": record.seed,
+        "--max-steps": record.max_steps,
+        "--eval-every": every if every != 1 else None,
+        "--precision": configuration.precision if configuration.precision != "float32" else None,
+    }
+    settings: list[str] = []
     if task.name in registry.names("task"):
         definition = registry.task(task.name)
         usual = msgspec.structs.asdict(parse_options(definition, []))
         given = {name: value for name, value in task.options.items() if usual.get(name) != value}
         if define_task(definition, options_with(definition, given)).batch_size != task.description.batch_size:
-            words += ["--batch-size", str(task.description.batch_size)]
-        words += [part for name, value in given.items() for part in ("--set", f"{name}={value_text(value)}")]
+            options["--batch-size"] = task.description.batch_size
+        settings = [
+            part for name, value in given.items() for part in ("--set", f"{name}={value_text(value)}")
+        ]
     results = folder.parent
-    words += ["--results", str(results)] if results.resolve() != Path("results").resolve() else []
-    return shlex.join([*words, "--save-weights"])
+    options["--results"] = results if results.resolve() != Path("results").resolve() else None
+    words = [word for option, value in options.items() if value for word in (option, str(value))]
+    return shlex.join(["harness", "run", *words, *settings, "--save-weights"])
 
 
 # A program that holds the weights of a run, in a worker of its own.
