@@ -340,8 +340,8 @@ def percentage(name: str, text: str, *, example: str, default: str | None = None
             raise UsageError(f"{name} {given}: write a percentage above 0 and below 100, such as {example}.")
         return share
 
-    shown = {"default": default, "show_default": default is not None, "metavar": "PERCENT", "help": text}
-    return click.option(name, callback=parse, **shown)
+    shown: dict[str, Any] = {"default": default, "show_default": default is not None, "metavar": "PERCENT"}
+    return click.option(name, callback=parse, help=text, **shown)
 
 
 def budget(text: str, default: str | None = None) -> Callable[[_F], _F]:
