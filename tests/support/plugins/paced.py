@@ -17,7 +17,6 @@ PACES = {
     "plain": 1.0,
     "slower": 1.1,
     "fivefold": 5.0,
-    "patched": 1.0,
     "dies": 1.0,
     "hangs": 1.0,
     "diverges": 1.0,
@@ -34,7 +33,6 @@ LOGIT = float(os.environ.get("PACED_LOGIT", "0"))
 CHILD_SECONDS = os.environ.get("PACED_CHILD_SECONDS")
 #: Extra duration of the first step after FAILS_AFTER, as if it were compiled.
 LATE_SECONDS = float(os.environ.get("PACED_LATE_SECONDS", "0"))
-REAL_CLOCK = time.perf_counter
 BALLAST = np.ones(int(os.environ.get("PACED_MEMORY_MIB", "0")) * 2**17)
 
 
@@ -46,8 +44,6 @@ class PacedProgram(Program):
         self.data = data
         if CHILD_SECONDS:
             subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({CHILD_SECONDS})"])
-        if mode == "patched" and time.perf_counter is REAL_CLOCK:
-            time.perf_counter = lambda: REAL_CLOCK() / 2
         self.made = 0
 
     def load(self, weights):
