@@ -1,6 +1,7 @@
 """``harness check``: whether backends compute what the references state, in float64."""
 
 import collections
+import contextlib
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -130,27 +131,20 @@ class _Shared:
     def work(self, cpus: Sequence[int]) -> None:
         """Make one check after the other on these CPUs until none is left.
 
-        Its worker starts on the same CPUs.
+        Its worker starts on the same CPUs, and makes all checks of a configuration that follow each other.
         """
-        with bound_to_cpus(cpus):
-            taken = self._take()
-            while taken is not None:
-                taken = self._check_configuration(*taken)
-
-    def _check_configuration(self, index: int, check: Check) -> tuple[int, Check] | None:
-        """Make this check, and more as long as they are of its configuration; returns the next one."""
-        configuration = check.configuration
-        with Examiner(configuration) as examiner:
-            self._examiners.add(examiner)
-            taken: tuple[int, Check] | None = (index, check)
-            while taken is not None and taken[1].configuration == configuration:
+        examiner: Examiner | None = None
+        with bound_to_cpus(cpus), contextlib.ExitStack() as worker:
+            while (taken := self._take()) is not None:
                 index, check = taken
+                if examiner is None or examiner.configuration != check.configuration:
+                    worker.close()
+                    examiner = worker.enter_context(Examiner(check.configuration))
+                    self._examiners.add(examiner)
+                    worker.callback(self._examiners.discard, examiner)
                 outcome = self.outcomes[index] = check_once(examiner, check.definition, self._selection)
                 if self._selection.fail_fast and outcome.status is not Status.AGREES:
                     self._left.clear()
-                taken = self._take()
-            self._examiners.discard(examiner)
-        return taken
 
     def _take(self) -> tuple[int, Check] | None:
         with self._lock:
