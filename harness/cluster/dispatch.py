@@ -28,7 +28,7 @@ from harness.runs.events import (
 )
 from harness.runs.record import Failure, LostAttempt, Record
 from harness.runs.request import RunRequest, new_record
-from harness.runs.sequence import DeclinedWork, SequenceObserver
+from harness.runs.sequence import SequenceObserver
 from harness.runs.sharing import PlannedRun, SharedRuns
 from harness.runs.store import Store
 
@@ -101,7 +101,6 @@ class Dispatcher:
         self._states: dict[str, NodeState] = {}
         self._running: dict[str, _Running] = {}
         self._again: list[tuple[PlannedRun, list[LostAttempt]]] = []
-        self._declined = DeclinedWork()
         self._git = git_state()  # a node's folder is no checkout; that of the command may be
 
     def execute_all(self) -> list[Record]:
@@ -132,7 +131,6 @@ class Dispatcher:
         own = {running.planned.key for running in self._running.values()}
         for planned, record in self._shared.refresh():
             if planned.key not in own:  # whose record is complete before its node says that it has ended
-                self._declined.add(record, planned.request)
                 self._observer.recorded_elsewhere(planned.request, record)
 
     def _give_work(self) -> None:
@@ -154,12 +152,9 @@ class Dispatcher:
         passed_over = []
         try:
             while (planned := self._shared.claim()) is not None:
-                if planned.request in self._declined:
-                    self._shared.drop(planned)
-                elif self._suits(node, planned.request):
+                if self._suits(node, planned.request):
                     return planned, []
-                else:
-                    passed_over.append(planned)
+                passed_over.append(planned)
         finally:
             for other in passed_over:
                 self._shared.give_back(other)
@@ -221,7 +216,6 @@ class Dispatcher:
         record = self._newest(node)
         running = self._running.pop(node)
         self._shared.add(running.planned, record)
-        self._declined.add(record, running.planned.request)
         running.notify(Finished(record))
 
     def _lose(self, node: str, reason: str) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
-import msgspec
-
 from harness.certify.certificate import Certificate
 from harness.certify.certificates import certificate
 from harness.certify.certify import rules_of
@@ -119,48 +117,23 @@ def execute_all(
     """Execute what is left of a matrix and free, in turn, and wait for what other processes execute of it.
 
     Returns the records of the matrix, those that were there before and those of others among them; ends early
-    after a Ctrl-C. Without ``certification`` runs have no certificate. What a configuration declines as
-    unsupported is not tried again with other seeds. No run begins after ``deadline``, in seconds of the
-    monotonic clock.
+    after a Ctrl-C. Without ``certification`` runs have no certificate. No run begins after ``deadline``, in
+    seconds of the monotonic clock.
     """
-    declined = DeclinedWork()
     while shared.left and time.monotonic() <= deadline:
         for run, record in shared.refresh():
-            declined.add(record, run.request)
             observer.recorded_elsewhere(run.request, record)
         claimed = shared.claim()
         if claimed is None:
             if shared.left:
                 observer.waiting(len(shared.left))
                 time.sleep(_POLL_SECONDS)
-        elif claimed.request in declined:
-            shared.drop(claimed)
         else:
             record = _execute(claimed.request, store, observer, certification)
             shared.add(claimed, record)
-            declined.add(record, claimed.request)
             if record.status == "interrupted":
                 break
     return shared.records
-
-
-class DeclinedWork:
-    """What configurations have declined as unsupported."""
-
-    def __init__(self) -> None:
-        self._works: set[tuple[Configuration, bytes]] = set()
-
-    def add(self, record: Record, request: RunRequest) -> None:
-        """Note what a run has shown."""
-        if record.status == "unsupported":
-            self._works.add(self._work(request))
-
-    def __contains__(self, request: RunRequest) -> bool:
-        return self._work(request) in self._works
-
-    @staticmethod
-    def _work(request: RunRequest) -> tuple[Configuration, bytes]:
-        return request.configuration, msgspec.json.encode(request.task)
 
 
 def _execute(

@@ -12,6 +12,7 @@ import msgspec
 
 from harness.machine.description import Machine
 from harness.machine.processes import this_process
+from harness.plugins.configuration import Configuration
 from harness.runs.claims import Claims
 from harness.runs.documents import UnreadableRecord
 from harness.runs.identity import data_fingerprint, ingredients_of
@@ -124,6 +125,7 @@ class SharedRuns:
         self._recorded = RecordedRuns(store, (run.key for run in self._planned))
         self._records: dict[int, Record] = {}
         self._dropped: set[int] = set()
+        self._declined: set[tuple[Configuration, bytes]] = set()
         if not fresh:
             for run in self._planned:
                 record = self._recorded.finished_before(run)
@@ -154,20 +156,23 @@ class SharedRuns:
         for run in self.left:
             record = self._recorded.tried_since(run)
             if record is not None:
-                self._records[run.place] = record
+                self._note(run, record)
                 found.append((run, record))
         return found
 
     def claim(self) -> PlannedRun | None:
         """Claim the first run that is left and free; None if others execute all that are left.
 
-        Call :meth:`add` or :meth:`drop` when it is over. Several may be claimed at a time.
+        What a configuration has declined as unsupported is left out with its other seeds. Call :meth:`add`
+        when the run is over. Several may be claimed at a time.
 
         Raises:
             HarnessError: claims cannot be written.
         """
         for run in self.left:
-            if self._claims.take(run.key, _name(run.request)):
+            if _work(run.request) in self._declined:
+                self._dropped.add(run.place)
+            elif self._claims.take(run.key, _name(run.request)):
                 self._recorded.update()  # its record may have been completed just before
                 if self._recorded.tried_since(run) is None:
                     return run
@@ -176,13 +181,13 @@ class SharedRuns:
 
     def add(self, run: PlannedRun, record: Record) -> None:
         """A claimed run is over; its record must have been saved."""
-        self._records[run.place] = record
+        self._note(run, record)
         self._claims.release(run.key)
 
-    def drop(self, run: PlannedRun) -> None:
-        """Leave a claimed run out: neither this process nor this call executes it."""
-        self._dropped.add(run.place)
-        self._claims.release(run.key)
+    def _note(self, run: PlannedRun, record: Record) -> None:
+        self._records[run.place] = record
+        if record.status == "unsupported":
+            self._declined.add(_work(run.request))
 
     def give_back(self, run: PlannedRun) -> None:
         """Release a claimed run that was not executed, so that it is left for any process."""
@@ -201,6 +206,10 @@ class SharedRuns:
 def _planned(place: int, request: RunRequest, identity: dict[str, str]) -> PlannedRun:
     request = msgspec.structs.replace(request, identity=identity, process=this_process())
     return PlannedRun(place, request, identity_key(identity))
+
+
+def _work(request: RunRequest) -> tuple[Configuration, bytes]:
+    return request.configuration, msgspec.json.encode(request.task)
 
 
 def _name(request: RunRequest) -> str:

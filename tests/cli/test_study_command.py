@@ -85,17 +85,8 @@ def test_a_remedy_that_a_task_of_a_third_party_cannot_take_is_left_out(harness):
     more = f"{number}\n    width: int = 64\n    train_fraction: Annotated[float, Meta(gt=0.3, le=1)] = 1.0"
     code = code.replace("epochs=10,", "epochs=10, train_fraction=options.train_fraction,")
     (harness.folder / "my_task.py").write_text(code.replace(number, more))
-    call = (
-        *OVERFITTING,
-        "--task",
-        "logistic",
-        "--plugin",
-        "my_task.py",
-        "--backend",
-        "torch",
-        "--seeds",
-        "1",
-    )
+    own = ("--task", "logistic", "--plugin", "my_task.py", "--backend", "torch")
+    call = (*OVERFITTING, *own, "--seeds", "1")
     runs, done = executed(harness, *call, "--epochs", "1", "--no-certify")
     assert (runs, "smaller network" in left_out(done)) == (2, True)
     assert "half the data" in done.stdout
