@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
-from support.processes import ended
+from support.processes import ended, wait_until
 from support.records import make_request
 
 from harness.cli import printing
@@ -159,6 +159,20 @@ def test_a_signal_while_a_module_is_imported_is_not_lost(tmp_path):
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=20)
     assert done.stderr.rstrip().endswith("KeyboardInterrupt: SIGTERM")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_two_signals_at_once_end_a_run_like_one(harness, second):
+    process = harness.start(*DIGITS, "--backend", "faulty:ok,faulty:hang")
+    wait_until(lambda: any(each["configuration"]["mode"] == "hang" for each in harness.records()))
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.001 * (second == signal.SIGINT))
+    process.send_signal(second)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert {record["status"] for record in harness.records()} <= {"ok", "interrupted"}
+    assert "Traceback" not in stdout + stderr
 
 
 #: A data set whose import never ends once it has written an array.
