@@ -1,7 +1,5 @@
 """A bisection from start to end: good against bad first, then the search, then the culprit and its parent."""
 
-import random
-import secrets
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,14 +15,11 @@ from harness.duel.pairs import Alternation, Program
 from harness.duel.preparation import prepare
 from harness.duel.record import PairRecord
 from harness.duel.timed_worker import ConfigurationFailed
-from harness.duel.workloads import pad_to_equal_size
 from harness.errors import HarnessError, UsageError, interruption
 from harness.gate.judgement import metric_ratios
 from harness.machine.processes import this_process
 from harness.steps.findings import difference_text
 
-#: A process that takes longer than this from start to end is taken to hang.
-_PROCESS_LIMIT_SECONDS = 1800.0
 #: Pairs of the culprit and the candidate before it; fewer if they show the difference.
 _MOST_CONFIRMING = 8
 
@@ -68,8 +63,6 @@ class Bisection:
         self._start, self._not_measuring = time.monotonic(), 0.0
         self._pair_seconds = 0.0
         self._workloads: dict[int, Program] = {}
-        # Which of two runs first must not follow a seed.
-        self._chance = random.Random(secrets.randbits(64))  # noqa: S311
 
     def carry_out(self) -> BisectRecord:
         """Search. After Ctrl-C or an error, the record holds what was measured until then.
@@ -224,21 +217,12 @@ class Bisection:
 
     def _pair(self, workloads: Sequence[Program], steps: Sequence[int]) -> PairRecord:
         start = time.monotonic()
-        pair = self._alternation(workloads).pair(list(steps), self.record.turns, self._chance)
+        pair = self._alternation(workloads).pair(steps, self.record.turns)
         self._pair_seconds = time.monotonic() - start
         return pair
 
     def _alternation(self, workloads: Sequence[Program]) -> Alternation:
-        variables = pad_to_equal_size(
-            [workload.worker_variables(quiet=True) for workload in workloads],
-            [workload.configuration.python for workload in workloads],
-        )
-        return Alternation(
-            workloads,
-            variables,
-            self.record.benchmark.dataset or "",
-            deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS,
-        )
+        return Alternation(workloads, self.record.benchmark.dataset or "")
 
     def _workload(self, candidate: int, label: str = "") -> Program:
         """Its workload; installing it is not part of the budget."""

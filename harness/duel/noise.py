@@ -1,7 +1,6 @@
 """How noisy this machine is: how much two identical processes differ, and what slowdown is detectable."""
 
 import math
-import random
 import statistics
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,9 +13,6 @@ from harness.duel.record import PairRecord, ProcessEnvironment
 from harness.duel.verdict import deviates
 from harness.duel.workloads import Workload
 from harness.stats.evidence import FEWEST_PAIRS, MOST_PAIRS
-
-#: A process that takes longer is considered to hang.
-_PROCESS_LIMIT_SECONDS = 600.0
 
 
 class Noise(NamedTuple):
@@ -56,19 +52,12 @@ def measure_noise(
     Raises:
         HarnessError: the workload does not run.
     """
-    variables = workload.worker_variables(quiet=quiet)
-    alternation = Alternation(
-        [workload, workload],
-        [variables, variables],
-        dataset,
-        deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS,
-    )
+    alternation = Alternation([workload, workload], dataset, quiet=quiet)
     prepared = prepare(alternation, None)
-    chance = random.Random()  # noqa: S311  who goes first must not follow a seed
     made = []
     for number in range(1, pairs + 1):
         progress(number)
-        made.append(alternation.pair(prepared.steps, prepared.turns, chance))
+        made.append(alternation.pair(prepared.steps, prepared.turns))
     return _summary("quiet" if quiet else "plain", made)
 
 

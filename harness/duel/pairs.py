@@ -13,13 +13,14 @@ from harness.audit.budgets import FIRST_PAIRS
 from harness.duel.own_steps import OwnStep, TimedStep
 from harness.duel.record import BlockRecord, PairRecord
 from harness.duel.timed_worker import TimedWorker
-from harness.duel.workloads import Workload
+from harness.duel.workloads import Workload, pad_to_equal_size
 from harness.machine.calibration import Control
 from harness.machine.cpus import cpus_of, on_their_cores, places_to_start
 from harness.machine.energy import EnergyMeter
 from harness.machine.usage import between, disturbed, read_counters
 
-_RNG = random.SystemRandom()
+#: A process that takes longer than this from start to end is taken to hang.
+PROCESS_LIMIT_SECONDS = 1800.0
 #: The two kinds of program that alternate, and their processes.
 Program = Workload | OwnStep
 TimedProgram = TimedWorker | TimedStep
@@ -28,25 +29,30 @@ _FEWEST_BLOCKS_OF_ITS_OWN = 5
 
 
 class Alternation:
-    """The workloads that alternate, and what stays the same from pair to pair."""
+    """The workloads that alternate, and what stays the same from pair to pair.
+
+    ``certified``: each of them is. ``chance`` draws which is first, and the batches, by no seed: neither must
+    be known before.
+    """
 
     def __init__(
         self,
         workloads: Sequence[Program],
-        variables: list[dict[str, str]],
         dataset: str,
         *,
-        deadline_seconds: Callable[[], float],
+        quiet: bool = True,
+        deadline_seconds: Callable[[], float] = lambda: PROCESS_LIMIT_SECONDS,
         certified: bool = False,
         pairs: int = FIRST_PAIRS,
     ) -> None:
-        """``variables`` are of each workload; ``deadline_seconds()`` limits a process that starts now.
-
-        ``certified``: each of them is. ``pairs``: so many will be made, or more.
-        """
-        self._certified = certified
+        """``deadline_seconds()`` limits a process that starts now; ``pairs`` are made, or more."""
+        self.certified = certified
+        self.chance = random.SystemRandom()
         self.workloads = list(workloads)
-        self.variables = variables
+        self.variables = [workload.worker_variables(quiet=quiet) for workload in workloads]
+        if quiet:
+            pythons = [workload.configuration.python for workload in workloads]
+            self.variables = pad_to_equal_size(self.variables, pythons)
         self._dataset = dataset
         self._deadline_seconds = deadline_seconds
         self._control = Control()
@@ -61,19 +67,17 @@ class Alternation:
         workload, variables = self.workloads[index], self.variables[index]
         if isinstance(workload, OwnStep):
             return TimedStep(workload, variables, self._deadline_seconds(), cpus)
-        return TimedWorker(workload, variables, self._deadline_seconds(), cpus, certified=self._certified)
+        return TimedWorker(workload, variables, self._deadline_seconds(), cpus, certified=self.certified)
 
-    def pair(self, steps: list[int], turns: int, chance: random.Random) -> PairRecord:
+    def pair(self, steps: Sequence[int], turns: int) -> PairRecord:
         """Run one pair of ``turns`` turns, each a block of ``steps[index]`` steps of every workload.
-
-        ``chance`` draws which is first.
 
         Raises:
             ConfigurationFailed: a worker failed, hung or declined.
         """
         start = time.monotonic()
         order = list(range(len(self.workloads)))
-        chance.shuffle(order)
+        self.chance.shuffle(order)
         with contextlib.ExitStack() as stack:
             workers = self.built(order, stack)
             for index, worker in workers.items():
@@ -111,7 +115,7 @@ class Alternation:
         """
         workers: dict[int, TimedProgram] = {}
         places = self._places(order)
-        seed = _RNG.getrandbits(31)  # the same batches for all, which none could know
+        seed = self.chance.getrandbits(31)  # the same batches for all
         for group in [order] if places else [[index] for index in order]:
             for number, index in enumerate(group):
                 workers[index] = self.worker(index, places[number] if places else None)

@@ -1,8 +1,6 @@
 """A duel: preparation, pairs until every verdict is in, and the record of what was measured."""
 
 import math
-import random
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +28,7 @@ from harness.duel.verdict import (
     latest,
     wanted_precision,
 )
-from harness.duel.workloads import DuelRequest, Workload, new_record, pad_to_equal_size
+from harness.duel.workloads import DuelRequest, Workload, new_record
 from harness.errors import HarnessError, UsageError, WorkerTimeout, interruption
 from harness.machine.arguments import duration_text
 from harness.machine.calibration import peak_flops_per_second
@@ -181,7 +179,6 @@ class Duel:
         self._request = request
         self._notify = notify
         self._start = time.monotonic()
-        self._chance = random.Random(secrets.randbits(64))  # noqa: S311  who goes first must not follow a seed
         self._pair_time = PairTime()
         self._reached: dict[tuple[str, bool], DuelResult | None] = {}
         self.record = (
@@ -280,7 +277,7 @@ class Duel:
     def _pair(self, alternation: Alternation, prepared: Prepared) -> PairRecord | None:
         """The next pair; None if the time is up before it ends, and there are others."""
         try:
-            return alternation.pair(prepared.steps, self.record.turns, self._chance)
+            return alternation.pair(prepared.steps, self.record.turns)
         except ConfigurationFailed as error:
             if not _ran_out_of_time(error):
                 raise
@@ -297,15 +294,10 @@ class Duel:
 
     def _alternation(self) -> Alternation:
         request = self._request
-        quiet = request.quiet_environment
-        variables = [workload.worker_variables(quiet=quiet) for workload in request.workloads]
-        if quiet:
-            pythons = [workload.configuration.python for workload in request.workloads]
-            variables = pad_to_equal_size(variables, pythons)
         return Alternation(
             request.workloads,
-            variables,
             self.record.dataset_name,
+            quiet=request.quiet_environment,
             deadline_seconds=self._seconds_left,
             certified=isinstance(request, DuelRequest) and request.certify,
         )

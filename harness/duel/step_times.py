@@ -1,7 +1,6 @@
 """``harness time``: a step of the user's own, timed in several fresh processes, one after the other."""
 
 import contextlib
-import random
 import re
 import time
 from collections.abc import Callable
@@ -20,15 +19,12 @@ from harness.runs.documents import stamp
 PROCESSES = 5
 #: Single calls of each process, and the seconds in which no more begin. 368 calls give p99 an interval.
 _CALLS, _CALL_SECONDS = 200, 3.0
-_PROCESS_LIMIT_SECONDS = 1800.0
 
 
 class _Calls(Alternation):
     """Processes of one step, in each of which single calls are timed after the blocks."""
 
-    def __init__(self, workload: OwnStep, variables: dict[str, str]) -> None:
-        super().__init__([workload], [variables], "", deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS)
-        self.single: list[float] = []
+    single: list[float]
 
     def before_finish(self, workers: dict[int, TimedStep]) -> None:  # type: ignore[override]
         """Time single calls."""
@@ -58,7 +54,6 @@ class StepTiming:
         self._processes, self._budget_seconds = processes, budget_seconds
         self._start = time.monotonic()
         name = re.sub(r"[^A-Za-z0-9]+", ".", workload.target.target)[-40:].strip(".")
-        self._variables = workload.worker_variables(quiet=True)
         identifier, started_at = stamp(name)
         self.record = TimeRecord(
             id=identifier,
@@ -66,7 +61,7 @@ class StepTiming:
             command=command,
             machine=describe_machine(),
             step=step_record([workload]),
-            inherited_variables=inherited_variables({}, self._variables),
+            inherited_variables=inherited_variables({}, workload.worker_variables(quiet=True)),
             missing_controls=missing_controls(),
         )
         self.path = folder / f"{self.record.id}.json"
@@ -96,15 +91,14 @@ class StepTiming:
         self._say("comparing the values of two processes")
         record.first_values, record.is_deterministic = observe_work(self._workload, WorkRequest().calls)
         self._say("trying it once")
-        calls = _Calls(self._workload, self._variables)
+        calls = _Calls([self._workload], "")
         prepared: Prepared = prepare(calls, None, self._turns)
         record.configurations, record.turns = prepared.records, prepared.turns
-        chance = random.Random(0)  # noqa: S311  there is one program, so that nothing is drawn
         for number in range(1, self._processes + 1):
             if record.pairs and self._is_spent(prepared.pair_seconds):
                 break
             self._say(f"process {number} of {self._processes}, about {prepared.pair_seconds:.0f} s each")
-            record.pairs.append(calls.pair(prepared.steps, prepared.turns, chance))
+            record.pairs.append(calls.pair(prepared.steps, prepared.turns))
             record.single_calls.append(calls.single)
             self._save()
         if self._profile:

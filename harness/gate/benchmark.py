@@ -1,8 +1,6 @@
 """One benchmark of a gate: its first steps are compared, then a few pairs are judged, then more of them."""
 
 import math
-import random
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -11,13 +9,13 @@ import msgspec
 
 from harness.audit.findings import DishonestClock, WorkDiffers
 from harness.duel.own_steps import OwnStep, WorkRequest, compare_work
-from harness.duel.pairs import Alternation, Program
+from harness.duel.pairs import PROCESS_LIMIT_SECONDS, Alternation, Program
 from harness.duel.preparation import Prepared, is_certified, prepare
 from harness.duel.profiles import profile_sides
 from harness.duel.ratios import PairTime
 from harness.duel.record import PairRecord
 from harness.duel.timed_worker import ConfigurationFailed
-from harness.duel.workloads import Workload, pad_to_equal_size
+from harness.duel.workloads import Workload
 from harness.errors import WorkerTimeout
 from harness.gate import judgement, reasons
 from harness.gate.first_steps import compare_first_steps
@@ -29,9 +27,6 @@ from harness.plugins import registry
 from harness.stats.evidence import MOST_PAIRS
 
 # The pairs of a benchmark: fresh processes of base and head, and who is to blame if one fails.
-
-#: A process that takes longer than this from start to end is taken to hang.
-PROCESS_LIMIT_SECONDS = 1800.0
 
 _T = TypeVar("_T")
 
@@ -50,14 +45,7 @@ class PairMaker:
         self._dataset = dataset
         self._say = say
         self._steps: list[int] = []
-        # Which of the two runs first must not follow a seed.
-        self._chance = random.Random(secrets.randbits(64))  # noqa: S311
-        self._variables = pad_to_equal_size(
-            [workload.worker_variables(quiet=True) for workload in workloads],
-            [workload.configuration.python for workload in workloads],
-        )
-        self._certified = False
-        self._alternation = self._alternation_of(slice(0, 2))
+        self._alternation = Alternation(workloads, dataset)
 
     def prepare(self, turns: int | None, *, same_work: bool = False) -> Prepared:
         """Set the steps of a block, and the turns unless they are given.
@@ -69,15 +57,10 @@ class PairMaker:
             ConfigurationFailed: base or head failed.
             Ended: head failed next to base only, or a process would take too long.
         """
-        base, _ = self._workloads
-        if (
-            same_work
-            and not isinstance(base, OwnStep)
-            and registry.is_third_party(base.configuration.backend)
-        ):
+        base = self._workloads[0]
+        if same_work and isinstance(base, Workload) and registry.is_third_party(base.configuration.backend):
             self._say("certifying base")
-            self._certified = isinstance(base, Workload) and is_certified(base)
-            self._alternation = self._alternation_of(slice(0, 2))
+            self._alternation.certified = is_certified(base)
         prepared = self._blaming_fairly(lambda alternation, _: prepare(alternation, None, turns))
         self._steps = prepared.steps
         self._time.prepared(prepared.pair_seconds)
@@ -88,9 +71,7 @@ class PairMaker:
 
     def make(self, turns: int) -> PairRecord:
         """Run one pair; raises what :meth:`prepare` raises."""
-        pair = self._blaming_fairly(
-            lambda alternation, part: alternation.pair(self._steps[part], turns, self._chance)
-        )
+        pair = self._blaming_fairly(lambda alternation, part: alternation.pair(self._steps[part], turns))
         self._time.made(pair)
         return pair
 
@@ -98,15 +79,6 @@ class PairMaker:
     def seconds(self) -> float:
         """What the next pair will take, about."""
         return self._time.seconds
-
-    def _alternation_of(self, part: slice) -> Alternation:
-        return Alternation(
-            self._workloads[part],
-            self._variables[part],
-            self._dataset,
-            deadline_seconds=lambda: PROCESS_LIMIT_SECONDS,
-            certified=self._certified,
-        )
 
     def _blaming_fairly(self, work: Callable[[Alternation, slice], _T]) -> _T:
         """Do work with base and head; ``work`` gets the part of the two that it is done with."""
@@ -120,7 +92,7 @@ class PairMaker:
             failure = error
         self._say("trying head alone")
         alone = slice(1, 2)
-        work(self._alternation_of(alone), alone)
+        work(Alternation(self._workloads[alone], self._dataset, certified=self._alternation.certified), alone)
         raise Ended(reasons.FailedBesideBase(message=failure.reason)) from failure
 
 

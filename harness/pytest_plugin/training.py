@@ -3,8 +3,6 @@
 import inspect
 import json
 import logging
-import random
-import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,10 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.duel.own_steps import OwnStep
-from harness.duel.pairs import Alternation, Program
+from harness.duel.pairs import PROCESS_LIMIT_SECONDS, Alternation, Program
 from harness.duel.preparation import certificates, prepare
 from harness.duel.record import ConfigurationRecord, PairRecord
-from harness.duel.workloads import Workload, pad_to_equal_size
+from harness.duel.workloads import Workload
 from harness.errors import UsageError
 from harness.gate.benchmark import compare_values
 from harness.gate.environments import Environment, probe, step_of, workload_of
@@ -29,7 +27,6 @@ from harness.runs.request import choose_dataset
 
 #: Pairs of fresh processes, where no gate decides how many.
 PAIRS = 5
-_PROCESS_LIMIT_SECONDS = 1800.0
 #: Steps of a short run that is not timed.
 _UNTIMED_STEPS = 3
 
@@ -145,11 +142,7 @@ def run_untimed(workloads: list[Program], dataset: str) -> None:
         HarnessError: a workload does not run.
     """
     for workload in workloads:
-        variables = [workload.worker_variables(quiet=True)]
-        alternation = Alternation(
-            [workload], variables, dataset, deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS
-        )
-        worker = alternation.worker(0)
+        worker = Alternation([workload], dataset).worker(0)
         try:
             worker.begin(dataset)
             worker.await_build()
@@ -165,10 +158,6 @@ def measure(workloads: list[Program], dataset: DatasetRecord, request: StepReque
     Raises:
         HarnessError: a workload does not run, is not certified, or its clock is not honest.
     """
-    variables = pad_to_equal_size(
-        [workload.worker_variables(quiet=True) for workload in workloads],
-        [workload.configuration.python for workload in workloads],
-    )
     with own_threads_kept():
         proofs = quality = None
         tasks = [workload for workload in workloads if isinstance(workload, Workload)]
@@ -179,21 +168,14 @@ def measure(workloads: list[Program], dataset: DatasetRecord, request: StepReque
             _log.info("%s: certifying", request.benchmark.name)
             proofs = certificates(tasks)
         elif request.certify and tasks:
-            quality = compare_first_steps(tasks, dataset.name, _PROCESS_LIMIT_SECONDS)
-        alternation = Alternation(
-            workloads,
-            variables,
-            dataset.name,
-            deadline_seconds=lambda: _PROCESS_LIMIT_SECONDS,
-            certified=proofs is not None,
-            pairs=request.pairs,
-        )
+            quality = compare_first_steps(tasks, dataset.name, PROCESS_LIMIT_SECONDS)
+        certified = proofs is not None
+        alternation = Alternation(workloads, dataset.name, certified=certified, pairs=request.pairs)
         prepared = prepare(alternation, proofs, request.turns)
-        chance = random.Random(secrets.randbits(64))  # noqa: S311  the order must not depend on a seed
         pairs = []
         for number in range(request.pairs):
             _log.info("%s: pair %d of %d", request.benchmark.name, number + 1, request.pairs)
-            pairs.append(alternation.pair(prepared.steps, prepared.turns, chance))
+            pairs.append(alternation.pair(prepared.steps, prepared.turns))
     return TimedPairs(prepared.records, pairs, prepared.turns, prepared.read(dataset), quality)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 from types import SimpleNamespace
 
@@ -63,8 +64,7 @@ def test_blocks_leave_no_step_of_an_epoch_uncounted(worker):
 def test_blocks_of_configurations_of_one_program_are_short_and_as_many_as_pay(workload):
     """Steps of 10 ms: three of them per block, and turns of 0.06 s or a little more."""
     workloads = [workload, msgspec.structs.replace(workload, label="other")]
-    variables = [own.worker_variables(quiet=True) for own in workloads]
-    alternation = Alternation(workloads, variables, "mnist1d", deadline_seconds=lambda: 120.0)
+    alternation = Alternation(workloads, "mnist1d")
     prepared = prepare(alternation, None)
     assert prepared.steps[0] == prepared.steps[1]
     assert 2 <= prepared.steps[0] <= 6
@@ -76,9 +76,9 @@ def test_blocks_of_configurations_of_one_program_are_short_and_as_many_as_pay(wo
 )
 def test_chance_decides_who_goes_first(workload, shuffle, order):
     workloads = [workload, msgspec.structs.replace(workload, label="other")]
-    variables = [own.worker_variables(quiet=True) for own in workloads]
-    alternation = Alternation(workloads, variables, "mnist1d", deadline_seconds=lambda: 120.0)
-    pair = alternation.pair([2, 2], 2, SimpleNamespace(shuffle=shuffle))
+    alternation = Alternation(workloads, "mnist1d")
+    alternation.chance = SimpleNamespace(shuffle=shuffle, getrandbits=random.getrandbits)
+    pair = alternation.pair([2, 2], 2)
     assert [block.configuration for block in pair.blocks] == order
 
 
@@ -92,8 +92,7 @@ def test_no_configuration_is_blamed_for_a_machine_that_cannot_guard_workers(work
     not hasattr(os, "sched_setaffinity") or len(allowed_cpus()) == 1, reason="needs two CPUs, and Linux"
 )
 def test_workers_of_one_thread_start_apart_and_meet_on_their_cpu(workload, monkeypatch):
-    variables = [workload.worker_variables(quiet=True)] * 2
-    alternation = Alternation([workload, workload], variables, "mnist1d", deadline_seconds=lambda: 60.0)
+    alternation = Alternation([workload, workload], "mnist1d")
     started, worker = [], alternation.worker
 
     def recorded(index, cpus):
@@ -104,6 +103,6 @@ def test_workers_of_one_thread_start_apart_and_meet_on_their_cpu(workload, monke
     with contextlib.ExitStack() as stack:
         running = alternation.built([1, 0], stack)
         now = [os.sched_getaffinity(own.session.process.pid) for own in running.values()]
-    home = cpus_of(variables[0])
+    home = cpus_of(alternation.variables[0])
     assert started[0] == home != started[1]
     assert now == [set(home)] * 2

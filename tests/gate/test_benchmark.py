@@ -29,10 +29,10 @@ def undecided(monkeypatch):
         asked = []
 
         class Alternation:
-            def __init__(self, *_, **__):
-                pass
+            def __init__(self, *_, certified=False):
+                self.certified = certified
 
-            def pair(self, _steps, turns, _chance):
+            def pair(self, _steps, turns):
                 asked.append(turns)
                 return made_pair(chance, step=step, first_step=first_step, memory=memory, turns=turns)
 
@@ -143,6 +143,8 @@ def test_a_head_that_fails_only_beside_base_is_not_to_blame(undecided, monkeypat
     tried = []
 
     class Crowded:
+        certified = False
+
         def __init__(self, workloads, *_, **__):
             self.workloads = workloads
 
