@@ -11,7 +11,7 @@ import msgspec
 from packaging.version import InvalidVersion, Version
 
 from harness.bisect.record import Candidate
-from harness.duel.own_steps import PROCESS_LIMIT_SECONDS, OwnStep, blaming_user
+from harness.duel.own_steps import OwnStep
 from harness.duel.pairs import Program
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.errors import UsageError
@@ -20,7 +20,7 @@ from harness.gate.environments import Environment, Source, package_of, step_of, 
 from harness.gate.installation import Progress, environment_of
 from harness.gate.suite import Benchmark
 from harness.gate.upgrade import environment_with
-from harness.steps.process import Made, foreign_modules, own_modules
+from harness.steps.process import foreign_modules, own_modules
 
 _SHOWN_DIGITS = 10
 
@@ -93,12 +93,8 @@ class Commits:
     def _refuse_code_from_elsewhere(self, step: OwnStep) -> None:
         """Raise UsageError if the step does not run the code of its commit, but the same in all of them."""
         target = step.target
-        session = step.session(step.worker_variables(quiet=True), PROCESS_LIMIT_SECONDS, None)
-        try:
-            with blaming_user(step.label, session):
-                made = session.call(target.request(), Made)
-        finally:
-            session.kill_and_close()
+        with step.made() as (_, made):
+            pass
         others = [
             file for file in foreign_modules(made, target.folder, str(self._top)) if file != str(target.file)
         ]

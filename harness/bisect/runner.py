@@ -15,9 +15,10 @@ from harness.duel.pairs import Alternation, Program
 from harness.duel.preparation import prepare
 from harness.duel.record import PairRecord
 from harness.duel.timed_worker import ConfigurationFailed
-from harness.errors import HarnessError, UsageError, interruption
+from harness.errors import HarnessError, UsageError
 from harness.gate.judgement import metric_ratios
 from harness.machine.processes import this_process
+from harness.runs.documents import carry_out
 from harness.steps.findings import difference_text
 
 #: Pairs of the culprit and the candidate before it; fewer if they show the difference.
@@ -72,25 +73,14 @@ class Bisection:
         """
         record = self.record
         record.status, record.failure, record.process = "running", "", this_process()
-        try:
-            record.outcome = self._searched()
-            record.status = "ok"
-        except UsageError:
-            raise
-        except HarnessError as error:
-            record.status, record.failure = "failed", str(error)
-        except KeyboardInterrupt as interrupt:
-            record.status, record.failure = "interrupted", interruption(interrupt)
-        self._save()
+        carry_out(record, self._run, self._save)
         return record
 
-    def _searched(self) -> Outcome:
+    def _run(self) -> None:
         if self.record.metric == "values":
-            return self._searched_values()
-        first = self._difference_of_good_and_bad()
-        if first is not None:
-            return first
-        return self._search()
+            self.record.outcome = self._searched_values()
+        else:
+            self.record.outcome = self._difference_of_good_and_bad() or self._search()
 
     # The values of the first calls, which need no statistics.
 

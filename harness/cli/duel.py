@@ -29,11 +29,11 @@ from harness.cluster.nodes import RayNodes
 from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.duel.fastest_mode import FastestModes
 from harness.duel.mode_times import all_kept
-from harness.duel.own_steps import OwnStep, StepDuelRequest, labelled_steps
+from harness.duel.own_steps import OwnStep, labelled_steps
 from harness.duel.record import DUELS, DuelRecord
-from harness.duel.runner import AnyRequest, Duel, defined_by
+from harness.duel.runner import Duel, DuelRequest, defined_by
 from harness.duel.timed_worker import ConfigurationFailed
-from harness.duel.workloads import DuelRequest, Workload, labelled, refuse_different_work
+from harness.duel.workloads import Workload, labelled, refuse_different_work
 from harness.errors import UsageError
 from harness.machine.description import default_threads
 from harness.plugins import registry
@@ -355,8 +355,8 @@ def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _step_request(workloads: Sequence[OwnStep], options: Mapping[str, Any]) -> StepDuelRequest:
-    return StepDuelRequest(workloads=[*workloads], **_settings(options))
+def _step_request(workloads: Sequence[OwnStep], options: Mapping[str, Any]) -> DuelRequest:
+    return DuelRequest(workloads=workloads, **_settings(options))
 
 
 def _of_predictions(names: tuple[str, ...], sizes: Sequence[int], options: Mapping[str, Any]) -> int:
@@ -397,7 +397,7 @@ def _of_predictions(names: tuple[str, ...], sizes: Sequence[int], options: Mappi
     return code
 
 
-def _carried_out(request: AnyRequest, options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
+def _carried_out(request: DuelRequest, options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
     folder = prepare_folder(options["results"] / DUELS.folder)
     with DuelDisplay(quiet=options["quiet"]) as display:
         duel = Duel(request, folder, display)
@@ -425,7 +425,7 @@ def _on_cluster(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[Due
         recorder = DuelRecorder(folder, display)
         request, choices = _request(names, {**options, "threads": options["threads"] or cluster.threads})
         datasets = [request.dataset.name]
-        with RayNodes(request.workloads, datasets) as nodes:
+        with RayNodes(request.trainings, datasets) as nodes:
             try:
                 asked = PlacedDuel(request, choices, sys.executable)
                 record, duels = on_one_node(nodes, asked, datasets, recorder)
@@ -451,7 +451,6 @@ def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRe
         workloads=workloads,
         dataset=dataset,
         certify=options["certify"],
-        seed=options["seed"],
         **_settings(options),
     )
     return request, choices

@@ -22,8 +22,8 @@ import platformdirs
 from harness.cluster.messages import Forward, ForwardedStore, Message, Send, streamed
 from harness.duel.fastest_mode import FastestModes, fastest_runs
 from harness.duel.record import DuelRecord
-from harness.duel.runner import Duel
-from harness.duel.workloads import DuelRequest, Workload, labelled
+from harness.duel.runner import Duel, DuelRequest
+from harness.duel.workloads import Workload, labelled
 from harness.errors import DataError, HarnessError
 from harness.hookspecs import hookimpl
 from harness.machine.description import Machine, default_threads, describe_machine

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from harness.duel.mode_times import ModeTimes, keep, kept, key_of, machine_of, work_sha256
 from harness.duel.preparation import is_certified
 from harness.duel.record import DuelRecord
-from harness.duel.runner import Duel, DuelEvent
-from harness.duel.workloads import DuelRequest, Workload
+from harness.duel.runner import Duel, DuelEvent, DuelRequest
+from harness.duel.workloads import Workload
 from harness.errors import HarnessError
 from harness.plugins import registry
 from harness.plugins.installation import identifying_versions

@@ -2,23 +2,17 @@
 
 import contextlib
 import functools
-import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from harness.certify.certificate import Certificate
-from harness.duel.record import ConfigurationRecord, Difference, DuelRecord, ProcessRecord, StepRecord
-from harness.duel.timed_worker import ConfigurationFailed, blaming
-from harness.errors import Declined, HarnessError, NoWorkersHere, UsageError
-from harness.machine.description import describe_machine
-from harness.machine.worker_variables import inherited_variables, missing_controls, worker_variables
-from harness.plugins.configuration import Configuration
-from harness.runs.documents import stamp
-from harness.stats import settling
+from harness.duel.record import ConfigurationRecord, ProcessRecord, StepRecord
+from harness.duel.timed_worker import ConfigurationFailed, TimedProcess, blaming, startable
+from harness.duel.workloads import Contender
+from harness.errors import Declined, HarnessError, UsageError
 from harness.steps import work
 from harness.steps.findings import Values, WorkComparison, difference_text
 from harness.steps.process import (
@@ -34,6 +28,7 @@ from harness.steps.process import (
     foreign_modules,
     own_modules,
 )
+from harness.worker.session import Session
 
 #: The most calls of a step in one request.
 _LONGEST_CALL = 1 << 20
@@ -41,39 +36,47 @@ _LONGEST_CALL = 1 << 20
 PROCESS_LIMIT_SECONDS = 600.0
 
 
-class OwnStep(msgspec.Struct, frozen=True, kw_only=True):
+class OwnStep(Contender, frozen=True, kw_only=True):
     """A step of the user's own as one configuration runs it.
 
-    ``label`` names it in output. ``samples`` are those of one call, if the user gave their number. A process
-    that does not answer for ``timeout_seconds`` is killed; None: the usual limit.
+    ``samples`` are those of one call, if the user gave their number. A process that does not answer for
+    ``timeout_seconds`` is killed; None: the usual limit.
     """
 
-    label: str
-    configuration: Configuration
     target: StepTarget
     samples: int | None = None
     timeout_seconds: float | None = None
 
-    def worker_variables(self, *, quiet: bool) -> dict[str, str]:
-        """The variables that its processes are started with, in addition to those of the user's shell."""
-        own = self.configuration
-        return worker_variables(own.threads, own.device, os.environ, quiet=quiet) | dict(own.variables)
+    def distinctive(self) -> dict[str, str]:
+        """As of every contender, and the arguments."""
+        arguments = {f"argument {name}": str(value) for name, value in self.target.arguments.items()}
+        return arguments | super().distinctive()
 
     def session(
-        self, variables: Mapping[str, str], seconds: float, cpus: Iterable[int] | None
+        self,
+        variables: Mapping[str, str] | None = None,
+        seconds: float = PROCESS_LIMIT_SECONDS,
+        cpus: Iterable[int] | None = None,
     ) -> StepSession:
         """A process; raises :class:`ConfigurationFailed` if its interpreter cannot be started."""
+        own = self.worker_variables(quiet=True) if variables is None else variables
         deadline = max(seconds, self.timeout_seconds or 0.0)
+        with startable(self.label):
+            return StepSession(own, deadline, self.configuration.python, cpus, self.timeout_seconds)
+
+    @contextlib.contextmanager
+    def made(self) -> Iterator[tuple[StepSession, Made]]:
+        """A process that has made the step. Errors are those of the user; see :func:`blaming_user`."""
+        session = self.session()
         try:
-            return StepSession(variables, deadline, self.configuration.python, cpus, self.timeout_seconds)
-        except NoWorkersHere:
-            raise
-        except HarnessError as error:
-            raise ConfigurationFailed(self.label, str(error)) from error
+            with blaming_user(self.label, session):
+                yield session, session.call(self.target.request(), Made)
+        finally:
+            session.kill_and_close()
 
 
 @contextlib.contextmanager
-def blaming_user(label: str, session: StepSession) -> Any:
+def blaming_user(label: str, session: Session) -> Iterator[None]:
     """As :func:`blaming`; what is wrong input, such as a missing argument, stays wrong input.
 
     An error that begins with the label, because that is the target, does not repeat it.
@@ -89,10 +92,12 @@ def blaming_user(label: str, session: StepSession) -> Any:
         raise ConfigurationFailed(label, reason) from error.__cause__
 
 
-class TimedStep:
-    """A running process of a step: the interface of :class:`harness.duel.timed_worker.TimedWorker`."""
+class TimedStep(TimedProcess):
+    """A running process of a step."""
 
     longest_call = _LONGEST_CALL
+    blame = staticmethod(blaming_user)
+    session: StepSession
 
     def __init__(
         self,
@@ -101,12 +106,8 @@ class TimedStep:
         deadline_seconds: float,
         cpus: Iterable[int] | None = None,
     ) -> None:
+        super().__init__(workload.label, workload.session(variables, deadline_seconds, cpus))
         self._workload = workload
-        self.session = workload.session(variables, deadline_seconds, cpus)
-        self.training_seconds = 0.0
-        self._first_step_seconds = 0.0
-        self._warm_up: list[float] = []
-        self._settled = False
         self.device = _device(variables)
         self.made: Made
         self.built = None
@@ -128,11 +129,6 @@ class TimedStep:
         """Make the first call, in which many frameworks compile."""
         self._first_step_seconds = self.block(1)
 
-    def blamed(self) -> contextlib.AbstractContextManager[None]:
-        """See :func:`harness.duel.timed_worker.blaming`."""
-        blamed: contextlib.AbstractContextManager[None] = blaming_user(self._workload.label, self.session)
-        return blamed
-
     def block(self, steps: int) -> float:
         """Seconds of so many calls."""
         with self.blamed():
@@ -152,15 +148,6 @@ class TimedStep:
     def unsteady_seconds(self, step_seconds: float) -> float:
         """What the first call took beyond a steady one."""
         return max(0.0, self._first_step_seconds - step_seconds)
-
-    def warm_up(self, steps: int) -> None:
-        """Make blocks until their times have settled; see :mod:`harness.stats.settling`."""
-        while not self._settled and not settling.is_hopeless(self._warm_up):
-            self._warm_up.append(self.block(steps))
-            self._settled = settling.has_settled(self._warm_up)
-
-    def read_state(self) -> None:
-        """Nothing of a step's own is recomputed: its values were compared before."""
 
     @property
     def batch_size(self) -> int:
@@ -195,10 +182,6 @@ class TimedStep:
             settled=self._settled,
             measured={"peak_memory_bytes": used.peak_bytes},
         )
-
-    def end(self) -> None:
-        """End the process, paused or not; nothing of it is left."""
-        self.session.kill_and_close()
 
 
 def _device(variables: Mapping[str, str]) -> str:
@@ -264,9 +247,7 @@ def observe_work(workload: OwnStep, calls: int) -> tuple[list[Values], bool | No
 
 
 def _side(workload: OwnStep) -> work.Side:
-    variables = workload.worker_variables(quiet=True)
-    start = functools.partial(workload.session, variables, PROCESS_LIMIT_SECONDS, None)
-    return work.Side(workload.target, start, functools.partial(blaming_user, workload.label))
+    return work.Side(workload.target, workload.session, functools.partial(blaming_user, workload.label))
 
 
 def _refuse_other_samples(reference: OwnStep, other: OwnStep, first: Made, made: Made) -> None:
@@ -317,60 +298,4 @@ def step_record(workloads: Sequence[OwnStep]) -> StepRecord:
         arguments=[workload.target.arguments for workload in workloads],
         seed=workloads[0].target.seed,
         samples=workloads[0].samples,
-    )
-
-
-def step_differences(workloads: Sequence[OwnStep]) -> list[Difference]:
-    """What the workloads were asked to differ in, apart from their factories."""
-
-    def facts(workload: OwnStep) -> dict[str, str]:
-        own, arguments = workload.configuration, workload.target.arguments
-        return {
-            "python": own.python,
-            "threads": str(own.threads),
-            **{f"argument {name}": str(value) for name, value in arguments.items()},
-            **{f"variable {name}": value for name, value in own.variables},
-        }
-
-    every = [facts(workload) for workload in workloads]
-    names = sorted({name for each in every for name in each})
-    found = [Difference(name, [each.get(name) for each in every]) for name in names]
-    return [difference for difference in found if len(set(difference.values)) > 1]
-
-
-class StepDuelRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to compare, as :class:`harness.duel.workloads.DuelRequest`; the first step is the reference."""
-
-    workloads: list[OwnStep]
-    margin: float
-    work: WorkRequest = WorkRequest()
-    budget_seconds: float | None = None
-    quiet_environment: bool = True
-    turns: int | None = None
-    profile: bool = False
-    command: list[str] = []
-    """The command line that asked for the duel."""
-
-
-def new_step_record(request: StepDuelRequest) -> DuelRecord:
-    """The record of a duel of steps that is about to begin."""
-    workloads, quiet = request.workloads, request.quiet_environment
-    reference = workloads[0]
-    name = re.sub(r"[^A-Za-z0-9]+", ".", reference.target.target)[-40:].strip(".")
-    replaced = reference.worker_variables(quiet=quiet)
-    identifier, started_at = stamp(name)
-    return DuelRecord(
-        id=identifier,
-        started_at=started_at,
-        command=request.command,
-        step=step_record(workloads),
-        machine=describe_machine(),
-        process_environment="quiet" if quiet else "plain",
-        seed=reference.target.seed or 0,
-        margin=request.margin,
-        turns=request.turns or 0,
-        configurations=[],
-        differences=step_differences(workloads),
-        inherited_variables=inherited_variables(os.environ, replaced),
-        missing_controls=missing_controls() if quiet else [],
     )

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from harness.duel.own_steps import PROCESS_LIMIT_SECONDS, OwnStep, blaming_user
+from harness.duel.own_steps import OwnStep
 from harness.duel.pairs import Program
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError
 from harness.steps import task_step
 from harness.steps.findings import Profiles, StepProfile
-from harness.steps.process import Called, FirstCalls, Made, Profile, Profiled, StepTarget
+from harness.steps.process import Called, FirstCalls, Profile, Profiled, StepTarget
 
 #: A profile is of so many calls: those of about this time, and at most so many.
 _PROFILE_SECONDS, _PROFILED_CALLS = 2.0, 200
@@ -32,15 +32,10 @@ def profile_sides(workloads: Sequence[Program], dataset: str, say: Callable[[str
 
 
 def _profiled(step: OwnStep) -> list[StepProfile]:
-    session = step.session(step.worker_variables(quiet=True), PROCESS_LIMIT_SECONDS, None)
-    try:
-        with blaming_user(step.label, session):
-            session.call(step.target.request(), Made)
-            first = session.call(FirstCalls(_WARM_UP_CALLS, _PROFILE_SECONDS), Called)
-            calls = int(_PROFILE_SECONDS / max(min(first.seconds), 1e-9))
-            return session.call(Profile(min(max(calls, 1), _PROFILED_CALLS)), Profiled).profiles
-    finally:
-        session.kill_and_close()
+    with step.made() as (session, _):
+        first = session.call(FirstCalls(_WARM_UP_CALLS, _PROFILE_SECONDS), Called)
+        calls = int(_PROFILE_SECONDS / max(min(first.seconds), 1e-9))
+        return session.call(Profile(min(max(calls, 1), _PROFILED_CALLS)), Profiled).profiles
 
 
 def _task_step(workload: Workload, dataset: str) -> OwnStep:

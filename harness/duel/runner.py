@@ -1,44 +1,106 @@
 """A duel: preparation, pairs until every verdict is in, and the record of what was measured."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from harness.audit.comparison import first_difference
 from harness.certify.certificate import Certificate
 from harness.certify.dropout import uses_dropout
-from harness.duel.own_steps import (
-    StepDuelRequest,
-    compare_work,
-    new_step_record,
-    refuse_different_work,
-)
-from harness.duel.pairs import Alternation
+from harness.duel.own_steps import OwnStep, WorkRequest, compare_work, refuse_different_work, step_record
+from harness.duel.pairs import Alternation, Program
 from harness.duel.preparation import Prepared, certificates, prepare
 from harness.duel.profiles import profile_sides
 from harness.duel.ratios import PairTime
 from harness.duel.record import DUELS, DuelRecord, DuelResult, PairRecord, StopReason
 from harness.duel.timed_worker import ConfigurationFailed, blaming, session_of
-from harness.duel.verdict import (
-    compare,
-    kept,
-    known_well_enough,
-    latest,
-    wanted_precision,
-)
-from harness.duel.workloads import DuelRequest, Workload, new_record
-from harness.errors import HarnessError, UsageError, WorkerTimeout, interruption
+from harness.duel.verdict import compare, kept, known_well_enough, latest, wanted_precision
+from harness.duel.workloads import Workload, differences
+from harness.errors import HarnessError, UsageError, WorkerTimeout
 from harness.machine.arguments import duration_text
 from harness.machine.calibration import peak_flops_per_second
+from harness.machine.description import describe_machine
+from harness.machine.worker_variables import inherited_variables, missing_controls
+from harness.runs.documents import carry_out, stamp
 from harness.runs.events import Phase
+from harness.runs.record import DatasetRecord, TaskRecord
+from harness.spec.description import description_sha256
 from harness.stats.evidence import FEWEST_PAIRS, MOST_PAIRS
 from harness.worker import protocol
 
+# What a duel is asked for, and the record with which it begins.
+
+
+class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to compare: configurations that train one task, or steps. The first is the reference."""
+
+    workloads: Sequence[Program]
+    dataset: DatasetRecord = msgspec.field(default_factory=lambda: DatasetRecord(""))
+    """Of a task."""
+    work: WorkRequest = WorkRequest()
+    """How the values of steps are compared."""
+    margin: float
+    budget_seconds: float | None = None
+    """No pair ends later. None: until all is decided or more pairs are hopeless, and at most 15 minutes."""
+    quiet_environment: bool = True
+    certify: bool = True
+    """Certify the configurations of a task."""
+    turns: int | None = None
+    profile: bool = False
+    command: list[str] = []
+    """The command line that asked for the duel."""
+
+    @property
+    def steps(self) -> list[OwnStep]:
+        """The workloads that are steps: all of them or none."""
+        return [workload for workload in self.workloads if isinstance(workload, OwnStep)]
+
+    @property
+    def trainings(self) -> list[Workload]:
+        """The workloads that train a task: all of them or none."""
+        return [workload for workload in self.workloads if isinstance(workload, Workload)]
+
+
+def new_record(request: DuelRequest) -> DuelRecord:
+    """The record of a duel that is about to begin."""
+    reference, quiet = request.workloads[0], request.quiet_environment
+    if isinstance(reference, OwnStep):
+        identifier, started_at = stamp(reference.target.short_name)
+    else:
+        ran = [workload.configuration for workload in request.workloads]
+        names = "-".join(f"{configuration.backend}.{configuration.mode}" for configuration in ran)
+        identifier, started_at = stamp(reference.task.name, names)
+    replaced = reference.worker_variables(quiet=quiet)
+    record = DuelRecord(
+        id=identifier,
+        started_at=started_at,
+        command=request.command,
+        machine=describe_machine(),
+        process_environment="quiet" if quiet else "plain",
+        seed=0,
+        margin=request.margin,
+        turns=request.turns or 0,
+        configurations=[],
+        differences=differences(request.workloads),
+        inherited_variables=inherited_variables(os.environ, replaced),
+        missing_controls=missing_controls() if quiet else [],
+    )
+    if isinstance(reference, OwnStep):
+        record.step, record.seed = step_record(request.steps), reference.target.seed or 0
+    else:
+        task = reference.task
+        record.task = TaskRecord(task.name, task.version, reference.options, description_sha256(task), task)
+        record.dataset, record.seed = msgspec.structs.replace(request.dataset), reference.seed
+    return record
+
+
 # When a duel ends: all is decided, time or pairs run out, or more pairs are hopeless.
 
-AnyRequest = DuelRequest | StepDuelRequest
 #: The most time of a duel without a budget: 40 pairs, the most there are, of 20 s. That is what pairs take on
 #: a busy machine, most of it to start the processes.
 MOST_SECONDS = 900.0
@@ -50,12 +112,12 @@ _FEWEST_FOR_FORECAST = 10
 _HOPELESS = 2.0
 
 
-def time_limit(request: AnyRequest) -> float:
+def time_limit(request: DuelRequest) -> float:
     """The seconds after which no pair may end."""
     return MOST_SECONDS if request.budget_seconds is None else request.budget_seconds
 
 
-def out_of_time(request: AnyRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
+def out_of_time(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
     """Why there is no time for another pair, of about ``pair_seconds``; None if there is."""
     if len(record.pairs) >= MOST_PAIRS:
         return "most pairs"
@@ -64,7 +126,7 @@ def out_of_time(request: AnyRequest, record: DuelRecord, pair_seconds: float) ->
     return "time spent" if request.budget_seconds is None else "budget spent"
 
 
-def no_longer_needed(request: AnyRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
+def no_longer_needed(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
     """Why another pair is not needed, or is hopeless; None if neither.
 
     With a budget a duel goes on as long as anything is open: the user has said how long.
@@ -82,13 +144,13 @@ def no_longer_needed(request: AnyRequest, record: DuelRecord, pair_seconds: floa
     return "hopeless" if all((result.pairs_wanted or 0) > most for result in undecided) else None
 
 
-def seconds_left(request: AnyRequest, record: DuelRecord, pair_seconds: float) -> float:
+def seconds_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> float:
     """About how long the duel will go on."""
     wanted = max((_pairs_to_come(result, record.margin) for result in record.results), default=0)
     return min(wanted, _pairs_left(request, record, pair_seconds)) * pair_seconds
 
 
-def _pairs_left(request: AnyRequest, record: DuelRecord, pair_seconds: float) -> int:
+def _pairs_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> int:
     fits = math.floor((time_limit(request) - record.seconds) / pair_seconds)
     return max(0, min(MOST_PAIRS - len(record.pairs), fits))
 
@@ -175,15 +237,13 @@ DuelEvent = Phase | Measuring | Paired
 class Duel:
     """One duel and its record, which is saved after every pair."""
 
-    def __init__(self, request: AnyRequest, folder: Path, notify: Callable[[DuelEvent], None]) -> None:
+    def __init__(self, request: DuelRequest, folder: Path, notify: Callable[[DuelEvent], None]) -> None:
         self._request = request
         self._notify = notify
         self._start = time.monotonic()
         self._pair_time = PairTime()
         self._reached: dict[tuple[str, bool], DuelResult | None] = {}
-        self.record = (
-            new_step_record(request) if isinstance(request, StepDuelRequest) else new_record(request)
-        )
+        self.record = new_record(request)
         self.failed_label: str | None = None
         """The workload whose failure ended the duel, if one did."""
         self.path = folder / f"{self.record.id}.json"
@@ -196,40 +256,26 @@ class Duel:
         Raises:
             UsageError: the workloads must not be compared.
         """
-        record = self.record
-        try:
-            self._run_to_the_end()
-        except KeyboardInterrupt as interrupt:
-            # Whenever it comes, the last record is whole: further signals wait, see harness.cli.printing.
-            if record.status == "running":
-                record.status, record.failure = "interrupted", interruption(interrupt)
-            self._save_last()
-        return record
+        carry_out(self.record, self._run, self._save)
+        return self.record
 
-    def _run_to_the_end(self) -> None:
-        record = self.record
+    def _run(self) -> None:
         try:
             self._run_pairs()
-            record.status = "ok"
-        except UsageError:
+        except ConfigurationFailed as error:
+            self.failed_label = error.label
             raise
-        except HarnessError as error:
-            record.status, record.failure = "failed", str(error)
-            self.failed_label = error.label if isinstance(error, ConfigurationFailed) else None
-        self._save_last()
-
-    def _save_last(self) -> None:
-        record = self.record
-        try:
-            self._save()
-        except HarnessError as error:
-            causes = [record.failure, str(error)] if record.failure else [str(error)]
-            record.status, record.failure = "failed", "; ".join(causes)
 
     def _run_pairs(self) -> None:
         request, record = self._request, self.record
-        alternation = self._alternation()
         proofs = self._proofs()
+        alternation = Alternation(
+            request.workloads,
+            record.dataset_name,
+            quiet=request.quiet_environment,
+            deadline_seconds=self._seconds_left,
+            certified=proofs is not None,
+        )
         self._start = time.monotonic()  # certificates are cached, so the budget does not include them
         prepared = self._prepared(alternation, proofs)
         self._keep(prepared)
@@ -242,8 +288,8 @@ class Duel:
                 )
             else:
                 record.pairs.append(pair)
-                if isinstance(request, DuelRequest):
-                    refuse_unequal_work(request.workloads, pair)
+                if request.trainings:
+                    refuse_unequal_work(request.trainings, pair)
                 self._pair_time.made(pair)
                 record.stopped_because = out_of_time(request, record, self._pair_time.seconds)
             self._judge()
@@ -260,16 +306,14 @@ class Duel:
     def _proofs(self) -> list[Certificate] | None:
         """The certificates of a task's configurations; of own steps the values are compared."""
         request = self._request
-        if isinstance(request, StepDuelRequest):
+        if self.record.step is not None:
             self._begin("comparing the values of the first calls")
-            compared = compare_work(request.workloads, request.work)
-            if self.record.step is not None:
-                self.record.step.work = compared
-            refuse_different_work(request.workloads, compared)
+            compared = self.record.step.work = compare_work(request.steps, request.work)
+            refuse_different_work(request.steps, compared)
             return None
         self._begin(f"{'certifying and ' if request.certify else ''}trying each configuration once")
         return (
-            certificates(request.workloads, lambda label: self._begin(f"certifying {label}"))
+            certificates(request.trainings, lambda label: self._begin(f"certifying {label}"))
             if request.certify
             else None
         )
@@ -291,16 +335,6 @@ class Duel:
         record.results = self._results()
         enough = no_longer_needed(request, record, self._pair_time.seconds)
         record.stopped_because = "decided" if enough == "decided" else record.stopped_because or enough
-
-    def _alternation(self) -> Alternation:
-        request = self._request
-        return Alternation(
-            request.workloads,
-            self.record.dataset_name,
-            quiet=request.quiet_environment,
-            deadline_seconds=self._seconds_left,
-            certified=isinstance(request, DuelRequest) and request.certify,
-        )
 
     def _seconds_left(self) -> float:
         """Time limit of a process that starts now: the rest of the budget, and some more for a begun pair."""
@@ -348,24 +382,15 @@ class Duel:
             )
         self._notify(Measuring(prepared, Outlook(FEWEST_PAIRS, seconds, fits, needed)))
 
-    @property
-    def _batch_sizes(self) -> list[int]:
-        return [configuration.batch_size for configuration in self.record.configurations]
-
     def _results(self) -> list[DuelResult]:
         """Each configuration compared with the reference."""
         record = self.record
         labels = [configuration.label for configuration in record.configurations]
+        sizes = [configuration.batch_size for configuration in record.configurations]
+        others = len(labels) - 1
         made = [
-            compare(
-                record.pairs,
-                index,
-                labels,
-                self._batch_sizes,
-                margin=record.margin,
-                comparisons=len(labels) - 1,
-            )
-            for index in range(1, len(labels))
+            compare(record.pairs, index + 1, labels, sizes, margin=record.margin, comparisons=others)
+            for index in range(others)
         ]
         for result in made:
             over = result.configuration, result.uneven

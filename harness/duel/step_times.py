@@ -1,20 +1,17 @@
 """``harness time``: a step of the user's own, timed in several fresh processes, one after the other."""
 
-import contextlib
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from harness.duel.own_steps import OwnStep, TimedStep, WorkRequest, observe_work, step_record
 from harness.duel.pairs import Alternation
-from harness.duel.preparation import Prepared, prepare
+from harness.duel.preparation import prepare
 from harness.duel.profiles import profile_sides
 from harness.duel.record import TIMES, TimeRecord
-from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.description import describe_machine
 from harness.machine.worker_variables import inherited_variables, missing_controls
-from harness.runs.documents import stamp
+from harness.runs.documents import carry_out, stamp
 
 PROCESSES = 5
 #: Single calls of each process, and the seconds in which no more begin. 368 calls give p99 an interval.
@@ -53,8 +50,7 @@ class StepTiming:
         self._workload, self._say, self._turns = workload, say, turns
         self._processes, self._budget_seconds = processes, budget_seconds
         self._start = time.monotonic()
-        name = re.sub(r"[^A-Za-z0-9]+", ".", workload.target.target)[-40:].strip(".")
-        identifier, started_at = stamp(name)
+        identifier, started_at = stamp(workload.target.short_name)
         self.record = TimeRecord(
             id=identifier,
             started_at=started_at,
@@ -72,19 +68,8 @@ class StepTiming:
         Raises:
             UsageError: the step cannot be made as it was asked for.
         """
-        record = self.record
-        try:
-            self._run()
-            record.status = "ok"
-        except UsageError:
-            raise
-        except HarnessError as error:
-            record.status, record.failure = "failed", str(error)
-        except KeyboardInterrupt as interrupt:
-            record.status, record.failure = "interrupted", interruption(interrupt)
-        with contextlib.suppress(HarnessError):
-            self._save()
-        return record
+        carry_out(self.record, self._run, self._save)
+        return self.record
 
     def _run(self) -> None:
         record = self.record
@@ -92,7 +77,7 @@ class StepTiming:
         record.first_values, record.is_deterministic = observe_work(self._workload, WorkRequest().calls)
         self._say("trying it once")
         calls = _Calls([self._workload], "")
-        prepared: Prepared = prepare(calls, None, self._turns)
+        prepared = prepare(calls, None, self._turns)
         record.configurations, record.turns = prepared.records, prepared.turns
         for number in range(1, self._processes + 1):
             if record.pairs and self._is_spent(prepared.pair_seconds):

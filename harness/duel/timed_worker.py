@@ -38,6 +38,17 @@ def blaming(label: str, session: Session) -> Iterator[None]:
         raise ConfigurationFailed(label, session.with_last_lines(error)) from error
 
 
+@contextlib.contextmanager
+def startable(label: str) -> Iterator[None]:
+    """Raise errors of starting a process as those of this workload."""
+    try:
+        yield
+    except NoWorkersHere:
+        raise
+    except HarnessError as error:
+        raise ConfigurationFailed(label, str(error)) from error
+
+
 def session_of(
     label: str,
     variables: Mapping[str, str],
@@ -46,20 +57,51 @@ def session_of(
     cpus: Iterable[int] | None = None,
 ) -> Session:
     """A worker; raises :class:`ConfigurationFailed` if its interpreter cannot be started."""
-    try:
+    with startable(label):
         return Session(variables, limit_seconds, python, cpus)
-    except NoWorkersHere:
-        raise
-    except HarnessError as error:
-        raise ConfigurationFailed(label, str(error)) from error
 
 
-class TimedWorker:
-    """A worker of one workload. It is stopped (SIGSTOP) except while it works, and leaves nothing behind.
+class TimedProcess:
+    """A process that is timed. It is stopped (SIGSTOP) except while it works, and leaves nothing behind.
 
-    ``steps`` counts all steps made so far, which took ``training_seconds``. Every request raises
-    :class:`ConfigurationFailed` if the worker fails, hangs or declines.
+    All its steps took ``training_seconds``. Every request raises :class:`ConfigurationFailed` if the process
+    fails, hangs or declines: ``blame`` says whose fault that is.
     """
+
+    blame = staticmethod(blaming)
+
+    def __init__(self, label: str, session: Session) -> None:
+        self._label, self.session = label, session
+        self.training_seconds = 0.0
+        self._first_step_seconds = 0.0
+        self._warm_up: list[float] = []
+        self._settled = False
+
+    def blamed(self) -> contextlib.AbstractContextManager[None]:
+        """See :func:`blaming`."""
+        return self.blame(self._label, self.session)
+
+    def block(self, steps: int) -> float:
+        """Seconds of this many steps of the full batch size."""
+        raise NotImplementedError
+
+    def warm_up(self, steps: int) -> None:
+        """Make blocks until their times have settled; see :mod:`harness.stats.settling`."""
+        while not self._settled and not settling.is_hopeless(self._warm_up):
+            self._warm_up.append(self.block(steps))
+            self._settled = settling.has_settled(self._warm_up)
+            self.read_state()
+
+    def read_state(self) -> None:
+        """Read what is needed to recompute the next block; nothing where nothing is recomputed."""
+
+    def end(self) -> None:
+        """End the process, paused or not; nothing of it is left."""
+        self.session.kill_and_close()
+
+
+class TimedWorker(TimedProcess):
+    """A worker of one workload; ``steps`` counts all steps made so far."""
 
     def __init__(
         self,
@@ -70,15 +112,16 @@ class TimedWorker:
         *,
         certified: bool = False,
     ) -> None:
-        self._workload, self._label, self._plan = workload, workload.label, workload.plan
         configuration = workload.configuration
+        session = session_of(workload.label, variables, deadline_seconds, configuration.python, cpus)
+        super().__init__(workload.label, session)
+        self._workload, self._plan = workload, workload.plan
 
         def start(further: Mapping[str, str]) -> Session:
             """Another worker like this one, on the CPUs of its variables."""
             own = {**variables, **further}
             return session_of(workload.label, own, deadline_seconds, configuration.python)
 
-        self.session = session_of(workload.label, variables, deadline_seconds, configuration.python, cpus)
         self._start, self._certified = start, certified
         self._backend = configuration.backend
         self._cpus = cpus_of(variables)
@@ -87,13 +130,9 @@ class TimedWorker:
         self._dataset = ""
         self._conversation = Conversation(self.session, configuration.backend, configuration.threads)
         self.steps = 0
-        self.training_seconds = 0.0
         self._lengths: set[int] = set()
         self._called: set[tuple[int, bool]] = set()
         self._first_call_steps, self._first_call_seconds = 0, 0.0
-        self._first_step_seconds = 0.0
-        self._warm_up: list[float] = []
-        self._settled = False
         self.described: protocol.Described
         self.built: protocol.Built
 
@@ -134,10 +173,6 @@ class TimedWorker:
         with self.blamed():
             self._first_step_seconds = self._train(1)
             self._first_call_steps, self._first_call_seconds = 0, 0.0
-
-    def blamed(self) -> contextlib.AbstractContextManager[None]:
-        """See :func:`blaming`."""
-        return blaming(self._label, self.session)
 
     def _train(self, steps: int) -> float:
         length = steps, self.steps % self.order.steps_per_epoch == self.order.full_steps
@@ -213,13 +248,6 @@ class TimedWorker:
         """At least so many steps in calls of one length."""
         return self.order.even_steps(fewest)
 
-    def warm_up(self, steps: int) -> None:
-        """Make blocks until their times have settled; see :mod:`harness.stats.settling`."""
-        while not self._settled and not settling.is_hopeless(self._warm_up):
-            self._warm_up.append(self.block(steps))
-            self._settled = settling.has_settled(self._warm_up)
-            self.read_state()
-
     def read_state(self) -> None:
         """Read the state if the pace of readings asks for it, so that blocks can be recomputed."""
         with self.blamed():
@@ -258,6 +286,6 @@ class TimedWorker:
         )
 
     def end(self) -> None:
-        """End the process, paused or not; nothing of it is left."""
-        self.session.kill_and_close()
+        """End the process, and the workers that recompute its work."""
+        super().end()
         self._states.close()

@@ -1,21 +1,17 @@
-"""What the processes of a duel or a gate do: a configuration that trains a task."""
+"""What the processes of a duel or a gate run: a configuration that trains a task, among others."""
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from harness.duel.record import Difference, DuelRecord
+from harness.duel.record import Difference
 from harness.errors import UsageError
-from harness.machine.description import describe_machine
-from harness.machine.worker_variables import inherited_variables, missing_controls, worker_variables
+from harness.machine.worker_variables import worker_variables
 from harness.plugins.configuration import Configuration
 from harness.plugins.options import Value
-from harness.runs.documents import stamp
-from harness.runs.record import DatasetRecord, TaskRecord
 from harness.spec.backend import Plan
-from harness.spec.description import description_sha256
 from harness.spec.task import Task
 
 #: The variable that makes the environments of processes equally long.
@@ -23,15 +19,30 @@ PADDING = "HARNESS_PADDING"
 _POINTER_BYTES = struct.calcsize("P")
 
 
-class Workload(msgspec.Struct, frozen=True, kw_only=True):
-    """A task as one configuration trains it.
-
-    ``label`` names it in output. ``options`` are the values from which ``task`` was defined; ``seed`` is that
-    of the plan.
-    """
+class Contender(msgspec.Struct, frozen=True, kw_only=True):
+    """What one configuration runs. ``label`` names it in output."""
 
     label: str
     configuration: Configuration
+
+    def worker_variables(self, *, quiet: bool) -> dict[str, str]:
+        """The variables that its processes are started with, in addition to those of the user's shell."""
+        own = self.configuration
+        return worker_variables(own.threads, own.device, os.environ, quiet=quiet) | dict(own.variables)
+
+    def distinctive(self) -> dict[str, str]:
+        """What a user may ask to differ, apart from what is run."""
+        own = self.configuration
+        facts = {"python": own.python, "threads": str(own.threads)}
+        return facts | {f"variable {name}": value for name, value in own.variables}
+
+
+class Workload(Contender, frozen=True, kw_only=True):
+    """A task as one configuration trains it.
+
+    ``options`` are the values from which ``task`` was defined; ``seed`` is that of the plan.
+    """
+
     task: Task
     options: dict[str, Value]
     seed: int = 0
@@ -41,11 +52,15 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         """What its backend is asked to build."""
         return self.configuration.plan(self.task, self.seed)
 
-    def worker_variables(self, *, quiet: bool) -> dict[str, str]:
-        """The variables that its processes are started with, in addition to those of the user's shell."""
-        configuration = self.configuration
-        variables = worker_variables(configuration.threads, configuration.device, os.environ, quiet=quiet)
-        return variables | dict(configuration.variables)
+    def distinctive(self) -> dict[str, str]:
+        """As of every contender, and precision, device, batch size and options."""
+        facts = {
+            "precision": self.configuration.precision,
+            "device": self.configuration.device,
+            "batch_size": str(self.task.batch_size),
+        }
+        facts |= {f"option {name}": str(value) for name, value in self.options.items()}
+        return facts | super().distinctive()
 
 
 def labelled(workloads: list[Workload]) -> list[Workload]:
@@ -59,25 +74,12 @@ def labelled(workloads: list[Workload]) -> list[Workload]:
     ]
 
 
-def differences(workloads: list[Workload]) -> list[Difference]:
-    """What the workloads were asked to differ in, apart from backend and mode."""
-    every = [_distinctive(workload) for workload in workloads]
+def differences(workloads: Sequence[Contender]) -> list[Difference]:
+    """What the workloads were asked to differ in, apart from backend, mode and factory."""
+    every = [workload.distinctive() for workload in workloads]
     names = sorted({name for facts in every for name in facts})
     found = [Difference(name, [facts.get(name) for facts in every]) for name in names]
     return [difference for difference in found if len(set(difference.values)) > 1]
-
-
-def _distinctive(workload: Workload) -> dict[str, str]:
-    configuration = workload.configuration
-    facts = {
-        "python": configuration.python,
-        "threads": str(configuration.threads),
-        "precision": configuration.precision,
-        "device": configuration.device,
-        "batch_size": str(workload.task.batch_size),
-    }
-    facts |= {f"option {name}": str(value) for name, value in workload.options.items()}
-    return facts | {f"variable {name}": value for name, value in configuration.variables}
 
 
 def pad_to_equal_size(variables: list[dict[str, str]], pythons: list[str]) -> list[dict[str, str]]:
@@ -123,49 +125,3 @@ def _unequal(first: Workload, other: Workload) -> str:
         ours, theirs = msgspec.structs.asdict(first.task), msgspec.structs.asdict(other.task)
         names = [name for name in ours if ours[name] != theirs[name] and name != "batch_size"]
     return ", ".join(f"{name} {ours.get(name, '–')} and {theirs.get(name, '–')}" for name in names)
-
-
-# What a duel is asked for, and the record with which it begins.
-
-
-class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to compare. The first workload is the reference."""
-
-    workloads: list[Workload]
-    dataset: DatasetRecord
-    margin: float
-    budget_seconds: float | None = None
-    """No pair ends later. None: until all is decided or more pairs are hopeless, and at most 15 minutes."""
-    quiet_environment: bool = True
-    certify: bool = True
-    seed: int = 0
-    turns: int | None = None
-    profile: bool = False
-    command: list[str] = []
-    """The command line that asked for the duel."""
-
-
-def new_record(request: DuelRequest) -> DuelRecord:
-    """The record of a duel that is about to begin."""
-    reference = request.workloads[0]
-    task = reference.task
-    configurations = [workload.configuration for workload in request.workloads]
-    names = "-".join(f"{configuration.backend}.{configuration.mode}" for configuration in configurations)
-    identifier, started_at = stamp(task.name, names)
-    replaced = reference.worker_variables(quiet=request.quiet_environment)
-    return DuelRecord(
-        id=identifier,
-        started_at=started_at,
-        command=request.command,
-        task=TaskRecord(task.name, task.version, reference.options, description_sha256(task), task),
-        dataset=msgspec.structs.replace(request.dataset),
-        machine=describe_machine(),
-        process_environment="quiet" if request.quiet_environment else "plain",
-        seed=request.seed,
-        margin=request.margin,
-        turns=request.turns or 0,
-        configurations=[],
-        differences=differences(request.workloads),
-        inherited_variables=inherited_variables(os.environ, replaced),
-        missing_controls=missing_controls() if request.quiet_environment else [],
-    )

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ import msgspec
 from harness.duel.pairs import Program
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload
-from harness.errors import HarnessError, UsageError, interruption
+from harness.errors import HarnessError, UsageError
 from harness.gate.benchmark import BenchmarkComparison
 from harness.gate.environments import Environment, probe, step_of, workload_of
 from harness.gate.judgement import Outlook, failed, limits_of, worst_of
@@ -20,10 +20,8 @@ from harness.gate.record import GATES, BenchmarkRecord, GateRecord, Stage, Upgra
 from harness.gate.suite import Benchmark, Suite, work_of
 from harness.machine.description import describe_machine
 from harness.plugins import registry
-from harness.runs.documents import stamp
+from harness.runs.documents import carry_out, stamp
 from harness.runs.record import DatasetRecord
-
-# The record of a gate in progress: saved after each stage, and whole whatever ends the gate.
 
 
 class GateObserver(Protocol):
@@ -40,94 +38,6 @@ class GateObserver(Protocol):
 
     def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
         """The confirmation of a benchmark has one more pair and is not over."""
-
-
-class GateRecorder:
-    """Keeps the record of one gate in ``folder``. ``fields`` of the record are the caller's."""
-
-    def __init__(self, folder: Path, observer: GateObserver, **fields: Any) -> None:
-        self._observer = observer
-        self._start = time.monotonic()
-        identifier, started_at = stamp("gate")
-        self.record = GateRecord(
-            id=identifier,
-            started_at=started_at,
-            machine=describe_machine(),
-            **fields,
-        )
-        self.path = folder / f"{self.record.id}.json"
-
-    def deadline(self, budget_seconds: float) -> float:
-        """The moment of :func:`time.monotonic` at which the budget ends; it begins with the gate."""
-        return self._start + budget_seconds
-
-    def carry_out(self, work: Callable[[], None]) -> GateRecord:
-        """Do the work. After Ctrl-C or an error, the record holds what was measured until then.
-
-        An error such as a full disk ends the work; the record returned states it in ``failure``.
-
-        Raises:
-            UsageError: the work was refused.
-        """
-        record = self.record
-        try:
-            self._work_to_the_end(work)
-        except KeyboardInterrupt as interrupt:
-            # Whenever it comes, the last record is whole: further signals wait, see harness.cli.printing.
-            if record.status == "running":
-                record.status, record.failure = "interrupted", interruption(interrupt)
-            self._save_last()
-        return record
-
-    def _work_to_the_end(self, work: Callable[[], None]) -> None:
-        record = self.record
-        try:
-            work()
-            record.status = "ok"
-        except UsageError:
-            raise
-        except HarnessError as error:
-            record.status, record.failure = "failed", str(error)
-        self._save_last()
-
-    def _save_last(self) -> None:
-        record = self.record
-        self._conclude()
-        try:
-            self.save()
-        except HarnessError as error:
-            if record.status == "ok":
-                record.status, record.failure = "failed", str(error)
-            self._conclude()
-
-    def _conclude(self) -> None:
-        """Set the verdict. A gate that did not end has not passed."""
-        record = self.record
-        verdicts = [benchmark.verdict for benchmark in record.benchmarks]
-        record.verdict = worst_of(verdicts if record.status == "ok" else [*verdicts, "INVALID"])
-
-    def phase(self, benchmark: str, activity: str) -> None:
-        """Report to the observer that ``activity`` begins."""
-        self._observer.phase(benchmark, activity)
-
-    def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
-        """Save, and report to the observer that a stage has ended."""
-        self.save()
-        self._observer.judged(benchmark, stage)
-
-    def confirming(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """Report to the observer that the confirmation of a benchmark begins."""
-        self._observer.confirming(benchmark, outlook)
-
-    def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """Report to the observer that there is one more pair."""
-        self._observer.paired(benchmark, outlook)
-
-    def save(self) -> None:
-        """Write the record; raises HarnessError if that fails."""
-        record = self.record
-        record.seconds = time.monotonic() - self._start
-        GATES.save(record, self.path.parent)
 
 
 # The records of benchmarks before anything is measured, and of those that cannot be measured.
@@ -162,22 +72,11 @@ def _plain(value: Any) -> bool | int | float | str:
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
-def fill_in(record: BenchmarkRecord, head: Workload) -> None:
-    """Set what the suite left to the environment."""
-    record.mode, record.options, record.threads = head.plan.mode, head.options, head.plan.threads
-
-
 def removed_record(benchmark: Benchmark) -> BenchmarkRecord:
     """The record of a benchmark that only base's suite has: it fails, for what is not run has not passed."""
     record = new_record(benchmark, DatasetRecord(benchmark.dataset or ""))
     record.verdict, record.vanished, record.reasons = "FAIL", True, [Removed()]
     return record
-
-
-def mark_replaced(record: BenchmarkRecord, earlier: Benchmark, now: Benchmark) -> None:
-    """Fail a benchmark under whose name base's suite has other work."""
-    record.verdict, record.vanished = "FAIL", True
-    record.reasons = [Replaced(base=work_of(earlier), head=work_of(now))]
 
 
 #: Of the false alarms allowed, the share of trainings over seeds, where those are compared.
@@ -219,10 +118,12 @@ class Gate:
         Raises:
             UsageError: one has no harness that speaks this protocol.
         """
-        self._request = request
-        self._recorder = GateRecorder(
-            folder,
-            observer,
+        self._request, self._observer, self._start = request, observer, time.monotonic()
+        identifier, started_at = stamp("gate")
+        self.record = GateRecord(
+            id=identifier,
+            started_at=started_at,
+            machine=describe_machine(),
             command=request.command,
             suite=request.suite.file,
             base=probe(request.base, needs_harness=request.suite.has_tasks),
@@ -231,30 +132,49 @@ class Gate:
             unwatched=request.unwatched,
             upgrade=request.upgrade,
         )
-        self.path = self._recorder.path
+        self.path = folder / f"{identifier}.json"
 
     def carry_out(self) -> GateRecord:
         """Run the gate. After Ctrl-C or an error, the record holds what was measured until then.
 
+        An error such as a full disk ends it; the record returned states it in ``failure``.
+
         Raises:
             UsageError: a framework is missing in one of the environments.
         """
-        return self._recorder.carry_out(self._run)
+        carry_out(self.record, self._run, self._save)
+        self._conclude()  # again, because the record of one that passed may not have been written
+        return self.record
+
+    def _conclude(self) -> None:
+        """Set the verdict. A gate that did not end has not passed."""
+        record = self.record
+        verdicts = [benchmark.verdict for benchmark in record.benchmarks]
+        record.verdict = worst_of(verdicts if record.status == "ok" else [*verdicts, "INVALID"])
+
+    def _save(self) -> None:
+        self._conclude()
+        self.record.seconds = time.monotonic() - self._start
+        GATES.save(self.record, self.path.parent)
+
+    def _judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
+        self._save()
+        self._observer.judged(benchmark, stage)
 
     def _run(self) -> None:
-        recorder, request = self._recorder, self._request
-        comparisons, deadline = self._comparisons(), recorder.deadline(request.budget_seconds or math.inf)
+        record, request = self.record, self._request
+        comparisons, deadline = self._comparisons(), self._start + (request.budget_seconds or math.inf)
         names = {benchmark.name for benchmark in request.suite.benchmarks}
-        recorder.record.benchmarks += [
+        record.benchmarks += [
             removed_record(benchmark) for benchmark in request.vanished if benchmark.name not in names
         ]
-        recorder.save()
+        self._save()
         # The first steps of all come first: a budget must not end before a check that is cheap.
         to_measure = [comparison for comparison in comparisons if comparison.check(deadline)]
         for comparison in comparisons:
             if comparison in to_measure:
                 comparison.look(deadline)
-            recorder.judged(comparison.record, "look")
+            self._judged(comparison.record, "look")
         self._confirm([comparison for comparison in comparisons if comparison.record.undecided], deadline)
         for comparison in to_measure:
             if comparison.is_slower or request.profile:
@@ -277,24 +197,45 @@ class Gate:
         self, benchmark: Benchmark, dataset: DatasetRecord, worse_level: float
     ) -> BenchmarkComparison | None:
         request, record = self._request, new_record(benchmark, dataset)
-        self._recorder.record.benchmarks.append(record)
+        self.record.benchmarks.append(record)
         try:
-            if benchmark.step:
-                return self._of_step(benchmark, record, worse_level)
             # Head first: a name that neither knows fails head; base would leave nothing to compare with.
-            head = self._head(benchmark)
-            fill_in(record, head)
+            head: Program
+            if benchmark.step:
+                head = step_of(request.head, benchmark, request.head)
+                record.threads = head.configuration.threads
+            else:
+                head = self._head(benchmark)
+                record.mode, record.options = head.plan.mode, head.options
+                record.threads = head.plan.threads
             earlier = next((before for before in request.vanished if before.name == benchmark.name), None)
             if earlier is not None and self._is_other_work(earlier, head, dataset):
-                mark_replaced(record, earlier, benchmark)
+                record.verdict, record.vanished = "FAIL", True
+                record.reasons = [Replaced(base=work_of(earlier), head=work_of(benchmark))]
                 return None
-            base = workload_of(request.base, benchmark)
+            base = self._base(benchmark)
         except ConfigurationFailed as error:
             record.verdict, reason = failed(error)
             record.reasons = [reason]
             return None
 
-        return self._comparing(benchmark, [base, head], record, worse_level)
+        def say(line: str) -> None:
+            self._observer.phase(benchmark.name, line)
+
+        most_seconds = _MOST_SECONDS if request.budget_seconds is None else math.inf
+        return BenchmarkComparison(
+            benchmark, [base, head], record, say, request.turns, worse_level, most_seconds
+        )
+
+    def _base(self, benchmark: Benchmark) -> Program:
+        request = self._request
+        if not benchmark.step:
+            return workload_of(request.base, benchmark)
+        step = step_of(request.base, benchmark, request.head)
+        if step.target.code_folder is not None:
+            place = benchmark.step.rpartition(":")[0]
+            self.record.base.cautions.append(f"base has no {place}: head's is used, with what base imports")
+        return step
 
     def _head(self, benchmark: Benchmark) -> Workload:
         """The benchmark in head's environment; options that its own suite gets wrong are wrong input."""
@@ -315,48 +256,13 @@ class Gate:
             return False
         return True
 
-    def _of_step(
-        self, benchmark: Benchmark, record: BenchmarkRecord, worse_level: float
-    ) -> BenchmarkComparison | None:
-        """The comparison of a step of the user's own; None where base's suite has other work."""
-        request = self._request
-        earlier = next((before for before in request.vanished if before.name == benchmark.name), None)
-        if earlier is not None:
-            mark_replaced(record, earlier, benchmark)
-            return None
-        base, head = (
-            step_of(environment, benchmark, request.head) for environment in (request.base, request.head)
-        )
-        record.threads = head.configuration.threads
-        if base.target.code_folder is not None:
-            place = benchmark.step.rpartition(":")[0]
-            self._recorder.record.base.cautions.append(
-                f"base has no {place}: head's is used, with what base imports"
-            )
-        return self._comparing(benchmark, [base, head], record, worse_level)
-
-    def _comparing(
-        self,
-        benchmark: Benchmark,
-        workloads: Sequence[Program],
-        record: BenchmarkRecord,
-        worse_level: float,
-    ) -> BenchmarkComparison:
-        request = self._request
-
-        def say(line: str) -> None:
-            self._recorder.phase(benchmark.name, line)
-
-        most_seconds = _MOST_SECONDS if request.budget_seconds is None else math.inf
-        return BenchmarkComparison(
-            benchmark, workloads, record, say, request.turns, worse_level, most_seconds
-        )
-
-    def _is_other_work(self, earlier: Benchmark, head: Workload, dataset: DatasetRecord) -> bool:
+    def _is_other_work(self, earlier: Benchmark, head: Program, dataset: DatasetRecord) -> bool:
         """Whether base's suite has other work under head's name, both as head's environment reads them.
 
         A data set or device that one of them leaves open may be the other's.
         """
+        if not isinstance(head, Workload):
+            return True
         try:
             before = workload_of(self._request.head, earlier)
         except (ConfigurationFailed, UsageError):  # unknown in head now, or its framework is missing
@@ -372,20 +278,20 @@ class Gate:
         for comparison in undecided:
             comparison.judge(level)
             if not comparison.record.undecided:
-                self._recorder.judged(comparison.record, "confirmation")
+                self._judged(comparison.record, "confirmation")
         undecided = [comparison for comparison in undecided if comparison.record.undecided]
         for comparison in undecided:
-            self._recorder.confirming(comparison.record, comparison.outlook(level(), deadline))
+            self._observer.confirming(comparison.record, comparison.outlook(level(), deadline))
         while undecided:
             still_undecided = []
             for comparison in undecided:
                 outlook = comparison.confirm(level, deadline)
                 if outlook is not None:
                     still_undecided.append(comparison)
-                    self._recorder.save()
-                    self._recorder.paired(comparison.record, outlook)
+                    self._save()
+                    self._observer.paired(comparison.record, outlook)
                 else:
-                    self._recorder.judged(comparison.record, "confirmation")
+                    self._judged(comparison.record, "confirmation")
             undecided = still_undecided
 
     def _level(self) -> Callable[[], float]:
@@ -395,7 +301,7 @@ class Gate:
         their number must not depend on the pairs. Trainings that were compared, whose differences no noise of
         the clock decides, have a share of their own.
         """
-        record = self._recorder.record
+        record = self.record
         qualities = [benchmark.quality for benchmark in record.benchmarks]
         trained = any(quality is not None and quality.seeds for quality in qualities)
         allowed = record.false_alarms * (1 - _TRAINING_SHARE if trained else 1.0)

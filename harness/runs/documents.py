@@ -10,7 +10,7 @@ from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UsageError, interruption
 from harness.machine.description import Machine
 from harness.machine.files import ContentChanged, read_file, replace_result, verify_checksum, with_checksum
 
@@ -52,6 +52,45 @@ def stamp(*names: str) -> Stamp:
         [f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}", *names, secrets.token_hex(2)]
     )
     return Stamp(identifier, now.isoformat(timespec="seconds"))
+
+
+class Ending(Protocol):
+    """A record that states how its work ended."""
+
+    status: Status
+    failure: str
+
+
+def carry_out(record: Ending, work: Callable[[], None], save: Callable[[], object]) -> None:
+    """Do the work that fills a record, state how it ended, and save it with what there is by then.
+
+    A failure, Ctrl-C, or a record that cannot be written is stated in it.
+
+    Raises:
+        UsageError: the work was refused.
+    """
+    try:
+        try:
+            work()
+            record.status = "ok"
+        except UsageError:
+            raise
+        except HarnessError as error:
+            record.status, record.failure = "failed", str(error)
+        _save_last(record, save)
+    except KeyboardInterrupt as interrupt:
+        # Whenever it comes, the last record is whole: further signals wait, see harness.cli.printing.
+        if record.status == "running":
+            record.status, record.failure = "interrupted", interruption(interrupt)
+        _save_last(record, save)
+
+
+def _save_last(record: Ending, save: Callable[[], object]) -> None:
+    try:
+        save()
+    except HarnessError as error:
+        causes = dict.fromkeys(filter(None, [record.failure, str(error)]))
+        record.status, record.failure = "failed", "; ".join(causes)
 
 
 # Reading JSON documents, each of which states the schema in which it is written.

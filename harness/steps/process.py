@@ -1,6 +1,7 @@
 """A process of a step of the user's own, from the harness's end: what is asked of it and what it replies."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,6 +43,11 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
         """The file; None for a module."""
         place, _ = split_target(self.target)
         return (Path(self.code_folder or self.folder) / place).resolve() if is_file(self.target) else None
+
+    @property
+    def short_name(self) -> str:
+        """For the names of files."""
+        return re.sub(r"[^A-Za-z0-9]+", ".", self.target)[-40:].strip(".")
 
     def request(self) -> "Make":
         """What its process is asked first."""

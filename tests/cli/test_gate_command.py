@@ -14,8 +14,9 @@ from harness.errors import UsageError
 from harness.gate import reasons
 from harness.gate.environments import Environment, _separate_code, with_shared_path
 from harness.gate.judgement import Outlook
-from harness.gate.record import EnvironmentRecord, GateRecord, folded
-from harness.gate.runner import GateRecorder
+from harness.gate.record import GateRecord, folded
+from harness.gate.runner import Gate, GateRequest
+from harness.gate.suite import Suite
 from harness.plugins.files import PLUGIN_FILES_VARIABLE
 from harness.runs import documents
 
@@ -66,15 +67,15 @@ def on_a_full_disk(monkeypatch, tmp_path, judged, *, times):
         write(path, content)
 
     def work():
-        recorder.record.benchmarks.append(made_benchmark(verdicts=judged))
-        recorder.judged(recorder.record.benchmarks[0], "look")
+        gate.record.benchmarks.append(made_benchmark(verdicts=judged))
+        gate._judged(gate.record.benchmarks[0], "look")
 
     monkeypatch.setattr(documents, "replace_result", replace_file)
-    python = EnvironmentRecord(python="python", harness="0")
-    recorder = GateRecorder(
-        tmp_path, SimpleNamespace(), command=[], suite="", base=python, head=python, false_alarms=0.01
-    )
-    return recorder, recorder.carry_out(work)
+    python = Environment(label="base", python="python")
+    request = GateRequest(suite=Suite(file="", benchmarks=()), base=python, head=python, datasets=[])
+    gate = Gate(request, tmp_path, SimpleNamespace())
+    monkeypatch.setattr(gate, "_run", work)
+    return gate, gate.carry_out()
 
 
 @pytest.mark.parametrize(("judged", "verdict", "code"), [({}, "INVALID", 2), ({"step": "FAIL"}, "FAIL", 1)])

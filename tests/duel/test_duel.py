@@ -17,8 +17,7 @@ from support.command import PLUGINS, script, stored
 from support.processes import ended, processes_of, wait_until, workers_of
 from support.tasks import workload
 
-from harness.duel.runner import Duel
-from harness.duel.workloads import DuelRequest
+from harness.duel.runner import Duel, DuelRequest
 from harness.errors import HarnessError
 from harness.machine.cpus import allowed_cpus, usable_cpus
 from harness.machine.worker_variables import missing_controls

@@ -10,7 +10,7 @@ from support.records import reconfigured
 
 from harness.duel import fastest_mode, mode_times
 from harness.duel.fastest_mode import FastestMode, FastestModes, TimingModes
-from harness.duel.workloads import DuelRequest
+from harness.duel.runner import DuelRequest
 from harness.errors import HarnessError
 from harness.machine.description import describe_machine
 from harness.report.duel import chosen_sentence, faster_modes, modes_row

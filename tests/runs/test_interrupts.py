@@ -18,13 +18,14 @@ from harness.cli import printing
 from harness.duel import runner
 from harness.errors import RequestFailed
 from harness.gate import runner as gate_runner
-from harness.gate.record import EnvironmentRecord
+from harness.gate.environments import Environment
+from harness.gate.suite import Suite
 from harness.machine import files
-from harness.runs import execute
+from harness.runs import documents, execute
 from harness.runs.store import RUNS, Store
 
 DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet", "--no-certify")
-PYTHON = EnvironmentRecord(python="python", harness="0")
+PYTHON = Environment(label="base", python="python")
 
 
 def every_interrupt(call, *modules):
@@ -100,7 +101,7 @@ def test_a_duel_that_is_interrupted_anywhere_has_ended(failure, tmp_path, monkey
         monkeypatch.setattr(duel, "_run_pairs", lambda: _save_and(duel, failure))
         return duel.carry_out()
 
-    for _ in every_interrupt(duel, runner):
+    for _ in every_interrupt(duel, runner, documents):
         assert not saved or saved[-1] in {"failed" if failure else "ok", "interrupted"}
         saved.clear()
 
@@ -112,16 +113,18 @@ def _save_and(duel, failure):
 
 
 def test_a_gate_that_is_interrupted_anywhere_has_ended(tmp_path, monkeypatch):
+    request = gate_runner.GateRequest(
+        suite=Suite(file="", benchmarks=()), base=PYTHON, head=PYTHON, datasets=[]
+    )
     saved = []
     monkeypatch.setattr(gate_runner, "GATES", Mock(save=lambda record, _folder: saved.append(record.status)))
 
     def gate():
-        kept = gate_runner.GateRecorder(
-            tmp_path, Mock(), command=[], suite="", base=PYTHON, head=PYTHON, false_alarms=0.01
-        )
-        return kept.carry_out(kept.save)
+        gate = gate_runner.Gate(request, tmp_path, Mock())
+        monkeypatch.setattr(gate, "_run", gate._save)
+        return gate.carry_out()
 
-    for _ in every_interrupt(gate, gate_runner):
+    for _ in every_interrupt(gate, gate_runner, documents):
         assert not saved or saved[-1] in {"ok", "interrupted"}
         saved.clear()
 
