@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ from harness.steps.process import foreign_modules, own_modules
 _SHOWN_DIGITS = 10
 
 
+@dataclass(eq=False)
 class Commits:
     """The commits of the repository that the current folder is in, each in a worktree.
 
@@ -34,27 +36,22 @@ class Commits:
     the working tree, unless ``own_file``.
     """
 
-    def __init__(
-        self,
-        benchmark: Benchmark,
-        stack: contextlib.ExitStack,
-        progress: Progress,
-        *,
-        source: str = "",
-        own_file: bool = False,
-    ) -> None:
+    benchmark: Benchmark
+    stack: contextlib.ExitStack
+    progress: Progress
+    source: str = ""
+    own_file: bool = False
+
+    def __post_init__(self) -> None:
         """Raise UsageError where all commits would run the same code, or there is no repository."""
-        if not benchmark.step and not source:
+        if not self.benchmark.step and not self.source:
             raise UsageError(
-                f"benchmark {benchmark.name} trains a task, which runs what is installed: add --source with "
-                "what pip installs of each commit, such as '.[torch]'"
+                f"benchmark {self.benchmark.name} trains a task, which runs what is installed: add --source "
+                "with what pip installs of each commit, such as '.[torch]'"
             )
-        self._benchmark, self._stack, self._progress = benchmark, stack, progress
-        self._source, self._own_file = source, own_file
         self._here = Path.cwd()
         self._top = git.repository(self._here, "--good")
         self._place = git.place_in_repository(self._here)
-        self._hashes: list[str] = []
 
     def candidates(self, good: str, bad: str) -> list[Candidate]:
         """The commits from good to bad.
@@ -75,18 +72,18 @@ class Commits:
     def workload(self, candidate: int, label: str) -> Program:
         """See :class:`harness.bisect.runner.Places`."""
         commit = self._hashes[candidate]
-        self._progress.show(f"checking {label} out")
-        tree = self._stack.enter_context(git.checkout(self._top, commit))
+        self.progress.show(f"checking {label} out")
+        tree = self.stack.enter_context(git.checkout(self._top, commit))
         python, folder = sys.executable, tree / self._place
-        files = folder if self._own_file else self._here
-        if self._source:
-            package = package_of(self._top, commit, Source(self._source, self._place))
-            made = environment_of([], package, label=label, progress=self._progress)
-            installed = self._stack.enter_context(made).python
+        files = folder if self.own_file else self._here
+        if self.source:
+            package = package_of(self._top, commit, Source(self.source, self._place))
+            made = environment_of([], package, label=label, progress=self.progress)
+            installed = self.stack.enter_context(made).python
             python, folder = str(installed), installed.parent.parent
         environment = Environment(label=label, python=python, folder=str(folder))
-        program = _program(environment, self._benchmark, str(files))
-        if isinstance(program, OwnStep) and not self._source:
+        program = _program(environment, self.benchmark, str(files))
+        if isinstance(program, OwnStep) and not self.source:
             self._refuse_code_from_elsewhere(program)
         return program
 
@@ -101,28 +98,25 @@ class Commits:
         reason = ""
         if others and (tracked := git.tracked_files(self._top, others)):
             reason = f"{target.target} imports {tracked[0]} of the working tree, which its commit lacks"
-        elif not self._own_file and not own_modules(made, target):
+        elif not self.own_file and not own_modules(made, target):
             reason = f"{target.target} imports nothing of its commit before its first call"
         if reason:
             reason += ". Run this in the folder that the package is in, or install each commit: --source ."
             raise UsageError(f"{step.label}: {reason}") from ConfigurationFailed(step.label, reason)
 
 
+@dataclass(eq=False)
 class Versions:
-    """Released versions of a package, or of several that move together, each in its own environment."""
+    """Released versions of a package, or of several that move together, each in its own environment.
 
-    def __init__(
-        self,
-        benchmark: Benchmark,
-        stack: contextlib.ExitStack,
-        progress: Progress,
-        packages: Sequence[str],
-        others: Sequence[str] = (),
-    ) -> None:
-        """``others`` are requirements that every environment has beside these packages."""
-        self._benchmark, self._stack, self._progress = benchmark, stack, progress
-        self._packages, self._others = list(packages), list(others)
-        self._versions: list[str] = []
+    ``others`` are requirements that every environment has beside these packages.
+    """
+
+    benchmark: Benchmark
+    stack: contextlib.ExitStack
+    progress: Progress
+    packages: Sequence[str]
+    others: Sequence[str] = ()
 
     def candidates(self, good: str, bad: str) -> list[Candidate]:
         """The versions from good to bad that pip finds for all of the packages.
@@ -132,8 +126,8 @@ class Versions:
             HarnessError: pip finds no versions.
         """
         first, last = _version(good, "--good"), _version(bad, "--bad")
-        common = set.intersection(*(set(released(package)) for package in self._packages))
-        names = " and ".join(self._packages)
+        common = set.intersection(*(set(released(package)) for package in self.packages))
+        names = " and ".join(self.packages)
         for option, wanted in (("--good", first), ("--bad", last)):
             if wanted not in common:
                 listed = ", ".join(map(str, sorted(common, reverse=True)[:12]))
@@ -148,9 +142,9 @@ class Versions:
     def workload(self, candidate: int, label: str) -> Program:
         """See :class:`harness.bisect.runner.Places`."""
         version = self._versions[candidate]
-        requirements = [f"{package}=={version}" for package in self._packages]
-        made = environment_with(label, requirements, self._others, [self._benchmark], self._progress)
-        return _program(self._stack.enter_context(made), self._benchmark, ".")
+        requirements = [f"{package}=={version}" for package in self.packages]
+        made = environment_with(label, requirements, self.others, [self.benchmark], self.progress)
+        return _program(self.stack.enter_context(made), self.benchmark, ".")
 
 
 def _program(environment: Environment, benchmark: Benchmark, files: str) -> Program:

@@ -67,10 +67,20 @@ class FastestModes:
         """The fastest mode by a duel of all that work; it is kept unless only one does."""
         task = contenders[0].task.name
         label = f"{contenders[0].configuration.backend}:{BEST}"
-        workloads, failed = self._certified(contenders)
+        certify = self._certify and registry.task(task).reference is not None
+        # A mode that computes something else must not win.
+        workloads = [workload for workload in contenders if not certify or is_certified(workload)]
+        failed = {_mode(w): f"{w.label} is not certified" for w in contenders if w not in workloads}
         while len(workloads) > 1:
             self._notify(TimingModes(label, task, [_mode(workload) for workload in workloads]))
-            duel = Duel(self._request(workloads, dataset), self._folder, self._notify)
+            request = DuelRequest(
+                workloads=workloads,
+                dataset=dataset,
+                margin=_MARGIN,
+                budget_seconds=BUDGET_SECONDS,
+                certify=certify,
+            )
+            duel = Duel(request, self._folder, self._notify)
             record = duel.carry_out()
             if record.status == "interrupted":
                 raise KeyboardInterrupt
@@ -90,23 +100,6 @@ class FastestModes:
             reasons = "; ".join(failed.values())
             raise HarnessError(f"{label} on {task}: no mode works: {reasons}")
         return _mode(workloads[0])
-
-    def _certified(self, workloads: Sequence[Workload]) -> tuple[list[Workload], dict[str, str]]:
-        """Those to be timed; and why not, by mode: a mode that computes something else must not win."""
-        if not self._certify or registry.task(workloads[0].task.name).reference is None:
-            return [*workloads], {}
-        certified = [workload for workload in workloads if is_certified(workload)]
-        failed = {_mode(w): f"{w.label} is not certified" for w in workloads if w not in certified}
-        return certified, failed
-
-    def _request(self, workloads: list[Workload], dataset: DatasetRecord) -> DuelRequest:
-        return DuelRequest(
-            workloads=workloads,
-            dataset=dataset,
-            margin=_MARGIN,
-            budget_seconds=BUDGET_SECONDS,
-            certify=self._certify and registry.task(workloads[0].task.name).reference is not None,
-        )
 
 
 def _mode(workload: Workload) -> str:

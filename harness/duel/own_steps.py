@@ -10,7 +10,7 @@ import msgspec
 
 from harness.certify.certificate import Certificate
 from harness.duel.record import ConfigurationRecord, ProcessRecord, StepRecord
-from harness.duel.timed_worker import ConfigurationFailed, TimedProcess, blaming, startable
+from harness.duel.timed_worker import ConfigurationFailed, TimedProcess, blaming, ending, startable
 from harness.duel.workloads import Contender
 from harness.errors import Declined, HarnessError, UsageError
 from harness.steps import work
@@ -67,12 +67,8 @@ class OwnStep(Contender, frozen=True, kw_only=True):
     @contextlib.contextmanager
     def made(self) -> Iterator[tuple[StepSession, Made]]:
         """A process that has made the step. Errors are those of the user; see :func:`blaming_user`."""
-        session = self.session()
-        try:
-            with blaming_user(self.label, session):
-                yield session, session.call(self.target.request(), Made)
-        finally:
-            session.kill_and_close()
+        with ending(self.label, self.session(), blaming_user) as session:
+            yield session, session.call(self.target.request(), Made)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
@@ -43,21 +43,7 @@ class Pace(NamedTuple):
     call_seconds: float
 
 
-class Timed(Protocol):
-    """A program that makes steps of the full batch size."""
-
-    @property
-    def longest_call(self) -> int:
-        """The most steps that one call can make."""
-
-    def block(self, steps: int) -> float:
-        """Make this many steps; their seconds."""
-
-    def even_steps(self, fewest: int) -> int:
-        """At least so many steps, in calls of one length."""
-
-
-def measure_pace(timed: Timed) -> Pace:
+def measure_pace(timed: TimedProgram) -> Pace:
     """Make blocks of at least 0.11 s, and single steps between them."""
     steps = _steps_for(timed)
     seconds, overheads = [], []
@@ -71,7 +57,7 @@ def measure_pace(timed: Timed) -> Pace:
     return Pace(statistics.median(seconds) / steps, min(seconds) / steps, max(0.0, min(overheads)))
 
 
-def _steps_for(timed: Timed) -> int:
+def _steps_for(timed: TimedProgram) -> int:
     """The number of steps of a block, found by doubling."""
     most = min(_MOST_STEPS, _MOST_CALLS * timed.longest_call)
     steps = timed.even_steps(1)
@@ -183,11 +169,9 @@ class Prepared(NamedTuple):
         )
 
 
-def _ignore(_label: str) -> None:
-    """Report nothing."""
-
-
-def certificates(workloads: list[Workload], certifying: Callable[[str], None] = _ignore) -> list[Certificate]:
+def certificates(
+    workloads: list[Workload], certifying: Callable[[str], None] = lambda _label: None
+) -> list[Certificate]:
     """The certificate of each configuration, made by its own interpreter.
 
     ``certifying`` is called with the label of each before it is certified.
@@ -198,7 +182,12 @@ def certificates(workloads: list[Workload], certifying: Callable[[str], None] = 
     proofs = []
     for workload in workloads:
         certifying(workload.label)
-        proofs.append(_certificate(workload))
+        proof = _proof(workload)
+        if not proof.certified:
+            raise HarnessError(
+                f"{workload.label} is not certified, so its time may be of different work: {proof.reason}"
+            )
+        proofs.append(proof)
     return proofs
 
 
@@ -215,15 +204,6 @@ def _proof(workload: Workload) -> Certificate:
         return certificate(examiner, registry.task(workload.task.name), workload.task)
 
 
-def _certificate(workload: Workload) -> Certificate:
-    proof = _proof(workload)
-    if not proof.certified:
-        raise HarnessError(
-            f"{workload.label} is not certified, so its time may be of different work: {proof.reason}"
-        )
-    return proof
-
-
 class _Trial(NamedTuple):
     worker: TimedProgram
     record: ConfigurationRecord
@@ -235,7 +215,7 @@ def prepare(
     alternation: Alternation,
     proofs: list[Certificate] | None,
     turns: int | None = None,
-    trying: Callable[[str], None] = _ignore,
+    trying: Callable[[str], None] = lambda _label: None,
 ) -> Prepared:
     """Try each workload, and estimate the time of a pair.
 

@@ -18,7 +18,7 @@ from harness.duel.preparation import Prepared, certificates, prepare
 from harness.duel.profiles import profile_sides
 from harness.duel.ratios import PairTime
 from harness.duel.record import DUELS, DuelRecord, DuelResult, PairRecord, StopReason
-from harness.duel.timed_worker import ConfigurationFailed, blaming, session_of
+from harness.duel.timed_worker import ConfigurationFailed, ending, session_of
 from harness.duel.verdict import compare, kept, known_well_enough, latest, wanted_precision
 from harness.duel.workloads import Workload, differences
 from harness.errors import HarnessError, UsageError, WorkerTimeout
@@ -421,9 +421,5 @@ def defined_by(
     Raises:
         ConfigurationFailed: a name is unknown there, or a plugin cannot be loaded.
     """
-    session = session_of(label, variables, DEFINE_LIMIT_SECONDS, python)
-    try:
-        with blaming(label, session):
-            return session.call(names, protocol.Defined)
-    finally:
-        session.kill_and_close()
+    with ending(label, session_of(label, variables, DEFINE_LIMIT_SECONDS, python)) as session:
+        return session.call(names, protocol.Defined)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.duel.own_steps import OwnStep, TimedStep, WorkRequest, observe_work, step_record
@@ -31,36 +32,32 @@ class _Calls(Alternation):
         worker.session.pause()
 
 
+@dataclass(eq=False)
 class StepTiming:
     """The timing of one step, and its record, which is saved after every process."""
 
-    def __init__(
-        self,
-        workload: OwnStep,
-        folder: Path,
-        say: Callable[[str], None],
-        *,
-        command: list[str],
-        processes: int = PROCESSES,
-        turns: int | None = None,
-        budget_seconds: float | None = None,
-        profile: bool = False,
-    ) -> None:
-        self._profile = profile
-        self._workload, self._say, self._turns = workload, say, turns
-        self._processes, self._budget_seconds = processes, budget_seconds
-        self._start = time.monotonic()
+    workload: OwnStep
+    folder: Path
+    say: Callable[[str], None]
+    command: list[str]
+    processes: int = PROCESSES
+    turns: int | None = None
+    budget_seconds: float | None = None
+    profile: bool = False
+
+    def __post_init__(self) -> None:
+        self._start, workload = time.monotonic(), self.workload
         identifier, started_at = stamp(workload.target.short_name)
         self.record = TimeRecord(
             id=identifier,
             started_at=started_at,
-            command=command,
+            command=self.command,
             machine=describe_machine(),
             step=step_record([workload]),
             inherited_variables=inherited_variables({}, workload.worker_variables(quiet=True)),
             missing_controls=missing_controls(),
         )
-        self.path = folder / f"{self.record.id}.json"
+        self.path = self.folder / f"{self.record.id}.json"
 
     def carry_out(self) -> TimeRecord:
         """Time it. A failure or Ctrl-C ends it; finished processes are kept.
@@ -73,24 +70,24 @@ class StepTiming:
 
     def _run(self) -> None:
         record = self.record
-        self._say("comparing the values of two processes")
-        record.first_values, record.is_deterministic = observe_work(self._workload, WorkRequest().calls)
-        self._say("trying it once")
-        calls = _Calls([self._workload], "")
-        prepared = prepare(calls, None, self._turns)
+        self.say("comparing the values of two processes")
+        record.first_values, record.is_deterministic = observe_work(self.workload, WorkRequest().calls)
+        self.say("trying it once")
+        calls = _Calls([self.workload], "")
+        prepared = prepare(calls, None, self.turns)
         record.configurations, record.turns = prepared.records, prepared.turns
-        for number in range(1, self._processes + 1):
+        for number in range(1, self.processes + 1):
             if record.pairs and self._is_spent(prepared.pair_seconds):
                 break
-            self._say(f"process {number} of {self._processes}, about {prepared.pair_seconds:.0f} s each")
+            self.say(f"process {number} of {self.processes}, about {prepared.pair_seconds:.0f} s each")
             record.pairs.append(calls.pair(prepared.steps, prepared.turns))
             record.single_calls.append(calls.single)
             self._save()
-        if self._profile:
-            record.profiles = profile_sides([self._workload], "", self._say)
+        if self.profile:
+            record.profiles = profile_sides([self.workload], "", self.say)
 
     def _is_spent(self, seconds: float) -> bool:
-        budget = self._budget_seconds
+        budget = self.budget_seconds
         return budget is not None and time.monotonic() - self._start + seconds > budget
 
     def _save(self) -> None:

@@ -2,7 +2,9 @@
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import TypeVar
 
 from harness.audit.audit import AuditedTraining, Preparation
 from harness.audit.segments import Work
@@ -61,6 +63,21 @@ def session_of(
         return Session(variables, limit_seconds, python, cpus)
 
 
+_S = TypeVar("_S", bound=Session)
+
+
+@contextlib.contextmanager
+def ending(
+    label: str, session: _S, blame: Callable[[str, Session], AbstractContextManager[None]] = blaming
+) -> Iterator[_S]:
+    """A process that is ended afterwards. Errors are those of its workload; see :func:`blaming`."""
+    try:
+        with blame(label, session):
+            yield session
+    finally:
+        session.kill_and_close()
+
+
 class TimedProcess:
     """A process that is timed. It is stopped (SIGSTOP) except while it works, and leaves nothing behind.
 
@@ -77,7 +94,7 @@ class TimedProcess:
         self._warm_up: list[float] = []
         self._settled = False
 
-    def blamed(self) -> contextlib.AbstractContextManager[None]:
+    def blamed(self) -> AbstractContextManager[None]:
         """See :func:`blaming`."""
         return self.blame(self._label, self.session)
 

@@ -4,8 +4,10 @@ Two processes of base show how much its own values differ. Nothing is timed here
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from harness.steps.findings import ValueDiffers, Values, WorkComparison
 from harness.steps.process import (
@@ -52,25 +54,14 @@ def observe(sides: Sequence[Side], calls: int = CALLS) -> list[Observed]:
         HarnessError: a process failed; see :meth:`Side.blamed`.
     """
     with contextlib.ExitStack() as stack:
-        sessions = [side.start() for side in _closing(sides, stack)]
-        return [
-            observed
-            for side, session in zip(sides, sessions, strict=True)
-            for observed in [_observed(side, session, calls)]
-        ]
-
-
-def _closing(sides: Sequence[Side], stack: contextlib.ExitStack) -> Iterator[Side]:
-    for side in sides:
-
-        def start(side: Side = side) -> StepSession:
+        sessions = []
+        for side in sides:
             session = side.start()
             stack.callback(session.kill_and_close)
             with side.blamed(session):
                 session.send(side.target.request())
-            return session
-
-        yield side._replace(start=start)
+            sessions.append(session)
+        return [_observed(side, session, calls) for side, session in zip(sides, sessions, strict=True)]
 
 
 def _observed(side: Side, session: StepSession, calls: int) -> Observed:
@@ -94,58 +85,58 @@ def compare(
     if not any(first.values) and not any(head.values):
         return WorkComparison(outcome="not returned", other_versions=other_versions)
     own = [_difference(first.values[i], second.values[i], 0.0) for i in range(calls)]
-    spreads = [0.0 if each is None else each[-1] for each in own]
+    spreads = [0.0 if each is None else each.deviation for each in own]
     spread = max((each for each in spreads if each is not None), default=None)
-    facts = {"calls": calls, "spread": spread, "other_versions": other_versions}
+    same = WorkComparison(outcome="same", calls=calls, spread=spread, other_versions=other_versions)
     if None in spreads or (spread or 0.0) > _DETERMINISTIC:
-        return WorkComparison(outcome="not deterministic", **facts)  # type: ignore[arg-type]
+        return msgspec.structs.replace(same, outcome="not deterministic")
+
+    def limit(call: int, own: float) -> float:
+        usual = _ROUNDING
+        if other_versions or other_code:
+            usual = _LATER if call else _FIRST
+        return max(usual if tolerance is None else tolerance, _SPREADS * own)
+
     largest = 0.0
     for call in range(calls):
         largest = max(largest, spreads[call] or 0.0)
-        limit = _limit(call, loose=other_versions or other_code) if tolerance is None else tolerance
-        found = _difference(first.values[call], head.values[call], max(limit, _SPREADS * largest))
-        if found is not None:
-            differs = ValueDiffers(call=call + 1, is_state=False, **found._asdict())
-            return WorkComparison(outcome="differs", difference=differs, **facts)  # type: ignore[arg-type]
+        allowed = limit(call, largest)
+        if differs := _difference(first.values[call], head.values[call], allowed, call + 1):
+            return msgspec.structs.replace(same, outcome="differs", difference=differs)
     if len(first.values) != len(head.values) or not (first.state or head.state):
-        return WorkComparison(outcome="same", **facts)  # type: ignore[arg-type]
+        return same
     drift = _difference(first.state, second.state, 0.0)
     own_drift = 0.0 if drift is None else drift.deviation or 0.0
-    limit = _limit(calls, loose=other_versions or other_code) if tolerance is None else tolerance
-    found = _difference(first.state, head.state, max(limit, _SPREADS * own_drift))
-    if found is None:
-        return WorkComparison(outcome="same", states=True, **facts)  # type: ignore[arg-type]
-    differs = ValueDiffers(call=calls, is_state=True, **found._asdict())
-    return WorkComparison(outcome="differs", difference=differs, states=True, **facts)  # type: ignore[arg-type]
+    differs = _difference(first.state, head.state, limit(calls, own_drift), calls, is_state=True)
+    if differs is None:
+        return msgspec.structs.replace(same, states=True)
+    return msgspec.structs.replace(same, outcome="differs", difference=differs, states=True)
 
 
-def _limit(call: int, *, loose: bool) -> float:
-    if not loose:
-        return _ROUNDING
-    return _LATER if call else _FIRST
-
-
-class _Found(NamedTuple):
-    name: str
-    base: float | None
-    head: float | None
-    deviation: float | None
-
-
-def _difference(base: Values, head: Values, limit: float) -> _Found | None:
+def _difference(
+    base: Values, head: Values, limit: float, call: int = 0, *, is_state: bool = False
+) -> ValueDiffers | None:
     """The value that differs most, by more than ``limit``: relative to the largest number beside it."""
-    worst: _Found | None = None
+
+    def differs(
+        ours: float | None = None, theirs: float | None = None, deviation: float | None = None
+    ) -> ValueDiffers:
+        return ValueDiffers(
+            call=call, is_state=is_state, name=name, base=ours, head=theirs, deviation=deviation
+        )
+
+    worst: ValueDiffers | None = None
     for name in [*base, *(each for each in head if each not in base)]:
         if name not in base or name not in head or base[name][0] != head[name][0]:
-            return _Found(name, None, None, None)
+            return differs()
         ours, theirs = base[name][1], head[name][1]
         scale = max((abs(number) for number in [*ours, *theirs] if number is not None), default=0.0)
         for one, other in zip(ours, theirs, strict=True):
             if one is None or other is None:
                 if one is not other:
-                    return _Found(name, one, other, None)
+                    return differs(one, other)
                 continue
             deviation = abs(one - other) / scale if scale else 0.0
             if deviation > limit and (worst is None or deviation > (worst.deviation or 0.0)):
-                worst = _Found(name, one, other, deviation)
+                worst = differs(one, other, deviation)
     return worst
