@@ -109,7 +109,7 @@ class HarnessBenchmark:
         if "arguments" in options:
             options["with"] = options.pop("arguments")
         target = training.target_of(function, self._config.rootpath)
-        self._run(training.own_step_request(self._node.nodeid, target, options, call=call))
+        self._run(training.step_request(self._node.nodeid, {**options, "step": target, "call": call}))
 
     def _gated_call(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
@@ -179,7 +179,8 @@ class HarnessBenchmark:
 
         if len(task) != 1:
             raise UsageError('harness_benchmark takes a backend and a task, ("torch", "cnn"), or a callable')
-        self._run(training.step_request(self._node.nodeid, backend, task[0], options))
+        options |= {"backend": backend, "task": task[0]}
+        self._run(training.step_request(self._node.nodeid, options))
 
     def _run(self, request: "StepRequest") -> None:
         from harness.pytest_plugin import training

@@ -52,36 +52,27 @@ class TimedPairs(NamedTuple):
     quality: QualityResult | None = None
 
 
-def step_request(name: str, backend: str, task: str, options: Mapping[str, Any]) -> StepRequest:
-    """The request in a test's call. Keywords: those of a benchmark in a suite, mode, pairs, turns, certify.
+def step_request(name: str, options: Mapping[str, Any]) -> StepRequest:
+    """The request in a test's call. Keywords: those of a benchmark in a suite, pairs and turns.
+
+    Where a backend trains a task, also mode and certify.
 
     Raises:
         UsageError: a keyword is unknown or its value wrong; says what would be right.
     """
-    table = dict(options)
-    mode = table.pop("mode", None)
-    if mode is not None:
-        if ":" in backend:
-            raise UsageError(f"harness_benchmark: {backend!r} already has a mode; leave mode={mode!r} out")
-        backend = f"{backend}:{mode}"
+    table, certify = dict(options), True
+    if "step" not in table:
+        certify = bool(table.pop("certify", True))
+        mode = table.pop("mode", None)
+        if mode is not None and ":" in table["backend"]:
+            raise UsageError(
+                f"harness_benchmark: {table['backend']!r} already has a mode; leave mode={mode!r} out"
+            )
+        if mode is not None:
+            table["backend"] += f":{mode}"
     pairs = take_count(table, "pairs", PAIRS)
     turns = take_count(table, "turns", 1) if "turns" in table else None
-    certify = bool(table.pop("certify", True))
-    table |= {"backend": backend, "task": task}
     return StepRequest(benchmark_of(name, table, {}, "harness_benchmark"), pairs, turns, certify)
-
-
-def own_step_request(name: str, target: str, options: Mapping[str, Any], *, call: bool) -> StepRequest:
-    """The request for a step of the user's own. Keywords: those of a step in a suite, pairs, turns.
-
-    Raises:
-        UsageError: a keyword is unknown or its value wrong; says what would be right.
-    """
-    table = dict(options)
-    pairs = take_count(table, "pairs", PAIRS)
-    turns = take_count(table, "turns", 1) if "turns" in table else None
-    table |= {"step": target, "call": call}
-    return StepRequest(benchmark_of(name, table, {}, "harness_benchmark"), pairs, turns, certify=True)
 
 
 def target_of(function: Callable[..., Any], folder: Path) -> str:
