@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -100,9 +101,8 @@ class PairMaker:
 #: from step to step needs them all.
 _FEWEST_TURNS = 2
 
-Say = Callable[[str], None]
 
-
+@dataclass(eq=False)
 class BenchmarkComparison:
     """Compares base and head (``workloads``) on one benchmark, and fills its ``record``.
 
@@ -111,26 +111,18 @@ class BenchmarkComparison:
     then also ends once more pairs are hopeless, and the trainings.
     """
 
-    def __init__(
-        self,
-        benchmark: Benchmark,
-        workloads: Sequence[Program],
-        record: BenchmarkRecord,
-        say: Say,
-        turns: int | None,
-        worse_level: float,
-        most_seconds: float = math.inf,
-    ) -> None:
-        self.record = record
-        self._benchmark = benchmark
-        self._workloads = workloads
-        self._say = say
+    benchmark: Benchmark
+    workloads: Sequence[Program]
+    record: BenchmarkRecord
+    say: Callable[[str], None]
+    turns: int | None
+    worse_level: float
+    most_seconds: float = math.inf
+
+    def __post_init__(self) -> None:
+        self.record.turns = self.turns or 0
         self._confirming_seconds = 0.0
-        self._most_seconds = most_seconds
-        self._turns = turns
-        self._worse_level = worse_level
-        record.turns = turns or 0
-        self._pairs = PairMaker(workloads, record.dataset.name, say)
+        self._pairs = PairMaker(self.workloads, self.record.dataset.name, self.say)
 
     def check(self, deadline: float) -> bool:
         """Compare the first steps, which is cheap; whether there is more to measure."""
@@ -138,13 +130,13 @@ class BenchmarkComparison:
 
     def _check(self, deadline: float) -> None:
         _check_time(deadline)
-        self._say("comparing the first steps")
+        self.say("comparing the first steps")
         self.record.quality = self._first_steps()
 
     @property
     def _is_settled(self) -> bool:
         """Whether the first steps decide: they differ, and no other quality is allowed."""
-        quality, limits = self.record.quality, self._benchmark.limits
+        quality, limits = self.record.quality, self.benchmark.limits
         if quality is None or quality.verdict == "PASS":
             return not limits_of(limits)
         return quality.verdict == "FAIL" and not self._may_train(quality)
@@ -154,7 +146,7 @@ class BenchmarkComparison:
         conclude(self.record, lambda: self._look(deadline))
 
     def _look(self, deadline: float) -> None:
-        record, limits = self.record, self._benchmark.limits
+        record, limits = self.record, self.benchmark.limits
         if record.quality is None:
             self._check(deadline)
         _check_time(deadline)
@@ -163,13 +155,13 @@ class BenchmarkComparison:
         if record.quality is None or record.quality.verdict == "FAIL" or not limits_of(limits):
             return
         _check_time(deadline)
-        self._say("trying base and head once")
+        self.say("trying base and head once")
         same_work = record.quality.verdict == "PASS" and not record.quality.seeds
-        prepared = self._pairs.prepare(self._turns, same_work=same_work)
+        prepared = self._pairs.prepare(self.turns, same_work=same_work)
         record.configurations, record.turns = prepared.records, prepared.turns
         record.dataset = prepared.read(record.dataset)
         _check_time(deadline)
-        self._say(f"quick check: {judgement.LOOK_PAIRS} pairs of about {self._pairs.seconds:.0f} s")
+        self.say(f"quick check: {judgement.LOOK_PAIRS} pairs of about {self._pairs.seconds:.0f} s")
         for _ in range(judgement.LOOK_PAIRS):
             if record.look and time.monotonic() > deadline:
                 break  # what is known is judged
@@ -178,33 +170,33 @@ class BenchmarkComparison:
         record.metrics = [judgement.looked_at(look, limits.max_speedup) for look in self._series(record.look)]
 
     def _first_steps(self) -> QualityResult:
-        base, head = self._workloads
+        base, head = self.workloads
         if isinstance(base, OwnStep) and isinstance(head, OwnStep):
-            return compare_values(base, head, self._benchmark)
+            return compare_values(base, head, self.benchmark)
         workloads = [each for each in (base, head) if not isinstance(each, OwnStep)]
         return compare_first_steps(workloads, self.record.dataset.name, PROCESS_LIMIT_SECONDS)
 
     def _may_train(self, first_steps: QualityResult) -> bool:
         """Whether trainings over seeds may show that head learns as well. Scores on other data are others."""
         is_comparable = not any(isinstance(reason, reasons.OtherData) for reason in first_steps.reasons)
-        allowed = self._benchmark.limits.max_accuracy_loss is not None
+        allowed = self.benchmark.limits.max_accuracy_loss is not None
         return first_steps.verdict != "PASS" and allowed and is_comparable
 
     def _trainings(self, first_steps: QualityResult, deadline: float) -> QualityResult:
-        benchmark, data = self._benchmark, self.record.dataset.name
+        benchmark, data = self.benchmark, self.record.dataset.name
         first_seed = 0 if benchmark.seed == "own" else benchmark.seed
         not_finite = any(isinstance(reason, reasons.LossesNotFinite) for reason in first_steps.reasons)
         observed = "losses of the first steps are not finite" if not_finite else "the first steps differ"
-        self._say(f"{observed}: comparing trainings over seeds")
+        self.say(f"{observed}: comparing trainings over seeds")
         trainings = compare_trainings(
-            [each for each in self._workloads if not isinstance(each, OwnStep)],
+            [each for each in self.workloads if not isinstance(each, OwnStep)],
             data,
             benchmark.limits,
-            self._worse_level,
+            self.worse_level,
             range(first_seed, first_seed + benchmark.seeds),
             PROCESS_LIMIT_SECONDS,
-            min(deadline, time.monotonic() + self._most_seconds),
-            self._say,
+            min(deadline, time.monotonic() + self.most_seconds),
+            self.say,
         )
         return msgspec.structs.replace(trainings, frameworks=first_steps.frameworks)
 
@@ -233,15 +225,15 @@ class BenchmarkComparison:
 
     def profile(self) -> None:
         """Profile a process of base and one of head."""
-        self.record.profiles = profile_sides(self._workloads, self.record.dataset.name, self._say)
+        self.record.profiles = profile_sides(self.workloads, self.record.dataset.name, self.say)
 
     def outlook(self, level: float, deadline: float) -> Outlook:
         """How many more pairs there is time for, and about how many decide all undecided metrics."""
-        left = min(deadline - time.monotonic(), self._most_seconds - self._confirming_seconds)
+        left = min(deadline - time.monotonic(), self.most_seconds - self._confirming_seconds)
         undecided = {result.metric for result in self.record.undecided}
         every = [each for each in self._series(self._all_pairs) if each.metric in undecided]
         most = MOST_PAIRS - len(self.record.confirmation)
-        return outlook(every, level, self._pairs.seconds, left, most, may_end=self._most_seconds < math.inf)
+        return outlook(every, level, self._pairs.seconds, left, most, may_end=self.most_seconds < math.inf)
 
     @property
     def _all_pairs(self) -> list[PairRecord]:
@@ -260,7 +252,7 @@ class BenchmarkComparison:
         undecided = {result.metric for result in record.undecided}
         self._update(
             [
-                judgement.confirmed(paired, self._benchmark.limits.max_speedup, level(), last=last)
+                judgement.confirmed(paired, self.benchmark.limits.max_speedup, level(), last=last)
                 for paired in self._series(self._all_pairs)
                 if paired.metric in undecided
             ]
@@ -275,7 +267,7 @@ class BenchmarkComparison:
 
     def _series(self, pairs: list[PairRecord]) -> list[PairedSeries]:
         batch_sizes = [configuration.batch_size for configuration in self.record.configurations]
-        return series(pairs, self._benchmark.limits, batch_sizes) if pairs else []
+        return series(pairs, self.benchmark.limits, batch_sizes) if pairs else []
 
 
 def compare_values(base: OwnStep, head: OwnStep, benchmark: Benchmark) -> QualityResult:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from harness.duel.runner import defined_by
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError
 from harness.gate import git
-from harness.gate.installation import Checkout, Installed, Package, Progress, environment_of
+from harness.gate.installation import Checkout, Package, Progress, environment_of
 from harness.gate.record import EnvironmentRecord
 from harness.gate.suite import SUITE_FILES, Benchmark, Suite, benchmark_of, benchmark_tables, work_of
 from harness.machine.arguments import seconds_of
@@ -22,8 +22,8 @@ from harness.machine.description import default_threads
 from harness.plugins.configuration import Configuration
 from harness.plugins.definition import resized
 from harness.plugins.files import plugin_files
-from harness.plugins.options import Value
 from harness.plugins.sources import models_of
+from harness.runs.identity import value_text
 from harness.steps.process import StepTarget
 from harness.tracing.user_code import is_file
 from harness.worker import protocol
@@ -78,7 +78,7 @@ def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:
         ConfigurationFailed: a name is unknown there, or a plugin cannot be loaded.
     """
     threads = benchmark.threads or default_threads()
-    assignments = [f"{name}={_text(value)}" for name, value in benchmark.options.items()]
+    assignments = [f"{name}={value_text(value)}" for name, value in benchmark.options.items()]
     names = protocol.Define(benchmark.backend, benchmark.task, assignments)
     defined = defined_by(environment.label, environment.python, environment.variables, names)
     if defined.installed:
@@ -138,10 +138,6 @@ def step_of(environment: Environment, benchmark: Benchmark, head: Environment) -
     )
 
 
-def _text(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 # Virtual environments with a project installed by pip: base from a commit, head from the working tree.
 
 _COMMIT_DIGITS = 12
@@ -156,10 +152,9 @@ class Source(NamedTuple):
 
 def base_environment(tree: Path, top: Path, commit: str, source: Source, progress: Progress) -> Environment:
     """The environment of a commit, from its worktree or the cache; raises HarnessError if pip fails."""
-    package = _package(top, commit, source, lambda: contextlib.nullcontext(_whole(tree, source)))
-    label = f"base ({commit[:_COMMIT_DIGITS]})"
-    with environment_of([], package, label=label, progress=progress) as installed:
-        return _environment("base", installed, commit=commit)
+    package = package_of(top, commit, source, tree)
+    with _installed("base", commit[:_COMMIT_DIGITS], package, progress, commit) as environment:
+        return environment
 
 
 @contextlib.contextmanager
@@ -171,50 +166,38 @@ def head_environment(top: Path, source: Source, progress: Progress) -> Iterator[
     """
     if git.has_changes(top):
         files = contextlib.nullcontext(Checkout(top / source.folder))
-        changed = _package(top, "uncommitted", source, lambda: files)._replace(lasting=False)
+        identity = (str(top), str(source.folder), "uncommitted")
+        package = Package(source.requirement, identity, lambda: files, lasting=False)
         # To the end of the gate: another one would make it again. It stays for the commands of the report.
-        with environment_of([], changed, label="head (uncommitted changes)", progress=progress) as installed:
-            yield _environment("head", installed)
+        with _installed("head", "uncommitted changes", package, progress) as environment:
+            yield environment
         return
     commit = git.head_commit(top)
-    label = f"head ({commit[:_COMMIT_DIGITS]})"
-    with environment_of([], package_of(top, commit, source), label=label, progress=progress) as installed:
-        yield _environment("head", installed, _untracked(top, commit), commit=commit)
+    package = package_of(top, commit, source)
+    with _installed("head", commit[:_COMMIT_DIGITS], package, progress, commit) as environment:
+        cautions = [*filter(None, [_untracked(top, commit)]), *environment.cautions]
+        yield msgspec.structs.replace(environment, cautions=cautions)
 
 
-def package_of(top: Path, commit: str, source: Source) -> Package:
-    """The project as it is in a commit."""
+def package_of(top: Path, commit: str, source: Source, tree: Path | None = None) -> Package:
+    """The project with its submodules as it is in a commit, of which ``tree`` may be a worktree."""
 
     @contextlib.contextmanager
     def committed() -> Iterator[Checkout]:
-        with git.checkout(top, commit) as tree:
-            yield _whole(tree, source)
+        with git.checkout(top, commit) if tree is None else contextlib.nullcontext(tree) as whole:
+            yield Checkout(whole / source.folder, git.fill_submodules(whole))
 
-    return _package(top, commit, source, committed)
-
-
-def _package(
-    top: Path,
-    commit: str,
-    source: Source,
-    checkout: Callable[[], contextlib.AbstractContextManager[Checkout]],
-) -> Package:
-    return Package(source.requirement, (str(top), str(source.folder), commit), checkout)
+    return Package(source.requirement, (str(top), str(source.folder), commit), committed)
 
 
-def _whole(tree: Path, source: Source) -> Checkout:
-    """A commit's worktree with its submodules."""
-    return Checkout(tree / source.folder, git.fill_submodules(tree))
-
-
-def _environment(label: str, installed: Installed, *cautions: str, commit: str | None = None) -> Environment:
-    lacking = installed.lacking and f"{label} lacks some of its submodules: {installed.lacking}"
-    return Environment(
-        label=label,
-        python=str(installed.python),
-        commit=commit,
-        cautions=[*filter(None, [*cautions, lacking])],
-    )
+@contextlib.contextmanager
+def _installed(
+    label: str, named: str, package: Package, progress: Progress, commit: str | None = None
+) -> Iterator[Environment]:
+    with environment_of([], package, label=f"{label} ({named})", progress=progress) as installed:
+        lacking = installed.lacking and f"{label} lacks some of its submodules: {installed.lacking}"
+        cautions = [lacking] if lacking else []
+        yield Environment(label=label, python=str(installed.python), commit=commit, cautions=cautions)
 
 
 def _untracked(top: Path, commit: str) -> str:
@@ -262,29 +245,22 @@ def vanished(suite: Suite, earlier: Mapping[str, Any]) -> tuple[Benchmark, ...]:
 
     What is written otherwise may still be the same work, which only an environment can determine.
     """
+    gone: list[Benchmark] = []
     now = {benchmark.name: benchmark for benchmark in suite.benchmarks}
-    return tuple(
-        before
-        for name, table in earlier.items()
-        for before, is_whole in [_benchmark(name, table)]
-        if name not in now or _differs(before, now[name], is_whole=is_whole)
-    )
+    for name, table in earlier.items():
+        values = table if isinstance(table, dict) else {}
+        try:
+            before, same = benchmark_of(name, values, {}, name), work_of
+        except UsageError:  # of another version of harness
+            backend, task = str(values.get("backend", "")), str(values.get("task", ""))
+            before, same = Benchmark(name=name, backend=backend, task=task), _program_of
+        if name not in now or same(before) != same(now[name]):
+            gone.append(before)
+    return tuple(gone)
 
 
-def _differs(before: Benchmark, now: Benchmark, *, is_whole: bool) -> bool:
-    if is_whole:
-        return work_of(before) != work_of(now)
-    return (before.backend, before.task) != (now.backend, now.task)
-
-
-def _benchmark(name: str, table: object) -> tuple[Benchmark, bool]:
-    """A benchmark of an earlier suite; and whether this version of harness understands all of it."""
-    values = table if isinstance(table, dict) else {}
-    try:
-        return benchmark_of(name, values, {}, name), True
-    except UsageError:
-        backend, task = str(values.get("backend", "")), str(values.get("task", ""))
-        return Benchmark(name=name, backend=backend, task=task), False
+def _program_of(benchmark: Benchmark) -> str:
+    return f"{benchmark.backend} on {benchmark.task}"
 
 
 def _earlier_places(file: Path, top: Path, tree: Path, looked_in: Path | None) -> Iterator[str]:
@@ -350,17 +326,17 @@ def pair_of_commits(
     source = Source(suite.source or _USUAL_SOURCE, place)
     vanished = None if base_suite is None else vanished_from_file(suite, base_suite)
     variables = _separate_code(top, progress)
-    if not suite.source and not suite.has_tasks:
-        with git.checkout(top, commit) as tree:
-            if vanished is None:
-                vanished = vanished_from_commit(suite, top, tree, None if suite_was_named else place)
-            yield _checkouts(top, tree, commit, place, variables, vanished)
-        return
-    with git.checkout(top, commit) as tree, head_environment(top, source, progress) as head:
-        base = base_environment(tree, top, commit, source, progress)
+    with contextlib.ExitStack() as stack:
+        tree = stack.enter_context(git.checkout(top, commit))
+        if suite.source or suite.has_tasks:
+            head = stack.enter_context(head_environment(top, source, progress))
+            base = base_environment(tree, top, commit, source, progress)
+        else:  # this interpreter, with the code of either tree
+            base = Environment(label="base", python=sys.executable, commit=commit)
+            head_commit = None if git.has_changes(top) else git.head_commit(top)
+            head = Environment(label="head", python=sys.executable, commit=head_commit)
         if vanished is None:
-            looked_in = None if suite_was_named else source.folder
-            vanished = vanished_from_commit(suite, top, tree, looked_in)
+            vanished = vanished_from_commit(suite, top, tree, None if suite_was_named else place)
         yield EnvironmentPair(
             msgspec.structs.replace(base, variables=variables, folder=str(tree / place)),
             msgspec.structs.replace(head, variables=variables, folder=str(top / place)),
@@ -370,35 +346,6 @@ def pair_of_commits(
 
 #: What is installed where a suite has tasks and does not say.
 _USUAL_SOURCE = ".[torch]"
-
-
-def _checkouts(
-    top: Path,
-    tree: Path,
-    commit: str,
-    place: Path,
-    variables: dict[str, str],
-    vanished: tuple[Benchmark, ...] | None,
-) -> EnvironmentPair:
-    """This interpreter with the code of the commit's worktree, and with that of the working tree."""
-    head = None if git.has_changes(top) else git.head_commit(top)
-    return EnvironmentPair(
-        Environment(
-            label="base",
-            python=sys.executable,
-            variables=variables,
-            commit=commit,
-            folder=str(tree / place),
-        ),
-        Environment(
-            label="head",
-            python=sys.executable,
-            variables=variables,
-            commit=head,
-            folder=str(top / place),
-        ),
-        vanished,
-    )
 
 
 def _separate_code(top: Path, progress: Progress) -> dict[str, str]:

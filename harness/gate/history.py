@@ -97,29 +97,19 @@ def read_history(gates: Iterable[GateRecord], *, same_base: bool = False) -> His
     """
     ordered = sorted(gates, key=lambda gate: gate.started_at)
     ended = [gate for gate in ordered if gate.status == "ok"]
-    usable = [gate for gate in ended if same_base or _has_commits(gate)]
+    usable = [gate for gate in ended if same_base or (gate.base.commit and gate.head.commit)]
     points, damaged = _points_of(usable)
     measured: dict[str, list[Point]] = {}
     for (name, _, _), of_key in points.items():
         measured.setdefault(name, []).extend(of_key)
     series = [
-        MetricHistory(name, metric, same, _trend(same), is_latest)
+        MetricHistory(name, metric, same, level_trend([each.ratio for each in same], SMALLEST_NOISE), latest)
         for (name, metric, _), of_key in points.items()
         for same in _by_base(of_key)
-        if (is_latest := _is_latest(same, measured[name])) or len(same) > 1
+        if (latest := _is_latest(same, measured[name])) or len(same) > 1
     ]
-    left_out = [*damaged, *_not_usable(ordered), *_without_series(ended, usable, points, series)]
-    return History(series, left_out)
-
-
-def _not_usable(gates: Iterable[GateRecord]) -> Iterator[Exclusion]:
-    for gate in gates:
-        if gate.status != "ok":
-            yield NotEnded(gate.id, gate.status)
-
-
-def _has_commits(gate: GateRecord) -> bool:
-    return bool(gate.base.commit and gate.head.commit)
+    not_ended = [NotEnded(gate.id, gate.status) for gate in ordered if gate.status != "ok"]
+    return History(series, [*damaged, *not_ended, *_without_series(ended, usable, points, series)])
 
 
 def _points_of(gates: Iterable[GateRecord]) -> tuple[dict[_Key, list[Point]], list[DamagedPairs]]:
@@ -176,10 +166,6 @@ def _is_latest(points: list[Point], measured: list[Point]) -> bool:
     return all(point.head == last.head is not None and point.base != last.base for point in newer)
 
 
-def _trend(points: Sequence[Point]) -> Trend | None:
-    return level_trend([point.ratio for point in points], SMALLEST_NOISE)
-
-
 def _without_series(
     ended: Sequence[GateRecord],
     usable: Sequence[GateRecord],
@@ -232,12 +218,12 @@ def gaps(gates: Iterable[GateRecord]) -> list[Gap]:
     for gate in sorted(gates, key=lambda gate: gate.started_at):
         if gate.status == "ok":
             suites.setdefault(gate.suite, []).append(gate)
-    return [gap for ordered in suites.values() for name in _names(ordered) for gap in _gaps_of(name, ordered)]
-
-
-def _names(gates: Sequence[GateRecord]) -> list[str]:
-    """The benchmarks, in the order in which they first appeared."""
-    return list(dict.fromkeys(benchmark.name for gate in gates for benchmark in gate.benchmarks))
+    return [
+        gap
+        for ordered in suites.values()
+        for name in dict.fromkeys(benchmark.name for gate in ordered for benchmark in gate.benchmarks)
+        for gap in _gaps_of(name, ordered)
+    ]
 
 
 def _gaps_of(name: str, gates: Sequence[GateRecord]) -> Iterable[Gap]:

@@ -88,14 +88,14 @@ def environment_of(
     with contextlib.ExitStack() as held:
         held.enter_context(_exclusive(venv, progress))
         lacking = ""
-        if not (package.lasting and _is_complete(venv)):
+        if not (package.lasting and (venv / _COMPLETE).exists()):
             with package.checkout() as checkout:
                 lacking = checkout.lacking
                 if lacking:  # another process may get more, and must not change it while it is in use
                     venv = Path(tempfile.mkdtemp(prefix=f"{venv.name}-", dir=venv.parent))
                 _install(venv, requirements, package.requirement, checkout.folder, making)
             if package.lasting and not lacking:
-                _mark_complete(venv)
+                (venv / _COMPLETE).touch()
         if package.lasting:
             held.close()
         yield Installed(_python(venv), lacking)
@@ -158,7 +158,7 @@ def _shared(requirements: Sequence[str], wheel: Wheel | None, making: _Making) -
     declared = [text for each in own for text in (Path(each.requirement).name, each.name, *each.requires)]
     venv = _place("dependencies", *sorted(requirements), *declared)
     with _exclusive(venv, making.progress):
-        if not _is_complete(venv):
+        if not (venv / _COMPLETE).exists():
             remove_old()
             shutil.rmtree(venv, ignore_errors=True)  # what a killed process left
             if requirements or own:
@@ -171,7 +171,7 @@ def _shared(requirements: Sequence[str], wheel: Wheel | None, making: _Making) -
                 git.output_of(make, venv.parent, f"{making.label}: no virtual environment could be made")
             for each in own:
                 making.pip(venv, "uninstall", "--yes", each.name)
-            _mark_complete(venv)
+            (venv / _COMPLETE).touch()
     return venv
 
 
@@ -234,6 +234,7 @@ def _python(venv: Path) -> Path:
 
 _DAY_SECONDS = 86400.0
 _KEPT_SECONDS = 2 * _DAY_SECONDS
+#: A file in an environment that is complete, so that later commands of the day use it.
 _COMPLETE = ".complete-by-harness"
 _KEY_DIGITS = 16
 
@@ -244,16 +245,6 @@ def _place(kind: str, *identity: str) -> Path:
     parts = [kind, *identity, sys.version, sys.base_prefix, str(today()), *settings]
     key = hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:_KEY_DIGITS]
     return _cache() / f"{kind}-{key}"
-
-
-def _is_complete(venv: Path) -> bool:
-    """Whether an installation into it came to its end."""
-    return (venv / _COMPLETE).exists()
-
-
-def _mark_complete(venv: Path) -> None:
-    """Have later commands of the day use it."""
-    (venv / _COMPLETE).touch()
 
 
 @contextlib.contextmanager

@@ -117,7 +117,9 @@ def series(pairs: list[PairRecord], limits: Limits, batch_sizes: list[int]) -> l
     for metric, limit in limits_of(limits).items():
         ratios = metric_ratios(pairs, metric, batch_sizes)
         lost = len(pairs) - len(ratios.logs)
-        base, head = (_median(pairs, metric, index) for index in (_BASE, _HEAD))
+        base, head = (
+            statistics.median(_value(pair, metric, index) for pair in pairs) for index in (_BASE, _HEAD)
+        )
         every.append(PairedSeries(metric, limit, ratios, control, lost, base, head))
     return every
 
@@ -130,10 +132,6 @@ def limits_of(limits: Limits) -> dict[Metric, float]:
         "memory": limits.max_memory_growth,
     }
     return {metric: limit for metric, limit in every.items() if limit is not None}
-
-
-def _median(pairs: list[PairRecord], metric: Metric, index: int) -> float:
-    return statistics.median(_value(pair, metric, index) for pair in pairs)
 
 
 def _value(pair: PairRecord, metric: Metric, index: int) -> float:

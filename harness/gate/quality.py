@@ -6,7 +6,7 @@ What follows where they differ and the suite allows a difference is judged in
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -27,6 +27,7 @@ from harness.training.measures import Measure, measure_of_task
 
 #: Of scores, which pass through decompositions that amplify rounding.
 _SCORE_TOLERANCE = 1e-6
+_LOSS_TOLERANCES: Mapping[Precision, float] = {**LOSS_TOLERANCES, "float64": TOLERANCE}
 
 
 def judge_first_steps(
@@ -77,9 +78,10 @@ def _judged(base: list[FirstSteps], head: list[FirstSteps], change: TaskChanged 
     if change is not None:
         return _failed(change, worst=worst)
     for steps in base:
-        if (step := _first_not_finite(steps)) is not None:
-            reason = reasons.LossesNotFinite(precision=steps.precision, step=step)
-            return QualityResult(verdict="INVALID", reasons=[reason], worst=worst)
+        for step, row in enumerate(steps.losses, 1):
+            if None in row:
+                reason = reasons.LossesNotFinite(precision=steps.precision, step=step)
+                return QualityResult(verdict="INVALID", reasons=[reason], worst=worst)
     return QualityResult(verdict="PASS", worst=worst)
 
 
@@ -97,16 +99,11 @@ def _failed(*failures: Reason, worst: float | None = None) -> QualityResult:
     return QualityResult(verdict="FAIL", reasons=list(failures), worst=worst)
 
 
-def _first_not_finite(steps: FirstSteps) -> int | None:
-    """The first step whose loss is not finite."""
-    return next((step for step, row in enumerate(steps.losses, 1) if None in row), None)
-
-
 def _difference(base: FirstSteps, head: FirstSteps, *, compare_scores: bool) -> tuple[float, Reason | None]:
     """The worst relative deviation of a loss, and the first that rounding does not explain."""
     if [len(row) for row in base.losses] != [len(row) for row in head.losses]:
         return math.inf, reasons.OtherLossCount(precision=base.precision)
-    tolerance, worst = _loss_tolerance(base.precision), 0.0
+    tolerance, worst = _LOSS_TOLERANCES[base.precision], 0.0
     for step, (of_base, of_head) in enumerate(zip(base.losses, head.losses, strict=True), 1):
         for ours, theirs in zip(of_base, of_head, strict=True):
             deviation = _relative(ours, theirs)
@@ -122,7 +119,7 @@ def _difference(base: FirstSteps, head: FirstSteps, *, compare_scores: bool) -> 
 def _score_difference(base: FirstSteps, head: FirstSteps, worst: float) -> tuple[float, Reason | None]:
     """The first score that differs. In less than float64 only the loss counts: rounding may turn a class."""
     is_exact = base.precision == "float64"
-    tolerance = _SCORE_TOLERANCE if is_exact else _loss_tolerance(base.precision)
+    tolerance = _SCORE_TOLERANCE if is_exact else _LOSS_TOLERANCES[base.precision]
     for name, ours in base.scores.items():
         theirs = head.scores.get(name)
         deviation = _relative(ours, theirs)
@@ -130,10 +127,6 @@ def _score_difference(base: FirstSteps, head: FirstSteps, worst: float) -> tuple
             steps = len(base.losses)
             return deviation, reasons.ScoreDiffers(score=name, steps=steps, base=ours, head=theirs)
     return worst, None
-
-
-def _loss_tolerance(precision: Precision) -> float:
-    return TOLERANCE if precision == "float64" else LOSS_TOLERANCES[precision]
 
 
 def _relative(ours: float | None, theirs: float | None) -> float:
@@ -242,19 +235,16 @@ def _extra_steps(rows: Sequence[SeedScores], limit: float, rule: Rule) -> Judgem
     if missed:
         why.append(reasons.TargetMissed(missed=missed, seeds=len(rows)))
     label: Label = "head" if verdict == "FAIL" else "base"
-    if early := sum(map(_head_was_early if verdict == "FAIL" else _base_was_early, rows)):
+    if early := sum(_was_early(row, label) for row in rows):
         why.append(reasons.TargetAtFirstScore(label=label, reached=early, seeds=len(rows)))
         return Judgement("INVALID", tuple(why))
     return Judgement("INCONCLUSIVE" if missed and verdict == "PASS" else verdict, tuple(why))
 
 
-def _base_was_early(row: SeedScores) -> bool:
-    """Whether base had reached the target by its first score, so that how soon is unknown."""
-    return row.base_steps_to_target is not None and row.base_steps_to_target <= row.first_steps[0]
-
-
-def _head_was_early(row: SeedScores) -> bool:
-    return row.head_steps_to_target is not None and row.head_steps_to_target <= row.first_steps[1]
+def _was_early(row: SeedScores, label: Label) -> bool:
+    """Whether the target was reached by the first score, so that how soon is unknown."""
+    to_target = {"base": row.base_steps_to_target, "head": row.head_steps_to_target}[label]
+    return to_target is not None and to_target <= row.first_steps[label == "head"]
 
 
 def _judgement(verdict: Verdict, reason: Reason, estimate: Estimate, limit: float) -> Judgement:
@@ -296,17 +286,23 @@ def _paired(values: list[float], limit: float, rule: Rule) -> tuple[Verdict, Est
 
 def seed_scores(seed: int, base: Curve, head: Curve, measure: Measure, limits: Limits) -> SeedScores:
     """The scores and steps of one seed."""
-    higher = measure.higher_is_better
-    of_base, of_head = ([scores.get(measure.key) for scores in curve.scores] for curve in (base, head))
-    target = _target(of_base, of_head, measure, limits)
-    base_steps, head_steps = (
-        None if target is None else _steps_to(target, curve.steps, values, higher_is_better=higher)
-        for curve, values in ((base, of_base), (head, of_head))
-    )
+    sign = 1 if measure.higher_is_better else -1  # more is better of every score below
+    of_base, of_head = (_finite(curve, measure.key, sign) for curve in (base, head))
+    by_half = [
+        best
+        for curve, points in ((base, of_base), (head, of_head))
+        if (best := _best(points, curve.steps[(len(curve.steps) - 1) // 2])) is not None
+    ]
+    base_steps = head_steps = None
+    if by_half:
+        common = min(by_half)
+        allowed = (limits.max_accuracy_loss or 0.0) * (abs(common) if measure.relative else 1.0)
+        base_steps, head_steps = (_steps_to(common - allowed, points) for points in (of_base, of_head))
+    best_base, best_head = _best(of_base, base.steps[-1]), _best(of_head, head.steps[-1])
     return SeedScores(
         seed=seed,
-        base=None if base.diverged else _best(of_base, higher_is_better=higher),
-        head=None if head.diverged else _best(of_head, higher_is_better=higher),
+        base=None if base.diverged or best_base is None else sign * best_base,
+        head=None if head.diverged or best_head is None else sign * best_head,
         base_steps_to_target=base_steps,
         head_steps_to_target=head_steps,
         head_steps=head.steps[-1],
@@ -314,40 +310,28 @@ def seed_scores(seed: int, base: Curve, head: Curve, measure: Measure, limits: L
     )
 
 
-def _target(
-    base: Sequence[float | None], head: Sequence[float | None], measure: Measure, limits: Limits
-) -> float | None:
-    """The score that both have reached by half of their epochs, minus the loss allowed."""
-    higher = measure.higher_is_better
-    by_half = [_best(values[: -(-len(values) // 2)], higher_is_better=higher) for values in (base, head)]
-    common = _best(by_half, higher_is_better=not higher)
-    if common is None:
-        return None
-    allowed = (limits.max_accuracy_loss or 0.0) * (abs(common) if measure.relative else 1.0)
-    return common - allowed if higher else common + allowed
+def _finite(curve: Curve, key: str, sign: int) -> list[tuple[int, float]]:
+    """Steps and finite scores."""
+    values = zip(curve.steps, (scores.get(key) for scores in curve.scores), strict=True)
+    return [(step, sign * value) for step, value in values if value is not None and math.isfinite(value)]
 
 
-def _steps_to(
-    target: float, steps: Sequence[int], values: Sequence[float | None], *, higher_is_better: bool
-) -> int | None:
+def _best(points: Sequence[tuple[int, float]], steps: int) -> float | None:
+    """The best score within so many steps; None where none is finite."""
+    return max((value for step, value in points if step <= steps), default=None)
+
+
+def _steps_to(target: float, points: Sequence[tuple[int, float]]) -> int | None:
     """The steps at which the target was reached; None where it was not."""
     before: tuple[int, float] | None = None
-    for step, value in zip(steps, values, strict=True):
-        if value is None or not math.isfinite(value):
-            continue
-        if value >= target if higher_is_better else value <= target:
+    for step, value in points:
+        if value >= target:
             if before is None:
                 return step
             earlier, lower = before
             return math.ceil(earlier + (step - earlier) * (target - lower) / (value - lower))
         before = (step, value)
     return None
-
-
-def _best(values: Sequence[float | None], *, higher_is_better: bool) -> float | None:
-    """The best of the finite scores; None where none is finite."""
-    finite = [value for value in values if value is not None and math.isfinite(value)]
-    return (max if higher_is_better else min)(finite, default=None)
 
 
 # Trainings of base and head on the same seeds, until head is shown to be no worse or no seed is left.

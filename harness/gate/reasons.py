@@ -6,7 +6,7 @@ Shares are fractions: 0.05 is 5 %.
 """
 
 import re
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Union
 
 import msgspec
 
@@ -85,20 +85,6 @@ class NewBenchmark(BaseReason, frozen=True, kw_only=True):
     """Beside PASS: base has no such step and cannot run head's, so there is nothing to compare with."""
 
     message: str
-
-
-BenchmarkReason = (
-    Removed
-    | Replaced
-    | Failed
-    | FailedBesideBase
-    | BudgetSpent
-    | ProcessTooLong
-    | NoWorkers
-    | NotComparable
-    | HarnessFault
-    | NewBenchmark
-)
 
 
 # Reasons for the verdict on the quality, from the first steps of base and head.
@@ -183,21 +169,6 @@ class MemoryRanOut(BaseReason, frozen=True, kw_only=True):
     precisions: list[Precision]
 
 
-FirstStepsReason = (
-    OtherPrecisions
-    | OtherData
-    | OtherLossCount
-    | LossDiffers
-    | ScoreDiffers
-    | TaskChanged
-    | LossesNotFinite
-    | MemoryRanOut
-    | ValuesDiffer
-    | WorkNotCompared
-    | SharedCode
-)
-
-
 # Reasons for the verdict on one metric.
 
 
@@ -244,18 +215,6 @@ class TooFewPairs(BaseReason, frozen=True, kw_only=True):
     needed: int
     made: int
     pair_seconds: float
-
-
-MetricReason = (
-    LimitNotShown
-    | ProvenWorse
-    | NotDecided
-    | BeyondLimit
-    | PairsLost
-    | MachineChanged
-    | ImplausibleSpeedup
-    | TooFewPairs
-)
 
 
 # Reasons for the verdict on the quality, from trainings of base and head over seeds.
@@ -325,19 +284,10 @@ class TargetRarelyReached(BaseReason, frozen=True, kw_only=True):
     seeds: int
 
 
-TrainingReason = (
-    TooFewEpochs
-    | TooFewSeeds
-    | Diverged
-    | ScoreLost
-    | ExtraSteps
-    | TargetMissed
-    | TargetAtFirstScore
-    | TargetRarelyReached
-)
-
-
-Reason = MetricReason | FirstStepsReason | TrainingReason | BenchmarkReason
+if TYPE_CHECKING:
+    Reason = BaseReason
+else:
+    Reason = Union[tuple(BaseReason.__subclasses__())]  # noqa: UP007  of all classes above
 
 
 def speaks_against_head(reason: Reason) -> bool:

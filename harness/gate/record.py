@@ -3,8 +3,7 @@
 Times are in seconds, memory in bytes. Ratios are head's over base's: above 1 is worse.
 """
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -239,14 +238,8 @@ Exclusion = NotEnded | DamagedPairs | NoCommits | AloneWithBase
 Inconclusive = Literal["pass", "fail"] | None
 
 
-class Judged(Protocol):
-    """A benchmark, or one metric or the quality of one."""
-
-    @property
-    def verdict(self) -> Verdict: ...
-
-    @property
-    def reasons(self) -> Sequence[Reason]: ...
+#: What has a verdict and reasons.
+Judged = BenchmarkRecord | MetricResult | QualityResult
 
 
 def forgiven(judged: Judged, inconclusive: Inconclusive) -> bool:

@@ -130,6 +130,7 @@ _PATTERNS: Mapping[Unit, re.Pattern[str]] = {
 }
 _EXAMPLES: Mapping[Unit, str] = {"percent": '"5%"', "points": '"1 point"'}
 _OFF = "off"
+_EXAMPLE = '[benchmarks.cnn]\nbackend = "torch"\ntask = "cnn"'
 #: Parsing takes a second for each MiB.
 _MOST_BYTES = 1 << 20
 
@@ -143,9 +144,7 @@ def find_suite(folder: Path = Path()) -> Path:
     for name in SUITE_FILES:
         if (folder / name).is_file():
             return folder / name
-    raise UsageError(
-        f"no suite here: give --suite FILE, or write gate.toml, for example:\n{_example_benchmark()}"
-    )
+    raise UsageError(f"no suite here: give --suite FILE, or write gate.toml, for example:\n{_EXAMPLE}")
 
 
 def read_suite(path: Path) -> Suite:
@@ -160,7 +159,7 @@ def read_suite(path: Path) -> Suite:
     _refuse_unknown(document, {"benchmarks", "false_alarms", "source", *LIMIT_UNITS}, str(path))
     tables = document.get("benchmarks")
     if not tables or not isinstance(tables, dict):
-        raise UsageError(f"{path} has no benchmark; write for example:\n{_example_benchmark()}")
+        raise UsageError(f"{path} has no benchmark; write for example:\n{_EXAMPLE}")
     common = _limits(document, str(path))
     values: dict[str, object] = {"file": str(path)}
     if "source" in document:
@@ -198,10 +197,6 @@ def _nested(document: Any, *keys: str) -> dict[str, Any] | None:
     for key in keys:
         document = document.get(key) if isinstance(document, dict) else None
     return document if isinstance(document, dict) else None
-
-
-def _example_benchmark() -> str:
-    return '[benchmarks.cnn]\nbackend = "torch"\ntask = "cnn"'
 
 
 def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], where: str) -> Benchmark:

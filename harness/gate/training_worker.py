@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.certify.certificate import Losses
-from harness.duel.timed_worker import blaming, session_of
+from harness.duel.timed_worker import blaming, ending, session_of
 from harness.duel.workloads import Workload
 from harness.spec.backend import Plan, Precision
 from harness.training.batches import BatchOrder
@@ -114,9 +114,5 @@ def training_worker(
     """
     variables, python = workload.worker_variables(quiet=True), workload.configuration.python
     session = session_of(workload.label, variables, limit_seconds, python, cpus)
-    try:
-        worker = TrainingWorker(workload, session, dataset)
-        with worker.blamed():
-            yield worker
-    finally:
-        session.kill_and_close()
+    with ending(workload.label, session):
+        yield TrainingWorker(workload, session, dataset)

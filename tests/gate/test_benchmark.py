@@ -68,7 +68,7 @@ def at_the_limit(undecided, **options):
     record = comparison.record
     record.metrics = [msgspec.structs.replace(record.metrics[0], verdict="INCONCLUSIVE")]
     limits = msgspec.structs.replace(record.limits, max_slowdown=1e-5)
-    comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=limits)
+    comparison.benchmark = msgspec.structs.replace(comparison.benchmark, limits=limits)
     return comparison, asked
 
 
@@ -157,7 +157,7 @@ def test_a_head_that_fails_only_beside_base_is_not_to_blame(undecided, monkeypat
 
     comparison, _ = undecided(step=1.2)
     comparison._pairs._steps = [4, 5]
-    comparison._pairs._alternation = Crowded(comparison._workloads)
+    comparison._pairs._alternation = Crowded(comparison.workloads)
     monkeypatch.setattr(benchmark, "Alternation", Crowded)
     confirm(comparison)
     if verdict == "FAIL":
@@ -197,7 +197,7 @@ def of_quality(undecided, monkeypatch, first_steps):
     monkeypatch.setattr(benchmark, "compare_first_steps", lambda *_: first_steps)
     monkeypatch.setattr(benchmark, "compare_trainings", lambda *_: QualityResult(verdict="PASS"))
     comparison, _ = undecided(step=1.2)
-    comparison._benchmark = msgspec.structs.replace(comparison._benchmark, limits=QUALITY_ONLY)
+    comparison.benchmark = msgspec.structs.replace(comparison.benchmark, limits=QUALITY_ONLY)
     return comparison
 
 
@@ -211,7 +211,7 @@ def of_quality(undecided, monkeypatch, first_steps):
 def test_progress_says_why_trainings_are_compared(undecided, monkeypatch, snapshot, verdict, reason):
     comparison = of_quality(undecided, monkeypatch, QualityResult(verdict=verdict, reasons=[reason]))
     said = []
-    comparison._say = said.append
+    comparison.say = said.append
     assert comparison.check(math.inf)
     comparison.look(math.inf)
     assert said == snapshot
