@@ -8,6 +8,7 @@ from unittest.mock import ANY
 
 import msgspec
 import pytest
+from support.repository import add_commit, git
 from support.wheels import PROJECT
 
 from harness.bisect.places import Commits, released
@@ -30,25 +31,10 @@ COMMITS = 12
 
 def committed(top, *commits):
     """A repository with a commit for each of these tables of files; what follows is not committed."""
-
-    def git(*arguments):
-        who = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-        subprocess.run(["git", *who, *arguments], cwd=top, check=True, capture_output=True)
-
-    top.mkdir(exist_ok=True)
-    git("init", "-q", "-b", "main")
     for number, files in enumerate(commits):
-        for name, text in files.items():
-            path = top / name
-            if text is None:
-                path.unlink()
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        git("add", "-A")
-        git("commit", "-qm", f"change {number}", "--allow-empty")
+        add_commit(top, files, f"change {number}")
         if number == 0:
-            git("tag", "v1")
+            git(top, "tag", "v1")
     (top / "tasks.toml").write_text('[benchmarks.task]\nbackend = "torch"\ntask = "mlp"\n')
     (top / "bench.py").write_text(BENCH)  # untracked: no commit has it
     return top

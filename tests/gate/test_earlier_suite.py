@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.repository import ONE, TWO
+from support.repository import ONE, TWO, add_commit
 
 from harness.gate import git
 from harness.gate.environments import vanished, vanished_from_commit
@@ -45,12 +45,9 @@ def test_other_work_under_a_name_hides_nothing(project, now, changed):
 
 
 def test_a_suite_that_is_found_first_hides_nothing_of_what_was_found_before(project):
-    top, call = project
-    (top / "sub").mkdir()
+    top, _ = project
     table = '[tool.harness.gate.benchmarks.{}]\nbackend = "torch"\ntask = "cnn"\n'
-    (top / "sub" / "pyproject.toml").write_text(table.format("old") + table.format("a"))
-    call("add", "-A")
-    call("commit", "-qm", "two")
+    add_commit(top, {"sub/pyproject.toml": table.format("old") + table.format("a")})
     (top / "sub" / "gate.toml").write_text(ONE)
     assert missing(project, top / "sub" / "gate.toml", Path("sub")) == ["old"]
     assert missing(project, top / "sub" / "gate.toml") is None  # it was asked for by name

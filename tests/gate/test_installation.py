@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.repository import ONE, TWO
+from support.repository import ONE, TWO, add_commit
 from support.wheels import PROJECT, write_wheel
 
 from harness.errors import HarnessError, UsageError
@@ -113,12 +113,8 @@ def test_head_with_changes_is_installed_anew_has_no_commit_and_outlives_the_gate
 
 
 def test_a_project_below_the_top_is_installed_from_where_the_gate_is_called(project, installed):
-    top, call = project
-    (top / "part").mkdir()
-    (top / "part" / "gate.toml").write_text(TWO)
-    call("add", "-A")
-    call("commit", "-qm", "two")
-    commit, source = call("rev-parse", "HEAD"), Source(".[torch]", Path("part"))
+    top, _ = project
+    commit, source = add_commit(top, {"part/gate.toml": TWO}), Source(".[torch]", Path("part"))
     with git.checkout(top, commit) as tree:
         base_of(tree, top, commit, source)
         base_of(tree, top, commit, ".[torch]")
@@ -212,7 +208,7 @@ def test_an_installation_that_fails_is_reported_and_not_taken_for_complete(proje
 @pytest.fixture
 def commits(project, tmp_path, monkeypatch):
     """A repository with three commits of a package: the last one declares another dependency."""
-    top, call = project
+    top, _ = project
     leaf = {
         "leaf.py": "import sys\ndef main():\n    print(sys.prefix)\n" + "#" * 100_000,
         "leaf-1.dist-info/entry_points.txt": "[console_scripts]\nwhich = leaf:main\n",
@@ -221,15 +217,10 @@ def commits(project, tmp_path, monkeypatch):
     write_wheel(tmp_path / "index", "other", {"other.py": ""})
     for name, value in (("NO_INDEX", "1"), ("FIND_LINKS", tmp_path / "index"), ("CONFIG_FILE", os.devnull)):
         monkeypatch.setenv(f"PIP_{name}", str(value))
-    (top / "own").mkdir()
     found = []
     for version, needs in enumerate(("leaf", "leaf", "leaf other")):
         files = {**PROJECT, "own/__init__.py": f"VERSION = {version}\n", "needs.txt": needs}
-        for name, text in files.items():
-            (top / name).write_text(text)
-        call("add", "-A")
-        call("commit", "-qm", str(version))
-        found.append(call("rev-parse", "HEAD"))
+        found.append(add_commit(top, files, str(version)))
     return top, found
 
 

@@ -2,10 +2,10 @@
 
 import json
 import math
-import subprocess
 
 import numpy as np
 import pytest
+from support.repository import add_commit
 
 from harness.duel.ratios import Ratios
 from harness.errors import UsageError
@@ -29,20 +29,9 @@ SUITE = '[benchmarks.train]\nstep = "bench.py:make_step"\nwith = { size = 2000 }
 @pytest.fixture
 def repository(harness):
     """A plain repository, committed: a step, the code that it imports, and a suite."""
-    folder = harness.folder
-    (folder / "bench.py").write_text(STEP)
-    (folder / "model.py").write_text("RATE, COST = 0.01, 1\n")
-    (folder / "gate.toml").write_text(SUITE)
-    (folder / ".gitignore").write_text("results/\n__pycache__/\n")
-
-    def commit():
-        subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
-        own = ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "one"]
-        subprocess.run(["git", *own], cwd=folder, check=True)
-
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    commit()
-    return folder, commit
+    files = {"bench.py": STEP, "model.py": "RATE, COST = 0.01, 1\n", "gate.toml": SUITE}
+    add_commit(harness.folder, files | {".gitignore": "results/\n__pycache__/\n"})
+    return harness.folder
 
 
 def gated(harness, code, *options, base=("--base", "HEAD")):
@@ -59,8 +48,7 @@ def step_of(benchmark):
 
 
 def test_other_values_fail_before_anything_is_timed(harness, repository):
-    folder, _ = repository
-    (folder / "model.py").write_text("RATE, COST = 0.011, 1\n")
+    (repository / "model.py").write_text("RATE, COST = 0.011, 1\n")
     benchmark, _ = gated(harness, 1)
     assert (benchmark["verdict"], benchmark["look"]) == ("FAIL", [])
     (reason,) = benchmark["quality"]["reasons"]
@@ -69,28 +57,24 @@ def test_other_values_fail_before_anything_is_timed(harness, repository):
 
 
 def test_a_twofold_cost_fails_and_shows_the_ratio(harness, repository):
-    folder, _ = repository
-    (folder / "model.py").write_text("RATE, COST = 0.01, 4\n")
+    (repository / "model.py").write_text("RATE, COST = 0.01, 4\n")
     benchmark, _ = gated(harness, 1)
     assert (step_of(benchmark)["verdict"], step_of(benchmark)["pairs"]) == ("FAIL", 4)
 
 
 def test_a_claimed_saving_is_verified(harness, repository):
-    folder, commit = repository
-    (folder / "model.py").write_text("RATE, COST = 0.01, 4\n")
-    commit()
-    (folder / "model.py").write_text("RATE, COST = 0.01, 1\n")
+    add_commit(repository, {"model.py": "RATE, COST = 0.01, 4\n"})
+    (repository / "model.py").write_text("RATE, COST = 0.01, 1\n")
     benchmark, record = gated(harness, 0, "--expect-faster", "10%")
     assert step_of(benchmark)["verdict"] == "PASS"
     assert "saves ≥ 10 %" in harness.ok("show", record["id"]).stdout
 
 
 def test_a_step_that_base_lacks_is_new(harness, repository):
-    folder, _ = repository
-    (folder / "other.py").write_text("from model import NEW\ndef make():\n    return lambda: NEW\n")
-    (folder / "model.py").write_text("RATE, COST, NEW = 0.01, 1, 2.0\n")
+    (repository / "other.py").write_text("from model import NEW\ndef make():\n    return lambda: NEW\n")
+    (repository / "model.py").write_text("RATE, COST, NEW = 0.01, 1, 2.0\n")
     for name in ("gate.toml", "suite.toml"):
-        (folder / name).write_text('[benchmarks.other]\nstep = "other.py:make"\n')
+        (repository / name).write_text('[benchmarks.other]\nstep = "other.py:make"\n')
     suites = ("--suite", "suite.toml", "--base-suite", "suite.toml")
     benchmark, record = gated(harness, 0, *suites)
     assert (benchmark["verdict"], benchmark["look"]) == ("PASS", [])
@@ -99,20 +83,17 @@ def test_a_step_that_base_lacks_is_new(harness, repository):
 
 
 def test_what_both_sides_import_alike_is_said(harness, repository):
-    folder, commit = repository
-    (folder / "bench.py").write_text("def make_step():\n    return lambda: 1.0\n")
     limits = ("max_slowdown", "max_first_step_slowdown", "max_memory_growth")
     untimed = "".join(f'{limit} = "off"\n' for limit in limits)
-    (folder / "gate.toml").write_text(f'{untimed}[benchmarks.train]\nstep = "bench.py:make_step"\n')
-    commit()
+    suite = f'{untimed}[benchmarks.train]\nstep = "bench.py:make_step"\n'
+    add_commit(repository, {"bench.py": "def make_step():\n    return lambda: 1.0\n", "gate.toml": suite})
     benchmark, _ = gated(harness, 0)
     assert [reason["kind"] for reason in benchmark["quality"]["reasons"]] == ["shared code"]
 
 
 def test_a_head_that_hangs_fails_within_the_timeout(harness, repository):
-    folder, _ = repository
-    (folder / "bench.py").write_text("import time\ndef make_step(size):\n    time.sleep(12346)\n")
-    (folder / "gate.toml").write_text(SUITE + 'timeout = "1s"\n')
+    (repository / "bench.py").write_text("import time\ndef make_step(size):\n    time.sleep(12346)\n")
+    (repository / "gate.toml").write_text(SUITE + 'timeout = "1s"\n')
     benchmark, record = gated(harness, 1, "--base-suite", "gate.toml")
     (reason,) = benchmark["reasons"]
     assert (reason["kind"], reason["label"]) == ("failed", "head")
@@ -121,8 +102,7 @@ def test_a_head_that_hangs_fails_within_the_timeout(harness, repository):
 
 
 def test_wrong_input_is_no_fail(harness, repository, snapshot):
-    folder, _ = repository
-    (folder / "gate.toml").write_text(SUITE.replace("size", "sise"))
+    (repository / "gate.toml").write_text(SUITE.replace("size", "sise"))
     done = harness("gate", "--base", "HEAD", "--base-suite", "gate.toml", "--quiet")
     assert (done.returncode, done.stderr) == (2, snapshot)
 
