@@ -86,24 +86,21 @@ class Bisection:
 
     def _searched_values(self) -> Outcome:
         record, last = self.record, len(self.record.candidates) - 1
-        same = {each.candidate: each.is_same for each in record.returned}
-        probe: int | None = last if last not in same else None
         while True:
-            if probe is None:
-                if same.get(last):
-                    return "no difference"
+            same = {each.candidate: each.is_same for each in record.returned}
+            if same.get(last):
+                return "no difference"
+            probe: int | None = last  # bad before anything is searched
+            if last in same:
                 _, probe = exact_search(same, last, {each.candidate for each in record.skipped})
-                if probe is None:
-                    return "culprit"
+            if probe is None:
+                return "culprit"
             if self._is_spent():
                 return "undecided"
-            found = self._returned(probe)
-            if found is not None:
-                record.returned.append(found)
-                same[probe] = found.is_same
+            if returned := self._returned(probe):
+                record.returned.append(returned)
             self._observer.probed(record, probe)
             self._save()
-            probe = None
 
     def _returned(self, candidate: int) -> Returned | None:
         """Whether a candidate returns what good returns; None if it was skipped."""

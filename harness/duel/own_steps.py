@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,18 @@ import msgspec
 from harness.certify.certificate import Certificate
 from harness.duel.record import ConfigurationRecord, ProcessRecord, StepRecord
 from harness.duel.timed_worker import ConfigurationFailed, TimedProcess, blaming, ending, startable
-from harness.duel.workloads import Contender
+from harness.duel.workloads import Contender, Workload
 from harness.errors import Declined, HarnessError, UsageError
-from harness.steps import work
-from harness.steps.findings import Values, WorkComparison, difference_text
+from harness.steps import task_step, work
+from harness.steps.findings import Profiles, StepProfile, Values, WorkComparison, difference_text
 from harness.steps.process import (
     Block,
     Called,
+    FirstCalls,
     Made,
     MeasureMemory,
+    Profile,
+    Profiled,
     SingleCalls,
     StepSession,
     StepTarget,
@@ -295,3 +298,40 @@ def step_record(workloads: Sequence[OwnStep]) -> StepRecord:
         seed=workloads[0].target.seed,
         samples=workloads[0].samples,
     )
+
+
+# Where the time of a step goes in each side of a comparison: one more process of each, under profilers.
+
+#: A profile is of so many calls: those of about this time, and at most so many.
+_PROFILE_SECONDS, _PROFILED_CALLS = 2.0, 200
+#: Calls before it; the first may compile.
+_WARM_UP_CALLS = 5
+
+
+def profile_sides(
+    workloads: Sequence[Workload | OwnStep], dataset: str, say: Callable[[str], None]
+) -> Profiles:
+    """Profile one process of each workload, whose times are used for nothing else."""
+    try:
+        sides = []
+        for workload in workloads:
+            say(f"profiling {workload.label}")
+            step = _task_step(workload, dataset) if isinstance(workload, Workload) else workload
+            sides.append(_profiled(step))
+        return Profiles(sides)
+    except HarnessError as error:
+        return Profiles(fault=str(error))
+
+
+def _profiled(step: OwnStep) -> list[StepProfile]:
+    with step.made() as (session, _):
+        first = session.call(FirstCalls(_WARM_UP_CALLS, _PROFILE_SECONDS), Called)
+        calls = int(_PROFILE_SECONDS / max(min(first.seconds), 1e-9))
+        return session.call(Profile(min(max(calls, 1), _PROFILED_CALLS)), Profiled).profiles
+
+
+def _task_step(workload: Workload, dataset: str) -> OwnStep:
+    plan = msgspec.to_builtins(workload.plan)
+    arguments = {"backend": workload.configuration.backend, "plan": plan, "dataset": dataset}
+    target = StepTarget(target=f"{task_step.__file__}:make_step", arguments=arguments, seed=None)
+    return OwnStep(label=workload.label, configuration=workload.configuration, target=target)

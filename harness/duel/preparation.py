@@ -58,7 +58,6 @@ def measure_pace(timed: TimedProgram) -> Pace:
 
 
 def _steps_for(timed: TimedProgram) -> int:
-    """The number of steps of a block, found by doubling."""
     most = min(_MOST_STEPS, _MOST_CALLS * timed.longest_call)
     steps = timed.even_steps(1)
     while (taken := timed.block(steps)) < _BLOCK_SECONDS and steps < most:

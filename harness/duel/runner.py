@@ -12,10 +12,16 @@ import msgspec
 from harness.audit.comparison import first_difference
 from harness.certify.certificate import Certificate
 from harness.certify.dropout import uses_dropout
-from harness.duel.own_steps import OwnStep, WorkRequest, compare_work, refuse_different_work, step_record
+from harness.duel.own_steps import (
+    OwnStep,
+    WorkRequest,
+    compare_work,
+    profile_sides,
+    refuse_different_work,
+    step_record,
+)
 from harness.duel.pairs import Alternation, Program
 from harness.duel.preparation import Prepared, certificates, prepare
-from harness.duel.profiles import profile_sides
 from harness.duel.ratios import PairTime
 from harness.duel.record import DUELS, DuelRecord, DuelResult, PairRecord, StopReason
 from harness.duel.timed_worker import ConfigurationFailed, ending, session_of
@@ -330,7 +336,6 @@ class Duel:
             raise self._too_short(error, "the first pair") from error
 
     def _judge(self) -> None:
-        """Judge all pairs so far."""
         record, request = self.record, self._request
         record.results = self._results()
         enough = no_longer_needed(request, record, self._pair_time.seconds)
@@ -383,7 +388,6 @@ class Duel:
         self._notify(Measuring(prepared, Outlook(FEWEST_PAIRS, seconds, fits, needed)))
 
     def _results(self) -> list[DuelResult]:
-        """Each configuration compared with the reference."""
         record = self.record
         labels = [configuration.label for configuration in record.configurations]
         sizes = [configuration.batch_size for configuration in record.configurations]

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.duel.own_steps import OwnStep, TimedStep, WorkRequest, observe_work, step_record
+from harness.duel.own_steps import OwnStep, TimedStep, WorkRequest, observe_work, profile_sides, step_record
 from harness.duel.pairs import Alternation
 from harness.duel.preparation import prepare
-from harness.duel.profiles import profile_sides
 from harness.duel.record import TIMES, TimeRecord
 from harness.machine.description import describe_machine
 from harness.machine.worker_variables import inherited_variables, missing_controls

@@ -9,20 +9,18 @@ from typing import TypeVar
 import msgspec
 
 from harness.audit.findings import DishonestClock, WorkDiffers
-from harness.duel.own_steps import OwnStep, WorkRequest, compare_work
+from harness.duel.own_steps import OwnStep, WorkRequest, compare_work, profile_sides
 from harness.duel.pairs import PROCESS_LIMIT_SECONDS, Alternation, Program
 from harness.duel.preparation import Prepared, is_certified, prepare
-from harness.duel.profiles import profile_sides
 from harness.duel.ratios import PairTime
 from harness.duel.record import PairRecord
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload
 from harness.errors import WorkerTimeout
 from harness.gate import judgement, reasons
-from harness.gate.first_steps import compare_first_steps
 from harness.gate.judgement import Ended, Outlook, PairedSeries, conclude, limits_of, outlook, series
-from harness.gate.quality import compare_trainings
-from harness.gate.record import BenchmarkRecord, MetricResult, QualityResult
+from harness.gate.quality import compare_first_steps, compare_trainings
+from harness.gate.record import BenchmarkRecord, QualityResult
 from harness.gate.suite import Benchmark
 from harness.plugins import registry
 from harness.stats.evidence import MOST_PAIRS
@@ -230,14 +228,8 @@ class BenchmarkComparison:
     def outlook(self, level: float, deadline: float) -> Outlook:
         """How many more pairs there is time for, and about how many decide all undecided metrics."""
         left = min(deadline - time.monotonic(), self.most_seconds - self._confirming_seconds)
-        undecided = {result.metric for result in self.record.undecided}
-        every = [each for each in self._series(self._all_pairs) if each.metric in undecided]
-        most = MOST_PAIRS - len(self.record.confirmation)
-        return outlook(every, level, self._pairs.seconds, left, most, may_end=self.most_seconds < math.inf)
-
-    @property
-    def _all_pairs(self) -> list[PairRecord]:
-        return [*self.record.look, *self.record.confirmation]
+        most, may_end = MOST_PAIRS - len(self.record.confirmation), self.most_seconds < math.inf
+        return outlook(self._undecided(), level, self._pairs.seconds, left, most, may_end=may_end)
 
     def _confirm(self, level: Callable[[], float], *, last: bool) -> None:
         record = self.record
@@ -248,22 +240,20 @@ class BenchmarkComparison:
         self._judge(level, last=last)
 
     def _judge(self, level: Callable[[], float], *, last: bool) -> None:
-        record = self.record
-        undecided = {result.metric for result in record.undecided}
-        self._update(
-            [
-                judgement.confirmed(paired, self.benchmark.limits.max_speedup, level(), last=last)
-                for paired in self._series(self._all_pairs)
-                if paired.metric in undecided
-            ]
-        )
+        new = [
+            judgement.confirmed(paired, self.benchmark.limits.max_speedup, level(), last=last)
+            for paired in self._undecided()
+        ]
         if last:
-            seconds = self._pairs.seconds
-            self._update([judgement.final(result, seconds) for result in record.undecided])
+            new = [judgement.final(result, self._pairs.seconds) for result in new]
+        judged = {result.metric: result for result in new}
+        self.record.metrics = [judged.get(result.metric, result) for result in self.record.metrics]
 
-    def _update(self, results: list[MetricResult]) -> None:
-        new = {result.metric: result for result in results}
-        self.record.metrics = [new.get(result.metric, result) for result in self.record.metrics]
+    def _undecided(self) -> list[PairedSeries]:
+        """The metrics that are not decided, over all pairs so far."""
+        metrics = {result.metric for result in self.record.undecided}
+        every = self._series([*self.record.look, *self.record.confirmation])
+        return [paired for paired in every if paired.metric in metrics]
 
     def _series(self, pairs: list[PairRecord]) -> list[PairedSeries]:
         batch_sizes = [configuration.batch_size for configuration in self.record.configurations]

@@ -1,7 +1,6 @@
-"""Whether head computes what base computes, judged by the losses and scores of their first steps.
+"""Whether head computes what base computes, and where it does not, whether it learns no less.
 
-What follows where they differ and the suite allows a difference is judged in
-:mod:`harness.gate.quality`.
+The losses and scores of the first steps are judged, then trainings over seeds.
 """
 
 import math
@@ -18,7 +17,7 @@ from harness.gate import reasons
 from harness.gate.reasons import Label, Reason, TaskChanged
 from harness.gate.record import QualityResult, SeedScores, Verdict
 from harness.gate.suite import FEWEST_SEEDS, Limits
-from harness.gate.training_worker import Curve, FirstSteps, training_worker
+from harness.gate.training_worker import Curve, FirstSteps, first_steps_of, training_worker
 from harness.spec.backend import Precision
 from harness.spec.task import Task
 from harness.stats.estimate import Estimate
@@ -28,6 +27,16 @@ from harness.training.measures import Measure, measure_of_task
 #: Of scores, which pass through decompositions that amplify rounding.
 _SCORE_TOLERANCE = 1e-6
 _LOSS_TOLERANCES: Mapping[Precision, float] = {**LOSS_TOLERANCES, "float64": TOLERANCE}
+
+
+def compare_first_steps(workloads: Sequence[Workload], dataset: str, limit_seconds: float) -> QualityResult:
+    """Run the first steps of base and head (``workloads``), and judge them.
+
+    Raises:
+        ConfigurationFailed: one of them failed.
+    """
+    of_base, of_head = first_steps_of(workloads, dataset, limit_seconds)
+    return judge_first_steps(of_base, of_head, task_change(*workloads))
 
 
 def judge_first_steps(
@@ -311,7 +320,6 @@ def seed_scores(seed: int, base: Curve, head: Curve, measure: Measure, limits: L
 
 
 def _finite(curve: Curve, key: str, sign: int) -> list[tuple[int, float]]:
-    """Steps and finite scores."""
     values = zip(curve.steps, (scores.get(key) for scores in curve.scores), strict=True)
     return [(step, sign * value) for step, value in values if value is not None and math.isfinite(value)]
 

@@ -121,7 +121,6 @@ def _absolute(requirement: str) -> str:
 
 
 def _framework_requirements(benchmarks: Sequence[Benchmark]) -> list[str]:
-    """What the backends of these benchmarks require."""
     names = {each.backend.partition(":")[0] for each in benchmarks if each.backend}
     return list(dict.fromkeys(each for name in sorted(names) for each in registry.backend(name).requires))
 

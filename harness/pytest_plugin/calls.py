@@ -100,7 +100,6 @@ def _untraced() -> Iterator[None]:
 
 
 def _calls_for(caller: _Caller, seconds: float) -> int:
-    """The number of calls that takes about ``seconds``, found by doubling."""
     calls = 1
     while (taken := caller.block(calls)) < seconds and calls < _MOST_CALLS:
         calls = max(2 * calls, min(8 * calls, round(calls * seconds / max(taken, 1e-9))))

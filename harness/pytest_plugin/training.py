@@ -17,7 +17,7 @@ from harness.duel.workloads import Workload
 from harness.errors import UsageError
 from harness.gate.benchmark import compare_values
 from harness.gate.environments import Environment, probe, step_of, workload_of
-from harness.gate.first_steps import compare_first_steps
+from harness.gate.quality import compare_first_steps
 from harness.gate.record import QualityResult
 from harness.gate.suite import Benchmark, benchmark_of
 from harness.plugins import registry

@@ -9,7 +9,8 @@ from support.tasks import workload
 
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.errors import Declined, MemoryRanOut, WorkerLost, WorkerTimeout
-from harness.gate import first_steps
+from harness.gate import training_worker as first_steps
+from harness.gate.quality import compare_first_steps
 from harness.gate.training_worker import FirstSteps, TrainingWorker
 
 SAME = [FirstSteps("float64", [[1.0], [0.9]], {"accuracy": 0.5}), FirstSteps("float32", [[1.0]], {})]
@@ -68,7 +69,7 @@ def side_by_side(monkeypatch):
         monkeypatch.setattr(first_steps, "observe", observe)
         monkeypatch.setattr(first_steps, "places_to_start", lambda _: list(places))
         both = [workload("base"), workload("head")]
-        return first_steps.compare_first_steps(both, "mnist1d", 1), alone, ended.is_set()
+        return compare_first_steps(both, "mnist1d", 1), alone, ended.is_set()
 
     return call
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from harness.duel.own_steps import OwnStep
-from harness.duel.profiles import profile_sides
+from harness.duel.own_steps import OwnStep, profile_sides
 from harness.plugins.configuration import Configuration
 from harness.report.document import plain
 from harness.report.duel import profile_sections

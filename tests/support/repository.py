@@ -19,6 +19,7 @@ def add_commit(top, files, title="one") -> str:
     The first commit makes the repository.
     """
     if not (top / ".git").exists():
+        top.mkdir(exist_ok=True)
         git(top, "init", "-q", "-b", "main")
     for name, text in files.items():
         path = top / name
