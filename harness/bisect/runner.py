@@ -10,8 +10,8 @@ import msgspec
 from harness.bisect.findings import difference, first_verdict, is_confirmed, search_of
 from harness.bisect.record import BISECTIONS, BisectRecord, Outcome, Probe, Returned, Skipped
 from harness.bisect.search import exact_search
-from harness.duel.own_steps import OwnStep, WorkRequest, compare_work
-from harness.duel.pairs import Alternation, Program
+from harness.duel.own_steps import WorkRequest, compare_work
+from harness.duel.pairs import Alternation, Program, steps_of
 from harness.duel.preparation import prepare
 from harness.duel.record import PairRecord
 from harness.duel.timed_worker import ConfigurationFailed
@@ -106,8 +106,7 @@ class Bisection:
         """Whether a candidate returns what good returns; None if it was skipped."""
         self._observer.doing(f"comparing the values of {self._name(candidate)} with those of good")
         try:
-            steps = [self._workload(0), self._workload(candidate)]
-            own = [step for step in steps if isinstance(step, OwnStep)]  # all of them: see the command
+            own = steps_of([self._workload(0), self._workload(candidate)])  # all of them: see the command
             asked = self.record.benchmark
             request = WorkRequest(calls=asked.compare_calls, tolerance=asked.tolerance)
             (work,) = compare_work(own, request)

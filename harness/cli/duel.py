@@ -30,6 +30,7 @@ from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.duel.fastest_mode import FastestModes
 from harness.duel.mode_times import all_kept
 from harness.duel.own_steps import OwnStep, labelled_steps
+from harness.duel.pairs import trainings_of
 from harness.duel.record import DUELS, DuelRecord
 from harness.duel.runner import Duel, DuelRequest, defined_by
 from harness.duel.timed_worker import ConfigurationFailed
@@ -425,7 +426,7 @@ def _on_cluster(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[Due
         recorder = DuelRecorder(folder, display)
         request, choices = _request(names, {**options, "threads": options["threads"] or cluster.threads})
         datasets = [request.dataset.name]
-        with RayNodes(request.trainings, datasets) as nodes:
+        with RayNodes(trainings_of(request.workloads), datasets) as nodes:
             try:
                 asked = PlacedDuel(request, choices, sys.executable)
                 record, duels = on_one_node(nodes, asked, datasets, recorder)

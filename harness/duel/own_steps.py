@@ -1,7 +1,6 @@
 """Steps of the user's own in the place of tasks: workloads, timed processes, and proof of equal work."""
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,9 @@ from harness.steps.process import (
     MeasureMemory,
     Profile,
     Profiled,
+    ReadState,
     SingleCalls,
+    State,
     StepSession,
     StepTarget,
     Timed,
@@ -37,6 +38,8 @@ from harness.worker.session import Session
 _LONGEST_CALL = 1 << 20
 #: A process whose values are compared, and that takes longer, is taken to hang.
 PROCESS_LIMIT_SECONDS = 600.0
+#: Of a step that takes long, fewer calls are compared.
+_FIRST_CALLS_SECONDS = 10.0
 
 
 class OwnStep(Contender, frozen=True, kw_only=True):
@@ -208,9 +211,8 @@ def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[Wor
         UsageError: a step cannot be made as it was asked for, has other samples than the reference, or the
             reference imported the code of another checkout.
     """
-    sides = [_side(workload) for workload in (workloads[0], *workloads)]
-    first, second, *others = work.observe(sides, request.calls)
     reference = workloads[0]
+    first, second, *others = _observe([reference, *workloads], request.calls)
     for other, observed in zip(workloads[1:], others, strict=True):
         _refuse_other_samples(reference, other, first.made, observed.made)
         theirs = foreign_modules(first.made, reference.target.folder, other.target.folder)
@@ -238,15 +240,32 @@ def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[Wor
 
 def observe_work(workload: OwnStep, calls: int) -> tuple[list[Values], bool | None]:
     """What the first calls return, and whether two processes agree; None where nothing is returned."""
-    side = _side(workload)
-    first, second = work.observe([side, side], calls)
+    first, second = _observe([workload, workload], calls)
     if not any(first.values):
         return [], None
     return first.values, work.compare([first, first], second).outcome == "same"
 
 
-def _side(workload: OwnStep) -> work.Side:
-    return work.Side(workload.target, workload.session, functools.partial(blaming_user, workload.label))
+def _observe(workloads: Sequence[OwnStep], calls: int) -> list[work.Observed]:
+    """The first calls of a fresh process of each, all at the same time."""
+    with contextlib.ExitStack() as stack:
+        sessions = []
+        for workload in workloads:
+            session = workload.session()
+            stack.callback(session.kill_and_close)
+            sessions.append(session)
+            with blaming_user(workload.label, session):
+                session.send(workload.target.request())
+        return [
+            _observed(workload, session, calls) for workload, session in zip(workloads, sessions, strict=True)
+        ]
+
+
+def _observed(workload: OwnStep, session: StepSession, calls: int) -> work.Observed:
+    with blaming_user(workload.label, session):
+        made = session.receive(Made)
+        called = session.call(FirstCalls(calls, _FIRST_CALLS_SECONDS), Called)
+        return work.Observed(made, called.values, session.call(ReadState(), State).values)
 
 
 def _refuse_other_samples(reference: OwnStep, other: OwnStep, first: Made, made: Made) -> None:

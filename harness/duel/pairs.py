@@ -24,6 +24,18 @@ PROCESS_LIMIT_SECONDS = 1800.0
 #: The two kinds of program that alternate, and their processes.
 Program = Workload | OwnStep
 TimedProgram = TimedWorker | TimedStep
+
+
+def trainings_of(programs: Sequence[Program]) -> list[Workload]:
+    """Those that train a task: of programs that are compared all or none."""
+    return [program for program in programs if isinstance(program, Workload)]
+
+
+def steps_of(programs: Sequence[Program]) -> list[OwnStep]:
+    """Those that are steps of the user's own."""
+    return [program for program in programs if isinstance(program, OwnStep)]
+
+
 #: From this number of blocks for each workload on, each workload's usual disturbance is its own.
 _FEWEST_BLOCKS_OF_ITS_OWN = 5
 

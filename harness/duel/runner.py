@@ -20,7 +20,7 @@ from harness.duel.own_steps import (
     refuse_different_work,
     step_record,
 )
-from harness.duel.pairs import Alternation, Program
+from harness.duel.pairs import Alternation, Program, steps_of, trainings_of
 from harness.duel.preparation import Prepared, certificates, prepare
 from harness.duel.ratios import PairTime
 from harness.duel.record import DUELS, DuelRecord, DuelResult, PairRecord, StopReason
@@ -61,16 +61,6 @@ class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
     command: list[str] = []
     """The command line that asked for the duel."""
 
-    @property
-    def steps(self) -> list[OwnStep]:
-        """The workloads that are steps: all of them or none."""
-        return [workload for workload in self.workloads if isinstance(workload, OwnStep)]
-
-    @property
-    def trainings(self) -> list[Workload]:
-        """The workloads that train a task: all of them or none."""
-        return [workload for workload in self.workloads if isinstance(workload, Workload)]
-
 
 def new_record(request: DuelRequest) -> DuelRecord:
     """The record of a duel that is about to begin."""
@@ -97,7 +87,7 @@ def new_record(request: DuelRequest) -> DuelRecord:
         missing_controls=missing_controls() if quiet else [],
     )
     if isinstance(reference, OwnStep):
-        record.step, record.seed = step_record(request.steps), reference.target.seed or 0
+        record.step, record.seed = step_record(steps_of(request.workloads)), reference.target.seed or 0
     else:
         task = reference.task
         record.task = TaskRecord(task.name, task.version, reference.options, description_sha256(task), task)
@@ -182,9 +172,9 @@ def refuse_unequal_work(workloads: Sequence[Workload], pair: PairRecord) -> None
     Raises:
         HarnessError: they differ; names the first step that does.
     """
-    reference, *others = workloads
-    if uses_dropout(reference.task) or reference.task.privacy is not None:
+    if not workloads or uses_dropout(workloads[0].task) or workloads[0].task.privacy is not None:
         return
+    reference, *others = workloads
     first, *processes = pair.processes
     for other, process in zip(others, processes, strict=True):
         if other.task != reference.task or other.seed != reference.seed:
@@ -294,8 +284,7 @@ class Duel:
                 )
             else:
                 record.pairs.append(pair)
-                if request.trainings:
-                    refuse_unequal_work(request.trainings, pair)
+                refuse_unequal_work(trainings_of(request.workloads), pair)
                 self._pair_time.made(pair)
                 record.stopped_because = out_of_time(request, record, self._pair_time.seconds)
             self._judge()
@@ -314,15 +303,15 @@ class Duel:
         request = self._request
         if self.record.step is not None:
             self._begin("comparing the values of the first calls")
-            compared = self.record.step.work = compare_work(request.steps, request.work)
-            refuse_different_work(request.steps, compared)
+            steps = steps_of(request.workloads)
+            compared = self.record.step.work = compare_work(steps, request.work)
+            refuse_different_work(steps, compared)
             return None
         self._begin(f"{'certifying and ' if request.certify else ''}trying each configuration once")
-        return (
-            certificates(request.trainings, lambda label: self._begin(f"certifying {label}"))
-            if request.certify
-            else None
-        )
+        if not request.certify:
+            return None
+        trainings = trainings_of(request.workloads)
+        return certificates(trainings, lambda label: self._begin(f"certifying {label}"))
 
     def _pair(self, alternation: Alternation, prepared: Prepared) -> PairRecord | None:
         """The next pair; None if the time is up before it ends, and there are others."""

@@ -153,12 +153,6 @@ class TimedWorker(TimedProcess):
         self.described: protocol.Described
         self.built: protocol.Built
 
-    def start(self, dataset: str) -> None:
-        """Import, build and make the first step."""
-        self.begin(dataset)
-        self.await_build()
-        self.make_first_step()
-
     def begin(self, dataset: str) -> None:
         """Ask the process to import and build, without waiting for it."""
         self._dataset = dataset

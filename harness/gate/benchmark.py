@@ -9,8 +9,8 @@ from typing import TypeVar
 import msgspec
 
 from harness.audit.findings import DishonestClock, WorkDiffers
-from harness.duel.own_steps import OwnStep, WorkRequest, compare_work, profile_sides
-from harness.duel.pairs import PROCESS_LIMIT_SECONDS, Alternation, Program
+from harness.duel.own_steps import WorkRequest, compare_work, profile_sides
+from harness.duel.pairs import PROCESS_LIMIT_SECONDS, Alternation, Program, steps_of, trainings_of
 from harness.duel.preparation import Prepared, is_certified, prepare
 from harness.duel.ratios import PairTime
 from harness.duel.record import PairRecord
@@ -129,7 +129,7 @@ class BenchmarkComparison:
     def _check(self, deadline: float) -> None:
         _check_time(deadline)
         self.say("comparing the first steps")
-        self.record.quality = self._first_steps()
+        self.record.quality = compare_sides(self.workloads, self.benchmark, self.record.dataset.name)
 
     @property
     def _is_settled(self) -> bool:
@@ -167,13 +167,6 @@ class BenchmarkComparison:
             record.look.append(self._pairs.make(record.turns))
         record.metrics = [judgement.looked_at(look, limits.max_speedup) for look in self._series(record.look)]
 
-    def _first_steps(self) -> QualityResult:
-        base, head = self.workloads
-        if isinstance(base, OwnStep) and isinstance(head, OwnStep):
-            return compare_values(base, head, self.benchmark)
-        workloads = [each for each in (base, head) if not isinstance(each, OwnStep)]
-        return compare_first_steps(workloads, self.record.dataset.name, PROCESS_LIMIT_SECONDS)
-
     def _may_train(self, first_steps: QualityResult) -> bool:
         """Whether trainings over seeds may show that head learns as well. Scores on other data are others."""
         is_comparable = not any(isinstance(reason, reasons.OtherData) for reason in first_steps.reasons)
@@ -187,7 +180,7 @@ class BenchmarkComparison:
         observed = "losses of the first steps are not finite" if not_finite else "the first steps differ"
         self.say(f"{observed}: comparing trainings over seeds")
         trainings = compare_trainings(
-            [each for each in self.workloads if not isinstance(each, OwnStep)],
+            trainings_of(self.workloads),
             data,
             benchmark.limits,
             self.worse_level,
@@ -260,14 +253,17 @@ class BenchmarkComparison:
         return series(pairs, self.benchmark.limits, batch_sizes) if pairs else []
 
 
-def compare_values(base: OwnStep, head: OwnStep, benchmark: Benchmark) -> QualityResult:
-    """Whether the first calls of a step return in head what they return in base.
+def compare_sides(workloads: Sequence[Program], benchmark: Benchmark, dataset: str) -> QualityResult:
+    """Whether head computes what base computes: by first training steps, or by the first calls of a step.
 
     Raises:
         ConfigurationFailed: a process failed.
         UsageError: the step cannot be made as the suite asks for.
         Ended: base has no such step, and cannot run head's.
     """
+    if trainings := trainings_of(workloads):
+        return compare_first_steps(trainings, dataset, PROCESS_LIMIT_SECONDS)
+    base, head = steps_of(workloads)
     request = WorkRequest(
         calls=benchmark.compare_calls, tolerance=benchmark.tolerance, values=benchmark.values
     )

@@ -41,6 +41,18 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     folder: str = "."
     """The checkout from which steps of the user's own are taken."""
 
+    def configuration(self, benchmark: Benchmark, mode: str = "") -> Configuration:
+        """How the processes of a benchmark run here; a step has no backend."""
+        return Configuration(
+            benchmark.backend.partition(":")[0],
+            mode,
+            benchmark.device,
+            benchmark.threads or default_threads(),
+            benchmark.precision,
+            python=self.python,
+            variables=tuple(self.variables.items()),
+        )
+
 
 def with_shared_path(base: Environment, head: Environment) -> tuple[Environment, Environment]:
     """Both; base with a caution where ``PYTHONPATH`` gives them the same code."""
@@ -77,7 +89,6 @@ def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:
             model by a file, which is the same for base and head.
         ConfigurationFailed: a name is unknown there, or a plugin cannot be loaded.
     """
-    threads = benchmark.threads or default_threads()
     assignments = [f"{name}={value_text(value)}" for name, value in benchmark.options.items()]
     names = protocol.Define(benchmark.backend, benchmark.task, assignments)
     defined = defined_by(environment.label, environment.python, environment.variables, names)
@@ -89,18 +100,9 @@ def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:
                 f"task {benchmark.task} names its model as {target}, a file that base and head share; "
                 "install the model with the project, and name it as package.module:CALLABLE"
             )
-    configuration = Configuration(
-        benchmark.backend.partition(":")[0],
-        defined.mode,
-        benchmark.device,
-        threads,
-        benchmark.precision,
-        python=environment.python,
-        variables=tuple(environment.variables.items()),
-    )
     return Workload(
         label=environment.label,
-        configuration=configuration,
+        configuration=environment.configuration(benchmark, defined.mode),
         task=resized(defined.task, benchmark.batch_size, benchmark.epochs),
         options=defined.options,
         seed=int(benchmark.seed),
@@ -121,17 +123,9 @@ def step_of(environment: Environment, benchmark: Benchmark, head: Environment) -
     )
     if target.file is not None and not target.file.is_file() and environment.folder != head.folder:
         target = msgspec.structs.replace(target, code_folder=head.folder)
-    configuration = Configuration(
-        "",
-        "",
-        benchmark.device,
-        benchmark.threads or default_threads(),
-        python=environment.python,
-        variables=tuple(environment.variables.items()),
-    )
     return OwnStep(
         label=environment.label,
-        configuration=configuration,
+        configuration=environment.configuration(benchmark),
         target=target,
         samples=benchmark.samples,
         timeout_seconds=seconds_of(benchmark.timeout) if benchmark.timeout else None,

@@ -227,9 +227,8 @@ def final(result: MetricResult, pair_seconds: float) -> MetricResult:
     low = None if result.ratio is None else result.ratio.low
     if low is not None and low > 1 + result.limit:
         why = [reasons.BeyondLimit()]
-    if result.pairs >= needed:
-        return msgspec.structs.replace(result, reasons=why)
-    why.append(reasons.TooFewPairs(needed=needed, made=result.pairs, pair_seconds=pair_seconds))
+    if result.pairs < needed:
+        why.append(reasons.TooFewPairs(needed=needed, made=result.pairs, pair_seconds=pair_seconds))
     return msgspec.structs.replace(result, reasons=why)
 
 

@@ -235,13 +235,14 @@ def _prediction(benchmark: Benchmark, where: str) -> Benchmark:
     for key in ("epochs", "seeds"):
         if getattr(benchmark, key) != getattr(default, key):
             raise UsageError(f"{where}: {key} is of trainings, and predictions train nothing")
-    arguments: dict[str, Any] = {
-        key: getattr(benchmark, key) for key in ("backend", "task", "device", "precision", "seed")
-    }
-    arguments |= {"batch_size": benchmark.batch_size or 1, "dataset": benchmark.dataset or ""}
     threads = benchmark.threads or 1
-    arguments |= {"threads": threads}
-    arguments["options"] = [f"{key}={value_text(value)}" for key, value in benchmark.options.items()]
+    arguments = {
+        **{key: getattr(benchmark, key) for key in ("backend", "task", "device", "precision", "seed")},
+        "batch_size": benchmark.batch_size or 1,
+        "dataset": benchmark.dataset or "",
+        "threads": threads,
+        "options": [f"{key}={value_text(value)}" for key, value in benchmark.options.items()],
+    }
     return msgspec.structs.replace(
         benchmark,
         backend="",

@@ -9,15 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.duel.own_steps import OwnStep
-from harness.duel.pairs import PROCESS_LIMIT_SECONDS, Alternation, Program
+from harness.duel.pairs import Alternation, Program, trainings_of
 from harness.duel.preparation import certificates, prepare
 from harness.duel.record import ConfigurationRecord, PairRecord
-from harness.duel.workloads import Workload
 from harness.errors import UsageError
-from harness.gate.benchmark import compare_values
+from harness.gate.benchmark import compare_sides
 from harness.gate.environments import Environment, probe, step_of, workload_of
-from harness.gate.quality import compare_first_steps
 from harness.gate.record import QualityResult
 from harness.gate.suite import Benchmark, benchmark_of
 from harness.plugins import registry
@@ -151,15 +148,11 @@ def measure(workloads: list[Program], dataset: DatasetRecord, request: StepReque
     """
     with own_threads_kept():
         proofs = quality = None
-        tasks = [workload for workload in workloads if isinstance(workload, Workload)]
-        own = [workload for workload in workloads if isinstance(workload, OwnStep)]
-        if len(own) > 1:
-            quality = compare_values(own[0], own[1], request.benchmark)
-        elif request.certify and len(tasks) == 1:
+        if request.certify and len(workloads) > 1:
+            quality = compare_sides(workloads, request.benchmark, dataset.name)
+        elif request.certify and (training := trainings_of(workloads)):
             _log.info("%s: certifying", request.benchmark.name)
-            proofs = certificates(tasks)
-        elif request.certify and tasks:
-            quality = compare_first_steps(tasks, dataset.name, PROCESS_LIMIT_SECONDS)
+            proofs = certificates(training)
         certified = proofs is not None
         alternation = Alternation(workloads, dataset.name, certified=certified, pairs=request.pairs)
         prepared = prepare(alternation, proofs, request.turns)

@@ -3,25 +3,15 @@
 Two processes of base show how much its own values differ. Nothing is timed here.
 """
 
-import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from harness.steps.findings import ValueDiffers, Values, WorkComparison
-from harness.steps.process import (
-    Called,
-    FirstCalls,
-    Made,
-    ReadState,
-    State,
-    StepSession,
-    StepTarget,
-)
+from harness.steps.process import Made
 
 CALLS = 20
-_MOST_SECONDS = 10.0
 #: Values of the same versions of the frameworks are equal to within this, or ten times base's own spread.
 _ROUNDING = 1e-6
 _SPREADS = 10.0
@@ -37,38 +27,6 @@ class Observed(NamedTuple):
     made: Made
     values: list[Values]
     state: Values
-
-
-class Side(NamedTuple):
-    """A step, and a function that starts a process for it; ``blamed`` names the side in errors."""
-
-    target: StepTarget
-    start: Callable[[], StepSession]
-    blamed: Callable[[StepSession], contextlib.AbstractContextManager[None]]
-
-
-def observe(sides: Sequence[Side], calls: int = CALLS) -> list[Observed]:
-    """The first calls of a fresh process of each side, all at the same time.
-
-    Raises:
-        HarnessError: a process failed; see :meth:`Side.blamed`.
-    """
-    with contextlib.ExitStack() as stack:
-        sessions = []
-        for side in sides:
-            session = side.start()
-            stack.callback(session.kill_and_close)
-            with side.blamed(session):
-                session.send(side.target.request())
-            sessions.append(session)
-        return [_observed(side, session, calls) for side, session in zip(sides, sessions, strict=True)]
-
-
-def _observed(side: Side, session: StepSession, calls: int) -> Observed:
-    with side.blamed(session):
-        made = session.receive(Made)
-        called = session.call(FirstCalls(calls, _MOST_SECONDS), Called)
-        return Observed(made, called.values, session.call(ReadState(), State).values)
 
 
 def compare(

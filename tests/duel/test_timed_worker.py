@@ -30,7 +30,9 @@ def worker(workload):
     """A running process of it."""
     running = TimedWorker(workload, workload.worker_variables(quiet=True), deadline_seconds=60)
     try:
-        running.start("mnist1d")
+        running.begin("mnist1d")
+        running.await_build()
+        running.make_first_step()
         yield running
     finally:
         running.end()
