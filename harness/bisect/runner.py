@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -46,21 +47,21 @@ class BisectObserver(Protocol):
         """A value of a candidate was measured, or it was skipped."""
 
 
+@dataclass(eq=False)
 class Bisection:
-    """One bisection and its record, which is saved after every pair."""
+    """One bisection and its record, which is saved after every pair.
 
-    def __init__(
-        self,
-        record: BisectRecord,
-        places: Places,
-        folder: Path,
-        observer: BisectObserver,
-        budget_seconds: float,
-    ) -> None:
-        """``record`` may hold values of an earlier command, with which the search goes on."""
-        self.record, self.path = record, folder / f"{record.id}.json"
-        self._places, self._observer = places, observer
-        self._budget_seconds, self._earlier_seconds = budget_seconds, record.seconds
+    ``record`` may hold values of an earlier command, with which the search goes on.
+    """
+
+    record: BisectRecord
+    places: Places
+    folder: Path
+    observer: BisectObserver
+    budget_seconds: float
+
+    def __post_init__(self) -> None:
+        self.path, self._earlier_seconds = self.folder / f"{self.record.id}.json", self.record.seconds
         self._start, self._not_measuring = time.monotonic(), 0.0
         self._pair_seconds = 0.0
         self._workloads: dict[int, Program] = {}
@@ -99,12 +100,12 @@ class Bisection:
                 return "undecided"
             if returned := self._returned(probe):
                 record.returned.append(returned)
-            self._observer.probed(record, probe)
+            self.observer.probed(record, probe)
             self._save()
 
     def _returned(self, candidate: int) -> Returned | None:
         """Whether a candidate returns what good returns; None if it was skipped."""
-        self._observer.doing(f"comparing the values of {self._name(candidate)} with those of good")
+        self.observer.doing(f"comparing the values of {self._name(candidate)} with those of good")
         try:
             own = steps_of([self._workload(0), self._workload(candidate)])  # all of them: see the command
             asked = self.record.benchmark
@@ -125,7 +126,7 @@ class Bisection:
         record, last = self.record, len(self.record.candidates) - 1
         workloads = [self._workload(0), self._workload(0, "good again"), self._workload(last)]
         if not record.steps:
-            self._observer.doing("trying good and bad once")
+            self.observer.doing("trying good and bad once")
             prepared = prepare(self._alternation(workloads), None, record.turns or None)
             record.steps = [prepared.steps[0], prepared.steps[2]]
             record.turns, self._pair_seconds = prepared.turns, prepared.pair_seconds
@@ -135,14 +136,14 @@ class Bisection:
                 return None if found == "culprit" else found
             if self._is_spent():
                 return "undecided"
-            self._observer.doing("a pair of good, good again and bad")
+            self.observer.doing("a pair of good, good again and bad")
             pair = self._pair(workloads, [record.steps[0], *record.steps])
             record.probes += [
                 Probe(candidate=number, log_ratio=log)
                 for number, log in zip((0, last), self._logs(pair, workloads), strict=True)
             ]
             self._save()
-            self._observer.probed(record, last)
+            self.observer.probed(record, last)
 
     def _search(self) -> Outcome:
         record = self.record
@@ -154,7 +155,7 @@ class Bisection:
             probe = search.next_probe()
             if probe is None or self._is_spent():
                 return "undecided"
-            self._observer.doing(f"a pair of good and {self._name(probe)}")
+            self.observer.doing(f"a pair of good and {self._name(probe)}")
             try:
                 workloads = [self._workload(0), self._workload(probe)]
                 pair = self._pair(workloads, record.steps)
@@ -164,7 +165,7 @@ class Bisection:
                 (log,) = self._logs(pair, workloads)
                 record.probes.append(Probe(candidate=probe, log_ratio=log))
             self._save()
-            self._observer.probed(record, probe)
+            self.observer.probed(record, probe)
 
     def _confirmed(self, culprits: range) -> Outcome:
         """Compare the culprit with the candidate before it, which no pair did until now."""
@@ -175,13 +176,13 @@ class Bisection:
             while len(record.confirmation) < _MOST_CONFIRMING and not self._is_spent():
                 if is_confirmed(record):
                     break
-                self._observer.doing(f"a pair of {self._name(before)} and {self._name(last)} to confirm")
+                self.observer.doing(f"a pair of {self._name(before)} and {self._name(last)} to confirm")
                 (log,) = self._logs(self._pair(workloads, record.steps), workloads)
                 if log is not None:
                     record.confirmation.append(log)
                 self._save()
         except (ConfigurationFailed, UsageError) as error:  # the search stands
-            self._observer.doing(f"not confirmed: {error}")
+            self.observer.doing(f"not confirmed: {error}")
         return "culprit"
 
     def _logs(self, pair: PairRecord, workloads: Sequence[Program]) -> list[float | None]:
@@ -216,7 +217,7 @@ class Bisection:
         if candidate not in self._workloads:
             start = time.monotonic()
             try:
-                self._workloads[candidate] = self._places.workload(candidate, label)
+                self._workloads[candidate] = self.places.workload(candidate, label)
             except (ConfigurationFailed, UsageError):
                 raise
             except HarnessError as error:
@@ -243,14 +244,14 @@ class Bisection:
         return names.get(candidate, self.record.candidates[candidate].name)
 
     def _is_spent(self) -> bool:
-        return self._seconds() + self._pair_seconds > self._budget_seconds
+        return self._seconds() + self._pair_seconds > self.budget_seconds
 
     def _seconds(self) -> float:
         return time.monotonic() - self._start - self._not_measuring
 
     def _save(self) -> None:
         self.record.seconds = self._earlier_seconds + self._seconds()
-        BISECTIONS.save(self.record, self.path.parent)
+        BISECTIONS.save(self.record, self.folder)
 
 
 def unfinished(folder: Path, new: BisectRecord) -> BisectRecord | None:

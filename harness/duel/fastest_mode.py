@@ -1,6 +1,7 @@
 """The fastest mode of a backend on one task, from a short duel of its modes where it is not known yet."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,14 +40,14 @@ class FastestMode(NamedTuple):
 ModeEvent = DuelEvent | TimingModes | FastestMode
 
 
+@dataclass(eq=False)
 class FastestModes:
     """Finds them, each once; duels are written to ``folder``."""
 
-    def __init__(self, folder: Path, notify: Callable[[ModeEvent], None], *, certify: bool) -> None:
-        self._folder = folder
-        self._notify = notify
-        self._certify = certify
-        self._known: dict[str, str] = {}
+    folder: Path
+    notify: Callable[[ModeEvent], None]
+    certify: bool
+    _known: dict[str, str] = field(default_factory=dict)
 
     def choose(self, workloads: Sequence[Workload], dataset: DatasetRecord) -> Workload:
         """The fastest of workloads that differ in their mode alone.
@@ -59,7 +60,7 @@ class FastestModes:
         key = key_of(workloads[0])
         if key not in self._known:
             if times := kept(key):
-                self._notify(FastestMode(times))
+                self.notify(FastestMode(times))
             self._known[key] = times.fastest if times else self._measured(key, workloads, dataset)
         return next(workload for workload in workloads if _mode(workload) == self._known[key])
 
@@ -67,12 +68,12 @@ class FastestModes:
         """The fastest mode by a duel of all that work; it is kept unless only one does."""
         task = contenders[0].task.name
         label = f"{contenders[0].configuration.backend}:{BEST}"
-        certify = self._certify and registry.task(task).reference is not None
+        certify = self.certify and registry.task(task).reference is not None
         # A mode that computes something else must not win.
         workloads = [workload for workload in contenders if not certify or is_certified(workload)]
         failed = {_mode(w): f"{w.label} is not certified" for w in contenders if w not in workloads}
         while len(workloads) > 1:
-            self._notify(TimingModes(label, task, [_mode(workload) for workload in workloads]))
+            self.notify(TimingModes(label, task, [_mode(workload) for workload in workloads]))
             request = DuelRequest(
                 workloads=workloads,
                 dataset=dataset,
@@ -80,14 +81,14 @@ class FastestModes:
                 budget_seconds=BUDGET_SECONDS,
                 certify=certify,
             )
-            duel = Duel(request, self._folder, self._notify)
+            duel = Duel(request, self.folder, self.notify)
             record = duel.carry_out()
             if record.status == "interrupted":
                 raise KeyboardInterrupt
             if record.status == "ok" and all(result.ratio for result in record.results):
                 times = _times(key, contenders[0], record, failed)
                 keep(times)
-                self._notify(FastestMode(times))
+                self.notify(FastestMode(times))
                 return times.fastest
             if duel.failed_label is None:
                 reason = record.failure.rstrip(".") or "every pair was disturbed"

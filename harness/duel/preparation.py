@@ -203,13 +203,6 @@ def _proof(workload: Workload) -> Certificate:
         return certificate(examiner, registry.task(workload.task.name), workload.task)
 
 
-class _Trial(NamedTuple):
-    worker: TimedProgram
-    record: ConfigurationRecord
-    pace: Pace
-    unsteady_seconds: float
-
-
 def prepare(
     alternation: Alternation,
     proofs: list[Certificate] | None,
@@ -233,23 +226,27 @@ def prepare(
         programs = [_program(workload, workers[index]) for index, workload in enumerate(workloads)]
         devices = [worker.device for worker in workers.values()]
         shortest = shortest_block_seconds(programs, devices)
-        trials = []
+        records, paces = [], []
         for index, worker in workers.items():
             trying(workloads[index].label)
-            proof = proofs[index] if proofs else None
-            trials.append(_try(alternation, index, worker, proof))
-    _refuse_unequal(trials)
-    alone = [block_steps(trial.pace, shortest) for trial in trials]
-    wanted = common_steps(programs, alone)
-    steps = [trial.worker.even_steps(count) for trial, count in zip(trials, wanted, strict=True)]
-    turn_seconds = sum(count * trial.pace.step_seconds for trial, count in zip(trials, steps, strict=True))
+            worker.session.resume()
+            worker.make_first_step()
+            pace = measure_pace(worker)
+            worker.session.pause()
+            paces.append(pace)
+            records.append(worker.record(alternation.variables[index], proofs[index] if proofs else None))
+            seconds += worker.unsteady_seconds(pace.step_seconds)
+    built = [worker.built for worker in workers.values()]
+    _refuse_unequal([record.label for record in records], built)
+    wanted = common_steps(programs, [block_steps(pace, shortest) for pace in paces])
+    steps = [worker.even_steps(count) for worker, count in zip(workers.values(), wanted, strict=True)]
+    turn_seconds = sum(count * pace.step_seconds for pace, count in zip(paces, steps, strict=True))
     turns = turns or turns_that_pay(turn_seconds)
-    seconds += sum(trial.unsteady_seconds for trial in trials)
     # One more than the blocks that settle: the first call of this length, which is not counted.
-    warm_up_blocks = fewest_blocks(turn_seconds / len(trials)) + 1
-    between = _SECONDS_BETWEEN_BLOCKS * len(trials)
+    warm_up_blocks = fewest_blocks(turn_seconds / len(workers)) + 1
+    between = _SECONDS_BETWEEN_BLOCKS * len(workers)
     seconds += (turn_seconds + between) * (turns + warm_up_blocks)
-    return Prepared([trial.record for trial in trials], trials[0].worker.built, steps, turns, seconds)
+    return Prepared(records, built[0], steps, turns, seconds)
 
 
 def _program(workload: Program, worker: TimedProgram) -> tuple[object, ...]:
@@ -266,22 +263,12 @@ def _program(workload: Program, worker: TimedProgram) -> tuple[object, ...]:
     )
 
 
-def _try(alternation: Alternation, index: int, worker: TimedProgram, proof: Certificate | None) -> _Trial:
-    worker.session.resume()
-    worker.make_first_step()
-    pace = measure_pace(worker)
-    worker.session.pause()
-    record = worker.record(alternation.variables[index], proof)
-    return _Trial(worker, record, pace, worker.unsteady_seconds(pace.step_seconds))
-
-
-def _refuse_unequal(trials: list[_Trial]) -> None:
-    first = trials[0]
-    for trial in trials[1:]:
-        ours, theirs = first.worker.built, trial.worker.built
+def _refuse_unequal(labelled: Sequence[str], built: Sequence[Built | None]) -> None:
+    ours = built[0]
+    for label, theirs in zip(labelled[1:], built[1:], strict=True):
         if ours is None or theirs is None:  # steps of the user's own have their own data
             continue
-        labels = f"{first.record.label} and {trial.record.label}"
+        labels = f"{labelled[0]} and {label}"
         if theirs.dataset_fingerprint != ours.dataset_fingerprint:
             raise UsageError(
                 f"{labels} train on different data: sha256 {ours.dataset_fingerprint[:12]}… "

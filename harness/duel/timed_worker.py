@@ -273,7 +273,11 @@ class TimedWorker(TimedProcess):
             self._audit.read(last=True)
             clock = self._audit.judge_clock()
             measured = self.session.call(protocol.Measure(), protocol.Measured).values
-            verification = self._audit.verify(self._preparation) if verify else None
+            built, imported = self.built, self.described.import_seconds
+            preparation = Preparation(
+                imported, built.data_seconds, built.build_seconds, self._first_step_seconds
+            )
+            verification = self._audit.verify(preparation) if verify else None
         self.session.pause()
         return ProcessRecord(
             import_seconds=self.described.import_seconds,
@@ -287,13 +291,6 @@ class TimedWorker(TimedProcess):
             clock=clock,
             first_losses=self._audit.first_losses,
             verification=verification,
-        )
-
-    @property
-    def _preparation(self) -> Preparation:
-        built = self.built
-        return Preparation(
-            self.described.import_seconds, built.data_seconds, built.build_seconds, self._first_step_seconds
         )
 
     def end(self) -> None:

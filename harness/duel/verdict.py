@@ -44,7 +44,9 @@ def compare(
     made = len(ratios.logs)
     lost = len(pairs) - made
     control = np.array([log for pair in pairs if (log := control_log_ratio(pair, index)) is not None])
-    reason = _reason(lost, len(pairs), control, margin)
+    reason: Reason | None = "control moved" if control_moved(control, margin) else None
+    if too_many_lost(lost, len(pairs)):
+        reason = "pairs lost"
     verdict: Verdict = "undecided" if reason else _verdict(ratios, margin, comparisons)
     if verdict in ("faster", "slower") and ratios.contradicted:
         verdict, reason = "undecided", "contradicted"
@@ -106,13 +108,6 @@ def known_well_enough(result: DuelResult, margin: float) -> bool:
 def wanted_precision(ratio: float, margin: float) -> float:
     """Half the width, in logarithms, that the interval of a ratio may have when a duel ends."""
     return max(math.log1p(margin), _KNOWN_TO_SHARE * abs(math.log(ratio)))
-
-
-def _reason(lost: int, pairs: int, control: np.ndarray, margin: float) -> Reason | None:
-    """Why these pairs can carry no verdict; None if they can."""
-    if too_many_lost(lost, pairs):
-        return "pairs lost"
-    return "control moved" if control_moved(control, margin) else None
 
 
 def _verdict(ratios: Ratios, margin: float, comparisons: int) -> Verdict:

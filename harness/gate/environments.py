@@ -166,7 +166,7 @@ def head_environment(top: Path, source: Source, progress: Progress) -> Iterator[
         with _installed("head", "uncommitted changes", package, progress) as environment:
             yield environment
         return
-    commit = git.head_commit(top)
+    commit = git.commit_of(top, "HEAD")
     package = package_of(top, commit, source)
     with _installed("head", commit[:_COMMIT_DIGITS], package, progress, commit) as environment:
         cautions = [*filter(None, [_untracked(top, commit)]), *environment.cautions]
@@ -327,7 +327,7 @@ def pair_of_commits(
             base = base_environment(tree, top, commit, source, progress)
         else:  # this interpreter, with the code of either tree
             base = Environment(label="base", python=sys.executable, commit=commit)
-            head_commit = None if git.has_changes(top) else git.head_commit(top)
+            head_commit = None if git.has_changes(top) else git.commit_of(top, "HEAD")
             head = Environment(label="head", python=sys.executable, commit=head_commit)
         if vanished is None:
             vanished = vanished_from_commit(suite, top, tree, None if suite_was_named else place)

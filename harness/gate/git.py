@@ -110,11 +110,6 @@ def commits_between(top: Path, good: str, bad: str) -> list[tuple[str, str]]:
     return [(first[0], first[2]), *commits]
 
 
-def head_commit(top: Path) -> str:
-    """The hash of HEAD."""
-    return _git(top, "rev-parse", "HEAD")
-
-
 def has_changes(top: Path) -> bool:
     """Whether tracked files differ from HEAD. Untracked ones, such as results, do not count."""
     return bool(_git(top, "status", "--porcelain", "--untracked-files=no"))
@@ -167,7 +162,7 @@ def fill_submodules(tree: Path) -> str:
 
 def earlier_names(name: str, top: Path, tree: Path) -> list[str]:
     """The names that a file of the working tree had in the commit of a worktree, if git finds it renamed."""
-    commit = head_commit(tree)
+    commit = commit_of(tree, "HEAD")
     renamed = _git(top, "diff", "-z", "--name-status", _SIMILARITY, "--diff-filter=R", commit).split("\0")
     return [before for before, now in zip(renamed[1::3], renamed[2::3], strict=False) if now == name]
 
