@@ -74,8 +74,11 @@ def task_change(base: Workload, head: Workload) -> TaskChanged | None:
 
 
 def _judged(base: list[FirstSteps], head: list[FirstSteps], change: TaskChanged | None) -> QualityResult:
-    if unequal := _other_conditions(base, head):
-        return _failed(unequal)
+    before, after = ([steps.precision for steps in every] for every in (base, head))
+    if before != after:
+        return _failed(reasons.OtherPrecisions(base=before, head=after))
+    if base[-1].fingerprint != head[-1].fingerprint:
+        return _failed(reasons.OtherData(base=base[-1].fingerprint, head=head[-1].fingerprint))
     differences = [
         _difference(ours, theirs, compare_scores=number == 0)
         for number, (ours, theirs) in enumerate(zip(base, head, strict=True))
@@ -92,16 +95,6 @@ def _judged(base: list[FirstSteps], head: list[FirstSteps], change: TaskChanged 
                 reason = reasons.LossesNotFinite(precision=steps.precision, step=step)
                 return QualityResult(verdict="INVALID", reasons=[reason], worst=worst)
     return QualityResult(verdict="PASS", worst=worst)
-
-
-def _other_conditions(base: list[FirstSteps], head: list[FirstSteps]) -> Reason | None:
-    """The precisions or the data, where head has others."""
-    before, after = ([steps.precision for steps in every] for every in (base, head))
-    if before != after:
-        return reasons.OtherPrecisions(base=before, head=after)
-    if base[-1].fingerprint != head[-1].fingerprint:
-        return reasons.OtherData(base=base[-1].fingerprint, head=head[-1].fingerprint)
-    return None
 
 
 def _failed(*failures: Reason, worst: float | None = None) -> QualityResult:
