@@ -128,10 +128,15 @@ def _points_of(gates: Iterable[GateRecord]) -> tuple[dict[_Key, list[Point]], li
 
 
 def _points(gate: GateRecord) -> Iterator[tuple[_Key, Point]]:
+    day, base, head = gate.started_at[:10], gate.base.commit, gate.head.commit
     for benchmark in gate.benchmarks:
         for result in benchmark.metrics:
             if result.ratio is not None and result.is_usable:
-                yield _key(benchmark, result), _point(gate, benchmark, result, result.ratio.value)
+                ratios = ratios_behind(benchmark, result)
+                pairs = len(ratios.logs)
+                spread = ratios.spread if pairs >= _FEWEST_FOR_SPREAD else None
+                known = Ratio(ratios.mean if pairs else math.log(result.ratio.value), pairs or 1, spread)
+                yield _key(benchmark, result), Point(gate.id, day, base, head, known)
 
 
 def _key(benchmark: BenchmarkRecord, result: MetricResult) -> _Key:
@@ -140,14 +145,6 @@ def _key(benchmark: BenchmarkRecord, result: MetricResult) -> _Key:
     where = [(ran.device, ran.configuration.precision, ran.batch_size) for ran in benchmark.configurations]
     data = benchmark.dataset.fingerprint
     return benchmark.name, result.metric, str((*work, data, benchmark.threads, *where))
-
-
-def _point(gate: GateRecord, benchmark: BenchmarkRecord, result: MetricResult, ratio: float) -> Point:
-    ratios = ratios_behind(benchmark, result)
-    pairs = len(ratios.logs)
-    spread = ratios.spread if pairs >= _FEWEST_FOR_SPREAD else None
-    known = Ratio(ratios.mean if pairs else math.log(ratio), pairs or 1, spread)
-    return Point(gate.id, gate.started_at[:10], gate.base.commit, gate.head.commit, known)
 
 
 def _by_base(points: list[Point]) -> list[list[Point]]:
@@ -205,8 +202,8 @@ class _Attempt(NamedTuple):
     """Whether a gate measured a benchmark or a metric of it; else why not."""
 
     gate: GateRecord
-    measured: bool
-    reasons: list[Reason]
+    measured: bool = False
+    reasons: list[Reason] = []  # noqa: RUF012  never changed
 
 
 def gaps(gates: Iterable[GateRecord]) -> list[Gap]:
@@ -231,14 +228,24 @@ def _gaps_of(name: str, gates: Sequence[GateRecord]) -> Iterable[Gap]:
         (gate, next((benchmark for benchmark in gate.benchmarks if benchmark.name == name), None))
         for gate in gates
     ]
-    yield from _runs(name, None, [_benchmark_attempt(gate, benchmark) for gate, benchmark in recorded])
+    attempts = [
+        _Attempt(gate, bool(each.metrics), [*each.reasons, *(each.quality.reasons if each.quality else [])])
+        if each
+        else _Attempt(gate)
+        for gate, each in recorded
+    ]
+    yield from _runs(name, None, attempts)
     measured = [
         (gate, {result.metric: result for result in benchmark.metrics})
         for gate, benchmark in recorded
         if benchmark is not None and benchmark.metrics
     ]
     for metric in dict.fromkeys(metric for _, results in measured for metric in results):
-        attempts = [_metric_attempt(gate, results.get(metric)) for gate, results in measured]
+        attempts = [
+            _Attempt(gate, result.is_usable, result.reasons) if result else _Attempt(gate)
+            for gate, results in measured
+            for result in [results.get(metric)]
+        ]
         yield from _runs(name, metric, attempts)
 
 
@@ -250,19 +257,6 @@ def _runs(name: str, metric: Metric | None, attempts: Sequence[_Attempt]) -> Ite
             first, last = missed[0], missed[-1]
             is_open = last.gate is attempts[-1].gate
             yield Gap(name, metric, first.gate, last.gate, len(missed), is_open, last.reasons)
-
-
-def _benchmark_attempt(gate: GateRecord, benchmark: BenchmarkRecord | None) -> _Attempt:
-    if benchmark is None:
-        return _Attempt(gate, measured=False, reasons=[])
-    quality = [] if benchmark.quality is None else benchmark.quality.reasons
-    return _Attempt(gate, measured=bool(benchmark.metrics), reasons=[*benchmark.reasons, *quality])
-
-
-def _metric_attempt(gate: GateRecord, result: MetricResult | None) -> _Attempt:
-    if result is None:
-        return _Attempt(gate, measured=False, reasons=[])
-    return _Attempt(gate, measured=result.is_usable, reasons=result.reasons)
 
 
 # Gates reduced to one benchmark or one metric.
