@@ -13,7 +13,7 @@ from harness.duel.timed_worker import ConfigurationFailed, TimedProcess, blaming
 from harness.duel.workloads import Contender, Workload
 from harness.errors import Declined, HarnessError, UsageError
 from harness.steps import task_step, work
-from harness.steps.findings import Profiles, StepProfile, Values, WorkComparison, difference_text
+from harness.steps.findings import Profiles, Values, WorkComparison, difference_text
 from harness.steps.process import (
     Block,
     Called,
@@ -256,16 +256,13 @@ def _observe(workloads: Sequence[OwnStep], calls: int) -> list[work.Observed]:
             sessions.append(session)
             with blaming_user(workload.label, session):
                 session.send(workload.target.request())
-        return [
-            _observed(workload, session, calls) for workload, session in zip(workloads, sessions, strict=True)
-        ]
-
-
-def _observed(workload: OwnStep, session: StepSession, calls: int) -> work.Observed:
-    with blaming_user(workload.label, session):
-        made = session.receive(Made)
-        called = session.call(FirstCalls(calls, _FIRST_CALLS_SECONDS), Called)
-        return work.Observed(made, called.values, session.call(ReadState(), State).values)
+        every = []
+        for workload, session in zip(workloads, sessions, strict=True):
+            with blaming_user(workload.label, session):
+                made = session.receive(Made)
+                values = session.call(FirstCalls(calls, _FIRST_CALLS_SECONDS), Called).values
+                every.append(work.Observed(made, values, session.call(ReadState(), State).values))
+        return every
 
 
 def _refuse_other_samples(reference: OwnStep, other: OwnStep, first: Made, made: Made) -> None:
@@ -336,17 +333,14 @@ def profile_sides(
         for workload in workloads:
             say(f"profiling {workload.label}")
             step = _task_step(workload, dataset) if isinstance(workload, Workload) else workload
-            sides.append(_profiled(step))
+            with step.made() as (session, _):
+                first = session.call(FirstCalls(_WARM_UP_CALLS, _PROFILE_SECONDS), Called)
+                calls = int(_PROFILE_SECONDS / max(min(first.seconds), 1e-9))
+                profile = Profile(min(max(calls, 1), _PROFILED_CALLS))
+                sides.append(session.call(profile, Profiled).profiles)
         return Profiles(sides)
     except HarnessError as error:
         return Profiles(fault=str(error))
-
-
-def _profiled(step: OwnStep) -> list[StepProfile]:
-    with step.made() as (session, _):
-        first = session.call(FirstCalls(_WARM_UP_CALLS, _PROFILE_SECONDS), Called)
-        calls = int(_PROFILE_SECONDS / max(min(first.seconds), 1e-9))
-        return session.call(Profile(min(max(calls, 1), _PROFILED_CALLS)), Profiled).profiles
 
 
 def _task_step(workload: Workload, dataset: str) -> OwnStep:

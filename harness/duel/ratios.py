@@ -79,7 +79,10 @@ def _over_turns(
 ) -> float | None:
     """The trimmed mean over turns of a value of two blocks: that of ``index`` and that of the reference."""
     kept = _undisturbed_turns(pair)
-    return None if kept is None else _trimmed_mean([value(turn[index], turn[0]) for turn in kept])
+    if kept is None:
+        return None
+    values, cut = sorted(value(turn[index], turn[0]) for turn in kept), int(_TRIMMED_SHARE * len(kept))
+    return statistics.fmean(values[cut : len(values) - cut])
 
 
 def _undisturbed_turns(pair: PairRecord) -> list[dict[int, BlockRecord]] | None:
@@ -92,11 +95,6 @@ def _undisturbed_turns(pair: PairRecord) -> list[dict[int, BlockRecord]] | None:
         turns.setdefault(block.turn, {})[block.configuration] = block
     kept = [turn for turn in turns.values() if not any(block.disturbed for block in turn.values())]
     return kept if len(kept) >= max(1, _FEWEST_TURNS_SHARE * len(turns)) else None
-
-
-def _trimmed_mean(values: list[float]) -> float:
-    cut = int(_TRIMMED_SHARE * len(values))
-    return statistics.fmean(sorted(values)[cut : len(values) - cut])
 
 
 Array = npt.NDArray[np.float64]

@@ -287,7 +287,10 @@ class Duel:
                 refuse_unequal_work(trainings_of(request.workloads), pair)
                 self._pair_time.made(pair)
                 record.stopped_because = out_of_time(request, record, self._pair_time.seconds)
-            self._judge()
+            record.results = self._results()
+            enough = no_longer_needed(request, record, self._pair_time.seconds)
+            if enough == "decided" or record.stopped_because is None:
+                record.stopped_because = enough
             self._save()
             if pair is not None:
                 left = seconds_left(request, record, self._pair_time.seconds)
@@ -323,12 +326,6 @@ class Duel:
             if self.record.pairs:
                 return None
             raise self._too_short(error, "the first pair") from error
-
-    def _judge(self) -> None:
-        record, request = self.record, self._request
-        record.results = self._results()
-        enough = no_longer_needed(request, record, self._pair_time.seconds)
-        record.stopped_because = "decided" if enough == "decided" else record.stopped_because or enough
 
     def _seconds_left(self) -> float:
         """Time limit of a process that starts now: the rest of the budget, and some more for a begun pair."""

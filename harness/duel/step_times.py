@@ -76,7 +76,8 @@ class StepTiming:
         prepared = prepare(calls, None, self.turns)
         record.configurations, record.turns = prepared.records, prepared.turns
         for number in range(1, self.processes + 1):
-            if record.pairs and self._is_spent(prepared.pair_seconds):
+            seconds = time.monotonic() - self._start + prepared.pair_seconds
+            if record.pairs and self.budget_seconds is not None and seconds > self.budget_seconds:
                 break
             self.say(f"process {number} of {self.processes}, about {prepared.pair_seconds:.0f} s each")
             record.pairs.append(calls.pair(prepared.steps, prepared.turns))
@@ -84,10 +85,6 @@ class StepTiming:
             self._save()
         if self.profile:
             record.profiles = profile_sides([self.workload], "", self.say)
-
-    def _is_spent(self, seconds: float) -> bool:
-        budget = self.budget_seconds
-        return budget is not None and time.monotonic() - self._start + seconds > budget
 
     def _save(self) -> None:
         record = self.record

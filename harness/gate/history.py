@@ -268,15 +268,12 @@ def selected(gates: Iterable[GateRecord], benchmark: str | None, metric: Metric 
         msgspec.structs.replace(
             gate,
             benchmarks=[
-                _with_metric(recorded, metric)
+                msgspec.structs.replace(
+                    recorded, metrics=[each for each in recorded.metrics if metric in (None, each.metric)]
+                )
                 for recorded in gate.benchmarks
                 if benchmark in (None, recorded.name)
             ],
         )
         for gate in gates
     ]
-
-
-def _with_metric(benchmark: BenchmarkRecord, metric: Metric | None) -> BenchmarkRecord:
-    metrics = [result for result in benchmark.metrics if metric in (None, result.metric)]
-    return msgspec.structs.replace(benchmark, metrics=metrics)

@@ -94,8 +94,9 @@ def environment_with(
         HarnessError: pip fails.
     """
     own = {_project(each) for each in requirements}
-    needed = [*map(_absolute, others), *_framework_requirements(benchmarks)]
-    beside = [each for each in needed if _project(each) not in own]
+    backends = sorted({each.backend.partition(":")[0] for each in benchmarks if each.backend})
+    required = dict.fromkeys(each for name in backends for each in registry.backend(name).requires)
+    beside = [each for each in [*map(_absolute, others), *required] if _project(each) not in own]
     named = f"{label} ({', '.join(requirements)})"
     with contextlib.ExitStack() as stack:
         has_tasks = any(not benchmark.step for benchmark in benchmarks)
@@ -118,11 +119,6 @@ def _absolute(requirement: str) -> str:
     """A path, such as ``.[extra]``, whatever folder pip runs in; anything else as it is."""
     path, bracket, extras = requirement.partition("[")
     return f"{Path(path).resolve()}{bracket}{extras}" if Path(path).exists() else requirement
-
-
-def _framework_requirements(benchmarks: Sequence[Benchmark]) -> list[str]:
-    names = {each.backend.partition(":")[0] for each in benchmarks if each.backend}
-    return list(dict.fromkeys(each for name in sorted(names) for each in registry.backend(name).requires))
 
 
 @contextlib.contextmanager
