@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import msgspec
 
 from harness.certify.certificate import Certificate
 from harness.duel.record import ConfigurationRecord, ProcessRecord, StepRecord
-from harness.duel.timed_worker import ConfigurationFailed, TimedProcess, blaming, ending, startable
+from harness.duel.timed_worker import ConfigurationFailed, TimedProcess, blaming, ending
 from harness.duel.workloads import Contender, Workload
 from harness.errors import Declined, HarnessError, UsageError
 from harness.steps import task_step, work
@@ -67,7 +68,7 @@ class OwnStep(Contender, frozen=True, kw_only=True):
         """A process; raises :class:`ConfigurationFailed` if its interpreter cannot be started."""
         own = self.worker_variables(quiet=True) if variables is None else variables
         deadline = max(seconds, self.timeout_seconds or 0.0)
-        with startable(self.label):
+        with blaming(self.label):
             return StepSession(own, deadline, self.configuration.python, cpus, self.timeout_seconds)
 
     @contextlib.contextmanager
@@ -98,7 +99,6 @@ class TimedStep(TimedProcess):
     """A running process of a step."""
 
     longest_call = _LONGEST_CALL
-    blame = staticmethod(blaming_user)
     session: StepSession
 
     def __init__(
@@ -113,6 +113,10 @@ class TimedStep(TimedProcess):
         self.device = _device(variables)
         self.made: Made
         self.built = None
+
+    def blamed(self) -> AbstractContextManager[None]:
+        """See :func:`blaming_user`."""
+        return blaming_user(self._label, self.session)
 
     def begin(self, _dataset: str) -> None:
         """Ask the process to make its step, without waiting for it."""

@@ -30,25 +30,18 @@ class ConfigurationFailed(HarnessError):
 
 
 @contextlib.contextmanager
-def blaming(label: str, session: Session) -> Iterator[None]:
-    """Raise errors from inside as those of this workload, with the last lines of its worker's output."""
+def blaming(label: str, session: Session | None = None) -> Iterator[None]:
+    """Raise errors from inside as those of this workload, with the last lines of its worker's output.
+
+    Without a ``session`` they are of starting one.
+    """
     try:
         yield
     except (ConfigurationFailed, NoWorkersHere):
         raise
     except HarnessError as error:
-        raise ConfigurationFailed(label, session.with_last_lines(error)) from error
-
-
-@contextlib.contextmanager
-def startable(label: str) -> Iterator[None]:
-    """Raise errors of starting a process as those of this workload."""
-    try:
-        yield
-    except NoWorkersHere:
-        raise
-    except HarnessError as error:
-        raise ConfigurationFailed(label, str(error)) from error
+        reason = str(error) if session is None else session.with_last_lines(error)
+        raise ConfigurationFailed(label, reason) from error
 
 
 def session_of(
@@ -59,7 +52,7 @@ def session_of(
     cpus: Iterable[int] | None = None,
 ) -> Session:
     """A worker; raises :class:`ConfigurationFailed` if its interpreter cannot be started."""
-    with startable(label):
+    with blaming(label):
         return Session(variables, limit_seconds, python, cpus)
 
 
@@ -82,10 +75,8 @@ class TimedProcess:
     """A process that is timed. It is stopped (SIGSTOP) except while it works, and leaves nothing behind.
 
     All its steps took ``training_seconds``. Every request raises :class:`ConfigurationFailed` if the process
-    fails, hangs or declines: ``blame`` says whose fault that is.
+    fails, hangs or declines.
     """
-
-    blame = staticmethod(blaming)
 
     def __init__(self, label: str, session: Session) -> None:
         self._label, self.session = label, session
@@ -96,7 +87,7 @@ class TimedProcess:
 
     def blamed(self) -> AbstractContextManager[None]:
         """See :func:`blaming`."""
-        return self.blame(self._label, self.session)
+        return blaming(self._label, self.session)
 
     def block(self, steps: int) -> float:
         """Seconds of this many steps of the full batch size."""
