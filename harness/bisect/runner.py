@@ -189,18 +189,9 @@ class Bisection:
         """The log ratio of each workload but the first to the first; None where the pair was lost."""
         metric = self.record.metric
         assert metric != "values"  # noqa: S101
-        found: list[float | None] = []
-        for index in range(1, len(workloads)):
-            blocks = [
-                msgspec.structs.replace(block, configuration=int(block.configuration == index))
-                for block in pair.blocks
-                if block.configuration in {0, index}
-            ]
-            processes = [pair.processes[0], pair.processes[index]]
-            of_two = msgspec.structs.replace(pair, processes=processes, blocks=blocks)
-            logs = metric_ratios([of_two], metric, [1, 1]).logs
-            found.append(float(logs[0]) if len(logs) else None)
-        return found
+        sizes = [1] * len(workloads)
+        every = [metric_ratios([pair], metric, sizes, index).logs for index in range(1, len(workloads))]
+        return [float(logs[0]) if len(logs) else None for logs in every]
 
     def _pair(self, workloads: Sequence[Program], steps: Sequence[int]) -> PairRecord:
         start = time.monotonic()

@@ -47,25 +47,23 @@ FIRST_STEP_FLOOR_SECONDS = 0.1
 _BASE, _HEAD = 0, 1
 
 
-def metric_ratios(pairs: Iterable[PairRecord], metric: Metric, batch_sizes: list[int]) -> Ratios:
-    """The log ratios; above 0 is worse. Of the step, pairs lost to disturbances are left out.
+def metric_ratios(
+    pairs: Iterable[PairRecord], metric: Metric, batch_sizes: list[int], index: int = _HEAD
+) -> Ratios:
+    """The log ratios of a process over base; above 0 is worse.
 
+    Of the step, pairs lost to disturbances are left out.
     Outliers are down-weighted in the step, as in a duel, and not in the other metrics. Memory is the device's
     if both processes report it, else the host's.
     """
     if metric == "step":
-        return step_ratios(pairs, _HEAD, batch_sizes)
-    log_ratio = _first_step if metric == "first step" else _memory
-    return Ratios(np.array([log_ratio(*pair.processes) for pair in pairs]))
-
-
-def _first_step(base: ProcessRecord, head: ProcessRecord) -> float:
-    floor = FIRST_STEP_FLOOR_SECONDS
-    return math.log((head.first_step_seconds + floor) / (base.first_step_seconds + floor))
-
-
-def _memory(base: ProcessRecord, head: ProcessRecord) -> float:
-    return math.log(memory_bytes(head, base) / memory_bytes(base, head))
+        return step_ratios(pairs, index, batch_sizes)
+    floor = FIRST_STEP_FLOOR_SECONDS if metric == "first step" else 0.0
+    logs = [
+        math.log((_value(pair, metric, index, _BASE) + floor) / (_value(pair, metric, _BASE, index) + floor))
+        for pair in pairs
+    ]
+    return Ratios(np.array(logs))
 
 
 def memory_bytes(process: ProcessRecord, other: ProcessRecord) -> float:
@@ -118,7 +116,8 @@ def series(pairs: list[PairRecord], limits: Limits, batch_sizes: list[int]) -> l
         ratios = metric_ratios(pairs, metric, batch_sizes)
         lost = len(pairs) - len(ratios.logs)
         base, head = (
-            statistics.median(_value(pair, metric, index) for pair in pairs) for index in (_BASE, _HEAD)
+            statistics.median(_value(pair, metric, own, other) for pair in pairs)
+            for own, other in ((_BASE, _HEAD), (_HEAD, _BASE))
         )
         every.append(PairedSeries(metric, limit, ratios, control, lost, base, head))
     return every
@@ -134,16 +133,16 @@ def limits_of(limits: Limits) -> dict[Metric, float]:
     return {metric: limit for metric, limit in every.items() if limit is not None}
 
 
-def _value(pair: PairRecord, metric: Metric, index: int) -> float:
-    """Seconds or bytes of one process of a pair."""
-    process, other = pair.processes[index], pair.processes[1 - index]
+def _value(pair: PairRecord, metric: Metric, index: int, other: int) -> float:
+    """Seconds or bytes of one process of a pair, which is compared with another."""
+    process = pair.processes[index]
     match metric:
         case "step":
             return steady_step_seconds(pair, index)
         case "first step":
             return process.first_step_seconds
         case "memory":
-            return memory_bytes(process, other)
+            return memory_bytes(process, pair.processes[other])
 
 
 #: Pairs of the look.
