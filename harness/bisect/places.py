@@ -17,7 +17,7 @@ from harness.duel.pairs import Program
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.errors import UsageError
 from harness.gate import git
-from harness.gate.environments import Environment, Source, package_of, step_of, workload_of
+from harness.gate.environments import Environment, Source, package_of, program_of
 from harness.gate.installation import Progress, environment_of
 from harness.gate.suite import Benchmark
 from harness.gate.upgrade import environment_with
@@ -149,10 +149,11 @@ class Versions:
 
 def _program(environment: Environment, benchmark: Benchmark, files: str) -> Program:
     """The benchmark in an environment; the file of a step is that in the folder ``files``."""
-    if not benchmark.step:
-        return workload_of(environment, benchmark)
-    step: OwnStep = step_of(environment, benchmark, environment)
-    return msgspec.structs.replace(step, target=msgspec.structs.replace(step.target, code_folder=files))
+    program = program_of(environment, benchmark, environment)
+    if isinstance(program, OwnStep):
+        target = msgspec.structs.replace(program.target, code_folder=files)
+        program = msgspec.structs.replace(program, target=target)
+    return program
 
 
 def released(package: str) -> list[Version]:

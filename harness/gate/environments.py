@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from harness.duel.own_steps import OwnStep
+from harness.duel.pairs import Program
 from harness.duel.runner import defined_by
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError
@@ -79,6 +80,13 @@ def probe(environment: Environment, *, needs_harness: bool = True) -> Environmen
         # File names need not be UTF-8, and records must be.
         cautions=[os.fsencode(text).decode(errors="replace") for text in environment.cautions],
     )
+
+
+def program_of(environment: Environment, benchmark: Benchmark, head: Environment) -> Program:
+    """The benchmark in this environment; see :func:`workload_of` and :func:`step_of`."""
+    if benchmark.step:
+        return step_of(environment, benchmark, head)
+    return workload_of(environment, benchmark)
 
 
 def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:

@@ -8,12 +8,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+from harness.duel.own_steps import OwnStep
 from harness.duel.pairs import Program
 from harness.duel.timed_worker import ConfigurationFailed
 from harness.duel.workloads import Workload
 from harness.errors import HarnessError, UsageError
 from harness.gate.benchmark import BenchmarkComparison
-from harness.gate.environments import Environment, probe, step_of, workload_of
+from harness.gate.environments import Environment, probe, program_of, workload_of
 from harness.gate.judgement import Outlook, failed, limits_of, worst_of
 from harness.gate.reasons import Removed, Replaced
 from harness.gate.record import GATES, BenchmarkRecord, GateRecord, Stage, Upgrade
@@ -200,14 +201,10 @@ class Gate:
         self.record.benchmarks.append(record)
         try:
             # Head first: a name that neither knows fails head; base would leave nothing to compare with.
-            head: Program
-            if benchmark.step:
-                head = step_of(request.head, benchmark, request.head)
-                record.threads = head.configuration.threads
-            else:
-                head = self._head(benchmark)
+            head = self._head(benchmark)
+            record.threads = head.configuration.threads
+            if isinstance(head, Workload):
                 record.mode, record.options = head.plan.mode, head.options
-                record.threads = head.plan.threads
             earlier = next((before for before in request.vanished if before.name == benchmark.name), None)
             if earlier is not None and self._is_other_work(earlier, head, dataset):
                 record.verdict, record.vanished = "FAIL", True
@@ -228,20 +225,17 @@ class Gate:
         )
 
     def _base(self, benchmark: Benchmark) -> Program:
-        request = self._request
-        if not benchmark.step:
-            return workload_of(request.base, benchmark)
-        step = step_of(request.base, benchmark, request.head)
-        if step.target.code_folder is not None:
+        base = program_of(self._request.base, benchmark, self._request.head)
+        if isinstance(base, OwnStep) and base.target.code_folder is not None:
             place = benchmark.step.rpartition(":")[0]
             self.record.base.cautions.append(f"base has no {place}: head's is used, with what base imports")
-        return step
+        return base
 
-    def _head(self, benchmark: Benchmark) -> Workload:
+    def _head(self, benchmark: Benchmark) -> Program:
         """The benchmark in head's environment; options that its own suite gets wrong are wrong input."""
         head = self._request.head
         try:
-            return workload_of(head, benchmark)
+            return program_of(head, benchmark, head)
         except ConfigurationFailed as error:
             if not benchmark.options or not self._defines(msgspec.structs.replace(benchmark, options={})):
                 raise

@@ -14,7 +14,7 @@ from harness.duel.preparation import certificates, prepare
 from harness.duel.record import ConfigurationRecord, PairRecord
 from harness.errors import UsageError
 from harness.gate.benchmark import compare_sides
-from harness.gate.environments import Environment, probe, step_of, workload_of
+from harness.gate.environments import Environment, probe, program_of
 from harness.gate.record import QualityResult
 from harness.gate.suite import Benchmark, benchmark_of
 from harness.plugins import registry
@@ -116,11 +116,9 @@ def workloads_of(benchmark: Benchmark, environments: list[Environment]) -> list[
     Raises:
         HarnessError: an environment lacks the harness, the framework or the names.
     """
-    if benchmark.step:
-        return [step_of(environment, benchmark, environments[-1]) for environment in environments]
     for environment in environments:
-        probe(environment)
-    return [workload_of(environment, benchmark) for environment in environments]
+        probe(environment, needs_harness=not benchmark.step)
+    return [program_of(environment, benchmark, environments[-1]) for environment in environments]
 
 
 def run_untimed(workloads: list[Program], dataset: str) -> None:
