@@ -38,7 +38,7 @@ from harness.worker.session import Session
 #: The most calls of a step in one request.
 _LONGEST_CALL = 1 << 20
 #: A process whose values are compared, and that takes longer, is taken to hang.
-PROCESS_LIMIT_SECONDS = 600.0
+_PROCESS_LIMIT_SECONDS = 600.0
 #: Of a step that takes long, fewer calls are compared.
 _FIRST_CALLS_SECONDS = 10.0
 
@@ -62,7 +62,7 @@ class OwnStep(Contender, frozen=True, kw_only=True):
     def session(
         self,
         variables: Mapping[str, str] | None = None,
-        seconds: float = PROCESS_LIMIT_SECONDS,
+        seconds: float = _PROCESS_LIMIT_SECONDS,
         cpus: Iterable[int] | None = None,
     ) -> StepSession:
         """A process; raises :class:`ConfigurationFailed` if its interpreter cannot be started."""
