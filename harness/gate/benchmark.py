@@ -185,7 +185,6 @@ class BenchmarkComparison:
             benchmark.limits,
             self.worse_level,
             range(first_seed, first_seed + benchmark.seeds),
-            PROCESS_LIMIT_SECONDS,
             min(deadline, time.monotonic() + self.most_seconds),
             self.say,
         )
@@ -262,7 +261,7 @@ def compare_sides(workloads: Sequence[Program], benchmark: Benchmark, dataset: s
         Ended: base has no such step, and cannot run head's.
     """
     if trainings := trainings_of(workloads):
-        return compare_first_steps(trainings, dataset, PROCESS_LIMIT_SECONDS)
+        return compare_first_steps(trainings, dataset)
     base, head = steps_of(workloads)
     request = WorkRequest(
         calls=benchmark.compare_calls, tolerance=benchmark.tolerance, values=benchmark.values

@@ -29,13 +29,13 @@ _SCORE_TOLERANCE = 1e-6
 _LOSS_TOLERANCES: Mapping[Precision, float] = {**LOSS_TOLERANCES, "float64": TOLERANCE}
 
 
-def compare_first_steps(workloads: Sequence[Workload], dataset: str, limit_seconds: float) -> QualityResult:
+def compare_first_steps(workloads: Sequence[Workload], dataset: str) -> QualityResult:
     """Run the first steps of base and head (``workloads``), and judge them.
 
     Raises:
         ConfigurationFailed: one of them failed.
     """
-    of_base, of_head = first_steps_of(workloads, dataset, limit_seconds)
+    of_base, of_head = first_steps_of(workloads, dataset)
     return judge_first_steps(of_base, of_head, task_change(*workloads))
 
 
@@ -347,14 +347,13 @@ def compare_trainings(
     limits: Limits,
     worse_level: float,
     seeds: Sequence[int],
-    limit_seconds: float,
     deadline: float,
     say: Callable[[str], None],
 ) -> QualityResult:
     """Train base and head (``workloads``) on each seed and judge whether head is no worse.
 
     No seed is started after ``deadline``, of :func:`time.monotonic`. ``worse_level``: see
-    :class:`harness.gate.quality.Rule`. A process may take ``limit_seconds`` for each epoch.
+    :class:`harness.gate.quality.Rule`.
 
     Raises:
         ConfigurationFailed: base or head failed.
@@ -370,7 +369,7 @@ def compare_trainings(
         if time.monotonic() > deadline:
             break
         say(f"training base and head on seed {seed}")
-        base, head = (_train(workload, dataset, seed, limit_seconds) for workload in workloads)
+        base, head = (_train(workload, dataset, seed) for workload in workloads)
         rows.append(seed_scores(seed, base, head, rule.measure, limits))
         if len(rows) in tries and judge(rows, rule).verdict == "PASS":
             break
@@ -378,6 +377,6 @@ def compare_trainings(
     return QualityResult(verdict=verdict, reasons=list(why), measure=rule.measure.name, seeds=rows)
 
 
-def _train(workload: Workload, dataset: str, seed: int, limit_seconds: float) -> Curve:
-    with training_worker(workload, dataset, limit_seconds) as worker:
+def _train(workload: Workload, dataset: str, seed: int) -> Curve:
+    with training_worker(workload, dataset) as worker:
         return worker.curve(seed)

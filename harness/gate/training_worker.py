@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.certify.certificate import Losses
+from harness.duel.pairs import PROCESS_LIMIT_SECONDS
 from harness.duel.timed_worker import blaming, ending, session_of
 from harness.duel.workloads import Workload
 from harness.errors import Declined, MemoryRanOut, WorkerLost
@@ -108,7 +109,7 @@ class TrainingWorker:
 
 @contextlib.contextmanager
 def training_worker(
-    workload: Workload, dataset: str, limit_seconds: float, cpus: Iterable[int] | None = None
+    workload: Workload, dataset: str, cpus: Iterable[int] | None = None
 ) -> Iterator[TrainingWorker]:
     """A worker of this workload, on ``cpus`` or else on those of its variables.
 
@@ -116,7 +117,7 @@ def training_worker(
         ConfigurationFailed: it could not start or failed; with the last lines of its output.
     """
     variables, python = workload.worker_variables(quiet=True), workload.configuration.python
-    session = session_of(workload.label, variables, limit_seconds, python, cpus)
+    session = session_of(workload.label, variables, PROCESS_LIMIT_SECONDS, python, cpus)
     with ending(workload.label, session):
         yield TrainingWorker(workload, session, dataset)
 
@@ -131,9 +132,7 @@ _EXACT_STEPS = 20
 _TIMED_STEPS = 3
 
 
-def first_steps_of(
-    workloads: Sequence[Workload], dataset: str, limit_seconds: float
-) -> list[list[FirstSteps]]:
+def first_steps_of(workloads: Sequence[Workload], dataset: str) -> list[list[FirstSteps]]:
     """The first steps of base and head (``workloads``).
 
     Raises:
@@ -141,11 +140,11 @@ def first_steps_of(
     """
     # Head first: what neither can do fails head, not base, which would leave nothing to compare with.
     order = [*reversed(workloads)]
-    made = _side_by_side(order, dataset, limit_seconds)
-    return [*reversed(made or [observe(workload, dataset, limit_seconds) for workload in order])]
+    made = _side_by_side(order, dataset)
+    return [*reversed(made or [observe(workload, dataset) for workload in order])]
 
 
-def observe(workload: Workload, dataset: str, limit_seconds: float) -> list[FirstSteps]:
+def observe(workload: Workload, dataset: str) -> list[FirstSteps]:
     """The first steps in float64, if the backend offers it and memory suffices, and in the timed precision.
 
     Raises:
@@ -153,17 +152,15 @@ def observe(workload: Workload, dataset: str, limit_seconds: float) -> list[Firs
     """
     precision = workload.plan.precision
     exact = [FirstSteps("float64", [], {}, memory_ran_out=True)] if precision != "float64" else []
-    with training_worker(workload, dataset, limit_seconds) as worker, contextlib.suppress(MemoryRanOut):
+    with training_worker(workload, dataset) as worker, contextlib.suppress(MemoryRanOut):
         exact = _exact_steps(worker)
         return _with_timed_steps(exact, worker, precision)
     # Memory that suffices for the timed precision need not suffice for float64, nor for both at once.
-    with training_worker(workload, dataset, limit_seconds) as worker:
+    with training_worker(workload, dataset) as worker:
         return _with_timed_steps(exact, worker, precision)
 
 
-def _side_by_side(
-    workloads: Sequence[Workload], dataset: str, limit_seconds: float
-) -> list[list[FirstSteps]] | None:
+def _side_by_side(workloads: Sequence[Workload], dataset: str) -> list[list[FirstSteps]] | None:
     """The first steps of both at the same time, which is sound because nothing is timed.
 
     None where that is not possible: it takes a CPU for each thread of both and memory for both, and one may
@@ -177,7 +174,7 @@ def _side_by_side(
         return None
     with contextlib.ExitStack() as stack:
         workers = [
-            stack.enter_context(training_worker(workload, dataset, limit_seconds, cpus))
+            stack.enter_context(training_worker(workload, dataset, cpus))
             for workload, cpus in zip(workloads, places, strict=True)
         ]
         pool = stack.enter_context(ThreadPoolExecutor(len(workloads)))

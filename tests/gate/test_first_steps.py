@@ -35,7 +35,7 @@ def test_a_task_that_does_not_fit_in_float64_runs_in_the_timed_precision(monkeyp
         yield started[-1]
 
     monkeypatch.setattr(first_steps, "training_worker", training_worker)
-    steps = first_steps.observe(workload("head"), "mnist1d", 1)
+    steps = first_steps.observe(workload("head"), "mnist1d")
     assert (steps[-1].precision, steps[-1].losses, len(started)) == ("float32", [[1.0]], processes)
 
 
@@ -57,7 +57,7 @@ def side_by_side(monkeypatch):
                 return FirstSteps(precision, [[1.0]], {}, work(self._workload.label) or "")
 
         @contextlib.contextmanager
-        def training_worker(started, dataset, _limit, _cpus):
+        def training_worker(started, dataset, _cpus):
             def with_last_lines(error):
                 return str(error)
 
@@ -69,7 +69,7 @@ def side_by_side(monkeypatch):
         monkeypatch.setattr(first_steps, "observe", observe)
         monkeypatch.setattr(first_steps, "places_to_start", lambda _: list(places))
         both = [workload("base"), workload("head")]
-        return compare_first_steps(both, "mnist1d", 1), alone, ended.is_set()
+        return compare_first_steps(both, "mnist1d"), alone, ended.is_set()
 
     return call
 

@@ -217,7 +217,7 @@ def over_seeds(seeds, deadline=math.inf, epochs=3):
     task = msgspec.structs.replace(mlp.define(mlp.options()), epochs=epochs)
     workload = SimpleNamespace(task=task)
     pair = [workload, workload]
-    return compare_trainings(pair, "made up", LIMITS, 0.01, range(seeds), 1.0, deadline, lambda _line: None)
+    return compare_trainings(pair, "made up", LIMITS, 0.01, range(seeds), deadline, lambda _line: None)
 
 
 def test_seeds_are_trained_until_head_is_shown_to_be_no_worse(trained):
