@@ -98,12 +98,11 @@ def environment_with(
     required = dict.fromkeys(each for name in backends for each in registry.backend(name).requires)
     beside = [each for each in [*map(_absolute, others), *required] if _project(each) not in own]
     named = f"{label} ({', '.join(requirements)})"
-    with contextlib.ExitStack() as stack:
-        has_tasks = any(not benchmark.step for benchmark in benchmarks)
-        package = stack.enter_context(_own_wheel()) if has_tasks else None
-        installed = stack.enter_context(
-            environment_of([*requirements, *beside], package, label=named, progress=progress)
-        )
+    has_tasks = any(not benchmark.step for benchmark in benchmarks)
+    with (
+        _own_wheel() if has_tasks else contextlib.nullcontext() as package,
+        environment_of([*requirements, *beside], package, label=named, progress=progress) as installed,
+    ):
         yield Environment(label=label, python=str(installed.python))
 
 

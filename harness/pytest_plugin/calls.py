@@ -40,7 +40,7 @@ def time_calls(function: Callable[[], Any], blocks: int) -> Calls:
     """
     caller = _Caller(function)
     first_call_seconds = caller.block(1)
-    count = _calls_for(caller, _BLOCK_SECONDS)
+    count = _calls_of_a_block(caller)
     warm_up: list[float] = []
     settled = False
     while not settled and not settling.is_hopeless(warm_up):
@@ -99,8 +99,8 @@ def _untraced() -> Iterator[None]:
         sys.settrace(tracer)
 
 
-def _calls_for(caller: _Caller, seconds: float) -> int:
+def _calls_of_a_block(caller: _Caller) -> int:
     calls = 1
-    while (taken := caller.block(calls)) < seconds and calls < _MOST_CALLS:
-        calls = max(2 * calls, min(8 * calls, round(calls * seconds / max(taken, 1e-9))))
+    while (taken := caller.block(calls)) < _BLOCK_SECONDS and calls < _MOST_CALLS:
+        calls = max(2 * calls, min(8 * calls, round(calls * _BLOCK_SECONDS / max(taken, 1e-9))))
     return calls
