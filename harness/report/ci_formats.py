@@ -15,7 +15,6 @@ from harness.gate.record import (
     Judged,
     Metric,
     MetricResult,
-    QualityResult,
     Verdict,
     forgiven,
 )
@@ -38,7 +37,6 @@ from harness.report.gate import (
 )
 from harness.report.gate_advice import advice
 from harness.report.render.markdown import markdown
-from harness.stats.estimate import Estimate
 
 # A gate in the Bencher Metric Format, which Bencher and similar tools read: benchmark, measure, value.
 
@@ -53,14 +51,13 @@ def bencher_json(record: GateRecord) -> bytes:
         for result in benchmark.metrics:
             slug = result.metric.replace(" ", "-")
             if result.ratio is not None:  # the format demands a value
-                measures[f"{slug}-ratio"] = _ratio(result.ratio)
+                ratio = result.ratio
+                bounds = {"value": ratio.value, "lower_value": ratio.low, "upper_value": ratio.high}
+                measures[f"{slug}-ratio"] = {
+                    name: value for name, value in bounds.items() if value is not None
+                }
             measures[f"{slug}-{_UNITS[result.metric]}"] = {"value": result.head}
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
-
-
-def _ratio(ratio: Estimate) -> dict[str, float]:
-    bounds = {"value": ratio.value, "lower_value": ratio.low, "upper_value": ratio.high}
-    return {name: value for name, value in bounds.items() if value is not None}
 
 
 # A gate as JUnit XML for GitLab and Jenkins: a test case for each metric of a benchmark and for its quality.
@@ -136,7 +133,8 @@ def _benchmark_cases(
         if isinstance(result, MetricResult):
             yield case(result.metric, result, metric_text(result), _metric_numbers(result))
         else:
-            yield case("quality", result, quality_text(result), _quality_numbers(result))
+            numbers = {"worst": result.worst, "measure": result.measure, "seeds": len(result.seeds)}
+            yield case("quality", result, quality_text(result), numbers)
     if benchmark.reasons or all(result.verdict != benchmark.verdict for result in results):
         yield case("ran", benchmark, why(benchmark), {})
 
@@ -155,10 +153,6 @@ def _metric_numbers(result: MetricResult) -> Numbers:
     if (ratio := result.ratio) is not None:
         numbers |= {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
     return numbers
-
-
-def _quality_numbers(quality: QualityResult) -> Numbers:
-    return {"worst": quality.worst, "measure": quality.measure, "seeds": len(quality.seeds)}
 
 
 def _suite_numbers(record: GateRecord) -> Numbers:

@@ -5,7 +5,8 @@ What only texts and files need is imported when they are made, so that listing s
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pkgutil import resolve_name
+from typing import Any, NamedTuple
 
 from harness.analysis.study import STUDIES, Study
 from harness.bisect.record import BISECTIONS, BisectRecord
@@ -15,9 +16,6 @@ from harness.port.findings import PORTS, PortRecord
 from harness.report.numbers import NOTHING, busy_mark, significant, test_score, time_ratio
 from harness.runs.record import Record, step_time
 from harness.runs.store import RUNS, Store
-
-if TYPE_CHECKING:
-    from harness.report.document import Document
 
 
 class Row(NamedTuple):
@@ -52,12 +50,6 @@ def _run_row(record: Record) -> Row:
     return Row(record.task.name, record.configuration.label, outcome)
 
 
-def _run_document(record: Record) -> "Document":
-    from harness.report.runs.record import record_document
-
-    return record_document(record)
-
-
 def _duel_row(record: DuelRecord) -> Row:
     labels = ", ".join(configuration.label for configuration in record.configurations)
     outcome = "; ".join(map(_duel_outcome, record.results)) if record.status == "ok" else record.status
@@ -69,12 +61,6 @@ def _duel_outcome(result: DuelResult) -> str:
     return f"{result.configuration} {result.verdict}: {time_ratio(result.ratio)}"
 
 
-def _duel_document(record: DuelRecord) -> "Document":
-    from harness.report.duel import duel_document
-
-    return duel_document(record)
-
-
 def _gate_row(record: GateRecord) -> Row:
     tasks = dict.fromkeys(benchmark.task for benchmark in record.benchmarks)
     backends = dict.fromkeys(
@@ -83,26 +69,18 @@ def _gate_row(record: GateRecord) -> Row:
     return Row(", ".join(tasks), ", ".join(backends), record.verdict)
 
 
-def _gate_document(record: GateRecord) -> "Document":
-    from harness.report.gate import gate_document
-
-    return gate_document(record)
-
-
 def _study_row(study: Study) -> Row:
     return Row(study.task, NOTHING, f"{study.kind.name}: {len(study.variants)} variants")
 
 
-def _study_text(study: Study, path: Path) -> str:
-    from harness.report.study import study_text
+def _of_study(function: str) -> Callable[[Study, Path], str]:
+    """A text of :mod:`harness.report.study` from a study and the store that its file lies in."""
 
-    return study_text(study, Store(path.parent.parent))
+    def text(study: Study, path: Path) -> str:
+        made: str = resolve_name(f"harness.report.study:{function}")(study, Store(path.parent.parent))
+        return made
 
-
-def _study_page(study: Study, path: Path) -> str:
-    from harness.report.study import study_page
-
-    return study_page(study, Store(path.parent.parent))
+    return text
 
 
 def _port_row(record: PortRecord) -> Row:
@@ -112,46 +90,25 @@ def _port_row(record: PortRecord) -> Row:
     return Row(NOTHING, f"{findings.a.target}, {findings.b.target}", outcome)
 
 
-def _port_document(record: PortRecord) -> "Document":
-    from harness.report.port import port_document
+def _view(row: Callable[[Any], Row], document: str, suffixes: Sequence[str] = (".html", ".md")) -> View:
+    """The view of a kind whose records are documents; ``document`` is ``module:function`` in this folder."""
 
-    return port_document(record)
+    def rendered(renderer: str) -> Callable[[Any, Path], str]:
+        def text(record: Any, _path: Path) -> str:
+            made = resolve_name(f"harness.report.{document}")(record)
+            written: str = resolve_name(f"harness.report.render.{renderer}")(made)
+            return written
 
+        return text
 
-def _view(
-    row: Callable[[Any], Row], document: "Callable[[Any], Document]", suffixes: Sequence[str] = ()
-) -> View:
-    """The view of a kind whose records are documents by themselves."""
-
-    def text(record: Any, _path: Path) -> str:
-        from harness.report.render.terminal import terminal_text
-
-        return terminal_text(document(record))
-
-    def page(record: Any, _path: Path) -> str:
-        from harness.report.render.html import html_page
-
-        return html_page(document(record))
-
-    def in_markdown(record: Any, _path: Path) -> str:
-        from harness.report.render.markdown import markdown
-
-        return markdown(document(record))
-
-    files = {".html": page, ".md": in_markdown}
-    return View(row, text, {suffix: files[suffix] for suffix in suffixes})
+    files = {".html": rendered("html:html_page"), ".md": rendered("markdown:markdown")}
+    return View(row, rendered("terminal:terminal_text"), {suffix: files[suffix] for suffix in suffixes})
 
 
 def _time_row(record: TimeRecord) -> Row:
     from harness.report.step_times import outcome
 
     return Row(" and ".join(record.step.targets), NOTHING, outcome(record))
-
-
-def _time_document(record: TimeRecord) -> "Document":
-    from harness.report.step_times import time_document
-
-    return time_document(record)
 
 
 def _bisect_row(record: BisectRecord) -> Row:
@@ -161,19 +118,13 @@ def _bisect_row(record: BisectRecord) -> Row:
     return Row(work, f"{record.candidates[0].name} to {record.candidates[-1].name}", outcome(record))
 
 
-def _bisect_document(record: BisectRecord) -> "Document":
-    from harness.report.bisect import bisect_document
-
-    return bisect_document(record)
-
-
 #: By the name of the kind.
 VIEWS: Mapping[str, View] = {
-    RUNS.name: _view(_run_row, _run_document),
-    DUELS.name: _view(_duel_row, _duel_document, (".html", ".md")),
-    GATES.name: _view(_gate_row, _gate_document, (".html", ".md")),
-    PORTS.name: _view(_port_row, _port_document, (".html", ".md")),
-    BISECTIONS.name: _view(_bisect_row, _bisect_document, (".html", ".md")),
-    TIMES.name: _view(_time_row, _time_document, (".html", ".md")),
-    STUDIES.name: View(_study_row, _study_text, {".html": _study_page}),
+    RUNS.name: _view(_run_row, "runs.record:record_document", ()),
+    DUELS.name: _view(_duel_row, "duel:duel_document"),
+    GATES.name: _view(_gate_row, "gate:gate_document"),
+    PORTS.name: _view(_port_row, "port:port_document"),
+    BISECTIONS.name: _view(_bisect_row, "bisect:bisect_document"),
+    TIMES.name: _view(_time_row, "step_times:time_document"),
+    STUDIES.name: View(_study_row, _of_study("study_text"), {".html": _of_study("study_page")}),
 }
