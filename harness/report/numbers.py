@@ -128,6 +128,12 @@ def score_unit(measure: Measure) -> str:
     return "%" if measure.unit == "points" else measure.unit
 
 
+def with_unit(measure: Measure, prefix: str = "") -> str:
+    """``test accuracy (%)``: the measure with its unit, where it has one."""
+    unit = score_unit(measure)
+    return f"{prefix} {measure.name}{f' ({unit})' * bool(unit)}".strip()
+
+
 def probability(p: float | None) -> str:
     """``p < 0.01``, the nearest customary bound, or ``p = 0.12``; empty for None."""
     if p is None:

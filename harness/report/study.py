@@ -14,12 +14,7 @@ from harness.analysis.grouping import group_runs
 from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import sign_of_gain
 from harness.analysis.study import STUDIES, Study, study_records
-from harness.analysis.study_effects import (
-    Effect,
-    StudyFinding,
-    study_findings,
-    unpaired_variants,
-)
+from harness.analysis.study_effects import Effect, StudyFinding, study_findings, unpaired_variants
 from harness.analysis.study_quantities import Quantity
 from harness.analysis.study_tuning import criterion
 from harness.errors import UsageError
@@ -43,20 +38,19 @@ from harness.report.numbers import (
     estimate,
     listed,
     score_digits,
-    score_unit,
     seeds,
+    with_unit,
 )
 from harness.report.render.terminal import terminal_text
 from harness.report.study_sections import (
-    SECTIONS,
     answer,
     change_text,
     changes_text,
-    counted_epochs,
     edge_sentences,
     figures_of_study,
     headline,
     reference_curve,
+    sections,
     study_sentence,
     tuning_table,
 )
@@ -72,7 +66,7 @@ def study_table(study: StudyFinding) -> Table:
     decisive = study.study.kind.decisive
     with_level = [each for each in measured if not each.ratio or each.name.endswith("target")]
     with_change = [each for each in measured if each.ratio or each.name in decisive]
-    headers = [study.study.kind.noun, "settings", "seeds", *map(_header, with_level)]
+    headers = [study.study.kind.noun, "settings", "seeds", *(with_unit(each.measure) for each in with_level)]
     headers += [f"change of {each.measure.name}" for each in with_change]
     rows = []
     for index, effect in enumerate(study.effects):
@@ -89,11 +83,6 @@ def study_table(study: StudyFinding) -> Table:
     )
     legend = (RATIO_LEGEND, *[BUSY_LEGEND] * study.disturbed)
     return Table(headers, rows, title, legend, announced=True, form="named")
-
-
-def _header(of: Quantity) -> str:
-    unit = score_unit(of.measure)
-    return f"{of.measure.name}{f' ({unit})' if unit else ''}"
 
 
 def _change_cell(study: StudyFinding, of: Quantity, effect: Effect) -> Cell | str:
@@ -173,7 +162,7 @@ def _trained(study: StudyFinding) -> Section:
     facts: dict[str, object] = {
         "task": f"{recorded.task}: {record.parameters:,} parameters",
         "data set": f"{data.name} ({counts} samples)" if counts else data.name,
-        "amount": f"{counted_epochs(recorded.epochs)}, batch size {record.batch_text}",
+        "amount": f"{counted(recorded.epochs, 'epoch')}, batch size {record.batch_text}",
         "settings of all": " ".join(recorded.assignments) or "the task's defaults",
         "scores": f"those {_epoch_of_scores(recorded.kind)}",
         "precision, device": f"{recorded.precision}, {record.device or record.configuration.device}",
@@ -200,7 +189,7 @@ def method(findings: Sequence[StudyFinding]) -> str:
     certified = " Its work was certified against float64 references." * first.group.conditions.certified
     texts = [
         (
-            f"{study.task} was trained on {study.dataset} for {counted_epochs(study.epochs)} with "
+            f"{study.task} was trained on {study.dataset} for {counted(study.epochs, 'epoch')} with "
             f"{frameworks} ({versions}) by harness {record.machine.harness} on "
             f"{record.machine.cpu}.{certified} Compared were {names}."
         )
@@ -239,16 +228,11 @@ def study_parts(findings: Sequence[StudyFinding], prefix: str = "part") -> list[
     """A part for each configuration; with its headline where there are several."""
     parts: list[Node] = []
     for number, study in enumerate(findings, 1):
-        nodes = _part(study, f"{prefix}-{number}")
+        name = f"{prefix}-{number}"
+        nodes = [*sections(study, name), Folded("All numbers", [study_table(study)], f"{name}-numbers")]
         title = f"{study.configuration.name}: {headline(study, reference_curve(study))}"
-        parts += [Section(title, nodes, f"{prefix}-{number}")] if len(findings) > 1 else nodes
+        parts += [Section(title, nodes, name)] if len(findings) > 1 else nodes
     return parts
-
-
-def _part(study: StudyFinding, name: str) -> list[Node]:
-    sections = [SECTIONS[each](study, name) for each in study.study.kind.sections if each in SECTIONS]
-    nodes: list[Node] = [section for section in sections if section is not None]
-    return [*nodes, Folded("All numbers", [study_table(study)], f"{name}-numbers")]
 
 
 def studies_text(kinds: Sequence[StudyKind]) -> str:

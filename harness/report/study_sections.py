@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.analysis.overfit import Overfitting
 from harness.analysis.study import Study
-from harness.analysis.study_effects import (
-    Effect,
-    StudyFinding,
-    Verdict,
-)
+from harness.analysis.study_effects import Effect, StudyFinding, Verdict
 from harness.analysis.study_explanations import (
     MARGIN,
     SURVIVES,
@@ -116,7 +113,7 @@ def _onset_headline(task: str, plain: Overfitting | None) -> str:
     if plain is None or plain.onset.epoch is None:
         return f"{task}: overfitting is not assessed, because a loss is not finite"
     if not plain.onset.epoch:
-        return f"{task} does not overfit within {counted_epochs(plain.epochs)}"
+        return f"{task} does not overfit within {counted(plain.epochs, 'epoch')}"
     return f"{task} overfits from epoch {plain.onset.epoch} of {plain.epochs}"
 
 
@@ -209,12 +206,16 @@ def change_text(of: Quantity, change: Estimate | None) -> str:
     return estimate(change, score_digits(of.measure), of.measure.unit, sign=True)
 
 
-def counted_epochs(count: int) -> str:
-    """``1 epoch``, ``5 epochs``."""
-    return counted(count, "epoch")
+# The parts of a page.
 
 
-# The parts of a page: each is a function of a finding and of the name of its place on the page.
+class _Part(NamedTuple):
+    """The title of a part, what stands above its charts and below them; texts are paragraphs."""
+
+    title: str
+    above: Sequence[str | Node]
+    below: Sequence[Node] = ()
+    has_charts: bool = True
 
 
 def reference_curve(study: StudyFinding) -> Overfitting | None:
@@ -222,15 +223,13 @@ def reference_curve(study: StudyFinding) -> Overfitting | None:
     return study.curves().get(study.reference.variant.name)
 
 
-def _onset(study: StudyFinding, name: str) -> Section | None:
+def _onset(study: StudyFinding) -> _Part | None:
     """Where overfitting begins."""
     plain = reference_curve(study)
     if plain is None:
         return None
     title = "Where it begins here" if plain.onset.epoch else "Does the network overfit here?"
-    sentences = beginning(plain) if plain.onset.epoch is not None else []
-    nodes: list[Node] = [*map(Paragraph, sentences), _figures(study, name, "onset")]
-    return Section(title, nodes, f"{name}-begins")
+    return _Part(title, beginning(plain) if plain.onset.epoch is not None else [])
 
 
 def beginning(plain: Overfitting) -> list[str]:
@@ -255,7 +254,7 @@ def beginning(plain: Overfitting) -> list[str]:
     else:
         later = (
             "The validation loss does not stay 5 % above its lowest value until the end, so the network "
-            f"does not overfit within {counted_epochs(last)}. More epochs (--epochs) or less data may make "
+            f"does not overfit within {counted(last, 'epoch')}. More epochs (--epochs) or less data may make "
             "it overfit."
         )
     return [lowest_at, later, *_scores(plain)]
@@ -283,41 +282,40 @@ def _scores(plain: Overfitting) -> list[str]:
     return [final, unseen]
 
 
-def _effects(study: StudyFinding, name: str) -> Section | None:
+def _effects(study: StudyFinding) -> _Part | None:
     """How each variant changes what decides."""
     if not study.effects[1:]:
         return None
     reference = study.reference.variant.name
     same_seeds = f" Every {study.study.kind.noun} was trained on the same seeds as {reference}."
-    nodes: list[Node] = [Paragraph((Span(answer(study)), same_seeds)), _figures(study, name, "effects")]
-    return Section(f"Compared with {reference}", nodes, f"{name}-effects")
+    return _Part(f"Compared with {reference}", [Paragraph((Span(answer(study)), same_seeds))])
 
 
-def _ranking(study: StudyFinding, name: str) -> Section:
+def ranked(study: StudyFinding) -> list[tuple[Effect, Estimate]]:
+    """The variants in the order of the first decisive quantity, with their levels."""
+    of = study.quantities[study.study.kind.decisive[0]]
+    known = [(effect, level) for effect in study.effects if (level := effect.levels[of.name]) is not None]
+    return sorted(known, key=lambda each: each[1].value, reverse=of.measure.higher_is_better)
+
+
+def _ranking(study: StudyFinding) -> _Part:
     """The variants in the order of their test scores."""
     kind = study.study.kind
     first = study.quantities[kind.decisive[0]]
-    known = [effect for effect in study.effects if effect.levels[kind.decisive[0]] is not None]
-    ordered = sorted(known, key=partial(_level, first.name), reverse=first.measure.higher_is_better)
     rows = [
         [
             str(place),
             effect.variant.name,
-            level_text(first, effect.levels[first.name]),
+            level_text(first, level),
             _VERDICTS[effect.verdict][0] if effect.verdict else "the reference",
             " ".join(effect.variant.assignments) or NOTHING,
         ]
-        for place, effect in enumerate(ordered, 1)
+        for place, (effect, level) in enumerate(ranked(study), 1)
     ]
     headers = ["rank", kind.noun, first.measure.name, f"against {study.reference.variant.name}", "settings"]
     title = f"Each {kind.noun} with its best setting, over {seeds(max(each.seeds for each in study.effects))}"
     table = Table(headers, rows, title, announced=True, form="texts")
-    return Section("The order", [Paragraph(_reference_text(study)), table], f"{name}-ranking")
-
-
-def _level(name: str, effect: Effect) -> float:
-    level = effect.levels[name]
-    return level.value if level is not None else 0.0
+    return _Part("The order", [_reference_text(study), table], has_charts=False)
 
 
 def _reference_text(study: StudyFinding) -> str:
@@ -331,20 +329,19 @@ def _reference_text(study: StudyFinding) -> str:
     )
 
 
-def _curves(study: StudyFinding, name: str) -> Section:
+def _curves(study: StudyFinding) -> _Part:
     """The validation curves of all variants."""
-    title = f"The course of training with each {study.study.kind.noun}"
-    return Section(title, [_figures(study, name, "curves")], f"{name}-curves")
+    return _Part(f"The course of training with each {study.study.kind.noun}", [])
 
 
-def _variants(study: StudyFinding, name: str) -> Section | None:
+def _variants(study: StudyFinding) -> _Part | None:
     """What each variant is, and what it did."""
     shown = study.effects if study.study.kind.reference == "best" else study.effects[1:]
     if not shown:
         return None
     curves = study.curves()
-    cards = [_card(study, effect, curves) for effect in shown]
-    return Section(f"What each {study.study.kind.noun} is", [Cards(cards)], f"{name}-variants")
+    cards = Cards([_card(study, effect, curves) for effect in shown])
+    return _Part(f"What each {study.study.kind.noun} is", [cards], has_charts=False)
 
 
 #: A verdict on a card.
@@ -375,7 +372,7 @@ def _onset_text(curve: Overfitting | None) -> str:
         return ""
     if curve.onset.epoch:
         return f"overfits from epoch {curve.onset.epoch}"
-    return f"does not overfit within {counted_epochs(curve.epochs)}"
+    return f"does not overfit within {counted(curve.epochs, 'epoch')}"
 
 
 def more_data(study: StudyFinding) -> str:
@@ -395,23 +392,20 @@ def more_data(study: StudyFinding) -> str:
     return f"Change with less data: {changes}. This does not show whether more data would help."
 
 
-def _more_data(study: StudyFinding, name: str) -> Section | None:
+def _more_data(study: StudyFinding) -> _Part | None:
     text = more_data(study)
-    if not text:
-        return None
-    nodes: list[Node] = [Paragraph(text), _figures(study, name, "more data")]
-    return Section("Would more data help?", nodes, f"{name}-more-data")
+    return _Part("Would more data help?", [text]) if text else None
 
 
-def _target(study: StudyFinding, name: str) -> Section | None:
+def _target(study: StudyFinding) -> _Part | None:
     """How fast each variant reaches the target."""
     target, kind = study.study.target, study.study.kind
     names = [each for each in ("steps to target", "time to target") if each in study.quantities]
     if target is None or not names:
         return None
     measure = study.measure
-    unit = score_unit(measure)
-    value = f"{target:.1f} {unit}" if measure.unit == "points" else f"{significant(target)} {unit}".rstrip()
+    number = f"{target:.1f}" if measure.unit == "points" else significant(target)
+    value = f"{number} {score_unit(measure)}".rstrip()
     missed = [
         f"{effect.variant.name} ({effect.seeds - reached} of {effect.seeds})"
         for effect in study.effects
@@ -431,11 +425,7 @@ def _target(study: StudyFinding, name: str) -> Section | None:
         )
     if missed:
         texts.append(f"Seeds that did not reach it are left out of the means: {', '.join(missed)}.")
-    return Section(
-        "How fast is the target reached?",
-        [*map(Paragraph, texts), _figures(study, name, "target")],
-        f"{name}-target",
-    )
+    return _Part("How fast is the target reached?", texts)
 
 
 #: A winner that reaches less than this share of the best one's score sets a low target.
@@ -461,12 +451,11 @@ def _reached(effect: Effect, name: str) -> int:
     return level.n if level is not None else 0
 
 
-def _tuning(study: StudyFinding, name: str) -> Section | None:
+def _tuning(study: StudyFinding) -> _Part | None:
     """What the trials found, and how much each variant depends on them."""
     if not study.study.trials:
         return None
-    nodes: list[Node] = [*map(Paragraph, edge_sentences(study.study)), _figures(study, name, "tuning")]
-    return Section("How much depends on tuning", [*nodes, tuning_table(study)], f"{name}-tuning")
+    return _Part("How much depends on tuning", edge_sentences(study.study), [tuning_table(study)])
 
 
 def tuning_table(study: StudyFinding) -> Table:
@@ -499,33 +488,21 @@ def edge_sentences(study: Study) -> list[str]:
     chosen = [(study.described(each.name), each.assignments) for each in study.variants]
     sentences = []
     for edge in at_edges(chosen):
-        end = f"{edge.range.low if edge.is_low else edge.range.high:g}"
-        low, high = (
-            (edge.range.low / 10, edge.range.high) if edge.is_low else (edge.range.low, edge.range.high * 10)
-        )
-        if not edge.range.log:
-            low, high = edge.range.low, edge.range.high
-        advice = f": --search {edge.variant}.{edge.option}={low:g}:{high:g}" if edge.range.log else ""
+        low, high = edge.range.low, edge.range.high
+        further = f"{low / 10:g}:{high:g}" if edge.is_low else f"{low:g}:{high * 10:g}"
+        advice = f": --search {edge.variant}.{edge.option}={further}" if edge.range.log else ""
         sentences.append(
-            f"{edge.variant} is best with {edge.option}={edge.value:g}, at the end of its range ({end}). A "
-            f"better setting may lie beyond{advice}."
+            f"{edge.variant} is best with {edge.option}={edge.value:g}, at the end of its range "
+            f"({low if edge.is_low else high:g}). A better setting may lie beyond{advice}."
         )
     return sentences
 
 
-def _scaling(study: StudyFinding, name: str) -> Section | None:
+def _scaling(study: StudyFinding) -> _Part:
     """The power law of the score against the amount of data."""
     law = scaling(study)
-    if law is None:
-        text = "The runs do not show a power law: fewer than three amounts of data were trained."
-        return Section(
-            "Score against data", [Paragraph(text), _figures(study, name, "scaling")], f"{name}-scaling"
-        )
-    return Section(
-        "Score against data",
-        [Paragraph(_law_text(law)), _figures(study, name, "scaling")],
-        f"{name}-scaling",
-    )
+    none = "The runs do not show a power law: fewer than three amounts of data were trained."
+    return _Part("Score against data", [none if law is None else _law_text(law)])
 
 
 def _law_text(law: Scaling) -> str:
@@ -540,41 +517,7 @@ def _law_text(law: Scaling) -> str:
     )
 
 
-def _recalls(study: StudyFinding, name: str) -> Section:
-    text = (
-        "Each bar is the share of a class's test samples that the network recognises; the number of its "
-        "training samples stands beside its name."
-    )
-    return Section(
-        "Which classes are recognised?",
-        [Paragraph(text), _figures(study, name, "recalls")],
-        f"{name}-recalls",
-    )
-
-
-def _trade_off(study: StudyFinding, name: str) -> Section:
-    text = (
-        "To the right more samples of the rare classes are found; further up more of the answers that name "
-        "a rare class are right. A remedy that moves to the right and down buys one with the other."
-    )
-    nodes: list[Node] = [Paragraph(text), _figures(study, name, "trade-off")]
-    return Section("Precision against recall", nodes, f"{name}-trade-off")
-
-
-def _reliability(study: StudyFinding, name: str) -> Section | None:
-    """How far confidence is from accuracy."""
-    if not any(effect.levels.get("calibration error") for effect in study.effects):
-        return None
-    text = (
-        "A point is a bin of answers of similar confidence: to the right the network is surer, further up "
-        "more answers are right. On the dashed line it is as often right as it is sure; below it is too "
-        "sure."
-    )
-    nodes: list[Node] = [Paragraph(text), _figures(study, name, "reliability")]
-    return Section("Is the confidence right?", nodes, f"{name}-reliability")
-
-
-def _gradients(study: StudyFinding, name: str) -> Section | None:
+def _gradients(study: StudyFinding) -> _Part | None:
     """How hard each loss pushes, by how wrong the answer is."""
     task = study.configuration.runs[0].record.task.description
     if not isinstance(task.objective, (Classification, BinaryClassification)):
@@ -584,50 +527,27 @@ def _gradients(study: StudyFinding, name: str) -> Section | None:
         "that the network gives it. On the left the answer is wrong and sure: there cross-entropy pushes "
         "hardest, and squared error of the probabilities hardly at all."
     )
-    nodes: list[Node] = [Paragraph(text), _figures(study, name, "gradients")]
-    return Section("What a wrong answer teaches", nodes, f"{name}-gradients")
+    return _Part("What a wrong answer teaches", [text])
 
 
-def _samples(study: StudyFinding, name: str) -> Section:
-    """What the generators make, beside the nearest real images."""
-    text = (
-        "For each recipe the eight generated images that look most like copies, of the best epoch: above, "
-        "generated; in the middle the nearest training image; below the nearest image that was held out."
-    )
-    return Section(
-        "Copies or new images?", [Paragraph(text), _figures(study, name, "samples")], f"{name}-samples"
-    )
-
-
-def _frechet(study: StudyFinding, name: str) -> Section:
-    """The distance of generated images from real ones over the epochs, with reference lines."""
-    text = (
-        "The lowest point is the best epoch. The dashed lines say what the numbers mean: noise, and other "
-        "real images. A low distance is no proof of new images: copies have one, too."
-    )
-    return Section(
-        "How good do they look?", [Paragraph(text), _figures(study, name, "frechet")], f"{name}-frechet"
-    )
-
-
-def _explanations(study: StudyFinding, name: str) -> Section | None:
+def _explanations(study: StudyFinding) -> _Part | None:
     """Whether maps agree between frameworks as much as between seeds, and what they are worth."""
-    configurations = study.group.configurations
     left = survivals(study)
     if not left:
         return None
     nodes: list[Node] = []
     if _speaks_for_all(study):
-        found = agreements(networks_of(configurations))
-        nodes += [Paragraph((Span(_capital(agreement_text(found)) + "."),)), _agreement_table(found)]
+        found = agreements(networks_of(study.group.configurations))
+        sentence = agreement_text(found)
+        nodes += [Paragraph((Span(f"{sentence[:1].upper()}{sentence[1:]}."),)), _agreement_table(found)]
     flagged = [each.method for each in left if each.is_flagged]
     text = (
         f"The maps of {listed(flagged)} survive: they do not depend on what the network has learned."
         if flagged
         else "No map survives re-initialised layers: they depend on what the network has learned."
     )
-    nodes += [Paragraph((Span(text),)), _survival_table(left), _figures(study, name, "explanations")]
-    return Section("Do explanations agree, and do they depend on the network?", nodes, f"{name}-explanations")
+    nodes += [Paragraph((Span(text),)), _survival_table(left)]
+    return _Part("Do explanations agree, and do they depend on the network?", nodes)
 
 
 _AGREEMENT_WORDS: Mapping[str, str] = {
@@ -647,10 +567,6 @@ def agreement_text(found: Sequence[Agreement]) -> str:
         return f"maps of networks trained apart {_AGREEMENT_WORDS[found[0].verdict]}"
     parts = [f"{listed(methods)} {_AGREEMENT_WORDS[verdict]}" for verdict, methods in verdicts.items()]
     return f"of networks trained apart, maps of {'; those of '.join(parts)}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _agreement_table(found: Sequence[Agreement]) -> Table:
@@ -696,21 +612,19 @@ def _survival_table(left: Sequence[Survival]) -> Table:
     return Table(headers, rows, "Randomised layers", (legend,), announced=True)
 
 
-def _privacy(study: StudyFinding, name: str) -> Section | None:
-    """The score and membership inference against epsilon."""
-    if not any(effect.levels.get("epsilon") for effect in study.effects):
-        return None
-    text = (
-        "A point is DP-SGD with some noise: to the left more is proved. The dashed lines are the protections "
-        "without a proof. Where the AUC is 0.5, this attack finds nothing."
-    )
-    nodes: list[Node] = [Paragraph(text), _figures(study, name, "privacy")]
-    return Section("What does protection cost?", nodes, f"{name}-privacy")
+def _explained(title: str, text: str, needed: str = "") -> Callable[[StudyFinding], _Part | None]:
+    """A part that explains its charts; it is left out where no variant has the quantity ``needed``."""
+
+    def part(study: StudyFinding) -> _Part | None:
+        if needed and not any(effect.levels.get(needed) for effect in study.effects):
+            return None
+        return _Part(title, [text])
+
+    return part
 
 
-Part = Callable[[StudyFinding, str], Section | None]
 #: The parts of a page that a kind of study may name.
-SECTIONS: Mapping[str, Part] = {
+_PARTS: Mapping[str, Callable[[StudyFinding], _Part | None]] = {
     "onset": _onset,
     "ranking": _ranking,
     "effects": _effects,
@@ -720,29 +634,71 @@ SECTIONS: Mapping[str, Part] = {
     "target": _target,
     "tuning": _tuning,
     "scaling": _scaling,
-    "recalls": _recalls,
-    "trade-off": _trade_off,
-    "reliability": _reliability,
     "gradients": _gradients,
-    "samples": _samples,
-    "frechet": _frechet,
     "explanations": _explanations,
-    "privacy": _privacy,
+    "recalls": _explained(
+        "Which classes are recognised?",
+        "Each bar is the share of a class's test samples that the network recognises; the number of its "
+        "training samples stands beside its name.",
+    ),
+    "trade-off": _explained(
+        "Precision against recall",
+        "To the right more samples of the rare classes are found; further up more of the answers that name "
+        "a rare class are right. A remedy that moves to the right and down buys one with the other.",
+    ),
+    "reliability": _explained(
+        "Is the confidence right?",
+        "A point is a bin of answers of similar confidence: to the right the network is surer, further up "
+        "more answers are right. On the dashed line it is as often right as it is sure; below it is too "
+        "sure.",
+        needed="calibration error",
+    ),
+    "samples": _explained(
+        "Copies or new images?",
+        "For each recipe the eight generated images that look most like copies, of the best epoch: above, "
+        "generated; in the middle the nearest training image; below the nearest image that was held out.",
+    ),
+    "frechet": _explained(
+        "How good do they look?",
+        "The lowest point is the best epoch. The dashed lines say what the numbers mean: noise, and other "
+        "real images. A low distance is no proof of new images: copies have one, too.",
+    ),
+    "privacy": _explained(
+        "What does protection cost?",
+        "A point is DP-SGD with some noise: to the left more is proved. The dashed lines are the "
+        "protections without a proof. Where the AUC is 0.5, this attack finds nothing.",
+        needed="epsilon",
+    ),
 }
 
 
-def _figures(study: StudyFinding, prefix: str, kind: str) -> Figures:
-    def make() -> Sequence[Figure | Picture]:
-        from harness.report.charts.study import CHARTS
+def sections(study: StudyFinding, prefix: str) -> list[Node]:
+    """The parts that the kind names and the study has the data for; their ids begin with ``prefix``."""
+    drawn: list[Node] = []
+    for kind in study.study.kind.sections:
+        part = _PARTS[kind](study) if kind in _PARTS else None
+        if part is not None:
+            above = [Paragraph(each) if isinstance(each, str) else each for each in part.above]
+            charts = [Figures(partial(_figures, study, prefix, kind))] if part.has_charts else []
+            drawn.append(
+                Section(part.title, [*above, *charts, *part.below], f"{prefix}-{kind.replace(' ', '-')}")
+            )
+    return drawn
 
-        return CHARTS[kind](study, prefix)
 
-    return Figures(make)
+def _figures(study: StudyFinding, prefix: str, kind: str) -> list[Figure | Picture]:
+    from harness.report.charts.study import CHARTS
+
+    return [*CHARTS[kind](study, prefix)]
 
 
 def figures_of_study(study: StudyFinding, prefix: str) -> list[Figure | Picture]:
     """Every chart of a study's page that it has the data for."""
     from harness.report.charts.study import CHARTS
 
-    names = [name for name in study.study.kind.sections if name in CHARTS]
-    return [figure for name in names for figure in CHARTS[name](study, prefix)]
+    return [
+        figure
+        for kind in study.study.kind.sections
+        if kind in CHARTS
+        for figure in CHARTS[kind](study, prefix)
+    ]

@@ -2,7 +2,6 @@
 
 import statistics
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from harness.analysis.study import Study
 from harness.analysis.study_effects import StudyFinding
@@ -10,29 +9,11 @@ from harness.report.document import Document, Figure, Figures, Node, Paragraph, 
 from harness.report.numbers import NOTHING, listed
 from harness.report.render.terminal import terminal_text
 from harness.report.study import findings_alone, study_parts
-from harness.report.study_sections import headline, level_text, reference_curve
+from harness.report.study_sections import headline, level_text, ranked, reference_curve
 from harness.runs.store import Store
-from harness.stats.estimate import Estimate
 
 #: How fast a target is reached, if the kind measures it.
 _TO_TARGET = "steps to target"
-
-
-class Rank(NamedTuple):
-    """The place of a variant in one task, and its level."""
-
-    variant: str
-    place: int
-    level: Estimate
-
-
-def ranks(study: StudyFinding) -> list[Rank]:
-    """The variants of one task in the order of the first decisive quantity."""
-    name = study.study.kind.decisive[0]
-    known = [(effect, level) for effect in study.effects if (level := effect.levels[name]) is not None]
-    higher = study.quantities[name].measure.higher_is_better
-    known.sort(key=lambda each: each[1].value, reverse=higher)
-    return [Rank(effect.variant.name, place, level) for place, (effect, level) in enumerate(known, 1)]
 
 
 def _findings(studies: Sequence[Study], store: Store) -> list[StudyFinding]:
@@ -44,10 +25,15 @@ def _findings(studies: Sequence[Study], store: Store) -> list[StudyFinding]:
 def across_tasks(findings: Sequence[StudyFinding]) -> list[Node]:
     """The table of ranks, and the profiles where a target was set."""
     kind = findings[0].study.kind
-    by_task = {study.study.task: {rank.variant: rank for rank in ranks(study)} for study in findings}
+    by_task = {
+        study.study.task: {
+            effect.variant.name: (place, level) for place, (effect, level) in enumerate(ranked(study), 1)
+        }
+        for study in findings
+    }
     names = list(dict.fromkeys(name for task in by_task.values() for name in task))
     complete = [name for name in names if all(name in task for task in by_task.values())]
-    means = {name: statistics.fmean(task[name].place for task in by_task.values()) for name in complete}
+    means = {name: statistics.fmean(task[name][0] for task in by_task.values()) for name in complete}
     ordered = sorted(complete, key=means.__getitem__) + [name for name in names if name not in complete]
     rows = []
     for name in ordered:
@@ -55,7 +41,7 @@ def across_tasks(findings: Sequence[StudyFinding]) -> list[Node]:
         for study in findings:
             rank = by_task[study.study.task].get(name)
             of = study.quantities[kind.decisive[0]]
-            cells.append(f"{rank.place}: {level_text(of, rank.level)}" if rank else NOTHING)
+            cells.append(f"{rank[0]}: {level_text(of, rank[1])}" if rank else NOTHING)
         rows.append([name, f"{means[name]:.1f}" if name in means else NOTHING, *cells])
     headers = [kind.noun, "mean rank", *by_task]
     title = f"Rank of each {kind.noun} by task, and its score"
@@ -76,16 +62,14 @@ def _profiles(findings: Sequence[StudyFinding]) -> list[Figure]:
 
     slowdowns: dict[str, list[float | None]] = {}
     for study in findings:
-        steps = {effect.variant.name: effect.levels.get(_TO_TARGET) for effect in study.effects}
         # A mean over the seeds that were lucky enough to reach the target says nothing of the others.
-        counts = {effect.variant.name: effect.seeds for effect in study.effects}
         known = {
-            name: level.value
-            for name, level in steps.items()
-            if level is not None and level.n == counts[name]
+            effect.variant.name: level.value
+            for effect in study.effects
+            if (level := effect.levels.get(_TO_TARGET)) is not None and level.n == effect.seeds
         }
-        for name in steps:
-            least = min(known.values(), default=1.0)
+        least = min(known.values(), default=1.0)
+        for name in (effect.variant.name for effect in study.effects):
             slowdowns.setdefault(name, []).append(known[name] / least if name in known else None)
     return profiles(slowdowns)
 

@@ -7,16 +7,14 @@ a page needs. The tests validate every chart with Altair.
 import json
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import vl_convert
 
 from harness.report.document import Figure
 from harness.report.escaping import visible_json
-from harness.report.numbers import score_unit
 from harness.stats.estimate import Estimate
-from harness.training.measures import Measure
 
 # The look of charts: colours, fonts, axes and legends.
 
@@ -132,6 +130,21 @@ def layered(rows: Sequence[Row], *layers: Spec, height: int = HEIGHT) -> Spec:
     return {"data": {"values": rows}, "layer": list(layers), "width": "container", "height": height}
 
 
+def by_name(name: str) -> Spec:
+    """The vertical axis of a chart of one row per value of this field, in the order of the data."""
+    return field(f"{name}:N", title=None, sort=None, axis=NAME_AXIS)
+
+
+def named_rows(rows: Sequence[Row], name: str, *layers: Spec, frame: int = FRAME_HEIGHT) -> Spec:
+    """Layers as high as one row per value of the field ``name`` needs."""
+    return layered(rows, *layers, height=frame + ROW_HEIGHT * len({row[name] for row in rows}))
+
+
+def scaled(name: str, values: Mapping[Any, object], **properties: object) -> Spec:
+    """The channel of a field whose values have these colours, shapes or dashes, in this order."""
+    return field(name, scale={"domain": list(values), "range": list(values.values())}, **properties)
+
+
 #: Configurations that share a chart of curves; more of them have a panel each.
 MOST_TOGETHER = 4
 #: The panels of a chart that are drawn, in a row of a wide page, and the pixels around them.
@@ -224,6 +237,26 @@ def ends(value: Estimate, name: str) -> Row:
     return {name: value.value, f"{name} low": low, f"{name} high": high}
 
 
+def interval(axis: Literal["x", "y"], name: str, width: float | None = None, **more: Any) -> Spec:
+    """A line of this width in pixels between the :func:`ends` of an estimate; ``more`` is of the layer."""
+    look = {} if width is None else {"strokeWidth": width}
+    along: Spec = {axis: field(f"{name} low:Q", title=""), f"{axis}2": f"{name} high"}
+    return layer("rule", look, **along, **more)
+
+
+#: Title, caption and chart of a figure; no chart where there are no data.
+Described = tuple[str, str, Spec | None]
+
+
+def figures(prefix: str, charts: Mapping[str, Described], chosen: Collection[str] = ()) -> list[Figure]:
+    """The charts that have data as figures; the names of ``chosen`` ones are among those of ``charts``."""
+    return [
+        Figure(f"{prefix}-{name}", caption, chart, title, chosen=name in chosen)
+        for name, (title, caption, chart) in charts.items()
+        if chart is not None
+    ]
+
+
 def configuration_colours(names: Iterable[str], without: str = "") -> Colours:
     """A colour for each name, in their order: the same on every page, as far as no other name has it.
 
@@ -249,8 +282,7 @@ def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None, **
     ``more`` are further properties of the legend.
     """
     present = {row["configuration"] for row in rows}
-    shown = [name for name in colours if name in present]
-    scale = {"domain": shown, "range": [colours[name] for name in shown]}
+    shown = {name: colour for name, colour in colours.items() if name in present}
     legend = None
     if symbol is not None:
         longest, split = max(map(len, shown), default=0), {}
@@ -260,13 +292,7 @@ def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None, **
         columns = next((columns for columns, most in _LEGEND_COLUMNS if longest <= most), 1)
         stroke = {"symbolType": symbol, "symbolStrokeWidth": 2}
         legend = {**stroke, "columns": columns, "labelLimit": 260, **split, **more}
-    return field("configuration:N", scale=scale, legend=legend)
-
-
-def axis_title(measure: Measure, prefix: str = "") -> str:
-    """``test accuracy (%)``: the measure with its unit, where it has one."""
-    unit = score_unit(measure)
-    return f"{prefix} {measure.name}{f' ({unit})' * bool(unit)}".strip()
+    return scaled("configuration:N", shown, legend=legend)
 
 
 # Charts outside a page: as SVG, PNG and PDF.

@@ -14,7 +14,6 @@ from harness.report.charts.base import (
     Colours,
     Row,
     Spec,
-    axis_title,
     colour_of_rows,
     field,
     layer,
@@ -22,6 +21,7 @@ from harness.report.charts.base import (
     multiples,
     tips,
 )
+from harness.report.numbers import with_unit
 from harness.stats.intervals import Array
 
 # Curves over epochs as layers of a chart: means, bands, thin lines of seeds, marked epochs.
@@ -300,7 +300,7 @@ def loss_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
     """Losses after each epoch, with the best epoch and the onset of overfitting."""
     if not curves:
         return None
-    title = axis_title(curves[0].measure) if curves[0].measure.key == "loss" else "loss"
+    title = with_unit(curves[0].measure) if curves[0].measure.key == "loss" else "loss"
     return curve_chart(loss_lines(curves), title, colours, _marks(curves, "loss"), _panels(curves))
 
 
@@ -309,7 +309,7 @@ def learning_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | N
     if not curves or _score_key(curves) == "loss":
         return None
     key = _score_key(curves)
-    title = "classified as real (%)" if key == "real" else axis_title(curves[0].measure)
+    title = "classified as real (%)" if key == "real" else with_unit(curves[0].measure)
     return curve_chart(score_lines(curves), title, colours, _marks(curves, key), _panels(curves))
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.explain.explained import Answer, Explained
-from harness.report.charts.base import Row, Spec, ends, field, layer, layered, tips, zero_line
+from harness.report.charts.base import Row, Spec, ends, field, interval, layer, layered, tips, zero_line
 from harness.report.document import Figure, Picture
 from harness.runs.trained import Explanation
 from harness.stats.estimate import Estimate
+from harness.stats.intervals import Array
 
 #: The method that charts show; pictures show all.
 SHOWN = "integrated gradients"
@@ -69,29 +70,27 @@ def _class_text(classes: Sequence[str], number: int) -> str:
     return repr(text) if are_characters else text
 
 
-def _share(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _share(values: Array) -> Array:
     """Values from -1 to 1: relative to the strongest."""
     most = float(np.percentile(np.abs(values), _FULL_COLOUR)) or float(np.abs(values).max()) or 1.0
     return np.clip(values / most, -1, 1)
 
 
-def _coloured(share: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _coloured(share: Array) -> Array:
     """Shares ``(...)`` as colours ``(..., 3)`` from 0 to 1: white at 0."""
-    strong = np.array(
-        [[int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)] for colour in (LOWERS, RAISES)]
-    )
+    strong = np.array([[*bytes.fromhex(colour[1:])] for colour in (LOWERS, RAISES)]) / 255
     strength = np.abs(share)[..., None]
-    colours: npt.NDArray[np.float64] = 1 - strength + strength * strong[(share > 0).astype(int)]
+    colours: Array = 1 - strength + strength * strong[(share > 0).astype(int)]
     return colours
 
 
-def _beside(picture: npt.NDArray[np.float64], maps: Sequence[npt.NDArray[np.float64]]) -> bytes:
+def _beside(picture: Array, maps: Sequence[Array]) -> bytes:
     """A picture and its maps in a row, as PNG."""
     shown = picture if picture.shape[-1] == 3 else picture.mean(axis=-1, keepdims=True).repeat(3, axis=-1)  # noqa: PLR2004
     return _row([np.clip(shown, 0, 1), *(_coloured(_share(values)) for values in maps)], _TILE)
 
 
-def _row(tiles: Sequence[npt.NDArray[np.float64]], size: int) -> bytes:
+def _row(tiles: Sequence[Array], size: int) -> bytes:
     from PIL import Image
 
     whole = Image.new("RGB", (len(tiles) * (size + _GAP) - _GAP, size), "white")
@@ -107,7 +106,7 @@ def _sign() -> Spec:
     return {"condition": {"test": "datum.relevance > 0", "value": RAISES}, "value": LOWERS}
 
 
-def _series(inputs: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> Spec:
+def _series(inputs: Array, values: Array) -> Spec:
     """The first feature as a line, and what each step contributes as a bar."""
     steps = zip(inputs[:, 0].tolist(), values.tolist(), strict=True)
     rows: list[Row] = [
@@ -133,7 +132,7 @@ def _series(inputs: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) ->
     return {**chart, "resolve": {"scale": {"y": "independent"}}}
 
 
-def _table(inputs: npt.NDArray[np.float64], values: npt.NDArray[np.float64], features: Sequence[str]) -> Spec:
+def _table(inputs: Array, values: Array, features: Sequence[str]) -> Spec:
     """A bar for each of the features that contribute most."""
     order = np.argsort(-np.abs(values), kind="stable")[:_MOST_FEATURES].tolist()
     rows: list[Row] = [
@@ -151,7 +150,7 @@ def _table(inputs: npt.NDArray[np.float64], values: npt.NDArray[np.float64], fea
     return layered(rows, bars, zero_line("x"), height=18 * len(rows))
 
 
-def _text(tokens: npt.NDArray[np.int64], values: npt.NDArray[np.float64], classes: Sequence[str]) -> Spec:
+def _text(tokens: npt.NDArray[np.int64], values: Array, classes: Sequence[str]) -> Spec:
     """The characters in lines of equal length, each on a cell of its colour."""
     cells_of = zip(tokens.tolist(), values.tolist(), _share(values).tolist(), strict=True)
     rows: list[Row] = []
@@ -173,7 +172,7 @@ def _text(tokens: npt.NDArray[np.int64], values: npt.NDArray[np.float64], classe
 
 
 def _of_the_network(
-    explained: Explained, arrays: dict[str, npt.NDArray[np.float64]], features: Sequence[str], name: str
+    explained: Explained, arrays: dict[str, Array], features: Sequence[str], name: str
 ) -> Iterator[Figure | Picture]:
     if explained.importance:
         rows: list[Row] = []
@@ -185,16 +184,12 @@ def _of_the_network(
         y = field("feature:N", title=None, sort=[row["feature"] for row in rows])
         title = "rise of the test loss"
         bars = layer("bar", {"color": "#0072b2"}, y=y, x=field("rise:Q", title=title), tooltip=tips("rise:Q"))
-        spreads = layer("rule", {"color": "#333333"}, y=y, x=field("rise low:Q"), x2=field("rise high"))
+        spreads = interval("x", "rise", y=y, color={"value": "#333333"})
         caption = (
             "How much the test loss rises where a feature is shuffled: mean and deviation over five shuffles."
         )
-        yield Figure(
-            f"{name}-importance",
-            caption,
-            layered(rows, bars, spreads, height=18 * len(rows)),
-            "Permutation importance",
-        )
+        chart = layered(rows, bars, spreads, height=18 * len(rows))
+        yield Figure(f"{name}-importance", caption, chart, "Permutation importance")
     if "filters" in arrays:
         filters = arrays["filters"][: 2 * _FILTERS_IN_A_ROW]
         if filters.shape[-1] == 3:  # noqa: PLR2004  red, green and blue

@@ -23,9 +23,11 @@ from harness.report.charts.base import (
     Spec,
     colour_of_rows,
     field,
+    figures,
     layer,
     layered,
     multiples,
+    scaled,
     tips,
 )
 from harness.report.document import Figure, Passage, Picture
@@ -176,8 +178,7 @@ def examples_chart(run: Run, outcomes: Outcomes, folder: Path | None) -> Spec | 
         "x": field("x:Q", axis=None, scale={"domain": [0, _COLUMNS], "nice": False}),
         "y": field("y:Q", axis=None, scale={"domain": [lines, 0], "nice": False}),
     }
-    scale = {"domain": ["wrong", "right"], "range": ["#d55e00", "#009e73"]}
-    colour = field("right:N", scale=scale, legend=None)
+    colour = scaled("right:N", {"wrong": "#d55e00", "right": "#009e73"}, legend=None)
     if all(one.values for one in examples):
         marks = layer("line", {"strokeWidth": 1.5}, rows=drawn, **tile, color=colour, detail="place:N")
     else:
@@ -269,8 +270,7 @@ def forecast_chart(comparison: Comparison, colours: Colours) -> Spec | None:
     colour = colour_of_rows(rows, shown, "stroke")
     x = field(f"{first.time}:Q", title=first.time, axis={"format": "d"}, scale={"zero": False})
     y = field("value:Q", title=first.quantity)
-    kinds = {"domain": [TRUTH, "forecast", NAIVE], "range": [[1, 0], [1, 0], [2, 3]]}
-    dash = field("kind:N", scale=kinds, legend=None)
+    dash = scaled("kind:N", {TRUTH: [1, 0], "forecast": [1, 0], NAIVE: [2, 3]}, legend=None)
     width = field("width:O", scale=None, legend=None)
     tip = tips("configuration:N", f"{first.time}:Q", ("value:Q", first.quantity))
     return layered(
@@ -320,11 +320,7 @@ def outcome_figures(
             forecast_chart(comparison, colours),
         ),
     }
-    return [
-        Figure(f"{prefix}-{name}", caption, chart, title)
-        for name, (title, caption, chart) in charts.items()
-        if chart is not None
-    ]
+    return figures(prefix, charts)
 
 
 def group_pictures(group: GroupFindings, prefix: str, results: Path | None) -> list[Picture]:

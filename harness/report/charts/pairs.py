@@ -5,12 +5,13 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
+import numpy as np
 
 from harness.bisect.findings import search_of
 from harness.bisect.record import BisectRecord
 from harness.duel.findings import PairsSource
 from harness.duel.ratios import step_ratios
-from harness.duel.record import BlockRecord, DuelRecord, DuelResult
+from harness.duel.record import DuelRecord, DuelResult
 from harness.gate.history import MetricHistory
 from harness.gate.judgement import benchmark_ratios
 from harness.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
@@ -18,18 +19,20 @@ from harness.report.charts.base import (
     FRAME_HEIGHT,
     GREY,
     HEIGHT,
-    NAME_AXIS,
     PALETTE,
     ROW_HEIGHT,
     VERDICTS,
     Colours,
     Row,
     Spec,
+    by_name,
     colour_of_rows,
     configuration_colours,
     field,
     layer,
     layered,
+    named_rows,
+    scaled,
     tips,
     zero_line,
 )
@@ -63,27 +66,24 @@ _MOST_TICKS = 10
 
 def duel_figures(record: DuelRecord) -> list[Figure]:
     """The charts that the pairs of a duel allow; none without pairs."""
-    if not record.pairs:
-        return []
-    colours = configuration_colours(configuration.label for configuration in record.configurations)
-    reference = record.configurations[0].label
     pairs = [row for result in record.results for row in _duel_pair_rows(record, result)]
-    figures = []
-    if pairs:
-        caption = (
-            f"Time per sample relative to {reference}: each pair of fresh processes is a dot, the diamond is "
-            f"the ratio with its 95 % interval. Left of 0 is faster. Shaded: within "
-            f"{100 * record.margin:g} %, called the same."
-        )
-        figures.append(Figure("pairs", caption, _duel_pairs(record, pairs, colours), "Pairs"))
-        caption = (
-            "The same pairs in the order in which they ran. A trend means that the machine changed, or that "
-            "one configuration did."
-        )
-        figures.append(
-            Figure("course", caption, _course(pairs, len(record.pairs), colours), "Pairs in order")
-        )
-    return [*figures, *turn_figures(record)]
+    if not pairs:
+        return turn_figures(record)
+    colours = configuration_colours(configuration.label for configuration in record.configurations)
+    of_pairs = (
+        f"Time per sample relative to {record.configurations[0].label}: each pair of fresh processes is a "
+        "dot, the diamond is the ratio with its 95 % interval. Left of 0 is faster. Shaded: within "
+        f"{100 * record.margin:g} %, called the same."
+    )
+    in_order = (
+        "The same pairs in the order in which they ran. A trend means that the machine changed, or that "
+        "one configuration did."
+    )
+    return [
+        Figure("pairs", of_pairs, _duel_pairs(record, pairs, colours), "Pairs"),
+        Figure("course", in_order, _course(pairs, len(record.pairs), colours), "Pairs in order"),
+        *turn_figures(record),
+    ]
 
 
 def turn_figures(record: PairsSource) -> list[Figure]:
@@ -115,9 +115,13 @@ def _duel_pair_rows(record: DuelRecord, result: DuelResult) -> Iterator[Row]:
 
 def _duel_pairs(record: DuelRecord, pairs: Sequence[Row], colours: Colours) -> Spec:
     """A row for each configuration but the reference: dots, and the ratio with its interval."""
-    rows = [*pairs, *map(_result_row, (each for each in record.results if each.ratio is not None))]
-    y = field("configuration:N", title=None, sort=None, axis=NAME_AXIS)
-    row: Spec = {"y": y, "color": colour_of_rows(rows, colours, None)}
+    results: list[Row] = [
+        {"configuration": each.configuration, "ratio": _percent(each.ratio.value), **_interval(each.ratio)}
+        for each in record.results
+        if each.ratio is not None
+    ]
+    rows = [*pairs, *results]
+    row: Spec = {"y": by_name("configuration"), "color": colour_of_rows(rows, colours, None)}
     title = "change of the time per sample (%)"
     x = field("change:Q", title=title, scale={"padding": 16, "zero": False})
     offset = field("place:Q", scale={"domain": [-1.5, 1.5]})
@@ -133,12 +137,6 @@ def _duel_pairs(record: DuelRecord, pairs: Sequence[Row], colours: Colours) -> S
         layer("point", {"size": 140, "shape": "diamond"}, x="ratio:Q", **row, tooltip=tip),
         height=FRAME_HEIGHT + 2 * ROW_HEIGHT * len(record.results),
     )
-
-
-def _result_row(result: DuelResult) -> Row:
-    ratio = result.ratio
-    assert ratio is not None  # noqa: S101  the caller selects those with a ratio
-    return {"configuration": result.configuration, "ratio": _percent(ratio.value), **_interval(ratio)}
 
 
 def _course(pairs: Sequence[Row], count: int, colours: Colours) -> Spec:
@@ -159,8 +157,7 @@ def _turns(record: PairsSource, colours: Colours) -> Spec:
         "turn:Q", title="turn", axis={"tickMinStep": 1}, scale={"zero": False, "nice": False, "padding": 8}
     )
     y = field("step:Q", title="step (ms, log scale)", scale={"type": "log", "nice": False, "padding": 12})
-    shapes = {"domain": [False, True], "range": ["circle", "cross"]}
-    shape = field("disturbed:N", scale=shapes, legend=None)
+    shape = scaled("disturbed:N", {False: "circle", True: "cross"}, legend=None)
     colour = colour_of_rows(rows, colours, "circle")
     tip = tips("configuration:N", "pair:Q", "turn:Q", ("step:Q", "step (ms)"))
     border = {"color": GREY, "strokeDash": [2, 4], "opacity": 0.7}
@@ -185,15 +182,13 @@ def _turn_rows(record: PairsSource) -> Iterator[Row]:
                     "configuration": configuration.label,
                     "pair": number,
                     "turn": before + merged[0].turn + 1,
-                    "step": round(statistics.median(map(_step_milliseconds, merged)), 5),
+                    "step": round(
+                        statistics.median(1e3 * block.seconds / block.steps for block in merged), 5
+                    ),
                     "disturbed": all(block.disturbed for block in merged),
                     "first": index == 0 and at == 0 and number > 1,
                 }
         before += max(block.turn for block in pair.blocks) + 1
-
-
-def _step_milliseconds(block: BlockRecord) -> float:
-    return 1e3 * block.seconds / block.steps
 
 
 # A gate: the change of each metric with its limit, and the ratio of each pair.
@@ -257,42 +252,38 @@ def _gate_pair_rows(benchmark: BenchmarkRecord) -> list[Row]:
 
 
 def _changes(rows: Sequence[Row]) -> Spec:
-    y = field("benchmark:N", title=None, sort=None, axis=NAME_AXIS)
+    y = by_name("benchmark")
     x = field("change:Q", title="change (%)", scale={"padding": 12})
-    colour, shape = _colour_and_shape("verdict", VERDICTS, rows)
+    look = _colour_and_shape("verdict", VERDICTS, rows)
     tip = tips("benchmark:N", "verdict:N", "change:Q", "low:Q", "high:Q", "limit:Q", "pairs:Q")
     limit_tip = tips("benchmark:N", "limit:Q")
-    return _over_zero(
+    return named_rows(
         rows,
+        "benchmark",
+        zero_line("x"),
         layer("tick", {"thickness": 3, "size": 22, "color": GREY}, x="limit:Q", y=y, tooltip=limit_tip),
-        layer("rule", {"strokeWidth": 2}, x="low:Q", x2="high", y=y, color=colour),
-        layer("point", {"size": 90}, x=x, y=y, color=colour, shape=shape, tooltip=tip),
+        layer("rule", {"strokeWidth": 2}, x="low:Q", x2="high", y=y, color=look["color"]),
+        layer("point", {"size": 90}, x=x, y=y, **look, tooltip=tip),
+        frame=_GATE_FRAME_HEIGHT,
     )
 
 
 def _gate_pairs(rows: Sequence[Row]) -> Spec:
-    y = field("benchmark:N", title=None, sort=None, axis=NAME_AXIS)
     x = field("change:Q", title="change of the step (%)", scale={"padding": 12})
-    colour, shape = _colour_and_shape("stage", _STAGES, rows)
-    place: Spec = {"y": y, "yOffset": field("stage:N", sort=list(_STAGES))}
-    look: Spec = {"color": colour, "shape": shape}
+    place: Spec = {"x": x, "y": by_name("benchmark"), "yOffset": field("stage:N", sort=list(_STAGES))}
+    look = _colour_and_shape("stage", _STAGES, rows)
     tip = tips("benchmark:N", "stage:N", "pair:Q", "change:Q")
-    return _over_zero(rows, layer("point", {"opacity": 0.6, "size": 50}, x=x, **place, **look, tooltip=tip))
+    dots = layer("point", {"opacity": 0.6, "size": 50}, **place, **look, tooltip=tip)
+    return named_rows(rows, "benchmark", zero_line("x"), dots, frame=_GATE_FRAME_HEIGHT)
 
 
-def _colour_and_shape(
-    name: str, looks: Mapping[str, tuple[str, str]], rows: Sequence[Row]
-) -> tuple[Spec, Spec]:
-    """Scales of the values that occur in a field; both share one legend."""
+def _colour_and_shape(name: str, looks: Mapping[str, tuple[str, str]], rows: Sequence[Row]) -> Spec:
+    """The channels of the values that occur in a field; both share one legend."""
     shown = [value for value in looks if any(row[name] == value for row in rows)]
-    colours = {"domain": shown, "range": [looks[value][0] for value in shown]}
-    shapes = {"domain": shown, "range": [looks[value][1] for value in shown]}
-    return field(f"{name}:N", scale=colours), field(f"{name}:N", scale=shapes)
-
-
-def _over_zero(rows: Sequence[Row], *layers: Spec) -> Spec:
-    height = _GATE_FRAME_HEIGHT + ROW_HEIGHT * len({row["benchmark"] for row in rows})
-    return layered(rows, zero_line("x"), *layers, height=height)
+    return {
+        channel: scaled(f"{name}:N", {value: looks[value][place] for value in shown})
+        for place, channel in enumerate(("color", "shape"))
+    }
 
 
 # A history: for each series its gates, the level, and where it changes.
@@ -303,18 +294,39 @@ _DEVIATES = 1.959964
 def history_figures(series: Sequence[MetricHistory]) -> list[Figure]:
     """A chart of each series with more than one gate and known noise."""
     return [
-        Figure(f"series-{number}", _caption(each), _chart(each), name_of(each))
+        Figure(
+            f"series-{number}",
+            f"Change since {one_line(each.start)}: each gate with its 95 % interval, and the level (line).",
+            _chart(each),
+            name_of(each),
+        )
         for number, each in enumerate(filter(has_chart, series), 1)
     ]
 
 
-def _caption(series: MetricHistory) -> str:
-    return f"Change since {one_line(series.start)}: each gate with its 95 % interval, and the level (line)."
-
-
 def _chart(series: MetricHistory) -> Spec:
-    rows, steps = _point_rows(series), _step_rows(series)
-    names = [str(row["name"]) for row in rows]
+    trend = series.trend
+    assert trend is not None  # noqa: S101  only such series are shown
+    logs = np.array([point.ratio.log for point in series.points])
+    half, levels = _DEVIATES * trend.noise, list(map(_percent_of_log, trend.levels))
+    values = {"change": logs, "low": logs - half, "high": logs + half}
+    columns = {"level": levels, **{name: list(map(_percent_of_log, each)) for name, each in values.items()}}
+    rows: list[Row] = [
+        {"name": point.name, "date": point.date, **{name: each[place] for name, each in columns.items()}}
+        for place, point in enumerate(series.points)
+    ]
+    steps: list[Row] = [
+        {
+            "name": point.name,
+            "date": point.date,
+            "level": levels[step.at],
+            "size": size,
+            "short": change(series.metric, msgspec.structs.replace(step.change, low=None, high=None)),
+            "direction": "worse" if step.change.value > 1 else "better",
+        }
+        for step, (point, size) in zip(trend.steps, steps_of(series), strict=True)
+    ]
+    names = [point.name for point in series.points]
     axis = {"labelAngle": -40, "labelLimit": 80, "labelOverlap": True, "grid": False}
     x = field("name:N", title=None, sort=names, axis=axis)
     y = field("change:Q", title="change since the base (%)", scale={"zero": False})
@@ -333,51 +345,14 @@ def _chart(series: MetricHistory) -> Spec:
 
 def _step_layers(steps: list[Row], x: Spec) -> list[Spec]:
     """The size of each step, at the first gate with the new level. A triangle shows its direction."""
-    colours = [VERDICTS["FAIL"][0], VERDICTS["PASS"][0]]
-    colour = field("direction:N", scale={"domain": ["worse", "better"], "range": colours}, legend=None)
-    shapes = {"domain": ["worse", "better"], "range": ["triangle-up", "triangle-down"]}
+    colours = {"worse": VERDICTS["FAIL"][0], "better": VERDICTS["PASS"][0]}
+    colour = scaled("direction:N", colours, legend=None)
+    shape = scaled("direction:N", {"worse": "triangle-up", "better": "triangle-down"}, legend=None)
     tip = tips("name:N", "date:N", "size:N")
-    shape = field("direction:N", scale=shapes, legend=None)
     place: Spec = {"x": x, "y": field("level:Q", title="")}
     return [
         layer("point", {"size": 130}, rows=steps, **place, color=colour, shape=shape, tooltip=tip),
         layer("text", {"dy": -14, "fontSize": 12}, rows=steps, **place, text="short:N"),
-    ]
-
-
-def _point_rows(series: MetricHistory) -> list[Row]:
-    trend = series.trend
-    assert trend is not None  # noqa: S101  only such series are shown
-    rows: list[Row] = []
-    for number, point in enumerate(series.points):
-        value = point.ratio.log
-        half = _DEVIATES * float(trend.noise[number])
-        rows.append(
-            {
-                "name": point.name,
-                "date": point.date,
-                "change": _percent_of_log(value),
-                "low": _percent_of_log(value - half),
-                "high": _percent_of_log(value + half),
-                "level": _percent_of_log(float(trend.levels[number])),
-            }
-        )
-    return rows
-
-
-def _step_rows(series: MetricHistory) -> list[Row]:
-    trend = series.trend
-    assert trend is not None  # noqa: S101  only such series are shown
-    return [
-        {
-            "name": point.name,
-            "date": point.date,
-            "level": _percent_of_log(float(trend.levels[step.at])),
-            "size": size,
-            "short": change(series.metric, msgspec.structs.replace(step.change, low=None, high=None)),
-            "direction": "worse" if step.change.value > 1 else "better",
-        }
-        for step, (point, size) in zip(trend.steps, steps_of(series), strict=True)
     ]
 
 

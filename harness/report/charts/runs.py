@@ -11,23 +11,25 @@ from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.findings import Findings, GroupFindings
 from harness.analysis.overfit import Overfitting
 from harness.report.charts.base import (
-    FRAME_HEIGHT,
     GREY,
     MOST_TOGETHER,
-    NAME_AXIS,
     PHASES,
-    ROW_HEIGHT,
     Colours,
+    Described,
     Row,
     Spec,
-    axis_title,
+    by_name,
     colour_of_rows,
     configuration_colours,
     ends,
     field,
+    figures,
+    interval,
     layer,
     layered,
+    named_rows,
     png,
+    scaled,
     slide,
     svg,
     tips,
@@ -46,7 +48,7 @@ from harness.report.charts.outcomes import group_pictures, outcome_figures, samp
 from harness.report.document import Figure, Passage, Picture
 from harness.report.escaping import with_lines
 from harness.report.files import write_bytes, write_text
-from harness.report.numbers import busy_mark, time_ratio
+from harness.report.numbers import busy_mark, time_ratio, with_unit
 from harness.report.runs.sentences import SHOWN_GROUPS
 from harness.report.runs.tables import relative_times
 from harness.report.study_sections import figures_of_study
@@ -81,7 +83,7 @@ def time_against_quality(comparison: Comparison, colours: Colours) -> Spec | Non
             rows.append(
                 {"configuration": summary.name, "front": "yes" if summary.on_front else "no", **place}
             )
-    quality = axis_title(comparison.measure, "test")
+    quality = with_unit(comparison.measure, "test")
     training = _time_title(comparison, "training time (s)")
     x = field("seconds:Q", title=training, scale=_possible(rows + dots, "seconds", None))
     y = field("score:Q", title=quality, scale=_possible(rows + dots, "score", comparison.measure.upper))
@@ -95,17 +97,8 @@ def time_against_quality(comparison: Comparison, colours: Colours) -> Spec | Non
     return layered(
         rows,
         layer("circle", {"opacity": 0.6, "size": 32}, rows=dots, x=x, y=y, color=colour),
-        layer(
-            "rule", {"strokeWidth": 1.5}, x=x, y=field("score low:Q", title=""), y2="score high", color=colour
-        ),
-        layer(
-            "rule",
-            {"strokeWidth": 1.5},
-            x=field("seconds low:Q", title=""),
-            x2="seconds high",
-            y=y,
-            color=colour,
-        ),
+        interval("y", "score", 1.5, x=x, color=colour),
+        interval("x", "seconds", 1.5, y=y, color=colour),
         layer("point", {"size": 130, "shape": "diamond"}, x=x, y=y, color=colour, tooltip=tip),
     )
 
@@ -141,17 +134,16 @@ def phase_bars(comparison: Comparison) -> Spec:
         for summary in comparison.summaries
         for order, (phase, seconds) in enumerate(summary.phases.items())
     ]
-    names = list(dict.fromkeys(str(row["phase"]) for row in rows))
-    scale = {"domain": names, "range": PHASES[: len(names)]}
+    names = dict.fromkeys(str(row["phase"]) for row in rows)
     encoded = layer(
         "bar",
         x=field("seconds:Q", stack="zero", title=_time_title(comparison, "time (s)")),
-        y=field("configuration:N", title=None, sort=None, axis=NAME_AXIS),
-        color=field("phase:N", scale=scale, legend={"columns": 2}),
+        y=by_name("configuration"),
+        color=scaled("phase:N", dict(zip(names, PHASES, strict=False)), legend={"columns": 2}),
         order="order:Q",
         tooltip=tips("configuration:N", "phase:N", ("seconds:Q", "time (s)")),
     )
-    return layered(rows, encoded, height=FRAME_HEIGHT + ROW_HEIGHT * len(comparison.summaries))
+    return named_rows(rows, "configuration", encoded)
 
 
 def step_distribution(comparison: Comparison, colours: Colours) -> Spec | None:
@@ -162,17 +154,17 @@ def step_distribution(comparison: Comparison, colours: Colours) -> Spec | None:
     rows = [row for summary in comparison.summaries if (row := _step_row(summary)) is not None]
     if not rows:
         return None
-    y = field("configuration:N", title=None, sort=None, axis=NAME_AXIS)
+    y = by_name("configuration")
     colour = colour_of_rows(rows, colours, None)
     x = field("p5:Q", title=_time_title(comparison, "step time (ms)"), scale={"zero": False})
     quantiles = [(f"{name}:Q", f"{name} (ms)") for name in ("p5", "p25", "median", "p75", "p95")]
     tip = tips("configuration:N", *quantiles, "blocks:Q")
-    return layered(
+    return named_rows(
         rows,
+        "configuration",
         layer("rule", {"strokeWidth": 1.5}, x=x, x2="p95", y=y, color=colour),
         layer("bar", {"size": 16, "opacity": 0.6}, x="p25:Q", x2="p75", y=y, color=colour, tooltip=tip),
         layer("tick", {"thickness": 3, "size": 22}, x="median:Q", y=y, color=colour, tooltip=tip),
-        height=FRAME_HEIGHT + ROW_HEIGHT * len(rows),
     )
 
 
@@ -212,21 +204,17 @@ def relative_step_times(comparison: Comparison, colours: Colours) -> Spec | None
     labels = ", ".join(f'"{tick}": "{label}"' for tick, label in ticks.items())
     axis = {"values": list(ticks), "labelExpr": f"({{{labels}}})[datum.value]"}
     scale = {"type": "log", "domain": [times.low, times.high], "nice": False}
-    x = field(
-        "ratio:Q",
-        title=f"step time relative to {times.rows[0].configuration} (log scale)",
-        axis=axis,
-        scale=scale,
-    )
-    y = field("configuration:N", title=None, sort=None, axis=NAME_AXIS)
+    title = f"step time relative to {times.rows[0].configuration} (log scale)"
+    x = field("ratio:Q", title=title, axis=axis, scale=scale)
+    y = by_name("configuration")
     colour = colour_of_rows(rows, colours, None)
     tip = tips("configuration:N", ("relative:N", "step time"), ("quality:N", comparison.measure.name))
-    return layered(
+    return named_rows(
         rows,
+        "configuration",
         layer("rule", {"strokeDash": [4, 4], "color": GREY}, rows=[{"ratio": 1}], x=x),
-        layer("rule", {"strokeWidth": 2}, x="ratio low:Q", x2="ratio high", y=y, color=colour),
+        interval("x", "ratio", 2, y=y, color=colour),
         layer("point", {"size": 90}, x=x, y=y, color=colour, tooltip=tip),
-        height=FRAME_HEIGHT + ROW_HEIGHT * len(rows),
     )
 
 
@@ -252,10 +240,7 @@ def score_differences(comparison: Comparison, colours: Colours) -> Spec | None:
         return None
     title = f"difference ({measure.unit})" if measure.unit else "difference"
     x, low, margins = (field(f"{end}:Q", title=title) for end in ("difference", "difference low", "from"))
-    place: Spec = {
-        "y": field("configuration:N", title=None, sort=None, axis=NAME_AXIS),
-        "color": colour_of_rows(rows, colours, None),
-    }
+    place: Spec = {"y": by_name("configuration"), "color": colour_of_rows(rows, colours, None)}
     margin = min(pair.quality.margin for pair in comparison.pairs)
     width: list[Row] = [{"from": -margin, "to": margin}]
     tip = tips(
@@ -274,15 +259,10 @@ def score_differences(comparison: Comparison, colours: Colours) -> Spec | None:
         dot = {"size": 50, "yOffset": below}
         layers.append(layer("rule", look, where=of_kind, x=low, x2="difference high", **place))
         layers.append(layer("point", dot, where=of_kind, x=x, **place, tooltip=tip))
-    names = {row["configuration"] for row in rows}
-    return layered(rows, *layers, height=FRAME_HEIGHT + ROW_HEIGHT * len(names))
+    return named_rows(rows, "configuration", *layers)
 
 
 _MARKED = "Diamond: best epoch (lowest validation loss). Dotted line: overfitting begins."
-#: Title, caption and chart.
-_Described = tuple[str, str, Spec | None]
-
-
 #: The kinds that are drawn where few are.
 _CHOSEN = ("relative", "time", "differences", "curves")
 
@@ -324,15 +304,10 @@ def group_figures(
         ),
         "phases": ("Phases of a run", "Arithmetic mean over runs.", phase_bars(comparison)),
     }
-    figures = [
-        Figure(f"{prefix}-{name}", caption, chart, title, chosen=name in _CHOSEN)
-        for name, (title, caption, chart) in charts.items()
-        if chart is not None
-    ]
-    return figures + outcome_figures(group, prefix, colours, results)
+    return [*figures(prefix, charts, _CHOSEN), *outcome_figures(group, prefix, colours, results)]
 
 
-def _curve_figures(curves: Sequence[Overfitting], colours: Colours) -> dict[str, _Described]:
+def _curve_figures(curves: Sequence[Overfitting], colours: Colours) -> dict[str, Described]:
     """Losses beside scores, and the gap."""
     if not curves:
         return {}

@@ -1,29 +1,30 @@
 """Charts of studies: curves of the variants, their effects, and what tuning found."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from harness.analysis.overfit import Overfitting
 from harness.analysis.study_effects import StudyFinding
-from harness.analysis.study_quantities import Quantity
 from harness.analysis.study_scaling import amounts, scaling
 from harness.analysis.study_tuning import criterion
 from harness.report.charts.base import (
     FRAME_HEIGHT,
     GREY,
-    NAME_AXIS,
     PALETTE,
-    ROW_HEIGHT,
     Colours,
     Row,
     Spec,
-    axis_title,
+    by_name,
     configuration_colours,
     ends,
     field,
+    figures,
+    interval,
     layer,
     layered,
+    named_rows,
+    scaled,
     tips,
     zero_line,
 )
@@ -38,49 +39,49 @@ from harness.report.charts.curves import (
 )
 from harness.report.document import Figure, Picture
 from harness.report.files import read_png
+from harness.report.numbers import with_unit
 from harness.runs.store import RUNS
 from harness.stats.intervals import FEWEST_FOR_INTERVAL
 
 # How each variant changes a quantity.
 
 
-def effects(study: StudyFinding, prefix: str) -> list[Figure]:
+def effects(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """A chart for each quantity whose change is a difference: what decides first."""
-    names = dict.fromkeys([*study.study.kind.decisive, *study.quantities])
-    shown = [study.quantities[name] for name in names if not study.quantities[name].ratio]
-    figures = [_changes(study, each, prefix) for each in shown]
-    return [figure for figure in figures if figure is not None]
-
-
-def _changes(study: StudyFinding, of: Quantity, prefix: str) -> Figure | None:
-    rows: list[Row] = []
-    for effect in study.effects[1:]:
-        change = effect.changes[of.name]
-        if change is not None:
-            rows.append({"variant": effect.variant.name, **ends(change, "change")})
-    if not rows:
-        return None
-    decisive = of.name in study.study.kind.decisive
-    y = field("variant:N", title=None, sort=None, axis=NAME_AXIS)
-    colour = {"value": PALETTE[0] if decisive else GREY}
-    unit = f" ({of.measure.unit})" if of.measure.unit else ""
-    x = field("change:Q", title=f"change of the {of.measure.name}{unit}")
-    tip = tips("variant:N", "change:Q", ("change low:Q", "low"), ("change high:Q", "high"))
-    chart = layered(
-        rows,
-        zero_line("x"),
-        layer(
-            "rule", {"strokeWidth": 2}, x=field("change low:Q", title=""), x2="change high", y=y, color=colour
-        ),
-        layer("point", {"size": 80}, x=x, y=y, color=colour, tooltip=tip),
-        height=FRAME_HEIGHT + ROW_HEIGHT * len(rows),
+    changed, decisive = study.effects[1:], study.study.kind.decisive
+    reading_intervals = (
+        " A line is the 95 % interval; one that crosses 0 shows no certain effect."
+        if any(effect.seeds >= FEWEST_FOR_INTERVAL for effect in changed)
+        else ""
     )
-    better = "right" if of.measure.higher_is_better else "left"
-    caption = f"Change from {study.reference.variant.name} on the same seeds; to the {better} of 0 is better."
-    if any(effect.seeds >= FEWEST_FOR_INTERVAL for effect in study.effects[1:]):
-        caption += " A line is the 95 % interval; one that crosses 0 shows no certain effect."
-    title = f"Effect on the {of.measure.name}"
-    return Figure(f"{prefix}-effects-{_slug(of.name)}", caption, chart, title, chosen=decisive)
+    for name in dict.fromkeys([*decisive, *study.quantities]):
+        of = study.quantities[name]
+        rows: list[Row] = [
+            {"variant": effect.variant.name, **ends(change, "change")}
+            for effect in changed
+            if (change := effect.changes[name]) is not None
+        ]
+        if of.ratio or not rows:
+            continue
+        y = by_name("variant")
+        colour = {"value": PALETTE[0] if name in decisive else GREY}
+        unit = f" ({of.measure.unit})" if of.measure.unit else ""
+        x = field("change:Q", title=f"change of the {of.measure.name}{unit}")
+        tip = tips("variant:N", "change:Q", ("change low:Q", "low"), ("change high:Q", "high"))
+        chart = named_rows(
+            rows,
+            "variant",
+            zero_line("x"),
+            interval("x", "change", 2, y=y, color=colour),
+            layer("point", {"size": 80}, x=x, y=y, color=colour, tooltip=tip),
+        )
+        better = "right" if of.measure.higher_is_better else "left"
+        caption = (
+            f"Change from {study.reference.variant.name} on the same seeds; to the {better} of 0 is better."
+            f"{reading_intervals}"
+        )
+        title = f"Effect on the {of.measure.name}"
+        yield Figure(f"{prefix}-effects-{_slug(name)}", caption, chart, title, chosen=name in decisive)
 
 
 #: One curve compares nothing.
@@ -101,48 +102,41 @@ def plain(study: StudyFinding, prefix: str) -> list[Figure]:
         return []
     how = reading(len(curve.configuration.runs))
     colours = configuration_colours([curve.configuration.name])
-    score = study.measure.name.capitalize()
-    charts: dict[str, tuple[str, str, Spec | None]] = {
+    charts = {
         "loss": (
             "Loss on training and validation samples",
             f"Loss of {study.reference.variant.name}. {how}",
             loss_curves([curve], colours),
         ),
         "score": (
-            f"{score} on training and validation samples",
+            f"{study.measure.name.capitalize()} on training and validation samples",
             f"The same runs. {how}",
             learning_curves([curve], colours),
         ),
     }
-    return [
-        Figure(f"{prefix}-plain-{kind}", caption, chart, title)
-        for kind, (title, caption, chart) in charts.items()
-        if chart is not None
-    ]
+    return figures(f"{prefix}-plain", charts)
 
 
-def curves(study: StudyFinding, prefix: str) -> list[Figure]:
+def curves(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """The validation loss, and the validation score if it is another, of each variant."""
     read = study.curves()
-    shown = [name for name in read if not study.study.described(name).data] or list(read)
+    shown = [name for name in read if not study.study.described(name).data]
     if len(shown) < _FEWEST_LINES:
         shown = list(read)
     caption = "Mean over seeds. Lower is better; a curve that turns upwards overfits."
-    figures = [_overlaid(study, read, shown, "loss", f"{prefix}-curves-loss", caption)]
+    yield from _overlaid(study, read, shown, "loss", f"{prefix}-curves-loss", caption)
     if study.measure.key != "loss":
         caption = f"Mean {study.measure.name} over seeds."
-        figures.append(_overlaid(study, read, shown, study.measure.key, f"{prefix}-curves-score", caption))
-    return [figure for figure in figures if figure is not None]
+        yield from _overlaid(study, read, shown, study.measure.key, f"{prefix}-curves-score", caption)
 
 
-def less_data(study: StudyFinding, prefix: str) -> list[Figure]:
+def less_data(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """The validation loss with all and with less data."""
     read = study.curves()
     reference = study.reference.variant.name
     shown = [name for name in read if name == reference or study.study.described(name).data]
     caption = "Mean over seeds, with the whole training data and with less of it."
-    figure = _overlaid(study, read, shown, "loss", f"{prefix}-data", caption)
-    return [figure] if figure is not None else []
+    return _overlaid(study, read, shown, "loss", f"{prefix}-data", caption)
 
 
 def _overlaid(
@@ -152,22 +146,22 @@ def _overlaid(
     key: str,
     figure: str,
     caption: str,
-) -> Figure | None:
+) -> Iterator[Figure]:
+    """The chart of these variants, if a chart of curves can be drawn of them."""
     lines = [
         Line(name, VALIDATION, read[name].bands[f"validation {key}"]._replace(low=None, high=None))
         for name in names
         if f"validation {key}" in read[name].bands
     ]
     if len(lines) < _FEWEST_LINES:
-        return None
+        return
     alone = [line._replace(band=line.band._replace(seeds=line.band.seeds[:1])) for line in lines]
-    title = axis_title(study.measure, "validation") if key == study.measure.key else "validation loss"
+    title = with_unit(study.measure, "validation") if key == study.measure.key else "validation loss"
     chart = curve_chart(alone, title, colours_of(study, names))
-    text = " ".join([caption, *coincidences(alone)])
-    heading = title.partition(" (")[0].capitalize()
-    return (
-        None if chart is None else Figure(figure, text, chart, f"{heading} of each {study.study.kind.noun}")
-    )
+    if chart is not None:
+        text = " ".join([caption, *coincidences(alone)])
+        heading = title.partition(" (")[0].capitalize()
+        yield Figure(figure, text, chart, f"{heading} of each {study.study.kind.noun}")
 
 
 def colours_of(study: StudyFinding, names: Collection[str]) -> Colours:
@@ -184,10 +178,12 @@ def colours_of(study: StudyFinding, names: Collection[str]) -> Colours:
 # What tuning found.
 
 
-def tuning(study: StudyFinding, prefix: str) -> list[Figure]:
+def tuning(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """The validation score of every trial against the first option that its variant is tuned by."""
     recorded = study.study
     measure = criterion(recorded.kind, study.configuration.runs[0].record.task.description)
+    colours = configuration_colours([variant.name for variant in recorded.variants])
+    ended = "; crosses were ended early." if any(trial.stopped for trial in recorded.trials) else "."
     by_option: dict[str, list[Row]] = {}
     logs: dict[str, bool] = {}
     for trial in recorded.trials:
@@ -205,44 +201,31 @@ def tuning(study: StudyFinding, prefix: str) -> list[Figure]:
             "settings": " ".join(trial.assignments),
         }
         by_option.setdefault(range_.option, []).append(row)
-    figures = []
     for option, rows in by_option.items():
         scale = {"type": "log"} if logs[option] else {"zero": False}
         x = field("setting:Q", title=option.replace("_", " "), scale=scale)
-        y = field("score:Q", title=axis_title(measure, "validation"), scale={"zero": False})
-        names = list(dict.fromkeys(str(row["configuration"]) for row in rows))
-        colours = configuration_colours([variant.name for variant in recorded.variants])
-        colour_scale = {"domain": names, "range": [colours[name] for name in names]}
-        colour = field(
-            "configuration:N", scale=colour_scale, legend={"columns": 3} if len(names) > 1 else None
-        )
-        states = {"domain": ["complete", "ended early"], "range": ["circle", "cross"]}
-        shape = field("state:N", scale=states, legend=None)
+        y = field("score:Q", title=with_unit(measure, "validation"), scale={"zero": False})
+        shown = {name: colours[name] for name in dict.fromkeys(str(row["configuration"]) for row in rows)}
+        legend = {"columns": 3} if len(shown) > 1 else None
+        colour = scaled("configuration:N", shown, legend=legend)
+        shape = scaled("state:N", {"complete": "circle", "ended early": "cross"}, legend=None)
         tip = tips("configuration:N", "settings:N", ("score:Q", f"validation {measure.name}"), "state:N")
+        complete = {"field": "state", "equal": "complete"}
         chart = layered(
             rows,
-            layer(
-                "line",
-                {"strokeWidth": 1, "opacity": 0.35},
-                where={"field": "state", "equal": "complete"},
-                x=x,
-                y=y,
-                color=colour,
-            ),
+            layer("line", {"strokeWidth": 1, "opacity": 0.35}, where=complete, x=x, y=y, color=colour),
             layer("point", {"size": 60}, x=x, y=y, color=colour, shape=shape, tooltip=tip),
         )
-        caption = "A point is a trial"
-        caption += "; crosses were ended early." if any(trial.stopped for trial in recorded.trials) else "."
-        caption += " The wider the range of settings that do well, the less depends on tuning."
-        name = f"{prefix}-tuning-{_slug(option)}"
+        caption = (
+            f"A point is a trial{ended} The wider the range of settings that do well, the less depends on "
+            "tuning."
+        )
         title = f"Validation {measure.name} by {option.replace('_', ' ')}"
-        figures.append(Figure(name, caption, chart, title))
-    return figures
+        yield Figure(f"{prefix}-tuning-{_slug(option)}", caption, chart, title)
 
 
-def target(study: StudyFinding, prefix: str) -> list[Figure]:
+def target(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """The steps, and the time, that each variant needs to the target."""
-    figures = []
     for name in ("steps to target", "time to target"):
         of = study.quantities.get(name)
         rows: list[Row] = [
@@ -252,31 +235,18 @@ def target(study: StudyFinding, prefix: str) -> list[Figure]:
         ]
         if of is None or not rows:
             continue
-        y = field("variant:N", title=None, sort=None, axis=NAME_AXIS)
+        y = by_name("variant")
         x = field("amount:Q", title=f"{of.measure.unit} to the target", scale={"type": "log"})
         tip = tips("variant:N", "amount:Q", ("amount low:Q", "low"), ("amount high:Q", "high"), "seeds:Q")
-        positive = [row for row in rows if _number(row["amount low"]) > 0]
-        rule = layer(
-            "rule",
-            {"strokeWidth": 2},
-            rows=positive,
-            x=field("amount low:Q", title=""),
-            x2="amount high",
-            y=y,
-        )
-        chart = layered(
+        positive = [row for row in rows if float(str(row["amount low"])) > 0]
+        chart = named_rows(
             rows,
-            *([rule] if positive else []),
+            "variant",
+            *([interval("x", "amount", 2, rows=positive, y=y)] if positive else []),
             layer("point", {"size": 80, "color": PALETTE[0]}, x=x, y=y, tooltip=tip),
-            height=FRAME_HEIGHT + ROW_HEIGHT * len(rows),
         )
         caption = "Mean over the seeds that reach the target, with the 95 % interval. Further left is faster."
-        figures.append(Figure(f"{prefix}-target-{_slug(name)}", caption, chart, name.capitalize()))
-    return figures
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
+        yield Figure(f"{prefix}-target-{_slug(name)}", caption, chart, name.capitalize())
 
 
 # Scores against the amount of data.
@@ -284,28 +254,21 @@ def _number(value: object) -> float:
 _STEPS = 60
 
 
-def scaling_chart(study: StudyFinding, prefix: str) -> list[Figure]:
+def scaling_chart(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """The loss of every seed against the number of samples, with the fitted law and its continuation."""
-    found, law = amounts(study), scaling(study)
+    law = scaling(study)
     of = study.quantities[study.study.kind.decisive[0]]
     rows: list[Row] = [
         {"samples": each.samples, "loss": value, "seed": seed}
-        for each in found
+        for each in amounts(study)
         for seed, value in each.by_seed.items()
     ]
     if not rows:
-        return []
+        return
     x = field("samples:Q", title="training samples", scale={"type": "log"})
-    y = field("loss:Q", title=axis_title(of.measure), scale={"type": "log"})
-    layers = [
-        layer(
-            "point",
-            {"size": 50, "color": PALETTE[0]},
-            x=x,
-            y=y,
-            tooltip=tips("samples:Q", "seed:N", "loss:Q"),
-        )
-    ]
+    y = field("loss:Q", title=with_unit(of.measure), scale={"type": "log"})
+    tip = tips("samples:Q", "seed:N", "loss:Q")
+    layers = [layer("point", {"size": 50, "color": PALETTE[0]}, x=x, y=y, tooltip=tip)]
     caption = "A point is a seed."
     if law is not None:
         within: list[Row] = []
@@ -315,16 +278,8 @@ def scaling_chart(study: StudyFinding, prefix: str) -> list[Figure]:
         dash = field("part:N", sort=["fitted law", "continued"], legend={"columns": 2})
         layers.append(layer("line", {"color": PALETTE[1]}, rows=within, x=x, y=y, strokeDash=dash))
         caption += " The line is the fitted law, continued to four times the data."
-    chart = layered(rows, *layers)
-    return [
-        Figure(
-            f"{prefix}-scaling",
-            caption,
-            chart,
-            f"{of.measure.name.capitalize()} against training samples",
-            chosen=True,
-        )
-    ]
+    title = f"{of.measure.name.capitalize()} against training samples"
+    yield Figure(f"{prefix}-scaling", caption, layered(rows, *layers), title, chosen=True)
 
 
 # Several tasks.
@@ -347,12 +302,7 @@ def profiles(slowdowns: Mapping[str, Sequence[float | None]]) -> list[Figure]:
         return []
     x = field("factor:Q", title="steps to the target, as a multiple of the fastest", scale={"type": "log"})
     y = field("share:Q", title="share of tasks (%)", scale={"domain": [0, 100]})
-    colours = configuration_colours(slowdowns)
-    colour = field(
-        "configuration:N",
-        scale={"domain": list(colours), "range": list(colours.values())},
-        legend={"columns": 3},
-    )
+    colour = scaled("configuration:N", configuration_colours(slowdowns), legend={"columns": 3})
     look = {"interpolate": "step-after", "strokeWidth": 2}
     tip = tips("configuration:N", ("factor:Q", "multiple"), ("share:Q", "share (%)"))
     chart = layered(rows, layer("line", look, x=x, y=y, color=colour, tooltip=tip))
@@ -363,10 +313,10 @@ def profiles(slowdowns: Mapping[str, Sequence[float | None]]) -> list[Figure]:
 # Rare classes.
 
 
-def recalls(study: StudyFinding, prefix: str) -> list[Figure]:
+def recalls(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """The recall of each class with each variant, beside the size of the class."""
     rows: list[Row] = []
-    names: list[str] = []
+    shown: dict[str, str] = {}
     for variant, _, runs in study.treated:
         outcomes = [
             run.record.outcomes for run in runs.runs if run.record.outcomes and run.record.outcomes.confusion
@@ -376,49 +326,31 @@ def recalls(study: StudyFinding, prefix: str) -> list[Figure]:
         counts = np.sum([np.array(each.confusion) for each in outcomes], axis=0)
         shares = 100 * counts.diagonal() / np.maximum(counts.sum(axis=1), 1)
         kept = study.study.described(variant.name).data
-        names.append(variant.name)
+        shown[variant.name] = f"{variant.name}{' (no remedy)' if kept else ''}"
         for number, (label, share) in enumerate(zip(outcomes[0].classes, shares.tolist(), strict=True)):
             rare = " (rare)" if number >= len(shares) // 2 else ""
-            rows.append(
-                {
-                    "class": f"{label}{rare}",
-                    "variant": f"{variant.name}{' (no remedy)' if kept else ''}",
-                    "recall": round(share, 1),
-                }
-            )
+            row: Row = {"class": f"{label}{rare}", "variant": shown[variant.name], "recall": round(share, 1)}
+            rows.append(row)
     if not rows:
-        return []
-    order = list(dict.fromkeys(str(row["variant"]) for row in rows))
-    colours = colours_of(study, names)
-    scale = {"domain": order, "range": [colours[name] for name in names]}
-    classes = len({str(row["class"]) for row in rows})
-    x = field("recall:Q", title="recall (%)", scale={"domain": [0, 100]})
-    y = field("class:N", title=None, sort=None)
-    colour = field("variant:N", scale=scale, legend={"columns": 2})
-    tip = tips("class:N", "variant:N", ("recall:Q", "recall (%)"))
+        return
+    colours = colours_of(study, shown)
+    colour = scaled("variant:N", {text: colours[name] for name, text in shown.items()}, legend={"columns": 2})
     bars = layer(
         "bar",
         {"height": {"band": 0.9}},
-        x=x,
-        y=y,
-        yOffset=field("variant:N", sort=order),
+        x=field("recall:Q", title="recall (%)", scale={"domain": [0, 100]}),
+        y=field("class:N", title=None, sort=None),
+        yOffset=field("variant:N", sort=[*shown.values()]),
         color=colour,
-        tooltip=tip,
+        tooltip=tips("class:N", "variant:N", ("recall:Q", "recall (%)")),
     )
-    height = FRAME_HEIGHT + max(24, 9 * len(order)) * classes
+    height = FRAME_HEIGHT + max(24, 9 * len(shown)) * len({row["class"] for row in rows})
     caption = "Over all seeds. The classes marked as rare keep a tenth of their training samples."
-    return [
-        Figure(
-            f"{prefix}-recalls",
-            caption,
-            layered(rows, bars, height=height),
-            "Recall of each class",
-            chosen=True,
-        )
-    ]
+    chart = layered(rows, bars, height=height)
+    yield Figure(f"{prefix}-recalls", caption, chart, "Recall of each class", chosen=True)
 
 
-def trade_off(study: StudyFinding, prefix: str) -> list[Figure]:
+def trade_off(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """Precision against recall of the rare classes, a point for each variant."""
     rows: list[Row] = []
     for effect in study.effects:
@@ -428,33 +360,40 @@ def trade_off(study: StudyFinding, prefix: str) -> list[Figure]:
                 {"variant": effect.variant.name, **ends(recall, "recall"), **ends(precision, "precision")}
             )
     if not rows:
-        return []
+        return
     x, y = (
         field(f"{name}:Q", title=f"{name} of rare classes (%)", scale={"zero": False})
         for name in ("recall", "precision")
     )
-    names = [str(row["variant"]) for row in rows]
-    colours = colours_of(study, names)
-    colour = field(
-        "variant:N",
-        scale={"domain": names, "range": [colours[name] for name in names]},
-        legend={"columns": 2},
-    )
-    tip = tips("variant:N", "recall:Q", "precision:Q")
+    colour = _colour_of_variants(study, rows)
     chart = layered(
         rows,
-        layer("rule", x=field("recall low:Q", title=""), x2="recall high", y=y, color=colour),
-        layer("rule", x=x, y=field("precision low:Q", title=""), y2="precision high", color=colour),
-        layer("point", {"size": 90}, x=x, y=y, color=colour, tooltip=tip),
+        interval("x", "recall", y=y, color=colour),
+        interval("y", "precision", x=x, color=colour),
+        layer(
+            "point",
+            {"size": 90},
+            x=x,
+            y=y,
+            color=colour,
+            tooltip=tips("variant:N", "recall:Q", "precision:Q"),
+        ),
     )
     caption = "Mean over seeds; lines are 95 % intervals."
-    return [Figure(f"{prefix}-trade-off", caption, chart, "Precision and recall of the rare classes")]
+    yield Figure(f"{prefix}-trade-off", caption, chart, "Precision and recall of the rare classes")
+
+
+def _colour_of_variants(study: StudyFinding, rows: Sequence[Row], name: str = "variant") -> Spec:
+    """The colour channel of the variants that these rows name."""
+    names = list(dict.fromkeys(str(row[name]) for row in rows))
+    colours = colours_of(study, names)
+    return scaled(f"{name}:N", {each: colours[each] for each in names}, legend={"columns": 2})
 
 
 # Calibration, and gradients of losses.
 
 
-def reliability(study: StudyFinding, prefix: str) -> list[Figure]:
+def reliability(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """Accuracy against confidence, in bins over all seeds."""
     rows: list[Row] = []
     for variant, _, runs in study.treated:
@@ -473,8 +412,8 @@ def reliability(study: StudyFinding, prefix: str) -> list[Figure]:
             row |= {name: round(100 * float(sums[name][place]) / total, 2) for name in sums}
             rows.append(row)
     if not rows:
-        return []
-    names = list(dict.fromkeys(str(row["configuration"]) for row in rows))
+        return
+    colour = _colour_of_variants(study, rows, "configuration")
     x = field("confidences:Q", title="confidence (%)", scale={"domain": [0, 100]})
     y = field("accuracies:Q", title="right answers (%)", scale={"domain": [0, 100]})
     tip = tips("configuration:N", ("confidences:Q", "confidence"), ("accuracies:Q", "right"), "samples:Q")
@@ -483,23 +422,17 @@ def reliability(study: StudyFinding, prefix: str) -> list[Figure]:
     chart = layered(
         rows,
         layer("line", {"strokeDash": [4, 4], "color": GREY}, rows=ideal, x=x, y=y),
-        layer("line", {"strokeWidth": 1.5}, x=x, y=y, color=_colour(study, names)),
-        layer("circle", {"opacity": 1}, x=x, y=y, color=_colour(study, names), size=size, tooltip=tip),
+        layer("line", {"strokeWidth": 1.5}, x=x, y=y, color=colour),
+        layer("circle", {"opacity": 1}, x=x, y=y, color=colour, size=size, tooltip=tip),
     )
     caption = "Test samples of all seeds at the best epoch, in 15 bins; a larger point has more samples."
-    return [Figure(f"{prefix}-reliability", caption, chart, "Reliability", chosen=True)]
-
-
-def _colour(study: StudyFinding, names: Sequence[str]) -> Spec:
-    colours = colours_of(study, names)
-    scale = {"domain": list(names), "range": [colours[name] for name in names]}
-    return field("configuration:N", scale=scale, legend={"columns": 2} if len(names) > 1 else None)
+    yield Figure(f"{prefix}-reliability", caption, chart, "Reliability", chosen=True)
 
 
 _SMOOTHING = 0.1
 
 
-def gradients(_study: StudyFinding, prefix: str) -> list[Figure]:
+def gradients(_study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """The size of the gradient of losses of two classes at the logit of the right class, by formula.
 
     With the probability ``p = sigmoid(z)`` of the right class, whose logit is ``z`` above the other:
@@ -521,56 +454,47 @@ def gradients(_study: StudyFinding, prefix: str) -> list[Figure]:
     y = field("gradient:Q", title="size of the gradient")
     chart = layered(rows, layer("line", x=x, y=y, color=field("loss:N", sort=None, legend={"columns": 1})))
     caption = "By formula, for two classes; nothing here was measured."
-    return [Figure(f"{prefix}-gradients", caption, chart, "Gradient by how right the answer is")]
+    yield Figure(f"{prefix}-gradients", caption, chart, "Gradient by how right the answer is")
 
 
 # Generators.
 
 
-def samples(study: StudyFinding, prefix: str) -> list[Picture]:
+def samples(study: StudyFinding, prefix: str) -> Iterator[Picture]:
     """For each variant the generated images that look most like copies, and their nearest real ones."""
-    if study.results is None:
-        return []
-    pictures = []
-    for number, (variant, _, runs) in enumerate(study.treated):
-        for run in runs.runs:
-            name = run.record.pictures.neighbours
-            png = read_png(study.results / RUNS.folder, name) if name else None
+    for number, (variant, _, runs) in enumerate(study.treated if study.results else []):
+        for record in (run.record for run in runs.runs):
+            name = record.pictures.neighbours
+            png = read_png(study.results / RUNS.folder, name) if name and study.results else None
             if png is not None:
-                outcomes = run.record.outcomes
-                seen = outcomes and outcomes.generated
+                seen = record.outcomes and record.outcomes.generated
                 ratio = f"; distance ratio {seen.distance_ratio:.2f}" if seen and seen.distance_ratio else ""
-                caption = f"{variant.name}, seed {run.record.seed}, epoch {run.record.best_epoch}{ratio}."
+                caption = f"{variant.name}, seed {record.seed}, epoch {record.best_epoch}{ratio}."
                 title = f"{variant.name.capitalize()}: generated, nearest training, nearest held-out"
-                pictures.append(Picture(f"{prefix}-samples-{number}", caption, png, title))
+                yield Picture(f"{prefix}-samples-{number}", caption, png, title)
                 break
-    return pictures
 
 
-def frechet(study: StudyFinding, prefix: str) -> list[Figure]:
+def frechet(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """The Fréchet distance to validation images over the epochs, with that of noise and of real images."""
     read = study.curves()
     caption = "Mean over seeds. Dashed: noise (above) and training images (below)."
-    figure = _overlaid(study, read, list(read), study.measure.key, f"{prefix}-frechet", caption)
-    if figure is None:
-        return []
     first = next((run.record.outcomes for run in study.runs if run.record.outcomes), None)
     seen = first.generated if first is not None else None
     levels = [seen.frechet_of_noise, seen.frechet_of_training_images] if seen is not None else []
     lines: list[Row] = [{"level": level} for level in levels if level is not None]
-    if lines:
-        look = {"strokeDash": [4, 4], "color": GREY}
-        figure.chart["layer"].append(layer("rule", look, rows=lines, y=field("level:Q", title="")))
-    return [figure]
+    for figure in _overlaid(study, read, list(read), study.measure.key, f"{prefix}-frechet", caption):
+        if lines:
+            look = {"strokeDash": [4, 4], "color": GREY}
+            figure.chart["layer"].append(layer("rule", look, rows=lines, y=field("level:Q", title="")))
+        yield figure
 
 
-def explanations(study: StudyFinding, prefix: str) -> list[Figure | Picture]:
+def explanations(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """Curves of deletion and insertion: the mean output over seeds, by the share of positions."""
     networks = [run.record.explained for run in study.configuration.runs if run.record.explained is not None]
-    if not networks:
-        return []
-    figures: list[Figure | Picture] = []
-    for curve in ("deletion", "insertion"):
+    words = {"deletion": ("removed", "falls"), "insertion": ("restored", "rises")}
+    for curve, (done, course) in words.items() if networks else ():
         rows: list[Row] = []
         courses = {
             name: [getattr(each.methods[name], curve) for each in networks] for name in networks[0].methods
@@ -582,70 +506,56 @@ def explanations(study: StudyFinding, prefix: str) -> list[Figure | Picture]:
                 {"method": name, "share": 100 * place / (len(means) - 1), "output": mean}
                 for place, mean in enumerate(means)
             ]
-        scale = {"domain": [*courses], "range": [*PALETTE[: len(courses) - 1], GREY]}
+        colours = dict(zip(courses, [*PALETTE[: len(courses) - 1], GREY], strict=True))
         lines = layer(
             "line",
             {"point": True},
-            x=field("share:Q", title=f"{'removed' if curve == 'deletion' else 'restored'} positions (%)"),
+            x=field("share:Q", title=f"{done} positions (%)"),
             y=field("output:Q", title="output", scale={"zero": False}),
-            color=field("method:N", scale=scale, legend={"columns": 2}),
+            color=scaled("method:N", colours, legend={"columns": 2}),
             tooltip=tips("method:N", "share:Q", "output:Q"),
         )
-        order = "falls" if curve == "deletion" else "rises"
-        caption = f"The most relevant positions come first: the better a map, the faster its curve {order}."
-        figures.append(
-            Figure(f"{prefix}-{curve}", caption, layered(rows, lines), f"{curve.capitalize()} by {MAPS_OF}")
-        )
-    return figures
-
-
-MAPS_OF = "maps of the right class"
+        caption = f"The most relevant positions come first: the better a map, the faster its curve {course}."
+        title = f"{curve.capitalize()} by maps of the right class"
+        yield Figure(f"{prefix}-{curve}", caption, layered(rows, lines), title)
 
 
 # Privacy.
 
 
-def privacy(study: StudyFinding, prefix: str) -> list[Figure]:
+def privacy(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """The score and the area of membership inference against epsilon, a chart each."""
-    shown = [study.quantities[name] for name in ("score", "membership AUC") if name in study.quantities]
-    figures = [_against_epsilon(study, each, prefix) for each in shown]
-    return [figure for figure in figures if figure is not None]
-
-
-def _against_epsilon(study: StudyFinding, of: Quantity, prefix: str) -> Figure | None:
-    points: list[Row] = []
-    lines: list[Row] = []
-    for effect in study.effects:
-        level, epsilon = effect.levels.get(of.name), effect.levels.get("epsilon")
-        if level is None:
+    for of in (study.quantities[name] for name in ("score", "membership AUC") if name in study.quantities):
+        points: list[Row] = []
+        lines: list[Row] = []
+        for effect in study.effects:
+            level, epsilon = effect.levels.get(of.name), effect.levels.get("epsilon")
+            if level is None:
+                continue
+            row: Row = {"variant": effect.variant.name, **ends(level, "level")}
+            if epsilon is None:
+                lines.append(row)
+            else:
+                points.append({**row, "epsilon": epsilon.value})
+        if not points:
             continue
-        row: Row = {"variant": effect.variant.name, **ends(level, "level")}
-        if epsilon is None:
-            lines.append(row)
-        else:
-            points.append({**row, "epsilon": epsilon.value})
-    if not points:
-        return None
-    names = [str(row["variant"]) for row in [*lines, *points]]
-    colours = colours_of(study, names)
-    scale = {"domain": names, "range": [colours[name] for name in names]}
-    colour = field("variant:N", scale=scale, legend={"columns": 2})
-    x = field("epsilon:Q", title="epsilon", scale={"type": "log"})
-    y = field("level:Q", title=axis_title(of.measure), scale={"zero": False})
-    tip = tips("variant:N", "epsilon:Q", "level:Q")
-    chart = layered(
-        points,
-        layer("rule", {"strokeDash": [4, 4]}, rows=lines, y=y, color=colour, tooltip=tip),
-        layer("rule", x=x, y=field("level low:Q", title=""), y2="level high", color=colour),
-        layer("point", {"size": 90, "filled": True}, x=x, y=y, color=colour, tooltip=tip),
-    )
-    caption = "Mean over seeds; vertical lines are 95 % intervals. Dashed: without a proof."
-    name = of.measure.name
-    return Figure(f"{prefix}-privacy-{_slug(of.name)}", caption, chart, f"{name} against epsilon")
+        colour = _colour_of_variants(study, [*lines, *points])
+        x = field("epsilon:Q", title="epsilon", scale={"type": "log"})
+        y = field("level:Q", title=with_unit(of.measure), scale={"zero": False})
+        tip = tips("variant:N", "epsilon:Q", "level:Q")
+        chart = layered(
+            points,
+            layer("rule", {"strokeDash": [4, 4]}, rows=lines, y=y, color=colour, tooltip=tip),
+            interval("y", "level", x=x, color=colour),
+            layer("point", {"size": 90, "filled": True}, x=x, y=y, color=colour, tooltip=tip),
+        )
+        caption = "Mean over seeds; vertical lines are 95 % intervals. Dashed: without a proof."
+        title = f"{of.measure.name} against epsilon"
+        yield Figure(f"{prefix}-privacy-{_slug(of.name)}", caption, chart, title)
 
 
 #: By the section of the page that shows them.
-CHARTS: Mapping[str, Callable[[StudyFinding, str], Sequence[Figure | Picture]]] = {
+CHARTS: Mapping[str, Callable[[StudyFinding, str], Iterable[Figure | Picture]]] = {
     "onset": plain,
     "effects": effects,
     "curves": curves,
