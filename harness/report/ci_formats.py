@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -69,28 +68,13 @@ def bencher_json(record: GateRecord) -> bytes:
 Numbers = Mapping[str, object]
 
 
-class _Case(NamedTuple):
-    """One test case. ``outcome`` is its element, such as ``failure``; empty where it passed."""
-
-    classname: str
-    name: str
-    seconds: float
-    verdict: Verdict
-    outcome: str
-    reason: str
-    advice: str
-    numbers: Numbers
-
-
 def junit_xml(record: GateRecord, inconclusive: Inconclusive = None) -> bytes:
     """The document in UTF-8."""
     cases = list(_cases(record, inconclusive))
-    outcomes = [case.outcome for case in cases]
+    outcomes = {"failures": "failure", "errors": "error", "skipped": "skipped"}
     counts = {
         "tests": str(len(cases)),
-        "failures": str(outcomes.count("failure")),
-        "errors": str(outcomes.count("error")),
-        "skipped": str(outcomes.count("skipped")),
+        **{name: str(sum(case.find(tag) is not None for case in cases)) for name, tag in outcomes.items()},
         "time": f"{record.seconds:.3f}",
     }
     root = ET.Element("testsuites", {"name": "harness gate", **counts})
@@ -99,64 +83,7 @@ def junit_xml(record: GateRecord, inconclusive: Inconclusive = None) -> bytes:
         "testsuite",
         {"name": one_line(f"harness gate {record.suite}"), "timestamp": record.started_at[:19], **counts},
     )
-    _add_properties(suite, _suite_numbers(record))
-    for case in cases:
-        _add_case(suite, case)
-    ET.indent(root)
-    document: bytes = ET.tostring(root, "utf-8", xml_declaration=True)
-    return document + b"\n"
-
-
-def _cases(record: GateRecord, inconclusive: Inconclusive) -> Iterator[_Case]:
-    """At least one case for every benchmark has its verdict. A gate without results has a case that fails."""
-    for benchmark in record.benchmarks:
-        yield from _benchmark_cases(record, benchmark, inconclusive)
-    all_passed = all(benchmark.verdict == "PASS" for benchmark in record.benchmarks)
-    if not record.benchmarks or (record.verdict != "PASS" and all_passed):
-        verdict: Verdict = "INVALID" if record.verdict == "PASS" else record.verdict
-        outcome = _outcome(verdict, is_forgiven=verdict == "INCONCLUSIVE" and inconclusive == "pass")
-        yield _Case("gate", "suite", record.seconds, verdict, outcome, headline(record), "", {})
-
-
-def _benchmark_cases(
-    record: GateRecord, benchmark: BenchmarkRecord, inconclusive: Inconclusive
-) -> Iterator[_Case]:
-    results = benchmark.results
-    seconds = benchmark.seconds / max(1, len(results))
-
-    def case(name: str, judged: Judged, reason: str, numbers: Numbers) -> _Case:
-        outcome = _outcome(judged.verdict, is_forgiven=forgiven(judged, inconclusive))
-        text = " ".join(advice(record, benchmark)).rstrip() if outcome else ""
-        return _Case(f"gate.{benchmark.name}", name, seconds, judged.verdict, outcome, reason, text, numbers)
-
-    for result in results:
-        if isinstance(result, MetricResult):
-            yield case(result.metric, result, metric_text(result), _metric_numbers(result))
-        else:
-            numbers = {"worst": result.worst, "measure": result.measure, "seeds": len(result.seeds)}
-            yield case("quality", result, quality_text(result), numbers)
-    if benchmark.reasons or all(result.verdict != benchmark.verdict for result in results):
-        yield case("ran", benchmark, why(benchmark), {})
-
-
-def _outcome(verdict: Verdict, *, is_forgiven: bool) -> str:
-    if verdict == "PASS":
-        return ""
-    if verdict == "INVALID":
-        return "error"
-    return "skipped" if is_forgiven else "failure"
-
-
-def _metric_numbers(result: MetricResult) -> Numbers:
-    names = ("base", "head", "limit", "p_value", "pairs", "weight", "stage")
-    numbers = {name: getattr(result, name) for name in names}
-    if (ratio := result.ratio) is not None:
-        numbers |= {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
-    return numbers
-
-
-def _suite_numbers(record: GateRecord) -> Numbers:
-    return {
+    numbers = {
         "verdict": record.verdict,
         "gate": record.id,
         "circumstances": circumstances(record),
@@ -167,15 +94,72 @@ def _suite_numbers(record: GateRecord) -> Numbers:
         "machine.cpu": record.machine.cpu,
         "false_alarms": record.false_alarms,
     }
+    _add_properties(suite, numbers)
+    suite.extend(cases)
+    ET.indent(root)
+    document: bytes = ET.tostring(root, "utf-8", xml_declaration=True)
+    return document + b"\n"
 
 
-def _add_case(suite: ET.Element, case: _Case) -> None:
-    attributes = {"classname": case.classname, "name": case.name, "time": f"{case.seconds:.3f}"}
-    element = ET.SubElement(suite, "testcase", {name: one_line(value) for name, value in attributes.items()})
-    _add_properties(element, case.numbers)
-    if case.outcome:
-        shown = {"type": case.verdict, "message": one_line(case.reason)}
-        ET.SubElement(element, case.outcome, shown).text = one_line(f"{case.reason}. {case.advice}")
+def _cases(record: GateRecord, inconclusive: Inconclusive) -> Iterator[ET.Element]:
+    """At least one case for every benchmark has its verdict. A gate without results has a case that fails."""
+    for benchmark in record.benchmarks:
+        yield from _benchmark_cases(record, benchmark, inconclusive)
+    all_passed = all(benchmark.verdict == "PASS" for benchmark in record.benchmarks)
+    if not record.benchmarks or (record.verdict != "PASS" and all_passed):
+        verdict: Verdict = "INVALID" if record.verdict == "PASS" else record.verdict
+        outcome = _outcome(verdict, is_forgiven=verdict == "INCONCLUSIVE" and inconclusive == "pass")
+        case = _case("gate", "suite", record.seconds, {})
+        _add_outcome(case, outcome, verdict, headline(record), "")
+        yield case
+
+
+def _benchmark_cases(
+    record: GateRecord, benchmark: BenchmarkRecord, inconclusive: Inconclusive
+) -> Iterator[ET.Element]:
+    results = benchmark.results
+    seconds = benchmark.seconds / max(1, len(results))
+
+    def case(name: str, judged: Judged, reason: str, numbers: Numbers) -> ET.Element:
+        made = _case(f"gate.{benchmark.name}", name, seconds, numbers)
+        if outcome := _outcome(judged.verdict, is_forgiven=forgiven(judged, inconclusive)):
+            text = " ".join(advice(record, benchmark)).rstrip()
+            _add_outcome(made, outcome, judged.verdict, reason, text)
+        return made
+
+    for result in results:
+        if isinstance(result, MetricResult):
+            names = ("base", "head", "limit", "p_value", "pairs", "weight", "stage")
+            numbers = {name: getattr(result, name) for name in names}
+            if (ratio := result.ratio) is not None:
+                numbers |= {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
+            yield case(result.metric, result, metric_text(result), numbers)
+        else:
+            numbers = {"worst": result.worst, "measure": result.measure, "seeds": len(result.seeds)}
+            yield case("quality", result, quality_text(result), numbers)
+    if benchmark.reasons or all(result.verdict != benchmark.verdict for result in results):
+        yield case("ran", benchmark, why(benchmark), {})
+
+
+def _outcome(verdict: Verdict, *, is_forgiven: bool) -> str:
+    """The element of what did not pass."""
+    if verdict == "PASS":
+        return ""
+    if verdict == "INVALID":
+        return "error"
+    return "skipped" if is_forgiven else "failure"
+
+
+def _case(classname: str, name: str, seconds: float, numbers: Numbers) -> ET.Element:
+    attributes = {"classname": one_line(classname), "name": one_line(name), "time": f"{seconds:.3f}"}
+    case = ET.Element("testcase", attributes)
+    _add_properties(case, numbers)
+    return case
+
+
+def _add_outcome(case: ET.Element, outcome: str, verdict: Verdict, reason: str, text: str) -> None:
+    shown = {"type": verdict, "message": one_line(reason)}
+    ET.SubElement(case, outcome, shown).text = one_line(f"{reason}. {text}")
 
 
 def _add_properties(parent: ET.Element, numbers: Numbers) -> None:
@@ -191,53 +175,42 @@ def _add_properties(parent: ET.Element, numbers: Numbers) -> None:
 #
 # OpenMetrics 1.0: a family's name ends with its unit, and ``# EOF`` ends the document.
 
-#: The labels of a value, and the value.
-_Sample = tuple[dict[str, str], float]
-
 
 def openmetrics_text(record: GateRecord) -> str:
     """The document: medians of base and head, ratios with their intervals and limits, verdicts."""
-    lines: list[str] = []
-    for metric, unit in _UNITS.items():
-        name = f"harness_gate_{metric.replace(' ', '_')}_{unit}"
-        lines += _family(name, unit, "Median over processes.", _medians(record, metric))
-    lines += _family("harness_gate_ratio", "ratio", "Head over base with its 95 % interval.", _ratios(record))
-    lines += _family("harness_gate_passed", "", "1 if the benchmark passed, else 0.", _passed(record))
-    return "\n".join([*lines, "# EOF", ""])
+    of_metrics = {
+        metric: f"harness_gate_{metric.replace(' ', '_')}_{unit}" for metric, unit in _UNITS.items()
+    }
+    ratios, passed = "harness_gate_ratio", "harness_gate_passed"
+    samples: dict[str, list[str]] = {name: [] for name in (*of_metrics.values(), ratios, passed)}
 
+    def add(family: str, value: float | None, **labels: str) -> None:
+        if value is not None:
+            shown = ",".join(f'{name}="{for_openmetrics_label(label)}"' for name, label in labels.items())
+            samples[family].append(f"{family}{{{shown}}} {float(value)!r}")
 
-def _family(name: str, unit: str, what: str, samples: Iterator[_Sample]) -> list[str]:
-    head = [f"# TYPE {name} gauge", *([f"# UNIT {name} {unit}"] if unit else []), f"# HELP {name} {what}"]
-    return head + [f"{name}{{{_labels(labels)}}} {value!r}" for labels, value in samples]
-
-
-def _labels(labels: dict[str, str]) -> str:
-    return ",".join(f'{name}="{for_openmetrics_label(value)}"' for name, value in labels.items())
-
-
-def _medians(record: GateRecord, metric: Metric) -> Iterator[_Sample]:
     for benchmark in record.benchmarks:
+        name = benchmark.name
         for result in benchmark.metrics:
-            if result.metric == metric:
-                yield {"benchmark": benchmark.name, "environment": "base"}, float(result.base)
-                yield {"benchmark": benchmark.name, "environment": "head"}, float(result.head)
-
-
-def _ratios(record: GateRecord) -> Iterator[_Sample]:
-    for benchmark in record.benchmarks:
-        for result in benchmark.metrics:
-            bounds: dict[str, float | None] = {"limit": 1 + result.limit}
+            family, metric = of_metrics[result.metric], result.metric
+            add(family, result.base, benchmark=name, environment="base")
+            add(family, result.head, benchmark=name, environment="head")
+            add(ratios, 1 + result.limit, benchmark=name, metric=metric, bound="limit")
             if (ratio := result.ratio) is not None:
-                bounds |= {"mean": ratio.value, "low": ratio.low, "high": ratio.high}
-            for bound, value in bounds.items():
-                if value is not None:
-                    labels = {"benchmark": benchmark.name, "metric": result.metric, "bound": bound}
-                    yield labels, float(value)
-
-
-def _passed(record: GateRecord) -> Iterator[_Sample]:
-    for benchmark in record.benchmarks:
-        yield {"benchmark": benchmark.name}, float(benchmark.verdict == "PASS")
+                add(ratios, ratio.value, benchmark=name, metric=metric, bound="mean")
+                add(ratios, ratio.low, benchmark=name, metric=metric, bound="low")
+                add(ratios, ratio.high, benchmark=name, metric=metric, bound="high")
+        add(passed, benchmark.verdict == "PASS", benchmark=name)
+    described = [(of_metrics[metric], unit, "Median over processes.") for metric, unit in _UNITS.items()]
+    described += [
+        (ratios, "ratio", "Head over base with its 95 % interval."),
+        (passed, "", "1 if the benchmark passed, else 0."),
+    ]
+    lines: list[str] = []
+    for family, unit, meaning in described:
+        of_unit = [f"# UNIT {family} {unit}"] if unit else []
+        lines += [f"# TYPE {family} gauge", *of_unit, f"# HELP {family} {meaning}", *samples[family]]
+    return "\n".join([*lines, "# EOF", ""])
 
 
 # The files that a gate is written to; the suffix selects the format.
