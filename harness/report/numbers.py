@@ -206,17 +206,19 @@ def failure_text(status: Status, failure: Failure) -> str:
     return failure.message if status == "interrupted" else f"{status}: {failure.message}"
 
 
-# A score as text, in the unit of its measure: ``48.6 %``, ``0.0123``, ``1.88 nats/token``.
+# A score as text, in the unit of its measure.
+
+
+def score_text(measure: Measure, value: float) -> str:
+    """A score in the unit of the measure: ``48.6 %``, ``0.0123``, ``1.88 nats/token``."""
+    number = f"{value:.1f}" if measure.unit == "points" else significant(value)
+    return f"{number} {score_unit(measure)}".rstrip()
 
 
 def score_value(measure: Measure, scores: Scores | None) -> str:
-    """The measure's score without its name: ``48.6 %``; a dash if there is none."""
+    """The measure's score as :func:`score_text`; a dash if there is none."""
     score = (scores or {}).get(measure.key)
-    if score is None:
-        return NOTHING
-    if measure.unit == "points":
-        return f"{score * measure.factor:.1f} %"
-    return f"{significant(score * measure.factor)} {measure.unit}".rstrip()
+    return NOTHING if score is None else score_text(measure, score * measure.factor)
 
 
 def test_score(record: Record) -> str:

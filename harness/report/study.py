@@ -49,7 +49,6 @@ from harness.report.study_sections import (
     edge_sentences,
     figures_of_study,
     headline,
-    reference_curve,
     sections,
     study_sentence,
     tuning_table,
@@ -150,7 +149,7 @@ def study_document(findings: Sequence[StudyFinding]) -> Document:
         record.machine.cpu,
         record.started_at[:10],
     ]
-    verdict = headline(first, reference_curve(first))
+    verdict = headline(first)
     return Document(f"study of {kind.name}", verdict, nodes, headline=[kind.question, verdict], meta=meta)
 
 
@@ -230,7 +229,7 @@ def study_parts(findings: Sequence[StudyFinding], prefix: str = "part") -> list[
     for number, study in enumerate(findings, 1):
         name = f"{prefix}-{number}"
         nodes = [*sections(study, name), Folded("All numbers", [study_table(study)], f"{name}-numbers")]
-        title = f"{study.configuration.name}: {headline(study, reference_curve(study))}"
+        title = f"{study.configuration.name}: {headline(study)}"
         parts += [Section(title, nodes, name)] if len(findings) > 1 else nodes
     return parts
 
@@ -314,7 +313,7 @@ class StudyReport:
     def _repr_html_(self) -> str:
         from harness.report.render.html import html_fragment
 
-        title = Paragraph(headline(self.findings[0], reference_curve(self.findings[0])), "answer")
+        title = Paragraph(headline(self.findings[0]), "answer")
         return html_fragment([title, *study_parts(self.findings)])
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
@@ -323,6 +322,6 @@ class StudyReport:
     def __str__(self) -> str:
         lines = []
         for study in self.findings:
-            lines += [headline(study, reference_curve(study)), answer(study)]
+            lines += [headline(study), answer(study)]
             lines += [f"- {each.variant.name}: {changes_text(study, each)}" for each in study.effects[1:]]
         return "\n".join(lines)

@@ -43,6 +43,7 @@ from harness.report.numbers import (
     listed,
     percent_change,
     score_digits,
+    score_text,
     score_unit,
     seeds,
     significant,
@@ -69,14 +70,13 @@ def study_sentence(study: StudyFinding) -> str:
     fewest, most = min(counts), max(counts)
     basis = f"{fewest} to {seeds(most)}" if fewest < most else seeds(fewest)
     certified = "" if study.group.conditions.certified else ", not certified"
-    head = headline(study, reference_curve(study))
-    return f"{study.configuration.name} ({basis}{certified}): {head}. {answer(study)}"
+    return f"{study.configuration.name} ({basis}{certified}): {headline(study)}. {answer(study)}"
 
 
-def headline(study: StudyFinding, plain: Overfitting | None) -> str:
+def headline(study: StudyFinding) -> str:
     """The first sentence of a configuration's part, without a full stop."""
     kind, task = study.study.kind, f"{study.study.task} on {study.study.dataset}"
-    if (own := _own_headline(study, plain, task)) is not None:
+    if (own := _own_headline(study, task)) is not None:
         return own
     if kind.reference == "best":
         tied = [each.variant.name for each in study.of_verdict("equal", "undecided", "few", "better")]
@@ -91,11 +91,11 @@ def headline(study: StudyFinding, plain: Overfitting | None) -> str:
     return f"{task}: no {kind.noun} is certainly better than {study.reference.variant.name}"
 
 
-def _own_headline(study: StudyFinding, plain: Overfitting | None, task: str) -> str | None:
+def _own_headline(study: StudyFinding, task: str) -> str | None:
     """The answer of a kind that asks for more than which variant is better; None: it does not."""
     sections = study.study.kind.sections
     if "onset" in sections:
-        return _onset_headline(task, plain)
+        return _onset_headline(task, reference_curve(study))
     if "scaling" in sections and (law := scaling(study)) is not None:
         return f"{task}: twice the data would lower the {law.quantity.measure.name} by {law.gain_text}"
     if "explanations" in sections and _speaks_for_all(study):
@@ -404,8 +404,6 @@ def _target(study: StudyFinding) -> _Part | None:
     if target is None or not names:
         return None
     measure = study.measure
-    number = f"{target:.1f}" if measure.unit == "points" else significant(target)
-    value = f"{number} {score_unit(measure)}".rstrip()
     missed = [
         f"{effect.variant.name} ({effect.seeds - reached} of {effect.seeds})"
         for effect in study.effects
@@ -413,9 +411,9 @@ def _target(study: StudyFinding) -> _Part | None:
     ]
     texts = [
         (
-            f"The target is a validation {measure.name} of {value}: what the worst winner of the tuning had "
-            f"reached, so that every {kind.noun} can. The scores after each epoch are searched for the "
-            "first that reaches it."
+            f"The target is a validation {measure.name} of {score_text(measure, target)}: what the worst "
+            f"winner of the tuning had reached, so that every {kind.noun} can. The scores after each epoch "
+            "are searched for the first that reaches it."
         )
     ]
     if low := _far_behind(study):

@@ -9,7 +9,7 @@ from harness.report.document import Document, Figure, Figures, Node, Paragraph, 
 from harness.report.numbers import NOTHING, listed
 from harness.report.render.terminal import terminal_text
 from harness.report.study import findings_alone, study_parts
-from harness.report.study_sections import headline, level_text, ranked, reference_curve
+from harness.report.study_sections import headline, level_text, ranked
 from harness.runs.store import Store
 
 #: How fast a target is reached, if the kind measures it.
@@ -92,7 +92,7 @@ def across_tasks_page(studies: Sequence[Study], store: Store) -> str:
     document = _document(findings)
     parts: list[Node] = []
     for number, study in enumerate(findings, 1):
-        title = headline(study, reference_curve(study))
+        title = headline(study)
         parts.append(
             Section(title, study_parts([study], f"task-{number}"), f"task-{number}", study.study.task)
         )

@@ -14,18 +14,19 @@ from harness.training.measures import Scores, measure_of_task
 Scored = Sequence[tuple[Configuration, Sequence[WeightsScore]]]
 
 
-def _is_exact(record: Record, configuration: Configuration) -> bool:
-    return record.configuration.precision == configuration.precision == "float64"
+def _exact_errors(record: Record, scored: Scored) -> list[float]:
+    """The differences of the scores in float64 from those of a run in float64."""
+    return [
+        each.error
+        for configuration, scores in scored
+        if record.configuration.precision == configuration.precision == "float64"
+        for each in scores
+    ]
 
 
 def differs(record: Record, scored: Scored) -> bool:
     """Whether scores of a run in float64 are others in another configuration in float64."""
-    return any(
-        not each.error <= SCORE_TOLERANCE
-        for configuration, found in scored
-        if _is_exact(record, configuration)
-        for each in found
-    )
+    return any(not error <= SCORE_TOLERANCE for error in _exact_errors(record, scored))
 
 
 def score_document(record: Record, scored: Scored) -> Document:
@@ -41,7 +42,7 @@ def score_document(record: Record, scored: Scored) -> Document:
             rows.append(_row(on.label, on.precision, which, each.found, names, f"{each.error:.1e}"))
     headers = ["backend", "precision", "weights", *(f"test {name.replace('_', ' ')}" for name in names)]
     title = f"{record.task.name} on {record.dataset.name}, trained by {record.configuration.label}"
-    legend = (_DIFFERENCE_LEGEND, *[_WEIGHTS_LEGEND] * _has_best(scored))
+    legend = (_DIFFERENCE_LEGEND, *[_WEIGHTS_LEGEND] * any(row[2] == "best" for row in rows))
     table = Table([*headers, "largest difference"], rows, title, legend, announced=True)
     nodes: list[Node] = [table, Paragraph(_verdict(record, scored), "answer")]
     return Document("score", f"Scores of the weights of run {record.id}", nodes)
@@ -50,24 +51,20 @@ def score_document(record: Record, scored: Scored) -> Document:
 def _row(
     name: str, precision: str, which: str, scores: Scores, names: Iterable[str], difference: str
 ) -> list[Cell | str]:
-    return [name, precision, which, *(_number(scores.get(each)) for each in names), difference]
+    def number(score: str) -> str:
+        value = scores.get(score)
+        return NOTHING if value is None else f"{value:.10g}"
+
+    return [name, precision, which, *map(number, names), difference]
 
 
 _DIFFERENCE_LEGEND = "Largest difference: of all test scores, relative where a score is above 1."
 _WEIGHTS_LEGEND = "Weights: after the last epoch, and those of the best one."
 
 
-def _has_best(scored: Scored) -> bool:
-    return any(each.weights == "best" for _, found in scored for each in found)
-
-
-def _number(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.10g}"
-
-
 def _verdict(record: Record, scored: Scored) -> str:
-    exact = [(configuration, found) for configuration, found in scored if _is_exact(record, configuration)]
-    if not exact:
+    errors = _exact_errors(record, scored)
+    if not errors:
         trained_in = record.configuration.precision
         advice = (
             "Score with --precision float64"
@@ -78,9 +75,8 @@ def _verdict(record: Record, scored: Scored) -> str:
             f"Scores in lower precisions differ by rounding. {advice} to compare them to "
             f"{SCORE_TOLERANCE:.0e}."
         )
-    errors = [each.error for _, found in exact for each in found]
-    worst = math.nan if any(map(math.isnan, errors)) else max(errors, default=0.0)
-    if differs(record, exact):
+    worst = math.nan if any(map(math.isnan, errors)) else max(errors)
+    if differs(record, scored):
         return f"The scores differ: by up to {worst:.1e}, more than {SCORE_TOLERANCE:.0e}."
     return (
         f"The same test scores as in the record, to {SCORE_TOLERANCE:.0e} in float64 (largest difference "

@@ -257,20 +257,18 @@ def figures(prefix: str, charts: Mapping[str, Described], chosen: Collection[str
     ]
 
 
-def configuration_colours(names: Iterable[str], without: str = "") -> Colours:
+def configuration_colours(names: Iterable[str]) -> Colours:
     """A colour for each name, in their order: the same on every page, as far as no other name has it.
 
     A name's checksum chooses its colour; versions in brackets do not count. Of two names with the same choice
-    the alphabetically later one takes the next free colour. From the eighth name on the colours repeat. The
-    colour ``without`` is not used.
+    the alphabetically later one takes the next free colour. From the eighth name on the colours repeat.
     """
     shown = list(dict.fromkeys(names))
-    palette = [colour for colour in PALETTE if colour != without]
     taken: dict[str, str] = {}
     for name in sorted(shown):
         label = name.partition(" (")[0]
-        first = zlib.crc32(f"{_SPREAD} {label}".encode()) % len(palette)
-        choices = [*palette[first:], *palette[:first]]
+        first = zlib.crc32(f"{_SPREAD} {label}".encode()) % len(PALETTE)
+        choices = [*PALETTE[first:], *PALETTE[:first]]
         free = [colour for colour in choices if colour not in taken.values()]
         taken[name] = (free or choices)[0]
     return {name: taken[name] for name in shown}

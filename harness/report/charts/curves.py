@@ -283,43 +283,37 @@ TRAINING, VALIDATION = "training", "validation"
 
 def loss_lines(curves: Sequence[Overfitting]) -> list[Line]:
     """Training and validation loss; of an adversarial task both players' on validation samples."""
-    if curves and curves[0].adversarial:
-        names = {"discriminator": "validation loss", "generator": "validation generator_loss"}
-    else:
-        names = {TRAINING: "train loss", VALIDATION: "validation loss"}
-    return _lines(curves, names)
+    if curves[0].adversarial:
+        return _lines(curves, {"discriminator": "validation loss", "generator": "validation generator_loss"})
+    return _lines(curves, {TRAINING: "train loss", VALIDATION: "validation loss"})
 
 
 def score_lines(curves: Sequence[Overfitting]) -> list[Line]:
     """Training and validation scores; of an adversarial task what the discriminator classifies as real."""
-    key = _score_key(curves)
+    key = _score_key(curves[0])
     return _lines(curves, {TRAINING: f"train {key}", VALIDATION: f"validation {key}"})
 
 
 def loss_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
     """Losses after each epoch, with the best epoch and the onset of overfitting."""
-    if not curves:
-        return None
-    title = with_unit(curves[0].measure) if curves[0].measure.key == "loss" else "loss"
+    measure = curves[0].measure
+    title = with_unit(measure) if measure.key == "loss" else "loss"
     return curve_chart(loss_lines(curves), title, colours, _marks(curves, "loss"), _panels(curves))
 
 
 def learning_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
     """Training and validation scores after each epoch; None where the score is the loss."""
-    if not curves or _score_key(curves) == "loss":
+    key = _score_key(curves[0])
+    if key == "loss":
         return None
-    key = _score_key(curves)
     title = "classified as real (%)" if key == "real" else with_unit(curves[0].measure)
     return curve_chart(score_lines(curves), title, colours, _marks(curves, key), _panels(curves))
 
 
 def gap_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
     """The generalisation gap after each epoch."""
-    if not curves:
-        return None
     first = curves[0]
-    unit = first.measure.unit or first.measure.name
-    title = "gap (points)" if first.adversarial else f"gap ({unit})"
+    title = f"gap ({'points' if first.adversarial else first.measure.unit or first.measure.name})"
     return curve_chart(_lines(curves, {"gap": "gap"}), title, colours, panels=_panels(curves))
 
 
@@ -329,8 +323,8 @@ def _panels(curves: Sequence[Overfitting]) -> list[str]:
     return names if len(names) > MOST_TOGETHER else []
 
 
-def _score_key(curves: Sequence[Overfitting]) -> str:
-    return "real" if curves and curves[0].adversarial else curves[0].measure.key if curves else ""
+def _score_key(curve: Overfitting) -> str:
+    return "real" if curve.adversarial else curve.measure.key
 
 
 def _lines(curves: Sequence[Overfitting], names: dict[str, str]) -> list[Line]:

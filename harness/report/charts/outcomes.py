@@ -1,7 +1,6 @@
 """What a network made of the test samples: recall, confusions, sample predictions, forecasts."""
 
 import base64
-import functools
 import io
 from collections import defaultdict
 from collections.abc import Sequence
@@ -107,17 +106,10 @@ def _recalls(configuration: ConfigurationRuns) -> dict[int, list[float]]:
     values: dict[int, list[float]] = defaultdict(list)
     for run in configuration.runs:
         for name, score in (run.record.test_at_best or {}).items():
-            number = _class_number(name)
-            if number is not None and score is not None:
-                values[number].append(100 * score)
+            number = name.removeprefix(_RECALL)
+            if number != name and number.isdecimal() and score is not None:
+                values[int(number)].append(100 * score)
     return values
-
-
-@functools.lru_cache(maxsize=1024)  # of many records with the same names
-def _class_number(name: str) -> int | None:
-    """The class whose recall a score of this name is; None of other scores."""
-    number = name.removeprefix(_RECALL)
-    return int(number) if name.startswith(_RECALL) and number.isdecimal() else None
 
 
 def _class_names(comparison: Comparison) -> dict[int, str]:

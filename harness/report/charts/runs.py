@@ -383,8 +383,8 @@ def _shown_groups(findings: Findings) -> Iterator[tuple[str, GroupFindings]]:
 # A folder with every chart, picture and text of a report.
 
 
-def write_folder(findings: Findings, folder: Path) -> list[Path]:
-    """Write every chart as SVG, PNG and PDF, every picture as PNG, and every text; the paths.
+def write_folder(findings: Findings, folder: Path) -> None:
+    """Write every chart as SVG, PNG and PDF, every picture as PNG, and every text.
 
     PDFs are pages of slides.
 
@@ -392,16 +392,12 @@ def write_folder(findings: Findings, folder: Path) -> list[Path]:
         OSError: the folder cannot be written.
     """
     folder.mkdir(exist_ok=True)
-    paths = []
-    for figure in all_figures(findings).values():
-        paths += [folder / f"{figure.name}.{form}" for form in ("svg", "png", "pdf")]
-        write_text(paths[-3], svg(figure))
-        write_bytes(paths[-2], png(figure))
-        write_bytes(paths[-1], slide(figure))
-    for picture in all_pictures(findings).values():
-        paths.append(folder / f"{picture.name}.png")
-        write_bytes(paths[-1], picture.png)
+    for name, figure in all_figures(findings).items():
+        write_text(folder / f"{name}.svg", svg(figure))
+        write_bytes(folder / f"{name}.png", png(figure))
+        write_bytes(folder / f"{name}.pdf", slide(figure))
+    for name, picture in all_pictures(findings).items():
+        write_bytes(folder / f"{name}.png", picture.png)
     for passage in all_passages(findings):
-        paths.append(folder / f"{passage.name}.txt")
-        write_text(paths[-1], "\n\n".join([passage.caption, *map(with_lines, passage.texts)]) + "\n")
-    return paths
+        text = "\n\n".join([passage.caption, *map(with_lines, passage.texts)])
+        write_text(folder / f"{passage.name}.txt", f"{text}\n")

@@ -169,10 +169,7 @@ def colours_of(study: StudyFinding, names: Collection[str]) -> Colours:
     if study.study.kind.reference == "best":
         return configuration_colours([variant.name for variant in study.study.variants])
     reference = study.reference.variant.name
-    return {
-        reference: GREY,
-        **configuration_colours([name for name in names if name != reference], without=GREY),
-    }
+    return {reference: GREY, **configuration_colours(name for name in names if name != reference)}
 
 
 # What tuning found.

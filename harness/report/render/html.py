@@ -208,7 +208,9 @@ class _Writer:
                 names = "cards wide" if wide else "cards"
                 yield _element("div", *(self._card(card, level) for card in cards), class_=names)
             case Folded(title, content, name, count):
-                yield self._folded(title, self.all(content, level), name, count)
+                number = [] if count is None else [" ", _element("span", str(count), class_="count")]
+                summary = _element("summary", title, *number)
+                yield _element("details", summary, self.all(content, level), id=name)
             case Section():
                 unseen = None if node.title else "unseen"
                 heading = _element(f"h{min(level, 6)}", node.title or node.label, class_=unseen)
@@ -227,11 +229,6 @@ class _Writer:
         return _element(
             "article", _element("h3", linked), self.all(card.nodes, level + 1), data_tone=card.tone
         )
-
-    @staticmethod
-    def _folded(title: str, content: Markup, name: str, count: int | None) -> Markup:
-        number = [] if count is None else [" ", _element("span", str(count), class_="count")]
-        return _element("details", _element("summary", title, *number), content, id=name)
 
     def _figure(self, figure: Figure | Picture | Passage) -> Markup:
         title = [_element("strong", figure.title), " "] if figure.title else []

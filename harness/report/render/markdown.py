@@ -42,8 +42,8 @@ def markdown(document: Document, drawn: Mapping[str, str] | None = None) -> str:
     return "\n\n".join(_texts(blocks)) + "\n"
 
 
-def write_markdown(document: Document, path: Path) -> list[Path]:
-    """Write the document and an SVG file for each chosen chart; the paths, the document first.
+def write_markdown(document: Document, path: Path) -> None:
+    """Write the document, and an SVG file beside it for each chosen chart.
 
     Raises:
         ImportError: the extra "report" is not installed.
@@ -51,13 +51,12 @@ def write_markdown(document: Document, path: Path) -> list[Path]:
     """
     from harness.report.charts.base import svg
 
-    figures = [figure for figure in _figures(document.nodes) if figure.chosen]
-    files = {figure.name: path.with_name(f"{path.stem}-{figure.name}.svg") for figure in figures}
-    for figure in figures:
-        write_text(files[figure.name], svg(figure, _PICTURE_WIDTH))
-    drawn = {name: file.name.replace(" ", "%20") for name, file in files.items()}
+    drawn = {}
+    for figure in (figure for figure in _figures(document.nodes) if figure.chosen):
+        file = path.with_name(f"{path.stem}-{figure.name}.svg")
+        write_text(file, svg(figure, _PICTURE_WIDTH))
+        drawn[figure.name] = file.name.replace(" ", "%20")
     write_text(path, markdown(document, drawn))
-    return [path, *files.values()]
 
 
 def _figures(nodes: Sequence[Node]) -> Iterator[Figure]:
