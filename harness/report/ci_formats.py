@@ -215,12 +215,20 @@ def openmetrics_text(record: GateRecord) -> str:
 
 # The files that a gate is written to; the suffix selects the format.
 
-KINDS = {
-    ".xml": "JUnit",
-    ".md": "summary of a pull request",
-    ".html": "report",
-    ".txt": "OpenMetrics",
-    ".json": "Bencher Metric Format",
+
+def _page(record: GateRecord, _: Inconclusive) -> bytes:
+    from harness.report.render.html import html_page  # imports the charts
+
+    return html_page(gate_document(record)).encode()
+
+
+#: By suffix what the format is, and its writer.
+_FORMATS: Mapping[str, tuple[str, Callable[[GateRecord, Inconclusive], bytes]]] = {
+    ".xml": ("JUnit", junit_xml),
+    ".md": ("summary of a pull request", lambda record, _: markdown(gate_document(record)).encode()),
+    ".html": ("report", _page),
+    ".txt": ("OpenMetrics", lambda record, _: openmetrics_text(record).encode()),
+    ".json": ("Bencher Metric Format", lambda record, _: bencher_json(record)),
 }
 
 
@@ -230,8 +238,8 @@ def check_target(path: Path) -> None:
     Raises:
         UsageError: the suffix is unknown, the folder cannot be written to, or a library is missing.
     """
-    if path.suffix not in KINDS:
-        kinds = ", ".join(f"{ending} ({what})" for ending, what in KINDS.items())
+    if path.suffix not in _FORMATS:
+        kinds = ", ".join(f"{suffix} ({meaning})" for suffix, (meaning, _) in _FORMATS.items())
         raise UsageError(f"--to {path}: unknown suffix; use {kinds}")
     require_folder(path)
     try:
@@ -254,20 +262,8 @@ def write_gate(record: GateRecord, path: Path, inconclusive: Inconclusive = None
     Raises:
         OSError: it cannot be written.
     """
-    forms: dict[str, Callable[[], bytes]] = {
-        ".xml": lambda: junit_xml(record, inconclusive),
-        ".md": lambda: markdown(gate_document(record)).encode(),
-        ".html": lambda: _page(record),
-        ".txt": lambda: openmetrics_text(record).encode(),
-        ".json": lambda: bencher_json(record),
-    }
-    replace_file(path, forms[path.suffix]())
-
-
-def _page(record: GateRecord) -> bytes:
-    from harness.report.render.html import html_page  # imports the charts
-
-    return html_page(gate_document(record)).encode()
+    _, content = _FORMATS[path.suffix]
+    replace_file(path, content(record, inconclusive))
 
 
 # What GitHub Actions reads in addition to files: annotations on standard output, and the job summary.

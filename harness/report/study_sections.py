@@ -112,9 +112,14 @@ def _speaks_for_all(study: StudyFinding) -> bool:
 def _onset_headline(task: str, plain: Overfitting | None) -> str:
     if plain is None or plain.onset.epoch is None:
         return f"{task}: overfitting is not assessed, because a loss is not finite"
-    if not plain.onset.epoch:
-        return f"{task} does not overfit within {counted(plain.epochs, 'epoch')}"
-    return f"{task} overfits from epoch {plain.onset.epoch} of {plain.epochs}"
+    return f"{task} {_onset_text(plain)}{f' of {plain.epochs}' if plain.onset.epoch else ''}"
+
+
+def _onset_text(curve: Overfitting) -> str:
+    """``overfits from epoch 3`` or ``does not overfit within 12 epochs``."""
+    if curve.onset.epoch:
+        return f"overfits from epoch {curve.onset.epoch}"
+    return f"does not overfit within {counted(curve.epochs, 'epoch')}"
 
 
 def answer(study: StudyFinding) -> str:
@@ -358,21 +363,14 @@ _VERDICTS: Mapping[Verdict, tuple[str, Tone]] = {
 def _card(study: StudyFinding, effect: Effect, curves: Mapping[str, Overfitting]) -> Card:
     word, tone = _VERDICTS[effect.verdict] if effect.verdict else ("the reference", "muted")
     outcome = changes_text(study, effect) if effect.verdict else _levels(study, effect)
-    if "onset" in study.study.kind.sections and (onset := _onset_text(curves.get(effect.variant.name))):
-        outcome += f"; {onset}"
+    curve = curves.get(effect.variant.name) if "onset" in study.study.kind.sections else None
+    if curve is not None and curve.onset.epoch is not None and not curve.adversarial:
+        outcome += f"; {_onset_text(curve)}"
     nodes: list[Node] = [Paragraph(effect.described.meaning), Paragraph(outcome, "small")]
     if options := " ".join(f"--set {assignment}" for assignment in effect.variant.assignments):
         nodes.append(Paragraph((Span(options, "code"),)))
     title: Text = (f"{effect.variant.name} ", Span(word, tone=tone))
     return Card(title, nodes, tone=tone)
-
-
-def _onset_text(curve: Overfitting | None) -> str:
-    if curve is None or curve.onset.epoch is None or curve.adversarial:
-        return ""
-    if curve.onset.epoch:
-        return f"overfits from epoch {curve.onset.epoch}"
-    return f"does not overfit within {counted(curve.epochs, 'epoch')}"
 
 
 def more_data(study: StudyFinding) -> str:
