@@ -7,6 +7,7 @@ import msgspec
 
 from harness.explain.attributions import NODES, PATCH, SMOOTH_NOISE, SMOOTH_SAMPLES, STEPS
 from harness.explain.certificate import TOLERANCE
+from harness.explain.explained import Answer
 from harness.report.document import (
     Cell,
     Document,
@@ -131,11 +132,23 @@ def _figures(explanation: Explanation, features: Sequence[str], name: str) -> Se
 
 
 def _answers_table(explanation: Explanation) -> Table:
-    from harness.report.charts.explanations import answer_text
-
     explained = explanation.explained
     rows = [[str(each.row), answer_text(each, explained.classes)] for each in explained.answers]
     return Table(["test sample", "answer"], rows, "Explained", announced=True, form="texts")
+
+
+def answer_text(answer: Answer, classes: Sequence[str]) -> str:
+    """``right: 3 (94 %)``, ``wrong: 5 (88 %), truly 3``, or a forecast with the truth."""
+    if answer.predicted is None or answer.label is None:
+        return f"forecast {answer.value:.3g}, truly {answer.truth:.3g}"
+    said = f"{_class_text(classes, answer.predicted)} ({100 * (answer.probability or 0):.0f} %)"
+    return f"right: {said}" if answer.right else f"wrong: {said}, truly {_class_text(classes, answer.label)}"
+
+
+def _class_text(classes: Sequence[str], number: int) -> str:
+    text = classes[number] if number < len(classes) else str(number)
+    are_characters = all(len(each) == 1 for each in classes) and not all(map(str.isdigit, classes))
+    return repr(text) if are_characters else text
 
 
 def _methods_table(explanation: Explanation) -> Table:

@@ -14,9 +14,9 @@ from harness.layers import Conv2D, Dense, Embedding, Flatten
 from harness.network import Network
 from harness.plugins.configuration import Configuration
 from harness.reference.training import NumpyBackend
-from harness.report.charts.explanations import answer_text, figures
+from harness.report.charts.explanations import figures
 from harness.report.document import Figure, Picture
-from harness.report.explanations import ExplainedRun, explanations_document
+from harness.report.explanations import ExplainedRun, answer_text, explanations_document
 from harness.report.files import png_size
 from harness.report.render.html import html_page
 from harness.report.render.markdown import markdown

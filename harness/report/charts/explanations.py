@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from harness.explain.explained import Answer, Explained
+from harness.explain.explained import Explained
 from harness.report.charts.base import Row, Spec, ends, field, interval, layer, layered, tips, zero_line
 from harness.report.document import Figure, Picture
+from harness.report.explanations import answer_text
 from harness.runs.trained import Explanation
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import Array
@@ -54,20 +55,6 @@ def figures(explanation: Explanation, features: Sequence[str], name: str) -> lis
             chart = _table(inputs[place], values, features)
         drawn.append(Figure(id_, caption, chart, title))
     return [*drawn, *_of_the_network(explained, arrays, features, name)]
-
-
-def answer_text(answer: Answer, classes: Sequence[str]) -> str:
-    """``right: 3 (94 %)``, ``wrong: 5 (88 %), truly 3``, or a forecast with the truth."""
-    if answer.predicted is None or answer.label is None:
-        return f"forecast {answer.value:.3g}, truly {answer.truth:.3g}"
-    said = f"{_class_text(classes, answer.predicted)} ({100 * (answer.probability or 0):.0f} %)"
-    return f"right: {said}" if answer.right else f"wrong: {said}, truly {_class_text(classes, answer.label)}"
-
-
-def _class_text(classes: Sequence[str], number: int) -> str:
-    text = classes[number] if number < len(classes) else str(number)
-    are_characters = all(len(each) == 1 for each in classes) and not all(map(str.isdigit, classes))
-    return repr(text) if are_characters else text
 
 
 def _share(values: Array) -> Array:
