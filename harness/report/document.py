@@ -104,6 +104,11 @@ class Items(msgspec.Struct, frozen=True):
     ordered: bool = False
     id: str = ""
 
+    @property
+    def entries(self) -> list[Item]:
+        """The items, with texts as items that are nothing else."""
+        return [item if isinstance(item, Item) else Item(item) for item in self.items]
+
 
 class Facts(msgspec.Struct, frozen=True):
     """Names with their values."""

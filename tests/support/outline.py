@@ -8,7 +8,6 @@ from harness.report.document import (
     Figure,
     Figures,
     Folded,
-    Item,
     Items,
     Paragraph,
     Passage,
@@ -47,9 +46,10 @@ def _paragraph(node, _):
 
 
 def _items(node, _):
-    items = [each if isinstance(each, Item) else Item(each) for each in node.items]
     texts = [
-        part for each in items for part in (_toned(plain(each.text), each.tone), each.note, each.command)
+        part
+        for each in node.entries
+        for part in (_toned(plain(each.text), each.tone), each.note, each.command)
     ]
     return [node.title, *filter(None, texts)]
 

@@ -252,9 +252,9 @@ class _Writer:
 def _items(items: Items, level: int) -> Iterator[Markup]:
     """A list; below a title with the first few items, and the others folded."""
     most = _MOST_OPEN if items.title else _MOST_ITEMS
-    kept: list[Item | Text] = list(items.items[:_MOST_ITEMS])
+    kept = items.entries[:_MOST_ITEMS]
     if (more := len(items.items) - _MOST_ITEMS) > 0:
-        kept.append(f"and {more} more")
+        kept.append(Item(f"and {more} more"))
     parts = [_element(f"h{min(level, 6)}", items.title)] if items.title else []
     parts.append(_list(kept[:most], items))
     if folded := kept[most:]:
@@ -263,13 +263,11 @@ def _items(items: Items, level: int) -> Iterator[Markup]:
     yield from [_element("section", *parts, id=items.id)] if items.title else parts
 
 
-def _list(items: Iterable[Item | Text], of: Items) -> Markup:
+def _list(items: Iterable[Item], of: Items) -> Markup:
     return _element("ol" if of.ordered else "ul", *map(_item, items), class_="said")
 
 
-def _item(item: Item | Text) -> Markup:
-    if not isinstance(item, Item):
-        return _element("li", _text(item))
+def _item(item: Item) -> Markup:
     note = [Markup("<br>"), _prose(item.note)] if item.note else []
     command = [_element("code", item.command, class_="command", tabindex="0")] if item.command else []
     return _element("li", _text(item.text), *note, *command, data_tone=item.tone)

@@ -139,7 +139,7 @@ class MarkdownWriter:
     def _items(self, items: Items) -> Iterator[str]:
         if items.title:
             yield f"**{for_markdown(items.title)}**"
-        lines = [_item(item, "1." if items.ordered else "-") for item in items.items[:_MOST_ITEMS]]
+        lines = [_item(item, "1." if items.ordered else "-") for item in items.entries[:_MOST_ITEMS]]
         more = len(items.items) - _MOST_ITEMS
         yield "\n".join([*lines, *[f"- and {more} more"] * (more > 0)])
 
@@ -184,9 +184,7 @@ def _span(span: Span) -> str:
     return f"{span.sign} {for_markdown(span.text)}" if span.sign else f"**{for_markdown(span.text)}**"
 
 
-def _item(item: Item | Text, bullet: str) -> str:
-    if not isinstance(item, Item):
-        return f"{bullet} {_text(item)}"
+def _item(item: Item, bullet: str) -> str:
     line = f"{bullet} {_text(item.text)}" + (f" {for_markdown(item.note)}" if item.note else "")
     return line + textwrap.indent(f"\n{_command_block(item.command)}", "  ") if item.command else line
 

@@ -120,16 +120,13 @@ class _Writer:
         """With bullets below a title; cut where they are many."""
         bullet = "- " if items.title else ""
         lines = [visible(items.title)] if items.title else []
-        for number, item in enumerate(items.items[:_MOST_ITEMS], 1):
+        for number, item in enumerate(items.entries[:_MOST_ITEMS], 1):
             lines += self._item(item, f"{number}. " if items.ordered else bullet)
         if (more := len(items.items) - _MOST_ITEMS) > 0:
             lines.append(f"{bullet}and {more} more")
         return "\n".join(lines)
 
-    def _item(self, item: Item | Text, bullet: str) -> Iterator[str]:
-        if not isinstance(item, Item):
-            yield self._filled(item, bullet, "  ")
-            return
+    def _item(self, item: Item, bullet: str) -> Iterator[str]:
         yield self._filled(item.text, bullet, "  ")
         if item.note:
             yield self._filled(item.note, "  ", "  ")
