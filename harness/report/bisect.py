@@ -1,6 +1,5 @@
 """The document of a bisection: the culprit, what every candidate showed, and the posterior as a chart."""
 
-import shlex
 from collections.abc import Iterator
 from functools import partial
 
@@ -8,21 +7,10 @@ import numpy as np
 
 from harness.bisect.findings import culprits_of, is_confirmed, ratio_of, search_of
 from harness.bisect.record import BisectRecord
-from harness.report.document import (
-    Command,
-    Document,
-    Facts,
-    Figure,
-    Figures,
-    Folded,
-    Items,
-    Node,
-    Only,
-    Section,
-    Table,
-)
+from harness.report.circumstances import circumstances, started
+from harness.report.document import Document, Figure, Figures, Folded, Items, Node, Section, Table
 from harness.report.escaping import one_line
-from harness.report.numbers import NOTHING, counted, machine_text, percent_change, time_ratio
+from harness.report.numbers import NOTHING, counted, percent_change, time_ratio
 from harness.stats.estimate import Estimate
 from harness.stats.evidence import bootstrap_interval
 
@@ -75,32 +63,22 @@ def _change_of_values(record: BisectRecord, number: int) -> str:
 
 def bisect_document(record: BisectRecord) -> Document:
     """The whole result."""
-    nodes: list[Node] = []
-    if record.probes and record.outcome != "no difference":
-        nodes.append(Section("Probabilities", [Figures(partial(_figures, record))], "posterior"))
-    remarks = [*_remarks(record)]
-    if remarks:
-        nodes.append(Items(remarks))
-    table = candidate_table(record)
-    if table.rows:
-        nodes.append(Section("Measured", [table], "measured"))
+    drawn = [Figures(partial(_figures, record))] if record.outcome != "no difference" else []
     skipped = [f"{_named(record, each.candidate)}: {one_line(each.reason)}" for each in record.skipped]
-    if skipped:
-        nodes.append(Folded("Skipped", [Items(skipped)], "skipped", len(skipped)))
-    facts = {"machine": machine_text(record.machine), "command": shlex.join(["harness", *record.command])}
-    circumstances: list[Node] = [
-        Only(("page",), [Items(_METHOD)]),
-        Facts({name: one_line(text) for name, text in facts.items()}),
-        Command(f"harness show {record.id}"),
+    nodes: list[Node] = [
+        Section("Probabilities", drawn if record.probes else [], "posterior"),
+        Items([*_remarks(record)]),
+        Section("Measured", [candidate_table(record)], "measured"),
+        Folded("Skipped", [Items(skipped)], "skipped", len(skipped)),
+        circumstances(record, Items(_METHOD)),
     ]
-    nodes.append(Only(("page", "markdown"), [Section("Method and circumstances", circumstances, "method")]))
     headline = [one_line(outcome(record)) + "."]
     if record.status != "ok":
         why = f": {record.failure}" if record.failure else ""
         if record.status == "lost":
             why = ": its process was killed. The same command goes on"
         headline.append(one_line(f"The search is {record.status}{why}"))
-    meta = [f"{record.started_at[:16].replace('T', ' ')} UTC", record.machine.cpu]
+    meta = [started(record), record.machine.cpu]
     return Document("bisection", f"Which {record.kind} changed {_work(record)}", nodes, headline, meta)
 
 

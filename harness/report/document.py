@@ -1,7 +1,7 @@
 """A document: what a report says, as nodes. Each subject builds one; renderers know these nodes alone.
 
 A text is a string, or a tuple of strings and spans. Builders escape nothing: renderers escape every text.
-Renderers print each sentence of a legend once in a document.
+Renderers print each sentence of a legend once in a document, and nothing of a node without content.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -268,11 +268,25 @@ class Document(msgspec.Struct, frozen=True):
 
 
 def shown(nodes: Sequence[Node], medium: Medium) -> list[Node]:
-    """The nodes for a medium, with those of :class:`Only` in their places."""
+    """The nodes for a medium, those of :class:`Only` in their places; nodes without content are left out."""
     chosen: list[Node] = []
     for node in nodes:
-        if not isinstance(node, Only):
+        if isinstance(node, Only):
+            if medium in node.media:
+                chosen += shown(node.nodes() if callable(node.nodes) else node.nodes, medium)
+        elif not _is_empty(node):
             chosen.append(node)
-        elif medium in node.media:
-            chosen += shown(node.nodes() if callable(node.nodes) else node.nodes, medium)
     return chosen
+
+
+def _is_empty(node: Node) -> bool:
+    """Whether a reader would see a title at most."""
+    match node:
+        case Paragraph(content) | Command(content) | Items(content) | Facts(content) | Cards(content):
+            return not content
+        case Table(rows=content):
+            return not content
+        case Section(nodes=nodes) | Folded(nodes=nodes) | Only(nodes=nodes):
+            return not callable(nodes) and all(map(_is_empty, nodes))
+        case _:
+            return False

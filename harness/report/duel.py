@@ -34,11 +34,10 @@ from harness.plugins.definition import define_task
 from harness.plugins.installation import identifying_versions
 from harness.plugins.options import Value
 from harness.report.check import certificate_label
+from harness.report.circumstances import circumstances, started
 from harness.report.document import (
     Cell,
-    Command,
     Document,
-    Facts,
     Figure,
     Figures,
     Items,
@@ -54,7 +53,6 @@ from harness.report.numbers import (
     NOTHING,
     RATIO_LEGEND,
     counted,
-    machine_text,
     percent,
     percent_change,
     significant,
@@ -285,16 +283,13 @@ def duel_document(record: DuelRecord) -> Document:
             *profile_sections(record.profiles, labels),
         ]
     method = Items([each.format(margin=f"{100 * record.margin:g} %") for each in _METHOD])
-    circumstances: list[Node] = [
-        Only(("page",), [method]),
-        Facts(_details(record)),
-        Command(f"harness show {record.id}"),
-    ]
-    nodes.append(Only(("page", "markdown"), [Section("Method and circumstances", circumstances, "method")]))
+    options = ", ".join(f"{name}={value}" for name, value in record.options.items())
+    minutes = f"{record.seconds / 60:.1f} min, certification excluded"
+    nodes.append(circumstances(record, method, options=options, time=minutes))
     meta = [
         f"{record.work_name} on {record.dataset_name}" if record.dataset_name else record.work_name,
         counted(len(record.pairs), "pair"),
-        f"{record.started_at[:16].replace('T', ' ')} UTC",
+        started(record),
         record.machine.cpu,
     ]
     return Document("duel", f"Duel of {' and '.join(labels)}", nodes, verdicts, meta)
@@ -504,17 +499,6 @@ def _result_remarks(result: DuelResult, *, named: bool) -> Iterator[str]:
         yield f"{text}."
     if result.uneven:
         yield f"{start}{UNEVEN[0].upper()}{UNEVEN[1:]}."
-
-
-def _details(record: DuelRecord) -> dict[str, str]:
-    """The machine, the command and the task's options, by name."""
-    texts = {
-        "machine": machine_text(record.machine),
-        "command": shlex.join(["harness", *record.command]),
-        "options": ", ".join(f"{name}={value}" for name, value in record.options.items()),
-        "time": f"{record.seconds / 60:.1f} min, certification excluded",
-    }
-    return {name: one_line(text) for name, text in texts.items() if text}
 
 
 # The ``harness duel`` that would decide which configurations are faster, as a complete command.

@@ -4,8 +4,7 @@ Nothing here imports NumPy, so that CI formats do not need it either.
 """
 
 import math
-import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, get_args
 
@@ -23,9 +22,9 @@ from harness.gate.record import (
     Verdict,
 )
 from harness.plugins.installation import PLUGIN
+from harness.report.circumstances import command_line, filled_facts, show_command, started
 from harness.report.document import (
     Cell,
-    Command,
     Document,
     Facts,
     Figure,
@@ -69,6 +68,11 @@ def reason_text(reason: Reason) -> str:
     fields = msgspec.structs.asdict(reason)
     lists = {name: ", ".join(value) for name, value in fields.items() if isinstance(value, list)}
     return one_line(text.format(**fields | lists)).rstrip(".")
+
+
+def reasons_text(several: Iterable[Reason]) -> str:
+    """The clauses of several reasons."""
+    return "; ".join(map(reason_text, several))
 
 
 def _other_data(reason: reasons.OtherData) -> str:
@@ -176,9 +180,8 @@ _TEXTS: Mapping[type[Reason], str | Callable[[Any], str]] = {
 
 #: In the order in which every report lists them.
 METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
-#: Those other than PASS, in the order in which every report lists them.
-_NOT_PASSED: tuple[Verdict, ...] = ("FAIL", "INVALID", "INCONCLUSIVE")
-_WORDS: dict[Verdict, str] = {"FAIL": "failed", "INVALID": "invalid", "INCONCLUSIVE": "inconclusive"}
+#: Those other than PASS, in the order in which every report lists them, as words.
+_NOT_PASSED: dict[Verdict, str] = {"FAIL": "failed", "INVALID": "invalid", "INCONCLUSIVE": "inconclusive"}
 #: How to read every change in a gate or a history.
 CHANGE_LEGEND = (
     "Changes are of head relative to base: + is slower or larger, \N{MINUS SIGN} is faster or smaller. "
@@ -209,17 +212,17 @@ def headline(record: GateRecord) -> str:
     if not record.benchmarks:
         return "no benchmark ran, and a gate without results does not pass"
     total = len(record.benchmarks)
-    names = {verdict: _names(record, verdict) for verdict in _NOT_PASSED}
-    counts = [
-        (len(names[verdict]), f"{_WORDS[verdict]} ({', '.join(names[verdict])})")
-        for verdict in _NOT_PASSED
-        if names[verdict]
-    ]
+    counts = []
+    for verdict, word in _NOT_PASSED.items():
+        names = [one_line(benchmark.name) for benchmark in record.benchmarks if benchmark.verdict == verdict]
+        of_all = "" if counts else f" of {counted(total, 'benchmark')}"
+        counts += [f"{len(names)}{of_all} {word} ({', '.join(names)})"] if names else []
     if not counts:
-        return f"{_all(total)} within {'its' if total == 1 else 'their'} limits"
-    (first, words), *others = counts
-    of_all = f"{first} of {counted(total, 'benchmark')} {words}"
-    return ", ".join([of_all, *(f"{count} {words}" for count, words in others)])
+        everything = (
+            "the benchmark is within its" if total == 1 else f"all {total} benchmarks are within their"
+        )
+        return f"{everything} limits"
+    return ", ".join(counts)
 
 
 #: The verdict of an upgrade.
@@ -233,17 +236,13 @@ _UPGRADES: dict[Verdict, str] = {
 
 def upgrade_headline(record: GateRecord) -> str:
     """``safe: the same results; step 6 % faster [5, 7], first step +40 %``, over all benchmarks."""
-    qualities = [benchmark.quality for benchmark in record.benchmarks]
-    verdicts = {NOTHING if quality is None else quality.verdict for quality in qualities}
-    results = {
-        frozenset({"PASS"}): "the same results",
-    }.get(frozenset(verdicts), "results differ" if "FAIL" in verdicts else "results were not all compared")
-    changes = [
-        f"{metric} {change(metric, ratio)}"
-        for metric in get_args(Metric)
-        if (ratio := _over_benchmarks(record, metric)) is not None
-    ]
-    return "; ".join([f"{_UPGRADES[record.verdict]}: {results}", *filter(None, [", ".join(changes)])])
+    verdicts = {benchmark.quality and benchmark.quality.verdict for benchmark in record.benchmarks}
+    results = "results differ" if "FAIL" in verdicts else "results were not all compared"
+    if verdicts == {"PASS"}:
+        results = "the same results"
+    ratios = {metric: _over_benchmarks(record, metric) for metric in get_args(Metric)}
+    changes = [f"{metric} {change(metric, ratio)}" for metric, ratio in ratios.items() if ratio]
+    return "; ".join(filter(None, [f"{_UPGRADES[record.verdict]}: {results}", ", ".join(changes)]))
 
 
 def _over_benchmarks(record: GateRecord, metric: Metric) -> Estimate | None:
@@ -264,14 +263,6 @@ def _over_benchmarks(record: GateRecord, metric: Metric) -> Estimate | None:
     return Estimate(mean, mean / factor, mean * factor, len(ratios))
 
 
-def _all(count: int) -> str:
-    return "the benchmark is" if count == 1 else f"all {count} benchmarks are"
-
-
-def _names(record: GateRecord, verdict: Verdict) -> list[str]:
-    return [one_line(benchmark.name) for benchmark in record.benchmarks if benchmark.verdict == verdict]
-
-
 def metric_text(result: MetricResult) -> str:
     """``step +7.1 % [5.9, 8.3], limit 5 % (8 pairs, p = 0.004): head is proven worse than base``."""
     evidence = pairs_text(result)
@@ -279,59 +270,48 @@ def metric_text(result: MetricResult) -> str:
         evidence += f", p = {result.p_value:.2g}"
     figures = f"{result.metric} {change(result.metric, result.ratio)}, limit {100 * result.limit:g} %"
     uneven = f"; {UNEVEN}" if result.uneven else ""
-    return ": ".join([f"{figures} ({evidence}{uneven})", *_clauses(result)])
-
-
-def _clauses(result: MetricResult | QualityResult) -> list[str]:
-    text = "; ".join(map(reason_text, result.reasons))
-    return [text] if text else []
+    return ": ".join(filter(None, [f"{figures} ({evidence}{uneven})", reasons_text(result.reasons)]))
 
 
 def quality_text(quality: QualityResult) -> str:
     """Why the quality has its verdict; of PASS what was compared."""
-    if clauses := _clauses(quality):
-        return clauses[0]
+    if quality.reasons:
+        return reasons_text(quality.reasons)
     return "losses of the first steps" if not quality.seeds else f"{quality.measure} over the same seeds"
 
 
 def why(benchmark: BenchmarkRecord) -> str:
     """The reasons of a verdict other than PASS, without a full stop; those of a FAIL first."""
-    parts = [reason_text(reason) for reason in benchmark.reasons]
-    for verdict in _NOT_PASSED:
-        parts += _result_texts(benchmark, verdict)
+    parts = list(map(reason_text, benchmark.reasons))
+    parts += [
+        metric_text(result) if isinstance(result, MetricResult) else quality_text(result)
+        for verdict in _NOT_PASSED
+        for result in benchmark.results
+        if result.verdict == verdict
+    ]
     return "; ".join(parts) or "nothing was measured"
 
 
-def _result_texts(benchmark: BenchmarkRecord, verdict: Verdict) -> Iterator[str]:
-    for result in benchmark.results:
-        if result.verdict == verdict:
-            yield metric_text(result) if isinstance(result, MetricResult) else quality_text(result)
+#: Quality in a word or two: of the first losses, and where training showed the cost of a difference.
+_QUALITY_WORDS: dict[Verdict, tuple[str, str]] = {
+    "PASS": ("same", "no worse"),
+    "FAIL": ("different", "worse"),
+    "INCONCLUSIVE": ("undecided", "undecided"),
+    "INVALID": ("not comparable", "not comparable"),
+}
 
 
 def quality_word(benchmark: BenchmarkRecord) -> str:
     """Quality in a word or two."""
     quality = benchmark.quality
-    if quality is None:
-        return NOTHING
-    words: dict[Verdict, str] = {
-        "PASS": "same",
-        "FAIL": "different",
-        "INCONCLUSIVE": "undecided",
-        "INVALID": "not comparable",
-    }
-    if quality.seeds:  # both were trained, so that the cost of the difference is known
-        words |= {"PASS": "no worse", "FAIL": "worse"}
-    return words[quality.verdict]
+    return NOTHING if quality is None else _QUALITY_WORDS[quality.verdict][bool(quality.seeds)]
 
 
 def not_passed(record: GateRecord) -> list[BenchmarkRecord]:
     """The benchmarks that need attention, failures first."""
-    return [
-        benchmark
-        for verdict in _NOT_PASSED
-        for benchmark in record.benchmarks
-        if benchmark.verdict == verdict
-    ]
+    failed_first = list(_NOT_PASSED)
+    others = [benchmark for benchmark in record.benchmarks if benchmark.verdict != "PASS"]
+    return sorted(others, key=lambda benchmark: failed_first.index(benchmark.verdict))
 
 
 # The circumstances of a gate: what was compared, where, and what a reader must know of base and head.
@@ -364,26 +344,18 @@ def cautions(record: GateRecord) -> list[str]:
         sentences.append("Base and head are the same, so every difference is chance.")
     if versions := next(filter(None, map(_versions, record.benchmarks)), ""):
         sentences.append(f"Base and head have different versions: {versions}.")
-    sentences += [
-        f"{one_line(benchmark.name)}: {reason_text(reason)}."
-        for benchmark in record.benchmarks
-        if benchmark.quality is not None and benchmark.quality.verdict == "PASS"
-        for reason in benchmark.quality.reasons
+    judged = [
+        *((each, each.quality) for each in record.benchmarks),
+        *((each, each) for each in record.benchmarks),
     ]
     sentences += [
         f"{one_line(benchmark.name)}: {reason_text(reason)}."
-        for benchmark in record.benchmarks
-        if benchmark.verdict == "PASS"
-        for reason in benchmark.reasons
+        for benchmark, result in judged
+        if result is not None and result.verdict == "PASS"
+        for reason in result.reasons
     ]
-    sentences += load_remarks(
-        [
-            block
-            for benchmark in record.benchmarks
-            for pair in (*benchmark.look, *benchmark.confirmation)
-            for block in pair.blocks
-        ]
-    )
+    pairs = [pair for each in record.benchmarks for pair in (*each.look, *each.confirmation)]
+    sentences += load_remarks([block for pair in pairs for block in pair.blocks])
     sentences += [f"{one_line(clause)}." for clause in dict.fromkeys([*base.cautions, *head.cautions])]
     sentences += filter(None, map(_batch_sizes, record.benchmarks))
     stand_ins = {
@@ -437,16 +409,15 @@ def _environment(environment: EnvironmentRecord) -> str:
 
 def details(record: GateRecord) -> dict[str, str]:
     """Base, head, the machine, the suite and the command, by name."""
-    texts = {
-        "base": _in_full(record.base),
-        "head": _in_full(record.head),
-        "machine": machine_text(record.machine),
-        "suite": record.suite,
-        "command": shlex.join(["harness", *record.command]),
-        "started": f"{record.started_at[:16].replace('T', ' ')} UTC, {record.seconds / 60:.1f} min",
-        "status": "" if record.status == "ok" else f"{record.status} {record.failure}",
-    }
-    return {name: one_line(text) for name, text in texts.items() if text}
+    return filled_facts(
+        base=_in_full(record.base),
+        head=_in_full(record.head),
+        machine=machine_text(record.machine),
+        suite=record.suite,
+        command=command_line(record),
+        started=f"{started(record)}, {record.seconds / 60:.1f} min",
+        status="" if record.status == "ok" else f"{record.status} {record.failure}",
+    )
 
 
 def _in_full(environment: EnvironmentRecord) -> str:
@@ -498,7 +469,7 @@ def verdict_table(record: GateRecord) -> Table:
             one_line(benchmark.name),
             Cell(benchmark.verdict, TONES[benchmark.verdict], sign=_SIGNS[benchmark.verdict]),
             *(_change_cell(benchmark, metric, with_limit=not shared[metric]) for metric in METRICS),
-            _quality_cell(benchmark),
+            Cell(quality_word(benchmark), TONES[benchmark.quality.verdict] if benchmark.quality else "muted"),
         ]
         for benchmark in record.benchmarks
     ]
@@ -523,11 +494,6 @@ def _change_cell(benchmark: BenchmarkRecord, metric: Metric, *, with_limit: bool
     if result.verdict != "PASS":
         parts.append(_MARKS.get(result.verdict, result.verdict))
     return Cell(" ".join(parts), TONES[result.verdict], result.ratio.value if result.ratio else None)
-
-
-def _quality_cell(benchmark: BenchmarkRecord) -> Cell:
-    tone = TONES[benchmark.quality.verdict] if benchmark.quality else "muted"
-    return Cell(quality_word(benchmark), tone)
 
 
 def measurements_table(record: GateRecord) -> Table:
@@ -574,8 +540,8 @@ def _compared(quality: QualityResult) -> list[str]:
     return ["quality", NOTHING, NOTHING, "", deviation, *[NOTHING] * 4, quality.verdict]
 
 
-def seeds_table(record: GateRecord) -> Table | None:
-    """The scores of each seed where base and head were trained; None where no benchmark was."""
+def seeds_table(record: GateRecord) -> Table:
+    """The scores of each seed where base and head were trained."""
     rows = [
         [
             one_line(benchmark.name),
@@ -591,8 +557,7 @@ def seeds_table(record: GateRecord) -> Table | None:
         for scores in benchmark.quality.seeds
     ]
     headers = ["benchmark", "score", "seed", "base", "head", "steps to target, base", "steps to target, head"]
-    title = "Trained on the same seeds: validation score at the best epoch"
-    return Table(headers, rows, title) if rows else None
+    return Table(headers, rows, "Trained on the same seeds: validation score at the best epoch")
 
 
 def _steps(steps: int | None) -> str:
@@ -619,21 +584,24 @@ def gate_document(record: GateRecord) -> Document:
     """The verdict, a row per benchmark, what to do about those that failed, charts and circumstances."""
     verdict = Span(record.verdict, tone=TONES[record.verdict], sign=_SIGNS[record.verdict])
     explanations = [_explanation(record, benchmark) for benchmark in not_passed(record)]
-    nodes: list[Node] = []
     next_steps = [Section("Reasons and next steps", [Items(explanations)], "explanations")]
-    if explanations:
-        nodes.append(Only(("page",), next_steps))
-    if record.benchmarks:
-        nodes.append(Section("Benchmarks", [verdict_table(record)], "benchmarks"))
-    if explanations:
-        nodes.append(Only(("terminal", "verbose", "markdown"), next_steps))
-    if record.benchmarks:
-        nodes.append(Only(("page", "markdown"), _measured_nodes(record)))
+    measurements = measurements_table(record)
+    measured: list[Node] = [
+        Figures(partial(_figures, record)),
+        Folded("Measurements", [measurements], "measurements", len(measurements.rows)),
+        Only(("page",), [seeds_table(record)]),
+    ]
+    nodes: list[Node] = [
+        Only(("page",), next_steps),
+        Section("Benchmarks", [verdict_table(record)], "benchmarks"),
+        Only(("terminal", "verbose", "markdown"), next_steps),
+        Only(("page", "markdown"), measured),
+    ]
     for benchmark in record.benchmarks:
         name = Span(one_line(benchmark.name))
         nodes += profile_sections(benchmark.profiles, ["base", "head"], (name, " in a process of each"))
     summary = circumstances(record)
-    show = Command(f"harness show {record.id}")
+    show = show_command(record)
     conditions_of_all = [conditions(benchmark) for benchmark in record.benchmarks]
     method: list[Node] = [Items(_METHOD), Facts(details(record)), Items(conditions_of_all), show]
     nodes += [
@@ -646,16 +614,6 @@ def gate_document(record: GateRecord) -> Document:
         title = f"Upgrade from {', '.join(record.upgrade.base)} to {', '.join(record.upgrade.head)}"
         lines.insert(0, upgrade_headline(record))
     return Document("gate", title, nodes, [(verdict, f": {lines[0]}"), *lines[1:]], [summary])
-
-
-def _measured_nodes(record: GateRecord) -> list[Node]:
-    """Charts, and the measurements that they show; the scores where base and head were trained."""
-    nodes: list[Node] = [Figures(partial(_figures, record))]
-    measurements = measurements_table(record)
-    if measurements.rows:
-        nodes.append(Folded("Measurements", [measurements], "measurements", len(measurements.rows)))
-    seeds = seeds_table(record)
-    return [*nodes, *([Only(("page",), [seeds])] if seeds else [])]
 
 
 def _explanation(record: GateRecord, benchmark: BenchmarkRecord) -> Item:

@@ -32,7 +32,7 @@ from harness.report.document import (
     Tone,
 )
 from harness.report.escaping import one_line
-from harness.report.gate import CHANGE_LEGEND, change, reason_text
+from harness.report.gate import CHANGE_LEGEND, change, reasons_text
 from harness.report.numbers import counted
 from harness.stats.estimate import Estimate
 
@@ -52,9 +52,7 @@ def headline(findings: HistoryFindings) -> str:
     series = findings.history.series
     changed = sum(bool(steps_of(each)) for each in series)
     dates = [gate.started_at[:10] for gate in findings.gates]
-    over = f"{counted(len(dates), 'gate')}, {dates[0]}" + (
-        f" to {dates[-1]}" if dates[-1] != dates[0] else ""
-    )
+    over = f"{counted(len(dates), 'gate')}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
     if series and all(len(each.points) == 1 for each in series):
         return f"Too few gates to find a change: {over}"
     if not changed:
@@ -64,12 +62,12 @@ def headline(findings: HistoryFindings) -> str:
 
 def in_order(series: Sequence[MetricHistory]) -> list[MetricHistory]:
     """Those that changed first, the largest regression at the top; ended series after current ones."""
-    changed = sorted((each for each in series if steps_of(each)), key=lambda each: -total(each))
-    return sorted([*changed, *(each for each in series if not steps_of(each))], key=_place)
 
+    def place(each: MetricHistory) -> tuple[bool, bool, float]:
+        changed = bool(steps_of(each))
+        return not changed, not each.latest, -total(each) if changed else 0.0
 
-def _place(series: MetricHistory) -> tuple[bool, bool]:
-    return not steps_of(series), not series.latest
+    return sorted(series, key=place)
 
 
 def total(series: MetricHistory) -> float:
@@ -101,7 +99,10 @@ def changes(series: MetricHistory) -> list[str]:
         return ["too few gates to estimate their noise"]
     if len(series.points) == 1:
         return ["only one gate so far"]
-    steps = [f"{size} at {place(point)} ({point.date})" for point, size in steps_of(series)]
+    steps = []
+    for point, size in steps_of(series):
+        place = one_line(f"commit {point.name}" if point.head else f"gate {point.gate}")
+        steps.append(f"{size} at {place} ({point.date})")
     return steps or ["no change"]
 
 
@@ -112,15 +113,10 @@ def sentence(series: MetricHistory) -> str:
     return f"{name_of(series)}: {', '.join(changes(series))}; {in_total}"
 
 
-def place(point: Point) -> str:
-    """``commit abc``, or the gate where its commit is not known."""
-    return one_line(f"commit {point.name}" if point.head else f"gate {point.gate}")
-
-
 def gap_sentence(gap: Gap) -> str:
     """What was not measured, when, and why; without a full stop."""
     name = gap.benchmark if gap.metric is None else f"{gap.benchmark}, {gap.metric}"
-    reason = "; ".join(map(reason_text, gap.reasons))
+    reason = reasons_text(gap.reasons)
     not_asked = "not in the suite" if gap.metric is None else "not judged"
     missing = "not measured" if reason else not_asked
     because = f": {reason}" if reason else ""
@@ -133,25 +129,22 @@ def gap_sentence(gap: Gap) -> str:
 
 def left_out_sentence(exclusion: Exclusion) -> str:
     """Which gates are in no series, and why; without a full stop."""
-    return one_line(_left_out(exclusion))
-
-
-def _left_out(exclusion: Exclusion) -> str:
     match exclusion:
         case NotEnded(gate, status):
-            return f"{gate}: its status is {status}"
+            text = f"{gate}: its status is {status}"
         case DamagedPairs(gate, message):
-            return f"{gate}: its pairs are damaged ({message})"
+            text = f"{gate}: its pairs are damaged ({message})"
         case NoCommits(gates, ended):
-            return (
+            text = (
                 f"no commits are recorded in {gates} of {ended} gates, because base or head was given as an "
                 "interpreter or has uncommitted changes; if all have the same base, add --same-base"
             )
         case AloneWithBase(gates, ended):
-            return (
+            text = (
                 f"{gates} of {ended} gates share their base with no other gate, so they show no change over "
                 "time; gates with one base, such as a release, do"
             )
+    return one_line(text)
 
 
 # The table of a history: a row per series, with every change of its level.
@@ -197,16 +190,16 @@ def history_document(findings: HistoryFindings) -> Document:
     same = [each for each in series if not steps_of(each)]
     gaps = [Item(f"{gap_sentence(gap)}.", tone="unsure") for gap in findings.gaps]
     left_out = [f"{left_out_sentence(each)}." for each in findings.history.left_out]
-    nodes: list[Node] = [Only(("terminal", "verbose"), [series_table(series)])]
-    apart: list[Node] = [Section("Changed", [series_table(changed)], "changed")] if changed else []
-    nodes.append(Only(("page", "markdown"), apart))
-    nodes += [Items(gaps, "Not measured", id="not-measured")] if gaps else []
-    nodes.append(Only(("page",), [Section("Series", [Figures(partial(_figures, series)), *_hidden(series)])]))
-    if same:
-        folded = Folded("Series without a change", [series_table(same)], "same", len(same))
-        nodes.append(Only(("page", "markdown"), [folded]))
-    nodes.append(Only(("page",), [Section("Method", [Items(_METHOD)], "method")]))
-    nodes += [Items(left_out, "Left out")] if left_out else []
+    folded = Folded("Series without a change", [series_table(same)], "same", len(same))
+    nodes: list[Node] = [
+        Only(("terminal", "verbose"), [series_table(series)]),
+        Only(("page", "markdown"), [Section("Changed", [series_table(changed)], "changed")]),
+        Items(gaps, "Not measured", id="not-measured"),
+        Only(("page",), [Section("Series", [Figures(partial(_figures, series)), *_hidden(series)])]),
+        Only(("page", "markdown"), [folded]),
+        Only(("page",), [Section("Method", [Items(_METHOD)], "method")]),
+        Items(left_out, "Left out"),
+    ]
     cpus = "; ".join(sorted({gate.machine.cpu for gate in findings.gates}))
     return Document("history", "History of gates", nodes, [f"{headline(findings)}."], [cpus])
 
@@ -241,7 +234,7 @@ def history_json(findings: HistoryFindings) -> bytes:
                 "last": gap.last.id,
                 "gates": gap.gates,
                 "open": gap.open,
-                "reason": "; ".join(map(reason_text, gap.reasons)),
+                "reason": reasons_text(gap.reasons),
             }
             for gap in findings.gaps
         ],

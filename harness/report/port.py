@@ -1,9 +1,9 @@
 """The document of ``harness port``: the verdict, each cause, and what was compared."""
 
 import json
-import shlex
 
 from harness.port.findings import KINDS, Cause, Findings, PortRecord
+from harness.report.circumstances import command_line, show_command
 from harness.report.document import (
     Cell,
     Command,
@@ -34,20 +34,20 @@ def port_document(record: PortRecord) -> Document:
     """The causes, harmless ones last, then what was compared and how."""
     findings = record.findings
     causes = [_cause(cause) for cause in sorted(findings.causes, key=lambda cause: cause.harmless)]
-    nodes: list[Node] = []
-    if causes:
-        nodes.append(Section("Causes", [Items(causes, ordered=True)], "causes"))
-    compared: list[Node] = [Items(_parameter_sentences(findings)), _compared_table(findings)]
-    if findings.notes:
-        compared.append(Items(findings.notes, "What could not be decided"))
+    compared: list[Node] = [
+        Items(_parameter_sentences(findings)),
+        _compared_table(findings),
+        Items(findings.notes, "What could not be decided"),
+    ]
     pairs = _pairs(record)
-    commands = [Command(shlex.join(["harness", *record.command])), Command(f"harness show {record.id}")]
     method: list[Node] = [
         Items(_METHOD),
         Folded("Paired parameters", [pairs], "pairs", len(pairs.rows)),
-        *commands,
+        Command(command_line(record)),
+        show_command(record),
     ]
-    nodes += [
+    nodes: list[Node] = [
+        Section("Causes", [Items(causes, ordered=True)], "causes"),
         Section("What was compared", compared, "compared"),
         Only(("page",), [Section("Method", method, "method")]),
     ]

@@ -7,6 +7,7 @@ from functools import partial
 
 from harness.duel.findings import configuration_findings
 from harness.duel.record import DuelRecord, DuelResult
+from harness.report.circumstances import started
 from harness.report.document import Cell, Document, Figure, Figures, Items, Node, Section, Table
 from harness.report.numbers import NOTHING, RATIO_LEGEND, listed, time_ratio
 
@@ -41,7 +42,7 @@ def predictions_document(task: str, records: Sequence[DuelRecord]) -> Document:
     first = records[0]
     threads = sorted({each.configuration.threads for each in first.configurations})
     meta = [
-        f"{first.started_at[:16].replace('T', ' ')} UTC",
+        started(first),
         first.machine.cpu,
         f"{listed([*map(str, threads)])} CPU threads",
     ]

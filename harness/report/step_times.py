@@ -1,28 +1,16 @@
 """A step of the user's own, timed: for the terminal and as a page."""
 
-import shlex
 from collections.abc import Iterator
 from functools import partial
 
 from harness.duel.findings import configuration_findings
 from harness.duel.record import TimeRecord
 from harness.machine.quantities import QUANTITIES
-from harness.report.document import (
-    Command,
-    Document,
-    Facts,
-    Figure,
-    Figures,
-    Items,
-    Node,
-    Only,
-    Paragraph,
-    Section,
-    Table,
-)
+from harness.report.circumstances import circumstances, started
+from harness.report.document import Document, Figure, Figures, Items, Node, Paragraph, Section, Table
 from harness.report.duel import load_remarks, profile_sections, versions_text
 from harness.report.escaping import one_line
-from harness.report.numbers import NOTHING, machine_text, significant
+from harness.report.numbers import NOTHING, significant
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import quantile_interval
 from harness.steps.findings import Values
@@ -52,14 +40,8 @@ def time_document(record: TimeRecord) -> Document:
             Section("Measured", [time_table(record), Items(list(_remarks(record)))], "measured"),
             *profile_sections(record.profiles, [""]),
         ]
-    facts = {"machine": machine_text(record.machine), "command": shlex.join(["harness", *record.command])}
-    circumstances: list[Node] = [
-        Only(("page",), [Paragraph(_METHOD)]),
-        Facts({name: one_line(text) for name, text in facts.items()}),
-        Command(f"harness show {record.id}"),
-    ]
-    nodes.append(Only(("page", "markdown"), [Section("Method and circumstances", circumstances, "method")]))
-    meta = [f"{record.started_at[:16].replace('T', ' ')} UTC", record.machine.cpu]
+    nodes.append(circumstances(record, Paragraph(_METHOD)))
+    meta = [started(record), record.machine.cpu]
     return Document("time", f"Time of {' and '.join(record.step.targets)}", nodes, headline, meta)
 
 
