@@ -1,6 +1,8 @@
-"""When, where and how a record came about: the end of its document, and what comes from its envelope."""
+"""When, where and how a record came about: the end of its document, its command, and words of others."""
 
+import itertools
 import shlex
+from collections.abc import Iterable, Iterator, Mapping
 
 from harness.report.document import Command, Facts, Node, Only, Section
 from harness.report.escaping import one_line
@@ -16,6 +18,29 @@ def started(record: Envelope) -> str:
 def command_line(record: Envelope) -> str:
     """The command that made the record, as a shell takes it."""
     return shlex.join(["harness", *record.command])
+
+
+def shell_line(words: Iterable[str]) -> str:
+    """The words of a command in one line, quoted where a shell needs it."""
+    return " ".join(shlex.quote(one_line(word)) for word in words)
+
+
+def option_words(options: Mapping[str, object]) -> Iterator[str]:
+    """``--name value`` for each option that has a value; for each value of a list."""
+    for name, value in options.items():
+        values = value if isinstance(value, list) else [value] * bool(value)
+        for each in values:
+            yield from (f"--{name}", str(each))
+
+
+def given_again(record: Envelope, name: str) -> list[str]:
+    """The values of an option as the record's command has them: its plugin files define names in others."""
+    return [
+        value if sign else following
+        for word, following in itertools.pairwise([*record.command, ""])
+        for option, sign, value in [word.partition("=")]
+        if option == f"--{name}"
+    ]
 
 
 def show_command(record: Envelope) -> Command:

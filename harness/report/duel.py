@@ -5,7 +5,6 @@ NumPy is imported where numbers are computed: gates and listings need verdicts a
 
 import math
 import os
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,6 @@ from harness.duel.record import (
     DuelRecord,
     DuelResult,
     Reason,
-    StepRecord,
     StopReason,
 )
 from harness.errors import HarnessError
@@ -34,7 +32,7 @@ from harness.plugins.definition import define_task
 from harness.plugins.installation import identifying_versions
 from harness.plugins.options import Value
 from harness.report.check import certificate_label
-from harness.report.circumstances import circumstances, started
+from harness.report.circumstances import circumstances, given_again, option_words, shell_line, started
 from harness.report.document import (
     Cell,
     Document,
@@ -452,19 +450,13 @@ def _proof(record: DuelRecord) -> Iterator[str]:
         elif tried:
             yield f"The timed work of {configuration.label} was {verified_work(tried[0])}."
     if record.step is not None:
-        yield from _same_work(record, record.step)
+        compared = zip(record.configurations[1:], record.step.work, strict=False)
+        yield from (f"{own.label}: {comparison_text(comparison)}." for own, comparison in compared)
     elif any(configuration.certificate is None for configuration in record.configurations):
         yield "Not certified: the configurations may do different work."
     for configuration in record.configurations:
         if configuration.certificate and configuration.certificate.lacks_dropout:
             yield f"{configuration.label} is {certificate_label(configuration.certificate)}."
-
-
-def _same_work(record: DuelRecord, step: StepRecord) -> Iterator[str]:
-    """What was compared of the values of each configuration with those of the reference."""
-    for configuration, comparison in zip(record.configurations[1:], step.work, strict=False):
-        text = comparison_text(comparison)
-        yield f"{configuration.label}: {text}."
 
 
 def _work(record: DuelRecord) -> str:
@@ -510,24 +502,25 @@ _MOST = 4
 _OPEN = {"undecided", "unreliable"}
 
 
-def next_duel(comparison: "Comparison", results: Path | None = None) -> str | None:
-    """The command; None where no verdict on speed is missing, or where a command alone cannot make it.
+def next_duel(comparison: "Comparison", results: Path | None = None) -> str:
+    """The command; empty where no verdict on speed is missing, or where a command alone cannot make it.
 
     Its result goes to the folder ``results``, where the next comparison finds it.
     """
     unsettled = [pair.other for pair in comparison.pairs if pair.speed_verdict in _OPEN]
     if not unsettled:
-        return None
+        return ""
     summaries = [comparison.pairs[0].reference, *unsettled][:_MOST]
     names = [_record(summary).configuration.label for summary in summaries]
     if len(set(names)) < len(names):  # versions of one framework: each needs its own interpreter
-        return None
+        return ""
     record = _record(summaries[0])
     variables = relevant_variables(record.inherited_variables)
     # Those of this shell reach the duel without being named.
-    words = [f"{name}={quoted(value)}" for name, value in variables.items() if os.environ.get(name) != value]
-    words += ["harness duel", *map(quoted, names), "--task", quoted(record.task.name)]
-    words += _options(record)
+    words = [
+        f"{name}={shell_line([value])}" for name, value in variables.items() if os.environ.get(name) != value
+    ]
+    words.append(shell_line(["harness", "duel", *names, "--task", record.task.name, *_options(record)]))
     return " ".join(words) + ("" if results is None else results_option(results))
 
 
@@ -538,19 +531,22 @@ def _record(summary: "ConfigurationSummary") -> Record:
 def _options(record: Record) -> Iterator[str]:
     """What the runs had in common and a duel would otherwise choose itself."""
     options, batch_size, dataset = _defaults(record)
-    for name, value in record.task.options.items():
-        if name not in options or options[name] != value:
-            yield f"--set {quoted(f'{name}={value_text(value)}')}"
-    if record.task.description.batch_size not in {None, batch_size}:
-        yield f"--batch-size {record.task.description.batch_size}"
-    if record.dataset.name != dataset:
-        yield f"--dataset {quoted(record.dataset.name)}"
-    if record.configuration.device != "auto":
-        yield f"--device {quoted(record.configuration.device)}"
-    if record.configuration.precision != "float32":
-        yield f"--precision {record.configuration.precision}"
-    yield f"--threads {record.configuration.threads}"
-    yield from given_again(record.command, "--plugin")
+    configuration, asked = record.configuration, record.task.description.batch_size
+    return option_words(
+        {
+            "set": [
+                f"{name}={value_text(value)}"
+                for name, value in record.task.options.items()
+                if name not in options or options[name] != value
+            ],
+            "batch-size": asked if asked != batch_size else None,
+            "dataset": record.dataset.name if record.dataset.name != dataset else None,
+            "device": configuration.device if configuration.device != "auto" else None,
+            "precision": configuration.precision if configuration.precision != "float32" else None,
+            "threads": configuration.threads,
+            "plugin": given_again(record, "plugin"),
+        }
+    )
 
 
 def _defaults(record: Record) -> tuple[dict[str, Value], int | None, str]:
@@ -566,19 +562,6 @@ def _defaults(record: Record) -> tuple[dict[str, Value], int | None, str]:
     except (HarnessError, msgspec.MsgspecError):
         return {}, None, ""
     return msgspec.structs.asdict(options), batch_size, definition.datasets[0]
-
-
-def given_again(words: Sequence[str], option: str) -> Iterator[str]:
-    """An option of an earlier command as it was given: plugin files define names in the next one, too."""
-    for number, word in enumerate(words):
-        name, sign, value = word.partition("=")
-        if name == option:
-            yield f"{option} {quoted(value if sign else words[number + 1])}"
-
-
-def quoted(text: str) -> str:
-    """One word of a shell command, in one line."""
-    return shlex.quote(one_line(text))
 
 
 # The modes of a backend, by their known step times.

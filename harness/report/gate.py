@@ -212,7 +212,7 @@ def headline(record: GateRecord) -> str:
     if not record.benchmarks:
         return "no benchmark ran, and a gate without results does not pass"
     total = len(record.benchmarks)
-    counts = []
+    counts: list[str] = []
     for verdict, word in _NOT_PASSED.items():
         names = [one_line(benchmark.name) for benchmark in record.benchmarks if benchmark.verdict == verdict]
         of_all = "" if counts else f" of {counted(total, 'benchmark')}"

@@ -1,8 +1,7 @@
 """What to do about a benchmark that did not pass a gate, and the command that shows more."""
 
 import json
-import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,7 +10,7 @@ from harness.gate import reasons
 from harness.gate.reasons import Reason
 from harness.gate.record import BenchmarkRecord, EnvironmentRecord, GateRecord, Metric
 from harness.gate.suite import Benchmark
-from harness.report.duel import given_again, quoted
+from harness.report.circumstances import command_line, given_again, option_words, shell_line
 from harness.runs.identity import value_text
 
 # The commands that look into one benchmark of a gate: the same work once more, as the gate ran it.
@@ -22,73 +21,73 @@ _NO_CERTIFICATE = "--no-certify"
 
 def check_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     """``harness check`` of head, which names the step or layer that deviates."""
-    words = [quoted(record.head.python), "-m harness check", _backend(benchmark)]
-    return " ".join([*words, "--task", quoted(benchmark.task), *given_again(record.command, "--plugin")])
+    words = [record.head.python, "-m", "harness", "check", _backend(benchmark)]
+    return shell_line(
+        [*words, *option_words({"task": benchmark.task, "plugin": given_again(record, "plugin")})]
+    )
 
 
 def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     """``harness duel`` of head against base; for a step of the user's own the gate, which has checkouts."""
     if benchmark.is_step:
-        return shlex.join(["harness", *record.command])
-    backend = _backend(benchmark)
-    words = [quoted(record.head.python), "-m harness duel", backend, backend]
-    words += ["--task", quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
-    for letter, environment in (("a", record.base), ("b", record.head)):
-        words.append(f"--{letter}-python {quoted(environment.python)}")
-        words += [f"--{letter}-env {word}" for word in _assignments(environment)]
-    return " ".join(
-        [*words, *given_again(record.command, "--turns"), *given_again(record.command, "--plugin")]
-    )
+        return command_line(record)
+    words = [record.head.python, "-m", "harness", "duel", *[_backend(benchmark)] * 2]
+    sides = {
+        "a-python": record.base.python,
+        "a-env": _assignments(record.base),
+        "b-python": record.head.python,
+        "b-env": _assignments(record.head),
+        "turns": given_again(record, "turns"),
+        "plugin": given_again(record, "plugin"),
+    }
+    words += ["--task", benchmark.task, _NO_CERTIFICATE]
+    return shell_line([*words, *option_words(_options(benchmark) | sides)])
 
 
 def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: EnvironmentRecord) -> str:
     """``harness run`` in base or in head alone; of a step of the user's own ``harness time``."""
-    variables = _assignments(environment)
+    words = ["env", *_assignments(environment)] if environment.variables else []
     if benchmark.is_step:
-        asked = benchmark.asked or _from_record(benchmark)
-        given = asked.arguments
-        arguments = [f"--with {quoted(f'{name}={json.dumps(value)}')}" for name, value in given.items()]
-        arguments += [f"--seed {asked.seed}"] if asked.seed else []
-        arguments += [f"--timeout {quoted(asked.timeout)}"] if asked.timeout else []
-        threads = f"--threads {benchmark.threads}"
-        words = ["env", *variables] if variables else []
-        own = f"--own-python {quoted(environment.python)}"
-        return " ".join([*words, "harness time", quoted(benchmark.task), *arguments, threads, own])
-    words = ["env", *variables] if variables else []
-    words += [quoted(environment.python), "-m harness run --backend", _backend(benchmark)]
-    words += ["--task", quoted(benchmark.task), _NO_CERTIFICATE, *_options(benchmark)]
-    return " ".join([*words, *given_again(record.command, "--plugin")])
+        asked = _asked(benchmark)
+        options: dict[str, object] = {
+            "with": [f"{name}={json.dumps(value)}" for name, value in asked.arguments.items()],
+            "seed": asked.seed,
+            "timeout": asked.timeout,
+            "threads": benchmark.threads,
+            "own-python": environment.python,
+        }
+        return shell_line([*words, "harness", "time", benchmark.task, *option_words(options)])
+    words += [environment.python, "-m", "harness", "run", "--backend", _backend(benchmark)]
+    options = _options(benchmark) | {"plugin": given_again(record, "plugin")}
+    return shell_line([*words, "--task", benchmark.task, _NO_CERTIFICATE, *option_words(options)])
 
 
 def _backend(benchmark: BenchmarkRecord) -> str:
-    return quoted(f"{benchmark.backend}:{benchmark.mode}" if benchmark.mode else benchmark.backend)
+    return f"{benchmark.backend}:{benchmark.mode}" if benchmark.mode else benchmark.backend
 
 
 def _assignments(environment: EnvironmentRecord) -> list[str]:
-    return [quoted(f"{name}={value}") for name, value in environment.variables.items()]
+    return [f"{name}={value}" for name, value in environment.variables.items()]
 
 
-def _options(benchmark: BenchmarkRecord) -> Iterator[str]:
+def _options(benchmark: BenchmarkRecord) -> dict[str, object]:
     """What the suite asks for, as ``run`` and ``duel`` take it."""
-    yield f"--dataset {quoted(benchmark.dataset.name)}"
-    if benchmark.threads:
-        yield f"--threads {benchmark.threads}"
-    asked = benchmark.asked or _from_record(benchmark)
-    yield f"--precision {asked.precision}"
-    given = {
+    asked = _asked(benchmark)
+    return {
+        "dataset": benchmark.dataset.name,
+        "threads": benchmark.threads,
+        "precision": asked.precision,
         "batch-size": asked.batch_size,
         "device": asked.device if asked.device != "auto" else None,
-        "seed": asked.seed or None,
+        "seed": asked.seed,
+        "set": [f"{name}={value_text(option)}" for name, option in asked.options.items()],
     }
-    for name, value in given.items():
-        if value is not None:
-            yield f"--{name} {quoted(str(value))}"
-    for name, option in asked.options.items():
-        yield f"--set {quoted(f'{name}={value_text(option)}')}"
 
 
-def _from_record(benchmark: BenchmarkRecord) -> Benchmark:
-    """An approximation for records that do not hold what the suite asked for."""
+def _asked(benchmark: BenchmarkRecord) -> Benchmark:
+    """What the suite asked for; an approximation for records that do not hold it."""
+    if benchmark.asked:
+        return benchmark.asked
     asked = Benchmark(name=benchmark.name, backend="", task="", options=benchmark.options)
     for head in benchmark.configurations[-1:]:
         asked = msgspec.structs.replace(

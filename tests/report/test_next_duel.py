@@ -86,7 +86,7 @@ def test_a_duel_takes_the_reference_and_the_three_nearest():
     ],
 )
 def test_nothing_is_suggested_where_nothing_is_open_or_a_command_is_not_enough(comparison):
-    assert next_duel(comparison()) is None
+    assert next_duel(comparison()) == ""
 
 
 def test_one_run_of_each_configuration_is_asked_for_a_faster_mode(monkeypatch):

@@ -73,7 +73,7 @@ def key_sentences(findings: Findings, *, overfitting: bool = True) -> list[str]:
     for task in findings.by_task(SHOWN_GROUPS):
         for group in task.groups:
             command = next_duel(group.comparison, findings.results)
-            sentences += [headline(group.comparison), *([f"{DECIDES} {command}"] if command else [])]
+            sentences += [headline(group.comparison), *[f"{DECIDES} {command}"] * bool(command)]
             sentences += _overfitting(group) if overfitting else []
         sentences += map(study_sentence, task.studies)
     return sentences

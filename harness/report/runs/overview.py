@@ -27,11 +27,13 @@ QUALITY_CELLS = {
 def card(group: GroupFindings, target: str, colours: Mapping[str, str], results: Path | None = None) -> Card:
     """The answer of a group; ``target`` is the id of the section with the details."""
     comparison = group.comparison
-    command = next_duel(comparison, results)
     chart = (setting_chart if comparison.group.is_of_settings else times_chart)(comparison, colours)
-    nodes: list[Node] = [Paragraph(answer_line(comparison)), Paragraph(_basis(comparison), "small")]
-    nodes += [Command(command, DECIDES)] if command else []
-    nodes += [chart] if chart else []
+    nodes: list[Node] = [
+        Paragraph(answer_line(comparison)),
+        Paragraph(_basis(comparison), "small"),
+        Command(next_duel(comparison, results), DECIDES),
+        *([chart] if chart else []),
+    ]
     return Card(comparison.group.title, nodes, target)
 
 

@@ -653,18 +653,21 @@ def _comparison(records: Sequence[Record], folder: Path) -> list[Node]:
     from harness.report.runs.tables import comparison_table, group_table
 
     findings = _findings(records)
-    nodes: list[Node] = []
+    if not findings.groups:
+        return []
+    answers = []
     for group in findings.groups:
-        command = next_duel(group.comparison, folder.parent)
-        answer: list[Node] = [Paragraph(headline(group.comparison), "answer")]
-        answer += [Command(command, DECIDES)] if command else []
-        nodes.append(Section(group.comparison.group.title, answer, announced=True))
-    nodes = [Section("", nodes)] if nodes else []
+        decides = Command(next_duel(group.comparison, folder.parent), DECIDES)
+        answer: list[Node] = [Paragraph(headline(group.comparison), "answer"), decides]
+        answers.append(Section(group.comparison.group.title, answer, announced=True))
     of_settings = [group for group in findings.groups if group.comparison.group.is_of_settings]
     others = [group for group in findings.groups if not group.comparison.group.is_of_settings]
-    nodes += map(group_table, of_settings)
-    nodes += [comparison_table(others)] if others else []
-    return [*nodes, *(Paragraph(variation_sentence(each)) for each in findings.variations)]
+    return [
+        Section("", answers),
+        *map(group_table, of_settings),
+        comparison_table(others),
+        *(Paragraph(variation_sentence(each)) for each in findings.variations),
+    ]
 
 
 def _findings(records: Sequence[Record]) -> "Findings":
