@@ -1,7 +1,7 @@
 """Numbers as text: rounded to their precision, with their intervals. Minus is U+2212, as in ratios."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from harness.machine.description import Machine
 from harness.runs.documents import Status
@@ -152,6 +152,12 @@ def counted(count: int, noun: str) -> str:
 def seeds(n: int) -> str:
     """``1 seed``, ``5 seeds``."""
     return counted(n, "seed")
+
+
+def seeds_each(counts: Iterable[int]) -> str:
+    """The seeds of several configurations: ``5 seeds``, ``3 to 5 seeds``."""
+    *fewer, most = sorted(set(counts))
+    return f"{fewer[0]} to {seeds(most)}" if fewer else seeds(most)
 
 
 def size_text(size_bytes: int) -> str:

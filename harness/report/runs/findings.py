@@ -167,36 +167,39 @@ class _Builder:
         else:
             yield from groups
         yield from map(self._study, task.studies)
-        yield from _listed("Not compared", map(kept_apart_sentence, task.kept_apart))
-        yield from _listed("Left out", map(left_out_sentence, task.left_out))
+        yield Items(list(map(kept_apart_sentence, task.kept_apart)), "Not compared")
+        yield Items(list(map(left_out_sentence, task.left_out)), "Left out")
 
     def _group(self, group: GroupFindings) -> Section:
         comparison, name = group.comparison, self._ids[id(group)]
-        command = next_duel(comparison, self._findings.results)
         details = details_table(comparison, self._peak_flops)
-        phases = phases_table(comparison)
-        nodes = [*self._trained(comparison.group), Paragraph(headline(comparison), "answer")]
-        nodes += [Command(command, DECIDES)] if command else []
-        nodes.append(group_table(group))
-        if self._peak_flops:
-            nodes.append(details._replace(announced=True))
-        nodes += self._figures(group, name)
-        nodes += _listed("Overfitting", _overfitting(group))
-        nodes += _listed("Notes", remarks(comparison))
-        differences = differences_table(comparison)
-        folded = [differences] if differences else []
-        folded += [overfitting_table(group.overfittings)] if group.overfittings else []
-        folded += [*([] if self._peak_flops else [details]), phases]
-        nodes += [Folded(table.title, [table._replace(title="")]) for table in folded]
+        tables = [
+            differences_table(comparison),
+            overfitting_table(group.overfittings) if group.overfittings else None,
+            None if self._peak_flops else details,
+            phases_table(comparison),
+        ]
+        nodes: list[Node] = [
+            *self._trained(comparison.group),
+            Paragraph(headline(comparison), "answer"),
+            Command(next_duel(comparison, self._findings.results), DECIDES),
+            group_table(group),
+            *([details._replace(announced=True)] if self._peak_flops else []),
+            *self._figures(group, name),
+            Items(_overfitting(group), "Overfitting"),
+            Items(remarks(comparison), "Notes"),
+            *(Folded(table.title, [table._replace(title="")]) for table in tables if table),
+        ]
         title = f"{comparison.group.title} ({where_text(comparison.group)})"
         return Section(title, nodes, name, comparison.group.title, announced=True)
 
     @staticmethod
     def _trained(group: RunGroup) -> list[Node]:
         """What was trained; a terminal that was not asked for everything gets what is not usual."""
-        usual: list[Node] = [Paragraph(trained_text(group), "small")]
-        brief = trained_text(group, brief=True)
-        return [Only(_DETAILED, usual), Only(("terminal",), [Paragraph(brief, "small")] if brief else [])]
+        return [
+            Only(_DETAILED, [Paragraph(trained_text(group), "small")]),
+            Only(("terminal",), [Paragraph(trained_text(group, brief=True), "small")]),
+        ]
 
     def _figures(self, group: GroupFindings, name: str) -> list[Node]:
         """An overview draws relative times itself. Markdown draws charts of the first group alone."""
@@ -222,30 +225,26 @@ class _Builder:
     def _notes(self) -> Iterable[Node]:
         """Cautions, machines, data and what could not be read; on a page also the method and each run."""
         findings = self._findings
-        yield from _listed("Cautions", self._caveats, "cautions")
-        machines = [*_listed("Machines", _machines(findings)), *_listed("Data", _data_sources(findings))]
-        unreadable = _listed("Unreadable files", findings.unreadable)
-        yield Only(("markdown", "notebook"), [*machines, *unreadable])
-        yield Only(("page",), partial(self._background, machines, unreadable))
+        records = [run.record for run in findings.runs]
+        machines = dict.fromkeys(_machine(record) for record in records)
+        datasets = [record.dataset for record in records]
+        origins = dict.fromkeys(f"{data.name}: {data.origin}" for data in datasets if data.origin)
+        where: list[Node] = [Items(list(machines), "Machines"), Items(list(origins), "Data")]
+        unreadable = Items(findings.unreadable, "Unreadable files")
+        yield Items(self._caveats, "Cautions", id="cautions")
+        yield Only(("markdown", "notebook"), [*where, unreadable])
+        yield Only(("page",), partial(self._background, where, unreadable))
 
-    def _background(self, machines: Sequence[Node], unreadable: Sequence[Node]) -> list[Node]:
+    def _background(self, where: Sequence[Node], unreadable: Node) -> list[Node]:
         runs = self._findings.runs
-        first = runs_list(runs[:_MOST_RUNS])
         everything = "`harness report --to results.csv` writes all of them."
-        cut = f"The first {_MOST_RUNS} of {len(runs)} runs. {everything}"
-        shown: list[Node] = [*([Paragraph(cut)] if len(runs) > _MOST_RUNS else []), first]
+        cut = f"The first {_MOST_RUNS} of {len(runs)} runs. {everything}" if len(runs) > _MOST_RUNS else ""
         return [
-            *unreadable,
+            unreadable,
             Folded("How it was measured", [Items(_METHOD)], "how"),
-            Folded("Machines, software and data", machines, "machines"),
-            Folded("Runs", shown, "runs", len(runs)),
+            Folded("Machines, software and data", where, "machines"),
+            Folded("Runs", [Paragraph(cut), runs_list(runs[:_MOST_RUNS])], "runs", len(runs)),
         ]
-
-
-def _listed(title: str, sentences: Iterable[str], name: str = "") -> list[Node]:
-    """A list with a title; nothing without sentences."""
-    items = list(sentences)
-    return [Items(items, title, id=name)] if items else []
 
 
 def _meta(findings: Findings) -> list[str]:
@@ -302,7 +301,7 @@ def caveats(findings: Findings) -> list[str]:
     ]
     first = [runs[0].record for runs in compared]
     ran = [(record, record.task.description, record.machine) for record in first]
-    cautions = [*_stand_ins(records), *_circumstances(records), *faster_modes(ran, findings.mode_times)]
+    cautions = [*_circumstances(records), *faster_modes(ran, findings.mode_times)]
     few = sum(len(runs) < _FEW_SEEDS for runs in compared)
     if few:
         subject = f"{counted(few, 'configuration')} {'has' if few == 1 else 'have'}"
@@ -313,16 +312,13 @@ def caveats(findings: Findings) -> list[str]:
     return list(dict.fromkeys(cautions))
 
 
-def _stand_ins(records: Sequence[Record]) -> list[str]:
-    return [
-        f"{record.dataset.name} stands in for {record.dataset.stands_in_for}: {record.dataset.reason}"
-        for record in records
-        if record.dataset.stands_in_for
-    ]
-
-
 def _circumstances(records: Sequence[Record]) -> list[str]:
-    cautions = []
+    datasets = [record.dataset for record in records]
+    cautions = [
+        f"{data.name} stands in for {data.stands_in_for}: {data.reason}"
+        for data in datasets
+        if data.stands_in_for
+    ]
     if any(record.machine.git and record.machine.git.dirty for record in records):
         cautions.append("Some runs were made from a checkout with uncommitted changes.")
     if busy := disturbance(records):
@@ -331,17 +327,6 @@ def _circumstances(records: Sequence[Record]) -> list[str]:
     if len(versions) > 1:
         cautions.append(f"Runs were made by several versions of the harness: {', '.join(sorted(versions))}.")
     return cautions
-
-
-def _data_sources(findings: Findings) -> list[str]:
-    """Each data set with the origin of its bytes, once: ``digits: scikit-learn's digits``."""
-    datasets = [run.record.dataset for run in findings.runs]
-    return list(dict.fromkeys(f"{data.name}: {data.origin}" for data in datasets if data.origin))
-
-
-def _machines(findings: Findings) -> list[str]:
-    """Each machine with its software, once."""
-    return list(dict.fromkeys(_machine(run.record) for run in findings.runs))
 
 
 def _machine(record: Record) -> str:

@@ -10,7 +10,15 @@ from harness.analysis.findings import GroupFindings
 from harness.report.check import IN_FLOAT32, certificate_label
 from harness.report.document import Card, Cell, Command, Mark, Node, Paragraph, RangeChart, RangeRow, Tick
 from harness.report.duel import DECIDES, next_duel
-from harness.report.numbers import NOTHING, estimate, listed, score_digits, seeds, significant, time_ratio
+from harness.report.numbers import (
+    NOTHING,
+    estimate,
+    listed,
+    score_digits,
+    seeds_each,
+    significant,
+    time_ratio,
+)
 from harness.report.runs.sentences import UNRELIABLE, best_setting, fastest, headline, same_sentence
 from harness.report.runs.tables import relative_times, score_header
 from harness.stats.estimate import Estimate
@@ -142,8 +150,7 @@ def _quality(comparison: Comparison) -> str:
 
 def _basis(comparison: Comparison) -> str:
     """``5 seeds, certified, step times from runs``."""
-    counts = sorted({len(summary.configuration.runs) for summary in comparison.summaries})
-    number = seeds(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {seeds(counts[-1])}"
+    number = seeds_each(len(summary.configuration.runs) for summary in comparison.summaries)
     runs = (run for summary in comparison.summaries for run in summary.configuration.runs)
     labels = {certificate_label(run.record.certificate) for run in runs}
     certified = max(labels, key=("certified", "certified without dropout", IN_FLOAT32, "not certified").index)

@@ -7,7 +7,7 @@ from harness.analysis.comparison import Comparison
 from harness.analysis.findings import Findings, GroupFindings
 from harness.report.check import certificate_label
 from harness.report.files import write_text
-from harness.report.numbers import counted, listed, seeds
+from harness.report.numbers import counted, listed, seeds_each
 from harness.report.render.latex import for_latex, latex_table
 from harness.report.runs.sentences import SHOWN_GROUPS, headline, margin_text, trained_text
 from harness.report.runs.tables import differences_table, group_table
@@ -111,8 +111,7 @@ def method(comparison: Comparison) -> str:
 def _trained(comparison: Comparison) -> list[str]:
     group = comparison.group
     record = group.configurations[0].runs[0].record
-    counts = sorted({len(configuration.runs) for configuration in group.configurations})
-    repeated = seeds(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {seeds(counts[-1])}"
+    repeated = seeds_each(len(configuration.runs) for configuration in group.configurations)
     names = listed([configuration.name for configuration in group.configurations])
     counts_of = {"training" if split == "train" else split: n for split, n in record.dataset.samples.items()}
     samples = listed([f"{count:,} {split}" for split, count in counts_of.items()] or ["unknown"])

@@ -2,14 +2,13 @@
 
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.analysis.axes import BACKEND
 from harness.analysis.conditions import evaluation_text
 from harness.audit.words import clock_sums, verified_work
-from harness.machine.quantities import Quantity, shown
+from harness.machine.quantities import shown
 from harness.plugins.options import Value
 from harness.report.check import certificate_cell
 from harness.report.document import Command, Document, Facts, Items, Node, Paragraph, Passage, Section, Table
@@ -45,8 +44,9 @@ _ALL = "all of them: --format json"
 
 def record_document(record: Record) -> Document:
     """Everything in the record, the table of runs first."""
-    nodes = [runs_table([record]), *_work(record), *_scores_and_machine(record), *_course(record)]
-    return Document("run", record.id, [*nodes, *_generated(record), *_texts(record)])
+    parts = (_work, _scores_and_machine, _course, _generated)
+    nodes = [node for part in parts for node in part(record)]
+    return Document("run", record.id, [runs_table([record]), *nodes])
 
 
 def _work(record: Record) -> list[Node]:
@@ -67,6 +67,10 @@ def _work(record: Record) -> list[Node]:
         "samples": ", ".join(f"{count:,} {split}" for split, count in data.samples.items()),
         **({"stands in because": data.reason} if data.stands_in_for else {}),
     }
+    proofs = {
+        "timed work": record.verification and verified_work(record.verification),
+        "clock": record.clock and clock_sums(record.clock),
+    }
     command = " ".join(["harness", *record.command])
     return [
         _facts("Run", {"id": record.id, "started": record.started_at, "command": command}),
@@ -74,27 +78,26 @@ def _work(record: Record) -> list[Node]:
         _facts("Task", requested),
         _facts("Data", source),
         _facts("Certificate (float64, against the committed reference)", _certificate(record)),
-        *_proofs_of_run(record),
-        *_privacy(record),
+        _known_facts("Proofs of this run", proofs),
+        _known_facts("Differential privacy", _privacy(record)),
     ]
 
 
-def _privacy(record: Record) -> list[Node]:
+def _privacy(record: Record) -> dict[str, object]:
     """What DP-SGD claims, and how it is computed; nothing of other trainings."""
     made = record.privacy
     if made is None:
-        return []
-    facts = {
+        return {}
+    return {
         "epsilon": f"{made.text} at delta = {made.delta:g}",
         "by Rényi": "∞" if made.epsilon_rdp is None else f"{made.epsilon_rdp:.3g}; {made.conversion}",
         "of": f"{made.neighbours}; {made.steps:,} steps, sampling rate {made.sampling_rate:.4g}",
         "noise, clip": f"{made.noise:g}, {made.clip:g}",
         "accountant": made.accountant or NOTHING,
         "audit of one step": (record.certificate and record.certificate.audit) or NOTHING,
-        **_audit_of_canaries(record),
-        **({"warning": made.warning} if made.warning else {}),
+        "audit of the training": _audit_of_canaries(record),
+        "warning": made.warning or None,
     }
-    return [_facts("Differential privacy", facts)]
 
 
 def _certificate(record: Record) -> dict[str, object]:
@@ -111,25 +114,15 @@ def _certificate(record: Record) -> dict[str, object]:
     }
 
 
-def _audit_of_canaries(record: Record) -> dict[str, str]:
-    """The lower bound that the canaries of the run give; nothing without any."""
+def _audit_of_canaries(record: Record) -> str | None:
+    """The lower bound that the canaries of the run give; None without any."""
     from harness.analysis.membership import audit  # NumPy is behind it
 
     found = audit(record)
     if found is None:
-        return {}
+        return None
     guesses = f"{found.right} of {found.guesses} guesses which canaries took part were right"
-    return {"audit of the training": f"epsilon is at least {found.epsilon:.2f}: {guesses}"}
-
-
-def _proofs_of_run(record: Record) -> list[Node]:
-    """What was tested of this run itself; nothing if it ended before."""
-    proofs = {}
-    if record.verification is not None:
-        proofs["timed work"] = verified_work(record.verification)
-    if record.clock is not None:
-        proofs["clock"] = clock_sums(record.clock)
-    return [_facts("Proofs of this run", proofs)] if proofs else []
+    return f"epsilon is at least {found.epsilon:.2f}: {guesses}"
 
 
 def _scores_and_machine(record: Record) -> list[Node]:
@@ -146,8 +139,9 @@ def _scores_and_machine(record: Record) -> list[Node]:
         "git": git,
         "threads": record.configuration.threads,
         **_load(record),
-        **_lost_nodes(record),
     }
+    lost = [f"{each.node} after {each.epochs} epochs: {each.reason}" for each in record.lost_attempts]
+    described |= {"nodes lost before": "; ".join(lost)} if lost else {}
     return [
         _facts("Test scores after the last epoch", record.test_at_last or {"none": ""}),
         _facts("Test scores with the weights of the best epoch", record.test_at_best or {"none": ""}),
@@ -168,56 +162,37 @@ def _load(record: Record) -> dict[str, str]:
     return {"used by other programs": others, "steal time": f"{load.stolen:.2f} CPUs taken by the hypervisor"}
 
 
-def _lost_nodes(record: Record) -> dict[str, str]:
-    """The nodes of a cluster that were lost while they executed the run before."""
-    lost = [f"{each.node} after {each.epochs} epochs: {each.reason}" for each in record.lost_attempts]
-    return {"nodes lost before": "; ".join(lost)} if lost else {}
-
-
-def _course(record: Record) -> list[Node]:
+def _course(record: Record) -> Iterator[Node]:
     """Curves, raw times, and the failure if there is one."""
-    parts: list[Node] = []
-    if record.epochs:
-        adversarial = isinstance(record.task.description.objective, Adversarial)
-        shown = _shown_epochs(record)
-        columns = _ADVERSARIAL_CURVES if adversarial else _CURVES
-        rows = [[text(epoch) for text in columns.values()] for epoch in shown]
-        left_out = f"; {_ALL}" if len(shown) < len(record.epochs) else ""
-        title = f"Curves (scored in evaluation mode at the end of the epoch{left_out})"
-        parts.append(Table(list(columns), rows, title, announced=True))
+    adversarial = isinstance(record.task.description.objective, Adversarial)
+    shown = _shown_epochs(record)
+    columns = _ADVERSARIAL_CURVES if adversarial else _CURVES
+    rows = [[text(epoch) for text in columns.values()] for epoch in shown]
+    left_out = f"; {_ALL}" if len(shown) < len(record.epochs) else ""
+    title = f"Curves (scored in evaluation mode at the end of the epoch{left_out})"
+    yield Table(list(columns), rows, title, announced=True)
     if record.blocks:
-        parts.append(_lines(f"Blocks ({_ALL})", f"  {_blocks(record)}"))
+        yield _lines(f"Blocks ({_ALL})", f"  {_blocks(record)}")
     if failure := record.failure:
         facts = {"reason": failure.message, "exit code": failure.exit_code, "signal": failure.signal}
-        parts.append(_facts("Failure", {name: fact for name, fact in facts.items() if fact is not None}))
+        yield _known_facts("Failure", facts)
         if failure.traceback:
-            parts.append(_lines("Traceback of the worker", failure.traceback.rstrip()))
+            yield _lines("Traceback of the worker", failure.traceback.rstrip())
         if failure.last_lines:
-            parts.append(_lines("Last lines that the worker printed", "\n".join(failure.last_lines)))
-    return parts
+            yield _lines("Last lines that the worker printed", "\n".join(failure.last_lines))
 
 
-def _texts(record: Record) -> list[Node]:
-    """What a language model wrote."""
-    sampled = record.outcomes.sampled if record.outcomes else None
-    if sampled is None:
-        return []
-    return [
-        Passage(
-            "texts", sampling(sampled), sampled.texts, "Sampled texts, with the weights of the best epoch"
-        )
-    ]
-
-
-def _generated(record: Record) -> list[Node]:
-    """How near a generator's test pictures are to training pictures, at the best and at the last epoch."""
+def _generated(record: Record) -> Iterator[Node]:
+    """How near a generator's test pictures are to training pictures; what a language model wrote."""
     seen = record.outcomes
-    found = {"best": seen.generated, "last": seen.generated_at_last} if seen else {}
-    return [
-        _facts(f"Generated test pictures, {epoch} epoch", _nearness(generated))
-        for epoch, generated in found.items()
-        if generated is not None
-    ]
+    if seen is None:
+        return
+    for epoch, generated in {"best": seen.generated, "last": seen.generated_at_last}.items():
+        if generated is not None:
+            yield Facts(_nearness(generated), f"Generated test pictures, {epoch} epoch")
+    if (sampled := seen.sampled) is not None:
+        title = "Sampled texts, with the weights of the best epoch"
+        yield Passage("texts", sampling(sampled), sampled.texts, title)
 
 
 def _nearness(generated: Generated) -> dict[str, str]:
@@ -254,6 +229,11 @@ def sampling(sampled: SampledTexts) -> str:
 
 def _facts(title: str, facts: Mapping[str, object]) -> Facts:
     return Facts(facts or {"none": ""}, title)
+
+
+def _known_facts(title: str, facts: Mapping[str, object]) -> Facts:
+    """Those that are not None."""
+    return Facts({name: fact for name, fact in facts.items() if fact is not None}, title)
 
 
 def _lines(title: str, text: str) -> Paragraph:
@@ -361,22 +341,10 @@ def _data(record: Record) -> str:
     return f"{record.dataset.name} (for {stand_in})" if stand_in else record.dataset.name
 
 
-def _origin(record: Record) -> str:
-    return "\n".join(textwrap.wrap(record.dataset.origin or NOTHING, _ORIGIN_WIDTH))
-
-
-def _status(record: Record) -> str:
-    return "lost: the harness was killed" if record.status == "lost" else record.status
-
-
 def _certified(record: Record) -> str:
     """``✓``, ``✓ without dropout``, ``in float32`` or ``no``; the reason of a ``no`` is under the table."""
     cell = certificate_cell(record)
-    return {"yes": "✓", "no": "no", "in float32": "in float32"}.get(cell, f"✓ {cell}")
-
-
-def _measured(quantity: Quantity, record: Record) -> str:
-    return quantity.text(record.measured)
+    return {"yes": "✓", "without dropout": "✓ without dropout"}.get(cell, cell)
 
 
 def _best_epoch(record: Record) -> str:
@@ -393,12 +361,12 @@ _ROWS: dict[str, Callable[[Record], str]] = {
     "task, version": lambda record: f"{record.task.name} v{record.task.version}",
     "data": _data,
     "data fingerprint": lambda record: (record.dataset.fingerprint or NOTHING)[:_FINGERPRINT_DIGITS],
-    "data origin": _origin,
+    "data origin": lambda record: textwrap.fill(record.dataset.origin or NOTHING, _ORIGIN_WIDTH),
     "device, precision": lambda record: (
         f"{record.device or record.configuration.device}, {record.configuration.precision}"
     ),
     "seed": lambda record: str(record.seed),
-    "status": _status,
+    "status": lambda record: "lost: the harness was killed" if record.status == "lost" else record.status,
     "certified": _certified,
     "parameters": lambda record: f"{record.parameters:,}",
     "steps": lambda record: f"{sum(block.steps for block in record.blocks):,}",
@@ -430,10 +398,11 @@ _ROWS: dict[str, Callable[[Record], str]] = {
 
 def runs_table(records: Sequence[Record]) -> Table:
     """The runs side by side, each in a column."""
-    measured = {
-        quantity.heading: partial(_measured, quantity) for quantity in shown(r.measured for r in records)
-    }
-    rows = [[name, *map(form, records)] for name, form in (_ROWS | measured).items()]
+    rows = [[name, *map(form, records)] for name, form in _ROWS.items()]
+    rows += [
+        [quantity.heading, *(quantity.text(record.measured) for record in records)]
+        for quantity in shown(record.measured for record in records)
+    ]
     return Table((), rows, form="columns")
 
 
@@ -470,8 +439,10 @@ _MUCH_SCORING = 0.5
 def summary_document(records: Sequence[Record], folder: Path) -> Document:
     """The result of the runs, what is wrong with any of them, and where the records are."""
     comparison = _comparison(records, folder) if _is_comparison(records) else []
-    nodes = [*(comparison or _runs(records)), *_remarks(records, starred=not comparison)]
-    return Document("run", "Runs", [*nodes, _ending(records, folder)])
+    remarks = _remarks(records, starred=not comparison)
+    paragraphs = [Paragraph(text, "lines" if "\n" in text else "") for text in remarks]
+    nodes = [*(comparison or _runs(records)), *paragraphs, _ending(records, folder)]
+    return Document("run", "Runs", nodes)
 
 
 def _is_comparison(records: Sequence[Record]) -> bool:
@@ -491,8 +462,8 @@ def _is_comparison(records: Sequence[Record]) -> bool:
 
 def _runs(records: Sequence[Record]) -> list[Node]:
     """What was run, and a line for each run, in order."""
-    measures = {measure_of_task(record.task.description).name for record in records}
-    score = f"test {measures.pop()}" if len(measures) == 1 else "test score"
+    measures = {measure_of_task(record.task.description) for record in records}
+    score = f"test {next(iter(measures)).name}" if len(measures) == 1 else "test score"
     seeds = len({record.seed for record in records}) > 1
     failures = any(record.status != "ok" for record in records)
     headers = ["task", "backend", *["seed"] * seeds, *["status"] * failures, "certified", score]
@@ -503,14 +474,13 @@ def _runs(records: Sequence[Record]) -> list[Node]:
             *[str(record.seed)] * seeds,
             *[record.status] * failures,
             certificate_cell(record),
-            _score(record, named=score == "test score"),
+            _score(record, named=len(measures) > 1),
             _step(record),
             _seconds(record),
         ]
         for record in records
     ]
-    busy = any(record.disturbed for record in records)
-    legend = (*_LEGEND, *[BUSY_LEGEND] * busy)
+    legend = (*_LEGEND, *[BUSY_LEGEND] * any(record.disturbed for record in records))
     titles = dict.fromkeys(_conditions(record) for record in records)
     return [Items(list(titles)), Table([*headers, "step time", "training"], rows, legend=legend)]
 
@@ -526,13 +496,9 @@ def _conditions(record: Record) -> str:
 
 
 def _score(record: Record, *, named: bool) -> str:
-    if not record.test_at_last:
-        return NOTHING
-    return (
-        test_score(record)
-        if named
-        else score_value(measure_of_task(record.task.description), record.test_at_last)
-    )
+    if named and record.test_at_last:
+        return test_score(record)
+    return score_value(measure_of_task(record.task.description), record.test_at_last)
 
 
 def _step(record: Record) -> str:
@@ -540,20 +506,19 @@ def _step(record: Record) -> str:
     if steady is None:
         return NOTHING
     median, low, high = (significant(1e3 * seconds) for seconds in steady)
-    unconfirmed = " *" * (record.clock is not None and record.clock.outcome == "not confirmed")
-    text = busy_mark(f"{median} ms ({low}–{high}){unconfirmed}", disturbed=record.disturbed)
+    star = " *" * _is_unconfirmed(record)
+    text = busy_mark(f"{median} ms ({low}–{high}){star}", disturbed=record.disturbed)
     return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _is_unconfirmed(record: Record) -> bool:
+    return record.clock is not None and record.clock.outcome == "not confirmed"
 
 
 def _seconds(record: Record) -> str:
     if not record.blocks:
         return NOTHING
     return busy_mark(f"{significant(record.phases.training_seconds)} s", disturbed=record.disturbed)
-
-
-def _remarks(records: Sequence[Record], *, starred: bool) -> Iterator[Node]:
-    for text in _remark_texts(records, starred=starred):
-        yield Paragraph(text, "lines" if "\n" in text else "")
 
 
 def _claimed(record: Record) -> Iterator[str]:
@@ -568,7 +533,7 @@ def _claimed(record: Record) -> Iterator[str]:
             yield f"Warning: {made.warning}"
 
 
-def _remark_texts(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
+def _remarks(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
     """Stand-ins, failures, missing certificates and a busy machine.
 
     ``starred``: the table marks the times of a clock that is not confirmed with a star.
@@ -581,43 +546,33 @@ def _remark_texts(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
             name = f"{record.task.name}, {record.configuration.label}, seed {record.seed}"
             line = f"{name}: {failure_text(record.status, record.failure)}"
             yield "\n    ".join([line, *record.failure.last_lines[-_LAST_LINES:]])
+    named = [(f"{record.configuration.label} on {record.task.name}", record) for record in records]
     yield from dict.fromkeys(
-        f"{record.configuration.label} on {record.task.name} is not certified; do not compare its "
-        "figures with others: "
-        f"{record.certificate.reason}"
-        for record in records
+        f"{name} is not certified; do not compare its figures with others: {record.certificate.reason}"
+        for name, record in named
         if record.certificate and not record.certificate.certified and record.status != "unsupported"
     )
     yield from dict.fromkeys(sentence for record in records for sentence in _claimed(record))
-    yield from (f"{'* ' * starred}{sentence}" for sentence in _unconfirmed_clocks(records))
-    yield from dict.fromkeys(
-        f"The timed work of {record.configuration.label} on {record.task.name} was "
-        f"{verified_work(record.verification)}."
-        for record in records
-        if record.verification is not None and record.verification.outcome == "not verified"
-    )
-    yield from dict.fromkeys(
-        f"The timed work of {record.configuration.label} on {record.task.name} could not be compared "
-        "with NumPy: "
-        f"{record.verification.independent.detail}"
-        for record in records
-        if record.verification is not None
-        and record.verification.independent is not None
-        and record.verification.independent.gap == "program failed"
-    )
-    yield from filter(None, (_scoring(records), disturbance(records)))
-
-
-def _unconfirmed_clocks(records: Sequence[Record]) -> Iterable[str]:
-    """A sentence about times that other programs may have changed, with all runs that it concerns."""
-    clocks = [(r, r.clock) for r in records if r.clock is not None and r.clock.outcome == "not confirmed"]
+    clocks = [(name, record.clock) for name, record in named if record.clock and _is_unconfirmed(record)]
     if clocks:
-        names = dict.fromkeys(f"{record.configuration.label} on {record.task.name}" for record, _ in clocks)
+        names = ", ".join(dict.fromkeys(name for name, _ in clocks))
         most = max(clock.others_share for _, clock in clocks)
         yield (
-            f"clock: not confirmed for {', '.join(names)}: other programs used {percent(most)} of the CPUs, "
-            "which may explain time that the worker did not report."
+            f"{'* ' * starred}clock: not confirmed for {names}: other programs used {percent(most)} of the "
+            "CPUs, which may explain time that the worker did not report."
         )
+    verified = [(name, record.verification) for name, record in named if record.verification]
+    yield from dict.fromkeys(
+        f"The timed work of {name} was {verified_work(verification)}."
+        for name, verification in verified
+        if verification.outcome == "not verified"
+    )
+    yield from dict.fromkeys(
+        f"The timed work of {name} could not be compared with NumPy: {verification.independent.detail}"
+        for name, verification in verified
+        if verification.independent is not None and verification.independent.gap == "program failed"
+    )
+    yield from filter(None, (_scoring(records), disturbance(records)))
 
 
 def _scoring(records: Sequence[Record]) -> str:

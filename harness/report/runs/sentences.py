@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from harness.analysis.axes import BACKEND, Setting, Trained, text_on_axis, trained
 from harness.analysis.comparison import Comparison, PairComparison, coincidence
 from harness.analysis.conditions import Difference, evaluation_text
-from harness.analysis.configuration_summary import ConfigurationSummary, TimingWarnings, timing_warnings
+from harness.analysis.configuration_summary import timing_warnings
 from harness.analysis.grouping import DifferentWork, KeptApart, LeftOut, NoPartner, NotCertified, RunGroup
 from harness.analysis.variation import Variation
 from harness.report.numbers import (
@@ -21,7 +21,7 @@ from harness.report.numbers import (
     probability,
     score_digits,
     score_unit,
-    seeds,
+    seeds_each,
     significant,
     time_ratio,
 )
@@ -131,19 +131,10 @@ def forecast_remarks(comparison: Comparison) -> Iterable[str]:
 UNRELIABLE = "unreliable"
 
 
-def doubtful(comparison: Comparison) -> list[PairComparison]:
-    """The pairs whose times are unreliable."""
-    return [pair for pair in comparison.pairs if pair.speed_verdict == "unreliable"]
-
-
-def warnings_of(pairs: Sequence[PairComparison]) -> TimingWarnings:
-    """The timing warnings of all of these pairs, which have the same reference."""
+def warning_text(pairs: Sequence[PairComparison]) -> str:
+    """``1 run each; other programs used up to 1.7 of 2 CPUs in 3 of 6 runs``, of all pairs together."""
     fewest = min(pair.warnings.seeds for pair in pairs if pair.warnings)
-    return timing_warnings([pairs[0].reference, *(pair.other for pair in pairs)], fewest)
-
-
-def warning_text(warnings: TimingWarnings) -> str:
-    """``1 run each; other programs used up to 1.7 of 2 CPUs in 3 of 6 runs``; empty without a warning."""
+    warnings = timing_warnings([pairs[0].reference, *(pair.other for pair in pairs)], fewest)
     reasons = []
     if warnings.few_seeds:
         reasons.append(f"{counted(warnings.seeds, 'run')} each")
@@ -167,7 +158,8 @@ NOTHING_COMPARABLE = "There is nothing to compare, and no run scored an epoch. T
 def headline(comparison: Comparison) -> str:
     """The answer in one line: speed and quality of the configurations of a group."""
     if comparison.pairs and comparison.group.is_of_settings:
-        return settings_headline(comparison)
+        parts = [best_setting(comparison), quality_sentence(comparison), _reaching(comparison)]
+        return " ".join(filter(None, parts))
     if same := same_sentence(comparison):
         is_shown = all(pair.quality_verdict == "equal" for pair in comparison.pairs)
         return " ".join([same, _speed(comparison), *[quality_sentence(comparison)] * is_shown])
@@ -260,8 +252,8 @@ def fastest(comparison: Comparison) -> str:
     pairs = comparison.pairs
     if all(pair.ratio is None for pair in pairs):
         return "Speed is not compared, because no two configurations have steady steps with a common seed."
-    if unreliable := doubtful(comparison):
-        return f"Fastest: {_undecided(comparison)} ({warning_text(warnings_of(unreliable))}).{_slower(pairs)}"
+    if unreliable := [pair for pair in pairs if pair.speed_verdict == UNRELIABLE]:
+        return _undecided(pairs, f" ({warning_text(unreliable)})")
     if comparison.cycle:
         names = listed([summary.name for summary in comparison.cycle])
         return f"Fastest: undecided between {names}, each of which is slower than another of them."
@@ -270,16 +262,17 @@ def fastest(comparison: Comparison) -> str:
     if not close:
         return f"{names} is fastest."
     if any(pair.speed_verdict == "undecided" for pair in close):
-        return _likely(close) or f"Fastest: {_undecided(comparison)}.{_slower(pairs)}"
+        return _likely(close) or _undecided(pairs)
     margin = max(pair.duel.margin for pair in close if pair.duel is not None)
     return f"{names} are equally fast within {100 * margin:g} %."
 
 
-def _undecided(comparison: Comparison) -> str:
-    """``undecided between a and b``: all those that are not shown to be slower."""
-    pairs = comparison.pairs
-    left = [pair.other.name for pair in pairs if pair.speed_verdict in {"same", "undecided", "unreliable"}]
-    return f"undecided between {listed([pairs[0].reference.name, *left])}"
+def _undecided(pairs: Sequence[PairComparison], why: str = "") -> str:
+    """Which of them may be fastest, ``why`` that is not known, and which are slower."""
+    left = [pair.other.name for pair in pairs if pair.speed_verdict in {"same", "undecided", UNRELIABLE}]
+    slower = [pair.other.name for pair in pairs if pair.speed_verdict == "slower"]
+    others = f" {listed(slower)} {'is' if len(slower) == 1 else 'are'} slower." if slower else ""
+    return f"Fastest: undecided between {listed([pairs[0].reference.name, *left])}{why}.{others}"
 
 
 def _likely(close: Sequence[PairComparison]) -> str:
@@ -292,11 +285,6 @@ def _likely(close: Sequence[PairComparison]) -> str:
     wanted = pair.duel.result.pairs_wanted
     more = counted(wanted, "more pair") if wanted else "more pairs"
     return f"{pair.reference.name} is probably fastest; its duel with {pair.other.name} needs {more}."
-
-
-def _slower(pairs: Sequence[PairComparison]) -> str:
-    slower = [pair.other.name for pair in pairs if pair.speed_verdict == "slower"]
-    return f" {listed(slower)} {'is' if len(slower) == 1 else 'are'} slower." if slower else ""
 
 
 def _speed(comparison: Comparison) -> str:
@@ -343,23 +331,20 @@ def _finished_sooner(comparison: Comparison) -> Iterable[str]:
     """
     for pair in comparison.pairs:
         ours, theirs = pair.other.run_seconds, pair.reference.run_seconds
-        if pair.speed_verdict == "slower" and ours and theirs and _is_below(ours, theirs):
+        if pair.speed_verdict != "slower" or not ours or not theirs:
+            continue
+        if ours.high is not None and theirs.low is not None and ours.high < theirs.low:
             yield (
                 f"{pair.other.name} is done sooner (import, data, build, training and scoring): "
                 f"{significant(ours.value)} s; {pair.reference.name} takes {significant(theirs.value)} s."
             )
 
 
-def _is_below(ours: Estimate, theirs: Estimate) -> bool:
-    """Whether the whole interval of ``ours`` is below that of ``theirs``; False without intervals."""
-    return ours.high is not None and theirs.low is not None and ours.high < theirs.low
-
-
 def _sources(comparison: Comparison) -> Iterable[str]:
     for pair in comparison.pairs:
         if pair.duel is not None:
             result = pair.duel.result
-            basis = ", ".join(part for part in (f"{result.pairs} pairs", probability(result.p_value)) if part)
+            basis = ", ".join(filter(None, (f"{result.pairs} pairs", probability(result.p_value))))
             yield f"The step time of {pair.other.name} is from a duel on {pair.duel.day} ({basis})."
     of_runs = [pair for pair in comparison.pairs if pair.duel is None and pair.ratio is not None]
     if of_runs:
@@ -391,7 +376,10 @@ _MOST_TOGETHER = 3
 def variation_sentence(variation: Variation) -> str:
     """``Runs of mlp differ in optimizer (adam, sgd) and threads (1, 2). Choose with --by optimizer …``."""
     axes = list(variation.values)
-    differences = listed([_axis(variation, axis) for axis in axes])
+    differences = []
+    for axis, values in variation.values.items():
+        named = first_of([text_on_axis(axis, value) for value in values], _MOST_VALUES)
+        differences.append(f"{axis} ({named})")
     settings = [axis for axis in axes if axis != BACKEND]
     choices = [f"--by {axis}" for axis in settings]
     if 1 < len(settings) <= _MOST_TOGETHER:
@@ -400,14 +388,9 @@ def variation_sentence(variation: Variation) -> str:
     alternatives = f"{', '.join(first)} or {last}" if first else last
     backends = "Backends are compared under equal settings. " if BACKEND in axes else ""
     return (
-        f"Runs of {variation.task} on {variation.dataset} differ in {differences}. {backends}"
+        f"Runs of {variation.task} on {variation.dataset} differ in {listed(differences)}. {backends}"
         f"To compare settings, add {alternatives}."
     )
-
-
-def _axis(variation: Variation, axis: str) -> str:
-    values = [text_on_axis(axis, value) for value in variation.values[axis]]
-    return f"{axis} ({first_of(values, _MOST_VALUES)})"
 
 
 # The quality of configurations relative to the reference.
@@ -452,23 +435,18 @@ def _named_pair(pair: PairComparison, measure: Measure, *, alone: bool) -> str:
     if quality.difference is None or not (alone or quality.verdict == "different"):
         return pair.other.name
     difference = estimate(quality.difference, score_digits(measure), measure.unit, sign=True)
-    basis = ", ".join(part for part in (difference, seeds_needed(quality)) if part)
-    return f"{pair.other.name} ({basis})"
+    return f"{pair.other.name} ({', '.join(filter(None, (difference, seeds_needed(quality))))})"
 
 
 def _quality_basis(measure: Measure, pairs: Sequence[PairComparison]) -> str:
     """``±1 point, 4 seeds, p < 0.001``: the margins, the seeds and, for a single pair, the probability."""
     margins = sorted(pair.quality.margin for pair in pairs)
     ends = dict.fromkeys(margin_text(margin, measure) for margin in (margins[0], margins[-1]))
-    parts = [" to ".join(ends), _seed_range(pairs)]
+    numbers = [pair.quality.difference.n for pair in pairs if pair.quality.difference]
+    parts = [" to ".join(ends), seeds_each(numbers)]
     if len(pairs) == 1:
         parts.append(probability(pairs[0].quality.p))
-    return ", ".join(part for part in parts if part)
-
-
-def _seed_range(pairs: Iterable[PairComparison]) -> str:
-    counts = sorted({pair.quality.difference.n for pair in pairs if pair.quality.difference})
-    return seeds(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {seeds(counts[-1])}"
+    return ", ".join(filter(None, parts))
 
 
 def seeds_needed(result: Equivalence) -> str:
@@ -488,12 +466,6 @@ def margin_text(margin: float, measure: Measure) -> str:
 
 #: Settings that a sentence about the target names; the table holds them all.
 _MOST_NAMED = 4
-
-
-def settings_headline(comparison: Comparison) -> str:
-    """The answer in three sentences: the best by validation, the test scores, and the target."""
-    parts = [best_setting(comparison), quality_sentence(comparison), _reaching(comparison)]
-    return " ".join(filter(None, parts))
 
 
 def best_setting(comparison: Comparison) -> str:
@@ -519,31 +491,29 @@ def _reaching(comparison: Comparison) -> str:
     """Which settings reach the target, soonest first, after how many epochs, and which do not."""
     if comparison.target is None:
         return ""
-    always = sorted(filter(_always, comparison.summaries), key=_epochs_to_target)
-    fewer = [summary for summary in comparison.summaries if not _always(summary)]
     target = f"validation {comparison.measure.name} {bound_text(comparison)}"
-    if not always:
+    epochs: dict[str, float] = {}
+    missed = []
+    for summary in comparison.summaries:
+        reached = summary.to_target
+        if reached is None or not reached.reached:
+            missed.append(summary.name)
+        elif reached.reached < reached.of:
+            missed.append(f"{summary.name} ({reached.of - reached.reached} of {reached.of} runs)")
+        else:
+            epochs[summary.name] = reached.epochs.value if reached.epochs else 0.0
+    if not epochs:
         return f"No setting reaches {target} in every run."
-    first, *others = always
-    epochs = round(_epochs_to_target(first))
-    names = [f"{counted(epochs, 'epoch')} with {first.name}"]
-    names += [f"{round(_epochs_to_target(other))} with {other.name}" for other in others]
-    missing = f"; not reached with {_few([_reached(summary) for summary in fewer])}" if fewer else ""
+    first, *others = sorted(epochs, key=epochs.__getitem__)
+    names = [f"{counted(round(epochs[first]), 'epoch')} with {first}"]
+    names += [f"{round(epochs[other])} with {other}" for other in others]
+    missing = f"; not reached with {_few(missed)}" if missed else ""
     return f"{target[:1].upper()}{target[1:]} is reached after {_few(names)}{missing}."
 
 
 def _few(names: Sequence[str]) -> str:
     """The names, or the first few and how many more there are."""
-    more = len(names) - _MOST_NAMED
-    return listed([*names[:_MOST_NAMED], f"{more} more"] if more > 0 else names)
-
-
-def _reached(summary: ConfigurationSummary) -> str:
-    """The name, and how many runs reach the target all the same."""
-    target = summary.to_target
-    if target is None or not target.reached:
-        return summary.name
-    return f"{summary.name} ({target.of - target.reached} of {target.of} runs)"
+    return first_of(names, _MOST_NAMED) if len(names) > _MOST_NAMED else listed(names)
 
 
 def bound_text(comparison: Comparison) -> str:
@@ -551,17 +521,6 @@ def bound_text(comparison: Comparison) -> str:
     measure = comparison.measure
     bound = "≥" if measure.higher_is_better else "≤"
     return f"{bound} {significant(comparison.target)} {score_unit(measure)}".rstrip()
-
-
-def _always(summary: ConfigurationSummary) -> bool:
-    """Whether every run reaches the target."""
-    target = summary.to_target
-    return target is not None and target.reached == target.of
-
-
-def _epochs_to_target(summary: ConfigurationSummary) -> float:
-    target = summary.to_target
-    return target.epochs.value if target is not None and target.epochs is not None else 0.0
 
 
 def settings_remarks(comparison: Comparison) -> Iterator[str]:

@@ -29,7 +29,6 @@ from harness.report.runs.sentences import UNRELIABLE, bound_text, ordering_score
 from harness.stats.estimate import Estimate
 from harness.training.measures import Measure
 
-_REFERENCE = Cell("reference", "muted", 1.0)
 _TITLE = "Configurations by step time: mean [95 % interval from 3 seeds on]"
 #: How the columns of every comparison are defined.
 _STEP = "Step time: after the warm-up."
@@ -107,29 +106,31 @@ def _score(summary: ConfigurationSummary, measure: Measure, *, named: bool) -> s
 
 
 def _relative(comparison: Comparison, summary: ConfigurationSummary) -> tuple[Cell | str, Cell | str]:
-    """Step time and quality relative to the reference."""
+    """Step time, of settings the test score, relative to the reference on the same seeds; and the verdict."""
     if len(comparison.summaries) == 1:
         return NOTHING, NOTHING
     if not comparison.pairs:
         return NOTHING, Cell("different work" if comparison.different else "not certified", "bad")
-    pair = comparison.pair_of(summary)
+    pair, of_settings = comparison.pair_of(summary), comparison.group.is_of_settings
     if pair is None:
-        return _REFERENCE, _REFERENCE
+        reference = Cell("reference", "muted", 0.0 if of_settings else 1.0)
+        return reference, reference
+    if not of_settings:
+        return _ratio_cell(pair.ratio, unreliable=pair.speed_verdict == UNRELIABLE), _verdict_cell(pair)
+    difference = pair.quality.difference
+    text = estimate(difference, score_digits(comparison.measure), sign=True)
+    return Cell(text, "", difference.value if difference else None), _verdict_cell(pair)
+
+
+def _verdict_cell(pair: PairComparison) -> Cell:
     verdict = NOTHING if pair.quality.difference is None else pair.quality_verdict
-    return _ratio(pair), Cell(verdict, VERDICT_TONES.get(verdict, ""))
+    return Cell(verdict, VERDICT_TONES.get(verdict, ""))
 
 
-def _ratio(pair: PairComparison) -> Cell:
-    """The ratio to the reference, marked if its times are unreliable."""
-    cell = ratio_cell(pair.ratio)
-    if pair.speed_verdict != UNRELIABLE:
-        return cell
-    return cell._replace(text=f"{cell.text}, {UNRELIABLE}", tone="unsure")
-
-
-def ratio_cell(ratio: Estimate | None) -> Cell:
-    """A ratio of times, sorted by its value."""
-    return Cell(time_ratio(ratio), value=ratio.value if ratio else None)
+def _ratio_cell(ratio: Estimate | None, *, unreliable: bool) -> Cell:
+    """A ratio of times, sorted by its value, marked if its times are unreliable."""
+    text = f"{time_ratio(ratio)}, {UNRELIABLE}" if unreliable else time_ratio(ratio)
+    return Cell(text, "unsure" if unreliable else "", ratio.value if ratio else None)
 
 
 def details_table(comparison: Comparison, peak_flops: float | None = None) -> Table:
@@ -217,7 +218,7 @@ def machines_table(across: AcrossMachines) -> Table:
     """A row for each configuration and a column for each machine; the legend describes the machines."""
     headers = _headers(across.machines)
     rows: list[list[Cell | str]] = [
-        [name, *(_cell(machine.ratios.get(name)) for machine in across.machines)]
+        [name, *(_of_machine(machine.ratios.get(name)) for machine in across.machines)]
         for name in across.configurations
     ]
     described = (
@@ -228,12 +229,8 @@ def machines_table(across: AcrossMachines) -> Table:
     return Table(["configuration", *headers], rows, title, legend, announced=True)
 
 
-def _cell(ratio: MachineRatio | None) -> Cell:
-    """The ratio, marked if its times are unreliable, as in the tables of each machine."""
-    if ratio is None:
-        return Cell(NOTHING)
-    text = time_ratio(ratio.ratio)
-    return Cell(f"{text}, {UNRELIABLE}", "unsure") if ratio.doubted else Cell(text)
+def _of_machine(ratio: MachineRatio | None) -> Cell | str:
+    return NOTHING if ratio is None else _ratio_cell(ratio.ratio, unreliable=ratio.doubted)
 
 
 def _headers(machines: list[MachineRatios]) -> list[str]:
@@ -301,17 +298,14 @@ class RelativeTimes:
 
 def relative_times(comparison: Comparison) -> RelativeTimes | None:
     """The configurations relative to the fastest; None of settings, or where no times can be compared."""
-    if comparison.group.is_of_settings or all(
-        pair.speed_verdict == "unreliable" for pair in comparison.pairs
-    ):
+    pairs = comparison.pairs
+    if comparison.group.is_of_settings or all(pair.speed_verdict == UNRELIABLE for pair in pairs):
         return None
-    reference = comparison.pairs[0].reference
-    seeds = len(reference.configuration.runs)
-    rows = [RelativeTime(reference.name, Estimate(1.0, None, None, seeds), None)]
-    rows += [
-        RelativeTime(pair.other.name, _reliable_ratio(pair), pair.quality_verdict)
-        for pair in comparison.pairs
-    ]
+    reference = pairs[0].reference
+    rows = [RelativeTime(reference.name, Estimate(1.0, None, None, len(reference.configuration.runs)), None)]
+    for pair in pairs:
+        reliable = None if pair.speed_verdict == UNRELIABLE else pair.ratio
+        rows.append(RelativeTime(pair.other.name, reliable, pair.quality_verdict))
     ends = [
         end
         for row in rows
@@ -325,10 +319,6 @@ def relative_times(comparison: Comparison) -> RelativeTimes | None:
     return RelativeTimes(rows, math.exp(low - room), math.exp(high + room))
 
 
-def _reliable_ratio(pair: PairComparison) -> Estimate | None:
-    return None if pair.speed_verdict == "unreliable" else pair.ratio
-
-
 def _label(ratio: float, *, factors: bool) -> str:
     """``2×``, ``+20 %``; on an axis of factors 1 is ``1×``, else ``0 %``."""
     if ratio >= _FACTOR_FROM or (factors and ratio == 1):
@@ -338,8 +328,6 @@ def _label(ratio: float, *, factors: bool) -> str:
 
 
 # Settings of a training, the best by validation first.
-
-_BEST = Cell("reference", "muted", 0.0)
 
 
 def group_table(group: GroupFindings) -> Table:
@@ -376,7 +364,7 @@ def settings_table(comparison: Comparison) -> Table:
             str(len(summary.configuration.runs)),
             *[estimate(summary.validation, score_digits(measure))] * validated,
             estimate(summary.quality, score_digits(measure)),
-            *_difference(comparison, summary),
+            *_relative(comparison, summary),
             *[_seeds_needed(comparison.pair_of(summary))] * undecided,
             *([] if target is None else [_epochs(summary), time_to_target(summary)]),
             time_of(summary, summary.training_seconds),
@@ -402,41 +390,19 @@ def differences_table(comparison: Comparison) -> Table | None:
             estimate(pair.quality.over_seeds, digits, sign=True),
             estimate(pair.quality.population, digits, sign=True),
             f"±{significant(pair.quality.margin)}",
-            Cell(pair.quality_verdict, VERDICT_TONES.get(pair.quality_verdict, "")),
+            _verdict_cell(pair),
         ]
         for pair in pairs
     ]
-    headers = [
-        "configuration",
-        "seeds",
-        f"over seeds{unit}",
-        f"for the population{unit}",
-        "margin",
-        "verdict",
-    ]
+    headers = ["configuration", "seeds", f"over seeds{unit}", f"for the population{unit}"]
     title = f"Differences of test {measure.name} from {pairs[0].reference.name}: mean [95 % interval]"
     legend = ("The verdict rests on the wider interval. A difference within the margin counts as equal.",)
-    return Table(headers, rows, title, legend)
+    return Table([*headers, "margin", "verdict"], rows, title, legend)
 
 
 def _seeds_needed(pair: PairComparison | None) -> str:
     needed = pair.quality.seeds_needed if pair else None
     return f"about {needed:,}" if needed else NOTHING
-
-
-def _difference(comparison: Comparison, summary: ConfigurationSummary) -> list[Cell | str]:
-    """The difference from the best setting on the same seeds, and the verdict."""
-    if not comparison.pairs:
-        return [NOTHING, Cell("not certified", "bad") if len(comparison.summaries) > 1 else NOTHING]
-    pair = comparison.pair_of(summary)
-    if pair is None:
-        return [_BEST, _BEST]
-    difference: Estimate | None = pair.quality.difference
-    if difference is None:
-        return [NOTHING, NOTHING]
-    text = estimate(difference, score_digits(comparison.measure), sign=True)
-    verdict = pair.quality_verdict
-    return [Cell(text, "", difference.value), Cell(verdict, VERDICT_TONES.get(verdict, ""))]
 
 
 def _epochs(summary: ConfigurationSummary) -> str:
