@@ -52,6 +52,15 @@ class Status(enum.Enum):
     NOT_CHECKED = "not checked"
 
 
+#: What the worst status of all says, the worst first.
+_CONCLUSIONS = {
+    Status.DEVIATES: "At least one result deviates from the reference.",
+    Status.DISHONEST: "Everything agrees with the reference, but at least one clock cannot be trusted.",
+    Status.NOT_CHECKED: "No deviation was found, but not everything could be checked.",
+    Status.AGREES: "Everything agrees with the reference.",
+}
+
+
 class Checked(NamedTuple):
     """A check that has ended: each case in order, and the findings with their causes.
 
@@ -117,25 +126,23 @@ def check_document(
     ]
     scope = f"Worst relative deviation from the reference in float64. Up to {TOLERANCE:g} is rounding."
     headers = ["backend", *(definition.name for definition in extent.definitions)]
+    smaller = [
+        f"{definition.name} with {', '.join(f'{key}={value}' for key, value in definition.certified.items())}"
+        for definition in extent.definitions
+        if definition.certified
+    ]
     nodes: list[Node] = [Table(headers, rows, scope, announced=True)]
-    nodes += map(Paragraph, [*_smaller(extent.definitions), *extent.broken])
+    if smaller:
+        nodes.append(Paragraph(f"Smaller networks of the same layers were compared: {'; '.join(smaller)}."))
+    nodes += map(Paragraph, extent.broken)
     for checked in checks:
         nodes += _remarks(checked, by_case=by_case, traceback=traceback)
     if extent.cases:
         nodes.append(Paragraph(f"Only these cases were compared: {', '.join(extent.cases)}."))
     statuses = {*[Status.NOT_CHECKED] * len(extent.broken), *(checked.status for checked in checks)}
-    nodes.append(Paragraph(_conclusion(statuses)))
+    worst = next(status for status in _CONCLUSIONS if status in {*statuses, Status.AGREES})
+    nodes.append(Paragraph(_CONCLUSIONS[worst]))
     return Document("check", "Check against the references", nodes)
-
-
-def _smaller(definitions: Sequence[TaskDefinition]) -> list[str]:
-    """A line that names the networks that are smaller than those of a run, if there are any."""
-    smaller = [
-        f"{definition.name} with {', '.join(f'{key}={value}' for key, value in definition.certified.items())}"
-        for definition in definitions
-        if definition.certified
-    ]
-    return [f"Smaller networks of the same layers were compared: {'; '.join(smaller)}."] if smaller else []
 
 
 def _remarks(checked: Checked, *, by_case: bool, traceback: bool) -> Iterator[Node]:
@@ -194,13 +201,3 @@ def _traceback(error: BaseException | None) -> str:
             return error.traceback.rstrip()
         error = error.__cause__
     return ""
-
-
-def _conclusion(statuses: set[Status]) -> str:
-    if Status.DEVIATES in statuses:
-        return "At least one result deviates from the reference."
-    if Status.DISHONEST in statuses:
-        return "Everything agrees with the reference, but at least one clock cannot be trusted."
-    if Status.NOT_CHECKED in statuses:
-        return "No deviation was found, but not everything could be checked."
-    return "Everything agrees with the reference."

@@ -51,6 +51,7 @@ from harness.report.numbers import (
     NOTHING,
     RATIO_LEGEND,
     counted,
+    measured,
     percent,
     percent_change,
     significant,
@@ -84,10 +85,10 @@ def profile_sections(profiles: Profiles | None, labels: Sequence[str], of: Text 
     """One table for each profiler; nothing where nothing was profiled. ``of`` is what was profiled."""
     if profiles is None:
         return []
-    nodes: list[Node] = [Paragraph(of)] if of else []
-    if profiles.fault:
-        nodes.append(Paragraph(one_line(f"It could not be profiled: {profiles.fault}")))
-    nodes += [
+    fault = f"It could not be profiled: {profiles.fault}" if profiles.fault else ""
+    nodes: list[Node] = [
+        Paragraph(of),
+        Paragraph(one_line(fault)),
         Only(("terminal",), list(_tables(profiles, labels, _SHOWN_IN_TERMINAL))),
         Only(("verbose", "markdown", "page"), list(_tables(profiles, labels, _SHOWN))),
     ]
@@ -105,18 +106,11 @@ def _tables(profiles: Profiles, labels: Sequence[str], count: int) -> Iterator[T
         for ours in profiles.sides[0]:
             if ours.profiler not in theirs:
                 continue
-            changes = changed_most(ours, theirs[ours.profiler], count)
-            differing: list[_Row] = [
-                [
-                    each.name,
-                    _ms(each.base),
-                    _ms(each.head),
-                    Cell(f"{1e3 * each.seconds:+.3g}", "bad" if each.seconds > 0 else "good"),
-                    _calls(each.base),
-                    _calls(each.head),
-                ]
-                for each in changes
-            ]
+            differing: list[_Row] = []
+            for each in changed_most(ours, theirs[ours.profiler], count):
+                both = (each.base, each.head)
+                change = Cell(f"{1e3 * each.seconds:+.3g}", "bad" if each.seconds > 0 else "good")
+                differing.append([each.name, *map(_ms, both), change, *map(_calls, both)])
             headers = [f"ms, {labels[0]}", f"ms, {label}", "change", f"calls, {labels[0]}", f"calls, {label}"]
             yield _table(ours, headers, differing, "changed most")
 
@@ -310,26 +304,21 @@ def _verdicts(record: DuelRecord) -> Iterator[str]:
         case "failed":
             yield f"The duel failed: {record.failure}"
         case "interrupted":
-            yield _interruption(record)
+            pairs = counted(len(record.pairs), "pair")
+            when = f"after {pairs}" if record.pairs else "before the first pair; nothing was measured"
+            yield f"{record.failure[:1].upper()}{record.failure[1:]} {when}."
         case "running":
             yield "The duel is running, or was killed before it ended."
 
 
-def _interruption(record: DuelRecord) -> str:
-    how = record.failure[:1].upper() + record.failure[1:]
-    if not record.pairs:
-        return f"{how} before the first pair; nothing was measured."
-    return f"{how} after {counted(len(record.pairs), 'pair')}."
-
-
 def configuration_table(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Table:
     """A column for each configuration. A row that is available for none of them is left out."""
-    every = record.configurations
+    every, energy = record.configurations, [own.joules_per_sample for own in findings]
     rows = [
         ("framework", *(versions_text(own) for own in every)),
         ("device, threads", *(f"{own.device}, {own.configuration.threads}" for own in every)),
         ("precision, batch size", *(f"{own.configuration.precision}, {own.batch_size}" for own in every)),
-        ("steady step (ms)", *(_milliseconds(own.step_seconds) for own in findings)),
+        ("steady step (ms)", *(measured(own.step_seconds.scaled(1e3)) for own in findings)),
         ("steps per block", *(str(own.block_steps) for own in findings)),
         ("samples/s", *(f"{own.samples_per_second:,.0f}" for own in findings)),
         ("GFLOP/s (of NumPy's peak)", *(_flops(record, *pair) for pair in zip(every, findings, strict=True))),
@@ -338,7 +327,7 @@ def configuration_table(record: DuelRecord, findings: "list[ConfigurationFinding
         ("total start-up (s)", *(f"{own.start_up_seconds:.2f}" for own in findings)),
         ("warm-up blocks dropped", *(f"{own.warm_up_blocks:g}" for own in findings)),
         *((quantity.heading, *(quantity.text(own.measured) for own in findings)) for quantity in QUANTITIES),
-        ("energy (mJ/sample)", *map(_energy, findings)),
+        ("energy (mJ/sample)", *(significant(joules and 1e3 * joules) for joules in energy)),
     ]
     shown = [row for row in rows if set(row[1:]) != {NOTHING}]
     return Table(["", *(own.label for own in every)], shown, "Medians over fresh processes")
@@ -358,13 +347,6 @@ def versions_text(own: ConfigurationRecord) -> str:
     return ", ".join(f"{name} {version}" for name, version in own.framework.items())
 
 
-def _milliseconds(seconds: Estimate) -> str:
-    step = seconds.scaled(1e3)
-    if step.low is None or step.high is None:
-        return f"{step.value:.4g}"
-    return f"{step.value:.4g} [{step.low:.4g}, {step.high:.4g}]"
-
-
 def _flops(record: DuelRecord, configuration: ConfigurationRecord, findings: "ConfigurationFindings") -> str:
     """The share of the peak is given only if the peak is of the same threads, device and precision."""
     if not findings.flops_per_second:
@@ -375,11 +357,6 @@ def _flops(record: DuelRecord, configuration: ConfigurationRecord, findings: "Co
     if record.peak_flops_per_second is None or own != peak_is_of:
         return speed
     return f"{speed} ({percent(findings.flops_per_second / record.peak_flops_per_second)})"
-
-
-def _energy(findings: "ConfigurationFindings") -> str:
-    joules = findings.joules_per_sample
-    return NOTHING if joules is None else f"{1e3 * joules:.3g}"
 
 
 def _break_even(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Iterator[str]:
@@ -438,10 +415,9 @@ def _remarks(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Ite
 def _proof(record: DuelRecord) -> Iterator[str]:
     """What was proven of the timed work, and what the certificates do not prove."""
     for index, configuration in enumerate(record.configurations):
-        tried = [
-            process.verification for pair in record.pairs if (process := pair.processes[index]).verification
-        ]
-        verified = sum(one.outcome == "verified" for one in tried)
+        processes = [pair.processes[index] for pair in record.pairs]
+        tried = [process.verification for process in processes if process.verification]
+        verified = sum(verification.outcome == "verified" for verification in tried)
         if verified:
             yield (
                 f"{configuration.label}: a second program repeated drawn segments of {verified} "

@@ -113,6 +113,14 @@ def significant(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
+def measured(value: Estimate, unit: str = "") -> str:
+    """Four significant digits, then the interval if there is one: ``3.214 ms [3.18, 3.25]``."""
+    text = f"{significant(value.value, 4)} {unit}".rstrip()
+    if value.low is None or value.high is None:
+        return text
+    return f"{text} [{significant(value.low, 4)}, {significant(value.high, 4)}]"
+
+
 def percent(share: float) -> str:
     """``12 %``, ``1,206 %``."""
     return f"{100 * share:,.0f} %"

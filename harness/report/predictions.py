@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from harness.duel.findings import configuration_findings
-from harness.duel.record import DuelRecord, DuelResult
+from harness.duel.record import DuelRecord
 from harness.report.circumstances import started
 from harness.report.document import Cell, Document, Figure, Figures, Items, Node, Section, Table
 from harness.report.numbers import NOTHING, RATIO_LEGEND, listed, time_ratio
@@ -31,11 +31,15 @@ def predictions_document(task: str, records: Sequence[DuelRecord]) -> Document:
         row = [str(record.configurations[0].batch_size)]
         for each in findings:
             row += [f"{1e3 * each.step_seconds.value:.3g}", f"{each.samples_per_second:,.0f}"]
-        rows.append([*row, *map(_result_text, record.results)])
+        for result in record.results:
+            row.append(f"{result.verdict}: {time_ratio(result.ratio)}" if result.ratio else NOTHING)
+        rows.append(row)
     title = f"Prediction of {task} by batch size"
-    crossings = list(_crossings(measured, labels))
+    crossings = list(_crossings(measured, labels)) or [
+        "Between these sizes no configuration certainly overtakes another."
+    ]
     nodes: list[Node] = [
-        Items([_proof(measured), *(crossings or [_NO_CROSSING])]),
+        Items([_proof(measured), *crossings]),
         Table(headers, rows, title, (_LEGEND, RATIO_LEGEND), announced=True),
         Section("Throughput and latency", [Figures(partial(_figures, measured, labels))], "curves"),
     ]
@@ -49,9 +53,6 @@ def predictions_document(task: str, records: Sequence[DuelRecord]) -> Document:
     return Document("predictions", title, nodes, meta=meta)
 
 
-_NO_CROSSING = "Between these sizes no configuration certainly overtakes another."
-
-
 def _proof(records: Sequence[DuelRecord]) -> str:
     """Whether the outputs of the first calls were equal at each size."""
     outcomes = {
@@ -62,10 +63,6 @@ def _proof(records: Sequence[DuelRecord]) -> str:
     if other := [size for size, found in outcomes.items() if found != {"same"}]:
         return f"The outputs were not proved to be equal at batch size {', '.join(other)}."
     return "The outputs of the first calls were the same on all sides."
-
-
-def _result_text(result: DuelResult) -> str:
-    return NOTHING if result.ratio is None else f"{result.verdict}: {time_ratio(result.ratio)}"
 
 
 def _crossings(records: Sequence[DuelRecord], labels: Sequence[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from harness.report.circumstances import circumstances, started
 from harness.report.document import Document, Figure, Figures, Items, Node, Paragraph, Section, Table
 from harness.report.duel import load_remarks, profile_sections, versions_text
 from harness.report.escaping import one_line
-from harness.report.numbers import NOTHING, significant
+from harness.report.numbers import NOTHING, measured, significant
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import quantile_interval
 from harness.steps.findings import Values
@@ -97,11 +97,7 @@ def _time(seconds: Estimate) -> str:
         for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6), ("ns", 1e9))
         if seconds.value * factor >= 1 or unit == "ns"
     )
-    scaled = seconds.scaled(factor)
-    text = f"{significant(scaled.value, 4)} {unit}"
-    if scaled.low is None or scaled.high is None:
-        return text
-    return f"{text} [{significant(scaled.low, 4)}, {significant(scaled.high, 4)}]"
+    return measured(seconds.scaled(factor), unit)
 
 
 def _remarks(record: TimeRecord) -> Iterator[str]:

@@ -8,6 +8,7 @@ from unittest.mock import ANY
 
 import msgspec
 import pytest
+from support.outline import outline
 from support.repository import add_commit, git
 from support.wheels import PROJECT
 
@@ -20,7 +21,6 @@ from harness.gate.suite import Benchmark
 from harness.machine.description import describe_machine
 from harness.machine.processes import this_process
 from harness.report.bisect import bisect_document
-from harness.report.document import Section
 from harness.report.numbers import NOTHING
 from harness.report.render.terminal import terminal_text
 
@@ -198,7 +198,7 @@ def test_a_result_says_whether_the_candidate_before_the_culprit_confirms_it(conf
 
 def test_nothing_is_the_culprit_where_there_is_no_difference():
     document = bisect_document(version_record(status="ok", outcome="no difference"))
-    assert "Probabilities" not in [node.title for node in document.nodes if isinstance(node, Section)]
+    assert "Probabilities" not in outline(document)
     (row,) = [line for line in terminal_text(document).splitlines() if line.startswith("0.6.0")]
     assert row.endswith(NOTHING)
 

@@ -4,7 +4,7 @@ import pytest
 
 from harness.duel.own_steps import OwnStep, profile_sides
 from harness.plugins.configuration import Configuration
-from harness.report.document import plain
+from harness.report.document import plain, shown
 from harness.report.duel import profile_sections
 from harness.steps.findings import changed_most
 from harness.steps.process import StepTarget
@@ -81,7 +81,7 @@ def test_a_profile_that_fails_is_a_sentence_and_no_error(workload):
     found = profiled(workload("raises"))
     assert "RuntimeError: no model here" in found.fault
     (section,) = profile_sections(found, ["step"])
-    assert plain(section.nodes[0].text).startswith("It could not be profiled: ")
+    assert plain(shown(section.nodes, "page")[0].text).startswith("It could not be profiled: ")
 
 
 def test_each_profiler_of_both_sides_has_its_table(workload):

@@ -111,23 +111,19 @@ class _Builder:
     def document(self) -> Document:
         findings = self._findings
         tasks = findings.by_task(SHOWN_GROUPS)
-        nodes: list[Node] = []
-        if not findings.groups and not findings.studies:
-            nodes.append(Paragraph(NOTHING_COMPARABLE))
-        nodes.append(Only(("page",), self._overview))
-        nodes += [
-            Section(task.task, list(self._task(task)), f"task-{number}", announced=len(tasks) > 1)
-            for number, task in enumerate(tasks, 1)
+        hidden = len(findings.groups) - SHOWN_GROUPS
+        more = f"{hidden} more groups of runs are not shown; select some with filters such as task=cnn."
+        nodes: list[Node] = [
+            Paragraph("" if findings.groups or findings.studies else NOTHING_COMPARABLE),
+            Only(("page",), self._overview),
+            *(
+                Section(task.task, list(self._task(task)), f"task-{number}", announced=len(tasks) > 1)
+                for number, task in enumerate(tasks, 1)
+            ),
+            Paragraph(more if hidden > 0 else ""),
+            Section("Across machines", list(map(machines_table, findings.machines)), "across"),
+            Section("Method and notes", list(self._notes()), "method"),
         ]
-        if (hidden := len(findings.groups) - SHOWN_GROUPS) > 0:
-            nodes.append(
-                Paragraph(
-                    f"{hidden} more groups of runs are not shown; select some with filters such as task=cnn."
-                )
-            )
-        if findings.machines:
-            nodes.append(Section("Across machines", list(map(machines_table, findings.machines)), "across"))
-        nodes.append(Section("Method and notes", list(self._notes()), "method"))
         titles = dict.fromkeys(group.comparison.group.title for group in findings.groups)
         title = " and ".join(titles) if 0 < len(titles) <= _NAMED_GROUPS else "Benchmark report"
         return Document("", title, nodes, meta=_meta(findings), contents=True)
@@ -146,16 +142,15 @@ class _Builder:
                 title = Span(group.comparison.group.title, "link", target=self._ids[id(group)])
                 alone.append((title, f": {headline(group.comparison)}"))
         cards = [card(group, self._ids[id(group)], colours, findings.results) for group in compared]
-        nodes: list[Node] = [Cards(cards, wide=True)] if cards else []
-        if alone and compared:
-            nodes.append(Folded("Configurations without a comparison", [Items(alone)], "", len(alone)))
-        elif alone:
-            nodes.append(Items(alone))
-        if any(has_ratios(group.comparison) for group in compared):
-            nodes.append(Paragraph(RATIO_LEGEND, "legend"))
-        if self._caveats:
-            number = Span(counted(len(self._caveats), "caution"), "link", target="cautions")
-            nodes.append(Paragraph(("See ", number, ".")))
+        others = Items(alone)
+        ratios = any(has_ratios(group.comparison) for group in compared)
+        number = Span(counted(len(self._caveats), "caution"), "link", target="cautions")
+        nodes: list[Node] = [
+            Cards(cards, wide=True),
+            Folded("Configurations without a comparison", [others], "", len(alone)) if compared else others,
+            Paragraph(RATIO_LEGEND if ratios else "", "legend"),
+            Paragraph(("See ", number, ".") if self._caveats else ""),
+        ]
         return [Section("", nodes, "answer", "Answer")]
 
     def _task(self, task: TaskFindings) -> Iterable[Node]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.analysis.overfit import Copying, GapDifference, Overfitting
+from harness.analysis.overfit import Copying, GapDifference, Onset, Overfitting
 from harness.report.document import Table
 from harness.report.numbers import NOTHING, counted, estimate, percent, score_digits, seeds
 from harness.report.runs.sentences import margin_text, seeds_needed
@@ -20,38 +20,26 @@ _MENTIONED_SHARE = 0.05
 
 def overfitting_sentence(overfit: Overfitting) -> str:
     """The verdict on one configuration: ``torch:eager overfits from epoch 6: …``."""
-    return f"{overfit.configuration.name} {overfitting_verdict(overfit)}."
+    verdict = _adversarial_verdict(overfit) if overfit.adversarial else _verdict(overfit)
+    return f"{overfit.configuration.name} {verdict} ({seeds(len(overfit.configuration.runs))})."
 
 
-def overfitting_verdict(overfit: Overfitting) -> str:
-    """The verdict without its subject."""
-    basis = f" ({seeds(len(overfit.configuration.runs))})"
-    if overfit.adversarial:
-        return _adversarial_verdict(overfit) + basis
+def _verdict(overfit: Overfitting) -> str:
     begins = overfit.onset.epoch
     if begins is None:
-        return f"has a loss that is not finite, so overfitting is not assessed{basis}"
+        return "has a loss that is not finite, so overfitting is not assessed"
     gap = f"gap {estimate(overfit.gap, score_digits(overfit.measure), overfit.measure.unit)}"
+    share = overfit.onset.share or 0.0
     if begins == 0:
-        epochs = counted(overfit.epochs, "epoch")
-        return f"does not overfit within {epochs}{_sometimes(overfit)}; {gap}{_unsteady(overfit)}{basis}"
-    onset = f"epoch {begins}{_interval(overfit)}{_mostly(overfit)}"
-    return f"overfits from {onset}: {_cost(overfit)}; {gap}{basis}"
-
-
-def _interval(overfit: Overfitting) -> str:
-    interval = overfit.onset.interval
-    return f" [{interval[0]}, {interval[1]}]" if interval and interval[0] != interval[1] else ""
-
-
-def _sometimes(overfit: Overfitting) -> str:
-    share = overfit.onset.share
-    return f" (but {percent(share)} of resampled seeds do)" if share and share >= _MENTIONED_SHARE else ""
-
-
-def _mostly(overfit: Overfitting) -> str:
-    share = overfit.onset.share
-    return f" (in {percent(share)} of resampled seeds)" if share and share < CONFIDENCE else ""
+        within = counted(overfit.epochs, "epoch")
+        if share >= _MENTIONED_SHARE:
+            within += f" (but {percent(share)} of resampled seeds do)"
+        return f"does not overfit within {within}; {gap}{_unsteady(overfit)}"
+    first, last = overfit.onset.interval or (begins, begins)
+    onset = f"epoch {begins}" + (f" [{first}, {last}]" if first != last else "")
+    if 0 < share < CONFIDENCE:
+        onset += f" (in {percent(share)} of resampled seeds)"
+    return f"overfits from {onset}: {_cost(overfit)}; {gap}"
 
 
 def _unsteady(overfit: Overfitting) -> str:
@@ -114,7 +102,7 @@ def gap_sentence(gap: GapDifference) -> str:
         seeds(result.difference.n if result.difference else 0),
         seeds_needed(result),
     ]
-    return f"{verdict} ({', '.join(part for part in parts if part)})."
+    return f"{verdict} ({', '.join(filter(None, parts))})."
 
 
 # Overfitting as a table.
@@ -137,7 +125,7 @@ def overfitting_table(overfittings: Sequence[Overfitting]) -> Table:
         row = [
             overfit.configuration.name,
             estimate(overfit.gap, 1 if first.adversarial else digits),
-            onset_text(overfit),
+            _onset(overfit.onset),
             NOTHING if overfit.best_epoch is None else f"{overfit.best_epoch:g}",
             estimate(overfit.generalization_loss),
             estimate(overfit.lost, digits, sign=True),
@@ -147,11 +135,8 @@ def overfitting_table(overfittings: Sequence[Overfitting]) -> Table:
     return Table(headers, rows, "Overfitting: mean [95 % interval]")
 
 
-def onset_text(overfit: Overfitting) -> str:
+def _onset(onset: Onset) -> str:
     """``6 [5, 8]``: the epoch at which overfitting begins, or ``none``."""
-    begins, interval = overfit.onset.epoch, overfit.onset.interval
-    if begins is None:
-        return NOTHING
-    if begins == 0:
-        return "none"
-    return str(begins) + (f" [{interval[0]}, {interval[1]}]" if interval else "")
+    if not onset.epoch:
+        return NOTHING if onset.epoch is None else "none"
+    return f"{onset.epoch} [{onset.interval[0]}, {onset.interval[1]}]" if onset.interval else str(onset.epoch)
