@@ -7,8 +7,9 @@ import numpy as np
 
 from harness.bisect.findings import culprits_of, is_confirmed, ratio_of, search_of
 from harness.bisect.record import BisectRecord
+from harness.report.charts.pairs import posterior_figures
 from harness.report.circumstances import circumstances, started
-from harness.report.document import Document, Figure, Figures, Folded, Items, Node, Section, Table
+from harness.report.document import Document, Figures, Folded, Items, Node, Section, Table
 from harness.report.escaping import one_line
 from harness.report.numbers import NOTHING, counted, percent_change, time_ratio
 from harness.stats.estimate import Estimate
@@ -63,7 +64,7 @@ def _change_of_values(record: BisectRecord, number: int) -> str:
 
 def bisect_document(record: BisectRecord) -> Document:
     """The whole result."""
-    drawn = [Figures(partial(_figures, record))] if record.outcome != "no difference" else []
+    drawn = [Figures(partial(posterior_figures, record))] if record.outcome != "no difference" else []
     skipped = [f"{_named(record, each.candidate)}: {one_line(each.reason)}" for each in record.skipped]
     nodes: list[Node] = [
         Section("Probabilities", drawn if record.probes else [], "posterior"),
@@ -137,9 +138,3 @@ def candidate_table(record: BisectRecord) -> Table:
     ]
     headers = [record.kind, "title", "", f"{record.metric} to good", "pairs", "culprit"]
     return Table(headers, rows, "Candidates that were tried, in their order")
-
-
-def _figures(record: BisectRecord) -> list[Figure]:
-    from harness.report.charts.pairs import posterior_figures
-
-    return posterior_figures(record)

@@ -7,6 +7,7 @@ from functools import partial
 
 from harness.duel.findings import configuration_findings
 from harness.duel.record import DuelRecord
+from harness.report.charts.base import configuration_colours, field, layer, layered, tips
 from harness.report.circumstances import started
 from harness.report.document import Cell, Document, Figure, Figures, Items, Node, Section, Table
 from harness.report.numbers import NOTHING, RATIO_LEGEND, listed, time_ratio
@@ -86,8 +87,6 @@ def _crossings(records: Sequence[DuelRecord], labels: Sequence[str]) -> Iterator
 
 
 def _figures(records: Sequence[DuelRecord], labels: Sequence[str]) -> list[Figure]:
-    from harness.report.charts.base import configuration_colours, field, layer, layered, tips
-
     rows = []
     for record, (index, label) in itertools.product(records, enumerate(labels)):
         found = configuration_findings(record, index)

@@ -6,8 +6,9 @@ from functools import partial
 from harness.duel.findings import configuration_findings
 from harness.duel.record import TimeRecord
 from harness.machine.quantities import QUANTITIES
+from harness.report.charts.pairs import turn_figures
 from harness.report.circumstances import circumstances, started
-from harness.report.document import Document, Figure, Figures, Items, Node, Paragraph, Section, Table
+from harness.report.document import Document, Figures, Items, Node, Paragraph, Section, Table
 from harness.report.duel import load_remarks, profile_sections, versions_text
 from harness.report.escaping import one_line
 from harness.report.numbers import NOTHING, measured, significant
@@ -36,19 +37,13 @@ def time_document(record: TimeRecord) -> Document:
     nodes: list[Node] = []
     if record.pairs:
         nodes += [
-            Section("Turns", [Figures(partial(_figures, record))], "turns"),
+            Section("Turns", [Figures(partial(turn_figures, record))], "turns"),
             Section("Measured", [time_table(record), Items(list(_remarks(record)))], "measured"),
             *profile_sections(record.profiles, [""]),
         ]
     nodes.append(circumstances(record, Paragraph(_METHOD)))
     meta = [started(record), record.machine.cpu]
     return Document("time", f"Time of {' and '.join(record.step.targets)}", nodes, headline, meta)
-
-
-def _figures(record: TimeRecord) -> list[Figure]:
-    from harness.report.charts.pairs import turn_figures
-
-    return turn_figures(record)
 
 
 def _headline(record: TimeRecord) -> Iterator[str]:

@@ -10,8 +10,6 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-import vl_convert
-
 from harness.report.document import Figure
 from harness.report.escaping import visible_json
 from harness.stats.estimate import Estimate
@@ -319,12 +317,16 @@ def _on_white(figure: Figure, width: int) -> str:
 
 def svg(figure: Figure, width: int = _WIDTH) -> str:
     """The chart as SVG."""
+    import vl_convert  # of an extra; charts themselves need none
+
     drawn: str = vl_convert.vegalite_to_svg(_on_white(figure, width))
     return drawn
 
 
 def png(figure: Figure, width: int = _WIDTH) -> bytes:
     """The chart as PNG, with two pixels for each of SVG."""
+    import vl_convert
+
     drawn: bytes = vl_convert.vegalite_to_png(_on_white(figure, width), scale=_SCALE)
     return drawn
 
@@ -336,6 +338,8 @@ _SLIDE_MARGIN = 24
 
 def slide(figure: Figure) -> bytes:
     """The chart as PDF, on a page of 16:9 with large type."""
+    import vl_convert
+
     chart = figure.chart
     if chart.get("height") == HEIGHT or "facet" in chart:  # other heights follow from what is drawn
         chart = sized(chart, _WIDTH, _SLIDE_PLOT)

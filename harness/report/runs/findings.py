@@ -6,6 +6,8 @@ from functools import cached_property, partial
 from harness.analysis.findings import Findings, GroupFindings, TaskFindings
 from harness.analysis.grouping import RunGroup
 from harness.analysis.study_effects import StudyFinding
+from harness.report.charts.outcomes import group_pictures, sampled_passages
+from harness.report.charts.runs import colours_of, group_figures
 from harness.report.document import (
     Cards,
     Command,
@@ -130,8 +132,6 @@ class _Builder:
 
     def _overview(self) -> list[Node]:
         """A card or a line for each group, with links to the details, and how ratios are read."""
-        from harness.report.charts.runs import colours_of
-
         findings, colours = self._findings, colours_of(self._findings)
         compared: list[GroupFindings] = []
         alone: list[Text] = []
@@ -205,9 +205,6 @@ class _Builder:
         ]
 
     def _charts(self, group: GroupFindings, name: str, *, relative: bool) -> list[Figure | Picture | Passage]:
-        from harness.report.charts.outcomes import group_pictures, sampled_passages
-        from harness.report.charts.runs import colours_of, group_figures
-
         results = self._findings.results
         figures = group_figures(group, name, colours_of(self._findings), results, relative=relative)
         return [*figures, *group_pictures(group, name, results), *sampled_passages(group, name)]

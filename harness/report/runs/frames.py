@@ -15,6 +15,7 @@ from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.findings import Findings, GroupFindings
 from harness.analysis.overfit import Overfitting, gap_measure
 from harness.machine.quantities import by_name
+from harness.report.charts.runs import all_figures, all_pictures, colours_of, group_figures
 from harness.report.document import Figure, Figures, Items
 from harness.report.escaping import visible
 from harness.report.files import write_bytes, write_text
@@ -96,7 +97,6 @@ class Report:
     @cached_property
     def charts(self) -> "dict[str, alt.TopLevelMixin]":
         """Altair charts by name, which display without a network; needs the extra ``report``."""
-        from harness.report.charts.runs import all_figures
         from harness.report.render.notebook import live_chart
 
         return {name: live_chart(figure) for name, figure in all_figures(self.findings).items()}
@@ -104,8 +104,6 @@ class Report:
     @cached_property
     def pictures(self) -> dict[str, bytes]:
         """Pictures by name, such as samples of generators, as PNG."""
-        from harness.report.charts.runs import all_pictures
-
         return {name: picture.png for name, picture in all_pictures(self.findings).items()}
 
     def _repr_html_(self) -> str:
@@ -127,8 +125,6 @@ class Report:
 
     def _first_curves(self) -> list[Figure]:
         """Losses and scores of the first comparison."""
-        from harness.report.charts.runs import colours_of, group_figures
-
         if not self.findings.groups:
             return []
         figures = group_figures(self.findings.groups[0], "comparison-1", colours_of(self.findings))
