@@ -1,7 +1,7 @@
 """Single runs: a record in full, runs side by side, and the end of ``harness run``."""
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -165,12 +165,11 @@ def _load(record: Record) -> dict[str, str]:
 def _course(record: Record) -> Iterator[Node]:
     """Curves, raw times, and the failure if there is one."""
     adversarial = isinstance(record.task.description.objective, Adversarial)
-    shown = _shown_epochs(record)
-    columns = _ADVERSARIAL_CURVES if adversarial else _CURVES
-    rows = [[text(epoch) for text in columns.values()] for epoch in shown]
-    left_out = f"; {_ALL}" if len(shown) < len(record.epochs) else ""
-    title = f"Curves (scored in evaluation mode at the end of the epoch{left_out})"
-    yield Table(list(columns), rows, title, announced=True)
+    rows = [_scored(epoch, adversarial=adversarial) for epoch in _shown_epochs(record)]
+    if rows:
+        left_out = f"; {_ALL}" if len(rows) < len(record.epochs) else ""
+        title = f"Curves (scored in evaluation mode at the end of the epoch{left_out})"
+        yield Table(list(rows[0]), [list(row.values()) for row in rows], title, announced=True)
     if record.blocks:
         yield _lines(f"Blocks ({_ALL})", f"  {_blocks(record)}")
     if failure := record.failure:
@@ -263,30 +262,27 @@ def _number(value: float | None, form: str) -> str:
     return NOTHING if value is None else format(value, form)
 
 
-def _both_splits(epoch: Epoch, key: str) -> str:
-    return " / ".join(_number(scores.get(key), ".4f") for scores in (epoch.train, epoch.validation))
-
-
-#: The columns of a course, and the text of an epoch in each.
-_EPOCH: dict[str, Callable[[Epoch], str]] = {
-    "epoch": lambda epoch: str(epoch.epoch),
-    "steps": lambda epoch: str(epoch.steps),
-    "s": lambda epoch: f"{epoch.training_seconds:.2f}",
-}
-_CURVES: dict[str, Callable[[Epoch], str]] = _EPOCH | {
-    "minimised": lambda epoch: f"{epoch.training_loss:.4f}",
-    "loss train / val": lambda epoch: _both_splits(epoch, "loss"),
-    "acc. train / val": lambda epoch: _both_splits(epoch, "accuracy"),
-}
-_ADVERSARIAL_CURVES: dict[str, Callable[[Epoch], str]] = _EPOCH | {
-    "D loss": lambda epoch: _number(epoch.discriminator_loss, ".4f"),
-    "G loss": lambda epoch: _number(epoch.training_loss, ".4f"),
-    "D(real train)": lambda epoch: _number(epoch.train.get("real"), ".4f"),
-    "D(real val)": lambda epoch: _number(epoch.validation.get("real"), ".4f"),
-    "D(fake)": lambda epoch: _number(epoch.validation.get("fake"), ".4f"),
-    "Fréchet train": lambda epoch: _number(epoch.train.get("frechet_distance"), ".4f"),
-    "Fréchet val": lambda epoch: _number(epoch.validation.get("frechet_distance"), ".4f"),
-}
+def _scored(epoch: Epoch, *, adversarial: bool) -> dict[str, str]:
+    """An epoch as a row of the curves, by column."""
+    train, validation = epoch.train, epoch.validation
+    row = {"epoch": str(epoch.epoch), "steps": str(epoch.steps), "s": f"{epoch.training_seconds:.2f}"}
+    if not adversarial:
+        losses, accuracies = (
+            " / ".join(_number(split.get(key), ".4f") for split in (train, validation))
+            for key in ("loss", "accuracy")
+        )
+        minimised = f"{epoch.training_loss:.4f}"
+        return {**row, "minimised": minimised, "loss train / val": losses, "acc. train / val": accuracies}
+    numbers = {
+        "D loss": epoch.discriminator_loss,
+        "G loss": epoch.training_loss,
+        "D(real train)": train.get("real"),
+        "D(real val)": validation.get("real"),
+        "D(fake)": validation.get("fake"),
+        "Fréchet train": train.get("frechet_distance"),
+        "Fréchet val": validation.get("frechet_distance"),
+    }
+    return row | {name: _number(number, ".4f") for name, number in numbers.items()}
 
 
 # Runs side by side.
@@ -323,82 +319,53 @@ def _further(record: Record) -> str:
     return "\n".join(shown) or NOTHING
 
 
-def _step_range(record: Record) -> str:
+def _in_full(record: Record) -> dict[str, str]:
+    """A run as a column, by row."""
+    task, data, configuration, phases = record.task, record.dataset, record.configuration, record.phases
+    last = record.epochs[-1] if record.epochs else None
     steady = step_time(record)
-    if steady is None:
-        return NOTHING
-    median, low, high = (f"{seconds * 1e3:.3g}" for seconds in steady)
-    return _time(record, f"{median} ({low} to {high})")
-
-
-def _time(record: Record, text: str) -> str:
-    """A time of a run, marked if others used the machine."""
-    return busy_mark(text, disturbed=record.disturbed)
-
-
-def _data(record: Record) -> str:
-    stand_in = record.dataset.stands_in_for
-    return f"{record.dataset.name} (for {stand_in})" if stand_in else record.dataset.name
-
-
-def _certified(record: Record) -> str:
-    """``✓``, ``✓ without dropout``, ``in float32`` or ``no``; the reason of a ``no`` is under the table."""
-    cell = certificate_cell(record)
-    return {"yes": "✓", "without dropout": "✓ without dropout"}.get(cell, cell)
-
-
-def _best_epoch(record: Record) -> str:
-    return (
-        f"{record.best_epoch} of {record.epochs[-1].epoch}"
-        if record.best_epoch and record.epochs
-        else NOTHING
-    )
-
-
-_ROWS: dict[str, Callable[[Record], str]] = {
-    "backend": lambda record: record.configuration.label,
-    "framework": lambda record: framework_text(record.configuration.backend, record.framework),
-    "task, version": lambda record: f"{record.task.name} v{record.task.version}",
-    "data": _data,
-    "data fingerprint": lambda record: (record.dataset.fingerprint or NOTHING)[:_FINGERPRINT_DIGITS],
-    "data origin": lambda record: textwrap.fill(record.dataset.origin or NOTHING, _ORIGIN_WIDTH),
-    "device, precision": lambda record: (
-        f"{record.device or record.configuration.device}, {record.configuration.precision}"
-    ),
-    "seed": lambda record: str(record.seed),
-    "status": lambda record: "lost: the harness was killed" if record.status == "lost" else record.status,
-    "certified": _certified,
-    "parameters": lambda record: f"{record.parameters:,}",
-    "steps": lambda record: f"{sum(block.steps for block in record.blocks):,}",
-    "import, build (s)": lambda record: _time(
-        record,
-        ", ".join(
-            _number(seconds, ".2f") for seconds in (record.phases.import_seconds, record.phases.build_seconds)
-        ),
-    ),
-    "first step (s)": lambda record: _time(record, _number(record.phases.first_step_seconds, ".3f")),
-    "step (ms), median (p5 to p95)": _step_range,
-    "samples/s": lambda record: _time(record, _number(samples_per_second(record), ",.0f")),
-    "training, first step included (s)": lambda record: _time(
-        record, _number(record.phases.training_seconds, ".1f")
-    ),
-    "scoring (s)": lambda record: _time(record, _number(record.phases.evaluation_seconds, ".1f")),
-    "train accuracy / loss": lambda record: _both_scores(record.epochs[-1].train if record.epochs else None),
-    "validation accuracy / loss": lambda record: _both_scores(
-        record.epochs[-1].validation if record.epochs else None
-    ),
-    "test accuracy / loss, last epoch": lambda record: _both_scores(record.test_at_last),
-    "test accuracy / loss, best epoch": lambda record: _both_scores(record.test_at_best),
-    "further test scores, best epoch": _further,
-    "client drift, MiB sent": _of_clients,
-    "gap (train - validation acc.)": lambda record: _number(generalization_gap(record), "+.4f"),
-    "best epoch (on validation)": _best_epoch,
-}
+    steps = [f"{seconds * 1e3:.3g}" for seconds in steady or ()]
+    started = (_number(seconds, ".2f") for seconds in (phases.import_seconds, phases.build_seconds))
+    certified = certificate_cell(record)
+    best = f"{record.best_epoch} of {last.epoch}" if record.best_epoch and last else NOTHING
+    times = {
+        "import, build (s)": ", ".join(started),
+        "first step (s)": _number(phases.first_step_seconds, ".3f"),
+        "step (ms), median (p5 to p95)": "{} ({} to {})".format(*steps) if steps else NOTHING,
+        "samples/s": _number(samples_per_second(record), ",.0f"),
+        "training, first step included (s)": _number(phases.training_seconds, ".1f"),
+        "scoring (s)": _number(phases.evaluation_seconds, ".1f"),
+    }
+    return {
+        "backend": configuration.label,
+        "framework": framework_text(configuration.backend, record.framework),
+        "task, version": f"{task.name} v{task.version}",
+        "data": f"{data.name} (for {data.stands_in_for})" if data.stands_in_for else data.name,
+        "data fingerprint": (data.fingerprint or NOTHING)[:_FINGERPRINT_DIGITS],
+        "data origin": textwrap.fill(data.origin or NOTHING, _ORIGIN_WIDTH),
+        "device, precision": f"{record.device or configuration.device}, {configuration.precision}",
+        "seed": str(record.seed),
+        "status": "lost: the harness was killed" if record.status == "lost" else record.status,
+        # The reason of a ``no`` is under the table.
+        "certified": {"yes": "✓", "without dropout": "✓ without dropout"}.get(certified, certified),
+        "parameters": f"{record.parameters:,}",
+        "steps": f"{sum(block.steps for block in record.blocks):,}",
+        **{name: busy_mark(text, disturbed=record.disturbed) for name, text in times.items()},
+        "train accuracy / loss": _both_scores(last.train if last else None),
+        "validation accuracy / loss": _both_scores(last.validation if last else None),
+        "test accuracy / loss, last epoch": _both_scores(record.test_at_last),
+        "test accuracy / loss, best epoch": _both_scores(record.test_at_best),
+        "further test scores, best epoch": _further(record),
+        "client drift, MiB sent": _of_clients(record),
+        "gap (train - validation acc.)": _number(generalization_gap(record), "+.4f"),
+        "best epoch (on validation)": best,
+    }
 
 
 def runs_table(records: Sequence[Record]) -> Table:
     """The runs side by side, each in a column."""
-    rows = [[name, *map(form, records)] for name, form in _ROWS.items()]
+    columns = list(map(_in_full, records))
+    rows = [[name, *(column[name] for column in columns)] for name in (columns or [{}])[0]]
     rows += [
         [quantity.heading, *(quantity.text(record.measured) for record in records)]
         for quantity in shown(record.measured for record in records)
