@@ -4,10 +4,12 @@ A text is a string, or a tuple of strings and spans. Builders escape nothing: re
 Renderers print each sentence of a legend once in a document, and nothing of a node without content.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+
+from harness.report.numbers import NOTHING
 
 #: How a page colours a text: ``bad`` is a failure, ``unsure`` what more time would decide.
 Tone = Literal["", "good", "bad", "unsure", "muted"]
@@ -68,6 +70,21 @@ class Table(NamedTuple):
     form: Literal["", "texts", "steps", "named", "columns"] = ""
     """``texts``: cells are texts, not numbers; ``steps``: so that the last has lines; ``named``: the second
     names options; ``columns``: a terminal sets columns that do not fit below the others."""
+
+
+#: The cells of a row by their headers; None is a cell without a value.
+Row = Mapping[str, Cell | str | None]
+
+
+def table_of(rows: Iterable[Row], title: str = "", **options: Any) -> Table:
+    """A table of rows that have the same headers; ``options`` are the other fields of the table.
+
+    A column of which all cells are None is left out.
+    """
+    every = list(rows)
+    headers = [name for name in (every or [{}])[0] if any(row[name] is not None for row in every)]
+    cells = [[NOTHING if (cell := row[name]) is None else cell for name in headers] for row in every]
+    return Table(headers, cells, title, **options)
 
 
 class Paragraph(msgspec.Struct, frozen=True):

@@ -35,10 +35,12 @@ from harness.report.document import (
     Node,
     Only,
     Paragraph,
+    Row,
     Section,
     Span,
     Table,
     Tone,
+    table_of,
 )
 from harness.report.duel import UNEVEN, load_remarks, pairs_text, profile_sections
 from harness.report.escaping import one_line
@@ -463,18 +465,17 @@ def verdict_table(record: GateRecord) -> Table:
     A limit that all benchmarks share is in the header of its column, else in each cell.
     """
     shared = {metric: _shared_limit(record.benchmarks, metric) for metric in METRICS}
-    headers = [f"{metric} ({text})" if text else metric for metric, text in shared.items()]
-    rows: list[list[Cell | str]] = [
-        [
-            one_line(benchmark.name),
-            Cell(benchmark.verdict, TONES[benchmark.verdict], sign=_SIGNS[benchmark.verdict]),
-            *(_change_cell(benchmark, metric, with_limit=not shared[metric]) for metric in METRICS),
-            Cell(quality_word(benchmark), TONES[benchmark.quality.verdict] if benchmark.quality else "muted"),
-        ]
-        for benchmark in record.benchmarks
-    ]
-    headers = ["benchmark", "verdict", *headers, "quality"]
-    return Table(headers, rows, "Verdict and change of each benchmark", (CHANGE_LEGEND,), form="texts")
+    rows: list[Row] = []
+    for each in record.benchmarks:
+        changes = {
+            f"{metric} ({text})" if text else metric: _change_cell(each, metric, with_limit=not text)
+            for metric, text in shared.items()
+        }
+        tone: Tone = TONES[each.quality.verdict] if each.quality else "muted"
+        verdict = Cell(each.verdict, TONES[each.verdict], sign=_SIGNS[each.verdict])
+        quality = Cell(quality_word(each), tone)
+        rows.append({"benchmark": one_line(each.name), "verdict": verdict, **changes, "quality": quality})
+    return table_of(rows, "Verdict and change of each benchmark", legend=(CHANGE_LEGEND,), form="texts")
 
 
 def _shared_limit(benchmarks: Sequence[BenchmarkRecord], metric: Metric) -> str:
@@ -498,31 +499,29 @@ def _change_cell(benchmark: BenchmarkRecord, metric: Metric, *, with_limit: bool
 
 def measurements_table(record: GateRecord) -> Table:
     """Each metric of each benchmark: the medians of base and head, the change, and its evidence."""
-    headers = ["benchmark", "metric", "base", "head", "unit", "change", "limit", "pairs", "stage", "p"]
     rows = [
-        [
-            one_line(benchmark.name),
-            *(_measured(result) if isinstance(result, MetricResult) else _compared(result)),
-        ]
+        {"benchmark": one_line(benchmark.name)}
+        | (_measured(result) if isinstance(result, MetricResult) else _compared(result))
         for benchmark in record.benchmarks
         for result in benchmark.results
     ]
-    return Table([*headers, "verdict"], rows, _TITLE)
+    return table_of(rows, _TITLE)
 
 
-def _measured(result: MetricResult) -> list[str]:
+def _measured(result: MetricResult) -> dict[str, str]:
     scale, unit = (2.0**-20, "MiB") if result.metric == "memory" else (1e3, "ms")
-    medians = [significant(value * scale) for value in (result.base, _head(result))]
-    p = NOTHING if result.p_value is None else f"{result.p_value:.2g}"
-    evidence = [
-        change(result.metric, result.ratio),
-        limit(result),
-        str(result.pairs),
-        result.stage,
-        p,
-        result.verdict,
-    ]
-    return [result.metric, *medians, unit, *evidence]
+    return {
+        "metric": result.metric,
+        "base": significant(result.base * scale),
+        "head": significant(_head(result) * scale),
+        "unit": unit,
+        "change": change(result.metric, result.ratio),
+        "limit": limit(result),
+        "pairs": str(result.pairs),
+        "stage": result.stage,
+        "p": NOTHING if result.p_value is None else f"{result.p_value:.2g}",
+        "verdict": result.verdict,
+    }
 
 
 def _head(result: MetricResult) -> float:
@@ -535,29 +534,29 @@ def _head(result: MetricResult) -> float:
     return result.base * result.ratio.value
 
 
-def _compared(quality: QualityResult) -> list[str]:
+def _compared(quality: QualityResult) -> dict[str, str]:
     deviation = NOTHING if quality.worst is None else f"losses differ by {quality.worst:.1e}"
-    return ["quality", NOTHING, NOTHING, "", deviation, *[NOTHING] * 4, quality.verdict]
+    none = dict.fromkeys(("base", "head", "limit", "pairs", "stage", "p"), NOTHING)
+    return none | {"metric": "quality", "unit": "", "change": deviation, "verdict": quality.verdict}
 
 
 def seeds_table(record: GateRecord) -> Table:
     """The scores of each seed where base and head were trained."""
     rows = [
-        [
-            one_line(benchmark.name),
-            benchmark.quality.measure,
-            str(scores.seed),
-            significant(scores.base, 4),
-            significant(scores.head, 4),
-            _steps(scores.base_steps_to_target),
-            _steps(scores.head_steps_to_target),
-        ]
+        {
+            "benchmark": one_line(benchmark.name),
+            "score": benchmark.quality.measure,
+            "seed": str(scores.seed),
+            "base": significant(scores.base, 4),
+            "head": significant(scores.head, 4),
+            "steps to target, base": _steps(scores.base_steps_to_target),
+            "steps to target, head": _steps(scores.head_steps_to_target),
+        }
         for benchmark in record.benchmarks
         if benchmark.quality is not None
         for scores in benchmark.quality.seeds
     ]
-    headers = ["benchmark", "score", "seed", "base", "head", "steps to target, base", "steps to target, head"]
-    return Table(headers, rows, "Trained on the same seeds: validation score at the best epoch")
+    return table_of(rows, "Trained on the same seeds: validation score at the best epoch")
 
 
 def _steps(steps: int | None) -> str:

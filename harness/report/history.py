@@ -27,9 +27,11 @@ from harness.report.document import (
     Node,
     Only,
     Paragraph,
+    Row,
     Section,
     Table,
     Tone,
+    table_of,
 )
 from harness.report.escaping import one_line
 from harness.report.gate import CHANGE_LEGEND, change, reasons_text
@@ -152,18 +154,17 @@ def left_out_sentence(exclusion: Exclusion) -> str:
 
 def series_table(series: Sequence[MetricHistory]) -> Table:
     """Each series: its total change since the base, and the changes of level in between."""
-    headers = ["series", "in total", "since", "gates", "changes"]
-    rows: list[list[Cell | str]] = [
-        [
-            name_of(each),
-            Cell(total_text(each), _tone(each)),
-            one_line(each.start),
-            str(len(each.points)),
-            ",\n".join(changes(each)),
-        ]
+    rows: list[Row] = [
+        {
+            "series": name_of(each),
+            "in total": Cell(total_text(each), _tone(each)),
+            "since": one_line(each.start),
+            "gates": str(len(each.points)),
+            "changes": ",\n".join(changes(each)),
+        }
         for each in series
     ]
-    return Table(headers, rows, "Change of each series since its base", (CHANGE_LEGEND,), form="steps")
+    return table_of(rows, "Change of each series since its base", legend=(CHANGE_LEGEND,), form="steps")
 
 
 def _tone(series: MetricHistory) -> Tone:

@@ -13,9 +13,11 @@ from harness.report.document import (
     Items,
     Node,
     Only,
+    Row,
     Section,
     Span,
     Table,
+    table_of,
 )
 from harness.report.numbers import first_of
 
@@ -139,22 +141,18 @@ def _parameter_sentences(findings: Findings) -> list[str]:
 
 def _compared_table(findings: Findings) -> Table:
     """What was compared, with the worst relative difference."""
-    rows: list[list[Cell | str]] = [
-        [
-            compared.what,
-            "other shape" if compared.worst is None else f"{compared.worst:.1e}",
-            f"{compared.tolerance:.0e}",
-            Cell("yes", "good") if compared.equal else Cell("no", "bad"),
-            compared.where,
-        ]
+    rows: list[Row] = [
+        {
+            "compared": compared.what,
+            "worst difference": "other shape" if compared.worst is None else f"{compared.worst:.1e}",
+            "rounding allows": f"{compared.tolerance:.0e}",
+            "equal": Cell("yes", "good") if compared.equal else Cell("no", "bad"),
+            "where": compared.where,
+        }
         for compared in findings.compared
     ]
-    return Table(
-        ["compared", "worst difference", "rounding allows", "equal", "where"],
-        rows,
-        "What was compared",
-        ("Differences are relative to the largest number of what is compared, in float64.",),
-    )
+    legend = ("Differences are relative to the largest number of what is compared, in float64.",)
+    return table_of(rows, "What was compared", legend=legend)
 
 
 def _pairs(record: PortRecord) -> Table:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from harness.analysis.overfit import Copying, GapDifference, Onset, Overfitting
-from harness.report.document import Table
+from harness.report.document import Table, table_of
 from harness.report.numbers import NOTHING, counted, estimate, percent, score_digits, seeds
 from harness.report.runs.sentences import margin_text, seeds_needed
 from harness.stats.intervals import CONFIDENCE
@@ -112,27 +112,24 @@ def overfitting_table(overfittings: Sequence[Overfitting]) -> Table:
     """Gap, onset, rise of the loss and the effect of early stopping, a row for each configuration."""
     first = overfittings[0]
     unit, digits = (f" ({first.measure.unit})" if first.measure.unit else ""), score_digits(first.measure)
-    headers = ["configuration", "final gap (points)" if first.adversarial else f"final gap{unit}"]
-    headers += ["onset (epoch)", "best epoch", "final loss above lowest (%)"]
-    verb = "lost" if first.measure.higher_is_better else "added"
-    headers += [
-        f"{split} {first.measure.name} {verb} by training too long{unit}" for split in ("validation", "test")
+    gap = "final gap (points)" if first.adversarial else f"final gap{unit}"
+    effect = f"{first.measure.name} {'lost' if first.measure.higher_is_better else 'added'}"
+    rows = [
+        {
+            "configuration": overfit.configuration.name,
+            gap: estimate(overfit.gap, 1 if first.adversarial else digits),
+            "onset (epoch)": _onset(overfit.onset),
+            "best epoch": NOTHING if overfit.best_epoch is None else f"{overfit.best_epoch:g}",
+            "final loss above lowest (%)": estimate(overfit.generalization_loss),
+            f"validation {effect} by training too long{unit}": estimate(overfit.lost, digits, sign=True),
+            f"test {effect} by training too long{unit}": estimate(overfit.gained, digits, sign=True),
+            "memorisation ratio (best epoch)": (
+                estimate(overfit.memorization_ratio, 2) if first.adversarial else None
+            ),
+        }
+        for overfit in overfittings
     ]
-    if first.adversarial:
-        headers.append("memorisation ratio (best epoch)")
-    rows = []
-    for overfit in overfittings:
-        row = [
-            overfit.configuration.name,
-            estimate(overfit.gap, 1 if first.adversarial else digits),
-            _onset(overfit.onset),
-            NOTHING if overfit.best_epoch is None else f"{overfit.best_epoch:g}",
-            estimate(overfit.generalization_loss),
-            estimate(overfit.lost, digits, sign=True),
-            estimate(overfit.gained, digits, sign=True),
-        ]
-        rows.append([*row, *[estimate(overfit.memorization_ratio, 2)] * first.adversarial])
-    return Table(headers, rows, "Overfitting: mean [95 % interval]")
+    return table_of(rows, "Overfitting: mean [95 % interval]")
 
 
 def _onset(onset: Onset) -> str:

@@ -8,7 +8,7 @@ from harness.analysis.findings import Findings
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.membership import audit, membership, of_runs
 from harness.analysis.overfit import gap_curves
-from harness.report.document import Document, Node, Paragraph, Table
+from harness.report.document import Document, Node, Paragraph, Table, table_of
 from harness.report.numbers import NOTHING, estimate, score_digits, score_unit
 from harness.report.runs.sentences import SHOWN_GROUPS
 from harness.runs.record import Record
@@ -71,26 +71,24 @@ def _table(task: str, configurations: Sequence[tuple[RunGroup, ConfigurationRuns
     unit = score_unit(measure)
     gap = f"gap ({unit})" if unit else "gap"
     several = len({group.title for group, _ in configurations}) > 1
-    headers = [*["trained"] * several, "configuration", "seeds", "ε claimed", "membership AUC"]
     audited = any(run.record.canaries for _, each in configurations for run in each.runs)
-    headers += ["found at 1 % (%)", "realised (%)", gap, *["ε at least"] * audited]
     rows = []
     for group, each in configurations:
         records = [run.record for run in each.runs]
         found = of_runs(records)
         curves = gap_curves(each, measure)
         gaps = None if curves is None else mean_interval(np.asarray(curves)[:, -1])
-        row = [*[group.title] * several, each.name, str(len(records)), claim_text(records)]
-        if found is None:
-            row += [NOTHING] * 3
-        else:
-            row += [
-                estimate(found.area, 3),
-                estimate(found.true_positives.scaled(100.0), 2),
-                f"{100 * found.false_positives:.2f}",
-            ]
-        row.append(estimate(gaps, score_digits(measure)))
-        rows.append([*row, *[_audited(records)] * audited])
-    return Table(
-        headers, rows, f"Privacy of {task}", (*MEMBERSHIP_LEGEND, *[_AUDIT_LEGEND] * audited), announced=True
-    )
+        row = {
+            "trained": group.title if several else None,
+            "configuration": each.name,
+            "seeds": str(len(records)),
+            "ε claimed": claim_text(records),
+            "membership AUC": estimate(found and found.area, 3),
+            "found at 1 % (%)": estimate(found and found.true_positives.scaled(100.0), 2),
+            "realised (%)": f"{100 * found.false_positives:.2f}" if found else NOTHING,
+            gap: estimate(gaps, score_digits(measure)),
+            "ε at least": _audited(records) if audited else None,
+        }
+        rows.append(row)
+    legend = (*MEMBERSHIP_LEGEND, *[_AUDIT_LEGEND] * audited)
+    return table_of(rows, f"Privacy of {task}", legend=legend, announced=True)

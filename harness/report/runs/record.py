@@ -11,7 +11,18 @@ from harness.audit.words import clock_sums, verified_work
 from harness.machine.quantities import shown
 from harness.plugins.options import Value
 from harness.report.check import certificate_cell
-from harness.report.document import Command, Document, Facts, Items, Node, Paragraph, Passage, Section, Table
+from harness.report.document import (
+    Command,
+    Document,
+    Facts,
+    Items,
+    Node,
+    Paragraph,
+    Passage,
+    Section,
+    Table,
+    table_of,
+)
 from harness.report.duel import DECIDES, framework_text, next_duel
 from harness.report.numbers import (
     BUSY_LEGEND,
@@ -166,10 +177,9 @@ def _course(record: Record) -> Iterator[Node]:
     """Curves, raw times, and the failure if there is one."""
     adversarial = isinstance(record.task.description.objective, Adversarial)
     rows = [_scored(epoch, adversarial=adversarial) for epoch in _shown_epochs(record)]
-    if rows:
-        left_out = f"; {_ALL}" if len(rows) < len(record.epochs) else ""
-        title = f"Curves (scored in evaluation mode at the end of the epoch{left_out})"
-        yield Table(list(rows[0]), [list(row.values()) for row in rows], title, announced=True)
+    left_out = f"; {_ALL}" if len(rows) < len(record.epochs) else ""
+    title = f"Curves (scored in evaluation mode at the end of the epoch{left_out})"
+    yield table_of(rows, title, announced=True)
     if record.blocks:
         yield _lines(f"Blocks ({_ALL})", f"  {_blocks(record)}")
     if failure := record.failure:
@@ -433,23 +443,22 @@ def _runs(records: Sequence[Record]) -> list[Node]:
     score = f"test {next(iter(measures)).name}" if len(measures) == 1 else "test score"
     seeds = len({record.seed for record in records}) > 1
     failures = any(record.status != "ok" for record in records)
-    headers = ["task", "backend", *["seed"] * seeds, *["status"] * failures, "certified", score]
     rows = [
-        [
-            record.task.name,
-            record.configuration.label,
-            *[str(record.seed)] * seeds,
-            *[record.status] * failures,
-            certificate_cell(record),
-            _score(record, named=len(measures) > 1),
-            _step(record),
-            _seconds(record),
-        ]
+        {
+            "task": record.task.name,
+            "backend": record.configuration.label,
+            "seed": str(record.seed) if seeds else None,
+            "status": record.status if failures else None,
+            "certified": certificate_cell(record),
+            score: _score(record, named=len(measures) > 1),
+            "step time": _step(record),
+            "training": _seconds(record),
+        }
         for record in records
     ]
     legend = (*_LEGEND, *[BUSY_LEGEND] * any(record.disturbed for record in records))
     titles = dict.fromkeys(_conditions(record) for record in records)
-    return [Items(list(titles)), Table([*headers, "step time", "training"], rows, legend=legend)]
+    return [Items(list(titles)), table_of(rows, legend=legend)]
 
 
 def _conditions(record: Record) -> str:

@@ -12,8 +12,8 @@ from harness.analysis.comparison import Comparison, PairComparison, QualityVerdi
 from harness.analysis.configuration_summary import ConfigurationSummary
 from harness.analysis.findings import GroupFindings
 from harness.analysis.run_curves import Run
-from harness.machine.quantities import Quantity, shown
-from harness.report.document import Cell, Table, Tone
+from harness.machine.quantities import shown
+from harness.report.document import Cell, Row, Table, Tone, table_of
 from harness.report.numbers import (
     BUSY_LEGEND,
     NOTHING,
@@ -51,25 +51,22 @@ def comparison_table(groups: Sequence[GroupFindings]) -> Table:
     several = len(comparisons) > 1
     compared = any(len(comparison.summaries) > 1 for comparison in comparisons)
     score = score_header(next(iter(measures))) if len(measures) == 1 else "test score"
-    headers = [*["conditions"] * several, "configuration", "seeds", *["relative step time"] * compared]
-    headers += ["step (ms)", "training (s)", score, *["quality"] * compared]
-    rows: list[list[Cell | str]] = []
+    rows = []
     for comparison in comparisons:
         for summary in comparison.summaries:
             ratio, quality = _relative(comparison, summary)
-            rows.append(
-                [
-                    *[comparison.group.title] * several,
-                    summary.name,
-                    str(len(summary.configuration.runs)),
-                    *[ratio] * compared,
-                    time_of(summary, summary.step_seconds and summary.step_seconds.scaled(1e3)),
-                    time_of(summary, summary.training_seconds),
-                    _score(summary, comparison.measure, named=len(measures) > 1),
-                    *[quality] * compared,
-                ]
-            )
-    return Table(headers, rows, _TITLE, comparison_legend(comparisons))
+            row = {
+                "conditions": comparison.group.title if several else None,
+                "configuration": summary.name,
+                "seeds": str(len(summary.configuration.runs)),
+                "relative step time": ratio if compared else None,
+                "step (ms)": time_of(summary, summary.step_seconds and summary.step_seconds.scaled(1e3)),
+                "training (s)": time_of(summary, summary.training_seconds),
+                score: _score(summary, comparison.measure, named=len(measures) > 1),
+                "quality": quality if compared else None,
+            }
+            rows.append(row)
+    return table_of(rows, _TITLE, legend=comparison_legend(comparisons))
 
 
 def comparison_legend(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
@@ -135,33 +132,25 @@ def _ratio_cell(ratio: Estimate | None, *, unreliable: bool) -> Cell:
 
 def details_table(comparison: Comparison, peak_flops: float | None = None) -> Table:
     """Throughput, time to the target, memory, and which configurations no other beats in time and quality."""
-    headers = ["configuration", "samples/s", "GFLOP/s"]
-    if comparison.target is not None:
-        headers.append(f"time to validation {comparison.measure.name} {bound_text(comparison)} (s)")
+    target = f"time to validation {comparison.measure.name} "
+    target += "" if comparison.target is None else f"{bound_text(comparison)} (s)"
     quantities = shown(summary.measured for summary in comparison.summaries)
-    headers += [*(quantity.heading for quantity in quantities), "on the front"]
-    rows = [_details(summary, quantities, peak_flops) for summary in comparison.summaries]
-    return Table(
-        headers, rows, "Throughput and memory; no other beats one on the front in training time and quality"
-    )
-
-
-def _details(
-    summary: ConfigurationSummary, quantities: list[Quantity], peak_flops: float | None
-) -> list[Cell | str]:
-    flops = NOTHING if summary.flops_per_second is None else significant(summary.flops_per_second / 1e9)
-    if peak_flops and summary.flops_per_second:
-        flops += f" ({summary.flops_per_second / peak_flops:.0%} of peak)"
-    rates = (significant(summary.samples_per_second), flops)
-    row: list[Cell | str] = [summary.name]
-    row += [busy_mark(rate, disturbed=summary.disturbed) for rate in rates]
-    if summary.to_target is not None:
-        row.append(time_to_target(summary))
-    return [
-        *row,
-        *(quantity.text(summary.measured) for quantity in quantities),
-        "yes" if summary.on_front else "no",
-    ]
+    rows = []
+    for summary in comparison.summaries:
+        flops = NOTHING if summary.flops_per_second is None else significant(summary.flops_per_second / 1e9)
+        if peak_flops and summary.flops_per_second:
+            flops += f" ({summary.flops_per_second / peak_flops:.0%} of peak)"
+        row = {
+            "configuration": summary.name,
+            "samples/s": busy_mark(significant(summary.samples_per_second), disturbed=summary.disturbed),
+            "GFLOP/s": busy_mark(flops, disturbed=summary.disturbed),
+            target: None if summary.to_target is None else time_to_target(summary),
+            **{quantity.heading: quantity.text(summary.measured) for quantity in quantities},
+            "on the front": "yes" if summary.on_front else "no",
+        }
+        rows.append(row)
+    title = "Throughput and memory; no other beats one on the front in training time and quality"
+    return table_of(rows, title)
 
 
 def time_to_target(summary: ConfigurationSummary) -> str:
@@ -176,39 +165,32 @@ def time_to_target(summary: ConfigurationSummary) -> str:
 def phases_table(comparison: Comparison) -> Table:
     """Where the time of a run went: mean seconds over the runs of each configuration."""
     names = list(dict.fromkeys(name for summary in comparison.summaries for name in summary.phases))
-    rows = [
-        [
-            summary.name,
-            *(
-                busy_mark(significant(summary.phases.get(name)), disturbed=summary.disturbed)
-                for name in names
-            ),
-        ]
-        for summary in comparison.summaries
-    ]
-    headers = ["configuration", *(f"{name} (s)" for name in names)]
-    return Table(headers, rows, "Phases of a run: arithmetic mean of seconds over runs")
+    rows = []
+    for summary in comparison.summaries:
+        seconds = {f"{name} (s)": significant(summary.phases.get(name)) for name in names}
+        marked = {name: busy_mark(text, disturbed=summary.disturbed) for name, text in seconds.items()}
+        rows.append({"configuration": summary.name} | marked)
+    return table_of(rows, "Phases of a run: arithmetic mean of seconds over runs")
 
 
 def runs_list(runs: Sequence[Run]) -> Table:
     """A row for each run, with the id that ``harness show`` takes."""
-    headers = ["run", "task", "configuration", "seed", "test score", "step (ms)", "training (s)", "epochs"]
     rows = []
     for run in runs:
-        record, measure = run.record, run.measure
-        score = run.score(measure.key)
+        record, score = run.record, run.score(run.measure.key)
         step = None if run.step_median is None else run.step_median * 1e3
-        row = [
-            record.id,
-            f"{record.task.name} on {record.dataset.name}",
-            record.configuration.label,
-            str(record.seed),
-        ]
-        times = [significant(step), f"{record.phases.training_seconds:.2f}"]
-        row.append(significant(None if score is None else score * measure.factor))
-        row += [busy_mark(time, disturbed=record.disturbed) for time in times]
-        rows.append([*row, f"{max(run.curves.get('epoch', [0])):g}"])
-    return Table(headers, rows, "Runs; harness show ID prints one in full")
+        row = {
+            "run": record.id,
+            "task": f"{record.task.name} on {record.dataset.name}",
+            "configuration": record.configuration.label,
+            "seed": str(record.seed),
+            "test score": significant(None if score is None else score * run.measure.factor),
+            "step (ms)": busy_mark(significant(step), disturbed=record.disturbed),
+            "training (s)": busy_mark(f"{record.phases.training_seconds:.2f}", disturbed=record.disturbed),
+            "epochs": f"{max(run.curves.get('epoch', [0])):g}",
+        }
+        rows.append(row)
+    return table_of(rows, "Runs; harness show ID prints one in full")
 
 
 # The ratios of several machines side by side, as a table.
@@ -345,35 +327,31 @@ def settings_table(comparison: Comparison) -> Table:
     """
     measure, target = comparison.measure, comparison.target
     unit = f" ({measure.unit})" if measure.unit else ""
-    validated = any(summary.validation for summary in comparison.summaries)
-    undecided = any(pair.quality.seeds_needed for pair in comparison.pairs)
-    headers = [
-        ", ".join(comparison.group.axes),
-        "seeds",
-        *[f"ordered by validation {_measured(measure)}"] * validated,
-        score_header(measure),
-        f"difference{unit}",
-        "quality",
-        *["seeds needed to decide"] * undecided,
-        *([] if target is None else [f"epochs to validation {bound_text(comparison)}", "time to it (s)"]),
-        "training (s)",
-    ]
-    rows: list[list[Cell | str]] = [
-        [
-            ", ".join(map(text_on_axis, comparison.group.axes, summary.configuration.values)),
-            str(len(summary.configuration.runs)),
-            *[estimate(summary.validation, score_digits(measure))] * validated,
-            estimate(summary.quality, score_digits(measure)),
-            *_relative(comparison, summary),
-            *[_seeds_needed(comparison.pair_of(summary))] * undecided,
-            *([] if target is None else [_epochs(summary), time_to_target(summary)]),
-            time_of(summary, summary.training_seconds),
-        ]
-        for summary in comparison.summaries
-    ]
+    axes, digits = comparison.group.axes, score_digits(measure)
+    epochs = "" if target is None else f"epochs to validation {bound_text(comparison)}"
+    rows = []
+    for summary in comparison.summaries:
+        difference, verdict = _relative(comparison, summary)
+        pair = comparison.pair_of(summary)
+        needed = pair.quality.seeds_needed if pair else None
+        row = {
+            ", ".join(axes): ", ".join(map(text_on_axis, axes, summary.configuration.values)),
+            "seeds": str(len(summary.configuration.runs)),
+            f"ordered by validation {_measured(measure)}": (
+                estimate(summary.validation, digits) if summary.validation else None
+            ),
+            score_header(measure): estimate(summary.quality, digits),
+            f"difference{unit}": difference,
+            "quality": verdict,
+            "seeds needed to decide": f"about {needed:,}" if needed else None,
+            epochs: None if target is None else _epochs(summary),
+            "time to it (s)": None if target is None else time_to_target(summary),
+            "training (s)": time_of(summary, summary.training_seconds),
+        }
+        rows.append(row)
     order = ordering_score(comparison)
     title = f"Settings{f', best {order} first' if order else ''}: mean [95 % interval from 3 seeds on]"
-    return Table(headers, rows, title, comparison_legend([comparison]))
+    return table_of(rows, title, legend=comparison_legend([comparison]))
 
 
 def differences_table(comparison: Comparison) -> Table | None:
@@ -383,26 +361,20 @@ def differences_table(comparison: Comparison) -> Table | None:
         return None
     measure, digits = comparison.measure, score_digits(comparison.measure)
     unit = f" ({measure.unit})" if measure.unit else ""
-    rows: list[list[Cell | str]] = [
-        [
-            pair.other.name,
-            str(pair.quality.difference.n if pair.quality.difference else 0),
-            estimate(pair.quality.over_seeds, digits, sign=True),
-            estimate(pair.quality.population, digits, sign=True),
-            f"±{significant(pair.quality.margin)}",
-            _verdict_cell(pair),
-        ]
+    rows: list[Row] = [
+        {
+            "configuration": pair.other.name,
+            "seeds": str(pair.quality.difference.n if pair.quality.difference else 0),
+            f"over seeds{unit}": estimate(pair.quality.over_seeds, digits, sign=True),
+            f"for the population{unit}": estimate(pair.quality.population, digits, sign=True),
+            "margin": f"±{significant(pair.quality.margin)}",
+            "verdict": _verdict_cell(pair),
+        }
         for pair in pairs
     ]
-    headers = ["configuration", "seeds", f"over seeds{unit}", f"for the population{unit}"]
     title = f"Differences of test {measure.name} from {pairs[0].reference.name}: mean [95 % interval]"
     legend = ("The verdict rests on the wider interval. A difference within the margin counts as equal.",)
-    return Table([*headers, "margin", "verdict"], rows, title, legend)
-
-
-def _seeds_needed(pair: PairComparison | None) -> str:
-    needed = pair.quality.seeds_needed if pair else None
-    return f"about {needed:,}" if needed else NOTHING
+    return table_of(rows, title, legend=legend)
 
 
 def _epochs(summary: ConfigurationSummary) -> str:
