@@ -323,12 +323,10 @@ _COMMIT_DIGITS = 10
 
 def circumstances(record: GateRecord) -> str:
     """What was compared, where and how reliably; then what a reader must know of base and head."""
-    sides = [_environment(record.head), _environment(record.base)]
-    if record.upgrade is not None:
-        sides = [", ".join(record.upgrade.head), ", ".join(record.upgrade.base)]
+    base, head = _sides(record)
     suite = f" (suite {record.suite})" if record.suite else ""
     compared = (
-        f"Compared head {sides[0]} with base {sides[1]}{suite} on {record.machine.cpu} in "
+        f"Compared head {head} with base {base}{suite} on {record.machine.cpu} in "
         f"{record.seconds / 60:.1f} min."
     )
     false_alarms = f"At most {100 * record.false_alarms:g} % of gates of unchanged code fail."
@@ -405,8 +403,14 @@ def _batch_sizes(benchmark: BenchmarkRecord) -> str:
     )
 
 
-def _environment(environment: EnvironmentRecord) -> str:
-    return environment.commit[:_COMMIT_DIGITS] if environment.commit else environment.python
+def _sides(record: GateRecord) -> tuple[str, str]:
+    """Base and head: the versions of an upgrade, commits, or interpreters."""
+    if record.upgrade is not None:
+        return ", ".join(record.upgrade.base), ", ".join(record.upgrade.head)
+    base, head = (
+        side.commit[:_COMMIT_DIGITS] if side.commit else side.python for side in (record.base, record.head)
+    )
+    return base, head
 
 
 def details(record: GateRecord) -> dict[str, str]:
@@ -423,13 +427,10 @@ def details(record: GateRecord) -> dict[str, str]:
 
 
 def _in_full(environment: EnvironmentRecord) -> str:
-    parts = [environment.python]
-    if environment.harness:
-        parts.append(f"harness {environment.harness}")
-    if environment.commit:
-        parts.append(f"commit {environment.commit}")
-    parts += [f"{name}={value}" for name, value in environment.variables.items()]
-    return ", ".join(parts)
+    harness = f"harness {environment.harness}" if environment.harness else ""
+    commit = f"commit {environment.commit}" if environment.commit else ""
+    variables = [f"{name}={value}" for name, value in environment.variables.items()]
+    return ", ".join(filter(None, [environment.python, harness, commit, *variables]))
 
 
 def conditions(benchmark: BenchmarkRecord) -> str:
@@ -447,7 +448,7 @@ def conditions(benchmark: BenchmarkRecord) -> str:
         if not benchmark.is_step:
             ran += [head.configuration.precision, f"batch size {head.batch_size}"]
     parts = [f"{benchmark.name}: {', '.join(ran)}", options, *frameworks, f"{benchmark.seconds:.0f} s"]
-    return one_line("; ".join(part for part in parts if part))
+    return one_line("; ".join(filter(None, parts)))
 
 
 # The tables of a gate: a row per benchmark, a row per metric with its measurements, a row per seed.
@@ -610,7 +611,7 @@ def gate_document(record: GateRecord) -> Document:
     ]
     title, lines = f"{record.verdict}: gate {record.id}", [headline(record)]
     if record.upgrade is not None:
-        title = f"Upgrade from {', '.join(record.upgrade.base)} to {', '.join(record.upgrade.head)}"
+        title = "Upgrade from {} to {}".format(*_sides(record))
         lines.insert(0, upgrade_headline(record))
     return Document("gate", title, nodes, [(verdict, f": {lines[0]}"), *lines[1:]], [summary])
 

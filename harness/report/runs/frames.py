@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.analysis.comparison import PairComparison
 from harness.analysis.configuration_summary import ConfigurationSummary
-from harness.analysis.findings import Findings, GroupFindings
+from harness.analysis.findings import Findings
 from harness.analysis.overfit import Overfitting, gap_measure
 from harness.machine.quantities import by_name
 from harness.report.charts.runs import all_figures, all_pictures, colours_of, group_figures
@@ -55,7 +55,7 @@ class Report:
                 {
                     "conditions": group.comparison.group.title,
                     **_configuration(summary, group.comparison.measure),
-                    **_axes(group, summary),
+                    **dict(zip(group.comparison.group.axes, summary.configuration.values, strict=True)),
                 }
                 for group in self.findings.groups
                 for summary in group.comparison.summaries
@@ -111,24 +111,19 @@ class Report:
         from harness.report.render.html import html_fragment
 
         groups = self.findings.groups
-        tables = [group_table(group) for group in groups]
-        if len(groups) > 1:
-            titles = [group.comparison.group.title for group in groups]
-            tables = [
-                table._replace(title=f"{title}. {table.title}")
-                for title, table in zip(titles, tables, strict=True)
-            ]
+        tables = []
+        for group in groups:
+            table, title = group_table(group), group.comparison.group.title
+            tables.append(table._replace(title=f"{title}. {table.title}") if len(groups) > 1 else table)
         answers = Items(key_sentences(self.findings, overfitting=False))
-        overfits = overfitting_sentences(self.findings)
-        below = [Items(overfits, "Overfitting")] if overfits else []
-        return html_fragment([answers, *tables, Figures(self._first_curves), *below])
+        overfits = Items(overfitting_sentences(self.findings), "Overfitting")
+        return html_fragment([answers, *tables, Figures(self._first_curves), overfits])
 
     def _first_curves(self) -> list[Figure]:
         """Losses and scores of the first comparison."""
-        if not self.findings.groups:
-            return []
-        figures = group_figures(self.findings.groups[0], "comparison-1", colours_of(self.findings))
-        return [figure for figure in figures if figure.name.endswith(("-loss", "-curves"))]
+        colours = colours_of(self.findings)
+        figures = [group_figures(group, "comparison-1", colours) for group in self.findings.groups[:1]]
+        return [each for first in figures for each in first if each.name.endswith(("-loss", "-curves"))]
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return {"text/html": self._repr_html_(), "text/plain": "\n".join(self.headlines)}
@@ -145,6 +140,7 @@ def _score(name: str, value: Estimate | None, measure: Measure) -> dict[str, flo
 
 
 def _configuration(summary: ConfigurationSummary, measure: Measure) -> dict[str, object]:
+    target = summary.to_target
     return {
         "configuration": summary.name,
         "seeds": len(summary.configuration.runs),
@@ -157,18 +153,9 @@ def _configuration(summary: ConfigurationSummary, measure: Measure) -> dict[str,
         "flops_per_second": summary.flops_per_second,
         **by_name(summary.measured),
         "on_front": summary.on_front,
-        **_to_target(summary),
+        **_three("seconds_to_target", target and target.seconds),
+        **_three("epochs_to_target", target and target.epochs),
     }
-
-
-def _to_target(summary: ConfigurationSummary) -> dict[str, float | None]:
-    target = summary.to_target
-    seconds, epochs = (target.seconds, target.epochs) if target else (None, None)
-    return {**_three("seconds_to_target", seconds), **_three("epochs_to_target", epochs)}
-
-
-def _axes(group: GroupFindings, summary: ConfigurationSummary) -> dict[str, object]:
-    return dict(zip(group.comparison.group.axes, summary.configuration.values, strict=True))
 
 
 def _pair(pair: PairComparison) -> dict[str, object]:
