@@ -41,7 +41,8 @@ def outcome(record: BisectRecord) -> str:
     shown = ", ".join(names[:_MOST_NAMED]) + ("" if len(names) <= _MOST_NAMED else ", …")
     who = f"The culprit is {shown}" if len(names) == 1 else f"The culprit is one of {shown}"
     if record.metric == "values":
-        return f"{who}: {_change_of_values(record, culprits[-1])}"
+        changes = [each.difference for each in record.returned if each.candidate == culprits[-1]]
+        return f"{who}: {changes[0] if changes else 'its first calls return other values'}"
     return f"{who}, with a probability of {100 * probability:.0f} %; {record.metric} of bad: {between}"
 
 
@@ -55,11 +56,6 @@ def ratio_text(record: BisectRecord, ratio: Estimate | None) -> str:
 def _named(record: BisectRecord, number: int) -> str:
     candidate = record.candidates[number]
     return one_line(f"{candidate.name} ({candidate.title})" if candidate.title else candidate.name)
-
-
-def _change_of_values(record: BisectRecord, number: int) -> str:
-    texts = [each.difference for each in record.returned if each.candidate == number]
-    return texts[0] if texts else "its first calls return other values"
 
 
 def bisect_document(record: BisectRecord) -> Document:
@@ -80,12 +76,8 @@ def bisect_document(record: BisectRecord) -> Document:
             why = ": its process was killed. The same command goes on"
         headline.append(one_line(f"The search is {record.status}{why}"))
     meta = [started(record), record.machine.cpu]
-    return Document("bisection", f"Which {record.kind} changed {_work(record)}", nodes, headline, meta)
-
-
-def _work(record: BisectRecord) -> str:
-    benchmark = record.benchmark
-    return one_line(benchmark.step or f"{benchmark.task} in {benchmark.backend}")
+    work = one_line(record.benchmark.step or f"{record.benchmark.task} in {record.benchmark.backend}")
+    return Document("bisection", f"Which {record.kind} changed {work}", nodes, headline, meta)
 
 
 def _remarks(record: BisectRecord) -> Iterator[str]:

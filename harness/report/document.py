@@ -205,7 +205,7 @@ class Tick(NamedTuple):
 
     at: float
     label: str
-    one: bool
+    one: bool = False
 
 
 class Mark(NamedTuple):

@@ -191,12 +191,15 @@ def history_document(findings: HistoryFindings) -> Document:
     same = [each for each in series if not steps_of(each)]
     gaps = [Item(f"{gap_sentence(gap)}.", tone="unsure") for gap in findings.gaps]
     left_out = [f"{left_out_sentence(each)}." for each in findings.history.left_out]
+    more = sum(map(has_chart, series)) - _MOST_CHARTS
+    hidden = f"{more} more series are not shown. `--benchmark` and `--metric` select fewer."
+    charts: list[Node] = [Figures(partial(_figures, series)), Paragraph(hidden if more > 0 else "")]
     folded = Folded("Series without a change", [series_table(same)], "same", len(same))
     nodes: list[Node] = [
         Only(("terminal", "verbose"), [series_table(series)]),
         Only(("page", "markdown"), [Section("Changed", [series_table(changed)], "changed")]),
         Items(gaps, "Not measured", id="not-measured"),
-        Only(("page",), [Section("Series", [Figures(partial(_figures, series)), *_hidden(series)])]),
+        Only(("page",), [Section("Series", charts)]),
         Only(("page", "markdown"), [folded]),
         Only(("page",), [Section("Method", [Items(_METHOD)], "method")]),
         Items(left_out, "Left out"),
@@ -209,12 +212,6 @@ def _figures(series: Sequence[MetricHistory]) -> list[Figure]:
     from harness.report.charts.pairs import history_figures
 
     return history_figures(series)[:_MOST_CHARTS]
-
-
-def _hidden(series: Sequence[MetricHistory]) -> list[Node]:
-    hidden = sum(map(has_chart, series)) - _MOST_CHARTS
-    text = f"{hidden} more series are not shown. `--benchmark` and `--metric` select fewer."
-    return [Paragraph(text)] if hidden > 0 else []
 
 
 def has_chart(series: MetricHistory) -> bool:

@@ -66,9 +66,11 @@ def _samples(record: TimeRecord) -> bool:
 def time_table(record: TimeRecord) -> Table:
     """What was measured, a row each."""
     findings, (own, *_) = configuration_findings(record, 0), record.configurations
+    calls = [seconds for process in record.single_calls for seconds in process]
+    percentiles = {share: quantile_interval(calls, share / 100) for share in _PERCENTILES if calls}
     rows = [
         ("step", _time(findings.step_seconds)),
-        *((f"single call, p{share}", _percentile(record, share / 100)) for share in _PERCENTILES),
+        *((f"single call, p{share}", _time(seconds)) for share, seconds in percentiles.items()),
         ("samples/s", f"{findings.samples_per_second:,.0f}" if _samples(record) else NOTHING),
         ("first call", _time(Estimate(findings.first_step_seconds, None, None, 1))),
         ("import, making the step (s)", f"{findings.import_seconds:.2f}, {findings.build_seconds:.2f}"),
@@ -78,11 +80,6 @@ def time_table(record: TimeRecord) -> Table:
         ("versions", versions_text(own)),
     ]
     return Table(["", "measured"], [row for row in rows if row[1] != NOTHING], "Medians over fresh processes")
-
-
-def _percentile(record: TimeRecord, share: float) -> str:
-    calls = [seconds for process in record.single_calls for seconds in process]
-    return NOTHING if not calls else _time(quantile_interval(calls, share))
 
 
 def _time(seconds: Estimate) -> str:

@@ -72,8 +72,8 @@ def setting_chart(comparison: Comparison, colours: Mapping[str, str]) -> RangeCh
         pair, score = comparison.pair_of(summary), summary.quality
         quality = QUALITY_CELLS[pair.quality_verdict] if pair else Cell("reference", "muted")
         text = estimate(score, score_digits(comparison.measure))
-        rows.append(_row(summary.name, colours, score, place, text, quality))
-    ticks = [_tick(place(value), significant(value)) for value in _round_values(low, high)]
+        rows.append(RangeRow(summary.name, colours[summary.name], _mark(score, place), text, quality))
+    ticks = [Tick(_percent(place(value)), significant(value)) for value in _round_values(low, high)]
     header = score_header(comparison.measure)
     return RangeChart(header, header, comparison.measure.name, ticks, rows)
 
@@ -94,30 +94,19 @@ def times_chart(comparison: Comparison, colours: Mapping[str, str]) -> RangeChar
     for row in times.rows:
         quality = QUALITY_CELLS[row.quality] if row.quality else Cell(NOTHING, "muted")
         text = (time_ratio(row.ratio) if row.ratio else UNRELIABLE) if row.quality else "reference"
-        rows.append(_row(row.configuration, colours, row.ratio, times.place, text, quality))
-    ticks = [_tick(times.place(tick), label, one=tick == 1) for tick, label in times.ticks.items()]
+        mark = _mark(row.ratio, times.place)
+        rows.append(RangeRow(row.configuration, colours[row.configuration], mark, text, quality))
+    ticks = [Tick(_percent(times.place(tick)), label, tick == 1) for tick, label in times.ticks.items()]
     axis = f"relative to {times.rows[0].configuration} (log scale)"
     return RangeChart(axis, "step time", comparison.measure.name, ticks, rows)
 
 
-def _row(
-    name: str,
-    colours: Mapping[str, str],
-    value: Estimate | None,
-    place: Callable[[float], float],
-    text: str,
-    quality: Cell,
-) -> RangeRow:
-    """A row with an estimate; ``place`` says where a value stands on the axis, from 0 to 1."""
-    mark = None
-    if value is not None:
-        low, high = (None if end is None else _percent(place(end)) for end in (value.low, value.high))
-        mark = Mark(_percent(place(value.value)), low, high)
-    return RangeRow(name, colours[name], mark, text, quality)
-
-
-def _tick(place: float, label: str, *, one: bool = False) -> Tick:
-    return Tick(_percent(place), label, one)
+def _mark(value: Estimate | None, place: Callable[[float], float]) -> Mark | None:
+    """An estimate on an axis; ``place`` says where a value stands on it, from 0 to 1."""
+    if value is None:
+        return None
+    low, high = (None if end is None else _percent(place(end)) for end in (value.low, value.high))
+    return Mark(_percent(place(value.value)), low, high)
 
 
 def _percent(place: float) -> float:
@@ -155,8 +144,5 @@ def _basis(comparison: Comparison) -> str:
     labels = {certificate_label(run.record.certificate) for run in runs}
     certified = max(labels, key=("certified", "certified without dropout", IN_FLOAT32, "not certified").index)
     timed = [] if comparison.group.is_of_settings else comparison.pairs
-    by_duel = {pair.duel is not None for pair in timed}
-    source = "step times from " + " and ".join(
-        name for name, of_duel in (("duels", True), ("runs", False)) if of_duel in by_duel
-    )
-    return ", ".join([number, certified, *[source] * bool(by_duel)])
+    sources = sorted({"runs" if pair.duel is None else "duels" for pair in timed})
+    return ", ".join([number, certified, *[f"step times from {' and '.join(sources)}"] * bool(sources)])
