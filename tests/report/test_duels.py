@@ -77,23 +77,16 @@ RECORDS = {
 }
 
 
-@pytest.fixture
-def results(tmp_path):
-    (tmp_path / TIMES.folder).mkdir()
-    for name, record in RECORDS.items():
-        stored = encode_document(record)
-        (tmp_path / TIMES.folder / f"{name}.json").write_bytes(stored)
-    return tmp_path
-
-
 @pytest.mark.parametrize("name", RECORDS)
 @pytest.mark.parametrize("suffix", VIEW.files)
-def test_they_are_written_in_every_format(suffix, name, results):
-    path = results / TIMES.folder / f"{name}.json"
+def test_they_are_written_in_every_format(suffix, name, tmp_path):
+    path = tmp_path / TIMES.folder / f"{name}.json"
+    path.parent.mkdir()
+    path.write_bytes(encode_document(RECORDS[name]))
     record = TIMES.read(path)
     content = VIEW.files[suffix](record, path)
     assert "bench.py:make" in re.sub(r"<[^>]*>|\\", "", content)
-    target = results / f"time{suffix}"
+    target = tmp_path / f"time{suffix}"
     assert called("report", path, "--to", target) == (0, f"{target}\n")
     assert target.read_text() == content
 

@@ -200,21 +200,14 @@ def commit(number):
 
 def fixed_gates(levels, noise=0.01, name="cnn", start=0, base="f" * 40):
     """Gates of the main branch, each commit compared with one release; ``levels`` are step ratios to it."""
-    return [
-        _history_gate(number, level, noise, name, base, commit(number))
-        for number, level in enumerate(levels, start)
-    ]
-
-
-def _history_gate(number, ratio, noise, name, base, head):
-    # The noise of a pair that gives a mean of 8 the noise asked for.
-    benchmark = made_benchmark(name, step=ratio, noise=noise * math.sqrt(8), confirmed=8, seed=number)
-    return made_gate(
-        benchmark,
-        number=number,
-        base=msgspec.structs.replace(BASE, commit=base),
-        head=msgspec.structs.replace(HEAD, commit=head),
-    )
+    of_pairs = noise * math.sqrt(8)  # gives a mean of 8 pairs the noise asked for
+    released = msgspec.structs.replace(BASE, commit=base)
+    gates = []
+    for number, level in enumerate(levels, start):
+        benchmark = made_benchmark(name, step=level, noise=of_pairs, confirmed=8, seed=number)
+        head = msgspec.structs.replace(HEAD, commit=commit(number))
+        gates.append(made_gate(benchmark, number=number, base=released, head=head))
+    return gates
 
 
 def save(folder, *gates):
