@@ -195,7 +195,8 @@ def _outlook(result: DuelResult) -> str:
     from harness.stats.evidence import MOST_PAIRS  # imports NumPy, which reports of gates do without
 
     if result.reason is not None:
-        return f"{evidence_text(result)}; {reason_text(result.reason, result)}"
+        made = result.pairs + result.lost
+        return f"{evidence_text(result)}; {_REASONS[result.reason].format(lost=result.lost, made=made)}"
     needed = result.pairs + (result.pairs_wanted or 0)
     if needed <= result.pairs:
         return evidence_text(result)
@@ -207,16 +208,12 @@ def _outlook(result: DuelResult) -> str:
     return f"{result.pairs} of at least {needed} pairs"
 
 
-def reason_text(reason: Reason, result: DuelResult) -> str:
-    """Why the pairs can carry no verdict."""
-    match reason:
-        case "pairs lost":
-            made = result.pairs + result.lost
-            return f"{result.lost} of {made} pairs were lost to disturbances by other programs"
-        case "control moved":
-            return "the control computation shows that the machine was not equally fast for both"
-        case "contradicted":
-            return "over all blocks, pauses included, the difference has the opposite sign"
+#: Why the pairs can carry no verdict.
+_REASONS: dict[Reason, str] = {
+    "pairs lost": "{lost} of {made} pairs were lost to disturbances by other programs",
+    "control moved": "the control computation shows that the machine was not equally fast for both",
+    "contradicted": "over all blocks, pauses included, the difference has the opposite sign",
+}
 
 
 def load_remarks(blocks: Sequence[BlockRecord]) -> Iterator[str]:
@@ -564,16 +561,14 @@ def faster_modes(
     for configuration, task, machine in ran:
         times = times_of(known, configuration, task, machine)
         if times is not None and times.times[configuration.configuration.mode] > 1.0 + _NOTEWORTHY:
-            sentences[_faster(configuration.configuration.mode, times)] = None
+            mode = configuration.configuration.mode
+            sentence = (
+                f"{times.backend}:{mode} is not the fastest mode on {times.task}: it takes "
+                f"{percent(times.times[mode] - 1)} longer than {times.backend}:{times.fastest} "
+                f"(measured {times.day})."
+            )
+            sentences[sentence] = None
     return list(sentences)
-
-
-def _faster(mode: str, times: ModeTimes) -> str:
-    longer = percent(times.times[mode] - 1)
-    return (
-        f"{times.backend}:{mode} is not the fastest mode on {times.task}: it takes {longer} longer than "
-        f"{times.backend}:{times.fastest} (measured {times.day})."
-    )
 
 
 #: A short duel does not resolve smaller differences.

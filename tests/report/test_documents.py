@@ -30,6 +30,7 @@ from harness.report.document import (
     Table,
     Tick,
     shown,
+    table_of,
 )
 from harness.report.gate import gate_document
 from harness.report.render.html import html_page
@@ -130,6 +131,20 @@ def test_nodes_of_other_media_are_not_made():
     assert shown(nodes, "terminal") == [Paragraph("b")]
     assert not made
     assert shown(nodes, "page") == [Paragraph("a"), Paragraph("b")]
+
+
+def test_nodes_without_content_are_left_out():
+    empty = [Paragraph(""), Items([], "Notes"), Facts({}, "Facts"), Table(["a"], []), Cards([]), Command("")]
+    hidden = Only(("page",), [Section("Part", [*empty, Folded("Folded", empty)])])
+    assert shown([*empty, Section("Part", [*empty, hidden]), hidden, Paragraph("a")], "page") == [
+        Paragraph("a")
+    ]
+
+
+def test_a_column_without_any_value_is_left_out_of_a_table():
+    table = table_of([{"a": "1", "b": None, "c": None}, {"a": "2", "b": None, "c": Cell("x")}], "title")
+    assert table == Table(["a", "c"], [["1", "–"], ["2", Cell("x")]], "title")
+    assert not table_of([]).rows
 
 
 def test_the_headline_of_a_gate_is_a_verdict_with_its_tone():
