@@ -140,8 +140,7 @@ def _points(gate: GateRecord) -> Iterator[tuple[_Key, Point]]:
 
 
 def _key(benchmark: BenchmarkRecord, result: MetricResult) -> _Key:
-    asked = benchmark.options if benchmark.asked is None else benchmark.asked.options
-    work = (benchmark.backend, benchmark.mode, benchmark.task, sorted(asked.items()))
+    work = (benchmark.backend, benchmark.mode, benchmark.task, sorted(benchmark.asked.options.items()))
     where = [(ran.device, ran.configuration.precision, ran.batch_size) for ran in benchmark.configurations]
     data = benchmark.dataset.fingerprint
     return benchmark.name, result.metric, str((*work, data, benchmark.threads, *where))

@@ -120,8 +120,8 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     mode: str
     task: str
     options: dict[str, bool | int | float | str]
-    asked: Benchmark | None = msgspec.field(default=None, name="benchmark")
-    """What the suite specifies; the rest is the default of the task and the machine. None: unknown."""
+    asked: Benchmark = msgspec.field(name="benchmark")
+    """What the suite specifies; the rest is the default of the task and the machine."""
     dataset: DatasetRecord
     threads: int
     limits: Limits
@@ -152,7 +152,7 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     @property
     def is_step(self) -> bool:
         """Whether it is of a step of the user's own; ``task`` is then its factory."""
-        return self.asked is not None and bool(self.asked.step)
+        return bool(self.asked.step)
 
     @property
     def results(self) -> list[MetricResult | QualityResult]:

@@ -4,12 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import msgspec
-
 from harness.gate import reasons
 from harness.gate.reasons import Reason
 from harness.gate.record import BenchmarkRecord, EnvironmentRecord, GateRecord, Metric
-from harness.gate.suite import Benchmark
 from harness.report.circumstances import command_line, given_again, option_words, shell_line
 from harness.runs.identity import value_text
 
@@ -48,7 +45,7 @@ def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: Env
     """``harness run`` in base or in head alone; of a step of the user's own ``harness time``."""
     words = ["env", *_assignments(environment)] if environment.variables else []
     if benchmark.is_step:
-        asked = _asked(benchmark)
+        asked = benchmark.asked
         options: dict[str, object] = {
             "with": [f"{name}={json.dumps(value)}" for name, value in asked.arguments.items()],
             "seed": asked.seed,
@@ -72,7 +69,7 @@ def _assignments(environment: EnvironmentRecord) -> list[str]:
 
 def _options(benchmark: BenchmarkRecord) -> dict[str, object]:
     """What the suite asks for, as ``run`` and ``duel`` take it."""
-    asked = _asked(benchmark)
+    asked = benchmark.asked
     return {
         "dataset": benchmark.dataset.name,
         "threads": benchmark.threads,
@@ -82,18 +79,6 @@ def _options(benchmark: BenchmarkRecord) -> dict[str, object]:
         "seed": asked.seed,
         "set": [f"{name}={value_text(option)}" for name, option in asked.options.items()],
     }
-
-
-def _asked(benchmark: BenchmarkRecord) -> Benchmark:
-    """What the suite asked for; an approximation for records that do not hold it."""
-    if benchmark.asked:
-        return benchmark.asked
-    asked = Benchmark(name=benchmark.name, backend="", task="", options=benchmark.options)
-    for head in benchmark.configurations[-1:]:
-        asked = msgspec.structs.replace(
-            asked, batch_size=head.batch_size, precision=head.configuration.precision
-        )
-    return asked
 
 
 _LIMITS: dict[Metric, str] = {

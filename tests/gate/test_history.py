@@ -82,7 +82,7 @@ def test_other_work_is_another_series(work):
     for gate in gates[3:]:
         (benchmark,) = gate.benchmarks
         if work == "option":
-            benchmark.options = {"width": 2.0}
+            benchmark.asked = msgspec.structs.replace(benchmark.asked, options={"width": 2.0})
         else:
             with_batch_size(benchmark, 128)
     assert lengths(gates) == [3, 3]

@@ -19,7 +19,7 @@ from harness.gate.record import (
     MetricResult,
     QualityResult,
 )
-from harness.gate.suite import Limits
+from harness.gate.suite import Benchmark, Limits
 from harness.machine.usage import Disturbance
 from harness.plugins.configuration import Configuration
 from harness.runs.documents import encode_document
@@ -128,6 +128,7 @@ def made_benchmark(name="cnn", *, verdicts=None, confirmed=0, seed=0, **changes)
         mode="eager",
         task="cnn",
         options={"width": 0.5},
+        asked=Benchmark(name=name, backend="torch", task="cnn", batch_size=64, options={"width": 0.5}),
         dataset=DatasetRecord("digits", "f" * 64, "made up", {"train": 90, "validation": 10, "test": 20}),
         threads=2,
         limits=Limits(),
@@ -182,6 +183,7 @@ def mixed_gate(**changes) -> GateRecord:
         ),
         made_benchmark(
             "forecast",
+            asked=Benchmark(name="forecast", backend="torch", task="cnn", options={"width": 0.5}),
             verdict="FAIL",
             reasons=[reasons.Failed(label="head", message="exited with code 9 [the last words]")],
             look=[],

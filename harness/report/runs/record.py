@@ -439,8 +439,8 @@ def _is_comparison(records: Sequence[Record]) -> bool:
 
 def _runs(records: Sequence[Record]) -> list[Node]:
     """What was run, and a line for each run, in order."""
-    measures = {measure_of_task(record.task.description) for record in records}
-    score = f"test {next(iter(measures)).name}" if len(measures) == 1 else "test score"
+    measures = {measure_of_task(record.task.description).name for record in records}
+    score = f"test {next(iter(measures))}" if len(measures) == 1 else "test score"
     seeds = len({record.seed for record in records}) > 1
     failures = any(record.status != "ok" for record in records)
     rows = [
