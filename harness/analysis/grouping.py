@@ -4,9 +4,9 @@ import itertools
 import re
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from harness.analysis.axes import (
     AxisValue,
@@ -29,6 +29,7 @@ from harness.training.measures import Measure
 
 #: A backend with its mode as on the command line, and its versions as text.
 Identity = tuple[str, str]
+_T = TypeVar("_T")
 
 _LONGEST_MESSAGE = 160
 #: The beginning of a host's id, which is enough in a title.
@@ -59,6 +60,11 @@ class ConfigurationRuns:
     def seeds(self) -> list[int]:
         """The seeds, in the order of the runs."""
         return [run.record.seed for run in self.runs]
+
+    def by_seed(self, value_of: Callable[[Run], _T | None]) -> dict[int, _T]:
+        """A value of each run by its seed, of those that have it."""
+        values = {run.record.seed: value_of(run) for run in self.runs}
+        return {seed: value for seed, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +252,9 @@ def different_work(group: RunGroup) -> DifferentWork | None:
     draws_itself = uses_dropout(task) or task.privacy is not None
     if not others or not has_equal_losses(group.axes) or draws_itself:
         return None
-    ours = _records_by_seed(first)
+    ours = first.by_seed(_with_losses)
     for other in others:
-        for seed, theirs in _records_by_seed(other).items():
+        for seed, theirs in other.by_seed(_with_losses).items():
             if seed in ours and (step := _differing_step(ours[seed], theirs)) is not None:
                 return DifferentWork(
                     task=group.conditions.task,
@@ -262,8 +268,8 @@ def different_work(group: RunGroup) -> DifferentWork | None:
     return None
 
 
-def _records_by_seed(configuration: ConfigurationRuns) -> dict[int, Record]:
-    return {run.record.seed: run.record for run in configuration.runs if run.record.first_losses}
+def _with_losses(run: Run) -> Record | None:
+    return run.record if run.record.first_losses else None
 
 
 def _differing_step(ours: Record, theirs: Record) -> int | None:

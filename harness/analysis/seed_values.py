@@ -31,26 +31,25 @@ def scores(configuration: ConfigurationRuns, measure: Measure, *, best: bool = F
     """
 
     def compute() -> dict[int, float]:
-        by_seed = {run.record.seed: run.score(measure.key, best=best) for run in configuration.runs}
-        return {seed: score * measure.factor for seed, score in by_seed.items() if score is not None}
+        by_seed = configuration.by_seed(lambda run: run.score(measure.key, best=best))
+        return {seed: score * measure.factor for seed, score in by_seed.items()}
 
     return _once(configuration, ("scores", measure.key, measure.factor, best), compute)
 
 
 def step_seconds(configuration: ConfigurationRuns) -> dict[int, float]:
     """The median steady step of each seed whose run has one."""
-    return {run.record.seed: run.step_median for run in configuration.runs if run.step_median is not None}
+    return configuration.by_seed(lambda run: run.step_median)
 
 
 def training_seconds(configuration: ConfigurationRuns) -> dict[int, float]:
     """The training time of each seed, first step included."""
-    return {run.record.seed: run.record.phases.training_seconds for run in configuration.runs}
+    return configuration.by_seed(lambda run: run.record.phases.training_seconds)
 
 
 def run_seconds(configuration: ConfigurationRuns) -> dict[int, float]:
     """The time of each seed from the import to the last score, where every phase is known."""
-    totals = {run.record.seed: _total(run.record.phases) for run in configuration.runs}
-    return {seed: total for seed, total in totals.items() if total is not None}
+    return configuration.by_seed(lambda run: _total(run.record.phases))
 
 
 def _total(phases: Phases) -> float | None:

@@ -60,12 +60,7 @@ Networks = Mapping[str, Mapping[int, ExplainedNetwork]]
 
 def networks_of(configurations: Sequence[ConfigurationRuns]) -> Networks:
     """The explained networks of these configurations."""
-    found = {
-        each.name: {
-            run.record.seed: run.record.explained for run in each.runs if run.record.explained is not None
-        }
-        for each in configurations
-    }
+    found = {each.name: each.by_seed(lambda run: run.record.explained) for each in configurations}
     return {name: networks for name, networks in found.items() if networks}
 
 

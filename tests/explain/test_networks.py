@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support.training_cases import TASKS, program, samples, task, weights
 
+from harness.analysis.grouping import ConfigurationRuns
 from harness.analysis.study_explanations import agreements, networks_of, survivals
 from harness.explain.networks import METHODS, correlations_of, explain_network, packed_ranks
 from harness.explain.records import ExplainedNetwork, MapsOfMethod
@@ -57,7 +58,7 @@ def test_frameworks_agree_as_much_as_seeds_or_less(made, verdict):
 def test_without_maps_there_is_nothing_to_say():
     assert agreements({}) == []
     runs = (types.SimpleNamespace(record=types.SimpleNamespace(seed=0, explained=None)),)
-    assert networks_of([types.SimpleNamespace(name="a", runs=runs)]) == {}
+    assert networks_of([ConfigurationRuns("a", runs)]) == {}
 
 
 @pytest.mark.parametrize(("left", "flagged"), [(0.9, True), (0.1, False)])
@@ -67,7 +68,7 @@ def test_a_map_that_survives_randomised_layers_is_flagged(left, flagged):
         types.SimpleNamespace(record=types.SimpleNamespace(seed=seed, explained=network_of(maps, left)))
         for seed in range(3)
     )
-    configuration = types.SimpleNamespace(name="a", runs=runs)
+    configuration = ConfigurationRuns("a", runs)
     (found,) = survivals(types.SimpleNamespace(configuration=configuration))
     assert found.is_flagged == flagged
     assert found.layers == [("dense_1", pytest.approx(0.3)), ("conv2d_1", pytest.approx(left))]
