@@ -9,7 +9,40 @@ from harness.layers.base import Initializer, Layer, Padding, Parameter, Shape, k
 from harness.layers.elementary import ActivationName
 
 
-class Conv2D(Layer, frozen=True, tag="conv2d"):
+class Convolution(Layer, frozen=True):
+    """What :class:`Conv1D` and :class:`Conv2D` share: all axes of an input but its channels are convolved."""
+
+    filters: int
+    kernel_size: int
+    activation: ActivationName | None = None
+    strides: int = 1
+    padding: Padding = "valid"
+    bias: bool = True
+    initializer: Initializer = "glorot_uniform"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        lengths = (axis + sum(self.same_padding(axis)) - self.kernel_size for axis in shape[:-1])
+        return (*(length // self.strides + 1 for length in lengths), self.filters)
+
+    def same_padding(self, axis: int) -> tuple[int, int]:
+        """Zeros before and after an axis of this length, by the rule of ``padding``."""
+        if self.padding == "valid":
+            return (0, 0)
+        if self.padding != "same":
+            return (self.padding, self.padding)
+        total = max((-(-axis // self.strides) - 1) * self.strides + self.kernel_size - axis, 0)
+        return (total // 2, total - total // 2)
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        kernel = _kernel(self.kernel_size, shape, self.filters, self.initializer)
+        return kernel_and_bias(kernel, self.filters, bias=self.bias)
+
+    def forward_flops(self, shape: Shape) -> int:
+        products: int = self.kernel_size ** len(shape[:-1]) * shape[-1]
+        return 2 * math.prod(self.output_shape(shape)) * products
+
+
+class Conv2D(Convolution, frozen=True, tag="conv2d"):
     """Cross-correlation over ``(height, width, in)`` with ``bias``, then the ``activation``.
 
     ``padding``: ``valid`` adds none; ``same`` pads with zeros so that an axis of length ``n`` becomes
@@ -23,30 +56,9 @@ class Conv2D(Layer, frozen=True, tag="conv2d"):
     """
 
     takes_axes: ClassVar[int | None] = 3
-    filters: int
-    kernel_size: int
-    activation: ActivationName | None = None
-    strides: int = 1
-    padding: Padding = "valid"
-    bias: bool = True
-    initializer: Initializer = "glorot_uniform"
-
-    def output_shape(self, shape: Shape) -> Shape:
-        height, width = (_outputs(self, axis) for axis in shape[:2])
-        return (height, width, self.filters)
-
-    def same_padding(self, axis: int) -> tuple[int, int]:
-        """Zeros before and after an axis of this length, by the rule above."""
-        return _zeros(self, axis)
-
-    def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        return _parameters(self, 2, shape[-1], bias=self.bias, initializer=self.initializer)
-
-    def forward_flops(self, shape: Shape) -> int:
-        return 2 * math.prod(self.output_shape(shape)) * self.kernel_size**2 * shape[-1]
 
 
-class Conv1D(Layer, frozen=True, tag="conv1d"):
+class Conv1D(Convolution, frozen=True, tag="conv1d"):
     """Cross-correlation over ``(steps, in)`` with ``bias``, then the ``activation``.
 
     ``strides`` and ``padding`` are those of :class:`Conv2D` along the one axis.
@@ -55,26 +67,6 @@ class Conv1D(Layer, frozen=True, tag="conv1d"):
     """
 
     takes_axes: ClassVar[int | None] = 2
-    filters: int
-    kernel_size: int
-    activation: ActivationName | None = None
-    strides: int = 1
-    padding: Padding = "valid"
-    bias: bool = True
-    initializer: Initializer = "glorot_uniform"
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return (_outputs(self, shape[0]), self.filters)
-
-    def same_padding(self, axis: int) -> tuple[int, int]:
-        """Zeros before and after the axis, as in :meth:`Conv2D.same_padding`."""
-        return _zeros(self, axis)
-
-    def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        return _parameters(self, 1, shape[-1], bias=self.bias, initializer=self.initializer)
-
-    def forward_flops(self, shape: Shape) -> int:
-        return 2 * math.prod(self.output_shape(shape)) * self.kernel_size * shape[-1]
 
 
 class ConvTranspose2D(Layer, frozen=True, tag="conv_transpose2d"):
@@ -105,38 +97,17 @@ class ConvTranspose2D(Layer, frozen=True, tag="conv_transpose2d"):
         return (shape[0] * self.strides, shape[1] * self.strides, self.filters)
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        return _parameters(self, 2, shape[-1])
+        return kernel_and_bias(_kernel(self.kernel_size, shape, self.filters), self.filters, bias=True)
 
     def forward_flops(self, shape: Shape) -> int:
         return 2 * math.prod(shape) * self.kernel_size**2 * self.filters
 
 
-def _zeros(layer: Conv2D | Conv1D, axis: int) -> tuple[int, int]:
-    if layer.padding == "valid":
-        return (0, 0)
-    if layer.padding != "same":
-        return (layer.padding, layer.padding)
-    total = max((-(-axis // layer.strides) - 1) * layer.strides + layer.kernel_size - axis, 0)
-    return (total // 2, total - total // 2)
-
-
-def _outputs(layer: Conv2D | Conv1D, axis: int) -> int:
-    return (axis + sum(_zeros(layer, axis)) - layer.kernel_size) // layer.strides + 1
-
-
-def _parameters(
-    layer: Conv2D | Conv1D | ConvTranspose2D,
-    axes: int,
-    inputs: int,
-    *,
-    bias: bool = True,
-    initializer: Initializer = "glorot_uniform",
-) -> dict[str, Parameter]:
-    receptive_field = layer.kernel_size**axes
-    kernel = Parameter(
-        (layer.kernel_size,) * axes + (inputs, layer.filters),
+def _kernel(size: int, shape: Shape, filters: int, initializer: Initializer = "glorot_uniform") -> Parameter:
+    inputs, receptive_field = shape[-1], size ** len(shape[:-1])
+    return Parameter(
+        (size,) * len(shape[:-1]) + (inputs, filters),
         initializer,
         fan_in=receptive_field * inputs,
-        fan_out=receptive_field * layer.filters,
+        fan_out=receptive_field * filters,
     )
-    return kernel_and_bias(kernel, layer.filters, bias=bias)

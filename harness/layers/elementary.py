@@ -65,11 +65,12 @@ class Dropout(Layer, frozen=True, tag="dropout"):
 # Normalisation of activations, over the batch or over the features.
 
 
-def _scale_and_bias(shape: Shape) -> dict[str, Parameter]:
-    return {"scale": Parameter(shape[-1:], "ones"), "bias": Parameter(shape[-1:], "zeros")}
+class _Normalization(Layer, frozen=True):
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        return {"scale": Parameter(shape[-1:], "ones"), "bias": Parameter(shape[-1:], "zeros")}
 
 
-class BatchNorm(Layer, frozen=True, tag="batch_norm"):
+class BatchNorm(_Normalization, frozen=True, tag="batch_norm"):
     """Ioffe and Szegedy (2015): each channel, the last axis, is normalised over the batch and all positions.
 
     In training, with the mean and the biased variance of the ``n`` values of a channel in this batch::
@@ -92,9 +93,6 @@ class BatchNorm(Layer, frozen=True, tag="batch_norm"):
     epsilon: float = 1e-5
     update_rate: float = 0.1
 
-    def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        return _scale_and_bias(shape)
-
     def state(self, shape: Shape) -> dict[str, Parameter]:
         return {
             "running_mean": Parameter(shape[-1:], "zeros"),
@@ -102,7 +100,7 @@ class BatchNorm(Layer, frozen=True, tag="batch_norm"):
         }
 
 
-class LayerNorm(Layer, frozen=True, tag="layer_norm"):
+class LayerNorm(_Normalization, frozen=True, tag="layer_norm"):
     """Ba et al. (2016): each position is normalised over its features, the last axis.
 
     ``y = scale * (x - mean) / sqrt(variance + epsilon) + bias`` with the biased variance. ``epsilon`` is 1e-5
@@ -113,11 +111,8 @@ class LayerNorm(Layer, frozen=True, tag="layer_norm"):
 
     epsilon: float = 1e-5
 
-    def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        return _scale_and_bias(shape)
 
-
-class GroupNorm(Layer, frozen=True, tag="group_norm"):
+class GroupNorm(_Normalization, frozen=True, tag="group_norm"):
     """Wu and He (2018): each sample is normalised over all positions and the channels of a group.
 
     The channels, the last axis, are cut into ``groups`` of consecutive ones. ``y = scale * (x - mean) /
@@ -136,37 +131,29 @@ class GroupNorm(Layer, frozen=True, tag="group_norm"):
             raise ValueError(f"its {self.groups} groups do not divide the {shape[-1]} channels of {shape}")
         return shape
 
-    def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        return _scale_and_bias(shape)
-
 
 # Pictures made smaller or larger.
 
 
-class MaxPool2D(Layer, frozen=True, tag="max_pool2d"):
+class _Pool2D(Layer, frozen=True):
+    takes_axes: ClassVar[int | None] = 3
+    pool_size: int
+
+    def output_shape(self, shape: Shape) -> Shape:
+        height, width, channels = shape
+        return (height // self.pool_size, width // self.pool_size, channels)
+
+
+class MaxPool2D(_Pool2D, frozen=True, tag="max_pool2d"):
     """Maximum over windows of ``pool_size`` that do not overlap; an incomplete last window is dropped.
 
     Where several values of a window are the maximum, as in black areas of a picture, only one of them gets
     the gradient: the first, in rows from the top.
     """
 
-    takes_axes: ClassVar[int | None] = 3
-    pool_size: int
 
-    def output_shape(self, shape: Shape) -> Shape:
-        height, width, channels = shape
-        return (height // self.pool_size, width // self.pool_size, channels)
-
-
-class AveragePool2D(Layer, frozen=True, tag="average_pool2d"):
+class AveragePool2D(_Pool2D, frozen=True, tag="average_pool2d"):
     """Mean over windows of ``pool_size`` that do not overlap; an incomplete last window is dropped."""
-
-    takes_axes: ClassVar[int | None] = 3
-    pool_size: int
-
-    def output_shape(self, shape: Shape) -> Shape:
-        height, width, channels = shape
-        return (height // self.pool_size, width // self.pool_size, channels)
 
 
 class GlobalAveragePool(Layer, frozen=True, tag="global_average_pool"):
