@@ -43,20 +43,11 @@ class Mnist1d(LocalSource):
 
     def load(self) -> Dataset:
         """The data set that the package generates with its defaults, seed 42."""
-        cached = _read_cache(self._cache)
-        if cached is None:
-            train, test = _generate()
-            cached = train, test, fingerprint(train, test)
-            _write_cache(self._cache, *cached)
-        train, test, sha256 = cached
-        return Dataset(
-            name=self.name,
-            fingerprint=sha256,
-            origin=self.origin,
-            classes=tuple("0123456789"),
-            train=train,
-            test=test,
-        )
+        samples = _read_cache(self._cache)
+        if samples is None:
+            samples = _generate()
+            _write_cache(self._cache, *samples)
+        return self.dataset("0123456789", *samples)
 
 
 def _generate() -> tuple[Samples, Samples]:
@@ -72,7 +63,7 @@ def _generate() -> tuple[Samples, Samples]:
     return samples(arrays["x"], arrays["y"]), samples(arrays["x_test"], arrays["y_test"])
 
 
-def _read_cache(path: Path) -> tuple[Samples, Samples, str] | None:
+def _read_cache(path: Path) -> tuple[Samples, Samples] | None:
     """The data that an earlier process generated, which takes longer than many trainings.
 
     None if there is none, or if it does not match its fingerprint.
@@ -83,12 +74,12 @@ def _read_cache(path: Path) -> tuple[Samples, Samples, str] | None:
         with path.open("rb") as file, np.load(file) as arrays:
             train, test = (Samples(arrays[f"{name}_inputs"], arrays[f"{name}_targets"]) for name in _SPLITS)
             sha256 = str(arrays["fingerprint"])
-        return (train, test, sha256) if fingerprint(train, test) == sha256 else None
+        return (train, test) if fingerprint(train, test) == sha256 else None
     except Exception:  # noqa: BLE001  NumPy raises many kinds for a damaged file, TokenError among them
         return None
 
 
-def _write_cache(path: Path, train: Samples, test: Samples, sha256: str) -> None:
+def _write_cache(path: Path, train: Samples, test: Samples) -> None:
     """Write the cache completely or not at all. A cache that is not writable only costs time."""
     import numpy as np
 
@@ -102,7 +93,7 @@ def _write_cache(path: Path, train: Samples, test: Samples, sha256: str) -> None
                 train_targets=train.targets,
                 test_inputs=test.inputs,
                 test_targets=test.targets,
-                fingerprint=np.array(sha256),
+                fingerprint=np.array(fingerprint(train, test)),
             ),
         )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.spec import Dataset, Samples
-from harness_tasks.datasets.store import LocalSource, fingerprint
+from harness_tasks.datasets.store import LocalSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,14 +47,7 @@ class BreastCancer(LocalSource):
         training = features[~is_test]
         inputs = ((features - training.mean(axis=0)) / training.std(axis=0)).astype(np.float32)
         train, test = (Samples(inputs[rows], labels[rows]) for rows in (~is_test, is_test))
-        return Dataset(
-            name=self.name,
-            fingerprint=fingerprint(train, test),
-            origin=self.origin,
-            classes=CLASSES,
-            train=train,
-            test=test,
-        )
+        return self.dataset(CLASSES, train, test)
 
 
 class Digits(LocalSource):
@@ -82,17 +75,8 @@ class Digits(LocalSource):
         large = grey.repeat(4, axis=1).repeat(4, axis=2)  # (1797, 32, 32)
         inputs = np.repeat(large[..., np.newaxis], 3, axis=3)
         is_test = _test_rows(labels, (1797, 20), lambda _rows: 36)  # 360 of 1,797, a fifth
-        train = Samples(inputs[~is_test], labels[~is_test])
-        test = Samples(inputs[is_test], labels[is_test])
-        return Dataset(
-            name=self.name,
-            fingerprint=fingerprint(train, test),
-            origin=self.origin,
-            classes=tuple("0123456789"),
-            train=train,
-            test=test,
-            input_divisor=255.0,
-        )
+        train, test = (Samples(inputs[rows], labels[rows]) for rows in (~is_test, is_test))
+        return self.dataset("0123456789", train, test, input_divisor=255.0)
 
 
 def _file(name: str) -> Path:

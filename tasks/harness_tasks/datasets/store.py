@@ -17,10 +17,10 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -66,6 +66,11 @@ class LocalSource(DataSource):
     def summarize(self) -> DatasetSummary:
         """The origin and the counts; the fingerprint is left out, because it takes the arrays."""
         return DatasetSummary(self.origin, dict(self.samples))
+
+    def dataset(self, classes: Sequence[str], train: Samples, test: Samples, **more: Any) -> Dataset:
+        """The data set of these rows; ``more`` are further fields of it."""
+        sha256 = fingerprint(train, test, more.get("validation"))
+        return Dataset(self.name, sha256, self.origin, tuple(classes), train, test, **more)
 
 
 class PublishedSource(DataSource):

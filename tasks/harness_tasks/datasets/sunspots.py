@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.spec import Dataset, Samples, Series
-from harness_tasks.datasets.store import LocalSource, fingerprint
+from harness_tasks.datasets.store import LocalSource
 from harness_tasks.windows import FUTURE, PAST
 
 if TYPE_CHECKING:
@@ -43,22 +43,14 @@ class Sunspots(LocalSource):
         train = _windows(standardised[years < VALIDATION_FROM])
         validation = _windows(standardised[(years >= VALIDATION_FROM) & (years < TEST_FROM)])
         test = _windows(standardised[years >= TEST_FROM])
-        return Dataset(
-            name=self.name,
-            fingerprint=fingerprint(train, test, validation),
-            origin=self.origin,
-            classes=(),
-            train=train,
-            test=test,
-            validation=validation,
-            series=Series(
-                quantity="yearly sunspot number",
-                time="year",
-                scale=float(training.std()),
-                offset=float(training.mean()),
-                test_start=TEST_FROM + PAST,
-            ),
+        series = Series(
+            quantity="yearly sunspot number",
+            time="year",
+            scale=float(training.std()),
+            offset=float(training.mean()),
+            test_start=TEST_FROM + PAST,
         )
+        return self.dataset((), train, test, validation=validation, series=series)
 
 
 def _series() -> tuple[np.ndarray, np.ndarray]:
