@@ -30,7 +30,6 @@ from harness.spec.task import TaskDefinition
 # The import of a framework is part of the start-up that is timed, and a plugin must be listed where its
 # framework is not installed.
 
-_HARNESS = "dl-harness"
 #: Modules of frameworks, whatever a plugin requires.
 FRAMEWORKS = frozenset(
     {
@@ -74,35 +73,18 @@ def refuse_framework(imports: Iterable[Imported], where: str, requires: Iterable
 
 @functools.cache
 def _modules(requirement: str) -> frozenset[str]:
-    """The top-level modules of the distribution that a requirement names."""
+    """The top-level modules of the distribution that a requirement names; none of what the harness needs."""
     name = canonicalize_name(Requirement(requirement).name)
-    if name in _own_requirements():
+    own = (Requirement(text) for text in metadata.requires(_OURS) or ())
+    if any(canonicalize_name(each.name) == name and "extra" not in str(each.marker) for each in own):
         return frozenset()
     modules = {name.replace("-", "_")}
-    try:
+    with contextlib.suppress(metadata.PackageNotFoundError):
         distribution = metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return frozenset(modules)
-    if listed := distribution.read_text("top_level.txt"):
-        modules |= set(listed.split())
-    else:
-        files = [file for file in distribution.files or () if file.suffix == ".py"]
-        modules |= {Path(file.parts[0]).stem for file in files}
+        listed = distribution.read_text("top_level.txt")
+        files = [Path(file.parts[0]).stem for file in distribution.files or () if file.suffix == ".py"]
+        modules.update(listed.split() if listed else files)
     return frozenset(modules)
-
-
-@functools.cache
-def _own_requirements() -> frozenset[str]:
-    try:
-        texts = metadata.requires(_HARNESS) or []
-    except metadata.PackageNotFoundError:
-        texts = []
-    requirements = map(Requirement, texts)
-    return frozenset(
-        canonicalize_name(each.name)
-        for each in requirements
-        if each.marker is None or "extra" not in str(each.marker)
-    )
 
 
 #: False in workers, which are separate processes with a time limit.

@@ -10,20 +10,18 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import PluginError
-from harness.machine.pipes import LineOverdue, LinePipe, LineTooLong, OutputLog, PipeClosed
+from harness.machine.pipes import OutputLog
 from harness.machine.processes import kill_group, kill_marked, new_mark, release_guard, start_guard
 
 #: An import that takes longer is taken to hang. That of a large framework takes about 10 s from a cold disk.
 LIMIT_SECONDS = 60.0
 _LAST_LINES = 2
-_LONGEST_REPORT_BYTES = 16 << 20
 _PROGRAM = str(Path(__file__).with_name("trial_import.py"))
 
 
@@ -52,73 +50,33 @@ def try_file(path: str, where: str) -> tuple[Imported, ...]:
 @functools.cache
 def _tried(kind: str, source: str, where: str) -> tuple[Imported, ...]:
     try:
-        with contextlib.ExitStack() as stack:
-            report = _report(kind, source, stack)
-    except LineOverdue:
+        with contextlib.ExitStack() as stack:  # nothing that the process started survives it
+            log, report, mark = OutputLog(), stack.enter_context(tempfile.TemporaryFile()), new_mark()
+            stack.callback(log.close)
+            descriptor = report.fileno()
+            process = subprocess.Popen(
+                [sys.executable, "-P", _PROGRAM, kind, source, str(descriptor), json.dumps(sys.path)],
+                env={**os.environ, mark: "1"},
+                pass_fds=[descriptor],
+                stdin=subprocess.DEVNULL,
+                stdout=log.file,
+                stderr=log.file,
+                start_new_session=True,
+            )
+            stack.callback(process.wait)
+            stack.callback(kill_marked, mark)
+            stack.callback(kill_group, process.pid)
+            with contextlib.suppress(OSError):  # a trial can run without a guard
+                stack.callback(release_guard, start_guard(process.pid, mark))
+            code = process.wait(LIMIT_SECONDS)
+            report.seek(0)
+            if lines := report.readlines():
+                return tuple(Imported(*fields) for fields in json.loads(lines[0]))
+            last = "; ".join(log.last_lines()[-_LAST_LINES:])
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            why = f"its import ended the process with {how}" + (f" ({last})" if last else "")
+    except subprocess.TimeoutExpired:
         why = f"its import hung for {LIMIT_SECONDS:g} s"
-    except _Ended as ended:
-        why = f"its import ended the process with {ended}"
     except OSError as error:
         why = f"no process for a trial import can be started: {error.strerror}"
-    else:
-        return tuple(Imported(*fields) for fields in json.loads(report))
     raise PluginError(f"{where} could not be loaded: {why}")
-
-
-class _Ended(Exception):
-    """The process of a trial ended without a report; says how, with its last lines."""
-
-
-def _report(kind: str, source: str, stack: contextlib.ExitStack) -> bytes:
-    """What the process of a trial reports. Nothing that it started survives the ``stack``.
-
-    Raises:
-        LineOverdue: it reported nothing in time.
-        _Ended: it ended before.
-        OSError: it cannot be started.
-    """
-    log, mark = OutputLog(), new_mark()
-    stack.callback(log.close)
-    reports, report_in = os.pipe()
-    stack.callback(os.close, reports)
-    command = [sys.executable, "-P", _PROGRAM, kind, source, str(report_in), json.dumps(sys.path)]
-    try:
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, mark: "1"},
-            pass_fds=[report_in],
-            stdin=subprocess.DEVNULL,
-            stdout=log.file,
-            stderr=log.file,
-            start_new_session=True,
-        )
-    finally:
-        os.close(report_in)
-    due = time.monotonic() + LIMIT_SECONDS
-    stack.callback(process.wait)
-    stack.callback(kill_marked, mark)
-    stack.callback(kill_group, process.pid)
-    with contextlib.suppress(OSError):  # a trial can run without a guard
-        stack.callback(release_guard, start_guard(process.pid, mark))
-    try:
-        return LinePipe(reports, _LONGEST_REPORT_BYTES).read(due, _watch(process, log))
-    except (PipeClosed, LineTooLong):
-        raise _Ended(_how_it_ended(process, log, due)) from None
-
-
-def _watch(process: subprocess.Popen[bytes], log: OutputLog) -> Callable[[], bool]:
-    def has_ended() -> bool:
-        log.trim()
-        return process.poll() is not None
-
-    return has_ended
-
-
-def _how_it_ended(process: subprocess.Popen[bytes], log: OutputLog, due: float) -> str:
-    try:
-        code = process.wait(max(0.0, due - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        raise LineOverdue from None
-    last = "; ".join(log.last_lines()[-_LAST_LINES:])
-    how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return f"{how} ({last})" if last else how
