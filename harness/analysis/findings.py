@@ -91,12 +91,9 @@ class Findings:
             of(group.comparison.group.conditions.task).groups.append(group)
         for study in self.studies:
             of(study.group.conditions.task).studies.append(study)
-        for left_out in self.left_out:
-            of(left_out.task).left_out.append(left_out)
-        for apart in self.kept_apart:
-            of(apart.task).kept_apart.append(apart)
-        for variation in self.variations:
-            of(variation.task).variations.append(variation)
+        for name in ("left_out", "kept_apart", "variations"):
+            for each in getattr(self, name):
+                getattr(of(each.task), name).append(each)
         return list(tasks.values())
 
 

@@ -82,34 +82,28 @@ def _agreement(networks: Networks, seeds: Sequence[int], method: str) -> Agreeme
         value = float(finite.mean()) if len(finite) else float("nan")
         known[a, s, b, t] = known[b, t, a, s] = value
 
-    def mean(chosen: Sequence[int], of: Callable[[str, int, str, int], bool]) -> float:
-        values = [
-            value for (a, s, b, t), value in known.items() if s in chosen and t in chosen and of(a, s, b, t)
-        ]
-        return float(np.nanmean(values)) if values else float("nan")
+    def mean(*, same_framework: bool, same_seed: bool) -> Callable[[Sequence[int]], float]:
+        """The mean over pairs of networks with these seeds."""
 
-    def between_seeds(chosen: Sequence[int]) -> float:
-        return mean(chosen, lambda a, s, b, t: a == b and s != t)
+        def of_seeds(chosen: Sequence[int]) -> float:
+            values = [
+                value
+                for (a, s, b, t), value in known.items()
+                if s in chosen and t in chosen and (a == b, s == t) == (same_framework, same_seed)
+            ]
+            return float(np.nanmean(values)) if values else float("nan")
 
-    def between_frameworks(chosen: Sequence[int]) -> float:
-        return mean(chosen, lambda a, s, b, t: a != b and s != t)
+        return of_seeds
 
-    def from_one_start(chosen: Sequence[int]) -> float:
-        return mean(chosen, lambda a, s, b, t: a != b and s == t)
-
+    between_seeds = mean(same_framework=True, same_seed=False)
+    between_frameworks = mean(same_framework=False, same_seed=False)
+    from_one_start = mean(same_framework=False, same_seed=True)
     difference = _jackknife(seeds, lambda chosen: between_frameworks(chosen) - between_seeds(chosen))
-    levels = [
+    own, across, paired = (
         _as_correlation(_jackknife(seeds, statistic))
         for statistic in (between_seeds, between_frameworks, from_one_start)
-    ]
-    return Agreement(
-        method,
-        levels[0],
-        levels[1],
-        levels[2],
-        difference,
-        _verdict(difference, len(names)),
     )
+    return Agreement(method, own, across, paired, difference, _verdict(difference, len(names)))
 
 
 def _as_correlation(value: Estimate | None) -> Estimate | None:

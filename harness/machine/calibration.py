@@ -1,6 +1,6 @@
 """What NumPy does on this machine: a fixed computation as a control, and the peak of arithmetic."""
 
-import time
+import timeit
 from collections.abc import Callable
 
 import numpy as np
@@ -22,12 +22,7 @@ class Control:
 
     def seconds(self) -> float:
         """The time of one product now: the fastest of three."""
-        return min(self._once() for _ in range(3))
-
-    def _once(self) -> float:
-        start = time.perf_counter()
-        np.matmul(self._left, self._left, out=self._out)
-        return time.perf_counter() - start
+        return min(timeit.repeat(lambda: np.matmul(self._left, self._left, self._out), number=1, repeat=3))
 
 
 # What this machine reaches in NumPy: the reference for the FLOP/s of training.
@@ -39,12 +34,7 @@ _REPETITIONS = 5
 
 def _fastest_seconds(work: Callable[[], object]) -> float:
     work()
-    seconds = []
-    for _ in range(_REPETITIONS):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+    return min(timeit.repeat(work, number=1, repeat=_REPETITIONS))
 
 
 def peak_flops_per_second(threads: int) -> float:

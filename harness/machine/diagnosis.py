@@ -5,7 +5,7 @@ import shutil
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -108,11 +108,4 @@ def _memory() -> Iterator[str]:
 
 def findings() -> list[str]:
     """All findings, in words. Observes the cores for one second."""
-    checks: list[Callable[[], Iterator[str]]] = [
-        _busy_cores,
-        _frequency,
-        lambda: _threads(os.environ),
-        _debug_builds,
-        _memory,
-    ]
-    return [finding for check in checks for finding in check()]
+    return [*_busy_cores(), *_frequency(), *_threads(os.environ), *_debug_builds(), *_memory()]

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -65,15 +65,7 @@ def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msg
     Raises:
         UsageError: an assignment has no ``=``, an unknown key, or a value that does not fit.
     """
-    takes = {field.name: _takes(field.type) for field in _fields(definition)}
-    values: dict[str, Value] = {}
-    for assignment in assignments:
-        key, text = _parts(definition, assignment, takes)
-        value = _fitting(definition, key, text)
-        if value is None:
-            raise UsageError(f"--set {key}={text}: {key} takes {takes[key]}.{_instead(key, text, takes)}")
-        values[key] = value
-    return options_with(definition, values)
+    return options_with(definition, dict(_parsed(definition, assignments, lambda _kind, text: [text])))
 
 
 def parse_alternatives(definition: TaskDefinition, assignments: Iterable[str]) -> dict[str, list[Value]]:
@@ -85,21 +77,33 @@ def parse_alternatives(definition: TaskDefinition, assignments: Iterable[str]) -
     Raises:
         UsageError: as :func:`parse_options`; the message names the value that does not fit.
     """
-    kinds = {field.name: field.type for field in _fields(definition)}
-    takes = {name: _takes(kind) for name, kind in kinds.items()}
     values: dict[str, list[Value]] = {}
+    for key, value in _parsed(definition, assignments, _alternatives):
+        if value not in values.setdefault(key, []):
+            values[key].append(value)
+    return values
+
+
+def _parsed(
+    definition: TaskDefinition, assignments: Iterable[str], split: Callable[[Any, str], list[str]]
+) -> Iterator[tuple[str, Value]]:
+    """Each option with each of the values that ``split`` finds in an assignment, given the option's type."""
+    kinds = {field.name: field.type for field in _fields(definition)}
     for assignment in assignments:
-        key, text = _parts(definition, assignment, takes)
-        texts = _alternatives(kinds[key], text)
+        key, sign, text = assignment.partition("=")
+        text = text.strip()
+        if not sign:
+            raise UsageError(f"--set {assignment}: write KEY=VALUE, for example --set learning_rate=0.05")
+        if key not in kinds:
+            raise unknown_name("option", key, kinds, owner=f"task {definition.name}")
+        texts = split(kinds[key], text)
         for each in texts:
             value = _fitting(definition, key, each)
             if value is None:
                 which = f"{each!r} does not fit; " if len(texts) > 1 else ""
-                instead = _instead(key, each, takes)
-                raise UsageError(f"--set {key}={text}: {which}{key} takes {takes[key]}.{instead}")
-            if value not in values.setdefault(key, []):
-                values[key].append(value)
-    return values
+                takes, instead = _takes(kinds[key]), _instead(key, each, kinds)
+                raise UsageError(f"--set {key}={text}: {which}{key} takes {takes}.{instead}")
+            yield key, value
 
 
 #: What is called so elsewhere, by option and value: the other option of the task that it needs, and a hint.
@@ -115,15 +119,6 @@ def _instead(key: str, text: str, known: Container[str]) -> str:
 def options_with(definition: TaskDefinition, values: Mapping[str, Value]) -> msgspec.Struct:
     """The task's options with these values, which fit; the others have their defaults."""
     return msgspec.convert(values, definition.options)
-
-
-def _parts(definition: TaskDefinition, assignment: str, known: Iterable[str]) -> tuple[str, str]:
-    key, sign, text = assignment.partition("=")
-    if not sign:
-        raise UsageError(f"--set {assignment}: write KEY=VALUE, for example --set learning_rate=0.05")
-    if key not in known:
-        raise unknown_name("option", key, known, owner=f"task {definition.name}")
-    return key, text.strip()
 
 
 def _alternatives(kind: Any, text: str) -> list[str]:

@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.machine.leftovers import Leftover, is_running, older_than, remove_path, size_of
+import psutil
+
+from harness.machine.leftovers import Leftover, older_than, remove_path, size_of
 from harness.runs.claims import claim_paths, is_stale, remove_stale
 from harness.runs.documents import UnreadableRecord
 from harness.runs.store import RUNS, files_of
@@ -22,7 +24,7 @@ def leftovers(results: Path) -> Iterator[Leftover]:
             yield Leftover("lost run", path, size_of(files_of(path)), functools.partial(_remove_run, path))
     for path in older_than(_LONGEST_WRITE_SECONDS, sorted(results.glob("*/.*.tmp"))):
         match = _UNFINISHED.fullmatch(path.name)
-        if match and path.is_file() and not is_running(int(match["pid"])):
+        if match and path.is_file() and not psutil.pid_exists(int(match["pid"])):
             yield Leftover("unfinished file", path, size_of([path]), functools.partial(remove_path, path))
     for path in claim_paths(results):
         if is_stale(path):
