@@ -1,9 +1,12 @@
-"""The words of an exception, whatever the exception does."""
+"""The words of an exception, whatever the exception does, and what a plugin prints."""
+
+import os
+import threading
 
 import pytest
 
 from harness.errors import DataError
-from harness.plugins.faults import bounded, explain, message_of
+from harness.plugins.faults import bounded, explain, message_of, nothing_on_stdout
 
 
 class Unprintable(Exception):
@@ -32,3 +35,28 @@ def test_of_a_long_text_the_beginning_and_the_end_are_kept():
     assert "19,996,009 characters" in text
     assert len(text) < 4100
     assert bounded("short", 10) == "short"
+
+
+# What a plugin prints never reaches standard output, even where threads load plugins at the same time.
+
+
+def test_standard_output_is_restored_when_the_last_thread_has_left(capfd):
+    inside, leave = threading.Event(), threading.Event()
+
+    def load():
+        with nothing_on_stdout():
+            inside.set()
+            leave.wait(30)
+            os.write(1, b"second plugin\n")
+
+    with nothing_on_stdout():
+        other = threading.Thread(target=load)
+        other.start()
+        assert inside.wait(30)
+        os.write(1, b"first plugin\n")
+    leave.set()
+    other.join()
+    os.write(1, b"the document\n")
+    printed = capfd.readouterr()
+    assert printed.out == "the document\n"
+    assert printed.err == "first plugin\nsecond plugin\n"

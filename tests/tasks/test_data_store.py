@@ -208,28 +208,3 @@ def test_a_reader_meets_the_old_data_set_or_the_new_one(folder, tmp_path, monkey
     monkeypatch.setattr(store, "map_arrays", replaced_meanwhile)
     assert CIFAR10.load().fingerprint == fingerprints[1]
     assert len(arrays(folder)) == 1
-
-
-IMPORTS = """
-import sys
-from pathlib import Path
-from harness_tasks.datasets import SOURCES
-
-for _ in range(int(sys.argv[1])):
-    for path in sys.argv[2:]:
-        SOURCES["cifar10"].import_from(Path(path))
-"""
-
-
-@pytest.mark.slow
-def test_readers_during_many_imports_find_whole_data(folder, tmp_path):
-    paths = [archive(tmp_path), archive(tmp_path, train=3)]
-    fingerprints = {CIFAR10.import_from(path).fingerprint for path in paths}
-    times = os.environ.get("HARNESS_TEST_IMPORTS", "20")
-    with subprocess.Popen([sys.executable, "-c", IMPORTS, times, *map(str, paths)]) as writer:
-        reads = 0
-        while writer.poll() is None:
-            assert CIFAR10.load().fingerprint in fingerprints
-            reads += 1
-    assert (writer.returncode, reads > 10) == (0, True)
-    print(f"{reads} reads during {2 * int(times)} imports")

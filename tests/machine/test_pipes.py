@@ -1,13 +1,14 @@
-"""Lines of another process: complete, in time, and no longer than allowed."""
+"""What another process writes: lines that are complete, in time and bounded; and a log of bounded size."""
 
 import os
+import subprocess
 import threading
 import time
 
 import pytest
 
 from harness.machine import pipes
-from harness.machine.pipes import LineOverdue, LinePipe, LineTooLong, PipeClosed
+from harness.machine.pipes import LineOverdue, LinePipe, LineTooLong, OutputLog, PipeClosed
 
 
 @pytest.fixture
@@ -86,3 +87,49 @@ def test_a_closed_pipe_and_a_process_that_ended_are_reported(pipe):
     os.close(writing)
     with pytest.raises(PipeClosed):
         LinePipe(reading, 1000).read(time.monotonic() + 20, alive)
+
+
+# What a process prints is kept within bounds: the beginning and the end.
+
+
+@pytest.fixture
+def log():
+    log = OutputLog()
+    yield log
+    log.close()
+
+
+def print_into(log, program):
+    subprocess.run(["/bin/sh", "-c", program], stdout=log.file, stderr=log.file, check=True)
+
+
+def size(log):
+    return os.fstat(log.file.fileno()).st_size
+
+
+def test_the_last_lines_of_little_output(log):
+    print_into(log, "for i in $(seq 30); do echo line $i; done; echo bad >&2")
+    log.trim()
+    assert log.last_lines() == [*(f"line {number}" for number in range(12, 31)), "bad"]
+
+
+def test_much_output_keeps_its_beginning_and_its_end(log):
+    for part in range(3):
+        print_into(log, f"echo begin {part}; yes 'between' | head -c 6000000; echo; echo end {part}")
+        log.trim()
+    assert size(log) == 0
+    print_into(log, "echo at last")
+    lines = log.last_lines()
+    assert (lines[0], lines[-2:]) == ("begin 0", ["end 2", "at last"])
+    assert [line for line in lines if "18 MB" in line]
+    assert sum(map(len, lines)) < 20_000
+
+
+def test_reading_does_not_move_where_the_process_writes(log):
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=log.file) as process:
+        for word in (b"one\n", b"two\n", b"three\n"):
+            process.stdin.write(word)
+            process.stdin.flush()
+            while word.decode().strip() not in log.last_lines():
+                continue
+    assert log.last_lines() == ["one", "two", "three"]

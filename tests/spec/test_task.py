@@ -1,20 +1,19 @@
-"""The hash of a task depends on its meaning, not on how it was written."""
+"""The hash of a task, which depends on its meaning, and FLOPs of a training step, counted by hand."""
 
 import msgspec
 
 from harness.layers import Dense
 from harness.network import Network
 from harness.spec.description import description_sha256
-from harness.spec.task import Classification, Penalty, Sgd, Task
+from harness.spec.task import Adversarial, Classification, Penalty, Sgd, Task, training_flops_per_sample
 
 
-def _task(optimizer, **more):
-    networks = {"model": Network((4,), (Dense(3),))}
+def _task(optimizer=Sgd(0.1), objective=Classification(), networks=None, **more):  # noqa: B008  frozen
     return Task(
         name="t",
         version=1,
-        networks=networks,
-        objective=Classification(),
+        networks=networks or {"model": Network((4,), (Dense(3),))},
+        objective=objective,
         optimizer=optimizer,
         batch_size=8,
         epochs=1,
@@ -51,3 +50,21 @@ def test_different_tasks_have_different_hashes():
         )
     }
     assert len(hashes) == 5
+
+
+# FLOPs of a training step, counted by hand.
+
+
+def test_a_step_is_one_product_forward_and_two_back():
+    # 3 inputs to 5 outputs: 15 multiply-adds forward, for the weights' gradients, and for the inputs'.
+    task = _task(networks={"model": Network((3,), (Dense(5),))})
+    assert training_flops_per_sample(task) == 2 * (15 + 15 + 15)
+
+
+def test_an_adversarial_step_trains_both_networks():
+    networks = {"generator": Network((2,), (Dense(4),)), "discriminator": Network((4,), (Dense(1),))}
+    discriminator = 2 * (4 + 4 + 4)  # of one picture, real or generated
+    through = 2 * (4 + 4)  # forward, and back to its inputs alone
+    generator = 2 * (8 + 8 + 8)
+    found = training_flops_per_sample(_task(objective=Adversarial(latent_size=2), networks=networks))
+    assert found == 2 * discriminator + through + generator
