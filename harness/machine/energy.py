@@ -26,25 +26,25 @@ class EnergyMeter:
     """
 
     def __init__(self, devices: list[tuple[str, str | None]], powercap: Path = _POWERCAP) -> None:
-        self._packages = {
-            str(zone): float((zone / "max_energy_range_uj").read_text()) / 1e6
-            for zone in sorted(powercap.glob("intel-rapl:[0-9]*"))
-            if _is_package(zone) and _readable(zone)
-        }
-        self._gpus = _gpus(devices)
+        gpus = _gpus(devices)
+        self._gpus = gpus or {}
+        # Without one of the GPUs the processor's energy alone would be reported as that of the work.
+        zones = [] if gpus is None else sorted(powercap.glob("intel-rapl:[0-9]*"))
+        ranges = {str(zone): _range_joules(zone) for zone in zones}
+        self._packages = {zone: joules for zone, joules in ranges.items() if joules is not None}
 
     @property
     def available(self) -> bool:
         """Whether there is any counter."""
-        return self._gpus is not None and bool(self._packages or self._gpus)
+        return bool(self._packages or self._gpus)
 
     def read(self) -> Reading:
         """The counters now, without those that fail. Call it outside of timed work."""
         joules = {}
         for zone in self._packages:
             with contextlib.suppress(OSError, ValueError):
-                joules[zone] = _microjoules(Path(zone)) / 1e6
-        for name, (library, handle) in (self._gpus or {}).items():
+                joules[zone] = _joules(Path(zone), "energy_uj")
+        for name, (library, handle) in self._gpus.items():
             with contextlib.suppress(Exception):  # NVML's own errors, which only the library defines
                 joules[name] = library.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
         return joules
@@ -54,10 +54,8 @@ class EnergyMeter:
 
         RAPL's counters start again at 0 when they overflow.
         """
-        if not self.available or self._gpus is None:
-            return None
         whole = self._packages.keys() | self._gpus.keys()
-        if not before.keys() == after.keys() == whole:
+        if not whole or not before.keys() == after.keys() == whole:
             return None
         taken = 0.0
         for name, joules in after.items():
@@ -66,28 +64,23 @@ class EnergyMeter:
         return taken
 
 
-def _is_package(zone: Path) -> bool:
-    """Whether the zone is a processor, not ``psys``: the whole board, which includes the processors."""
-    with contextlib.suppress(OSError):
-        return (zone / "name").read_text().startswith("package")
-    return False
+def _range_joules(zone: Path) -> float | None:
+    """Where the counter of a processor starts again; None for one that cannot be read, and other zones.
 
-
-def _readable(zone: Path) -> bool:
+    One of them is ``psys``, the whole board, which includes the processors.
+    """
     with contextlib.suppress(OSError, ValueError):
-        return _microjoules(zone) >= 0
-    return False
+        if (zone / "name").read_text().startswith("package") and _joules(zone, "energy_uj") >= 0:
+            return _joules(zone, "max_energy_range_uj")
+    return None
 
 
-def _microjoules(zone: Path) -> float:
-    return float((zone / "energy_uj").read_text())
+def _joules(zone: Path, name: str) -> float:
+    return float((zone / name).read_text()) / 1e6
 
 
 def _gpus(devices: list[tuple[str, str | None]]) -> dict[str, tuple[Any, Any]] | None:
-    """NVML's handle of each CUDA device in use; None if NVML cannot read one of them.
-
-    Otherwise the processor's energy alone would be reported as the energy of the work.
-    """
+    """NVML's handle of each CUDA device in use; None if NVML cannot read one of them."""
     used = [match for device, visible in devices if device != "cpu" and (match := _gpu(device, visible))]
     if len(used) < sum(device != "cpu" for device, _ in devices):
         return None

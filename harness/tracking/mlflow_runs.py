@@ -162,7 +162,6 @@ class _MlflowRun:
         self._path = path
 
     def scored(self, epochs: Sequence[Epoch]) -> None:
-        """See :class:`harness.tracking.tracker.TrackedRun`."""
         metrics = [
             _metric(name, value, values.scored_at(self._start, epoch), epoch.epoch)
             for epoch in epochs
@@ -173,7 +172,7 @@ class _MlflowRun:
             self._client.log_batch(self._run_id, metrics=metrics[first : first + _MOST_METRICS])
 
     def ended(self, record: Record) -> None:
-        """See :class:`harness.tracking.tracker.TrackedRun`. The state comes last: it stands for all."""
+        """The state comes last: it stands for all."""
         from mlflow.entities import RunTag
 
         last_epoch = record.epochs[-1].epoch if record.epochs else 0

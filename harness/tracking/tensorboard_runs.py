@@ -152,7 +152,6 @@ class _TensorboardRun:
         write_events(self._file, [version_event(self._start), parameters])
 
     def scored(self, epochs: Sequence[Epoch]) -> None:
-        """See :class:`harness.tracking.tracker.TrackedRun`."""
         write_events(
             self._file,
             [
@@ -163,7 +162,6 @@ class _TensorboardRun:
         )
 
     def ended(self, record: Record) -> None:
-        """See :class:`harness.tracking.tracker.TrackedRun`."""
         moment = Moment(values.ended_at(record), record.epochs[-1].epoch if record.epochs else 0)
         files = values.pictures(record, self._path.parent)
         rows = [
