@@ -15,6 +15,8 @@ class Recurrent(Layer, frozen=True):
     """
 
     takes_axes: ClassVar[int | None] = 2
+    gates: ClassVar[tuple[str, ...]]
+    biases: ClassVar[tuple[str, ...]]
     units: int
     bidirectional: bool = False
     return_sequences: bool = False
@@ -28,18 +30,18 @@ class Recurrent(Layer, frozen=True):
         """``forward``, and ``backward`` if bidirectional."""
         return ("forward", "backward") if self.bidirectional else ("forward",)
 
-    def _parameters(self, inputs: int, gates: int, biases: tuple[str, ...]) -> dict[str, Parameter]:
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
         def uniform(*shape: int) -> Parameter:
             return Parameter(shape, "uniform_fan_in", fan_in=self.units)
 
-        width = gates * self.units
-        own = {"kernel": uniform(inputs, width), "recurrent_kernel": uniform(self.units, width)}
-        own |= {bias: uniform(width) for bias in biases}
+        width = len(self.gates) * self.units
+        own = {"kernel": uniform(shape[-1], width), "recurrent_kernel": uniform(self.units, width)}
+        own |= {bias: uniform(width) for bias in self.biases}
         return {f"{way}/{name}": parameter for way in self.directions for name, parameter in own.items()}
 
-    def _flops(self, shape: Shape, gates: int) -> int:
+    def forward_flops(self, shape: Shape) -> int:
         steps, inputs = shape
-        return 2 * len(self.directions) * steps * gates * self.units * (inputs + self.units)
+        return 2 * len(self.directions) * steps * len(self.gates) * self.units * (inputs + self.units)
 
 
 class GRU(Recurrent, frozen=True, tag="gru"):
@@ -56,13 +58,8 @@ class GRU(Recurrent, frozen=True, tag="gru"):
     ``bias b (3 * units,)``, ``recurrent_bias c (3 * units,)``.
     """
 
-    gates: ClassVar[tuple[str, ...]] = ("reset", "update", "candidate")
-
-    def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        return self._parameters(shape[-1], 3, ("bias", "recurrent_bias"))
-
-    def forward_flops(self, shape: Shape) -> int:
-        return self._flops(shape, 3)
+    gates = ("reset", "update", "candidate")
+    biases = ("bias", "recurrent_bias")
 
 
 class LSTM(Recurrent, frozen=True, tag="lstm"):
@@ -79,10 +76,5 @@ class LSTM(Recurrent, frozen=True, tag="lstm"):
     ``bias b (4 * units,)``.
     """
 
-    gates: ClassVar[tuple[str, ...]] = ("input", "forget", "candidate", "output")
-
-    def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        return self._parameters(shape[-1], 4, ("bias",))
-
-    def forward_flops(self, shape: Shape) -> int:
-        return self._flops(shape, 4)
+    gates = ("input", "forget", "candidate", "output")
+    biases = ("bias",)
