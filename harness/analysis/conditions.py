@@ -59,11 +59,6 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
             host=record.machine.host_text,
         )
 
-    @property
-    def without_description(self) -> "Conditions":
-        """What stays equal when the task's options change."""
-        return msgspec.structs.replace(self, description="")
-
     def differences(self, other: "Conditions") -> list[Difference]:
         """The fields in which the two differ, without those that follow from another difference."""
         different = [name for name in self.__struct_fields__ if getattr(self, name) != getattr(other, name)]

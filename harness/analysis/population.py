@@ -44,16 +44,8 @@ class PairedScores(NamedTuple):
     differences: Array
     sampling: Sampling | None
 
-    def over_seeds(self, confidence: float = CONFIDENCE) -> Estimate | None:
-        """The mean difference with its interval over seeds."""
-        return mean_intervals(self.differences, None, confidence)[0]
-
-    def population(self, confidence: float = CONFIDENCE) -> Estimate | None:
-        """The mean difference with its interval for the population; None where that is not known."""
-        return mean_intervals(self.differences, self.sampling, confidence)[1]
-
     def wider(self, confidence: float = CONFIDENCE) -> Estimate | None:
-        """The one of both with the wider interval, on which verdicts rest."""
+        """The mean difference with the wider of its intervals, over seeds and for the population."""
         return wider(*mean_intervals(self.differences, self.sampling, confidence))
 
     def equivalence(self, margin: float, comparisons: int = 1) -> Equivalence:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from harness.machine.files import system_text
+
 # Control groups (Linux): the CPU quota of this process, and the counters of its groups.
 #
 # Quotas are read from version 2 alone, the time that they held back from both.
@@ -20,20 +22,17 @@ def read_control_groups(name: str, controller: str = "") -> list[str]:
     Groups without such a file are left out. With a ``controller``, such as ``cpu``, those of version 1.
     """
     own = Path(_own_group(controller))
-    contents = []
-    for group in (own, *own.parents) if own.name else (own,):
-        with contextlib.suppress(OSError):
-            contents.append((_CONTROL_GROUP / controller / group / name).read_text())
-    return contents
+    groups = (own, *own.parents) if own.name else (own,)
+    contents = (system_text(_CONTROL_GROUP / controller / group / name) for group in groups)
+    return [content for content in contents if content]
 
 
 def _own_group(controller: str) -> str:
     """The path of this process's group, below that of all."""
-    with contextlib.suppress(OSError):
-        for line in _OWN_GROUP.read_text().splitlines():
-            _number, controllers, path = line.split(":", 2)
-            if controller in controllers.split(","):
-                return path.strip("/")
+    for line in system_text(_OWN_GROUP).splitlines():
+        _number, controllers, path = line.split(":", 2)
+        if controller in controllers.split(","):
+            return path.strip("/")
     return ""
 
 
@@ -136,10 +135,7 @@ def on_their_cores(cpus: Iterable[int]) -> set[int]:
 @functools.cache
 def _core_of(cpu: int) -> str:
     """The hardware threads of its core, as ``0,4`` or ``0-1``; the CPU itself where that is unknown."""
-    try:
-        return (_CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text().strip()
-    except OSError:
-        return str(cpu)
+    return system_text(_CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list") or str(cpu)
 
 
 @functools.cache

@@ -19,7 +19,7 @@ import platformdirs
 
 from harness.machine.cpus import allowed_cpus, read_control_groups, usable_cpus
 from harness.machine.energy import EnergyMeter
-from harness.machine.files import replace_file
+from harness.machine.files import replace_file, system_text
 
 # The identity of a host: a random id kept in the user's state folder, and the host's name.
 #
@@ -97,10 +97,7 @@ def cpu_model() -> str:
     """The processor's name as its manufacturer writes it, or the architecture where that is unknown."""
     if sys.platform == "darwin":
         return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
+    lines = system_text(Path("/proc/cpuinfo")).splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
     return names[0] if names else platform.machine()
 

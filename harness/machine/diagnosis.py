@@ -12,6 +12,7 @@ import psutil
 
 from harness.machine.cpus import allowed_cpus, cpu_quota
 from harness.machine.description import default_threads
+from harness.machine.files import system_text
 
 #: A core that is busier than this while this process waits runs other programs.
 BUSY_PERCENT = 10.0
@@ -20,13 +21,6 @@ _OBSERVE_SECONDS = 1.0
 NEEDED_MEMORY_BYTES = 3 * 2**30
 _CPUS = Path("/sys/devices/system/cpu")
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None
 
 
 def _busy_cores() -> Iterator[str]:
@@ -44,10 +38,10 @@ def _busy_cores() -> Iterator[str]:
 
 
 def _frequency() -> Iterator[str]:
-    governors = {_read(path) for path in _CPUS.glob("cpu*/cpufreq/scaling_governor")} - {None}
+    governors = {system_text(path) for path in _CPUS.glob("cpu*/cpufreq/scaling_governor")}
     if "powersave" in governors and not (_CPUS / "intel_pstate").exists():
         yield "the CPU frequency governor is 'powersave'; set it to 'performance'"
-    throttles = [_read(path) or "0" for path in _CPUS.glob("cpu*/thermal_throttle/core_throttle_count")]
+    throttles = [system_text(path) or "0" for path in _CPUS.glob("cpu*/thermal_throttle/core_throttle_count")]
     if any(int(count) for count in throttles):
         yield "a core was throttled because of heat since the machine started; check its cooling"
     frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
@@ -84,8 +78,8 @@ def _debug_builds() -> Iterator[str]:
 def free_memory_bytes() -> int:
     """The memory that is available now, or what the control group grants if that is less."""
     available: int = psutil.virtual_memory().available
-    limit, used = (_read(_CONTROL_GROUP / name) for name in ("memory.max", "memory.current"))
-    if limit is None or used is None or limit == "max":
+    limit, used = (system_text(_CONTROL_GROUP / name) for name in ("memory.max", "memory.current"))
+    if not limit or not used or limit == "max":
         return available
     return min(available, max(0, int(limit) - int(used)))
 

@@ -122,20 +122,16 @@ def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     return content
 
 
-def is_file(name: str) -> bool:
-    """Whether a user's text is the path of a file; never raises."""
+def system_text(path: Path) -> str:
+    """The content of a file of the operating system, stripped; empty where it cannot be read."""
     try:
-        return Path(name).is_file()
-    except OSError:  # such as a name that is too long
-        return False
-
-
-def is_folder(name: str) -> bool:
-    """Whether a user's text is the path of a folder; never raises."""
-    try:
-        return Path(name).is_dir()
+        return path.read_text(errors="replace").strip()
     except OSError:
-        return False
+        return ""
+
+
+#: Whether a user's text is the path of a file or of a folder. Unlike those of ``Path`` they never raise.
+is_file, is_folder = os.path.isfile, os.path.isdir
 
 
 # Checksums of JSON documents: the last field of a file is the sha256 of all bytes before it.

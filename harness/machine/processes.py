@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from harness.machine.description import this_host
+from harness.machine.files import system_text
 
 #: Fields of /proc/PID/stat after the name, which may contain spaces and brackets.
 _STATE, _START = 0, 19
@@ -51,9 +52,7 @@ def this_process() -> ProcessMark:
 
 @functools.cache
 def _this_place() -> str:
-    boot, namespace = "", ""
-    with contextlib.suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    boot, namespace = system_text(Path("/proc/sys/kernel/random/boot_id")), ""
     with contextlib.suppress(OSError):
         namespace = str(Path("/proc/self/ns/pid").readlink())
     host = this_host()
@@ -67,12 +66,8 @@ def _start_of(pid: int) -> str | None:
     """
     if sys.platform != "linux":
         return _creation_time(pid)
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[_STATE] in _DEAD else fields[_START]
+    fields = system_text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return None if not fields or fields[_STATE] in _DEAD else fields[_START]
 
 
 def _creation_time(pid: int) -> str | None:
@@ -216,8 +211,7 @@ def with_descendants(pids: Iterable[int]) -> set[int]:
         if pid not in known:
             known.add(pid)
             for thread in _threads(pid):
-                with contextlib.suppress(OSError):
-                    queue += map(int, (thread / "children").read_text().split())
+                queue += map(int, system_text(thread / "children").split())
     return known
 
 
@@ -251,25 +245,12 @@ def new_mark() -> str:
 def kill_marked(mark: str) -> None:
     """Kill all processes of this user that were started with this variable, where ``/proc`` is (Linux)."""
     for _ in range(_SWEEPS):  # one may fork while the others are looked up
-        marked = [pid for pid in _pids() if f"{mark}=".encode() in _environment(pid)]
-        for pid in marked:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+        marked = 0
+        for variables in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):  # of another user, or gone
+                if f"{mark}=".encode() in variables.read_bytes():
+                    marked += 1
+                    os.kill(int(variables.parent.name), signal.SIGKILL)
         if not marked:
             return
         time.sleep(_SWEEP_SECONDS)
-
-
-def _pids() -> list[int]:
-    try:
-        return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-    except OSError:
-        return []
-
-
-def _environment(pid: int) -> bytes:
-    """The variables with which a process was started; empty for those of other users and the dead."""
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return b""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.machine.cpus import PROCESSOR_TIMES, allowed_cpus, throttled_seconds
+from harness.machine.files import system_text
 from harness.machine.processes import with_descendants
 
 # CPU time that other programs used between two moments, from the kernel's counters (Linux).
@@ -77,12 +78,8 @@ def busy_seconds() -> dict[int, float]:
 
 def _cpu_times() -> dict[int, tuple[int, int]]:
     """Of each CPU the ticks in which it worked, and those that the hypervisor gave to other machines."""
-    try:
-        lines = PROCESSOR_TIMES.read_text().splitlines()
-    except OSError:
-        return {}
     times = {}
-    for name, *words in map(str.split, lines):
+    for name, *words in map(str.split, system_text(PROCESSOR_TIMES).splitlines()):
         if name.startswith("cpu") and name != "cpu":
             user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words[:8])
             times[int(name[3:])] = user + nice + system + irq + softirq, steal
@@ -91,9 +88,8 @@ def _cpu_times() -> dict[int, tuple[int, int]]:
 
 def cpu_seconds(pid: int) -> float:
     """Of all threads of a process, and of its children that have ended; 0 once it has been waited for."""
-    try:
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+    after_name = system_text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    if not after_name:
         return 0.0
     user, system, *children = (int(ticks) / _TICKS_PER_SECOND for ticks in after_name[11:15])
     try:
@@ -218,11 +214,8 @@ def waited_seconds(thread: str = "thread-self") -> float | None:
 
     ``thread`` is its name in ``/proc``; that of a process means its main thread.
     """
-    try:
-        # proc(5): time on the CPU, time waiting for it, number of time slices
-        _, waited, slices = map(int, Path(f"/proc/{thread}/schedstat").read_text().split())
-    except (OSError, ValueError):
-        return None
+    # proc(5): time on the CPU, time waiting for it, number of time slices
+    _, waited, slices = map(int, system_text(Path(f"/proc/{thread}/schedstat")).split() or (0, 0, 0))
     return waited / 1e9 if slices else None
 
 

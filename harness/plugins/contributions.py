@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from harness.errors import HarnessError, UsageError
 from harness.plugins import files, registry
-from harness.plugins.loading import KINDS, LABELS, TYPES, Kind, implemented
+from harness.plugins.loading import KINDS, LABELS, Kind, implemented
 
 #: The names that a request asks for, by kind.
 Request = Mapping[Kind, Sequence[str]]
@@ -69,12 +69,8 @@ def _contribution(
 def _provided(path: Path, asked: Request) -> Iterator[tuple[Kind, str]]:
     for kind in KINDS:
         for name in asked.get(kind, ()):
-            if _provides(path, kind, name):
+            if registry.from_file(path, kind, name) is not None:
                 yield kind, name
-
-
-def _provides(path: Path, kind: Kind, name: str) -> bool:
-    return registry.from_file(path, kind, name, TYPES[kind]) is not None
 
 
 def _with_datasets(request: Request) -> Request:

@@ -1,7 +1,7 @@
 """A plugin module is registered and asked for a name; every mistake becomes one line that names it."""
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 import pluggy
 
@@ -31,12 +31,8 @@ GROUPS: dict[Kind, str] = {
     "study": "harness.studies",
 }
 
-Plugin = TypeVar("Plugin", Backend, TaskDefinition, DataSource, StudyKind)
 
-
-def ask(
-    kind: Kind, name: str, expected: type[Plugin], where: str, load: Callable[[], object]
-) -> Plugin | None:
+def ask(kind: Kind, name: str, where: str, load: Callable[[], object]) -> Any:
     """Load a plugin and ask it for this name; None where it has none of this name.
 
     Raises:
@@ -50,6 +46,7 @@ def ask(
         raise _could_not_be_loaded(where, error) from error
     if plugin is None:
         return None
+    expected = TYPES[kind]
     if not isinstance(plugin, expected):
         raise PluginError(
             f"{where} returned {type(plugin).__name__} from harness_{kind}({name!r}); "

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from harness.errors import HarnessError, PluginError, unknown_name
 from harness.plugins import files, trial
-from harness.plugins.loading import GROUPS, KINDS, LABELS, Kind, Plugin, ask, implemented
+from harness.plugins.loading import GROUPS, KINDS, LABELS, TYPES, Kind, ask, implemented
 from harness.plugins.trial import Imported
 from harness.spec.backend import Backend
 from harness.spec.data import DataSource
@@ -127,10 +128,10 @@ def _is_ours(point: metadata.EntryPoint) -> bool:
     return point.dist is not None and _name_and_version(point.dist)[0] == _OURS
 
 
-def _load(kind: Kind, name: str, expected: type[Plugin]) -> tuple[Plugin, metadata.EntryPoint | None]:
+def _load(kind: Kind, name: str) -> tuple[Any, metadata.EntryPoint | None]:
     """The plugin and its entry point; None instead of an entry point for a plugin file."""
     for path in files.plugin_files():
-        plugin = from_file(path, kind, name, expected)
+        plugin = from_file(path, kind, name)
         if plugin is not None:
             return plugin, None
     points = _entry_points()[kind]
@@ -142,10 +143,10 @@ def _load(kind: Kind, name: str, expected: type[Plugin]) -> tuple[Plugin, metada
     point = points[name][0]
     where = f"{kind} plugin {name!r} ({_distribution(point)})"
     imports = trial.try_point(point, where) if tried_apart and not _is_ours(point) else ()
-    plugin = _asked(kind, name, expected, where, point.load, imports)
+    plugin = _asked(kind, name, where, point.load, imports)
     if plugin is None:
         raise PluginError(
-            f"{where} returned NoneType from harness_{kind}({name!r}); expected {expected.__name__}"
+            f"{where} returned NoneType from harness_{kind}({name!r}); expected {TYPES[kind].__name__}"
         )
     return plugin, point
 
@@ -164,7 +165,7 @@ def _related(kind: Kind, name: str) -> str | None:
     return None
 
 
-def from_file(path: Path, kind: Kind, name: str, expected: type[Plugin]) -> Plugin | None:
+def from_file(path: Path, kind: Kind, name: str) -> Any:
     """The plugin of this name in a plugin file; None where the file has none.
 
     Raises:
@@ -173,7 +174,7 @@ def from_file(path: Path, kind: Kind, name: str, expected: type[Plugin]) -> Plug
     where = f"plugin file {path}"
     load = functools.partial(files.import_file, path)
     imports = trial.try_file(str(path), where) if tried_apart else ()
-    plugin = _asked(kind, name, expected, where, load, imports)
+    plugin = _asked(kind, name, where, load, imports)
     if plugin is None and not implemented(where, load):
         raise PluginError(
             f"{where} contributes nothing: it implements none of the hooks "
@@ -184,16 +185,11 @@ def from_file(path: Path, kind: Kind, name: str, expected: type[Plugin]) -> Plug
 
 
 def _asked(
-    kind: Kind,
-    name: str,
-    expected: type[Plugin],
-    where: str,
-    load: Callable[[], object],
-    imports: tuple[trial.Imported, ...],
-) -> Plugin | None:
+    kind: Kind, name: str, where: str, load: Callable[[], object], imports: tuple[trial.Imported, ...]
+) -> Any:
     """Ask a plugin for this name, unless its trial import imported a framework."""
     refuse_framework(imports, where)
-    plugin = ask(kind, name, expected, where, load)
+    plugin = ask(kind, name, where, load)
     if isinstance(plugin, Backend):
         refuse_framework(imports, where, plugin.requires)
     return plugin
@@ -206,7 +202,8 @@ def backend(name: str) -> Backend:
         UsageError: no plugin has this name.
         PluginError: the plugin cannot be loaded.
     """
-    return _load("backend", name, Backend)[0]  # type: ignore[type-abstract]
+    plugin: Backend = _load("backend", name)[0]
+    return plugin
 
 
 def backend_distribution(name: str) -> str | None:
@@ -214,7 +211,7 @@ def backend_distribution(name: str) -> str | None:
 
     Raises as :func:`backend`.
     """
-    _, point = _load("backend", name, Backend)  # type: ignore[type-abstract]
+    _, point = _load("backend", name)
     if point is None or point.dist is None or _is_ours(point):
         return None
     return _distribution(point)
@@ -223,7 +220,7 @@ def backend_distribution(name: str) -> str | None:
 def is_third_party(name: str) -> bool:
     """Whether another distribution or a plugin file provides the backend, or nothing does here."""
     try:
-        _, point = _load("backend", name, Backend)  # type: ignore[type-abstract]
+        _, point = _load("backend", name)
     except HarnessError:
         return True
     return point is None or not _is_ours(point)
@@ -231,17 +228,20 @@ def is_third_party(name: str) -> bool:
 
 def task(name: str) -> TaskDefinition:
     """The task of this name; raises as :func:`backend`."""
-    return _load("task", name, TaskDefinition)[0]
+    plugin: TaskDefinition = _load("task", name)[0]
+    return plugin
 
 
 def dataset(name: str) -> DataSource:
     """The source of the data set of this name; raises as :func:`backend`."""
-    return _load("dataset", name, DataSource)[0]  # type: ignore[type-abstract]
+    plugin: DataSource = _load("dataset", name)[0]
+    return plugin
 
 
 def study(name: str) -> StudyKind:
     """The kind of study of this name; raises as :func:`backend`."""
-    return _load("study", name, StudyKind)[0]
+    plugin: StudyKind = _load("study", name)[0]
+    return plugin
 
 
 def runs_our_code(python: str, variables: Iterable[str]) -> bool:

@@ -28,6 +28,16 @@ def sampled_records(backend, right, *, losses=None, **changes):
     return seeds_of(backend, range(len(right)), **changes)
 
 
+def over(scores):
+    """The mean difference with its interval over seeds."""
+    return scores.equivalence(1.0).over_seeds
+
+
+def population_of(scores):
+    """The mean difference with its interval for the population."""
+    return scores.equivalence(1.0).population
+
+
 def _two_configurations(seed=0, seeds=5, *, advantage=0.02):
     """Two configurations that differ on the same samples at every seed, the second one slower."""
     random = np.random.default_rng(seed)
@@ -45,7 +55,7 @@ def test_the_population_has_the_wider_interval_and_gives_the_verdict():
     jax = sampled_records("jax", ours, step=0.005)
     torch = sampled_records("torch", theirs, step=0.01)
     found = paired_scores(torch, jax, ACCURACY)
-    over_seeds, population = found.over_seeds(), found.population()
+    over_seeds, population = over(found), population_of(found)
     assert over_seeds.value == population.value == pytest.approx(100 * (theirs.mean() - ours.mean()))
     assert population.high - population.low > 2 * (over_seeds.high - over_seeds.low)
     assert found.wider() == population
@@ -66,7 +76,7 @@ def test_equal_programs_on_new_test_sets_are_seldom_called_different():
         ours, theirs = _two_configurations(seed, advantage=0.0)
         found = paired_scores(sampled_records("jax", ours), sampled_records("torch", theirs), ACCURACY)
         by_population += found.wider().excludes(0.0)
-        by_seeds += found.over_seeds().excludes(0.0)
+        by_seeds += over(found).excludes(0.0)
     assert by_population <= 10
     assert by_seeds > 40
 
@@ -74,12 +84,12 @@ def test_equal_programs_on_new_test_sets_are_seldom_called_different():
 def test_a_gain_is_positive_where_the_score_is_better():
     ours, theirs = _two_configurations()
     better, worse = sampled_records("jax", ours), sampled_records("torch", theirs)
-    assert paired_scores(better, worse, LOSS).population().value < 0
+    assert population_of(paired_scores(better, worse, LOSS)).value < 0
     gain = paired_scores(better, worse, LOSS, gain=True)
-    assert gain.population().value > 0
-    assert gain.population() == paired_scores(better, worse, LOSS).population().negated()
+    assert population_of(gain).value > 0
+    assert population_of(gain) == population_of(paired_scores(better, worse, LOSS)).negated()
     plain, of_accuracy = (paired_scores(better, worse, ACCURACY, gain=gain) for gain in (False, True))
-    assert of_accuracy.population() == plain.population()
+    assert population_of(of_accuracy) == population_of(plain)
 
 
 def test_the_weights_of_the_best_epoch_have_their_own_samples():
@@ -110,14 +120,14 @@ def test_one_run_without_the_same_samples_leaves_the_interval_over_seeds(changes
     first, second = sampled_records("jax", ours), sampled_records("torch", theirs)
     second[2] = msgspec.structs.replace(second[2], **changes)
     found = paired_scores(second, first, ACCURACY)
-    assert (found.sampling, found.population()) == (None, None)
-    assert found.wider() == found.over_seeds()
+    assert (found.sampling, population_of(found)) == (None, None)
+    assert found.wider() == over(found)
 
 
 def test_two_seeds_have_no_interval():
     ours, theirs = _two_configurations(seeds=2)
     found = paired_scores(sampled_records("jax", ours), sampled_records("torch", theirs), ACCURACY)
-    assert (found.wider().low, found.population()) == (None, None)
+    assert (found.wider().low, population_of(found)) == (None, None)
     assert found.equivalence(1.0).verdict == "undecided"
 
 
