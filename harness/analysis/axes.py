@@ -20,7 +20,8 @@ from harness.spec.task import Task, TaskDefinition
 AxisValue = Value | None
 
 
-def _versions(record: Record) -> str:
+def versions_text(record: Record) -> str:
+    """The versions that identify the configuration of a record."""
     versions = identifying_versions(record.configuration.backend, record.framework)
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
@@ -29,7 +30,7 @@ def _versions(record: Record) -> str:
 FIELDS: dict[str, Callable[[Record], AxisValue]] = {
     "backend": lambda record: record.configuration.backend,
     "mode": lambda record: record.configuration.mode,
-    "version": _versions,
+    "version": versions_text,
     "device": lambda record: record.device,
     "precision": lambda record: record.configuration.precision,
     "threads": lambda record: record.configuration.threads,

@@ -23,7 +23,6 @@ from harness.analysis.configuration_summary import (
 )
 from harness.analysis.grouping import ConfigurationRuns, DifferentWork, RunGroup, different_work
 from harness.analysis.population import paired_scores
-from harness.analysis.run_curves import Run
 from harness.analysis.seed_values import curves_of, ratios, step_seconds
 from harness.certify.dropout import uses_dropout
 from harness.duel.record import ConfigurationRecord, DuelRecord, DuelResult
@@ -31,7 +30,6 @@ from harness.duel.workloads import PADDING
 from harness.machine.cpus import WORKER_CPUS
 from harness.machine.worker_variables import variables_text
 from harness.plugins.installation import identifying_versions
-from harness.runs.record import Record
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import Equivalence, geometric_interval
 from harness.training.measures import Measure
@@ -336,9 +334,5 @@ def quality(
     if margin is None:
         level = other.quality.value if other.quality and measure.relative else 1.0
         margin = measure.margin * abs(level)
-    ours, theirs = (map(_record, summary.configuration.runs) for summary in (other, reference))
+    ours, theirs = ([run.record for run in each.configuration.runs] for each in (other, reference))
     return paired_scores(ours, theirs, measure).equivalence(margin, comparisons)
-
-
-def _record(run: Run) -> Record:
-    return run.record

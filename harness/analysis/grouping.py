@@ -16,12 +16,12 @@ from harness.analysis.axes import (
     has_equal_losses,
     is_other_training,
     title_of_values,
+    versions_text,
 )
 from harness.analysis.conditions import Conditions, Difference, evaluation_text
 from harness.analysis.run_curves import Run
 from harness.audit.comparison import first_difference
 from harness.certify.dropout import uses_dropout
-from harness.plugins.installation import identifying_versions
 from harness.runs.documents import Status
 from harness.runs.record import Record
 from harness.spec.backend import Precision
@@ -202,10 +202,7 @@ def traits(conditions: Conditions, record: Record) -> Traits:
 
 
 def _identity(run: Run) -> Identity:
-    versions = identifying_versions(run.record.configuration.backend, run.record.framework)
-    return run.record.configuration.label, ", ".join(
-        f"{name} {version}" for name, version in versions.items()
-    )
+    return run.record.configuration.label, versions_text(run.record)
 
 
 def _configurations(members: list[Run]) -> tuple[tuple[ConfigurationRuns, ...], Counter[str]]:

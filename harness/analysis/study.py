@@ -472,20 +472,14 @@ class StudySize(NamedTuple):
 
 def affordable_trials(trials: int, tuned: int, compared: int, run_seconds: float, left_seconds: float) -> int:
     """The number of trials of each of the ``tuned`` variants that leaves time for ``compared`` runs."""
-    for count in range(trials, min(trials, FEWEST_TRIALS), -1):
-        if run_seconds * (count * tuned + compared) <= left_seconds:
-            return count
-    return min(trials, FEWEST_TRIALS)
+    fitting = (left_seconds / run_seconds - compared) // tuned
+    return max(min(trials, FEWEST_TRIALS), min(trials, int(fitting)))
 
 
-def study_size(
-    missing: Collection[tuple[int, int]],
-    run_seconds: float,
-    budget_seconds: float,
-    variants: int,
-    seeds: int,
-) -> StudySize:
-    """The largest size whose ``missing`` runs, each a variant's index and a seed, fit the budget.
+def runs_within(
+    missing: Sequence[StudyRun], run_seconds: float, budget_seconds: float, variants: int, seeds: int
+) -> tuple[StudySize, list[StudyRun]]:
+    """The largest size whose ``missing`` runs fit the budget, and those of them that it includes.
 
     Seeds are cut first, down to the two that an interval needs; then variants from the end of the list,
     down to one. The smallest size is returned even if it exceeds the budget: the deadline then ends the
@@ -494,21 +488,11 @@ def study_size(
     fewest = min(seeds, FEWEST_SEEDS)
     sizes = [StudySize(variants, count) for count in range(seeds, fewest, -1)]
     sizes += [StudySize(count, fewest) for count in range(variants, 1, -1)]
-    sizes = sizes or [StudySize(variants, fewest)]
-
-    def seconds(size: StudySize) -> float:
-        return run_seconds * sum(size.includes(variant, seed) for variant, seed in missing)
-
-    return next((size for size in sizes if seconds(size) <= budget_seconds), sizes[-1])
-
-
-def runs_within(
-    missing: Sequence[StudyRun], run_seconds: float, budget_seconds: float, variants: int, seeds: int
-) -> tuple[StudySize, list[StudyRun]]:
-    """The size that fits the budget, and those of the ``missing`` runs that it includes."""
-    cells = [(run.variant, run.request.seed) for run in missing]
-    size = study_size(cells, run_seconds, budget_seconds, variants, seeds)
-    return size, [run for run in missing if size.includes(run.variant, run.request.seed)]
+    for size in sizes or [StudySize(variants, fewest)]:
+        included = [run for run in missing if size.includes(run.variant, run.request.seed)]
+        if run_seconds * len(included) <= budget_seconds:
+            break
+    return size, included
 
 
 def mean_run_seconds(records: Sequence[Record]) -> float:

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -17,11 +18,12 @@ from harness.analysis.study import (
     Study,
     StudyOptions,
     StudyPlan,
+    StudyRun,
     StudySize,
     Trial,
     Variant,
     affordable_trials,
-    study_size,
+    runs_within,
 )
 from harness.analysis.study_quantities import quantity
 from harness.analysis.study_scaling import scaling
@@ -79,7 +81,9 @@ EVERYTHING = [*itertools.product(range(8), range(5))]
     ],
 )
 def test_a_budget_costs_seeds_first_and_then_remedies(missing, run_seconds, budget, variants, seeds, size):
-    assert study_size(missing, run_seconds, budget, variants=variants, seeds=seeds) == size
+    runs = [StudyRun(variant, SimpleNamespace(seed=seed)) for variant, seed in missing]
+    found, included = runs_within(runs, run_seconds, budget, variants, seeds)
+    assert (found, len(included)) == (size, sum(size.includes(*each) for each in missing))
 
 
 def _task(number, **changes):
