@@ -1,7 +1,8 @@
-"""A program cannot change the data behind the harness's back: the run fails and names the call."""
+"""A backend that breaks the contract, or changes the data: the error names it and what is expected."""
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,24 +16,125 @@ from support.tasks import defined
 from harness.certify.cases import case_samples
 from harness.errors import WorkerLost
 from harness.machine.memory import is_mapped, read_only_array
-from harness.plugins.programs import ContractBroken, DataSeal, WatchedProgram
-from harness.spec.backend import Plan, Steps
+from harness.plugins.faults import explain
+from harness.plugins.programs import CheckedProgram, ContractBroken, DataSeal, WatchedProgram, read_only
+from harness.spec.backend import Plan, Program, Steps
 from harness.spec.data import Samples
 from harness.training.initial import initial_weights
 from harness.worker import protocol
 from harness.worker.requests import Worker
 from harness.worker.session import explained
 
-RUN = (
-    "run",
-    "--plugin",
-    str(PLUGINS / "contract_breaker.py"),
-    "--task",
-    "mlp",
-    "--max-steps",
-    "3",
-    "--quiet",
+RUN = ("run", "--plugin", str(PLUGINS / "contract_breaker.py"), "--task", "mlp", "--quiet")
+SHORT = (*RUN, "--max-steps", "3")
+VIOLATIONS = [
+    "no device",
+    "device misspelt",
+    "no program",
+    "parameter missing",
+    "parameter misnamed",
+    "parameter misshapen",
+    "loss of another shape",
+    "loss a tensor",
+    "loss of integers",
+    "loss in float16",
+    "one class too many",
+    "outputs flattened",
+    "outputs a tensor",
+    "state a list",
+    "state a tensor",
+    "state of objects",
+    "state without names",
+    "memory in words",
+    "memory below zero",
+]
+
+
+def plan_of(mode, device="cpu"):
+    return Plan(task=defined("mlp"), mode=mode, device=device, threads=1, seed=0)
+
+
+def used(program, plan):
+    """Call every method once."""
+    inputs = case_samples(plan.task).inputs
+    program.load(initial_weights(plan.task, 0))
+    program.weights()
+    program.train(Steps(np.zeros((1, 5), np.int64)))
+    program.predict(inputs)
+    program.training_state()
+    program.synchronize()
+    return program
+
+
+def exercised(mode, device="cpu"):
+    """A program that was used, on read-only data as in a worker."""
+    plan = plan_of(mode, device)
+    built = ContractBreaker().build(plan, read_only(case_samples(plan.task)))
+    return used(CheckedProgram(built, "breaker", plan), plan)
+
+
+@pytest.mark.parametrize(
+    ("mode", "device"),
+    [*((mode, "cpu") for mode in VIOLATIONS), pytest.param("none", "cuda", id="another device")],
 )
+def test_a_violation_is_reported_with_the_backend_and_what_is_expected(mode, device, snapshot):
+    with pytest.raises(ContractBroken) as caught:
+        exercised(mode, device)
+    assert str(caught.value).startswith("backend breaker breaks the contract: ")
+    assert str(caught.value) == snapshot
+
+
+@pytest.mark.parametrize("backend", ["breaker:one class too many", "anonymous"])
+def test_a_violation_fails_the_run(harness, snapshot, backend):
+    record, _ = harness.recorded("failed", *SHORT, "--no-certify", "--backend", backend)
+    assert re.sub(r"\d{2,}", "N", record["failure"]["message"]) == snapshot
+
+
+def test_a_backend_that_writes_into_the_data_gets_an_error_with_the_remedy():
+    with pytest.raises(ValueError, match="read-only") as caught:
+        exercised("writes into the data")
+    assert "must copy it first" in explain(caught.value)
+
+
+def test_outputs_that_are_not_finite_are_not_certified(harness):
+    record, _ = harness.recorded("diverged", *SHORT, "--backend", "breaker:outputs not finite")
+    assert "not finite" in record["certificate"]["reason"]
+
+
+def test_a_numpy_integer_is_accepted_as_an_int():
+    assert exercised("memory in NumPy").device_peak_memory_bytes() == 2**31
+
+
+def test_a_training_state_is_optional():
+    program = exercised("none")
+    assert program.training_state() is None
+    assert Program.training_state(program) is None
+    with pytest.raises(NotImplementedError, match="must load it"):
+        Program.load_training_state(program, {})
+
+
+def test_a_training_state_is_loaded_from_arrays_that_cannot_be_written():
+    program = exercised("state")
+    state = program.training_state()
+    with pytest.raises(ValueError, match="read-only"):
+        program.load_training_state(state)
+    assert state["m"].tolist() == [0.0]
+
+
+def test_weights_are_loaded_in_float64_even_if_they_were_returned_in_float32(harness):
+    """The weights of the best epoch, here the first, are loaded again at the end."""
+    precise = ("--epochs", "2", "--no-certify", "--backend", "breaker:single precision")
+    assert harness.recorded("ok", *RUN, *precise)[0]["best_epoch"] == 1
+
+
+def test_a_backend_without_violations_runs_but_is_not_certified(harness):
+    record, _ = harness.recorded("ok", *SHORT, "--backend", "breaker:none")
+    assert record["certificate"]["certified"] is False
+
+
+# A program cannot change the data behind the harness's back: the run fails and names the call.
+
+
 #: The call that the change is found in, and the part that it changes.
 CHANGES = {
     "build writes inputs": ("build()", "training inputs"),
@@ -44,32 +146,23 @@ CHANGES = {
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is mapped read-only on Linux alone")
 
 
-def plan_of(mode):
-    return Plan(task=defined("mlp"), mode=mode, device="cpu", threads=1, seed=0)
-
-
-def exercised(mode):
-    """Every method called once, as in a certificate."""
+def watched(mode):
+    """As a certificate has it."""
     plan = plan_of(mode)
-    program = WatchedProgram(ContractBreaker(), plan, case_samples(plan.task))
-    program.load(initial_weights(plan.task, 0))
-    program.weights()
-    program.train(Steps(np.zeros((1, 5), np.int64)))
-    program.predict(case_samples(plan.task).inputs)
-    program.synchronize()
+    used(WatchedProgram(ContractBreaker(), plan, case_samples(plan.task)), plan)
 
 
 @pytest.mark.parametrize("mode", CHANGES)
 def test_a_change_in_a_certificate_names_the_call(mode):
     call, part = CHANGES[mode]
     with pytest.raises(ContractBroken) as caught:
-        exercised(mode)
+        watched(mode)
     violation = f"{call} changed the {part}; expected: that it copies what it changes"
     assert str(caught.value) == f"backend breaker breaks the contract: {violation}"
 
 
 def test_a_program_that_changes_nothing_passes():
-    exercised("none")
+    watched("none")
 
 
 @linux
@@ -77,7 +170,7 @@ def test_a_program_that_changes_nothing_passes():
     "mode", [mode if " its " in mode else pytest.param(mode, marks=pytest.mark.slow) for mode in CHANGES]
 )
 def test_a_change_in_a_run_fails_it_and_names_the_call(harness, mode):
-    record, _ = harness.recorded("failed", *RUN, "--no-certify", "--backend", f"breaker:{mode}")
+    record, _ = harness.recorded("failed", *SHORT, "--no-certify", "--backend", f"breaker:{mode}")
     assert record["failure"]["signal"] == "SIGSEGV"
     assert f"in {mode.partition(' ')[0]}(); writing into the data" in record["failure"]["message"]
 
@@ -100,13 +193,13 @@ def test_only_a_forbidden_write_in_a_call_is_explained(signal_name, asked, snaps
 @linux
 def test_the_protection_cannot_be_lifted(harness):
     words = ("--no-certify", "--backend", "breaker:lifts the protection")
-    record, _ = harness.recorded("failed", *RUN, *words)
+    record, _ = harness.recorded("failed", *SHORT, *words)
     assert "cannot set WRITEABLE flag" in record["failure"]["message"]
 
 
 @linux
 def test_a_certificate_of_a_program_that_changes_its_inputs_is_refused(harness):
-    harness(*RUN, "--backend", "breaker:predict writes its inputs")
+    harness(*SHORT, "--backend", "breaker:predict writes its inputs")
     (record,) = harness.records()
     assert not record["certificate"]["certified"]
     assert "changed the inputs" in record["certificate"]["reason"]
