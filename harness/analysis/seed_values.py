@@ -53,11 +53,8 @@ def run_seconds(configuration: ConfigurationRuns) -> dict[int, float]:
 
 
 def _total(phases: Phases) -> float | None:
-    before = (phases.import_seconds, phases.data_seconds, phases.build_seconds)
-    known = [seconds for seconds in before if seconds is not None]
-    if len(known) < len(before):
-        return None
-    return sum(known) + phases.training_seconds + phases.evaluation_seconds
+    known = [seconds for seconds in phases.spent if seconds is not None]
+    return sum(known) if len(known) == len(phases.spent) else None
 
 
 def differences(ours: dict[int, float], theirs: dict[int, float], sign: float = 1.0) -> list[float]:

@@ -497,13 +497,7 @@ def runs_within(
 
 def mean_run_seconds(records: Sequence[Record]) -> float:
     """Mean duration of the runs, certification excluded: later runs find their certificate in the cache."""
-    return statistics.fmean(_run_seconds(record) for record in records)
-
-
-def _run_seconds(record: Record) -> float:
-    phases = record.phases
-    start = (phases.import_seconds, phases.data_seconds, phases.build_seconds)
-    return sum(filter(None, start)) + phases.training_seconds + phases.evaluation_seconds
+    return statistics.fmean(sum(filter(None, record.phases.spent)) for record in records)
 
 
 # The runs of a study that are recorded, by this or any other command.

@@ -48,21 +48,23 @@ def surroundings_of(record: Record) -> Conditions:
     )
 
 
-#: Surroundings, the batch size, and all else that is equal.
-_Key = tuple[Conditions, AxisValue, tuple[tuple[str, Hashable], ...]]
-
-
 def regrouped(groups: Iterable[RunGroup], axes: tuple[str, ...]) -> GroupedRuns:
     """The runs of ordinary groups, grouped along axes; the largest groups first.
 
     The backend stays equal. Runs on full batches join every group that is equal apart from the batch size.
     """
-    members: dict[_Key, list[ConfigurationRuns]] = defaultdict(list)
+    members: dict[Hashable, dict[AxisValue, list[ConfigurationRuns]]] = defaultdict(lambda: defaultdict(list))
     for group in groups:
         for configuration in group.configurations:
-            members[_key(configuration.runs[0].record, axes)].append(configuration)
+            record = configuration.runs[0].record
+            batch_size = None if _BATCH_SIZE in axes else value_of(record, _BATCH_SIZE)
+            members[_all_else(record, axes)][batch_size].append(configuration)
     superseded: Counter[tuple[str, str]] = Counter()
-    combined = [_configurations(group, axes, superseded) for group in _joined(members)]
+    combined = []
+    for in_batches in members.values():
+        whole = in_batches.pop(None, [])
+        joined = [[*each, *whole] for each in in_batches.values()] or [whole]
+        combined += [_configurations(each, axes, superseded) for each in joined]
     apart = distinctions({number: _traits(group[0], axes) for number, group in enumerate(combined)})
     regrouped_runs = [
         RunGroup(Conditions.of(group[0].runs[0].record), apart[number], group, axes)
@@ -72,33 +74,16 @@ def regrouped(groups: Iterable[RunGroup], axes: tuple[str, ...]) -> GroupedRuns:
     return GroupedRuns(sorted(regrouped_runs, key=size_of_group, reverse=True), left_out)
 
 
-def _key(record: Record, axes: Sequence[str]) -> _Key:
+def _all_else(record: Record, axes: Sequence[str]) -> Hashable:
+    """What is equal within a group besides the batch size."""
     fields = [(name, value(record)) for name, value in FIELDS.items() if name not in (*axes, _BATCH_SIZE)]
     options = [
         (name, value)
         for name, value in sorted(record.task.options.items())
         if name not in axes and name not in FIELDS
     ]
-    description = () if is_other_training(axes) else (("description", record.task.sha256),)
-    batch_size = None if _BATCH_SIZE in axes else value_of(record, _BATCH_SIZE)
-    return surroundings_of(record), batch_size, (*fields, *options, *description)
-
-
-def _joined(members: dict[_Key, list[ConfigurationRuns]]) -> list[list[ConfigurationRuns]]:
-    """The groups; those on full batches are part of all others that differ in the batch size alone."""
-    in_batches: dict[tuple[Conditions, object], list[_Key]] = defaultdict(list)
-    for key in members:
-        surroundings, batch_size, rest = key
-        if batch_size is not None:
-            in_batches[surroundings, rest].append(key)
-    groups = {key: list(configurations) for key, configurations in members.items()}
-    for key, configurations in members.items():
-        surroundings, batch_size, rest = key
-        if batch_size is None and in_batches[surroundings, rest]:
-            for other in in_batches[surroundings, rest]:
-                groups[other] += configurations
-            del groups[key]
-    return list(groups.values())
+    description = None if is_other_training(axes) else record.task.sha256
+    return surroundings_of(record), description, *fields, *options
 
 
 def _configurations(

@@ -173,6 +173,12 @@ class Phases(msgspec.Struct):
     training_seconds: float = 0.0
     evaluation_seconds: float = 0.0
 
+    @property
+    def spent(self) -> tuple[float | None, ...]:
+        """The seconds from the import to the last score, by phase; None where one is not known."""
+        before = (self.import_seconds, self.data_seconds, self.build_seconds)
+        return (*before, self.training_seconds, self.evaluation_seconds)
+
 
 class Record(Envelope, msgspec.Struct, kw_only=True):
     """One run of one task by one backend with one seed."""

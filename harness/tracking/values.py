@@ -145,11 +145,9 @@ def scored_at(record_start: float, epoch: Epoch) -> float:
 
 def ended_at(record: Record) -> float:
     """When the training and its scoring ended, as seconds since 1970."""
-    phases = msgspec.structs.asdict(record.phases)
     start = started_at(record)
     scored = [scored_at(start, epoch) for epoch in record.epochs[-1:]]
-    spent = sum(seconds or 0.0 for name, seconds in phases.items() if name != "first_step_seconds")
-    return max([start + spent, *scored])
+    return max([start + sum(filter(None, record.phases.spent)), *scored])
 
 
 def pictures(record: Record, folder: Path) -> dict[str, Path]:

@@ -105,17 +105,13 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             case "linear":
                 return LinearDecay(_FINAL_FACTOR, self.warmup_steps)
 
-    def make_federated(self) -> Federated | None:
-        """The division of the samples among clients that these options describe, where they have any."""
-        return None
+    def make_parts(self) -> dict[str, Any]:
+        """The fields of the task that only some tasks have options for, as these describe them.
 
-    def make_imbalance(self) -> Imbalance | None:
-        """The imbalance of the classes that these options describe; only classifiers have such options."""
-        return None
-
-    def make_privacy(self) -> Privacy | None:
-        """The DP-SGD that these options describe; only classifiers have such options."""
-        return None
+        Raises:
+            ValueError: options exclude each other; the message is for the user.
+        """
+        return {}
 
     def make_task(
         self,
@@ -144,14 +140,12 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
         optional: dict[str, Any] = {
             "weight_decay": self.weight_decay,
             "augmentation": augmentation,
-            "imbalance": self.make_imbalance(),
-            "federated": self.make_federated(),
             "train_fraction": self.train_fraction if self.train_fraction < 1 else None,
             "schedule": schedule if schedule != ConstantRate() else None,
             "clip_norm": self.clip_norm,
             "decay_embeddings": decay_embeddings,
             "samples_per_epoch": samples_per_epoch,
-            "privacy": self.make_privacy(),
+            **self.make_parts(),
         }
         return Task(
             name=name,
@@ -196,17 +190,12 @@ class FederatedOptions(NetworkOptions, frozen=True, kw_only=True):
         int, Meta(ge=1, description="passes of each client over its samples in a round")
     ] = 1
 
-    def make_federated(self) -> Federated | None:
-        """See :class:`TrainingOptions`.
-
-        Raises:
-            ValueError: options exclude each other; the message is for the user.
-        """
-        if self.clients:
-            return Federated(self.clients, self.local_epochs, self.concentration())
-        if self.local_epochs != 1 or self.concentration():
+    def make_parts(self) -> dict[str, Any]:
+        """See :class:`TrainingOptions`."""
+        if not self.clients and (self.local_epochs != 1 or self.concentration()):
             raise ValueError("local_epochs and dirichlet need clients, such as clients=10")
-        return None
+        federated = Federated(self.clients, self.local_epochs, self.concentration()) if self.clients else None
+        return {"federated": federated}
 
     def concentration(self) -> float:
         """Of the clients' shares of a class; only classifiers have such shares."""
@@ -244,12 +233,16 @@ class ImbalanceOptions(FederatedOptions, frozen=True, kw_only=True):
         """See :class:`FederatedOptions`."""
         return self.dirichlet
 
-    def make_privacy(self) -> Privacy | None:
-        """See :class:`TrainingOptions`.
+    def make_parts(self) -> dict[str, Any]:
+        """See :class:`TrainingOptions`."""
+        parts: dict[str, Any] = {"privacy": self._privacy()}
+        if self.imbalance < 1:
+            parts["imbalance"] = Imbalance(self.imbalance, self.rebalance)
+        elif self.rebalance != "none":
+            raise ValueError(f"rebalance={self.rebalance} needs an imbalance below 1, such as imbalance=0.1")
+        return super().make_parts() | parts
 
-        Raises:
-            ValueError: options exclude each other; the message is for the user.
-        """
+    def _privacy(self) -> Privacy | None:
         if not self.dp_clip:
             if self.dp_canaries:
                 raise ValueError("dp_canaries audit DP-SGD, which needs a dp_clip, such as dp_clip=1.0")
@@ -267,18 +260,6 @@ class ImbalanceOptions(FederatedOptions, frozen=True, kw_only=True):
         defaults = {"delta": type(self)().dp_delta, "canaries": 0}
         given: dict[str, Any] = {name: value for name, value in optional.items() if value != defaults[name]}
         return Privacy(self.dp_noise, self.dp_clip, **given)
-
-    def make_imbalance(self) -> Imbalance | None:
-        """See :class:`TrainingOptions`.
-
-        Raises:
-            ValueError: options exclude each other; the message is for the user.
-        """
-        if self.imbalance < 1:
-            return Imbalance(self.imbalance, self.rebalance)
-        if self.rebalance != "none":
-            raise ValueError(f"rebalance={self.rebalance} needs an imbalance below 1, such as imbalance=0.1")
-        return None
 
 
 class ClassificationOptions(ImbalanceOptions, frozen=True, kw_only=True):
