@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 import pytest
+from support.tasks import small_task
 
 from harness.errors import PluginError, UsageError
 from harness.layers import Conv2D, Dense, Dropout, Flatten, Reshape
@@ -24,19 +25,10 @@ from harness.spec.task import (
     Preset,
     Regression,
     Sgd,
-    Task,
     TaskDefinition,
 )
 
-TASK = Task(
-    name="mine",
-    version=1,
-    networks={"model": Network((4, 1), (Flatten(), Dense(3)))},
-    objective=Classification(),
-    optimizer=Sgd(0.1),
-    batch_size=4,
-    epochs=1,
-)
+TASK = msgspec.structs.replace(small_task((4, 1), Flatten(), Dense(3)), name="mine")
 
 
 def definition(options=(), made=TASK, **fields):

@@ -6,11 +6,13 @@ import sys
 import numpy as np
 import pytest
 from support.command import PLUGINS
+from support.pages import module
 from support.plugin_files import install
 
 from harness.errors import PluginError, UsageError
 from harness.plugins import files, registry, trial
-from harness.plugins.installation import has_versions
+from harness.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.plugins.installation import has_versions, installation
 from harness.spec.task import TaskDefinition
 
 HOOK = """
@@ -74,15 +76,21 @@ OWN_WORDS = re.compile(r"(SyntaxError|AttributeError|PluginValidationError): .*"
 
 
 @pytest.fixture
-def broken_plugins(tmp_path, monkeypatch):
+def found_anew():
+    """Entry points are looked for in this test, and again after it."""
+    registry._entry_points.cache_clear()
+    yield
+    registry._entry_points.cache_clear()
+
+
+@pytest.fixture
+def broken_plugins(found_anew, tmp_path, monkeypatch):
     """A distribution ``broken-plugins 1.5`` whose entry points are all broken, each in its way."""
     modules = {f"plugin_{name}": source for name, source in MODULES.items()}
     install(tmp_path, "broken-plugins", modules, version="1.5", backends=POINTS)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(trial, "LIMIT_SECONDS", 3)
-    registry._entry_points.cache_clear()
     yield
-    registry._entry_points.cache_clear()
     for name in [name for name in sys.modules if name.startswith("plugin_")]:
         del sys.modules[name]
 
@@ -128,10 +136,9 @@ def test_a_broken_plugin_is_named_with_its_distribution_and_the_reason(broken_pl
     assert OWN_WORDS.sub(r"\1", message) == snapshot
 
 
-def test_the_version_of_an_installed_plugin_is_that_of_its_distribution(tmp_path, monkeypatch):
+def test_the_version_of_an_installed_plugin_is_that_of_its_distribution(found_anew, tmp_path, monkeypatch):
     """Whatever the backend is called, and whatever else is given as a file."""
     monkeypatch.syspath_prepend(PLUGINS)
-    registry._entry_points.cache_clear()
     assert registry.backend_distribution("torch") is None  # its own version is that of the framework
     assert registry.backend_distribution("paced") == "faulty 1.0"
     (tmp_path / "task.py").write_text(HOOK.format(body="return None"))
@@ -148,7 +155,6 @@ def test_the_version_of_an_installed_plugin_is_that_of_its_distribution(tmp_path
     monkeypatch.setenv(files.PLUGIN_FILES_VARIABLE, str(tmp_path / "own.py"))
     assert registry.backend_distribution("paced") is None
     assert not has_versions("torch", {"harness plugin": "acme 1.0"})
-    registry._entry_points.cache_clear()
 
 
 def test_two_plugin_files_of_one_name_are_two_modules(tmp_path, monkeypatch):
@@ -168,3 +174,94 @@ def test_broken_plugins_do_not_affect_others(broken_plugins):
     assert registry.backend("torch").name == "torch"
     assert isinstance(registry.task("cnn"), TaskDefinition)
     assert not [name for name in sys.modules if name.startswith("plugin_")]
+
+
+# A plugin whose top level imports a framework is refused, and the line is named.
+
+
+BACKEND = module("docs/how-to/add-a-backend.md", "my_numpy")
+FIRST_LINE = len(BACKEND.splitlines()) + 1
+#: Fakes: the real frameworks take seconds to import.
+FAKES = {
+    "torch": "",
+    "keras": "",
+    "acme_core": "",
+    "own_helper": "import acme_core\n",
+    "asking": "import importlib.util\nFOUND = importlib.util.find_spec('torch') is not None\n",
+}
+
+
+@pytest.fixture
+def loaded(tmp_path, monkeypatch):
+    """Load the guide's backend with lines after its own, as a file beside fakes of frameworks."""
+    record = "acme_core.py,,\nacme_dl-2.0.dist-info/METADATA,,\n"
+    monkeypatch.syspath_prepend(install(tmp_path / "modules", "acme-dl", FAKES, "2.0", record))
+    path = tmp_path / "plugins" / "own.py"
+    path.parent.mkdir()
+    monkeypatch.setenv(PLUGIN_FILES_VARIABLE, str(path))
+
+    def load(lines, requires='("numpy>=2",)'):
+        path.write_text(BACKEND.replace('("numpy>=2",)', requires) + lines)
+        return registry.backend("my-numpy")
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "imported"),
+    [
+        ("import torch\n", 0, "torch"),
+        ("from keras import *\n", 0, "keras"),
+        ("try:\n    import torch\nexcept ImportError:\n    torch = None\n", 1, "torch"),
+        ("def version():\n    import keras\n    return keras\nversion()\n", 1, "keras"),
+        ("import importlib\nimportlib.import_module('torch')\n", 1, "torch"),
+        ("import asking\nimport torch\n", 1, "torch"),
+    ],
+)
+def test_the_line_that_imports_a_framework_is_named(loaded, lines, line, imported):
+    with pytest.raises(PluginError) as caught:
+        loaded(lines)
+    assert f"own.py, line {FIRST_LINE + line}, imports {imported}" in str(caught.value)
+
+
+def test_what_the_backend_requires_is_a_framework_whatever_its_module_is_called(loaded):
+    with pytest.raises(PluginError, match=f"own.py, line {FIRST_LINE}, imports acme_core at the top level"):
+        loaded("import own_helper\n", '("acme-dl>=2",)')
+
+
+@pytest.mark.parametrize(
+    ("lines", "requires"),
+    [
+        ("", '("numpy>=2",)'),  # NumPy is imported at the top of the guide's backend, and required by it
+        ("import own_helper\n", '("numpy>=2",)'),
+        ("import asking\n", '("numpy>=2",)'),
+        ("def environment():\n    import torch\n", '("torch>=2",)'),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch\n", '("torch>=2",)'),
+        ("import pandas, scipy.stats\n", '("acme-dl>=2", "pandas>=2")'),
+    ],
+)
+def test_other_imports_pass(loaded, lines, requires):
+    assert loaded(lines, requires).name == "my-numpy"
+
+
+def test_such_a_backend_is_listed_as_broken(loaded):
+    with pytest.raises(PluginError):
+        loaded("import torch\n")
+    state, detail = installation("my-numpy")
+    assert state == "broken"
+    assert f"own.py, line {FIRST_LINE}, imports torch" in detail
+
+
+def test_the_line_of_an_installed_package_is_named(found_anew, tmp_path, monkeypatch):
+    modules = {
+        "torch": "",
+        "acme_plugin.__init__": f"\nfrom acme_plugin import layers\n{BACKEND}",
+        "acme_plugin.layers": "import numpy\nimport torch\n",
+    }
+    install(tmp_path, "acme-plugin", modules, backends={"my-numpy": "acme_plugin"})
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PluginError) as caught:
+        registry.backend("my-numpy")
+    message = str(caught.value)
+    assert message.startswith("backend plugin 'my-numpy' (acme-plugin 1.0)")
+    assert "layers.py, line 2, imports torch" in message

@@ -1,24 +1,16 @@
 """The hash of a task, which depends on its meaning, and FLOPs of a training step, counted by hand."""
 
 import msgspec
+from support.tasks import small_task
 
 from harness.layers import Dense
 from harness.network import Network
 from harness.spec.description import description_sha256
-from harness.spec.task import Adversarial, Classification, Penalty, Sgd, Task, training_flops_per_sample
+from harness.spec.task import Adversarial, Penalty, Sgd, Task, training_flops_per_sample
 
 
-def _task(optimizer=Sgd(0.1), objective=Classification(), networks=None, **more):  # noqa: B008  frozen
-    return Task(
-        name="t",
-        version=1,
-        networks=networks or {"model": Network((4,), (Dense(3),))},
-        objective=objective,
-        optimizer=optimizer,
-        batch_size=8,
-        epochs=1,
-        **more,
-    )
+def _task(optimizer=Sgd(0.1), **more):  # noqa: B008  frozen
+    return small_task((4,), Dense(3), optimizer=optimizer, **more)
 
 
 def test_a_default_that_is_given_is_the_same_as_one_left_out():
@@ -57,8 +49,7 @@ def test_different_tasks_have_different_hashes():
 
 def test_a_step_is_one_product_forward_and_two_back():
     # 3 inputs to 5 outputs: 15 multiply-adds forward, for the weights' gradients, and for the inputs'.
-    task = _task(networks={"model": Network((3,), (Dense(5),))})
-    assert training_flops_per_sample(task) == 2 * (15 + 15 + 15)
+    assert training_flops_per_sample(small_task((3,), Dense(5))) == 2 * (15 + 15 + 15)
 
 
 def test_an_adversarial_step_trains_both_networks():
@@ -66,5 +57,7 @@ def test_an_adversarial_step_trains_both_networks():
     discriminator = 2 * (4 + 4 + 4)  # of one picture, real or generated
     through = 2 * (4 + 4)  # forward, and back to its inputs alone
     generator = 2 * (8 + 8 + 8)
-    found = training_flops_per_sample(_task(objective=Adversarial(latent_size=2), networks=networks))
+    found = training_flops_per_sample(
+        msgspec.structs.replace(_task(), objective=Adversarial(latent_size=2), networks=networks)
+    )
     assert found == 2 * discriminator + through + generator
