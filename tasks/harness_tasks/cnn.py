@@ -3,7 +3,7 @@
 from harness.layers import Conv2D, Dense, Flatten, MaxPool2D
 from harness.network import Network
 from harness.spec import Preset, Task, TaskDefinition
-from harness_tasks.options import REFERENCES, ClassificationOptions, Crop, Flip, make_augmentation
+from harness_tasks.options import REFERENCES, ClassificationOptions, Crop, Flip
 
 
 class CnnOptions(ClassificationOptions, frozen=True, kw_only=True):
@@ -30,12 +30,9 @@ def define(options: CnnOptions) -> Task:
     )
     return options.make_task(
         name="cnn",
-        version=1,
         networks={"model": network},
-        objective=options.make_objective(),
         batch_size=64,
         epochs=10,
-        augmentation=make_augmentation(flip=options.flip, crop=options.crop),
     )
 
 

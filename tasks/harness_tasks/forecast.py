@@ -34,9 +34,7 @@ def define(options: ForecastOptions) -> Task:
     )
     return options.make_task(
         name="forecast",
-        version=1,
         networks={"model": network},
-        objective=options.make_objective(),
         batch_size=16,
         epochs=20,
     )

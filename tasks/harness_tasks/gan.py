@@ -7,7 +7,7 @@ from msgspec import Meta
 from harness.layers import Conv2D, ConvTranspose2D, Dense, Flatten, Reshape
 from harness.network import Network
 from harness.spec import Adversarial, Preset, Task, TaskDefinition
-from harness_tasks.options import REFERENCES, Crop, Flip, NetworkOptions, OptimizerName, make_augmentation
+from harness_tasks.options import REFERENCES, Crop, Flip, NetworkOptions, OptimizerName
 
 LATENT_SIZE = 64
 
@@ -23,6 +23,10 @@ class GanOptions(NetworkOptions, frozen=True, kw_only=True):
     ] = 0.0
     flip: Flip = False
     crop: Crop = 0
+
+    def make_objective(self) -> Adversarial:
+        """A game of two networks."""
+        return Adversarial(LATENT_SIZE)
 
 
 def define(options: GanOptions) -> Task:
@@ -57,10 +61,8 @@ def define(options: GanOptions) -> Task:
         name="gan",
         version=3,
         networks={"generator": generator, "discriminator": discriminator},
-        objective=Adversarial(LATENT_SIZE),
         batch_size=64,
         epochs=100,
-        augmentation=make_augmentation(flip=options.flip, crop=options.crop),
     )
 
 

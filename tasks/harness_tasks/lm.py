@@ -17,7 +17,7 @@ from harness.layers import (
     Unembedding,
 )
 from harness.network import Network
-from harness.spec import Adam, Classification, Optimizer, Preset, Task, TaskDefinition
+from harness.spec import Adam, Optimizer, Preset, Task, TaskDefinition
 from harness_tasks.options import REFERENCES, FederatedOptions, LearningRate, OptimizerName, ScheduleName
 from harness_tasks.windows import CONTEXT, VOCABULARY
 
@@ -77,9 +77,7 @@ def define(options: LmOptions) -> Task:
     )
     return options.make_task(
         name="lm",
-        version=1,
         networks={"model": network},
-        objective=Classification(),
         batch_size=_BATCH,
         epochs=8,
         decay_embeddings=True,

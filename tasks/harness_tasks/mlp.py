@@ -26,9 +26,7 @@ def define(options: MlpOptions) -> Task:
     )
     return options.make_task(
         name="mlp",
-        version=1,
         networks={"model": network},
-        objective=options.make_objective(),
         batch_size=100,
         epochs=167,
     )

@@ -105,6 +105,14 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             case "linear":
                 return LinearDecay(_FINAL_FACTOR, self.warmup_steps)
 
+    def make_objective(self) -> Objective:
+        """The objective that these options describe.
+
+        Raises:
+            ValueError: options exclude each other; the message is for the user.
+        """
+        return Classification()
+
     def make_parts(self) -> dict[str, Any]:
         """The fields of the task that only some tasks have options for, as these describe them.
 
@@ -117,16 +125,15 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
         self,
         *,
         name: str,
-        version: int,
         networks: dict[str, Network],
-        objective: Objective,
         batch_size: int,
         epochs: int,
-        augmentation: Augmentation | None = None,
+        version: int = 1,
+        objective: Objective | None = None,
         decay_embeddings: bool = False,
         samples_per_epoch: int | None = None,
     ) -> Task:
-        """The task that trains these networks as the options say.
+        """The task that trains these networks as the options say, by default for their objective.
 
         Raises:
             ValueError: options exclude each other; the message is for the user.
@@ -136,10 +143,11 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
                 "learning_rate times weight_decay must be below 1: a step shrinks each kernel by this share"
             )
         schedule = self.make_schedule()
+        flip, crop = getattr(self, "flip", False), getattr(self, "crop", 0)  # of tasks on images alone
         # Only a field that is not given at all stays out of the task's JSON and hash.
         optional: dict[str, Any] = {
             "weight_decay": self.weight_decay,
-            "augmentation": augmentation,
+            "augmentation": Augmentation(flip, crop) if flip or crop else None,
             "train_fraction": self.train_fraction if self.train_fraction < 1 else None,
             "schedule": schedule if schedule != ConstantRate() else None,
             "clip_norm": self.clip_norm,
@@ -151,18 +159,13 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             name=name,
             version=version,
             networks=networks,
-            objective=objective,
+            objective=objective or self.make_objective(),
             optimizer=self.make_optimizer(),
             penalty=Penalty(self.l1, self.l2),
             batch_size=None if self.optimizer == "gd" else batch_size,
             epochs=epochs,
             **{field: value for field, value in optional.items() if value},
         )
-
-
-def make_augmentation(*, flip: bool, crop: int) -> Augmentation | None:
-    """The augmentation that these options describe; None for no augmentation."""
-    return Augmentation(flip, crop) if flip or crop else None
 
 
 class NetworkOptions(TrainingOptions, frozen=True, kw_only=True):
@@ -274,11 +277,7 @@ class ClassificationOptions(ImbalanceOptions, frozen=True, kw_only=True):
     ] = 0.0
 
     def make_objective(self) -> Classification:
-        """The objective that these options describe.
-
-        Raises:
-            ValueError: options exclude each other; the message is for the user.
-        """
+        """See :class:`TrainingOptions`."""
         if self.loss != "cross_entropy":
             if self.label_smoothing:
                 raise ValueError(f"label_smoothing belongs to loss=cross_entropy, not to {self.loss}")

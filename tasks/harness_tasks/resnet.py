@@ -25,7 +25,6 @@ from harness_tasks.options import (
     Flip,
     LearningRate,
     ScheduleName,
-    make_augmentation,
 )
 
 _STAGES = 3
@@ -76,12 +75,9 @@ def define(options: ResnetOptions) -> Task:
     )
     return options.make_task(
         name="resnet",
-        version=1,
         networks={"model": network},
-        objective=options.make_objective(),
         batch_size=128,
         epochs=182,  # 64,000 steps of 45,000 images
-        augmentation=make_augmentation(flip=options.flip, crop=options.crop),
     )
 
 

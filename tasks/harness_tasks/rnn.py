@@ -25,9 +25,7 @@ def define(options: RnnOptions) -> Task:
     )
     return options.make_task(
         name="rnn",
-        version=1,
         networks={"model": network},
-        objective=options.make_objective(),
         batch_size=100,
         epochs=167,
     )

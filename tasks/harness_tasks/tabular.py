@@ -39,9 +39,7 @@ def define(options: TabularOptions) -> Task:
     )
     return options.make_task(
         name="tabular",
-        version=1,
         networks={"model": network},
-        objective=options.make_objective(),
         batch_size=32,
         epochs=50,
     )
