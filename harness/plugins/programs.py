@@ -128,11 +128,16 @@ class CheckedProgram(Program):
             raise self._broken(f"{call} returned an array of {result.dtype}", "floating-point numbers")
         return result
 
+    def _made(self, call: str) -> None:
+        """Called after each call of the program."""
+
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         self._program.load(weights)
+        self._made("load()")
 
     def weights(self) -> dict[str, np.ndarray]:
         weights = self._program.weights()
+        self._made("weights()")
         expected = self._task.weights()
         if missing := expected.keys() - weights.keys():
             raise self._broken(
@@ -148,17 +153,19 @@ class CheckedProgram(Program):
     def train(self, steps: Steps) -> np.ndarray:
         count = len(steps.indices)
         shape = (count, 2) if isinstance(self._task.objective, Adversarial) else (count,)
-        losses = self._floats(f"train() of {count} steps", self._program.train(steps), shape)
+        call, result = f"train() of {count} steps", self._program.train(steps)
+        self._made(call)
+        losses = self._floats(call, result, shape)
         if losses.dtype.itemsize not in _LOSS_BYTES:
-            raise self._broken(
-                f"train() of {count} steps returned losses of {losses.dtype}", "float32 or float64"
-            )
+            raise self._broken(f"{call} returned losses of {losses.dtype}", "float32 or float64")
         return losses
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
+        call = f"predict() of {len(inputs)} inputs by {network}"
         outputs = self._program.predict(inputs, network)
+        self._made(call)
         shape = (len(inputs), *self._task.networks[network].output_shape())
-        return self._floats(f"predict() of {len(inputs)} inputs by {network}", outputs, shape)
+        return self._floats(call, outputs, shape)
 
     def input_gradients(
         self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
@@ -168,6 +175,7 @@ class CheckedProgram(Program):
         except Unsupported as error:
             raise Unsupported(f"backend {self._backend} has {error}") from error
         call = f"input_gradients() of {len(inputs)} inputs"
+        self._made(call)
         if not isinstance(result, tuple) or len(result) != 2:  # noqa: PLR2004  gradients and outputs
             raise self._broken(f"{call} returned {_kind(result)}", "a tuple of gradients and outputs")
         gradients, outputs = result
@@ -183,6 +191,7 @@ class CheckedProgram(Program):
 
     def synchronize(self) -> None:
         self._program.synchronize()
+        self._made("synchronize()")
 
     def device_peak_memory_bytes(self) -> int | None:
         peak: object = self._program.device_peak_memory_bytes()
@@ -198,6 +207,7 @@ class CheckedProgram(Program):
 
     def training_state(self) -> dict[str, np.ndarray] | None:
         state: object = self._program.training_state()
+        self._made("training_state()")
         if state is None:
             return None
         right = "a dictionary of NumPy arrays, or None"
@@ -216,6 +226,7 @@ class CheckedProgram(Program):
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
         self._program.load_training_state({name: _read_only(array) for name, array in state.items()})
+        self._made("load_training_state()")
 
 
 def _kind(value: object) -> str:
@@ -271,8 +282,6 @@ def checksum(array: np.ndarray) -> int:
 # This is for certificates, whose data is small. That of a run is in memory that cannot be written; verifying
 # it takes as long as a step.
 
-_T = TypeVar("_T")
-
 
 class WatchedProgram(CheckedProgram):
     """Builds and wraps a program; raises :class:`ContractBroken` for the call that changes data."""
@@ -281,51 +290,23 @@ class WatchedProgram(CheckedProgram):
         """Raises what the backend raises."""
         protected = read_only(samples)
         self._seal = DataSeal({"training": protected})
+        self._given: tuple[np.ndarray, int] | None = None
         super().__init__(build(backend, plan, protected), backend.name, plan)
-        self._verify("build()")
+        self._made("build()")
 
-    def _verify(self, call: str) -> None:
+    def _made(self, call: str) -> None:
         if part := self._seal.changed():
             raise data_changed(self._backend, call, part)
-
-    def load(self, weights: Mapping[str, np.ndarray]) -> None:
-        self._watched("load()", lambda: super(WatchedProgram, self).load(weights))
-
-    def weights(self) -> dict[str, np.ndarray]:
-        return self._watched("weights()", super().weights)
-
-    def train(self, steps: Steps) -> np.ndarray:
-        call = f"train() of {len(steps.indices)} steps"
-        return self._watched(call, lambda: super(WatchedProgram, self).train(steps))
+        if self._given is not None and checksum(self._given[0]) != self._given[1]:
+            raise data_changed(self._backend, call, "inputs that it was given")
+        self._given = None
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
-        call, before = f"predict() of {len(inputs)} inputs by {network}", checksum(inputs)
-        outputs = self._watched(call, lambda: super(WatchedProgram, self).predict(inputs, network))
-        if checksum(inputs) != before:
-            raise data_changed(self._backend, call, "inputs that it was given")
-        return outputs
+        self._given = inputs, checksum(inputs)
+        return super().predict(inputs, network)
 
     def input_gradients(
         self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
     ) -> tuple[np.ndarray, np.ndarray]:
-        call, before = f"input_gradients() of {len(inputs)} inputs", checksum(inputs)
-        result = self._watched(
-            call, lambda: super(WatchedProgram, self).input_gradients(inputs, targets, network)
-        )
-        if checksum(inputs) != before:
-            raise data_changed(self._backend, call, "inputs that it was given")
-        return result
-
-    def synchronize(self) -> None:
-        self._watched("synchronize()", super().synchronize)
-
-    def training_state(self) -> dict[str, np.ndarray] | None:
-        return self._watched("training_state()", super().training_state)
-
-    def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
-        self._watched("load_training_state()", lambda: super(WatchedProgram, self).load_training_state(state))
-
-    def _watched(self, call: str, work: Callable[[], _T]) -> _T:
-        result = work()
-        self._verify(call)
-        return result
+        self._given = inputs, checksum(inputs)
+        return super().input_gradients(inputs, targets, network)
