@@ -31,9 +31,7 @@ PICTURES = task({"model": Network((8, 8, 2), (Conv2D(3, 3, "relu"), Flatten(), D
 
 
 def subject_of(of, backend=None):
-    made = program(backend or NumpyBackend(), of)
-    made.load(weights(of))
-    return Subject(made, of)
+    return Subject(program(backend or NumpyBackend(), of), of)
 
 
 def question(of):
@@ -72,7 +70,6 @@ def test_captum_finds_the_same():
     inputs, targets = question(PICTURES)
     baseline = np.random.default_rng(4).random((8, 8, 2))
     made = program(plugin, PICTURES)
-    made.load(weights(PICTURES))
     ours = integrated_gradients(Subject(made, PICTURES), inputs, targets, baseline, nodes=20)
     own, nchw = captum.IntegratedGradients(made._modules["model"].eval()), (0, 3, 1, 2)
     theirs, delta = own.attribute(
@@ -208,7 +205,6 @@ def test_of_a_forecast_small_and_large_errors_are_chosen():
 @pytest.mark.parametrize("of", [PICTURES, LINEAR], ids=["pictures", "series"])
 def test_all_of_it_goes_to_one_file(of, tmp_path):
     made = program(NumpyBackend(), of)
-    made.load(weights(of))
     test = samples(of)
     found = explain(made, of, test, "abcd", str(tmp_path / "e.npz"))
     arrays = np.load(tmp_path / "e.npz")

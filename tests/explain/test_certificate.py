@@ -1,9 +1,11 @@
 """Gradients by the inputs of frameworks beside exact ones; each planted fault is found."""
 
+import functools
+
 import msgspec
 import numpy as np
 import pytest
-from support.training_cases import TASKS, program, samples, task, weights
+from support.training_cases import TASKS, program, samples, task
 
 from harness.explain import attributions
 from harness.explain.attributions import Subject, integrated_gradients, quadrature
@@ -26,12 +28,6 @@ SQUARE = task(
 )
 
 
-def loaded(backend, of):
-    made = program(backend, of)
-    made.load(weights(of))
-    return made
-
-
 def question(of):
     """Inputs in float64, or tokens, and an output of each."""
     inputs = samples(of).inputs
@@ -42,7 +38,7 @@ def question(of):
 def test_exact_gradients_are_the_slopes_of_the_outputs(name):
     """Of the reference itself, by central differences of what it predicts; for tokens of what it outputs."""
     of = SUPERVISED[name]
-    made, (inputs, targets) = loaded(NumpyBackend(), of), question(of)
+    made, (inputs, targets) = program(NumpyBackend(), of), question(of)
     subject = Subject(made, of)
     numbers = subject.numbers(inputs)
     direction = np.random.default_rng(1).standard_normal(numbers.shape)
@@ -62,38 +58,19 @@ def test_a_framework_has_the_same_gradients_as_the_reference(framework):
     for key in ("residual", "transformer", "sequences", "classification squashed"):
         of = SUPERVISED[key]
         made = program(plugin, of, mode or plugin.modes[0])
-        made.load(weights(of))
         check = check_gradients(made, of, *question(of))
         assert check.passed, (key, check)
         assert check.against == "the NumPy reference"
 
 
-class Faulty(Program):
+def faulty(of, fault):
     """The reference with a fault in its gradients; everything else is right."""
-
-    device = "cpu"
-
-    def __init__(self, of, inputs, fault):
-        self._right, self._task, self._fault, self._inputs = loaded(NumpyBackend(), of), of, fault, inputs
-
-    def load(self, weights):
-        self._right.load(weights)
-
-    def weights(self):
-        return self._right.weights()
-
-    def train(self, steps):
-        return self._right.train(steps)
-
-    def predict(self, inputs, network="model"):
-        return self._right.predict(inputs, network)
-
-    def synchronize(self):
-        pass
-
-    def input_gradients(self, inputs, targets, network="model"):
-        gradients, outputs = self._right.input_gradients(inputs, targets, network)
-        return self._fault(self, inputs, targets, gradients, outputs)
+    made = program(NumpyBackend(), of)
+    made.task, made.exact = of, made.input_gradients
+    made.input_gradients = lambda inputs, targets, _network="model": fault(
+        made, inputs, targets, *made.exact(inputs, targets)
+    )
+    return made
 
 
 def of_the_loss(self, inputs, targets, gradients, outputs):
@@ -103,7 +80,7 @@ def of_the_loss(self, inputs, targets, gradients, outputs):
     shares /= shares.sum(axis=1, keepdims=True)
     total = -gradients
     for place in range(logits.shape[1]):
-        each, _ = self._right.input_gradients(inputs, np.full(len(inputs), place))
+        each, _ = self.exact(inputs, np.full(len(inputs), place))
         total = total + shares[:, place].reshape(-1, *[1] * (inputs.ndim - 1)) * each
     return total, outputs
 
@@ -118,7 +95,7 @@ def exchanged_axes(self, inputs, targets, gradients, outputs):
 
 def in_training_mode(self, inputs, targets, gradients, outputs):
     """Statistics of the batch instead of the running ones."""
-    training = NumpyTraining(self._task, inputs, targets, self.weights())
+    training = NumpyTraining(self.task, inputs, targets, self.weights())
     made = training._training_pass()
     found, backward = training._forward("model", inputs, made)
     chosen = np.zeros_like(found)
@@ -127,7 +104,7 @@ def in_training_mode(self, inputs, targets, gradients, outputs):
 
 
 def of_another_output(self, inputs, targets, gradients, outputs):
-    return self._right.input_gradients(inputs, (targets + 1) % 4)
+    return self.exact(inputs, (targets + 1) % 4)
 
 
 def right(self, inputs, targets, gradients, outputs):
@@ -139,7 +116,7 @@ def right(self, inputs, targets, gradients, outputs):
 )
 def test_faults_of_gradients_are_found(fault):
     inputs, targets = question(SQUARE)
-    check = check_gradients(Faulty(SQUARE, inputs, fault), SQUARE, inputs, targets)
+    check = check_gradients(faulty(SQUARE, fault), SQUARE, inputs, targets)
     assert check.passed == (fault is right), check
 
 
@@ -150,7 +127,7 @@ def test_without_a_reference_faults_are_found_by_differences(fault, monkeypatch)
 
     monkeypatch.setattr("harness.explain.certificate.NumpyTraining", no_reference)
     inputs, targets = question(SQUARE)
-    check = check_gradients(Faulty(SQUARE, inputs, fault), SQUARE, inputs, targets)
+    check = check_gradients(faulty(SQUARE, fault), SQUARE, inputs, targets)
     assert (check.against, check.passed) == ("finite differences", fault is right), check
 
 
@@ -162,7 +139,7 @@ LINEAR = task({"model": Network((5, 3), (Flatten(), Dense(4)))})
 def completeness(numbers=None, **options):
     """The largest error of completeness on a linear network, where the rule is exact."""
     inputs, targets = question(LINEAR)
-    subject = Subject(loaded(NumpyBackend(), LINEAR), LINEAR)
+    subject = Subject(program(NumpyBackend(), LINEAR), LINEAR)
     return float(np.abs(integrated_gradients(subject, inputs, targets, **options).completeness).max())
 
 
@@ -180,7 +157,7 @@ def test_one_node_too_few_is_found(monkeypatch):
 def test_a_baseline_that_is_not_subtracted_is_found():
     """The attribution with the input in place of its distance from the baseline."""
     inputs, targets = question(LINEAR)
-    subject, baseline = Subject(loaded(NumpyBackend(), LINEAR), LINEAR), np.full((5, 3), 0.5)
+    subject, baseline = Subject(program(NumpyBackend(), LINEAR), LINEAR), np.full((5, 3), 0.5)
     right = integrated_gradients(subject, inputs, targets, baseline)
     wrong = right.values / (inputs - baseline) * inputs
     explained = right.values.reshape(len(inputs), -1).sum(axis=1) - right.completeness
@@ -192,12 +169,11 @@ def test_a_baseline_that_is_not_subtracted_is_found():
 
 
 def test_a_program_without_gradients_declines_and_is_named():
-    class Without(Faulty):
-        input_gradients = Program.input_gradients
-
+    without = program(NumpyBackend(), SQUARE)
+    without.input_gradients = functools.partial(Program.input_gradients, without)
     inputs, targets = question(SQUARE)
     plan = Plan(task=SQUARE, mode="eager", threads=1, seed=0, precision="float64")
-    checked = CheckedProgram(Without(SQUARE, inputs, right), "theirs", plan)
+    checked = CheckedProgram(without, "theirs", plan)
     with pytest.raises(Unsupported, match="backend theirs has no gradients of inputs"):
         checked.input_gradients(inputs, targets)
 
@@ -214,7 +190,7 @@ def test_a_program_without_gradients_declines_and_is_named():
 def test_answers_that_break_the_contract_are_refused(fault, message):
     inputs, targets = question(SQUARE)
     plan = Plan(task=SQUARE, mode="eager", threads=1, seed=0, precision="float64")
-    checked = CheckedProgram(Faulty(SQUARE, inputs, fault), "theirs", plan)
+    checked = CheckedProgram(faulty(SQUARE, fault), "theirs", plan)
     with pytest.raises(ContractBroken, match=message):
         checked.input_gradients(inputs, targets)
 
@@ -232,7 +208,6 @@ def test_dropout_is_left_out_of_the_reference_and_changes_no_name():
     bare = without_dropout(attention)
     assert (bare.weights(), bare.networks["model"].layers[0].dropout) == (attention.weights(), 0.0)
     made = program(pytest.importorskip("harness_torch").harness_backend("torch"), of)
-    made.load(weights(of))
     inputs = np.random.default_rng(0).standard_normal((5, 6))
     assert check_gradients(made, of, inputs, np.arange(5) % 4).passed
     assert msgspec.json.encode(of) != msgspec.json.encode(without_dropout(of))

@@ -5,7 +5,7 @@ import types
 import msgspec
 import numpy as np
 import pytest
-from support.training_cases import TASKS, program, samples, task, weights
+from support.training_cases import TASKS, program, samples, task
 
 from harness.analysis.grouping import ConfigurationRuns
 from harness.analysis.study_explanations import agreements, networks_of, survivals
@@ -77,7 +77,6 @@ def test_a_map_that_survives_randomised_layers_is_flagged(left, flagged):
 @pytest.mark.parametrize("of", [PICTURES, TASKS["transformer"]], ids=["pictures", "tokens"])
 def test_a_network_is_explained_and_has_its_weights_again(of):
     made = program(NumpyBackend(), of)
-    made.load(weights(of))
     before = made.weights()
     found = explain_network(made, of, samples(of))
     assert all(np.array_equal(made.weights()[name], before[name]) for name in before)
@@ -106,6 +105,5 @@ def test_a_map_of_the_picture_alone_survives_and_is_flagged(monkeypatch):
         module, "METHODS", {"edges": lambda _subject, numbers, _places: Attribution(np.abs(numbers))}
     )
     made = program(NumpyBackend(), PICTURES)
-    made.load(weights(PICTURES))
     found = explain_network(made, PICTURES, samples(PICTURES))
     assert found.methods["edges"].randomised[-1][1] == pytest.approx(1.0)
