@@ -233,12 +233,9 @@ def rank_correlations(one: Array, other: Array) -> npt.NDArray[np.float64]:
     """Spearman's correlation of two maps ``(n, ...)`` of each sample ``(n,)``; NaN where one is constant."""
     from scipy.stats import rankdata
 
-    ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (one, other)]
-    centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
-    lengths = [np.sqrt((values**2).sum(axis=1)) for values in centred]
-    with np.errstate(invalid="ignore"):
-        result: npt.NDArray[np.float64] = (centred[0] * centred[1]).sum(axis=1) / (lengths[0] * lengths[1])
-    return result
+    ranks = (rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (one, other))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.array([np.corrcoef(*pair)[0, 1] for pair in zip(*ranks, strict=True)])
 
 
 def randomised(

@@ -170,9 +170,7 @@ def run(
     """
     with contextlib.ExitStack() as stack:
         # Of two pipes only one can be read line by line.
-        errors_of_followed = (
-            stack.enter_context(tempfile.TemporaryFile("w+", errors=errors)) if follow else None
-        )
+        stderr = stack.enter_context(tempfile.TemporaryFile("w+", errors=errors))
         process = stack.enter_context(
             subprocess.Popen(
                 command,
@@ -180,7 +178,7 @@ def run(
                 env={**os.environ, **(variables or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=errors_of_followed or subprocess.PIPE,
+                stderr=stderr,
                 text=True,
                 errors=errors,
                 start_new_session=True,
@@ -189,17 +187,16 @@ def run(
         stack.callback(kill_group, process.pid)
         with contextlib.suppress(OSError):  # a command can run without a guard
             stack.callback(release_guard, start_guard(process.pid))
-        if follow is None or process.stdout is None or errors_of_followed is None:
-            out, err = process.communicate(timeout=timeout_seconds)
+        if follow is None:
+            out, _ = process.communicate(timeout=timeout_seconds)
         else:
-            lines = []
-            for line in process.stdout:
-                lines.append(line)
+            out = ""
+            for line in process.stdout or ():
+                out += line
                 follow(line.rstrip())
             process.wait()
-            errors_of_followed.seek(0)
-            out, err = "".join(lines), errors_of_followed.read()
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
+        stderr.seek(0)
+        return subprocess.CompletedProcess(command, process.returncode, out, stderr.read())
 
 
 def with_descendants(pids: Iterable[int]) -> set[int]:

@@ -106,18 +106,15 @@ def visible_gpus(cuda_visible_devices: str | None, index: int) -> list[str]:
 
 def missing_controls() -> list[str]:
     """What this platform lacks of a quiet environment, in words; usually nothing."""
-    missing = []
-    if platform.libc_ver()[0] != "glibc":
-        missing.append("the allocator cannot be set to keep its memory (no glibc)")
-    if not hasattr(os, "sched_setaffinity"):
-        missing.append("processes cannot be bound to CPUs")
-    if sys.platform != "linux":
-        missing.append("a configuration whose turn it is not waits, but is not stopped")
-    if not os.access(PROCESSOR_TIMES, os.R_OK):
-        missing.append("disturbances by other programs are not detected")
-    elif not read_control_groups("cpu.stat"):
-        missing.append("throttling by a CPU quota is not detected (no control groups of version 2)")
-    return missing
+    counted, grouped = os.access(PROCESSOR_TIMES, os.R_OK), bool(read_control_groups("cpu.stat"))
+    missing = {
+        "the allocator cannot be set to keep its memory (no glibc)": platform.libc_ver()[0] != "glibc",
+        "processes cannot be bound to CPUs": not hasattr(os, "sched_setaffinity"),
+        "a configuration whose turn it is not waits, but is not stopped": sys.platform != "linux",
+        "disturbances by other programs are not detected": not counted,
+        "throttling by a CPU quota is not detected (no control groups of version 2)": counted and not grouped,
+    }
+    return [lack for lack, is_missing in missing.items() if is_missing]
 
 
 def untraced(inherited: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,6 @@ from harness.stats.intervals import CONFIDENCE, Array
 #: of the error (Bonferroni).
 _GUESSED = (0.02, 0.05, 0.1, 0.25, 0.5)
 _LARGEST = 50.0
-_HALVINGS = 40
 
 
 class CanaryBound(NamedTuple):
@@ -47,13 +46,11 @@ def epsilon_bound(
 
 def _bound(m: int, guesses: int, right: int, delta: float, error: float) -> float:
     """The smallest epsilon that does not contradict so many right guesses at this error."""
+    from scipy.optimize import bisect
+
     if p_value(m, guesses, right, 0.0, delta) > error:
         return 0.0
-    low, high = 0.0, _LARGEST
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if p_value(m, guesses, right, middle, delta) <= error else (low, middle)
-    return low
+    return float(bisect(lambda epsilon: p_value(m, guesses, right, epsilon, delta) - error, 0.0, _LARGEST))
 
 
 def p_value(m: int, guesses: int, right: int, epsilon: float, delta: float) -> float:

@@ -153,11 +153,7 @@ def _ratio(log: float, error: float, n: int) -> Estimate:
 
 
 def _change_points(logs: Array, noise: _Noise) -> list[int]:
-    """The first place of each new level.
-
-    Raises:
-        ImportError: ruptures is not installed.
-    """
+    """The first place of each new level."""
     import ruptures
 
     if len(logs) < 2:  # noqa: PLR2004  one ratio has no step in it

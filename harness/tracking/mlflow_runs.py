@@ -191,11 +191,7 @@ class _MlflowRun:
 
 
 def _is_database(uri: str) -> bool:
-    """Whether MLflow keeps runs of this URI in a database that this process opens.
-
-    Raises:
-        ImportError: it is, and the packages that open databases are missing.
-    """
+    """Whether MLflow keeps runs of this URI in a database that this process opens."""
     from mlflow.store.db.db_types import DATABASE_ENGINES
 
     if urlsplit(uri).scheme.partition("+")[0] not in DATABASE_ENGINES:
@@ -207,11 +203,7 @@ def _is_database(uri: str) -> bool:
 
 
 def _try_database(uri: str) -> None:
-    """Open a database once. MLflow tries ten times, for minutes, whatever the reason is.
-
-    Raises:
-        Exception: any exception of SQLAlchemy, of the driver or of the file system.
-    """
+    """Open a database once. MLflow tries ten times, for minutes, whatever the reason is."""
     import sqlalchemy
 
     url = sqlalchemy.make_url(uri)
