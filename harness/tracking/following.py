@@ -44,7 +44,10 @@ class _FollowedRun:
         self._notify(event)
         match event:
             case Started(record):
-                self._start(record)
+                for bounded in self._trackers:
+                    tracked = bounded.call(partial(bounded.tracker.run, record, self._path(record)))
+                    if tracked is not None:
+                        self._tracked[bounded] = tracked
             case Scored(epoch):
                 self._waiting.append(epoch)
                 if time.monotonic() - self._sent_at >= _INTERVAL_SECONDS:
@@ -52,30 +55,18 @@ class _FollowedRun:
                     self._sent_at = time.monotonic()
             case Finished(record):
                 self._send_epochs()
-                self._finish(record)
-
-    def _start(self, record: Record) -> None:
-        for bounded in self._trackers:
-            tracked = bounded.call(partial(bounded.tracker.run, record, self._path(record)))
-            if tracked is not None:
-                self._tracked[bounded] = tracked
-
-    def _finish(self, record: Record) -> None:
-        for bounded in self._trackers:
-            if bounded in self._tracked:
-                self._call(bounded, partial(self._tracked[bounded].ended, record))
-            else:
-                bounded.call(partial(send, bounded.tracker, record, self._path(record)))
+                for bounded in self._trackers:
+                    if bounded in self._tracked:
+                        bounded.call(partial(self._tracked[bounded].ended, record))
+                    else:
+                        bounded.call(partial(send, bounded.tracker, record, self._path(record)))
 
     def _send_epochs(self) -> None:
+        """Send to trackers that have received everything so far; forget those that do not receive these."""
         epochs, self._waiting = self._waiting, []
         for bounded, tracked in list(self._tracked.items()) if epochs else []:
-            self._call(bounded, partial(tracked.scored, epochs))
-
-    def _call(self, bounded: BoundedTracker, message: Callable[[], None]) -> None:
-        """Send to a tracker that has received everything so far; forget it if it does not receive this."""
-        if not bounded.succeeds(message):
-            del self._tracked[bounded]
+            if not bounded.succeeds(partial(tracked.scored, epochs)):
+                del self._tracked[bounded]
 
     def _path(self, record: Record) -> Path:
         return self._folder / f"{record.id}.json"

@@ -7,7 +7,7 @@ from msgspec import Meta
 from harness.layers import LSTM, Dense
 from harness.network import Network
 from harness.spec import Preset, Regression, Task, TaskDefinition
-from harness_tasks.options import REFERENCES, FederatedOptions, LearningRate, OptimizerName
+from harness_tasks.options import REFERENCES, FederatedOptions, LearningRate, OptimizerName, given
 from harness_tasks.windows import FUTURE, PAST
 
 
@@ -22,8 +22,8 @@ class ForecastOptions(FederatedOptions, frozen=True, kw_only=True):
     ] = "mse"
 
     def make_objective(self) -> Regression:
-        """The objective that these options describe; a default that is not given stays out of its JSON."""
-        return Regression(self.loss) if self.loss != "mse" else Regression()
+        """See :class:`harness_tasks.options.TrainingOptions`."""
+        return Regression(**given(Regression, loss=self.loss))
 
 
 def define(options: ForecastOptions) -> Task:

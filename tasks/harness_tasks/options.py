@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from harness.layers import Dropout
@@ -46,6 +47,12 @@ Crop = Annotated[
 ]
 #: The folder of the tasks' reference files.
 REFERENCES = Path(__file__).parent / "references"
+
+
+def given(kind: type[Struct], **fields: Any) -> dict[str, Any]:
+    """The fields that are not their defaults: what is given is part of the JSON and the hash of a task."""
+    defaults = {field.name: field.default for field in msgspec.structs.fields(kind)}
+    return {name: value for name, value in fields.items() if value != defaults[name]}
 
 
 class TrainingOptions(Struct, frozen=True, kw_only=True):
@@ -142,19 +149,18 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             raise ValueError(
                 "learning_rate times weight_decay must be below 1: a step shrinks each kernel by this share"
             )
-        schedule = self.make_schedule()
         flip, crop = getattr(self, "flip", False), getattr(self, "crop", 0)  # of tasks on images alone
-        # Only a field that is not given at all stays out of the task's JSON and hash.
-        optional: dict[str, Any] = {
-            "weight_decay": self.weight_decay,
-            "augmentation": Augmentation(flip, crop) if flip or crop else None,
-            "train_fraction": self.train_fraction if self.train_fraction < 1 else None,
-            "schedule": schedule if schedule != ConstantRate() else None,
-            "clip_norm": self.clip_norm,
-            "decay_embeddings": decay_embeddings,
-            "samples_per_epoch": samples_per_epoch,
+        optional = given(
+            Task,
+            weight_decay=self.weight_decay,
+            augmentation=Augmentation(flip, crop),
+            train_fraction=self.train_fraction,
+            schedule=self.make_schedule(),
+            clip_norm=self.clip_norm,
+            decay_embeddings=decay_embeddings,
+            samples_per_epoch=samples_per_epoch,
             **self.make_parts(),
-        }
+        )
         return Task(
             name=name,
             version=version,
@@ -164,7 +170,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             penalty=Penalty(self.l1, self.l2),
             batch_size=None if self.optimizer == "gd" else batch_size,
             epochs=epochs,
-            **{field: value for field, value in optional.items() if value},
+            **optional,
         )
 
 
@@ -258,11 +264,8 @@ class ImbalanceOptions(FederatedOptions, frozen=True, kw_only=True):
             return None
         if self.optimizer == "gd":
             raise ValueError("DP-SGD samples its batches; use another optimizer than gd")
-        # A default that is given would not stay out of the task's JSON.
-        optional = {"delta": self.dp_delta, "canaries": self.dp_canaries}
-        defaults = {"delta": type(self)().dp_delta, "canaries": 0}
-        given: dict[str, Any] = {name: value for name, value in optional.items() if value != defaults[name]}
-        return Privacy(self.dp_noise, self.dp_clip, **given)
+        optional = given(Privacy, delta=self.dp_delta, canaries=self.dp_canaries)
+        return Privacy(self.dp_noise, self.dp_clip, **optional)
 
 
 class ClassificationOptions(ImbalanceOptions, frozen=True, kw_only=True):
@@ -278,11 +281,6 @@ class ClassificationOptions(ImbalanceOptions, frozen=True, kw_only=True):
 
     def make_objective(self) -> Classification:
         """See :class:`TrainingOptions`."""
-        if self.loss != "cross_entropy":
-            if self.label_smoothing:
-                raise ValueError(f"label_smoothing belongs to loss=cross_entropy, not to {self.loss}")
-            return Classification(loss=self.loss)
-        # A default that is given would not stay out of the task's JSON.
-        return (
-            Classification(label_smoothing=self.label_smoothing) if self.label_smoothing else Classification()
-        )
+        if self.loss != "cross_entropy" and self.label_smoothing:
+            raise ValueError(f"label_smoothing belongs to loss=cross_entropy, not to {self.loss}")
+        return Classification(**given(Classification, loss=self.loss, label_smoothing=self.label_smoothing))

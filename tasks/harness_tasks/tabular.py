@@ -7,7 +7,7 @@ from msgspec import Meta
 from harness.layers import Dense
 from harness.network import Network
 from harness.spec import BinaryClassification, Preset, Task, TaskDefinition
-from harness_tasks.options import REFERENCES, ImbalanceOptions, LearningRate, OptimizerName
+from harness_tasks.options import REFERENCES, ImbalanceOptions, LearningRate, OptimizerName, given
 
 
 class TabularOptions(ImbalanceOptions, frozen=True, kw_only=True):
@@ -21,9 +21,8 @@ class TabularOptions(ImbalanceOptions, frozen=True, kw_only=True):
     ] = "cross_entropy"
 
     def make_objective(self) -> BinaryClassification:
-        """The objective that these options describe; a default that is not given stays out of its JSON."""
-        special = self.loss != "cross_entropy"
-        return BinaryClassification(loss=self.loss) if special else BinaryClassification()
+        """See :class:`harness_tasks.options.TrainingOptions`."""
+        return BinaryClassification(**given(BinaryClassification, loss=self.loss))
 
 
 def define(options: TabularOptions) -> Task:
