@@ -19,42 +19,23 @@ from harness.certify.parity import Finding
 from harness.duel.record import DUELS, DuelRecord
 from harness.gate.record import GATES
 from harness.machine.files import ContentChanged, verify_checksum, with_checksum
-from harness.runs.record import Record
-from harness.runs.store import RUNS, Store
+from harness.runs.store import RUNS
 
 OLD_DUEL = next((Path(__file__).parents[1] / "support/stored_records/duels").glob("*.json.gz"))
 CHANGES = 150
 
 
-def _run(results):
-    store = Store(results)
-    store.prepare()
-    path = store.save(make_record())
-
-    def read():
-        (outcome,) = RUNS.read_each([path])
-        return ([outcome], []) if isinstance(outcome, Record) else ([], [str(outcome)])
-
-    return path, read
+def old_duel():
+    return msgspec.json.decode(gzip.decompress(OLD_DUEL.read_bytes()), type=DuelRecord)
 
 
-def _duel(results):
-    (results / "duels").mkdir(parents=True)
-    record = msgspec.json.decode(gzip.decompress(OLD_DUEL.read_bytes()), type=DuelRecord)
-    path = DUELS.save(record, results / "duels")
-    return path, lambda: read_all(DUELS, DUELS.paths(results))
-
-
-def _gate(results):
-    path = GATES.save(mixed_gate(), results / "gates")
-    return path, lambda: read_all(GATES, [path])
-
-
-def _study(results):
-    return STUDIES.save(STUDY, results / STUDIES.folder), lambda: read_all(STUDIES, STUDIES.paths(results))
-
-
-KINDS = pytest.mark.parametrize("kind", [_run, _duel, _gate, _study], ids=["run", "duel", "gate", "study"])
+#: What makes a record of each kind.
+KINDS = {
+    "run": (RUNS, make_record),
+    "duel": (DUELS, old_duel),
+    "gate": (GATES, mixed_gate),
+    "study": (STUDIES, lambda: STUDY),
+}
 
 
 def flipped(content):
@@ -68,12 +49,13 @@ def flipped(content):
         yield bytes(changed)
 
 
-@KINDS
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_changed_bit_a_cut_and_an_edit_are_found_in_every_kind_of_record(kind, tmp_path, snapshot):
-    path, read = kind(tmp_path)
+    kind, make = KINDS[kind]
+    path = kind.save(make(), tmp_path / kind.folder)
     whole = path.read_bytes()
     document = json.loads(whole)
-    assert len(read()[0]) == 1
+    assert len(read_all(kind, [path])[0]) == 1
     assert "sha256:" in document.pop("checksum")
     edited = [
         whole[: len(whole) // 2],
@@ -87,7 +69,7 @@ def test_a_changed_bit_a_cut_and_an_edit_are_found_in_every_kind_of_record(kind,
     messages = set()
     for changed in (*flipped(whole), *edited):
         path.write_bytes(changed)
-        readable, (message,) = read()
+        readable, (message,) = read_all(kind, [path])
         assert readable == [], changed[-200:]
         messages.add(message.replace(str(path), "FILE"))
     assert sorted(messages) == snapshot
