@@ -144,17 +144,14 @@ def _along(groups: Sequence[RunGroup], by: str) -> Arranged:
     return Arranged(list(groups), [], []) if axes == (BACKEND,) else arranged_along(groups, axes)
 
 
-def _as_it_is(study: Study) -> set[str]:
-    """The descriptions of variants that change nothing: their runs may be ordinary ones."""
-    return {variant.description for variant in study.variants if not variant.assignments}
-
-
 def _remedies(grouped: GroupedRuns, effects: Iterable[StudyFinding]) -> dict[Conditions, RunGroup]:
     """The groups whose only configuration appears as a remedy in a study, by their conditions."""
     remedies = {
         (effect.configuration.identity, common_conditions(effect.group.conditions), description)
         for effect in effects
-        for description in effect.study.descriptions - _as_it_is(effect.study)
+        for description in effect.study.descriptions
+        # Runs of a variant that changes nothing may be ordinary ones.
+        - {variant.description for variant in effect.study.variants if not variant.assignments}
     }
 
     def is_remedy(group: RunGroup) -> bool:

@@ -93,15 +93,10 @@ def cpu_seconds(pid: int) -> float:
         return 0.0
     user, system, *children = (int(ticks) / _TICKS_PER_SECOND for ticks in after_name[11:15])
     try:
-        own = time.clock_gettime(_clock_of(pid))
+        own = time.clock_gettime(~pid << 3 | 2)  # its CPU clock, as of clock_getcpuclockid(3)
     except OSError:  # not every sandbox has it
         own = user + system
     return own + sum(children)
-
-
-def _clock_of(pid: int) -> int:
-    """The kernel's number of the CPU clock of a process, as ``clock_getcpuclockid(3)`` returns it."""
-    return ~pid << 3 | 2
 
 
 def _throttle_events(cpus: Iterable[int]) -> int:

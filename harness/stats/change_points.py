@@ -82,7 +82,7 @@ def level_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
 
     ``smallest`` is a lower bound of a ratio's noise. None if there is too little to estimate the noise from.
     """
-    logs, roots = _logs(ratios), _root_pairs(ratios)
+    logs, roots = np.array([ratio.log for ratio in ratios]), _root_pairs(ratios)
     # A difference of neighbours has the noise of both; this scales it to that of a single pair.
     scatter = np.diff(logs) / np.sqrt(1 / roots[1:] ** 2 + 1 / roots[:-1] ** 2)
     noise = _noise(ratios, scatter, smallest)
@@ -137,10 +137,6 @@ def _means(logs: Array, noise: _Noise, places: list[int]) -> tuple[Array, Array]
     means = [float(np.average(logs[part], weights=weights[part])) for part in parts]
     errors = [float(weights[part].sum()) ** -0.5 for part in parts]
     return np.repeat(means, lengths), np.repeat(errors, lengths)
-
-
-def _logs(ratios: Sequence[Ratio]) -> Array:
-    return np.array([ratio.log for ratio in ratios])
 
 
 def _root_pairs(ratios: Sequence[Ratio]) -> Array:

@@ -1,13 +1,11 @@
 """Checksums: every kind of record has one, any changed bit is found, and older files are still read."""
 
-import gzip
 import json
 import os
 import random
-from pathlib import Path
 
-import msgspec
 import pytest
+from support.made_duels import stored_duel
 from support.made_gates import mixed_gate
 from support.made_study import STUDY
 from support.records import make_record
@@ -16,23 +14,18 @@ from harness.analysis.results import read_all
 from harness.analysis.study import STUDIES
 from harness.certify.certificates import KeptFindings
 from harness.certify.parity import Finding
-from harness.duel.record import DUELS, DuelRecord
+from harness.duel.record import DUELS
 from harness.gate.record import GATES
 from harness.machine.files import ContentChanged, verify_checksum, with_checksum
 from harness.runs.store import RUNS
 
-OLD_DUEL = next((Path(__file__).parents[1] / "support/stored_records/duels").glob("*.json.gz"))
 CHANGES = 150
-
-
-def old_duel():
-    return msgspec.json.decode(gzip.decompress(OLD_DUEL.read_bytes()), type=DuelRecord)
 
 
 #: What makes a record of each kind.
 KINDS = {
     "run": (RUNS, make_record),
-    "duel": (DUELS, old_duel),
+    "duel": (DUELS, stored_duel),
     "gate": (GATES, mixed_gate),
     "study": (STUDIES, lambda: STUDY),
 }
