@@ -109,11 +109,9 @@ def time_to_target(configuration: ConfigurationRuns, measure: Measure, target: f
     """When each run's validation score first was at least as good as ``target``."""
     seconds, epochs = [], []
     for run in configuration.runs:
-        curve = run.curves.get(f"validation_{measure.key}", np.empty(0)) * measure.factor
-        good = curve >= target if measure.higher_is_better else curve <= target
-        if good.any():
-            seconds.append(run.curves["training_seconds"][good.argmax()])
-            epochs.append(run.curves["epoch"][good.argmax()])
+        if (place := run.place_of(measure, target)) is not None:
+            seconds.append(run.curves["training_seconds"][place])
+            epochs.append(run.curves["epoch"][place])
     return TimeToTarget(
         geometric_interval(seconds), len(seconds), len(configuration.runs), geometric_interval(epochs)
     )

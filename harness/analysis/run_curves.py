@@ -56,6 +56,12 @@ class Run:
         """The measure of the run's quality."""
         return measure_of(self.record)
 
+    def place_of(self, measure: Measure, target: float) -> int | None:
+        """The place of the first scored epoch whose validation score is at least as good as the target."""
+        curve = self.curves.get(f"validation_{measure.key}", np.empty(0)) * measure.factor
+        places = np.flatnonzero(curve >= target if measure.higher_is_better else curve <= target)
+        return int(places[0]) if len(places) else None
+
     def score(self, key: str, *, best: bool = False) -> float | None:
         """A test score after the last epoch, or with the weights of the best epoch."""
         return self.record.test_scores(best=best).get(key)

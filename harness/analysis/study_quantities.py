@@ -17,7 +17,6 @@ from harness.analysis.seed_values import (
     best_positions,
     curves_of,
     scores,
-    sign_of_gain,
     training_seconds,
 )
 from harness.analysis.study import Study
@@ -113,12 +112,8 @@ def _until(
     run: Run, measure: Measure, target: float | None, amount: Callable[[Run, int], float]
 ) -> float | None:
     """What a run took until the first scored epoch whose validation score reaches the target."""
-    curve = run.curves.get(f"validation_{measure.key}")
-    if curve is None or target is None:
-        return None
-    sign = sign_of_gain(measure)
-    places = np.flatnonzero(sign * curve * measure.factor >= sign * target)
-    return amount(run, int(places[0])) if len(places) else None
+    place = None if target is None else run.place_of(measure, target)
+    return None if place is None else amount(run, place)
 
 
 def _steps_until(run: Run, place: int) -> float:

@@ -5,6 +5,7 @@ Settings are drawn by Optuna's samplers. Trials that fall behind end early by th
 processes of their own, which a later call reuses, so that the rule is given to a run before it begins.
 """
 
+import itertools
 import statistics
 import warnings
 import zlib
@@ -155,17 +156,12 @@ class _Tuner:
 
     def _course(self, record: Record) -> dict[int, float]:
         """By epoch what the run had reached: its best value so far, or its value then."""
-        course: dict[int, float] = {}
-        for epoch in record.epochs:
-            value = epoch.validation.get(self._measure.key)
-            if value is not None:
-                behind = (
-                    self._at_best
-                    and bool(course)
-                    and sign_of_gain(self._measure) * (value - list(course.values())[-1]) < 0
-                )
-                course[epoch.epoch] = list(course.values())[-1] if behind else value
-        return course
+        scores = {epoch.epoch: epoch.validation.get(self._measure.key) for epoch in record.epochs}
+        course = {epoch: value for epoch, value in scores.items() if value is not None}
+        if not self._at_best:
+            return course
+        best = itertools.accumulate(course.values(), max if self._measure.higher_is_better else min)
+        return dict(zip(course, best, strict=True))
 
 
 def criterion(kind: StudyKind, task: Task) -> Measure:

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 from scipy import stats
+from support import made_study
 from support.made_runs import compared, findings_of, made_record, seeds_of
 from support.records import reconfigured
 
@@ -15,7 +16,6 @@ from harness.analysis.conditions import Difference
 from harness.analysis.grouping import NoPlainRuns
 from harness.analysis.study import (
     TUNING_SEED,
-    Study,
     StudyOptions,
     StudyPlan,
     StudyRun,
@@ -46,18 +46,7 @@ VARIANTS = [
     Variant("dropout", ["dropout=0.5"], "1" * 64, 2),
     Variant("half the data", ["train_fraction=0.5"], "2" * 64, 2),
 ]
-STUDY = Study(
-    kind=KIND,
-    task="cnn",
-    dataset="digits",
-    epochs=2,
-    max_steps=None,
-    precision="float32",
-    threads=2,
-    variants=VARIANTS,
-)
-
-
+STUDY = msgspec.structs.replace(made_study.STUDY, kind=KIND, epochs=2, variants=VARIANTS)
 EVERYTHING = [*itertools.product(range(8), range(5))]
 
 

@@ -3,12 +3,12 @@
 import msgspec
 
 from harness.certify.certificate import Certificate
-from harness.duel.record import ConfigurationRecord, DuelRecord, DuelResult
 from harness.machine.usage import Interference
 from harness.plugins.configuration import Configuration
 from harness.runs.record import Block, Phases
 from harness.stats.estimate import Estimate
 from harness_tasks.forecast import FORECAST
+from support.made_duels import stored_duel
 from support.made_runs import backends, compared, made_record, made_setting, seeds_of, two_configurations
 from support.records import MACHINE
 
@@ -55,49 +55,43 @@ def forecasts():
 
 def made_duel(ratio, verdict="slower", first="jax", second="torch", **changes):
     """A duel under the conditions of the runs: ``second`` took ``ratio`` times as long as ``first``."""
-    record = two_configurations()[0]
+    record, duel = two_configurations()[0], stored_duel()
     certificate = changes.pop("certificate", Certificate(certified=True))
     own = record.configuration
     configurations = [
-        ConfigurationRecord(
+        msgspec.structs.replace(
+            duel.configurations[0],
             label=f"{name}:eager",
             configuration=Configuration(name, "eager", "cpu", own.threads, own.precision, "python"),
             framework={"engine": name, name: "1.0"},
             device=record.device,
             batch_size=record.batch_size,
-            options={},
             variables=record.worker_variables | {"HARNESS_PADDING": "x"},
             certificate=certificate,
-            training_flops_per_sample=1,
         )
         for name in (first, second)
     ]
-    result = DuelResult(
+    result = msgspec.structs.replace(
+        duel.results[0],
         configuration=f"{second}:eager",
         reference=f"{first}:eager",
         verdict=verdict,
         pairs=8,
         ratio=Estimate(ratio, ratio * 0.99, ratio * 1.01, 8),
         p_value=0.0078,
-        spread=0.01,
         pairs_wanted=changes.pop("wanted", None),
     )
     fields = {
         "id": "duel",
-        "status": "ok",
         "started_at": "2026-01-02T00:00:00+00:00",
-        "command": [],
         "task": record.task,
         "dataset": record.dataset,
         "machine": MACHINE,
-        "process_environment": "quiet",
-        "seed": 0,
         "margin": 0.02,
-        "turns": 24,
         "configurations": configurations,
         "results": [result],
     }
-    return DuelRecord(**fields | changes)
+    return stored_duel(**fields | changes)
 
 
 def with_duels(*duels, keras=False, **changes):
