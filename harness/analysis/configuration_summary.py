@@ -180,9 +180,8 @@ def _phases(runs: Sequence[Run]) -> dict[str, float]:
 
 def mark_front(summaries: list[ConfigurationSummary], measure: Measure) -> list[ConfigurationSummary]:
     """Mark the Pareto front of training time and quality."""
-    sign = 1 if measure.higher_is_better else -1
     points = [
-        (summary.training_seconds.value, sign * summary.quality.value)
+        (summary.training_seconds.value, measure.sign * summary.quality.value)
         if summary.training_seconds and summary.quality
         else (math.inf, -math.inf)
         for summary in summaries

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from harness.analysis.grouping import ConfigurationRuns, RunGroup
 from harness.analysis.population import paired_scores
-from harness.analysis.seed_values import best_positions, curves_of, scored_epochs, sign_of_gain
+from harness.analysis.seed_values import best_positions, curves_of, scored_epochs
 from harness.stats.estimate import Estimate
 from harness.stats.intervals import (
     FEWEST_FOR_INTERVAL,
@@ -209,7 +209,7 @@ def gap_curves(configuration: ConfigurationRuns, measure: Measure) -> Array | No
     held_out = curves_of(configuration, f"validation_{measure.key}")
     if train is None or held_out is None:
         return None
-    return sign_of_gain(measure) * measure.factor * (train - held_out)
+    return measure.sign * measure.factor * (train - held_out)
 
 
 def _onset(train: Array, validation: Array, epochs: list[int]) -> Onset:
@@ -248,7 +248,7 @@ def _lost(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None
     if curves is None:
         return None
     best = curves[np.arange(len(curves)), best_positions(configuration)]
-    return mean_interval(sign_of_gain(measure) * measure.factor * (best - curves[:, -1]))
+    return mean_interval(measure.sign * measure.factor * (best - curves[:, -1]))
 
 
 def _gained(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None:

@@ -67,11 +67,6 @@ def ratios(ours: dict[int, float], theirs: dict[int, float]) -> list[float]:
     return [ours[seed] / theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
 
 
-def sign_of_gain(measure: Measure) -> float:
-    """1 if a higher score is better, and otherwise -1."""
-    return 1.0 if measure.higher_is_better else -1.0
-
-
 def curves_of(configuration: ConfigurationRuns, name: str) -> Array | None:
     """A curve of every seed ``(seeds, epochs)``, cut to the shortest; None where a run lacks it."""
     return _once(configuration, ("curves", name), lambda: _stacked(configuration, name))

@@ -15,7 +15,7 @@ from harness.analysis.grouping import ConfigurationRuns, NoPlainRuns, RunGroup
 from harness.analysis.overfit import Overfitting, overfitting
 from harness.analysis.population import paired_scores
 from harness.analysis.run_curves import Run
-from harness.analysis.seed_values import differences, ratios, sign_of_gain
+from harness.analysis.seed_values import differences, ratios
 from harness.analysis.study import TUNING_SEED, Study, Variant
 from harness.analysis.study_quantities import Quantity, SeedValues, quantity
 from harness.analysis.study_tuning import criterion
@@ -123,7 +123,7 @@ class StudyFinding:
         """
         better = [effect for effect in self.of_verdict("better") if not effect.described.data]
         for name in self.study.kind.decisive:
-            sign = sign_of_gain(self.quantities[name].measure)
+            sign = self.quantities[name].measure.sign
             gains = [
                 (sign * change.value, effect)
                 for effect in better
@@ -266,7 +266,7 @@ def _tuning_luck(study: Study, variant: Variant, tuned_by: Measure) -> float:
     """The standard deviation of the criterion that comes from which settings a variant's trials drew."""
     trials = [trial.value for trial in study.trials if trial.variant == variant.name]
     values = [value for value in trials if value is not None]
-    sign = sign_of_gain(tuned_by)
+    sign = tuned_by.sign
     worst = min((sign * value for value in values), default=0.0)  # as which one that diverged counts
     return spread_of_best([worst if value is None else sign * value for value in trials])
 
@@ -298,14 +298,14 @@ def _verdict(decisive: Sequence[tuple[Quantity, Estimate | None, SeedValues]]) -
     if not known:
         return "few"
     signs = {
-        sign_of_gain(each.measure) * (1 if change.value > 0 else -1)
+        each.measure.sign * (1 if change.value > 0 else -1)
         for each, change, level in known
         if change.excludes(0.0) and not _is_within_margin(each, change, level)
     }
     if len(signs) > 1:
         return "mixed"
     if signs:
-        return "better" if signs == {1.0} else "worse"
+        return "better" if signs == {1} else "worse"
     equal = all(_is_within_margin(each, change, level) for each, change, level in known)
     return "equal" if equal else "undecided"
 

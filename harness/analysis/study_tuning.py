@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from math import inf, log
 from typing import Any, NamedTuple
 
-from harness.analysis.seed_values import sign_of_gain
 from harness.analysis.study import Sampler, StudyPlan, Trial, centre, setting
 from harness.errors import UsageError
 from harness.runs.record import Record
@@ -97,7 +96,7 @@ class Tuning:
 
 def best_trial(trials: Sequence[Trial], variant: str, measure: Measure) -> Trial | None:
     """The best trial of a variant that was trained to the end; None where there is none."""
-    sign = sign_of_gain(measure)
+    sign = measure.sign
     own = [
         (sign * trial.value, trial)
         for trial in trials
@@ -133,7 +132,7 @@ class _Tuner:
                 self._courses.append(self._course(record))
                 self._epochs = max(self._epochs, record.epochs[-1].epoch)
         # A run that diverged is worse than any other; a trial without a value would be drawn again.
-        self._study.tell(trial, inf if value is None else -sign_of_gain(self._measure) * value)
+        self._study.tell(trial, inf if value is None else -self._measure.sign * value)
         return value
 
     def rule(self) -> StopRule | None:

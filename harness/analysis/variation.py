@@ -24,7 +24,6 @@ from harness.analysis.comparison import Comparison, PairComparison, quality
 from harness.analysis.conditions import Conditions
 from harness.analysis.configuration_summary import ConfigurationSummary, default_target, mark_front, summarize
 from harness.analysis.grouping import ConfigurationRuns, GroupedRuns, LeftOut, RunGroup, size_of_group, traits
-from harness.analysis.seed_values import sign_of_gain
 from harness.errors import UsageError
 from harness.runs.record import Record
 from harness.training.measures import Measure
@@ -249,5 +248,5 @@ def compare_settings(group: RunGroup, margin: float | None = None, target: float
 def _rank(summary: ConfigurationSummary, measure: Measure) -> tuple[bool, float]:
     """Ascending from the best by validation; settings without validation follow, by their test score."""
     score = summary.validation or summary.quality
-    rank = math.inf if score is None else -sign_of_gain(measure) * score.value
+    rank = math.inf if score is None else -measure.sign * score.value
     return summary.validation is None, rank

@@ -205,9 +205,8 @@ def judge(rows: Sequence[SeedScores], rule: Rule) -> Judgement:
 
 def _score_lost(rows: Sequence[SeedScores], rule: Rule) -> Judgement:
     measure, limit = rule.measure, rule.limits.max_accuracy_loss or 0.0
-    sign = 1 if measure.higher_is_better else -1
     losses = [
-        sign * (row.base - row.head) / (abs(row.base) if measure.relative else 1.0)
+        measure.sign * (row.base - row.head) / (abs(row.base) if measure.relative else 1.0)
         for row in rows
         if row.base is not None and row.head is not None
     ]

@@ -12,7 +12,6 @@ from pathlib import Path
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import group_runs
 from harness.analysis.run_curves import Run
-from harness.analysis.seed_values import sign_of_gain
 from harness.analysis.study import STUDIES, Study, study_records
 from harness.analysis.study_effects import Effect, StudyFinding, study_findings, unpaired_variants
 from harness.analysis.study_quantities import Quantity
@@ -91,7 +90,7 @@ def _change_cell(study: StudyFinding, of: Quantity, effect: Effect) -> Cell | st
         text = busy_mark(text, disturbed=study.disturbed)
     if change is None or of.name not in study.study.kind.decisive or not change.excludes(0.0):
         return text
-    gain = sign_of_gain(of.measure) * change.value > 0
+    gain = of.measure.sign * change.value > 0
     return Cell(text, "good" if gain else "bad")
 
 

@@ -32,6 +32,11 @@ class Measure(msgspec.Struct, frozen=True):
         """The largest possible value in the measure's unit; None without one. The smallest is 0 for all."""
         return self.factor if self.unit == "points" else None
 
+    @property
+    def sign(self) -> int:
+        """1 if a higher score is better, and otherwise -1."""
+        return 1 if self.higher_is_better else -1
+
     def as_change(self, improvement: Estimate | None) -> Estimate | None:
         """The change of the score that corresponds to an improvement."""
         return improvement if improvement is None or self.higher_is_better else improvement.negated()
