@@ -243,11 +243,11 @@ def kill_marked(mark: str) -> None:
     """Kill all processes of this user that were started with this variable, where ``/proc`` is (Linux)."""
     for _ in range(_SWEEPS):  # one may fork while the others are looked up
         marked = 0
-        for variables in Path("/proc").glob("[0-9]*/environ"):
+        for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # of another user, or gone
-                if f"{mark}=".encode() in variables.read_bytes():
+                if f"{mark}=".encode() in (process / "environ").read_bytes():
                     marked += 1
-                    os.kill(int(variables.parent.name), signal.SIGKILL)
+                    os.kill(int(process.name), signal.SIGKILL)
         if not marked:
             return
         time.sleep(_SWEEP_SECONDS)
