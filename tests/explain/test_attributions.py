@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.training_cases import TASKS, program, samples, task, weights
+from support.training_cases import TASKS, program, question, samples, task, weights
 
 from harness.explain.attributions import (
     BY_GRADIENT,
@@ -32,11 +32,6 @@ PICTURES = task({"model": Network((8, 8, 2), (Conv2D(3, 3, "relu"), Flatten(), D
 
 def subject_of(of, backend=None):
     return Subject(program(backend or NumpyBackend(), of), of)
-
-
-def question(of):
-    inputs = samples(of).inputs
-    return inputs, np.arange(len(inputs)) % int(np.prod(of.networks["model"].output_shape()))
 
 
 def test_all_methods_agree_where_the_network_is_linear():

@@ -5,7 +5,7 @@ import functools
 import msgspec
 import numpy as np
 import pytest
-from support.training_cases import TASKS, program, samples, task
+from support.training_cases import TASKS, program, question, task
 
 from harness.explain import attributions
 from harness.explain.attributions import Subject, integrated_gradients, quadrature
@@ -26,12 +26,6 @@ SQUARE = task(
         )
     }
 )
-
-
-def question(of):
-    """Inputs in float64, or tokens, and an output of each."""
-    inputs = samples(of).inputs
-    return inputs, np.arange(len(inputs)) % int(np.prod(of.networks["model"].output_shape()))
 
 
 @pytest.mark.parametrize("name", SUPERVISED)

@@ -317,6 +317,12 @@ def program(backend, task: Task, mode=None, precision="float64", seed=3, data=No
     return built
 
 
+def question(of):
+    """Inputs in float64, or tokens, and an output of each."""
+    inputs = samples(of).inputs
+    return inputs, np.arange(len(inputs)) % int(np.prod(of.networks["model"].output_shape()))
+
+
 def trained(built, task: Task, blocks=None, dtype="f8") -> np.ndarray:
     """Train a program on blocks of steps; returns the losses."""
     blocks = blocks or ((*BLOCKS, SHORT_BLOCK) if task.optimizer == SGD else BLOCKS)
