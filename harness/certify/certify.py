@@ -2,21 +2,28 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from harness.certify.cases import PRIVATE_CASE, Case, cases, plain_task
 from harness.certify.certificate import Losses
-from harness.certify.clients import ClientTests, allows_clients
+from harness.certify.clients import allows_clients, client_tests
 from harness.certify.diagnosis import Feature, Recognizer, diagnosed, features, features_of_task
-from harness.certify.dropout import DropoutTests, uses_dropout
-from harness.certify.long_calls import LONG_CALLS, CallsObservation, compare_calls, long_calls_case
-from harness.certify.noise import CANARIES, NoiseTests
-from harness.certify.observation import Observation, observe
+from harness.certify.dropout import DropoutTests, dropout_tests, uses_dropout
+from harness.certify.long_calls import (
+    LONG_CALLS,
+    CallsObservation,
+    compare_calls,
+    long_calls_case,
+    observe_calls,
+)
+from harness.certify.noise import CANARIES, NoiseTests, noise_tests
+from harness.certify.observation import Observation, TrialPrograms, observe, observe_losses
 from harness.certify.parity import Finding, compare, compare_losses, losses_name
 from harness.certify.references import Reference, ReferenceCase, case_sha256, reference_of
-from harness.certify.rounding import Located, is_like_float32
+from harness.certify.rounding import Rounding, is_like_float32, locate_rounding
+from harness.certify.waiting import Waiting, observe_waiting
 from harness.errors import Declined, HarnessError, LossNotDeclared
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
@@ -25,6 +32,30 @@ from harness.plugins.installation import installed_version
 from harness.reference.training import NUMPY, NumpyBackend
 from harness.spec.backend import Precision
 from harness.spec.task import Task, TaskDefinition
+
+_T = TypeVar("_T")
+
+
+class Examination(NamedTuple, Generic[_T]):
+    """What can be observed of a case: its name, how, and the type by which a message decodes the result."""
+
+    name: str
+    observe: Callable[[TrialPrograms, Case], _T]
+    result: Any
+
+
+ALL_STEPS = Examination("steps", observe, Observation)
+FIRST_LOSSES = Examination("losses", observe_losses, Losses)
+CALLS = Examination("calls", observe_calls, CallsObservation)
+ROUNDING = Examination("rounding", locate_rounding, Rounding | None)
+DROPPED = Examination("dropout", dropout_tests, DropoutTests)
+NOISED = Examination("noise", noise_tests, NoiseTests)
+AVERAGED = Examination("clients", client_tests, list[str])
+WAITED = Examination("waiting", observe_waiting, Waiting)
+
+EXAMINATIONS: dict[str, Examination[Any]] = {
+    each.name: each for each in (ALL_STEPS, FIRST_LOSSES, CALLS, ROUNDING, DROPPED, NOISED, AVERAGED, WAITED)
+}
 
 
 class Examiner(Protocol):
@@ -35,26 +66,13 @@ class Examiner(Protocol):
     def begin(self) -> None:
         """A certification begins: its time limit starts now."""
 
-    def observe(self, case: Case) -> Observation:
-        """What the configuration does on a case in float64; raises Declined or HarnessError."""
+    def examine(self, what: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
+        """What is observed of a case, by programs of this precision.
 
-    def locate_rounding(self, case: Case) -> Located:
-        """What in a case computes in float32; raises Declined or HarnessError."""
-
-    def observe_calls(self, case: Case) -> CallsObservation:
-        """The steps of a case in long calls and one by one; raises Declined or HarnessError."""
-
-    def test_dropout(self, case: Case) -> DropoutTests:
-        """The statistical tests of dropout in the case's network; raises Declined or HarnessError."""
-
-    def test_noise(self, case: Case) -> NoiseTests:
-        """The tests of the noise of DP-SGD, in a case with it; raises Declined or HarnessError."""
-
-    def test_clients(self, case: Case) -> ClientTests:
-        """The tests of averaged clients on the case's network; raises Declined or HarnessError."""
-
-    def observe_losses(self, case: Case, precision: Precision) -> Losses:
-        """The first losses of a case in a precision; raises Declined or HarnessError."""
+        Raises:
+            Declined: the backend does not support the case.
+            HarnessError: it failed, hung or died; names the case.
+        """
 
 
 DROPOUT = "dropout"
@@ -133,8 +151,8 @@ def _outcome(
     """What comes of a case; without a reference the case is that of long calls."""
     try:
         if reference is None:
-            return compare_calls(examiner.observe_calls(case), case.task)
-        expected, observed = reference.cases[case.name].observation, examiner.observe(case)
+            return compare_calls(examiner.examine(CALLS, case), case.task)
+        expected, observed = reference.cases[case.name].observation, examiner.examine(ALL_STEPS, case)
     except HarnessError as error:
         return error
     finding = compare(case.name, observed, expected, case.task.optimizer)
@@ -146,12 +164,12 @@ def _outcome(
 def _rounding_named(finding: Finding, case: Case, examiner: Examiner) -> Finding:
     """The finding, with what computes in float32 where something does."""
     try:
-        located = examiner.locate_rounding(case)
+        rounding = examiner.examine(ROUNDING, case)
     except HarnessError:  # a beginning of the network is not supported
         return finding
-    if located.rounding is None:
+    if rounding is None:
         return finding
-    text = f"{finding.deviation}: {located.rounding.text}"
+    text = f"{finding.deviation}: {rounding.text}"
     return msgspec.structs.replace(finding, explanation=text, deviation="")
 
 
@@ -166,34 +184,34 @@ def examine_losses(
     first, *others = cases(definition)
     case = next((other for other in others if other.name == alone), first)
     expected = reference_of(definition, examiner.configuration.backend).cases[case.name].observation.losses
-    return compare_losses(examiner.observe_losses(case, precision), expected, precision, alone)
+    observed = examiner.examine(FIRST_LOSSES, case, precision)
+    return compare_losses(observed, expected, precision, alone)
 
 
 def examine_dropout(examiner: Examiner, definition: TaskDefinition) -> Finding:
-    """Test dropout in the task's network by statistics; raises HarnessError.
-
-    The deviation is infinite or zero: there is none to measure.
-    """
+    """Test dropout in the task's network by statistics; raises HarnessError."""
     first, *_ = cases(definition)
-    tests = examiner.test_dropout(first)
-    worst = math.inf if tests.faults else 0.0
-    return Finding(DROPOUT, worst, "; ".join(tests.faults), complete=tests.complete)
+    tests = examiner.examine(DROPPED, first)
+    return _tested(DROPOUT, tests.faults, complete=tests.complete)
 
 
 def examine_noise(examiner: Examiner, definition: TaskDefinition) -> Finding:
     """Test the noise that a backend draws for DP-SGD, by statistics and by an audit; raises HarnessError."""
     private = next(case for case in cases(definition) if case.task.privacy is not None)
-    tests = examiner.test_noise(private)
+    tests = examiner.examine(NOISED, private)
     bound = f"epsilon is at least {tests.bound:.2f}, claimed {tests.claimed:.2f}"
-    note = f"audit with {CANARIES:,} canaries: {bound}"
-    return Finding(NOISE, math.inf if tests.faults else 0.0, "; ".join(tests.faults), note=note)
+    return _tested(NOISE, tests.faults, note=f"audit with {CANARIES:,} canaries: {bound}")
 
 
 def examine_clients(examiner: Examiner, definition: TaskDefinition) -> Finding:
     """Test that averaged clients train as central training demands; raises HarnessError."""
     first, *_ = cases(definition)
-    faults = examiner.test_clients(first).faults
-    return Finding(CLIENTS, math.inf if faults else 0.0, "; ".join(faults))
+    return _tested(CLIENTS, examiner.examine(AVERAGED, first))
+
+
+def _tested(name: str, faults: list[str], *, complete: bool = True, note: str = "") -> Finding:
+    """The finding of tests whose deviation is infinite or zero: there is none to measure."""
+    return Finding(name, math.inf if faults else 0.0, "; ".join(faults), complete=complete, note=note)
 
 
 def declined_cases(names_by_reason: dict[str, list[str]], *, all_cases: int = 0) -> str:
@@ -390,7 +408,8 @@ def make_reference(
     for case, *found in zip(all_cases, *observed, strict=True):
         labelled = [(each.label, own) for each, own in zip(configurations, found, strict=True) if own]
         if len(labelled) < len(examiners):  # some have no gradients of single samples
-            labelled.append((NUMPY, observe(NumpyBackend(), NumpyBackend.modes[0], "cpu", 1, case)))
+            programs = TrialPrograms(NumpyBackend(), NumpyBackend.modes[0], 1)
+            labelled.append((NUMPY, observe(programs, case)))
         (first, expected), *others = labelled
         for label, other in others:
             finding = compare(case.name, other, expected)
@@ -416,7 +435,7 @@ def make_reference(
 def _observed_if_offered(examiner: Examiner, case: Case) -> Observation | None:
     """What a configuration does on a case; None where it is one of DP-SGD that it declines."""
     try:
-        return examiner.observe(case)
+        return examiner.examine(ALL_STEPS, case)
     except Declined:
         if case.task.privacy is None:
             raise

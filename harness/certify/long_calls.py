@@ -20,10 +20,16 @@ from harness.certify.continuation import (
     state_fault,
     worst_difference,
 )
-from harness.certify.observation import Piece, digests, finite_losses, losses_of, require_finite
+from harness.certify.observation import (
+    Piece,
+    TrialPrograms,
+    digests,
+    finite_losses,
+    losses_of,
+    require_finite,
+)
 from harness.certify.parity import TOLERANCE, Finding, array_differences, listed, loss_difference
-from harness.plugins.programs import CheckedProgram, DataSeal, build, data_changed, read_only
-from harness.spec.backend import Backend, Plan
+from harness.plugins.programs import DataSeal, data_changed
 from harness.spec.task import Augmentation, Sgd, Task, TaskDefinition
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
@@ -85,8 +91,8 @@ def long_calls() -> list[tuple[int, int]]:
     return list(zip(starts, counts, strict=True))
 
 
-def observe_calls(backend: Backend, mode: str, device: str, threads: int, case: Case) -> CallsObservation:
-    """Train the case in long calls by one program, and in single steps by another, in float64.
+def observe_calls(programs: TrialPrograms, case: Case) -> CallsObservation:
+    """Train the case in long calls by one program, and in single steps by another.
 
     The second then repeats the last call from the state that the first had before it.
 
@@ -95,9 +101,8 @@ def observe_calls(backend: Backend, mode: str, device: str, threads: int, case: 
         ContractBroken: the program broke the contract.
         Unsupported: the backend does not support the case.
     """
-    plan = Plan(task=case.task, mode=mode, device=device, precision="float64", threads=threads, seed=SEED)
     *calls, last = long_calls()
-    long, single = _Trial(backend, plan, case), _Trial(backend, plan, case)
+    long, single = _Trial(programs, case), _Trial(programs, case)
     long.train(calls)
     saved = SavedState.of(long.program)
     single.train(one_by_one(*calls, last))
@@ -125,12 +130,12 @@ def one_by_one(*calls: tuple[int, int]) -> list[tuple[int, int]]:
 class _Trial:
     """A program of the case in training."""
 
-    def __init__(self, backend: Backend, plan: Plan, case: Case) -> None:
-        samples = read_only(case.data())
+    def __init__(self, programs: TrialPrograms, case: Case) -> None:
+        samples = case.data()
         # Verified once: after each step it would cost as much as the step.
         self._seal = DataSeal({"training": samples})
-        self._backend, self._task = backend.name, case.task
-        self.program = CheckedProgram(build(backend, plan, samples), backend.name, plan)
+        self._backend, self._task = programs.backend.name, case.task
+        self.program = programs.build_with(case.task, samples)
         self.program.load(initial_weights(case.task, SEED))
         self.order = BatchOrder.of_task(case.task, case.samples, SEED)
         self._losses: list[np.ndarray] = []

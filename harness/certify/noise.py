@@ -15,8 +15,7 @@ from harness.certify.cases import SAMPLES, SEED, Case
 from harness.certify.observation import TrialPrograms
 from harness.layers import Dense
 from harness.network import Network
-from harness.plugins.programs import CheckedProgram, build, read_only
-from harness.spec.backend import Plan, Program, Steps
+from harness.spec.backend import Program, Steps
 from harness.spec.data import Samples
 from harness.spec.schedules import ConstantRate
 from harness.spec.task import BinaryClassification, Penalty, Privacy, Sgd, Task
@@ -161,17 +160,8 @@ def _moved(programs: TrialPrograms, inputs: np.ndarray, privacy: Privacy, *, noi
         epochs=1,
         privacy=privacy,
     )
-    plan = Plan(
-        task=task,
-        mode=programs.mode,
-        device=programs.device,
-        precision="float64",
-        threads=programs.threads,
-        seed=SEED,
-    )
     data = Samples(inputs, np.ones(len(inputs), np.int64))  # of class 1: taking part raises a weight
-    built = build(programs.backend, plan, read_only(data))
-    program = CheckedProgram(built, programs.backend.name, plan)
+    program = programs.build_with(task, data)
     start = {name: np.zeros(array.shape) for name, array in task.parameters().items()}
     steps = BatchOrder.of_task(task, len(inputs), SEED).steps(0, 1)
     if not noised:

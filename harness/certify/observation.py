@@ -104,16 +104,15 @@ class Observation(msgspec.Struct, frozen=True):
     changed_by_predict: list[str] = []
 
 
-def observe(backend: Backend, mode: str, device: str, threads: int, case: Case) -> Observation:
-    """Build the case in float64, train it, and reduce what it did to digests.
+def observe(programs: "TrialPrograms", case: Case) -> Observation:
+    """Build the case, train it, and reduce what it did to digests.
 
     Raises:
         ValueError: the program broke the contract in a way that leaves nothing to compare.
         Unsupported: the backend does not support the case.
     """
     task = case.task
-    plan = Plan(task=task, mode=mode, device=device, precision="float64", threads=threads, seed=SEED)
-    program = WatchedProgram(backend, plan, case.data())
+    program = WatchedProgram(programs.backend, programs.plan(task), case.data())
     start = initial_weights(task, SEED)
     program.load(start)
     order = BatchOrder.of_task(task, case.samples, SEED)
@@ -173,19 +172,15 @@ def _unshared(task: Task) -> set[str]:
     }
 
 
-def observe_losses(
-    backend: Backend, mode: str, device: str, threads: int, case: Case, precision: Precision
-) -> Losses:
-    """The losses of the case's first full batches in the precision in which a program will be timed.
+def observe_losses(programs: "TrialPrograms", case: Case) -> Losses:
+    """The losses of the case's first full batches in a lower precision, in which programs are timed.
 
     Raises:
         Unsupported: the backend does not support the case in this precision.
     """
     task = case.task
-    plan = Plan(task=task, mode=mode, device=device, precision=precision, threads=threads, seed=SEED)
-    exact = _as_many_as_for_the_clock(case)
-    samples = Samples(_narrow(exact.inputs), _narrow(exact.targets))
-    program = WatchedProgram(backend, plan, samples)
+    samples = _narrow(_as_many_as_for_the_clock(case))
+    program = WatchedProgram(programs.backend, programs.plan(task), samples)
     program.load(initial_weights(task, SEED))
     order = BatchOrder.of_task(task, case.samples, SEED)
     return finite_losses(losses_of(program, order.steps(0, order.run_length(0), np.float32)))
@@ -203,8 +198,10 @@ def _as_many_as_for_the_clock(case: Case) -> Samples:
     return Samples(samples.inputs[rows], samples.targets[rows])
 
 
-def _narrow(array: np.ndarray) -> np.ndarray:
-    return array if array.dtype.kind == "i" else array.astype(np.float32)
+def _narrow(samples: Samples) -> Samples:
+    """The samples in float32; integers stay as they are."""
+    arrays = samples.inputs, samples.targets
+    return Samples(*(array if array.dtype.kind == "i" else array.astype(np.float32) for array in arrays))
 
 
 def losses_of(program: Program, steps: Steps) -> np.ndarray:
@@ -243,7 +240,7 @@ def _predict(program: Program, case: Case) -> dict[str, np.ndarray]:
     }
 
 
-# Programs of certification cases, built in this process for the checks of the conformance kit.
+# Programs of certification cases, built in this process.
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,17 +253,9 @@ class TrialPrograms:
     device: str = "cpu"
     precision: Precision = "float64"
 
-    def build(self, task: Task, seed: int = SEED) -> Program:
-        """A program of the task that has loaded the initial weights of all cases.
-
-        ``seed`` affects only the framework's own random numbers. Raises what the backend raises.
-        """
-        program, _ = self.build_on(task, SAMPLES, seed)
-        return program
-
-    def build_on(self, task: Task, samples: int, seed: int = SEED) -> tuple[Program, Samples]:
-        """A program on this many samples of the cases, and these samples; as :meth:`build`."""
-        plan = Plan(
+    def plan(self, task: Task, seed: int = SEED) -> Plan:
+        """The plan of a program; ``seed`` affects only the framework's own random numbers."""
+        return Plan(
             task=task,
             mode=self.mode,
             device=self.device,
@@ -274,16 +263,25 @@ class TrialPrograms:
             threads=self.threads,
             seed=seed,
         )
+
+    def build_with(self, task: Task, data: Samples, seed: int = SEED) -> Program:
+        """A program on this data, which has loaded no weights. Raises what the backend raises."""
+        plan = self.plan(task, seed)
+        return CheckedProgram(build(self.backend, plan, read_only(data)), self.backend.name, plan)
+
+    def build(self, task: Task, seed: int = SEED) -> Program:
+        """A program of the task that has loaded the initial weights of all cases; as :meth:`build_with`."""
+        program, _ = self.build_on(task, SAMPLES, seed)
+        return program
+
+    def build_on(self, task: Task, samples: int, seed: int = SEED) -> tuple[Program, Samples]:
+        """A program on this many samples of the cases, and these samples; as :meth:`build`."""
         data = case_samples(task, samples)
         if self.precision != "float64":
-            data = Samples(_single(data.inputs), _single(data.targets))
-        program = CheckedProgram(build(self.backend, plan, read_only(data)), self.backend.name, plan)
+            data = _narrow(data)
+        program = self.build_with(task, data, seed)
         program.load(initial_weights(task, SEED))
         return program, data
-
-
-def _single(array: np.ndarray) -> np.ndarray:
-    return array if array.dtype.kind == "i" else array.astype(np.float32)
 
 
 def first_losses(program: Program, task: Task) -> np.ndarray:

@@ -49,12 +49,6 @@ class Rounding(msgspec.Struct, frozen=True):
         )
 
 
-class Located(msgspec.Struct, frozen=True):
-    """The outcome of :func:`locate_rounding`."""
-
-    rounding: Rounding | None
-
-
 def is_like_float32(finding: Finding, observed: Observation, expected: Observation) -> bool:
     """Whether the deviations of a case that failed are as small as those of float32."""
     if finding.passed or not finding.deviation or observed.changed_by_predict:

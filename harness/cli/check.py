@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 import click
 
 from harness.certify.cases import PRIVATE_CASE, cases, plain_task
-from harness.certify.certify import CLIENTS, NOISE, NotOffered, Selection, Skipped, check, check_names
+from harness.certify.certify import (
+    CLIENTS,
+    NOISE,
+    WAITED,
+    NotOffered,
+    Selection,
+    Skipped,
+    check,
+    check_names,
+)
 from harness.certify.clients import allows_clients
 from harness.certify.parity import Finding
 from harness.certify.waiting import Waiting
@@ -64,7 +73,7 @@ def check_once(examiner: Examiner, definition: TaskDefinition, selection: Select
         if selection.includes(CLOCK):
             failed = next((finding.case for finding in findings if not finding.passed), None)
             if failed is None:
-                waiting = examiner.observe_waiting(cases(definition)[0])
+                waiting = examiner.examine(WAITED, cases(definition)[0], configuration.precision)
             else:
                 report(Skipped(CLOCK, failed))
     except HarnessError as error:

@@ -13,6 +13,7 @@ not, and for lack of float64, in which every case is run, on the CPU. Only losse
 task (float32, bfloat16, clock, dropout, ...) are made once plain gradient descent passes.
 """
 
+import dataclasses
 import functools
 import math
 import textwrap
@@ -23,17 +24,21 @@ import msgspec
 import numpy as np
 
 from harness.certify.cases import SAMPLES, SEED, STEPS, Case, case_samples, cases, data_network
-from harness.certify.certificate import Losses
-from harness.certify.certify import NotOffered, Skipped, declined_cases, examine, examine_losses
-from harness.certify.clients import ClientTests, allows_clients, client_tests
+from harness.certify.certify import (
+    Examination,
+    NotOffered,
+    Skipped,
+    declined_cases,
+    examine,
+    examine_losses,
+)
+from harness.certify.clients import allows_clients, client_tests
 from harness.certify.continuation import SavedState, observe_continuation, state_fault
 from harness.certify.diagnosis import diagnosed
-from harness.certify.dropout import DropoutTests, careless_dropout, dropout_tests, with_dropout, wrong_masks
-from harness.certify.long_calls import CallsObservation, observe_calls
-from harness.certify.noise import NoiseTests, noise_tests
-from harness.certify.observation import Observation, TrialPrograms, first_losses, observe, observe_losses
+from harness.certify.dropout import careless_dropout, with_dropout, wrong_masks
+from harness.certify.noise import noise_tests
+from harness.certify.observation import TrialPrograms, first_losses
 from harness.certify.parity import LOSS_TOLERANCES
-from harness.certify.rounding import Located, locate_rounding
 from harness.certify.waiting import observe_waiting
 from harness.errors import Declined, HarnessError, LossNotDeclared, UsageError
 from harness.explain.certificate import check_gradients
@@ -103,56 +108,21 @@ class InProcessExaminer:
 
     def __init__(self, backend: Backend, mode: str, threads: int) -> None:
         self.configuration = Configuration(backend.name, mode, "cpu", threads)
-        self._backend = backend
+        self._programs = TrialPrograms(backend, mode, threads)
 
     def begin(self) -> None:
         """Nothing: there is no time limit."""
 
-    def observe(self, case: Case) -> Observation:
-        """What the backend does on a case in float64; raises Declined or HarnessError."""
-        mode, threads = self.configuration.mode, self.configuration.threads
-        return _carry_out(case, lambda: observe(self._backend, mode, "cpu", threads, case))
-
-    def observe_losses(self, case: Case, precision: Precision) -> Losses:
-        """The first losses of a case in a precision; raises Declined or HarnessError."""
-        mode, threads = self.configuration.mode, self.configuration.threads
-        return _carry_out(case, lambda: observe_losses(self._backend, mode, "cpu", threads, case, precision))
-
-    def locate_rounding(self, case: Case) -> Located:
-        """What in a case computes in float32; raises Declined or HarnessError."""
-        programs = TrialPrograms(self._backend, self.configuration.mode, self.configuration.threads)
-        return _carry_out(case, lambda: Located(locate_rounding(programs, case)))
-
-    def observe_calls(self, case: Case) -> CallsObservation:
-        """The steps of a case in long calls and one by one; raises Declined or HarnessError."""
-        mode, threads = self.configuration.mode, self.configuration.threads
-        return _carry_out(case, lambda: observe_calls(self._backend, mode, "cpu", threads, case))
-
-    def test_dropout(self, case: Case) -> DropoutTests:
-        """The statistical tests of dropout in the case's network; raises Declined or HarnessError."""
-        programs = TrialPrograms(self._backend, self.configuration.mode, self.configuration.threads)
-        return _carry_out(case, lambda: dropout_tests(programs, case))
-
-    def test_noise(self, case: Case) -> NoiseTests:
-        """The tests of the noise of DP-SGD, in a case with it; raises Declined or HarnessError."""
-        programs = TrialPrograms(self._backend, self.configuration.mode, self.configuration.threads)
-        return _carry_out(case, lambda: noise_tests(programs, case))
-
-    def test_clients(self, case: Case) -> ClientTests:
-        """The tests of averaged clients on the case's network; raises Declined or HarnessError."""
-        programs = TrialPrograms(self._backend, self.configuration.mode, self.configuration.threads)
-        return _carry_out(case, lambda: client_tests(programs, case.task))
-
-
-def _carry_out(case: Case, work: Callable[[], _T]) -> _T:
-    try:
-        return work()
-    except UndeclaredLoss as error:
-        raise LossNotDeclared(str(error)) from error
-    except Unsupported as error:
-        raise Declined(str(error)) from error
-    except Exception as error:
-        raise case_failed(case.name, error) from error
+    def examine(self, what: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
+        """See :meth:`harness.certify.certify.Examiner.examine`."""
+        try:
+            return what.observe(dataclasses.replace(self._programs, precision=precision), case)
+        except UndeclaredLoss as error:
+            raise LossNotDeclared(str(error)) from error
+        except Unsupported as error:
+            raise Declined(str(error)) from error
+        except Exception as error:
+            raise case_failed(case.name, error) from error
 
 
 # Checks beyond those of a certificate: leaks, the clock, predictions in batches, training states.
@@ -386,7 +356,7 @@ def _wrong_noise(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
 
 def _wrong_clients(programs: TrialPrograms, case: Case) -> list[str]:
     """Whether clients average as they must, where the task can have clients."""
-    return client_tests(programs, case.task).faults if allows_clients(case.task) else []
+    return client_tests(programs, case) if allows_clients(case.task) else []
 
 
 def _found(find: Callable[[TrialPrograms, _T], list[str]], programs: TrialPrograms, what: _T) -> list[str]:

@@ -7,14 +7,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from harness.certify.cases import Case
-from harness.certify.certificate import Losses
-from harness.certify.clients import ClientTests
-from harness.certify.dropout import DropoutTests
-from harness.certify.long_calls import CallsObservation
-from harness.certify.noise import NoiseTests
-from harness.certify.observation import Observation
-from harness.certify.rounding import Located
-from harness.certify.waiting import Waiting
+from harness.certify.certify import Examination
 from harness.errors import Declined, HarnessError
 from harness.machine.worker_variables import ONE_ARENA, worker_variables
 from harness.plugins.configuration import Configuration
@@ -36,75 +29,31 @@ class Examiner:
         self.configuration = configuration
         self._limit_seconds = limit_seconds
         self._session: Session | None = None
-        self._paused = False
 
     def begin(self) -> None:
         """Grant the whole time limit to the certification that follows."""
-        self._resume()
         if self._session is not None:
+            self._session.resume()
             self._session.renew_deadline()
 
     def pause(self) -> None:
         """Stop the worker until the next certification begins, so that it takes no CPU time."""
-        if self._session is not None and not self._paused:
+        if self._session is not None:
             self._session.pause()
-            self._paused = True
 
-    def _resume(self) -> None:
-        if self._session is not None and self._paused:
-            self._session.resume()
-        self._paused = False
-
-    def observe(self, case: Case) -> Observation:
-        """What the configuration does on a case in float64.
-
-        Raises:
-            Declined: the backend does not support the case.
-            HarnessError: it failed, hung or died; names the case.
-        """
-        return self._examine("steps", case, Observation)
-
-    def observe_losses(self, case: Case, precision: Precision) -> Losses:
-        """The first losses of a case in a precision; raises as :meth:`observe`."""
-        return self._examine("losses", case, Losses, precision)
-
-    def locate_rounding(self, case: Case) -> Located:
-        """What in a case computes in float32; raises as :meth:`observe`."""
-        return self._examine("rounding", case, Located)
-
-    def observe_calls(self, case: Case) -> CallsObservation:
-        """The steps of a case in long calls and one by one; raises as :meth:`observe`."""
-        return self._examine("calls", case, CallsObservation)
-
-    def test_dropout(self, case: Case) -> DropoutTests:
-        """The statistical tests of dropout in a case's network; raises as :meth:`observe`."""
-        return self._examine("dropout", case, DropoutTests)
-
-    def test_noise(self, case: Case) -> NoiseTests:
-        """The statistical tests of the noise of DP-SGD, in a case with it; raises as :meth:`observe`."""
-        return self._examine("noise", case, NoiseTests)
-
-    def test_clients(self, case: Case) -> ClientTests:
-        """The tests of averaged clients on a case's network; raises as :meth:`observe`."""
-        return self._examine("clients", case, ClientTests)
-
-    def observe_waiting(self, case: Case) -> Waiting:
-        """Whether ``synchronize`` waits, on a case in the precision of a run; raises as :meth:`observe`."""
-        return self._examine("waiting", case, Waiting)
-
-    def _examine(
-        self, what: protocol.Examination, case: Case, kind: type[_T], precision: Precision | None = None
-    ) -> _T:
-        self._resume()  # tests of dropout follow a certificate from the cache
+    def examine(self, what: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
+        """See :meth:`harness.certify.certify.Examiner.examine`."""
         own = self.configuration
-        request = protocol.Examine(what, case, own.mode, own.device, own.threads, precision or own.precision)
+        request = protocol.Examine(what.name, case, own.mode, own.device, own.threads, precision)
         try:
             session = self._session or self._start()
-            return msgspec.json.decode(session.call(request, protocol.Examined).observed, type=kind)
+            observed = session.call(request, protocol.Examined).observed
         except Declined:
             raise
         except HarnessError as error:
             raise self._failed(case, error) from error
+        result: _T = msgspec.json.decode(observed, type=what.result)
+        return result
 
     def _failed(self, case: Case, error: HarnessError) -> HarnessError:
         """The error with the case and the worker's last lines; ends the worker."""
@@ -130,7 +79,6 @@ class Examiner:
 
     def close(self) -> None:
         """End the worker, if there is one."""
-        self._resume()
         if self._session is not None:
             self._session.close()
             self._session = None

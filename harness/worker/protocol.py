@@ -3,8 +3,6 @@
 Times are in seconds of the worker's monotonic clock, read after the device has finished.
 """
 
-from typing import Literal
-
 import msgspec
 
 from harness.certify.cases import Case
@@ -76,16 +74,13 @@ class Built(msgspec.Struct, frozen=True, tag=True):
     build_seconds: float
 
 
-#: What is examined of a case: all of its steps in float64; its first losses in the precision of a run; long
-#: calls beside single steps; dropout and noise, by statistics; averaged clients beside central training;
-#: whether ``synchronize`` waits, in the precision of a run.
-Examination = Literal["steps", "losses", "calls", "dropout", "noise", "clients", "waiting", "rounding"]
-
-
 class Examine(msgspec.Struct, frozen=True, tag=True):
-    """Build programs of a certification case, beside that of the worker, and examine them."""
+    """Build programs of a certification case, beside that of the worker, and examine them.
 
-    what: Examination
+    ``what`` is the name of one of :data:`harness.certify.certify.EXAMINATIONS`.
+    """
+
+    what: str
     case: Case
     mode: str
     device: str

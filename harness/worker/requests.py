@@ -13,13 +13,8 @@ import msgspec
 import numpy as np
 
 from harness.certify.certificate import Losses
-from harness.certify.clients import client_tests
-from harness.certify.dropout import dropout_tests
-from harness.certify.long_calls import observe_calls
-from harness.certify.noise import noise_tests
-from harness.certify.observation import TrialPrograms, finite_losses, observe, observe_losses
-from harness.certify.rounding import Located, locate_rounding
-from harness.certify.waiting import observe_waiting
+from harness.certify.certify import EXAMINATIONS
+from harness.certify.observation import TrialPrograms, finite_losses
 from harness.explain.explained import explain
 from harness.explain.networks import explain_network
 from harness.machine.memory import peak_memory_bytes
@@ -110,29 +105,10 @@ class Worker:
 
     @carry_out.register
     def _(self, request: protocol.Examine) -> protocol.Examined:
-        mode, device, threads, precision = request.mode, request.device, request.threads, request.precision
-        where = self._backend, mode, device, threads, request.case
-        observed: object
-        match request.what:
-            case "steps":
-                observed = observe(*where)
-            case "losses":
-                observed = observe_losses(*where, precision)
-            case "calls":
-                observed = observe_calls(*where)
-            case "dropout":
-                observed = dropout_tests(TrialPrograms(self._backend, mode, threads, device), request.case)
-            case "noise":
-                observed = noise_tests(TrialPrograms(self._backend, mode, threads, device), request.case)
-            case "clients":
-                trial = TrialPrograms(self._backend, mode, threads, device)
-                observed = client_tests(trial, request.case.task)
-            case "rounding":
-                trial = TrialPrograms(self._backend, mode, threads, device)
-                observed = Located(locate_rounding(trial, request.case))
-            case "waiting":
-                trial = TrialPrograms(self._backend, mode, threads, device, precision)
-                observed = observe_waiting(trial, request.case)
+        programs = TrialPrograms(
+            self._backend, request.mode, request.threads, request.device, request.precision
+        )
+        observed = EXAMINATIONS[request.what].observe(programs, request.case)
         return protocol.Examined(msgspec.Raw(msgspec.json.encode(observed)))
 
     @carry_out.register

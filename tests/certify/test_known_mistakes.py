@@ -18,7 +18,7 @@ from support.altered import Altered, faulty
 
 from harness.certify.cases import Case
 from harness.certify.diagnosis import Recognizer
-from harness.certify.observation import observe
+from harness.certify.observation import TrialPrograms, observe
 from harness.certify.parity import compare
 from harness.layers import (
     GRU,
@@ -64,13 +64,13 @@ def case(network, *, gradient_rate=None, **rules):
 @functools.cache
 def expected(network, ruled):
     made = case(network, **(RULED if ruled else PLAIN))
-    return made, observe(TorchBackend(), "eager", "cpu", 1, made)
+    return made, observe(TrialPrograms(TorchBackend(), "eager", 1), made)
 
 
 def named(backend, network, *, ruled=False):
     """What is said of a backend with a fault."""
     made, right = expected(network, ruled)
-    observed = observe(backend, "eager", "cpu", 1, made)
+    observed = observe(TrialPrograms(backend, "eager", 1), made)
     finding = compare(made.name, observed, right, made.task.optimizer)
     assert not finding.passed
     return Recognizer().named(finding, made, observed, right).explanation
@@ -378,7 +378,7 @@ def test_cells_by_hand_are_right_where_the_reset_gate_is():
     """Or the tests above would find any mistake."""
     made, right = expected(GRUS, False)
     backend = faulty(gru_by_hand(lambda r, h, u, c: r * (h @ u.T + c)))
-    assert compare(made.name, observe(backend, "eager", "cpu", 1, made), right).passed
+    assert compare(made.name, observe(TrialPrograms(backend, "eager", 1), made), right).passed
 
 
 def test_another_mistake_is_left_to_what_deviates():

@@ -11,14 +11,16 @@ pytest.importorskip("torch")
 
 from support.altered import Altered, faulty
 
-from harness.certify.certify import Skipped, examine
+from harness.certify.certify import CALLS, Skipped, examine
 from harness.certify.long_calls import (
     LONG_CALLS,
     CallsObservation,
     compare_calls,
     long_calls,
     long_calls_case,
+    observe_calls,
 )
+from harness.certify.observation import TrialPrograms
 from harness.certify.parity import TOLERANCE
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
@@ -31,7 +33,7 @@ MLP = registry.task("mlp")
 
 def finding(backend, task=MLP):
     case = long_calls_case(task)
-    return compare_calls(InProcessExaminer(backend, "eager", 1).observe_calls(case), case.task)
+    return compare_calls(observe_calls(TrialPrograms(backend, "eager", 1), case), case.task)
 
 
 def part(steps, rows):
@@ -145,7 +147,7 @@ def test_long_calls_are_part_of_a_certification_and_skipped_where_another_case_f
 def test_a_worker_compares_calls_too():
     with Examiner(Configuration("torch", "eager", "cpu", 1)) as examiner:
         case = long_calls_case(MLP)
-        assert compare_calls(examiner.observe_calls(case), case.task).passed
+        assert compare_calls(examiner.examine(CALLS, case), case.task).passed
 
 
 def test_calls_are_odd_and_long_and_cross_a_short_batch():

@@ -98,7 +98,9 @@ def small_case(network):
 
 def compared(case, backend):
     """A backend's finding beside NumPy, what it computed, and what NumPy did."""
-    expected, observed = (observe(each, "plain", "cpu", 1, case) for each in (NumpyBackend(), backend))
+    expected, observed = (
+        observe(TrialPrograms(each, "plain", 1), case) for each in (NumpyBackend(), backend)
+    )
     return compare(case.name, observed, expected, case.task.optimizer), observed, expected
 
 
@@ -143,8 +145,8 @@ def test_the_reason_of_a_case_names_it(what, place):
 
 
 def test_a_program_in_float64_rounds_nowhere():
-    examiner = InProcessExaminer(NumpyBackend(), "plain", 1)
-    assert examiner.locate_rounding(cases(registry.task("mlp"))[0]).rounding is None
+    programs = TrialPrograms(NumpyBackend(), "plain", 1)
+    assert locate_rounding(programs, cases(registry.task("mlp"))[0]) is None
 
 
 def test_a_formula_that_is_slightly_wrong_is_not_called_float32():

@@ -10,10 +10,10 @@ pytest.importorskip("torch")
 from support.altered import Altered, faulty
 
 from harness.certify.cases import cases
-from harness.certify.long_calls import compare_calls, long_calls_case
+from harness.certify.long_calls import compare_calls, long_calls_case, observe_calls
 from harness.certify.observation import TrialPrograms
 from harness.plugins import registry
-from harness.testing.kit import InProcessExaminer, faulty_state
+from harness.testing.kit import faulty_state
 from harness_torch import TorchBackend
 
 MLP = registry.task("mlp")
@@ -28,7 +28,7 @@ def faults(backend, task=MLP, mode="eager"):
 def finding(backend, task=MLP):
     """What a certificate finds in its case of long calls."""
     case = long_calls_case(task)
-    return compare_calls(InProcessExaminer(backend, "eager", 1).observe_calls(case), case.task)
+    return compare_calls(observe_calls(TrialPrograms(backend, "eager", 1), case), case.task)
 
 
 class Without(Altered):

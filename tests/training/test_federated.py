@@ -5,6 +5,7 @@ import pytest
 from support.engines import QUICK_XLA
 from support.tasks import defined
 
+from harness.certify.cases import Case
 from harness.certify.clients import client_tests
 from harness.certify.observation import TrialPrograms
 from harness.errors import HarnessError
@@ -24,8 +25,7 @@ def task_of(name, *assignments):
 
 
 def faults_of(backend, name="mlp"):
-    task = task_of(name)
-    return client_tests(TrialPrograms(backend, backend.modes[0], 1), task).faults
+    return client_tests(TrialPrograms(backend, backend.modes[0], 1), Case("plain", task_of(name)))
 
 
 def test_clients_are_averaged_as_central_training_demands():
