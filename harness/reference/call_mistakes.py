@@ -1,10 +1,9 @@
 """What else a call may be: each mistake of ports as other semantics or parameters of the same call."""
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -21,6 +20,7 @@ _HEADS_AXES = 4
 _CONSTANTS = (0.0, 1.0, -1.0, 0.5, 2.0, 1 / 6, 0.2, 1e-3, 1e-5, 1e-6, 1e-8, 1e-12, -math.inf)
 _EPSILONS = (0.0, 1e-3, 1e-5, 1e-6, 1e-7, 1e-8, 1e-12)
 _SLOPES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 1.0)
+_GELUS = ("gelu", "gelu_tanh")
 _FUNCTIONS = (
     "identity",
     "relu",
@@ -28,8 +28,7 @@ _FUNCTIONS = (
     "leaky_relu",
     "elu",
     "selu",
-    "gelu",
-    "gelu_tanh",
+    *_GELUS,
     "quick_gelu",
     "silu",
     "tanh",
@@ -78,9 +77,9 @@ def alternatives(
     does: kinds.Semantics, parameters: Arrays, inputs: list[np.ndarray]
 ) -> Iterator[Alternative]:
     """Each mistake that can be made in a call, the likeliest first."""
-    for kind, field, values in _fields(does, parameters, inputs):
+    for kind, field, values in _FIELDS.get(type(does), ()):
         own = getattr(does, field)
-        for value in values:
+        for value in values(does, parameters, inputs) if callable(values) else values:
             if value != own:
                 other = msgspec.structs.replace(does, **{field: value})
                 held = SLOPES.get(getattr(does, "function", "")) if field == "slope" and own is None else own
@@ -156,133 +155,35 @@ def field_text(field: str, value: object) -> str:
     return f"keys up to {f'{value:+d}' if value else 'its own'}"
 
 
-_Field = tuple[str, str, list[object]]
-
-
-@functools.singledispatch
-def _fields(does: kinds.Semantics, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    """Kind of cause, field, and values to try; each kind of call registers its own."""
-    del does, parameters, inputs
-    yield from ()
-
-
-@_fields.register
-def _(does: kinds.BatchNormalization, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "epsilon", "epsilon", [*_EPSILONS]
-    yield "statistics", "training", [True, False]
-
-
-@_fields.register
-def _(does: kinds.GroupNormalization, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "epsilon", "epsilon", [*_EPSILONS]
+def _groups(does: kinds.GroupNormalization, _parameters: Arrays, inputs: list[np.ndarray]) -> list[object]:
     channels = inputs[0].shape[1 if does.channels_first else -1]
-    yield "groups", "groups", [g for g in range(1, channels + 1) if channels % g == 0]
+    return [count for count in range(1, channels + 1) if channels % count == 0]
 
 
-@_fields.register
-def _(does: kinds.LayerNormalization, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "epsilon", "epsilon", [*_EPSILONS]
-    yield "normalisation axis", "axes", _axes(inputs[0].ndim)
-    yield "normalisation axis", "centered", [True, False]
+def _slopes(does: kinds.Activation, *_: object) -> Sequence[object]:
+    if does.function == "hard_sigmoid":
+        return 0.2, 1 / 6
+    return () if does.slope is None else _SLOPES
 
 
-@_fields.register
-def _(does: kinds.Attention, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "attention scale", "scale", _scales(does, inputs)
-    yield "mask", "causal_offset", [None, 0, -1, 1]
-    yield "softmax axis", "softmax_axis", [-1, -2]
+def _gelus(does: kinds.Activation, *_: object) -> Sequence[object]:
+    return _GELUS if does.function in _GELUS else ()
 
 
-@_fields.register
-def _(does: kinds.Activation, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    hard = does.function == "hard_sigmoid"
-    yield "slope", "slope", [0.2, 1 / 6] if hard else [*_SLOPES] if does.slope is not None else []
-    yield "GELU", "function", ["gelu", "gelu_tanh"] if does.function in {"gelu", "gelu_tanh"} else []
-    yield "activation", "function", [*_FUNCTIONS]
+def _transpositions(does: kinds.Transposition, *_: object) -> list[object]:
+    return [*itertools.permutations(does.axes)] if len(does.axes) < _MOST_AXES else []
 
 
-@_fields.register
-def _(does: kinds.Softmax, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "softmax axis", "axis", [-axis for axis in range(1, inputs[0].ndim + 1)]
-    yield "activation", "logarithm", [True, False]
+def _constants(does: kinds.Arithmetic, *_: object) -> list[object]:
+    if (own := does.constant) is None:
+        return []
+    near = [-own, own + 1, own - 1, own**2, *([1 / own] if own else []), *([own**0.5] if own > 0 else [])]
+    return [*near, *_CONSTANTS]
 
 
-@_fields.register
-def _(does: kinds.Reduction, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "pooling", "function", ["mean", "max", "sum"]
-    yield "reduction axis", "axes", _axes(inputs[0].ndim)
-    yield "variance", "correction", [0.0, 1.0]
-
-
-@_fields.register
-def _(does: kinds.Pooling, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "counted padding", "counts_padding", [True, False]
-    yield "pooling", "function", ["max", "mean"]
-    yield "padding", "padding", _paddings(does.padding, does.size)
-
-
-@_fields.register
-def _(does: kinds.Convolution, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    size = parameters["kernel"].shape[:-2]
-    yield "padding", "padding", _paddings(does.padding, size)
-    yield "dilation", "dilation", [tuple([d] * len(size)) for d in (1, 2, 3)]
-
-
-@_fields.register
-def _(does: kinds.Slice, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "part", "index", _indices(does.index, inputs[0].shape)
-
-
-@_fields.register
-def _(does: kinds.Transposition, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "axes", "axes", [*itertools.permutations(does.axes)] if len(does.axes) < _MOST_AXES else []
-
-
-@_fields.register
-def _(does: kinds.Concatenation, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "axis", "axis", [*range(-inputs[0].ndim, 0)]
-
-
-@_fields.register
-def _(does: kinds.MatrixProduct, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "axes", "transposed", [True, False]
-
-
-@_fields.register
-def _(does: kinds.Arithmetic, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "arithmetic", "function", ["add", "subtract", "multiply", "divide"]
-    if (own := does.constant) is not None:
-        near = [-own, own + 1, own - 1, own**2, *([1 / own] if own else []), *([own**0.5] if own > 0 else [])]
-        yield "constant", "constant", [*near, *_CONSTANTS]
-        yield "arithmetic", "constant_first", [True, False]
-
-
-@_fields.register
-def _(does: kinds.Padded, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "border", "value", [0.0, -math.inf] if does.mode == "constant" else []
-    yield "border", "mode", ["constant", "reflect", "edge", "symmetric", "wrap"]
-    yield "padding", "padding", [tuple((high, low) for low, high in does.padding)]
-
-
-@_fields.register
-def _(does: kinds.Resize, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "resizing", "align_corners", [True, False]
-    yield "resizing", "half_pixel", [True, False]
-    yield "resizing", "antialias", [True, False]
-    yield "resizing", "method", ["nearest", "bilinear", "bicubic"]
-
-
-@_fields.register
-def _(does: kinds.Recurrent, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[_Field]:
-    yield "reset gate", "reset_after", [True, False] if does.cell == "gru" else []
-    yield "direction", "reverse", [True, False]
-    yield "batch for time", "batch_first", [True, False]
-    yield "activation", "activation", ["tanh", "relu", "sigmoid"]
-    yield "activation", "recurrent_activation", ["sigmoid", "hard_sigmoid", "tanh"]
-
-
-def _indices(index: str, shape: tuple[int, ...]) -> list[object]:
+def _indices(does: kinds.Slice, _parameters: Arrays, inputs: list[np.ndarray]) -> list[object]:
     """Other parts of the same size: of the same axis, reversed, in steps, or the same of another axis."""
+    index, shape = does.index, inputs[0].shape
     parts = [part.strip() for part in index.strip("[]").split(",")]
     if "..." in parts or "None" in parts or len(parts) > len(shape):
         return []
@@ -314,13 +215,14 @@ def _parts(part: str, length: int) -> Iterator[str]:
         yield from (f"{start}::{length // count}" for start in range(length // count))
 
 
-def _axes(count: int) -> list[object]:
+def _axes(_does: kinds.Semantics, _parameters: Arrays, inputs: list[np.ndarray]) -> list[object]:
     """Sets of axes without the batch, from the end."""
+    count = inputs[0].ndim
     axes = range(-count + 1, 0)
     return [chosen for size in range(1, count) for chosen in itertools.combinations(axes, size)]
 
 
-def _scales(does: kinds.Attention, inputs: list[np.ndarray]) -> list[object]:
+def _scales(does: kinds.Attention, _parameters: Arrays, inputs: list[np.ndarray]) -> list[object]:
     depth = inputs[0].shape[-1]
     heads = inputs[0].shape[does.heads_axis] if inputs[0].ndim > 3 else 1  # noqa: PLR2004
     width = depth * heads
@@ -376,3 +278,84 @@ def _gate_orders(does: kinds.Recurrent, parameters: Arrays) -> Iterator[_Changed
 def _with_gate(role: str, renamed: Mapping[str, str]) -> str:
     start, _, gate = role.rpartition("_")
     return f"{start}_{renamed[gate]}"
+
+
+#: The values of a field to try, or what gives them for a call, its parameters and its inputs.
+_Values = Sequence[object] | Callable[[Any, Arrays, list[np.ndarray]], Sequence[object]]
+_EITHER = (True, False)
+
+#: Of each kind of call, what can be otherwise: the kind of cause, the field, and its values.
+_FIELDS: dict[type[kinds.Semantics], Sequence[tuple[str, str, _Values]]] = {
+    kinds.BatchNormalization: [("epsilon", "epsilon", _EPSILONS), ("statistics", "training", _EITHER)],
+    kinds.GroupNormalization: [("epsilon", "epsilon", _EPSILONS), ("groups", "groups", _groups)],
+    kinds.LayerNormalization: [
+        ("epsilon", "epsilon", _EPSILONS),
+        ("normalisation axis", "axes", _axes),
+        ("normalisation axis", "centered", _EITHER),
+    ],
+    kinds.Attention: [
+        ("attention scale", "scale", _scales),
+        ("mask", "causal_offset", (None, 0, -1, 1)),
+        ("softmax axis", "softmax_axis", (-1, -2)),
+    ],
+    kinds.Activation: [
+        ("slope", "slope", _slopes),
+        ("GELU", "function", _gelus),
+        ("activation", "function", _FUNCTIONS),
+    ],
+    kinds.Softmax: [
+        ("softmax axis", "axis", lambda _does, _parameters, inputs: range(-1, -inputs[0].ndim - 1, -1)),
+        ("activation", "logarithm", _EITHER),
+    ],
+    kinds.Reduction: [
+        ("pooling", "function", ("mean", "max", "sum")),
+        ("reduction axis", "axes", _axes),
+        ("variance", "correction", (0.0, 1.0)),
+    ],
+    kinds.Pooling: [
+        ("counted padding", "counts_padding", _EITHER),
+        ("pooling", "function", ("max", "mean")),
+        ("padding", "padding", lambda does, _parameters, _inputs: _paddings(does.padding, does.size)),
+    ],
+    kinds.Convolution: [
+        (
+            "padding",
+            "padding",
+            lambda does, parameters, _inputs: _paddings(does.padding, parameters["kernel"].shape[:-2]),
+        ),
+        (
+            "dilation",
+            "dilation",
+            lambda _does, parameters, _inputs: [(d,) * (parameters["kernel"].ndim - 2) for d in (1, 2, 3)],
+        ),
+    ],
+    kinds.Slice: [("part", "index", _indices)],
+    kinds.Transposition: [("axes", "axes", _transpositions)],
+    kinds.Concatenation: [
+        ("axis", "axis", lambda _does, _parameters, inputs: range(-inputs[0].ndim, 0)),
+    ],
+    kinds.MatrixProduct: [("axes", "transposed", _EITHER)],
+    kinds.Arithmetic: [
+        ("arithmetic", "function", ("add", "subtract", "multiply", "divide")),
+        ("constant", "constant", _constants),
+        ("arithmetic", "constant_first", lambda does, *_: () if does.constant is None else _EITHER),
+    ],
+    kinds.Padded: [
+        ("border", "value", lambda does, *_: (0.0, -math.inf) if does.mode == "constant" else ()),
+        ("border", "mode", ("constant", "reflect", "edge", "symmetric", "wrap")),
+        ("padding", "padding", lambda does, *_: [tuple((high, low) for low, high in does.padding)]),
+    ],
+    kinds.Resize: [
+        ("resizing", "align_corners", _EITHER),
+        ("resizing", "half_pixel", _EITHER),
+        ("resizing", "antialias", _EITHER),
+        ("resizing", "method", ("nearest", "bilinear", "bicubic")),
+    ],
+    kinds.Recurrent: [
+        ("reset gate", "reset_after", lambda does, *_: _EITHER if does.cell == "gru" else ()),
+        ("direction", "reverse", _EITHER),
+        ("batch for time", "batch_first", _EITHER),
+        ("activation", "activation", ("tanh", "relu", "sigmoid")),
+        ("activation", "recurrent_activation", ("sigmoid", "hard_sigmoid", "tanh")),
+    ],
+}

@@ -6,7 +6,7 @@ vocabulary of calls is :mod:`harness.tracing.semantics`.
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,21 +28,17 @@ class NoReference(Exception):
     """There is no formula for such a call, or it does not fit these arrays."""
 
 
-@functools.singledispatch
-def formula(does: Semantics, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    """The outputs of a call; each kind registers its function."""
-    raise NoReference(type(does).__name__)
-
-
 def compute(does: Semantics, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> list[np.ndarray]:
     """The outputs of a call with these inputs and canonical parameters, in float64.
 
     Raises:
         NoReference: there is no formula for it, or it does not fit the arrays.
     """
+    if type(does) not in _FORMULAS:
+        raise NoReference(type(does).__name__)
     try:
         with np.errstate(all="ignore"):
-            return formula(does, inputs, parameters)
+            return [_FORMULAS[type(does)](does, inputs, parameters)]
     except (ValueError, IndexError, KeyError, TypeError, MemoryError) as error:
         raise NoReference(str(error)) from error
 
@@ -97,22 +93,11 @@ _ELEMENTWISE: dict[str, Any] = {
 }
 
 
-@formula.register
-def _(does: kinds.Activation, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    return [activation(does.function, inputs[0], does.slope)]
-
-
-@formula.register
-def _(does: kinds.Softmax, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+def _softmax(does: kinds.Softmax, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     from scipy import special  # it takes half a second, and commands that only parse options reach this file
 
     function = special.log_softmax if does.logarithm else softmax
-    return [function(inputs[0], axis=does.axis)]
-
-
-@formula.register
-def _(does: kinds.Dropout, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    return [inputs[0]]
+    return function(inputs[0], axis=does.axis)
 
 
 _BINARY = {
@@ -126,8 +111,7 @@ _BINARY = {
 }
 
 
-@formula.register
-def _(does: kinds.Arithmetic, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+def _combined(does: kinds.Arithmetic, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     if does.function not in _BINARY:
         raise NoReference(does.function)
     operation = _BINARY[does.function]
@@ -135,21 +119,26 @@ def _(does: kinds.Arithmetic, inputs: Arrays, parameters: Parameters) -> list[np
         total = inputs[0]
         for other in inputs[1:]:
             total = operation(total, other)
-        return [total]
+        return total
     pair = (does.constant, inputs[0]) if does.constant_first else (inputs[0], does.constant)
-    return [operation(*pair)]
+    return operation(*pair)
 
 
-@formula.register
-def _(does: kinds.Reduction, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    x, axes, keep = inputs[0], does.axes, does.keep
-    if does.function in {"variance", "deviation"}:
-        function = np.var if does.function == "variance" else np.std
-        return [function(x, axis=axes, keepdims=keep, ddof=does.correction)]
-    functions: dict[str, Any] = {"mean": np.mean, "sum": np.sum, "max": np.max, "min": np.min}
-    if does.function not in functions:
+_REDUCTIONS: dict[str, Any] = {
+    "mean": np.mean,
+    "sum": np.sum,
+    "max": np.max,
+    "min": np.min,
+    "variance": np.var,
+    "deviation": np.std,
+}
+
+
+def _reduced(does: kinds.Reduction, inputs: Arrays, parameters: Parameters) -> np.ndarray:
+    if does.function not in _REDUCTIONS:
         raise NoReference(does.function)
-    return [functions[does.function](x, axis=axes, keepdims=keep)]
+    correction = {"ddof": does.correction} if does.function in {"variance", "deviation"} else {}
+    return np.asarray(_REDUCTIONS[does.function](inputs[0], axis=does.axes, keepdims=does.keep, **correction))
 
 
 # Normalisations over the batch, over features and over groups of channels.
@@ -171,15 +160,14 @@ def as_before(x: np.ndarray, *, first: bool) -> np.ndarray:
     return np.moveaxis(x, -1, 1) if first and x.ndim > 2 else x  # noqa: PLR2004
 
 
-@formula.register
-def _(does: kinds.BatchNormalization, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+def _batch_normalised(does: kinds.BatchNormalization, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     x = channels_last(inputs[0], first=does.channels_first)
     if does.training:
         normal = normalised(x, tuple(range(x.ndim - 1)), does.epsilon)[0]
     else:
         mean, variance = parameters["running_mean"], parameters["running_variance"]
         normal = (x - mean) / np.sqrt(variance + does.epsilon)
-    return [as_before(scaled(normal, parameters), first=does.channels_first)]
+    return as_before(scaled(normal, parameters), first=does.channels_first)
 
 
 def running_statistics(
@@ -193,8 +181,7 @@ def running_statistics(
     return dict(zip(roles, after, strict=True))
 
 
-@formula.register
-def _(does: kinds.LayerNormalization, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+def _layer_normalised(does: kinds.LayerNormalization, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     x, axes = inputs[0], does.axes
     if does.centered:
         normal = normalised(x, axes, does.epsilon)[0]
@@ -204,31 +191,28 @@ def _(does: kinds.LayerNormalization, inputs: Arrays, parameters: Parameters) ->
         role: array.reshape([x.shape[axis] if axis - x.ndim in axes else 1 for axis in range(x.ndim)])
         for role, array in parameters.items()
     }
-    return [scaled(normal, shaped)]
+    return scaled(normal, shaped)
 
 
-@formula.register
-def _(does: kinds.GroupNormalization, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+def _group_normalised(does: kinds.GroupNormalization, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     x = channels_last(inputs[0], first=does.channels_first)
     grouped = x.reshape(len(x), -1, does.groups, x.shape[-1] // does.groups)
     normal = normalised(grouped, (1, 3), does.epsilon)[0].reshape(x.shape)
-    return [as_before(scaled(normal, parameters), first=does.channels_first)]
+    return as_before(scaled(normal, parameters), first=does.channels_first)
 
 
 # Recurrent layers and attention.
 
 
-@formula.register
-def _(does: kinds.Attention, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+def _attended(does: kinds.Attention, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     query, key, value = (np.swapaxes(x, 1, 2) if does.heads_axis == 2 else x for x in inputs[:3])  # noqa: PLR2004
     mask = inputs[3] if does.masked else None
     shares = attention_shares(query, key, does.scale, does.causal_offset, mask, does.softmax_axis)
     out = np.asarray(shares @ value)
-    return [np.swapaxes(out, 1, 2) if does.heads_axis == 2 else out]  # noqa: PLR2004
+    return np.swapaxes(out, 1, 2) if does.heads_axis == 2 else out  # noqa: PLR2004
 
 
-@formula.register
-def _(does: kinds.Recurrent, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+def _recurred(does: kinds.Recurrent, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     x = inputs[0] if does.batch_first else np.swapaxes(inputs[0], 0, 1)
     seen = None
     if does.masked:
@@ -236,8 +220,8 @@ def _(does: kinds.Recurrent, inputs: Arrays, parameters: Parameters) -> list[np.
     run = _run_plain if does.cell == "rnn" else _run_gated
     outputs = run(does, x, parameters, seen)
     if does.returns == "last":
-        return [outputs[:, 0 if does.reverse else -1]]
-    return [outputs if does.batch_first else np.swapaxes(outputs, 0, 1)]
+        return outputs[:, 0 if does.reverse else -1]
+    return outputs if does.batch_first else np.swapaxes(outputs, 0, 1)
 
 
 _CELLS: dict[str, type[GRU | LSTM]] = {"gru": GRU, "lstm": LSTM}
@@ -307,44 +291,16 @@ def _run_plain(
     return outputs
 
 
-# What changes shapes alone, and products of matrices.
+# Products, slices and borders.
 
 
-@formula.register
-def _(does: kinds.Linear, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+def _linear(does: kinds.Linear, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     product = inputs[0] @ parameters["kernel"]
-    return [product + parameters["bias"] if "bias" in parameters else product]
+    return product + parameters["bias"] if "bias" in parameters else product
 
 
-@formula.register
-def _(does: kinds.MatrixProduct, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    second = np.swapaxes(inputs[1], -1, -2) if does.transposed else inputs[1]
-    return [inputs[0] @ second]
-
-
-@formula.register
-def _(does: kinds.Contraction, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    return [np.einsum(does.equation, *inputs, optimize=True)]
-
-
-@formula.register
-def _(does: kinds.Reshape, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    return [inputs[0].reshape(len(inputs[0]), *does.shape)]
-
-
-@formula.register
-def _(does: kinds.Transposition, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    return [inputs[0].transpose(does.axes)]
-
-
-@formula.register
-def _(does: kinds.Concatenation, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    return [np.concatenate(inputs, axis=does.axis)]
-
-
-@formula.register
-def _(does: kinds.Slice, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    return [inputs[0][index_of(does.index)]]
+def _multiplied(does: kinds.MatrixProduct, inputs: Arrays, parameters: Parameters) -> np.ndarray:
+    return np.asarray(inputs[0] @ (np.swapaxes(inputs[1], -1, -2) if does.transposed else inputs[1]))
 
 
 def index_of(text: str) -> tuple[Any, ...]:
@@ -361,37 +317,15 @@ def index_of(text: str) -> tuple[Any, ...]:
     )
 
 
-@formula.register
-def _(does: kinds.Gather, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    return [np.take(inputs[0], inputs[1], does.axis)]
-
-
-@formula.register
-def _(does: kinds.Selection, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    return [np.where(*inputs)]
-
-
-@formula.register
-def _(does: kinds.Padded, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+def _bordered(does: kinds.Padded, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     values = {"constant_values": does.value} if does.mode == "constant" else {}
-    return [np.pad(inputs[0], does.padding, does.mode, **values)]  # type: ignore[call-overload]
-
-
-@formula.register
-def _(does: kinds.Embedding, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    return [parameters["table"][inputs[0]]]
-
-
-@formula.register
-def _(does: kinds.Opaque, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
-    raise NoReference(does.function)
+    return np.asarray(np.pad(inputs[0], does.padding, does.mode, **values))  # type: ignore[call-overload]
 
 
 # Convolutions, pooling and resizing over spatial axes, with channels on the last axis inside.
 
 
-@formula.register
-def _(does: kinds.Convolution, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+def _convolved(does: kinds.Convolution, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     x = channels_last(inputs[0], first=does.channels_first)
     kernel = parameters["kernel"]
     if kernel.ndim != x.ndim:
@@ -400,20 +334,18 @@ def _(does: kinds.Convolution, inputs: Arrays, parameters: Parameters) -> list[n
     out = product(x, kernel, does.strides, does.padding, does.dilation, does.groups)[0]
     if "bias" in parameters:
         out = out + parameters["bias"]
-    return [as_before(out, first=does.channels_first)]
+    return as_before(out, first=does.channels_first)
 
 
-@formula.register
-def _(does: kinds.Pooling, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+def _pooled(does: kinds.Pooling, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     x = channels_last(inputs[0], first=does.channels_first)
     sizes, dilation = does.size, does.dilation or None
     counts = does.counts_padding
     out = pool(x, does.function, sizes, does.strides, does.padding, dilation, counts_padding=counts)[0]
-    return [as_before(out, first=does.channels_first)]
+    return as_before(out, first=does.channels_first)
 
 
-@formula.register
-def _(does: kinds.AdaptivePooling, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+def _adaptively_pooled(does: kinds.AdaptivePooling, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     x = channels_last(inputs[0], first=does.channels_first)
     for axis, size in enumerate(does.size, 1):
         length = x.shape[axis]
@@ -423,15 +355,14 @@ def _(does: kinds.AdaptivePooling, inputs: Arrays, parameters: Parameters) -> li
         ]
         function = np.max if does.function == "max" else np.mean
         x = np.stack([function(part, axis=axis) for part in parts], axis=axis)
-    return [as_before(x, first=does.channels_first)]
+    return as_before(x, first=does.channels_first)
 
 
-@formula.register
-def _(does: kinds.Resize, inputs: Arrays, parameters: Parameters) -> list[np.ndarray]:
+def _resized(does: kinds.Resize, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     x = channels_last(inputs[0], first=does.channels_first)
     for axis, size in enumerate(does.size, 1):
         x = np.moveaxis(np.tensordot(_resizing(x.shape[axis], size, does), x, (1, axis)), 0, axis)
-    return [as_before(x, first=does.channels_first)]
+    return as_before(x, first=does.channels_first)
 
 
 def _resizing(length: int, size: int, does: kinds.Resize) -> np.ndarray:
@@ -465,3 +396,33 @@ def _kernel(distance: np.ndarray, does: kinds.Resize) -> np.ndarray:
     a = -0.5 if does.coefficient is None else does.coefficient
     inner, outer = ((a + 2) * x - (a + 3)) * x * x + 1, (((x - 5) * x + 8) * x - 4) * a
     return np.where(x <= 1, inner, np.where(x < 2, outer, 0.0))  # noqa: PLR2004  the reach of a cubic
+
+
+#: What each kind of call makes of its inputs and parameters; there is no formula for others.
+_FORMULAS: dict[type[Semantics], Callable[[Any, Arrays, Parameters], np.ndarray]] = {
+    kinds.Activation: lambda does, inputs, _: activation(does.function, inputs[0], does.slope),
+    kinds.Softmax: _softmax,
+    kinds.Dropout: lambda _does, inputs, _: inputs[0],
+    kinds.Arithmetic: _combined,
+    kinds.Reduction: _reduced,
+    kinds.BatchNormalization: _batch_normalised,
+    kinds.LayerNormalization: _layer_normalised,
+    kinds.GroupNormalization: _group_normalised,
+    kinds.Attention: _attended,
+    kinds.Recurrent: _recurred,
+    kinds.Linear: _linear,
+    kinds.MatrixProduct: _multiplied,
+    kinds.Contraction: lambda does, inputs, _: np.einsum(does.equation, *inputs, optimize=True),
+    kinds.Reshape: lambda does, inputs, _: inputs[0].reshape(len(inputs[0]), *does.shape),
+    kinds.Transposition: lambda does, inputs, _: inputs[0].transpose(does.axes),
+    kinds.Concatenation: lambda does, inputs, _: np.concatenate(inputs, axis=does.axis),
+    kinds.Slice: lambda does, inputs, _: inputs[0][index_of(does.index)],
+    kinds.Gather: lambda does, inputs, _: np.take(inputs[0], inputs[1], does.axis),
+    kinds.Selection: lambda _does, inputs, _: np.where(*inputs),
+    kinds.Padded: _bordered,
+    kinds.Embedding: lambda _does, inputs, parameters: parameters["table"][inputs[0]],
+    kinds.Convolution: _convolved,
+    kinds.Pooling: _pooled,
+    kinds.AdaptivePooling: _adaptively_pooled,
+    kinds.Resize: _resized,
+}
