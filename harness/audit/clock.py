@@ -14,7 +14,7 @@ import random
 import statistics
 import time
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -28,6 +28,7 @@ from harness.worker import protocol
 from harness.worker.session import Session
 
 _RNG = random.SystemRandom()
+_Reply = TypeVar("_Reply", bound=msgspec.Struct)
 #: A call's messages are longer than empty ones, and take as long as so many of them.
 _EMPTY_REQUESTS = 2.0
 _PINGS = 9
@@ -86,22 +87,18 @@ class TrainingClock:
     def save_state(self, path: str) -> tuple[bool, float]:
         """Have the state written to a file; whether it is complete, and the seconds that this took."""
         start = time.monotonic()
-        self._begin_reading()
-        saved = self._session.call(protocol.SaveState(path), protocol.StateSaved)
-        self._end_reading("state")
+        saved = self._read("state", protocol.SaveState(path), protocol.StateSaved)
         return saved.complete, time.monotonic() - start
 
     def settle(self) -> None:
         """Have the weights read, so that updates that are outstanding are made and their CPU time counts."""
-        self._begin_reading()
-        self._session.call(protocol.ReadWeights(), protocol.Done)
-        self._end_reading("weights")
+        self._read("weights", protocol.ReadWeights(), protocol.Done)
 
-    def _begin_reading(self) -> None:
+    def _read(self, kind: str, request: protocol.Request, reply: type[_Reply]) -> _Reply:
         self._meter.begin()
-
-    def _end_reading(self, kind: str) -> None:
+        received = self._session.call(request, reply)
         self._readings.setdefault(kind, []).append(self._meter.end().own)
+        return received
 
     def compare_new_order(self, order: BatchOrder, step: int, step_seconds: float) -> None:
         """Make a few calls whose samples are drawn now, after the ``step`` steps of a run.
@@ -149,7 +146,7 @@ class TrainingClock:
         fault, is_proven = self._fault(clock)
         if fault is None:
             return clock
-        outcome: Literal["dishonest", "not confirmed"] = "dishonest" if is_proven else "not confirmed"
+        outcome = "dishonest" if is_proven else "not confirmed"
         clock = msgspec.structs.replace(clock, outcome=outcome, fault=fault)
         if is_proven:
             raise DishonestClock(clock_fault(clock), clock)

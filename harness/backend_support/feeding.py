@@ -4,7 +4,7 @@ Functions that take the arrays of a framework use only what NumPy, JAX, PyTorch,
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,15 +98,21 @@ def predicted(
     else the last. With ``pad`` the last batch is extended by zeros, so that one compilation serves each size.
     Every call is made before the first output is converted to NumPy, so that a device need not wait.
     """
-    size = _size(sizes, len(inputs))
-    parts = (inputs[start : start + size] for start in range(0, len(inputs), size))
-    outputs = [predict(padded(part, size) if pad else part) for part in parts]
-    return np.concatenate([np.asarray(output) for output in outputs])[: len(inputs)]
+    outputs = [predict(part) for (part,) in _batches((inputs,), sizes, pad=pad)]
+    return _joined(outputs, len(inputs))
 
 
-def _size(sizes: Sequence[int], rows: int) -> int:
-    *smaller, largest = sizes
-    return next((size for size in smaller if rows <= size), largest)
+def _batches(arrays: Sequence[np.ndarray], sizes: Sequence[int], *, pad: bool) -> Iterator[list[np.ndarray]]:
+    """The same rows of all arrays, a batch each time."""
+    rows, (*smaller, largest) = len(arrays[0]), sizes
+    size = next((size for size in smaller if rows <= size), largest)
+    for start in range(0, rows, size):
+        parts = [array[start : start + size] for array in arrays]
+        yield [padded(part, size) for part in parts] if pad else parts
+
+
+def _joined(outputs: Sequence[Array], rows: int) -> np.ndarray:
+    return np.concatenate([np.asarray(output) for output in outputs])[:rows]
 
 
 def differentiated(
@@ -118,19 +124,9 @@ def differentiated(
     pad: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The gradients and the outputs of :meth:`harness.spec.Program.input_gradients`, as :func:`predicted`."""
-    size = _size(sizes, len(inputs))
-    parts = [slice(start, start + size) for start in range(0, len(inputs), size)]
-    results = [
-        differentiate(padded(inputs[part], size), padded(targets[part], size))
-        if pad
-        else differentiate(inputs[part], targets[part])
-        for part in parts
-    ]
-    gradients, outputs = (
-        np.concatenate([np.asarray(each) for each in arrays])[: len(inputs)]
-        for arrays in zip(*results, strict=True)
-    )
-    return gradients, outputs
+    results = [differentiate(*parts) for parts in _batches((inputs, targets), sizes, pad=pad)]
+    gradients, outputs = zip(*results, strict=True)
+    return _joined(gradients, len(inputs)), _joined(outputs, len(inputs))
 
 
 def begins_with_embedding(network: Network) -> bool:

@@ -169,8 +169,6 @@ def _declared(definition: TaskDefinition, options: _Options) -> _Options:
 
 def _defined(definition: TaskDefinition, options: _Options) -> Task | None:
     """The certified task with these options, others as in plain training; None where it refuses them."""
-    if not set(options) <= set(definition.options.__struct_fields__):
-        return None
     converted = _converted(definition, dict(definition.certified) | _declared(definition, _PLAIN) | options)
     try:
         return None if converted is None else define_task(definition, converted)

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -210,8 +209,8 @@ class BatchOrder:
         return Steps(
             batched(self._rows(epoch)),
             latents=batched(self._latents(epoch)).astype(dtype) if self.latent_size else None,
-            flips=batched(self._flips(epoch)) if self.augmentation.flip else None,
-            offsets=batched(self._offsets(epoch)) if self.augmentation.crop else None,
+            flips=batched(self._flips(self.samples, epoch)) if self.augmentation.flip else None,
+            offsets=batched(self._offsets(self.samples, epoch)) if self.augmentation.crop else None,
             learning_rates=self.rates.of_steps(start, count),
         )
 
@@ -230,27 +229,15 @@ class BatchOrder:
                 )
             indices[place, : len(drawn)], included[place, : len(drawn)] = drawn, True
 
-        def drawn_by_step(draw: Callable[[int], np.ndarray]) -> np.ndarray:
-            return np.stack([draw(step) for step in numbers])
-
-        flip, crop, seed = self.augmentation.flip, self.augmentation.crop, self.seed
-
-        def flips(step: int) -> np.ndarray:
-            return uniform((capacity,), seed, "flips", step) < _FLIPPED_FRACTION
-
-        def offsets(step: int) -> np.ndarray:
-            return (uniform((capacity, 2), seed, "crops", step) * (2 * crop + 1)).astype(np.int64)
-
-        def noise_seeds(step: int) -> np.ndarray:
-            return (uniform((2,), seed, "noise", step) * 2**31).astype(np.int64)
-
+        flip, crop = self.augmentation.flip, self.augmentation.crop
+        noise = np.stack([uniform((2,), self.seed, "noise", step) for step in numbers])
         return Steps(
             indices,
-            flips=drawn_by_step(flips) if flip else None,
-            offsets=drawn_by_step(offsets) if crop else None,
+            flips=np.stack([self._flips(capacity, step) for step in numbers]) if flip else None,
+            offsets=np.stack([self._offsets(capacity, step) for step in numbers]) if crop else None,
             learning_rates=self.rates.of_steps(start, count),
             included=included,
-            noise_seeds=drawn_by_step(noise_seeds),
+            noise_seeds=(noise * 2**31).astype(np.int64),
         )
 
     def _rows(self, epoch: int) -> np.ndarray:
@@ -264,12 +251,13 @@ class BatchOrder:
     def _latents(self, epoch: int) -> np.ndarray:
         return normal((self.samples, self.latent_size), self.seed, "latents", epoch)
 
-    def _flips(self, epoch: int) -> np.ndarray:
-        return uniform((self.samples,), self.seed, "flips", epoch) < _FLIPPED_FRACTION
+    def _flips(self, count: int, number: int) -> np.ndarray:
+        """Those of ``count`` samples of an epoch, or of a step where samples are drawn one by one."""
+        return uniform((count,), self.seed, "flips", number) < _FLIPPED_FRACTION
 
-    def _offsets(self, epoch: int) -> np.ndarray:
+    def _offsets(self, count: int, number: int) -> np.ndarray:
         choices = 2 * self.augmentation.crop + 1
-        return (uniform((self.samples, 2), self.seed, "crops", epoch) * choices).astype(np.int64)
+        return (uniform((count, 2), self.seed, "crops", number) * choices).astype(np.int64)
 
 
 def _refuse_single_values(task: Task, smallest_batch: int) -> None:

@@ -49,21 +49,6 @@ _MOST_VALUES = 64
 _MOST_YEARS = 400
 
 
-class Remembering:
-    """Predicts, and keeps what the network ``model`` last predicted."""
-
-    def __init__(self, predict: Predict) -> None:
-        self._predict = predict
-        self.outputs: np.ndarray | None = None
-
-    def __call__(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
-        """:meth:`harness.spec.Program.predict`."""
-        outputs = self._predict(inputs, network)
-        if network == "model":
-            self.outputs = outputs
-        return outputs
-
-
 def outcomes(
     task: Task, outputs: np.ndarray, test: Samples, classes: tuple[str, ...], series: Series | None
 ) -> Outcomes | None:
@@ -399,10 +384,9 @@ class Scorer:
         validation. Generated images of the test split are compared with baselines too.
         """
         real, objective = self._scored(split, most), self._task.objective
-        predict = Remembering(program.predict)
-        scored = score(self._task, predict, real)
-        if split == "test" and not self._task.predicts_positions():
-            self._outputs = predict.outputs
+        scored = score(self._task, program.predict, real)
+        if split == "test":
+            self._outputs = scored.outputs
         if not isinstance(objective, Adversarial):
             return scored
         self._judge = self._judge or Judge(self._splits["train"])

@@ -99,10 +99,14 @@ def unpacked(scores: SampleScores) -> Rows:
 
 
 class Scored(NamedTuple):
-    """The scores of a set of samples, and those of each of them."""
+    """The scores of a set of samples, those of each of them, and the outputs ``(n, ...)`` of the network.
+
+    There are no outputs of an adversarial task, or where there is a class at each position.
+    """
 
     scores: Scores
     rows: Rows = NO_ROWS
+    outputs: np.ndarray | None = None
 
 
 def score(task: Task, predict: Predict, samples: Samples) -> Scored:
@@ -117,12 +121,13 @@ def score(task: Task, predict: Predict, samples: Samples) -> Scored:
     outputs = predict(samples.inputs, "model")
     match task.objective:
         case Classification():
-            return classification_scores(outputs, samples.targets, loss)
+            scored = classification_scores(outputs, samples.targets, loss)
         case BinaryClassification():
-            return binary_scores(outputs, samples.targets, loss)
+            scored = binary_scores(outputs, samples.targets, loss)
         case Regression():
             scored = regression_scores(outputs, samples.targets, loss)
-            return scored._replace(scores=scored.scores | naive_scores(samples))
+            scored.scores.update(naive_scores(samples))
+    return scored._replace(outputs=outputs)
 
 
 def generate(objective: Adversarial, predict: Predict, samples: Samples) -> np.ndarray:

@@ -1,5 +1,6 @@
 """From a data set to what a program sees: training, validation and test samples as floats."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -217,16 +218,11 @@ def fitted(dataset: Dataset, task: Task) -> Dataset:
             targets = targets if targets.dtype.kind == "f" else targets.astype(np.float64)
         return Samples(inputs, targets)
 
-    return Dataset(
-        name=dataset.name,
-        fingerprint=dataset.fingerprint,
-        origin=dataset.origin,
-        classes=dataset.classes,
+    return dataclasses.replace(
+        dataset,
         train=split("train", dataset.train),
         test=split("test", dataset.test),
-        input_divisor=dataset.input_divisor,
         validation=None if dataset.validation is None else split("validation", dataset.validation),
-        series=dataset.series,
     )
 
 

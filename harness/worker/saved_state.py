@@ -13,9 +13,7 @@ _WEIGHTS, _STATE = "weights/", "state/"
 def save(program: Program, path: str) -> bool:
     """Write the program's weights and training state to a file; False if it cannot hand out the latter."""
     state = program.training_state()
-    arrays = _prefixed(_WEIGHTS, program.weights()) | _prefixed(_STATE, state or {})
-    with open(path, "wb") as file:  # noqa: PTH123  numpy would append a suffix to a path
-        np.savez(file, allow_pickle=False, **arrays)
+    _write(Path(path), program.weights(), state or {})
     return state is not None
 
 
@@ -36,9 +34,7 @@ def save_nearby(path: Path, to: Path, distance: float) -> None:
             name: (value * (1 + distance * chance.standard_normal(value.shape))).astype(value.dtype)
             for name, value in _part(_WEIGHTS, arrays).items()
         }
-        content = _prefixed(_WEIGHTS, moved) | _prefixed(_STATE, _part(_STATE, arrays))
-    with to.open("wb") as file:
-        np.savez(file, allow_pickle=False, **content)
+        _write(to, moved, _part(_STATE, arrays))
 
 
 def save_joined(path: Path, other: Path, network: str, to: Path) -> None:
@@ -47,8 +43,7 @@ def save_joined(path: Path, other: Path, network: str, to: Path) -> None:
         name: others if name.startswith(f"{network}/") else own
         for (name, own), others in zip(weights_in(path).items(), weights_in(other).values(), strict=True)
     }
-    with to.open("wb") as file:
-        np.savez(file, allow_pickle=False, **_prefixed(_WEIGHTS, joined))
+    _write(to, joined, {})
 
 
 def weights_in(path: Path) -> dict[str, np.ndarray]:
@@ -57,8 +52,11 @@ def weights_in(path: Path) -> dict[str, np.ndarray]:
         return {name: value.astype(np.float64) for name, value in _part(_WEIGHTS, arrays).items()}
 
 
-def _prefixed(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {prefix + name: value for name, value in arrays.items()}
+def _write(path: Path, weights: Mapping[str, np.ndarray], state: Mapping[str, np.ndarray]) -> None:
+    parts = {_WEIGHTS: weights, _STATE: state}
+    arrays = {prefix + name: array for prefix, part in parts.items() for name, array in part.items()}
+    with path.open("wb") as file:  # NumPy would append a suffix to a path
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def _part(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -10,7 +10,6 @@ from harness.spec.data import Samples
 from harness.training.outcome_records import Example, Outcomes
 from harness.training.program_scores import (
     MOST_EXAMPLES,
-    Remembering,
     Scorer,
     calibration,
     epochs_grid,
@@ -126,21 +125,17 @@ def test_outcomes_whose_classes_have_no_name_are_damaged(damaged):
         Outcomes(classes=["a", "b"], **damaged)
 
 
-def test_the_last_outputs_are_remembered_without_predicting_twice():
-    calls = []
-    remembering = Remembering(lambda inputs, network="model": calls.append(network) or inputs + 1)
-    assert remembering(np.zeros(2)).tolist() == [1, 1]
-    assert remembering(np.ones(2), "discriminator").tolist() == [2, 2]
-    assert (remembering.outputs.tolist(), calls) == ([1, 1], ["model", "discriminator"])
-
-
 def test_the_scorer_of_a_run_keeps_what_a_report_draws():
     logits, test = classified()
-    program = SimpleNamespace(predict=lambda inputs, _network="model": logits[: len(inputs)])
+    calls = []
+    program = SimpleNamespace(
+        predict=lambda inputs, network="model": calls.append(network) or logits[: len(inputs)]
+    )
     scorer = Scorer(TASK, {"validation": test, "test": test}, 0, CLASSES)
     scorer.scores(program, "validation")
     scores = scorer.scores(program, "test").scores
     drawn = scorer.drawn(program)
+    assert calls == ["model", "model"], "a report does not predict again"
     assert drawn.outcomes == outcomes(TASK, logits, test, CLASSES, None)
     assert drawn.outcomes.confusion[0][0] / sum(drawn.outcomes.confusion[0]) == scores["recall_0"]
     assert _size(drawn.examples_png) == (8 * MOST_EXAMPLES, 8)

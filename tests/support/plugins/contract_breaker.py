@@ -17,6 +17,29 @@ def overwrite(array):
     ctypes.memset(array.ctypes.data, 1, array.nbytes)
 
 
+#: What modes return in place of what is right.
+LOSSES = {
+    "loss of another shape": lambda losses: losses[:, None],
+    "loss a tensor": lambda _: FrameworkTensor(),
+    "loss of integers": lambda losses: losses.astype(int),
+    "loss in float16": lambda losses: losses.astype(np.float16),
+}
+OUTPUTS = {
+    "one class too many": lambda outputs: np.zeros((len(outputs), 11)),
+    "outputs flattened": np.ravel,
+    "outputs a tensor": lambda _: FrameworkTensor(),
+    "outputs not finite": lambda outputs: outputs * np.nan,
+}
+PEAKS = {"memory in words": "2 GiB", "memory in NumPy": np.int64(2**31), "memory below zero": -1}
+STATES = {
+    "state": {"m": np.zeros(1)},
+    "state a list": [],
+    "state a tensor": {"m": FrameworkTensor()},
+    "state of objects": {"m": np.array([None])},
+    "state without names": {0: np.zeros(1)},
+}
+
+
 class BreakingProgram(Program):
     def __init__(self, plan, data):
         self.mode = plan.mode
@@ -57,12 +80,7 @@ class BreakingProgram(Program):
         if self.mode == "train writes targets":
             overwrite(self.targets)
         losses = np.full(len(steps.indices), 2.0)
-        return {
-            "loss of another shape": losses[:, None],
-            "loss a tensor": FrameworkTensor(),
-            "loss of integers": losses.astype(int),
-            "loss in float16": losses.astype(np.float16),
-        }.get(self.mode, losses)
+        return LOSSES.get(self.mode, np.asarray)(losses)
 
     def predict(self, inputs, network="model"):
         if self.mode == "predict writes its inputs":
@@ -71,33 +89,16 @@ class BreakingProgram(Program):
             overwrite(self.inputs)
         outputs = np.full((len(inputs), 10), self.steps)
         outputs[:, 0] = 0.0
-        return {
-            "one class too many": np.zeros((len(inputs), 11)),
-            "outputs flattened": outputs.ravel(),
-            "outputs a tensor": FrameworkTensor(),
-            "outputs not finite": outputs * np.nan,
-        }.get(self.mode, outputs)
+        return OUTPUTS.get(self.mode, np.asarray)(outputs)
 
     def synchronize(self):
         pass
 
     def device_peak_memory_bytes(self):
-        peaks = {
-            "memory in words": "2 GiB",
-            "memory in NumPy": np.int64(2**31),
-            "memory below zero": -1,
-        }
-        return peaks.get(self.mode)
+        return PEAKS.get(self.mode)
 
     def training_state(self):
-        states = {
-            "state a list": [],
-            "state a tensor": {"m": FrameworkTensor()},
-            "state of objects": {"m": np.array([None])},
-            "state without names": {0: np.zeros(1)},
-            "state": {"m": np.zeros(1)},
-        }
-        return states.get(self.mode)
+        return STATES.get(self.mode)
 
     def load_training_state(self, state):
         state["m"][:] = 1.0
@@ -115,29 +116,17 @@ class ContractBreaker(Backend):
         "parameter misnamed",
         "parameter misshapen",
         "writes into the data",
-        "loss of another shape",
-        "loss a tensor",
-        "loss of integers",
-        "loss in float16",
         "lifts the protection",
         "build writes inputs",
         "train writes inputs",
         "train writes targets",
         "predict writes inputs",
         "predict writes its inputs",
-        "one class too many",
-        "outputs flattened",
-        "outputs a tensor",
-        "outputs not finite",
-        "memory in words",
-        "memory in NumPy",
-        "memory below zero",
         "single precision",
-        "state",
-        "state a list",
-        "state a tensor",
-        "state of objects",
-        "state without names",
+        *LOSSES,
+        *OUTPUTS,
+        *PEAKS,
+        *STATES,
     )
     requires = ("numpy>=1",)
 
