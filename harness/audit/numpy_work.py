@@ -132,7 +132,7 @@ class NumpyWork:
         end = time.monotonic() + budgets.NUMPY_SECONDS
         fewest = budgets.NUMPY_FEWEST_STEPS
         while len(losses) < len(reported) and (len(losses) < fewest or time.monotonic() < end):
-            losses += self._session.call(_step(len(losses)), protocol.Replayed).losses
+            losses += self._session.call(_step(len(losses)), protocol.Trained).losses
         reported, precision = reported[: len(losses)], self._work.plan.precision
         found = compare_losses(reported, losses, precision)
         if found.fault_at is not None:  # unless rounding leads as far
@@ -146,9 +146,9 @@ class NumpyWork:
         moved = self._folder / "numpy-nearby.npz"
         save_nearby(initial, moved, budgets.NUMPY_ROUNDINGS * self._epsilon)
         self._session.call(protocol.Rebuild(), protocol.Done)
-        losses = self._session.call(_step(0, moved), protocol.Replayed).losses
+        losses = self._session.call(_step(0, moved), protocol.Trained).losses
         for step in range(1, steps):
-            losses += self._session.call(_step(step), protocol.Replayed).losses
+            losses += self._session.call(_step(step), protocol.Trained).losses
         return losses
 
     def later_steps(self, found: Independent, segment: Segment, own: Session) -> Independent:
@@ -185,11 +185,11 @@ class NumpyWork:
         """Have the backend's program make steps: their losses, and the files of the weights around them."""
         own.call(protocol.Rebuild(), protocol.Done)
         paths = [self._folder / f"own-{index}.npz" for index in range(budgets.NUMPY_LATER_STEPS + 1)]
-        own.call(protocol.Replay(segment.step, [], str(segment.start), segment.complete), protocol.Replayed)
+        own.call(protocol.Replay(segment.step, [], str(segment.start), segment.complete), protocol.Trained)
         own.call(protocol.SaveState(str(paths[0])), protocol.StateSaved)
         losses: Losses = []
         for index, path in enumerate(paths[1:]):
-            losses += own.call(_step(segment.step + index), protocol.Replayed).losses
+            losses += own.call(_step(segment.step + index), protocol.Trained).losses
             own.call(protocol.SaveState(str(path)), protocol.StateSaved)
         return losses, paths
 
@@ -226,7 +226,7 @@ class NumpyWork:
     def _loss_nearby(self, step: int, path: Path) -> list[float | None]:
         moved = self._folder / "numpy-nearby.npz"
         save_nearby(path, moved, budgets.NUMPY_ROUNDINGS * self._epsilon)
-        (row,) = self._session.call(_step(step, moved), protocol.Replayed).losses
+        (row,) = self._session.call(_step(step, moved), protocol.Trained).losses
         return row
 
     @property
@@ -235,7 +235,7 @@ class NumpyWork:
 
     def _gradient_at(self, step: int, path: Path) -> tuple[list[float | None], Gradient]:
         """The losses of a step and its gradient at the weights in a file."""
-        (row,) = self._session.call(_step(step, path), protocol.Replayed).losses
+        (row,) = self._session.call(_step(step, path), protocol.Trained).losses
         stepped = self._folder / "numpy.npz"
         self._session.call(protocol.SaveState(str(stepped)), protocol.StateSaved)
         weights, moved = weights_in(path), weights_in(stepped)
@@ -253,7 +253,7 @@ class NumpyWork:
             return found
         if found.gap is not None:  # nothing has been built
             self._build()
-        self._session.call(protocol.Replay(0, [], str(last), complete=False), protocol.Replayed)
+        self._session.call(protocol.Replay(0, [], str(last), complete=False), protocol.Trained)
         flops = max(1, training_flops_per_sample(self._work.plan.task) // _TRAINING_TO_FORWARD)
         most = max(1, min(budgets.SCORED_ROWS, budgets.SCORED_FLOPS // flops))
         for split, scores in reported.scores.items():

@@ -63,7 +63,7 @@ class Repeater:
         start, losses = time.monotonic(), list[list[float | None]]()
         for count in calls:  # a request each, so that a long segment is no long silence
             request = protocol.Replay(segment.step + len(losses), [count], path, segment.complete)
-            losses += self._session.call(request, protocol.Replayed).losses
+            losses += self._session.call(request, protocol.Trained).losses
             path = None
         self._slowdown = max(self._slowdown, (time.monotonic() - start) / max(segment.seconds, 1e-9))
         return losses

@@ -9,10 +9,16 @@ from typing import Self
 import msgspec
 import numpy as np
 
-from harness.certify.certificate import Losses
 from harness.certify.dropout import uses_dropout
-from harness.certify.observation import Piece, digests, finite_losses, losses_of, require_finite
-from harness.certify.parity import TOLERANCE, array_differences, listed, loss_difference
+from harness.certify.observation import Observation, digests, finite_losses, losses_of, require_finite
+from harness.certify.parity import (
+    TOLERANCE,
+    Differences,
+    beyond_rounding,
+    first_of,
+    listed,
+    loss_difference,
+)
 from harness.plugins.programs import checksum
 from harness.spec.backend import Program
 from harness.spec.task import Adam, Optimizer, RmsProp, Sgd, Task
@@ -27,10 +33,8 @@ _PARALLEL = 0.999
 class Continuation(msgspec.Struct, frozen=True):
     """Losses and digests of the final weights, and what the arrays of the state themselves show."""
 
-    expected: Losses
-    observed: Losses
-    expected_weights: dict[str, list[Piece]]
-    observed_weights: dict[str, list[Piece]]
+    expected: Observation
+    observed: Observation
     changed: list[str]
     """Arrays of the state that later steps of the program that returned them changed."""
     overwritten: list[str]
@@ -111,10 +115,8 @@ def observe_continuation(
     not_taken, ignored = saved.load_into(loaded)
     observed, observed_weights, observed_update = _trained(loaded, saved, parameters, order, calls[1])
     return Continuation(
-        finite_losses(losses),
-        finite_losses(observed),
-        digests(task, weights),
-        digests(task, observed_weights),
+        Observation(finite_losses(losses), weights=digests(task, weights)),
+        Observation(finite_losses(observed), weights=digests(task, observed_weights)),
         changed,
         saved.overwritten(),
         not_taken,
@@ -148,54 +150,42 @@ def _factor(observed: np.ndarray, expected: np.ndarray) -> float | None:
 
 # What it means that a second program does not continue from a training state as the first did.
 
-_SHOWN = 3
-
-
-def worst_difference(observed: Continuation) -> float:
-    """The largest relative difference of a loss or of a final weight."""
-    weights = array_differences(observed.observed_weights, observed.expected_weights)
-    return max([*_of_steps(observed), *weights.values()])
-
-
-def _of_steps(observed: Continuation) -> list[float]:
-    pairs = zip(observed.observed, observed.expected, strict=True)
-    return [loss_difference(one, other) for one, other in pairs]
-
 
 def state_fault(observed: Continuation, task: Task) -> str:
     """The fault of ``training_state`` or ``load_training_state`` that this shows; empty for none."""
     if observed.changed:
-        return f"training_state() returns memory that later steps change: {_names(observed.changed)}; copy it"
+        changed = first_of(observed.changed)
+        return f"training_state() returns memory that later steps change: {changed}; copy it"
     if observed.overwritten:
         return (
             "load_training_state() keeps the memory that it is given, and later steps change it: "
-            f"{_names(observed.overwritten)}; copy it"
+            f"{first_of(observed.overwritten)}; copy it"
         )
-    if worst_difference(observed) <= TOLERANCE:
+    differences = Differences.of(observed.observed, observed.expected)
+    if differences.worst <= TOLERANCE:
         return ""
     return (
         "a second program that loads the weights and the training state does not continue as the first: "
-        f"{_cause(observed, task)}"
+        f"{_cause(observed, differences, task)}"
     )
 
 
-def _cause(observed: Continuation, task: Task) -> str:
+def _cause(observed: Continuation, differences: Differences, task: Task) -> str:
     if observed.not_taken:
-        what = "does nothing" if observed.ignored else f"does not take over {_names(observed.not_taken)}"
+        what = "does nothing" if observed.ignored else f"does not take over {first_of(observed.not_taken)}"
         return f"load_training_state() {what}, as training_state() shows right after it"
-    first = loss_difference(observed.observed[0][:1], observed.expected[0][:1])
+    first = loss_difference(observed.observed.losses[0][:1], observed.expected.losses[0][:1])
     if first > TOLERANCE:
         missing = "what dropout draws from (a generator, a count of steps) is not in it, or is not restored"
         return (
             f"the first loss, before any update, is off by a relative {first:.1e}: "
             f"{missing if uses_dropout(task) else 'look at load() in a program that has trained'}"
         )
-    step = next((step for step, value in enumerate(_of_steps(observed), 1) if value > TOLERANCE), None)
+    step = differences.wrong_step
     if step is None:
-        weights = array_differences(observed.observed_weights, observed.expected_weights)
-        bad = {name: value for name, value in weights.items() if value > TOLERANCE}
-        return f"the losses are the same, the weights after the last step are not: {listed(bad)}"
-    return f"the first loss is the same, that of step {step} is not: {_missing(observed, task.optimizer)}"
+        bad = listed(beyond_rounding(differences.weights))
+        return f"the losses are the same, the weights after the last step are not: {bad}"
+    return f"the first loss is the same, that of step {step + 1} is not: {_missing(observed, task.optimizer)}"
 
 
 def _missing(observed: Continuation, optimizer: Optimizer) -> str:
@@ -214,8 +204,3 @@ def _missing(observed: Continuation, optimizer: Optimizer) -> str:
         case _:
             kept = {Sgd: "momentum", RmsProp: "mean square"}.get(type(optimizer), "own state")
             return f"the optimizer's {kept} is not in the state, or is not restored"
-
-
-def _names(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

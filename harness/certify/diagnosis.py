@@ -9,9 +9,9 @@ import numpy as np
 
 from harness.certify.cases import SEED, Case
 from harness.certify.observation import Observation, Piece, certified_steps, digests, finite_losses
-from harness.certify.parity import TOLERANCE, Finding, array_differences, loss_difference
+from harness.certify.parity import TOLERANCE, Differences, Finding, array_differences, loss_difference
 from harness.reference.mistakes import Alternative, alternatives
-from harness.reference.training import NumpyTraining, refuse_uncovered
+from harness.reference.training import NumpyProgram, refuse_uncovered
 from harness.spec.backend import Steps, Unsupported
 from harness.spec.schedules import ConstantRate
 from harness.spec.task import Adam, Augmentation, Classification, RmsProp, Sgd, Task
@@ -135,6 +135,7 @@ def _diagnosed(finding: Finding, common: set[Feature], own: set[Feature]) -> Fin
 
 #: How far the numbers of a mistake may be from those observed: so much, and this share of the deviation.
 _NEAR, _SHARE = 1e-7, 0.01
+_Arrays = Mapping[str, np.ndarray]
 
 
 class Recognizer:
@@ -165,15 +166,14 @@ class _Comparison:
 
     def __init__(self, case: Case, observed: Observation, expected: Observation, near: float) -> None:
         self._case, self._observed, self._near = case, observed, near
-        pairs = zip(observed.losses, expected.losses, strict=True)
-        wrong = [step for step, pair in enumerate(pairs) if loss_difference(*pair) > TOLERANCE]
-        self._first_loss_differs = wrong[:1] == [0]
+        wrong = Differences.of(observed, expected).wrong_step
+        self._first_loss_differs = wrong == 0
         early = any(
             _difference(ours, theirs) > TOLERANCE
             for ours, theirs in ((observed.gradients, expected.gradients), (observed.state, expected.state))
         )
-        self._compares_weights = not early and not wrong
-        self._steps = 1 if early else min([step + 1 for step in wrong[:1]], default=case.steps)
+        self._compares_weights = not early and wrong is None
+        self._steps = 1 if early else case.steps if wrong is None else wrong + 1
 
     def is_explained_by(self, alternative: Alternative) -> bool:
         """Whether all that is observed up to the first step that deviates is what the alternative makes.
@@ -186,22 +186,23 @@ class _Comparison:
             case.data(),
             initial_weights(case.task, SEED),
         )
-        training = NumpyTraining(task, data.inputs, data.targets, start, alternative.rules)
+        program = NumpyProgram(task, data, alternative.rules)
+        program.load(start)
         for step in range(self._steps):
-            with np.errstate(all="ignore"):
-                losses = training.train(_steps(alternative, order, step))
+            losses = program.train(_steps(alternative, order, step))
             if not loss_difference(finite_losses(losses)[0], observed.losses[step]) <= self._near:
                 return False
-            if step == 0 and case.gradient_rate is not None and not self._starts_as(task, training, start):
+            weights = program.weights()
+            if step == 0 and case.gradient_rate is not None and not self._starts_as(task, weights, start):
                 return False
         if not self._compares_weights:
             return True
-        weights = {name: training.weights[name] for name in start}
-        return _difference(observed.weights, digests(task, weights)) <= self._near
+        own = {name: weights[name] for name in start}
+        return _difference(observed.weights, digests(task, own)) <= self._near
 
-    def _starts_as(self, task: Task, training: NumpyTraining, start: Mapping[str, np.ndarray]) -> bool:
-        """Whether the gradients and the state after the first step are those of the training."""
-        rate, weights = self._case.gradient_rate, training.weights
+    def _starts_as(self, task: Task, weights: _Arrays, start: _Arrays) -> bool:
+        """Whether the gradients and the state after the first step are those of the program."""
+        rate = self._case.gradient_rate
         assert rate is not None  # noqa: S101  asked for before
         gradients = {name: (start[name] - weights[name]) / rate for name in task.parameters()}
         if _difference(self._observed.gradients, digests(task, gradients)) > self._near:

@@ -181,17 +181,22 @@ def drops_attention(layer: Layer) -> bool:
 
 
 def dropout_tests(programs: TrialPrograms, case: Case) -> DropoutTests:
-    """All tests of dropout; raises what the backend raises, except Unsupported."""
-    faults = careless_dropout(programs, case)
+    """Whether dropout depends on the seed alone, and every value of every sample is dropped at each step.
+
+    So too the weights of attention, where the task's network has some. Raises what the backend raises, except
+    Unsupported.
+    """
+    faults = _careless(programs, case)
     if faults:
         return DropoutTests(faults, complete=True)
     if any(isinstance(place.layer, Native) for place in case.task.networks[data_network(case.task)].leaves()):
         return DropoutTests([], complete=False)  # which values its code drops cannot be seen from outside
     tested = _masks(programs, case)
-    return DropoutTests(_faults_of_masks(tested), complete=bool(tested))
+    faults = [fault for name, kept in tested.items() if (fault := _fault_of_masks(name, kept))]
+    return DropoutTests(faults[:1], complete=bool(tested))
 
 
-def careless_dropout(programs: TrialPrograms, case: Case) -> list[str]:
+def _careless(programs: TrialPrograms, case: Case) -> list[str]:
     """Whether dropout depends on ``plan.seed`` alone, and predict() applies none."""
     task = with_dropout(case.task)
     try:
@@ -215,15 +220,6 @@ def careless_dropout(programs: TrialPrograms, case: Case) -> list[str]:
     return faults
 
 
-def wrong_masks(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether every value of every sample is dropped again at each step, at its rate, and the rest scaled.
-
-    So too the weights of attention, where the task's network has some. The counts that show it are those of
-    :mod:`harness.certify.dropout`.
-    """
-    return _faults_of_masks(_masks(programs, case))
-
-
 def _masks(programs: TrialPrograms, case: Case) -> dict[str, np.ndarray]:
     """In how many copies ``(steps, values)`` each value was kept, by what drops; empty if untestable."""
     if isinstance(case.task.objective, Adversarial):
@@ -236,12 +232,6 @@ def _masks(programs: TrialPrograms, case: Case) -> dict[str, np.ndarray]:
         with contextlib.suppress(Unsupported):
             counts[name] = test(programs, case.task)
     return {name: kept for name, kept in counts.items() if kept.shape[1] >= _FEWEST_INPUTS}
-
-
-def _faults_of_masks(masks: dict[str, np.ndarray]) -> list[str]:
-    """The first fault."""
-    faults = (_fault_of_masks(name, kept) for name, kept in masks.items())
-    return [fault for fault in faults if fault][:1]
 
 
 def _fault_of_masks(name: str, kept: np.ndarray) -> str:

@@ -18,17 +18,16 @@ from harness.certify.continuation import (
     SavedState,
     observe_continuation,
     state_fault,
-    worst_difference,
 )
 from harness.certify.observation import (
-    Piece,
+    Observation,
     TrialPrograms,
     digests,
     finite_losses,
     losses_of,
     require_finite,
 )
-from harness.certify.parity import TOLERANCE, Finding, array_differences, listed, loss_difference
+from harness.certify.parity import TOLERANCE, Differences, Finding, beyond_rounding, listed
 from harness.plugins.programs import DataSeal, data_changed
 from harness.spec.task import Augmentation, Sgd, Task, TaskDefinition
 from harness.training.batches import BatchOrder
@@ -49,10 +48,8 @@ _LEARNING_RATE = 1e-4
 class CallsObservation(msgspec.Struct, frozen=True):
     """The losses of each step and digests of the final weights: in long calls, and in single steps."""
 
-    long: Losses
-    single: Losses
-    long_weights: dict[str, list[Piece]]
-    single_weights: dict[str, list[Piece]]
+    long: Observation
+    single: Observation
     continuation: Continuation | None = None
     """The last call, repeated from the training state before it; None where the program offers none."""
 
@@ -106,20 +103,20 @@ def observe_calls(programs: TrialPrograms, case: Case) -> CallsObservation:
     long.train(calls)
     saved = SavedState.of(long.program)
     single.train(one_by_one(*calls, last))
-    single_losses, single_weights = single.losses(), single.weights()
+    in_single = single.observed()
     continuation = None
     if saved is None:
         long.train([last])
-        long_losses, long_weights = long.losses(), long.weights()
+        in_long = long.observed()
     else:
         again = ([last], one_by_one(last))
         continuation = observe_continuation(
             saved, long.program, lambda: single.program, case.task, long.order, again
         )
-        long_losses = long.losses() + continuation.expected
-        long_weights = continuation.expected_weights
+        losses = long.losses() + continuation.expected.losses
+        in_long = msgspec.structs.replace(continuation.expected, losses=losses)
     long.verify_data()
-    return CallsObservation(long_losses, single_losses, long_weights, single_weights, continuation)
+    return CallsObservation(in_long, in_single, continuation)
 
 
 def one_by_one(*calls: tuple[int, int]) -> list[tuple[int, int]]:
@@ -147,11 +144,11 @@ class _Trial:
     def losses(self) -> Losses:
         return finite_losses(np.concatenate(self._losses))
 
-    def weights(self) -> dict[str, list[Piece]]:
+    def observed(self) -> Observation:
         self.verify_data()
         weights = self.program.weights()
         require_finite("weights()", weights)
-        return digests(self._task, weights)
+        return Observation(self.losses(), weights=digests(self._task, weights))
 
     def verify_data(self) -> None:
         if part := self._seal.changed():
@@ -171,23 +168,20 @@ def compare_calls(observed: CallsObservation, task: Task) -> Finding:
 
     Where the program offers a training state, also whether a second program continues from it.
     """
-    steps = [loss_difference(a, b) for a, b in zip(observed.long, observed.single, strict=True)]
-    weights = array_differences(observed.long_weights, observed.single_weights)
-    worst = max([*steps, *weights.values()])
+    differences = Differences.of(observed.long, observed.single)
+    worst, wrong = differences.worst, differences.wrong_step
     if worst <= TOLERANCE:
         if observed.continuation is None:
             return Finding(LONG_CALLS, worst, "")
         fault = state_fault(observed.continuation, task)
-        worst = math.inf if fault else max(worst, worst_difference(observed.continuation))
-        return Finding(LONG_CALLS, worst, fault)
-    wrong = next((step for step, difference in enumerate(steps) if difference > TOLERANCE), None)
+        again = Differences.of(observed.continuation.observed, observed.continuation.expected)
+        return Finding(LONG_CALLS, math.inf if fault else max(worst, again.worst), fault)
     if wrong is None:
-        bad = {name: value for name, value in weights.items() if value > TOLERANCE}
         return Finding(
             LONG_CALLS,
             worst,
             "all losses in long calls equal those of the same steps made one by one, the weights after the "
-            f"last step do not: {listed(bad)}; look at how a long call ends",
+            f"last step do not: {listed(beyond_rounding(differences.weights))}; look at how a long call ends",
         )
     return Finding(LONG_CALLS, worst, _explain(observed, wrong))
 
@@ -197,7 +191,8 @@ def _explain(observed: CallsObservation, wrong: int) -> str:
     calls = long_calls()
     number = next(i for i, (start, count) in enumerate(calls) if start <= wrong < start + count)
     start, count = calls[number]
-    values = f"the loss is {_shown(observed.long[wrong])} instead of {_shown(observed.single[wrong])}"
+    long, single = observed.long.losses[wrong], observed.single.losses[wrong]
+    values = f"the loss is {_shown(long)} instead of {_shown(single)}"
     if count == 1:
         return (
             f"the short last batch after a call of {calls[number - 1][1]} steps differs from the same step "
@@ -225,7 +220,7 @@ def _explain(observed: CallsObservation, wrong: int) -> str:
 def _repeated(observed: CallsObservation, start: int, wrong: int, end: int) -> int | None:
     """The step whose losses the long call repeats from step ``wrong`` on; None where it repeats none."""
     length = min(_MOST, end - wrong)
-    long, single = _array(observed.long), _array(observed.single)
+    long, single = _array(observed.long.losses), _array(observed.single.losses)
     if length < _FEWEST or not (np.isfinite(long).all() and np.isfinite(single).all()):
         return None
     spread = np.abs(single - single.mean(axis=0)).mean()

@@ -97,9 +97,9 @@ class Observation(msgspec.Struct, frozen=True):
     """
 
     losses: Losses
-    gradients: dict[str, list[Piece]]
-    weights: dict[str, list[Piece]]
-    outputs: dict[str, list[Piece]]
+    gradients: dict[str, list[Piece]] = {}
+    weights: dict[str, list[Piece]] = {}
+    outputs: dict[str, list[Piece]] = {}
     state: dict[str, list[Piece]] = {}
     changed_by_predict: list[str] = []
 

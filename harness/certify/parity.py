@@ -1,6 +1,9 @@
 """Whether a program did the same work as the reference: what deviates, by how much, and likely why."""
 
+import itertools
 import math
+from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -60,18 +63,17 @@ def compare(
 
     ``optimizer`` is that of the case, by which causes are ruled out.
     """
-    steps = [loss_difference(a, b) for a, b in zip(observed.losses, expected.losses, strict=True)]
-    gradients = array_differences(observed.gradients, expected.gradients)
-    weights = array_differences(observed.weights, expected.weights)
-    outputs = array_differences(observed.outputs, expected.outputs)
-    state = array_differences(observed.state, expected.state)
-    worst = max([*steps, *gradients.values(), *state.values(), *weights.values(), *outputs.values()])
+    training = Differences.of(observed, expected)
+    arrays = {
+        part: array_differences(getattr(observed, part), getattr(expected, part))
+        for part in ("gradients", "state", "outputs")
+    }
+    worst = max([training.worst, *itertools.chain(*(part.values() for part in arrays.values()))])
     if worst <= TOLERANCE:
         if observed.changed_by_predict:
             return Finding(case, math.inf, _changed_by_predict(observed.changed_by_predict))
         return Finding(case, worst, "")
-    differences = {"gradients": gradients, "state": state, "weights": weights, "outputs": outputs}
-    deviation, cause = _explain(case, observed, expected, steps, differences, optimizer)
+    deviation, cause = _explain(case, observed, expected, training, arrays, optimizer)
     # A cause that is certain, such as an exact factor, is part of the deviation: no other case shows more.
     return Finding(case, worst, f"{deviation}: {cause}", deviation="" if cause in _CERTAIN else deviation)
 
@@ -135,20 +137,47 @@ def array_differences(observed: dict[str, list[Piece]], expected: dict[str, list
     return differences
 
 
+class Differences(NamedTuple):
+    """The relative differences of two trainings: of the losses of each step, and of the final weights."""
+
+    steps: list[float]
+    weights: dict[str, float]
+
+    @classmethod
+    def of(cls, observed: Observation, expected: Observation) -> Self:
+        """Those of two trainings of as many steps."""
+        steps = [loss_difference(a, b) for a, b in zip(observed.losses, expected.losses, strict=True)]
+        return cls(steps, array_differences(observed.weights, expected.weights))
+
+    @property
+    def worst(self) -> float:
+        """The largest."""
+        return max([*self.steps, *self.weights.values()])
+
+    @property
+    def wrong_step(self) -> int | None:
+        """The first step, counted from 0, whose losses differ by more than rounding; None without one."""
+        return next((step for step, value in enumerate(self.steps) if value > TOLERANCE), None)
+
+
+def beyond_rounding(differences: dict[str, float]) -> dict[str, float]:
+    """The differences that rounding does not explain."""
+    return {name: value for name, value in differences.items() if value > TOLERANCE}
+
+
 def _explain(
     case: str,
     observed: Observation,
     expected: Observation,
-    steps: list[float],
-    differences: dict[str, dict[str, float]],
+    training: Differences,
+    arrays: dict[str, dict[str, float]],
     optimizer: Optimizer | None,
 ) -> tuple[str, str]:
     """The deviation that shows first, and what it points to."""
-    gradients = differences["gradients"]
-    if steps[0] > TOLERANCE:
-        return _explain_first_loss(observed, expected, gradients, steps[0])
-    bad_gradients = {name: value for name, value in gradients.items() if value > TOLERANCE}
-    if bad_gradients:
+    gradients, late = arrays["gradients"], training.wrong_step
+    if late == 0:
+        return _explain_first_loss(observed, expected, gradients, training.steps[0])
+    if bad_gradients := beyond_rounding(gradients):
         noun, verb, where = ("gradient", "does", "that layer")
         if len(bad_gradients) > 1:
             noun, verb, where = ("gradients", "do", "these layers")
@@ -157,38 +186,34 @@ def _explain(
             f"look at the backward pass of {where}, at what is added to the gradient, or at arrays that "
             "load() or weights() shares with others"
         )
-    bad_state = {name: value for name, value in differences["state"].items() if value > TOLERANCE}
-    if bad_state:
+    if bad_state := beyond_rounding(arrays["state"]):
         return (
             f"the loss and all gradients of step 1 agree, what it made of {listed(bad_state)} does not",
             "look at the running statistics: the weight of the new value, the variance (that of n - 1)",
         )
-    late = next((number for number, value in enumerate(steps, 1) if value > TOLERANCE), None)
     if late is not None:
-        return _explain_later_loss(case, late, steps[late - 1], gradients, optimizer)
-    bad_weights = {name: value for name, value in differences["weights"].items() if value > TOLERANCE}
-    if bad_weights:
+        return _explain_later_loss(case, late + 1, training.steps[late], gradients, optimizer)
+    if bad_weights := beyond_rounding(training.weights):
         return (
             f"all losses agree, the weights after the last step do not: {listed(bad_weights)}",
             "look at the last update, and at how weights are read out",
         )
-    return _explain_outputs(observed, differences["outputs"])
+    return _explain_outputs(observed, arrays["outputs"])
 
 
 def _explain_outputs(observed: Observation, differences: dict[str, float]) -> tuple[str, str]:
     if observed.changed_by_predict:
         return _changed_by_predict(observed.changed_by_predict), _EVALUATION_MODE
-    bad_outputs = {name: value for name, value in differences.items() if value > TOLERANCE}
     return (
-        f"training agrees, the outputs in evaluation mode do not: {listed(bad_outputs)}",
+        f"training agrees, the outputs in evaluation mode do not: {listed(beyond_rounding(differences))}",
         "look for training behaviour in predict(), or for rows in another order",
     )
 
 
 def _changed_by_predict(names: list[str]) -> str:
-    shown = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")  # noqa: PLR2004
     return (
-        f"predict() changed {shown}: statistics are updated in evaluation, where they must stay as they are"
+        f"predict() changed {first_of(names, 2)}: statistics are updated in evaluation, where they must stay "
+        "as they are"
     )
 
 
@@ -213,8 +238,7 @@ def _explain_first_loss(
             "and whether it is computed before the update"
         )
     which = "this gradient agrees" if len(agreeing) == 1 else "these gradients agree"
-    more = f" and {len(agreeing) - 3} more" if len(agreeing) > 3 else ""  # noqa: PLR2004
-    hint = f"; {which} nevertheless: {', '.join(agreeing[:3])}{more}" if agreeing else ""
+    hint = f"; {which} nevertheless: {first_of(agreeing)}" if agreeing else ""
     has_gates = any(piece.gate in {"reset", "forget"} for of in expected.weights.values() for piece in of)
     gates = ", or weights whose gates are in another order" if has_gates else ""
     return start, (
@@ -260,6 +284,9 @@ def _update(optimizer: Optimizer | None) -> str:
 
 def listed(differences: dict[str, float]) -> str:
     """The first three differences and the number of the others, in words."""
-    shown = [f"{name} (relative {value:.1e})" for name, value in list(differences.items())[:3]]
-    more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""  # noqa: PLR2004
-    return ", ".join(shown) + more
+    return first_of([f"{name} (relative {value:.1e})" for name, value in differences.items()])
+
+
+def first_of(names: Sequence[str], most: int = 3) -> str:
+    """The first names and the number of the others, in words."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

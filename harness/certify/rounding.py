@@ -19,8 +19,9 @@ from harness.certify.parity import TOLERANCE, Finding, array_differences, loss_d
 from harness.layers import AnyLayer, Dense, Flatten
 from harness.layers.tree import PlacedLayer
 from harness.network import Network
-from harness.reference.training import NumpyTraining, refuse_uncovered
-from harness.spec.task import Adversarial, Regression, Sgd, Task
+from harness.reference.training import NumpyProgram, refuse_uncovered
+from harness.spec.backend import Program
+from harness.spec.task import Adversarial, Objective, Regression, Sgd, Task
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
 
@@ -126,17 +127,15 @@ class _Trial:
 
     def _values(self, weights: Mapping[str, np.ndarray]) -> tuple[_Values, _Values]:
         task, data = self._task, self._data
-        numpy = NumpyTraining(task, data.inputs, data.targets, weights)
-        self._program.load(weights)
-        return self._of(self._program, weights), self._of(numpy, weights)
+        return self._of(self._program, weights), self._of(NumpyProgram(task, data), weights)
 
-    def _of(self, program: Any, weights: Mapping[str, np.ndarray]) -> _Values:
-        """Of a :class:`harness.spec.Program` or :class:`NumpyTraining` that has loaded the weights."""
+    def _of(self, program: Program, weights: Mapping[str, np.ndarray]) -> _Values:
+        program.load(weights)
         task = self._task
         outputs = np.array(program.predict(self._data.inputs, "model"), np.float64)
         steps = BatchOrder.of_task(task, len(self._data), SEED).steps(0, 1)
         loss = np.array(program.train(steps), np.float64)
-        after = program.weights if isinstance(program, NumpyTraining) else program.weights()
+        after = program.weights()
         gradients = {name: (weights[name] - after[name]) / _RATE for name in task.parameters()}
         return _Values(outputs, loss, gradients)
 
@@ -204,33 +203,28 @@ class _Search:
 
     def in_loss(self) -> Rounding | None:
         """The loss, once all layers agree; with the rules of plain gradient descent alone."""
-        plain = Task(
-            name=self._task.name,
-            version=self._task.version,
-            networks=self._task.networks,
-            objective=self._task.objective,
-            optimizer=Sgd(_RATE),
-            batch_size=BATCH_SIZE,
-            epochs=1,
-        )
-        trial = _Trial(self._programs, plain)
+        trial = _Trial(self._programs, self._plain(self._task.networks, self._task.objective))
         kind, special = type(self._task.objective).__name__, self._task.special_loss()
         return _rounding(trial, f"the loss ({f'{kind}, {special}' if special else kind})")
 
     def _trial(self, network: Network) -> _Trial:
         if network not in self._trials:
             flat = (Flatten(),) if len(network.output_shape()) > 1 else ()
-            task = Task(
-                name=self._task.name,
-                version=self._task.version,
-                networks={"model": Network(network.input_shape, (*network.layers, *flat, Dense(1)))},
-                objective=Regression(),
-                optimizer=Sgd(_RATE),
-                batch_size=BATCH_SIZE,
-                epochs=1,
-            )
-            self._trials[network] = _Trial(self._programs, task)
+            ended = Network(network.input_shape, (*network.layers, *flat, Dense(1)))
+            self._trials[network] = _Trial(self._programs, self._plain({"model": ended}, Regression()))
         return self._trials[network]
+
+    def _plain(self, networks: dict[str, Network], objective: Objective) -> Task:
+        """A task with the rules of plain gradient descent alone."""
+        return Task(
+            name=self._task.name,
+            version=self._task.version,
+            networks=networks,
+            objective=objective,
+            optimizer=Sgd(_RATE),
+            batch_size=BATCH_SIZE,
+            epochs=1,
+        )
 
 
 #: How far each pass is off, in the order in which they are searched.

@@ -342,7 +342,7 @@ def loss_and_gradient(
         case Classification(loss="cross_entropy"):
             return _cross_entropy(objective, outputs, targets)
         case BinaryClassification(loss="cross_entropy"):
-            return _binary_cross_entropy(objective.class_weights, outputs, targets)
+            return _binary_cross_entropy(objective, outputs, targets)
         case Classification() | BinaryClassification():
             loss, gradient = _class_errors(objective, outputs, targets)
         case Regression():
@@ -375,11 +375,10 @@ def _class_errors(
     wanted = labels[:, None] if classes == 1 else np.eye(classes)[labels]
     values = logits
     if objective.loss == "mse_softmax":
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        values = exponentials / exponentials.sum(axis=1, keepdims=True)
+        values = softmax(logits)
     elif objective.loss == "mse_sigmoid":
-        values = 0.5 * (1 + np.tanh(0.5 * logits))
-    weight = np.array(objective.class_weights)[labels] if objective.class_weights else np.ones(len(labels))
+        values = logistic(logits)
+    weight = _weight_of(objective, labels)
     errors = values - wanted
     gradient = 2 * weight[:, None] * errors / errors.size
     if objective.loss == "mse_softmax":
@@ -395,10 +394,7 @@ def _cross_entropy(objective: Classification, outputs: Array, targets: Array) ->
     logits = logits - logits.max(axis=1, keepdims=True)
     exponentials = np.exp(logits)
     sums = exponentials.sum(axis=1)
-    weight = np.ones(len(labels))
-    if objective.class_weights:
-        weight = np.array(objective.class_weights)[labels]
-    smoothing = objective.label_smoothing
+    weight, smoothing = _weight_of(objective, labels), objective.label_smoothing
     wanted = (1 - smoothing) * logits[rows, labels] + smoothing * logits.mean(axis=1)
     gradient = exponentials / sums[:, None] - smoothing / classes
     gradient[rows, labels] -= 1 - smoothing
@@ -407,10 +403,15 @@ def _cross_entropy(objective: Classification, outputs: Array, targets: Array) ->
 
 
 def _binary_cross_entropy(
-    class_weights: tuple[float, ...], outputs: Array, targets: Array
+    objective: BinaryClassification, outputs: Array, targets: Array
 ) -> tuple[float, Array]:
     logits, labels = outputs[:, 0], targets.ravel()
-    weight = np.array(class_weights)[labels] if class_weights else np.ones(len(labels))
+    weight = _weight_of(objective, labels)
     losses = np.maximum(logits, 0) - logits * labels + np.log1p(np.exp(-np.abs(logits)))
-    share = 0.5 * (1 + np.tanh(0.5 * logits))
-    return float((weight * losses).mean()), (weight * (share - labels) / len(labels))[:, None]
+    gradient = weight * (logistic(logits) - labels) / len(labels)
+    return float((weight * losses).mean()), gradient[:, None]
+
+
+def _weight_of(objective: Classification | BinaryClassification, labels: Array) -> Array:
+    """The weight of each sample, that of its class."""
+    return np.array(objective.class_weights)[labels] if objective.class_weights else np.ones(len(labels))

@@ -18,6 +18,9 @@ from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples
 from harness.spec.task import LOSSES, Adam, BinaryClassification, Optimizer, RmsProp, Sgd, Task
 
+#: Rows that are predicted at a time.
+_PREDICTED = 500
+
 # What an update subtracts from the weights, in plain NumPy: clipping, and each optimizer's step.
 
 
@@ -64,18 +67,16 @@ def change(
             return rate * g / (np.sqrt(v) + optimizer.epsilon)
 
 
-class NumpyTraining:
-    """A task in training: ``train`` on steps, read ``weights``, ``predict``."""
+class NumpyProgram(Program):
+    """The harness's own program, by which the work of backends is verified; it is never timed.
 
-    def __init__(
-        self,
-        task: Task,
-        inputs: Array,
-        targets: Array,
-        weights: Mapping[str, Array],
-        rules: Rules = CONTRACT_RULES,
-    ) -> None:
-        """It computes in float64; ``inputs (n, *input)``. Raises Unsupported for what it does not cover."""
+    It computes in float64 whatever the precision of a plan, in which losses are compared.
+    """
+
+    device = "cpu"
+
+    def __init__(self, task: Task, data: Samples, rules: Rules = CONTRACT_RULES) -> None:
+        """Its weights are zero until it loads some. Raises Unsupported for what it does not cover."""
         refuse_uncovered(task)
         self._task, self._rules = task, rules
         self._places = {name: network.placed() for name, network in task.networks.items()}
@@ -85,21 +86,31 @@ class NumpyTraining:
             for place in places
             if isinstance(place.layer, Embedding)
         ]
-        self._inputs, self._targets = inputs, targets
-        self.weights: dict[str, Array] = {}
-        self.load(weights)
-        self._moments = {name: (np.zeros(w.shape), np.zeros(w.shape)) for name, w in self.weights.items()}
+        self._inputs, self._targets = data.inputs, data.targets
+        self._weights: dict[str, Array] = {}
+        self.load({name: np.zeros(array.shape) for name, array in task.weights().items()})
+        self._moments = {name: (np.zeros(w.shape), np.zeros(w.shape)) for name, w in self._weights.items()}
         self._step = 0
         self._padded = 0  # rows of a batch of which some are padding
 
     def load(self, weights: Mapping[str, Array]) -> None:
-        """Take these weights; the optimizer's state stays as it is."""
-        self.weights = {name: array.astype(np.float64) for name, array in weights.items()}
+        """See :meth:`harness.spec.Program.load`; the optimizer's state stays as it is."""
+        self._weights = {name: array.astype(np.float64) for name, array in weights.items()}
         if not self._rules.tied:
-            self.weights |= {OUTPUT_TABLE.format(name): self.weights[name].copy() for name in self._tables}
+            self._weights |= {OUTPUT_TABLE.format(name): self._weights[name].copy() for name in self._tables}
 
+    def weights(self) -> dict[str, Array]:
+        """See :meth:`harness.spec.Program.weights`."""
+        return {name: array.copy() for name, array in self._weights.items()}
+
+    def synchronize(self) -> None:
+        """NumPy is synchronous."""
+
+    @np.errstate(all="ignore")
     def train(self, steps: Steps) -> Array:
-        """Make the steps; returns the loss of each ``(steps,)``, or of both networks ``(steps, 2)``."""
+        """See :meth:`harness.spec.Program.train`."""
+        if steps.noise_seeds is not None and steps.noise is None:
+            steps = dataclasses.replace(steps, noise=self._noise(steps.noise_seeds))
         rates = steps.learning_rates
         if rates is None:
             rates = np.full(len(steps.indices), self._task.optimizer.learning_rate)
@@ -122,15 +133,27 @@ class NumpyTraining:
                 losses.append(self._adversarial_step(inputs, latents, float(rates[index])))
         return np.array(losses)
 
-    def predict(self, inputs: Array, network: str = "model") -> Array:
-        """Outputs ``(n, *output)`` of a network in evaluation mode."""
-        return self._forward(network, inputs.astype(np.float64), Pass(self.weights, self._rules))[0]
+    def _noise(self, seeds: Array) -> dict[str, Array]:
+        """Standard normal draws for each parameter, a row a step, by the seeds of the steps."""
+        streams = [np.random.default_rng(own) for own in seeds]
+        return {
+            name: np.stack([stream.standard_normal(array.shape) for stream in streams])
+            for name, array in self._task.parameters().items()
+        }
 
+    @np.errstate(all="ignore")
+    def predict(self, inputs: Array, network: str = "model") -> Array:
+        """See :meth:`harness.spec.Program.predict`."""
+        made = Pass(self._weights, self._rules)
+        parts = (inputs[at : at + _PREDICTED] for at in range(0, len(inputs), _PREDICTED))
+        return np.concatenate([self._forward(network, part.astype(np.float64), made)[0] for part in parts])
+
+    @np.errstate(all="ignore")
     def input_gradients(self, inputs: Array, targets: Array, network: str = "model") -> tuple[Array, Array]:
-        """Exact gradients of one output of each row; see :meth:`harness.spec.Program.input_gradients`."""
+        """See :meth:`harness.spec.Program.input_gradients`; exact."""
         places = self._places[network]
         embedded = isinstance(places[0].layer, Embedding)
-        made = Pass(self.weights, self._rules)
+        made = Pass(self._weights, self._rules)
         outputs, backward = forward_all(network, places[embedded:], inputs.astype(np.float64), made)
         rows, flat = np.arange(len(inputs)), outputs.reshape(len(inputs), -1)
         chosen = np.zeros_like(flat)
@@ -138,13 +161,9 @@ class NumpyTraining:
         return backward(chosen.reshape(outputs.shape), {}), flat[rows, targets]
 
     def _supervised_step(self, inputs: Array, targets: Array, rate: float) -> float:
-        made = self._training_pass()
-        outputs, backward = self._forward("model", inputs, made)
-        loss, gradient = loss_and_gradient(self._task.objective, outputs, targets, self._rules)
-        gradients: Gradients = {}
-        backward(gradient, gradients)
+        loss, gradients, state = self._gradients(inputs, targets)
         loss += self._update(gradients, rate)
-        self.weights |= made.state
+        self._weights |= state
         return loss
 
     def _private_step(self, inputs: Array, targets: Array, noise: Gradients, rate: float) -> float:
@@ -156,14 +175,14 @@ class NumpyTraining:
         samples = len(self._inputs)
         divisor["floored"] = samples // -(-samples // batch_size)
         total = {name: np.zeros(array.shape) for name, array in task.parameters().items()}
+        by_array = CONTRACT_RULES._replace(clipped="each array")
+        clipping = {"each sample": CONTRACT_RULES, "each array": by_array}
         total_loss = 0.0
         for x, target in zip(inputs, targets, strict=True):
-            loss, gradients = self._gradients(x[None], target[None])
+            loss, gradients, _ = self._gradients(x[None], target[None])
             total_loss += loss
-            if rules.sample_clip == "each sample":
-                gradients = clipped(gradients, privacy.clip, CONTRACT_RULES)
-            elif rules.sample_clip == "each array":
-                gradients = clipped(gradients, privacy.clip, CONTRACT_RULES._replace(clipped="each array"))
+            if rules.sample_clip in clipping:
+                gradients = clipped(gradients, privacy.clip, clipping[rules.sample_clip])
             for name, gradient in gradients.items():
                 total[name] += gradient
         if rules.sample_clip == "mean":
@@ -176,13 +195,13 @@ class NumpyTraining:
         divided = {name: g / divisor[rules.divided_by] for name, g in total.items()}
         return total_loss / batch_size + self._update(divided, rate)
 
-    def _gradients(self, inputs: Array, targets: Array) -> tuple[float, Gradients]:
-        """The mean loss of these samples without penalty, and its gradients."""
-        outputs, backward = self._forward("model", inputs, self._training_pass())
+    def _gradients(self, inputs: Array, targets: Array) -> tuple[float, Gradients, dict[str, Array]]:
+        """The mean loss of these samples without penalty, its gradients, and the next state of layers."""
+        made, gradients = self._training_pass(), dict[str, Array]()
+        outputs, backward = self._forward("model", inputs, made)
         loss, gradient = loss_and_gradient(self._task.objective, outputs, targets, self._rules)
-        gradients: Gradients = {}
         backward(gradient, gradients)
-        return loss, gradients
+        return loss, gradients, made.state
 
     def _adversarial_step(self, inputs: Array, latents: Array, rate: float) -> list[float]:
         """The loss of the discriminator, which is updated first, and of the generator."""
@@ -206,16 +225,16 @@ class NumpyTraining:
         task, penalty = self._task, 0.0
         for name in gradients:
             if name.endswith("kernel"):
-                w = self.weights[name]
+                w = self._weights[name]
                 penalty += task.penalty.l1 * float(np.abs(w).sum()) + task.penalty.l2 * float((w**2).sum())
                 gradients[name] = gradients[name] + task.penalty.l1 * np.sign(w) + 2 * task.penalty.l2 * w
         for name, g in clipped(gradients, task.clip_norm, self._rules).items():
             step = change(task.optimizer, g, self._moments[name], self._step, rate, self._rules)
-            self.weights[name] = kept_share(task, name, rate, self._rules) * self.weights[name] - step
+            self._weights[name] = kept_share(task, name, rate, self._rules) * self._weights[name] - step
         return penalty
 
     def _training_pass(self) -> Pass:
-        return Pass(self.weights, self._rules, training=True)
+        return Pass(self._weights, self._rules, training=True)
 
     def _forward(self, network: str, x: Array, made: Pass) -> tuple[Array, Backward]:
         return forward_all(network, self._places[network], x, made)
@@ -242,66 +261,8 @@ def _augmented(pictures: Array, steps: Steps, index: int, crop: int) -> Array:
     return pictures
 
 
-# The harness's own program in plain NumPy, by which the work of backends is verified; it is never timed.
-
 #: The name by which a worker is asked for it. No plugin can have it: names have no spaces.
 NUMPY = "plain NumPy"
-
-
-class NumpyProgram(Program):
-    """Trains in float64 whatever the precision of the plan, in which losses are compared."""
-
-    device = "cpu"
-
-    def __init__(self, plan: Plan, data: Samples, rules: Rules = CONTRACT_RULES) -> None:
-        """Raises Unsupported for what it does not cover."""
-        nothing = {name: np.zeros(array.shape) for name, array in plan.task.weights().items()}
-        self._task = plan.task
-        self._training = NumpyTraining(plan.task, data.inputs, data.targets, nothing, rules)
-
-    def load(self, weights: Mapping[str, np.ndarray]) -> None:
-        """See :meth:`harness.spec.Program.load`."""
-        self._training.load(weights)
-
-    def weights(self) -> dict[str, np.ndarray]:
-        """See :meth:`harness.spec.Program.weights`."""
-        return {name: array.copy() for name, array in self._training.weights.items()}
-
-    def train(self, steps: Steps) -> np.ndarray:
-        """See :meth:`harness.spec.Program.train`."""
-        if steps.noise_seeds is not None and steps.noise is None:
-            steps = dataclasses.replace(steps, noise=self._noise(steps.noise_seeds))
-        with np.errstate(all="ignore"):
-            return self._training.train(steps)
-
-    def _noise(self, seeds: np.ndarray) -> dict[str, np.ndarray]:
-        """Standard normal draws for each parameter, a row a step, by the seeds of the steps."""
-        streams = [np.random.default_rng(own) for own in seeds]
-        return {
-            name: np.stack([stream.standard_normal(array.shape) for stream in streams])
-            for name, array in self._task.parameters().items()
-        }
-
-    def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
-        """See :meth:`harness.spec.Program.predict`."""
-        parts = range(0, len(inputs), _PREDICTED)
-        with np.errstate(all="ignore"):
-            return np.concatenate(
-                [self._training.predict(inputs[at : at + _PREDICTED], network) for at in parts]
-            )
-
-    def input_gradients(
-        self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """See :meth:`harness.spec.Program.input_gradients`."""
-        with np.errstate(all="ignore"):
-            return self._training.input_gradients(inputs, targets, network)
-
-    def synchronize(self) -> None:
-        """NumPy is synchronous."""
-
-
-_PREDICTED = 500
 
 
 class NumpyBackend(Backend):
@@ -324,4 +285,4 @@ class NumpyBackend(Backend):
         refuse_uncovered(plan.task)
         if plan.device.startswith("cuda"):
             raise Unsupported("no GPU")
-        return NumpyProgram(plan, data)
+        return NumpyProgram(plan.task, data)

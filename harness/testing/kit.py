@@ -35,10 +35,10 @@ from harness.certify.certify import (
 from harness.certify.clients import allows_clients, client_tests
 from harness.certify.continuation import SavedState, observe_continuation, state_fault
 from harness.certify.diagnosis import diagnosed
-from harness.certify.dropout import careless_dropout, with_dropout, wrong_masks
+from harness.certify.dropout import dropout_tests, with_dropout
 from harness.certify.noise import noise_tests
 from harness.certify.observation import TrialPrograms, first_losses
-from harness.certify.parity import LOSS_TOLERANCES
+from harness.certify.parity import LOSS_TOLERANCES, first_of
 from harness.certify.waiting import observe_waiting
 from harness.errors import Declined, HarnessError, LossNotDeclared, UsageError
 from harness.explain.certificate import check_gradients
@@ -84,14 +84,11 @@ def listed_errors(errors: Iterable[CaseFailed]) -> list[str]:
     """A fault for each error that differs, with the names of its cases."""
     cases: dict[tuple[str, str], list[str]] = {}
     for error in errors:
-        cases.setdefault((error.reason, error.frames), []).append(error.case)
-    return [_with_frames(f"{_named(names)}: {reason}", frames) for (reason, frames), names in cases.items()]
-
-
-def _named(names: list[str]) -> str:
-    shown = ", ".join(map(repr, names[:_NAMED]))
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"case{'s' * (len(names) > 1)} {shown}{more}"
+        cases.setdefault((error.reason, error.frames), []).append(repr(error.case))
+    return [
+        _with_frames(f"case{'s' * (len(names) > 1)} {first_of(names, _NAMED)}: {reason}", frames)
+        for (reason, frames), names in cases.items()
+    ]
 
 
 def _with_frames(text: str, frames: str) -> str:
@@ -336,9 +333,8 @@ def _faults(backend: Backend, mode: str, definition: TaskDefinition, threads: in
         return faults
     faults += _faults_as_timed(examiner, definition)
     programs = TrialPrograms(backend, mode, threads)
-    for find in (leak, dishonest_clock, wrong_rows, wrong_gradients, careless_dropout, wrong_masks):
+    for find in (leak, dishonest_clock, wrong_rows, wrong_gradients, _wrong_dropout, _wrong_clients):
         faults += _found(find, programs, first)
-    faults += _found(_wrong_clients, programs, first)
     faults += _found(_wrong_noise, programs, cases(definition))
     return faults + _found(faulty_state, programs, cases(definition))
 
@@ -354,6 +350,10 @@ def _wrong_noise(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
         return []
 
 
+def _wrong_dropout(programs: TrialPrograms, case: Case) -> list[str]:
+    return dropout_tests(programs, case).faults
+
+
 def _wrong_clients(programs: TrialPrograms, case: Case) -> list[str]:
     """Whether clients average as they must, where the task can have clients."""
     return client_tests(programs, case) if allows_clients(case.task) else []
@@ -364,7 +364,7 @@ def _found(find: Callable[[TrialPrograms, _T], list[str]], programs: TrialProgra
     try:
         return find(programs, what)
     except Exception as error:  # noqa: BLE001
-        return [raised(f"{find.__name__.replace('_', ' ')}:", error)]
+        return [raised(f"{find.__name__.replace('_', ' ').strip()}:", error)]
 
 
 def _faults_as_timed(examiner: InProcessExaminer, definition: TaskDefinition) -> list[str]:

@@ -16,7 +16,7 @@ from harness.spec.task import Task
 from harness.training.measures import Scores
 from harness.training.outcome_records import CanaryScores, Drawn, SampleScores
 
-VERSION = 10
+VERSION = 11
 #: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
 LONGEST_REPLY_BYTES = 64 << 20
 
@@ -231,19 +231,14 @@ class Rebuild(msgspec.Struct, frozen=True, tag=True):
 class Replay(msgspec.Struct, frozen=True, tag=True):
     """Make the steps from ``step`` on (counted from 0) in calls of these lengths, from a saved state.
 
-    Without ``path`` the program is as it was built. ``complete`` as in :class:`StateSaved`.
+    Without ``path`` the program is as it was built. ``complete`` as in :class:`StateSaved`. The reply is a
+    :class:`Trained` of all calls.
     """
 
     step: int
     calls: list[int]
     path: str | None
     complete: bool
-
-
-class Replayed(msgspec.Struct, frozen=True, tag=True):
-    """The loss of each step, as in :class:`Trained`."""
-
-    losses: Losses
 
 
 class RestoreWeights(msgspec.Struct, frozen=True, tag=True):
@@ -309,7 +304,6 @@ Reply = (
     | Evaluated
     | Measured
     | StateSaved
-    | Replayed
     | ExplainedSamples
     | ExplainedRun
     | Done

@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.certify.certificate import Losses
 from harness.certify.certify import EXAMINATIONS
 from harness.certify.observation import TrialPrograms, finite_losses
 from harness.explain.explained import explain
@@ -166,14 +165,13 @@ class Worker:
         return protocol.StateSaved(saved_state.save(self._program, request.path))
 
     @carry_out.register
-    def _(self, request: protocol.Replay) -> protocol.Replayed:
+    def _(self, request: protocol.Replay) -> protocol.Trained:
         if request.path is not None:
             saved_state.restore(self._program, request.path, with_state=request.complete)
         self._next_step, self._drawn = request.step, None
-        losses: Losses = []
-        for steps in request.calls:
-            losses += self._train(steps).losses
-        return protocol.Replayed(losses)
+        blocks = [self._train(steps) for steps in request.calls]
+        losses = [row for block in blocks for row in block.losses]
+        return protocol.Trained(sum(block.seconds for block in blocks), losses)
 
     def predictor(self, batch_size: int) -> Callable[[], np.ndarray]:
         """A function that predicts a batch of test inputs at each call, one after the other, in a circle.

@@ -56,7 +56,7 @@ class Program:
             self.weights = np.load(request.path)["weights/w"]
         for _ in range(sum(request.calls)):
             self.weights = self._step(self.weights)
-        return protocol.Replayed([[1.0]] * sum(request.calls))
+        return protocol.Trained(0.0, [[1.0]] * sum(request.calls))
 
     def save(self, path):
         np.savez(path, allow_pickle=False, **{"weights/w": self.weights})

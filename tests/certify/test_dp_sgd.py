@@ -41,7 +41,7 @@ class Mistaken(NumpyBackend):
         self._rules, self._change = CONTRACT_RULES._replace(**rules), change
 
     def build(self, plan, data):
-        program = NumpyProgram(plan, data, self._rules)
+        program = NumpyProgram(plan.task, data, self._rules)
         train = program.train
         program.train = lambda steps: train(self._change(steps))
         return program
@@ -157,14 +157,15 @@ class _Lengthening(Mistaken):
 
     def build(self, plan, data):
         program = super().build(plan, data)
-        gradients_of = program._training._gradients
+        gradients_of = program._gradients
 
         def lengthened_gradients(inputs, targets):
-            loss, gradients = gradients_of(inputs, targets)
+            loss, gradients, state = gradients_of(inputs, targets)
             norm = np.sqrt(sum((g**2).sum() for g in gradients.values()))
-            return loss, {name: g * plan.task.privacy.clip / norm for name, g in gradients.items()}
+            longer = {name: g * plan.task.privacy.clip / norm for name, g in gradients.items()}
+            return loss, longer, state
 
-        program._training._gradients = lengthened_gradients
+        program._gradients = lengthened_gradients
         return program
 
 

@@ -12,7 +12,7 @@ import torch
 from support.altered import Altered, faulty
 
 from harness.certify.cases import cases
-from harness.certify.dropout import COPIES, RATE, attention_kept, dropout_tests, wrong_masks
+from harness.certify.dropout import COPIES, RATE, attention_kept, dropout_tests
 from harness.certify.observation import TrialPrograms
 from harness.plugins import registry
 from harness_torch import TorchBackend
@@ -85,7 +85,7 @@ UNSCALED = r"not scaled by 1 / \(1 - rate\)"
     ],
 )
 def test_wrong_dropout_of_attention_is_found(drop, words):
-    (fault,) = wrong_masks(dropping(*attention(drop)), CASE)
+    (fault,) = dropout_tests(dropping(*attention(drop)), CASE).faults
     assert "the dropout of attention" in fault
     assert re.search(words, fault)
 

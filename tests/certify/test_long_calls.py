@@ -20,7 +20,7 @@ from harness.certify.long_calls import (
     long_calls_case,
     observe_calls,
 )
-from harness.certify.observation import TrialPrograms
+from harness.certify.observation import Observation, TrialPrograms
 from harness.certify.parity import TOLERANCE
 from harness.plugins import registry
 from harness.plugins.configuration import Configuration
@@ -172,6 +172,6 @@ def test_chance_is_no_repetition():
     for seed in range(50):
         drawn = np.random.default_rng(seed).normal(2.3, 0.2, (2, steps, 1))
         drawn[0, :10] = drawn[1, :10]
-        long, single = drawn.tolist()
-        found = compare_calls(CallsObservation(long, single, {}, {}), long_calls_case(MLP).task)
+        observed = CallsObservation(*map(Observation, drawn.tolist()))
+        found = compare_calls(observed, long_calls_case(MLP).task)
         assert "repeats" not in found.explanation

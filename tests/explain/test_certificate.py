@@ -13,7 +13,7 @@ from harness.explain.certificate import TOLERANCE, check_gradients, without_drop
 from harness.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Residual, SelfAttention
 from harness.network import Network
 from harness.plugins.programs import CheckedProgram, ContractBroken
-from harness.reference.training import NumpyBackend, NumpyTraining
+from harness.reference.training import NumpyBackend
 from harness.spec.backend import Plan, Program, Unsupported
 
 SUPERVISED = {name: one for name, one in TASKS.items() if "model" in one.networks}
@@ -60,7 +60,7 @@ def test_a_framework_has_the_same_gradients_as_the_reference(framework):
 def faulty(of, fault):
     """The reference with a fault in its gradients; everything else is right."""
     made = program(NumpyBackend(), of)
-    made.task, made.exact = of, made.input_gradients
+    made.exact = made.input_gradients
     made.input_gradients = lambda inputs, targets, _network="model": fault(
         made, inputs, targets, *made.exact(inputs, targets)
     )
@@ -89,9 +89,8 @@ def exchanged_axes(self, inputs, targets, gradients, outputs):
 
 def in_training_mode(self, inputs, targets, gradients, outputs):
     """Statistics of the batch instead of the running ones."""
-    training = NumpyTraining(self.task, inputs, targets, self.weights())
-    made = training._training_pass()
-    found, backward = training._forward("model", inputs, made)
+    made = self._training_pass()
+    found, backward = self._forward("model", inputs, made)
     chosen = np.zeros_like(found)
     chosen[np.arange(len(inputs)), targets] = 1
     return backward(chosen, {}), found[np.arange(len(inputs)), targets]
@@ -119,7 +118,7 @@ def test_without_a_reference_faults_are_found_by_differences(fault, monkeypatch)
     def no_reference(*_arguments):
         raise Unsupported("no Native")
 
-    monkeypatch.setattr("harness.explain.certificate.NumpyTraining", no_reference)
+    monkeypatch.setattr("harness.explain.certificate.NumpyProgram", no_reference)
     inputs, targets = question(SQUARE)
     check = check_gradients(faulty(SQUARE, fault), SQUARE, inputs, targets)
     assert (check.against, check.passed) == ("finite differences", fault is right), check

@@ -17,7 +17,7 @@ from harness.network import Network
 from harness.plugins import registry
 from harness.reference.functions import Pass, loss_and_gradient
 from harness.reference.layers import forward_all, is_covered
-from harness.reference.training import NumpyBackend, NumpyTraining, refuse_uncovered
+from harness.reference.training import NumpyBackend, NumpyProgram, refuse_uncovered
 from harness.spec.backend import Steps, Unsupported
 from harness.spec.task import LOSSES, Adam, BinaryClassification, Classification, Regression, RmsProp, Sgd
 from harness.testing.kit import InProcessExaminer
@@ -66,16 +66,16 @@ class Training:
         self.task = msgspec.structs.replace(case.task, optimizer=optimizer, weight_decay=decay)
         gradient = msgspec.structs.replace(self.task, optimizer=Sgd(1.0), weight_decay=0.0)
         data, weights = case.data(), initial_weights(self.task, 0)
-        self.program = NumpyTraining(self.task, data.inputs, data.targets, weights)
-        self.gradients = NumpyTraining(gradient, data.inputs, data.targets, weights)
+        self.program, self.gradients = NumpyProgram(self.task, data), NumpyProgram(gradient, data)
+        self.program.load(weights)
         self.rows = np.random.default_rng(0).integers(0, len(data.targets), (first + 8, 1, 8))
         self.dtype, self.first = dtype, first
         self.program.train(Steps(self.rows[:first, 0]))
 
     def weights(self):
         """The weights, to which those of the program are rounded."""
-        self.program.load({name: array.astype(self.dtype) for name, array in self.program.weights.items()})
-        return {name: array.copy() for name, array in self.program.weights.items()}
+        self.program.load({name: array.astype(self.dtype) for name, array in self.program.weights().items()})
+        return self.program.weights()
 
     def agreement(self, step, rates=()):
         """The least agreement of four steps, of which ``step(program, index, rows)`` makes each."""
@@ -84,7 +84,8 @@ class Training:
             rows = self.rows[self.first + index]
             self.gradients.load(weights[-1])
             self.gradients.train(Steps(rows))
-            gradients.append({n: weights[-1][n] - self.gradients.weights[n] for n in weights[-1]})
+            moved = self.gradients.weights()
+            gradients.append({name: array - moved[name] for name, array in weights[-1].items()})
             step(self, index, rows)
             weights.append(self.weights())
         precision = np.dtype(self.dtype).name
