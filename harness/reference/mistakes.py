@@ -20,6 +20,7 @@ from harness.layers import (
     ConvTranspose2D,
     Dense,
     Embedding,
+    Layer,
     LayerNorm,
     SelfAttention,
     Unembedding,
@@ -75,6 +76,84 @@ class Rules(NamedTuple):
 CONTRACT_RULES = Rules()
 
 
+_WRONG_AXIS = "LayerNorm normalises over the wrong axis: over {}, not over the features"
+_WRONG_HEADS = (
+    "the heads are split in the wrong order: their columns are {}; q, k, v, each of heads side by side"
+)
+_WRONG_MASK = "the causal mask is off by one: a position attends to {}; it attends to itself and earlier ones"
+_LATE_RESET = "the GRU's reset gate is applied {}; n = tanh(x @ W + b + r * (h @ U + c))"
+_WRONG_DIVISOR = "DP-SGD divides by {}; it divides by the batch size of the task, whatever was drawn"
+
+#: The mistakes by the rule that they break, and by its value.
+_BROKEN: dict[str, dict[Any, str]] = {
+    "unbiased_running": {False: "BatchNorm's running variance is the biased one; it is that of n - 1"},
+    "batch_norm": {
+        "instance": "BatchNorm normalises over the wrong axes: over each sample's positions, not over the "
+        "batch too"
+    },
+    "layer_norm": {
+        "steps": _WRONG_AXIS.format("the steps"),
+        "sample": _WRONG_AXIS.format("steps and features"),
+    },
+    "attention_scaled": {False: "attention lacks its scale: scores are divided by sqrt(size of a head)"},
+    "heads": {
+        "interleaved": _WRONG_HEADS.format("interleaved"),
+        "split interleaved": _WRONG_HEADS.format("interleaved, but not where they are joined"),
+        "packed by head": _WRONG_HEADS.format("packed as q, k, v of each head"),
+    },
+    "mask_offset": {
+        1: _WRONG_MASK.format("the one after it"),
+        -1: _WRONG_MASK.format("earlier ones alone"),
+    },
+    "tied": {False: "the logits have a table of their own; it is that of the embedding"},
+    "reset": {
+        "before the product": _LATE_RESET.format("before the product: (r * h) @ U + c"),
+        "before the bias": _LATE_RESET.format("before the recurrent bias: r * (h @ U) + c"),
+    },
+    "update": {
+        "takes the candidate": "the GRU's update gate is the share of the candidate, not of the state: "
+        "h = z * n + (1 - z) * h; it is (1 - z) * n + z * h"
+    },
+    "backward_outputs": {
+        "as made": "the outputs of the backward direction are in the order in which they were made, not in "
+        "that of time",
+        "of the last step": "the backward direction's last output is read at the end of the sequence, where "
+        "it begins; it is at the first step",
+    },
+    "flipped": {True: "the kernel of a transposed convolution is turned by 180 degrees; nothing is flipped"},
+    "errors_averaged": {
+        False: "errors are summed over the outputs; the loss is their mean over batch and outputs"
+    },
+    "decays": {"all": "weight decay shrinks biases and scales too; it is of kernels alone"},
+    "clipped": {
+        "each array": "gradients are clipped one by one; the norm is that of all together",
+        "each value": "gradients are clipped value by value, not by their norm",
+        "by norm + 1e-6": "gradients are divided by their norm + 1e-6, as by torch's clip_grad_norm_; it is "
+        "the norm",
+    },
+    "sample_clip": {
+        "mean": "DP-SGD clips the mean gradient; it clips the gradient of each sample before they are added",
+        "each array": "DP-SGD clips each layer by itself; the norm of a sample is that of all its gradients "
+        "together",
+        "none": "DP-SGD does not clip the gradients of samples",
+    },
+    "noise": {
+        "none": "DP-SGD lacks its noise: noise * clip * N(0, 1)",
+        "alone": "the noise of DP-SGD is not scaled by the clip: it is noise * clip * N(0, 1)",
+    },
+    "divided_by": {
+        "realised": _WRONG_DIVISOR.format("the number of samples in the step"),
+        "padded": _WRONG_DIVISOR.format("the rows of the batch, padding included"),
+        "floored": _WRONG_DIVISOR.format(
+            "the number of training samples divided by the steps of an epoch, rounded down"
+        ),
+    },
+    "momentum": {
+        "steps": "the momentum gathers steps at their own rates (v = m * v - rate * g); it gathers gradients"
+    },
+}
+
+
 class Alternative(NamedTuple):
     """A mistake: what it is, the task and the rules that have it, and how many steps the rates are ahead."""
 
@@ -85,211 +164,108 @@ class Alternative(NamedTuple):
 
 
 def alternatives(task: Task) -> Iterator[Alternative]:
-    """The known mistakes that a task can show, those of its layers first."""
-    layers = [place.layer for network in task.networks.values() for place in network.leaves()]
-    kinds = {type(layer) for layer in layers}
-    if BatchNorm in kinds:
-        yield from _of_batch_norm(task)
-    if LayerNorm in kinds:
-        yield from _of_layer_norm(task)
-    if SelfAttention in kinds:
-        yield from _of_attention(task)
-    if Unembedding in kinds:
-        yield _ruled(task, "the logits have a table of their own; it is that of the embedding", tied=False)
-    if GRU in kinds:
-        yield from _of_gru(task)
-    if LSTM in kinds:
-        yield from _of_lstm(task)
-    if any(isinstance(layer, GRU | LSTM) and layer.bidirectional for layer in layers):
-        yield from _of_backward_direction(task)
-    if ConvTranspose2D in kinds:
-        yield _ruled(
-            task,
-            "the kernel of a transposed convolution is turned by 180 degrees; nothing is flipped",
-            flipped=True,
-        )
-    if any("gelu" in (getattr(layer, "activation", ""), getattr(layer, "function", "")) for layer in layers):
-        mistake = "GELU approximated by tanh; exact: x * (1 + erf(x / sqrt(2))) / 2"
-        yield Alternative(mistake, task.with_layers(_tanh_gelu))
-    yield from _of_labels(task)
-    yield from _of_loss(task)
-    yield from _of_updates(task, tables=Embedding in kinds)
+    """The known mistakes that a task can show: rules that are broken, then other fields of the task."""
+    for rule in _rules_of(task):
+        for value, mistake in _BROKEN[rule].items():
+            yield Alternative(mistake, task, CONTRACT_RULES._replace(**{rule: value}))
+    for kind in (GRU, LSTM):
+        for order in _WRONG_GATES[kind] if kind in _kinds(task) else ():
+            ours, theirs = (", ".join(gates) for gates in (kind.gates, order))
+            mistake = f"the {kind.__name__}'s gates are in the order {theirs}; it is {ours}"
+            yield Alternative(mistake, task, CONTRACT_RULES._replace(gates=order))
+    yield from _other_layers(task)
+    yield from _other_fields(task)
 
 
-def _of_batch_norm(task: Task) -> Iterator[Alternative]:
-    yield Alternative("BatchNorm's epsilon is 1e-3", _changed(task, BatchNorm, epsilon=1e-3))
-    yield Alternative(
-        "BatchNorm's running statistics are weighted the other way round: running = running + update_rate * "
-        "(new - running)",
-        task.with_layers(_reversed_rate),
-    )
-    yield _ruled(
-        task,
-        "BatchNorm's running variance is the biased one; it is that of n - 1",
-        unbiased_running=False,
-    )
-    yield _ruled(
-        task,
-        "BatchNorm normalises over the wrong axes: over each sample's positions, not over the batch too",
-        batch_norm="instance",
-    )
-
-
-def _of_layer_norm(task: Task) -> Iterator[Alternative]:
-    for epsilon in ("1e-3", "1e-6"):
-        yield Alternative(
-            f"LayerNorm's epsilon is {epsilon}", _changed(task, LayerNorm, epsilon=float(epsilon))
-        )
-    wrong = "LayerNorm normalises over the wrong axis: over {}, not over the features"
-    yield _ruled(task, wrong.format("the steps"), layer_norm="steps")
-    yield _ruled(task, wrong.format("steps and features"), layer_norm="sample")
-
-
-def _of_attention(task: Task) -> Iterator[Alternative]:
-    yield _ruled(
-        task, "attention lacks its scale: scores are divided by sqrt(size of a head)", attention_scaled=False
-    )
-    wrong = (
-        "the heads are split in the wrong order: their columns are {}; q, k, v, each of heads side by side"
-    )
-    yield _ruled(task, wrong.format("interleaved"), heads="interleaved")
-    yield _ruled(task, wrong.format("interleaved, but not where they are joined"), heads="split interleaved")
-    yield _ruled(task, wrong.format("packed as q, k, v of each head"), heads="packed by head")
-    masked = "the causal mask is off by one: a position attends to {}; it attends to itself and earlier ones"
-    yield _ruled(task, masked.format("the one after it"), mask_offset=1)
-    yield _ruled(task, masked.format("earlier ones alone"), mask_offset=-1)
-    yield Alternative("the causal mask is missing", _changed(task, SelfAttention, causal=False))
-
-
-def _of_gru(task: Task) -> Iterator[Alternative]:
-    yield _gates(task, GRU, ("update", "reset", "candidate"))
-    late = "the GRU's reset gate is applied {}; n = tanh(x @ W + b + r * (h @ U + c))"
-    yield _ruled(task, late.format("before the product: (r * h) @ U + c"), reset="before the product")
-    yield _ruled(task, late.format("before the recurrent bias: r * (h @ U) + c"), reset="before the bias")
-    yield _ruled(
-        task,
-        "the GRU's update gate is the share of the candidate, not of the state: h = z * n + (1 - z) * h; "
-        "it is (1 - z) * n + z * h",
-        update="takes the candidate",
-    )
-
-
-def _of_lstm(task: Task) -> Iterator[Alternative]:
-    orders = (
+_WRONG_GATES: dict[type[GRU | LSTM], list[tuple[str, ...]]] = {
+    GRU: [("update", "reset", "candidate")],
+    LSTM: [
         ("input", "candidate", "forget", "output"),
         ("input", "forget", "output", "candidate"),
         ("input", "output", "forget", "candidate"),
         ("forget", "input", "candidate", "output"),
-    )
-    for order in orders:
-        yield _gates(task, LSTM, order)
+    ],
+}
 
 
-def _gates(task: Task, kind: type[GRU | LSTM], order: tuple[str, ...]) -> Alternative:
-    ours, theirs = (", ".join(gates) for gates in (kind.gates, order))
-    return _ruled(task, f"the {kind.__name__}'s gates are in the order {theirs}; it is {ours}", gates=order)
+def _layers(task: Task) -> list[Layer]:
+    return [place.layer for network in task.networks.values() for place in network.leaves()]
 
 
-def _of_backward_direction(task: Task) -> Iterator[Alternative]:
-    yield _ruled(
-        task,
-        "the outputs of the backward direction are in the order in which they were made, not in that of time",
-        backward_outputs="as made",
-    )
-    yield _ruled(
-        task,
-        "the backward direction's last output is read at the end of the sequence, where it begins; it is at "
-        "the first step",
-        backward_outputs="of the last step",
-    )
+def _kinds(task: Task) -> set[type[Layer]]:
+    return {type(layer) for layer in _layers(task)}
 
 
-def _of_labels(task: Task) -> Iterator[Alternative]:
-    objective = task.objective
+def _rules_of(task: Task) -> list[str]:
+    """The rules that a task needs, those of its layers first."""
+    kinds, private = _kinds(task), task.privacy is not None
+    changes_rates = task.schedule != ConstantRate()
+    cross_entropy = task.special_loss() is None and not isinstance(task.objective, Regression)
+    needed = {
+        "unbiased_running": BatchNorm in kinds,
+        "batch_norm": BatchNorm in kinds,
+        "layer_norm": LayerNorm in kinds,
+        "attention_scaled": SelfAttention in kinds,
+        "heads": SelfAttention in kinds,
+        "mask_offset": SelfAttention in kinds,
+        "tied": Unembedding in kinds,
+        "reset": GRU in kinds,
+        "update": GRU in kinds,
+        "backward_outputs": any(getattr(layer, "bidirectional", False) for layer in _layers(task)),
+        "flipped": ConvTranspose2D in kinds,
+        "errors_averaged": not cross_entropy and task.networks["model"].output_shape()[-1] > 1,
+        "decays": task.weight_decay > 0,
+        "clipped": task.clip_norm > 0,
+        "sample_clip": private,
+        "noise": private,
+        "divided_by": private,
+        "momentum": changes_rates and isinstance(task.optimizer, Sgd) and task.optimizer.momentum > 0,
+    }
+    return [rule for rule, is_needed in needed.items() if is_needed]
+
+
+def _other_layers(task: Task) -> Iterator[Alternative]:
+    kinds = _kinds(task)
+    if BatchNorm in kinds:
+        yield Alternative("BatchNorm's epsilon is 1e-3", _changed(task, BatchNorm, epsilon=1e-3))
+        yield Alternative(
+            "BatchNorm's running statistics are weighted the other way round: running = running + "
+            "update_rate * (new - running)",
+            task.with_layers(_reversed_rate),
+        )
+    if LayerNorm in kinds:
+        for epsilon in ("1e-3", "1e-6"):
+            other = _changed(task, LayerNorm, epsilon=float(epsilon))
+            yield Alternative(f"LayerNorm's epsilon is {epsilon}", other)
+    if SelfAttention in kinds:
+        yield Alternative("the causal mask is missing", _changed(task, SelfAttention, causal=False))
+    functions = {getattr(layer, name, "") for layer in _layers(task) for name in ("activation", "function")}
+    if "gelu" in functions:
+        mistake = "GELU approximated by tanh; exact: x * (1 + erf(x / sqrt(2))) / 2"
+        yield Alternative(mistake, task.with_layers(_tanh_gelu))
+
+
+def _other_fields(task: Task) -> Iterator[Alternative]:
+    replace, objective, asked = msgspec.structs.replace, task.objective, task.special_loss()
     if isinstance(objective, Classification) and objective.label_smoothing:
-        plain = msgspec.structs.replace(objective, label_smoothing=0.0)
-        yield Alternative("labels are not smoothed", msgspec.structs.replace(task, objective=plain))
-
-
-def _of_loss(task: Task) -> Iterator[Alternative]:
-    objective, asked = task.objective, task.special_loss()
+        plain = replace(objective, label_smoothing=0.0)
+        yield Alternative("labels are not smoothed", replace(task, objective=plain))
     if asked is not None and not isinstance(objective, Adversarial):
         default = type(objective)().loss
-        plain = msgspec.structs.replace(objective, loss=default)
-        yield Alternative(
-            f"the loss is {default}, not {asked}", msgspec.structs.replace(task, objective=plain)
-        )
-    if asked is None and not isinstance(objective, Regression):
-        return  # cross-entropies
-    if task.networks["model"].output_shape()[-1] > 1:
-        yield _ruled(
-            task,
-            "errors are summed over the outputs; the loss is their mean over batch and outputs",
-            errors_averaged=False,
-        )
-
-
-def _of_updates(task: Task, *, tables: bool) -> Iterator[Alternative]:
-    if task.weight_decay:
-        yield _ruled(task, "weight decay shrinks biases and scales too; it is of kernels alone", decays="all")
-        if tables:
-            other = msgspec.structs.replace(task, decay_embeddings=not task.decay_embeddings)
-            wrong = "leaves out" if task.decay_embeddings else "shrinks"
-            mistake = f"weight decay {wrong} the tables of embeddings, against the task's decay_embeddings"
-            yield Alternative(mistake, other)
+        other = replace(objective, loss=default)
+        yield Alternative(f"the loss is {default}, not {asked}", replace(task, objective=other))
+    if task.weight_decay and Embedding in _kinds(task):
+        wrong = "leaves out" if task.decay_embeddings else "shrinks"
+        mistake = f"weight decay {wrong} the tables of embeddings, against the task's decay_embeddings"
+        yield Alternative(mistake, replace(task, decay_embeddings=not task.decay_embeddings))
     if task.clip_norm:
-        yield _ruled(
-            task, "gradients are clipped one by one; the norm is that of all together", clipped="each array"
-        )
-        yield _ruled(task, "gradients are clipped value by value, not by their norm", clipped="each value")
-        yield _ruled(
-            task,
-            "gradients are divided by their norm + 1e-6, as by torch's clip_grad_norm_; it is the norm",
-            clipped="by norm + 1e-6",
-        )
-        unclipped = msgspec.structs.replace(task, clip_norm=0.0)
-        yield Alternative("gradients are not clipped", unclipped)
-    if task.privacy is not None:
-        yield from _of_privacy(task)
+        yield Alternative("gradients are not clipped", replace(task, clip_norm=0.0))
     if task.schedule != ConstantRate():
         off = "the schedule is off by one: step t has the rate of step t {} 1"
         yield Alternative(off.format("+"), task, rates_ahead=1)
         yield Alternative(off.format("-"), task, rates_ahead=-1)
-        constant = msgspec.structs.replace(task, schedule=ConstantRate())
+        constant = replace(task, schedule=ConstantRate())
         yield Alternative("the learning rate does not follow the steps' learning_rates", constant)
-        if isinstance(task.optimizer, Sgd) and task.optimizer.momentum:
-            yield _ruled(
-                task,
-                "the momentum gathers steps at their own rates (v = m * v - rate * g); it gathers gradients",
-                momentum="steps",
-            )
-
-
-def _of_privacy(task: Task) -> Iterator[Alternative]:
-    yield _ruled(
-        task,
-        "DP-SGD clips the mean gradient; it clips the gradient of each sample before they are added",
-        sample_clip="mean",
-    )
-    yield _ruled(
-        task,
-        "DP-SGD clips each layer by itself; the norm of a sample is that of all its gradients together",
-        sample_clip="each array",
-    )
-    yield _ruled(task, "DP-SGD does not clip the gradients of samples", sample_clip="none")
-    yield _ruled(task, "DP-SGD lacks its noise: noise * clip * N(0, 1)", noise="none")
-    yield _ruled(
-        task, "the noise of DP-SGD is not scaled by the clip: it is noise * clip * N(0, 1)", noise="alone"
-    )
-    wrong = "DP-SGD divides by {}; it divides by the batch size of the task, whatever was drawn"
-    yield _ruled(task, wrong.format("the number of samples in the step"), divided_by="realised")
-    yield _ruled(task, wrong.format("the rows of the batch, padding included"), divided_by="padded")
-    floored = "the number of training samples divided by the steps of an epoch, rounded down"
-    yield _ruled(task, wrong.format(floored), divided_by="floored")
-
-
-def _ruled(task: Task, mistake: str, **rules: Any) -> Alternative:
-    return Alternative(mistake, task, CONTRACT_RULES._replace(**rules))
 
 
 def _changed(task: Task, kind: type[AnyLayer], **fields: object) -> Task:
