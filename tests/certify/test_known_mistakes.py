@@ -14,7 +14,7 @@ from support.training_cases import PICTURES, TEXT
 pytest.importorskip("torch")
 
 import torch
-from support.altered import Altered, faulty
+from support.altered import Altered, faulty, one_by_one
 
 from harness.certify.cases import Case
 from harness.certify.diagnosis import Recognizer
@@ -32,7 +32,7 @@ from harness.layers import (
 )
 from harness.network import Network
 from harness.reference.mistakes import alternatives
-from harness.spec import Classification, CosineDecay, Sgd, Steps
+from harness.spec import Classification, CosineDecay, Sgd
 from harness.training.batches import LearningRates
 from harness_torch import TorchBackend
 from harness_torch.attention import Attention
@@ -134,10 +134,7 @@ class OneByOne(Altered):
     """Makes each step by ``step(steps)``, which gets one."""
 
     def train(self, steps):
-        rows = zip(steps.indices, steps.learning_rates, strict=True)
-        return np.concatenate(
-            [self.step(Steps(row[None], learning_rates=np.array([rate]))) for row, rate in rows]
-        )
+        return np.concatenate(list(map(self.step, one_by_one(steps))))
 
 
 class BiasedRunningVariance(OneByOne):

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from support.altered import Altered, faulty
+from support.altered import Altered, faulty, part
 
 from harness.certify.certify import CALLS, Skipped, examine
 from harness.certify.long_calls import (
@@ -34,14 +34,6 @@ MLP = registry.task("mlp")
 def finding(backend, task=MLP):
     case = long_calls_case(task)
     return compare_calls(observe_calls(TrialPrograms(backend, "eager", 1), case), case.task)
-
-
-def part(steps, rows):
-    """The steps with these rows of every draw."""
-    draws = {field.name: getattr(steps, field.name) for field in dataclasses.fields(steps)}
-    noise = draws.pop("noise")
-    drawn = {name: None if array is None else array[rows] for name, array in draws.items()}
-    return type(steps)(**drawn, noise=noise and {name: array[rows] for name, array in noise.items()})
 
 
 class RepeatsTheFirstBatches(Altered):

@@ -1,7 +1,22 @@
 """A correct backend in PyTorch behind a planted fault."""
 
+import dataclasses
+
 from harness.spec.backend import Backend, Program
 from harness_torch import TorchBackend
+
+
+def part(steps, rows):
+    """The steps with these rows of every draw."""
+    draws = {field.name: getattr(steps, field.name) for field in dataclasses.fields(steps)}
+    noise = draws.pop("noise")
+    drawn = {name: None if array is None else array[rows] for name, array in draws.items()}
+    return type(steps)(**drawn, noise=noise and {name: array[rows] for name, array in noise.items()})
+
+
+def one_by_one(steps):
+    """Each of the steps alone."""
+    return [part(steps, slice(place, place + 1)) for place in range(len(steps.indices))]
 
 
 class Altered(Program):

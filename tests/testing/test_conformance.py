@@ -1,6 +1,5 @@
 """The conformance kit finds each planted fault, names it, and passes a correct backend."""
 
-import dataclasses
 import threading
 import time
 
@@ -10,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from support.altered import Altered, faulty
+from support.altered import Altered, faulty, one_by_one
 
 from harness.errors import UsageError
 from harness.plugins import registry
@@ -41,12 +40,7 @@ class UpdatesLostToRounding(Altered):
             losses = self.right.train(steps)
             self.right.load(start)
             return losses
-        rows = zip(steps.indices, steps.learning_rates, strict=True)
-        parts = [
-            self.train(dataclasses.replace(steps, indices=row[None], learning_rates=rate[None]))
-            for row, rate in rows
-        ]
-        return np.concatenate(parts)
+        return np.concatenate(list(map(self.train, one_by_one(steps))))
 
 
 class ClockThatDoesNotWait(Altered):

@@ -159,15 +159,6 @@ def test_the_statistic_is_that_of_mann_and_whitney():
     assert (seen.copying_z < 0) == (test.statistic < 60 * 90 / 2)
 
 
-def test_reference_lines_are_those_of_the_baselines():
-    train, held_out = _made(200, 0), _made(100, 1)
-    judge = Judge(Samples(train, np.zeros(200, np.int64)))
-    baselines = judge.baselines(held_out, train[:50])
-    noise, training = judge.references(held_out)
-    assert baselines["frechet_distance_of_noise"] == noise
-    assert baselines["frechet_distance_of_training_pictures"] == training
-
-
 def test_held_out_images_that_are_copies_give_no_ratio():
     train = _made(100, 0)
     assert _compared(_made(50, 1), train, train[:40])[1].distance_ratio is None
