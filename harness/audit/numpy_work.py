@@ -20,12 +20,11 @@ from harness.audit.comparison import compare_losses, deviation_of, differs_at_sa
 from harness.audit.findings import Independent, ScoreDeviation
 from harness.audit.segments import Segment, Segments, Work
 from harness.audit.updates import LEAST_AGREEMENT, agreements
-from harness.certify.cases import without_dropout
 from harness.certify.certificate import Losses
 from harness.errors import Declined, HarnessError
 from harness.machine.cpus import WORKER_CPUS
 from harness.plugins.files import PLUGIN_FILES_VARIABLE, own_plugin_files
-from harness.reference.training import NUMPY
+from harness.reference.training import NUMPY, without_dropout
 from harness.spec.backend import Precision
 from harness.spec.data import Split
 from harness.spec.schedules import ConstantRate
@@ -112,7 +111,7 @@ class NumpyWork:
         """``gradients``: a step subtracts the gradient from the weights, at the rate of gradients."""
         work = self._work
         # Scores are made without dropping anything; steps are compared only where no step does.
-        task = msgspec.structs.replace(work.plan.task, networks=without_dropout(work.plan.task))
+        task = without_dropout(work.plan.task)
         plan = msgspec.structs.replace(work.plan, task=task, mode="plain", device="cpu")
         if gradients:
             # A task that clips still does: the weights must follow the clipped gradients.

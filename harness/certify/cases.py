@@ -10,7 +10,6 @@ from harness.errors import UsageError
 from harness.layers import (
     GRU,
     LSTM,
-    AnyLayer,
     Conv2D,
     ConvTranspose2D,
     Dense,
@@ -20,10 +19,10 @@ from harness.layers import (
     Native,
     PositionEmbedding,
     Reshape,
-    SelfAttention,
 )
 from harness.network import Network
 from harness.plugins.definition import define_task
+from harness.reference.training import without_dropout
 from harness.spec.data import Samples
 from harness.spec.schedules import ConstantRate
 from harness.spec.task import (
@@ -38,23 +37,6 @@ from harness.spec.task import (
     TaskDefinition,
 )
 from harness.training import batches
-
-
-def without_dropout(task: Task) -> dict[str, Network]:
-    """The task's networks without dropout, that of attention included."""
-    return task.with_layers(_without).networks
-
-
-def _without(layer: AnyLayer) -> AnyLayer | None:
-    match layer:
-        case Dropout():
-            return None
-        case SelfAttention():
-            return msgspec.structs.replace(layer, dropout=0.0)
-        case Native(dropout="active"):
-            return msgspec.structs.replace(layer, dropout="off")
-    return layer
-
 
 # A task with each kind of training rule that its options offer, by the name of the case.
 
@@ -339,7 +321,7 @@ def _small(task: Task, samples: int, steps: int, small_batch: int) -> Task:
     The course of a schedule lies within the case.
     """
     batch_size = None if task.batch_size is None else small_batch
-    task = msgspec.structs.replace(task, networks=without_dropout(task), batch_size=batch_size)
+    task = msgspec.structs.replace(without_dropout(task), batch_size=batch_size)
     if task.schedule == ConstantRate():
         return task
     warmup = min(WARMUP_STEPS, task.schedule.warmup_steps)
@@ -356,7 +338,7 @@ def narrow_networks(definition: TaskDefinition) -> dict[str, Network]:
         if "width" not in definition.options.__struct_fields__
         else msgspec.structs.replace(definition, certified=dict(definition.certified) | {"width": _NARROW})
     )
-    return without_dropout(plain_task(narrow))
+    return without_dropout(plain_task(narrow)).networks
 
 
 def case_samples(task: Task, count: int = SAMPLES) -> Samples:

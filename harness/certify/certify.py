@@ -48,13 +48,14 @@ ALL_STEPS = Examination("steps", observe, Observation)
 FIRST_LOSSES = Examination("losses", observe_losses, Losses)
 CALLS = Examination("calls", observe_calls, CallsObservation)
 ROUNDING = Examination("rounding", locate_rounding, Rounding | None)
-DROPPED = Examination("dropout", dropout_tests, DropoutTests)
-NOISED = Examination("noise", noise_tests, NoiseTests)
-AVERAGED = Examination("clients", client_tests, list[str])
-WAITED = Examination("waiting", observe_waiting, Waiting)
+DROPOUT_TESTS = Examination("dropout", dropout_tests, DropoutTests)
+NOISE_TESTS = Examination("noise", noise_tests, NoiseTests)
+CLIENT_TESTS = Examination("clients", client_tests, list[str])
+WAITING = Examination("waiting", observe_waiting, Waiting)
 
 EXAMINATIONS: dict[str, Examination[Any]] = {
-    each.name: each for each in (ALL_STEPS, FIRST_LOSSES, CALLS, ROUNDING, DROPPED, NOISED, AVERAGED, WAITED)
+    each.name: each
+    for each in (ALL_STEPS, FIRST_LOSSES, CALLS, ROUNDING, DROPOUT_TESTS, NOISE_TESTS, CLIENT_TESTS, WAITING)
 }
 
 
@@ -66,7 +67,7 @@ class Examiner(Protocol):
     def begin(self) -> None:
         """A certification begins: its time limit starts now."""
 
-    def examine(self, what: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
+    def examine(self, kind: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
         """What is observed of a case, by programs of this precision.
 
         Raises:
@@ -99,12 +100,26 @@ class NotOffered(msgspec.Struct, frozen=True):
     loss: str
 
 
+class Selection(msgspec.Struct, frozen=True):
+    """Which cases a check makes: those of these names, or all; with ``fail_fast`` none after a failure."""
+
+    names: frozenset[str] = frozenset()
+    fail_fast: bool = False
+
+    def includes(self, name: str) -> bool:
+        """Whether the case of this name is made."""
+        return not self.names or name in self.names
+
+
+_ALL = Selection()
+
+
 #: What came of a case. The error is Declined where the backend does not support the case.
 Outcome = Finding | HarnessError | Skipped | NotOffered
 
 
 def examine(
-    examiner: Examiner, definition: TaskDefinition, selection: "Selection | None" = None
+    examiner: Examiner, definition: TaskDefinition, selection: Selection = _ALL
 ) -> Iterator[tuple[Case, Outcome]]:
     """Yield each selected case of a task with its outcome; long calls last, if none of the others failed.
 
@@ -117,23 +132,22 @@ def examine(
     """
     reference = reference_of(definition, examiner.configuration.backend)
     examiner.begin()
-    recognizer = Recognizer()
-    failed, named = "", selection.names if selection is not None else frozenset[str]()
+    recognizer, failed = Recognizer(), ""
     first, *others = cases(definition)
     for case in (first, *others):
-        if selection is not None and not selection.includes(case.name):
+        if not selection.includes(case.name):
             continue
         outcome = _outcome(case, examiner, reference, recognizer)
         private = case.task.privacy is not None  # not every mode has gradients of single samples
         optional = LossNotDeclared if not private else Declined
-        if isinstance(outcome, optional) and case != first and case.name not in named:
+        if isinstance(outcome, optional) and case != first and case.name not in selection.names:
             outcome = NotOffered(case.name, case.task.special_loss() or PRIVATE)
         if not failed and _failed(outcome):
             failed = case.name
         yield case, outcome
     long = long_calls_case(definition)
-    if long is not None and (selection is None or selection.includes(long.name)):
-        yield long, Skipped(long.name, failed) if failed else _outcome(long, examiner)
+    if long is not None and selection.includes(long.name):
+        yield long, Skipped(long.name, failed) if failed else _caught(lambda: _long_calls(long, examiner))
 
 
 def _failed(outcome: Outcome) -> bool:
@@ -142,23 +156,19 @@ def _failed(outcome: Outcome) -> bool:
     return not isinstance(outcome, Declined | NotOffered)
 
 
-def _outcome(
-    case: Case,
-    examiner: Examiner,
-    reference: Reference | None = None,
-    recognizer: Recognizer | None = None,
-) -> Outcome:
-    """What comes of a case; without a reference the case is that of long calls."""
+def _outcome(case: Case, examiner: Examiner, reference: Reference, recognizer: Recognizer) -> Outcome:
     try:
-        if reference is None:
-            return compare_calls(examiner.examine(CALLS, case), case.task)
         expected, observed = reference.cases[case.name].observation, examiner.examine(ALL_STEPS, case)
     except HarnessError as error:
         return error
     finding = compare(case.name, observed, expected, case.task.optimizer)
     if is_like_float32(finding, observed, expected):
         finding = _rounding_named(finding, case, examiner)
-    return finding if recognizer is None else recognizer.named(finding, case, observed, expected)
+    return recognizer.named(finding, case, observed, expected)
+
+
+def _long_calls(case: Case, examiner: Examiner) -> Finding:
+    return compare_calls(examiner.examine(CALLS, case), case.task)
 
 
 def _rounding_named(finding: Finding, case: Case, examiner: Examiner) -> Finding:
@@ -191,14 +201,14 @@ def examine_losses(
 def examine_dropout(examiner: Examiner, definition: TaskDefinition) -> Finding:
     """Test dropout in the task's network by statistics; raises HarnessError."""
     first, *_ = cases(definition)
-    tests = examiner.examine(DROPPED, first)
+    tests = examiner.examine(DROPOUT_TESTS, first)
     return _tested(DROPOUT, tests.faults, complete=tests.complete)
 
 
 def examine_noise(examiner: Examiner, definition: TaskDefinition) -> Finding:
     """Test the noise that a backend draws for DP-SGD, by statistics and by an audit; raises HarnessError."""
     private = next(case for case in cases(definition) if case.task.privacy is not None)
-    tests = examiner.examine(NOISED, private)
+    tests = examiner.examine(NOISE_TESTS, private)
     bound = f"epsilon is at least {tests.bound:.2f}, claimed {tests.claimed:.2f}"
     return _tested(NOISE, tests.faults, note=f"audit with {CANARIES:,} canaries: {bound}")
 
@@ -206,7 +216,7 @@ def examine_noise(examiner: Examiner, definition: TaskDefinition) -> Finding:
 def examine_clients(examiner: Examiner, definition: TaskDefinition) -> Finding:
     """Test that averaged clients train as central training demands; raises HarnessError."""
     first, *_ = cases(definition)
-    return _tested(CLIENTS, examiner.examine(AVERAGED, first))
+    return _tested(CLIENTS, examiner.examine(CLIENT_TESTS, first))
 
 
 def _tested(name: str, faults: list[str], *, complete: bool = True, note: str = "") -> Finding:
@@ -224,20 +234,6 @@ def declined_cases(names_by_reason: dict[str, list[str]], *, all_cases: int = 0)
             return reason
     parts = (f"case {', '.join(map(repr, names))}: {reason}" for reason, names in names_by_reason.items())
     return f"declined: {'; '.join(parts)}"
-
-
-class Selection(msgspec.Struct, frozen=True):
-    """Which cases a check makes: those of these names, or all; with ``fail_fast`` none after a failure."""
-
-    names: frozenset[str] = frozenset()
-    fail_fast: bool = False
-
-    def includes(self, name: str) -> bool:
-        """Whether the case of this name is made."""
-        return not self.names or name in self.names
-
-
-_ALL = Selection()
 
 
 def check_names(

@@ -73,9 +73,6 @@ def _is_central(programs: TrialPrograms, task: Task, clients: int, epochs: int) 
 def _epoch(program: Program, task: Task, epoch: int) -> dict[str, np.ndarray]:
     """The weights after a program's training of an epoch."""
     order = BatchOrder.of_task(task, SAMPLES, SEED)
-    step, end = epoch * order.steps_per_epoch, (epoch + 1) * order.steps_per_epoch
-    while step < end:
-        count = order.run_length(step)
-        program.train(order.steps(step, count))
-        step += count
+    for start, count in order.calls(epoch * order.steps_per_epoch, (epoch + 1) * order.steps_per_epoch):
+        program.train(order.steps(start, count))
     return {name: np.array(array) for name, array in program.weights().items()}

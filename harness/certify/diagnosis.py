@@ -14,7 +14,7 @@ from harness.reference.mistakes import Alternative, alternatives
 from harness.reference.training import NumpyProgram, refuse_uncovered
 from harness.spec.backend import Steps, Unsupported
 from harness.spec.schedules import ConstantRate
-from harness.spec.task import Adam, Augmentation, Classification, RmsProp, Sgd, Task
+from harness.spec.task import Adam, Classification, RmsProp, Sgd, Task
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
 
@@ -73,6 +73,7 @@ def features_of_task(task: Task) -> set[Feature]:
     """The features of a task, whatever the data."""
     balanced = task.imbalance is not None and task.imbalance.rebalance == "weights"
     classes = balanced or bool(getattr(task.objective, "class_weights", ()))
+    flips, crops, optimizer = task.augmentation.flip, task.augmentation.crop > 0, task.optimizer
     present = {
         Feature.L1: bool(task.penalty.l1),
         Feature.L2: bool(task.penalty.l2),
@@ -84,26 +85,18 @@ def features_of_task(task: Task) -> set[Feature]:
         Feature.SCHEDULE: task.schedule != ConstantRate(),
         Feature.CLIPPING: task.clip_norm > 0,
         Feature.PRIVACY: task.privacy is not None,
+        Feature.CROP_AND_FLIP: flips and crops,
+        Feature.CROP: crops and not flips,
+        Feature.FLIP: flips and not crops,
+        Feature.MOMENTUM: isinstance(optimizer, Sgd) and optimizer.momentum > 0,
+        Feature.NESTEROV: isinstance(optimizer, Sgd) and optimizer.nesterov,
+        Feature.ADAM: isinstance(optimizer, Adam),
+        Feature.RMSPROP: isinstance(optimizer, RmsProp),
     }
     found = {feature for feature, has in present.items() if has}
     if loss := task.special_loss():
         found.add(Feature[loss.upper()])
-    return found | _augmentation(task.augmentation) | _optimizer(task)
-
-
-def _augmentation(augmentation: Augmentation) -> set[Feature]:
-    if augmentation.flip and augmentation.crop:
-        return {Feature.CROP_AND_FLIP}
-    return {Feature.FLIP} if augmentation.flip else {Feature.CROP} if augmentation.crop else set()
-
-
-def _optimizer(task: Task) -> set[Feature]:
-    match task.optimizer:
-        case Sgd(momentum=momentum, nesterov=nesterov):
-            return ({Feature.MOMENTUM} if momentum else set()) | ({Feature.NESTEROV} if nesterov else set())
-        case _:
-            by_kind = {Adam: Feature.ADAM, RmsProp: Feature.RMSPROP}
-            return {by_kind[type(task.optimizer)]} if type(task.optimizer) in by_kind else set()
+    return found
 
 
 def diagnosed(findings: Sequence[Finding], cases: Iterable[Case]) -> list[Finding]:

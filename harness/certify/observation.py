@@ -18,6 +18,7 @@ from harness.spec.task import Adversarial, Task
 from harness.training import batches
 from harness.training.batches import BatchOrder
 from harness.training.initial import initial_weights
+from harness.training.scoring import finite
 
 # Arrays reduced to a few numbers that still distinguish them, so that references stay small.
 #
@@ -118,11 +119,8 @@ def observe(programs: "TrialPrograms", case: Case) -> Observation:
     order = BatchOrder.of_task(task, case.samples, SEED)
     losses = [losses_of(program, certified_steps(order, task, 0, 1))]
     first = program.weights()
-    step = 1
-    while step < case.steps:
-        count = min(order.run_length(step), case.steps - step)
+    for step, count in order.calls(1, case.steps):
         losses.append(losses_of(program, certified_steps(order, task, step, count)))
-        step += count
     last, unshared = program.weights(), _unshared(task)
     if unshared:
         last |= {name: start[name] for name in unshared}
@@ -213,11 +211,7 @@ def losses_of(program: Program, steps: Steps) -> np.ndarray:
 
 def finite_losses(losses: np.ndarray) -> Losses:
     """Losses ``(steps,)`` or ``(steps, 2)`` as JSON can hold them: None for what is not finite."""
-    return [[_finite(value) for value in np.atleast_1d(row)] for row in losses]
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    return [[finite(value) for value in np.atleast_1d(row)] for row in losses]
 
 
 def require_finite(method: str, arrays: dict[str, np.ndarray]) -> None:

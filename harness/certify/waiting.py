@@ -82,15 +82,13 @@ class _Blocks:
 
     def make(self) -> float:
         """Make the steps; their seconds, by a clock that is read once the program says it is done."""
-        end, seconds = self._step + self.steps, 0.0
-        while self._step < end:
-            count = min(self._order.run_length(self._step), end - self._step)
-            steps = self._order.steps(self._step, count, self._dtype)
+        first, self._step, seconds = self._step, self._step + self.steps, 0.0
+        for step, count in self._order.calls(first, self._step):
+            steps = self._order.steps(step, count, self._dtype)
             start = time.perf_counter()
             self.program.train(steps)
             self.program.synchronize()
             seconds += time.perf_counter() - start
-            self._step += count
         return seconds
 
 

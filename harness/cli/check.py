@@ -14,7 +14,7 @@ from harness.certify.cases import PRIVATE_CASE, cases, plain_task
 from harness.certify.certify import (
     CLIENTS,
     NOISE,
-    WAITED,
+    WAITING,
     NotOffered,
     Selection,
     Skipped,
@@ -73,7 +73,7 @@ def check_once(examiner: Examiner, definition: TaskDefinition, selection: Select
         if selection.includes(CLOCK):
             failed = next((finding.case for finding in findings if not finding.passed), None)
             if failed is None:
-                waiting = examiner.examine(WAITED, cases(definition)[0], configuration.precision)
+                waiting = examiner.examine(WAITING, cases(definition)[0], configuration.precision)
             else:
                 report(Skipped(CLOCK, failed))
     except HarnessError as error:

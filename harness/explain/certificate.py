@@ -4,8 +4,7 @@ import msgspec
 import numpy as np
 
 from harness.explain.attributions import Array, Subject
-from harness.layers import AnyLayer, Dropout, SelfAttention
-from harness.reference.training import NumpyProgram
+from harness.reference.training import NumpyProgram, without_dropout
 from harness.spec.backend import Program, Unsupported
 from harness.spec.data import Samples
 from harness.spec.task import Task
@@ -30,17 +29,6 @@ class GradientCheck(msgspec.Struct, frozen=True):
     def passed(self) -> bool:
         """Whether both are within the tolerance; not if one is NaN."""
         return self.gradient_error <= self.tolerance and self.output_error <= self.tolerance
-
-
-def without_dropout(task: Task) -> Task:
-    """The task as it is in evaluation; every other layer keeps its name and weights."""
-
-    def exchange(layer: AnyLayer) -> AnyLayer | None:
-        if isinstance(layer, SelfAttention):
-            return msgspec.structs.replace(layer, dropout=0.0)
-        return None if isinstance(layer, Dropout) else layer
-
-    return task.with_layers(exchange)
 
 
 def check_gradients(program: Program, task: Task, inputs: Array, targets: Array) -> GradientCheck:

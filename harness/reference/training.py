@@ -8,9 +8,10 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
 
-from harness.layers import Embedding
+from harness.layers import AnyLayer, Dropout, Embedding, Native, SelfAttention
 from harness.reference.functions import OUTPUT_TABLE, Array, Backward, Gradients, Pass, loss_and_gradient
 from harness.reference.layers import forward_all, is_covered
 from harness.reference.mistakes import CONTRACT_RULES, Rules
@@ -238,6 +239,22 @@ class NumpyProgram(Program):
 
     def _forward(self, network: str, x: Array, made: Pass) -> tuple[Array, Backward]:
         return forward_all(network, self._places[network], x, made)
+
+
+def without_dropout(task: Task) -> Task:
+    """The task as it is in evaluation; every other layer keeps its name and weights."""
+    return task.with_layers(_without_dropout)
+
+
+def _without_dropout(layer: AnyLayer) -> AnyLayer | None:
+    match layer:
+        case Dropout():
+            return None
+        case SelfAttention():
+            return msgspec.structs.replace(layer, dropout=0.0)
+        case Native(dropout="active"):
+            return msgspec.structs.replace(layer, dropout="off")
+    return layer
 
 
 def refuse_uncovered(task: Task) -> None:

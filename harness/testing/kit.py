@@ -17,7 +17,7 @@ import dataclasses
 import functools
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -26,7 +26,6 @@ import numpy as np
 from harness.certify.cases import SAMPLES, SEED, STEPS, Case, case_samples, cases, data_network
 from harness.certify.certify import (
     Examination,
-    NotOffered,
     Skipped,
     declined_cases,
     examine,
@@ -38,7 +37,7 @@ from harness.certify.diagnosis import diagnosed
 from harness.certify.dropout import dropout_tests, with_dropout
 from harness.certify.noise import noise_tests
 from harness.certify.observation import TrialPrograms, first_losses
-from harness.certify.parity import LOSS_TOLERANCES, first_of
+from harness.certify.parity import LOSS_TOLERANCES, Finding, first_of
 from harness.certify.waiting import observe_waiting
 from harness.errors import Declined, HarnessError, LossNotDeclared, UsageError
 from harness.explain.certificate import check_gradients
@@ -66,13 +65,6 @@ class CaseFailed(HarnessError):
         """The message names the case and the reason."""
         super().__init__(f"case {case!r}: {reason}")
         self.case, self.reason, self.frames = case, reason, frames
-
-
-def case_failed(case: str, error: Exception) -> CaseFailed:
-    """The error of a case. A violation of the contract is reported without frames."""
-    if isinstance(error, HarnessError):
-        return CaseFailed(case, str(error))
-    return CaseFailed(case, f"raised {explain(error)}", plugin_frames(error))
 
 
 def raised(what: str, error: Exception) -> str:
@@ -110,16 +102,18 @@ class InProcessExaminer:
     def begin(self) -> None:
         """Nothing: there is no time limit."""
 
-    def examine(self, what: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
+    def examine(self, kind: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
         """See :meth:`harness.certify.certify.Examiner.examine`."""
         try:
-            return what.observe(dataclasses.replace(self._programs, precision=precision), case)
+            return kind.observe(dataclasses.replace(self._programs, precision=precision), case)
         except UndeclaredLoss as error:
             raise LossNotDeclared(str(error)) from error
         except Unsupported as error:
             raise Declined(str(error)) from error
+        except HarnessError as error:  # a violation of the contract needs no frames
+            raise CaseFailed(case.name, str(error)) from error
         except Exception as error:
-            raise case_failed(case.name, error) from error
+            raise CaseFailed(case.name, f"raised {explain(error)}", plugin_frames(error)) from error
 
 
 # Checks beyond those of a certificate: leaks, the clock, predictions in batches, training states.
@@ -214,23 +208,14 @@ def _state_fault(programs: TrialPrograms, task: Task) -> str:
             program = programs.build(variant)
         except Unsupported:
             continue
-        for start, count in _calls(order, 0, _SAVED_AT):
+        for start, count in ((0, 1), *order.calls(1, _SAVED_AT)):
             program.train(order.steps(start, count))
-        saved, calls = SavedState.of(program), list(_calls(order, _SAVED_AT, STEPS))
+        saved, calls = SavedState.of(program), [(_SAVED_AT, 1), *order.calls(_SAVED_AT + 1, STEPS)]
         if saved is not None:
             second = functools.partial(programs.build, variant)
             observed = observe_continuation(saved, program, second, variant, order, (calls, calls))
             return state_fault(observed, variant)
     return ""
-
-
-def _calls(order: BatchOrder, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The first step and the number of steps of each call; the first makes one step."""
-    count = 1
-    while start < end:
-        yield start, count
-        start += count
-        count = min(order.run_length(start), end - start)
 
 
 class ConformanceError(AssertionError):
@@ -315,11 +300,9 @@ def _faults(backend: Backend, mode: str, definition: TaskDefinition, threads: in
             declined.setdefault(str(outcome), []).append(case.name)
         elif isinstance(outcome, CaseFailed):
             errors.append(outcome)
-        elif isinstance(outcome, HarnessError):
-            faults.append(str(outcome))
         elif isinstance(outcome, Skipped):
             faults.append(f"case {case.name!r} was skipped, because case {outcome.because!r} failed")
-        elif not isinstance(outcome, NotOffered):
+        elif isinstance(outcome, Finding):
             findings.append(outcome)
     faults = listed_errors(errors) + faults
     faults += [
@@ -377,10 +360,6 @@ def _faults_as_timed(examiner: InProcessExaminer, definition: TaskDefinition) ->
             continue
         except CaseFailed as error:
             faults += [f"{precision}: {fault}" for fault in listed_errors([error])]
-            continue
-        except HarnessError as error:
-            faults.append(f"{precision}: {error}")
-            continue
-        if not finding.passed:
-            faults.append(finding.explanation)
+        else:
+            faults += [finding.explanation] * (not finding.passed)
     return faults

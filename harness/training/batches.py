@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import math
+from collections.abc import Iterator
 from typing import Self
 
 import numpy as np
@@ -179,6 +180,13 @@ class BatchOrder:
         """How many steps from ``step`` (counted from 0 over all epochs) share its epoch and batch size."""
         place = step % self.steps_per_epoch
         return self.full_steps - place if place < self.full_steps else 1
+
+    def calls(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """The first step and the length of each call that makes the steps from ``start`` up to ``end``."""
+        while start < end:
+            count = min(self.run_length(start), end - start)
+            yield start, count
+            start += count
 
     def even_steps(self, fewest: int) -> int:
         """At least ``fewest`` full steps in calls of one length: a part of an epoch, or whole epochs.

@@ -36,7 +36,7 @@ from harness.training.outcome_records import (
     Outcomes,
     SampledTexts,
 )
-from harness.training.scoring import Predict, Rows, Scored, area_under_curve, generate, score
+from harness.training.scoring import Predict, Rows, Scored, area_under_curve, generate, score, softmax
 from harness.training.splits import at_most
 
 # Computes :mod:`harness.training.outcome_records` from a network's outputs.
@@ -74,21 +74,13 @@ def _classified(logits: np.ndarray, test: Samples, classes: tuple[str, ...]) -> 
     if count <= _MOST_CLASSES:
         cells = np.bincount(test.targets * count + predicted, minlength=count**2)
         confusion = cells.reshape(count, count).tolist()
-    sure = _confidences(values)
+    sure = softmax(values).max(axis=1)
     return Outcomes(
         names,
         confusion,
         _examples(sure, predicted, test),
         calibration=calibration(sure, predicted == test.targets),
     )
-
-
-def _confidences(logits: np.ndarray) -> np.ndarray:
-    """The largest probability of each row of logits ``(n, classes)``."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        confidences: np.ndarray = (weights / weights.sum(axis=1, keepdims=True)).max(axis=1)
-    return confidences
 
 
 def calibration(confidences: np.ndarray, right: np.ndarray, bins: int = 15) -> Calibration | None:
@@ -273,7 +265,7 @@ def sample_grid(fakes: np.ndarray) -> bytes | None:
     Grey lines separate them. One channel is shown as grey, three as red, green and blue; None for other
     numbers.
     """
-    return _png(np.pad(fakes[: _GRID**2], _LINES, constant_values=0.5), 2) if _is_shown(fakes) else None
+    return _lined(fakes[: _GRID**2])
 
 
 def first_samples(fakes: np.ndarray) -> np.ndarray:
@@ -289,9 +281,7 @@ def shown_epochs(count: int) -> list[int]:
 
 def epochs_grid(rows: Sequence[np.ndarray]) -> bytes | None:
     """A row of eight images for each of these epochs, of :func:`first_samples`."""
-    if not rows or not _is_shown(rows[0]):
-        return None
-    return _png(np.pad(np.concatenate(rows) / 255.0, _LINES, constant_values=0.5), 2)
+    return _lined(np.concatenate(rows) / 255.0) if rows else None
 
 
 def image_row(images: np.ndarray) -> bytes | None:
@@ -303,9 +293,6 @@ def image_row(images: np.ndarray) -> bytes | None:
         return None
     values = images / 255.0 if images.dtype == np.uint8 else images
     return _png(values, 1, len(images))
-
-
-_LINES = ((0, 0), (1, 1), (1, 1), (0, 0))
 
 
 def neighbours_grid(
@@ -320,9 +307,14 @@ def neighbours_grid(
     ratios = to_train.distances / np.maximum(to_held_out.distances, np.finfo(np.float64).tiny)
     shown = np.argsort(ratios, kind="stable")[:_GRID]
     rows = [fakes[shown], train[to_train.places[shown]], held_out[to_held_out.places[shown]]]
-    if not _is_shown(rows[0]):
+    return _lined(np.concatenate(rows), len(shown))
+
+
+def _lined(images: np.ndarray, columns: int = _GRID) -> bytes | None:
+    """Images in rows, doubled, with grey lines between them."""
+    if not _is_shown(images):
         return None
-    return _png(np.pad(np.concatenate(rows), _LINES, constant_values=0.5), 2, len(shown))
+    return _png(np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=0.5), 2, columns)
 
 
 def _is_shown(images: np.ndarray) -> bool:

@@ -136,7 +136,8 @@ def generate(objective: Adversarial, predict: Predict, samples: Samples) -> np.n
     return predict(judging_latents(count, objective.latent_size, samples.inputs.dtype), "generator")
 
 
-def _finite(value: float | np.floating) -> float | None:
+def finite(value: float | np.floating) -> float | None:
+    """The value as JSON can hold it: None for one that is not finite."""
     return float(value) if np.isfinite(value) else None
 
 
@@ -224,11 +225,11 @@ def position_scores(
         loss, entropy = losses.sum() / size, entropies.sum() / size
         perplexity = np.exp(entropy)
     scores = {
-        "loss": _finite(loss),
+        "loss": finite(loss),
         "accuracy": float(right.sum() / size),
-        "perplexity": _finite(perplexity),
-        "bits_per_token": _finite(entropy / math.log(2)),
-        **({} if special_loss is None else {"cross_entropy": _finite(entropy)}),
+        "perplexity": finite(perplexity),
+        "bits_per_token": finite(entropy / math.log(2)),
+        **({} if special_loss is None else {"cross_entropy": finite(entropy)}),
     }
     return Scored(scores, Rows(losses / positions, right / positions))
 
@@ -245,16 +246,23 @@ def _squared_errors(
     values = logits.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         if loss == "mse_softmax":
-            values = np.exp(values - values.max(axis=1, keepdims=True))
-            values /= values.sum(axis=1, keepdims=True)
+            values = softmax(values)
         values[np.arange(len(values)), targets] -= 1.0
         errors: npt.NDArray[np.float64] = (values**2).mean(axis=1)
     return errors
 
 
+def softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The probabilities of classes from logits, both ``(n, classes)``."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        shares: npt.NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+    return shares
+
+
 def _mean(losses: npt.NDArray[np.float64]) -> float | None:
     with np.errstate(over="ignore", invalid="ignore"):
-        return _finite(np.mean(losses))
+        return finite(np.mean(losses))
 
 
 def _cross_entropies(
@@ -294,8 +302,8 @@ def regression_scores(
         huber = np.where(sizes <= 1.0, squares / 2, sizes - 0.5)
         terms = {None: squares, "mae": sizes, "huber": huber}[loss]
         scores = {
-            "loss": _finite(np.mean(terms)),
-            "mean_absolute_error": _finite(np.mean(sizes)),
+            "loss": finite(np.mean(terms)),
+            "mean_absolute_error": finite(np.mean(sizes)),
             **_also(loss, "mean_squared_error", squares),
         }
         losses = terms.reshape(len(errors), -1).mean(axis=1)
@@ -310,7 +318,7 @@ def naive_scores(samples: Samples) -> Scores:
     if samples.inputs.ndim != 3 or samples.inputs.shape[-1] != 1:  # noqa: PLR2004  (n, steps, features)
         return {}
     errors = samples.inputs[:, -1].astype(np.float64) - samples.targets
-    return {"naive_loss": _finite(np.mean(errors**2))}
+    return {"naive_loss": finite(np.mean(errors**2))}
 
 
 def adversarial_scores(real: npt.NDArray[np.floating], fake: npt.NDArray[np.floating]) -> Scores:
@@ -323,10 +331,10 @@ def adversarial_scores(real: npt.NDArray[np.floating], fake: npt.NDArray[np.floa
     fooled = np.mean(np.logaddexp(0.0, -on_fake))
     losses = (np.mean(np.logaddexp(0.0, -on_real)) + np.mean(np.logaddexp(0.0, on_fake))) / 2
     return {
-        "loss": _finite(losses),
-        "generator_loss": _finite(fooled),
-        "real": _finite(np.mean(_sigmoid(on_real))),
-        "fake": _finite(np.mean(_sigmoid(on_fake))),
+        "loss": finite(losses),
+        "generator_loss": finite(fooled),
+        "real": finite(np.mean(_sigmoid(on_real))),
+        "fake": finite(np.mean(_sigmoid(on_fake))),
     }
 
 

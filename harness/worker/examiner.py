@@ -41,10 +41,10 @@ class Examiner:
         if self._session is not None:
             self._session.pause()
 
-    def examine(self, what: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
+    def examine(self, kind: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
         """See :meth:`harness.certify.certify.Examiner.examine`."""
         own = self.configuration
-        request = protocol.Examine(what.name, case, own.mode, own.device, own.threads, precision)
+        request = protocol.Examine(kind.name, case, own.mode, own.device, own.threads, precision)
         try:
             session = self._session or self._start()
             observed = session.call(request, protocol.Examined).observed
@@ -52,7 +52,7 @@ class Examiner:
             raise
         except HarnessError as error:
             raise self._failed(case, error) from error
-        result: _T = msgspec.json.decode(observed, type=what.result)
+        result: _T = msgspec.json.decode(observed, type=kind.result)
         return result
 
     def _failed(self, case: Case, error: HarnessError) -> HarnessError:

@@ -67,12 +67,16 @@ class Worker:
         self._drawn: Steps | None = None
         self._kept: dict[str, np.ndarray] = {}
 
+    def carry_out(self, request: protocol.Request) -> protocol.Reply:
+        """Carry out a request and return the reply."""
+        return self._carry_out(request) or protocol.Done()
+
     @functools.singledispatchmethod
-    def carry_out(self, request: object) -> protocol.Reply:
-        """Carry out a request and return the reply; each kind of request has a method below."""
+    def _carry_out(self, request: object) -> protocol.Reply | None:
+        """Each kind of request has a method below; what returns nothing is done."""
         raise TypeError(f"unknown request: {request!r}")
 
-    @carry_out.register
+    @_carry_out.register
     def _(self, request: protocol.Describe) -> protocol.Described:
         self._backend = NumpyBackend() if request.backend == NUMPY else registry.backend(request.backend)
         for variable in self._backend.compilation_caches:
@@ -87,7 +91,7 @@ class Worker:
             environment[PLUGIN] = plugin
         return protocol.Described(protocol.VERSION, environment, seconds)
 
-    @carry_out.register
+    @_carry_out.register
     def _(self, request: protocol.Define) -> protocol.Defined:
         selection = parse_backend(request.backend)
         name = selection.backend.name
@@ -102,7 +106,7 @@ class Worker:
             "" if state == "installed" else f"backend {name} is {state}: {detail}",
         )
 
-    @carry_out.register
+    @_carry_out.register
     def _(self, request: protocol.Examine) -> protocol.Examined:
         programs = TrialPrograms(
             self._backend, request.mode, request.threads, request.device, request.precision
@@ -110,7 +114,7 @@ class Worker:
         observed = EXAMINATIONS[request.what].observe(programs, request.case)
         return protocol.Examined(msgspec.Raw(msgspec.json.encode(observed)))
 
-    @carry_out.register
+    @_carry_out.register
     def _(self, request: protocol.Build) -> protocol.Built:
         plan = request.plan
         start = time.perf_counter()
@@ -154,17 +158,16 @@ class Worker:
         self._program.synchronize()
         return build_seconds + time.perf_counter() - start
 
-    @carry_out.register
-    def _(self, _request: protocol.Rebuild) -> protocol.Done:
+    @_carry_out.register
+    def _(self, _request: protocol.Rebuild) -> None:
         del self._program  # the device may not have room for both
         self._build(self._plan)
-        return protocol.Done()
 
-    @carry_out.register
+    @_carry_out.register
     def _(self, request: protocol.SaveState) -> protocol.StateSaved:
         return protocol.StateSaved(saved_state.save(self._program, request.path))
 
-    @carry_out.register
+    @_carry_out.register
     def _(self, request: protocol.Replay) -> protocol.Trained:
         if request.path is not None:
             saved_state.restore(self._program, request.path, with_state=request.complete)
@@ -204,24 +207,22 @@ class Worker:
                 f"batch size {batch_size} is larger than the {samples} training samples of {request.dataset}"
             )
 
-    @carry_out.register
-    def _(self, _request: protocol.Ping) -> protocol.Done:
-        return protocol.Done()
+    @_carry_out.register
+    def _(self, _request: protocol.Ping) -> None:
+        pass
 
-    @carry_out.register
-    def _(self, request: protocol.Draw) -> protocol.Done:
+    @_carry_out.register
+    def _(self, request: protocol.Draw) -> None:
         self._drawn = self._draw(request.steps)
-        return protocol.Done()
 
-    @carry_out.register
+    @_carry_out.register
     def _(self, request: protocol.Train) -> protocol.Trained:
         return self._train(request.steps)
 
-    @carry_out.register
-    def _(self, request: protocol.Shuffle) -> protocol.Done:
+    @_carry_out.register
+    def _(self, request: protocol.Shuffle) -> None:
         self._order = dataclasses.replace(self._order, seed=request.seed)
         self._drawn = None
-        return protocol.Done()
 
     def _draw(self, count: int) -> Steps:
         return self._order.steps(self._next_step, count, self._splits["train"].inputs.dtype)
@@ -237,7 +238,7 @@ class Worker:
         self._next_step += count
         return protocol.Trained(seconds, finite_losses(losses))
 
-    @carry_out.register
+    @_carry_out.register
     def _(self, request: protocol.Evaluate) -> protocol.Evaluated:
         # Where the system protects the data, it is read again only at the end.
         verified = "test" in request.splits or not self._seal.is_protected
@@ -271,55 +272,49 @@ class Worker:
         scores = packed(score(self._plan.task, self._program.predict, samples).rows)
         return None if scores is None else CanaryScores(scores, np.packbits(included).tobytes())
 
-    @carry_out.register
-    def _(self, request: protocol.ScoreRows) -> protocol.Done:
+    @_carry_out.register
+    def _(self, request: protocol.ScoreRows) -> None:
         rows = self._scorer.rows(self._program, request.split, request.samples, request.rows)
         save_rows(Path(request.path), rows)
-        return protocol.Done()
 
-    @carry_out.register
-    def _(self, _request: protocol.KeepWeights) -> protocol.Done:
+    @_carry_out.register
+    def _(self, _request: protocol.KeepWeights) -> None:
         self._kept = current_weights(self._program)
-        return protocol.Done()
 
-    @carry_out.register
-    def _(self, request: protocol.SaveWeights) -> protocol.Done:
+    @_carry_out.register
+    def _(self, request: protocol.SaveWeights) -> None:
         weights = self._kept if request.kept else current_weights(self._program)
         exact = np.float64 if self._plan.precision == "float64" else np.float32
         arrays = {name: array.astype(exact) for name, array in weights.items()}
         Path(request.path).write_bytes(encoded(arrays, request.description))
-        return protocol.Done()
 
-    @carry_out.register
-    def _(self, request: protocol.LoadWeights) -> protocol.Done:
+    @_carry_out.register
+    def _(self, request: protocol.LoadWeights) -> None:
         arrays = decoded(Path(request.path).read_bytes()).arrays
         self._program.load({name: array.astype(np.float64) for name, array in arrays.items()})
         self._program.synchronize()
-        return protocol.Done()
 
-    @carry_out.register
+    @_carry_out.register
     def _(self, request: protocol.Explain) -> protocol.ExplainedSamples:
         task, test = self._plan.task, self._splits["test"]
         explained = explain(self._program, task, test, self._classes, request.path, request.answers)
         return protocol.ExplainedSamples(explained)
 
-    @carry_out.register
+    @_carry_out.register
     def _(self, _request: protocol.ExplainNetwork) -> protocol.ExplainedRun:
         self._program.load(self._kept)
         network = explain_network(self._program, self._plan.task, self._splits["test"])
         return protocol.ExplainedRun(network)
 
-    @carry_out.register
-    def _(self, _request: protocol.ReadWeights) -> protocol.Done:
+    @_carry_out.register
+    def _(self, _request: protocol.ReadWeights) -> None:
         self._program.weights()
-        return protocol.Done()
 
-    @carry_out.register
-    def _(self, _request: protocol.RestoreWeights) -> protocol.Done:
+    @_carry_out.register
+    def _(self, _request: protocol.RestoreWeights) -> None:
         self._program.load(self._kept)
-        return protocol.Done()
 
-    @carry_out.register
+    @_carry_out.register
     def _(self, _request: protocol.Measure) -> protocol.Measured:
         self._require_unchanged("train()")
         values = {name: measure(self._program) for name, measure in _MEASURED.items()}

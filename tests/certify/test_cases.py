@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from harness.certify import cases as case_module
-from harness.certify.cases import MANY_STEPS, SEED, STEPS, cases, without_dropout
+from harness.certify.cases import MANY_STEPS, SEED, STEPS, cases
 from harness.certify.dropout import uses_dropout
 from harness.layers import BatchNorm, Dropout, Native, PositionEmbedding, SelfAttention
 from harness.network import Network
 from harness.plugins import registry
+from harness.reference.training import without_dropout
 from harness.spec import ConstantRate, RmsProp
 from harness.training.batches import BatchOrder
 
@@ -95,8 +96,8 @@ def test_dropout_within_a_tree_is_seen_and_left_out():
     assert uses_dropout(task)
     rates = [
         place.layer.dropout
-        for place in without_dropout(task)["model"].leaves()
+        for place in without_dropout(task).networks["model"].leaves()
         if isinstance(place.layer, SelfAttention)
     ]
     assert rates == [0.0] * 4
-    assert not uses_dropout(msgspec.structs.replace(task, networks=without_dropout(task)))
+    assert not uses_dropout(without_dropout(task))

@@ -121,7 +121,8 @@ def test_each_case_is_printed_as_it_ends_and_what_rests_on_a_failed_one_is_skipp
 ):
     off = FLOAT32 in wrong
     losses = Finding(FLOAT32, 1.2e-4 if off else 1e-7, "off in float32" if off else "", 1e-5)
-    monkeypatch.setattr(certify, "_outcome", examined)
+    for made_by in ("_outcome", "_long_calls"):
+        monkeypatch.setattr(certify, made_by, examined)
     monkeypatch.setattr(certify, "examine_losses", lambda *_: losses)
     made = check_once(FakeExaminer(wrong, raises), registry.task("mlp"), selection)
     assert (made.status, made.cell) == (status, cell)

@@ -9,11 +9,11 @@ from support.training_cases import TASKS, program, question, task
 
 from harness.explain import attributions
 from harness.explain.attributions import Subject, integrated_gradients, quadrature
-from harness.explain.certificate import TOLERANCE, check_gradients, without_dropout
+from harness.explain.certificate import TOLERANCE, check_gradients
 from harness.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Residual, SelfAttention
 from harness.network import Network
 from harness.plugins.programs import CheckedProgram, ContractBroken
-from harness.reference.training import NumpyBackend
+from harness.reference.training import NumpyBackend, without_dropout
 from harness.spec.backend import Plan, Program, Unsupported
 
 SUPERVISED = {name: one for name, one in TASKS.items() if "model" in one.networks}
