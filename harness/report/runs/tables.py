@@ -132,8 +132,8 @@ def _ratio_cell(ratio: Estimate | None, *, unreliable: bool) -> Cell:
 
 def details_table(comparison: Comparison, peak_flops: float | None = None) -> Table:
     """Throughput, time to the target, memory, and which configurations no other beats in time and quality."""
-    target = f"time to validation {comparison.measure.name} "
-    target += "" if comparison.target is None else f"{bound_text(comparison)} (s)"
+    bound = "" if comparison.target is None else bound_text(comparison)
+    until = f"time to validation {comparison.measure.name} {bound} (s)"
     quantities = shown(summary.measured for summary in comparison.summaries)
     rows = []
     for summary in comparison.summaries:
@@ -144,7 +144,7 @@ def details_table(comparison: Comparison, peak_flops: float | None = None) -> Ta
             "configuration": summary.name,
             "samples/s": busy_mark(significant(summary.samples_per_second), disturbed=summary.disturbed),
             "GFLOP/s": busy_mark(flops, disturbed=summary.disturbed),
-            target: None if summary.to_target is None else time_to_target(summary),
+            until: summary.to_target and time_to_target(summary),
             **{quantity.heading: quantity.text(summary.measured) for quantity in quantities},
             "on the front": "yes" if summary.on_front else "no",
         }
@@ -332,7 +332,7 @@ def settings_table(comparison: Comparison) -> Table:
     rows = []
     for summary in comparison.summaries:
         difference, verdict = _relative(comparison, summary)
-        pair = comparison.pair_of(summary)
+        pair, reached = comparison.pair_of(summary), summary.to_target
         needed = pair.quality.seeds_needed if pair else None
         row = {
             ", ".join(axes): ", ".join(map(text_on_axis, axes, summary.configuration.values)),
@@ -344,8 +344,8 @@ def settings_table(comparison: Comparison) -> Table:
             f"difference{unit}": difference,
             "quality": verdict,
             "seeds needed to decide": f"about {needed:,}" if needed else None,
-            epochs: None if target is None else _epochs(summary),
-            "time to it (s)": None if target is None else time_to_target(summary),
+            epochs: reached and estimate(reached.epochs, 0 if reached.reached > 1 else None),
+            "time to it (s)": reached and time_to_target(summary),
             "training (s)": time_of(summary, summary.training_seconds),
         }
         rows.append(row)
@@ -375,10 +375,3 @@ def differences_table(comparison: Comparison) -> Table | None:
     title = f"Differences of test {measure.name} from {pairs[0].reference.name}: mean [95 % interval]"
     legend = ("The verdict rests on the wider interval. A difference within the margin counts as equal.",)
     return table_of(rows, title, legend=legend)
-
-
-def _epochs(summary: ConfigurationSummary) -> str:
-    target = summary.to_target
-    if target is None or target.epochs is None:
-        return NOTHING
-    return estimate(target.epochs, 0 if target.reached > 1 else None)
