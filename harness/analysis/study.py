@@ -472,6 +472,8 @@ class StudySize(NamedTuple):
 
 def affordable_trials(trials: int, tuned: int, compared: int, run_seconds: float, left_seconds: float) -> int:
     """The number of trials of each of the ``tuned`` variants that leaves time for ``compared`` runs."""
+    if not run_seconds:  # the first run ended before anything was timed
+        return trials
     fitting = (left_seconds / run_seconds - compared) // tuned
     return max(min(trials, FEWEST_TRIALS), min(trials, int(fitting)))
 

@@ -146,11 +146,6 @@ def _rare(run: Run, *, axis: int) -> float | None:
     return float(100.0 * shares[len(shares) // 2 :].mean())
 
 
-def _calibration_error(run: Run, _best: bool) -> float | None:
-    calibration = run.record.outcomes and run.record.outcomes.calibration
-    return 100.0 * calibration.expected_error if calibration else None
-
-
 def _of(source: Callable[[Run, bool], _T | None], read: Callable[[_T], float | None]) -> _OfRun:
     """What is read of a part of a record; None of records without this part."""
     return lambda run, best: None if (part := source(run, best)) is None else read(part)

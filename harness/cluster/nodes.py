@@ -16,6 +16,7 @@ from harness.duel.workloads import Workload
 from harness.errors import HarnessError
 from harness.runs.identity import data_fingerprint
 from harness.runs.request import RunRequest, loaded
+from harness.runs.sequence import certified_work
 
 #: How often the list of nodes is read, and how long a node that was lost is left alone.
 _LOOK_SECONDS = 2.0
@@ -45,13 +46,16 @@ class RayNodes:
     ) -> None:
         """Occupy nodes for the tasks and backends of these works and for data sets.
 
+        The nodes certify the work of the runs in ``certified``, each work once.
+
         Raises:
             UsageError: a plugin file cannot be read.
             DataError: a data set cannot be read on this machine.
         """
         works = list(works)
         plugins = plugin_files({work.task.name for work in works})
-        self._orders = Orders(cpus=1, plugins=plugins, certified=[*certified])
+        once = {certified_work(request): request for request in certified}
+        self._orders = Orders(cpus=1, plugins=plugins, certified=[*once.values()])
         self._backends = list(dict.fromkeys(work.configuration.backend for work in works))
         self._fingerprints = {
             name: data_fingerprint(name) or loaded(name).fingerprint for name in dict.fromkeys(datasets)

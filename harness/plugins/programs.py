@@ -297,9 +297,9 @@ class WatchedProgram(CheckedProgram):
     def _made(self, call: str) -> None:
         if part := self._seal.changed():
             raise data_changed(self._backend, call, part)
-        if self._given is not None and checksum(self._given[0]) != self._given[1]:
+        given, self._given = self._given, None
+        if given is not None and checksum(given[0]) != given[1]:
             raise data_changed(self._backend, call, "inputs that it was given")
-        self._given = None
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         self._given = inputs, checksum(inputs)

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from harness.machine.processes import kill_group, kill_marked, new_mark, release
 #: An import that takes longer is taken to hang. That of a large framework takes about 10 s from a cold disk.
 LIMIT_SECONDS = 60.0
 _LAST_LINES = 2
+_POLL_SECONDS = 0.02
 _PROGRAM = str(Path(__file__).with_name("trial_import.py"))
 
 
@@ -68,15 +70,26 @@ def _tried(kind: str, source: str, where: str) -> tuple[Imported, ...]:
             stack.callback(kill_group, process.pid)
             with contextlib.suppress(OSError):  # a trial can run without a guard
                 stack.callback(release_guard, start_guard(process.pid, mark))
-            code = process.wait(LIMIT_SECONDS)
+            code = _exit_code(process, log)
             report.seek(0)
-            if lines := report.readlines():
+            if (lines := report.readlines()) and lines[0].endswith(b"\n"):
                 return tuple(Imported(*fields) for fields in json.loads(lines[0]))
             last = "; ".join(log.last_lines()[-_LAST_LINES:])
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
             why = f"its import ended the process with {how}" + (f" ({last})" if last else "")
-    except subprocess.TimeoutExpired:
+    except TimeoutError:
         why = f"its import hung for {LIMIT_SECONDS:g} s"
     except OSError as error:
         why = f"no process for a trial import can be started: {error.strerror}"
     raise PluginError(f"{where} could not be loaded: {why}")
+
+
+def _exit_code(process: subprocess.Popen[bytes], log: OutputLog) -> int:
+    """Wait until it ends, and keep its output short meanwhile. Raises TimeoutError."""
+    due = time.monotonic() + LIMIT_SECONDS
+    while (code := process.poll()) is None:
+        if time.monotonic() > due:
+            raise TimeoutError
+        log.trim()
+        time.sleep(_POLL_SECONDS)
+    return code

@@ -223,7 +223,7 @@ def _page(record: GateRecord, _: Inconclusive) -> bytes:
 
 
 #: By suffix what the format is, and its writer.
-_FORMATS: Mapping[str, tuple[str, Callable[[GateRecord, Inconclusive], bytes]]] = {
+FORMATS: Mapping[str, tuple[str, Callable[[GateRecord, Inconclusive], bytes]]] = {
     ".xml": ("JUnit", junit_xml),
     ".md": ("summary of a pull request", lambda record, _: markdown(gate_document(record)).encode()),
     ".html": ("report", _page),
@@ -238,8 +238,8 @@ def check_target(path: Path) -> None:
     Raises:
         UsageError: the suffix is unknown, the folder cannot be written to, or a library is missing.
     """
-    if path.suffix not in _FORMATS:
-        kinds = ", ".join(f"{suffix} ({meaning})" for suffix, (meaning, _) in _FORMATS.items())
+    if path.suffix not in FORMATS:
+        kinds = ", ".join(f"{suffix} ({meaning})" for suffix, (meaning, _) in FORMATS.items())
         raise UsageError(f"--to {path}: unknown suffix; use {kinds}")
     require_folder(path)
     try:
@@ -262,7 +262,7 @@ def write_gate(record: GateRecord, path: Path, inconclusive: Inconclusive = None
     Raises:
         OSError: it cannot be written.
     """
-    _, content = _FORMATS[path.suffix]
+    _, content = FORMATS[path.suffix]
     replace_file(path, content(record, inconclusive))
 
 

@@ -509,6 +509,10 @@ def measurements_table(record: GateRecord) -> Table:
     return table_of(rows, _TITLE)
 
 
+#: In the order of the columns.
+_MEASURED = ("metric", "base", "head", "unit", "change", "limit", "pairs", "stage", "p", "verdict")
+
+
 def _measured(result: MetricResult) -> dict[str, str]:
     scale, unit = (2.0**-20, "MiB") if result.metric == "memory" else (1e3, "ms")
     return {
@@ -537,8 +541,8 @@ def _head(result: MetricResult) -> float:
 
 def _compared(quality: QualityResult) -> dict[str, str]:
     deviation = NOTHING if quality.worst is None else f"losses differ by {quality.worst:.1e}"
-    none = dict.fromkeys(("base", "head", "limit", "pairs", "stage", "p"), NOTHING)
-    return none | {"metric": "quality", "unit": "", "change": deviation, "verdict": quality.verdict}
+    deviation_only = {"metric": "quality", "unit": "", "change": deviation, "verdict": quality.verdict}
+    return dict.fromkeys(_MEASURED, NOTHING) | deviation_only
 
 
 def seeds_table(record: GateRecord) -> Table:

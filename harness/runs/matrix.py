@@ -44,7 +44,10 @@ def preset_backends() -> list[str]:
         if name in registry.names("backend") and installation(name).state == "installed"
     ]
     if not installed:
-        raise UsageError(f"none of {', '.join(_BACKENDS)} is installed; name a backend with --backend.")
+        raise UsageError(
+            f"none of {', '.join(_BACKENDS)} is installed; name a backend with --backend, or install one: "
+            'pip install "dl-harness[torch]"'
+        )
     return installed
 
 

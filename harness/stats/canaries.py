@@ -16,6 +16,7 @@ from harness.stats.intervals import CONFIDENCE, Array
 #: of the error (Bonferroni).
 _GUESSED = (0.02, 0.05, 0.1, 0.25, 0.5)
 _LARGEST = 50.0
+_PRECISION = 1e-9
 
 
 class CanaryBound(NamedTuple):
@@ -50,7 +51,8 @@ def _bound(m: int, guesses: int, right: int, delta: float, error: float) -> floa
 
     if p_value(m, guesses, right, 0.0, delta) > error:
         return 0.0
-    return float(bisect(lambda epsilon: p_value(m, guesses, right, epsilon, delta) - error, 0.0, _LARGEST))
+    root = bisect(lambda epsilon: p_value(m, guesses, right, epsilon, delta) - error, 0.0, _LARGEST)
+    return max(0.0, float(root) - _PRECISION)  # a bound must not lie beyond the root
 
 
 def p_value(m: int, guesses: int, right: int, epsilon: float, delta: float) -> float:

@@ -379,6 +379,7 @@ class Scorer:
         scored = score(self._task, program.predict, real)
         if split == "test":
             self._outputs = scored.outputs
+        scored = scored._replace(outputs=None)  # of many samples; whoever keeps the scores needs none
         if not isinstance(objective, Adversarial):
             return scored
         self._judge = self._judge or Judge(self._splits["train"])

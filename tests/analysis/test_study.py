@@ -400,6 +400,7 @@ def test_a_budget_cuts_trials_first():
     assert affordable_trials(12, tuned=6, compared=30, run_seconds=1, left_seconds=80) == 8
     assert affordable_trials(12, tuned=6, compared=30, run_seconds=1, left_seconds=1) == 3
     assert affordable_trials(2, tuned=6, compared=30, run_seconds=1, left_seconds=1) == 2
+    assert affordable_trials(12, tuned=6, compared=30, run_seconds=0, left_seconds=1) == 12
 
 
 def test_the_file_of_a_study_keeps_its_name_when_tuning_goes_on():

@@ -5,7 +5,7 @@ from msgspec.structs import fields
 from support.pages import PAGES, blocks, commands
 
 from harness.gate.suite import Benchmark, Limits, read_suite
-from harness.report.ci_formats import KINDS
+from harness.report import ci_formats
 
 HOW_TO = "docs/how-to/gate-a-pull-request.md"
 REFERENCE = "docs/reference/gate-suite.md"
@@ -38,7 +38,7 @@ def test_the_reference_names_every_key_and_shows_the_defaults(tmp_path):
 
 def test_every_kind_of_file_is_named():
     text = PAGES[HOW_TO].read_text()
-    assert all(f"`{ending}`" in text for ending in KINDS)
+    assert all(f"`{ending}`" in text for ending in ci_formats.FORMATS)
 
 
 def test_the_workflow_for_github_keeps_what_it_writes():

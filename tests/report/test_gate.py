@@ -175,6 +175,16 @@ def test_the_step_times_agree_with_their_change():
     assert head / base == pytest.approx(step.ratio.value, rel=0.01)
 
 
+def test_a_benchmark_without_metrics_does_not_order_the_columns():
+    """Its work differs, so that nothing was timed."""
+    different = replaced(made_benchmark("cnn"), metrics=[], quality=QualityResult(verdict="FAIL", worst=0.1))
+    alone, both = (
+        measurements_table(made_gate(*benchmarks))
+        for benchmarks in ([made_benchmark("mlp")], [different, made_benchmark("mlp")])
+    )
+    assert both.headers == alone.headers
+
+
 # What a gate advises for a benchmark that did not pass.
 
 
