@@ -1,5 +1,6 @@
 """``harness time``: a step of the user's own, timed in several fresh processes, one after the other."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class StepTiming:
             command=self.command,
             machine=describe_machine(),
             step=step_record([workload]),
-            inherited_variables=inherited_variables({}, workload.worker_variables(quiet=True)),
+            inherited_variables=inherited_variables(os.environ, workload.worker_variables(quiet=True)),
             missing_controls=missing_controls(),
         )
         self.path = self.folder / f"{self.record.id}.json"

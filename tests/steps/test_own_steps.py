@@ -269,7 +269,8 @@ def bench(harness):
 
 
 def test_time_prints_and_records(bench):
-    done = bench.ok("time", "bench.py:make_step", "--processes", "2", "--samples", "10", *QUICK)
+    more = ("--processes", "2", "--samples", "10", *QUICK)
+    done = bench.ok("time", "bench.py:make_step", *more, OMP_SCHEDULE="static")
     assert done.stdout.startswith("bench.py:make_step takes ")
     for text in ("samples/s", "single call, p50", "First values: loss ", "returned the same values"):
         assert text in done.stdout
@@ -278,7 +279,9 @@ def test_time_prints_and_records(bench):
     bench.ok("report", "last", "--to", "time.html")
     assert "dl-harness time" in (bench.folder / "time.html").read_text()
     (record,) = (bench.folder / "results" / "times").glob("*.json")
-    assert len(json.loads(record.read_text())["single_calls"]) == 2
+    recorded = json.loads(record.read_text())
+    assert len(recorded["single_calls"]) == 2
+    assert recorded["inherited_variables"]["OMP_SCHEDULE"] == "static"
 
 
 def test_a_duel_of_steps_proves_equal_work_first(bench):
