@@ -64,5 +64,5 @@ FEDERATED = StudyKind(
         ),
         "communication": "Weights and state in float32, sent to every client and back in all rounds.",
     },
-    quick=QuickForm(seeds=3, epochs=0.3),
+    quick=QuickForm(seeds=5, epochs=0.3),
 )

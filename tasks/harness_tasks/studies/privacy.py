@@ -54,5 +54,5 @@ PRIVACY = StudyKind(
         ),
     },
     at="last",
-    quick=QuickForm(seeds=3, epochs=0.12),
+    quick=QuickForm(seeds=5, epochs=0.12),
 )
