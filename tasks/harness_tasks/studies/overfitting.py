@@ -75,5 +75,5 @@ OVERFITTING = StudyKind(
     criterion="loss",
     early_stopping=True,
     trials=6,
-    quick=QuickForm(seeds=3, trials=3, epochs=0.5, variants=("plain", "dropout", "l2", "smaller network")),
+    quick=QuickForm(seeds=5, trials=3, epochs=0.4, variants=("plain", "dropout", "l2", "smaller network")),
 )
