@@ -118,6 +118,7 @@ def test_arrays_that_a_task_does_not_name_are_constants_or_continue_with_the_tra
     assert list(program.weights()) == list(task.weights())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [mlp("nnx", "active"), cnn("linen")], ids=["dropout", "state"])
 def test_a_block_in_one_loop_as_on_an_accelerator_computes_the_same(network):
     from harness_jax.compiled import block_of
@@ -145,6 +146,7 @@ def _traced(network, precision):
     return jax.make_jaxpr(model.evaluated, return_shape=True)(weights, x, jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_single_precision_after_double_is_the_code_as_it_is():
     network = cnn("nnx")
     task = _task(network)

@@ -92,6 +92,7 @@ def test_the_commit_that_became_slower_is_named_and_confirmed(bisect, repository
     assert "(change 5)" in shown.stdout
 
 
+@pytest.mark.slow
 def test_an_undecided_search_is_gone_on_with(bisect, repository):
     _, first = bisect(repository, *STEP, "--turns", "2", "--budget", "1s", code=3)
     again, second = bisect(repository, *STEP, "--turns", "2", "--budget", "4s", code=ANY)

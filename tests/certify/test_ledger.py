@@ -74,6 +74,7 @@ def test_torch():
     assert x.grad.item() == pytest.approx(0.2)
 
 
+@pytest.mark.slow
 def test_keras():
     pytest.importorskip("keras")
     pytest.importorskip("torch")

@@ -39,6 +39,7 @@ def test_every_framework_has_a_block():
     assert len([line for line in FILES["bench.py"].splitlines() if line.strip()]) <= 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
 def test_a_step_of_the_page_is_deterministic(file, tmp_path):
     if importlib.util.find_spec(NEEDS[file]) is None:

@@ -37,6 +37,7 @@ def installed(harness, tmp_path):
     return harness
 
 
+@pytest.mark.slow
 def test_installed_they_are_listed_and_run_together(installed):
     listed = installed("list").stdout + installed("data", "list").stdout
     assert all(name in listed for name in ("my-numpy", "logistic", "bars"))

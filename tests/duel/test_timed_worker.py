@@ -63,6 +63,7 @@ def test_blocks_leave_no_step_of_an_epoch_uncounted(worker):
     assert counted == pytest.approx(worker.training_seconds - before)
 
 
+@pytest.mark.slow
 def test_blocks_of_configurations_of_one_program_are_short_and_as_many_as_pay(workload):
     """Steps of 10 ms: three of them per block, and turns of 0.06 s or a little more."""
     workloads = [workload, msgspec.structs.replace(workload, label="other")]

@@ -56,12 +56,14 @@ def test_other_values_fail_before_anything_is_timed(harness, repository):
     assert reason["difference"]["deviation"] == pytest.approx(1e-3, rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_twofold_cost_fails_and_shows_the_ratio(harness, repository):
     (repository / "model.py").write_text("RATE, COST = 0.01, 4\n")
     benchmark, _ = gated(harness, 1)
     assert (step_of(benchmark)["verdict"], step_of(benchmark)["pairs"]) == ("FAIL", 4)
 
 
+@pytest.mark.slow
 def test_a_claimed_saving_is_verified(harness, repository):
     add_commit(repository, {"model.py": "RATE, COST = 0.01, 4\n"})
     (repository / "model.py").write_text("RATE, COST = 0.01, 1\n")

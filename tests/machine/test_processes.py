@@ -38,6 +38,7 @@ def test_output_and_exit_code_of_a_command(monkeypatch):
         processes.run(["/nowhere/sh"], 20)
 
 
+@pytest.mark.slow
 def test_a_command_that_hangs_is_killed_with_what_it_started(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(subprocess.TimeoutExpired):

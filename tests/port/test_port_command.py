@@ -195,6 +195,7 @@ def make():
 """
 
 
+@pytest.mark.slow
 def test_a_saved_task_whose_model_has_changed_says_how_to_write_it_again(harness):
     (harness.folder / "net.py").write_text(SMALL.format(8))
     command = ("port", "net.py:make", "--dataset", "digits", "--save-task", "own.py")

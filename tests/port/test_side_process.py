@@ -24,6 +24,7 @@ def test_frameworks_are_imported_until_the_file_does_something_else(source, impo
     assert list(_first_imports(source)) == imported
 
 
+@pytest.mark.slow
 def test_both_models_have_the_engine_that_their_file_names(harness, tmp_path):
     model = "def make():\n    return keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])\n"
     (tmp_path / "model.py").write_text(ENGINE + model)

@@ -81,6 +81,7 @@ def test_advice_names_the_options_of_pytest(reason, advice):
     assert failure_text(made_gate(invalid)).splitlines()[1:] == [advice]
 
 
+@pytest.mark.slow
 def test_a_regressed_callable_fails_without_a_terminal_summary(suite, pytester):
     suite("--benchmark-autosave", test_call=CALL).assert_outcomes(passed=1)
     (stored,) = pytester.path.glob(".benchmarks/*/*.json")
@@ -118,6 +119,7 @@ def test_a_regression_fails_with_its_size_and_evidence(suite, pytester):
     assert len(step["stats"]["data"]) >= 4  # of the look and of the confirmation
 
 
+@pytest.mark.slow
 def test_a_base_that_dies_never_passes(suite, pytester):
     base = interpreter(pytester.path / "base-python", PACED_FAILS_WHEN="/")
     head = interpreter(pytester.path / "head-python", PACED_FAILS_WHEN="/never")
@@ -143,6 +145,7 @@ def test_a_gate_with_benchmarks_enabled_again_judges(suite):
     done.stdout.fnmatch_lines(["*--harness-gate cannot judge a callable*"])
 
 
+@pytest.mark.slow
 def test_a_callable_without_a_stored_run_fails_the_gate(suite):
     gated = (SELF, "--harness-gate", "--benchmark-compare", "--benchmark-compare-fail=median:500%")
     call = "def test_{}(harness_benchmark): harness_benchmark(len, [], turns=2)"

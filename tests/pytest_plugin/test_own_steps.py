@@ -1,5 +1,6 @@
 """``harness_benchmark.step``, and callables that a gate compares in another environment."""
 
+import pytest
 from support.plugin_suite import SELF, saved
 
 pytest_plugins = ["pytester"]
@@ -39,6 +40,7 @@ def test_a_step_is_timed_in_fresh_processes(suite):
     assert (step["extra_info"]["task"], step["extra_info"]["batch_size"]) == ("test_own.py:make_step", 10)
 
 
+@pytest.mark.slow
 def test_steps_and_callables_are_gated(suite):
     gate = (SELF, "--harness-gate", "--harness-budget=1", "--harness-inconclusive=pass")
     done = suite(*gate, "-k", "test_step or test_call", test_own=STEPS)

@@ -110,6 +110,7 @@ def test_a_call_is_timed_without_tracer_and_profiler():
     assert after == (tracer, tracer)
 
 
+@pytest.mark.slow
 def test_a_backend_that_dies_fails_with_its_last_words(suite, pytester):
     test = """
 def test_dies(harness_benchmark):

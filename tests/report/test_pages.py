@@ -225,6 +225,7 @@ def test_a_table_sorts_on_a_click_both_ways(opened):
     assert names.all_inner_texts() == ["jax:eager", "keras:eager", "torch:eager"]
 
 
+@pytest.mark.slow
 def test_paper_shows_everything_but_the_contents(opened):
     page = opened("report", width=720, scheme="dark")
     page.emulate_media(media="print")

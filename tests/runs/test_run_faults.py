@@ -117,6 +117,7 @@ def test_a_run_that_hangs_is_ended_at_its_time_limit(harness, mode):
     assert processes_of(harness) == []
 
 
+@pytest.mark.slow
 def test_a_certification_that_hangs_is_ended_at_the_time_limit_and_the_run_goes_on(harness):
     record, done = harness.recorded("ok", *CERTIFIED, "--backend", "faulty:hang-certifying", "--timeout", "6")
     assert "time limit of 6 s" in record["certificate"]["reason"]

@@ -57,6 +57,7 @@ def test_the_function_that_became_slower_is_named_first(workload):
     assert "bench.py" in other.name
 
 
+@pytest.mark.slow
 def test_the_operations_of_pytorch_are_named(workload):
     pytest.importorskip("torch")
     (base, python), (head, _) = profiled(workload("make_torch"), workload("make_torch", size=256)).sides

@@ -135,6 +135,7 @@ def test_a_round_sees_all_samples_in_each_local_epoch():
     assert samples_of_step(task_of("mlp", "optimizer=gd"), 200) == 200
 
 
+@pytest.mark.slow
 def test_a_record_says_what_a_step_of_clients_sees(harness):
     options = ["--federated", "clients=4,rounds=2,local_epochs=3", "--batch-size", "16", "--no-certify"]
     harness.ok("run", "--backend", "torch", "--task", "tabular", *options, "--quiet")

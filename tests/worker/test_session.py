@@ -162,6 +162,7 @@ def test_a_silence_is_distinguished_from_a_deadline(monkeypatch):
     assert raised.value.silent
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_a_worker_that_uses_the_cpu_is_not_hung(monkeypatch, tmp_path):
     busy = """
