@@ -23,6 +23,7 @@ def options_of(records, *names):
     return {tuple(record["task"]["options"][name] for name in names) for record in records}
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_where_it_stopped(harness):
     runs, first = executed(harness, *IMBALANCE, *QUICK, "--seeds", "1")
     assert runs == 4

@@ -31,6 +31,7 @@ def test_local(harness_benchmark):
 """
 
 
+@pytest.mark.slow
 def test_a_step_is_timed_in_fresh_processes(suite):
     done = suite("--benchmark-json=one.json", "-k", "test_step or test_local", test_own=STEPS)
     done.assert_outcomes(passed=1, failed=1)

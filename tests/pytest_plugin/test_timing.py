@@ -137,6 +137,7 @@ def test_ctrl_c_leaves_no_worker(suite, pytester):
     assert not workers(pytester)
 
 
+@pytest.mark.slow
 def test_disabled_benchmarks_run_once_and_are_counted(suite):
     done = suite("--benchmark-disable", SELF, test_step=STEP, test_call=CALL)
     done.stdout.fnmatch_lines([f"harness: base and head are the same ({sys.executable})*"])
@@ -159,6 +160,7 @@ def test_under_xdist_nothing_is_timed_and_the_reason_is_shown(suite):
     )
 
 
+@pytest.mark.slow
 def test_the_selection_options_of_pytest_benchmark_apply(suite):
     plain = "def test_plain():\n    pass\n"
     only = suite("--benchmark-only", test_call=CALL, test_plain=plain)
