@@ -191,6 +191,11 @@ def dropout_tests(programs: TrialPrograms, case: Case) -> DropoutTests:
         return DropoutTests(faults, complete=True)
     if any(isinstance(place.layer, Native) for place in case.task.networks[data_network(case.task)].leaves()):
         return DropoutTests([], complete=False)  # which values its code drops cannot be seen from outside
+    return mask_tests(programs, case)
+
+
+def mask_tests(programs: TrialPrograms, case: Case) -> DropoutTests:
+    """Whether values are dropped as :func:`dropout_tests` says, in a program of the case's task."""
     tested = _masks(programs, case)
     faults = [fault for name, kept in tested.items() if (fault := _fault_of_masks(name, kept))]
     return DropoutTests(faults[:1], complete=bool(tested))
