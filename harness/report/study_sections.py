@@ -292,7 +292,7 @@ def _effects(study: StudyFinding) -> _Part | None:
     if not study.effects[1:]:
         return None
     reference = study.reference.variant.name
-    same_seeds = f" Every {study.study.kind.noun} was trained on the same seeds as {reference}."
+    same_seeds = " All were trained on the same seeds."
     return _Part(f"Compared with {reference}", [Paragraph((Span(answer(study)), same_seeds))])
 
 
@@ -596,7 +596,7 @@ def _survival_table(left: Sequence[Survival]) -> Table:
     layers = [layer for layer, _ in left[0].layers]
     rows: list[list[Cell | str]] = []
     for each in left:
-        courses = [f"{value:.2f}" for _, value in each.layers]
+        courses = [estimate(Estimate(value, None, None, 1), 2) for _, value in each.layers]
         verdict = Cell("survives", "bad") if each.is_flagged else Cell("depends on the weights", "good")
         rows.append([each.method, *courses, estimate(each.last, 2), verdict])
     headers = ["method", *(f"to {layer}" for layer in layers), "all layers", "verdict"]
