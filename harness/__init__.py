@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from harness.report.runs.frames import Report
-    from harness.report.study import StudyReport
-    from harness.runs.documents import Identified, RecordKind
+    from harness.core.documents.kinds import Identified, RecordKind
+    from harness.learning.runs.report import Report
+    from harness.learning.study.page import StudyReport
 
     _D = TypeVar("_D", bound=Identified)
 
@@ -36,8 +36,8 @@ def load_results(results: str | Path = "results") -> pd.DataFrame:
     Times are in seconds, memory in bytes, shares such as accuracies from 0 to 1. A file that cannot be read
     is skipped with a warning that names it.
     """
-    from harness.runs.frames import runs_frame
-    from harness.runs.store import RUNS
+    from harness.core.runs.store import RUNS
+    from harness.learning.runs.run_frames import runs_frame
 
     return runs_frame(_readable(RUNS, results))
 
@@ -56,8 +56,8 @@ def load_epochs(results: str | Path = "results") -> pd.DataFrame:
 
     Unreadable files as in :func:`load_results`.
     """
-    from harness.runs.frames import epochs_frame
-    from harness.runs.store import RUNS
+    from harness.core.runs.store import RUNS
+    from harness.learning.runs.run_frames import epochs_frame
 
     return epochs_frame(_readable(RUNS, results))
 
@@ -77,8 +77,8 @@ def load_duels(results: str | Path = "results") -> pd.DataFrame:
 
     Unreadable files as in :func:`load_results`.
     """
-    from harness.analysis.frames import duels_frame
-    from harness.duel.record import DUELS
+    from harness.timing.duel.record import DUELS
+    from harness.timing.frames import duels_frame
 
     return duels_frame(_readable(DUELS, results))
 
@@ -97,8 +97,8 @@ def load_gates(results: str | Path = "results") -> pd.DataFrame:
 
     Unreadable files as in :func:`load_results`.
     """
-    from harness.analysis.frames import gates_frame
-    from harness.gate.record import GATES
+    from harness.timing.frames import gates_frame
+    from harness.timing.gate.record import GATES
 
     return gates_frame(_readable(GATES, results))
 
@@ -117,8 +117,8 @@ def load_weights(
         harness.errors.UsageError: there is no such run, it has kept no weights, or the file is missing,
             damaged or of another task.
     """
-    from harness.analysis.results import named_run
-    from harness.runs.trained import read_weights
+    from harness.core.documents.find import named_run
+    from harness.weights.score.score import read_weights
 
     found, path = named_run(Path(results), str(record))
     return read_weights(found, path.parent, best=best)
@@ -159,8 +159,8 @@ def compare(
     """
     import warnings
 
-    from harness.analysis.findings import read_findings
-    from harness.report.runs.frames import Report
+    from harness.learning.runs.findings import read_findings
+    from harness.learning.runs.report import Report
 
     findings = read_findings(selection, Path(results), margin, target, by, fractions=True)
     for message in findings.unreadable:
@@ -177,6 +177,6 @@ def study(name: str = "", results: str | Path = "results") -> StudyReport:
     Raises:
         harness.errors.UsageError: there is no such study, or none of its plain runs has succeeded.
     """
-    from harness.report.study import newest_study
+    from harness.learning.study.page import newest_study
 
     return newest_study(name, Path(results))

@@ -11,7 +11,7 @@ import pytest
 from support.command import PLUGINS, HarnessCommand
 from support.engines import QUICK_XLA
 
-from harness.cli import execute
+from harness.core.shell.main import execute
 
 
 def pytest_configure(config):

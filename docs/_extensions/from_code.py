@@ -16,13 +16,17 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from harness.certify.ledger import LEDGER, Entry, measured_costs
-from harness.gate import reasons
-from harness.plugins import registry
-from harness.plugins.options import describe_options
-from harness.report.document import Table
-from harness.report.numbers import estimate
-from harness.report.render.markdown import markdown_table
+from harness.core.certify.ledger import (
+    LEDGER,
+    Entry,
+    measured_costs,
+)
+from harness.core.documents.document import Table
+from harness.core.documents.numbers import estimate
+from harness.core.documents.render.markdown import markdown_table
+from harness.core.plugins import registry
+from harness.core.plugins.options import describe_options
+from harness.timing.gate import reasons
 
 #: A role of reStructuredText, of which the last name of its target is kept.
 _ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?(\w+)`")

@@ -2,6 +2,6 @@
 
 The built-in backends use the parts that cost them no speed, and keep the losses and optimizers of their
 frameworks; a backend whose framework has none takes all of them. This room may import the contract alone
-(:mod:`harness.spec`, ``network``, ``layers``, ``errors``) and NumPy. :mod:`harness.reference` never imports
-it: a certificate would miss an error that both share.
+(:mod:`harness.spec`, ``network``, ``layers``, ``errors``) and NumPy. :mod:`harness.core.reference` never
+imports it: a certificate would miss an error that both share.
 """

@@ -20,21 +20,29 @@ import numpy as np
 import platformdirs
 
 from harness.cluster.messages import Forward, ForwardedStore, Message, Send, streamed
-from harness.duel.fastest_mode import FastestModes, fastest_runs
-from harness.duel.record import DuelRecord
-from harness.duel.runner import Duel, DuelRequest
-from harness.duel.workloads import Workload, labelled
+from harness.core.machine.description import (
+    Machine,
+    default_threads,
+    describe_machine,
+)
+from harness.core.machine.files import GuardedFolder
+from harness.core.plugins.files import name_plugin_files
+from harness.core.plugins.installation import installation
+from harness.core.runs.execute import execute
+from harness.core.runs.record import Failure, Record
+from harness.core.runs.request import (
+    RunRequest,
+    new_record,
+    summary_of,
+)
+from harness.core.runs.sequence import Certification
 from harness.errors import DataError, HarnessError
 from harness.hookspecs import hookimpl
-from harness.machine.description import Machine, default_threads, describe_machine
-from harness.machine.files import GuardedFolder
-from harness.plugins.files import name_plugin_files
-from harness.plugins.installation import installation
-from harness.runs.execute import execute
-from harness.runs.record import Failure, Record
-from harness.runs.request import RunRequest, new_record, summary_of
-from harness.runs.sequence import Certification
 from harness.spec.data import Dataset, DataSource, Samples, Series
+from harness.timing.duel.fastest_mode import FastestModes, fastest_runs
+from harness.timing.duel.record import DuelRecord
+from harness.timing.duel.runner import Duel, DuelRequest
+from harness.timing.engine.workloads import Workload, labelled
 
 # Data sets that the driver has sent to a node, kept there by fingerprint.
 #

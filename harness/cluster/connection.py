@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from harness.cluster.agent import NodeDescription, describe_node
+from harness.core.machine.description import Machine
 from harness.errors import HarnessError, UsageError
-from harness.machine.description import Machine
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 120.0

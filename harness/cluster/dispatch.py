@@ -11,10 +11,9 @@ import msgspec
 
 from harness.cluster.agent import FindModes, NodeState, PlacedDuel
 from harness.cluster.messages import Ended, Message, Save, SaveBeside
-from harness.errors import HarnessError, interruption
-from harness.machine.description import git_state
-from harness.runs.documents import Status
-from harness.runs.events import (
+from harness.core.documents.kinds import Status
+from harness.core.machine.description import git_state
+from harness.core.runs.events import (
     CertificationEvent,
     Certified,
     Certifying,
@@ -26,11 +25,16 @@ from harness.runs.events import (
     Started,
     Trained,
 )
-from harness.runs.record import Failure, LostAttempt, Record
-from harness.runs.request import RunRequest, new_record
-from harness.runs.sequence import SequenceObserver
-from harness.runs.sharing import PlannedRun, SharedRuns
-from harness.runs.store import Store
+from harness.core.runs.record import (
+    Failure,
+    LostAttempt,
+    Record,
+)
+from harness.core.runs.request import RunRequest, new_record
+from harness.core.runs.sequence import SequenceObserver
+from harness.core.runs.sharing import PlannedRun, SharedRuns
+from harness.core.runs.store import Store
+from harness.errors import HarnessError, interruption
 
 #: A run that loses so many nodes is the reason why they are lost.
 MOST_ATTEMPTS = 3

@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from harness.duel.fastest_mode import ModeEvent
+from harness.core.runs.events import (
+    CertificationEvent,
+    Examined,
+    RunEvent,
+    Trained,
+)
+from harness.core.runs.record import Record
 from harness.errors import HarnessError
-from harness.runs.events import CertificationEvent, Examined, RunEvent, Trained
-from harness.runs.record import Record
+from harness.timing.duel.fastest_mode import ModeEvent
 
 #: Events of these kinds that follow within this time are left out: each block of steps makes one.
 _FREQUENT = (Trained, Examined)
@@ -18,13 +23,13 @@ _LEAST_SECONDS_BETWEEN = 0.5
 
 
 class Save(NamedTuple):
-    """See :meth:`harness.runs.store.Store.save`."""
+    """See :meth:`harness.core.runs.store.Store.save`."""
 
     record: Record
 
 
 class SaveBeside(NamedTuple):
-    """See :meth:`harness.runs.store.Store.save_beside`."""
+    """See :meth:`harness.core.runs.store.Store.save_beside`."""
 
     record: Record
     content: bytes
@@ -62,17 +67,17 @@ class Forward:
 
 
 class ForwardedStore:
-    """The driver's folder of records: see :class:`harness.runs.store.RecordWriter`."""
+    """The driver's folder of records: see :class:`harness.core.runs.store.RecordWriter`."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
 
     def save(self, record: Record) -> None:
-        """See :meth:`harness.runs.store.Store.save`."""
+        """See :meth:`harness.core.runs.store.Store.save`."""
         self._send(Save(copy.deepcopy(record)))
 
     def save_beside(self, record: Record, content: bytes, ending: str) -> str:
-        """See :meth:`harness.runs.store.Store.save_beside`."""
+        """See :meth:`harness.core.runs.store.Store.save_beside`."""
         self._send(SaveBeside(copy.deepcopy(record), content, ending))
         return f"{record.id}{ending}"
 

@@ -12,11 +12,11 @@ from harness.cluster.connection import Node, nodes_with_cpus
 from harness.cluster.dispatch import Arrival, Lost
 from harness.cluster.messages import Ended
 from harness.cluster.one_node import plugin_files
-from harness.duel.workloads import Workload
+from harness.core.runs.identity import data_fingerprint
+from harness.core.runs.request import RunRequest, loaded
+from harness.core.runs.sequence import certified_work
 from harness.errors import HarnessError
-from harness.runs.identity import data_fingerprint
-from harness.runs.request import RunRequest, loaded
-from harness.runs.sequence import certified_work
+from harness.timing.engine.workloads import Workload
 
 #: How often the list of nodes is read, and how long a node that was lost is left alone.
 _LOOK_SECONDS = 2.0

@@ -7,14 +7,18 @@ from typing import Any
 from harness.cluster.agent import FindModes, NodeState, PlacedDuel, PluginFile
 from harness.cluster.dispatch import Lost, Nodes
 from harness.cluster.messages import Ended
-from harness.duel.fastest_mode import FastestMode, ModeEvent, TimingModes
-from harness.duel.record import DUELS, DuelRecord
-from harness.duel.runner import Measuring, Paired
+from harness.core.machine.files import replace_result
+from harness.core.plugins import files as named_files
+from harness.core.plugins import registry
+from harness.core.runs.events import Phase
 from harness.errors import HarnessError, UsageError, interruption
-from harness.machine.files import replace_result
-from harness.plugins import files as named_files
-from harness.plugins import registry
-from harness.runs.events import Phase
+from harness.timing.duel.fastest_mode import (
+    FastestMode,
+    ModeEvent,
+    TimingModes,
+)
+from harness.timing.duel.record import DUELS, DuelRecord
+from harness.timing.duel.runner import Measuring, Paired
 
 _POLL_SECONDS = 0.5
 

@@ -9,6 +9,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from harness.core.models.messages import Built, Description
+from harness.core.models.remote_side import RemoteSide, Sides
+from harness.core.models.task_file import refuse_unknown
 from harness.errors import UsageError
 from harness.port import state, updates, values
 from harness.port.copies import copied
@@ -26,11 +29,8 @@ from harness.port.findings import (
 )
 from harness.port.losses import loss_causes
 from harness.port.matching import Matching, match
-from harness.port.messages import Built, Description
 from harness.port.precision import AsWritten
-from harness.port.remote_side import RemoteSide, Sides
 from harness.port.state import are_momenta
-from harness.port.task_file import refuse_unknown
 from harness.port.values import difference, difference_in_any_order, in_shape_of, paired_outputs
 from harness.port.walk import REPLACED, walk
 from harness.tracing import semantics as kinds

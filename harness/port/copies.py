@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.port.calls import NoReference, compute
 from harness.port.diagnosis import Place
 from harness.port.findings import Cause
 from harness.port.matching import Matching, PairedUse
 from harness.port.relations import TURNED, Operation, is_copy, operation_between
 from harness.port.updates import add_second_biases
 from harness.port.values import are_equal, difference
-from harness.reference.calls import NoReference, compute
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
 

@@ -13,6 +13,12 @@ import msgspec
 import numpy as np
 
 from harness.port import relations
+from harness.port.call_mistakes import (
+    Alternative,
+    alternatives,
+    field_text,
+)
+from harness.port.calls import NoReference, compute
 from harness.port.expressions import (
     NO_CALLS,
     NOTHING,
@@ -27,8 +33,6 @@ from harness.port.expressions import (
 from harness.port.findings import Cause, kind_of
 from harness.port.updates import missing_kind
 from harness.port.values import ROUNDING, are_equal, difference, in_shape_of, orders
-from harness.reference.call_mistakes import Alternative, alternatives, field_text
-from harness.reference.calls import NoReference, compute
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.port.call_mistakes import Alternative, text
+from harness.port.calls import NoReference, compute
 from harness.port.values import ROUNDING, Segment, are_alike, are_equal, difference, orders, producers
-from harness.reference.call_mistakes import Alternative, text
-from harness.reference.calls import NoReference, compute
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.runs.documents import Envelope, RecordKind
+from harness.core.documents.kinds import Envelope, RecordKind
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, InputShape, Loss
 

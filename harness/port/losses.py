@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+from harness.port.call_mistakes import text
 from harness.port.findings import Cause
 from harness.port.values import difference
-from harness.reference.call_mistakes import text
 from harness.tracing.side import Gradients
 
 _EXACT = 1e-8

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
+from harness.core.models.remote_side import RemoteSide, Sides
 from harness.port.findings import Cause
-from harness.port.remote_side import RemoteSide, Sides
 from harness.port.values import ValueIndex, difference, producers
 from harness.tracing.calls import Call, InputShape, Trace
 from harness.tracing.semantics import Opaque

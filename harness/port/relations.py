@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.port.call_mistakes import text
 from harness.port.values import ROUNDING, difference, orders
-from harness.reference.call_mistakes import text
 
 
 class Operation(NamedTuple):

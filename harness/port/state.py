@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 
 from harness.port import findings
+from harness.port.call_mistakes import text
+from harness.port.calls import running_statistics
 from harness.port.diagnosis import Place, differing_fields
 from harness.port.findings import Cause, Mode
 from harness.port.matching import Matching, PairedUse
 from harness.port.values import ROUNDING, ValueIndex, are_equal, difference, producers
-from harness.reference.call_mistakes import text
-from harness.reference.calls import running_statistics
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
 

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from harness.core.models.messages import Description
+from harness.port.call_mistakes import text
 from harness.port.findings import Cause
 from harness.port.matching import Matching, PairedUse
-from harness.port.messages import Description
 from harness.port.values import difference
-from harness.reference.call_mistakes import text
 from harness.tracing.side import STEPS_WITH_RATES, Update
 
 _NUMBERS = 64

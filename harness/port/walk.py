@@ -12,13 +12,13 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from harness.core.models.remote_side import RemoteSide
 from harness.errors import HarnessError
 from harness.port import diagnosis, relations, values
 from harness.port.diagnosis import Explanation, Place, explanation
 from harness.port.expressions import AxisOrder, Budget, Calls, Corresponding, Expression, corresponding, forms
 from harness.port.findings import Cause, Mode, merged
 from harness.port.matching import Matching, PairedUse, Use
-from harness.port.remote_side import RemoteSide
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
 from harness.tracing.side import Override

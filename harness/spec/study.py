@@ -66,11 +66,12 @@ class StudyKind(msgspec.Struct, frozen=True, kw_only=True):
     epoch, or with the weights of the ``best`` one. ``criterion`` is what tuning makes best on validation
     data: the task's ``score`` at that epoch, or the ``loss``.
 
-    ``quantities`` are measured of each variant (:mod:`harness.analysis.study_quantities` has their names; any
+    ``quantities`` are measured of each variant (:mod:`harness.learning.study.quantities` has their names; any
     other name is that of a test score). ``decisive`` are those that decide whether a variant is better: it is
     if one is certainly better and none certainly worse.
 
-    ``sections`` are the parts of the page in order (:mod:`harness.report.study` has their names). ``title``
+    ``sections`` are the parts of the page in order (:mod:`harness.learning.study.page` has their names).
+    ``title``
     and ``meaning``, paragraphs, explain the question to who meets it first; ``terms`` explains words.
 
     ``early_stopping`` adds what stopping the first variant at its best epoch would have done. ``trials`` and

@@ -324,7 +324,7 @@ class TaskDefinition(msgspec.Struct, metaclass=Described, frozen=True, kw_only=T
     str or Literal; bounds and descriptions are given by ``Annotated[..., msgspec.Meta(...)]``. Certificates
     cover the options named ``optimizer``, ``learning_rate``, ``momentum``, ``nesterov``, ``l1``, ``l2``,
     ``weight_decay``, ``flip``, ``crop``, ``schedule``, ``warmup_steps``, ``clip_norm``, ``loss`` and
-    ``label_smoothing`` (:mod:`harness.certify.cases`).
+    ``label_smoothing`` (:mod:`harness.core.certify.cases`).
 
     ``datasets`` are the data sets that fit: first the task's own, then its substitutes. ``define`` returns a
     task of the same name, and raises ValueError, with a message for the user, for options that exclude each

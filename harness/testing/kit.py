@@ -23,31 +23,55 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from harness.certify.cases import SAMPLES, SEED, STEPS, Case, case_samples, cases, data_network
-from harness.certify.certify import (
+from harness.core.certify.cases import (
+    SAMPLES,
+    SEED,
+    STEPS,
+    Case,
+    case_samples,
+    cases,
+    data_network,
+)
+from harness.core.certify.certify import (
     Examination,
     Skipped,
     declined_cases,
     examine,
     examine_losses,
 )
-from harness.certify.clients import allows_clients, client_tests
-from harness.certify.continuation import SavedState, observe_continuation, state_fault
-from harness.certify.diagnosis import diagnosed
-from harness.certify.dropout import dropout_tests, mask_tests, with_dropout
-from harness.certify.noise import noise_tests
-from harness.certify.observation import TrialPrograms, first_losses
-from harness.certify.parity import LOSS_TOLERANCES, Finding, first_of
-from harness.certify.waiting import observe_waiting
+from harness.core.certify.clients import allows_clients, client_tests
+from harness.core.certify.continuation import (
+    SavedState,
+    observe_continuation,
+    state_fault,
+)
+from harness.core.certify.diagnosis import diagnosed
+from harness.core.certify.dropout import (
+    dropout_tests,
+    mask_tests,
+    with_dropout,
+)
+from harness.core.certify.input_gradients import check_gradients
+from harness.core.certify.noise import noise_tests
+from harness.core.certify.observation import TrialPrograms, first_losses
+from harness.core.certify.parity import (
+    LOSS_TOLERANCES,
+    Finding,
+    first_of,
+)
+from harness.core.certify.waiting import observe_waiting
+from harness.core.plugins import definition, registry
+from harness.core.plugins.configuration import Configuration
+from harness.core.plugins.faults import explain, plugin_frames
+from harness.core.plugins.programs import (
+    ContractBroken,
+    UndeclaredLoss,
+    checked_environment,
+)
+from harness.core.training.batches import BatchOrder
 from harness.errors import Declined, HarnessError, LossNotDeclared, UsageError
-from harness.explain.certificate import check_gradients
-from harness.plugins import definition, registry
-from harness.plugins.configuration import Configuration
-from harness.plugins.faults import explain, plugin_frames
-from harness.plugins.programs import ContractBroken, UndeclaredLoss, checked_environment
 from harness.spec.backend import Backend, Precision, Unsupported
 from harness.spec.task import Optimizer, Sgd, Task, TaskDefinition
-from harness.training.batches import BatchOrder
 
 # Errors of cases as an author reads them: each once, with the names of its cases and the plugin's frames.
 
@@ -93,7 +117,7 @@ _T = TypeVar("_T")
 
 
 class InProcessExaminer:
-    """An :class:`harness.certify.certify.Examiner` of a backend in a mode, on the CPU of this process."""
+    """An examiner of a backend in a mode, on the CPU of this process."""
 
     def __init__(self, backend: Backend, mode: str, threads: int) -> None:
         self.configuration = Configuration(backend.name, mode, "cpu", threads)
@@ -103,7 +127,7 @@ class InProcessExaminer:
         """Nothing: there is no time limit."""
 
     def examine(self, kind: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
-        """See :meth:`harness.certify.certify.Examiner.examine`."""
+        """See :meth:`harness.core.certify.certify.Examiner.examine`."""
         try:
             return kind.observe(dataclasses.replace(self._programs, precision=precision), case)
         except UndeclaredLoss as error:

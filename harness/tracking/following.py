@@ -5,8 +5,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from harness.runs.events import Finished, RunEvent, RunObserver, Scored, Started
-from harness.runs.record import Epoch, Record
+from harness.core.runs.events import (
+    Finished,
+    RunEvent,
+    RunObserver,
+    Scored,
+    Started,
+)
+from harness.core.runs.record import Epoch, Record
 from harness.tracking.tracker import BoundedTracker, TrackedRun, Tracker, send
 
 #: The shortest interval between two messages of epochs: a call costs tens of milliseconds, as much as a
@@ -29,7 +35,7 @@ class Tracking:
 
 
 class _FollowedRun:
-    """A run: a :class:`harness.runs.events.RunObserver`."""
+    """A run: a :class:`harness.core.runs.events.RunObserver`."""
 
     def __init__(self, notify: RunObserver, trackers: Sequence[BoundedTracker], folder: Path) -> None:
         self._notify = notify

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from harness.core.runs.record import Epoch, Record
 from harness.errors import UsageError
-from harness.runs.record import Epoch, Record
 from harness.tracking import values
 from harness.tracking.tracker import TrackedRun, TrackingError
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.core.machine.description import this_host
+from harness.core.machine.files import prove_writable
+from harness.core.runs.record import Epoch, Record
 from harness.errors import UsageError
-from harness.machine.description import this_host
-from harness.machine.files import prove_writable
-from harness.runs.record import Epoch, Record
 from harness.tracking import values
 from harness.tracking.tracker import TrackedRun
 from harness.tracking.values import Value

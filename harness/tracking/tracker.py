@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from harness.runs.record import Epoch, Record
+from harness.core.runs.record import Epoch, Record
 
 
 class TrackingError(Exception):

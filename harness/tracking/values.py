@@ -11,11 +11,17 @@ from pathlib import Path
 
 import msgspec
 
-from harness.machine.quantities import QUANTITIES
-from harness.report.check import certificate_label
-from harness.runs.record import Epoch, Record, generalization_gap, samples_per_second, step_time
+from harness.core.certify.page import certificate_label
+from harness.core.machine.quantities import QUANTITIES
+from harness.core.runs.record import (
+    Epoch,
+    Record,
+    generalization_gap,
+    samples_per_second,
+    step_time,
+)
+from harness.core.training.measures import Scores
 from harness.tracking.tracker import Tracker
-from harness.training.measures import Scores
 
 Value = bool | int | float | str
 

@@ -17,7 +17,7 @@ from support import training_cases
 from support.engines import child_results
 from support.training_cases import CLASSES, CONVOLUTIONS, LAST_OUTPUTS, TASKS, task
 
-from harness.explain.certificate import check_gradients
+from harness.core.certify.input_gradients import check_gradients
 from harness.layers import Dense, Dropout, Flatten, SelfAttention
 from harness.network import Network
 from harness.spec.backend import Plan, Steps, Unsupported

@@ -31,6 +31,7 @@ from support.training_cases import (
     weights,
 )
 
+from harness.core.reference.training import NumpyBackend
 from harness.layers import (
     GRU,
     Activation,
@@ -54,7 +55,6 @@ from harness.layers import (
 )
 from harness.layers.elementary import ActivationName
 from harness.network import Network
-from harness.reference.training import NumpyBackend
 from harness.spec.backend import Plan, Steps, Unsupported
 from harness.spec.data import Samples
 from harness.spec.schedules import CosineDecay

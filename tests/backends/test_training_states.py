@@ -7,7 +7,7 @@ import sys
 import pytest
 from support.engines import QUICK_XLA
 
-from harness.plugins import installation
+from harness.core.plugins import installation
 
 # Frameworks start and compile in separate processes, which takes long on a busy machine.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
@@ -15,10 +15,10 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 #: Engines of Keras cannot share a process.
 FAULTS = """
 import sys
-from harness.plugins import registry
-from harness.certify.cases import cases
+from harness.core.plugins import registry
+from harness.core.certify.cases import cases
 from harness.testing.kit import faulty_state
-from harness.certify.observation import TrialPrograms
+from harness.core.certify.observation import TrialPrograms
 
 name, task = sys.argv[1:]
 backend = registry.backend(name)

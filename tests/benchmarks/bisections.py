@@ -1,8 +1,8 @@
 """How often a bisection names the right commit, and after how many pairs, on recorded pairs of equal code.
 
 Pairs whose true ratio is 1 are drawn with replacement from ``results/trials``, their signs at random; a
-row of commits has a step of ``--effect`` at a random place. As in :mod:`harness.bisect.runner`, good and bad
-are compared first, and only a difference is searched. Machines: calm, busy, very busy.
+row of commits has a step of ``--effect`` at a random place. As in :mod:`harness.timing.bisect.runner`, good
+and bad are compared first, and only a difference is searched. Machines: calm, busy, very busy.
 """
 
 import argparse
@@ -12,9 +12,9 @@ import numpy as np
 from decisions import pools
 from tabulate import tabulate
 
-from harness.bisect.findings import first_verdict
-from harness.bisect.search import Search
-from harness.duel.ratios import Ratios
+from harness.timing.bisect.findings import first_verdict
+from harness.timing.bisect.search import Search
+from harness.timing.engine.ratios import Ratios
 
 _PROBABILITY, _MARGIN, _MOST_PAIRS = 0.95, 0.02, 200
 

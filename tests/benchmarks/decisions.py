@@ -6,8 +6,8 @@ of 2 %, and pairs of processes of two modes, of which one is 10 % slower as a wh
 
 For each kind, shift and rule the table shows how often the evidence that the pairs centre above 0 reaches the
 level of a command, and after how many pairs (median): ``signs`` is the rule without magnitudes, ``both`` that
-of :mod:`harness.stats.evidence`. With the shift 0 these are false alarms, and both directions count. The last
-column is the share and the number of pairs of the verdict *same* of a duel within 2 %.
+of :mod:`harness.timing.engine.evidence`. With the shift 0 these are false alarms, and both directions count.
+The last column is the share and the number of pairs of the verdict *same* of a duel within 2 %.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from harness.duel.ratios import Ratios
-from harness.duel.verdict import DIFFERENCE_LEVEL, SAME_LEVEL
-from harness.stats import evidence
+from harness.timing.engine import evidence
+from harness.timing.engine.ratios import Ratios
+from harness.timing.engine.verdict import DIFFERENCE_LEVEL, SAME_LEVEL
 
 TRIALS = Path(__file__).parents[2] / "results" / "trials"
 MOST_PAIRS = 40

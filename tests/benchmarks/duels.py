@@ -19,8 +19,8 @@ from pathlib import Path
 import msgspec
 from common import harness, parser, store, stored, table, until
 
-from harness.duel.ratios import step_ratios
-from harness.duel.record import DuelRecord
+from harness.timing.duel.record import DuelRecord
+from harness.timing.engine.ratios import step_ratios
 
 HERE = Path(__file__).parent
 #: The change: the second configuration, its true ratio, and the budget of a duel in seconds.

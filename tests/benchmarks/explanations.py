@@ -10,12 +10,16 @@ import time
 
 import numpy as np
 
-from harness.explain.attributions import Subject, integrated_gradients, quadrature
-from harness.plugins import registry
-from harness.plugins.options import parse_options
+from harness.core.plugins import registry
+from harness.core.plugins.options import parse_options
+from harness.core.training.initial import initial_weights
 from harness.spec.backend import Plan
 from harness.spec.data import Samples
-from harness.training.initial import initial_weights
+from harness.weights.explain.attributions import (
+    Subject,
+    integrated_gradients,
+    quadrature,
+)
 
 PICTURES, ROUNDS, NODES, BATCH = 1000, 5, 4, 64
 

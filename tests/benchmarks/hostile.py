@@ -19,10 +19,10 @@ from pathlib import Path
 
 from common import Place, parser
 
-from harness.duel.record import DUELS
-from harness.gate.record import GATES
-from harness.runs.documents import UnreadableRecord
-from harness.runs.store import RUNS
+from harness.core.documents.kinds import UnreadableRecord
+from harness.core.runs.store import RUNS
+from harness.timing.duel.record import DUELS
+from harness.timing.gate.record import GATES
 
 RUN = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet", "--no-certify")
 MATRIX = (*RUN, "--backend", "faulty:ok", "--seeds", "4")

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from common import Place, harness, parser, store
 
-from harness.runs.claims import claim_paths
-from harness.runs.sharing import FINISHED
-from harness.runs.store import RUNS
+from harness.core.runs.claims import claim_paths
+from harness.core.runs.sharing import FINISHED
+from harness.core.runs.store import RUNS
 
 _BACKENDS = ("torch", "jax")
 _SHORT = ("--task", "tabular", "--max-steps", "4", "--threads", "1", "--no-certify", "--quiet")

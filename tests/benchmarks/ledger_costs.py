@@ -16,20 +16,25 @@ import numpy as np
 from common import parser
 
 import harness_jax.layers
-from harness.certify.ledger import COSTS_FILE, Cost, Costs, measured_costs
-from harness.certify.observation import gates_of
+from harness.core.certify.ledger import (
+    COSTS_FILE,
+    Cost,
+    Costs,
+    measured_costs,
+)
+from harness.core.certify.observation import gates_of
+from harness.core.plugins import registry
+from harness.core.stats.estimate import Estimate
+from harness.core.stats.intervals import mean_interval
+from harness.core.training import batches
+from harness.core.training.batches import BatchOrder
+from harness.core.training.gan_quality import Judge
+from harness.core.training.initial import initial_weights
+from harness.core.training.scoring import generate, score
+from harness.core.training.splits import at_most, split_samples
 from harness.layers import AnyLayer, BatchNorm, Dense, LayerNorm, Parameter
-from harness.plugins import registry
 from harness.spec.backend import Plan
 from harness.spec.task import Adversarial, Task
-from harness.stats.estimate import Estimate
-from harness.stats.intervals import mean_interval
-from harness.training import batches
-from harness.training.batches import BatchOrder
-from harness.training.gan_quality import Judge
-from harness.training.initial import initial_weights
-from harness.training.scoring import generate, score
-from harness.training.splits import at_most, split_samples
 from harness_jax.program import JaxProgram
 
 Weights = dict[str, np.ndarray]

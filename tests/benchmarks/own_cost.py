@@ -9,12 +9,12 @@ import time
 
 from common import parser
 
-from harness.plugins import registry
-from harness.plugins.selection import select_backend
+from harness.core.plugins import registry
+from harness.core.plugins.selection import select_backend
+from harness.core.training.batches import BatchOrder
+from harness.core.worker import protocol
+from harness.core.worker.requests import Worker
 from harness.spec.backend import Plan
-from harness.training.batches import BatchOrder
-from harness.worker import protocol
-from harness.worker.requests import Worker
 
 BLOCK_SECONDS = 0.1
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.machine.description import default_threads
-from harness.plugins import registry
-from harness.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.core.machine.description import default_threads
+from harness.core.plugins import registry
+from harness.core.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.core.training.batches import BatchOrder
+from harness.core.training.initial import initial_weights
+from harness.core.training.splits import split_samples
 from harness.spec.backend import Plan
-from harness.training.batches import BatchOrder
-from harness.training.initial import initial_weights
-from harness.training.splits import split_samples
 
 os.environ[PLUGIN_FILES_VARIABLE] = str(Path(__file__).with_name("planted.py"))
 

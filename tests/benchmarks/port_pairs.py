@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "port" / "pairs"))
 from support.local_sides import checked
 from table import pairs
 
-from harness.report.port import described
+from harness.port.page import described
 
 
 def judged(pair):

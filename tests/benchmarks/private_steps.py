@@ -14,12 +14,12 @@ import time
 
 import numpy as np
 
-from harness.plugins import registry
-from harness.plugins.definition import define_task
-from harness.plugins.options import parse_options
+from harness.core.plugins import registry
+from harness.core.plugins.definition import define_task
+from harness.core.plugins.options import parse_options
+from harness.core.training.batches import BatchOrder
+from harness.core.training.initial import initial_weights
 from harness.spec import Plan, Samples
-from harness.training.batches import BatchOrder
-from harness.training.initial import initial_weights
 
 NOISE, CLIP, RATE = 1.1, 1.0, 0.01
 SAMPLES, CLASSES = 4000, 10

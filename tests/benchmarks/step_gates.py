@@ -103,7 +103,7 @@ def trial(change: str) -> dict:
 
 def cost() -> str:
     """CPU time of a block of calls, over that of the same loop by hand."""
-    from harness.steps.program import Step
+    from harness.timing.engine.steps.program import Step
 
     numbers = list(range(2000))
     step = Step.__new__(Step)

@@ -21,14 +21,14 @@ from common import parser
 from hand_written.side import TASKS
 from scipy.stats import trim_mean
 
-from harness.machine.description import default_threads
-from harness.machine.worker_variables import worker_variables
-from harness.plugins import registry
-from harness.plugins.selection import select_backend
+from harness.core.machine.description import default_threads
+from harness.core.machine.worker_variables import worker_variables
+from harness.core.plugins import registry
+from harness.core.plugins.selection import select_backend
+from harness.core.training.batches import BatchOrder, block_steps
+from harness.core.worker import protocol
+from harness.core.worker.session import Conversation, Session
 from harness.spec.backend import Plan
-from harness.training.batches import BatchOrder, block_steps
-from harness.worker import protocol
-from harness.worker.session import Conversation, Session
 
 PROGRAM = Path(__file__).parent / "hand_written" / "side.py"
 #: Keras's own Adam places epsilon differently, and float32 trainings diverge after some steps.

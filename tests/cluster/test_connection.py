@@ -6,8 +6,8 @@ import pytest
 from harness.cluster import connection
 from harness.cluster.agent import describe_node
 from harness.cluster.connection import Cluster, Node, connected
+from harness.core.machine.description import Host
 from harness.errors import UsageError
-from harness.machine.description import Host
 
 NODE = Node("0123456789abcdef", 2.0, 0.0)
 

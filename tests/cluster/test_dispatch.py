@@ -7,12 +7,12 @@ from support.records import save_runs
 from harness.cluster.agent import NodeState
 from harness.cluster.dispatch import MOST_ATTEMPTS, Dispatcher, Lost
 from harness.cluster.messages import Ended, Save
+from harness.core.machine.description import Host, describe_machine
+from harness.core.runs.matrix import MatrixOptions, RunMatrix
+from harness.core.runs.request import new_record
+from harness.core.runs.sharing import SharedRuns
+from harness.core.runs.store import Store
 from harness.errors import HarnessError
-from harness.machine.description import Host, describe_machine
-from harness.runs.matrix import MatrixOptions, RunMatrix
-from harness.runs.request import new_record
-from harness.runs.sharing import SharedRuns
-from harness.runs.store import Store
 
 pytest.importorskip("torch")
 

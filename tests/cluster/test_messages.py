@@ -6,8 +6,12 @@ import pytest
 from support.records import make_record
 
 from harness.cluster.messages import Ended, Forward, ForwardedStore, streamed
+from harness.core.runs.events import (
+    Phase,
+    Started,
+    Trained,
+)
 from harness.errors import UsageError
-from harness.runs.events import Phase, Started, Trained
 
 
 def messages(work):

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from support.ray_cluster import LocalCluster
 
-from harness.runs.store import RUNS
+from harness.core.runs.store import RUNS
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.long
@@ -87,7 +87,7 @@ def test_an_interrupt_ends_the_work_on_the_nodes(cluster, tmp_path, begun):
 def workers():
     """The workers of this user, of any harness."""
     for process in psutil.process_iter(["cmdline"]):
-        if "harness.worker" in (process.info["cmdline"] or []):
+        if "harness.core.worker" in (process.info["cmdline"] or []):
             yield process
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from harness.cluster import agent
+from harness.core.plugins import files, registry
+from harness.core.runs.request import loaded
 from harness.errors import DataError
-from harness.plugins import files, registry
-from harness.runs.request import loaded
 
 
 @pytest.fixture

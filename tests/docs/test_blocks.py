@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from support.pages import PAGES, ROOT, Block, blocks, commands
 
-from harness.cli import cli
-from harness.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.core.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.core.shell.main import cli
 
 EVERY = [block for page in PAGES for block in blocks(page)]
 #: ``text`` is output. A language in braces is a directive, which the build of the pages runs.

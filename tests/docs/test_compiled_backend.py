@@ -11,9 +11,9 @@ pytest.importorskip("jax")
 
 import my_jax
 
-from harness.certify.cases import cases
-from harness.certify.observation import TrialPrograms
-from harness.plugins import registry
+from harness.core.certify.cases import cases
+from harness.core.certify.observation import TrialPrograms
+from harness.core.plugins import registry
 from harness.spec.backend import Steps, Unsupported
 from harness.testing import backend_tests
 

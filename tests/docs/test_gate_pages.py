@@ -4,8 +4,12 @@ import pytest
 from msgspec.structs import fields
 from support.pages import PAGES, blocks, commands
 
-from harness.gate.suite import Benchmark, Limits, read_suite
-from harness.report import ci_formats
+from harness.timing.environments.suite import (
+    Benchmark,
+    Limits,
+    read_suite,
+)
+from harness.timing.gate import ci_formats
 
 HOW_TO = "docs/how-to/gate-a-pull-request.md"
 REFERENCE = "docs/reference/gate-suite.md"

@@ -6,9 +6,9 @@ import re
 import pytest
 from support.pages import PAGES
 
-from harness.duel.own_steps import OwnStep, observe_work
-from harness.plugins.configuration import Configuration
-from harness.steps.process import StepTarget
+from harness.core.plugins.configuration import Configuration
+from harness.timing.engine.steps.own import OwnStep, observe_work
+from harness.timing.engine.steps.process import StepTarget
 
 PAGE = "docs/how-to/gate-your-own-step.md"
 TEXT = PAGES[PAGE].read_text()

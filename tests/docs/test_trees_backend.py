@@ -8,12 +8,12 @@ pytest.importorskip("torch")
 
 import my_trees
 
-from harness.certify.cases import narrow_networks
-from harness.certify.observation import TrialPrograms
-from harness.plugins import registry
+from harness.core.certify.cases import narrow_networks
+from harness.core.certify.observation import TrialPrograms
+from harness.core.plugins import registry
+from harness.core.training.batches import BatchOrder
 from harness.spec import Unsupported
 from harness.spec.schedules import CosineDecay
-from harness.training.batches import BatchOrder
 
 SAMPLES, STEPS = 27, 6
 

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 from support.numpy_side import NumpySide
 
+from harness.core.models.messages import Built, Description
+from harness.core.models.reading import (
+    OwnModel,
+    native_layer,
+    native_pair,
+)
 from harness.errors import UsageError
 from harness.port.findings import SideSpec
-from harness.port.messages import Built, Description
-from harness.port.native import OwnModel, native_layer, native_pair
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import InputShape, Stored
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from support.planted_ports import MODELS, RIGHT, SINGLE, TRIPLE
 
-from harness.cli.port import command
+from harness.port.command import command
 from harness.port.findings import PortRecord
 from harness.testing import assert_same_model
 

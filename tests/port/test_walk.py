@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from support.numpy_side import NumpyGraph, NumpySide
 
+from harness.port.calls import compute
 from harness.port.matching import match
 from harness.port.state import running_state
 from harness.port.updates import transferred
 from harness.port.walk import walk
-from harness.reference.calls import compute
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Stored, Trace, Value
 

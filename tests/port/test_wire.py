@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 from support.numpy_side import NumpySide
 
-from harness.port import messages
-from harness.port.messages import Sent, filled_in, outputs_of
+from harness.core.models import messages
+from harness.core.models.messages import (
+    Sent,
+    filled_in,
+    outputs_of,
+)
 from harness.tracing import semantics as kinds
 
 RNG = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from hypothesis import strategies as st
 
-from harness import cli
+from harness.core.shell import main as cli
 from harness.errors import HarnessError
 
 Place = tuple[str | int, ...]
@@ -85,7 +85,7 @@ def damaged(document: Any, place: Place, value: Any) -> Any:
 
 
 def called(*arguments: str | Path) -> tuple[int, str]:
-    """The exit code and both outputs of a command, as :func:`harness.cli.main` yields them.
+    """The exit code and both outputs of a command, as :func:`harness.core.shell.main.main` yields them.
 
     Every exception that is no user's error is raised.
     """

@@ -8,32 +8,34 @@ import functools
 import json
 import multiprocessing
 import os
-import pkgutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from unittest import mock
 
-import harness.cli
+import harness.core.shell.main
 
 #: What Python reads when it starts.
 _OF_PYTHON = ("PYTHON", "LANG", "LC_")
 _LIBRARIES = ("numpy", "pandas", "scipy.stats", "altair", "jinja2", "vl_convert", "rich.progress", "ruptures")
-#: Rooms whose modules a command may need.
-_ROOMS = ("report", "analysis", "gate", "duel", "runs", "certify", "training", "plugins", "machine", "stats")
+#: Folders whose modules a command may need.
+_FOLDERS = ("core", "timing", "learning")
+#: What imports Ray, pytest or a framework, or runs when it is imported.
+_NOT_IMPORTED = ("__main__", "pytest_plugin", "program")
 
 
 @functools.cache
 def _server() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    folder = Path(harness.__file__).parent
-    modules = (
-        f"harness.{room}.{module.name}"
-        for room in _ROOMS
-        for module in pkgutil.iter_modules([str(folder / room)])
-    )
-    context.set_forkserver_preload([*_LIBRARIES, *modules])
+    root = Path(harness.__file__).parent
+    modules = [
+        ".".join(file.relative_to(root.parent).with_suffix("").parts)
+        for folder in _FOLDERS
+        for file in sorted((root / folder).rglob("*.py"))
+        if not {file.stem, *file.parts} & {*_NOT_IMPORTED, "skeletons"}
+    ]
+    context.set_forkserver_preload([*_LIBRARIES, *(name.removesuffix(".__init__") for name in modules)])
     return context
 
 
@@ -83,6 +85,6 @@ def _command(arguments, folder, environment, path, streams) -> None:
     sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     try:
-        harness.cli.main()
+        harness.core.shell.main.main()
     finally:
         atexit._run_exitfuncs()

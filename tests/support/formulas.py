@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.reference.calls import NoReference, compute
+from harness.port.calls import NoReference, compute
 from harness.tracing import semantics as kinds
 
 

@@ -6,9 +6,8 @@ from xml.etree import ElementTree as ET
 import msgspec
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from harness.gate import reasons
-from harness.gate.record import QualityResult
-from harness.report import ci_formats
+from harness.timing.gate import ci_formats, reasons
+from harness.timing.gate.record import QualityResult
 from support.made_gates import made_benchmark, made_gate
 
 #: What ends lines, XML, table cells, code spans, workflow commands and labels; colour; invalid characters.

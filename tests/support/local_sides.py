@@ -3,10 +3,11 @@
 import contextlib
 import os
 
+from harness.core.models import messages, remote_side
+from harness.core.models.side_process import FLOAT64, _Answering
 from harness.errors import UsageError
-from harness.port import comparison, messages, remote_side
+from harness.port import comparison
 from harness.port.findings import PortOptions, SideSpec
-from harness.port.side_process import FLOAT64, _Answering
 from harness.tracing.calls import InputShape
 
 VARIABLES = {**remote_side._VARIABLES, **FLOAT64}

@@ -1,7 +1,12 @@
 """A bisection as it is stored after its end."""
 
-from harness.bisect.record import BisectRecord, Candidate, Probe, Skipped
-from harness.gate.suite import Benchmark
+from harness.timing.bisect.record import (
+    BisectRecord,
+    Candidate,
+    Probe,
+    Skipped,
+)
+from harness.timing.environments.suite import Benchmark
 from support.records import MACHINE
 
 

@@ -2,11 +2,11 @@
 
 import msgspec
 
-from harness.certify.certificate import Certificate
-from harness.machine.usage import Interference
-from harness.plugins.configuration import Configuration
-from harness.runs.record import Block, Phases
-from harness.stats.estimate import Estimate
+from harness.core.certify.certificate import Certificate
+from harness.core.machine.usage import Interference
+from harness.core.plugins.configuration import Configuration
+from harness.core.runs.record import Block, Phases
+from harness.core.stats.estimate import Estimate
 from harness_tasks.forecast import FORECAST
 from support.made_duels import stored_duel
 from support.made_runs import backends, compared, made_record, made_setting, seeds_of, two_configurations

@@ -5,8 +5,13 @@ from pathlib import Path
 
 import msgspec
 
-from harness.duel.record import DUELS, DuelRecord, StepRecord, TimeRecord
-from harness.runs.documents import encode_document
+from harness.core.documents.kinds import encode_document
+from harness.timing.duel.record import (
+    DUELS,
+    DuelRecord,
+    StepRecord,
+    TimeRecord,
+)
 
 (STORED,) = (Path(__file__).parent / "stored_records" / "duels").iterdir()
 

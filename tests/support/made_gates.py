@@ -7,24 +7,29 @@ import math
 import msgspec
 import numpy as np
 
-from harness.certify.certificate import Certificate
-from harness.duel.ratios import log_ratio
-from harness.duel.record import BlockRecord, ConfigurationRecord, PairRecord, ProcessRecord
-from harness.gate import reasons
-from harness.gate.judgement import memory_bytes
-from harness.gate.record import (
+from harness.core.certify.certificate import Certificate
+from harness.core.documents.kinds import encode_document
+from harness.core.machine.usage import Disturbance
+from harness.core.plugins.configuration import Configuration
+from harness.core.runs.record import DatasetRecord
+from harness.timing.duel.record import (
+    BlockRecord,
+    ConfigurationRecord,
+    PairRecord,
+    ProcessRecord,
+)
+from harness.timing.engine.evidence import bootstrap_interval, evidence_p_value
+from harness.timing.engine.ratios import log_ratio
+from harness.timing.environments.suite import Benchmark, Limits
+from harness.timing.gate import reasons
+from harness.timing.gate.judgement import memory_bytes
+from harness.timing.gate.record import (
     BenchmarkRecord,
     EnvironmentRecord,
     GateRecord,
     MetricResult,
     QualityResult,
 )
-from harness.gate.suite import Benchmark, Limits
-from harness.machine.usage import Disturbance
-from harness.plugins.configuration import Configuration
-from harness.runs.documents import encode_document
-from harness.runs.record import DatasetRecord
-from harness.stats.evidence import bootstrap_interval, evidence_p_value
 from support.records import MACHINE
 
 QUIET = Disturbance(0.0, 0.0, 0.0, 0)

@@ -5,12 +5,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.runs.record import Pictures
-from harness.runs.store import Store
-from harness.spec.data import Samples, Series
-from harness.training.gan_quality import Judge
-from harness.training.outcome_records import Outcomes, SampledTexts
-from harness.training.program_scores import (
+from harness.core.runs.record import Pictures
+from harness.core.runs.store import Store
+from harness.core.training.gan_quality import Judge
+from harness.core.training.outcome_records import Outcomes, SampledTexts
+from harness.core.training.program_scores import (
     epochs_grid,
     first_samples,
     generated,
@@ -19,6 +18,7 @@ from harness.training.program_scores import (
     outcomes,
     sample_grid,
 )
+from harness.spec.data import Samples, Series
 from harness_tasks.cnn import CNN
 from harness_tasks.forecast import FORECAST
 from harness_tasks.gan import GAN

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from harness.runs.record import Evaluation
+from harness.core.runs.record import Evaluation
 from harness_tasks.gan import GAN
 from support.made_runs import made_record, seeds_of
 

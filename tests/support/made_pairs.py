@@ -4,9 +4,13 @@ import math
 
 import msgspec
 
-from harness.duel import verdict
-from harness.duel.record import BlockRecord, PairRecord, ProcessRecord
-from harness.machine.usage import Disturbance
+from harness.core.machine.usage import Disturbance
+from harness.timing.duel.record import (
+    BlockRecord,
+    PairRecord,
+    ProcessRecord,
+)
+from harness.timing.engine import verdict
 
 #: A process of a pair; tests replace what they are about.
 PROCESS = ProcessRecord(

@@ -7,12 +7,18 @@ import math
 
 import msgspec
 
-from harness.analysis.findings import find
-from harness.analysis.run_curves import Run
-from harness.certify.certificate import Certificate
-from harness.plugins.configuration import Configuration
-from harness.plugins.options import options_with
-from harness.runs.record import Block, Epoch, Phases, Record, TaskRecord
+from harness.core.certify.certificate import Certificate
+from harness.core.plugins.configuration import Configuration
+from harness.core.plugins.options import options_with
+from harness.core.runs.record import (
+    Block,
+    Epoch,
+    Phases,
+    Record,
+    TaskRecord,
+)
+from harness.learning.runs.findings import find
+from harness.learning.runs.run_curves import Run
 from harness_tasks.mlp import MLP
 from support.records import make_record
 

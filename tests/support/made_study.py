@@ -3,8 +3,8 @@
 import msgspec
 import numpy as np
 
-from harness.analysis.study import Study, Variant
-from harness.runs.record import TaskRecord
+from harness.core.runs.record import TaskRecord
+from harness.learning.study.record import Study, Variant
 from harness_tasks.studies import STUDIES as KINDS
 from support.made_runs import backends, findings_of, made_record
 from support.records import TASK, make_unfinished_record

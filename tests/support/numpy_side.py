@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.reference.calls import compute
+from harness.port.calls import compute
 from harness.tracing.calls import Call, Stored, Trace, Value
 from harness.tracing.semantics import Opaque
 

@@ -1,6 +1,6 @@
 """A document as its structure: the parts and their texts, without the marks of any format."""
 
-from harness.report.document import (
+from harness.core.documents.document import (
     Cards,
     Cell,
     Command,

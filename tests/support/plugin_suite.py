@@ -44,6 +44,6 @@ def workers(pytester):
             command, variables = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
         except OSError:
             continue
-        if b"harness.worker" in command and mine in variables:
+        if b"harness.core.worker" in command and mine in variables:
             pids.append(folder.name)
     return pids

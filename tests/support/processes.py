@@ -44,4 +44,4 @@ def processes_of(harness: HarnessCommand, argument: str | None = None) -> list[p
 
 
 def workers_of(harness: HarnessCommand) -> list[psutil.Process]:
-    return processes_of(harness, "harness.worker")
+    return processes_of(harness, "harness.core.worker")

@@ -4,13 +4,20 @@ import json
 
 import msgspec
 
-from harness.machine.description import Machine
-from harness.machine.files import with_checksum
-from harness.plugins import registry
-from harness.plugins.configuration import Configuration
-from harness.runs.record import Block, DatasetRecord, Epoch, Phases, Record, TaskRecord
-from harness.runs.request import RunRequest
-from harness.runs.store import Store
+from harness.core.machine.description import Machine
+from harness.core.machine.files import with_checksum
+from harness.core.plugins import registry
+from harness.core.plugins.configuration import Configuration
+from harness.core.runs.record import (
+    Block,
+    DatasetRecord,
+    Epoch,
+    Phases,
+    Record,
+    TaskRecord,
+)
+from harness.core.runs.request import RunRequest
+from harness.core.runs.store import Store
 from harness_tasks.cnn import CNN
 
 TASK = CNN.define(CNN.options())

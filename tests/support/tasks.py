@@ -2,13 +2,13 @@
 
 import msgspec
 
-from harness.duel.workloads import Workload
+from harness.core.plugins import registry
+from harness.core.plugins.configuration import Configuration
+from harness.core.plugins.definition import define_task
+from harness.core.plugins.options import parse_options
 from harness.network import Network
-from harness.plugins import registry
-from harness.plugins.configuration import Configuration
-from harness.plugins.definition import define_task
-from harness.plugins.options import parse_options
 from harness.spec.task import Classification, Sgd, Task
+from harness.timing.engine.workloads import Workload
 
 TORCH = Configuration("torch", "eager", "cpu", threads=1)
 

@@ -10,6 +10,8 @@ import functools
 
 import numpy as np
 
+from harness.core.reference.training import NumpyBackend
+from harness.core.training.initial import initial_weights
 from harness.layers import (
     GRU,
     LSTM,
@@ -35,7 +37,6 @@ from harness.layers import (
     UpSample2D,
 )
 from harness.network import Network
-from harness.reference.training import NumpyBackend
 from harness.spec.backend import Plan, Steps
 from harness.spec.data import Samples
 from harness.spec.schedules import ConstantRate, CosineDecay, LinearDecay, StepDecay
@@ -51,7 +52,6 @@ from harness.spec.task import (
     Sgd,
     Task,
 )
-from harness.training.initial import initial_weights
 
 CLASSES, VOCABULARY, SAMPLES, LATENTS = 5, 11, 40, 6
 #: Blocks of consecutive steps, followed by a short batch for the plain optimizer only: compilers compile the

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.core.training.splits import split_samples
 from harness.spec.data import Samples
-from harness.training.splits import split_samples
 from harness_tasks.datasets import SOURCES, sunspots
 from harness_tasks.datasets.store import fingerprint
 from harness_tasks.windows import FUTURE, PAST

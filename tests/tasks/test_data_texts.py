@@ -6,8 +6,8 @@ import string
 import numpy as np
 import pytest
 
+from harness.core.training.splits import split_samples
 from harness.errors import DataError
-from harness.training.splits import split_samples
 from harness_tasks.datasets import SOURCES, texts
 from harness_tasks.datasets.texts import OTHER, reduced, text_dataset, window_counts
 from harness_tasks.windows import CONTEXT, VOCABULARY

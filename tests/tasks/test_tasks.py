@@ -6,10 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from harness.core.plugins import registry
+from harness.core.plugins.options import describe_options, parse_options
+from harness.core.training.splits import fitted
 from harness.errors import UsageError
 from harness.layers import GRU, LSTM, Dropout, SelfAttention
-from harness.plugins import registry
-from harness.plugins.options import describe_options, parse_options
 from harness.spec.task import (
     Adam,
     Adversarial,
@@ -23,7 +24,6 @@ from harness.spec.task import (
     Sgd,
     Task,
 )
-from harness.training.splits import fitted
 from harness_tasks import TASKS
 from harness_tasks.datasets import SOURCES
 

@@ -11,8 +11,8 @@ pytest.importorskip("torch")
 
 from support.altered import Altered, faulty, one_by_one
 
+from harness.core.plugins import registry
 from harness.errors import UsageError
-from harness.plugins import registry
 from harness.spec.backend import Unsupported
 from harness.spec.task import Adam
 from harness.testing.kit import ConformanceError, backend_tests, check_backend

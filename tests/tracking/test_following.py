@@ -7,7 +7,13 @@ import msgspec
 import pytest
 from support.records import EPOCHS, make_record, make_unfinished_record
 
-from harness.runs.events import Finished, Phase, Scored, Started, Trained
+from harness.core.runs.events import (
+    Finished,
+    Phase,
+    Scored,
+    Started,
+    Trained,
+)
 from harness.tracking import following, tracker
 from harness.tracking.following import Tracking
 from harness.tracking.tracker import BoundedTracker, send

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 from support.records import EPOCHS, make_record, make_unfinished_record
 
-from harness.cli.export import to_mlflow
+from harness.core.runs.record import Pictures
+from harness.core.runs.store import Store
 from harness.errors import HarnessError, UsageError
-from harness.runs.record import Pictures
-from harness.runs.store import Store
+from harness.tracking.command import to_mlflow
 from harness.tracking.following import Tracking
 from harness.tracking.tracker import TrackingError, send
 

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from support.records import make_record
 
-from harness.runs.record import Pictures
-from harness.runs.store import Store
+from harness.core.runs.record import Pictures
+from harness.core.runs.store import Store
 from harness.tracking.tracker import send
 
 pytest.importorskip("tensorboard")

@@ -6,9 +6,9 @@ import msgspec
 from support.made_runs import made_record
 from support.records import EPOCHS, make_record, make_unfinished_record
 
-from harness.certify.certificate import Certificate
-from harness.machine.description import GitState
-from harness.runs.record import Failure, Pictures
+from harness.core.certify.certificate import Certificate
+from harness.core.machine.description import GitState
+from harness.core.runs.record import Failure, Pictures
 from harness.tracking import values
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.plugins import registry
+from harness.core.plugins import registry
+from harness.core.training.batches import BatchOrder
+from harness.core.training.initial import initial_weights
+from harness.core.training.splits import split_samples
 from harness.spec.data import Samples
-from harness.training.batches import BatchOrder
-from harness.training.initial import initial_weights
-from harness.training.splits import split_samples
 
 ENGINES = {"keras": "tensorflow", "keras-torch": "torch", "keras-jax": "jax"}
 #: The tasks that each loop has.

@@ -22,7 +22,7 @@ _LONGER_CALLS = ("--batch-size", "10", "--max-steps", "6000")
 #: Calls of 0.3 s in place of 10 ms: in shorter ones a tenth is lost among the delays of messages.
 _LONG_CALLS = ("--batch-size", "2", "--max-steps", "36000")
 _DROPOUT = ("--set", "dropout=0.3")
-_SCORE = "harness.training.program_scores:score"
+_SCORE = "harness.core.training.program_scores:score"
 
 CHEATS = {
     "honest": Cheat("nothing", Honest),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cheating.honest import Honest, part
-from harness.training.batches import BatchOrder
+from harness.core.training.batches import BatchOrder
 
 REAL_CLOCK = time.perf_counter
 FOLDER = Path(os.environ.get("CHEAT_FOLDER", "."))

@@ -124,7 +124,7 @@ def reports_less(factor):
 
         return shorter
 
-    return replaced("harness.worker.requests:Worker._train", by=by)
+    return replaced("harness.core.worker.requests:Worker._train", by=by)
 
 
 def perfect_scores(score):

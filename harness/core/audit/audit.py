@@ -1,0 +1,265 @@
+"""The audit of one worker's training, from the build to its end: one interface for runs, duels and gates."""
+
+import contextlib
+import dataclasses
+import random
+import time
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from harness.core.audit import budgets
+from harness.core.audit.budgets import AUDIT_SHARE, FIRST_PAIRS
+from harness.core.audit.clock import TrainingClock
+from harness.core.audit.findings import (
+    Clock,
+    Gap,
+    Verification,
+    Verifier,
+    WorkDiffers,
+)
+from harness.core.audit.numpy_work import (
+    NumpyWork,
+    ReportedScores,
+    compare_with_numpy,
+)
+from harness.core.audit.repetition import Repeater, repeated
+from harness.core.audit.segments import Segments, Work
+from harness.core.audit.words import work_fault
+from harness.core.certify.certificate import Losses
+from harness.core.training.batches import BatchOrder
+from harness.core.worker import protocol
+from harness.core.worker.session import Conversation, Session
+from harness.errors import HarnessError
+from harness.spec.data import Split
+
+
+class Preparation(msgspec.Struct, frozen=True):
+    """What a worker took before its training: import, data, build and first step, in seconds."""
+
+    import_seconds: float
+    data_seconds: float
+    build_seconds: float
+    first_step_seconds: float
+
+    @property
+    def program_seconds(self) -> float:
+        """What another program of the same process takes before it is steady."""
+        return self.build_seconds + self.first_step_seconds
+
+
+class AuditedTraining:
+    """Trains in a worker, and keeps what it takes to prove the time and the work of it afterwards.
+
+    :meth:`close` deletes the states that it keeps. Every request raises as :meth:`Session.receive`.
+    """
+
+    def __init__(
+        self, session: Session, work: Work, cpus: Sequence[int], device: str, *, pauses: bool = False
+    ) -> None:
+        """The worker has just built its program on ``device``; ``pauses``: it is stopped after long calls."""
+        self._session, self._work = session, work
+        self._pauses = pauses
+        self._clock = TrainingClock(session, cpus, on_accelerator=not device.startswith("cpu"))
+        self._segments = Segments(self._clock.save_state)
+        self._is_settled = True
+        self._scores = ReportedScores()
+        self._steps = 0
+
+    @property
+    def order(self) -> BatchOrder:
+        """The order of its samples."""
+        return self._work.order
+
+    def shuffle(self, seed: int) -> None:
+        """Take the samples in the order of this seed, which the program could not know when it was built."""
+        self._session.call(protocol.Shuffle(seed), protocol.Done)
+        self._work = self._work._replace(order=dataclasses.replace(self._work.order, seed=seed))
+
+    def train(self, steps: int) -> protocol.Trained:
+        """Make the next steps."""
+        trained = self._clock.train(steps)
+        if self._pauses and trained.seconds >= budgets.STOPPED_AFTER_SECONDS:
+            self._session.pause()
+        self._steps += steps
+        self._segments.add(trained)
+        self._is_settled = False
+        return trained
+
+    def read(self, *, last: bool = False) -> None:
+        """Read the state if the pace of readings asks for it, or after the ``last`` step."""
+        if last:
+            self._segments.read_last()
+        elif self._segments.is_due:
+            self._segments.read()
+        else:
+            return
+        self._is_settled = True
+
+    def evaluate(
+        self, splits: list[Split], samples: int | None = None, *, drawn: bool = False, final: bool = False
+    ) -> protocol.Evaluated:
+        """Score splits, once all updates that are outstanding have been made and their time counts.
+
+        The scores are ``final`` if they are of the weights after the last step, whose state has been read.
+        """
+        if not self._is_settled:
+            self._clock.settle()
+            self._is_settled = True
+        beginning = str(self._segments.folder / "rows") if final and self._is_compared else None
+        request = protocol.Evaluate(splits, samples, drawn, beginning, train_samples=final)
+        evaluated = self._session.call(request, protocol.Evaluated)
+        if beginning is not None:
+            self._scores = ReportedScores(
+                self._scores.scores | evaluated.scores,
+                self._scores.samples | dict.fromkeys(evaluated.scores, samples),
+                beginning,
+            )
+        return evaluated
+
+    @property
+    def first_losses(self) -> Losses:
+        """The losses of the first steps."""
+        return self._segments.first_losses
+
+    @property
+    def _is_compared(self) -> bool:
+        """Whether the harness's own program does the same work; it takes too long for rounds of clients."""
+        federated = self._work.plan.task.federated is not None
+        return self._work.certified and self._work.is_third_party and not federated
+
+    def judge_clock(self, known_step_seconds: float | None = None) -> Clock:
+        """What the sums of both clocks and the CPU time say.
+
+        ``known_step_seconds`` is the time of a step of a run, whose order was known beforehand: a few more
+        steps are made in another one. Do not use the program's weights afterwards.
+
+        Raises:
+            DishonestClock: the reported times are not to be trusted.
+        """
+        if known_step_seconds is not None:
+            self._clock.compare_new_order(self._work.order, self._steps, known_step_seconds)
+        return self._clock.judged()
+
+    def verify(self, prepared: Preparation, budget_seconds: float = 0.0) -> Verification:
+        """Have a second program repeat parts of the training. It is the last request to the program.
+
+        A second program that fails is no fault of the work, which stays unverified. Third-party backends are
+        repeated in a process of its own, whole segments at a time, whatever it takes; others within the
+        budget, and with none a whole segment.
+
+        Raises:
+            WorkDiffers: the second program does not compute what was reported.
+        """
+        begun = time.monotonic()
+        budget_seconds -= self._segments.reading_seconds
+        try:
+            if self._work.is_third_party:
+                found = self._verified_elsewhere(budget_seconds)
+            elif (verifier := self._verifier(prepared, budget_seconds)) == "other process":
+                with self._other_process() as session:
+                    found = self._repeated(session, verifier, budget_seconds)
+            else:
+                found = self._repeated(self._session, verifier, budget_seconds)
+        except (HarnessError, OSError) as error:  # the states need room on a disk
+            found = Verification(outcome="not verified", gap="program failed", detail=str(error))
+        found = msgspec.structs.replace(found, seconds=time.monotonic() - begun)
+        if found.outcome == "differs":
+            raise WorkDiffers(work_fault(found), found)
+        return found
+
+    def _verifier(self, prepared: Preparation, budget_seconds: float) -> Verifier:
+        """A process of its own hides most from a program; the same program compiles nothing again."""
+        newest = self._segments.newest
+        repetition = 0.0 if newest is None else 2 * newest.seconds
+        start = prepared.import_seconds + prepared.data_seconds + prepared.program_seconds
+        if start + repetition <= budget_seconds:
+            return "other process"
+        compiles = prepared.first_step_seconds > max(
+            budgets.LONGEST_FIRST_STEP_SECONDS, budgets.FIRST_STEP_SHARE * budget_seconds
+        )
+        is_cheap = prepared.program_seconds <= max(budgets.LONGEST_BUILD_SECONDS, budget_seconds)
+        return (
+            "second program" if (is_cheap and not compiles) or not self._segments.complete else "same program"
+        )
+
+    def _repeated(self, session: Session, verifier: Verifier, seconds: float) -> Verification:
+        if (gap := self._gap) is not None:
+            return Verification(outcome="not verified", gap=gap)
+        whole = budgets.WHOLE_SEGMENTS if self._work.is_third_party else int(seconds <= 0)
+        return repeated(self._work, self._segments, Repeater(session, verifier, seconds, whole))
+
+    @property
+    def _gap(self) -> Gap | None:
+        """Why nothing can be repeated. What a program drops may depend on its calls, even in a beginning."""
+        if self._segments.complete or not self._work.uses_dropout:
+            return None
+        return "too short" if self._segments.complete is None else "no training state"
+
+    @contextlib.contextmanager
+    def _other_process(self) -> Iterator[Session]:
+        """A process with a program like that of the training, on the same samples in the same order."""
+        work = self._work
+        with work.start({}) as session:
+            own = Conversation(session, work.backend, work.plan.threads)
+            own.build(work.plan, work.dataset)
+            session.call(protocol.Shuffle(work.order.seed), protocol.Done)
+            yield session
+
+    def _verified_elsewhere(self, seconds: float) -> Verification:
+        """Repeat in a process of its own, and compare certified work with the harness's own program.
+
+        Both processes start and work at the same time.
+        """
+        end = time.monotonic() + seconds
+        with contextlib.ExitStack() as processes:
+            numpy = None
+            if self._is_compared:
+                numpy = processes.enter_context(NumpyWork(self._work, self._segments, self._scores))
+            session = processes.enter_context(self._other_process())
+            left = max(budgets.LEAST_REPETITION_SECONDS, end - time.monotonic())
+            found = self._repeated(session, "other process", left)
+            if numpy is not None and found.outcome != "differs":
+                independent = compare_with_numpy(numpy, self._segments, session)
+                outcome = "differs" if independent.differs else found.outcome
+                found = msgspec.structs.replace(found, outcome=outcome, independent=independent)
+        return found
+
+    def close(self) -> None:
+        """Delete the saved states."""
+        self._segments.close()
+
+
+# Which processes of a duel are verified, within a share of its time.
+
+_RNG = random.SystemRandom()
+
+
+class PairAudit:
+    """Each workload is verified in one of its first pairs, then the one whose turn it is if there is time."""
+
+    def __init__(self, pairs: int = FIRST_PAIRS) -> None:
+        """``pairs``: so many will be made, or more."""
+        self._drawn_from = min(FIRST_PAIRS, pairs)
+        self._first: dict[int, int] = {}
+        self._times: dict[int, int] = {}
+        self._pairs = 0
+        self._seconds = self._verified_seconds = 0.0
+
+    def chosen(self, order: Sequence[int]) -> set[int]:
+        """Of the workloads in this random order, those whose processes are verified in this pair."""
+        unverified = {index for index in order if not self._times.get(index)}
+        for index in unverified:
+            self._first.setdefault(index, _RNG.randrange(self._drawn_from))
+        if unverified or self._verified_seconds > AUDIT_SHARE * self._seconds:
+            return {index for index in unverified if self._first[index] <= self._pairs}
+        return {min(order, key=lambda index: self._times[index])}
+
+    def add(self, verified_seconds: Sequence[float | None], seconds: float) -> None:
+        """A pair of this duration ended; what verifying each workload took, None where it was not."""
+        self._pairs += 1
+        self._seconds += seconds
+        for index, taken in enumerate(verified_seconds):
+            if taken is not None:
+                self._times[index] = self._times.get(index, 0) + 1
+                self._verified_seconds += taken

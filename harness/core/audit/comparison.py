@@ -1,0 +1,166 @@
+"""Whether repeated work is what was reported, by how far rounding sets two repetitions apart.
+
+Two programs that compute the same part slowly, because they round differently. How fast depends on the
+training, so no fixed tolerance fits. It is measured: the same steps are repeated twice from weights that are
+moved by one rounding, and how far these two part is what rounding can do.
+"""
+
+import itertools
+import math
+import statistics
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.core.audit import budgets
+from harness.core.audit.budgets import ROUNDING
+from harness.core.audit.findings import Deviation
+from harness.core.certify.certificate import Losses
+from harness.spec.backend import Precision
+
+Weights = Mapping[str, np.ndarray]
+
+
+class LossComparison(NamedTuple):
+    """How far repeated losses follow those that were reported.
+
+    ``compared_steps`` are those before rounding had separated the two, ``worst`` is the largest relative
+    deviation among them, and ``fault_at`` the index of the first step that rounding does not explain.
+    """
+
+    compared_steps: int
+    worst: float
+    fault_at: int | None
+
+
+def compare_losses(
+    reported: Losses, repeated: Losses, precision: Precision, nearby: tuple[Losses, Losses] | None = None
+) -> LossComparison:
+    """Compare the losses of the same steps. ``nearby`` are those of two trainings that rounding sets apart.
+
+    Without them only deviations that never count are left out. They may be shorter.
+    """
+    scale = _scale(reported)
+    deviations = _deviations(reported, repeated, scale)
+    apart = [0.0] * len(deviations) if nearby is None else _deviations(*nearby, scale)
+    count = min(len(deviations), len(apart))
+    farthest = itertools.accumulate(apart[:count], max)
+    limits = [max(ROUNDING[precision].loss, budgets.LOSS_FACTOR * by) for by in farthest]
+    separated = max(budgets.SEPARATED, ROUNDING[precision].loss)
+    compared = next((step for step, limit in enumerate(limits) if limit > separated), count)
+    fault = next((step for step in range(compared) if deviations[step] > limits[step]), None)
+    agreed = compared if fault is None else fault
+    return LossComparison(agreed, max(deviations[:agreed], default=0.0), fault)
+
+
+def first_difference(ours: Losses, theirs: Losses, precision: Precision) -> int | None:
+    """The first step at which the losses of two configurations differ that began with equal weights.
+
+    A step differs if its loss deviates by more than rounding adds in one step, while all before it agree.
+    """
+    deviations = _deviations(ours, theirs, _scale(ours))
+    rounding = ROUNDING[precision]
+    first = next((step for step, deviation in enumerate(deviations) if deviation > rounding.loss), None)
+    if first is None or (first > 0 and deviations[first] <= rounding.first_losses):
+        return None
+    return first
+
+
+def differs_at_same_weights(
+    reported: Losses, recomputed: Losses, precision: Precision, nearby: Losses | None = None
+) -> int | None:
+    """The first of a few steps, each at the same weights in both, whose losses are not equal.
+
+    ``nearby`` are recomputed at weights that are a few roundings away. Without them only deviations that
+    never count are left out.
+    """
+    scale = _scale(recomputed)
+    deviations = _deviations(reported, recomputed, scale)
+    apart = [0.0] * len(deviations) if nearby is None else _deviations(nearby, recomputed, scale)
+    limits = [max(ROUNDING[precision].loss, budgets.LOSS_FACTOR * by) for by in apart]
+    steps = enumerate(zip(deviations, limits, strict=True))
+    return next((step for step, (deviation, limit) in steps if deviation > limit), None)
+
+
+def deviation_of(index: int, reported: Losses, recomputed: Losses, first: int = 0) -> Deviation:
+    """The deviation at an index of losses that begin with step ``first``, counted from 0."""
+    ours, theirs = reported[index], recomputed[index]
+    deviations = [_deviation(a, b, budgets.LEAST_LOSS) for a, b in zip(ours, theirs, strict=True)]
+    column = deviations.index(max(deviations))
+    return Deviation(first + index + 1, ours[column], theirs[column])
+
+
+def _deviations(ours: Losses, theirs: Losses, scale: float) -> list[float]:
+    return [
+        max(map(lambda a, b: _deviation(a, b, scale), row, other))
+        for row, other in zip(ours, theirs, strict=False)
+    ]
+
+
+def _deviation(a: float | None, b: float | None, scale: float) -> float:
+    if a is None or b is None:  # a loss that is not finite
+        return 0.0 if a is b else math.inf
+    return abs(a - b) / max(abs(a), abs(b), scale)
+
+
+def _scale(losses: Losses) -> float:
+    """The usual size of these losses, to which deviations are relative; small ones count as larger."""
+    sizes = [abs(value) for row in losses for value in row if value is not None]
+    return max(budgets.LEAST_LOSS, statistics.fmean(sizes or [0.0]))
+
+
+class WeightsComparison(NamedTuple):
+    """By which share of their way weights differ; None if rounding leads them about as far."""
+
+    apart: float | None
+    differs: bool
+
+
+class WeightsCheck:
+    """Compares ends of the same steps with the repeated one.
+
+    Distances are Euclidean, over all parameters together: single ones whose gradient is nothing but rounding
+    go anywhere under Adam. The arrays named in ``state``, such as running statistics, are measured by
+    themselves: their way is often longer, and would hide updates that are left out.
+    """
+
+    def __init__(
+        self, before: Weights, repeated: Weights, steps: int, precision: Precision, state: Collection[str]
+    ) -> None:
+        self._before, self._repeated = before, repeated
+        groups = ([name for name in repeated if (name in state) is own] for own in (False, True))
+        self._groups = [names for names in groups if names]
+        self._rounding = ROUNDING[precision]
+        self._steps = steps
+
+    def compare(self, reported: Weights, nearby: tuple[Weights, Weights] | None = None) -> WeightsComparison:
+        """``nearby`` are the ends of two trainings that rounding sets apart."""
+        found = [self._compare(names, reported, nearby) for names in self._groups]
+        known = [each.apart for each in found if each.apart is not None]
+        return WeightsComparison(max(known, default=None), any(each.differs for each in found))
+
+    def _compare(
+        self, names: list[str], reported: Weights, nearby: tuple[Weights, Weights] | None
+    ) -> WeightsComparison:
+        way = _distance(names, self._before, self._repeated)
+        rounding = self._rounding.epsilon * math.sqrt(self._steps) * _distance(names, self._repeated)
+        if way <= budgets.ROUNDINGS * rounding:
+            return WeightsComparison(None, differs=False)
+        near = 0.0 if nearby is None else _distance(names, *nearby) / way
+        limit = max(self._rounding.weights, budgets.ROUNDINGS * rounding / way, budgets.WEIGHTS_FACTOR * near)
+        apart = _distance(names, reported, self._repeated) / way
+        if limit >= budgets.WEIGHTS_SEPARATED:
+            return WeightsComparison(None, differs=False)
+        return WeightsComparison(apart, differs=apart > limit)
+
+
+def _distance(names: Sequence[str], weights: Weights, others: Weights | None = None) -> float:
+    """The Euclidean length of these weights, or of their differences from others."""
+    squares = (
+        np.square(
+            weights[name].astype(np.float64) - (0.0 if others is None else others[name].astype(np.float64))
+        ).sum()
+        for name in names
+    )
+    return math.sqrt(sum(map(float, squares)))

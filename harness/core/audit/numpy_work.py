@@ -1,0 +1,326 @@
+"""Timed work compared with that of a program of the harness, in a process without the backend's plugin.
+
+A second program of the same plugin makes the same mistake twice, and a plugin that recognises a
+certification case can make it everywhere else. Here the harness's own program in NumPy computes the first
+steps of the training on the data of the run, and the gradients of later steps at weights that were saved.
+"""
+
+import itertools
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import numpy as np
+
+from harness.core.audit import budgets
+from harness.core.audit.comparison import (
+    compare_losses,
+    deviation_of,
+    differs_at_same_weights,
+)
+from harness.core.audit.findings import Independent, ScoreDeviation
+from harness.core.audit.segments import (
+    Segment,
+    Segments,
+    Work,
+)
+from harness.core.audit.updates import LEAST_AGREEMENT, agreements
+from harness.core.certify.certificate import Losses
+from harness.core.machine.cpus import WORKER_CPUS
+from harness.core.plugins.files import PLUGIN_FILES_VARIABLE, own_plugin_files
+from harness.core.reference.training import NUMPY, without_dropout
+from harness.core.training.measures import Scores
+from harness.core.training.scoring import (
+    Rows,
+    load_rows,
+    rows_file,
+)
+from harness.core.worker import protocol
+from harness.core.worker.saved_state import (
+    save_joined,
+    save_nearby,
+    weights_in,
+)
+from harness.core.worker.session import Conversation, Session
+from harness.errors import Declined, HarnessError
+from harness.spec.backend import Precision
+from harness.spec.data import Split
+from harness.spec.schedules import ConstantRate
+from harness.spec.task import Adversarial, Sgd, training_flops_per_sample
+
+_RNG = random.SystemRandom()
+#: By the parameters' full names.
+Gradient = dict[str, np.ndarray]
+#: The rate at which a step subtracts a gradient, to show it: a power of two, so that the division is exact.
+_GRADIENT_RATE = 2.0**-20
+#: In an adversarial task. The discriminator is updated before the generator's loss is computed, which shifts
+#: this loss by the rate times the product of their gradients; at 2**-20 that has been 5e-5.
+_ADVERSARIAL_GRADIENT_RATE = 2.0**-32
+#: A training step takes about three times the operations of a prediction.
+_TRAINING_TO_FORWARD = 3
+
+
+class ReportedScores(msgspec.Struct, frozen=True):
+    """The scores of the last weights, by split, and how many samples of each were scored at most.
+
+    ``rows`` is the beginning of the paths of the files with the scores of single samples.
+    """
+
+    scores: dict[Split, Scores] = {}
+    samples: dict[Split, int | None] = {}
+    rows: str = ""
+
+
+def compare_with_numpy(numpy: "NumpyWork", segments: Segments, own: Session) -> Independent:
+    """Compare first steps, scores, and gradients of later steps; ``own`` has a program of the backend."""
+    found = Independent()
+    try:
+        found = numpy.compared_alone()
+        for segment in segments.draw(needs_state=False)[:2]:  # a drawn one and the newest
+            if segment.start is None or found.differs or found.gap:
+                break
+            found = numpy.later_steps(found, segment, own)
+    except Declined as error:
+        found = msgspec.structs.replace(found, gap="not covered", detail=str(error))
+    except HarnessError as error:
+        found = msgspec.structs.replace(found, gap="program failed", detail=str(error))
+    return found
+
+
+class NumpyWork:
+    """The harness's program, in a process of its own. What it needs nobody else for, it does at once."""
+
+    def __init__(self, work: Work, segments: Segments, scores: ReportedScores) -> None:
+        """Start the process. Use it as a context manager."""
+        self._work, self._segments, self._scores = work, segments, scores
+        # It may use all CPUs: the backend's program is busy on its own.
+        self._session = work.start({PLUGIN_FILES_VARIABLE: own_plugin_files(), WORKER_CPUS: ""})
+        self._conversation = Conversation(self._session, NUMPY, work.plan.threads)
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._alone = self._thread.submit(self._compare_alone)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._session.kill()  # it may be at work, and the thread waits for it
+        self._thread.shutdown()
+        self._session.close()
+
+    def compared_alone(self) -> Independent:
+        """Wait for the comparison of first steps and scores; raises as :meth:`Session.receive` does."""
+        return self._alone.result()
+
+    def _compare_alone(self) -> Independent:
+        if self._work.uses_dropout:
+            found = Independent(gap="dropout")
+        elif self._work.plan.task.privacy is not None:
+            found = Independent(gap="noise")
+        else:
+            found = self._first_steps()
+        return found if found.differs else self._score(found, self._scores)
+
+    def _build(self, *, gradients: bool = False) -> None:
+        """``gradients``: a step subtracts the gradient from the weights, at the rate of gradients."""
+        work = self._work
+        # Scores are made without dropping anything; steps are compared only where no step does.
+        task = without_dropout(work.plan.task)
+        plan = msgspec.structs.replace(work.plan, task=task, mode="plain", device="cpu")
+        if gradients:
+            # A task that clips still does: the weights must follow the clipped gradients.
+            task = msgspec.structs.replace(
+                plan.task, optimizer=Sgd(self._gradient_rate), weight_decay=0.0, schedule=ConstantRate()
+            )
+            plan = msgspec.structs.replace(plan, task=task)
+        self._conversation.build(plan, work.dataset)
+        self._session.call(protocol.Shuffle(work.order.seed), protocol.Done)
+
+    def _first_steps(self) -> Independent:
+        """Compare the first steps of the training, as many as time allows."""
+        self._build()
+        initial = self._folder / "numpy-initial.npz"
+        self._session.call(protocol.SaveState(str(initial)), protocol.StateSaved)
+        reported, losses = self._segments.first.losses, list[list[float | None]]()
+        end = time.monotonic() + budgets.NUMPY_SECONDS
+        fewest = budgets.NUMPY_FEWEST_STEPS
+        while len(losses) < len(reported) and (len(losses) < fewest or time.monotonic() < end):
+            losses += self._session.call(_step(len(losses)), protocol.Trained).losses
+        reported, precision = reported[: len(losses)], self._work.plan.precision
+        found = compare_losses(reported, losses, precision)
+        if found.fault_at is not None:  # unless rounding leads as far
+            nearby = self._nearby(initial, found.fault_at + 1)
+            found = compare_losses(reported, losses, precision, (losses, nearby))
+        deviation = None if found.fault_at is None else deviation_of(found.fault_at, reported, losses)
+        return Independent(steps=found.compared_steps, worst=found.worst, deviation=deviation)
+
+    def _nearby(self, initial: Path, steps: int) -> Losses:
+        """The first losses from initial weights that are a few roundings away."""
+        moved = self._folder / "numpy-nearby.npz"
+        save_nearby(initial, moved, budgets.NUMPY_ROUNDINGS * self._epsilon)
+        self._session.call(protocol.Rebuild(), protocol.Done)
+        losses = self._session.call(_step(0, moved), protocol.Trained).losses
+        for step in range(1, steps):
+            losses += self._session.call(_step(step), protocol.Trained).losses
+        return losses
+
+    def later_steps(self, found: Independent, segment: Segment, own: Session) -> Independent:
+        """Compare the losses and the gradients of consecutive steps with what the backend's program does."""
+        task, precision = self._work.plan.task, self._work.plan.precision
+        losses, paths = self._own_steps(segment, own)
+        self._build(gradients=True)
+        gradients, recomputed = [], list[list[float | None]]()
+        pairs = list(itertools.pairwise(paths))
+        for index, (before, after) in enumerate(pairs):
+            row, gradient = self._gradient(segment.step + index, before, after)
+            recomputed.append(row)
+            gradients.append(gradient)
+        fault = differs_at_same_weights(losses, recomputed, precision)
+        if fault is not None:  # unless rounding of the weights changes as much
+            nearby = [self._losses_nearby(segment.step + i, *pair) for i, pair in enumerate(pairs)]
+            fault = differs_at_same_weights(losses, recomputed, precision, nearby)
+        if fault is not None:
+            deviation = deviation_of(fault, losses, recomputed, segment.step)
+            return msgspec.structs.replace(found, deviation=deviation)
+        least = found.agreement
+        if segment.complete:  # else its optimizer begins anew
+            rates = self._work.order.rates.of_steps(segment.step, len(gradients)).tolist()
+            weights = [weights_in(path) for path in paths]
+            shares = agreements(task, segment.step, weights, gradients, precision, rates)
+            steps = enumerate(shares, segment.step + 2)
+            known = {share: step for step, share in steps if share is not None}
+            least = min([*known, 1.0 if least is None else least])
+            if least in known and least < LEAST_AGREEMENT:
+                return msgspec.structs.replace(found, agreement=least, unfollowed_step=known[least])
+        return msgspec.structs.replace(found, later_steps=found.later_steps + len(losses), agreement=least)
+
+    def _own_steps(self, segment: Segment, own: Session) -> tuple[Losses, list[Path]]:
+        """Have the backend's program make steps: their losses, and the files of the weights around them."""
+        own.call(protocol.Rebuild(), protocol.Done)
+        paths = [self._folder / f"own-{index}.npz" for index in range(budgets.NUMPY_LATER_STEPS + 1)]
+        own.call(protocol.Replay(segment.step, [], str(segment.start), segment.complete), protocol.Trained)
+        own.call(protocol.SaveState(str(paths[0])), protocol.StateSaved)
+        losses: Losses = []
+        for index, path in enumerate(paths[1:]):
+            losses += own.call(_step(segment.step + index), protocol.Trained).losses
+            own.call(protocol.SaveState(str(path)), protocol.StateSaved)
+        return losses, paths
+
+    def _gradient(self, step: int, before: Path, after: Path) -> tuple[list[float | None], Gradient]:
+        """The losses of a step and its gradient, by the files of the weights before and after it."""
+        row, gradient = self._gradient_at(step, before)
+        if self._is_adversarial:
+            later_row, later = self._gradient_at(step, self._turn(before, after))
+            row = [row[0], later_row[1]]
+            gradient |= {name: array for name, array in later.items() if name.startswith("generator/")}
+        return row, gradient
+
+    @property
+    def _is_adversarial(self) -> bool:
+        return isinstance(self._work.plan.task.objective, Adversarial)
+
+    @property
+    def _gradient_rate(self) -> float:
+        return _ADVERSARIAL_GRADIENT_RATE if self._is_adversarial else _GRADIENT_RATE
+
+    def _turn(self, before: Path, after: Path) -> Path:
+        """The weights at the generator's turn: with the discriminator that has been updated."""
+        turn = self._folder / "turn.npz"
+        save_joined(before, after, "discriminator", turn)
+        return turn
+
+    def _losses_nearby(self, step: int, before: Path, after: Path) -> list[float | None]:
+        """The losses of a step at weights that are a few roundings away."""
+        row = self._loss_nearby(step, before)
+        return (
+            [row[0], self._loss_nearby(step, self._turn(before, after))[1]] if self._is_adversarial else row
+        )
+
+    def _loss_nearby(self, step: int, path: Path) -> list[float | None]:
+        moved = self._folder / "numpy-nearby.npz"
+        save_nearby(path, moved, budgets.NUMPY_ROUNDINGS * self._epsilon)
+        (row,) = self._session.call(_step(step, moved), protocol.Trained).losses
+        return row
+
+    @property
+    def _epsilon(self) -> float:
+        return budgets.ROUNDING[self._work.plan.precision].epsilon
+
+    def _gradient_at(self, step: int, path: Path) -> tuple[list[float | None], Gradient]:
+        """The losses of a step and its gradient at the weights in a file."""
+        (row,) = self._session.call(_step(step, path), protocol.Trained).losses
+        stepped = self._folder / "numpy.npz"
+        self._session.call(protocol.SaveState(str(stepped)), protocol.StateSaved)
+        weights, moved = weights_in(path), weights_in(stepped)
+        parameters = self._work.plan.task.parameters()  # running statistics move without gradients
+        return row, {name: (weights[name] - moved[name]) / self._gradient_rate for name in parameters}
+
+    @property
+    def _folder(self) -> Path:
+        return self._segments.folder
+
+    def _score(self, found: Independent, reported: ReportedScores) -> Independent:
+        """Compare the scores of samples that are drawn now with those of the last weights."""
+        last = self._segments.last_state
+        if last is None or not reported.scores:
+            return found
+        if found.gap is not None:  # nothing has been built
+            self._build()
+        self._session.call(protocol.Replay(0, [], str(last), complete=False), protocol.Trained)
+        flops = max(1, training_flops_per_sample(self._work.plan.task) // _TRAINING_TO_FORWARD)
+        most = max(1, min(budgets.SCORED_ROWS, budgets.SCORED_FLOPS // flops))
+        for split, scores in reported.scores.items():
+            rows = load_rows(rows_file(reported.rows, split))
+            if not len(rows.losses):  # adversarial scores are of sets
+                continue
+            deviation = _mean_deviation(split, scores, rows.means())
+            places = _RNG.sample(range(len(rows.losses)), min(most, len(rows.losses)))
+            if deviation is None:
+                path = self._folder / "numpy-rows.npy"
+                request = protocol.ScoreRows(split, reported.samples[split], places, str(path))
+                self._session.call(request, protocol.Done)
+                deviation = _row_deviation(split, places, rows, load_rows(path), self._work.plan.precision)
+            if deviation is not None:
+                return msgspec.structs.replace(found, score=deviation)
+            found = msgspec.structs.replace(found, scored_rows=found.scored_rows + len(places))
+        return found
+
+
+def _mean_deviation(split: Split, scores: Scores, means: Scores) -> ScoreDeviation | None:
+    """The first score that is not the mean of those of the samples."""
+    for name, mean in means.items():
+        score = scores.get(name)
+        if name in scores and score != mean and not _is_near(score, mean, budgets.MEAN_TOLERANCE):
+            return ScoreDeviation(split, name, score, mean)
+    return None
+
+
+def _row_deviation(
+    split: Split, places: list[int], reported: Rows, recomputed: Rows, precision: Precision
+) -> ScoreDeviation | None:
+    """The first sample whose score is not that which NumPy computes, if there are too many for rounding.
+
+    A few have two classes of almost the same logit, or logits so large that their rounding shows.
+    """
+    tolerance = budgets.ROUNDING[precision].score
+    names = ("loss", "accuracy")
+    for name, ours, theirs in zip(names, reported, recomputed, strict=True):
+        rows = list(zip(places, ours[places].tolist(), theirs.tolist(), strict=True))
+        wrong = [row for row in rows if not _is_near(row[1], row[2], tolerance)]
+        if len(wrong) > budgets.ROUNDED_SHARE * len(rows):
+            place, score, right = wrong[0]
+            return ScoreDeviation(split, name, score, right, place)
+    return None
+
+
+def _is_near(a: float | None, b: float | None, tolerance: float) -> bool:
+    if a is None or b is None or not (np.isfinite(a) and np.isfinite(b)):
+        return a is b or (a is not None and b is not None and np.isfinite(a) == np.isfinite(b))
+    return abs(a - b) <= tolerance * max(1.0, abs(a), abs(b))
+
+
+def _step(step: int, path: Path | None = None) -> protocol.Replay:
+    """A single step, from saved weights or from where the program is."""
+    return protocol.Replay(step, [1], None if path is None else str(path), complete=False)

@@ -1,0 +1,176 @@
+"""What the audit found, in words."""
+
+from harness.core.audit.findings import (
+    Clock,
+    Gap,
+    Independent,
+    IndependentGap,
+    ScoreDeviation,
+    Span,
+    Verification,
+    Verifier,
+)
+
+_GAPS: dict[Gap, str] = {
+    "no training state": "its backend cannot hand out the training state (Program.training_state)",
+    "program failed": "the second program failed",
+    "rounding": "rounding separated the two programs at once",
+    "too short": "the training was too short",
+}
+_NUMPY_GAPS: dict[IndependentGap, str] = {
+    "dropout": "the task uses dropout",
+    "noise": "each framework draws the noise of DP-SGD for itself",
+    "not covered": "the harness's program does not cover the task",
+    "program failed": "a process failed",
+}
+_VERIFIERS: dict[Verifier, str] = {
+    "other process": "a program in another process",
+    "second program": "a second program",
+    "same program": "the same program from its earlier state",
+}
+#: Shares of wrong work of which the chance of a repetition is stated.
+_SHARES = (0.01, 0.1, 1.0)
+
+
+def clock_fault(clock: Clock) -> str:
+    """Why a clock is not to be trusted, or not confirmed; empty for one that is."""
+    match clock.fault:
+        case "missing time":
+            evidence = (
+                f"it reported {clock.reported_seconds:.3g} s for {clock.calls:,} calls that took "
+                f"{clock.observed_seconds - clock.delay_seconds:.3g} s by the clock of another process"
+            )
+        case "CPU time":
+            evidence = (
+                f"it reported {clock.reported_seconds:.3g} s on {_cpus(clock.cpus)} and used "
+                f"{clock.cpu_seconds or 0:.3g} s of CPU time, so part of its work was not timed"
+            )
+        case "known order":
+            evidence = (
+                f"a step took {clock.known_share or 0:.0%} of the time of one whose samples were drawn after "
+                "the training, so results were known before they were asked for"
+            )
+        case None:
+            return ""
+    if clock.outcome == "dishonest":
+        return f"its clock cannot be trusted: {evidence}"
+    return f"clock not confirmed: {evidence}; other programs used {clock.others_share:.0%} of its CPUs"
+
+
+def _cpus(count: int) -> str:
+    return f"{count} CPU{'s' * (count != 1)}"
+
+
+def clock_sums(clock: Clock) -> str:
+    """The figures of a clock in one line, or what is wrong with them."""
+    if clock.fault is not None:
+        return clock_fault(clock)
+    parts = [
+        f"confirmed: {clock.reported_seconds:.3g} s reported",
+        f"{clock.observed_seconds:.3g} s by the clock of another process",
+    ]
+    if clock.cpu_seconds is not None:
+        parts.append(f"{clock.cpu_seconds:.3g} s of CPU time on {_cpus(clock.cpus)}")
+    if clock.known_share is not None:
+        parts.append(f"a step took {clock.known_share:.2f} of the time of one in a new order")
+    return ", ".join(parts)
+
+
+def work_fault(found: Verification) -> str:
+    """What was not as reported."""
+    if found.independent is not None and found.independent.differs:
+        return _numpy_fault(found.independent)
+    advice = (
+        "A step must depend neither on the number of steps in its call nor on what the program did before"
+    )
+    if found.deviation is not None:
+        return (
+            f"the timed work differs from its recomputation: train() reported a loss of "
+            f"{_number(found.deviation.reported)} at step {found.deviation.step}, but a second program that "
+            f"goes on from the same weights in shorter calls gets {_number(found.deviation.recomputed)}. "
+            f"{advice}"
+        )
+    span = found.spans[-1]
+    return (
+        f"the timed work differs from its recomputation: steps {span.first_step} to "
+        f"{span.first_step + span.steps - 1} moved the weights elsewhere than in a second program that goes "
+        f"on from the same weights in shorter calls ({span.weights_apart or 0.0:.1%} of the way differs), "
+        f"although the losses are about equal. {advice}"
+    )
+
+
+def _numpy_fault(found: Independent) -> str:
+    if found.score is not None:
+        return _score_fault(found.score)
+    if found.deviation is not None:
+        return (
+            f"the timed work differs from its recomputation in NumPy: train() reported a loss of "
+            f"{_number(found.deviation.reported)} at step {found.deviation.step}, and the harness's own "
+            f"program gets {_number(found.deviation.recomputed)} from the same weights and batches"
+        )
+    return (
+        f"the weights do not follow the gradient: in step {found.unfollowed_step} only "
+        f"{found.agreement or 0:.0%} of the gradient that NumPy computes has the sign of what the step added "
+        "to the weights. A step must make one update with the gradient of its batch"
+    )
+
+
+def _score_fault(score: ScoreDeviation) -> str:
+    ours, theirs = _number(score.reported), _number(score.recomputed)
+    if score.row is None:
+        return (
+            f"the scores are not those of the samples: {score.split} {score.name} was reported as {ours}, "
+            f"and the mean over its samples is {theirs}"
+        )
+    return (
+        f"the scores are not those of the weights: the {score.name} of {score.split} sample {score.row} was "
+        f"reported as {ours}, and the harness's own program gets {theirs} from the last weights"
+    )
+
+
+def verified_work(found: Verification) -> str:
+    """One line about what was verified, or why nothing was."""
+    if found.outcome == "differs":
+        return work_fault(found)
+    if found.outcome == "not verified":
+        detail = f": {found.detail}" if found.detail else ""
+        return f"not verified: {_GAPS[found.gap or 'too short']}{detail}"
+    compared = sorted((span for span in found.spans if span.compared_steps), key=lambda span: span.first_step)
+    steps = ", ".join(map(_compared_steps, compared))
+    worst = max((span.worst for span in found.spans), default=0.0)
+    by = _VERIFIERS[found.verifier or "second program"]
+    parts = [f"steps {steps} recomputed by {by}; largest relative deviation of a loss {worst:.1e}"]
+    if any(span.whole and span.weights_apart is None for span in found.spans):
+        parts.append("rounding leads the weights as far apart as the training does, so only losses count")
+    if found.draws:
+        chances = ", ".join(f"{found.chance(share):.0%}" for share in _SHARES)
+        shares = ", ".join(f"{share:.0%}" for share in _SHARES)
+        parts.append(
+            f"of {found.segments} segments {found.draws} was drawn: wrong work in {shares} of the training "
+            f"is met with a probability of {chances}"
+        )
+    if found.independent is not None:
+        parts.append(compared_with_numpy(found.independent))
+    return "; ".join(parts)
+
+
+def _compared_steps(span: Span) -> str:
+    last = span.first_step + span.compared_steps - 1
+    return f"{span.first_step} to {last}" if span.compared_steps > 1 else f"{last}"
+
+
+def compared_with_numpy(found: Independent) -> str:
+    """What was compared, or why nothing was."""
+    parts = [f"the first {found.steps} losses"] * bool(found.steps or found.gap is None)
+    parts += [f"{found.later_steps} later gradients"] * bool(found.later_steps)
+    parts += [f"the scores of {found.scored_rows} samples"] * bool(found.scored_rows)
+    equal = f"equal in NumPy: {', '.join(parts)}" if parts else ""
+    if found.gap is None:
+        return equal
+    detail = f" ({found.detail})" if found.detail else ""
+    gap = f"steps not compared with NumPy: {_NUMPY_GAPS[found.gap]}{detail}"
+    return "; ".join(filter(None, (gap, equal)))
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.6g}"

@@ -1,0 +1,476 @@
+"""Comparing a configuration with a task's reference, in a worker or in this process."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from harness.core.certify.cases import (
+    PRIVATE_CASE,
+    Case,
+    cases,
+    plain_task,
+)
+from harness.core.certify.certificate import Losses
+from harness.core.certify.clients import allows_clients, client_tests
+from harness.core.certify.diagnosis import (
+    Feature,
+    Recognizer,
+    diagnosed,
+    features,
+    features_of_task,
+)
+from harness.core.certify.dropout import (
+    DropoutTests,
+    dropout_tests,
+    uses_dropout,
+)
+from harness.core.certify.long_calls import (
+    LONG_CALLS,
+    CallsObservation,
+    compare_calls,
+    long_calls_case,
+    observe_calls,
+)
+from harness.core.certify.noise import (
+    CANARIES,
+    NoiseTests,
+    noise_tests,
+)
+from harness.core.certify.observation import (
+    Observation,
+    TrialPrograms,
+    observe,
+    observe_losses,
+)
+from harness.core.certify.parity import (
+    Finding,
+    compare,
+    compare_losses,
+    losses_name,
+)
+from harness.core.certify.references import (
+    Reference,
+    ReferenceCase,
+    case_sha256,
+    reference_of,
+)
+from harness.core.certify.rounding import (
+    Rounding,
+    is_like_float32,
+    locate_rounding,
+)
+from harness.core.certify.waiting import Waiting, observe_waiting
+from harness.core.plugins import registry
+from harness.core.plugins.configuration import Configuration
+from harness.core.plugins.definition import define_task
+from harness.core.plugins.installation import installed_version
+from harness.core.reference.training import NUMPY, NumpyBackend
+from harness.errors import Declined, HarnessError, LossNotDeclared
+from harness.spec.backend import Precision
+from harness.spec.task import Task, TaskDefinition
+
+_T = TypeVar("_T")
+
+
+class Examination(NamedTuple, Generic[_T]):
+    """What can be observed of a case: its name, how, and the type by which a message decodes the result."""
+
+    name: str
+    observe: Callable[[TrialPrograms, Case], _T]
+    result: Any
+
+
+ALL_STEPS = Examination("steps", observe, Observation)
+FIRST_LOSSES = Examination("losses", observe_losses, Losses)
+CALLS = Examination("calls", observe_calls, CallsObservation)
+ROUNDING = Examination("rounding", locate_rounding, Rounding | None)
+DROPOUT_TESTS = Examination("dropout", dropout_tests, DropoutTests)
+NOISE_TESTS = Examination("noise", noise_tests, NoiseTests)
+CLIENT_TESTS = Examination("clients", client_tests, list[str])
+WAITING = Examination("waiting", observe_waiting, Waiting)
+
+EXAMINATIONS: dict[str, Examination[Any]] = {
+    each.name: each
+    for each in (ALL_STEPS, FIRST_LOSSES, CALLS, ROUNDING, DROPOUT_TESTS, NOISE_TESTS, CLIENT_TESTS, WAITING)
+}
+
+
+class Examiner(Protocol):
+    """Carries out certification cases for one configuration, in a worker or in this process."""
+
+    configuration: Configuration
+
+    def begin(self) -> None:
+        """A certification begins: its time limit starts now."""
+
+    def examine(self, kind: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
+        """What is observed of a case, by programs of this precision.
+
+        Raises:
+            Declined: the backend does not support the case.
+            HarnessError: it failed, hung or died; names the case.
+        """
+
+
+DROPOUT = "dropout"
+NOISE = "noise of dp-sgd"
+CLIENTS = "federated averaging"
+#: What a backend without gradients of single samples does not offer.
+PRIVATE = "DP-SGD"
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A case that is not carried out, because one that it builds on failed."""
+
+    case: str
+    because: str
+
+
+class NotOffered(msgspec.Struct, frozen=True):
+    """A case that is left out, because the backend does not declare its ``loss``; see :func:`examine`.
+
+    ``loss`` is :data:`PRIVATE` where it declines DP-SGD.
+    """
+
+    case: str
+    loss: str
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Which cases a check makes: those of these names, or all; with ``fail_fast`` none after a failure."""
+
+    names: frozenset[str] = frozenset()
+    fail_fast: bool = False
+
+    def includes(self, name: str) -> bool:
+        """Whether the case of this name is made."""
+        return not self.names or name in self.names
+
+
+_ALL = Selection()
+
+
+#: What came of a case. The error is Declined where the backend does not support the case.
+Outcome = Finding | HarnessError | Skipped | NotOffered
+
+
+def examine(
+    examiner: Examiner, definition: TaskDefinition, selection: Selection = _ALL
+) -> Iterator[tuple[Case, Outcome]]:
+    """Yield each selected case of a task with its outcome; long calls last, if none of the others failed.
+
+    A case whose loss the backend does not declare is not offered, nor is one of DP-SGD that it declines. It
+    is declined where the selection names it, and so is the first case: without it nothing is known of the
+    network.
+
+    Raises:
+        HarnessError: the task has no reference that fits it.
+    """
+    reference = reference_of(definition, examiner.configuration.backend)
+    examiner.begin()
+    recognizer, failed = Recognizer(), ""
+    first, *others = cases(definition)
+    for case in (first, *others):
+        if not selection.includes(case.name):
+            continue
+        outcome = _outcome(case, examiner, reference, recognizer)
+        private = case.task.privacy is not None  # not every mode has gradients of single samples
+        optional = LossNotDeclared if not private else Declined
+        if isinstance(outcome, optional) and case != first and case.name not in selection.names:
+            outcome = NotOffered(case.name, case.task.special_loss() or PRIVATE)
+        if not failed and _failed(outcome):
+            failed = case.name
+        yield case, outcome
+    long = long_calls_case(definition)
+    if long is not None and selection.includes(long.name):
+        yield long, Skipped(long.name, failed) if failed else _caught(lambda: _long_calls(long, examiner))
+
+
+def _failed(outcome: Outcome) -> bool:
+    if isinstance(outcome, Finding):
+        return not outcome.passed
+    return not isinstance(outcome, Declined | NotOffered)
+
+
+def _outcome(case: Case, examiner: Examiner, reference: Reference, recognizer: Recognizer) -> Outcome:
+    try:
+        expected, observed = reference.cases[case.name].observation, examiner.examine(ALL_STEPS, case)
+    except HarnessError as error:
+        return error
+    finding = compare(case.name, observed, expected, case.task.optimizer)
+    if is_like_float32(finding, observed, expected):
+        finding = _rounding_named(finding, case, examiner)
+    return recognizer.named(finding, case, observed, expected)
+
+
+def _long_calls(case: Case, examiner: Examiner) -> Finding:
+    return compare_calls(examiner.examine(CALLS, case), case.task)
+
+
+def _rounding_named(finding: Finding, case: Case, examiner: Examiner) -> Finding:
+    """The finding, with what computes in float32 where something does."""
+    try:
+        rounding = examiner.examine(ROUNDING, case)
+    except HarnessError:  # a beginning of the network is not supported
+        return finding
+    if rounding is None:
+        return finding
+    text = f"{finding.deviation}: {rounding.text}"
+    return msgspec.structs.replace(finding, explanation=text, deviation="")
+
+
+def examine_losses(
+    examiner: Examiner, definition: TaskDefinition, precision: Precision, alone: str = ""
+) -> Finding:
+    """Compare the first losses in a lower precision with the reference; raises Declined or HarnessError.
+
+    Without ``alone`` they are those of the first case, which must have passed in float64: a fault there shows
+    in every precision. ``alone`` names a case that is compared in this precision alone.
+    """
+    first, *others = cases(definition)
+    case = next((other for other in others if other.name == alone), first)
+    expected = reference_of(definition, examiner.configuration.backend).cases[case.name].observation.losses
+    observed = examiner.examine(FIRST_LOSSES, case, precision)
+    return compare_losses(observed, expected, precision, alone)
+
+
+def examine_dropout(examiner: Examiner, definition: TaskDefinition) -> Finding:
+    """Test dropout in the task's network by statistics; raises HarnessError."""
+    first, *_ = cases(definition)
+    tests = examiner.examine(DROPOUT_TESTS, first)
+    return _tested(DROPOUT, tests.faults, complete=tests.complete)
+
+
+def examine_noise(examiner: Examiner, definition: TaskDefinition) -> Finding:
+    """Test the noise that a backend draws for DP-SGD, by statistics and by an audit; raises HarnessError."""
+    private = next(case for case in cases(definition) if case.task.privacy is not None)
+    tests = examiner.examine(NOISE_TESTS, private)
+    bound = f"epsilon is at least {tests.bound:.2f}, claimed {tests.claimed:.2f}"
+    return _tested(NOISE, tests.faults, note=f"audit with {CANARIES:,} canaries: {bound}")
+
+
+def examine_clients(examiner: Examiner, definition: TaskDefinition) -> Finding:
+    """Test that averaged clients train as central training demands; raises HarnessError."""
+    first, *_ = cases(definition)
+    return _tested(CLIENTS, examiner.examine(CLIENT_TESTS, first))
+
+
+def _tested(name: str, faults: list[str], *, complete: bool = True, note: str = "") -> Finding:
+    """The finding of tests whose deviation is infinite or zero: there is none to measure."""
+    return Finding(name, math.inf if faults else 0.0, "; ".join(faults), complete=complete, note=note)
+
+
+def declined_cases(names_by_reason: dict[str, list[str]], *, all_cases: int = 0) -> str:
+    """A sentence that lists declined cases by the reason given.
+
+    It is the reason alone where one reason declines ``all_cases`` or more, such as an unsupported device.
+    """
+    for reason, names in names_by_reason.items():
+        if len(names) >= all_cases > 0:
+            return reason
+    parts = (f"case {', '.join(map(repr, names))}: {reason}" for reason, names in names_by_reason.items())
+    return f"declined: {'; '.join(parts)}"
+
+
+def check_names(
+    definition: TaskDefinition,
+    precision: Precision,
+    selection: Selection = _ALL,
+) -> list[str]:
+    """The names of the selected cases of a check, in order.
+
+    Dropout is among them if used or named, the noise of DP-SGD and averaged clients if named.
+    """
+    names = [case.name for case in cases(definition)]
+    names += [LONG_CALLS] * (long_calls_case(definition) is not None)
+    names += [losses_name(precision)] * (precision != "float64")
+    dropout = DROPOUT in selection.names or uses_dropout(define_task(definition, definition.options()))
+    names += [DROPOUT] * dropout + [NOISE] * (NOISE in selection.names)
+    names += [CLIENTS] * (CLIENTS in selection.names and allows_clients(plain_task(definition)))
+    return [name for name in names if selection.includes(name)]
+
+
+def check(
+    examiner: Examiner,
+    definition: TaskDefinition,
+    report: Callable[[Finding | Skipped | NotOffered], None] = lambda _: None,
+    selection: Selection = _ALL,
+) -> list[Finding]:
+    """The findings of all cases, of the first losses in the run's precision, and of dropout where it is used.
+
+    ``report`` is called with each finding, and with each case that is left out, as soon as it is known.
+
+    Raises:
+        Declined: the backend does not support every case; lists those it declined, with the reasons.
+        HarnessError: the reference does not fit, or the configuration failed, hung or died.
+    """
+    findings: list[Finding] = []
+    declined: dict[str, list[str]] = {}
+    offered = len(cases(definition))
+    for name, outcome in _outcomes(examiner, definition, selection):
+        if isinstance(outcome, Declined):
+            declined.setdefault(str(outcome), []).append(name)
+        elif isinstance(outcome, HarnessError):
+            raise outcome
+        else:
+            report(outcome)
+            offered -= isinstance(outcome, NotOffered)
+            if isinstance(outcome, Finding):
+                findings.append(outcome)
+    if declined:
+        raise Declined(declined_cases(declined, all_cases=offered))
+    return diagnosed(findings, cases(definition))
+
+
+def _outcomes(
+    examiner: Examiner, definition: TaskDefinition, selection: Selection
+) -> Iterator[tuple[str, Outcome]]:
+    """The selected cases of a check; with ``fail_fast``, those after a failure are skipped."""
+    precision = examiner.configuration.precision
+    further = {
+        losses_name(precision): lambda: examine_losses(examiner, definition, precision),
+        DROPOUT: lambda: examine_dropout(examiner, definition),
+        NOISE: lambda: examine_noise(examiner, definition),
+        CLIENTS: lambda: examine_clients(examiner, definition),
+    }
+    first, failed = cases(definition)[0].name, ""
+    found = examine(examiner, definition, selection)
+    for name in check_names(definition, precision, selection):
+        if failed and (selection.fail_fast or (name in further and failed == first)):
+            yield name, Skipped(name, failed)
+            continue
+        outcome = _caught(further[name]) if name in further else next(found)[1]
+        if not failed and _failed(outcome):
+            failed = name
+        yield name, outcome
+
+
+def _caught(examine: Callable[[], Finding]) -> Outcome:
+    try:
+        return examine()
+    except HarnessError as error:
+        return error
+
+
+# Which cases of a check a run needs: those that show its network, and the rules of its training.
+
+#: With a feature, the others that a case shows too: a crop that is flipped shows either.
+_ALSO_SHOWN = {Feature.CROP_AND_FLIP: {Feature.CROP, Feature.FLIP}}
+
+
+def rules_of(task: Task) -> frozenset[str]:
+    """The names of the rules of training that a task uses, dropout among them."""
+    names = {feature.name for feature in _rules(features_of_task(task))}
+    return frozenset(names | ({DROPOUT} if uses_dropout(task) else set()))
+
+
+def cases_of_run(
+    definition: TaskDefinition, task: Task, precision: Precision, *, long_calls: bool
+) -> frozenset[str]:
+    """The names of the cases that a run of ``task``, which the definition has made, is certified by.
+
+    The first case shows the network: its gradients, its state, and its outputs in evaluation. Of the others
+    the fewest are taken that have all the rules of the run. ``long_calls`` adds the case of that name.
+
+    Raises:
+        HarnessError: ``define`` makes no valid task of the default options.
+    """
+    first, *others = cases(definition)
+    names = {first.name, losses_name(precision)} - {losses_name("float64")}
+    names |= {case.name for case in others if Feature.FLAT in features(case)}
+    names |= _covering(_rules(features_of_task(task)) - features(first), others)
+    if long_calls and long_calls_case(definition) is not None:
+        names.add(LONG_CALLS)
+    own = {
+        DROPOUT: uses_dropout(task),
+        NOISE: task.privacy is not None and PRIVATE_CASE in names,
+        CLIENTS: task.federated is not None,
+    }
+    return frozenset(names | {name for name, drawn in own.items() if drawn})
+
+
+def _rules(found: set[Feature]) -> set[Feature]:
+    """Nesterov's momentum is another rule than plain momentum: neither shows the other."""
+    return found - {Feature.MOMENTUM} if Feature.NESTEROV in found else found
+
+
+def _covering(needed: set[Feature], among: Iterable[Case]) -> set[str]:
+    """The names of cases that show all features that any case shows; of equal ones that with the fewest."""
+    shown = {case.name: _shown(case) for case in among}
+    chosen: set[str] = set()
+    left = set(needed)
+    while shown:
+        name = max(shown, key=lambda name: (len(shown[name] & left), -len(shown[name] - needed)))
+        if not shown[name] & left:
+            break
+        left -= shown.pop(name)
+        chosen.add(name)
+    return chosen
+
+
+def _shown(case: Case) -> set[Feature]:
+    found = _rules(features(case))
+    return found.union(*(_ALSO_SHOWN.get(feature, set()) for feature in found))
+
+
+# References are made from the agreement of at least two frameworks.
+
+
+def make_reference(
+    definition: TaskDefinition,
+    examiners: Sequence[Examiner],
+    report: Callable[[str, float], None] = lambda _what, _done: None,
+) -> Reference:
+    """A reference from the agreement of at least two frameworks.
+
+    ``report`` is called with what is examined next, and the share of all that is done.
+
+    Raises:
+        HarnessError: the configurations disagree; says in which case and how.
+    """
+    all_cases = cases(definition)
+    configurations = [examiner.configuration for examiner in examiners]
+    observed: list[list[Observation | None]] = [[] for _ in examiners]
+    for number, case in enumerate(all_cases):
+        for place, examiner in enumerate(examiners):
+            done = (number * len(examiners) + place) / (len(all_cases) * len(examiners))
+            report(f"{configurations[place].label}, case {case.name!r}", done)
+            observed[place].append(_observed_if_offered(examiner, case))
+    agreed: dict[str, ReferenceCase] = {}
+    for case, *found in zip(all_cases, *observed, strict=True):
+        labelled = [(each.label, own) for each, own in zip(configurations, found, strict=True) if own]
+        if len(labelled) < len(examiners):  # some have no gradients of single samples
+            programs = TrialPrograms(NumpyBackend(), NumpyBackend.modes[0], 1)
+            labelled.append((NUMPY, observe(programs, case)))
+        (first, expected), *others = labelled
+        for label, other in others:
+            finding = compare(case.name, other, expected)
+            if not finding.passed:
+                raise HarnessError(
+                    f"{label} and {first} disagree on {definition.name}, case {case.name!r}: "
+                    f"{finding.explanation}"
+                )
+        agreed[case.name] = ReferenceCase(case_sha256(case), expected)
+    return Reference(
+        task=definition.name,
+        version=all_cases[0].task.version,
+        made_with={
+            configuration.label: ", ".join(
+                map(installed_version, registry.backend(configuration.backend).requires)
+            )
+            for configuration in configurations
+        },
+        cases=agreed,
+    )
+
+
+def _observed_if_offered(examiner: Examiner, case: Case) -> Observation | None:
+    """What a configuration does on a case; None where it is one of DP-SGD that it declines."""
+    try:
+        return examiner.examine(ALL_STEPS, case)
+    except Declined:
+        if case.task.privacy is None:
+            raise
+        return None

@@ -1,0 +1,296 @@
+"""What a program does on a certification case, reduced to digests: the worker's half of a certificate."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from harness.core.certify.cases import (
+    CLOCK_SAMPLES,
+    SAMPLES,
+    SEED,
+    Case,
+    case_samples,
+)
+from harness.core.certify.certificate import Losses
+from harness.core.plugins.programs import (
+    CheckedProgram,
+    WatchedProgram,
+    build,
+    read_only,
+)
+from harness.core.training import batches
+from harness.core.training.batches import BatchOrder
+from harness.core.training.initial import initial_weights
+from harness.core.training.scoring import finite
+from harness.layers import GRU, LSTM, Layer, Native, SelfAttention
+from harness.spec.backend import Backend, Plan, Precision, Program, Steps
+from harness.spec.data import Samples
+from harness.spec.task import Adversarial, Task
+
+# Arrays reduced to a few numbers that still distinguish them, so that references stay small.
+#
+# Each array is cut into its gates (one piece where it has none). Of each piece the norm and the projections
+# on seeded random directions are kept. Two pieces that differ by a relative ``d`` differ in a projection by
+# about ``d * norm / sqrt(3)``. The probability that different pieces agree in all projections is zero.
+
+PROJECTIONS = 3
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """The digest of one gate of a parameter, or of a whole array."""
+
+    gate: str
+    norm: float
+    projections: list[float]
+
+
+def digest(array: np.ndarray, gates: tuple[str, ...] = ("",)) -> list[Piece]:
+    """The pieces of an array whose last axis holds these gates side by side.
+
+    All gates are projected on the same directions, so that exchanged gates are recognisable.
+    """
+    pieces = []
+    for gate, piece in zip(gates, np.split(array.astype(np.float64), len(gates), axis=-1), strict=True):
+        directions = 2.0 * batches.uniform((PROJECTIONS, piece.size), "digest", piece.size) - 1.0
+        projected = [math.fsum((row * piece.ravel()).tolist()) for row in directions]
+        pieces.append(Piece(gate, float(np.linalg.norm(piece)), projected))
+    return pieces
+
+
+def digests(task: Task, weights: Mapping[str, np.ndarray]) -> dict[str, list[Piece]]:
+    """The digest of each parameter of a task, by its gates."""
+    gates = gates_of(task)
+    return {name: digest(array, gates.get(name, ("",))) for name, array in weights.items()}
+
+
+def relative_difference(observed: Piece, expected: Piece, least: float = 1e-300) -> float:
+    """About the norm of the difference, divided by the norm of the expected piece; infinite for a NaN.
+
+    A norm below ``least`` counts as that.
+    """
+    scale = max(expected.norm, least)
+    worst = max(abs(a - b) for a, b in zip(observed.projections, expected.projections, strict=True))
+    difference = max(math.sqrt(3.0) * worst, abs(observed.norm - expected.norm)) / scale
+    return difference if math.isfinite(difference) else math.inf
+
+
+def gates_of(task: Task) -> dict[str, tuple[str, ...]]:
+    """The gates along the last axis of each parameter that has gates, by its full name."""
+    return {
+        f"{network_name}/{place.name}/{name}": gates
+        for network_name, network in task.networks.items()
+        for place in network.leaves()
+        for name in place.layer.parameters(place.input_shape)
+        if (gates := _gates(place.layer, name))
+    }
+
+
+def _gates(layer: Layer, parameter: str) -> tuple[str, ...]:
+    if isinstance(layer, GRU | LSTM):
+        return layer.gates
+    # The gradient of the keys' bias is zero but for rounding: a softmax does not change with it.
+    if isinstance(layer, SelfAttention) and parameter == "qkv_kernel":
+        return ("query", "key", "value")
+    return ()
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """The losses of each step, and digests of arrays by their full names.
+
+    ``gradients`` are those of the first step, and ``state`` is what it made of running statistics;
+    ``outputs`` are those of each network in evaluation mode after the last step. They are empty where the
+    case does not include them. ``weights`` are those after the last step, ``changed_by_predict`` the names of
+    those that the outputs changed. Arrays that frameworks do not share are left out, and are the initial ones
+    where they enter outputs.
+    """
+
+    losses: Losses
+    gradients: dict[str, list[Piece]] = {}
+    weights: dict[str, list[Piece]] = {}
+    outputs: dict[str, list[Piece]] = {}
+    state: dict[str, list[Piece]] = {}
+    changed_by_predict: list[str] = []
+
+
+def observe(programs: "TrialPrograms", case: Case) -> Observation:
+    """Build the case, train it, and reduce what it did to digests.
+
+    Raises:
+        ValueError: the program broke the contract in a way that leaves nothing to compare.
+        Unsupported: the backend does not support the case.
+    """
+    task = case.task
+    program = WatchedProgram(programs.backend, programs.plan(task), case.data())
+    start = initial_weights(task, SEED)
+    program.load(start)
+    order = BatchOrder.of_task(task, case.samples, SEED)
+    losses = [losses_of(program, certified_steps(order, task, 0, 1))]
+    first = program.weights()
+    for step, count in order.calls(1, case.steps):
+        losses.append(losses_of(program, certified_steps(order, task, step, count)))
+    last, unshared = program.weights(), _unshared(task)
+    if unshared:
+        last |= {name: start[name] for name in unshared}
+        program.load(last)
+        last = program.weights()
+    outputs = _predict(program, case) if case.outputs else {}
+    require_finite("weights()", last)
+    require_finite("predict()", outputs)
+    gradients, state = {}, {}
+    if case.gradient_rate is not None:
+        steepest = {name: (start[name] - first[name]) / case.gradient_rate for name in task.parameters()}
+        gradients = digests(task, steepest)
+        state = digests(task, {name: first[name] for name in task.state() if name not in unshared})
+    return Observation(
+        finite_losses(np.concatenate(losses)),
+        gradients,
+        digests(task, {name: array for name, array in last.items() if name not in unshared}),
+        {name: digest(array) for name, array in outputs.items()},
+        state,
+        [name for name, array in program.weights().items() if not np.array_equal(array, last[name])],
+    )
+
+
+def certified_steps(order: BatchOrder, task: Task, start: int, count: int) -> Steps:
+    """Steps of a case; those of DP-SGD with noise of the harness, the same for every framework."""
+    steps = order.steps(start, count)
+    if task.privacy is None:
+        return steps
+    noise = {
+        name: np.stack(
+            [batches.normal(array.shape, SEED, "noise", name, start + place) for place in range(count)]
+        )
+        for name, array in task.parameters().items()
+    }
+    return dataclasses.replace(steps, noise=noise)
+
+
+def _unshared(task: Task) -> set[str]:
+    """The arrays of which each framework keeps a convention of its own."""
+    return {
+        f"{name}/{place.name}/{array.name}"
+        for name, network in task.networks.items()
+        for place in network.leaves()
+        if isinstance(place.layer, Native)
+        for array in place.layer.held
+        if not array.shared
+    }
+
+
+def observe_losses(programs: "TrialPrograms", case: Case) -> Losses:
+    """The losses of the case's first full batches in a lower precision, in which programs are timed.
+
+    Raises:
+        Unsupported: the backend does not support the case in this precision.
+    """
+    task = case.task
+    samples = _narrow(_as_many_as_for_the_clock(case))
+    program = WatchedProgram(programs.backend, programs.plan(task), samples)
+    program.load(initial_weights(task, SEED))
+    order = BatchOrder.of_task(task, case.samples, SEED)
+    return finite_losses(losses_of(program, order.steps(0, order.run_length(0), np.float32)))
+
+
+def _as_many_as_for_the_clock(case: Case) -> Samples:
+    """The case's samples and repetitions of them, which no step takes.
+
+    A framework that compiles for the shape of the data can use the same code when the clock is tested.
+    """
+    samples = case.data()
+    if case.task.batch_size is None:  # a step takes all samples
+        return samples
+    rows = np.arange(CLOCK_SAMPLES) % len(samples)
+    return Samples(samples.inputs[rows], samples.targets[rows])
+
+
+def _narrow(samples: Samples) -> Samples:
+    """The samples in float32; integers stay as they are."""
+    arrays = samples.inputs, samples.targets
+    return Samples(*(array if array.dtype.kind == "i" else array.astype(np.float32) for array in arrays))
+
+
+def losses_of(program: Program, steps: Steps) -> np.ndarray:
+    """Make steps; their losses in float64, copied once the device has finished."""
+    losses = program.train(steps)
+    program.synchronize()
+    return np.array(losses, np.float64)
+
+
+def finite_losses(losses: np.ndarray) -> Losses:
+    """Losses ``(steps,)`` or ``(steps, 2)`` as JSON can hold them: None for what is not finite."""
+    return [[finite(value) for value in np.atleast_1d(row)] for row in losses]
+
+
+def require_finite(method: str, arrays: dict[str, np.ndarray]) -> None:
+    """Raise ValueError, naming the method that returned the arrays, if any number is infinite or a NaN."""
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{method} returned values for {name} that are not finite")
+
+
+def _predict(program: Program, case: Case) -> dict[str, np.ndarray]:
+    task = case.task
+    inputs = case.data().inputs
+    if not isinstance(task.objective, Adversarial):
+        return {"model": program.predict(inputs)}
+    latents = BatchOrder.of_task(task, case.samples, SEED).steps(0, 1).latents
+    assert latents is not None  # noqa: S101  an adversarial task's steps have latents
+    return {
+        "generator": program.predict(latents[0], "generator"),
+        "discriminator": program.predict(inputs, "discriminator"),
+    }
+
+
+# Programs of certification cases, built in this process.
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPrograms:
+    """Builds programs of one backend and mode, by default in float64 on the CPU."""
+
+    backend: Backend
+    mode: str
+    threads: int
+    device: str = "cpu"
+    precision: Precision = "float64"
+
+    def plan(self, task: Task, seed: int = SEED) -> Plan:
+        """The plan of a program; ``seed`` affects only the framework's own random numbers."""
+        return Plan(
+            task=task,
+            mode=self.mode,
+            device=self.device,
+            precision=self.precision,
+            threads=self.threads,
+            seed=seed,
+        )
+
+    def build_with(self, task: Task, data: Samples, seed: int = SEED) -> Program:
+        """A program on this data, which has loaded no weights. Raises what the backend raises."""
+        plan = self.plan(task, seed)
+        return CheckedProgram(build(self.backend, plan, read_only(data)), self.backend.name, plan)
+
+    def build(self, task: Task, seed: int = SEED) -> Program:
+        """A program of the task that has loaded the initial weights of all cases; as :meth:`build_with`."""
+        program, _ = self.build_on(task, SAMPLES, seed)
+        return program
+
+    def build_on(self, task: Task, samples: int, seed: int = SEED) -> tuple[Program, Samples]:
+        """A program on this many samples of the cases, and these samples; as :meth:`build`."""
+        data = case_samples(task, samples)
+        if self.precision != "float64":
+            data = _narrow(data)
+        program = self.build_with(task, data, seed)
+        program.load(initial_weights(task, SEED))
+        return program, data
+
+
+def first_losses(program: Program, task: Task) -> np.ndarray:
+    """The losses of its first three steps, of which one call makes two; fewer where an epoch has fewer."""
+    order = BatchOrder.of_task(task, SAMPLES, SEED)
+    count = min(2, order.run_length(1))  # a task may take all samples in one step
+    return np.concatenate([program.train(order.steps(0, 1)), program.train(order.steps(1, count))])

@@ -1,0 +1,358 @@
+"""What all charts share: their look, layers over the same rows, the colours of configurations, and drawing.
+
+A chart is a Vega-Lite specification as a dictionary: building one with Altair takes longer than all else that
+a page needs. The tests validate every chart with Altair.
+"""
+
+import json
+import re
+import zlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from harness.core.documents.document import Figure
+from harness.core.documents.escaping import visible_json
+from harness.core.stats.estimate import Estimate
+
+# The look of charts: colours, fonts, axes and legends.
+
+#: Colours of configurations: Okabe and Ito (2008), which readers without red-green vision can distinguish.
+#: Ordered by contrast: the first three reach 3:1 on the page's light and dark backgrounds.
+#: Grey is not among them: it stands for what is no configuration, such as the dashes of a legend.
+PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255"]
+#: Colours of a run's phases, distinct from those of configurations: the light scheme of Tol (2021).
+PHASES = ["#99ddff", "#aaaa00", "#44bb99", "#ffaabb", "#77aadd", "#ee8866"]
+#: Colour and shape of each verdict of a gate. The shape carries the verdict without colour.
+VERDICTS = {
+    "PASS": ("#009e73", "circle"),
+    "INCONCLUSIVE": ("#e69f00", "diamond"),
+    "INVALID": ("#cc79a7", "cross"),
+    "FAIL": ("#d55e00", "triangle-up"),
+}
+GREY = "#8c8c8c"
+#: Height of a chart in pixels, without axes and legend.
+HEIGHT = 240
+#: Height of a row in a chart of one row per name, and of what is around the rows.
+ROW_HEIGHT = 34
+FRAME_HEIGHT = 40
+#: Where names of configurations are broken: each setting, and a version, stands on a line of its own.
+_NAME_PARTS = r" (?=\(|[a-z_0-9]+=)"
+_SPLIT_NAME = f"split(replace(datum.label, regexp({json.dumps(_NAME_PARTS)}, 'g'), '\\n'), '\\n')"
+NAME_AXIS = {
+    "labelExpr": _SPLIT_NAME,
+    "labelLineHeight": 12,
+    "labelLimit": 140,
+    "ticks": False,
+    "domain": False,
+    "labelPadding": 8,
+}
+CONFIG: dict[str, Any] = {
+    "background": "transparent",
+    "font": "system-ui, sans-serif",
+    "view": {"stroke": "transparent"},
+    "range": {"category": PALETTE},
+    "axis": {
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,
+        "gridOpacity": 0.6,
+    },
+    "point": {"filled": True, "opacity": 1},
+    "axisX": {"tickCount": 6, "labelFlush": False},
+    "axisY": {"tickCount": 6},
+    "legend": {
+        "orient": "top",
+        "title": None,
+        "labelFontSize": 12,
+        "labelLimit": 140,
+        "symbolOpacity": 1,
+        "columns": 3,
+        "offset": 10,
+        "layout": {"top": {"direction": "vertical", "anchor": "start"}},
+    },
+}
+
+
+# Parts shared by all charts: the colours of configurations, layers over the same rows, tooltips.
+
+Row = dict[str, object]
+#: A chart, or a part of one, in Vega-Lite.
+Spec = dict[str, Any]
+#: The colour of each configuration, the same in every chart of a report.
+Colours = Mapping[str, str]
+
+#: Spreads the backends that come with the harness over the palette, so that none displaces another.
+_SPREAD = 75945
+#: Columns of a legend that fit a phone, with the most characters that a name may have.
+_LEGEND_COLUMNS = ((3, 12), (2, 18))
+_LONGEST_ON_A_LINE = 20
+
+#: The version of Vega-Lite that the charts are written for; the tests validate each of them.
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
+_TYPES = {"Q": "quantitative", "N": "nominal", "O": "ordinal"}
+
+
+def field(name: str, **properties: object) -> Spec:
+    """The channel of a field such as ``mean:Q``: quantitative, nominal (N) or ordinal (O).
+
+    The second end of an interval, ``x2`` or ``y2``, has no type of its own.
+    """
+    *names, kind = name.rsplit(":", 1)
+    return {"field": names[0], "type": _TYPES[kind], **properties} if names else {"field": kind}
+
+
+def layer(
+    mark: str,
+    look: Spec | None = None,
+    *,
+    rows: Sequence[Row] | None = None,
+    where: Spec | None = None,
+    **channels: object,
+) -> Spec:
+    """A layer of marks with this look; ``where`` selects rows, by default those of the whole chart.
+
+    A channel is a :func:`field`, or the name of one without further properties.
+    """
+    encoding = {name: field(given) if isinstance(given, str) else given for name, given in channels.items()}
+    return {
+        "mark": {"type": mark, **(look or {})},
+        **({} if rows is None else {"data": {"values": rows}}),
+        **({} if where is None else {"transform": [{"filter": where}]}),
+        "encoding": encoding,
+    }
+
+
+def layered(rows: Sequence[Row], *layers: Spec, height: int = HEIGHT) -> Spec:
+    """Layers over the same rows, which stand in the whole alone."""
+    return {"data": {"values": rows}, "layer": list(layers), "width": "container", "height": height}
+
+
+def by_name(name: str) -> Spec:
+    """The vertical axis of a chart of one row per value of this field, in the order of the data."""
+    return field(f"{name}:N", title=None, sort=None, axis=NAME_AXIS)
+
+
+def named_rows(rows: Sequence[Row], name: str, *layers: Spec, frame: int = FRAME_HEIGHT) -> Spec:
+    """Layers as high as one row per value of the field ``name`` needs."""
+    return layered(rows, *layers, height=frame + ROW_HEIGHT * len({row[name] for row in rows}))
+
+
+def scaled(name: str, values: Mapping[Any, object], **properties: object) -> Spec:
+    """The channel of a field whose values have these colours, shapes or dashes, in this order."""
+    return field(name, scale={"domain": list(values), "range": list(values.values())}, **properties)
+
+
+#: Configurations that share a chart of curves; more of them have a panel each.
+MOST_TOGETHER = 4
+#: The panels of a chart that are drawn, in a row of a wide page, and the pixels around them.
+_MOST_PANELS, PANEL_COLUMNS, _PANEL_SPACING, _PANEL_FRAME = 24, 4, 14, 62
+#: A heading is no wider than a panel on a phone.
+_HEADING_WIDTH = 134
+_PANEL_HEIGHT = 110
+
+
+def multiples(chart: Spec, names: Sequence[str], height: int = _PANEL_HEIGHT) -> Spec:
+    """A layered chart as small ones with common axes, one for each of these configurations.
+
+    The rows of a layer of its own move into the whole, which is what a facet divides; those that belong to no
+    configuration are in every panel. The headings name the configurations, so that no legend does.
+    """
+    shown = list(names[:_MOST_PANELS])
+    parts = [chart["data"]["values"]]
+    layers = []
+    for given in chart["layer"]:
+        own = given.get("data")
+        part = len(parts) if own else 0
+        parts += [own["values"]] if own else []
+        only = [{"filter": {"field": "part", "equal": part}}, *given.get("transform", [])]
+        rest = {name: value for name, value in given.items() if name != "data"}
+        layers.append(_without_legend({**rest, "transform": only}))
+    rows = [
+        {**row, "configuration": name, "part": part}
+        for part, values in enumerate(parts)
+        for row in values
+        for name in ([row["configuration"]] if "configuration" in row else shown)
+        if name in shown
+    ]
+    heading = {
+        "title": None,
+        "labelAnchor": "start",
+        "labelFontSize": 11,
+        "labelPadding": 4,
+        "labelLimit": _HEADING_WIDTH,
+        "labelExpr": _SPLIT_NAME,
+    }
+    return {
+        "data": {"values": rows},
+        "facet": field("configuration:N", sort=shown, header=heading),
+        "columns": PANEL_COLUMNS,
+        "spacing": _PANEL_SPACING,
+        "spec": {"layer": layers, "height": height},
+    }
+
+
+def _without_legend(given: Spec) -> Spec:
+    """The layer, with what it encodes; the colour of a configuration needs no legend in a panel."""
+    colour = given["encoding"].get("color")
+    if not colour or colour.get("field") != "configuration":
+        return given
+    return {**given, "encoding": {**given["encoding"], "color": {**colour, "legend": None}}}
+
+
+def sized(chart: Spec, width: int, height: int | None = None) -> Spec:
+    """The chart in pixels, axes excluded; panels share them."""
+    if "facet" not in chart:
+        return {**chart, "width": width, **({} if height is None else {"height": height})}
+    columns = min(chart["columns"], max(1, width // 150))
+    inner = {**chart["spec"], "width": (width - _PANEL_FRAME) // columns - _PANEL_SPACING}
+    panels = len({row["configuration"] for row in chart["data"]["values"]})
+    if height is not None:
+        lines = -(-panels // columns)
+        inner["height"] = max(40, height // lines - _PANEL_SPACING - 24)
+    return {**chart, "columns": columns, "spec": inner}
+
+
+def tips(*fields: str | tuple[str, str]) -> list[Spec]:
+    """Tooltips of fields such as ``mean:Q`` or, with a title, ``("mean:Q", "mean (s)")``; four digits."""
+    tooltips = []
+    for given in fields:
+        name, title = (given, {}) if isinstance(given, str) else (given[0], {"title": given[1]})
+        digits = {"format": ".4~r"} if name.endswith(":Q") else {}
+        tooltips.append(field(name, **title, **digits))
+    return tooltips
+
+
+def zero_line(axis: Literal["x", "y"]) -> Spec:
+    """A dashed line where the axis is 0."""
+    look = {"strokeDash": [4, 4], "color": GREY}
+    return layer("rule", look, rows=[{"zero": 0}], **{axis: field("zero:Q", title="")})
+
+
+def ends(value: Estimate, name: str) -> Row:
+    """An estimate as three fields: ``name``, ``name low`` and ``name high``."""
+    low, high = (value.value if end is None else end for end in (value.low, value.high))
+    return {name: value.value, f"{name} low": low, f"{name} high": high}
+
+
+def interval(axis: Literal["x", "y"], name: str, width: float | None = None, **more: Any) -> Spec:
+    """A line of this width in pixels between the :func:`ends` of an estimate; ``more`` is of the layer."""
+    look = {} if width is None else {"strokeWidth": width}
+    along: Spec = {axis: field(f"{name} low:Q", title=""), f"{axis}2": f"{name} high"}
+    return layer("rule", look, **along, **more)
+
+
+#: Title, caption and chart of a figure; no chart where there are no data.
+Described = tuple[str, str, Spec | None]
+
+
+def figures(prefix: str, charts: Mapping[str, Described], chosen: Collection[str] = ()) -> list[Figure]:
+    """The charts that have data as figures; the names of ``chosen`` ones are among those of ``charts``."""
+    return [
+        Figure(f"{prefix}-{name}", caption, chart, title, chosen=name in chosen)
+        for name, (title, caption, chart) in charts.items()
+        if chart is not None
+    ]
+
+
+def configuration_colours(names: Iterable[str]) -> Colours:
+    """A colour for each name, in their order: the same on every page, as far as no other name has it.
+
+    A name's checksum chooses its colour; versions in brackets do not count. Of two names with the same choice
+    the alphabetically later one takes the next free colour. From the eighth name on the colours repeat.
+    """
+    shown = list(dict.fromkeys(names))
+    taken: dict[str, str] = {}
+    for name in sorted(shown):
+        label = name.partition(" (")[0]
+        first = zlib.crc32(f"{_SPREAD} {label}".encode()) % len(PALETTE)
+        choices = [*PALETTE[first:], *PALETTE[:first]]
+        free = [colour for colour in choices if colour not in taken.values()]
+        taken[name] = (free or choices)[0]
+    return {name: taken[name] for name in shown}
+
+
+def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None, **more: object) -> Spec:
+    """The colour channel of rows with a field ``configuration``; its legend shows ``symbol``, if any.
+
+    ``more`` are further properties of the legend.
+    """
+    present = {row["configuration"] for row in rows}
+    shown = {name: colour for name, colour in colours.items() if name in present}
+    legend = None
+    if symbol is not None:
+        longest, split = max(map(len, shown), default=0), {}
+        if longest > _LONGEST_ON_A_LINE:
+            longest = max(len(line) for name in shown for line in re.split(_NAME_PARTS, name))
+            split = {"labelExpr": _SPLIT_NAME}
+        columns = next((columns for columns, most in _LEGEND_COLUMNS if longest <= most), 1)
+        stroke = {"symbolType": symbol, "symbolStrokeWidth": 2}
+        legend = {**stroke, "columns": columns, "labelLimit": 260, **split, **more}
+    return scaled("configuration:N", shown, legend=legend)
+
+
+# Charts outside a page: as SVG, PNG and PDF.
+
+#: Width of a chart in pixels, and how many pixels of a PNG each of them becomes.
+_WIDTH = 480
+_SCALE = 2
+
+
+def specification(figure: Figure, width: int | None = None, **more: object) -> str:
+    """The chart as Vega-Lite in ASCII, with these further properties; control characters are replaced.
+
+    Without a ``width`` in pixels it takes that of the page.
+    """
+    chart = figure.chart if width is None else sized(figure.chart, width)
+    spec = {"$schema": _SCHEMA, **chart, "config": CONFIG, **more}
+    return visible_json(json.dumps(spec, separators=(",", ":")))
+
+
+def _on_white(figure: Figure, width: int) -> str:
+    """The chart for a file, in a font that every system has."""
+    config = CONFIG | {"background": "white", "font": "sans-serif"}
+    title = {"title": {"text": figure.title, "anchor": "start", "fontSize": 14}} if figure.title else {}
+    return specification(figure, width, config=config, **title)
+
+
+def svg(figure: Figure, width: int = _WIDTH) -> str:
+    """The chart as SVG."""
+    import vl_convert  # of an extra; charts themselves need none
+
+    drawn: str = vl_convert.vegalite_to_svg(_on_white(figure, width))
+    return drawn
+
+
+def png(figure: Figure, width: int = _WIDTH) -> bytes:
+    """The chart as PNG, with two pixels for each of SVG."""
+    import vl_convert
+
+    drawn: bytes = vl_convert.vegalite_to_png(_on_white(figure, width), scale=_SCALE)
+    return drawn
+
+
+#: A slide of 16:9 in points, and the height of its plot: type of 12 pixels is 5 % of the height.
+_SLIDE_WIDTH, _SLIDE_HEIGHT, _SLIDE_PLOT = 960, 540, 170
+_SLIDE_MARGIN = 24
+
+
+def slide(figure: Figure) -> bytes:
+    """The chart as PDF, on a page of 16:9 with large type."""
+    import vl_convert
+
+    chart = figure.chart
+    if chart.get("height") == HEIGHT or "facet" in chart:  # other heights follow from what is drawn
+        chart = sized(chart, _WIDTH, _SLIDE_PLOT)
+    drawn = svg(Figure(figure.name, figure.caption, chart, figure.title))
+    # The page is an SVG that holds the chart, scaled until it fits.
+    head, body = drawn.split(">", 1)
+    box = re.search(r'viewBox="[^"]+"', head)
+    place = f'x="{_SLIDE_MARGIN}" y="{_SLIDE_MARGIN}" {box[0] if box else ""}'
+    width, height = _SLIDE_WIDTH - 2 * _SLIDE_MARGIN, _SLIDE_HEIGHT - 2 * _SLIDE_MARGIN
+    page = (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'width="{_SLIDE_WIDTH}" height="{_SLIDE_HEIGHT}"><rect width="100%" height="100%" fill="white"/>'
+        f'<svg {place} width="{width}" height="{height}">{body}</svg>'
+    )
+    pdf: bytes = vl_convert.svg_to_pdf(page)
+    return pdf

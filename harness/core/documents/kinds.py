@@ -1,0 +1,240 @@
+"""Records of every kind: their envelope, and the folder of JSON files in which each kind is stored."""
+
+import datetime
+import functools
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from harness.core.machine.description import Machine
+from harness.core.machine.files import (
+    ContentChanged,
+    read_file,
+    replace_result,
+    verify_checksum,
+    with_checksum,
+)
+from harness.errors import HarnessError, UsageError, interruption
+
+#: ``stopped`` is a trial of a study that fell behind the others. ``lost`` is never stored: a record that says
+#: ``running`` is read so where its process is gone.
+Status = Literal[
+    "running", "ok", "stopped", "diverged", "failed", "timeout", "interrupted", "unsupported", "lost"
+]
+
+
+class Envelope(msgspec.Struct, kw_only=True):
+    """What the record of every kind of result states: which one it is, and when, where and how it came about.
+
+    The checksum of the content is not a field: it is added when a record is written and verified when it is
+    read.
+    """
+
+    schema: int
+    id: str
+    status: Status = "running"
+    started_at: str
+    """UTC, ISO 8601."""
+    command: list[str]
+    """The command line, without the name of the program."""
+    machine: Machine
+
+
+class Stamp(NamedTuple):
+    """The identifier of a new record, which begins with the time, and that time."""
+
+    id: str
+    started_at: str
+
+
+def stamp(*names: str) -> Stamp:
+    """A new identifier, ``20260131-235959-123-NAME-NAME-3f2a``, and the present time."""
+    now = datetime.datetime.now(datetime.UTC)
+    identifier = "-".join(
+        [f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}", *names, secrets.token_hex(2)]
+    )
+    return Stamp(identifier, now.isoformat(timespec="seconds"))
+
+
+class Ending(Protocol):
+    """A record that states how its work ended."""
+
+    status: Status
+    failure: str
+
+
+def carry_out(record: Ending, work: Callable[[], None], save: Callable[[], object]) -> None:
+    """Do the work that fills a record, state how it ended, and save it with what there is by then.
+
+    A failure, Ctrl-C, or a record that cannot be written is stated in it.
+
+    Raises:
+        UsageError: the work was refused.
+    """
+    try:
+        try:
+            work()
+            record.status = "ok"
+        except UsageError:
+            raise
+        except HarnessError as error:
+            record.status, record.failure = "failed", str(error)
+        _save_last(record, save)
+    except KeyboardInterrupt as interrupt:
+        # Whenever it comes, the last record is whole: further signals wait, see harness.core.shell.printing.
+        if record.status == "running":
+            record.status, record.failure = "interrupted", interruption(interrupt)
+        _save_last(record, save)
+
+
+def _save_last(record: Ending, save: Callable[[], object]) -> None:
+    try:
+        save()
+    except HarnessError as error:
+        causes = dict.fromkeys(filter(None, [record.failure, str(error)]))
+        record.status, record.failure = "failed", "; ".join(causes)
+
+
+# Reading JSON documents, each of which states the schema in which it is written.
+
+
+class Identified(Protocol):
+    """A document with the schema in which it is written, and an identifier, which names its file."""
+
+    @property
+    def schema(self) -> int:
+        """Its version."""
+
+    @property
+    def id(self) -> str:
+        """Unique in its folder."""
+
+
+_D = TypeVar("_D", bound=Identified)
+
+
+class _SchemaOnly(msgspec.Struct):
+    schema: int
+
+
+def decode(data: bytes, kind: type[_D], schema: int) -> _D:
+    """Decode a document of this schema.
+
+    Raises:
+        msgspec.MsgspecError: it has another one, or is no document of this kind; the message names the field.
+    """
+    try:
+        decoder: msgspec.json.Decoder[_D] = _decoder(kind)
+        document = decoder.decode(data)
+        found = document.schema
+    except msgspec.MsgspecError:
+        # A document of another schema need not fit this one.
+        found = msgspec.json.decode(data, type=_SchemaOnly).schema
+        if found == schema:
+            raise
+    if found != schema:
+        raise msgspec.ValidationError(
+            f"it has schema {found}, and this version of harness reads schema {schema}"
+        )
+    return document
+
+
+@functools.cache
+def _decoder(kind: type[_D]) -> msgspec.json.Decoder[_D]:
+    return msgspec.json.Decoder(kind)
+
+
+def encode_document(document: object) -> bytes:
+    """A record as it is stored: indented JSON with a checksum at its end."""
+    return with_checksum(msgspec.json.format(msgspec.json.encode(document), indent=1))
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class UnreadableRecord(UsageError):
+    """A file without a readable record; the message names it and says why."""
+
+
+def _as_stored(record: _D, _path: Path) -> _D:
+    return record
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordKind(Generic[_D]):
+    """A kind of record: how it is called, where its files are, and how they are read.
+
+    ``mark`` is a field that every record of this kind has, of any schema, and no record of another kind.
+    ``judge`` completes a record by what only its reader can know.
+    """
+
+    name: str
+    folder: str
+    type: type[_D]
+    schema: int
+    mark: str
+    judge: Callable[[_D, Path], _D] = _as_stored
+
+    def paths(self, results: Path) -> list[Path]:
+        """The files under a results folder, oldest first where their names begin with the time."""
+        return sorted((results / self.folder).glob("*.json"))
+
+    def save(self, record: _D, folder: Path) -> Path:
+        """Write a record into the folder of its kind, completely or not at all, and return its path.
+
+        Raises:
+            HarnessError: the file cannot be written, for example because the disk is full.
+        """
+        path = folder / f"{record.id}.json"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_result(path, encode_document(record))
+        except OSError as error:
+            raise HarnessError(f"cannot write the record {path}: {error.strerror}") from error
+        return path
+
+    def read(self, path: Path) -> _D:
+        """The record in a file.
+
+        Raises:
+            UnreadableRecord: the file cannot be read, holds no record of this kind, was changed after it was
+                written, or has another schema.
+        """
+        try:
+            content = read_file(path)
+            is_verified = verify_checksum(content)
+            record = decode(content, self.type, self.schema)
+            if is_verified:
+                return self.judge(record, path)
+            raise UnreadableRecord(f"{path} {ContentChanged('it has no checksum')}")
+        except ContentChanged as error:
+            raise UnreadableRecord(f"{path} {error}") from error
+        except OSError as error:
+            raise UnreadableRecord(f"{path} cannot be read: {error.strerror}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if path.suffix != ".json" and not isinstance(error, msgspec.ValidationError):
+                raise UnreadableRecord(f"{path} is not a JSON record") from error
+            reason = str(error) if _is_utf8(content) else "it is not text in UTF-8"
+            raise self._unreadable(path, reason) from error
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise self._unreadable(path, str(error)) from error
+
+    def _unreadable(self, path: Path, reason: str) -> UnreadableRecord:
+        return UnreadableRecord(f"{path} is not a readable {self.name} record: {reason}")
+
+    def read_each(self, paths: Iterable[Path]) -> Iterator[_D | UnreadableRecord]:
+        """Each record, or the error in its place."""
+        for path in paths:
+            try:
+                yield self.read(path)
+            except UnreadableRecord as error:
+                yield error

@@ -1,0 +1,257 @@
+"""Numbers as text: rounded to their precision, with their intervals. Minus is U+2212, as in ratios."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from harness.core.documents.kinds import Status
+from harness.core.machine.description import Machine
+from harness.core.runs.record import Failure, Record
+from harness.core.stats.estimate import Estimate
+from harness.core.training.measures import (
+    Measure,
+    Scores,
+    measure_of_task,
+)
+
+NOTHING = "–"
+#: Below this a number is written with a power of ten.
+_SMALLEST = 1e-4
+
+
+def estimate(value: Estimate | None, digits: int | None = 1, unit: str = "", *, sign: bool = False) -> str:
+    """``12.3 [10.1, 14.5] points``; without the interval where there is none.
+
+    ``digits`` is the number after the decimal point. None gives three significant digits of the mean, or of
+    the interval where that holds 0.
+    """
+    if value is None:
+        return NOTHING
+    form = f",.{digits}f"
+    if digits is None:
+        size = (
+            max(abs(end) for end in (value.value, value.low, value.high) if end is not None)
+            if value.around(0.0)
+            else abs(value.value)
+        )
+        small = 0 < size < _SMALLEST
+        form = ".2g" if small else f",.{_digits_after_point(size)}f"
+    text = _signed(value.value, form, "+" if sign else "")
+    if value.low is not None and value.high is not None:
+        text += f" [{_signed(value.low, form)}, {_signed(value.high, form)}]"
+    return f"{text} {unit}".rstrip()
+
+
+def _signed(number: float, form: str, plus: str = "") -> str:
+    """The number with its sign, unless it rounds to zero; ``plus`` is the sign of positive ones."""
+    text = format(abs(number), form)
+    if not float(text.replace(",", "")):
+        return text
+    return f"\N{MINUS SIGN}{text}" if number < 0 else f"{plus}{text}"
+
+
+def is_zero(text: str) -> bool:
+    """Whether a number without an interval, as :func:`estimate` writes it, is rounded to zero."""
+    return not text.strip("0.,")
+
+
+#: How to read a ratio of times; printed once wherever ratios are.
+RATIO_LEGEND = (
+    "Ratios are relative to the reference: +10 % or 2× slower takes more time, "
+    "\N{MINUS SIGN}10 % or 2× faster takes less. Brackets: 95 % confidence interval."
+)
+_KIBI = 1024
+#: Ratios from here on, and inverse ones, are printed as factors.
+_FACTOR_FROM = 2.0
+#: Upper ends beyond this, in per cent or as a factor, only show that nothing is known yet.
+_LARGEST_END = 999
+_BEYOND = f"> {_LARGEST_END}"
+
+
+def time_ratio(ratio: Estimate | None) -> str:
+    """A ratio of times, in the one form that is printed everywhere.
+
+    ``+7.1 % [5.9, 8.3]``; from a factor of two on ``2.4× slower [2.3, 2.5]`` or ``9.2× faster [8.7, 9.6]``.
+    """
+    if ratio is None:
+        return NOTHING
+    if ratio.value >= _FACTOR_FROM:
+        return _factor(ratio, "slower")
+    if 0 < ratio.value <= 1 / _FACTOR_FROM:
+        return _factor(ratio.inverse(), "faster")
+    return percent_change(ratio)
+
+
+def _factor(ratio: Estimate, word: str) -> str:
+    digits = 1 if ratio.value < 100 else 0  # noqa: PLR2004  three significant digits
+    text = f"{ratio.value:,.{digits}f}× {word}"
+    if ratio.low is None or ratio.high is None:
+        return text
+    high = f"{ratio.high:,.{digits}f}" if ratio.high <= max(_LARGEST_END, ratio.value) else _BEYOND
+    return f"{text} [{ratio.low:,.{digits}f}, {high}]"
+
+
+def percent_change(ratio: Estimate) -> str:
+    """A ratio of any quantity as a change, ``+7.1 % [5.9, 8.3]``."""
+    text = f"{_percent_points(ratio.value, '+')} %"
+    if ratio.low is None or ratio.high is None:
+        return text
+    high = _percent_points(ratio.high) if 100 * (ratio.high - 1) <= _LARGEST_END else _BEYOND
+    return f"{text} [{_percent_points(ratio.low)}, {high}]"
+
+
+def _percent_points(ratio: float, plus: str = "") -> str:
+    change = 100 * (ratio - 1)
+    return _signed(change, f",.{0 if abs(change) >= 100 else 1}f", plus)  # noqa: PLR2004  as above
+
+
+def _digits_after_point(size: float) -> int:
+    return max(0, 2 - math.floor(math.log10(size))) if size else 1
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """A number rounded to ``digits`` significant ones; large numbers without powers of ten: ``494,000``."""
+    if value is None:
+        return NOTHING
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{float(f'{value:.{digits}g}'):,.0f}"
+    return f"{value:.{digits}g}"
+
+
+def measured(value: Estimate, unit: str = "") -> str:
+    """Four significant digits, then the interval if there is one: ``3.214 ms [3.18, 3.25]``."""
+    text = f"{significant(value.value, 4)} {unit}".rstrip()
+    if value.low is None or value.high is None:
+        return text
+    return f"{text} [{significant(value.low, 4)}, {significant(value.high, 4)}]"
+
+
+def percent(share: float) -> str:
+    """``12 %``, ``1,206 %``."""
+    return f"{100 * share:,.0f} %"
+
+
+def score_digits(measure: Measure) -> int | None:
+    """Digits after the decimal point of a score in the measure's unit; see :func:`estimate`."""
+    return 1 if measure.unit == "points" else None
+
+
+def score_unit(measure: Measure) -> str:
+    """The unit of a score, ``%`` for accuracies; differences of scores have the measure's own unit."""
+    return "%" if measure.unit == "points" else measure.unit
+
+
+def with_unit(measure: Measure, prefix: str = "") -> str:
+    """``test accuracy (%)``: the measure with its unit, where it has one."""
+    unit = score_unit(measure)
+    return f"{prefix} {measure.name}{f' ({unit})' * bool(unit)}".strip()
+
+
+def probability(p: float | None) -> str:
+    """``p < 0.01``, the nearest customary bound, or ``p = 0.12``; empty for None."""
+    if p is None:
+        return ""
+    for bound in (0.001, 0.01, 0.05):
+        if p < bound:
+            return f"p < {bound:g}"
+    return f"p = {p:.2f}"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 pair``, ``5 pairs``."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def seeds(n: int) -> str:
+    """``1 seed``, ``5 seeds``."""
+    return counted(n, "seed")
+
+
+def seeds_each(counts: Iterable[int]) -> str:
+    """The seeds of several configurations: ``5 seeds``, ``3 to 5 seeds``."""
+    *fewer, most = sorted(set(counts))
+    return f"{fewer[0]} to {seeds(most)}" if fewer else seeds(most)
+
+
+def size_text(size_bytes: int) -> str:
+    """``512 B``, ``4.0 KiB``, ``1.2 GiB``."""
+    size, unit = float(size_bytes), "B"
+    for larger in ("KiB", "MiB", "GiB"):
+        if size < _KIBI:
+            break
+        size, unit = size / _KIBI, larger
+    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+
+
+# Durations in the words of output: ``40 s``, ``3 min``.
+
+_SECONDS_SHOWN = 99.5
+
+
+def about(seconds: float) -> str:
+    """Whole seconds, or minutes from 100 s on: ``40 s``, ``3 min``."""
+    return f"{seconds:.0f} s" if seconds < _SECONDS_SHOWN else f"{seconds / 60:.0f} min"
+
+
+def time_left(seconds: float) -> str:
+    """``about 40 s left``."""
+    return f"about {about(seconds)} left"
+
+
+# Names in a row.
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """``a, b and 3 more``: the first ``most`` names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def machine_text(machine: Machine) -> str:
+    """A machine with its host, in one line, without its software."""
+    memory = f"{machine.memory_bytes / 2**30:.0f} GiB"
+    model = f"{machine.cpu}, {machine.physical_cores} cores, {memory}, {machine.os}, {machine.libc}"
+    return ", ".join(filter(None, [machine.host_text, model]))
+
+
+def failure_text(status: Status, failure: Failure) -> str:
+    """``failed: no memory``. The message of an interrupted run states its status."""
+    return failure.message if status == "interrupted" else f"{status}: {failure.message}"
+
+
+# A score as text, in the unit of its measure.
+
+
+def score_text(measure: Measure, value: float) -> str:
+    """A score in the unit of the measure: ``48.6 %``, ``0.0123``, ``1.88 nats/token``."""
+    number = f"{value:.1f}" if measure.unit == "points" else significant(value)
+    return f"{number} {score_unit(measure)}".rstrip()
+
+
+def score_value(measure: Measure, scores: Scores | None) -> str:
+    """The measure's score as :func:`score_text`; a dash if there is none."""
+    score = (scores or {}).get(measure.key)
+    return NOTHING if score is None else score_text(measure, score * measure.factor)
+
+
+def test_score(record: Record) -> str:
+    """Name and value of a run's test score after the last epoch: ``accuracy 48.6 %``."""
+    measure = measure_of_task(record.task.description)
+    return f"{measure.name} {score_value(measure, record.test_at_last)}"
+
+
+# The mark of times of runs during which others used the machine, next to the number wherever it stands.
+
+#: Stands next to every time of a run during which others used the machine.
+BUSY = "(busy)"
+BUSY_LEGEND = f"{BUSY}: other programs used the machine during these runs; the times are unreliable."
+
+
+def busy_mark(text: str, *, disturbed: bool | None) -> str:
+    """A time as text, marked if its run was disturbed."""
+    return f"{text} {BUSY}" if disturbed and text != NOTHING else text

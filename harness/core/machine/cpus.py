@@ -1,0 +1,196 @@
+"""The CPUs of this process: how many it can use, which of them a worker is bound to, and binding it."""
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from harness.core.machine.files import system_text
+
+# Control groups (Linux): the CPU quota of this process, and the counters of its groups.
+#
+# Quotas are read from version 2 alone, the time that they held back from both.
+
+_CONTROL_GROUP = Path("/sys/fs/cgroup")
+_OWN_GROUP = Path("/proc/self/cgroup")
+
+
+def read_control_groups(name: str, controller: str = "") -> list[str]:
+    """The file of this name in this process's control group and in those above it, innermost first.
+
+    Groups without such a file are left out. With a ``controller``, such as ``cpu``, those of version 1.
+    """
+    own = Path(_own_group(controller))
+    groups = (own, *own.parents) if own.name else (own,)
+    contents = (system_text(_CONTROL_GROUP / controller / group / name) for group in groups)
+    return [content for content in contents if content]
+
+
+def _own_group(controller: str) -> str:
+    """The path of this process's group, below that of all."""
+    for line in system_text(_OWN_GROUP).splitlines():
+        _number, controllers, path = line.split(":", 2)
+        if controller in controllers.split(","):
+            return path.strip("/")
+    return ""
+
+
+def throttled_seconds() -> float:
+    """How long quotas have held back this process's control groups."""
+    second = _counted("throttled_usec", read_control_groups("cpu.stat"))
+    first = _counted("throttled_time", read_control_groups("cpu.stat", "cpu"))
+    return second / 1e6 + first / 1e9
+
+
+def _counted(key: str, contents: list[str]) -> int:
+    lines = [line.split() for content in contents for line in content.splitlines()]
+    return sum(int(value) for name, value in lines if name == key)
+
+
+def cpu_quota() -> float | None:
+    """The CPU time that the control groups grant, in CPUs; None where none of them has a limit."""
+    quotas = []
+    for content in read_control_groups("cpu.max"):
+        granted, _, period = content.partition(" ")
+        if granted.isdigit() and period.strip().isdigit():
+            quotas.append(int(granted) / int(period))
+    return min(quotas, default=None)
+
+
+#: The variable that lists the CPUs of a worker, as ``0,2``. Absent where it may use all allowed ones.
+WORKER_CPUS = "HARNESS_WORKER_CPUS"
+#: The kernel's counters of what each CPU did (Linux).
+PROCESSOR_TIMES = Path("/proc/stat")
+_OBSERVE_SECONDS = 0.2
+_BUSY_PERCENT = 50.0
+_CPUS = Path("/sys/devices/system/cpu")
+
+
+def allowed_cpus() -> list[int]:
+    """The logical CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def usable_cpus() -> int:
+    """How many CPUs this process can keep busy: the allowed ones, or fewer under a container's quota.
+
+    Threads beyond a quota are stopped for the rest of each period, in the middle of a step.
+    """
+    quota, allowed = cpu_quota(), len(allowed_cpus())
+    return allowed if quota is None else min(allowed, max(1, int(quota)))
+
+
+def cpus_for(threads: int) -> list[int]:
+    """As many allowed CPUs as threads. Separate cores come before a second CPU of the same core."""
+    return sorted(_best_first()[:threads])
+
+
+def cpu_groups(threads: int, cpus: int) -> list[list[int]]:
+    """``cpus`` of the allowed CPUs in groups of as many as threads, none in two of them.
+
+    One group where there are too few for two.
+    """
+    best = _best_first()
+    starts = range(0, max(1, cpus // threads) * threads, threads)
+    return [sorted(best[start : start + threads]) for start in starts]
+
+
+@functools.cache
+def _best_first() -> list[int]:
+    """The allowed CPUs, best first: one CPU of each core, idle before busy, then the others.
+
+    Measured once, so that all workers of this process are bound to the same CPUs.
+    """
+    busy = _busy_cpus()
+    taken: dict[str, int] = {}
+    order = []
+    for cpu in allowed_cpus():
+        core = _core_of(cpu)
+        order.append((taken.get(core, 0), cpu in busy, cpu))
+        taken[core] = taken.get(core, 0) + 1
+    return [cpu for _, _, cpu in sorted(order)]
+
+
+def _busy_cpus() -> set[int]:
+    """The CPUs that are at work while this process waits."""
+    import psutil  # imported late: commands that only read records do not need it
+
+    used = psutil.cpu_percent(_OBSERVE_SECONDS, percpu=True)
+    return {cpu for cpu, percent in enumerate(used) if percent > _BUSY_PERCENT}
+
+
+def on_their_cores(cpus: Iterable[int]) -> set[int]:
+    """These CPUs and all that share a core with one of them."""
+    siblings: set[int] = set()
+    for cpu in cpus:
+        for part in _core_of(cpu).split(","):
+            first, _, last = part.partition("-")
+            siblings.update(range(int(first), int(last or first) + 1))
+    return siblings
+
+
+@functools.cache
+def _core_of(cpu: int) -> str:
+    """The hardware threads of its core, as ``0,4`` or ``0-1``; the CPU itself where that is unknown."""
+    return system_text(_CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list") or str(cpu)
+
+
+@functools.cache
+def _memory_of(cpu: int) -> str:
+    """The NUMA node of a CPU, as ``node0``; empty where the system reports none."""
+    return next((path.name for path in (_CPUS / f"cpu{cpu}").glob("node*")), "")
+
+
+def cpus_of(variables: Mapping[str, str]) -> list[int]:
+    """The CPUs that a worker with these variables may use."""
+    bound = variables.get(WORKER_CPUS)
+    return [int(cpu) for cpu in bound.split(",")] if bound else allowed_cpus()
+
+
+def cpu_count(variables: Mapping[str, str]) -> int:
+    """How many CPUs a worker with these variables can keep busy."""
+    return min(len(cpus_of(variables)), usable_cpus())
+
+
+def places_to_start(variables: Sequence[Mapping[str, str]]) -> list[list[int]] | None:
+    """The CPUs on which workers with these variables can start side by side; None where they cannot.
+
+    Workers of one CPU start on a CPU each, on the same NUMA node. Workers of several stay on their own:
+    an OpenMP that binds its threads remembers the CPUs it was loaded on.
+    """
+    own = [cpus_of(worker) for worker in variables]
+    if len(own) <= min(map(cpu_count, variables)):
+        return own
+    if any(len(cpus) > 1 for cpus in own) or len(own) > usable_cpus():
+        return None
+    places: list[list[int]] = []
+    free = _best_first()
+    for (home,) in own:
+        near = [cpu for cpu in free if _memory_of(cpu) == _memory_of(home)]
+        if not near:
+            return None
+        place = home if home in near else near[0]
+        places.append([place])
+        free = [cpu for cpu in free if cpu != place]
+    return places
+
+
+@contextlib.contextmanager
+def bound_to_cpus(cpus: Iterable[int]) -> Iterator[None]:
+    """Bind processes that are started inside to these CPUs, from their first thread on.
+
+    A worker that bound itself would not bind the threads that libraries start when they are imported, and
+    XLA's threads obey no count that can be set from outside.
+    """
+    before, wanted = set(allowed_cpus()), set(cpus)
+    if wanted == before or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    os.sched_setaffinity(0, wanted)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

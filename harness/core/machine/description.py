@@ -1,0 +1,206 @@
+"""A description of this machine, read from the operating system."""
+
+import contextlib
+import functools
+import importlib.util
+import os
+import platform
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import platformdirs
+
+from harness.core.machine.cpus import (
+    allowed_cpus,
+    read_control_groups,
+    usable_cpus,
+)
+from harness.core.machine.energy import EnergyMeter
+from harness.core.machine.files import replace_file, system_text
+
+# The identity of a host: a random id kept in the user's state folder, and the host's name.
+#
+# Two machines of one model have equal descriptions but different times. Nothing is derived from hardware or
+# accounts; deleting the file gives the machine a new identity.
+
+_ID_BYTES = 6
+_UNNAMED = "unnamed"
+
+
+class Host(msgspec.Struct, frozen=True):
+    """A host. Both fields count: nodes of a cluster may share the folder that holds the id."""
+
+    name: str
+    id: str | None
+    """None: the user's state folder is not writable."""
+
+    @property
+    def text(self) -> str:
+        """``alpha (3f2a1c09d4e7)``."""
+        return self.name if self.id is None else f"{self.name} ({self.id})"
+
+
+@functools.cache
+def this_host() -> Host:
+    """The identity of this host, which is made and stored when it is first asked for."""
+    return Host(platform.node() or _UNNAMED, _stored_id())
+
+
+def _stored_id() -> str | None:
+    path = Path(platformdirs.user_state_dir("dl-harness")) / "host-id"
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, f"{secrets.token_hex(_ID_BYTES)}\n".encode())
+        return path.read_text("ascii").strip() or None  # another process may have been the last to write it
+    return None
+
+
+class GitState(msgspec.Struct, frozen=True):
+    """The commit checked out in the current folder, and whether files differ from it (None: unknown)."""
+
+    commit: str
+    dirty: bool | None
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """A machine. ``allowed_cpus`` counts the logical CPUs that this process may use; memory is the total."""
+
+    cpu: str
+    physical_cores: int
+    logical_cpus: int
+    allowed_cpus: int
+    memory_bytes: int
+    os: str
+    libc: str
+    python: str
+    harness: str
+    git: GitState | None
+    host: Host | None = None
+    """Which machine of its model it is; None where the system does not say."""
+
+    @property
+    def host_text(self) -> str:
+        """``alpha (3f2a1c09d4e7)``; empty where it is not recorded."""
+        return "" if self.host is None else self.host.text
+
+    @property
+    def model_text(self) -> str:
+        """The part of the description that must be equal for times to be compared."""
+        return f"{self.cpu}, {self.physical_cores} cores, {self.allowed_cpus} CPUs allowed"
+
+
+def cpu_model() -> str:
+    """The processor's name as its manufacturer writes it, or the architecture where that is unknown."""
+    if sys.platform == "darwin":
+        return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
+    lines = system_text(Path("/proc/cpuinfo")).splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
+    return names[0] if names else platform.machine()
+
+
+def _output(*command: str) -> str | None:
+    """The stripped output of a command; None if it fails or does not exist."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def git_state() -> GitState | None:
+    """The commit of the current folder; None outside a repository."""
+    commit = _output("git", "rev-parse", "HEAD")
+    if not commit:
+        return None
+    changes = _output("git", "status", "--porcelain", "--untracked-files=no")
+    return GitState(commit, dirty=None if changes is None else bool(changes))
+
+
+def describe_machine() -> Machine:
+    """Describe this machine as it is now."""
+    import psutil  # imported late: commands that only read records do not need it
+
+    return Machine(
+        cpu=cpu_model(),
+        physical_cores=psutil.cpu_count(logical=False) or 0,
+        logical_cpus=psutil.cpu_count() or 0,
+        allowed_cpus=len(allowed_cpus()),
+        memory_bytes=psutil.virtual_memory().total,
+        os=f"{platform.system()} {platform.release()}",
+        libc=" ".join(platform.libc_ver()).strip(),
+        python=platform.python_version(),
+        harness=metadata.version("dl-harness"),
+        git=git_state(),
+        host=this_host(),
+    )
+
+
+def default_threads() -> int:
+    """One thread for each physical core that this process may use within its container's quota."""
+    import psutil
+
+    cores = psutil.cpu_count(logical=False) or usable_cpus()
+    return min(cores, usable_cpus())
+
+
+# What some measurements need and this machine may lack: GPU, energy counters, control groups, programs.
+
+_DEVICES = Path("/dev")
+_POWERCAP = Path("/sys/class/powercap")
+
+
+class Facility(NamedTuple):
+    """Something that is missing: what it is for, and why it is missing or what would provide it."""
+
+    name: str
+    purpose: str
+    reason: str
+
+
+def has_nvidia_gpu(devices: Path = _DEVICES) -> bool:
+    """Whether the machine has an NVIDIA GPU, even one that the environment hides."""
+    return any(devices.glob("nvidia[0-9]*"))
+
+
+def missing_facilities(
+    variables: Mapping[str, str] = os.environ, devices: Path = _DEVICES, powercap: Path = _POWERCAP
+) -> list[Facility]:
+    """The facilities that this machine lacks. Imports no framework."""
+    missing = []
+    if not has_nvidia_gpu(devices):
+        missing.append(Facility("NVIDIA GPU", "--device cuda", "none found"))
+    elif importlib.util.find_spec("pynvml") is None:
+        missing.append(Facility("NVML", "energy of a GPU in duels", "pip install nvidia-ml-py"))
+    if not EnergyMeter([("cpu", None)], powercap).available:
+        reason = (
+            "only root may read them"
+            if any(powercap.glob("intel-rapl:[0-9]*"))
+            else "the system provides none"
+        )
+        missing.append(Facility("CPU energy counters (RAPL)", "energy in duels", reason))
+    if not read_control_groups("cpu.stat"):
+        missing.append(
+            Facility("control groups, version 2", "detection of CPU throttling", "the system provides none")
+        )
+    if not hasattr(os, "sched_setaffinity"):
+        missing.append(Facility("CPU affinity", "workers on fixed CPUs", f"not supported on {sys.platform}"))
+    compiler = variables.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+    if shutil.which(compiler) is None:
+        missing.append(
+            Facility(
+                "C++ compiler", "torch:compile on the CPU", f"{compiler} is not installed; CXX names another"
+            )
+        )
+    if shutil.which("git") is None:
+        missing.append(Facility("git", "harness gate --base", "not installed"))
+    return missing

@@ -1,0 +1,275 @@
+"""What a process tree, and other programs on its CPUs, used of the machine between two moments (Linux)."""
+
+import math
+import os
+import statistics
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from harness.core.machine.cpus import (
+    PROCESSOR_TIMES,
+    allowed_cpus,
+    throttled_seconds,
+)
+from harness.core.machine.files import system_text
+from harness.core.machine.processes import with_descendants
+
+# CPU time that other programs used between two moments, from the kernel's counters (Linux).
+
+
+class Disturbance(msgspec.Struct, frozen=True):
+    """CPU seconds that the hypervisor gave to other machines (stolen) and other processes used here.
+
+    ``throttled_seconds`` is the time that the control group's quota held back; ``throttle_events`` counts how
+    often a core was throttled for heat.
+    """
+
+    stolen_seconds: float
+    others_seconds: float
+    throttled_seconds: float
+    throttle_events: int
+
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+_CPUS = Path("/sys/devices/system/cpu")
+#: A block is disturbed if others took more than usual by this share of one core, and by more than the error
+#: of the kernel's counters: they count in ticks of 10 ms, at the same moments on all CPUs, and a tick may
+#: fall just inside or outside of the block.
+_TOLERATED_SHARE = 0.1
+_FEWEST_TOLERATED_TICKS = 2
+
+
+class Counters(NamedTuple):
+    """CPU seconds since the machine started: of all processes, stolen, of ours, held back by a quota."""
+
+    busy: float
+    stolen: float
+    ours: float
+    throttled: float
+    throttle_events: int
+    at: float
+
+
+def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -> Counters:
+    """The counters of these CPUs, or of the allowed ones; zeros without /proc.
+
+    Ours are this process, those of ``pids``, and all their descendants.
+    """
+    numbers = allowed_cpus() if cpus is None else list(cpus)
+    times = _cpu_times()
+    if not times:
+        return Counters(0.0, 0.0, 0.0, 0.0, 0, time.monotonic())
+    watched = [times[cpu] for cpu in numbers if cpu in times]
+    ours = math.fsum(map(cpu_seconds, with_descendants([os.getpid(), *pids])))
+    return Counters(
+        sum(busy for busy, _ in watched) / _TICKS_PER_SECOND,
+        sum(stolen for _, stolen in watched) / _TICKS_PER_SECOND,
+        ours,
+        throttled_seconds(),
+        _throttle_events(numbers),
+        time.monotonic(),
+    )
+
+
+def busy_seconds() -> dict[int, float]:
+    """How long each CPU has worked, for whatever process; empty without /proc."""
+    return {cpu: busy / _TICKS_PER_SECOND for cpu, (busy, _) in _cpu_times().items()}
+
+
+def _cpu_times() -> dict[int, tuple[int, int]]:
+    """Of each CPU the ticks in which it worked, and those that the hypervisor gave to other machines."""
+    times = {}
+    for name, *words in map(str.split, system_text(PROCESSOR_TIMES).splitlines()):
+        if name.startswith("cpu") and name != "cpu":
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words[:8])
+            times[int(name[3:])] = user + nice + system + irq + softirq, steal
+    return times
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of all threads of a process, and of its children that have ended; 0 once it has been waited for."""
+    after_name = system_text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    if not after_name:
+        return 0.0
+    user, system, *children = (int(ticks) / _TICKS_PER_SECOND for ticks in after_name[11:15])
+    try:
+        own = time.clock_gettime(~pid << 3 | 2)  # its CPU clock, as of clock_getcpuclockid(3)
+    except OSError:  # not every sandbox has it
+        own = user + system
+    return own + sum(children)
+
+
+def _throttle_events(cpus: Iterable[int]) -> int:
+    """How often the cores of these CPUs have been throttled for heat since the machine started."""
+    files = (_CPUS / f"cpu{cpu}" / "thermal_throttle" / "core_throttle_count" for cpu in cpus)
+    return sum(int(file.read_text()) for file in files if file.exists())
+
+
+def between(before: Counters, after: Counters) -> Disturbance:
+    """CPU time that others used between two readings."""
+    others = (after.busy - before.busy) - (after.ours - before.ours)
+    return Disturbance(
+        stolen_seconds=after.stolen - before.stolen,
+        others_seconds=max(0.0, others),
+        throttled_seconds=after.throttled - before.throttled,
+        throttle_events=after.throttle_events - before.throttle_events,
+    )
+
+
+def disturbed(disturbances: list[Disturbance], seconds: list[float], threads: int = 1) -> list[bool]:
+    """Which of these blocks, of these lengths, to drop; their own times have no influence on it.
+
+    A block is dropped if more was taken from it than is usual among them: a burst of load meets one block and
+    not the next. A constant load is reported instead. It may affect configurations unequally, because one
+    that uses fewer threads leaves it a CPU; so pass the blocks of one configuration. Each of its ``threads``
+    adds the error of one CPU's ticks.
+    """
+    taken = [each.stolen_seconds + each.others_seconds + each.throttled_seconds for each in disturbances]
+    usual_events = statistics.median(each.throttle_events for each in disturbances)
+    usual_share = statistics.median(share / length for share, length in zip(taken, seconds, strict=True))
+    tolerated = max(_FEWEST_TOLERATED_TICKS, threads) / _TICKS_PER_SECOND
+    return [
+        (each.throttle_events > 0 and not usual_events)
+        or own - usual_share * length > max(tolerated, _TOLERATED_SHARE * length)
+        for each, own, length in zip(disturbances, taken, seconds, strict=True)
+    ]
+
+
+#: Processes are looked up again after this time: with many threads that takes a millisecond.
+_LOOKUP_SECONDS = 0.2
+
+
+class Usage(NamedTuple):
+    """Seconds between two moments.
+
+    ``own`` is the CPU time of the process and all that it started, ``others`` that of other programs on its
+    CPUs. ``delay`` is how long its main thread was ready to run and had no CPU, ``late`` how long this thread
+    was, which may run on any CPU. Where the kernel does not keep them, ``others`` stands for the first.
+    """
+
+    own: float
+    others: float
+    delay: float
+    late: float
+
+
+class _State(NamedTuple):
+    own: dict[int, float]
+    busy: float
+    this_thread: float
+    waited: tuple[float, float] | None
+    """The process's main thread and this one."""
+
+
+class UsageMeter:
+    """Measures the usage of a process and its descendants on these CPUs."""
+
+    def __init__(self, pid: int, cpus: Iterable[int]) -> None:
+        self._pid, self._cpus = pid, set(cpus)
+        self._known: set[int] = {pid}
+        self._looked_up = float("-inf")
+        self._begun: _State
+        #: Whether the kernel counts what CPUs do for other programs.
+        self.knows_others = any(busy_seconds().values())
+        self.begin()
+
+    def begin(self) -> None:
+        """Measure from now on."""
+        self._begun = self._read()
+
+    def end(self) -> Usage:
+        """The usage since :meth:`begin`. The kernel counts that of CPUs in ticks of 10 ms."""
+        before, now = self._begun, self._read()
+        # Over all of them: what a child used passes to its parent when it ends.
+        own = max(0.0, sum(now.own.values()) - sum(before.own.values()))
+        ours = own + now.this_thread - before.this_thread
+        others = now.busy - before.busy - ours
+        if before.waited is None or now.waited is None:
+            return Usage(own, others, max(0.0, others), 0.0)
+        delay, late = (max(0.0, end - begun) for begun, end in zip(before.waited, now.waited, strict=True))
+        return Usage(own, others, delay, late)
+
+    def _read(self) -> _State:
+        if time.monotonic() - self._looked_up > _LOOKUP_SECONDS:
+            self._known, self._looked_up = with_descendants([self._pid]), time.monotonic()
+        own = {pid: cpu_seconds(pid) for pid in self._known}
+        busy = busy_seconds()
+        waits = [waited_seconds(str(self._pid)), waited_seconds()]
+        its, ours = waits
+        return _State(
+            own,
+            sum(busy.get(cpu, 0.0) for cpu in self._cpus),
+            time.thread_time(),
+            None if its is None or ours is None else (its, ours),
+        )
+
+
+def waited_seconds(thread: str = "thread-self") -> float | None:
+    """Seconds that a thread was ready to run and had no CPU; None if the kernel does not keep them.
+
+    ``thread`` is its name in ``/proc``; that of a process means its main thread.
+    """
+    # proc(5): time on the CPU, time waiting for it, number of time slices
+    _, waited, slices = map(int, system_text(Path(f"/proc/{thread}/schedstat")).split() or (0, 0, 0))
+    return waited / 1e9 if slices else None
+
+
+# How much of the machine others used during a run: other programs, and the hypervisor.
+
+#: The share of all CPUs below which the work of others does not show in times.
+_UNNOTICED_SHARE = 0.05
+#: What the kernel's counters, which count ticks of 10 ms for each process and CPU, may be wrong by.
+_COUNTER_ERROR_SECONDS = 0.1
+
+
+class Interference(msgspec.Struct, frozen=True, kw_only=True):
+    """The average load by others while a run trained and was scored.
+
+    ``others`` is the work of other programs, ``stolen`` the time that the hypervisor gave to other machines
+    (steal time), both in CPUs, of ``cpus`` in all. ``seconds`` is how long that was measured; None in older
+    records.
+    """
+
+    cpus: int
+    others: float
+    stolen: float
+    seconds: float | None = None
+
+    @property
+    def taken(self) -> float:
+        """CPUs that others used."""
+        return self.others + self.stolen
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether others used so much that times are longer and vary more than on an idle machine."""
+        seen = self.seconds is None or self.taken * self.seconds > _COUNTER_ERROR_SECONDS
+        return seen and self.taken > _UNNOTICED_SHARE * self.cpus
+
+
+class Watch:
+    """Measures from its creation on. ``pid`` is the worker, whose children count as its own work."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._begun = read_counters([pid])
+
+    def report(self) -> Interference | None:
+        """The load by others since the creation.
+
+        None if the worker has ended, because its share is unknown then, or where the system has no counters.
+        """
+        now = read_counters([self._pid])
+        if not now.busy or not cpu_seconds(self._pid):
+            return None
+        wall, taken = now.at - self._begun.at, between(self._begun, now)
+        return Interference(
+            cpus=len(allowed_cpus()),
+            others=taken.others_seconds / wall,
+            stolen=max(0.0, taken.stolen_seconds / wall),
+            seconds=wall,
+        )

@@ -1,0 +1,273 @@
+"""A side in a process of its own, from the harness's end."""
+
+import contextlib
+import os
+import secrets
+import select
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from harness.core.machine.cpus import cpus_of
+from harness.core.machine.worker_variables import GLIBC_KEEPS_MEMORY, worker_variables
+from harness.core.models import messages
+from harness.core.models.messages import filled_in
+from harness.core.worker.process import WorkerProcess
+from harness.core.worker.session import SILENCE_LIMIT_SECONDS, WATCHED_SECONDS
+from harness.errors import UsageError
+from harness.port.findings import SideSpec
+from harness.tracing.calls import InputShape, Loss, Trace
+from harness.tracing.side import Batch, Gradients, Inputs, Override, Trained
+
+_POLL_SECONDS = 0.5
+#: Frameworks that read these compute on the CPU.
+_VARIABLES = {
+    "CUDA_VISIBLE_DEVICES": "",
+    "JAX_PLATFORMS": "cpu",
+    "KERAS_TORCH_DEVICE": "cpu",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+_R = TypeVar("_R", bound=messages.Reply)
+
+
+class _Pipe:
+    """Both directions to a process that inherits ``descriptors``, and the mark by which replies are known."""
+
+    def __init__(self) -> None:
+        self.mark = secrets.token_bytes(messages.MARK_BYTES)
+        request_end, self.requests = os.pipe()
+        self.replies, reply_end = os.pipe()
+        self.descriptors = request_end, reply_end
+        self._open = {"requests": True, "replies": True}
+        os.write(self.requests, self.mark)  # which no one finds in the list of processes
+
+    def is_inherited(self) -> None:
+        """Leave the descriptors to the process that has them now."""
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+
+    def end_requests(self) -> None:
+        """Let the other end know that nothing follows."""
+        if self._open.pop("requests", None):
+            os.close(self.requests)
+
+    def close(self) -> None:
+        self.end_requests()
+        if self._open.pop("replies", None):
+            os.close(self.replies)
+
+
+class _Asked:
+    """A model in a process that answers requests."""
+
+    def __init__(
+        self,
+        target: str,
+        process: WorkerProcess,
+        pipe: _Pipe,
+        timeout_seconds: float | None,
+        until: float | None,
+    ) -> None:
+        self.target = target
+        self._process, self._pipe = process, pipe
+        self._timeout_seconds, self._until = timeout_seconds, until
+        self._parameters: dict[str, np.ndarray] = {}
+
+    def load(self, parameters: Mapping[str, np.ndarray]) -> None:
+        self._call(messages.Load(dict(parameters)), messages.Loaded)
+        self._parameters |= parameters
+
+    @property
+    def parameters(self) -> Mapping[str, np.ndarray]:
+        """The described parameters, with what was loaded since."""
+        return self._parameters
+
+    def trace(self, inputs: Inputs, *, training: bool, overrides: Sequence[Override] = ()) -> Trace:
+        request = messages.Evaluate(list(inputs), training, list(overrides))
+        return filled_in(self._call(request, Trace), self._parameters)
+
+    def outputs(self, inputs: Inputs, *, training: bool) -> Trace:
+        """The outputs of one evaluation, in a trace without calls."""
+        return self._call(messages.Evaluate(list(inputs), training, outputs_only=True), Trace)
+
+    def _call(self, request: messages.Request, expected: type[_R]) -> _R:
+        until = self._until or self._due()
+        with contextlib.suppress(BrokenPipeError):  # its death is noticed while reading
+            messages.write(self._pipe.requests, request)
+        try:
+            reply = messages.read_reply(lambda buffer: self._read_into(buffer, until), self._pipe.mark)
+        except messages.NotAReply as error:
+            raise UsageError(
+                f"{self.target}: its code, or a process that it started, writes to a descriptor that it did "
+                "not open: the pipe to harness"
+            ) from error
+        if isinstance(reply, messages.Failed):
+            own = reply.message if self.target in reply.message else f"{self.target}: {reply.message}"
+            raise UsageError(own)
+        if not isinstance(reply, expected):
+            raise UsageError(f"{self.target}: unexpected reply {type(reply).__name__}")
+        return reply
+
+    def _due(self) -> float:
+        """When the reply to a request that is sent now is overdue."""
+        seconds = SILENCE_LIMIT_SECONDS if self._timeout_seconds is None else self._timeout_seconds
+        return time.monotonic() + seconds
+
+    def _read_into(self, buffer: memoryview, until: float) -> int:
+        while True:
+            if time.monotonic() > until:
+                limit = self._timeout_seconds
+                if limit is None and self._process.is_at_work(WATCHED_SECONDS):
+                    until = self._due()
+                    continue
+                self._give_up()
+                if limit is None:
+                    raise UsageError(f"{self.target} does not answer, and does not use the CPU")
+                raise UsageError(f"{self.target} did not answer within {limit:g} s; give more: --timeout")
+            ready, _, _ = select.select([self._pipe.replies], [], [], _POLL_SECONDS)
+            if ready and (count := os.readv(self._pipe.replies, [buffer])):
+                return count
+            if ready or self._process.has_ended():
+                raise self._death()
+
+    def _give_up(self) -> None:
+        """End the process, where it is this side's own."""
+
+    def _death(self, reason: str = "its process ended") -> UsageError:
+        last = self._process.last_lines()[-1:]
+        return UsageError(f"{self.target}: {reason}" + (f" [{last[0]}]" if last else ""))
+
+
+class WrittenSide(_Asked):
+    """The model as its code is. Its process has imported what the exact side's has, and ends with it.
+
+    The exact side, in whose process group it is, goes on without it.
+    """
+
+    def build(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> None:
+        """Make the model; it can then be loaded, and evaluated in evaluation mode."""
+        self._call(messages.Build(self.target, dict(arguments), list(inputs), exact=False), messages.Loaded)
+
+    def leave(self) -> None:
+        """End the process, which is asked nothing any more."""
+        self._pipe.close()
+
+
+class RemoteSide(_Asked):
+    """One model in float64 in a process of its own. Use it as a context manager, which leaves none behind."""
+
+    def __init__(
+        self, target: str, threads: int, timeout_seconds: float | None, *, limit_each: bool = True
+    ) -> None:
+        """Start the process for ``FILE.py:NAME`` or ``package.module:NAME``.
+
+        The limit is for each request, or for all of them together unless ``limit_each``; without one a side
+        may take as long as it uses the CPU.
+
+        Raises:
+            HarnessError: it cannot be started.
+        """
+        together = timeout_seconds is not None and not limit_each
+        until = time.monotonic() + (timeout_seconds or 0.0) if together else None
+        variables = worker_variables(threads, "cpu", os.environ) | _VARIABLES
+        # Nothing is timed here, and what is freed goes back to the system.
+        variables = {name: value for name, value in variables.items() if name not in GLIBC_KEEPS_MEMORY}
+        exact, written = pipes = _Pipe(), _Pipe()
+        descriptors = *exact.descriptors, *written.descriptors
+        module = "harness.core.models.side_process"
+        command = [sys.executable, "-P", "-m", module, target, *map(str, descriptors)]
+        try:
+            process = WorkerProcess(command, variables, cpus_of(variables), descriptors)
+        finally:
+            for pipe in pipes:
+                pipe.is_inherited()
+        super().__init__(target, process, exact, timeout_seconds, until)
+        self.as_written = WrittenSide(target, process, written, timeout_seconds, until)
+
+    def build(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> messages.Built:
+        return self._call(messages.Build(self.target, dict(arguments), list(inputs)), messages.Built)
+
+    def describe(self) -> messages.Description:
+        """Its parameters and what trains them."""
+        described = self._call(messages.Describe(), messages.Description)
+        self._parameters = dict(described.parameters)
+        return described
+
+    def forget_parameters(self) -> None:
+        """Keep no parameters here any more; no trace may be asked for after that."""
+        self._parameters = {}
+
+    def gradients(
+        self, inputs: Inputs, targets: np.ndarray, loss: Loss, *, output: str, own: bool
+    ) -> Gradients:
+        """Gradients of the loss, or if ``own`` of the one that the side gives, if any."""
+        return self._call(messages.Differentiate(list(inputs), targets, loss, output, own), Gradients)
+
+    def train(self, batches: Sequence[Batch], loss: Loss, learning_rate: float, *, output: str) -> Trained:
+        return self._call(messages.Train([*batches], loss, learning_rate, output), Trained)
+
+    def _give_up(self) -> None:
+        self._process.kill()
+
+    def _death(self, reason: str = "") -> UsageError:
+        return super()._death(reason or str(self._process.cause_of_death()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._pipe.end_requests()
+        if kind is not None:
+            self._process.kill()
+        self._process.close()
+        self._pipe.close()
+        self.as_written.leave()
+
+
+# Both sides of a comparison, which work at the same time.
+
+_T = TypeVar("_T")
+
+
+class Sides:
+    """Two processes. Use it as a context manager, which leaves none behind."""
+
+    def __init__(self, a: SideSpec, b: SideSpec, threads: int, timeout_seconds: float | None) -> None:
+        """Start them with so many CPU threads each.
+
+        Raises:
+            HarnessError: one cannot be started.
+        """
+        self._stack = contextlib.ExitStack()
+        # Left last: its threads, two a side, end when the processes do, on which they wait.
+        self._pool = self._stack.enter_context(ThreadPoolExecutor(4))
+        with contextlib.ExitStack() as unless_both_start:
+            unless_both_start.push(self._stack)
+            self.a, self.b = (
+                self._stack.enter_context(RemoteSide(spec.target, threads, timeout_seconds))
+                for spec in (a, b)
+            )
+            unless_both_start.pop_all()
+
+    def both(self, call: Callable[[RemoteSide], _T]) -> tuple[_T, _T]:
+        """The results of a call on each side; raises what the first one that fails raises."""
+        one, other = self.begin(lambda: call(self.a)), self.begin(lambda: call(self.b))
+        return one.result(), other.result()
+
+    def begin(self, call: Callable[[], _T]) -> Future[_T]:
+        """What a call on a side will return, which begins now."""
+        return self._pool.submit(call)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)

@@ -1,0 +1,93 @@
+"""Whether a backend's framework is installed, from package metadata: nothing is imported."""
+
+import contextlib
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Literal, NamedTuple
+
+from packaging.requirements import Requirement
+from packaging.version import InvalidVersion, Version
+
+from harness.core.plugins import registry
+from harness.errors import HarnessError, PluginError
+from harness.spec.backend import Backend
+
+# Which versions identify a backend: its own, its engine's and its plugin's.
+
+#: The key of a third-party plugin's distribution among a framework's versions.
+PLUGIN = "harness plugin"
+
+
+def identifying_versions(backend: str, framework: dict[str, str]) -> dict[str, str]:
+    """The versions, among those that a backend reports, in which configurations of it differ.
+
+    They are its own, that of what it is a part of (``keras`` of ``keras-jax``), its engine's, and that of its
+    plugin.
+    """
+    names = dict.fromkeys([backend.partition("-")[0], backend, framework.get("engine", ""), PLUGIN])
+    return {name: framework[name] for name in names if name in framework}
+
+
+class Installation(NamedTuple):
+    """``detail`` holds the versions if installed, otherwise the reason and the remedy."""
+
+    state: Literal["installed", "not installed", "broken"]
+    detail: str
+
+
+def installation(name: str) -> Installation:
+    """The state of the backend of this name; ``broken`` if its plugin cannot be loaded."""
+    try:
+        backend = registry.backend(name)
+    except PluginError as error:
+        return Installation("broken", str(error))
+    versions, missing, unfit = [], [], []
+    for text in backend.requires:
+        requirement = Requirement(text)
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            missing.append(text)
+            continue
+        versions.append(f"{requirement.name} {version}")
+        if not requirement.specifier.contains(version, prereleases=True):
+            unfit.append(f"{requirement.name} {version} does not satisfy {text}")
+    if missing:
+        return Installation("not installed", _install_line(backend, missing))
+    if unfit:
+        return Installation("broken", f"{'; '.join(unfit)}: {_install_line(backend, backend.requires)}")
+    return Installation("installed", ", ".join(versions))
+
+
+def installed_version(requirement: str) -> str:
+    """Name and installed version of the distribution that a requirement string names."""
+    name = Requirement(requirement).name
+    return f"{name} {metadata.version(name)}"
+
+
+def has_versions(backend: str, versions: Mapping[str, str]) -> bool:
+    """Whether no distribution of these, nor the backend's plugin, is installed in another version."""
+    try:
+        if registry.backend_distribution(backend) != versions.get(PLUGIN):
+            return False
+    except HarnessError:  # broken or gone, so it has no version to compare
+        return False
+    for name, version in versions.items():
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            if not _same(metadata.version(name), version):
+                return False
+    return True
+
+
+def _same(version: str, other: str) -> bool:
+    """A build tag (``+cu124``) is compared if both have one: PyPI's torch reports it only when imported."""
+    try:
+        ours, theirs = Version(version), Version(other)
+    except InvalidVersion:
+        return version == other
+    return ours.public == theirs.public and (ours.local or theirs.local) == (theirs.local or ours.local)
+
+
+def _install_line(backend: Backend, requirements: list[str] | tuple[str, ...]) -> str:
+    line = "pip install " + " ".join(f'"{requirement}"' for requirement in requirements)
+    return f"{line} (extra: {backend.extra})" if backend.extra else line

@@ -1,0 +1,263 @@
+"""Finding plugins: names are read from entry points without importing; a plugin is loaded by name.
+
+A plugin under development needs no installation: ``--plugin FILE`` names its module.
+
+A broken plugin affects no other: what it raises becomes a :class:`PluginError` that names the plugin and
+its distribution. Plugins of other distributions are first imported in a process of their own.
+"""
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from harness.core.plugins import files, trial
+from harness.core.plugins.loading import (
+    GROUPS,
+    KINDS,
+    LABELS,
+    TYPES,
+    Kind,
+    ask,
+    implemented,
+)
+from harness.core.plugins.trial import Imported
+from harness.errors import HarnessError, PluginError, unknown_name
+from harness.spec.backend import Backend
+from harness.spec.data import DataSource
+from harness.spec.study import StudyKind
+from harness.spec.task import TaskDefinition
+
+# Frameworks that a plugin imports at its top level, which the contract forbids.
+#
+# The import of a framework is part of the start-up that is timed, and a plugin must be listed where its
+# framework is not installed.
+
+#: Modules of frameworks, whatever a plugin requires.
+FRAMEWORKS = frozenset(
+    {
+        "cupy",
+        "equinox",
+        "flax",
+        "jax",
+        "jaxlib",
+        "keras",
+        "mindspore",
+        "mlx",
+        "mxnet",
+        "oneflow",
+        "paddle",
+        "pytensor",
+        "tensorflow",
+        "tf_keras",
+        "tinygrad",
+        "torch",
+    }
+)
+
+
+def refuse_framework(imports: Iterable[Imported], where: str, requires: Iterable[str] = ()) -> None:
+    """Refuse a plugin whose import imported a framework, or a distribution that it requires.
+
+    What the harness itself requires, such as NumPy, is no framework.
+
+    Raises:
+        PluginError: names the module and the line that imports it; begins with ``where``.
+    """
+    imports = list(imports)
+    modules = FRAMEWORKS.union(*map(_modules, requires) if imports else ())
+    for module, file, line in imports:
+        if module in modules:
+            raise PluginError(
+                f"{where} breaks the contract: {Path(file).name}, line {line}, imports {module} at the top "
+                "level; import it in environment(), build() or a module that build() imports"
+            )
+
+
+@functools.cache
+def _modules(requirement: str) -> frozenset[str]:
+    """The top-level modules of the distribution that a requirement names; none of what the harness needs."""
+    name = canonicalize_name(Requirement(requirement).name)
+    modules = {name.replace("-", "_")}
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        own = map(Requirement, metadata.requires(_OURS) or ())
+        if any(canonicalize_name(each.name) == name and "extra" not in str(each.marker) for each in own):
+            return frozenset()
+        distribution = metadata.distribution(name)
+        if listed := distribution.read_text("top_level.txt"):
+            modules.update(listed.split())
+        else:  # reading the list of a framework's files takes a tenth of a second
+            files = (file for file in distribution.files or () if file.suffix == ".py")
+            modules.update(Path(file.parts[0]).stem for file in files)
+    return frozenset(modules)
+
+
+#: False in workers, which are separate processes with a time limit.
+tried_apart = True
+_OURS = "dl-harness"
+
+
+@functools.cache
+def _entry_points() -> dict[Kind, dict[str, list[metadata.EntryPoint]]]:
+    """The entry points of each kind and name; several where distributions claim the same name.
+
+    Read once, because finding them opens the metadata of every distribution.
+    """
+    points: dict[Kind, dict[str, list[metadata.EntryPoint]]] = {}
+    installed = metadata.entry_points()
+    for kind in KINDS:
+        names = points.setdefault(kind, {})
+        for point in installed.select(group=GROUPS[kind]):
+            names.setdefault(point.name, []).append(point)
+    return points
+
+
+def names(kind: Kind) -> list[str]:
+    """The names of all installed plugins of a kind, sorted; imports none of them."""
+    return sorted(_entry_points()[kind])
+
+
+@functools.cache
+def _name_and_version(distribution: metadata.Distribution) -> tuple[str, str]:
+    """Read once, because each access parses the whole metadata."""
+    fields = distribution.metadata
+    return fields["Name"], fields["Version"]
+
+
+def _distribution(point: metadata.EntryPoint) -> str:
+    return " ".join(_name_and_version(point.dist)) if point.dist else "an unknown distribution"
+
+
+def _is_ours(point: metadata.EntryPoint) -> bool:
+    return point.dist is not None and _name_and_version(point.dist)[0] == _OURS
+
+
+def _load(kind: Kind, name: str) -> tuple[Any, metadata.EntryPoint | None]:
+    """The plugin and its entry point; None instead of an entry point for a plugin file."""
+    for path in files.plugin_files():
+        plugin = from_file(path, kind, name)
+        if plugin is not None:
+            return plugin, None
+    points = _entry_points()[kind]
+    if name not in points:
+        raise unknown_name(LABELS[kind], name, points, meant=_related(kind, name))
+    if len({point.value for point in points[name]}) > 1:
+        rivals = " and ".join(_distribution(point) for point in points[name])
+        raise PluginError(f"{kind} {name!r} is claimed by {rivals}; uninstall one of them")
+    point = points[name][0]
+    where = f"{kind} plugin {name!r} ({_distribution(point)})"
+    imports = trial.try_point(point, where) if tried_apart and not _is_ours(point) else ()
+    plugin = _asked(kind, name, where, point.load, imports)
+    if plugin is None:
+        raise PluginError(
+            f"{where} returned NoneType from harness_{kind}({name!r}); expected {TYPES[kind].__name__}"
+        )
+    return plugin, point
+
+
+def _related(kind: Kind, name: str) -> str | None:
+    """The first backend that requires what is called so, or the first task that trains on it."""
+    for known in names(kind):
+        with contextlib.suppress(PluginError):
+            if kind == "backend":
+                required = [canonicalize_name(Requirement(each).name) for each in backend(known).requires]
+                related = canonicalize_name(name) in required
+            else:
+                related = kind == "task" and name in task(known).datasets
+            if related:
+                return known
+    return None
+
+
+def from_file(path: Path, kind: Kind, name: str) -> Any:
+    """The plugin of this name in a plugin file; None where the file has none.
+
+    Raises:
+        PluginError: the file cannot be loaded, or contributes nothing to any request.
+    """
+    where = f"plugin file {path}"
+    load = functools.partial(files.import_file, path)
+    imports = trial.try_file(str(path), where) if tried_apart else ()
+    plugin = _asked(kind, name, where, load, imports)
+    if plugin is None and not implemented(where, load):
+        raise PluginError(
+            f"{where} contributes nothing: it implements none of the hooks "
+            + ", ".join(f"harness_{kind}" for kind in KINDS)
+            + " (a function of that name under @hookimpl)"
+        )
+    return plugin
+
+
+def _asked(
+    kind: Kind, name: str, where: str, load: Callable[[], object], imports: tuple[trial.Imported, ...]
+) -> Any:
+    """Ask a plugin for this name, unless its trial import imported a framework."""
+    refuse_framework(imports, where)
+    plugin = ask(kind, name, where, load)
+    if isinstance(plugin, Backend):
+        refuse_framework(imports, where, plugin.requires)
+    return plugin
+
+
+def backend(name: str) -> Backend:
+    """The backend of this name.
+
+    Raises:
+        UsageError: no plugin has this name.
+        PluginError: the plugin cannot be loaded.
+    """
+    plugin: Backend = _load("backend", name)[0]
+    return plugin
+
+
+def backend_distribution(name: str) -> str | None:
+    """Name and version of the distribution of an installed third-party backend; None for other backends.
+
+    Raises as :func:`backend`.
+    """
+    _, point = _load("backend", name)
+    if point is None or point.dist is None or _is_ours(point):
+        return None
+    return _distribution(point)
+
+
+def is_third_party(name: str) -> bool:
+    """Whether another distribution or a plugin file provides the backend, or nothing does here."""
+    try:
+        _, point = _load("backend", name)
+    except HarnessError:
+        return True
+    return point is None or not _is_ours(point)
+
+
+def task(name: str) -> TaskDefinition:
+    """The task of this name; raises as :func:`backend`."""
+    plugin: TaskDefinition = _load("task", name)[0]
+    return plugin
+
+
+def dataset(name: str) -> DataSource:
+    """The source of the data set of this name; raises as :func:`backend`."""
+    plugin: DataSource = _load("dataset", name)[0]
+    return plugin
+
+
+def study(name: str) -> StudyKind:
+    """The kind of study of this name; raises as :func:`backend`."""
+    plugin: StudyKind = _load("study", name)[0]
+    return plugin
+
+
+def runs_our_code(python: str, variables: Iterable[str]) -> bool:
+    """Whether a worker of this interpreter, with these variables set, has the plugins of this process.
+
+    Another interpreter, or one with another search path, may have other plugins.
+    """
+    elsewhere = ("PYTHON", files.PLUGIN_FILES_VARIABLE)
+    return python == sys.executable and not any(name.startswith(elsewhere) for name in variables)

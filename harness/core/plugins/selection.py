@@ -1,0 +1,90 @@
+"""What is written after a backend's name: a mode, ``*`` for all, ``best`` for the fastest, or nothing."""
+
+from typing import NamedTuple
+
+from harness.core.plugins import registry
+from harness.core.plugins.faults import explain
+from harness.core.plugins.installation import installation
+from harness.errors import PluginError, UsageError, unknown_name
+from harness.spec.backend import Backend
+from harness.spec.task import Task
+
+ALL = "*"
+BEST = "best"
+
+
+class Selection(NamedTuple):
+    """A backend and what is ``written`` after the colon, which is valid for it; empty for nothing."""
+
+    backend: Backend
+    written: str
+
+    def mode(self, task: Task) -> str:
+        """The one mode for a task.
+
+        Raises:
+            UsageError: several modes or the fastest are asked for.
+            PluginError: the backend's default is none of its modes.
+        """
+        if self.written in (ALL, BEST):
+            name, mode = self.backend.name, self.backend.modes[0]
+            raise UsageError(
+                f"{name}:{self.written}: one mode is needed here; name it, such as {name}:{mode}."
+            )
+        return self.written or default_mode(self.backend, task)
+
+    def modes(self, task: Task) -> tuple[str, ...]:
+        """The modes for a task, all of them for ``*``; raises as :meth:`mode`, but for ``best`` alone."""
+        return self.backend.modes if self.written == ALL else (self.mode(task),)
+
+    def choices(self, task: Task) -> list[tuple[str, ...]]:
+        """The modes for a task: one in each tuple, or for ``best`` all in one, of which the fastest is used.
+
+        Raises:
+            PluginError: the backend's default is none of its modes.
+        """
+        if self.written == BEST:
+            return [self.backend.modes]
+        return [(mode,) for mode in self.modes(task)]
+
+
+def select_backend(text: str) -> Selection:
+    """The installed backend that ``torch``, ``torch:compile``, ``torch:*`` or ``torch:best`` names.
+
+    Raises:
+        UsageError: no such backend or mode, or its framework is not installed.
+        PluginError: the plugin cannot be loaded.
+    """
+    selection = parse_backend(text)
+    name = selection.backend.name
+    state, detail = installation(name)
+    if state != "installed":
+        raise UsageError(f"backend {name} is {state}: {detail}")
+    return selection
+
+
+def parse_backend(text: str) -> Selection:
+    """As :func:`select_backend`, whether or not the framework is installed."""
+    name, _, written = text.partition(":")
+    backend = registry.backend(name)
+    known = (*backend.modes, ALL, BEST)
+    if written and written not in known:
+        raise unknown_name("mode", written, known, owner=f"backend {name}")
+    return Selection(backend, written)
+
+
+def default_mode(backend: Backend, task: Task) -> str:
+    """The mode in which a backend trains a task where none is named.
+
+    Raises:
+        PluginError: the backend fails to say, or names none of its modes.
+    """
+    try:
+        mode = backend.default_mode(task)
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"backend {backend.name}: default_mode() raised {explain(error)}") from error
+    if mode not in backend.modes:
+        raise PluginError(
+            f"backend {backend.name}: default_mode() returned {mode!r}; expected one of {backend.modes}"
+        )
+    return mode

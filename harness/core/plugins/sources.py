@@ -1,0 +1,98 @@
+"""The source code of plugins and of models of the user's own: where it changes, results may."""
+
+import ast
+import importlib.util
+import sys
+from pathlib import Path
+
+from harness.core.plugins import registry
+from harness.layers.native import Native
+from harness.spec.task import Task
+
+
+def sources_of(backend: str) -> list[Path]:
+    """The Python files of the plugin's package; for a single file, those of its folder that it imports.
+
+    Raises:
+        UsageError: no plugin has this name.
+        PluginError: the plugin cannot be loaded.
+    """
+    module = sys.modules[type(registry.backend(backend)).__module__.partition(".")[0]]
+    if hasattr(module, "__path__"):
+        return [path for folder in module.__path__ for path in python_files(Path(folder))]
+    file = Path(module.__file__ or "")
+    alone = file.parent.name in {"site-packages", "dist-packages"}  # its neighbours are not its own
+    return [file] if alone else imported_files(file)
+
+
+def models_of(task: Task) -> list[str]:
+    """The user's own models in a task, as ``FILE.py:NAME`` or ``package.module:NAME``."""
+    layers = [place.layer for network in task.networks.values() for place in network.leaves()]
+    return sorted({model.target for layer in layers if isinstance(layer, Native) for model in layer.models})
+
+
+def sources_of_models(task: Task) -> list[Path]:
+    """The Python files of the user's own models in a task."""
+    return [path for target in models_of(task) for path in _sources_of_model(target)]
+
+
+def _sources_of_model(target: str) -> list[Path]:
+    """The files that ``FILE.py:NAME`` imports, or those of the package of ``package.module:NAME``."""
+    place = target.rpartition(":")[0]
+    if place.endswith(".py"):
+        return imported_files(Path(place))
+    spec = importlib.util.find_spec(place.partition(".")[0])
+    if spec is None:
+        return []
+    if spec.submodule_search_locations:
+        return [path for folder in spec.submodule_search_locations for path in python_files(Path(folder))]
+    return [Path(spec.origin)] if spec.origin else []
+
+
+#: A file that imports or calls one of these may load any other.
+_DYNAMIC = {"importlib", "importlib.util", "runpy", "imp", "__import__", "exec", "eval"}
+
+
+def imported_files(file: Path) -> list[Path]:
+    """A Python file and those of its folder that it imports, directly or through others, sorted.
+
+    They are found without running the code. A file that imports by names computed at run time counts with
+    all the Python files beside it.
+    """
+    folder, found, waiting = file.parent, set[Path](), [file]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        names = _imported_names(path)
+        if names & _DYNAMIC:
+            waiting += folder.glob("*.py")
+        for name in {name.partition(".")[0] for name in names}:
+            waiting += [folder / f"{name}.py", *python_files(folder / name)]
+    return sorted(found)
+
+
+def _imported_names(path: Path) -> set[str]:
+    """The modules that a file imports, and the functions that it calls by their own name."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                names |= {alias.name for alias in node.names}
+            case ast.ImportFrom(module=None):
+                names |= {alias.name for alias in node.names}
+            case ast.ImportFrom(module=str(module)):
+                names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+            case ast.Call(func=ast.Name(id=function)):
+                names.add(function)
+    return names
+
+
+def python_files(folder: Path) -> list[Path]:
+    """All Python files in a folder and its subfolders, sorted."""
+    return sorted(path for path in folder.rglob("*.py") if path.is_file())

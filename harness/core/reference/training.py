@@ -1,0 +1,312 @@
+"""Training in plain NumPy with a backward pass by hand: the contract of :mod:`harness.spec` in code.
+
+It shares no code with any backend or framework, so it can say whether their work is right. It is slow, and
+covers all tasks without dropout and without models of users.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from harness.core.reference.functions import (
+    OUTPUT_TABLE,
+    Array,
+    Backward,
+    Gradients,
+    Pass,
+    loss_and_gradient,
+)
+from harness.core.reference.layers import forward_all, is_covered
+from harness.core.reference.mistakes import CONTRACT_RULES, Rules
+from harness.layers import AnyLayer, Dropout, Embedding, Native, SelfAttention
+from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
+from harness.spec.data import Samples
+from harness.spec.task import LOSSES, Adam, BinaryClassification, Optimizer, RmsProp, Sgd, Task
+
+#: Rows that are predicted at a time.
+_PREDICTED = 500
+
+# What an update subtracts from the weights, in plain NumPy: clipping, and each optimizer's step.
+
+
+def clipped(gradients: Gradients, norm: float, rules: Rules) -> Gradients:
+    """The gradients of a network, of which together none is longer than ``norm``; 0: as they are."""
+    if not norm:
+        return gradients
+    if rules.clipped == "each value":
+        return {name: np.clip(g, -norm, norm) for name, g in gradients.items()}
+    lengths = {name: float((g**2).sum()) for name, g in gradients.items()}
+    if rules.clipped != "each array":
+        lengths = dict.fromkeys(lengths, math.fsum(lengths.values()))
+    if rules.clipped == "by norm + 1e-6":
+        return {name: g * min(1.0, norm / (math.sqrt(lengths[name]) + 1e-6)) for name, g in gradients.items()}
+    return {name: g * (norm / max(math.sqrt(lengths[name]), norm)) for name, g in gradients.items()}
+
+
+def kept_share(task: Task, name: str, rate: float, rules: Rules) -> float:
+    """The share of a parameter that weight decay leaves in a step."""
+    decays = rules.decays == "all" or task.is_decayed(name)
+    return 1 - rate * task.weight_decay if decays else 1.0
+
+
+def change(
+    optimizer: Optimizer, g: Array, moments: tuple[Array, Array], t: int, rate: float, rules: Rules
+) -> Array:
+    """What step ``t``, counted from 1, subtracts from a weight; updates the moments in place."""
+    m, v = moments
+    match optimizer:
+        case Sgd():
+            if rules.momentum == "steps":
+                m[...] = optimizer.momentum * m + rate * g
+                return rate * g + optimizer.momentum * m if optimizer.nesterov else m.copy()
+            m[...] = optimizer.momentum * m + g
+            return rate * (g + optimizer.momentum * m if optimizer.nesterov else m)
+        case Adam():
+            beta_1, beta_2 = optimizer.beta_1, optimizer.beta_2
+            m[...] = beta_1 * m + (1 - beta_1) * g
+            v[...] = beta_2 * v + (1 - beta_2) * g**2
+            root = np.sqrt(v / (1 - beta_2**t))
+            return rate * (m / (1 - beta_1**t)) / (root + optimizer.epsilon)
+        case RmsProp():
+            v[...] = optimizer.rho * v + (1 - optimizer.rho) * g**2
+            return rate * g / (np.sqrt(v) + optimizer.epsilon)
+
+
+class NumpyProgram(Program):
+    """The harness's own program, by which the work of backends is verified; it is never timed.
+
+    It computes in float64 whatever the precision of a plan, in which losses are compared.
+    """
+
+    device = "cpu"
+
+    def __init__(self, task: Task, data: Samples, rules: Rules = CONTRACT_RULES) -> None:
+        """Its weights are zero until it loads some. Raises Unsupported for what it does not cover."""
+        refuse_uncovered(task)
+        self._task, self._rules = task, rules
+        self._places = {name: network.placed() for name, network in task.networks.items()}
+        self._tables = [
+            f"{name}/{place.name}/table"
+            for name, places in self._places.items()
+            for place in places
+            if isinstance(place.layer, Embedding)
+        ]
+        self._inputs, self._targets = data.inputs, data.targets
+        self._weights: dict[str, Array] = {}
+        self.load({name: np.zeros(array.shape) for name, array in task.weights().items()})
+        self._moments = {name: (np.zeros(w.shape), np.zeros(w.shape)) for name, w in self._weights.items()}
+        self._step = 0
+        self._padded = 0  # rows of a batch of which some are padding
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        """See :meth:`harness.spec.Program.load`; the optimizer's state stays as it is."""
+        self._weights = {name: array.astype(np.float64) for name, array in weights.items()}
+        if not self._rules.tied:
+            self._weights |= {OUTPUT_TABLE.format(name): self._weights[name].copy() for name in self._tables}
+
+    def weights(self) -> dict[str, Array]:
+        """See :meth:`harness.spec.Program.weights`."""
+        return {name: array.copy() for name, array in self._weights.items()}
+
+    def synchronize(self) -> None:
+        """NumPy is synchronous."""
+
+    @np.errstate(all="ignore")
+    def train(self, steps: Steps) -> Array:
+        """See :meth:`harness.spec.Program.train`."""
+        if steps.noise_seeds is not None and steps.noise is None:
+            steps = dataclasses.replace(steps, noise=self._noise(steps.noise_seeds))
+        rates = steps.learning_rates
+        if rates is None:
+            rates = np.full(len(steps.indices), self._task.optimizer.learning_rate)
+        losses: list[float | list[float]] = []
+        for index, rows in enumerate(steps.indices):
+            self._step += 1
+            inputs = _augmented(
+                self._inputs[rows].astype(np.float64), steps, index, self._task.augmentation.crop
+            )
+            if steps.latents is None:
+                targets, rate = self._targets[rows], float(rates[index])
+                if steps.included is None:
+                    losses.append(self._supervised_step(inputs, targets, rate))
+                else:
+                    noise = {name: array[index] for name, array in (steps.noise or {}).items()}
+                    own, self._padded = steps.included[index], len(rows)
+                    losses.append(self._private_step(inputs[own], targets[own], noise, rate))
+            else:
+                latents = steps.latents[index].astype(np.float64)
+                losses.append(self._adversarial_step(inputs, latents, float(rates[index])))
+        return np.array(losses)
+
+    def _noise(self, seeds: Array) -> dict[str, Array]:
+        """Standard normal draws for each parameter, a row a step, by the seeds of the steps."""
+        streams = [np.random.default_rng(own) for own in seeds]
+        return {
+            name: np.stack([stream.standard_normal(array.shape) for stream in streams])
+            for name, array in self._task.parameters().items()
+        }
+
+    @np.errstate(all="ignore")
+    def predict(self, inputs: Array, network: str = "model") -> Array:
+        """See :meth:`harness.spec.Program.predict`."""
+        made = Pass(self._weights, self._rules)
+        parts = (inputs[at : at + _PREDICTED] for at in range(0, len(inputs), _PREDICTED))
+        return np.concatenate([self._forward(network, part.astype(np.float64), made)[0] for part in parts])
+
+    @np.errstate(all="ignore")
+    def input_gradients(self, inputs: Array, targets: Array, network: str = "model") -> tuple[Array, Array]:
+        """See :meth:`harness.spec.Program.input_gradients`; exact."""
+        places = self._places[network]
+        embedded = isinstance(places[0].layer, Embedding)
+        made = Pass(self._weights, self._rules)
+        outputs, backward = forward_all(network, places[embedded:], inputs.astype(np.float64), made)
+        rows, flat = np.arange(len(inputs)), outputs.reshape(len(inputs), -1)
+        chosen = np.zeros_like(flat)
+        chosen[rows, targets] = 1
+        return backward(chosen.reshape(outputs.shape), {}), flat[rows, targets]
+
+    def _supervised_step(self, inputs: Array, targets: Array, rate: float) -> float:
+        loss, gradients, state = self._gradients(inputs, targets)
+        loss += self._update(gradients, rate)
+        self._weights |= state
+        return loss
+
+    def _private_step(self, inputs: Array, targets: Array, noise: Gradients, rate: float) -> float:
+        """A step of DP-SGD, sample by sample; without ``noise`` none is added."""
+        task, rules = self._task, self._rules
+        privacy, batch_size = task.privacy, task.batch_size
+        assert privacy is not None and batch_size is not None  # noqa: S101, PT018  it has marked samples
+        divisor = {"declared": batch_size, "realised": max(1, len(inputs)), "padded": self._padded}
+        samples = len(self._inputs)
+        divisor["floored"] = samples // -(-samples // batch_size)
+        total = {name: np.zeros(array.shape) for name, array in task.parameters().items()}
+        by_array = CONTRACT_RULES._replace(clipped="each array")
+        clipping = {"each sample": CONTRACT_RULES, "each array": by_array}
+        total_loss = 0.0
+        for x, target in zip(inputs, targets, strict=True):
+            loss, gradients, _ = self._gradients(x[None], target[None])
+            total_loss += loss
+            if rules.sample_clip in clipping:
+                gradients = clipped(gradients, privacy.clip, clipping[rules.sample_clip])
+            for name, gradient in gradients.items():
+                total[name] += gradient
+        if rules.sample_clip == "mean":
+            count = max(1, len(inputs))
+            mean = clipped({name: g / count for name, g in total.items()}, privacy.clip, CONTRACT_RULES)
+            total = {name: g * count for name, g in mean.items()}
+        size = {"by clip": privacy.noise * privacy.clip, "alone": privacy.noise, "none": 0.0}[rules.noise]
+        for name in noise:
+            total[name] += size * noise[name]
+        divided = {name: g / divisor[rules.divided_by] for name, g in total.items()}
+        return total_loss / batch_size + self._update(divided, rate)
+
+    def _gradients(self, inputs: Array, targets: Array) -> tuple[float, Gradients, dict[str, Array]]:
+        """The mean loss of these samples without penalty, its gradients, and the next state of layers."""
+        made, gradients = self._training_pass(), dict[str, Array]()
+        outputs, backward = self._forward("model", inputs, made)
+        loss, gradient = loss_and_gradient(self._task.objective, outputs, targets, self._rules)
+        backward(gradient, gradients)
+        return loss, gradients, made.state
+
+    def _adversarial_step(self, inputs: Array, latents: Array, rate: float) -> list[float]:
+        """The loss of the discriminator, which is updated first, and of the generator."""
+        fakes, to_generator = self._forward("generator", latents, self._training_pass())
+        together = np.concatenate([inputs, fakes])
+        logits, to_discriminator = self._forward("discriminator", together, self._training_pass())
+        are_real = np.repeat([1, 0], [len(inputs), len(fakes)])
+        loss, gradient = loss_and_gradient(BinaryClassification(), logits, are_real)
+        gradients: Gradients = {}
+        to_discriminator(gradient, gradients)
+        discriminator_loss = loss + self._update(gradients, rate)
+
+        logits, to_fakes = self._forward("discriminator", fakes, self._training_pass())
+        loss, gradient = loss_and_gradient(BinaryClassification(), logits, np.ones(len(fakes), np.int64))
+        gradients = {}
+        to_generator(to_fakes(gradient, {}), gradients)
+        return [discriminator_loss, loss + self._update(gradients, rate)]
+
+    def _update(self, gradients: Gradients, rate: float) -> float:
+        """Update the parameters of a network by the gradients of its loss; returns its penalty."""
+        task, penalty = self._task, 0.0
+        for name in gradients:
+            if name.endswith("kernel"):
+                w = self._weights[name]
+                penalty += task.penalty.l1 * float(np.abs(w).sum()) + task.penalty.l2 * float((w**2).sum())
+                gradients[name] = gradients[name] + task.penalty.l1 * np.sign(w) + 2 * task.penalty.l2 * w
+        for name, g in clipped(gradients, task.clip_norm, self._rules).items():
+            step = change(task.optimizer, g, self._moments[name], self._step, rate, self._rules)
+            self._weights[name] = kept_share(task, name, rate, self._rules) * self._weights[name] - step
+        return penalty
+
+    def _training_pass(self) -> Pass:
+        return Pass(self._weights, self._rules, training=True)
+
+    def _forward(self, network: str, x: Array, made: Pass) -> tuple[Array, Backward]:
+        return forward_all(network, self._places[network], x, made)
+
+
+def without_dropout(task: Task) -> Task:
+    """The task as it is in evaluation; every other layer keeps its name and weights."""
+    return task.with_layers(_without_dropout)
+
+
+def _without_dropout(layer: AnyLayer) -> AnyLayer | None:
+    match layer:
+        case Dropout():
+            return None
+        case SelfAttention():
+            return msgspec.structs.replace(layer, dropout=0.0)
+        case Native(dropout="active"):
+            return msgspec.structs.replace(layer, dropout="off")
+    return layer
+
+
+def refuse_uncovered(task: Task) -> None:
+    """Raise Unsupported for a task that this module has no training of."""
+    for network in task.networks.values():
+        for place in network.leaves():
+            if not is_covered(place.layer):
+                raise Unsupported(f"no {type(place.layer).__name__}")
+
+
+def _augmented(pictures: Array, steps: Steps, index: int, crop: int) -> Array:
+    """Pictures ``(n, height, width, channels)`` of a step, cropped and then flipped as its draws say."""
+    if steps.offsets is not None:
+        _, height, width, _ = pictures.shape
+        padded = np.pad(pictures, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
+        places = zip(padded, steps.offsets[index], strict=True)
+        pictures = np.stack([p[row : row + height, left : left + width] for p, (row, left) in places])
+    if steps.flips is not None:
+        mirrored = steps.flips[index][:, None, None, None]
+        pictures = np.where(mirrored, pictures[:, :, ::-1], pictures)
+    return pictures
+
+
+#: The name by which a worker is asked for it. No plugin can have it: names have no spaces.
+NUMPY = "plain NumPy"
+
+
+class NumpyBackend(Backend):
+    """Builds programs of the tasks that :mod:`harness.core.reference.training` covers."""
+
+    name = NUMPY
+    summary = "verifies the work of backends"
+    modes = ("plain",)
+    requires = ("numpy>=2",)
+    losses = LOSSES
+    sample_gradients = True
+
+    def environment(self, threads: int) -> dict[str, str]:
+        """The version of NumPy, whose threads are set by the variables of the process."""
+        del threads
+        return {"engine": "numpy", "numpy": np.__version__}
+
+    def build(self, plan: Plan, data: Samples) -> Program:
+        """See :meth:`harness.spec.Backend.build`."""
+        refuse_uncovered(plan.task)
+        if plan.device.startswith("cuda"):
+            raise Unsupported("no GPU")
+        return NumpyProgram(plan.task, data)

@@ -1,0 +1,272 @@
+"""The runs of ``harness run``: every backend, task, setting, precision and number of threads with every seed.
+
+Planning trains nothing. It refuses in two steps what cannot run: names and options first, then, once
+the data sets are known, batch sizes.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from harness.core.machine.description import default_threads
+from harness.core.plugins import registry
+from harness.core.plugins.configuration import Configuration
+from harness.core.plugins.installation import installation
+from harness.core.plugins.options import Value
+from harness.core.plugins.selection import (
+    BEST,
+    Selection,
+    select_backend,
+)
+from harness.core.runs.identity import (
+    Setting,
+    settings,
+    value_text,
+)
+from harness.core.runs.record import DatasetRecord, Evaluation
+from harness.core.runs.request import (
+    RunRequest,
+    choose_dataset,
+    refuse_unfitting,
+    summary_of,
+)
+from harness.core.training.privacy import require_accountant
+from harness.core.training.splits import training_count
+from harness.errors import PluginError, UsageError
+from harness.spec.backend import Precision
+from harness.spec.data import DownloadProgress
+from harness.spec.task import Preset, Task, TaskDefinition
+
+# Presets: which backends and tasks run, and at which size, if the user names none.
+
+#: One backend per framework.
+_BACKENDS = ("torch", "keras", "jax")
+
+
+def preset_backends() -> list[str]:
+    """The installed backends among torch, keras and jax.
+
+    Raises:
+        UsageError: none is installed.
+    """
+    installed = [
+        name
+        for name in _BACKENDS
+        if name in registry.names("backend") and installation(name).state == "installed"
+    ]
+    if not installed:
+        raise UsageError(
+            f"none of {', '.join(_BACKENDS)} is installed; name a backend with --backend, or install one: "
+            'pip install "dl-harness[torch]"'
+        )
+    return installed
+
+
+def preset_tasks(preset: str) -> list[str]:
+    """The tasks that declare the preset. Broken plugins are skipped."""
+    return [name for name in registry.names("task") if _declares(name, preset)]
+
+
+def _declares(name: str, preset: str) -> bool:
+    try:
+        return preset in registry.task(name).presets
+    except PluginError:
+        return False
+
+
+def preset_of(definition: TaskDefinition, preset: str | None) -> Preset:
+    """A task's size in a preset. Without a preset, one that changes nothing.
+
+    Raises:
+        UsageError: the task does not declare the preset.
+    """
+    if preset is None:
+        return Preset()
+    if preset not in definition.presets:
+        raise UsageError(f"task {definition.name} has no preset {preset}; use --epochs to make it smaller.")
+    return definition.presets[preset]
+
+
+class MatrixOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user asks for. None leaves a value to the preset, then to the task.
+
+    ``backends`` and ``tasks`` may be empty with a preset; ``assignments`` are ``KEY=VALUE`` texts, in which a
+    comma separates several values.
+    """
+
+    backends: list[str]
+    tasks: list[str]
+    seeds: list[int]
+    preset: str | None = None
+    dataset: str | None = None
+    epochs: int | None = None
+    max_steps: int | None = None
+    evaluation: Evaluation = Evaluation()
+    batch_sizes: list[int] = []
+    device: str = "auto"
+    precisions: tuple[Precision, ...] = ("float32",)
+    threads: list[int] = []
+    assignments: list[str] = []
+    timeout: float | None = None
+    save_weights: bool = False
+    command: list[str] = []
+
+
+class _TaskRuns(NamedTuple):
+    """A task in all its settings; ``dataset`` and ``max_steps`` are those of the user or of the preset."""
+
+    definition: TaskDefinition
+    settings: list[Setting]
+    dataset: str | None
+    max_steps: int | None
+
+
+class _Cell(NamedTuple):
+    """What is run once with each seed on each backend."""
+
+    setting: Setting
+    dataset: DatasetRecord
+    max_steps: int | None
+    precision: Precision
+    threads: int
+
+
+class RunMatrix:
+    """The planned runs.
+
+    Raises:
+        UsageError: a name is unknown, a backend is not installed, an option does not fit, or nothing is
+            named.
+    """
+
+    def __init__(self, options: MatrixOptions) -> None:
+        self._options = options
+        backends = _names(options.backends, "--backend", options.preset, preset_backends)
+        self._selections = [select_backend(name) for name in backends]
+        tasks = _names(options.tasks, "--task", options.preset, lambda: preset_tasks(options.preset or ""))
+        self._tasks = [_define(registry.task(name), options) for name in tasks]
+        for planned in self._tasks:
+            if options.dataset is not None:
+                refuse_unfitting(planned.definition, options.dataset)
+
+    def choices(self, progress: DownloadProgress) -> list[list[RunRequest]]:
+        """The runs in order, their data sets fetched. Seeds change slowest: drift affects all others alike.
+
+        A list has one run; where the fastest mode is asked for, the run in each mode.
+
+        Raises:
+            UsageError: a data set that was named cannot be obtained, or a batch is larger than the data.
+            DataError: no data set of a task can be obtained.
+        """
+        datasets = [choose_dataset(planned.definition, planned.dataset, progress) for planned in self._tasks]
+        options = self._options
+        cells = [
+            _Cell(setting, dataset, planned.max_steps, precision, threads)
+            for planned, dataset in zip(self._tasks, datasets, strict=True)
+            for setting, precision, threads in itertools.product(
+                planned.settings, options.precisions, options.threads or [default_threads()]
+            )
+        ]
+        for cell in cells:
+            _refuse_large_batch(cell.setting.task, cell.dataset.name)
+            require_accountant(cell.setting.task.privacy)
+        return [
+            [self._request(seed, cell, backend, mode) for mode in modes]
+            for seed, cell in itertools.product(options.seeds, cells)
+            for backend, modes in _configurations(self._selections, cell.setting.task)
+        ]
+
+    def axes(self) -> dict[str, list[Value]]:
+        """What has several values, by name, with the values in the order given."""
+        options = self._options
+        axes: dict[str, list[Value]] = {
+            "task": [planned.definition.name for planned in self._tasks],
+            "backend": self._backend_names(),
+        }
+        for planned in self._tasks:
+            for setting in planned.settings:
+                for name, value in setting.varied.items():
+                    if value not in axes.setdefault(name, []):
+                        axes[name].append(value)
+        axes |= {"precision": [*options.precisions], "threads": [*options.threads], "seed": [*options.seeds]}
+        return {name: values for name, values in axes.items() if len(values) > 1}
+
+    def _backend_names(self) -> list[Value]:
+        """The backends with their modes; a name alone where its default differs between tasks."""
+        tasks = [setting.task for planned in self._tasks for setting in planned.settings]
+        names: dict[Value, None] = {}
+        for selection in self._selections:
+            name = selection.backend.name
+            modes = {mode: None for task in tasks for choice in selection.choices(task) for mode in choice}
+            if selection.written == BEST:
+                modes = {BEST: None}
+            alone = not selection.written and len(modes) > 1
+            names |= dict.fromkeys([name] if alone else [f"{name}:{mode}" for mode in modes])
+        return list(names)
+
+    def _request(self, seed: int, cell: _Cell, backend: str, mode: str) -> RunRequest:
+        options = self._options
+        return RunRequest(
+            configuration=Configuration(backend, mode, options.device, cell.threads, cell.precision),
+            task=cell.setting.task,
+            seed=seed,
+            options=cell.setting.options,
+            dataset=cell.dataset,
+            max_steps=cell.max_steps,
+            evaluation=options.evaluation,
+            timeout_seconds=options.timeout,
+            save_weights=options.save_weights,
+            variant=self._variant(cell),
+            command=options.command,
+        )
+
+    def _variant(self, cell: _Cell) -> str:
+        """What sets the run apart from others of its task and backend: ``optimizer=adam, threads=2``."""
+        varied = dict(cell.setting.varied)
+        if len(self._options.precisions) > 1:
+            varied["precision"] = cell.precision
+        if len(self._options.threads) > 1:
+            varied["threads"] = cell.threads
+        return ", ".join(f"{name}={value_text(value)}" for name, value in varied.items())
+
+
+def _configurations(selections: list[Selection], task: Task) -> list[tuple[str, tuple[str, ...]]]:
+    """Backends and choices of modes for a task, each once."""
+    return list(
+        dict.fromkeys(
+            (selection.backend.name, modes) for selection in selections for modes in selection.choices(task)
+        )
+    )
+
+
+def _names(
+    given: list[str], option: str, preset: str | None, names_of_preset: Callable[[], list[str]]
+) -> list[str]:
+    if given:
+        return given
+    if preset is None:
+        raise UsageError(f"{option} is missing. Name at least one, or run everything small: --preset smoke.")
+    return names_of_preset()
+
+
+def _define(definition: TaskDefinition, options: MatrixOptions) -> _TaskRuns:
+    preset = preset_of(definition, options.preset)
+    planned = settings(definition, options.assignments, options.batch_sizes, options.epochs or preset.epochs)
+    # Who asks for other epochs wants all of them.
+    max_steps = options.max_steps or (None if options.epochs else preset.max_steps)
+    return _TaskRuns(definition, planned, options.dataset or preset.dataset, max_steps)
+
+
+def _refuse_large_batch(task: Task, dataset: str) -> None:
+    """Only if the size of the data set is known without reading it; otherwise the worker refuses."""
+    summary = summary_of(dataset)
+    if summary is None or task.imbalance is not None or task.batch_size is None:
+        return
+    samples = training_count(summary.samples)
+    if task.batch_size > samples:
+        raise UsageError(
+            f"batch size {task.batch_size} is larger than the {samples:,} training samples of {dataset}; "
+            "give a smaller --batch-size."
+        )

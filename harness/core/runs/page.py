@@ -1,0 +1,643 @@
+"""Single runs: a record in full, runs side by side, and the end of ``harness run``."""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.core.audit.words import clock_sums, verified_work
+from harness.core.certify.page import certificate_cell
+from harness.core.documents.document import (
+    Command,
+    Document,
+    Facts,
+    Items,
+    Node,
+    Paragraph,
+    Passage,
+    Section,
+    Table,
+    table_of,
+)
+from harness.core.documents.numbers import (
+    BUSY_LEGEND,
+    NOTHING,
+    busy_mark,
+    counted,
+    failure_text,
+    percent,
+    score_value,
+    significant,
+    test_score,
+)
+from harness.core.machine.quantities import shown
+from harness.core.plugins.options import Value
+from harness.core.runs.identity import value_text
+from harness.core.runs.record import (
+    Epoch,
+    Record,
+    generalization_gap,
+    samples_per_second,
+    step_time,
+)
+from harness.core.runs.store import results_option
+from harness.core.training.measures import Scores, measure_of_task
+from harness.core.training.outcome_records import Generated, SampledTexts
+from harness.learning.runs.axes import BACKEND
+from harness.learning.runs.conditions import evaluation_text
+from harness.spec.task import Adversarial, communicated_bytes
+from harness.timing.duel.page import (
+    DECIDES,
+    framework_text,
+    next_duel,
+)
+
+if TYPE_CHECKING:
+    from harness.learning.runs.findings import Findings
+
+# A record in full: what was requested, where it ran, its curves and its raw blocks.
+
+#: Runs of more epochs are thinned to every tenth.
+_MOST_EPOCHS = 20
+_EVERY = 10
+_ALL = "all of them: --format json"
+
+
+def record_document(record: Record) -> Document:
+    """Everything in the record, the table of runs first."""
+    parts = (_work, _scores_and_machine, _course, _generated)
+    nodes = [node for part in parts for node in part(record)]
+    return Document("run", record.id, [runs_table([record]), *nodes])
+
+
+def _work(record: Record) -> list[Node]:
+    """What was requested, on which data, and the certificate."""
+    task, data = record.task, record.dataset
+    requested = {
+        "description sha256": task.sha256,
+        "optimizer": task.description.optimizer,
+        "batch size": record.batch_text,
+        "epochs requested": record.epochs_asked,
+        "max steps": record.max_steps or "none",
+        "scores": evaluation_text(record.evaluation),
+        "forward FLOPs per sample": f"{record.forward_flops_per_sample:,}",
+    }
+    source = {
+        "origin": data.origin,
+        "fingerprint": data.fingerprint,
+        "samples": ", ".join(f"{count:,} {split}" for split, count in data.samples.items()),
+        **({"stands in because": data.reason} if data.stands_in_for else {}),
+    }
+    proofs = {
+        "timed work": record.verification and verified_work(record.verification),
+        "clock": record.clock and clock_sums(record.clock),
+    }
+    command = " ".join(["harness", *record.command])
+    return [
+        _facts("Run", {"id": record.id, "started": record.started_at, "command": command}),
+        _facts("Task options", task.options),
+        _facts("Task", requested),
+        _facts("Data", source),
+        _facts("Certificate (float64, against the committed reference)", _certificate(record)),
+        _known_facts("Proofs of this run", proofs),
+        _known_facts("Differential privacy", _privacy(record)),
+    ]
+
+
+def _privacy(record: Record) -> dict[str, object]:
+    """What DP-SGD claims, and how it is computed; nothing of other trainings."""
+    made = record.privacy
+    if made is None:
+        return {}
+    return {
+        "epsilon": f"{made.text} at delta = {made.delta:g}",
+        "by Rényi": "∞" if made.epsilon_rdp is None else f"{made.epsilon_rdp:.3g}; {made.conversion}",
+        "of": f"{made.neighbours}; {made.steps:,} steps, sampling rate {made.sampling_rate:.4g}",
+        "noise, clip": f"{made.noise:g}, {made.clip:g}",
+        "accountant": made.accountant or NOTHING,
+        "audit of one step": (record.certificate and record.certificate.audit) or NOTHING,
+        "audit of the training": _audit_of_canaries(record),
+        "warning": made.warning or None,
+    }
+
+
+def _certificate(record: Record) -> dict[str, object]:
+    certificate = record.certificate
+    if certificate is None:
+        return {"not certified": "no certificate was requested"}
+    return {
+        **({} if certificate.certified else {"not certified": certificate.reason}),
+        "worst relative deviation": _number(certificate.worst, ".1e"),
+        f"first losses in {record.configuration.precision}, relative deviation": _number(
+            certificate.worst_as_timed, ".1e"
+        ),
+        **({"cases": ", ".join(certificate.cases)} if certificate.cases else {}),
+    }
+
+
+def _audit_of_canaries(record: Record) -> str | None:
+    """The lower bound that the canaries of the run give; None without any."""
+    from harness.learning.runs.membership import audit  # NumPy is behind it
+
+    found = audit(record)
+    if found is None:
+        return None
+    guesses = f"{found.right} of {found.guesses} guesses which canaries took part were right"
+    return f"epsilon is at least {found.epsilon:.2f}: {guesses}"
+
+
+def _scores_and_machine(record: Record) -> list[Node]:
+    machine = record.machine
+    git = f"{machine.git.commit}{' + changes' if machine.git.dirty else ''}" if machine.git else "none"
+    described = {
+        "host": machine.host_text or NOTHING,
+        "cpu": machine.cpu,
+        "cores": f"{machine.physical_cores} physical, {machine.logical_cpus} logical, "
+        f"{machine.allowed_cpus} allowed",
+        "memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
+        "system": f"{machine.os}, {machine.libc}, Python {machine.python}",
+        "harness": machine.harness,
+        "git": git,
+        "threads": record.configuration.threads,
+        **_load(record),
+    }
+    lost = [f"{each.node} after {each.epochs} epochs: {each.reason}" for each in record.lost_attempts]
+    described |= {"nodes lost before": "; ".join(lost)} if lost else {}
+    return [
+        _facts("Test scores after the last epoch", record.test_at_last or {"none": ""}),
+        _facts("Test scores with the weights of the best epoch", record.test_at_best or {"none": ""}),
+        _facts("Framework", record.framework),
+        _facts("Machine", described),
+        _facts("Environment variables set for the worker", record.worker_variables),
+        _facts("Environment variables inherited from the user", record.inherited_variables or {"none": ""}),
+    ]
+
+
+def _load(record: Record) -> dict[str, str]:
+    """The load of other programs during training; nothing where the system does not report it."""
+    load = record.interference
+    if load is None:
+        return {}
+    unreliable = ": the times of this run are unreliable" if load.disturbs else ""
+    others = f"{load.others:.2f} of {load.cpus} CPUs{unreliable}"
+    return {"used by other programs": others, "steal time": f"{load.stolen:.2f} CPUs taken by the hypervisor"}
+
+
+def _course(record: Record) -> Iterator[Node]:
+    """Curves, raw times, and the failure if there is one."""
+    adversarial = isinstance(record.task.description.objective, Adversarial)
+    rows = [_scored(epoch, adversarial=adversarial) for epoch in _shown_epochs(record)]
+    left_out = f"; {_ALL}" if len(rows) < len(record.epochs) else ""
+    title = f"Curves (scored in evaluation mode at the end of the epoch{left_out})"
+    yield table_of(rows, title, announced=True)
+    if record.blocks:
+        yield _lines(f"Blocks ({_ALL})", f"  {_blocks(record)}")
+    if failure := record.failure:
+        facts = {"reason": failure.message, "exit code": failure.exit_code, "signal": failure.signal}
+        yield _known_facts("Failure", facts)
+        if failure.traceback:
+            yield _lines("Traceback of the worker", failure.traceback.rstrip())
+        if failure.last_lines:
+            yield _lines("Last lines that the worker printed", "\n".join(failure.last_lines))
+
+
+def _generated(record: Record) -> Iterator[Node]:
+    """How near a generator's test pictures are to training pictures; what a language model wrote."""
+    seen = record.outcomes
+    if seen is None:
+        return
+    for epoch, generated in {"best": seen.generated, "last": seen.generated_at_last}.items():
+        if generated is not None:
+            yield Facts(_nearness(generated), f"Generated test pictures, {epoch} epoch")
+    if (sampled := seen.sampled) is not None:
+        title = "Sampled texts, with the weights of the best epoch"
+        yield Passage("texts", sampling(sampled), sampled.texts, title)
+
+
+def _nearness(generated: Generated) -> dict[str, str]:
+    """Medians of distances to the nearest real pictures, and the shares that are called real."""
+    median = {
+        "generated to training": generated.generated_to_train,
+        "generated to held-out": generated.generated_to_held_out,
+        "held-out to training": generated.held_out_to_train,
+    }
+    distances = (
+        f"{significant(values[len(values) // 2])} {name}" for name, values in median.items() if values
+    )
+    names = {"generated": "generated", "held_out": "held-out", "train": "training"}
+    shares = (f"{percent(share)} of {names[name]}" for name, share in generated.called_real.items())
+    references = {
+        "noise": generated.frechet_of_noise,
+        "training pictures": generated.frechet_of_training_images,
+    }
+    validation = (f"{_number(value, '.4g')} of {name}" for name, value in references.items())
+    ratio = f"{_number(generated.distance_ratio, '.3g')} (z = {generated.copying_z:+.1f})"
+    return {
+        "median distance to the nearest": ", ".join(distances),
+        "distance ratio": f"{ratio}; below 1: nearer to training pictures than new ones are",
+        "called real": ", ".join(shares),
+        "Fréchet distance to validation pictures": ", ".join(validation),
+    }
+
+
+def sampling(sampled: SampledTexts) -> str:
+    """``Continued from a line end at temperature 0.8``."""
+    start = "a line end" if sampled.start == "\n" else repr(sampled.start)
+    return f"Continued from {start} at temperature {sampled.temperature:g}"
+
+
+def _facts(title: str, facts: Mapping[str, object]) -> Facts:
+    return Facts(facts or {"none": ""}, title)
+
+
+def _known_facts(title: str, facts: Mapping[str, object]) -> Facts:
+    """Those that are not None."""
+    return Facts({name: fact for name, fact in facts.items() if fact is not None}, title)
+
+
+def _lines(title: str, text: str) -> Paragraph:
+    return Paragraph(f"{title}\n{text}", "lines")
+
+
+def _shown_epochs(record: Record) -> list[Epoch]:
+    """Every epoch, or of more than 20 every tenth, the best and the last."""
+    epochs = record.epochs
+    if len(epochs) <= _MOST_EPOCHS:
+        return epochs
+    kept = {record.best_epoch, epochs[-1].epoch}
+    return [epoch for epoch in epochs if epoch.epoch % _EVERY == 0 or epoch.epoch in kept]
+
+
+def _blocks(record: Record) -> str:
+    """``12 blocks of 1 to 150 steps, 0.004 to 2.01 s, 24.1 s in total``."""
+    steps = sorted({block.steps for block in record.blocks})
+    seconds = [block.seconds for block in record.blocks]
+    count = counted(len(seconds), "block")
+    lengths = f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
+    times = f"{significant(min(seconds))} to {significant(max(seconds))} s"
+    return f"{count} of {lengths} steps, {times}, {significant(sum(seconds))} s in total"
+
+
+def _number(value: float | None, form: str) -> str:
+    return NOTHING if value is None else format(value, form)
+
+
+def _scored(epoch: Epoch, *, adversarial: bool) -> dict[str, str]:
+    """An epoch as a row of the curves, by column."""
+    train, validation = epoch.train, epoch.validation
+    row = {"epoch": str(epoch.epoch), "steps": str(epoch.steps), "s": f"{epoch.training_seconds:.2f}"}
+    if not adversarial:
+        losses, accuracies = (
+            " / ".join(_number(split.get(key), ".4f") for split in (train, validation))
+            for key in ("loss", "accuracy")
+        )
+        minimised = f"{epoch.training_loss:.4f}"
+        return {**row, "minimised": minimised, "loss train / val": losses, "acc. train / val": accuracies}
+    numbers = {
+        "D loss": epoch.discriminator_loss,
+        "G loss": epoch.training_loss,
+        "D(real train)": train.get("real"),
+        "D(real val)": validation.get("real"),
+        "D(fake)": validation.get("fake"),
+        "Fréchet train": train.get("frechet_distance"),
+        "Fréchet val": validation.get("frechet_distance"),
+    }
+    return row | {name: _number(number, ".4f") for name, number in numbers.items()}
+
+
+# Runs side by side.
+
+_FINGERPRINT_DIGITS = 12
+_ORIGIN_WIDTH = 24
+
+
+def _both_scores(scores: Scores | None) -> str:
+    if scores is None:
+        return NOTHING
+    return f"{_number(scores.get('accuracy'), '.4f')} / {_number(scores['loss'], '.4f')}"
+
+
+def _of_clients(record: Record) -> str:
+    """How far the clients of federated averaging part in the last round, and what all rounds have sent."""
+    if record.task.description.federated is None or not record.epochs:
+        return NOTHING
+    last = record.epochs[-1]
+    sent = last.epoch * communicated_bytes(record.task.description) / 2**20
+    return f"{_number(last.train.get('client_drift'), '.3g')}, {sent:,.3g}"
+
+
+def _further(record: Record) -> str:
+    """Test scores of the best epoch other than loss, accuracy and the recall of each class."""
+    scores = record.test_at_best or {}
+    shown = [
+        f"{name.replace('_', ' ')} {_number(value, '.4g')}"
+        for name, value in scores.items()
+        if name not in ("loss", "accuracy") and not name.removeprefix("recall_").isdigit()
+    ]
+    seen = record.outcomes.calibration if record.outcomes else None
+    shown += [f"expected calibration error {seen.expected_error:.4f}"] if seen else []
+    return "\n".join(shown) or NOTHING
+
+
+def _in_full(record: Record) -> dict[str, str]:
+    """A run as a column, by row."""
+    task, data, configuration, phases = record.task, record.dataset, record.configuration, record.phases
+    last = record.epochs[-1] if record.epochs else None
+    steady = step_time(record)
+    steps = [f"{seconds * 1e3:.3g}" for seconds in steady or ()]
+    started = (_number(seconds, ".2f") for seconds in (phases.import_seconds, phases.build_seconds))
+    certified = certificate_cell(record)
+    best = f"{record.best_epoch} of {last.epoch}" if record.best_epoch and last else NOTHING
+    times = {
+        "import, build (s)": ", ".join(started),
+        "first step (s)": _number(phases.first_step_seconds, ".3f"),
+        "step (ms), median (p5 to p95)": "{} ({} to {})".format(*steps) if steps else NOTHING,
+        "samples/s": _number(samples_per_second(record), ",.0f"),
+        "training, first step included (s)": _number(phases.training_seconds, ".1f"),
+        "scoring (s)": _number(phases.evaluation_seconds, ".1f"),
+    }
+    return {
+        "backend": configuration.label,
+        "framework": framework_text(configuration.backend, record.framework),
+        "task, version": f"{task.name} v{task.version}",
+        "data": f"{data.name} (for {data.stands_in_for})" if data.stands_in_for else data.name,
+        "data fingerprint": (data.fingerprint or NOTHING)[:_FINGERPRINT_DIGITS],
+        "data origin": textwrap.fill(data.origin or NOTHING, _ORIGIN_WIDTH),
+        "device, precision": f"{record.device or configuration.device}, {configuration.precision}",
+        "seed": str(record.seed),
+        "status": "lost: the harness was killed" if record.status == "lost" else record.status,
+        # The reason of a ``no`` is under the table.
+        "certified": {"yes": "✓", "without dropout": "✓ without dropout"}.get(certified, certified),
+        "parameters": f"{record.parameters:,}",
+        "steps": f"{sum(block.steps for block in record.blocks):,}",
+        **{name: busy_mark(text, disturbed=record.disturbed) for name, text in times.items()},
+        "train accuracy / loss": _both_scores(last.train if last else None),
+        "validation accuracy / loss": _both_scores(last.validation if last else None),
+        "test accuracy / loss, last epoch": _both_scores(record.test_at_last),
+        "test accuracy / loss, best epoch": _both_scores(record.test_at_best),
+        "further test scores, best epoch": _further(record),
+        "client drift, MiB sent": _of_clients(record),
+        "gap (train - validation acc.)": _number(generalization_gap(record), "+.4f"),
+        "best epoch (on validation)": best,
+    }
+
+
+def runs_table(records: Sequence[Record]) -> Table:
+    """The runs side by side, each in a column."""
+    columns = list(map(_in_full, records))
+    rows = [[name, *(column[name] for column in columns)] for name in (columns or [{}])[0]]
+    rows += [
+        [quantity.heading, *(quantity.text(record.measured) for record in records)]
+        for quantity in shown(record.measured for record in records)
+    ]
+    return Table((), rows, form="columns")
+
+
+def disturbance(records: Sequence[Record]) -> str | None:
+    """A line about other programs that used the machine during training; None where they were idle."""
+    busy = [record.interference for record in records if record.interference and record.disturbed]
+    if not busy:
+        return None
+    worst = max(busy, key=lambda load: load.taken)
+    stolen = f"{worst.stolen:.1f}"
+    hypervisor = f" and the hypervisor took {stolen} (steal time)" if float(stolen) else ""
+    several = len(records) > 1
+    when = f" in {len(busy)} of {len(records)} runs" if several else ""
+    return (
+        f"The machine was busy{when}: of its {worst.cpus} CPUs, other programs used "
+        f"{'up to ' * several}{worst.others:.1f}{hypervisor}. "
+        "Times are longer and vary more than on an idle machine."
+    )
+
+
+# The end of ``harness run``: a line for each run, or a comparison if several configurations ran a task.
+
+_LEGEND = (
+    "Certified: agrees with the reference in float64.",
+    "Test scores are those after the last epoch.",
+    "Step time: median (5th to 95th percentile) of the blocks of steps after the warm-up.",
+    "Training: all steps with the first one, without import, build and scoring.",
+)
+_LAST_LINES = 5
+#: From this share of the time on, the summary states how to score less.
+_MUCH_SCORING = 0.5
+
+
+def summary_document(records: Sequence[Record], folder: Path) -> Document:
+    """The result of the runs, what is wrong with any of them, and where the records are."""
+    comparison = _comparison(records, folder) if _is_comparison(records) else []
+    remarks = _remarks(records, starred=not comparison)
+    paragraphs = [Paragraph(text, "lines" if "\n" in text else "") for text in remarks]
+    nodes = [*(comparison or _runs(records)), *paragraphs, _ending(records, folder)]
+    return Document("run", "Runs", nodes)
+
+
+def _is_comparison(records: Sequence[Record]) -> bool:
+    """Whether a task was run in several configurations or settings."""
+    trained = {
+        (
+            record.task.name,
+            record.configuration.label,
+            record.task.sha256,
+            record.configuration.precision,
+            record.configuration.threads,
+        )
+        for record in records
+    }
+    return len(trained) > len({record.task.name for record in records})
+
+
+def _runs(records: Sequence[Record]) -> list[Node]:
+    """What was run, and a line for each run, in order."""
+    measures = {measure_of_task(record.task.description).name for record in records}
+    score = f"test {next(iter(measures))}" if len(measures) == 1 else "test score"
+    seeds = len({record.seed for record in records}) > 1
+    failures = any(record.status != "ok" for record in records)
+    rows = [
+        {
+            "task": record.task.name,
+            "backend": record.configuration.label,
+            "seed": str(record.seed) if seeds else None,
+            "status": record.status if failures else None,
+            "certified": certificate_cell(record),
+            score: _score(record, named=len(measures) > 1),
+            "step time": _step(record),
+            "training": _seconds(record),
+        }
+        for record in records
+    ]
+    legend = (*_LEGEND, *[BUSY_LEGEND] * any(record.disturbed for record in records))
+    titles = dict.fromkeys(_conditions(record) for record in records)
+    return [Items(list(titles)), table_of(rows, legend=legend)]
+
+
+def _conditions(record: Record) -> str:
+    """``cnn on digits: 10 epochs, cpu, float32, 2 threads``."""
+    epochs = counted(record.epochs_asked, "epoch")
+    steps = f", at most {record.max_steps:,} steps" if record.max_steps else ""
+    threads = counted(record.configuration.threads, "thread")
+    device = record.device or record.configuration.device
+    trained = f"{record.task.name} on {record.dataset.name}: {epochs}{steps}"
+    return f"{trained}, {device}, {record.configuration.precision}, {threads}"
+
+
+def _score(record: Record, *, named: bool) -> str:
+    if named and record.test_at_last:
+        return test_score(record)
+    return score_value(measure_of_task(record.task.description), record.test_at_last)
+
+
+def _step(record: Record) -> str:
+    steady = step_time(record)
+    if steady is None:
+        return NOTHING
+    median, low, high = (significant(1e3 * seconds) for seconds in steady)
+    star = " *" * _is_unconfirmed(record)
+    text = busy_mark(f"{median} ms ({low}–{high}){star}", disturbed=record.disturbed)
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _is_unconfirmed(record: Record) -> bool:
+    return record.clock is not None and record.clock.outcome == "not confirmed"
+
+
+def _seconds(record: Record) -> str:
+    if not record.blocks:
+        return NOTHING
+    return busy_mark(f"{significant(record.phases.training_seconds)} s", disturbed=record.disturbed)
+
+
+def _claimed(record: Record) -> Iterator[str]:
+    """What DP-SGD claims, and what makes the claim worthless."""
+    if (made := record.privacy) is not None:
+        yield (
+            f"DP-SGD of {record.task.name}: epsilon = {made.text} at delta = {made.delta:g} (noise "
+            f"{made.noise:g}, clip {made.clip:g}, {made.steps:,} steps at sampling rate "
+            f"{made.sampling_rate:.4g})."
+        )
+        if made.warning:
+            yield f"Warning: {made.warning}"
+
+
+def _remarks(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
+    """Stand-ins, failures, missing certificates and a busy machine.
+
+    ``starred``: the table marks the times of a clock that is not confirmed with a star.
+    """
+    stand_ins = {r.dataset.stands_in_for: r.dataset.name for r in records if r.dataset.stands_in_for}
+    for meant, used in stand_ins.items():
+        yield f"{used} stands in for {meant}, which is not available."
+    for record in records:
+        if record.failure is not None:
+            name = f"{record.task.name}, {record.configuration.label}, seed {record.seed}"
+            line = f"{name}: {failure_text(record.status, record.failure)}"
+            yield "\n    ".join([line, *record.failure.last_lines[-_LAST_LINES:]])
+    named = [(f"{record.configuration.label} on {record.task.name}", record) for record in records]
+    yield from dict.fromkeys(
+        f"{name} is not certified; do not compare its figures with others: {record.certificate.reason}"
+        for name, record in named
+        if record.certificate and not record.certificate.certified and record.status != "unsupported"
+    )
+    yield from dict.fromkeys(sentence for record in records for sentence in _claimed(record))
+    clocks = [(name, record.clock) for name, record in named if record.clock and _is_unconfirmed(record)]
+    if clocks:
+        names = ", ".join(dict.fromkeys(name for name, _ in clocks))
+        most = max(clock.others_share for _, clock in clocks)
+        yield (
+            f"{'* ' * starred}clock: not confirmed for {names}: other programs used {percent(most)} of the "
+            "CPUs, which may explain time that the worker did not report."
+        )
+    verified = [(name, record.verification) for name, record in named if record.verification]
+    yield from dict.fromkeys(
+        f"The timed work of {name} was {verified_work(verification)}."
+        for name, verification in verified
+        if verification.outcome == "not verified"
+    )
+    yield from dict.fromkeys(
+        f"The timed work of {name} could not be compared with NumPy: {verification.independent.detail}"
+        for name, verification in verified
+        if verification.independent is not None and verification.independent.gap == "program failed"
+    )
+    yield from filter(None, (_scoring(records), disturbance(records)))
+
+
+def _scoring(records: Sequence[Record]) -> str:
+    """``Scoring took 31.5 s, 63 % of training and scoring.``; empty where nothing was scored."""
+    scoring = sum(record.phases.evaluation_seconds for record in records)
+    both = scoring + sum(record.phases.training_seconds for record in records)
+    if not scoring:
+        return ""
+    share = scoring / both
+    advice = " --eval-every N and --eval-samples N reduce it." if share > _MUCH_SCORING else ""
+    return f"Scoring took {significant(scoring)} s, {percent(share)} of training and scoring.{advice}"
+
+
+def _ending(records: Sequence[Record], folder: Path) -> Paragraph:
+    last = f"{folder / records[-1].id}.json"
+    where = results_option(folder.parent)
+    show = f"Details: harness show last{where}"
+    if len(records) == 1:
+        return Paragraph(f"Record: {last}\n{show}", "lines")
+    text = f"Records: {last} and {len(records) - 1} more\n{show}, harness compare{where}"
+    return Paragraph(text, "lines")
+
+
+# The comparison at the end of a ``harness run`` of several configurations or settings. It needs NumPy.
+
+
+def _comparison(records: Sequence[Record], folder: Path) -> list[Node]:
+    """The answer of each comparison, then tables, the fastest or best first; empty where no run succeeded.
+
+    ``folder`` is that of the records. Runs that did not succeed are not in the tables.
+    """
+    from harness.learning.runs.sentences import headline, variation_sentence
+    from harness.learning.runs.tables import comparison_table, group_table
+
+    findings = _findings(records)
+    if not findings.groups:
+        return []
+    answers = []
+    for group in findings.groups:
+        decides = Command(next_duel(group.comparison, folder.parent), DECIDES)
+        answer: list[Node] = [Paragraph(headline(group.comparison), "answer"), decides]
+        answers.append(Section(group.comparison.group.title, answer, announced=True))
+    of_settings = [group for group in findings.groups if group.comparison.group.is_of_settings]
+    others = [group for group in findings.groups if not group.comparison.group.is_of_settings]
+    return [
+        Section("", answers),
+        *map(group_table, of_settings),
+        comparison_table(others),
+        *(Paragraph(variation_sentence(each)) for each in findings.variations),
+    ]
+
+
+def _findings(records: Sequence[Record]) -> "Findings":
+    """Of one backend every combination of settings: whoever runs a grid has chosen its axes."""
+    from harness.learning.runs.findings import find
+    from harness.learning.runs.run_curves import Run
+
+    runs = [Run.of(record) for record in records]
+    findings = find(runs)
+    axes = {tuple(variation.values) for variation in findings.variations}
+    if len(axes) == 1 and BACKEND not in (chosen := next(iter(axes))):
+        return find(runs, by=",".join(chosen))
+    return findings
+
+
+# The runs of a matrix in one line: how many, and what varies.
+
+
+def matrix_sentence(axes: Mapping[str, Sequence[Value]], runs: int) -> str:
+    """``12 runs: optimizer adam, sgd × seed 0 to 2``; empty for a single run."""
+    if runs == 1:
+        return ""
+    return f"{runs} runs: " + " × ".join(f"{name} {_values(values)}" for name, values in axes.items())
+
+
+def _values(values: Sequence[Value]) -> str:
+    """The values, or the ends of three or more consecutive integers."""
+    first = values[0]
+    consecutive = isinstance(first, int) and list(values) == [*range(first, first + len(values))]
+    if consecutive and len(values) > 2:  # noqa: PLR2004
+        return f"{first} to {values[-1]}"
+    return ", ".join(map(value_text, values))

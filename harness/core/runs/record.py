@@ -1,0 +1,355 @@
+"""The record of one run: the request, the machine and the results. Raw samples, no summaries.
+
+Times are in seconds, memory in bytes. What a failed run did not reach is None or empty.
+"""
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from harness.core.audit.findings import Clock, Verification
+from harness.core.certify.certificate import Certificate, Losses
+from harness.core.documents.kinds import Envelope
+from harness.core.machine.processes import ProcessMark
+from harness.core.machine.quantities import Measured
+from harness.core.machine.usage import Interference
+from harness.core.plugins.configuration import Configuration
+from harness.core.stats.settling import steady_part
+from harness.core.training.measures import Scores
+from harness.core.training.outcome_records import (
+    CanaryScores,
+    Outcomes,
+    SampleScores,
+)
+from harness.core.training.privacy import PrivacyClaim
+from harness.spec.data import Split
+from harness.spec.task import Adversarial, Task
+from harness.weights.explain.record import ExplainedNetwork
+
+SCHEMA = 4
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a run is not ``ok``: a sentence, and what the worker left."""
+
+    message: str
+    exit_code: int | None = None
+    signal: str | None = None
+    traceback: str = ""
+    last_lines: list[str] = []
+
+
+class LostAttempt(msgspec.Struct, frozen=True):
+    """An earlier attempt at a run, which ended with its node after so many scored epochs."""
+
+    node: str
+    reason: str
+    epochs: int
+
+
+class TaskRecord(msgspec.Struct, frozen=True):
+    """The task of the run: ``options`` are those of --set, ``sha256`` is that of the description."""
+
+    name: str
+    version: int
+    options: dict[str, bool | int | float | str]
+    sha256: str
+    description: Task
+
+    def __post_init__(self) -> None:
+        """Refuse a damaged description, whose networks do not fit together."""
+        _refuse_broken_networks(msgspec.json.encode(self.description))
+
+
+@functools.lru_cache(maxsize=1024)  # of many records with few tasks
+def _refuse_broken_networks(description: bytes) -> None:
+    task = msgspec.json.decode(description, type=Task)
+    for name in ("generator", "discriminator") if isinstance(task.objective, Adversarial) else ("model",):
+        if name not in task.networks:
+            raise ValueError(f"the task has no network {name}")
+    for network in task.networks.values():
+        network.placed()
+
+
+class DatasetRecord(msgspec.Struct):
+    """The data set; ``fingerprint`` is that of the canonical arrays.
+
+    If it replaces the task's own data set, ``stands_in_for`` names that one and ``reason`` says why.
+    """
+
+    name: str
+    fingerprint: str | None = None
+    origin: str | None = None
+    samples: dict[Split, int] = {}
+    stands_in_for: str | None = None
+    reason: str | None = None
+
+
+class Block(msgspec.Struct, frozen=True):
+    """``steps`` training steps of one batch size, timed together. ``epoch`` counts from 1."""
+
+    epoch: Annotated[int, Meta(ge=1, lt=2**53)]
+    steps: Annotated[int, Meta(ge=1)]
+    batch_size: int
+    seconds: Annotated[float, Meta(ge=1e-12)]  # far below the resolution of any clock
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """State after a scored epoch. ``steps`` and ``training_seconds`` count from the start of training.
+
+    ``training_loss`` is the mean of the losses minimised in the epoch, in training mode, penalty included;
+    for an adversarial task the generator's, with the discriminator's in ``discriminator_loss``. ``train`` and
+    ``validation`` are scored in evaluation mode with the weights at the end of the epoch. ``scored_at`` is in
+    UTC, ISO 8601.
+    """
+
+    epoch: Annotated[int, Meta(ge=1, lt=2**53)]
+    steps: int
+    training_seconds: float
+    training_loss: float
+    train: Scores
+    validation: Scores
+    discriminator_loss: float | None = None
+    scored_at: str | None = None
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """When a run is scored during training, and on how much data.
+
+    ``every_epochs`` is None where nothing is scored, the test data neither. Otherwise the last epoch always
+    is. ``samples`` limits the training and the validation samples, not the test samples. Without it all
+    validation samples are scored, and as many of the training samples.
+    """
+
+    every_epochs: Annotated[int, Meta(ge=1)] | None = 1
+    samples: Annotated[int, Meta(ge=1)] | None = None
+
+    def includes(self, epoch: int, *, last: bool) -> bool:
+        """Whether an epoch is scored, counted from 1."""
+        return self.every_epochs is not None and (last or epoch % self.every_epochs == 0)
+
+
+class Pictures(msgspec.Struct):
+    """Files next to the record, as PNG.
+
+    ``last_samples`` are generated with the last weights, ``course`` has a row of the same samples for each of
+    ``course_epochs``. ``examples`` are the test pictures of ``outcomes.examples``, side by side.
+    ``neighbours`` has the eight generated pictures that look most like copies, above their nearest training
+    pictures and their nearest held-out pictures, with the weights of the best epoch.
+    """
+
+    last_samples: str | None = None
+    course: str | None = None
+    course_epochs: list[int] = []
+    examples: str | None = None
+    neighbours: str | None = None
+
+
+class WeightsFile(msgspec.Struct, frozen=True):
+    """A file next to the record (:mod:`harness.core.training.weights`), and the sha256 of its content."""
+
+    name: str
+    sha256: str
+
+
+class SavedWeights(msgspec.Struct):
+    """The weights that were kept: after the last step, and of the best epoch where that is another one."""
+
+    last: WeightsFile
+    best: WeightsFile | None = None
+
+    def file(self, *, best: bool) -> WeightsFile:
+        """The file of the best epoch, which may be the last one, or of the last."""
+        return (best and self.best) or self.last
+
+
+class Phases(msgspec.Struct):
+    """Durations. ``training_seconds`` includes the first step, but no evaluation."""
+
+    import_seconds: float | None = None
+    data_seconds: float | None = None
+    build_seconds: float | None = None
+    first_step_seconds: float | None = None
+    training_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+
+    @property
+    def spent(self) -> tuple[float | None, ...]:
+        """The seconds from the import to the last score, by phase; None where one is not known."""
+        before = (self.import_seconds, self.data_seconds, self.build_seconds)
+        return (*before, self.training_seconds, self.evaluation_seconds)
+
+
+class Record(Envelope, msgspec.Struct, kw_only=True):
+    """One run of one task by one backend with one seed."""
+
+    schema: int = SCHEMA
+    failure: Failure | None = None
+    task: TaskRecord
+    dataset: DatasetRecord
+    configuration: Configuration
+    seed: int
+    framework: dict[str, str] = {}
+    """What the backend reports about itself: ``engine``, versions, build."""
+    worker_variables: dict[str, str]
+    """Environment variables set for the worker: threads, allocator, visible devices."""
+    inherited_variables: dict[str, str] = {}
+    """The user's variables that influence speed or results and reached the worker unchanged."""
+    device: str | None = None
+    """The one that was used."""
+    batch_size: int
+    epochs_asked: int
+    max_steps: int | None = None
+    evaluation: Evaluation = Evaluation()
+    parameters: int
+    forward_flops_per_sample: int
+    epochs: list[Epoch] = []
+    blocks: list[Block] = []
+    first_losses: Losses = []
+    """Of the first steps, by which configurations are compared that should do the same work on this data."""
+    certificate: Certificate | None = None
+    best_epoch: int | None = None
+    """The scored epoch with the lowest validation loss; for an adversarial task, Fréchet distance."""
+    test_at_last: Scores | None = None
+    test_at_best: Scores | None = None
+    test_samples_at_last: SampleScores | None = None
+    """The scores of each test sample; None in an adversarial task, and in records of earlier versions."""
+    train_samples_at_last: SampleScores | None = None
+    """The scores of some training samples, a fixed random choice, by which membership is inferred."""
+    canaries: CanaryScores | None = None
+    """Of a training with DP-SGD that is audited."""
+    test_samples_at_best: SampleScores | None = None
+    """None where the best epoch is the last one, too."""
+    phases: Phases = msgspec.field(default_factory=Phases)
+    samples_file: str | None = None
+    """The file, next to the record, with a grid of pictures generated with the weights of the best epoch."""
+    pictures: Pictures = msgspec.field(default_factory=Pictures)
+    weights: SavedWeights | None = None
+    """Where ``--save-weights`` kept them; the files are written before the record says so."""
+    explained: ExplainedNetwork | None = None
+    """What the network of the best epoch depends on, for a study of explanations."""
+    outcomes: Outcomes | None = None
+    """What the network of the best epoch made of the test samples; None where nothing was scored."""
+    privacy: PrivacyClaim | None = None
+    """What DP-SGD claims of the steps that were made; None of other trainings, and until the last step."""
+    measured: Measured = {}
+    """What was measured of the worker process at its end."""
+    clock: Clock | None = None
+    """Whether two sums over the training confirm its times; None if the run ended before they were judged."""
+    verification: Verification | None = None
+    """Whether sampled steps were recomputed; None if the run ended before."""
+    identity: dict[str, str] = {}
+    """What the result depends on, by name; a run that agrees in it, on the same data, is not repeated."""
+    process: ProcessMark | None = None
+    """The process that writes the record; with it gone, a run whose status is ``running`` is lost."""
+    lost_attempts: list[LostAttempt] = []
+    """On a cluster, the nodes that were lost while they executed this run, oldest first."""
+    interference: Interference | None = None
+    """None if the run ended before it was measured, or the system does not report it."""
+
+    def __post_init__(self) -> None:
+        """Refuse a damaged file, whose parts do not fit together."""
+        scored = [scores for epoch in self.epochs for scores in (epoch.train, epoch.validation)]
+        scored += [scores for scores in (self.test_at_last, self.test_at_best) if scores is not None]
+        if any("loss" not in scores for scores in scored):
+            raise ValueError("scores lack the loss")
+
+    def test_scores(self, *, best: bool) -> Scores:
+        """The test scores after the last epoch or with the weights of the best one; empty without any."""
+        return (self.test_at_best if best else self.test_at_last) or {}
+
+    def test_samples(self, *, best: bool) -> SampleScores | None:
+        """The scores of each test sample, with the same weights as :meth:`test_scores`."""
+        best_is_last = bool(self.epochs) and self.best_epoch == self.epochs[-1].epoch
+        return self.test_samples_at_best if best and not best_is_last else self.test_samples_at_last
+
+    @property
+    def batch_text(self) -> str:
+        """The samples of a step: ``32``; of clients those of their own steps and of a round."""
+        size, federated = self.task.description.batch_size, self.task.description.federated
+        if federated is None:
+            return f"{self.batch_size:,}"
+        return f"{'all' if size is None else f'{size:,}'} in a client, {self.batch_size:,} in a round"
+
+    @property
+    def identity_key(self) -> str:
+        """See :func:`identity_key`."""
+        return identity_key(self.identity)
+
+    @property
+    def disturbed(self) -> bool | None:
+        """Whether others used the machine, so that the run's times are unreliable; None if not known."""
+        return None if self.interference is None else self.interference.disturbs
+
+
+def identity_key(identity: Mapping[str, str]) -> str:
+    """A sha256 that is equal where all ingredients are; empty for a record without any."""
+    if not identity:
+        return ""
+    return hashlib.sha256(msgspec.json.encode(sorted(identity.items()))).hexdigest()
+
+
+# Summaries of raw samples: pure functions of records.
+
+
+class StepTime(NamedTuple):
+    """Seconds per step over the steady blocks of a run: median, 5th and 95th percentile."""
+
+    median: float
+    p5: float
+    p95: float
+
+
+class SteadySteps(NamedTuple):
+    """Seconds per step of each steady block, in order, and whether the warm-up had ended before them."""
+
+    seconds: list[float]
+    settled: bool
+
+
+def steady_steps(record: Record) -> SteadySteps:
+    """The blocks of full batches after the first step and the warm-up, which ends as that of a duel does.
+
+    A run that is too short for that rule, or whose steps do not settle, is not settled: its steps are those
+    of the later half, or those after the longest warm-up.
+    """
+    size = record.batch_size
+    blocks = [block for block in record.blocks[1:] if block.batch_size == size]
+    step_seconds = [block.seconds / block.steps for block in blocks]
+    first, settled = steady_part([block.seconds for block in blocks], step_seconds)
+    return SteadySteps(step_seconds[first:], settled)
+
+
+def step_time(record: Record) -> StepTime | None:
+    """The steady step time, with one sample per steady block; None if the run has no such block.
+
+    The percentiles describe this process. They exclude the variance between processes.
+    """
+    import statistics  # here: it imports much that lists of records do without
+
+    samples = steady_steps(record).seconds
+    if not samples:
+        return None
+    if len(samples) == 1:
+        return StepTime(samples[0], samples[0], samples[0])
+    cuts = statistics.quantiles(samples, n=20, method="inclusive")
+    return StepTime(statistics.median(samples), cuts[0], cuts[-1])
+
+
+def samples_per_second(record: Record) -> float | None:
+    """Training samples per second at the median steady step time."""
+    steady = step_time(record)
+    return record.batch_size / steady.median if steady else None
+
+
+def generalization_gap(record: Record) -> float | None:
+    """Training accuracy minus validation accuracy after the last epoch; None without classification."""
+    if not record.epochs:
+        return None
+    last = record.epochs[-1]
+    train, validation = last.train.get("accuracy"), last.validation.get("accuracy")
+    return None if train is None or validation is None else train - validation

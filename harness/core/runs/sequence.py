@@ -1,0 +1,158 @@
+"""Runs one after the other, each after the certificate that it needs; nothing is timed meanwhile."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Protocol, Self
+
+from harness.core.certify.certificate import Certificate
+from harness.core.certify.certificates import certificate
+from harness.core.certify.certify import rules_of
+from harness.core.plugins import registry
+from harness.core.plugins.configuration import Configuration
+from harness.core.runs.events import (
+    CertificationEvent,
+    Certified,
+    Certifying,
+    Examined,
+    Finished,
+    RunObserver,
+)
+from harness.core.runs.execute import execute
+from harness.core.runs.record import Failure, Record
+from harness.core.runs.request import RunRequest, new_record
+from harness.core.runs.sharing import SharedRuns
+from harness.core.runs.store import Store
+from harness.core.worker.examiner import Examiner
+from harness.errors import interruption
+
+# Certificates of runs, each made when the first run needs it, so that results come from the start.
+
+#: A configuration, the name of the task, and the rules of training that the run uses.
+CertifiedWork = tuple[Configuration, str, frozenset[str]]
+
+
+def certified_work(request: RunRequest) -> CertifiedWork:
+    """What the certificate of a run is of."""
+    return request.configuration, request.task.name, rules_of(request.task)
+
+
+class Certification:
+    """Certifies the work of runs, each once, with one worker for each configuration.
+
+    Between two certificates a worker is stopped, so that it takes no time from a run that is timed; it is
+    ended with the last certificate of its configuration.
+    """
+
+    def __init__(self, requests: Iterable[RunRequest], notify: Callable[[CertificationEvent], None]) -> None:
+        self._notify = notify
+        self._made: dict[CertifiedWork, Certificate] = {}
+        self._examiners: dict[Configuration, Examiner] = {}
+        works = dict.fromkeys(map(certified_work, requests))
+        self._to_come = Counter(configuration for configuration, *_ in works)
+
+    def certificate(self, request: RunRequest) -> Certificate:
+        """The certificate of a run's work, made or read from the cache when it is first asked for."""
+        work = certified_work(request)
+        if work not in self._made:
+            self._made[work] = self._make(request)
+        return self._made[work]
+
+    def _make(self, request: RunRequest) -> Certificate:
+        configuration, task, _ = certified_work(request)
+        start = time.perf_counter()
+        self._notify(Certifying(configuration, task))
+        examiner = self._examiners.get(configuration)
+        if examiner is None:
+            examiner = self._examiners[configuration] = Examiner(configuration, request.timeout_seconds)
+        made = certificate(
+            examiner,
+            registry.task(task),
+            request.task,
+            lambda cases, of: self._notify(Examined(configuration, task, cases, of)),
+        )
+        self._to_come[configuration] -= 1
+        if self._to_come[configuration]:
+            examiner.pause()
+        else:
+            self._examiners.pop(configuration).close()
+        self._notify(Certified(configuration, task, made, time.perf_counter() - start))
+        return made
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for examiner in self._examiners.values():
+            examiner.__exit__(kind, error, trace)
+
+
+#: How often the records of other processes are looked up while this one waits for them.
+_POLL_SECONDS = 0.5
+
+
+class SequenceObserver(Protocol):
+    """Watches a sequence of runs."""
+
+    def begin(self, node: str, request: RunRequest) -> RunObserver:
+        """A run begins on a node, "" for this machine; returns the observer of its events."""
+
+    def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
+        """Another process has executed a run."""
+
+    def waiting(self, runs: int) -> None:
+        """Nothing is free: other processes execute so many runs."""
+
+
+def execute_all(
+    shared: SharedRuns,
+    store: Store,
+    observer: SequenceObserver,
+    deadline: float,
+    certification: Certification | None = None,
+) -> list[Record]:
+    """Execute what is left of a matrix and free, in turn, and wait for what other processes execute of it.
+
+    Returns the records of the matrix, those that were there before and those of others among them; ends early
+    after a Ctrl-C. Without ``certification`` runs have no certificate. No run begins after ``deadline``, in
+    seconds of the monotonic clock.
+    """
+    while shared.left and time.monotonic() <= deadline:
+        for run, record in shared.refresh():
+            observer.recorded_elsewhere(run.request, record)
+        claimed = shared.claim()
+        if claimed is None:
+            if shared.left:
+                observer.waiting(len(shared.left))
+                time.sleep(_POLL_SECONDS)
+        else:
+            record = _execute(claimed.request, store, observer, certification)
+            shared.add(claimed, record)
+            if record.status == "interrupted":
+                break
+    return shared.records
+
+
+def _execute(
+    request: RunRequest, store: Store, observer: SequenceObserver, certification: Certification | None
+) -> Record:
+    """Execute a run after its certificate."""
+    try:
+        known = certification.certificate(request) if certification else None
+    except KeyboardInterrupt as interrupt:
+        return _interrupted(request, store, interrupt)
+    notify = observer.begin("", request)
+    record = execute(request, known, store, notify)
+    notify(Finished(record))
+    return record
+
+
+def _interrupted(request: RunRequest, store: Store, interrupt: KeyboardInterrupt) -> Record:
+    """The record of a run that was interrupted while its configuration was being certified."""
+    record = new_record(request)
+    record.status, record.failure = "interrupted", Failure(interruption(interrupt))
+    store.save(record)
+    return record

@@ -1,0 +1,126 @@
+"""The folder of records. Each is one JSON file, written completely or not at all."""
+
+import glob
+import shlex
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from harness.core.documents.kinds import RecordKind
+from harness.core.machine.files import (
+    prove_writable,
+    replace_result,
+    sweep_drafts,
+)
+from harness.core.runs.claims import holds
+from harness.core.runs.record import SCHEMA, Record
+from harness.errors import HarnessError, UsageError
+
+# Runs whose process was killed before it could record their end.
+
+
+def judged(record: Record, path: Path) -> Record:
+    """The record in a file, with status ``lost`` instead of ``running`` where its process is gone.
+
+    A process on another host is gone if its claim has no heartbeat. Records of earlier versions name none.
+    """
+    if record.status != "running":
+        return record
+    process = record.process
+    gone = True if process is None else process.has_ended()
+    if gone is None and process is not None:
+        gone = not holds(path.parent.parent, record.identity_key, process)
+    return msgspec.structs.replace(record, status="lost") if gone else record
+
+
+RUNS = RecordKind("run", "runs", Record, SCHEMA, "epochs_asked", judged)
+#: The results folder of commands without ``--results``.
+DEFAULT_RESULTS = Path("results")
+
+
+def prepare_folder(folder: Path) -> Path:
+    """Make a folder for records and prove that it is writable, before anything runs; returns it.
+
+    Left drafts of writers that were killed are deleted.
+
+    Raises:
+        UsageError: it is not writable.
+    """
+    try:
+        prove_writable(folder)
+    except OSError as error:
+        raise UsageError(
+            f"records cannot be written to {folder}: {error.strerror}. Give another folder: --results DIR."
+        ) from error
+    sweep_drafts(folder)
+    return folder
+
+
+#: How files of weights end.
+WEIGHTS_SUFFIX = ".safetensors"
+
+
+def files_of(record: Path) -> list[Path]:
+    """The file of a record, and those next to it that are its own: pictures and weights."""
+    beginning = glob.escape(record.stem)
+    return [
+        record,
+        *(
+            path
+            for suffix in (".png", WEIGHTS_SUFFIX)
+            for path in sorted(record.parent.glob(f"{beginning}*{suffix}"))
+        ),
+    ]
+
+
+class RecordWriter(Protocol):
+    """Where a run is recorded while it is executed."""
+
+    def save(self, record: Record) -> object:
+        """See :meth:`Store.save`."""
+
+    def save_beside(self, record: Record, content: bytes, ending: str) -> str:
+        """See :meth:`Store.save_beside`."""
+
+
+class Store:
+    """Records under ``results/runs``."""
+
+    def __init__(self, results: Path) -> None:
+        self.folder = results / RUNS.folder
+
+    def prepare(self) -> None:
+        """See :func:`prepare_folder`."""
+        prepare_folder(self.folder)
+
+    def save(self, record: Record) -> Path:
+        """See :meth:`RecordKind.save`."""
+        return RUNS.save(record, self.folder)
+
+    def save_beside(self, record: Record, content: bytes, ending: str) -> str:
+        """Write pictures or weights next to the record; returns the file name, its id and this ``ending``.
+
+        Raises:
+            HarnessError: the file cannot be written.
+        """
+        path = self.folder / f"{record.id}{ending}"
+        try:
+            replace_result(path, content)
+        except OSError as error:
+            raise HarnessError(f"{path} cannot be written: {error.strerror}") from error
+        return path.name
+
+    def discard(self, record: Record) -> None:
+        """Delete a record and the files next to it, because the run is executed again."""
+        for path in files_of(self.folder / f"{record.id}.json"):
+            path.unlink(missing_ok=True)
+
+    def paths(self) -> list[Path]:
+        """The files of the records, oldest first (their names begin with the time)."""
+        return sorted(self.folder.glob("*.json"))
+
+
+def results_option(results: Path) -> str:
+    """`` --results DIR`` for commands that a message suggests; empty for the default folder."""
+    return "" if results == DEFAULT_RESULTS else f" --results {shlex.quote(str(results))}"

@@ -1,0 +1,1 @@
+"""The command line: features and their commands, options, console and progress."""

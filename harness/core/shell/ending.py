@@ -1,0 +1,82 @@
+"""How commands end: a result is printed and written to files, and its status becomes the exit code."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from harness.core.documents.files import write_text
+from harness.core.documents.kinds import RecordKind, Status
+from harness.core.documents.views import VIEWS
+from harness.core.runs.store import results_option
+from harness.core.shell.printing import echo, echo_json
+from harness.errors import HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from harness.core.documents.document import Document
+
+INTERRUPTED = 130
+
+
+def code_of(status: Status, ok: int = 0) -> int:
+    """The exit code of a command whose record has this status; ``ok`` is that of a success."""
+    return {"ok": ok, "interrupted": INTERRUPTED}.get(status, 1)
+
+
+def deliver(
+    kind: RecordKind[Any],
+    record: Any,
+    path: Path,
+    options: Mapping[str, Any],
+    *,
+    page_of: str = "",
+    remarks: Iterable[str] = (),
+) -> None:
+    """Print a new record as JSON, or as text with ``remarks`` and the place of its file.
+
+    ``page_of`` is the name by which `harness report` finds the record, to make a page of it.
+    """
+    if options["form"] == "json":
+        echo_json(msgspec.json.encode(record))
+        return
+    echo(VIEWS[kind.name].text(record, path))
+    for remark in remarks:
+        echo(f"\n{remark}")
+    if path.exists():
+        where = results_option(options["results"])
+        page = f"Page: harness report {page_of}{where} --to {kind.name}.html\n" if page_of else ""
+        echo(f"\n{page}Record: {path}")
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what prevents that a file of ``--to`` is written into an error for the user.
+
+    Raises:
+        UsageError: a library that the format needs is not installed.
+        HarnessError: the file cannot be written.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f'--to {path.name} needs {error.name or error} from the extra "report": '
+            'pip install "dl-harness[report]"'
+        ) from error
+    except OSError as error:
+        raise HarnessError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_document(document: "Document", path: Path) -> None:
+    """Write a document as Markdown or as a page, by the suffix of the path. Raises as :func:`writing`."""
+    with writing(path):
+        if path.suffix == ".md":
+            from harness.core.documents.render.markdown import markdown
+
+            write_text(path, markdown(document))
+        else:
+            from harness.core.documents.render.html import html_page
+
+            write_text(path, html_page(document))

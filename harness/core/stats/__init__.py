@@ -1,0 +1,1 @@
+"""Statistics on plain numbers: estimates, intervals, equivalence, and when times have settled."""

@@ -1,0 +1,37 @@
+"""The initial weights of every backend, in canonical layout."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.core.training import batches
+from harness.layers import Parameter
+from harness.spec.task import Task
+
+
+def _initial(parameter: Parameter, seed: int, name: str) -> npt.NDArray[np.float64]:
+    def uniform(limit: float) -> npt.NDArray[np.float64]:
+        return (2.0 * batches.uniform(parameter.shape, seed, "weights", name) - 1.0) * limit
+
+    def normal(deviation: float) -> npt.NDArray[np.float64]:
+        return deviation * batches.normal(parameter.shape, seed, "weights", name)
+
+    match parameter.initializer:
+        case "zeros":
+            return np.zeros(parameter.shape)
+        case "ones":
+            return np.ones(parameter.shape)
+        case "uniform_fan_in":
+            return uniform(1.0 / math.sqrt(parameter.fan_in))
+        case "glorot_uniform":
+            return uniform(math.sqrt(6.0 / (parameter.fan_in + parameter.fan_out)))
+        case "he_normal":
+            return normal(math.sqrt(2.0 / parameter.fan_in))
+        case deviation:
+            return normal(deviation)
+
+
+def initial_weights(task: Task, seed: int) -> dict[str, npt.NDArray[np.float64]]:
+    """All weights of the task, state included, by name; each is drawn from its own stream, keyed by it."""
+    return {name: _initial(parameter, seed, name) for name, parameter in task.weights().items()}

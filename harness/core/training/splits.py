@@ -1,0 +1,275 @@
+"""From a data set to what a program sees: training, validation and test samples as floats."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from harness.core.machine.memory import read_only_array
+from harness.core.plugins.programs import ContractBroken
+from harness.core.training import batches
+from harness.spec.backend import Plan, Precision, Unsupported
+from harness.spec.data import Dataset, Samples, Split
+from harness.spec.task import Adversarial, BinaryClassification, Classification, Imbalance, Task
+
+VALIDATION_FRACTION = 0.1
+
+
+def split_samples(
+    dataset: Dataset,
+    precision: Precision,
+    imbalance: Imbalance | None = None,
+    train_fraction: float = 1.0,
+    *,
+    tokens: bool = False,
+) -> dict[Split, Samples]:
+    """The three splits, inputs divided by ``input_divisor``, as float32 (float64 for that precision).
+
+    ``tokens`` says that inputs are those of an embedding: int64, and not scaled.
+
+    They are in memory that this process cannot write; see :mod:`harness.core.machine.memory`.
+
+    Unless the data set provides validation data, a tenth of the training data is held out for it: the same
+    samples for every seed, so that curves of different seeds are scored on the same data. Test data is passed
+    through. Only the training data is reduced to a fraction and made imbalanced.
+    """
+    train_rows, held_out = _split_rows(dataset)
+    if train_fraction < 1:
+        train_rows = _fraction(train_rows, train_fraction)
+    if imbalance is not None:
+        train_rows = _imbalanced(train_rows, dataset.train.targets, len(dataset.classes), imbalance)
+    dtype = np.float64 if precision == "float64" else np.float32
+
+    def floats(samples: Samples, rows: npt.NDArray[np.int64] | slice) -> Samples:
+        inputs, targets = samples.inputs[rows], np.asarray(samples.targets[rows])
+
+        def scale(result: np.ndarray) -> None:
+            if tokens:
+                np.copyto(result, inputs)
+            else:
+                np.divide(inputs, dataset.input_divisor, out=result, dtype=dtype)
+
+        def convert(result: np.ndarray) -> None:
+            np.copyto(result, targets, casting="unsafe")
+
+        target_dtype = targets.dtype if targets.dtype.kind == "i" else dtype
+        return Samples(
+            read_only_array(inputs.shape, np.int64 if tokens else dtype, scale),
+            read_only_array(targets.shape, target_dtype, convert),
+        )
+
+    validation = dataset.train if dataset.validation is None else dataset.validation
+    return {
+        "train": floats(dataset.train, train_rows),
+        "validation": floats(validation, held_out),
+        "test": floats(dataset.test, slice(None)),
+    }
+
+
+def at_most(samples: Samples, count: int | None) -> Samples:
+    """A random choice of ``count`` samples, the same at every call, in order; all if there are no more.
+
+    They are in memory that this process cannot write, as the splits are.
+    """
+    if count is None or len(samples) <= count:
+        return samples
+    return _taken(samples, np.sort(batches.permutation(len(samples), "scored samples")[:count]))
+
+
+def _taken(samples: Samples, rows: npt.NDArray[np.int64]) -> Samples:
+    """These rows, in memory that this process cannot write."""
+
+    def chosen(array: np.ndarray) -> np.ndarray:
+        return read_only_array(
+            (len(rows), *array.shape[1:]), array.dtype, lambda result: np.take(array, rows, 0, result, "clip")
+        )
+
+    return Samples(chosen(samples.inputs), chosen(samples.targets))
+
+
+def training_count(samples: Mapping[Split, int]) -> int:
+    """The number of training samples of a data set with this many rows in each split, all classes kept."""
+    count = samples["train"]
+    return count if "validation" in samples else count - round(count * VALIDATION_FRACTION)
+
+
+def _split_rows(dataset: Dataset) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | slice]:
+    """The rows of the training data to train on, and the rows to validate on."""
+    count = len(dataset.train)
+    if dataset.validation is not None:
+        return np.arange(count), slice(None)
+    shuffled = batches.permutation(count, "validation split")
+    held_out = round(count * VALIDATION_FRACTION)
+    return np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])
+
+
+def _fraction(rows: npt.NDArray[np.int64], fraction: float) -> npt.NDArray[np.int64]:
+    """A share of the rows that contains every smaller share."""
+    order = batches.permutation(len(rows), "training fraction")
+    return np.sort(rows[order[: max(1, round(len(rows) * fraction))]])
+
+
+def _imbalanced(
+    rows: npt.NDArray[np.int64], targets: npt.NDArray[np.int64], classes: int, imbalance: Imbalance
+) -> npt.NDArray[np.int64]:
+    """The rows that are kept, repeated if oversampled; see :class:`Imbalance`."""
+    by_class = [rows[targets[rows] == label] for label in range(classes)]
+    for label in range(classes // 2, classes):
+        kept = max(1, round(len(by_class[label]) * imbalance.keep))
+        order = batches.permutation(len(by_class[label]), "imbalance", label)
+        by_class[label] = by_class[label][order[:kept]]
+    if imbalance.rebalance == "oversample":
+        most = max(len(members) for members in by_class)
+        # np.resize would fill an empty array with zeros, that is with row 0.
+        by_class = [np.resize(members, most) if len(members) else members for members in by_class]
+    return np.sort(np.concatenate(by_class))
+
+
+class Canaries(NamedTuple):
+    """Samples with wrong classes, and which of them ``(n,)`` bool take part in the training."""
+
+    samples: Samples
+    included: npt.NDArray[np.bool_]
+
+
+_CANARY_CHANCE = 0.5
+
+
+def with_canaries(train: Samples, task: Task, seed: int) -> tuple[Samples, Canaries | None]:
+    """The training samples with the canaries that take part, and all canaries; see :class:`Privacy`.
+
+    The same samples are canaries, with the same wrong classes, for every seed; coins depend on the seed.
+
+    Raises:
+        Unsupported: there are fewer training samples than canaries.
+    """
+    count = 0 if task.privacy is None else task.privacy.canaries
+    if not count:
+        return train, None
+    if count > len(train):
+        raise Unsupported(f"{count:,} canaries are more than the {len(train):,} training samples")
+    rows = batches.permutation(len(train), "canaries")[:count]
+    classes = max(2, task.networks["model"].output_shape()[-1])
+    further = 1 + batches.uniform((count, *train.targets.shape[1:]), "canary classes") * (classes - 1)
+    targets = train.targets.copy()
+    targets[rows] = (targets[rows] + further.astype(np.int64)) % classes
+    included = batches.uniform((count,), seed, "canary coins") < _CANARY_CHANCE
+    kept = np.ones(len(train), bool)
+    kept[rows[~included]] = False
+    canaries = Canaries(Samples(train.inputs[rows], targets[rows]), included)
+    return _taken(Samples(train.inputs, targets), np.flatnonzero(kept)), canaries
+
+
+def balancing_weights(targets: npt.NDArray[np.int64], classes: int) -> tuple[float, ...]:
+    """The weight ``n / (classes * n_class)`` of each class ``(classes,)``, so that classes count equally."""
+    counts = np.bincount(targets, minlength=classes)
+    return tuple((len(targets) / (classes * np.maximum(counts, 1))).tolist())
+
+
+def with_class_weights(plan: Plan, train: Samples, classes: int) -> Plan:
+    """The plan with the class weights of ``rebalance=weights``, which follow from the training data."""
+    task = plan.task
+    if task.imbalance is None or task.imbalance.rebalance != "weights":
+        return plan
+    if not isinstance(task.objective, Classification | BinaryClassification):
+        return plan
+    outputs = task.networks["model"].output_shape()[-1]
+    wanted = 2 if isinstance(task.objective, BinaryClassification) else outputs
+    weights = balancing_weights(train.targets, classes)
+    unused = (1.0,) * (wanted - len(weights))  # a network may have more outputs than the data has classes
+    objective = msgspec.structs.replace(task.objective, class_weights=weights + unused)
+    return msgspec.structs.replace(plan, task=msgspec.structs.replace(task, objective=objective))
+
+
+# A data set checked against the contract before training, and its targets converted to one type.
+
+
+def fitted(dataset: Dataset, task: Task) -> Dataset:
+    """The data set with targets of the type that the contract promises to backends: int64 classes, or floats.
+
+    Without the check, frameworks would broadcast mismatched shapes and train on something else.
+
+    Raises:
+        ContractBroken: the data does not fit the task; says what it is, and what is expected.
+    """
+    adversarial = isinstance(task.objective, Adversarial)
+    network = task.networks["discriminator" if adversarial else "model"]
+    shapes = network.input_shape, network.output_shape()
+    vocabulary = network.vocabulary()
+
+    def split(name: str, samples: Samples) -> Samples:
+        where = f"data set {dataset.name}, {name}"
+        inputs, targets = np.asarray(samples.inputs), np.asarray(samples.targets)
+        if vocabulary is None:
+            _expect(where, "inputs", inputs, shapes[0], "biuf", "numbers")
+        else:
+            why = f"because its vocabulary has {vocabulary}"
+            inputs = _places(where, ("inputs", "tokens"), inputs, shapes[0], vocabulary, why)
+        if len(inputs) != len(targets):
+            raise _broken(where, f"{len(inputs)} inputs and {len(targets)} targets", "equal numbers")
+        if isinstance(task.objective, Classification | BinaryClassification):
+            classes = 2 if isinstance(task.objective, BinaryClassification) else shapes[1][-1]
+            targets = _classes(where, targets, shapes[1], classes)
+        elif not adversarial:
+            _expect(where, "targets", targets, shapes[1], "biuf", "numbers")
+            targets = targets if targets.dtype.kind == "f" else targets.astype(np.float64)
+        return Samples(inputs, targets)
+
+    return dataclasses.replace(
+        dataset,
+        train=split("train", dataset.train),
+        test=split("test", dataset.test),
+        validation=None if dataset.validation is None else split("validation", dataset.validation),
+    )
+
+
+def _classes(
+    where: str, targets: npt.NDArray[np.generic], output: tuple[int, ...], count: int
+) -> npt.NDArray[np.int64]:
+    """Require a class for each position of the network's ``output``, all but its last axis."""
+    *positions, outputs = output
+    if targets.ndim == 1 and positions:
+        raise _broken(
+            where,
+            f"targets of shape {targets.shape}, and the network's output is {output}",
+            f"a network with one output axis, ({outputs},)",
+        )
+    why = f"because the network has {outputs} output{'s' * (outputs != 1)}"
+    return _places(where, ("targets", "classes"), targets, tuple(positions), count, why)
+
+
+def _places(
+    where: str,
+    names: tuple[str, str],
+    array: npt.NDArray[np.generic],
+    shape: tuple[int, ...],
+    count: int,
+    why: str,
+) -> npt.NDArray[np.int64]:
+    """Require integers ``(n, *shape)`` below ``count``; ``names`` are the array's and the numbers'."""
+    part, numbers = names
+    _expect(where, part, array, shape, "biu", "integers")
+    places = array.astype(np.int64)
+    if places.size and not (places.min() >= 0 and places.max() < count):
+        raise _broken(
+            where, f"{part} from {places.min()} to {places.max()}", f"{numbers} from 0 to {count - 1}, {why}"
+        )
+    return places
+
+
+def _expect(
+    where: str, part: str, array: npt.NDArray[np.generic], shape: tuple[int, ...], kinds: str, numbers: str
+) -> None:
+    """Require an array ``(n, *shape)`` whose ``dtype.kind`` is among ``kinds``, in words ``numbers``."""
+    if array.dtype.kind not in kinds:
+        raise _broken(where, f"{part} of {array.dtype}", numbers)
+    if array.shape[1:] != shape or not array.ndim:
+        axes = ", ".join(map(str, ("n", *shape)))
+        raise _broken(where, f"{part} of shape {array.shape}", f"({axes}{',' * (not shape)})")
+
+
+def _broken(where: str, violation: str, right: str) -> ContractBroken:
+    return ContractBroken(f"{where} has {violation}; expected: {right}")

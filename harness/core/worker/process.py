@@ -1,0 +1,294 @@
+"""The operating system's side of a worker: its process, what that started, its log, its death."""
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
+
+import psutil
+
+from harness.core.machine import processes
+from harness.core.machine.cpus import bound_to_cpus
+from harness.core.machine.files import GuardedFolder
+from harness.core.machine.pipes import OutputLog
+from harness.core.machine.processes import (
+    bind_all,
+    kill_group,
+    kill_marked,
+    new_mark,
+    release_guard,
+    start_guard,
+    update_guard,
+    with_descendants,
+)
+from harness.core.machine.usage import cpu_seconds
+from harness.core.machine.worker_variables import untraced
+from harness.core.worker import protocol
+from harness.errors import HarnessError, NoWorkersHere, UsageError, WorkerLost
+
+_GRACE_SECONDS = 5.0
+#: Long enough for the kernel to release the memory of a large process.
+_DYING_SECONDS = 60.0
+_STOP_POLL_SECONDS = 0.0005
+#: A process that waits wakes up now and then, which takes less than this in the time that it is watched.
+_WORK_CPU_SECONDS, _WORK_POLL_SECONDS = 0.02, 0.1
+_ENDLESS_CPU_SECONDS = 3600.0
+
+
+class WorkerProcess:
+    """A process with a group of its own: Ctrl-C reaches the parent alone, and the group is killed as one.
+
+    Frameworks also start servers in groups of their own. They are looked up among the descendants, and
+    stop, continue and end with the worker. Those that left its descendants, too, are found by a variable that
+    every process inherits.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        variables: Mapping[str, str],
+        cpus: Iterable[int],
+        descriptors: Sequence[int],
+    ) -> None:
+        """Start the command with these variables, bound to these CPUs; it inherits the descriptors.
+
+        Raises:
+            NoWorkersHere: the machine has no place for its log, or no shell to guard it.
+            HarnessError: the command cannot be started.
+        """
+        self._log = _open_log()
+        self._mark = new_mark()
+        self._folder = GuardedFolder("harness-worker-")
+        self._servers_seen: set[psutil.Process] = set()
+        try:
+            with bound_to_cpus(cpus):
+                self._process = subprocess.Popen(
+                    command,
+                    env=self._environment(variables),
+                    pass_fds=descriptors,
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._log.file,
+                    stderr=self._log.file,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self._log.close()
+            self._folder.close()
+            raise HarnessError(f"cannot start {command[0]}: {error.strerror}") from error
+        try:
+            self._guard = start_guard(self._process.pid, self._mark)
+        except OSError as error:
+            kill_group(self._process.pid)
+            self._process.wait()
+            self._log.close()
+            self._folder.close()
+            name = error.filename or "a program"
+            raise NoWorkersHere(f"cannot start {name}, the guard of a worker: {error.strerror}") from error
+
+    def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """The user's variables, a folder for temporary files, those of the worker, and the mark."""
+        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._folder.path))
+        return {**untraced(os.environ), **temporary, **variables, self._mark: "1"}
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def has_ended(self) -> bool:
+        """Whether the process is dead."""
+        return self._process.poll() is not None
+
+    def is_at_work(self, within_seconds: float) -> bool:
+        """Whether it uses the CPU, watched for at most so long; at no time without /proc.
+
+        One that has taken an hour of CPU time may be in an endless loop, and counts as not at work.
+        """
+        before, until = self._cpu_seconds(), time.monotonic() + within_seconds
+        while before < _ENDLESS_CPU_SECONDS and time.monotonic() < until and not self.has_ended():
+            time.sleep(_WORK_POLL_SECONDS)
+            if self._cpu_seconds() - before > _WORK_CPU_SECONDS:
+                return True
+        return False
+
+    def _cpu_seconds(self) -> float:
+        return math.fsum(map(cpu_seconds, with_descendants([self.pid])))
+
+    def stop(self) -> None:
+        """Stop it and all that it started, threads that spin included (SIGSTOP). Returns when it has stopped.
+
+        Only on Linux, where a stopped process still ends with its parent. Elsewhere it is left waiting.
+        """
+        if sys.platform == "linux" and not self.has_ended():
+            self._signal(signal.SIGSTOP)
+            self._wait_until_stopped()
+
+    def _wait_until_stopped(self) -> None:
+        """A busy machine delivers a signal late, and the next process would start next to this one."""
+        stopped_or_ended = os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG
+        until = time.monotonic() + _GRACE_SECONDS
+        while os.waitid(os.P_PID, self.pid, stopped_or_ended) is None and time.monotonic() < until:
+            time.sleep(_STOP_POLL_SECONDS)
+
+    def resume(self) -> None:
+        """Let a stopped process continue."""
+        if sys.platform == "linux" and not self.has_ended():
+            self._signal(signal.SIGCONT)
+
+    def move_to(self, cpus: Iterable[int]) -> None:
+        """Bind a stopped process and all that it started to these CPUs (Linux)."""
+        try:
+            bind_all([self.pid, *(server.pid for server in self.servers())], cpus)
+        except OSError as error:
+            raise NoWorkersHere(f"cannot move a worker to its CPUs: {error.strerror}") from error
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+        for server in self.servers():
+            with contextlib.suppress(psutil.Error):
+                server.send_signal(number)
+
+    def servers(self) -> set[psutil.Process]:
+        """The processes outside its group that it has started, as far as a call of this has seen them.
+
+        Once it has ended, nobody can look them up.
+        """
+        if self._process.returncode is None:  # afterwards another process may have its number
+            current = set()
+            for pid in with_descendants([self.pid]):
+                with contextlib.suppress(OSError, psutil.Error):
+                    if os.getpgid(pid) != self.pid:
+                        current.add(psutil.Process(pid))
+            current |= {server for server in self._servers_seen if server.is_running()}
+            if current != self._servers_seen:
+                self._servers_seen = current
+                update_guard(self._guard, (server.pid for server in current))
+        return self._servers_seen
+
+    def last_lines(self) -> list[str]:
+        """The last lines that the worker and its framework printed, oldest first."""
+        return self._log.last_lines()
+
+    def trim_log(self) -> None:
+        """Keep what it prints from filling the disk."""
+        self._log.trim()
+
+    def cause_of_death(self) -> WorkerLost:
+        """Why a process that closed its pipe ended; it is killed if it does not end soon."""
+        try:
+            code = self._process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return WorkerLost("the worker closed its pipe and did not exit", None, None)
+        if code >= 0:
+            return WorkerLost(f"the worker process exited with code {code}", code, None)
+        name = _signal_name(-code)
+        why = " (the system does this when memory runs out)" if name == "SIGKILL" else ""
+        return WorkerLost(f"the worker process was killed by {name}{why}", None, name)
+
+    def kill(self) -> None:
+        """Kill it and all that it started, at once."""
+        servers = self.servers()
+        kill_group(self.pid)
+        for server in servers:
+            with contextlib.suppress(psutil.Error):
+                server.kill()
+        kill_marked(self._mark)
+        # A process that waits in the kernel, such as for a device's driver, dies when that returns.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_DYING_SECONDS)
+
+    def close(self) -> None:
+        """Wait a moment until a process that was asked to leave has left, kill the rest, free all handles."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_SECONDS)
+        self.kill()
+        release_guard(self._guard)
+        self._folder.close()
+        self._log.close()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals have no names
+        return f"signal {number}"
+
+
+def _open_log() -> OutputLog:
+    try:
+        return OutputLog()
+    except FileNotFoundError as error:
+        raise NoWorkersHere(
+            "no folder for temporary files is writable, and a worker's log needs one: set TMPDIR"
+        ) from error
+    except OSError as error:
+        raise NoWorkersHere(f"cannot write a worker's log: {error.strerror}") from error
+
+
+# The dl-harness of another interpreter, and whether its workers use the same protocol.
+
+#: The protocol was elsewhere before 0.1.0; such versions must be reported with both numbers.
+_PROBE = """
+import json
+from importlib import import_module
+from importlib.metadata import version
+for place in ("harness.core.worker", "harness.worker", "harness"):
+    try:
+        protocol = import_module(f"{place}.protocol")
+    except ImportError as error:
+        missing = error
+    else:
+        break
+else:
+    raise missing
+print(json.dumps([version("dl-harness"), protocol.VERSION]))
+"""
+_PROBE_SECONDS = 60
+
+
+def installed_harness(label: str, python: str, variables: Mapping[str, str]) -> str:
+    """The version of dl-harness that is installed for an interpreter; errors begin with ``label``.
+
+    ``variables`` are set for its processes.
+
+    Raises:
+        UsageError: none is installed, or one with another protocol.
+    """
+    try:
+        # -P: files in the current folder must not replace installed modules.
+        done = processes.run([python, "-P", "-c", _PROBE], _PROBE_SECONDS, variables)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"{label}: {python} cannot be started: {error}") from error
+    if done.returncode:
+        raise UsageError(f"{label}: {_why_it_failed(python, done.stderr)}")
+    try:
+        version, spoken = json.loads(done.stdout.strip().rpartition("\n")[2])
+    except ValueError as error:
+        output = done.stdout.strip()[-100:]
+        raise UsageError(f"{label}: {python} is not a Python interpreter; it printed {output!r}") from error
+    if spoken != protocol.VERSION:
+        ours = metadata.version("dl-harness")
+        raise UsageError(
+            f"{label} has dl-harness {version}, which speaks protocol {spoken} ({python}); this is "
+            f"dl-harness {ours} with protocol {protocol.VERSION}: install versions with the same protocol"
+        )
+    return str(version)
+
+
+def _why_it_failed(python: str, stderr: str) -> str:
+    lines = stderr.strip().splitlines() or ["it printed nothing"]
+    if "No module named 'harness'" in stderr or "PackageNotFoundError" in stderr:
+        return f"no dl-harness is installed for {python} ({lines[-1]}); install it there"
+    if "Unknown option: -P" in stderr:
+        return f"{python} is older than Python 3.11, which dl-harness needs"
+    # If Python itself fails to start, its last line is the least informative.
+    cause = next((line for line in lines if line.startswith("Fatal Python error")), lines[-1])
+    return f"{python} cannot load its dl-harness: {cause.strip()}"

@@ -1,0 +1,315 @@
+"""The messages between parent and worker: one JSON line for each request and each reply.
+
+Times are in seconds of the worker's monotonic clock, read after the device has finished.
+"""
+
+import msgspec
+
+from harness.core.certify.cases import Case
+from harness.core.certify.certificate import Losses
+from harness.core.plugins.options import Value
+from harness.core.training.measures import Scores
+from harness.core.training.outcome_records import (
+    CanaryScores,
+    Drawn,
+    SampleScores,
+)
+from harness.spec.backend import Plan, Precision
+from harness.spec.data import Split
+from harness.spec.task import Task
+from harness.weights.explain.explained import Answer, Explained
+from harness.weights.explain.record import ExplainedNetwork
+
+VERSION = 11
+#: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
+LONGEST_REPLY_BYTES = 64 << 20
+
+
+class Describe(msgspec.Struct, frozen=True, tag=True):
+    """Import the backend's framework and describe it. The first request."""
+
+    backend: str
+    threads: int
+
+
+class Described(msgspec.Struct, frozen=True, tag=True):
+    """``environment`` as the backend reports it; ``import_seconds`` is the duration of the import."""
+
+    protocol: int
+    environment: dict[str, str]
+    import_seconds: float
+
+
+class Define(msgspec.Struct, frozen=True, tag=True):
+    """Look these names up among the worker's plugins. ``assignments`` are those of ``--set``."""
+
+    backend: str
+    task: str
+    assignments: list[str]
+
+
+class Defined(msgspec.Struct, frozen=True, tag=True):
+    """The task with these options, and the mode: that in ``backend`` (``torch:compile``), or the default.
+
+    ``installed`` is empty, or says which part of the framework is missing and how to install it.
+    """
+
+    task: Task
+    options: dict[str, Value]
+    mode: str
+    installed: str
+
+
+class Build(msgspec.Struct, frozen=True, tag=True):
+    """Read the data set and build the program, with its initial weights loaded."""
+
+    plan: Plan
+    dataset: str
+
+
+class Built(msgspec.Struct, frozen=True, tag=True):
+    """A program is ready. ``samples`` counts each split."""
+
+    device: str
+    dataset_fingerprint: str
+    dataset_origin: str
+    samples: dict[Split, int]
+    data_seconds: float
+    build_seconds: float
+
+
+class Examine(msgspec.Struct, frozen=True, tag=True):
+    """Build programs of a certification case, beside that of the worker, and examine them.
+
+    ``what`` is the name of one of :data:`harness.core.certify.certify.EXAMINATIONS`.
+    """
+
+    what: str
+    case: Case
+    mode: str
+    device: str
+    threads: int
+    precision: Precision
+
+
+class Examined(msgspec.Struct, frozen=True, tag=True):
+    """What was observed, encoded; its type follows from the examination."""
+
+    observed: msgspec.Raw
+
+
+class Ping(msgspec.Struct, frozen=True, tag=True):
+    """Do nothing: what any request takes."""
+
+
+class Draw(msgspec.Struct, frozen=True, tag=True):
+    """Draw the samples of the next ``steps`` training steps, so that it is no part of the training call."""
+
+    steps: int
+
+
+class Train(msgspec.Struct, frozen=True, tag=True):
+    """Make the next ``steps`` training steps, in one epoch with one batch size, as one timed block.
+
+    Their samples are drawn now unless :class:`Draw` has drawn them.
+    """
+
+    steps: int
+
+
+class Trained(msgspec.Struct, frozen=True, tag=True):
+    """The duration of a block, and the loss of each step; of two, the discriminator's comes first."""
+
+    seconds: float
+    losses: Losses
+
+
+class Shuffle(msgspec.Struct, frozen=True, tag=True):
+    """Take the batches of the next steps in the order of this seed, which no program can know before."""
+
+    seed: int
+
+
+class Evaluate(msgspec.Struct, frozen=True, tag=True):
+    """Score these splits in evaluation mode, on at most ``samples`` of each.
+
+    ``drawn`` asks for what a report draws of the test samples, which must be among the splits. ``rows_path``
+    is the beginning of the paths of the files to which the scores of single samples are written; see
+    :func:`harness.core.training.scoring.save_rows`. ``train_samples`` asks for those of training samples.
+    """
+
+    splits: list[Split]
+    samples: int | None = None
+    drawn: bool = False
+    rows_path: str | None = None
+    train_samples: bool = False
+
+
+class Evaluated(msgspec.Struct, frozen=True, tag=True):
+    """The scores of each split, and the duration of predicting and scoring."""
+
+    scores: dict[Split, Scores]
+    seconds: float
+    samples_png: bytes | None = None
+    """A grid of generated samples, with the test scores of an adversarial task."""
+    drawn: Drawn | None = None
+    """Where it was asked for."""
+    test_samples: SampleScores | None = None
+    """The scores of each test sample, where test samples were scored and have scores of their own."""
+    canaries: CanaryScores | None = None
+    """Where those of training samples were asked for, and there are canaries."""
+    train_samples: SampleScores | None = None
+    """The scores of at most :data:`~harness.core.training.scoring.KEPT` of the scored training samples."""
+
+
+class KeepWeights(msgspec.Struct, frozen=True, tag=True):
+    """Keep the current weights, in place of any kept before."""
+
+
+class SaveWeights(msgspec.Struct, frozen=True, tag=True):
+    """Write the current weights, or those that were ``kept``, to a file; ``description`` goes into it."""
+
+    path: str
+    kept: bool
+    description: dict[str, str]
+
+
+class LoadWeights(msgspec.Struct, frozen=True, tag=True):
+    """Load the weights of a file that :class:`SaveWeights` wrote."""
+
+    path: str
+
+
+class Explain(msgspec.Struct, frozen=True, tag=True):
+    """Explain these answers on test samples, or choose some; arrays go to a file."""
+
+    path: str
+    answers: list[Answer] = []
+
+
+class ExplainedSamples(msgspec.Struct, frozen=True, tag=True):
+    """What was found."""
+
+    explained: Explained
+
+
+class ExplainNetwork(msgspec.Struct, frozen=True, tag=True):
+    """Explain the same test samples in every run, with the weights that were kept."""
+
+
+class ExplainedRun(msgspec.Struct, frozen=True, tag=True):
+    """What was found."""
+
+    network: ExplainedNetwork
+
+
+class ReadWeights(msgspec.Struct, frozen=True, tag=True):
+    """Read the current weights and drop them: all updates that are outstanding are made."""
+
+
+class ScoreRows(msgspec.Struct, frozen=True, tag=True):
+    """Score single samples of those that :class:`Evaluate` scores, and write them to a file as it does."""
+
+    split: Split
+    samples: int | None
+    rows: list[int]
+    path: str
+
+
+class SaveState(msgspec.Struct, frozen=True, tag=True):
+    """Write the weights and the training state to a file, from which a second program can continue."""
+
+    path: str
+
+
+class StateSaved(msgspec.Struct, frozen=True, tag=True):
+    """The file is written; ``complete`` unless the backend cannot hand out its training state."""
+
+    complete: bool
+
+
+class Rebuild(msgspec.Struct, frozen=True, tag=True):
+    """Build the same program again on the same data, in place of the one in use, with initial weights."""
+
+
+class Replay(msgspec.Struct, frozen=True, tag=True):
+    """Make the steps from ``step`` on (counted from 0) in calls of these lengths, from a saved state.
+
+    Without ``path`` the program is as it was built. ``complete`` as in :class:`StateSaved`. The reply is a
+    :class:`Trained` of all calls.
+    """
+
+    step: int
+    calls: list[int]
+    path: str | None
+    complete: bool
+
+
+class RestoreWeights(msgspec.Struct, frozen=True, tag=True):
+    """Load the weights that were kept."""
+
+
+class Measure(msgspec.Struct, frozen=True, tag=True):
+    """Ask for what is measured of a process at its end."""
+
+
+class Measured(msgspec.Struct, frozen=True, tag=True):
+    """The values so far by the names of :data:`harness.core.machine.quantities.QUANTITIES`."""
+
+    values: dict[str, float]
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """The request was carried out; there is nothing to report."""
+
+
+class Fault(msgspec.Struct, frozen=True, tag=True):
+    """The request failed; ``unsupported`` if the backend declined it, with its reason in ``message``.
+
+    ``undeclared_loss``: it was declined for the backend, which does not declare the loss of the task.
+    """
+
+    message: str
+    traceback: str
+    unsupported: bool = False
+    undeclared_loss: bool = False
+    memory_ran_out: bool = False
+
+
+Request = (
+    Describe
+    | Define
+    | Examine
+    | Build
+    | Ping
+    | Draw
+    | Train
+    | Shuffle
+    | Evaluate
+    | KeepWeights
+    | SaveWeights
+    | LoadWeights
+    | Explain
+    | ExplainNetwork
+    | ReadWeights
+    | ScoreRows
+    | SaveState
+    | Rebuild
+    | Replay
+    | RestoreWeights
+    | Measure
+)
+Reply = (
+    Described
+    | Defined
+    | Examined
+    | Built
+    | Trained
+    | Evaluated
+    | Measured
+    | StateSaved
+    | ExplainedSamples
+    | ExplainedRun
+    | Done
+    | Fault
+)

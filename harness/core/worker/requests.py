@@ -1,0 +1,340 @@
+"""Carries out the requests of the parent, one program at a time."""
+
+import dataclasses
+import functools
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from harness.core.certify.certify import EXAMINATIONS
+from harness.core.certify.observation import TrialPrograms, finite_losses
+from harness.core.machine.memory import peak_memory_bytes
+from harness.core.plugins import registry
+from harness.core.plugins.definition import define_task
+from harness.core.plugins.installation import PLUGIN, installation
+from harness.core.plugins.options import parse_options
+from harness.core.plugins.programs import (
+    CheckedProgram,
+    DataSeal,
+    build,
+    checked_environment,
+    data_changed,
+)
+from harness.core.plugins.selection import parse_backend
+from harness.core.reference.training import NUMPY, NumpyBackend
+from harness.core.training.batches import BatchOrder, normal
+from harness.core.training.federated import FederatedProgram, clients_of
+from harness.core.training.initial import initial_weights
+from harness.core.training.outcome_records import CanaryScores
+from harness.core.training.program_scores import Scorer, current_weights
+from harness.core.training.scoring import (
+    KEPT,
+    packed,
+    rows_file,
+    save_rows,
+    score,
+)
+from harness.core.training.splits import (
+    Canaries,
+    fitted,
+    split_samples,
+    with_canaries,
+    with_class_weights,
+)
+from harness.core.training.weights import decoded, encoded
+from harness.core.worker import protocol, saved_state
+from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
+from harness.spec.data import Samples, Split
+from harness.spec.task import Adversarial
+from harness.weights.explain.explained import explain
+from harness.weights.explain.networks import explain_network
+
+#: Bound before any plugin is imported, so that none can replace it by patching :mod:`time`.
+_now = time.perf_counter
+#: How each of :data:`harness.core.machine.quantities.QUANTITIES` is measured of a process; None: it cannot
+#: be.
+_MEASURED: dict[str, Callable[[Program], float | None]] = {
+    "peak_memory_bytes": lambda _program: peak_memory_bytes(),
+    "device_peak_memory_bytes": lambda program: program.device_peak_memory_bytes(),
+}
+
+
+#: Batches of which predictions are timed.
+_PREDICTED_BATCHES = 8
+
+
+class Worker:
+    """The state of a worker: its backend, its program and the weights that it was asked to keep."""
+
+    def __init__(self) -> None:
+        self._backend: Backend
+        self._program: Program
+        self._plan: Plan
+        self._splits: dict[Split, Samples]
+        self._canaries: Canaries | None = None
+        self._scorer: Scorer
+        self._classes: tuple[str, ...] = ()
+        self._order: BatchOrder
+        self._seal = DataSeal({})
+        self._next_step = 0
+        self._drawn: Steps | None = None
+        self._kept: dict[str, np.ndarray] = {}
+
+    def carry_out(self, request: protocol.Request) -> protocol.Reply:
+        """Carry out a request and return the reply."""
+        return self._carry_out(request) or protocol.Done()
+
+    @functools.singledispatchmethod
+    def _carry_out(self, request: object) -> protocol.Reply | None:
+        """Each kind of request has a method below; what returns nothing is done."""
+        raise TypeError(f"unknown request: {request!r}")
+
+    @_carry_out.register
+    def _(self, request: protocol.Describe) -> protocol.Described:
+        self._backend = NumpyBackend() if request.backend == NUMPY else registry.backend(request.backend)
+        for variable in self._backend.compilation_caches:
+            os.environ[variable] = tempfile.mkdtemp(
+                prefix="compilations-"
+            )  # deleted with the worker's TMPDIR
+        start = time.perf_counter()
+        reported = self._backend.environment(request.threads)
+        seconds = time.perf_counter() - start
+        environment = checked_environment(reported, request.backend)
+        if request.backend != NUMPY and (plugin := registry.backend_distribution(request.backend)):
+            environment[PLUGIN] = plugin
+        return protocol.Described(protocol.VERSION, environment, seconds)
+
+    @_carry_out.register
+    def _(self, request: protocol.Define) -> protocol.Defined:
+        selection = parse_backend(request.backend)
+        name = selection.backend.name
+        state, detail = installation(name)
+        definition = registry.task(request.task)
+        options = parse_options(definition, request.assignments)
+        task = define_task(definition, options)
+        return protocol.Defined(
+            task,
+            msgspec.structs.asdict(options),
+            selection.mode(task),
+            "" if state == "installed" else f"backend {name} is {state}: {detail}",
+        )
+
+    @_carry_out.register
+    def _(self, request: protocol.Examine) -> protocol.Examined:
+        programs = TrialPrograms(
+            self._backend, request.mode, request.threads, request.device, request.precision
+        )
+        observed = EXAMINATIONS[request.what].observe(programs, request.case)
+        return protocol.Examined(msgspec.Raw(msgspec.json.encode(observed)))
+
+    @_carry_out.register
+    def _(self, request: protocol.Build) -> protocol.Built:
+        plan = request.plan
+        start = time.perf_counter()
+        task = plan.task
+        dataset = fitted(registry.dataset(request.dataset).load(), task)
+        splits = split_samples(
+            dataset, plan.precision, task.imbalance, task.train_fraction, tokens=task.takes_tokens()
+        )
+        splits["train"], self._canaries = with_canaries(splits["train"], task, plan.seed)
+        self._splits, train = splits, splits["train"]
+        self._refuse_unsupported(request)
+        plan = with_class_weights(plan, train, len(dataset.classes))
+        self._classes = dataset.classes
+        self._scorer = Scorer(plan.task, splits, plan.seed, dataset.classes, dataset.series)
+        self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
+        self._seal = DataSeal(splits)
+        data_ready = time.perf_counter()
+        build_seconds = self._build(plan)
+        return protocol.Built(
+            device=self._program.device,
+            dataset_fingerprint=dataset.fingerprint,
+            dataset_origin=dataset.origin,
+            samples={split: len(samples) for split, samples in self._splits.items()},
+            data_seconds=data_ready - start,
+            build_seconds=build_seconds,
+        )
+
+    def _build(self, plan: Plan) -> float:
+        """Build the program of a plan with its initial weights; returns the seconds that it took."""
+        self._plan, self._next_step, self._drawn = plan, 0, None
+        start = time.perf_counter()
+        built = build(self._backend, plan, self._splits["train"])
+        build_seconds = time.perf_counter() - start
+        self._require_unchanged("build()")
+        self._program = CheckedProgram(built, self._backend.name, plan)
+        if plan.task.federated is not None:
+            owners = clients_of(plan.task.federated, self._splits["train"].targets, plan.seed)
+            self._program = FederatedProgram(self._program, plan.task, owners)
+        start = time.perf_counter()
+        self._program.load(initial_weights(plan.task, plan.seed))
+        self._program.synchronize()
+        return build_seconds + time.perf_counter() - start
+
+    @_carry_out.register
+    def _(self, _request: protocol.Rebuild) -> None:
+        del self._program  # the device may not have room for both
+        self._build(self._plan)
+
+    @_carry_out.register
+    def _(self, request: protocol.SaveState) -> protocol.StateSaved:
+        return protocol.StateSaved(saved_state.save(self._program, request.path))
+
+    @_carry_out.register
+    def _(self, request: protocol.Replay) -> protocol.Trained:
+        if request.path is not None:
+            saved_state.restore(self._program, request.path, with_state=request.complete)
+        self._next_step, self._drawn = request.step, None
+        blocks = [self._train(steps) for steps in request.calls]
+        losses = [row for block in blocks for row in block.losses]
+        return protocol.Trained(sum(block.seconds for block in blocks), losses)
+
+    def predictor(self, batch_size: int) -> Callable[[], np.ndarray]:
+        """A function that predicts a batch of test inputs at each call, one after the other, in a circle.
+
+        The inputs of a generator are latents.
+        """
+        task = self._plan.task
+        network = "generator" if isinstance(task.objective, Adversarial) else "model"
+        predict, inputs = self._program.predictor(network), self._splits["test"].inputs
+        if isinstance(task.objective, Adversarial):
+            shape = (batch_size * _PREDICTED_BATCHES, task.objective.latent_size)
+            inputs = normal(shape, self._plan.seed, "predicted").astype(inputs.dtype)
+        rows = np.arange(batch_size * _PREDICTED_BATCHES).reshape(_PREDICTED_BATCHES, -1)
+        batches = itertools.cycle([np.take(inputs, each, axis=0, mode="wrap") for each in rows])
+        return lambda: predict(next(batches))
+
+    def _require_unchanged(self, call: str, *splits: Split) -> None:
+        """Raise :class:`ContractBroken`, naming the call, if these splits (default: all) were changed."""
+        if part := self._seal.changed(*splits):
+            raise data_changed(self._backend.name, call, part)
+
+    def _refuse_unsupported(self, request: protocol.Build) -> None:
+        mode, batch_size = request.plan.mode, request.plan.task.batch_size or 1
+        if mode not in self._backend.modes:
+            raise Unsupported(f"backend {self._backend.name} has no mode {mode}")
+        if empty := [split for split, samples in self._splits.items() if not len(samples)]:
+            raise Unsupported(f"{request.dataset} has too few samples: none is left for {', '.join(empty)}")
+        if batch_size > (samples := len(self._splits["train"])):
+            raise Unsupported(
+                f"batch size {batch_size} is larger than the {samples} training samples of {request.dataset}"
+            )
+
+    @_carry_out.register
+    def _(self, _request: protocol.Ping) -> None:
+        pass
+
+    @_carry_out.register
+    def _(self, request: protocol.Draw) -> None:
+        self._drawn = self._draw(request.steps)
+
+    @_carry_out.register
+    def _(self, request: protocol.Train) -> protocol.Trained:
+        return self._train(request.steps)
+
+    @_carry_out.register
+    def _(self, request: protocol.Shuffle) -> None:
+        self._order = dataclasses.replace(self._order, seed=request.seed)
+        self._drawn = None
+
+    def _draw(self, count: int) -> Steps:
+        return self._order.steps(self._next_step, count, self._splits["train"].inputs.dtype)
+
+    def _train(self, count: int) -> protocol.Trained:
+        steps, self._drawn = self._drawn or self._draw(count), None
+        self._program.synchronize()
+        start = _now()
+        returned = self._program.train(steps)
+        self._program.synchronize()
+        losses = np.array(returned, np.float64)  # a call ends when its losses are values
+        seconds = _now() - start
+        self._next_step += count
+        return protocol.Trained(seconds, finite_losses(losses))
+
+    @_carry_out.register
+    def _(self, request: protocol.Evaluate) -> protocol.Evaluated:
+        # Where the system protects the data, it is read again only at the end.
+        verified = "test" in request.splits or not self._seal.is_protected
+        if verified:
+            self._require_unchanged("train()")
+        start = time.perf_counter()
+        scored = {
+            split: self._scorer.scores(self._program, split, request.samples) for split in request.splits
+        }
+        png = self._scorer.samples_png if "test" in request.splits else None
+        seconds = time.perf_counter() - start
+        if verified:
+            self._require_unchanged("predict()", *request.splits)
+        drawn = self._scorer.drawn(self._program) if request.drawn else None
+        if request.rows_path is not None:
+            for split, of_split in scored.items():
+                save_rows(rows_file(request.rows_path, split), of_split.rows)
+        scores = {split: of_split.scores for split, of_split in scored.items()}
+        if "train" in scores and isinstance(self._program, FederatedProgram):
+            scores["train"]["client_drift"] = self._program.drift
+        samples = packed(scored["test"].rows) if "test" in scored else None
+        members, canaries = None, None
+        if request.train_samples and "train" in scored:
+            members, canaries = packed(scored["train"].rows.spread(KEPT)), self._canary_scores()
+        return protocol.Evaluated(scores, seconds, png, drawn, samples, canaries, members)
+
+    def _canary_scores(self) -> CanaryScores | None:
+        if self._canaries is None:
+            return None
+        samples, included = self._canaries
+        scores = packed(score(self._plan.task, self._program.predict, samples).rows)
+        return None if scores is None else CanaryScores(scores, np.packbits(included).tobytes())
+
+    @_carry_out.register
+    def _(self, request: protocol.ScoreRows) -> None:
+        rows = self._scorer.rows(self._program, request.split, request.samples, request.rows)
+        save_rows(Path(request.path), rows)
+
+    @_carry_out.register
+    def _(self, _request: protocol.KeepWeights) -> None:
+        self._kept = current_weights(self._program)
+
+    @_carry_out.register
+    def _(self, request: protocol.SaveWeights) -> None:
+        weights = self._kept if request.kept else current_weights(self._program)
+        exact = np.float64 if self._plan.precision == "float64" else np.float32
+        arrays = {name: array.astype(exact) for name, array in weights.items()}
+        Path(request.path).write_bytes(encoded(arrays, request.description))
+
+    @_carry_out.register
+    def _(self, request: protocol.LoadWeights) -> None:
+        arrays = decoded(Path(request.path).read_bytes()).arrays
+        self._program.load({name: array.astype(np.float64) for name, array in arrays.items()})
+        self._program.synchronize()
+
+    @_carry_out.register
+    def _(self, request: protocol.Explain) -> protocol.ExplainedSamples:
+        task, test = self._plan.task, self._splits["test"]
+        explained = explain(self._program, task, test, self._classes, request.path, request.answers)
+        return protocol.ExplainedSamples(explained)
+
+    @_carry_out.register
+    def _(self, _request: protocol.ExplainNetwork) -> protocol.ExplainedRun:
+        self._program.load(self._kept)
+        network = explain_network(self._program, self._plan.task, self._splits["test"])
+        return protocol.ExplainedRun(network)
+
+    @_carry_out.register
+    def _(self, _request: protocol.ReadWeights) -> None:
+        self._program.weights()
+
+    @_carry_out.register
+    def _(self, _request: protocol.RestoreWeights) -> None:
+        self._program.load(self._kept)
+
+    @_carry_out.register
+    def _(self, _request: protocol.Measure) -> protocol.Measured:
+        self._require_unchanged("train()")
+        values = {name: measure(self._program) for name, measure in _MEASURED.items()}
+        return protocol.Measured({name: value for name, value in values.items() if value is not None})

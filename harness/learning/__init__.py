@@ -1,0 +1,1 @@
+"""How well does it learn? Comparisons of runs, overfitting, the report of runs, and studies."""

@@ -1,0 +1,1 @@
+"""Runs compared: which are comparable, speed, quality, overfitting, and the report of runs."""

@@ -1,0 +1,262 @@
+"""Axes: the options of a task and the fields of a record by whose values runs are compared."""
+
+import functools
+from collections import Counter, defaultdict
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from harness.core.plugins import registry
+from harness.core.plugins.definition import define_task
+from harness.core.plugins.installation import identifying_versions
+from harness.core.plugins.options import Value, options_with
+from harness.core.runs.identity import value_text
+from harness.core.runs.record import Record
+from harness.errors import HarnessError, UsageError, unknown_name
+from harness.spec.task import Task, TaskDefinition
+
+#: Values of axes; None where the record has none, such as the batch size of full batches.
+AxisValue = Value | None
+
+
+def versions_text(record: Record) -> str:
+    """The versions that identify the configuration of a record."""
+    versions = identifying_versions(record.configuration.backend, record.framework)
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+#: The fields of a record that are axes. Every option of a task is one, too.
+FIELDS: dict[str, Callable[[Record], AxisValue]] = {
+    "backend": lambda record: record.configuration.backend,
+    "mode": lambda record: record.configuration.mode,
+    "version": versions_text,
+    "device": lambda record: record.device,
+    "precision": lambda record: record.configuration.precision,
+    "threads": lambda record: record.configuration.threads,
+    "batch_size": lambda record: record.task.description.batch_size,
+    "epochs": lambda record: record.epochs_asked,
+    "max_steps": lambda record: record.max_steps,
+}
+#: Axes that change how a training is executed, so that its speed is compared. All others change the training.
+_SAME_TRAINING = {"mode", "version", "device", "precision", "threads"}
+#: Those of them that nearly keep the rounding, so that first losses must agree.
+_SAME_LOSSES = _SAME_TRAINING - {"precision"}
+#: Fields that cannot be compared by, and why.
+_REFUSED = {
+    "seed": "seeds are repetitions; comparisons are made over them",
+    "task": "results of different tasks have different scores; select one with task=NAME",
+    "dataset": "scores on different data do not compare; select one with dataset=NAME",
+    "machine": "times of different machines do not compare; their ratios are listed side by side",
+    "host": "times of different machines do not compare; their ratios are listed side by side",
+    "status": "only runs that succeeded are compared",
+    "since": "runs of any day compare if their conditions are equal",
+}
+#: The axis whose configurations are compared under equal settings; it is never combined with others.
+BACKEND = "backend"
+
+
+def parse_axes(text: str, records: Iterable[Record]) -> tuple[str, ...]:
+    """The axes in a text such as ``optimizer`` or ``optimizer,learning_rate``.
+
+    Raises:
+        UsageError: runs cannot be compared by a name, or it is no field or option of any of the records.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    options = {name for record in records for name in record.task.options}
+    for name in names:
+        if name in _REFUSED and name not in options:
+            raise UsageError(f"--by {name}: {_REFUSED[name]}.")
+        if name not in FIELDS and name not in options:
+            raise unknown_name("field or option", name, [*FIELDS, *options])
+    if BACKEND in names and len(names) > 1:
+        raise UsageError(
+            f"--by {text}: backends are compared under equal settings; give --by backend, or leave it out."
+        )
+    return names
+
+
+def value_of(record: Record, axis: str) -> AxisValue:
+    """The value of a record on an axis."""
+    return FIELDS[axis](record) if axis in FIELDS else record.task.options.get(axis)
+
+
+def is_other_training(axes: Sequence[str]) -> bool:
+    """Whether the values of these axes make other trainings, whose quality is the question."""
+    return not set(axes) <= _SAME_TRAINING
+
+
+def has_equal_losses(axes: Sequence[str]) -> bool:
+    """Whether the first losses must be equal whatever the values of these axes."""
+    return set(axes) <= _SAME_LOSSES
+
+
+def ordered(values: Iterable[AxisValue]) -> list[AxisValue]:
+    """The values without duplicates: numbers ascending, then texts, then None."""
+    distinct = {(type(value) is bool, value): value for value in values}.values()
+    return sorted(distinct, key=order)
+
+
+def order(value: AxisValue) -> tuple[int, float, str]:
+    """The place of a value among others: see :func:`ordered`."""
+    if value is None:
+        return 2, 0.0, ""
+    return (1, 0.0, value) if isinstance(value, str) else (0, float(value), "")
+
+
+# Titles of groups of runs: what varies within a group, and what distinguishes it from others of its task.
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+#: The usual spelling of optimizers.
+_OPTIMIZERS = {"adam": "Adam", "gd": "GD", "rmsprop": "RMSprop", "sgd": "SGD"}
+#: A title names at most this many values; beyond it states their number.
+_MOST_NAMED = 6
+#: The text of None on an axis; elsewhere it is unknown.
+_WITHOUT = {"batch_size": "all", "max_steps": "none"}
+
+
+class Distinction(NamedTuple):
+    """An option or a condition that is not the same in all groups of a family, and how a title states it."""
+
+    name: str
+    text: str
+
+
+class Traits(NamedTuple):
+    """A group: its task and data as ``family``, its options, and ``labels``, empty where they are usual."""
+
+    family: str
+    options: Mapping[str, Value]
+    labels: Mapping[str, str]
+
+
+def distinctions(groups: Mapping[_Key, Traits]) -> dict[_Key, tuple[Distinction, ...]]:
+    """For each group its options that are not the commonest of the family, and labels that not all share."""
+    options: dict[tuple[str, str], Counter[Value]] = defaultdict(Counter)
+    labels: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for traits in groups.values():
+        for name, value in traits.options.items():
+            options[traits.family, name][value] += 1
+        for name, label in traits.labels.items():
+            labels[traits.family, name].add(label)
+    return {
+        key: (
+            *(
+                Distinction(name, f"{name}={value}")
+                for name, value in traits.options.items()
+                if _commonest(options[traits.family, name]) != value
+            ),
+            *(
+                Distinction(name, label)
+                for name, label in traits.labels.items()
+                if label and len(labels[traits.family, name]) > 1
+            ),
+        )
+        for key, traits in groups.items()
+    }
+
+
+def _commonest(counts: Counter[Value]) -> Value | None:
+    """The value that more groups have than any other; None where two are equally common."""
+    (value, count), *others = counts.most_common(2)
+    return None if others and others[0][1] == count else value
+
+
+def title_of_values(axes: Sequence[str], values: Sequence[tuple[AxisValue, ...]]) -> str:
+    """What varies: ``Adam, RMSprop, SGD``, ``learning_rate 0.01, 0.1``, ``optimizer and learning_rate``."""
+    if len(axes) > 1:
+        *first, last = axes
+        return f"{', '.join(first)} and {last}"
+    (axis,) = axes
+    distinct = ordered(value for (value,) in values)
+    if len(distinct) > _MOST_NAMED:
+        return f"{axis} ({len(distinct)} values)"
+    if axis == "optimizer":
+        return ", ".join(_OPTIMIZERS.get(str(value), str(value)) for value in distinct)
+    return f"{axis} {', '.join(text_on_axis(axis, value) for value in distinct)}"
+
+
+def name_of_values(axes: Sequence[str], values: Sequence[AxisValue], *, plain: frozenset[str]) -> str:
+    """The name of a configuration: ``adam``, ``adam learning_rate=0.1``; ``plain`` axes are not named."""
+    return " ".join(
+        text_on_axis(axis, value) if axis in plain else f"{axis}={text_on_axis(axis, value)}"
+        for axis, value in zip(axes, values, strict=True)
+    )
+
+
+def plain_axes(axes: Sequence[str], values: Sequence[tuple[AxisValue, ...]]) -> frozenset[str]:
+    """The axes whose values are names that need no explanation: texts, and none of them ``none``."""
+    return frozenset(
+        axis
+        for axis, on_axis in zip(axes, zip(*values, strict=True), strict=True)
+        if all(isinstance(value, str) and value not in {"", "none"} for value in on_axis)
+    )
+
+
+def text_on_axis(axis: str, value: AxisValue) -> str:
+    """The value as on the command line; None in words."""
+    return _WITHOUT.get(axis, "unknown") if value is None else value_text(value)
+
+
+# What was trained: the settings of a run that differ from the defaults of its task, and its data.
+
+
+class Setting(NamedTuple):
+    """An option or a field of the task with its value, and the task's default."""
+
+    name: str
+    value: AxisValue
+    default: AxisValue
+
+
+class Trained(NamedTuple):
+    """What a group of runs trained.
+
+    ``settings`` are those that differ from the defaults, which ``knows_defaults`` says are known; where the
+    task is not installed, or in another version, they are all of its options, without their defaults.
+    """
+
+    settings: tuple[Setting, ...]
+    knows_defaults: bool
+    dataset: str
+    origin: str | None
+    stands_in_for: str | None
+    reason: str | None
+
+
+def trained(record: Record, apart_from: Container[str] = ()) -> Trained:
+    """What a run trained; settings named in ``apart_from`` are left out."""
+    data = record.dataset
+    defaults = _defaults(record.task.name, record.task.version, msgspec.json.encode(record.task.options))
+    if defaults is None:
+        found: Iterable[Setting] = (Setting(name, value, None) for name, value in record.task.options.items())
+    else:
+        options, task = defaults
+        values = record.task.options
+        found = [Setting(name, value, options.get(name)) for name, value in values.items()]
+        found += [
+            Setting("batch_size", record.task.description.batch_size, task.batch_size),
+            Setting("epochs", record.epochs_asked, task.epochs),
+        ]
+        found = (setting for setting in found if setting.value != setting.default)
+    settings = tuple(setting for setting in found if setting.name not in apart_from)
+    return Trained(settings, defaults is not None, data.name, data.origin, data.stands_in_for, data.reason)
+
+
+@functools.lru_cache(maxsize=1024)  # many records have few settings
+def _defaults(name: str, version: int, options: bytes) -> tuple[dict[str, AxisValue], Task] | None:
+    """The defaults of the options, and the task with these options; None where they are not known."""
+    try:
+        definition = registry.task(name)
+        default = define_task(definition, definition.options())
+        task = define_task(definition, options_with(definition, msgspec.json.decode(options)))
+    except (HarnessError, msgspec.ValidationError):
+        return None
+    return (_values(definition), task) if default.version == version else None
+
+
+def _values(definition: TaskDefinition) -> dict[str, AxisValue]:
+    values: dict[str, AxisValue] = msgspec.structs.asdict(definition.options())
+    return values

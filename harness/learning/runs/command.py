@@ -1,0 +1,81 @@
+"""``harness compare``: speed, quality and overfitting of configurations, from the records of runs."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.core.documents.find import Result, separated
+from harness.core.documents.views import VIEWS
+from harness.core.shell import options
+from harness.core.shell.options import report_unreadable, selection_options
+from harness.core.shell.printing import echo
+from harness.timing.duel.record import DUELS
+
+
+@click.command()
+@selection_options
+@click.option(
+    "--peak-gflops",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=options.check_finite,
+    metavar="GFLOPS",
+    help="Peak of the device in GFLOP/s; prints the share of it that each configuration reaches.",
+)
+@click.option(
+    "--privacy", is_flag=True, help="Also print whether losses betray which samples were trained on."
+)
+@options.verbose("Also print throughput, memory, the phases of a run and the criteria of overfitting.")
+@click.pass_context
+def command(ctx: click.Context, /, selection: tuple[str, ...], results: Path, **given: Any) -> None:
+    """Compare the configurations whose runs are comparable; print duels, gates and studies that are named.
+
+    For each task: which configuration is fastest, whether quality is equal, where overfitting begins, and
+    which runs were not compared and why. Runs are comparable if only the configuration differs: same
+    task, data, epochs, precision, threads, device and machine. With --by, only the value of that option or
+    field differs: `harness compare task=mlp --by optimizer`.
+
+    A duel, a gate or a study that is named is printed as by `harness show`. SELECTION is files, folders,
+    ids, last, or filters such as task=cnn backend=torch,keras since=2d. Filters are task, dataset, seed,
+    status, host, since and every name that --by takes: backend, mode, version, device, precision, threads,
+    batch_size, epochs, max_steps, and options of the task such as optimizer=adam. Default: all records.
+
+    Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
+    """
+    from harness.core.documents.render.terminal import terminal_text
+    from harness.core.runs.selection import no_garbage_collection
+    from harness.learning.runs.findings import read_findings  # NumPy is behind it
+    from harness.learning.runs.page import findings_document
+    from harness.learning.runs.privacy_page import privacy_document
+
+    others, remaining = separated(selection, results)
+    _print_named(others)
+    if others and not remaining:
+        return
+    peak_flops = None if given["peak_gflops"] is None else given["peak_gflops"] * 1e9
+    detailed = given["verbose"] or given["target"] is not None
+    with no_garbage_collection():
+        findings = read_findings(remaining, results, given["margin"], given["target"], given["by"])
+        echo(terminal_text(findings_document(findings, peak_flops), verbose=detailed))
+        if given["privacy"]:
+            echo(f"\n{terminal_text(privacy_document(findings))}")
+        unreadable = findings.unreadable
+        del findings
+    ctx.exit(report_unreadable(unreadable))
+
+
+def _print_named(results: list[Result]) -> None:
+    """Print each result like `harness show`, then the ratios of duels made on several machines."""
+    from harness.core.documents.document import Document
+    from harness.core.documents.render.terminal import terminal_text
+    from harness.learning.runs.across_machines import duels_across_machines
+    from harness.learning.runs.tables import machines_table
+
+    duels = []
+    for kind, path in results:
+        record = kind.read(path)
+        echo(f"{path}\n\n{VIEWS[kind.name].text(record, path)}\n")
+        if kind is DUELS:
+            duels.append(record)
+    for across in duels_across_machines(duels):
+        echo(terminal_text(Document("", across.title, [machines_table(across)])))

@@ -1,0 +1,82 @@
+"""The conditions that runs must share to be compared, and the fields in which two conditions differ."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from harness.core.machine.worker_variables import variables_text
+from harness.core.runs.record import Evaluation, Record
+
+
+class Difference(NamedTuple):
+    """A field in which two :class:`Conditions` differ, with its value in each."""
+
+    name: str
+    ours: object
+    theirs: object
+
+
+class Conditions(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that must be equal for two runs to be compared; only the configuration may differ."""
+
+    task: str
+    version: int
+    description: str
+    """The sha256 of the task's description."""
+    dataset: str
+    fingerprint: str | None
+    epochs: int
+    max_steps: int | None
+    evaluation: Evaluation = Evaluation()
+    precision: str
+    device: str | None
+    threads: int
+    machine: str
+    host: str = ""
+    """Which of several machines of the same model."""
+    certified: bool
+    variables: str = ""
+    """The user's environment variables that are known to affect speed or results."""
+
+    @classmethod
+    def of(cls, record: Record) -> "Conditions":
+        """The conditions of a record."""
+        return cls(
+            task=record.task.name,
+            version=record.task.version,
+            description=record.task.sha256,
+            dataset=record.dataset.name,
+            fingerprint=record.dataset.fingerprint,
+            epochs=record.epochs_asked,
+            max_steps=record.max_steps,
+            evaluation=record.evaluation,
+            precision=record.configuration.precision,
+            device=record.device,
+            threads=record.configuration.threads,
+            machine=record.machine.model_text,
+            certified=bool(record.certificate and record.certificate.certified),
+            variables=variables_text(record.inherited_variables),
+            host=record.machine.host_text,
+        )
+
+    def differences(self, other: "Conditions") -> list[Difference]:
+        """The fields in which the two differ, without those that follow from another difference."""
+        different = [name for name in self.__struct_fields__ if getattr(self, name) != getattr(other, name)]
+        implied = set()
+        if "dataset" in different:
+            implied.add("fingerprint")
+        if "version" in different or "epochs" in different:
+            implied.add("description")
+        return [
+            Difference(name, getattr(self, name), getattr(other, name))
+            for name in different
+            if name not in implied
+        ]
+
+
+def evaluation_text(evaluation: Evaluation) -> str:
+    """``every 5 epochs, 500 samples``: when runs are scored during training, and on how much data."""
+    if evaluation.every_epochs is None:
+        return "none"
+    every = "every epoch" if evaluation.every_epochs == 1 else f"every {evaluation.every_epochs} epochs"
+    return every if evaluation.samples is None else f"{every}, {evaluation.samples:,} samples"

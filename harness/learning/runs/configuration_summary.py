@@ -1,0 +1,263 @@
+"""The runs of one configuration in figures: quality, times, throughput, memory, stability."""
+
+import dataclasses
+import math
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.core.machine.quantities import Measured, medians
+from harness.core.runs.record import Phases
+from harness.core.stats.estimate import Estimate
+from harness.core.stats.intervals import (
+    FEWEST_FOR_INTERVAL,
+    Array,
+    bounded_interval,
+    geometric_interval,
+)
+from harness.core.training.measures import Measure
+from harness.learning.runs.grouping import ConfigurationRuns, RunGroup
+from harness.learning.runs.run_curves import Run
+from harness.learning.runs.seed_values import (
+    curves_of,
+    run_seconds,
+    scores,
+    step_seconds,
+    training_seconds,
+)
+from harness.spec.task import training_flops_per_sample
+
+_FEWEST_DRIFT_BLOCKS = 6
+
+
+class TimeToTarget(NamedTuple):
+    """Training until the validation score reached the target, in seconds and epochs, of the runs that did."""
+
+    seconds: Estimate | None
+    reached: int
+    of: int
+    epochs: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationSummary:
+    """The runs of one configuration in figures. Seconds, bytes, FLOP/s; quality in the measure's unit.
+
+    ``quality`` is the test score and ``validation`` the validation score after the last epoch.
+    ``training_seconds`` includes the first step; ``run_seconds`` adds import, data, build and scoring.
+    ``drift`` is the largest relative change of the step time from the first to the last third of a run,
+    ``spread`` that between the medians of runs. ``phases`` are mean seconds over runs, in order.
+    """
+
+    configuration: ConfigurationRuns
+    quality: Estimate | None
+    validation: Estimate | None
+    step_seconds: Estimate | None
+    training_seconds: Estimate | None
+    run_seconds: Estimate | None
+    to_target: TimeToTarget | None
+    samples_per_second: float | None
+    flops_per_second: float | None
+    phases: dict[str, float]
+    measured: Measured
+    drift: float | None
+    spread: float | None
+    on_front: bool = field(default=False)
+    """Whether no configuration of the group is both better and faster to train."""
+
+    @property
+    def name(self) -> str:
+        """The configuration's name."""
+        return self.configuration.name
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other programs used the machine during any of its runs."""
+        return any(run.record.disturbed for run in self.configuration.runs)
+
+
+def summarize(
+    configuration: ConfigurationRuns, measure: Measure, target: float | None
+) -> ConfigurationSummary:
+    """Summarize a configuration; ``target`` is a validation score in the measure's unit."""
+    runs = configuration.runs
+    steps_by_seed = list(step_seconds(configuration).values())
+    steps = geometric_interval(steps_by_seed) if steps_by_seed else None
+    record = runs[0].record
+    rate = record.batch_size / steps.value if steps else None
+    flops = training_flops_per_sample(record.task.description)
+    drifts = [drift for run in runs if (drift := _drift(run.step_seconds)) is not None]
+    return ConfigurationSummary(
+        configuration=configuration,
+        quality=bounded_interval(list(scores(configuration, measure).values()), measure.upper),
+        validation=_last_validation(configuration, measure),
+        step_seconds=steps,
+        training_seconds=geometric_interval(list(training_seconds(configuration).values())),
+        run_seconds=geometric_interval(list(run_seconds(configuration).values())),
+        to_target=None if target is None else time_to_target(configuration, measure, target),
+        samples_per_second=rate,
+        flops_per_second=rate * flops if rate else None,
+        phases=_phases(runs),
+        measured=medians(run.record.measured for run in runs),
+        drift=max(drifts, key=abs, default=None),
+        spread=max(steps_by_seed) / min(steps_by_seed) - 1 if len(steps_by_seed) > 1 else None,
+    )
+
+
+def _last_validation(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None:
+    """The validation score after the last epoch; None where that of some run is missing or not finite."""
+    curves = curves_of(configuration, f"validation_{measure.key}")
+    if curves is None or not np.isfinite(curves[:, -1]).all():
+        return None
+    return bounded_interval(curves[:, -1] * measure.factor, measure.upper)
+
+
+def time_to_target(configuration: ConfigurationRuns, measure: Measure, target: float) -> TimeToTarget:
+    """When each run's validation score first was at least as good as ``target``."""
+    seconds, epochs = [], []
+    for run in configuration.runs:
+        if (place := run.place_of(measure, target)) is not None:
+            seconds.append(run.curves["training_seconds"][place])
+            epochs.append(run.curves["epoch"][place])
+    return TimeToTarget(
+        geometric_interval(seconds), len(seconds), len(configuration.runs), geometric_interval(epochs)
+    )
+
+
+def default_target(group: RunGroup, fewest: int | None = None) -> float | None:
+    """The best validation score that every run of all configurations reaches, rounded towards the worse.
+
+    With ``fewest``, every run of at least that many configurations. It is rounded to a whole point, or to two
+    digits of a score that is better when lower.
+    """
+    measure = group.measure
+    bests = [_worst_best(configuration, measure) for configuration in group.configurations]
+    known = [best for best in bests if best is not None]
+    reach = len(bests) if fewest is None else fewest
+    if len(known) < reach:
+        return None
+    worst = sorted(known, reverse=measure.higher_is_better)[reach - 1]
+    if measure.higher_is_better:
+        return float(math.floor(worst))
+    unit = 10.0 ** max(math.floor(math.log10(worst)) - 1, sys.float_info.min_10_exp) if worst > 0 else 1.0
+    return math.ceil(worst / unit) * unit
+
+
+def _worst_best(configuration: ConfigurationRuns, measure: Measure) -> float | None:
+    """The best validation score of the run whose best one is the worst; None if a run has no finite one."""
+    best_of = np.fmax.reduce if measure.higher_is_better else np.fmin.reduce  # they ignore NaN
+    curves = [run.curves.get(f"validation_{measure.key}") for run in configuration.runs]
+    best = [measure.factor * float(best_of(curve)) for curve in curves if curve is not None and len(curve)]
+    if len(best) < len(configuration.runs) or not all(map(math.isfinite, best)):
+        return None
+    return min(best) if measure.higher_is_better else max(best)
+
+
+def _drift(block_step_seconds: Array) -> float | None:
+    if len(block_step_seconds) < _FEWEST_DRIFT_BLOCKS:
+        return None
+    third = len(block_step_seconds) // 3
+    first: list[float] = block_step_seconds[:third].tolist()
+    last: list[float] = block_step_seconds[-third:].tolist()
+    return statistics.median(last) / statistics.median(first) - 1
+
+
+#: The phases of a run in order, and the seconds of each; None where they are not known.
+_PHASES: dict[str, Callable[[Phases], float | None]] = {
+    "import": lambda phases: phases.import_seconds,
+    "data": lambda phases: phases.data_seconds,
+    "build": lambda phases: phases.build_seconds,
+    "first step": lambda phases: phases.first_step_seconds,
+    "steps": lambda phases: (
+        None if phases.first_step_seconds is None else phases.training_seconds - phases.first_step_seconds
+    ),
+    "evaluation": lambda phases: phases.evaluation_seconds,
+}
+
+
+def _phases(runs: Sequence[Run]) -> dict[str, float]:
+    """Mean seconds of each phase; a phase that some run does not report is left out."""
+    means = {}
+    for name, seconds_of in _PHASES.items():
+        known = [seconds for run in runs if (seconds := seconds_of(run.record.phases)) is not None]
+        if len(known) == len(runs):
+            means[name] = statistics.fmean(known)
+    return means
+
+
+def mark_front(summaries: list[ConfigurationSummary], measure: Measure) -> list[ConfigurationSummary]:
+    """Mark the Pareto front of training time and quality."""
+    points = [
+        (summary.training_seconds.value, measure.sign * summary.quality.value)
+        if summary.training_seconds and summary.quality
+        else (math.inf, -math.inf)
+        for summary in summaries
+    ]
+    return [
+        dataclasses.replace(
+            summary,
+            on_front=math.isfinite(point[0])
+            and not any(other[0] <= point[0] and other[1] >= point[1] and other != point for other in points),
+        )
+        for summary, point in zip(summaries, points, strict=True)
+    ]
+
+
+# What makes the times of runs unreliable: other programs, few seeds, unsteady steps, too short a run.
+
+#: A step time is unsteady if it changes by more than this share within a run.
+_UNSTEADY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class TimingWarnings:
+    """Reasons not to compare the times of these ``runs``, which have ``seeds`` in common.
+
+    ``disturbed`` counts the runs during which other programs used the machine, ``unsettled`` those that ended
+    before their warm-up did. ``taken`` is the largest use by other programs, in CPUs, of ``cpus``.
+    ``variation`` is the largest change of a step time within a run, as a share.
+    """
+
+    seeds: int
+    runs: int
+    disturbed: int
+    unsettled: int
+    taken: float
+    cpus: int
+    variation: float | None
+
+    @property
+    def few_seeds(self) -> bool:
+        """Whether there are too few common seeds for an interval."""
+        return self.seeds < FEWEST_FOR_INTERVAL
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether a step time changed too much within a run."""
+        return self.variation is not None and self.variation > _UNSTEADY
+
+    @property
+    def any(self) -> bool:
+        """Whether the times are unreliable."""
+        return self.few_seeds or self.unsteady or bool(self.disturbed or self.unsettled)
+
+
+def timing_warnings(summaries: Sequence[ConfigurationSummary], seeds: int) -> TimingWarnings:
+    """The timing warnings of these configurations; ``seeds`` is how many they have in common."""
+    runs: list[Run] = [run for summary in summaries for run in summary.configuration.runs]
+    disturbed = [run.record.interference for run in runs if run.record.disturbed]
+    worst = max((load for load in disturbed if load), key=lambda load: load.taken, default=None)
+    changes = [abs(summary.drift) for summary in summaries if summary.drift is not None]
+    return TimingWarnings(
+        seeds=seeds,
+        runs=len(runs),
+        disturbed=len(disturbed),
+        unsettled=sum(not run.settled for run in runs),
+        taken=worst.taken if worst else 0.0,
+        cpus=worst.cpus if worst else 0,
+        variation=max(changes, default=None),
+    )

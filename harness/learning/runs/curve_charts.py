@@ -1,0 +1,361 @@
+"""Which curves of a run are drawn: losses, scores and the generalisation gap, with the epochs that matter."""
+
+import itertools
+import math
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.core.documents.charts import (
+    GREY,
+    MOST_TOGETHER,
+    Colours,
+    Row,
+    Spec,
+    colour_of_rows,
+    field,
+    layer,
+    layered,
+    multiples,
+    tips,
+)
+from harness.core.documents.numbers import with_unit
+from harness.core.stats.intervals import Array
+from harness.learning.runs.overfit import Band, Overfitting
+
+# Curves over epochs as layers of a chart: means, bands, thin lines of seeds, marked epochs.
+#
+# Where curves coincide, the lower ones are drawn wider, so that each stays visible.
+
+#: Number of epochs, and of lines, up to which each epoch has a dot.
+_MOST_DOTS = 40
+_MOST_DOTTED = 4
+_MOST_TICKS = 10
+#: Epochs of a mean and of a seed's line, and seeds of a configuration, that are drawn: a page stays small.
+_MOST_EPOCHS = 200
+_MOST_SEED_EPOCHS = 60
+_MOST_SEEDS = 5
+#: The fewest seeds with a band: the interval of two is as wide as the chart.
+FEWEST_BAND_SEEDS = 3
+#: Curves closer than this share of the chart's height look like one.
+_COINCIDE = 0.004
+_SAME = 1e-6
+_WIDTH, _WIDER = 2, 3
+
+
+class Line(NamedTuple):
+    """A mean curve: ``label`` has the colour, a configuration, remedy or option; ``data`` the dashes."""
+
+    label: str
+    data: str
+    band: Band
+
+
+class Marked(NamedTuple):
+    """An epoch that is marked on the curve of a label: a diamond at ``value``, or a vertical line without."""
+
+    label: str
+    epoch: float
+    value: float | None
+    text: str
+
+
+#: Pixels between a text above the plot and the plot: of diamonds, and above them of vertical lines.
+_DIAMOND_TEXT, _LINE_TEXT = 6, 22
+#: What a legend leaves free for them.
+_ABOVE = 38
+#: From this share of the epochs on a text ends at its mark, so that it stays within the chart.
+_LATE = 0.55
+
+
+def curve_chart(
+    lines: Sequence[Line],
+    title: str,
+    colours: Colours,
+    marks: Sequence[Marked] = (),
+    panels: Sequence[str] = (),
+) -> Spec | None:
+    """Overlaid curves over the epochs; None without a finite value.
+
+    ``title`` is that of the vertical axis. Up to five seeds are thin lines, and three or more have a band.
+    The labels among ``panels`` have a chart each.
+    """
+    widths = dict.fromkeys(panels, _WIDTH) or _widths(lines)
+    rows = [row for line in lines for row in _mean_rows(line, widths[line.label])]
+    if not rows:
+        return None
+    last = max(line.band.epochs[-1] for line in lines)
+    x = field("epoch:Q", title="epoch", axis=_epoch_axis(last), scale={"zero": False, "nice": False})
+    y = field("mean:Q", title=title, scale={"zero": False})
+    offset = {"offset": _ABOVE} if _are_named(marks) else {}
+    colour = colour_of_rows(rows, colours, "stroke", **offset)
+    dash = _dashes(lines, **offset)
+    width = field("width:O", scale=None, legend=None)
+    tip = tips("configuration:N", "data:N", "epoch:Q", ("mean:Q", title), "low:Q", "high:Q")
+    dotted = last <= _MOST_DOTS and len(lines) <= _MOST_DOTTED
+    # Among many epochs the dots would hide the line; they stay, invisible, to carry the tooltips.
+    chart = layered(
+        rows,
+        *_band_layer(lines, x, title, colour),
+        *_seed_layer(lines, x, y, colour, dash),
+        layer("line", x=x, y=y, color=colour, strokeDash=dash, strokeWidth=width),
+        layer("circle", {"size": 26, "opacity": 1 if dotted else 0}, x=x, y=y, color=colour, tooltip=tip),
+        *_mark_layers(marks, last, x, title, colour),
+    )
+    return multiples(chart, panels) if panels else chart
+
+
+def coincidences(lines: Sequence[Line]) -> list[str]:
+    """A sentence for each set of labels whose curves coincide in the chart."""
+    sentences = []
+    for labels, same in coinciding(lines):
+        names = f"{', '.join(labels[:-1])} and {labels[-1]}"
+        how = "are identical to 1e-6" if same else "lie on each other"
+        sentences.append(f"The curves of {names} {how}; the lower ones are drawn wider.")
+    return sentences
+
+
+def coinciding(lines: Sequence[Line]) -> list[tuple[list[str], bool]]:
+    """Labels all of whose curves coincide, in order, and whether they are equal to 1e-6."""
+    by_label: dict[str, dict[str, Array]] = {}
+    for line in lines:
+        by_label.setdefault(line.label, {})[line.data] = line.band.mean
+    finite = [line.band.mean[np.isfinite(line.band.mean)] for line in lines]
+    height = float(np.ptp(np.concatenate(finite))) if any(map(len, finite)) else 0.0
+    sets: list[tuple[list[str], bool]] = []
+    left = list(by_label)
+    while left:
+        first, *others = left
+        distances = {label: _distance(by_label[first], by_label[label]) for label in others}
+        close = [label for label, distance in distances.items() if distance <= _COINCIDE * height]
+        if close:
+            sets.append(([first, *close], all(distances[label] <= _SAME for label in close)))
+        left = [label for label in others if label not in close]
+    return sets
+
+
+def _distance(first: dict[str, Array], second: dict[str, Array]) -> float:
+    """The largest distance of two labels' curves at one epoch; infinite where one has no counterpart."""
+    if first.keys() != second.keys() or any(first[data].shape != second[data].shape for data in first):
+        return math.inf
+    largest = max(float(np.max(np.abs(first[data] - second[data]))) for data in first)
+    return math.inf if math.isnan(largest) else largest
+
+
+def _widths(lines: Sequence[Line]) -> dict[str, int]:
+    """The width of each label's lines. Of those that coincide, the first lies below and is the widest."""
+    widths = {line.label: _WIDTH for line in lines}
+    for labels, _ in coinciding(lines):
+        widths |= {label: _WIDTH + _WIDER * place for place, label in enumerate(reversed(labels))}
+    return widths
+
+
+def _thinned(count: int, most: int) -> list[int]:
+    """At most about ``most`` of ``count`` places, evenly, the last included."""
+    return sorted({*range(0, count, max(1, math.ceil(count / most))), count - 1})
+
+
+def _rounded(values: Array) -> list[float]:
+    """To five digits of the largest value: shorter texts make smaller pages."""
+    largest = float(np.max(np.abs(values[np.isfinite(values)]), initial=0.0))
+    digits = 5 - math.ceil(math.log10(largest)) if largest > 0 else 0
+    rounded: list[float] = np.round(values, max(digits, 0)).tolist()
+    return rounded
+
+
+def _mean_rows(line: Line, width: int) -> list[Row]:
+    band = line.band
+    ends = (band.mean if end is None else end for end in (band.low, band.high))
+    mean, low, high = map(_rounded, (band.mean, *ends))
+    return [
+        {
+            "configuration": line.label,
+            "data": line.data,
+            "epoch": band.epochs[place],
+            "mean": mean[place],
+            "low": low[place],
+            "high": high[place],
+            "width": width,
+        }
+        for place in _thinned(len(mean), _MOST_EPOCHS)
+        if math.isfinite(mean[place]) and math.isfinite(low[place]) and math.isfinite(high[place])
+    ]
+
+
+def _band_layer(lines: Iterable[Line], x: Spec, title: str, colour: Spec) -> list[Spec]:
+    """Bands where there are seeds enough for one."""
+    banded = {line.label for line in lines if len(line.band.seeds) >= FEWEST_BAND_SEEDS}
+    if not banded:
+        return []
+    where = {"field": "configuration", "oneOf": sorted(banded)}
+    ends: Spec = {"y": field("low:Q", title=title), "y2": "high"}
+    return [layer("area", {"opacity": 0.13}, where=where, x=x, **ends, color=colour, detail="data:N")]
+
+
+def _seed_layer(lines: Sequence[Line], x: Spec, y: Spec, colour: Spec, dash: Spec) -> list[Spec]:
+    """A thin line for each seed under the mean."""
+    rows: list[Row] = []
+    for line in lines:
+        if len(line.band.seeds) == 1:
+            continue
+        for seed, curve in enumerate(line.band.seeds[:_MOST_SEEDS]):
+            values = _rounded(curve)
+            rows += [
+                {
+                    "configuration": line.label,
+                    "data": line.data,
+                    "seed": seed,
+                    "epoch": line.band.epochs[place],
+                    "mean": values[place],
+                }
+                for place in _thinned(len(values), _MOST_SEED_EPOCHS)
+                if math.isfinite(values[place])
+            ]
+    if not rows:
+        return []
+    look = {"strokeWidth": 0.8, "opacity": 0.4}
+    return [layer("line", look, rows=rows, x=x, y=y, color=colour, strokeDash=dash, detail="seed:N")]
+
+
+def _are_named(marks: Sequence[Marked]) -> bool:
+    """Whether marks have texts: where they belong to one label."""
+    return len({mark.label for mark in marks}) == 1
+
+
+def _mark_layers(marks: Sequence[Marked], last: int, x: Spec, title: str, colour: Spec) -> list[Spec]:
+    """Vertical lines and diamonds; where there is only one label with texts, which stand above the plot.
+
+    There no curve crosses them.
+    """
+    rows: list[Row] = [
+        {"configuration": mark.label, "epoch": mark.epoch, "mean": mark.value, "mark": mark.text}
+        for mark in marks
+    ]
+    points = [row for row in rows if row["mean"] is not None]
+    rules = [row for row in rows if row["mean"] is None]
+    tip = tips("configuration:N", "mark:N", "epoch:Q")
+    layers: list[Spec] = []
+    if rules:
+        look: Spec = {"strokeWidth": 1.5, "strokeDash": [2, 3]}
+        layers.append(layer("rule", look, rows=rules, x=x, color=colour, tooltip=tip))
+    if points:
+        y = field("mean:Q", title=title)
+        look = {"size": 90, "shape": "diamond"}
+        layers.append(layer("point", look, rows=points, x=x, y=y, color=colour, tooltip=tip))
+    if _are_named(marks):
+        for kind, above in ((rules, _LINE_TEXT), (points, _DIAMOND_TEXT)):
+            early = [row for row in kind if float(str(row["epoch"])) < _LATE * last]
+            late = [row for row in kind if row not in early]
+            layers += [
+                layer("text", {"align": align, "y": -above, "fontSize": 12}, rows=side, x=x, text="mark:N")
+                for align, side in (("left", early), ("right", late))
+                if side
+            ]
+        if points:
+            top = {"value": -2}
+            look = {"strokeWidth": 1, "opacity": 0.5}
+            layers.append(layer("rule", look, rows=points, x=x, y=y, y2=top, color=colour))
+    return layers
+
+
+def _dashes(lines: Iterable[Line], **more: object) -> Spec:
+    kinds: Collection[str] = dict.fromkeys(line.data for line in lines)
+    ordered = sorted(kinds, reverse=True)  # validation is drawn without dashes
+    grey = {"symbolType": "stroke", "symbolStrokeColor": GREY, "symbolStrokeWidth": 2, **more}
+    return field("data:N", sort=ordered, legend=grey if len(kinds) > 1 else None)
+
+
+def _epoch_axis(last: int) -> Spec:
+    every = _round_step(last)
+    epochs = list(range(every, last + 1, every))
+    return {"values": epochs, "tickCount": len(epochs), "format": "d"}
+
+
+def _round_step(last: int) -> int:
+    """The smallest step of 1, 2 or 5 times a power of ten that makes at most ten ticks up to ``last``."""
+    steps = (factor * 10**power for power in itertools.count() for factor in (1, 2, 5))
+    return int(next(step for step in steps if last <= _MOST_TICKS * step))
+
+
+TRAINING, VALIDATION = "training", "validation"
+
+
+def loss_lines(curves: Sequence[Overfitting]) -> list[Line]:
+    """Training and validation loss; of an adversarial task both players' on validation samples."""
+    if curves[0].adversarial:
+        return _lines(curves, {"discriminator": "validation loss", "generator": "validation generator_loss"})
+    return _lines(curves, {TRAINING: "train loss", VALIDATION: "validation loss"})
+
+
+def score_lines(curves: Sequence[Overfitting]) -> list[Line]:
+    """Training and validation scores; of an adversarial task what the discriminator classifies as real."""
+    key = _score_key(curves[0])
+    return _lines(curves, {TRAINING: f"train {key}", VALIDATION: f"validation {key}"})
+
+
+def loss_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
+    """Losses after each epoch, with the best epoch and the onset of overfitting."""
+    measure = curves[0].measure
+    title = with_unit(measure) if measure.key == "loss" else "loss"
+    return curve_chart(loss_lines(curves), title, colours, _marks(curves, "loss"), _panels(curves))
+
+
+def learning_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
+    """Training and validation scores after each epoch; None where the score is the loss."""
+    key = _score_key(curves[0])
+    if key == "loss":
+        return None
+    title = "classified as real (%)" if key == "real" else with_unit(curves[0].measure)
+    return curve_chart(score_lines(curves), title, colours, _marks(curves, key), _panels(curves))
+
+
+def gap_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
+    """The generalisation gap after each epoch."""
+    first = curves[0]
+    title = f"gap ({'points' if first.adversarial else first.measure.unit or first.measure.name})"
+    return curve_chart(_lines(curves, {"gap": "gap"}), title, colours, panels=_panels(curves))
+
+
+def _panels(curves: Sequence[Overfitting]) -> list[str]:
+    """The configurations that have a chart each, where one of all would be crowded."""
+    names = [curve.configuration.name for curve in curves]
+    return names if len(names) > MOST_TOGETHER else []
+
+
+def _score_key(curve: Overfitting) -> str:
+    return "real" if curve.adversarial else curve.measure.key
+
+
+def _lines(curves: Sequence[Overfitting], names: dict[str, str]) -> list[Line]:
+    return [
+        Line(curve.configuration.name, data, curve.bands[name])
+        for curve in curves
+        for data, name in names.items()
+        if name in curve.bands
+    ]
+
+
+def _marks(curves: Sequence[Overfitting], key: str) -> list[Marked]:
+    """The best epoch as a diamond on the validation curve, the onset as a vertical line."""
+    marks = []
+    for curve in curves:
+        name = curve.configuration.name
+        if curve.onset.epoch:
+            marks.append(Marked(name, curve.onset.epoch, None, f"overfits from epoch {curve.onset.epoch}"))
+        band = curve.bands.get(f"validation {key}")
+        if curve.best_epoch is not None and band is not None and not curve.adversarial:
+            place = int(np.abs(np.array(band.epochs) - curve.best_epoch).argmin())
+            if np.isfinite(value := float(band.mean[place])):
+                text = f"best epoch {curve.best_epoch:g}"
+                marks.append(Marked(name, band.epochs[place], round(value, 5), text))
+    return marks
+
+
+def reading(seeds: int) -> str:
+    """How curves over this many seeds are read."""
+    if seeds == 1:
+        return "One seed."
+    if seeds < FEWEST_BAND_SEEDS:
+        return "Thick lines: mean; thin lines: single seeds."
+    return "Thick lines: mean; thin lines: up to five seeds; bands: 95 % interval of the mean."

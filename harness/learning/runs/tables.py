@@ -1,0 +1,395 @@
+"""Comparisons and runs as tables, each configuration in a row, the reference first."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from harness.core.documents.document import (
+    Cell,
+    Row,
+    Table,
+    Tone,
+    table_of,
+)
+from harness.core.documents.numbers import (
+    BUSY_LEGEND,
+    NOTHING,
+    RATIO_LEGEND,
+    busy_mark,
+    estimate,
+    score_digits,
+    score_unit,
+    significant,
+    time_ratio,
+)
+from harness.core.machine.quantities import shown
+from harness.core.stats.estimate import Estimate
+from harness.core.training.measures import Measure
+from harness.learning.runs.across_machines import (
+    AcrossMachines,
+    MachineRatio,
+    MachineRatios,
+)
+from harness.learning.runs.axes import text_on_axis
+from harness.learning.runs.comparison import (
+    Comparison,
+    PairComparison,
+    QualityVerdict,
+)
+from harness.learning.runs.configuration_summary import ConfigurationSummary
+from harness.learning.runs.findings import GroupFindings
+from harness.learning.runs.run_curves import Run
+from harness.learning.runs.sentences import (
+    UNRELIABLE,
+    bound_text,
+    ordering_score,
+)
+
+_TITLE = "Configurations by step time: mean [95 % interval from 3 seeds on]"
+#: How the columns of every comparison are defined.
+_STEP = "Step time: after the warm-up."
+_COLUMNS = (
+    "Training: all steps with the first one, without import, build and scoring. Test scores are those after "
+    "the last epoch."
+)
+#: How a page colours verdicts on quality.
+VERDICT_TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided": "unsure"}
+
+
+def comparison_table(groups: Sequence[GroupFindings]) -> Table:
+    """The configurations of one or several groups, fastest first, with speed and quality side by side.
+
+    A column states the conditions if there are several groups; speed and quality are relative, and have a
+    column each, if any group has several configurations.
+    """
+    comparisons = [group.comparison for group in groups]
+    measures = {comparison.measure for comparison in comparisons}
+    several = len(comparisons) > 1
+    compared = any(len(comparison.summaries) > 1 for comparison in comparisons)
+    score = score_header(next(iter(measures))) if len(measures) == 1 else "test score"
+    rows = []
+    for comparison in comparisons:
+        for summary in comparison.summaries:
+            ratio, quality = _relative(comparison, summary)
+            row = {
+                "conditions": comparison.group.title if several else None,
+                "configuration": summary.name,
+                "seeds": str(len(summary.configuration.runs)),
+                "relative step time": ratio if compared else None,
+                "step (ms)": time_of(summary, summary.step_seconds and summary.step_seconds.scaled(1e3)),
+                "training (s)": time_of(summary, summary.training_seconds),
+                score: _score(summary, comparison.measure, named=len(measures) > 1),
+                "quality": quality if compared else None,
+            }
+            rows.append(row)
+    return table_of(rows, _TITLE, legend=comparison_legend(comparisons))
+
+
+def comparison_legend(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """How the columns of these comparisons are to be read."""
+    ratios = any(map(has_ratios, comparisons))
+    busy = any(summary.disturbed for comparison in comparisons for summary in comparison.summaries)
+    steps = not all(comparison.group.is_of_settings for comparison in comparisons)
+    return (*[RATIO_LEGEND] * ratios, *[_STEP] * steps, _COLUMNS, *[BUSY_LEGEND] * busy)
+
+
+def has_ratios(comparison: Comparison) -> bool:
+    """Whether times are compared; of settings they are not."""
+    return bool(comparison.pairs) and not comparison.group.is_of_settings
+
+
+def time_of(summary: ConfigurationSummary, seconds: Estimate | None) -> str:
+    """A time of a configuration's runs, marked if others used the machine."""
+    return busy_mark(estimate(seconds, None), disturbed=summary.disturbed)
+
+
+def score_header(measure: Measure) -> str:
+    """``test accuracy (%)``."""
+    return f"test {_measured(measure)}"
+
+
+def _measured(measure: Measure) -> str:
+    """``accuracy (%)``."""
+    return f"{measure.name} ({score_unit(measure)})" if score_unit(measure) else measure.name
+
+
+def _score(summary: ConfigurationSummary, measure: Measure, *, named: bool) -> str:
+    score = estimate(summary.quality, score_digits(measure))
+    return f"{score} {score_unit(measure) or measure.name}" if named and score != NOTHING else score
+
+
+def _relative(comparison: Comparison, summary: ConfigurationSummary) -> tuple[Cell | str, Cell | str]:
+    """Step time, of settings the test score, relative to the reference on the same seeds; and the verdict."""
+    if len(comparison.summaries) == 1:
+        return NOTHING, NOTHING
+    if not comparison.pairs:
+        return NOTHING, Cell("different work" if comparison.different else "not certified", "bad")
+    pair, of_settings = comparison.pair_of(summary), comparison.group.is_of_settings
+    if pair is None:
+        reference = Cell("reference", "muted", 0.0 if of_settings else 1.0)
+        return reference, reference
+    if not of_settings:
+        return _ratio_cell(pair.ratio, unreliable=pair.speed_verdict == UNRELIABLE), _verdict_cell(pair)
+    difference = pair.quality.difference
+    text = estimate(difference, score_digits(comparison.measure), sign=True)
+    return Cell(text, "", difference.value if difference else None), _verdict_cell(pair)
+
+
+def _verdict_cell(pair: PairComparison) -> Cell:
+    verdict = NOTHING if pair.quality.difference is None else pair.quality_verdict
+    return Cell(verdict, VERDICT_TONES.get(verdict, ""))
+
+
+def _ratio_cell(ratio: Estimate | None, *, unreliable: bool) -> Cell:
+    """A ratio of times, sorted by its value, marked if its times are unreliable."""
+    text = f"{time_ratio(ratio)}, {UNRELIABLE}" if unreliable else time_ratio(ratio)
+    return Cell(text, "unsure" if unreliable else "", ratio.value if ratio else None)
+
+
+def details_table(comparison: Comparison, peak_flops: float | None = None) -> Table:
+    """Throughput, time to the target, memory, and which configurations no other beats in time and quality."""
+    bound = "" if comparison.target is None else bound_text(comparison)
+    until = f"time to validation {comparison.measure.name} {bound} (s)"
+    quantities = shown(summary.measured for summary in comparison.summaries)
+    rows = []
+    for summary in comparison.summaries:
+        flops = NOTHING if summary.flops_per_second is None else significant(summary.flops_per_second / 1e9)
+        if peak_flops and summary.flops_per_second:
+            flops += f" ({summary.flops_per_second / peak_flops:.0%} of peak)"
+        row = {
+            "configuration": summary.name,
+            "samples/s": busy_mark(significant(summary.samples_per_second), disturbed=summary.disturbed),
+            "GFLOP/s": busy_mark(flops, disturbed=summary.disturbed),
+            until: summary.to_target and time_to_target(summary),
+            **{quantity.heading: quantity.text(summary.measured) for quantity in quantities},
+            "on the front": "yes" if summary.on_front else "no",
+        }
+        rows.append(row)
+    title = "Throughput and memory; no other beats one on the front in training time and quality"
+    return table_of(rows, title)
+
+
+def time_to_target(summary: ConfigurationSummary) -> str:
+    """Seconds to the target, and how many runs reached it if not all did."""
+    target = summary.to_target
+    if target is None or not target.reached:
+        return "not reached"
+    text = time_of(summary, target.seconds)
+    return text if target.reached == target.of else f"{text}, by {target.reached} of {target.of} runs"
+
+
+def phases_table(comparison: Comparison) -> Table:
+    """Where the time of a run went: mean seconds over the runs of each configuration."""
+    names = list(dict.fromkeys(name for summary in comparison.summaries for name in summary.phases))
+    rows = []
+    for summary in comparison.summaries:
+        seconds = {f"{name} (s)": significant(summary.phases.get(name)) for name in names}
+        marked = {name: busy_mark(text, disturbed=summary.disturbed) for name, text in seconds.items()}
+        rows.append({"configuration": summary.name} | marked)
+    return table_of(rows, "Phases of a run: arithmetic mean of seconds over runs")
+
+
+def runs_list(runs: Sequence[Run]) -> Table:
+    """A row for each run, with the id that ``harness show`` takes."""
+    rows = []
+    for run in runs:
+        record, score = run.record, run.score(run.measure.key)
+        step = None if run.step_median is None else run.step_median * 1e3
+        row = {
+            "run": record.id,
+            "task": f"{record.task.name} on {record.dataset.name}",
+            "configuration": record.configuration.label,
+            "seed": str(record.seed),
+            "test score": significant(None if score is None else score * run.measure.factor),
+            "step (ms)": busy_mark(significant(step), disturbed=record.disturbed),
+            "training (s)": busy_mark(f"{record.phases.training_seconds:.2f}", disturbed=record.disturbed),
+            "epochs": f"{max(run.curves.get('epoch', [0])):g}",
+        }
+        rows.append(row)
+    return table_of(rows, "Runs; harness show ID prints one in full")
+
+
+# The ratios of several machines side by side, as a table.
+
+
+def machines_table(across: AcrossMachines) -> Table:
+    """A row for each configuration and a column for each machine; the legend describes the machines."""
+    headers = _headers(across.machines)
+    rows: list[list[Cell | str]] = [
+        [name, *(_of_machine(machine.ratios.get(name)) for machine in across.machines)]
+        for name in across.configurations
+    ]
+    described = (
+        f"{header}: {machine.model}" for header, machine in zip(headers, across.machines, strict=True)
+    )
+    title = f"Step time relative to {across.reference} on each machine: {across.title}"
+    legend = (f"{'; '.join(described)}.", "Times of different machines are not compared.")
+    return Table(["configuration", *headers], rows, title, legend, announced=True)
+
+
+def _of_machine(ratio: MachineRatio | None) -> Cell | str:
+    return NOTHING if ratio is None else _ratio_cell(ratio.ratio, unreliable=ratio.doubted)
+
+
+def _headers(machines: list[MachineRatios]) -> list[str]:
+    """The name of each host, with its id where two share a name; a number where none is recorded."""
+    names = [machine.host.partition(" (")[0] for machine in machines]
+    count = Counter(names)
+    return [
+        (name if count[name] == 1 else machine.host) if name else f"unknown host {number}"
+        for number, (name, machine) in enumerate(zip(names, machines, strict=True), 1)
+    ]
+
+
+# Step times relative to the fastest configuration, and the logarithmic axis that they are drawn on.
+
+#: Room beyond the outermost intervals, as a share of the axis.
+_MARGIN = 0.05
+#: The axis spans at least a change of 10 %, so that equal configurations look equal.
+_NARROWEST = math.log(1.1)
+#: Candidates for ticks, the most important first.
+_TICKS = ((1,), (10, 100, 1000), (2, 5, 20, 50, 200, 500), (1.5, 3), (1.2, 1.1, 1.05, 1.3), (1.02, 1.01))
+#: Smallest distance between two ticks, as a share of the axis.
+_TICK_DISTANCE = 0.26
+#: From here on a tick is a factor, below it a percentage, as in the printed form of a ratio.
+_FACTOR_FROM = 2.0
+
+
+class RelativeTime(NamedTuple):
+    """The step time of a configuration divided by that of the reference, and how its quality compares.
+
+    The reference itself has the ratio 1 and no verdict. A ratio of unreliable times is None.
+    """
+
+    configuration: str
+    ratio: Estimate | None
+    quality: QualityVerdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeTimes:
+    """Every configuration of a comparison, the reference first; ``low`` and ``high`` are the axis's ends.
+
+    The reference is the fastest by its mean, so only the ends of intervals are below 1.
+    """
+
+    rows: list[RelativeTime]
+    low: float
+    high: float
+
+    def place(self, ratio: float) -> float:
+        """Where a ratio stands on the axis: 0 at its low end, 1 at its high end."""
+        return math.log(ratio / self.low) / math.log(self.high / self.low)
+
+    @property
+    def ticks(self) -> dict[float, str]:
+        """Ratios to be marked on the axis, with their labels, in ascending order."""
+        chosen: list[float] = []
+        for level in _TICKS:
+            for tick in level:
+                far = all(abs(self.place(tick) - self.place(other)) >= _TICK_DISTANCE for other in chosen)
+                if self.low <= tick <= self.high and far:
+                    chosen.append(tick)
+        factors = self.high > _FACTOR_FROM
+        return {tick: _label(tick, factors=factors) for tick in sorted(chosen)}
+
+
+def relative_times(comparison: Comparison) -> RelativeTimes | None:
+    """The configurations relative to the fastest; None of settings, or where no times can be compared."""
+    pairs = comparison.pairs
+    if comparison.group.is_of_settings or all(pair.speed_verdict == UNRELIABLE for pair in pairs):
+        return None
+    reference = pairs[0].reference
+    rows = [RelativeTime(reference.name, Estimate(1.0, None, None, len(reference.configuration.runs)), None)]
+    for pair in pairs:
+        reliable = None if pair.speed_verdict == UNRELIABLE else pair.ratio
+        rows.append(RelativeTime(pair.other.name, reliable, pair.quality_verdict))
+    ends = [
+        end
+        for row in rows
+        if row.ratio is not None
+        for end in (row.ratio.value, row.ratio.low, row.ratio.high)
+        if end is not None
+    ]
+    low, high = math.log(min(ends)), math.log(max(ends))
+    high = max(high, low + _NARROWEST)
+    room = _MARGIN * (high - low)
+    return RelativeTimes(rows, math.exp(low - room), math.exp(high + room))
+
+
+def _label(ratio: float, *, factors: bool) -> str:
+    """``2×``, ``+20 %``; on an axis of factors 1 is ``1×``, else ``0 %``."""
+    if ratio >= _FACTOR_FROM or (factors and ratio == 1):
+        return f"{ratio:g}×"
+    change = round(100 * (ratio - 1))
+    return f"{change:+d} %" if change else "0 %"
+
+
+# Settings of a training, the best by validation first.
+
+
+def group_table(group: GroupFindings) -> Table:
+    """The table of one group: of settings by quality, of other configurations by speed."""
+    if group.comparison.group.is_of_settings:
+        return settings_table(group.comparison)
+    return comparison_table([group])
+
+
+def settings_table(comparison: Comparison) -> Table:
+    """A row for each setting: its scores, how it compares with the best, and when it reaches the target.
+
+    The validation score, by which the rows are ordered, has a column where one is known, and the seeds that
+    a verdict needs have one where a comparison is undecided.
+    """
+    measure, target = comparison.measure, comparison.target
+    unit = f" ({measure.unit})" if measure.unit else ""
+    axes, digits = comparison.group.axes, score_digits(measure)
+    epochs = "" if target is None else f"epochs to validation {bound_text(comparison)}"
+    rows = []
+    for summary in comparison.summaries:
+        difference, verdict = _relative(comparison, summary)
+        pair, reached = comparison.pair_of(summary), summary.to_target
+        needed = pair.quality.seeds_needed if pair else None
+        row = {
+            ", ".join(axes): ", ".join(map(text_on_axis, axes, summary.configuration.values)),
+            "seeds": str(len(summary.configuration.runs)),
+            f"ordered by validation {_measured(measure)}": (
+                estimate(summary.validation, digits) if summary.validation else None
+            ),
+            score_header(measure): estimate(summary.quality, digits),
+            f"difference{unit}": difference,
+            "quality": verdict,
+            "seeds needed to decide": f"about {needed:,}" if needed else None,
+            epochs: reached and estimate(reached.epochs, 0 if reached.reached > 1 else None),
+            "time to it (s)": reached and time_to_target(summary),
+            "training (s)": time_of(summary, summary.training_seconds),
+        }
+        rows.append(row)
+    order = ordering_score(comparison)
+    title = f"Settings{f', best {order} first' if order else ''}: mean [95 % interval from 3 seeds on]"
+    return table_of(rows, title, legend=comparison_legend([comparison]))
+
+
+def differences_table(comparison: Comparison) -> Table | None:
+    """Differences of test scores from the reference with both intervals; None where nothing is compared."""
+    pairs = [pair for pair in comparison.pairs if pair.quality.difference is not None]
+    if not pairs:
+        return None
+    measure, digits = comparison.measure, score_digits(comparison.measure)
+    unit = f" ({measure.unit})" if measure.unit else ""
+    rows: list[Row] = [
+        {
+            "configuration": pair.other.name,
+            "seeds": str(pair.quality.difference.n if pair.quality.difference else 0),
+            f"over seeds{unit}": estimate(pair.quality.over_seeds, digits, sign=True),
+            f"for the population{unit}": estimate(pair.quality.population, digits, sign=True),
+            "margin": f"±{significant(pair.quality.margin)}",
+            "verdict": _verdict_cell(pair),
+        }
+        for pair in pairs
+    ]
+    title = f"Differences of test {measure.name} from {pairs[0].reference.name}: mean [95 % interval]"
+    legend = ("The verdict rests on the wider interval. A difference within the margin counts as equal.",)
+    return table_of(rows, title, legend=legend)

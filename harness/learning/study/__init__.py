@@ -1,0 +1,1 @@
+"""Studies: a kind as data, variants, tuning, effects with intervals, and their page."""

@@ -1,0 +1,324 @@
+"""``harness study``: a question about training, answered by ordinary runs and one page."""
+
+import contextlib
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from harness.core.documents.files import write_text
+from harness.core.documents.numbers import about, counted
+from harness.core.machine.description import Machine
+from harness.core.plugins import registry
+from harness.core.runs.record import Record
+from harness.core.runs.request import RunRequest
+from harness.core.runs.sharing import SharedRuns
+from harness.core.runs.store import Store
+from harness.core.shell import completion, options
+from harness.core.shell.commands.run import (
+    cluster_of,
+    exit_code,
+    run_sequence,
+)
+from harness.core.shell.console import reuse_text, shown_progress
+from harness.core.shell.ending import INTERRUPTED
+from harness.core.shell.printing import echo, print_error_line
+from harness.errors import HarnessError
+from harness.learning.study.across_tasks_page import across_tasks_page, across_tasks_text
+from harness.learning.study.page import (
+    studies_text,
+    study_page,
+    study_text,
+)
+from harness.learning.study.record import (
+    STUDIES,
+    TUNING_SEED,
+    Study,
+    StudyOptions,
+    StudyPlan,
+    affordable_trials,
+    mean_run_seconds,
+    runs_within,
+)
+from harness.learning.study.tuning import Tuning
+from harness.spec.study import StudyKind
+
+
+def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        echo(studies_text([registry.study(name) for name in registry.names("study")]))
+        ctx.exit()
+
+
+@click.command()
+@click.argument("kind", metavar="KIND", shell_complete=completion.STUDIES)
+@options.tasks
+@options.backends(required=True)
+@click.option("--quick", is_flag=True, help="The classroom form: minutes instead of figures to cite.")
+@options.dataset
+@options.epochs
+@options.max_steps
+@options.seeds
+@options.number(
+    "--trials", most=1000, text="Trials of each variant that the study tunes. Default: the kind's."
+)
+@options.choice(
+    "--sampler",
+    of=("quasi-random", "tpe"),
+    default="quasi-random",
+    text="How settings are drawn: evenly, or by Optuna's tree-structured Parzen estimator.",
+)
+@click.option(
+    "--search",
+    "searched",
+    multiple=True,
+    metavar="[VARIANT.]KEY=LOW:HIGH",
+    help="Another range of an option that is tuned, such as sgd.learning_rate=0.001:10; repeatable.",
+)
+@click.option(
+    "--variants",
+    "--optimizers",
+    "--losses",
+    "--remedies",
+    "chosen",
+    multiple=True,
+    callback=options.split_names,
+    metavar="NAME[,NAME]",
+    help="Only these variants of the kind; NEW=NAME is a variant under a further name. Default: all.",
+)
+@options.budget(
+    "Time limit, such as 90s or 5m. The first runs determine how many trials, seeds and variants fit. "
+    "Default: no limit."
+)
+@options.device
+@options.precision
+@options.threads
+@options.assignments
+@options.results
+@options.tracking
+@options.certify
+@options.executor
+@options.quiet
+@options.plugin_of_studies
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_studies,
+    help="List the kinds of study with their variants, and exit.",
+)
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> None:
+    """Answer a question about training: which optimizer, what stops overfitting, would more data help?
+
+    KIND is one of `harness study --list`. A study trains variants of a task on the same seeds. Where the kind
+    says so, each variant is tuned first with the same number of trials; validation data choose its settings.
+    The result is a verdict and a page that explains the question, what was trained, and what came out.
+
+    \b
+      harness study optimizers --backend torch --quick
+      harness study overfitting --task cnn --backend torch --budget 30m
+      harness study optimizers --task mlp,resnet,lm --backend torch
+
+    Runs are ordinary records. Repeat the command to continue an interrupted study, or to add seeds or
+    backends: recorded runs are reused as by `harness run`.
+
+    Exit code: 0 if every run succeeded, 1 if one failed, 2 if the input is wrong, 130 after Ctrl-C.
+    """  # noqa: D301  click's mark for lines that it must not wrap
+    kind = registry.study(given["kind"])
+    tasks = given.pop("tasks") or kind.tasks[:1]
+    studies: list[Study] = []
+    records: list[Record] = []
+    results = sys.stdout
+    with cluster_of(given) as cluster:
+        if cluster is not None:
+            given["threads"] = given["threads"] or cluster.threads
+        machine = cluster and cluster.machine
+        for task in tasks:
+            conduct = _Conduct(kind, task, given, machine)
+            study, path = conduct.carry_out()
+            studies.append(study)
+            with contextlib.redirect_stdout(results):  # which a connection to Ray has silenced
+                conduct.show(study, path)
+            records += conduct.records
+            if exit_code(records) == INTERRUPTED:
+                break
+    if len(studies) > 1:
+        store = Store(given["results"])
+        echo(f"{across_tasks_text(studies, store)}\n")
+        name = f"{kind.name}-{'-'.join(study.task for study in studies)}.html"
+        _write_page(given["results"] / STUDIES.folder / name, lambda: across_tasks_page(studies, store))
+    # A trial that diverges has found out that its setting is bad; a run that is compared must not.
+    judged = [record for record in records if (record.status, record.seed) != ("diverged", TUNING_SEED)]
+    ctx.exit(exit_code(judged))
+
+
+class _Conduct:
+    """Carries out a study of one task: trials, then the runs that are compared, then its page."""
+
+    def __init__(self, kind: StudyKind, task: str, given: dict[str, Any], machine: Machine | None) -> None:
+        asked = given | {"kind": kind, "task": task, "command": sys.argv[1:]}
+        chosen = msgspec.convert(
+            {name: asked[name] for name in StudyOptions.__struct_fields__}, StudyOptions, from_attributes=True
+        )
+        with shown_progress(quiet=given["quiet"]) as progress:
+            self._plan = StudyPlan(chosen, progress)
+        self._given = given
+        self._machine = machine
+        self._store = Store(given["results"])
+        self._trackers = options.trackers_of(given)
+        self._begun = time.monotonic()
+        self._estimated = False
+        self.records: list[Record] = []
+
+    def carry_out(self) -> tuple[Study, Path]:
+        """Run what is not recorded, and write the record; returns it with its path."""
+        plan = self._plan
+        for omission in plan.omissions:
+            self._say(f"{plan.kind.noun.capitalize()} {omission.variant} is left out: {omission.reason}")
+        self._store.prepare()
+        tuning = Tuning(plan)
+        self._say(self._size_text())
+        self._tune(tuning)
+        found = tuning.found()
+        best, target = tuning.reference()
+        reference = best if plan.kind.reference == "best" else ""
+        study = plan.study(found, tuning.trials, reference, target)
+        path = STUDIES.save(study, self._given["results"] / STUDIES.folder)
+        if not self._interrupted:
+            self._compare(found)
+        return study, path
+
+    def show(self, study: Study, path: Path) -> None:
+        """Print the answer, and write the page beside the record."""
+        echo(f"{study_text(study, self._store)}\n")
+        _write_page(path.with_suffix(".html"), lambda: study_page(study, self._store))
+        echo(f"Record: {path}")
+
+    @property
+    def _interrupted(self) -> bool:
+        return exit_code(self.records) == INTERRUPTED
+
+    def _size_text(self) -> str:
+        """The number of runs, before the first one."""
+        plan = self._plan
+        tuned = sum(bool(variant.ranges) for variant in plan.variants)
+        noun = f"{plan.kind.noun}s" if tuned > 1 else plan.kind.noun
+        trials = f"{counted(plan.trials * tuned, 'trial')} of {tuned} {noun}, then " if tuned else ""
+        runs = counted(len(plan.variants) * plan.seeds * len(plan.configurations), "run")
+        return f"{plan.options.task}: {trials}{runs} ({counted(plan.seeds, 'seed')} of each variant)"
+
+    def _tune(self, tuning: Tuning) -> None:
+        """The trials, a round after the other; a budget limits their number."""
+        plan = self._plan
+        count = plan.trials
+        if not count:
+            return
+        compared = len(plan.variants) * plan.seeds * len(plan.configurations)
+        for number, requests in enumerate(tuning.rounds(count), 1):
+            if number > count:
+                break
+            if number == 1:
+                # The first run says how long all of them take.
+                records = self._run(requests[:1])
+                total = plan.trials * len(requests) + compared
+                count = min(count, self._within_budget(records, total, len(requests), compared))
+                records += self._run(requests[1:])
+            else:
+                records = self._run(requests)
+            tuning.tell(records)
+            if self._interrupted:
+                break
+
+    def _within_budget(self, records: list[Record], total: int, tuned: int, compared: int) -> int:
+        """Say how long the study takes; returns the number of trials that the budget allows."""
+        seconds = self._estimate(records, total)
+        if seconds is None or self._given["budget"] is None:
+            return self._plan.trials
+        trials = affordable_trials(self._plan.trials, tuned, compared, seconds, self._left())
+        if trials < self._plan.trials:
+            self._say(f"The budget allows {counted(trials, 'trial')} of each instead of {self._plan.trials}")
+        return trials
+
+    def _estimate(self, records: list[Record], runs: int) -> float | None:
+        """Print once how long the study takes, from its first run; returns the seconds of a run."""
+        if not records or records[-1].status == "interrupted":
+            return None
+        seconds = mean_run_seconds(records)
+        if not self._estimated:
+            self._say(f"A run takes about {about(seconds)}, so the study takes about {about(seconds * runs)}")
+            self._estimated = True
+        return seconds
+
+    def _left(self) -> float:
+        """The seconds of the budget that are left."""
+        budget: float = self._given["budget"]
+        return max(0.0, budget - (time.monotonic() - self._begun))
+
+    def _compare(self, found: dict[str, list[str]]) -> None:
+        """The runs that are compared: all of them, or those that fit the budget."""
+        plan = self._plan
+        runs = plan.runs(found)
+        shared = self._shared([run.request for run in runs])
+        self._say(reuse_text(shared))
+        missing = [runs[run.place] for run in shared.left]
+        if not missing:
+            self.records += shared.records
+            return
+        first, rest = missing[: len(plan.configurations)], missing[len(plan.configurations) :]
+        records = self._run([run.request for run in first])
+        seconds = self._estimate(records, len(missing))
+        if seconds is not None and self._given["budget"] is not None:
+            size, rest = runs_within(rest, seconds, self._left(), len(plan.variants), plan.seeds)
+            self._say(
+                f"{about(self._left())} are left: {len(rest)} more runs with {size.seeds} seeds and "
+                f"{size.variants} of {len(plan.variants)} variants"
+            )
+        if rest and not self._interrupted:
+            self._run([run.request for run in rest])
+
+    def _shared(self, requests: list[RunRequest]) -> SharedRuns:
+        certify = self._given["certify"]
+        return SharedRuns(requests, self._store, certify=certify, machine=self._machine)
+
+    def _run(self, requests: list[RunRequest]) -> list[Record]:
+        """Execute what is not recorded of these; returns the records of all."""
+        if not requests:
+            return []
+        deadline = math.inf
+        if self._given["budget"] is not None and self.records:
+            deadline = self._begun + self._given["budget"]
+        records = run_sequence(
+            self._shared(requests),
+            self._store,
+            quiet=self._given["quiet"],
+            certify=self._given["certify"],
+            on_nodes=self._machine is not None,
+            deadline=deadline,
+            trackers=self._trackers,
+        )
+        self.records += records
+        return records
+
+    def _say(self, line: str) -> None:
+        if not self._given["quiet"]:
+            print_error_line(line)
+
+
+def _write_page(path: Path, page: Any) -> None:
+    """Write the page and print its path, or the reason why there is none."""
+    try:
+        write_text(path, page())
+        echo(f"Page:   {path}")
+    except ImportError as error:
+        needed = f'{error.name or error} from the extra "report"'
+        print_error_line(f'No page: it needs {needed}: pip install "dl-harness[report]"')
+    except HarnessError as error:
+        print_error_line(f"No page: {error}")
+    except OSError as error:
+        print_error_line(f"No page: {path} cannot be written: {error.strerror or error}")

@@ -1,0 +1,335 @@
+"""Studies: the answer in sentences and a table, and a document that explains itself.
+
+The parts of a page are in :mod:`harness.learning.study.sections`. The terminal gets the same answer and
+tables.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from harness.core.documents.document import (
+    Cell,
+    Document,
+    Facts,
+    Figures,
+    Folded,
+    Node,
+    Paragraph,
+    Section,
+    Table,
+)
+from harness.core.documents.numbers import (
+    BUSY_LEGEND,
+    NOTHING,
+    RATIO_LEGEND,
+    busy_mark,
+    counted,
+    estimate,
+    listed,
+    score_digits,
+    seeds,
+    with_unit,
+)
+from harness.core.documents.render.terminal import terminal_text
+from harness.core.runs.store import Store
+from harness.errors import UsageError
+from harness.learning.runs.findings import Findings
+from harness.learning.runs.grouping import group_runs
+from harness.learning.runs.run_curves import Run
+from harness.learning.study.effects import (
+    Effect,
+    StudyFinding,
+    study_findings,
+    unpaired_variants,
+)
+from harness.learning.study.quantities import Quantity
+from harness.learning.study.record import (
+    STUDIES,
+    Study,
+    study_records,
+)
+from harness.learning.study.sections import (
+    answer,
+    change_text,
+    changes_text,
+    edge_sentences,
+    figures_of_study,
+    headline,
+    sections,
+    study_sentence,
+    tuning_table,
+)
+from harness.learning.study.tuning import criterion
+from harness.spec.study import StudyKind
+
+# All numbers of a study, in one table.
+
+
+def study_table(study: StudyFinding) -> Table:
+    """A row for each variant: its levels, and the changes from the reference of what decides and of times."""
+    measured = list(study.quantities.values())
+    decisive = study.study.kind.decisive
+    with_level = [each for each in measured if not each.ratio or each.name.endswith("target")]
+    with_change = [each for each in measured if each.ratio or each.name in decisive]
+    headers = [study.study.kind.noun, "settings", "seeds", *(with_unit(each.measure) for each in with_level)]
+    headers += [f"change of {each.measure.name}" for each in with_change]
+    rows = []
+    for index, effect in enumerate(study.effects):
+        levels = [estimate(effect.levels[each.name], score_digits(each.measure)) for each in with_level]
+        changes: list[Cell | str] = [NOTHING] * len(with_change)
+        if index:
+            changes = [_change_cell(study, each, effect) for each in with_change]
+        row = [effect.variant.name, " ".join(effect.variant.assignments) or NOTHING, str(effect.seeds)]
+        rows.append([*row, *levels, *changes])
+    names = listed([study.quantities[name].measure.name for name in decisive])
+    title = (
+        f"Changes from {study.reference.variant.name} on the same seeds: mean [95 % interval; those of "
+        f"{names} hold for all together]"
+    )
+    legend = (RATIO_LEGEND, *[BUSY_LEGEND] * study.disturbed)
+    return Table(headers, rows, title, legend, announced=True, form="named")
+
+
+def _change_cell(study: StudyFinding, of: Quantity, effect: Effect) -> Cell | str:
+    change = effect.changes[of.name]
+    text = change_text(of, change)
+    if of.measure.unit == "s":
+        text = busy_mark(text, disturbed=study.disturbed)
+    if change is None or of.name not in study.study.kind.decisive or not change.excludes(0.0):
+        return text
+    gain = of.measure.sign * change.value > 0
+    return Cell(text, "good" if gain else "bad")
+
+
+def study_nodes(study: StudyFinding, name: str) -> list[Node]:
+    """The answer, the charts and the numbers of a study among other findings."""
+    nodes: list[Node] = [
+        Paragraph(study_sentence(study), "answer"),
+        *map(Paragraph, edge_sentences(study.study)),
+        Figures(partial(figures_of_study, study, name)),
+        study_table(study),
+    ]
+    return [*nodes, tuning_table(study)] if study.study.trials else nodes
+
+
+# The document of a study, which explains itself.
+
+_TERMS = {
+    "epoch": "One pass over all training samples.",
+    "loss": "The number that training makes small. The lower, the better the network fits the samples.",
+    "gap": (
+        "The difference between the training and the validation score: how much better the network does "
+        "on samples that it has learned from."
+    ),
+    "best epoch": "The epoch with the lowest validation loss.",
+    "seed": (
+        "The start of the random numbers: initial weights and order of the samples. Each seed is one "
+        "training; results that differ between seeds are chance."
+    ),
+    "interval": (
+        "The numbers in brackets. With 95 % confidence the effect over all seeds lies between them. If an "
+        "interval of a change contains 0, the study does not show which is better."
+    ),
+}
+
+
+def study_document(findings: Sequence[StudyFinding]) -> Document:
+    """The findings of one study, a part for each configuration, with what the words mean."""
+    first = findings[0]
+    kind = first.study.kind
+    nodes: list[Node] = []
+    if kind.meaning:
+        nodes.append(Section(kind.title or kind.question, [*map(Paragraph, kind.meaning)], "meaning"))
+    nodes.append(_trained(first))
+    nodes += study_parts(findings)
+    terms = {**{name: _TERMS[name] for name in ("epoch", "loss", "seed", "interval")}, **kind.terms}
+    if "gap" in first.quantities:
+        terms |= {"gap": _TERMS["gap"], "best epoch": _TERMS["best epoch"]}
+    nodes.append(Section("Terms", [Facts(terms)], "terms"))
+    nodes.append(Folded("Method, as a paragraph for a paper", [Paragraph(method(findings))], "method"))
+    record = first.runs[0].record
+    meta = [
+        first.group_title,
+        ", ".join(study.configuration.name for study in findings),
+        seeds(max(effect.seeds for study in findings for effect in study.effects)),
+        record.machine.cpu,
+        record.started_at[:10],
+    ]
+    verdict = headline(first)
+    return Document(f"study of {kind.name}", verdict, nodes, headline=[kind.question, verdict], meta=meta)
+
+
+def _trained(study: StudyFinding) -> Section:
+    """What every variant has in common, with each setting that is not the task's default."""
+    record, recorded = study.configuration.runs[0].record, study.study
+    data = record.dataset
+    counts = ", ".join(f"{count:,} {split}" for split, count in data.samples.items())
+    facts: dict[str, object] = {
+        "task": f"{recorded.task}: {record.parameters:,} parameters",
+        "data set": f"{data.name} ({counts} samples)" if counts else data.name,
+        "amount": f"{counted(recorded.epochs, 'epoch')}, batch size {record.batch_text}",
+        "settings of all": " ".join(recorded.assignments) or "the task's defaults",
+        "scores": f"those {_epoch_of_scores(recorded.kind)}",
+        "precision, device": f"{recorded.precision}, {record.device or record.configuration.device}",
+    }
+    if data.stands_in_for:
+        facts["stands in"] = f"{data.name} for {data.stands_in_for}: {data.reason}"
+    if recorded.max_steps:
+        facts["amount"] = f"{facts['amount']}, at most {recorded.max_steps} steps"
+    return Section("What was trained", [Facts(facts)], "trained")
+
+
+def _epoch_of_scores(kind: StudyKind) -> str:
+    return "of the epoch with the lowest validation loss" if kind.at == "best" else "after the last epoch"
+
+
+def method(findings: Sequence[StudyFinding]) -> str:
+    """What was done, as a paragraph for a paper."""
+    first = findings[0]
+    study, kind = first.study, first.study.kind
+    record = first.configuration.runs[0].record
+    frameworks = listed([each.configuration.name for each in findings])
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(record.framework.items()) if version)
+    names = listed([effect.variant.name for effect in first.effects])
+    certified = " Its work was certified against float64 references." * first.group.conditions.certified
+    texts = [
+        (
+            f"{study.task} was trained on {study.dataset} for {counted(study.epochs, 'epoch')} with "
+            f"{frameworks} ({versions}) by harness {record.machine.harness} on "
+            f"{record.machine.cpu}.{certified} Compared were {names}."
+        )
+    ]
+    if study.trials:
+        measure = criterion(kind, record.task.description)
+        ranges = "; ".join(
+            f"{each.name}: "
+            + ", ".join(
+                f"{of.option} in [{of.low:g}, {of.high:g}]{' (logarithmic)' if of.log else ''}"
+                for of in each.ranges
+            )
+            for each in kind.variants
+            if each.ranges
+        )
+        count = max(sum(trial.variant == each.name for trial in study.trials) for each in study.variants)
+        where = f", with {study.tuned_on}" if study.tuned_on else ""
+        texts.append(
+            f"Each was tuned by {counted(count, 'trial')} of {study.sampler} search ({ranges}), one seed "
+            f"each{where}; trials behind the median of earlier ones were ended early (Golovin et al. "
+            f"2017). The setting with the best validation {measure.name} was chosen, and trained again on "
+            f"other seeds. Intervals of changes in {measure.name} contain the chance in tuning: the spread "
+            "of the best of the trials if these were drawn again (Dodge et al. 2019)."
+        )
+    judged = max(1, (len(first.effects) - 1) * len(kind.decisive))
+    texts.append(
+        f"Test scores are those {_epoch_of_scores(kind)}, over "
+        f"{seeds(max(each.seeds for each in first.effects))}. Changes are paired by seed with "
+        f"{first.reference.variant.name}; intervals are Student's, at 95 % for up "
+        f"to {judged} decisive changes together (Bonferroni)."
+    )
+    return " ".join(texts)
+
+
+def study_parts(findings: Sequence[StudyFinding], prefix: str = "part") -> list[Node]:
+    """A part for each configuration; with its headline where there are several."""
+    parts: list[Node] = []
+    for number, study in enumerate(findings, 1):
+        name = f"{prefix}-{number}"
+        nodes = [*sections(study, name), Folded("All numbers", [study_table(study)], f"{name}-numbers")]
+        title = f"{study.configuration.name}: {headline(study)}"
+        parts += [Section(title, nodes, name)] if len(findings) > 1 else nodes
+    return parts
+
+
+def studies_text(kinds: Sequence[StudyKind]) -> str:
+    """The kinds of study, and of each its variants with their settings and what they are."""
+    nodes: list[Node] = []
+    for kind in kinds:
+        rows = []
+        for variant in kind.variants:
+            ranges = [f"{each.option}={each.low:g}:{each.high:g}" for each in variant.ranges]
+            rows.append((variant.name, " ".join([*variant.assignments, *ranges]) or NOTHING, variant.meaning))
+        headers = [kind.noun, "settings (LOW:HIGH: tuned)", "what it is"]
+        title = f"harness study {kind.name}: {kind.question}"
+        nodes.append(Table(headers, rows, title, announced=True))
+    return terminal_text(Document("study", "Studies", nodes))
+
+
+def study_text(study: Study, store: Store) -> str:
+    """The findings of this study alone, from its runs in the store."""
+    from harness.learning.runs.page import findings_document
+
+    findings = findings_alone(study, store)
+    if not findings.studies:
+        name = study.reference_variant.name
+        return f"No run of {name} has succeeded yet: there is nothing to compare the others with."
+    return terminal_text(findings_document(findings))
+
+
+def study_page(study: Study, store: Store) -> str:
+    """The same as a page that explains itself.
+
+    Raises:
+        ImportError: the extra "report" is not installed.
+    """
+    from harness.core.documents.render.html import html_page
+    from harness.learning.runs.page import findings_document
+
+    findings = findings_alone(study, store)
+    return html_page(study_document(findings.studies) if findings.studies else findings_document(findings))
+
+
+def findings_alone(study: Study, store: Store) -> Findings:
+    """The findings of one study, from its runs in the store."""
+    ordered = group_runs(map(Run.of, study_records(study, store)))
+    unpaired = unpaired_variants(study, ordered.groups)
+    findings = [
+        replace(finding, results=store.folder.parent) for finding in study_findings(study, ordered.groups)
+    ]
+    return Findings([], findings, ordered.left_out, [*unpaired])
+
+
+def newest_study(name: str, results: Path) -> "StudyReport":
+    """The newest study whose name begins with ``name``.
+
+    Raises:
+        UsageError: there is none, or none of its runs of the reference has succeeded.
+    """
+    paths = [path for path in STUDIES.paths(results) if path.stem.startswith(name)]
+    if not paths:
+        known = ", ".join(path.stem for path in STUDIES.paths(results)) or "none"
+        raise UsageError(
+            f"no study {name!r} in {results}; recorded: {known}. Make one with: harness study overfitting "
+            "--backend torch"
+        )
+    study = STUDIES.read(max(paths, key=lambda path: path.stat().st_mtime))
+    findings = findings_alone(study, Store(results)).studies
+    if not findings:
+        raise UsageError(
+            f"no run of {study.reference_variant.name} in the study {study.id} has succeeded yet"
+        )
+    return StudyReport(findings)
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """The result of :func:`harness.study`; a notebook displays it, a part for each configuration."""
+
+    findings: list[StudyFinding]
+
+    def _repr_html_(self) -> str:
+        from harness.core.documents.render.html import html_fragment
+
+        title = Paragraph(headline(self.findings[0]), "answer")
+        return html_fragment([title, *study_parts(self.findings)])
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/html": self._repr_html_(), "text/plain": str(self)}
+
+    def __str__(self) -> str:
+        lines = []
+        for study in self.findings:
+            lines += [headline(study), answer(study)]
+            lines += [f"- {each.variant.name}: {changes_text(study, each)}" for each in study.effects[1:]]
+        return "\n".join(lines)

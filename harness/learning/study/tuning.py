@@ -1,0 +1,241 @@
+"""Tuning of a study's variants: every one gets the same number of trials, judged on validation data.
+
+Settings are drawn by Optuna's samplers. Trials that fall behind end early by the median stopping rule
+(Golovin et al. 2017). Optuna's own pruners need the training in this process; trials are ordinary runs in
+processes of their own, which a later call reuses, so that the rule is given to a run before it begins.
+"""
+
+import itertools
+import statistics
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from math import inf, log
+from typing import Any, NamedTuple
+
+from harness.core.runs.record import Record
+from harness.core.runs.request import RunRequest, StopRule
+from harness.core.training.measures import Measure, measure_of_task
+from harness.errors import UsageError
+from harness.learning.study.record import (
+    Sampler,
+    StudyPlan,
+    Trial,
+    centre,
+    setting,
+)
+from harness.spec.description import description_sha256
+from harness.spec.study import Range, StudyKind, StudyVariant
+from harness.spec.task import Task
+
+#: Trials that are trained to the end before others are stopped, and the share of the epochs that each gets.
+_COMPLETE_TRIALS = 3
+_LEAST_SHARE = 0.3
+#: A best value so near to an end of its range, as a share of it, may lie beyond it.
+_EDGE = 0.05
+
+
+class _Asked(NamedTuple):
+    """A trial under way: its variant, Optuna's trial, and the settings."""
+
+    tuner: "_Tuner"
+    trial: Any
+    assignments: list[str]
+
+
+class Tuning:
+    """The trials of a study in rounds: one trial of each tuned variant in a round."""
+
+    def __init__(self, plan: StudyPlan) -> None:
+        self._plan = plan
+        tuned = [variant for variant in plan.variants if variant.ranges]
+        self.measure = criterion(plan.kind, plan.defined(plan.variants[0]).task)
+        self._tuners = [_Tuner(variant, plan, self.measure) for variant in tuned]
+        self._asked: list[_Asked] = []
+        self.trials: list[Trial] = []
+
+    def rounds(self, count: int) -> Iterator[list[RunRequest]]:
+        """The runs of each round. Give their records to :meth:`tell` before the next one."""
+        for number in range(1, count + 1):
+            self._asked = [_Asked(tuner, *tuner.ask()) for tuner in self._tuners]
+            yield [
+                self._plan.trial(
+                    each.tuner.variant, each.assignments, f"trial {number} of {count}", each.tuner.rule()
+                )
+                for each in self._asked
+            ]
+
+    def tell(self, records: Sequence[Record]) -> None:
+        """The records of a round, in any order; a trial without a record has failed."""
+        by_description = {record.task.sha256: record for record in records}
+        for asked in self._asked:
+            task = self._plan.defined(asked.tuner.variant, asked.assignments).task
+            description = description_sha256(task)
+            record = by_description.get(description)
+            value = asked.tuner.tell(asked.trial, record)
+            stopped = record is not None and record.status == "stopped"
+            self.trials.append(
+                Trial(asked.tuner.variant.name, asked.assignments, description, value, stopped)
+            )
+
+    def found(self) -> dict[str, list[str]]:
+        """The best settings of each variant; those at the centre of its ranges if every trial failed."""
+        best = [(tuner.variant, self.best(tuner.variant.name)) for tuner in self._tuners]
+        return {each.name: trial.assignments if trial else centre(each) for each, trial in best}
+
+    def best(self, variant: str) -> Trial | None:
+        """The best trial of a variant that was trained to the end."""
+        return best_trial(self.trials, variant, self.measure)
+
+    def reference(self) -> tuple[str, float | None]:
+        """The variant that is best on validation data, and the value that the worst winner has reached.
+
+        Both are fixed before the runs that are compared.
+        """
+        winners = {tuner.variant.name: self.best(tuner.variant.name) for tuner in self._tuners}
+        values = {name: trial.value for name, trial in winners.items() if trial and trial.value is not None}
+        if not values:
+            return "", None
+        ordered = sorted(values, key=values.__getitem__, reverse=self.measure.higher_is_better)
+        return ordered[0], values[ordered[-1]]
+
+
+def best_trial(trials: Sequence[Trial], variant: str, measure: Measure) -> Trial | None:
+    """The best trial of a variant that was trained to the end; None where there is none."""
+    sign = measure.sign
+    own = [
+        (sign * trial.value, trial)
+        for trial in trials
+        if trial.variant == variant and trial.value is not None and not trial.stopped
+    ]
+    return max(own, key=lambda each: each[0])[1] if own else None
+
+
+class _Tuner:
+    """Draws the settings of one variant, and remembers what its trials have reached."""
+
+    def __init__(self, variant: StudyVariant, plan: StudyPlan, measure: Measure) -> None:
+        self.variant = variant
+        self._at_best = plan.kind.at == "best"
+        self._measure = measure
+        self._courses: list[dict[int, float]] = []
+        self._epochs = 0
+        # Variants under two names are tuned independently.
+        self._study = _optuna_study(plan.options.sampler, zlib.crc32(variant.name.encode()))
+
+    def ask(self) -> tuple[Any, list[str]]:
+        """A trial and its settings, rounded to digits that a reader can type."""
+        distributions = {each.option: _distribution(each) for each in self.variant.ranges}
+        trial = self._study.ask(distributions)
+        return trial, [setting(name, value) for name, value in trial.params.items()]
+
+    def tell(self, trial: Any, record: Record | None) -> float | None:
+        """Report what the trial's run has reached; returns its value, None if it has none."""
+        value = None
+        if record is not None and record.status in {"ok", "stopped"} and record.epochs:
+            value = self._value(record)
+            if record.status == "ok":
+                self._courses.append(self._course(record))
+                self._epochs = max(self._epochs, record.epochs[-1].epoch)
+        # A run that diverged is worse than any other; a trial without a value would be drawn again.
+        self._study.tell(trial, inf if value is None else -self._measure.sign * value)
+        return value
+
+    def rule(self) -> StopRule | None:
+        """When the next trial ends early; None while few were trained to the end."""
+        if len(self._courses) < _COMPLETE_TRIALS:
+            return None
+        thresholds = []
+        for epoch in sorted(set.intersection(*map(set, self._courses))):
+            if _LEAST_SHARE * self._epochs <= epoch < self._epochs:
+                median = statistics.median(course[epoch] for course in self._courses)
+                thresholds.append((epoch, float(f"{median:.6g}")))
+        better = self._measure.higher_is_better
+        return StopRule(self._measure.key, better, self._at_best, tuple(thresholds))
+
+    def _value(self, record: Record) -> float | None:
+        """The criterion on validation data: of the best epoch, or of the last one."""
+        best = [epoch for epoch in record.epochs if self._at_best and epoch.epoch == record.best_epoch]
+        reached = (best or record.epochs)[-1].validation.get(self._measure.key)
+        return None if reached is None else reached * self._measure.factor
+
+    def _course(self, record: Record) -> dict[int, float]:
+        """By epoch what the run had reached: its best value so far, or its value then."""
+        scores = {epoch.epoch: epoch.validation.get(self._measure.key) for epoch in record.epochs}
+        course = {epoch: value for epoch, value in scores.items() if value is not None}
+        if not self._at_best:
+            return course
+        best = itertools.accumulate(course.values(), max if self._measure.higher_is_better else min)
+        return dict(zip(course, best, strict=True))
+
+
+def criterion(kind: StudyKind, task: Task) -> Measure:
+    """The measure that tuning makes best on validation data."""
+    measure = measure_of_task(task)
+    if kind.criterion == "score" or measure.key in {"loss", "frechet_distance"}:
+        return measure
+    return Measure("loss", "loss", "", 1.0, higher_is_better=False, margin=0.05, relative=True)
+
+
+def _distribution(range_: Range) -> Any:
+    from optuna.distributions import FloatDistribution
+
+    return FloatDistribution(range_.low, range_.high, log=range_.log)
+
+
+def _optuna_study(sampler: Sampler, seed: int) -> Any:
+    """Raises UsageError where Optuna is not installed."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise UsageError(
+            'tuning needs Optuna, of the extra "tune": pip install "dl-harness[tune]"'
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its quasi-random sampler is called experimental
+        chosen = (
+            optuna.samplers.TPESampler(seed=seed)
+            if sampler == "tpe"
+            else optuna.samplers.QMCSampler(
+                scramble=True, seed=seed, warn_asynchronous_seeding=False, warn_independent_sampling=False
+            )
+        )
+    return optuna.create_study(sampler=chosen)
+
+
+# What the trials of a recorded study show.
+
+
+class AtEdge(NamedTuple):
+    """The best setting of a variant lies at an end of its range, so a better one may lie beyond."""
+
+    variant: str
+    option: str
+    value: float
+    range: Range
+
+    @property
+    def is_low(self) -> bool:
+        """Whether it is the lower end."""
+        return self.value - self.range.low < self.range.high - self.value
+
+
+def at_edges(study_variants: Sequence[tuple[StudyVariant, Sequence[str]]]) -> list[AtEdge]:
+    """The settings of tuned variants, given as assignments, that lie at an end of their range."""
+    edges = []
+    for variant, assignments in study_variants:
+        values = dict(assignment.split("=", 1) for assignment in assignments)
+        for range_ in variant.ranges:
+            if range_.option in values:
+                place = _place(range_, float(values[range_.option]))
+                if not _EDGE <= place <= 1 - _EDGE:
+                    edges.append(AtEdge(variant.name, range_.option, float(values[range_.option]), range_))
+    return edges
+
+
+def _place(range_: Range, value: float) -> float:
+    """Where a value lies in its range: 0 at the lower end, 1 at the upper one."""
+    if range_.log:
+        return log(value / range_.low) / log(range_.high / range_.low)
+    return (value - range_.low) / (range_.high - range_.low)

@@ -1,0 +1,225 @@
+"""``harness port``: whether two models are the same, and if not, where and why."""
+
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.core.documents.kinds import stamp
+from harness.core.machine.description import describe_machine
+from harness.core.machine.files import replace_file
+from harness.core.runs.store import prepare_folder
+from harness.core.shell import options
+from harness.core.shell.console import Phases
+from harness.core.shell.ending import deliver
+from harness.core.shell.own_model import arguments, save_task
+from harness.core.shell.printing import print_error_line
+from harness.errors import HarnessError, UsageError
+from harness.port.findings import PORTS, PortOptions, PortRecord, SideSpec
+
+_EXIT_CODES = {"equal": 0, "equal up to": 0, "different": 1, "undecided": 2}
+_INTERNAL_ERROR = 3
+
+
+def _shape(
+    _ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> list[tuple[int, ...]]:
+    shapes = []
+    for value in values:
+        try:
+            sizes = tuple(int(size) for size in value.split(",") if size.strip())
+        except ValueError:
+            sizes = ()
+        if not sizes or min(sizes) < 1:
+            raise click.BadParameter(f"{value!r} is no shape; give sizes without the batch, such as 32,32,3")
+        shapes.append(sizes)
+    return shapes
+
+
+@click.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="[B]", required=False)
+@click.option(
+    "--input",
+    "shapes",
+    multiple=True,
+    callback=_shape,
+    metavar="SIZES",
+    help="Shape of an input without the batch, channels last, such as 32,32,3; repeat it for several inputs. "
+    "Each framework gets its own layout.",
+)
+@click.option(
+    "--dtype",
+    "dtypes",
+    multiple=True,
+    type=click.Choice(["float", "int"]),
+    help="Type of the inputs, in their order. int is for tokens and needs --max.  [default: float]",
+)
+@click.option(
+    "--max",
+    "maxima",
+    multiple=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Integers are drawn below N, such as the size of the vocabulary; one for each int input.",
+)
+@click.option(
+    "--set-a", multiple=True, callback=arguments, metavar="NAME=VALUE", help="Argument of A's callable."
+)
+@click.option(
+    "--set-b", multiple=True, callback=arguments, metavar="NAME=VALUE", help="Argument of B's callable."
+)
+@options.choice(
+    "--loss",
+    of=("cross-entropy", "mse"),
+    default="cross-entropy",
+    text="Loss for gradients and training, of the first output. A file's own make_loss replaces it.",
+)
+@options.number("--batch-size", "batch", least=2, most=256, default=4, text="")
+@options.number(
+    "--steps",
+    most=1000,
+    text="Training steps.  [default: 20, or 5 for models of more than 3 million numbers]",
+)
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=0.01, show_default=True)
+@click.option(
+    "--page", type=click.Path(dir_okay=False, path_type=Path), help="Write the findings as this HTML file."
+)
+@click.option(
+    "--map",
+    "map_file",
+    type=click.Path(path_type=Path),
+    help="JSON file with names of A's parameters and those of B that they are, where matching fails.",
+)
+@click.option(
+    "--save-map",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the pairs of parameters that were found.",
+)
+@click.option(
+    "--save-task",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a plugin file with a task that trains A, or A and B once both are proved to be the same, for "
+    "run, duel and gate. Needs --dataset.",
+)
+@options.dataset
+@options.threads
+@options.timeout
+@options.output
+@click.pass_context
+def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
+    """Compare two models of one architecture in two frameworks, and name what differs.
+
+    A and B are FILE.py:CALLABLE or package.module:CALLABLE. The callable returns a torch.nn.Module, a keras
+    Model or Layer, a flax nnx or linen Module, or a pair of parameters and a pure function of JAX.
+
+    \b
+      harness port my_torch.py:make_model my_keras.py:make_model --input 32,32,3
+      harness port torchvision.models:resnet18 my_flax.py:make_resnet --input 64,64,3 --set-a num_classes=10
+      harness port gpt_torch.py:make gpt_keras.py:make --input 64 --dtype int --max 65
+
+    B gets A's parameters. Compared in float64 are the outputs in evaluation and training, running statistics,
+    gradients, and training steps with each side's own optimizer and loss (make_optimizer and make_loss in the
+    same file), else SGD. Where the models differ, the layers and the causes are named. With --save-task
+    models that are the same become a task.
+
+    Exit code: 0 if they are the same up to what is harmless, 1 if they differ, 2 if the input is wrong or
+    parts could not be matched, 3 after an internal error.
+    """  # noqa: D301  click's mark for lines that it must not wrap
+    specs = [SideSpec(a, given["set_a"])] + ([] if b is None else [SideSpec(b, given["set_b"])])
+    saves = given["save_task"] is not None
+    if b is None and not saves:
+        raise UsageError("give two models, or one with --save-task")
+    if b is None or (saves and not given["shapes"]):
+        _save(specs, given)
+        return
+    if not given["shapes"]:
+        raise UsageError(
+            "--input is missing: the shape of an input without the batch, such as --input 32,32,3"
+        )
+    try:
+        exit_code = _EXIT_CODES[_compared(specs[0], specs[1], given)]
+    except (HarnessError, click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception:  # noqa: BLE001  a bug, which must not look like a difference
+        print_error_line(traceback.format_exc())
+        ctx.exit(_INTERNAL_ERROR)
+    if saves and exit_code:
+        print_error_line(f"{given['save_task']} is not written: the models are not the same")
+    elif saves:
+        _save(specs, given)
+    ctx.exit(exit_code)
+
+
+def _save(specs: list[SideSpec], given: Mapping[str, Any]) -> None:
+    with Phases(quiet=given["quiet"]) as phases:
+        save_task(specs, given["dataset"], given["save_task"], _names(given), phases)
+
+
+def _names(given: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The pairs of --map."""
+    from harness.core.models.task_file import read_map
+
+    return read_map(given["map_file"]) if given["map_file"] else {}
+
+
+def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
+    """Compare, keep the record and print it; returns the verdict."""
+    from harness.core.models.task_file import write_map
+    from harness.port.comparison import check_models
+
+    folder = prepare_folder(given["results"] / PORTS.folder)
+    inputs = _inputs(given["shapes"], given["dtypes"], given["maxima"])
+    chosen = PortOptions(
+        loss=given["loss"],
+        batch=given["batch"],
+        steps=given["steps"],
+        learning_rate=given["learning_rate"],
+        threads=given["threads"] or PortOptions().threads,
+        timeout_seconds=given["timeout"],
+        names=_names(given),
+    )
+    (identifier, started_at), start = stamp("port"), time.monotonic()
+    with Phases(quiet=given["quiet"]) as phases:
+        findings = check_models(a, b, inputs, chosen, phases.begin)
+    record = PortRecord(
+        id=identifier,
+        status="ok",
+        started_at=started_at,
+        command=sys.argv[1:],
+        machine=describe_machine(),
+        inputs=inputs,
+        options=chosen,
+        findings=findings,
+        seconds=time.monotonic() - start,
+    )
+    path = PORTS.save(record, folder)
+    deliver(PORTS, record, path, given)
+    if given["page"] is not None:
+        from harness.core.documents.render.html import html_page
+        from harness.port.page import port_document
+
+        replace_file(given["page"], html_page(port_document(record)).encode())
+        print_error_line(f"Page: {given['page']}")
+    if given["save_map"] is not None:
+        write_map(given["save_map"], findings.parameters.pairs)
+    return findings.verdict
+
+
+def _inputs(shapes: list[tuple[int, ...]], dtypes: tuple[str, ...], maxima: tuple[int, ...]) -> list[Any]:
+    from harness.tracing.calls import InputShape
+
+    if len(dtypes) > len(shapes):
+        raise UsageError(f"--dtype is given {len(dtypes)} times for {len(shapes)} inputs")
+    kinds = [*dtypes, *["float"] * (len(shapes) - len(dtypes))]
+    if kinds.count("int") != len(maxima):
+        raise UsageError("each input of --dtype int needs a --max, such as the size of the vocabulary")
+    rest = iter(maxima)
+    return [
+        InputShape(shape, integer=kind == "int", maximum=next(rest) if kind == "int" else 0)
+        for shape, kind in zip(shapes, kinds, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""How fast is it? Times that a verdict may use: duels, gates, histories, bisections, timed tests."""

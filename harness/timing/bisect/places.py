@@ -1,0 +1,186 @@
+"""Where the candidates of a bisection run: the commits of a repository, or released versions of packages."""
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from packaging.version import InvalidVersion, Version
+
+from harness.errors import UsageError
+from harness.timing.bisect.record import Candidate
+from harness.timing.engine.pairs import Program
+from harness.timing.engine.steps.own import OwnStep
+from harness.timing.engine.steps.process import foreign_modules, own_modules
+from harness.timing.engine.timed_worker import ConfigurationFailed
+from harness.timing.environments import git
+from harness.timing.environments.environment import (
+    Environment,
+    Source,
+    package_of,
+    program_of,
+)
+from harness.timing.environments.installation import Progress, environment_of
+from harness.timing.environments.suite import Benchmark
+from harness.timing.gate.upgrade import environment_with
+
+_SHOWN_DIGITS = 10
+
+
+@dataclass(eq=False)
+class Commits:
+    """The commits of the repository that the current folder is in, each in a worktree.
+
+    A pure-Python package needs no more: its files come first on the path of this interpreter. ``source`` is
+    what pip installs from a commit that needs it, into an environment of its own, whose step then imports
+    what is installed there: files of the worktree would hide what was built. The file of a step is that of
+    the working tree, unless ``own_file``.
+    """
+
+    benchmark: Benchmark
+    stack: contextlib.ExitStack
+    progress: Progress
+    source: str = ""
+    own_file: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise UsageError where all commits would run the same code, or there is no repository."""
+        if not self.benchmark.step and not self.source:
+            raise UsageError(
+                f"benchmark {self.benchmark.name} trains a task, which runs what is installed: add --source "
+                "with what pip installs of each commit, such as '.[torch]'"
+            )
+        self._here = Path.cwd()
+        self._top = git.repository(self._here, "--good")
+        self._place = git.place_in_repository(self._here)
+
+    def candidates(self, good: str, bad: str) -> list[Candidate]:
+        """The commits from good to bad.
+
+        Raises:
+            UsageError: there is no such commit, or no row of commits between them.
+        """
+        ends = (git.commit_of(self._top, good, "--good"), git.commit_of(self._top, bad, "--bad"))
+        row = git.commits_between(self._top, *ends)
+        self._hashes = [commit for commit, _ in row]
+        # Titles need not be UTF-8, and records must be.
+        titles = [os.fsencode(title).decode(errors="replace") for _, title in row]
+        return [
+            Candidate(commit[:_SHOWN_DIGITS], title)
+            for commit, title in zip(self._hashes, titles, strict=True)
+        ]
+
+    def workload(self, candidate: int, label: str) -> Program:
+        """See :class:`harness.timing.bisect.runner.Places`."""
+        commit = self._hashes[candidate]
+        self.progress.show(f"checking {label} out")
+        tree = self.stack.enter_context(git.checkout(self._top, commit))
+        python, folder = sys.executable, tree / self._place
+        files = folder if self.own_file else self._here
+        if self.source:
+            package = package_of(self._top, commit, Source(self.source, self._place))
+            made = environment_of([], package, label=label, progress=self.progress)
+            installed = self.stack.enter_context(made).python
+            python, folder = str(installed), installed.parent.parent
+        environment = Environment(label=label, python=python, folder=str(folder))
+        program = _program(environment, self.benchmark, str(files))
+        if isinstance(program, OwnStep) and not self.source:
+            self._refuse_code_from_elsewhere(program)
+        return program
+
+    def _refuse_code_from_elsewhere(self, step: OwnStep) -> None:
+        """Raise UsageError if the step does not run the code of its commit, but the same in all of them."""
+        target = step.target
+        with step.made() as (_, made):
+            pass
+        others = [
+            file for file in foreign_modules(made, target.folder, str(self._top)) if file != str(target.file)
+        ]
+        reason = ""
+        if others and (tracked := git.tracked_files(self._top, others)):
+            reason = f"{target.target} imports {tracked[0]} of the working tree, which its commit lacks"
+        elif not self.own_file and not own_modules(made, target):
+            reason = f"{target.target} imports nothing of its commit before its first call"
+        if reason:
+            reason += ". Run this in the folder that the package is in, or install each commit: --source ."
+            raise UsageError(f"{step.label}: {reason}") from ConfigurationFailed(step.label, reason)
+
+
+@dataclass(eq=False)
+class Versions:
+    """Released versions of a package, or of several that move together, each in its own environment.
+
+    ``others`` are requirements that every environment has beside these packages.
+    """
+
+    benchmark: Benchmark
+    stack: contextlib.ExitStack
+    progress: Progress
+    packages: Sequence[str]
+    others: Sequence[str] = ()
+
+    def candidates(self, good: str, bad: str) -> list[Candidate]:
+        """The versions from good to bad that pip finds for all of the packages.
+
+        Raises:
+            UsageError: a version is none, pip does not find it, or good is not before bad.
+            HarnessError: pip finds no versions.
+        """
+        first, last = _version(good, "--good"), _version(bad, "--bad")
+        common = set.intersection(*(set(released(package)) for package in self.packages))
+        names = " and ".join(self.packages)
+        for option, wanted in (("--good", first), ("--bad", last)):
+            if wanted not in common:
+                listed = ", ".join(map(str, sorted(common, reverse=True)[:12]))
+                raise UsageError(
+                    f"{option} {wanted}: pip finds no such version of {names}. It finds {listed}"
+                )
+        if not first < last:
+            raise UsageError(f"--good {good} must be an earlier version than --bad {bad}")
+        self._versions = [str(version) for version in sorted(common) if first <= version <= last]
+        return [Candidate(version) for version in self._versions]
+
+    def workload(self, candidate: int, label: str) -> Program:
+        """See :class:`harness.timing.bisect.runner.Places`."""
+        version = self._versions[candidate]
+        requirements = [f"{package}=={version}" for package in self.packages]
+        made = environment_with(label, requirements, self.others, [self.benchmark], self.progress)
+        return _program(self.stack.enter_context(made), self.benchmark, ".")
+
+
+def _program(environment: Environment, benchmark: Benchmark, files: str) -> Program:
+    """The benchmark in an environment; the file of a step is that in the folder ``files``."""
+    program = program_of(environment, benchmark, environment)
+    if isinstance(program, OwnStep):
+        target = msgspec.structs.replace(program.target, code_folder=files)
+        program = msgspec.structs.replace(program, target=target)
+    return program
+
+
+def released(package: str) -> list[Version]:
+    """The final releases of a package that pip finds for this Python.
+
+    Raises:
+        HarnessError: it finds none.
+    """
+    command = [sys.executable, "-m", "pip", "index", "versions", package]
+    text = git.output_of(command, Path.cwd(), f"pip finds no versions of {package}")
+    (listed,) = re.findall(r"^Available versions: (.*)$", text, re.MULTILINE) or [""]
+    found = []
+    for each in listed.split(", "):
+        with contextlib.suppress(InvalidVersion):
+            version = Version(each)
+            if not version.is_prerelease and version.local is None:
+                found.append(version)
+    return found
+
+
+def _version(text: str, option: str) -> Version:
+    try:
+        return Version(text)
+    except InvalidVersion as error:
+        raise UsageError(f"{option} {text}: with --package it is a version, such as 2.6.0") from error

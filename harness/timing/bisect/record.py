@@ -1,0 +1,105 @@
+"""The record of a bisection: what was searched, every value that was measured, and what follows from them."""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from harness.core.documents.kinds import Envelope, RecordKind
+from harness.core.machine.processes import ProcessMark
+from harness.timing.environments.suite import Benchmark
+
+SCHEMA = 1
+
+#: What changed: the time of a step, of the first one, peak memory, or what the first calls return.
+BisectMetric = Literal["step", "first step", "memory", "values"]
+#: ``culprit``: one, or several that cannot be run one by one. ``undecided``: more pairs would decide.
+Outcome = Literal["culprit", "no difference", "undecided"]
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A commit or a set of versions: its name, and what its author called it."""
+
+    name: str
+    title: str = ""
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """A pair of fresh processes of a candidate and the good one.
+
+    Of candidate 0 it is a pair of two good processes. ``log_ratio`` None: lost to other work on the machine.
+    """
+
+    candidate: int
+    log_ratio: float | None
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """Whether the first calls of a candidate return what those of the good one return; if not, the change."""
+
+    candidate: int
+    is_same: bool
+    difference: str = ""
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A candidate that cannot be installed or run, and why."""
+
+    candidate: int
+    reason: str
+
+
+class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
+    """A search among ``candidates``, from the good one to the bad one, each a child of the one before it."""
+
+    schema: int = SCHEMA
+    failure: str = ""
+    process: ProcessMark | None = None
+    """The process that searches; with it gone, a search whose status is ``running`` is lost."""
+    kind: Literal["commit", "version"]
+    metric: BisectMetric
+    benchmark: Benchmark
+    same_within: float
+    """Good and bad are the same if their ratio is within this of 1."""
+    probability: float
+    """That ends the search."""
+    candidates: list[Candidate]
+    packages: list[str] = []
+    """Whose versions the candidates are; of commits none."""
+    installed: list[str] = []
+    """What pip installs of a commit, or beside the versions."""
+    file: str | None = ""
+    """SHA-256 of the step's file, which all commits run; None: each runs its own."""
+    steps: list[int] = []
+    """Of a block: of good, of the others."""
+    turns: int = 0
+    probes: list[Probe] = []
+    returned: list[Returned] = []
+    skipped: list[Skipped] = []
+    confirmation: list[float] = []
+    """Log ratios of the culprit to the candidate before it."""
+    outcome: Outcome | None = None
+    seconds: float = 0.0
+    """Wall time, installations excluded."""
+
+    def __post_init__(self) -> None:
+        """Refuse a damaged file, whose parts do not fit together."""
+        numbers = range(len(self.candidates))
+        used = [each.candidate for each in self.probes]
+        used += [each.candidate for each in self.returned] + [each.candidate for each in self.skipped]
+        if len(numbers) < 2 or any(number not in numbers for number in used):  # noqa: PLR2004  good and bad
+            raise ValueError("a probe is of no candidate")
+
+    def question(self) -> tuple[object, ...]:
+        """What makes another command go on with this search: its values would be of the same."""
+        where = self.candidates, self.packages, self.installed, self.file, self.machine.model_text
+        return self.kind, self.metric, self.benchmark, self.same_within, *where
+
+
+def judged(record: BisectRecord, _path: Path) -> BisectRecord:
+    """The record in a file, with status ``lost`` instead of ``running`` where its process is gone."""
+    gone = record.status == "running" and (record.process is None or record.process.has_ended())
+    return msgspec.structs.replace(record, status="lost") if gone else record
+
+
+BISECTIONS = RecordKind("bisection", "bisections", BisectRecord, SCHEMA, "candidates", judged)

@@ -1,0 +1,473 @@
+"""``harness duel``: which configuration trains faster on this machine, and by how much."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from harness.cluster.agent import PlacedDuel
+from harness.cluster.connection import connected
+from harness.cluster.nodes import RayNodes
+from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
+from harness.core.documents.files import write_text
+from harness.core.documents.render.html import html_page
+from harness.core.documents.render.terminal import terminal_text
+from harness.core.machine.description import default_threads
+from harness.core.plugins import registry
+from harness.core.plugins.configuration import Configuration
+from harness.core.plugins.definition import define_task, resized
+from harness.core.plugins.options import parse_options
+from harness.core.plugins.registry import runs_our_code
+from harness.core.plugins.selection import ALL, select_backend
+from harness.core.runs.request import choose_dataset
+from harness.core.runs.store import prepare_folder
+from harness.core.shell import completion, options
+from harness.core.shell import options as shared
+from harness.core.shell.console import (
+    DuelDisplay,
+    ModeDisplay,
+    shown_progress,
+)
+from harness.core.shell.ending import code_of, deliver
+from harness.core.shell.options import on_cluster
+from harness.core.shell.own_model import is_model, with_own_pair
+from harness.core.shell.printing import (
+    echo,
+    echo_json,
+    interrupt_on_termination,
+)
+from harness.core.worker import protocol
+from harness.core.worker.process import installed_harness
+from harness.errors import UsageError
+from harness.spec.task import TaskDefinition
+from harness.timing.duel.fastest_mode import FastestModes
+from harness.timing.duel.mode_times import all_kept
+from harness.timing.duel.page import faster_modes
+from harness.timing.duel.predictions_page import predictions_document
+from harness.timing.duel.record import DUELS, DuelRecord
+from harness.timing.duel.runner import (
+    Duel,
+    DuelRequest,
+    defined_by,
+)
+from harness.timing.engine.pairs import trainings_of
+from harness.timing.engine.steps.options import (
+    OWN_SEED,
+    operation,
+    prediction_workload,
+    seed_of_steps,
+    step_options,
+    step_workloads,
+)
+from harness.timing.engine.steps.own import OwnStep, labelled_steps
+from harness.timing.engine.timed_worker import ConfigurationFailed
+from harness.timing.engine.workloads import (
+    Workload,
+    labelled,
+    refuse_different_work,
+)
+
+# The workloads of a duel, from its arguments and the options of each configuration.
+
+_LETTERS = "abcd"
+_KINDS = ("python", "env", "batch_size", "threads", "precision", "set")
+_FEWEST = 2
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def configuration_options(function: _F) -> _F:
+    """The options of one configuration alone, ``--b-python`` and so on, for each letter."""
+    for letter in reversed(_LETTERS):
+        of, hidden = f"--{letter}-", letter != "b"
+        function = shared.together(
+            shared.python(
+                letter,
+                "Interpreter of the second configuration, in another virtual environment.",
+                hidden=hidden,
+            ),
+            shared.variables(
+                letter, "Environment variable for the second configuration; repeatable.", hidden=hidden
+            ),
+            shared.number(
+                f"{of}batch-size", text="Samples per step of the second configuration.", hidden=hidden
+            ),
+            shared.number(
+                f"{of}threads",
+                most=shared.MOST_THREADS,
+                text="CPU threads of the second configuration.",
+                hidden=hidden,
+            ),
+            shared.choice(
+                f"{of}precision",
+                of=shared.PRECISIONS,
+                text="Floating-point arithmetic of the second configuration.",
+                hidden=hidden,
+            ),
+            click.option(
+                f"{of}set",
+                multiple=True,
+                metavar="KEY=VALUE",
+                hidden=hidden,
+                callback=_only_privacy,
+                help="Option of DP-SGD of the second configuration, such as dp_clip=1; repeatable.",
+            ),
+        )(function)
+    return function
+
+
+def _only_privacy(_ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse options that change more than how gradients are made private."""
+    for text in texts:
+        if not text.startswith(_PRIVATE):
+            option = parameter.opts[0]
+            raise UsageError(
+                f"{option} {text}: use {option.removesuffix('-set')}-batch-size N for the batch size. Task "
+                "options other than those of DP-SGD are the same for all configurations: use --set."
+            )
+    return texts
+
+
+#: How the options of DP-SGD begin.
+_PRIVATE = "dp_"
+
+
+def check_number_of_configurations(
+    _ctx: click.Context, _parameter: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse too few or too many configurations, before options that are missing are reported.
+
+    How many ``torch:*`` is is known when the plugins are loaded.
+    """
+    one_may_do = any(_stands_for_several(name) or is_model(name) for name in names)
+    if not _FEWEST <= len(names) <= len(_LETTERS) and not one_may_do:
+        raise UsageError(
+            f"a duel takes {_FEWEST} to {len(_LETTERS)} configurations, such as: "
+            "harness duel torch keras --task cnn"
+        )
+    return names
+
+
+def choices_of(
+    names: tuple[str, ...], definition: TaskDefinition, options: Mapping[str, Any]
+) -> list[list[Workload]]:
+    """The workload of each configuration with these names; for ``best`` in every mode.
+
+    Raises:
+        UsageError: an option of one is wrong, or there are too many.
+    """
+    names = tuple(each for name in names for each in _expanded(name))
+    if len(names) > len(_LETTERS) or len(names) < _FEWEST:
+        raise UsageError(
+            f"a duel takes {_FEWEST} to {len(_LETTERS)} configurations, and these are {len(names)}: "
+            f"{', '.join(names)}"
+        )
+    _refuse_surplus_letters(len(names), options)
+    return [_choice(letter, name, definition, options) for letter, name in zip(_LETTERS, names, strict=False)]
+
+
+def _stands_for_several(name: str) -> bool:
+    return name.endswith(f":{ALL}")
+
+
+def _expanded(name: str) -> list[str]:
+    if not _stands_for_several(name):
+        return [name]
+    backend = select_backend(name).backend
+    return [f"{backend.name}:{mode}" for mode in backend.modes]
+
+
+def _choice(letter: str, name: str, definition: TaskDefinition, options: Mapping[str, Any]) -> list[Workload]:
+    own = {kind: options[f"{letter}_{kind}"] for kind in _KINDS}
+    python, variables = own["python"] or sys.executable, own["env"]
+    question = protocol.Define(name, definition.name, [*options["assignments"], *own["set"]])
+    if runs_our_code(python, variables):
+        given = parse_options(definition, question.assignments)
+        task, values = define_task(definition, given), msgspec.structs.asdict(given)
+        (modes,) = select_backend(name).choices(task)
+    else:
+        option = f"--{letter}-python" if own["python"] else f"--{letter}-env"
+        defined = _defined_elsewhere(option, python, variables, question)
+        task, values, modes = defined.task, defined.options, (defined.mode,)
+    configurations = [
+        Configuration(
+            backend=name.partition(":")[0],
+            mode=mode,
+            device=options["device"],
+            threads=own["threads"] or options["threads"] or default_threads(),
+            precision=own["precision"] or options["precision"],
+            python=python,
+            variables=tuple(variables.items()),
+        )
+        for mode in modes
+    ]
+    return [
+        Workload(
+            label=configuration.label,
+            configuration=configuration,
+            task=resized(task, own["batch_size"] or options["batch_size"]),
+            options=values,
+            seed=options["seed"],
+        )
+        for configuration in configurations
+    ]
+
+
+def _defined_elsewhere(
+    option: str, python: str, variables: Mapping[str, str], question: protocol.Define
+) -> protocol.Defined:
+    installed_harness(option, python, variables)
+    try:
+        defined = defined_by(question.backend, python, variables, question)
+    except ConfigurationFailed as error:
+        raise UsageError(f"{option} {python}: {error.reason}") from error
+    if defined.installed:
+        raise UsageError(f"{option} {python}: {defined.installed}")
+    return defined
+
+
+def _refuse_surplus_letters(count: int, options: Mapping[str, Any]) -> None:
+    for letter in _LETTERS[count:]:
+        for kind in _KINDS:
+            if options[f"{letter}_{kind}"]:
+                option = f"--{letter}-{kind.replace('_', '-')}"
+                raise UsageError(
+                    f"{option} is for configuration {_LETTERS.index(letter) + 1}, but only {count} are given"
+                )
+
+
+def _sizes(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> list[int]:
+    """The batch sizes that are given, ascending."""
+    parts = [part.strip() for part in text.split(",")] if text else []
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise UsageError(f"--batch-size {text}: give numbers above 0, such as 32 or 1,8,64.")
+    return sorted({int(part) for part in parts})
+
+
+@click.command()
+@click.argument(
+    "names",
+    metavar="CONFIGURATION CONFIGURATION...",
+    nargs=-1,
+    required=True,
+    callback=check_number_of_configurations,
+    shell_complete=completion.BACKENDS,
+)
+@shared.task(required=False)
+@shared.dataset
+@shared.assignments
+@step_options
+@operation
+@click.option(
+    "--batch-size",
+    callback=_sizes,
+    metavar="N[,N]",
+    help="Samples per step. Default: the task's; 1 for predictions, of which several sizes may be given.",
+)
+@shared.device
+@shared.precision
+@shared.threads
+@seed_of_steps
+@configuration_options
+@shared.percentage(
+    "--within",
+    "Configurations are the same if their times are shown to differ by less than this.",
+    example="2%",
+    default="2%",
+)
+@shared.budget(
+    "Stop after this time, such as 90s or 5m, certification excluded. Default: until every verdict is in and "
+    "precise enough, or more time would not decide, and at most 15 minutes."
+)
+@shared.profile("Profile one more process of each afterwards: the operations that differ most.")
+@shared.turns(
+    "Timed blocks of each configuration in a pair. More make a pair more precise and longer. Default: "
+    "10 to 60, more where blocks are shorter."
+)
+@shared.choice(
+    "--process-environment",
+    of=("quiet", "plain"),
+    default="quiet",
+    text="quiet sets allocator, threads, CPUs and hash seed so that times vary less; plain leaves the "
+    "environment variables as they are.",
+)
+@shared.certify
+@options.executor
+@shared.output
+@shared.plugin_of_configurations
+@click.pass_context
+def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> None:
+    """Compare the training speed of configurations with the first one, the reference.
+
+    A CONFIGURATION is BACKEND or BACKEND:MODE; MODE best is the fastest one, found by a short duel first and
+    kept, and * stands for all modes. With --dataset in place of --task, two CONFIGURATIONs may be models of
+    your own in two frameworks, FILE.py:CALLABLE or package.module:CALLABLE, which are proved to be the same
+    first. Without --task and --dataset such a name is the factory of a training step of your own (see harness
+    time): the values of the first calls are compared, then the steps are timed.
+
+    Fresh processes of all configurations train in alternating
+    short blocks, one at a time. The duel ends when a test over pairs of processes has decided, or
+    when more time would not help. The verdict is faster, slower, same (within --within) or undecided.
+
+    Options that begin with --b- are for the second configuration alone; --a-, --c- and --d- exist for the
+    first, third and fourth.
+
+    \b
+      harness duel torch keras --task cnn
+      harness duel torch torch:compile --task mlp --budget 2m
+      harness duel torch:best keras:best --task cnn
+      harness duel torch torch --task cnn --b-python ../other-venv/bin/python
+      harness duel keras keras --task cnn --b-env TF_ENABLE_ONEDNN_OPTS=0
+      harness duel torch torch --task cnn --b-batch-size 128
+      harness duel bench.py:make_step --b-python ../after/bin/python
+      harness duel bench.py:make_step --with batch_size=32,64
+      harness duel before.py:make_step after.py:make_step
+      harness duel my_torch.py:make_model my_keras.py:make_model --dataset cifar10
+      harness duel torch jax --task cnn --operation predict --batch-size 1,8,64,512
+
+    Exit code: 0 with any verdict, undecided included, 1 if a configuration failed, 2 on wrong input, 130
+    after Ctrl-C (what was measured is kept).
+    """  # noqa: D301  click's mark for lines that it must not wrap
+    interrupt_on_termination()
+    sizes = options["batch_size"]
+    options["batch_size"] = sizes[0] if sizes else None
+    if options["operation"] == "predict":
+        ctx.exit(_of_predictions(names, sizes or [1], options))
+    if len(sizes) > 1:
+        raise UsageError("several batch sizes are for --operation predict; give one, or --b-batch-size")
+    if all(map(is_model, names)) and options["dataset"] is None and options["task"] is None:
+        if on_cluster(options):
+            raise UsageError("--executor is for tasks; a duel of steps of your own runs on this machine")
+        record, path = _carried_out(_step_request(step_workloads(names, options), options), options)
+        ctx.exit(_deliver(record, path, options))
+    for option, value in (("--with", "arguments"), ("--samples", "samples"), ("--timeout", "timeout")):
+        if options[value]:
+            raise UsageError(f"{option} is for steps of your own, such as bench.py:make_step")
+    if options["seed"] == OWN_SEED:
+        raise UsageError("--seed own is for steps of your own; give a number")
+    names, options = with_own_pair(names, options)
+    record, path = _on_cluster(names, options) if on_cluster(options) else _here(names, options)
+    ctx.exit(_deliver(record, path, options))
+
+
+def _deliver(record: DuelRecord, path: Path, options: Mapping[str, Any]) -> int:
+    """Print a duel; returns the exit code."""
+    task = record.task
+    ran = [(each, task.description, record.machine) for each in record.configurations] if task else []
+    deliver(DUELS, record, path, options, page_of="last", remarks=faster_modes(ran, [*all_kept()]))
+    return code_of(record.status)
+
+
+def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What duels of steps and of tasks have in common."""
+    return {
+        "margin": options["within"],
+        "budget_seconds": options["budget"],
+        "quiet_environment": options["process_environment"] == "quiet",
+        "turns": options["turns"],
+        "profile": options["profile"],
+        "command": sys.argv[1:],
+    }
+
+
+def _step_request(workloads: Sequence[OwnStep], options: Mapping[str, Any]) -> DuelRequest:
+    return DuelRequest(workloads=workloads, **_settings(options))
+
+
+def _of_predictions(names: tuple[str, ...], sizes: Sequence[int], options: Mapping[str, Any]) -> int:
+    """A duel for each batch size; of several sizes also the curve of all. Returns the exit code."""
+    if options["task"] is None:
+        raise UsageError("--operation predict needs --task")
+    if on_cluster(options):
+        raise UsageError("--executor is for training steps; predictions are timed on this machine")
+    if wrong := [f"--{letter}-batch-size" for letter in _LETTERS if options[f"{letter}_batch_size"]]:
+        raise UsageError(f"{wrong[0]} is for training steps; predictions of all have the same --batch-size")
+    if len(names) > len(_LETTERS):
+        raise UsageError(f"a duel takes at most {len(_LETTERS)} configurations")
+    _refuse_surplus_letters(len(names), options)
+    definition = registry.task(options["task"])
+    with shown_progress(quiet=options["quiet"]) as progress:
+        dataset = choose_dataset(definition, options["dataset"], progress)
+    records: list[DuelRecord] = []
+    for size in sizes:
+        workloads = [
+            prediction_workload(name, size, options, letter, dataset.name)
+            for name, letter in zip(names, _LETTERS, strict=False)
+        ]
+        record, path = _carried_out(_step_request(labelled_steps(workloads), options), options)
+        records.append(record)
+        if len(sizes) == 1:
+            return _deliver(record, path, options)
+        if record.status == "interrupted":
+            break
+    code = max(code_of(record.status) for record in records)
+    if options["form"] == "json":
+        echo_json(msgspec.json.encode({"duels": records}))
+        return code
+    document = predictions_document(options["task"], records)
+    echo(terminal_text(document))
+    page = options["results"] / DUELS.folder / f"{records[0].id}-predictions.html"
+    write_text(page, html_page(document))
+    echo(f"\nPage: {page}")
+    return code
+
+
+def _carried_out(request: DuelRequest, options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
+    folder = prepare_folder(options["results"] / DUELS.folder)
+    with DuelDisplay(quiet=options["quiet"]) as display:
+        duel = Duel(request, folder, display)
+        return duel.carry_out(), duel.path
+
+
+def _here(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
+    request, choices = _request(names, options)
+    with ModeDisplay(quiet=options["quiet"]) as display:
+        modes = FastestModes(options["results"] / DUELS.folder, display, certify=options["certify"])
+        workloads = labelled([modes.choose(choice, request.dataset) for choice in choices])
+    return _carried_out(msgspec.structs.replace(request, workloads=workloads), options)
+
+
+def _on_cluster(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
+    """Carry out a duel on one node, which finds the fastest workload of each choice.
+
+    Raises:
+        UsageError: no cluster is reachable, or no node has the backends.
+        HarnessError: the node was lost, or the record cannot be written.
+    """
+    folder = prepare_folder(options["results"] / DUELS.folder)
+    with ModeDisplay(quiet=options["quiet"]) as display, connected(options["address"]) as cluster:
+        interrupt_on_termination()  # Ray handles signals in its own way, too
+        recorder = DuelRecorder(folder, display)
+        request, choices = _request(names, {**options, "threads": options["threads"] or cluster.threads})
+        datasets = [request.dataset.name]
+        with RayNodes(trainings_of(request.workloads), datasets) as nodes:
+            try:
+                asked = PlacedDuel(request, choices, sys.executable)
+                record, duels = on_one_node(nodes, asked, datasets, recorder)
+            except KeyboardInterrupt as interrupt:
+                return recorder.interrupted(interrupt), recorder.path
+    write_duels(folder, duels)
+    recorder.save(record)
+    return record, recorder.path
+
+
+def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRequest, list[list[Workload]]]:
+    """The duel of the first of each choice of workloads, and the choices, of which the fastest take part.
+
+    What can be refused before a process starts is refused.
+    """
+    definition = registry.task(options["task"])
+    choices = choices_of(names, definition, options)
+    workloads = [choice[0] for choice in choices]
+    refuse_different_work(workloads)
+    with shown_progress(quiet=options["quiet"]) as progress:
+        dataset = choose_dataset(definition, options["dataset"], progress)
+    request = DuelRequest(
+        workloads=workloads,
+        dataset=dataset,
+        certify=options["certify"],
+        **_settings(options),
+    )
+    return request, choices

@@ -1,0 +1,596 @@
+"""Duels: the verdict in one line, the document of a duel, and the duel that would decide a comparison.
+
+NumPy is imported where numbers are computed: gates and listings need verdicts alone.
+"""
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.core.audit.words import verified_work
+from harness.core.certify.page import certificate_label
+from harness.core.documents.circumstances import (
+    circumstances,
+    given_again,
+    option_words,
+    shell_line,
+    started,
+)
+from harness.core.documents.document import (
+    Cell,
+    Document,
+    Figure,
+    Figures,
+    Items,
+    Node,
+    Only,
+    Paragraph,
+    Section,
+    Table,
+    Text,
+)
+from harness.core.documents.escaping import one_line
+from harness.core.documents.numbers import (
+    NOTHING,
+    RATIO_LEGEND,
+    counted,
+    measured,
+    percent,
+    percent_change,
+    significant,
+    time_ratio,
+)
+from harness.core.machine.description import Machine
+from harness.core.machine.quantities import QUANTITIES
+from harness.core.machine.worker_variables import relevant_variables
+from harness.core.plugins import registry
+from harness.core.plugins.definition import define_task
+from harness.core.plugins.installation import identifying_versions
+from harness.core.plugins.options import Value
+from harness.core.runs.identity import value_text
+from harness.core.runs.record import Record
+from harness.core.runs.store import results_option
+from harness.core.stats.estimate import Estimate
+from harness.errors import HarnessError
+from harness.spec.task import Task
+from harness.timing.duel.mode_times import ModeTimes, times_of
+from harness.timing.duel.record import (
+    PREDICTION,
+    BlockRecord,
+    ConfigurationRecord,
+    DuelRecord,
+    DuelResult,
+    Reason,
+    StopReason,
+)
+from harness.timing.engine.steps.findings import (
+    Operation,
+    Profiles,
+    StepProfile,
+    changed_most,
+    comparison_text,
+)
+
+if TYPE_CHECKING:
+    from harness.learning.runs.comparison import Comparison
+    from harness.learning.runs.configuration_summary import ConfigurationSummary
+    from harness.timing.engine.findings import ConfigurationFindings
+    from harness.timing.gate.record import MetricResult
+
+
+# Where the time of a step goes, and in which operations it changed: a section of duels, gates and times.
+
+_Row = list[Cell | str]
+_SHOWN, _SHOWN_IN_TERMINAL = 10, 4
+_LEGEND = (
+    "Milliseconds in one step, in the operation itself and not in those that it calls. Profilers slow a step "
+    "down, each in other places, so these times say where the time goes, not how much of it there is."
+)
+
+
+def profile_sections(profiles: Profiles | None, labels: Sequence[str], of: Text = "") -> list[Node]:
+    """One table for each profiler; nothing where nothing was profiled. ``of`` is what was profiled."""
+    if profiles is None:
+        return []
+    fault = f"It could not be profiled: {profiles.fault}" if profiles.fault else ""
+    nodes: list[Node] = [
+        Paragraph(of),
+        Paragraph(one_line(fault)),
+        Only(("terminal",), list(_tables(profiles, labels, _SHOWN_IN_TERMINAL))),
+        Only(("verbose", "markdown", "page"), list(_tables(profiles, labels, _SHOWN))),
+    ]
+    return [Section("Where the time goes", nodes, "profile", announced=True)]
+
+
+def _tables(profiles: Profiles, labels: Sequence[str], count: int) -> Iterator[Table]:
+    if len(profiles.sides) == 1:
+        for alone in profiles.sides[0]:
+            rows: list[_Row] = [[each.name, _ms(each), _calls(each)] for each in alone.operations[:count]]
+            yield _table(alone, ["ms", "calls"], rows, "took most")
+        return
+    for label, side in zip(labels[1:], profiles.sides[1:], strict=False):
+        theirs = {each.profiler: each for each in side}
+        for ours in profiles.sides[0]:
+            if ours.profiler not in theirs:
+                continue
+            differing: list[_Row] = []
+            for each in changed_most(ours, theirs[ours.profiler], count):
+                both = (each.base, each.head)
+                change = Cell(f"{1e3 * each.seconds:+.3g}", "bad" if each.seconds > 0 else "good")
+                differing.append([each.name, *map(_ms, both), change, *map(_calls, both)])
+            headers = [f"ms, {labels[0]}", f"ms, {label}", "change", f"calls, {labels[0]}", f"calls, {label}"]
+            yield _table(ours, headers, differing, "changed most")
+
+
+def _table(profile: StepProfile, headers: list[str], rows: list[_Row], what: str) -> Table:
+    kind = "functions" if profile.profiler == "Python" else "operations"
+    title = f"The {kind} that {what}, by the profiler of {profile.profiler}"
+    named = [[one_line(str(name)), *others] for name, *others in rows]
+    return Table([kind[:-1], *headers], named, title, (_LEGEND,), announced=True)
+
+
+def _ms(operation: Operation) -> str:
+    return significant(1e3 * operation.seconds)
+
+
+def _calls(operation: Operation) -> str:
+    return f"{operation.calls:g}"
+
+
+# The verdict in one line, and what it rests on.
+
+#: Down-weighted outliers are mentioned if they cost more than this share of the pairs.
+_LOST_WEIGHT_SHOWN = 0.1
+_SMALLEST_P = 0.001
+#: A number of missing pairs from here on is a guess.
+_MANY = 200
+#: Load of other programs, and throttling, are mentioned from this share of a core on.
+_WORTH_MENTIONING = 0.1
+#: A difference, in logarithms, that two pairs of equal programs seldom show.
+_LARGE = 0.1
+#: What a result means whose ``uneven`` is set.
+UNEVEN = "a few blocks of most pairs are far from the others, so the ratio is over all blocks"
+
+
+def verdict_line(result: DuelResult, margin: float) -> str:
+    """``keras:fit is faster than torch:eager: −29.6 % [−31.5, −27.6] (10 pairs, p = 0.002)``."""
+    ratio = f"{time_ratio(result.ratio)} ({evidence_text(result)})"
+    configuration, reference = result.configuration, result.reference
+    match result.verdict:
+        case "faster" | "slower":
+            return f"{configuration} is {result.verdict} than {reference}: {ratio}"
+        case "same":
+            return f"{configuration} is as fast as {reference} within {100 * margin:g} %: {ratio}"
+        case "undecided":
+            return _undecided(result)
+
+
+def evidence_text(result: DuelResult) -> str:
+    """``10 pairs, p = 0.002``: the pairs behind a ratio, and the test that it is 1."""
+    pairs = pairs_text(result)
+    if result.p_value is None:
+        return pairs
+    small = result.p_value < _SMALLEST_P
+    return f"{pairs}, p < {_SMALLEST_P:g}" if small else f"{pairs}, p = {result.p_value:.2g}"
+
+
+def pairs_text(result: "DuelResult | MetricResult") -> str:
+    """``10 pairs, outliers down-weighted``."""
+    pairs = counted(result.pairs, "pair")
+    down_weighted = result.weight is not None and result.weight < (1 - _LOST_WEIGHT_SHOWN) * result.pairs
+    return f"{pairs}, outliers down-weighted" if down_weighted else pairs
+
+
+def _undecided(result: DuelResult) -> str:
+    """What is likely, and how many pairs are missing or why more do not help."""
+    ratio, configuration, reference = result.ratio, result.configuration, result.reference
+    if result.reason is None and ratio is not None and _is_likely(ratio):
+        word = "faster" if ratio.value < 1.0 else "slower"
+        claim = f"{configuration} is probably {word} than {reference}"
+    else:
+        claim = f"Undecided whether {configuration} or {reference} is faster"
+    return f"{claim}: {time_ratio(ratio)} ({_outlook(result)})"
+
+
+def _is_likely(ratio: Estimate) -> bool:
+    """Whether the pairs suggest a difference; two of them, which have no interval, if it is large."""
+    return ratio.excludes(1.0) if ratio.low is not None else abs(math.log(ratio.value)) > _LARGE
+
+
+def _outlook(result: DuelResult) -> str:
+    """``3 of at least 4 pairs``, or the evidence and why it cannot decide."""
+    from harness.timing.engine.evidence import MOST_PAIRS  # imports NumPy, which reports of gates do without
+
+    if result.reason is not None:
+        made = result.pairs + result.lost
+        return f"{evidence_text(result)}; {_REASONS[result.reason].format(lost=result.lost, made=made)}"
+    needed = result.pairs + (result.pairs_wanted or 0)
+    if needed <= result.pairs:
+        return evidence_text(result)
+    if needed > MOST_PAIRS:
+        about = f"about {needed}" if needed < _MANY else "far more"
+        return (
+            f"{evidence_text(result)}; a verdict needs {about} pairs, and a duel makes at most {MOST_PAIRS}"
+        )
+    return f"{result.pairs} of at least {needed} pairs"
+
+
+#: Why the pairs can carry no verdict.
+_REASONS: dict[Reason, str] = {
+    "pairs lost": "{lost} of {made} pairs were lost to disturbances by other programs",
+    "control moved": "the control computation shows that the machine was not equally fast for both",
+    "contradicted": "over all blocks, pauses included, the difference has the opposite sign",
+}
+
+
+def load_remarks(blocks: Sequence[BlockRecord]) -> Iterator[str]:
+    """What other programs and limits took from the blocks throughout."""
+    if not blocks:
+        return
+    seconds = sum(block.seconds for block in blocks)
+    disturbances = [block.disturbance for block in blocks]
+    others = sum(each.others_seconds + each.stolen_seconds for each in disturbances) / seconds
+    if others > _WORTH_MENTIONING:
+        yield f"Other programs used {percent(others)} of a CPU: measuring takes longer and varies more."
+    throttled = sum(each.throttled_seconds for each in disturbances) / seconds
+    if throttled > _WORTH_MENTIONING:
+        yield (
+            f"The CPU quota of the control group held threads back {percent(throttled)} of the time. Use "
+            "fewer threads (--threads) or a larger quota."
+        )
+    if slowed := sum(each.throttle_events for each in disturbances):
+        yield f"Cores were throttled for heat {slowed} times."
+
+
+# The document.
+
+_STOPPED: dict[StopReason, str] = {
+    "decided": "every verdict is in and precise enough",
+    "verdicts in": "every verdict is in, after more than 5 minutes",
+    "budget spent": "the budget is spent",
+    "time spent": "a duel without --budget takes at most 15 minutes",
+    "hopeless": "a verdict would take far longer than the 15 minutes of a duel without --budget",
+    "most pairs": "a duel makes at most {most} pairs",
+}
+
+
+_METHOD = """\
+A pair is a fresh process of each configuration. Their timed blocks alternate, and one of them runs at a \
+time, so that all of them see the same machine. A pair yields one ratio of the time per sample.
+Faster and slower are proven by the signs and the magnitudes of the pairs, with a test that is valid at any \
+number of pairs. Same: the ratio is proven to be within {margin} of 1. Otherwise the duel is undecided.
+Start-up, memory and energy are medians over the processes and have no test.""".splitlines()
+
+
+def duel_document(record: DuelRecord) -> Document:
+    """The verdicts, charts of the pairs, a table of the configurations, remarks and circumstances."""
+    labels = [configuration.label for configuration in record.configurations]
+    verdicts = list(_verdicts(record)) or [f"The duel is {record.status}: nothing was measured."]
+    nodes: list[Node] = []
+    if record.pairs:
+        from harness.timing.engine.findings import configuration_findings
+
+        findings = [configuration_findings(record, index) for index in range(len(labels))]
+        table = configuration_table(record, findings)._replace(legend=(RATIO_LEGEND,))
+        remarks = Items(list(_remarks(record, findings)))
+        nodes += [
+            Section("Pairs and turns", [Figures(partial(_figures, record))], "pairs-and-turns"),
+            Section("Configurations", [table, remarks], "configurations"),
+            *profile_sections(record.profiles, labels),
+        ]
+    method = Items([each.format(margin=f"{100 * record.margin:g} %") for each in _METHOD])
+    options = ", ".join(f"{name}={value}" for name, value in record.options.items())
+    minutes = f"{record.seconds / 60:.1f} min, certification excluded"
+    nodes.append(circumstances(record, method, options=options, time=minutes))
+    meta = [
+        f"{record.work_name} on {record.dataset_name}" if record.dataset_name else record.work_name,
+        counted(len(record.pairs), "pair"),
+        started(record),
+        record.machine.cpu,
+    ]
+    return Document("duel", f"Duel of {' and '.join(labels)}", nodes, verdicts, meta)
+
+
+def _figures(record: DuelRecord) -> list[Figure]:
+    from harness.timing.engine.charts import duel_figures
+
+    return duel_figures(record)
+
+
+def _verdicts(record: DuelRecord) -> Iterator[str]:
+    """The verdict on each configuration, and how a duel ended that did not end well."""
+    for result in record.results:
+        yield verdict_line(result, record.margin)
+    if len({configuration.device for configuration in record.configurations}) > 1:
+        devices = ", ".join(f"{own.label} on {own.device}" for own in record.configurations)
+        yield f"The devices differ: {devices}."
+    match record.status:
+        case "failed":
+            yield f"The duel failed: {record.failure}"
+        case "interrupted":
+            pairs = counted(len(record.pairs), "pair")
+            when = f"after {pairs}" if record.pairs else "before the first pair; nothing was measured"
+            yield f"{record.failure[:1].upper()}{record.failure[1:]} {when}."
+        case "running":
+            yield "The duel is running, or was killed before it ended."
+
+
+def configuration_table(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Table:
+    """A column for each configuration. A row that is available for none of them is left out."""
+    every, energy = record.configurations, [own.joules_per_sample for own in findings]
+    rows = [
+        ("framework", *(versions_text(own) for own in every)),
+        ("device, threads", *(f"{own.device}, {own.configuration.threads}" for own in every)),
+        ("precision, batch size", *(f"{own.configuration.precision}, {own.batch_size}" for own in every)),
+        ("steady step (ms)", *(measured(own.step_seconds.scaled(1e3)) for own in findings)),
+        ("steps per block", *(str(own.block_steps) for own in findings)),
+        ("samples/s", *(f"{own.samples_per_second:,.0f}" for own in findings)),
+        ("GFLOP/s (of NumPy's peak)", *(_flops(record, *pair) for pair in zip(every, findings, strict=True))),
+        ("import, build (s)", *(f"{own.import_seconds:.2f}, {own.build_seconds:.2f}" for own in findings)),
+        ("first step (s)", *(f"{own.first_step_seconds:.3f}" for own in findings)),
+        ("total start-up (s)", *(f"{own.start_up_seconds:.2f}" for own in findings)),
+        ("warm-up blocks dropped", *(f"{own.warm_up_blocks:g}" for own in findings)),
+        *((quantity.heading, *(quantity.text(own.measured) for own in findings)) for quantity in QUANTITIES),
+        ("energy (mJ/sample)", *(significant(joules and 1e3 * joules) for joules in energy)),
+    ]
+    shown = [row for row in rows if set(row[1:]) != {NOTHING}]
+    return Table(["", *(own.label for own in every)], shown, "Medians over fresh processes")
+
+
+def framework_text(backend: str, framework: dict[str, str]) -> str:
+    """The versions that distinguish configurations of one backend, a line each."""
+    versions = identifying_versions(backend, framework)
+    lines = [f"{name} {version}" for name, version in versions.items()]
+    return "\n".join(lines) or framework.get("engine", NOTHING)
+
+
+def versions_text(own: ConfigurationRecord) -> str:
+    """The framework of a configuration, or the versions that a step of the user's own imported."""
+    if own.configuration.backend:
+        return framework_text(own.configuration.backend, own.framework)
+    return ", ".join(f"{name} {version}" for name, version in own.framework.items())
+
+
+def _flops(record: DuelRecord, configuration: ConfigurationRecord, findings: "ConfigurationFindings") -> str:
+    """The share of the peak is given only if the peak is of the same threads, device and precision."""
+    if not findings.flops_per_second:
+        return NOTHING
+    speed = f"{findings.flops_per_second / 1e9:.1f}"
+    peak_is_of = record.configurations[0].configuration.threads, "cpu", "float32"
+    own = configuration.configuration.threads, configuration.device, configuration.configuration.precision
+    if record.peak_flops_per_second is None or own != peak_is_of:
+        return speed
+    return f"{speed} ({percent(findings.flops_per_second / record.peak_flops_per_second)})"
+
+
+def _break_even(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Iterator[str]:
+    from harness.timing.engine.findings import break_even_samples
+
+    if not record.results:  # a duel that ended before its first pair was judged
+        return
+    reference = findings[0]
+    for result, other in zip(record.results, findings[1:], strict=True):
+        if result.verdict not in {"faster", "slower"} or result.ratio is None:
+            continue
+        samples = break_even_samples(reference, other, result.ratio.value)
+        if samples is None:
+            continue
+        later, sooner = result.configuration, result.reference
+        ahead = other.start_up_seconds - reference.start_up_seconds
+        if ahead < 0:
+            later, sooner = sooner, later
+        steps = samples / record.configurations[0].batch_size
+        epochs = (
+            "" if record.dataset is None else f" ({samples / record.dataset.samples['train']:.2g} epochs)"
+        )
+        yield (
+            f"Break-even: {later} takes {abs(ahead):.1f} s longer to start than {sooner} and catches up "
+            f"after {steps:,.0f} steps{epochs}."
+        )
+
+
+def _remarks(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Iterator[str]:
+    """Break-even, the extent and the circumstances of the duel, and what was proven of the work."""
+    yield from _break_even(record, findings)
+    yield _work(record)
+    yield _extent(record)
+    for result in record.results:
+        yield from _result_remarks(result, named=len(record.results) > 1)
+    blocks = [block for pair in record.pairs for block in pair.blocks]
+    if dropped := sum(block.disturbed for block in blocks):
+        yield f"{dropped} of {len(blocks)} blocks were disturbed; their turns are left out."
+    yield from load_remarks(blocks)
+    if unsettled := sum(own.unsettled for own in findings):
+        yield f"The step times of {unsettled} processes had not settled when warm-up ended."
+    if any(pair.side_by_side for pair in record.pairs):
+        yield "Processes imported and built side by side, each on its own CPUs; the rest alternated."
+    yield from _proof(record)
+    for difference in record.differences:
+        values = (NOTHING if value is None else value for value in difference.values)
+        labels = (configuration.label for configuration in record.configurations)
+        listed = ", ".join(f"{value} ({label})" for value, label in zip(values, labels, strict=True))
+        yield f"Different as requested: {difference.name} {listed}."
+    if len({configuration.batch_size for configuration in record.configurations}) > 1:
+        yield "The batch sizes differ: ratios are of the time per sample."
+    if record.missing_controls:
+        yield f"Limits of this platform: {'; '.join(record.missing_controls)}."
+
+
+def _proof(record: DuelRecord) -> Iterator[str]:
+    """What was proven of the timed work, and what the certificates do not prove."""
+    for index, configuration in enumerate(record.configurations):
+        processes = [pair.processes[index] for pair in record.pairs]
+        tried = [process.verification for process in processes if process.verification]
+        verified = sum(verification.outcome == "verified" for verification in tried)
+        if verified:
+            yield (
+                f"{configuration.label}: a second program repeated drawn segments of {verified} "
+                f"process{'es' * (verified != 1)} with equal losses."
+            )
+        elif tried:
+            yield f"The timed work of {configuration.label} was {verified_work(tried[0])}."
+    if record.step is not None:
+        compared = zip(record.configurations[1:], record.step.work, strict=False)
+        yield from (f"{own.label}: {comparison_text(comparison)}." for own, comparison in compared)
+    elif any(configuration.certificate is None for configuration in record.configurations):
+        yield "Not certified: the configurations may do different work."
+    for configuration in record.configurations:
+        if configuration.certificate and configuration.certificate.lacks_dropout:
+            yield f"{configuration.label} is {certificate_label(configuration.certificate)}."
+
+
+def _work(record: DuelRecord) -> str:
+    data = record.dataset
+    if data is None:
+        of_task = record.step is not None and PREDICTION in record.step.targets
+        return f"Timed were {record.work_name}." if of_task else f"Step of your own: {record.work_name}."
+    stand_in = f" in place of {data.stands_in_for} ({data.reason})" if data.stands_in_for else ""
+    return f"Task {record.work_name} on {data.name}{stand_in}."
+
+
+def _extent(record: DuelRecord) -> str:
+    text = f"{counted(len(record.pairs), 'pair')} of {record.turns} turns in {record.seconds:.0f} s"
+    if record.process_environment == "plain":
+        text += ", --process-environment plain"
+    if record.stopped_because is not None:
+        from harness.timing.engine.evidence import MOST_PAIRS
+
+        text += f"; stopped because {_STOPPED[record.stopped_because].format(most=MOST_PAIRS)}"
+    return f"{text}."
+
+
+def _result_remarks(result: DuelResult, *, named: bool) -> Iterator[str]:
+    start = f"{result.configuration}: " if named else ""
+    if result.reached_after is not None and result.reached_after < result.pairs:
+        yield f"{start}The verdict was reached after {result.reached_after} pairs; more narrow the interval."
+    if result.spread is not None:
+        text = f"{start}Between pairs the ratio varies by {100 * result.spread:.1f} % (standard deviation)"
+        if result.control_ratio is not None:
+            control = percent_change(Estimate(result.control_ratio, None, None, result.pairs))
+            text += f"; the control computation differs by {control}"
+        yield f"{text}."
+    if result.uneven:
+        yield f"{start}{UNEVEN[0].upper()}{UNEVEN[1:]}."
+
+
+# The ``harness duel`` that would decide which configurations are faster, as a complete command.
+
+#: Stands before the command.
+DECIDES = "For a verdict on speed:"
+#: Configurations that a duel takes.
+_MOST = 4
+_OPEN = {"undecided", "unreliable"}
+
+
+def next_duel(comparison: "Comparison", results: Path | None = None) -> str:
+    """The command; empty where no verdict on speed is missing, or where a command alone cannot make it.
+
+    Its result goes to the folder ``results``, where the next comparison finds it.
+    """
+    unsettled = [pair.other for pair in comparison.pairs if pair.speed_verdict in _OPEN]
+    if not unsettled:
+        return ""
+    summaries = [comparison.pairs[0].reference, *unsettled][:_MOST]
+    names = [_record(summary).configuration.label for summary in summaries]
+    if len(set(names)) < len(names):  # versions of one framework: each needs its own interpreter
+        return ""
+    record = _record(summaries[0])
+    variables = relevant_variables(record.inherited_variables)
+    # Those of this shell reach the duel without being named.
+    words = [
+        f"{name}={shell_line([value])}" for name, value in variables.items() if os.environ.get(name) != value
+    ]
+    words.append(shell_line(["harness", "duel", *names, "--task", record.task.name, *_options(record)]))
+    return " ".join(words) + ("" if results is None else results_option(results))
+
+
+def _record(summary: "ConfigurationSummary") -> Record:
+    return summary.configuration.runs[0].record
+
+
+def _options(record: Record) -> Iterator[str]:
+    """What the runs had in common and a duel would otherwise choose itself."""
+    options, batch_size, dataset = _defaults(record)
+    configuration, asked = record.configuration, record.task.description.batch_size
+    return option_words(
+        {
+            "set": [
+                f"{name}={value_text(value)}"
+                for name, value in record.task.options.items()
+                if name not in options or options[name] != value
+            ],
+            "batch-size": asked if asked != batch_size else None,
+            "dataset": record.dataset.name if record.dataset.name != dataset else None,
+            "device": configuration.device if configuration.device != "auto" else None,
+            "precision": configuration.precision if configuration.precision != "float32" else None,
+            "threads": configuration.threads,
+            "plugin": given_again(record, "plugin"),
+        }
+    )
+
+
+def _defaults(record: Record) -> tuple[dict[str, Value], int | None, str]:
+    """The task's own options, its batch size under those of the record, and its first data set.
+
+    Nothing is a default where the task is not installed here.
+    """
+    try:
+        definition = registry.task(record.task.name)
+        options = definition.options()
+        given = msgspec.convert(msgspec.structs.asdict(options) | record.task.options, definition.options)
+        batch_size = define_task(definition, given).batch_size
+    except (HarnessError, msgspec.MsgspecError):
+        return {}, None, ""
+    return msgspec.structs.asdict(options), batch_size, definition.datasets[0]
+
+
+# The modes of a backend, by their known step times.
+
+
+def chosen_sentence(times: ModeTimes) -> str:
+    """Which mode ``best`` is, and how much longer the others take."""
+    found = f"{times.backend}:best on {times.task} is {times.backend}:{times.fastest}"
+    others = _others(times)
+    return f"{found} ({others}; measured {times.day})" if others else found
+
+
+def modes_row(times: ModeTimes) -> tuple[str, ...]:
+    """Task, backend, fastest mode, the others, and how it was measured."""
+    where = f"{times.device}, {counted(times.threads, 'thread')}, {times.precision}, {times.day}"
+    return times.task, times.backend, times.fastest, _others(times), where
+
+
+def faster_modes(
+    ran: Iterable[tuple[Record | ConfigurationRecord, Task, Machine]], known: Sequence[ModeTimes]
+) -> list[str]:
+    """For configurations, their task and machine: which other mode of theirs takes less time, each once."""
+    sentences: dict[str, None] = {}
+    for configuration, task, machine in ran:
+        times = times_of(known, configuration, task, machine)
+        if times is not None and times.times[configuration.configuration.mode] > 1.0 + _NOTEWORTHY:
+            mode = configuration.configuration.mode
+            sentence = (
+                f"{times.backend}:{mode} is not the fastest mode on {times.task}: it takes "
+                f"{percent(times.times[mode] - 1)} longer than {times.backend}:{times.fastest} "
+                f"(measured {times.day})."
+            )
+            sentences[sentence] = None
+    return list(sentences)
+
+
+#: A short duel does not resolve smaller differences.
+_NOTEWORTHY = 0.02
+
+
+def _others(times: ModeTimes) -> str:
+    slower = [
+        f"{mode} {percent(ratio - 1)} longer"
+        for mode, ratio in sorted(times.times.items(), key=lambda item: item[1])
+        if mode != times.fastest
+    ]
+    return ", ".join([*slower, *(f"{mode} failed" for mode in times.failed)])

@@ -1,0 +1,440 @@
+"""A duel: preparation, pairs until every verdict is in, and the record of what was measured."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from harness.core.audit.comparison import first_difference
+from harness.core.certify.certificate import Certificate
+from harness.core.certify.dropout import uses_dropout
+from harness.core.documents.kinds import carry_out, stamp
+from harness.core.machine.arguments import duration_text
+from harness.core.machine.calibration import peak_flops_per_second
+from harness.core.machine.description import describe_machine
+from harness.core.machine.worker_variables import inherited_variables, missing_controls
+from harness.core.runs.events import Phase
+from harness.core.runs.record import DatasetRecord, TaskRecord
+from harness.core.worker import protocol
+from harness.errors import HarnessError, UsageError, WorkerTimeout
+from harness.spec.description import description_sha256
+from harness.timing.duel.record import (
+    DUELS,
+    DuelRecord,
+    DuelResult,
+    PairRecord,
+    StopReason,
+)
+from harness.timing.engine.evidence import FEWEST_PAIRS, MOST_PAIRS
+from harness.timing.engine.pairs import (
+    Alternation,
+    Program,
+    steps_of,
+    trainings_of,
+)
+from harness.timing.engine.preparation import (
+    Prepared,
+    certificates,
+    prepare,
+)
+from harness.timing.engine.ratios import PairTime
+from harness.timing.engine.steps.own import (
+    OwnStep,
+    WorkRequest,
+    compare_work,
+    profile_sides,
+    refuse_different_work,
+    step_record,
+)
+from harness.timing.engine.timed_worker import (
+    ConfigurationFailed,
+    ending,
+    session_of,
+)
+from harness.timing.engine.verdict import (
+    compare,
+    kept,
+    known_well_enough,
+    latest,
+    wanted_precision,
+)
+from harness.timing.engine.workloads import Workload, differences
+
+# What a duel is asked for, and the record with which it begins.
+
+
+class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to compare: configurations that train one task, or steps. The first is the reference."""
+
+    workloads: Sequence[Program]
+    dataset: DatasetRecord = msgspec.field(default_factory=lambda: DatasetRecord(""))
+    """Of a task."""
+    work: WorkRequest = WorkRequest()
+    """How the values of steps are compared."""
+    margin: float
+    budget_seconds: float | None = None
+    """No pair ends later. None: until all is decided or more pairs are hopeless, and at most 15 minutes."""
+    quiet_environment: bool = True
+    certify: bool = True
+    """Certify the configurations of a task."""
+    turns: int | None = None
+    profile: bool = False
+    command: list[str] = []
+    """The command line that asked for the duel."""
+
+
+def new_record(request: DuelRequest) -> DuelRecord:
+    """The record of a duel that is about to begin."""
+    reference, quiet = request.workloads[0], request.quiet_environment
+    if isinstance(reference, OwnStep):
+        identifier, started_at = stamp(reference.target.short_name)
+    else:
+        ran = [workload.configuration for workload in request.workloads]
+        names = "-".join(f"{configuration.backend}.{configuration.mode}" for configuration in ran)
+        identifier, started_at = stamp(reference.task.name, names)
+    replaced = reference.worker_variables(quiet=quiet)
+    record = DuelRecord(
+        id=identifier,
+        started_at=started_at,
+        command=request.command,
+        machine=describe_machine(),
+        process_environment="quiet" if quiet else "plain",
+        seed=0,
+        margin=request.margin,
+        turns=request.turns or 0,
+        configurations=[],
+        differences=differences(request.workloads),
+        inherited_variables=inherited_variables(os.environ, replaced),
+        missing_controls=missing_controls() if quiet else [],
+    )
+    if isinstance(reference, OwnStep):
+        record.step, record.seed = step_record(steps_of(request.workloads)), reference.target.seed or 0
+    else:
+        task = reference.task
+        record.task = TaskRecord(task.name, task.version, reference.options, description_sha256(task), task)
+        record.dataset, record.seed = msgspec.structs.replace(request.dataset), reference.seed
+    return record
+
+
+# When a duel ends: all is decided, time or pairs run out, or more pairs are hopeless.
+
+#: The most time of a duel without a budget: 40 pairs, the most there are, of 20 s. That is what pairs take on
+#: a busy machine, most of it to start the processes.
+MOST_SECONDS = 900.0
+#: A duel without a budget whose verdicts are in narrows its intervals until this time.
+_NARROWING_SECONDS = 300.0
+#: With fewer pairs a forecast is too uncertain to give a duel up.
+_FEWEST_FOR_FORECAST = 10
+#: More pairs are hopeless if about so many times as many are needed as there is time for.
+_HOPELESS = 2.0
+
+
+def time_limit(request: DuelRequest) -> float:
+    """The seconds after which no pair may end."""
+    return MOST_SECONDS if request.budget_seconds is None else request.budget_seconds
+
+
+def out_of_time(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
+    """Why there is no time for another pair, of about ``pair_seconds``; None if there is."""
+    if len(record.pairs) >= MOST_PAIRS:
+        return "most pairs"
+    if record.seconds + pair_seconds <= time_limit(request):
+        return None
+    return "time spent" if request.budget_seconds is None else "budget spent"
+
+
+def no_longer_needed(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
+    """Why another pair is not needed, or is hopeless; None if neither.
+
+    With a budget a duel goes on as long as anything is open: the user has said how long.
+    """
+    if all(known_well_enough(result, record.margin) for result in record.results):
+        return "decided"
+    if request.budget_seconds is not None:
+        return None
+    undecided = [result for result in record.results if result.verdict == "undecided"]
+    if not undecided:
+        return "verdicts in" if record.seconds > _NARROWING_SECONDS else None
+    if len(record.pairs) < _FEWEST_FOR_FORECAST:
+        return None
+    most = _HOPELESS * _pairs_left(request, record, pair_seconds)
+    return "hopeless" if all((result.pairs_wanted or 0) > most for result in undecided) else None
+
+
+def seconds_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> float:
+    """About how long the duel will go on."""
+    wanted = max((_pairs_to_come(result, record.margin) for result in record.results), default=0)
+    return min(wanted, _pairs_left(request, record, pair_seconds)) * pair_seconds
+
+
+def _pairs_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> int:
+    fits = math.floor((time_limit(request) - record.seconds) / pair_seconds)
+    return max(0, min(MOST_PAIRS - len(record.pairs), fits))
+
+
+def _pairs_to_come(result: DuelResult, margin: float) -> int:
+    """About how many more pairs decide, or narrow the interval as far as is wanted."""
+    ratio = result.ratio
+    if result.verdict == "undecided" or ratio is None or ratio.low is None or ratio.high is None:
+        return result.pairs_wanted or 1
+    wider = math.log(ratio.high / ratio.low) / 2 / wanted_precision(ratio.value, margin)
+    return max(0, math.ceil(result.pairs * (wider**2 - 1)))
+
+
+# Whether the processes of a pair begin with equal losses, as the same work on the same data does.
+
+
+def refuse_unequal_work(workloads: Sequence[Workload], pair: PairRecord) -> None:
+    """Compare the first losses of each workload with those of the reference.
+
+    They can be compared where both have the same batches and precision, and neither dropout nor DP-SGD, for
+    which each framework draws for itself.
+
+    Raises:
+        HarnessError: they differ; names the first step that does.
+    """
+    if not workloads or uses_dropout(workloads[0].task) or workloads[0].task.privacy is not None:
+        return
+    reference, *others = workloads
+    first, *processes = pair.processes
+    for other, process in zip(others, processes, strict=True):
+        if other.task != reference.task or other.seed != reference.seed:
+            continue
+        precision = reference.configuration.precision
+        count = min(len(first.first_losses), len(process.first_losses))
+        if other.configuration.precision != precision or not count:
+            continue
+        ours, theirs = first.first_losses[:count], process.first_losses[:count]
+        step = first_difference(ours, theirs, precision)
+        if step is not None:
+            raise HarnessError(
+                f"{reference.label} and {other.label} do different work on this data: the loss of step "
+                f"{step + 1} is {ours[step][-1]} and {theirs[step][-1]}"
+            )
+
+
+# A duel from start to end: prepare, then run pairs until the verdicts are in or no more time is left.
+
+#: A pair that began within the budget may exceed it by this share.
+_GRACE_SHARE = 0.2
+#: The budget to suggest where a single trial exceeds it: this many times as much.
+_LARGER_BUDGET = 5
+
+
+class Outlook(NamedTuple):
+    """A verdict takes at least ``fewest_pairs`` of ``pair_seconds``; there is time for ``pairs_left``.
+
+    With what was spent before the first pair, a verdict takes at least ``seconds_needed``.
+    """
+
+    fewest_pairs: int
+    pair_seconds: float
+    pairs_left: int
+    seconds_needed: float
+
+
+class Measuring(NamedTuple):
+    """Pairs begin."""
+
+    prepared: Prepared
+    outlook: Outlook
+
+
+class Paired(NamedTuple):
+    """A pair has ended; the record's results are those of all pairs so far. About so much time is left."""
+
+    record: DuelRecord
+    seconds_left: float
+
+
+#: The progress of a duel.
+DuelEvent = Phase | Measuring | Paired
+
+
+class Duel:
+    """One duel and its record, which is saved after every pair."""
+
+    def __init__(self, request: DuelRequest, folder: Path, notify: Callable[[DuelEvent], None]) -> None:
+        self._request = request
+        self._notify = notify
+        self._start = time.monotonic()
+        self._pair_time = PairTime()
+        self._reached: dict[tuple[str, bool], DuelResult | None] = {}
+        self.record = new_record(request)
+        self.failed_label: str | None = None
+        """The workload whose failure ended the duel, if one did."""
+        self.path = folder / f"{self.record.id}.json"
+
+    def carry_out(self) -> DuelRecord:
+        """Run the duel. A failing configuration or Ctrl-C ends it; all finished pairs are kept.
+
+        If the record cannot be written, the duel ends as failed too, and the returned record is complete.
+
+        Raises:
+            UsageError: the workloads must not be compared.
+        """
+        carry_out(self.record, self._run, self._save)
+        return self.record
+
+    def _run(self) -> None:
+        try:
+            self._run_pairs()
+        except ConfigurationFailed as error:
+            self.failed_label = error.label
+            raise
+
+    def _run_pairs(self) -> None:
+        request, record = self._request, self.record
+        proofs = self._proofs()
+        alternation = Alternation(
+            request.workloads,
+            record.dataset_name,
+            quiet=request.quiet_environment,
+            deadline_seconds=self._seconds_left,
+            certified=proofs is not None,
+        )
+        self._start = time.monotonic()  # certificates are cached, so the budget does not include them
+        prepared = self._prepared(alternation, proofs)
+        self._keep(prepared)
+        while record.stopped_because is None:
+            pair = self._pair(alternation, prepared)
+            record.seconds = time.monotonic() - self._start
+            if pair is None:
+                record.stopped_because = (
+                    "budget spent" if request.budget_seconds is not None else "time spent"
+                )
+            else:
+                record.pairs.append(pair)
+                refuse_unequal_work(trainings_of(request.workloads), pair)
+                self._pair_time.made(pair)
+                record.stopped_because = out_of_time(request, record, self._pair_time.seconds)
+            record.results = self._results()
+            enough = no_longer_needed(request, record, self._pair_time.seconds)
+            if enough == "decided" or record.stopped_because is None:
+                record.stopped_because = enough
+            self._save()
+            if pair is not None:
+                left = seconds_left(request, record, self._pair_time.seconds)
+                self._notify(Paired(record, left))
+        if request.profile:
+            record.profiles = profile_sides(request.workloads, record.dataset_name, self._begin)
+
+    def _begin(self, phase: str) -> None:
+        self._notify(Phase(phase))
+
+    def _proofs(self) -> list[Certificate] | None:
+        """The certificates of a task's configurations; of own steps the values are compared."""
+        request = self._request
+        if self.record.step is not None:
+            self._begin("comparing the values of the first calls")
+            steps = steps_of(request.workloads)
+            compared = self.record.step.work = compare_work(steps, request.work)
+            refuse_different_work(steps, compared)
+            return None
+        self._begin(f"{'certifying and ' if request.certify else ''}trying each configuration once")
+        if not request.certify:
+            return None
+        trainings = trainings_of(request.workloads)
+        return certificates(trainings, lambda label: self._begin(f"certifying {label}"))
+
+    def _pair(self, alternation: Alternation, prepared: Prepared) -> PairRecord | None:
+        """The next pair; None if the time is up before it ends, and there are others."""
+        try:
+            return alternation.pair(prepared.steps, self.record.turns)
+        except ConfigurationFailed as error:
+            if not _ran_out_of_time(error):
+                raise
+            if self.record.pairs:
+                return None
+            raise self._too_short(error, "the first pair") from error
+
+    def _seconds_left(self) -> float:
+        """Time limit of a process that starts now: the rest of the budget, and some more for a begun pair."""
+        budget = time_limit(self._request)
+        return max(0.0, budget - (time.monotonic() - self._start)) + _GRACE_SHARE * budget
+
+    def _prepared(self, alternation: Alternation, proofs: list[Certificate] | None) -> Prepared:
+        try:
+            return prepare(
+                alternation, proofs, self._request.turns, lambda label: self._begin(f"trying {label}")
+            )
+        except HarnessError as error:
+            if not _ran_out_of_time(error):
+                raise
+            raise self._too_short(error, "one trial") from error
+
+    def _too_short(self, error: HarnessError, what: str) -> HarnessError:
+        """What to say if a trial or the first pair did not end within the time."""
+        label = f"{error.label}: " if isinstance(error, ConfigurationFailed) else ""
+        budget = time_limit(self._request)
+        limit, larger = (1 + _GRACE_SHARE) * budget, duration_text(_LARGER_BUDGET * budget)
+        return HarnessError(
+            f"{label}{what} was not done after {limit:.0f} s, so a budget of {duration_text(budget)} is too "
+            f"short. Use --budget {larger} or more, or free the machine."
+        )
+
+    def _keep(self, prepared: Prepared) -> None:
+        record = self.record
+        record.configurations = prepared.records
+        record.dataset = None if record.dataset is None else prepared.read(record.dataset)
+        record.turns = prepared.turns
+        if record.step is None:
+            threads = self._request.workloads[0].configuration.threads
+            record.peak_flops_per_second = peak_flops_per_second(threads)
+        self._pair_time.prepared(prepared.pair_seconds)
+        seconds, spent = prepared.pair_seconds, time.monotonic() - self._start
+        fits = max(0, int((time_limit(self._request) - spent) / seconds))
+        needed = spent + FEWEST_PAIRS * seconds
+        if self._request.budget_seconds is None and fits < FEWEST_PAIRS:
+            budget = duration_text(60 * math.ceil(needed / 60))
+            raise UsageError(
+                f"a verdict takes at least {FEWEST_PAIRS} pairs of about {seconds:.0f} s, and a duel without "
+                f"--budget takes at most {duration_text(MOST_SECONDS)}. Use --budget {budget} or more; with "
+                "less, such as --budget 10m, the result says what is likely."
+            )
+        self._notify(Measuring(prepared, Outlook(FEWEST_PAIRS, seconds, fits, needed)))
+
+    def _results(self) -> list[DuelResult]:
+        record = self.record
+        labels = [configuration.label for configuration in record.configurations]
+        sizes = [configuration.batch_size for configuration in record.configurations]
+        others = len(labels) - 1
+        made = [
+            compare(record.pairs, index + 1, labels, sizes, margin=record.margin, comparisons=others)
+            for index in range(others)
+        ]
+        for result in made:
+            over = result.configuration, result.uneven
+            self._reached[over] = latest(self._reached.get(over), result)
+        return [kept(self._reached[result.configuration, result.uneven], result) for result in made]
+
+    def _save(self) -> None:
+        DUELS.save(self.record, self.path.parent)
+
+
+def _ran_out_of_time(error: HarnessError) -> bool:
+    """Whether a worker was at work when the time was up, and did not hang."""
+    cause = error.__cause__
+    return isinstance(cause, WorkerTimeout) and not cause.silent
+
+
+# The meaning of names in another interpreter, whose plugins may differ: a worker there resolves them.
+
+#: Time limit of the worker's answer.
+DEFINE_LIMIT_SECONDS = 300.0
+
+
+def defined_by(
+    label: str, python: str, variables: Mapping[str, str], names: protocol.Define
+) -> protocol.Defined:
+    """The task, its options and the mode as that interpreter defines them.
+
+    Raises:
+        ConfigurationFailed: a name is unknown there, or a plugin cannot be loaded.
+    """
+    with ending(label, session_of(label, variables, DEFINE_LIMIT_SECONDS, python)) as session:
+        return session.call(names, protocol.Defined)

@@ -1,0 +1,128 @@
+"""What pairs show about each configuration alone (steady step, start-up, FLOP/s, memory), and break-even."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from harness.core.machine.quantities import Measured, medians
+from harness.core.stats.estimate import Estimate
+from harness.timing.duel.record import (
+    ConfigurationRecord,
+    PairRecord,
+    ProcessRecord,
+)
+
+_TAIL = 0.025
+
+
+class PairsSource(Protocol):
+    """Configurations and their pairs, such as a duel's record."""
+
+    @property
+    def configurations(self) -> list[ConfigurationRecord]: ...
+
+    @property
+    def pairs(self) -> list[PairRecord]: ...
+
+
+class ConfigurationFindings(NamedTuple):
+    """Medians over the processes of a configuration.
+
+    ``start_up_seconds`` are import, build, first step, and the time that warm-up and the first call of each
+    length took in excess of the same number of steady steps.
+    """
+
+    step_seconds: Estimate
+    block_steps: int
+    import_seconds: float
+    build_seconds: float
+    first_step_seconds: float
+    start_up_seconds: float
+    samples_per_second: float
+    flops_per_second: float
+    measured: Measured
+    joules_per_sample: float | None
+    warm_up_blocks: float
+    unsettled: int
+
+
+def configuration_findings(record: PairsSource, index: int) -> ConfigurationFindings:
+    """The findings about one configuration, from at least one pair."""
+    configuration = record.configurations[index]
+    processes = [pair.processes[index] for pair in record.pairs]
+    steps = [steady_step_seconds(pair, index) for pair in record.pairs]
+    step = median_interval(steps)
+    block_steps = next(block.steps for block in record.pairs[0].blocks if block.configuration == index)
+    start_ups = [
+        _start_up_seconds(process, own, block_steps) for process, own in zip(processes, steps, strict=True)
+    ]
+    samples_per_second = configuration.batch_size / step.value
+    return ConfigurationFindings(
+        step_seconds=step,
+        block_steps=block_steps,
+        import_seconds=statistics.median(process.import_seconds for process in processes),
+        build_seconds=statistics.median(process.build_seconds for process in processes),
+        first_step_seconds=statistics.median(process.first_step_seconds for process in processes),
+        start_up_seconds=statistics.median(start_ups),
+        samples_per_second=samples_per_second,
+        flops_per_second=samples_per_second * configuration.training_flops_per_sample,
+        measured=medians(process.measured for process in processes),
+        joules_per_sample=_joules_per_sample(record, index),
+        warm_up_blocks=statistics.median(len(process.warm_up_seconds) for process in processes),
+        unsettled=sum(not process.settled for process in processes),
+    )
+
+
+def steady_step_seconds(pair: PairRecord, index: int) -> float:
+    """The median step over the blocks of one process, over the undisturbed ones if there are any."""
+    blocks = [block for block in pair.blocks if block.configuration == index]
+    calm = [block for block in blocks if not block.disturbed] or blocks
+    return statistics.median(block.seconds / block.steps for block in calm)
+
+
+def median_interval(values: Sequence[float]) -> Estimate:
+    """The median, with a 95 % interval between two of the ordered values (Conover 1999, section 3.2).
+
+    The interval is exact for any distribution and conservative. There is none for fewer than 6 values.
+    """
+    count, below = len(values), 0
+    tail = 0.5**count
+    while tail <= _TAIL:
+        below += 1
+        tail += math.comb(count, below) * 0.5**count
+    ordered = sorted(values)
+    low, high = (ordered[below - 1], ordered[-below]) if below else (None, None)
+    return Estimate(statistics.median(values), low, high, count)
+
+
+def _joules_per_sample(record: PairsSource, index: int) -> float | None:
+    """Over all blocks together, because counters tick too seldom for one block. None without counters."""
+    blocks = [block for pair in record.pairs for block in pair.blocks if block.configuration == index]
+    joules = [block.joules for block in blocks if block.joules is not None]
+    if not joules or len(joules) < len(blocks):
+        return None
+    return sum(joules) / (sum(block.steps for block in blocks) * record.configurations[index].batch_size)
+
+
+def _start_up_seconds(process: ProcessRecord, step_seconds: float, block_steps: int) -> float:
+    warm_up_steps = len(process.warm_up_seconds) * block_steps
+    warm_up_excess = sum(process.warm_up_seconds) - warm_up_steps * step_seconds
+    first_call_excess = process.first_call_seconds - process.first_call_steps * step_seconds
+    measured = process.import_seconds + process.build_seconds + process.first_step_seconds
+    return measured + max(0.0, warm_up_excess) + max(0.0, first_call_excess)
+
+
+def break_even_samples(
+    reference: ConfigurationFindings, other: ConfigurationFindings, ratio: float
+) -> float | None:
+    """The number of training samples after which the later starter has caught up with the earlier one.
+
+    ``ratio`` is the time per sample of ``other`` over that of the reference. None if it never catches up,
+    because the earlier starter is at least as fast.
+    """
+    ahead = other.start_up_seconds - reference.start_up_seconds
+    gained_per_sample = (1.0 - ratio) / reference.samples_per_second
+    if ahead * gained_per_sample <= 0.0:
+        return None
+    return ahead / gained_per_sample

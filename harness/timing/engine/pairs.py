@@ -1,0 +1,207 @@
+"""One pair: a fresh process of each workload, in alternating short blocks, one running at a time."""
+
+import contextlib
+import os
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from harness.core.audit.audit import PairAudit
+from harness.core.audit.budgets import FIRST_PAIRS
+from harness.core.machine.calibration import Control
+from harness.core.machine.cpus import (
+    cpus_of,
+    on_their_cores,
+    places_to_start,
+)
+from harness.core.machine.energy import EnergyMeter
+from harness.core.machine.usage import (
+    between,
+    disturbed,
+    read_counters,
+)
+from harness.timing.duel.record import BlockRecord, PairRecord
+from harness.timing.engine.steps.own import OwnStep, TimedStep
+from harness.timing.engine.timed_worker import TimedWorker
+from harness.timing.engine.workloads import Workload, pad_to_equal_size
+
+#: A process that takes longer than this from start to end is taken to hang.
+PROCESS_LIMIT_SECONDS = 1800.0
+#: The two kinds of program that alternate, and their processes.
+Program = Workload | OwnStep
+TimedProgram = TimedWorker | TimedStep
+
+
+def trainings_of(programs: Sequence[Program]) -> list[Workload]:
+    """Those that train a task: of programs that are compared all or none."""
+    return [program for program in programs if isinstance(program, Workload)]
+
+
+def steps_of(programs: Sequence[Program]) -> list[OwnStep]:
+    """Those that are steps of the user's own."""
+    return [program for program in programs if isinstance(program, OwnStep)]
+
+
+#: From this number of blocks for each workload on, each workload's usual disturbance is its own.
+_FEWEST_BLOCKS_OF_ITS_OWN = 5
+
+
+class Alternation:
+    """The workloads that alternate, and what stays the same from pair to pair.
+
+    ``certified``: each of them is. ``chance`` draws which is first, and the batches, by no seed: neither must
+    be known before.
+    """
+
+    def __init__(
+        self,
+        workloads: Sequence[Program],
+        dataset: str,
+        *,
+        quiet: bool = True,
+        deadline_seconds: Callable[[], float] = lambda: PROCESS_LIMIT_SECONDS,
+        certified: bool = False,
+        pairs: int = FIRST_PAIRS,
+    ) -> None:
+        """``deadline_seconds()`` limits a process that starts now; ``pairs`` are made, or more."""
+        self.certified = certified
+        self.chance = random.SystemRandom()
+        self.workloads = list(workloads)
+        self.variables = [workload.worker_variables(quiet=quiet) for workload in workloads]
+        if quiet:
+            pythons = [workload.configuration.python for workload in workloads]
+            self.variables = pad_to_equal_size(self.variables, pythons)
+        self._dataset = dataset
+        self._deadline_seconds = deadline_seconds
+        self._control = Control()
+        self._energy: EnergyMeter | None = None
+        self._verification = PairAudit(pairs)
+
+    def worker(self, index: int, cpus: list[int] | None = None) -> TimedProgram:
+        """A fresh process of a workload, not yet set up, on these CPUs or else on its own ones.
+
+        The caller ends it.
+        """
+        workload, variables = self.workloads[index], self.variables[index]
+        if isinstance(workload, OwnStep):
+            return TimedStep(workload, variables, self._deadline_seconds(), cpus)
+        return TimedWorker(workload, variables, self._deadline_seconds(), cpus, certified=self.certified)
+
+    def pair(self, steps: Sequence[int], turns: int) -> PairRecord:
+        """Run one pair of ``turns`` turns, each a block of ``steps[index]`` steps of every workload.
+
+        Raises:
+            ConfigurationFailed: a worker failed, hung or declined.
+        """
+        start = time.monotonic()
+        order = list(range(len(self.workloads)))
+        self.chance.shuffle(order)
+        with contextlib.ExitStack() as stack:
+            workers = self.built(order, stack)
+            for index, worker in workers.items():
+                worker.session.resume()
+                worker.make_first_step()
+                worker.warm_up(steps[index])
+                worker.session.pause()
+            meter = self._energy = self._energy or self._meter(workers)
+            made = [
+                self._block(workers, index, turn, steps[index], meter)
+                for turn in range(turns)
+                for index in (order if turn % 2 == 0 else reversed(order))
+            ]
+            self.before_finish(workers)
+            verified = self._verification.chosen(order)
+            processes = [workers[index].finish(verify=index in verified) for index in sorted(workers)]
+        verifications = [process.verification for process in processes]
+        verified_seconds = [None if one is None else one.seconds for one in verifications]
+        self._verification.add(verified_seconds, time.monotonic() - start)
+        seconds = time.monotonic() - start
+        marked = mark_disturbed(made, [workload.configuration.threads for workload in self.workloads])
+        side_by_side = len(order) > 1 and self._places(order) is not None
+        return PairRecord(processes, marked, seconds, side_by_side)
+
+    def before_finish(self, workers: Mapping[int, TimedProgram]) -> None:
+        """What else is measured in the processes of a pair, after its blocks: nothing here."""
+
+    def built(self, order: list[int], stack: contextlib.ExitStack) -> dict[int, TimedProgram]:
+        """A fresh process of each workload, which has imported and built and is stopped; ``stack`` ends it.
+
+        This is the longest part of most pairs, and nearly all of it runs on one thread. If there is a CPU for
+        each, they do it side by side. That slowed down none of them: two imports of PyTorch, TensorFlow or
+        JAX at once take as long as one. Workloads of one thread, which share a CPU, move there when they have
+        built; ``order`` decides which of them starts elsewhere.
+        """
+        workers: dict[int, TimedProgram] = {}
+        places = self._places(order)
+        seed = self.chance.getrandbits(31)  # the same batches for all
+        for group in [order] if places else [[index] for index in order]:
+            for number, index in enumerate(group):
+                workers[index] = self.worker(index, places[number] if places else None)
+                stack.callback(workers[index].end)
+                workers[index].begin(self._dataset)
+            for number, index in enumerate(group):
+                workers[index].await_build()
+                workers[index].shuffle(seed)
+                workers[index].session.pause()
+                if places and places[number] != (home := cpus_of(self.variables[index])):
+                    workers[index].session.process.move_to(home)
+        return workers
+
+    def _places(self, order: list[int]) -> list[list[int]] | None:
+        """The CPUs on which they can start side by side, in this order; None if they cannot."""
+        return places_to_start([self.variables[index] for index in order])
+
+    def _meter(self, workers: Mapping[int, TimedProgram]) -> EnergyMeter:
+        environments = [os.environ | own for own in self.variables]
+        return EnergyMeter(
+            [
+                (worker.device, environments[index].get("CUDA_VISIBLE_DEVICES"))
+                for index, worker in workers.items()
+            ]
+        )
+
+    def _block(
+        self,
+        workers: Mapping[int, TimedProgram],
+        index: int,
+        turn: int,
+        steps: int,
+        meter: EnergyMeter,
+    ) -> BlockRecord:
+        worker = workers[index]
+        pids = [other.session.process.pid for other in workers.values()]
+        # Load on cores of which the worker may use no part does not matter.
+        cpus = on_their_cores(cpus_of(self.variables[index]))
+        control = self._control.seconds()
+        worker.session.resume()
+        before, energy = read_counters(pids, cpus), meter.read()
+        already = worker.training_seconds
+        seconds = worker.block(steps)
+        joules = meter.between(energy, meter.read())
+        if joules is not None:  # without the share of steps that are made but not counted
+            joules *= seconds / (worker.training_seconds - already)
+        disturbance = between(before, read_counters(pids, cpus))
+        worker.read_state()
+        worker.session.pause()
+        return BlockRecord(index, turn, steps, seconds, control, disturbance, disturbed=False, joules=joules)
+
+
+def mark_disturbed(blocks: list[BlockRecord], threads: list[int]) -> list[BlockRecord]:
+    """The same blocks in the same order, marked as disturbed if a burst of other work fell into them.
+
+    ``threads[index]`` are those of a workload. What is usual is determined for each workload alone; with few
+    turns, where a burst may meet most blocks of a workload, for workloads with as many threads together.
+    """
+    marked = list(blocks)
+    few = len(blocks) < _FEWEST_BLOCKS_OF_ITS_OWN * len(threads)
+    groups = [{index for index, own in enumerate(threads) if own == count} for count in set(threads)]
+    for group in groups if few else [{index} for index in range(len(threads))]:
+        places = [place for place, block in enumerate(blocks) if block.configuration in group]
+        disturbances = [blocks[place].disturbance for place in places]
+        seconds = [blocks[place].seconds for place in places]
+        marks = disturbed(disturbances, seconds, threads[min(group)])
+        for place, mark in zip(places, marks, strict=True):
+            marked[place] = msgspec.structs.replace(blocks[place], disturbed=mark)
+    return marked

@@ -1,0 +1,221 @@
+"""Steps of the user's own on the command line: the options that describe them, and their workloads."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from harness.core.machine.description import default_threads
+from harness.core.plugins import registry
+from harness.core.plugins.configuration import Configuration
+from harness.core.plugins.definition import define_task
+from harness.core.plugins.options import parse_options
+from harness.core.plugins.selection import (
+    ALL,
+    BEST,
+    select_backend,
+)
+from harness.core.shell import options as shared
+from harness.errors import UsageError
+from harness.timing.duel.record import PREDICTION
+from harness.timing.engine.steps.own import OwnStep, labelled_steps
+from harness.timing.engine.steps.process import StepTarget, parsed_arguments
+from harness.timing.environments.suite import Benchmark
+
+_LETTERS = "abcd"
+_OF_TASKS = ("batch_size", "precision")
+
+
+class _Seed(shared.WholeNumber):
+    """A seed, or ``own``: a step sets its own."""
+
+    name = "seed"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A number, or the text."""
+        return OWN_SEED if value == OWN_SEED else super().convert(value, param, ctx)
+
+
+OWN_SEED = "own"
+#: ``--seed`` of commands that take steps.
+seed_of_steps = click.option(
+    "--seed",
+    type=_Seed(min=0, max=2**31 - 1),
+    default=0,
+    show_default=True,
+    metavar="N|own",
+    help="Seed that is set before a step of your own is made; own: your code sets its seeds. Of a task, the "
+    "seed of the initial weights, the batch order and the random inputs.",
+)
+
+
+#: ``--with``, ``--samples`` and ``--timeout``.
+step_options = shared.together(
+    click.option(
+        "--with",
+        "arguments",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Argument of the factory of a step of your own; repeatable.",
+    ),
+    shared.number(
+        "--samples",
+        text="Samples of one call of a step of your own, for samples/s. Default: the step's attribute "
+        "samples, if it has one.",
+    ),
+    click.option(
+        "--timeout",
+        type=shared.DURATION,
+        metavar="DURATION",
+        help="Kill the process of a step of your own that does not answer for this time, such as 30s, "
+        "while it makes the step or a block of calls. Default: 10 minutes.",
+    ),
+)
+#: ``--step`` of commands that take a step in place of a benchmark.
+own_step = click.option(
+    "--step", metavar="FACTORY", help="Step of your own: FILE.py:CALLABLE or package.module:CALLABLE."
+)
+
+
+def refuse_step_options(options: Mapping[str, Any], instead: str) -> None:
+    """Raise UsageError for an option of :func:`step_options` where there is no step, but this ``instead``."""
+    for option, name in {"--with": "arguments", "--samples": "samples", "--timeout": "timeout"}.items():
+        if options[name]:
+            raise UsageError(f"{option} is for --step; {instead} has its own settings")
+
+
+def step_workload(
+    name: str, arguments: Mapping[str, Any], options: Mapping[str, Any], letter: str
+) -> OwnStep:
+    """The step of a factory; ``letter`` names the options of one configuration."""
+    variables = options.get(f"{letter}_env") or {}
+    configuration = Configuration(
+        backend="",
+        mode="",
+        device=options["device"],
+        threads=options.get(f"{letter}_threads") or options["threads"] or default_threads(),
+        python=options.get(f"{letter}_python") or sys.executable,
+        variables=tuple(variables.items()),
+    )
+    place, _, factory = name.rpartition(":")
+    seed = None if options["seed"] == OWN_SEED else options["seed"]
+    target = StepTarget(target=name, arguments=dict(arguments), folder=str(Path.cwd()), seed=seed)
+    label = f"{Path(place).name}:{factory}" if place.endswith(".py") else name
+    return OwnStep(
+        label=label,
+        configuration=configuration,
+        target=target,
+        samples=options["samples"],
+        timeout_seconds=options["timeout"],
+    )
+
+
+def step_benchmark(options: Mapping[str, Any], command: str) -> Benchmark:
+    """The step that ``--step`` and the options of steps describe, as a benchmark of a suite.
+
+    Raises:
+        UsageError: its name has another form, or an argument has several values.
+    """
+    (arguments, *others) = parsed_arguments(options["arguments"])
+    if others:
+        raise UsageError(f"{command} takes one value of each argument")
+    StepTarget(target=options["step"])  # raises for another form
+    return Benchmark(
+        name="step",
+        step=options["step"],
+        arguments=arguments,
+        samples=options["samples"],
+        timeout=options["timeout"] and f"{options['timeout']:f}s",
+        seed=options["seed"],
+        device=options["device"],
+        threads=options["threads"],
+    )
+
+
+#: ``--operation`` of commands that take tasks.
+operation = shared.choice(
+    "--operation",
+    of=("train", "predict"),
+    default="train",
+    text="What is timed of a task: training steps, or predictions of test inputs, one batch a call.",
+)
+
+
+def prediction_workload(
+    name: str, batch_size: int, options: Mapping[str, Any], letter: str, dataset: str
+) -> OwnStep:
+    """Predictions of a task by a backend, ``torch`` or ``torch:compile``.
+
+    Raises:
+        UsageError: there is no such backend, or it has no such mode.
+    """
+    if options["seed"] == OWN_SEED:
+        raise UsageError("--seed own is for steps of your own; give a number")
+    for option, key in (("--with", "arguments"), ("--samples", "samples")):
+        if options.get(key):
+            raise UsageError(f"{option} is for steps of your own; options of the task are given by --set")
+    selection = select_backend(name)
+    if selection.written in {ALL, BEST}:
+        raise UsageError(f"{name}: predictions need a mode; harness list backends shows them")
+    definition = registry.task(options["task"])
+    task = define_task(definition, parse_options(definition, options["assignments"]))
+    label = f"{selection.backend.name}:{selection.mode(task)}"
+    arguments = {
+        "backend": label,
+        "task": options["task"],
+        "batch_size": batch_size,
+        "options": [*options["assignments"]],
+        "dataset": dataset,
+        "device": options["device"],
+        "precision": options.get(f"{letter}_precision") or options["precision"],
+        "threads": options.get(f"{letter}_threads") or options["threads"] or default_threads(),
+        "seed": options["seed"],
+    }
+    made = step_workload(PREDICTION, arguments, {**options, "samples": batch_size}, letter)
+    return msgspec.structs.replace(made, label=label)
+
+
+def step_workloads(names: tuple[str, ...], options: Mapping[str, Any]) -> list[OwnStep]:
+    """The steps of a duel: of two or more factories, or of one with several arguments or interpreters.
+
+    Raises:
+        UsageError: an option is wrong or belongs to tasks, or there is only one step.
+    """
+    for letter in _LETTERS:
+        for kind in _OF_TASKS:
+            if options.get(f"{letter}_{kind}"):
+                option = f"--{letter}-{kind.replace('_', '-')}"
+                raise UsageError(f"{option} is for tasks; give arguments of a step with --with NAME=VALUE")
+    sets = parsed_arguments(options["arguments"])
+    given = [
+        number
+        for number, letter in enumerate(_LETTERS, 1)
+        if any(options.get(f"{letter}_{kind}") for kind in ("python", "env", "threads"))
+    ]
+    if len(names) == 1 and len(sets) == 1 and max(given, default=0) > 1:
+        names *= max(given)
+    elif len(names) == 1:
+        names *= len(sets)
+    if len(names) == 1:
+        raise UsageError(
+            f"a duel compares two or more: give a second factory, --b-python or --b-env, or an argument with "
+            f"several values, such as --with batch_size=32,64. To time it alone: harness time {names[0]}"
+        )
+    if len(sets) == 1:
+        sets *= len(names)
+    if not len(sets) == len(names) <= len(_LETTERS):
+        raise UsageError(
+            f"{len(names)} factories and {len(sets)} sets of arguments: give as many values as factories, at "
+            f"most {len(_LETTERS)}"
+        )
+    if max(given, default=0) > len(names):
+        raise UsageError(f"an option of configuration {max(given)} is given, and there are {len(names)}")
+    return labelled_steps(
+        [
+            step_workload(name, arguments, options, letter)
+            for name, arguments, letter in zip(names, sets, _LETTERS, strict=False)
+        ]
+    )

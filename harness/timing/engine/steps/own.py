@@ -1,0 +1,368 @@
+"""Steps of the user's own in the place of tasks: workloads, timed processes, and proof of equal work."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.core.certify.certificate import Certificate
+from harness.core.worker.session import Session
+from harness.errors import Declined, HarnessError, UsageError
+from harness.timing.duel.record import (
+    ConfigurationRecord,
+    ProcessRecord,
+    StepRecord,
+)
+from harness.timing.engine.steps import task_step, work
+from harness.timing.engine.steps.findings import (
+    Profiles,
+    Values,
+    WorkComparison,
+    difference_text,
+)
+from harness.timing.engine.steps.process import (
+    Block,
+    Called,
+    FirstCalls,
+    Made,
+    MeasureMemory,
+    Profile,
+    Profiled,
+    ReadState,
+    SingleCalls,
+    State,
+    StepSession,
+    StepTarget,
+    Timed,
+    Used,
+    foreign_modules,
+    own_modules,
+)
+from harness.timing.engine.timed_worker import (
+    ConfigurationFailed,
+    TimedProcess,
+    blaming,
+    ending,
+)
+from harness.timing.engine.workloads import Contender, Workload
+
+#: The most calls of a step in one request.
+_LONGEST_CALL = 1 << 20
+#: A process whose values are compared, and that takes longer, is taken to hang.
+_PROCESS_LIMIT_SECONDS = 600.0
+#: Of a step that takes long, fewer calls are compared.
+_FIRST_CALLS_SECONDS = 10.0
+
+
+class OwnStep(Contender, frozen=True, kw_only=True):
+    """A step of the user's own as one configuration runs it.
+
+    ``samples`` are those of one call, if the user gave their number. A process that does not answer for
+    ``timeout_seconds`` is killed; None: the usual limit.
+    """
+
+    target: StepTarget
+    samples: int | None = None
+    timeout_seconds: float | None = None
+
+    def distinctive(self) -> dict[str, str]:
+        """As of every contender, and the arguments."""
+        arguments = {f"argument {name}": str(value) for name, value in self.target.arguments.items()}
+        return arguments | super().distinctive()
+
+    def session(
+        self,
+        variables: Mapping[str, str] | None = None,
+        seconds: float = _PROCESS_LIMIT_SECONDS,
+        cpus: Iterable[int] | None = None,
+    ) -> StepSession:
+        """A process; raises :class:`ConfigurationFailed` if its interpreter cannot be started."""
+        own = self.worker_variables(quiet=True) if variables is None else variables
+        deadline = max(seconds, self.timeout_seconds or 0.0)
+        with blaming(self.label):
+            return StepSession(own, deadline, self.configuration.python, cpus, self.timeout_seconds)
+
+    @contextlib.contextmanager
+    def made(self) -> Iterator[tuple[StepSession, Made]]:
+        """A process that has made the step. Errors are those of the user; see :func:`blaming_user`."""
+        with ending(self.label, self.session(), blaming_user) as session:
+            yield session, session.call(self.target.request(), Made)
+
+
+@contextlib.contextmanager
+def blaming_user(label: str, session: Session) -> Iterator[None]:
+    """As :func:`blaming`; what is wrong input, such as a missing argument, stays wrong input.
+
+    An error that begins with the label, because that is the target, does not repeat it.
+    """
+    try:
+        with blaming(label, session):
+            yield
+    except ConfigurationFailed as error:
+        reason = error.reason.removeprefix(label).removeprefix(":").lstrip()
+        if isinstance(error.__cause__, Declined):
+            reason = str(error.__cause__)
+            raise UsageError(reason if reason.startswith(label) else f"{label}: {reason}") from error
+        raise ConfigurationFailed(label, reason) from error.__cause__
+
+
+class TimedStep(TimedProcess):
+    """A running process of a step."""
+
+    longest_call = _LONGEST_CALL
+    session: StepSession
+
+    def __init__(
+        self,
+        workload: OwnStep,
+        variables: Mapping[str, str],
+        deadline_seconds: float,
+        cpus: Iterable[int] | None = None,
+    ) -> None:
+        super().__init__(workload.label, workload.session(variables, deadline_seconds, cpus))
+        self._workload = workload
+        self.device = _device(variables)
+        self.made: Made
+        self.built = None
+
+    def blamed(self) -> AbstractContextManager[None]:
+        """See :func:`blaming_user`."""
+        return blaming_user(self._label, self.session)
+
+    def begin(self, _dataset: str) -> None:
+        """Ask the process to make its step, without waiting for it."""
+        with self.blamed():
+            self.session.send(self._workload.target.request())
+
+    def await_build(self) -> None:
+        """Wait for the step."""
+        with self.blamed():
+            self.made = self.session.receive(Made)
+
+    def shuffle(self, _seed: int) -> None:
+        """The order of a step's data is its own."""
+
+    def make_first_step(self) -> None:
+        """Make the first call, in which many frameworks compile."""
+        self._first_step_seconds = self.block(1)
+
+    def block(self, steps: int) -> float:
+        """Seconds of so many calls."""
+        with self.blamed():
+            seconds = self.session.call(Block(steps), Timed).seconds
+        self.training_seconds += seconds
+        return seconds
+
+    def single_calls(self, count: int, seconds: float) -> list[float]:
+        """Seconds of each of so many calls; no call begins after ``seconds``."""
+        with self.blamed():
+            return self.session.call(SingleCalls(count, seconds), Called).seconds
+
+    def even_steps(self, fewest: int) -> int:
+        """Calls of any number are alike."""
+        return fewest
+
+    def unsteady_seconds(self, step_seconds: float) -> float:
+        """What the first call took beyond a steady one."""
+        return max(0.0, self._first_step_seconds - step_seconds)
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of a call; 1 where nobody said how many."""
+        return self.made.samples or self._workload.samples or 1
+
+    def record(self, variables: dict[str, str], certificate: Certificate | None) -> ConfigurationRecord:
+        """The configuration as it ran."""
+        own = self._workload.configuration
+        return ConfigurationRecord(
+            label=self._workload.label,
+            configuration=own,
+            framework=self.made.versions,
+            device=self.device,
+            batch_size=self.batch_size,
+            options={},
+            variables=variables,
+            certificate=certificate,
+            training_flops_per_sample=0,
+        )
+
+    def finish(self, *, verify: bool) -> ProcessRecord:
+        """The record of the process, with its peak memory."""
+        with self.blamed():
+            used = self.session.call(MeasureMemory(), Used)
+        self.session.pause()
+        return ProcessRecord(
+            import_seconds=self.made.import_seconds,
+            build_seconds=self.made.build_seconds,
+            first_step_seconds=self._first_step_seconds,
+            warm_up_seconds=self._warm_up,
+            settled=self._settled,
+            measured={"peak_memory_bytes": used.peak_bytes},
+        )
+
+
+def _device(variables: Mapping[str, str]) -> str:
+    hidden = variables.get("CUDA_VISIBLE_DEVICES") in {"-1", ""}
+    return "cpu" if hidden or not Path("/dev/nvidia0").exists() else "cuda"
+
+
+# Whether the steps of a duel or a gate do the same work.
+
+
+class WorkRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """How the work of two sides is compared: see :mod:`harness.timing.engine.steps.work`."""
+
+    calls: int = work.CALLS
+    tolerance: float | None = None
+    values: str = "equal"
+    """``equal``: they must be. ``differ``: they may differ, and are not compared."""
+
+
+def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[WorkComparison]:
+    """The work of each workload but the first compared with that of the first, the reference.
+
+    Raises:
+        ConfigurationFailed: a process failed.
+        UsageError: a step cannot be made as it was asked for, has other samples than the reference, or the
+            reference imported the code of another checkout.
+    """
+    reference = workloads[0]
+    first, second, *others = _observe([reference, *workloads], request.calls)
+    for other, observed in zip(workloads[1:], others, strict=True):
+        _refuse_other_samples(reference, other, first.made, observed.made)
+        theirs = foreign_modules(first.made, reference.target.folder, other.target.folder)
+        if theirs:
+            raise UsageError(
+                f"{reference.label} imported {theirs[0]}, the code of {other.label}: install each version in "
+                "an environment of its own (--base-python, or source in the suite)"
+            )
+    if request.values != "equal":
+        return [WorkComparison(outcome="not asked") for _ in others]
+    compared = []
+    for other, observed in zip(workloads[1:], others, strict=True):
+        comparison = work.compare(
+            [first, second],
+            observed,
+            tolerance=request.tolerance,
+            other_code=other.target.target != reference.target.target,
+        )
+        other_checkout = other.target.folder != reference.target.folder
+        shared = other_checkout and not own_modules(observed.made, other.target)
+        one_python = other.configuration.python == reference.configuration.python
+        compared.append(msgspec.structs.replace(comparison, shared_code=shared and one_python))
+    return compared
+
+
+def observe_work(workload: OwnStep, calls: int) -> tuple[list[Values], bool | None]:
+    """What the first calls return, and whether two processes agree; None where nothing is returned."""
+    first, second = _observe([workload, workload], calls)
+    if not any(first.values):
+        return [], None
+    return first.values, work.compare([first, first], second).outcome == "same"
+
+
+def _observe(workloads: Sequence[OwnStep], calls: int) -> list[work.Observed]:
+    """The first calls of a fresh process of each, all at the same time."""
+    with contextlib.ExitStack() as stack:
+        sessions = []
+        for workload in workloads:
+            session = workload.session()
+            stack.callback(session.kill_and_close)
+            sessions.append(session)
+            with blaming_user(workload.label, session):
+                session.send(workload.target.request())
+        every = []
+        for workload, session in zip(workloads, sessions, strict=True):
+            with blaming_user(workload.label, session):
+                made = session.receive(Made)
+                values = session.call(FirstCalls(calls, _FIRST_CALLS_SECONDS), Called).values
+                every.append(work.Observed(made, values, session.call(ReadState(), State).values))
+        return every
+
+
+def _refuse_other_samples(reference: OwnStep, other: OwnStep, first: Made, made: Made) -> None:
+    ours, theirs = first.samples or reference.samples, made.samples or other.samples
+    if ours != theirs:
+        raise UsageError(
+            f"a call of {reference.label} has {ours} samples and one of {other.label} {theirs}: only steps "
+            "of equal samples can be compared"
+        )
+
+
+def refuse_different_work(workloads: Sequence[OwnStep], compared: Sequence[WorkComparison]) -> None:
+    """Raise HarnessError for the first workload that does other work than the reference."""
+    for other, comparison in zip(workloads[1:], compared, strict=True):
+        if comparison.difference is not None:
+            raise HarnessError(
+                f"{workloads[0].label} and {other.label} do different work: "
+                f"{difference_text(comparison.difference)}"
+            )
+
+
+def labelled_steps(workloads: Sequence[OwnStep]) -> list[OwnStep]:
+    """The workloads with distinct labels: by their arguments, or else by a letter."""
+    letters = "abcdefgh"
+    names = [workload.label for workload in workloads]
+    if len({*names}) < len(names):
+        every = [workload.target.arguments for workload in workloads]
+        own = [
+            " ".join(f"{name}={value}" for name, value in arguments.items() if _varies(name, every))
+            for arguments in every
+        ]
+        names = [f"{name} {text}".strip() for name, text in zip(names, own, strict=True)]
+    if len({*names}) < len(names):
+        names = [f"{letter}:{name}" for letter, name in zip(letters, names, strict=False)]
+    return [
+        msgspec.structs.replace(workload, label=name) for workload, name in zip(workloads, names, strict=True)
+    ]
+
+
+def _varies(name: str, every: Sequence[Mapping[str, Any]]) -> bool:
+    return any(arguments.get(name) != every[0].get(name) for arguments in every)
+
+
+def step_record(workloads: Sequence[OwnStep]) -> StepRecord:
+    """What was asked for, before any work is compared."""
+    return StepRecord(
+        targets=[workload.target.target for workload in workloads],
+        arguments=[workload.target.arguments for workload in workloads],
+        seed=workloads[0].target.seed,
+        samples=workloads[0].samples,
+    )
+
+
+# Where the time of a step goes in each side of a comparison: one more process of each, under profilers.
+
+#: A profile is of so many calls: those of about this time, and at most so many.
+_PROFILE_SECONDS, _PROFILED_CALLS = 2.0, 200
+#: Calls before it; the first may compile.
+_WARM_UP_CALLS = 5
+
+
+def profile_sides(
+    workloads: Sequence[Workload | OwnStep], dataset: str, say: Callable[[str], None]
+) -> Profiles:
+    """Profile one process of each workload, whose times are used for nothing else."""
+    try:
+        sides = []
+        for workload in workloads:
+            say(f"profiling {workload.label}")
+            step = _task_step(workload, dataset) if isinstance(workload, Workload) else workload
+            with step.made() as (session, _):
+                first = session.call(FirstCalls(_WARM_UP_CALLS, _PROFILE_SECONDS), Called)
+                calls = int(_PROFILE_SECONDS / max(min(first.seconds), 1e-9))
+                profile = Profile(min(max(calls, 1), _PROFILED_CALLS))
+                sides.append(session.call(profile, Profiled).profiles)
+        return Profiles(sides)
+    except HarnessError as error:
+        return Profiles(fault=str(error))
+
+
+def _task_step(workload: Workload, dataset: str) -> OwnStep:
+    plan = msgspec.to_builtins(workload.plan)
+    arguments = {"backend": workload.configuration.backend, "plan": plan, "dataset": dataset}
+    target = StepTarget(target=f"{task_step.__file__}:make_step", arguments=arguments, seed=None)
+    return OwnStep(label=workload.label, configuration=workload.configuration, target=target)

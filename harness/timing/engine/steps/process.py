@@ -1,0 +1,256 @@
+"""A process of a step of the user's own, from the harness's end: what is asked of it and what it replies."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from harness.core.plugins import registry
+from harness.core.worker import protocol
+from harness.core.worker.session import SILENCE_LIMIT_SECONDS, Session
+from harness.errors import PluginError, UsageError, WorkerTimeout
+from harness.timing.engine.steps.findings import StepProfile, Values
+from harness.tracing.user_code import is_file, split_target
+
+_R = TypeVar("_R", bound=msgspec.Struct)
+_PROGRAM = Path(__file__).with_name("program.py")
+
+
+class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """The factory of a step, ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, and its arguments.
+
+    A file is relative to ``folder``, the checkout of a side, from which modules are imported too, before
+    those that are installed. ``code_folder`` is that of the file where the side itself lacks it. ``seed``
+    None: the user's code sets its own. ``is_step``: the callable is the step itself, not its factory.
+    """
+
+    target: str
+    arguments: dict[str, Any] = {}
+    folder: str = "."
+    code_folder: str | None = None
+    seed: int | None = 0
+    is_step: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a target of another form."""
+        split_target(self.target)
+
+    @property
+    def file(self) -> Path | None:
+        """The file; None for a module."""
+        place, _ = split_target(self.target)
+        return (Path(self.code_folder or self.folder) / place).resolve() if is_file(self.target) else None
+
+    @property
+    def short_name(self) -> str:
+        """For the names of files."""
+        return re.sub(r"[^A-Za-z0-9]+", ".", self.target)[-40:].strip(".")
+
+    def request(self) -> "Make":
+        """What its process is asked first."""
+        place, name = split_target(self.target)
+        folder, file = Path(self.folder).resolve(), self.file
+        beside = [] if file is None else [(folder / place).parent]
+        paths = [*beside, folder, folder / "src"]
+        return Make(
+            target=self.target,
+            name=name,
+            file=None if file is None else str(file),
+            module=place,
+            folders=list(dict.fromkeys(str(path) for path in paths if path.is_dir())),
+            arguments=self.arguments,
+            seed=self.seed,
+            frameworks=framework_hooks(),
+            is_step=self.is_step,
+        )
+
+
+class Make(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Import the factory, set the seeds, and call it. The first request."""
+
+    target: str
+    name: str
+    file: str | None
+    module: str
+    folders: list[str]
+    arguments: dict[str, Any]
+    seed: int | None
+    frameworks: dict[str, str]
+    """For each module of a framework, the text of the file of hooks that a backend offers."""
+    is_step: bool
+
+
+class Made(msgspec.Struct, frozen=True, tag=True):
+    """The step is made. ``modules`` are the files that it imported and that are not installed."""
+
+    import_seconds: float
+    build_seconds: float
+    versions: dict[str, str]
+    samples: int | None
+    modules: list[str]
+
+
+class FirstCalls(msgspec.Struct, frozen=True, tag=True):
+    """Call the step so often, and return the values; after three calls for so many seconds at most."""
+
+    count: int
+    seconds: float
+
+
+class Called(msgspec.Struct, frozen=True, tag=True):
+    """The values and the duration of each call."""
+
+    values: list[Values]
+    seconds: list[float]
+
+
+class ReadState(msgspec.Struct, frozen=True, tag=True):
+    """Call the step's ``state()``, if it has one."""
+
+
+class State(msgspec.Struct, frozen=True, tag=True):
+    """What it returned."""
+
+    values: Values
+
+
+class Block(msgspec.Struct, frozen=True, tag=True):
+    """Call the step so often and wait for its value, as one timed block."""
+
+    steps: int
+
+
+class Timed(msgspec.Struct, frozen=True, tag=True):
+    """The duration of a block."""
+
+    seconds: float
+
+
+class SingleCalls(msgspec.Struct, frozen=True, tag=True):
+    """Call the step so often, for so many seconds at most, and time each call."""
+
+    count: int
+    seconds: float
+
+
+class Profile(msgspec.Struct, frozen=True, tag=True):
+    """Call the step so often under each profiler that there is."""
+
+    calls: int
+
+
+class Profiled(msgspec.Struct, frozen=True, tag=True):
+    """Where the time of a call goes, by each profiler."""
+
+    profiles: list[StepProfile]
+
+
+class MeasureMemory(msgspec.Struct, frozen=True, tag=True):
+    """Report the peak memory of the process."""
+
+
+class Used(msgspec.Struct, frozen=True, tag=True):
+    """The peak memory of the process."""
+
+    peak_bytes: int
+
+
+class StepSession(Session):
+    """The session of a step's process."""
+
+    program = (str(_PROGRAM),)
+    replies = Made | Called | State | Timed | Profiled | Used | protocol.Fault
+
+    def __init__(
+        self,
+        variables: Mapping[str, str],
+        deadline_seconds: float,
+        python: str,
+        cpus: Iterable[int] | None,
+        silence_seconds: float | None,
+    ) -> None:
+        """See :class:`harness.core.worker.session.Session`."""
+        self._silence_seconds = SILENCE_LIMIT_SECONDS if silence_seconds is None else silence_seconds
+        super().__init__(variables, deadline_seconds, python, cpus, silence_seconds)
+
+    def receive(self, expected: type[_R]) -> _R:
+        """As that of a worker; a timeout says whether the factory or the step hangs."""
+        try:
+            return super().receive(expected)
+        except WorkerTimeout as error:
+            if not error.silent:
+                raise
+            what = "the factory" if issubclass(expected, Made) else "the step"
+            raise WorkerTimeout(
+                f"{what} did not return within {self._silence_seconds:g} s, and its process was "
+                "killed (--timeout DURATION, or timeout in a suite, sets this limit)",
+                silent=True,
+            ) from None
+
+
+def framework_hooks() -> dict[str, str]:
+    """The hooks that the installed backends offer, by the module of their framework."""
+    found = {}
+    for name in registry.names("backend"):
+        try:
+            backend = registry.backend(name)
+        except PluginError:
+            continue  # a broken plugin costs its own framework's seed alone
+        if backend.step_hooks is not None:
+            module, file = backend.step_hooks
+            found[module] = Path(file).read_text("utf-8")
+    return found
+
+
+def parsed_arguments(texts: Iterable[str]) -> list[dict[str, Any]]:
+    """``NAME=VALUE`` texts as arguments; with ``NAME=A,B`` there is a set of arguments for each value.
+
+    Raises:
+        UsageError: a text has another form, or two of them have several values.
+    """
+    every: list[dict[str, Any]] = [{}]
+    for text in texts:
+        name, equals, values = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"--with {text}: write NAME=VALUE, such as --with batch_size=64")
+        parsed = _values(values)
+        if len(parsed) > 1 < len(every):
+            raise UsageError(f"--with {text}: only one argument may have several values")
+        if len(parsed) > 1:
+            every = [{**every[0], name: value} for value in parsed]
+        else:
+            every = [{**arguments, name: parsed[0]} for arguments in every]
+    return every
+
+
+def _values(text: str) -> list[Any]:
+    try:
+        return [json.loads(text)]  # a list in brackets is one value
+    except ValueError:
+        parts = [part.strip() for part in text.split(",")]
+    return [_value(part) for part in parts]
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"True": True, "False": False, "None": None}.get(text, text)
+
+
+def own_modules(made: Made, target: StepTarget) -> list[str]:
+    """The files that a side imported from its own checkout, beside that of the factory."""
+    folder = Path(target.folder).resolve()
+    return [file for file in made.modules if Path(file).is_relative_to(folder) and Path(file) != target.file]
+
+
+def foreign_modules(made: Made, own: str, other: str) -> list[str]:
+    """The files that a side imported from the checkout of the other one."""
+    theirs, ours = Path(other).resolve(), Path(own).resolve()
+    if theirs == ours:
+        return []
+    files = map(Path, made.modules)
+    return [str(file) for file in files if file.is_relative_to(theirs) and not file.is_relative_to(ours)]

@@ -1,0 +1,457 @@
+"""The process of a step of the user's own: makes the step, calls it, times it.
+
+It is run as a file by the interpreter of a side, which needs no harness: ``python program.py REQUEST_FD
+REPLY_FD``. It imports Python's own library alone and no newer than 3.8. Requests and replies are lines of
+JSON, whose types are in :mod:`harness.timing.engine.steps.process`. Standard output and error belong to the
+user's code.
+"""
+
+import contextlib
+import cProfile
+import importlib
+import importlib.util
+import inspect
+import itertools
+import json
+import math
+import operator
+import os
+import pstats
+import random
+import resource
+import signal
+import sys
+import time
+import traceback
+
+_LARGEST_WHOLE = 64
+#: Of larger arrays so many sums with fixed weights are compared.
+_PROJECTIONS = 8
+_TRACEBACK_CHARACTERS = 20000
+_FEWEST_CALLS = 3
+#: Operations of a profile that are reported: those of the most time.
+_REPORTED = 300
+#: Requests of calls of the step.
+_CALLING = ("FirstCalls", "Block", "SingleCalls")
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class WrongInputError(Exception):
+    """The request cannot be carried out as given. The message goes on after the target and a colon."""
+
+
+class _Frameworks:
+    """What backends offer for the frameworks that the user's code has imported."""
+
+    def __init__(self, sources):
+        self._sources, self._made = sources, {}
+
+    def _hooks(self, name, of=None):
+        for module, source in self._sources.items():
+            if module not in sys.modules or of not in {None, module}:
+                continue
+            if module not in self._made:
+                self._made[module] = {}
+                exec(compile(source, f"<{module} hooks>", "exec"), self._made[module])
+            if name in self._made[module]:
+                yield self._made[module][name]
+
+    def seed(self, seed):
+        for hook in self._hooks("seed"):
+            hook(seed)
+
+    def synchronizer(self):
+        """A function that waits until the value of a step is computed."""
+        hooks = list(self._hooks("synchronize"))
+        if not hooks:
+            return lambda _value: None
+        if len(hooks) == 1:
+            return hooks[0]
+        return lambda value: [hook(value) for hook in hooks]
+
+    def profilers(self):
+        """The profilers of the frameworks, by the modules of these."""
+        return {module: hook for module in self._sources for hook in self._hooks("profile", module)}
+
+    def array(self, value):
+        """A framework's array as one of NumPy; other values unchanged."""
+        for hook in self._hooks("array"):
+            value = hook(value)
+        return value
+
+
+class Step:
+    """The user's step, and what is asked of it."""
+
+    def __init__(self, request):
+        self._frameworks = _Frameworks(request["frameworks"])
+        start = time.perf_counter()
+        factory = _callable(_module(request), request["name"])
+        self.import_seconds = time.perf_counter() - start
+        seed = request["seed"]
+        if seed is not None:
+            random.seed(seed)
+            if "numpy" in sys.modules:
+                sys.modules["numpy"].random.seed(seed)
+            self._frameworks.seed(seed)
+        start = time.perf_counter()
+        _check_arguments(factory, request["arguments"], "")
+        if request["is_step"]:
+            self._step = lambda: factory(**request["arguments"])
+        else:
+            self._step = factory(**request["arguments"])
+        if not callable(self._step):
+            kind = type(self._step).__name__
+            raise WrongInputError(f"it returns {kind}, and no callable: return the step itself")
+        _check_arguments(self._step, {}, "the step is called without arguments: ")
+        self.build_seconds = time.perf_counter() - start
+        self._synchronize = self._frameworks.synchronizer()
+        #: Calls that came to their end, for errors.
+        self.calls = 0
+
+    def described(self):
+        return {
+            "type": "Made",
+            "import_seconds": self.import_seconds,
+            "build_seconds": self.build_seconds,
+            "versions": _versions(self._frameworks._sources),
+            "samples": self._samples(),
+            "modules": sorted(_files()),
+        }
+
+    def _samples(self):
+        """The samples of a call that the step states; None where it states no whole number."""
+        samples = getattr(self._step, "samples", None)
+        if samples is None or callable(samples):
+            return None
+        try:
+            number = operator.index(samples)
+        except TypeError:
+            number = 0
+        if number < 1:
+            raise WrongInputError(f"the samples of the step are {samples!r}, and no whole number from 1 on")
+        return number
+
+    def first_calls(self, count, seconds):
+        """Values and times of the next calls: at least three, and at most ``seconds`` from there on."""
+        values, taken, start = [], [], time.perf_counter()
+        while len(values) < count:
+            if len(values) >= _FEWEST_CALLS and time.perf_counter() - start > seconds:
+                break
+            before = time.perf_counter()
+            value = self._step()
+            self._synchronize(value)
+            taken.append(time.perf_counter() - before)
+            self.calls += 1
+            values.append(self._numbers(value))
+        return {"type": "Called", "values": values, "seconds": taken}
+
+    def state(self):
+        state = getattr(self._step, "state", None)
+        return {"type": "State", "values": self._numbers(state()) if callable(state) else {}}
+
+    def block(self, steps):
+        step, value, times = self._step, None, itertools.repeat(None, steps)
+        start = time.perf_counter()
+        try:
+            for _ in times:
+                value = step()
+        except BaseException:
+            self.calls += steps - operator.length_hint(times) - 1
+            raise
+        self._synchronize(value)
+        seconds = time.perf_counter() - start
+        self.calls += steps
+        return {"type": "Timed", "seconds": seconds}
+
+    def single_calls(self, count, seconds):
+        step, synchronize, clock, taken = self._step, self._synchronize, time.perf_counter, []
+        until = clock() + seconds
+        before = clock()
+        while len(taken) < count and before < until:
+            synchronize(step())
+            after = clock()
+            taken.append(after - before)
+            self.calls += 1
+            before = after
+        return {"type": "Called", "values": [], "seconds": taken}
+
+    def profile(self, calls):
+        """Where the time of a call goes, by the profiler of each framework and then by Python's own.
+
+        Only one of them watches at a time, and calls that are watched take longer than others.
+        """
+        seconds = [0.0]
+
+        def run():
+            value, start = None, time.perf_counter()
+            for _ in range(calls):
+                value = self._step()
+            self._synchronize(value)
+            seconds[0] = time.perf_counter() - start
+
+        profiles = []
+        for module, hook in self._frameworks.profilers().items():
+            totals = _self_times(hook(run) or [])
+            if totals:
+                profiles.append(_profile(module, calls, seconds[0], totals))
+        watched = cProfile.Profile()
+        watched.runcall(run)
+        profiles.append(_profile("Python", calls, seconds[0], _functions(watched)))
+        return {"type": "Profiled", "profiles": profiles}
+
+    def _numbers(self, value, name=""):
+        """What a step returns, as ``{name: [shape, numbers]}``; None where it returns nothing."""
+        if value is None:
+            return {}
+        if isinstance(value, dict):
+            parts = value.items()
+        elif isinstance(value, (list, tuple)):
+            parts = enumerate(value)
+        else:
+            return {name: _summary(self._frameworks.array(value))}
+        found = {}
+        for key, part in parts:
+            found.update(self._numbers(part, f"{name}.{key}" if name else str(key)))
+        return found
+
+
+def _profile(profiler, calls, seconds, totals):
+    """``totals``: for each operation the number of its calls and the seconds spent in it alone."""
+    largest = sorted(totals.items(), key=lambda item: -item[1][1])[:_REPORTED]
+    return {
+        "profiler": profiler,
+        "step_seconds": seconds / calls,
+        "operations": [
+            {"name": name, "calls": count / calls, "seconds": spent / calls}
+            for name, (count, spent) in largest
+        ],
+    }
+
+
+def _self_times(events):
+    """The totals of events ``(lane, name, start, seconds)``; those of a lane are nested in one another.
+
+    An event without a name is no operation: it only takes its time from the one that encloses it.
+    """
+    totals = {}
+    lanes = {}
+    for lane, name, start, seconds in events:
+        lanes.setdefault(lane, []).append((start, -seconds, name))
+    for lane in lanes.values():
+        open_events = []
+        for start, negative, name in sorted(lane, key=lambda event: event[:2]):
+            while open_events and open_events[-1][0] <= start:
+                open_events.pop()
+            if open_events:
+                open_events[-1][1][1] += negative
+            total = totals.setdefault(name, [0, 0.0]) if name else [0, 0.0]
+            total[0] += 1
+            total[1] -= negative
+            open_events.append((start - negative, total))
+    return totals
+
+
+def _functions(watched):
+    """The totals of the functions that Python's profiler saw, by name and file."""
+    totals = {}
+    for (file, _, name), (_, count, spent, _, _) in pstats.Stats(watched).stats.items():
+        if os.path.abspath(file) == os.path.abspath(__file__) and name == "run":
+            continue
+        folder, base = os.path.split(file)
+        place = "" if file == "~" else " ({})".format(os.path.join(os.path.basename(folder), base))
+        total = totals.setdefault(name + place, [0, 0.0])
+        total[0] += count
+        total[1] += spent
+    return totals
+
+
+def _summary(value):
+    """Shape and numbers of an array or number. Of a large array its mean square and sums of it."""
+    try:
+        if isinstance(value, (bool, int, float)):
+            return [[], [_finite(value)]]
+        import numpy as np
+
+        array = np.asarray(value)
+        flat = array.astype(np.float64).ravel()
+    except Exception as error:
+        kind = type(value).__name__
+        raise WrongInputError(
+            f"the step returns {kind}, which is no number or array ({error}): return a number, an array, or "
+            "a dict of them"
+        ) from error
+    if flat.size > _LARGEST_WHOLE:
+        places = np.arange(flat.size)
+        scale = math.sqrt(flat.size)
+        sums = [float(np.cos(places * (number + 0.5)) @ flat) / scale for number in range(_PROJECTIONS)]
+        flat = np.array([math.sqrt(float(np.mean(flat**2))), *sums])
+    return [list(array.shape), [_finite(number) for number in flat.tolist()]]
+
+
+def _finite(number):
+    number = float(number)
+    return number if math.isfinite(number) else None
+
+
+def _module(request):
+    """The module of the factory: a file of the side's own, or what is installed there."""
+    for folder in reversed(request["folders"]):
+        sys.path.insert(0, folder)
+    place = request["file"] or request["module"]
+    try:
+        if not request["file"]:
+            return importlib.import_module(request["module"])
+        name = os.path.splitext(os.path.basename(place))[0]
+        spec = importlib.util.spec_from_file_location(name, place)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    except FileNotFoundError as error:
+        if error.filename == place:
+            raise WrongInputError(f"there is no file {place}") from error
+        raise
+    except ModuleNotFoundError as error:
+        needed = f"it needs {error.name}, which"
+        if error.name == place:
+            needed = f"the module {place}"
+        raise WrongInputError(f"{needed} is not installed for {sys.executable}") from error
+    return module
+
+
+def _callable(module, name):
+    found = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if callable(found):
+        return found
+    functions = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+    listed = f" It has {', '.join(sorted(functions)[:8])}." if functions else ""
+    raise WrongInputError(f"there is no callable {name!r}.{listed}")
+
+
+def _check_arguments(function, arguments, before):
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        takes = ", ".join(str(each) for each in signature.parameters.values()) or "no arguments"
+        raise WrongInputError(f"{before}{error}; it takes {takes}") from error
+
+
+def _versions(modules):
+    found = {"python": "{}.{}.{}".format(*sys.version_info[:3])}
+    for name in ["numpy", *modules]:
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if isinstance(version, str):
+            found[name] = version
+    return found
+
+
+def _files():
+    """The files of the modules that the user's code imported and that are not installed."""
+    installed = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
+    library = os.path.dirname(os.__file__)
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str) or not os.path.isabs(file):  # torch.classes names no file of its own
+            continue
+        if not any(part in file for part in installed):
+            file = os.path.realpath(file)
+            if not file.startswith((library, _HERE)):
+                yield file
+
+
+def _peak_bytes():
+    """As :func:`harness.core.machine.memory.peak_memory_bytes`: without the process that started this one."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return 1024 * int(line.split()[1])
+    except OSError:
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _explained(error, target, step):
+    """Whose fault it is, in one line; ``step`` is the one that was called, if it was."""
+    if isinstance(error, WrongInputError):
+        return f"{target}: {error}"
+    what = type(error).__name__ + (f": {error}" if str(error) else "")
+    if isinstance(error, SystemExit):
+        what = f"sys.exit({error.code})"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith((_HERE, "<"))]
+    call = [f"call {step.calls + 1}"] if step is not None else []
+    place = [f"{os.path.basename(own[-1].filename)}, line {own[-1].lineno}"] if own else []
+    where = f" ({', '.join([*call, *place])})" if call or place else ""
+    return f"{target} raised {what}{where}"
+
+
+def _fault(error, target, step):
+    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return {
+        "type": "Fault",
+        "message": _explained(error, target, step)[:2000],
+        "traceback": trace[-_TRACEBACK_CHARACTERS:],
+        "unsupported": isinstance(error, WrongInputError),
+        "memory_ran_out": isinstance(error, MemoryError),
+    }
+
+
+def _die_with_parent_and_keep_orphans():
+    """As a worker of the harness: the kernel ends it with its parent, and gives it its orphans."""
+    if sys.platform == "linux":
+        import ctypes
+
+        prctl = ctypes.CDLL(None).prctl
+        prctl(1, signal.SIGKILL)
+        prctl(36, 1)
+
+
+#: The reply to each kind of request but the first.
+_ANSWERS = {
+    "FirstCalls": lambda step, request: step.first_calls(request["count"], request["seconds"]),
+    "ReadState": lambda step, _: step.state(),
+    "Block": lambda step, request: step.block(request["steps"]),
+    "SingleCalls": lambda step, request: step.single_calls(request["count"], request["seconds"]),
+    "Profile": lambda step, request: step.profile(request["calls"]),
+    "MeasureMemory": lambda _step, _request: {"type": "Used", "peak_bytes": _peak_bytes()},
+}
+
+
+def main():
+    _die_with_parent_and_keep_orphans()
+    sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder or ".") != _HERE]
+    step, target, process = None, "the step", os.getpid()
+    for descriptor in sys.argv[1:3]:
+        os.set_inheritable(int(descriptor), False)
+    requests, replies = os.fdopen(int(sys.argv[1]), "rb"), os.fdopen(int(sys.argv[2]), "wb", 0)
+    sys.argv[1:] = []  # the user's code may read them
+    for line in requests:
+        request = json.loads(line)
+        kind = request["type"]
+        try:
+            if kind == "Make":
+                target = request["target"]
+                step = Step(request)
+                reply = step.described()
+            else:
+                reply = _ANSWERS[kind](step, request)
+        except BaseException as error:  # whatever the user's code raises belongs in the record
+            reply = _fault(error, target, step if kind in _CALLING else None)
+        if os.getpid() != process:
+            os._exit(1)  # a child that the user's code forked; only its parent may reply
+        replies.write(json.dumps(reply, allow_nan=False).encode() + b"\n")
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

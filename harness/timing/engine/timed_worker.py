@@ -1,0 +1,290 @@
+"""A running process of a configuration: started, warmed up, and asked for blocks of steady steps."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from harness.core.audit.audit import AuditedTraining, Preparation
+from harness.core.audit.segments import Work
+from harness.core.certify.certificate import Certificate
+from harness.core.machine.cpus import cpus_of
+from harness.core.stats import settling
+from harness.core.training.batches import BatchOrder, samples_of_step
+from harness.core.worker import protocol
+from harness.core.worker.session import Conversation, Session
+from harness.errors import HarnessError, NoWorkersHere
+from harness.spec.task import training_flops_per_sample
+from harness.timing.duel.record import ConfigurationRecord, ProcessRecord
+from harness.timing.engine.workloads import Workload
+
+
+class ConfigurationFailed(HarnessError):
+    """A process could not be started or failed; ``label`` names its workload, ``reason`` omits the label."""
+
+    def __init__(self, label: str, reason: str) -> None:
+        super().__init__(f"{label}: {reason}")
+        self.label = label
+        self.reason = reason
+
+
+@contextlib.contextmanager
+def blaming(label: str, session: Session | None = None) -> Iterator[None]:
+    """Raise errors from inside as those of this workload, with the last lines of its worker's output.
+
+    Without a ``session`` they are of starting one.
+    """
+    try:
+        yield
+    except (ConfigurationFailed, NoWorkersHere):
+        raise
+    except HarnessError as error:
+        reason = str(error) if session is None else session.with_last_lines(error)
+        raise ConfigurationFailed(label, reason) from error
+
+
+def session_of(
+    label: str,
+    variables: Mapping[str, str],
+    limit_seconds: float,
+    python: str,
+    cpus: Iterable[int] | None = None,
+) -> Session:
+    """A worker; raises :class:`ConfigurationFailed` if its interpreter cannot be started."""
+    with blaming(label):
+        return Session(variables, limit_seconds, python, cpus)
+
+
+_S = TypeVar("_S", bound=Session)
+
+
+@contextlib.contextmanager
+def ending(
+    label: str, session: _S, blame: Callable[[str, Session], AbstractContextManager[None]] = blaming
+) -> Iterator[_S]:
+    """A process that is ended afterwards. Errors are those of its workload; see :func:`blaming`."""
+    try:
+        with blame(label, session):
+            yield session
+    finally:
+        session.kill_and_close()
+
+
+class TimedProcess:
+    """A process that is timed. It is stopped (SIGSTOP) except while it works, and leaves nothing behind.
+
+    All its steps took ``training_seconds``. Every request raises :class:`ConfigurationFailed` if the process
+    fails, hangs or declines.
+    """
+
+    def __init__(self, label: str, session: Session) -> None:
+        self._label, self.session = label, session
+        self.training_seconds = 0.0
+        self._first_step_seconds = 0.0
+        self._warm_up: list[float] = []
+        self._settled = False
+
+    def blamed(self) -> AbstractContextManager[None]:
+        """See :func:`blaming`."""
+        return blaming(self._label, self.session)
+
+    def block(self, steps: int) -> float:
+        """Seconds of this many steps of the full batch size."""
+        raise NotImplementedError
+
+    def warm_up(self, steps: int) -> None:
+        """Make blocks until their times have settled; see :mod:`harness.core.stats.settling`."""
+        while not self._settled and not settling.is_hopeless(self._warm_up):
+            self._warm_up.append(self.block(steps))
+            self._settled = settling.has_settled(self._warm_up)
+            self.read_state()
+
+    def read_state(self) -> None:
+        """Read what is needed to recompute the next block; nothing where nothing is recomputed."""
+
+    def end(self) -> None:
+        """End the process, paused or not; nothing of it is left."""
+        self.session.kill_and_close()
+
+
+class TimedWorker(TimedProcess):
+    """A worker of one workload; ``steps`` counts all steps made so far."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        variables: Mapping[str, str],
+        deadline_seconds: float,
+        cpus: Iterable[int] | None = None,
+        *,
+        certified: bool = False,
+    ) -> None:
+        configuration = workload.configuration
+        session = session_of(workload.label, variables, deadline_seconds, configuration.python, cpus)
+        super().__init__(workload.label, session)
+        self._workload, self._plan = workload, workload.plan
+
+        def start(further: Mapping[str, str]) -> Session:
+            """Another worker like this one, on the CPUs of its variables."""
+            own = {**variables, **further}
+            return session_of(workload.label, own, deadline_seconds, configuration.python)
+
+        self._start, self._certified = start, certified
+        self._backend = configuration.backend
+        self._cpus = cpus_of(variables)
+        self._audit: AuditedTraining
+        self._states = contextlib.ExitStack()
+        self._dataset = ""
+        self._conversation = Conversation(self.session, configuration.backend, configuration.threads)
+        self.steps = 0
+        self._lengths: set[int] = set()
+        self._called: set[tuple[int, bool]] = set()
+        self._first_call_steps, self._first_call_seconds = 0, 0.0
+        self.described: protocol.Described
+        self.built: protocol.Built
+
+    def begin(self, dataset: str) -> None:
+        """Ask the process to import and build, without waiting for it."""
+        self._dataset = dataset
+        with self.blamed():
+            self._conversation.request_program(self._plan, dataset)
+
+    def await_build(self) -> None:
+        """Wait for the answers to :meth:`begin`."""
+        with self.blamed():
+            self.described = self._conversation.describe()
+            self.built = self._conversation.receive_program()
+            order = BatchOrder.of_task(self._plan.task, self.built.samples["train"], self._plan.seed)
+            work = Work(self._backend, self._plan, self._dataset, order, self._certified, self._start)
+            self._audit = AuditedTraining(self.session, work, self._cpus, self.built.device)
+            self._states.callback(self._audit.close)
+
+    @property
+    def order(self) -> BatchOrder:
+        """The order of its samples."""
+        return self._audit.order
+
+    def shuffle(self, seed: int) -> None:
+        """Take the batches in the order of this seed, which the program could not know when it was built."""
+        with self.blamed():
+            self._audit.shuffle(seed)
+
+    def make_first_step(self) -> None:
+        """Make the first step, in which many frameworks compile."""
+        with self.blamed():
+            self._first_step_seconds = self._train(1)
+            self._first_call_steps, self._first_call_seconds = 0, 0.0
+
+    def _train(self, steps: int) -> float:
+        length = steps, self.steps % self.order.steps_per_epoch == self.order.full_steps
+        trained = self._audit.train(steps)
+        if length not in self._called:
+            self._called.add(length)
+            self._first_call_steps += steps
+            self._first_call_seconds += trained.seconds
+        self.steps += steps
+        self.training_seconds += trained.seconds
+        if any(loss is None for losses in trained.losses for loss in losses):
+            raise HarnessError(f"a loss within the first {self.steps} steps is not finite")
+        return trained.seconds
+
+    def unsteady_seconds(self, step_seconds: float) -> float:
+        """What the first step and the first call of each length took beyond steady steps of this time.
+
+        They may compile; the first short batch comes late. Other calls only vary with the machine's load.
+        """
+        excess = self._first_call_seconds - self._first_call_steps * step_seconds
+        return self._first_step_seconds + max(0.0, excess)
+
+    def block(self, steps: int) -> float:
+        """Seconds of this many steps of the full batch size: a part of an epoch, or whole epochs.
+
+        Steps that are made but not counted: the rest of an epoch into which no whole part fits, its short
+        last batch, and the first call of each length.
+        """
+        part = min(steps, self.order.full_steps)
+        with self.blamed():
+            if part not in self._lengths:
+                self._part(part)
+                self._lengths.add(part)
+            return math.fsum(self._part(part) for _ in range(steps // part))
+
+    def _part(self, steps: int) -> float:
+        order = self.order
+        while order.run_length(self.steps) < steps or self.steps % order.steps_per_epoch == order.full_steps:
+            self._train(order.run_length(self.steps))
+        return self._train(steps)
+
+    @property
+    def device(self) -> str:
+        """The device, as the backend names it."""
+        return self.built.device
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of a step."""
+        return samples_of_step(self._workload.task, self.built.samples["train"])
+
+    def record(self, variables: dict[str, str], certificate: Certificate | None) -> ConfigurationRecord:
+        """The configuration as it ran."""
+        workload, configuration = self._workload, self._workload.configuration
+        return ConfigurationRecord(
+            label=workload.label,
+            configuration=configuration,
+            framework=self.described.environment,
+            device=self.device,
+            batch_size=self.batch_size,
+            options=workload.options,
+            variables=variables,
+            certificate=certificate,
+            training_flops_per_sample=training_flops_per_sample(workload.task),
+        )
+
+    @property
+    def longest_call(self) -> int:
+        """The most steps that one call can make."""
+        return self.order.full_steps
+
+    def even_steps(self, fewest: int) -> int:
+        """At least so many steps in calls of one length."""
+        return self.order.even_steps(fewest)
+
+    def read_state(self) -> None:
+        """Read the state if the pace of readings asks for it, so that blocks can be recomputed."""
+        with self.blamed():
+            self._audit.read()
+
+    def finish(self, *, verify: bool) -> ProcessRecord:
+        """The record of the process, with its peak memory. This is the last request before it is ended.
+
+        ``verify`` its work too.
+        """
+        with self.blamed():
+            self._audit.read(last=True)
+            clock = self._audit.judge_clock()
+            measured = self.session.call(protocol.Measure(), protocol.Measured).values
+            built, imported = self.built, self.described.import_seconds
+            preparation = Preparation(
+                imported, built.data_seconds, built.build_seconds, self._first_step_seconds
+            )
+            verification = self._audit.verify(preparation) if verify else None
+        self.session.pause()
+        return ProcessRecord(
+            import_seconds=self.described.import_seconds,
+            build_seconds=self.built.build_seconds,
+            first_step_seconds=self._first_step_seconds,
+            first_call_steps=self._first_call_steps,
+            first_call_seconds=self._first_call_seconds,
+            warm_up_seconds=self._warm_up,
+            settled=self._settled,
+            measured=measured,
+            clock=clock,
+            first_losses=self._audit.first_losses,
+            verification=verification,
+        )
+
+    def end(self) -> None:
+        """End the process, and the workers that recompute its work."""
+        super().end()
+        self._states.close()

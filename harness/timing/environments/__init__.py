@@ -1,0 +1,1 @@
+"""Sides of a comparison: commits, interpreters and versions, in environments of their own."""

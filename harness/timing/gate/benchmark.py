@@ -1,0 +1,308 @@
+"""One benchmark of a gate: its first steps are compared, then a few pairs are judged, then more of them."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from harness.core.audit.findings import DishonestClock, WorkDiffers
+from harness.core.plugins import registry
+from harness.errors import WorkerTimeout
+from harness.timing.duel.record import PairRecord
+from harness.timing.engine.evidence import MOST_PAIRS
+from harness.timing.engine.pairs import (
+    PROCESS_LIMIT_SECONDS,
+    Alternation,
+    Program,
+    steps_of,
+    trainings_of,
+)
+from harness.timing.engine.preparation import (
+    Prepared,
+    is_certified,
+    prepare,
+)
+from harness.timing.engine.ratios import PairTime
+from harness.timing.engine.steps.own import (
+    WorkRequest,
+    compare_work,
+    profile_sides,
+)
+from harness.timing.engine.timed_worker import ConfigurationFailed
+from harness.timing.engine.workloads import Workload
+from harness.timing.environments.suite import Benchmark
+from harness.timing.gate import judgement, reasons
+from harness.timing.gate.judgement import (
+    Ended,
+    Outlook,
+    PairedSeries,
+    conclude,
+    limits_of,
+    outlook,
+    series,
+)
+from harness.timing.gate.quality import compare_first_steps, compare_trainings
+from harness.timing.gate.record import BenchmarkRecord, QualityResult
+
+# The pairs of a benchmark: fresh processes of base and head, and who is to blame if one fails.
+
+_T = TypeVar("_T")
+
+
+class PairMaker:
+    """Makes pairs of base and head (``workloads``).
+
+    Base is paused in memory next to head, and both may need more memory than there is. So if head fails, it
+    is tried alone, and is to blame only if it fails then too; otherwise :class:`Ended` is raised. A hang, and
+    work that was recomputed and differs, do not depend on memory: head is to blame at once.
+    """
+
+    def __init__(self, workloads: Sequence[Program], dataset: str, say: Callable[[str], None]) -> None:
+        self._time = PairTime()
+        self._workloads = list(workloads)
+        self._dataset = dataset
+        self._say = say
+        self._steps: list[int] = []
+        self._alternation = Alternation(workloads, dataset)
+
+    def prepare(self, turns: int | None, *, same_work: bool = False) -> Prepared:
+        """Set the steps of a block, and the turns unless they are given.
+
+        ``same_work``: the first steps of base and head are equal. So if base is certified, the later work of
+        both must be that of the reference; this is verified for third-party backends.
+
+        Raises:
+            ConfigurationFailed: base or head failed.
+            Ended: head failed next to base only, or a process would take too long.
+        """
+        base = self._workloads[0]
+        if same_work and isinstance(base, Workload) and registry.is_third_party(base.configuration.backend):
+            self._say("certifying base")
+            self._alternation.certified = is_certified(base)
+        prepared = self._blaming_fairly(lambda alternation, _: prepare(alternation, None, turns))
+        self._steps = prepared.steps
+        self._time.prepared(prepared.pair_seconds)
+        seconds, limit = prepared.pair_seconds / len(self._workloads), PROCESS_LIMIT_SECONDS
+        if seconds > limit:
+            raise Ended(reasons.ProcessTooLong(seconds=seconds, limit_seconds=limit, turns=prepared.turns))
+        return prepared
+
+    def make(self, turns: int) -> PairRecord:
+        """Run one pair; raises what :meth:`prepare` raises."""
+        pair = self._blaming_fairly(lambda alternation, part: alternation.pair(self._steps[part], turns))
+        self._time.made(pair)
+        return pair
+
+    @property
+    def seconds(self) -> float:
+        """What the next pair will take, about."""
+        return self._time.seconds
+
+    def _blaming_fairly(self, work: Callable[[Alternation, slice], _T]) -> _T:
+        """Do work with base and head; ``work`` gets the part of the two that it is done with."""
+        try:
+            return work(self._alternation, slice(0, 2))
+        except ConfigurationFailed as error:
+            if error.label != self._workloads[1].label or isinstance(
+                error.__cause__, WorkerTimeout | WorkDiffers | DishonestClock
+            ):
+                raise
+            failure = error
+        self._say("trying head alone")
+        alone = slice(1, 2)
+        work(Alternation(self._workloads[alone], self._dataset, certified=self._alternation.certified), alone)
+        raise Ended(reasons.FailedBesideBase(message=failure.reason)) from failure
+
+
+#: Turns of a pair that is made for the first step alone, which is over when blocks begin. Memory that grows
+#: from step to step needs them all.
+_FEWEST_TURNS = 2
+
+
+@dataclass(eq=False)
+class BenchmarkComparison:
+    """Compares base and head (``workloads``) on one benchmark, and fills its ``record``.
+
+    A failure ends it: FAIL if head failed, INVALID if base did. ``worse_level`` is the chance to fail a head
+    whose first steps differ and that learns as well as base. ``most_seconds`` limits the confirmation, which
+    then also ends once more pairs are hopeless, and the trainings.
+    """
+
+    benchmark: Benchmark
+    workloads: Sequence[Program]
+    record: BenchmarkRecord
+    say: Callable[[str], None]
+    turns: int | None
+    worse_level: float
+    most_seconds: float = math.inf
+
+    def __post_init__(self) -> None:
+        self.record.turns = self.turns or 0
+        self._confirming_seconds = 0.0
+        self._pairs = PairMaker(self.workloads, self.record.dataset.name, self.say)
+
+    def check(self, deadline: float) -> bool:
+        """Compare the first steps, which is cheap; whether there is more to measure."""
+        return conclude(self.record, lambda: self._check(deadline)) and not self._is_settled
+
+    def _check(self, deadline: float) -> None:
+        _check_time(deadline)
+        self.say("comparing the first steps")
+        self.record.quality = compare_sides(self.workloads, self.benchmark, self.record.dataset.name)
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether the first steps decide: they differ, and no other quality is allowed."""
+        quality, limits = self.record.quality, self.benchmark.limits
+        if quality is None or quality.verdict == "PASS":
+            return not limits_of(limits)
+        return quality.verdict == "FAIL" and not self._may_train(quality)
+
+    def look(self, deadline: float) -> None:
+        """Judge a few pairs; nothing is started after ``deadline``."""
+        conclude(self.record, lambda: self._look(deadline))
+
+    def _look(self, deadline: float) -> None:
+        record, limits = self.record, self.benchmark.limits
+        if record.quality is None:
+            self._check(deadline)
+        _check_time(deadline)
+        if record.quality is not None and self._may_train(record.quality):
+            record.quality = self._trainings(record.quality, deadline)
+        if record.quality is None or record.quality.verdict == "FAIL" or not limits_of(limits):
+            return
+        _check_time(deadline)
+        self.say("trying base and head once")
+        same_work = record.quality.verdict == "PASS" and not record.quality.seeds
+        prepared = self._pairs.prepare(self.turns, same_work=same_work)
+        record.configurations, record.turns = prepared.records, prepared.turns
+        record.dataset = prepared.read(record.dataset)
+        _check_time(deadline)
+        self.say(f"quick check: {judgement.LOOK_PAIRS} pairs of about {self._pairs.seconds:.0f} s")
+        for _ in range(judgement.LOOK_PAIRS):
+            if record.look and time.monotonic() > deadline:
+                break  # what is known is judged
+            _check_time(deadline)
+            record.look.append(self._pairs.make(record.turns))
+        record.metrics = [judgement.looked_at(look, limits.max_speedup) for look in self._series(record.look)]
+
+    def _may_train(self, first_steps: QualityResult) -> bool:
+        """Whether trainings over seeds may show that head learns as well. Scores on other data are others."""
+        is_comparable = not any(isinstance(reason, reasons.OtherData) for reason in first_steps.reasons)
+        allowed = self.benchmark.limits.max_accuracy_loss is not None
+        return first_steps.verdict != "PASS" and allowed and is_comparable
+
+    def _trainings(self, first_steps: QualityResult, deadline: float) -> QualityResult:
+        benchmark, data = self.benchmark, self.record.dataset.name
+        first_seed = 0 if benchmark.seed == "own" else benchmark.seed
+        not_finite = any(isinstance(reason, reasons.LossesNotFinite) for reason in first_steps.reasons)
+        observed = "losses of the first steps are not finite" if not_finite else "the first steps differ"
+        self.say(f"{observed}: comparing trainings over seeds")
+        trainings = compare_trainings(
+            trainings_of(self.workloads),
+            data,
+            benchmark.limits,
+            self.worse_level,
+            range(first_seed, first_seed + benchmark.seeds),
+            min(deadline, time.monotonic() + self.most_seconds),
+            self.say,
+        )
+        return msgspec.structs.replace(trainings, frameworks=first_steps.frameworks)
+
+    def judge(self, level: Callable[[], float]) -> None:
+        """Judge the undecided metrics by the pairs of the look, which show a large loss."""
+        conclude(self.record, lambda: self._judge(level, last=False))
+
+    def confirm(self, level: Callable[[], float], deadline: float) -> Outlook | None:
+        """Make one more pair and judge the undecided metrics; what is to come, or None if no more pairs are.
+
+        If no more pairs will come, because the next would end too late, there are as many as there can be, or
+        more are hopeless, the verdict is final. ``deadline`` is of :func:`time.monotonic`; ``level``, of the
+        proof that head is worse, is computed again each time.
+        """
+        start = time.monotonic()
+        before = self.outlook(level(), deadline)
+        last = before.is_hopeless or before.pairs_left < 1
+        went_on = conclude(self.record, lambda: self._confirm(level, last=last))
+        self._confirming_seconds += time.monotonic() - start
+        return self.outlook(level(), deadline) if went_on and not last and self.record.undecided else None
+
+    @property
+    def is_slower(self) -> bool:
+        """Whether the step time failed."""
+        return any(result.metric == "step" and result.verdict == "FAIL" for result in self.record.metrics)
+
+    def profile(self) -> None:
+        """Profile a process of base and one of head."""
+        self.record.profiles = profile_sides(self.workloads, self.record.dataset.name, self.say)
+
+    def outlook(self, level: float, deadline: float) -> Outlook:
+        """How many more pairs there is time for, and about how many decide all undecided metrics."""
+        left = min(deadline - time.monotonic(), self.most_seconds - self._confirming_seconds)
+        most, may_end = MOST_PAIRS - len(self.record.confirmation), self.most_seconds < math.inf
+        return outlook(self._undecided(), level, self._pairs.seconds, left, most, may_end=may_end)
+
+    def _confirm(self, level: Callable[[], float], *, last: bool) -> None:
+        record = self.record
+        if not last:
+            undecided = {result.metric for result in record.undecided}
+            turns = min(_FEWEST_TURNS, record.turns) if undecided == {"first step"} else record.turns
+            record.confirmation.append(self._pairs.make(turns))
+        self._judge(level, last=last)
+
+    def _judge(self, level: Callable[[], float], *, last: bool) -> None:
+        new = [
+            judgement.confirmed(paired, self.benchmark.limits.max_speedup, level(), last=last)
+            for paired in self._undecided()
+        ]
+        if last:
+            new = [judgement.final(result, self._pairs.seconds) for result in new]
+        judged = {result.metric: result for result in new}
+        self.record.metrics = [judged.get(result.metric, result) for result in self.record.metrics]
+
+    def _undecided(self) -> list[PairedSeries]:
+        """The metrics that are not decided, over all pairs so far."""
+        metrics = {result.metric for result in self.record.undecided}
+        every = self._series([*self.record.look, *self.record.confirmation])
+        return [paired for paired in every if paired.metric in metrics]
+
+    def _series(self, pairs: list[PairRecord]) -> list[PairedSeries]:
+        batch_sizes = [configuration.batch_size for configuration in self.record.configurations]
+        return series(pairs, self.benchmark.limits, batch_sizes) if pairs else []
+
+
+def compare_sides(workloads: Sequence[Program], benchmark: Benchmark, dataset: str) -> QualityResult:
+    """Whether head computes what base computes: by first training steps, or by the first calls of a step.
+
+    Raises:
+        ConfigurationFailed: a process failed.
+        UsageError: the step cannot be made as the suite asks for.
+        Ended: base has no such step, and cannot run head's.
+    """
+    if trainings := trainings_of(workloads):
+        return compare_first_steps(trainings, dataset)
+    base, head = steps_of(workloads)
+    request = WorkRequest(
+        calls=benchmark.compare_calls, tolerance=benchmark.tolerance, values=benchmark.values
+    )
+    try:
+        (work,) = compare_work([base, head], request)
+    except ConfigurationFailed as error:
+        if error.label != base.label or base.target.code_folder is None:
+            raise
+        raise Ended(reasons.NewBenchmark(message=error.reason)) from error
+    if work.difference is not None:
+        differs = reasons.ValuesDiffer(difference=work.difference)
+        return QualityResult(verdict="FAIL", reasons=[differs], worst=work.difference.deviation)
+    beside: list[reasons.Reason] = [reasons.SharedCode()] if work.shared_code else []
+    if work.outcome != "differs" and (work.outcome != "same" or work.other_versions):
+        beside.append(reasons.WorkNotCompared(comparison=work))
+    return QualityResult(verdict="PASS", reasons=beside)
+
+
+def _check_time(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise Ended(reasons.BudgetSpent())

@@ -1,0 +1,312 @@
+"""A gate in the formats that CI systems read: JUnit, annotations, OpenMetrics, Bencher."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import msgspec
+
+from harness.core.documents.escaping import (
+    for_github_message,
+    for_github_property,
+    for_openmetrics_label,
+    one_line,
+)
+from harness.core.documents.files import require_folder
+from harness.core.documents.render.markdown import markdown
+from harness.core.machine.files import prove_writable, replace_file
+from harness.errors import UsageError
+from harness.timing.gate.advice import advice
+from harness.timing.gate.page import (
+    circumstances,
+    gate_document,
+    headline,
+    metric_text,
+    not_passed,
+    quality_text,
+    why,
+)
+from harness.timing.gate.record import (
+    BenchmarkRecord,
+    GateRecord,
+    Inconclusive,
+    Judged,
+    Metric,
+    MetricResult,
+    Verdict,
+    forgiven,
+)
+
+# A gate in the Bencher Metric Format, which Bencher and similar tools read: benchmark, measure, value.
+
+_UNITS: dict[Metric, str] = {"step": "seconds", "first step": "seconds", "memory": "bytes"}
+
+
+def bencher_json(record: GateRecord) -> bytes:
+    """For each benchmark the ratios with their intervals, and head's medians in seconds and bytes."""
+    document: dict[str, dict[str, dict[str, float]]] = {}
+    for benchmark in record.benchmarks:
+        measures = document.setdefault(benchmark.name, {})
+        for result in benchmark.metrics:
+            slug = result.metric.replace(" ", "-")
+            if result.ratio is not None:  # the format demands a value
+                ratio = result.ratio
+                bounds = {"value": ratio.value, "lower_value": ratio.low, "upper_value": ratio.high}
+                measures[f"{slug}-ratio"] = {
+                    name: value for name, value in bounds.items() if value is not None
+                }
+            measures[f"{slug}-{_UNITS[result.metric]}"] = {"value": result.head}
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+
+
+# A gate as JUnit XML for GitLab and Jenkins: a test case for each metric of a benchmark and for its quality.
+#
+# FAIL is a failure and INVALID an error. INCONCLUSIVE is a failure, and skipped where ``--inconclusive pass``
+# forgives it. Numbers are properties of the test case, which Jenkins keeps with ``keepProperties``. What a
+# person must read is in both the message (shown by Jenkins) and the text (shown by GitLab) of a failure.
+
+Numbers = Mapping[str, object]
+
+
+def junit_xml(record: GateRecord, inconclusive: Inconclusive = None) -> bytes:
+    """The document in UTF-8."""
+    cases = list(_cases(record, inconclusive))
+    outcomes = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+    counts = {
+        "tests": str(len(cases)),
+        **{name: str(sum(case.find(tag) is not None for case in cases)) for name, tag in outcomes.items()},
+        "time": f"{record.seconds:.3f}",
+    }
+    root = ET.Element("testsuites", {"name": "harness gate", **counts})
+    suite = ET.SubElement(
+        root,
+        "testsuite",
+        {"name": one_line(f"harness gate {record.suite}"), "timestamp": record.started_at[:19], **counts},
+    )
+    numbers = {
+        "verdict": record.verdict,
+        "gate": record.id,
+        "circumstances": circumstances(record),
+        "base.python": record.base.python,
+        "base.commit": record.base.commit,
+        "head.python": record.head.python,
+        "head.commit": record.head.commit,
+        "machine.cpu": record.machine.cpu,
+        "false_alarms": record.false_alarms,
+    }
+    _add_properties(suite, numbers)
+    suite.extend(cases)
+    ET.indent(root)
+    document: bytes = ET.tostring(root, "utf-8", xml_declaration=True)
+    return document + b"\n"
+
+
+def _cases(record: GateRecord, inconclusive: Inconclusive) -> Iterator[ET.Element]:
+    """At least one case for every benchmark has its verdict. A gate without results has a case that fails."""
+    for benchmark in record.benchmarks:
+        yield from _benchmark_cases(record, benchmark, inconclusive)
+    all_passed = all(benchmark.verdict == "PASS" for benchmark in record.benchmarks)
+    if not record.benchmarks or (record.verdict != "PASS" and all_passed):
+        verdict: Verdict = "INVALID" if record.verdict == "PASS" else record.verdict
+        outcome = _outcome(verdict, is_forgiven=verdict == "INCONCLUSIVE" and inconclusive == "pass")
+        case = _case("gate", "suite", record.seconds, {})
+        _add_outcome(case, outcome, verdict, headline(record), "")
+        yield case
+
+
+def _benchmark_cases(
+    record: GateRecord, benchmark: BenchmarkRecord, inconclusive: Inconclusive
+) -> Iterator[ET.Element]:
+    results = benchmark.results
+    seconds = benchmark.seconds / max(1, len(results))
+
+    def case(name: str, judged: Judged, reason: str, numbers: Numbers) -> ET.Element:
+        made = _case(f"gate.{benchmark.name}", name, seconds, numbers)
+        if outcome := _outcome(judged.verdict, is_forgiven=forgiven(judged, inconclusive)):
+            text = " ".join(advice(record, benchmark)).rstrip()
+            _add_outcome(made, outcome, judged.verdict, reason, text)
+        return made
+
+    for result in results:
+        if isinstance(result, MetricResult):
+            names = ("base", "head", "limit", "p_value", "pairs", "weight", "stage")
+            numbers = {name: getattr(result, name) for name in names}
+            if (ratio := result.ratio) is not None:
+                numbers |= {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
+            yield case(result.metric, result, metric_text(result), numbers)
+        else:
+            numbers = {"worst": result.worst, "measure": result.measure, "seeds": len(result.seeds)}
+            yield case("quality", result, quality_text(result), numbers)
+    if benchmark.reasons or all(result.verdict != benchmark.verdict for result in results):
+        yield case("ran", benchmark, why(benchmark), {})
+
+
+def _outcome(verdict: Verdict, *, is_forgiven: bool) -> str:
+    """The element of what did not pass."""
+    if verdict == "PASS":
+        return ""
+    if verdict == "INVALID":
+        return "error"
+    return "skipped" if is_forgiven else "failure"
+
+
+def _case(classname: str, name: str, seconds: float, numbers: Numbers) -> ET.Element:
+    attributes = {"classname": one_line(classname), "name": one_line(name), "time": f"{seconds:.3f}"}
+    case = ET.Element("testcase", attributes)
+    _add_properties(case, numbers)
+    return case
+
+
+def _add_outcome(case: ET.Element, outcome: str, verdict: Verdict, reason: str, text: str) -> None:
+    shown = {"type": verdict, "message": one_line(reason)}
+    ET.SubElement(case, outcome, shown).text = one_line(f"{reason}. {text}")
+
+
+def _add_properties(parent: ET.Element, numbers: Numbers) -> None:
+    """A property for each number that is known; no element where none is."""
+    known = {name: value for name, value in numbers.items() if value is not None and value != ""}
+    if known:
+        properties = ET.SubElement(parent, "properties")
+        for name, value in known.items():
+            ET.SubElement(properties, "property", {"name": name, "value": one_line(str(value))})
+
+
+# A gate as OpenMetrics text, for GitLab's metrics report and for tools that scrape files.
+#
+# OpenMetrics 1.0: a family's name ends with its unit, and ``# EOF`` ends the document.
+
+
+def openmetrics_text(record: GateRecord) -> str:
+    """The document: medians of base and head, ratios with their intervals and limits, verdicts."""
+    of_metrics = {
+        metric: f"harness_gate_{metric.replace(' ', '_')}_{unit}" for metric, unit in _UNITS.items()
+    }
+    ratios, passed = "harness_gate_ratio", "harness_gate_passed"
+    samples: dict[str, list[str]] = {name: [] for name in (*of_metrics.values(), ratios, passed)}
+
+    def add(family: str, value: float | None, **labels: str) -> None:
+        if value is not None:
+            shown = ",".join(f'{name}="{for_openmetrics_label(label)}"' for name, label in labels.items())
+            samples[family].append(f"{family}{{{shown}}} {float(value)!r}")
+
+    for benchmark in record.benchmarks:
+        name = benchmark.name
+        for result in benchmark.metrics:
+            family, metric = of_metrics[result.metric], result.metric
+            add(family, result.base, benchmark=name, environment="base")
+            add(family, result.head, benchmark=name, environment="head")
+            add(ratios, 1 + result.limit, benchmark=name, metric=metric, bound="limit")
+            if (ratio := result.ratio) is not None:
+                add(ratios, ratio.value, benchmark=name, metric=metric, bound="mean")
+                add(ratios, ratio.low, benchmark=name, metric=metric, bound="low")
+                add(ratios, ratio.high, benchmark=name, metric=metric, bound="high")
+        add(passed, benchmark.verdict == "PASS", benchmark=name)
+    described = [(of_metrics[metric], unit, "Median over processes.") for metric, unit in _UNITS.items()]
+    described += [
+        (ratios, "ratio", "Head over base with its 95 % interval."),
+        (passed, "", "1 if the benchmark passed, else 0."),
+    ]
+    lines: list[str] = []
+    for family, unit, meaning in described:
+        of_unit = [f"# UNIT {family} {unit}"] if unit else []
+        lines += [f"# TYPE {family} gauge", *of_unit, f"# HELP {family} {meaning}", *samples[family]]
+    return "\n".join([*lines, "# EOF", ""])
+
+
+# The files that a gate is written to; the suffix selects the format.
+
+
+def _page(record: GateRecord, _: Inconclusive) -> bytes:
+    from harness.core.documents.render.html import html_page  # imports the charts
+
+    return html_page(gate_document(record)).encode()
+
+
+#: By suffix what the format is, and its writer.
+FORMATS: Mapping[str, tuple[str, Callable[[GateRecord, Inconclusive], bytes]]] = {
+    ".xml": ("JUnit", junit_xml),
+    ".md": ("summary of a pull request", lambda record, _: markdown(gate_document(record)).encode()),
+    ".html": ("report", _page),
+    ".txt": ("OpenMetrics", lambda record, _: openmetrics_text(record).encode()),
+    ".json": ("Bencher Metric Format", lambda record, _: bencher_json(record)),
+}
+
+
+def check_target(path: Path) -> None:
+    """Check that a gate can be written to a path, before anything is measured.
+
+    Raises:
+        UsageError: the suffix is unknown, the folder cannot be written to, or a library is missing.
+    """
+    if path.suffix not in FORMATS:
+        kinds = ", ".join(f"{suffix} ({meaning})" for suffix, (meaning, _) in FORMATS.items())
+        raise UsageError(f"--to {path}: unknown suffix; use {kinds}")
+    require_folder(path)
+    try:
+        prove_writable(path.parent)
+    except OSError as error:
+        raise UsageError(f"--to {path}: cannot write to {path.parent}: {error.strerror}") from error
+    if path.suffix == ".html":
+        try:
+            import harness.core.documents.render.html  # noqa: F401
+        except ImportError as error:
+            raise UsageError(
+                f'--to {path.name} needs the extra "report" ({error.name or error} is missing): '
+                'pip install "dl-harness[report]"'
+            ) from error
+
+
+def write_gate(record: GateRecord, path: Path, inconclusive: Inconclusive = None) -> None:
+    """Write a gate in the format of the suffix, completely or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    _, content = FORMATS[path.suffix]
+    replace_file(path, content(record, inconclusive))
+
+
+# What GitHub Actions reads in addition to files: annotations on standard output, and the job summary.
+
+
+def annotations(record: GateRecord, inconclusive: Inconclusive = None) -> Iterator[str]:
+    """A workflow command for each benchmark that did not pass, or for the gate itself where all passed.
+
+    FAIL and INVALID are errors. INCONCLUSIVE is a warning, and an error where it counts as a failure.
+    """
+    benchmarks = not_passed(record)
+    for benchmark in benchmarks:
+        title = f"{benchmark.verdict}: {one_line(benchmark.name)}"
+        message = f"{why(benchmark)}. {' '.join(advice(record, benchmark))}"
+        yield _workflow_command(_is_error(benchmark, inconclusive), title, message.rstrip())
+    if not benchmarks and record.verdict != "PASS":
+        error = record.verdict != "INCONCLUSIVE" or inconclusive is not None
+        yield _workflow_command(error, f"{record.verdict}: harness gate", headline(record))
+
+
+def _is_error(judged: Judged, inconclusive: Inconclusive) -> bool:
+    if judged.verdict == "INCONCLUSIVE" and inconclusive is None:
+        return False
+    return not forgiven(judged, inconclusive)
+
+
+def _workflow_command(error: bool, title: str, message: str) -> str:
+    kind = "error" if error else "warning"
+    return f"::{kind} title={for_github_property(title)}::{for_github_message(message)}"
+
+
+def add_to_step_summary(record: GateRecord, environment: Mapping[str, str]) -> None:
+    """Append the Markdown to the file that ``GITHUB_STEP_SUMMARY`` names, if it is set.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    name = environment.get("GITHUB_STEP_SUMMARY")
+    if name:
+        with Path(name).open("a", encoding="utf-8") as file:
+            file.write(markdown(gate_document(record)))
+
+
+def annotates(environment: Mapping[str, str]) -> bool:
+    """Whether a runner reads this process's output for workflow commands."""
+    return environment.get("GITHUB_ACTIONS") == "true"

@@ -1,0 +1,277 @@
+"""The record of a gate: what was asked, what was measured, and what follows for each benchmark.
+
+Times are in seconds, memory in bytes. Ratios are head's over base's: above 1 is worse.
+"""
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from harness.core.documents.kinds import (
+    Envelope,
+    RecordKind,
+    Status,
+)
+from harness.core.runs.record import DatasetRecord
+from harness.core.stats.estimate import Estimate
+from harness.timing.duel.record import (
+    ConfigurationRecord,
+    PairRecord,
+    refuse_incomplete,
+)
+from harness.timing.engine.steps.findings import Profiles
+from harness.timing.environments.suite import Benchmark, Limits
+from harness.timing.gate.reasons import Reason, speaks_against_head
+
+SCHEMA = 4
+
+#: PASS: within all limits. FAIL: worse than base. INCONCLUSIVE: more time, a quieter machine or more seeds
+#: would decide. INVALID: what was measured cannot be believed, or nothing was measured.
+Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID"]
+
+Metric = Literal["step", "first step", "memory"]
+#: The look: a few pairs of every benchmark. The confirmation: fresh pairs of those that it does not clear.
+Stage = Literal["look", "confirmation"]
+
+
+class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Base or head: its interpreter, and what is installed there.
+
+    ``commit`` is that of the source it was made from, where the harness made it; ``cautions`` are what a
+    reader must know of how it was made, each a clause.
+    """
+
+    python: str
+    harness: str
+    variables: dict[str, str] = {}
+    commit: str | None = None
+    cautions: list[str] = []
+
+
+class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict on one metric, from pairs of processes.
+
+    ``base`` and ``head`` are medians over processes. ``limit`` is the share allowed, as 0.05. ``p_value``
+    is of the one-sided test that head is no worse than base, in the stage ``confirmation``; None in the stage
+    ``look``, which only selects what is confirmed. ``pairs`` is the number that the verdict rests on, those
+    of the look included.
+    """
+
+    metric: Metric
+    verdict: Verdict
+    reasons: list[Reason] = []
+    """Empty for PASS."""
+    stage: Stage
+    limit: float
+    base: float
+    head: float
+    ratio: Estimate | None
+    """Head over base, with its 95 % interval where there are 5 pairs or more. None: no pair is usable."""
+    p_value: float | None
+    pairs: int
+    weight: float | None = None
+    """Effective number of pairs, outliers down-weighted; None where they are not."""
+    uneven: bool = False
+    """Of a step: a few blocks are far off the others in most pairs, and ``ratio`` is over all blocks."""
+    level: float | None = None
+    """Of the confirmation: head fails by a ``p_value`` up to this."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether its ratio was measured and can be believed."""
+        return self.ratio is not None and self.verdict != "INVALID"
+
+
+class SeedScores(msgspec.Struct, frozen=True, kw_only=True):
+    """The results of one seed in base and head: validation scores at the best epoch, steps to the target.
+
+    None: a loss was not finite, or no score was; the target was not reached. ``head_steps`` are those of the
+    whole training, ``first_steps`` those to the first scores of base and head, before which no target is seen
+    to be reached.
+    """
+
+    seed: int
+    base: float | None
+    head: float | None
+    base_steps_to_target: int | None
+    head_steps_to_target: int | None
+    head_steps: int = 0
+    first_steps: tuple[int, int] = (0, 0)
+
+
+class QualityResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether head learns what base learns.
+
+    ``worst`` is the largest relative deviation of head's first losses from base's, in float64 where the
+    backend has it. Where that is more than rounding and the suite allows another quality, both were trained
+    on ``seeds``.
+    """
+
+    verdict: Verdict
+    reasons: list[Reason] = []
+    """The most important first. Beside PASS a ``MemoryRanOut`` may stand."""
+    worst: float | None = None
+    measure: str = ""
+    seeds: list[SeedScores] = []
+    frameworks: list[dict[str, str]] = []
+    """What the first losses of base and of head were computed with."""
+
+
+class BenchmarkRecord(msgspec.Struct, kw_only=True):
+    """One benchmark of a suite: base and head, the pairs of both stages, and the verdict.
+
+    The verdict is the worst of its metrics, its quality and what ended it early.
+    """
+
+    name: str
+    backend: str
+    mode: str
+    task: str
+    options: dict[str, bool | int | float | str]
+    asked: Benchmark = msgspec.field(name="benchmark")
+    """What the suite specifies; the rest is the default of the task and the machine."""
+    dataset: DatasetRecord
+    threads: int
+    limits: Limits
+    has_reference: bool = True
+    """Whether ``harness check`` can say where head deviates; a model of the user's own has none."""
+    vanished: bool = False
+    """Only base has it: head's suite has no such benchmark, or other work under its name."""
+    turns: int = 0
+    configurations: list[ConfigurationRecord] = []
+    """Base, head."""
+    look: list[PairRecord] = []
+    confirmation: list[PairRecord] = []
+    quality: QualityResult | None = None
+    metrics: list[MetricResult] = []
+    verdict: Verdict = "INVALID"
+    reasons: list[Reason] = []
+    """Why it ended early or was not measured. Those of metrics and quality stand there alone."""
+    profiles: Profiles | None = None
+    """Where the time of a step goes in base and head; None where nobody asked and no step time failed."""
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a damaged file, whose parts do not fit together."""
+        for pairs in (self.look, self.confirmation):
+            if self.configurations:
+                refuse_incomplete(pairs, len(self.configurations))
+
+    @property
+    def is_step(self) -> bool:
+        """Whether it is of a step of the user's own; ``task`` is then its factory."""
+        return bool(self.asked.step)
+
+    @property
+    def results(self) -> list[MetricResult | QualityResult]:
+        """The metrics, then the quality."""
+        return [*self.metrics, *([] if self.quality is None else [self.quality])]
+
+    @property
+    def undecided(self) -> list[MetricResult]:
+        """The metrics that more pairs may still decide."""
+        return [result for result in self.metrics if result.verdict in {"INCONCLUSIVE", "INVALID"}]
+
+
+class Upgrade(msgspec.Struct, frozen=True):
+    """What pip installed in base and in head, where nothing else differs: two versions of a framework."""
+
+    base: list[str]
+    head: list[str]
+
+
+class GateRecord(Envelope, msgspec.Struct, kw_only=True):
+    """A gate: a suite of benchmarks on base and head."""
+
+    schema: int = SCHEMA
+    failure: str = ""
+    suite: str
+    """The file that the suite was read from."""
+    base: EnvironmentRecord
+    head: EnvironmentRecord
+    false_alarms: float
+    """The chance, over the whole suite, that unchanged code fails."""
+    upgrade: Upgrade | None = None
+    """Set where base and head differ in requirements alone."""
+    unwatched: str = ""
+    """Why a benchmark that only base has would go unnoticed; empty where it would not."""
+    benchmarks: list[BenchmarkRecord] = []
+    verdict: Verdict = "INVALID"
+    """The worst of the benchmarks; INVALID for a gate that did not end and has no FAIL."""
+    seconds: float = 0.0
+
+
+# The files of gates.
+
+GATES = RecordKind("gate", "gates", GateRecord, SCHEMA, "benchmarks")
+
+
+# Why gates are in no series of a history: one class for each reason, rendered by the report.
+
+
+class NotEnded(NamedTuple):
+    """The gate did not run to its end."""
+
+    gate: str
+    status: Status
+
+
+class DamagedPairs(NamedTuple):
+    """The ratios of the gate's pairs cannot be computed; ``message`` is that of the error."""
+
+    gate: str
+    message: str
+
+
+class NoCommits(NamedTuple):
+    """``gates`` of the ``ended`` ones do not record their commits, so that their base is unknown."""
+
+    gates: int
+    ended: int
+
+
+class AloneWithBase(NamedTuple):
+    """``gates`` of the ``ended`` ones share their base with no other gate."""
+
+    gates: int
+    ended: int
+
+
+Exclusion = NotEnded | DamagedPairs | NoCommits | AloneWithBase
+
+
+# The verdict of a gate with ``--inconclusive``: INCONCLUSIVE alone is folded, into PASS or FAIL.
+
+#: What INCONCLUSIVE counts as. None: as itself.
+Inconclusive = Literal["pass", "fail"] | None
+
+
+#: What has a verdict and reasons.
+Judged = BenchmarkRecord | MetricResult | QualityResult
+
+
+def forgiven(judged: Judged, inconclusive: Inconclusive) -> bool:
+    """Whether ``--inconclusive pass`` makes this INCONCLUSIVE a PASS.
+
+    INVALID never passes, nor does INCONCLUSIVE where the measurement indicates that head is worse
+    (:func:`harness.timing.gate.reasons.speaks_against_head`).
+    """
+    if judged.verdict != "INCONCLUSIVE" or inconclusive != "pass":
+        return False
+    if any(map(speaks_against_head, judged.reasons)):
+        return False
+    if not isinstance(judged, BenchmarkRecord):
+        return True
+    return all(result.verdict == "PASS" or forgiven(result, inconclusive) for result in judged.results)
+
+
+def folded(record: GateRecord, inconclusive: Inconclusive) -> Verdict:
+    """The verdict of a whole gate with INCONCLUSIVE folded."""
+    if record.verdict != "INCONCLUSIVE" or inconclusive is None:
+        return record.verdict
+    if inconclusive == "fail":
+        return "FAIL"
+    passes = (
+        benchmark.verdict == "PASS" or forgiven(benchmark, inconclusive) for benchmark in record.benchmarks
+    )
+    return "PASS" if record.status == "ok" and record.benchmarks and all(passes) else "INCONCLUSIVE"

@@ -1,0 +1,335 @@
+"""A gate from start to end: a few pairs of every benchmark, then fresh pairs of those they do not clear."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from harness.core.documents.kinds import carry_out, stamp
+from harness.core.machine.description import describe_machine
+from harness.core.plugins import registry
+from harness.core.runs.record import DatasetRecord
+from harness.errors import HarnessError, UsageError
+from harness.timing.engine.pairs import Program
+from harness.timing.engine.steps.own import OwnStep
+from harness.timing.engine.timed_worker import ConfigurationFailed
+from harness.timing.engine.workloads import Workload
+from harness.timing.environments.environment import (
+    Environment,
+    probe,
+    program_of,
+    workload_of,
+)
+from harness.timing.environments.suite import (
+    Benchmark,
+    Suite,
+    work_of,
+)
+from harness.timing.gate.benchmark import BenchmarkComparison
+from harness.timing.gate.judgement import (
+    Outlook,
+    failed,
+    limits_of,
+    worst_of,
+)
+from harness.timing.gate.reasons import Removed, Replaced
+from harness.timing.gate.record import (
+    GATES,
+    BenchmarkRecord,
+    GateRecord,
+    Stage,
+    Upgrade,
+)
+
+
+class GateObserver(Protocol):
+    """Follows a gate while it runs."""
+
+    def phase(self, benchmark: str, activity: str) -> None:
+        """``activity`` begins."""
+
+    def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
+        """A stage of a benchmark has ended."""
+
+    def confirming(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
+        """The confirmation of a benchmark begins."""
+
+    def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
+        """The confirmation of a benchmark has one more pair and is not over."""
+
+
+# The records of benchmarks before anything is measured, and of those that cannot be measured.
+
+
+def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
+    """The record of a benchmark of which nothing is measured yet."""
+    backend, _, mode = benchmark.backend.partition(":")
+    return BenchmarkRecord(
+        name=benchmark.name,
+        backend=backend,
+        mode=mode,
+        task=benchmark.step or benchmark.task,
+        options={name: _plain(value) for name, value in benchmark.arguments.items()} or benchmark.options,
+        asked=benchmark,
+        dataset=msgspec.structs.replace(dataset),
+        threads=benchmark.threads or 0,
+        limits=benchmark.limits,
+        has_reference=_has_reference(benchmark.task),
+    )
+
+
+def _has_reference(task: str) -> bool:
+    """Whether backends can be certified on a task; True where it is not known here."""
+    try:
+        return registry.task(task).reference is not None
+    except HarnessError:
+        return True
+
+
+def _plain(value: Any) -> bool | int | float | str:
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def removed_record(benchmark: Benchmark) -> BenchmarkRecord:
+    """The record of a benchmark that only base's suite has: it fails, for what is not run has not passed."""
+    record = new_record(benchmark, DatasetRecord(benchmark.dataset or ""))
+    record.verdict, record.vanished, record.reasons = "FAIL", True, [Removed()]
+    return record
+
+
+#: Of the false alarms allowed, the share of trainings over seeds, where those are compared.
+_TRAINING_SHARE = 0.5
+#: Without a budget, the most time of the confirmation of one benchmark, and of its trainings: 20 pairs of
+#: 15 s. Where pairs of equal code differ by 3.4 %, so many find a loss of 5 % in 9 of 10 gates.
+_MOST_SECONDS = 300.0
+
+
+class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to compare, in which environments, on which data (one data set for each benchmark)."""
+
+    suite: Suite
+    base: Environment
+    head: Environment
+    datasets: list[DatasetRecord]
+    vanished: tuple[Benchmark, ...] = ()
+    """The benchmarks of base's suite that this one lacks or writes otherwise."""
+    unwatched: str = ""
+    """Why that is unknown, where it is."""
+    budget_seconds: float | None = None
+    """No pair is started later. None: until all is decided or more pairs are hopeless, and at most 5 minutes
+    of confirmation for each benchmark that needs it."""
+    turns: int | None = None
+    upgrade: Upgrade | None = None
+    """What base and head differ in, where that is requirements alone."""
+    profile: bool = False
+    """Profile every benchmark; otherwise those whose step time failed."""
+    command: list[str] = []
+    """The command line that asked for the gate."""
+
+
+class Gate:
+    """One gate and its record, which is saved after each stage of each benchmark."""
+
+    def __init__(self, request: GateRequest, folder: Path, observer: GateObserver) -> None:
+        """Probe both environments.
+
+        Raises:
+            UsageError: one has no harness that speaks this protocol.
+        """
+        self._request, self._observer, self._start = request, observer, time.monotonic()
+        identifier, started_at = stamp("gate")
+        self.record = GateRecord(
+            id=identifier,
+            started_at=started_at,
+            machine=describe_machine(),
+            command=request.command,
+            suite=request.suite.file,
+            base=probe(request.base, needs_harness=request.suite.has_tasks),
+            head=probe(request.head, needs_harness=request.suite.has_tasks),
+            false_alarms=request.suite.false_alarms,
+            unwatched=request.unwatched,
+            upgrade=request.upgrade,
+        )
+        self.path = folder / f"{identifier}.json"
+
+    def carry_out(self) -> GateRecord:
+        """Run the gate. After Ctrl-C or an error, the record holds what was measured until then.
+
+        An error such as a full disk ends it; the record returned states it in ``failure``.
+
+        Raises:
+            UsageError: a framework is missing in one of the environments.
+        """
+        carry_out(self.record, self._run, self._save)
+        self._conclude()  # again, because the record of one that passed may not have been written
+        return self.record
+
+    def _conclude(self) -> None:
+        """Set the verdict. A gate that did not end has not passed."""
+        record = self.record
+        verdicts = [benchmark.verdict for benchmark in record.benchmarks]
+        record.verdict = worst_of(verdicts if record.status == "ok" else [*verdicts, "INVALID"])
+
+    def _save(self) -> None:
+        self._conclude()
+        self.record.seconds = time.monotonic() - self._start
+        GATES.save(self.record, self.path.parent)
+
+    def _judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
+        self._save()
+        self._observer.judged(benchmark, stage)
+
+    def _run(self) -> None:
+        record, request = self.record, self._request
+        comparisons, deadline = self._comparisons(), self._start + (request.budget_seconds or math.inf)
+        names = {benchmark.name for benchmark in request.suite.benchmarks}
+        record.benchmarks += [
+            removed_record(benchmark) for benchmark in request.vanished if benchmark.name not in names
+        ]
+        self._save()
+        # The first steps of all come first: a budget must not end before a check that is cheap.
+        to_measure = [comparison for comparison in comparisons if comparison.check(deadline)]
+        for comparison in comparisons:
+            if comparison in to_measure:
+                comparison.look(deadline)
+            self._judged(comparison.record, "look")
+        self._confirm([comparison for comparison in comparisons if comparison.record.undecided], deadline)
+        for comparison in to_measure:
+            if comparison.is_slower or request.profile:
+                comparison.profile()
+
+    def _comparisons(self) -> list[BenchmarkComparison]:
+        """Those of the benchmarks that can be run; the records of the others have their verdict."""
+        suite = self._request.suite
+        may_train = [
+            benchmark for benchmark in suite.benchmarks if benchmark.limits.max_accuracy_loss is not None
+        ]
+        worse_level = _TRAINING_SHARE * suite.false_alarms / max(1, len(may_train))
+        every = [
+            self._comparison(benchmark, dataset, worse_level)
+            for benchmark, dataset in zip(suite.benchmarks, self._request.datasets, strict=True)
+        ]
+        return [comparison for comparison in every if comparison is not None]
+
+    def _comparison(
+        self, benchmark: Benchmark, dataset: DatasetRecord, worse_level: float
+    ) -> BenchmarkComparison | None:
+        request, record = self._request, new_record(benchmark, dataset)
+        self.record.benchmarks.append(record)
+        try:
+            # Head first: a name that neither knows fails head; base would leave nothing to compare with.
+            head = self._head(benchmark)
+            record.threads = head.configuration.threads
+            if isinstance(head, Workload):
+                record.mode, record.options = head.plan.mode, head.options
+            earlier = next((before for before in request.vanished if before.name == benchmark.name), None)
+            if earlier is not None and self._is_other_work(earlier, head, dataset):
+                record.verdict, record.vanished = "FAIL", True
+                record.reasons = [Replaced(base=work_of(earlier), head=work_of(benchmark))]
+                return None
+            base = self._base(benchmark)
+        except ConfigurationFailed as error:
+            record.verdict, reason = failed(error)
+            record.reasons = [reason]
+            return None
+
+        def say(line: str) -> None:
+            self._observer.phase(benchmark.name, line)
+
+        most_seconds = _MOST_SECONDS if request.budget_seconds is None else math.inf
+        return BenchmarkComparison(
+            benchmark, [base, head], record, say, request.turns, worse_level, most_seconds
+        )
+
+    def _base(self, benchmark: Benchmark) -> Program:
+        base = program_of(self._request.base, benchmark, self._request.head)
+        if isinstance(base, OwnStep) and base.target.code_folder is not None:
+            place = benchmark.step.rpartition(":")[0]
+            self.record.base.cautions.append(f"base has no {place}: head's is used, with what base imports")
+        return base
+
+    def _head(self, benchmark: Benchmark) -> Program:
+        """The benchmark in head's environment; options that its own suite gets wrong are wrong input."""
+        head = self._request.head
+        try:
+            return program_of(head, benchmark, head)
+        except ConfigurationFailed as error:
+            if not benchmark.options or not self._defines(msgspec.structs.replace(benchmark, options={})):
+                raise
+            where = f"{self._request.suite.file}: benchmark {benchmark.name}: set"
+            raise UsageError(f"{where}: {error.reason}") from error
+
+    def _defines(self, benchmark: Benchmark) -> bool:
+        """Whether head's environment knows all names of a benchmark."""
+        try:
+            workload_of(self._request.head, benchmark)
+        except HarnessError:
+            return False
+        return True
+
+    def _is_other_work(self, earlier: Benchmark, head: Program, dataset: DatasetRecord) -> bool:
+        """Whether base's suite has other work under head's name, both as head's environment reads them.
+
+        A data set or device that one of them leaves open may be the other's.
+        """
+        if not isinstance(head, Workload):
+            return True
+        try:
+            before = workload_of(self._request.head, earlier)
+        except (ConfigurationFailed, UsageError):  # unknown in head now, or its framework is missing
+            return True
+        devices = {before.plan.device, head.plan.device} - {"auto"}
+        if earlier.dataset not in {None, dataset.name} or len(devices) > 1:
+            return True
+        return _work(before) != _work(head)
+
+    def _confirm(self, undecided: list[BenchmarkComparison], deadline: float) -> None:
+        """Make more pairs of all in turn, until each is decided, hopeless or out of time."""
+        level = self._level()
+        for comparison in undecided:
+            comparison.judge(level)
+            if not comparison.record.undecided:
+                self._judged(comparison.record, "confirmation")
+        undecided = [comparison for comparison in undecided if comparison.record.undecided]
+        for comparison in undecided:
+            self._observer.confirming(comparison.record, comparison.outlook(level(), deadline))
+        while undecided:
+            still_undecided = []
+            for comparison in undecided:
+                outlook = comparison.confirm(level, deadline)
+                if outlook is not None:
+                    still_undecided.append(comparison)
+                    self._save()
+                    self._observer.paired(comparison.record, outlook)
+                else:
+                    self._judged(comparison.record, "confirmation")
+            undecided = still_undecided
+
+    def _level(self) -> Callable[[], float]:
+        """The level of the proof that a metric is worse, as it is at the time of asking.
+
+        Holm's rule shares it among all metrics of the suite that have not failed, those that passed included:
+        their number must not depend on the pairs. Trainings that were compared, whose differences no noise of
+        the clock decides, have a share of their own.
+        """
+        record = self.record
+        qualities = [benchmark.quality for benchmark in record.benchmarks]
+        trained = any(quality is not None and quality.seeds for quality in qualities)
+        allowed = record.false_alarms * (1 - _TRAINING_SHARE if trained else 1.0)
+        metrics = sum(len(limits_of(benchmark.limits)) for benchmark in self._request.suite.benchmarks)
+
+        def level() -> float:
+            results = [result for benchmark in record.benchmarks for result in benchmark.metrics]
+            worse = sum(result.verdict == "FAIL" for result in results)
+            return allowed / max(1, metrics - worse)
+
+        return level
+
+
+def _work(workload: Workload) -> tuple[object, ...]:
+    """What two workloads must have in common to be the same work."""
+    ran = workload.configuration
+    return ran.backend, ran.mode, ran.precision, msgspec.structs.replace(workload.task, epochs=1)

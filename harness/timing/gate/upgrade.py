@@ -1,0 +1,170 @@
+"""Base and head that differ in what pip installs: two versions of a framework, the rest equal."""
+
+import base64
+import contextlib
+import hashlib
+import importlib.util
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from harness.core.plugins import registry
+from harness.errors import PluginError, UsageError
+from harness.timing.environments.environment import Environment, EnvironmentPair
+from harness.timing.environments.installation import (
+    Checkout,
+    Package,
+    Progress,
+    environment_of,
+)
+from harness.timing.environments.suite import Benchmark, Suite
+
+_DISTRIBUTION = "dl-harness"
+
+
+def requirements_of(text: str, option: str) -> list[str]:
+    """``jax==0.5.3,jaxlib==0.5.3`` as requirements for pip; commas of versions and extras split none.
+
+    Raises:
+        UsageError: one of them is no requirement.
+    """
+    found: list[str] = []
+    for part in re.split(r",(?![^\[\]]*\])", text):
+        if found and part.strip()[:1] in "<>=!~":
+            found[-1] += f",{part.strip()}"
+        else:
+            found.append(part.strip())
+    for each in found:
+        try:
+            Requirement(each)
+        except InvalidRequirement as error:
+            raise UsageError(f"{option} {each}: write PACKAGE==VERSION, such as torch==2.8.0") from error
+    return found
+
+
+def backend_of(requirements: Sequence[str]) -> str:
+    """The installed backend of the framework that one of these packages is.
+
+    It has the package's name, or requires the package and is the first that does.
+
+    Raises:
+        UsageError: there is none.
+    """
+    named = [_project(each) for each in requirements]
+    requiring: dict[str, list[str]] = {}
+    for name in registry.names("backend"):
+        with contextlib.suppress(PluginError):  # a broken plugin costs its own backend alone
+            for each in registry.backend(name).requires:
+                requiring.setdefault(_project(each), []).append(name)
+    for package in named:
+        found = requiring.get(package)
+        if found:
+            return package if package in found else found[0]
+    raise UsageError(
+        f"no backend requires {' or '.join(named)}; name one with --backend, or give a step of your own"
+    )
+
+
+@contextlib.contextmanager
+def pair_of_requirements(
+    suite: Suite, base: Sequence[str], head: Sequence[str], others: Sequence[str], progress: Progress
+) -> Iterator[EnvironmentPair]:
+    """Two environments that differ in requirements; see :func:`environment_with`."""
+    with (
+        environment_with("base", base, others, suite.benchmarks, progress) as of_base,
+        environment_with("head", head, others, suite.benchmarks, progress) as of_head,
+    ):
+        yield EnvironmentPair(of_base, of_head, ())
+
+
+@contextlib.contextmanager
+def environment_with(
+    label: str,
+    requirements: Sequence[str],
+    others: Sequence[str],
+    benchmarks: Sequence[Benchmark],
+    progress: Progress,
+) -> Iterator[Environment]:
+    """An environment with these requirements and ``others``.
+
+    Where one of the benchmarks trains a task, it also has this harness and what the backends require.
+
+    Raises:
+        HarnessError: pip fails.
+    """
+    own = {_project(each) for each in requirements}
+    backends = sorted({each.backend.partition(":")[0] for each in benchmarks if each.backend})
+    required = dict.fromkeys(each for name in backends for each in registry.backend(name).requires)
+    beside = [each for each in [*map(_absolute, others), *required] if _project(each) not in own]
+    named = f"{label} ({', '.join(requirements)})"
+    has_tasks = any(not benchmark.step for benchmark in benchmarks)
+    with (
+        _own_wheel() if has_tasks else contextlib.nullcontext() as package,
+        environment_of([*requirements, *beside], package, label=named, progress=progress) as installed,
+    ):
+        yield Environment(label=label, python=str(installed.python))
+
+
+def _project(requirement: str) -> str:
+    """The name of what is required; a path stands for itself."""
+    try:
+        return canonicalize_name(Requirement(requirement).name)
+    except InvalidRequirement:
+        return requirement
+
+
+def _absolute(requirement: str) -> str:
+    """A path, such as ``.[extra]``, whatever folder pip runs in; anything else as it is."""
+    path, bracket, extras = requirement.partition("[")
+    return f"{Path(path).resolve()}{bracket}{extras}" if Path(path).exists() else requirement
+
+
+@contextlib.contextmanager
+def _own_wheel() -> Iterator[Package]:
+    """This harness as a wheel, made of the files that it is imported from, wherever it was installed from."""
+    found = metadata.distribution(_DISTRIBUTION)
+    tops = {entry.value.partition(":")[0].partition(".")[0] for entry in found.entry_points}
+    files: dict[str, bytes] = {}
+    for top in sorted(tops | {"harness"}):
+        spec = importlib.util.find_spec(top)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            for path in sorted(Path(folder).rglob("*")):
+                if path.is_file() and path.suffix != ".pyc":
+                    files[f"{top}/{path.relative_to(folder)}"] = path.read_bytes()
+    info = f"dl_harness-{found.version}.dist-info"
+    files[f"{info}/METADATA"] = (found.read_text("METADATA") or "").encode()
+    files[f"{info}/entry_points.txt"] = (found.read_text("entry_points.txt") or "").encode()
+    tags = "Wheel-Version: 1.0\nGenerator: harness\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files[f"{info}/WHEEL"] = tags.encode()
+    listed = [
+        f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b'=').decode()},"
+        f"{len(content)}"
+        for name, content in files.items()
+    ]
+    record = "\n".join([*listed, f"{info}/RECORD,,", ""])
+    name = f"dl_harness-{found.version}-py3-none-any.whl"
+    with tempfile.TemporaryDirectory(prefix="harness-wheel-") as folder:
+        with zipfile.ZipFile(Path(folder) / name, "w", zipfile.ZIP_DEFLATED) as wheel:
+            for each, content in {**files, f"{info}/RECORD": record.encode()}.items():
+                wheel.writestr(each, content)
+        identity = hashlib.sha256(record.encode()).hexdigest()
+        yield Package(name, (_DISTRIBUTION, identity), lambda: contextlib.nullcontext(Checkout(Path(folder))))
+
+
+def suite_of_tasks(tasks: Sequence[str], backend: str, threads: int | None) -> Suite:
+    """A suite of included tasks with the usual limits.
+
+    Raises:
+        UsageError: there is no such task.
+    """
+    benchmarks = []
+    for name in tasks:
+        registry.task(name)  # raises for unknown names
+        benchmarks.append(Benchmark(name=name, backend=backend, task=name, threads=threads))
+    return Suite(file="", benchmarks=tuple(benchmarks))

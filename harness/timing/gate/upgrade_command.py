@@ -1,0 +1,92 @@
+"""``harness upgrade``: two versions of a framework, compared on tasks, a suite or a step of one's own."""
+
+from typing import Any
+
+import click
+
+from harness.core.shell import options as shared
+from harness.errors import UsageError
+from harness.timing.engine.steps.options import (
+    own_step,
+    refuse_step_options,
+    step_benchmark,
+    step_options,
+)
+from harness.timing.environments.suite import Suite, read_suite
+from harness.timing.gate.command import (
+    GateDisplay,
+    carried_out,
+    exit_code_of,
+)
+from harness.timing.gate.record import Upgrade
+from harness.timing.gate.upgrade import (
+    backend_of,
+    pair_of_requirements,
+    requirements_of,
+    suite_of_tasks,
+)
+
+_USUAL_TASKS = "mlp,cnn,rnn"
+
+
+@click.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.option(
+    "--task", "tasks", metavar="TASK[,TASK]", help=f"Included tasks. Default: {_USUAL_TASKS}, without --step."
+)
+@click.option("--backend", metavar="NAME", help="Their backend. Default: the one that requires the package.")
+@own_step
+@shared.suite
+@step_options
+@shared.others
+@shared.threads
+@shared.device
+@shared.seed
+@shared.budget(
+    "Start no pair after this time, installations excluded. Default: until every benchmark is decided, and "
+    "at most 5 minutes for each that the quick check does not decide."
+)
+@shared.turns()
+@shared.profile("Profile both versions: the operations that changed most. Without it, if a step is slower.")
+@shared.targets("Also write the result to FILE, such as upgrade.html; repeatable.")
+@shared.output
+@click.pass_context
+def command(ctx: click.Context, /, old: str, new: str, **options: Any) -> None:
+    """Compare two versions of a framework before you upgrade.
+
+    OLD and NEW are what pip installs, such as torch==2.8.0, or several packages at once. Each gets a new
+    virtual environment, kept in the cache. Losses or values are compared first, then fresh processes of both
+    run in turn, as in harness gate: step, first step, memory, quality, a verdict for each and one for all.
+
+    \b
+      harness upgrade torch==2.8.0 torch==2.13.0
+      harness upgrade torch==2.8.0 torch==2.13.0 --step bench.py:make_step --install numpy
+      harness upgrade jax==0.5.3,jaxlib==0.5.3 jax==0.10.2,jaxlib==0.10.2 --task cnn,lm --to upgrade.html
+
+    Exit code: 0 safe, 1 not safe, 3 undecided, 4 the measurement cannot be trusted, 2 on wrong input, 130
+    after Ctrl-C.
+    """  # noqa: D301  click's mark for lines that it must not wrap
+    ctx.exit(exit_code_of(lambda display: _run(old, new, options, display), quiet=options["quiet"]))
+
+
+def _run(old: str, new: str, options: dict[str, Any], display: GateDisplay) -> int:
+    base, head = requirements_of(old, "OLD"), requirements_of(new, "NEW")
+    suite = _suite(options, head)
+    with pair_of_requirements(suite, base, head, options["others"], display) as pair:
+        return carried_out(suite, pair, {**options, "inconclusive": None}, display, Upgrade(base, head))
+
+
+def _suite(options: dict[str, Any], head: list[str]) -> Suite:
+    given = [name for name in ("tasks", "step", "suite") if options[name]]
+    if len(given) > 1:
+        raise UsageError("give one of --task, --step and --suite")
+    if not options["step"]:
+        refuse_step_options(options, "a suite" if options["suite"] else "a task")
+    if options["suite"]:
+        return read_suite(options["suite"])
+    if options["step"]:
+        step = step_benchmark(options, "harness upgrade")
+        return Suite(file="", benchmarks=(step,))
+    names = [name.strip() for name in (options["tasks"] or _USUAL_TASKS).split(",")]
+    return suite_of_tasks(names, options["backend"] or backend_of(head), options["threads"])

@@ -1,0 +1,1 @@
+"""Changes of level over the gates of a branch."""

@@ -1,0 +1,124 @@
+"""``harness history``: changes of speed and memory over the gates of a branch."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from harness.core.documents.files import write_bytes
+from harness.core.documents.find import read_all
+from harness.core.shell import options
+from harness.core.shell.ending import write_document, writing
+from harness.core.shell.options import report_unreadable
+from harness.core.shell.printing import echo, echo_json
+from harness.errors import UsageError, unknown_name
+from harness.timing.gate.record import (
+    GATES,
+    GateRecord,
+    Metric,
+)
+from harness.timing.history.series import gaps, selected
+
+if TYPE_CHECKING:
+    from harness.timing.history.page import HistoryFindings
+
+_ENDINGS = (".html", ".md", ".json")
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@options.results
+@click.option("--benchmark", metavar="NAME", help="Only this benchmark.")
+@click.option("--metric", type=click.Choice(list(get_args(Metric))), help="Only this metric.")
+@click.option(
+    "--same-base",
+    is_flag=True,
+    help="Gates that record no commits, such as those made with --base-python, have the same base. "
+    "Default: they are left out.",
+)
+@click.option(
+    "--to",
+    "target",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the result to FILE: .html (with charts), .md or .json.",
+)
+@options.form
+@click.pass_context
+def command(
+    ctx: click.Context, /, files: tuple[Path, ...], target: Path | None, form: str, **given: Any
+) -> None:
+    """Find changes of speed and memory over the gates of a branch.
+
+    For each benchmark and metric, gates with the same base commit form a series. Changes of its level are
+    found, including those that are too small to fail a gate. Compare with one base, such as the last
+    release (`harness gate --base v1.0`), to get long series.
+
+    FILES are records of gates or folders of them. Default: results/gates.
+
+    Exit code: 0, 1 if a file was skipped because it could not be read, 2 if there is no usable gate.
+    """
+    if target is not None and target.suffix not in _ENDINGS:
+        raise UsageError(f"--to {target}: the ending must be one of {', '.join(_ENDINGS)}")
+    gates, unreadable = read_all(GATES, _paths(files) if files else GATES.paths(given["results"]))
+    code = report_unreadable(unreadable)
+    if not gates:
+        raise UsageError(_no_gates(files, given["results"]))
+    findings = _findings(gates, given["benchmark"], given["metric"], same_base=given["same_base"])
+    from harness.core.documents.render.terminal import terminal_text
+    from harness.timing.history.page import history_document, history_json  # imports NumPy
+
+    if form == "json":
+        echo_json(history_json(findings))
+    else:
+        echo(terminal_text(history_document(findings)))
+    if target is not None:
+        if target.suffix == ".json":
+            with writing(target):
+                write_bytes(target, history_json(findings))
+        else:
+            write_document(history_document(findings), target)
+    ctx.exit(code)
+
+
+def _paths(files: tuple[Path, ...]) -> list[Path]:
+    """The files; of a folder its records, or those of the results in it."""
+    paths: list[Path] = []
+    for path in files:
+        if path.is_dir():
+            paths += GATES.paths(path) or sorted(path.glob("*.json"))
+        else:
+            paths.append(path)
+    return paths
+
+
+def _no_gates(files: tuple[Path, ...], results: Path) -> str:
+    if files:
+        return f"no gate in {', '.join(map(str, files))}; harness gate writes them to results/{GATES.folder}"
+    return f"no gates in {results / GATES.folder}; make one with: harness gate --base main"
+
+
+def _findings(
+    gates: list[GateRecord], benchmark: str | None, metric: Metric | None, *, same_base: bool
+) -> "HistoryFindings":
+    from harness.timing.history.page import HistoryFindings, left_out_sentence
+    from harness.timing.history.series import read_history
+
+    names = {recorded.name for gate in gates for recorded in gate.benchmarks}
+    if benchmark is not None and benchmark not in names:
+        raise unknown_name("benchmark", benchmark, names)
+    try:
+        history = read_history(selected(gates, benchmark, metric), same_base=same_base)
+    except ImportError as error:
+        raise UsageError(f'this needs {error.name}: pip install "dl-harness[history]"') from error
+    if not history.series:
+        reasons = "; ".join(map(left_out_sentence, history.left_out)) or "they measured nothing"
+        raise UsageError(f"none of the {len(gates)} gates is usable: {reasons}")
+    used = {point.gate for series in history.series for point in series.points}
+    ordered = sorted((gate for gate in gates if gate.id in used), key=lambda gate: gate.started_at)
+    not_measured = [
+        gap
+        for gap in gaps(gates)
+        if benchmark in (None, gap.benchmark) and (metric is None or gap.metric in (None, metric))
+    ]
+    return HistoryFindings(history, not_measured, ordered)

@@ -1,0 +1,279 @@
+"""The history of gates: its series in words, its document, and as JSON."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+
+from harness.core.documents.document import (
+    Cell,
+    Document,
+    Figure,
+    Figures,
+    Folded,
+    Item,
+    Items,
+    Node,
+    Only,
+    Paragraph,
+    Row,
+    Section,
+    Table,
+    Tone,
+    table_of,
+)
+from harness.core.documents.escaping import one_line
+from harness.core.documents.numbers import counted
+from harness.core.stats.estimate import Estimate
+from harness.timing.gate.page import (
+    CHANGE_LEGEND,
+    change,
+    reasons_text,
+)
+from harness.timing.gate.record import (
+    AloneWithBase,
+    DamagedPairs,
+    Exclusion,
+    GateRecord,
+    NoCommits,
+    NotEnded,
+)
+from harness.timing.history.series import (
+    Gap,
+    History,
+    MetricHistory,
+    Point,
+)
+
+# A history in words: how many series changed, a sentence per series, and what was not measured.
+
+
+class HistoryFindings(NamedTuple):
+    """What a report of a history is made from; ``gates`` oldest first."""
+
+    history: History
+    gaps: list[Gap]
+    gates: Sequence[GateRecord]
+
+
+def headline(findings: HistoryFindings) -> str:
+    """``3 of 12 series changed over 30 gates, 2026-01-01 to 2026-01-30``."""
+    series = findings.history.series
+    changed = sum(bool(steps_of(each)) for each in series)
+    dates = [gate.started_at[:10] for gate in findings.gates]
+    over = f"{counted(len(dates), 'gate')}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
+    if series and all(len(each.points) == 1 for each in series):
+        return f"Too few gates to find a change: {over}"
+    if not changed:
+        return f"No change in {len(series)} series over {over}"
+    return f"{changed} of {len(series)} series changed over {over}"
+
+
+def in_order(series: Sequence[MetricHistory]) -> list[MetricHistory]:
+    """Those that changed first, the largest regression at the top; ended series after current ones."""
+
+    def place(each: MetricHistory) -> tuple[bool, bool, float]:
+        changed = bool(steps_of(each))
+        return not changed, not each.latest, -total(each) if changed else 0.0
+
+    return sorted(series, key=place)
+
+
+def total(series: MetricHistory) -> float:
+    """The logarithm of the last level over the first; 0 where it is not known."""
+    return math.log(series.trend.total.value) if series.trend else 0.0
+
+
+def steps_of(series: MetricHistory) -> list[tuple[Point, str]]:
+    """Each change of level: the first gate with the new level, and the size of the change."""
+    if series.trend is None:
+        return []
+    return [(series.points[step.at], change(series.metric, step.change)) for step in series.trend.steps]
+
+
+def name_of(series: MetricHistory) -> str:
+    """``cnn, step``; with the last date where the series does not reach the newest gates."""
+    name = one_line(f"{series.benchmark}, {series.metric}")
+    return name if series.latest else f"{name}, until {series.points[-1].date}"
+
+
+def total_text(series: MetricHistory) -> str:
+    """``+9.3 % [8.9, 9.8]``: the last level relative to the base."""
+    return change(series.metric, series.trend.total if series.trend else None)
+
+
+def changes(series: MetricHistory) -> list[str]:
+    """``+3.1 % [2.4, 3.8] at commit abc (2026-01-05)`` for each change of level, else why there is none."""
+    if series.trend is None:
+        return ["too few gates to estimate their noise"]
+    if len(series.points) == 1:
+        return ["only one gate so far"]
+    steps = []
+    for point, size in steps_of(series):
+        place = one_line(f"commit {point.name}" if point.head else f"gate {point.gate}")
+        steps.append(f"{size} at {place} ({point.date})")
+    return steps or ["no change"]
+
+
+def sentence(series: MetricHistory) -> str:
+    """``cnn, step: +3.1 % [2.4, 3.8] at commit abc (2026-01-05); in total +9.3 % [...] since ...``."""
+    gates = counted(len(series.points), "gate")
+    in_total = f"in total {total_text(series)} since {one_line(series.start)} ({gates})"
+    return f"{name_of(series)}: {', '.join(changes(series))}; {in_total}"
+
+
+def gap_sentence(gap: Gap) -> str:
+    """What was not measured, when, and why; without a full stop."""
+    name = gap.benchmark if gap.metric is None else f"{gap.benchmark}, {gap.metric}"
+    reason = reasons_text(gap.reasons)
+    not_asked = "not in the suite" if gap.metric is None else "not judged"
+    missing = "not measured" if reason else not_asked
+    because = f": {reason}" if reason else ""
+    count = counted(gap.gates, "gate")
+    if gap.open:
+        since = f"since {gap.first.started_at[:10]}, {count} (first {gap.first.id})"
+        return one_line(f"{name} is {missing} {since}{because}. Regressions go unnoticed")
+    return one_line(f"{name} was {missing} in {count} from {gap.first.id} to {gap.last.id}{because}")
+
+
+def left_out_sentence(exclusion: Exclusion) -> str:
+    """Which gates are in no series, and why; without a full stop."""
+    match exclusion:
+        case NotEnded(gate, status):
+            text = f"{gate}: its status is {status}"
+        case DamagedPairs(gate, message):
+            text = f"{gate}: its pairs are damaged ({message})"
+        case NoCommits(gates, ended):
+            text = (
+                f"no commits are recorded in {gates} of {ended} gates, because base or head was given as an "
+                "interpreter or has uncommitted changes; if all have the same base, add --same-base"
+            )
+        case AloneWithBase(gates, ended):
+            text = (
+                f"{gates} of {ended} gates share their base with no other gate, so they show no change over "
+                "time; gates with one base, such as a release, do"
+            )
+    return one_line(text)
+
+
+# The table of a history: a row per series, with every change of its level.
+
+
+def series_table(series: Sequence[MetricHistory]) -> Table:
+    """Each series: its total change since the base, and the changes of level in between."""
+    rows: list[Row] = [
+        {
+            "series": name_of(each),
+            "in total": Cell(total_text(each), _tone(each)),
+            "since": one_line(each.start),
+            "gates": str(len(each.points)),
+            "changes": ",\n".join(changes(each)),
+        }
+        for each in series
+    ]
+    return table_of(rows, "Change of each series since its base", legend=(CHANGE_LEGEND,), form="steps")
+
+
+def _tone(series: MetricHistory) -> Tone:
+    if not steps_of(series):
+        return "muted"
+    return "bad" if total(series) > 0 else "good"
+
+
+#: Charts on a page; series that changed come first.
+_MOST_CHARTS = 60
+_METHOD = """\
+Each gate compared its head with its base on one machine within minutes, so its ratio depends on the code. \
+The machine may differ from gate to gate.
+The gates of one base form a series; their ratios are levels relative to that base. A change is a step that \
+persists (PELT, 5 % chance of a false step over the series).
+The commit shown is the first one measured at the new level. If not every commit was measured, an earlier \
+one may be the cause.""".splitlines()
+
+
+def history_document(findings: HistoryFindings) -> Document:
+    """What changed and where, what was not measured, charts, and what was left out."""
+    series = in_order(findings.history.series)
+    changed = [each for each in series if steps_of(each)]
+    same = [each for each in series if not steps_of(each)]
+    gaps = [Item(f"{gap_sentence(gap)}.", tone="unsure") for gap in findings.gaps]
+    left_out = [f"{left_out_sentence(each)}." for each in findings.history.left_out]
+    more = sum(map(has_chart, series)) - _MOST_CHARTS
+    hidden = f"{more} more series are not shown. `--benchmark` and `--metric` select fewer."
+    charts: list[Node] = [Figures(partial(_figures, series)), Paragraph(hidden if more > 0 else "")]
+    folded = Folded("Series without a change", [series_table(same)], "same", len(same))
+    nodes: list[Node] = [
+        Only(("terminal", "verbose"), [series_table(series)]),
+        Only(("page", "markdown"), [Section("Changed", [series_table(changed)], "changed")]),
+        Items(gaps, "Not measured", id="not-measured"),
+        Only(("page",), [Section("Series", charts)]),
+        Only(("page", "markdown"), [folded]),
+        Only(("page",), [Section("Method", [Items(_METHOD)], "method")]),
+        Items(left_out, "Left out"),
+    ]
+    cpus = "; ".join(sorted({gate.machine.cpu for gate in findings.gates}))
+    return Document("history", "History of gates", nodes, [f"{headline(findings)}."], [cpus])
+
+
+def _figures(series: Sequence[MetricHistory]) -> list[Figure]:
+    from harness.timing.engine.charts import history_figures
+
+    return history_figures(series)[:_MOST_CHARTS]
+
+
+def has_chart(series: MetricHistory) -> bool:
+    """Whether the series has more than one gate and known noise."""
+    return series.trend is not None and len(series.points) > 1
+
+
+def history_json(findings: HistoryFindings) -> bytes:
+    """Every series with its gates, levels and steps; changes are ratios, above 1 is worse."""
+    document = {
+        "gates": [gate.id for gate in findings.gates],
+        "series": [_series(each) for each in in_order(findings.history.series)],
+        "gaps": [
+            {
+                "benchmark": gap.benchmark,
+                "metric": gap.metric,
+                "first": gap.first.id,
+                "last": gap.last.id,
+                "gates": gap.gates,
+                "open": gap.open,
+                "reason": reasons_text(gap.reasons),
+            }
+            for gap in findings.gaps
+        ],
+        "left_out": list(map(left_out_sentence, findings.history.left_out)),
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+
+
+def _series(series: MetricHistory) -> dict[str, object]:
+    trend = series.trend
+    points = [
+        {
+            "gate": point.gate,
+            "date": point.date,
+            "base": point.base,
+            "head": point.head,
+            "ratio": math.exp(point.ratio.log),
+            "pairs": point.ratio.pairs,
+            "level": math.exp(trend.levels[number]) if trend else None,
+        }
+        for number, point in enumerate(series.points)
+    ]
+    return {
+        "benchmark": series.benchmark,
+        "metric": series.metric,
+        "latest": series.latest,
+        "sentence": sentence(series),
+        "steps": [{"at": step.at, **_ratio(step.change)} for step in (trend.steps if trend else [])],
+        "total": _ratio(trend.total) if trend else None,
+        "points": points,
+    }
+
+
+def _ratio(ratio: Estimate) -> dict[str, float | None]:
+    return {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}

@@ -1,0 +1,132 @@
+"""The pytest plugin: command-line options, and the fixture ``harness_benchmark`` on top of pytest-benchmark.
+
+Every pytest in an environment with dl-harness loads it. So it imports almost nothing before the fixture is
+used, and without pytest-benchmark only tests that use the fixture fail. It may import every room below it;
+no other room knows it.
+"""
+
+import argparse
+import sys
+
+import pytest
+
+from harness.core.machine.arguments import program, seconds_of
+from harness.errors import UsageError
+
+_INTERPRETERS = {label: pytest.StashKey[str | None]() for label in ("base", "head")}
+_PYTEST_BENCHMARK = ("benchmark", "pytest_benchmark.plugin")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options, which say what base and head are and when a test fails."""
+    group = parser.getgroup("harness", "training steps of deep-learning frameworks (dl-harness)")
+    group.addoption(
+        "--harness-base-python",
+        metavar="PATH",
+        help="Compare training steps with those of this interpreter, the bin/python of another environment. "
+        "Default: no comparison.",
+    )
+    group.addoption(
+        "--harness-head-python",
+        metavar="PATH",
+        default=sys.executable,
+        help="Time training steps of this interpreter. Default: the one that runs pytest.",
+    )
+    group.addoption(
+        "--harness-gate",
+        action="store_true",
+        help="Fail a test if head is worse than base beyond its limits. Requires --harness-base-python.",
+    )
+    group.addoption(
+        "--harness-inconclusive",
+        choices=["fail", "pass"],
+        default="fail",
+        help="Outcome of a test whose verdict is INCONCLUSIVE: more time would decide it. A test with the "
+        "verdict INVALID always fails. Default: %(default)s.",
+    )
+    group.addoption(
+        "--harness-budget",
+        type=_duration,
+        metavar="DURATION",
+        help="Limit of the gate of one test, such as 90s or 5m; a bare number is seconds. No pair starts "
+        "after it. Default: until it is decided, at most 5 minutes after the first pairs.",
+    )
+
+
+def _duration(text: str) -> float:
+    try:
+        return seconds_of(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the options before anything is collected, and register the fixture."""
+    for label, key in _INTERPRETERS.items():
+        config.stash[key] = _given(config, label)
+    if config.getoption("--harness-gate"):
+        _refuse_gate_without_results(config)
+    if any(map(config.pluginmanager.hasplugin, _PYTEST_BENCHMARK)):
+        from harness.timing.pytest_plugin import fixture, summary
+
+        config.pluginmanager.register(fixture)
+        config.pluginmanager.register(summary)
+    else:
+        config.pluginmanager.register(_WithoutPytestBenchmark())
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """A caution where base and head are the same interpreter."""
+    base, head = interpreter(config, "base"), interpreter(config, "head") or sys.executable
+    if base != head:
+        return None
+    return f"harness: base and head are the same ({head}), so every difference is chance"
+
+
+def interpreter(config: pytest.Config, label: str) -> str | None:
+    """The interpreter of ``base`` or ``head``; None if the option is not set."""
+    return config.stash[_INTERPRETERS[label]]
+
+
+def _given(config: pytest.Config, label: str) -> str | None:
+    """The absolute path of an interpreter, resolved before a test can change the working directory.
+
+    Raises:
+        pytest.UsageError: there is no such program.
+    """
+    option = f"--harness-{label}-python"
+    path = config.getoption(option)
+    if path is None:
+        return None
+    try:
+        return program(option, path)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _refuse_gate_without_results(config: pytest.Config) -> None:
+    if config.getoption("--harness-base-python") is None:
+        raise pytest.UsageError(
+            "--harness-gate needs a base: add --harness-base-python PATH, the bin/python of a virtual "
+            "environment with the earlier code"
+        )
+    if not any(map(config.pluginmanager.hasplugin, _PYTEST_BENCHMARK)):
+        raise pytest.UsageError(f"--harness-gate {_WithoutPytestBenchmark.needs}")
+    if config.getoption("dist", "no") != "no":
+        raise pytest.UsageError(
+            "--harness-gate: xdist runs tests in parallel, which distorts times; turn it off (-n 0)"
+        )
+    for option, takes_back in (("--benchmark-disable", "--benchmark-enable"), ("--benchmark-skip", None)):
+        if config.getoption(option) and not (takes_back and config.getoption(takes_back)):
+            raise pytest.UsageError(f"--harness-gate has no results with {option}; leave one of them out")
+
+
+class _WithoutPytestBenchmark:
+    """The fixture where pytest-benchmark is not installed: it fails and says what is missing."""
+
+    needs = "needs pytest-benchmark: pip install 'dl-harness[pytest]'"
+
+    @pytest.fixture
+    def harness_benchmark(self) -> None:
+        """Needs pytest-benchmark: pip install 'dl-harness[pytest]'."""
+        pytest.fail(f"harness_benchmark {self.needs}", pytrace=False)

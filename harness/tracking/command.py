@@ -1,0 +1,102 @@
+"""``harness export``: recorded runs in other tools."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.core.runs.selection import Selection
+from harness.core.shell import options
+from harness.core.shell.completion import RECORD
+from harness.core.shell.console import LiveLine
+from harness.core.shell.options import report_unreadable
+from harness.core.shell.printing import echo
+from harness.errors import HarnessError
+from harness.tracking.tracker import Tracker, reason, send
+from harness.tracking.values import make_tracker
+
+_selection = click.argument("selection", nargs=-1, shell_complete=RECORD)
+
+
+@click.group()
+def command() -> None:
+    """Show recorded runs in MLflow or TensorBoard.
+
+    `harness run --track` shows runs while they train. This command adds recorded runs, and what a
+    tracking server missed while it was unreachable.
+    """
+
+
+@command.command("mlflow")
+@_selection
+@click.option(
+    "--uri", metavar="URI", help="Tracking URI. Default: MLFLOW_TRACKING_URI, or MLflow's own default."
+)
+@click.option(
+    "--experiment",
+    metavar="NAME",
+    help="Experiment. Default: that of MLFLOW_EXPERIMENT_NAME, or harness.",
+)
+@options.results
+@options.quiet
+@click.pass_context
+def to_mlflow(
+    ctx: click.Context, /, selection: tuple[str, ...], uri: str | None, experiment: str | None, **given: Any
+) -> None:
+    """Add runs to MLflow: parameters, metrics, tags, the record and its images.
+
+    SELECTION names records, folders or filters such as task=cnn or since=2d. Default: all runs in the results
+    folder. Runs that MLflow already has are not added twice; partial ones are completed.
+
+    \b
+      harness export mlflow
+      harness export mlflow last --uri http://localhost:5000 --experiment cnn
+
+    Exit code: 0, 1 if a record is unreadable or MLflow fails, 2 if the input is wrong.
+    """  # noqa: D301  click's mark for lines that it must not wrap
+    tracker = make_tracker("mlflow", given["results"], uri, experiment)
+    ctx.exit(_export(tracker, selection, given["results"], quiet=given["quiet"]))
+
+
+@command.command("tensorboard")
+@_selection
+@options.results
+@options.quiet
+@click.pass_context
+def to_tensorboard(ctx: click.Context, /, selection: tuple[str, ...], **given: Any) -> None:
+    """Write TensorBoard's event files, a folder for each run, to the folder tensorboard of the results.
+
+    SELECTION is as in `harness export mlflow`. Files of an earlier export are replaced.
+
+    \b
+      harness export tensorboard task=cnn
+      tensorboard --logdir results/tensorboard
+
+    Exit code: 0, 1 if a record is unreadable or a file cannot be written, 2 if the input is wrong.
+    """  # noqa: D301  click's mark for lines that it must not wrap
+    tracker = make_tracker("tensorboard", given["results"])
+    ctx.exit(_export(tracker, selection, given["results"], quiet=given["quiet"]))
+
+
+def _export(tracker: Tracker, arguments: Sequence[str], results: Path, *, quiet: bool) -> int:
+    """Send the runs one by one and print how many were added; returns the exit code."""
+    selection = Selection(arguments, results)
+    added = known = 0
+    try:
+        with LiveLine(quiet=quiet) as line:
+            tracker.connect()
+            for path, record in selection.with_paths():
+                line.show(f"{added + known + 1} of {len(selection.paths)}: {record.id}")
+                if send(tracker, record, path):
+                    added += 1
+                else:
+                    known += 1
+    except HarnessError:
+        raise
+    except Exception as error:
+        message = f"{tracker.name} at {tracker.place}: {reason(error)}. Runs added before: {added}."
+        raise HarnessError(message) from error
+    present = f"; {known} already present" if known else ""
+    echo(f"{added} run{'s' * (added != 1)} added to {tracker.name} at {tracker.place}{present}")
+    return report_unreadable(selection.unreadable)

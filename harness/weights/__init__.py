@@ -1,0 +1,1 @@
+"""What did it learn? Scores and explanations of weights that a run has kept."""

@@ -1,0 +1,1 @@
+"""Explanations of a trained network: which inputs its output depends on, in NumPy for all frameworks."""

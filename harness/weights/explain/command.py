@@ -1,0 +1,83 @@
+"""``harness explain``: which inputs the outputs of recorded networks depend on."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.core.documents.files import require_folder
+from harness.core.documents.find import named_run
+from harness.core.documents.render.terminal import terminal_text
+from harness.core.shell import completion, options
+from harness.core.shell.console import LiveLine
+from harness.core.shell.ending import write_document
+from harness.core.shell.printing import echo
+from harness.errors import UsageError
+from harness.weights.explain.page import ExplainedRun, explanations_document
+from harness.weights.score.score import explain_weights, weights_path
+
+_FORMATS = (".html", ".md")
+
+
+@click.command()
+@click.argument("names", metavar="RECORD...", nargs=-1, required=True, shell_complete=completion.RECORD)
+@options.backends()
+@options.choice(
+    "--weights",
+    "which",
+    of=("best", "last"),
+    default="best",
+    text="Those of the best epoch, or after the last one.",
+)
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("explanations.html"),
+    show_default=True,
+    help="The page: .html, or .md.",
+)
+@options.device
+@options.threads
+@options.results
+@options.quiet
+@options.plugin
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> None:
+    """Show which inputs the outputs of recorded networks depend on, on a page.
+
+    RECORD is a run that was made with `harness run --save-weights`: a file, an id, the beginning of an id, or
+    last (the newest run). Explained are right answers and the most confident errors on the test data: heat
+    maps beside pictures, bars along series and tables, coloured characters of texts.
+
+    Each backend loads the same weights and computes in float64; default: that of the run. Its gradients must
+    agree with the reference of the harness, and the maps of all backends with one another, to 1e-9.
+
+    \b
+      harness run --backend torch --task cnn --save-weights
+      harness explain last --backend torch,keras,jax
+
+    Exit code: 0, 1 if gradients are wrong or maps differ, 2 if the input is wrong, a run has no weights, or a
+    backend has no gradients of inputs.
+    """  # noqa: D301  click's mark for lines that it must not wrap
+    target: Path = given["target"]
+    if target.suffix not in _FORMATS:
+        raise UsageError(f"--to {target}: the ending must be one of {', '.join(_FORMATS)}")
+    require_folder(target)
+    named = [named_run(given["results"], name) for name in given["names"]]
+    for record, path in named:
+        weights_path(record, path.parent, best=True)  # refuses before any framework is asked
+    runs = []
+    with LiveLine(quiet=given["quiet"]) as line:
+        for record, path in named:
+            names = given["backends"] or [record.configuration.label]
+            asked = options.configurations(names, record.task.description, given, "float64")
+            best = given["which"] == "best"
+            line.show(f"explaining {record.task.name} with {', '.join(each.label for each in asked)}")
+            found = list(explain_weights(record, path.parent, asked, best=best))
+            runs.append(ExplainedRun(record, given["which"], found))
+    document = explanations_document(runs)
+    echo(terminal_text(document))
+    write_document(document, target)
+    echo(f"Page: {target}")
+    ctx.exit(int(not all(run.agrees for run in runs)))

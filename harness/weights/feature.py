@@ -1,0 +1,20 @@
+"""The family that looks into trained weights: scores in any framework, and explanations."""
+
+from harness.core.shell.features import Command, Feature
+
+FEATURE = Feature(
+    name="weights",
+    title="Look into trained weights",
+    commands=(
+        Command(
+            "score",
+            "Score the weights of a recorded run in any framework.",
+            "harness.weights.score.command:command",
+        ),
+        Command(
+            "explain",
+            "Show which inputs a recorded network depends on.",
+            "harness.weights.explain.command:command",
+        ),
+    ),
+)

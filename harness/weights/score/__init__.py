@@ -1,0 +1,1 @@
+"""Scores of recorded weights in any framework."""

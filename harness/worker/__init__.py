@@ -1,5 +1,0 @@
-"""The process boundary: the worker, the protocol between parent and worker, and the parent's handle on it.
-
-``python -m harness.worker`` is the child. This room may import training and certification, which the child
-carries out. It must not know records, duels or gates.
-"""

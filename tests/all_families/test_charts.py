@@ -1,0 +1,249 @@
+"""Charts: possible values only, the numbers of the tables, seeds and bands, marks, panels and colours."""
+
+import dataclasses
+import itertools
+import math
+import re
+
+import numpy as np
+import pytest
+from support.charts import valid
+from support.made_comparisons import BUSY
+from support.made_duels import stored_duel
+from support.made_gates import fixed_gates, mixed_gate
+from support.made_runs import compared, made_setting, only_group, seeds_of
+
+from harness.core.documents.charts import (
+    GREY,
+    PALETTE,
+    configuration_colours,
+    sized,
+    svg,
+)
+from harness.core.documents.document import Figure
+from harness.core.runs.record import Block, Phases
+from harness.learning.runs.charts import (
+    phase_bars,
+    step_distribution,
+    time_against_quality,
+)
+from harness.learning.runs.curve_charts import (
+    coinciding,
+    gap_curves,
+    learning_curves,
+    loss_curves,
+    loss_lines,
+)
+from harness.learning.runs.overview import setting_chart
+from harness.timing.engine.charts import (
+    duel_figures,
+    gate_figures,
+    history_figures,
+)
+from harness.timing.history.series import read_history
+
+COLOURS = {"jax:eager": "#000001", "torch:eager": "#000002"}
+#: Widely scattered: on a linear scale the interval of the training time would reach far below 0.
+_SECONDS, _ACCURACIES = [1.0, 2.0, 30.0], [0.95, 0.999, 1.0]
+
+
+def _comparison(**changes):
+    def phases(seed):
+        return Phases(import_seconds=1.0, first_step_seconds=0.5, training_seconds=_SECONDS[seed])
+
+    changes |= {"accuracy": lambda seed: _ACCURACIES[seed], "phases": phases}
+    return compared(*seeds_of("jax", **changes), *seeds_of("torch", **changes))
+
+
+def _rows(chart):
+    return chart["data"]["values"]
+
+
+def test_no_axis_reaches_impossible_values():
+    encodings = time_against_quality(_comparison(), COLOURS)["layer"][0]["encoding"]
+    seconds, accuracies = (encodings[axis]["scale"]["domain"] for axis in "xy")
+    assert seconds[0] >= 0
+    assert seconds[1] > 30
+    assert 90 > accuracies[0] >= 0
+    assert accuracies[1] == 100
+
+
+def test_the_median_step_is_that_of_the_table():
+    """A slow run has more blocks, and must not weigh more for it."""
+    few = [Block(1, 1, 64, 0.5), *[Block(1, 10, 64, 0.1)] * 8]
+    many = [Block(1, 1, 64, 0.5), *[Block(1, 10, 64, 0.4)] * 80]
+    comparison = compared(*seeds_of("jax", range(2), blocks=lambda seed: many if seed else few))
+    (row,) = _rows(step_distribution(comparison, COLOURS))
+    assert row["median"] == pytest.approx(1e3 * comparison.summaries[0].step_seconds.value)
+    assert row["median"] == pytest.approx(1e3 * np.sqrt(0.01 * 0.04))
+
+
+def test_axes_of_times_of_disturbed_runs_are_marked():
+    for marked, comparison in ((False, _comparison()), (True, _comparison(interference=BUSY))):
+        charts = (
+            time_against_quality(comparison, COLOURS),
+            step_distribution(comparison, COLOURS),
+            phase_bars(comparison),
+        )
+        titles = [chart["layer"][0]["encoding"]["x"]["title"] for chart in charts]
+        assert [title.endswith("(busy)") for title in titles] == [marked] * 3
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 1.0])
+def test_the_axis_of_settings_ends_where_scores_do(accuracy):
+    records = [made_setting(optimizer=name, accuracy=accuracy) for name in ("adam", "sgd")]
+    comparison = compared(*records)
+    names = [summary.name for summary in comparison.summaries]
+    ticks = setting_chart(comparison, dict.fromkeys(names, "#000001")).ticks
+    assert {float(tick.label) for tick in ticks} <= set(np.arange(0, 100.5, 0.5))
+
+
+# Curves over epochs.
+
+
+def _curves(*records):
+    return only_group(*records).overfittings
+
+
+def _seeds(count, name="torch", shift=0.0):
+    """Curves that overfit from epoch 3; the validation loss is lowest after epoch 2."""
+
+    def held_out(seed):
+        return [loss + shift + (0.2 + shift) * seed for loss in (2.0, 1.0, 1.5, 2.0)]
+
+    return seeds_of(name, range(count), train=(2.0, 1.0, 0.5, 0.25), held_out=held_out)
+
+
+def _of_five(count, shift=0.0):
+    """Five configurations, their curves this much apart."""
+    records = (_seeds(count, f"own{number}", shift=shift * number) for number in range(5))
+    return _curves(*itertools.chain(*records))
+
+
+@pytest.mark.parametrize(("seeds", "area", "lines"), [(1, 0, 1), (2, 0, 2), (3, 1, 2)])
+def test_a_band_needs_three_seeds_and_each_seed_is_a_line(seeds, area, lines):
+    chart = valid(loss_curves(_curves(*_seeds(seeds)), configuration_colours(["torch:eager"])))
+    kinds = [layer["mark"]["type"] for layer in chart["layer"]]
+    assert (kinds.count("area"), kinds.count("line")) == (area, lines)
+
+
+@pytest.mark.parametrize("chart_of", [loss_curves, learning_curves])
+def test_marked_epochs_are_named_above_the_plot_where_no_curve_is(chart_of):
+    chart = valid(chart_of(_curves(*_seeds(3)), configuration_colours(["torch:eager"])))
+    marks = [
+        (layer, row) for layer in chart["layer"] if layer["mark"]["type"] == "text" for row in _rows(layer)
+    ]
+    assert {row["mark"] for _, row in marks} == {"overfits from epoch 3", "best epoch 2"}
+    heights = [layer["mark"]["y"] for layer, _ in marks]
+    assert max(heights) < 0
+    assert len(set(heights)) == 2  # of two epochs that are near, neither covers the other
+    assert all("y" not in layer["encoding"] for layer, _ in marks)
+    aligned = {row["epoch"]: layer["mark"]["align"] for layer, row in marks}
+    assert aligned == {3: "right", 2: "left"}  # towards the middle of the chart
+
+
+@pytest.mark.parametrize("chart_of", [loss_curves, learning_curves, gap_curves])
+def test_more_than_four_configurations_have_a_panel_each(chart_of):
+    curves, labels = _of_five(3, shift=0.01), [f"own{number}:eager" for number in range(5)]
+    assert "layer" in valid(chart_of(curves[:4], configuration_colours(labels)))
+    chart = valid(chart_of(curves, configuration_colours(labels)))
+    assert chart["facet"]["sort"] == labels
+    assert {row["configuration"] for row in _rows(chart)} == set(labels)
+    layers = chart["spec"]["layer"]
+    parts = {layer["transform"][0]["filter"]["equal"] for layer in layers}
+    assert {row["part"] for row in _rows(chart)} == parts
+    assert all("data" not in layer for layer in layers)
+    assert {layer["encoding"]["color"]["legend"] for layer in layers} == {None}
+
+
+@pytest.mark.parametrize(("width", "columns"), [(480, 3), (340, 2), (1200, 4)])
+def test_panels_share_the_width(width, columns):
+    names = [f"own{number}" for number in range(5)]
+    chart = sized(loss_curves(_of_five(1), configuration_colours(names)), width)
+    assert chart["columns"] == columns
+    assert columns * (chart["spec"]["width"] + chart["spacing"]) <= width
+    assert "width" not in chart
+
+
+def test_long_names_do_not_widen_their_panels():
+    names = [f"adam{number} learning_rate=0.0001 batch_size=128" for number in range(5)]
+    named = [
+        dataclasses.replace(each, configuration=dataclasses.replace(each.configuration, name=name))
+        for each, name in zip(_of_five(1), names, strict=True)
+    ]
+    drawn = svg(Figure("loss", "", loss_curves(named, configuration_colours(names))), 480)
+    assert float(re.search(r'width="([\d.]+)"', drawn)[1]) < 500
+    assert all(part in drawn for part in (">adam0<", ">learning_rate=0.0001<", ">batch_size=128<"))
+
+
+def test_accuracies_stay_between_0_and_100_per_cent():
+    noisy = seeds_of(
+        train=lambda seed: (0.01, 0.3 * seed, 0.01), held_out=lambda seed: (0.01, 1.8 * seed, 0.02)
+    )
+    chart = learning_curves(_curves(*noisy), configuration_colours(["torch:eager"]))
+    ends = [row[end] for row in _rows(chart) for end in ("low", "high")]
+    assert min(ends) >= 0
+    assert max(ends) <= 100
+
+
+def test_coinciding_curves_are_named_and_drawn_wider():
+    curves = _curves(*_seeds(3, "jax"), *_seeds(3, "torch"), *_seeds(3, "keras", shift=0.5))
+    assert coinciding(loss_lines(curves)) == [(["jax:eager", "torch:eager"], True)]
+    chart = loss_curves(curves, configuration_colours(["jax:eager", "torch:eager", "keras:eager"]))
+    widths = {row["configuration"]: row["width"] for row in _rows(chart)}
+    assert widths == {"jax:eager": 5, "torch:eager": 2, "keras:eager": 2}
+    alike = _curves(*_seeds(3, "jax"), *_seeds(3, "torch", shift=1e-3))  # which only look alike
+    assert coinciding(loss_lines(alike)) == [(["jax:eager", "torch:eager"], False)]
+
+
+def test_a_configuration_keeps_its_colour_on_every_page():
+    shipped = [f"torch:{mode}" for mode in ("eager", "compile")]
+    shipped += ["keras:fit", "keras:xla", "keras-torch:fit", "keras-jax:fit", "jax:jit"]
+    alone = {name: configuration_colours([name])[name] for name in shipped}
+    assert len(set(alone.values())) == len(PALETTE)
+    for some in itertools.combinations(shipped, 3):
+        assert configuration_colours(some) == {name: alone[name] for name in some}
+    assert GREY not in PALETTE  # legends of dashes are grey
+    assert configuration_colours(["jax:jit (jax 0.10)"]) == {"jax:jit (jax 0.10)": alone["jax:jit"]}
+
+
+# Pairs of duels and gates.
+
+
+def test_the_charts_of_a_duel_show_the_numbers_of_the_record():
+    record = stored_duel()
+    figures = {figure.name: figure for figure in duel_figures(record)}
+    rows = figures["pairs"].chart["data"]["values"]
+    changes = [row["change"] for row in rows if "change" in row]
+    assert len(changes) == record.results[0].pairs
+    centre = math.exp(sum(math.log1p(change / 100) for change in changes) / len(changes))
+    assert centre == pytest.approx(record.results[0].ratio.value, abs=2e-3)
+    (ratio,) = [row["ratio"] for row in rows if "ratio" in row]
+    assert ratio == pytest.approx(100 * (record.results[0].ratio.value - 1), abs=1e-3)
+    disturbed = [row for row in figures["turns"].chart["data"]["values"] if row["disturbed"]]
+    assert len(disturbed) == sum(block.disturbed for pair in record.pairs for block in pair.blocks)
+
+
+def test_the_charts_of_a_gate_show_the_numbers_of_the_record():
+    record = mixed_gate()
+    figures = {figure.name: figure.chart["data"]["values"] for figure in gate_figures(record)}
+    result = record.benchmarks[1].metrics[0]
+    (row,) = [row for row in figures["change-step"] if row["benchmark"] == "rnn-compiled"]
+    ends = [row[name] for name in ("change", "low", "high", "limit")]
+    ratios = [result.ratio.value, result.ratio.low, result.ratio.high, 1.05]
+    assert ends == pytest.approx([100 * (ratio - 1) for ratio in ratios], abs=1e-3)
+    confirmed = [
+        row["change"]
+        for row in figures["pairs"]
+        if (row["benchmark"], row["stage"]) == ("rnn-compiled", "further pairs")
+    ]
+    logs = [math.log1p(change / 100) for change in confirmed]
+    assert math.exp(sum(logs) / len(logs)) == pytest.approx(result.ratio.value, abs=1e-5)
+
+
+def test_the_chart_of_a_history_draws_the_level():
+    series = read_history(fixed_gates([1.0] * 8 + [1.06] * 8)).series[0]
+    rows = _rows(history_figures([series])[0].chart)
+    level = 100 * math.expm1(series.trend.levels[-1])
+    assert rows[-1]["level"] == pytest.approx(level, abs=1e-3)
+    assert rows[-1]["low"] < rows[-1]["change"] < rows[-1]["high"]

@@ -1,0 +1,215 @@
+"""Two sums over all calls decide about a clock, in simulated time; single calls and other programs do not."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from harness.core.audit import clock as module
+from harness.core.audit.clock import TrainingClock
+from harness.core.audit.findings import DishonestClock
+from harness.core.machine.usage import Usage
+from harness.core.training.batches import BatchOrder
+from harness.core.worker import protocol
+from harness.errors import RequestFailed
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A worker of one CPU whose calls take ``real`` seconds and report some of them.
+
+    ``cpu`` is its CPU time in a call, ``reading_cpu`` in readings; others use its CPU and delay messages.
+    ``late`` is how long the reader waits for a CPU of its own.
+    """
+    state = SimpleNamespace(
+        now=0.0,
+        real=0.1,
+        reported=0.1,
+        cpu=0.1,
+        others=0.0,
+        delay=0.0,
+        late=0.0,
+        reading_cpu=[0.001],
+        asked=None,
+    )
+    state.fails = False
+
+    def call(request, _expected):
+        state.asked = request
+        if state.fails and isinstance(request, protocol.Train):
+            raise RequestFailed("out of memory", "")
+        if isinstance(request, protocol.Train):
+            state.now += state.real + state.delay + state.late
+            return protocol.Trained(state.reported, [[1.0]] * request.steps)
+        state.now += 0.0001
+        return protocol.StateSaved(complete=True) if isinstance(request, protocol.SaveState) else None
+
+    class Meter:
+        knows_others = True
+
+        def __init__(self, *_):
+            pass
+
+        def begin(self):
+            pass
+
+        def end(self):
+            if isinstance(state.asked, protocol.Train):
+                return Usage(state.cpu, state.others, state.delay, state.late)
+            reads = isinstance(state.asked, protocol.ReadWeights)
+            return Usage(state.reading_cpu.pop(0) if reads and state.reading_cpu else 0.0, 0.0, 0.0, 0.0)
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: state.now))
+    monkeypatch.setattr(module, "UsageMeter", Meter)
+    session = SimpleNamespace(call=call, process=SimpleNamespace(pid=0))
+    state.clock = TrainingClock(session, [0])
+    state.gpu_clock = TrainingClock(session, [0], on_accelerator=True)
+    return state
+
+
+def train(machine, calls=30, clock=None, **changes):
+    """Calls of a worker with these changes; what the clock made of them, or the error that it raised."""
+    vars(machine).update(changes)
+    clock = clock or machine.clock
+    for _ in range(calls):
+        clock.train(1)
+    return clock
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome", "fault"),
+    [
+        ({}, "confirmed", None),
+        ({"late": 0.05}, "confirmed", None),  # the reader's CPU is busy, those of the worker are not
+        ({"delay": 0.03, "others": 0.03}, "confirmed", None),  # others caused it
+        ({"reported": 0.05, "others": 0.04}, "not confirmed", "missing time"),  # beside busy programs
+    ],
+    ids=["honest", "late reader", "delays", "missing beside others"],
+)
+def test_what_is_no_proof_accuses_nobody(machine, changes, outcome, fault):
+    found = train(machine, **changes).judged()
+    assert (found.outcome, found.fault, found.calls) == (outcome, fault, 30)
+    assert found.delay_seconds == pytest.approx(30 * (changes.get("late", 0) + changes.get("delay", 0)))
+    assert found.reported_seconds == pytest.approx(30 * changes.get("reported", 0.1))
+    if not changes:
+        assert found.missing_seconds == pytest.approx(0.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"reported": 0.001, "cpu": 0.001}, r"reported 0\.03 s for 30 calls that took 2\.99 s"),
+        ({"reported": 0.05, "cpu": 0.05}, r"reported 1\.5 s for 30 calls that took 2\.99 s"),
+        ({"reported": 0.089, "cpu": 0.089}, r"reported 2\.67 s for 30 calls that took 2\.99 s"),
+        ({"delay": 0.03, "others": 0.001}, "reported 3 s"),  # longer than others used the CPUs
+        ({"cpu": 0.12, "others": 1.0}, r"reported 3 s on 1 CPU and used 3\.6 s of CPU time"),
+    ],
+)
+def test_time_that_is_missing_fails_with_both_sums(machine, changes, words):
+    with pytest.raises(DishonestClock, match=words):
+        train(machine, **changes).judged()
+
+
+def test_a_clock_that_stands_still_fails_at_once(machine):
+    machine.reported = 0.0
+    with pytest.raises(DishonestClock, match="reported 0 s for 1 calls"):
+        train(machine, 1)
+
+
+def test_where_the_kernel_counts_no_other_programs_nothing_is_proven(machine):
+    machine.clock._meter.knows_others = False
+    machine.reported = machine.cpu = 0.05
+    train(machine, 30)
+    assert machine.clock.judged().outcome == "not confirmed"
+
+
+def test_a_clock_that_is_wrong_in_every_third_call_fails(machine):
+    for number in range(60):
+        machine.reported = machine.cpu = 0.05 if number % 3 == 0 else 0.1
+        train(machine, 1)
+    with pytest.raises(DishonestClock):
+        machine.clock.judged()
+
+
+@pytest.mark.parametrize(
+    ("real", "reported", "calls"),
+    [(0.1, 0.092, 50), (0.1, 0.05, 1), (0.0003, 0.0001, 1000)],
+    ids=["less than a tenth", "less than 50 ms", "messages of short calls"],
+)
+def test_little_missing_time_accuses_nobody(machine, real, reported, calls):
+    machine.real, machine.reported, machine.cpu = real, reported, reported
+    train(machine, calls)
+    assert machine.clock.judged().outcome == "confirmed"
+
+
+def test_work_that_is_left_to_a_reading_counts(machine):
+    train(machine, 30)
+    machine.reading_cpu = [0.001, 0.001, 0.5, 0.001]
+    for _ in range(4):
+        machine.clock.settle()
+    with pytest.raises(DishonestClock, match="part of its work was not timed"):
+        machine.clock.judged()
+
+
+def test_the_price_of_reading_and_a_first_compilation_do_not_count(machine):
+    train(machine, 30)
+    machine.reading_cpu = [2.0, *[0.2] * 10]
+    for _ in range(11):
+        machine.clock.settle()
+    assert machine.clock.judged().outcome == "confirmed"
+
+
+def test_on_an_accelerator_cpu_time_says_nothing(machine):
+    machine.cpu = 1.0
+    train(machine, 30, machine.gpu_clock)
+    found = machine.gpu_clock.judged()
+    assert (found.outcome, found.cpu_seconds) == ("confirmed", None)
+
+
+ORDER = BatchOrder(800, 8, seed=0)
+
+
+def judged_in_new_order(machine, order=ORDER, **changes):
+    """The judgement of 30 calls, and of steps in a new order that the machine makes with these changes."""
+    train(machine)
+    vars(machine).update(changes)
+    machine.clock.compare_new_order(order, 30, 0.1)
+    return machine.clock.judged()
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.2])
+def test_steps_in_a_new_order_may_take_twice_as_long(machine, seconds):
+    found = judged_in_new_order(machine, real=seconds, reported=seconds, cpu=seconds)
+    assert found.known_share == pytest.approx(0.1 / seconds)
+
+
+@pytest.mark.parametrize(
+    ("changes", "share"),
+    [
+        ({"real": 0.3, "reported": 0.3, "cpu": 0.3}, 33),
+        ({"real": 3.0, "reported": 3.0, "others": 2.0}, 3),  # which a busy machine does not explain
+    ],
+)
+def test_results_that_were_known_before_fail(machine, changes, share):
+    with pytest.raises(DishonestClock, match=f"a step took {share}% of the time"):
+        judged_in_new_order(machine, **changes)
+    assert machine.asked == protocol.Shuffle(0)
+
+
+def test_a_machine_that_has_become_busy_accuses_nobody(machine):
+    found = judged_in_new_order(machine, real=0.3, reported=0.3, others=0.2)
+    assert (found.outcome, found.fault) == ("not confirmed", "known order")
+
+
+def test_an_epoch_that_is_smaller_than_a_batch_has_full_steps_too(machine):
+    assert judged_in_new_order(machine, BatchOrder(20, 50, seed=0)).known_share == pytest.approx(1.0)
+
+
+def test_a_program_that_fails_in_the_test_gets_its_order_back(machine):
+    found = judged_in_new_order(machine, BatchOrder(800, 8, seed=3), fails=True)
+    assert (machine.asked, found.known_share) == (protocol.Shuffle(3), None)
+
+
+def test_long_steps_are_not_made_for_the_test(machine):
+    train(machine, 3, real=5.0, reported=5.0, cpu=5.0)
+    machine.clock.compare_new_order(ORDER, 3, 5.0)
+    assert machine.clock.judged().known_share is None

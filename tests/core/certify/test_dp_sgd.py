@@ -1,0 +1,186 @@
+"""DP-SGD: known mistakes in a backend are found, by certificate, statistics or audit."""
+
+import dataclasses
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness.core.certify.cases import PRIVATE_CASE, cases
+from harness.core.certify.certify import (
+    NOISE,
+    PRIVATE,
+    NotOffered,
+    Selection,
+    cases_of_run,
+    examine,
+    examine_noise,
+)
+from harness.core.certify.noise import (
+    AUDIT_PRIVACY,
+    audit_canaries,
+    gaussian_epsilon,
+    lengthened,
+    noise_tests,
+    wrong_noise,
+)
+from harness.core.certify.observation import TrialPrograms
+from harness.core.plugins import registry
+from harness.core.reference.mistakes import CONTRACT_RULES
+from harness.core.reference.training import NumpyBackend, NumpyProgram
+from harness.core.training.privacy import claim
+from harness.testing.kit import InProcessExaminer
+
+
+class Mistaken(NumpyBackend):
+    """Plain NumPy with a mistake in its rules, or in the steps that it makes."""
+
+    name = "mistaken"
+
+    def __init__(self, change=lambda steps: steps, **rules):
+        self._rules, self._change = CONTRACT_RULES._replace(**rules), change
+
+    def build(self, plan, data):
+        program = NumpyProgram(plan.task, data, self._rules)
+        train = program.train
+        program.train = lambda steps: train(self._change(steps))
+        return program
+
+
+ALONE = Selection(frozenset({PRIVATE_CASE}))
+
+
+def _private_finding(backend, task="mlp", chosen=ALONE):
+    found = examine(InProcessExaminer(backend, "plain", 1), registry.task(task), chosen)
+    return next(outcome for case, outcome in found if case.name == PRIVATE_CASE)
+
+
+def _private_case(task="mlp"):
+    return next(case for case in cases(registry.task(task)) if case.name == PRIVATE_CASE)
+
+
+def _programs(backend):
+    return TrialPrograms(backend, "plain", 1)
+
+
+def test_the_reference_is_that_of_plain_numpy():
+    assert _private_finding(NumpyBackend()).worst < 1e-12
+    assert _private_finding(NumpyBackend(), "tabular").worst < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [
+        ({"sample_clip": "mean"}, "clips the mean gradient"),
+        ({"sample_clip": "each array"}, "clips each layer by itself"),
+        ({"sample_clip": "none"}, "does not clip"),
+        ({"noise": "none"}, "lacks its noise"),
+        ({"noise": "alone"}, "not scaled by the clip"),
+        ({"divided_by": "realised"}, "divides by the number of samples in the step"),
+        ({"divided_by": "floored"}, "rounded down"),
+        ({"divided_by": "padded"}, "padding included"),
+    ],
+)
+def test_a_known_mistake_deviates_and_is_named(rules, named):
+    finding = _private_finding(Mistaken(**rules))
+    assert not finding.passed
+    assert named in finding.explanation
+
+
+def _in_turn(steps):
+    """Batches of a fixed size without replacement, in place of those that were drawn."""
+    rows = np.arange(steps.indices.shape[1])
+    return dataclasses.replace(
+        steps,
+        indices=np.tile(rows, (len(steps.indices), 1)),
+        included=np.tile(rows < 8, (len(steps.indices), 1)),
+    )
+
+
+def _all_rows(steps):
+    """Everything in the batch, padding too, as if the sampling rate were higher."""
+    return dataclasses.replace(steps, included=np.ones_like(steps.included))
+
+
+@pytest.mark.parametrize("change", [_in_turn, _all_rows])
+def test_other_samples_than_those_drawn_deviate(change):
+    backend = Mistaken(lambda steps: change(steps) if steps.included is not None else steps)
+    assert not _private_finding(backend).passed
+
+
+def test_the_own_noise_of_a_right_program_passes_and_its_audit_stays_below_the_claim():
+    tests = noise_tests(_programs(NumpyBackend()), _private_case("tabular"))
+    assert tests.faults == []
+    assert 0.3 < tests.bound < tests.claimed
+    finding = examine_noise(InProcessExaminer(NumpyBackend(), "plain", 1), registry.task("tabular"))
+    assert finding.passed
+    assert f"epsilon is at least {tests.bound:.2f}, claimed 1.99" in finding.note
+
+
+def _seeds(change):
+    def changed(steps):
+        if steps.noise_seeds is None or steps.noise is not None:
+            return steps
+        return dataclasses.replace(steps, noise_seeds=change(steps.noise_seeds))
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("backend", "fault"),
+    [
+        (Mistaken(noise="none"), "lacks its noise"),
+        (Mistaken(noise="alone"), "times as large"),
+        (Mistaken(_seeds(np.zeros_like)), "the same in every step"),
+        (Mistaken(_seeds(lambda _: np.random.default_rng().integers(2**31, size=(1, 2)))), "noise_seeds"),
+    ],
+)
+def test_wrong_noise_of_its_own_is_found_by_statistics(backend, fault):
+    (found,) = wrong_noise(_programs(backend), _private_case().task)
+    assert fault in found
+
+
+@pytest.mark.parametrize("rules", [{"noise": "none"}, {"noise": "alone"}, {"sample_clip": "none"}])
+def test_the_audit_refutes_a_claim_that_is_wrong(rules):
+    assert audit_canaries(_programs(Mistaken(**rules))).epsilon > gaussian_epsilon(AUDIT_PRIVACY)
+
+
+def test_the_audit_refutes_a_sampling_rate_that_is_too_small():
+    """A claim for one sample in ten, where all take part."""
+    privacy = msgspec.structs.replace(AUDIT_PRIVACY, noise=0.8)
+    claimed = claim(privacy, 1000, 20, 1).epsilon
+    assert audit_canaries(_programs(NumpyBackend()), privacy).epsilon > claimed
+
+
+class _Lengthening(Mistaken):
+    """Brings all gradients to the length of the clip, also shorter ones."""
+
+    def build(self, plan, data):
+        program = super().build(plan, data)
+        gradients_of = program._gradients
+
+        def lengthened_gradients(inputs, targets):
+            loss, gradients, state = gradients_of(inputs, targets)
+            norm = np.sqrt(sum((g**2).sum() for g in gradients.values()))
+            longer = {name: g * plan.task.privacy.clip / norm for name, g in gradients.items()}
+            return loss, longer, state
+
+        program._gradients = lengthened_gradients
+        return program
+
+
+def test_gradients_shorter_than_the_clip_stay_as_they_are():
+    assert lengthened(_programs(NumpyBackend())) == []
+    assert "shorter than the clip" in lengthened(_programs(_Lengthening()))[0]
+
+
+def test_a_backend_without_gradients_of_samples_is_not_asked():
+    backend = Mistaken()
+    backend.sample_gradients = False
+    assert _private_finding(backend, "tabular", Selection()) == NotOffered(PRIVATE_CASE, PRIVATE)
+
+
+def test_the_noise_is_part_of_the_certificate_of_a_private_run():
+    definition = registry.task("mlp")
+    names = cases_of_run(definition, _private_case().task, "float32", long_calls=False)
+    assert {PRIVATE_CASE, NOISE} <= names

@@ -1,0 +1,189 @@
+"""The words about planted faults name their cause, and the kit says nothing but words."""
+
+import dataclasses
+
+import msgspec
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from support.altered import Altered, faulty
+
+from harness.core.certify.cases import cases
+from harness.core.certify.certify import (
+    NotOffered,
+    Selection,
+    check,
+    examine,
+)
+from harness.core.certify.diagnosis import diagnosed
+from harness.core.certify.long_calls import LONG_CALLS
+from harness.core.certify.parity import Finding
+from harness.core.plugins import registry
+from harness.errors import Declined
+from harness.spec.task import LOSSES, Penalty
+from harness.testing import backend_tests
+from harness.testing.kit import InProcessExaminer, check_backend
+
+CROP = 4
+
+
+def explanations(backend, task, names=()):
+    """The explanations of the failed cases, by case; long calls are left out."""
+    backend.environment(1)
+    definition = registry.task(task)
+    chosen = set(names or [case.name for case in cases(definition)])
+    made = examine(InProcessExaminer(backend, "eager", 1), definition, Selection(frozenset(chosen)))
+    found = [outcome for case, outcome in made if case.name != LONG_CALLS]
+    assert all(isinstance(outcome, Finding) for outcome in found), found
+    return {one.case: one.explanation for one in diagnosed(found, cases(definition)) if not one.passed}
+
+
+def _with(plan, **fields):
+    return msgspec.structs.replace(plan, task=msgspec.structs.replace(plan.task, **fields))
+
+
+def _half_the_l2(plan):
+    penalty = plan.task.penalty
+    return _with(plan, penalty=Penalty(penalty.l1, penalty.l2 / 2))
+
+
+class FlipsBeforeItCrops(Altered):
+    """A window of the mirrored picture is the mirrored window of the opposite column."""
+
+    def train(self, steps):
+        offsets = steps.offsets
+        if offsets is not None:
+            offsets = offsets.copy()
+            offsets[..., 1] = np.where(steps.flips, 2 * CROP - offsets[..., 1], offsets[..., 1])
+        return self.right.train(dataclasses.replace(steps, offsets=offsets))
+
+
+def test_a_wrong_l2_factor():
+    found = explanations(faulty(plan=_half_the_l2), "mlp")
+    assert set(found) == {"nesterov, l2", "rmsprop, l2", "dp-sgd"}
+    for text in found.values():
+        assert "look at the L2 factor" in text
+        assert "bias" not in text
+        assert "transposed" not in text
+
+
+def test_an_ignored_loss_is_recognised():
+    def with_cross_entropy(plan):
+        return _with(plan, objective=msgspec.structs.replace(plan.task.objective, loss="cross_entropy"))
+
+    found = explanations(faulty(plan=with_cross_entropy), "mlp", ["sgd", *LOSSES])
+    assert set(found) == {"mse_softmax", "mse_logits"}
+    assert "the loss is cross_entropy, not mse_logits" in found["mse_logits"]
+
+
+def test_errors_that_are_summed_over_the_outputs_are_recognised():
+    class Summed(Altered):
+        """Four times the loss, and the gradient by the rate."""
+
+        def train(self, steps):
+            rates = 4 * steps.learning_rates
+            return 4 * self.right.train(dataclasses.replace(steps, learning_rates=rates))
+
+    found = explanations(faulty(Summed), "forecast", ["sgd", "mae", "huber"])
+    assert set(found) == {"sgd", "mae", "huber"}
+    assert all("errors are summed over the outputs" in text for text in found.values())
+
+
+def test_losses_that_a_backend_does_not_declare_are_left_out_unless_they_are_named():
+    definition, backend = registry.task("forecast"), faulty()
+    type(backend).losses = ("mae",)
+    examiner, reported = InProcessExaminer(backend, "eager", 1), []
+    backend.environment(1)
+    findings = check(examiner, definition, reported.append)
+    assert all(finding.passed for finding in findings)
+    assert {"sgd", "mae"} < {finding.case for finding in findings}
+    assert [each for each in reported if isinstance(each, NotOffered)] == [NotOffered("huber", "huber")]
+    with pytest.raises(Declined, match="case 'huber': backend faulty has no loss huber"):
+        check(examiner, definition, selection=Selection(frozenset({"sgd", "huber"})))
+    check_backend(backend, ["forecast"])
+
+
+def test_flips_before_crops():
+    found = explanations(faulty(FlipsBeforeItCrops), "cnn", ["sgd", "default", "full-batch gd"])
+    assert set(found) == {"full-batch gd"}
+    assert "the order of crops and flips" in found["full-batch gd"]
+
+
+class EveryEqualMaximum(torch.autograd.Function):
+    """Pooling whose gradient goes to every one of the largest values."""
+
+    @staticmethod
+    def forward(context, x, size):
+        pooled = torch.nn.functional.max_pool2d(x, size)
+        context.save_for_backward(x, pooled)
+        context.size = size
+        return pooled
+
+    @staticmethod
+    def backward(context, gradient):
+        x, pooled = context.saved_tensors
+        large = [
+            torch.nn.functional.interpolate(each, scale_factor=context.size) for each in (pooled, gradient)
+        ]
+        rest = (0, x.shape[3] - large[0].shape[3], 0, x.shape[2] - large[0].shape[2])
+        maxima, gradients = (torch.nn.functional.pad(each, rest) for each in large)
+        return gradients * (x == maxima), None
+
+
+class GradientToAllTies(Altered):
+    def __init__(self, right):
+        super().__init__(right)
+        for module in right._modules["model"].modules():
+            if isinstance(module, torch.nn.MaxPool2d):
+                size = module.kernel_size
+                module.forward = lambda x, size=size: EveryEqualMaximum.apply(x, size)
+
+
+def test_gradients_of_all_equal_maxima():
+    found = explanations(faulty(GradientToAllTies), "cnn", ["sgd", "ties in pooling"])
+    assert "model/conv2d_1" in found["ties in pooling"]
+
+
+class Raises(Altered):
+    def train(self, steps):
+        return self._add(steps)
+
+    def _add(self, steps):
+        return np.zeros(3) + np.zeros(4)
+
+
+def _no_framework(_backend, _threads):
+    raise OSError("no framework here")
+
+
+def message(backend, task="mlp"):
+    """What pytest prints for a backend that does not conform."""
+    with pytest.raises(pytest.fail.Exception) as failure:
+        backend_tests(backend, [task])("eager", task)
+    assert not failure.value.pytrace
+    return str(failure.value).splitlines()
+
+
+def test_an_exception_comes_once_with_the_frames_of_the_plugin():
+    first, *frames, _skipped = message(faulty(Raises))
+    assert "and 11 more: raised ValueError" in first
+    files = [line for line in frames if "File" in line]
+    assert files
+    assert all("test_planted_causes.py" in line for line in files)
+    assert any("return np.zeros(3) + np.zeros(4)" in line for line in frames)
+
+
+def test_an_import_that_fails_is_a_line_and_its_frame(monkeypatch):
+    backend = faulty()
+    monkeypatch.setattr(type(backend), "environment", _no_framework)
+    first, *frames = message(backend)
+    assert first.startswith("faulty: environment() raised OSError")
+    assert "in _no_framework" in frames[0]
+
+
+def test_an_unknown_task_is_one_line():
+    (line,) = message(faulty(), "mlpp")
+    assert "Did you mean 'mlp'?" in line

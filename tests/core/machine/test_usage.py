@@ -1,0 +1,142 @@
+"""What processes, and other programs, use of the CPUs between two moments."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from support.made_pairs import CALM
+from support.records import make_record
+
+from harness.core.machine.cpus import allowed_cpus
+from harness.core.machine.usage import (
+    Disturbance,
+    Interference,
+    UsageMeter,
+    Watch,
+    disturbed,
+    read_counters,
+)
+from harness.core.runs.page import disturbance
+
+SPIN = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the counters are those of Linux")
+
+
+def test_what_a_child_used_counts_once_it_has_ended_too():
+    script = f"{sys.executable} -c '{SPIN}'; echo done; exec sleep 60"
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        meter = UsageMeter(process.pid, allowed_cpus())
+        process.stdout.readline()
+        usage = meter.end()
+        meter.begin()
+        later = meter.end()
+        process.kill()
+    assert 0.28 <= usage.own <= 0.6  # Python's start-up included
+    assert later.own == pytest.approx(0.0, abs=0.02)
+
+
+def test_an_idle_process_uses_nothing():
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        meter = UsageMeter(process.pid, allowed_cpus())
+        time.sleep(0.3)
+        assert meter.end().own == pytest.approx(0.0, abs=0.02)
+    finally:
+        process.kill()
+        process.wait()
+
+
+# Bursts of other programs are told apart from a constant load and from the error of ticks.
+
+
+def test_only_bursts_are_disturbances():
+    def took(*others):
+        return disturbed([Disturbance(0.0, each, 0.0, 0) for each in others], [0.1] * len(others))
+
+    assert took(0.0, 0.01, 0.02, 0.0, 0.01) == [False] * 5  # the kernel counts in ticks of 10 ms
+    assert took(0.0, 0.0, 0.08, 0.0, 0.01) == [False, False, True, False, False]
+    assert took(0.09, 0.1, 0.09, 0.1, 0.09) == [False] * 5  # a constant load
+    hot = Disturbance(0.0, 0.0, 0.0, 2)
+    assert disturbed([CALM, hot, CALM], [0.1] * 3) == [False, True, False]
+    always = [Disturbance(0.0, 0.0, 0.0, count) for count in (3, 1, 7, 2, 30)]
+    assert disturbed(always, [0.1] * 5) == [False] * 5  # a machine that is always hot
+
+
+def test_the_ticks_of_many_cpus_are_no_burst():
+    """All CPUs count at the same moments: 16 busy ones are off by up to 0.16 s for a block."""
+    some, burst = Disturbance(0.0, 0.1, 0.0, 0), Disturbance(0.0, 0.3, 0.0, 0)
+    marks = disturbed([CALM, some, CALM, burst, CALM], [0.1] * 5, threads=16)
+    assert marks == [False, False, False, True, False]
+
+
+def test_work_of_what_our_processes_start_is_ours():
+    """A worker's own children, such as loaders of data, and theirs."""
+    burn = "import time\nwhile time.process_time() < 0.5: pass"
+    call = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}])"
+    before = read_counters()
+    process = subprocess.Popen([sys.executable, "-c", call])
+    used = []
+    while process.poll() is None:
+        used.append(read_counters().ours - before.ours)
+        time.sleep(0.02)
+    assert max(used) > 0.3
+
+
+def test_only_the_cpus_that_are_watched_are_counted():
+    """Programs on the other CPUs of a large machine are no disturbance."""
+    cpus = allowed_cpus()
+    each, whole = sum(read_counters(cpus=[cpu]).busy for cpu in cpus), read_counters(cpus=cpus).busy
+    assert each == pytest.approx(whole, abs=0.1 * len(cpus))
+    assert read_counters(cpus=[]).busy == 0.0 < whole
+
+
+# The load by others during a run is measured, recorded and reported.
+
+
+_SPIN = [sys.executable, "-c", "while True: pass"]
+_SECONDS = 1.0
+
+
+def test_work_of_others_is_separated_from_the_workers_own():
+    # An orphan: what this process has started itself counts as its own.
+    script = f"{shlex.join(_SPIN)} > /dev/null & echo $!"
+    spinning = int(subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE, check=True, text=True).stdout)
+    idle = subprocess.Popen(["sleep", "60"])
+    try:
+        watched, other = Watch(spinning), Watch(idle.pid)
+        time.sleep(_SECONDS)
+        as_own, as_others = watched.report(), other.report()
+    finally:
+        os.kill(spinning, signal.SIGKILL)
+        idle.kill()
+        idle.wait()
+    # However busy the machine is: what the one calls its own, the other one calls somebody else's.
+    assert as_others.others > as_own.others
+    assert as_others.stolen >= 0
+    assert as_own.cpus == as_others.cpus
+
+
+def test_a_worker_that_has_ended_gives_no_report():
+    process = subprocess.Popen(["true"])
+    watch = Watch(process.pid)
+    process.wait()
+    assert watch.report() is None
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        None,
+        Interference(cpus=4, others=0.1, stolen=0.0),
+        Interference(cpus=4, others=1.5, stolen=0.0),
+        Interference(cpus=2, others=0.0, stolen=0.4),
+    ],
+    ids=["not measured", "quiet", "other programs", "hypervisor"],
+)
+def test_a_busy_machine_is_reported_in_one_line(measured, snapshot):
+    assert disturbance([make_record(interference=measured), make_record()]) == snapshot

@@ -1,0 +1,271 @@
+"""Plugins are found without an import and loaded by name; broken ones affect no others."""
+
+import re
+import sys
+
+import numpy as np
+import pytest
+from support.command import PLUGINS
+from support.pages import module
+from support.plugin_files import install
+
+from harness.core.plugins import (
+    files,
+    registry,
+    trial,
+)
+from harness.core.plugins.files import PLUGIN_FILES_VARIABLE
+from harness.core.plugins.installation import has_versions, installation
+from harness.errors import PluginError, UsageError
+from harness.spec.task import TaskDefinition
+
+HOOK = """
+from harness.hookspecs import hookimpl
+
+@hookimpl
+def harness_backend(name):
+    {body}
+"""
+
+INCOMPLETE = """
+from harness.hookspecs import hookimpl
+from harness.spec import Backend
+
+class Incomplete(Backend):
+    summary = "of use to nobody"
+    {attributes}
+
+    def environment(self, threads): ...
+    def build(self, plan, data): ...
+
+@hookimpl
+def harness_backend(name):
+    return Incomplete()
+"""
+
+MODULES = {
+    "nameless": INCOMPLETE.format(attributes=""),
+    "modeless": INCOMPLETE.format(attributes="name = 'modeless'"),
+    "no_comma": INCOMPLETE.format(attributes="name, modes = 'no-comma', ('eager')"),
+    "path_mode": INCOMPLETE.format(attributes="name, modes = 'path-mode', ('a/b',)"),
+    "null_mode": INCOMPLETE.format(attributes="name, modes = 'null-mode', ('a\\x00',)"),
+    "surrogate_mode": INCOMPLETE.format(attributes="name, modes = 'surrogate-mode', ('a\\ud800',)"),
+    "requiring_what": INCOMPLETE.format(attributes="name, modes = 'requiring-what', ('eager',)"),
+    "misspelt_requirement": INCOMPLETE.format(
+        attributes="name, modes, requires = 'misspelt-requirement', ('eager',), ('torch=>2',)"
+    ),
+    "raising_import": "raise RuntimeError('born broken')",
+    "exiting_import": "import sys; sys.exit('no licence found')",
+    "ending_import": "import os, sys; print('no licence', file=sys.stderr, flush=True); os._exit(0)",
+    "killed_import": "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+    "hanging_import": "import time; time.sleep(1000)",
+    "missing_import": "import a_module_that_nobody_has",
+    "syntax": "def broken(:",
+    "raising_hook": HOOK.format(body="raise ValueError('not today')"),
+    "exiting_hook": HOOK.format(body="raise SystemExit(3)"),
+    "wrong_type": HOOK.format(body="return {'name': name}"),
+    "class_not_instance": "from harness.spec import Backend\n" + HOOK.format(body="return Backend"),
+    "silent": HOOK.format(body="return None"),
+    "hookless": "",
+    "unknown_hook": "from harness.hookspecs import hookimpl\n@hookimpl\ndef harness_backend(nmae): ...",
+}
+
+POINTS = {
+    **{name.replace("_", "-"): f"plugin_{name}" for name in MODULES},
+    "absent-module": "plugin_not_there",
+    "absent-attribute": "plugin_hookless:backend",
+}
+#: What follows in the message of an error is in Python's words.
+OWN_WORDS = re.compile(r"(SyntaxError|AttributeError|PluginValidationError): .*")
+
+
+@pytest.fixture
+def found_anew():
+    """Entry points are looked for in this test, and again after it."""
+    registry._entry_points.cache_clear()
+    yield
+    registry._entry_points.cache_clear()
+
+
+@pytest.fixture
+def broken_plugins(found_anew, tmp_path, monkeypatch):
+    """A distribution ``broken-plugins 1.5`` whose entry points are all broken, each in its way."""
+    modules = {f"plugin_{name}": source for name, source in MODULES.items()}
+    install(tmp_path, "broken-plugins", modules, version="1.5", backends=POINTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(trial, "LIMIT_SECONDS", 3)
+    yield
+    for name in [name for name in sys.modules if name.startswith("plugin_")]:
+        del sys.modules[name]
+
+
+# --- What is there -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("backend", "torch"),
+        ("backend", "keras"),
+        ("backend", "keras-jax"),
+        ("backend", "keras-torch"),
+        ("task", "cnn"),
+        ("dataset", "cifar10"),
+        ("dataset", "digits"),
+    ],
+)
+def test_the_plugins_of_this_project_are_found_and_load(kind, name):
+    assert name in registry.names(kind)
+    assert getattr(registry, kind)(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("backend", "tourch"), ("task", "cn"), ("dataset", "cifar-10"), ("dataset", "zzz")]
+)
+def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(kind, name, snapshot):
+    with pytest.raises(UsageError) as caught:
+        getattr(registry, kind)(name)
+    assert str(caught.value) == snapshot
+
+
+# --- What is broken ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_a_broken_plugin_is_named_with_its_distribution_and_the_reason(broken_plugins, name, snapshot):
+    with pytest.raises(PluginError) as caught:
+        registry.backend(name)
+    message = str(caught.value).splitlines()[0]
+    assert message.startswith(f"backend plugin {name!r} (broken-plugins 1.5) ")
+    assert OWN_WORDS.sub(r"\1", message) == snapshot
+
+
+def test_the_version_of_an_installed_plugin_is_that_of_its_distribution(found_anew, tmp_path, monkeypatch):
+    """Whatever the backend is called, and whatever else is given as a file."""
+    monkeypatch.syspath_prepend(PLUGINS)
+    assert registry.backend_distribution("torch") is None  # its own version is that of the framework
+    assert registry.backend_distribution("paced") == "faulty 1.0"
+    (tmp_path / "task.py").write_text(HOOK.format(body="return None"))
+    own = "from paced import PacedBackend\n" + HOOK.format(body="return PacedBackend()")
+    (tmp_path / "own.py").write_text(own)
+    monkeypatch.setenv(files.PLUGIN_FILES_VARIABLE, str(tmp_path / "task.py"))
+    assert registry.backend_distribution("paced") == "faulty 1.0"
+    assert has_versions("paced", {"numpy": np.__version__, "harness plugin": "faulty 1.0"})
+    assert not has_versions("paced", {"numpy": np.__version__, "harness plugin": "faulty 0.9"})
+    assert not has_versions(
+        "paced", {"numpy": np.__version__}
+    )  # of a plugin file, or recorded before plugins' versions were
+    assert not has_versions("nowhere", {"nowhere": "1.0"})
+    monkeypatch.setenv(files.PLUGIN_FILES_VARIABLE, str(tmp_path / "own.py"))
+    assert registry.backend_distribution("paced") is None
+    assert not has_versions("torch", {"harness plugin": "acme 1.0"})
+
+
+def test_two_plugin_files_of_one_name_are_two_modules(tmp_path, monkeypatch):
+    """The files beside a backend's are what its certificate is kept for."""
+    paths = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        paths.append(tmp_path / name / "my.plugin.py")
+        paths[-1].write_text(f"NAME = {name!r}\n")
+    modules = [files.import_file(file) for file in paths]
+    assert [module.NAME for module in modules] == ["one", "other"]
+    assert [sys.modules[module.__name__.partition(".")[0]] for module in modules] == modules
+
+
+def test_broken_plugins_do_not_affect_others(broken_plugins):
+    assert set(POINTS) < set(registry.names("backend"))
+    assert registry.backend("torch").name == "torch"
+    assert isinstance(registry.task("cnn"), TaskDefinition)
+    assert not [name for name in sys.modules if name.startswith("plugin_")]
+
+
+# A plugin whose top level imports a framework is refused, and the line is named.
+
+
+BACKEND = module("docs/how-to/add-a-backend.md", "my_numpy")
+FIRST_LINE = len(BACKEND.splitlines()) + 1
+#: Fakes: the real frameworks take seconds to import.
+FAKES = {
+    "torch": "",
+    "keras": "",
+    "acme_core": "",
+    "own_helper": "import acme_core\n",
+    "asking": "import importlib.util\nFOUND = importlib.util.find_spec('torch') is not None\n",
+}
+
+
+@pytest.fixture
+def loaded(tmp_path, monkeypatch):
+    """Load the guide's backend with lines after its own, as a file beside fakes of frameworks."""
+    record = "acme_core.py,,\nacme_dl-2.0.dist-info/METADATA,,\n"
+    monkeypatch.syspath_prepend(install(tmp_path / "modules", "acme-dl", FAKES, "2.0", record))
+    path = tmp_path / "plugins" / "own.py"
+    path.parent.mkdir()
+    monkeypatch.setenv(PLUGIN_FILES_VARIABLE, str(path))
+
+    def load(lines, requires='("numpy>=2",)'):
+        path.write_text(BACKEND.replace('("numpy>=2",)', requires) + lines)
+        return registry.backend("my-numpy")
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "imported"),
+    [
+        ("import torch\n", 0, "torch"),
+        ("from keras import *\n", 0, "keras"),
+        ("try:\n    import torch\nexcept ImportError:\n    torch = None\n", 1, "torch"),
+        ("def version():\n    import keras\n    return keras\nversion()\n", 1, "keras"),
+        ("import importlib\nimportlib.import_module('torch')\n", 1, "torch"),
+        ("import asking\nimport torch\n", 1, "torch"),
+    ],
+)
+def test_the_line_that_imports_a_framework_is_named(loaded, lines, line, imported):
+    with pytest.raises(PluginError) as caught:
+        loaded(lines)
+    assert f"own.py, line {FIRST_LINE + line}, imports {imported}" in str(caught.value)
+
+
+def test_what_the_backend_requires_is_a_framework_whatever_its_module_is_called(loaded):
+    with pytest.raises(PluginError, match=f"own.py, line {FIRST_LINE}, imports acme_core at the top level"):
+        loaded("import own_helper\n", '("acme-dl>=2",)')
+
+
+@pytest.mark.parametrize(
+    ("lines", "requires"),
+    [
+        ("", '("numpy>=2",)'),  # NumPy is imported at the top of the guide's backend, and required by it
+        ("import own_helper\n", '("numpy>=2",)'),
+        ("import asking\n", '("numpy>=2",)'),
+        ("def environment():\n    import torch\n", '("torch>=2",)'),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch\n", '("torch>=2",)'),
+        ("import pandas, scipy.stats\n", '("acme-dl>=2", "pandas>=2")'),
+    ],
+)
+def test_other_imports_pass(loaded, lines, requires):
+    assert loaded(lines, requires).name == "my-numpy"
+
+
+def test_such_a_backend_is_listed_as_broken(loaded):
+    with pytest.raises(PluginError):
+        loaded("import torch\n")
+    state, detail = installation("my-numpy")
+    assert state == "broken"
+    assert f"own.py, line {FIRST_LINE}, imports torch" in detail
+
+
+def test_the_line_of_an_installed_package_is_named(found_anew, tmp_path, monkeypatch):
+    modules = {
+        "torch": "",
+        "acme_plugin.__init__": f"\nfrom acme_plugin import layers\n{BACKEND}",
+        "acme_plugin.layers": "import numpy\nimport torch\n",
+    }
+    install(tmp_path, "acme-plugin", modules, backends={"my-numpy": "acme_plugin"})
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PluginError) as caught:
+        registry.backend("my-numpy")
+    message = str(caught.value)
+    assert message.startswith("backend plugin 'my-numpy' (acme-plugin 1.0)")
+    assert "layers.py, line 2, imports torch" in message

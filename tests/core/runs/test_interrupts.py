@@ -1,0 +1,244 @@
+"""An interrupt at any line leaves no record that claims to be running, and further signals change nothing."""
+
+import contextlib
+import copy
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+import pytest
+from support.processes import ended, wait_until
+from support.records import make_request
+
+from harness.core.documents import kinds as documents
+from harness.core.machine import files
+from harness.core.runs import execute
+from harness.core.runs.store import RUNS, Store
+from harness.core.shell import printing
+from harness.errors import RequestFailed
+from harness.timing.duel import runner
+from harness.timing.environments.environment import Environment
+from harness.timing.environments.suite import Suite
+from harness.timing.gate import runner as gate_runner
+
+DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet", "--no-certify")
+PYTHON = Environment(label="base", python="python")
+
+
+def every_interrupt(call, *modules):
+    """The results of calls that are interrupted before one line after the other of these modules."""
+    names = {module.__file__ for module in modules}
+    before = 0
+    while True:
+        passed = [0]
+
+        def trace(frame, event, _argument, passed=passed, before=before):
+            if frame.f_code.co_filename not in names:
+                return None
+            if event == "line":
+                passed[0] += 1
+                if passed[0] == before:
+                    raise KeyboardInterrupt
+            return trace
+
+        result = None
+        sys.settrace(trace)
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                result = call()
+        finally:
+            sys.settrace(None)
+        yield result
+        if passed[0] < before:  # it ended without an interrupt
+            return
+        before += 1
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # a file's with was interrupted
+@pytest.mark.parametrize("fault", [None, RequestFailed("it failed", "")])
+def test_a_run_that_is_interrupted_anywhere_has_ended(fault, tmp_path, monkeypatch):
+    session = Mock()
+    session.process.last_lines.return_value = []
+    monkeypatch.setattr(execute, "Session", lambda *_, **__: contextlib.nullcontext(session))
+    training = SimpleNamespace(carry_out=Mock(side_effect=fault))
+    monkeypatch.setattr(execute, "TrainingRun", lambda *_: training)
+    monkeypatch.setattr(files.os, "fsync", lambda _file: None)
+    store, request = Store(tmp_path), make_request()
+    record = execute.new_record(request)
+    monkeypatch.setattr(execute, "new_record", lambda _request: copy.deepcopy(record))
+    calls = 0
+    for result in every_interrupt(lambda: execute.execute(request, None, store, Mock()), execute, files):
+        calls += 1
+        for path in store.paths():
+            status = RUNS.read(path).status
+            assert status in {"failed" if fault else "ok", "interrupted"}
+            assert result is None or result.status == status
+        assert [path.name for path in store.folder.glob(".*")] == []
+        shutil.rmtree(store.folder, ignore_errors=True)
+    assert calls > 25
+
+
+@pytest.mark.parametrize("failure", ["", "a pair failed"])
+def test_a_duel_that_is_interrupted_anywhere_has_ended(failure, tmp_path, monkeypatch):
+    workload = make_request()
+    made = []
+
+    def new_record(_request):
+        made.append(SimpleNamespace(id="duel", status="running", failure=""))
+        return made[-1]
+
+    saved = []
+    monkeypatch.setattr(runner, "new_record", new_record)
+    monkeypatch.setattr(runner, "DUELS", Mock(save=lambda record, _folder: saved.append(record.status)))
+
+    def duel():
+        duel = runner.Duel(SimpleNamespace(workloads=[workload]), tmp_path, Mock())
+        monkeypatch.setattr(duel, "_run_pairs", lambda: _save_and(duel, failure))
+        return duel.carry_out()
+
+    for _ in every_interrupt(duel, runner, documents):
+        assert not saved or saved[-1] in {"failed" if failure else "ok", "interrupted"}
+        saved.clear()
+
+
+def _save_and(duel, failure):
+    duel._save()
+    if failure:
+        raise runner.HarnessError(failure)
+
+
+def test_a_gate_that_is_interrupted_anywhere_has_ended(tmp_path, monkeypatch):
+    request = gate_runner.GateRequest(
+        suite=Suite(file="", benchmarks=()), base=PYTHON, head=PYTHON, datasets=[]
+    )
+    saved = []
+    monkeypatch.setattr(gate_runner, "GATES", Mock(save=lambda record, _folder: saved.append(record.status)))
+
+    def gate():
+        gate = gate_runner.Gate(request, tmp_path, Mock())
+        monkeypatch.setattr(gate, "_run", gate._save)
+        return gate.carry_out()
+
+    for _ in every_interrupt(gate, gate_runner, documents):
+        assert not saved or saved[-1] in {"ok", "interrupted"}
+        saved.clear()
+
+
+def test_signals_that_follow_an_interrupt_change_nothing_for_a_while(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(printing, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    handler = printing._Interrupt()
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        handler(signal.SIGINT, None)
+    handler(signal.SIGTERM, None)
+    now[0] += 9
+    handler(signal.SIGINT, None)
+    now[0] += 2
+    with pytest.raises(KeyboardInterrupt, match="SIGTERM"):
+        handler(signal.SIGTERM, None)
+
+
+def test_a_signal_while_a_module_is_imported_is_not_lost(tmp_path):
+    """Cython's modules and the callbacks of Python's imports lose exceptions, as ``losing`` does."""
+    (tmp_path / "losing.py").write_text(
+        "import os, signal\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "except KeyboardInterrupt:\n"
+        "    pass\n"
+    )
+    code = (
+        "import time\n"
+        "from harness.core.shell.printing import interrupt_on_termination\n"
+        "interrupt_on_termination()\n"
+        "import losing\n"
+        "time.sleep(30)\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=20)
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt: SIGTERM")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_two_signals_at_once_end_a_run_like_one(harness, second):
+    process = harness.start(*DIGITS, "--backend", "faulty:ok,faulty:hang")
+    wait_until(lambda: any(each["configuration"]["mode"] == "hang" for each in harness.records()))
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.001 * (second == signal.SIGINT))
+    process.send_signal(second)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert {record["status"] for record in harness.records()} <= {"ok", "interrupted"}
+    assert "Traceback" not in stdout + stderr
+
+
+#: A data set whose import never ends once it has written an array.
+ENDLESS_IMPORT = """
+import time
+from harness.hookspecs import hookimpl
+from harness.spec import DataSource
+from harness_tasks.datasets.store import Store, data_root
+
+
+class Endless(DataSource):
+    name, summary, importable = "endless", "an import that never ends", "anything"
+    store = Store(data_root() / "endless", "endless", ("a", "b"), "")
+
+    def is_ready(self):
+        return False
+
+    def load(self):
+        raise NotImplementedError
+
+    def import_from(self, path, progress):
+        with self.store.exclusive(progress):
+            (self.store.fresh_folder() / "train-inputs.npy").write_bytes(b"part")
+            time.sleep(100)
+
+
+@hookimpl
+def harness_dataset(name):
+    return Endless() if name == "endless" else None
+"""
+
+
+def test_an_import_that_is_terminated_leaves_no_arrays(harness):
+    plugin = harness.folder / "endless_import.py"
+    plugin.write_text(ENDLESS_IMPORT)
+    data = harness.folder.parent / "data" / "endless"
+    words = ("data", "import", "endless", ".", "--plugin", str(plugin))
+    done = ended(harness, *words, when=lambda: list(data.glob("arrays-*/*.npy")), by=signal.SIGTERM)
+    assert (done.returncode, done.stderr.strip()) == (130, "harness: interrupted")
+    assert list(data.glob("arrays-*")) == []
+
+
+@pytest.mark.slow
+def test_a_run_that_is_terminated_while_it_starts_leaves_nothing_behind(harness):
+    for delay in (0.05, 0.2, 0.5):
+        process = harness.start(*DIGITS, "--backend", "faulty:ok")
+        time.sleep(delay)
+        process.terminate()
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode in {130, -signal.SIGTERM}
+        assert "Traceback" not in stderr
+        assert {record["status"] for record in harness.records()} <= {"interrupted"}
+
+
+def test_a_results_folder_that_was_deleted_is_made_again(tmp_path):
+    store = Store(tmp_path / "results")
+    request = make_request()
+    store.prepare()
+    record = execute.new_record(request)
+    store.save(record)
+    shutil.rmtree(tmp_path / "results")
+    assert RUNS.read(store.save(record)).id == record.id
+    shutil.rmtree(tmp_path / "results")
+    store.save_beside(record, b"png", ".png")
+    assert (store.folder / f"{record.id}.png").read_bytes() == b"png"

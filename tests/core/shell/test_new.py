@@ -1,0 +1,196 @@
+"""The skeletons of ``harness new`` run before anything is changed, and nothing is overwritten."""
+
+import ast
+import os
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from support.pages import module
+
+from harness.core.shell.commands.new import skeleton
+
+KINDS = ("backend", "task", "dataset")
+WORDS = {"backend": "declines every task", "task": "logistic regression", "dataset": "a bright bar"}
+
+
+def written(harness, kind, name="own-plugin"):
+    harness.ok("new", kind, name)
+    return harness.folder / f"harness-{name}"
+
+
+def module_run(folder, *arguments, env=None):
+    """What ``python -m`` prints, which must succeed."""
+    command = [sys.executable, "-m", *arguments]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_file_of_a_skeleton_can_be_read(kind):
+    files = skeleton(kind, "my.own-plugin")
+    further = ["harness_my_own_plugin_layers.py", "harness_my_own_plugin_program.py"]
+    modules = ["harness_my_own_plugin.py", *(further if kind == "backend" else [])]
+    assert list(files) == ["pyproject.toml", "README.md", *modules, "tests/test_harness_my_own_plugin.py"]
+    project = tomllib.loads(files["pyproject.toml"])
+    assert project["project"]["name"] == "harness-my.own-plugin"
+    assert project["project"]["entry-points"] == {
+        f"harness.{kind}s": {"my.own-plugin": "harness_my_own_plugin"}
+    }
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"] == modules
+    for path, text in files.items():
+        assert "$" not in text
+        if path.endswith(".py"):
+            ast.parse(text)
+            assert max(map(len, text.splitlines())) <= 110
+    assert WORDS[kind] in files["harness_my_own_plugin.py"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_code_of_a_skeleton_passes_the_linter(harness, kind):
+    pytest.importorskip("ruff")
+    folder = written(harness, kind)
+    for arguments in (("check", "--select", "E,F,W,I,N,UP,B,SIM"), ("format", "--check")):
+        module_run(folder, "ruff", *arguments, "--config", "pyproject.toml", "--no-cache", ".")
+
+
+@pytest.mark.parametrize(
+    "kind", ["backend", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])]
+)
+def test_the_tests_of_a_skeleton_pass(harness, kind):
+    folder = written(harness, kind)
+    assert " passed" in module_run(folder, "pytest", "-q", "-p", "no:cacheprovider", env=harness.environment)
+
+
+def checked(harness, folder, *arguments):
+    """``harness check`` of the plugin in this folder, as if it was installed."""
+    path = os.pathsep.join([str(folder), harness.environment.get("PYTHONPATH", "")])
+    file = str(folder / "harness_own_plugin.py")
+    return harness("check", "own-plugin", *arguments, "--plugin", file, PYTHONPATH=path)
+
+
+def test_the_backend_declines_every_case_with_its_reason(harness):
+    done = checked(harness, written(harness, "backend"), "--task", "mlp")
+    assert done.returncode == 1, done.stderr
+    assert "no Flatten layers" in done.stdout
+    assert "DEVIATES" not in done.stdout
+
+
+#: What a reader who has PyTorch writes in place of what the skeleton leaves open, in order.
+FUNCTIONS = {
+    "dropout": """if call.draws is None or not call.layer.rate:
+        return x
+    generator = torch.Generator().manual_seed(call.draws.seed())
+    kept = torch.rand(x.shape, generator=generator, dtype=x.dtype) >= call.layer.rate
+    return torch.where(kept, x / (1 - call.layer.rate), 0.0)""",
+    "layer_norm": """y = x - x.mean(-1, keepdim=True)
+    y = y / (y.square().mean(-1, keepdim=True) + call.layer.epsilon).sqrt()
+    return y * call.weights["scale"] + call.weights["bias"]""",
+    "batch_norm": """mean, variance = call.weights["running_mean"], call.weights["running_variance"]
+    if call.draws is not None:
+        rate, axes, before = call.layer.update_rate, tuple(range(x.ndim - 1)), (mean, variance)
+        mean, variance = x.mean(axes), x.var(axes, correction=0)
+        latest = mean, x.var(axes, correction=1)
+        for name, old, new in zip(("running_mean", "running_variance"), before, latest, strict=True):
+            call.state[name] = (old + rate * (new - old)).detach()
+    y = (x - mean) / (variance + call.layer.epsilon).sqrt()
+    return y * call.weights["scale"] + call.weights["bias"]""",
+    "self_attention": """batch, steps, width = x.shape
+    packed = x @ call.weights["qkv_kernel"] + call.weights["qkv_bias"]
+    parts = packed.reshape(batch, steps, 3, call.layer.heads, -1).permute(2, 0, 3, 1, 4)
+    mixed = torch.nn.functional.scaled_dot_product_attention(*parts, is_causal=call.layer.causal)
+    mixed = mixed.transpose(1, 2).reshape(x.shape)
+    return mixed @ call.weights["output_kernel"] + call.weights["output_bias"]""",
+}
+TABLES = """LAYERS = {
+    layers.BatchNorm: batch_norm,
+    layers.Dense: dense,
+    layers.Dropout: dropout,
+    layers.Embedding: lambda call, x: call.weights["table"][x],
+    layers.Flatten: flatten,
+    layers.LayerNorm: layer_norm,
+    layers.PositionEmbedding: position_embedding,
+    layers.SelfAttention: self_attention,
+    layers.Unembedding: unembedding,
+}
+ACTIVATIONS = {"relu": torch.relu, "gelu": torch.nn.functional.gelu}
+"""
+PROGRAM = {
+    "xp = np": "xp = torch",
+    "return np.array(values)": "return torch.tensor(values)",
+    "return np.array(array)": "return array.numpy().copy()",
+    "raise NotImplementedError": """leaves = {n: w.detach().requires_grad_() for n, w in parameters.items()}
+        value, other = function(leaves)
+        gradients = torch.autograd.grad(value, list(leaves.values()))
+        return (value.detach(), other), dict(zip(leaves, gradients, strict=True))""",
+}
+
+
+def filled(folder):
+    """Fill in the gaps of a written skeleton in PyTorch."""
+    file = folder / "harness_own_plugin_layers.py"
+    text = file.read_text()
+    for name, body in FUNCTIONS.items():
+        head, rest = text.split(f"def {name}(", 1)
+        text = f"{head}def {name}({rest.replace('raise NotImplementedError', body, 1)}"
+    assert "raise NotImplementedError" not in text
+    file.write_text(f"{text}\nimport torch\nfrom harness import layers\n\n{TABLES}")
+    file = folder / "harness_own_plugin_program.py"
+    text = file.read_text()
+    for gap, code in PROGRAM.items():
+        assert text.count(gap) == 1
+        text = text.replace(gap, code)
+    file.write_text(text.replace("import numpy as np\n", "import numpy as np\nimport torch\n"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        ("--task", "mlp"),
+        pytest.param(
+            ("--task", "lm", "--case", "sgd", "--case", "default"), marks=pytest.mark.slow, id="transformer"
+        ),
+    ],
+)
+def test_a_filled_skeleton_agrees_with_the_reference(harness, chosen):
+    pytest.importorskip("torch")
+    folder = filled(written(harness, "backend"))
+    done = checked(harness, folder, *chosen)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_task_trains_on_the_data_set(harness):
+    task = written(harness, "task", "own-task") / "harness_own_task.py"
+    bars = written(harness, "dataset", "own-data") / "harness_own_data.py"
+    task.write_text(task.read_text().replace('("digits",)', '("digits", "own-data")'))
+    chosen = ("--task", "own-task", "--dataset", "own-data", "--max-steps", "3")
+    plugins = ("--plugin", str(task), "--plugin", str(bars))
+    harness.recorded("ok", "run", "--backend", "torch", *chosen, *plugins)
+
+
+def test_the_data_set_is_verified(harness):
+    file = written(harness, "dataset") / "harness_own_plugin.py"
+    assert "own-plugin: ok, sha256 " in harness("data", "verify", "own-plugin", "--plugin", str(file)).stdout
+
+
+def test_the_backend_of_the_guide_fits_into_the_skeleton(harness):
+    """An author's path: the skeleton, the guide's NumPy example in it, a certificate."""
+    file = written(harness, "backend", "my-numpy") / "harness_my_numpy.py"
+    file.write_text(module("docs/how-to/add-a-backend.md", "my_numpy"))
+    harness.ok("check", "my-numpy", "--task", "mlp", "--plugin", str(file))
+
+
+def test_no_file_is_overwritten(harness):
+    folder = written(harness, "backend")
+    changed = folder / "README.md"
+    changed.write_text("mine")
+    (folder / "pyproject.toml").unlink()
+    again = harness("new", "backend", "own-plugin")
+    assert (again.returncode, "README.md" in again.stderr, "--to DIR" in again.stderr) == (2, True, True)
+    assert (changed.read_text(), (folder / "pyproject.toml").exists()) == ("mine", False)
+    harness.ok("new", "backend", "own-plugin", "--to", "some/where")
+    assert (harness.folder / "some" / "where" / "harness_own_plugin.py").exists()

@@ -1,0 +1,79 @@
+"""The shared options: parsing, and one wording in every command."""
+
+import importlib
+import shlex
+from collections import defaultdict
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from harness.core.shell import options, printing
+from harness.core.shell.commands import run
+from harness.core.shell.commands.run import _training_text as own_training_text
+from harness.core.shell.main import _COMMANDS
+from harness.core.shell.options import DURATION
+from harness_tasks.mlp import MLP
+
+#: Options whose help names what they are for in that command.
+_SPECIFIC = {"--task", "--to", "--budget", "--backend", "--verbose", "--precision", "--turns"}
+#: ``run`` takes several values of these.
+_SPECIFIC |= {"--set", "--threads", "--batch-size"}
+#: Of steps of a user's own they mean the seed that is set, and the time for one answer.
+_SPECIFIC |= {"--seed", "--timeout"}
+_SPECIFIC |= {"--within", "--benchmark", "--profile", "--metric"}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90.0), ("90s", 90.0), ("1.5m", 90.0), ("2h", 7200.0), ("0.001", 0.001)]
+)
+def test_durations_are_seconds_unless_they_carry_a_unit(text, seconds):
+    assert DURATION.convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["-5", "nan", "inf", "5min", "5 x", "", "0"])
+def test_other_texts_are_no_durations(text):
+    with pytest.raises(click.BadParameter):
+        DURATION.convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        ("--task 'cnn, mlp' --task rnn,cnn", "tasks", ["cnn", "mlp", "rnn"]),
+        ("--threads 1,2 --threads 2,4", "threads", [1, 2, 4]),
+        ("", "precisions", ["float32"]),
+        ("--b-env A=1 --b-env B=x=y", "b_env", {"A": "1", "B": "x=y"}),
+    ],
+)
+def test_several_values_are_a_list_without_duplicates_and_variables_a_dictionary(words, name, value):
+    given = {}
+
+    @click.command()
+    @options.tasks
+    @options.device
+    @run.threads
+    @run.precisions
+    @options.timeout
+    @options.variables("b", "Variables.")
+    def example(**parsed):
+        given.update(parsed)
+        printing.echo("parsed")
+
+    done = CliRunner().invoke(example, shlex.split(words))
+    assert (given[name], done.exit_code) == (value, 0)
+
+
+def test_an_option_has_one_help_text_in_all_commands():
+    texts = defaultdict(set)
+    for name in _COMMANDS:
+        command = importlib.import_module(f"harness.core.shell.commands.{name}").command
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and parameter.opts[0] not in _SPECIFIC:
+                texts[parameter.opts[0]].add(parameter.help)
+    assert {option: found for option, found in texts.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("rates", [(0.1, 0.2), (0.1,)], ids=["two rates", "one rate"])
+def test_the_training_of_an_own_model_is_stated_as_far_as_runs_share_it(snapshot, rates):
+    assert own_training_text([MLP.define(MLP.options(learning_rate=rate)) for rate in rates]) == snapshot

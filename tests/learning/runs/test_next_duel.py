@@ -1,0 +1,98 @@
+"""What a comparison advises: a duel as a complete command for the same work, and a faster mode."""
+
+import shlex
+from pathlib import Path
+
+import msgspec
+import pytest
+from support.made_runs import backends, compared, findings_of, made_record
+from support.records import TASK
+
+from harness.core.documents.render.html import html_page
+from harness.core.documents.render.terminal import terminal_text
+from harness.core.runs.record import TaskRecord
+from harness.learning.runs import page as document
+from harness.learning.runs.page import findings_document
+from harness.timing.duel.command import command as duel
+from harness.timing.duel.page import next_duel
+from harness_tasks.cnn import CNN
+
+_DEFAULTS = msgspec.structs.asdict(CNN.options())
+
+
+def _compared(names=("jax", "torch"), seeds=1, *, options=_DEFAULTS, task=None, **changes):
+    task = task or TaskRecord("cnn", 1, options, "0" * 64, CNN.define(CNN.options(**options)))
+    steps = {name: {"step": 0.01 * place} for place, name in enumerate(names, 1)}
+    return compared(*backends(steps, range(seeds), task=task, **changes))
+
+
+def test_options_that_are_not_the_tasks_own_are_given():
+    options = _DEFAULTS | {"width": 0.5, "flip": True}
+    command = next_duel(_compared(options=options), Path("other results"))
+    assert shlex.split(command)[2:] == [
+        *("jax:eager", "torch:eager", "--task", "cnn", "--set", "width=0.5", "--set", "flip=true"),
+        *("--dataset", "digits", "--threads", "2", "--results", "other results"),
+    ]
+
+
+def test_conditions_other_than_the_usual_ones_are_given():
+    description = msgspec.structs.replace(TASK, batch_size=77)
+    comparison = _compared(
+        task=TaskRecord("cnn", 1, _DEFAULTS, "0" * 64, description),
+        precision="bfloat16",
+        device_asked="cpu",
+        inherited_variables={"OMP_WAIT_POLICY": "PASSIVE", "TORCH_LOGS": "all"},
+        command=["run", "--plugin", "my task.py", "--plugin=other.py"],
+    )
+    assert shlex.split(next_duel(comparison)) == [
+        *("OMP_WAIT_POLICY=PASSIVE", "harness", "duel", "jax:eager", "torch:eager", "--task", "cnn"),
+        *("--batch-size", "77", "--dataset", "digits", "--device", "cpu", "--precision", "bfloat16"),
+        *("--threads", "2", "--plugin", "my task.py", "--plugin", "other.py"),
+    ]
+
+
+def test_variables_that_this_shell_sets_too_are_not_named(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("OPENBLAS_L2_SIZE", "256")
+    inherited = {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_L2_SIZE": "512"}
+    command = next_duel(_compared(inherited_variables=inherited))
+    assert shlex.split(command)[:2] == ["OPENBLAS_L2_SIZE=512", "harness"]
+
+
+def test_the_command_line_takes_it():
+    words = shlex.split(next_duel(_compared(options=_DEFAULTS | {"width": 0.5})))
+    given = duel.make_context("duel", words[2:], resilient_parsing=False).params
+    assert given["names"] == ("jax:eager", "torch:eager")
+    assert (given["task"], given["assignments"], given["threads"]) == ("cnn", ("width=0.5",), 2)
+
+
+def test_a_task_that_is_not_installed_has_all_its_options():
+    command = next_duel(_compared(task=TaskRecord("elsewhere", 1, {"depth": 3}, "0" * 64, TASK)))
+    assert {"depth=3", "--batch-size"} <= set(shlex.split(command))
+
+
+def test_a_duel_takes_the_reference_and_the_three_nearest():
+    words = shlex.split(next_duel(_compared([f"b{number}" for number in range(6)])))
+    assert [word for word in words if word.endswith(":eager")] == [f"b{number}:eager" for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    "comparison",
+    [
+        lambda: _compared(seeds=3),  # decided by quiet runs
+        lambda: _compared(["torch"]),
+        # Versions of one framework need more than a command.
+        lambda: compared(*(made_record(framework={"engine": "torch", "torch": each}) for each in "12")),
+    ],
+)
+def test_nothing_is_suggested_where_nothing_is_open_or_a_command_is_not_enough(comparison):
+    assert next_duel(comparison()) == ""
+
+
+def test_one_run_of_each_configuration_is_asked_for_a_faster_mode(monkeypatch):
+    asked = []
+    monkeypatch.setattr(document, "faster_modes", lambda ran, _known: asked.extend(ran) or ["a faster mode"])
+    found = findings_document(findings_of(*backends({"torch": {}, "keras": {}})))
+    for text in (terminal_text(found, 100), html_page(found)):
+        assert "a faster mode" in text
+    assert sorted(record.configuration.backend for record, *_ in asked) == ["keras", "torch"]

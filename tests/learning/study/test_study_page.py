@@ -1,0 +1,62 @@
+"""The page of a study: it explains the question, says what was trained, and what each variant did."""
+
+import re
+
+import msgspec
+import pytest
+from support.made_runs import findings_of
+from support.made_study import RISES, STUDY, made_study, made_study_records
+from support.outline import outline
+
+from harness.learning.study.charts import effects
+from harness.learning.study.page import study_document
+from harness.learning.study.sections import (
+    beginning,
+    changes_text,
+    edge_sentences,
+    more_data,
+    reference_curve,
+    study_sentence,
+)
+
+JARGON = re.compile(r"\b(GL|PQ|Pareto|Prechelt)\b")
+
+
+def test_the_page_explains_itself_without_jargon():
+    assert not JARGON.search(outline(study_document([made_study()])))
+
+
+def without_certificates():
+    records = (msgspec.structs.replace(record, certificate=None) for record in made_study_records())
+    (finding,) = findings_of(*records, studies=[STUDY]).studies
+    return finding
+
+
+STUDIES = {
+    "overfits": made_study(),
+    "does not overfit": made_study(rises=RISES | {"plain": (0.0, 1.0, 0.6)}),
+    "one seed": made_study(seeds=1),
+    "less data, no wider gap": made_study(rises=RISES | {"half the data": (0.0, 3.0, 0.45)}),
+    "not certified": without_certificates(),
+}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_sentences(name, snapshot):
+    study = STUDIES[name]
+    assert [study_sentence(study), *beginning(reference_curve(study)), more_data(study)] == snapshot
+
+
+def test_one_seed_has_no_intervals():
+    study = STUDIES["one seed"]
+    assert {effect.verdict for effect in study.effects[1:]} == {"few"}
+    assert not any("95 %" in figure.caption for figure in effects(study, "part-1"))
+    assert "[" not in " ".join(changes_text(study, effect) for effect in study.effects[1:])
+
+
+def test_a_setting_at_the_end_of_its_range_says_where_to_search(snapshot):
+    variants = [
+        msgspec.structs.replace(each, assignments=["l2=0.03"]) if each.name == "l2" else each
+        for each in STUDY.variants
+    ]
+    assert edge_sentences(msgspec.structs.replace(STUDY, variants=variants)) == snapshot

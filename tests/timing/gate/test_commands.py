@@ -1,0 +1,65 @@
+"""Git and other programs: their output, and their errors in one line."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.errors import HarnessError, UsageError
+from harness.timing.environments import git
+from harness.timing.environments.git import output_of, run_plainly
+
+
+@pytest.mark.parametrize("options", [(), (run_plainly,)], ids=["in a group", "plainly"])
+def test_the_output_is_returned_without_white_space_around_it(tmp_path, options):
+    assert output_of(["echo", " a "], tmp_path, "echo failed", *options) == "a"
+
+
+@pytest.mark.parametrize("options", [(), (run_plainly,)], ids=["in a group", "plainly"])
+def test_a_command_that_fails_is_reported_with_its_last_lines(tmp_path, options):
+    command = ["sh", "-c", "seq 7 >&2; exit 3"]
+    with pytest.raises(HarnessError, match=r"^seq failed: 3; 4; 5; 6; 7$"):
+        output_of(command, tmp_path, "seq failed", *options)
+
+
+def test_a_program_that_is_missing_is_reported(tmp_path):
+    with pytest.raises(HarnessError, match=r"^git failed: .*No such file"):
+        output_of([str(tmp_path / "git")], tmp_path, "git failed", run_plainly)
+
+
+def test_the_error_of_a_command_is_text_for_records(tmp_path):
+    command = [sys.executable, "-c", "import os, sys; os.write(2, b'caf\\xe9'); sys.exit(1)"]
+    with pytest.raises(HarnessError) as raised:
+        output_of(command, tmp_path, "it failed")
+    assert str(raised.value) == "it failed: caf\ufffd"
+
+
+def test_where_in_its_repository_a_folder_is(project):
+    top, _ = project
+    (top / "a" / "b").mkdir(parents=True)
+    assert git.place_in_repository(top / "a" / "b") == Path("a/b")
+    assert git.place_in_repository(top) == Path()
+
+
+def test_a_worktree_that_cannot_be_removed_costs_no_measurement(project, monkeypatch):
+    top, call = project
+    real = git._git
+
+    def unable(folder, *words):
+        if words[:2] == ("worktree", "remove"):
+            raise HarnessError("failed to delete: Permission denied")
+        return real(folder, *words)
+
+    monkeypatch.setattr(git, "_git", unable)
+    with git.checkout(top, call("rev-parse", "HEAD")) as tree:
+        measured = tree.exists()
+    assert measured
+    assert not tree.exists()
+
+
+def test_what_is_no_repository_or_no_commit_is_refused(project, tmp_path):
+    top, _ = project
+    with pytest.raises(UsageError, match=r"no such commit\. In CI a branch is origin/nowhere"):
+        git.commit_of(top, "nowhere")
+    with pytest.raises(UsageError, match="needs a git repository"):
+        git.repository(tmp_path)

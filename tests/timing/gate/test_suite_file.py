@@ -1,0 +1,100 @@
+"""Suite files of a gate: what they may contain, and the errors for those that are wrong."""
+
+import pytest
+
+from harness.errors import UsageError
+from harness.timing.environments.suite import (
+    Limits,
+    find_suite,
+    read_suite,
+)
+
+CNN = '[benchmarks.cnn]\nbackend = "torch"\ntask = "cnn"\n'
+
+
+@pytest.fixture
+def suite(tmp_path):
+    def write(text, name="gate.toml"):
+        path = tmp_path / name
+        path.write_text(text)
+        return read_suite(path)
+
+    return write
+
+
+def test_limits_of_the_suite_apply_to_benchmarks_that_do_not_set_them(suite):
+    read = suite(
+        'max_slowdown = "3%"\nmax_accuracy_loss = "0.5 points"\nfalse_alarms = "2%"\n'
+        + CNN
+        + '[benchmarks.rnn]\nbackend = "torch:compile"\ntask = "rnn"\nmax_slowdown = "10 %"\n'
+        'max_memory_growth = "off"\nbatch_size = 32\nset = { width = 0.5, optimizer = "adam" }\n'
+    )
+    cnn, rnn = read.benchmarks
+    assert read.false_alarms == 0.02
+    assert cnn.limits == Limits(max_slowdown=0.03, max_accuracy_loss=0.005)
+    assert (rnn.limits.max_slowdown, rnn.limits.max_memory_growth) == (0.1, None)
+    assert (rnn.name, rnn.backend, rnn.batch_size) == ("rnn", "torch:compile", 32)
+    assert rnn.options == {"width": 0.5, "optimizer": "adam"}
+
+
+def test_a_table_of_pyproject_is_a_suite(suite):
+    read = suite('[tool.harness.gate.benchmarks.cnn]\nbackend = "torch"\ntask = "cnn"\n', "pyproject.toml")
+    assert [benchmark.name for benchmark in read.benchmarks] == ["cnn"]
+
+
+LINES = (
+    "bachend = 'torch'",
+    "max_slowdown = 5",
+    "max_slowdown = '5'",
+    "max_slowdown = '0%'",
+    "max_accuracy_loss = '1%'",
+    "batch_size = 'big'",
+    "batch_size = 0",
+    "threads = -1",
+    "seed = -1",
+    "seeds = 2",
+    "device = 'cuda:x'",
+    "precision = 'int8'",
+    "set = { width = [1] }",
+)
+TEXTS = {
+    "unknown limit": "max_slow_down = '5%'\n" + CNN,
+    "no task": "[benchmarks.cnn]\nbackend = 'torch'\n",
+    "false alarms": "false_alarms = '200%'\n" + CNN,
+    "no benchmark": "[benchmarks]\n",
+    "empty": "",
+    "benchmarks are a number": "benchmarks = 3",
+    "a benchmark is a number": "[benchmarks]\ncnn = 3",
+    "cut off": "max_slowdown = ",
+    "deep": "benchmarks = " + 5000 * "[",
+}
+
+
+@pytest.mark.parametrize("given", [*LINES, *TEXTS])
+def test_errors_name_the_key_and_what_would_be_right(suite, snapshot, tmp_path, given):
+    with pytest.raises(UsageError) as caught:
+        suite(TEXTS.get(given, f"{CNN}{given}\n"))
+    message = str(caught.value).replace(str(tmp_path), "FOLDER")
+    assert message.partition("maximum recursion")[0] == snapshot  # Python's own words
+
+
+def test_a_suite_of_many_megabytes_is_not_read(tmp_path):
+    path = tmp_path / "gate.toml"
+    path.write_text("# filler\n" * (200 * 2**20 // 9))
+    with pytest.raises(UsageError, match=r"gate\.toml: .*more than 1,048,576 bytes"):
+        read_suite(path)
+
+
+@pytest.mark.parametrize("text", ["[project]\nname = 'x'\n", "[tool]\nharness = 'x'\n"])
+def test_pyproject_without_a_table(suite, text):
+    with pytest.raises(UsageError, match=r"has no table \[tool.harness.gate\]"):
+        suite(text, "pyproject.toml")
+
+
+def test_a_suite_is_found_in_the_folder_and_gate_toml_first(tmp_path):
+    with pytest.raises(UsageError, match="no suite here: give --suite FILE"):
+        find_suite(tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    assert find_suite(tmp_path).name == "pyproject.toml"
+    (tmp_path / "gate.toml").touch()
+    assert find_suite(tmp_path).name == "gate.toml"

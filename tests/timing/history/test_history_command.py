@@ -1,0 +1,89 @@
+"""``harness history`` as a user calls it: what it prints and writes, and what it skips."""
+
+import json
+import sys
+
+import msgspec
+import pytest
+from support.made_duels import save_duel, stored_duel
+from support.made_gates import BASE, HEAD, commit, fixed_gates, save
+
+REGRESSIONS = (8, 16, 24)
+LEVELS = [1.03 ** sum(place >= at for at in REGRESSIONS) for place in range(30)]
+
+
+@pytest.fixture(scope="module")
+def gates():
+    return fixed_gates(LEVELS, noise=0.004)
+
+
+@pytest.fixture
+def work(quick, gates):
+    save(quick.folder, *gates)
+    return quick
+
+
+def points(done):
+    """The metrics of the series, with their numbers of points."""
+    series = json.loads(done.stdout)["series"]
+    return {each["metric"]: len(each["points"]) for each in series}
+
+
+def test_changes_are_found(work):
+    done = work("history")
+    assert (done.returncode, done.stderr) == (0, "")
+    for place in REGRESSIONS:
+        assert commit(place)[:10] in done.stdout
+    assert points(work("history", "--metric", "memory", "--format", "json")) == {"memory": 30}
+
+
+@pytest.mark.parametrize("name", ["history.html", "history.md", "history.json"])
+def test_files_are_written(work, name):
+    done = work("history", "--to", name)
+    assert done.returncode == 0, done.stderr
+    assert f"commit {commit(REGRESSIONS[1])[:10]}" in (work.folder / name).read_text()
+    refused = work("history", "--to", f"nowhere/{name}")
+    assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
+    assert f"cannot write nowhere/{name}" in refused.stderr
+
+
+def test_files_and_folders_can_be_named(work):
+    (elsewhere := work.folder / "artefacts").mkdir()
+    paths = sorted((work.folder / "results" / "gates").iterdir())
+    for path in paths[:5]:
+        path.rename(elsewhere / path.name)
+    two = [f"artefacts/{path.name}" for path in paths[:2]]
+    for named, count in (["artefacts"], 5), (["results"], 25), (two, 2):
+        assert points(work("history", *named, "--format", "json"))["step"] == count
+
+
+def test_files_that_are_no_gates_are_named_and_skipped(work, snapshot):
+    (work.folder / "results" / "gates" / "20260101-broken.json").write_text("{")
+    save_duel(work.folder, stored_duel()).rename(work.folder / "results" / "gates" / "20260101-duel.json")
+    done = work("history", "--format", "json")
+    assert (done.returncode, done.stderr) == (1, snapshot)
+    assert points(done)["step"] == 30
+
+
+def test_gates_of_which_none_is_usable_are_no_success(quick, snapshot):
+    base, head = (msgspec.structs.replace(environment, commit=None) for environment in (BASE, HEAD))
+    gates = [msgspec.structs.replace(gate, base=base, head=head) for gate in fixed_gates([1.0] * 3)]
+    save(quick.folder, *gates)
+    done = quick("history")
+    assert (done.returncode, done.stderr) == (2, snapshot)
+    assert quick("history", "--same-base").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "extra"),
+    [("ruptures", (), "history"), ("vl_convert", ("--to", "history.html"), "report")],
+)
+def test_a_library_that_is_missing_is_named_with_the_extra_that_brings_it(
+    work, monkeypatch, module, arguments, extra
+):
+    for name in [name for name in sys.modules if name.startswith("harness.core.documents.")]:
+        monkeypatch.delitem(sys.modules, name)  # or they would not be imported again
+    monkeypatch.setitem(sys.modules, module, None)
+    done = work("history", *arguments)
+    assert done.returncode == 2
+    assert f'pip install "dl-harness[{extra}]"' in done.stderr

@@ -1,0 +1,82 @@
+"""Histories as text, Markdown and JSON: changes come first, and no text from a record is taken for markup."""
+
+import json
+
+import pytest
+from support.made_gates import fixed_gates, made_benchmark, made_gate
+
+from harness.core.documents.render.markdown import markdown
+from harness.core.documents.render.terminal import terminal_text
+from harness.timing.gate import reasons
+from harness.timing.history.page import (
+    HistoryFindings,
+    gap_sentence,
+    headline,
+    history_document,
+    history_json,
+    sentence,
+)
+from harness.timing.history.series import gaps, read_history
+
+REGRESSIONS = (8, 16, 24)
+LEVELS = [1.03 ** sum(place >= at for at in REGRESSIONS) for place in range(30)]
+
+
+def findings(gates):
+    return HistoryFindings(read_history(gates), gaps(gates), gates)
+
+
+def without_removed():
+    return [
+        made_gate(*(made_benchmark(name) for name in names), number=number)
+        for number, names in enumerate((["cnn", "rnn"], ["cnn"], ["cnn", "rnn"], ["cnn"]))
+    ]
+
+
+HISTORIES = {
+    "three changes": fixed_gates(LEVELS, noise=0.002),
+    "a gain": fixed_gates([1.0] * 10 + [0.9] * 10, noise=0.005),
+    "no change": fixed_gates([1.0] * 30, noise=0.005),
+    "one gate": fixed_gates([1.685], noise=0.005),
+    "two gates": fixed_gates([1.0] * 2, noise=0.005),
+    "gaps": without_removed(),
+}
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_sentences(name, snapshot):
+    """The headline, what the step did, with each change and its commit, and what was not measured."""
+    found = findings(HISTORIES[name])
+    series = [sentence(each) for each in found.history.series if each.metric == "step"]
+    assert [headline(found), *series, *map(gap_sentence, found.gaps)] == snapshot
+
+
+def test_changes_come_first_and_the_rest_is_folded_away():
+    gates = fixed_gates(LEVELS, noise=0.004)
+    gates[-1].benchmarks.append(made_benchmark("a|<b>`*", seed=5))
+    text = terminal_text(history_document(findings(gates)), 100)
+    assert text.index("cnn, step") < text.index("cnn, memory")
+    assert max(map(len, text.splitlines())) <= 100
+    table = markdown(history_document(findings(gates)))
+    assert table.index("cnn, step") < table.index("<details>") < table.index("cnn, memory")
+    assert r"a\|&lt;b&gt;\`\*" in table
+
+
+def test_no_text_of_a_record_reaches_the_terminal_as_a_control_sequence():
+    gates = fixed_gates([1.0] * 3, name="a\x1b[31m\nb")
+    gates[1].id = "c\x1b[2J\nd"
+    gates[1].status = "interrupted"
+    crash = reasons.Failed(label="head", message="e\x1b[2J\nf")
+    gates[2].benchmarks[0] = made_benchmark("a\x1b[31m\nb", metrics=[], reasons=[crash])
+    text = terminal_text(history_document(findings(gates)), 200)
+    assert "\x1b" not in text
+    assert all(seen in text for seen in ("a b, step", "c d: ", ": e f. "))
+
+
+def test_json_has_every_gate_and_step():
+    document = json.loads(history_json(findings(fixed_gates(LEVELS, noise=0.004))))
+    step = document["series"][0]
+    assert (step["metric"], len(step["points"]), len(step["steps"])) == ("step", 30, 3)
+    assert step["points"][-1]["level"] == pytest.approx(step["total"]["ratio"])
+    assert step["total"]["low"] < 1.03**3 < step["total"]["high"]
+    assert {point["base"] for point in step["points"]} == {"f" * 40}

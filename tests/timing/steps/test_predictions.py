@@ -1,0 +1,76 @@
+"""Predictions of a task as steps: outputs, batches, suites and the curve over batch sizes."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness.core.plugins import installation
+from harness.core.stats.estimate import Estimate
+from harness.core.worker.requests import _PREDICTED_BATCHES
+from harness.errors import UsageError
+from harness.timing.duel.predictions_page import _crossings
+from harness.timing.duel.record import DuelResult
+from harness.timing.engine.steps.task_step import make_prediction
+from harness.timing.environments.suite import benchmark_of
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "keras"])
+def test_every_framework_predicts_the_same_batches(name):
+    if installation.installation(name)[0] != "installed":
+        pytest.skip(f"{name} is not installed")
+    predict = make_prediction(name, "mlp", 3, dataset="mnist1d")
+    assert predict.samples == 3
+    outputs = [predict() for _ in range(_PREDICTED_BATCHES + 1)]
+    assert outputs[0].shape == (3, 10)
+    assert np.array_equal(outputs[0], outputs[-1]), "batches come again in the same order"
+    assert not np.array_equal(outputs[0], outputs[1])
+    wanted = make_prediction("torch", "mlp", 3, dataset="mnist1d")()
+    assert outputs[0] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_a_generator_predicts_from_latents():
+    predict = make_prediction("torch", "gan", 2, dataset="digits")
+    assert predict().shape == (2, 32, 32, 3)
+
+
+def test_a_suite_gates_predictions():
+    table = {"backend": "torch", "task": "cnn", "operation": "predict", "batch_size": 8, "set": {"width": 2}}
+    benchmark = benchmark_of("latency", table, {}, "gate.toml")
+    assert benchmark.step == "harness.timing.engine.steps.task_step:make_prediction"
+    arguments = {"backend": "torch", "task": "cnn", "batch_size": 8, "options": ["width=2"]}
+    assert benchmark.arguments.items() >= arguments.items()
+    assert benchmark.threads == benchmark.arguments["threads"] == 1
+    for wrong, words in (
+        ({"set": "x"}, "set"),
+        ({"precision": "float16"}, "precision"),
+        ({"batch_size": "8"}, "batch_size"),
+        ({"epochs": 3}, "predictions train nothing"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            benchmark_of("latency", {**table, **wrong}, {}, "gate.toml")
+    for other, words in (({"step": "bench.py:make"}, "predict"), ({"backend": "torch"}, "lacks task")):
+        with pytest.raises(UsageError, match=words):
+            benchmark_of("latency", {**other, "operation": "predict"}, {}, "gate.toml")
+
+
+class Sized(msgspec.Struct):
+    batch_size: int
+
+
+class Duelled(msgspec.Struct):
+    configurations: list[Sized]
+    results: list[DuelResult]
+
+
+def duel(size, verdict, ratio):
+    estimate = Estimate(ratio, ratio * 0.99, ratio * 1.01, 4)
+    result = DuelResult(
+        configuration="b", reference="a", verdict=verdict, pairs=4, ratio=estimate, p_value=0.01, spread=None
+    )
+    return Duelled([Sized(size), Sized(size)], [result])
+
+
+def test_where_one_overtakes_the_other(snapshot):
+    records = [duel(1, "faster", 0.5), duel(4, "undecided", 1.0), duel(16, "slower", 2.0)]
+    assert [*_crossings(records, ["a", "b"])] == snapshot
+    assert [*_crossings(records[:2], ["a", "b"])] == []
