@@ -41,7 +41,7 @@ FEATURE = Feature(
     ),
     records=(
         "harness.timing.duel.record:DUELS",
-        "harness.timing.duel.record:TIMES",
+        "harness.timing.time.record:TIMES",
         "harness.timing.gate.record:GATES",
         "harness.timing.bisect.record:BISECTIONS",
     ),

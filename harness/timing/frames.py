@@ -6,11 +6,8 @@ from itertools import zip_longest
 import pandas as pd
 
 from harness.learning.runs.run_frames import with_times
-from harness.timing.duel.record import (
-    ConfigurationRecord,
-    DuelRecord,
-    DuelResult,
-)
+from harness.timing.duel.record import DuelRecord, DuelResult
+from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.gate.record import (
     BenchmarkRecord,
     GateRecord,

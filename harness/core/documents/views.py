@@ -20,14 +20,9 @@ from harness.core.runs.store import RUNS, Store
 from harness.learning.study.record import STUDIES, Study
 from harness.port.findings import PORTS, PortRecord
 from harness.timing.bisect.record import BISECTIONS, BisectRecord
-from harness.timing.duel.record import (
-    DUELS,
-    TIMES,
-    DuelRecord,
-    DuelResult,
-    TimeRecord,
-)
+from harness.timing.duel.record import DUELS, DuelRecord, DuelResult
 from harness.timing.gate.record import GATES, GateRecord
+from harness.timing.time.record import TIMES, TimeRecord
 
 
 class Row(NamedTuple):

@@ -59,15 +59,8 @@ from harness.core.stats.estimate import Estimate
 from harness.errors import HarnessError
 from harness.spec.task import Task
 from harness.timing.duel.mode_times import ModeTimes, times_of
-from harness.timing.duel.record import (
-    PREDICTION,
-    BlockRecord,
-    ConfigurationRecord,
-    DuelRecord,
-    DuelResult,
-    Reason,
-    StopReason,
-)
+from harness.timing.duel.record import DuelRecord, DuelResult, Reason, StopReason
+from harness.timing.engine.record import BlockRecord, ConfigurationRecord
 from harness.timing.engine.steps.findings import (
     Operation,
     Profiles,
@@ -75,6 +68,7 @@ from harness.timing.engine.steps.findings import (
     changed_most,
     comparison_text,
 )
+from harness.timing.engine.steps.task_step import PREDICTION
 
 if TYPE_CHECKING:
     from harness.learning.runs.comparison import Comparison

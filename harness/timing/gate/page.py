@@ -55,11 +55,11 @@ from harness.timing.duel.page import (
     profile_sections,
 )
 from harness.timing.engine.steps.findings import comparison_text, difference_text
+from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.gate import reasons
 from harness.timing.gate.reasons import Reason
 from harness.timing.gate.record import (
     BenchmarkRecord,
-    EnvironmentRecord,
     GateRecord,
     Metric,
     MetricResult,

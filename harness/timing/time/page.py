@@ -27,10 +27,10 @@ from harness.timing.duel.page import (
     profile_sections,
     versions_text,
 )
-from harness.timing.duel.record import TimeRecord
 from harness.timing.engine.charts import turn_figures
 from harness.timing.engine.findings import configuration_findings
 from harness.timing.engine.steps.findings import Values
+from harness.timing.time.record import TimeRecord
 
 _METHOD = (
     "The factory is called once in each fresh process. Blocks of calls are timed once their times have "

@@ -12,9 +12,9 @@ from harness.core.documents.document import Section
 from harness.core.documents.kinds import encode_document
 from harness.core.documents.views import VIEWS
 from harness.timing.duel.page import duel_document
-from harness.timing.duel.record import TIMES
 from harness.timing.engine.charts import duel_figures
 from harness.timing.time.page import time_document
+from harness.timing.time.record import TIMES
 
 
 @pytest.mark.parametrize(

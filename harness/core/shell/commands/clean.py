@@ -12,7 +12,7 @@ from harness.core.runs.leftovers import leftovers
 from harness.core.shell import options
 from harness.core.shell.printing import echo, print_error
 from harness.errors import UsageError
-from harness.timing.environments.installation import environments_in_cache
+from harness.timing.environments.cache import environments_in_cache
 
 
 @click.command()
