@@ -136,4 +136,12 @@ class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
         refuse_incomplete(self.pairs, len(indices))
 
 
-DUELS = RecordKind("duel", "duels", DuelRecord, SCHEMA, "margin")
+DUELS = RecordKind(
+    name="duel",
+    folder="duels",
+    type=DuelRecord,
+    schema=SCHEMA,
+    mark="margin",
+    row="harness.timing.duel.page:row",
+    document="harness.timing.duel.page:duel_document",
+)

@@ -38,4 +38,13 @@ class TimeRecord(Envelope, msgspec.Struct, kw_only=True):
         refuse_incomplete(self.pairs, len(self.configurations))
 
 
-TIMES = RecordKind("time", "times", TimeRecord, SCHEMA, "single_calls")
+TIMES = RecordKind(
+    name="time",
+    folder="times",
+    type=TimeRecord,
+    schema=SCHEMA,
+    mark="single_calls",
+    row="harness.timing.time.page:row",
+    document="harness.timing.time.page:time_document",
+    noun=("timing of a step", "timings of steps"),
+)
