@@ -15,7 +15,7 @@ from harness.core.documents.kinds import (
 from harness.core.runs.record import DatasetRecord
 from harness.core.stats.estimate import Estimate
 from harness.timing.engine.record import ConfigurationRecord, PairRecord, refuse_incomplete
-from harness.timing.engine.steps.findings import Profiles
+from harness.timing.engine.steps.profiles import Profiles
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.environments.suite import Benchmark, Limits
 from harness.timing.gate.reasons import Reason, speaks_against_head
