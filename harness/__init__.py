@@ -77,8 +77,8 @@ def load_duels(results: str | Path = "results") -> pd.DataFrame:
 
     Unreadable files as in :func:`load_results`.
     """
+    from harness.timing.duel.frames import duels_frame
     from harness.timing.duel.record import DUELS
-    from harness.timing.frames import duels_frame
 
     return duels_frame(_readable(DUELS, results))
 
@@ -97,7 +97,7 @@ def load_gates(results: str | Path = "results") -> pd.DataFrame:
 
     Unreadable files as in :func:`load_results`.
     """
-    from harness.timing.frames import gates_frame
+    from harness.timing.gate.frames import gates_frame
     from harness.timing.gate.record import GATES
 
     return gates_frame(_readable(GATES, results))

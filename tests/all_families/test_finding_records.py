@@ -23,8 +23,9 @@ from harness.errors import UsageError
 from harness.learning.study.record import STUDIES
 from harness.port.findings import PORTS
 from harness.timing.bisect.record import BISECTIONS
-from harness.timing.duel.record import DUELS, TIMES
+from harness.timing.duel.record import DUELS
 from harness.timing.gate.record import GATES
+from harness.timing.time.record import TIMES
 
 RECORDS = records()
 KINDS = RECORDS.kinds

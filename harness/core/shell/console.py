@@ -71,7 +71,7 @@ from harness.timing.duel.fastest_mode import (
     ModeEvent,
     TimingModes,
 )
-from harness.timing.duel.page import chosen_sentence
+from harness.timing.duel.modes_page import chosen_sentence
 from harness.timing.duel.record import DuelRecord
 from harness.timing.duel.runner import (
     Measuring,

@@ -23,7 +23,7 @@ def compared(records: Sequence[Record], folder: Path) -> list[Node]:
 
 
 def _is_comparison(records: Sequence[Record]) -> bool:
-    """Whether a task was run in several configurations or settings."""
+    """Check whether a task was run in several configurations or settings."""
     trained = {
         (
             record.task.name,
@@ -38,9 +38,9 @@ def _is_comparison(records: Sequence[Record]) -> bool:
 
 
 def _comparison(records: Sequence[Record], folder: Path) -> list[Node]:
+    from harness.learning.runs.next_duel import DECIDES, next_duel
     from harness.learning.runs.sentences import headline, variation_sentence
     from harness.learning.runs.tables import comparison_table, group_table
-    from harness.timing.duel.page import DECIDES, next_duel
 
     findings = _findings(records)
     if not findings.groups:

@@ -29,18 +29,11 @@ from harness.timing.bisect.record import (
     BisectRecord,
 )
 from harness.timing.bisect.runner import Bisection, unfinished
-from harness.timing.engine.steps.options import (
-    own_step,
-    refuse_step_options,
-    step_benchmark,
-    step_options,
-)
+from harness.timing.engine.steps.options import step_options
 from harness.timing.engine.steps.process import StepTarget
-from harness.timing.environments.suite import (
-    Benchmark,
-    find_suite,
-    read_suite,
-)
+from harness.timing.environments.options import own_step, refuse_step_options, step_benchmark
+from harness.timing.environments.suite import Benchmark
+from harness.timing.environments.suite_file import find_suite, read_suite
 
 _UNDECIDED = 3
 

@@ -24,6 +24,7 @@ from harness.core.documents.numbers import (
     time_ratio,
 )
 from harness.core.stats.estimate import Estimate
+from harness.timing.bisect.charts import posterior_figures
 from harness.timing.bisect.findings import (
     culprits_of,
     is_confirmed,
@@ -31,8 +32,7 @@ from harness.timing.bisect.findings import (
     search_of,
 )
 from harness.timing.bisect.record import BisectRecord
-from harness.timing.engine.charts import posterior_figures
-from harness.timing.engine.evidence import bootstrap_interval
+from harness.timing.engine.intervals import bootstrap_interval
 
 _MOST_NAMED = 6
 

@@ -45,15 +45,12 @@ from harness.errors import UsageError
 from harness.spec.task import TaskDefinition
 from harness.timing.duel.fastest_mode import FastestModes
 from harness.timing.duel.mode_times import all_kept
-from harness.timing.duel.page import faster_modes
+from harness.timing.duel.modes_page import faster_modes
 from harness.timing.duel.predictions_page import predictions_document
 from harness.timing.duel.record import DUELS, DuelRecord
-from harness.timing.duel.runner import (
-    Duel,
-    DuelRequest,
-    defined_by,
-)
+from harness.timing.duel.runner import Duel, DuelRequest
 from harness.timing.engine.pairs import trainings_of
+from harness.timing.engine.sessions import ConfigurationFailed, defined_by
 from harness.timing.engine.steps.options import (
     OWN_SEED,
     operation,
@@ -63,7 +60,6 @@ from harness.timing.engine.steps.options import (
     step_workloads,
 )
 from harness.timing.engine.steps.own import OwnStep, labelled_steps
-from harness.timing.engine.timed_worker import ConfigurationFailed
 from harness.timing.engine.workloads import (
     Workload,
     labelled,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from harness.core.documents.numbers import counted, size_text
 from harness.core.machine.leftovers import Found, LeftoverSource
-from harness.timing.environments.installation import environments_in_cache
+from harness.timing.environments.cache import environments_in_cache
 
 
 def _find(_results: Path) -> Found:

@@ -27,17 +27,11 @@ from harness.core.shell.printing import (
     print_error_line,
 )
 from harness.errors import HarnessError, UsageError
-from harness.timing.environments.environment import (
-    Environment,
-    EnvironmentPair,
-    pair_of_commits,
-    pair_of_interpreters,
-)
-from harness.timing.environments.suite import (
-    Suite,
-    find_suite,
-    read_suite,
-)
+from harness.timing.environments.commits import pair_of_commits
+from harness.timing.environments.environment import Environment, EnvironmentPair, pair_of_interpreters
+from harness.timing.environments.requirements import pair_of_requirements, requirements_of
+from harness.timing.environments.suite import Suite
+from harness.timing.environments.suite_file import find_suite, read_suite
 from harness.timing.gate import ci_formats
 from harness.timing.gate.judgement import Outlook
 from harness.timing.gate.page import change, why
@@ -52,7 +46,6 @@ from harness.timing.gate.record import (
     folded,
 )
 from harness.timing.gate.runner import Gate, GateRequest
-from harness.timing.gate.upgrade import pair_of_requirements, requirements_of
 
 # The progress of a gate on standard error.
 

@@ -49,18 +49,13 @@ from harness.core.documents.numbers import (
 )
 from harness.core.plugins.installation import PLUGIN
 from harness.core.stats.estimate import Estimate
-from harness.timing.duel.page import (
-    UNEVEN,
-    load_remarks,
-    pairs_text,
-    profile_sections,
-)
+from harness.timing.engine.page import UNEVEN, load_remarks, pairs_text, profile_sections
 from harness.timing.engine.steps.findings import comparison_text, difference_text
+from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.gate import reasons
 from harness.timing.gate.reasons import Reason
 from harness.timing.gate.record import (
     BenchmarkRecord,
-    EnvironmentRecord,
     GateRecord,
     Metric,
     MetricResult,
@@ -642,7 +637,7 @@ def _explanation(record: GateRecord, benchmark: BenchmarkRecord) -> Item:
 
 
 def _figures(record: GateRecord) -> list[Figure]:
-    from harness.timing.engine.charts import gate_figures
+    from harness.timing.gate.charts import gate_figures
 
     return gate_figures(record)
 

@@ -3,7 +3,7 @@
 import os
 import time
 
-from harness.timing.environments.installation import environments_in_cache
+from harness.timing.environments.cache import environments_in_cache
 
 
 def aged(path, days):

@@ -55,7 +55,7 @@ from harness.errors import HarnessError, UsageError
 from harness.spec.task import Task
 from harness.timing.duel.fastest_mode import FastestModes, fastest_runs
 from harness.timing.duel.mode_times import all_kept
-from harness.timing.duel.page import faster_modes
+from harness.timing.duel.modes_page import faster_modes
 from harness.timing.duel.record import DUELS
 from harness.tracking.tracker import Tracker
 
