@@ -11,9 +11,9 @@ from typing import NamedTuple
 import msgspec
 
 from harness.core.certify.cases import Case
-from harness.core.reference.optimizers import OPTIMIZERS, Part
+from harness.core.reference.optimizers import OPTIMIZERS, Part, entry_of
 from harness.spec.schedules import ConstantRate
-from harness.spec.task import LOSSES, Classification, Optimizer, Task
+from harness.spec.task import LOSSES, Classification, Task
 
 
 class Aspect(NamedTuple):
@@ -30,13 +30,13 @@ class Aspect(NamedTuple):
 
 
 def _of_optimizers() -> Iterator[Aspect]:
-    for kind, entry in OPTIMIZERS.items():
+    for entry in OPTIMIZERS.values():
         for part in entry.parts:
-            yield Aspect(part.name, part.cause, _has_part(kind, part), replaces=part.replaces)
+            yield Aspect(part.name, part.cause, _has_part(part), replaces=part.replaces)
 
 
-def _has_part(kind: type[Optimizer], part: Part) -> Callable[[Task], bool]:
-    return lambda task: isinstance(task.optimizer, kind) and part.applies(task.optimizer)
+def _has_part(part: Part) -> Callable[[Task], bool]:
+    return lambda task: part in entry_of(task.optimizer).parts and part.applies(task.optimizer)
 
 
 _CAUSES_OF_LOSSES = {

@@ -1,13 +1,25 @@
 """Every optimizer of the contract has its entry, and its formula for the backends."""
 
+import functools
 import typing
 
+import msgspec
 import numpy as np
 import pytest
 
 from harness.backend_support import rules
+from harness.core.audit.updates import agreements
+from harness.core.certify.observation import Observation
+from harness.core.certify.parity import compare
+from harness.core.certify.run_cases import rules_of
+from harness.core.plugins import registry
+from harness.core.plugins.definition import define_task
+from harness.core.plugins.options import parse_options
 from harness.core.reference.mistakes import CONTRACT_RULES
 from harness.core.reference.optimizers import OPTIMIZERS, entry_of, titles
+from harness.core.reference.training import NumpyProgram
+from harness.spec.backend import Steps
+from harness.spec.data import Samples
 from harness.spec.task import Adam, Optimizer, RmsProp, Sgd
 
 MADE = [Sgd(0.1), Sgd(0.1, 0.9), Sgd(0.1, 0.9, nesterov=True), Adam(0.1), RmsProp(0.1)]
@@ -32,6 +44,34 @@ def test_optimizers_are_spelled_as_usual():
 def test_an_optimizer_with_state_has_a_part_that_a_case_must_prove(optimizer):
     parts = [part for part in entry_of(optimizer).parts if part.applies(optimizer)]
     assert bool(parts) is bool(optimizer.slots)
+
+
+@pytest.mark.parametrize("optimizer", [Sgd(0.1, 0.9), Adam(0.1)], ids=repr)
+def test_without_an_entry_nothing_passes_silently(monkeypatch, optimizer):
+    task = define_task(registry.task("mlp"), parse_options(registry.task("mlp"), ["optimizer=sgd"]))
+    task = msgspec.structs.replace(task, optimizer=optimizer)
+    program, observed = functools.partial(NumpyProgram, task), Observation([[2.0], [1.0]], {}, {}, {})
+    other = Observation([[2.0], [1.1]], {}, {}, {})
+    monkeypatch.delitem(OPTIMIZERS, type(optimizer))
+    for use in (
+        lambda: rules_of(task),
+        lambda: compare("case", observed, other, optimizer),
+        lambda: agreements(task, 0, [{}, {}], [{}], "float32"),
+        lambda: _a_step(program),
+    ):
+        with pytest.raises(KeyError):
+            use()
+
+
+def _a_step(made):
+    rows = np.zeros((1, 8), np.int64)
+    made(Samples(np.ones((1, 40)), np.zeros(1, np.int64))).train(Steps(rows))
+
+
+def test_updates_that_show_no_signs_are_not_judged(monkeypatch):
+    task = define_task(registry.task("mlp"), parse_options(registry.task("mlp"), ["optimizer=sgd"]))
+    monkeypatch.setitem(OPTIMIZERS, Sgd, OPTIMIZERS[Sgd]._replace(signs=None))
+    assert agreements(task, 0, [{}, {}, {}], [{}, {}], "float32") == [None]
 
 
 @pytest.mark.parametrize("optimizer", MADE, ids=repr)
