@@ -19,4 +19,6 @@ FEATURE = Feature(
         ),
     ),
     records=("harness.learning.study.record:STUDIES",),
+    run_summary=("harness.learning.runs.run_summary:compared",),
+    run_report=("harness.learning.runs.run_report",),
 )

@@ -41,8 +41,11 @@ FEATURE = Feature(
     ),
     records=(
         "harness.timing.duel.record:DUELS",
-        "harness.timing.duel.record:TIMES",
+        "harness.timing.time.record:TIMES",
         "harness.timing.gate.record:GATES",
         "harness.timing.bisect.record:BISECTIONS",
     ),
+    leftovers=("harness.timing.environments.leftovers:ENVIRONMENTS",),
+    measurements=("harness.timing.duel.noise_command:NOISE",),
+    listings=("harness.timing.duel.modes_page:listing",),
 )

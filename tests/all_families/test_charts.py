@@ -35,11 +35,9 @@ from harness.learning.runs.curve_charts import (
     loss_lines,
 )
 from harness.learning.runs.overview import setting_chart
-from harness.timing.engine.charts import (
-    duel_figures,
-    gate_figures,
-    history_figures,
-)
+from harness.timing.duel.charts import duel_figures
+from harness.timing.gate.charts import gate_figures
+from harness.timing.history.charts import history_figures
 from harness.timing.history.series import read_history
 
 COLOURS = {"jax:eager": "#000001", "torch:eager": "#000002"}

@@ -16,11 +16,8 @@ from harness.core.machine.files import read_cached, write_cached
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.options import parse_options
 from harness.errors import HarnessError, UsageError
-from harness.timing.environments.suite import (
-    Benchmark,
-    benchmark_of,
-    read_suite,
-)
+from harness.timing.environments.suite import Benchmark
+from harness.timing.environments.suite_file import benchmark_of, read_suite
 from harness_tasks import TASKS
 
 SUITE = b"""

@@ -22,8 +22,8 @@ from support.records import as_stored, make_record, make_unfinished_record, save
 
 from harness import load_results
 from harness.timing.bisect.record import BISECTIONS
-from harness.timing.duel.record import TIMES
 from harness.timing.gate.record import GATES
+from harness.timing.time.record import TIMES
 
 STORED = Path(__file__).parents[1] / "support" / "stored_records"
 

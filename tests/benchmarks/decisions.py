@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
+from harness.timing.duel.verdict import DIFFERENCE_LEVEL, SAME_LEVEL
 from harness.timing.engine import evidence
 from harness.timing.engine.ratios import Ratios
-from harness.timing.engine.verdict import DIFFERENCE_LEVEL, SAME_LEVEL
 
 TRIALS = Path(__file__).parents[2] / "results" / "trials"
 MOST_PAIRS = 40

@@ -4,11 +4,8 @@ import pytest
 from msgspec.structs import fields
 from support.pages import PAGES, blocks, commands
 
-from harness.timing.environments.suite import (
-    Benchmark,
-    Limits,
-    read_suite,
-)
+from harness.timing.environments.suite import Benchmark, Limits
+from harness.timing.environments.suite_file import read_suite
 from harness.timing.gate import ci_formats
 
 HOW_TO = "docs/how-to/gate-a-pull-request.md"

@@ -6,12 +6,9 @@ from pathlib import Path
 import msgspec
 
 from harness.core.documents.kinds import encode_document
-from harness.timing.duel.record import (
-    DUELS,
-    DuelRecord,
-    StepRecord,
-    TimeRecord,
-)
+from harness.timing.duel.record import DUELS, DuelRecord
+from harness.timing.engine.record import StepRecord
+from harness.timing.time.record import TimeRecord
 
 (STORED,) = (Path(__file__).parent / "stored_records" / "duels").iterdir()
 

@@ -12,24 +12,14 @@ from harness.core.documents.kinds import encode_document
 from harness.core.machine.usage import Disturbance
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.record import DatasetRecord
-from harness.timing.duel.record import (
-    BlockRecord,
-    ConfigurationRecord,
-    PairRecord,
-    ProcessRecord,
-)
 from harness.timing.engine.evidence import bootstrap_interval, evidence_p_value
 from harness.timing.engine.ratios import log_ratio
+from harness.timing.engine.record import BlockRecord, ConfigurationRecord, PairRecord, ProcessRecord
+from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.environments.suite import Benchmark, Limits
 from harness.timing.gate import reasons
 from harness.timing.gate.judgement import memory_bytes
-from harness.timing.gate.record import (
-    BenchmarkRecord,
-    EnvironmentRecord,
-    GateRecord,
-    MetricResult,
-    QualityResult,
-)
+from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult, QualityResult
 from support.records import MACHINE
 
 QUIET = Disturbance(0.0, 0.0, 0.0, 0)

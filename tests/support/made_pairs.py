@@ -5,12 +5,8 @@ import math
 import msgspec
 
 from harness.core.machine.usage import Disturbance
-from harness.timing.duel.record import (
-    BlockRecord,
-    PairRecord,
-    ProcessRecord,
-)
-from harness.timing.engine import verdict
+from harness.timing.duel import verdict
+from harness.timing.engine.record import BlockRecord, PairRecord, ProcessRecord
 
 #: A process of a pair; tests replace what they are about.
 PROCESS = ProcessRecord(

@@ -14,9 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from pkgutil import resolve_name
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import PluginError, UsageError
+
+if TYPE_CHECKING:
+    from harness.core.documents.find import Records
 
 #: The families of this package, in the order of ``harness --help``.
 _BUILT_IN = ("timing", "learning", "weights", "port", "tracking", "cluster", "sharing")
@@ -54,8 +57,9 @@ class Feature(NamedTuple):
     """By the tool that ``--track`` names: :mod:`harness.core.runs.tracker`."""
     after_training: tuple[str, ...] = ()
     """Work after a training: :class:`harness.core.runs.extensions.AfterTraining` objects."""
-    run_report: str = ""
-    """The report of several runs: a :class:`harness.core.shell.run_report.RunReport`."""
+    run_report: tuple[str, ...] = ()
+    """The report of several runs, a module: ``FORMATS``, suffixes of files that it writes, and
+    ``write(paths, selection, results, options)``, which returns a message for each unreadable file."""
     run_summary: tuple[str, ...] = ()
     """At the end of ``harness run``: ``function(records, folder)`` returns nodes of a document."""
     report_sections: tuple[str, ...] = ()
@@ -63,11 +67,11 @@ class Feature(NamedTuple):
     study_parts: tuple[str, ...] = ()
     """Parts of studies: tuples of :class:`harness.learning.study.parts.Part`."""
     leftovers: tuple[str, ...] = ()
-    """For ``harness clean``: ``function(results)`` returns :class:`~harness.core.machine.leftovers.Found`."""
+    """For ``harness clean``: :class:`harness.core.machine.leftovers.LeftoverSource` objects."""
     diagnoses: tuple[str, ...] = ()
     """For ``harness doctor``: ``function()`` returns a line for each thing that disturbs measurements."""
-    measurements: Mapping[str, str] = _NONE
-    """For ``harness doctor``: what a flag of this name measures and prints, ``function(options)``."""
+    measurements: tuple[str, ...] = ()
+    """For ``harness doctor``: :class:`harness.core.shell.commands.doctor.Measurement` objects."""
     listings: tuple[str, ...] = ()
     """Further tables for ``harness list tasks``: ``function()`` returns texts."""
     best_mode: str = ""
@@ -125,6 +129,15 @@ def _loaded(entry: Any) -> Feature:
     if not isinstance(found, Feature):
         raise PluginError(f"feature {entry.name} ({entry.value}) is not a Feature")
     return found
+
+
+@functools.cache
+def records() -> "Records":
+    """Return the records of all kinds: those of runs, and those that features add."""
+    from harness.core.documents.find import Records
+    from harness.core.runs.store import RUNS
+
+    return Records([RUNS, *hooked("records")])
 
 
 def hooked(hook: str) -> list[Any]:

@@ -40,11 +40,8 @@ from harness.learning.runs.seed_values import (
     ratios,
     step_seconds,
 )
-from harness.timing.duel.record import (
-    ConfigurationRecord,
-    DuelRecord,
-    DuelResult,
-)
+from harness.timing.duel.record import DuelRecord, DuelResult
+from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.engine.workloads import PADDING
 
 # The times of duels: they take precedence over those of runs where there is a duel of two configurations.

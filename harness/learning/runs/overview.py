@@ -29,6 +29,7 @@ from harness.core.documents.numbers import (
 from harness.core.stats.estimate import Estimate
 from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.findings import GroupFindings
+from harness.learning.runs.next_duel import DECIDES, next_duel
 from harness.learning.runs.sentences import (
     UNRELIABLE,
     best_setting,
@@ -37,7 +38,6 @@ from harness.learning.runs.sentences import (
     same_sentence,
 )
 from harness.learning.runs.tables import relative_times, score_header
-from harness.timing.duel.page import DECIDES, next_duel
 
 #: Signs and words of quality verdicts: colour alone carries nothing.
 QUALITY_CELLS = {

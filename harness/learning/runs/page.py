@@ -35,6 +35,7 @@ from harness.learning.runs.findings import (
     TaskFindings,
 )
 from harness.learning.runs.grouping import RunGroup
+from harness.learning.runs.next_duel import DECIDES, next_duel
 from harness.learning.runs.outcome_charts import group_pictures, sampled_passages
 from harness.learning.runs.overfitting_text import (
     gap_sentence,
@@ -66,11 +67,7 @@ from harness.learning.runs.tables import (
 from harness.learning.study.effects import StudyFinding
 from harness.learning.study.page import study_nodes
 from harness.learning.study.sections import study_sentence, study_title
-from harness.timing.duel.page import (
-    DECIDES,
-    faster_modes,
-    next_duel,
-)
+from harness.timing.duel.modes_page import faster_modes
 
 _MOST_RUNS = 300
 #: All but a terminal that was not asked for everything.

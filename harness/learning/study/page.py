@@ -20,6 +20,7 @@ from harness.core.documents.document import (
     Section,
     Table,
 )
+from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
     NOTHING,
@@ -256,28 +257,29 @@ def studies_text(kinds: Sequence[StudyKind]) -> str:
     return terminal_text(Document("study", "Studies", nodes))
 
 
-def study_text(study: Study, store: Store) -> str:
-    """The findings of this study alone, from its runs in the store."""
+def row(study: Study) -> Listed:
+    """Return the row of a study in a list of results."""
+    return Listed(study.task, NOTHING, f"{study.kind.name}: {len(study.variants)} variants")
+
+
+def text_document(study: Study, results: Path) -> Document:
+    """Return the findings of this study alone, from its runs in the results folder, for a terminal."""
     from harness.learning.runs.page import findings_document
 
-    findings = findings_alone(study, store)
+    findings = findings_alone(study, Store(results))
     if not findings.studies:
         name = study.reference_variant.name
-        return f"No run of {name} has succeeded yet: there is nothing to compare the others with."
-    return terminal_text(findings_document(findings))
+        none = f"No run of {name} has succeeded yet: there is nothing to compare the others with."
+        return Document("study", study.kind.question, [Paragraph(none)])
+    return findings_document(findings)
 
 
-def study_page(study: Study, store: Store) -> str:
-    """The same as a page that explains itself.
-
-    Raises:
-        ImportError: the extra "report" is not installed.
-    """
-    from harness.core.documents.render.html import html_page
+def page_document(study: Study, results: Path) -> Document:
+    """Return the findings of this study alone as a page that explains itself."""
     from harness.learning.runs.page import findings_document
 
-    findings = findings_alone(study, store)
-    return html_page(study_document(findings.studies) if findings.studies else findings_document(findings))
+    findings = findings_alone(study, Store(results))
+    return study_document(findings.studies) if findings.studies else findings_document(findings)
 
 
 def findings_alone(study: Study, store: Store) -> Findings:

@@ -12,10 +12,10 @@ import msgspec
 
 from harness.core.documents.kinds import stamp
 from harness.core.documents.numbers import counted
+from harness.core.documents.results import prepare_folder
 from harness.core.machine.description import describe_machine
 from harness.core.plugins import registry
 from harness.core.runs.request import choose_dataset
-from harness.core.runs.store import prepare_folder
 from harness.core.shell import options as shared
 from harness.core.shell.console import LiveLine, shown_progress
 from harness.core.shell.ending import code_of, deliver
@@ -29,18 +29,11 @@ from harness.timing.bisect.record import (
     BisectRecord,
 )
 from harness.timing.bisect.runner import Bisection, unfinished
-from harness.timing.engine.steps.options import (
-    own_step,
-    refuse_step_options,
-    step_benchmark,
-    step_options,
-)
+from harness.timing.engine.steps.options import step_options
 from harness.timing.engine.steps.process import StepTarget
-from harness.timing.environments.suite import (
-    Benchmark,
-    find_suite,
-    read_suite,
-)
+from harness.timing.environments.options import own_step, refuse_step_options, step_benchmark
+from harness.timing.environments.suite import Benchmark
+from harness.timing.environments.suite_file import find_suite, read_suite
 
 _UNDECIDED = 3
 

@@ -14,19 +14,16 @@ from packaging.version import InvalidVersion, Version
 from harness.errors import UsageError
 from harness.timing.bisect.record import Candidate
 from harness.timing.engine.pairs import Program
+from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.own import OwnStep
 from harness.timing.engine.steps.process import foreign_modules, own_modules
-from harness.timing.engine.timed_worker import ConfigurationFailed
-from harness.timing.environments import git
-from harness.timing.environments.environment import (
-    Environment,
-    Source,
-    package_of,
-    program_of,
-)
-from harness.timing.environments.installation import Progress, environment_of
+from harness.timing.environments import git, programs
+from harness.timing.environments.cache import Progress
+from harness.timing.environments.commits import Source, package_of
+from harness.timing.environments.environment import Environment, program_of
+from harness.timing.environments.installation import environment_of
+from harness.timing.environments.requirements import environment_with
 from harness.timing.environments.suite import Benchmark
-from harness.timing.gate.upgrade import environment_with
 
 _SHOWN_DIGITS = 10
 
@@ -168,7 +165,7 @@ def released(package: str) -> list[Version]:
         HarnessError: it finds none.
     """
     command = [sys.executable, "-m", "pip", "index", "versions", package]
-    text = git.output_of(command, Path.cwd(), f"pip finds no versions of {package}")
+    text = programs.output_of(command, Path.cwd(), f"pip finds no versions of {package}")
     (listed,) = re.findall(r"^Available versions: (.*)$", text, re.MULTILINE) or [""]
     found = []
     for each in listed.split(", "):

@@ -26,16 +26,16 @@ from harness.timing.bisect.record import (
     Skipped,
 )
 from harness.timing.bisect.search import exact_search
-from harness.timing.duel.record import PairRecord
 from harness.timing.engine.pairs import (
     Alternation,
     Program,
     steps_of,
 )
 from harness.timing.engine.preparation import prepare
+from harness.timing.engine.record import PairRecord
+from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.findings import difference_text
 from harness.timing.engine.steps.own import WorkRequest, compare_work
-from harness.timing.engine.timed_worker import ConfigurationFailed
 from harness.timing.gate.judgement import metric_ratios
 
 #: Pairs of the culprit and the candidate before it; fewer if they show the difference.

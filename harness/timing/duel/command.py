@@ -15,6 +15,7 @@ from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.core.documents.files import write_text
 from harness.core.documents.render.html import html_page
 from harness.core.documents.render.terminal import terminal_text
+from harness.core.documents.results import prepare_folder
 from harness.core.machine.description import default_threads
 from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
@@ -23,7 +24,6 @@ from harness.core.plugins.options import parse_options
 from harness.core.plugins.registry import runs_our_code
 from harness.core.plugins.selection import ALL, select_backend
 from harness.core.runs.request import choose_dataset
-from harness.core.runs.store import prepare_folder
 from harness.core.shell import completion, options
 from harness.core.shell import options as shared
 from harness.core.shell.console import (
@@ -45,15 +45,12 @@ from harness.errors import UsageError
 from harness.spec.task import TaskDefinition
 from harness.timing.duel.fastest_mode import FastestModes
 from harness.timing.duel.mode_times import all_kept
-from harness.timing.duel.page import faster_modes
+from harness.timing.duel.modes_page import faster_modes
 from harness.timing.duel.predictions_page import predictions_document
 from harness.timing.duel.record import DUELS, DuelRecord
-from harness.timing.duel.runner import (
-    Duel,
-    DuelRequest,
-    defined_by,
-)
+from harness.timing.duel.runner import Duel, DuelRequest
 from harness.timing.engine.pairs import trainings_of
+from harness.timing.engine.sessions import ConfigurationFailed, defined_by
 from harness.timing.engine.steps.options import (
     OWN_SEED,
     operation,
@@ -63,7 +60,6 @@ from harness.timing.engine.steps.options import (
     step_workloads,
 )
 from harness.timing.engine.steps.own import OwnStep, labelled_steps
-from harness.timing.engine.timed_worker import ConfigurationFailed
 from harness.timing.engine.workloads import (
     Workload,
     labelled,

@@ -28,7 +28,7 @@ from harness.core.runs.record import Record
 from harness.spec.backend import Precision
 from harness.spec.description import description_sha256
 from harness.spec.task import Task
-from harness.timing.duel.record import ConfigurationRecord
+from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.engine.workloads import Workload
 
 

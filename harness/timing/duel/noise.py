@@ -5,13 +5,14 @@ import statistics
 from collections.abc import Callable
 from typing import NamedTuple
 
-from harness.timing.duel.record import PairRecord, ProcessEnvironment
+from harness.timing.duel.record import ProcessEnvironment
+from harness.timing.duel.verdict import deviates
 from harness.timing.engine.evidence import FEWEST_PAIRS, MOST_PAIRS
 from harness.timing.engine.findings import steady_step_seconds
 from harness.timing.engine.pairs import Alternation
 from harness.timing.engine.preparation import prepare
 from harness.timing.engine.ratios import step_ratios
-from harness.timing.engine.verdict import deviates
+from harness.timing.engine.record import PairRecord
 from harness.timing.engine.workloads import Workload
 
 

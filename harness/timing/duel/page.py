@@ -1,40 +1,29 @@
-"""Duels: the verdict in one line, the document of a duel, and the duel that would decide a comparison.
+"""Duels: the verdict in one line, and the document of a duel.
 
 NumPy is imported where numbers are computed: gates and listings need verdicts alone.
 """
 
 import math
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from harness.core.audit.words import verified_work
 from harness.core.certify.page import certificate_label
 from harness.core.documents.circumstances import (
     circumstances,
-    given_again,
-    option_words,
-    shell_line,
     started,
 )
 from harness.core.documents.document import (
-    Cell,
     Document,
     Figure,
     Figures,
     Items,
     Node,
-    Only,
-    Paragraph,
     Section,
     Table,
-    Text,
 )
-from harness.core.documents.escaping import one_line
+from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import (
     NOTHING,
     RATIO_LEGEND,
@@ -45,116 +34,24 @@ from harness.core.documents.numbers import (
     significant,
     time_ratio,
 )
-from harness.core.machine.description import Machine
 from harness.core.machine.quantities import QUANTITIES
-from harness.core.machine.worker_variables import relevant_variables
-from harness.core.plugins import registry
-from harness.core.plugins.definition import define_task
-from harness.core.plugins.installation import identifying_versions
-from harness.core.plugins.options import Value
-from harness.core.runs.identity import value_text
-from harness.core.runs.record import Record
-from harness.core.runs.store import results_option
 from harness.core.stats.estimate import Estimate
-from harness.errors import HarnessError
-from harness.spec.task import Task
-from harness.timing.duel.mode_times import ModeTimes, times_of
-from harness.timing.duel.record import (
-    PREDICTION,
-    BlockRecord,
-    ConfigurationRecord,
-    DuelRecord,
-    DuelResult,
-    Reason,
-    StopReason,
-)
+from harness.timing.duel.record import DuelRecord, DuelResult, Reason, StopReason
+from harness.timing.engine.page import UNEVEN, load_remarks, pairs_text, profile_sections, versions_text
+from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.engine.steps.findings import (
-    Operation,
-    Profiles,
-    StepProfile,
-    changed_most,
     comparison_text,
 )
+from harness.timing.engine.steps.task_step import PREDICTION
 
 if TYPE_CHECKING:
-    from harness.learning.runs.comparison import Comparison
-    from harness.learning.runs.configuration_summary import ConfigurationSummary
     from harness.timing.engine.findings import ConfigurationFindings
-    from harness.timing.gate.record import MetricResult
 
-
-# Where the time of a step goes, and in which operations it changed: a section of duels, gates and times.
-
-_Row = list[Cell | str]
-_SHOWN, _SHOWN_IN_TERMINAL = 10, 4
-_LEGEND = (
-    "Milliseconds in one step, in the operation itself and not in those that it calls. Profilers slow a step "
-    "down, each in other places, so these times say where the time goes, not how much of it there is."
-)
-
-
-def profile_sections(profiles: Profiles | None, labels: Sequence[str], of: Text = "") -> list[Node]:
-    """One table for each profiler; nothing where nothing was profiled. ``of`` is what was profiled."""
-    if profiles is None:
-        return []
-    fault = f"It could not be profiled: {profiles.fault}" if profiles.fault else ""
-    nodes: list[Node] = [
-        Paragraph(of),
-        Paragraph(one_line(fault)),
-        Only(("terminal",), list(_tables(profiles, labels, _SHOWN_IN_TERMINAL))),
-        Only(("verbose", "markdown", "page"), list(_tables(profiles, labels, _SHOWN))),
-    ]
-    return [Section("Where the time goes", nodes, "profile", announced=True)]
-
-
-def _tables(profiles: Profiles, labels: Sequence[str], count: int) -> Iterator[Table]:
-    if len(profiles.sides) == 1:
-        for alone in profiles.sides[0]:
-            rows: list[_Row] = [[each.name, _ms(each), _calls(each)] for each in alone.operations[:count]]
-            yield _table(alone, ["ms", "calls"], rows, "took most")
-        return
-    for label, side in zip(labels[1:], profiles.sides[1:], strict=False):
-        theirs = {each.profiler: each for each in side}
-        for ours in profiles.sides[0]:
-            if ours.profiler not in theirs:
-                continue
-            differing: list[_Row] = []
-            for each in changed_most(ours, theirs[ours.profiler], count):
-                both = (each.base, each.head)
-                change = Cell(f"{1e3 * each.seconds:+.3g}", "bad" if each.seconds > 0 else "good")
-                differing.append([each.name, *map(_ms, both), change, *map(_calls, both)])
-            headers = [f"ms, {labels[0]}", f"ms, {label}", "change", f"calls, {labels[0]}", f"calls, {label}"]
-            yield _table(ours, headers, differing, "changed most")
-
-
-def _table(profile: StepProfile, headers: list[str], rows: list[_Row], what: str) -> Table:
-    kind = "functions" if profile.profiler == "Python" else "operations"
-    title = f"The {kind} that {what}, by the profiler of {profile.profiler}"
-    named = [[one_line(str(name)), *others] for name, *others in rows]
-    return Table([kind[:-1], *headers], named, title, (_LEGEND,), announced=True)
-
-
-def _ms(operation: Operation) -> str:
-    return significant(1e3 * operation.seconds)
-
-
-def _calls(operation: Operation) -> str:
-    return f"{operation.calls:g}"
-
-
-# The verdict in one line, and what it rests on.
-
-#: Down-weighted outliers are mentioned if they cost more than this share of the pairs.
-_LOST_WEIGHT_SHOWN = 0.1
 _SMALLEST_P = 0.001
 #: A number of missing pairs from here on is a guess.
 _MANY = 200
-#: Load of other programs, and throttling, are mentioned from this share of a core on.
-_WORTH_MENTIONING = 0.1
 #: A difference, in logarithms, that two pairs of equal programs seldom show.
 _LARGE = 0.1
-#: What a result means whose ``uneven`` is set.
-UNEVEN = "a few blocks of most pairs are far from the others, so the ratio is over all blocks"
 
 
 def verdict_line(result: DuelResult, margin: float) -> str:
@@ -177,13 +74,6 @@ def evidence_text(result: DuelResult) -> str:
         return pairs
     small = result.p_value < _SMALLEST_P
     return f"{pairs}, p < {_SMALLEST_P:g}" if small else f"{pairs}, p = {result.p_value:.2g}"
-
-
-def pairs_text(result: "DuelResult | MetricResult") -> str:
-    """``10 pairs, outliers down-weighted``."""
-    pairs = counted(result.pairs, "pair")
-    down_weighted = result.weight is not None and result.weight < (1 - _LOST_WEIGHT_SHOWN) * result.pairs
-    return f"{pairs}, outliers down-weighted" if down_weighted else pairs
 
 
 def _undecided(result: DuelResult) -> str:
@@ -227,27 +117,6 @@ _REASONS: dict[Reason, str] = {
     "contradicted": "over all blocks, pauses included, the difference has the opposite sign",
 }
 
-
-def load_remarks(blocks: Sequence[BlockRecord]) -> Iterator[str]:
-    """What other programs and limits took from the blocks throughout."""
-    if not blocks:
-        return
-    seconds = sum(block.seconds for block in blocks)
-    disturbances = [block.disturbance for block in blocks]
-    others = sum(each.others_seconds + each.stolen_seconds for each in disturbances) / seconds
-    if others > _WORTH_MENTIONING:
-        yield f"Other programs used {percent(others)} of a CPU: measuring takes longer and varies more."
-    throttled = sum(each.throttled_seconds for each in disturbances) / seconds
-    if throttled > _WORTH_MENTIONING:
-        yield (
-            f"The CPU quota of the control group held threads back {percent(throttled)} of the time. Use "
-            "fewer threads (--threads) or a larger quota."
-        )
-    if slowed := sum(each.throttle_events for each in disturbances):
-        yield f"Cores were throttled for heat {slowed} times."
-
-
-# The document.
 
 _STOPPED: dict[StopReason, str] = {
     "decided": "every verdict is in and precise enough",
@@ -297,7 +166,7 @@ def duel_document(record: DuelRecord) -> Document:
 
 
 def _figures(record: DuelRecord) -> list[Figure]:
-    from harness.timing.engine.charts import duel_figures
+    from harness.timing.duel.charts import duel_figures
 
     return duel_figures(record)
 
@@ -340,20 +209,6 @@ def configuration_table(record: DuelRecord, findings: "list[ConfigurationFinding
     ]
     shown = [row for row in rows if set(row[1:]) != {NOTHING}]
     return Table(["", *(own.label for own in every)], shown, "Medians over fresh processes")
-
-
-def framework_text(backend: str, framework: dict[str, str]) -> str:
-    """The versions that distinguish configurations of one backend, a line each."""
-    versions = identifying_versions(backend, framework)
-    lines = [f"{name} {version}" for name, version in versions.items()]
-    return "\n".join(lines) or framework.get("engine", NOTHING)
-
-
-def versions_text(own: ConfigurationRecord) -> str:
-    """The framework of a configuration, or the versions that a step of the user's own imported."""
-    if own.configuration.backend:
-        return framework_text(own.configuration.backend, own.framework)
-    return ", ".join(f"{name} {version}" for name, version in own.framework.items())
 
 
 def _flops(record: DuelRecord, configuration: ConfigurationRecord, findings: "ConfigurationFindings") -> str:
@@ -478,119 +333,16 @@ def _result_remarks(result: DuelResult, *, named: bool) -> Iterator[str]:
         yield f"{start}{UNEVEN[0].upper()}{UNEVEN[1:]}."
 
 
-# The ``harness duel`` that would decide which configurations are faster, as a complete command.
-
-#: Stands before the command.
-DECIDES = "For a verdict on speed:"
-#: Configurations that a duel takes.
-_MOST = 4
-_OPEN = {"undecided", "unreliable"}
-
-
-def next_duel(comparison: "Comparison", results: Path | None = None) -> str:
-    """The command; empty where no verdict on speed is missing, or where a command alone cannot make it.
-
-    Its result goes to the folder ``results``, where the next comparison finds it.
-    """
-    unsettled = [pair.other for pair in comparison.pairs if pair.speed_verdict in _OPEN]
-    if not unsettled:
-        return ""
-    summaries = [comparison.pairs[0].reference, *unsettled][:_MOST]
-    names = [_record(summary).configuration.label for summary in summaries]
-    if len(set(names)) < len(names):  # versions of one framework: each needs its own interpreter
-        return ""
-    record = _record(summaries[0])
-    variables = relevant_variables(record.inherited_variables)
-    # Those of this shell reach the duel without being named.
-    words = [
-        f"{name}={shell_line([value])}" for name, value in variables.items() if os.environ.get(name) != value
-    ]
-    words.append(shell_line(["harness", "duel", *names, "--task", record.task.name, *_options(record)]))
-    return " ".join(words) + ("" if results is None else results_option(results))
-
-
-def _record(summary: "ConfigurationSummary") -> Record:
-    return summary.configuration.runs[0].record
-
-
-def _options(record: Record) -> Iterator[str]:
-    """What the runs had in common and a duel would otherwise choose itself."""
-    options, batch_size, dataset = _defaults(record)
-    configuration, asked = record.configuration, record.task.description.batch_size
-    return option_words(
-        {
-            "set": [
-                f"{name}={value_text(value)}"
-                for name, value in record.task.options.items()
-                if name not in options or options[name] != value
-            ],
-            "batch-size": asked if asked != batch_size else None,
-            "dataset": record.dataset.name if record.dataset.name != dataset else None,
-            "device": configuration.device if configuration.device != "auto" else None,
-            "precision": configuration.precision if configuration.precision != "float32" else None,
-            "threads": configuration.threads,
-            "plugin": given_again(record, "plugin"),
-        }
-    )
-
-
-def _defaults(record: Record) -> tuple[dict[str, Value], int | None, str]:
-    """The task's own options, its batch size under those of the record, and its first data set.
-
-    Nothing is a default where the task is not installed here.
-    """
-    try:
-        definition = registry.task(record.task.name)
-        options = definition.options()
-        given = msgspec.convert(msgspec.structs.asdict(options) | record.task.options, definition.options)
-        batch_size = define_task(definition, given).batch_size
-    except (HarnessError, msgspec.MsgspecError):
-        return {}, None, ""
-    return msgspec.structs.asdict(options), batch_size, definition.datasets[0]
-
-
 # The modes of a backend, by their known step times.
 
 
-def chosen_sentence(times: ModeTimes) -> str:
-    """Which mode ``best`` is, and how much longer the others take."""
-    found = f"{times.backend}:best on {times.task} is {times.backend}:{times.fastest}"
-    others = _others(times)
-    return f"{found} ({others}; measured {times.day})" if others else found
+def row(record: DuelRecord) -> Listed:
+    """Return the row of a duel in a list of results."""
+    labels = ", ".join(configuration.label for configuration in record.configurations)
+    outcome = "; ".join(map(_outcome, record.results)) if record.status == "ok" else record.status
+    return Listed(record.work_name, labels, outcome)
 
 
-def modes_row(times: ModeTimes) -> tuple[str, ...]:
-    """Task, backend, fastest mode, the others, and how it was measured."""
-    where = f"{times.device}, {counted(times.threads, 'thread')}, {times.precision}, {times.day}"
-    return times.task, times.backend, times.fastest, _others(times), where
-
-
-def faster_modes(
-    ran: Iterable[tuple[Record | ConfigurationRecord, Task, Machine]], known: Sequence[ModeTimes]
-) -> list[str]:
-    """For configurations, their task and machine: which other mode of theirs takes less time, each once."""
-    sentences: dict[str, None] = {}
-    for configuration, task, machine in ran:
-        times = times_of(known, configuration, task, machine)
-        if times is not None and times.times[configuration.configuration.mode] > 1.0 + _NOTEWORTHY:
-            mode = configuration.configuration.mode
-            sentence = (
-                f"{times.backend}:{mode} is not the fastest mode on {times.task}: it takes "
-                f"{percent(times.times[mode] - 1)} longer than {times.backend}:{times.fastest} "
-                f"(measured {times.day})."
-            )
-            sentences[sentence] = None
-    return list(sentences)
-
-
-#: A short duel does not resolve smaller differences.
-_NOTEWORTHY = 0.02
-
-
-def _others(times: ModeTimes) -> str:
-    slower = [
-        f"{mode} {percent(ratio - 1)} longer"
-        for mode, ratio in sorted(times.times.items(), key=lambda item: item[1])
-        if mode != times.fastest
-    ]
-    return ", ".join([*slower, *(f"{mode} failed" for mode in times.failed)])
+def _outcome(result: DuelResult) -> str:
+    """``jax:jit faster: −34.1 % [−36.0, −32.2]``."""
+    return f"{result.configuration} {result.verdict}: {time_ratio(result.ratio)}"

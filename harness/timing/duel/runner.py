@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,16 +19,10 @@ from harness.core.machine.description import describe_machine
 from harness.core.machine.worker_variables import inherited_variables, missing_controls
 from harness.core.runs.events import Phase
 from harness.core.runs.record import DatasetRecord, TaskRecord
-from harness.core.worker import protocol
 from harness.errors import HarnessError, UsageError, WorkerTimeout
 from harness.spec.description import description_sha256
-from harness.timing.duel.record import (
-    DUELS,
-    DuelRecord,
-    DuelResult,
-    PairRecord,
-    StopReason,
-)
+from harness.timing.duel.record import DUELS, DuelRecord, DuelResult, StopReason
+from harness.timing.duel.verdict import compare, kept, known_well_enough, latest, wanted_precision
 from harness.timing.engine.evidence import FEWEST_PAIRS, MOST_PAIRS
 from harness.timing.engine.pairs import (
     Alternation,
@@ -42,6 +36,8 @@ from harness.timing.engine.preparation import (
     prepare,
 )
 from harness.timing.engine.ratios import PairTime
+from harness.timing.engine.record import PairRecord
+from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.own import (
     OwnStep,
     WorkRequest,
@@ -49,18 +45,6 @@ from harness.timing.engine.steps.own import (
     profile_sides,
     refuse_different_work,
     step_record,
-)
-from harness.timing.engine.timed_worker import (
-    ConfigurationFailed,
-    ending,
-    session_of,
-)
-from harness.timing.engine.verdict import (
-    compare,
-    kept,
-    known_well_enough,
-    latest,
-    wanted_precision,
 )
 from harness.timing.engine.workloads import Workload, differences
 
@@ -420,21 +404,3 @@ def _ran_out_of_time(error: HarnessError) -> bool:
     """Whether a worker was at work when the time was up, and did not hang."""
     cause = error.__cause__
     return isinstance(cause, WorkerTimeout) and not cause.silent
-
-
-# The meaning of names in another interpreter, whose plugins may differ: a worker there resolves them.
-
-#: Time limit of the worker's answer.
-DEFINE_LIMIT_SECONDS = 300.0
-
-
-def defined_by(
-    label: str, python: str, variables: Mapping[str, str], names: protocol.Define
-) -> protocol.Defined:
-    """The task, its options and the mode as that interpreter defines them.
-
-    Raises:
-        ConfigurationFailed: a name is unknown there, or a plugin cannot be loaded.
-    """
-    with ending(label, session_of(label, variables, DEFINE_LIMIT_SECONDS, python)) as session:
-        return session.call(names, protocol.Defined)

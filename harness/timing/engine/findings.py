@@ -7,11 +7,7 @@ from typing import NamedTuple, Protocol
 
 from harness.core.machine.quantities import Measured, medians
 from harness.core.stats.estimate import Estimate
-from harness.timing.duel.record import (
-    ConfigurationRecord,
-    PairRecord,
-    ProcessRecord,
-)
+from harness.timing.engine.record import ConfigurationRecord, PairRecord, ProcessRecord
 
 _TAIL = 0.025
 

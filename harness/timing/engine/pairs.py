@@ -22,7 +22,7 @@ from harness.core.machine.usage import (
     disturbed,
     read_counters,
 )
-from harness.timing.duel.record import BlockRecord, PairRecord
+from harness.timing.engine.record import BlockRecord, PairRecord
 from harness.timing.engine.steps.own import OwnStep, TimedStep
 from harness.timing.engine.timed_worker import TimedWorker
 from harness.timing.engine.workloads import Workload, pad_to_equal_size

@@ -20,12 +20,12 @@ from harness.core.stats.settling import fewest_blocks
 from harness.core.worker.examiner import Examiner
 from harness.core.worker.protocol import Built
 from harness.errors import HarnessError, UsageError
-from harness.timing.duel.record import ConfigurationRecord
 from harness.timing.engine.pairs import (
     Alternation,
     Program,
     TimedProgram,
 )
+from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.engine.steps.own import OwnStep
 from harness.timing.engine.workloads import Workload
 

@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.core.stats.estimate import Estimate
-from harness.timing.duel.record import BlockRecord, PairRecord
 from harness.timing.engine.evidence import bootstrap_interval, evidence_p_value
+from harness.timing.engine.record import BlockRecord, PairRecord
 
 # The log ratio of one pair from its undisturbed turns: of middle blocks, of all blocks, of the control.
 

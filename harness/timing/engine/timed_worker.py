@@ -2,9 +2,8 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import TypeVar
 
 from harness.core.audit.audit import AuditedTraining, Preparation
 from harness.core.audit.segments import Work
@@ -14,61 +13,11 @@ from harness.core.stats import settling
 from harness.core.training.batches import BatchOrder, samples_of_step
 from harness.core.worker import protocol
 from harness.core.worker.session import Conversation, Session
-from harness.errors import HarnessError, NoWorkersHere
+from harness.errors import HarnessError
 from harness.spec.task import training_flops_per_sample
-from harness.timing.duel.record import ConfigurationRecord, ProcessRecord
+from harness.timing.engine.record import ConfigurationRecord, ProcessRecord
+from harness.timing.engine.sessions import blaming, session_of
 from harness.timing.engine.workloads import Workload
-
-
-class ConfigurationFailed(HarnessError):
-    """A process could not be started or failed; ``label`` names its workload, ``reason`` omits the label."""
-
-    def __init__(self, label: str, reason: str) -> None:
-        super().__init__(f"{label}: {reason}")
-        self.label = label
-        self.reason = reason
-
-
-@contextlib.contextmanager
-def blaming(label: str, session: Session | None = None) -> Iterator[None]:
-    """Raise errors from inside as those of this workload, with the last lines of its worker's output.
-
-    Without a ``session`` they are of starting one.
-    """
-    try:
-        yield
-    except (ConfigurationFailed, NoWorkersHere):
-        raise
-    except HarnessError as error:
-        reason = str(error) if session is None else session.with_last_lines(error)
-        raise ConfigurationFailed(label, reason) from error
-
-
-def session_of(
-    label: str,
-    variables: Mapping[str, str],
-    limit_seconds: float,
-    python: str,
-    cpus: Iterable[int] | None = None,
-) -> Session:
-    """A worker; raises :class:`ConfigurationFailed` if its interpreter cannot be started."""
-    with blaming(label):
-        return Session(variables, limit_seconds, python, cpus)
-
-
-_S = TypeVar("_S", bound=Session)
-
-
-@contextlib.contextmanager
-def ending(
-    label: str, session: _S, blame: Callable[[str, Session], AbstractContextManager[None]] = blaming
-) -> Iterator[_S]:
-    """A process that is ended afterwards. Errors are those of its workload; see :func:`blaming`."""
-    try:
-        with blame(label, session):
-            yield session
-    finally:
-        session.kill_and_close()
 
 
 class TimedProcess:

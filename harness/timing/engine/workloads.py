@@ -12,7 +12,7 @@ from harness.core.plugins.options import Value
 from harness.errors import UsageError
 from harness.spec.backend import Plan
 from harness.spec.task import Task
-from harness.timing.duel.record import Difference
+from harness.timing.engine.record import Difference
 
 #: The variable that makes the environments of processes equally long.
 PADDING = "HARNESS_PADDING"

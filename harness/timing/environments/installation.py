@@ -7,40 +7,21 @@ that pip finds on one day: a release of a framework in between would look like a
 """
 
 import contextlib
-import datetime
 import email.parser
-import fcntl
 import functools
-import hashlib
 import os
 import re
 import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from harness.core.machine.files import cache_folder
-from harness.core.machine.leftovers import (
-    Leftover,
-    older_than,
-    remove_path,
-)
-from harness.errors import UsageError
-from harness.timing.environments import git
-
-
-class Progress(Protocol):
-    """Follows an installation."""
-
-    def doing(self, activity: str, /) -> None:
-        """``activity`` begins."""
-
-    def show(self, activity: str, /) -> None:
-        """What pip does at the moment; many lines."""
+from harness.timing.environments import programs
+from harness.timing.environments.cache import COMPLETE, Progress, exclusive, place_of, remove_old
 
 
 class Checkout(NamedTuple):
@@ -88,18 +69,18 @@ def environment_of(
     if package is None:
         yield Installed(_python(_shared(requirements, None, making)))
         return
-    venv = _place("package", *package.identity, package.requirement, *sorted(requirements))
+    venv = place_of("package", *package.identity, package.requirement, *sorted(requirements))
     with contextlib.ExitStack() as held:
-        held.enter_context(_exclusive(venv, progress))
+        held.enter_context(exclusive(venv, progress))
         lacking = ""
-        if not (package.lasting and (venv / _COMPLETE).exists()):
+        if not (package.lasting and (venv / COMPLETE).exists()):
             with package.checkout() as checkout:
                 lacking = checkout.lacking
                 if lacking:  # another process may get more, and must not change it while it is in use
                     venv = Path(tempfile.mkdtemp(prefix=f"{venv.name}-", dir=venv.parent))
                 _install(venv, requirements, package.requirement, checkout.folder, making)
             if package.lasting and not lacking:
-                (venv / _COMPLETE).touch()
+                (venv / COMPLETE).touch()
         if package.lasting:
             held.close()
         yield Installed(_python(venv), lacking)
@@ -115,8 +96,8 @@ class _Making(NamedTuple):
     def pip(self, venv: Path, *arguments: str, folder: Path | None = None) -> None:
         """Call pip in an environment."""
         command = [str(_python(venv)), "-P", "-m", "pip", "--no-input", *arguments]
-        run = functools.partial(git.run_in_group, follow=self._follow)
-        git.output_of(command, folder or venv.parent, self.failure, run)
+        run = functools.partial(programs.run_in_group, follow=self._follow)
+        programs.output_of(command, folder or venv.parent, self.failure, run)
 
     def _follow(self, line: str) -> None:
         """Show what pip does: ``Downloading torch-2.8.0-cp311-…whl (880 MB)``."""
@@ -127,9 +108,6 @@ class _Making(NamedTuple):
 
 #: Lines of pip that say what it does.
 _SHOWN = {"Collecting", "Downloading", "Building", "Installing"}
-
-
-# Environments of dependencies alone, which several packages share.
 
 
 class Wheel(NamedTuple):
@@ -160,9 +138,9 @@ def _shared(requirements: Sequence[str], wheel: Wheel | None, making: _Making) -
     """
     own = [] if wheel is None or not wheel.requires else [wheel]
     declared = [text for each in own for text in (Path(each.requirement).name, each.name, *each.requires)]
-    venv = _place("dependencies", *sorted(requirements), *declared)
-    with _exclusive(venv, making.progress):
-        if not (venv / _COMPLETE).exists():
+    venv = place_of("dependencies", *sorted(requirements), *declared)
+    with exclusive(venv, making.progress):
+        if not (venv / COMPLETE).exists():
             remove_old()
             shutil.rmtree(venv, ignore_errors=True)  # what a killed process left
             if requirements or own:
@@ -172,14 +150,12 @@ def _shared(requirements: Sequence[str], wheel: Wheel | None, making: _Making) -
             else:
                 # -P: modules of the project must not shadow Python's own.
                 make = [sys.executable, "-P", "-m", "venv", str(venv)]
-                git.output_of(make, venv.parent, f"{making.label}: no virtual environment could be made")
+                programs.output_of(make, venv.parent, f"{making.label}: no virtual environment could be made")
             for each in own:
                 making.pip(venv, "uninstall", "--yes", each.name)
-            (venv / _COMPLETE).touch()
+            (venv / COMPLETE).touch()
     return venv
 
-
-# Environments of packages.
 
 _PATH_WITH_EXTRAS = re.compile(r"(?P<path>[^\[\]]+?)\s*(?P<extras>\[[^\[\]]*\])?\s*")
 
@@ -212,7 +188,7 @@ def _copy_by_links(source: Path, target: Path) -> None:
     pip and Python replace files and never change them, so that neither environment changes the other.
     """
     shutil.copytree(
-        source, target, symlinks=True, copy_function=_link, ignore=shutil.ignore_patterns(_COMPLETE)
+        source, target, symlinks=True, copy_function=_link, ignore=shutil.ignore_patterns(COMPLETE)
     )
     before, after = str(source).encode(), str(target).encode()
     for file in [target / "pyvenv.cfg", *(target / "bin").iterdir()]:  # scripts name their interpreter
@@ -232,100 +208,3 @@ def _link(source: str, target: str) -> None:
 
 def _python(venv: Path) -> Path:
     return venv / "bin" / "python"
-
-
-# The folder of all environments: names, locks, ages and sizes.
-
-_DAY_SECONDS = 86400.0
-_KEPT_SECONDS = 2 * _DAY_SECONDS
-#: A file in an environment that is complete, so that later commands of the day use it.
-_COMPLETE = ".complete-by-harness"
-_KEY_DIGITS = 16
-
-
-def _place(kind: str, *identity: str) -> Path:
-    """Where the environment is kept today that this Python and these settings of pip make."""
-    settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("PIP_"))
-    parts = [kind, *identity, sys.version, sys.base_prefix, str(today()), *settings]
-    key = hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:_KEY_DIGITS]
-    return _cache() / f"{kind}-{key}"
-
-
-@contextlib.contextmanager
-def _exclusive(venv: Path, progress: Progress) -> Iterator[None]:
-    """Hold the lock of an environment; another process that needs it waits.
-
-    Raises:
-        UsageError: the cache is not writable.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            venv.parent.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(venv.with_suffix(".lock").open("w"))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                progress.doing(f"waiting for another command that uses {venv}")
-                fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError as error:
-            raise UsageError(
-                f"environments cannot be kept in {venv.parent}: {error.strerror}; set HARNESS_CACHE_DIR to "
-                "another folder"
-            ) from error
-        yield
-
-
-def remove_old() -> None:
-    """Delete environments of earlier days: with a framework each takes about a gigabyte."""
-    for venv in older_than(_KEPT_SECONDS, _environments()):
-        shutil.rmtree(venv, ignore_errors=True)
-
-
-class Environments(NamedTuple):
-    """Those of earlier days, which no command uses again, and how many are kept, with their bytes."""
-
-    old: list[Leftover]
-    kept: int
-    kept_bytes: int
-
-
-def environments_in_cache() -> Environments:
-    """All environments; what several of them share counts once, and as kept where one of these is kept."""
-    every = _environments()
-    old = [*older_than(_DAY_SECONDS, every)]
-    kept = [venv for venv in every if venv not in old]
-    seen: set[tuple[int, int]] = set()
-    kept_bytes = _bytes_beyond(seen, kept)
-    leftovers = [
-        Leftover("environment", venv, _bytes_beyond(seen, [venv]), functools.partial(remove_path, venv))
-        for venv in old
-    ]
-    return Environments(leftovers, len(kept), kept_bytes)
-
-
-def _bytes_beyond(seen: set[tuple[int, int]], folders: Iterable[Path]) -> int:
-    """The bytes of the files in folders, without those that were seen before under another name."""
-    total = 0
-    for folder in folders:
-        for file in folder.rglob("*"):
-            with contextlib.suppress(OSError):
-                status = file.lstat()
-                if (identity := (status.st_dev, status.st_ino)) not in seen:
-                    seen.add(identity)
-                    total += status.st_size
-    return total
-
-
-def _environments() -> list[Path]:
-    """Those of dependencies, which others are copied from, first."""
-    return sorted(_cache().glob("*/"))
-
-
-@functools.cache
-def today() -> datetime.date:
-    """The day in UTC; the same for base and head even if midnight passes between them."""
-    return datetime.datetime.now(datetime.UTC).date()
-
-
-def _cache() -> Path:
-    return cache_folder().absolute() / "environments"

@@ -11,14 +11,10 @@ from harness.core.documents.circumstances import (
     shell_line,
 )
 from harness.core.runs.identity import value_text
+from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.gate import reasons
 from harness.timing.gate.reasons import Reason
-from harness.timing.gate.record import (
-    BenchmarkRecord,
-    EnvironmentRecord,
-    GateRecord,
-    Metric,
-)
+from harness.timing.gate.record import BenchmarkRecord, GateRecord, Metric
 
 # The commands that look into one benchmark of a gate: the same work once more, as the gate ran it.
 

@@ -11,7 +11,6 @@ import msgspec
 from harness.core.audit.findings import DishonestClock, WorkDiffers
 from harness.core.plugins import registry
 from harness.errors import WorkerTimeout
-from harness.timing.duel.record import PairRecord
 from harness.timing.engine.evidence import MOST_PAIRS
 from harness.timing.engine.pairs import (
     PROCESS_LIMIT_SECONDS,
@@ -26,12 +25,13 @@ from harness.timing.engine.preparation import (
     prepare,
 )
 from harness.timing.engine.ratios import PairTime
+from harness.timing.engine.record import PairRecord
+from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.own import (
     WorkRequest,
     compare_work,
     profile_sides,
 )
-from harness.timing.engine.timed_worker import ConfigurationFailed
 from harness.timing.engine.workloads import Workload
 from harness.timing.environments.suite import Benchmark
 from harness.timing.gate import judgement, reasons

@@ -13,10 +13,10 @@ import click
 import msgspec
 
 from harness.core.documents.numbers import time_left
+from harness.core.documents.results import prepare_folder
 from harness.core.plugins import registry
 from harness.core.runs.record import DatasetRecord
 from harness.core.runs.request import choose_dataset
-from harness.core.runs.store import prepare_folder
 from harness.core.shell import options as shared
 from harness.core.shell.console import LiveLine, shown_progress
 from harness.core.shell.ending import INTERRUPTED, deliver
@@ -27,17 +27,11 @@ from harness.core.shell.printing import (
     print_error_line,
 )
 from harness.errors import HarnessError, UsageError
-from harness.timing.environments.environment import (
-    Environment,
-    EnvironmentPair,
-    pair_of_commits,
-    pair_of_interpreters,
-)
-from harness.timing.environments.suite import (
-    Suite,
-    find_suite,
-    read_suite,
-)
+from harness.timing.environments.commits import pair_of_commits
+from harness.timing.environments.environment import Environment, EnvironmentPair, pair_of_interpreters
+from harness.timing.environments.requirements import pair_of_requirements, requirements_of
+from harness.timing.environments.suite import Suite
+from harness.timing.environments.suite_file import find_suite, read_suite
 from harness.timing.gate import ci_formats
 from harness.timing.gate.judgement import Outlook
 from harness.timing.gate.page import change, why
@@ -52,7 +46,6 @@ from harness.timing.gate.record import (
     folded,
 )
 from harness.timing.gate.runner import Gate, GateRequest
-from harness.timing.gate.upgrade import pair_of_requirements, requirements_of
 
 # The progress of a gate on standard error.
 

@@ -30,7 +30,7 @@ import numpy as np
 
 from harness.core.stats.intervals import student_quantile
 from harness.errors import HarnessError, NoWorkersHere, UsageError
-from harness.timing.duel.record import PairRecord, ProcessRecord
+from harness.timing.duel.verdict import control_moved, too_many_lost
 from harness.timing.engine.evidence import (
     FEWEST_PAIRS,
     evidence_p_value,
@@ -43,8 +43,8 @@ from harness.timing.engine.ratios import (
     control_log_ratio,
     step_ratios,
 )
-from harness.timing.engine.timed_worker import ConfigurationFailed
-from harness.timing.engine.verdict import control_moved, too_many_lost
+from harness.timing.engine.record import PairRecord, ProcessRecord
+from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.environments.suite import Limits
 from harness.timing.gate import reasons
 from harness.timing.gate.reasons import Reason

@@ -36,6 +36,7 @@ from harness.core.documents.document import (
     table_of,
 )
 from harness.core.documents.escaping import one_line
+from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import (
     NOTHING,
     counted,
@@ -48,18 +49,13 @@ from harness.core.documents.numbers import (
 )
 from harness.core.plugins.installation import PLUGIN
 from harness.core.stats.estimate import Estimate
-from harness.timing.duel.page import (
-    UNEVEN,
-    load_remarks,
-    pairs_text,
-    profile_sections,
-)
+from harness.timing.engine.page import UNEVEN, load_remarks, pairs_text, profile_sections
 from harness.timing.engine.steps.findings import comparison_text, difference_text
+from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.gate import reasons
 from harness.timing.gate.reasons import Reason
 from harness.timing.gate.record import (
     BenchmarkRecord,
-    EnvironmentRecord,
     GateRecord,
     Metric,
     MetricResult,
@@ -641,6 +637,15 @@ def _explanation(record: GateRecord, benchmark: BenchmarkRecord) -> Item:
 
 
 def _figures(record: GateRecord) -> list[Figure]:
-    from harness.timing.engine.charts import gate_figures
+    from harness.timing.gate.charts import gate_figures
 
     return gate_figures(record)
+
+
+def row(record: GateRecord) -> Listed:
+    """Return the row of a gate in a list of results."""
+    tasks = dict.fromkeys(benchmark.task for benchmark in record.benchmarks)
+    backends = dict.fromkeys(
+        f"{benchmark.backend}:{benchmark.mode}".rstrip(":") for benchmark in record.benchmarks
+    )
+    return Listed(", ".join(tasks), ", ".join(backends), record.verdict)

@@ -14,12 +14,9 @@ from harness.core.documents.kinds import (
 )
 from harness.core.runs.record import DatasetRecord
 from harness.core.stats.estimate import Estimate
-from harness.timing.duel.record import (
-    ConfigurationRecord,
-    PairRecord,
-    refuse_incomplete,
-)
+from harness.timing.engine.record import ConfigurationRecord, PairRecord, refuse_incomplete
 from harness.timing.engine.steps.findings import Profiles
+from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.environments.suite import Benchmark, Limits
 from harness.timing.gate.reasons import Reason, speaks_against_head
 
@@ -32,20 +29,6 @@ Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID"]
 Metric = Literal["step", "first step", "memory"]
 #: The look: a few pairs of every benchmark. The confirmation: fresh pairs of those that it does not clear.
 Stage = Literal["look", "confirmation"]
-
-
-class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Base or head: its interpreter, and what is installed there.
-
-    ``commit`` is that of the source it was made from, where the harness made it; ``cautions`` are what a
-    reader must know of how it was made, each a clause.
-    """
-
-    python: str
-    harness: str
-    variables: dict[str, str] = {}
-    commit: str | None = None
-    cautions: list[str] = []
 
 
 class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,7 +186,15 @@ class GateRecord(Envelope, msgspec.Struct, kw_only=True):
 
 # The files of gates.
 
-GATES = RecordKind("gate", "gates", GateRecord, SCHEMA, "benchmarks")
+GATES = RecordKind(
+    name="gate",
+    folder="gates",
+    type=GateRecord,
+    schema=SCHEMA,
+    mark="benchmarks",
+    row="harness.timing.gate.page:row",
+    document="harness.timing.gate.page:gate_document",
+)
 
 
 # Why gates are in no series of a history: one class for each reason, rendered by the report.

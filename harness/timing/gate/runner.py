@@ -14,8 +14,8 @@ from harness.core.plugins import registry
 from harness.core.runs.record import DatasetRecord
 from harness.errors import HarnessError, UsageError
 from harness.timing.engine.pairs import Program
+from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.own import OwnStep
-from harness.timing.engine.timed_worker import ConfigurationFailed
 from harness.timing.engine.workloads import Workload
 from harness.timing.environments.environment import (
     Environment,

@@ -16,11 +16,7 @@ from harness.core.worker.session import Conversation, Session
 from harness.errors import Declined, MemoryRanOut, WorkerLost
 from harness.spec.backend import Plan, Precision
 from harness.timing.engine.pairs import PROCESS_LIMIT_SECONDS
-from harness.timing.engine.timed_worker import (
-    blaming,
-    ending,
-    session_of,
-)
+from harness.timing.engine.sessions import blaming, ending, session_of
 from harness.timing.engine.workloads import Workload
 
 #: Steps of one request, so that the worker answers long before its silence is taken for a hang.
@@ -94,7 +90,7 @@ class TrainingWorker:
         return Curve(steps, scores, diverged=not finite)
 
     def blamed(self) -> contextlib.AbstractContextManager[None]:
-        """See :func:`harness.timing.engine.timed_worker.blaming`."""
+        """See :func:`harness.timing.engine.sessions.blaming`."""
         return blaming(self._workload.label, self._session)
 
     def end(self) -> None:

@@ -1,30 +1,25 @@
 """``harness upgrade``: two versions of a framework, compared on tasks, a suite or a step of one's own."""
 
+import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from harness.core.plugins import registry
 from harness.core.shell import options as shared
-from harness.errors import UsageError
-from harness.timing.engine.steps.options import (
-    own_step,
-    refuse_step_options,
-    step_benchmark,
-    step_options,
-)
-from harness.timing.environments.suite import Suite, read_suite
+from harness.errors import PluginError, UsageError
+from harness.timing.engine.steps.options import step_options
+from harness.timing.environments.options import own_step, refuse_step_options, step_benchmark
+from harness.timing.environments.requirements import pair_of_requirements, project_of, requirements_of
+from harness.timing.environments.suite import Benchmark, Suite
+from harness.timing.environments.suite_file import read_suite
 from harness.timing.gate.command import (
     GateDisplay,
     carried_out,
     exit_code_of,
 )
 from harness.timing.gate.record import Upgrade
-from harness.timing.gate.upgrade import (
-    backend_of,
-    pair_of_requirements,
-    requirements_of,
-    suite_of_tasks,
-)
 
 _USUAL_TASKS = "mlp,cnn,rnn"
 
@@ -90,3 +85,39 @@ def _suite(options: dict[str, Any], head: list[str]) -> Suite:
         return Suite(file="", benchmarks=(step,))
     names = [name.strip() for name in (options["tasks"] or _USUAL_TASKS).split(",")]
     return suite_of_tasks(names, options["backend"] or backend_of(head), options["threads"])
+
+
+def backend_of(requirements: Sequence[str]) -> str:
+    """The installed backend of the framework that one of these packages is.
+
+    It has the package's name, or requires the package and is the first that does.
+
+    Raises:
+        UsageError: there is none.
+    """
+    named = [project_of(each) for each in requirements]
+    requiring: dict[str, list[str]] = {}
+    for name in registry.names("backend"):
+        with contextlib.suppress(PluginError):  # a broken plugin costs its own backend alone
+            for each in registry.backend(name).requires:
+                requiring.setdefault(project_of(each), []).append(name)
+    for package in named:
+        found = requiring.get(package)
+        if found:
+            return package if package in found else found[0]
+    raise UsageError(
+        f"no backend requires {' or '.join(named)}; name one with --backend, or give a step of your own"
+    )
+
+
+def suite_of_tasks(tasks: Sequence[str], backend: str, threads: int | None) -> Suite:
+    """A suite of included tasks with the usual limits.
+
+    Raises:
+        UsageError: there is no such task.
+    """
+    benchmarks = []
+    for name in tasks:
+        registry.task(name)  # raises for unknown names
+        benchmarks.append(Benchmark(name=name, backend=backend, task=name, threads=threads))
+    return Suite(file="", benchmarks=tuple(benchmarks))

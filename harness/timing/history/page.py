@@ -218,7 +218,7 @@ def history_document(findings: HistoryFindings) -> Document:
 
 
 def _figures(series: Sequence[MetricHistory]) -> list[Figure]:
-    from harness.timing.engine.charts import history_figures
+    from harness.timing.history.charts import history_figures
 
     return history_figures(series)[:_MOST_CHARTS]
 

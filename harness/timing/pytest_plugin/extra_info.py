@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 
 from harness.core.machine.quantities import by_name
-from harness.timing.duel.page import UNEVEN, verdict_line
+from harness.timing.duel.page import verdict_line
 from harness.timing.duel.record import DuelResult
+from harness.timing.duel.verdict import compare
 from harness.timing.engine.findings import configuration_findings, steady_step_seconds
-from harness.timing.engine.verdict import compare
+from harness.timing.engine.page import UNEVEN
 from harness.timing.environments.suite import Limits
 from harness.timing.gate.page import reason_text
 from harness.timing.gate.record import BenchmarkRecord, MetricResult

@@ -5,14 +5,13 @@ from typing import Any
 
 import click
 
+from harness.core.documents.results import prepare_folder
 from harness.core.plugins import registry
 from harness.core.runs.request import choose_dataset
-from harness.core.runs.store import prepare_folder
 from harness.core.shell import options as shared
 from harness.core.shell.console import LiveLine, shown_progress
 from harness.core.shell.ending import code_of, deliver
 from harness.errors import UsageError
-from harness.timing.duel.record import TIMES
 from harness.timing.engine.steps.options import (
     operation,
     prediction_workload,
@@ -22,6 +21,7 @@ from harness.timing.engine.steps.options import (
 )
 from harness.timing.engine.steps.own import OwnStep
 from harness.timing.engine.steps.process import parsed_arguments
+from harness.timing.time.record import TIMES
 from harness.timing.time.timing import PROCESSES, StepTiming
 
 

@@ -14,6 +14,7 @@ from harness.core.documents.document import (
     Table,
 )
 from harness.core.documents.escaping import one_line
+from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import (
     NOTHING,
     measured,
@@ -22,15 +23,11 @@ from harness.core.documents.numbers import (
 from harness.core.machine.quantities import QUANTITIES
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import quantile_interval
-from harness.timing.duel.page import (
-    load_remarks,
-    profile_sections,
-    versions_text,
-)
-from harness.timing.duel.record import TimeRecord
 from harness.timing.engine.charts import turn_figures
 from harness.timing.engine.findings import configuration_findings
+from harness.timing.engine.page import load_remarks, profile_sections, versions_text
 from harness.timing.engine.steps.findings import Values
+from harness.timing.time.record import TimeRecord
 
 _METHOD = (
     "The factory is called once in each fresh process. Blocks of calls are timed once their times have "
@@ -140,3 +137,8 @@ def _value(values: Values) -> str:
         for name, (_, numbers) in values.items()
     ]
     return " ".join(texts) or "nothing"
+
+
+def row(record: TimeRecord) -> Listed:
+    """Return the row of a timing in a list of results."""
+    return Listed(" and ".join(record.step.targets), NOTHING, outcome(record))

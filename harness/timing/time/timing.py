@@ -9,7 +9,6 @@ from pathlib import Path
 from harness.core.documents.kinds import carry_out, stamp
 from harness.core.machine.description import describe_machine
 from harness.core.machine.worker_variables import inherited_variables, missing_controls
-from harness.timing.duel.record import TIMES, TimeRecord
 from harness.timing.engine.pairs import Alternation
 from harness.timing.engine.preparation import prepare
 from harness.timing.engine.steps.own import (
@@ -20,6 +19,7 @@ from harness.timing.engine.steps.own import (
     profile_sides,
     step_record,
 )
+from harness.timing.time.record import TIMES, TimeRecord
 
 PROCESSES = 5
 #: Single calls of each process, and the seconds in which no more begin. 368 calls give p99 an interval.

@@ -32,8 +32,9 @@ from harness.errors import UsageError
 from harness.learning.study.record import STUDIES
 from harness.port.findings import PORTS
 from harness.timing.bisect.record import BISECTIONS
-from harness.timing.duel.record import DUELS, TIMES
+from harness.timing.duel.record import DUELS
 from harness.timing.gate.record import GATES
+from harness.timing.time.record import TIMES
 
 OLD = Path(__file__).parents[1] / "support" / "stored_records"
 IDS = ("20260101-000000-a", "20260101-000000-ab", "20260102-000000-b")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from harness.core.documents.views import VIEWS
 from support.made_runs import made_record, made_runs, made_setting, seeds_of
 from support.outline import outline
 from support.records import make_record, reconfigured
@@ -11,8 +12,8 @@ from harness.core.audit.findings import Clock
 from harness.core.certify.certificate import Certificate
 from harness.core.documents.document import Document
 from harness.core.documents.render.terminal import terminal_text
-from harness.core.documents.views import VIEWS
 from harness.core.machine.usage import Interference
+from harness.core.runs.frames import runs_frame
 from harness.core.runs.page import (
     record_document,
     runs_table,
@@ -24,7 +25,6 @@ from harness.core.runs.record import (
     LostAttempt,
     Phases,
 )
-from harness.learning.runs.run_frames import runs_frame
 from harness.learning.runs.tables import runs_list
 
 FOLDER = Path("results") / "runs"

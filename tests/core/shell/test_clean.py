@@ -6,7 +6,7 @@ import time
 import pytest
 from support.records import make_record, make_unfinished_record, save_runs
 
-from harness.timing.environments.installation import environments_in_cache
+from harness.timing.environments.cache import environments_in_cache
 
 _DAY_SECONDS = 86400
 

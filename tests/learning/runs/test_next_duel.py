@@ -12,9 +12,9 @@ from harness.core.documents.render.html import html_page
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.record import TaskRecord
 from harness.learning.runs import page as document
+from harness.learning.runs.next_duel import next_duel
 from harness.learning.runs.page import findings_document
 from harness.timing.duel.command import command as duel
-from harness.timing.duel.page import next_duel
 from harness_tasks.cnn import CNN
 
 _DEFAULTS = msgspec.structs.asdict(CNN.options())

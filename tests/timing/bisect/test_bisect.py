@@ -258,7 +258,7 @@ def test_wrong_input_is_refused_in_a_line(quick, repository, monkeypatch, snapsh
 
 def test_the_releases_are_those_that_pip_lists(monkeypatch):
     listing = "torch (2.9.0)\nAvailable versions: 2.9.0, 2.8.0+cpu, 2.8.0, 2.7.0rc1, 2.6.0, bad\n"
-    monkeypatch.setattr("harness.timing.environments.git.output_of", lambda *_: listing)
+    monkeypatch.setattr("harness.timing.environments.programs.output_of", lambda *_: listing)
     assert [str(version) for version in released("torch")] == ["2.9.0", "2.8.0", "2.6.0"]
 
 

@@ -1,20 +1,14 @@
-"""Duels and times of a step: what is mentioned, drawn, and written where they ended early."""
-
-import re
+"""Duels: what is mentioned, drawn, and written where they ended early."""
 
 import msgspec
 import pytest
 from support.damage import called
-from support.made_duels import made_time, save_duel, stored_duel
+from support.made_duels import save_duel, stored_duel
 from support.outline import outline
 
 from harness.core.documents.document import Section
-from harness.core.documents.kinds import encode_document
-from harness.core.documents.views import VIEWS
+from harness.timing.duel.charts import duel_figures
 from harness.timing.duel.page import duel_document
-from harness.timing.duel.record import TIMES
-from harness.timing.engine.charts import duel_figures
-from harness.timing.time.page import time_document
 
 
 @pytest.mark.parametrize(
@@ -62,35 +56,3 @@ def test_compare_and_report_take_a_duel(tmp_path):
     for refused in (("--to", tmp_path / "duel.csv"), ("task=mlp", "--to", tmp_path / "duel.html")):
         code, output = called("report", path, *refused, "--results", tmp_path)
         assert (code, output.count("\n")) == (2, 1)
-
-
-# Times of a step.
-
-
-VIEW = VIEWS[TIMES.name]
-#: One that ended well, one of a step that returns nothing, and what the other ends leave.
-RECORDS = {
-    "ok": made_time(),
-    "without a value": made_time(first_values=[], is_deterministic=None, single_calls=[]),
-    "failed": made_time(status="failed", failure="bench.py: no step", pairs=[], configurations=[]),
-    "running": made_time(status="running", pairs=[], configurations=[], single_calls=[], first_values=[]),
-}
-
-
-@pytest.mark.parametrize("name", RECORDS)
-@pytest.mark.parametrize("suffix", VIEW.files)
-def test_they_are_written_in_every_format(suffix, name, tmp_path):
-    path = tmp_path / TIMES.folder / f"{name}.json"
-    path.parent.mkdir()
-    path.write_bytes(encode_document(RECORDS[name]))
-    record = TIMES.read(path)
-    content = VIEW.files[suffix](record, path)
-    assert "bench.py:make" in re.sub(r"<[^>]*>|\\", "", content)
-    target = tmp_path / f"time{suffix}"
-    assert called("report", path, "--to", target) == (0, f"{target}\n")
-    assert target.read_text() == content
-
-
-@pytest.mark.parametrize("name", RECORDS)
-def test_the_headline_states_the_time_or_what_did_not_end(name, snapshot):
-    assert [VIEW.row(RECORDS[name]).outcome, *time_document(RECORDS[name]).headline] == snapshot

@@ -7,8 +7,8 @@ from support.tasks import workload
 
 from harness.errors import HarnessError
 from harness.layers import Dropout
-from harness.timing.duel.record import PairRecord
 from harness.timing.duel.runner import refuse_unequal_work
+from harness.timing.engine.record import PairRecord
 
 LOSSES = [[2.3], [2.2], [2.1]]
 OTHER = [[2.3], [2.25], [2.1]]

@@ -17,11 +17,7 @@ from harness.timing.duel.fastest_mode import (
     FastestModes,
     TimingModes,
 )
-from harness.timing.duel.page import (
-    chosen_sentence,
-    faster_modes,
-    modes_row,
-)
+from harness.timing.duel.modes_page import chosen_sentence, faster_modes, modes_row
 from harness.timing.duel.runner import DuelRequest
 
 pytest.importorskip("torch")

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from harness.core.runs.matrix import MatrixOptions, RunMatrix
 from harness.core.shell.commands import list as list_command
+from harness.timing.duel import modes_page
 from harness.timing.duel.fastest_mode import fastest_runs
 from harness.timing.duel.mode_times import ModeTimes
 
@@ -45,9 +46,9 @@ def test_best_becomes_a_mode_and_what_is_then_equal_runs_once():
 
 
 def test_the_fastest_modes_that_are_known_are_listed(monkeypatch):
-    monkeypatch.setattr(list_command, "all_kept", lambda: [TIMES])
+    monkeypatch.setattr(modes_page, "all_kept", lambda: [TIMES])
     printed = CliRunner().invoke(list_command.command, ["tasks"]).output
     row = next(line for line in printed.splitlines() if "channels_last" in line)
     assert row.split()[:6] == ["cnn", "torch", "channels_last", "eager", "34", "%"]
-    monkeypatch.setattr(list_command, "all_kept", list)
+    monkeypatch.setattr(modes_page, "all_kept", list)
     assert "Fastest" not in CliRunner().invoke(list_command.command, ["tasks"]).output

@@ -5,7 +5,8 @@ import pytest
 from support.made_pairs import changed_block, compare, noisy_pairs, with_pauses
 
 from harness.core.stats.estimate import Estimate
-from harness.timing.engine import ratios, verdict
+from harness.timing.duel import verdict
+from harness.timing.engine import ratios
 from harness.timing.engine.ratios import log_ratio
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from support.made_pairs import compare, made_pair, noisy_pairs
 
+from harness.timing.duel import verdict
 from harness.timing.duel.page import evidence_text, verdict_line
-from harness.timing.engine import verdict
 from harness.timing.engine.ratios import Ratios, step_ratios
 
 

@@ -15,7 +15,7 @@ from harness.core.audit.findings import (
     WorkDiffers,
 )
 from harness.errors import WorkerTimeout
-from harness.timing.engine.timed_worker import ConfigurationFailed
+from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.environments.suite import Benchmark, Limits
 from harness.timing.gate import benchmark, reasons
 from harness.timing.gate.record import QualityResult, forgiven

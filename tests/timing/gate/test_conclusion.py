@@ -6,7 +6,7 @@ import pytest
 from support.made_gates import made_benchmark, made_gate
 
 from harness.errors import HarnessError, NoWorkersHere
-from harness.timing.engine.timed_worker import ConfigurationFailed
+from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.gate import reasons
 from harness.timing.gate.judgement import (
     Ended,

@@ -8,7 +8,7 @@ import pytest
 from support.tasks import workload
 
 from harness.errors import Declined, MemoryRanOut, WorkerLost, WorkerTimeout
-from harness.timing.engine.timed_worker import ConfigurationFailed
+from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.gate import training_worker as first_steps
 from harness.timing.gate.quality import compare_first_steps
 from harness.timing.gate.training_worker import FirstSteps, TrainingWorker

@@ -9,11 +9,8 @@ from support.repository import add_commit
 
 from harness.errors import UsageError
 from harness.timing.engine.ratios import Ratios
-from harness.timing.environments.suite import (
-    Limits,
-    benchmark_of,
-    read_suite,
-)
+from harness.timing.environments.suite import Limits
+from harness.timing.environments.suite_file import benchmark_of, read_suite
 from harness.timing.gate.judgement import (
     PairedSeries,
     confirmed,

@@ -11,15 +11,11 @@ from support.made_gates import fixed_gates
 
 from harness.core.documents.document import plain
 from harness.errors import UsageError
+from harness.timing.environments.requirements import own_wheel, requirements_of
 from harness.timing.environments.suite import Benchmark, Suite
 from harness.timing.gate.page import gate_document, upgrade_headline
 from harness.timing.gate.record import Upgrade
-from harness.timing.gate.upgrade import (
-    _own_wheel,
-    backend_of,
-    requirements_of,
-    suite_of_tasks,
-)
+from harness.timing.gate.upgrade_command import backend_of, suite_of_tasks
 
 
 def test_a_comma_before_an_operator_belongs_to_its_requirement():
@@ -36,7 +32,7 @@ def test_the_backend_is_the_one_that_requires_the_package():
 
 
 def test_the_wheel_of_this_harness_has_its_plugins_and_installs(tmp_path):
-    with _own_wheel() as package, package.checkout() as checkout:
+    with own_wheel() as package, package.checkout() as checkout:
         wheel = checkout.folder / package.requirement
         names = zipfile.ZipFile(wheel).namelist()
         target = tmp_path / "installed"

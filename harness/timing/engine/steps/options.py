@@ -20,10 +20,9 @@ from harness.core.plugins.selection import (
 )
 from harness.core.shell import options as shared
 from harness.errors import UsageError
-from harness.timing.duel.record import PREDICTION
 from harness.timing.engine.steps.own import OwnStep, labelled_steps
 from harness.timing.engine.steps.process import StepTarget, parsed_arguments
-from harness.timing.environments.suite import Benchmark
+from harness.timing.engine.steps.task_step import PREDICTION
 
 _LETTERS = "abcd"
 _OF_TASKS = ("batch_size", "precision")
@@ -74,17 +73,6 @@ step_options = shared.together(
         "while it makes the step or a block of calls. Default: 10 minutes.",
     ),
 )
-#: ``--step`` of commands that take a step in place of a benchmark.
-own_step = click.option(
-    "--step", metavar="FACTORY", help="Step of your own: FILE.py:CALLABLE or package.module:CALLABLE."
-)
-
-
-def refuse_step_options(options: Mapping[str, Any], instead: str) -> None:
-    """Raise UsageError for an option of :func:`step_options` where there is no step, but this ``instead``."""
-    for option, name in {"--with": "arguments", "--samples": "samples", "--timeout": "timeout"}.items():
-        if options[name]:
-            raise UsageError(f"{option} is for --step; {instead} has its own settings")
 
 
 def step_workload(
@@ -110,28 +98,6 @@ def step_workload(
         target=target,
         samples=options["samples"],
         timeout_seconds=options["timeout"],
-    )
-
-
-def step_benchmark(options: Mapping[str, Any], command: str) -> Benchmark:
-    """The step that ``--step`` and the options of steps describe, as a benchmark of a suite.
-
-    Raises:
-        UsageError: its name has another form, or an argument has several values.
-    """
-    (arguments, *others) = parsed_arguments(options["arguments"])
-    if others:
-        raise UsageError(f"{command} takes one value of each argument")
-    StepTarget(target=options["step"])  # raises for another form
-    return Benchmark(
-        name="step",
-        step=options["step"],
-        arguments=arguments,
-        samples=options["samples"],
-        timeout=options["timeout"] and f"{options['timeout']:f}s",
-        seed=options["seed"],
-        device=options["device"],
-        threads=options["threads"],
     )
 
 

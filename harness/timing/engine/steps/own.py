@@ -11,11 +11,8 @@ import msgspec
 from harness.core.certify.certificate import Certificate
 from harness.core.worker.session import Session
 from harness.errors import Declined, HarnessError, UsageError
-from harness.timing.duel.record import (
-    ConfigurationRecord,
-    ProcessRecord,
-    StepRecord,
-)
+from harness.timing.engine.record import ConfigurationRecord, ProcessRecord, StepRecord
+from harness.timing.engine.sessions import ConfigurationFailed, blaming, ending
 from harness.timing.engine.steps import task_step, work
 from harness.timing.engine.steps.findings import (
     Profiles,
@@ -41,12 +38,7 @@ from harness.timing.engine.steps.process import (
     foreign_modules,
     own_modules,
 )
-from harness.timing.engine.timed_worker import (
-    ConfigurationFailed,
-    TimedProcess,
-    blaming,
-    ending,
-)
+from harness.timing.engine.timed_worker import TimedProcess
 from harness.timing.engine.workloads import Contender, Workload
 
 #: The most calls of a step in one request.

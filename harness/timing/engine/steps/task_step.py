@@ -7,6 +7,9 @@ its own side.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+#: The factory of predictions as the target of a step.
+PREDICTION = "harness.timing.engine.steps.task_step:make_prediction"
+
 
 def make_step(backend: str, plan: dict[str, Any], dataset: str) -> Callable[[], list[list[float | None]]]:
     """A step of the program that a backend builds for a plan, whose fields are as in JSON."""

@@ -15,14 +15,8 @@ from support.repository import ONE, TWO, add_commit
 from support.wheels import PROJECT, write_wheel
 
 from harness.errors import HarnessError, UsageError
-from harness.timing.environments import (
-    environment as environments,
-)
-from harness.timing.environments import (
-    git,
-    installation,
-)
-from harness.timing.environments.environment import Source
+from harness.timing.environments import cache, git, installation, programs
+from harness.timing.environments.commits import Source, base_environment, head_environment
 
 
 class Told:
@@ -45,12 +39,12 @@ def folder_of(environment):
 def base_of(tree, top, commit, source=".", progress=None):
     """The environment of a base whose checkout is a tree."""
     source = source if isinstance(source, Source) else Source(source)
-    return environments.base_environment(tree, top, commit, source, progress or Told())
+    return base_environment(tree, top, commit, source, progress or Told())
 
 
 def head_of(top, source=".", progress=None):
     source = source if isinstance(source, Source) else Source(source)
-    return environments.head_environment(top, source, progress or Told())
+    return head_environment(top, source, progress or Told())
 
 
 @pytest.fixture
@@ -70,8 +64,8 @@ def installed(monkeypatch):
             return ""
         return ours(command, folder, failure, *how)
 
-    ours = git.output_of
-    monkeypatch.setattr(git, "output_of", output_of)
+    ours = programs.output_of
+    monkeypatch.setattr(programs, "output_of", output_of)
     return made
 
 
@@ -92,7 +86,7 @@ def test_base_and_head_have_what_pip_finds_on_one_day(project, installed, monkey
     top, call = project
     commit = call("rev-parse", "HEAD")
     days = [1]
-    monkeypatch.setattr(installation, "today", lambda: datetime.date(2026, 1, days[0]))
+    monkeypatch.setattr(cache, "today", lambda: datetime.date(2026, 1, days[0]))
     first, second = (folder_of(base_of(top, top, commit)) for _ in range(2))
     days[0] = 2
     third = folder_of(base_of(top, top, commit))
@@ -256,12 +250,12 @@ def test_commits_share_what_they_declare_alike_and_have_their_own_code(commits, 
     # One with pip alone, which builds packages, and one for each set of dependencies.
     made = (tmp_path / "cache" / "environments").glob("*/")
     assert sorted(path.name.partition("-")[0] for path in made) == ["dependencies"] * 3 + ["package"] * 3
-    sizes = installation.environments_in_cache()
+    sizes = cache.environments_in_cache()
     separately = sum(file.lstat().st_size for venv in (one, two, three) for file in venv.rglob("*"))
     assert (sizes.old, sizes.kept) == ([], 6)
     assert sizes.kept_bytes < 0.6 * separately
     os.utime(one, (0, 0))
-    (leftover,) = installation.environments_in_cache().old
+    (leftover,) = cache.environments_in_cache().old
     assert leftover.path == one
     assert leftover.size_bytes < separately / 12  # the package and folders: what others use stays
     leftover.remove()
@@ -295,9 +289,7 @@ def test_an_installation_that_is_killed_halfway_is_made_again(commits, tmp_path,
     at = {"dependencies": "installing the dependencies of base", "package": "installing base"}[where]
     program = f"""
 import os, signal, pathlib
-from harness.timing.environments import environment as environments
-from harness.timing.environments import git, installation
-from harness.timing.environments.environment import Source
+from harness.timing.environments.commits import Source, base_environment
 class Killed:
     def doing(self, activity):
         self.armed = activity.startswith({at!r})
@@ -305,7 +297,7 @@ class Killed:
         if self.armed:
             os.kill(os.getpid(), signal.SIGKILL)
 top = pathlib.Path({str(top)!r})
-environments.base_environment(top, top, {first!r}, Source("."), Killed())
+base_environment(top, top, {first!r}, Source("."), Killed())
 """
     subprocess.run(["git", "-C", top, "checkout", "-q", first], check=True)
     killed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -3,11 +3,8 @@
 import pytest
 
 from harness.errors import UsageError
-from harness.timing.environments.suite import (
-    Limits,
-    find_suite,
-    read_suite,
-)
+from harness.timing.environments.suite import Limits
+from harness.timing.environments.suite_file import find_suite, read_suite
 
 CNN = '[benchmarks.cnn]\nbackend = "torch"\ntask = "cnn"\n'
 

@@ -15,14 +15,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from harness.core.plugins import registry
-from harness.errors import PluginError, UsageError
+from harness.errors import UsageError
+from harness.timing.environments.cache import Progress
 from harness.timing.environments.environment import Environment, EnvironmentPair
-from harness.timing.environments.installation import (
-    Checkout,
-    Package,
-    Progress,
-    environment_of,
-)
+from harness.timing.environments.installation import Checkout, Package, environment_of
 from harness.timing.environments.suite import Benchmark, Suite
 
 _DISTRIBUTION = "dl-harness"
@@ -46,29 +42,6 @@ def requirements_of(text: str, option: str) -> list[str]:
         except InvalidRequirement as error:
             raise UsageError(f"{option} {each}: write PACKAGE==VERSION, such as torch==2.8.0") from error
     return found
-
-
-def backend_of(requirements: Sequence[str]) -> str:
-    """The installed backend of the framework that one of these packages is.
-
-    It has the package's name, or requires the package and is the first that does.
-
-    Raises:
-        UsageError: there is none.
-    """
-    named = [_project(each) for each in requirements]
-    requiring: dict[str, list[str]] = {}
-    for name in registry.names("backend"):
-        with contextlib.suppress(PluginError):  # a broken plugin costs its own backend alone
-            for each in registry.backend(name).requires:
-                requiring.setdefault(_project(each), []).append(name)
-    for package in named:
-        found = requiring.get(package)
-        if found:
-            return package if package in found else found[0]
-    raise UsageError(
-        f"no backend requires {' or '.join(named)}; name one with --backend, or give a step of your own"
-    )
 
 
 @contextlib.contextmanager
@@ -98,20 +71,20 @@ def environment_with(
     Raises:
         HarnessError: pip fails.
     """
-    own = {_project(each) for each in requirements}
+    own = {project_of(each) for each in requirements}
     backends = sorted({each.backend.partition(":")[0] for each in benchmarks if each.backend})
     required = dict.fromkeys(each for name in backends for each in registry.backend(name).requires)
-    beside = [each for each in [*map(_absolute, others), *required] if _project(each) not in own]
+    beside = [each for each in [*map(_absolute, others), *required] if project_of(each) not in own]
     named = f"{label} ({', '.join(requirements)})"
     has_tasks = any(not benchmark.step for benchmark in benchmarks)
     with (
-        _own_wheel() if has_tasks else contextlib.nullcontext() as package,
+        own_wheel() if has_tasks else contextlib.nullcontext() as package,
         environment_of([*requirements, *beside], package, label=named, progress=progress) as installed,
     ):
         yield Environment(label=label, python=str(installed.python))
 
 
-def _project(requirement: str) -> str:
+def project_of(requirement: str) -> str:
     """The name of what is required; a path stands for itself."""
     try:
         return canonicalize_name(Requirement(requirement).name)
@@ -126,7 +99,7 @@ def _absolute(requirement: str) -> str:
 
 
 @contextlib.contextmanager
-def _own_wheel() -> Iterator[Package]:
+def own_wheel() -> Iterator[Package]:
     """This harness as a wheel, made of the files that it is imported from, wherever it was installed from."""
     found = metadata.distribution(_DISTRIBUTION)
     tops = {entry.value.partition(":")[0].partition(".")[0] for entry in found.entry_points}
@@ -155,16 +128,3 @@ def _own_wheel() -> Iterator[Package]:
                 wheel.writestr(each, content)
         identity = hashlib.sha256(record.encode()).hexdigest()
         yield Package(name, (_DISTRIBUTION, identity), lambda: contextlib.nullcontext(Checkout(Path(folder))))
-
-
-def suite_of_tasks(tasks: Sequence[str], backend: str, threads: int | None) -> Suite:
-    """A suite of included tasks with the usual limits.
-
-    Raises:
-        UsageError: there is no such task.
-    """
-    benchmarks = []
-    for name in tasks:
-        registry.task(name)  # raises for unknown names
-        benchmarks.append(Benchmark(name=name, backend=backend, task=name, threads=threads))
-    return Suite(file="", benchmarks=tuple(benchmarks))

@@ -6,8 +6,8 @@ import pytest
 from support.repository import ONE, TWO, add_commit
 
 from harness.timing.environments import git
-from harness.timing.environments.environment import vanished, vanished_from_commit
-from harness.timing.environments.suite import read_suite
+from harness.timing.environments.earlier_suite import vanished, vanished_from_commit
+from harness.timing.environments.suite_file import read_suite
 
 
 def missing(project, path, *where, base=None, at_base=None):

@@ -11,7 +11,7 @@ from harness.errors import UsageError
 from harness.timing.duel.predictions_page import _crossings
 from harness.timing.duel.record import DuelResult
 from harness.timing.engine.steps.task_step import make_prediction
-from harness.timing.environments.suite import benchmark_of
+from harness.timing.environments.suite_file import benchmark_of
 
 
 @pytest.mark.parametrize("name", ["torch", "jax", "keras"])

@@ -9,6 +9,7 @@ import pytest
 
 from harness.core.plugins.configuration import Configuration
 from harness.errors import UsageError
+from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.findings import Values, difference_text
 from harness.timing.engine.steps.own import (
     OwnStep,
@@ -18,7 +19,6 @@ from harness.timing.engine.steps.own import (
 )
 from harness.timing.engine.steps.process import StepTarget, parsed_arguments
 from harness.timing.engine.steps.work import Observed, compare
-from harness.timing.engine.timed_worker import ConfigurationFailed
 
 PLAIN = """
 import random

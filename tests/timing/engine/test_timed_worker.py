@@ -14,11 +14,8 @@ from harness.core.machine.cpus import allowed_cpus, cpus_of
 from harness.errors import NoWorkersHere
 from harness.timing.engine.pairs import Alternation
 from harness.timing.engine.preparation import prepare
-from harness.timing.engine.timed_worker import (
-    ConfigurationFailed,
-    TimedWorker,
-    blaming,
-)
+from harness.timing.engine.sessions import ConfigurationFailed, blaming
+from harness.timing.engine.timed_worker import TimedWorker
 
 
 @pytest.fixture

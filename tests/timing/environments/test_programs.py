@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import HarnessError, UsageError
 from harness.timing.environments import git
-from harness.timing.environments.git import output_of, run_plainly
+from harness.timing.environments.programs import output_of, run_plainly
 
 
 @pytest.mark.parametrize("options", [(), (run_plainly,)], ids=["in a group", "plainly"])

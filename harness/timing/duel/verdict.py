@@ -6,12 +6,7 @@ import msgspec
 import numpy as np
 
 from harness.core.stats.intervals import student_quantile
-from harness.timing.duel.record import (
-    DuelResult,
-    PairRecord,
-    Reason,
-    Verdict,
-)
+from harness.timing.duel.record import DuelResult, Reason, Verdict
 from harness.timing.engine.evidence import FEWEST_PAIRS, more_pairs
 from harness.timing.engine.ratios import (
     WITHIN_SHARE,
@@ -19,6 +14,7 @@ from harness.timing.engine.ratios import (
     control_log_ratio,
     step_ratios,
 )
+from harness.timing.engine.record import PairRecord
 
 #: The probability, over all pairs of a duel together, of calling equal configurations different.
 DIFFERENCE_LEVEL = 0.02

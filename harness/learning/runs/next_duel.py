@@ -1,0 +1,95 @@
+"""The ``harness duel`` that would decide which configurations are faster, as a complete command."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.core.documents.circumstances import (
+    given_again,
+    option_words,
+    shell_line,
+)
+from harness.core.documents.results import results_option
+from harness.core.machine.worker_variables import relevant_variables
+from harness.core.plugins import registry
+from harness.core.plugins.definition import define_task
+from harness.core.plugins.options import Value
+from harness.core.runs.identity import value_text
+from harness.core.runs.record import Record
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.learning.runs.comparison import Comparison
+    from harness.learning.runs.configuration_summary import ConfigurationSummary
+
+
+#: Stands before the command.
+DECIDES = "For a verdict on speed:"
+#: Configurations that a duel takes.
+_MOST = 4
+_OPEN = {"undecided", "unreliable"}
+
+
+def next_duel(comparison: "Comparison", results: Path | None = None) -> str:
+    """The command; empty where no verdict on speed is missing, or where a command alone cannot make it.
+
+    Its result goes to the folder ``results``, where the next comparison finds it.
+    """
+    unsettled = [pair.other for pair in comparison.pairs if pair.speed_verdict in _OPEN]
+    if not unsettled:
+        return ""
+    summaries = [comparison.pairs[0].reference, *unsettled][:_MOST]
+    names = [_record(summary).configuration.label for summary in summaries]
+    if len(set(names)) < len(names):  # versions of one framework: each needs its own interpreter
+        return ""
+    record = _record(summaries[0])
+    variables = relevant_variables(record.inherited_variables)
+    # Those of this shell reach the duel without being named.
+    words = [
+        f"{name}={shell_line([value])}" for name, value in variables.items() if os.environ.get(name) != value
+    ]
+    words.append(shell_line(["harness", "duel", *names, "--task", record.task.name, *_options(record)]))
+    return " ".join(words) + ("" if results is None else results_option(results))
+
+
+def _record(summary: "ConfigurationSummary") -> Record:
+    return summary.configuration.runs[0].record
+
+
+def _options(record: Record) -> Iterator[str]:
+    """What the runs had in common and a duel would otherwise choose itself."""
+    options, batch_size, dataset = _defaults(record)
+    configuration, asked = record.configuration, record.task.description.batch_size
+    return option_words(
+        {
+            "set": [
+                f"{name}={value_text(value)}"
+                for name, value in record.task.options.items()
+                if name not in options or options[name] != value
+            ],
+            "batch-size": asked if asked != batch_size else None,
+            "dataset": record.dataset.name if record.dataset.name != dataset else None,
+            "device": configuration.device if configuration.device != "auto" else None,
+            "precision": configuration.precision if configuration.precision != "float32" else None,
+            "threads": configuration.threads,
+            "plugin": given_again(record, "plugin"),
+        }
+    )
+
+
+def _defaults(record: Record) -> tuple[dict[str, Value], int | None, str]:
+    """The task's own options, its batch size under those of the record, and its first data set.
+
+    Nothing is a default where the task is not installed here.
+    """
+    try:
+        definition = registry.task(record.task.name)
+        options = definition.options()
+        given = msgspec.convert(msgspec.structs.asdict(options) | record.task.options, definition.options)
+        batch_size = define_task(definition, given).batch_size
+    except (HarnessError, msgspec.MsgspecError):
+        return {}, None, ""
+    return msgspec.structs.asdict(options), batch_size, definition.datasets[0]

@@ -1,0 +1,76 @@
+"""Worker processes whose errors name their configuration, and the meaning of names in another interpreter."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from harness.core.worker import protocol
+from harness.core.worker.session import Session
+from harness.errors import HarnessError, NoWorkersHere
+
+#: Time limit of a worker that defines a task.
+_DEFINE_LIMIT_SECONDS = 300.0
+
+
+class ConfigurationFailed(HarnessError):
+    """A process could not be started or failed; ``label`` names its workload, ``reason`` omits the label."""
+
+    def __init__(self, label: str, reason: str) -> None:
+        super().__init__(f"{label}: {reason}")
+        self.label = label
+        self.reason = reason
+
+
+@contextlib.contextmanager
+def blaming(label: str, session: Session | None = None) -> Iterator[None]:
+    """Raise errors from inside as those of this workload, with the last lines of its worker's output.
+
+    Without a ``session`` they are of starting one.
+    """
+    try:
+        yield
+    except (ConfigurationFailed, NoWorkersHere):
+        raise
+    except HarnessError as error:
+        reason = str(error) if session is None else session.with_last_lines(error)
+        raise ConfigurationFailed(label, reason) from error
+
+
+def session_of(
+    label: str,
+    variables: Mapping[str, str],
+    limit_seconds: float,
+    python: str,
+    cpus: Iterable[int] | None = None,
+) -> Session:
+    """A worker; raises :class:`ConfigurationFailed` if its interpreter cannot be started."""
+    with blaming(label):
+        return Session(variables, limit_seconds, python, cpus)
+
+
+_S = TypeVar("_S", bound=Session)
+
+
+@contextlib.contextmanager
+def ending(
+    label: str, session: _S, blame: Callable[[str, Session], AbstractContextManager[None]] = blaming
+) -> Iterator[_S]:
+    """A process that is ended afterwards. Errors are those of its workload; see :func:`blaming`."""
+    try:
+        with blame(label, session):
+            yield session
+    finally:
+        session.kill_and_close()
+
+
+def defined_by(
+    label: str, python: str, variables: Mapping[str, str], names: protocol.Define
+) -> protocol.Defined:
+    """The task, its options and the mode as that interpreter defines them.
+
+    Raises:
+        ConfigurationFailed: a name is unknown there, or a plugin cannot be loaded.
+    """
+    with ending(label, session_of(label, variables, _DEFINE_LIMIT_SECONDS, python)) as session:
+        return session.call(names, protocol.Defined)

@@ -1,0 +1,49 @@
+"""Other programs, git and pip, and their errors in one line."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.core.machine import processes
+from harness.errors import HarnessError
+
+_LAST_LINES = 5
+Completed = subprocess.CompletedProcess[str]
+
+
+def run_plainly(command: list[str], folder: Path) -> Completed:
+    """As a shell does: the program gets a Ctrl-C too, and git then cleans up."""
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, errors="surrogateescape", check=False
+    )
+
+
+def run_in_group(command: list[str], folder: Path, follow: Callable[[str], None] | None = None) -> Completed:
+    """In a process group that ends with this process, so that no pip writes on after its gate.
+
+    ``follow`` gets each line of standard output as it comes.
+    """
+    return processes.run(command, None, folder=folder, errors="surrogateescape", follow=follow)
+
+
+def output_of(
+    command: list[str],
+    folder: Path,
+    failure: str,
+    run: Callable[[list[str], Path], Completed] = run_in_group,
+) -> str:
+    """Standard output, stripped.
+
+    Raises:
+        HarnessError: the program is missing or fails: ``failure`` with its last lines.
+    """
+    try:
+        completed = run(command, folder)
+    except OSError as error:
+        raise HarnessError(f"{failure}: {error}") from error
+    if completed.returncode:
+        last = "; ".join((completed.stderr or completed.stdout).strip().splitlines()[-_LAST_LINES:])
+        last = os.fsencode(last).decode(errors="replace")  # it may come into a record, which must be UTF-8
+        raise HarnessError(f"{failure}: {last}")
+    return completed.stdout.strip()
