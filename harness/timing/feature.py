@@ -47,5 +47,7 @@ FEATURE = Feature(
     ),
     leftovers=("harness.timing.environments.leftovers:ENVIRONMENTS",),
     measurements=("harness.timing.duel.noise_command:NOISE",),
+    best_mode="harness.timing.duel.best_mode:best_runs",
+    run_remarks=("harness.timing.duel.best_mode:remarks",),
     listings=("harness.timing.duel.modes_listing:listing",),
 )
