@@ -20,6 +20,7 @@ from harness.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
     from harness.core.documents.find import Records
+    from harness.core.documents.kinds import RecordKind
 
 #: The families of this package, in the order of ``harness --help``.
 _BUILT_IN = ("timing", "learning", "weights", "port", "tracking", "cluster", "sharing")
@@ -86,12 +87,13 @@ class Feature(NamedTuple):
 
 
 def features() -> tuple[Feature, ...]:
-    """Return the features that are present: the built-in ones, then those of other packages.
+    """Return the features that are present: the built-in ones, then those of other packages."""
+    return (*built_in(), *(each for each in installed() if isinstance(each, Feature)))
 
-    Raises:
-        PluginError: an entry point does not name a feature.
-    """
-    return (*built_in(), *installed())
+
+def broken() -> list[PluginError]:
+    """Return why features of other packages are left out. No command depends on them."""
+    return [each for each in installed() if isinstance(each, PluginError)]
 
 
 @functools.cache
@@ -103,17 +105,13 @@ def built_in() -> tuple[Feature, ...]:
 
 
 @functools.cache
-def installed() -> tuple[Feature, ...]:
-    """Return the features of other packages, by the names of their entry points.
-
-    Raises:
-        PluginError: an entry point cannot be loaded, or does not name a feature.
-    """
+def installed() -> tuple[Feature | PluginError, ...]:
+    """Return the features of other packages by the names of their entry points, or why one is left out."""
     if not any(map(_declares_features, sys.path)):
         return ()
     from importlib import metadata  # takes longer than all else that `harness --help` needs
 
-    return tuple(_loaded(entry) for entry in sorted(metadata.entry_points(group=GROUP)))
+    return tuple(map(_loaded, sorted(metadata.entry_points(group=GROUP))))
 
 
 def _declares_features(folder: str) -> bool:
@@ -124,14 +122,13 @@ def _declares_features(folder: str) -> bool:
     return False
 
 
-def _loaded(entry: Any) -> Feature:
+def _loaded(entry: Any) -> Feature | PluginError:
+    where = f"feature {entry.name} ({entry.value}) is left out"
     try:
         found = entry.load()
-    except Exception as error:
-        raise PluginError(f"feature {entry.name} ({entry.value}) cannot be imported: {error}") from error
-    if not isinstance(found, Feature):
-        raise PluginError(f"feature {entry.name} ({entry.value}) is not a Feature")
-    return found
+    except (Exception, SystemExit) as error:  # noqa: BLE001  of its author
+        return PluginError(f"{where}: {type(error).__name__}: {error}")
+    return found if isinstance(found, Feature) else PluginError(f"{where}: it is not a Feature")
 
 
 @functools.cache
@@ -140,7 +137,15 @@ def records() -> "Records":
     from harness.core.documents.find import Records
     from harness.core.runs.store import RUNS
 
-    return Records([RUNS, *hooked("records")])
+    kinds: list[RecordKind[Any]] = [RUNS]
+    for kind in hooked("records"):
+        names = {kind.name, kind.folder, kind.mark}
+        if taken := [each.name for each in kinds if names & {each.name, each.folder, each.mark}]:
+            raise PluginError(
+                f"the kind of record {kind.name} has the name, the folder or the mark of {taken[0]}"
+            )
+        kinds.append(kind)
+    return Records(kinds)
 
 
 def hooked(hook: str) -> list[Any]:
