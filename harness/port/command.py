@@ -14,10 +14,10 @@ from harness.core.documents.results import prepare_folder
 from harness.core.machine.description import describe_machine
 from harness.core.machine.files import replace_file
 from harness.core.shell import options
-from harness.core.shell.console import Phases
 from harness.core.shell.ending import deliver
 from harness.core.shell.own_model import arguments, save_task
 from harness.core.shell.printing import print_error_line
+from harness.core.shell.progress import Phases
 from harness.errors import HarnessError, UsageError
 from harness.port.findings import PORTS, PortOptions, PortRecord, SideSpec
 

@@ -53,9 +53,10 @@ class Feature(NamedTuple):
     operations: Mapping[str, str] = _NONE
     """Operations of a worker: ``function(worker, arguments)`` returns what is encoded as the reply."""
     executors: Mapping[str, str] = _NONE
-    """Where runs are executed, by the value of ``--executor``: :mod:`harness.core.shell.executors`."""
+    """Where runs are executed, by the value of ``--executor``: see :mod:`harness.core.shell.executors`."""
     trackers: Mapping[str, str] = _NONE
-    """By the tool that ``--track`` names: :mod:`harness.core.runs.tracker`."""
+    """By the tool that ``--track`` names: ``function(results, uri)`` returns a
+    :class:`~harness.core.runs.tracker.Tracker`."""
     after_training: tuple[str, ...] = ()
     """Work after a training: :class:`harness.core.runs.extensions.AfterTraining` objects."""
     run_report: tuple[str, ...] = ()
@@ -63,6 +64,8 @@ class Feature(NamedTuple):
     ``write(paths, selection, results, options)``, which returns a message for each unreadable file."""
     run_summary: tuple[str, ...] = ()
     """At the end of ``harness run``: ``function(records, folder)`` returns nodes of a document."""
+    run_remarks: tuple[str, ...] = ()
+    """After the summary of ``harness run``: ``function(records)`` returns sentences."""
     report_sections: tuple[str, ...] = ()
     """In a report of runs: ``function(findings)`` returns sections."""
     study_parts: tuple[str, ...] = ()
@@ -76,7 +79,7 @@ class Feature(NamedTuple):
     listings: tuple[str, ...] = ()
     """Further tables for ``harness list tasks``: ``function()`` returns texts."""
     best_mode: str = ""
-    """The fastest of several modes: :class:`harness.core.shell.executors.BestMode`."""
+    """The fastest mode of a backend: a :class:`harness.core.shell.executors.BestMode`."""
     model_proof: str = ""
     """The proof that two models are equal: :class:`harness.core.models.proof.ModelProof`."""
     skeletons: Mapping[str, str] = _NONE

@@ -32,9 +32,9 @@ from harness.core.plugins.definition import define_task
 from harness.core.plugins.files import name_plugin_files, plugin_files
 from harness.core.plugins.sources import sources_of_models
 from harness.core.shell.commands.reference import write_reference
-from harness.core.shell.console import Phases
 from harness.core.shell.options import together
 from harness.core.shell.printing import echo, print_error_line
+from harness.core.shell.progress import Phases
 from harness.errors import HarnessError, UsageError
 from harness.port.findings import SideSpec
 

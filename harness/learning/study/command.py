@@ -12,21 +12,18 @@ import msgspec
 
 from harness.core.documents.files import write_text
 from harness.core.documents.numbers import about, counted
-from harness.core.machine.description import Machine
 from harness.core.plugins import registry
 from harness.core.runs.record import Record
 from harness.core.runs.request import RunRequest
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
 from harness.core.shell import completion, options
-from harness.core.shell.commands.run import (
-    cluster_of,
-    exit_code,
-    run_sequence,
-)
-from harness.core.shell.console import reuse_text, shown_progress
 from harness.core.shell.ending import INTERRUPTED
+from harness.core.shell.execution import exit_code, run_sequence
+from harness.core.shell.executors import Executor, executor_of
 from harness.core.shell.printing import echo, print_error_line
+from harness.core.shell.progress import shown_progress
+from harness.core.shell.runs_display import reuse_text
 from harness.errors import HarnessError
 from harness.learning.study.across_tasks_page import across_tasks_page, across_tasks_text
 from harness.learning.study.page import (
@@ -133,15 +130,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     studies: list[Study] = []
     records: list[Record] = []
     results = sys.stdout
-    with cluster_of(given) as cluster:
-        if cluster is not None:
-            given["threads"] = given["threads"] or cluster.threads
-        machine = cluster and cluster.machine
+    with executor_of(given) as executor:
+        given["threads"] = given["threads"] or executor.threads
         for task in tasks:
-            conduct = _Conduct(kind, task, given, machine)
+            conduct = _Conduct(kind, task, given, executor)
             study, path = conduct.carry_out()
             studies.append(study)
-            with contextlib.redirect_stdout(results):  # which a connection to Ray has silenced
+            with contextlib.redirect_stdout(results):  # which an executor may have silenced
                 conduct.show(study, path)
             records += conduct.records
             if exit_code(records) == INTERRUPTED:
@@ -159,7 +154,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 class _Conduct:
     """Carries out a study of one task: trials, then the runs that are compared, then its page."""
 
-    def __init__(self, kind: StudyKind, task: str, given: dict[str, Any], machine: Machine | None) -> None:
+    def __init__(self, kind: StudyKind, task: str, given: dict[str, Any], executor: Executor) -> None:
         asked = given | {"kind": kind, "task": task, "command": sys.argv[1:]}
         chosen = msgspec.convert(
             {name: asked[name] for name in StudyOptions.__struct_fields__}, StudyOptions, from_attributes=True
@@ -167,7 +162,7 @@ class _Conduct:
         with shown_progress(quiet=given["quiet"]) as progress:
             self._plan = StudyPlan(chosen, progress)
         self._given = given
-        self._machine = machine
+        self._executor = executor
         self._store = Store(given["results"])
         self._trackers = options.trackers_of(given)
         self._begun = time.monotonic()
@@ -282,7 +277,7 @@ class _Conduct:
 
     def _shared(self, requests: list[RunRequest]) -> SharedRuns:
         certify = self._given["certify"]
-        return SharedRuns(requests, self._store, certify=certify, machine=self._machine)
+        return SharedRuns(requests, self._store, certify=certify, machine=self._executor.machine)
 
     def _run(self, requests: list[RunRequest]) -> list[Record]:
         """Execute what is not recorded of these; returns the records of all."""
@@ -294,9 +289,9 @@ class _Conduct:
         records = run_sequence(
             self._shared(requests),
             self._store,
+            self._executor,
             quiet=self._given["quiet"],
             certify=self._given["certify"],
-            on_nodes=self._machine is not None,
             deadline=deadline,
             trackers=self._trackers,
         )

@@ -8,8 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from harness.core.shell import options, printing
-from harness.core.shell.commands import run
+from harness.core.shell import options, printing, run_options
 from harness.core.shell.commands.run import _training_text as own_training_text
 from harness.core.shell.main import commands
 from harness.core.shell.options import DURATION
@@ -52,8 +51,8 @@ def test_several_values_are_a_list_without_duplicates_and_variables_a_dictionary
     @click.command()
     @options.tasks
     @options.device
-    @run.threads
-    @run.precisions
+    @run_options.threads
+    @run_options.precisions
     @options.timeout
     @options.variables("b", "Variables.")
     def example(**parsed):
