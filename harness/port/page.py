@@ -19,7 +19,8 @@ from harness.core.documents.document import (
     table_of,
 )
 from harness.core.documents.numbers import first_of
-from harness.port.findings import KINDS, Cause, Findings, PortRecord
+from harness.port.cause_kinds import KINDS
+from harness.port.record import Cause, Findings, PortRecord
 
 _SHOWN_NAMES = 6
 _METHOD = """\

@@ -26,7 +26,7 @@ from harness.core.runs.record import Record
 from harness.core.runs.store import RUNS, results_option
 from harness.errors import UsageError
 from harness.learning.study.record import STUDIES
-from harness.port.findings import PORTS
+from harness.port.record import PORTS
 from harness.timing.bisect.record import BISECTIONS
 from harness.timing.duel.record import DUELS, TIMES
 from harness.timing.gate.record import GATES

@@ -18,7 +18,7 @@ from harness.core.documents.numbers import (
 from harness.core.runs.record import Record, step_time
 from harness.core.runs.store import RUNS, Store
 from harness.learning.study.record import STUDIES, Study
-from harness.port.findings import PORTS, PortRecord
+from harness.port.record import PORTS, PortRecord
 from harness.timing.bisect.record import BISECTIONS, BisectRecord
 from harness.timing.duel.record import (
     DUELS,

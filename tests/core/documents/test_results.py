@@ -30,7 +30,7 @@ from harness.core.runs.selection import Selection
 from harness.core.runs.store import RUNS
 from harness.errors import UsageError
 from harness.learning.study.record import STUDIES
-from harness.port.findings import PORTS
+from harness.port.record import PORTS
 from harness.timing.bisect.record import BISECTIONS
 from harness.timing.duel.record import DUELS, TIMES
 from harness.timing.gate.record import GATES
