@@ -21,7 +21,7 @@ from harness.core.runs.store import RUNS
 from harness.core.shell.features import records
 from harness.errors import UsageError
 from harness.learning.study.record import STUDIES
-from harness.port.findings import PORTS
+from harness.port.record import PORTS
 from harness.timing.bisect.record import BISECTIONS
 from harness.timing.duel.record import DUELS
 from harness.timing.gate.record import GATES

@@ -20,12 +20,12 @@ from harness.core.plugins.options import parse_options
 from harness.core.plugins.registry import runs_our_code
 from harness.core.plugins.selection import ALL, select_backend
 from harness.core.runs.request import choose_dataset
-from harness.core.shell import completion, options
+from harness.core.shell import completion, features, options
 from harness.core.shell import options as shared
 from harness.core.shell.ending import code_of, deliver
 from harness.core.shell.executors import executor_of
 from harness.core.shell.options import is_local
-from harness.core.shell.own_model import is_model, with_own_pair
+from harness.core.shell.own_model import is_model
 from harness.core.shell.printing import (
     echo,
     echo_json,
@@ -337,7 +337,10 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
             raise UsageError(f"{option} is for steps of your own, such as bench.py:make_step")
     if options["seed"] == OWN_SEED:
         raise UsageError("--seed own is for steps of your own; give a number")
-    names, options = with_own_pair(names, options)
+    if any(map(is_model, names)):
+        names, options = features.only("model_proof", "a duel of two models")(names, options)
+    elif options["task"] is None:
+        raise UsageError("--task is missing; `harness list tasks` lists the tasks")
     record, path = _here(names, options) if is_local(options) else _elsewhere(names, options)
     ctx.exit(_deliver(record, path, options))
 
