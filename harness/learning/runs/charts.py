@@ -64,7 +64,6 @@ from harness.learning.runs.outcome_charts import (
 from harness.learning.runs.overfit import Overfitting
 from harness.learning.runs.sentences import SHOWN_GROUPS
 from harness.learning.runs.tables import relative_times
-from harness.learning.study.sections import figures_of_study
 
 # Charts of a comparison. The data are summaries over seeds, so charts do not grow with the number of runs.
 
@@ -357,15 +356,15 @@ def colours_of(findings: Findings) -> Colours:
 
 
 def all_figures(findings: Findings) -> dict[str, Figure]:
-    """Every chart of the groups that are shown and of the studies, by name."""
+    """Every chart of the groups that are shown and of the further sections, by name."""
     colours = colours_of(findings)
     figures = [
         figure
         for prefix, group in _shown_groups(findings)
         for figure in group_figures(group, prefix, colours, findings.results)
     ]
-    for number, study in enumerate(findings.studies, 1):
-        shown = figures_of_study(study, f"study-{number}")
+    for number, section in enumerate(findings.sections, 1):
+        shown = section.figures(f"{section.prefix}-{number}")
         figures += [figure for figure in shown if isinstance(figure, Figure)]
     return {figure.name: figure for figure in figures}
 

@@ -322,10 +322,10 @@ class NoPlainRuns(NamedTuple):
 KeptApart = NotCertified | DifferentWork | NoPartner | NoPlainRuns
 
 
-def kept_apart(groups: Sequence[RunGroup], in_studies: Container[Conditions] = ()) -> list[KeptApart]:
+def kept_apart(groups: Sequence[RunGroup], in_sections: Container[Conditions] = ()) -> list[KeptApart]:
     """Groups that are not certified or do different work, and configurations alone in their group.
 
-    Groups whose conditions are ``in_studies`` are compared there.
+    Configurations under the conditions ``in_sections`` are compared there, and need no partner here.
     """
     apart: list[KeptApart] = []
     for group in groups:
@@ -335,7 +335,7 @@ def kept_apart(groups: Sequence[RunGroup], in_studies: Container[Conditions] = (
             apart.append(different)
         elif (
             len(group.configurations) == 1
-            and group.conditions not in in_studies
+            and group.conditions not in in_sections
             and (differences := _from_nearest(group, groups))
         ):
             (alone,) = group.configurations

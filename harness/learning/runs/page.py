@@ -42,6 +42,7 @@ from harness.learning.runs.overfitting_text import (
     overfitting_table,
 )
 from harness.learning.runs.overview import card
+from harness.learning.runs.sections import ReportSection
 from harness.learning.runs.sentences import (
     NOTHING_COMPARABLE,
     SHOWN_GROUPS,
@@ -63,9 +64,6 @@ from harness.learning.runs.tables import (
     phases_table,
     runs_list,
 )
-from harness.learning.study.effects import StudyFinding
-from harness.learning.study.page import study_nodes
-from harness.learning.study.sections import study_sentence, study_title
 from harness.timing.duel.page import (
     DECIDES,
     faster_modes,
@@ -86,14 +84,14 @@ def findings_document(findings: Findings, peak_flops: float | None = None) -> Do
 
 
 def key_sentences(findings: Findings, *, overfitting: bool = True) -> list[str]:
-    """The answer of each group, the duel that would decide, overfitting; the recommendation of each study."""
+    """The answer of each group, the duel that would decide, overfitting; the answer of each section."""
     sentences = list(map(variation_sentence, findings.variations))
     for task in findings.by_task(SHOWN_GROUPS):
         for group in task.groups:
             command = next_duel(group.comparison, findings.results)
             sentences += [headline(group.comparison), *[f"{DECIDES} {command}"] * bool(command)]
             sentences += _overfitting(group) if overfitting else []
-        sentences += map(study_sentence, task.studies)
+        sentences += [section.sentence for section in task.sections]
     return sentences
 
 
@@ -120,7 +118,9 @@ class _Builder:
         self._peak_flops = peak_flops
         groups = enumerate(findings.groups[:SHOWN_GROUPS], 1)
         self._ids = {id(group): f"comparison-{number}" for number, group in groups}
-        self._ids |= {id(study): f"study-{number}" for number, study in enumerate(findings.studies, 1)}
+        self._ids |= {
+            id(section): f"{section.prefix}-{number}" for number, section in enumerate(findings.sections, 1)
+        }
 
     @cached_property
     def _caveats(self) -> list[str]:
@@ -132,7 +132,7 @@ class _Builder:
         hidden = len(findings.groups) - SHOWN_GROUPS
         more = f"{hidden} more groups of runs are not shown; select some with filters such as task=cnn."
         nodes: list[Node] = [
-            Paragraph("" if findings.groups or findings.studies else NOTHING_COMPARABLE),
+            Paragraph("" if findings.groups or findings.sections else NOTHING_COMPARABLE),
             Only(("page",), self._overview),
             *(
                 Section(task.task, list(self._task(task)), f"task-{number}", announced=len(tasks) > 1)
@@ -177,7 +177,7 @@ class _Builder:
             yield Only(_DETAILED, groups)
         else:
             yield from groups
-        yield from map(self._study, task.studies)
+        yield from map(self._added, task.sections)
         yield Items(list(map(kept_apart_sentence, task.kept_apart)), "Not compared")
         yield Items(list(map(left_out_sentence, task.left_out)), "Left out")
 
@@ -225,10 +225,9 @@ class _Builder:
         figures = group_figures(group, name, colours_of(self._findings), results, relative=relative)
         return [*figures, *group_pictures(group, name, results), *sampled_passages(group, name)]
 
-    def _study(self, study: StudyFinding) -> Section:
-        name = self._ids[id(study)]
-        label = f"{study.study.kind.name.capitalize()}: {study.configuration.name}"
-        return Section(study_title(study), study_nodes(study, name), name, label, announced=True)
+    def _added(self, section: ReportSection) -> Section:
+        name = self._ids[id(section)]
+        return Section(section.title, section.nodes(name), name, section.label, announced=True)
 
     def _notes(self) -> Iterable[Node]:
         """Cautions, machines, data and what could not be read; on a page also the method and each run."""

@@ -20,8 +20,6 @@ from harness.learning.runs.sentences import (
     trained_text,
 )
 from harness.learning.runs.tables import differences_table, group_table
-from harness.learning.study.page import study_table
-from harness.learning.study.sections import study_sentence, study_title
 
 #: The sources that a paragraph may cite, by their keys.
 _SOURCES = {
@@ -89,14 +87,14 @@ def bibliography() -> str:
 
 
 def latex(findings: Findings, sources: str) -> str:
-    """The method and the tables of each group of runs, and the table of each study."""
+    """The method and the tables of each group of runs, and the table of each further section."""
     packages = "\\usepackage{booktabs,graphicx,amssymb}"
     parts = [f"% Written by harness report. Needs {packages}; the sources are in {sources}.bib."]
     for number, group in enumerate(findings.groups[:SHOWN_GROUPS], 1):
         parts += _group(group, number)
-    for number, study in enumerate(findings.studies, 1):
-        table = latex_table(study_table(study), f"tab:harness-study-{number}")
-        parts += [rf"\paragraph{{{for_latex(study_title(study))}}}", for_latex(study_sentence(study)), table]
+    for number, section in enumerate(findings.sections, 1):
+        table = latex_table(section.table, f"tab:harness-{section.prefix}-{number}")
+        parts += [rf"\paragraph{{{for_latex(section.title)}}}", for_latex(section.sentence), table]
     return "\n\n".join(parts) + "\n"
 
 

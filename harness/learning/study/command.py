@@ -34,16 +34,14 @@ from harness.learning.study.page import (
     study_page,
     study_text,
 )
-from harness.learning.study.record import (
-    STUDIES,
-    TUNING_SEED,
-    Study,
+from harness.learning.study.plan import (
     StudyOptions,
     StudyPlan,
     affordable_trials,
     mean_run_seconds,
     runs_within,
 )
+from harness.learning.study.record import STUDIES, TUNING_SEED, Study
 from harness.learning.study.tuning import Tuning
 from harness.spec.study import StudyKind
 
