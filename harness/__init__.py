@@ -36,8 +36,8 @@ def load_results(results: str | Path = "results") -> pd.DataFrame:
     Times are in seconds, memory in bytes, shares such as accuracies from 0 to 1. A file that cannot be read
     is skipped with a warning that names it.
     """
+    from harness.core.runs.frames import runs_frame
     from harness.core.runs.store import RUNS
-    from harness.learning.runs.run_frames import runs_frame
 
     return runs_frame(_readable(RUNS, results))
 
@@ -56,8 +56,8 @@ def load_epochs(results: str | Path = "results") -> pd.DataFrame:
 
     Unreadable files as in :func:`load_results`.
     """
+    from harness.core.runs.frames import epochs_frame
     from harness.core.runs.store import RUNS
-    from harness.learning.runs.run_frames import epochs_frame
 
     return epochs_frame(_readable(RUNS, results))
 
@@ -117,10 +117,11 @@ def load_weights(
         harness.errors.UsageError: there is no such run, it has kept no weights, or the file is missing,
             damaged or of another task.
     """
-    from harness.core.documents.find import named_run
+    from harness.core.runs.store import RUNS
+    from harness.core.shell.features import records
     from harness.weights.score.score import read_weights
 
-    found, path = named_run(Path(results), str(record))
+    found, path = records().named(RUNS, Path(results), str(record))
     return read_weights(found, path.parent, best=best)
 
 

@@ -19,6 +19,8 @@ FEATURE = Feature(
         ),
     ),
     records=("harness.learning.study.record:STUDIES",),
+    run_summary=("harness.learning.runs.run_summary:compared",),
+    run_report=("harness.learning.runs.run_report",),
     report_sections=("harness.learning.study.report_section:sections",),
     study_parts=(
         "harness.learning.study.parts.comparison:PARTS",

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from harness.core.documents.kinds import stamp
+from harness.core.documents.results import prepare_folder
 from harness.core.machine.description import describe_machine
 from harness.core.machine.files import replace_file
-from harness.core.runs.store import prepare_folder
 from harness.core.shell import options
 from harness.core.shell.console import Phases
 from harness.core.shell.ending import deliver

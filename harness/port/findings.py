@@ -296,7 +296,16 @@ class PortRecord(Envelope, kw_only=True):
     seconds: float
 
 
-PORTS = RecordKind("port", "ports", PortRecord, SCHEMA, "findings")
+PORTS = RecordKind(
+    name="port",
+    folder="ports",
+    type=PortRecord,
+    schema=SCHEMA,
+    mark="findings",
+    row="harness.port.page:row",
+    document="harness.port.page:port_document",
+    noun=("port check", "port checks"),
+)
 
 
 # Causes that are alike at several places as one.

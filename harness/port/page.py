@@ -18,7 +18,8 @@ from harness.core.documents.document import (
     Table,
     table_of,
 )
-from harness.core.documents.numbers import first_of
+from harness.core.documents.kinds import Listed
+from harness.core.documents.numbers import NOTHING, first_of
 from harness.port.findings import KINDS, Cause, Findings, PortRecord
 
 _SHOWN_NAMES = 6
@@ -161,3 +162,11 @@ def _pairs(record: PortRecord) -> Table:
         for pair in record.findings.parameters.pairs
     ]
     return Table(["A", "B", "role", "shape"], rows, "Paired parameters")
+
+
+def row(record: PortRecord) -> Listed:
+    """Return the row of a port check in a list of results."""
+    findings = record.findings
+    kinds = ", ".join(dict.fromkeys(cause.kind for cause in findings.causes))
+    outcome = f"{findings.verdict}: {kinds}" if kinds else findings.verdict
+    return Listed(NOTHING, f"{findings.a.target}, {findings.b.target}", outcome)

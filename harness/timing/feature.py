@@ -45,4 +45,7 @@ FEATURE = Feature(
         "harness.timing.gate.record:GATES",
         "harness.timing.bisect.record:BISECTIONS",
     ),
+    leftovers=("harness.timing.environments.leftovers:ENVIRONMENTS",),
+    measurements=("harness.timing.duel.noise_command:NOISE",),
+    listings=("harness.timing.duel.modes_listing:listing",),
 )

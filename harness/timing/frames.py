@@ -5,7 +5,7 @@ from itertools import zip_longest
 
 import pandas as pd
 
-from harness.learning.runs.run_frames import with_times
+from harness.core.runs.frames import with_times
 from harness.timing.duel.record import (
     ConfigurationRecord,
     DuelRecord,

@@ -10,6 +10,7 @@ from harness.core.runs.selection import Selection
 from harness.core.shell import options
 from harness.core.shell.completion import RECORD
 from harness.core.shell.console import LiveLine
+from harness.core.shell.features import records
 from harness.core.shell.options import report_unreadable
 from harness.core.shell.printing import echo
 from harness.errors import HarnessError
@@ -81,7 +82,7 @@ def to_tensorboard(ctx: click.Context, /, selection: tuple[str, ...], **given: A
 
 def _export(tracker: Tracker, arguments: Sequence[str], results: Path, *, quiet: bool) -> int:
     """Send the runs one by one and print how many were added; returns the exit code."""
-    selection = Selection(arguments, results)
+    selection = Selection(arguments, results, records())
     added = known = 0
     try:
         with LiveLine(quiet=quiet) as line:

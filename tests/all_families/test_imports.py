@@ -9,7 +9,9 @@ from support.made_gates import mixed_gate, save
 HEAVY = {"torch", "tensorflow", "keras", "jax", "pandas", "scipy", "sklearn", "altair", "mlflow", "ray"}
 #: Commands that may import NumPy and rich.
 READING = ("run", "compare", "report", "study")
-COMMAND = "import sys\nfrom harness.core.shell.main import main\nsys.argv = ['harness', *{!r}.split()]\nmain()"
+COMMAND = (
+    "import sys\nfrom harness.core.shell.main import main\nsys.argv = ['harness', *{!r}.split()]\nmain()"
+)
 SOURCES = "from harness_tasks.datasets import SOURCES\n"
 
 
@@ -61,7 +63,9 @@ registry.task("cnn")
         (PLUGINS_ARE_FOUND, {"harness_torch", "harness_keras", "harness_jax", "harness_tasks", "numpy"}),
         (PLUGINS_ARE_LOADED, {*HEAVY, "numpy"}),
         (
-            "import harness.core.shell.commands.data\n" + SOURCES + "[each.is_ready() for each in SOURCES.values()]",
+            "import harness.core.shell.commands.data\n"
+            + SOURCES
+            + "[each.is_ready() for each in SOURCES.values()]",
             {"numpy", "PIL", "pooch", "sklearn", "requests", "rich"},
         ),
         (f"{SOURCES}SOURCES['sunspots'].load()", {"pandas", "scipy", "patsy"}),

@@ -12,7 +12,6 @@ from harness.core.documents.document import (
     Paragraph,
     Table,
 )
-from harness.core.runs.record import Record
 from harness.errors import HarnessError
 from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
@@ -33,16 +32,6 @@ def certificate_label(certificate: Certificate | None) -> str:
     if certificate is None or not certificate.certified:
         return IN_FLOAT32 if certificate is not None and certificate.agrees_in_float32 else "not certified"
     return f"certified {_WITHOUT_DROPOUT}" if certificate.lacks_dropout else "certified"
-
-
-def certificate_cell(record: Record) -> str:
-    """``yes``, ``without dropout``, ``in float32`` or ``no``, for a column with the heading *certified*.
-
-    The work of a run that failed is not certified, whatever its certificate says.
-    """
-    label = certificate_label(None if record.status == "failed" else record.certificate)
-    short = {"certified": "yes", "not certified": "no", IN_FLOAT32: "in float32"}
-    return short.get(label, label.removeprefix("certified "))
 
 
 # A check: a cell for each configuration and task, and below the table what deviates.

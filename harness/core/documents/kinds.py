@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -169,12 +170,25 @@ def _as_stored(record: _D, _path: Path) -> _D:
     return record
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RecordKind(Generic[_D]):
-    """A kind of record: how it is called, where its files are, and how they are read.
+_RENDER = "harness.core.documents.render"
 
-    ``mark`` is a field that every record of this kind has, of any schema, and no record of another kind.
-    ``judge`` completes a record by what only its reader can know.
+
+class Listed(NamedTuple):
+    """A record in a list of results."""
+
+    task: str
+    configurations: str
+    outcome: str
+    """Scores or verdicts; the status of a record that did not end well."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RecordKind(Generic[_D]):
+    """A kind of record: how it is called, where its files are, how they are read, listed and shown.
+
+    ``row`` and the documents are ``package.module:NAME`` of functions, which are imported when they are used:
+    ``row(record)`` returns a :class:`Listed`; ``document(record)`` returns the document that is printed and
+    written to files, ``page(record)`` another one for files.
     """
 
     name: str
@@ -182,7 +196,50 @@ class RecordKind(Generic[_D]):
     type: type[_D]
     schema: int
     mark: str
+    """A field that every record of this kind has, of any schema, and no record of another kind."""
+    row: str
+    document: str
+    page: str = ""
+    noun: tuple[str, str] | None = None
+    """One and several records in a sentence; default: the name and the folder."""
+    suffixes: tuple[str, ...] = (".html", ".md")
+    """The files that ``harness report`` writes of one record."""
+    reads_results: bool = False
+    """The documents are of other records, too: their functions take the results folder as second argument."""
+    numerous: bool = False
+    """Thousands may lie in a folder, so that files there are taken to be of this kind without being read."""
     judge: Callable[[_D, Path], _D] = _as_stored
+    """Completes a record by what only its reader can know."""
+
+    def counted(self, count: int) -> str:
+        """Return a number of records in words, such as ``2 port checks``."""
+        one, several = self.noun or (self.name, self.folder)
+        return f"{count} {one if count == 1 else several}"
+
+    def row_of(self, record: _D) -> Listed:
+        """Return the row of a record in a list."""
+        row: Listed = resolve_name(self.row)(record)
+        return row
+
+    def text_of(self, record: _D, path: Path) -> str:
+        """Return the text that ``harness show`` prints of a record in the file ``path``."""
+        text: str = resolve_name(f"{_RENDER}.terminal:terminal_text")(self._made(self.document, record, path))
+        return text
+
+    def file_of(self, record: _D, path: Path, suffix: str) -> str:
+        """Return the content of a file with this suffix, one of ``suffixes``, of a record.
+
+        Raises:
+            ImportError: a library of the extra "report" is not installed.
+        """
+        renderer = {".html": "html:html_page", ".md": "markdown:markdown"}[suffix]
+        document = self._made(self.page or self.document, record, path)
+        content: str = resolve_name(f"{_RENDER}.{renderer}")(document)
+        return content
+
+    def _made(self, function: str, record: _D, path: Path) -> object:
+        more = (path.parent.parent,) if self.reads_results else ()
+        return resolve_name(function)(record, *more)
 
     def paths(self, results: Path) -> list[Path]:
         """The files under a results folder, oldest first where their names begin with the time."""

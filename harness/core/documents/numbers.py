@@ -3,14 +3,11 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from harness.core.documents.kinds import Status
 from harness.core.machine.description import Machine
-from harness.core.runs.record import Failure, Record
 from harness.core.stats.estimate import Estimate
 from harness.core.training.measures import (
     Measure,
     Scores,
-    measure_of_task,
 )
 
 NOTHING = "–"
@@ -219,11 +216,6 @@ def machine_text(machine: Machine) -> str:
     return ", ".join(filter(None, [machine.host_text, model]))
 
 
-def failure_text(status: Status, failure: Failure) -> str:
-    """``failed: no memory``. The message of an interrupted run states its status."""
-    return failure.message if status == "interrupted" else f"{status}: {failure.message}"
-
-
 # A score as text, in the unit of its measure.
 
 
@@ -237,12 +229,6 @@ def score_value(measure: Measure, scores: Scores | None) -> str:
     """The measure's score as :func:`score_text`; a dash if there is none."""
     score = (scores or {}).get(measure.key)
     return NOTHING if score is None else score_text(measure, score * measure.factor)
-
-
-def test_score(record: Record) -> str:
-    """Name and value of a run's test score after the last epoch: ``accuracy 48.6 %``."""
-    measure = measure_of_task(record.task.description)
-    return f"{measure.name} {score_value(measure, record.test_at_last)}"
 
 
 # The mark of times of runs during which others used the machine, next to the number wherever it stands.

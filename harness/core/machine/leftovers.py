@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,23 @@ class Leftover(NamedTuple):
     path: Path
     size_bytes: int
     remove: Callable[[], None]
+
+
+class Found(NamedTuple):
+    """What can be removed, and a sentence about what of the same kind is kept."""
+
+    items: list[Leftover]
+    kept: str = ""
+
+
+class LeftoverSource(NamedTuple):
+    """Where leftovers come from: their kinds, each with a line about it, and how to find them.
+
+    ``find`` takes the results folder.
+    """
+
+    kinds: Mapping[str, str]
+    find: Callable[[Path], Found]
 
 
 def size_of(paths: Iterable[Path]) -> int:

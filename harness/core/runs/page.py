@@ -3,34 +3,33 @@
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import msgspec
 
 from harness.core.audit.words import clock_sums, verified_work
-from harness.core.certify.page import certificate_cell
 from harness.core.documents.document import (
-    Command,
     Document,
     Facts,
     Items,
     Node,
     Paragraph,
     Passage,
-    Section,
     Table,
     table_of,
 )
+from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
     NOTHING,
     busy_mark,
     counted,
-    failure_text,
     percent,
     score_value,
     significant,
-    test_score,
 )
+from harness.core.documents.results import results_option
 from harness.core.machine.quantities import shown
+from harness.core.plugins import registry
 from harness.core.plugins.options import Value
 from harness.core.runs.identity import value_text
 from harness.core.runs.record import (
@@ -40,20 +39,17 @@ from harness.core.runs.record import (
     samples_per_second,
     step_time,
 )
-from harness.core.runs.store import results_option
+from harness.core.runs.words import (
+    certificate_cell,
+    evaluation_text,
+    failure_text,
+    framework_text,
+    test_score,
+)
 from harness.core.training.measures import Scores, measure_of_task
 from harness.core.training.outcome_records import Generated, SampledTexts
-from harness.learning.runs.axes import BACKEND
-from harness.learning.runs.conditions import evaluation_text
+from harness.errors import HarnessError
 from harness.spec.task import Adversarial, communicated_bytes
-from harness.timing.duel.page import (
-    DECIDES,
-    framework_text,
-    next_duel,
-)
-
-if TYPE_CHECKING:
-    from harness.learning.runs.findings import Findings
 
 # A record in full: what was requested, where it ran, its curves and its raw blocks.
 
@@ -423,28 +419,15 @@ _LAST_LINES = 5
 _MUCH_SCORING = 0.5
 
 
-def summary_document(records: Sequence[Record], folder: Path) -> Document:
-    """The result of the runs, what is wrong with any of them, and where the records are."""
-    comparison = _comparison(records, folder) if _is_comparison(records) else []
+def summary_document(records: Sequence[Record], folder: Path, comparison: Sequence[Node] = ()) -> Document:
+    """Return the result of the runs, what is wrong with any of them, and where the records are.
+
+    A ``comparison`` of the runs, where a feature has made one, stands in place of a line for each run.
+    """
     remarks = _remarks(records, starred=not comparison)
     paragraphs = [Paragraph(text, "lines" if "\n" in text else "") for text in remarks]
-    nodes = [*(comparison or _runs(records)), *paragraphs, _ending(records, folder)]
+    nodes: list[Node] = [*(comparison or _runs(records)), *paragraphs, _ending(records, folder)]
     return Document("run", "Runs", nodes)
-
-
-def _is_comparison(records: Sequence[Record]) -> bool:
-    """Whether a task was run in several configurations or settings."""
-    trained = {
-        (
-            record.task.name,
-            record.configuration.label,
-            record.task.sha256,
-            record.configuration.precision,
-            record.configuration.threads,
-        )
-        for record in records
-    }
-    return len(trained) > len({record.task.name for record in records})
 
 
 def _runs(records: Sequence[Record]) -> list[Node]:
@@ -582,48 +565,6 @@ def _ending(records: Sequence[Record], folder: Path) -> Paragraph:
     return Paragraph(text, "lines")
 
 
-# The comparison at the end of a ``harness run`` of several configurations or settings. It needs NumPy.
-
-
-def _comparison(records: Sequence[Record], folder: Path) -> list[Node]:
-    """The answer of each comparison, then tables, the fastest or best first; empty where no run succeeded.
-
-    ``folder`` is that of the records. Runs that did not succeed are not in the tables.
-    """
-    from harness.learning.runs.sentences import headline, variation_sentence
-    from harness.learning.runs.tables import comparison_table, group_table
-
-    findings = _findings(records)
-    if not findings.groups:
-        return []
-    answers = []
-    for group in findings.groups:
-        decides = Command(next_duel(group.comparison, folder.parent), DECIDES)
-        answer: list[Node] = [Paragraph(headline(group.comparison), "answer"), decides]
-        answers.append(Section(group.comparison.group.title, answer, announced=True))
-    of_settings = [group for group in findings.groups if group.comparison.group.is_of_settings]
-    others = [group for group in findings.groups if not group.comparison.group.is_of_settings]
-    return [
-        Section("", answers),
-        *map(group_table, of_settings),
-        comparison_table(others),
-        *(Paragraph(variation_sentence(each)) for each in findings.variations),
-    ]
-
-
-def _findings(records: Sequence[Record]) -> "Findings":
-    """Of one backend every combination of settings: whoever runs a grid has chosen its axes."""
-    from harness.learning.runs.findings import find
-    from harness.learning.runs.run_curves import Run
-
-    runs = [Run.of(record) for record in records]
-    findings = find(runs)
-    axes = {tuple(variation.values) for variation in findings.variations}
-    if len(axes) == 1 and BACKEND not in (chosen := next(iter(axes))):
-        return find(runs, by=",".join(chosen))
-    return findings
-
-
 # The runs of a matrix in one line: how many, and what varies.
 
 
@@ -641,3 +582,28 @@ def _values(values: Sequence[Value]) -> str:
     if consecutive and len(values) > 2:  # noqa: PLR2004
         return f"{first} to {values[-1]}"
     return ", ".join(map(value_text, values))
+
+
+def row(record: Record) -> Listed:
+    """Return the row of a run in a list of results."""
+    if record.status != "ok":
+        return Listed(record.task.name, _settings(record), record.status)
+    parts = [test_score(record)]
+    if steady := step_time(record):
+        step = f"step {significant(1e3 * steady.median)} ms"
+        parts.append(busy_mark(step, disturbed=record.disturbed))
+    outcome = ", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts)
+    return Listed(record.task.name, _settings(record), outcome)
+
+
+def _settings(record: Record) -> str:
+    """Return ``torch:eager seed 0, optimizer=adam``, with the options that are not the task's defaults."""
+    options = record.task.options
+    try:
+        defaults = msgspec.structs.asdict(registry.task(record.task.name).options())
+    except HarnessError:
+        defaults = options  # a task that is no longer installed
+    changed = [
+        f"{name}={value_text(value)}" for name, value in options.items() if defaults.get(name) != value
+    ]
+    return ", ".join([f"{record.configuration.label} seed {record.seed}", *changed])

@@ -8,23 +8,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from harness.core.documents.find import (
-    find_result,
-    last_result,
-    no_runs,
-    read_each,
-)
+from harness.core.documents.find import Records
 from harness.core.documents.kinds import UnreadableRecord
 from harness.core.machine.files import is_file, is_folder
 from harness.core.plugins.installation import identifying_versions
+from harness.core.runs.fields import FIELDS, text_on_axis, value_of
 from harness.core.runs.record import Record
 from harness.core.runs.store import RUNS
 from harness.errors import UsageError, unknown_name
-from harness.learning.runs.axes import (
-    FIELDS,
-    text_on_axis,
-    value_of,
-)
 
 
 def _device_names(record: Record) -> tuple[str, ...]:
@@ -83,13 +74,14 @@ class Selection:
         UsageError: an argument is neither a filter nor the name of a record or folder.
     """
 
-    def __init__(self, arguments: Sequence[str], results: Path) -> None:
+    def __init__(self, arguments: Sequence[str], results: Path, records: Records) -> None:
+        """Choose from ``records`` by ``arguments``: names and filters."""
         self.unreadable: list[str] = []
         self._wanted: dict[str, set[str]] = defaultdict(set)
         self._since: datetime.datetime | None = None
         self._seen: dict[str, Counter[str]] = defaultdict(Counter)
         self._options: set[str] = set()
-        self._results = results
+        self._results, self._records = results, records
         #: Results folders that are named, or else the one of ``--results``.
         self.folders: list[Path] = []
         paths: dict[Path, None] = {}
@@ -102,7 +94,7 @@ class Selection:
         self.folders = self.folders or [results]
         self.paths = list(paths or dict.fromkeys(RUNS.paths(results)))
         if not self.paths:
-            raise no_runs(results)
+            raise records.none_of(RUNS, results)
 
     def _add_filter(self, key: str, text: str) -> None:
         if key == _SINCE:
@@ -123,7 +115,8 @@ class Selection:
             if not files:
                 raise UsageError(f"there are no records (*.json) in {folder}")
             return files
-        result = last_result(self._results)[0] if argument == "last" else find_result(self._results, argument)
+        records, results = self._records, self._results
+        result = records.last(results)[0] if argument == "last" else records.find(results, argument)
         return [result.path]
 
     def __iter__(self) -> Iterator[Record]:
@@ -138,7 +131,7 @@ class Selection:
         """
         passed = 0
         with no_garbage_collection():
-            for path, record in zip(self.paths, read_each(RUNS, self.paths), strict=True):
+            for path, record in zip(self.paths, self._records.read_each(RUNS, self.paths), strict=True):
                 if isinstance(record, UnreadableRecord):
                     self.unreadable.append(str(record))
                 elif self._passes(record):

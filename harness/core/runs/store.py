@@ -1,21 +1,19 @@
 """The folder of records. Each is one JSON file, written completely or not at all."""
 
 import glob
-import shlex
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from harness.core.documents.kinds import RecordKind
+from harness.core.documents.results import prepare_folder
 from harness.core.machine.files import (
-    prove_writable,
     replace_result,
-    sweep_drafts,
 )
 from harness.core.runs.claims import holds
 from harness.core.runs.record import SCHEMA, Record
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError
 
 # Runs whose process was killed before it could record their end.
 
@@ -34,27 +32,17 @@ def judged(record: Record, path: Path) -> Record:
     return msgspec.structs.replace(record, status="lost") if gone else record
 
 
-RUNS = RecordKind("run", "runs", Record, SCHEMA, "epochs_asked", judged)
-#: The results folder of commands without ``--results``.
-DEFAULT_RESULTS = Path("results")
-
-
-def prepare_folder(folder: Path) -> Path:
-    """Make a folder for records and prove that it is writable, before anything runs; returns it.
-
-    Left drafts of writers that were killed are deleted.
-
-    Raises:
-        UsageError: it is not writable.
-    """
-    try:
-        prove_writable(folder)
-    except OSError as error:
-        raise UsageError(
-            f"records cannot be written to {folder}: {error.strerror}. Give another folder: --results DIR."
-        ) from error
-    sweep_drafts(folder)
-    return folder
+RUNS = RecordKind(
+    name="run",
+    folder="runs",
+    type=Record,
+    schema=SCHEMA,
+    mark="epochs_asked",
+    row="harness.core.runs.page:row",
+    document="harness.core.runs.page:record_document",
+    numerous=True,
+    judge=judged,
+)
 
 
 #: How files of weights end.
@@ -119,8 +107,3 @@ class Store:
     def paths(self) -> list[Path]:
         """The files of the records, oldest first (their names begin with the time)."""
         return sorted(self.folder.glob("*.json"))
-
-
-def results_option(results: Path) -> str:
-    """`` --results DIR`` for commands that a message suggests; empty for the default folder."""
-    return "" if results == DEFAULT_RESULTS else f" --results {shlex.quote(str(results))}"

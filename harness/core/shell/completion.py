@@ -55,7 +55,7 @@ def _backends_and_modes(incomplete: str) -> Iterable[str]:
 
 def _records(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Ids in the results folder, newest first, or files where none begins so."""
-    from harness.core.runs.store import DEFAULT_RESULTS
+    from harness.core.documents.results import DEFAULT_RESULTS
 
     results = Path(ctx.params.get("results") or DEFAULT_RESULTS)
     ids = sorted((path.stem for path in results.glob("*/*.json")), reverse=True)

@@ -34,10 +34,8 @@ from harness.cluster.agent import NodeState
 from harness.core.certify.page import certificate_label
 from harness.core.documents.numbers import (
     about,
-    failure_text,
     score_value,
     significant,
-    test_score,
     time_left,
     time_ratio,
 )
@@ -58,6 +56,7 @@ from harness.core.runs.record import DatasetRecord, Record
 from harness.core.runs.request import RunRequest
 from harness.core.runs.sequence import certified_work
 from harness.core.runs.sharing import SharedRuns
+from harness.core.runs.words import failure_text, test_score
 from harness.core.shell.printing import (
     discard,
     print_error,

@@ -9,8 +9,7 @@ import msgspec
 
 from harness.core.documents.files import write_text
 from harness.core.documents.kinds import RecordKind, Status
-from harness.core.documents.views import VIEWS
-from harness.core.runs.store import results_option
+from harness.core.documents.results import results_option
 from harness.core.shell.printing import echo, echo_json
 from harness.errors import HarnessError, UsageError
 
@@ -41,7 +40,7 @@ def deliver(
     if options["form"] == "json":
         echo_json(msgspec.json.encode(record))
         return
-    echo(VIEWS[kind.name].text(record, path))
+    echo(kind.text_of(record, path))
     for remark in remarks:
         echo(f"\n{remark}")
     if path.exists():

@@ -1,70 +1,59 @@
-"""The command ``harness``: parses, calls the rooms below and prints. It measures and decides nothing.
+"""The command ``harness``: parses, finds the command of the core or of a feature, and ends the process.
 
-Each command is a module of this package, imported when it is called. It may import every other room
-but the pytest plugin; no room imports it.
+A command is imported when it is called.
 """
 
 import atexit
 import errno
-import importlib
 import io
 import os
 import sys
 import threading
+from pkgutil import resolve_name
 from typing import NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
+from harness.core.shell.features import Command, broken, features
 from harness.core.shell.printing import (
     discard,
     echo,
     interrupt_on_termination,
     print_error,
 )
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UsageError, unknown_name
 
-_COMMANDS = {
-    "run": "Train and score tasks on backends; record every run.",
-    "duel": "Compare the training speed of two or more configurations.",
-    "time": "Time a training step of your own.",
-    "gate": "Compare HEAD with a base commit: speed, memory and quality.",
-    "upgrade": "Compare two versions of a framework before you upgrade.",
-    "bisect": "Find the commit or version that changed a step.",
-    "history": "Find changes of speed and memory over the gates of a branch.",
-    "list": "List backends, tasks, data sets and results.",
-    "show": "Print one record in full.",
-    "score": "Score the weights of a recorded run in any framework.",
-    "explain": "Show which inputs a recorded network depends on.",
-    "compare": "Compare recorded runs: speed, quality, overfitting.",
-    "report": "Write the findings as HTML, Markdown, a table or a notebook.",
-    "export": "Show recorded runs in MLflow or TensorBoard.",
-    "study": "Compare remedies for overfitting or class imbalance.",
-    "port": "Check whether two models are equal, and locate differences.",
-    "data": "List, fetch, import and verify data sets.",
-    "check": "Check backends against the committed reference, in float64.",
-    "new": "Write the skeleton of a backend, a task or a data set.",
-    "reference": "Write a task's reference once two frameworks agree.",
-    "ledger": "Print framework defaults that differ, and how tasks fix them.",
-    "clean": "Remove lost runs, unfinished files and old caches.",
-    "doctor": "Describe this machine and find what disturbs measurements.",
-}
-_MODULES = {
-    "duel": "harness.timing.duel.command",
-    "time": "harness.timing.time.command",
-    "gate": "harness.timing.gate.command",
-    "upgrade": "harness.timing.gate.upgrade_command",
-    "bisect": "harness.timing.bisect.command",
-    "history": "harness.timing.history.command",
-    "score": "harness.weights.score.command",
-    "explain": "harness.weights.explain.command",
-    "compare": "harness.learning.runs.command",
-    "export": "harness.tracking.command",
-    "study": "harness.learning.study.command",
-    "port": "harness.port.command",
-}
-#: Commands that write records, which contain the command line.
-_RECORDING = {"run", "duel", "time", "gate", "upgrade", "bisect", "study", "port"}
+#: The commands of the core. Those of features follow them.
+_COMMANDS = tuple(
+    Command(name, text, f"harness.core.shell.commands.{name}:command", records=name == "run")
+    for name, text in {
+        "run": "Train and score tasks on backends; record every run.",
+        "list": "List backends, tasks, data sets and results.",
+        "show": "Print one record in full.",
+        "report": "Write the findings as HTML, Markdown, a table or a notebook.",
+        "data": "List, fetch, import and verify data sets.",
+        "check": "Check backends against the committed reference, in float64.",
+        "reference": "Write a task's reference once two frameworks agree.",
+        "ledger": "Print framework defaults that differ, and how tasks fix them.",
+        "new": "Write the skeleton of a plugin.",
+        "clean": "Remove lost runs, unfinished files and old caches.",
+        "doctor": "Describe this machine and find what disturbs measurements.",
+    }.items()
+)
+
+
+def commands_by_heading() -> dict[str, tuple[Command, ...]]:
+    """Return the commands by their headings: those of the core, then those of each feature that has any."""
+    return {"Commands": _COMMANDS} | {each.title: each.commands for each in features() if each.commands}
+
+
+def commands() -> dict[str, Command]:
+    """Return all commands by name; a feature cannot replace one that comes before it."""
+    every = [command for group in commands_by_heading().values() for command in group]
+    return {command.name: command for command in reversed(every)}
+
+
 _REFUSED = 2
 _INTERRUPTED = 130
 _STANDARD_ERROR = 2
@@ -75,37 +64,37 @@ class _LazyGroup(click.Group):
     """Commands by name and short help. A command's module is imported only when it runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*_COMMANDS]  # the module harness.core.shell.commands.list hides the builtin here
+        return [command.name for group in commands_by_heading().values() for command in group]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
+        listed = commands().get(name)
+        if listed is None:
             return None
-        command: click.Command = importlib.import_module(
-            _MODULES.get(name, f"harness.core.shell.commands.{name}")
-        ).command
-        command.short_help = _COMMANDS[name]
+        command: click.Command = resolve_name(listed.function)
+        command.short_help = listed.help
         command.name = name  # each module calls its function "command"
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The commands that begin so, without importing any, and the options of the group."""
-        commands = [(name, text) for name, text in _COMMANDS.items() if name.startswith(incomplete)]
+        found = [each for name, each in commands().items() if name.startswith(incomplete)]
         options = click.Command.shell_complete(self, ctx, incomplete)
-        return [*(CompletionItem(name, help=text) for name, text in commands), *options]
+        return [*(CompletionItem(each.name, help=each.help) for each in found), *options]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         completing = ctx.resilient_parsing
-        if args and not completing and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            from harness.errors import unknown_name
-
-            raise unknown_name("command", args[0], _COMMANDS)
+        if args and not completing and args[0] not in commands() and not args[0].startswith("-"):
+            raise unknown_name("command", args[0], commands())
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([*_COMMANDS.items()])
+        groups = commands_by_heading()
+        width = max(len(command.name) for group in groups.values() for command in group)
+        for heading, group in groups.items():
+            with formatter.section(heading):
+                formatter.write_dl([(command.name.ljust(width), command.help) for command in group])
 
 
 def _remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -187,6 +176,8 @@ def main() -> None:
 
 def execute(arguments: list[str]) -> int:
     """Run a command line; returns its exit code. Errors that a user can correct take one or two lines."""
+    for error in broken():
+        print_error(str(error))
     try:
         _refuse_other_encodings(arguments)
         code: int | None = cli.main(arguments, standalone_mode=False, prog_name="harness")
@@ -240,7 +231,8 @@ def _occupy_closed_descriptors() -> None:
 
 def _refuse_other_encodings(arguments: list[str]) -> None:
     """Refuse arguments that are not UTF-8: records contain the command line, and JSON is UTF-8."""
-    for argument in arguments if arguments[:1] and arguments[0] in _RECORDING else ():
+    command = commands().get(arguments[0]) if arguments else None
+    for argument in arguments if command and command.records else ():
         try:
             argument.encode()
         except UnicodeEncodeError:

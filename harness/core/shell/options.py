@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from harness.core.documents.results import DEFAULT_RESULTS
 from harness.core.machine.arguments import program, seconds_of
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.machine.description import default_threads
@@ -26,7 +27,6 @@ from harness.core.plugins.contributions import (
 from harness.core.plugins.files import name_plugin_files, plugin_files
 from harness.core.plugins.loading import LABELS, Kind
 from harness.core.plugins.selection import select_backend
-from harness.core.runs.store import DEFAULT_RESULTS
 from harness.core.shell import completion
 from harness.core.shell.printing import print_error
 from harness.errors import UsageError, unknown_name

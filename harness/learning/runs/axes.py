@@ -2,42 +2,19 @@
 
 import functools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
-from harness.core.plugins.installation import identifying_versions
 from harness.core.plugins.options import Value, options_with
-from harness.core.runs.identity import value_text
+from harness.core.runs.fields import FIELDS, AxisValue, text_on_axis
 from harness.core.runs.record import Record
 from harness.errors import HarnessError, UsageError, unknown_name
 from harness.spec.task import Task, TaskDefinition
 
-#: Values of axes; None where the record has none, such as the batch size of full batches.
-AxisValue = Value | None
-
-
-def versions_text(record: Record) -> str:
-    """The versions that identify the configuration of a record."""
-    versions = identifying_versions(record.configuration.backend, record.framework)
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
-
-
-#: The fields of a record that are axes. Every option of a task is one, too.
-FIELDS: dict[str, Callable[[Record], AxisValue]] = {
-    "backend": lambda record: record.configuration.backend,
-    "mode": lambda record: record.configuration.mode,
-    "version": versions_text,
-    "device": lambda record: record.device,
-    "precision": lambda record: record.configuration.precision,
-    "threads": lambda record: record.configuration.threads,
-    "batch_size": lambda record: record.task.description.batch_size,
-    "epochs": lambda record: record.epochs_asked,
-    "max_steps": lambda record: record.max_steps,
-}
 #: Axes that change how a training is executed, so that its speed is compared. All others change the training.
 _SAME_TRAINING = {"mode", "version", "device", "precision", "threads"}
 #: Those of them that nearly keep the rounding, so that first losses must agree.
@@ -76,11 +53,6 @@ def parse_axes(text: str, records: Iterable[Record]) -> tuple[str, ...]:
     return names
 
 
-def value_of(record: Record, axis: str) -> AxisValue:
-    """The value of a record on an axis."""
-    return FIELDS[axis](record) if axis in FIELDS else record.task.options.get(axis)
-
-
 def is_other_training(axes: Sequence[str]) -> bool:
     """Whether the values of these axes make other trainings, whose quality is the question."""
     return not set(axes) <= _SAME_TRAINING
@@ -113,8 +85,6 @@ _Key = TypeVar("_Key", bound=Hashable)
 _OPTIMIZERS = {"adam": "Adam", "gd": "GD", "rmsprop": "RMSprop", "sgd": "SGD"}
 #: A title names at most this many values; beyond it states their number.
 _MOST_NAMED = 6
-#: The text of None on an axis; elsewhere it is unknown.
-_WITHOUT = {"batch_size": "all", "max_steps": "none"}
 
 
 class Distinction(NamedTuple):
@@ -193,11 +163,6 @@ def plain_axes(axes: Sequence[str], values: Sequence[tuple[AxisValue, ...]]) -> 
         for axis, on_axis in zip(axes, zip(*values, strict=True), strict=True)
         if all(isinstance(value, str) and value not in {"", "none"} for value in on_axis)
     )
-
-
-def text_on_axis(axis: str, value: AxisValue) -> str:
-    """The value as on the command line; None in words."""
-    return _WITHOUT.get(axis, "unknown") if value is None else value_text(value)
 
 
 # What was trained: the settings of a run that differ from the defaults of its task, and its data.

@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from harness.core.documents.find import Result, separated
-from harness.core.documents.views import VIEWS
+from harness.core.documents.find import Result
+from harness.core.runs.store import RUNS
 from harness.core.shell import options
+from harness.core.shell.features import records
 from harness.core.shell.options import report_unreadable, selection_options
 from harness.core.shell.printing import echo
 from harness.timing.duel.record import DUELS
@@ -48,7 +49,7 @@ def command(ctx: click.Context, /, selection: tuple[str, ...], results: Path, **
     from harness.learning.runs.page import findings_document
     from harness.learning.runs.privacy_page import privacy_document
 
-    others, remaining = separated(selection, results)
+    others, remaining = records().separated(RUNS, selection, results)
     _print_named(others)
     if others and not remaining:
         return
@@ -74,7 +75,7 @@ def _print_named(results: list[Result]) -> None:
     duels = []
     for kind, path in results:
         record = kind.read(path)
-        echo(f"{path}\n\n{VIEWS[kind.name].text(record, path)}\n")
+        echo(f"{path}\n\n{kind.text_of(record, path)}\n")
         if kind is DUELS:
             duels.append(record)
     for across in duels_across_machines(duels):

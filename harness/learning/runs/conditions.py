@@ -72,11 +72,3 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
             for name in different
             if name not in implied
         ]
-
-
-def evaluation_text(evaluation: Evaluation) -> str:
-    """``every 5 epochs, 500 samples``: when runs are scored during training, and on how much data."""
-    if evaluation.every_epochs is None:
-        return "none"
-    every = "every epoch" if evaluation.every_epochs == 1 else f"every {evaluation.every_epochs} epochs"
-    return every if evaluation.samples is None else f"{every}, {evaluation.samples:,} samples"

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from threadpoolctl import threadpool_limits
 
-from harness.core.documents.find import read_all
 from harness.core.runs.selection import Selection, no_garbage_collection
+from harness.core.shell.features import records
 from harness.learning.runs.across_machines import AcrossMachines, runs_across_machines
 from harness.learning.runs.axes import BACKEND, parse_axes
 from harness.learning.runs.comparison import Comparison, compare
@@ -175,9 +175,11 @@ def read_findings(
     Raises:
         UsageError: nothing is selected, or ``by`` does not fit; see :func:`find`.
     """
-    selection = Selection(arguments, results)
+    selection = Selection(arguments, results, records())
     folders = selection.folders
-    duels, unreadable_duels = read_all(DUELS, [path for each in folders for path in DUELS.paths(each)])
+    duels, unreadable_duels = records().read_all(
+        DUELS, [path for each in folders for path in DUELS.paths(each)]
+    )
     # The matrix products are small: BLAS threads would wait for one another longer than they work.
     with no_garbage_collection(), threadpool_limits(1, user_api="blas"):
         runs = (Run.of(record) for record in selection)

@@ -11,22 +11,21 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from harness.core.audit.comparison import first_difference
 from harness.core.certify.dropout import uses_dropout
 from harness.core.documents.kinds import Status
+from harness.core.runs.fields import AxisValue, versions_text
 from harness.core.runs.record import Record
+from harness.core.runs.words import evaluation_text
 from harness.core.training.measures import Measure
 from harness.learning.runs.axes import (
-    AxisValue,
     Distinction,
     Traits,
     distinctions,
     has_equal_losses,
     is_other_training,
     title_of_values,
-    versions_text,
 )
 from harness.learning.runs.conditions import (
     Conditions,
     Difference,
-    evaluation_text,
 )
 from harness.learning.runs.run_curves import Run
 from harness.spec.backend import Precision

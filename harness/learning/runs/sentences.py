@@ -19,23 +19,19 @@ from harness.core.documents.numbers import (
     significant,
     time_ratio,
 )
+from harness.core.runs.fields import text_on_axis
 from harness.core.runs.record import Evaluation
+from harness.core.runs.words import evaluation_text
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import Equivalence
 from harness.core.training.measures import Measure
-from harness.learning.runs.axes import (
-    BACKEND,
-    Setting,
-    Trained,
-    text_on_axis,
-    trained,
-)
+from harness.learning.runs.axes import BACKEND, Setting, Trained, trained
 from harness.learning.runs.comparison import (
     Comparison,
     PairComparison,
     coincidence,
 )
-from harness.learning.runs.conditions import Difference, evaluation_text
+from harness.learning.runs.conditions import Difference
 from harness.learning.runs.configuration_summary import timing_warnings
 from harness.learning.runs.grouping import (
     DifferentWork,

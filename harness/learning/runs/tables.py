@@ -25,6 +25,7 @@ from harness.core.documents.numbers import (
     time_ratio,
 )
 from harness.core.machine.quantities import shown
+from harness.core.runs.fields import text_on_axis
 from harness.core.stats.estimate import Estimate
 from harness.core.training.measures import Measure
 from harness.learning.runs.across_machines import (
@@ -32,7 +33,6 @@ from harness.learning.runs.across_machines import (
     MachineRatio,
     MachineRatios,
 )
-from harness.learning.runs.axes import text_on_axis
 from harness.learning.runs.comparison import (
     Comparison,
     PairComparison,

@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from harness.core.runs.fields import FIELDS, AxisValue, value_of
 from harness.core.runs.record import Record
 from harness.core.training.measures import Measure
 from harness.errors import UsageError
 from harness.learning.runs.axes import (
     BACKEND,
-    FIELDS,
-    AxisValue,
     Traits,
     distinctions,
     is_other_training,
@@ -21,7 +20,6 @@ from harness.learning.runs.axes import (
     order,
     ordered,
     plain_axes,
-    value_of,
 )
 from harness.learning.runs.comparison import (
     Comparison,

@@ -31,8 +31,6 @@ from harness.errors import HarnessError
 from harness.learning.study.across_tasks_page import across_tasks_page, across_tasks_text
 from harness.learning.study.page import (
     studies_text,
-    study_page,
-    study_text,
 )
 from harness.learning.study.plan import (
     StudyOptions,
@@ -194,8 +192,8 @@ class _Conduct:
 
     def show(self, study: Study, path: Path) -> None:
         """Print the answer, and write the page beside the record."""
-        echo(f"{study_text(study, self._store)}\n")
-        _write_page(path.with_suffix(".html"), lambda: study_page(study, self._store))
+        echo(f"{STUDIES.text_of(study, path)}\n")
+        _write_page(path.with_suffix(".html"), lambda: STUDIES.file_of(study, path, ".html"))
         echo(f"Record: {path}")
 
     @property

@@ -18,12 +18,13 @@ from harness.core.documents.document import (
     Section,
     Table,
 )
+from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import NOTHING, counted, listed, seeds
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.store import Store
 from harness.errors import UsageError
 from harness.learning.runs.findings import Findings
-from harness.learning.runs.grouping import group_runs
+from harness.learning.runs.grouping import KeptApart, group_runs
 from harness.learning.runs.page import findings_document
 from harness.learning.runs.run_curves import Run
 from harness.learning.study.answer import answer, changes_text, headline, study_table
@@ -194,25 +195,25 @@ def studies_text(kinds: Sequence[StudyKind]) -> str:
     return terminal_text(Document("study", "Studies", nodes))
 
 
-def study_text(study: Study, store: Store) -> str:
-    """Write the report of one study, from its runs in the store, for the terminal."""
-    recorded = recorded_study(study, store)
-    if not recorded.findings:
+def row(study: Study) -> Listed:
+    """Return the row of a study in a list of results."""
+    return Listed(study.task, NOTHING, f"{study.kind.name}: {len(study.variants)} variants")
+
+
+def text_document(study: Study, results: Path) -> Document:
+    """Return the findings of one study, from its runs in the results folder, for a terminal."""
+    findings, report = recorded_study(study, Store(results))
+    if not findings:
         name = study.reference_variant.name
-        return f"No run of {name} has succeeded yet: there is nothing to compare the others with."
-    return terminal_text(findings_document(recorded.report))
+        none = f"No run of {name} has succeeded yet: there is nothing to compare the others with."
+        return Document("study", study.kind.question, [Paragraph(none)])
+    return findings_document(report)
 
 
-def study_page(study: Study, store: Store) -> str:
-    """Write the page of one study, from its runs in the store.
-
-    Raises:
-        ImportError: the extra "report" is not installed.
-    """
-    from harness.core.documents.render.html import html_page
-
-    findings, report = recorded_study(study, store)
-    return html_page(study_document(findings) if findings else findings_document(report))
+def page_document(study: Study, results: Path) -> Document:
+    """Return the page of one study, from its runs in the results folder."""
+    findings, report = recorded_study(study, Store(results))
+    return study_document(findings) if findings else findings_document(report)
 
 
 class RecordedStudy(NamedTuple):
@@ -228,7 +229,7 @@ def recorded_study(study: Study, store: Store) -> RecordedStudy:
     results = store.folder.parent
     findings = [replace(finding, results=results) for finding in study_findings(study, ordered.groups)]
     sections = [StudySection(finding) for finding in findings]
-    apart = [*unpaired_variants(study, ordered.groups)]
+    apart: list[KeptApart] = [*unpaired_variants(study, ordered.groups)]
     return RecordedStudy(findings, Findings([], sections, ordered.left_out, apart))
 
 

@@ -127,7 +127,18 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-STUDIES = RecordKind("study", "studies", Study, SCHEMA, "variants")
+STUDIES = RecordKind(
+    name="study",
+    folder="studies",
+    type=Study,
+    schema=SCHEMA,
+    mark="variants",
+    row="harness.learning.study.page:row",
+    document="harness.learning.study.page:text_document",
+    page="harness.learning.study.page:page_document",
+    suffixes=(".html",),
+    reads_results=True,
+)
 
 
 def study_records(study: Study, store: Store) -> Iterator[Record]:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from harness.core.documents.document import Figure, Figures, Node, Paragraph, Picture, Table
-from harness.core.documents.find import read_all
+from harness.core.shell.features import records
 from harness.learning.runs.conditions import Conditions
 from harness.learning.runs.grouping import ConfigurationRuns, NoPlainRuns, RunGroup
 from harness.learning.runs.sections import AddedSections
@@ -21,7 +21,8 @@ from harness.learning.study.record import STUDIES, Study
 
 def sections(groups: Sequence[RunGroup], folders: Sequence[Path]) -> AddedSections:
     """Return the sections of the studies in these folders of results, from the groups of runs."""
-    studies, unreadable = read_all(STUDIES, [path for each in folders for path in STUDIES.paths(each)])
+    paths = [path for each in folders for path in STUDIES.paths(each)]
+    studies, unreadable = records().read_all(STUDIES, paths)
     return sections_of(studies, groups)._replace(unreadable=unreadable)
 
 

@@ -12,10 +12,10 @@ import msgspec
 
 from harness.core.documents.kinds import stamp
 from harness.core.documents.numbers import counted
+from harness.core.documents.results import prepare_folder
 from harness.core.machine.description import describe_machine
 from harness.core.plugins import registry
 from harness.core.runs.request import choose_dataset
-from harness.core.runs.store import prepare_folder
 from harness.core.shell import options as shared
 from harness.core.shell.console import LiveLine, shown_progress
 from harness.core.shell.ending import code_of, deliver

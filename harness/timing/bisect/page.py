@@ -16,6 +16,7 @@ from harness.core.documents.document import (
     Table,
 )
 from harness.core.documents.escaping import one_line
+from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import (
     NOTHING,
     counted,
@@ -148,3 +149,9 @@ def candidate_table(record: BisectRecord) -> Table:
     ]
     headers = [record.kind, "title", "", f"{record.metric} to good", "pairs", "culprit"]
     return Table(headers, rows, "Candidates that were tried, in their order")
+
+
+def row(record: BisectRecord) -> Listed:
+    """Return the row of a bisection in a list of results."""
+    work = record.benchmark.step or record.benchmark.task
+    return Listed(work, f"{record.candidates[0].name} to {record.candidates[-1].name}", outcome(record))

@@ -102,4 +102,13 @@ def judged(record: BisectRecord, _path: Path) -> BisectRecord:
     return msgspec.structs.replace(record, status="lost") if gone else record
 
 
-BISECTIONS = RecordKind("bisection", "bisections", BisectRecord, SCHEMA, "candidates", judged)
+BISECTIONS = RecordKind(
+    name="bisection",
+    folder="bisections",
+    type=BisectRecord,
+    schema=SCHEMA,
+    mark="candidates",
+    row="harness.timing.bisect.page:row",
+    document="harness.timing.bisect.page:bisect_document",
+    judge=judged,
+)

@@ -15,6 +15,7 @@ from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.core.documents.files import write_text
 from harness.core.documents.render.html import html_page
 from harness.core.documents.render.terminal import terminal_text
+from harness.core.documents.results import prepare_folder
 from harness.core.machine.description import default_threads
 from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
@@ -23,7 +24,6 @@ from harness.core.plugins.options import parse_options
 from harness.core.plugins.registry import runs_our_code
 from harness.core.plugins.selection import ALL, select_backend
 from harness.core.runs.request import choose_dataset
-from harness.core.runs.store import prepare_folder
 from harness.core.shell import completion, options
 from harness.core.shell import options as shared
 from harness.core.shell.console import (

@@ -257,7 +257,15 @@ def refuse_incomplete(pairs: list[PairRecord], configurations: int) -> None:
 
 # The files of duels.
 
-DUELS = RecordKind("duel", "duels", DuelRecord, SCHEMA, "margin")
+DUELS = RecordKind(
+    name="duel",
+    folder="duels",
+    type=DuelRecord,
+    schema=SCHEMA,
+    mark="margin",
+    row="harness.timing.duel.page:row",
+    document="harness.timing.duel.page:duel_document",
+)
 
 
 # The record of a step of the user's own that is timed alone, and its files.
@@ -294,4 +302,13 @@ class TimeRecord(Envelope, msgspec.Struct, kw_only=True):
         refuse_incomplete(self.pairs, len(self.configurations))
 
 
-TIMES = RecordKind("time", "times", TimeRecord, TIME_SCHEMA, "single_calls")
+TIMES = RecordKind(
+    name="time",
+    folder="times",
+    type=TimeRecord,
+    schema=TIME_SCHEMA,
+    mark="single_calls",
+    row="harness.timing.time.page:row",
+    document="harness.timing.time.page:time_document",
+    noun=("timing of a step", "timings of steps"),
+)

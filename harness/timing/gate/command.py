@@ -13,10 +13,10 @@ import click
 import msgspec
 
 from harness.core.documents.numbers import time_left
+from harness.core.documents.results import prepare_folder
 from harness.core.plugins import registry
 from harness.core.runs.record import DatasetRecord
 from harness.core.runs.request import choose_dataset
-from harness.core.runs.store import prepare_folder
 from harness.core.shell import options as shared
 from harness.core.shell.console import LiveLine, shown_progress
 from harness.core.shell.ending import INTERRUPTED, deliver

@@ -36,6 +36,7 @@ from harness.core.documents.document import (
     table_of,
 )
 from harness.core.documents.escaping import one_line
+from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import (
     NOTHING,
     counted,
@@ -644,3 +645,12 @@ def _figures(record: GateRecord) -> list[Figure]:
     from harness.timing.engine.charts import gate_figures
 
     return gate_figures(record)
+
+
+def row(record: GateRecord) -> Listed:
+    """Return the row of a gate in a list of results."""
+    tasks = dict.fromkeys(benchmark.task for benchmark in record.benchmarks)
+    backends = dict.fromkeys(
+        f"{benchmark.backend}:{benchmark.mode}".rstrip(":") for benchmark in record.benchmarks
+    )
+    return Listed(", ".join(tasks), ", ".join(backends), record.verdict)

@@ -203,7 +203,15 @@ class GateRecord(Envelope, msgspec.Struct, kw_only=True):
 
 # The files of gates.
 
-GATES = RecordKind("gate", "gates", GateRecord, SCHEMA, "benchmarks")
+GATES = RecordKind(
+    name="gate",
+    folder="gates",
+    type=GateRecord,
+    schema=SCHEMA,
+    mark="benchmarks",
+    row="harness.timing.gate.page:row",
+    document="harness.timing.gate.page:gate_document",
+)
 
 
 # Why gates are in no series of a history: one class for each reason, rendered by the report.

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from harness.core.documents.files import write_bytes
-from harness.core.documents.find import read_all
 from harness.core.shell import options
 from harness.core.shell.ending import write_document, writing
+from harness.core.shell.features import records
 from harness.core.shell.options import report_unreadable
 from harness.core.shell.printing import echo, echo_json
 from harness.errors import UsageError, unknown_name
@@ -60,7 +60,7 @@ def command(
     """
     if target is not None and target.suffix not in _ENDINGS:
         raise UsageError(f"--to {target}: the ending must be one of {', '.join(_ENDINGS)}")
-    gates, unreadable = read_all(GATES, _paths(files) if files else GATES.paths(given["results"]))
+    gates, unreadable = records().read_all(GATES, _paths(files) if files else GATES.paths(given["results"]))
     code = report_unreadable(unreadable)
     if not gates:
         raise UsageError(_no_gates(files, given["results"]))

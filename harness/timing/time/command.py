@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
+from harness.core.documents.results import prepare_folder
 from harness.core.plugins import registry
 from harness.core.runs.request import choose_dataset
-from harness.core.runs.store import prepare_folder
 from harness.core.shell import options as shared
 from harness.core.shell.console import LiveLine, shown_progress
 from harness.core.shell.ending import code_of, deliver

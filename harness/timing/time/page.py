@@ -14,6 +14,7 @@ from harness.core.documents.document import (
     Table,
 )
 from harness.core.documents.escaping import one_line
+from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import (
     NOTHING,
     measured,
@@ -140,3 +141,8 @@ def _value(values: Values) -> str:
         for name, (_, numbers) in values.items()
     ]
     return " ".join(texts) or "nothing"
+
+
+def row(record: TimeRecord) -> Listed:
+    """Return the row of a timing in a list of results."""
+    return Listed(" and ".join(record.step.targets), NOTHING, outcome(record))

@@ -6,11 +6,12 @@ from typing import Any
 import click
 
 from harness.core.documents.files import require_folder
-from harness.core.documents.find import named_run
 from harness.core.documents.render.terminal import terminal_text
+from harness.core.runs.store import RUNS
 from harness.core.shell import completion, options
 from harness.core.shell.console import LiveLine
 from harness.core.shell.ending import write_document
+from harness.core.shell.features import records
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
 from harness.weights.explain.page import ExplainedRun, explanations_document
@@ -64,7 +65,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     if target.suffix not in _FORMATS:
         raise UsageError(f"--to {target}: the ending must be one of {', '.join(_FORMATS)}")
     require_folder(target)
-    named = [named_run(given["results"], name) for name in given["names"]]
+    named = [records().named(RUNS, given["results"], name) for name in given["names"]]
     for record, path in named:
         weights_path(record, path.parent, best=True)  # refuses before any framework is asked
     runs = []

@@ -5,10 +5,11 @@ from typing import Any
 import click
 import msgspec
 
-from harness.core.documents.find import named_run
 from harness.core.documents.render.terminal import terminal_text
+from harness.core.runs.store import RUNS
 from harness.core.shell import completion, options
 from harness.core.shell.console import LiveLine
+from harness.core.shell.features import records
 from harness.core.shell.printing import echo, echo_json
 from harness.weights.score.page import differs, score_document
 from harness.weights.score.score import score_weights, weights_path
@@ -40,7 +41,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     Exit code: 0, 1 if scores in float64 differ by more than 1e-9, 2 if the input is wrong, the run has no
     weights or a backend does not support the task.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    record, path = named_run(given["results"], given["name"])
+    record, path = records().named(RUNS, given["results"], given["name"])
     weights_path(record, path.parent, best=False)  # refuses before any framework is asked
     run = record.configuration
     names, precision = given["backends"] or [run.label], given["precision"] or run.precision

@@ -16,10 +16,11 @@ from harness.core.certify.certificates import certificate
 from harness.core.certify.certify import check
 from harness.core.certify.dropout import DropoutTests
 from harness.core.certify.long_calls import LONG_CALLS
-from harness.core.certify.page import certificate_cell, certificate_label
+from harness.core.certify.page import certificate_label
 from harness.core.certify.parity import TOLERANCE, Finding
 from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
+from harness.core.runs.words import certificate_cell
 from harness.core.worker import session
 from harness.core.worker.examiner import Examiner
 from harness.errors import Declined, HarnessError

@@ -12,7 +12,8 @@ from support.made_runs import made_record, made_runs
 
 from harness.core.certify.certificate import Certificate
 from harness.core.certify.certificates import certificate
-from harness.core.certify.page import certificate_cell, certificate_label
+from harness.core.certify.page import certificate_label
+from harness.core.runs.words import certificate_cell
 from harness.learning.runs.comparison import compare
 from harness.learning.runs.grouping import group_runs
 from harness.spec.backend import Unsupported

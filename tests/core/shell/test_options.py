@@ -1,8 +1,8 @@
 """The shared options: parsing, and one wording in every command."""
 
-import importlib
 import shlex
 from collections import defaultdict
+from pkgutil import resolve_name
 
 import click
 import pytest
@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from harness.core.shell import options, printing
 from harness.core.shell.commands import run
 from harness.core.shell.commands.run import _training_text as own_training_text
-from harness.core.shell.main import _COMMANDS
+from harness.core.shell.main import commands
 from harness.core.shell.options import DURATION
 from harness_tasks.mlp import MLP
 
@@ -66,8 +66,8 @@ def test_several_values_are_a_list_without_duplicates_and_variables_a_dictionary
 
 def test_an_option_has_one_help_text_in_all_commands():
     texts = defaultdict(set)
-    for name in _COMMANDS:
-        command = importlib.import_module(f"harness.core.shell.commands.{name}").command
+    for listed in commands().values():
+        command = resolve_name(listed.function)
         for parameter in command.params:
             if isinstance(parameter, click.Option) and parameter.opts[0] not in _SPECIFIC:
                 texts[parameter.opts[0]].add(parameter.help)

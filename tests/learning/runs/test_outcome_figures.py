@@ -15,10 +15,10 @@ import harness as package
 from harness.core.documents.charts import configuration_colours
 from harness.core.documents.escaping import with_lines
 from harness.core.documents.files import png_size
-from harness.core.documents.numbers import test_score as score_text
 from harness.core.documents.render.html import html_page
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.page import record_document, summary_document
+from harness.core.runs.words import test_score as score_text
 from harness.errors import UsageError
 from harness.learning.runs import charts
 from harness.learning.runs.charts import (

@@ -10,7 +10,6 @@ from support.outline import outline
 
 from harness.core.documents.document import Section
 from harness.core.documents.kinds import encode_document
-from harness.core.documents.views import VIEWS
 from harness.timing.duel.page import duel_document
 from harness.timing.duel.record import TIMES
 from harness.timing.engine.charts import duel_figures
@@ -67,7 +66,6 @@ def test_compare_and_report_take_a_duel(tmp_path):
 # Times of a step.
 
 
-VIEW = VIEWS[TIMES.name]
 #: One that ended well, one of a step that returns nothing, and what the other ends leave.
 RECORDS = {
     "ok": made_time(),
@@ -78,13 +76,13 @@ RECORDS = {
 
 
 @pytest.mark.parametrize("name", RECORDS)
-@pytest.mark.parametrize("suffix", VIEW.files)
+@pytest.mark.parametrize("suffix", TIMES.suffixes)
 def test_they_are_written_in_every_format(suffix, name, tmp_path):
     path = tmp_path / TIMES.folder / f"{name}.json"
     path.parent.mkdir()
     path.write_bytes(encode_document(RECORDS[name]))
     record = TIMES.read(path)
-    content = VIEW.files[suffix](record, path)
+    content = TIMES.file_of(record, path, suffix)
     assert "bench.py:make" in re.sub(r"<[^>]*>|\\", "", content)
     target = tmp_path / f"time{suffix}"
     assert called("report", path, "--to", target) == (0, f"{target}\n")
@@ -93,4 +91,4 @@ def test_they_are_written_in_every_format(suffix, name, tmp_path):
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_the_headline_states_the_time_or_what_did_not_end(name, snapshot):
-    assert [VIEW.row(RECORDS[name]).outcome, *time_document(RECORDS[name]).headline] == snapshot
+    assert [TIMES.row_of(RECORDS[name]).outcome, *time_document(RECORDS[name]).headline] == snapshot

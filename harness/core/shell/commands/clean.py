@@ -7,41 +7,54 @@ import click
 
 from harness.core.certify.certificates import old_certificates
 from harness.core.documents.numbers import size_text
-from harness.core.machine.leftovers import Leftover
+from harness.core.machine.leftovers import Found, Leftover, LeftoverSource
 from harness.core.runs.leftovers import leftovers
 from harness.core.shell import options
+from harness.core.shell.features import hooked
 from harness.core.shell.printing import echo, print_error
 from harness.errors import UsageError
-from harness.timing.environments.installation import environments_in_cache
+
+_OF_RUNS = LeftoverSource(
+    {
+        "lost run": "a run whose process was killed, with its images; its measurements are incomplete",
+        "unfinished file": "a file that a killed process was writing",
+        "stale claim": "the claim on a run of a process that no longer exists",
+        "certificate": "a cached certificate older than 30 days; it is recomputed when needed",
+    },
+    lambda results: Found([*leftovers(results), *old_certificates()]),
+)
+_HELP = """Remove files that are no longer needed, after listing them with their sizes.
+
+\b
+{kinds}
+
+What several environments share is counted once. Records of finished runs, data sets, duels, gates and
+studies are never removed.
+
+Exit code: 0 if nothing is left to remove, 1 if something could not be removed, 2 if the input is wrong.
+"""
 
 
-@click.command()
+def _sources() -> list[LeftoverSource]:
+    return [_OF_RUNS, *hooked("leftovers")]
+
+
+def _help() -> str:
+    """Return the help, with a line for each kind of leftover."""
+    kinds = {kind: text for source in _sources() for kind, text in source.kinds.items()}
+    return _HELP.format(kinds="\n".join(f"  {kind:<16}  {text}" for kind, text in kinds.items()))
+
+
+@click.command(help=_help())
 @options.results
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.option("--dry-run", is_flag=True, help="List what would be removed, without removing it.")
 @click.pass_context
 def command(ctx: click.Context, results: Path, yes: bool, dry_run: bool) -> None:
-    """Remove files that are no longer needed, after listing them with their sizes.
-
-    \b
-      lost run          a run whose process was killed, with its images; its measurements are incomplete
-      unfinished file   a file that a killed process was writing
-      stale claim       the claim on a run of a process that no longer exists
-      environment       a virtual environment from an earlier day, which is not used again
-      certificate       a cached certificate older than 30 days; it is recomputed when needed
-
-    What several environments share is counted once. Those of today are kept; their number and size are shown.
-    Records of finished runs, data sets, duels, gates and studies are never removed.
-
-    Exit code: 0 if nothing is left to remove, 1 if something could not be removed, 2 if the input is wrong.
-    """  # noqa: D301  click's mark for lines that it must not wrap
-    environments = environments_in_cache()
-    items = [*leftovers(results), *environments.old, *old_certificates()]
-    if environments.kept:
-        number = f"{environments.kept} environment{'s' * (environments.kept > 1)} of today"
-        kept = f"Kept: {number}, {size_text(environments.kept_bytes)}."
-    else:
-        kept = ""
+    """Remove what nothing needs any more; the help is in :data:`_HELP`."""
+    found = [source.find(results) for source in _sources()]
+    items = [item for each in found for item in each.items]
+    kept = " ".join(each.kept for each in found if each.kept)
     if not items:
         echo(f"Nothing to remove in {results} and the caches." + f" {kept}" * bool(kept))
         return

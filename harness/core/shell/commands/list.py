@@ -9,25 +9,21 @@ from typing import Any
 import click
 import msgspec
 
-from harness.core.documents.find import Result, results_in
+from harness.core.documents.find import Result
 from harness.core.documents.kinds import UnreadableRecord
 from harness.core.documents.numbers import NOTHING
 from harness.core.documents.render.terminal import fitted_table, terminal_width
-from harness.core.documents.views import VIEWS
+from harness.core.documents.results import results_option
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.installation import installation
 from harness.core.plugins.options import describe_options
-from harness.core.runs.identity import value_text
-from harness.core.runs.record import Record
 from harness.core.runs.request import ask_source
-from harness.core.runs.store import results_option
 from harness.core.shell import options
 from harness.core.shell.commands.data import dataset_state
+from harness.core.shell.features import hooked, records
 from harness.core.shell.printing import echo
-from harness.errors import DataError, HarnessError, PluginError
-from harness.timing.duel.mode_times import all_kept
-from harness.timing.duel.page import modes_row
+from harness.errors import DataError, PluginError
 
 _KINDS = ["backends", "tasks", "datasets", "results"]
 _NEWEST = 10
@@ -62,14 +58,14 @@ def command(kind: str | None, results: Path, limit: int) -> None:
     """
     sections: dict[str, Callable[[], str]] = {
         "backends": _backends,
-        "tasks": lambda: "\n\n".join([_tasks(), *_fastest_modes()]),
+        "tasks": lambda: "\n\n".join([_tasks(), *_listings()]),
         "datasets": _datasets,
         "results": lambda: _results(results, limit),
     }
     if kind is None:
         texts = [section() for section in sections.values()]
     elif kind == "tasks":
-        texts = [_tasks(), *_fastest_modes(), _options(registry.names("task"))]
+        texts = [_tasks(), *_listings(), _options(registry.names("task"))]
     elif kind in sections:
         texts = [sections[kind]()]
     elif kind in registry.names("task"):
@@ -105,11 +101,9 @@ def _tasks() -> str:
     return _table("Tasks", rows, ("task", "description", "data sets (first: default)"))
 
 
-def _fastest_modes() -> list[str]:
-    """The fastest modes that were measured on this machine, if any."""
-    rows = [modes_row(times) for times in all_kept()]
-    headers = ("task", "backend", "fastest", "others", "measured with")
-    return [_table("Fastest modes on this machine (BACKEND:best)", rows, headers)] if rows else []
+def _listings() -> list[str]:
+    """Return the further tables of features, such as the fastest modes on this machine."""
+    return [text for listing in hooked("listings") for text in listing()]
 
 
 def _layers(name: str) -> Iterator[str]:
@@ -158,7 +152,7 @@ def _summary(name: str) -> str:
 
 def _results(results: Path, limit: int) -> str:
     """The newest results of every kind. Reads only the files that are shown."""
-    every = results_in(results)
+    every = records().results_in(results)
     if not every:
         return f"Results\nnone in {results}"
     rows = [_result(result) for result in every[-limit:][::-1]]
@@ -174,22 +168,8 @@ def _result(result: Result) -> tuple[str, ...]:
         record = kind.read(path)
     except UnreadableRecord:
         return _short_id(path), kind.name, NOTHING, NOTHING, "unreadable"
-    row = VIEWS[kind.name].row(record)
-    configuration = _run_text(record) if isinstance(record, Record) else row.configurations
-    return _short_id(path), kind.name, row.task, configuration, row.outcome
-
-
-def _run_text(record: Record) -> str:
-    """``torch:eager seed 0, optimizer=adam``: the options are those that are not the task's defaults."""
-    options = record.task.options
-    try:
-        defaults = msgspec.structs.asdict(registry.task(record.task.name).options())
-    except HarnessError:
-        defaults = options  # a task that is no longer installed
-    changed = [
-        f"{name}={value_text(value)}" for name, value in options.items() if defaults.get(name) != value
-    ]
-    return ", ".join([f"{record.configuration.label} seed {record.seed}", *changed])
+    row = kind.row_of(record)
+    return _short_id(path), kind.name, row.task, row.configurations, row.outcome
 
 
 def _short_id(path: Path) -> str:

@@ -36,6 +36,7 @@ from harness.core.shell.console import (
     shown_progress,
 )
 from harness.core.shell.ending import INTERRUPTED
+from harness.core.shell.features import hooked
 from harness.core.shell.options import (
     MOST_THREADS,
     PRECISIONS,
@@ -339,7 +340,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     else:
         if given["verbose"]:
             echo(terminal_text(Document("run", "Runs", [runs_table(records)])) + "\n")
-        echo(terminal_text(summary_document(records, store.folder)))
+        comparison = [node for made in hooked("run_summary") for node in made(records, store.folder)]
+        echo(terminal_text(summary_document(records, store.folder, comparison)))
         ran = [(record, record.task.description, record.machine) for record in records]
         echo("".join(f"{sentence}\n" for sentence in faster_modes(ran, [*all_kept()])), nl=False)
     ctx.exit(exit_code(records))

@@ -1,13 +1,12 @@
-"""``harness show``: one result in full: a run, a duel, a gate or a study."""
+"""``harness show``: one record of any kind in full."""
 
 from pathlib import Path
 
 import click
 import msgspec
 
-from harness.core.documents.find import find_result, last_result
-from harness.core.documents.views import VIEWS
 from harness.core.shell import completion, options
+from harness.core.shell.features import records
 from harness.core.shell.printing import (
     echo,
     echo_json,
@@ -20,19 +19,19 @@ from harness.core.shell.printing import (
 @options.results
 @options.form
 def command(name: str, results: Path, form: str) -> None:
-    """Print the record of a run, a duel, a gate or a study in full.
+    """Print one record in full: a run, a duel, a gate, a study, or of any other kind.
 
     RECORD is a file, an id, the beginning of an id, or last (the newest of any kind). --format json prints
     the record as it is stored.
     """
     if name == "last":
-        (kind, path), record, unreadable = last_result(results)
+        (kind, path), record, unreadable = records().last(results)
         for error in unreadable:
             print_error(f"skipped: {error}")
     else:
-        kind, path = find_result(results, name)
+        kind, path = records().find(results, name)
         record = kind.read(path)
     if form == "json":
         echo_json(msgspec.json.format(msgspec.json.encode(record), indent=1))
         return
-    echo(f"{path}\n\n{VIEWS[kind.name].text(record, path)}")
+    echo(f"{path}\n\n{kind.text_of(record, path)}")

@@ -15,19 +15,10 @@ from support.made_ports import made_port
 from support.made_study import STUDY
 from support.records import as_stored, make_record, save_runs
 
-from harness.core.documents.find import (
-    KINDS,
-    find_result,
-    kind_of,
-    last_result,
-    read_all,
-    result_in,
-    results_in,
-    separated,
-)
 from harness.core.documents.kinds import UnreadableRecord, encode_document
 from harness.core.runs.selection import Selection
 from harness.core.runs.store import RUNS
+from harness.core.shell.features import records
 from harness.errors import UsageError
 from harness.learning.study.record import STUDIES
 from harness.port.findings import PORTS
@@ -35,6 +26,8 @@ from harness.timing.bisect.record import BISECTIONS
 from harness.timing.duel.record import DUELS, TIMES
 from harness.timing.gate.record import GATES
 
+RECORDS = records()
+KINDS = RECORDS.kinds
 OLD = Path(__file__).parents[1] / "support" / "stored_records"
 IDS = ("20260101-000000-a", "20260101-000000-ab", "20260102-000000-b")
 
@@ -74,13 +67,13 @@ def all_kinds(results):
 def test_stored_records_are_of_their_folders_kind(tmp_path, path):
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     (tmp_path / "x.json").write_bytes(content)
-    assert kind_of(tmp_path / "x.json").folder == path.parent.name
+    assert RECORDS.kind_of(tmp_path / "x.json").folder == path.parent.name
 
 
 def test_a_file_of_another_kind_is_named_with_the_command_that_prints_it(all_kinds):
     for found, wanted in itertools.product(KINDS, repeat=2):
         (path, *_) = found.paths(all_kinds)
-        documents, messages = read_all(wanted, [path])
+        documents, messages = RECORDS.read_all(wanted, [path])
         assert (len(documents), len(messages)) == ((1, 0) if wanted is found else (0, 1))
         for message in messages:
             assert message.startswith(f"{path} is a {found.name}, not a {wanted.name}")
@@ -94,7 +87,7 @@ def test_a_cut_file_and_one_of_a_later_harness_are_named(all_kinds, kind):
     cut, later = (path.with_name(f"{name}.json") for name in ("cut", "later"))
     cut.write_bytes(content[: len(content) // 2])
     later.write_bytes(as_stored(json.loads(content) | {"schema": 99}))
-    documents, (of_cut, of_later) = read_all(kind, [cut, later, path])
+    documents, (of_cut, of_later) = RECORDS.read_all(kind, [cut, later, path])
     assert documents == [kind.read(path)]
     assert str(cut) in of_cut
     assert (str(later) in of_later, "schema 99" in of_later) == (True, True)
@@ -107,7 +100,7 @@ def test_a_cut_file_and_one_of_a_later_harness_are_named(all_kinds, kind):
 def test_what_is_no_record_is_named(tmp_path, content, message):
     (tmp_path / "odd.json").write_text(content)
     with pytest.raises(UnreadableRecord, match=rf"odd\.json is not a .*{message}"):
-        kind_of(tmp_path / "odd.json")
+        RECORDS.kind_of(tmp_path / "odd.json")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +114,7 @@ def test_what_is_no_record_is_named(tmp_path, content, message):
     ],
 )
 def test_a_result_is_found_by_its_id_or_its_beginning(results, name, found):
-    assert find_result(results, name) == (RUNS, results / "runs" / f"{found}.json")
+    assert RECORDS.find(results, name) == (RUNS, results / "runs" / f"{found}.json")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -129,9 +122,9 @@ def test_every_kind_is_found_by_its_id_its_beginning_its_path_and_its_content(al
     path = kind.paths(all_kinds)[-1]
     elsewhere = shutil.copy(path, tmp_path / "elsewhere.json")
     names = (path.stem, path.stem[:-1], str(path), elsewhere)
-    assert {find_result(all_kinds, str(name)).kind for name in names} == {kind}
-    assert kind_of(elsewhere) is kind
-    assert result_in(elsewhere).kind.read(elsewhere) == kind.read(path)
+    assert {RECORDS.find(all_kinds, str(name)).kind for name in names} == {kind}
+    assert RECORDS.kind_of(elsewhere) is kind
+    assert RECORDS.result_in(elsewhere).kind.read(elsewhere) == kind.read(path)
 
 
 @pytest.mark.parametrize(
@@ -143,17 +136,17 @@ def test_every_kind_is_found_by_its_id_its_beginning_its_path_and_its_content(al
 )
 def test_a_name_that_finds_nothing_or_too_much_is_answered_with_a_remedy(results, name, message):
     with pytest.raises(UsageError, match=message):
-        find_result(results, name)
+        RECORDS.find(results, name)
 
 
-@pytest.mark.parametrize("find", [last_result, lambda results: find_result(results, "20260101")])
+@pytest.mark.parametrize("find", [RECORDS.last, lambda results: RECORDS.find(results, "20260101")])
 def test_an_empty_folder_says_how_to_make_a_record(tmp_path, find):
     with pytest.raises(UsageError, match=r"no records in .*: harness run"):
         find(tmp_path)
 
 
 def test_results_are_in_the_order_of_their_times_whatever_their_kind(results):
-    found = results_in(results)
+    found = RECORDS.results_in(results)
     assert [result.path.stem for result in found[:2]] == list(IDS[:2])
     assert [result.kind for result in found[2:]] == [GATES, RUNS, DUELS, STUDIES]
 
@@ -161,10 +154,10 @@ def test_results_are_in_the_order_of_their_times_whatever_their_kind(results):
 def test_the_last_result_is_the_newest_readable_one(results):
     for path in STUDIES.paths(results):
         path.unlink()
-    assert last_result(results)[0].kind is DUELS
+    assert RECORDS.last(results)[0].kind is DUELS
     for path in DUELS.paths(results):
         path.write_text("{")
-    result, record, (passed_over,) = last_result(results)
+    result, record, (passed_over,) = RECORDS.last(results)
     assert (result.path.stem, record.id) == (IDS[2], IDS[2])
     assert "duel record" in str(passed_over)
 
@@ -174,12 +167,14 @@ def test_if_no_file_is_readable_the_newest_says_why(tmp_path):
         (tmp_path / "runs").mkdir(exist_ok=True)
         (tmp_path / "runs" / f"{name}.json").write_text("{")
     with pytest.raises(UnreadableRecord, match="20260102-b"):
-        last_result(tmp_path)
+        RECORDS.last(tmp_path)
 
 
 def test_other_results_are_separated_from_runs_and_filters(results):
     (duel,) = DUELS.paths(results)
-    others, remaining = separated(["task=cnn", IDS[2], duel.stem, str(duel), str(results)], results)
+    others, remaining = RECORDS.separated(
+        RUNS, ["task=cnn", IDS[2], duel.stem, str(duel), str(results)], results
+    )
     assert others == [(DUELS, duel)]
     assert remaining == ["task=cnn", IDS[2], str(results)]
 
@@ -187,14 +182,14 @@ def test_other_results_are_separated_from_runs_and_filters(results):
 def test_a_run_read_from_elsewhere_is_a_run(results, tmp_path):
     path = tmp_path / "run.json"
     path.write_bytes(encode_document(make_record()))
-    assert separated([str(path)], results) == ([], [str(path)])
+    assert RECORDS.separated(RUNS, [str(path)], results) == ([], [str(path)])
 
 
 def test_a_folder_without_runs_is_answered_with_what_it_has(results):
     for path in RUNS.paths(results):
         path.unlink()
     with pytest.raises(UsageError, match=r"no runs in .*, but 1 duel, 1 gate and 1 study beside it\. Print"):
-        Selection([], results)
+        Selection([], results, RECORDS)
 
 
 @pytest.mark.parametrize("kind", ALONE, ids=lambda kind: kind.name)

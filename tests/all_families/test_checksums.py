@@ -12,13 +12,13 @@ from support.records import make_record
 
 from harness.core.certify.certificates import KeptFindings
 from harness.core.certify.parity import Finding
-from harness.core.documents.find import read_all
 from harness.core.machine.files import (
     ContentChanged,
     verify_checksum,
     with_checksum,
 )
 from harness.core.runs.store import RUNS
+from harness.core.shell.features import records
 from harness.learning.study.record import STUDIES
 from harness.timing.duel.record import DUELS
 from harness.timing.gate.record import GATES
@@ -52,7 +52,7 @@ def test_a_changed_bit_a_cut_and_an_edit_are_found_in_every_kind_of_record(kind,
     path = kind.save(make(), tmp_path / kind.folder)
     whole = path.read_bytes()
     document = json.loads(whole)
-    assert len(read_all(kind, [path])[0]) == 1
+    assert len(records().read_all(kind, [path])[0]) == 1
     assert "sha256:" in document.pop("checksum")
     edited = [
         whole[: len(whole) // 2],
@@ -66,7 +66,7 @@ def test_a_changed_bit_a_cut_and_an_edit_are_found_in_every_kind_of_record(kind,
     messages = set()
     for changed in (*flipped(whole), *edited):
         path.write_bytes(changed)
-        readable, (message,) = read_all(kind, [path])
+        readable, (message,) = records().read_all(kind, [path])
         assert readable == [], changed[-200:]
         messages.add(message.replace(str(path), "FILE"))
     assert sorted(messages) == snapshot

@@ -1,0 +1,22 @@
+"""Environments in the cache that no command uses again."""
+
+from pathlib import Path
+
+from harness.core.documents.numbers import counted, size_text
+from harness.core.machine.leftovers import Found, LeftoverSource
+from harness.timing.environments.installation import environments_in_cache
+
+
+def _find(_results: Path) -> Found:
+    """Find the environments of earlier days, and state the number and size of those of today."""
+    environments = environments_in_cache()
+    if not environments.kept:
+        return Found(environments.old)
+    number = f"{counted(environments.kept, 'environment')} of today"
+    return Found(environments.old, f"Kept: {number}, {size_text(environments.kept_bytes)}.")
+
+
+ENVIRONMENTS = LeftoverSource(
+    {"environment": "a virtual environment from an earlier day, which is not used again"},
+    _find,
+)
