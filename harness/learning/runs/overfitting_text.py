@@ -18,7 +18,7 @@ from harness.learning.runs.overfit import (
     Onset,
     Overfitting,
 )
-from harness.learning.runs.sentences import margin_text, seeds_needed
+from harness.learning.runs.quality_text import margin_text, seeds_needed
 
 _COPYING: dict[Copying, str] = {
     "one seed": "one seed does not show whether it copies",

@@ -29,13 +29,8 @@ from harness.core.documents.numbers import (
 from harness.core.stats.estimate import Estimate
 from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.findings import GroupFindings
-from harness.learning.runs.sentences import (
-    UNRELIABLE,
-    best_setting,
-    fastest,
-    headline,
-    same_sentence,
-)
+from harness.learning.runs.quality_text import best_setting
+from harness.learning.runs.sentences import UNRELIABLE, fastest, headline, same_sentence
 from harness.learning.runs.tables import relative_times, score_header
 from harness.timing.duel.page import DECIDES, next_duel
 

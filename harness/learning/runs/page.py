@@ -35,6 +35,7 @@ from harness.learning.runs.findings import (
     TaskFindings,
 )
 from harness.learning.runs.grouping import RunGroup
+from harness.learning.runs.not_compared import kept_apart_sentence, left_out_sentence, variation_sentence
 from harness.learning.runs.outcome_charts import group_pictures, sampled_passages
 from harness.learning.runs.overfitting_text import (
     gap_sentence,
@@ -47,11 +48,8 @@ from harness.learning.runs.sentences import (
     NOTHING_COMPARABLE,
     SHOWN_GROUPS,
     headline,
-    kept_apart_sentence,
-    left_out_sentence,
     remarks,
     trained_text,
-    variation_sentence,
     where_text,
 )
 from harness.learning.runs.tables import (

@@ -13,12 +13,8 @@ from harness.core.documents.numbers import (
 from harness.core.documents.render.latex import for_latex, latex_table
 from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.findings import Findings, GroupFindings
-from harness.learning.runs.sentences import (
-    SHOWN_GROUPS,
-    headline,
-    margin_text,
-    trained_text,
-)
+from harness.learning.runs.quality_text import margin_text
+from harness.learning.runs.sentences import SHOWN_GROUPS, headline, trained_text
 from harness.learning.runs.tables import differences_table, group_table
 
 #: The sources that a paragraph may cite, by their keys.

@@ -40,12 +40,9 @@ from harness.learning.runs.comparison import (
 )
 from harness.learning.runs.configuration_summary import ConfigurationSummary
 from harness.learning.runs.findings import GroupFindings
+from harness.learning.runs.quality_text import bound_text, ordering_score
 from harness.learning.runs.run_curves import Run
-from harness.learning.runs.sentences import (
-    UNRELIABLE,
-    bound_text,
-    ordering_score,
-)
+from harness.learning.runs.sentences import UNRELIABLE
 
 _TITLE = "Configurations by step time: mean [95 % interval from 3 seeds on]"
 #: How the columns of every comparison are defined.
