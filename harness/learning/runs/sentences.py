@@ -33,8 +33,8 @@ from harness.learning.runs.not_compared import difference_of_work
 from harness.learning.runs.quality_text import (
     best_setting,
     quality_sentence,
-    target_sentence,
     settings_remarks,
+    target_sentence,
 )
 
 _NAIVE = "naive_loss"
