@@ -13,7 +13,7 @@ from harness.core.runs.selection import Selection, no_garbage_collection
 from harness.core.shell.features import records
 from harness.learning.runs.across_machines import AcrossMachines, runs_across_machines
 from harness.learning.runs.axes import BACKEND, parse_axes
-from harness.learning.runs.comparison import Comparison, compare
+from harness.learning.runs.comparison import Comparison, compare, compare_settings
 from harness.learning.runs.grouping import (
     KeptApart,
     LeftOut,
@@ -34,7 +34,6 @@ from harness.learning.runs.variation import (
     Variation,
     arranged,
     arranged_along,
-    compare_settings,
 )
 from harness.timing.duel.mode_times import ModeTimes, all_kept
 from harness.timing.duel.record import DUELS, DuelRecord
@@ -97,7 +96,7 @@ class Findings:
         return list({run.record.id: run for run in runs}.values())
 
     def by_task(self, most_groups: int | None = None) -> list[TaskFindings]:
-        """The findings of each task, those with groups first; at most the ``most_groups`` largest groups."""
+        """Return the findings of each task, those with groups first; at most ``most_groups`` groups."""
         tasks: dict[str, TaskFindings] = {}
 
         def of(task: str) -> TaskFindings:
@@ -196,7 +195,7 @@ def _group_findings(
     *,
     fractions: bool,
 ) -> GroupFindings:
-    """The findings of a group; ``limits`` are margin and target in the measure's unit, or ``fractions``."""
+    """Analyse a group; ``limits`` are margin and target in the measure's unit, or ``fractions``."""
     factor = group.measure.factor if fractions else 1.0
     margin, target = (value and value * factor for value in limits)
     read = [overfitting(group, configuration) for configuration in group.configurations]

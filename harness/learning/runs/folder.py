@@ -25,7 +25,7 @@ from harness.learning.runs.sentences import SHOWN_GROUPS
 
 
 def all_figures(findings: Findings) -> dict[str, Figure]:
-    """Every chart of the groups that are shown and of the further sections, by name."""
+    """Draw every chart of the groups that are shown and of the further sections, by name."""
     colours = colours_of(findings)
     figures = [
         figure
@@ -39,7 +39,7 @@ def all_figures(findings: Findings) -> dict[str, Figure]:
 
 
 def all_pictures(findings: Findings) -> dict[str, Picture]:
-    """Every picture of the groups that are shown, by name."""
+    """Return every picture of the groups that are shown, by name."""
     pictures = [
         picture
         for prefix, group in _shown_groups(findings)
@@ -49,7 +49,7 @@ def all_pictures(findings: Findings) -> dict[str, Picture]:
 
 
 def all_passages(findings: Findings) -> list[Passage]:
-    """Every sampled text of the groups that are shown."""
+    """Return every sampled text of the groups that are shown."""
     return [
         passage for prefix, group in _shown_groups(findings) for passage in sampled_passages(group, prefix)
     ]

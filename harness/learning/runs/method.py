@@ -51,7 +51,7 @@ _FEW_SEEDS = 5
 
 
 def caveats(findings: Findings) -> list[str]:
-    """What the records say against taking the figures at face value."""
+    """State what the records say against taking the figures at face value."""
     records = [run.record for run in findings.runs]
     compared = [
         summary.configuration.runs for group in findings.groups for summary in group.comparison.summaries

@@ -31,7 +31,7 @@ _WITHOUT_VALUES = {"description": "task options or description", "fingerprint": 
 
 
 def left_out_sentence(left_out: LeftOut) -> str:
-    """Which runs are not used, and why."""
+    """Name runs that are not used, and the reason."""
     reasons = {
         "superseded": "superseded by newer runs with the same seeds",
         "running": "still running",
@@ -45,7 +45,7 @@ def left_out_sentence(left_out: LeftOut) -> str:
 
 
 def kept_apart_sentence(apart: KeptApart) -> str:
-    """Which runs are not compared, and the conditions that separate them from others."""
+    """Name runs that are not compared, and the conditions that separate them from others."""
     if isinstance(apart, NotCertified):
         subject = ", ".join(apart.configurations)
         reason = "; ".join(apart.reasons) or "no certificate was requested"
@@ -61,7 +61,7 @@ def kept_apart_sentence(apart: KeptApart) -> str:
 
 
 def _difference(difference: Difference) -> str:
-    """``threads (1, not 2)``."""
+    """Write ``threads (1, not 2)``."""
     if difference.name in _WITHOUT_VALUES:
         return _WITHOUT_VALUES[difference.name]
     name = _NAMES.get(difference.name, difference.name)
@@ -77,7 +77,7 @@ def _value(value: object) -> str:
 
 
 def difference_of_work(different: DifferentWork) -> str:
-    """Which configurations do different work, and the first step that shows it."""
+    """Name two configurations that do different work, and the first step that shows it."""
     (first, second), (ours, theirs) = different.configurations, different.losses
     return (
         f"{first} and {second} do different work: with seed {different.seed}, the loss of step "
@@ -95,7 +95,7 @@ _MOST_TOGETHER = 3
 
 
 def variation_sentence(variation: Variation) -> str:
-    """``Runs of mlp differ in optimizer (adam, sgd) and threads (1, 2). Choose with --by optimizer …``."""
+    """Write ``Runs of mlp differ in optimizer (adam, sgd) and threads (1, 2). …`` with the choices."""
     axes = list(variation.values)
     differences = []
     for axis, values in variation.values.items():

@@ -71,7 +71,7 @@ _DETAILED: tuple[Medium, ...] = ("verbose", "markdown", "page", "notebook")
 
 
 def findings_document(findings: Findings, peak_flops: float | None = None) -> Document:
-    """Everything that a report of runs says.
+    """Return the report of runs as a document.
 
     ``peak_flops`` is the device's peak in FLOP/s; with it the share that is used is shown.
     """
@@ -79,7 +79,7 @@ def findings_document(findings: Findings, peak_flops: float | None = None) -> Do
 
 
 def key_sentences(findings: Findings, *, overfitting: bool = True) -> list[str]:
-    """The answer of each group, the duel that would decide, overfitting; the answer of each section."""
+    """Return the answer of each group and section, the duel that would decide, and overfitting."""
     sentences = list(map(variation_sentence, findings.variations))
     for task in findings.by_task(SHOWN_GROUPS):
         for group in task.groups:
@@ -91,13 +91,13 @@ def key_sentences(findings: Findings, *, overfitting: bool = True) -> list[str]:
 
 
 def overfitting_sentences(findings: Findings) -> list[str]:
-    """Where each configuration of each group that is shown overfits."""
+    """State where each configuration of each group that is shown overfits."""
     groups = [group for task in findings.by_task(SHOWN_GROUPS) for group in task.groups]
     return [sentence for group in groups for sentence in _overfitting(group)]
 
 
 def _overfitting(group: GroupFindings) -> list[str]:
-    """Where each configuration overfits, and whether they do alike."""
+    """State where each configuration overfits, and whether they overfit to the same degree."""
     return [*map(overfitting_sentence, group.overfittings), *map(gap_sentence, group.gaps)]
 
 
@@ -106,7 +106,7 @@ _NAMED_GROUPS = 2
 
 
 class _Builder:
-    """The parts of a document, with what they all need."""
+    """Builds the parts of a document from the findings."""
 
     def __init__(self, findings: Findings, peak_flops: float | None) -> None:
         self._findings = findings
@@ -142,7 +142,7 @@ class _Builder:
         return Document("", title, nodes, meta=_meta(findings), contents=True)
 
     def _overview(self) -> list[Node]:
-        """A card or a line for each group, with links to the details, and how ratios are read."""
+        """Return a card or a line for each group, with links to the details, and how to read ratios."""
         findings, colours = self._findings, colours_of(self._findings)
         compared: list[GroupFindings] = []
         alone: list[Text] = []
@@ -201,14 +201,14 @@ class _Builder:
 
     @staticmethod
     def _trained(group: RunGroup) -> list[Node]:
-        """What was trained; a terminal that was not asked for everything gets what is not usual."""
+        """State what was trained; a terminal without --verbose gets only what is unusual."""
         return [
             Only(_DETAILED, [Paragraph(trained_text(group), "small")]),
             Only(("terminal",), [Paragraph(trained_text(group, brief=True), "small")]),
         ]
 
     def _figures(self, group: GroupFindings, name: str) -> list[Node]:
-        """An overview draws relative times itself. Markdown draws charts of the first group alone."""
+        """Draw the charts of a group. An overview draws relative times; Markdown has one group alone."""
         others: tuple[Medium, ...] = ("markdown", "notebook") if name == "comparison-1" else ("notebook",)
         return [
             Only(("page",), [Figures(partial(self._charts, group, name, relative=False))]),
@@ -225,7 +225,7 @@ class _Builder:
         return Section(section.title, section.nodes(name), name, section.label, announced=True)
 
     def _notes(self) -> Iterable[Node]:
-        """Cautions, machines, data and what could not be read; on a page also the method and each run."""
+        """Return cautions, machines, data and unreadable files; on a page also the method and each run."""
         findings = self._findings
         records = [run.record for run in findings.runs]
         machines = dict.fromkeys(machine_sentence(record) for record in records)
@@ -250,7 +250,7 @@ class _Builder:
 
 
 def _meta(findings: Findings) -> list[str]:
-    """What the report covers, and where and when it was measured."""
+    """State what the report covers, and where and when it was measured."""
     runs = findings.runs
     dates = sorted({run.record.started_at[:10] for run in runs})
     cpus = list(dict.fromkeys(run.record.machine.cpu for run in runs))

@@ -65,7 +65,7 @@ _SOURCES = {
 
 
 def write_paper(findings: Findings, path: Path) -> list[Path]:
-    """Write tables and method for LaTeX's ``input``, and a file of sources beside it; the paths.
+    """Write tables and method for LaTeX's ``input``, and a file of sources beside it; returns both paths.
 
     Raises:
         OSError: a file cannot be written.
@@ -77,13 +77,13 @@ def write_paper(findings: Findings, path: Path) -> list[Path]:
 
 
 def bibliography() -> str:
-    """Every source that a paragraph may cite."""
+    """Return every source that a paragraph may cite, in BibTeX."""
     version = metadata.version("dl-harness")
     return "\n\n".join(source.replace("VERSION", version) for source in _SOURCES.values()) + "\n"
 
 
 def latex(findings: Findings, sources: str) -> str:
-    """The method and the tables of each group of runs, and the table of each further section."""
+    """Write the method and the tables of each group of runs, and the table of each further section."""
     packages = "\\usepackage{booktabs,graphicx,amssymb}"
     parts = [f"% Written by harness report. Needs {packages}; the sources are in {sources}.bib."]
     for number, group in enumerate(findings.groups[:SHOWN_GROUPS], 1):
@@ -107,7 +107,7 @@ def _group(group: GroupFindings, number: int) -> list[str]:
 
 
 def method(comparison: Comparison) -> str:
-    """How the runs of a comparison were made and compared, with citations."""
+    """Describe how the runs of a comparison were made and compared, with citations."""
     return " ".join([*_trained(comparison), *_compared(comparison)])
 
 

@@ -24,7 +24,7 @@ from harness.learning.runs.comparison import (
 
 
 def quality_sentence(comparison: Comparison) -> str:
-    """Whether quality is equal, and otherwise the verdict on each configuration."""
+    """State that quality is equal, or otherwise the verdict on each configuration."""
     pairs, measure = comparison.pairs, comparison.measure
     comparable = [pair for pair in pairs if pair.quality.difference is not None]
     if not comparable:
@@ -45,7 +45,7 @@ def quality_sentence(comparison: Comparison) -> str:
 
 
 def _on_one_seed(pairs: Sequence[PairComparison], measure: Measure) -> str:
-    """Without a verdict: ``Same test accuracy on the one seed run.``, or the differences."""
+    """State the differences on one seed without a verdict."""
     differences = {
         pair.other.name: estimate(pair.quality.difference, score_digits(measure), sign=True) for pair in pairs
     }
@@ -57,7 +57,7 @@ def _on_one_seed(pairs: Sequence[PairComparison], measure: Measure) -> str:
 
 
 def _named_pair(pair: PairComparison, measure: Measure, *, alone: bool) -> str:
-    """The configuration, with its difference where that is significant or ``alone``."""
+    """Name the configuration, with its difference if that is significant or the pair is ``alone``."""
     quality = pair.quality
     if quality.difference is None or not (alone or quality.verdict == "different"):
         return pair.other.name
@@ -66,7 +66,7 @@ def _named_pair(pair: PairComparison, measure: Measure, *, alone: bool) -> str:
 
 
 def _quality_basis(measure: Measure, pairs: Sequence[PairComparison]) -> str:
-    """``±1 point, 4 seeds, p < 0.001``: the margins, the seeds and, for a single pair, the probability."""
+    """Write ``±1 point, 4 seeds, p < 0.001``: margins, seeds and, for a single pair, the probability."""
     margins = sorted(pair.quality.margin for pair in pairs)
     ends = dict.fromkeys(margin_text(margin, measure) for margin in (margins[0], margins[-1]))
     numbers = [pair.quality.difference.n for pair in pairs if pair.quality.difference]
@@ -77,14 +77,14 @@ def _quality_basis(measure: Measure, pairs: Sequence[PairComparison]) -> str:
 
 
 def seeds_needed(result: Equivalence) -> str:
-    """How many seeds an undecided comparison needs, or that seeds do not suffice; empty where not known."""
+    """State how many seeds an undecided comparison needs, or that seeds do not suffice; empty if unknown."""
     if result.needs_samples:
         return "more seeds would not decide: the test samples are too few"
     return f"about {result.seeds_needed:,} seeds are needed to decide" if result.seeds_needed else ""
 
 
 def margin_text(margin: float, measure: Measure) -> str:
-    """``±1 point``, ``±2.5 points``, ``±0.03``."""
+    """Write ``±1 point``, ``±2.5 points`` or ``±0.03``."""
     unit = measure.unit.removesuffix("s") if margin == 1 else measure.unit
     return f"±{significant(margin)} {unit}".rstrip()
 
@@ -94,7 +94,7 @@ _MOST_NAMED = 4
 
 
 def best_setting(comparison: Comparison) -> str:
-    """Which setting has the best validation score after the last epoch, and that score."""
+    """Name the setting with the best validation score after the last epoch, and that score."""
     best, measure = comparison.summaries[0], comparison.measure
     if best.validation is not None:
         level = f"{significant(best.validation.value)} {score_unit(measure)}".rstrip()
@@ -105,7 +105,7 @@ def best_setting(comparison: Comparison) -> str:
 
 
 def ordering_score(comparison: Comparison) -> str:
-    """``validation accuracy``: what settings are ordered by; empty where no score was recorded."""
+    """Name the score by which settings are ordered: ``validation accuracy``; empty if none was recorded."""
     best, name = comparison.summaries[0], comparison.measure.name
     if best.validation is not None:
         return f"validation {name}"
@@ -113,7 +113,7 @@ def ordering_score(comparison: Comparison) -> str:
 
 
 def target_sentence(comparison: Comparison) -> str:
-    """Which settings reach the target, soonest first, after how many epochs, and which do not."""
+    """State after how many epochs settings reach the target, soonest first, and name those that do not."""
     if comparison.target is None:
         return ""
     target = f"validation {comparison.measure.name} {bound_text(comparison)}"
@@ -137,19 +137,19 @@ def target_sentence(comparison: Comparison) -> str:
 
 
 def _few(names: Sequence[str]) -> str:
-    """The names, or the first few and how many more there are."""
+    """List the names, or the first few and the number of the rest."""
     return first_of(names, _MOST_NAMED) if len(names) > _MOST_NAMED else listed(names)
 
 
 def bound_text(comparison: Comparison) -> str:
-    """The target as ``≥ 60 %``."""
+    """Write the target as ``≥ 60 %``."""
     measure = comparison.measure
     bound = "≥" if measure.higher_is_better else "≤"
     return f"{bound} {significant(comparison.target)} {score_unit(measure)}".rstrip()
 
 
 def settings_remarks(comparison: Comparison) -> Iterator[str]:
-    """How the comparison was made, and what it does not cover."""
+    """State how the settings were compared, and what the comparison does not cover."""
     if comparison.pairs and (order := ordering_score(comparison)):
         yield (
             f"The order is that of {order}. Test scores are compared with those of "

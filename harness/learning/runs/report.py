@@ -1,4 +1,4 @@
-"""Findings and runs as pandas frames, in notebooks and files: numbers with their intervals, not text."""
+"""Findings as pandas frames, for notebooks: numbers with their intervals, not text."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,7 +40,7 @@ class Report:
 
     @property
     def headlines(self) -> list[str]:
-        """The key sentences of every group and study."""
+        """The key sentences of every group and further section."""
         return key_sentences(self.findings)
 
     @cached_property
@@ -63,9 +63,9 @@ class Report:
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """A row for each configuration of a group compared with the reference.
+        """A row for each configuration of a group that is compared with the reference.
 
-        That is the fastest, or of settings the best by validation.
+        The reference is the fastest configuration, or the setting that is best by validation.
 
         ``step_ratio`` is the step time of the configuration divided by that of the reference,
         ``difference`` its test score less that of the reference, with the wider of the intervals over seeds
@@ -84,8 +84,8 @@ class Report:
         """A row for each configuration of each group.
 
         ``gap`` is the training score less the validation score after the last epoch, of losses the reverse;
-        ``validation_lost`` and ``test_gained`` are what early stopping would save of the validation score
-        and add to the test score. ``generalization_loss`` is the share by which the last validation loss is
+        ``validation_lost`` and ``test_gained`` are the gains of early stopping in the validation and
+        in the test score. ``generalization_loss`` is the share by which the last validation loss is
         above its lowest, ``progress_quotient`` Prechelt's PQ (1998). ``onset_epoch`` is 0 without
         overfitting.
         """
@@ -106,7 +106,7 @@ class Report:
         return {name: picture.png for name, picture in all_pictures(self.findings).items()}
 
     def _repr_html_(self) -> str:
-        """The answers, the tables, losses and scores of the first comparison, then overfitting."""
+        """Render the answers, the tables, losses and scores of the first comparison, then overfitting."""
         from harness.core.documents.render.html import html_fragment
 
         groups = self.findings.groups
@@ -119,7 +119,7 @@ class Report:
         return html_fragment([answers, *tables, Figures(self._first_curves), overfits])
 
     def _first_curves(self) -> list[Figure]:
-        """Losses and scores of the first comparison."""
+        """Draw losses and scores of the first comparison."""
         colours = colours_of(self.findings)
         figures = [group_figures(group, "comparison-1", colours) for group in self.findings.groups[:1]]
         return [each for first in figures for each in first if each.name.endswith(("-loss", "-curves"))]
@@ -134,7 +134,7 @@ def _three(name: str, value: Estimate | None) -> dict[str, float | None]:
 
 
 def _score(name: str, value: Estimate | None, measure: Measure) -> dict[str, float | None]:
-    """A score or a difference of scores as the records hold it: a fraction instead of points."""
+    """Return a score or a difference of scores as records hold it: a fraction instead of points."""
     return _three(name, value and value.scaled(1 / measure.factor))
 
 

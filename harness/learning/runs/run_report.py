@@ -73,7 +73,7 @@ def _write_findings(
 
 
 def _write_runs(arguments: tuple[str, ...], results: Path, path: Path) -> list[str]:
-    """Write one row for each run, read one at a time; messages about files that could not be read."""
+    """Write one row for each run, read one at a time; returns a message for each unreadable file."""
     selection = Selection(arguments, results, records())
     write_table(runs_frame(selection), path)
     return selection.unreadable
@@ -112,7 +112,7 @@ def write_notebook(
 
 
 def _from_notebook(name: str, notebook: Path) -> str:
-    """The path from the notebook's folder; as it is where it is absolute, or on another drive."""
+    """Return the path relative to the notebook's folder; unchanged if absolute, or on another drive."""
     if Path(name).is_absolute():
         return name
     return os.path.relpath(Path(name).resolve(), notebook.resolve().parent)
@@ -134,7 +134,7 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
-    """An apostrophe before each text, names of columns included, that would be a formula."""
+    """Put an apostrophe before each text, names of columns included, that would be a formula."""
     return frame.map(_as_text).rename(columns=_as_text)
 
 
@@ -146,7 +146,7 @@ def _as_text(value: object) -> object:
 
 
 def _one_type_a_column(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns of mixed types as text, such as an option whose type differs between tasks."""
+    """Convert columns of mixed types to text, such as an option whose type differs between tasks."""
     mixed = [str(name) for name in frame if frame[name].dtype == object and _is_mixed(frame[name])]
     return frame.assign(**{name: frame[name].map(_option_text, na_action="ignore") for name in mixed})
 

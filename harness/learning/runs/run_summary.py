@@ -23,7 +23,7 @@ def compared(records: Sequence[Record], folder: Path) -> list[Node]:
 
 
 def _is_comparison(records: Sequence[Record]) -> bool:
-    """Whether a task was run in several configurations or settings."""
+    """Check that a task was run in several configurations or settings."""
     trained = {
         (
             record.task.name,

@@ -41,7 +41,7 @@ _NAIVE = "naive_loss"
 
 
 def forecast_remarks(comparison: Comparison) -> Iterable[str]:
-    """What the naive forecast shows about the parts of the series; nothing for other tasks."""
+    """Compare the naive forecast of the parts of the series; yields nothing for other tasks."""
     configuration = comparison.summaries[0].configuration
     record = configuration.runs[0].record
     test = (record.test_at_last or {}).get(_NAIVE)
@@ -63,7 +63,7 @@ UNRELIABLE = "unreliable"
 
 
 def warning_text(pairs: Sequence[PairComparison]) -> str:
-    """``1 run each; other programs used up to 1.7 of 2 CPUs in 3 of 6 runs``, of all pairs together."""
+    """Write ``1 run each; other programs used up to 1.7 of 2 CPUs in 3 of 6 runs``, for all pairs."""
     fewest = min(pair.warnings.seeds for pair in pairs if pair.warnings)
     warnings = timing_warnings([pairs[0].reference, *(pair.other for pair in pairs)], fewest)
     reasons = []
@@ -87,7 +87,7 @@ NOTHING_COMPARABLE = "There is nothing to compare, and no run scored an epoch. T
 
 
 def headline(comparison: Comparison) -> str:
-    """The answer in one line: speed and quality of the configurations of a group."""
+    """State the answer in one line: speed and quality of the configurations of a group."""
     if comparison.pairs and comparison.group.is_of_settings:
         parts = [best_setting(comparison), quality_sentence(comparison), target_sentence(comparison)]
         return " ".join(filter(None, parts))
@@ -110,7 +110,7 @@ def headline(comparison: Comparison) -> str:
 
 
 def where_text(group: RunGroup) -> str:
-    """The processor, the device where it is not the CPU, and the threads."""
+    """Name the processor, the device unless it is the CPU, and the threads."""
     conditions = group.conditions
     cpu = group.configurations[0].runs[0].record.machine.cpu
     device = "" if conditions.device == "cpu" or "device" in group.axes else f", {conditions.device}"
@@ -123,7 +123,7 @@ _NUMBERS = {2: "Both", 3: "All three", 4: "All four", 5: "All five", 6: "All six
 
 
 def same_sentence(comparison: Comparison) -> str:
-    """``All three compute the same: test accuracy 23.6 % in each, curves within 0.1 points.``; or empty.
+    """Write ``All three compute the same: test accuracy 23.6 % in each, curves within 0.1 points``.
 
     Empty where certified configurations do not coincide.
     """
@@ -139,7 +139,7 @@ def same_sentence(comparison: Comparison) -> str:
 
 
 def _distance_text(distance: float, measure: Measure) -> str:
-    """``curves within 0.1 points``, rounded up; of equal ones ``identical curves``."""
+    """Write ``curves within 0.1 points``, rounded up, or ``identical curves``."""
     if distance == 0.0:
         return "identical curves"
     digits = 1 if measure.unit == "points" else 1 - math.floor(math.log10(distance))
@@ -148,7 +148,7 @@ def _distance_text(distance: float, measure: Measure) -> str:
 
 
 def trained_text(group: RunGroup, *, brief: bool = False) -> str:
-    """What its runs trained: settings that differ from the task's defaults, apart from the axes; the data.
+    """State what a group trained: settings that differ from the task's defaults, apart from axes; the data.
 
     ``brief``: nothing about data that is the task's own.
     """
@@ -166,20 +166,20 @@ def trained_text(group: RunGroup, *, brief: bool = False) -> str:
 
 
 def _setting(setting: Setting) -> str:
-    """``epochs=150 (default 167)``."""
+    """Write ``epochs=150 (default 167)``."""
     value, default = (text_on_axis(setting.name, each) for each in (setting.value, setting.default))
     return f"{setting.name}={value}" + (f" (default {default})" if setting.default is not None else "")
 
 
 def _data(what: Trained) -> str:
-    """Which data set was used, where it came from, and what it stands in for."""
+    """Name the data set, its origin, and the data that it stands in for."""
     origin = f": {what.origin}" if what.origin else ""
     stands = f" It stands in for {what.stands_in_for}: {what.reason}." if what.stands_in_for else ""
     return f"Data {what.dataset}{origin}.{stands}"
 
 
 def fastest(comparison: Comparison) -> str:
-    """Which configuration is fastest, or which of them are not distinguishable, and why not."""
+    """Name the fastest configuration, or those that cannot be distinguished, with the reason."""
     pairs = comparison.pairs
     if all(pair.ratio is None for pair in pairs):
         return "Speed is not compared, because no two configurations have steady steps with a common seed."
@@ -199,7 +199,7 @@ def fastest(comparison: Comparison) -> str:
 
 
 def _undecided(pairs: Sequence[PairComparison], why: str = "") -> str:
-    """Which of them may be fastest, ``why`` that is not known, and which are slower."""
+    """Name the configurations that may be the fastest, the reason ``why``, and the slower ones."""
     left = [pair.other.name for pair in pairs if pair.speed_verdict in {"same", "undecided", UNRELIABLE}]
     slower = [pair.other.name for pair in pairs if pair.speed_verdict == "slower"]
     others = f" {listed(slower)} {'is' if len(slower) == 1 else 'are'} slower." if slower else ""
@@ -207,7 +207,7 @@ def _undecided(pairs: Sequence[PairComparison], why: str = "") -> str:
 
 
 def _likely(close: Sequence[PairComparison]) -> str:
-    """``a is probably fastest; its duel with b needs 1 more pair.``; empty where more is missing."""
+    """Write ``a is probably fastest; its duel with b needs 1 more pair.``; empty where more is missing."""
     pair, *others = close
     if others or pair.duel is None or pair.ratio is None:
         return ""
@@ -219,7 +219,7 @@ def _likely(close: Sequence[PairComparison]) -> str:
 
 
 def _speed(comparison: Comparison) -> str:
-    """The verdict, and the ratios that it rests on; unreliable ones are not stated."""
+    """State the verdict on speed with its ratios; unreliable ratios are not stated."""
     measured = [pair for pair in comparison.pairs if pair.speed_verdict not in {"not measured", UNRELIABLE}]
     if not measured:
         return fastest(comparison)
@@ -229,7 +229,7 @@ def _speed(comparison: Comparison) -> str:
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """Where the step times come from, how steady they were, and who finishes first all the same."""
+    """State where step times come from, how steady they were, and who finishes first all the same."""
     of_scores = [*_intervals(comparison), *forecast_remarks(comparison)]
     if comparison.group.is_of_settings:
         return [*settings_remarks(comparison), *of_scores]
@@ -237,7 +237,7 @@ def remarks(comparison: Comparison) -> list[str]:
 
 
 def _intervals(comparison: Comparison) -> Iterable[str]:
-    """What the intervals of differences of test scores include."""
+    """State what the intervals of differences of test scores include."""
     judged = [pair for pair in comparison.pairs if (over := pair.quality.over_seeds) and over.low is not None]
     over_seeds = [pair.other.name for pair in judged if pair.quality.population is None]
     if len(over_seeds) < len(judged):
@@ -256,7 +256,7 @@ def _intervals(comparison: Comparison) -> Iterable[str]:
 
 
 def _finished_sooner(comparison: Comparison) -> Iterable[str]:
-    """Configurations that have slower steps but start faster, and so finish a short training sooner.
+    """Name configurations that have slower steps but start faster, and so finish a short training sooner.
 
     They are named only if the intervals of the whole runs' times do not overlap.
     """
@@ -287,7 +287,7 @@ def _sources(comparison: Comparison) -> Iterable[str]:
 
 
 def _movement(pairs: Sequence[PairComparison]) -> str:
-    """By how much step times changed within and between runs."""
+    """State by how much step times changed within and between runs."""
     summaries = [pairs[0].reference, *(pair.other for pair in pairs)]
     drifts = [abs(summary.drift) for summary in summaries if summary.drift is not None]
     spreads = [summary.spread for summary in summaries if summary.spread is not None]
