@@ -177,6 +177,7 @@ def _survival(network: ExplainedNetwork) -> float | None:
 PARTS = (
     Part(
         "explanations",
+        "agreement of explanations; each run explains its network at its end",
         _content,
         _charts,
         quantities={

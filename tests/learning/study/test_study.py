@@ -278,7 +278,7 @@ def test_every_other_remedy_fits_the_tasks_without_images(task):
     assert not plan.omissions
 
 
-def test_the_classroom_form_is_smaller():
+def test_the_short_version_is_smaller():
     whole, quick = _plan("optimizers", seeds=None), _plan("optimizers", seeds=None, quick=True)
     assert (whole.seeds, whole.trials) == (5, 12)
     form = KINDS["optimizers"].quick

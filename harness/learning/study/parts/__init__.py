@@ -34,6 +34,8 @@ class Part(NamedTuple):
     """A part of the page of a study, which a kind of study names."""
 
     name: str
+    summary: str
+    """One line for lists: what the part shows."""
     content: Callable[[StudyFinding], Content | None]
     """Returns the text and the tables; None without the data for it."""
     charts: Callable[[StudyFinding, str], Iterable[Figure | Picture]] | None = None

@@ -119,6 +119,7 @@ _RARE = {f"rare {name}": _rare(name, axis=axis) for name, axis in (("recall", 1)
 PARTS = (
     Part(
         "recalls",
+        "the recall of each class",
         explained(
             "Which classes are recognised?",
             "Each bar is the share of a class's test samples that the network recognises; the number of its "
@@ -128,6 +129,7 @@ PARTS = (
     ),
     Part(
         "trade-off",
+        "precision against recall of the rare classes",
         explained(
             "Precision against recall",
             "To the right more samples of the rare classes are found; further up more of the answers that "

@@ -144,7 +144,7 @@ def _card(study: StudyFinding, effect: Effect) -> Card:
 
 
 PARTS = (
-    Part("effects", _effects, effect_charts),
-    Part("ranking", _ranking),
-    Part("variants", _variants),
+    Part("effects", "the answer, and how each variant changes the quantities", _effects, effect_charts),
+    Part("ranking", "the variants in the order of the first decisive quantity", _ranking),
+    Part("variants", "a card for each variant: meaning, verdict, options", _variants),
 )

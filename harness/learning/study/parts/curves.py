@@ -168,14 +168,20 @@ def _data_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
 
 
 PARTS = (
-    Part("curves", _curves, _curve_charts),
+    Part("curves", "validation loss and score of each variant over the epochs", _curves, _curve_charts),
     Part(
         "onset",
+        "the epoch from which the reference overfits, with its curves",
         _onset,
         _onset_charts,
         headline=_onset_headline,
         none_better=_none_helps,
         remark=_onset_of_variant,
     ),
-    Part("more data", _more_data, _data_charts),
+    Part(
+        "more data",
+        "whether the variants with less data show that more data would help",
+        _more_data,
+        _data_charts,
+    ),
 )

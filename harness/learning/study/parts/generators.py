@@ -54,6 +54,7 @@ def _frechet_chart(study: StudyFinding, prefix: str) -> Iterator[Figure]:
 PARTS = (
     Part(
         "samples",
+        "generated images beside their nearest real ones",
         explained(
             "Copies or new images?",
             "For each recipe the eight generated images that look most like copies, of the best epoch: "
@@ -77,6 +78,7 @@ PARTS = (
     ),
     Part(
         "frechet",
+        "the Fréchet distance over the epochs",
         explained(
             "How good do they look?",
             "The lowest point is the best epoch. The dashed lines say what the numbers mean: noise, and "

@@ -98,6 +98,7 @@ def _gradient_chart(_study: StudyFinding, prefix: str) -> Iterator[Figure]:
 PARTS = (
     Part(
         "reliability",
+        "accuracy against confidence",
         explained(
             "Is the confidence right?",
             "A point is a bin of answers of similar confidence: to the right the network is surer, further "
@@ -115,5 +116,5 @@ PARTS = (
         },
         needs=("calibration error",),
     ),
-    Part("gradients", _gradients, _gradient_chart),
+    Part("gradients", "the gradient of losses by how wrong the answer is", _gradients, _gradient_chart),
 )

@@ -46,6 +46,7 @@ def _charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
 PARTS = (
     Part(
         "privacy",
+        "score and membership inference against epsilon",
         explained(
             "What does protection cost?",
             "A point is DP-SGD with some noise: to the left more is proved. The dashed lines are the "

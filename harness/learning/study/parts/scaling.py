@@ -185,4 +185,12 @@ def _headline(study: StudyFinding, task: str) -> str | None:
     return f"{task}: twice the data would lower the {law.quantity.measure.name} by {law.gain_text}"
 
 
-PARTS = (Part("scaling", _content, _chart, headline=_headline),)
+PARTS = (
+    Part(
+        "scaling",
+        "a power law of the loss against the number of training samples",
+        _content,
+        _chart,
+        headline=_headline,
+    ),
+)

@@ -227,9 +227,10 @@ def _until_target(name: str, study: Study, runs: ConfigurationRuns) -> Quantity:
 
 
 PARTS = (
-    Part("tuning", _tuning, _tuning_charts),
+    Part("tuning", "the trials of each variant, and warnings about ends of ranges", _tuning, _tuning_charts),
     Part(
         "target",
+        "steps and time to the target that tuning has set",
         _target,
         _target_charts,
         quantities=dict.fromkeys(_AMOUNTS, _until_target),
