@@ -67,7 +67,8 @@ class Feature(NamedTuple):
     run_remarks: tuple[str, ...] = ()
     """After the summary of ``harness run``: ``function(records)`` returns sentences."""
     report_sections: tuple[str, ...] = ()
-    """In a report of runs: ``function(findings)`` returns sections."""
+    """Sections of a report of runs: ``function(groups, folders)`` returns
+    :class:`harness.learning.runs.sections.AddedSections` for groups of runs in folders of results."""
     study_parts: tuple[str, ...] = ()
     """Parts of studies: tuples of :class:`harness.learning.study.parts.Part`."""
     leftovers: tuple[str, ...] = ()

@@ -29,16 +29,14 @@ from harness.learning.study.across_tasks_page import across_tasks_page, across_t
 from harness.learning.study.page import (
     studies_text,
 )
-from harness.learning.study.record import (
-    STUDIES,
-    TUNING_SEED,
-    Study,
+from harness.learning.study.plan import (
     StudyOptions,
     StudyPlan,
     affordable_trials,
     mean_run_seconds,
     runs_within,
 )
+from harness.learning.study.record import STUDIES, TUNING_SEED, Study
 from harness.learning.study.tuning import Tuning
 from harness.spec.study import StudyKind
 
@@ -53,7 +51,9 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 @click.argument("kind", metavar="KIND", shell_complete=completion.STUDIES)
 @options.tasks
 @options.backends(required=True)
-@click.option("--quick", is_flag=True, help="The classroom form: minutes instead of figures to cite.")
+@click.option(
+    "--quick", is_flag=True, help="Short version for teaching: takes minutes; do not cite its results."
+)
 @options.dataset
 @options.epochs
 @options.max_steps
@@ -146,7 +146,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         echo(f"{across_tasks_text(studies, store)}\n")
         name = f"{kind.name}-{'-'.join(study.task for study in studies)}.html"
         _write_page(given["results"] / STUDIES.folder / name, lambda: across_tasks_page(studies, store))
-    # A trial that diverges has found out that its setting is bad; a run that is compared must not.
+    # A trial may diverge: its setting is bad. A run that is compared must not.
     judged = [record for record in records if (record.status, record.seed) != ("diverged", TUNING_SEED)]
     ctx.exit(exit_code(judged))
 
@@ -198,7 +198,7 @@ class _Conduct:
         return exit_code(self.records) == INTERRUPTED
 
     def _size_text(self) -> str:
-        """The number of runs, before the first one."""
+        """Return the number of runs, before the first one."""
         plan = self._plan
         tuned = sum(bool(variant.ranges) for variant in plan.variants)
         noun = f"{plan.kind.noun}s" if tuned > 1 else plan.kind.noun
@@ -207,7 +207,7 @@ class _Conduct:
         return f"{plan.options.task}: {trials}{runs} ({counted(plan.seeds, 'seed')} of each variant)"
 
     def _tune(self, tuning: Tuning) -> None:
-        """The trials, a round after the other; a budget limits their number."""
+        """Run the trials in rounds; a budget limits their number."""
         plan = self._plan
         count = plan.trials
         if not count:
@@ -217,7 +217,7 @@ class _Conduct:
             if number > count:
                 break
             if number == 1:
-                # The first run says how long all of them take.
+                # The duration of the first run gives an estimate for all.
                 records = self._run(requests[:1])
                 total = plan.trials * len(requests) + compared
                 count = min(count, self._within_budget(records, total, len(requests), compared))
@@ -229,7 +229,7 @@ class _Conduct:
                 break
 
     def _within_budget(self, records: list[Record], total: int, tuned: int, compared: int) -> int:
-        """Say how long the study takes; returns the number of trials that the budget allows."""
+        """Print how long the study takes; returns the number of trials that the budget allows."""
         seconds = self._estimate(records, total)
         if seconds is None or self._given["budget"] is None:
             return self._plan.trials
@@ -249,12 +249,12 @@ class _Conduct:
         return seconds
 
     def _left(self) -> float:
-        """The seconds of the budget that are left."""
+        """Return the seconds that are left of the budget."""
         budget: float = self._given["budget"]
         return max(0.0, budget - (time.monotonic() - self._begun))
 
     def _compare(self, found: dict[str, list[str]]) -> None:
-        """The runs that are compared: all of them, or those that fit the budget."""
+        """Execute the runs that are compared: all of them, or those that fit the budget."""
         plan = self._plan
         runs = plan.runs(found)
         shared = self._shared([run.request for run in runs])
@@ -280,7 +280,7 @@ class _Conduct:
         return SharedRuns(requests, self._store, certify=certify, machine=self._executor.machine)
 
     def _run(self, requests: list[RunRequest]) -> list[Record]:
-        """Execute what is not recorded of these; returns the records of all."""
+        """Execute those requests that are not recorded; returns the records of all."""
         if not requests:
             return []
         deadline = math.inf
