@@ -13,8 +13,9 @@ from harness.core.documents.circumstances import (
 from harness.core.runs.identity import value_text
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.gate import reasons
+from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.reasons import Reason
-from harness.timing.gate.record import BenchmarkRecord, GateRecord, Metric
+from harness.timing.gate.record import BenchmarkRecord, GateRecord
 
 # The commands that look into one benchmark of a gate: the same work once more, as the gate ran it.
 
@@ -87,13 +88,6 @@ def _options(benchmark: BenchmarkRecord) -> dict[str, object]:
     }
 
 
-_LIMITS: dict[Metric, str] = {
-    "step": "max_slowdown",
-    "first step": "max_first_step_slowdown",
-    "memory": "max_memory_growth",
-}
-
-
 class Advice(NamedTuple):
     """Sentences, of which the last introduces the ``command`` where there is one."""
 
@@ -143,7 +137,7 @@ class _Adviser(NamedTuple):
 
     def measure_again(self, _reason: Reason) -> Advice:
         failed = [each.metric for each in self.benchmark.metrics if each.verdict == "FAIL"]
-        limits = " and ".join(_LIMITS[metric] for metric in failed)
+        limits = " and ".join(metrics()[metric].key for metric in failed)
         text = f"If intended, raise {limits}. To measure the benchmark again:"
         return Advice(text, duel_command(self.record, self.benchmark))
 

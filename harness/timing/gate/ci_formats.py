@@ -17,6 +17,7 @@ from harness.core.documents.render.markdown import markdown
 from harness.core.machine.files import prove_writable, replace_file
 from harness.errors import UsageError
 from harness.timing.gate.advice import advice
+from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.page import (
     circumstances,
     gate_document,
@@ -31,15 +32,12 @@ from harness.timing.gate.record import (
     GateRecord,
     Inconclusive,
     Judged,
-    Metric,
     MetricResult,
     Verdict,
     forgiven,
 )
 
 # A gate in the Bencher Metric Format, which Bencher and similar tools read: benchmark, measure, value.
-
-_UNITS: dict[Metric, str] = {"step": "seconds", "first step": "seconds", "memory": "bytes"}
 
 
 def bencher_json(record: GateRecord) -> bytes:
@@ -55,7 +53,7 @@ def bencher_json(record: GateRecord) -> bytes:
                 measures[f"{slug}-ratio"] = {
                     name: value for name, value in bounds.items() if value is not None
                 }
-            measures[f"{slug}-{_UNITS[result.metric]}"] = {"value": result.head}
+            measures[f"{slug}-{metrics()[result.metric].base_unit}"] = {"value": result.head}
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
@@ -179,7 +177,8 @@ def _add_properties(parent: ET.Element, numbers: Numbers) -> None:
 def openmetrics_text(record: GateRecord) -> str:
     """The document: medians of base and head, ratios with their intervals and limits, verdicts."""
     of_metrics = {
-        metric: f"harness_gate_{metric.replace(' ', '_')}_{unit}" for metric, unit in _UNITS.items()
+        name: f"harness_gate_{name.replace(' ', '_')}_{metric.base_unit}"
+        for name, metric in metrics().items()
     }
     ratios, passed = "harness_gate_ratio", "harness_gate_passed"
     samples: dict[str, list[str]] = {name: [] for name in (*of_metrics.values(), ratios, passed)}
@@ -201,7 +200,9 @@ def openmetrics_text(record: GateRecord) -> str:
                 add(ratios, ratio.low, benchmark=name, metric=metric, bound="low")
                 add(ratios, ratio.high, benchmark=name, metric=metric, bound="high")
         add(passed, benchmark.verdict == "PASS", benchmark=name)
-    described = [(of_metrics[metric], unit, "Median over processes.") for metric, unit in _UNITS.items()]
+    described = [
+        (of_metrics[name], metric.base_unit, "Median over processes.") for name, metric in metrics().items()
+    ]
     described += [
         (ratios, "ratio", "Head over base with its 95 % interval."),
         (passed, "", "1 if the benchmark passed, else 0."),

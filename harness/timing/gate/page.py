@@ -53,11 +53,11 @@ from harness.timing.engine.page import UNEVEN, load_remarks, pairs_text, profile
 from harness.timing.engine.steps.findings import comparison_text, difference_text
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.gate import reasons
+from harness.timing.gate.metric_table import UNBOUNDED, MetricName, metrics
 from harness.timing.gate.reasons import Reason
 from harness.timing.gate.record import (
     BenchmarkRecord,
     GateRecord,
-    Metric,
     MetricResult,
     QualityResult,
     Verdict,
@@ -186,10 +186,10 @@ _TEXTS: Mapping[type[Reason], str | Callable[[Any], str]] = {
 }
 
 
-#: In the order in which every report lists them.
-METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
-#: Those other than PASS, in the order in which every report lists them, as words.
+#: Verdicts other than PASS, in the order in which every report lists them, as words.
 _NOT_PASSED: dict[Verdict, str] = {"FAIL": "failed", "INVALID": "invalid", "INCONCLUSIVE": "inconclusive"}
+#: A log ratio of 0 and another value; see :data:`harness.timing.gate.metric_table.UNBOUNDED`.
+_NEARLY_UNBOUNDED = 0.99 * math.log(UNBOUNDED)
 #: How to read every change in a gate or a history.
 CHANGE_LEGEND = (
     "Changes are of head relative to base: + is slower or larger, \N{MINUS SIGN} is faster or smaller. "
@@ -197,11 +197,15 @@ CHANGE_LEGEND = (
 )
 
 
-def change(metric: Metric, ratio: Estimate | None) -> str:
-    """``+7.1 % [5.9, 8.3]``: a ratio of times or of memory, head over base."""
+def change(metric: MetricName, ratio: Estimate | None) -> str:
+    """``+7.1 % [5.9, 8.3]``: the ratio of a metric, head over base; ``from 0`` or ``to 0`` has none."""
     if ratio is None:
         return NOTHING
-    return percent_change(ratio) if metric == "memory" else time_ratio(ratio)
+    if metrics()[metric].is_time:
+        return time_ratio(ratio)
+    if abs(math.log(ratio.value)) > _NEARLY_UNBOUNDED:
+        return "from 0" if ratio.value > 1 else "to 0"
+    return percent_change(ratio)
 
 
 def limit(result: MetricResult) -> str:
@@ -248,12 +252,12 @@ def upgrade_headline(record: GateRecord) -> str:
     results = "results differ" if "FAIL" in verdicts else "results were not all compared"
     if verdicts == {"PASS"}:
         results = "the same results"
-    ratios = {metric: _over_benchmarks(record, metric) for metric in METRICS}
+    ratios = {metric: _over_benchmarks(record, metric) for metric in metrics()}
     changes = [f"{metric} {change(metric, ratio)}" for metric, ratio in ratios.items() if ratio]
     return "; ".join(filter(None, [f"{_UPGRADES[record.verdict]}: {results}", ", ".join(changes)]))
 
 
-def _over_benchmarks(record: GateRecord, metric: Metric) -> Estimate | None:
+def _over_benchmarks(record: GateRecord, metric: MetricName) -> Estimate | None:
     """The geometric mean of a metric's ratios, whose intervals are independent of each other."""
     every = [result for benchmark in record.benchmarks for result in benchmark.metrics]
     ratios = [result.ratio for result in every if result.metric == metric and result.ratio is not None]
@@ -471,7 +475,7 @@ def verdict_table(record: GateRecord) -> Table:
 
     A limit that all benchmarks share is in the header of its column, else in each cell.
     """
-    shared = {metric: _shared_limit(record.benchmarks, metric) for metric in METRICS}
+    shared = {metric: _shared_limit(record.benchmarks, metric) for metric in metrics()}
     rows: list[Row] = []
     for each in record.benchmarks:
         changes = {
@@ -485,13 +489,13 @@ def verdict_table(record: GateRecord) -> Table:
     return table_of(rows, "Verdict and change of each benchmark", legend=(CHANGE_LEGEND,), form="texts")
 
 
-def _shared_limit(benchmarks: Sequence[BenchmarkRecord], metric: Metric) -> str:
+def _shared_limit(benchmarks: Sequence[BenchmarkRecord], metric: MetricName) -> str:
     """The limit that all benchmarks have for the metric; empty where they differ."""
     limits = {limit(each) for benchmark in benchmarks for each in benchmark.metrics if each.metric == metric}
     return limits.pop() if len(limits) == 1 else ""
 
 
-def _change_cell(benchmark: BenchmarkRecord, metric: Metric, *, with_limit: bool) -> Cell:
+def _change_cell(benchmark: BenchmarkRecord, metric: MetricName, *, with_limit: bool) -> Cell:
     """The change; with it a verdict other than PASS, which must not be shown by colour alone."""
     result = next((each for each in benchmark.metrics if each.metric == metric), None)
     if result is None:
@@ -520,7 +524,7 @@ _MEASURED = ("metric", "base", "head", "unit", "change", "limit", "pairs", "stag
 
 
 def _measured(result: MetricResult) -> dict[str, str]:
-    scale, unit = (2.0**-20, "MiB") if result.metric == "memory" else (1e3, "ms")
+    scale, unit = metrics()[result.metric].scale, metrics()[result.metric].unit
     return {
         "metric": result.metric,
         "base": significant(result.base * scale),

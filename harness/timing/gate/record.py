@@ -18,6 +18,7 @@ from harness.timing.engine.record import ConfigurationRecord, PairRecord, refuse
 from harness.timing.engine.steps.profiles import Profiles
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.environments.suite import Benchmark, Limits
+from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.reasons import Reason, speaks_against_head
 
 SCHEMA = 4
@@ -26,7 +27,6 @@ SCHEMA = 4
 #: would decide. INVALID: what was measured cannot be believed, or nothing was measured.
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID"]
 
-Metric = Literal["step", "first step", "memory"]
 #: The look: a few pairs of every benchmark. The confirmation: fresh pairs of those that it does not clear.
 Stage = Literal["look", "confirmation"]
 
@@ -40,7 +40,7 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     of the look included.
     """
 
-    metric: Metric
+    metric: MetricName
     verdict: Verdict
     reasons: list[Reason] = []
     """Empty for PASS."""
@@ -58,6 +58,11 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     """Of a step: a few blocks are far off the others in most pairs, and ``ratio`` is over all blocks."""
     level: float | None = None
     """Of the confirmation: head fails by a ``p_value`` up to this."""
+
+    def __post_init__(self) -> None:
+        """Refuse a metric that is not known here, as of a damaged file."""
+        if self.metric not in metrics():
+            raise ValueError(f"unknown metric {self.metric}")
 
     @property
     def is_usable(self) -> bool:

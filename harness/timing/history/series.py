@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.timing.gate.judgement import ratios_behind
+from harness.timing.gate.metric_table import MetricName
 from harness.timing.gate.reasons import Reason
 from harness.timing.gate.record import (
     AloneWithBase,
@@ -24,7 +25,6 @@ from harness.timing.gate.record import (
     DamagedPairs,
     Exclusion,
     GateRecord,
-    Metric,
     MetricResult,
     NoCommits,
     NotEnded,
@@ -40,7 +40,7 @@ SMALLEST_NOISE = 0.002
 _FEWEST_FOR_SPREAD = 2
 
 #: What must stay the same for ratios to be comparable: benchmark, metric, and the work behind them.
-_Key = tuple[str, Metric, str]
+_Key = tuple[str, MetricName, str]
 
 
 class Point(NamedTuple):
@@ -71,7 +71,7 @@ class MetricHistory(NamedTuple):
     """
 
     benchmark: str
-    metric: Metric
+    metric: MetricName
     points: list[Point]
     trend: Trend | None
     latest: bool
@@ -193,7 +193,7 @@ class Gap(NamedTuple):
     """
 
     benchmark: str
-    metric: Metric | None
+    metric: MetricName | None
     first: GateRecord
     last: GateRecord
     gates: int
@@ -252,7 +252,7 @@ def _gaps_of(name: str, gates: Sequence[GateRecord]) -> Iterable[Gap]:
         yield from _runs(name, metric, attempts)
 
 
-def _runs(name: str, metric: Metric | None, attempts: Sequence[_Attempt]) -> Iterable[Gap]:
+def _runs(name: str, metric: MetricName | None, attempts: Sequence[_Attempt]) -> Iterable[Gap]:
     since_first = itertools.dropwhile(lambda attempt: not attempt.measured, attempts)
     for measured, run in itertools.groupby(since_first, key=lambda attempt: attempt.measured):
         if not measured:
@@ -265,7 +265,9 @@ def _runs(name: str, metric: Metric | None, attempts: Sequence[_Attempt]) -> Ite
 # Gates reduced to one benchmark or one metric.
 
 
-def selected(gates: Iterable[GateRecord], benchmark: str | None, metric: Metric | None) -> list[GateRecord]:
+def selected(
+    gates: Iterable[GateRecord], benchmark: str | None, metric: MetricName | None
+) -> list[GateRecord]:
     """The gates with one benchmark and one metric only; None: all."""
     return [
         msgspec.structs.replace(
