@@ -399,7 +399,7 @@ class _Executors(click.Choice[str]):
     def __init__(self) -> None:
         super().__init__(())
 
-    @property  # type: ignore[override]
+    @property
     def choices(self) -> tuple[str, ...]:
         """The values of ``--executor``."""
         return (_LOCAL, *features.named("executors"))
