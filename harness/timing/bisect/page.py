@@ -30,7 +30,6 @@ from harness.timing.bisect.findings import (
     search_of,
 )
 from harness.timing.bisect.record import BisectRecord
-from harness.timing.engine.evidence import bootstrap_interval
 from harness.timing.engine.intervals import bootstrap_interval
 from harness.timing.gate.page import change
 
