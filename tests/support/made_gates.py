@@ -19,7 +19,7 @@ from harness.timing.engine.record import BlockRecord, ConfigurationRecord, PairR
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.environments.suite import Benchmark, Limits
 from harness.timing.gate import reasons
-from harness.timing.gate.judgement import memory_bytes
+from harness.timing.gate.metrics import memory_bytes
 from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult, QualityResult
 from support.records import MACHINE
 

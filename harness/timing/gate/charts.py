@@ -19,14 +19,14 @@ from harness.core.documents.charts import (
 from harness.core.documents.document import Figure
 from harness.core.documents.escaping import one_line
 from harness.timing.engine.charts import interval_of, percent_of
-from harness.timing.gate.judgement import benchmark_ratios
-from harness.timing.gate.page import METRICS
+from harness.timing.gate.metrics import benchmark_ratios
 from harness.timing.gate.record import (
     BenchmarkRecord,
     GateRecord,
     Metric,
     MetricResult,
 )
+from harness.timing.gate.words import METRICS
 
 #: Colour and shape of the pairs of each stage.
 _STAGES = {"quick check": (GREY, "circle"), "further pairs": ("#e69f00", "square")}
