@@ -6,7 +6,7 @@ that meet arrays are Python floats or arrays without axes, which keep the arrays
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from harness.spec import (
     Adam,
@@ -139,23 +139,16 @@ def _corrected(xp: Any, moment: Array, beta: float, step: Array) -> Array:
     return moment / -xp.expm1(step * (math.log(beta) if beta else -math.inf))
 
 
-class _Rule(NamedTuple):
-    """How many moments an optimizer keeps of each parameter, and its formula."""
-
-    moments: Callable[[Any], int]
-    direction: Callable[..., tuple[Array, _Kept]]
-
-
-_RULES: dict[type[Optimizer], _Rule] = {
-    Sgd: _Rule(lambda sgd: int(sgd.momentum > 0), _sgd),
-    Adam: _Rule(lambda _: 2, _adam),
-    RmsProp: _Rule(lambda _: 1, _rmsprop),
+_DIRECTIONS: dict[type[Optimizer], Callable[..., tuple[Array, _Kept]]] = {
+    Sgd: _sgd,
+    Adam: _adam,
+    RmsProp: _rmsprop,
 }
 
 
 def moment_count(optimizer: Optimizer) -> int:
-    """How many moments an optimizer keeps of each parameter, all zeros before the first step."""
-    return _RULES[type(optimizer)].moments(optimizer)
+    """Return the number of moments that an optimizer keeps of each parameter, zeros before the first step."""
+    return len(optimizer.slots)
 
 
 # The order of a step after the gradient: clipping, decay, update.
@@ -181,7 +174,7 @@ def updated(
         gradients = clipped(xp, gradients, task.clip_norm)
     decays = weight_decay is not None or task.weight_decay > 0
     kept = 1.0 - rate * (task.weight_decay if weight_decay is None else weight_decay)
-    direction_of = _RULES[type(task.optimizer)].direction
+    direction_of = _DIRECTIONS[type(task.optimizer)]
     after, kept_moments = {}, {}
     for name, w in parameters.items():
         direction, kept_moments[name] = direction_of(xp, task.optimizer, gradients[name], moments[name], step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -25,6 +25,12 @@ class Sgd(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, 
     learning_rate: float
     momentum: float = 0.0
     nesterov: bool = False
+    counts_steps: ClassVar[bool] = False
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The state of each parameter: names of arrays of its shape, all zeros before the first step."""
+        return ("momentum",) if self.momentum else ()
 
 
 class Adam(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, tag="adam"):
@@ -38,6 +44,12 @@ class Adam(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True,
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-7
+    counts_steps: ClassVar[bool] = True
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """See :attr:`Sgd.slots`."""
+        return "first moment", "second moment"
 
 
 class RmsProp(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, tag="rmsprop"):
@@ -49,8 +61,16 @@ class RmsProp(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=Tr
     learning_rate: float
     rho: float = 0.9
     epsilon: float = 1e-7
+    counts_steps: ClassVar[bool] = False
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """See :attr:`Sgd.slots`."""
+        return ("mean square",)
 
 
+#: Besides its settings each describes its state: ``slots``, and ``counts_steps`` where updates depend on the
+#: number of the step. What the harness knows of each is in :mod:`harness.core.reference.optimizers`.
 Optimizer = Sgd | Adam | RmsProp
 
 

@@ -71,7 +71,7 @@ from harness.core.plugins.programs import (
 from harness.core.training.batches import BatchOrder
 from harness.errors import Declined, HarnessError, LossNotDeclared, UsageError
 from harness.spec.backend import Backend, Precision, Unsupported
-from harness.spec.task import Optimizer, Sgd, Task, TaskDefinition
+from harness.spec.task import Task, TaskDefinition
 
 # Errors of cases as an author reads them: each once, with the names of its cases and the plugin's frames.
 
@@ -213,15 +213,11 @@ def faulty_state(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
     """
     plain, *_ = cases
     optimizers = [case.task.optimizer for case in cases]
-    kept = {type(optimizer): optimizer for optimizer in optimizers if _has_state(optimizer)}
+    kept = {type(optimizer): optimizer for optimizer in optimizers if optimizer.slots}
     tasks = [msgspec.structs.replace(plain.task, optimizer=optimizer) for optimizer in kept.values()]
     faults = (_state_fault(programs, task) for task in tasks or [plain.task])
     first = next(filter(None, faults), "")  # the next ones would often be the same
     return [first] if first else []
-
-
-def _has_state(optimizer: Optimizer) -> bool:
-    return not isinstance(optimizer, Sgd) or optimizer.momentum > 0
 
 
 def _state_fault(programs: TrialPrograms, task: Task) -> str:

@@ -20,7 +20,6 @@ from harness.core.training.batches import BatchOrder
 from harness.core.worker import protocol
 from harness.core.worker.session import Session
 from harness.spec.backend import Plan
-from harness.spec.task import Sgd
 
 _RNG = random.SystemRandom()
 #: The beginning of a training, for programs whose state cannot be read, has so many calls of several steps,
@@ -211,8 +210,7 @@ class Work(NamedTuple):
     @property
     def needs_state(self) -> bool:
         """Whether a training step depends on more than the weights and its batch."""
-        optimizer = self.plan.task.optimizer
-        return self.uses_dropout or not (isinstance(optimizer, Sgd) and not optimizer.momentum)
+        return self.uses_dropout or bool(self.plan.task.optimizer.slots)
 
     @property
     def uses_dropout(self) -> bool:

@@ -20,7 +20,6 @@ from harness.core.certify.certify import (
     NotOffered,
     Selection,
     Skipped,
-    cases_of_run,
     check,
     check_names,
     examine_losses,
@@ -32,6 +31,7 @@ from harness.core.certify.parity import (
     Finding,
 )
 from harness.core.certify.references import reference_of
+from harness.core.certify.run_cases import cases_of_run
 from harness.core.machine.description import cpu_model
 from harness.core.machine.files import (
     cache_folder,

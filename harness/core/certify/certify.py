@@ -1,26 +1,19 @@
 """Comparing a configuration with a task's reference, in a worker or in this process."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from harness.core.certify.cases import (
-    PRIVATE_CASE,
     Case,
     cases,
     plain_task,
 )
 from harness.core.certify.certificate import Losses
 from harness.core.certify.clients import allows_clients, client_tests
-from harness.core.certify.diagnosis import (
-    Feature,
-    Recognizer,
-    diagnosed,
-    features,
-    features_of_task,
-)
+from harness.core.certify.diagnosis import diagnosed
 from harness.core.certify.dropout import (
     DropoutTests,
     dropout_tests,
@@ -50,26 +43,19 @@ from harness.core.certify.parity import (
     compare_losses,
     losses_name,
 )
-from harness.core.certify.references import (
-    Reference,
-    ReferenceCase,
-    case_sha256,
-    reference_of,
-)
+from harness.core.certify.recognition import Recognizer
+from harness.core.certify.references import Reference, reference_of
 from harness.core.certify.rounding import (
     Rounding,
     is_like_float32,
     locate_rounding,
 )
 from harness.core.certify.waiting import Waiting, observe_waiting
-from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task
-from harness.core.plugins.installation import installed_version
-from harness.core.reference.training import NUMPY, NumpyBackend
 from harness.errors import Declined, HarnessError, LossNotDeclared
 from harness.spec.backend import Precision
-from harness.spec.task import Task, TaskDefinition
+from harness.spec.task import TaskDefinition
 
 _T = TypeVar("_T")
 
@@ -352,125 +338,3 @@ def _caught(examine: Callable[[], Finding]) -> Outcome:
         return examine()
     except HarnessError as error:
         return error
-
-
-# Which cases of a check a run needs: those that show its network, and the rules of its training.
-
-#: With a feature, the others that a case shows too: a crop that is flipped shows either.
-_ALSO_SHOWN = {Feature.CROP_AND_FLIP: {Feature.CROP, Feature.FLIP}}
-
-
-def rules_of(task: Task) -> frozenset[str]:
-    """The names of the rules of training that a task uses, dropout among them."""
-    names = {feature.name for feature in _rules(features_of_task(task))}
-    return frozenset(names | ({DROPOUT} if uses_dropout(task) else set()))
-
-
-def cases_of_run(
-    definition: TaskDefinition, task: Task, precision: Precision, *, long_calls: bool
-) -> frozenset[str]:
-    """The names of the cases that a run of ``task``, which the definition has made, is certified by.
-
-    The first case shows the network: its gradients, its state, and its outputs in evaluation. Of the others
-    the fewest are taken that have all the rules of the run. ``long_calls`` adds the case of that name.
-
-    Raises:
-        HarnessError: ``define`` makes no valid task of the default options.
-    """
-    first, *others = cases(definition)
-    names = {first.name, losses_name(precision)} - {losses_name("float64")}
-    names |= {case.name for case in others if Feature.FLAT in features(case)}
-    names |= _covering(_rules(features_of_task(task)) - features(first), others)
-    if long_calls and long_calls_case(definition) is not None:
-        names.add(LONG_CALLS)
-    own = {
-        DROPOUT: uses_dropout(task),
-        NOISE: task.privacy is not None and PRIVATE_CASE in names,
-        CLIENTS: task.federated is not None,
-    }
-    return frozenset(names | {name for name, drawn in own.items() if drawn})
-
-
-def _rules(found: set[Feature]) -> set[Feature]:
-    """Nesterov's momentum is another rule than plain momentum: neither shows the other."""
-    return found - {Feature.MOMENTUM} if Feature.NESTEROV in found else found
-
-
-def _covering(needed: set[Feature], among: Iterable[Case]) -> set[str]:
-    """The names of cases that show all features that any case shows; of equal ones that with the fewest."""
-    shown = {case.name: _shown(case) for case in among}
-    chosen: set[str] = set()
-    left = set(needed)
-    while shown:
-        name = max(shown, key=lambda name: (len(shown[name] & left), -len(shown[name] - needed)))
-        if not shown[name] & left:
-            break
-        left -= shown.pop(name)
-        chosen.add(name)
-    return chosen
-
-
-def _shown(case: Case) -> set[Feature]:
-    found = _rules(features(case))
-    return found.union(*(_ALSO_SHOWN.get(feature, set()) for feature in found))
-
-
-# References are made from the agreement of at least two frameworks.
-
-
-def make_reference(
-    definition: TaskDefinition,
-    examiners: Sequence[Examiner],
-    report: Callable[[str, float], None] = lambda _what, _done: None,
-) -> Reference:
-    """A reference from the agreement of at least two frameworks.
-
-    ``report`` is called with what is examined next, and the share of all that is done.
-
-    Raises:
-        HarnessError: the configurations disagree; says in which case and how.
-    """
-    all_cases = cases(definition)
-    configurations = [examiner.configuration for examiner in examiners]
-    observed: list[list[Observation | None]] = [[] for _ in examiners]
-    for number, case in enumerate(all_cases):
-        for place, examiner in enumerate(examiners):
-            done = (number * len(examiners) + place) / (len(all_cases) * len(examiners))
-            report(f"{configurations[place].label}, case {case.name!r}", done)
-            observed[place].append(_observed_if_offered(examiner, case))
-    agreed: dict[str, ReferenceCase] = {}
-    for case, *found in zip(all_cases, *observed, strict=True):
-        labelled = [(each.label, own) for each, own in zip(configurations, found, strict=True) if own]
-        if len(labelled) < len(examiners):  # some have no gradients of single samples
-            programs = TrialPrograms(NumpyBackend(), NumpyBackend.modes[0], 1)
-            labelled.append((NUMPY, observe(programs, case)))
-        (first, expected), *others = labelled
-        for label, other in others:
-            finding = compare(case.name, other, expected)
-            if not finding.passed:
-                raise HarnessError(
-                    f"{label} and {first} disagree on {definition.name}, case {case.name!r}: "
-                    f"{finding.explanation}"
-                )
-        agreed[case.name] = ReferenceCase(case_sha256(case), expected)
-    return Reference(
-        task=definition.name,
-        version=all_cases[0].task.version,
-        made_with={
-            configuration.label: ", ".join(
-                map(installed_version, registry.backend(configuration.backend).requires)
-            )
-            for configuration in configurations
-        },
-        cases=agreed,
-    )
-
-
-def _observed_if_offered(examiner: Examiner, case: Case) -> Observation | None:
-    """What a configuration does on a case; None where it is one of DP-SGD that it declines."""
-    try:
-        return examiner.examine(ALL_STEPS, case)
-    except Declined:
-        if case.task.privacy is None:
-            raise
-        return None

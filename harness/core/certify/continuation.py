@@ -28,7 +28,7 @@ from harness.core.certify.parity import (
 from harness.core.plugins.programs import checksum
 from harness.core.training.batches import BatchOrder
 from harness.spec.backend import Program
-from harness.spec.task import Adam, Optimizer, RmsProp, Sgd, Task
+from harness.spec.task import Optimizer, Task
 
 #: The first step of each call of train, counted from 0, and its number of steps.
 Calls = Sequence[tuple[int, int]]
@@ -195,18 +195,14 @@ def _cause(observed: Continuation, differences: Differences, task: Task) -> str:
 
 
 def _missing(observed: Continuation, optimizer: Optimizer) -> str:
-    """What of an optimizer's state was lost, if its updates are wrong."""
+    """Name the part of the optimizer's state that was not restored, if its updates are wrong."""
     factor = observed.update_factor
-    match optimizer:
-        case Adam() if factor is not None and abs(factor - 1) > TOLERANCE:
-            return (
-                f"the first update is {factor:.4g} times the right one: the optimizer's step count is not in "
-                "the state, or is not restored"
-            )
-        case Adam():
-            return "the optimizer's moments are not in the state, or are not restored"
-        case Sgd(momentum=0.0):
-            return "something that an update depends on is not in the state"
-        case _:
-            kept = {Sgd: "momentum", RmsProp: "mean square"}.get(type(optimizer), "own state")
-            return f"the optimizer's {kept} is not in the state, or is not restored"
+    if optimizer.counts_steps and factor is not None and abs(factor - 1) > TOLERANCE:
+        return (
+            f"the first update is {factor:.4g} times the right one: the optimizer's step count is not in the "
+            "state, or is not restored"
+        )
+    if not optimizer.slots:
+        return "something that an update depends on is not in the state"
+    verb = "is" if len(optimizer.slots) == 1 else "are"
+    return f"the optimizer's {' and '.join(optimizer.slots)} {verb} not in the state, or {verb} not restored"

@@ -14,8 +14,9 @@ from harness.core.certify.observation import (
     Piece,
     relative_difference,
 )
+from harness.core.reference.optimizers import entry_of
 from harness.spec.backend import Precision
-from harness.spec.task import Adam, Optimizer, RmsProp, Sgd
+from harness.spec.task import Optimizer
 
 #: Rounding in float64 stays near 1e-15; a wrong formula deviates by far more than this.
 TOLERANCE = 1e-9
@@ -272,18 +273,12 @@ def _explain_later_loss(
 
 
 def _update(optimizer: Optimizer | None) -> str:
-    """What can be wrong in the update of this optimizer."""
-    match optimizer:
-        case Sgd(momentum=0.0):
-            return "the update (the gradient times the learning rate, state that is left over from a step)"
-        case Sgd():
-            return "the optimizer's update (form of the momentum), the weight decay"
-        case Adam():
-            return "the optimizer's update (position of epsilon, bias correction), the weight decay"
-        case RmsProp():
-            return "the optimizer's update (position of epsilon, decay of the mean square), the weight decay"
-        case _:
-            return "the optimizer's update, the weight decay"
+    """Name what can be wrong in the update of this optimizer."""
+    if optimizer is None:
+        return "the optimizer's update, the weight decay"
+    if not optimizer.slots:
+        return "the update (the gradient times the learning rate, state that is left over from a step)"
+    return f"the optimizer's update ({entry_of(optimizer).doubts}), the weight decay"
 
 
 def listed(differences: dict[str, float]) -> str:

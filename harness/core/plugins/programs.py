@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from harness.core.machine.memory import is_mapped
+from harness.core.machine.read_only import is_mapped
 from harness.errors import HarnessError
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples

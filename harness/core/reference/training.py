@@ -21,58 +21,14 @@ from harness.core.reference.functions import (
 )
 from harness.core.reference.layers import forward_all, is_covered
 from harness.core.reference.mistakes import CONTRACT_RULES, Rules
+from harness.core.reference.optimizers import entry_of
 from harness.layers import AnyLayer, Dropout, Embedding, Native, SelfAttention
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples
-from harness.spec.task import LOSSES, Adam, BinaryClassification, Optimizer, RmsProp, Sgd, Task
+from harness.spec.task import LOSSES, BinaryClassification, Task
 
 #: Rows that are predicted at a time.
 _PREDICTED = 500
-
-# What an update subtracts from the weights, in plain NumPy: clipping, and each optimizer's step.
-
-
-def clipped(gradients: Gradients, norm: float, rules: Rules) -> Gradients:
-    """The gradients of a network, of which together none is longer than ``norm``; 0: as they are."""
-    if not norm:
-        return gradients
-    if rules.clipped == "each value":
-        return {name: np.clip(g, -norm, norm) for name, g in gradients.items()}
-    lengths = {name: float((g**2).sum()) for name, g in gradients.items()}
-    if rules.clipped != "each array":
-        lengths = dict.fromkeys(lengths, math.fsum(lengths.values()))
-    if rules.clipped == "by norm + 1e-6":
-        return {name: g * min(1.0, norm / (math.sqrt(lengths[name]) + 1e-6)) for name, g in gradients.items()}
-    return {name: g * (norm / max(math.sqrt(lengths[name]), norm)) for name, g in gradients.items()}
-
-
-def kept_share(task: Task, name: str, rate: float, rules: Rules) -> float:
-    """The share of a parameter that weight decay leaves in a step."""
-    decays = rules.decays == "all" or task.is_decayed(name)
-    return 1 - rate * task.weight_decay if decays else 1.0
-
-
-def change(
-    optimizer: Optimizer, g: Array, moments: tuple[Array, Array], t: int, rate: float, rules: Rules
-) -> Array:
-    """What step ``t``, counted from 1, subtracts from a weight; updates the moments in place."""
-    m, v = moments
-    match optimizer:
-        case Sgd():
-            if rules.momentum == "steps":
-                m[...] = optimizer.momentum * m + rate * g
-                return rate * g + optimizer.momentum * m if optimizer.nesterov else m.copy()
-            m[...] = optimizer.momentum * m + g
-            return rate * (g + optimizer.momentum * m if optimizer.nesterov else m)
-        case Adam():
-            beta_1, beta_2 = optimizer.beta_1, optimizer.beta_2
-            m[...] = beta_1 * m + (1 - beta_1) * g
-            v[...] = beta_2 * v + (1 - beta_2) * g**2
-            root = np.sqrt(v / (1 - beta_2**t))
-            return rate * (m / (1 - beta_1**t)) / (root + optimizer.epsilon)
-        case RmsProp():
-            v[...] = optimizer.rho * v + (1 - optimizer.rho) * g**2
-            return rate * g / (np.sqrt(v) + optimizer.epsilon)
 
 
 class NumpyProgram(Program):
@@ -97,7 +53,9 @@ class NumpyProgram(Program):
         self._inputs, self._targets = data.inputs, data.targets
         self._weights: dict[str, Array] = {}
         self.load({name: np.zeros(array.shape) for name, array in task.weights().items()})
-        self._moments = {name: (np.zeros(w.shape), np.zeros(w.shape)) for name, w in self._weights.items()}
+        self._slots = {
+            name: tuple(np.zeros(w.shape) for _ in task.optimizer.slots) for name, w in self._weights.items()
+        }
         self._step = 0
         self._padded = 0  # rows of a batch of which some are padding
 
@@ -190,12 +148,12 @@ class NumpyProgram(Program):
             loss, gradients, _ = self._gradients(x[None], target[None])
             total_loss += loss
             if rules.sample_clip in clipping:
-                gradients = clipped(gradients, privacy.clip, clipping[rules.sample_clip])
+                gradients = _clipped(gradients, privacy.clip, clipping[rules.sample_clip])
             for name, gradient in gradients.items():
                 total[name] += gradient
         if rules.sample_clip == "mean":
             count = max(1, len(inputs))
-            mean = clipped({name: g / count for name, g in total.items()}, privacy.clip, CONTRACT_RULES)
+            mean = _clipped({name: g / count for name, g in total.items()}, privacy.clip, CONTRACT_RULES)
             total = {name: g * count for name, g in mean.items()}
         size = {"by clip": privacy.noise * privacy.clip, "alone": privacy.noise, "none": 0.0}[rules.noise]
         for name in noise:
@@ -230,15 +188,15 @@ class NumpyProgram(Program):
 
     def _update(self, gradients: Gradients, rate: float) -> float:
         """Update the parameters of a network by the gradients of its loss; returns its penalty."""
-        task, penalty = self._task, 0.0
+        task, penalty, subtracted = self._task, 0.0, entry_of(self._task.optimizer).subtracted
         for name in gradients:
             if name.endswith("kernel"):
                 w = self._weights[name]
                 penalty += task.penalty.l1 * float(np.abs(w).sum()) + task.penalty.l2 * float((w**2).sum())
                 gradients[name] = gradients[name] + task.penalty.l1 * np.sign(w) + 2 * task.penalty.l2 * w
-        for name, g in clipped(gradients, task.clip_norm, self._rules).items():
-            step = change(task.optimizer, g, self._moments[name], self._step, rate, self._rules)
-            self._weights[name] = kept_share(task, name, rate, self._rules) * self._weights[name] - step
+        for name, g in _clipped(gradients, task.clip_norm, self._rules).items():
+            step = subtracted(task.optimizer, g, self._slots[name], self._step, rate, self._rules)
+            self._weights[name] = _kept_share(task, name, rate, self._rules) * self._weights[name] - step
         return penalty
 
     def _training_pass(self) -> Pass:
@@ -246,6 +204,26 @@ class NumpyProgram(Program):
 
     def _forward(self, network: str, x: Array, made: Pass) -> tuple[Array, Backward]:
         return forward_all(network, self._places[network], x, made)
+
+
+def _clipped(gradients: Gradients, norm: float, rules: Rules) -> Gradients:
+    """Scale the gradients of a network so that their norm together is at most ``norm``; 0: leave them."""
+    if not norm:
+        return gradients
+    if rules.clipped == "each value":
+        return {name: np.clip(g, -norm, norm) for name, g in gradients.items()}
+    lengths = {name: float((g**2).sum()) for name, g in gradients.items()}
+    if rules.clipped != "each array":
+        lengths = dict.fromkeys(lengths, math.fsum(lengths.values()))
+    if rules.clipped == "by norm + 1e-6":
+        return {name: g * min(1.0, norm / (math.sqrt(lengths[name]) + 1e-6)) for name, g in gradients.items()}
+    return {name: g * (norm / max(math.sqrt(lengths[name]), norm)) for name, g in gradients.items()}
+
+
+def _kept_share(task: Task, name: str, rate: float, rules: Rules) -> float:
+    """Return the share of a parameter that weight decay leaves in a step."""
+    decays = rules.decays == "all" or task.is_decayed(name)
+    return 1 - rate * task.weight_decay if decays else 1.0
 
 
 def without_dropout(task: Task) -> Task:

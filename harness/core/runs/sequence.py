@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 from harness.core.certify.certificate import Certificate
 from harness.core.certify.certificates import certificate
-from harness.core.certify.certify import rules_of
+from harness.core.certify.run_cases import rules_of
 from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.events import (

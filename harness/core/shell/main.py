@@ -15,7 +15,7 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from harness.core.shell.features import Command, features
+from harness.core.shell.features import Command, broken, features
 from harness.core.shell.printing import (
     discard,
     echo,
@@ -176,6 +176,8 @@ def main() -> None:
 
 def execute(arguments: list[str]) -> int:
     """Run a command line; returns its exit code. Errors that a user can correct take one or two lines."""
+    for error in broken():
+        print_error(str(error))
     try:
         _refuse_other_encodings(arguments)
         code: int | None = cli.main(arguments, standalone_mode=False, prog_name="harness")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from harness.core.training.batches import permutation, uniform
 from harness.spec.backend import Program, Steps, Unsupported
-from harness.spec.task import Federated, Sgd, Task
+from harness.spec.task import Federated, Task
 
 
 def clients_of(federated: Federated, targets: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
@@ -76,8 +76,7 @@ class FederatedProgram(Program):
         self._trained = sorted(task.parameters())
         self._weights: dict[str, np.ndarray] = {}
         self._new_state = program.training_state()
-        is_plain = isinstance(task.optimizer, Sgd) and not task.optimizer.momentum
-        if self._new_state is None and not is_plain:
+        if self._new_state is None and task.optimizer.slots:
             raise Unsupported(
                 "federated averaging starts the optimizer of each client anew, for which a program needs "
                 "training_state(); without it, use optimizer=sgd momentum=0"

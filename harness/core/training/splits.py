@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.core.machine.memory import read_only_array
+from harness.core.machine.read_only import read_only_array
 from harness.core.plugins.programs import ContractBroken
 from harness.core.training import batches
 from harness.spec.backend import Plan, Precision, Unsupported
@@ -30,7 +30,7 @@ def split_samples(
 
     ``tokens`` says that inputs are those of an embedding: int64, and not scaled.
 
-    They are in memory that this process cannot write; see :mod:`harness.core.machine.memory`.
+    They are in memory that this process cannot write; see :mod:`harness.core.machine.read_only`.
 
     Unless the data set provides validation data, a tenth of the training data is held out for it: the same
     samples for every seed, so that curves of different seeds are scored on the same data. Test data is passed

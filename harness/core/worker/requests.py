@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.core.certify.certify import EXAMINATIONS
 from harness.core.certify.observation import TrialPrograms, finite_losses
-from harness.core.machine.memory import peak_memory_bytes
+from harness.core.machine.quantities import QUANTITIES
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.installation import PLUGIN, installation
@@ -57,12 +57,7 @@ from harness.weights.explain.networks import explain_network
 
 #: Bound before any plugin is imported, so that none can replace it by patching :mod:`time`.
 _now = time.perf_counter
-#: How each of :data:`harness.core.machine.quantities.QUANTITIES` is measured of a process; None: it cannot
-#: be.
-_MEASURED: dict[str, Callable[[Program], float | None]] = {
-    "peak_memory_bytes": lambda _program: peak_memory_bytes(),
-    "device_peak_memory_bytes": lambda program: program.device_peak_memory_bytes(),
-}
+_MEASURED = {quantity.name: quantity.read for quantity in QUANTITIES}
 
 
 #: Batches of which predictions are timed.

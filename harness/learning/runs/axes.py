@@ -10,6 +10,7 @@ import msgspec
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.options import Value, options_with
+from harness.core.reference.optimizers import titles
 from harness.core.runs.fields import FIELDS, AxisValue, text_on_axis
 from harness.core.runs.record import Record
 from harness.errors import HarnessError, UsageError, unknown_name
@@ -81,8 +82,8 @@ def order(value: AxisValue) -> tuple[int, float, str]:
 _Key = TypeVar("_Key", bound=Hashable)
 
 
-#: The usual spelling of optimizers.
-_OPTIMIZERS = {"adam": "Adam", "gd": "GD", "rmsprop": "RMSprop", "sgd": "SGD"}
+#: The usual spelling of optimizers; gd is SGD on all samples at once.
+_OPTIMIZERS = titles() | {"gd": "GD"}
 #: A title names at most this many values; beyond it states their number.
 _MOST_NAMED = 6
 

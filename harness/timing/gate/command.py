@@ -17,7 +17,6 @@ from harness.core.plugins import registry
 from harness.core.runs.record import DatasetRecord
 from harness.core.runs.request import choose_dataset
 from harness.core.shell import options as shared
-from harness.core.shell.console import shown_progress
 from harness.core.shell.ending import INTERRUPTED, deliver
 from harness.core.shell.printing import (
     discard,
@@ -25,6 +24,7 @@ from harness.core.shell.printing import (
     print_error,
     print_error_line,
 )
+from harness.core.shell.progress import shown_progress
 from harness.errors import HarnessError, UsageError
 from harness.timing.environments.commits import pair_of_commits
 from harness.timing.environments.environment import Environment, EnvironmentPair, pair_of_interpreters

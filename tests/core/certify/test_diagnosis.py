@@ -5,11 +5,7 @@ import numpy as np
 import pytest
 
 from harness.core.certify.cases import cases
-from harness.core.certify.diagnosis import (
-    Feature,
-    diagnosed,
-    features,
-)
+from harness.core.certify.diagnosis import diagnosed
 from harness.core.certify.observation import Observation, digest
 from harness.core.certify.parity import Finding, compare
 from harness.core.plugins import registry
@@ -31,13 +27,21 @@ def after(task, wrong):
     return [finding for finding in diagnosed(findings, found) if not finding.passed]
 
 
+def _crops_and_flips(case):
+    return case.task.augmentation.crop and case.task.augmentation.flip
+
+
 @pytest.mark.parametrize(
     ("task", "wrong", "words"),
     [
         ("mlp", lambda case: case.task.penalty.l2, "look at the L2 factor"),
         ("mlp", lambda case: case.task.penalty.l1, "look at the L1 penalty"),
         ("mlp", lambda case: case.name == "class weights", "look at the divisor of the class weights"),
-        ("cnn", lambda case: Feature.CROP_AND_FLIP in features(case), "look at the order of crops and flips"),
+        (
+            "cnn",
+            _crops_and_flips,
+            "look at the order of crops and flips",
+        ),
         ("mlp", lambda case: isinstance(case.task.optimizer, Adam), "Adam's update"),
         ("mlp", lambda case: isinstance(case.task.optimizer, RmsProp), "RMSprop's update"),
         ("mlp", lambda case: getattr(case.task.optimizer, "nesterov", False), "Nesterov's form"),

@@ -12,7 +12,6 @@ from harness.core.certify.certify import (
     PRIVATE,
     NotOffered,
     Selection,
-    cases_of_run,
     examine,
     examine_noise,
 )
@@ -25,6 +24,7 @@ from harness.core.certify.noise import (
     wrong_noise,
 )
 from harness.core.certify.observation import TrialPrograms
+from harness.core.certify.run_cases import cases_of_run
 from harness.core.plugins import registry
 from harness.core.reference.mistakes import CONTRACT_RULES
 from harness.core.reference.training import NumpyBackend, NumpyProgram

@@ -17,9 +17,9 @@ import torch
 from support.altered import Altered, faulty, one_by_one
 
 from harness.core.certify.cases import Case
-from harness.core.certify.diagnosis import Recognizer
 from harness.core.certify.observation import TrialPrograms, observe
 from harness.core.certify.parity import compare
+from harness.core.certify.recognition import Recognizer
 from harness.core.reference.mistakes import alternatives
 from harness.core.training.batches import LearningRates
 from harness.layers import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.core.certify.certify import cases_of_run, rules_of
+from harness.core.certify.run_cases import cases_of_run, rules_of
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.options import parse_options

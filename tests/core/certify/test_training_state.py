@@ -133,7 +133,7 @@ LACKING = "not in the state, or is not restored"
     [
         (without("momentum_buffer"), f"momentum is {LACKING}", f"momentum is {LACKING}"),
         (without("step"), "the optimizer's step count is not in the state", None),
-        (without("exp_avg"), "the optimizer's moments are not in the state", None),
+        (without("exp_avg"), "the optimizer's first moment and second moment are not in the state", None),
         (without("square_avg"), f"mean square is {LACKING}", None),
         (WithoutGenerator, "before any update, .*: what dropout draws from", None),
         (LiveMemory, "memory that later steps change: model/0/.*; copy", "memory that later steps change"),

@@ -14,7 +14,7 @@ from support.plugins.contract_breaker import ContractBreaker
 from support.tasks import defined
 
 from harness.core.certify.cases import case_samples
-from harness.core.machine.memory import is_mapped, read_only_array
+from harness.core.machine.read_only import is_mapped, read_only_array
 from harness.core.plugins.faults import explain
 from harness.core.plugins.programs import (
     CheckedProgram,
@@ -293,7 +293,7 @@ def test_memory_is_protected_from_this_process():
 @linux
 def test_a_write_through_a_pointer_ends_the_process():
     code = (
-        "import ctypes, numpy; from harness.core.machine.memory import read_only_array\n"
+        "import ctypes, numpy; from harness.core.machine.read_only import read_only_array\n"
         "array = read_only_array((300, 5), numpy.float32, lambda array: array.fill(1))\n"
         "print(array.sum(), flush=True)\n"
         "ctypes.memset(array.ctypes.data, 0, 4)"

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from harness.core.certify.certify import make_reference
+from harness.core.certify.agreement import make_reference
 from harness.core.certify.references import Reference
 from harness.core.machine.description import default_threads
 from harness.core.machine.files import prove_writable, replace_file
