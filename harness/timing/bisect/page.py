@@ -31,7 +31,7 @@ from harness.timing.bisect.findings import (
 )
 from harness.timing.bisect.record import BisectRecord
 from harness.timing.engine.intervals import bootstrap_interval
-from harness.timing.gate.page import change
+from harness.timing.gate.words import change
 
 _MOST_NAMED = 6
 
