@@ -118,7 +118,7 @@ def load_weights(
             damaged or of another task.
     """
     from harness.core.documents.find import named_run
-    from harness.weights.score.score import read_weights
+    from harness.core.runs.weights import read_weights
 
     found, path = named_run(Path(results), str(record))
     return read_weights(found, path.parent, best=best)

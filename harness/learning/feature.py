@@ -19,4 +19,8 @@ FEATURE = Feature(
         ),
     ),
     records=("harness.learning.study.record:STUDIES",),
+    after_training=(
+        "harness.learning.privacy.after_training:CLAIM",
+        "harness.learning.privacy.after_training:LOSSES",
+    ),
 )

@@ -17,4 +17,6 @@ FEATURE = Feature(
             "harness.weights.explain.command:command",
         ),
     ),
+    operations={"explain": "harness.weights.explain.explained:operation"},
+    after_training=("harness.weights.explain.record:WORK",),
 )

@@ -132,7 +132,7 @@ def _bisect_row(record: BisectRecord) -> Row:
 
 #: By the name of the kind.
 VIEWS: Mapping[str, View] = {
-    RUNS.name: _view(_run_row, "core.runs.page:record_document", ()),
+    RUNS.name: _view(_run_row, "core.shell.commands.show:run_document", ()),
     DUELS.name: _view(_duel_row, "timing.duel.page:duel_document"),
     GATES.name: _view(_gate_row, "timing.gate.page:gate_document"),
     PORTS.name: _view(_port_row, "port.page:port_document"),

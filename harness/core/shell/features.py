@@ -47,7 +47,7 @@ class Feature(NamedTuple):
     records: tuple[str, ...] = ()
     """Kinds of record: :class:`harness.core.documents.kinds.RecordKind` objects."""
     operations: Mapping[str, str] = _NONE
-    """Operations of a worker: ``function(worker, arguments)`` returns what is encoded as the reply."""
+    """Operations of a worker: ``function(worker, arguments)``, for ``Session.operate``."""
     executors: Mapping[str, str] = _NONE
     """Where runs are executed, by the value of ``--executor``: :mod:`harness.core.shell.executors`."""
     trackers: Mapping[str, str] = _NONE
@@ -127,9 +127,14 @@ def _loaded(entry: Any) -> Feature:
     return found
 
 
+def places(hook: str) -> list[str]:
+    """Return the places of what the features have for a hook of several objects, such as ``leftovers``."""
+    return [place for feature in features() for place in getattr(feature, hook)]
+
+
 def hooked(hook: str) -> list[Any]:
     """Import what the features have for a hook of several objects, such as ``leftovers``."""
-    return [resolve_name(place) for feature in features() for place in getattr(feature, hook)]
+    return [resolve_name(place) for place in places(hook)]
 
 
 def named(hook: str) -> dict[str, str]:

@@ -42,6 +42,7 @@ from harness.learning.runs.overfit import Overfitting
 from harness.learning.study.effects import StudyFinding
 from harness.learning.study.scaling import amounts, scaling
 from harness.learning.study.tuning import criterion
+from harness.weights.explain.record import explained_network
 
 # How each variant changes a quantity.
 
@@ -489,7 +490,8 @@ def frechet(study: StudyFinding, prefix: str) -> Iterator[Figure]:
 
 def explanations(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """Curves of deletion and insertion: the mean output over seeds, by the share of positions."""
-    networks = [run.record.explained for run in study.configuration.runs if run.record.explained is not None]
+    found = [explained_network(run.record) for run in study.configuration.runs]
+    networks = [network for network in found if network is not None]
     words = {"deletion": ("removed", "falls"), "insertion": ("restored", "rises")}
     for curve, (done, course) in words.items() if networks else ():
         rows: list[Row] = []

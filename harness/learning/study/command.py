@@ -14,11 +14,12 @@ from harness.core.documents.files import write_text
 from harness.core.documents.numbers import about, counted
 from harness.core.machine.description import Machine
 from harness.core.plugins import registry
+from harness.core.runs.extensions import with_work
 from harness.core.runs.record import Record
 from harness.core.runs.request import RunRequest
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
-from harness.core.shell import completion, options
+from harness.core.shell import completion, features, options
 from harness.core.shell.commands.run import (
     cluster_of,
     exit_code,
@@ -284,6 +285,7 @@ class _Conduct:
 
     def _shared(self, requests: list[RunRequest]) -> SharedRuns:
         certify = self._given["certify"]
+        requests = with_work(requests, features.places("after_training"))
         return SharedRuns(requests, self._store, certify=certify, machine=self._machine)
 
     def _run(self, requests: list[RunRequest]) -> list[Record]:

@@ -13,8 +13,9 @@ from harness.core.runs.record import Epoch
 from harness.core.stats.intervals import Array
 from harness.core.training.measures import Measure
 from harness.core.training.outcome_records import Calibration, Generated
+from harness.learning.privacy.membership import Membership, membership
+from harness.learning.privacy.record import privacy_claim
 from harness.learning.runs.grouping import ConfigurationRuns
-from harness.learning.runs.membership import Membership, membership
 from harness.learning.runs.overfit import gap_curves, gap_measure
 from harness.learning.runs.run_curves import Run
 from harness.learning.runs.seed_values import (
@@ -25,7 +26,7 @@ from harness.learning.runs.seed_values import (
 )
 from harness.learning.study.record import Study
 from harness.spec.task import Task, communicated_bytes
-from harness.weights.explain.record import ExplainedNetwork
+from harness.weights.explain.record import ExplainedNetwork, explained_network
 
 #: Values by seed, in the unit of the quantity.
 SeedValues = dict[int, float]
@@ -163,7 +164,7 @@ def _generated(run: Run, best: bool) -> Generated | None:
 
 
 def _explained(run: Run, _best: bool) -> ExplainedNetwork | None:
-    return run.record.explained
+    return explained_network(run.record)
 
 
 def _attack(run: Run, _best: bool) -> Membership | None:
@@ -237,7 +238,7 @@ _OF_RUNS: Mapping[str, tuple[Measure, _OfRun]] = {
     ),
     "epsilon": (
         _measure("epsilon"),
-        _of(lambda run, _best: run.record.privacy, lambda privacy: privacy.epsilon),
+        _of(lambda run, _best: privacy_claim(run.record), lambda claim: claim.epsilon),
     ),
     # In the last round, and in all rounds; 0 for central training.
     "client drift": (

@@ -387,7 +387,7 @@ class StudyPlan:
             evaluation=Evaluation(scored_every(variant)),
             command=options.command,
             variant=label,
-            explain="explanations" in self.kind.sections and stop is None,
+            asks_for=tuple(self.kind.sections) if stop is None else (),
             stop=stop,
         )
 

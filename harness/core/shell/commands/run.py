@@ -18,6 +18,7 @@ from harness.cluster.nodes import RayNodes
 from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.core.documents.document import Document
 from harness.core.documents.render.terminal import terminal_text
+from harness.core.runs.extensions import with_work
 from harness.core.runs.matrix import MatrixOptions, RunMatrix
 from harness.core.runs.page import (
     matrix_sentence,
@@ -29,7 +30,7 @@ from harness.core.runs.request import RunRequest
 from harness.core.runs.sequence import Certification, execute_all
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
-from harness.core.shell import options
+from harness.core.shell import features, options
 from harness.core.shell.console import (
     ModeDisplay,
     RunsDisplay,
@@ -339,7 +340,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     else:
         if given["verbose"]:
             echo(terminal_text(Document("run", "Runs", [runs_table(records)])) + "\n")
-        echo(terminal_text(summary_document(records, store.folder)))
+        echo(terminal_text(summary_document(records, store.folder, features.hooked("after_training"))))
         ran = [(record, record.task.description, record.machine) for record in records]
         echo("".join(f"{sentence}\n" for sentence in faster_modes(ran, [*all_kept()])), nl=False)
     ctx.exit(exit_code(records))
@@ -348,7 +349,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 def _requests(matrix: RunMatrix, given: Mapping[str, Any], *, on_nodes: bool) -> list[RunRequest]:
     """The runs of a matrix; where the fastest mode is asked for, that of this machine or of one node."""
     with shown_progress(quiet=given["quiet"]) as progress:
-        choices = matrix.choices(progress)
+        choices = [with_work(runs, features.places("after_training")) for runs in matrix.choices(progress)]
     if all(len(runs) == 1 for runs in choices):
         return [run for (run,) in choices]
     folder = given["results"] / DUELS.folder

@@ -5,9 +5,11 @@ from pathlib import Path
 import click
 import msgspec
 
+from harness.core.documents.document import Document
 from harness.core.documents.find import find_result, last_result
 from harness.core.documents.views import VIEWS
-from harness.core.shell import completion, options
+from harness.core.runs.record import Record
+from harness.core.shell import completion, features, options
 from harness.core.shell.printing import (
     echo,
     echo_json,
@@ -36,3 +38,10 @@ def command(name: str, results: Path, form: str) -> None:
         echo_json(msgspec.json.format(msgspec.json.encode(record), indent=1))
         return
     echo(f"{path}\n\n{VIEWS[kind.name].text(record, path)}")
+
+
+def run_document(record: Record) -> Document:
+    """Show a run in full, with the facts that features add."""
+    from harness.core.runs.page import record_document  # other kinds do without it
+
+    return record_document(record, features.hooked("after_training"))
