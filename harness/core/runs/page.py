@@ -25,7 +25,7 @@ from harness.core.documents.numbers import (
 )
 from harness.core.machine.quantities import shown
 from harness.core.plugins import registry
-from harness.core.runs.identity import value_text
+from harness.core.plugins.options import value_text
 from harness.core.runs.record import (
     Epoch,
     Record,

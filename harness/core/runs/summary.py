@@ -21,8 +21,7 @@ from harness.core.documents.numbers import (
     significant,
 )
 from harness.core.documents.results import results_option
-from harness.core.plugins.options import Value
-from harness.core.runs.identity import value_text
+from harness.core.plugins.options import Value, value_text
 from harness.core.runs.record import (
     Record,
     step_time,

@@ -16,8 +16,7 @@ from harness.core.machine.worker_variables import worker_variables
 from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task
-from harness.core.plugins.options import options_with, parse_options
-from harness.core.runs.identity import value_text
+from harness.core.plugins.options import options_with, parse_options, value_text
 from harness.core.runs.record import Record
 from harness.core.training.measures import Scores
 from harness.core.worker import protocol
