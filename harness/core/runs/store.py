@@ -15,8 +15,6 @@ from harness.core.runs.claims import holds
 from harness.core.runs.record import SCHEMA, Record
 from harness.errors import HarnessError
 
-# Runs whose process was killed before it could record their end.
-
 
 def judged(record: Record, path: Path) -> Record:
     """The record in a file, with status ``lost`` instead of ``running`` where its process is gone.

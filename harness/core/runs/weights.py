@@ -10,8 +10,7 @@ import msgspec
 from harness.core.machine.files import read_file
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
-from harness.core.plugins.options import options_with, parse_options
-from harness.core.runs.identity import value_text
+from harness.core.plugins.options import options_with, parse_options, value_text
 from harness.core.runs.record import Record
 from harness.errors import UsageError
 

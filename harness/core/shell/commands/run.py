@@ -12,14 +12,11 @@ from harness.core.documents.document import Document
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.extensions import with_work
 from harness.core.runs.matrix import MatrixOptions, RunMatrix
-from harness.core.runs.page import (
-    matrix_sentence,
-    runs_table,
-    summary_document,
-)
+from harness.core.runs.page import runs_table
 from harness.core.runs.request import RunRequest
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
+from harness.core.runs.summary import matrix_sentence, summary_document
 from harness.core.shell import features, options, run_options
 from harness.core.shell.execution import exit_code, run_sequence
 from harness.core.shell.executors import BestMode, Executor, executor_of
