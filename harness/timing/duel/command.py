@@ -40,7 +40,7 @@ from harness.core.shell.printing import (
     interrupt_on_termination,
 )
 from harness.core.worker import protocol
-from harness.core.worker.process import installed_harness
+from harness.core.worker.interpreter import installed_harness
 from harness.errors import UsageError
 from harness.spec.task import TaskDefinition
 from harness.timing.duel.fastest_mode import FastestModes
