@@ -2,7 +2,8 @@
 
 ``ledger``: where frameworks differ by default. ``ledger-costs``: what a default was measured to change.
 ``task-options NAME``: the options of a task. ``fields MODULE:CLASS``: the fields of a record.
-``reasons``: every reason for a gate's verdict.
+``reasons``: every reason for a gate's verdict. ``study-parts`` and ``study-quantities``: names that a
+kind of study may use.
 """
 
 import ast
@@ -11,7 +12,6 @@ import inspect
 import re
 import textwrap
 
-import msgspec
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -26,6 +26,8 @@ from harness.core.documents.numbers import estimate
 from harness.core.documents.render.markdown import markdown_table
 from harness.core.plugins import registry
 from harness.core.plugins.options import describe_options
+from harness.learning.study.parts import definitions, parts
+from harness.learning.study.quantities import GENERAL, TEST_SCORES
 from harness.timing.gate import reasons
 
 #: A role of reStructuredText, of which the last name of its target is kept.
@@ -128,17 +130,36 @@ class Reasons(_TableDirective):
     """Every kind of reason for a gate's verdict."""
 
     def table(self) -> Table:
-        classes = [cls for cls in vars(reasons).values() if isinstance(cls, type)]
         rows = [
             (
                 str(cls.__struct_config__.tag),
                 _ROLE.sub(r"\1", " ".join((inspect.getdoc(cls) or "").split())).replace("``", ""),
                 ", ".join(cls.__struct_fields__),
             )
-            for cls in classes
-            if issubclass(cls, msgspec.Struct)
+            for cls in reasons.BaseReason.__subclasses__()
         ]
         return Table(("kind", "verdict and meaning", "fields"), rows)
+
+
+class StudyParts(_TableDirective):
+    """The sections of a study's page, with the quantities that each adds."""
+
+    def table(self) -> Table:
+        rows = [(part.name, part.summary, ", ".join(part.quantities)) for part in parts().values()]
+        return Table(("section", "shows", "adds the quantities"), rows)
+
+
+class StudyQuantities(_TableDirective):
+    """The quantities of a study."""
+
+    def table(self) -> Table:
+        kinds = {
+            "of every task": GENERAL,
+            "of sections": [name for name in definitions() if name not in GENERAL],
+            "test scores": [*TEST_SCORES, "recall_K"],
+        }
+        rows = [(kind, ", ".join(names)) for kind, names in kinds.items()]
+        return Table(("quantities", "names"), rows)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -148,4 +169,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("task-options", TaskOptions)
     app.add_directive("fields", Fields)
     app.add_directive("reasons", Reasons)
+    app.add_directive("study-parts", StudyParts)
+    app.add_directive("study-quantities", StudyQuantities)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,5 +1,5 @@
-"""Runs and duels on the nodes of a Ray cluster, each on a node of its own, recorded by the driver alone.
+"""Runs and other work on the nodes of a Ray cluster, each on a node of its own, recorded by the driver alone.
 
 The driver is the process of the command; each node has an agent, a Ray actor that occupies the whole node.
-This room may import duels and runs. It must not print, and only ``connection`` and ``nodes`` know Ray.
+Only ``connection`` and ``nodes`` know Ray. Nothing here prints.
 """

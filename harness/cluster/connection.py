@@ -28,26 +28,26 @@ class Node(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """What the nodes with CPUs have been found to be when the connection was made."""
+    """The nodes with CPUs as they were described when the connection was made."""
 
     described: list[NodeDescription]
 
     @property
     def machine(self) -> Machine:
-        """A machine that stands for all nodes, whatever their names: the least capable of them."""
+        """A machine that stands for all nodes, without a name: the least capable of them."""
         machines = [node.machine for node in self.described]
         least = min(machines, key=lambda machine: (machine.allowed_cpus, machine.model_text))
         return msgspec.structs.replace(least, host=None)
 
     @property
     def threads(self) -> int:
-        """The default number of threads: as many as every node has physical cores for."""
+        """The default number of threads: the fewest physical cores of a node."""
         return min(node.threads for node in self.described)
 
 
 @contextlib.contextmanager
 def connected(address: str | None) -> Iterator[Cluster]:
-    """Connect to a cluster; without an address to that of ``RAY_ADDRESS``, or one that runs on this machine.
+    """Connect to a cluster: that of ``address``, of ``RAY_ADDRESS``, or one that runs on this machine.
 
     Raises:
         UsageError: Ray is not installed, no cluster is reachable, or its nodes have another harness.
@@ -78,13 +78,13 @@ def connected(address: str | None) -> Iterator[Cluster]:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keep standard output for results: Ray's threads print to it, whatever Ray is asked to log."""
+    """Keep standard output for results: Ray's threads print to it, whatever its log settings are."""
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
 
 
 def _refuse_unreachable(address: str) -> None:
-    """Ray itself tries for 80 s and then exits."""
+    """Refuse an address where nothing answers: Ray itself would try for 80 s and then exit."""
     if address.startswith("ray://"):
         raise UsageError(
             f"{address} is an address for Ray Client, which cannot stream records. Run the command on a node "
@@ -112,7 +112,7 @@ def _not_connected(address: str, error: BaseException) -> str:
 
 
 def nodes_with_cpus() -> list[Node]:
-    """The nodes that can execute runs. A node without CPUs (``ray start --num-cpus 0``) executes none."""
+    """Return the nodes that can execute runs: not those without CPUs (``ray start --num-cpus 0``)."""
     import ray
 
     return [
@@ -126,7 +126,7 @@ def _described() -> list[NodeDescription]:
     """Describe the nodes.
 
     Raises:
-        UsageError: there is none, or one has another harness; names it.
+        UsageError: there is no node, or a node has another harness; names the node.
     """
     nodes = nodes_with_cpus()
     if not nodes:
@@ -143,7 +143,7 @@ def _described() -> list[NodeDescription]:
 
 
 def _on_each(nodes: list[Node], function: Callable[[], Any]) -> list[Any]:
-    """The results of a function on each node, where it occupies nothing."""
+    """Call a function on each node, where the call occupies nothing; return the results."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -159,9 +159,9 @@ def _on_each(nodes: list[Node], function: Callable[[], Any]) -> list[Any]:
 
 
 def _harness_probe() -> Callable[[], tuple[str, str]]:
-    """A function that returns the host's name, and the version and a checksum of harness; "" without one.
+    """Make a function that returns the host's name, and the version and a checksum of harness, or "".
 
-    It is nested so that it travels by value: a node without harness cannot import it.
+    The function is nested so that it travels by value: a node without harness cannot import it.
     """
 
     def probe() -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """The runs of a matrix on several nodes: each node executes one at a time, and this process records them.
 
-Nothing here knows Ray: nodes are what :class:`Nodes` says, so that lost ones can be played in tests.
+Nothing here knows Ray: tests play lost nodes through the protocol :class:`Nodes`.
 """
 
 import contextlib
@@ -9,12 +9,11 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from harness.cluster.agent import FindModes, NodeState, PlacedDuel
+from harness.cluster.agent import NodeState
 from harness.cluster.messages import Ended, Message, Save, SaveBeside
 from harness.core.documents.kinds import Status
 from harness.core.machine.description import git_state
 from harness.core.runs.events import (
-    CertificationEvent,
     Certified,
     Certifying,
     Examined,
@@ -31,12 +30,12 @@ from harness.core.runs.record import (
     Record,
 )
 from harness.core.runs.request import RunRequest, new_record
-from harness.core.runs.sequence import SequenceObserver
 from harness.core.runs.sharing import PlannedRun, SharedRuns
 from harness.core.runs.store import Store
+from harness.core.shell.executors import NodesObserver, PlacedWork
 from harness.errors import HarnessError, interruption
 
-#: A run that loses so many nodes is the reason why they are lost.
+#: A run that loses this many nodes is taken to be the cause.
 MOST_ATTEMPTS = 3
 _POLL_SECONDS = 0.5
 
@@ -47,7 +46,7 @@ class Lost(NamedTuple):
     reason: str
 
 
-#: What is known of a node: its id, and that it is ready for its first run, a message of its run, or its end.
+#: News of a node, after its id: it is ready for its first run, sends a message of its run, or is lost.
 Arrival = tuple[str, NodeState | Message | Lost]
 
 
@@ -61,27 +60,14 @@ class Nodes(Protocol):
             HarnessError: no node is left.
         """
 
-    def work(self, node: str, asked: RunRequest | FindModes | PlacedDuel, datasets: Iterable[str]) -> None:
-        """Have the agent of an idle node stream its messages; see :class:`harness.cluster.agent.Agent`.
+    def work(self, node: str, asked: RunRequest | PlacedWork, datasets: Iterable[str]) -> None:
+        """Have the agent of an idle node do work and stream its messages; send the data sets that it lacks.
 
-        Of these data sets those that the node lacks are sent to it.
+        See :class:`harness.cluster.agent.Agent`.
         """
 
     def awaited(self) -> bool:
-        """Whether nodes are known that are not ready yet."""
-
-
-class ClusterObserver(SequenceObserver, Protocol):
-    """Watches the runs of a matrix on several nodes."""
-
-    def joined(self, node: NodeState) -> None:
-        """A node is ready."""
-
-    def lost(self, node: str, reason: str, *, again: RunRequest | None) -> None:
-        """A node is lost; ``again`` is its run, if it is executed once more."""
-
-    def certificate(self, node: str, event: CertificationEvent) -> None:
-        """A certificate is made on a node."""
+        """Check whether there are nodes that are not ready yet."""
 
 
 class _Running:
@@ -97,7 +83,7 @@ class _Running:
 class Dispatcher:
     """Gives the runs that are left to nodes that are idle, until none is left."""
 
-    def __init__(self, shared: SharedRuns, nodes: Nodes, store: Store, observer: ClusterObserver) -> None:
+    def __init__(self, shared: SharedRuns, nodes: Nodes, store: Store, observer: NodesObserver) -> None:
         self._shared = shared
         self._nodes = nodes
         self._store = store
@@ -108,13 +94,13 @@ class Dispatcher:
         self._git = git_state()  # a node's folder is no checkout; that of the command may be
 
     def execute_all(self) -> list[Record]:
-        """Execute what is left; returns the records of the matrix, in its order.
+        """Execute the runs that are left; return the records of the matrix, in its order.
 
-        A Ctrl-C ends it; the runs that are under way are recorded as interrupted.
+        A Ctrl-C ends the execution; runs under way are recorded as interrupted.
 
         Raises:
             KeyboardInterrupt: after a Ctrl-C before any record has come from a node.
-            HarnessError: no node is left, or a record cannot be written. What is under way is recorded.
+            HarnessError: no node is left, or a record cannot be written. Runs under way are recorded.
         """
         try:
             while self._shared.left or self._running:
@@ -148,7 +134,7 @@ class Dispatcher:
             self._observer.waiting(len(self._shared.left))
 
     def _next(self, node: str) -> tuple[PlannedRun, list[LostAttempt]] | None:
-        """The next run that the node can execute, claimed; or that no other node can either."""
+        """Claim the next run that the node can execute, or that no other node can execute either."""
         for place, (lost, attempts) in enumerate(self._again):
             if self._suits(node, lost.request):
                 del self._again[place]
@@ -165,7 +151,7 @@ class Dispatcher:
         return None
 
     def _suits(self, node: str, request: RunRequest) -> bool:
-        """A node that lacks the backend records so only where every other node lacks it, too."""
+        """Check whether a node has the backend of a run, or every other node lacks it, too."""
         if request.configuration.backend not in self._states[node].lacking:
             return True
         others_lack = all(request.configuration.backend in state.lacking for state in self._states.values())
@@ -190,7 +176,7 @@ class Dispatcher:
                 self._end(node, arrival)
 
     def _save(self, node: str, record: Record) -> None:
-        """Save what a node has sent or would have."""
+        """Save the record of a node's run."""
         running = self._running[node]
         record.machine = msgspec.structs.replace(record.machine, git=self._git)
         record.lost_attempts = running.attempts
@@ -198,7 +184,7 @@ class Dispatcher:
         self._store.save(record)
 
     def _newest(self, node: str) -> Record:
-        """The newest record of a node's run, or its first."""
+        """Return the newest record of a node's run, or its first."""
         running = self._running[node]
         if running.record is not None:
             return running.record
@@ -223,7 +209,7 @@ class Dispatcher:
         running.notify(Finished(record))
 
     def _lose(self, node: str, reason: str) -> None:
-        """A node is lost: its run is done again, unless it has lost too many."""
+        """Note that a node is lost; repeat its run, unless the run has lost too many nodes."""
         state = self._states.get(node)
         name = state.name if state else node[:8]
         running = self._running.get(node)
@@ -236,7 +222,7 @@ class Dispatcher:
             self._observer.lost(name, reason, again=running.planned.request if again else None)
             if again:
                 if running.record is not None:
-                    self._store.discard(running.record)  # that of the next attempt mentions this one
+                    self._store.discard(running.record)  # the record of the next attempt mentions this one
                 self._again.append((running.planned, running.attempts))
                 del self._running[node]
             else:
@@ -248,6 +234,6 @@ class Dispatcher:
     def _end_all(self, reason: str) -> None:
         """Record the runs that are under way as interrupted; a later call repeats them."""
         for node in list(self._running):
-            with contextlib.suppress(HarnessError):  # it may be that no record can be written
+            with contextlib.suppress(HarnessError):  # no record may be writable
                 self._fail(node, reason, "interrupted")
                 self._finish(node)

@@ -2,4 +2,8 @@
 
 from harness.core.shell.features import Feature
 
-FEATURE = Feature(name="cluster", title="Use many machines")
+FEATURE = Feature(
+    name="cluster",
+    title="Use many machines",
+    executors={"ray": "harness.cluster.executor:RayExecutor"},
+)

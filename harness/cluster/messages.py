@@ -1,4 +1,4 @@
-"""What an agent streams to the driver while it works: records to save, events, then the result."""
+"""Messages of an agent to the driver while it works: records to save, events, then the result."""
 
 import copy
 import queue
@@ -15,9 +15,8 @@ from harness.core.runs.events import (
 )
 from harness.core.runs.record import Record
 from harness.errors import HarnessError
-from harness.timing.duel.fastest_mode import ModeEvent
 
-#: Events of these kinds that follow within this time are left out: each block of steps makes one.
+#: Each block of steps makes an event of these kinds; an event soon after another is left out.
 _FREQUENT = (Trained, Examined)
 _LEAST_SECONDS_BETWEEN = 0.5
 
@@ -37,15 +36,21 @@ class SaveBeside(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """The work is done. ``error`` says why there is no result, and ``exit_code`` is that of the error."""
+    """The end of the work. ``error`` says why there is no result; ``exit_code`` belongs to the error."""
 
     result: Any
     error: str | None = None
     exit_code: int = 1
 
 
+class Told(NamedTuple):
+    """An event of work of another kind: see :class:`harness.core.shell.executors.PlacedWork`."""
+
+    event: Any
+
+
 #: The progress of the work.
-Event = RunEvent | CertificationEvent | ModeEvent
+Event = RunEvent | CertificationEvent | Told
 Message = Save | SaveBeside | Event | Ended
 Send = Callable[[Message], None]
 
@@ -58,7 +63,7 @@ class Forward:
         self._sent_at: dict[type, float] = {}
 
     def __call__(self, event: Event) -> None:
-        """Send an event as it is now: a record changes before it is sent."""
+        """Send a copy of ``event``: its record may change before it is sent."""
         kind, now = type(event), time.monotonic()
         if kind in _FREQUENT and now - self._sent_at.get(kind, 0.0) < _LEAST_SECONDS_BETWEEN:
             return
@@ -83,7 +88,7 @@ class ForwardedStore:
 
 
 def streamed(work: Callable[[Send], Any], thread: ThreadPoolExecutor) -> Iterator[Message]:
-    """Do the work in this thread; yields what it sends, then the end. A bug in it is raised."""
+    """Do ``work`` in a thread; yield the messages that it sends, then its end. A bug in it is raised."""
     messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
     future = thread.submit(work, messages.put)
     future.add_done_callback(lambda _future: messages.put(None))

@@ -7,18 +7,18 @@ from typing import Any, Self
 
 import msgspec
 
-from harness.cluster.agent import Agent, FindModes, NodeState, Orders, PlacedDuel
+from harness.cluster.agent import Agent, NodeState, Orders
 from harness.cluster.connection import Node, nodes_with_cpus
 from harness.cluster.dispatch import Arrival, Lost
 from harness.cluster.messages import Ended
-from harness.cluster.one_node import plugin_files
+from harness.cluster.plugin_files import plugin_files
 from harness.core.runs.identity import data_fingerprint
 from harness.core.runs.request import RunRequest, loaded
 from harness.core.runs.sequence import certified_work
+from harness.core.shell.executors import PlacedWork
 from harness.errors import HarnessError
-from harness.timing.engine.workloads import Workload
 
-#: How often the list of nodes is read, and how long a node that was lost is left alone.
+#: How often the list of nodes is read, and how long a node that was lost rests.
 _LOOK_SECONDS = 2.0
 _RETRY_SECONDS = 20.0
 #: A node whose agent ends so often is not used any more.
@@ -26,7 +26,7 @@ _MOST_LOSSES = 3
 
 
 class _Occupied:
-    """A node with its agent. ``awaited`` is what arrives next from it: its state, or messages of its work."""
+    """A node with its agent. ``awaited`` arrives next from the node: its state, or messages of its work."""
 
     def __init__(self, actor: Any, awaited: Any) -> None:
         self.actor = actor
@@ -40,11 +40,12 @@ class RayNodes:
 
     def __init__(
         self,
-        works: Iterable[RunRequest | Workload],
+        tasks: Iterable[str],
+        backends: Iterable[str],
         datasets: Iterable[str],
         certified: Sequence[RunRequest] = (),
     ) -> None:
-        """Occupy nodes for the tasks and backends of these works and for data sets.
+        """Occupy nodes for work on these tasks, backends and data sets.
 
         The nodes certify the work of the runs in ``certified``, each work once.
 
@@ -52,11 +53,10 @@ class RayNodes:
             UsageError: a plugin file cannot be read.
             DataError: a data set cannot be read on this machine.
         """
-        works = list(works)
-        plugins = plugin_files({work.task.name for work in works})
+        plugins = plugin_files(set(tasks))
         once = {certified_work(request): request for request in certified}
         self._orders = Orders(cpus=1, plugins=plugins, certified=[*once.values()])
-        self._backends = list(dict.fromkeys(work.configuration.backend for work in works))
+        self._backends = list(dict.fromkeys(backends))
         self._fingerprints = {
             name: data_fingerprint(name) or loaded(name).fingerprint for name in dict.fromkeys(datasets)
         }
@@ -85,7 +85,7 @@ class RayNodes:
         """See :class:`harness.cluster.dispatch.Nodes`."""
         return any(held.state is None for held in self._occupied.values())
 
-    def work(self, node: str, asked: RunRequest | FindModes | PlacedDuel, datasets: Iterable[str]) -> None:
+    def work(self, node: str, asked: RunRequest | PlacedWork, datasets: Iterable[str]) -> None:
         """See :class:`harness.cluster.dispatch.Nodes`."""
         held = self._occupied[node]
         lacking = [name for name in dict.fromkeys(datasets) if name in held.missing]
@@ -94,7 +94,7 @@ class RayNodes:
         held.awaited = call.remote(asked, *map(self._put, lacking))
 
     def _put(self, dataset: str) -> Any:
-        """The data set in Ray's object store, from where each node gets it once."""
+        """Put a data set into Ray's object store, from where each node gets it once."""
         import ray
 
         if dataset not in self._sent:
@@ -172,13 +172,13 @@ class RayNodes:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """End the agents, and with them all that they have started."""
+        """End the agents, and with them all processes that they have started."""
         for node in list(self._occupied):
             self._release(node)
 
 
 def _last_line(error: Exception) -> str:
-    """The exception at the end of a remote traceback."""
+    """Return the exception at the end of a remote traceback."""
     return str(error).strip().splitlines()[-1]
 
 

@@ -21,4 +21,15 @@ FEATURE = Feature(
     records=("harness.learning.study.record:STUDIES",),
     run_summary=("harness.learning.runs.run_summary:compared",),
     run_report=("harness.learning.runs.run_report",),
+    report_sections=("harness.learning.study.report_section:sections",),
+    study_parts=(
+        "harness.learning.study.parts.comparison:PARTS",
+        "harness.learning.study.parts.curves:PARTS",
+        "harness.learning.study.parts.tuning:PARTS",
+        "harness.learning.study.parts.scaling:PARTS",
+        "harness.learning.study.parts.classes:PARTS",
+        "harness.learning.study.parts.losses:PARTS",
+        "harness.learning.study.parts.generators:PARTS",
+        "harness.learning.study.parts.privacy:PARTS",
+    ),
 )

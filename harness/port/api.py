@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.core.models.reading import SideSpec
 from harness.errors import UsageError
 from harness.port.comparison import check_models
-from harness.port.findings import Findings, PortOptions, SideSpec
+from harness.port.record import Findings, PortOptions
 from harness.tracing.calls import InputShape
 
 Model = str | Callable[..., Any]
@@ -15,7 +16,7 @@ Shape = InputShape | Sequence[int]
 
 
 def check(a: Model, b: Model, inputs: Sequence[Shape], **options: Any) -> Findings:
-    """Compare two models, each in a process of its own; see :class:`harness.port.findings.PortOptions`.
+    """Compare two models, each in a process of its own; see :class:`harness.port.record.PortOptions`.
 
     ``a`` and ``b`` are functions of a module or file that return a model, or ``FILE.py:CALLABLE`` or
     ``package.module:CALLABLE``. ``inputs`` are shapes without the batch, channels last.

@@ -8,11 +8,8 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from harness.port.calls import (
-    SLOPES,
-    compute,
-    index_of,
-)
+from harness.port.calls import SLOPES, compute, index_of
+from harness.port.cause_kinds import field_text, text
 from harness.tracing import semantics as kinds
 
 #: Functions of two values whose order counts.
@@ -46,7 +43,6 @@ _FUNCTIONS = (
     "abs",
     "square",
 )
-
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -141,22 +137,6 @@ def _permutations(count: int) -> list[tuple[int, ...]]:
     if count > _MOST_AXES:
         return []
     return [(0, *rest) for rest in itertools.permutations(range(1, count))][1:]
-
-
-def text(value: object) -> str:
-    """A field's value for people: ``0.001``, ``(1, 1)``, ``none``."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def field_text(field: str, value: object) -> str:
-    """The value of a field of a call for people; of a causal mask the last key that is seen."""
-    if field != "causal_offset" or not isinstance(value, int):
-        return text(value)
-    return f"keys up to {f'{value:+d}' if value else 'its own'}"
 
 
 def _groups(does: kinds.GroupNormalization, _parameters: Arrays, inputs: list[np.ndarray]) -> list[object]:
@@ -287,7 +267,6 @@ def _with_gate(role: str, renamed: Mapping[str, str]) -> str:
 #: The values of a field to try, or what gives them for a call, its parameters and its inputs.
 _Values = Sequence[object] | Callable[[Any, Arrays, list[np.ndarray]], Sequence[object]]
 _EITHER = (True, False)
-
 #: Of each kind of call, what can be otherwise: the kind of cause, the field, and its values.
 _FIELDS: dict[type[kinds.Semantics], Sequence[tuple[str, str, _Values]]] = {
     kinds.BatchNormalization: [("epsilon", "epsilon", _EPSILONS), ("statistics", "training", _EITHER)],

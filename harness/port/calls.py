@@ -13,20 +13,11 @@ import numpy as np
 
 from harness.core.reference.activations import ACTIVATIONS, logistic
 from harness.core.reference.attention import attention_shares, softmax
-from harness.core.reference.convolutions import (
-    convolve,
-    convolve_transposed,
-    pool,
-)
+from harness.core.reference.convolutions import convolve, convolve_transposed, pool
 from harness.core.reference.mistakes import Rules
 from harness.core.reference.normalisation import normalised
 from harness.core.reference.normalisation import running_statistics as statistics_after
-from harness.core.reference.recurrent import (
-    LOGISTIC,
-    TANH,
-    Bend,
-    Cell,
-)
+from harness.core.reference.recurrent import LOGISTIC, TANH, Bend, Cell
 from harness.layers import GRU, LSTM
 from harness.tracing import semantics as kinds
 from harness.tracing.semantics import Semantics
@@ -53,8 +44,6 @@ def compute(does: Semantics, inputs: Sequence[Any], parameters: Mapping[str, Any
     except (ValueError, IndexError, KeyError, TypeError, MemoryError) as error:
         raise NoReference(str(error)) from error
 
-
-# Activations, arithmetic and reductions.
 
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
@@ -152,9 +141,6 @@ def _reduced(does: kinds.Reduction, inputs: Arrays, parameters: Parameters) -> n
     return np.asarray(_REDUCTIONS[does.function](inputs[0], axis=does.axes, keepdims=does.keep, **correction))
 
 
-# Normalisations over the batch, over features and over groups of channels.
-
-
 def scaled(x: np.ndarray, parameters: Parameters) -> np.ndarray:
     """``x * scale + shift``, as far as there are such parameters."""
     x = x * parameters["scale"] if "scale" in parameters else x
@@ -210,9 +196,6 @@ def _group_normalised(does: kinds.GroupNormalization, inputs: Arrays, parameters
     grouped = x.reshape(len(x), -1, does.groups, x.shape[-1] // does.groups)
     normal = normalised(grouped, (1, 3), does.epsilon)[0].reshape(x.shape)
     return as_before(scaled(normal, parameters), first=does.channels_first)
-
-
-# Recurrent layers and attention.
 
 
 def _attended(does: kinds.Attention, inputs: Arrays, parameters: Parameters) -> np.ndarray:
@@ -302,9 +285,6 @@ def _run_plain(
     return outputs
 
 
-# Products, slices and borders.
-
-
 def _linear(does: kinds.Linear, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     product = inputs[0] @ parameters["kernel"]
     return product + parameters["bias"] if "bias" in parameters else product
@@ -331,9 +311,6 @@ def index_of(text: str) -> tuple[Any, ...]:
 def _bordered(does: kinds.Padded, inputs: Arrays, parameters: Parameters) -> np.ndarray:
     values = {"constant_values": does.value} if does.mode == "constant" else {}
     return np.asarray(np.pad(inputs[0], does.padding, does.mode, **values))  # type: ignore[call-overload]
-
-
-# Convolutions, pooling and resizing over spatial axes, with channels on the last axis inside.
 
 
 def _convolved(does: kinds.Convolution, inputs: Arrays, parameters: Parameters) -> np.ndarray:

@@ -13,13 +13,14 @@ from harness.core.documents.kinds import stamp
 from harness.core.documents.results import prepare_folder
 from harness.core.machine.description import describe_machine
 from harness.core.machine.files import replace_file
+from harness.core.models.reading import SideSpec
 from harness.core.shell import options
-from harness.core.shell.console import Phases
 from harness.core.shell.ending import deliver
-from harness.core.shell.own_model import arguments, save_task
+from harness.core.shell.own_model import arguments
 from harness.core.shell.printing import print_error_line
+from harness.core.shell.progress import Phases
 from harness.errors import HarnessError, UsageError
-from harness.port.findings import PORTS, PortOptions, PortRecord, SideSpec
+from harness.port.record import PORTS, PortOptions, PortRecord
 
 _EXIT_CODES = {"equal": 0, "equal up to": 0, "different": 1, "undecided": 2}
 _INTERNAL_ERROR = 3
@@ -156,21 +157,23 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
 
 
 def _save(specs: list[SideSpec], given: Mapping[str, Any]) -> None:
+    from harness.port.pair_task import save_task
+
     with Phases(quiet=given["quiet"]) as phases:
         save_task(specs, given["dataset"], given["save_task"], _names(given), phases)
 
 
 def _names(given: Mapping[str, Any]) -> dict[str, list[str]]:
     """The pairs of --map."""
-    from harness.core.models.task_file import read_map
+    from harness.port.pairing.names import read_map
 
     return read_map(given["map_file"]) if given["map_file"] else {}
 
 
 def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
     """Compare, keep the record and print it; returns the verdict."""
-    from harness.core.models.task_file import write_map
     from harness.port.comparison import check_models
+    from harness.port.pairing.names import write_map
 
     folder = prepare_folder(given["results"] / PORTS.folder)
     inputs = _inputs(given["shapes"], given["dtypes"], given["maxima"])

@@ -1,21 +1,50 @@
 """The comparison of two sides from their parameters to twenty training steps, and its verdict."""
 
-import itertools
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
 
 from harness.core.models.messages import Built, Description
-from harness.core.models.remote_side import RemoteSide, Sides
-from harness.core.models.task_file import refuse_unknown
+from harness.core.models.reading import SideSpec, random_inputs
+from harness.core.models.remote_side import RemoteSide
 from harness.errors import UsageError
-from harness.port import state, updates, values
-from harness.port.copies import copied
-from harness.port.findings import (
+from harness.port import drawn
+from harness.port.cause_kinds import REPLACED, merged
+from harness.port.causes import optimizers
+from harness.port.causes.copies import copied
+from harness.port.causes.dropouts import dropouts
+from harness.port.causes.losses import loss_causes
+from harness.port.causes.precision import AsWritten
+from harness.port.causes.state import are_momenta, initial_values, running_state
+from harness.port.causes.training import (
+    GRADIENT_TOLERANCE,
+    Steps,
+    gradient_texts,
+    loss_gaps,
+    two_biases,
+    untied,
+    worst_parameter,
+)
+from harness.port.evaluation import (
+    TOLERANCE,
+    Evaluated,
+    compared,
+    compared_cases,
+    evaluated,
+    output_gap,
+    paired_outputs,
+    rounded,
+    worst_output,
+)
+from harness.port.pairing.lacking import Lacking
+from harness.port.pairing.matching import Matching, match
+from harness.port.pairing.names import refuse_unknown, unused_names
+from harness.port.pairing.siblings import best_order
+from harness.port.pairing.transfer import lacking_in_a, second_biases, transferred
+from harness.port.record import (
     Cause,
     Compared,
     Findings,
@@ -23,148 +52,23 @@ from harness.port.findings import (
     Parameters,
     PortOptions,
     SideRecord,
-    SideSpec,
     Verdict,
-    merged,
 )
-from harness.port.losses import loss_causes
-from harness.port.matching import Matching, match
-from harness.port.precision import AsWritten
-from harness.port.state import are_momenta
-from harness.port.values import difference, difference_in_any_order, in_shape_of, paired_outputs
-from harness.port.walk import REPLACED, walk
+from harness.port.sides import Sides
+from harness.port.values import difference
+from harness.port.walk.walk import walk
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import InputShape, Trace
 from harness.tracing.side import Batch, Gradients, Trained
 
-# Outputs of two traces, compared.
-
-_EXACT = 1e-13
-#: One rounding of a number in float64, and a little more.
-_ONE_ROUNDING = 1e-15
-
-
-def compared(what: str, worst: float, tolerance: float, where: str = "") -> Compared:
-    """A part of the comparison; a difference of shapes has no number."""
-    return Compared(what, worst if np.isfinite(worst) else None, tolerance, where)
-
-
-def worst_output(trace_a: Trace, trace_b: Trace) -> tuple[float, str]:
-    """The worst difference of outputs, by key where both have the same keys, else by position."""
-    pairs = paired_outputs(trace_a, trace_b)
-    if len(pairs) < len(trace_a.outputs):
-        return np.inf, trace_a.values[trace_a.outputs[len(pairs)]].name
-    worst, where = 0.0, ""
-    for place_a, place_b in pairs:
-        value = trace_a.values[place_a]
-        gap = output_gap(value.array, trace_b.values[place_b].array)
-        if gap > worst:
-            worst, where = gap, value.name
-    return worst, where
-
-
-def output_gap(one: np.ndarray, other: np.ndarray) -> float:
-    """The difference of two outputs, up to the order of their axes."""
-    gap = difference_in_any_order(other, one, _EXACT)
-    if gap <= _EXACT:
-        return gap
-    fitting = in_shape_of(other, one)
-    return np.inf if fitting is None else difference(fitting, one)
-
-
-def rounded(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The array with another rounding of each number."""
-    return np.asarray(array * (1 + _ONE_ROUNDING * rng.standard_normal(array.shape)))
-
-
-# Evaluations of both sides, with the difference that rounding alone may make.
-
-#: The difference that rounding alone may make where it is not known to grow.
-TOLERANCE = 1e-11
-#: How much more than one rounding of all parameters a whole evaluation may change.
-_ROUNDINGS = 100.0
-
-
-class Evaluated(NamedTuple):
-    """What both sides make of the same inputs; their traces have no calls unless it is ``traced``."""
-
-    inputs: list[np.ndarray]
-    training: bool
-    traced: bool
-    factor: float
-    a: Trace
-    b: Trace
-
-    @property
-    def what(self) -> str:
-        """The mode, the size of the batch, and how large the inputs are."""
-        large = f", inputs × {self.factor:g}" if self.factor != 1.0 else ""
-        return f"{'training' if self.training else 'evaluation'}, batch of {len(self.inputs[0])}{large}"
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether no number of the outputs is beyond the largest one of float64."""
-        places = ((trace, place) for trace in (self.a, self.b) for place in trace.outputs)
-        return all(np.isfinite(trace.values[place].array).all() for trace, place in places)
-
-
-def evaluated(
-    sides: Sides,
-    shapes: Sequence[InputShape],
-    size: int,
-    *,
-    training: bool,
-    traced: bool,
-    factor: float = 1.0,
-) -> Evaluated:
-    """Evaluate both sides on a batch of this size, whose inputs but integers are multiplied by the factor."""
-    drawn = values.inputs(shapes, size)
-    inputs = [each if each.dtype.kind == "i" else factor * each for each in drawn]
-
-    def evaluate(side: RemoteSide) -> Trace:
-        if traced:
-            return side.trace(inputs, training=training)
-        return side.outputs(inputs, training=training)
-
-    return Evaluated(inputs, training, traced, factor, *sides.both(evaluate))
-
-
-def compared_cases(
-    a: RemoteSide, cases: Sequence[Evaluated], values: Mapping[str, np.ndarray]
-) -> list[Compared]:
-    """The outputs of both sides in each case. ``values`` are A's parameters."""
-    worst = [worst_output(case.a, case.b) for case in cases]
-    differing = [case for case, (gap, _) in zip(cases, worst, strict=True) if gap > TOLERANCE]
-    roundings = _roundings(a, differing, values) if differing else {}
-    return [
-        compared(case.what, gap, max(TOLERANCE, _ROUNDINGS * roundings.get(case.what, 0.0)), where)
-        for case, (gap, where) in zip(cases, worst, strict=True)
-    ]
-
-
-def _roundings(
-    a: RemoteSide, cases: Sequence[Evaluated], values: Mapping[str, np.ndarray]
-) -> dict[str, float]:
-    """How much A's outputs change if its parameters are rounded otherwise."""
-    rng = np.random.default_rng(3)
-    a.load({name: rounded(array, rng) for name, array in values.items()})
-    again = [a.outputs(case.inputs, training=case.training) for case in cases]
-    a.load(values)
-    return {case.what: worst_output(case.a, other)[0] for case, other in zip(cases, again, strict=True)}
-
-
 #: The difference that rounding alone may make of gradients and running statistics, and of training steps.
-_GRADIENT_TOLERANCE, _STEPS_TOLERANCE = 1e-9, 1e-7
+_STEPS_TOLERANCE = 1e-7
 _SINGLE = 1
 #: Inputs are also so many times as large, which shows where a side ends the growth of numbers, as relu6 does.
 _FACTOR = 10.0
 #: Training steps where the user names no number. A model of more numbers makes fewer, and is compared on a
 #: smaller batch: a step in float64 takes seconds, and a trace gigabytes.
 _STEPS, _LARGE, _SMALL_BATCH, _FEW_STEPS = 20, 3_000_000, 2, 5
-#: Orders of siblings that are tried.
-_MOST_TRIALS = 24
-
-
 #: Takes what is done next, and about how many seconds it takes, None where that is not known.
 Phase = Callable[..., None]
 
@@ -277,36 +181,34 @@ class _Check:
         if large:
             smaller = min(self._options.batch, _SMALL_BATCH)
             self._options = msgspec.structs.replace(self._options, batch=smaller)
-        inputs = values.inputs(self._shapes, self._options.batch)
+        inputs = random_inputs(self._shapes, self._options.batch)
         first_a, first_b = self._sides.both(lambda side: side.trace(inputs, training=False))
         self._note_random((first_a, first_b), inputs)
         names = self._options.names
         refuse_unknown(names, {*initial_a.parameters}, {*initial_b.parameters})
         matching = match(first_a, first_b, names)
-        self._matching = self._with_siblings(matching, initial_a, initial_b, first_a, inputs)
-        self._not_compared += _unused(names, self._matching)
+        self._matching = best_order(self._sides, matching, initial_a, initial_b, first_a, inputs)
+        self._not_compared += unused_names(names, self._matching)
         worst, _ = worst_output(first_a, first_b)
         one, other = (record.framework for record in self._records)
         self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
         self._parameters = _paired(self._matching, initial_a, initial_b)
-        self._initial_values = state.initial_values(
-            initial_a.parameters, initial_b.parameters, self._matching
-        )
-        self._lacking = updates.Lacking.of(self._matching, initial_a, initial_b)
+        self._initial_values = initial_values(initial_a.parameters, initial_b.parameters, self._matching)
+        self._lacking = Lacking.of(self._matching, initial_a, initial_b)
         zeros_a, zeros_b = self._without_second_biases(first_a, first_b)
         self._parameters.candidates = self._lacking.candidates()
-        self._values_a = values.moved(initial_a.parameters, initial_a.trained, first_a) | zeros_a
+        self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a) | zeros_a
         self._sides.a.load(self._values_a)
-        values_b, missing = updates.transferred(
+        values_b, missing = transferred(
             self._matching, {**initial_a.parameters, **self._values_a}, initial_b.parameters
         )
         self._sides.b.load(values_b | zeros_b)
-        self._causes += updates.lacking_in_a(missing)
+        self._causes += lacking_in_a(missing)
 
     def _without_second_biases(self, *traces: Trace) -> list[dict[str, np.ndarray]]:
         """Zeros for second biases that the other side has not, and whose sum with the first ones counts."""
         zeros = [
-            {name: np.zeros_like(held[name]) for name in _second_biases(trace) if name in held}
+            {name: np.zeros_like(held[name]) for name in second_biases(trace) if name in held}
             for trace, held in zip(traces, (self._lacking.a, self._lacking.b), strict=True)
         ]
         self._lacking = self._lacking._replace(
@@ -318,44 +220,6 @@ class _Check:
             a, b = ("two biases a gate" if each else "one bias a gate" for each in zeros)
             self._causes.append(Cause.at("two biases", one, other, a, b, mode="steps", harmless=True))
         return zeros
-
-    def _with_siblings(
-        self, matching: Matching, a: Description, b: Description, first_a: Trace, inputs: list[np.ndarray]
-    ) -> Matching:
-        """Uses of one shape side by side in the order in which most of what B computes is what A does."""
-        if not matching.siblings:
-            return matching
-        values_a = values.moved(a.parameters, a.trained, first_a)
-        self._sides.a.load(values_a)
-        trace_a = self._sides.a.trace(inputs, training=False)
-        index = values.ValueIndex(trace_a)
-
-        def reached(matching: Matching) -> tuple[int, int]:
-            """How many outputs are equal, and how many calls of B give what A has."""
-            loaded, _ = updates.transferred(matching, {**a.parameters, **values_a}, b.parameters)
-            self._sides.b.load(loaded)
-            trace = self._sides.b.trace(inputs, training=False)
-            made = [trace.values[call.outputs[0]] for call in trace.calls]
-            right = sum(each.array.size > 1 and bool(index.places_of(each)) for each in made)
-            outputs = [
-                output_gap(trace_a.values[one].array, trace.values[other].array)
-                for one, other in paired_outputs(trace_a, trace)
-            ]
-            return sum(gap <= TOLERANCE for gap in outputs), right
-
-        best, trials = reached(matching), 0
-        for group in matching.siblings:
-            for order in itertools.islice(itertools.permutations(group), 1, None):
-                if best[0] == len(trace_a.outputs) or trials >= _MOST_TRIALS:
-                    break
-                trials += 1
-                other = matching.reordered(group, order)
-                found = reached(other)
-                if found > best:
-                    matching, best = other, found
-        self._sides.a.load({name: a.parameters[name] for name in values_a})
-        self._sides.b.load(b.parameters)
-        return matching
 
     def _note_random(self, firsts: tuple[Trace, Trace], inputs: list[np.ndarray]) -> None:
         """Note each side that gives other outputs when it is evaluated again."""
@@ -426,7 +290,7 @@ class _Check:
                 return
 
     def _explain(self, case: Evaluated, found: Compared) -> None:
-        self._causes += state.dropouts(case.a, case.b, training=case.training)
+        self._causes += dropouts(case.a, case.b, training=case.training)
         if found.equal or self._lacking_explains:
             return
         self._phase(f"finding causes in {'training mode' if case.training else 'evaluation'}")
@@ -452,16 +316,16 @@ class _Check:
             self._not_compared.append(f"the precision of the code as written: {error}")
 
     def _compare_state(self, trained: Evaluated) -> None:
-        worst, found = state.running_state(trained.a, trained.b, self._matching)
+        worst, found = running_state(trained.a, trained.b, self._matching)
         if trained.a.state_after or trained.b.state_after:
-            self._compared.append(compared("running statistics", worst, _GRADIENT_TOLERANCE))
+            self._compared.append(compared("running statistics", worst, GRADIENT_TOLERANCE))
         if self._compared[-1 if not trained.a.state_after else -2].equal or are_momenta(found):
             self._causes += found
 
     def _compare_gradients(self) -> None:
         """Gradients of each side's own loss, and where that is another one, of the named loss."""
-        inputs = values.inputs(self._shapes, self._options.batch)
-        targets = values.targets(self._output, self._options.loss)
+        inputs = random_inputs(self._shapes, self._options.batch)
+        targets = drawn.targets(self._output, self._options.loss)
 
         def differentiated(*, own: bool) -> tuple[Gradients, Gradients]:
             began, loss = time.monotonic(), self._options.loss
@@ -480,23 +344,23 @@ class _Check:
             own = not found
             if same_outputs:
                 gap = difference(b.of_output, a.of_output)
-                self._compared.append(compared("gradients of the losses", gap, _GRADIENT_TOLERANCE))
+                self._compared.append(compared("gradients of the losses", gap, GRADIENT_TOLERANCE))
         if not same_outputs:
             self._not_compared.append("gradients, because outputs or running statistics differ")
             return
         if not own:
             a, b = differentiated(own=False)
-        worst = updates.worst_parameter(self._matching, a.parameters, b.parameters, gradients=True)
+        worst = worst_parameter(self._matching, a.parameters, b.parameters, gradients=True)
         self._compared.append(
-            compared("gradients of the parameters", worst.gap, _GRADIENT_TOLERANCE, worst.where)
+            compared("gradients of the parameters", worst.gap, GRADIENT_TOLERANCE, worst.where)
         )
         gaps = [output_gap(one, other) for one, other in zip(a.inputs, b.inputs, strict=False)]
         gap = max(gaps, default=0.0)
-        self._compared.append(compared("gradients of the inputs", gap, _GRADIENT_TOLERANCE))
-        if worst.gap > _GRADIENT_TOLERANCE:
-            texts = updates.gradient_texts(worst.a, worst.b) if worst.a.shape == worst.b.shape else ("", "")
+        self._compared.append(compared("gradients of the inputs", gap, GRADIENT_TOLERANCE))
+        if worst.gap > GRADIENT_TOLERANCE:
+            texts = gradient_texts(worst.a, worst.b) if worst.a.shape == worst.b.shape else ("", "")
             cause = Cause.at("gradient", worst.where, worst.where, *texts, worst.gap, mode="gradients")
-            self._causes += _untied(self._matching, a.parameters, b.parameters) or [cause]
+            self._causes += untied(self._matching, a.parameters, b.parameters) or [cause]
 
     def _compare_training(self) -> None:
         """Losses and parameters of some steps, with each side's own optimizer and loss if it gives one."""
@@ -505,22 +369,22 @@ class _Check:
             if "unknown" in {a.rule, b.rule}:
                 self._not_compared.append("the options of the optimizers, only what their steps do")
             else:
-                self._causes += updates.causes_of(a, b)
+                self._causes += optimizers.causes_of(a, b)
         options = self._options
         seconds = self._step_seconds
         self._phase("comparing training steps", None if seconds is None else seconds * self._steps)
-        batches = values.batches(self._shapes, options.batch, self._steps, self._output, options.loss)
+        batches = drawn.batches(self._shapes, options.batch, self._steps, self._output, options.loss)
         trained_a, trained_b, roundings = self._trained_beside(batches)
-        self._causes += updates.two_biases(self._matching)
+        self._causes += two_biases(self._matching)
         if any(cause.harmless and cause.mode == "steps" for cause in self._causes):
             self._not_compared.append("training steps, because a harmless difference changes them")
             return
-        worst, where, *_ = updates.worst_parameter(self._matching, trained_a.parameters, trained_b.parameters)
-        gaps = updates.loss_gaps(trained_a.losses, trained_b.losses)
-        steps = updates.Steps.of(gaps, [0.0] * len(gaps))
+        worst, where, *_ = worst_parameter(self._matching, trained_a.parameters, trained_b.parameters)
+        gaps = loss_gaps(trained_a.losses, trained_b.losses)
+        steps = Steps.of(gaps, [0.0] * len(gaps))
         explained = any(not cause.harmless for cause in self._causes)
         if not explained and max(steps.worst / steps.tolerance, worst / _STEPS_TOLERANCE) > 1.0:
-            steps = updates.Steps.of(gaps, roundings)
+            steps = Steps.of(gaps, roundings)
         self._compared.append(compared(f"losses of {steps.shown} steps", steps.worst, steps.tolerance))
         if steps.shown < self._steps:
             self._not_compared.append(
@@ -548,56 +412,10 @@ class _Check:
             if is_first.acquire(blocking=False):
                 rng, held = np.random.default_rng(4), side.describe().parameters
                 side.load({name: rounded(array, rng) for name, array in held.items()})
-                roundings.extend(updates.loss_gaps(trained.losses, once().losses))
+                roundings.extend(loss_gaps(trained.losses, once().losses))
             return trained
 
         return *self._sides.both(train), roundings
-
-
-def _second_biases(trace: Trace) -> set[str]:
-    """The second biases of recurrent layers; that of a GRU is inside the reset, and does not only add."""
-    return {
-        stored.name
-        for call in trace.calls
-        if isinstance(call.does, kinds.Recurrent) and call.does.cell != "gru"
-        for role, stored in call.parameters.items()
-        if role.startswith("recurrent_bias")
-    }
-
-
-def _untied(
-    matching: Matching, of_a: Mapping[str, np.ndarray], of_b: Mapping[str, np.ndarray]
-) -> list[Cause]:
-    """Arrays of one side that the other has twice, whose gradient is the sum of the other's."""
-    pairs = [(each.one, each.other) for each in matching.arrays()]
-    sides = (of_a, of_b, pairs), (of_b, of_a, [(other, one) for one, other in pairs])
-    found = []
-    for side, (once, twice, own_pairs) in enumerate(sides):
-        for name in dict.fromkeys(one.name for one, _ in own_pairs):
-            parts = [(one, other) for one, other in own_pairs if one.name == name and other.name in twice]
-            others = list(dict.fromkeys(other.name for _, other in parts))
-            if name not in once or len(others) < 2:  # noqa: PLR2004  one array for another
-                continue
-            made = [np.zeros_like(once[name]) for _ in parts]
-            for array, (one, other) in zip(made, parts, strict=True):
-                one.store(other.canonical(twice[other.name]), array)
-            before, gap = difference(made[0], once[name]), difference(np.sum(made, axis=0), once[name])
-            if gap <= _GRADIENT_TOLERANCE:
-                a, b = (name, ", ".join(others))[:: -1 if side else 1]
-                words = ("one table", "two tables")[:: -1 if side else 1]
-                found.append(Cause.at("untied", a, b, words[0], words[1], before, gap, "gradients"))
-    return found
-
-
-def _unused(given: Mapping[str, Sequence[str]], matching: Matching) -> list[str]:
-    """Entries of ``--map`` that no pair has, as phrases."""
-    paired = {(each.one.name, each.other.name) for each in matching.arrays()}
-    unused = [
-        (name, other) for name, others in given.items() for other in others if (name, other) not in paired
-    ]
-    return [
-        f"{name} with {other}, which --map gives: their shapes or uses do not fit" for name, other in unused
-    ]
 
 
 def _paired(matching: Matching, a: Description, b: Description) -> Parameters:

@@ -13,5 +13,6 @@ FEATURE = Feature(
             records=True,
         ),
     ),
-    records=("harness.port.findings:PORTS",),
+    records=("harness.port.record:PORTS",),
+    model_proof="harness.port.pair_task:prove_equal",
 )

@@ -20,7 +20,8 @@ from harness.core.documents.document import (
 )
 from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import NOTHING, first_of
-from harness.port.findings import KINDS, Cause, Findings, PortRecord
+from harness.port.cause_kinds import KINDS
+from harness.port.record import Cause, Findings, PortRecord
 
 _SHOWN_NAMES = 6
 _METHOD = """\

@@ -3,13 +3,11 @@
 import bisect
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from harness.tracing.calls import InputShape, Loss, Trace, Value
-from harness.tracing.side import Batch
+from harness.tracing.calls import Trace, Value
 
 #: Numbers are equal up to rounding: this much of the largest one, unless rounding is known to grow more.
 ROUNDING = 1e-10
@@ -172,116 +170,3 @@ def _norm(array: np.ndarray) -> float:
     with np.errstate(all="ignore"):
         finite = array if np.isfinite(array).all() else np.where(np.isfinite(array), array, 0.0)
         return float(np.sqrt(np.vdot(finite, finite)))
-
-
-# The calls between values that both sides have and one that only one of them has.
-
-
-class Segment(NamedTuple):
-    """Calls in their order, as places in the trace, and the common values that enter them."""
-
-    calls: list[int]
-    enters: list[int]
-
-
-def producers(trace: Trace) -> dict[int, int]:
-    """The call that made each value."""
-    return {value: place for place, call in enumerate(trace.calls) for value in call.outputs}
-
-
-def segment_before(trace: Trace, value: int, is_common: Callable[[int], bool]) -> Segment:
-    """The calls that lead to a value from values that are common; none where the value itself is."""
-    made_by = producers(trace)
-    calls: set[int] = set()
-    enters: list[int] = []
-    queue = [value]
-    seen = {value}
-    while queue:
-        current = queue.pop()
-        if current not in made_by or is_common(current):
-            if trace.values[current].source in {"call", "input"}:
-                enters.append(current)
-            continue
-        calls.add(made_by[current])
-        for before in trace.calls[made_by[current]].inputs:
-            if before not in seen:
-                seen.add(before)
-                queue.append(before)
-    return Segment(sorted(calls), sorted(enters))
-
-
-def paired_outputs(trace_a: Trace, trace_b: Trace) -> list[tuple[int, int]]:
-    """The outputs of both sides: by key where both have the same keys, else by value, or else by position."""
-    names_a, names_b = ([trace.values[place].name for place in trace.outputs] for trace in (trace_a, trace_b))
-    if sorted(names_a) != sorted(names_b) or len(set(names_b)) < len(names_b):
-        by_value = [
-            (one, other)
-            for one in trace_a.outputs
-            for other in trace_b.outputs
-            if are_equal(trace_a.values[one].array, trace_b.values[other].array)
-        ]
-        if len(by_value) == len({*trace_a.outputs}) == len({other for _, other in by_value}):
-            return by_value
-        return list(zip(trace_a.outputs, trace_b.outputs, strict=False))
-    by_name = dict(zip(names_b, trace_b.outputs, strict=True))
-    return [(place, by_name[name]) for name, place in zip(names_a, trace_a.outputs, strict=True)]
-
-
-# Inputs, targets and parameters with which two sides are compared.
-
-_SEED, _FIRST_SEED = 0, 10
-#: Parameters are moved by so much of their spread, so that none is zero or one, and what ignores one is seen.
-_MOVED_SHARE = 0.1
-_LEAST_SPREAD = 0.5
-
-
-def inputs(shapes: Sequence[InputShape], batch: int, seed: int = _SEED) -> list[np.ndarray]:
-    """An array for each input: standard normal numbers, or integers below the maximum."""
-    rng = np.random.default_rng([seed, batch])
-    return [shape.sample(rng, batch) for shape in shapes]
-
-
-def targets(output: np.ndarray, loss: Loss, seed: int = _SEED) -> np.ndarray:
-    """Targets for an output (batch, ..., classes): classes, or numbers of its shape."""
-    rng = np.random.default_rng([seed, 1, len(output)])
-    if loss == "mse":
-        return rng.standard_normal(output.shape)
-    classes = rng.integers(0, output.shape[-1], output.shape[:-1])
-    # The first and the last class, which a loss may leave out.
-    classes.flat[:2] = (0, output.shape[-1] - 1)[: classes.size]
-    return classes
-
-
-def batches(
-    shapes: Sequence[InputShape], batch: int, steps: int, output: np.ndarray, loss: Loss
-) -> list[Batch]:
-    """Inputs and targets of each training step, for outputs like this one."""
-    return [
-        (inputs(shapes, batch, _FIRST_SEED + step), targets(output[:batch], loss, _FIRST_SEED + step))
-        for step in range(steps)
-    ]
-
-
-def moved(
-    parameters: Mapping[str, np.ndarray], trained: Sequence[str], trace: Trace
-) -> dict[str, np.ndarray]:
-    """Values for all trained parameters and running statistics, near the given ones.
-
-    Other stored arrays, such as tables of positions, stay.
-    """
-    roles = {
-        stored.name: role
-        for call in trace.calls
-        for role, stored in call.parameters.items()
-        if role in {"running_mean", "running_variance"}
-    }
-    rng = np.random.default_rng([_SEED, 2])
-    values = {}
-    for name, array in parameters.items():
-        noise = rng.standard_normal(array.shape)
-        if roles.get(name) == "running_variance":
-            values[name] = 0.5 + rng.random(array.shape)
-        elif name in roles or name in trained:
-            spread = float(array.std()) if array.size > 1 else 0.0
-            values[name] = array + _MOVED_SHARE * (spread or _LEAST_SPREAD) * noise
-    return values

@@ -1,6 +1,6 @@
-"""What a kind of study is: variants of a task, what is measured of each, and the texts of its page.
+"""Kinds of study: variants of a task, the quantities that are measured of each, and the texts of the page.
 
-A study is data: its runs are ordinary runs, and its sections, charts and quantities are named, not coded.
+A kind is data: its runs are ordinary runs, and it names its quantities and sections instead of coding them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ class Range(msgspec.Struct, frozen=True):
 class StudyVariant(msgspec.Struct, frozen=True):
     """A way to train the task, with a ``name``; ``assignments`` of its options, as ``--set`` takes them.
 
-    ``meaning`` says in one or two sentences what the variant is. ``ranges`` are tuned first, with as many
-    trials as every other variant gets. ``data`` marks one that changes the training data to show what data
-    are worth; it is never recommended. ``epochs`` multiplies the epochs of the task, such as 4 for a quarter
-    of the data in as many steps; it is scored as often as the others. ``objectives`` are the kinds of task
-    that it is for, by the tags of their objectives such as ``regression``; all of them if empty.
+    ``meaning`` describes the variant in one or two sentences. ``ranges`` are tuned first, with as many trials
+    as for every other variant. ``data`` marks a variant that changes the training data to show what data are
+    worth; it is never recommended. ``epochs`` multiplies the epochs of the task, such as 4 for a quarter of
+    the data in as many steps; the variant is scored after as many steps as the others. ``objectives`` are the
+    kinds of task that the variant applies to, by the tags of their objectives such as ``regression``; empty:
+    all.
     """
 
     name: str
@@ -40,10 +41,10 @@ class StudyVariant(msgspec.Struct, frozen=True):
 
 
 class QuickForm(msgspec.Struct, frozen=True):
-    """The classroom form of a study, ``--quick``: it takes minutes and still shows the lesson.
+    """The short version of a study for teaching, ``--quick``, which takes minutes.
 
     ``seeds`` and ``trials`` replace those of the kind. ``epochs`` multiplies the task's epochs; ``variants``
-    are the names of those that are trained, of all if empty. ``dataset``: another one than the task's own.
+    are the names of the variants that are trained; empty: all. ``dataset`` replaces the task's own.
     ``assignments`` of options hold for every variant, such as ``width=0.5``.
     """
 
@@ -59,23 +60,23 @@ class StudyKind(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of study, which a plugin provides: ``harness study NAME``.
 
     ``question`` heads the page, ``summary`` is one line for lists; ``noun`` is what the ``variants`` are:
-    optimizer, loss, remedy. ``tasks`` are those it is made for, the first by default.
+    optimizer, loss, remedy. ``tasks`` are the tasks that it is made for, the first by default.
 
     ``reference``: every variant is compared with the ``first``, or with the one that is ``best`` on
     validation data, which is known before the seeds that are compared. ``at``: test scores after the ``last``
-    epoch, or with the weights of the ``best`` one. ``criterion`` is what tuning makes best on validation
-    data: the task's ``score`` at that epoch, or the ``loss``.
+    epoch, or with the weights of the ``best`` one. ``criterion`` is optimised by tuning on validation data:
+    the task's ``score`` at that epoch, or the ``loss``.
 
-    ``quantities`` are measured of each variant (:mod:`harness.learning.study.quantities` has their names; any
-    other name is that of a test score). ``decisive`` are those that decide whether a variant is better: it is
-    if one is certainly better and none certainly worse.
+    ``quantities`` are measured of each variant; a name is that of a quantity, or of a test score.
+    ``decisive`` quantities decide: a variant is better if one of them is certainly better and none is
+    certainly worse.
 
-    ``sections`` are the parts of the page in order (:mod:`harness.learning.study.page` has their names).
-    ``title``
-    and ``meaning``, paragraphs, explain the question to who meets it first; ``terms`` explains words.
+    ``sections`` are the parts of the page in their order. ``title`` and ``meaning``, paragraphs, explain the
+    question to a newcomer; ``terms`` explains words. An unknown section or quantity is refused when a study
+    begins; the guide "Add a kind of study" lists the known ones.
 
-    ``early_stopping`` adds what stopping the first variant at its best epoch would have done. ``trials`` and
-    ``seeds`` are the numbers by default, and ``quick`` those of the classroom.
+    ``early_stopping`` adds the effect of stopping the first variant at its best epoch. ``trials`` and
+    ``seeds`` are defaults; ``quick`` is the short version.
     """
 
     name: str
@@ -99,10 +100,10 @@ class StudyKind(msgspec.Struct, frozen=True, kw_only=True):
     quick: QuickForm = QuickForm()
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be a study.
+        """Check the fields.
 
         Raises:
-            ValueError: says what is wrong.
+            ValueError: a field is wrong; the message names it.
         """
         names = [variant.name for variant in self.variants]
         if not names:

@@ -1,5 +1,5 @@
 """Tracking: runs in the tools that teams follow experiments with, one file for each tool.
 
-This room may import runs and what renders them. It must not change a record or a run: whatever a tool does,
-training continues. Nothing here runs while steps are timed.
+Nothing here changes a record or a run: whatever a tool does, training continues. Nothing here runs while
+steps are timed.
 """

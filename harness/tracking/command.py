@@ -14,8 +14,9 @@ from harness.core.shell.features import records
 from harness.core.shell.options import report_unreadable
 from harness.core.shell.printing import echo
 from harness.errors import HarnessError
-from harness.tracking.tracker import Tracker, reason, send
-from harness.tracking.values import make_tracker
+from harness.tracking import tensorboard_runs
+from harness.tracking.mlflow_runs import MlflowTool
+from harness.tracking.tool import Tool, reason, send
 
 _selection = click.argument("selection", nargs=-1, shell_complete=RECORD)
 
@@ -56,8 +57,7 @@ def to_mlflow(
 
     Exit code: 0, 1 if a record is unreadable or MLflow fails, 2 if the input is wrong.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    tracker = make_tracker("mlflow", given["results"], uri, experiment)
-    ctx.exit(_export(tracker, selection, given["results"], quiet=given["quiet"]))
+    ctx.exit(_export(MlflowTool(uri, experiment), selection, given["results"], quiet=given["quiet"]))
 
 
 @command.command("tensorboard")
@@ -76,28 +76,28 @@ def to_tensorboard(ctx: click.Context, /, selection: tuple[str, ...], **given: A
 
     Exit code: 0, 1 if a record is unreadable or a file cannot be written, 2 if the input is wrong.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    tracker = make_tracker("tensorboard", given["results"])
-    ctx.exit(_export(tracker, selection, given["results"], quiet=given["quiet"]))
+    tool = tensorboard_runs.tool(given["results"])
+    ctx.exit(_export(tool, selection, given["results"], quiet=given["quiet"]))
 
 
-def _export(tracker: Tracker, arguments: Sequence[str], results: Path, *, quiet: bool) -> int:
-    """Send the runs one by one and print how many were added; returns the exit code."""
+def _export(tool: Tool, arguments: Sequence[str], results: Path, *, quiet: bool) -> int:
+    """Send the runs one by one and print how many were added; return the exit code."""
     selection = Selection(arguments, results, records())
     added = known = 0
     try:
         with LiveLine(quiet=quiet) as line:
-            tracker.connect()
+            tool.connect()
             for path, record in selection.with_paths():
                 line.show(f"{added + known + 1} of {len(selection.paths)}: {record.id}")
-                if send(tracker, record, path):
+                if send(tool, record, path):
                     added += 1
                 else:
                     known += 1
     except HarnessError:
         raise
     except Exception as error:
-        message = f"{tracker.name} at {tracker.place}: {reason(error)}. Runs added before: {added}."
+        message = f"{tool.name} at {tool.place}: {reason(error)}. Runs added before: {added}."
         raise HarnessError(message) from error
     present = f"; {known} already present" if known else ""
-    echo(f"{added} run{'s' * (added != 1)} added to {tracker.name} at {tracker.place}{present}")
+    echo(f"{added} run{'s' * (added != 1)} added to {tool.name} at {tool.place}{present}")
     return report_unreadable(selection.unreadable)

@@ -10,12 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.core.runs.record import Epoch, Record
+from harness.core.runs.tracker import Tracker
 from harness.errors import UsageError
 from harness.tracking import values
-from harness.tracking.tracker import TrackedRun, TrackingError
+from harness.tracking.following import Follower
+from harness.tracking.tool import TrackedRun, TrackingError
 
 DEFAULT_EXPERIMENT = "harness"
-#: Unless the user sets them: a dead server is given up soon, and nothing is sent or printed unasked.
+#: Defaults of variables: a dead server is given up soon, and nothing is sent or printed unasked.
 _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -31,14 +33,14 @@ _MOST_PARAMETERS, _MOST_METRICS = 100, 1000
 _DIGEST_CHARACTERS = 12
 #: By this tag the web page of MLflow 3 shows curves and tables instead of traces of language models.
 _SHOWN_AS = {"mlflow.experimentKind": "custom_model_development"}
-#: The metric that says which epochs a run has.
+#: The metric whose history lists the epochs of a run.
 _OF_EVERY_EPOCH = "epoch/steps"
 
 
-class MlflowTracker:
-    """See :class:`harness.tracking.tracker.Tracker`.
+class MlflowTool:
+    """See :class:`harness.tracking.tool.Tool`.
 
-    ``uri`` None: that of ``MLFLOW_TRACKING_URI`` or MLflow's default. ``experiment`` None: that of
+    ``uri`` None: the value of ``MLFLOW_TRACKING_URI`` or MLflow's default. ``experiment`` None: the value of
     ``MLFLOW_EXPERIMENT_NAME``, or ``harness``.
 
     Raises:
@@ -66,7 +68,7 @@ class MlflowTracker:
         self._uri = uri or mlflow.get_tracking_uri()
         self.place = _without_password(self._uri)
         try:
-            # A client of a database opens it, which belongs into the bounded call of connect().
+            # A client of a database opens it, which belongs in the bounded call of connect().
             self._opened = None if _is_database(self._uri) else mlflow.MlflowClient(tracking_uri=self._uri)
         except (mlflow.MlflowException, ImportError) as error:
             raise UsageError(
@@ -105,7 +107,7 @@ class MlflowTracker:
             return created
 
     def run(self, record: Record, path: Path) -> TrackedRun | None:
-        """See :class:`harness.tracking.tracker.Tracker`."""
+        """See :class:`harness.tracking.tool.Tool`."""
         self.connect()
         if not re.fullmatch(r"[\w.+:-]+", record.id):
             raise TrackingError(
@@ -134,7 +136,7 @@ class MlflowTracker:
         return str(run.info.run_id)
 
     def _describe(self, run_id: str, record: Record, known: Mapping[str, str]) -> None:
-        """Parameters, which cannot be changed later, and the data set."""
+        """Log the parameters, which cannot be changed later, and the data set."""
         from mlflow.entities import Dataset, DatasetInput, Param
 
         parameters = [
@@ -151,8 +153,13 @@ class MlflowTracker:
             self._client.log_inputs(run_id, [DatasetInput(described, [])])
 
 
+def follower(_results: Path, uri: str | None) -> Tracker:
+    """Make the tracker ``mlflow`` of ``--track``, with ``--track-uri``."""
+    return Follower(MlflowTool(uri, None))
+
+
 class _MlflowRun:
-    """See :class:`harness.tracking.tracker.TrackedRun`. ``known`` are the epochs that MLflow has."""
+    """See :class:`harness.tracking.tool.TrackedRun`. ``known`` are the epochs that MLflow has."""
 
     def __init__(self, client: Any, run_id: str, known: set[int], record: Record, path: Path) -> None:
         self._client = client
@@ -162,6 +169,7 @@ class _MlflowRun:
         self._path = path
 
     def scored(self, epochs: Sequence[Epoch]) -> None:
+        """See :class:`harness.tracking.tool.TrackedRun`."""
         metrics = [
             _metric(name, value, values.scored_at(self._start, epoch), epoch.epoch)
             for epoch in epochs
@@ -172,7 +180,7 @@ class _MlflowRun:
             self._client.log_batch(self._run_id, metrics=metrics[first : first + _MOST_METRICS])
 
     def ended(self, record: Record) -> None:
-        """The state comes last: it stands for all."""
+        """See :class:`harness.tracking.tool.TrackedRun`. The state comes last: it marks a whole run."""
         from mlflow.entities import RunTag
 
         last_epoch = record.epochs[-1].epoch if record.epochs else 0
@@ -191,7 +199,7 @@ class _MlflowRun:
 
 
 def _is_database(uri: str) -> bool:
-    """Whether MLflow keeps runs of this URI in a database that this process opens."""
+    """Check whether MLflow keeps runs of this URI in a database that this process opens."""
     from mlflow.store.db.db_types import DATABASE_ENGINES
 
     if urlsplit(uri).scheme.partition("+")[0] not in DATABASE_ENGINES:
@@ -224,7 +232,7 @@ def _metric(name: str, value: float, seconds: float, step: int) -> Any:
 
 
 def _tags(record: Record) -> dict[str, str]:
-    """The tags of a record, and those by which MLflow shows where a run comes from."""
+    """Return the tags of a record, and the tags by which MLflow shows the source of a run."""
     tags = values.tags(record)
     source = {"mlflow.source.name": tags["command"], "mlflow.source.type": "LOCAL"}
     if "git_commit" in tags:

@@ -1,5 +1,7 @@
 """Runs in TensorBoard: a folder with an event file for each record, in the form that PyTorch writes.
 
+Events are encoded by TensorBoard's own protocol buffers, without any framework.
+
 TensorBoard's own writer is not used: it imports TensorFlow where that is installed, and its thread would work
 while steps are timed.
 """
@@ -12,16 +14,16 @@ from typing import Any
 from harness.core.machine.description import this_host
 from harness.core.machine.files import prove_writable
 from harness.core.runs.record import Epoch, Record
+from harness.core.runs.tracker import Tracker
 from harness.errors import UsageError
 from harness.tracking import values
-from harness.tracking.tracker import TrackedRun
+from harness.tracking.following import Follower
+from harness.tracking.tool import TrackedRun
 from harness.tracking.values import Value
-
-# TensorBoard's events, encoded by its own protocol buffers, without any framework.
 
 
 def write_events(path: Path, events: list[Any]) -> None:
-    """Append events to an event file. They are on the disk, or at least with the system, on return."""
+    """Append events to an event file. They are on the disk, or at least handed to the system, on return."""
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     with path.open("ab") as file:
@@ -31,25 +33,25 @@ def write_events(path: Path, events: list[Any]) -> None:
 
 
 def version_event(seconds: float) -> Any:
-    """The event that every file begins with."""
+    """Make the event that every file begins with."""
     from tensorboard.compat.proto.event_pb2 import Event
 
     return Event(wall_time=seconds, file_version="brain.Event:2")
 
 
 class Moment:
-    """Events at ``seconds`` since 1970 and a ``step``."""
+    """Makes events at ``seconds`` since 1970 and a ``step``."""
 
     def __init__(self, seconds: float, step: int) -> None:
         self._seconds = seconds
         self._step = step
 
     def scalar(self, name: str, value: float) -> Any:
-        """A point of a curve."""
+        """Make a point of a curve."""
         return self._event(tag=name, simple_value=value)
 
     def picture(self, name: str, path: Path) -> Any:
-        """A PNG file."""
+        """Make a picture of a PNG file."""
         from PIL import Image
         from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -62,7 +64,7 @@ class Moment:
         return self._event(tag=name, image=encoded)
 
     def text(self, name: str, markdown: str) -> Any:
-        """A text in Markdown."""
+        """Make a text in Markdown."""
         from tensorboard.compat.proto.tensor_pb2 import TensorProto
         from tensorboard.compat.proto.types_pb2 import DT_STRING
         from tensorboard.plugins.text.metadata import create_summary_metadata
@@ -71,7 +73,7 @@ class Moment:
         return self._event(tag=name, tensor=tensor, metadata=create_summary_metadata(name, ""))
 
     def parameters(self, parameters: Mapping[str, Value]) -> Any:
-        """The parameters of a run that starts."""
+        """Make the parameters of a run that starts."""
         from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
         info = plugin_data_pb2.SessionStartInfo(start_time_secs=self._seconds)
@@ -82,7 +84,7 @@ class Moment:
         return self._metadata(metadata.SESSION_START_INFO_TAG, data)
 
     def end(self, *, succeeded: bool) -> Any:
-        """The end of a run."""
+        """Make the end of a run."""
         from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
         status = api_pb2.STATUS_SUCCESS if succeeded else api_pb2.STATUS_FAILURE
@@ -105,10 +107,12 @@ class Moment:
 
 
 _EVENT_FILES = "events.out.tfevents.*"
+#: The folder of event files under the results.
+_FOLDER = "tensorboard"
 
 
-class TensorboardTracker:
-    """See :class:`harness.tracking.tracker.Tracker`. ``folder`` is what ``tensorboard --logdir`` reads.
+class TensorboardTool:
+    """See :class:`harness.tracking.tool.Tool`. ``tensorboard --logdir`` reads ``folder``.
 
     An existing event file of the run is overwritten.
 
@@ -129,11 +133,11 @@ class TensorboardTracker:
         self._folder = folder
 
     def connect(self) -> None:
-        """Make the folder."""
+        """Make the folder, or raise HarnessError if it cannot be written."""
         prove_writable(self._folder)
 
     def run(self, record: Record, path: Path) -> TrackedRun:
-        """See :class:`harness.tracking.tracker.Tracker`."""
+        """See :class:`harness.tracking.tool.Tool`."""
         folder = self._folder / path.stem
         folder.mkdir(parents=True, exist_ok=True)
         for stale in folder.glob(_EVENT_FILES):
@@ -141,8 +145,22 @@ class TensorboardTracker:
         return _TensorboardRun(folder, record, path)
 
 
+def tool(results: Path) -> TensorboardTool:
+    """Make the tool that writes to a folder of the results.
+
+    Raises:
+        UsageError: TensorBoard is not installed.
+    """
+    return TensorboardTool(results / _FOLDER)
+
+
+def follower(results: Path, _uri: str | None) -> Tracker:
+    """Make the tracker ``tensorboard`` of ``--track``."""
+    return Follower(tool(results))
+
+
 class _TensorboardRun:
-    """See :class:`harness.tracking.tracker.TrackedRun`."""
+    """See :class:`harness.tracking.tool.TrackedRun`."""
 
     def __init__(self, folder: Path, record: Record, path: Path) -> None:
         self._start = values.started_at(record)
@@ -152,6 +170,7 @@ class _TensorboardRun:
         write_events(self._file, [version_event(self._start), parameters])
 
     def scored(self, epochs: Sequence[Epoch]) -> None:
+        """See :class:`harness.tracking.tool.TrackedRun`."""
         write_events(
             self._file,
             [
@@ -162,6 +181,7 @@ class _TensorboardRun:
         )
 
     def ended(self, record: Record) -> None:
+        """See :class:`harness.tracking.tool.TrackedRun`."""
         moment = Moment(values.ended_at(record), record.epochs[-1].epoch if record.epochs else 0)
         files = values.pictures(record, self._path.parent)
         rows = [

@@ -1,4 +1,4 @@
-"""What a tracker shows of a record: parameters, tags and metrics by name. Pure functions.
+"""Parameters, tags and metrics of a record by name, as a tool shows them. Pure functions.
 
 Names with a slash are shown as a group by MLflow and TensorBoard. Times are in seconds, memory in bytes,
 accuracies and other shares between 0 and 1, as in the record.
@@ -21,7 +21,6 @@ from harness.core.runs.record import (
     step_time,
 )
 from harness.core.training.measures import Scores
-from harness.tracking.tracker import Tracker
 
 Value = bool | int | float | str
 
@@ -29,12 +28,12 @@ _YES_OR_NO = {True: "yes", False: "no", None: None}
 
 
 def run_name(record: Record) -> str:
-    """``mlp torch:eager seed 0``."""
+    """Return ``mlp torch:eager seed 0``."""
     return f"{record.task.name} {record.configuration.label} seed {record.seed}"
 
 
 def parameters(record: Record) -> dict[str, Value]:
-    """What was asked for: the task's options by their names, and the conditions of the run.
+    """Return the settings of a run: the task's options by their names, and the conditions.
 
     An option with the name of a condition is called ``option_NAME``.
     """
@@ -69,7 +68,7 @@ def parameters(record: Record) -> dict[str, Value]:
 
 
 def tags(record: Record) -> dict[str, str]:
-    """What was found: the state of the run, its proof, the versions, the machine and the data."""
+    """Return the state of a run, its proof, the versions, the machine and the data."""
     machine, git = record.machine, record.machine.git
     found = {
         "status": record.status,
@@ -100,9 +99,9 @@ def tags(record: Record) -> dict[str, str]:
 
 
 def epoch_values(epoch: Epoch) -> dict[str, float]:
-    """The metrics of a scored epoch; what is not finite is left out.
+    """Return the metrics of a scored epoch that are finite.
 
-    ``epoch/training_loss`` is the mean of what was minimised, penalty included; ``train/loss`` is scored in
+    ``epoch/training_loss`` is the mean of the minimised loss, penalty included; ``train/loss`` is scored in
     evaluation mode.
     """
     values = {
@@ -117,7 +116,7 @@ def epoch_values(epoch: Epoch) -> dict[str, float]:
 
 
 def final_values(record: Record) -> dict[str, float]:
-    """The metrics of a run that has ended; what it did not reach is left out.
+    """Return the metrics of a run that has ended, as far as the run got.
 
     The step time is the median over the steady blocks, with their 5th and 95th percentile.
     """
@@ -138,26 +137,26 @@ def final_values(record: Record) -> dict[str, float]:
 
 
 def started_at(record: Record) -> float:
-    """The start as seconds since 1970."""
+    """Return the start as seconds since 1970."""
     return datetime.datetime.fromisoformat(record.started_at).timestamp()
 
 
 def scored_at(record_start: float, epoch: Epoch) -> float:
-    """When an epoch was scored, as seconds since 1970; of older records, when it would have been at best."""
+    """Return when an epoch was scored, as seconds since 1970; for old records, the earliest time."""
     if epoch.scored_at is None:
         return record_start + epoch.training_seconds
     return datetime.datetime.fromisoformat(epoch.scored_at).timestamp()
 
 
 def ended_at(record: Record) -> float:
-    """When the training and its scoring ended, as seconds since 1970."""
+    """Return when the training and its scoring ended, as seconds since 1970."""
     start = started_at(record)
     scored = [scored_at(start, epoch) for epoch in record.epochs[-1:]]
     return max([start + sum(filter(None, record.phases.spent)), *scored])
 
 
 def pictures(record: Record, folder: Path) -> dict[str, Path]:
-    """The pictures next to the record that exist, by what they show; a record cannot name other files."""
+    """Return the existing pictures beside the record, by subject; a record cannot name other files."""
     names = {
         "samples": record.samples_file,
         "last_samples": record.pictures.last_samples,
@@ -177,25 +176,3 @@ def _finite(values: dict[str, float | None]) -> dict[str, float]:
     return {
         name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)
     }
-
-
-# The trackers by name, and what they need.
-
-NAMES = ("mlflow", "tensorboard")
-#: The folder of event files under the results.
-_EVENTS = "tensorboard"
-
-
-def make_tracker(name: str, results: Path, uri: str | None = None, experiment: str | None = None) -> Tracker:
-    """The tracker of this name; ``uri`` and ``experiment`` are of MLflow.
-
-    Raises:
-        UsageError: its tool is not installed, or does not support the URI.
-    """
-    if name == "mlflow":
-        from harness.tracking.mlflow_runs import MlflowTracker
-
-        return MlflowTracker(uri, experiment)
-    from harness.tracking.tensorboard_runs import TensorboardTracker
-
-    return TensorboardTracker(results / _EVENTS)

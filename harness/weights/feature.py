@@ -17,4 +17,5 @@ FEATURE = Feature(
             "harness.weights.explain.command:command",
         ),
     ),
+    study_parts=("harness.weights.explain.study_part:PARTS",),
 )

@@ -22,11 +22,7 @@ from harness.core.documents.charts import (
 )
 from harness.core.documents.document import Figure
 from harness.core.runs.record import Block, Phases
-from harness.learning.runs.charts import (
-    phase_bars,
-    step_distribution,
-    time_against_quality,
-)
+from harness.learning.runs.charts import phase_bars, step_distribution, time_against_quality
 from harness.learning.runs.curve_charts import (
     coinciding,
     gap_curves,

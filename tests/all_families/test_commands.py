@@ -11,12 +11,12 @@ from support.made_runs import made_setting
 from support.plugin_files import install
 from support.records import make_record, save_runs
 
-from harness.core.shell.main import _COMMANDS
+from harness.core.shell.main import commands
 
 FAULTY = ("run", "--task", "cnn", "--backend", "faulty:ok", "--dataset", "digits", "--no-certify")
 
 
-@pytest.mark.parametrize("command", _COMMANDS)
+@pytest.mark.parametrize("command", commands())
 def test_every_command_is_named_and_has_help(quick, command):
     assert f"\n  {command} " in quick("--help").stdout
     helped = quick(command, "--help")

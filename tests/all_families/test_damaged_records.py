@@ -1,6 +1,6 @@
 """Damaged records of every kind: each command that reads results skips them by name, and none fails.
 
-``HARNESS_TEST_EXAMPLES=20000 pytest -n 0 tests/report/test_damaged_records.py`` tries more of them.
+``HARNESS_TEST_EXAMPLES=20000 pytest -n 0 tests/all_families/test_damaged_records.py`` tries more of them.
 """
 
 import functools

@@ -7,7 +7,8 @@ import pytest
 from support.pages import PAGES
 
 from harness.core.plugins.configuration import Configuration
-from harness.timing.engine.steps.own import OwnStep, observe_work
+from harness.timing.engine.steps.equal_work import observe_work
+from harness.timing.engine.steps.own import OwnStep
 from harness.timing.engine.steps.process import StepTarget
 
 PAGE = "docs/how-to/gate-your-own-step.md"

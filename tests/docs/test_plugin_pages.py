@@ -13,6 +13,7 @@ PAGE_OF = {
     "my_task": "docs/how-to/add-a-task.md",
     "my_data": "docs/how-to/add-a-data-set.md",
 }
+COMMAND_PAGE = "docs/how-to/add-a-command.md"
 
 
 def _module(folder, name, *, installed_as=""):
@@ -106,3 +107,30 @@ def test_it_declines_what_it_does_not_support(installed):
     checked = installed("check", "my-numpy", "--task", "mlp", "--task", "rnn")
     assert checked.returncode == 1
     assert re.search(r"on rnn .*: only dense layers", checked.stdout)
+
+
+def test_the_command_of_a_feature_records_and_its_record_is_listed_shown_and_reported(harness, tmp_path):
+    for name in ("my_feature", "my_startup"):
+        (tmp_path / f"{name}.py").write_text(module(COMMAND_PAGE, name))
+    info = tmp_path / "my_feature-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my_feature\nVersion: 1.0\n")
+    (entry,) = [block.text for block in blocks(COMMAND_PAGE, "toml")]
+    (name, target) = re.search(r"^(\w+) = \"(.*)\"$", entry, re.MULTILINE).groups()
+    (info / "entry_points.txt").write_text(f"[harness.features]\n{name} = {target}\n")
+    place = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{harness.environment['PYTHONPATH']}"}
+
+    assert "Measure start-up:\n  startup" in harness.ok("--help", **place).stdout
+    harness.ok("startup", "json", "csv", "--processes", "2", **place)
+    (path,) = (harness.folder / "results" / "startups").glob("*.json")
+    assert "json, csv" in harness.ok("list", "results", **place).stdout
+    assert re.search(r"json +0\.\d\d +2", harness.ok("show", path.stem, **place).stdout)
+    harness.ok("report", "last", "--to", "startup.html", "--to", "startup.md", **place)
+    assert "Each dot is one process." in (harness.folder / "startup.html").read_text()
+    assert "| csv |" in (harness.folder / "startup.md").read_text()
+
+    failed = harness("startup", "nothing_of_this_name", **place)
+    assert (failed.returncode, "cannot be imported" in failed.stdout) == (1, True)
+    assert "failed" in harness.ok("list", "results", **place).stdout
+    other = harness("compare", path.stem, **place)
+    assert (other.returncode, "median (s)" in other.stdout) == (0, True)

@@ -3,7 +3,7 @@
 import numpy as np
 from support.numpy_side import NumpySide
 
-from harness.port.comparison import TOLERANCE, compared_cases, evaluated
+from harness.port.evaluation import TOLERANCE, compared_cases, evaluated
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import InputShape
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from support.planted_ports import MODELS
 
-from harness.port.findings import PortRecord
+from harness.port.record import PortRecord
 
 pytestmark = pytest.mark.long
 

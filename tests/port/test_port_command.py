@@ -7,7 +7,7 @@ import pytest
 from support.planted_ports import MODELS, RIGHT, SINGLE, TRIPLE
 
 from harness.port.command import command
-from harness.port.findings import PortRecord
+from harness.port.record import PortRecord
 from harness.testing import assert_same_model
 
 FACTORIES = """

@@ -4,10 +4,11 @@ import contextlib
 import os
 
 from harness.core.models import messages, remote_side
+from harness.core.models.reading import SideSpec
 from harness.core.models.side_process import FLOAT64, _Answering
 from harness.errors import UsageError
 from harness.port import comparison
-from harness.port.findings import PortOptions, SideSpec
+from harness.port.record import PortOptions
 from harness.tracing.calls import InputShape
 
 VARIABLES = {**remote_side._VARIABLES, **FLOAT64}

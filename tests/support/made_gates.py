@@ -12,7 +12,8 @@ from harness.core.documents.kinds import encode_document
 from harness.core.machine.usage import Disturbance
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.record import DatasetRecord
-from harness.timing.engine.evidence import bootstrap_interval, evidence_p_value
+from harness.timing.engine.evidence import evidence_p_value
+from harness.timing.engine.intervals import bootstrap_interval
 from harness.timing.engine.ratios import log_ratio
 from harness.timing.engine.record import BlockRecord, ConfigurationRecord, PairRecord, ProcessRecord
 from harness.timing.environments.record import EnvironmentRecord
@@ -80,9 +81,9 @@ def made_configuration(label, python) -> ConfigurationRecord:
 def _logs(metric, pairs):
     if metric == "step":
         return [log_ratio(pair, 1, [64, 64]) for pair in pairs]
+    both = [pair.processes for pair in pairs]
     if metric == "memory":
         return [metrics()["memory"].log_ratio(pair, 1, 0) for pair in pairs]
-    both = [pair.processes for pair in pairs]
     return [math.log(head.first_step_seconds / base.first_step_seconds) for base, head in both]
 
 

@@ -1,6 +1,6 @@
 """A comparison of two models, as it is stored after its end."""
 
-from harness.port.findings import (
+from harness.port.record import (
     Cause,
     Compared,
     Findings,

@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import itertools
 import math
+from functools import partial
 
 import msgspec
 
@@ -19,6 +20,7 @@ from harness.core.runs.record import (
 )
 from harness.learning.runs.findings import find
 from harness.learning.runs.run_curves import Run
+from harness.learning.study.report_section import sections_of
 from harness_tasks.mlp import MLP
 from support.records import make_record
 
@@ -97,8 +99,13 @@ def backends(configurations, seeds=range(3), **common):
 
 
 def findings_of(*records, studies=(), **options):
-    """What is found in these records; ``options`` are those of :func:`find`."""
-    return find(made_runs(*records), studies, **options)
+    """Find what these records and studies show; ``options`` are those of :func:`find`."""
+    return find(made_runs(*records), [partial(sections_of, studies)], **options)
+
+
+def study_findings_of(*records, studies):
+    """Return the findings of these studies in the records."""
+    return [section.finding for section in findings_of(*records, studies=studies).sections]
 
 
 def only_group(*records, **options):

@@ -6,7 +6,7 @@ import numpy as np
 from harness.core.runs.record import TaskRecord
 from harness.learning.study.record import Study, Variant
 from harness_tasks.studies import STUDIES as KINDS
-from support.made_runs import backends, findings_of, made_record
+from support.made_runs import backends, findings_of, made_record, study_findings_of
 from support.records import TASK, make_unfinished_record
 
 EPOCHS = 12
@@ -57,7 +57,7 @@ def made_study_records(seeds=3, rises=RISES):
 
 def made_study(seeds=3, rises=RISES):
     """The finding of that study."""
-    (finding,) = findings_of(*made_study_records(seeds, rises), studies=[STUDY]).studies
+    (finding,) = study_findings_of(*made_study_records(seeds, rises), studies=[STUDY])
     return finding
 
 

@@ -14,9 +14,9 @@ from harness.core.runs.events import (
     Started,
     Trained,
 )
-from harness.tracking import following, tracker
-from harness.tracking.following import Tracking
-from harness.tracking.tracker import BoundedTracker, send
+from harness.tracking import following
+from harness.tracking.following import BoundedTool, Follower
+from harness.tracking.tool import send
 
 FOLDER = Path("runs")
 RUNNING = make_unfinished_record(make_record().id, status="running")
@@ -31,7 +31,7 @@ class Line:
 
 
 class Tool:
-    """A tracker in memory that fails at the calls named."""
+    """A tool in memory that fails at the calls named."""
 
     name, place = "tool", "nowhere"
 
@@ -61,7 +61,9 @@ EVENTS = [Started(RUNNING), Scored(EPOCHS[0]), Scored(EPOCHS[1]), Finished(make_
 
 
 def follow(tool, events=EVENTS, warnings=None):
-    notify = Tracking([tool], FOLDER, ([] if warnings is None else warnings).append).follow(Line())
+    tracker = Follower(tool)
+    tracker.begin(FOLDER, ([] if warnings is None else warnings).append)
+    notify = tracker.follow(Line())
     for event in events:
         notify(event)
     return notify
@@ -87,15 +89,12 @@ def test_short_epochs_are_sent_together(monkeypatch):
 def test_the_display_is_informed_first_and_of_everything():
     line = Line()
     events = [Phase("building"), EVENTS[0], Trained(1, 2, 1, 0.5, 0.1), *EVENTS[1:]]
-    notify = Tracking([Tool("connect", "run")], FOLDER, lambda _: None).follow(line)
+    tracker = Follower(Tool("connect", "run"))
+    tracker.begin(FOLDER, lambda _: None)
+    notify = tracker.follow(line)
     for event in events:
         notify(event)
     assert line.told == events
-
-
-def test_without_trackers_the_observer_remains_as_it_is():
-    line = Line()
-    assert Tracking([], FOLDER, print).follow(line) is line
 
 
 @pytest.mark.parametrize("failing", ["connect", "run", "scored", "ended"])
@@ -113,7 +112,7 @@ def test_a_tracker_rests_after_a_failure_and_then_gets_the_whole_run(monkeypatch
     tool.failing.clear()
     notify(EVENTS[2])  # it rests
     assert tool.received[-1][0] == "run"
-    monkeypatch.setattr(tracker.time, "monotonic", lambda: 1e9)
+    monkeypatch.setattr(following.time, "monotonic", lambda: 1e9)
     notify(EVENTS[3])
     assert tool.received[-3:] == [
         ("run", "ok", FOLDER / f"{RUNNING.id}.json"),
@@ -130,7 +129,7 @@ def test_a_run_that_never_started_is_shown_at_its_end():
 
 def test_a_call_without_an_answer_is_left_behind():
     warnings, forever = [], threading.Event()
-    tracker = BoundedTracker(Tool(), warnings.append, limit=0.05)
+    tracker = BoundedTool(Tool(), warnings.append, limit=0.05)
     assert tracker.call(forever.wait) is None
     forever.set()
     assert "no answer in 0 s" in warnings[0]

@@ -12,8 +12,8 @@ from harness.core.runs.record import Pictures
 from harness.core.runs.store import Store
 from harness.errors import HarnessError, UsageError
 from harness.tracking.command import to_mlflow
-from harness.tracking.following import Tracking
-from harness.tracking.tracker import TrackingError, send
+from harness.tracking.following import Follower
+from harness.tracking.tool import TrackingError, send
 
 #: Those of pytest's plugins.
 THREADS = set(threading.enumerate())
@@ -21,7 +21,7 @@ THREADS = set(threading.enumerate())
 mlflow = pytest.importorskip("mlflow")
 pytest.importorskip("sqlalchemy")
 pytest.importorskip("alembic")
-from harness.tracking.mlflow_runs import MlflowTracker  # noqa: E402  after the skips
+from harness.tracking.mlflow_runs import MlflowTool  # noqa: E402  after the skips
 
 #: MLflow takes seconds to import and to make its database. Its libraries warn of their own futures.
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
@@ -42,7 +42,7 @@ def logging_again():
 @pytest.fixture
 def tracker(uri, request, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # MLflow writes artifacts to a folder here
-    return MlflowTracker(uri, request.node.name)
+    return MlflowTool(uri, request.node.name)
 
 
 @pytest.fixture
@@ -147,8 +147,8 @@ def below_a_file(folder):
 )
 def test_a_database_that_cannot_be_opened_costs_a_warning_within_seconds(tmp_path, make, why):
     warnings, began = [], time.monotonic()
-    tracker = MlflowTracker(f"sqlite:///{make(tmp_path)}", None)
-    Tracking([tracker], tmp_path, warnings.append)
+    tracker = MlflowTool(f"sqlite:///{make(tmp_path)}", None)
+    Follower(tracker).begin(tmp_path, warnings.append)
     (warning,) = warnings
     assert warning.startswith(f"mlflow at {tracker.place}: {why}")
     assert time.monotonic() - began < 15
@@ -163,11 +163,11 @@ def test_an_export_to_no_database_fails_in_one_line(tmp_path):
 
 def test_a_uri_of_no_use_is_refused():
     with pytest.raises(UsageError, match=r"cannot use the tracking URI nothing://x: Model registry .* Write"):
-        MlflowTracker("nothing://x", None)
+        MlflowTool("nothing://x", None)
 
 
 def test_a_password_on_the_command_line_is_refused_and_none_is_shown(uri, monkeypatch):
     with pytest.raises(UsageError, match="leave the password out"):
-        MlflowTracker("http://me:secret@localhost:5000", None)
+        MlflowTool("http://me:secret@localhost:5000", None)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@localhost:5000")
-    assert MlflowTracker(None, None).place == "http://me:***@localhost:5000"
+    assert MlflowTool(None, None).place == "http://me:***@localhost:5000"

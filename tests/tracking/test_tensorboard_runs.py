@@ -8,7 +8,7 @@ from support.records import make_record
 
 from harness.core.runs.record import Pictures
 from harness.core.runs.store import Store
-from harness.tracking.tracker import send
+from harness.tracking.tool import send
 
 pytest.importorskip("tensorboard")
 
@@ -21,7 +21,7 @@ def events(tmp_path_factory):
     """What the reader finds of a run that was sent twice."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    from harness.tracking.tensorboard_runs import TensorboardTracker
+    from harness.tracking.tensorboard_runs import TensorboardTool
 
     results = tmp_path_factory.mktemp("results")
     store = Store(results)
@@ -31,7 +31,7 @@ def events(tmp_path_factory):
     record = make_record()
     record.pictures = Pictures(examples=store.save_beside(record, png.getvalue(), "-examples.png"))
     path = store.save(record)
-    tracker = TensorboardTracker(results / "tensorboard")
+    tracker = TensorboardTool(results / "tensorboard")
     tracker.connect()
     assert send(tracker, record, path)
     assert send(tracker, record, path)

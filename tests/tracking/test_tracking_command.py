@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 from support.records import make_record, save_runs
 
+from harness.core.shell import features, options
 from harness.core.shell.main import cli
 from harness.errors import HarnessError, UsageError
-from harness.tracking import values
 
 
 class Tool:
@@ -41,7 +41,7 @@ def export(tmp_path, monkeypatch):
     save_runs(tmp_path / "results", make_record("20260101-a"), make_record("20260102-b"))
 
     def call(tool, *arguments):
-        monkeypatch.setattr("harness.tracking.command.make_tracker", lambda *_: tool)
+        monkeypatch.setattr("harness.tracking.command.MlflowTool", lambda *_: tool)
         return CliRunner().invoke(cli, ["export", "mlflow", *arguments], standalone_mode=False)
 
     return call
@@ -67,9 +67,9 @@ def test_export_says_why_a_server_does_not_answer(export, snapshot):
     assert str(done.exception) == snapshot
 
 
-@pytest.mark.parametrize("name", values.NAMES)
+@pytest.mark.parametrize("name", features.named("trackers"))
 def test_what_is_not_installed_is_named_with_its_extra(tmp_path, monkeypatch, name):
     for module in ("mlflow", "tensorboard.compat.proto.event_pb2"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UsageError, match=rf'is not installed: pip install "dl-harness\[{name}\]"'):
-        values.make_tracker(name, tmp_path)
+        options.trackers_of({"trackers": [name], "track_uri": None, "results": tmp_path})

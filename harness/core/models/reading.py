@@ -1,50 +1,29 @@
-"""A model of the user's own as a native layer: names of its arrays, and where its code holds them."""
+"""One model of the user's own as a task needs it: its parameters, an evaluation in each mode, its layer."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 
 from harness.core.models.messages import Built, Description
 from harness.core.models.remote_side import RemoteSide
-from harness.core.models.task_file import NameMap, refuse_unknown
+from harness.core.models.traced import flops, uses
 from harness.errors import UsageError
 from harness.layers import Native, NativeArray, NativeModel
-from harness.port import values
-from harness.port.findings import SideSpec
-from harness.port.matching import Matching, match, uses
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import Call, InputShape, Stored, Trace
-
-# The floating-point operations of a traced evaluation.
+from harness.tracing.calls import InputShape, Stored, Trace
 
 
-def flops(trace: Trace) -> int:
-    """FLOPs of one sample: two for each multiply-add of the products whose calls are known."""
-    return sum(_flops_of(call, trace) for call in trace.calls)
+class SideSpec(msgspec.Struct, frozen=True):
+    """A model: ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, and the arguments of the callable."""
+
+    target: str
+    arguments: dict[str, Any] = {}
 
 
-def _flops_of(call: Call, trace: Trace) -> int:
-    output = trace.values[call.outputs[0]].array
-    positions = math.prod(output.shape[1:])
-    if "kernel" not in call.parameters:
-        return 0
-    shape = trace.parameters_of(call)["kernel"].shape
-    match call.does:
-        case kinds.Convolution(transposed=True):
-            source = trace.values[call.inputs[0]].array
-            return int(2 * math.prod(source.shape[1:]) * math.prod(shape[:-2]) * shape[-1])
-        case kinds.Convolution() | kinds.Linear():
-            return int(2 * positions * math.prod(shape[:-1]))
-        case _:
-            return 0
-
-
-# A model of the user's own as a task needs it: its parameters, and an evaluation in each mode.
-
-_BATCH = 2
+_BATCH, _THREADS = 2, 1
 
 
 class OwnModel(NamedTuple):
@@ -63,16 +42,25 @@ class OwnModel(NamedTuple):
         return self.built.draws or any(does.active for does in known)
 
 
-def read_model(spec: SideSpec, shape: InputShape, threads: int, timeout_seconds: float | None) -> OwnModel:
+def random_inputs(shapes: Sequence[InputShape], batch: int, seed: int = 0) -> list[np.ndarray]:
+    """An array for each input: standard normal numbers, or integers below the maximum."""
+    rng = np.random.default_rng([seed, batch])
+    return [shape.sample(rng, batch) for shape in shapes]
+
+
+def read_model(
+    spec: SideSpec, shape: InputShape, timeout_seconds: float | None, phase: Callable[[str], None]
+) -> OwnModel:
     """Make a model and evaluate it, within this time if there is a limit, in a process of its own.
 
     Raises:
         UsageError: it cannot be made or evaluated, or has more than one output.
     """
-    with RemoteSide(spec.target, threads, timeout_seconds, limit_each=False) as side:
+    phase(f"making and evaluating {spec.target}")
+    with RemoteSide(spec.target, _THREADS, timeout_seconds, limit_each=False) as side:
         built = side.build(spec.arguments, [shape])
         described = side.describe()
-        inputs = values.inputs([shape], _BATCH)
+        inputs = random_inputs([shape], _BATCH)
         evaluated, trained = (side.trace(inputs, training=training) for training in (False, True))
         own = OwnModel(spec, built, described, evaluated, trained)
     if len(evaluated.outputs) != 1:
@@ -173,119 +161,3 @@ def _initial(array: np.ndarray) -> float | Literal["zeros", "ones"]:
             return "ones" if first else "zeros"
         return abs(first)
     return spread
-
-
-# Two models of the user's own, of one architecture in two frameworks, as one native layer.
-
-_NAMED = 3
-_HINT = "`harness port` shows what differs"
-
-
-def native_pair(a: OwnModel, b: OwnModel, shape: InputShape, names: NameMap) -> Native:
-    """The layer of both; arrays are named as those of A. ``names`` are pairs that the user gives.
-
-    Raises:
-        UsageError: both are of one framework, a parameter of one has no counterpart in the other, or the user
-            names a parameter that there is not.
-    """
-    if a.built.plugin == b.built.plugin:
-        raise UsageError(
-            f"{a.spec.target} and {b.spec.target} are both models of {a.built.plugin}, and a pair is of two "
-            "frameworks; `harness port` compares them, and `harness gate` times two versions of a model"
-        )
-    refuse_unknown(names, set(a.described.parameters), set(b.described.parameters))
-    arrays = _arrays(a, b, match(a.evaluated, b.evaluated, names))
-    for model in (a, b):
-        _refuse_lonely(model, {array.stored[model.built.plugin].name for array in arrays.values()})
-    layer = layer_of([a, b], shape, arrays)
-    trained = {array.stored[b.built.plugin].name for array in layer.trained}
-    frozen = trained.symmetric_difference(set(b.described.trained))
-    if frozen:
-        raise UsageError(f"{min(frozen)} of {b.spec.target} is trained in one of the models only")
-    return layer
-
-
-def _arrays(a: OwnModel, b: OwnModel, matching: Matching) -> dict[str, NativeArray]:
-    """The arrays that both have, each once."""
-    arrays: dict[str, NativeArray] = {}
-    variances = _unshared_variances(matching, a, b)
-    for of_a, of_b, role, use, _ in matching.arrays():
-        path = of_a.name if use is None else use.path or use.kind
-        name = "/".join([path.replace(".", "/"), *[role] * bool(role)])
-        canonical = of_a.canonical(a.described.parameters[of_a.name])
-        other = of_b.canonical(b.described.parameters[of_b.name])
-        if other.size == canonical.size and _is_new(of_a, of_b, (a, b), arrays.values()):
-            if other.shape != canonical.shape:  # a dense layer, and a convolution of size 1
-                of_b = msgspec.structs.replace(of_b, final_shape=canonical.shape)  # noqa: PLW2901
-            free, shared = free_name(name, arrays), of_a not in variances
-            stored = {a.built.plugin: of_a, b.built.plugin: of_b}
-            arrays[free] = native_array(free, canonical, stored, shared=shared)
-    return _without_parts_of_others(arrays)
-
-
-def _without_parts_of_others(arrays: Mapping[str, NativeArray]) -> dict[str, NativeArray]:
-    """The arrays without parts of what is there as a whole in every framework, such as fused projections."""
-    wholes = {
-        (plugin, stored.name)
-        for array in arrays.values()
-        for plugin, stored in array.stored.items()
-        if is_whole(stored)
-    }
-    return {
-        name: array
-        for name, array in arrays.items()
-        if any(
-            is_whole(stored) or (plugin, stored.name) not in wholes for plugin, stored in array.stored.items()
-        )
-    }
-
-
-def _unshared_variances(matching: Matching, a: OwnModel, b: OwnModel) -> list[Stored]:
-    """Where A stores the running variances that one model divides by n and the other by n - 1."""
-    found = []
-    for pair in matching.pairs:
-        match a.evaluated.calls[pair.a.place].does, b.evaluated.calls[pair.b.place].does:
-            case kinds.BatchNormalization() as one, kinds.BatchNormalization() as other:
-                if one.unbiased_running_variance != other.unbiased_running_variance:
-                    found.append(pair.a.parameters["running_variance"])
-    return found
-
-
-def _is_new(
-    of_a: Stored, of_b: Stored, models: tuple[OwnModel, OwnModel], arrays: Iterable[NativeArray]
-) -> bool:
-    """Whether no pair holds these numbers yet.
-
-    Raises:
-        UsageError: one model uses an array twice where the other has two.
-    """
-    a, b = models
-    for array in arrays:
-        in_a = same_place(of_a, array.stored[a.built.plugin])
-        in_b = same_place(of_b, array.stored[b.built.plugin])
-        if in_a != in_b:
-            once, twice = (a, b) if in_b else (b, a)
-            name = (of_b if in_b else of_a).name
-            raise UsageError(
-                f"{twice.spec.target} uses {name} twice where {once.spec.target} has two arrays; {_HINT}"
-            )
-        if in_a:
-            return False
-    return True
-
-
-def _refuse_lonely(model: OwnModel, paired: set[str]) -> None:
-    """Refuse trained parameters and running statistics that the other model does not have.
-
-    Raises:
-        UsageError: names the first ones.
-    """
-    statistics = {name for name, array in model.trained.state_after.items() if np.size(array) > 1}
-    changing = statistics.union(model.described.trained)
-    lonely = [name for name in model.described.parameters if name in changing - paired]
-    if lonely:
-        names = ", ".join(lonely[:_NAMED]) + (" …" if len(lonely) > _NAMED else "")
-        raise UsageError(
-            f"{model.spec.target} has parameters that the other model lacks ({names}), so they do not train "
-            f"the same; {_HINT}"
-        )

@@ -1,4 +1,4 @@
-"""A side in a process of its own, from the harness's end."""
+"""The process of a side, seen from the harness."""
 
 import contextlib
 import os
@@ -6,21 +6,18 @@ import secrets
 import select
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from harness.core.machine.cpus import cpus_of
 from harness.core.machine.worker_variables import GLIBC_KEEPS_MEMORY, worker_variables
-from harness.core.models import messages
+from harness.core.models import messages, wire
 from harness.core.models.messages import filled_in
 from harness.core.worker.process import WorkerProcess
 from harness.core.worker.session import SILENCE_LIMIT_SECONDS, WATCHED_SECONDS
 from harness.errors import UsageError
-from harness.port.findings import SideSpec
 from harness.tracing.calls import InputShape, Loss, Trace
 from harness.tracing.side import Batch, Gradients, Inputs, Override, Trained
 
@@ -32,7 +29,6 @@ _VARIABLES = {
     "KERAS_TORCH_DEVICE": "cpu",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-
 _R = TypeVar("_R", bound=messages.Reply)
 
 
@@ -40,7 +36,7 @@ class _Pipe:
     """Both directions to a process that inherits ``descriptors``, and the mark by which replies are known."""
 
     def __init__(self) -> None:
-        self.mark = secrets.token_bytes(messages.MARK_BYTES)
+        self.mark = secrets.token_bytes(wire.MARK_BYTES)
         request_end, self.requests = os.pipe()
         self.replies, reply_end = os.pipe()
         self.descriptors = request_end, reply_end
@@ -99,10 +95,10 @@ class _Asked:
     def _call(self, request: messages.Request, expected: type[_R]) -> _R:
         until = self._until or self._due()
         with contextlib.suppress(BrokenPipeError):  # its death is noticed while reading
-            messages.write(self._pipe.requests, request)
+            wire.write(self._pipe.requests, request)
         try:
-            reply = messages.read_reply(lambda buffer: self._read_into(buffer, until), self._pipe.mark)
-        except messages.NotAReply as error:
+            reply = wire.read_reply(lambda buffer: self._read_into(buffer, until), self._pipe.mark)
+        except wire.NotAReply as error:
             raise UsageError(
                 f"{self.target}: its code, or a process that it started, writes to a descriptor that it did "
                 "not open: the pipe to harness"
@@ -228,46 +224,3 @@ class RemoteSide(_Asked):
         self._process.close()
         self._pipe.close()
         self.as_written.leave()
-
-
-# Both sides of a comparison, which work at the same time.
-
-_T = TypeVar("_T")
-
-
-class Sides:
-    """Two processes. Use it as a context manager, which leaves none behind."""
-
-    def __init__(self, a: SideSpec, b: SideSpec, threads: int, timeout_seconds: float | None) -> None:
-        """Start them with so many CPU threads each.
-
-        Raises:
-            HarnessError: one cannot be started.
-        """
-        self._stack = contextlib.ExitStack()
-        # Left last: its threads, two a side, end when the processes do, on which they wait.
-        self._pool = self._stack.enter_context(ThreadPoolExecutor(4))
-        with contextlib.ExitStack() as unless_both_start:
-            unless_both_start.push(self._stack)
-            self.a, self.b = (
-                self._stack.enter_context(RemoteSide(spec.target, threads, timeout_seconds))
-                for spec in (a, b)
-            )
-            unless_both_start.pop_all()
-
-    def both(self, call: Callable[[RemoteSide], _T]) -> tuple[_T, _T]:
-        """The results of a call on each side; raises what the first one that fails raises."""
-        one, other = self.begin(lambda: call(self.a)), self.begin(lambda: call(self.b))
-        return one.result(), other.result()
-
-    def begin(self, call: Callable[[], _T]) -> Future[_T]:
-        """What a call on a side will return, which begins now."""
-        return self._pool.submit(call)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)

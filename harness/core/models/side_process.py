@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from harness.core.machine.processes import die_with_parent_and_keep_orphans
-from harness.core.models import messages
+from harness.core.models import messages, wire
 from harness.core.models.messages import Sent, outputs_of
 from harness.errors import HarnessError, UsageError
 from harness.tracing.side import AsWritten, OwnTraining, Side, SidePlugin
@@ -26,8 +26,6 @@ from harness.tracing.user_code import (
     user_callable,
     user_module,
 )
-
-# The user's own code: a callable in a file or a module, called for a model.
 
 #: Frameworks that read these compute in float64 from their import on.
 FLOAT64 = {"JAX_ENABLE_X64": "1", "KERAS_FLOATX": "float64"}
@@ -191,19 +189,19 @@ def _compute_in_float64() -> None:
 
 
 def _serve(requests: int, replies: int) -> NoReturn:
-    mark = os.read(requests, messages.MARK_BYTES)
+    mark = os.read(requests, wire.MARK_BYTES)
     process = os.getpid()
     os.register_at_fork(after_in_child=lambda: _close_to_others(requests, replies))
     answering, stream = _Answering(), os.fdopen(requests, "rb", buffering=0)
-    while (request := messages.read_request(stream.readinto)) is not None:
+    while (request := wire.read_request(stream.readinto)) is not None:
         reply = answering.answer(request)
         if os.getpid() != process:  # a child that the user's code forked
             os._exit(0)
         del request  # its arrays are as large as the model
         try:
-            messages.write(replies, reply, mark)
+            wire.write(replies, reply, mark)
         except TypeError as error:  # what a plugin returned cannot be sent
-            messages.write(replies, messages.Failed(described(error)), mark)
+            wire.write(replies, messages.Failed(described(error)), mark)
         del reply
     sys.stdout.flush()
     os._exit(0)

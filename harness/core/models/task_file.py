@@ -1,19 +1,20 @@
-"""A plugin file with a task that trains a model of the user's own, or a pair of them."""
+"""A plugin file with a task that trains a model of the user's own."""
 
-import json
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from harness.core.machine.files import replace_file
+from harness.core.models.reading import OwnModel, SideSpec, native_layer, read_model
 from harness.core.plugins import registry
+from harness.core.plugins.files import name_plugin_files, plugin_files
 from harness.errors import UsageError
 from harness.layers import Native
 from harness.network import Network
-from harness.port.findings import ParameterPair
 from harness.spec.task import Classification, Objective, Regression
 from harness.tracing.calls import InputShape
 from harness.tracing.user_code import is_file, split_target
@@ -65,12 +66,114 @@ def harness_task(name: str) -> TaskDefinition | None:
 ''')
 _BATCH_SIZE, _EPOCHS = 64, 10
 _USUAL_NAMES = {"make", "make_model", "model", "models", "build"}
-#: What two frameworks agree on, beside the file of the task.
-REFERENCE_SUFFIX = ".reference.json"
 
 
-def task_name(targets: Sequence[str]) -> str:
-    """A name for the task of targets: of their files or modules, and callables, unless those are usual."""
+class TaskData(NamedTuple):
+    """A data set, the input of one of its samples, and the objective of a model that is trained on it."""
+
+    dataset: str
+    shape: InputShape
+    objective: Objective
+
+
+class WrittenTask(NamedTuple):
+    """A plugin file with a task, and the backends that train its models."""
+
+    name: str
+    backends: list[str]
+    path: Path
+
+
+def task_data(dataset: str) -> TaskData:
+    """Load the data set ``dataset`` and derive inputs and objective.
+
+    Integer targets are classes; other targets are numbers to be predicted.
+
+    Raises:
+        UsageError: the data set is unknown.
+        DataError: the data set is not on this machine.
+    """
+    train = registry.dataset(dataset).load().train
+    shape = tuple(train.inputs.shape[1:])
+    tokens = train.inputs.dtype.kind in "iu" and len(shape) == 1
+    maximum = int(train.inputs.max()) + 1 if tokens else 0
+    is_class = train.targets.dtype.kind in "iu"
+    return TaskData(
+        dataset,
+        InputShape(shape, integer=tokens, maximum=maximum),
+        Classification() if is_class else Regression(),
+    )
+
+
+def task_file(name: str, layer: Native, data: TaskData, command: str, reference: str = "") -> str:
+    """Return the text of a plugin file with the task ``name`` that trains ``layer`` on ``data``.
+
+    ``command`` is the command and backends that the file suggests, such as ``run --backend torch``;
+    ``reference`` is the suffix of the task's reference file, empty if the task has none.
+    """
+    network = Network(data.shape.shape, (layer,))
+    return _TEMPLATE.substitute(
+        imports="from pathlib import Path\n\nimport msgspec" if reference else "import msgspec",
+        name=name,
+        models=" and ".join(model.target.replace("\\", "/") for model in layer.models),
+        command=command,
+        objective=type(data.objective).__name__,
+        network=msgspec.json.format(msgspec.json.encode(network), indent=1).decode(),
+        batch_size=_BATCH_SIZE,
+        epochs=_EPOCHS,
+        dataset=data.dataset,
+        reference=f'Path(__file__).with_suffix("{reference}")' if reference else "None",
+    )
+
+
+def write_task(
+    path: Path, models: Sequence[OwnModel], layer: Native, data: TaskData, command: str, reference: str = ""
+) -> WrittenTask:
+    """Write the plugin file of the task that trains ``layer``, and make this process and its workers load it.
+
+    ``path`` is the file, or a folder in which the file is named after the task. ``models`` are the models of
+    the layer; ``command`` precedes the names of their backends. ``reference`` as in :func:`task_file`.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    name = _task_name([model.spec.target for model in models])
+    backends = [model.built.backend for model in models]
+    text = task_file(name, layer, data, " ".join([command, *backends]), reference)
+    path = path / f"{name}.py" if path.is_dir() else path
+    try:
+        replace_file(path, text.encode())
+    except OSError as error:
+        raise UsageError(f"the task {path} cannot be written: {error.strerror}") from error
+    name_plugin_files([*plugin_files(), path])
+    return WrittenTask(name, backends, path)
+
+
+def write_model_task(
+    spec: SideSpec,
+    data: TaskData,
+    path: Path,
+    phase: Callable[[str], None],
+    timeout_seconds: float | None = None,
+    saved_by: str = "",
+) -> WrittenTask:
+    """Write the plugin file of the task that trains the model ``spec`` on ``data``.
+
+    ``path`` as in :func:`write_task`. ``phase`` is called with the phase that begins; ``timeout_seconds``
+    limits how long the model may take to be made and evaluated; ``saved_by`` is the command that writes the
+    file again.
+
+    Raises:
+        UsageError: the model cannot be made or evaluated, or does not fit the data; or the file cannot be
+            written.
+    """
+    model = read_model(spec, data.shape, timeout_seconds, phase)
+    layer = msgspec.structs.replace(native_layer(model, data.shape), saved_by=saved_by)
+    return write_task(path, [model], layer, data, "run --backend")
+
+
+def _task_name(targets: Sequence[str]) -> str:
+    """Name the task of ``targets`` after their files or modules and, unless usual, their callables."""
     parts = []
     for target in targets:
         place, name = split_target(target)
@@ -78,100 +181,3 @@ def task_name(targets: Sequence[str]) -> str:
         telling = [part for part in path if part not in _USUAL_NAMES]
         parts += [*(telling or path)[-1:], *[name] * (name not in _USUAL_NAMES)]
     return re.sub(r"[^a-z0-9]+", "_", "_".join(parts).lower()).strip("_") or "model"
-
-
-def objective_of(dataset: str) -> tuple[InputShape, Objective]:
-    """The input of one sample of a data set, and what a model of it is trained for.
-
-    Integer targets are classes; others are numbers to be predicted.
-
-    Raises:
-        UsageError: the data set is unknown.
-        DataError: it is not on this machine.
-    """
-    train = registry.dataset(dataset).load().train
-    shape = tuple(train.inputs.shape[1:])
-    tokens = train.inputs.dtype.kind in "iu" and len(shape) == 1
-    maximum = int(train.inputs.max()) + 1 if tokens else 0
-    is_class = train.targets.dtype.kind in "iu"
-    return InputShape(shape, integer=tokens, maximum=maximum), Classification() if is_class else Regression()
-
-
-def task_file(
-    name: str,
-    layer: Native,
-    input_shape: tuple[int, ...],
-    objective: Objective,
-    dataset: str,
-    backends: Sequence[str],
-) -> str:
-    """The text of the file."""
-    encoded = msgspec.json.format(msgspec.json.encode(Network(input_shape, (layer,))), indent=1).decode()
-    alone = len(backends) == 1
-    return _TEMPLATE.substitute(
-        imports="import msgspec" if alone else "from pathlib import Path\n\nimport msgspec",
-        name=name,
-        models=" and ".join(model.target.replace("\\", "/") for model in layer.models),
-        command=f"run --backend {backends[0]}" if alone else f"duel {' '.join(backends)}",
-        objective=type(objective).__name__,
-        network=encoded,
-        batch_size=_BATCH_SIZE,
-        epochs=_EPOCHS,
-        dataset=dataset,
-        # One model alone has nothing to be compared with.
-        reference="None" if alone else f'Path(__file__).with_suffix("{REFERENCE_SUFFIX}")',
-    )
-
-
-# Pairs of parameters in a file, for what cannot be matched by use and shape.
-
-#: Names of A with the names of B that each belongs to.
-NameMap = dict[str, list[str]]
-
-
-def read_map(path: Path) -> NameMap:
-    """The pairs in a JSON file: ``{"name of A": "name of B"}``, or a list of names of B.
-
-    Raises:
-        UsageError: it cannot be read, or holds something else.
-    """
-    try:
-        read = msgspec.json.decode(path.read_bytes(), type=dict[str, str | list[str]])
-    except OSError as error:
-        raise UsageError(f"--map {path} cannot be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(
-            f'--map {path} is no JSON object of names, such as {{"fc.weight": "dense/kernel"}}: {error}'
-        ) from error
-    return {name: [other] if isinstance(other, str) else other for name, other in read.items()}
-
-
-def write_map(path: Path, pairs: list[ParameterPair]) -> None:
-    """Write the pairs of a comparison as such a file.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    names: NameMap = {}
-    for pair in pairs:
-        others = names.setdefault(pair.a, [])
-        if pair.b not in others:
-            others.append(pair.b)
-    plain = {name: others[0] if len(others) == 1 else others for name, others in names.items()}
-    replace_file(path, json.dumps(plain, indent=1).encode() + b"\n")
-
-
-def refuse_unknown(given: NameMap, known_a: set[str], known_b: set[str]) -> None:
-    """Refuse names that the models do not have.
-
-    Raises:
-        UsageError: names the first one.
-    """
-    for name, others in given.items():
-        if name not in known_a:
-            raise UsageError(f"--map: A has no parameter {name!r}; it has {', '.join(sorted(known_a)[:5])} …")
-        for other in others:
-            if other not in known_b:
-                raise UsageError(
-                    f"--map: B has no parameter {other!r}; it has {', '.join(sorted(known_b)[:5])} …"
-                )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from harness.tracking.values import NAMES as TRACKER_NAMES
+from harness.core.shell import features
 
 if TYPE_CHECKING:
     from harness.core.plugins.loading import Kind
@@ -19,7 +19,7 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def _of_list(names: Callable[[str], Iterable[str]]) -> Complete:
-    """Completes the last of several names, which commas separate."""
+    """Return what completes the last of several names, which commas separate."""
 
     def complete(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
         before, comma, last = incomplete.rpartition(",")
@@ -40,7 +40,7 @@ def _plugins(kind: "Kind") -> Callable[[str], Iterable[str]]:
 
 
 def _backends_and_modes(incomplete: str) -> Iterable[str]:
-    """Every backend; modes once its name is complete, since reading them loads the plugin."""
+    """List every backend, and its modes once its name is complete, since reading them loads the plugin."""
     from harness.core.plugins import registry
     from harness.errors import HarnessError
 
@@ -54,7 +54,7 @@ def _backends_and_modes(incomplete: str) -> Iterable[str]:
 
 
 def _records(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Ids in the results folder, newest first, or files where none begins so."""
+    """List ids in the results folder, newest first, or files where no id begins so."""
     from harness.core.documents.results import DEFAULT_RESULTS
 
     results = Path(ctx.params.get("results") or DEFAULT_RESULTS)
@@ -67,5 +67,5 @@ BACKENDS = _of_list(_backends_and_modes)
 TASKS = _of_list(_plugins("task"))
 DATASETS = _of_list(_plugins("dataset"))
 STUDIES = _of_list(_plugins("study"))
-TRACKERS = _of_list(lambda _incomplete: TRACKER_NAMES)
+TRACKERS = _of_list(lambda _incomplete: features.named("trackers"))
 RECORD: Complete = _records

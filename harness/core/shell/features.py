@@ -16,10 +16,12 @@ from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from harness.core.shell.printing import print_error
 from harness.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
     from harness.core.documents.find import Records
+    from harness.core.documents.kinds import RecordKind
 
 #: The families of this package, in the order of ``harness --help``.
 _BUILT_IN = ("timing", "learning", "weights", "port", "tracking", "cluster", "sharing")
@@ -52,9 +54,10 @@ class Feature(NamedTuple):
     operations: Mapping[str, str] = _NONE
     """Operations of a worker: ``function(worker, arguments)`` returns what is encoded as the reply."""
     executors: Mapping[str, str] = _NONE
-    """Where runs are executed, by the value of ``--executor``: :mod:`harness.core.shell.executors`."""
+    """Where runs are executed, by the value of ``--executor``: see :mod:`harness.core.shell.executors`."""
     trackers: Mapping[str, str] = _NONE
-    """By the tool that ``--track`` names: :mod:`harness.core.runs.tracker`."""
+    """By the tool that ``--track`` names: ``function(results, uri)`` returns a
+    :class:`~harness.core.runs.tracker.Tracker`."""
     after_training: tuple[str, ...] = ()
     """Work after a training: :class:`harness.core.runs.extensions.AfterTraining` objects."""
     run_report: tuple[str, ...] = ()
@@ -62,8 +65,11 @@ class Feature(NamedTuple):
     ``write(paths, selection, results, options)``, which returns a message for each unreadable file."""
     run_summary: tuple[str, ...] = ()
     """At the end of ``harness run``: ``function(records, folder)`` returns nodes of a document."""
+    run_remarks: tuple[str, ...] = ()
+    """After the summary of ``harness run``: ``function(records)`` returns sentences."""
     report_sections: tuple[str, ...] = ()
-    """In a report of runs: ``function(findings)`` returns sections."""
+    """Sections of a report of runs: ``function(groups, folders)`` returns
+    :class:`harness.learning.runs.sections.AddedSections` for groups of runs in folders of results."""
     study_parts: tuple[str, ...] = ()
     """Parts of studies: tuples of :class:`harness.learning.study.parts.Part`."""
     leftovers: tuple[str, ...] = ()
@@ -75,20 +81,22 @@ class Feature(NamedTuple):
     listings: tuple[str, ...] = ()
     """Further tables for ``harness list tasks``: ``function()`` returns texts."""
     best_mode: str = ""
-    """The fastest of several modes: :class:`harness.core.shell.executors.BestMode`."""
+    """The fastest mode of a backend: a :class:`harness.core.shell.executors.BestMode`."""
     model_proof: str = ""
-    """The proof that two models are equal: :class:`harness.core.models.proof.ModelProof`."""
+    """The proof that two models are equal: ``function(models, options)`` writes the task of both models, and
+    returns their backends and the options with this task."""
     skeletons: Mapping[str, str] = _NONE
     """By the KIND of ``harness new``: :class:`harness.core.shell.commands.new.Skeleton` objects."""
 
 
 def features() -> tuple[Feature, ...]:
-    """Return the features that are present: the built-in ones, then those of other packages.
+    """Return the features that are present: the built-in ones, then those of other packages."""
+    return (*built_in(), *(each for each in installed() if isinstance(each, Feature)))
 
-    Raises:
-        PluginError: an entry point does not name a feature.
-    """
-    return (*built_in(), *installed())
+
+def broken() -> list[PluginError]:
+    """Return why features of other packages are left out. No command depends on them."""
+    return [each for each in installed() if isinstance(each, PluginError)]
 
 
 @functools.cache
@@ -100,17 +108,13 @@ def built_in() -> tuple[Feature, ...]:
 
 
 @functools.cache
-def installed() -> tuple[Feature, ...]:
-    """Return the features of other packages, by the names of their entry points.
-
-    Raises:
-        PluginError: an entry point cannot be loaded, or does not name a feature.
-    """
+def installed() -> tuple[Feature | PluginError, ...]:
+    """Return the features of other packages by the names of their entry points, or why one is left out."""
     if not any(map(_declares_features, sys.path)):
         return ()
     from importlib import metadata  # takes longer than all else that `harness --help` needs
 
-    return tuple(_loaded(entry) for entry in sorted(metadata.entry_points(group=GROUP)))
+    return tuple(map(_loaded, sorted(metadata.entry_points(group=GROUP))))
 
 
 def _declares_features(folder: str) -> bool:
@@ -121,14 +125,13 @@ def _declares_features(folder: str) -> bool:
     return False
 
 
-def _loaded(entry: Any) -> Feature:
+def _loaded(entry: Any) -> Feature | PluginError:
+    where = f"feature {entry.name} ({entry.value}) is left out"
     try:
         found = entry.load()
-    except Exception as error:
-        raise PluginError(f"feature {entry.name} ({entry.value}) cannot be imported: {error}") from error
-    if not isinstance(found, Feature):
-        raise PluginError(f"feature {entry.name} ({entry.value}) is not a Feature")
-    return found
+    except (Exception, SystemExit) as error:  # noqa: BLE001  of its author
+        return PluginError(f"{where}: {type(error).__name__}: {error}")
+    return found if isinstance(found, Feature) else PluginError(f"{where}: it is not a Feature")
 
 
 @functools.cache
@@ -137,12 +140,24 @@ def records() -> "Records":
     from harness.core.documents.find import Records
     from harness.core.runs.store import RUNS
 
-    return Records([RUNS, *hooked("records")])
+    kinds: list[RecordKind[Any]] = [RUNS]
+    for kind in hooked("records"):
+        names = {kind.name, kind.folder, kind.mark}
+        if taken := [each.name for each in kinds if names & {each.name, each.folder, each.mark}]:
+            raise PluginError(
+                f"the kind of record {kind.name} has the name, the folder or the mark of {taken[0]}"
+            )
+        kinds.append(kind)
+    return Records(kinds)
 
 
 def hooked(hook: str) -> list[Any]:
-    """Import what the features have for a hook of several objects, such as ``leftovers``."""
-    return [resolve_name(place) for feature in features() for place in getattr(feature, hook)]
+    """Import what the features have for a hook of several objects, such as ``leftovers``.
+
+    An object of another package that cannot be imported is left out, with a warning.
+    """
+    places = [(feature, place) for feature in features() for place in getattr(feature, hook)]
+    return [found for feature, place in places if (found := _optional(feature.name, place)) is not None]
 
 
 def named(hook: str) -> dict[str, str]:
@@ -155,8 +170,33 @@ def only(hook: str, purpose: str) -> Any:
 
     Raises:
         UsageError: no feature that is present has it.
+        PluginError: it cannot be imported.
     """
     for feature in features():
         if place := getattr(feature, hook):
-            return resolve_name(place)
+            return resolved(feature.name, place)
     raise UsageError(f"{purpose} needs a part of harness that is not installed here")
+
+
+def resolved(feature: str, place: str) -> Any:
+    """Import the object of a feature at ``place``, ``package.module:NAME``.
+
+    Raises:
+        PluginError: it is that of another package, and cannot be imported.
+    """
+    try:
+        return resolve_name(place)
+    except (Exception, SystemExit) as error:
+        if place.startswith("harness."):
+            raise
+        raise PluginError(f"feature {feature}: {place}: {type(error).__name__}: {error}") from error
+
+
+@functools.cache
+def _optional(feature: str, place: str) -> Any:
+    """Return the object at ``place``; None, with a warning, where it cannot be imported."""
+    try:
+        return resolved(feature, place)
+    except PluginError as error:
+        print_error(f"{error}; it is left out")
+        return None

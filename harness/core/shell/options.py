@@ -1,14 +1,14 @@
 """Options that several commands share, as decorators: one name, type and wording each.
 
-Use it as ``from harness.core.shell.main import options`` and ``@options.dataset``. A decorator with
+Use it as ``from harness.core.shell import options`` and ``@options.dataset``. A decorator with
 parentheses, such as ``@options.turns("Timed blocks.")``, takes the properties that differ between commands.
 """
 
-import functools
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, TypeVar
 
 import click
@@ -17,34 +17,24 @@ from harness.core.documents.results import DEFAULT_RESULTS
 from harness.core.machine.arguments import program, seconds_of
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.machine.description import default_threads
-from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
-from harness.core.plugins.contributions import (
-    Contribution,
-    Request,
-    contributions,
-)
-from harness.core.plugins.files import name_plugin_files, plugin_files
-from harness.core.plugins.loading import LABELS, Kind
 from harness.core.plugins.selection import select_backend
-from harness.core.shell import completion
+from harness.core.runs.tracker import Tracker
+from harness.core.shell import completion, features
+from harness.core.shell.plugin_option import PARAMETERS, plugin_option
 from harness.core.shell.printing import print_error
 from harness.errors import UsageError, unknown_name
 from harness.spec.backend import DEVICE_PATTERN, Precision
 from harness.spec.task import Task
-from harness.tracking.tracker import Tracker
-from harness.tracking.values import NAMES, make_tracker
-
-# The click type of durations on the command line: ``90``, ``90s``, ``5m`` or ``1h``; seconds inside.
 
 
 class Duration(click.ParamType[float]):
-    """A positive time. A number without a unit is in seconds."""
+    """A positive time, such as ``90``, ``90s``, ``5m`` or ``1h``, in seconds."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The duration in seconds."""
+        """Convert ``value`` to seconds."""
         if isinstance(value, (int, float)):
             return float(value)
         try:
@@ -56,96 +46,11 @@ class Duration(click.ParamType[float]):
 DURATION = Duration()
 
 
-# The option ``--plugin``, and warnings about its files before a command begins.
-
-#: The parameters of commands that name plugins.
-_PARAMETERS: dict[str, Kind] = {
-    "backends": "backend",
-    "backend": "backend",
-    "tasks": "task",
-    "task": "task",
-    "dataset": "dataset",
-}
-
-
-def plugin_option(
-    parameters: Mapping[str, Kind] = _PARAMETERS, *, unnamed_means_all: bool = False
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The option ``--plugin`` of a command whose ``parameters`` name plugins.
-
-    Before the command begins, files that contribute nothing to it are refused. With ``unnamed_means_all``
-    a parameter without names asks for every installed plugin of its kind.
-    """
-    option = click.option(
-        "--plugin",
-        multiple=True,
-        expose_value=False,
-        is_eager=True,
-        callback=_set_plugin_files,
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="Python file that defines a backend, a task, a data set or a kind of study; repeatable.",
-    )
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def called(*positional: Any, **given: Any) -> Any:
-            if plugin_files():
-                request = _request(parameters, given, unnamed_means_all=unnamed_means_all)
-                for contribution in contributions(request):
-                    for line in _remarks(contribution):
-                        print_error(line)
-            return function(*positional, **given)
-
-        return option(called)
-
-    return decorate
-
-
-def _set_plugin_files(_ctx: click.Context, _parameter: click.Parameter, paths: tuple[Path, ...]) -> None:
-    if broken := [str(path) for path in paths if "\n" in str(path.resolve())]:
-        raise UsageError(f"--plugin {broken[0]!a}: the path of a plugin file cannot have a line break.")
-    if paths:
-        name_plugin_files(paths)
-
-
-def _request(parameters: Mapping[str, Kind], given: Mapping[str, Any], *, unnamed_means_all: bool) -> Request:
-    request: dict[Kind, tuple[str, ...]] = {}
-    for parameter, kind in parameters.items():
-        if parameter not in given:
-            continue
-        value = given[parameter] or ()
-        names = (value,) if isinstance(value, str) else tuple(value)
-        if not names and unnamed_means_all:
-            names = tuple(registry.names(kind))
-        # A mode follows the name of a backend.
-        request[kind] = (*request.get(kind, ()), *(name.partition(":")[0] for name in names))
-    return {kind: tuple(dict.fromkeys(names)) for kind, names in request.items()}
-
-
-def _remarks(contribution: Contribution) -> list[str]:
-    """Warnings about unexpected effects of this file."""
-    where = f"plugin file {contribution.file}"
-    lines = [
-        f"{LABELS[kind]} {name} is taken from {where}; the installed one is ignored"
-        for kind, name in contribution.also_installed
-    ]
-    lines += [
-        f"{LABELS[kind]} {name} is taken from {where}; the one in {other} is ignored"
-        for kind, name, other in contribution.also_in_files
-    ]
-    lines += [
-        f"{where} implements harness_{kind} and provides no {LABELS[kind]} that is asked for; "
-        "installed ones are used"
-        for kind in contribution.lacking
-    ]
-    return lines
-
-
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def together(*decorators: Callable[[Any], Any]) -> Callable[[_F], _F]:
-    """Several options as one decorator; the help lists them in this order."""
+    """Join several options in one decorator; the help lists them in this order."""
 
     def decorate(function: _F) -> _F:
         for decorator in reversed(decorators):
@@ -168,7 +73,7 @@ MOST_THREADS = 1024
 def number(
     *names: str, text: str, least: int = 1, most: int | None = None, default: int | None = None, **more: Any
 ) -> Callable[[_F], _F]:
-    """An option that takes an integer in a range."""
+    """Make an option that takes an integer in a range."""
     more |= {"default": default, "show_default": default is not None, "metavar": "N", "help": text}
     return click.option(*names, type=WholeNumber(least, most), **more)
 
@@ -176,13 +81,13 @@ def number(
 def choice(
     *names: str, of: Sequence[str], text: str, default: str | None = None, **more: Any
 ) -> Callable[[_F], _F]:
-    """An option that takes a word out of several."""
+    """Make an option that takes a word out of several."""
     more |= {"default": default, "show_default": default is not None, "help": text}
     return click.option(*names, type=click.Choice(of), **more)
 
 
 def split_names(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    """``a,b c`` and ``--task a,b --task c`` give a, b, c; duplicates are dropped."""
+    """Split names at commas and drop duplicates: ``--task a,b --task b,c`` gives a, b, c."""
     return list(dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip()))
 
 
@@ -200,8 +105,6 @@ def check_device(_ctx: click.Context, _parameter: click.Parameter, value: str) -
     return value
 
 
-# What is run.
-
 tasks = click.option(
     "--task",
     "tasks",
@@ -214,7 +117,7 @@ tasks = click.option(
 
 
 def task(default: str | None = None, *, required: bool = True) -> Callable[[_F], _F]:
-    """One task as ``task``; required unless there is a default, or the command checks for it."""
+    """Take a task as ``task``; required unless there is a default, or the command checks for it."""
     # Given as None, a default would count as a value, and click would not ask for the option.
     presence: dict[str, Any] = {"required": required} if default is None else {"default": default}
     return click.option(
@@ -228,7 +131,7 @@ def task(default: str | None = None, *, required: bool = True) -> Callable[[_F],
 
 
 def backends(*, required: bool = False) -> Callable[[_F], _F]:
-    """One or more backends as ``backends``."""
+    """Take one or more backends as ``backends``."""
     return click.option(
         "--backend",
         "backends",
@@ -268,8 +171,6 @@ seed = number(
 )
 seeds = number("--seeds", most=10_000, text="Number of seeds: 0 to N-1.")
 
-# Where and how it is run.
-
 device = click.option(
     "--device",
     default="auto",
@@ -305,7 +206,7 @@ plugin_of_datasets = plugin_option({"name": "dataset", "names": "dataset"}, unna
 #: For duels, whose argument names backends with their modes.
 plugin_of_configurations = plugin_option({"names": "backend", "task": "task", "dataset": "dataset"})
 #: For studies, whose kind is a plugin, too.
-plugin_of_studies = plugin_option({**_PARAMETERS, "kind": "study"})
+plugin_of_studies = plugin_option({**PARAMETERS, "kind": "study"})
 #: For commands that take every installed backend and task where none is named.
 plugin_of_all = plugin_option(unnamed_means_all=True)
 
@@ -313,7 +214,7 @@ plugin_of_all = plugin_option(unnamed_means_all=True)
 def configurations(
     names: Iterable[str], task: Task, given: Mapping[str, Any], precision: Precision
 ) -> list[Configuration]:
-    """What backends of these names, ``--device`` and ``--threads`` ask for on a task.
+    """Return the configurations that ``names`` of backends, ``--device`` and ``--threads`` ask for on a task.
 
     Raises:
         UsageError: a backend is unknown or not installed, or several of its modes are named.
@@ -331,7 +232,7 @@ def configurations(
 
 
 def percentage(name: str, text: str, *, example: str, default: str | None = None) -> Callable[[_F], _F]:
-    """An option that takes a percentage such as ``2%``, as a share above 0 and below 1."""
+    """Make an option that takes a percentage such as ``2%``, as a share above 0 and below 1."""
 
     def parse(_ctx: click.Context, _parameter: click.Parameter, given: str | None) -> float | None:
         if given is None:
@@ -349,7 +250,7 @@ def percentage(name: str, text: str, *, example: str, default: str | None = None
 
 
 def budget(text: str, default: str | None = None) -> Callable[[_F], _F]:
-    """A time limit as ``budget``, in seconds; ``default`` is written as on the command line."""
+    """Take a time limit as ``budget``, in seconds; ``default`` is written as on the command line."""
     return click.option(
         "--budget",
         type=DURATION,
@@ -368,7 +269,7 @@ suite = click.option(
     help="TOML file of the benchmarks. Default: gate.toml, or [tool.harness.gate] in pyproject.toml.",
 )
 
-#: What new environments have beside what is compared.
+#: Packages that new environments have beside the packages that are compared.
 others = click.option(
     "--install",
     "others",
@@ -379,23 +280,23 @@ others = click.option(
 
 
 def profile(text: str) -> Callable[[_F], _F]:
-    """``profile``: whether to profile processes that are not timed."""
+    """Take a flag ``profile``, which asks for profiles of processes that are not timed."""
     return click.option("--profile", is_flag=True, help=text)
 
 
 def turns(text: str = "Timed blocks of a process.") -> Callable[[_F], _F]:
-    """``turns``, a number of timed blocks."""
+    """Take a number of timed blocks as ``turns``."""
     return number("--turns", least=2, most=1000, text=text)
 
 
 def targets(text: str) -> Callable[[_F], _F]:
-    """``targets``: files to which the result is also written."""
+    """Take files to which the result is also written as ``targets``."""
     path = click.Path(path_type=Path, dir_okay=False)
     return click.option("--to", "targets", multiple=True, metavar="FILE", type=path, help=text)
 
 
 def python(name: str, text: str, *, hidden: bool = False) -> Callable[[_F], _F]:
-    """``--NAME-python`` as ``NAME_python``: the absolute path of an interpreter, or None."""
+    """Take ``--NAME-python`` as ``NAME_python``: the absolute path of an interpreter, or None."""
 
     def find(_ctx: click.Context, _parameter: click.Parameter, path: str | None) -> str | None:
         return None if path is None else program(f"--{name}-python", path)
@@ -404,7 +305,7 @@ def python(name: str, text: str, *, hidden: bool = False) -> Callable[[_F], _F]:
 
 
 def variables(name: str, text: str, *, hidden: bool = False) -> Callable[[_F], _F]:
-    """``--NAME-env NAME=VALUE`` as ``NAME_env``: a dictionary of environment variables."""
+    """Take ``--NAME-env NAME=VALUE`` as ``NAME_env``: a dictionary of environment variables."""
     option = f"--{name}-env"
 
     def parse(_ctx: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
@@ -414,7 +315,7 @@ def variables(name: str, text: str, *, hidden: bool = False) -> Callable[[_F], _
 
 
 def parse_variable(option: str, assignment: str) -> tuple[str, str]:
-    """``NAME=VALUE`` as a pair.
+    """Split ``NAME=VALUE``, which an option was given.
 
     Raises:
         UsageError: the text has another form, or names a variable that the harness sets.
@@ -426,8 +327,6 @@ def parse_variable(option: str, assignment: str) -> tuple[str, str]:
         raise UsageError(f"{option} {assignment}: the harness sets this variable; use --threads.")
     return name, value
 
-
-# What is read, written and printed.
 
 results = click.option(
     "--results",
@@ -444,16 +343,14 @@ form = choice(
     text="Output format. json prints one JSON document on standard output.",
 )
 quiet = click.option("--quiet", is_flag=True, help="Print only the result, no progress.")
-#: Of commands that make a record.
+#: For commands that make a record.
 output = together(results, form, quiet)
 
 
 def verbose(text: str) -> Callable[[_F], _F]:
-    """A flag as ``verbose``; ``text`` states what it prints in addition."""
+    """Take a flag as ``verbose``; ``text`` states what the flag prints in addition."""
     return click.option("--verbose", is_flag=True, help=text)
 
-
-# Arguments and messages of the commands that read records.
 
 _MOST_NAMED = 10
 
@@ -488,7 +385,7 @@ selection_options = together(
 
 
 def report_unreadable(messages: list[str]) -> int:
-    """Print on standard error why files were skipped; returns the exit code."""
+    """Print on standard error why files were skipped; return the exit code."""
     for message in messages[:_MOST_NAMED]:
         print_error(f"skipped: {message}")
     if len(messages) > 1:
@@ -496,15 +393,32 @@ def report_unreadable(messages: list[str]) -> int:
     return int(bool(messages))
 
 
-# Where a command's work is executed: on this machine, or on the nodes of a Ray cluster.
+class _Executors(click.Choice[str]):
+    """This machine, or an executor of a feature. Features are asked when the choices are needed."""
 
-#: ``executor``, which is local or ray, and ``address``, that of the cluster or None.
+    def __init__(self) -> None:
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values of ``--executor``."""
+        return (_LOCAL, *features.named("executors"))
+
+    @choices.setter
+    def choices(self, _none: tuple[str, ...]) -> None:
+        """Ignore the value that click sets."""
+
+
+#: The value of ``--executor`` for this machine.
+_LOCAL = "local"
+#: ``executor``, and ``address``, the address of its cluster or None: see ``executors.executor_of``.
 executor = together(
-    choice(
+    click.option(
         "--executor",
-        of=("local", "ray"),
-        default="local",
-        text="local runs on this machine, ray on the nodes of a Ray cluster. A run or a whole duel "
+        type=_Executors(),
+        default=_LOCAL,
+        show_default=True,
+        help="local runs on this machine, ray on the nodes of a Ray cluster. A run or a whole duel "
         "occupies one node.",
     ),
     click.option(
@@ -515,25 +429,23 @@ executor = together(
 )
 
 
-def on_cluster(given: Mapping[str, Any]) -> bool:
-    """Whether the work is executed on a cluster.
+def is_local(given: Mapping[str, Any]) -> bool:
+    """Check whether the options in ``given`` ask for this machine, not for an executor of a feature.
 
     Raises:
         UsageError: an address is given for no cluster.
     """
-    if given["address"] is not None and given["executor"] != "ray":
+    if given["address"] is not None and given["executor"] == _LOCAL:
         raise UsageError("--address names a Ray cluster: add --executor ray.")
-    return bool(given["executor"] == "ray")
+    return bool(given["executor"] == _LOCAL)
 
 
-# Trackers: other tools that show runs while they train.
-
-
-def _known_names(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[str]:
+def _check_trackers(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[str]:
+    """Split the names of trackers, and refuse those that no feature has."""
     names = split_names(ctx, parameter, texts)
     for name in names:
-        if name not in NAMES:
-            raise unknown_name("tracker", name, NAMES)
+        if name not in (known := features.named("trackers")):
+            raise unknown_name("tracker", name, known)
     return names
 
 
@@ -543,7 +455,7 @@ tracking = together(
         "--track",
         "trackers",
         multiple=True,
-        callback=_known_names,
+        callback=_check_trackers,
         shell_complete=completion.TRACKERS,
         metavar="NAME[,NAME]",
         help="Show the runs in mlflow or tensorboard while they train. TensorBoard's files are written "
@@ -558,14 +470,14 @@ tracking = together(
 )
 
 
-def trackers_of(given: dict[str, Any]) -> list[Tracker]:
-    """The trackers that the options ask for.
+def trackers_of(given: Mapping[str, Any]) -> list[Tracker]:
+    """Make the trackers that the options in ``given`` ask for.
 
     Raises:
-        UsageError: one is not installed, or a URI cannot be used.
+        UsageError: a tool is not installed, or a URI cannot be used.
     """
-    names: list[str] = given["trackers"]
-    results: Path = given["results"]
-    if given["track_uri"] and "mlflow" not in names:
+    names, uri = given["trackers"], given["track_uri"]
+    if uri and "mlflow" not in names:
         raise UsageError("--track-uri is the tracking URI of MLflow: add --track mlflow.")
-    return [make_tracker(name, results, given["track_uri"]) for name in names]
+    known = features.named("trackers")
+    return [resolve_name(known[name])(given["results"], uri) for name in names]

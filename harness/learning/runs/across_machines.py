@@ -44,7 +44,7 @@ class AcrossMachines(NamedTuple):
 def runs_across_machines(
     comparisons: Iterable[Comparison], duels: Sequence[DuelRecord]
 ) -> list[AcrossMachines]:
-    """The comparisons of runs that differ in the machine alone.
+    """Return the comparisons of runs that differ in the machine alone.
 
     The reference is the fastest configuration of the first machine; another may be fastest elsewhere. A
     ratio comes from a duel where there is one, as in :func:`harness.learning.runs.comparison.compare`.
@@ -89,7 +89,7 @@ def _ratio(
 
 
 def duels_across_machines(duels: Iterable[DuelRecord]) -> list[AcrossMachines]:
-    """The duels of the same configurations on the same work that several machines have made."""
+    """Return the duels of the same configurations on the same work that several machines have made."""
     alike: dict[Hashable, dict[tuple[str, str], DuelRecord]] = defaultdict(dict)
     for duel in sorted(duels, key=lambda duel: duel.started_at):
         if duel.results:

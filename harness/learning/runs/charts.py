@@ -1,7 +1,7 @@
-"""Charts of runs: which a report shows, in what order, and how each is read."""
+"""Charts of a comparison of runs: of summaries over seeds, so that they do not grow with the runs."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,20 +24,13 @@ from harness.core.documents.charts import (
     layer,
     layered,
     named_rows,
-    png,
     scaled,
-    slide,
-    svg,
     tips,
     zero_line,
 )
 from harness.core.documents.document import (
     Figure,
-    Passage,
-    Picture,
 )
-from harness.core.documents.escaping import with_lines
-from harness.core.documents.files import write_bytes, write_text
 from harness.core.documents.numbers import (
     busy_mark,
     time_ratio,
@@ -57,16 +50,10 @@ from harness.learning.runs.curve_charts import (
 )
 from harness.learning.runs.findings import Findings, GroupFindings
 from harness.learning.runs.outcome_charts import (
-    group_pictures,
     outcome_figures,
-    sampled_passages,
 )
 from harness.learning.runs.overfit import Overfitting
-from harness.learning.runs.sentences import SHOWN_GROUPS
 from harness.learning.runs.tables import relative_times
-from harness.learning.study.sections import figures_of_study
-
-# Charts of a comparison. The data are summaries over seeds, so charts do not grow with the number of runs.
 
 #: Dots of runs per configuration. More of them hide one another.
 MOST_POINTS = 30
@@ -75,13 +62,13 @@ _ROOM = 0.06
 
 
 def _time_title(comparison: Comparison, title: str) -> str:
-    """The title of an axis of times of runs, marked if others used the machine."""
+    """Return the title of an axis of times of runs, marked if other programs used the machine."""
     disturbed = any(summary.disturbed for summary in comparison.summaries)
     return busy_mark(title, disturbed=disturbed)
 
 
 def time_against_quality(comparison: Comparison, colours: Colours) -> Spec | None:
-    """A diamond per configuration at its mean training time and quality, both intervals, and a dot per run.
+    """Draw a diamond per configuration at its mean training time and quality, both intervals, a dot per run.
 
     None where there is only one configuration.
     """
@@ -116,7 +103,7 @@ def time_against_quality(comparison: Comparison, colours: Colours) -> Spec | Non
 
 
 def _possible(rows: Sequence[Row], name: str, upper: float | None) -> Spec:
-    """A scale with room around the values and intervals of ``name``, but not below 0 or above ``upper``."""
+    """Return a scale with room around the values and intervals of ``name``, within 0 and ``upper``."""
     fields = (name, f"{name} low", f"{name} high")
     values = [float(str(row[field])) for row in rows for field in fields if field in row]
     low, high = min(values), max(values)
@@ -140,7 +127,7 @@ def _run_points(comparison: Comparison) -> list[Row]:
 
 
 def phase_bars(comparison: Comparison) -> Spec:
-    """A bar per configuration, divided into the phases of a run."""
+    """Draw a bar per configuration, divided into the phases of a run."""
     rows: list[Row] = [
         {"configuration": summary.name, "phase": phase, "seconds": round(seconds, 4), "order": order}
         for summary in comparison.summaries
@@ -159,7 +146,7 @@ def phase_bars(comparison: Comparison) -> Spec:
 
 
 def step_distribution(comparison: Comparison, colours: Colours) -> Spec | None:
-    """Quantiles of the step time over the steady blocks of a run, their geometric means over runs.
+    """Draw quantiles of the step time over the steady blocks of a run, their geometric means over runs.
 
     So the median is the step time that tables state, however many blocks each run has.
     """
@@ -194,11 +181,8 @@ def _step_row(summary: ConfigurationSummary) -> Row | None:
     return {"configuration": summary.name, "blocks": blocks, **dict(zip(names, cuts, strict=True))}
 
 
-# The chart of relative step times, for Markdown and notebooks. The page draws its own.
-
-
 def relative_step_times(comparison: Comparison, colours: Colours) -> Spec | None:
-    """The step time of each configuration relative to the fastest, with intervals, on a logarithmic axis."""
+    """Draw the step time of each configuration relative to the fastest, with intervals, logarithmically."""
     times = relative_times(comparison)
     if times is None:
         return None
@@ -236,7 +220,7 @@ _HOW_DIFFERENCES = "95 % intervals: thick over seeds, thin for the population. G
 
 
 def score_differences(comparison: Comparison, colours: Colours) -> Spec | None:
-    """The differences of test scores from the reference on paired seeds, with both intervals and the margin.
+    """Draw the differences of test scores from the reference on paired seeds, both intervals and the margin.
 
     None without a difference that has an interval.
     """
@@ -287,7 +271,7 @@ def group_figures(
     *,
     relative: bool = True,
 ) -> list[Figure]:
-    """Every chart that one group of runs has the data for; an overview has the ``relative`` one itself.
+    """Draw every chart that a group of runs has the data for; an overview draws the ``relative`` one itself.
 
     Pictures of sample predictions are in the folder ``results``.
     """
@@ -320,7 +304,7 @@ def group_figures(
 
 
 def _curve_figures(curves: Sequence[Overfitting], colours: Colours) -> dict[str, Described]:
-    """Losses beside scores, and the gap."""
+    """Draw losses beside scores, and the gap."""
     if not curves:
         return {}
     seeds = max(len(curve.configuration.runs) for curve in curves)
@@ -350,66 +334,7 @@ def _curve_figures(curves: Sequence[Overfitting], colours: Colours) -> dict[str,
 
 
 def colours_of(findings: Findings) -> Colours:
-    """A colour for each configuration, in the order in which the report first shows it."""
+    """Choose a colour for each configuration, in the order in which the report first shows it."""
     return configuration_colours(
         summary.name for group in findings.groups for summary in group.comparison.summaries
     )
-
-
-def all_figures(findings: Findings) -> dict[str, Figure]:
-    """Every chart of the groups that are shown and of the studies, by name."""
-    colours = colours_of(findings)
-    figures = [
-        figure
-        for prefix, group in _shown_groups(findings)
-        for figure in group_figures(group, prefix, colours, findings.results)
-    ]
-    for number, study in enumerate(findings.studies, 1):
-        shown = figures_of_study(study, f"study-{number}")
-        figures += [figure for figure in shown if isinstance(figure, Figure)]
-    return {figure.name: figure for figure in figures}
-
-
-def all_pictures(findings: Findings) -> dict[str, Picture]:
-    """Every picture of the groups that are shown, by name."""
-    pictures = [
-        picture
-        for prefix, group in _shown_groups(findings)
-        for picture in group_pictures(group, prefix, findings.results)
-    ]
-    return {picture.name: picture for picture in pictures}
-
-
-def all_passages(findings: Findings) -> list[Passage]:
-    """Every sampled text of the groups that are shown."""
-    return [
-        passage for prefix, group in _shown_groups(findings) for passage in sampled_passages(group, prefix)
-    ]
-
-
-def _shown_groups(findings: Findings) -> Iterator[tuple[str, GroupFindings]]:
-    for number, group in enumerate(findings.groups[:SHOWN_GROUPS], 1):
-        yield f"comparison-{number}", group
-
-
-# A folder with every chart, picture and text of a report.
-
-
-def write_folder(findings: Findings, folder: Path) -> None:
-    """Write every chart as SVG, PNG and PDF, every picture as PNG, and every text.
-
-    PDFs are pages of slides.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    folder.mkdir(exist_ok=True)
-    for name, figure in all_figures(findings).items():
-        write_text(folder / f"{name}.svg", svg(figure))
-        write_bytes(folder / f"{name}.png", png(figure))
-        write_bytes(folder / f"{name}.pdf", slide(figure))
-    for name, picture in all_pictures(findings).items():
-        write_bytes(folder / f"{name}.png", picture.png)
-    for passage in all_passages(findings):
-        text = "\n\n".join([passage.caption, *map(with_lines, passage.texts)])
-        write_text(folder / f"{passage.name}.txt", f"{text}\n")

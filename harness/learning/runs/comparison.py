@@ -44,8 +44,9 @@ from harness.timing.duel.record import DuelRecord, DuelResult
 from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.engine.workloads import PADDING
 
-# The times of duels: they take precedence over those of runs where there is a duel of two configurations.
-
+#: A strict target compares few settings; a target that all reach is set by the worst one.
+_SHARE_AT_TARGET = 0.5
+_FEWEST_AT_TARGET = 2
 #: Variables that follow from the device or the number of threads, or only make environments equally long.
 _IMPLIED = {PADDING, WORKER_CPUS, "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"}
 
@@ -65,7 +66,7 @@ class DuelTime(NamedTuple):
 def duel_time(
     duels: Sequence[DuelRecord], group: RunGroup, reference: ConfigurationRuns, other: ConfigurationRuns
 ) -> DuelTime | None:
-    """The time of ``other`` over that of ``reference`` from their newest usable duel; None without one.
+    """Return the time of ``other`` over that of ``reference`` from their newest usable duel, if any.
 
     A duel is usable if it ended, its pairs can be trusted, and it was made under the conditions of the runs
     apart from the number of epochs, which does not affect a step. Its processes must have had the same
@@ -146,7 +147,7 @@ class PairComparison:
 
     @property
     def speed_verdict(self) -> SpeedVerdict:
-        """How ``other`` trains relative to the reference; without a duel a 95 % interval decides.
+        """The verdict on the speed of ``other``; without a duel a 95 % interval decides.
 
         Times of runs about which there are warnings are unreliable, whatever their ratio.
         """
@@ -165,7 +166,7 @@ class PairComparison:
 
     @property
     def quality_verdict(self) -> QualityVerdict:
-        """How the quality of ``other`` compares with that of the reference."""
+        """The verdict on the quality of ``other``."""
         if self.quality.verdict != "different" or self.quality.difference is None:
             return "equal" if self.quality.verdict == "equal" else "undecided"
         better = (self.quality.difference.value > 0) == self.measure.higher_is_better
@@ -191,12 +192,12 @@ class Comparison:
     """Each of these is slower than another of them, so that none is the fastest."""
 
     def pair_of(self, summary: ConfigurationSummary) -> PairComparison | None:
-        """The comparison of this configuration with the reference; None of the reference itself."""
+        """Return the comparison of this configuration with the reference; None for the reference itself."""
         return next((pair for pair in self.pairs if pair.other is summary), None)
 
 
 class Coincidence(NamedTuple):
-    """Configurations that compute the same, as far as their scores show it, in the measure's unit.
+    """Configurations that compute the same according to their scores, in the measure's unit.
 
     ``distance`` is the largest between the mean curves of any of them and of the reference on the same seeds,
     at any epoch, on training or validation samples; ``scores`` are the mean test scores.
@@ -207,7 +208,7 @@ class Coincidence(NamedTuple):
 
 
 def coincidence(comparison: Comparison) -> Coincidence | None:
-    """Whether certified configurations coincide: all curves and test scores are within the margin.
+    """Check that certified configurations coincide: all curves and test scores are within the margin.
 
     None where they do not, where dropout makes the framework draw, or where the axes change the rounding.
     """
@@ -227,7 +228,7 @@ def coincidence(comparison: Comparison) -> Coincidence | None:
 
 
 def _curve_distance(pair: PairComparison) -> float | None:
-    """The largest distance of the mean curves at one epoch; None without curves of common seeds."""
+    """Return the largest distance of the mean curves at one epoch; None without curves of common seeds."""
     ours, theirs = pair.other.configuration, pair.reference.configuration
     common = set(ours.seeds) & set(theirs.seeds)
     distances = []
@@ -277,7 +278,7 @@ def _with_fastest(
     margin: float | None,
     duels: Sequence[DuelRecord],
 ) -> tuple[list[PairComparison], list[ConfigurationSummary]]:
-    """The comparisons with the configuration that no other is faster than; duels may reverse the means.
+    """Compare with the configuration that no other is faster than; duels may reverse the means.
 
     If each of several is slower than another of them, the last one tried is the reference, and they follow.
     """
@@ -308,7 +309,7 @@ def _pairs(
     margin: float | None,
     duels: Sequence[DuelRecord],
 ) -> list[PairComparison]:
-    """Each configuration but the first compared with the first."""
+    """Compare each configuration but the first with the first."""
     reference, *others = summaries
     pairs = []
     for other in others:
@@ -321,7 +322,7 @@ def _pairs(
 
 
 def step_ratio(configuration: ConfigurationRuns, reference: ConfigurationRuns) -> Estimate | None:
-    """The step time of a configuration divided by that of the reference: geometric mean over paired seeds.
+    """Divide the step time of a configuration by that of the reference: geometric mean over paired seeds.
 
     The runs of a pair were not made within the same minute: a drift of the machine is in the interval only
     as far as it shows between seeds. A duel of the two configurations is better evidence.
@@ -335,7 +336,7 @@ def quality(
     margin: float | None,
     comparisons: int = 1,
 ) -> Equivalence:
-    """The test scores of ``other`` less those of ``reference`` on the same seeds.
+    """Compare the test scores of ``other`` with those of ``reference`` on the same seeds.
 
     The verdict rests on the wider of the intervals over seeds and for the population; those of several
     ``comparisons`` hold jointly. The default margin is that of the measure.
@@ -346,3 +347,34 @@ def quality(
         margin = measure.margin * abs(level)
     ours, theirs = ([run.record for run in each.configuration.runs] for each in (other, reference))
     return paired_scores(ours, theirs, measure).equivalence(margin, comparisons)
+
+
+def compare_settings(group: RunGroup, margin: float | None = None, target: float | None = None) -> Comparison:
+    """Compare the settings of a group with the one of the best validation score after the last epoch.
+
+    ``margin`` and ``target`` as in :func:`compare`, but the default target is the best round value that every
+    run of at least half of the settings reaches. The intervals of the differences hold jointly. Test scores
+    have no part in the choice of the reference. No ratio of times is given: the steps of settings are
+    different work.
+    """
+    measure = group.measure
+    if target is None:
+        fewest = max(_FEWEST_AT_TARGET, math.ceil(_SHARE_AT_TARGET * len(group.configurations)))
+        target = default_target(group, min(fewest, len(group.configurations)))
+    summaries = [summarize(configuration, measure, target) for configuration in group.configurations]
+    summaries = mark_front(sorted(summaries, key=lambda summary: _rank(summary, measure)), measure)
+    if not group.comparable or len(summaries) == 1:
+        return Comparison(group, measure, target, summaries, [])
+    best, *others = summaries
+    pairs = [
+        PairComparison(best, other, measure, None, quality(other, best, margin, len(others)))
+        for other in others
+    ]
+    return Comparison(group, measure, target, summaries, pairs)
+
+
+def _rank(summary: ConfigurationSummary, measure: Measure) -> tuple[bool, float]:
+    """Return the sort key of a setting: by validation score, then those without one by their test score."""
+    score = summary.validation or summary.quality
+    rank = math.inf if score is None else -measure.sign * score.value
+    return summary.validation is None, rank

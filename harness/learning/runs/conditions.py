@@ -40,7 +40,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, record: Record) -> "Conditions":
-        """The conditions of a record."""
+        """Return the conditions of a record."""
         return cls(
             task=record.task.name,
             version=record.task.version,
@@ -60,7 +60,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def differences(self, other: "Conditions") -> list[Difference]:
-        """The fields in which the two differ, without those that follow from another difference."""
+        """Return the fields in which the two differ, without those that follow from another difference."""
         different = [name for name in self.__struct_fields__ if getattr(self, name) != getattr(other, name)]
         implied = set()
         if "dataset" in different:

@@ -35,7 +35,7 @@ _FEWEST_DRIFT_BLOCKS = 6
 
 
 class TimeToTarget(NamedTuple):
-    """Training until the validation score reached the target, in seconds and epochs, of the runs that did."""
+    """The training until the validation score reached the target, in seconds and epochs."""
 
     seconds: Estimate | None
     reached: int
@@ -76,7 +76,7 @@ class ConfigurationSummary:
 
     @property
     def disturbed(self) -> bool:
-        """Whether other programs used the machine during any of its runs."""
+        """True if other programs used the machine during a run."""
         return any(run.record.disturbed for run in self.configuration.runs)
 
 
@@ -109,7 +109,7 @@ def summarize(
 
 
 def _last_validation(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None:
-    """The validation score after the last epoch; None where that of some run is missing or not finite."""
+    """Return the validation score after the last epoch; None if that of a run is missing or not finite."""
     curves = curves_of(configuration, f"validation_{measure.key}")
     if curves is None or not np.isfinite(curves[:, -1]).all():
         return None
@@ -117,7 +117,7 @@ def _last_validation(configuration: ConfigurationRuns, measure: Measure) -> Esti
 
 
 def time_to_target(configuration: ConfigurationRuns, measure: Measure, target: float) -> TimeToTarget:
-    """When each run's validation score first was at least as good as ``target``."""
+    """Measure when each run's validation score first was at least as good as ``target``."""
     seconds, epochs = [], []
     for run in configuration.runs:
         if (place := run.place_of(measure, target)) is not None:
@@ -129,7 +129,7 @@ def time_to_target(configuration: ConfigurationRuns, measure: Measure, target: f
 
 
 def default_target(group: RunGroup, fewest: int | None = None) -> float | None:
-    """The best validation score that every run of all configurations reaches, rounded towards the worse.
+    """Return the best validation score that every run of all configurations reaches, rounded to the worse.
 
     With ``fewest``, every run of at least that many configurations. It is rounded to a whole point, or to two
     digits of a score that is better when lower.
@@ -148,8 +148,8 @@ def default_target(group: RunGroup, fewest: int | None = None) -> float | None:
 
 
 def _worst_best(configuration: ConfigurationRuns, measure: Measure) -> float | None:
-    """The best validation score of the run whose best one is the worst; None if a run has no finite one."""
-    best_of = np.fmax.reduce if measure.higher_is_better else np.fmin.reduce  # they ignore NaN
+    """Return the best validation score of the run with the worst best; None if a run has no finite one."""
+    best_of = np.fmax.reduce if measure.higher_is_better else np.fmin.reduce  # both ignore NaN
     curves = [run.curves.get(f"validation_{measure.key}") for run in configuration.runs]
     best = [measure.factor * float(best_of(curve)) for curve in curves if curve is not None and len(curve)]
     if len(best) < len(configuration.runs) or not all(map(math.isfinite, best)):
@@ -180,7 +180,7 @@ _PHASES: dict[str, Callable[[Phases], float | None]] = {
 
 
 def _phases(runs: Sequence[Run]) -> dict[str, float]:
-    """Mean seconds of each phase; a phase that some run does not report is left out."""
+    """Return the mean seconds of each phase; a phase that some run does not report is left out."""
     means = {}
     for name, seconds_of in _PHASES.items():
         known = [seconds for run in runs if (seconds := seconds_of(run.record.phases)) is not None]
@@ -207,8 +207,6 @@ def mark_front(summaries: list[ConfigurationSummary], measure: Measure) -> list[
     ]
 
 
-# What makes the times of runs unreliable: other programs, few seeds, unsteady steps, too short a run.
-
 #: A step time is unsteady if it changes by more than this share within a run.
 _UNSTEADY = 0.5
 
@@ -232,22 +230,22 @@ class TimingWarnings:
 
     @property
     def few_seeds(self) -> bool:
-        """Whether there are too few common seeds for an interval."""
+        """True if there are too few common seeds for an interval."""
         return self.seeds < FEWEST_FOR_INTERVAL
 
     @property
     def unsteady(self) -> bool:
-        """Whether a step time changed too much within a run."""
+        """True if a step time changed too much within a run."""
         return self.variation is not None and self.variation > _UNSTEADY
 
     @property
     def any(self) -> bool:
-        """Whether the times are unreliable."""
+        """True if the times are unreliable."""
         return self.few_seeds or self.unsteady or bool(self.disturbed or self.unsettled)
 
 
 def timing_warnings(summaries: Sequence[ConfigurationSummary], seeds: int) -> TimingWarnings:
-    """The timing warnings of these configurations; ``seeds`` is how many they have in common."""
+    """Return the timing warnings of these configurations, which have ``seeds`` in common."""
     runs: list[Run] = [run for summary in summaries for run in summary.configuration.runs]
     disturbed = [run.record.interference for run in runs if run.record.disturbed]
     worst = max((load for load in disturbed if load), key=lambda load: load.taken, default=None)

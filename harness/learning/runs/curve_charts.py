@@ -1,4 +1,7 @@
-"""Which curves of a run are drawn: losses, scores and the generalisation gap, with the epochs that matter."""
+"""Charts of curves over epochs: losses, scores and the generalisation gap, with the epochs that matter.
+
+Where curves coincide, the lower ones are drawn wider, so that each stays visible.
+"""
 
 import itertools
 import math
@@ -23,10 +26,6 @@ from harness.core.documents.charts import (
 from harness.core.documents.numbers import with_unit
 from harness.core.stats.intervals import Array
 from harness.learning.runs.overfit import Band, Overfitting
-
-# Curves over epochs as layers of a chart: means, bands, thin lines of seeds, marked epochs.
-#
-# Where curves coincide, the lower ones are drawn wider, so that each stays visible.
 
 #: Number of epochs, and of lines, up to which each epoch has a dot.
 _MOST_DOTS = 40
@@ -76,7 +75,7 @@ def curve_chart(
     marks: Sequence[Marked] = (),
     panels: Sequence[str] = (),
 ) -> Spec | None:
-    """Overlaid curves over the epochs; None without a finite value.
+    """Draw overlaid curves over the epochs; None without a finite value.
 
     ``title`` is that of the vertical axis. Up to five seeds are thin lines, and three or more have a band.
     The labels among ``panels`` have a chart each.
@@ -107,7 +106,7 @@ def curve_chart(
 
 
 def coincidences(lines: Sequence[Line]) -> list[str]:
-    """A sentence for each set of labels whose curves coincide in the chart."""
+    """Write a sentence for each set of labels whose curves coincide in the chart."""
     sentences = []
     for labels, same in coinciding(lines):
         names = f"{', '.join(labels[:-1])} and {labels[-1]}"
@@ -117,7 +116,7 @@ def coincidences(lines: Sequence[Line]) -> list[str]:
 
 
 def coinciding(lines: Sequence[Line]) -> list[tuple[list[str], bool]]:
-    """Labels all of whose curves coincide, in order, and whether they are equal to 1e-6."""
+    """Group the labels all of whose curves coincide, in order, with whether they are equal to 1e-6."""
     by_label: dict[str, dict[str, Array]] = {}
     for line in lines:
         by_label.setdefault(line.label, {})[line.data] = line.band.mean
@@ -136,7 +135,7 @@ def coinciding(lines: Sequence[Line]) -> list[tuple[list[str], bool]]:
 
 
 def _distance(first: dict[str, Array], second: dict[str, Array]) -> float:
-    """The largest distance of two labels' curves at one epoch; infinite where one has no counterpart."""
+    """Return the largest distance of two labels' curves at one epoch; infinite if one lacks a curve."""
     if first.keys() != second.keys() or any(first[data].shape != second[data].shape for data in first):
         return math.inf
     largest = max(float(np.max(np.abs(first[data] - second[data]))) for data in first)
@@ -144,7 +143,7 @@ def _distance(first: dict[str, Array], second: dict[str, Array]) -> float:
 
 
 def _widths(lines: Sequence[Line]) -> dict[str, int]:
-    """The width of each label's lines. Of those that coincide, the first lies below and is the widest."""
+    """Return the width of each label's lines. Of those that coincide, the first is lowest and widest."""
     widths = {line.label: _WIDTH for line in lines}
     for labels, _ in coinciding(lines):
         widths |= {label: _WIDTH + _WIDER * place for place, label in enumerate(reversed(labels))}
@@ -152,12 +151,12 @@ def _widths(lines: Sequence[Line]) -> dict[str, int]:
 
 
 def _thinned(count: int, most: int) -> list[int]:
-    """At most about ``most`` of ``count`` places, evenly, the last included."""
+    """Choose at most about ``most`` of ``count`` positions, evenly, the last included."""
     return sorted({*range(0, count, max(1, math.ceil(count / most))), count - 1})
 
 
 def _rounded(values: Array) -> list[float]:
-    """To five digits of the largest value: shorter texts make smaller pages."""
+    """Round to five digits of the largest value: shorter texts make smaller pages."""
     largest = float(np.max(np.abs(values[np.isfinite(values)]), initial=0.0))
     digits = 5 - math.ceil(math.log10(largest)) if largest > 0 else 0
     rounded: list[float] = np.round(values, max(digits, 0)).tolist()
@@ -184,7 +183,7 @@ def _mean_rows(line: Line, width: int) -> list[Row]:
 
 
 def _band_layer(lines: Iterable[Line], x: Spec, title: str, colour: Spec) -> list[Spec]:
-    """Bands where there are seeds enough for one."""
+    """Draw bands where there are enough seeds."""
     banded = {line.label for line in lines if len(line.band.seeds) >= FEWEST_BAND_SEEDS}
     if not banded:
         return []
@@ -194,7 +193,7 @@ def _band_layer(lines: Iterable[Line], x: Spec, title: str, colour: Spec) -> lis
 
 
 def _seed_layer(lines: Sequence[Line], x: Spec, y: Spec, colour: Spec, dash: Spec) -> list[Spec]:
-    """A thin line for each seed under the mean."""
+    """Draw a thin line for each seed under the mean."""
     rows: list[Row] = []
     for line in lines:
         if len(line.band.seeds) == 1:
@@ -219,12 +218,12 @@ def _seed_layer(lines: Sequence[Line], x: Spec, y: Spec, colour: Spec, dash: Spe
 
 
 def _are_named(marks: Sequence[Marked]) -> bool:
-    """Whether marks have texts: where they belong to one label."""
+    """Check whether marks have texts: those of a single label do."""
     return len({mark.label for mark in marks}) == 1
 
 
 def _mark_layers(marks: Sequence[Marked], last: int, x: Spec, title: str, colour: Spec) -> list[Spec]:
-    """Vertical lines and diamonds; where there is only one label with texts, which stand above the plot.
+    """Draw vertical lines and diamonds; those of a single label have texts, which stand above the plot.
 
     There no curve crosses them.
     """
@@ -273,7 +272,7 @@ def _epoch_axis(last: int) -> Spec:
 
 
 def _round_step(last: int) -> int:
-    """The smallest step of 1, 2 or 5 times a power of ten that makes at most ten ticks up to ``last``."""
+    """Return the smallest step of 1, 2 or 5 times a power of ten with at most ten ticks up to ``last``."""
     steps = (factor * 10**power for power in itertools.count() for factor in (1, 2, 5))
     return int(next(step for step in steps if last <= _MOST_TICKS * step))
 
@@ -282,27 +281,27 @@ TRAINING, VALIDATION = "training", "validation"
 
 
 def loss_lines(curves: Sequence[Overfitting]) -> list[Line]:
-    """Training and validation loss; of an adversarial task both players' on validation samples."""
+    """Return training and validation loss; of an adversarial task both players' on validation samples."""
     if curves[0].adversarial:
         return _lines(curves, {"discriminator": "validation loss", "generator": "validation generator_loss"})
     return _lines(curves, {TRAINING: "train loss", VALIDATION: "validation loss"})
 
 
 def score_lines(curves: Sequence[Overfitting]) -> list[Line]:
-    """Training and validation scores; of an adversarial task what the discriminator classifies as real."""
+    """Return training and validation scores; of an adversarial task the share classified as real."""
     key = _score_key(curves[0])
     return _lines(curves, {TRAINING: f"train {key}", VALIDATION: f"validation {key}"})
 
 
 def loss_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
-    """Losses after each epoch, with the best epoch and the onset of overfitting."""
+    """Draw losses after each epoch, with the best epoch and the onset of overfitting."""
     measure = curves[0].measure
     title = with_unit(measure) if measure.key == "loss" else "loss"
     return curve_chart(loss_lines(curves), title, colours, _marks(curves, "loss"), _panels(curves))
 
 
 def learning_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
-    """Training and validation scores after each epoch; None where the score is the loss."""
+    """Draw training and validation scores after each epoch; None where the score is the loss."""
     key = _score_key(curves[0])
     if key == "loss":
         return None
@@ -311,14 +310,14 @@ def learning_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | N
 
 
 def gap_curves(curves: Sequence[Overfitting], colours: Colours) -> Spec | None:
-    """The generalisation gap after each epoch."""
+    """Draw the generalisation gap after each epoch."""
     first = curves[0]
     title = f"gap ({'points' if first.adversarial else first.measure.unit or first.measure.name})"
     return curve_chart(_lines(curves, {"gap": "gap"}), title, colours, panels=_panels(curves))
 
 
 def _panels(curves: Sequence[Overfitting]) -> list[str]:
-    """The configurations that have a chart each, where one of all would be crowded."""
+    """Return the configurations that have a chart each, if a chart of all would be crowded."""
     names = [curve.configuration.name for curve in curves]
     return names if len(names) > MOST_TOGETHER else []
 
@@ -337,7 +336,7 @@ def _lines(curves: Sequence[Overfitting], names: dict[str, str]) -> list[Line]:
 
 
 def _marks(curves: Sequence[Overfitting], key: str) -> list[Marked]:
-    """The best epoch as a diamond on the validation curve, the onset as a vertical line."""
+    """Mark the best epoch by a diamond on the validation curve, the onset by a vertical line."""
     marks = []
     for curve in curves:
         name = curve.configuration.name
@@ -353,7 +352,7 @@ def _marks(curves: Sequence[Overfitting], key: str) -> list[Marked]:
 
 
 def reading(seeds: int) -> str:
-    """How curves over this many seeds are read."""
+    """Explain how to read curves over this many seeds."""
     if seeds == 1:
         return "One seed."
     if seeds < FEWEST_BAND_SEEDS:

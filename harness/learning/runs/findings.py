@@ -13,10 +13,8 @@ from harness.core.runs.selection import Selection, no_garbage_collection
 from harness.core.shell.features import records
 from harness.learning.runs.across_machines import AcrossMachines, runs_across_machines
 from harness.learning.runs.axes import BACKEND, parse_axes
-from harness.learning.runs.comparison import Comparison, compare
-from harness.learning.runs.conditions import Conditions
+from harness.learning.runs.comparison import Comparison, compare, compare_settings
 from harness.learning.runs.grouping import (
-    GroupedRuns,
     KeptApart,
     LeftOut,
     RunGroup,
@@ -30,20 +28,13 @@ from harness.learning.runs.overfit import (
     overfitting,
 )
 from harness.learning.runs.run_curves import Run
+from harness.learning.runs.sections import AddSections, ReportSection, joined, sections_from
 from harness.learning.runs.variation import (
     Arranged,
     Variation,
     arranged,
     arranged_along,
-    compare_settings,
 )
-from harness.learning.study.effects import (
-    StudyFinding,
-    common_conditions,
-    study_findings,
-    unpaired_variants,
-)
-from harness.learning.study.record import STUDIES, Study
 from harness.timing.duel.mode_times import ModeTimes, all_kept
 from harness.timing.duel.record import DUELS, DuelRecord
 
@@ -62,7 +53,7 @@ class TaskFindings:
 
     task: str
     groups: list[GroupFindings] = field(default_factory=list)
-    studies: list[StudyFinding] = field(default_factory=list)
+    sections: list[ReportSection] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     kept_apart: list[KeptApart] = field(default_factory=list)
     variations: list[Variation] = field(default_factory=list)
@@ -73,7 +64,8 @@ class Findings:
     """What was compared, what could not be, and messages about files that could not be read."""
 
     groups: list[GroupFindings]
-    studies: list[StudyFinding]
+    sections: Sequence[ReportSection]
+    """What other subjects add, such as the studies of the folder."""
     left_out: list[LeftOut]
     kept_apart: list[KeptApart]
     unreadable: list[str] = field(default_factory=list)
@@ -95,11 +87,16 @@ class Findings:
             for configuration in group.comparison.group.configurations
             for run in configuration.runs
         ]
-        runs += [run for study in self.studies for run in study.runs]
+        runs += [
+            run
+            for section in self.sections
+            for _, configuration in section.configurations
+            for run in configuration.runs
+        ]
         return list({run.record.id: run for run in runs}.values())
 
     def by_task(self, most_groups: int | None = None) -> list[TaskFindings]:
-        """The findings of each task, those with groups first; at most the ``most_groups`` largest groups."""
+        """Return the findings of each task, those with groups first; at most ``most_groups`` groups."""
         tasks: dict[str, TaskFindings] = {}
 
         def of(task: str) -> TaskFindings:
@@ -107,8 +104,8 @@ class Findings:
 
         for group in self.groups[:most_groups]:
             of(group.comparison.group.conditions.task).groups.append(group)
-        for study in self.studies:
-            of(study.group.conditions.task).studies.append(study)
+        for section in self.sections:
+            of(section.task).sections.append(section)
         for name in ("left_out", "kept_apart", "variations"):
             for each in getattr(self, name):
                 getattr(of(each.task), name).append(each)
@@ -117,7 +114,7 @@ class Findings:
 
 def find(
     runs: Iterable[Run],
-    studies: Sequence[Study] = (),
+    added: Sequence[AddSections] = (),
     margin: float | None = None,
     target: float | None = None,
     duels: Sequence[DuelRecord] = (),
@@ -129,29 +126,30 @@ def find(
 
     With ``fractions``, ``margin`` and ``target`` of an accuracy are from 0 to 1 instead of in points.
     ``by`` names the axes along which runs are compared, see :mod:`harness.learning.runs.axes`; None: the one
-    that varies, if only one does, and otherwise the backend. Runs of a study's remedy appear with the study
-    alone, unless they compare several configurations or ``by`` is given, with which no study is shown.
+    that varies, if only one does, and otherwise the backend. ``added`` make further sections; runs that are
+    their own appear there alone, unless they compare several configurations. With ``by`` there are no
+    further sections.
 
     Raises:
         UsageError: ``by`` names no axis, or nothing differs in it alone.
     """
     grouped = group_runs(runs)
-    effects = [finding for study in studies for finding in study_findings(study, grouped.groups)]
-    unpaired = [apart for study in studies for apart in unpaired_variants(study, grouped.groups)]
-    remedies = _remedies(grouped, effects)
+    further = joined([add(grouped.groups) for add in added])
     if by is None:
-        chosen = arranged(group for group in grouped.groups if group.conditions not in remedies)
-        apart = [*unpaired, *kept_apart([*chosen.groups, *remedies.values()], remedies)]
+        own = further.own_groups
+        chosen = arranged(group for group in grouped.groups if group.conditions not in own)
+        apart = [*further.kept_apart, *kept_apart([*chosen.groups, *own.values()], own)]
     else:
-        chosen, effects = _along(grouped.groups, by), []
+        chosen = _along(grouped.groups, by)
         apart = [*kept_apart(chosen.groups)]
     limits = (margin, target)
     compared = [_group_findings(group, limits, duels, fractions=fractions) for group in chosen.groups]
     return Findings(
         compared,
-        effects,
+        further.sections if by is None else [],
         [*grouped.left_out, *chosen.left_out],
         apart,
+        [*further.unreadable],
         variations=chosen.open,
         machines=runs_across_machines((each.comparison for each in compared), duels),
     )
@@ -160,24 +158,6 @@ def find(
 def _along(groups: Sequence[RunGroup], by: str) -> Arranged:
     axes = parse_axes(by, [group.configurations[0].runs[0].record for group in groups])
     return Arranged(list(groups), [], []) if axes == (BACKEND,) else arranged_along(groups, axes)
-
-
-def _remedies(grouped: GroupedRuns, effects: Iterable[StudyFinding]) -> dict[Conditions, RunGroup]:
-    """The groups whose only configuration appears as a remedy in a study, by their conditions."""
-    remedies = {
-        (effect.configuration.identity, common_conditions(effect.group.conditions), description)
-        for effect in effects
-        for description in effect.study.descriptions
-        # Runs of a variant that changes nothing may be ordinary ones.
-        - {variant.description for variant in effect.study.variants if not variant.assignments}
-    }
-
-    def is_remedy(group: RunGroup) -> bool:
-        conditions, (first, *others) = group.conditions, group.configurations
-        key = (first.identity, common_conditions(conditions), conditions.description)
-        return not others and key in remedies
-
-    return {group.conditions: group for group in grouped.groups if is_remedy(group)}
 
 
 def read_findings(
@@ -189,24 +169,21 @@ def read_findings(
     *,
     fractions: bool = False,
 ) -> Findings:
-    """The findings of the selected records, with the studies and duels of the folder; see :func:`find`.
+    """Find what the selected records show, with the studies and duels of their folders; see :func:`find`.
 
     Raises:
         UsageError: nothing is selected, or ``by`` does not fit; see :func:`find`.
     """
     selection = Selection(arguments, results, records())
     folders = selection.folders
-    studies, unreadable_studies = records().read_all(
-        STUDIES, [path for each in folders for path in STUDIES.paths(each)]
-    )
     duels, unreadable_duels = records().read_all(
         DUELS, [path for each in folders for path in DUELS.paths(each)]
     )
     # The matrix products are small: BLAS threads would wait for one another longer than they work.
     with no_garbage_collection(), threadpool_limits(1, user_api="blas"):
         runs = (Run.of(record) for record in selection)
-        findings = find(runs, studies, margin, target, duels, by, fractions=fractions)
-    unreadable = [*selection.unreadable, *unreadable_studies, *unreadable_duels]
+        findings = find(runs, sections_from(folders), margin, target, duels, by, fractions=fractions)
+    unreadable = [*selection.unreadable, *findings.unreadable, *unreadable_duels]
     modes = [*all_kept()]
     return dataclasses.replace(findings, unreadable=unreadable, results=results, mode_times=modes)
 
@@ -218,7 +195,7 @@ def _group_findings(
     *,
     fractions: bool,
 ) -> GroupFindings:
-    """The findings of a group; ``limits`` are margin and target in the measure's unit, or ``fractions``."""
+    """Analyse a group; ``limits`` are margin and target in the measure's unit, or ``fractions``."""
     factor = group.measure.factor if fractions else 1.0
     margin, target = (value and value * factor for value in limits)
     read = [overfitting(group, configuration) for configuration in group.configurations]

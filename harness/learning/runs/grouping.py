@@ -56,7 +56,7 @@ class ConfigurationRuns:
 
     @property
     def identity(self) -> Identity:
-        """What it is under all conditions; ``name`` states versions only where a group holds several."""
+        """The configuration with its versions; ``name`` states versions only where a group holds several."""
         return _identity(self.runs[0])
 
     @property
@@ -65,7 +65,7 @@ class ConfigurationRuns:
         return [run.record.seed for run in self.runs]
 
     def by_seed(self, value_of: Callable[[Run], _T | None]) -> dict[int, _T]:
-        """A value of each run by its seed, of those that have it."""
+        """Return a value of each run by its seed; runs without the value are left out."""
         values = {run.record.seed: value_of(run) for run in self.runs}
         return {seed: value for seed, value in values.items() if value is not None}
 
@@ -85,12 +85,12 @@ class RunGroup:
 
     @property
     def is_of_settings(self) -> bool:
-        """Whether the configurations are trained differently, so that quality comes before speed."""
+        """True if the configurations are trained differently, so that quality comes before speed."""
         return is_other_training(self.axes)
 
     @property
     def comparable(self) -> bool:
-        """Whether all of its work is certified; settings of one backend need only not have failed."""
+        """True if all work is certified; for settings of one backend, if no certificate failed."""
         if not self.axes:
             return self.conditions.certified
         runs = (run for configuration in self.configurations for run in configuration.runs)
@@ -160,7 +160,7 @@ def group_runs(runs: Iterable[Run]) -> GroupedRuns:
 
 
 def _failed(failed: Mapping[Conditions, list[Run]], usable: Mapping[Conditions, list[Run]]) -> _LeftOut:
-    """How the runs ended that are not usable, each named with the options that set it apart."""
+    """Count the runs that are not usable by how they ended, each named with the options that set it apart."""
     if not failed:
         return Counter()
     every = {conditions: runs[0].record for conditions, runs in (*usable.items(), *failed.items())}
@@ -176,18 +176,18 @@ def _failed(failed: Mapping[Conditions, list[Run]], usable: Mapping[Conditions, 
 
 
 def size_of_group(group: RunGroup) -> tuple[int, int]:
-    """Groups with the most configurations, then runs, are the first."""
+    """Return the sort key of a group: the number of configurations, then of runs."""
     return len(group.configurations), sum(len(configuration.runs) for configuration in group.configurations)
 
 
 def _message(record: Record) -> str:
-    """The first line of a failure's message."""
+    """Return the first line of a failure's message."""
     text = record.failure.message.partition("\n")[0] if record.failure else ""
     return textwrap.shorten(text, _LONGEST_MESSAGE) if text else ""
 
 
 def traits(conditions: Conditions, record: Record) -> Traits:
-    """What the names of task and data set do not state."""
+    """Return what the names of task and data set do not state."""
     labels = {
         "version": f"task version {conditions.version}",
         "fingerprint": f"data {(conditions.fingerprint or 'unknown')[:8]}",
@@ -209,7 +209,7 @@ def _identity(run: Run) -> Identity:
 
 
 def _configurations(members: list[Run]) -> tuple[tuple[ConfigurationRuns, ...], Counter[str]]:
-    """The configurations of a group, by name, and how many runs of each a newer run supersedes."""
+    """Return the configurations of a group, by name, and how many runs of each a newer run supersedes."""
     by_identity: dict[Identity, dict[int, Run]] = defaultdict(dict)
     superseded: Counter[str] = Counter()
     for run in sorted(members, key=lambda run: run.record.started_at):
@@ -225,9 +225,6 @@ def _configurations(members: list[Run]) -> tuple[tuple[ConfigurationRuns, ...], 
     return tuple(configurations), +superseded
 
 
-# Configurations whose first losses differ although task, data and seed are the same.
-
-
 class DifferentWork(NamedTuple):
     """Two configurations that do different work: the first step whose loss is not the same in both."""
 
@@ -241,7 +238,7 @@ class DifferentWork(NamedTuple):
 
 
 def different_work(group: RunGroup) -> DifferentWork | None:
-    """The first pair of configurations of a group whose runs with one seed begin with different losses.
+    """Find the first pair of configurations of a group whose runs with one seed begin with different losses.
 
     All of them start from the same weights and see the same batches, so the losses are equal until rounding
     separates the trainings. Tasks with dropout or DP-SGD are left out: frameworks draw for themselves. So are
@@ -278,9 +275,7 @@ def _differing_step(ours: Record, theirs: Record) -> int | None:
     return first_difference(ours.first_losses[:count], theirs.first_losses[:count], precision)
 
 
-# Runs that are kept apart from others of their task, and the conditions that separate them.
-
-#: Groups among which the nearest is looked for: the largest ones.
+#: The number of largest groups among which the nearest is searched.
 _SEARCHED_GROUPS = 100
 
 
@@ -321,10 +316,10 @@ class NoPlainRuns(NamedTuple):
 KeptApart = NotCertified | DifferentWork | NoPartner | NoPlainRuns
 
 
-def kept_apart(groups: Sequence[RunGroup], in_studies: Container[Conditions] = ()) -> list[KeptApart]:
-    """Groups that are not certified or do different work, and configurations alone in their group.
+def kept_apart(groups: Sequence[RunGroup], in_sections: Container[Conditions] = ()) -> list[KeptApart]:
+    """Return groups that are not certified or do different work, and configurations alone in their group.
 
-    Groups whose conditions are ``in_studies`` are compared there.
+    Configurations under the conditions ``in_sections`` are compared there, and need no partner here.
     """
     apart: list[KeptApart] = []
     for group in groups:
@@ -334,7 +329,7 @@ def kept_apart(groups: Sequence[RunGroup], in_studies: Container[Conditions] = (
             apart.append(different)
         elif (
             len(group.configurations) == 1
-            and group.conditions not in in_studies
+            and group.conditions not in in_sections
             and (differences := _from_nearest(group, groups))
         ):
             (alone,) = group.configurations
@@ -356,7 +351,7 @@ def _not_certified(group: RunGroup) -> NotCertified:
 
 
 def _from_nearest(group: RunGroup, groups: Sequence[RunGroup]) -> list[Difference]:
-    """How the nearest group of the task that has another configuration differs; empty without one."""
+    """Return how the nearest group of the task with another configuration differs; empty without one."""
     names = {configuration.name for configuration in group.configurations}
     others = [
         other.conditions

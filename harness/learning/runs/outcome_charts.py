@@ -56,13 +56,13 @@ TRUTH, NAIVE = "truth", "naive: as the last value"
 
 
 def outcomes_of(configuration: ConfigurationRuns) -> tuple[Run, Outcomes] | None:
-    """The first run whose record has outcomes, and these."""
+    """Return the first run whose record has outcomes, with these outcomes."""
     known = ((run, run.record.outcomes) for run in configuration.runs)
     return next(((run, seen) for run, seen in known if seen is not None), None)
 
 
 def recall_chart(comparison: Comparison, colours: Colours) -> Spec | None:
-    """The recognised share of each class: for each configuration a dot per run, a tick at the mean."""
+    """Draw the recognised share of each class: for each configuration a dot per run, a tick at the mean."""
     names = _class_names(comparison)
     runs: list[Row] = []
     means: list[Row] = []
@@ -91,7 +91,7 @@ def recall_chart(comparison: Comparison, colours: Colours) -> Spec | None:
 
 
 def _recall_bars(means: Sequence[Row], x: Spec, y: Spec, colours: Colours) -> Spec:
-    """A panel for each configuration with a bar for each class, and its recall as a number."""
+    """Draw a panel for each configuration with a bar for each class, and its recall as a number."""
     tip = tips("configuration:N", "class:N", ("recall:Q", "mean recall (%)"), "seeds:Q")
     x = {**x, "axis": {"values": [0, 50, 100]}}
     written = {"align": "left", "dx": 3, "fontSize": 10}
@@ -106,7 +106,7 @@ def _recall_bars(means: Sequence[Row], x: Spec, y: Spec, colours: Colours) -> Sp
 
 
 def _recalls(configuration: ConfigurationRuns) -> dict[int, list[float]]:
-    """In per cent by class, with the weights of the best epoch: a value for each run."""
+    """Return the recall in per cent by class, with the weights of the best epoch: a value for each run."""
     values: dict[int, list[float]] = defaultdict(list)
     for run in configuration.runs:
         for name, score in (run.record.test_at_best or {}).items():
@@ -122,7 +122,7 @@ def _class_names(comparison: Comparison) -> dict[int, str]:
 
 
 def confusion_chart(configuration: ConfigurationRuns) -> Spec | None:
-    """Of the samples of each class, the share that is taken for each class, over all runs."""
+    """Draw the share of the samples of each class that is taken for each class, over all runs."""
     seen = [outcomes for run in configuration.runs if (outcomes := run.record.outcomes) is not None]
     matrices = [np.array(each.confusion) for each in seen if each.confusion]
     if not matrices or len({matrix.shape for matrix in matrices}) > 1:
@@ -154,7 +154,7 @@ def confusion_chart(configuration: ConfigurationRuns) -> Spec | None:
 
 
 def examples_chart(run: Run, outcomes: Outcomes, folder: Path | None) -> Spec | None:
-    """Sample predictions: mistakes first, then right answers; None where they cannot be drawn."""
+    """Draw sample predictions: mistakes first, then right answers; None where they cannot be drawn."""
     examples = outcomes.examples
     drawn = _curve_rows(examples) if all(one.values for one in examples) else _picture_rows(run, folder)
     if not examples or not drawn:
@@ -192,7 +192,7 @@ def examples_chart(run: Run, outcomes: Outcomes, folder: Path | None) -> Spec | 
 
 
 def _curve_rows(examples: Sequence[Example]) -> list[Row]:
-    """Sequences as lines within their tiles."""
+    """Return sequences as lines within their tiles."""
     return [
         {
             "x": round(place % _COLUMNS + 0.08 + 0.84 * step / max(1, len(one.values) - 1), 3),
@@ -206,7 +206,7 @@ def _curve_rows(examples: Sequence[Example]) -> list[Row]:
 
 
 def _picture_rows(run: Run, folder: Path | None) -> list[Row]:
-    """Pictures as data, cut from the file next to the record; empty where it is not there."""
+    """Return pictures as data, cut from the file next to the record; empty if the file is missing."""
     name, seen = run.record.pictures.examples, run.record.outcomes
     if name is None or folder is None or seen is None or not seen.examples:
         return []
@@ -223,7 +223,7 @@ def _picture_rows(run: Run, folder: Path | None) -> list[Row]:
 
 
 def _side_by_side(content: bytes, count: int) -> list[bytes]:
-    """So many pictures of one width, cut from one PNG; none if it is damaged or not so wide."""
+    """Cut ``count`` pictures of one width from one PNG; none if it is damaged or has another width."""
     from PIL import Image
 
     pictures = []
@@ -240,7 +240,7 @@ def _side_by_side(content: bytes, count: int) -> list[bytes]:
 
 
 def forecast_chart(comparison: Comparison, colours: Colours) -> Spec | None:
-    """Truth, forecasts and the naive forecast of the test data, in their unit; the first seed of each."""
+    """Draw truth, forecasts and the naive forecast of the test data, in their unit; of the first seeds."""
     known = [
         (summary.name, found[1].forecast)
         for summary in comparison.summaries
@@ -277,8 +277,6 @@ def forecast_chart(comparison: Comparison, colours: Colours) -> Spec | None:
     )
 
 
-# The figures of what the networks of a group made of the test samples, and the pictures of generators.
-
 #: Configurations whose texts are shown.
 _MOST_PASSAGES = 4
 
@@ -286,7 +284,7 @@ _MOST_PASSAGES = 4
 def outcome_figures(
     group: GroupFindings, prefix: str, colours: Colours, results: Path | None
 ) -> list[Figure]:
-    """Recall, confusions, sample predictions and forecasts, of test samples at the best epoch."""
+    """Draw recall, confusions, sample predictions and forecasts, of test samples at the best epoch."""
     comparison = group.comparison
     configurations = [summary.configuration for summary in comparison.summaries]
     first = next((each for each in configurations if outcomes_of(each)), configurations[0])
@@ -320,7 +318,7 @@ def outcome_figures(
 
 
 def group_pictures(group: GroupFindings, prefix: str, results: Path | None) -> list[Picture]:
-    """Generated samples of the first run of the first configuration whose files are in the results folder."""
+    """Return generated samples of the first run of the first configuration whose files are in ``results``."""
     if results is None:
         return []
     for summary in group.comparison.summaries:
@@ -331,7 +329,7 @@ def group_pictures(group: GroupFindings, prefix: str, results: Path | None) -> l
 
 
 def sampled_passages(group: GroupFindings, prefix: str) -> list[Passage]:
-    """Texts of the first run of each configuration that has some."""
+    """Return texts of the first run of each configuration that has some."""
     comparison = group.comparison
     found = [outcomes_of(summary.configuration) for summary in comparison.summaries]
     sampled = [(run.record, seen.sampled) for run, seen in filter(None, found) if seen.sampled is not None]

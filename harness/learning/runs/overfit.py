@@ -26,8 +26,6 @@ from harness.learning.runs.seed_values import (
     scored_epochs,
 )
 
-# Criteria of overfitting on loss curves: generalisation loss, progress quotient, onset.
-#
 # GL and PQ are those of Prechelt, "Early stopping - but when?" (1998), section 2, with the validation loss as
 # the error.
 
@@ -38,7 +36,7 @@ ONSET_THRESHOLD = 5.0
 
 
 def generalization_loss(validation: Array) -> Array:
-    """GL in per cent ``(…, epochs)``: how far the validation loss is above its lowest value so far."""
+    """Compute GL in per cent ``(…, epochs)``: the rise of the validation loss above its lowest value."""
     lowest = np.minimum.accumulate(validation, axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         loss = 100.0 * (validation / lowest - 1.0)
@@ -46,7 +44,7 @@ def generalization_loss(validation: Array) -> Array:
 
 
 def progress_quotient(train: Array, validation: Array, strip: int = STRIP) -> Array:
-    """PQ ``(…, epochs)``: GL divided by the progress ``1000 (mean / min - 1)`` of training loss in a strip.
+    """Compute PQ ``(…, epochs)``: GL divided by ``1000 (mean / min - 1)`` of the training loss in a strip.
 
     NaN before the first whole strip and where training makes no progress.
     """
@@ -62,7 +60,7 @@ def progress_quotient(train: Array, validation: Array, strip: int = STRIP) -> Ar
 
 
 def onset(train: Array, validation: Array, threshold: float = ONSET_THRESHOLD) -> npt.NDArray[np.int64]:
-    """The epoch ``(…)``, counted from 1, at which overfitting begins; 0 where it does not.
+    """Return the epoch ``(…)``, counted from 1, at which overfitting begins; 0 where it does not.
 
     It is the first epoch after which the validation loss stays ``threshold`` per cent above its lowest value
     and the training loss stays below its value at that lowest point, both to the end. A temporary spike
@@ -197,17 +195,17 @@ def overfitting(group: RunGroup, configuration: ConfigurationRuns) -> Overfittin
 
 
 def is_adversarial(configuration: ConfigurationRuns) -> bool:
-    """Whether a discriminator was trained."""
+    """Check whether a discriminator was trained."""
     return "train_real" in configuration.runs[0].curves
 
 
 def gap_measure(configuration: ConfigurationRuns, measure: Measure) -> Measure:
-    """The measure whose difference the gap is: ``measure`` itself, except for an adversarial task."""
+    """Return the measure whose difference the gap is: ``measure`` itself, except for an adversarial task."""
     return _CALLED_REAL if is_adversarial(configuration) else measure
 
 
 def gap_curves(configuration: ConfigurationRuns, measure: Measure) -> Array | None:
-    """The generalisation gap of every seed ``(seeds, epochs)``; see :class:`Overfitting`."""
+    """Return the generalisation gap of every seed ``(seeds, epochs)``; see :class:`Overfitting`."""
     measure = gap_measure(configuration, measure)
     train = curves_of(configuration, f"train_{measure.key}")
     held_out = curves_of(configuration, f"validation_{measure.key}")
@@ -233,7 +231,7 @@ def _onset(train: Array, validation: Array, epochs: list[int]) -> Onset:
 
 
 def _memorization_ratio(configuration: ConfigurationRuns) -> Estimate | None:
-    """The mean ratio; its interval includes the variance of the split, which is the same for all seeds.
+    """Return the mean ratio; its interval includes the variance of the split, which all seeds share.
 
     None for records without that error: their ratio, of distances, did not detect few copies among many.
     """
@@ -263,7 +261,7 @@ def _gained(configuration: ConfigurationRuns, measure: Measure) -> Estimate | No
 def _bands(
     configuration: ConfigurationRuns, measure: Measure, gaps: Array, epochs: list[int]
 ) -> dict[str, Band]:
-    """Bands of the gap and of the curves it is made of, each in its unit."""
+    """Return bands of the gap and of the curves that it is made of, each in its unit."""
     bands = {"gap": _band(gaps, measure.upper, epochs, signed=True)}
     scale: dict[str, tuple[float, float | None]] = {
         "loss": (1.0, None),
@@ -280,7 +278,7 @@ def _bands(
 
 
 def _band(curves: Array, upper: float | None, epochs: list[int], *, signed: bool = False) -> Band:
-    """The band of scores from 0 to ``upper``, if any; ``signed``: of differences between two such scores."""
+    """Return the band of scores from 0 to ``upper``, if any; ``signed``: of differences of such scores."""
     mean = curves.mean(axis=0)
     if len(curves) < FEWEST_FOR_INTERVAL:
         return Band(mean, None, None, curves, epochs)
@@ -289,9 +287,6 @@ def _band(curves: Array, upper: float | None, epochs: list[int], *, signed: bool
         return Band(mean, *bounded_ends(mean, half, upper), curves, epochs)
     largest = np.inf if upper is None else upper
     return Band(mean, np.maximum(mean - half, -largest), np.minimum(mean + half, largest), curves, epochs)
-
-
-# Whether configurations overfit to the same degree: their final gaps on paired seeds.
 
 
 class GapDifference(NamedTuple):

@@ -18,7 +18,7 @@ from harness.learning.runs.overfit import (
     Onset,
     Overfitting,
 )
-from harness.learning.runs.sentences import margin_text, seeds_needed
+from harness.learning.runs.quality_text import margin_text, seeds_needed
 
 _COPYING: dict[Copying, str] = {
     "one seed": "one seed does not show whether it copies",
@@ -31,7 +31,7 @@ _MENTIONED_SHARE = 0.05
 
 
 def overfitting_sentence(overfit: Overfitting) -> str:
-    """The verdict on one configuration: ``torch:eager overfits from epoch 6: …``."""
+    """State the verdict on one configuration: ``torch:eager overfits from epoch 6: …``."""
     verdict = _adversarial_verdict(overfit) if overfit.adversarial else _verdict(overfit)
     return f"{overfit.configuration.name} {verdict} ({seeds(len(overfit.configuration.runs))})."
 
@@ -100,7 +100,7 @@ def _adversarial_verdict(overfit: Overfitting) -> str:
 
 
 def gap_sentence(gap: GapDifference) -> str:
-    """Whether two configurations overfit alike."""
+    """State whether two configurations overfit to the same degree."""
     result, measure = gap.result, gap.measure
     verdicts = {
         "equal": "The gaps of {} and {} are equal",
@@ -117,11 +117,8 @@ def gap_sentence(gap: GapDifference) -> str:
     return f"{verdict} ({', '.join(filter(None, parts))})."
 
 
-# Overfitting as a table.
-
-
 def overfitting_table(overfittings: Sequence[Overfitting]) -> Table:
-    """Gap, onset, rise of the loss and the effect of early stopping, a row for each configuration."""
+    """Return gap, onset, rise of the loss and the effect of early stopping, a row for each configuration."""
     first = overfittings[0]
     unit, digits = (f" ({first.measure.unit})" if first.measure.unit else ""), score_digits(first.measure)
     gap = "final gap (points)" if first.adversarial else f"final gap{unit}"
@@ -145,7 +142,7 @@ def overfitting_table(overfittings: Sequence[Overfitting]) -> Table:
 
 
 def _onset(onset: Onset) -> str:
-    """``6 [5, 8]``: the epoch at which overfitting begins, or ``none``."""
+    """Write ``6 [5, 8]``, the epoch at which overfitting begins, or ``none``."""
     if not onset.epoch:
         return NOTHING if onset.epoch is None else "none"
     return f"{onset.epoch} [{onset.interval[0]}, {onset.interval[1]}]" if onset.interval else str(onset.epoch)

@@ -30,13 +30,8 @@ from harness.core.stats.estimate import Estimate
 from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.findings import GroupFindings
 from harness.learning.runs.next_duel import DECIDES, next_duel
-from harness.learning.runs.sentences import (
-    UNRELIABLE,
-    best_setting,
-    fastest,
-    headline,
-    same_sentence,
-)
+from harness.learning.runs.quality_text import best_setting
+from harness.learning.runs.sentences import UNRELIABLE, fastest, headline, same_sentence
 from harness.learning.runs.tables import relative_times, score_header
 
 #: Signs and words of quality verdicts: colour alone carries nothing.
@@ -49,7 +44,7 @@ QUALITY_CELLS = {
 
 
 def card(group: GroupFindings, target: str, colours: Mapping[str, str], results: Path | None = None) -> Card:
-    """The answer of a group; ``target`` is the id of the section with the details."""
+    """Return the answer of a group as a card; ``target`` is the id of the section with the details."""
     comparison = group.comparison
     chart = (setting_chart if comparison.group.is_of_settings else times_chart)(comparison, colours)
     nodes: list[Node] = [
@@ -61,8 +56,6 @@ def card(group: GroupFindings, target: str, colours: Mapping[str, str], results:
     return Card(comparison.group.title, nodes, target)
 
 
-# The chart of the answer about settings: the test score of each, with its interval, on one axis.
-
 #: Room beyond the outermost intervals, as a share of what they span.
 _MARGIN = 0.05
 _MOST_TICKS = 4
@@ -70,7 +63,7 @@ _FACTORS = (1, 2, 5, 10)
 
 
 def setting_chart(comparison: Comparison, colours: Mapping[str, str]) -> RangeChart | None:
-    """The test scores; None where nothing is compared or there are no scores."""
+    """Draw the test scores; None where nothing is compared or there are no scores."""
     known = [summary.quality for summary in comparison.summaries if summary.quality]
     if not comparison.pairs or not known:
         return None
@@ -95,14 +88,14 @@ def setting_chart(comparison: Comparison, colours: Mapping[str, str]) -> RangeCh
 
 
 def _round_values(low: float, high: float) -> list[float]:
-    """Round values from ``low`` to ``high``, at most four."""
+    """Return round values from ``low`` to ``high``, at most four."""
     unit = 10.0 ** math.floor(math.log10((high - low) / _MOST_TICKS))
     step = next(unit * factor for factor in _FACTORS if (high - low) / (unit * factor) <= _MOST_TICKS)
     return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def times_chart(comparison: Comparison, colours: Mapping[str, str]) -> RangeChart | None:
-    """Step times relative to the reference."""
+    """Draw step times relative to the reference."""
     times = relative_times(comparison)
     if times is None:
         return None
@@ -118,7 +111,7 @@ def times_chart(comparison: Comparison, colours: Mapping[str, str]) -> RangeChar
 
 
 def _mark(value: Estimate | None, place: Callable[[float], float]) -> Mark | None:
-    """An estimate on an axis; ``place`` says where a value stands on it, from 0 to 1."""
+    """Draw an estimate on an axis; ``place`` returns the position of a value, from 0 to 1."""
     if value is None:
         return None
     low, high = (None if end is None else _percent(place(end)) for end in (value.low, value.high))
@@ -126,12 +119,12 @@ def _mark(value: Estimate | None, place: Callable[[float], float]) -> Mark | Non
 
 
 def _percent(place: float) -> float:
-    """A place from 0 to 1 on an axis, in per cent with two digits."""
+    """Write a position from 0 to 1 on an axis, in per cent with two digits."""
     return round(100 * place, 2)
 
 
 def answer_line(comparison: Comparison) -> str:
-    """``jax:jit is fastest. Test accuracy: equal.`` for compared configurations, else the headline."""
+    """Write ``jax:jit is fastest. Test accuracy: equal.`` for compared configurations, else the headline."""
     if not comparison.pairs:
         return headline(comparison)
     if same := same_sentence(comparison):
@@ -141,7 +134,7 @@ def answer_line(comparison: Comparison) -> str:
 
 
 def _quality(comparison: Comparison) -> str:
-    """The verdicts, each with its configurations unless all are equal or undecided."""
+    """State the verdicts, each with its configurations unless all are equal or undecided."""
     if all(pair.quality.difference is None for pair in comparison.pairs):
         return f"Test {comparison.measure.name} is not compared."
     by_verdict = defaultdict(list)
@@ -154,7 +147,7 @@ def _quality(comparison: Comparison) -> str:
 
 
 def _basis(comparison: Comparison) -> str:
-    """``5 seeds, certified, step times from runs``."""
+    """Write ``5 seeds, certified, step times from runs``."""
     number = seeds_each(len(summary.configuration.runs) for summary in comparison.summaries)
     runs = (run for summary in comparison.summaries for run in summary.configuration.runs)
     labels = {certificate_label(run.record.certificate) for run in runs}

@@ -24,10 +24,7 @@ from harness.core.documents.document import (
 from harness.core.documents.numbers import (
     RATIO_LEGEND,
     counted,
-    machine_text,
 )
-from harness.core.runs.page import disturbance
-from harness.core.runs.record import Record
 from harness.learning.runs.charts import colours_of, group_figures
 from harness.learning.runs.findings import (
     Findings,
@@ -35,7 +32,9 @@ from harness.learning.runs.findings import (
     TaskFindings,
 )
 from harness.learning.runs.grouping import RunGroup
+from harness.learning.runs.method import METHOD, caveats, machine_sentence
 from harness.learning.runs.next_duel import DECIDES, next_duel
+from harness.learning.runs.not_compared import kept_apart_sentence, left_out_sentence, variation_sentence
 from harness.learning.runs.outcome_charts import group_pictures, sampled_passages
 from harness.learning.runs.overfitting_text import (
     gap_sentence,
@@ -43,15 +42,13 @@ from harness.learning.runs.overfitting_text import (
     overfitting_table,
 )
 from harness.learning.runs.overview import card
+from harness.learning.runs.sections import ReportSection
 from harness.learning.runs.sentences import (
     NOTHING_COMPARABLE,
     SHOWN_GROUPS,
     headline,
-    kept_apart_sentence,
-    left_out_sentence,
     remarks,
     trained_text,
-    variation_sentence,
     where_text,
 )
 from harness.learning.runs.tables import (
@@ -64,10 +61,6 @@ from harness.learning.runs.tables import (
     phases_table,
     runs_list,
 )
-from harness.learning.study.effects import StudyFinding
-from harness.learning.study.page import study_nodes
-from harness.learning.study.sections import study_sentence, study_title
-from harness.timing.duel.modes_page import faster_modes
 
 _MOST_RUNS = 300
 #: All but a terminal that was not asked for everything.
@@ -75,7 +68,7 @@ _DETAILED: tuple[Medium, ...] = ("verbose", "markdown", "page", "notebook")
 
 
 def findings_document(findings: Findings, peak_flops: float | None = None) -> Document:
-    """Everything that a report of runs says.
+    """Return the report of runs as a document.
 
     ``peak_flops`` is the device's peak in FLOP/s; with it the share that is used is shown.
     """
@@ -83,25 +76,25 @@ def findings_document(findings: Findings, peak_flops: float | None = None) -> Do
 
 
 def key_sentences(findings: Findings, *, overfitting: bool = True) -> list[str]:
-    """The answer of each group, the duel that would decide, overfitting; the recommendation of each study."""
+    """Return the answer of each group and section, the duel that would decide, and overfitting."""
     sentences = list(map(variation_sentence, findings.variations))
     for task in findings.by_task(SHOWN_GROUPS):
         for group in task.groups:
             command = next_duel(group.comparison, findings.results)
             sentences += [headline(group.comparison), *[f"{DECIDES} {command}"] * bool(command)]
             sentences += _overfitting(group) if overfitting else []
-        sentences += map(study_sentence, task.studies)
+        sentences += [section.sentence for section in task.sections]
     return sentences
 
 
 def overfitting_sentences(findings: Findings) -> list[str]:
-    """Where each configuration of each group that is shown overfits."""
+    """State where each configuration of each group that is shown overfits."""
     groups = [group for task in findings.by_task(SHOWN_GROUPS) for group in task.groups]
     return [sentence for group in groups for sentence in _overfitting(group)]
 
 
 def _overfitting(group: GroupFindings) -> list[str]:
-    """Where each configuration overfits, and whether they do alike."""
+    """State where each configuration overfits, and whether they overfit to the same degree."""
     return [*map(overfitting_sentence, group.overfittings), *map(gap_sentence, group.gaps)]
 
 
@@ -110,14 +103,16 @@ _NAMED_GROUPS = 2
 
 
 class _Builder:
-    """The parts of a document, with what they all need."""
+    """Builds the parts of a document from the findings."""
 
     def __init__(self, findings: Findings, peak_flops: float | None) -> None:
         self._findings = findings
         self._peak_flops = peak_flops
         groups = enumerate(findings.groups[:SHOWN_GROUPS], 1)
         self._ids = {id(group): f"comparison-{number}" for number, group in groups}
-        self._ids |= {id(study): f"study-{number}" for number, study in enumerate(findings.studies, 1)}
+        self._ids |= {
+            id(section): f"{section.prefix}-{number}" for number, section in enumerate(findings.sections, 1)
+        }
 
     @cached_property
     def _caveats(self) -> list[str]:
@@ -129,7 +124,7 @@ class _Builder:
         hidden = len(findings.groups) - SHOWN_GROUPS
         more = f"{hidden} more groups of runs are not shown; select some with filters such as task=cnn."
         nodes: list[Node] = [
-            Paragraph("" if findings.groups or findings.studies else NOTHING_COMPARABLE),
+            Paragraph("" if findings.groups or findings.sections else NOTHING_COMPARABLE),
             Only(("page",), self._overview),
             *(
                 Section(task.task, list(self._task(task)), f"task-{number}", announced=len(tasks) > 1)
@@ -144,7 +139,7 @@ class _Builder:
         return Document("", title, nodes, meta=_meta(findings), contents=True)
 
     def _overview(self) -> list[Node]:
-        """A card or a line for each group, with links to the details, and how ratios are read."""
+        """Return a card or a line for each group, with links to the details, and how to read ratios."""
         findings, colours = self._findings, colours_of(self._findings)
         compared: list[GroupFindings] = []
         alone: list[Text] = []
@@ -174,7 +169,7 @@ class _Builder:
             yield Only(_DETAILED, groups)
         else:
             yield from groups
-        yield from map(self._study, task.studies)
+        yield from map(self._added, task.sections)
         yield Items(list(map(kept_apart_sentence, task.kept_apart)), "Not compared")
         yield Items(list(map(left_out_sentence, task.left_out)), "Left out")
 
@@ -203,14 +198,14 @@ class _Builder:
 
     @staticmethod
     def _trained(group: RunGroup) -> list[Node]:
-        """What was trained; a terminal that was not asked for everything gets what is not usual."""
+        """State what was trained; a terminal without --verbose gets only what is unusual."""
         return [
             Only(_DETAILED, [Paragraph(trained_text(group), "small")]),
             Only(("terminal",), [Paragraph(trained_text(group, brief=True), "small")]),
         ]
 
     def _figures(self, group: GroupFindings, name: str) -> list[Node]:
-        """An overview draws relative times itself. Markdown draws charts of the first group alone."""
+        """Draw the charts of a group. An overview draws relative times; Markdown has one group alone."""
         others: tuple[Medium, ...] = ("markdown", "notebook") if name == "comparison-1" else ("notebook",)
         return [
             Only(("page",), [Figures(partial(self._charts, group, name, relative=False))]),
@@ -222,16 +217,15 @@ class _Builder:
         figures = group_figures(group, name, colours_of(self._findings), results, relative=relative)
         return [*figures, *group_pictures(group, name, results), *sampled_passages(group, name)]
 
-    def _study(self, study: StudyFinding) -> Section:
-        name = self._ids[id(study)]
-        label = f"{study.study.kind.name.capitalize()}: {study.configuration.name}"
-        return Section(study_title(study), study_nodes(study, name), name, label, announced=True)
+    def _added(self, section: ReportSection) -> Section:
+        name = self._ids[id(section)]
+        return Section(section.title, section.nodes(name), name, section.label, announced=True)
 
     def _notes(self) -> Iterable[Node]:
-        """Cautions, machines, data and what could not be read; on a page also the method and each run."""
+        """Return cautions, machines, data and unreadable files; on a page also the method and each run."""
         findings = self._findings
         records = [run.record for run in findings.runs]
-        machines = dict.fromkeys(_machine(record) for record in records)
+        machines = dict.fromkeys(machine_sentence(record) for record in records)
         datasets = [record.dataset for record in records]
         origins = dict.fromkeys(f"{data.name}: {data.origin}" for data in datasets if data.origin)
         where: list[Node] = [Items(list(machines), "Machines"), Items(list(origins), "Data")]
@@ -246,94 +240,16 @@ class _Builder:
         cut = f"The first {_MOST_RUNS} of {len(runs)} runs. {everything}" if len(runs) > _MOST_RUNS else ""
         return [
             unreadable,
-            Folded("How it was measured", [Items(_METHOD)], "how"),
+            Folded("How it was measured", [Items(METHOD)], "how"),
             Folded("Machines, software and data", where, "machines"),
             Folded("Runs", [Paragraph(cut), runs_list(runs[:_MOST_RUNS])], "runs", len(runs)),
         ]
 
 
 def _meta(findings: Findings) -> list[str]:
-    """What the report covers, and where and when it was measured."""
+    """State what the report covers, and where and when it was measured."""
     runs = findings.runs
     dates = sorted({run.record.started_at[:10] for run in runs})
     cpus = list(dict.fromkeys(run.record.machine.cpu for run in runs))
     period = [" to ".join(dict.fromkeys((dates[0], dates[-1])))] if dates else []
     return [counted(len(runs), "run"), *period, *cpus]
-
-
-# How reports are made, and the cautions that the records themselves give.
-
-_METHOD = """\
-Each run is a process of its own. All configurations start from the same weights and see the same batches in \
-the same order. A certificate (float64, against a committed reference) shows that they do the same arithmetic.
-The step time of a run is the median over its blocks of steps, without the first step and the \
-warm-up, which ends by the rule of duels. The clock is read after the device has finished. Configurations \
-are compared by their duel, or else by the geometric mean of the ratios of runs with the same seed.
-Times of runs are unreliable, and no headline states their ratio, with fewer than three common seeds, where \
-other programs used more than 5 % of the CPUs, where a step time changed by more than half within a run, and \
-where a run ended before its steps had settled.
-Intervals are 95 % confidence intervals: Student's t over seeds, for curves at each epoch separately; of \
-times and ratios in logarithms, of scores on the scale of the logit or the logarithm, which keeps them \
-within the possible values. The interval of the epoch at which overfitting begins holds percentiles over \
-resampled seeds, whole curves at a time. Fewer than three seeds have no interval.
-Differences of test scores have a second interval, for the population: seeds and test samples are crossed \
-random effects, and the error of the mean follows from the mean squares of a two-way analysis of variance \
-(Searle, Casella and McCulloch 1992), its degrees of freedom from Satterthwaite (1946). Windows of one text \
-or series count in blocks, because neighbours are alike. Verdicts rest on the wider interval.
-In a study the intervals of changes are wider, so that all of them hold together at 95 % (Bonferroni). A \
-remedy is recommended where the interval of its change of the test score lies above 0. Variants have the \
-same number of epochs, and so fewer steps with less data and more with oversampling.
-Settings, such as optimizers, are ordered by their validation score after the last epoch. The test score of \
-each is compared with that of the first, all at 5 % together (Bonferroni). Comparisons of configurations are \
-not adjusted for their number.
-Equal: two one-sided t tests on paired seeds reject a difference of the margin or more at 5 % (Schuirmann \
-1987), with the errors of both intervals. Different (better or worse): not equal, and the paired t test \
-rejects no difference at 5 %, with both. Otherwise undecided.
-The gap is training accuracy less validation accuracy (validation loss less training loss). GL and PQ are \
-Prechelt's (1998), of the validation loss, with strips of 5 epochs.
-Overfitting begins at the first epoch after which validation loss stays 5 % above its lowest value while \
-training loss stays below its value there. The best epoch is that of the lowest validation loss, for the gan \
-that of the lowest Fréchet distance. The test set is never used for model selection.
-GFLOP/s count a training step as three forward passes.""".splitlines()
-_FEW_SEEDS = 5
-
-
-def caveats(findings: Findings) -> list[str]:
-    """What the records say against taking the figures at face value."""
-    records = [run.record for run in findings.runs]
-    compared = [
-        summary.configuration.runs for group in findings.groups for summary in group.comparison.summaries
-    ]
-    first = [runs[0].record for runs in compared]
-    ran = [(record, record.task.description, record.machine) for record in first]
-    cautions = [*_circumstances(records), *faster_modes(ran, findings.mode_times)]
-    few = sum(len(runs) < _FEW_SEEDS for runs in compared)
-    if few:
-        subject = f"{counted(few, 'configuration')} {'has' if few == 1 else 'have'}"
-        cautions.append(
-            f"{subject} fewer than five seeds. Their intervals are wide; that of the epoch at which "
-            "overfitting begins is too narrow."
-        )
-    return list(dict.fromkeys(cautions))
-
-
-def _circumstances(records: Sequence[Record]) -> list[str]:
-    datasets = [record.dataset for record in records]
-    cautions = [
-        f"{data.name} stands in for {data.stands_in_for}: {data.reason}"
-        for data in datasets
-        if data.stands_in_for
-    ]
-    if any(record.machine.git and record.machine.git.dirty for record in records):
-        cautions.append("Some runs were made from a checkout with uncommitted changes.")
-    if busy := disturbance(records):
-        cautions.append(busy)
-    versions = {record.machine.harness for record in records}
-    if len(versions) > 1:
-        cautions.append(f"Runs were made by several versions of the harness: {', '.join(sorted(versions))}.")
-    return cautions
-
-
-def _machine(record: Record) -> str:
-    machine = record.machine
-    return f"{machine_text(machine)}, Python {machine.python}, harness {machine.harness}"

@@ -13,15 +13,9 @@ from harness.core.documents.numbers import (
 from harness.core.documents.render.latex import for_latex, latex_table
 from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.findings import Findings, GroupFindings
-from harness.learning.runs.sentences import (
-    SHOWN_GROUPS,
-    headline,
-    margin_text,
-    trained_text,
-)
+from harness.learning.runs.quality_text import margin_text
+from harness.learning.runs.sentences import SHOWN_GROUPS, headline, trained_text
 from harness.learning.runs.tables import differences_table, group_table
-from harness.learning.study.page import study_table
-from harness.learning.study.sections import study_sentence, study_title
 
 #: The sources that a paragraph may cite, by their keys.
 _SOURCES = {
@@ -71,7 +65,7 @@ _SOURCES = {
 
 
 def write_paper(findings: Findings, path: Path) -> list[Path]:
-    """Write tables and method for LaTeX's ``input``, and a file of sources beside it; the paths.
+    """Write tables and method for LaTeX's ``input``, and a file of sources beside it; returns both paths.
 
     Raises:
         OSError: a file cannot be written.
@@ -83,20 +77,20 @@ def write_paper(findings: Findings, path: Path) -> list[Path]:
 
 
 def bibliography() -> str:
-    """Every source that a paragraph may cite."""
+    """Return every source that a paragraph may cite, in BibTeX."""
     version = metadata.version("dl-harness")
     return "\n\n".join(source.replace("VERSION", version) for source in _SOURCES.values()) + "\n"
 
 
 def latex(findings: Findings, sources: str) -> str:
-    """The method and the tables of each group of runs, and the table of each study."""
+    """Write the method and the tables of each group of runs, and the table of each further section."""
     packages = "\\usepackage{booktabs,graphicx,amssymb}"
     parts = [f"% Written by harness report. Needs {packages}; the sources are in {sources}.bib."]
     for number, group in enumerate(findings.groups[:SHOWN_GROUPS], 1):
         parts += _group(group, number)
-    for number, study in enumerate(findings.studies, 1):
-        table = latex_table(study_table(study), f"tab:harness-study-{number}")
-        parts += [rf"\paragraph{{{for_latex(study_title(study))}}}", for_latex(study_sentence(study)), table]
+    for number, section in enumerate(findings.sections, 1):
+        table = latex_table(section.table, f"tab:harness-{section.prefix}-{number}")
+        parts += [rf"\paragraph{{{for_latex(section.title)}}}", for_latex(section.sentence), table]
     return "\n\n".join(parts) + "\n"
 
 
@@ -113,7 +107,7 @@ def _group(group: GroupFindings, number: int) -> list[str]:
 
 
 def method(comparison: Comparison) -> str:
-    """How the runs of a comparison were made and compared, with citations."""
+    """Describe how the runs of a comparison were made and compared, with citations."""
     return " ".join([*_trained(comparison), *_compared(comparison)])
 
 

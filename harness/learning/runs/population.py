@@ -45,11 +45,11 @@ class PairedScores(NamedTuple):
     sampling: Sampling | None
 
     def wider(self, confidence: float = CONFIDENCE) -> Estimate | None:
-        """The mean difference with the wider of its intervals, over seeds and for the population."""
+        """Return the mean difference with the wider of its intervals, over seeds and for the population."""
         return wider(*mean_intervals(self.differences, self.sampling, confidence))
 
     def equivalence(self, margin: float, comparisons: int = 1) -> Equivalence:
-        """Whether the scores are equal; see :func:`harness.core.stats.intervals.equivalence_of`."""
+        """Test whether the scores are equal; see :func:`harness.core.stats.intervals.equivalence_of`."""
         return equivalence_of(self.differences, margin, comparisons, self.sampling)
 
 
@@ -62,7 +62,7 @@ def paired_scores(
     their_best: bool = False,
     gain: bool = False,
 ) -> PairedScores:
-    """The test scores of ``ours`` less those of ``theirs`` on the same seeds, in the measure's unit.
+    """Subtract the test scores of ``theirs`` from those of ``ours`` on the same seeds, in the measure's unit.
 
     They are those after the last epoch, or with ``our_best`` and ``their_best`` those of the weights of the
     best epoch. With ``gain`` a positive difference is better, whatever the measure's direction. Seeds without
@@ -94,7 +94,7 @@ def _scored(records: Iterable[Record], key: str, *, best: bool) -> dict[int, _Sc
 
 
 def _sampling(pairs: Sequence[tuple[_Scored, _Scored]], key: str, factor: float) -> Sampling | None:
-    """What the samples add to the error of the mean difference, if all runs were scored on the same ones."""
+    """Return what the samples add to the error of the mean difference, if all runs have the same samples."""
     every = [scored for pair in pairs for scored in pair]
     tests = {(scored.record.dataset.fingerprint, scored.samples and scored.samples.count) for scored in every}
     if len(pairs) < FEWEST_FOR_INTERVAL or key not in _OF_SAMPLES or len(tests) > 1:
@@ -107,7 +107,7 @@ def _sampling(pairs: Sequence[tuple[_Scored, _Scored]], key: str, factor: float)
 
 
 def _table(side: Sequence[_Scored], key: str) -> Array | None:
-    """The scores ``(seeds, samples)``; None where a record has none."""
+    """Return the scores ``(seeds, samples)``; None where a record has none."""
     known = [scored.samples for scored in side if scored.samples is not None]
     if len(known) < len(side):
         return None
@@ -115,7 +115,7 @@ def _table(side: Sequence[_Scored], key: str) -> Array | None:
 
 
 def _blocks(scored: _Scored, samples: int) -> int | None:
-    """The number of blocks that stand for the samples of one text or series, where neighbours are alike.
+    """Return the number of blocks for the samples of one text or series, where neighbours are alike.
 
     Its square root is a usual choice of their length and their number (method of batch means; Flegal and
     Jones 2010). None where each sample is drawn on its own.

@@ -53,7 +53,7 @@ def privacy_document(findings: Findings) -> Document:
     """A table for each group of runs; a sentence where no record has losses of training samples."""
     groups = [group.comparison.group for group in findings.groups[:SHOWN_GROUPS]]
     configurations = [(group, each) for group in groups for each in group.configurations]
-    configurations += [(group, each) for study in findings.studies for _, group, each in study.treated]
+    configurations += [pair for section in findings.sections for pair in section.configurations]
     nodes: list[Node] = []
     if not any(membership(run.record) for _, each in configurations for run in each.runs):
         nodes.append(Paragraph(_NONE))

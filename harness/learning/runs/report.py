@@ -1,12 +1,8 @@
-"""Findings and runs as pandas frames, in notebooks and files: numbers with their intervals, not text."""
+"""Findings as pandas frames, for notebooks: numbers with their intervals, not text."""
 
-import io
-import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -15,26 +11,16 @@ from harness.core.documents.document import (
     Figures,
     Items,
 )
-from harness.core.documents.escaping import visible
-from harness.core.documents.files import write_bytes, write_text
 from harness.core.machine.quantities import by_name
 from harness.core.stats.estimate import Estimate
 from harness.core.training.measures import Measure
-from harness.learning.runs.charts import (
-    all_figures,
-    all_pictures,
-    colours_of,
-    group_figures,
-)
+from harness.learning.runs.charts import colours_of, group_figures
 from harness.learning.runs.comparison import PairComparison
 from harness.learning.runs.configuration_summary import ConfigurationSummary
 from harness.learning.runs.findings import Findings
+from harness.learning.runs.folder import all_figures, all_pictures
 from harness.learning.runs.overfit import Overfitting, gap_measure
-from harness.learning.runs.page import (
-    findings_document,
-    key_sentences,
-    overfitting_sentences,
-)
+from harness.learning.runs.page import key_sentences, overfitting_sentences
 from harness.learning.runs.tables import group_table
 
 if TYPE_CHECKING:
@@ -54,7 +40,7 @@ class Report:
 
     @property
     def headlines(self) -> list[str]:
-        """The key sentences of every group and study."""
+        """The key sentences of every group and further section."""
         return key_sentences(self.findings)
 
     @cached_property
@@ -77,9 +63,9 @@ class Report:
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """A row for each configuration of a group compared with the reference.
+        """A row for each configuration of a group that is compared with the reference.
 
-        That is the fastest, or of settings the best by validation.
+        The reference is the fastest configuration, or the setting that is best by validation.
 
         ``step_ratio`` is the step time of the configuration divided by that of the reference,
         ``difference`` its test score less that of the reference, with the wider of the intervals over seeds
@@ -98,8 +84,8 @@ class Report:
         """A row for each configuration of each group.
 
         ``gap`` is the training score less the validation score after the last epoch, of losses the reverse;
-        ``validation_lost`` and ``test_gained`` are what early stopping would save of the validation score
-        and add to the test score. ``generalization_loss`` is the share by which the last validation loss is
+        ``validation_lost`` and ``test_gained`` are the gains of early stopping in the validation and
+        in the test score. ``generalization_loss`` is the share by which the last validation loss is
         above its lowest, ``progress_quotient`` Prechelt's PQ (1998). ``onset_epoch`` is 0 without
         overfitting.
         """
@@ -120,7 +106,7 @@ class Report:
         return {name: picture.png for name, picture in all_pictures(self.findings).items()}
 
     def _repr_html_(self) -> str:
-        """The answers, the tables, losses and scores of the first comparison, then overfitting."""
+        """Render the answers, the tables, losses and scores of the first comparison, then overfitting."""
         from harness.core.documents.render.html import html_fragment
 
         groups = self.findings.groups
@@ -133,7 +119,7 @@ class Report:
         return html_fragment([answers, *tables, Figures(self._first_curves), overfits])
 
     def _first_curves(self) -> list[Figure]:
-        """Losses and scores of the first comparison."""
+        """Draw losses and scores of the first comparison."""
         colours = colours_of(self.findings)
         figures = [group_figures(group, "comparison-1", colours) for group in self.findings.groups[:1]]
         return [each for first in figures for each in first if each.name.endswith(("-loss", "-curves"))]
@@ -148,7 +134,7 @@ def _three(name: str, value: Estimate | None) -> dict[str, float | None]:
 
 
 def _score(name: str, value: Estimate | None, measure: Measure) -> dict[str, float | None]:
-    """A score or a difference of scores as the records hold it: a fraction instead of points."""
+    """Return a score or a difference of scores as records hold it: a fraction instead of points."""
     return _three(name, value and value.scaled(1 / measure.factor))
 
 
@@ -201,94 +187,3 @@ def _overfitting(overfit: Overfitting) -> dict[str, object]:
         **_score("test_gained", overfit.gained, overfit.measure),
         **_three("memorization_ratio", overfit.memorization_ratio),
     }
-
-
-def write_notebook(
-    findings: Findings, path: Path, selection: Sequence[str], arguments: Mapping[str, Any]
-) -> None:
-    """Write a notebook whose first code cell reads the same selection again with these keyword arguments.
-
-    Paths are those from the folder of the notebook, in which Jupyter runs it. A ``margin`` and a ``target``
-    in points become fractions. Where tasks are measured in several units, those of the first comparison are
-    taken.
-
-    Raises:
-        ImportError: the extra "report" is not installed.
-        OSError: it cannot be written.
-    """
-    from harness.core.documents.render.notebook import Code, notebook
-
-    factor = findings.groups[0].comparison.measure.factor if findings.groups else 1.0
-    limits = {name: arguments[name] for name in ("margin", "target") if arguments.get(name) is not None}
-    fractions = {name: float(f"{value / factor:.12g}") for name, value in limits.items()}
-    places = {"results": _from_notebook(str(arguments["results"]), path)} if "results" in arguments else {}
-    keywords = {**arguments, **places, **fractions}
-    given = [f"{name}={value!r}" for name, value in keywords.items() if value is not None]
-    named = [_from_notebook(name, path) if Path(name).exists() else name for name in selection]
-    call = ", ".join([*map(repr, named), *given])
-    report = Report(findings)
-    codes = [
-        Code(f"import harness\n\nreport = harness.compare({call})"),
-        Code("report.configurations", report.configurations),
-        Code("report.overfitting", report.overfitting),
-    ]
-    write_text(path, notebook(findings_document(findings), codes))
-
-
-def _from_notebook(name: str, notebook: Path) -> str:
-    """The path from the notebook's folder; as it is where it is absolute, or on another drive."""
-    if Path(name).is_absolute():
-        return name
-    return os.path.relpath(Path(name).resolve(), notebook.resolve().parent)
-
-
-# Runs as a table in a file, one row each: CSV and Parquet.
-
-#: By these a spreadsheet takes a text for a formula (OWASP, CSV Injection), which may run a program.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-#: Parquet's integers have 64 bits.
-_INTEGER_END = 2**63
-
-
-def write_table(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table in the format of the suffix, ``.csv`` or ``.parquet``.
-
-    Raises:
-        ImportError: no library for Parquet is installed.
-        OSError: it cannot be written.
-    """
-    if path.suffix == ".csv":
-        write_text(path, _without_formulas(frame).to_csv(index=False))
-        return
-    content = io.BytesIO()
-    _one_type_a_column(frame).to_parquet(content, index=False)
-    write_bytes(path, content.getvalue())
-
-
-def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
-    """An apostrophe before each text, names of columns included, that would be a formula."""
-    return frame.map(_as_text).rename(columns=_as_text)
-
-
-def _as_text(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    text = visible(value.replace("\r", " "))  # pandas does not quote it, and it ends a row
-    return f"'{text}" if value.startswith(_FORMULA_STARTS) else text
-
-
-def _one_type_a_column(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns of mixed types as text, such as an option whose type differs between tasks."""
-    mixed = [str(name) for name in frame if frame[name].dtype == object and _is_mixed(frame[name])]
-    return frame.assign(**{name: frame[name].map(_option_text, na_action="ignore") for name in mixed})
-
-
-def _is_mixed(column: "pd.Series[Any]") -> bool:
-    values = column.dropna()
-    types = set(map(type, values))
-    too_large = int in types and any(abs(value) >= _INTEGER_END for value in values if type(value) is int)
-    return too_large or (len(types) > 1 and not types <= {int, float})
-
-
-def _option_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -44,7 +44,7 @@ class Run:
 
     @classmethod
     def of(cls, record: Record) -> "Run":
-        """The run of this record, which is not changed."""
+        """Convert a record, which is not changed."""
         steady = steady_steps(record)
         light = copy.copy(record)  # msgspec's replace would check all scores once more
         light.blocks, light.epochs = [], record.epochs[-1:]
@@ -57,18 +57,18 @@ class Run:
         return measure_of(self.record)
 
     def place_of(self, measure: Measure, target: float) -> int | None:
-        """The place of the first scored epoch whose validation score is at least as good as the target."""
+        """Return the position of the first scored epoch whose validation score reaches the target."""
         curve = self.curves.get(f"validation_{measure.key}", np.empty(0)) * measure.factor
         places = np.flatnonzero(curve >= target if measure.higher_is_better else curve <= target)
         return int(places[0]) if len(places) else None
 
     def score(self, key: str, *, best: bool = False) -> float | None:
-        """A test score after the last epoch, or with the weights of the best epoch."""
+        """Return a test score after the last epoch, or with the weights of the best epoch."""
         return self.record.test_scores(best=best).get(key)
 
 
 def measure_of(record: Record) -> Measure:
-    """The measure of the record's kind of task."""
+    """Return the measure of the record's kind of task."""
     return _measure(msgspec.json.encode(record.task.description))
 
 

@@ -17,7 +17,7 @@ _V = TypeVar("_V")
 
 
 def _once(configuration: ConfigurationRuns, key: Hashable, compute: Callable[[], _V]) -> _V:
-    """The value kept under ``key``, computed the first time."""
+    """Return the value kept under ``key``, computed the first time."""
     if key not in configuration.cache:
         configuration.cache[key] = compute()
     value: _V = configuration.cache[key]
@@ -25,7 +25,7 @@ def _once(configuration: ConfigurationRuns, key: Hashable, compute: Callable[[],
 
 
 def scores(configuration: ConfigurationRuns, measure: Measure, *, best: bool = False) -> dict[int, float]:
-    """The test score of each seed in the measure's unit, where it is a finite number.
+    """Return the test score of each seed in the measure's unit, where it is a finite number.
 
     It is the score after the last epoch, or with ``best`` that of the weights of the best epoch.
     """
@@ -38,17 +38,17 @@ def scores(configuration: ConfigurationRuns, measure: Measure, *, best: bool = F
 
 
 def step_seconds(configuration: ConfigurationRuns) -> dict[int, float]:
-    """The median steady step of each seed whose run has one."""
+    """Return the median steady step of each seed whose run has one."""
     return configuration.by_seed(lambda run: run.step_median)
 
 
 def training_seconds(configuration: ConfigurationRuns) -> dict[int, float]:
-    """The training time of each seed, first step included."""
+    """Return the training time of each seed, first step included."""
     return configuration.by_seed(lambda run: run.record.phases.training_seconds)
 
 
 def run_seconds(configuration: ConfigurationRuns) -> dict[int, float]:
-    """The time of each seed from the import to the last score, where every phase is known."""
+    """Return the time of each seed from the import to the last score, where every phase is known."""
     return configuration.by_seed(lambda run: _total(run.record.phases))
 
 
@@ -58,28 +58,28 @@ def _total(phases: Phases) -> float | None:
 
 
 def differences(ours: dict[int, float], theirs: dict[int, float], sign: float = 1.0) -> list[float]:
-    """Ours less theirs, times ``sign``, for each seed that both have, ascending."""
+    """Subtract ``theirs`` from ``ours``, times ``sign``, for each seed that both have, ascending."""
     return [sign * (ours[seed] - theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
 
 
 def ratios(ours: dict[int, float], theirs: dict[int, float]) -> list[float]:
-    """Ours divided by theirs for each seed that both have, ascending."""
+    """Divide ``ours`` by ``theirs`` for each seed that both have, ascending."""
     return [ours[seed] / theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
 
 
 def curves_of(configuration: ConfigurationRuns, name: str) -> Array | None:
-    """A curve of every seed ``(seeds, epochs)``, cut to the shortest; None where a run lacks it."""
+    """Return a curve of every seed ``(seeds, epochs)``, cut to the shortest; None where a run lacks it."""
     return _once(configuration, ("curves", name), lambda: _stacked(configuration, name))
 
 
 def scored_epochs(configuration: ConfigurationRuns) -> list[int] | None:
-    """The numbers of the epochs whose scores the curves hold, counted from 1; the same for every seed."""
+    """Return the numbers of the epochs whose scores the curves hold, from 1; the same for every seed."""
     numbers = curves_of(configuration, "epoch")
     return None if numbers is None else numbers[0].astype(int).tolist()
 
 
 def best_positions(configuration: ConfigurationRuns) -> list[int]:
-    """The place of each seed's best epoch in its curves; the last where none is known."""
+    """Return the position of each seed's best epoch in its curves; the last where none is known."""
     numbers = scored_epochs(configuration) or []
     best = [run.record.best_epoch for run in configuration.runs]
     return [numbers.index(epoch) if epoch in numbers else len(numbers) - 1 for epoch in best]

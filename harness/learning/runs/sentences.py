@@ -1,127 +1,47 @@
-"""Comparisons as sentences: which configuration is fastest or best, and what was not compared."""
+"""Comparisons as sentences: which configuration is fastest or best, and how the times were measured."""
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from harness.core.documents.numbers import (
     busy_mark,
     counted,
     estimate,
     first_of,
-    is_zero,
     listed,
     percent,
     probability,
     score_digits,
     score_unit,
-    seeds_each,
     significant,
     time_ratio,
 )
 from harness.core.runs.fields import text_on_axis
-from harness.core.runs.record import Evaluation
-from harness.core.runs.words import evaluation_text
 from harness.core.stats.estimate import Estimate
-from harness.core.stats.intervals import Equivalence
 from harness.core.training.measures import Measure
-from harness.learning.runs.axes import BACKEND, Setting, Trained, trained
+from harness.learning.runs.axes import Setting, Trained, trained
 from harness.learning.runs.comparison import (
     Comparison,
     PairComparison,
     coincidence,
 )
-from harness.learning.runs.conditions import Difference
 from harness.learning.runs.configuration_summary import timing_warnings
 from harness.learning.runs.grouping import (
-    DifferentWork,
-    KeptApart,
-    LeftOut,
-    NoPartner,
-    NotCertified,
     RunGroup,
 )
-from harness.learning.runs.variation import Variation
-
-# Runs that were left out or not compared, as sentences that state the reason.
-
-_NAMES = {
-    "version": "task version",
-    "dataset": "data set",
-    "max_steps": "step limit",
-    "evaluation": "scores",
-    "variables": "environment variables",
-}
-#: Values that mean nothing to a reader; the name alone is stated.
-_WITHOUT_VALUES = {"description": "task options or description", "fingerprint": "bytes of the data set"}
-
-
-def left_out_sentence(left_out: LeftOut) -> str:
-    """Which runs are not used, and why."""
-    reasons = {
-        "superseded": "superseded by newer runs with the same seeds",
-        "running": "still running",
-        "lost": "lost: the harness was killed",
-    }
-    reason = reasons.get(left_out.reason, left_out.reason)
-    message = f": {left_out.message}" if left_out.message not in {"", left_out.reason} else ""
-    return (
-        f"{counted(left_out.runs, 'run')} of {left_out.task} on {left_out.configuration}: {reason}{message}"
-    )
-
-
-def kept_apart_sentence(apart: KeptApart) -> str:
-    """Which runs are not compared, and the conditions that separate them from others."""
-    if isinstance(apart, NotCertified):
-        subject = ", ".join(apart.configurations)
-        reason = "; ".join(apart.reasons) or "no certificate was requested"
-        return f"{subject} on {apart.title} ({counted(apart.runs, 'run')}): not certified: {reason}"
-    if isinstance(apart, DifferentWork):
-        return f"{apart.title} ({counted(apart.runs, 'run')}): {difference_of_work(apart)}"
-    differences = ", ".join(_difference(difference) for difference in apart.differences)
-    subject = f"{apart.configuration} on {apart.title} ({counted(apart.runs, 'run')})"
-    if isinstance(apart, NoPartner):
-        return f"{subject}: alone under these conditions; the nearest runs differ in {differences}"
-    nearest = f"the nearest differ in {differences}" if differences else "this version has none"
-    return f"{apart.remedy}, {subject}: no {apart.reference} runs under these conditions; {nearest}"
-
-
-def _difference(difference: Difference) -> str:
-    """``threads (1, not 2)``."""
-    if difference.name in _WITHOUT_VALUES:
-        return _WITHOUT_VALUES[difference.name]
-    name = _NAMES.get(difference.name, difference.name)
-    return f"{name} ({_value(difference.ours)}, not {_value(difference.theirs)})"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, Evaluation):
-        return evaluation_text(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None or value == "" else str(value)
-
-
-def difference_of_work(different: DifferentWork) -> str:
-    """Which configurations do different work, and the first step that shows it."""
-    (first, second), (ours, theirs) = different.configurations, different.losses
-    return (
-        f"{first} and {second} do different work: with seed {different.seed}, the loss of step "
-        f"{different.step} is {_loss(ours)} and {_loss(theirs)}"
-    )
-
-
-def _loss(loss: float | None) -> str:
-    return "not finite" if loss is None else f"{loss:.6g}"
-
-
-# Why the scores of a forecast differ between validation and test data, as a sentence.
+from harness.learning.runs.not_compared import difference_of_work
+from harness.learning.runs.quality_text import (
+    best_setting,
+    quality_sentence,
+    settings_remarks,
+    target_sentence,
+)
 
 _NAIVE = "naive_loss"
 
 
 def forecast_remarks(comparison: Comparison) -> Iterable[str]:
-    """What the naive forecast shows about the parts of the series; nothing for other tasks."""
+    """Compare the naive forecast of the parts of the series; yields nothing for other tasks."""
     configuration = comparison.summaries[0].configuration
     record = configuration.runs[0].record
     test = (record.test_at_last or {}).get(_NAIVE)
@@ -138,14 +58,12 @@ def forecast_remarks(comparison: Comparison) -> Iterable[str]:
     )
 
 
-# Why times of runs are unreliable, in words.
-
 #: Stands next to a ratio of times of runs that no headline may state.
 UNRELIABLE = "unreliable"
 
 
 def warning_text(pairs: Sequence[PairComparison]) -> str:
-    """``1 run each; other programs used up to 1.7 of 2 CPUs in 3 of 6 runs``, of all pairs together."""
+    """Write ``1 run each; other programs used up to 1.7 of 2 CPUs in 3 of 6 runs``, for all pairs."""
     fewest = min(pair.warnings.seeds for pair in pairs if pair.warnings)
     warnings = timing_warnings([pairs[0].reference, *(pair.other for pair in pairs)], fewest)
     reasons = []
@@ -169,9 +87,9 @@ NOTHING_COMPARABLE = "There is nothing to compare, and no run scored an epoch. T
 
 
 def headline(comparison: Comparison) -> str:
-    """The answer in one line: speed and quality of the configurations of a group."""
+    """State the answer in one line: speed and quality of the configurations of a group."""
     if comparison.pairs and comparison.group.is_of_settings:
-        parts = [best_setting(comparison), quality_sentence(comparison), _reaching(comparison)]
+        parts = [best_setting(comparison), quality_sentence(comparison), target_sentence(comparison)]
         return " ".join(filter(None, parts))
     if same := same_sentence(comparison):
         is_shown = all(pair.quality_verdict == "equal" for pair in comparison.pairs)
@@ -192,7 +110,7 @@ def headline(comparison: Comparison) -> str:
 
 
 def where_text(group: RunGroup) -> str:
-    """The processor, the device where it is not the CPU, and the threads."""
+    """Name the processor, the device unless it is the CPU, and the threads."""
     conditions = group.conditions
     cpu = group.configurations[0].runs[0].record.machine.cpu
     device = "" if conditions.device == "cpu" or "device" in group.axes else f", {conditions.device}"
@@ -205,7 +123,7 @@ _NUMBERS = {2: "Both", 3: "All three", 4: "All four", 5: "All five", 6: "All six
 
 
 def same_sentence(comparison: Comparison) -> str:
-    """``All three compute the same: test accuracy 23.6 % in each, curves within 0.1 points.``; or empty.
+    """Write ``All three compute the same: test accuracy 23.6 % in each, curves within 0.1 points``.
 
     Empty where certified configurations do not coincide.
     """
@@ -221,7 +139,7 @@ def same_sentence(comparison: Comparison) -> str:
 
 
 def _distance_text(distance: float, measure: Measure) -> str:
-    """``curves within 0.1 points``, rounded up; of equal ones ``identical curves``."""
+    """Write ``curves within 0.1 points``, rounded up, or ``identical curves``."""
     if distance == 0.0:
         return "identical curves"
     digits = 1 if measure.unit == "points" else 1 - math.floor(math.log10(distance))
@@ -230,7 +148,7 @@ def _distance_text(distance: float, measure: Measure) -> str:
 
 
 def trained_text(group: RunGroup, *, brief: bool = False) -> str:
-    """What its runs trained: settings that differ from the task's defaults, apart from the axes; the data.
+    """State what a group trained: settings that differ from the task's defaults, apart from axes; the data.
 
     ``brief``: nothing about data that is the task's own.
     """
@@ -248,20 +166,20 @@ def trained_text(group: RunGroup, *, brief: bool = False) -> str:
 
 
 def _setting(setting: Setting) -> str:
-    """``epochs=150 (default 167)``."""
+    """Write ``epochs=150 (default 167)``."""
     value, default = (text_on_axis(setting.name, each) for each in (setting.value, setting.default))
     return f"{setting.name}={value}" + (f" (default {default})" if setting.default is not None else "")
 
 
 def _data(what: Trained) -> str:
-    """Which data set was used, where it came from, and what it stands in for."""
+    """Name the data set, its origin, and the data that it stands in for."""
     origin = f": {what.origin}" if what.origin else ""
     stands = f" It stands in for {what.stands_in_for}: {what.reason}." if what.stands_in_for else ""
     return f"Data {what.dataset}{origin}.{stands}"
 
 
 def fastest(comparison: Comparison) -> str:
-    """Which configuration is fastest, or which of them are not distinguishable, and why not."""
+    """Name the fastest configuration, or those that cannot be distinguished, with the reason."""
     pairs = comparison.pairs
     if all(pair.ratio is None for pair in pairs):
         return "Speed is not compared, because no two configurations have steady steps with a common seed."
@@ -281,7 +199,7 @@ def fastest(comparison: Comparison) -> str:
 
 
 def _undecided(pairs: Sequence[PairComparison], why: str = "") -> str:
-    """Which of them may be fastest, ``why`` that is not known, and which are slower."""
+    """Name the configurations that may be the fastest, the reason ``why``, and the slower ones."""
     left = [pair.other.name for pair in pairs if pair.speed_verdict in {"same", "undecided", UNRELIABLE}]
     slower = [pair.other.name for pair in pairs if pair.speed_verdict == "slower"]
     others = f" {listed(slower)} {'is' if len(slower) == 1 else 'are'} slower." if slower else ""
@@ -289,7 +207,7 @@ def _undecided(pairs: Sequence[PairComparison], why: str = "") -> str:
 
 
 def _likely(close: Sequence[PairComparison]) -> str:
-    """``a is probably fastest; its duel with b needs 1 more pair.``; empty where more is missing."""
+    """Write ``a is probably fastest; its duel with b needs 1 more pair.``; empty where more is missing."""
     pair, *others = close
     if others or pair.duel is None or pair.ratio is None:
         return ""
@@ -301,7 +219,7 @@ def _likely(close: Sequence[PairComparison]) -> str:
 
 
 def _speed(comparison: Comparison) -> str:
-    """The verdict, and the ratios that it rests on; unreliable ones are not stated."""
+    """State the verdict on speed with its ratios; unreliable ratios are not stated."""
     measured = [pair for pair in comparison.pairs if pair.speed_verdict not in {"not measured", UNRELIABLE}]
     if not measured:
         return fastest(comparison)
@@ -311,7 +229,7 @@ def _speed(comparison: Comparison) -> str:
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """Where the step times come from, how steady they were, and who finishes first all the same."""
+    """State where step times come from, how steady they were, and who finishes first all the same."""
     of_scores = [*_intervals(comparison), *forecast_remarks(comparison)]
     if comparison.group.is_of_settings:
         return [*settings_remarks(comparison), *of_scores]
@@ -319,7 +237,7 @@ def remarks(comparison: Comparison) -> list[str]:
 
 
 def _intervals(comparison: Comparison) -> Iterable[str]:
-    """What the intervals of differences of test scores include."""
+    """State what the intervals of differences of test scores include."""
     judged = [pair for pair in comparison.pairs if (over := pair.quality.over_seeds) and over.low is not None]
     over_seeds = [pair.other.name for pair in judged if pair.quality.population is None]
     if len(over_seeds) < len(judged):
@@ -338,7 +256,7 @@ def _intervals(comparison: Comparison) -> Iterable[str]:
 
 
 def _finished_sooner(comparison: Comparison) -> Iterable[str]:
-    """Configurations that have slower steps but start faster, and so finish a short training sooner.
+    """Name configurations that have slower steps but start faster, and so finish a short training sooner.
 
     They are named only if the intervals of the whole runs' times do not overlap.
     """
@@ -369,7 +287,7 @@ def _sources(comparison: Comparison) -> Iterable[str]:
 
 
 def _movement(pairs: Sequence[PairComparison]) -> str:
-    """By how much step times changed within and between runs."""
+    """State by how much step times changed within and between runs."""
     summaries = [pairs[0].reference, *(pair.other for pair in pairs)]
     drifts = [abs(summary.drift) for summary in summaries if summary.drift is not None]
     spreads = [summary.spread for summary in summaries if summary.spread is not None]
@@ -377,176 +295,3 @@ def _movement(pairs: Sequence[PairComparison]) -> str:
     parts += [f"{percent(max(spreads))} between runs of a configuration"] if spreads else []
     unreliable = f": {UNRELIABLE}" if any(pair.speed_verdict == UNRELIABLE for pair in pairs) else ""
     return f"; step time varied by up to {' and '.join(parts)}{unreliable}" if parts else ""
-
-
-# Where several axes vary: which, and how to choose what is compared.
-
-#: Values of an axis that are named, and axes that are offered together.
-_MOST_VALUES = 4
-_MOST_TOGETHER = 3
-
-
-def variation_sentence(variation: Variation) -> str:
-    """``Runs of mlp differ in optimizer (adam, sgd) and threads (1, 2). Choose with --by optimizer …``."""
-    axes = list(variation.values)
-    differences = []
-    for axis, values in variation.values.items():
-        named = first_of([text_on_axis(axis, value) for value in values], _MOST_VALUES)
-        differences.append(f"{axis} ({named})")
-    settings = [axis for axis in axes if axis != BACKEND]
-    choices = [f"--by {axis}" for axis in settings]
-    if 1 < len(settings) <= _MOST_TOGETHER:
-        choices.append(f"--by {','.join(settings)} for every combination")
-    *first, last = choices
-    alternatives = f"{', '.join(first)} or {last}" if first else last
-    backends = "Backends are compared under equal settings. " if BACKEND in axes else ""
-    return (
-        f"Runs of {variation.task} on {variation.dataset} differ in {listed(differences)}. {backends}"
-        f"To compare settings, add {alternatives}."
-    )
-
-
-# The quality of configurations relative to the reference.
-
-
-def quality_sentence(comparison: Comparison) -> str:
-    """Whether quality is equal, and otherwise the verdict on each configuration."""
-    pairs, measure = comparison.pairs, comparison.measure
-    comparable = [pair for pair in pairs if pair.quality.difference is not None]
-    if not comparable:
-        return f"Test {measure.name} is not compared, because no seed has a test score of both."
-    if all(pair.quality.difference.n == 1 for pair in comparable if pair.quality.difference):
-        return _on_one_seed(comparable, measure)
-    by_verdict: dict[str, list[str]] = defaultdict(list)
-    for pair in pairs:
-        verdict = pair.quality_verdict if pair in comparable else "not comparable"
-        by_verdict[verdict].append(_named_pair(pair, measure, alone=len(pairs) == 1))
-    if list(by_verdict) == ["equal"]:
-        return f"Test {measure.name} is equal ({_quality_basis(measure, pairs)})."
-    parts = {verdict: f"{verdict} for {listed(names)}" for verdict, names in by_verdict.items()}
-    most = max(pairs, key=lambda pair: (pair.quality.needs_samples, pair.quality.seeds_needed or 0))
-    if len(pairs) > 1 and (needed := seeds_needed(most.quality)):
-        parts["undecided"] += f" ({needed})"
-    return f"Test {measure.name} relative to {pairs[0].reference.name}: {', '.join(parts.values())}."
-
-
-def _on_one_seed(pairs: Sequence[PairComparison], measure: Measure) -> str:
-    """Without a verdict: ``Same test accuracy on the one seed run.``, or the differences."""
-    differences = {
-        pair.other.name: estimate(pair.quality.difference, score_digits(measure), sign=True) for pair in pairs
-    }
-    if all(is_zero(text) for text in differences.values()):
-        return f"Same test {measure.name} on the one seed run."
-    parts = [f"{text} {measure.unit}".rstrip() + f" for {name}" for name, text in differences.items()]
-    reference = pairs[0].reference.name
-    return f"Test {measure.name} relative to {reference} on the one seed run: {', '.join(parts)}."
-
-
-def _named_pair(pair: PairComparison, measure: Measure, *, alone: bool) -> str:
-    """The configuration, with its difference where that is significant or ``alone``."""
-    quality = pair.quality
-    if quality.difference is None or not (alone or quality.verdict == "different"):
-        return pair.other.name
-    difference = estimate(quality.difference, score_digits(measure), measure.unit, sign=True)
-    return f"{pair.other.name} ({', '.join(filter(None, (difference, seeds_needed(quality))))})"
-
-
-def _quality_basis(measure: Measure, pairs: Sequence[PairComparison]) -> str:
-    """``±1 point, 4 seeds, p < 0.001``: the margins, the seeds and, for a single pair, the probability."""
-    margins = sorted(pair.quality.margin for pair in pairs)
-    ends = dict.fromkeys(margin_text(margin, measure) for margin in (margins[0], margins[-1]))
-    numbers = [pair.quality.difference.n for pair in pairs if pair.quality.difference]
-    parts = [" to ".join(ends), seeds_each(numbers)]
-    if len(pairs) == 1:
-        parts.append(probability(pairs[0].quality.p))
-    return ", ".join(filter(None, parts))
-
-
-def seeds_needed(result: Equivalence) -> str:
-    """How many seeds an undecided comparison needs, or that seeds do not suffice; empty where not known."""
-    if result.needs_samples:
-        return "more seeds would not decide: the test samples are too few"
-    return f"about {result.seeds_needed:,} seeds are needed to decide" if result.seeds_needed else ""
-
-
-def margin_text(margin: float, measure: Measure) -> str:
-    """``±1 point``, ``±2.5 points``, ``±0.03``."""
-    unit = measure.unit.removesuffix("s") if margin == 1 else measure.unit
-    return f"±{significant(margin)} {unit}".rstrip()
-
-
-# Settings of a training: the best, how the others compare, and when each reaches a target.
-
-#: Settings that a sentence about the target names; the table holds them all.
-_MOST_NAMED = 4
-
-
-def best_setting(comparison: Comparison) -> str:
-    """Which setting has the best validation score after the last epoch, and that score."""
-    best, measure = comparison.summaries[0], comparison.measure
-    if best.validation is not None:
-        level = f"{significant(best.validation.value)} {score_unit(measure)}".rstrip()
-        return f"{best.name} has the best validation {measure.name} after the last epoch ({level})."
-    if best.quality is not None:
-        return f"{best.name} has the best test {measure.name}; no validation score was recorded."
-    return "No score was recorded, so no setting is the best."
-
-
-def ordering_score(comparison: Comparison) -> str:
-    """``validation accuracy``: what settings are ordered by; empty where no score was recorded."""
-    best, name = comparison.summaries[0], comparison.measure.name
-    if best.validation is not None:
-        return f"validation {name}"
-    return f"test {name}" if best.quality is not None else ""
-
-
-def _reaching(comparison: Comparison) -> str:
-    """Which settings reach the target, soonest first, after how many epochs, and which do not."""
-    if comparison.target is None:
-        return ""
-    target = f"validation {comparison.measure.name} {bound_text(comparison)}"
-    epochs: dict[str, float] = {}
-    missed = []
-    for summary in comparison.summaries:
-        reached = summary.to_target
-        if reached is None or not reached.reached:
-            missed.append(summary.name)
-        elif reached.reached < reached.of:
-            missed.append(f"{summary.name} ({reached.of - reached.reached} of {reached.of} runs)")
-        else:
-            epochs[summary.name] = reached.epochs.value if reached.epochs else 0.0
-    if not epochs:
-        return f"No setting reaches {target} in every run."
-    first, *others = sorted(epochs, key=epochs.__getitem__)
-    names = [f"{counted(round(epochs[first]), 'epoch')} with {first}"]
-    names += [f"{round(epochs[other])} with {other}" for other in others]
-    missing = f"; not reached with {_few(missed)}" if missed else ""
-    return f"{target[:1].upper()}{target[1:]} is reached after {_few(names)}{missing}."
-
-
-def _few(names: Sequence[str]) -> str:
-    """The names, or the first few and how many more there are."""
-    return first_of(names, _MOST_NAMED) if len(names) > _MOST_NAMED else listed(names)
-
-
-def bound_text(comparison: Comparison) -> str:
-    """The target as ``≥ 60 %``."""
-    measure = comparison.measure
-    bound = "≥" if measure.higher_is_better else "≤"
-    return f"{bound} {significant(comparison.target)} {score_unit(measure)}".rstrip()
-
-
-def settings_remarks(comparison: Comparison) -> Iterator[str]:
-    """How the comparison was made, and what it does not cover."""
-    if comparison.pairs and (order := ordering_score(comparison)):
-        yield (
-            f"The order is that of {order}. Test scores are compared with those of "
-            f"{comparison.summaries[0].name} by paired t tests on the same seeds; the intervals of the "
-            "differences hold jointly (Bonferroni)."
-        )
-    runs = [run for summary in comparison.summaries for run in summary.configuration.runs]
-    if comparison.pairs and not all(run.record.certificate for run in runs):
-        yield (
-            "Some runs have no certificate: the comparison holds within "
-            f"{runs[0].record.configuration.backend} and says nothing about other frameworks."
-        )

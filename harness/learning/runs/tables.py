@@ -40,12 +40,9 @@ from harness.learning.runs.comparison import (
 )
 from harness.learning.runs.configuration_summary import ConfigurationSummary
 from harness.learning.runs.findings import GroupFindings
+from harness.learning.runs.quality_text import bound_text, ordering_score
 from harness.learning.runs.run_curves import Run
-from harness.learning.runs.sentences import (
-    UNRELIABLE,
-    bound_text,
-    ordering_score,
-)
+from harness.learning.runs.sentences import UNRELIABLE
 
 _TITLE = "Configurations by step time: mean [95 % interval from 3 seeds on]"
 #: How the columns of every comparison are defined.
@@ -59,7 +56,7 @@ VERDICT_TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided":
 
 
 def comparison_table(groups: Sequence[GroupFindings]) -> Table:
-    """The configurations of one or several groups, fastest first, with speed and quality side by side.
+    """Return the configurations of one or several groups, fastest first, with speed and quality.
 
     A column states the conditions if there are several groups; speed and quality are relative, and have a
     column each, if any group has several configurations.
@@ -88,7 +85,7 @@ def comparison_table(groups: Sequence[GroupFindings]) -> Table:
 
 
 def comparison_legend(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
-    """How the columns of these comparisons are to be read."""
+    """Explain the columns of these comparisons."""
     ratios = any(map(has_ratios, comparisons))
     busy = any(summary.disturbed for comparison in comparisons for summary in comparison.summaries)
     steps = not all(comparison.group.is_of_settings for comparison in comparisons)
@@ -96,22 +93,22 @@ def comparison_legend(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
 
 
 def has_ratios(comparison: Comparison) -> bool:
-    """Whether times are compared; of settings they are not."""
+    """Check whether times are compared; those of settings are not."""
     return bool(comparison.pairs) and not comparison.group.is_of_settings
 
 
 def time_of(summary: ConfigurationSummary, seconds: Estimate | None) -> str:
-    """A time of a configuration's runs, marked if others used the machine."""
+    """Write a time of a configuration's runs, marked if other programs used the machine."""
     return busy_mark(estimate(seconds, None), disturbed=summary.disturbed)
 
 
 def score_header(measure: Measure) -> str:
-    """``test accuracy (%)``."""
+    """Write ``test accuracy (%)``."""
     return f"test {_measured(measure)}"
 
 
 def _measured(measure: Measure) -> str:
-    """``accuracy (%)``."""
+    """Write ``accuracy (%)``."""
     return f"{measure.name} ({score_unit(measure)})" if score_unit(measure) else measure.name
 
 
@@ -121,7 +118,7 @@ def _score(summary: ConfigurationSummary, measure: Measure, *, named: bool) -> s
 
 
 def _relative(comparison: Comparison, summary: ConfigurationSummary) -> tuple[Cell | str, Cell | str]:
-    """Step time, of settings the test score, relative to the reference on the same seeds; and the verdict."""
+    """Write the step time, or the test score of a setting, relative to the reference, and the verdict."""
     if len(comparison.summaries) == 1:
         return NOTHING, NOTHING
     if not comparison.pairs:
@@ -143,13 +140,13 @@ def _verdict_cell(pair: PairComparison) -> Cell:
 
 
 def _ratio_cell(ratio: Estimate | None, *, unreliable: bool) -> Cell:
-    """A ratio of times, sorted by its value, marked if its times are unreliable."""
+    """Write a ratio of times, sorted by its value, marked if its times are unreliable."""
     text = f"{time_ratio(ratio)}, {UNRELIABLE}" if unreliable else time_ratio(ratio)
     return Cell(text, "unsure" if unreliable else "", ratio.value if ratio else None)
 
 
 def details_table(comparison: Comparison, peak_flops: float | None = None) -> Table:
-    """Throughput, time to the target, memory, and which configurations no other beats in time and quality."""
+    """Return throughput, time to the target and memory; mark configurations that none beats in both."""
     bound = "" if comparison.target is None else bound_text(comparison)
     until = f"time to validation {comparison.measure.name} {bound} (s)"
     quantities = shown(summary.measured for summary in comparison.summaries)
@@ -172,7 +169,7 @@ def details_table(comparison: Comparison, peak_flops: float | None = None) -> Ta
 
 
 def time_to_target(summary: ConfigurationSummary) -> str:
-    """Seconds to the target, and how many runs reached it if not all did."""
+    """Write the seconds to the target, and how many runs reached it if not all did."""
     target = summary.to_target
     if target is None or not target.reached:
         return "not reached"
@@ -181,7 +178,7 @@ def time_to_target(summary: ConfigurationSummary) -> str:
 
 
 def phases_table(comparison: Comparison) -> Table:
-    """Where the time of a run went: mean seconds over the runs of each configuration."""
+    """Return the mean seconds of each phase of a run, a row for each configuration."""
     names = list(dict.fromkeys(name for summary in comparison.summaries for name in summary.phases))
     rows = []
     for summary in comparison.summaries:
@@ -192,7 +189,7 @@ def phases_table(comparison: Comparison) -> Table:
 
 
 def runs_list(runs: Sequence[Run]) -> Table:
-    """A row for each run, with the id that ``harness show`` takes."""
+    """Return a row for each run, with the id that ``harness show`` takes."""
     rows = []
     for run in runs:
         record, score = run.record, run.score(run.measure.key)
@@ -211,11 +208,8 @@ def runs_list(runs: Sequence[Run]) -> Table:
     return table_of(rows, "Runs; harness show ID prints one in full")
 
 
-# The ratios of several machines side by side, as a table.
-
-
 def machines_table(across: AcrossMachines) -> Table:
-    """A row for each configuration and a column for each machine; the legend describes the machines."""
+    """Return a row for each configuration, a column for each machine, and a legend of the machines."""
     headers = _headers(across.machines)
     rows: list[list[Cell | str]] = [
         [name, *(_of_machine(machine.ratios.get(name)) for machine in across.machines)]
@@ -234,7 +228,7 @@ def _of_machine(ratio: MachineRatio | None) -> Cell | str:
 
 
 def _headers(machines: list[MachineRatios]) -> list[str]:
-    """The name of each host, with its id where two share a name; a number where none is recorded."""
+    """Return the name of each host, with its id where two share a name; a number where none is recorded."""
     names = [machine.host.partition(" (")[0] for machine in machines]
     count = Counter(names)
     return [
@@ -242,8 +236,6 @@ def _headers(machines: list[MachineRatios]) -> list[str]:
         for number, (name, machine) in enumerate(zip(names, machines, strict=True), 1)
     ]
 
-
-# Step times relative to the fastest configuration, and the logarithmic axis that they are drawn on.
 
 #: Room beyond the outermost intervals, as a share of the axis.
 _MARGIN = 0.05
@@ -270,7 +262,7 @@ class RelativeTime(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RelativeTimes:
-    """Every configuration of a comparison, the reference first; ``low`` and ``high`` are the axis's ends.
+    """Every configuration of a comparison, the reference first; ``low`` and ``high`` end the axis.
 
     The reference is the fastest by its mean, so only the ends of intervals are below 1.
     """
@@ -280,12 +272,12 @@ class RelativeTimes:
     high: float
 
     def place(self, ratio: float) -> float:
-        """Where a ratio stands on the axis: 0 at its low end, 1 at its high end."""
+        """Return the position of a ratio on the axis: 0 at its low end, 1 at its high end."""
         return math.log(ratio / self.low) / math.log(self.high / self.low)
 
     @property
     def ticks(self) -> dict[float, str]:
-        """Ratios to be marked on the axis, with their labels, in ascending order."""
+        """The ratios that are marked on the axis, with their labels, in ascending order."""
         chosen: list[float] = []
         for level in _TICKS:
             for tick in level:
@@ -297,7 +289,7 @@ class RelativeTimes:
 
 
 def relative_times(comparison: Comparison) -> RelativeTimes | None:
-    """The configurations relative to the fastest; None of settings, or where no times can be compared."""
+    """Relate the configurations to the fastest; None for settings, or where no times can be compared."""
     pairs = comparison.pairs
     if comparison.group.is_of_settings or all(pair.speed_verdict == UNRELIABLE for pair in pairs):
         return None
@@ -320,25 +312,22 @@ def relative_times(comparison: Comparison) -> RelativeTimes | None:
 
 
 def _label(ratio: float, *, factors: bool) -> str:
-    """``2×``, ``+20 %``; on an axis of factors 1 is ``1×``, else ``0 %``."""
+    """Write ``2×`` or ``+20 %``; 1 is ``1×`` on an axis of factors, and otherwise ``0 %``."""
     if ratio >= _FACTOR_FROM or (factors and ratio == 1):
         return f"{ratio:g}×"
     change = round(100 * (ratio - 1))
     return f"{change:+d} %" if change else "0 %"
 
 
-# Settings of a training, the best by validation first.
-
-
 def group_table(group: GroupFindings) -> Table:
-    """The table of one group: of settings by quality, of other configurations by speed."""
+    """Return the table of one group: settings by quality, other configurations by speed."""
     if group.comparison.group.is_of_settings:
         return settings_table(group.comparison)
     return comparison_table([group])
 
 
 def settings_table(comparison: Comparison) -> Table:
-    """A row for each setting: its scores, how it compares with the best, and when it reaches the target.
+    """Return a row for each setting: scores, comparison with the best, and when it reaches the target.
 
     The validation score, by which the rows are ordered, has a column where one is known, and the seeds that
     a verdict needs have one where a comparison is undecided.
@@ -373,7 +362,7 @@ def settings_table(comparison: Comparison) -> Table:
 
 
 def differences_table(comparison: Comparison) -> Table | None:
-    """Differences of test scores from the reference with both intervals; None where nothing is compared."""
+    """Return the differences of test scores from the reference with both intervals; None if not compared."""
     pairs = [pair for pair in comparison.pairs if pair.quality.difference is not None]
     if not pairs:
         return None

@@ -1,6 +1,5 @@
 """Which axes vary among runs, and the axes along which a selection of runs is compared."""
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -9,7 +8,6 @@ import msgspec
 
 from harness.core.runs.fields import FIELDS, AxisValue, value_of
 from harness.core.runs.record import Record
-from harness.core.training.measures import Measure
 from harness.errors import UsageError
 from harness.learning.runs.axes import (
     BACKEND,
@@ -21,18 +19,7 @@ from harness.learning.runs.axes import (
     ordered,
     plain_axes,
 )
-from harness.learning.runs.comparison import (
-    Comparison,
-    PairComparison,
-    quality,
-)
 from harness.learning.runs.conditions import Conditions
-from harness.learning.runs.configuration_summary import (
-    ConfigurationSummary,
-    default_target,
-    mark_front,
-    summarize,
-)
 from harness.learning.runs.grouping import (
     ConfigurationRuns,
     GroupedRuns,
@@ -42,13 +29,11 @@ from harness.learning.runs.grouping import (
     traits,
 )
 
-# Runs grouped along axes: everything is equal within a group except the values of the axes.
-
 _BATCH_SIZE = "batch_size"
 
 
 def surroundings_of(record: Record) -> Conditions:
-    """The conditions that no axis covers: runs that differ in them are never compared."""
+    """Return the conditions that no axis covers: runs that differ in them are never compared."""
     return msgspec.structs.replace(
         Conditions.of(record),
         description="",
@@ -62,7 +47,7 @@ def surroundings_of(record: Record) -> Conditions:
 
 
 def regrouped(groups: Iterable[RunGroup], axes: tuple[str, ...]) -> GroupedRuns:
-    """The runs of ordinary groups, grouped along axes; the largest groups first.
+    """Group the runs of ordinary groups along axes; the largest groups first.
 
     The backend stays equal. Runs on full batches join every group that is equal apart from the batch size.
     """
@@ -88,7 +73,7 @@ def regrouped(groups: Iterable[RunGroup], axes: tuple[str, ...]) -> GroupedRuns:
 
 
 def _all_else(record: Record, axes: Sequence[str]) -> Hashable:
-    """What is equal within a group besides the batch size."""
+    """Return what is equal within a group besides the batch size."""
     fields = [(name, value(record)) for name, value in FIELDS.items() if name not in (*axes, _BATCH_SIZE)]
     options = [
         (name, value)
@@ -102,7 +87,7 @@ def _all_else(record: Record, axes: Sequence[str]) -> Hashable:
 def _configurations(
     members: Sequence[ConfigurationRuns], axes: tuple[str, ...], superseded: Counter[tuple[str, str]]
 ) -> tuple[ConfigurationRuns, ...]:
-    """One configuration for each combination of values: the certified one, or else the newest, of several."""
+    """Return one configuration for each combination of values: the certified or else the newest one."""
     by_values: dict[tuple[AxisValue, ...], ConfigurationRuns] = {}
     for member in sorted(members, key=_preference):
         record = member.runs[0].record
@@ -124,7 +109,7 @@ def _preference(configuration: ConfigurationRuns) -> tuple[bool, str]:
 
 
 def _traits(configuration: ConfigurationRuns, axes: tuple[str, ...]) -> Traits:
-    """Those of the ordinary group that are not along the axes; certificates may differ within the group."""
+    """Return the traits of the ordinary group that are not along the axes; certificates may differ."""
     record = configuration.runs[0].record
     own = traits(Conditions.of(record), record)
     hidden = {*axes, "certified", *({"batch"} if "batch_size" in axes else ())}
@@ -156,7 +141,7 @@ class Arranged(NamedTuple):
 
 
 def arranged(groups: Iterable[RunGroup]) -> Arranged:
-    """The groups, with those of a task along the one axis that varies there.
+    """Arrange the groups, those of a task along the one axis that varies there.
 
     Where the backend varies, or several axes do, the ordinary groups remain.
     """
@@ -181,7 +166,7 @@ def arranged(groups: Iterable[RunGroup]) -> Arranged:
 
 
 def arranged_along(groups: Sequence[RunGroup], axes: tuple[str, ...]) -> Arranged:
-    """The groups along these axes that hold several values of them.
+    """Arrange the groups along these axes; only those that hold several values of them remain.
 
     Raises:
         UsageError: there is none; says why.
@@ -194,7 +179,7 @@ def arranged_along(groups: Sequence[RunGroup], axes: tuple[str, ...]) -> Arrange
 
 
 def varying(groups: Sequence[RunGroup]) -> dict[str, list[AxisValue]]:
-    """The axes along which the runs differ, with the values of each; backends with mode and version."""
+    """Return the axes along which the runs differ, with their values; backends with mode and version."""
     configurations = [configuration for group in groups for configuration in group.configurations]
     names = list(dict.fromkeys(", ".join(filter(None, each.identity)) for each in configurations))
     records = [configuration.runs[0].record for configuration in configurations]
@@ -211,7 +196,7 @@ def varying(groups: Sequence[RunGroup]) -> dict[str, list[AxisValue]]:
 
 
 def _nothing_along(groups: Sequence[RunGroup], axes: tuple[str, ...]) -> str:
-    """Why no two runs differ in these axes alone, and what to select instead."""
+    """Explain why no two runs differ in these axes alone, and what to select instead."""
     by = ",".join(axes)
     values = varying(groups)
     if not set(axes) & set(values):
@@ -225,42 +210,3 @@ def _nothing_along(groups: Sequence[RunGroup], axes: tuple[str, ...]) -> str:
         f"--by {by}: runs that differ in {' and '.join(axes)} also differ in {', '.join(others) or BACKEND}. "
         + (f"Compare every combination: --by {also}" if others else "Select one backend: backend=NAME")
     )
-
-
-# The settings of a training compared: quality on the same seeds, and when each reaches one target.
-#
-# Order and reference follow from validation data: the compared test scores have no part in the choice.
-
-#: A strict target compares few settings; a target that all reach is set by the worst one.
-_SHARE_AT_TARGET = 0.5
-_FEWEST_AT_TARGET = 2
-
-
-def compare_settings(group: RunGroup, margin: float | None = None, target: float | None = None) -> Comparison:
-    """Compare the settings of a group with the one of the best validation score after the last epoch.
-
-    ``margin`` and ``target`` as in :func:`harness.learning.runs.comparison.compare`, but the default target
-    is the best round value that every run of at least half of the settings reaches. The intervals of the
-    differences hold jointly. No ratio of times is given: the steps of settings are different work.
-    """
-    measure = group.measure
-    if target is None:
-        fewest = max(_FEWEST_AT_TARGET, math.ceil(_SHARE_AT_TARGET * len(group.configurations)))
-        target = default_target(group, min(fewest, len(group.configurations)))
-    summaries = [summarize(configuration, measure, target) for configuration in group.configurations]
-    summaries = mark_front(sorted(summaries, key=lambda summary: _rank(summary, measure)), measure)
-    if not group.comparable or len(summaries) == 1:
-        return Comparison(group, measure, target, summaries, [])
-    best, *others = summaries
-    pairs = [
-        PairComparison(best, other, measure, None, quality(other, best, margin, len(others)))
-        for other in others
-    ]
-    return Comparison(group, measure, target, summaries, pairs)
-
-
-def _rank(summary: ConfigurationSummary, measure: Measure) -> tuple[bool, float]:
-    """Ascending from the best by validation; settings without validation follow, by their test score."""
-    score = summary.validation or summary.quality
-    rank = math.inf if score is None else -measure.sign * score.value
-    return summary.validation is None, rank

@@ -15,27 +15,24 @@ from harness.core.documents.document import (
 from harness.core.documents.numbers import NOTHING, listed
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.store import Store
-from harness.learning.study.effects import StudyFinding
-from harness.learning.study.page import findings_alone, study_parts
+from harness.learning.study.answer import headline, level_text, ranked
+from harness.learning.study.charts import profiles
+from harness.learning.study.finding import StudyFinding
+from harness.learning.study.page import recorded_study, study_parts
 from harness.learning.study.record import Study
-from harness.learning.study.sections import (
-    headline,
-    level_text,
-    ranked,
-)
 
-#: How fast a target is reached, if the kind measures it.
+#: The quantity of the profiles, if the kind measures it.
 _TO_TARGET = "steps to target"
 
 
 def _findings(studies: Sequence[Study], store: Store) -> list[StudyFinding]:
-    """The finding of each study on its first configuration; without those of which nothing is recorded."""
-    found = [findings_alone(study, store).studies for study in studies]
+    """Return the finding of each study on its first configuration; studies without runs are left out."""
+    found = [recorded_study(study, store).findings for study in studies]
     return [first for first, *_ in filter(None, found)]
 
 
 def across_tasks(findings: Sequence[StudyFinding]) -> list[Node]:
-    """The table of ranks, and the profiles where a target was set."""
+    """Return the table of ranks, and the profiles if a target was set."""
     kind = findings[0].study.kind
     by_task = {
         study.study.task: {
@@ -70,11 +67,9 @@ def across_tasks(findings: Sequence[StudyFinding]) -> list[Node]:
 
 
 def _profiles(findings: Sequence[StudyFinding]) -> list[Figure]:
-    from harness.learning.study.charts import profiles
-
     slowdowns: dict[str, list[float | None]] = {}
     for study in findings:
-        # A mean over the seeds that were lucky enough to reach the target says nothing of the others.
+        # A mean over only those seeds that reach the target would be biased.
         known = {
             effect.variant.name: level.value
             for effect in study.effects
@@ -87,13 +82,13 @@ def _profiles(findings: Sequence[StudyFinding]) -> list[Figure]:
 
 
 def across_tasks_text(studies: Sequence[Study], store: Store) -> str:
-    """The ranks of a kind of study over several tasks, for the terminal."""
+    """Write the ranks of a kind of study over several tasks, for the terminal."""
     findings = _findings(studies, store)
     return terminal_text(_document(findings)) if findings else "No study has a result yet."
 
 
 def across_tasks_page(studies: Sequence[Study], store: Store) -> str:
-    """The same as a page, with the parts of each task.
+    """Write the page of a kind of study over several tasks, with the parts of each task.
 
     Raises:
         ImportError: the extra "report" is not installed.

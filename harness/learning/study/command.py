@@ -12,36 +12,31 @@ import msgspec
 
 from harness.core.documents.files import write_text
 from harness.core.documents.numbers import about, counted
-from harness.core.machine.description import Machine
 from harness.core.plugins import registry
 from harness.core.runs.record import Record
 from harness.core.runs.request import RunRequest
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
 from harness.core.shell import completion, options
-from harness.core.shell.commands.run import (
-    cluster_of,
-    exit_code,
-    run_sequence,
-)
-from harness.core.shell.console import reuse_text, shown_progress
 from harness.core.shell.ending import INTERRUPTED
+from harness.core.shell.execution import exit_code, run_sequence
+from harness.core.shell.executors import Executor, executor_of
 from harness.core.shell.printing import echo, print_error_line
+from harness.core.shell.progress import shown_progress
+from harness.core.shell.runs_display import reuse_text
 from harness.errors import HarnessError
 from harness.learning.study.across_tasks_page import across_tasks_page, across_tasks_text
 from harness.learning.study.page import (
     studies_text,
 )
-from harness.learning.study.record import (
-    STUDIES,
-    TUNING_SEED,
-    Study,
+from harness.learning.study.plan import (
     StudyOptions,
     StudyPlan,
     affordable_trials,
     mean_run_seconds,
     runs_within,
 )
+from harness.learning.study.record import STUDIES, TUNING_SEED, Study
 from harness.learning.study.tuning import Tuning
 from harness.spec.study import StudyKind
 
@@ -56,7 +51,9 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 @click.argument("kind", metavar="KIND", shell_complete=completion.STUDIES)
 @options.tasks
 @options.backends(required=True)
-@click.option("--quick", is_flag=True, help="The classroom form: minutes instead of figures to cite.")
+@click.option(
+    "--quick", is_flag=True, help="Short version for teaching: takes minutes; do not cite its results."
+)
 @options.dataset
 @options.epochs
 @options.max_steps
@@ -133,15 +130,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     studies: list[Study] = []
     records: list[Record] = []
     results = sys.stdout
-    with cluster_of(given) as cluster:
-        if cluster is not None:
-            given["threads"] = given["threads"] or cluster.threads
-        machine = cluster and cluster.machine
+    with executor_of(given) as executor:
+        given["threads"] = given["threads"] or executor.threads
         for task in tasks:
-            conduct = _Conduct(kind, task, given, machine)
+            conduct = _Conduct(kind, task, given, executor)
             study, path = conduct.carry_out()
             studies.append(study)
-            with contextlib.redirect_stdout(results):  # which a connection to Ray has silenced
+            with contextlib.redirect_stdout(results):  # which an executor may have silenced
                 conduct.show(study, path)
             records += conduct.records
             if exit_code(records) == INTERRUPTED:
@@ -151,7 +146,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         echo(f"{across_tasks_text(studies, store)}\n")
         name = f"{kind.name}-{'-'.join(study.task for study in studies)}.html"
         _write_page(given["results"] / STUDIES.folder / name, lambda: across_tasks_page(studies, store))
-    # A trial that diverges has found out that its setting is bad; a run that is compared must not.
+    # A trial may diverge: its setting is bad. A run that is compared must not.
     judged = [record for record in records if (record.status, record.seed) != ("diverged", TUNING_SEED)]
     ctx.exit(exit_code(judged))
 
@@ -159,7 +154,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 class _Conduct:
     """Carries out a study of one task: trials, then the runs that are compared, then its page."""
 
-    def __init__(self, kind: StudyKind, task: str, given: dict[str, Any], machine: Machine | None) -> None:
+    def __init__(self, kind: StudyKind, task: str, given: dict[str, Any], executor: Executor) -> None:
         asked = given | {"kind": kind, "task": task, "command": sys.argv[1:]}
         chosen = msgspec.convert(
             {name: asked[name] for name in StudyOptions.__struct_fields__}, StudyOptions, from_attributes=True
@@ -167,7 +162,7 @@ class _Conduct:
         with shown_progress(quiet=given["quiet"]) as progress:
             self._plan = StudyPlan(chosen, progress)
         self._given = given
-        self._machine = machine
+        self._executor = executor
         self._store = Store(given["results"])
         self._trackers = options.trackers_of(given)
         self._begun = time.monotonic()
@@ -203,7 +198,7 @@ class _Conduct:
         return exit_code(self.records) == INTERRUPTED
 
     def _size_text(self) -> str:
-        """The number of runs, before the first one."""
+        """Return the number of runs, before the first one."""
         plan = self._plan
         tuned = sum(bool(variant.ranges) for variant in plan.variants)
         noun = f"{plan.kind.noun}s" if tuned > 1 else plan.kind.noun
@@ -212,7 +207,7 @@ class _Conduct:
         return f"{plan.options.task}: {trials}{runs} ({counted(plan.seeds, 'seed')} of each variant)"
 
     def _tune(self, tuning: Tuning) -> None:
-        """The trials, a round after the other; a budget limits their number."""
+        """Run the trials in rounds; a budget limits their number."""
         plan = self._plan
         count = plan.trials
         if not count:
@@ -222,7 +217,7 @@ class _Conduct:
             if number > count:
                 break
             if number == 1:
-                # The first run says how long all of them take.
+                # The duration of the first run gives an estimate for all.
                 records = self._run(requests[:1])
                 total = plan.trials * len(requests) + compared
                 count = min(count, self._within_budget(records, total, len(requests), compared))
@@ -234,7 +229,7 @@ class _Conduct:
                 break
 
     def _within_budget(self, records: list[Record], total: int, tuned: int, compared: int) -> int:
-        """Say how long the study takes; returns the number of trials that the budget allows."""
+        """Print how long the study takes; returns the number of trials that the budget allows."""
         seconds = self._estimate(records, total)
         if seconds is None or self._given["budget"] is None:
             return self._plan.trials
@@ -254,12 +249,12 @@ class _Conduct:
         return seconds
 
     def _left(self) -> float:
-        """The seconds of the budget that are left."""
+        """Return the seconds that are left of the budget."""
         budget: float = self._given["budget"]
         return max(0.0, budget - (time.monotonic() - self._begun))
 
     def _compare(self, found: dict[str, list[str]]) -> None:
-        """The runs that are compared: all of them, or those that fit the budget."""
+        """Execute the runs that are compared: all of them, or those that fit the budget."""
         plan = self._plan
         runs = plan.runs(found)
         shared = self._shared([run.request for run in runs])
@@ -282,10 +277,10 @@ class _Conduct:
 
     def _shared(self, requests: list[RunRequest]) -> SharedRuns:
         certify = self._given["certify"]
-        return SharedRuns(requests, self._store, certify=certify, machine=self._machine)
+        return SharedRuns(requests, self._store, certify=certify, machine=self._executor.machine)
 
     def _run(self, requests: list[RunRequest]) -> list[Record]:
-        """Execute what is not recorded of these; returns the records of all."""
+        """Execute those requests that are not recorded; returns the records of all."""
         if not requests:
             return []
         deadline = math.inf
@@ -294,9 +289,9 @@ class _Conduct:
         records = run_sequence(
             self._shared(requests),
             self._store,
+            self._executor,
             quiet=self._given["quiet"],
             certify=self._given["certify"],
-            on_nodes=self._machine is not None,
             deadline=deadline,
             trackers=self._trackers,
         )

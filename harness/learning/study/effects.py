@@ -1,12 +1,9 @@
 """Effects of a study's variants: each compared with its reference on the same seeds."""
 
 import dataclasses
-import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -22,26 +19,14 @@ from harness.core.stats.intervals import (
 )
 from harness.core.training.measures import Measure
 from harness.learning.runs.conditions import Conditions
-from harness.learning.runs.grouping import (
-    ConfigurationRuns,
-    NoPlainRuns,
-    RunGroup,
-)
-from harness.learning.runs.overfit import Overfitting, overfitting
+from harness.learning.runs.grouping import ConfigurationRuns, RunGroup
 from harness.learning.runs.population import paired_scores
-from harness.learning.runs.run_curves import Run
 from harness.learning.runs.seed_values import differences, ratios
-from harness.learning.study.quantities import (
-    Quantity,
-    SeedValues,
-    quantity,
-)
-from harness.learning.study.record import (
-    TUNING_SEED,
-    Study,
-    Variant,
-)
-from harness.learning.study.tuning import criterion
+from harness.learning.study.finding import Effect, StudyFinding, Verdict
+from harness.learning.study.parts import parts_of, quantity
+from harness.learning.study.quantities import Quantity, SeedValues
+from harness.learning.study.record import TUNING_SEED, Study, Variant
+from harness.learning.study.trials import criterion
 from harness.spec.study import StudyVariant
 
 #: Computed from the runs of the reference alone, at their best epochs.
@@ -53,107 +38,15 @@ EARLY_STOPPING = StudyVariant(
     ),
 )
 
-#: Of a variant against the reference. ``equal``: every decisive difference is certainly within its margin;
-#: ``mixed``: one decisive quantity is certainly better, another one certainly worse; ``few``: fewer seeds
-#: than an interval needs.
-Verdict = Literal["better", "worse", "mixed", "equal", "undecided", "few"]
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """A variant on one configuration: levels, and changes from the reference on the same seeds, by quantity.
-
-    A change is a difference, or a quotient where the quantity is a ratio. The intervals of decisive changes
-    hold for all variants and decisive quantities together, because one of several is chosen by them.
-    """
-
-    variant: Variant
-    described: StudyVariant
-    seeds: int
-    levels: Mapping[str, Estimate | None]
-    changes: Mapping[str, Estimate | None]
-    verdict: Verdict | None
-    """None of the reference itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class StudyFinding:
-    """A study on one configuration: the effects of its variants, the reference first."""
-
-    study: Study
-    group: RunGroup
-    configuration: ConfigurationRuns
-    """The runs of the reference."""
-    quantities: Mapping[str, Quantity]
-    effects: list[Effect]
-    treated: list[tuple[Variant, RunGroup, ConfigurationRuns]]
-    """The runs of each variant, the reference first; early stopping has none of its own."""
-    results: Path | None = None
-    """The results folder, for images beside the records."""
-
-    @property
-    def measure(self) -> Measure:
-        """The measure of the task's quality."""
-        return self.group.measure
-
-    @property
-    def reference(self) -> Effect:
-        """The variant that the others are compared with."""
-        return self.effects[0]
-
-    @property
-    def runs(self) -> list[Run]:
-        """Every run that is compared."""
-        return [run for _, _, treated in self.treated for run in treated.runs]
-
-    def curves(self) -> dict[str, Overfitting]:
-        """What the curves of each variant show, by its name; without variants that scored no epoch."""
-        read = {variant.name: overfitting(group, runs) for variant, group, runs in self.treated}
-        return {name: curve for name, curve in read.items() if curve is not None}
-
-    @property
-    def group_title(self) -> str:
-        """The title of the group, without the options that the study itself sets."""
-        names = {name for variant in self.study.variants for name in variant.options} | {"evaluation"}
-        kept = tuple(each for each in self.group.distinctions if each.name not in names)
-        return dataclasses.replace(self.group, distinctions=kept).title
-
-    @property
-    def disturbed(self) -> bool:
-        """Whether others used the machine in any of its runs, so that their times are unreliable."""
-        return any(run.record.disturbed for run in self.runs)
-
-    def of_verdict(self, *verdicts: Verdict) -> list[Effect]:
-        """The effects of these verdicts, the reference not among them."""
-        return [effect for effect in self.effects[1:] if effect.verdict in verdicts]
-
-    @property
-    def recommended(self) -> Effect | None:
-        """The best of the variants that are certainly better than the reference; None without one.
-
-        It is the one with the largest certain gain in the first decisive quantity that decides between any.
-        """
-        better = [effect for effect in self.of_verdict("better") if not effect.described.data]
-        for name in self.study.kind.decisive:
-            sign = self.quantities[name].measure.sign
-            gains = [
-                (sign * change.value, effect)
-                for effect in better
-                if (change := effect.changes.get(name)) is not None and change.excludes(0.0)
-            ]
-            if gains:
-                return max(gains, key=lambda gain: gain[0])[1]
-        return None
-
 
 def study_findings(study: Study, groups: Sequence[RunGroup]) -> list[StudyFinding]:
-    """A finding for each group of runs of the reference and each of its configurations.
+    """Return a finding for each group of runs of the reference and each of its configurations.
 
     Configurations without another variant are left out next to others that have one: their runs may be
     ordinary runs that are not part of the study. So are those that lack a variant which the configuration has
-    that made the trials: their runs may be of a study of their own, in which some settings are the same.
+    that made the trials: their runs may belong to another study, in which some settings are the same.
     """
-    groups = [each for group in groups if (each := _without_trials(group)).configurations]
+    groups = [each for group in groups if (each := without_trials(group)).configurations]
     findings, compared = [], list[StudyFinding]()
     for group in groups:
         if not study.holds(group.conditions, study.reference_variant):
@@ -173,8 +66,8 @@ def _label(finding: StudyFinding) -> str:
     return finding.configuration.runs[0].record.configuration.label
 
 
-def _without_trials(group: RunGroup) -> RunGroup:
-    """The group without the runs that chose settings, which must not judge them."""
+def without_trials(group: RunGroup) -> RunGroup:
+    """Return the group without the trials, which must not judge the settings that they chose."""
     kept = [
         (each, tuple(run for run in each.runs if run.record.seed != TUNING_SEED))
         for each in group.configurations
@@ -186,14 +79,14 @@ def _without_trials(group: RunGroup) -> RunGroup:
 
 
 def common_conditions(conditions: Conditions) -> Conditions:
-    """What the runs of all variants share."""
+    """Return the conditions that the runs of all variants share."""
     return msgspec.structs.replace(conditions, description="", epochs=0, evaluation=Evaluation())
 
 
 def _variants(
     study: Study, group: RunGroup, configuration: ConfigurationRuns, groups: Sequence[RunGroup]
 ) -> list[tuple[Variant, RunGroup, ConfigurationRuns]]:
-    """The configuration's runs of each variant, the reference first."""
+    """Return the runs of each variant by the configuration, the reference first."""
     wanted, reference = common_conditions(group.conditions), study.reference_variant
     others = [variant for variant in study.variants if variant is not reference]
     found = [
@@ -214,7 +107,8 @@ def _finding(
     treated: list[tuple[Variant, RunGroup, ConfigurationRuns]],
 ) -> StudyFinding:
     kind = study.kind
-    names = dict.fromkeys([*kind.decisive, *kind.quantities])
+    needed = (name for part in parts_of(kind) for name in part.needs)
+    names = dict.fromkeys([*kind.decisive, *kind.quantities, *needed])
     quantities = {name: quantity(name, study, configuration) for name in names}
     at_best = kind.at == "best"
     of_reference = _side(quantities, configuration, best=at_best)
@@ -243,9 +137,9 @@ def _finding(
             else mean_interval(list(values[name].values()))
             for name, each in quantities.items()
         }
-        luck = math.hypot(*(_tuning_luck(study, each, tuned_by) for each in (variant, treated[0][0])))
+        error = math.hypot(*(_tuning_error(study, each, tuned_by) for each in (variant, treated[0][0])))
         changes = {
-            name: _change(each, side, of_reference, confidence, luck if name == kind.criterion else 0.0)
+            name: _change(each, side, of_reference, confidence, error if name == kind.criterion else 0.0)
             if place
             else None
             for name, each in quantities.items()
@@ -274,21 +168,21 @@ def _side(quantities: Mapping[str, Quantity], runs: ConfigurationRuns, *, best: 
     return _Side(runs, best, {name: each.values(runs, best) for name, each in quantities.items()})
 
 
-def _tuning_luck(study: Study, variant: Variant, tuned_by: Measure) -> float:
-    """The standard deviation of the criterion that comes from which settings a variant's trials drew."""
+def _tuning_error(study: Study, variant: Variant, tuned_by: Measure) -> float:
+    """Estimate the standard deviation of the criterion over repeated draws of the variant's trials."""
     trials = [trial.value for trial in study.trials if trial.variant == variant.name]
     values = [value for value in trials if value is not None]
     sign = tuned_by.sign
-    worst = min((sign * value for value in values), default=0.0)  # as which one that diverged counts
+    worst = min((sign * value for value in values), default=0.0)  # a trial that diverged counts as the worst
     return spread_of_best([worst if value is None else sign * value for value in trials])
 
 
 def _change(
-    each: Quantity, ours: _Side, theirs: _Side, confidence: float, tuning_luck: float
+    each: Quantity, ours: _Side, theirs: _Side, confidence: float, tuning_error: float
 ) -> Estimate | None:
-    """The change with its interval: of test scores the wider one of that over seeds and the population's.
+    """Return the change with its interval; of test scores the wider of those over seeds and population.
 
-    ``tuning_luck`` is the error from tuning that the interval contains, too.
+    ``tuning_error`` is the standard deviation from tuning that the interval includes.
     """
     first, second = ours.values[each.name], theirs.values[each.name]
     if each.ratio:
@@ -296,12 +190,12 @@ def _change(
     if each.of_samples is not None:
         records, others = ([run.record for run in side.runs.runs] for side in (ours, theirs))
         paired = paired_scores(records, others, each.of_samples, our_best=ours.best, their_best=theirs.best)
-        return with_further_error(paired.wider(confidence), tuning_luck, confidence)
+        return with_further_error(paired.wider(confidence), tuning_error, confidence)
     return mean_interval(differences(first, second), confidence)
 
 
 def _verdict(decisive: Sequence[tuple[Quantity, Estimate | None, SeedValues]]) -> Verdict:
-    """The verdict of a variant from its decisive changes and the values of the reference."""
+    """Judge a variant by its decisive changes and the values of the reference."""
     known = [
         (each, change, level)
         for each, change, level in decisive
@@ -329,40 +223,3 @@ def _is_within_margin(each: Quantity, change: Estimate, level: SeedValues) -> bo
     return (
         change.low is not None and change.high is not None and -margin < change.low and change.high < margin
     )
-
-
-# Runs of a study's variants that have no runs of the reference under the same conditions.
-
-
-def unpaired_variants(study: Study, groups: Iterable[RunGroup]) -> list[NoPlainRuns]:
-    """For each variant and configuration without runs of the reference, how the nearest of these differ."""
-    groups = [each for group in groups if (each := _without_trials(group)).configurations]
-    reference = study.reference_variant
-    plain = [
-        (common_conditions(group.conditions), configuration.identity)
-        for group in groups
-        if study.holds(group.conditions, reference)
-        for configuration in group.configurations
-    ]
-    unpaired = []
-    for variant, group in itertools.product(study.variants, groups):
-        # A variant without assignments is the task as it is, whose runs need not belong to the study.
-        if variant is reference or not variant.assignments or not study.holds(group.conditions, variant):
-            continue
-        ours = common_conditions(group.conditions)
-        for configuration in group.configurations:
-            theirs = [conditions for conditions, identity in plain if identity == configuration.identity]
-            if ours not in theirs:
-                nearest = min(map(ours.differences, theirs), key=len, default=[])
-                unpaired.append(
-                    NoPlainRuns(
-                        task=group.conditions.task,
-                        title=group.title,
-                        configuration=configuration.name,
-                        runs=len(configuration.runs),
-                        remedy=variant.name,
-                        reference=reference.name,
-                        differences=tuple(nearest),
-                    )
-                )
-    return unpaired

@@ -1,121 +1,40 @@
-"""Studies: the answer in sentences and a table, and a document that explains itself.
-
-The parts of a page are in :mod:`harness.learning.study.sections`. The terminal gets the same answer and
-tables.
-"""
+"""Studies as documents: the page that explains itself, the text of the terminal, and notebooks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.core.documents.document import (
-    Cell,
     Document,
     Facts,
+    Figure,
     Figures,
     Folded,
     Node,
     Paragraph,
+    Picture,
     Section,
     Table,
 )
 from harness.core.documents.kinds import Listed
-from harness.core.documents.numbers import (
-    BUSY_LEGEND,
-    NOTHING,
-    RATIO_LEGEND,
-    busy_mark,
-    counted,
-    estimate,
-    listed,
-    score_digits,
-    seeds,
-    with_unit,
-)
+from harness.core.documents.numbers import NOTHING, counted, listed, seeds
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.store import Store
 from harness.errors import UsageError
 from harness.learning.runs.findings import Findings
-from harness.learning.runs.grouping import group_runs
+from harness.learning.runs.grouping import KeptApart, group_runs
+from harness.learning.runs.page import findings_document
 from harness.learning.runs.run_curves import Run
-from harness.learning.study.effects import (
-    Effect,
-    StudyFinding,
-    study_findings,
-    unpaired_variants,
-)
-from harness.learning.study.quantities import Quantity
-from harness.learning.study.record import (
-    STUDIES,
-    Study,
-    study_records,
-)
-from harness.learning.study.sections import (
-    answer,
-    change_text,
-    changes_text,
-    edge_sentences,
-    figures_of_study,
-    headline,
-    sections,
-    study_sentence,
-    tuning_table,
-)
-from harness.learning.study.tuning import criterion
+from harness.learning.study.answer import answer, changes_text, headline, study_table
+from harness.learning.study.effects import study_findings
+from harness.learning.study.finding import StudyFinding
+from harness.learning.study.parts import Part, parts, parts_of
+from harness.learning.study.record import STUDIES, Study, study_records
+from harness.learning.study.report_section import StudySection, unpaired_variants
+from harness.learning.study.trials import criterion
 from harness.spec.study import StudyKind
-
-# All numbers of a study, in one table.
-
-
-def study_table(study: StudyFinding) -> Table:
-    """A row for each variant: its levels, and the changes from the reference of what decides and of times."""
-    measured = list(study.quantities.values())
-    decisive = study.study.kind.decisive
-    with_level = [each for each in measured if not each.ratio or each.name.endswith("target")]
-    with_change = [each for each in measured if each.ratio or each.name in decisive]
-    headers = [study.study.kind.noun, "settings", "seeds", *(with_unit(each.measure) for each in with_level)]
-    headers += [f"change of {each.measure.name}" for each in with_change]
-    rows = []
-    for index, effect in enumerate(study.effects):
-        levels = [estimate(effect.levels[each.name], score_digits(each.measure)) for each in with_level]
-        changes: list[Cell | str] = [NOTHING] * len(with_change)
-        if index:
-            changes = [_change_cell(study, each, effect) for each in with_change]
-        row = [effect.variant.name, " ".join(effect.variant.assignments) or NOTHING, str(effect.seeds)]
-        rows.append([*row, *levels, *changes])
-    names = listed([study.quantities[name].measure.name for name in decisive])
-    title = (
-        f"Changes from {study.reference.variant.name} on the same seeds: mean [95 % interval; those of "
-        f"{names} hold for all together]"
-    )
-    legend = (RATIO_LEGEND, *[BUSY_LEGEND] * study.disturbed)
-    return Table(headers, rows, title, legend, announced=True, form="named")
-
-
-def _change_cell(study: StudyFinding, of: Quantity, effect: Effect) -> Cell | str:
-    change = effect.changes[of.name]
-    text = change_text(of, change)
-    if of.measure.unit == "s":
-        text = busy_mark(text, disturbed=study.disturbed)
-    if change is None or of.name not in study.study.kind.decisive or not change.excludes(0.0):
-        return text
-    gain = of.measure.sign * change.value > 0
-    return Cell(text, "good" if gain else "bad")
-
-
-def study_nodes(study: StudyFinding, name: str) -> list[Node]:
-    """The answer, the charts and the numbers of a study among other findings."""
-    nodes: list[Node] = [
-        Paragraph(study_sentence(study), "answer"),
-        *map(Paragraph, edge_sentences(study.study)),
-        Figures(partial(figures_of_study, study, name)),
-        study_table(study),
-    ]
-    return [*nodes, tuning_table(study)] if study.study.trials else nodes
-
-
-# The document of a study, which explains itself.
 
 _TERMS = {
     "epoch": "One pass over all training samples.",
@@ -137,7 +56,7 @@ _TERMS = {
 
 
 def study_document(findings: Sequence[StudyFinding]) -> Document:
-    """The findings of one study, a part for each configuration, with what the words mean."""
+    """Return the page of one study: a part for each configuration, with explanations and terms."""
     first = findings[0]
     kind = first.study.kind
     nodes: list[Node] = []
@@ -163,7 +82,7 @@ def study_document(findings: Sequence[StudyFinding]) -> Document:
 
 
 def _trained(study: StudyFinding) -> Section:
-    """What every variant has in common, with each setting that is not the task's default."""
+    """Return what all variants have in common, with the settings that are not the task's defaults."""
     record, recorded = study.configuration.runs[0].record, study.study
     data = record.dataset
     counts = ", ".join(f"{count:,} {split}" for split, count in data.samples.items())
@@ -187,7 +106,7 @@ def _epoch_of_scores(kind: StudyKind) -> str:
 
 
 def method(findings: Sequence[StudyFinding]) -> str:
-    """What was done, as a paragraph for a paper."""
+    """Describe the method in a paragraph for a paper."""
     first = findings[0]
     study, kind = first.study, first.study.kind
     record = first.configuration.runs[0].record
@@ -232,19 +151,38 @@ def method(findings: Sequence[StudyFinding]) -> str:
     return " ".join(texts)
 
 
+def _sections(study: StudyFinding, prefix: str) -> list[Node]:
+    """Return the parts for which the study has the data; their ids begin with ``prefix``."""
+    drawn: list[Node] = []
+    for part in parts_of(study.study.kind):
+        content = part.content(study)
+        if content is not None:
+            above = [Paragraph(each) if isinstance(each, str) else each for each in content.above]
+            charts = [Figures(partial(_charts, part, study, prefix))] if part.charts is not None else []
+            name = f"{prefix}-{part.name.replace(' ', '-')}"
+            drawn.append(Section(content.title, [*above, *charts, *content.below], name))
+    absent = [name for name in study.study.kind.sections if name not in parts()]
+    note = f"Not shown: {listed(absent)}. No installed feature has a part of this name." if absent else ""
+    return [*drawn, Paragraph(note)]
+
+
+def _charts(part: Part, study: StudyFinding, prefix: str) -> list[Figure | Picture]:
+    return [*part.charts(study, prefix)] if part.charts is not None else []
+
+
 def study_parts(findings: Sequence[StudyFinding], prefix: str = "part") -> list[Node]:
-    """A part for each configuration; with its headline where there are several."""
+    """Return a part for each configuration; with its headline where there are several."""
     parts: list[Node] = []
     for number, study in enumerate(findings, 1):
         name = f"{prefix}-{number}"
-        nodes = [*sections(study, name), Folded("All numbers", [study_table(study)], f"{name}-numbers")]
+        nodes = [*_sections(study, name), Folded("All numbers", [study_table(study)], f"{name}-numbers")]
         title = f"{study.configuration.name}: {headline(study)}"
         parts += [Section(title, nodes, name)] if len(findings) > 1 else nodes
     return parts
 
 
 def studies_text(kinds: Sequence[StudyKind]) -> str:
-    """The kinds of study, and of each its variants with their settings and what they are."""
+    """List the variants of each kind of study, with their settings and meaning, for the terminal."""
     nodes: list[Node] = []
     for kind in kinds:
         rows = []
@@ -263,37 +201,40 @@ def row(study: Study) -> Listed:
 
 
 def text_document(study: Study, results: Path) -> Document:
-    """Return the findings of this study alone, from its runs in the results folder, for a terminal."""
-    from harness.learning.runs.page import findings_document
-
-    findings = findings_alone(study, Store(results))
-    if not findings.studies:
+    """Return the findings of one study, from its runs in the results folder, for a terminal."""
+    findings, report = recorded_study(study, Store(results))
+    if not findings:
         name = study.reference_variant.name
         none = f"No run of {name} has succeeded yet: there is nothing to compare the others with."
         return Document("study", study.kind.question, [Paragraph(none)])
-    return findings_document(findings)
+    return findings_document(report)
 
 
 def page_document(study: Study, results: Path) -> Document:
-    """Return the findings of this study alone as a page that explains itself."""
-    from harness.learning.runs.page import findings_document
-
-    findings = findings_alone(study, Store(results))
-    return study_document(findings.studies) if findings.studies else findings_document(findings)
+    """Return the page of one study, from its runs in the results folder."""
+    findings, report = recorded_study(study, Store(results))
+    return study_document(findings) if findings else findings_document(report)
 
 
-def findings_alone(study: Study, store: Store) -> Findings:
-    """The findings of one study, from its runs in the store."""
+class RecordedStudy(NamedTuple):
+    """What the runs of one study show: on each configuration, and as a report of these runs alone."""
+
+    findings: list[StudyFinding]
+    report: Findings
+
+
+def recorded_study(study: Study, store: Store) -> RecordedStudy:
+    """Read the findings of one study from its runs in the store."""
     ordered = group_runs(map(Run.of, study_records(study, store)))
-    unpaired = unpaired_variants(study, ordered.groups)
-    findings = [
-        replace(finding, results=store.folder.parent) for finding in study_findings(study, ordered.groups)
-    ]
-    return Findings([], findings, ordered.left_out, [*unpaired])
+    results = store.folder.parent
+    findings = [replace(finding, results=results) for finding in study_findings(study, ordered.groups)]
+    sections = [StudySection(finding) for finding in findings]
+    apart: list[KeptApart] = [*unpaired_variants(study, ordered.groups)]
+    return RecordedStudy(findings, Findings([], sections, ordered.left_out, apart))
 
 
 def newest_study(name: str, results: Path) -> "StudyReport":
-    """The newest study whose name begins with ``name``.
+    """Read the newest study whose name begins with ``name``.
 
     Raises:
         UsageError: there is none, or none of its runs of the reference has succeeded.
@@ -306,7 +247,7 @@ def newest_study(name: str, results: Path) -> "StudyReport":
             "--backend torch"
         )
     study = STUDIES.read(max(paths, key=lambda path: path.stat().st_mtime))
-    findings = findings_alone(study, Store(results)).studies
+    findings = recorded_study(study, Store(results)).findings
     if not findings:
         raise UsageError(
             f"no run of {study.reference_variant.name} in the study {study.id} has succeeded yet"

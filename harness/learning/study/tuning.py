@@ -10,33 +10,26 @@ import statistics
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
-from math import inf, log
+from math import inf
 from typing import Any, NamedTuple
 
 from harness.core.runs.record import Record
 from harness.core.runs.request import RunRequest, StopRule
-from harness.core.training.measures import Measure, measure_of_task
+from harness.core.training.measures import Measure
 from harness.errors import UsageError
-from harness.learning.study.record import (
-    Sampler,
-    StudyPlan,
-    Trial,
-    centre,
-    setting,
-)
+from harness.learning.study.plan import StudyPlan, centre, setting
+from harness.learning.study.record import Sampler, Trial
+from harness.learning.study.trials import best_trial, criterion
 from harness.spec.description import description_sha256
-from harness.spec.study import Range, StudyKind, StudyVariant
-from harness.spec.task import Task
+from harness.spec.study import Range, StudyVariant
 
 #: Trials that are trained to the end before others are stopped, and the share of the epochs that each gets.
 _COMPLETE_TRIALS = 3
 _LEAST_SHARE = 0.3
-#: A best value so near to an end of its range, as a share of it, may lie beyond it.
-_EDGE = 0.05
 
 
 class _Asked(NamedTuple):
-    """A trial under way: its variant, Optuna's trial, and the settings."""
+    """A trial under way: the tuner of its variant, Optuna's trial, and the settings."""
 
     tuner: "_Tuner"
     trial: Any
@@ -55,7 +48,7 @@ class Tuning:
         self.trials: list[Trial] = []
 
     def rounds(self, count: int) -> Iterator[list[RunRequest]]:
-        """The runs of each round. Give their records to :meth:`tell` before the next one."""
+        """Yield the runs of each round. Give their records to :meth:`tell` before the next round."""
         for number in range(1, count + 1):
             self._asked = [_Asked(tuner, *tuner.ask()) for tuner in self._tuners]
             yield [
@@ -66,7 +59,7 @@ class Tuning:
             ]
 
     def tell(self, records: Sequence[Record]) -> None:
-        """The records of a round, in any order; a trial without a record has failed."""
+        """Take the records of a round, in any order; a trial without a record has failed."""
         by_description = {record.task.sha256: record for record in records}
         for asked in self._asked:
             task = self._plan.defined(asked.tuner.variant, asked.assignments).task
@@ -79,16 +72,16 @@ class Tuning:
             )
 
     def found(self) -> dict[str, list[str]]:
-        """The best settings of each variant; those at the centre of its ranges if every trial failed."""
+        """Return the best settings of each variant; the centres of its ranges if every trial failed."""
         best = [(tuner.variant, self.best(tuner.variant.name)) for tuner in self._tuners]
         return {each.name: trial.assignments if trial else centre(each) for each, trial in best}
 
     def best(self, variant: str) -> Trial | None:
-        """The best trial of a variant that was trained to the end."""
+        """Return the best trial of a variant that was trained to the end."""
         return best_trial(self.trials, variant, self.measure)
 
     def reference(self) -> tuple[str, float | None]:
-        """The variant that is best on validation data, and the value that the worst winner has reached.
+        """Return the variant that is best on validation data, and the value of the worst winner: the target.
 
         Both are fixed before the runs that are compared.
         """
@@ -100,19 +93,8 @@ class Tuning:
         return ordered[0], values[ordered[-1]]
 
 
-def best_trial(trials: Sequence[Trial], variant: str, measure: Measure) -> Trial | None:
-    """The best trial of a variant that was trained to the end; None where there is none."""
-    sign = measure.sign
-    own = [
-        (sign * trial.value, trial)
-        for trial in trials
-        if trial.variant == variant and trial.value is not None and not trial.stopped
-    ]
-    return max(own, key=lambda each: each[0])[1] if own else None
-
-
 class _Tuner:
-    """Draws the settings of one variant, and remembers what its trials have reached."""
+    """Draws the settings of one variant, and keeps the scores of its trials."""
 
     def __init__(self, variant: StudyVariant, plan: StudyPlan, measure: Measure) -> None:
         self.variant = variant
@@ -124,13 +106,13 @@ class _Tuner:
         self._study = _optuna_study(plan.options.sampler, zlib.crc32(variant.name.encode()))
 
     def ask(self) -> tuple[Any, list[str]]:
-        """A trial and its settings, rounded to digits that a reader can type."""
+        """Draw a trial; returns it with its settings, rounded to digits that a user can type."""
         distributions = {each.option: _distribution(each) for each in self.variant.ranges}
         trial = self._study.ask(distributions)
         return trial, [setting(name, value) for name, value in trial.params.items()]
 
     def tell(self, trial: Any, record: Record | None) -> float | None:
-        """Report what the trial's run has reached; returns its value, None if it has none."""
+        """Report the value of the trial's run to the sampler; returns it, None without one."""
         value = None
         if record is not None and record.status in {"ok", "stopped"} and record.epochs:
             value = self._value(record)
@@ -142,7 +124,7 @@ class _Tuner:
         return value
 
     def rule(self) -> StopRule | None:
-        """When the next trial ends early; None while few were trained to the end."""
+        """Return the rule by which the next trial ends early; None while few were trained to the end."""
         if len(self._courses) < _COMPLETE_TRIALS:
             return None
         thresholds = []
@@ -154,27 +136,19 @@ class _Tuner:
         return StopRule(self._measure.key, better, self._at_best, tuple(thresholds))
 
     def _value(self, record: Record) -> float | None:
-        """The criterion on validation data: of the best epoch, or of the last one."""
+        """Return the criterion on validation data: of the best epoch, or of the last one."""
         best = [epoch for epoch in record.epochs if self._at_best and epoch.epoch == record.best_epoch]
         reached = (best or record.epochs)[-1].validation.get(self._measure.key)
         return None if reached is None else reached * self._measure.factor
 
     def _course(self, record: Record) -> dict[int, float]:
-        """By epoch what the run had reached: its best value so far, or its value then."""
+        """Return the value of a run by epoch: the best so far, or that of the epoch."""
         scores = {epoch.epoch: epoch.validation.get(self._measure.key) for epoch in record.epochs}
         course = {epoch: value for epoch, value in scores.items() if value is not None}
         if not self._at_best:
             return course
         best = itertools.accumulate(course.values(), max if self._measure.higher_is_better else min)
         return dict(zip(course, best, strict=True))
-
-
-def criterion(kind: StudyKind, task: Task) -> Measure:
-    """The measure that tuning makes best on validation data."""
-    measure = measure_of_task(task)
-    if kind.criterion == "score" or measure.key in {"loss", "frechet_distance"}:
-        return measure
-    return Measure("loss", "loss", "", 1.0, higher_is_better=False, margin=0.05, relative=True)
 
 
 def _distribution(range_: Range) -> Any:
@@ -184,7 +158,7 @@ def _distribution(range_: Range) -> Any:
 
 
 def _optuna_study(sampler: Sampler, seed: int) -> Any:
-    """Raises UsageError where Optuna is not installed."""
+    """Create an Optuna study with the sampler; raises UsageError where Optuna is not installed."""
     try:
         import optuna
     except ImportError as error:
@@ -202,40 +176,3 @@ def _optuna_study(sampler: Sampler, seed: int) -> Any:
             )
         )
     return optuna.create_study(sampler=chosen)
-
-
-# What the trials of a recorded study show.
-
-
-class AtEdge(NamedTuple):
-    """The best setting of a variant lies at an end of its range, so a better one may lie beyond."""
-
-    variant: str
-    option: str
-    value: float
-    range: Range
-
-    @property
-    def is_low(self) -> bool:
-        """Whether it is the lower end."""
-        return self.value - self.range.low < self.range.high - self.value
-
-
-def at_edges(study_variants: Sequence[tuple[StudyVariant, Sequence[str]]]) -> list[AtEdge]:
-    """The settings of tuned variants, given as assignments, that lie at an end of their range."""
-    edges = []
-    for variant, assignments in study_variants:
-        values = dict(assignment.split("=", 1) for assignment in assignments)
-        for range_ in variant.ranges:
-            if range_.option in values:
-                place = _place(range_, float(values[range_.option]))
-                if not _EDGE <= place <= 1 - _EDGE:
-                    edges.append(AtEdge(variant.name, range_.option, float(values[range_.option]), range_))
-    return edges
-
-
-def _place(range_: Range, value: float) -> float:
-    """Where a value lies in its range: 0 at the lower end, 1 at the upper one."""
-    if range_.log:
-        return log(value / range_.low) / log(range_.high / range_.low)
-    return (value - range_.low) / (range_.high - range_.low)

@@ -17,8 +17,9 @@ from harness.core.machine.description import describe_machine
 from harness.core.plugins import registry
 from harness.core.runs.request import choose_dataset
 from harness.core.shell import options as shared
-from harness.core.shell.console import LiveLine, shown_progress
+from harness.core.shell.console import LiveLine
 from harness.core.shell.ending import code_of, deliver
+from harness.core.shell.progress import shown_progress
 from harness.errors import UsageError, unknown_name
 from harness.timing.bisect.findings import culprits_of, ratio_of
 from harness.timing.bisect.page import ratio_text

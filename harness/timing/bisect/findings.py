@@ -8,8 +8,9 @@ from harness.core.stats.estimate import Estimate
 from harness.timing.bisect.record import BisectRecord, Outcome
 from harness.timing.bisect.search import Search, exact_search
 from harness.timing.duel.verdict import DIFFERENCE_LEVEL, SAME_LEVEL
-from harness.timing.engine.evidence import MOST_PAIRS, bootstrap_interval
+from harness.timing.engine.intervals import bootstrap_interval
 from harness.timing.engine.ratios import Ratios
+from harness.timing.engine.record import MOST_PAIRS
 
 #: Pairs of good and bad that show a difference worth searching, or hardly ever will.
 _MANY = 20

@@ -8,10 +8,6 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from harness.cluster.agent import PlacedDuel
-from harness.cluster.connection import connected
-from harness.cluster.nodes import RayNodes
-from harness.cluster.one_node import DuelRecorder, on_one_node, write_duels
 from harness.core.documents.files import write_text
 from harness.core.documents.render.html import html_page
 from harness.core.documents.render.terminal import terminal_text
@@ -24,32 +20,30 @@ from harness.core.plugins.options import parse_options
 from harness.core.plugins.registry import runs_our_code
 from harness.core.plugins.selection import ALL, select_backend
 from harness.core.runs.request import choose_dataset
-from harness.core.shell import completion, options
+from harness.core.shell import completion, features, options
 from harness.core.shell import options as shared
-from harness.core.shell.console import (
-    DuelDisplay,
-    ModeDisplay,
-    shown_progress,
-)
 from harness.core.shell.ending import code_of, deliver
-from harness.core.shell.options import on_cluster
-from harness.core.shell.own_model import is_model, with_own_pair
+from harness.core.shell.executors import executor_of
+from harness.core.shell.options import is_local
+from harness.core.shell.own_model import is_model
 from harness.core.shell.printing import (
     echo,
     echo_json,
     interrupt_on_termination,
 )
+from harness.core.shell.progress import shown_progress
 from harness.core.worker import protocol
 from harness.core.worker.interpreter import installed_harness
 from harness.errors import UsageError
 from harness.spec.task import TaskDefinition
+from harness.timing.duel.display import DuelDisplay, ModeDisplay
 from harness.timing.duel.fastest_mode import FastestModes
 from harness.timing.duel.mode_times import all_kept
 from harness.timing.duel.modes_page import faster_modes
+from harness.timing.duel.placed import DuelRecorder, PlacedDuel
 from harness.timing.duel.predictions_page import predictions_document
 from harness.timing.duel.record import DUELS, DuelRecord
 from harness.timing.duel.runner import Duel, DuelRequest
-from harness.timing.engine.pairs import trainings_of
 from harness.timing.engine.sessions import ConfigurationFailed, defined_by
 from harness.timing.engine.steps.options import (
     OWN_SEED,
@@ -334,7 +328,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     if len(sizes) > 1:
         raise UsageError("several batch sizes are for --operation predict; give one, or --b-batch-size")
     if all(map(is_model, names)) and options["dataset"] is None and options["task"] is None:
-        if on_cluster(options):
+        if not is_local(options):
             raise UsageError("--executor is for tasks; a duel of steps of your own runs on this machine")
         record, path = _carried_out(_step_request(step_workloads(names, options), options), options)
         ctx.exit(_deliver(record, path, options))
@@ -343,8 +337,11 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
             raise UsageError(f"{option} is for steps of your own, such as bench.py:make_step")
     if options["seed"] == OWN_SEED:
         raise UsageError("--seed own is for steps of your own; give a number")
-    names, options = with_own_pair(names, options)
-    record, path = _on_cluster(names, options) if on_cluster(options) else _here(names, options)
+    if any(map(is_model, names)):
+        names, options = features.only("model_proof", "a duel of two models")(names, options)
+    elif options["task"] is None:
+        raise UsageError("--task is missing; `harness list tasks` lists the tasks")
+    record, path = _here(names, options) if is_local(options) else _elsewhere(names, options)
     ctx.exit(_deliver(record, path, options))
 
 
@@ -376,7 +373,7 @@ def _of_predictions(names: tuple[str, ...], sizes: Sequence[int], options: Mappi
     """A duel for each batch size; of several sizes also the curve of all. Returns the exit code."""
     if options["task"] is None:
         raise UsageError("--operation predict needs --task")
-    if on_cluster(options):
+    if not is_local(options):
         raise UsageError("--executor is for training steps; predictions are timed on this machine")
     if wrong := [f"--{letter}-batch-size" for letter in _LETTERS if options[f"{letter}_batch_size"]]:
         raise UsageError(f"{wrong[0]} is for training steps; predictions of all have the same --batch-size")
@@ -425,26 +422,21 @@ def _here(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecor
     return _carried_out(msgspec.structs.replace(request, workloads=workloads), options)
 
 
-def _on_cluster(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
-    """Carry out a duel on one node, which finds the fastest workload of each choice.
+def _elsewhere(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
+    """Carry out a duel on one machine of an executor, which finds the fastest workload of each choice.
 
     Raises:
-        UsageError: no cluster is reachable, or no node has the backends.
-        HarnessError: the node was lost, or the record cannot be written.
+        UsageError: no cluster is reachable, or no machine has the backends.
+        HarnessError: the machine was lost, or the record cannot be written.
     """
     folder = prepare_folder(options["results"] / DUELS.folder)
-    with ModeDisplay(quiet=options["quiet"]) as display, connected(options["address"]) as cluster:
-        interrupt_on_termination()  # Ray handles signals in its own way, too
+    with ModeDisplay(quiet=options["quiet"]) as display, executor_of(options) as executor:
         recorder = DuelRecorder(folder, display)
-        request, choices = _request(names, {**options, "threads": options["threads"] or cluster.threads})
-        datasets = [request.dataset.name]
-        with RayNodes(trainings_of(request.workloads), datasets) as nodes:
-            try:
-                asked = PlacedDuel(request, choices, sys.executable)
-                record, duels = on_one_node(nodes, asked, datasets, recorder)
-            except KeyboardInterrupt as interrupt:
-                return recorder.interrupted(interrupt), recorder.path
-    write_duels(folder, duels)
+        request, choices = _request(names, {**options, "threads": options["threads"] or executor.threads})
+        try:
+            record = executor.carry_out(PlacedDuel(request, choices, sys.executable), folder, recorder)
+        except KeyboardInterrupt as interrupt:
+            return recorder.interrupted(interrupt), recorder.path
     recorder.save(record)
     return record, recorder.path
 

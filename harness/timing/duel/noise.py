@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from harness.timing.duel.record import ProcessEnvironment
 from harness.timing.duel.verdict import deviates
-from harness.timing.engine.evidence import FEWEST_PAIRS, MOST_PAIRS
+from harness.timing.engine.evidence import FEWEST_PAIRS
 from harness.timing.engine.findings import steady_step_seconds
 from harness.timing.engine.pairs import Alternation
 from harness.timing.engine.preparation import prepare
 from harness.timing.engine.ratios import step_ratios
-from harness.timing.engine.record import PairRecord
+from harness.timing.engine.record import MOST_PAIRS, PairRecord
 from harness.timing.engine.workloads import Workload
 
 

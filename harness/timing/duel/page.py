@@ -94,7 +94,7 @@ def _is_likely(ratio: Estimate) -> bool:
 
 def _outlook(result: DuelResult) -> str:
     """``3 of at least 4 pairs``, or the evidence and why it cannot decide."""
-    from harness.timing.engine.evidence import MOST_PAIRS  # imports NumPy, which reports of gates do without
+    from harness.timing.engine.record import MOST_PAIRS  # imports NumPy, which reports of gates do without
 
     if result.reason is not None:
         made = result.pairs + result.lost
@@ -313,7 +313,7 @@ def _extent(record: DuelRecord) -> str:
     if record.process_environment == "plain":
         text += ", --process-environment plain"
     if record.stopped_because is not None:
-        from harness.timing.engine.evidence import MOST_PAIRS
+        from harness.timing.engine.record import MOST_PAIRS
 
         text += f"; stopped because {_STOPPED[record.stopped_because].format(most=MOST_PAIRS)}"
     return f"{text}."

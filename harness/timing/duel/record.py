@@ -18,7 +18,7 @@ from harness.timing.engine.record import (
     StepRecord,
     refuse_incomplete,
 )
-from harness.timing.engine.steps.findings import Profiles
+from harness.timing.engine.steps.profiles import Profiles
 from harness.timing.engine.steps.task_step import PREDICTION
 
 SCHEMA = 4

@@ -23,9 +23,10 @@ from harness.errors import HarnessError, UsageError, WorkerTimeout
 from harness.spec.description import description_sha256
 from harness.timing.duel.record import DUELS, DuelRecord, DuelResult, StopReason
 from harness.timing.duel.verdict import compare, kept, known_well_enough, latest, wanted_precision
-from harness.timing.engine.evidence import FEWEST_PAIRS, MOST_PAIRS
+from harness.timing.engine.evidence import FEWEST_PAIRS
 from harness.timing.engine.pairs import (
     Alternation,
+    PairTime,
     Program,
     steps_of,
     trainings_of,
@@ -35,17 +36,11 @@ from harness.timing.engine.preparation import (
     certificates,
     prepare,
 )
-from harness.timing.engine.ratios import PairTime
-from harness.timing.engine.record import PairRecord
+from harness.timing.engine.record import MOST_PAIRS, PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
-from harness.timing.engine.steps.own import (
-    OwnStep,
-    WorkRequest,
-    compare_work,
-    profile_sides,
-    refuse_different_work,
-    step_record,
-)
+from harness.timing.engine.steps.equal_work import WorkRequest, compare_work, refuse_different_work
+from harness.timing.engine.steps.own import OwnStep, step_record
+from harness.timing.engine.steps.profiling import profile_sides
 from harness.timing.engine.workloads import Workload, differences
 
 # What a duel is asked for, and the record with which it begins.

@@ -20,12 +20,7 @@ from harness.core.documents.numbers import (
 )
 from harness.core.runs.words import framework_text
 from harness.timing.engine.record import BlockRecord, ConfigurationRecord
-from harness.timing.engine.steps.findings import (
-    Operation,
-    Profiles,
-    StepProfile,
-    changed_most,
-)
+from harness.timing.engine.steps.profiles import Operation, Profiles, StepProfile, changed_most
 
 
 class RestsOnPairs(Protocol):

@@ -25,7 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.core.stats.estimate import Estimate
-from harness.timing.engine.evidence import bootstrap_interval, evidence_p_value
+from harness.timing.engine.evidence import evidence_p_value
+from harness.timing.engine.intervals import bootstrap_interval
 from harness.timing.engine.record import BlockRecord, PairRecord
 
 # The log ratio of one pair from its undisturbed turns: of middle blocks, of all blocks, of the control.
@@ -196,7 +197,7 @@ class Ratios:
     def ratio(self) -> Estimate | None:
         """The ratio at the centre with its 95 % interval; None without pairs.
 
-        See :func:`harness.timing.engine.evidence.bootstrap_interval`.
+        See :func:`harness.timing.engine.intervals.bootstrap_interval`.
         """
         return bootstrap_interval(self.values).exp() if len(self.logs) else None
 
@@ -243,29 +244,3 @@ def step_ratios(pairs: Iterable[PairRecord], index: int, batch_sizes: list[int])
         for of_pair in (log_ratio, whole_log_ratio)
     )
     return Ratios(middle, fenced=True, whole=whole)
-
-
-# What the next pair will take: first as the trial of the configurations has it, then as pairs took.
-
-#: As many of the latest pairs are taken: the machine's load changes.
-_LATEST = 3
-#: Recomputing takes this share of the time of all pairs; the first pair is recomputed for all configurations.
-_VERIFICATION_SHARE = 0.02
-
-
-class PairTime:
-    """The predicted ``seconds`` of the next pair; 0 before anything is known."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._made: list[float] = []
-
-    def prepared(self, seconds: float) -> None:
-        """The trial of the configurations predicts this."""
-        self.seconds = seconds
-
-    def made(self, pair: PairRecord) -> None:
-        """A pair was made. What was recomputed of it does not count: it is not recomputed in every pair."""
-        verified = sum(each.verification.seconds for each in pair.processes if each.verification is not None)
-        self._made.append(pair.seconds - verified)
-        self.seconds = (1 + _VERIFICATION_SHARE) * statistics.median(self._made[-_LATEST:])

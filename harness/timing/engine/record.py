@@ -14,6 +14,9 @@ from harness.core.machine.usage import Disturbance
 from harness.core.plugins.configuration import Configuration
 from harness.timing.engine.steps.findings import WorkComparison
 
+#: The most pairs of two configurations.
+MOST_PAIRS = 40
+
 
 class ConfigurationRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration as it ran."""

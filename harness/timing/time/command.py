@@ -9,8 +9,9 @@ from harness.core.documents.results import prepare_folder
 from harness.core.plugins import registry
 from harness.core.runs.request import choose_dataset
 from harness.core.shell import options as shared
-from harness.core.shell.console import LiveLine, shown_progress
+from harness.core.shell.console import LiveLine
 from harness.core.shell.ending import code_of, deliver
+from harness.core.shell.progress import shown_progress
 from harness.errors import UsageError
 from harness.timing.engine.steps.options import (
     operation,

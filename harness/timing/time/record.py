@@ -4,7 +4,8 @@ import msgspec
 
 from harness.core.documents.kinds import Envelope, RecordKind
 from harness.timing.engine.record import ConfigurationRecord, PairRecord, StepRecord, refuse_incomplete
-from harness.timing.engine.steps.findings import Profiles, Values
+from harness.timing.engine.steps.findings import Values
+from harness.timing.engine.steps.profiles import Profiles
 
 SCHEMA = 1
 

@@ -11,14 +11,9 @@ from harness.core.machine.description import describe_machine
 from harness.core.machine.worker_variables import inherited_variables, missing_controls
 from harness.timing.engine.pairs import Alternation
 from harness.timing.engine.preparation import prepare
-from harness.timing.engine.steps.own import (
-    OwnStep,
-    TimedStep,
-    WorkRequest,
-    observe_work,
-    profile_sides,
-    step_record,
-)
+from harness.timing.engine.steps.equal_work import WorkRequest, observe_work
+from harness.timing.engine.steps.own import OwnStep, TimedStep, step_record
+from harness.timing.engine.steps.profiling import profile_sides
 from harness.timing.time.record import TIMES, TimeRecord
 
 PROCESSES = 5

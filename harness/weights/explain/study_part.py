@@ -1,160 +1,191 @@
-"""Explanations of networks trained apart: do they agree between frameworks as much as between seeds?"""
+"""The part of a study's page about explanations: agreement of maps, randomised layers, and their curves."""
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from harness.core.documents.charts import GREY, PALETTE, Row, field, layer, layered, scaled, tips
+from harness.core.documents.document import Cell, Figure, Node, Paragraph, Span, Table
+from harness.core.documents.numbers import estimate, listed
 from harness.core.stats.estimate import Estimate
-from harness.core.stats.intervals import (
-    FEWEST_FOR_INTERVAL,
-    mean_interval,
-    student_quantile,
+from harness.learning.runs.run_curves import Run
+from harness.learning.study.finding import StudyFinding
+from harness.learning.study.parts import Content, Part
+from harness.learning.study.quantities import measure, of_runs
+from harness.weights.explain.agreement import (
+    MARGIN,
+    SURVIVES,
+    Agreement,
+    Survival,
+    agreements,
+    networks_of,
+    survivals,
 )
-from harness.learning.runs.grouping import ConfigurationRuns
-from harness.learning.study.effects import StudyFinding
-from harness.weights.explain.networks import correlations_of
 from harness.weights.explain.record import ExplainedNetwork
 
-#: Correlations that differ by less count as equal.
-MARGIN = 0.05
-#: A map that keeps this rank correlation with all layers re-initialised does not depend on what was learned.
-SURVIVES = 0.5
-
-AgreementVerdict = Literal["as much", "less", "more", "undecided", "few", "one framework"]
+#: The method of explanation whose numbers are quantities.
+_MAIN_METHOD = "integrated gradients"
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Rank correlations of the maps of one method, each the mean over pairs of networks and samples.
-
-    ``seeds``: of one framework with different seeds. ``frameworks``: of different frameworks with different
-    seeds. ``same_seed``: of different frameworks from the same initial weights and batches. ``difference`` is
-    that of the second and the first.
-    """
-
-    method: str
-    seeds: Estimate | None
-    frameworks: Estimate | None
-    same_seed: Estimate | None
-    difference: Estimate | None
-    verdict: AgreementVerdict
+_AGREEMENT_WORDS: Mapping[str, str] = {
+    "as much": "agree between frameworks as much as between seeds",
+    "less": "agree less between frameworks than between seeds",
+    "more": "agree more between frameworks than between seeds",
+    "undecided": "may agree less or more between frameworks than between seeds; more seeds would decide",
+    "few": "need at least three seeds for an interval",
+    "one framework": "are of one framework; name several with --backend",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Survival:
-    """The rank correlation of a method's maps before and after re-initialising layers, mean over seeds."""
-
-    method: str
-    layers: list[tuple[str, float]]
-    last: Estimate | None
-    """With all layers re-initialised."""
-
-    @property
-    def is_flagged(self) -> bool:
-        """Whether the map does not depend on what the network has learned (Adebayo et al. 2018)."""
-        return self.last is not None and self.last.value >= SURVIVES
-
-
-#: The networks of each framework by seed.
-Networks = Mapping[str, Mapping[int, ExplainedNetwork]]
-
-
-def networks_of(configurations: Sequence[ConfigurationRuns]) -> Networks:
-    """The explained networks of these configurations."""
-    found = {each.name: each.by_seed(lambda run: run.record.explained) for each in configurations}
-    return {name: networks for name, networks in found.items() if networks}
-
-
-def agreements(networks: Networks) -> list[Agreement]:
-    """How much maps agree, for each method, over the seeds that all frameworks have."""
-    if not networks:
-        return []
-    seeds = sorted(set.intersection(*(set(each) for each in networks.values())))
-    first = next(iter(next(iter(networks.values())).values()))
-    return [_agreement(networks, seeds, method) for method in first.methods]
-
-
-def _agreement(networks: Networks, seeds: Sequence[int], method: str) -> Agreement:
-    names = list(networks)
-    known: dict[tuple[str, int, str, int], float] = {}
-    for (a, s), (b, t) in itertools.combinations(itertools.product(names, seeds), 2):
-        values = correlations_of(networks[a][s], networks[b][t], method)
-        finite = values[np.isfinite(values)]
-        value = float(finite.mean()) if len(finite) else float("nan")
-        known[a, s, b, t] = known[b, t, a, s] = value
-
-    def mean(*, same_framework: bool, same_seed: bool) -> Callable[[Sequence[int]], float]:
-        """The mean over pairs of networks with these seeds."""
-
-        def of_seeds(chosen: Sequence[int]) -> float:
-            values = [
-                value
-                for (a, s, b, t), value in known.items()
-                if s in chosen and t in chosen and (a == b, s == t) == (same_framework, same_seed)
-            ]
-            return float(np.nanmean(values)) if values else float("nan")
-
-        return of_seeds
-
-    between_seeds = mean(same_framework=True, same_seed=False)
-    between_frameworks = mean(same_framework=False, same_seed=False)
-    from_one_start = mean(same_framework=False, same_seed=True)
-    difference = _jackknife(seeds, lambda chosen: between_frameworks(chosen) - between_seeds(chosen))
-    own, across, paired = (
-        _as_correlation(_jackknife(seeds, statistic))
-        for statistic in (between_seeds, between_frameworks, from_one_start)
-    )
-    return Agreement(method, own, across, paired, difference, _verdict(difference, len(names)))
-
-
-def _as_correlation(value: Estimate | None) -> Estimate | None:
-    """The estimate with an interval within -1 and 1."""
-    if value is None or value.low is None or value.high is None:
-        return value
-    return Estimate(value.value, max(-1.0, value.low), min(1.0, value.high), value.n)
-
-
-def _jackknife(seeds: Sequence[int], statistic: Callable[[Sequence[int]], float]) -> Estimate | None:
-    """The statistic with Student's interval from leaving out one seed at a time (Tukey 1958)."""
-    value, count = statistic(seeds), len(seeds)
-    if not np.isfinite(value):
-        return None
-    if count < FEWEST_FOR_INTERVAL:
-        return Estimate(value, None, None, count)
-    left_out = np.array([statistic([each for each in seeds if each != seed]) for seed in seeds])
-    if not np.isfinite(left_out).all():
-        return Estimate(value, None, None, count)
-    error = float(np.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum()))
-    half = student_quantile(0.975, count - 1) * error
-    return Estimate(value, value - half, value + half, count)
-
-
-def _verdict(difference: Estimate | None, frameworks: int) -> AgreementVerdict:
-    if frameworks < 2:  # noqa: PLR2004  one has nothing to agree with
-        return "one framework"
-    if difference is None or difference.low is None or difference.high is None:
-        return "few"
-    if difference.low >= -MARGIN and difference.high <= MARGIN:
-        return "as much"
-    if difference.excludes(0.0):
-        return "less" if difference.value < 0 else "more"
-    return "undecided"
-
-
-def survivals(study: StudyFinding) -> list[Survival]:
-    """What randomised layers leave of the maps of a configuration's networks."""
-    networks = networks_of([study.configuration]).get(study.configuration.name, {})
-    found = []
-    for method in next(iter(networks.values())).methods if networks else ():
-        courses = [dict(network.methods[method].randomised) for network in networks.values()]
-        layers = [
-            (layer, float(np.mean([value for course in courses if (value := course.get(layer)) is not None])))
-            for layer in courses[0]
-            if any(course.get(layer) is not None for course in courses)
+def _agreement_table(found: Sequence[Agreement]) -> Table:
+    rows = [
+        [
+            each.method,
+            *(estimate(value, 2) for value in (each.seeds, each.frameworks, each.same_seed)),
+            estimate(each.difference, 2, sign=True),
+            each.verdict,
         ]
-        ends = [value for course in courses if (value := [*course.values()][-1]) is not None]
-        found.append(Survival(method, layers, mean_interval(ends)))
-    return found
+        for each in found
+    ]
+    headers = [
+        "method",
+        "between seeds",
+        "between frameworks",
+        "frameworks, same seed",
+        "difference",
+        "verdict",
+    ]
+    legend = (
+        "Spearman's rank correlation of the maps of the same test samples: 1 is the same order of all "
+        "positions, 0 none in common. Between seeds: of one framework, of networks with different seeds. "
+        "Between frameworks: with different seeds, too. Intervals leave out a seed at a time. As much: the "
+        f"difference is certainly below {MARGIN:g}."
+    )
+    return Table(headers, rows, "Agreement of networks trained apart", (legend,), announced=True)
+
+
+def _survival_table(left: Sequence[Survival]) -> Table:
+    layers = [layer for layer, _ in left[0].layers]
+    rows: list[list[Cell | str]] = []
+    for each in left:
+        courses = [estimate(Estimate(value, None, None, 1), 2) for _, value in each.layers]
+        verdict = Cell("survives", "bad") if each.is_flagged else Cell("depends on the weights", "good")
+        rows.append([each.method, *courses, estimate(each.last, 2), verdict])
+    headers = ["method", *(f"to {layer}" for layer in layers), "all layers", "verdict"]
+    legend = (
+        "Rank correlation of a map before and after layers were re-initialised, from the last layer down to "
+        f"the one that is named (Adebayo et al. 2018). From {SURVIVES:g} on, with all layers re-initialised, "
+        "a map is flagged."
+    )
+    return Table(headers, rows, "Randomised layers", (legend,), announced=True)
+
+
+def agreement_text(found: Sequence[Agreement]) -> str:
+    """State the verdict on each method; methods with the same verdict share a clause."""
+    verdicts: dict[str, list[str]] = {}
+    for each in found:
+        verdicts.setdefault(each.verdict, []).append(each.method)
+    if len(verdicts) == 1:
+        return f"maps of networks trained apart {_AGREEMENT_WORDS[found[0].verdict]}"
+    parts = [f"{listed(methods)} {_AGREEMENT_WORDS[verdict]}" for verdict, methods in verdicts.items()]
+    return f"of networks trained apart, maps of {'; those of '.join(parts)}"
+
+
+def _content(study: StudyFinding) -> Content | None:
+    """State how much maps agree, and which of them depend on what the network has learned."""
+    left = survivals(study)
+    if not left:
+        return None
+    nodes: list[Node] = []
+    if _speaks_for_all(study):
+        found = agreements(networks_of(study.group.configurations))
+        sentence = agreement_text(found)
+        nodes += [Paragraph((Span(f"{sentence[:1].upper()}{sentence[1:]}."),)), _agreement_table(found)]
+    flagged = [each.method for each in left if each.is_flagged]
+    text = (
+        f"The maps of {listed(flagged)} survive: they do not depend on what the network has learned."
+        if flagged
+        else "No map survives re-initialised layers: they depend on what the network has learned."
+    )
+    nodes += [Paragraph((Span(text),)), _survival_table(left)]
+    return Content("Do explanations agree, and do they depend on the network?", nodes)
+
+
+def _charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
+    """Draw the curves of deletion and insertion: the mean output over seeds, by the share of positions."""
+    networks = [run.record.explained for run in study.configuration.runs if run.record.explained is not None]
+    words = {"deletion": ("removed", "falls"), "insertion": ("restored", "rises")}
+    for curve, (done, course) in words.items() if networks else ():
+        rows: list[Row] = []
+        courses = {
+            name: [getattr(each.methods[name], curve) for each in networks] for name in networks[0].methods
+        }
+        courses["random order"] = [getattr(each, f"chance_{curve}") for each in networks]
+        for name, values in courses.items():
+            means = np.mean(values, axis=0).tolist()
+            rows += [
+                {"method": name, "share": 100 * place / (len(means) - 1), "output": mean}
+                for place, mean in enumerate(means)
+            ]
+        colours = dict(zip(courses, [*PALETTE[: len(courses) - 1], GREY], strict=True))
+        lines = layer(
+            "line",
+            {"point": True},
+            x=field("share:Q", title=f"{done} positions (%)"),
+            y=field("output:Q", title="output", scale={"zero": False}),
+            color=scaled("method:N", colours, legend={"columns": 2}),
+            tooltip=tips("method:N", "share:Q", "output:Q"),
+        )
+        caption = f"The most relevant positions come first: the better a map, the faster its curve {course}."
+        title = f"{curve.capitalize()} by maps of the right class"
+        yield Figure(f"{prefix}-{curve}", caption, layered(rows, lines), title)
+
+
+def _headline(study: StudyFinding, task: str) -> str | None:
+    """State the agreement in the headline of the first configuration, for all of them together."""
+    if not _speaks_for_all(study):
+        return None
+    found = agreements(networks_of(study.group.configurations))
+    return f"{task}: {agreement_text(found)}" if found else None
+
+
+def _speaks_for_all(study: StudyFinding) -> bool:
+    """Check that a configuration is the first, whose part states what holds for all of them together."""
+    return study.configuration is study.group.configurations[0]
+
+
+def _explained(run: Run, _best: bool) -> ExplainedNetwork | None:
+    return run.record.explained
+
+
+def _mean_difference(first: Sequence[float], second: Sequence[float]) -> float:
+    return float(np.mean(np.subtract(first, second)))
+
+
+def _deletion_gain(network: ExplainedNetwork) -> float:
+    return _mean_difference(network.chance_deletion, network.methods[_MAIN_METHOD].deletion)
+
+
+def _insertion_gain(network: ExplainedNetwork) -> float:
+    return _mean_difference(network.methods[_MAIN_METHOD].insertion, network.chance_insertion)
+
+
+def _survival(network: ExplainedNetwork) -> float | None:
+    return network.methods[_MAIN_METHOD].randomised[-1][1]
+
+
+PARTS = (
+    Part(
+        "explanations",
+        "agreement of explanations; each run explains its network at its end",
+        _content,
+        _charts,
+        quantities={
+            "deletion gain": of_runs(measure("deletion gain", higher=True), _explained, _deletion_gain),
+            "insertion gain": of_runs(measure("insertion gain", higher=True), _explained, _insertion_gain),
+            "survival": of_runs(measure("correlation with randomised layers"), _explained, _survival),
+        },
+        works=("explanations",),
+        headline=_headline,
+    ),
+)

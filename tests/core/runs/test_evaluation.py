@@ -4,7 +4,7 @@ import pytest
 
 from harness.core.runs.record import Evaluation
 from harness.core.runs.store import RUNS
-from harness.core.shell.commands.run import evaluation_of
+from harness.core.shell.run_options import evaluation_of
 from harness.core.training.scoring import unpacked
 
 RUN = ("run", "--backend", "paced", "--task", "mlp", "--no-certify", "--epochs", "3", "--quiet")

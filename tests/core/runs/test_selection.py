@@ -8,6 +8,7 @@ from support.records import save_runs
 
 from harness.core.runs.selection import Selection
 from harness.core.runs.store import Store
+from harness.core.shell.features import records
 from harness.errors import UsageError
 
 
@@ -18,7 +19,9 @@ def results(tmp_path):
 
 
 def _labels(*arguments, results):
-    return sorted(f"{record.configuration.backend} {record.seed}" for record in Selection(arguments, results))
+    return sorted(
+        f"{record.configuration.backend} {record.seed}" for record in Selection(arguments, results, records())
+    )
 
 
 EVERYTHING = ["jax 0", "torch 0", "torch 1"]
@@ -52,7 +55,7 @@ def test_a_device_is_found_by_its_kind_its_number_or_its_name(tmp_path, device, 
         tmp_path,
         *seeds_of(device_asked=lambda seed: devices[seed][0], device=lambda seed: devices[seed][1]),
     )
-    assert [record.seed for record in Selection([f"device={device}"], tmp_path)] == seeds
+    assert [record.seed for record in Selection([f"device={device}"], tmp_path, records())] == seeds
 
 
 def test_files_folders_and_ids(results, tmp_path_factory):
@@ -101,16 +104,16 @@ def test_options_of_the_task_are_filters(tmp_path, filters, seeds):
         made_setting(2, optimizer="sgd", learning_rate=0.01, nesterov=True),
         made_setting(9, width=1.0),
     )
-    assert [record.seed for record in Selection(filters, tmp_path)] == seeds
+    assert [record.seed for record in Selection(filters, tmp_path, records())] == seeds
     with pytest.raises(UsageError, match=r"Present: optimizer adam \(1\), rmsprop \(1\), sgd \(1\)\."):
-        list(Selection(["optimizer=gd"], tmp_path))
+        list(Selection(["optimizer=gd"], tmp_path, records()))
     with pytest.raises(UsageError, match=r"unknown filter 'optimiser'\. Did you mean 'optimizer'\?"):
-        list(Selection(["optimiser=adam"], tmp_path))
+        list(Selection(["optimiser=adam"], tmp_path, records()))
 
 
 def test_a_file_of_another_program_is_named_and_skipped(results):
     (results / "runs" / "foreign.json").write_text('{"benchmarks": []}')
-    selection = Selection([], results)
+    selection = Selection([], results, records())
     assert (len(list(selection)), len(selection.unreadable)) == (3, 1)
     assert "foreign.json" in selection.unreadable[0]
 
@@ -118,17 +121,17 @@ def test_a_file_of_another_program_is_named_and_skipped(results):
 def test_nothing_but_broken_files(tmp_path):
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(UsageError, match=r"^\S*x\.json is not a readable run record: "):
-        list(Selection([str(tmp_path)], tmp_path))
+        list(Selection([str(tmp_path)], tmp_path, records()))
     (tmp_path / "y.json").write_text("{")
     with pytest.raises(UsageError, match=r"^none of 2 files can be read: .*x\.json"):
-        list(Selection([str(tmp_path)], tmp_path))
+        list(Selection([str(tmp_path)], tmp_path, records()))
 
 
 def test_a_record_whose_start_cannot_be_read_is_named_and_passes_no_date(results):
     store = Store(results)
     store.save(made_record("keras", started_at="yesterday"))
     store.save(made_record("keras", 1, started_at="2026-02-01T00:00:00"))  # no zone: UTC
-    selection = Selection(["since=2026-01-31"], results)
+    selection = Selection(["since=2026-01-31"], results, records())
     assert [record.seed for record in selection] == [1]
     (message,) = selection.unreadable
     assert "'yesterday'" in message
@@ -136,7 +139,7 @@ def test_a_record_whose_start_cannot_be_read_is_named_and_passes_no_date(results
 
 def test_stored_records_are_read():
     reference = Path(__file__).parents[3] / "results" / "reference"
-    assert {record.configuration.label for record in Selection([str(reference)], reference)} == {
+    assert {record.configuration.label for record in Selection([str(reference)], reference, records())} == {
         "torch:eager",
         "keras:fit",
     }

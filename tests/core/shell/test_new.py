@@ -9,10 +9,17 @@ import tomllib
 import pytest
 from support.pages import module
 
-from harness.core.shell.commands.new import skeleton
+from harness.core.shell.commands.new import files_of, skeletons
 
-KINDS = ("backend", "task", "dataset")
-WORDS = {"backend": "declines every task", "task": "logistic regression", "dataset": "a bright bar"}
+KINDS = ("backend", "task", "dataset", "command")
+WORDS = {
+    "backend": "declines every task",
+    "task": "logistic regression",
+    "dataset": "a bright bar",
+    "command": "matrix products",
+}
+FURTHER = {"backend": ("layers", "program"), "command": ("record", "command", "page")}
+POINTS = {"command": ("harness.features", "harness_my_own_plugin:FEATURE")}
 
 
 def written(harness, kind, name="own-plugin"):
@@ -30,15 +37,14 @@ def module_run(folder, *arguments, env=None):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_file_of_a_skeleton_can_be_read(kind):
-    files = skeleton(kind, "my.own-plugin")
-    further = ["harness_my_own_plugin_layers.py", "harness_my_own_plugin_program.py"]
-    modules = ["harness_my_own_plugin.py", *(further if kind == "backend" else [])]
+    files = files_of(skeletons()[kind], kind, "my.own-plugin")
+    further = [f"harness_my_own_plugin_{part}.py" for part in FURTHER.get(kind, ())]
+    modules = ["harness_my_own_plugin.py", *further]
     assert list(files) == ["pyproject.toml", "README.md", *modules, "tests/test_harness_my_own_plugin.py"]
     project = tomllib.loads(files["pyproject.toml"])
     assert project["project"]["name"] == "harness-my.own-plugin"
-    assert project["project"]["entry-points"] == {
-        f"harness.{kind}s": {"my.own-plugin": "harness_my_own_plugin"}
-    }
+    group, target = POINTS.get(kind, (f"harness.{kind}s", "harness_my_own_plugin"))
+    assert project["project"]["entry-points"] == {group: {"my.own-plugin": target}}
     assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"] == modules
     for path, text in files.items():
         assert "$" not in text
@@ -194,3 +200,54 @@ def test_no_file_is_overwritten(harness):
     assert (changed.read_text(), (folder / "pyproject.toml").exists()) == ("mine", False)
     harness.ok("new", "backend", "own-plugin", "--to", "some/where")
     assert (harness.folder / "some" / "where" / "harness_own_plugin.py").exists()
+
+
+def installed(harness, folder):
+    """The variables with which the package in a folder is on the path, with its entry points."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    (group, entries), *_ = project["entry-points"].items()
+    info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 0.1.0\n")
+    lines = [f"{name} = {value}" for name, value in entries.items()]
+    (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
+    return {"PYTHONPATH": os.pathsep.join([str(folder), harness.environment.get("PYTHONPATH", "")])}
+
+
+def test_the_command_of_a_feature_records_and_is_listed_shown_and_reported(harness):
+    place = installed(harness, written(harness, "command", "matmul"))
+    text = harness.ok("--help", **place).stdout
+    assert text.index("Use other tools:") < text.index("Commands of harness-matmul:\n  matmul")
+    done = harness.ok("matmul", "--repetitions", "3", **place)
+    assert "256 rows: " in done.stdout
+    (path,) = (harness.folder / "results" / "matmul").glob("*.json")
+    listed = harness.ok("list", "results", **place).stdout
+    assert ("256 rows" in listed, path.stem[:15] in listed) == (True, True)
+    assert "median (ms)" in harness.ok("show", "last", **place).stdout
+    harness.ok("report", "last", "--to", "page.html", **place)
+    page = (harness.folder / "page.html").read_text()
+    assert ("vega" in page, "Times of products" in page) == (True, True)
+    assert "not a record of any kind" in harness("show", str(path)).stderr  # without the feature
+    path.write_bytes(path.read_bytes().replace(b"256", b"512"))
+    damaged = harness("show", str(path), **place)
+    assert (damaged.returncode, "changed" in damaged.stderr) == (2, True)
+
+
+def test_a_feature_that_cannot_be_imported_is_left_out_and_named(harness):
+    folder = written(harness, "command", "broken")
+    (folder / "harness_broken.py").write_text("import nothing_of_this_name\n")
+    done = harness.ok("--help", **installed(harness, folder))
+    assert "harness_broken:FEATURE" in done.stderr
+    assert "nothing_of_this_name" in done.stderr
+    assert "Commands of" not in done.stdout
+
+
+def test_a_broken_command_or_kind_of_a_feature_leaves_all_other_commands_alone(harness):
+    folder = written(harness, "command", "half")
+    place = installed(harness, folder)
+    (folder / "harness_half_record.py").write_text("import nothing_of_this_name\n")
+    done = harness.ok("list", "results", **place)
+    assert (done.stderr.count("\n"), "harness_half_record:KIND" in done.stderr) == (1, True)
+    broken = harness("half", **place)
+    assert (broken.returncode, broken.stderr.count("\n")) == (2, 1)
+    assert "harness_half_command:command: ModuleNotFoundError" in broken.stderr

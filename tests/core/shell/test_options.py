@@ -1,17 +1,16 @@
 """The shared options: parsing, and one wording in every command."""
 
-import importlib
 import shlex
 from collections import defaultdict
+from pkgutil import resolve_name
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from harness.core.shell import options, printing
-from harness.core.shell.commands import run
+from harness.core.shell import options, printing, run_options
 from harness.core.shell.commands.run import _training_text as own_training_text
-from harness.core.shell.main import _COMMANDS
+from harness.core.shell.main import commands
 from harness.core.shell.options import DURATION
 from harness_tasks.mlp import MLP
 
@@ -52,8 +51,8 @@ def test_several_values_are_a_list_without_duplicates_and_variables_a_dictionary
     @click.command()
     @options.tasks
     @options.device
-    @run.threads
-    @run.precisions
+    @run_options.threads
+    @run_options.precisions
     @options.timeout
     @options.variables("b", "Variables.")
     def example(**parsed):
@@ -66,8 +65,8 @@ def test_several_values_are_a_list_without_duplicates_and_variables_a_dictionary
 
 def test_an_option_has_one_help_text_in_all_commands():
     texts = defaultdict(set)
-    for name in _COMMANDS:
-        command = importlib.import_module(f"harness.core.shell.commands.{name}").command
+    for listed in commands().values():
+        command = resolve_name(listed.function)
         for parameter in command.params:
             if isinstance(parameter, click.Option) and parameter.opts[0] not in _SPECIFIC:
                 texts[parameter.opts[0]].add(parameter.help)

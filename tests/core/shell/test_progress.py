@@ -3,14 +3,13 @@
 import io
 import sys
 import time
+from collections.abc import Mapping
+from typing import NamedTuple
 
-import msgspec
 import pytest
-from support.records import MACHINE, make_record, make_request
+from support.records import make_record, make_request
 
-from harness.cluster.agent import NodeState
 from harness.core.certify.certificate import Certificate
-from harness.core.machine.description import Host
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.events import (
     Certified,
@@ -20,16 +19,10 @@ from harness.core.runs.events import (
     Trained,
 )
 from harness.core.runs.record import Failure
-from harness.core.shell.console import (
-    Activity,
-    Phases,
-    Remaining,
-    RunLine,
-    RunsDisplay,
-    console,
-    fitted,
-    left_text,
-)
+from harness.core.shell.console import console
+from harness.core.shell.progress import Phases
+from harness.core.shell.runs_display import RunLine, RunsDisplay, fitted
+from harness.core.shell.time_left import Activity, Remaining, left_text
 from harness_tasks.gan import GAN
 from harness_tasks.mlp import MLP
 
@@ -109,7 +102,7 @@ def test_the_run_of_a_lost_node_counts_in_full_if_it_begins_again(again, seconds
 
 
 def test_phases_state_the_time_left_and_remind_of_one_that_goes_on(monkeypatch, capsys, snapshot):
-    monkeypatch.setattr("harness.core.shell.console._REMINDER_SECONDS", 0.1)
+    monkeypatch.setattr("harness.core.shell.progress._REMINDER_SECONDS", 0.1)
     with Phases(quiet=False) as phases:
         phases.begin("making the models")
         phases.begin("training", 40.0)
@@ -137,6 +130,13 @@ def test_details_that_do_not_fit_are_left_out_and_none_is_cut():
     assert fitted("mlp keras-torch:fit seed 0", details, 10) == "mlp keras-torch:fit seed 0"
 
 
+class Node(NamedTuple):
+    """A node of an executor."""
+
+    name: str
+    lacking: Mapping[str, str] = {}
+
+
 REQUESTS = [make_request(seed, epochs=40, variant="dropout") for seed in (0, 1)]
 
 
@@ -160,10 +160,7 @@ def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(mon
 
 
 def test_a_cluster_shows_where_runs_begin_and_end_and_which_begin_again(capsys, snapshot):
-    states = [
-        NodeState(msgspec.structs.replace(MACHINE, host=Host(name[0] * 32, name)), {}, frozenset())
-        for name in ("alpha", "beta")
-    ]
+    states = [Node(f"{name[0] * 32} ({name})") for name in ("alpha", "beta")]
     alpha, beta = (state.name for state in states)
     with RunsDisplay(REQUESTS, quiet=False, on_nodes=True) as display:
         for state in states:
@@ -178,7 +175,7 @@ def test_a_cluster_shows_where_runs_begin_and_end_and_which_begin_again(capsys, 
 
 
 def test_a_run_that_is_given_up_with_its_node_ends(capsys):
-    state = NodeState(msgspec.structs.replace(MACHINE, host=Host("a" * 32, "alpha")), {}, frozenset())
+    state = Node("alpha (aaaaaaaaaaaa)")
     with RunsDisplay(REQUESTS[:1], quiet=False, on_nodes=True) as display:
         display.joined(state)
         notify = display.begin(state.name, REQUESTS[0])

@@ -20,16 +20,12 @@ from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.page import record_document, summary_document
 from harness.core.runs.words import test_score as score_text
 from harness.errors import UsageError
-from harness.learning.runs import charts
-from harness.learning.runs.charts import (
-    all_figures,
-    all_pictures,
-    write_folder,
-)
+from harness.learning.runs import folder
 from harness.learning.runs.curve_charts import loss_curves
 from harness.learning.runs.findings import read_findings
+from harness.learning.runs.folder import all_figures, all_pictures, write_folder
 from harness.learning.runs.page import findings_document
-from harness.learning.runs.report import write_notebook
+from harness.learning.runs.run_report import write_notebook
 from harness.learning.study.page import study_document
 from harness.learning.study.record import STUDIES
 
@@ -194,7 +190,7 @@ def test_texts_keep_their_lines_in_a_terminal_and_on_a_page(store, of_language):
 
 
 def test_a_folder_has_the_texts_as_files(of_language, tmp_path, monkeypatch):
-    monkeypatch.setattr(charts, "all_figures", lambda _: {})  # charts take seconds to draw
+    monkeypatch.setattr(folder, "all_figures", lambda _: {})  # charts take seconds to draw
     write_folder(of_language, tmp_path / "charts")
     paths = list((tmp_path / "charts").iterdir())
     assert [path.suffix for path in paths] == [".txt", ".txt"]

@@ -21,11 +21,8 @@ from harness.core.documents.document import (
 )
 from harness.core.machine.description import GitState
 from harness.core.runs.record import DatasetRecord
-from harness.learning.runs.page import (
-    caveats,
-    findings_document,
-    overfitting_sentences,
-)
+from harness.learning.runs.method import caveats
+from harness.learning.runs.page import findings_document, overfitting_sentences
 
 
 def _pairs(**changes):

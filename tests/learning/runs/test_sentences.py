@@ -14,17 +14,13 @@ from harness.learning.runs.grouping import (
     NoPlainRuns,
     NotCertified,
 )
+from harness.learning.runs.not_compared import kept_apart_sentence, left_out_sentence, variation_sentence
 from harness.learning.runs.overfitting_text import (
     gap_sentence,
     overfitting_sentence,
     overfitting_table,
 )
-from harness.learning.runs.sentences import (
-    kept_apart_sentence,
-    left_out_sentence,
-    trained_text,
-    variation_sentence,
-)
+from harness.learning.runs.sentences import trained_text
 from harness_tasks.mlp import MLP
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from support import made_study
-from support.made_runs import compared, findings_of, made_record, seeds_of
+from support.made_runs import compared, findings_of, made_record, seeds_of, study_findings_of
 from support.records import reconfigured
 
 from harness.core.certify.certificate import Certificate
@@ -20,20 +20,19 @@ from harness.errors import UsageError
 from harness.learning.runs.conditions import Difference
 from harness.learning.runs.grouping import NoPlainRuns
 from harness.learning.runs.page import findings_document
-from harness.learning.study.quantities import quantity
-from harness.learning.study.record import (
-    TUNING_SEED,
+from harness.learning.study.parts import quantity
+from harness.learning.study.parts.scaling import scaling
+from harness.learning.study.plan import (
     StudyOptions,
     StudyPlan,
     StudyRun,
     StudySize,
-    Trial,
-    Variant,
     affordable_trials,
     runs_within,
 )
-from harness.learning.study.scaling import scaling
-from harness.learning.study.tuning import Tuning, at_edges
+from harness.learning.study.record import TUNING_SEED, Trial, Variant
+from harness.learning.study.trials import at_edges
+from harness.learning.study.tuning import Tuning
 from harness.spec import QuickForm, Range, StudyKind, StudyVariant
 from harness.spec.description import description_sha256
 from harness_tasks.forecast import FORECAST
@@ -89,7 +88,7 @@ def _records(backend="torch", gains=(0.05, 0.06, 0.055), **changes):
 
 
 def _finding(*records, study=STUDY):
-    (finding,) = findings_of(*records, studies=[study]).studies
+    (finding,) = study_findings_of(*records, studies=[study])
     return finding
 
 
@@ -187,7 +186,7 @@ def test_groups_that_a_study_does_not_include_are_shown_beside_it(changes, group
 
 def test_configurations_with_a_remedy_are_compared_beside_the_study():
     findings = findings_of(*_records(), *_records("jax"), studies=[STUDY])
-    assert len(findings.studies) == 2
+    assert len(findings.sections) == 2
     assert [len(group.comparison.summaries) for group in findings.groups] == [2, 2]
 
 
@@ -233,19 +232,19 @@ def test_a_study_of_runs_that_scored_nothing_has_few_seeds_and_is_shown(kind):
     variants = [msgspec.structs.replace(each, name=name) for each, name in zip(VARIANTS, names, strict=False)]
     study = msgspec.structs.replace(STUDY, kind=KINDS[kind], variants=variants)
     findings = findings_of(*records, studies=[study])
-    assert findings.studies[0].effects[1].verdict == "few"
+    assert findings.sections[0].finding.effects[1].verdict == "few"
     assert terminal_text(findings_document(findings), 100)
 
 
 def test_a_configuration_without_a_remedy_is_left_out_beside_one_that_has_one():
     findings = findings_of(*_records(), *seeds_of("keras", accuracy=0.6), studies=[STUDY])
-    assert [finding.configuration.name for finding in findings.studies] == ["torch:eager"]
+    assert [section.finding.configuration.name for section in findings.sections] == ["torch:eager"]
 
 
 def test_another_backend_with_some_of_the_tuned_settings_is_left_out():
     records = [*_records("torch"), *seeds_of(task=_task(2)), *_records("keras")]
     tuned = msgspec.structs.replace(STUDY, tuned_on=made_record("torch").configuration.label)
-    assert len(findings_of(*records, studies=[STUDY]).studies) == 2
+    assert len(findings_of(*records, studies=[STUDY]).sections) == 2
     assert _finding(*records, study=tuned).configuration.runs[0].record.configuration.backend == "torch"
     assert tuned.id != STUDY.id  # trials on another backend find other settings
 
@@ -279,7 +278,7 @@ def test_every_other_remedy_fits_the_tasks_without_images(task):
     assert not plan.omissions
 
 
-def test_the_classroom_form_is_smaller():
+def test_the_short_version_is_smaller():
     whole, quick = _plan("optimizers", seeds=None), _plan("optimizers", seeds=None, quick=True)
     assert (whole.seeds, whole.trials) == (5, 12)
     form = KINDS["optimizers"].quick

@@ -4,20 +4,15 @@ import re
 
 import msgspec
 import pytest
-from support.made_runs import findings_of
+from support.made_runs import study_findings_of
 from support.made_study import RISES, STUDY, made_study, made_study_records
 from support.outline import outline
 
-from harness.learning.study.charts import effects
+from harness.learning.study.answer import changes_text, study_sentence
 from harness.learning.study.page import study_document
-from harness.learning.study.sections import (
-    beginning,
-    changes_text,
-    edge_sentences,
-    more_data,
-    reference_curve,
-    study_sentence,
-)
+from harness.learning.study.parts.comparison import effect_charts
+from harness.learning.study.parts.curves import beginning, more_data
+from harness.learning.study.parts.tuning import edge_sentences
 
 JARGON = re.compile(r"\b(GL|PQ|Pareto|Prechelt)\b")
 
@@ -28,7 +23,7 @@ def test_the_page_explains_itself_without_jargon():
 
 def without_certificates():
     records = (msgspec.structs.replace(record, certificate=None) for record in made_study_records())
-    (finding,) = findings_of(*records, studies=[STUDY]).studies
+    (finding,) = study_findings_of(*records, studies=[STUDY])
     return finding
 
 
@@ -44,13 +39,13 @@ STUDIES = {
 @pytest.mark.parametrize("name", STUDIES)
 def test_sentences(name, snapshot):
     study = STUDIES[name]
-    assert [study_sentence(study), *beginning(reference_curve(study)), more_data(study)] == snapshot
+    assert [study_sentence(study), *beginning(study.reference_curve), more_data(study)] == snapshot
 
 
 def test_one_seed_has_no_intervals():
     study = STUDIES["one seed"]
     assert {effect.verdict for effect in study.effects[1:]} == {"few"}
-    assert not any("95 %" in figure.caption for figure in effects(study, "part-1"))
+    assert not any("95 %" in figure.caption for figure in effect_charts(study, "part-1"))
     assert "[" not in " ".join(changes_text(study, effect) for effect in study.effects[1:])
 
 

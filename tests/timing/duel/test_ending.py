@@ -7,7 +7,7 @@ import pytest
 from harness.core.stats.estimate import Estimate
 from harness.timing.duel import runner
 from harness.timing.duel.record import DuelResult
-from harness.timing.engine.ratios import PairTime
+from harness.timing.engine.pairs import PairTime
 
 
 def result(verdict="undecided", *, half_width=0.5, wanted=None, pairs=10):

@@ -7,13 +7,8 @@ import numpy as np
 import pytest
 
 from harness.core.stats.intervals import mean_interval
-from harness.timing.engine.evidence import (
-    FEWEST_PAIRS,
-    bootstrap_interval,
-    evidence_p_value,
-    log_evidence,
-    more_pairs,
-)
+from harness.timing.engine.evidence import FEWEST_PAIRS, evidence_p_value, log_evidence, more_pairs
+from harness.timing.engine.intervals import bootstrap_interval
 
 LIMIT = math.log1p(0.05)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.core.stats.settling import has_settled, is_hopeless
-from harness.timing.engine.preparation import (
+from harness.timing.engine.lengths import (
     Pace,
     block_steps,
     common_steps,

@@ -5,9 +5,10 @@ import pytest
 from harness.core.documents.document import plain, shown
 from harness.core.plugins.configuration import Configuration
 from harness.timing.engine.page import profile_sections
-from harness.timing.engine.steps.findings import changed_most
-from harness.timing.engine.steps.own import OwnStep, profile_sides
+from harness.timing.engine.steps.own import OwnStep
 from harness.timing.engine.steps.process import StepTarget
+from harness.timing.engine.steps.profiles import changed_most
+from harness.timing.engine.steps.profiling import profile_sides
 from harness.timing.engine.steps.program import _self_times
 
 PLAIN = """

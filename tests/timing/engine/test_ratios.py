@@ -8,7 +8,7 @@ import pytest
 from support.made_pairs import changed_block, made_pair
 
 from harness.core.machine.usage import Disturbance
-from harness.timing.engine.evidence import bootstrap_interval
+from harness.timing.engine.intervals import bootstrap_interval
 from harness.timing.engine.pairs import mark_disturbed
 from harness.timing.engine.ratios import Ratios, log_ratio
 

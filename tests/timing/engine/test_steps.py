@@ -10,13 +10,9 @@ import pytest
 from harness.core.plugins.configuration import Configuration
 from harness.errors import UsageError
 from harness.timing.engine.sessions import ConfigurationFailed
+from harness.timing.engine.steps.equal_work import WorkRequest, compare_work
 from harness.timing.engine.steps.findings import Values, difference_text
-from harness.timing.engine.steps.own import (
-    OwnStep,
-    TimedStep,
-    WorkRequest,
-    compare_work,
-)
+from harness.timing.engine.steps.own import OwnStep, TimedStep
 from harness.timing.engine.steps.process import StepTarget, parsed_arguments
 from harness.timing.engine.steps.work import Observed, compare
 

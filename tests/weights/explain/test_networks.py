@@ -11,6 +11,11 @@ from harness.core.reference.training import NumpyBackend
 from harness.layers import Conv2D, Dense, Flatten
 from harness.learning.runs.grouping import ConfigurationRuns
 from harness.network import Network
+from harness.weights.explain.agreement import (
+    agreements,
+    networks_of,
+    survivals,
+)
 from harness.weights.explain.networks import (
     METHODS,
     correlations_of,
@@ -18,11 +23,6 @@ from harness.weights.explain.networks import (
     packed_ranks,
 )
 from harness.weights.explain.record import ExplainedNetwork, MapsOfMethod
-from harness.weights.explain.study_part import (
-    agreements,
-    networks_of,
-    survivals,
-)
 
 PICTURES = task({"model": Network((8, 8, 2), (Conv2D(3, 3, "relu"), Flatten(), Dense(8, "relu"), Dense(5)))})
 

@@ -72,7 +72,7 @@ def list_datasets() -> None:
 @options.plugin_of_datasets
 def fetch(name: str) -> None:
     """Download the data set NAME into the user's cache."""
-    from harness.core.shell.console import shown_progress  # slow to import
+    from harness.core.shell.progress import shown_progress  # slow to import
 
     with shown_progress() as progress:
         ask_source(name, lambda source: source.fetch(progress))
@@ -85,7 +85,7 @@ def fetch(name: str) -> None:
 @options.plugin_of_datasets
 def import_dataset(name: str, path: Path) -> None:
     """Import the data set NAME from the archive or folder at PATH."""
-    from harness.core.shell.console import shown_progress
+    from harness.core.shell.progress import shown_progress
 
     source = registry.dataset(name)
     if not source.importable:

@@ -1,37 +1,85 @@
 """``harness new``: the skeleton of a plugin as a package, which runs before anything is changed."""
 
+import functools
 import keyword
 import re
+from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
+from pkgutil import resolve_name
 from string import Template
+from typing import NamedTuple
 
 import click
 
 from harness.core.plugins import registry
-from harness.core.plugins.loading import Kind
+from harness.core.plugins.loading import GROUPS, LABELS, Kind
+from harness.core.shell.features import GROUP, named
+from harness.core.shell.main import commands
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
 
 #: Names that are valid for a distribution (PEP 508), an entry point and the command line alike.
 _NAME = re.compile(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*\Z")
-_SUMMARIES: dict[Kind, str] = {
-    "backend": "a backend that declines every task",
-    "task": "logistic regression",
-    "dataset": "2,000 pictures of a bright bar among noise, 32x32x3",
+
+
+class Skeleton(NamedTuple):
+    """What ``harness new`` writes for a KIND.
+
+    ``templates`` is the package and the folder of its templates, ``package.module:folder``; ``group`` that of
+    the entry point, which names an object of the first module where ``attribute`` is given. ``further`` are
+    modules beside the first one, by the ends of their names. ``first`` is a command that shows the plugin at
+    work. ``taken`` returns the names that are in use.
+    """
+
+    label: str
+    summary: str
+    templates: str
+    group: str
+    first: str
+    taken: Callable[[], Iterable[str]]
+    further: tuple[str, ...] = ()
+    attribute: str = ""
+
+
+def _plugin(kind: Kind, summary: str, first: str, *further: str) -> Skeleton:
+    templates, names = f"harness.core.shell:skeletons/{kind}", functools.partial(registry.names, kind)
+    return Skeleton(LABELS[kind], summary, templates, GROUPS[kind], first, names, further)
+
+
+#: The skeletons of the core, by KIND; features add others.
+_SKELETONS = {
+    "backend": _plugin(
+        "backend",
+        "a backend that declines every task",
+        "harness check {name} --task mlp --cases",
+        "layers",
+        "program",
+    ),
+    "task": _plugin("task", "logistic regression", "harness run --backend torch --task {name}"),
+    "dataset": _plugin(
+        "dataset", "2,000 pictures of a bright bar among noise, 32x32x3", "harness data verify {name}"
+    ),
+    "command": Skeleton(
+        "command",
+        "a command that times matrix products in NumPy",
+        "harness.core.shell:skeletons/command",
+        GROUP,
+        "harness {name}",
+        commands,
+        ("record", "command", "page"),
+        "FEATURE",
+    ),
 }
-#: Modules beside the first one, by the ends of their names.
-_FURTHER: dict[Kind, tuple[str, ...]] = {"backend": ("layers", "program")}
-#: A first command that shows the plugin at work.
-_FIRST: dict[Kind, str] = {
-    "backend": "harness check {name} --task mlp --cases",
-    "task": "harness run --backend torch --task {name}",
-    "dataset": "harness data verify {name}",
-}
+
+
+def skeletons() -> dict[str, Skeleton]:
+    """Return the skeletons by KIND: those of the core, then those of features."""
+    return _SKELETONS | {kind: resolve_name(place) for kind, place in named("skeletons").items()}
 
 
 @click.command()
-@click.argument("kind", metavar="KIND", type=click.Choice(["backend", "task", "dataset"]))
+@click.argument("kind", metavar="KIND", type=click.Choice([*skeletons()]))
 @click.argument("name")
 @click.option(
     "--to",
@@ -41,21 +89,23 @@ _FIRST: dict[Kind, str] = {
     help="Folder of the package. It may exist; no file in it is overwritten. Default: a folder named "
     "harness-NAME here.",
 )
-def command(kind: Kind, name: str, folder: Path | None) -> None:
+def command(kind: str, name: str, folder: Path | None) -> None:
     """Write the skeleton of a plugin: a package with a module, its entry point and tests.
 
-    KIND is backend, task or dataset. NAME is its name on the command line, such as tinygrad. The skeleton
-    runs at once: a backend declines every task, a task trains on handwritten digits, a data set is
-    generated.
+    KIND is backend, task, dataset or command. NAME is its name on the command line, such as tinygrad. The
+    skeleton runs at once: a backend declines every task, a task trains on handwritten digits, a data set is
+    generated, a command records times of NumPy and shows them as a page.
 
     \b
       harness new backend tinygrad
       harness new task wide-mlp --to plugins/wide-mlp
+      harness new command matmul
 
     Exit code: 0, or 2 if the name is invalid or taken, or a file exists.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    _require_free(kind, name)
-    texts = skeleton(kind, name)
+    made = skeletons()[kind]
+    _require_free(made, name)
+    texts = files_of(made, kind, name)
     folder = folder or Path(f"harness-{name}")
     _require_absent(folder, texts)
     for path, text in texts.items():
@@ -64,30 +114,34 @@ def command(kind: Kind, name: str, folder: Path | None) -> None:
             file.write(text)
         echo(f"wrote {folder / path}")
     echo(f'\nInstall it:  pip install -e "{folder}[test]"')
-    echo(f"Try it:      {_FIRST[kind].format(name=name)}")
+    echo(f"Try it:      {made.first.format(name=name)}")
 
 
-def skeleton(kind: Kind, name: str) -> dict[str, str]:
-    """The files of a plugin's package, by their paths in it."""
-    templates = resources.files("harness.core.shell") / "skeletons"
-    parts = _FURTHER.get(kind, ())
+def files_of(skeleton: Skeleton, kind: str, name: str) -> dict[str, str]:
+    """Return the files of a plugin's package, by their paths in it."""
+    package, _, path = skeleton.templates.partition(":")
+    templates = resources.files(package) / path
     words = name.replace("-", " ").replace(".", " ").replace("_", " ").split()
     module = "harness_" + "_".join(words)
+    modules = [module, *(f"{module}_{part}" for part in skeleton.further)]
     fields = {
         "kind": kind,
         "name": name,
         "distribution": f"harness-{name}",
         "module": module,
+        "identifier": "_".join(words),
         "class_name": "".join(word.capitalize() for word in words),
-        "summary": _SUMMARIES[kind],
-        "modules": ", ".join(f'"{each}.py"' for each in (module, *(f"{module}_{part}" for part in parts))),
+        "summary": skeleton.summary,
+        "group": skeleton.group,
+        "target": ":".join(filter(None, [module, skeleton.attribute])),
+        "modules": ", ".join(f'"{each}.py"' for each in modules),
     }
     sources = {
-        "pyproject.toml": templates / "pyproject.toml.template",
-        "README.md": templates / kind / "README.md.template",
-        f"{module}.py": templates / kind / "module.py.template",
-        **{f"{module}_{part}.py": templates / kind / f"{part}.py.template" for part in parts},
-        f"tests/test_{module}.py": templates / kind / "test.py.template",
+        "pyproject.toml": resources.files("harness.core.shell") / "skeletons" / "pyproject.toml.template",
+        "README.md": templates / "README.md.template",
+        f"{module}.py": templates / "module.py.template",
+        **{f"{module}_{part}.py": templates / f"{part}.py.template" for part in skeleton.further},
+        f"tests/test_{module}.py": templates / "test.py.template",
     }
     return {
         path: Template(source.read_text(encoding="utf-8")).substitute(fields)
@@ -95,14 +149,14 @@ def skeleton(kind: Kind, name: str) -> dict[str, str]:
     }
 
 
-def _require_free(kind: Kind, name: str) -> None:
-    label = "data set" if kind == "dataset" else kind
+def _require_free(skeleton: Skeleton, name: str) -> None:
+    label = skeleton.label
     if not _NAME.match(name) or keyword.iskeyword(name):
         raise UsageError(
             f"{name!r} is not a valid name of a {label}; use lower-case letters and digits, with single "
             "hyphens, underscores or dots between them, such as my-numpy."
         )
-    if name in registry.names(kind):
+    if name in skeleton.taken():
         raise UsageError(f"a {label} named {name!r} is already installed; choose another name.")
 
 

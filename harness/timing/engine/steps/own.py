@@ -1,7 +1,7 @@
 """Steps of the user's own in the place of tasks: workloads, timed processes, and proof of equal work."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -10,43 +10,27 @@ import msgspec
 
 from harness.core.certify.certificate import Certificate
 from harness.core.worker.session import Session
-from harness.errors import Declined, HarnessError, UsageError
+from harness.errors import Declined, UsageError
 from harness.timing.engine.record import ConfigurationRecord, ProcessRecord, StepRecord
 from harness.timing.engine.sessions import ConfigurationFailed, blaming, ending
-from harness.timing.engine.steps import task_step, work
-from harness.timing.engine.steps.findings import (
-    Profiles,
-    Values,
-    WorkComparison,
-    difference_text,
-)
 from harness.timing.engine.steps.process import (
     Block,
     Called,
-    FirstCalls,
     Made,
     MeasureMemory,
-    Profile,
-    Profiled,
-    ReadState,
     SingleCalls,
-    State,
     StepSession,
     StepTarget,
     Timed,
     Used,
-    foreign_modules,
-    own_modules,
 )
 from harness.timing.engine.timed_worker import TimedProcess
-from harness.timing.engine.workloads import Contender, Workload
+from harness.timing.engine.workloads import Contender
 
 #: The most calls of a step in one request.
 _LONGEST_CALL = 1 << 20
 #: A process whose values are compared, and that takes longer, is taken to hang.
 _PROCESS_LIMIT_SECONDS = 600.0
-#: Of a step that takes long, fewer calls are compared.
-_FIRST_CALLS_SECONDS = 10.0
 
 
 class OwnStep(Contender, frozen=True, kw_only=True):
@@ -201,99 +185,6 @@ def _device(variables: Mapping[str, str]) -> str:
     return "cpu" if hidden or not Path("/dev/nvidia0").exists() else "cuda"
 
 
-# Whether the steps of a duel or a gate do the same work.
-
-
-class WorkRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """How the work of two sides is compared: see :mod:`harness.timing.engine.steps.work`."""
-
-    calls: int = work.CALLS
-    tolerance: float | None = None
-    values: str = "equal"
-    """``equal``: they must be. ``differ``: they may differ, and are not compared."""
-
-
-def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[WorkComparison]:
-    """The work of each workload but the first compared with that of the first, the reference.
-
-    Raises:
-        ConfigurationFailed: a process failed.
-        UsageError: a step cannot be made as it was asked for, has other samples than the reference, or the
-            reference imported the code of another checkout.
-    """
-    reference = workloads[0]
-    first, second, *others = _observe([reference, *workloads], request.calls)
-    for other, observed in zip(workloads[1:], others, strict=True):
-        _refuse_other_samples(reference, other, first.made, observed.made)
-        theirs = foreign_modules(first.made, reference.target.folder, other.target.folder)
-        if theirs:
-            raise UsageError(
-                f"{reference.label} imported {theirs[0]}, the code of {other.label}: install each version in "
-                "an environment of its own (--base-python, or source in the suite)"
-            )
-    if request.values != "equal":
-        return [WorkComparison(outcome="not asked") for _ in others]
-    compared = []
-    for other, observed in zip(workloads[1:], others, strict=True):
-        comparison = work.compare(
-            [first, second],
-            observed,
-            tolerance=request.tolerance,
-            other_code=other.target.target != reference.target.target,
-        )
-        other_checkout = other.target.folder != reference.target.folder
-        shared = other_checkout and not own_modules(observed.made, other.target)
-        one_python = other.configuration.python == reference.configuration.python
-        compared.append(msgspec.structs.replace(comparison, shared_code=shared and one_python))
-    return compared
-
-
-def observe_work(workload: OwnStep, calls: int) -> tuple[list[Values], bool | None]:
-    """What the first calls return, and whether two processes agree; None where nothing is returned."""
-    first, second = _observe([workload, workload], calls)
-    if not any(first.values):
-        return [], None
-    return first.values, work.compare([first, first], second).outcome == "same"
-
-
-def _observe(workloads: Sequence[OwnStep], calls: int) -> list[work.Observed]:
-    """The first calls of a fresh process of each, all at the same time."""
-    with contextlib.ExitStack() as stack:
-        sessions = []
-        for workload in workloads:
-            session = workload.session()
-            stack.callback(session.kill_and_close)
-            sessions.append(session)
-            with blaming_user(workload.label, session):
-                session.send(workload.target.request())
-        every = []
-        for workload, session in zip(workloads, sessions, strict=True):
-            with blaming_user(workload.label, session):
-                made = session.receive(Made)
-                values = session.call(FirstCalls(calls, _FIRST_CALLS_SECONDS), Called).values
-                every.append(work.Observed(made, values, session.call(ReadState(), State).values))
-        return every
-
-
-def _refuse_other_samples(reference: OwnStep, other: OwnStep, first: Made, made: Made) -> None:
-    ours, theirs = first.samples or reference.samples, made.samples or other.samples
-    if ours != theirs:
-        raise UsageError(
-            f"a call of {reference.label} has {ours} samples and one of {other.label} {theirs}: only steps "
-            "of equal samples can be compared"
-        )
-
-
-def refuse_different_work(workloads: Sequence[OwnStep], compared: Sequence[WorkComparison]) -> None:
-    """Raise HarnessError for the first workload that does other work than the reference."""
-    for other, comparison in zip(workloads[1:], compared, strict=True):
-        if comparison.difference is not None:
-            raise HarnessError(
-                f"{workloads[0].label} and {other.label} do different work: "
-                f"{difference_text(comparison.difference)}"
-            )
-
-
 def labelled_steps(workloads: Sequence[OwnStep]) -> list[OwnStep]:
     """The workloads with distinct labels: by their arguments, or else by a letter."""
     letters = "abcdefgh"
@@ -324,37 +215,3 @@ def step_record(workloads: Sequence[OwnStep]) -> StepRecord:
         seed=workloads[0].target.seed,
         samples=workloads[0].samples,
     )
-
-
-# Where the time of a step goes in each side of a comparison: one more process of each, under profilers.
-
-#: A profile is of so many calls: those of about this time, and at most so many.
-_PROFILE_SECONDS, _PROFILED_CALLS = 2.0, 200
-#: Calls before it; the first may compile.
-_WARM_UP_CALLS = 5
-
-
-def profile_sides(
-    workloads: Sequence[Workload | OwnStep], dataset: str, say: Callable[[str], None]
-) -> Profiles:
-    """Profile one process of each workload, whose times are used for nothing else."""
-    try:
-        sides = []
-        for workload in workloads:
-            say(f"profiling {workload.label}")
-            step = _task_step(workload, dataset) if isinstance(workload, Workload) else workload
-            with step.made() as (session, _):
-                first = session.call(FirstCalls(_WARM_UP_CALLS, _PROFILE_SECONDS), Called)
-                calls = int(_PROFILE_SECONDS / max(min(first.seconds), 1e-9))
-                profile = Profile(min(max(calls, 1), _PROFILED_CALLS))
-                sides.append(session.call(profile, Profiled).profiles)
-        return Profiles(sides)
-    except HarnessError as error:
-        return Profiles(fault=str(error))
-
-
-def _task_step(workload: Workload, dataset: str) -> OwnStep:
-    plan = msgspec.to_builtins(workload.plan)
-    arguments = {"backend": workload.configuration.backend, "plan": plan, "dataset": dataset}
-    target = StepTarget(target=f"{task_step.__file__}:make_step", arguments=arguments, seed=None)
-    return OwnStep(label=workload.label, configuration=workload.configuration, target=target)

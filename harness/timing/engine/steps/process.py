@@ -12,7 +12,8 @@ from harness.core.plugins import registry
 from harness.core.worker import protocol
 from harness.core.worker.session import SILENCE_LIMIT_SECONDS, Session
 from harness.errors import PluginError, UsageError, WorkerTimeout
-from harness.timing.engine.steps.findings import StepProfile, Values
+from harness.timing.engine.steps.findings import Values
+from harness.timing.engine.steps.profiles import StepProfile
 from harness.tracing.user_code import is_file, split_target
 
 _R = TypeVar("_R", bound=msgspec.Struct)

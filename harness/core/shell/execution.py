@@ -1,0 +1,49 @@
+"""The execution of planned runs with progress, for ``harness run`` and ``harness study``."""
+
+import math
+from collections.abc import Sequence
+
+from harness.core.runs.record import Record
+from harness.core.runs.sharing import SharedRuns
+from harness.core.runs.store import Store
+from harness.core.runs.tracker import Tracker
+from harness.core.shell.ending import INTERRUPTED
+from harness.core.shell.executors import Executor
+from harness.core.shell.runs_display import RunsDisplay
+from harness.errors import HarnessError, UsageError
+
+
+def run_sequence(
+    shared: SharedRuns,
+    store: Store,
+    executor: Executor,
+    *,
+    quiet: bool,
+    certify: bool,
+    plan: str | None = None,
+    deadline: float = math.inf,
+    trackers: Sequence[Tracker] = (),
+) -> list[Record]:
+    """Have ``executor`` execute the runs of a matrix that are left, each after its certificate.
+
+    ``plan`` says which runs these are and is printed first; None for a part of a larger plan. ``trackers``
+    show the runs while they train. Nodes have no ``deadline``.
+
+    Raises:
+        HarnessError: a record cannot be written, or no node is left.
+    """
+    requests = [run.request for run in shared.left]
+    on_nodes = executor.on_nodes
+    with shared, RunsDisplay(requests, quiet=quiet, certify=certify, on_nodes=on_nodes) as display:
+        display.announce(plan, shared, trackers, store.folder)
+        return executor.execute(shared, store, display, certify=certify, deadline=deadline)
+
+
+def exit_code(records: Sequence[Record]) -> int:
+    """Return 0 if all runs succeeded, 130 after an interrupt, 1 after a failure, 2 for unsupported work."""
+    statuses = {record.status for record in records}
+    if "interrupted" in statuses:
+        return INTERRUPTED
+    if statuses & {"failed", "diverged", "timeout"}:
+        return HarnessError.exit_code
+    return UsageError.exit_code if "unsupported" in statuses else 0

@@ -1,0 +1,196 @@
+"""The part about the amount of data: a power law of the loss, fitted to the variants of a study."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.core.documents.charts import PALETTE, Row, field, layer, layered, tips
+from harness.core.documents.document import Figure
+from harness.core.documents.numbers import significant, with_unit
+from harness.core.stats.estimate import Estimate
+from harness.core.stats.intervals import Array
+from harness.learning.study.finding import StudyFinding
+from harness.learning.study.parts import Content, Part
+from harness.learning.study.quantities import Quantity
+
+#: A law with a floor has three parameters.
+_FEWEST_AMOUNTS = 4
+_RESAMPLES = 400
+_SEED = 0
+#: Points of the curve in the chart.
+_STEPS = 60
+#: Exponents that are tried; learning curves have exponents below 1 (Hestness et al. 2017).
+_EXPONENTS = np.geomspace(0.02, 2.0, 160)
+
+
+class Scaling(NamedTuple):
+    """``loss = floor + factor * samples ** -exponent``, over the amounts of a study.
+
+    ``levels`` are means over seeds at ``samples``, ascending. ``doubled`` is what the law predicts for twice
+    the largest amount, ``gain`` the share of the present loss that this amount removes. Intervals are
+    percentiles over resampled seeds.
+    """
+
+    quantity: Quantity
+    samples: list[int]
+    levels: list[float]
+    floor: float
+    factor: float
+    exponent: Estimate
+    doubled: Estimate
+    gain: Estimate
+
+    def at(self, samples: float) -> float:
+        """Predict the loss for a number of samples."""
+        return float(self.floor + self.factor * samples**-self.exponent.value)
+
+    @property
+    def gain_text(self) -> str:
+        """``9 % [4, 14]``."""
+        low, high = self.gain.low or 0.0, self.gain.high or 0.0
+        return f"{100 * self.gain.value:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
+
+
+class Amount(NamedTuple):
+    """A number of training samples, and the loss of each seed with it."""
+
+    samples: int
+    by_seed: dict[int, float]
+
+
+def amounts(study: StudyFinding) -> list[Amount]:
+    """Return the amounts of data of a study's variants, ascending."""
+    loss = study.quantities[study.study.kind.decisive[0]]
+    best = study.study.kind.at == "best"
+    found = []
+    for _, _, runs in study.treated:
+        samples = runs.runs[0].record.dataset.samples.get("train", 0)
+        if values := loss.values(runs, best):
+            found.append(Amount(samples, values))
+    return sorted(found)
+
+
+def scaling(study: StudyFinding) -> Scaling | None:
+    """Fit the law of the first decisive quantity; None for too few amounts of data or common seeds."""
+    found = amounts(study)
+    seeds = sorted(set.intersection(*(set(each.by_seed) for each in found))) if found else []
+    if len({each.samples for each in found}) < _FEWEST_AMOUNTS or not seeds:
+        return None
+    samples = np.array([each.samples for each in found], float)
+    losses = np.array([[each.by_seed[seed] for seed in seeds] for each in found])  # (amounts, seeds)
+    law = _fit(samples, losses.mean(axis=1))
+    rng = np.random.default_rng(_SEED)
+    resampled = [
+        _fit(samples, losses[:, rng.integers(0, len(seeds), len(seeds))].mean(axis=1))
+        for _ in range(_RESAMPLES)
+    ]
+    twice = 2 * samples[-1]
+    doubled = [_at(each, twice) for each in (law, *resampled)]
+    gains = [1 - at / _at(each, samples[-1]) for at, each in zip(doubled, (law, *resampled), strict=True)]
+    floor, factor, exponent = law
+    return Scaling(
+        quantity=study.quantities[study.study.kind.decisive[0]],
+        samples=[each.samples for each in found],
+        levels=losses.mean(axis=1).tolist(),
+        floor=floor,
+        factor=factor,
+        exponent=_interval(exponent, [each[2] for each in resampled], len(seeds)),
+        doubled=_interval(doubled[0], doubled[1:], len(seeds)),
+        gain=_interval(gains[0], gains[1:], len(seeds)),
+    )
+
+
+def _fit(samples: Array, losses: Array) -> tuple[float, float, float]:
+    """Fit floor, factor and exponent by least relative squares.
+
+    For a given exponent the law is linear in the other two; neither may be negative.
+    """
+    best, least = (0.0, 0.0, 1.0), np.inf
+    for exponent in _EXPONENTS:
+        powers = samples**-exponent
+        scaled = np.stack([1 / losses, powers / losses], axis=1)
+        (floor, factor), *_ = np.linalg.lstsq(scaled, np.ones(len(losses)), rcond=None)
+        if factor < 0:
+            continue
+        if floor < 0:
+            floor, factor = 0.0, float(scaled[:, 1].sum() / (scaled[:, 1] ** 2).sum())
+        error = float(((scaled @ np.array([floor, factor]) - 1) ** 2).sum())
+        if error < least:
+            best, least = (float(floor), float(factor), float(exponent)), error
+    return best
+
+
+def _at(law: tuple[float, float, float], samples: float) -> float:
+    floor, factor, exponent = law
+    return float(floor + factor * samples**-exponent)
+
+
+def _interval(value: float, resampled: Sequence[float], seeds: int) -> Estimate:
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return Estimate(value, min(float(low), value), max(float(high), value), seeds)
+
+
+def _content(study: StudyFinding) -> Content:
+    """State the power law of the loss against the amount of data."""
+    law = scaling(study)
+    none = "The runs do not show a power law: fewer than three amounts of data were trained."
+    return Content("Score against data", [none if law is None else _law_text(law)])
+
+
+def _law_text(law: Scaling) -> str:
+    name = law.quantity.measure.name
+    return (
+        f"With all {law.samples[-1]:,} training samples the {name} is {significant(law.levels[-1])}. The "
+        f"fitted law says that twice as many would lower it to {significant(law.doubled.value)} "
+        f"[{significant(law.doubled.low)}, {significant(law.doubled.high)}], by {law.gain_text}. Its "
+        f"exponent is {law.exponent.value:.2f} [{law.exponent.low or 0:.2f}, {law.exponent.high or 0:.2f}]; "
+        f"what more data cannot remove is {significant(law.floor)}. The intervals contain the spread over "
+        "seeds, not the error of the law itself: the further from the data, the less it says."
+    )
+
+
+def _chart(study: StudyFinding, prefix: str) -> Iterator[Figure]:
+    """Draw the loss of every seed against the number of samples, with the fitted law continued."""
+    law = scaling(study)
+    of = study.quantities[study.study.kind.decisive[0]]
+    rows: list[Row] = [
+        {"samples": each.samples, "loss": value, "seed": seed}
+        for each in amounts(study)
+        for seed, value in each.by_seed.items()
+    ]
+    if not rows:
+        return
+    x = field("samples:Q", title="training samples", scale={"type": "log"})
+    y = field("loss:Q", title=with_unit(of.measure), scale={"type": "log"})
+    tip = tips("samples:Q", "seed:N", "loss:Q")
+    layers = [layer("point", {"size": 50, "color": PALETTE[0]}, x=x, y=y, tooltip=tip)]
+    caption = "A point is a seed."
+    if law is not None:
+        within: list[Row] = []
+        for place in np.geomspace(law.samples[0], 4 * law.samples[-1], _STEPS).tolist():
+            part = "fitted law" if place <= law.samples[-1] else "continued"
+            within.append({"samples": place, "loss": law.at(place), "part": part})
+        dash = field("part:N", sort=["fitted law", "continued"], legend={"columns": 2})
+        layers.append(layer("line", {"color": PALETTE[1]}, rows=within, x=x, y=y, strokeDash=dash))
+        caption += " The line is the fitted law, continued to four times the data."
+    title = f"{of.measure.name.capitalize()} against training samples"
+    yield Figure(f"{prefix}-scaling", caption, layered(rows, *layers), title, chosen=True)
+
+
+def _headline(study: StudyFinding, task: str) -> str | None:
+    law = scaling(study)
+    if law is None:
+        return None
+    return f"{task}: twice the data would lower the {law.quantity.measure.name} by {law.gain_text}"
+
+
+PARTS = (
+    Part(
+        "scaling",
+        "a power law of the loss against the number of training samples",
+        _content,
+        _chart,
+        headline=_headline,
+    ),
+)

@@ -1,0 +1,165 @@
+"""Parameters that were copied with an error, seen in the values that both sides were made with.
+
+A kernel may have been copied upside down, with two axes exchanged, or with its halves the other way round.
+The comparison gives B the values of A, and would not see that.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.port.calls import NoReference, compute
+from harness.port.pairing.matching import Matching, PairedUse
+from harness.port.pairing.relations import TURNED, Operation, is_copy, operation_between
+from harness.port.pairing.transfer import add_second_biases
+from harness.port.record import Cause
+from harness.port.values import are_equal, difference
+from harness.port.walk.places import Place
+from harness.tracing import semantics as kinds
+from harness.tracing.calls import Trace
+
+#: Outputs of models with copied values agree up to what roundings to float32 grow to.
+_AGREE = 1e-4
+#: Arrays of fewer different numbers are equal to others by chance.
+_LEAST_NUMBERS = 4
+
+
+class _Copied(NamedTuple):
+    """A parameter of both sides as they were made, in the canonical form."""
+
+    pair: PairedUse
+    role: str
+    own: np.ndarray
+    other: np.ndarray
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Of A and of B."""
+        return self.pair.a.parameters[self.role].name, self.pair.b.parameters[self.role].name
+
+
+def copied(
+    trace_a: Trace, trace_b: Trace, matching: Matching, worst: float, *, may_share_seeds: bool = False
+) -> list[Cause]:
+    """The parameters of B that are those of A after an operation, with what that does to the outputs.
+
+    Both traces are of the models as they were made, and their outputs differ by ``worst``. Where what
+    follows is equal nevertheless, B's own code reverses the operation: it is harmless, and is put into
+    ``matching``. If both sides ``may_share_seeds``, equal numbers in another shape or place are no copies.
+    """
+    made = _AsMade(trace_a, trace_b, matching, worst, may_share_seeds)
+    return made.after_operations() + ([] if may_share_seeds else made.in_other_places())
+
+
+class _AsMade:
+    """Both sides with the values that they were made with."""
+
+    def __init__(
+        self, trace_a: Trace, trace_b: Trace, matching: Matching, worst: float, may_share_seeds: bool
+    ) -> None:
+        self._a, self._b, self._matching = trace_a, trace_b, matching
+        self._may_share_seeds = may_share_seeds
+        constant = all(np.ptp(trace_a.values[place].array) == 0.0 for place in trace_a.outputs)
+        self._agree = worst <= _AGREE and not constant
+        stored_a, stored_b = trace_a.stored(), trace_b.stored()
+        self._parameters = []
+        for pair in matching.pairs:
+            of_a = {role: each.canonical(stored_a[each.name]) for role, each in pair.a.parameters.items()}
+            of_b = {role: each.canonical(stored_b[each.name]) for role, each in pair.b.parameters.items()}
+            add_second_biases(of_a, pair.b.parameters)
+            add_second_biases(of_b, pair.a.parameters)
+            self._parameters += [
+                _Copied(pair, role, of_a[role], of_b[role]) for role in sorted(of_a.keys() & of_b.keys())
+            ]
+
+    def after_operations(self) -> list[Cause]:
+        """Parameters that are equal after an operation."""
+        found = []
+        for each in self._parameters:
+            operation = self._operation(each)
+            if operation is None:
+                continue
+            text = f"{each.names[1]}, equal after {operation.text}"
+            if self._is_right(each.pair):
+                self._matching.operations[each.pair.b.parameters[each.role]] = operation
+                found.append(self._cause(each, text, None, None))
+            elif self._may_share_seeds and operation.text.startswith(TURNED):
+                continue
+            elif (change := self._change(each)) > _AGREE:
+                rest = difference(operation.applied(each.own), each.other)
+                found.append(self._cause(each, text, change, rest))
+        return found
+
+    def in_other_places(self) -> list[Cause]:
+        """Parameters of B that have the values of another one of A."""
+        found = []
+        for each in self._parameters:
+            # No other array is likely to hold the same numbers by chance.
+            is_telling = np.unique(each.other).size >= max(_LEAST_NUMBERS, each.other.size // 2)
+            if is_copy(each.own, each.other) or not is_telling:
+                continue
+            source = next((one for one in self._parameters if is_copy(one.own, each.other)), None)
+            if source is None or self._is_right(each.pair) or (change := self._change(each)) <= _AGREE:
+                continue
+            text = f"{each.names[1]}, equal to {source.pair.a.path} {source.role}"
+            found.append(self._cause(each, text, change, difference(source.own, each.other)))
+        return found
+
+    def _operation(self, each: _Copied) -> Operation | None:
+        if each.own.size <= 1:
+            return None
+        convolution = isinstance(self._a.calls[each.pair.a.place].does, kinds.Convolution)
+        spatial = max(each.own.ndim - 2, 0) if convolution else 0
+        operation = operation_between(each.own, each.other, spatial)
+        if operation is None or operation.order is not None or np.ptp(each.own):
+            return operation
+        # Constants differ by an offset where they are initial values; they were copied if the kernel was.
+        kernel = next(
+            (one for one in self._parameters if one.pair is each.pair and one.role.startswith("kernel")), None
+        )
+        was_copied = kernel is not None and np.ptp(kernel.own) and is_copy(kernel.own, kernel.other)
+        return operation if was_copied else None
+
+    def _is_right(self, pair: PairedUse) -> bool:
+        """Whether the outputs are equal, or something that B makes of this call is what A has there."""
+        if self._agree:
+            return True
+        made = set(self._b.calls[pair.b.place].outputs)
+        for call in self._b.calls[pair.b.place + 1 :]:
+            if not made.isdisjoint(call.inputs):
+                made |= {*call.outputs}
+        places = [(self._a.outputs, self._b.outputs)]
+        places += [
+            (self._a.calls[each.a.place].inputs, self._b.calls[each.b.place].inputs)
+            for each in self._matching.pairs
+        ]
+        return any(
+            b in made and self._agrees(a, b)
+            for of_a, of_b in places
+            for a, b in zip(of_a, of_b, strict=False)
+        )
+
+    def _agrees(self, a: int, b: int) -> bool:
+        one, other = self._a.values[a].array, self._b.values[b].array
+        return bool(np.ptp(one)) and are_equal(one, other, _AGREE)
+
+    def _change(self, each: _Copied) -> float:
+        """How much A's call changes with B's values in the place of A's; without a formula, the values."""
+        call = self._a.calls[each.pair.a.place]
+        place = Place(self._a, call)
+        changed = dict(place.parameters)
+        for role, stored in call.parameters.items():
+            if stored == each.pair.a.parameters[each.role]:
+                changed[role] = each.other
+        try:
+            return difference(compute(call.does, place.inputs, changed)[0], place.output)
+        except NoReference:
+            return difference(each.other, each.own)
+
+    def _cause(self, each: _Copied, text: str, before: float | None, after: float | None) -> Cause:
+        """The finding; it is harmless without numbers."""
+        a, b = self._a.calls[each.pair.a.place], self._b.calls[each.pair.b.place]
+        harmless = before is None
+        cause = Cause.at("copied values", a, b, each.names[0], text, before, after, harmless=harmless)
+        cause.path_a, cause.path_b = (f"{path} {each.role}" for path in (cause.path_a, cause.path_b))
+        return cause

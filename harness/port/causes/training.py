@@ -1,0 +1,132 @@
+"""Differences in training: gradients, losses and parameters after some steps."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.port.pairing.matching import Matching
+from harness.port.record import Cause
+from harness.port.values import difference
+
+_LEAST_LOSS = 1e-30
+#: The difference that rounding may make of losses and parameters in any case, how much more than another
+#: rounding of all parameters, and what shows nothing any more. Where rounding grows so far it multiplies in
+#: each step, and two frameworks, which round otherwise in every step, are soon thousands of times apart. An
+#: optimizer that differs does so in its first steps.
+_STEPS_TOLERANCE, _ROUNDINGS, _MOST_ALLOWED = 1e-7, 100.0, 1e-6
+#: Gradients that differ by more of the largest one differ at a place.
+GRADIENT_TOLERANCE, _SHOWN_PLACES = 1e-9, 4
+
+
+class WorstParameter(NamedTuple):
+    """The difference of two paired arrays, B's layer, and both arrays in canonical form."""
+
+    gap: float
+    where: str = ""
+    a: np.ndarray = np.zeros(0)
+    b: np.ndarray = np.zeros(0)
+
+
+def worst_parameter(
+    matching: Matching,
+    of_a: Mapping[str, np.ndarray],
+    of_b: Mapping[str, np.ndarray],
+    *,
+    gradients: bool = False,
+) -> WorstParameter:
+    """The largest difference of paired arrays, relative to the largest number of all."""
+    worst = WorstParameter(0.0)
+    scale = max((float(np.abs(array).max()) for array in of_a.values() if array.size), default=1.0) or 1.0
+    for stored, other, role, _, use in matching.arrays():
+        if stored.name not in of_a or other.name not in of_b or role.startswith("running"):
+            continue
+        one, two = stored.canonical(of_a[stored.name]), other.canonical(of_b[other.name])
+        operation = matching.operation(other)
+        one = operation.moved(one) if gradients else operation.applied(one)
+        gap = np.inf
+        if one.size == two.size:
+            gap = _never_nan(float(np.abs(one.ravel() - two.ravel()).max(initial=0.0)) / scale)
+        if gap > worst.gap:
+            worst = WorstParameter(gap, (use.path if use else "") or other.name, one, two)
+    return worst
+
+
+def gradient_texts(one: np.ndarray, other: np.ndarray) -> tuple[str, str]:
+    """What each side has where one has no gradient at all, as at the index of padding; else nothing."""
+    differ = np.abs(one - other) > GRADIENT_TOLERANCE * np.abs(one).max(initial=0.0)
+    for axis in range(one.ndim):
+        others = tuple(each for each in range(one.ndim) if each != axis)
+        places = np.flatnonzero(differ.any(axis=others))
+        parts = [np.take(array, places, axis) for array in (one, other)]
+        if 0 < len(places) < one.shape[axis] and any(not part.any() for part in parts):
+            where = ", ".join(map(str, places[:_SHOWN_PLACES])) + " …" * (len(places) > _SHOWN_PLACES)
+            texts = [f"{np.abs(part).max():.2g}" if part.any() else "none" for part in parts]
+            return f"{texts[0]} at {where} of axis {axis}", texts[1]
+    return "", ""
+
+
+def loss_gaps(of_a: Sequence[float], of_b: Sequence[float]) -> list[float]:
+    """The relative difference of the losses of each step."""
+    pairs = zip(of_a, of_b, strict=False)
+    return [_never_nan(abs(one - other) / max(abs(one), _LEAST_LOSS)) for one, other in pairs]
+
+
+class Steps(NamedTuple):
+    """How many of the steps show anything, the worst difference of their losses, and what rounding allows."""
+
+    shown: int
+    worst: float
+    tolerance: float
+
+    @classmethod
+    def of(cls, gaps: Sequence[float], roundings: Sequence[float]) -> "Steps":
+        """Of the differences of both sides, and those that another rounding makes of one side.
+
+        Rounding grows from step to step, in some models without end, and then later steps show nothing.
+        """
+        allowed = [max(_STEPS_TOLERANCE, _ROUNDINGS * _never_nan(each)) for each in roundings]
+        count = next((step for step, each in enumerate(allowed) if each > _MOST_ALLOWED), len(allowed))
+        beyond = [step for step in range(count) if gaps[step] > allowed[step]]
+        place = beyond[0] if beyond else max(range(count), key=lambda step: gaps[step], default=0)
+        return cls(count, gaps[place], allowed[place])
+
+
+def _never_nan(gap: float) -> float:
+    """The gap, infinite where it is no number: comparisons with NaN are false, and would hide it."""
+    return np.inf if np.isnan(gap) else gap
+
+
+def two_biases(matching: Matching) -> list[Cause]:
+    """Recurrent layers of which one side trains two biases whose sum counts: it moves twice as fast."""
+    for pair in matching.pairs:
+        one, other = (
+            {role for role in use.parameters if role.startswith("recurrent_bias")} for use in (pair.a, pair.b)
+        )
+        if pair.a.kind == pair.b.kind == "Recurrent" and one != other:
+            a, b = (f"{len(roles)} second biases" if roles else "one bias a gate" for roles in (one, other))
+            paths = pair.a.path, pair.b.path
+            return [Cause.at("two biases", *paths, a, b, mode="steps", harmless=True)]
+    return []
+
+
+def untied(matching: Matching, of_a: Mapping[str, np.ndarray], of_b: Mapping[str, np.ndarray]) -> list[Cause]:
+    """Arrays of one side that the other has twice, whose gradient is the sum of the other's."""
+    pairs = [(each.one, each.other) for each in matching.arrays()]
+    sides = (of_a, of_b, pairs), (of_b, of_a, [(other, one) for one, other in pairs])
+    found = []
+    for side, (once, twice, own_pairs) in enumerate(sides):
+        for name in dict.fromkeys(one.name for one, _ in own_pairs):
+            parts = [(one, other) for one, other in own_pairs if one.name == name and other.name in twice]
+            others = list(dict.fromkeys(other.name for _, other in parts))
+            if name not in once or len(others) < 2:  # noqa: PLR2004  one array for another
+                continue
+            made = [np.zeros_like(once[name]) for _ in parts]
+            for array, (one, other) in zip(made, parts, strict=True):
+                one.store(other.canonical(twice[other.name]), array)
+            before, gap = difference(made[0], once[name]), difference(np.sum(made, axis=0), once[name])
+            if gap <= GRADIENT_TOLERANCE:
+                a, b = (name, ", ".join(others))[:: -1 if side else 1]
+                words = ("one table", "two tables")[:: -1 if side else 1]
+                found.append(Cause.at("untied", a, b, words[0], words[1], before, gap, "gradients"))
+    return found

@@ -1,0 +1,147 @@
+"""Two models as one task: proof that they are equal, the plugin file, and the reference of both."""
+
+import contextlib
+import math
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.core.certify.references import reference_of
+from harness.core.machine.files import replace_file
+from harness.core.models.reading import SideSpec, read_model
+from harness.core.models.task_file import TaskData, WrittenTask, task_data, write_model_task, write_task
+from harness.core.plugins import registry
+from harness.core.plugins.definition import define_task
+from harness.core.plugins.sources import sources_of_models
+from harness.core.shell.commands.reference import write_reference
+from harness.core.shell.own_model import absolute, is_model, models_folder
+from harness.core.shell.printing import echo, print_error_line
+from harness.core.shell.progress import Phases
+from harness.errors import HarnessError, UsageError
+from harness.port.pairing.names import NameMap
+from harness.port.pairing.native import native_pair
+
+_PAIR = 2
+#: The suffix of the file, beside that of the task, with the values on which both frameworks agree.
+_REFERENCE_SUFFIX = ".reference.json"
+
+
+def prove_equal(names: tuple[str, ...], given: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Write the task of the two models ``names`` and, unless --no-certify, check that they are equal.
+
+    Returns the backends in place of the names, and the options ``given`` with --task.
+
+    Raises:
+        UsageError: ``names`` are not two models; or --task or no --dataset is given; or the models cannot be
+            made or paired.
+        HarnessError: the models compute different things; says where.
+    """
+    if not all(map(is_model, names)) or len(names) != _PAIR:
+        raise UsageError("a duel of models takes two of them, such as my_torch.py:make my_keras.py:make")
+    if given["task"] is not None:
+        raise UsageError("give two models or --task, not both")
+    if given["dataset"] is None:
+        raise UsageError(
+            "models need --dataset, which they are trained on; `harness list datasets` lists them"
+        )
+    specs = [SideSpec(absolute(name)) for name in names]
+    with Phases(quiet=given["quiet"]) as phases:
+        folder = models_folder(given)
+        data = task_data(given["dataset"])
+        written = _write_pair(specs, data, folder, phases.begin, {}, given["timeout"])
+        if given["certify"]:
+            _agree(written, specs, phases)
+    return tuple(written.backends), {**given, "task": written.name}
+
+
+def save_task(
+    specs: Sequence[SideSpec], dataset: str | None, path: Path, names: NameMap, phases: Phases
+) -> None:
+    """Write the plugin file of one model or of a pair to ``path``; for a pair also the reference.
+
+    ``names`` are pairs of parameters that the user gives. Until the models of a pair are proved equal,
+    existing files stay.
+
+    Raises:
+        UsageError: no data set is given, a model cannot be made, or a file cannot be written.
+        HarnessError: the models of a pair compute different things; says where.
+    """
+    if dataset is None:
+        raise UsageError("--save-task needs --dataset, which the model is trained on")
+    saved_by = shlex.join(["harness", *sys.argv[1:]])
+    with tempfile.TemporaryDirectory() as folder:
+        data, draft = task_data(dataset), Path(folder) / path.name
+        if len(specs) == _PAIR:
+            written = _write_pair(specs, data, draft, phases.begin, names, saved_by=saved_by)
+            _agree(written, specs, phases)
+            files = {path: written.path, path.with_suffix(_REFERENCE_SUFFIX): _reference(written)}
+            use = f"Compare with: harness duel {' '.join(written.backends)}"
+        else:
+            written = write_model_task(specs[0], data, draft, phases.begin, saved_by=saved_by)
+            files = {path: written.path}
+            use = f"Train it with: harness run --backend {written.backends[0]}"
+        try:
+            for target, source in files.items():
+                replace_file(target, source.read_bytes())
+        except OSError as error:
+            raise UsageError(f"the task {path} cannot be written: {error.strerror}") from error
+    echo(f"Task {written.name}: {' and '.join(map(str, files))}")
+    echo(f"{use} --task {written.name} --plugin {path}")
+
+
+def _write_pair(
+    specs: Sequence[SideSpec],
+    data: TaskData,
+    path: Path,
+    phase: Callable[[str], None],
+    names: NameMap,
+    timeout_seconds: float | None = None,
+    saved_by: str = "",
+) -> WrittenTask:
+    """Write the plugin file of a pair; the arguments are those of :func:`write_model_task`.
+
+    Raises:
+        UsageError: a model cannot be made or evaluated, does not fit the data, or has no counterpart; or the
+            file cannot be written.
+    """
+    a, b = (read_model(spec, data.shape, timeout_seconds, phase) for spec in specs)
+    layer = msgspec.structs.replace(native_pair(a, b, data.shape, names), saved_by=saved_by)
+    own = [array.name for array in layer.held if not array.shared]
+    if own:
+        print_error_line(
+            f"Not compared, because one model divides by n and the other by n - 1: {own[0]}"
+            + f" and {len(own) - 1} more" * (len(own) > 1)
+        )
+    return write_task(path, [a, b], layer, data, "duel", _REFERENCE_SUFFIX)
+
+
+def _reference(written: WrittenTask) -> Path:
+    """Return the path of the reference file of a pair."""
+    return written.path.with_suffix(_REFERENCE_SUFFIX)
+
+
+def _agree(written: WrittenTask, specs: Sequence[SideSpec], phases: Phases) -> None:
+    """Write the reference of a pair in float64, unless it exists and the models' code is unchanged.
+
+    Raises:
+        HarnessError: the models compute different things; says where, and how to find the cause.
+    """
+    definition, reference = registry.task(written.name), _reference(written)
+    sources = sources_of_models(define_task(definition, definition.options()))
+    with contextlib.suppress(UsageError, OSError):
+        reference_of(definition)
+        if reference.stat().st_mtime > max((path.stat().st_mtime for path in sources), default=math.inf):
+            return
+    phases.begin(f"Comparing {' and '.join(spec.target for spec in specs)} in float64 …")
+    try:
+        write_reference(definition, written.backends, reference, phases.advance)
+    except UsageError:
+        raise
+    except HarnessError as error:
+        targets = " ".join(shlex.quote(spec.target) for spec in specs)
+        raise HarnessError(f"{error}. Find the cause with: harness port {targets} --input …") from error

@@ -1,0 +1,74 @@
+"""Pairs of parameters that the user names in a file, where use and shape do not match parameters."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from harness.core.machine.files import replace_file
+from harness.errors import UsageError
+from harness.port.pairing.matching import Matching
+from harness.port.record import ParameterPair
+
+#: Names of A with the names of B that each belongs to.
+NameMap = dict[str, list[str]]
+
+
+def read_map(path: Path) -> NameMap:
+    """The pairs in a JSON file: ``{"name of A": "name of B"}``, or a list of names of B.
+
+    Raises:
+        UsageError: it cannot be read, or holds something else.
+    """
+    try:
+        read = msgspec.json.decode(path.read_bytes(), type=dict[str, str | list[str]])
+    except OSError as error:
+        raise UsageError(f"--map {path} cannot be read: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(
+            f'--map {path} is no JSON object of names, such as {{"fc.weight": "dense/kernel"}}: {error}'
+        ) from error
+    return {name: [other] if isinstance(other, str) else other for name, other in read.items()}
+
+
+def write_map(path: Path, pairs: list[ParameterPair]) -> None:
+    """Write the pairs of a comparison as such a file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    names: NameMap = {}
+    for pair in pairs:
+        others = names.setdefault(pair.a, [])
+        if pair.b not in others:
+            others.append(pair.b)
+    plain = {name: others[0] if len(others) == 1 else others for name, others in names.items()}
+    replace_file(path, json.dumps(plain, indent=1).encode() + b"\n")
+
+
+def refuse_unknown(given: NameMap, known_a: set[str], known_b: set[str]) -> None:
+    """Refuse names that the models do not have.
+
+    Raises:
+        UsageError: names the first one.
+    """
+    for name, others in given.items():
+        if name not in known_a:
+            raise UsageError(f"--map: A has no parameter {name!r}; it has {', '.join(sorted(known_a)[:5])} …")
+        for other in others:
+            if other not in known_b:
+                raise UsageError(
+                    f"--map: B has no parameter {other!r}; it has {', '.join(sorted(known_b)[:5])} …"
+                )
+
+
+def unused_names(given: Mapping[str, Sequence[str]], matching: Matching) -> list[str]:
+    """Entries of ``--map`` that no pair has, as phrases."""
+    paired = {(each.one.name, each.other.name) for each in matching.arrays()}
+    unused = [
+        (name, other) for name, others in given.items() for other in others if (name, other) not in paired
+    ]
+    return [
+        f"{name} with {other}, which --map gives: their shapes or uses do not fit" for name, other in unused
+    ]

@@ -1,0 +1,86 @@
+"""Packed projections: a linear layer whose output is split, as query, key and value often are."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.core.models.traced import Use
+from harness.port.pairing.strays import squeezed
+from harness.tracing import semantics as kinds
+from harness.tracing.calls import Stored, Trace
+
+
+def expanded(own: Sequence[Use], others: Sequence[Use], trace: Trace) -> list[Use]:
+    """Uses, those that the other side has in no such shape by their parts."""
+    spare = Counter(map(_shape_of, own)) - Counter(map(_shape_of, others))
+    result = []
+    for use in own:
+        pieces = _parts(use, trace) if spare[_shape_of(use)] else []
+        spare[_shape_of(use)] -= bool(pieces)
+        result += pieces or [use]
+    return result
+
+
+def _shape_of(use: Use) -> tuple[object, ...]:
+    return likened_kind(use), main_shape(use)
+
+
+def _parts(use: Use, trace: Trace) -> list[Use]:
+    """The columns of a linear layer that slices of its output take; none unless these are all of them."""
+    call = trace.calls[use.place]
+    if not isinstance(call.does, kinds.Linear) or use.shapes.keys() - {"kernel", "bias"}:
+        return []
+    whole = trace.values[call.outputs[0]].array
+    reached, found = {*call.outputs}, dict[tuple[int, int], int]()
+    for place in range(use.place + 1, len(trace.calls)):
+        follower = trace.calls[place]
+        if reached.isdisjoint(follower.inputs):
+            continue
+        if isinstance(follower.does, kinds.Slice):
+            columns = _columns(whole, trace.values[follower.outputs[0]].array)
+            if columns is not None:
+                found.setdefault(columns, place)
+        elif isinstance(follower.does, kinds.Reshape | kinds.Transposition):
+            reached.update(follower.outputs)
+    if [start for start, _ in sorted(found)] + [whole.shape[-1]] != [0, *(stop for _, stop in sorted(found))]:
+        return []
+    result = []
+    for (start, stop), place in found.items():
+        cut = {
+            role: stored.then(Stored("", axis=len(use.shapes[role]) - 1, start=start, stop=stop))
+            for role, stored in use.parameters.items()
+        }
+        shapes = {role: (*shape[:-1], stop - start) for role, shape in use.shapes.items()}
+        if any(each is None for each in cut.values()):
+            return []
+        own = {role: each for role, each in cut.items() if each is not None}
+        result.append(Use(place, use.depth, use.kind, use.path, own, shapes))
+    return result
+
+
+def _columns(whole: np.ndarray, part: np.ndarray) -> tuple[int, int] | None:
+    """From which to which column of a matrix (..., columns) a part has the numbers, in any order."""
+    width, rest = divmod(part.size, max(1, whole[..., 0].size))
+    numbers = np.sort(part, axis=None)
+    for start in range(0, whole.shape[-1] - width + 1, max(1, width)) if not rest else ():
+        if np.array_equal(np.sort(whole[..., start : start + width], axis=None), numbers):
+            return start, start + width
+    return None
+
+
+def likened_kind(use: Use) -> str:
+    """A convolution of size 1 is linear."""
+    kernel = use.shapes.get("kernel", ())
+    pointwise = use.kind == "Convolution" and all(size == 1 for size in kernel[:-2])
+    return "Linear" if pointwise else use.kind
+
+
+def main_shape(use: Use) -> tuple[tuple[int, ...], ...]:
+    """The shapes that decide whether two uses fit: of all roles but biases."""
+    shapes = [
+        squeezed(shape)
+        for role, shape in sorted(use.shapes.items())
+        if "bias" not in role and role not in {"scale", "shift"}
+    ]
+    return tuple(shapes)

@@ -1,0 +1,159 @@
+"""Operations that make one array of another: a permutation of its elements, an offset, a factor."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.port.values import ROUNDING, difference
+
+
+class Operation(NamedTuple):
+    """What makes B's array of A's: another order of the elements (None leaves it), and an offset."""
+
+    text: str
+    order: np.ndarray | None
+    offset: float = 0.0
+
+    def applied(self, array: np.ndarray) -> np.ndarray:
+        """B's array."""
+        return self.moved(array) + self.offset if self.offset else self.moved(array)
+
+    def moved(self, array: np.ndarray) -> np.ndarray:
+        """B's gradient, or another difference of arrays."""
+        return array if self.order is None else array.ravel()[self.order].reshape(array.shape)
+
+
+#: Values that were copied are equal up to a rounding to float32.
+_COPIED = 1e-6
+#: Arrays of fewer different numbers are equal after an operation by chance.
+_LEAST_NUMBERS = 4
+_MOST_AXES = 5
+
+
+def operation_between(
+    one: np.ndarray, other: np.ndarray, spatial: int = 0, *, repeats: bool = False
+) -> Operation | None:
+    """The operation that makes the other array of one; None if they are equal, or none does.
+
+    ``spatial`` is the number of leading axes that are spatial. Arrays in which most numbers are equal may
+    seem to be another one by chance, and have no operation unless they may have ``repeats``.
+    """
+    if one.size != other.size or not np.isfinite(one).all() or not np.isfinite(other).all():
+        return None
+    if one.shape != other.shape or is_copy(one, other):
+        return None
+    if (offset := float(np.mean(other - one))) and is_copy(one + offset, other):
+        return Operation(f"an offset of {offset:+.6g}", None, offset)
+    if not _has_same_numbers(one, other, repeats=repeats):
+        return None
+    places = np.arange(one.size).reshape(one.shape)
+    for words, moved in itertools.chain(
+        _mirrored(places, spatial), _permuted(places, one, other), _turned(places)
+    ):
+        order = moved.ravel()
+        if is_copy(one.ravel()[order].reshape(one.shape), other):
+            return Operation(words, order)
+    return None
+
+
+def is_copy(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether both are equal up to a rounding to float32."""
+    return difference(one, other) <= _COPIED
+
+
+def _has_same_numbers(one: np.ndarray, other: np.ndarray, *, repeats: bool) -> bool:
+    """Whether both may hold the same numbers in another order, and enough of them are different."""
+    scale = float(np.abs(one).max(initial=0.0))
+    if not math.isclose(float(np.sum(one * one)), float(np.sum(other * other)), rel_tol=_COPIED):
+        return False
+    first, second = np.sort(one, axis=None), np.sort(other, axis=None)
+    distinct = 1 + int(np.count_nonzero(np.diff(first) > _COPIED * scale))
+    enough = _LEAST_NUMBERS if repeats else max(_LEAST_NUMBERS, one.size // 2)
+    return distinct >= enough and is_copy(first, second)
+
+
+def _mirrored(places: np.ndarray, spatial: int) -> Iterator[tuple[str, np.ndarray]]:
+    for count in range(spatial, 0, -1):
+        for axes in itertools.combinations(range(spatial), count):
+            text = f"mirroring along axis {', '.join(map(str, axes))}"
+            yield "a rotation by 180°" if count == spatial == 2 else text, np.flip(places, axes)  # noqa: PLR2004
+
+
+def _permuted(places: np.ndarray, one: np.ndarray, other: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """The order of the elements of each axis that the numbers themselves give."""
+    weights = np.random.default_rng(0).standard_normal(one.shape)
+    for axis, count in enumerate(one.shape):
+        rest = tuple(each for each in range(one.ndim) if each != axis)
+        # The same weights for each element of the axis, so that equal elements have equal sums.
+        shared = weights.take([0], axis=axis)
+        ranked, other_ranked = (np.argsort((array * shared).sum(axis=rest)) for array in (one, other))
+        order = np.empty(count, int)
+        order[other_ranked] = ranked
+        yield f"{_name_of(order)} of axis {axis}", places.take(order, axis=axis)
+
+
+def _name_of(order: np.ndarray) -> str:
+    """A permutation in words."""
+    count = len(order)
+    plain = np.arange(count)
+    if np.array_equal(order, plain[::-1]):
+        return "a reversal"
+    if np.array_equal(order, np.roll(plain, count // 2)):
+        return "an exchange of the halves"
+    for groups in (each for each in range(2, count) if count % each == 0):
+        if np.array_equal(order, plain.reshape(groups, -1).T.ravel()):
+            return f"a transposition of {groups} × {count // groups} parts"
+    for groups in (each for each in range(1, count // 2) if count % (2 * each) == 0):
+        for shape in ((groups, 2, -1), (groups, -1, 2)):
+            if np.array_equal(order, plain.reshape(shape).swapaxes(1, 2).ravel()):
+                return f"an exchange of adjacent pairs and pairs half apart, in {groups} parts,"
+    return "a permutation"
+
+
+#: Operations that numbers of one generator, drawn in another shape, would seem to have gone through.
+_TRANSPOSED, _RESHAPED = TURNED = "a transposition", "a reshape in the place of a transposition"
+
+
+def _turned(places: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    if not 1 < places.ndim <= _MOST_AXES:
+        return
+    for axes in itertools.permutations(range(places.ndim)):
+        turned = places.transpose(axes)
+        if turned.shape == places.shape:
+            yield f"{_TRANSPOSED} to its axes {axes}", turned
+            continue
+        text = f"{_RESHAPED} to its axes {axes}"
+        yield text, turned
+        yield text, places.reshape(turned.shape).transpose(np.argsort(axes))
+
+
+def relation(one: np.ndarray, other: np.ndarray) -> str:
+    """What makes the other array of one, in words; empty if nothing known does."""
+    if one.shape == other.shape and is_copy(one, other):
+        return ""
+    operation = operation_between(one, other, repeats=True)
+    if operation is not None:
+        return operation.text
+    if one.shape != other.shape or not np.isfinite(one).all() or not np.isfinite(other).all():
+        return ""
+    norm = float(np.vdot(one, one))
+    factor = float(np.vdot(one, other)) / norm if norm else 0.0
+    if factor and difference(factor * one, other) <= ROUNDING:
+        return f"a multiplication by {factor:.6g}"
+    return next(_shifts(one, other), "")
+
+
+_MOST_SHIFT = 4
+
+
+def _shifts(one: np.ndarray, other: np.ndarray) -> Iterator[str]:
+    """Along which axis, and by how much, the other array begins later or earlier."""
+    for axis, length in enumerate(one.shape):
+        for shift in range(1, min(_MOST_SHIFT, length - 2) + 1):
+            late, early = np.arange(shift, length), np.arange(length - shift)
+            for sign, (first, second) in ((1, (late, early)), (-1, (early, late))):
+                if np.ptp(one) and is_copy(one.take(first, axis), other.take(second, axis)):
+                    yield f"an offset of {sign * shift:+d} along axis {axis}"

@@ -1,0 +1,172 @@
+"""What a comparison of two models found, and its record.
+
+Differences are relative to the largest number of the arrays that are compared.
+"""
+
+import math
+from typing import Literal
+
+import msgspec
+
+from harness.core.documents.kinds import Envelope, RecordKind
+from harness.tracing.calls import Call, InputShape, Loss
+
+Verdict = Literal["equal", "equal up to", "different", "undecided"]
+Mode = Literal["evaluation", "training", "gradients", "steps"]
+
+
+class Cause(msgspec.Struct, kw_only=True):
+    """Why two models differ at a place.
+
+    ``kind`` is one of :data:`~harness.port.cause_kinds.KINDS`. ``a`` and ``b`` are texts of what each side
+    has. With A's in place of B's, the difference falls from ``before`` to ``after``; None where nothing of
+    the kind can be tried. ``more`` are further places of B with the same cause. The lines are those of the
+    user's code, ``model.py:41``, empty where it has none.
+    """
+
+    kind: str
+    path_a: str
+    path_b: str
+    function_a: str = ""
+    function_b: str = ""
+    line_a: str = ""
+    line_b: str = ""
+    a: str = ""
+    b: str = ""
+    before: float | None = None
+    after: float | None = None
+    mode: Mode = "evaluation"
+    harmless: bool = False
+    more: list[str] = []
+
+    @classmethod
+    def at(
+        cls,
+        kind: str,
+        one: Call | str | None,
+        other: Call | str | None,
+        a: str = "",
+        b: str = "",
+        before: float | None = None,
+        after: float | None = None,
+        mode: Mode = "evaluation",
+        *,
+        harmless: bool = False,
+    ) -> "Cause":
+        """A cause at a call or path of each side; a difference that is not finite is left out."""
+        paths = [place.path if isinstance(place, Call) else place or "" for place in (one, other)]
+        made = cls(kind=kind, path_a=paths[0], path_b=paths[1], a=a, b=b, after=after)
+        made.mode, made.harmless = mode, harmless
+        made.before = before if before is not None and math.isfinite(before) else None
+        if isinstance(one, Call):
+            made.function_a, made.line_a = one.function, one.line
+        if isinstance(other, Call):
+            made.function_b, made.line_b = other.function, other.line
+        return made
+
+
+class ParameterPair(msgspec.Struct, frozen=True):
+    """A parameter of A, or a part of it, and its counterpart in B; ``role`` as in the semantics."""
+
+    a: str
+    b: str
+    role: str
+    shape: tuple[int, ...]
+
+
+class Parameters(msgspec.Struct):
+    """How many numbers each side trains, and what belongs together."""
+
+    count_a: int
+    count_b: int
+    pairs: list[ParameterPair]
+    unmatched_a: list[str]
+    unmatched_b: list[str]
+    candidates: dict[str, list[str]] = {}
+    """For each parameter of A that training changes and that has no counterpart, those of B of its size."""
+
+
+class Compared(msgspec.Struct):
+    """The worst difference of a part of the comparison, and the tolerance that rounding allows.
+
+    ``worst`` is None where shapes differ, or a number is not finite.
+    """
+
+    what: str
+    worst: float | None
+    tolerance: float
+    where: str = ""
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing but rounding differs."""
+        return self.worst is not None and self.worst <= self.tolerance
+
+
+class SideRecord(msgspec.Struct):
+    """One side: what was loaded, and in which framework."""
+
+    target: str
+    framework: str
+    versions: dict[str, str]
+    own_optimizer: bool = False
+    own_loss: bool = False
+
+
+class Findings(msgspec.Struct, kw_only=True):
+    """The outcome of a comparison."""
+
+    a: SideRecord
+    b: SideRecord
+    verdict: Verdict
+    parameters: Parameters
+    compared: list[Compared]
+    causes: list[Cause]
+    notes: list[str] = []
+    """What could not be seen or decided, a sentence each."""
+    not_compared: list[str] = []
+    """What the verdict says nothing about, as phrases."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether the models are the same, up to what is harmless."""
+        return self.verdict in {"equal", "equal up to"}
+
+
+class PortOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How two models are compared."""
+
+    loss: Loss = "cross-entropy"
+    batch: int = 4
+    steps: int | None = None
+    """20, or 5 for a model of more than 3 million numbers, unless given."""
+    learning_rate: float = 0.01
+    threads: int = 1
+    timeout_seconds: float | None = None
+    names: dict[str, list[str]] = {}
+    """Names of A's parameters with those of B that they are; the rest is matched by use and shape."""
+
+
+SCHEMA = 2
+
+
+class PortRecord(Envelope, kw_only=True):
+    """What was compared, how, and what was found."""
+
+    schema: int = SCHEMA
+    inputs: list[InputShape]
+    options: PortOptions
+    findings: Findings
+    seconds: float
+
+
+PORTS = RecordKind(
+    name="port",
+    folder="ports",
+    type=PortRecord,
+    schema=SCHEMA,
+    mark="findings",
+    row="harness.port.page:row",
+    document="harness.port.page:port_document",
+    noun=("port check", "port checks"),
+)

@@ -1,0 +1,50 @@
+"""Both models of a comparison, each in a process of its own; the processes work at the same time."""
+
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self, TypeVar
+
+from harness.core.models.reading import SideSpec
+from harness.core.models.remote_side import RemoteSide
+
+_T = TypeVar("_T")
+
+
+class Sides:
+    """Two processes. Use it as a context manager, which leaves none behind."""
+
+    def __init__(self, a: SideSpec, b: SideSpec, threads: int, timeout_seconds: float | None) -> None:
+        """Start them with so many CPU threads each.
+
+        Raises:
+            HarnessError: one cannot be started.
+        """
+        self._stack = contextlib.ExitStack()
+        # Left last: its threads, two a side, end when the processes do, on which they wait.
+        self._pool = self._stack.enter_context(ThreadPoolExecutor(4))
+        with contextlib.ExitStack() as unless_both_start:
+            unless_both_start.push(self._stack)
+            self.a, self.b = (
+                self._stack.enter_context(RemoteSide(spec.target, threads, timeout_seconds))
+                for spec in (a, b)
+            )
+            unless_both_start.pop_all()
+
+    def both(self, call: Callable[[RemoteSide], _T]) -> tuple[_T, _T]:
+        """The results of a call on each side; raises what the first one that fails raises."""
+        one, other = self.begin(lambda: call(self.a)), self.begin(lambda: call(self.b))
+        return one.result(), other.result()
+
+    def begin(self, call: Callable[[], _T]) -> Future[_T]:
+        """What a call on a side will return, which begins now."""
+        return self._pool.submit(call)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)

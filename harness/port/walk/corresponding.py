@@ -1,0 +1,122 @@
+"""Values of both sides that stand for each other, and the smallest expressions that differ."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.port.values import ROUNDING, are_alike, are_equal, difference
+from harness.port.walk.expressions import Expression, Slot, forms
+
+#: A trial explains a difference if this share of it remains, where rounding alone does not decide.
+_REMAINS = 1e-4
+_MISSING = 1.5
+
+
+def explains(after: float, before: float) -> bool:
+    """Whether what remains of a difference is rounding."""
+    return after <= max(ROUNDING, min(1e-7, _REMAINS * before))
+
+
+class Corresponding(NamedTuple):
+    """Expressions whose ends stand for each other: with A's in the slots of B what follows is right."""
+
+    a: Expression
+    b: Expression
+    slots: tuple[Slot, ...]
+    array: np.ndarray
+    before: float
+    after: float
+
+
+#: For each axis of a value of B the axis of A's that it is; None where any order may be right.
+AxisOrder = tuple[int, ...] | None
+
+
+class Goal:
+    """What the end of B must be: A's with its axes in this order, or in any."""
+
+    def __init__(self, a: Expression, b: Expression, order: AxisOrder = None) -> None:
+        end = a.result
+        turned = end.transpose(order) if order is not None and len(order) == end.ndim else end
+        is_known = order is not None and turned.shape == b.result.shape
+        self.wanted = [turned] if is_known else list(forms(end, b.result))
+        self.before = min((difference(b.result, each) for each in self.wanted), default=np.inf)
+
+    def gap(self, out: np.ndarray | None) -> float:
+        """The difference of an array from it."""
+        if out is None:
+            return np.inf
+        gaps = [difference(out, each) for each in self.wanted if each.shape == out.shape]
+        if not gaps:
+            gaps = [difference(form, each) for each in self.wanted[:1] for form in forms(out, each)]
+        return min(gaps, default=np.inf)
+
+    def is_met(self, gap: float) -> bool:
+        """Whether what remains is rounding."""
+        return explains(gap, self.before if np.isfinite(self.before) else 1.0)
+
+
+def corresponding(a: Expression, b: Expression, order: AxisOrder = None) -> Corresponding:
+    """The smallest expressions that differ; of one side none, if the other goes on with what it ends with.
+
+    ``order`` is that of the ends, where it is known.
+    """
+    pair = _smallest(a, b, order)
+    rests = _rest(pair.a, pair.b.result), _rest(pair.b, pair.a.result)
+    if not any(rests):
+        return pair
+    return pair._replace(a=rests[0] or pair.a.empty(), b=rests[1] or pair.b.empty())
+
+
+def _smallest(a: Expression, b: Expression, order: AxisOrder) -> Corresponding:
+    goal = Goal(a, b, order)
+    whole = next(iter(goal.wanted), a.result)
+    last = Corresponding(a, b, (b.end,) if b.calls else (), whole, goal.before, 0.0)
+    of_a = [(value, len(a.before(value))) for value in (*a.made(), *a.sources())]
+    of_b: list[tuple[tuple[Slot, ...], int, int]] = [
+        ((value,), value, len(b.before(value))) for value in b.made()
+    ]
+    for value in b.sources():
+        users = b.consumers(value)
+        of_b.append(((value,), value, 0))
+        of_b += [((user,), value, 0) for user in users if len(users) > 1]
+    pairs = sorted(
+        (
+            (_size(size_a, size_b), value_a, slots, value_b)
+            for value_a, size_a in of_a
+            for slots, value_b, size_b in of_b
+        ),
+        key=lambda pair: pair[0],
+    )
+    for size, value_a, slots, value_b in pairs:
+        if size >= _size(len(a.calls), len(b.calls)) or b.budget.is_spent:
+            break
+        own, other = a.array(value_a), b.array(value_b)
+        if own.size != other.size or own.size <= 1 or sorted(_long(own)) != sorted(_long(other)):
+            continue
+        if size == _MISSING and are_equal(own, other):  # the same value with its axes in another order
+            continue
+        for form in forms(own, other):
+            if difference(form, other) <= ROUNDING:
+                continue
+            gap = goal.gap(b.computed(dict.fromkeys(slots, form)))
+            if goal.is_met(gap):
+                return Corresponding(a.up_to(value_a), b.up_to(value_b), slots, form, goal.before, gap)
+    return last
+
+
+def _rest(expression: Expression, array: np.ndarray) -> Expression | None:
+    """What an expression makes of a value of its own that has these numbers; None if it has no such value."""
+    for value in reversed((*expression.sources(), *expression.made()[:-1])):
+        if expression.array(value).size == array.size > 1 and are_alike(expression.array(value), array):
+            return expression.after(value)
+    return None
+
+
+def _size(calls_a: int, calls_b: int) -> float:
+    """A call in the place of another is a smaller difference than one that is missing."""
+    return calls_a + calls_b + (0.0 if calls_a and calls_b else _MISSING)
+
+
+def _long(array: np.ndarray) -> list[int]:
+    return [size for size in array.shape if size != 1]

@@ -1,0 +1,363 @@
+"""The walk from input to output: every call whose input is right and whose output is not, and why.
+
+After a cause is found the walk goes on with A's array in the place of B's, so that one fault hides no other.
+"""
+
+import collections
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.core.models.remote_side import RemoteSide
+from harness.core.models.traced import Use
+from harness.errors import HarnessError
+from harness.port import values
+from harness.port.cause_kinds import REPLACED, merged
+from harness.port.evaluation import paired_outputs
+from harness.port.pairing.matching import Matching, PairedUse
+from harness.port.record import Cause, Mode
+from harness.port.walk.borders import Folded, fold_borders
+from harness.port.walk.corresponding import AxisOrder, Corresponding, corresponding
+from harness.port.walk.diagnosis import causes_of, explained, explanation
+from harness.port.walk.expressions import Budget, Calls, Expression
+from harness.port.walk.places import Place, of_semantics, turned
+from harness.port.walk.segments import Segment, producers, segment_before
+from harness.tracing import semantics as kinds
+from harness.tracing.calls import Call, Trace
+from harness.tracing.side import Override
+
+#: How often an expression is made longer where what enters it explains nothing.
+_MOST_ROUNDS = 3
+#: Faults that one walk corrects; a model has fewer, or nothing in it is right.
+_MOST_FAULTS = 60
+
+
+class Fault(NamedTuple):
+    """Causes, and the arrays that correct them."""
+
+    causes: list[Cause]
+    corrections: list[Override]
+
+
+class TracePair:
+    """Two traces of the same inputs; B's with the corrections so far."""
+
+    def __init__(
+        self, trace_a: Trace, index_a: values.ValueIndex, folded_b: Folded, matching: Matching
+    ) -> None:
+        self._a, (self._b, self._borders) = trace_a, folded_b
+        trace_b = self._b
+        self._matching = matching
+        self._consumers: dict[int, list[int]] = {}
+        for place, call in enumerate(trace_b.calls):
+            for value in call.inputs:
+                self._consumers.setdefault(value, []).append(place)
+        self._in_a: dict[int, list[int]] = {}
+        for place, each in enumerate(trace_b.values):
+            if each.array.size > 1 and (places := index_a.places_of(each)):
+                self._in_a[place] = places
+        #: Values of which what follows may begin: in the same order of axes, as far as their shapes tell.
+        self._common_b: dict[int, list[int]] = {}
+        for place, places in self._in_a.items():
+            array = trace_b.values[place].array
+            if alike := [each for each in places if values.are_alike(trace_a.values[each].array, array)]:
+                self._common_b[place] = alike
+        self._common_a = {place for places in self._common_b.values() for place in places}
+        self._users_a, self._users_b = _users(trace_a), _users(trace_b)
+        #: Values of B of which all that is made is right, as where one side crops later.
+        self._cleared: set[int] = set()
+        for call in reversed(trace_b.calls):  # those that use a value come after the one that made it
+            self._cleared.update(filter(self._leads_to_right_values, call.outputs))
+
+    def first_fault(self, visited: set[tuple[str, int]]) -> Fault | None:
+        """The first place that differs; None if there is none, or none that has not been visited."""
+        for each in self._matching.pairs:
+            pair = self._of_one_input(each)
+            if pair is None or not are_comparable(pair, self._a, self._b):
+                continue
+            for fault in (self._before_call(pair, visited), self._in_call(pair, visited)):
+                if fault is not None:
+                    return fault
+        for number, (value_a, value_b) in enumerate(paired_outputs(self._a, self._b)):
+            key = ("result", number)
+            if key not in visited and not self._equal(value_a, value_b):
+                visited.add(key)
+                return self._in_segment(value_a, value_b, consumer=None)
+        return None
+
+    def _of_one_input(self, pair: PairedUse) -> PairedUse | None:
+        """The pair at calls of one input, where a layer is called several times; None if there are none.
+
+        In another mode than that of the matching there may be more calls before it, such as a dropout.
+        """
+        users_a, users_b = self._users_a[_key_of(pair.a)], self._users_b[_key_of(pair.b)]
+        alone = len(users_a) == len(users_b) == 1
+        for a, b in itertools.product(users_a, users_b):
+            inputs = self._a.calls[a].inputs, self._b.calls[b].inputs
+            if alone or (inputs[0] and inputs[1] and self._equal(inputs[0][0], inputs[1][0])):
+                return PairedUse(pair.a._replace(place=a), pair.b._replace(place=b))
+        return None
+
+    def _equal(self, value_a: int, value_b: int) -> bool:
+        if value_a in self._in_a.get(value_b, ()):
+            return True
+        one, other = self._a.values[value_a].array, self._b.values[value_b].array
+        if values.are_equal(one, other):
+            return True
+        fitting = values.in_shape_of(one, other)
+        return fitting is not None and values.difference(other, fitting) <= values.ROUNDING
+
+    def _leads_to_right_values(self, value: int) -> bool:
+        """Whether each value that is made of this one is right, or leads to right ones."""
+        consumers = self._consumers.get(value, [])
+        if not consumers or value in self._b.outputs:
+            return False
+        made = (output for place in consumers for output in self._b.calls[place].outputs)
+        return all(output in self._in_a or output in self._cleared for output in made)
+
+    def _before_call(self, pair: PairedUse, visited: set[tuple[str, int]]) -> Fault | None:
+        """A fault between the last calls with parameters and the inputs of this one."""
+        call_a, call_b = self._a.calls[pair.a.place], self._b.calls[pair.b.place]
+        for number, (value_a, value_b) in enumerate(zip(call_a.inputs, call_b.inputs, strict=False)):
+            key = ("input", 1000 * pair.b.place + number)
+            if key in visited or self._equal(value_a, value_b):
+                continue
+            visited.add(key)
+            order = _order_of_input(call_a.does, call_b.does, number, self._a.values[value_a].array.ndim)
+            return self._in_segment(value_a, value_b, (pair.b.place, number), order)
+        return None
+
+    def _in_call(self, pair: PairedUse, visited: set[tuple[str, int]]) -> Fault | None:
+        """A fault of the call itself."""
+        a, b = Place(self._a, self._a.calls[pair.a.place]), Place(self._b, self._b.calls[pair.b.place])
+        key = ("output", pair.b.place)
+        if key in visited or self._equal(a.call.outputs[0], b.call.outputs[0]):
+            return None
+        if b.call.outputs[0] in self._cleared:
+            return None
+        visited.add(key)
+        array = turned(a, b)
+        found = None if array is None else self._between_calls(pair, a, b, array)
+        causes = found or of_semantics(a, b) or [_unexplained(a, b)]
+        return Fault(causes, [] if array is None else [Override(pair.b.place, 0, array)])
+
+    def _between_calls(self, pair: PairedUse, a: Place, b: Place, right: np.ndarray) -> list[Cause] | None:
+        """What explains other results of two calls of the same inputs."""
+        budget = Budget()
+        one, other = (
+            Expression(
+                Calls(each.trace), Segment([use.place], each.call.inputs), each.call.outputs[0], budget
+            )
+            for each, use in ((a, pair.a), (b, pair.b))
+        )
+        both = Corresponding(one, other, (other.end,), right, values.difference(b.output, right), 0.0)
+        found = explanation(one, other, both)
+        return None if found is None else explained(found, both, "")
+
+    def _in_segment(
+        self, value_a: int, value_b: int, consumer: tuple[int, int] | None, order: AxisOrder = None
+    ) -> Fault:
+        """A fault among the calls that lead to two values which must be equal, in this order of axes."""
+        name = self._b.calls[consumer[0]].path if consumer is not None else ""
+        fault = self._within(value_a, value_b, (set(), set()), name, order)
+        if fault.causes[0].kind == REPLACED:  # what explains it may be before values that both sides have
+            later = [
+                {value for call in trace.calls if not call.parameters for value in call.outputs}
+                for trace in (self._a, self._b)
+            ]
+            longer = self._within(value_a, value_b, (later[0], later[1]), name, order)
+            fault = (
+                longer if longer.causes[0].kind != REPLACED else self._first_call(value_a, value_b) or fault
+            )
+        if consumer is None or fault.corrections:
+            return fault
+        array = values.in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
+        return fault if array is None else Fault(fault.causes, [self._input_correction(*consumer, array)])
+
+    def _first_call(self, value_a: int, value_b: int) -> Fault | None:
+        """A call of B whose inputs are right, and which a change makes one of A's, among several faults."""
+        of_a, of_b = self._expressions(value_a, value_b, {value_a}, {value_b})
+        if len(of_a.sounding()) != len(of_b.sounding()):  # they do not stand for each other one by one
+            return None
+        for place_a, place_b in itertools.product(of_a.calls, of_b.calls):
+            a, b = Place(self._a, self._a.calls[place_a]), Place(self._b, self._b.calls[place_b])
+            if type(a.call.does) is not type(b.call.does) or len(a.call.inputs) != len(b.call.inputs):
+                continue
+            array = turned(a, b)
+            if array is None or not all(map(self._equal, a.call.inputs, b.call.inputs)):
+                continue
+            pair = PairedUse(*(Use(place, 0, "", "", {}, {}) for place in (place_a, place_b)))
+            causes = None if values.are_equal(array, b.output) else self._between_calls(pair, a, b, array)
+            if causes:
+                return Fault(causes, [Override(place_b, 0, array)])
+        return None
+
+    def _within(
+        self,
+        value_a: int,
+        value_b: int,
+        not_common: tuple[set[int], set[int]],
+        name: str,
+        order: AxisOrder,
+    ) -> Fault:
+        """The fault of the expressions that begin with common values, but not with these."""
+        not_common[0].add(value_a)
+        not_common[1].add(value_b)
+        for _ in range(_MOST_ROUNDS):
+            a, b = self._expressions(value_a, value_b, *not_common)
+            pair = corresponding(a, b, order)
+            if pair.a.calls or pair.b.calls or pair.a.is_table(pair.a.end):
+                break
+            # Values that both sides have, in another order of axes or for another call: what leads to them.
+            not_common[0].add(pair.a.end)
+            not_common[1].add(pair.b.end)
+        return Fault(causes_of(a, b, pair, name), self._corrections(b, pair))
+
+    def _expressions(
+        self, value_a: int, value_b: int, not_common_a: set[int], not_common_b: set[int]
+    ) -> tuple[Expression, Expression]:
+        """What leads to two values from common ones, other than these."""
+        before_a = segment_before(
+            self._a, value_a, lambda place: place in self._common_a and place not in not_common_a
+        )
+        before_b = segment_before(
+            self._b, value_b, lambda place: place in self._common_b and place not in not_common_b
+        )
+        if not_common_b == {value_b}:
+            before_b = self._from_values_of(before_a, value_b) or before_b
+        budget = Budget()
+        return (
+            Expression(Calls(self._a), before_a, value_a, budget),
+            Expression(Calls(self._b), before_b, value_b, budget),
+        )
+
+    def _corrections(self, b: Expression, pair: Corresponding) -> list[Override]:
+        made_by = producers(self._b)
+        found = []
+        for slot in pair.slots:
+            if isinstance(slot, tuple):
+                found.append(self._input_correction(*slot, pair.array))
+            elif slot in b.made():
+                call = made_by[slot]
+                found.append(Override(call, self._b.calls[call].outputs.index(slot), pair.array))
+            else:
+                found += [self._input_correction(*user, pair.array) for user in b.consumers(slot)]
+        return found
+
+    def _input_correction(self, place: int, number: int, array: np.ndarray) -> Override:
+        place = self._borders.get(place, place) if number == 0 else place
+        return Override(place, number, array, "input")
+
+    def _from_values_of(self, before_a: Segment, value_b: int) -> Segment | None:
+        """B's segment from the values from which A's comes; None if it comes from others, too.
+
+        B may have a value on the way that A has elsewhere, as the last of the steps whose mean A takes.
+        """
+
+        def enters(place: int) -> bool:
+            return not set(before_a.enters).isdisjoint(self._common_b.get(place, ()))
+
+        segment = segment_before(self._b, value_b, enters)
+        return segment if segment.enters and all(map(enters, segment.enters)) else None
+
+
+def _users(trace: Trace) -> dict[frozenset[str], list[int]]:
+    """The calls that use the same parameters."""
+    found: dict[frozenset[str], list[int]] = collections.defaultdict(list)
+    for place, call in enumerate(trace.calls):
+        found[_key_of(call)].append(place)
+    return found
+
+
+def _key_of(user: Use | Call) -> frozenset[str]:
+    return frozenset(map(repr, user.parameters.values()))
+
+
+def _order_of_input(does_a: kinds.Semantics, does_b: kinds.Semantics, number: int, axes: int) -> AxisOrder:
+    """The order of axes in which B's layer takes what A's takes; None where it does not follow from them.
+
+    Shapes alone cannot show it where sizes are equal, such as 8 channels of 8×8 pixels.
+    """
+    known = (kinds.Linear, kinds.Convolution, kinds.Recurrent)
+    if number or not isinstance(does_a, known) or not isinstance(does_b, known):
+        return None
+    usual_a, usual_b = (_usual_order(each, axes) for each in (does_a, does_b))
+    return tuple(usual_a[usual_b.index(axis)] for axis in range(axes))
+
+
+def _usual_order(does: kinds.Semantics, axes: int) -> tuple[int, ...]:
+    """The order that makes the batch the first axis and channels the last one."""
+    if getattr(does, "channels_first", False):
+        return (0, *range(2, axes), 1)
+    first = (0, 1) if getattr(does, "batch_first", True) else (1, 0)
+    return (*first, *range(2, axes))[:axes]
+
+
+def are_comparable(pair: PairedUse, trace_a: Trace, trace_b: Trace) -> bool:
+    """Whether the two calls stand for each other as wholes."""
+    a, b = trace_a.calls[pair.a.place].does, trace_b.calls[pair.b.place].does
+    pointwise = {type(a), type(b)} <= {kinds.Linear, kinds.Convolution}
+    transposed = [getattr(does, "transposed", False) for does in (a, b)]
+    return (type(a) is type(b) or pointwise) and transposed[0] == transposed[1]
+
+
+def _unexplained(a: Place, b: Place) -> Cause:
+    wanted = values.in_shape_of(a.output, b.output)
+    if wanted is not None:
+        return Cause.at("unexplained", a.call, b.call, "", "", values.difference(b.output, wanted))
+    own, other = (str(each.output.shape[1:]) for each in (a, b))
+    return Cause.at("shape", a.call, b.call, own, other)
+
+
+def walk(
+    b: RemoteSide,
+    trace_a: Trace,
+    trace_b: Trace,
+    inputs: Sequence[np.ndarray],
+    matching: Matching,
+    *,
+    training: bool,
+) -> list[Cause]:
+    """All causes of differences between A's evaluation and B's of the same inputs."""
+    mode: Mode = "training" if training else "evaluation"
+    trace_a = fold_borders(trace_a).trace
+    index = values.ValueIndex(trace_a)
+    folded_b = fold_borders(trace_b)
+    found: list[Cause] = []
+    overrides: list[Override] = []
+    visited: set[tuple[str, int]] = set()
+    for _ in range(_MOST_FAULTS):
+        if overrides:
+            try:
+                again = fold_borders(b.trace(inputs, training=training, overrides=overrides))
+            except HarnessError:  # A's array does not fit what follows, as where a stride moved
+                found += _by_semantics(trace_a, folded_b.trace, matching, visited, mode)
+                break
+            if len(again.trace.calls) != len(folded_b.trace.calls):
+                break  # the code goes another way with A's numbers
+            folded_b = again
+        fault = TracePair(trace_a, index, folded_b, matching).first_fault(visited)
+        if fault is None:
+            break
+        for cause in fault.causes:
+            cause.mode = mode
+            found.append(cause)
+        overrides += fault.corrections
+    return merged(found)
+
+
+def _by_semantics(
+    trace_a: Trace, trace_b: Trace, matching: Matching, visited: set[tuple[str, int]], mode: Mode
+) -> list[Cause]:
+    """Faults of the calls that the walk did not reach, each on A's inputs alone."""
+    found: list[Cause] = []
+    for pair in matching.pairs:
+        if ("output", pair.b.place) in visited or not are_comparable(pair, trace_a, trace_b):
+            continue
+        a, b = Place(trace_a, trace_a.calls[pair.a.place]), Place(trace_b, trace_b.calls[pair.b.place])
+        for cause in of_semantics(a, b):
+            cause.mode = mode
+            found.append(cause)
+    return found

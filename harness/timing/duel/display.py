@@ -1,0 +1,61 @@
+"""The display of a duel, and of the short duel that finds the fastest mode."""
+
+from harness.core.documents.numbers import about, time_left, time_ratio
+from harness.core.runs.events import Phase
+from harness.core.shell.console import LiveLine
+from harness.timing.duel.fastest_mode import BUDGET_SECONDS, FastestMode, ModeEvent, TimingModes
+from harness.timing.duel.modes_page import chosen_sentence
+from harness.timing.duel.record import DuelRecord
+from harness.timing.duel.runner import Measuring, Outlook, Paired
+from harness.timing.engine.preparation import Prepared
+
+
+class DuelDisplay(LiveLine):
+    """Shows the events of a duel, or of the short duel that finds the fastest mode."""
+
+    def __call__(self, event: ModeEvent) -> None:
+        """Show an event."""
+        match event:
+            case Phase(name):
+                self.doing(name)
+            case Measuring(prepared, outlook):
+                self._measuring(prepared, outlook)
+            case Paired(record, seconds_left):
+                self._paired(record, seconds_left)
+            case TimingModes(label, task, modes):
+                most = about(BUDGET_SECONDS)
+                self.say(f"{label} on {task}: timing {', '.join(modes)} for at most {most}")
+            case FastestMode(times):
+                self.say(chosen_sentence(times))
+
+    def _measuring(self, prepared: Prepared, outlook: Outlook) -> None:
+        """Show the blocks of a pair, and the pairs and the time that a verdict takes."""
+        steps = " and ".join(map(str, prepared.steps))
+        fewest, seconds = outlook.fewest_pairs, outlook.pair_seconds
+        self.doing(
+            f"{prepared.turns} blocks of {steps} steps; a verdict takes at least {fewest} pairs of about "
+            f"{seconds:.0f} s, {about(fewest * seconds)}"
+        )
+        if outlook.pairs_left < fewest:
+            self.say(
+                f"The time suffices for about {max(1, outlook.pairs_left)} of these, so the result will "
+                f"say what is likely; give at least {about(outlook.seconds_needed)} for a verdict"
+            )
+
+    def _paired(self, record: DuelRecord, seconds_left: float) -> None:
+        """Show the ratios after a pair."""
+        ratios = "; ".join(
+            f"{result.configuration} {time_ratio(result.ratio)}"
+            + (f", {result.verdict}" if result.verdict != "undecided" else "")
+            for result in record.results
+        )
+        left = "" if record.stopped_because else f"; {time_left(seconds_left)}"
+        self.say(f"pair {len(record.pairs)} ({record.seconds:.0f} s): {ratios}{left}")
+        self.show(f"pair {len(record.pairs) + 1}{left}")
+
+
+class ModeDisplay(DuelDisplay):
+    """Shows the short duel that finds the fastest mode, which needs no verdict and hence no outlook."""
+
+    def _measuring(self, prepared: Prepared, outlook: Outlook) -> None:
+        pass

@@ -1,0 +1,92 @@
+"""A duel as work that an executor places on one of its machines, recorded here after each pair."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from harness.errors import interruption
+from harness.timing.duel.fastest_mode import FastestModes, ModeEvent
+from harness.timing.duel.record import DUELS, DuelRecord
+from harness.timing.duel.runner import Duel, DuelRequest, Paired
+from harness.timing.engine.workloads import Workload, labelled
+
+
+class PlacedDuel(NamedTuple):
+    """A duel of the fastest workload of each choice: a :class:`harness.core.shell.executors.PlacedWork`.
+
+    ``python`` is the interpreter of the command; the machine that does the work replaces it by its own.
+    """
+
+    request: DuelRequest
+    choices: Sequence[Sequence[Workload]]
+    python: str
+
+    @property
+    def tasks(self) -> set[str]:
+        """See :class:`harness.core.shell.executors.PlacedWork`."""
+        return {choice[0].task.name for choice in self.choices}
+
+    @property
+    def backends(self) -> list[str]:
+        """See :class:`harness.core.shell.executors.PlacedWork`."""
+        return [choice[0].configuration.backend for choice in self.choices]
+
+    @property
+    def datasets(self) -> list[str]:
+        """See :class:`harness.core.shell.executors.PlacedWork`."""
+        return [self.request.dataset.name]
+
+    def do(self, folder: Path, notify: Callable[[ModeEvent], None]) -> DuelRecord:
+        """Return the record of the duel; all duels, also of modes, are written to ``folder``."""
+        request = self.request
+        modes = FastestModes(folder, notify, certify=request.certify)
+        choices = [[self._here(workload) for workload in choice] for choice in self.choices]
+        workloads = labelled([modes.choose(choice, request.dataset) for choice in choices])
+        return Duel(msgspec.structs.replace(request, workloads=workloads), folder, notify).carry_out()
+
+    def _here(self, workload: Workload) -> Workload:
+        """Replace the interpreter of the command by the interpreter of this machine."""
+        configuration = workload.configuration
+        if configuration.python != self.python:
+            return workload
+        own = msgspec.structs.replace(configuration, python=sys.executable)
+        return msgspec.structs.replace(workload, configuration=own)
+
+
+class DuelRecorder:
+    """Writes the record of a duel that another machine carries out after each pair, and passes events on."""
+
+    def __init__(self, folder: Path, notify: Callable[[ModeEvent], None]) -> None:
+        self._folder = folder
+        self._notify = notify
+        self.record: DuelRecord | None = None
+        self.path = folder
+
+    def __call__(self, event: ModeEvent) -> None:
+        """Pass an event on; after a pair, write the record first."""
+        if isinstance(event, Paired):
+            self.save(event.record)
+        self._notify(event)
+
+    def save(self, record: DuelRecord) -> None:
+        """Write ``record``.
+
+        Raises:
+            HarnessError: the record cannot be written.
+        """
+        self.record, self.path = record, DUELS.save(record, self._folder)
+
+    def interrupted(self, interrupt: KeyboardInterrupt) -> DuelRecord:
+        """Return the record of a duel that a Ctrl-C ended, with its finished pairs.
+
+        Raises:
+            KeyboardInterrupt: no pair has been recorded.
+        """
+        if self.record is None:
+            raise interrupt
+        self.record.status, self.record.failure = "interrupted", interruption(interrupt)
+        self.save(self.record)
+        return self.record

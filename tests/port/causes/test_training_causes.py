@@ -1,0 +1,38 @@
+"""Differences in training, none of which may be hidden by a number that is none."""
+
+import math
+
+import numpy as np
+
+from harness.port.causes.training import Steps, gradient_texts, loss_gaps, worst_parameter
+from harness.port.pairing.matching import Matching
+from harness.tracing.calls import Stored
+
+FREE = Matching([], [(Stored("w"), Stored("v"))], [], [])
+
+
+def test_a_loss_that_is_no_number_is_an_infinite_difference():
+    assert loss_gaps([1.0, math.nan], [1.0, 2.0]) == [0.0, math.inf]
+    assert loss_gaps([1.0, 2.0], [1.0, math.nan]) == [0.0, math.inf]
+
+
+def test_steps_after_which_rounding_has_grown_show_nothing():
+    growing = [1e-15, 1e-12, 1e-8, 1e-4, 10.0]
+    assert Steps.of([1e-15, 1e-11, 1e-7, 1e-2, 10.0], growing) == (3, 1e-7, 1e-6)
+    assert Steps.of([1e-15, 1e-5, 1e-7, 1e-2, 10.0], growing) == (3, 1e-5, 1e-7)
+    assert Steps.of([1e-15, 1e-11, 1e-2], [0.0, 0.0, 0.0]) == (3, 1e-2, 1e-7)
+    assert Steps.of([0.0, math.inf], [0.0, 0.0]) == (2, math.inf, 1e-7)
+
+
+def test_a_parameter_that_is_no_number_is_an_infinite_difference():
+    worst, where, *_ = worst_parameter(FREE, {"w": np.ones(3)}, {"v": np.array([1.0, math.nan, 1.0])})
+    assert (worst, where) == (math.inf, "v")
+    assert worst_parameter(FREE, {"w": np.ones(3)}, {"v": np.ones(3)})[0] == 0.0
+
+
+def test_an_index_without_a_gradient_is_named():
+    gradients = np.arange(1.0, 13.0).reshape(4, 3)
+    padded = gradients * np.array([[0.0], [1.0], [1.0], [1.0]])
+    assert gradient_texts(gradients, padded) == ("3 at 0 of axis 0", "none")
+    assert gradient_texts(padded.T, gradients.T) == ("none at 0 of axis 1", "3")
+    assert gradient_texts(gradients, gradients * 2) == ("", "")

@@ -1,0 +1,73 @@
+"""Records with which ``harness run`` ends."""
+
+from pathlib import Path
+
+from harness.core.audit.findings import Clock
+from harness.core.certify.certificate import Certificate
+from harness.core.machine.usage import Interference
+from harness.core.runs.record import DatasetRecord, Failure, Phases
+from support.made_runs import made_record, made_setting, seeds_of
+from support.records import reconfigured
+
+FOLDER = Path("results") / "runs"
+
+
+def not_confirmed(others_share):
+    return Clock(
+        outcome="not confirmed",
+        fault="missing time",
+        calls=30,
+        reported_seconds=1.5,
+        observed_seconds=3.0,
+        delay_seconds=0.1,
+        others_share=others_share,
+    )
+
+
+def failed(backend="torch", message="the worker process exited with code 7", **changes):
+    nothing = {"test_at_last": None, "blocks": [], "epochs": [], "status": "failed"}
+    failure = Failure(message, last_lines=list("abcdefg"))
+    return made_record(backend, failure=failure, **(nothing | changes))
+
+
+def scoring(seconds):
+    phases = Phases(training_seconds=1.2, evaluation_seconds=seconds)
+    return [made_record(step=0.012, accuracy=0.942, phases=phases)]
+
+
+GRID = [
+    record
+    for name in ("adam", "sgd")
+    for rate in (0.1, 0.2)
+    for record in seeds_of(made=made_setting, optimizer=name, learning_rate=rate, accuracy=0.5 + rate)
+]
+#: Records of runs that are not compared, by what there is to say about them.
+ALONE = {
+    "one": scoring(0.0),
+    "some scoring": scoring(0.3),
+    "much scoring": scoring(3.6),
+    "one of two failed": [made_record(), failed(seed=1)],
+    "none succeeded": [failed(name, "no memory") for name in ("torch", "keras")],
+    "what limits the result": [
+        made_record(
+            certificate=Certificate(certified=False, reason="case 'sgd': the loss differs"),
+            interference=Interference(cpus=2, others=1.5, stolen=0.0),
+            dataset=DatasetRecord("digits", "f" * 64, stands_in_for="cifar10", reason="no network"),
+        )
+    ],
+    "clock": [made_record(clock=not_confirmed(0.4))],
+}
+#: Records of several configurations or settings of a task.
+COMPARED = {
+    "two backends": [
+        made_record(backend, seed, step=step)
+        for seed in (0, 1)
+        for backend, step in (("keras", 0.03), ("torch", 0.01))
+    ],
+    "two clocks": [
+        made_record("torch", clock=not_confirmed(0.4)),
+        made_record("jax", seed=1, clock=not_confirmed(0.6)),
+    ],
+    "a grid": GRID,
+    "a grid on two backends": [*GRID, *(reconfigured(record, backend="jax") for record in GRID)],
+}
