@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from harness.core.reference.activations import ACTIVATIONS, logistic
+from harness.core.reference.attention import attention_shares, softmax
 from harness.core.reference.convolutions import convolve, convolve_transposed, pool
-from harness.core.reference.functions import ACTIVATIONS, attention_shares, logistic, normalised, softmax
-from harness.core.reference.functions import running_statistics as statistics_after
 from harness.core.reference.mistakes import Rules
+from harness.core.reference.normalisation import normalised
+from harness.core.reference.normalisation import running_statistics as statistics_after
 from harness.core.reference.recurrent import LOGISTIC, TANH, Bend, Cell
 from harness.layers import GRU, LSTM
 from harness.tracing import semantics as kinds

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from harness.core.training import batches
+from harness.core.training import draws
 from harness.core.training.gan_quality import (
     COMPARED,
     Judge,
@@ -217,7 +217,7 @@ def sampled_texts(task: Task, predict: Predict, classes: tuple[str, ...], seed: 
         return None
     start = _START if _START in classes else classes[0]
     (context,) = network.input_shape
-    uniform = batches.uniform((TOKENS, TEXTS), seed, "sampled texts")
+    uniform = draws.uniform((TOKENS, TEXTS), seed, "sampled texts")
     tokens = np.zeros((TEXTS, 1 + TOKENS), np.int64)
     tokens[:, 0] = classes.index(start)
     for place in range(1, 1 + TOKENS):

@@ -20,27 +20,18 @@ from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.installation import PLUGIN, installation
 from harness.core.plugins.options import parse_options
-from harness.core.plugins.programs import (
-    CheckedProgram,
-    DataSeal,
-    build,
-    checked_environment,
-    data_changed,
-)
+from harness.core.plugins.programs import CheckedProgram, build, checked_environment, data_changed
+from harness.core.plugins.seal import DataSeal
 from harness.core.plugins.selection import parse_backend
 from harness.core.reference.training import NUMPY, NumpyBackend
-from harness.core.training.batches import BatchOrder, normal
+from harness.core.training.batches import BatchOrder
+from harness.core.training.draws import normal
 from harness.core.training.federated import FederatedProgram, clients_of
+from harness.core.training.fitted import fitted
 from harness.core.training.initial import initial_weights
 from harness.core.training.program_scores import Scorer, current_weights
 from harness.core.training.scoring import packed, rows_file, save_rows
-from harness.core.training.splits import (
-    Canaries,
-    fitted,
-    split_samples,
-    with_canaries,
-    with_class_weights,
-)
+from harness.core.training.splits import Canaries, split_samples, with_canaries, with_class_weights
 from harness.core.training.weights import decoded, encoded
 from harness.core.worker import protocol, saved_state
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
@@ -50,8 +41,6 @@ from harness.spec.task import Adversarial
 #: Bound before any plugin is imported, so that none can replace it by patching :mod:`time`.
 _now = time.perf_counter
 _MEASURED = {quantity.name: quantity.read for quantity in QUANTITIES}
-
-
 #: Batches of which predictions are timed.
 _PREDICTED_BATCHES = 8
 

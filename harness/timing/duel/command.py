@@ -33,7 +33,7 @@ from harness.core.shell.printing import (
 )
 from harness.core.shell.progress import shown_progress
 from harness.core.worker import protocol
-from harness.core.worker.process import installed_harness
+from harness.core.worker.interpreter import installed_harness
 from harness.errors import UsageError
 from harness.spec.task import TaskDefinition
 from harness.timing.duel.display import DuelDisplay, ModeDisplay

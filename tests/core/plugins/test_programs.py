@@ -16,13 +16,8 @@ from support.tasks import defined
 from harness.core.certify.cases import case_samples
 from harness.core.machine.read_only import is_mapped, read_only_array
 from harness.core.plugins.faults import explain
-from harness.core.plugins.programs import (
-    CheckedProgram,
-    ContractBroken,
-    DataSeal,
-    WatchedProgram,
-    read_only,
-)
+from harness.core.plugins.programs import CheckedProgram, ContractBroken, read_only
+from harness.core.plugins.seal import DataSeal, WatchedProgram
 from harness.core.training.initial import initial_weights
 from harness.core.worker import protocol
 from harness.core.worker.requests import Worker
