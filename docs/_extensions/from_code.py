@@ -12,7 +12,6 @@ import inspect
 import re
 import textwrap
 
-import msgspec
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -131,15 +130,13 @@ class Reasons(_TableDirective):
     """Every kind of reason for a gate's verdict."""
 
     def table(self) -> Table:
-        classes = [cls for cls in vars(reasons).values() if isinstance(cls, type)]
         rows = [
             (
                 str(cls.__struct_config__.tag),
                 _ROLE.sub(r"\1", " ".join((inspect.getdoc(cls) or "").split())).replace("``", ""),
                 ", ".join(cls.__struct_fields__),
             )
-            for cls in classes
-            if issubclass(cls, msgspec.Struct)
+            for cls in reasons.BaseReason.__subclasses__()
         ]
         return Table(("kind", "verdict and meaning", "fields"), rows)
 
@@ -148,10 +145,7 @@ class StudyParts(_TableDirective):
     """The sections of a study's page, with the quantities that each adds."""
 
     def table(self) -> Table:
-        rows = [
-            (f"`{part.name}`", part.summary, ", ".join(f"`{name}`" for name in part.quantities))
-            for part in parts().values()
-        ]
+        rows = [(part.name, part.summary, ", ".join(part.quantities)) for part in parts().values()]
         return Table(("section", "shows", "adds the quantities"), rows)
 
 
@@ -164,7 +158,7 @@ class StudyQuantities(_TableDirective):
             "of sections": [name for name in definitions() if name not in GENERAL],
             "test scores": [*TEST_SCORES, "recall_K"],
         }
-        rows = [(kind, ", ".join(f"`{name}`" for name in names)) for kind, names in kinds.items()]
+        rows = [(kind, ", ".join(names)) for kind, names in kinds.items()]
         return Table(("quantities", "names"), rows)
 
 

@@ -31,6 +31,7 @@ from harness.core.documents.results import results_option
 from harness.core.machine.quantities import shown
 from harness.core.plugins import registry
 from harness.core.plugins.options import Value
+from harness.core.runs.extensions import AfterTraining
 from harness.core.runs.identity import value_text
 from harness.core.runs.record import (
     Epoch,
@@ -59,15 +60,23 @@ _EVERY = 10
 _ALL = "all of them: --format json"
 
 
-def record_document(record: Record) -> Document:
-    """Everything in the record, the table of runs first."""
-    parts = (_work, _scores_and_machine, _course, _generated)
-    nodes = [node for part in parts for node in part(record)]
-    return Document("run", record.id, [runs_table([record]), *nodes])
+def record_document(record: Record, works: Sequence[AfterTraining] = ()) -> Document:
+    """Show everything in the record, the table of runs first.
+
+    ``works`` know how to show the results of work after the training.
+    """
+    parts = (
+        _work(record),
+        _after_training(record, works),
+        _scores_and_machine(record),
+        _course(record),
+        _generated(record),
+    )
+    return Document("run", record.id, [runs_table([record]), *(node for part in parts for node in part)])
 
 
 def _work(record: Record) -> list[Node]:
-    """What was requested, on which data, and the certificate."""
+    """Show the request, the data, the certificate and the proofs."""
     task, data = record.task, record.dataset
     requested = {
         "description sha256": task.sha256,
@@ -96,25 +105,15 @@ def _work(record: Record) -> list[Node]:
         _facts("Data", source),
         _facts("Certificate (float64, against the committed reference)", _certificate(record)),
         _known_facts("Proofs of this run", proofs),
-        _known_facts("Differential privacy", _privacy(record)),
     ]
 
 
-def _privacy(record: Record) -> dict[str, object]:
-    """What DP-SGD claims, and how it is computed; nothing of other trainings."""
-    made = record.privacy
-    if made is None:
-        return {}
-    return {
-        "epsilon": f"{made.text} at delta = {made.delta:g}",
-        "by Rényi": "∞" if made.epsilon_rdp is None else f"{made.epsilon_rdp:.3g}; {made.conversion}",
-        "of": f"{made.neighbours}; {made.steps:,} steps, sampling rate {made.sampling_rate:.4g}",
-        "noise, clip": f"{made.noise:g}, {made.clip:g}",
-        "accountant": made.accountant or NOTHING,
-        "audit of one step": (record.certificate and record.certificate.audit) or NOTHING,
-        "audit of the training": _audit_of_canaries(record),
-        "warning": made.warning or None,
-    }
+def _after_training(record: Record, works: Sequence[AfterTraining]) -> Iterator[Node]:
+    """Show the facts of each work after the training, and work that has failed."""
+    for work in works:
+        yield _known_facts(work.title, work.facts(record))
+    failed = {name: entry.failure for name, entry in record.extensions.items() if entry.failure}
+    yield _known_facts("Failed after the training", failed)
 
 
 def _certificate(record: Record) -> dict[str, object]:
@@ -129,17 +128,6 @@ def _certificate(record: Record) -> dict[str, object]:
         ),
         **({"cases": ", ".join(certificate.cases)} if certificate.cases else {}),
     }
-
-
-def _audit_of_canaries(record: Record) -> str | None:
-    """The lower bound that the canaries of the run give; None without any."""
-    from harness.learning.runs.membership import audit  # NumPy is behind it
-
-    found = audit(record)
-    if found is None:
-        return None
-    guesses = f"{found.right} of {found.guesses} guesses which canaries took part were right"
-    return f"epsilon is at least {found.epsilon:.2f}: {guesses}"
 
 
 def _scores_and_machine(record: Record) -> list[Node]:
@@ -419,12 +407,17 @@ _LAST_LINES = 5
 _MUCH_SCORING = 0.5
 
 
-def summary_document(records: Sequence[Record], folder: Path, comparison: Sequence[Node] = ()) -> Document:
-    """Return the result of the runs, what is wrong with any of them, and where the records are.
+def summary_document(
+    records: Sequence[Record],
+    folder: Path,
+    comparison: Sequence[Node] = (),
+    works: Sequence[AfterTraining] = (),
+) -> Document:
+    """Show the results of the runs, their problems, remarks of ``works``, and the place of the records.
 
     A ``comparison`` of the runs, where a feature has made one, stands in place of a line for each run.
     """
-    remarks = _remarks(records, starred=not comparison)
+    remarks = _remarks(records, works, starred=not comparison)
     paragraphs = [Paragraph(text, "lines" if "\n" in text else "") for text in remarks]
     nodes: list[Node] = [*(comparison or _runs(records)), *paragraphs, _ending(records, folder)]
     return Document("run", "Runs", nodes)
@@ -490,19 +483,7 @@ def _seconds(record: Record) -> str:
     return busy_mark(f"{significant(record.phases.training_seconds)} s", disturbed=record.disturbed)
 
 
-def _claimed(record: Record) -> Iterator[str]:
-    """What DP-SGD claims, and what makes the claim worthless."""
-    if (made := record.privacy) is not None:
-        yield (
-            f"DP-SGD of {record.task.name}: epsilon = {made.text} at delta = {made.delta:g} (noise "
-            f"{made.noise:g}, clip {made.clip:g}, {made.steps:,} steps at sampling rate "
-            f"{made.sampling_rate:.4g})."
-        )
-        if made.warning:
-            yield f"Warning: {made.warning}"
-
-
-def _remarks(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
+def _remarks(records: Sequence[Record], works: Sequence[AfterTraining], *, starred: bool) -> Iterable[str]:
     """Stand-ins, failures, missing certificates and a busy machine.
 
     ``starred``: the table marks the times of a clock that is not confirmed with a star.
@@ -521,7 +502,15 @@ def _remarks(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
         for name, record in named
         if record.certificate and not record.certificate.certified and record.status != "unsupported"
     )
-    yield from dict.fromkeys(sentence for record in records for sentence in _claimed(record))
+    yield from dict.fromkeys(
+        sentence for record in records for work in works for sentence in work.remarks(record)
+    )
+    yield from dict.fromkeys(
+        f"{work} of {name} failed after the training: {entry.failure}"
+        for name, record in named
+        for work, entry in record.extensions.items()
+        if entry.failure
+    )
     clocks = [(name, record.clock) for name, record in named if record.clock and _is_unconfirmed(record)]
     if clocks:
         names = ", ".join(dict.fromkeys(name for name, _ in clocks))

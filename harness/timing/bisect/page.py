@@ -30,9 +30,8 @@ from harness.timing.bisect.findings import (
     search_of,
 )
 from harness.timing.bisect.record import BisectRecord
-from harness.timing.engine.evidence import bootstrap_interval
 from harness.timing.engine.intervals import bootstrap_interval
-from harness.timing.gate.page import change
+from harness.timing.gate.words import change
 
 _MOST_NAMED = 6
 

@@ -36,7 +36,7 @@ from harness.timing.engine.record import PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.equal_work import WorkRequest, compare_work
 from harness.timing.engine.steps.findings import difference_text
-from harness.timing.gate.judgement import metric_ratios
+from harness.timing.gate.metrics import metric_ratios
 
 #: Pairs of the culprit and the candidate before it; fewer if they show the difference.
 _MOST_CONFIRMING = 8

@@ -19,8 +19,8 @@ from harness.core.documents.charts import (
 from harness.core.documents.document import Figure
 from harness.core.documents.escaping import one_line
 from harness.timing.engine.charts import interval_of, percent_of
-from harness.timing.gate.judgement import benchmark_ratios
 from harness.timing.gate.metric_table import MetricName, metrics
+from harness.timing.gate.metrics import benchmark_ratios
 from harness.timing.gate.record import (
     BenchmarkRecord,
     GateRecord,

@@ -17,16 +17,9 @@ from harness.core.documents.render.markdown import markdown
 from harness.core.machine.files import prove_writable, replace_file
 from harness.errors import UsageError
 from harness.timing.gate.advice import advice
+from harness.timing.gate.circumstances import circumstances
 from harness.timing.gate.metric_table import metrics
-from harness.timing.gate.page import (
-    circumstances,
-    gate_document,
-    headline,
-    metric_text,
-    not_passed,
-    quality_text,
-    why,
-)
+from harness.timing.gate.page import gate_document
 from harness.timing.gate.record import (
     BenchmarkRecord,
     GateRecord,
@@ -36,6 +29,7 @@ from harness.timing.gate.record import (
     Verdict,
     forgiven,
 )
+from harness.timing.gate.words import headline, metric_text, not_passed, quality_text, why
 
 # A gate in the Bencher Metric Format, which Bencher and similar tools read: benchmark, measure, value.
 
@@ -214,9 +208,6 @@ def openmetrics_text(record: GateRecord) -> str:
     return "\n".join([*lines, "# EOF", ""])
 
 
-# The files that a gate is written to; the suffix selects the format.
-
-
 def _page(record: GateRecord, _: Inconclusive) -> bytes:
     from harness.core.documents.render.html import html_page  # imports the charts
 
@@ -265,9 +256,6 @@ def write_gate(record: GateRecord, path: Path, inconclusive: Inconclusive = None
     """
     _, content = FORMATS[path.suffix]
     replace_file(path, content(record, inconclusive))
-
-
-# What GitHub Actions reads in addition to files: annotations on standard output, and the job summary.
 
 
 def annotations(record: GateRecord, inconclusive: Inconclusive = None) -> Iterator[str]:

@@ -3,14 +3,13 @@
 Times are in seconds, memory in bytes. Ratios are head's over base's: above 1 is worse.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
 from harness.core.documents.kinds import (
     Envelope,
     RecordKind,
-    Status,
 )
 from harness.core.runs.record import DatasetRecord
 from harness.core.stats.estimate import Estimate
@@ -189,8 +188,6 @@ class GateRecord(Envelope, msgspec.Struct, kw_only=True):
     seconds: float = 0.0
 
 
-# The files of gates.
-
 GATES = RecordKind(
     name="gate",
     folder="gates",
@@ -200,40 +197,6 @@ GATES = RecordKind(
     row="harness.timing.gate.page:row",
     document="harness.timing.gate.page:gate_document",
 )
-
-
-# Why gates are in no series of a history: one class for each reason, rendered by the report.
-
-
-class NotEnded(NamedTuple):
-    """The gate did not run to its end."""
-
-    gate: str
-    status: Status
-
-
-class DamagedPairs(NamedTuple):
-    """The ratios of the gate's pairs cannot be computed; ``message`` is that of the error."""
-
-    gate: str
-    message: str
-
-
-class NoCommits(NamedTuple):
-    """``gates`` of the ``ended`` ones do not record their commits, so that their base is unknown."""
-
-    gates: int
-    ended: int
-
-
-class AloneWithBase(NamedTuple):
-    """``gates`` of the ``ended`` ones share their base with no other gate."""
-
-    gates: int
-    ended: int
-
-
-Exclusion = NotEnded | DamagedPairs | NoCommits | AloneWithBase
 
 
 # The verdict of a gate with ``--inconclusive``: INCONCLUSIVE alone is folded, into PASS or FAIL.

@@ -29,12 +29,9 @@ from harness.timing.environments.suite import (
     work_of,
 )
 from harness.timing.gate.benchmark import BenchmarkComparison
-from harness.timing.gate.judgement import (
-    Outlook,
-    failed,
-    limits_of,
-    worst_of,
-)
+from harness.timing.gate.conclusion import failed, worst_of
+from harness.timing.gate.metrics import limits_of
+from harness.timing.gate.outlook import Outlook
 from harness.timing.gate.reasons import Removed, Replaced
 from harness.timing.gate.record import (
     GATES,
@@ -59,9 +56,6 @@ class GateObserver(Protocol):
 
     def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
         """The confirmation of a benchmark has one more pair and is not over."""
-
-
-# The records of benchmarks before anything is measured, and of those that cannot be measured.
 
 
 def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:

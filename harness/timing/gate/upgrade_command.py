@@ -14,11 +14,8 @@ from harness.timing.environments.options import own_step, refuse_step_options, s
 from harness.timing.environments.requirements import pair_of_requirements, project_of, requirements_of
 from harness.timing.environments.suite import Benchmark, Suite
 from harness.timing.environments.suite_file import read_suite
-from harness.timing.gate.command import (
-    GateDisplay,
-    carried_out,
-    exit_code_of,
-)
+from harness.timing.gate.command import carried_out, exit_code_of
+from harness.timing.gate.display import GateDisplay
 from harness.timing.gate.record import Upgrade
 
 _USUAL_TASKS = "mlp,cnn,rnn"

@@ -20,13 +20,9 @@ from harness.core.documents.charts import (
 )
 from harness.core.documents.document import Figure
 from harness.core.documents.escaping import one_line
-from harness.timing.gate.page import change
-from harness.timing.history.page import (
-    has_chart,
-    name_of,
-    steps_of,
-)
+from harness.timing.gate.words import change
 from harness.timing.history.series import MetricHistory
+from harness.timing.history.words import has_chart, name_of, steps_of
 
 
 def _percent_of_log(log: float) -> float:

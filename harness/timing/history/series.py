@@ -16,19 +16,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.timing.gate.judgement import ratios_behind
+from harness.core.documents.kinds import Status
 from harness.timing.gate.metric_table import MetricName
+from harness.timing.gate.metrics import ratios_behind
 from harness.timing.gate.reasons import Reason
-from harness.timing.gate.record import (
-    AloneWithBase,
-    BenchmarkRecord,
-    DamagedPairs,
-    Exclusion,
-    GateRecord,
-    MetricResult,
-    NoCommits,
-    NotEnded,
-)
+from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult
 from harness.timing.history.change_points import (
     Ratio,
     Trend,
@@ -41,6 +33,37 @@ _FEWEST_FOR_SPREAD = 2
 
 #: What must stay the same for ratios to be comparable: benchmark, metric, and the work behind them.
 _Key = tuple[str, MetricName, str]
+
+
+class NotEnded(NamedTuple):
+    """The gate did not run to its end."""
+
+    gate: str
+    status: Status
+
+
+class DamagedPairs(NamedTuple):
+    """The ratios of the gate's pairs cannot be computed; ``message`` is that of the error."""
+
+    gate: str
+    message: str
+
+
+class NoCommits(NamedTuple):
+    """``gates`` of the ``ended`` ones do not record their commits, so that their base is unknown."""
+
+    gates: int
+    ended: int
+
+
+class AloneWithBase(NamedTuple):
+    """``gates`` of the ``ended`` ones share their base with no other gate."""
+
+    gates: int
+    ended: int
+
+
+Exclusion = NotEnded | DamagedPairs | NoCommits | AloneWithBase
 
 
 class Point(NamedTuple):
@@ -181,9 +204,6 @@ def _without_series(
         yield AloneWithBase(alone, len(ended))
 
 
-# Benchmarks and metrics that later gates of a suite no longer measured, so that regressions go unnoticed.
-
-
 class Gap(NamedTuple):
     """Successive gates of one suite, ``first`` to ``last``, that did not measure a benchmark.
 
@@ -260,9 +280,6 @@ def _runs(name: str, metric: MetricName | None, attempts: Sequence[_Attempt]) ->
             first, last = missed[0], missed[-1]
             is_open = last.gate is attempts[-1].gate
             yield Gap(name, metric, first.gate, last.gate, len(missed), is_open, last.reasons)
-
-
-# Gates reduced to one benchmark or one metric.
 
 
 def selected(

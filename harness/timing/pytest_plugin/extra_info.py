@@ -12,7 +12,7 @@ from harness.timing.duel.verdict import compare
 from harness.timing.engine.findings import configuration_findings, steady_step_seconds
 from harness.timing.engine.page import UNEVEN
 from harness.timing.environments.suite import Limits
-from harness.timing.gate.page import reason_text
+from harness.timing.gate.reasons import reason_text
 from harness.timing.gate.record import BenchmarkRecord, MetricResult
 from harness.timing.pytest_plugin.training import TimedPairs
 

@@ -5,151 +5,27 @@ The losses and scores of the first steps are judged, then trainings over seeds.
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
-from harness.core.certify.parity import LOSS_TOLERANCES, TOLERANCE
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import student_quantile
 from harness.core.training.measures import Measure, measure_of_task
-from harness.spec.backend import Precision
-from harness.spec.task import Task
 from harness.timing.engine.workloads import Workload
 from harness.timing.environments.suite import FEWEST_SEEDS, Limits
 from harness.timing.gate import reasons
 from harness.timing.gate.reasons import (
     Label,
     Reason,
-    TaskChanged,
 )
 from harness.timing.gate.record import (
     QualityResult,
     SeedScores,
     Verdict,
 )
-from harness.timing.gate.training_worker import (
-    Curve,
-    FirstSteps,
-    first_steps_of,
-    training_worker,
-)
-
-#: Of scores, which pass through decompositions that amplify rounding.
-_SCORE_TOLERANCE = 1e-6
-_LOSS_TOLERANCES: Mapping[Precision, float] = {**LOSS_TOLERANCES, "float64": TOLERANCE}
-
-
-def compare_first_steps(workloads: Sequence[Workload], dataset: str) -> QualityResult:
-    """Run the first steps of base and head (``workloads``), and judge them.
-
-    Raises:
-        ConfigurationFailed: one of them failed.
-    """
-    of_base, of_head = first_steps_of(workloads, dataset)
-    return judge_first_steps(of_base, of_head, task_change(*workloads))
-
-
-def judge_first_steps(
-    base: Sequence[FirstSteps], head: Sequence[FirstSteps], change: TaskChanged | None = None
-) -> QualityResult:
-    """PASS if rounding explains all differences, else FAIL; INVALID if all losses of both are not finite.
-
-    ``change`` is how head's task differs from base's. Steps for which either had too little memory are
-    left out.
-    """
-    frameworks = [steps[-1].framework or {} for steps in (base, head)]
-    lost = {steps.precision for steps in [*base, *head] if steps.memory_ran_out}
-    base, head = ([steps for steps in every if steps.precision not in lost] for every in (base, head))
-    result = _judged(base, head, change)
-    if lost and result.verdict == "PASS":
-        result = msgspec.structs.replace(result, reasons=[reasons.MemoryRanOut(precisions=sorted(lost))])
-    return msgspec.structs.replace(result, frameworks=frameworks)
-
-
-def task_change(base: Workload, head: Workload) -> TaskChanged | None:
-    """How head's task differs from base's: in options, else in fields; None where it does not.
-
-    An option that only head has is no change: its effect shows in the first steps.
-    """
-    options = {
-        name: (base.options[name], value)
-        for name, value in head.options.items()
-        if name in base.options and base.options[name] != value
-    }
-    if options:
-        return TaskChanged(options=options)
-    before, after = base.task, head.task
-    fields = [name for name in Task.__struct_fields__ if getattr(before, name) != getattr(after, name)]
-    return TaskChanged(fields=fields) if fields else None
-
-
-def _judged(base: list[FirstSteps], head: list[FirstSteps], change: TaskChanged | None) -> QualityResult:
-    before, after = ([steps.precision for steps in every] for every in (base, head))
-    if before != after:
-        return _failed(reasons.OtherPrecisions(base=before, head=after))
-    if base[-1].fingerprint != head[-1].fingerprint:
-        return _failed(reasons.OtherData(base=base[-1].fingerprint, head=head[-1].fingerprint))
-    differences = [
-        _difference(ours, theirs, compare_scores=number == 0)
-        for number, (ours, theirs) in enumerate(zip(base, head, strict=True))
-    ]
-    for worst, difference in differences:
-        if difference is not None:
-            return _failed(difference, *([change] if change else []), worst=worst)
-    worst, _ = differences[0]  # in the more exact precision
-    if change is not None:
-        return _failed(change, worst=worst)
-    for steps in base:
-        for step, row in enumerate(steps.losses, 1):
-            if None in row:
-                reason = reasons.LossesNotFinite(precision=steps.precision, step=step)
-                return QualityResult(verdict="INVALID", reasons=[reason], worst=worst)
-    return QualityResult(verdict="PASS", worst=worst)
-
-
-def _failed(*failures: Reason, worst: float | None = None) -> QualityResult:
-    return QualityResult(verdict="FAIL", reasons=list(failures), worst=worst)
-
-
-def _difference(base: FirstSteps, head: FirstSteps, *, compare_scores: bool) -> tuple[float, Reason | None]:
-    """The worst relative deviation of a loss, and the first that rounding does not explain."""
-    if [len(row) for row in base.losses] != [len(row) for row in head.losses]:
-        return math.inf, reasons.OtherLossCount(precision=base.precision)
-    tolerance, worst = _LOSS_TOLERANCES[base.precision], 0.0
-    for step, (of_base, of_head) in enumerate(zip(base.losses, head.losses, strict=True), 1):
-        for ours, theirs in zip(of_base, of_head, strict=True):
-            deviation = _relative(ours, theirs)
-            worst = max(worst, deviation)
-            if deviation > tolerance:
-                shown = deviation if math.isfinite(deviation) else None
-                return deviation, reasons.LossDiffers(
-                    precision=base.precision, step=step, base=ours, head=theirs, deviation=shown
-                )
-    return (worst, None) if not compare_scores else _score_difference(base, head, worst)
-
-
-def _score_difference(base: FirstSteps, head: FirstSteps, worst: float) -> tuple[float, Reason | None]:
-    """The first score that differs. In less than float64 only the loss counts: rounding may turn a class."""
-    is_exact = base.precision == "float64"
-    tolerance = _SCORE_TOLERANCE if is_exact else _LOSS_TOLERANCES[base.precision]
-    for name, ours in base.scores.items():
-        theirs = head.scores.get(name)
-        deviation = _relative(ours, theirs)
-        if (is_exact or name == "loss") and deviation > tolerance:
-            steps = len(base.losses)
-            return deviation, reasons.ScoreDiffers(score=name, steps=steps, base=ours, head=theirs)
-    return worst, None
-
-
-def _relative(ours: float | None, theirs: float | None) -> float:
-    """The relative deviation; infinite where only one of the two is finite."""
-    if ours is None or theirs is None:
-        return 0.0 if ours is theirs else math.inf
-    return abs(ours - theirs) / max(abs(ours), abs(theirs), 1e-12)
-
+from harness.timing.gate.training_worker import Curve, training_worker
 
 # Whether head learns no less than base, judged by trainings of both on the same seeds.
 #
@@ -347,8 +223,6 @@ def _steps_to(target: float, points: Sequence[tuple[int, float]]) -> int | None:
     return None
 
 
-# Trainings of base and head on the same seeds, until head is shown to be no worse or no seed is left.
-
 #: Of fewer epochs, half is the first alone, by which both have trivially reached the target.
 _FEWEST_EPOCHS = 3
 
@@ -365,7 +239,7 @@ def compare_trainings(
     """Train base and head (``workloads``) on each seed and judge whether head is no worse.
 
     No seed is started after ``deadline``, of :func:`time.monotonic`. ``worse_level``: see
-    :class:`harness.timing.gate.quality.Rule`.
+    :class:`harness.timing.gate.trainings.Rule`.
 
     Raises:
         ConfigurationFailed: base or head failed.
