@@ -89,6 +89,3 @@ def _turn_rows(record: PairsSource) -> Iterator[Row]:
                     "first": index == 0 and at == 0 and number > 1,
                 }
         before += max(block.turn for block in pair.blocks) + 1
-
-
-# A history: for each series its gates, the level, and where it changes.

@@ -29,8 +29,6 @@ from harness.timing.engine.evidence import evidence_p_value
 from harness.timing.engine.intervals import bootstrap_interval
 from harness.timing.engine.record import BlockRecord, PairRecord
 
-# The log ratio of one pair from its undisturbed turns: of middle blocks, of all blocks, of the control.
-
 #: A pair counts if at least this share of its turns was undisturbed.
 _FEWEST_TURNS_SHARE = 0.5
 _TRIMMED_SHARE = 0.2
