@@ -20,11 +20,8 @@ from harness.timing.duel.mode_times import (
     work_sha256,
 )
 from harness.timing.duel.record import DuelRecord
-from harness.timing.duel.runner import (
-    Duel,
-    DuelEvent,
-    DuelRequest,
-)
+from harness.timing.duel.request import DuelRequest
+from harness.timing.duel.runner import Duel, DuelEvent
 from harness.timing.engine.preparation import is_certified
 from harness.timing.engine.workloads import Workload
 
@@ -141,9 +138,6 @@ def _times(key: str, workload: Workload, record: DuelRecord, failed: dict[str, s
         day=record.started_at[:10],
         failed=failed,
     )
-
-
-# Runs in the fastest of several modes.
 
 
 def fastest_runs(choices: Iterable[Sequence[RunRequest]], modes: FastestModes) -> list[RunRequest]:

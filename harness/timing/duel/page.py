@@ -333,9 +333,6 @@ def _result_remarks(result: DuelResult, *, named: bool) -> Iterator[str]:
         yield f"{start}{UNEVEN[0].upper()}{UNEVEN[1:]}."
 
 
-# The modes of a backend, by their known step times.
-
-
 def row(record: DuelRecord) -> Listed:
     """Return the row of a duel in a list of results."""
     labels = ", ".join(configuration.label for configuration in record.configurations)

@@ -38,7 +38,7 @@ class ConfigurationRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """What the user asked to differ: its name, and its value for each configuration (None: not set)."""
+    """A requested difference: its name, and its value for each configuration (None: not set)."""
 
     name: str
     values: list[str | None]
@@ -86,7 +86,7 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What was recomputed of the work of its blocks; None if this process was not chosen for it."""
 
     def __post_init__(self) -> None:
-        """Refuse a damaged process, of which the memory is not known."""
+        """Raise ValueError if the peak memory of the process is missing."""
         if "peak_memory_bytes" not in self.measured:
             raise ValueError("a process lacks its peak memory")
 
@@ -103,7 +103,7 @@ class PairRecord(msgspec.Struct, frozen=True):
     """The processes imported and built at the same time, each on its own CPUs."""
 
     def __post_init__(self) -> None:
-        """Refuse a damaged pair, of which a turn lacks a configuration."""
+        """Raise ValueError if a turn lacks the block of a configuration."""
         turns: dict[int, set[int]] = {}
         for block in self.blocks:
             turns.setdefault(block.turn, set()).add(block.configuration)

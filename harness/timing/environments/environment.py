@@ -135,9 +135,6 @@ def step_of(environment: Environment, benchmark: Benchmark, head: Environment) -
     )
 
 
-# The suite as base had it, so that a benchmark that head removed or replaced does not go unnoticed.
-
-
 class EnvironmentPair(NamedTuple):
     """Base, head, and the benchmarks that head's suite no longer has; None where that is unknown."""
 

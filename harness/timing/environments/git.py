@@ -8,9 +8,6 @@ from pathlib import Path
 from harness.errors import HarnessError, UsageError
 from harness.timing.environments.programs import output_of, run_plainly
 
-# Commands of other programs (git, pip), and their errors in one line.
-
-
 #: A suite that lost half of its benchmarks while it was moved is still the same file.
 _SIMILARITY = "--find-renames=30%"
 

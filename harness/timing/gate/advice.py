@@ -15,8 +15,6 @@ from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.reasons import Check, Reason, Step
 from harness.timing.gate.record import BenchmarkRecord, GateRecord
 
-# The commands that look into one benchmark of a gate: the same work once more, as the gate ran it.
-
 #: A gate compares head with base and asks for no certificate, so its commands work where there is none.
 _NO_CERTIFICATE = "--no-certify"
 

@@ -26,9 +26,6 @@ from harness.timing.gate.pair_maker import PairMaker
 from harness.timing.gate.record import BenchmarkRecord, QualityResult
 from harness.timing.gate.trainings import compare_trainings
 
-# The pairs of a benchmark: fresh processes of base and head, and who is to blame if one fails.
-
-
 #: Turns of a pair that is made for the first step alone, which is over when blocks begin. Memory that grows
 #: from step to step needs them all.
 _FEWEST_TURNS = 2

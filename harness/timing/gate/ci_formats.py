@@ -31,11 +31,12 @@ from harness.timing.gate.record import (
 )
 from harness.timing.gate.words import headline, metric_text, not_passed, quality_text, why
 
-# A gate in the Bencher Metric Format, which Bencher and similar tools read: benchmark, measure, value.
-
 
 def bencher_json(record: GateRecord) -> bytes:
-    """For each benchmark the ratios with their intervals, and head's medians in seconds and bytes."""
+    """Return a gate in the Bencher Metric Format, which Bencher and similar tools read.
+
+    For each benchmark the ratios with their intervals, and the medians of head in seconds and bytes.
+    """
     document: dict[str, dict[str, dict[str, float]]] = {}
     for benchmark in record.benchmarks:
         measures = document.setdefault(benchmark.name, {})
@@ -51,17 +52,17 @@ def bencher_json(record: GateRecord) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
-# A gate as JUnit XML for GitLab and Jenkins: a test case for each metric of a benchmark and for its quality.
-#
-# FAIL is a failure and INVALID an error. INCONCLUSIVE is a failure, and skipped where ``--inconclusive pass``
-# forgives it. Numbers are properties of the test case, which Jenkins keeps with ``keepProperties``. What a
-# person must read is in both the message (shown by Jenkins) and the text (shown by GitLab) of a failure.
-
 Numbers = Mapping[str, object]
 
 
 def junit_xml(record: GateRecord, inconclusive: Inconclusive = None) -> bytes:
-    """The document in UTF-8."""
+    """Return a gate as JUnit XML in UTF-8, for GitLab and Jenkins.
+
+    Each metric of a benchmark and its quality is a test case. FAIL is a failure and INVALID an error.
+    INCONCLUSIVE is a failure, and skipped where ``--inconclusive pass`` forgives it. Numbers are properties
+    of the test case, which Jenkins keeps with ``keepProperties``. The reason and the next step are in both
+    the message (shown by Jenkins) and the text (shown by GitLab) of a failure.
+    """
     cases = list(_cases(record, inconclusive))
     outcomes = {"failures": "failure", "errors": "error", "skipped": "skipped"}
     counts = {
@@ -163,13 +164,12 @@ def _add_properties(parent: ET.Element, numbers: Numbers) -> None:
             ET.SubElement(properties, "property", {"name": name, "value": one_line(str(value))})
 
 
-# A gate as OpenMetrics text, for GitLab's metrics report and for tools that scrape files.
-#
-# OpenMetrics 1.0: a family's name ends with its unit, and ``# EOF`` ends the document.
-
-
 def openmetrics_text(record: GateRecord) -> str:
-    """The document: medians of base and head, ratios with their intervals and limits, verdicts."""
+    """Return a gate as OpenMetrics text, for the metrics report of GitLab and for tools that scrape files.
+
+    It has the medians of base and head, ratios with their intervals and limits, and verdicts. By OpenMetrics
+    1.0 the name of a family ends with its unit, and ``# EOF`` ends the document.
+    """
     of_metrics = {
         name: f"harness_gate_{name.replace(' ', '_')}_{metric.base_unit}"
         for name, metric in metrics().items()

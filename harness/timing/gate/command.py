@@ -43,8 +43,6 @@ from harness.timing.gate.record import (
 )
 from harness.timing.gate.runner import Gate, GateRequest
 
-# The progress of a gate on standard error.
-
 
 def deliver_gate(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
     """Write every output. One that cannot be written costs neither the others nor the verdict.

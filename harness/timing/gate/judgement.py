@@ -42,9 +42,6 @@ from harness.timing.gate.record import (
     Verdict,
 )
 
-# Log ratios of one metric, head over base, from pairs of processes.
-
-
 #: Pairs of the look.
 LOOK_PAIRS = FEWEST_PAIRS
 #: The chance that the look passes a metric that is exactly at its limit.
@@ -173,6 +170,3 @@ def _result(
         weight=ratios.weight,
         uneven=ratios.uneven,
     )
-
-
-# The verdict of a benchmark and of a gate, from what was measured and from what ended it early.

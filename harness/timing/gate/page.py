@@ -55,8 +55,6 @@ from harness.timing.gate.words import (
     why,
 )
 
-# The tables of a gate: a row per benchmark, a row per metric with its measurements, a row per seed.
-
 TONES: dict[Verdict, Tone] = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "unsure", "INVALID": "unsure"}
 _TITLE = "Measurements: medians over processes (a step of head: base times the change), change, evidence"
 _MARKS: dict[Verdict, str] = {"INCONCLUSIVE": "?"}

@@ -199,8 +199,6 @@ GATES = RecordKind(
 )
 
 
-# The verdict of a gate with ``--inconclusive``: INCONCLUSIVE alone is folded, into PASS or FAIL.
-
 #: What INCONCLUSIVE counts as. None: as itself.
 Inconclusive = Literal["pass", "fail"] | None
 

@@ -117,9 +117,3 @@ def training_worker(
     session = session_of(workload.label, variables, PROCESS_LIMIT_SECONDS, python, cpus)
     with ending(workload.label, session):
         yield TrainingWorker(workload, session, dataset)
-
-
-# The first training steps of base and head, made to be compared.
-#
-# Both make the same steps in float64, where rounding leaves about 1e-15 and any other formula shows, and
-# again in the precision that is timed; then they are scored. :mod:`harness.timing.gate.quality` judges them.

@@ -1,6 +1,17 @@
-"""Whether head computes what base computes, and where it does not, whether it learns no less.
+"""Judge by trainings of base and head on the same seeds that head learns no less than base.
 
-The losses and scores of the first steps are judged, then trainings over seeds.
+Two quantities are compared: the validation score of the best epoch, and the steps to a target. Both are
+judged by one-sided Student tests of means over paired seeds:
+
+- PASS: the loss is shown to be below its limit. Tried after 3 seeds, 6, 12 and so on, and after the last; the
+  tries share the level (Bonferroni).
+- FAIL: head is shown to be worse than base, with all seeds that there was time for.
+- INCONCLUSIVE: neither is shown; more seeds may decide.
+- INVALID: too few seeds are comparable, or trainings are too short to show when the target was reached.
+
+The target is the score that both have reached by half of their epochs, minus the loss allowed. It depends on
+both, because a target picked from the scores of base alone would favour base by chance. Scores are known once
+an epoch; between two scores the step is interpolated linearly.
 """
 
 import math
@@ -26,17 +37,6 @@ from harness.timing.gate.record import (
     Verdict,
 )
 from harness.timing.gate.training_worker import Curve, training_worker
-
-# Whether head learns no less than base, judged by trainings of both on the same seeds.
-#
-# Compared are the validation score of the best epoch, and the steps to a target (see
-# :mod:`harness.timing.gate.quality`). Both by one-sided Student tests of means over paired seeds:
-#
-# - PASS: the loss is shown to be below its limit. Tried after 3 seeds, 6, 12 and so on, and after the last;
-#   the tries share the level (Bonferroni).
-# - FAIL: head is shown to be worse than base, with all seeds that there was time for.
-# - INCONCLUSIVE: neither is shown; more seeds may decide.
-# - INVALID: too few seeds are comparable, or trainings are too short to show when the target was reached.
 
 #: The chance to pass a head that is exactly at its limit, over all tries.
 _WITHIN_LEVEL = 0.05
@@ -165,13 +165,6 @@ def _paired(values: list[float], limit: float, rule: Rule) -> tuple[Verdict, Est
     if mean + within < limit:
         return "PASS", estimate
     return "FAIL" if mean - worse > 0 else "INCONCLUSIVE", estimate
-
-
-# What one seed's trainings of base and head come to: best scores, and steps to a common target.
-#
-# The target is the score that both have reached by half of their epochs, minus the loss allowed. Both have
-# a say in it, because a target picked from base's scores alone would favour base by chance. Scores are known
-# once an epoch; between two of them the step is interpolated linearly.
 
 
 def seed_scores(seed: int, base: Curve, head: Curve, measure: Measure, limits: Limits) -> SeedScores:

@@ -45,8 +45,6 @@ from harness.timing.history.words import (
     total_text,
 )
 
-# A history in words: how many series changed, a sentence per series, and what was not measured.
-
 
 def series_table(series: Sequence[MetricHistory]) -> Table:
     """Each series: its total change since the base, and the changes of level in between."""

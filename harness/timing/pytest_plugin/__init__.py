@@ -10,10 +10,10 @@ import sys
 
 import pytest
 
-from harness.core.machine.arguments import program, seconds_of
+from harness.core.machine.arguments import seconds_of
 from harness.errors import UsageError
+from harness.timing.pytest_plugin.options import INTERPRETERS, given_interpreter, interpreter
 
-_INTERPRETERS = {label: pytest.StashKey[str | None]() for label in ("base", "head")}
 _PYTEST_BENCHMARK = ("benchmark", "pytest_benchmark.plugin")
 
 
@@ -62,8 +62,8 @@ def _duration(text: str) -> float:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options before anything is collected, and register the fixture."""
-    for label, key in _INTERPRETERS.items():
-        config.stash[key] = _given(config, label)
+    for label, key in INTERPRETERS.items():
+        config.stash[key] = given_interpreter(config, label)
     if config.getoption("--harness-gate"):
         _refuse_gate_without_results(config)
     if any(map(config.pluginmanager.hasplugin, _PYTEST_BENCHMARK)):
@@ -81,27 +81,6 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if base != head:
         return None
     return f"harness: base and head are the same ({head}), so every difference is chance"
-
-
-def interpreter(config: pytest.Config, label: str) -> str | None:
-    """The interpreter of ``base`` or ``head``; None if the option is not set."""
-    return config.stash[_INTERPRETERS[label]]
-
-
-def _given(config: pytest.Config, label: str) -> str | None:
-    """The absolute path of an interpreter, resolved before a test can change the working directory.
-
-    Raises:
-        pytest.UsageError: there is no such program.
-    """
-    option = f"--harness-{label}-python"
-    path = config.getoption(option)
-    if path is None:
-        return None
-    try:
-        return program(option, path)
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from error
 
 
 def _refuse_gate_without_results(config: pytest.Config) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import HarnessError, UsageError
-from harness.timing.pytest_plugin import interpreter, replay
+from harness.timing.pytest_plugin import replay
+from harness.timing.pytest_plugin.options import interpreter, take_count
 from harness.timing.pytest_plugin.summary import (
     CALLED,
     NOT_TIMED,
@@ -262,15 +263,3 @@ class HarnessBenchmark:
         info = extra_info.measurement_info(measured)
         self._benchmark.extra_info.update({"task": request.benchmark.task or request.benchmark.step, **info})
         replay.replay(self._benchmark, self._clock, extra_info.samples(measured))
-
-
-def take_count(options: dict[str, Any], key: str, default: int) -> int:
-    """Remove a positive whole number from the keywords and return it.
-
-    Raises:
-        UsageError: it is not a whole number of at least 1.
-    """
-    value = options.pop(key, default)
-    if not isinstance(value, int) or value < 1:
-        raise UsageError(f"harness_benchmark: {key}={value!r} is not a whole number of at least 1")
-    return value

@@ -29,7 +29,7 @@ from harness.timing.environments.suite import Benchmark
 from harness.timing.environments.suite_file import benchmark_of
 from harness.timing.gate.benchmark import compare_sides
 from harness.timing.gate.record import QualityResult
-from harness.timing.pytest_plugin.fixture import take_count
+from harness.timing.pytest_plugin.options import take_count
 
 #: Pairs of fresh processes, where no gate decides how many.
 PAIRS = 5
