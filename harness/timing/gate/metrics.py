@@ -29,11 +29,10 @@ _BASE, _HEAD = 0, 1
 def metric_ratios(
     pairs: Iterable[PairRecord], metric: Metric, batch_sizes: list[int], index: int = _HEAD
 ) -> Ratios:
-    """The log ratios of a process over base; above 0 is worse.
+    """Return the log ratios of a process over base; above 0 is worse.
 
-    Of the step, pairs lost to disturbances are left out.
-    Outliers are down-weighted in the step, as in a duel, and not in the other metrics. Memory is the device's
-    if both processes report it, else the host's.
+    For the step, pairs lost to disturbances are left out and outliers are down-weighted, as in a duel; for
+    the other metrics neither. Memory is the device's if both processes report it, else the host's.
     """
     if metric == "step":
         return step_ratios(pairs, index, batch_sizes)
@@ -46,21 +45,21 @@ def metric_ratios(
 
 
 def memory_bytes(process: ProcessRecord, other: ProcessRecord) -> float:
-    """The peak memory of a process: the device's where the other process reports it, too."""
+    """Return the peak memory of a process: the device's where the ``other`` process reports it, too."""
     on_device = "device_peak_memory_bytes"
     both = process.measured.get(on_device) and other.measured.get(on_device)
     return process.measured[on_device if both else "peak_memory_bytes"]
 
 
 def benchmark_ratios(benchmark: BenchmarkRecord, metric: Metric, pairs: list[PairRecord]) -> Ratios:
-    """The log ratios of some pairs of a benchmark."""
+    """Return the log ratios of some pairs of a benchmark."""
     return metric_ratios(pairs, metric, [ran.batch_size for ran in benchmark.configurations])
 
 
 def ratios_behind(benchmark: BenchmarkRecord, result: MetricResult) -> Ratios:
-    """The log ratios that a verdict rests on: after the look its pairs, else all.
+    """Return the log ratios that a verdict rests on: after the look its pairs, else all.
 
-    Pairs that were made for another metric after this one was decided are left out.
+    Pairs that were made for another metric after this metric was decided are left out.
     """
     pairs = list(benchmark.look)
     if result.stage == "confirmation":
@@ -85,7 +84,7 @@ class PairedSeries(NamedTuple):
 
 
 def series(pairs: list[PairRecord], limits: Limits, batch_sizes: list[int]) -> list[PairedSeries]:
-    """The series of each metric that has a limit. ``batch_sizes`` are base's and head's."""
+    """Return the series of each metric that has a limit. ``batch_sizes`` are base's and head's."""
     control = np.array([ratio for pair in pairs if (ratio := control_log_ratio(pair, _HEAD)) is not None])
     every = []
     for metric, limit in limits_of(limits).items():
@@ -100,7 +99,7 @@ def series(pairs: list[PairRecord], limits: Limits, batch_sizes: list[int]) -> l
 
 
 def limits_of(limits: Limits) -> dict[Metric, float]:
-    """The limit of each metric that is judged; below 0 it is a saving that must be proven."""
+    """Return the limit of each judged metric; below 0 it is a saving that must be proven."""
     every: dict[Metric, float | None] = {
         "step": limits.max_slowdown if limits.min_speedup is None else -limits.min_speedup,
         "first step": limits.max_first_step_slowdown,
@@ -110,7 +109,7 @@ def limits_of(limits: Limits) -> dict[Metric, float]:
 
 
 def _value(pair: PairRecord, metric: Metric, index: int, other: int) -> float:
-    """Seconds or bytes of one process of a pair, which is compared with another."""
+    """Return seconds or bytes of one process of a pair, which is compared with another."""
     process = pair.processes[index]
     match metric:
         case "step":
