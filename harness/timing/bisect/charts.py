@@ -20,7 +20,7 @@ _WIDEST_BAR = 20.0
 
 
 def posterior_figures(record: BisectRecord) -> list[Figure]:
-    """One figure of two charts over the candidates."""
+    """Draw one figure of two charts over the candidates."""
     search, names = search_of(record), record.candidates
     skipped = {each.candidate for each in record.skipped}
     bars = [

@@ -1,4 +1,4 @@
-"""``harness duel``: which configuration trains faster on this machine, and by how much."""
+"""``harness duel``: the fastest configuration on this machine, and by how much."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -60,7 +60,7 @@ from harness.timing.engine.workloads import (
 
 
 def _sizes(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> list[int]:
-    """The batch sizes that are given, ascending."""
+    """Return the given batch sizes, ascending."""
     parts = [part.strip() for part in text.split(",")] if text else []
     if not all(part.isdecimal() and int(part) for part in parts):
         raise UsageError(f"--batch-size {text}: give numbers above 0, such as 32 or 1,8,64.")
@@ -177,7 +177,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
 
 
 def _deliver(record: DuelRecord, path: Path, options: Mapping[str, Any]) -> int:
-    """Print a duel; returns the exit code."""
+    """Print a duel, and return the exit code."""
     task = record.task
     ran = [(each, task.description, record.machine) for each in record.configurations] if task else []
     deliver(DUELS, record, path, options, page_of="last", remarks=faster_modes(ran, [*all_kept()]))
@@ -185,7 +185,7 @@ def _deliver(record: DuelRecord, path: Path, options: Mapping[str, Any]) -> int:
 
 
 def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What duels of steps and of tasks have in common."""
+    """Return the settings that duels of steps and of tasks share."""
     return {
         "margin": options["within"],
         "budget_seconds": options["budget"],
@@ -201,7 +201,7 @@ def _step_request(workloads: Sequence[OwnStep], options: Mapping[str, Any]) -> D
 
 
 def _of_predictions(names: tuple[str, ...], sizes: Sequence[int], options: Mapping[str, Any]) -> int:
-    """A duel for each batch size; of several sizes also the curve of all. Returns the exit code."""
+    """Make a duel for each batch size, and the curve of several sizes; return the exit code."""
     if options["task"] is None:
         raise UsageError("--operation predict needs --task")
     if not is_local(options):
@@ -273,9 +273,9 @@ def _elsewhere(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[Duel
 
 
 def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRequest, list[list[Workload]]]:
-    """The duel of the first of each choice of workloads, and the choices, of which the fastest take part.
+    """Return the duel of the first of each choice of workloads, and the choices.
 
-    What can be refused before a process starts is refused.
+    The fastest of each choice takes part. All that can be refused before a process starts is refused.
     """
     definition = registry.task(options["task"])
     choices = choices_of(names, definition, options)

@@ -31,7 +31,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def configuration_options(function: _F) -> _F:
-    """The options of one configuration alone, ``--b-python`` and so on, for each letter."""
+    """Add the options of one configuration alone, ``--b-python`` and so on, for each letter."""
     for letter in reversed(LETTERS):
         of, hidden = f"--{letter}-", letter != "b"
         function = shared.together(
@@ -71,7 +71,7 @@ def configuration_options(function: _F) -> _F:
 
 
 def _only_privacy(_ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse options that change more than how gradients are made private."""
+    """Refuse options that change more than the privacy of gradients."""
     for text in texts:
         if not text.startswith(_PRIVATE):
             option = parameter.opts[0]
@@ -89,9 +89,9 @@ _PRIVATE = "dp_"
 def check_number_of_configurations(
     _ctx: click.Context, _parameter: click.Parameter, names: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Refuse too few or too many configurations, before options that are missing are reported.
+    """Refuse too few or too many configurations, before missing options are reported.
 
-    How many ``torch:*`` is is known when the plugins are loaded.
+    The number of configurations in ``torch:*`` is known once the plugins are loaded.
     """
     one_may_do = any(_stands_for_several(name) or is_model(name) for name in names)
     if not _FEWEST <= len(names) <= len(LETTERS) and not one_may_do:
@@ -105,7 +105,7 @@ def check_number_of_configurations(
 def choices_of(
     names: tuple[str, ...], definition: TaskDefinition, options: Mapping[str, Any]
 ) -> list[list[Workload]]:
-    """The workload of each configuration with these names; for ``best`` in every mode.
+    """Return the workload of each configuration with these names; for ``best`` in every mode.
 
     Raises:
         UsageError: an option of one is wrong, or there are too many.
@@ -181,7 +181,7 @@ def _defined_elsewhere(
 
 
 def refuse_surplus_letters(count: int, options: Mapping[str, Any]) -> None:
-    """Raise UsageError for an option of a configuration beyond the ``count`` configurations of a duel."""
+    """Raise UsageError for an option of a configuration beyond the ``count`` configurations."""
     for letter in LETTERS[count:]:
         for kind in _KINDS:
             if options[f"{letter}_{kind}"]:

@@ -1,4 +1,4 @@
-"""When a duel ends: all is decided, time or pairs run out, or more pairs are hopeless."""
+"""The end of a duel: all is decided, time or pairs run out, or more pairs are hopeless."""
 
 import math
 
@@ -19,12 +19,12 @@ _HOPELESS = 2.0
 
 
 def time_limit(request: DuelRequest) -> float:
-    """The seconds after which no pair may end."""
+    """Return the seconds after which no pair may end."""
     return MOST_SECONDS if request.budget_seconds is None else request.budget_seconds
 
 
 def out_of_time(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
-    """Why there is no time for another pair, of about ``pair_seconds``; None if there is."""
+    """Say why there is no time for another pair, of about ``pair_seconds``; None if there is."""
     if len(record.pairs) >= MOST_PAIRS:
         return "most pairs"
     if record.seconds + pair_seconds <= time_limit(request):
@@ -33,9 +33,9 @@ def out_of_time(request: DuelRequest, record: DuelRecord, pair_seconds: float) -
 
 
 def no_longer_needed(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
-    """Why another pair is not needed, or is hopeless; None if neither.
+    """Say why another pair is not needed, or is hopeless; None if neither.
 
-    With a budget a duel goes on as long as anything is open: the user has said how long.
+    With a budget a duel goes on as long as anything is open: the user has set the time.
     """
     if all(known_well_enough(result, record.margin) for result in record.results):
         return "decided"
@@ -51,7 +51,7 @@ def no_longer_needed(request: DuelRequest, record: DuelRecord, pair_seconds: flo
 
 
 def seconds_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> float:
-    """About how long the duel will go on."""
+    """Estimate the rest of the duel."""
     wanted = max((_pairs_to_come(result, record.margin) for result in record.results), default=0)
     return min(wanted, _pairs_left(request, record, pair_seconds)) * pair_seconds
 
@@ -62,7 +62,7 @@ def _pairs_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -
 
 
 def _pairs_to_come(result: DuelResult, margin: float) -> int:
-    """About how many more pairs decide, or narrow the interval as far as is wanted."""
+    """Estimate the pairs that decide, or narrow the interval as far as is wanted."""
     ratio = result.ratio
     if result.verdict == "undecided" or ratio is None or ratio.low is None or ratio.high is None:
         return result.pairs_wanted or 1

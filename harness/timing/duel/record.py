@@ -1,4 +1,4 @@
-"""The record of a duel: what was asked, each block of each pair, and the results.
+"""The record of a duel: the request, each block of each pair, and the results.
 
 Times are in seconds, memory in bytes. Ratios are of the time per sample, that of a configuration over that of
 the reference: above 1 is slower than the reference.
@@ -35,7 +35,7 @@ ProcessEnvironment = Literal["quiet", "plain"]
 
 
 class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the pairs show about one configuration compared with the reference."""
+    """The result of the pairs about one configuration compared with the reference."""
 
     configuration: str
     """Its label."""
@@ -108,7 +108,7 @@ class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
 
     @property
     def work_name(self) -> str:
-        """The task, or the factories of the steps; of predictions what they are of."""
+        """The task, or the factories of the steps; of predictions, the task with a note."""
         if self.step is not None and set(self.step.targets) == {PREDICTION}:
             return f"predictions of {self.step.arguments[0].get('task', 'a task')}"
         if self.step is not None:
@@ -129,7 +129,7 @@ class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
         return "" if self.dataset is None else self.dataset.name
 
     def __post_init__(self) -> None:
-        """Refuse a damaged file, whose parts do not fit together."""
+        """Raise ValueError if the parts of a damaged file do not fit together."""
         indices = range(len(self.configurations))
         if self.results and len(self.results) != len(indices) - 1:
             raise ValueError(f"{len(self.results)} results of {len(indices)} configurations")

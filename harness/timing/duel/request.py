@@ -1,4 +1,4 @@
-"""What a duel is asked for, and the record with which it begins."""
+"""The request of a duel, and the record with which it begins."""
 
 import os
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from harness.timing.engine.workloads import differences
 
 
 class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to compare: configurations that train one task, or steps. The first is the reference."""
+    """The work to compare: configurations that train one task, or steps. The first is the reference."""
 
     workloads: Sequence[Program]
     dataset: DatasetRecord = msgspec.field(default_factory=lambda: DatasetRecord(""))
@@ -41,7 +41,7 @@ class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def new_record(request: DuelRequest) -> DuelRecord:
-    """The record of a duel that is about to begin."""
+    """Return the record of a duel that is about to begin."""
     reference, quiet = request.workloads[0], request.quiet_environment
     if isinstance(reference, OwnStep):
         identifier, started_at = stamp(reference.target.short_name)

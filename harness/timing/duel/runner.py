@@ -40,8 +40,8 @@ from harness.timing.engine.workloads import Workload
 def refuse_unequal_work(workloads: Sequence[Workload], pair: PairRecord) -> None:
     """Compare the first losses of each workload with those of the reference.
 
-    They can be compared where both have the same batches and precision, and neither dropout nor DP-SGD, for
-    which each framework draws for itself.
+    Losses are compared where both have the same batches and precision, and neither dropout nor DP-SGD, for
+    which each framework draws its own random numbers.
 
     Raises:
         HarnessError: they differ; names the first step that does.
@@ -92,7 +92,7 @@ class Measuring(NamedTuple):
 
 
 class Paired(NamedTuple):
-    """A pair has ended; the record's results are those of all pairs so far. About so much time is left."""
+    """A pair has ended; the results are those of all pairs so far. About ``seconds_left`` are left."""
 
     record: DuelRecord
     seconds_left: float
@@ -174,7 +174,7 @@ class Duel:
         self._notify(Phase(phase))
 
     def _proofs(self) -> list[Certificate] | None:
-        """The certificates of a task's configurations; of own steps the values are compared."""
+        """Return the certificates of a task's configurations; of own steps, compare the values."""
         request = self._request
         if self.record.step is not None:
             self._begin("comparing the values of the first calls")
@@ -189,7 +189,7 @@ class Duel:
         return certificates(trainings, lambda label: self._begin(f"certifying {label}"))
 
     def _pair(self, alternation: Alternation, prepared: Prepared) -> PairRecord | None:
-        """The next pair; None if the time is up before it ends, and there are others."""
+        """Make the next pair; None if the time is up before it ends, and there are others."""
         try:
             return alternation.pair(prepared.steps, self.record.turns)
         except ConfigurationFailed as error:
@@ -200,7 +200,7 @@ class Duel:
             raise self._too_short(error, "the first pair") from error
 
     def _seconds_left(self) -> float:
-        """Time limit of a process that starts now: the rest of the budget, and some more for a begun pair."""
+        """Return the time limit of a process that starts now: the rest of the budget and some grace."""
         budget = time_limit(self._request)
         return max(0.0, budget - (time.monotonic() - self._start)) + _GRACE_SHARE * budget
 
@@ -215,7 +215,7 @@ class Duel:
             raise self._too_short(error, "one trial") from error
 
     def _too_short(self, error: HarnessError, what: str) -> HarnessError:
-        """What to say if a trial or the first pair did not end within the time."""
+        """Return the error for a trial or first pair that did not end within the time."""
         label = f"{error.label}: " if isinstance(error, ConfigurationFailed) else ""
         budget = time_limit(self._request)
         limit, larger = (1 + _GRACE_SHARE) * budget, duration_text(_LARGER_BUDGET * budget)
@@ -264,6 +264,6 @@ class Duel:
 
 
 def _ran_out_of_time(error: HarnessError) -> bool:
-    """Whether a worker was at work when the time was up, and did not hang."""
+    """Check that a worker was at work when the time was up, and did not hang."""
     cause = error.__cause__
     return isinstance(cause, WorkerTimeout) and not cause.silent

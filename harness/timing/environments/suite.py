@@ -1,4 +1,4 @@
-"""A gate's suite: which benchmarks to compare, and how much worse head may be in each."""
+"""The suite of a gate: the benchmarks to compare, and how much worse head may be in each."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -22,8 +22,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much worse head may be, as shares: 0.05 is 5 %. None: not judged.
 
     ``max_accuracy_loss`` (0.01 is one point of accuracy; of other scores 1 % of base's) and
-    ``max_extra_steps`` apply where the first steps of head differ from base's. Without the former, a
-    difference fails.
+    ``max_extra_steps`` apply where the first steps of head differ from base's. Without ``max_accuracy_loss``
+    a difference fails.
     """
 
     max_slowdown: float | None = 0.05
@@ -106,7 +106,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_tasks(self) -> bool:
-        """Whether any benchmark trains a task, which takes a harness in both environments."""
+        """True if any benchmark trains a task, which takes a harness in both environments."""
         return any(not benchmark.step for benchmark in self.benchmarks)
 
 
@@ -114,7 +114,7 @@ _DEFAULT = Benchmark(name="", backend="", task="")
 
 
 def work_of(benchmark: Benchmark) -> str:
-    """The work of a benchmark in words: what differs between two of them is other work."""
+    """Return the work of a benchmark in words; benchmarks with other words are other work."""
     values = {name: getattr(benchmark, name) for name in ("dataset", "batch_size", "device", "precision")}
     given = {name: value for name, value in values.items() if value != getattr(_DEFAULT, name)}
     options = benchmark.arguments if benchmark.step else benchmark.options

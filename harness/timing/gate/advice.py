@@ -1,4 +1,4 @@
-"""What to do about a benchmark that did not pass a gate, and the command that shows more."""
+"""The next step for a benchmark that did not pass a gate, and the command that shows more."""
 
 import json
 from typing import NamedTuple
@@ -20,7 +20,7 @@ _NO_CERTIFICATE = "--no-certify"
 
 
 def check_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
-    """``harness check`` of head, which names the step or layer that deviates."""
+    """Return ``harness check`` of head, which names the step or layer that deviates."""
     words = [record.head.python, "-m", "harness", "check", _backend(benchmark)]
     return shell_line(
         [*words, *option_words({"task": benchmark.task, "plugin": given_again(record, "plugin")})]
@@ -28,7 +28,7 @@ def check_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
 
 
 def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
-    """``harness duel`` of head against base; for a step of the user's own the gate, which has checkouts."""
+    """Return ``harness duel`` of head against base; for a step, the gate, which has the checkouts."""
     if benchmark.is_step:
         return command_line(record)
     words = [record.head.python, "-m", "harness", "duel", *[_backend(benchmark)] * 2]
@@ -45,7 +45,7 @@ def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
 
 
 def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: EnvironmentRecord) -> str:
-    """``harness run`` in base or in head alone; of a step of the user's own ``harness time``."""
+    """Return ``harness run`` in base or in head alone; for a step of the user's own, ``harness time``."""
     words = ["env", *_assignments(environment)] if environment.variables else []
     if benchmark.is_step:
         asked = benchmark.asked
@@ -71,7 +71,7 @@ def _assignments(environment: EnvironmentRecord) -> list[str]:
 
 
 def _options(benchmark: BenchmarkRecord) -> dict[str, object]:
-    """What the suite asks for, as ``run`` and ``duel`` take it."""
+    """Return the settings of the suite as ``run`` and ``duel`` take them."""
     asked = benchmark.asked
     return {
         "dataset": benchmark.dataset.name,

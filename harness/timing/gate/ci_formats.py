@@ -95,7 +95,10 @@ def junit_xml(record: GateRecord, inconclusive: Inconclusive = None) -> bytes:
 
 
 def _cases(record: GateRecord, inconclusive: Inconclusive) -> Iterator[ET.Element]:
-    """At least one case for every benchmark has its verdict. A gate without results has a case that fails."""
+    """Yield the cases: at least one for every benchmark has its verdict.
+
+    A gate without results has a case that fails.
+    """
     for benchmark in record.benchmarks:
         yield from _benchmark_cases(record, benchmark, inconclusive)
     all_passed = all(benchmark.verdict == "PASS" for benchmark in record.benchmarks)
@@ -135,7 +138,7 @@ def _benchmark_cases(
 
 
 def _outcome(verdict: Verdict, *, is_forgiven: bool) -> str:
-    """The element of what did not pass."""
+    """Return the element of a case that did not pass."""
     if verdict == "PASS":
         return ""
     if verdict == "INVALID":
@@ -156,7 +159,7 @@ def _add_outcome(case: ET.Element, outcome: str, verdict: Verdict, reason: str, 
 
 
 def _add_properties(parent: ET.Element, numbers: Numbers) -> None:
-    """A property for each number that is known; no element where none is."""
+    """Add a property for each known number; add no element where none is known."""
     known = {name: value for name, value in numbers.items() if value is not None and value != ""}
     if known:
         properties = ET.SubElement(parent, "properties")
@@ -259,7 +262,7 @@ def write_gate(record: GateRecord, path: Path, inconclusive: Inconclusive = None
 
 
 def annotations(record: GateRecord, inconclusive: Inconclusive = None) -> Iterator[str]:
-    """A workflow command for each benchmark that did not pass, or for the gate itself where all passed.
+    """Yield a workflow command for each benchmark that did not pass, or for the gate where all passed.
 
     FAIL and INVALID are errors. INCONCLUSIVE is a warning, and an error where it counts as a failure.
     """
@@ -297,5 +300,5 @@ def add_to_step_summary(record: GateRecord, environment: Mapping[str, str]) -> N
 
 
 def annotates(environment: Mapping[str, str]) -> bool:
-    """Whether a runner reads this process's output for workflow commands."""
+    """Check that a runner reads the output of this process for workflow commands."""
     return environment.get("GITHUB_ACTIONS") == "true"

@@ -43,7 +43,7 @@ _WITHIN_LEVEL = 0.05
 
 
 class Rule(NamedTuple):
-    """How trainings are judged: the score, the loss allowed, and the chances of error.
+    """The rule by which trainings are judged: the score, the loss allowed, and the chances of error.
 
     PASS may be tried ``tries`` times in all. ``worse_level`` is the chance to fail a head that is as good as
     base, over the score and the steps together.
@@ -63,7 +63,7 @@ class Judgement(NamedTuple):
 
 
 def tries_of(most: int) -> list[int]:
-    """The numbers of seeds after which PASS is tried, of ``most`` in all."""
+    """Return the numbers of seeds after which PASS is tried, of ``most`` in all."""
     tries, seeds = [], FEWEST_SEEDS
     while seeds < most:
         tries.append(seeds)
@@ -72,7 +72,7 @@ def tries_of(most: int) -> list[int]:
 
 
 def judge(rows: Sequence[SeedScores], rule: Rule) -> Judgement:
-    """The verdict on these seeds."""
+    """Return the verdict on these seeds."""
     if len(rows) < FEWEST_SEEDS:
         return Judgement("INVALID", (reasons.TooFewSeeds(seeds=len(rows)),))
     if diverged := [row.seed for row in rows if row.base is None]:
@@ -104,11 +104,11 @@ def _score_lost(rows: Sequence[SeedScores], rule: Rule) -> Judgement:
 
 
 def _extra_steps(rows: Sequence[SeedScores], limit: float, rule: Rule) -> Judgement:
-    """The steps to the target, of which some are known only as a bound.
+    """Judge the steps to the target, some of which are known only as a bound.
 
-    For a head that did not reach it the bound is all its steps; for a base that had reached it by its first
-    score, the steps to that score. Both suffice for FAIL, not for PASS. A head that had reached it by its
-    first score suffices for PASS, not for FAIL.
+    For a head that did not reach the target the bound is all its steps; for a base that had reached it by its
+    first score, the steps to that score. Both suffice for FAIL, not for PASS. A head that had reached it by
+    its first score suffices for PASS, not for FAIL.
     """
     logs = [
         math.log((row.head_steps_to_target or row.head_steps) / row.base_steps_to_target)
@@ -132,7 +132,7 @@ def _extra_steps(rows: Sequence[SeedScores], limit: float, rule: Rule) -> Judgem
 
 
 def _was_early(row: SeedScores, label: Label) -> bool:
-    """Whether the target was reached by the first score, so that how soon is unknown."""
+    """Check that the target was reached by the first score, so that the steps to it are unknown."""
     to_target = {"base": row.base_steps_to_target, "head": row.head_steps_to_target}[label]
     return to_target is not None and to_target <= row.first_steps[label == "head"]
 
@@ -145,13 +145,13 @@ def _judgement(verdict: Verdict, reason: Reason, estimate: Estimate, limit: floa
 
 
 def _share_more(log: Estimate) -> Estimate:
-    """A log ratio as a share: 0.05 is 5 % more."""
+    """Return a log ratio as a share: 0.05 is 5 % more."""
     low, high = (None if end is None else math.expm1(end) for end in (log.low, log.high))
     return Estimate(math.expm1(log.value), low, high, log.n)
 
 
 def _paired(values: list[float], limit: float, rule: Rule) -> tuple[Verdict, Estimate]:
-    """PASS where the mean is shown to be below the limit; else FAIL where it is shown to be above 0.
+    """Return PASS where the mean is shown to be below the limit; else FAIL where it is shown above 0.
 
     The interval has the level at which PASS is decided.
     """
@@ -168,7 +168,7 @@ def _paired(values: list[float], limit: float, rule: Rule) -> tuple[Verdict, Est
 
 
 def seed_scores(seed: int, base: Curve, head: Curve, measure: Measure, limits: Limits) -> SeedScores:
-    """The scores and steps of one seed."""
+    """Return the scores and steps of one seed."""
     sign = 1 if measure.higher_is_better else -1  # more is better of every score below
     of_base, of_head = (_finite(curve, measure.key, sign) for curve in (base, head))
     by_half = [
@@ -199,12 +199,12 @@ def _finite(curve: Curve, key: str, sign: int) -> list[tuple[int, float]]:
 
 
 def _best(points: Sequence[tuple[int, float]], steps: int) -> float | None:
-    """The best score within so many steps; None where none is finite."""
+    """Return the best score within ``steps`` steps; None where none is finite."""
     return max((value for step, value in points if step <= steps), default=None)
 
 
 def _steps_to(target: float, points: Sequence[tuple[int, float]]) -> int | None:
-    """The steps at which the target was reached; None where it was not."""
+    """Return the steps at which the target was reached; None where it was not."""
     before: tuple[int, float] | None = None
     for step, value in points:
         if value >= target:
@@ -229,7 +229,7 @@ def compare_trainings(
     deadline: float,
     say: Callable[[str], None],
 ) -> QualityResult:
-    """Train base and head (``workloads``) on each seed and judge whether head is no worse.
+    """Train base and head (``workloads``) on each seed and judge that head is no worse.
 
     No seed is started after ``deadline``, of :func:`time.monotonic`. ``worse_level``: see
     :class:`harness.timing.gate.trainings.Rule`.

@@ -1,8 +1,7 @@
 """The pytest plugin: command-line options, and the fixture ``harness_benchmark`` on top of pytest-benchmark.
 
 Every pytest in an environment with dl-harness loads it. So it imports almost nothing before the fixture is
-used, and without pytest-benchmark only tests that use the fixture fail. It may import every room below it;
-no other room knows it.
+used, and without pytest-benchmark only tests that use the fixture fail.
 """
 
 import argparse
@@ -18,7 +17,7 @@ _PYTEST_BENCHMARK = ("benchmark", "pytest_benchmark.plugin")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options, which say what base and head are and when a test fails."""
+    """Add the options, which define base and head and when a test fails."""
     group = parser.getgroup("harness", "training steps of deep-learning frameworks (dl-harness)")
     group.addoption(
         "--harness-base-python",
@@ -76,7 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """A caution where base and head are the same interpreter."""
+    """Return a caution where base and head are the same interpreter."""
     base, head = interpreter(config, "base"), interpreter(config, "head") or sys.executable
     if base != head:
         return None
@@ -101,7 +100,7 @@ def _refuse_gate_without_results(config: pytest.Config) -> None:
 
 
 class _WithoutPytestBenchmark:
-    """The fixture where pytest-benchmark is not installed: it fails and says what is missing."""
+    """The fixture where pytest-benchmark is not installed: it fails and names the missing package."""
 
     needs = "needs pytest-benchmark: pip install 'dl-harness[pytest]'"
 

@@ -69,7 +69,7 @@ def harness_benchmark(
 
 
 class HarnessBenchmark:
-    """Called once per test, with what to time."""
+    """The value of the fixture: called once per test, with the work to time."""
 
     def __init__(
         self, node: pytest.Item, benchmark: replay.Benchmark, clock: replay.ReplayClock, folder: Path
@@ -96,7 +96,7 @@ class HarnessBenchmark:
 
     @property
     def _is_gated_call(self) -> bool:
-        """Whether a callable is judged in two interpreters, and not by a stored run."""
+        """True if a callable is judged in two interpreters, and not by a stored run."""
         option = self._config.getoption
         gated = option("--harness-gate") and interpreter(self._config, "base")
         return bool(gated) and not option("--benchmark-compare-fail")
@@ -165,7 +165,7 @@ class HarnessBenchmark:
         return calls.result
 
     def _refuse_unjudged_call(self) -> None:
-        """The gate compares fresh processes of two interpreters, and a callable exists in this one only."""
+        """Raise UsageError for a callable that the gate can only run in this interpreter."""
         if not self._config.getoption("--harness-gate"):
             return
         if not self._config.getoption("--benchmark-compare-fail"):
@@ -204,7 +204,7 @@ class HarnessBenchmark:
             self._measure(request, environments, dataset)
 
     def _environments(self, label: str) -> "list[Environment]":
-        """Base and head, or head alone with the label of the backend."""
+        """Return base and head, or head alone with the label of the backend."""
         from harness.timing.environments.environment import Environment, with_shared_path
 
         base, head = (interpreter(self._config, label) for label in ("base", "head"))
@@ -234,7 +234,10 @@ class HarnessBenchmark:
     def _judge(
         self, request: "StepRequest", environments: "list[Environment]", dataset: "DatasetRecord"
     ) -> None:
-        """Store the samples first, so that those of a failed test are saved too."""
+        """Judge a benchmark by a gate.
+
+        The samples are stored first, so that those of a failed test are saved too.
+        """
         from harness.timing.gate.record import forgiven
         from harness.timing.pytest_plugin import extra_info, gate
 

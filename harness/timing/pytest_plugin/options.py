@@ -1,4 +1,4 @@
-"""The interpreters that the options name, and counts that a test gives."""
+"""Values of options and keywords: the interpreters of base and head, and counts."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ INTERPRETERS = {label: pytest.StashKey[str | None]() for label in ("base", "head
 
 
 def interpreter(config: pytest.Config, label: str) -> str | None:
-    """The interpreter of ``base`` or ``head``; None if the option is not set."""
+    """Return the interpreter of ``base`` or ``head``; None if the option is not set."""
     return config.stash[INTERPRETERS[label]]
 
 
 def given_interpreter(config: pytest.Config, label: str) -> str | None:
-    """The absolute path of an interpreter, resolved before a test can change the working directory.
+    """Return the absolute path of an interpreter, before a test can change the working directory.
 
     Raises:
         pytest.UsageError: there is no such program.

@@ -25,7 +25,7 @@ def count_judged(config: pytest.Config) -> None:
 
 
 def count_benchmarks(session: pytest.Session) -> int:
-    """The number of selected tests that request the fixture."""
+    """Count the selected tests that request the fixture."""
     return sum("harness_benchmark" in getattr(item, "fixturenames", ()) for item in session.items)
 
 
@@ -57,7 +57,7 @@ def _judged_nothing(config: pytest.Config) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """One line for each benchmark with a verdict, and the number of those that were not timed."""
+    """Print one line for each benchmark with a verdict, and the number of untimed ones."""
     results = [
         (report.nodeid, text)
         for outcome in ("passed", "failed")

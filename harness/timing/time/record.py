@@ -35,7 +35,7 @@ class TimeRecord(Envelope, msgspec.Struct, kw_only=True):
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a damaged file, whose parts do not fit together."""
+        """Raise ValueError if the parts of a damaged file do not fit together."""
         refuse_incomplete(self.pairs, len(self.configurations))
 
 
