@@ -23,7 +23,7 @@ from harness.timing.gate.record import (
 
 #: In the order in which every report lists them.
 METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
-#: Those other than PASS, in the order in which every report lists them, as words.
+#: Verdicts other than PASS as words, in the order in which every report lists them.
 _NOT_PASSED: dict[Verdict, str] = {"FAIL": "failed", "INVALID": "invalid", "INCONCLUSIVE": "inconclusive"}
 #: How to read every change in a gate or a history.
 CHANGE_LEGEND = (

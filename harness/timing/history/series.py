@@ -30,7 +30,7 @@ from harness.timing.history.change_points import (
 SMALLEST_NOISE = 0.002
 _FEWEST_FOR_SPREAD = 2
 
-#: What must stay the same for ratios to be comparable: benchmark, metric, and the work behind them.
+#: The key of comparable ratios: benchmark, metric, and the work behind them.
 _Key = tuple[str, Metric, str]
 
 
