@@ -14,7 +14,7 @@ from harness.core.documents.document import Figure
 from harness.timing.bisect.findings import search_of
 from harness.timing.bisect.record import BisectRecord
 
-#: Of the plot in pixels: two charts below one another do not follow the width of the page.
+#: Width of the plot in pixels: two charts below one another do not follow the width of the page.
 _WIDTH = 640
 _WIDEST_BAR = 20.0
 

@@ -62,16 +62,16 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
     same_within: float
     """Good and bad are the same if their ratio is within this of 1."""
     probability: float
-    """That ends the search."""
+    """The probability of the culprit that ends the search."""
     candidates: list[Candidate]
     packages: list[str] = []
     """Whose versions the candidates are; of commits none."""
     installed: list[str] = []
-    """What pip installs of a commit, or beside the versions."""
+    """The requirements that pip installs of a commit, or beside the versions."""
     file: str | None = ""
     """SHA-256 of the step's file, which all commits run; None: each runs its own."""
     steps: list[int] = []
-    """Of a block: of good, of the others."""
+    """Steps of a block of good, and of the other candidates."""
     turns: int = 0
     probes: list[Probe] = []
     returned: list[Returned] = []

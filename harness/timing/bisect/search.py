@@ -56,7 +56,7 @@ class Search:
             if len(of_one) > 1
             for value in of_one
         ]
-        # Of two or three values, one or two of which are their median, the deviations are too small.
+        # The deviations of two or three values are too small: one or two of the values are their median.
         pairs, candidates = len(off), sum(len(of_one) > 1 for of_one in self.values.values())
         correction = math.sqrt(pairs / (pairs - candidates)) if pairs > candidates else 1.0
         return max(LEAST_SCALE, _MAD_SCALE * correction * float(np.median(off)) if off else 0.0)

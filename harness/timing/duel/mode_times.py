@@ -42,7 +42,7 @@ class ModeTimes(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     options: dict[str, Value]
     work_sha256: str
-    """Of the task's description apart from its epochs."""
+    """Hash of the task's description apart from its epochs."""
     machine: list[str]
     device: str
     precision: Precision

@@ -25,9 +25,9 @@ class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     workloads: Sequence[Program]
     dataset: DatasetRecord = msgspec.field(default_factory=lambda: DatasetRecord(""))
-    """Of a task."""
+    """The data set of a task."""
     work: WorkRequest = WorkRequest()
-    """How the values of steps are compared."""
+    """The comparison of the values of steps."""
     margin: float
     budget_seconds: float | None = None
     """No pair ends later. None: until all is decided or more pairs are hopeless, and at most 15 minutes."""

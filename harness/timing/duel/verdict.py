@@ -26,7 +26,7 @@ _CONTROL_LEVEL = 0.01
 _CONTROL_SHARE = 0.5
 #: The share of the pairs that may be lost to disturbances.
 _MOST_LOST_SHARE = 0.34
-#: Of a large difference, the share that half its interval may be wide.
+#: Half the interval of a large difference may be this share of the difference wide.
 _KNOWN_TO_SHARE = 0.25
 #: Stands for more pairs than any duel makes.
 _NEVER = 1000

@@ -24,11 +24,11 @@ from harness.timing.engine.pairs import (
     TimedProgram,
 )
 
-#: Blocks of so many steps are made; in longer ones a fixed cost of a call weighs less.
+#: Blocks of the trial take at least this time; in longer blocks a fixed cost of a call weighs less.
 _BLOCK_SECONDS = 0.11
 _REPETITIONS = 3
 _MOST_STEPS = 1 << 13
-#: Of many calls, each costs the harness itself more than the program.
+#: More calls would cost the harness itself more than the program.
 _MOST_CALLS = 32
 
 

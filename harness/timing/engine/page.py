@@ -97,7 +97,7 @@ def _calls(operation: Operation) -> str:
 _LOST_WEIGHT_SHOWN = 0.1
 #: Load of other programs, and throttling, are mentioned from this share of a core on.
 _WORTH_MENTIONING = 0.1
-#: What a result means whose ``uneven`` is set.
+#: The meaning of ``uneven`` in a result.
 UNEVEN = "a few blocks of most pairs are far from the others, so the ratio is over all blocks"
 
 

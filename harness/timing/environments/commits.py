@@ -130,7 +130,7 @@ def pair_of_commits(
         )
 
 
-#: What is installed where a suite has tasks and does not say.
+#: The requirement of a suite that has tasks and names no source.
 _USUAL_SOURCE = ".[torch]"
 
 

@@ -63,15 +63,15 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     backend: str = ""
     task: str = ""
     operation: Literal["train", "predict"] = "train"
-    """Of a task: training steps, or predictions of ``batch_size`` samples, or else 1."""
+    """The timed work of a task: training steps, or predictions of ``batch_size`` samples, or else 1."""
     step: str = ""
     """In place of backend and task a step of the user's own, ``FILE.py:CALLABLE`` or a module's."""
     arguments: dict[str, Any] = msgspec.field(default_factory=dict, name="with")
-    """Of the step's factory."""
+    """Arguments of the step's factory."""
     call: bool = False
     """The callable is the step itself, called with these arguments, and no factory."""
     samples: _Count | None = None
-    """Of one call of the step."""
+    """Samples of one call of the step."""
     compare_calls: Annotated[int, Meta(ge=3, le=10_000)] = 20
     """The first calls of the step, whose values are compared."""
     values: Literal["equal", "differ"] = "equal"
@@ -82,7 +82,7 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str | None = None
     batch_size: _Count | None = None
     epochs: _Count | None = None
-    """Of the trainings that compare quality over seeds."""
+    """Epochs of the trainings that compare quality over seeds."""
     seeds: Annotated[int, Meta(ge=FEWEST_SEEDS)] = 5
     """The largest number of such trainings."""
     seed: Annotated[int, Meta(ge=0, lt=2**31)] | Literal["own"] = 0
@@ -101,7 +101,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     benchmarks: tuple[Benchmark, ...]
     false_alarms: Annotated[float, Meta(gt=0, lt=1)] = 0.01
     source: str = ""
-    """What pip installs from each checkout where the harness makes the environments. Default: ``.[torch]``;
+    """The requirement that pip installs from each checkout for environments made here. Default: ``.[torch]``;
     in a suite of steps alone nothing, and both sides run this interpreter, each with its own checkout."""
 
     @property

@@ -217,7 +217,7 @@ def _page(record: GateRecord, _: Inconclusive) -> bytes:
     return html_page(gate_document(record)).encode()
 
 
-#: By suffix what the format is, and its writer.
+#: The name and the writer of each format, by suffix.
 FORMATS: Mapping[str, tuple[str, Callable[[GateRecord, Inconclusive], bytes]]] = {
     ".xml": ("JUnit", junit_xml),
     ".md": ("summary of a pull request", lambda record, _: markdown(gate_document(record)).encode()),

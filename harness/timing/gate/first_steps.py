@@ -27,7 +27,7 @@ from harness.timing.gate.record import (
 )
 from harness.timing.gate.training_worker import FirstSteps, TrainingWorker, training_worker
 
-#: Of scores, which pass through decompositions that amplify rounding.
+#: Tolerance of scores, which pass through decompositions that amplify rounding.
 _SCORE_TOLERANCE = 1e-6
 _LOSS_TOLERANCES: Mapping[Precision, float] = {**LOSS_TOLERANCES, "float64": TOLERANCE}
 

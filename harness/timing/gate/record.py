@@ -54,9 +54,9 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     weight: float | None = None
     """Effective number of pairs, outliers down-weighted; None where they are not."""
     uneven: bool = False
-    """Of a step: a few blocks are far off the others in most pairs, and ``ratio`` is over all blocks."""
+    """For a step: a few blocks are far from the others in most pairs, and ``ratio`` is over all blocks."""
     level: float | None = None
-    """Of the confirmation: head fails by a ``p_value`` up to this."""
+    """In the confirmation, head fails by a ``p_value`` up to this level."""
 
     def __post_init__(self) -> None:
         """Refuse a metric that is not known here, as of a damaged file."""
@@ -101,7 +101,7 @@ class QualityResult(msgspec.Struct, frozen=True, kw_only=True):
     measure: str = ""
     seeds: list[SeedScores] = []
     frameworks: list[dict[str, str]] = []
-    """What the first losses of base and of head were computed with."""
+    """The frameworks with which the first losses of base and of head were computed."""
 
 
 class BenchmarkRecord(msgspec.Struct, kw_only=True):
@@ -116,12 +116,12 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     task: str
     options: dict[str, bool | int | float | str]
     asked: Benchmark = msgspec.field(name="benchmark")
-    """What the suite specifies; the rest is the default of the task and the machine."""
+    """The settings of the suite; the rest is the default of the task and the machine."""
     dataset: DatasetRecord
     threads: int
     limits: Limits
     has_reference: bool = True
-    """Whether ``harness check`` can say where head deviates; a model of the user's own has none."""
+    """``harness check`` can locate a deviation of head; a model of the user's own has no reference."""
     vanished: bool = False
     """Only base has it: head's suite has no such benchmark, or other work under its name."""
     turns: int = 0
@@ -133,9 +133,9 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     metrics: list[MetricResult] = []
     verdict: Verdict = "INVALID"
     reasons: list[Reason] = []
-    """Why it ended early or was not measured. Those of metrics and quality stand there alone."""
+    """The reasons of an early end; those of metrics and quality stand there alone."""
     profiles: Profiles | None = None
-    """Where the time of a step goes in base and head; None where nobody asked and no step time failed."""
+    """Profiles of a step in base and head; None where nobody asked and no step time failed."""
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -181,7 +181,7 @@ class GateRecord(Envelope, msgspec.Struct, kw_only=True):
     upgrade: Upgrade | None = None
     """Set where base and head differ in requirements alone."""
     unwatched: str = ""
-    """Why a benchmark that only base has would go unnoticed; empty where it would not."""
+    """The reason why a benchmark that only base has would go unnoticed; empty where it would not."""
     benchmarks: list[BenchmarkRecord] = []
     verdict: Verdict = "INVALID"
     """The worst of the benchmarks; INVALID for a gate that did not end and has no FAIL."""
@@ -199,11 +199,11 @@ GATES = RecordKind(
 )
 
 
-#: What INCONCLUSIVE counts as. None: as itself.
+#: The verdict that INCONCLUSIVE counts as. None: INCONCLUSIVE.
 Inconclusive = Literal["pass", "fail"] | None
 
 
-#: What has a verdict and reasons.
+#: Records with a verdict and reasons.
 Judged = BenchmarkRecord | MetricResult | QualityResult
 
 

@@ -94,10 +94,10 @@ def removed_record(benchmark: Benchmark) -> BenchmarkRecord:
     return record
 
 
-#: Of the false alarms allowed, the share of trainings over seeds, where those are compared.
+#: The share of the false alarms that trainings over seeds may cause, where trainings are compared.
 _TRAINING_SHARE = 0.5
 #: Without a budget, the most time of the confirmation of one benchmark, and of its trainings: 20 pairs of
-#: 15 s. Where pairs of equal code differ by 3.4 %, so many find a loss of 5 % in 9 of 10 gates.
+#: 15 s. At 3.4 % noise between pairs, 20 pairs detect a slowdown of 5 % in 9 of 10 gates.
 _MOST_SECONDS = 300.0
 
 
@@ -111,13 +111,13 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     vanished: tuple[Benchmark, ...] = ()
     """The benchmarks of base's suite that this one lacks or writes otherwise."""
     unwatched: str = ""
-    """Why that is unknown, where it is."""
+    """The reason why they are unknown, if they are."""
     budget_seconds: float | None = None
     """No pair is started later. None: until all is decided or more pairs are hopeless, and at most 5 minutes
     of confirmation for each benchmark that needs it."""
     turns: int | None = None
     upgrade: Upgrade | None = None
-    """What base and head differ in, where that is requirements alone."""
+    """The requirements of base and head, where they differ in nothing else."""
     profile: bool = False
     """Profile every benchmark; otherwise those whose step time failed."""
     command: list[str] = []

@@ -216,7 +216,7 @@ def _steps_to(target: float, points: Sequence[tuple[int, float]]) -> int | None:
     return None
 
 
-#: Of fewer epochs, half is the first alone, by which both have trivially reached the target.
+#: Half of fewer epochs is the first epoch alone, by which both have trivially reached the target.
 _FEWEST_EPOCHS = 3
 
 

@@ -13,7 +13,7 @@ from harness.core.machine.usage import (
 )
 from harness.core.stats import settling
 
-#: Of one block. A call is timed alone, so its blocks need not be as short as those of a duel.
+#: Time of one block. A call is timed alone, so its blocks need not be as short as those of a duel.
 _BLOCK_SECONDS = 0.11
 _MOST_CALLS = 1 << 24
 

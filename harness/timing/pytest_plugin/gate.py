@@ -20,7 +20,7 @@ from harness.timing.pytest_plugin.training import (
     own_threads_kept,
 )
 
-#: What the options of ``harness gate`` are called here.
+#: The names of the options of ``harness gate`` here.
 _OPTIONS = Options(budget="--harness-budget", turns="turns=")
 
 _log = logging.getLogger("harness")

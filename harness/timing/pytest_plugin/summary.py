@@ -7,7 +7,7 @@ import pytest
 from harness.timing.pytest_plugin import replay
 
 _JUDGED = pytest.StashKey[int]()
-#: Whether a test that requested the fixture has called it. Users may wrap the fixture in one of their own.
+#: True once a test that requested the fixture has called it. Users may wrap the fixture in their own.
 CALLED = pytest.StashKey[bool]()
 NOT_TIMED = "ran once and was not timed"
 _PROPERTY = "harness"

@@ -19,7 +19,7 @@ from harness.timing.engine.steps.process import (
     own_modules,
 )
 
-#: Of a step that takes long, fewer calls are compared.
+#: Fewer calls of a slow step are compared: those within this time.
 _FIRST_CALLS_SECONDS = 10.0
 
 

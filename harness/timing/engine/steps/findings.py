@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-#: What a step returns: for each name (empty for a single value) the shape and the numbers. None: not finite.
+#: The values of a step: for each name (empty for a single value) the shape and the numbers. None: not finite.
 Values = dict[str, tuple[list[int], list[float | None]]]
 Outcome = Literal["same", "differs", "not deterministic", "not returned", "not asked"]
 
@@ -36,9 +36,9 @@ class WorkComparison(msgspec.Struct, frozen=True, kw_only=True):
     other_versions: bool = False
     difference: ValueDiffers | None = None
     states: bool = False
-    """Whether states were compared too."""
+    """States were compared too."""
     shared_code: bool = False
-    """Of two checkouts, only the file of the factory was taken from each; what it imports is the same."""
+    """Only the file of the factory was taken from each checkout; its imports are the same."""
 
 
 def difference_text(difference: ValueDiffers) -> str:

@@ -18,7 +18,7 @@ class StepProfile(msgspec.Struct, frozen=True):
     """The module of the framework whose profiler it is, or Python."""
     step_seconds: float
     operations: list[Operation]
-    """Those of the most time."""
+    """The operations of the most time."""
 
 
 class Profiles(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ import time
 import traceback
 
 _LARGEST_WHOLE = 64
-#: Of larger arrays so many sums with fixed weights are compared.
+#: The number of sums with fixed weights that are compared of larger arrays.
 _PROJECTIONS = 8
 _TRACEBACK_CHARACTERS = 20000
 _FEWEST_CALLS = 3
