@@ -23,9 +23,9 @@ from harness.core.shell.own_model import is_model
 from harness.core.shell.printing import (
     echo,
     echo_json,
-    interrupt_on_termination,
 )
 from harness.core.shell.progress import shown_progress
+from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import UsageError
 from harness.timing.duel.configurations import (
     LETTERS,
