@@ -208,7 +208,7 @@ class RunMatrix:
                 refuse_unfitting(planned.definition, options.dataset)
 
     def choices(self, progress: DownloadProgress) -> list[list[RunRequest]]:
-        """Fetch the data sets and return the runs in order. Seeds change slowest: drift affects all else alike.
+        """Fetch the data sets and return the runs in order. Seeds change slowest: drift affects all alike.
 
         A list has one run or, if the fastest mode is asked for, the run in each mode.
 

@@ -1,4 +1,10 @@
-"""Printing, error messages, and the signals that end a command."""
+"""Printing, error messages, and the signals that end a command.
+
+Names and texts come from records, archives, plugins and workers. They may contain escape sequences, which
+write elsewhere on the screen or into the title, marks that reverse the direction of text, or lines that
+GitHub Actions takes for commands. All printing goes through this module, which escapes such characters;
+styles are added afterwards.
+"""
 
 import contextlib
 import math
@@ -14,20 +20,14 @@ from typing import TextIO
 
 import click
 
-# Text in which every character is escaped that a terminal or a CI system would interpret.
-#
-# Names and texts come from records, archives, plugins and workers, so they may contain escape sequences,
-# which write elsewhere on the screen or into the title, marks that reverse the direction of text, or lines
-# that GitHub Actions takes for commands. All printing goes through this module; styles are added afterwards.
-
-#: Control characters but tab and line end, marks of direction, and halves of surrogate pairs.
+#: Control characters except tab and line end, marks of direction, and halves of surrogate pairs.
 _ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 #: The two notations of workflow commands, which GitHub Actions looks for in every line of a log.
 _COMMAND = re.compile(r"^([^\S\n]*):(?=:)|#(?=#\[)", re.MULTILINE)
 
 
 def visible(text: str) -> str:
-    r"""The text with ``\u001b`` for an escape character, as JSON writes it, so that documents keep valid."""
+    r"""Write an escape character as ``\u001b``, like JSON, so that documents stay valid."""
     shown = _ACTIVE.sub(_escaped, text)
     return _COMMAND.sub(_escaped_command, shown) if os.environ.get("GITHUB_ACTIONS") == "true" else shown
 
@@ -56,9 +56,6 @@ def echo_workflow_commands(lines: Iterable[str]) -> None:
         click.echo(_ACTIVE.sub(_escaped, line))
 
 
-# Lines on standard error, and streams that can no longer be written.
-
-
 def discard(stream: TextIO) -> None:
     """Redirect a broken stream to the null device: Python would fail again when it flushes at exit."""
     with contextlib.suppress(OSError):  # not a file, as in a test
@@ -83,8 +80,6 @@ def print_error(message: str) -> None:
     print_error_line(f"harness: {message}")
 
 
-# Signals that end a command: all act like Ctrl-C, so that finished measurements are kept.
-
 #: Time for an interrupted command to end its workers and write its record. Signals in this time are ignored;
 #: a later one interrupts again.
 _ENDING_SECONDS = 10.0
@@ -93,7 +88,10 @@ _IMPORT_SECONDS = 2.0
 
 
 def interrupt_on_termination() -> None:
-    """Treat SIGTERM and SIGHUP like Ctrl-C. An ignored signal, as under ``nohup``, stays ignored."""
+    """Treat SIGTERM and SIGHUP like Ctrl-C, so that finished measurements are kept.
+
+    An ignored signal, as under ``nohup``, stays ignored.
+    """
     interrupt = _Interrupt()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -101,7 +99,7 @@ def interrupt_on_termination() -> None:
 
 
 class _Interrupt:
-    """The handler of all these signals."""
+    """The handler of the signals that end a command."""
 
     def __init__(self) -> None:
         self._interrupted_at = -math.inf
