@@ -145,10 +145,7 @@ class StudyParts(_TableDirective):
     """The sections of a study's page, with the quantities that each adds."""
 
     def table(self) -> Table:
-        rows = [
-            (f"`{part.name}`", part.summary, ", ".join(f"`{name}`" for name in part.quantities))
-            for part in parts().values()
-        ]
+        rows = [(part.name, part.summary, ", ".join(part.quantities)) for part in parts().values()]
         return Table(("section", "shows", "adds the quantities"), rows)
 
 
@@ -161,7 +158,7 @@ class StudyQuantities(_TableDirective):
             "of sections": [name for name in definitions() if name not in GENERAL],
             "test scores": [*TEST_SCORES, "recall_K"],
         }
-        rows = [(kind, ", ".join(f"`{name}`" for name in names)) for kind, names in kinds.items()]
+        rows = [(kind, ", ".join(names)) for kind, names in kinds.items()]
         return Table(("quantities", "names"), rows)
 
 

@@ -13,6 +13,7 @@ import pytest
 from support.ray_cluster import LocalCluster
 
 from harness.core.runs.store import RUNS
+from harness.timing.duel.record import DUELS
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.long
@@ -82,6 +83,17 @@ def test_an_interrupt_ends_the_work_on_the_nodes(cluster, tmp_path, begun):
     assert statuses in ([["interrupted"]] if begun else [[], ["interrupted"]])
     plugin_files = [process.environ().get("HARNESS_PLUGIN_FILES", "") for process in workers()]
     assert not [files for files in plugin_files if "harness-agent-" in files]
+
+
+def test_a_duel_is_carried_out_on_one_node_and_recorded_here(cluster, tmp_path):
+    settings = ("--plugin", str(PLUGIN), "--task", "mlp", "--budget", "20s", "--no-certify", "--threads", "1")
+    running = command(cluster, tmp_path, "paced:plain", "paced:fivefold", *settings, name=("duel",))
+    output, errors = running.communicate(timeout=200)
+    assert running.returncode == 0, errors
+    assert re.match("paced:fivefold is (probably )?slower than paced:plain", output)
+    (record,) = (DUELS.read(path) for path in tmp_path.glob("duels/*.json"))
+    assert record.machine.host.id in {cluster.host_id(name) for name in ("alpha", "beta", "gamma")}
+    assert "pair 1 " in errors
 
 
 def workers():

@@ -19,7 +19,7 @@ from harness.timing.engine.record import BlockRecord, ConfigurationRecord, PairR
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.environments.suite import Benchmark, Limits
 from harness.timing.gate import reasons
-from harness.timing.gate.metrics import memory_bytes
+from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult, QualityResult
 from support.records import MACHINE
 
@@ -83,7 +83,7 @@ def _logs(metric, pairs):
         return [log_ratio(pair, 1, [64, 64]) for pair in pairs]
     both = [pair.processes for pair in pairs]
     if metric == "memory":
-        return [math.log(memory_bytes(head, base) / memory_bytes(base, head)) for base, head in both]
+        return [metrics()["memory"].log_ratio(pair, 1, 0) for pair in pairs]
     return [math.log(head.first_step_seconds / base.first_step_seconds) for base, head in both]
 
 

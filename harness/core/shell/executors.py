@@ -79,7 +79,7 @@ class Executor(Protocol):
 
     @property
     def on_nodes(self) -> bool:
-        """Whether runs are executed on nodes, which have names, come and go."""
+        """True if runs are executed on nodes, which have names, join and are lost."""
 
     def execute(
         self, shared: SharedRuns, store: Store, observer: NodesObserver, *, certify: bool, deadline: float

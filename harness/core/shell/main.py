@@ -9,13 +9,12 @@ import io
 import os
 import sys
 import threading
-from pkgutil import resolve_name
 from typing import NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
-from harness.core.shell.features import Command, broken, features
+from harness.core.shell.features import Command, broken, features, resolved
 from harness.core.shell.printing import (
     discard,
     echo,
@@ -70,7 +69,7 @@ class _LazyGroup(click.Group):
         listed = commands().get(name)
         if listed is None:
             return None
-        command: click.Command = resolve_name(listed.function)
+        command: click.Command = resolved(listed.name, listed.function)
         command.short_help = listed.help
         command.name = name  # each module calls its function "command"
         return command

@@ -5,7 +5,7 @@ import hashlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 import msgspec
@@ -26,7 +26,6 @@ from harness.timing.bisect.page import ratio_text
 from harness.timing.bisect.places import Commits, Versions
 from harness.timing.bisect.record import (
     BISECTIONS,
-    BisectMetric,
     BisectRecord,
 )
 from harness.timing.bisect.runner import Bisection, unfinished
@@ -35,6 +34,7 @@ from harness.timing.engine.steps.process import StepTarget
 from harness.timing.environments.options import own_step, refuse_step_options, step_benchmark
 from harness.timing.environments.suite import Benchmark
 from harness.timing.environments.suite_file import find_suite, read_suite
+from harness.timing.gate.metric_table import metrics
 
 _UNDECIDED = 3
 
@@ -68,7 +68,7 @@ class BisectDisplay(LiveLine):
 @step_options
 @shared.choice(
     "--metric",
-    of=get_args(BisectMetric),
+    of=(*metrics(), "values"),
     default="step",
     text="What changed. values: what the first calls return.",
 )

@@ -20,8 +20,6 @@ from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import (
     NOTHING,
     counted,
-    percent_change,
-    time_ratio,
 )
 from harness.core.stats.estimate import Estimate
 from harness.timing.bisect.charts import posterior_figures
@@ -33,6 +31,7 @@ from harness.timing.bisect.findings import (
 )
 from harness.timing.bisect.record import BisectRecord
 from harness.timing.engine.intervals import bootstrap_interval
+from harness.timing.gate.words import change
 
 _MOST_NAMED = 6
 
@@ -67,9 +66,7 @@ def outcome(record: BisectRecord) -> str:
 
 def ratio_text(record: BisectRecord, ratio: Estimate | None) -> str:
     """Return a ratio in the words of its metric."""
-    if ratio is None:
-        return NOTHING
-    return percent_change(ratio) if record.metric == "memory" else time_ratio(ratio)
+    return NOTHING if ratio is None else change(record.metric, ratio)
 
 
 def _named(record: BisectRecord, number: int) -> str:

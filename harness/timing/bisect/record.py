@@ -8,11 +8,10 @@ import msgspec
 from harness.core.documents.kinds import Envelope, RecordKind
 from harness.core.machine.processes import ProcessMark
 from harness.timing.environments.suite import Benchmark
+from harness.timing.gate.metric_table import metrics
 
 SCHEMA = 1
 
-#: The quantity that changed: the time of a step or of the first step, peak memory, or returned values.
-BisectMetric = Literal["step", "first step", "memory", "values"]
 #: ``culprit``: one, or several that cannot be run one by one. ``undecided``: more pairs would decide.
 Outcome = Literal["culprit", "no difference", "undecided"]
 
@@ -57,7 +56,8 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
     process: ProcessMark | None = None
     """The process that searches; with it gone, a search whose status is ``running`` is lost."""
     kind: Literal["commit", "version"]
-    metric: BisectMetric
+    metric: str
+    """What changed: a metric of gates, or ``values``, what the first calls return."""
     benchmark: Benchmark
     same_within: float
     """Good and bad are the same if their ratio is within this of 1."""
@@ -84,6 +84,8 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
 
     def __post_init__(self) -> None:
         """Raise ValueError if the parts of a damaged file do not fit together."""
+        if self.metric not in {*metrics(), "values"}:
+            raise ValueError(f"unknown metric {self.metric}")
         numbers = range(len(self.candidates))
         used = [each.candidate for each in self.probes]
         used += [each.candidate for each in self.returned] + [each.candidate for each in self.skipped]

@@ -16,7 +16,7 @@ from harness.core.plugins.selection import ALL, select_backend
 from harness.core.shell import options as shared
 from harness.core.shell.own_model import is_model
 from harness.core.worker import protocol
-from harness.core.worker.process import installed_harness
+from harness.core.worker.interpreter import installed_harness
 from harness.errors import UsageError
 from harness.spec.task import TaskDefinition
 from harness.timing.engine.sessions import ConfigurationFailed, defined_by

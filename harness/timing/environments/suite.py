@@ -1,10 +1,12 @@
 """The suite of a gate: the benchmarks to compare, and how much worse head may be in each."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from msgspec import Meta
 
+from harness.core.machine.quantities import growth_limits
 from harness.spec.backend import Precision
 
 #: Fewer trainings say nothing about their spread.
@@ -26,7 +28,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     max_slowdown: float | None = 0.05
     max_first_step_slowdown: float | None = 0.5
-    max_memory_growth: float | None = 0.1
+    growth: dict[str, float | None] = msgspec.field(default_factory=growth_limits)
+    """Of measured quantities, by the keys of their limits: ``max_memory_growth``."""
     max_accuracy_loss: float | None = None
     max_extra_steps: float | None = 0.25
     max_speedup: float | None = 0.5
@@ -34,11 +37,23 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     min_speedup: float | None = None
     """A claimed saving of the step time, in place of ``max_slowdown``: PASS where it is proven."""
 
+    @classmethod
+    def from_keys(cls, given: Mapping[str, float | None]) -> Self:
+        """Return the limits with these in place of the usual ones, by their keys in suites."""
+        usual = growth_limits()
+        growth = {key: given.get(key, limit) for key, limit in usual.items()}
+        return cls(**{key: limit for key, limit in given.items() if key not in usual}, growth=growth)
 
-#: The unit in which each limit is written.
-LIMIT_UNITS: dict[str, Unit] = {
-    field: "points" if field in _IN_POINTS else "percent" for field in Limits.__struct_fields__
-}
+    def of(self, key: str) -> float | None:
+        """Return a limit by its key in suites."""
+        limit: float | None = self.growth.get(key) if key in growth_limits() else getattr(self, key)
+        return limit
+
+
+def limit_units() -> dict[str, Unit]:
+    """Return the unit in which each limit is written, by its key in suites."""
+    fields = [field for field in Limits.__struct_fields__ if field != "growth"]
+    return {key: "points" if key in _IN_POINTS else "percent" for key in (*fields, *growth_limits())}
 
 
 class Benchmark(msgspec.Struct, frozen=True, kw_only=True):

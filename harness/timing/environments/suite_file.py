@@ -10,11 +10,11 @@ import msgspec
 
 from harness.core.machine.arguments import seconds_of
 from harness.core.machine.files import read_file
-from harness.core.runs.identity import value_text
+from harness.core.plugins.options import value_text
 from harness.errors import UsageError, unknown_name
 from harness.spec.backend import DEVICE_PATTERN, Precision
 from harness.timing.engine.steps.task_step import PREDICTION
-from harness.timing.environments.suite import LIMIT_UNITS, Benchmark, Limits, Suite, Unit
+from harness.timing.environments.suite import Benchmark, Limits, Suite, Unit, limit_units
 from harness.tracing.user_code import split_target
 
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -52,7 +52,7 @@ def read_suite(path: Path) -> Suite:
     document = _suite_table(path)
     if document is None:
         raise UsageError(f"{path} has no table [tool.harness.gate]")
-    _refuse_unknown(document, {"benchmarks", "false_alarms", "source", *LIMIT_UNITS}, str(path))
+    _refuse_unknown(document, {"benchmarks", "false_alarms", "source", *limit_units()}, str(path))
     tables = document.get("benchmarks")
     if not tables or not isinstance(tables, dict):
         raise UsageError(f"{path} has no benchmark; write for example:\n{_EXAMPLE}")
@@ -104,13 +104,13 @@ def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], wher
     if not isinstance(table, dict):
         raise UsageError(f"{where} must be a table with backend and task, or with step")
     own = {field.encode_name for field in msgspec.structs.fields(Benchmark)} - {"name", "limits"}
-    _refuse_unknown(table, own | set(LIMIT_UNITS), where)
+    _refuse_unknown(table, own | set(limit_units()), where)
     _refuse_other_kind(table, where)
     precision, precisions = table.get("precision", "float32"), get_args(Precision)
     if precision not in precisions:
         raise UsageError(f"{where}: precision = {precision!r} is none of {', '.join(precisions)}")
-    limits = Limits(**{**common, **_limits(table, where)})
-    values = {key: value for key, value in table.items() if key not in LIMIT_UNITS}
+    limits = Limits.from_keys({**common, **_limits(table, where)})
+    values = {key: value for key, value in table.items() if key not in limit_units()}
     benchmark = _converted({**values, "name": name}, Benchmark, where)
     if not re.match(DEVICE_PATTERN, benchmark.device):
         raise UsageError(f"{where}: device = {benchmark.device!r} is none of auto, cpu, cuda, cuda:N")
@@ -185,7 +185,7 @@ def _refuse_other_kind(table: Mapping[str, Any], where: str) -> None:
 def _limits(table: Mapping[str, Any], where: str) -> dict[str, float | None]:
     return {
         key: None if table[key] == _OFF else _share(table[key], key, unit, where)
-        for key, unit in LIMIT_UNITS.items()
+        for key, unit in limit_units().items()
         if key in table
     }
 
@@ -195,7 +195,7 @@ def _share(value: object, key: str, unit: Unit, where: str) -> float:
     match = _PATTERNS[unit].fullmatch(value) if isinstance(value, str) else None
     share = float(match[1]) / 100 if match else 0.0
     if share <= 0.0:
-        off = f' or "{_OFF}"' if key in LIMIT_UNITS else ""
+        off = f' or "{_OFF}"' if key in limit_units() else ""
         raise UsageError(
             f"{where}: {key} = {value!r} is not a number above 0 with its unit; write {key} = "
             f"{_EXAMPLES[unit]}{off}"

@@ -9,10 +9,11 @@ from harness.core.documents.circumstances import (
     option_words,
     shell_line,
 )
-from harness.core.runs.identity import value_text
+from harness.core.plugins.options import value_text
 from harness.timing.environments.record import EnvironmentRecord
+from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.reasons import Check, Reason, Step
-from harness.timing.gate.record import BenchmarkRecord, GateRecord, Metric
+from harness.timing.gate.record import BenchmarkRecord, GateRecord
 
 #: A gate compares head with base and asks for no certificate, so its commands work where there is none.
 _NO_CERTIFICATE = "--no-certify"
@@ -83,13 +84,6 @@ def _options(benchmark: BenchmarkRecord) -> dict[str, object]:
     }
 
 
-_LIMITS: dict[Metric, str] = {
-    "step": "max_slowdown",
-    "first step": "max_first_step_slowdown",
-    "memory": "max_memory_growth",
-}
-
-
 class Advice(NamedTuple):
     """Sentences, of which the last introduces the ``command`` where there is one."""
 
@@ -118,7 +112,7 @@ def advice(record: GateRecord, benchmark: BenchmarkRecord, options: Options | No
             return _more_evidence(benchmark, options)
         case Step.MEASURE_AGAIN:
             failed = [each.metric for each in benchmark.metrics if each.verdict == "FAIL"]
-            limits = " and ".join(_LIMITS[metric] for metric in failed)
+            limits = " and ".join(metrics()[metric].key for metric in failed)
             text = f"If intended, raise {limits}. To measure the benchmark again:"
             return Advice(text, duel_command(record, benchmark))
         case Step.SHOW_VALUES:

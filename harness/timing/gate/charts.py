@@ -19,14 +19,13 @@ from harness.core.documents.charts import (
 from harness.core.documents.document import Figure
 from harness.core.documents.escaping import one_line
 from harness.timing.engine.charts import interval_of, percent_of
+from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.metrics import benchmark_ratios
 from harness.timing.gate.record import (
     BenchmarkRecord,
     GateRecord,
-    Metric,
     MetricResult,
 )
-from harness.timing.gate.words import METRICS
 
 #: Colour and shape of the pairs of each stage.
 _STAGES = {"quick check": (GREY, "circle"), "further pairs": ("#e69f00", "square")}
@@ -36,7 +35,7 @@ _GATE_FRAME_HEIGHT = 60
 def gate_figures(record: GateRecord) -> list[Figure]:
     """Draw a chart of each measured metric, and a chart of the step ratios of all pairs."""
     figures = []
-    for metric in METRICS:
+    for metric in metrics():
         rows = [row for each in record.benchmarks if (row := _change_row(each, metric)) is not None]
         if rows:
             caption = (
@@ -55,7 +54,7 @@ def gate_figures(record: GateRecord) -> list[Figure]:
     return figures
 
 
-def _change_row(benchmark: BenchmarkRecord, metric: Metric) -> Row | None:
+def _change_row(benchmark: BenchmarkRecord, metric: MetricName) -> Row | None:
     result: MetricResult | None = next((each for each in benchmark.metrics if each.metric == metric), None)
     if result is None or result.ratio is None:
         return None

@@ -18,20 +18,18 @@ from harness.core.machine.files import prove_writable, replace_file
 from harness.errors import UsageError
 from harness.timing.gate.advice import advice
 from harness.timing.gate.circumstances import circumstances
+from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.page import gate_document
 from harness.timing.gate.record import (
     BenchmarkRecord,
     GateRecord,
     Inconclusive,
     Judged,
-    Metric,
     MetricResult,
     Verdict,
     forgiven,
 )
 from harness.timing.gate.words import headline, metric_text, not_passed, quality_text, why
-
-_UNITS: dict[Metric, str] = {"step": "seconds", "first step": "seconds", "memory": "bytes"}
 
 
 def bencher_json(record: GateRecord) -> bytes:
@@ -50,7 +48,7 @@ def bencher_json(record: GateRecord) -> bytes:
                 measures[f"{slug}-ratio"] = {
                     name: value for name, value in bounds.items() if value is not None
                 }
-            measures[f"{slug}-{_UNITS[result.metric]}"] = {"value": result.head}
+            measures[f"{slug}-{metrics()[result.metric].base_unit}"] = {"value": result.head}
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
@@ -176,7 +174,8 @@ def openmetrics_text(record: GateRecord) -> str:
     1.0 the name of a family ends with its unit, and ``# EOF`` ends the document.
     """
     of_metrics = {
-        metric: f"harness_gate_{metric.replace(' ', '_')}_{unit}" for metric, unit in _UNITS.items()
+        name: f"harness_gate_{name.replace(' ', '_')}_{metric.base_unit}"
+        for name, metric in metrics().items()
     }
     ratios, passed = "harness_gate_ratio", "harness_gate_passed"
     samples: dict[str, list[str]] = {name: [] for name in (*of_metrics.values(), ratios, passed)}
@@ -198,7 +197,9 @@ def openmetrics_text(record: GateRecord) -> str:
                 add(ratios, ratio.low, benchmark=name, metric=metric, bound="low")
                 add(ratios, ratio.high, benchmark=name, metric=metric, bound="high")
         add(passed, benchmark.verdict == "PASS", benchmark=name)
-    described = [(of_metrics[metric], unit, "Median over processes.") for metric, unit in _UNITS.items()]
+    described = [
+        (of_metrics[name], metric.base_unit, "Median over processes.") for name, metric in metrics().items()
+    ]
     described += [
         (ratios, "ratio", "Head over base with its 95 % interval."),
         (passed, "", "1 if the benchmark passed, else 0."),

@@ -34,6 +34,7 @@ from harness.timing.engine.ratios import (
     WITHIN_SHARE,
 )
 from harness.timing.gate import reasons
+from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.metrics import PairedSeries
 from harness.timing.gate.reasons import Reason
 from harness.timing.gate.record import (
@@ -140,7 +141,7 @@ def _why_invalid(series: PairedSeries, max_speedup: float | None) -> Reason | No
     lost = pairs - min(usable, len(series.control)) if series.metric == "first step" else series.lost
     if too_many_lost(lost, pairs) or (lost and pairs - lost < _FEWEST_LEFT):
         return reasons.PairsLost(lost=lost, pairs=pairs)
-    if series.metric != "memory" and control_moved(series.control, series.limit):
+    if metrics()[series.metric].is_time and control_moved(series.control, series.limit):
         return reasons.MachineChanged()
     saved = 1 - math.exp(series.ratios.mean)
     if series.metric == "step" and max_speedup is not None and saved > max_speedup:

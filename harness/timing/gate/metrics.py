@@ -1,57 +1,43 @@
 """The metrics of a gate from pairs of processes: log ratios of head over base, and both medians."""
 
-import math
 import statistics
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-from harness.timing.engine.findings import steady_step_seconds
 from harness.timing.engine.ratios import (
     Ratios,
     control_log_ratio,
     step_ratios,
 )
-from harness.timing.engine.record import PairRecord, ProcessRecord
+from harness.timing.engine.record import PairRecord
 from harness.timing.environments.suite import Limits
+from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.record import (
     BenchmarkRecord,
-    Metric,
     MetricResult,
 )
 
-#: Added to both first steps before they are divided, because milliseconds of a first step do not matter.
-FIRST_STEP_FLOOR_SECONDS = 0.1
 _BASE, _HEAD = 0, 1
 
 
 def metric_ratios(
-    pairs: Iterable[PairRecord], metric: Metric, batch_sizes: list[int], index: int = _HEAD
+    pairs: Iterable[PairRecord], metric: MetricName, batch_sizes: list[int], index: int = _HEAD
 ) -> Ratios:
     """Return the log ratios of a process over base; above 0 is worse.
 
-    For the step, pairs lost to disturbances are left out and outliers are down-weighted, as in a duel; for
-    the other metrics neither. Memory is the device's if both processes report it, else the host's.
+    For the step, pairs lost to disturbances are left out; for a quantity, pairs in which a process has none.
+    Outliers are down-weighted in the step, as in a duel, and not in the other metrics.
     """
     if metric == "step":
         return step_ratios(pairs, index, batch_sizes)
-    floor = FIRST_STEP_FLOOR_SECONDS if metric == "first step" else 0.0
-    logs = [
-        math.log((_value(pair, metric, index, _BASE) + floor) / (_value(pair, metric, _BASE, index) + floor))
-        for pair in pairs
-    ]
+    judged = metrics()[metric]
+    logs = [log for pair in pairs if (log := judged.log_ratio(pair, index, _BASE)) is not None]
     return Ratios(np.array(logs))
 
 
-def memory_bytes(process: ProcessRecord, other: ProcessRecord) -> float:
-    """Return the peak memory of a process: the device's where the ``other`` process reports it, too."""
-    on_device = "device_peak_memory_bytes"
-    both = process.measured.get(on_device) and other.measured.get(on_device)
-    return process.measured[on_device if both else "peak_memory_bytes"]
-
-
-def benchmark_ratios(benchmark: BenchmarkRecord, metric: Metric, pairs: list[PairRecord]) -> Ratios:
+def benchmark_ratios(benchmark: BenchmarkRecord, metric: MetricName, pairs: list[PairRecord]) -> Ratios:
     """Return the log ratios of some pairs of a benchmark."""
     return metric_ratios(pairs, metric, [ran.batch_size for ran in benchmark.configurations])
 
@@ -74,7 +60,7 @@ class PairedSeries(NamedTuple):
     number of pairs lost to disturbances.
     """
 
-    metric: Metric
+    metric: MetricName
     limit: float
     ratios: Ratios
     control: np.ndarray
@@ -88,33 +74,22 @@ def series(pairs: list[PairRecord], limits: Limits, batch_sizes: list[int]) -> l
     control = np.array([ratio for pair in pairs if (ratio := control_log_ratio(pair, _HEAD)) is not None])
     every = []
     for metric, limit in limits_of(limits).items():
-        ratios = metric_ratios(pairs, metric, batch_sizes)
-        lost = len(pairs) - len(ratios.logs)
-        base, head = (
-            statistics.median(_value(pair, metric, own, other) for pair in pairs)
+        of_base, of_head = (
+            [value for pair in pairs if (value := metrics()[metric].value(pair, own, other)) is not None]
             for own, other in ((_BASE, _HEAD), (_HEAD, _BASE))
         )
+        if pairs and not (of_base and of_head):
+            continue  # a quantity that base or head does not measure
+        ratios = metric_ratios(pairs, metric, batch_sizes)
+        lost = len(pairs) - len(ratios.logs)
+        base, head = statistics.median(of_base), statistics.median(of_head)
         every.append(PairedSeries(metric, limit, ratios, control, lost, base, head))
     return every
 
 
-def limits_of(limits: Limits) -> dict[Metric, float]:
-    """Return the limit of each judged metric; below 0 it is a saving that must be proven."""
-    every: dict[Metric, float | None] = {
-        "step": limits.max_slowdown if limits.min_speedup is None else -limits.min_speedup,
-        "first step": limits.max_first_step_slowdown,
-        "memory": limits.max_memory_growth,
-    }
+def limits_of(limits: Limits) -> dict[MetricName, float]:
+    """Return the limit of each metric that is judged; below 0 it is a saving that must be proven."""
+    every = {metric.name: limits.of(metric.key) for metric in metrics().values()}
+    if limits.min_speedup is not None:
+        every["step"] = -limits.min_speedup
     return {metric: limit for metric, limit in every.items() if limit is not None}
-
-
-def _value(pair: PairRecord, metric: Metric, index: int, other: int) -> float:
-    """Return seconds or bytes of one process of a pair, which is compared with another."""
-    process = pair.processes[index]
-    match metric:
-        case "step":
-            return steady_step_seconds(pair, index)
-        case "first step":
-            return process.first_step_seconds
-        case "memory":
-            return memory_bytes(process, pair.processes[other])

@@ -36,17 +36,16 @@ from harness.core.documents.numbers import (
 )
 from harness.timing.engine.page import profile_sections
 from harness.timing.gate.circumstances import circumstances, conditions, details, sides_of
+from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.record import (
     BenchmarkRecord,
     GateRecord,
-    Metric,
     MetricResult,
     QualityResult,
     Verdict,
 )
 from harness.timing.gate.words import (
     CHANGE_LEGEND,
-    METRICS,
     change,
     headline,
     limit,
@@ -68,7 +67,7 @@ def verdict_table(record: GateRecord) -> Table:
 
     A limit that all benchmarks share is in the header of its column, else in each cell.
     """
-    shared = {metric: _shared_limit(record.benchmarks, metric) for metric in METRICS}
+    shared = {metric: _shared_limit(record.benchmarks, metric) for metric in metrics()}
     rows: list[Row] = []
     for each in record.benchmarks:
         changes = {
@@ -82,13 +81,13 @@ def verdict_table(record: GateRecord) -> Table:
     return table_of(rows, "Verdict and change of each benchmark", legend=(CHANGE_LEGEND,), form="texts")
 
 
-def _shared_limit(benchmarks: Sequence[BenchmarkRecord], metric: Metric) -> str:
+def _shared_limit(benchmarks: Sequence[BenchmarkRecord], metric: MetricName) -> str:
     """Return the limit that all benchmarks have for the metric; empty where they differ."""
     limits = {limit(each) for benchmark in benchmarks for each in benchmark.metrics if each.metric == metric}
     return limits.pop() if len(limits) == 1 else ""
 
 
-def _change_cell(benchmark: BenchmarkRecord, metric: Metric, *, with_limit: bool) -> Cell:
+def _change_cell(benchmark: BenchmarkRecord, metric: MetricName, *, with_limit: bool) -> Cell:
     """Return the change, with a verdict other than PASS, which must not be shown by colour alone."""
     result = next((each for each in benchmark.metrics if each.metric == metric), None)
     if result is None:
@@ -117,7 +116,7 @@ _MEASURED = ("metric", "base", "head", "unit", "change", "limit", "pairs", "stag
 
 
 def _measured(result: MetricResult) -> dict[str, str]:
-    scale, unit = (2.0**-20, "MiB") if result.metric == "memory" else (1e3, "ms")
+    scale, unit = metrics()[result.metric].scale, metrics()[result.metric].unit
     return {
         "metric": result.metric,
         "base": significant(result.base * scale),

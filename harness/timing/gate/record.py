@@ -17,6 +17,7 @@ from harness.timing.engine.record import ConfigurationRecord, PairRecord, refuse
 from harness.timing.engine.steps.profiles import Profiles
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.environments.suite import Benchmark, Limits
+from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.reasons import Reason, speaks_against_head
 
 SCHEMA = 4
@@ -25,7 +26,6 @@ SCHEMA = 4
 #: would decide. INVALID: what was measured cannot be believed, or nothing was measured.
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID"]
 
-Metric = Literal["step", "first step", "memory"]
 #: The look: a few pairs of every benchmark. The confirmation: fresh pairs of those that it does not clear.
 Stage = Literal["look", "confirmation"]
 
@@ -39,7 +39,7 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     those of the look included.
     """
 
-    metric: Metric
+    metric: MetricName
     verdict: Verdict
     reasons: list[Reason] = []
     """Empty for PASS."""
@@ -57,6 +57,11 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     """For a step: a few blocks are far from the others in most pairs, and ``ratio`` is over all blocks."""
     level: float | None = None
     """In the confirmation, head fails by a ``p_value`` up to this level."""
+
+    def __post_init__(self) -> None:
+        """Refuse a metric that is not known here, as of a damaged file."""
+        if self.metric not in metrics():
+            raise ValueError(f"unknown metric {self.metric}")
 
     @property
     def is_usable(self) -> bool:

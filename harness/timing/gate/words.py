@@ -11,18 +11,18 @@ from harness.core.documents.numbers import (
 )
 from harness.core.stats.estimate import Estimate
 from harness.timing.engine.page import UNEVEN, pairs_text
+from harness.timing.gate.metric_table import UNBOUNDED, MetricName, metrics
 from harness.timing.gate.reasons import reason_text, reasons_text
 from harness.timing.gate.record import (
     BenchmarkRecord,
     GateRecord,
-    Metric,
     MetricResult,
     QualityResult,
     Verdict,
 )
 
-#: In the order in which every report lists them.
-METRICS: tuple[Metric, ...] = ("step", "first step", "memory")
+#: A log ratio of 0 and another value; see :data:`harness.timing.gate.metric_table.UNBOUNDED`.
+_NEARLY_UNBOUNDED = 0.99 * math.log(UNBOUNDED)
 #: Verdicts other than PASS as words, in the order in which every report lists them.
 _NOT_PASSED: dict[Verdict, str] = {"FAIL": "failed", "INVALID": "invalid", "INCONCLUSIVE": "inconclusive"}
 #: How to read every change in a gate or a history.
@@ -32,11 +32,15 @@ CHANGE_LEGEND = (
 )
 
 
-def change(metric: Metric, ratio: Estimate | None) -> str:
-    """Return ``+7.1 % [5.9, 8.3]``: a ratio of times or of memory, head over base."""
+def change(metric: MetricName, ratio: Estimate | None) -> str:
+    """Return the ratio of a metric, head over base, as ``+7.1 % [5.9, 8.3]``, ``from 0`` or ``to 0``."""
     if ratio is None:
         return NOTHING
-    return percent_change(ratio) if metric == "memory" else time_ratio(ratio)
+    if metrics()[metric].is_time:
+        return time_ratio(ratio)
+    if abs(math.log(ratio.value)) > _NEARLY_UNBOUNDED:
+        return "from 0" if ratio.value > 1 else "to 0"
+    return percent_change(ratio)
 
 
 def limit(result: MetricResult) -> str:
@@ -83,12 +87,12 @@ def upgrade_headline(record: GateRecord) -> str:
     results = "results differ" if "FAIL" in verdicts else "results were not all compared"
     if verdicts == {"PASS"}:
         results = "the same results"
-    ratios = {metric: _over_benchmarks(record, metric) for metric in METRICS}
+    ratios = {metric: _over_benchmarks(record, metric) for metric in metrics()}
     changes = [f"{metric} {change(metric, ratio)}" for metric, ratio in ratios.items() if ratio]
     return "; ".join(filter(None, [f"{_UPGRADES[record.verdict]}: {results}", ", ".join(changes)]))
 
 
-def _over_benchmarks(record: GateRecord, metric: Metric) -> Estimate | None:
+def _over_benchmarks(record: GateRecord, metric: MetricName) -> Estimate | None:
     """Return the geometric mean of a metric's ratios, whose intervals are independent."""
     every = [result for benchmark in record.benchmarks for result in benchmark.metrics]
     ratios = [result.ratio for result in every if result.metric == metric and result.ratio is not None]

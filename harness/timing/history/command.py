@@ -1,7 +1,7 @@
 """``harness history``: changes of speed and memory over the gates of a branch."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,10 +12,10 @@ from harness.core.shell.features import records
 from harness.core.shell.options import report_unreadable
 from harness.core.shell.printing import echo, echo_json
 from harness.errors import UsageError, unknown_name
+from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.record import (
     GATES,
     GateRecord,
-    Metric,
 )
 from harness.timing.history.series import gaps, selected
 
@@ -29,7 +29,7 @@ _ENDINGS = (".html", ".md", ".json")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
 @options.results
 @click.option("--benchmark", metavar="NAME", help="Only this benchmark.")
-@click.option("--metric", type=click.Choice(list(get_args(Metric))), help="Only this metric.")
+@click.option("--metric", type=click.Choice(list(metrics())), help="Only this metric.")
 @click.option(
     "--same-base",
     is_flag=True,
@@ -99,7 +99,7 @@ def _no_gates(files: tuple[Path, ...], results: Path) -> str:
 
 
 def _findings(
-    gates: list[GateRecord], benchmark: str | None, metric: Metric | None, *, same_base: bool
+    gates: list[GateRecord], benchmark: str | None, metric: MetricName | None, *, same_base: bool
 ) -> "HistoryFindings":
     from harness.timing.history.series import read_history
     from harness.timing.history.words import HistoryFindings, left_out_sentence

@@ -17,9 +17,10 @@ from typing import NamedTuple
 import msgspec
 
 from harness.core.documents.kinds import Status
+from harness.timing.gate.metric_table import MetricName
 from harness.timing.gate.metrics import ratios_behind
 from harness.timing.gate.reasons import Reason
-from harness.timing.gate.record import BenchmarkRecord, GateRecord, Metric, MetricResult
+from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult
 from harness.timing.history.change_points import (
     Ratio,
     Trend,
@@ -31,7 +32,7 @@ SMALLEST_NOISE = 0.002
 _FEWEST_FOR_SPREAD = 2
 
 #: The key of comparable ratios: benchmark, metric, and the work behind them.
-_Key = tuple[str, Metric, str]
+_Key = tuple[str, MetricName, str]
 
 
 class NotEnded(NamedTuple):
@@ -93,7 +94,7 @@ class MetricHistory(NamedTuple):
     """
 
     benchmark: str
-    metric: Metric
+    metric: MetricName
     points: list[Point]
     trend: Trend | None
     latest: bool
@@ -212,7 +213,7 @@ class Gap(NamedTuple):
     """
 
     benchmark: str
-    metric: Metric | None
+    metric: MetricName | None
     first: GateRecord
     last: GateRecord
     gates: int
@@ -271,7 +272,7 @@ def _gaps_of(name: str, gates: Sequence[GateRecord]) -> Iterable[Gap]:
         yield from _runs(name, metric, attempts)
 
 
-def _runs(name: str, metric: Metric | None, attempts: Sequence[_Attempt]) -> Iterable[Gap]:
+def _runs(name: str, metric: MetricName | None, attempts: Sequence[_Attempt]) -> Iterable[Gap]:
     since_first = itertools.dropwhile(lambda attempt: not attempt.measured, attempts)
     for measured, run in itertools.groupby(since_first, key=lambda attempt: attempt.measured):
         if not measured:
@@ -281,7 +282,9 @@ def _runs(name: str, metric: Metric | None, attempts: Sequence[_Attempt]) -> Ite
             yield Gap(name, metric, first.gate, last.gate, len(missed), is_open, last.reasons)
 
 
-def selected(gates: Iterable[GateRecord], benchmark: str | None, metric: Metric | None) -> list[GateRecord]:
+def selected(
+    gates: Iterable[GateRecord], benchmark: str | None, metric: MetricName | None
+) -> list[GateRecord]:
     """Return the gates with one benchmark and one metric only; None: all."""
     return [
         msgspec.structs.replace(

@@ -160,7 +160,7 @@ def test_without_a_terminal_a_line_comes_with_each_run_and_every_ten_seconds(mon
 
 
 def test_a_cluster_shows_where_runs_begin_and_end_and_which_begin_again(capsys, snapshot):
-    states = [Node(f"{name} ({name[0] * 12})") for name in ("alpha", "beta")]
+    states = [Node(f"{name[0] * 32} ({name})") for name in ("alpha", "beta")]
     alpha, beta = (state.name for state in states)
     with RunsDisplay(REQUESTS, quiet=False, on_nodes=True) as display:
         for state in states:

@@ -11,7 +11,7 @@ from support.records import TASK
 from harness.core.documents.render.html import html_page
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.record import TaskRecord
-from harness.learning.runs import page as document
+from harness.learning.runs import method
 from harness.learning.runs.next_duel import next_duel
 from harness.learning.runs.page import findings_document
 from harness.timing.duel.command import command as duel
@@ -91,7 +91,7 @@ def test_nothing_is_suggested_where_nothing_is_open_or_a_command_is_not_enough(c
 
 def test_one_run_of_each_configuration_is_asked_for_a_faster_mode(monkeypatch):
     asked = []
-    monkeypatch.setattr(document, "faster_modes", lambda ran, _known: asked.extend(ran) or ["a faster mode"])
+    monkeypatch.setattr(method, "faster_modes", lambda ran, _known: asked.extend(ran) or ["a faster mode"])
     found = findings_document(findings_of(*backends({"torch": {}, "keras": {}})))
     for text in (terminal_text(found, 100), html_page(found)):
         assert "a faster mode" in text

@@ -29,7 +29,7 @@ def test_limits_of_the_suite_apply_to_benchmarks_that_do_not_set_them(suite):
     cnn, rnn = read.benchmarks
     assert read.false_alarms == 0.02
     assert cnn.limits == Limits(max_slowdown=0.03, max_accuracy_loss=0.005)
-    assert (rnn.limits.max_slowdown, rnn.limits.max_memory_growth) == (0.1, None)
+    assert (rnn.limits.max_slowdown, rnn.limits.of("max_memory_growth")) == (0.1, None)
     assert (rnn.name, rnn.backend, rnn.batch_size) == ("rnn", "torch:compile", 32)
     assert rnn.options == {"width": 0.5, "optimizer": "adam"}
 

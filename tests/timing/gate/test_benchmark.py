@@ -192,7 +192,10 @@ def test_a_head_that_hangs_or_does_other_work_is_not_tried_again(undecided, caus
 
 
 QUALITY_ONLY = Limits(
-    max_slowdown=None, max_first_step_slowdown=None, max_memory_growth=None, max_accuracy_loss=0.01
+    max_slowdown=None,
+    max_first_step_slowdown=None,
+    growth={"max_memory_growth": None},
+    max_accuracy_loss=0.01,
 )
 
 

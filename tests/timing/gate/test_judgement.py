@@ -219,7 +219,7 @@ def test_milliseconds_of_a_first_step_are_no_loss():
 
 
 def test_a_metric_that_is_off_is_not_judged():
-    limits = Limits(max_slowdown=None, max_memory_growth=None)
+    limits = Limits(max_slowdown=None, growth={"max_memory_growth": None})
     assert [paired.metric for paired in series([pair()] * 4, limits, [64, 64])] == ["first step"]
 
 
