@@ -14,23 +14,13 @@ task (float32, bfloat16, clock, dropout, ...) are made once plain gradient desce
 """
 
 import dataclasses
-import functools
-import math
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-import msgspec
-import numpy as np
-
 from harness.core.certify.cases import (
-    SAMPLES,
-    SEED,
-    STEPS,
     Case,
-    case_samples,
     cases,
-    data_network,
 )
 from harness.core.certify.certify import (
     Examination,
@@ -39,27 +29,13 @@ from harness.core.certify.certify import (
     examine,
     examine_losses,
 )
-from harness.core.certify.clients import allows_clients, client_tests
-from harness.core.certify.continuation import (
-    SavedState,
-    observe_continuation,
-    state_fault,
-)
 from harness.core.certify.diagnosis import diagnosed
-from harness.core.certify.dropout import (
-    dropout_tests,
-    mask_tests,
-    with_dropout,
-)
-from harness.core.certify.input_gradients import check_gradients
-from harness.core.certify.noise import noise_tests
-from harness.core.certify.observation import TrialPrograms, first_losses
+from harness.core.certify.observation import TrialPrograms
 from harness.core.certify.parity import (
     LOSS_TOLERANCES,
     Finding,
     first_of,
 )
-from harness.core.certify.waiting import observe_waiting
 from harness.core.plugins import checks, registry
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.faults import explain, plugin_frames
@@ -68,12 +44,19 @@ from harness.core.plugins.programs import (
     UndeclaredLoss,
     checked_environment,
 )
-from harness.core.training.batches import BatchOrder
 from harness.errors import Declined, HarnessError, LossNotDeclared, UsageError
 from harness.spec.backend import Backend, Precision, Unsupported
-from harness.spec.task import Task, TaskDefinition
-
-# Errors of cases as an author reads them: each once, with the names of its cases and the plugin's frames.
+from harness.spec.task import TaskDefinition
+from harness.testing.checks import (
+    dishonest_clock,
+    faulty_state,
+    leak,
+    wrong_clients,
+    wrong_dropout,
+    wrong_gradients,
+    wrong_noise,
+    wrong_rows,
+)
 
 #: So many cases are named; the others are counted.
 _NAMED = 2
@@ -111,8 +94,6 @@ def _with_frames(text: str, frames: str) -> str:
     return f"{text}\n{textwrap.indent(frames, '  ')}" if frames else text
 
 
-# Carries out certification cases in this process, for authors who test a backend object.
-
 _T = TypeVar("_T")
 
 
@@ -138,104 +119,6 @@ class InProcessExaminer:
             raise CaseFailed(case.name, str(error)) from error
         except Exception as error:
             raise CaseFailed(case.name, f"raised {explain(error)}", plugin_frames(error)) from error
-
-
-# Checks beyond those of a certificate: leaks, the clock, predictions in batches, training states.
-#
-# Each takes the programs of a backend and a case that passed, and returns the faults it found, a line each.
-
-_ROUNDING = 1e-6
-#: The step before which a training state is saved, the first of the second epoch.
-_SAVED_AT = STEPS // 2
-#: More rows than the batches in which most backends predict.
-_MANY_ROWS = 1000
-
-
-def leak(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether the training of one program changes the next: two trained in turn must each be as alone."""
-    task = case.task
-    alone = first_losses(programs.build(task), task)
-    first, second = programs.build(task), programs.build(task)
-    first_losses(first, task)
-    beside = first_losses(second, task)
-    if np.allclose(alone, beside, rtol=1e-9, atol=0):
-        return []
-    return [
-        (
-            "training state leaks between programs: the losses of a program change when another one was "
-            "trained in the same process"
-        )
-    ]
-
-
-def dishonest_clock(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether the clock stops before the work is done."""
-    why = observe_waiting(programs, case).explanation
-    return [f"its clock cannot be trusted: {why}"] if why else []
-
-
-def wrong_rows(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether predict() gives many rows the same outputs as few."""
-    program = programs.build(case.task)
-    few, network = case_samples(case.task).inputs, data_network(case.task)
-    times = 1 + _MANY_ROWS // len(few)
-    expected = np.concatenate([program.predict(few, network)] * times)
-    if np.allclose(program.predict(np.concatenate([few] * times), network), expected, rtol=_ROUNDING):
-        return []
-    return [f"predict() of {len(expected)} rows differs from predict() of {len(few)}: look at its batches"]
-
-
-def wrong_gradients(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether gradients by the inputs, where a program offers them, are those of the reference."""
-    if "model" not in case.task.networks:
-        return []
-    program, inputs = programs.build(case.task), case_samples(case.task).inputs
-    outputs = math.prod(case.task.networks["model"].output_shape())
-    try:
-        check = check_gradients(program, case.task, inputs, np.arange(len(inputs)) % outputs)
-    except Unsupported:
-        return []
-    if check.passed:
-        return []
-    return [
-        (
-            f"input_gradients() differs from {check.against}: gradients by {check.gradient_error:.1e}, "
-            f"outputs by {check.output_error:.1e}; it differentiates one output of each row, in evaluation "
-            "mode"
-        )
-    ]
-
-
-def faulty_state(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
-    """Whether a second program continues from a training state, by the task's optimizers, with dropout.
-
-    What offers no training state is not tested.
-    """
-    plain, *_ = cases
-    optimizers = [case.task.optimizer for case in cases]
-    kept = {type(optimizer): optimizer for optimizer in optimizers if optimizer.slots}
-    tasks = [msgspec.structs.replace(plain.task, optimizer=optimizer) for optimizer in kept.values()]
-    faults = (_state_fault(programs, task) for task in tasks or [plain.task])
-    first = next(filter(None, faults), "")  # the next ones would often be the same
-    return [first] if first else []
-
-
-def _state_fault(programs: TrialPrograms, task: Task) -> str:
-    """The first fault, with dropout or, where that is declined or has no state, without it."""
-    order = BatchOrder.of_task(task, SAMPLES, SEED)
-    for variant in (with_dropout(task), task):
-        try:
-            program = programs.build(variant)
-        except Unsupported:
-            continue
-        for start, count in ((0, 1), *order.calls(1, _SAVED_AT)):
-            program.train(order.steps(start, count))
-        saved, calls = SavedState.of(program), [(_SAVED_AT, 1), *order.calls(_SAVED_AT + 1, STEPS)]
-        if saved is not None:
-            second = functools.partial(programs.build, variant)
-            observed = observe_continuation(saved, program, second, variant, order, (calls, calls))
-            return state_fault(observed, variant)
-    return ""
 
 
 class ConformanceError(AssertionError):
@@ -336,32 +219,10 @@ def _faults(backend: Backend, mode: str, definition: TaskDefinition, threads: in
         return faults
     faults += _faults_as_timed(examiner, definition)
     programs = TrialPrograms(backend, mode, threads)
-    for find in (leak, dishonest_clock, wrong_rows, wrong_gradients, _wrong_dropout, _wrong_clients):
+    for find in (leak, dishonest_clock, wrong_rows, wrong_gradients, wrong_dropout, wrong_clients):
         faults += _found(find, programs, first)
-    faults += _found(_wrong_noise, programs, cases(definition))
+    faults += _found(wrong_noise, programs, cases(definition))
     return faults + _found(faulty_state, programs, cases(definition))
-
-
-def _wrong_noise(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
-    """What is wrong with the noise of DP-SGD; nothing where the task or the backend has none."""
-    private = next((case for case in cases if case.task.privacy is not None), None)
-    if private is None or not programs.backend.sample_gradients:
-        return []
-    try:
-        return noise_tests(programs, private).faults
-    except Unsupported:  # of this mode, or for these layers
-        return []
-
-
-def _wrong_dropout(programs: TrialPrograms, case: Case) -> list[str]:
-    """What is wrong with dropout; beside a framework's own code, the layers around it are tested."""
-    tested = dropout_tests(programs, case)
-    return tested.faults if tested.complete else mask_tests(programs, case).faults
-
-
-def _wrong_clients(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether clients average as they must, where the task can have clients."""
-    return client_tests(programs, case) if allows_clients(case.task) else []
 
 
 def _found(find: Callable[[TrialPrograms, _T], list[str]], programs: TrialPrograms, what: _T) -> list[str]:

@@ -17,7 +17,7 @@ FAULTS = """
 import sys
 from harness.core.plugins import registry
 from harness.core.certify.cases import cases
-from harness.testing.kit import faulty_state
+from harness.testing.checks import faulty_state
 from harness.core.certify.observation import TrialPrograms
 
 name, task = sys.argv[1:]

@@ -14,8 +14,6 @@ from harness.core.documents.document import Figure
 from harness.core.documents.escaping import visible_json
 from harness.core.stats.estimate import Estimate
 
-# The look of charts: colours, fonts, axes and legends.
-
 #: Colours of configurations: Okabe and Ito (2008), which readers without red-green vision can distinguish.
 #: Ordered by contrast: the first three reach 3:1 on the page's light and dark backgrounds.
 #: Grey is not among them: it stands for what is no configuration, such as the dashes of a legend.
@@ -73,8 +71,6 @@ CONFIG: dict[str, Any] = {
     },
 }
 
-
-# Parts shared by all charts: the colours of configurations, layers over the same rows, tooltips.
 
 Row = dict[str, object]
 #: A chart, or a part of one, in Vega-Lite.
@@ -290,8 +286,6 @@ def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None, **
         legend = {**stroke, "columns": columns, "labelLimit": 260, **split, **more}
     return scaled("configuration:N", shown, legend=legend)
 
-
-# Charts outside a page: as SVG, PNG and PDF.
 
 #: Width of a chart in pixels, and how many pixels of a PNG each of them becomes.
 _WIDTH = 480

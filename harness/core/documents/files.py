@@ -32,8 +32,6 @@ def require_folder(path: Path) -> None:
         raise UsageError(f"--to {path}: the folder {path.parent} does not exist")
 
 
-# Pictures next to records. Files that are not PNG, or are too large, are left out.
-
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_BYTES = 24
 #: Far more than the harness writes: 60 rows of 16 samples of 64 pixels have 4 million.

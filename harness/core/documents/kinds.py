@@ -100,9 +100,6 @@ def _save_last(record: Ending, save: Callable[[], object]) -> None:
         record.status, record.failure = "failed", "; ".join(causes)
 
 
-# Reading JSON documents, each of which states the schema in which it is written.
-
-
 class Identified(Protocol):
     """A document with the schema in which it is written, and an identifier, which names its file."""
 

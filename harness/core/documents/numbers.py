@@ -179,8 +179,6 @@ def size_text(size_bytes: int) -> str:
     return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
 
 
-# Durations in the words of output: ``40 s``, ``3 min``.
-
 _SECONDS_SHOWN = 99.5
 
 
@@ -192,9 +190,6 @@ def about(seconds: float) -> str:
 def time_left(seconds: float) -> str:
     """``about 40 s left``."""
     return f"about {about(seconds)} left"
-
-
-# Names in a row.
 
 
 def listed(names: Sequence[str]) -> str:
@@ -216,9 +211,6 @@ def machine_text(machine: Machine) -> str:
     return ", ".join(filter(None, [machine.host_text, model]))
 
 
-# A score as text, in the unit of its measure.
-
-
 def score_text(measure: Measure, value: float) -> str:
     """A score in the unit of the measure: ``48.6 %``, ``0.0123``, ``1.88 nats/token``."""
     number = f"{value:.1f}" if measure.unit == "points" else significant(value)
@@ -230,8 +222,6 @@ def score_value(measure: Measure, scores: Scores | None) -> str:
     score = (scores or {}).get(measure.key)
     return NOTHING if score is None else score_text(measure, score * measure.factor)
 
-
-# The mark of times of runs during which others used the machine, next to the number wherever it stands.
 
 #: Stands next to every time of a run during which others used the machine.
 BUSY = "(busy)"

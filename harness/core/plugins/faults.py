@@ -78,8 +78,6 @@ def _frames(error: BaseException) -> tuple[list[traceback.FrameSummary], list[tr
     return called, own
 
 
-# Output that a plugin's own code prints.
-
 _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
 
 

@@ -12,8 +12,6 @@ from harness.core.plugins import registry
 from harness.errors import HarnessError, PluginError
 from harness.spec.backend import Backend
 
-# Which versions identify a backend: its own, its engine's and its plugin's.
-
 #: The key of a third-party plugin's distribution among a framework's versions.
 PLUGIN = "harness plugin"
 

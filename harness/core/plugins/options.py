@@ -150,3 +150,8 @@ def _fitting(definition: TaskDefinition, key: str, text: str) -> Value | None:
             if not (isinstance(value, float) and not math.isfinite(value)):
                 return value
     return None
+
+
+def value_text(value: Value) -> str:
+    """A value as on the command line: ``true``, ``0.01``, ``adam``."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

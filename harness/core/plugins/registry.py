@@ -27,80 +27,14 @@ from harness.core.plugins.loading import (
     ask,
     implemented,
 )
-from harness.core.plugins.trial import Imported
 from harness.errors import HarnessError, PluginError, unknown_name
 from harness.spec.backend import Backend
 from harness.spec.data import DataSource
 from harness.spec.study import StudyKind
 from harness.spec.task import TaskDefinition
 
-# Frameworks that a plugin imports at its top level, which the contract forbids.
-#
-# The import of a framework is part of the start-up that is timed, and a plugin must be listed where its
-# framework is not installed.
-
-#: Modules of frameworks, whatever a plugin requires.
-FRAMEWORKS = frozenset(
-    {
-        "cupy",
-        "equinox",
-        "flax",
-        "jax",
-        "jaxlib",
-        "keras",
-        "mindspore",
-        "mlx",
-        "mxnet",
-        "oneflow",
-        "paddle",
-        "pytensor",
-        "tensorflow",
-        "tf_keras",
-        "tinygrad",
-        "torch",
-    }
-)
-
-
-def refuse_framework(imports: Iterable[Imported], where: str, requires: Iterable[str] = ()) -> None:
-    """Refuse a plugin whose import imported a framework, or a distribution that it requires.
-
-    What the harness itself requires, such as NumPy, is no framework.
-
-    Raises:
-        PluginError: names the module and the line that imports it; begins with ``where``.
-    """
-    imports = list(imports)
-    modules = FRAMEWORKS.union(*map(_modules, requires) if imports else ())
-    for module, file, line in imports:
-        if module in modules:
-            raise PluginError(
-                f"{where} breaks the contract: {Path(file).name}, line {line}, imports {module} at the top "
-                "level; import it in environment(), build() or a module that build() imports"
-            )
-
-
-@functools.cache
-def _modules(requirement: str) -> frozenset[str]:
-    """The top-level modules of the distribution that a requirement names; none of what the harness needs."""
-    name = canonicalize_name(Requirement(requirement).name)
-    modules = {name.replace("-", "_")}
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        own = map(Requirement, metadata.requires(_OURS) or ())
-        if any(canonicalize_name(each.name) == name and "extra" not in str(each.marker) for each in own):
-            return frozenset()
-        distribution = metadata.distribution(name)
-        if listed := distribution.read_text("top_level.txt"):
-            modules.update(listed.split())
-        else:  # reading the list of a framework's files takes a tenth of a second
-            files = (file for file in distribution.files or () if file.suffix == ".py")
-            modules.update(Path(file.parts[0]).stem for file in files)
-    return frozenset(modules)
-
-
 #: False in workers, which are separate processes with a time limit.
 tried_apart = True
-_OURS = "dl-harness"
 
 
 @functools.cache
@@ -135,7 +69,7 @@ def _distribution(point: metadata.EntryPoint) -> str:
 
 
 def _is_ours(point: metadata.EntryPoint) -> bool:
-    return point.dist is not None and _name_and_version(point.dist)[0] == _OURS
+    return point.dist is not None and _name_and_version(point.dist)[0] == trial.OURS
 
 
 def _load(kind: Kind, name: str) -> tuple[Any, metadata.EntryPoint | None]:
@@ -198,10 +132,10 @@ def _asked(
     kind: Kind, name: str, where: str, load: Callable[[], object], imports: tuple[trial.Imported, ...]
 ) -> Any:
     """Ask a plugin for this name, unless its trial import imported a framework."""
-    refuse_framework(imports, where)
+    trial.refuse_framework(imports, where)
     plugin = ask(kind, name, where, load)
     if isinstance(plugin, Backend):
-        refuse_framework(imports, where, plugin.requires)
+        trial.refuse_framework(imports, where, plugin.requires)
     return plugin
 
 

@@ -12,9 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from harness.core.machine.pipes import OutputLog
 from harness.core.machine.processes import (
@@ -26,6 +30,29 @@ from harness.core.machine.processes import (
 )
 from harness.errors import PluginError
 
+#: The distribution of the harness.
+OURS = "dl-harness"
+#: Modules of frameworks, whatever a plugin requires.
+FRAMEWORKS = frozenset(
+    {
+        "cupy",
+        "equinox",
+        "flax",
+        "jax",
+        "jaxlib",
+        "keras",
+        "mindspore",
+        "mlx",
+        "mxnet",
+        "oneflow",
+        "paddle",
+        "pytensor",
+        "tensorflow",
+        "tf_keras",
+        "tinygrad",
+        "torch",
+    }
+)
 #: An import that takes longer is taken to hang. That of a large framework takes about 10 s from a cold disk.
 LIMIT_SECONDS = 60.0
 _LAST_LINES = 2
@@ -99,3 +126,39 @@ def _exit_code(process: subprocess.Popen[bytes], log: OutputLog) -> int:
         log.trim()
         time.sleep(_POLL_SECONDS)
     return code
+
+
+def refuse_framework(imports: Iterable[Imported], where: str, requires: Iterable[str] = ()) -> None:
+    """Refuse a plugin whose import imported a framework, or a distribution that it requires.
+
+    What the harness itself requires, such as NumPy, is no framework.
+
+    Raises:
+        PluginError: names the module and the line that imports it; begins with ``where``.
+    """
+    imports = list(imports)
+    modules = FRAMEWORKS.union(*map(_modules, requires) if imports else ())
+    for module, file, line in imports:
+        if module in modules:
+            raise PluginError(
+                f"{where} breaks the contract: {Path(file).name}, line {line}, imports {module} at the top "
+                "level; import it in environment(), build() or a module that build() imports"
+            )
+
+
+@functools.cache
+def _modules(requirement: str) -> frozenset[str]:
+    """The top-level modules of the distribution that a requirement names; none of what the harness needs."""
+    name = canonicalize_name(Requirement(requirement).name)
+    modules = {name.replace("-", "_")}
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        own = map(Requirement, metadata.requires(OURS) or ())
+        if any(canonicalize_name(each.name) == name and "extra" not in str(each.marker) for each in own):
+            return frozenset()
+        distribution = metadata.distribution(name)
+        if listed := distribution.read_text("top_level.txt"):
+            modules.update(listed.split())
+        else:  # reading the list of a framework's files takes a tenth of a second
+            files = (file for file in distribution.files or () if file.suffix == ".py")
+            modules.update(Path(file.parts[0]).stem for file in files)
+    return frozenset(modules)

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from harness.core.plugins.installation import identifying_versions
-from harness.core.plugins.options import Value
-from harness.core.runs.identity import value_text
+from harness.core.plugins.options import Value, value_text
 from harness.core.runs.record import Record
 
 #: Values of fields and options; None where the record has none, such as the batch size of full batches.

@@ -5,7 +5,7 @@ the data sets are known, batch sizes.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -13,17 +13,13 @@ import msgspec
 from harness.core.machine.description import default_threads
 from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
+from harness.core.plugins.definition import define_task, resized
 from harness.core.plugins.installation import installation
-from harness.core.plugins.options import Value
+from harness.core.plugins.options import Value, options_with, parse_alternatives, value_text
 from harness.core.plugins.selection import (
     BEST,
     Selection,
     select_backend,
-)
-from harness.core.runs.identity import (
-    Setting,
-    settings,
-    value_text,
 )
 from harness.core.runs.record import DatasetRecord, Evaluation
 from harness.core.runs.request import (
@@ -32,14 +28,11 @@ from harness.core.runs.request import (
     refuse_unfitting,
     summary_of,
 )
-from harness.core.training.privacy import require_accountant
 from harness.core.training.splits import training_count
 from harness.errors import PluginError, UsageError
 from harness.spec.backend import Precision
 from harness.spec.data import DownloadProgress
 from harness.spec.task import Preset, Task, TaskDefinition
-
-# Presets: which backends and tasks run, and at which size, if the user names none.
 
 #: One backend per framework.
 _BACKENDS = ("torch", "keras", "jax")
@@ -87,6 +80,68 @@ def preset_of(definition: TaskDefinition, preset: str | None) -> Preset:
     if preset not in definition.presets:
         raise UsageError(f"task {definition.name} has no preset {preset}; use --epochs to make it smaller.")
     return definition.presets[preset]
+
+
+#: What varies in a matrix: names such as ``optimizer``, and their values in the order given.
+Axes = dict[str, list[Value]]
+
+
+class Setting(NamedTuple):
+    """A task as it will be trained, with the value of each of its options.
+
+    ``varied`` are the values of what has several in the matrix.
+    """
+
+    task: Task
+    options: dict[str, Value]
+    varied: dict[str, Value]
+
+
+def settings(
+    definition: TaskDefinition,
+    assignments: Sequence[str],
+    batch_sizes: Sequence[int] = (),
+    epochs: int | None = None,
+) -> list[Setting]:
+    """Each combination of the options' values and the batch sizes; those given first change slowest.
+
+    What takes all training data at once is planned once, whatever the batch sizes.
+
+    Raises:
+        UsageError: a value does not fit, options exclude each other, or there are batch sizes and no
+            combination trains in batches.
+    """
+    axes = parse_alternatives(definition, assignments)
+    several = {name for name, values in axes.items() if len(values) > 1}
+    defined = [_define(definition, chosen, several) for chosen in _combinations(axes)]
+    in_batches = any(setting.task.batch_size for setting in defined)
+    sized = []
+    for setting in defined:
+        applies = setting.task.batch_size is not None or not in_batches
+        for size in batch_sizes if applies and batch_sizes else [None]:
+            varied = setting.varied | ({"batch_size": size} if size and len(batch_sizes) > 1 else {})
+            sized.append(setting._replace(task=resized(setting.task, size, epochs), varied=varied))
+    return sized
+
+
+def _combinations(axes: Axes) -> list[dict[str, Value]]:
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def _define(definition: TaskDefinition, chosen: Mapping[str, Value], several: set[str]) -> Setting:
+    options = options_with(definition, chosen)
+    varied = {name: value for name, value in chosen.items() if name in several}
+    try:
+        task = define_task(definition, options)
+    except UsageError as error:
+        if not varied:
+            raise
+        combination = " ".join(f"--set {name}={value_text(value)}" for name, value in varied.items())
+        raise UsageError(
+            f"{combination}: {str(error).removeprefix('--set: ')} "
+            "Run the values that do not go together in calls of their own."
+        ) from error
+    return Setting(task, msgspec.structs.asdict(options), varied)
 
 
 class MatrixOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +201,7 @@ class RunMatrix:
         backends = _names(options.backends, "--backend", options.preset, preset_backends)
         self._selections = [select_backend(name) for name in backends]
         tasks = _names(options.tasks, "--task", options.preset, lambda: preset_tasks(options.preset or ""))
-        self._tasks = [_define(registry.task(name), options) for name in tasks]
+        self._tasks = [_planned(registry.task(name), options) for name in tasks]
         for planned in self._tasks:
             if options.dataset is not None:
                 refuse_unfitting(planned.definition, options.dataset)
@@ -171,7 +226,6 @@ class RunMatrix:
         ]
         for cell in cells:
             _refuse_large_batch(cell.setting.task, cell.dataset.name)
-            require_accountant(cell.setting.task.privacy)
         return [
             [self._request(seed, cell, backend, mode) for mode in modes]
             for seed, cell in itertools.product(options.seeds, cells)
@@ -251,7 +305,7 @@ def _names(
     return names_of_preset()
 
 
-def _define(definition: TaskDefinition, options: MatrixOptions) -> _TaskRuns:
+def _planned(definition: TaskDefinition, options: MatrixOptions) -> _TaskRuns:
     preset = preset_of(definition, options.preset)
     planned = settings(definition, options.assignments, options.batch_sizes, options.epochs or preset.epochs)
     # Who asks for other epochs wants all of them.

@@ -1,8 +1,7 @@
-"""Single runs: a record in full, runs side by side, and the end of ``harness run``."""
+"""Single runs: a record in full, runs side by side, and the row of a run in a list."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -10,7 +9,6 @@ from harness.core.audit.words import clock_sums, verified_work
 from harness.core.documents.document import (
     Document,
     Facts,
-    Items,
     Node,
     Paragraph,
     Passage,
@@ -19,19 +17,16 @@ from harness.core.documents.document import (
 )
 from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import (
-    BUSY_LEGEND,
     NOTHING,
     busy_mark,
     counted,
     percent,
-    score_value,
     significant,
 )
-from harness.core.documents.results import results_option
 from harness.core.machine.quantities import shown
 from harness.core.plugins import registry
-from harness.core.plugins.options import Value
-from harness.core.runs.identity import value_text
+from harness.core.plugins.options import value_text
+from harness.core.runs.extensions import AfterTraining
 from harness.core.runs.record import (
     Epoch,
     Record,
@@ -42,16 +37,13 @@ from harness.core.runs.record import (
 from harness.core.runs.words import (
     certificate_cell,
     evaluation_text,
-    failure_text,
     framework_text,
     test_score,
 )
-from harness.core.training.measures import Scores, measure_of_task
+from harness.core.training.measures import Scores
 from harness.core.training.outcome_records import Generated, SampledTexts
 from harness.errors import HarnessError
 from harness.spec.task import Adversarial, communicated_bytes
-
-# A record in full: what was requested, where it ran, its curves and its raw blocks.
 
 #: Runs of more epochs are thinned to every tenth.
 _MOST_EPOCHS = 20
@@ -59,15 +51,23 @@ _EVERY = 10
 _ALL = "all of them: --format json"
 
 
-def record_document(record: Record) -> Document:
-    """Everything in the record, the table of runs first."""
-    parts = (_work, _scores_and_machine, _course, _generated)
-    nodes = [node for part in parts for node in part(record)]
-    return Document("run", record.id, [runs_table([record]), *nodes])
+def record_document(record: Record, works: Sequence[AfterTraining] = ()) -> Document:
+    """Show everything in the record, the table of runs first.
+
+    ``works`` know how to show the results of work after the training.
+    """
+    parts = (
+        _work(record),
+        _after_training(record, works),
+        _scores_and_machine(record),
+        _course(record),
+        _generated(record),
+    )
+    return Document("run", record.id, [runs_table([record]), *(node for part in parts for node in part)])
 
 
 def _work(record: Record) -> list[Node]:
-    """What was requested, on which data, and the certificate."""
+    """Show the request, the data, the certificate and the proofs."""
     task, data = record.task, record.dataset
     requested = {
         "description sha256": task.sha256,
@@ -96,25 +96,15 @@ def _work(record: Record) -> list[Node]:
         _facts("Data", source),
         _facts("Certificate (float64, against the committed reference)", _certificate(record)),
         _known_facts("Proofs of this run", proofs),
-        _known_facts("Differential privacy", _privacy(record)),
     ]
 
 
-def _privacy(record: Record) -> dict[str, object]:
-    """What DP-SGD claims, and how it is computed; nothing of other trainings."""
-    made = record.privacy
-    if made is None:
-        return {}
-    return {
-        "epsilon": f"{made.text} at delta = {made.delta:g}",
-        "by Rényi": "∞" if made.epsilon_rdp is None else f"{made.epsilon_rdp:.3g}; {made.conversion}",
-        "of": f"{made.neighbours}; {made.steps:,} steps, sampling rate {made.sampling_rate:.4g}",
-        "noise, clip": f"{made.noise:g}, {made.clip:g}",
-        "accountant": made.accountant or NOTHING,
-        "audit of one step": (record.certificate and record.certificate.audit) or NOTHING,
-        "audit of the training": _audit_of_canaries(record),
-        "warning": made.warning or None,
-    }
+def _after_training(record: Record, works: Sequence[AfterTraining]) -> Iterator[Node]:
+    """Show the facts of each work after the training, and work that has failed."""
+    for work in works:
+        yield _known_facts(work.title, work.facts(record))
+    failed = {name: entry.failure for name, entry in record.extensions.items() if entry.failure}
+    yield _known_facts("Failed after the training", failed)
 
 
 def _certificate(record: Record) -> dict[str, object]:
@@ -129,17 +119,6 @@ def _certificate(record: Record) -> dict[str, object]:
         ),
         **({"cases": ", ".join(certificate.cases)} if certificate.cases else {}),
     }
-
-
-def _audit_of_canaries(record: Record) -> str | None:
-    """The lower bound that the canaries of the run give; None without any."""
-    from harness.learning.runs.membership import audit  # NumPy is behind it
-
-    found = audit(record)
-    if found is None:
-        return None
-    guesses = f"{found.right} of {found.guesses} guesses which canaries took part were right"
-    return f"epsilon is at least {found.epsilon:.2f}: {guesses}"
 
 
 def _scores_and_machine(record: Record) -> list[Node]:
@@ -301,8 +280,6 @@ def _scored(epoch: Epoch, *, adversarial: bool) -> dict[str, str]:
     return row | {name: _number(number, ".4f") for name, number in numbers.items()}
 
 
-# Runs side by side.
-
 _FINGERPRINT_DIGITS = 12
 _ORIGIN_WIDTH = 24
 
@@ -387,201 +364,6 @@ def runs_table(records: Sequence[Record]) -> Table:
         for quantity in shown(record.measured for record in records)
     ]
     return Table((), rows, form="columns")
-
-
-def disturbance(records: Sequence[Record]) -> str | None:
-    """A line about other programs that used the machine during training; None where they were idle."""
-    busy = [record.interference for record in records if record.interference and record.disturbed]
-    if not busy:
-        return None
-    worst = max(busy, key=lambda load: load.taken)
-    stolen = f"{worst.stolen:.1f}"
-    hypervisor = f" and the hypervisor took {stolen} (steal time)" if float(stolen) else ""
-    several = len(records) > 1
-    when = f" in {len(busy)} of {len(records)} runs" if several else ""
-    return (
-        f"The machine was busy{when}: of its {worst.cpus} CPUs, other programs used "
-        f"{'up to ' * several}{worst.others:.1f}{hypervisor}. "
-        "Times are longer and vary more than on an idle machine."
-    )
-
-
-# The end of ``harness run``: a line for each run, or a comparison if several configurations ran a task.
-
-_LEGEND = (
-    "Certified: agrees with the reference in float64.",
-    "Test scores are those after the last epoch.",
-    "Step time: median (5th to 95th percentile) of the blocks of steps after the warm-up.",
-    "Training: all steps with the first one, without import, build and scoring.",
-)
-_LAST_LINES = 5
-#: From this share of the time on, the summary states how to score less.
-_MUCH_SCORING = 0.5
-
-
-def summary_document(records: Sequence[Record], folder: Path, comparison: Sequence[Node] = ()) -> Document:
-    """Return the result of the runs, what is wrong with any of them, and where the records are.
-
-    A ``comparison`` of the runs, where a feature has made one, stands in place of a line for each run.
-    """
-    remarks = _remarks(records, starred=not comparison)
-    paragraphs = [Paragraph(text, "lines" if "\n" in text else "") for text in remarks]
-    nodes: list[Node] = [*(comparison or _runs(records)), *paragraphs, _ending(records, folder)]
-    return Document("run", "Runs", nodes)
-
-
-def _runs(records: Sequence[Record]) -> list[Node]:
-    """What was run, and a line for each run, in order."""
-    measures = {measure_of_task(record.task.description).name for record in records}
-    score = f"test {next(iter(measures))}" if len(measures) == 1 else "test score"
-    seeds = len({record.seed for record in records}) > 1
-    failures = any(record.status != "ok" for record in records)
-    rows = [
-        {
-            "task": record.task.name,
-            "backend": record.configuration.label,
-            "seed": str(record.seed) if seeds else None,
-            "status": record.status if failures else None,
-            "certified": certificate_cell(record),
-            score: _score(record, named=len(measures) > 1),
-            "step time": _step(record),
-            "training": _seconds(record),
-        }
-        for record in records
-    ]
-    legend = (*_LEGEND, *[BUSY_LEGEND] * any(record.disturbed for record in records))
-    titles = dict.fromkeys(_conditions(record) for record in records)
-    return [Items(list(titles)), table_of(rows, legend=legend)]
-
-
-def _conditions(record: Record) -> str:
-    """``cnn on digits: 10 epochs, cpu, float32, 2 threads``."""
-    epochs = counted(record.epochs_asked, "epoch")
-    steps = f", at most {record.max_steps:,} steps" if record.max_steps else ""
-    threads = counted(record.configuration.threads, "thread")
-    device = record.device or record.configuration.device
-    trained = f"{record.task.name} on {record.dataset.name}: {epochs}{steps}"
-    return f"{trained}, {device}, {record.configuration.precision}, {threads}"
-
-
-def _score(record: Record, *, named: bool) -> str:
-    if named and record.test_at_last:
-        return test_score(record)
-    return score_value(measure_of_task(record.task.description), record.test_at_last)
-
-
-def _step(record: Record) -> str:
-    steady = step_time(record)
-    if steady is None:
-        return NOTHING
-    median, low, high = (significant(1e3 * seconds) for seconds in steady)
-    star = " *" * _is_unconfirmed(record)
-    text = busy_mark(f"{median} ms ({low}–{high}){star}", disturbed=record.disturbed)
-    return text.replace(" ", "\N{NO-BREAK SPACE}")
-
-
-def _is_unconfirmed(record: Record) -> bool:
-    return record.clock is not None and record.clock.outcome == "not confirmed"
-
-
-def _seconds(record: Record) -> str:
-    if not record.blocks:
-        return NOTHING
-    return busy_mark(f"{significant(record.phases.training_seconds)} s", disturbed=record.disturbed)
-
-
-def _claimed(record: Record) -> Iterator[str]:
-    """What DP-SGD claims, and what makes the claim worthless."""
-    if (made := record.privacy) is not None:
-        yield (
-            f"DP-SGD of {record.task.name}: epsilon = {made.text} at delta = {made.delta:g} (noise "
-            f"{made.noise:g}, clip {made.clip:g}, {made.steps:,} steps at sampling rate "
-            f"{made.sampling_rate:.4g})."
-        )
-        if made.warning:
-            yield f"Warning: {made.warning}"
-
-
-def _remarks(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
-    """Stand-ins, failures, missing certificates and a busy machine.
-
-    ``starred``: the table marks the times of a clock that is not confirmed with a star.
-    """
-    stand_ins = {r.dataset.stands_in_for: r.dataset.name for r in records if r.dataset.stands_in_for}
-    for meant, used in stand_ins.items():
-        yield f"{used} stands in for {meant}, which is not available."
-    for record in records:
-        if record.failure is not None:
-            name = f"{record.task.name}, {record.configuration.label}, seed {record.seed}"
-            line = f"{name}: {failure_text(record.status, record.failure)}"
-            yield "\n    ".join([line, *record.failure.last_lines[-_LAST_LINES:]])
-    named = [(f"{record.configuration.label} on {record.task.name}", record) for record in records]
-    yield from dict.fromkeys(
-        f"{name} is not certified; do not compare its figures with others: {record.certificate.reason}"
-        for name, record in named
-        if record.certificate and not record.certificate.certified and record.status != "unsupported"
-    )
-    yield from dict.fromkeys(sentence for record in records for sentence in _claimed(record))
-    clocks = [(name, record.clock) for name, record in named if record.clock and _is_unconfirmed(record)]
-    if clocks:
-        names = ", ".join(dict.fromkeys(name for name, _ in clocks))
-        most = max(clock.others_share for _, clock in clocks)
-        yield (
-            f"{'* ' * starred}clock: not confirmed for {names}: other programs used {percent(most)} of the "
-            "CPUs, which may explain time that the worker did not report."
-        )
-    verified = [(name, record.verification) for name, record in named if record.verification]
-    yield from dict.fromkeys(
-        f"The timed work of {name} was {verified_work(verification)}."
-        for name, verification in verified
-        if verification.outcome == "not verified"
-    )
-    yield from dict.fromkeys(
-        f"The timed work of {name} could not be compared with NumPy: {verification.independent.detail}"
-        for name, verification in verified
-        if verification.independent is not None and verification.independent.gap == "program failed"
-    )
-    yield from filter(None, (_scoring(records), disturbance(records)))
-
-
-def _scoring(records: Sequence[Record]) -> str:
-    """``Scoring took 31.5 s, 63 % of training and scoring.``; empty where nothing was scored."""
-    scoring = sum(record.phases.evaluation_seconds for record in records)
-    both = scoring + sum(record.phases.training_seconds for record in records)
-    if not scoring:
-        return ""
-    share = scoring / both
-    advice = " --eval-every N and --eval-samples N reduce it." if share > _MUCH_SCORING else ""
-    return f"Scoring took {significant(scoring)} s, {percent(share)} of training and scoring.{advice}"
-
-
-def _ending(records: Sequence[Record], folder: Path) -> Paragraph:
-    last = f"{folder / records[-1].id}.json"
-    where = results_option(folder.parent)
-    show = f"Details: harness show last{where}"
-    if len(records) == 1:
-        return Paragraph(f"Record: {last}\n{show}", "lines")
-    text = f"Records: {last} and {len(records) - 1} more\n{show}, harness compare{where}"
-    return Paragraph(text, "lines")
-
-
-# The runs of a matrix in one line: how many, and what varies.
-
-
-def matrix_sentence(axes: Mapping[str, Sequence[Value]], runs: int) -> str:
-    """``12 runs: optimizer adam, sgd × seed 0 to 2``; empty for a single run."""
-    if runs == 1:
-        return ""
-    return f"{runs} runs: " + " × ".join(f"{name} {_values(values)}" for name, values in axes.items())
-
-
-def _values(values: Sequence[Value]) -> str:
-    """The values, or the ends of three or more consecutive integers."""
-    first = values[0]
-    consecutive = isinstance(first, int) and list(values) == [*range(first, first + len(values))]
-    if consecutive and len(values) > 2:  # noqa: PLR2004
-        return f"{first} to {values[-1]}"
-    return ", ".join(map(value_text, values))
 
 
 def row(record: Record) -> Listed:

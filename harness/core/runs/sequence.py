@@ -27,8 +27,6 @@ from harness.core.runs.store import Store
 from harness.core.worker.examiner import Examiner
 from harness.errors import interruption
 
-# Certificates of runs, each made when the first run needs it, so that results come from the start.
-
 #: A configuration, the name of the task, and the rules of training that the run uses.
 CertifiedWork = tuple[Configuration, str, frozenset[str]]
 

@@ -15,8 +15,6 @@ from harness.core.runs.claims import holds
 from harness.core.runs.record import SCHEMA, Record
 from harness.errors import HarnessError
 
-# Runs whose process was killed before it could record their end.
-
 
 def judged(record: Record, path: Path) -> Record:
     """The record in a file, with status ``lost`` instead of ``running`` where its process is gone.
@@ -39,7 +37,7 @@ RUNS = RecordKind(
     schema=SCHEMA,
     mark="epochs_asked",
     row="harness.core.runs.page:row",
-    document="harness.core.runs.page:record_document",
+    document="harness.core.shell.commands.show:run_document",
     numerous=True,
     judge=judged,
 )

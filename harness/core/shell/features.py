@@ -52,7 +52,7 @@ class Feature(NamedTuple):
     records: tuple[str, ...] = ()
     """Kinds of record: :class:`harness.core.documents.kinds.RecordKind` objects."""
     operations: Mapping[str, str] = _NONE
-    """Operations of a worker: ``function(worker, arguments)`` returns what is encoded as the reply."""
+    """Operations of a worker: ``function(worker, arguments)``, for ``Session.operate``."""
     executors: Mapping[str, str] = _NONE
     """Where runs are executed, by the value of ``--executor``: see :mod:`harness.core.shell.executors`."""
     trackers: Mapping[str, str] = _NONE
@@ -149,6 +149,11 @@ def records() -> "Records":
             )
         kinds.append(kind)
     return Records(kinds)
+
+
+def places(hook: str) -> list[str]:
+    """Return the places of what the features have for a hook of several objects, such as ``leftovers``."""
+    return [place for feature in features() for place in getattr(feature, hook)]
 
 
 def hooked(hook: str) -> list[Any]:

@@ -6,8 +6,8 @@ from harness.core.documents.numbers import (
     counted,
     machine_text,
 )
-from harness.core.runs.page import disturbance
 from harness.core.runs.record import Record
+from harness.core.runs.summary import disturbance
 from harness.learning.runs.findings import (
     Findings,
 )

@@ -16,8 +16,7 @@ from harness.core.documents.results import results_option
 from harness.core.machine.worker_variables import relevant_variables
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
-from harness.core.plugins.options import Value
-from harness.core.runs.identity import value_text
+from harness.core.plugins.options import Value, value_text
 from harness.core.runs.record import Record
 from harness.errors import HarnessError
 

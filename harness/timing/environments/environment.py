@@ -10,8 +10,8 @@ from harness.core.machine.arguments import seconds_of
 from harness.core.machine.description import default_threads
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import resized
+from harness.core.plugins.options import value_text
 from harness.core.plugins.sources import models_of
-from harness.core.runs.identity import value_text
 from harness.core.worker import protocol
 from harness.core.worker.interpreter import installed_harness
 from harness.errors import UsageError

@@ -10,7 +10,7 @@ import msgspec
 
 from harness.core.machine.arguments import seconds_of
 from harness.core.machine.files import read_file
-from harness.core.runs.identity import value_text
+from harness.core.plugins.options import value_text
 from harness.errors import UsageError, unknown_name
 from harness.spec.backend import DEVICE_PATTERN, Precision
 from harness.timing.engine.steps.task_step import PREDICTION

@@ -9,7 +9,7 @@ from harness.core.documents.circumstances import (
     option_words,
     shell_line,
 )
-from harness.core.runs.identity import value_text
+from harness.core.plugins.options import value_text
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.reasons import Check, Reason, Step

@@ -17,7 +17,7 @@ from harness.core.certify.long_calls import (
 )
 from harness.core.certify.observation import TrialPrograms
 from harness.core.plugins import registry
-from harness.testing.kit import faulty_state
+from harness.testing.checks import faulty_state
 from harness_torch import TorchBackend
 
 MLP = registry.task("mlp")

@@ -20,7 +20,7 @@ from harness.core.machine.usage import (
     disturbed,
     read_counters,
 )
-from harness.core.runs.page import disturbance
+from harness.core.runs.summary import disturbance
 
 SPIN = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
 

@@ -8,9 +8,9 @@ import pytest
 from harness.core.plugins import registry
 from harness.core.runs import matrix
 from harness.core.runs.matrix import MatrixOptions, RunMatrix
-from harness.core.runs.page import matrix_sentence
 from harness.core.runs.record import DatasetRecord
 from harness.core.runs.request import ask_source
+from harness.core.runs.summary import matrix_sentence
 from harness.errors import DataError, UsageError
 from harness.spec.task import Adam
 

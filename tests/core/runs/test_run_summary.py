@@ -16,11 +16,11 @@ from harness.core.runs.page import (
     record_document,
     row,
     runs_table,
-    summary_document,
 )
 from harness.core.runs.record import (
     LostAttempt,
 )
+from harness.core.runs.summary import summary_document
 from harness.learning.runs.tables import runs_list
 
 

@@ -16,16 +16,13 @@ from harness.core.plugins.configuration import Configuration
 from harness.core.runs.leftovers import leftovers
 from harness.core.runs.record import SavedWeights, WeightsFile
 from harness.core.runs.store import RUNS
+from harness.core.runs.weights import repeating_command, weights_description
 from harness.core.training.initial import initial_weights
 from harness.core.training.weights import encoded
 from harness.errors import UsageError
 from harness.spec.description import description_sha256
 from harness.weights.score.page import differs, score_document
-from harness.weights.score.score import (
-    WeightsScore,
-    repeating_command,
-    weights_description,
-)
+from harness.weights.score.score import WeightsScore
 
 RUN = ("run", "--backend", "torch", "--task", "mlp", "--no-certify", "--max-steps", "60", "--quiet")
 

@@ -19,8 +19,9 @@ from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.installation import Installation
 from harness.core.plugins.selection import Selection as SelectedBackend
+from harness.core.shell import checks
+from harness.core.shell.checks import check_once
 from harness.core.shell.commands import check
-from harness.core.shell.commands.check import check_once
 from harness.errors import HarnessError, PluginError, RequestFailed
 
 
@@ -55,7 +56,7 @@ def _two_of_each(monkeypatch):
     monkeypatch.setattr(
         check, "select_backend", lambda name: SelectedBackend(registry.backend(name), "eager")
     )
-    monkeypatch.setattr(check, "check_once", agreeing)
+    monkeypatch.setattr(checks, "check_once", agreeing)
 
 
 @pytest.mark.usefixtures("_two_of_each")

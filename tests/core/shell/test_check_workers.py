@@ -11,8 +11,8 @@ from harness.core.certify.certify import Selection
 from harness.core.certify.page import Status
 from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
-from harness.core.shell.commands import check
-from harness.core.shell.commands.check import Check, check_all
+from harness.core.shell import checks
+from harness.core.shell.checks import Check, check_all
 from harness.errors import HarnessError
 
 if not hasattr(os, "sched_getaffinity"):
@@ -64,8 +64,8 @@ def made(monkeypatch):
             made.act(self, examiner, definition)
 
     monkeypatch.setattr(FakeExaminer, "started", [], raising=False)
-    monkeypatch.setattr(check, "Examiner", FakeExaminer)
-    monkeypatch.setattr(check, "check_once", Recorded)
+    monkeypatch.setattr(checks, "Examiner", FakeExaminer)
+    monkeypatch.setattr(checks, "check_once", Recorded)
     return made
 
 

@@ -17,7 +17,8 @@ from harness.core.documents.escaping import with_lines
 from harness.core.documents.files import png_size
 from harness.core.documents.render.html import html_page
 from harness.core.documents.render.terminal import terminal_text
-from harness.core.runs.page import record_document, summary_document
+from harness.core.runs.page import record_document
+from harness.core.runs.summary import summary_document
 from harness.core.runs.words import test_score as score_text
 from harness.errors import UsageError
 from harness.learning.runs import folder

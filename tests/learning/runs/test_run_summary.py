@@ -4,7 +4,7 @@ import pytest
 from support.ended_runs import COMPARED, FOLDER
 
 from harness.core.documents.render.terminal import terminal_text
-from harness.core.runs.page import summary_document
+from harness.core.runs.summary import summary_document
 from harness.learning.runs.run_summary import compared
 
 

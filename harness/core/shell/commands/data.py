@@ -16,8 +16,6 @@ from harness.core.shell.printing import echo
 from harness.errors import DataError, PluginError, UsageError
 from harness.spec.data import Dataset, DataSource
 
-# The state of a data set, as printed by ``harness list`` and ``harness data``.
-
 READY = "ready"
 
 

@@ -1,0 +1,153 @@
+"""Checks of a backend beyond those of a certificate: leaks, clock, predictions in batches, training states.
+
+Each check takes the programs of a backend and a case that passed, and returns a line for each fault.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from harness.core.certify.cases import (
+    SAMPLES,
+    SEED,
+    STEPS,
+    Case,
+    case_samples,
+    data_network,
+)
+from harness.core.certify.clients import allows_clients, client_tests
+from harness.core.certify.continuation import (
+    SavedState,
+    observe_continuation,
+    state_fault,
+)
+from harness.core.certify.dropout import (
+    dropout_tests,
+    mask_tests,
+    with_dropout,
+)
+from harness.core.certify.input_gradients import check_gradients
+from harness.core.certify.noise import noise_tests
+from harness.core.certify.observation import TrialPrograms, first_losses
+from harness.core.certify.waiting import observe_waiting
+from harness.core.training.batches import BatchOrder
+from harness.spec.backend import Unsupported
+from harness.spec.task import Task
+
+_ROUNDING = 1e-6
+#: The step before which a training state is saved, the first of the second epoch.
+_SAVED_AT = STEPS // 2
+#: More rows than the batches in which most backends predict.
+_MANY_ROWS = 1000
+
+
+def leak(programs: TrialPrograms, case: Case) -> list[str]:
+    """Whether the training of one program changes the next: two trained in turn must each be as alone."""
+    task = case.task
+    alone = first_losses(programs.build(task), task)
+    first, second = programs.build(task), programs.build(task)
+    first_losses(first, task)
+    beside = first_losses(second, task)
+    if np.allclose(alone, beside, rtol=1e-9, atol=0):
+        return []
+    return [
+        (
+            "training state leaks between programs: the losses of a program change when another one was "
+            "trained in the same process"
+        )
+    ]
+
+
+def dishonest_clock(programs: TrialPrograms, case: Case) -> list[str]:
+    """Whether the clock stops before the work is done."""
+    why = observe_waiting(programs, case).explanation
+    return [f"its clock cannot be trusted: {why}"] if why else []
+
+
+def wrong_rows(programs: TrialPrograms, case: Case) -> list[str]:
+    """Whether predict() gives many rows the same outputs as few."""
+    program = programs.build(case.task)
+    few, network = case_samples(case.task).inputs, data_network(case.task)
+    times = 1 + _MANY_ROWS // len(few)
+    expected = np.concatenate([program.predict(few, network)] * times)
+    if np.allclose(program.predict(np.concatenate([few] * times), network), expected, rtol=_ROUNDING):
+        return []
+    return [f"predict() of {len(expected)} rows differs from predict() of {len(few)}: look at its batches"]
+
+
+def wrong_gradients(programs: TrialPrograms, case: Case) -> list[str]:
+    """Whether gradients by the inputs, where a program offers them, are those of the reference."""
+    if "model" not in case.task.networks:
+        return []
+    program, inputs = programs.build(case.task), case_samples(case.task).inputs
+    outputs = math.prod(case.task.networks["model"].output_shape())
+    try:
+        check = check_gradients(program, case.task, inputs, np.arange(len(inputs)) % outputs)
+    except Unsupported:
+        return []
+    if check.passed:
+        return []
+    return [
+        (
+            f"input_gradients() differs from {check.against}: gradients by {check.gradient_error:.1e}, "
+            f"outputs by {check.output_error:.1e}; it differentiates one output of each row, in evaluation "
+            "mode"
+        )
+    ]
+
+
+def faulty_state(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
+    """Whether a second program continues from a training state, by the task's optimizers, with dropout.
+
+    What offers no training state is not tested.
+    """
+    plain, *_ = cases
+    optimizers = [case.task.optimizer for case in cases]
+    kept = {type(optimizer): optimizer for optimizer in optimizers if optimizer.slots}
+    tasks = [msgspec.structs.replace(plain.task, optimizer=optimizer) for optimizer in kept.values()]
+    faults = (_state_fault(programs, task) for task in tasks or [plain.task])
+    first = next(filter(None, faults), "")  # the next ones would often be the same
+    return [first] if first else []
+
+
+def _state_fault(programs: TrialPrograms, task: Task) -> str:
+    """The first fault, with dropout or, where that is declined or has no state, without it."""
+    order = BatchOrder.of_task(task, SAMPLES, SEED)
+    for variant in (with_dropout(task), task):
+        try:
+            program = programs.build(variant)
+        except Unsupported:
+            continue
+        for start, count in ((0, 1), *order.calls(1, _SAVED_AT)):
+            program.train(order.steps(start, count))
+        saved, calls = SavedState.of(program), [(_SAVED_AT, 1), *order.calls(_SAVED_AT + 1, STEPS)]
+        if saved is not None:
+            second = functools.partial(programs.build, variant)
+            observed = observe_continuation(saved, program, second, variant, order, (calls, calls))
+            return state_fault(observed, variant)
+    return ""
+
+
+def wrong_noise(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
+    """What is wrong with the noise of DP-SGD; nothing where the task or the backend has none."""
+    private = next((case for case in cases if case.task.privacy is not None), None)
+    if private is None or not programs.backend.sample_gradients:
+        return []
+    try:
+        return noise_tests(programs, private).faults
+    except Unsupported:  # of this mode, or for these layers
+        return []
+
+
+def wrong_dropout(programs: TrialPrograms, case: Case) -> list[str]:
+    """What is wrong with dropout; beside a framework's own code, the layers around it are tested."""
+    tested = dropout_tests(programs, case)
+    return tested.faults if tested.complete else mask_tests(programs, case).faults
+
+
+def wrong_clients(programs: TrialPrograms, case: Case) -> list[str]:
+    """Whether clients average as they must, where the task can have clients."""
+    return client_tests(programs, case) if allows_clients(case.task) else []
