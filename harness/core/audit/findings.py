@@ -136,7 +136,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """What all of it took, readings not counted."""
 
     def chance(self, share: float) -> float:
-        """The probability that a drawn segment is wrong, if this share of the training is."""
+        """Return the probability that a drawn segment is wrong, if this share of the training is."""
         return 1.0 - (1.0 - share) ** self.draws
 
 

@@ -50,7 +50,7 @@ class Segment:
         self.seconds += trained.seconds
 
     def beginning(self, steps: int) -> Self:
-        """Its first ``steps`` steps, after which the state is not known, or all if it has no more."""
+        """Cut the segment to its first ``steps`` steps, after which the state is not known."""
         if steps >= len(self.losses):
             return self
         part = copy.copy(self)
@@ -59,7 +59,7 @@ class Segment:
         return part
 
     def starting_from(self, start: Path) -> Self:
-        """The same steps from another state."""
+        """Start the same steps from another state."""
         other = copy.copy(self)
         other.start = start
         return other
@@ -89,7 +89,7 @@ class Segments:
         self.complete: bool | None = None
 
     def add(self, trained: protocol.Trained) -> None:
-        """A call of the training has ended."""
+        """Note that a call of the training has ended."""
         self._step += len(trained.losses)
         self._training_seconds += trained.seconds
         if self._first_calls < _FIRST_CALLS and self._first_single_steps < _FIRST_SINGLE_STEPS:
@@ -169,7 +169,7 @@ class Segments:
         return self.first.losses[: budgets.FIRST_LOSSES]
 
     def draw(self, *, needs_state: bool) -> list[Segment]:
-        """The segments that can be repeated: first one that was drawn, then the newest, then the others.
+        """Order the segments that can be repeated: first a drawn one, then the newest, then the others.
 
         ``needs_state``: steps depend on more than the weights. What only has a beginning is repeated from
         there.

@@ -95,7 +95,7 @@ _WHERE_DECLARED: dict[str, _Options] = {"full-batch gd": {"flip": True, "crop": 
 
 
 def plain_task(definition: TaskDefinition) -> Task:
-    """The task with plain gradient descent, even where its options offer none."""
+    """Give the task plain gradient descent, even where its options offer none."""
     task = _defined(definition, {}) or default_task(definition)
     if task.schedule != ConstantRate() or task.clip_norm:  # else these fields stay out of the hash
         task = msgspec.structs.replace(task, schedule=ConstantRate(), clip_norm=0.0)
@@ -105,7 +105,7 @@ def plain_task(definition: TaskDefinition) -> Task:
 
 
 def tasks_by_rule(definition: TaskDefinition) -> dict[str, Task]:
-    """The task with each rule that its options offer, without rules that add nothing new."""
+    """Return the task with each rule that its options offer, without rules that add nothing new."""
     tasks: dict[str, Task] = {}
     tried = set(_PLAIN.items())
     for name, rule in _RULES.items():
@@ -124,13 +124,13 @@ def tasks_by_rule(definition: TaskDefinition) -> dict[str, Task]:
 
 
 def _optimizers(definition: TaskDefinition) -> tuple[str, ...]:
-    """The optimizers that a task offers."""
+    """Return the optimizers that a task offers."""
     kind = typing.get_type_hints(definition.options).get("optimizer")
     return typing.get_args(kind)
 
 
 def _variants(definition: TaskDefinition, name: str, rule: _Options) -> dict[str, _Options]:
-    """The options of a rule that the task declares, by case.
+    """Return the options of a rule that the task declares, by case.
 
     Where the task refuses their combination, there is a case without each of them.
     """
@@ -145,12 +145,12 @@ def _variants(definition: TaskDefinition, name: str, rule: _Options) -> dict[str
 
 
 def _declared(definition: TaskDefinition, options: _Options) -> _Options:
-    """The options that the task declares and that accept this value."""
+    """Return the options that the task declares and that accept this value."""
     return {key: value for key, value in options.items() if _converted(definition, {key: value}) is not None}
 
 
 def _defined(definition: TaskDefinition, options: _Options) -> Task | None:
-    """The certified task with these options, others as in plain training; None where it refuses them."""
+    """Define the certified task with these options, others as in plain training; None if it refuses them."""
     converted = _converted(definition, dict(definition.certified) | _declared(definition, _PLAIN) | options)
     try:
         return None if converted is None else define_task(definition, converted)
@@ -159,7 +159,7 @@ def _defined(definition: TaskDefinition, options: _Options) -> Task | None:
 
 
 def default_task(definition: TaskDefinition) -> Task:
-    """The certified task with all other options at their defaults."""
+    """Return the certified task with all other options at their defaults."""
     return define_task(definition, msgspec.convert(definition.certified, definition.options))
 
 
@@ -239,7 +239,7 @@ class Case(msgspec.Struct, frozen=True):
         return STEPS if self.length is msgspec.UNSET else self.length
 
     def data(self) -> Samples:
-        """The training data; see :func:`case_samples`."""
+        """Return the training data; see :func:`case_samples`."""
         samples = case_samples(self.task, self.samples)
         if self.flat_square is msgspec.UNSET:
             return samples
@@ -250,7 +250,7 @@ class Case(msgspec.Struct, frozen=True):
 
 
 def cases(definition: TaskDefinition) -> list[Case]:
-    """The cases of a task, in a fixed order.
+    """Return the cases of a task, in a fixed order.
 
     Raises:
         HarnessError: ``define`` makes no valid task of the default options.
@@ -272,14 +272,14 @@ def cases(definition: TaskDefinition) -> list[Case]:
 
 
 def _settles_soon(task: Task) -> bool:
-    """Whether a few steps show all that more steps would."""
+    """Check whether a few steps show all that more steps would."""
     places = (place for network in task.networks.values() for place in network.placed())
     plain = all(isinstance(place.layer, _SOON_SETTLED) for place in places)
     return plain and not isinstance(task.objective, BinaryClassification)
 
 
 def _by_objective(plain: Task) -> dict[str, Task]:
-    """The task with class weights, and with smoothed labels where it makes many steps and has such labels."""
+    """Add class weights, and smoothed labels where the task makes many steps and has such labels."""
     changes: dict[str, Any]
     match plain.objective:
         case Classification():
@@ -316,7 +316,7 @@ def _pools_images(network: Network) -> bool:
 
 
 def _small(task: Task, samples: int, steps: int, small_batch: int) -> Task:
-    """The task with a small batch, and without dropout: frameworks cannot share random bits.
+    """Give the task a small batch, and remove dropout: frameworks cannot share random bits.
 
     The course of a schedule lies within the case.
     """
@@ -332,7 +332,7 @@ def _small(task: Task, samples: int, steps: int, small_batch: int) -> Task:
 
 
 def narrow_networks(definition: TaskDefinition) -> dict[str, Network]:
-    """The task's networks without dropout, at a quarter of their width where it declares such an option."""
+    """Return the task's networks without dropout, at a quarter of their width where that is an option."""
     narrow = (
         definition
         if "width" not in definition.options.__struct_fields__
@@ -362,5 +362,5 @@ def case_samples(task: Task, count: int = SAMPLES) -> Samples:
 
 
 def data_network(task: Task) -> str:
-    """The name of the network that sees the data."""
+    """Return the name of the network that sees the data."""
     return "discriminator" if isinstance(task.objective, Adversarial) else "model"

@@ -28,12 +28,12 @@ _TOLERANCE = 1e-9
 
 
 def allows_clients(task: Task) -> bool:
-    """Whether averaging clients is defined for a task: not for two adversaries."""
+    """Check whether averaging clients is defined for a task: not for two adversaries."""
     return len(task.networks) == 1
 
 
 def client_tests(programs: TrialPrograms, case: Case) -> list[str]:
-    """The faults on a case of plain gradient descent, without clients; raises what the backend raises.
+    """Return the faults on a case of plain gradient descent, without clients; raises what the backend raises.
 
     The optimizer has momentum where programs offer a training state, which shows whether each round starts it
     anew. Clients with running statistics of their own make no central step, so these are not compared.
@@ -57,7 +57,7 @@ def client_tests(programs: TrialPrograms, case: Case) -> list[str]:
 
 
 def _is_central(programs: TrialPrograms, task: Task, clients: int, epochs: int) -> bool:
-    """Whether rounds of an epoch each train as epochs without rounds, which the program made before."""
+    """Check that rounds of an epoch each train as epochs without rounds."""
     program = programs.build(task)
     if program.training_state() is None and task.optimizer != Sgd(task.optimizer.learning_rate):
         return True  # such a program is refused clients with momentum
@@ -75,7 +75,7 @@ def _is_central(programs: TrialPrograms, task: Task, clients: int, epochs: int) 
 
 
 def _epoch(program: Program, task: Task, epoch: int) -> dict[str, np.ndarray]:
-    """The weights after a program's training of an epoch."""
+    """Train a program for an epoch; return its weights."""
     order = BatchOrder.of_task(task, SAMPLES, SEED)
     for start, count in order.calls(epoch * order.steps_per_epoch, (epoch + 1) * order.steps_per_epoch):
         program.train(order.steps(start, count))

@@ -21,7 +21,7 @@ class Control:
         self._out = np.empty_like(self._left)
 
     def seconds(self) -> float:
-        """The time of one product now: the fastest of three."""
+        """Time one product: the fastest of three."""
         return min(timeit.repeat(lambda: np.matmul(self._left, self._left, self._out), number=1, repeat=3))
 
 

@@ -45,7 +45,7 @@ def prove_writable(folder: Path) -> None:
 
 
 def replace_result(path: Path, content: bytes) -> None:
-    """As :func:`replace_file`; a folder of results that was removed meanwhile is made again."""
+    """Replace a file as :func:`replace_file`, and make again a folder of results that was removed."""
     try:
         replace_file(path, content)
     except FileNotFoundError:
@@ -98,7 +98,7 @@ _CHUNK_BYTES = 2**16
 
 
 def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
-    """The content of a regular file.
+    """Read a regular file.
 
     Neither waits for the writer of a pipe nor reads a device that has no end.
 
@@ -123,7 +123,7 @@ def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
 
 
 def system_text(path: Path) -> str:
-    """The content of a file of the operating system, stripped; empty where it cannot be read."""
+    """Read a file of the operating system, stripped; empty where it cannot be read."""
     try:
         return path.read_text(errors="replace").strip()
     except OSError:
@@ -155,7 +155,7 @@ class ContentChanged(Exception):
 
 
 def with_checksum(document: bytes) -> bytes:
-    """The document with the field ``checksum`` at its end.
+    """Add the field ``checksum`` at the end of a document.
 
     ``document`` is a JSON object of one field or more, in one line or indented.
     """
@@ -167,7 +167,7 @@ def with_checksum(document: bytes) -> bytes:
 
 
 def verify_checksum(content: bytes) -> bool:
-    """Whether a file has a checksum, which then is that of its content.
+    """Check whether a file has a checksum, and that it fits the content.
 
     Raises:
         ContentChanged: it is not.
@@ -192,12 +192,12 @@ _T = TypeVar("_T")
 
 
 def cache_folder() -> Path:
-    """The folder of all caches: ``HARNESS_CACHE_DIR``, or the user's own."""
+    """Return the folder of all caches: ``HARNESS_CACHE_DIR``, or the user's own."""
     return Path(os.environ.get("HARNESS_CACHE_DIR") or platformdirs.user_cache_dir("dl-harness"))
 
 
 def read_cached(path: Path, kind: type[_T]) -> _T | None:
-    """The document in a file; None where there is none of this kind, or the file was changed."""
+    """Read the document in a file; None where there is none of this kind, or the file was changed."""
     with contextlib.suppress(
         OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ContentChanged
     ):

@@ -34,7 +34,7 @@ class Configuration(msgspec.Struct, frozen=True):
         return f"{self.backend}:{self.mode}"
 
     def plan(self, task: Task, seed: int) -> Plan:
-        """What the backend is asked to build for a task."""
+        """Make the plan that the backend is asked to build for a task."""
         return Plan(
             task=task,
             mode=self.mode,

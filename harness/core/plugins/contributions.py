@@ -33,7 +33,7 @@ class Contribution(NamedTuple):
 
 
 def contributions(request: Request) -> list[Contribution]:
-    """What each plugin file contributes to a request; nothing to report where nothing is asked for.
+    """Return the contribution of each plugin file to a request; none where nothing is asked for.
 
     Raises:
         UsageError: a file provides none of the names that are asked for.
@@ -79,7 +79,7 @@ def _provided(path: Path, asked: Request) -> Iterator[tuple[Kind, str]]:
 
 
 def _with_datasets(request: Request) -> Request:
-    """The request and, where it names no data set, those that its tasks may be trained on."""
+    """Add to a request that names no data set those that its tasks may be trained on."""
     if request.get("dataset"):
         return request
     names: dict[str, None] = {}

@@ -28,7 +28,7 @@ _PICTURE_AXES = 3  # height, width, channels
 
 
 def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
-    """The task with these options.
+    """Define the task with these options.
 
     Raises:
         UsageError: the options exclude each other.
@@ -52,7 +52,7 @@ def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
 
 
 def resized(task: Task, batch_size: int | None = None, epochs: int | None = None) -> Task:
-    """The task with another batch size or number of epochs, where given.
+    """Give a task another batch size or number of epochs, where given.
 
     Raises:
         UsageError: a batch size is given for a task that takes all training data at once.
@@ -149,7 +149,7 @@ def _check_privacy(task: Task) -> None:
 
 
 def _not_private(task: Task) -> str:
-    """Why a task cannot be trained by DP-SGD; empty where it can."""
+    """Say why a task cannot be trained by DP-SGD; empty where it can."""
     layers = [place.layer for network in task.networks.values() for place in network.leaves()]
     kinds = {type(layer) for layer in layers}
     rebalance = "none" if task.imbalance is None else task.imbalance.rebalance
@@ -214,7 +214,7 @@ def _check_shapes(task: Task) -> None:
 
 
 def _expected_outputs(objective: Objective, outputs: Shape) -> list[tuple[str, object, object]]:
-    """What the output shape of the network ``model`` must be: the quantity, its value, and the right one."""
+    """Return the requirements on the outputs of ``model``: the quantity, its value, and the right one."""
     expected: list[tuple[str, object, object]] = []
     classes = outputs[-1]
     match objective:

@@ -15,7 +15,7 @@ _MESSAGE_CHARACTERS = 4000
 
 
 def message_of(error: BaseException) -> str:
-    """The text of an exception: bounded, valid Unicode, and never an exception itself."""
+    """Return the text of an exception: bounded, valid Unicode, and never an exception itself."""
     try:
         text = str(error)
     except Exception as second:  # noqa: BLE001  a plugin's __str__ may raise anything
@@ -24,7 +24,7 @@ def message_of(error: BaseException) -> str:
 
 
 def bounded(text: str, characters: int) -> str:
-    """The text with lone surrogates escaped; of a longer one the beginning and the end."""
+    """Escape lone surrogates in a text; of a long text keep the beginning and the end."""
     if len(text) > characters:
         half = characters // 2
         text = f"{text[:half]} [... {len(text) - 2 * half:,} characters left out ...] {text[-half:]}"
@@ -32,14 +32,14 @@ def bounded(text: str, characters: int) -> str:
 
 
 def memory_ran_out(error: BaseException) -> bool:
-    """Whether the memory of the machine or of a device was too small, as frameworks word it."""
+    """Check whether the memory of the machine or of a device was too small, as frameworks word it."""
     if type(error).__module__.startswith("harness."):
         return False
     return isinstance(error, MemoryError) or any(sign in message_of(error).lower() for sign in _OUT_OF_MEMORY)
 
 
 def explain(error: BaseException) -> str:
-    """The error in a sentence, with its place in the plugin and, where the cause is known, a remedy."""
+    """Explain an error in a sentence, with its place in the plugin and, if the cause is known, a remedy."""
     message = message_of(error)
     text = f"{type(error).__name__}: {message}".removesuffix(": ")
     if type(error).__module__.startswith("harness."):
@@ -57,7 +57,7 @@ def explain(error: BaseException) -> str:
 
 
 def plugin_frames(error: BaseException) -> str:
-    """The frames of the plugin as a traceback shows them, and the last of a framework; "" without any."""
+    """Format the frames of the plugin as a traceback does, and the last of a framework; "" without any."""
     called, own = _frames(error)
     shown = own + [frame for frame in called[-1:] if frame not in own]
     return "".join(traceback.format_list(shown)).rstrip()
@@ -70,7 +70,7 @@ def _place(error: BaseException) -> str:
 
 
 def _frames(error: BaseException) -> tuple[list[traceback.FrameSummary], list[traceback.FrameSummary]]:
-    """The frames of the code that the harness called, and those in the folder of its first."""
+    """Return the frames of the code that the harness called, and those in the folder of its first."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [number for number, frame in enumerate(frames) if Path(frame.filename).is_relative_to(_HARNESS)]
     called = list(frames[ours[-1] + 1 :] if ours else frames)

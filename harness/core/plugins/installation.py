@@ -17,7 +17,7 @@ PLUGIN = "harness plugin"
 
 
 def identifying_versions(backend: str, framework: dict[str, str]) -> dict[str, str]:
-    """The versions, among those that a backend reports, in which configurations of it differ.
+    """Return the versions, among those that a backend reports, in which configurations of it differ.
 
     They are its own, that of what it is a part of (``keras`` of ``keras-jax``), its engine's, and that of its
     plugin.
@@ -34,7 +34,7 @@ class Installation(NamedTuple):
 
 
 def installation(name: str) -> Installation:
-    """The state of the backend of this name; ``broken`` if its plugin cannot be loaded."""
+    """Return the state of the backend of this name; ``broken`` if its plugin cannot be loaded."""
     try:
         backend = registry.backend(name)
     except PluginError as error:
@@ -64,7 +64,7 @@ def installed_version(requirement: str) -> str:
 
 
 def has_versions(backend: str, versions: Mapping[str, str]) -> bool:
-    """Whether no distribution of these, nor the backend's plugin, is installed in another version."""
+    """Check that neither these distributions nor the backend's plugin are installed in other versions."""
     try:
         if registry.backend_distribution(backend) != versions.get(PLUGIN):
             return False
@@ -78,7 +78,7 @@ def has_versions(backend: str, versions: Mapping[str, str]) -> bool:
 
 
 def _same(version: str, other: str) -> bool:
-    """A build tag (``+cu124``) is compared if both have one: PyPI's torch reports it only when imported."""
+    """Compare build tags (``+cu124``) if both have one: PyPI's torch reports it only when imported."""
     try:
         ours, theirs = Version(version), Version(other)
     except InvalidVersion:

@@ -62,7 +62,7 @@ def ask(kind: Kind, name: str, where: str, load: Callable[[], object]) -> Any:
 
 
 def implemented(where: str, load: Callable[[], object]) -> list[Kind]:
-    """The kinds whose hooks a plugin implements.
+    """Return the kinds whose hooks a plugin implements.
 
     Raises:
         PluginError: it cannot be loaded.

@@ -60,7 +60,7 @@ def _takes(kind: Any) -> _Takes:
 
 
 def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msgspec.Struct:
-    """The task's options with these ``KEY=VALUE`` assignments; of several of one option the last holds.
+    """Parse ``KEY=VALUE`` assignments of a task's options; of several of one option the last holds.
 
     Raises:
         UsageError: an assignment has no ``=``, an unknown key, or a value that does not fit.
@@ -69,7 +69,7 @@ def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msg
 
 
 def parse_alternatives(definition: TaskDefinition, assignments: Iterable[str]) -> dict[str, list[Value]]:
-    """The values that ``KEY=VALUE,VALUE`` assignments give each option, in their order, each once.
+    """Parse the values that ``KEY=VALUE,VALUE`` assignments give each option, in order, each once.
 
     Further assignments of an option add values. An option that takes text is not split at commas: each
     assignment is one value of it.
@@ -87,7 +87,7 @@ def parse_alternatives(definition: TaskDefinition, assignments: Iterable[str]) -
 def _parsed(
     definition: TaskDefinition, assignments: Iterable[str], split: Callable[[Any, str], list[str]]
 ) -> Iterator[tuple[str, Value]]:
-    """Each option with each of the values that ``split`` finds in an assignment, given the option's type."""
+    """Yield each option with each value that ``split`` finds in an assignment, given the option's type."""
     kinds = {field.name: field.type for field in _fields(definition)}
     for assignment in assignments:
         key, sign, text = assignment.partition("=")
@@ -111,18 +111,18 @@ _ELSEWHERE = {("optimizer", "adamw"): ("weight_decay", "AdamW is adam with --set
 
 
 def _instead(key: str, text: str, known: Container[str]) -> str:
-    """How to give what other programs know as this value; empty where there is nothing to say."""
+    """Say how to ask for a value that other programs know by this name; empty without an answer."""
     option, hint = _ELSEWHERE.get((key, text.strip().lower()), ("", ""))
     return f" {hint}" if option in known else ""
 
 
 def options_with(definition: TaskDefinition, values: Mapping[str, Value]) -> msgspec.Struct:
-    """The task's options with these values, which fit; the others have their defaults."""
+    """Make the task's options with these values, which fit; all others have their defaults."""
     return msgspec.convert(values, definition.options)
 
 
 def _alternatives(kind: Any, text: str) -> list[str]:
-    """The values in a text; a text that is itself a value, commas included, is one."""
+    """Return the values in a text; a text that is itself a value, commas included, is one."""
     match kind:
         case msgspec.inspect.Metadata():
             return _alternatives(kind.type, text)
@@ -140,7 +140,7 @@ def _alternatives(kind: Any, text: str) -> list[str]:
 
 
 def _fitting(definition: TaskDefinition, key: str, text: str) -> Value | None:
-    """The value of the option's type that the text stands for; None where there is none.
+    """Return the value of the option's type that the text stands for; None where there is none.
 
     A number may begin with its decimal point, which JSON does not allow.
     """
@@ -153,5 +153,5 @@ def _fitting(definition: TaskDefinition, key: str, text: str) -> Value | None:
 
 
 def value_text(value: Value) -> str:
-    """A value as on the command line: ``true``, ``0.01``, ``adam``."""
+    """Write a value as on the command line: ``true``, ``0.01``, ``adam``."""
     return str(value).lower() if isinstance(value, bool) else str(value)

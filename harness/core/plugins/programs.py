@@ -27,7 +27,7 @@ class ContractBroken(HarnessError):
 
 
 def read_only(samples: Samples) -> Samples:
-    """The same samples as views that raise an error when they are written to."""
+    """Return samples as views that raise an error when they are written to."""
     return Samples(_read_only(samples.inputs), _read_only(samples.targets))
 
 
@@ -42,12 +42,12 @@ def _broken(backend: str, violation: str, right: str) -> ContractBroken:
 
 
 def data_changed(backend: str, call: str, part: str) -> ContractBroken:
-    """The error for a call after which ``part`` of the data is not as it was."""
+    """Make the error for a call that changed ``part`` of the data."""
     return _broken(backend, f"{call} changed the {part}", "that it copies what it changes")
 
 
 def checked_environment(reported: object, backend: str) -> dict[str, str]:
-    """The result of ``environment()`` as plain text.
+    """Return the result of ``environment()`` as plain text.
 
     Raises:
         ContractBroken: it lacks the engine or the engine's version, by which runs are distinguished.
@@ -71,7 +71,7 @@ class UndeclaredLoss(Unsupported):
 
 
 def build(backend: Backend, plan: Plan, data: Samples) -> Program:
-    """What the backend's ``build`` returns; every program is built here.
+    """Build a program; every program is built here.
 
     Raises:
         UndeclaredLoss: the backend does not declare the loss of the task, or gradients of single samples.

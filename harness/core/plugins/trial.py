@@ -148,7 +148,7 @@ def refuse_framework(imports: Iterable[Imported], where: str, requires: Iterable
 
 @functools.cache
 def _modules(requirement: str) -> frozenset[str]:
-    """The top-level modules of the distribution that a requirement names; none of what the harness needs."""
+    """Name the top-level modules of a required distribution; none of those that the harness needs."""
     name = canonicalize_name(Requirement(requirement).name)
     modules = {name.replace("-", "_")}
     with contextlib.suppress(metadata.PackageNotFoundError):

@@ -29,7 +29,7 @@ def add(gradients: Gradients, name: str, gradient: Array) -> None:
 
 
 def backwards(passes: Sequence[Backward]) -> Backward:
-    """The backward pass of layers that were applied in this order."""
+    """Chain the backward passes of layers that were applied in this order."""
 
     def backward(gradient: Array, gradients: Gradients) -> Array:
         for each in reversed(passes):

@@ -35,7 +35,7 @@ class Sampling(NamedTuple):
         return max(0.0, self.samples - self.rest)
 
     def added_to(self, variance: float, degrees: int) -> tuple[float, float]:
-        """The standard error of the mean and its degrees of freedom, given its variance over seeds.
+        """Return the standard error of the mean and its degrees of freedom, given its variance over seeds.
 
         The degrees are those of Satterthwaite (1946) for a sum of mean squares, and never fewer than those of
         the seeds: with a mean square that is subtracted, his formula falls below every part where the sum is
@@ -53,7 +53,7 @@ class Sampling(NamedTuple):
 
 
 def sampling(values: npt.NDArray[np.float64], units: int | None = None) -> Sampling | None:
-    """What the samples add to the error of the mean of finite values ``(seeds, samples)``.
+    """Estimate the samples' share in the error of the mean of finite values ``(seeds, samples)``.
 
     Seeds and samples are crossed random effects, drawn independently from what could have been drawn: a
     two-way analysis of variance without replication, whose mean squares give the variance of the grand mean
@@ -87,14 +87,14 @@ RESAMPLES = 1000
 
 
 def student_quantile(probability: float, degrees: float) -> float:
-    """The quantile of Student's t distribution."""
+    """Return the quantile of Student's t distribution."""
     from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
     return float(stdtrit(degrees, probability))
 
 
 def quantile_interval(values: Sequence[float], share: float, confidence: float = CONFIDENCE) -> Estimate:
-    """The quantile of values, with an interval from order statistics, which assumes no distribution.
+    """Return the quantile of values, with an interval from order statistics, which assumes no distribution.
 
     After Hahn and Meeker (1991, section 5.2): the narrowest symmetric pair of ranks that holds the quantile
     with this probability. Without an interval where there are too few values for a pair: p99 takes 368.
@@ -112,12 +112,12 @@ def quantile_interval(values: Sequence[float], share: float, confidence: float =
 
 
 def joint_confidence(intervals: int) -> float:
-    """The confidence of each of several intervals that hold jointly at 95 % (Bonferroni; Dunn 1961)."""
+    """Return each confidence of several intervals that hold jointly at 95 % (Bonferroni; Dunn 1961)."""
     return 1 - (1 - CONFIDENCE) / max(1, intervals)
 
 
 def mean_interval(values: Sequence[float] | Array, confidence: float = CONFIDENCE) -> Estimate | None:
-    """The mean of finite values; from three values on with Student's interval (1908). None without values."""
+    """Average finite values; from three on with Student's interval (1908). None without values."""
     sample = np.asarray(values, np.float64)
     sample = sample[np.isfinite(sample)]
     n = len(sample)
@@ -138,7 +138,7 @@ def half_width(values: Array, confidence: float = CONFIDENCE) -> Array:
 
 
 def bounded_ends(mean: Array, half: Array, upper: float | None) -> tuple[Array, Array]:
-    """The ends of intervals of means between 0 and ``upper``, or above 0; ``half`` is Student's half width.
+    """Bound intervals of means between 0 and ``upper``, or above 0; ``half`` is Student's half width.
 
     Student's interval on the scale of the logit, or of the logarithm, taken back. The standard error there
     is that of the mean times the slope (delta method; for shares it is the logit interval of Brown, Cai and
@@ -160,7 +160,7 @@ def bounded_ends(mean: Array, half: Array, upper: float | None) -> tuple[Array, 
 def bounded_interval(
     values: Sequence[float] | Array, upper: float | None, confidence: float = CONFIDENCE
 ) -> Estimate | None:
-    """As :func:`mean_interval`, of values from 0 to ``upper``, or of any from 0: no end is impossible."""
+    """Bound :func:`mean_interval` for values from 0 to ``upper``, or from 0: no end is impossible."""
     plain = mean_interval(values, confidence)
     if plain is None or plain.low is None:
         return plain
@@ -170,7 +170,7 @@ def bounded_interval(
 
 
 def geometric_interval(values: Sequence[float] | Array, confidence: float = CONFIDENCE) -> Estimate | None:
-    """The geometric mean of the positive values, with its interval in logarithms: for times and ratios."""
+    """Average positive values geometrically, with an interval in logarithms: for times and ratios."""
     sample = np.asarray(values, np.float64)
     logs = mean_interval(np.log(sample[sample > 0]), confidence)
     return None if logs is None else logs.exp()
@@ -271,7 +271,7 @@ def equivalence_of(
 
 
 def _p_values(differences: Array, margin: float, sampling: Sampling | None) -> tuple[float, float]:
-    """The larger p-value of the two one-sided tests against the margin, and that of the two-sided t test.
+    """Return the larger p-value of two one-sided tests against the margin, and that of the t test.
 
     The larger of those over seeds and for the population.
     """
@@ -291,7 +291,7 @@ def _p_values(differences: Array, margin: float, sampling: Sampling | None) -> t
 
 
 def _errors(differences: Array, sampling: Sampling | None) -> list[tuple[float, float]]:
-    """The standard error of the mean with its degrees of freedom: over seeds, and for the population."""
+    """Return the standard error of the mean, with degrees of freedom: over seeds, and for the population."""
     n = len(differences)
     variance = float(differences.var(ddof=1)) / n
     errors = [(variance**0.5, n - 1.0)]
@@ -303,7 +303,7 @@ def _errors(differences: Array, sampling: Sampling | None) -> list[tuple[float, 
 def mean_intervals(
     differences: Array, sampling: Sampling | None, confidence: float = CONFIDENCE
 ) -> tuple[Estimate | None, Estimate | None]:
-    """The mean of finite differences ``(seeds,)`` with its interval over seeds, and for the population.
+    """Average finite differences ``(seeds,)``, with intervals over seeds, and for the population.
 
     The second is None where ``sampling`` is not known; both have no interval for fewer than three seeds.
     """
@@ -317,7 +317,7 @@ def mean_intervals(
 
 
 def spread_of_best(values: Sequence[float]) -> float:
-    """The standard deviation of the largest of n values that are drawn again, with replacement, from these n.
+    """Return the standard deviation of the largest of n draws, with replacement, from these n values.
 
     The k-th smallest is the largest drawn with probability ``(k/n)**n - ((k-1)/n)**n``; its mean is the
     expected maximum of Dodge et al. (2019, "Show your work"). It says how much of the best is
@@ -335,7 +335,7 @@ def spread_of_best(values: Sequence[float]) -> float:
 def with_further_error(
     estimate: Estimate | None, error: float, confidence: float = CONFIDENCE
 ) -> Estimate | None:
-    """The estimate with an independent normal error of this standard deviation in its interval, too."""
+    """Add an independent normal error of this standard deviation to the interval of an estimate."""
     if estimate is None or estimate.low is None or estimate.high is None or not error:
         return estimate
     further = _NORMAL.inv_cdf((1 + confidence) / 2) * error
@@ -349,7 +349,7 @@ def with_further_error(
 
 
 def wider(first: Estimate | None, second: Estimate | None) -> Estimate | None:
-    """The one with the wider interval; the first where the second is not known."""
+    """Return the estimate with the wider interval; the first where the second is not known."""
     if first is None or second is None or None in (first.low, first.high, second.low, second.high):
         return first
     return max(first, second, key=_width)
@@ -360,7 +360,7 @@ def _width(estimate: Estimate) -> float:
 
 
 def seeds_needed(differences: Array, margin: float, alpha: float = ALPHA, floor: float = 0.0) -> int | None:
-    """The approximate number of paired seeds for a verdict with power 0.8 at this mean and spread.
+    """Approximate the number of paired seeds for a verdict with power 0.8 at this mean and spread.
 
     The smaller of the number for equality, ``((z_alpha + z_power) s / (margin - |mean|))²``, and that for a
     difference, ``((z_alpha/2 + z_power) s / |mean|)²`` (Chow, Shao and Wang 2008, section 3.1, normal
