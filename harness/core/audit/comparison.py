@@ -1,4 +1,4 @@
-"""Whether repeated work is what was reported, by how far rounding sets two repetitions apart.
+"""Comparison of repeated work with the report, by how far rounding sets two repetitions apart.
 
 Two programs that compute the same part slowly, because they round differently. How fast depends on the
 training, so no fixed tolerance fits. It is measured: the same steps are repeated twice from weights that are

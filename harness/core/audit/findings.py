@@ -1,4 +1,4 @@
-"""What the audit of a training found, as records keep it, and the errors that end a training."""
+"""Findings of the audit of a training, as records keep them, and the errors that end a training."""
 
 from typing import Literal
 

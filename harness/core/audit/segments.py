@@ -77,12 +77,12 @@ class Segments:
         self._open: Segment | None = None
         self._step = 0
         self._training_seconds = self._last_seconds = 0.0
-        #: What all readings took.
+        #: Seconds of all readings.
         self.reading_seconds = 0.0
         #: The number of whole segments so far.
         self.count = 0
         self.newest: Segment | None = None
-        #: From the beginning, which needs no file.
+        #: A segment from the beginning needs no file.
         self.first = Segment(0, None)
         self._first_calls = self._first_single_steps = 0
         #: Whether the training state can be read; None before the first reading.
@@ -184,8 +184,6 @@ class Segments:
         """Delete the saved states."""
         self._folder.close()
 
-
-# What a second program needs to repeat a training.
 
 #: Starts a process like that of the training, with these variables in addition.
 Start = Callable[[Mapping[str, str]], Session]

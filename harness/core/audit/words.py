@@ -1,4 +1,4 @@
-"""What the audit found, in words."""
+"""Findings of the audit, in words."""
 
 from harness.core.audit.findings import (
     Clock,

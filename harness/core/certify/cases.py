@@ -1,4 +1,4 @@
-"""What a backend is certified on: small seeded programs of a task, one for each kind of training rule."""
+"""Certification cases: small seeded programs of a task, one for each kind of training rule."""
 
 import typing
 from typing import Any
@@ -37,8 +37,6 @@ from harness.spec.task import (
     Task,
     TaskDefinition,
 )
-
-# A task with each kind of training rule that its options offer, by the name of the case.
 
 _Options = dict[str, Any]
 
@@ -176,12 +174,12 @@ def _converted(definition: TaskDefinition, options: _Options) -> msgspec.Struct 
 FULL_SAMPLES = 24
 SAMPLES = 27
 BATCH_SIZE = 8
-#: Of a model of the user's own, whose steps may take seconds. In a smaller batch a normalisation that sees
-#: one position has nearly nothing to normalise.
+#: The batch size of a model of the user's own, whose steps may take seconds. In a smaller batch a
+#: normalisation that sees one position has nearly nothing to normalise.
 _NATIVE_BATCH_SIZE = 4
-#: Of tasks whose updates repeat themselves after the first step of the second epoch: see `_settles_soon`.
+#: Steps of tasks whose updates repeat themselves after the first step of the second epoch: `_settles_soon`.
 STEPS = 8
-#: Of all others, so that a schedule has room, and running statistics move away from where they start.
+#: Steps of all other tasks: a schedule has room, and running statistics move away from their start.
 MANY_STEPS = 24
 #: The layers of networks for which few steps suffice: sequences without state, embeddings or branches.
 _SOON_SETTLED = (Conv2D, ConvTranspose2D, MaxPool2D, Flatten, Reshape, Dense, Dropout, GRU, LSTM)

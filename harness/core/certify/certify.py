@@ -103,7 +103,7 @@ class Examiner(Protocol):
 DROPOUT = "dropout"
 NOISE = "noise of dp-sgd"
 CLIENTS = "federated averaging"
-#: What a backend without gradients of single samples does not offer.
+#: The loss that a backend without gradients of single samples does not offer.
 PRIVATE = "DP-SGD"
 
 
@@ -138,7 +138,7 @@ class Selection(msgspec.Struct, frozen=True):
 _ALL = Selection()
 
 
-#: What came of a case. The error is Declined where the backend does not support the case.
+#: The outcome of a case. The error is Declined where the backend does not support the case.
 Outcome = Finding | HarnessError | Skipped | NotOffered
 
 

@@ -1,6 +1,6 @@
-"""Whether clients of a program, averaged, train as central training demands (McMahan et al. 2017).
+"""Tests that averaged clients of a program train as central training demands (McMahan et al. 2017).
 
-Two sums must come out, to rounding: a single client with one local epoch trains as without rounds, and
+Two identities must hold, up to rounding: a single client with one local epoch trains as without rounds, and
 clients that make one step each on all their samples make one step of plain gradient descent on the samples of
 all. The harness averages; a program fails where it does not take or return its weights exactly, or where the
 optimizer of one round goes on in the next.
@@ -23,7 +23,7 @@ from harness.spec.task import Federated, Sgd, Task
 
 _CLIENTS = 3
 _MOMENTUM = 0.9
-#: Of weights relative to the largest of their array.
+#: Largest deviation of weights, relative to the largest of their array.
 _TOLERANCE = 1e-9
 
 

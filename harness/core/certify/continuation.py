@@ -1,4 +1,4 @@
-"""What two programs do after the same training state: the one that returned it, and one that loaded it.
+"""Continuation of a training by two programs: the one that returned the state, and one that loaded it.
 
 This is how timed work is verified: blocks of a run are repeated from a saved state by a second program.
 """
@@ -27,7 +27,7 @@ from harness.spec.task import Optimizer, Task
 
 #: The first step of each call of train, counted from 0, and its number of steps.
 Calls = Sequence[tuple[int, int]]
-#: From this cosine on, two first updates are one update at different lengths.
+#: Two first updates with at least this cosine are one update at different lengths.
 _PARALLEL = 0.999
 
 
@@ -147,9 +147,6 @@ def _factor(observed: np.ndarray, expected: np.ndarray) -> float | None:
     if 0.0 in lengths or observed @ expected < _PARALLEL * lengths[0] * lengths[1]:
         return None
     return lengths[0] / lengths[1]
-
-
-# What it means that a second program does not continue from a training state as the first did.
 
 
 def state_fault(observed: Continuation, task: Task) -> str:

@@ -1,4 +1,4 @@
-"""Whether dropout works as specified, by statistical tests: frameworks cannot share random bits.
+"""Statistical tests of dropout, because frameworks cannot share random bits.
 
 The tests of a correct backend fail with a probability below 1e-6 in all, by these bounds. The share of
 dropped values is accepted within six standard deviations of at least 256 draws (Chernoff: below 2e-7 a test).

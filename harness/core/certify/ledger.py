@@ -1,4 +1,4 @@
-"""Where frameworks differ by default, and what the tasks pin so that all frameworks do the same work."""
+"""The ledger of different defaults of frameworks, and what the tasks pin so that all do the same work."""
 
 from pathlib import Path
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Whether steps in one long call of ``train`` equal the same steps made one by one.
+"""Comparison of steps in one long call of ``train`` with the same steps made one by one.
 
 Other cases make calls of at most three steps, and compare them with the reference. Runs and duels make calls
 of hundreds. Here two programs of one backend start from the same weights: the first makes calls as long as
@@ -166,8 +166,6 @@ class _Trial:
         if part := self._seal.changed():
             raise data_changed(self._backend, "training in long calls or in single steps", part)
 
-
-# Compares steps made in long calls with the same steps made one by one, and says what a difference means.
 
 #: A repetition is claimed from this many losses on, of at most so many.
 _FEWEST, _MOST = 4, 8

@@ -1,4 +1,4 @@
-"""Whether DP-SGD adds the noise that it claims: statistics of a program's noise, and an audit by canaries.
+"""Tests of the noise of DP-SGD: statistics of a program's noise, and an audit by canaries.
 
 Frameworks cannot share random bits, so their own noise is tested as dropout is: the tests of a correct
 backend fail with a probability below 1e-7 in all. Certificates compare the rest of a step, with noise of the
@@ -53,9 +53,6 @@ def noise_tests(programs: TrialPrograms, case: Case) -> NoiseTests:
             f"{claimed:.2f} is claimed: {audit.right} of {audit.guesses} guesses who took part were right"
         )
     return NoiseTests(faults[:1], audit.epsilon, claimed)
-
-
-# The noise of single steps, read from what they do to weights.
 
 
 def wrong_noise(programs: TrialPrograms, task: Task) -> list[str]:
@@ -128,7 +125,7 @@ def _shared(arrays: list[np.ndarray]) -> bool:
 
 # An audit of one step: each canary has a weight of its own, which shows whether it took part.
 
-#: So many samples, each part of the data with the probability 1/2.
+#: The number of canaries, each part of the data with the probability 1/2.
 CANARIES = 1000
 AUDIT_PRIVACY = Privacy(noise=2.0, clip=4.0, delta=1e-5)
 

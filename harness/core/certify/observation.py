@@ -1,4 +1,4 @@
-"""What a program does on a certification case, reduced to digests: the worker's half of a certificate."""
+"""Observations of programs on certification cases, reduced to digests: the worker's half of a certificate."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -172,9 +172,6 @@ def _predict(program: Program, case: Case) -> dict[str, np.ndarray]:
         "generator": program.predict(latents[0], "generator"),
         "discriminator": program.predict(inputs, "discriminator"),
     }
-
-
-# Programs of certification cases, built in this process.
 
 
 @dataclass(frozen=True, slots=True)

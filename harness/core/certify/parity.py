@@ -1,4 +1,4 @@
-"""Whether a program did the same work as the reference: what deviates, by how much, and likely why."""
+"""Comparison of a program with the reference: what deviates, by how much, and likely why."""
 
 import itertools
 import math
@@ -22,7 +22,7 @@ TOLERANCE = 1e-9
 LOSS_TOLERANCES: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 0.01}
 #: The share of the largest norm below which an array may be rounding.
 _TINY = 1e-6
-#: What the ratio of a loss to the right one says, where it is exact.
+#: Causes of a loss by its ratio to the right one, where that is exact.
 _FACTORS = {
     8.0: "exactly 8 times: it is summed over the batch of 8, not averaged",
     10.0: "exactly 10 times: it is ten times too large",
@@ -33,7 +33,7 @@ _SHORT_BATCH = "this step is the short last batch: average its loss over its own
 _EVALUATION_MODE = "call it in evaluation mode"
 #: Causes that need no other case.
 _CERTAIN = {*_FACTORS.values(), _SHORT_BATCH, _EVALUATION_MODE}
-#: Whose the losses of an adversarial step are, in their order.
+#: The networks of the losses of an adversarial step, in order.
 _NETWORKS = ("discriminator", "generator")
 
 

@@ -15,7 +15,7 @@ from harness.errors import UsageError
 from harness.layers import Native
 from harness.spec.task import TaskDefinition
 
-#: That must agree on a reference.
+#: The number of frameworks that must agree on a reference.
 _FRAMEWORKS = 2
 
 

@@ -1,4 +1,4 @@
-"""Where float32 arithmetic enters a float64 program: the first layer, or the loss, that rounds to it.
+"""Location of float32 arithmetic in a float64 program: the first layer, or the loss, that rounds to it.
 
 Beginnings of the case's networks are built as networks of their own, which end in one output and the mean
 squared error, and are compared with NumPy. Rounding is distinguished from a slightly wrong

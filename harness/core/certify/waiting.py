@@ -1,4 +1,4 @@
-"""Whether ``synchronize`` waits: weights read right after it are final, and are read as fast as again."""
+"""Test that ``synchronize`` blocks until the device is done: a second read of the weights is no faster."""
 
 import random
 import statistics

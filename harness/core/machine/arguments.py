@@ -1,4 +1,4 @@
-"""What people write on a command line: durations such as ``90s`` or ``5m``, and programs."""
+"""Arguments as people write them on a command line: durations such as ``90s`` or ``5m``, and programs."""
 
 import math
 import os

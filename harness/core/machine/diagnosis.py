@@ -1,4 +1,4 @@
-"""What on this machine distorts timings, each finding with its remedy."""
+"""Conditions of this machine that distort timings, each with its remedy."""
 
 import os
 import shutil

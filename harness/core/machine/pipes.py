@@ -1,4 +1,4 @@
-"""What another process writes: lines that are awaited, and a log that stays small."""
+"""Output of another process: lines that are awaited, and a log that stays small."""
 
 import fcntl
 import os

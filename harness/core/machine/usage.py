@@ -1,4 +1,4 @@
-"""What a process tree, and other programs on its CPUs, used of the machine between two moments (Linux)."""
+"""Usage of the machine between two moments by a process tree, and by other programs on its CPUs (Linux)."""
 
 import math
 import os
@@ -14,8 +14,6 @@ from harness.core.machine.control_groups import throttled_seconds
 from harness.core.machine.cpus import PROCESSOR_TIMES, allowed_cpus
 from harness.core.machine.files import system_text
 from harness.core.machine.processes import with_descendants
-
-# CPU time that other programs used between two moments, from the kernel's counters (Linux).
 
 
 class Disturbance(msgspec.Struct, frozen=True):
@@ -215,11 +213,9 @@ def waited_seconds(thread: str = "thread-self") -> float | None:
     return waited / 1e9 if slices else None
 
 
-# How much of the machine others used during a run: other programs, and the hypervisor.
-
 #: The share of all CPUs below which the work of others does not show in times.
 _UNNOTICED_SHARE = 0.05
-#: What the kernel's counters, which count ticks of 10 ms for each process and CPU, may be wrong by.
+#: The error of the kernel's counters, which count ticks of 10 ms for each process and CPU.
 _COUNTER_ERROR_SECONDS = 0.1
 
 

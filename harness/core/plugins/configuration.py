@@ -1,4 +1,4 @@
-"""What is timed: a backend in a mode, its interpreter, variables, device, threads and precision."""
+"""Configurations, which are timed: backend, mode, interpreter, variables, device, threads, precision."""
 
 import sys
 

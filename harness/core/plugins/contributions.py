@@ -1,4 +1,4 @@
-"""What each file of ``--plugin`` provides to a request, so that none is silently left unused."""
+"""Contributions of each file of ``--plugin`` to a request, so that none is silently left unused."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What an exception of a plugin or framework means to the person who reads the record."""
+"""Exceptions of plugins and frameworks, explained to the person who reads the record."""
 
 import contextlib
 import os

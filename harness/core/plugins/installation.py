@@ -1,4 +1,4 @@
-"""Whether a backend's framework is installed, from package metadata: nothing is imported."""
+"""The installation of a backend's framework, from package metadata: nothing is imported."""
 
 import contextlib
 from collections.abc import Mapping

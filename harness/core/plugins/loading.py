@@ -16,7 +16,7 @@ from harness.spec.task import TaskDefinition
 
 Kind = Literal["backend", "task", "dataset", "study"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-#: What a plugin of a kind is, how texts call it, and the group of its entry points.
+#: The type of a kind of plugin, its name in texts, and the group of its entry points.
 TYPES: dict[Kind, Any] = {
     "backend": Backend,
     "task": TaskDefinition,

@@ -106,7 +106,7 @@ def _parsed(
             yield key, value
 
 
-#: What is called so elsewhere, by option and value: the other option of the task that it needs, and a hint.
+#: Names of other programs, by option and value: the other option of the task that they need, and a hint.
 _ELSEWHERE = {("optimizer", "adamw"): ("weight_decay", "AdamW is adam with --set weight_decay=VALUE.")}
 
 

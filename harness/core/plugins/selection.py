@@ -1,4 +1,4 @@
-"""What is written after a backend's name: a mode, ``*`` for all, ``best`` for the fastest, or nothing."""
+"""The mode after a backend's name: one of its modes, ``*`` for all, ``best`` for the fastest, or none."""
 
 from typing import NamedTuple
 

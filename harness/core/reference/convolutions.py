@@ -16,9 +16,9 @@ from harness.core.reference.passes import (
     Gradients,
 )
 
-#: What is added before and after each spatial axis.
+#: The zeros that are added before and after each spatial axis.
 Zeros = Sequence[tuple[int, int]]
-#: From the gradient of a product to those of the input and of the kernel.
+#: Maps the gradient of a product to those of the input and of the kernel.
 ProductBackward = Callable[[Array], tuple[Array, Array]]
 
 

@@ -152,7 +152,7 @@ def _reshaped(_name: str, layer: Flatten | Reshape, x: Array, _made: Pass) -> _R
     return flat, lambda gradient, _: gradient.reshape(x.shape)
 
 
-#: From the beginning of its weights' names, the layer, its input and the pass to the output ``(n, *output)``
+#: Maps the prefix of its weights' names, the layer, its input and the pass to the output ``(n, *output)``
 #: and the backward pass; what is missing here is not covered.
 _LAYERS: dict[type[Layer], Callable[[str, Any, Array, Pass], _Result]] = {
     Conv2D: _weighted,

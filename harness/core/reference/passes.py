@@ -9,7 +9,7 @@ from harness.core.reference.mistakes import CONTRACT_RULES, Rules
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Gradients = dict[str, Array]
-#: From the gradient of a layer's output to that of its input; adds those of its weights to a dictionary.
+#: Maps the gradient of a layer's output to that of its input; adds those of its weights to a dictionary.
 Backward = Callable[[Array, Gradients], Array]
 
 

@@ -14,9 +14,9 @@ from harness.core.reference.mistakes import Rules
 from harness.core.reference.passes import Array, Backward, Gradients, Pass, add
 from harness.layers import GRU, LSTM
 
-#: Of each state of a cell: the output ``(B, U)``, and an LSTM's memory ``(B, U)``.
+#: The states of a cell: the output ``(B, U)``, and an LSTM's memory ``(B, U)``.
 State = tuple[Array, ...]
-#: From the gradients of the next state to those of the inputs ``(B, F)`` and of the state before.
+#: Maps the gradients of the next state to those of the inputs ``(B, F)`` and of the state before.
 _CellBackward = Callable[[State, Gradients], tuple[Array, State]]
 
 

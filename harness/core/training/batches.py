@@ -1,4 +1,4 @@
-"""What each training step sees: its samples, and the random draws that belong to them."""
+"""The inputs of each training step: its samples, and the random draws that belong to them."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""How good a generator's images are, by features without any framework, and whether they are copies."""
+"""The quality of a generator's images, by features without any framework, and tests for copies."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""How good a result is: scores by name, and the score by which a kind of task is measured."""
+"""Measures of quality: scores by name, and the score by which a kind of task is measured."""
 
 import msgspec
 

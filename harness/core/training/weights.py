@@ -16,7 +16,7 @@ from harness.errors import UsageError
 from harness.spec.description import description_sha256
 from harness.spec.task import Task
 
-#: What the metadata says under ``format``.
+#: The value of ``format`` in the metadata.
 FORMAT = "dl-harness weights 1"
 _LENGTH_BYTES = 8
 

@@ -1,4 +1,4 @@
-"""What a program needs in order to continue a training, as a file: its weights and its training state."""
+"""Saved states, from which a program continues a training, as files: weights and training state."""
 
 from collections.abc import Mapping
 from pathlib import Path
