@@ -18,9 +18,9 @@ from harness.core.shell.features import Command, broken, features, resolved
 from harness.core.shell.printing import (
     discard,
     echo,
-    interrupt_on_termination,
     print_error,
 )
+from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import HarnessError, UsageError, unknown_name
 
 #: The commands of the core. Those of features follow them.

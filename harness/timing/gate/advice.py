@@ -1,4 +1,4 @@
-"""What to do about a benchmark that did not pass a gate, and the command that shows more."""
+"""The next step for a benchmark that did not pass a gate, and the command that shows more."""
 
 import json
 from typing import NamedTuple
@@ -15,14 +15,12 @@ from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.reasons import Check, Reason, Step
 from harness.timing.gate.record import BenchmarkRecord, GateRecord
 
-# The commands that look into one benchmark of a gate: the same work once more, as the gate ran it.
-
 #: A gate compares head with base and asks for no certificate, so its commands work where there is none.
 _NO_CERTIFICATE = "--no-certify"
 
 
 def check_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
-    """``harness check`` of head, which names the step or layer that deviates."""
+    """Return ``harness check`` of head, which names the step or layer that deviates."""
     words = [record.head.python, "-m", "harness", "check", _backend(benchmark)]
     return shell_line(
         [*words, *option_words({"task": benchmark.task, "plugin": given_again(record, "plugin")})]
@@ -30,7 +28,7 @@ def check_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
 
 
 def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
-    """``harness duel`` of head against base; for a step of the user's own the gate, which has checkouts."""
+    """Return ``harness duel`` of head against base; for a step, the gate, which has the checkouts."""
     if benchmark.is_step:
         return command_line(record)
     words = [record.head.python, "-m", "harness", "duel", *[_backend(benchmark)] * 2]
@@ -47,7 +45,7 @@ def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
 
 
 def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: EnvironmentRecord) -> str:
-    """``harness run`` in base or in head alone; of a step of the user's own ``harness time``."""
+    """Return ``harness run`` in base or in head alone; for a step of the user's own, ``harness time``."""
     words = ["env", *_assignments(environment)] if environment.variables else []
     if benchmark.is_step:
         asked = benchmark.asked
@@ -73,7 +71,7 @@ def _assignments(environment: EnvironmentRecord) -> list[str]:
 
 
 def _options(benchmark: BenchmarkRecord) -> dict[str, object]:
-    """What the suite asks for, as ``run`` and ``duel`` take it."""
+    """Return the settings of the suite as ``run`` and ``duel`` take them."""
     asked = benchmark.asked
     return {
         "dataset": benchmark.dataset.name,

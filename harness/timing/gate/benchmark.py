@@ -1,4 +1,4 @@
-"""One benchmark of a gate: its first steps are compared, then a few pairs are judged, then more of them."""
+"""One benchmark of a gate: its first steps are compared, then a few pairs are judged, then more pairs."""
 
 import math
 import time
@@ -26,9 +26,6 @@ from harness.timing.gate.pair_maker import PairMaker
 from harness.timing.gate.record import BenchmarkRecord, QualityResult
 from harness.timing.gate.trainings import compare_trainings
 
-# The pairs of a benchmark: fresh processes of base and head, and who is to blame if one fails.
-
-
 #: Turns of a pair that is made for the first step alone, which is over when blocks begin. Memory that grows
 #: from step to step needs them all.
 _FEWEST_TURNS = 2
@@ -36,7 +33,7 @@ _FEWEST_TURNS = 2
 
 @dataclass(eq=False)
 class BenchmarkComparison:
-    """Compares base and head (``workloads``) on one benchmark, and fills its ``record``.
+    """A comparison of base and head (``workloads``) on one benchmark, which fills its ``record``.
 
     A failure ends it: FAIL if head failed, INVALID if base did. ``worse_level`` is the chance to fail a head
     whose first steps differ and that learns as well as base. ``most_seconds`` limits the confirmation, which
@@ -57,7 +54,7 @@ class BenchmarkComparison:
         self._pairs = PairMaker(self.workloads, self.record.dataset.name, self.say)
 
     def check(self, deadline: float) -> bool:
-        """Compare the first steps, which is cheap; whether there is more to measure."""
+        """Compare the first steps, which is cheap; return False if there is nothing more to measure."""
         return conclude(self.record, lambda: self._check(deadline)) and not self._is_settled
 
     def _check(self, deadline: float) -> None:
@@ -67,7 +64,7 @@ class BenchmarkComparison:
 
     @property
     def _is_settled(self) -> bool:
-        """Whether the first steps decide: they differ, and no other quality is allowed."""
+        """True if the first steps decide: they differ, and no other quality is allowed."""
         quality, limits = self.record.quality, self.benchmark.limits
         if quality is None or quality.verdict == "PASS":
             return not limits_of(limits)
@@ -102,7 +99,10 @@ class BenchmarkComparison:
         record.metrics = [judgement.looked_at(look, limits.max_speedup) for look in self._series(record.look)]
 
     def _may_train(self, first_steps: QualityResult) -> bool:
-        """Whether trainings over seeds may show that head learns as well. Scores on other data are others."""
+        """Check that trainings over seeds may show that head learns as well.
+
+        Scores on other data cannot be compared.
+        """
         is_comparable = not any(isinstance(reason, reasons.OtherData) for reason in first_steps.reasons)
         allowed = self.benchmark.limits.max_accuracy_loss is not None
         return first_steps.verdict != "PASS" and allowed and is_comparable
@@ -129,11 +129,11 @@ class BenchmarkComparison:
         conclude(self.record, lambda: self._judge(level, last=False))
 
     def confirm(self, level: Callable[[], float], deadline: float) -> Outlook | None:
-        """Make one more pair and judge the undecided metrics; what is to come, or None if no more pairs are.
+        """Make one more pair and judge the undecided metrics; return the outlook, or None at the end.
 
-        If no more pairs will come, because the next would end too late, there are as many as there can be, or
-        more are hopeless, the verdict is final. ``deadline`` is of :func:`time.monotonic`; ``level``, of the
-        proof that head is worse, is computed again each time.
+        If no more pairs will come, because the next would end too late, the most pairs are made, or more are
+        hopeless, the verdict is final. ``deadline`` is of :func:`time.monotonic`; ``level``, of the proof
+        that head is worse, is computed again each time.
         """
         start = time.monotonic()
         before = self.outlook(level(), deadline)
@@ -144,7 +144,7 @@ class BenchmarkComparison:
 
     @property
     def is_slower(self) -> bool:
-        """Whether the step time failed."""
+        """True if the step time failed."""
         return any(result.metric == "step" and result.verdict == "FAIL" for result in self.record.metrics)
 
     def profile(self) -> None:
@@ -152,7 +152,7 @@ class BenchmarkComparison:
         self.record.profiles = profile_sides(self.workloads, self.record.dataset.name, self.say)
 
     def outlook(self, level: float, deadline: float) -> Outlook:
-        """How many more pairs there is time for, and about how many decide all undecided metrics."""
+        """Estimate how many more pairs there is time for, and how many decide all undecided metrics."""
         left = min(deadline - time.monotonic(), self.most_seconds - self._confirming_seconds)
         most, may_end = MOST_PAIRS - len(self.record.confirmation), self.most_seconds < math.inf
         return outlook(self._undecided(), level, self._pairs.seconds, left, most, may_end=may_end)
@@ -176,7 +176,7 @@ class BenchmarkComparison:
         self.record.metrics = [judged.get(result.metric, result) for result in self.record.metrics]
 
     def _undecided(self) -> list[PairedSeries]:
-        """The metrics that are not decided, over all pairs so far."""
+        """Return the metrics that are not decided, over all pairs so far."""
         metrics = {result.metric for result in self.record.undecided}
         every = self._series([*self.record.look, *self.record.confirmation])
         return [paired for paired in every if paired.metric in metrics]
@@ -187,7 +187,7 @@ class BenchmarkComparison:
 
 
 def compare_sides(workloads: Sequence[Program], benchmark: Benchmark, dataset: str) -> QualityResult:
-    """Whether head computes what base computes: by first training steps, or by the first calls of a step.
+    """Check that head computes what base computes, by first training steps or first calls of a step.
 
     Raises:
         ConfigurationFailed: a process failed.

@@ -1,4 +1,4 @@
-"""The circumstances of a gate: what was compared, where, and what a reader must know of base and head."""
+"""The circumstances of a gate: the compared sides, the machine, and cautions about base and head."""
 
 from harness.core.documents.circumstances import (
     command_line,
@@ -23,7 +23,7 @@ _COMMIT_DIGITS = 10
 
 
 def circumstances(record: GateRecord) -> str:
-    """What was compared, where and how reliably; then what a reader must know of base and head."""
+    """Say what was compared, where and how reliably; then give the cautions about base and head."""
     base, head = sides_of(record)
     suite = f" (suite {record.suite})" if record.suite else ""
     compared = (
@@ -38,7 +38,7 @@ def circumstances(record: GateRecord) -> str:
 
 
 def cautions(record: GateRecord) -> list[str]:
-    """What a reader must know of base and head, in sentences; most often none."""
+    """Return the cautions about base and head, in sentences; most often none."""
     base, head = record.base, record.head
     sentences = []
     if _same(base, head):
@@ -74,7 +74,7 @@ def _same(base: EnvironmentRecord, head: EnvironmentRecord) -> bool:
 
 
 def _versions(benchmark: BenchmarkRecord) -> str:
-    """``torch 2.12.0 in base, 2.13.0 in head``; empty where they agree or one is unknown."""
+    """Return ``torch 2.12.0 in base, 2.13.0 in head``; empty where they agree or one is unknown."""
     frameworks = benchmark.quality.frameworks if benchmark.quality else []
     frameworks = [configuration.framework for configuration in benchmark.configurations] or frameworks
     if len(frameworks) < 2 or not all(frameworks):  # noqa: PLR2004  base and head
@@ -89,12 +89,12 @@ def _versions(benchmark: BenchmarkRecord) -> str:
 
 
 def _build(version: str) -> str:
-    """``cpu`` of ``2.13.0+cpu``."""
+    """Return ``cpu`` of ``2.13.0+cpu``."""
     return version.partition("+")[2]
 
 
 def _batch_sizes(benchmark: BenchmarkRecord) -> str:
-    """Why the change is not that of the step times; empty where it is."""
+    """Say why the change is not that of the step times; empty where it is."""
     sizes = [configuration.batch_size for configuration in benchmark.configurations]
     if len(set(sizes)) < 2:  # noqa: PLR2004  base and head
         return ""
@@ -105,7 +105,7 @@ def _batch_sizes(benchmark: BenchmarkRecord) -> str:
 
 
 def sides_of(record: GateRecord) -> tuple[str, str]:
-    """Base and head: the versions of an upgrade, commits, or interpreters."""
+    """Return base and head: the versions of an upgrade, commits, or interpreters."""
     if record.upgrade is not None:
         return ", ".join(record.upgrade.base), ", ".join(record.upgrade.head)
     base, head = (
@@ -115,7 +115,7 @@ def sides_of(record: GateRecord) -> tuple[str, str]:
 
 
 def details(record: GateRecord) -> dict[str, str]:
-    """Base, head, the machine, the suite and the command, by name."""
+    """Return base, head, the machine, the suite and the command, by name."""
     return filled_facts(
         base=_in_full(record.base),
         head=_in_full(record.head),
@@ -135,7 +135,7 @@ def _in_full(environment: EnvironmentRecord) -> str:
 
 
 def conditions(benchmark: BenchmarkRecord) -> str:
-    """The conditions that a benchmark ran under in base and head."""
+    """Return the conditions that a benchmark ran under in base and head."""
     data = benchmark.dataset
     options = ", ".join(f"{name}={value}" for name, value in benchmark.options.items())
     frameworks = [

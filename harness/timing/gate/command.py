@@ -43,11 +43,9 @@ from harness.timing.gate.record import (
 )
 from harness.timing.gate.runner import Gate, GateRequest
 
-# The progress of a gate on standard error.
-
 
 def deliver_gate(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
-    """Write every output. One that cannot be written costs neither the others nor the verdict.
+    """Write every output. A failed output costs neither the others nor the verdict.
 
     Raises:
         HarnessError: a file of ``--to`` could not be written.
@@ -160,7 +158,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
 
 
 def exit_code_of(run: Callable[[GateDisplay], int], *, quiet: bool) -> int:
-    """The exit code of a gate; an error must not look like FAIL.
+    """Return the exit code of a gate; an error must not look like FAIL.
 
     Raises:
         UsageError: the gate could not run.
@@ -189,7 +187,7 @@ def _check_base(options: dict[str, Any]) -> None:
 
 
 def _run(options: dict[str, Any], display: GateDisplay) -> int:
-    """Run the gate and deliver its results; the exit code."""
+    """Run the gate and deliver its results; return the exit code."""
     suite = _with_claim(read_suite(options["suite"] or find_suite()), options["expect_faster"])
     if not options["base_install"]:
         with _environments(options, suite, display) as pair:
@@ -207,7 +205,7 @@ def carried_out(
     display: GateDisplay,
     upgrade: Upgrade | None = None,
 ) -> int:
-    """Run a gate of this suite and deliver its results; the exit code."""
+    """Run a gate of this suite and deliver its results; return the exit code."""
     folder = prepare_folder(options["results"] / GATES.folder)
     request = GateRequest(
         command=sys.argv[1:],
@@ -230,7 +228,7 @@ def carried_out(
 
 
 def _with_claim(suite: Suite, saving: float | None) -> Suite:
-    """The suite with ``--expect-faster`` as the ``min_speedup`` of each benchmark."""
+    """Set ``--expect-faster`` as the ``min_speedup`` of each benchmark."""
     if saving is None:
         return suite
     benchmarks = (

@@ -1,4 +1,4 @@
-"""The verdict of a benchmark and of a gate, from what was measured and from what ended it early."""
+"""The verdict of a benchmark and of a gate, from the measurements and from an early end."""
 
 import time
 import traceback
@@ -18,7 +18,7 @@ _WORST_FIRST: tuple[Verdict, ...] = ("FAIL", "INVALID", "INCONCLUSIVE", "PASS")
 
 
 class Ended(HarnessError):
-    """Nothing more can be measured of a benchmark, for no fault of head's; the verdict is INVALID."""
+    """The end of a benchmark for a reason other than a fault of head; the verdict is INVALID."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(str(reason))
@@ -26,7 +26,7 @@ class Ended(HarnessError):
 
 
 def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> bool:
-    """Do the work that fills a record and set its verdict; False if the work ended early."""
+    """Do the work that fills a record and set its verdict; return False if the work ended early."""
     start = time.monotonic()
     ended = _ended_by(work)
     record.seconds += time.monotonic() - start
@@ -41,18 +41,18 @@ def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> bool:
 
 
 def worst_of(verdicts: Iterable[Verdict]) -> Verdict:
-    """FAIL before INVALID before INCONCLUSIVE before PASS; INVALID if there are none."""
+    """Return the worst: FAIL before INVALID before INCONCLUSIVE before PASS; INVALID without any."""
     return min(verdicts, key=_WORST_FIRST.index, default="INVALID")
 
 
 def failed(error: ConfigurationFailed) -> tuple[Verdict, Reason]:
-    """FAIL if head failed; INVALID if base did, for then there is nothing to compare head with."""
+    """Return FAIL if head failed; INVALID if base did, which leaves nothing to compare head with."""
     reason = reasons.Failed(label=error.label, message=error.reason)
     return "INVALID" if error.label == "base" else "FAIL", reason
 
 
 def _ended_by(work: Callable[[], None]) -> tuple[Verdict, Reason] | None:
-    """Do the work; the verdict and reason of what ended it early, or None."""
+    """Do the work; return the verdict and reason of an early end, or None."""
     try:
         work()
     except Ended as error:

@@ -11,27 +11,27 @@ from harness.timing.gate.words import change, why
 
 
 class GateDisplay(LiveLine):
-    """Lines on standard error: what is going on, and the verdict of each benchmark as it comes."""
+    """The display of a gate on standard error: its activity, and the verdict of each benchmark."""
 
     def phase(self, benchmark: str, activity: str) -> None:
-        """See :class:`harness.timing.gate.runner.GateObserver`."""
+        """Show an activity: see :class:`harness.timing.gate.runner.GateObserver`."""
         self.doing(f"{benchmark}: {activity}")
 
     def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
-        """See :class:`harness.timing.gate.runner.GateObserver`."""
+        """Show a verdict: see :class:`harness.timing.gate.runner.GateObserver`."""
         self.say(progress_line(benchmark, stage))
 
     def confirming(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """See :class:`harness.timing.gate.runner.GateObserver`."""
+        """Show an outlook: see :class:`harness.timing.gate.runner.GateObserver`."""
         self.doing(f"{benchmark.name}: {_to_come(benchmark, outlook)}")
 
     def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """See :class:`harness.timing.gate.runner.GateObserver`."""
+        """Show an outlook: see :class:`harness.timing.gate.runner.GateObserver`."""
         self.show(f"{benchmark.name}: {_to_come(benchmark, outlook)}")
 
 
 def _to_come(benchmark: BenchmarkRecord, outlook: Outlook) -> str:
-    """``needs about 6 more pairs (step +9.6 %), 50 s left``."""
+    """Return ``needs about 6 more pairs (step +9.6 %), 50 s left``."""
     undecided = ", ".join(f"{each.metric} {change(each.metric, each.ratio)}" for each in benchmark.undecided)
     wanted = outlook.pairs_wanted
     more = "more pairs" if wanted is None else f"about {wanted} more pair{'s' * (wanted != 1)}"
@@ -39,7 +39,7 @@ def _to_come(benchmark: BenchmarkRecord, outlook: Outlook) -> str:
 
 
 def progress_line(benchmark: BenchmarkRecord, stage: Stage) -> str:
-    """``mlp: PASS after 4 pairs, 48 s (step +0.2 %, first step +9.6 %, memory 0.0 %)``."""
+    """Return ``mlp: PASS after 4 pairs, 48 s (step +0.2 %, first step +9.6 %, memory 0.0 %)``."""
     pairs = len(benchmark.look) + len(benchmark.confirmation)
     verdict = "needs more pairs" if stage == "look" and benchmark.undecided else benchmark.verdict
     changes = ", ".join(

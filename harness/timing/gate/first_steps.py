@@ -1,4 +1,8 @@
-"""Whether head computes what base computes, by the losses and scores of the first steps."""
+"""The first training steps of base and head: made, and judged for equality.
+
+Both make the same steps in float64, where rounding leaves about 1e-15 and any other formula shows, and again
+in the precision that is timed; then they are scored. No time is measured.
+"""
 
 import contextlib
 import math
@@ -23,7 +27,7 @@ from harness.timing.gate.record import (
 )
 from harness.timing.gate.training_worker import FirstSteps, TrainingWorker, training_worker
 
-#: Of scores, which pass through decompositions that amplify rounding.
+#: Tolerance of scores, which pass through decompositions that amplify rounding.
 _SCORE_TOLERANCE = 1e-6
 _LOSS_TOLERANCES: Mapping[Precision, float] = {**LOSS_TOLERANCES, "float64": TOLERANCE}
 
@@ -41,10 +45,11 @@ def compare_first_steps(workloads: Sequence[Workload], dataset: str) -> QualityR
 def judge_first_steps(
     base: Sequence[FirstSteps], head: Sequence[FirstSteps], change: TaskChanged | None = None
 ) -> QualityResult:
-    """PASS if rounding explains all differences, else FAIL; INVALID if all losses of both are not finite.
+    """Judge the first steps of base and head.
 
-    ``change`` is how head's task differs from base's. Steps for which either had too little memory are
-    left out.
+    PASS if rounding explains all differences, else FAIL; INVALID if no losses of base and head are finite.
+    ``change`` is the difference of head's task from base's. Steps for which either side had too little memory
+    are left out.
     """
     frameworks = [steps[-1].framework or {} for steps in (base, head)]
     lost = {steps.precision for steps in [*base, *head] if steps.memory_ran_out}
@@ -56,7 +61,7 @@ def judge_first_steps(
 
 
 def task_change(base: Workload, head: Workload) -> TaskChanged | None:
-    """How head's task differs from base's: in options, else in fields; None where it does not.
+    """Return the difference of head's task from base's: in options, else in fields; None without any.
 
     An option that only head has is no change: its effect shows in the first steps.
     """
@@ -101,7 +106,7 @@ def _failed(*failures: Reason, worst: float | None = None) -> QualityResult:
 
 
 def _difference(base: FirstSteps, head: FirstSteps, *, compare_scores: bool) -> tuple[float, Reason | None]:
-    """The worst relative deviation of a loss, and the first that rounding does not explain."""
+    """Return the worst relative deviation of a loss, and the first that rounding does not explain."""
     if [len(row) for row in base.losses] != [len(row) for row in head.losses]:
         return math.inf, reasons.OtherLossCount(precision=base.precision)
     tolerance, worst = _LOSS_TOLERANCES[base.precision], 0.0
@@ -118,7 +123,10 @@ def _difference(base: FirstSteps, head: FirstSteps, *, compare_scores: bool) -> 
 
 
 def _score_difference(base: FirstSteps, head: FirstSteps, worst: float) -> tuple[float, Reason | None]:
-    """The first score that differs. In less than float64 only the loss counts: rounding may turn a class."""
+    """Return the first score that differs.
+
+    In less than float64 only the loss counts: rounding may turn a class.
+    """
     is_exact = base.precision == "float64"
     tolerance = _SCORE_TOLERANCE if is_exact else _LOSS_TOLERANCES[base.precision]
     for name, ours in base.scores.items():
@@ -131,7 +139,7 @@ def _score_difference(base: FirstSteps, head: FirstSteps, worst: float) -> tuple
 
 
 def _relative(ours: float | None, theirs: float | None) -> float:
-    """The relative deviation; infinite where only one of the two is finite."""
+    """Return the relative deviation; infinite where only one of the two is finite."""
     if ours is None or theirs is None:
         return 0.0 if ours is theirs else math.inf
     return abs(ours - theirs) / max(abs(ours), abs(theirs), 1e-12)
@@ -143,7 +151,7 @@ _TIMED_STEPS = 3
 
 
 def first_steps_of(workloads: Sequence[Workload], dataset: str) -> list[list[FirstSteps]]:
-    """The first steps of base and head (``workloads``).
+    """Make the first steps of base and head (``workloads``).
 
     Raises:
         ConfigurationFailed: one of them failed.
@@ -155,7 +163,9 @@ def first_steps_of(workloads: Sequence[Workload], dataset: str) -> list[list[Fir
 
 
 def observe(workload: Workload, dataset: str) -> list[FirstSteps]:
-    """The first steps in float64, if the backend offers it and memory suffices, and in the timed precision.
+    """Make the first steps in float64 and in the timed precision.
+
+    Those in float64 are left out if the backend does not offer it or memory does not suffice.
 
     Raises:
         ConfigurationFailed: the worker failed.
@@ -171,9 +181,9 @@ def observe(workload: Workload, dataset: str) -> list[FirstSteps]:
 
 
 def _side_by_side(workloads: Sequence[Workload], dataset: str) -> list[list[FirstSteps]] | None:
-    """The first steps of both at the same time, which is sound because nothing is timed.
+    """Make the first steps of both at the same time, which is sound because nothing is timed.
 
-    None where that is not possible: it takes a CPU for each thread of both and memory for both, and one may
+    None where this is not possible: it takes a CPU for each thread of both and memory for both, and one may
     have read data while the other was writing it.
 
     Raises:
@@ -204,7 +214,7 @@ def _side_by_side(workloads: Sequence[Workload], dataset: str) -> list[list[Firs
 
 
 def _is_lack_of_memory(error: BaseException | None) -> bool:
-    """Whether a worker may have failed for lack of memory: it said so, or the kernel killed it."""
+    """Check that a worker may have failed for lack of memory: it said so, or the kernel killed it."""
     return isinstance(error, MemoryRanOut) or (
         isinstance(error, WorkerLost) and error.signal_name == "SIGKILL"
     )
@@ -216,7 +226,7 @@ def _first_steps(worker: TrainingWorker, precision: Precision) -> list[FirstStep
 
 
 def _exact_steps(worker: TrainingWorker) -> list[FirstSteps]:
-    """Those in float64; nothing if the backend does not offer it."""
+    """Make the first steps in float64; return nothing if the backend does not offer it."""
     try:
         return [worker.first_steps("float64", _EXACT_STEPS)]
     except Declined:

@@ -1,20 +1,20 @@
-"""From pairs to verdicts, in two stages: unchanged code hardly ever fails, and most benchmarks are quick.
+"""Verdicts from pairs, in two stages: unchanged code hardly ever fails, and most benchmarks are quick.
 
 The *look*: a few pairs of every benchmark. A metric that they show to be within its limit has passed. The
-*confirmation*: more pairs of the others, one at a time, judged together with those of the look:
+*confirmation*: more pairs of the other benchmarks, one at a time, judged together with those of the look:
 
-- PASS: being within the limit is proven. There are two chances to pass, the look and this, so their levels
-  add up to the chance of a wrong PASS (union bound), however the look selects.
+- PASS: being within the limit is proven. There are two chances to pass, the look and the confirmation, so
+  their levels add up to the chance of a wrong PASS (union bound), however the look selects.
 - FAIL: it is proven that head is slower than base at all, and being within the limit is not proven.
 - INCONCLUSIVE: neither.
 - INVALID: the machine was not the same for both, or the result cannot be believed.
 
 Both proofs are tests that are valid at any number of pairs (:mod:`harness.timing.engine.evidence`), so a
-metric is
-judged after every pair, and may be given up at any time. Every metric of the suite has the same share of
-``false_alarms``, whether it reaches the confirmation or not. So the pairs of the look count towards FAIL too:
-that the look passes some metrics can only prevent a FAIL. Holm's rule (1979) gives the share of a metric that
-has failed to the others. To be within the limit, the plain mean and the mean over all blocks must be so too.
+metric is judged after every pair, and may be given up at any time. Every metric of the suite has the same
+share of ``false_alarms``, whether it reaches the confirmation or not. So the pairs of the look count towards
+FAIL too: the look passes some metrics, which can only prevent a FAIL. Holm's rule (1979) gives the share of a
+metric that has failed to the others. A metric is within the limit only if the plain mean and the mean over
+all blocks are within it too.
 """
 
 import math
@@ -42,9 +42,6 @@ from harness.timing.gate.record import (
     Verdict,
 )
 
-# Log ratios of one metric, head over base, from pairs of processes.
-
-
 #: Pairs of the look.
 LOOK_PAIRS = FEWEST_PAIRS
 #: The chance that the look passes a metric that is exactly at its limit.
@@ -56,10 +53,10 @@ _FEWEST_LEFT = 3
 
 
 def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
-    """The result after the look. All but PASS is to be confirmed.
+    """Return the result after the look. Every other verdict than PASS is to be confirmed.
 
-    PASS needs an upper end of Student's one-sided 97.5 % interval within the limit, and means over all
-    blocks within it.
+    PASS needs an upper end of Student's one-sided 97.5 % interval within the limit, and means over all blocks
+    within it.
     """
     if reason := _why_invalid(series, max_speedup):
         return _result(series, "look", "INVALID", reason)
@@ -72,7 +69,7 @@ def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
 
 
 def confirmed(series: PairedSeries, max_speedup: float | None, level: float, *, last: bool) -> MetricResult:
-    """The result after all pairs so far; ``last`` says that no more will come.
+    """Return the result after all pairs so far; ``last`` says that no more will come.
 
     ``level`` is that of the proof that head is worse. Without more pairs to come head fails by this proof
     alone; before, only if the loss is as large as the limit, because head may still be shown to be within it.
@@ -96,12 +93,12 @@ def confirmed(series: PairedSeries, max_speedup: float | None, level: float, *, 
 
 
 def worse_p_value(series: PairedSeries, limit: float) -> float:
-    """Of the test that head is worse than base, or saves less than it must."""
+    """Return the p-value of the test that head is worse than base, or saves less than it must."""
     return evidence_p_value(series.ratios.logs - min(0.0, limit), abs(limit))
 
 
 def pairs_wanted(series: PairedSeries, level: float) -> int | None:
-    """About how many more pairs decide an undecided metric; None if pairs like these never do.
+    """Estimate how many more pairs decide an undecided metric; None if pairs like these never do.
 
     At the observed loss either proof may come first. A loss below the limit that is proven already fails when
     no more pairs come; until then only being within the limit may still be shown.
@@ -115,7 +112,7 @@ def pairs_wanted(series: PairedSeries, level: float) -> int | None:
 
 
 def final(result: MetricResult, pair_seconds: float) -> MetricResult:
-    """The result of an undecided metric when no more pairs will come.
+    """Return the result of an undecided metric when no more pairs will come.
 
     If the whole interval is beyond the limit, or the usable pairs are so few that no head could have failed,
     a reason states it, so that INCONCLUSIVE never becomes PASS.
@@ -137,7 +134,7 @@ def _upper_end(logs: np.ndarray) -> float:
 
 
 def _why_invalid(series: PairedSeries, max_speedup: float | None) -> Reason | None:
-    """Why no verdict can rest on these pairs; None where one can."""
+    """Return the reason why no verdict can rest on these pairs; None where one can."""
     usable = len(series.ratios.logs)
     pairs = usable + series.lost
     # Every pair has a first step, but only those with undisturbed turns show the state of the machine.
@@ -173,6 +170,3 @@ def _result(
         weight=ratios.weight,
         uneven=ratios.uneven,
     )
-
-
-# The verdict of a benchmark and of a gate, from what was measured and from what ended it early.

@@ -27,8 +27,8 @@ def metric_ratios(
 ) -> Ratios:
     """Return the log ratios of a process over base; above 0 is worse.
 
-    Of the step, pairs lost to disturbances are left out; of a quantity, pairs in which a process has none.
-    Outliers are down-weighted in the step, as in a duel, and not in the other metrics.
+    For the step, pairs lost to disturbances are left out and outliers are down-weighted, as in a duel; for
+    a quantity, pairs in which a process has no value are left out.
     """
     if metric == "step":
         return step_ratios(pairs, index, batch_sizes)
@@ -38,14 +38,14 @@ def metric_ratios(
 
 
 def benchmark_ratios(benchmark: BenchmarkRecord, metric: MetricName, pairs: list[PairRecord]) -> Ratios:
-    """The log ratios of some pairs of a benchmark."""
+    """Return the log ratios of some pairs of a benchmark."""
     return metric_ratios(pairs, metric, [ran.batch_size for ran in benchmark.configurations])
 
 
 def ratios_behind(benchmark: BenchmarkRecord, result: MetricResult) -> Ratios:
-    """The log ratios that a verdict rests on: after the look its pairs, else all.
+    """Return the log ratios that a verdict rests on: after the look its pairs, else all.
 
-    Pairs that were made for another metric after this one was decided are left out.
+    Pairs that were made for another metric after this metric was decided are left out.
     """
     pairs = list(benchmark.look)
     if result.stage == "confirmation":
@@ -70,7 +70,7 @@ class PairedSeries(NamedTuple):
 
 
 def series(pairs: list[PairRecord], limits: Limits, batch_sizes: list[int]) -> list[PairedSeries]:
-    """The series of each metric that has a limit. ``batch_sizes`` are base's and head's."""
+    """Return the series of each metric that has a limit. ``batch_sizes`` are base's and head's."""
     control = np.array([ratio for pair in pairs if (ratio := control_log_ratio(pair, _HEAD)) is not None])
     every = []
     for metric, limit in limits_of(limits).items():

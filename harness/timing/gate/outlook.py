@@ -1,4 +1,4 @@
-"""How long the confirmation of a benchmark may take, and whether more pairs help."""
+"""The outlook of a confirmation: its duration, and the chance that more pairs help."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _HOPELESS = 2.0
 
 
 class Outlook(NamedTuple):
-    """``pairs_wanted`` more pairs decide, about (None: no number does); there is time for ``pairs_left``."""
+    """About ``pairs_wanted`` more pairs decide (None: no number does); there is time for ``pairs_left``."""
 
     pairs_wanted: int | None
     pairs_left: int
@@ -26,7 +26,7 @@ class Outlook(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """About how long it will go on."""
+        """The estimated rest of the confirmation."""
         wanted = self.pairs_left if self.pairs_wanted is None else self.pairs_wanted
         return min(wanted, self.pairs_left) * self.pair_seconds
 
@@ -40,7 +40,7 @@ def outlook(
     *,
     may_end: bool,
 ) -> Outlook:
-    """The outlook for the ``undecided`` metrics, of which head fails at ``level``.
+    """Return the outlook for the ``undecided`` metrics, of which head fails at ``level``.
 
     At most ``most_pairs`` more are made. It is hopeless only if it ``may_end`` before the time is over.
     """
@@ -60,7 +60,7 @@ def outlook(
 
 
 def _is_certain_enough(series: PairedSeries, level: float) -> bool:
-    """Whether there are enough pairs for a forecast that gives a metric up."""
+    """Check that there are enough pairs for a forecast that gives a metric up."""
     limit, ratios = math.log1p(series.limit), series.ratios
     if len(ratios.logs) < _FEWEST_FOR_FORECAST / 2:
         return False

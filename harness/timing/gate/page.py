@@ -1,4 +1,4 @@
-"""Gates: reasons and verdicts in words, tables, and the document of a gate.
+"""The tables of a gate, and its document.
 
 Nothing here imports NumPy, so that CI formats do not need it either.
 """
@@ -55,8 +55,6 @@ from harness.timing.gate.words import (
     why,
 )
 
-# The tables of a gate: a row per benchmark, a row per metric with its measurements, a row per seed.
-
 TONES: dict[Verdict, Tone] = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "unsure", "INVALID": "unsure"}
 _TITLE = "Measurements: medians over processes (a step of head: base times the change), change, evidence"
 _MARKS: dict[Verdict, str] = {"INCONCLUSIVE": "?"}
@@ -65,7 +63,7 @@ _SIGNS: dict[Verdict, str] = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "❔
 
 
 def verdict_table(record: GateRecord) -> Table:
-    """Each benchmark with its verdict, the change of each metric, and its quality.
+    """Return each benchmark with its verdict, the change of each metric, and its quality.
 
     A limit that all benchmarks share is in the header of its column, else in each cell.
     """
@@ -84,13 +82,13 @@ def verdict_table(record: GateRecord) -> Table:
 
 
 def _shared_limit(benchmarks: Sequence[BenchmarkRecord], metric: MetricName) -> str:
-    """The limit that all benchmarks have for the metric; empty where they differ."""
+    """Return the limit that all benchmarks have for the metric; empty where they differ."""
     limits = {limit(each) for benchmark in benchmarks for each in benchmark.metrics if each.metric == metric}
     return limits.pop() if len(limits) == 1 else ""
 
 
 def _change_cell(benchmark: BenchmarkRecord, metric: MetricName, *, with_limit: bool) -> Cell:
-    """The change; with it a verdict other than PASS, which must not be shown by colour alone."""
+    """Return the change, with a verdict other than PASS, which must not be shown by colour alone."""
     result = next((each for each in benchmark.metrics if each.metric == metric), None)
     if result is None:
         return Cell(NOTHING, "muted")
@@ -103,7 +101,7 @@ def _change_cell(benchmark: BenchmarkRecord, metric: MetricName, *, with_limit: 
 
 
 def measurements_table(record: GateRecord) -> Table:
-    """Each metric of each benchmark: the medians of base and head, the change, and its evidence."""
+    """Return each metric of each benchmark: the medians of base and head, the change, and its evidence."""
     rows = [
         {"benchmark": one_line(benchmark.name)}
         | (_measured(result) if isinstance(result, MetricResult) else _compared(result))
@@ -134,9 +132,9 @@ def _measured(result: MetricResult) -> dict[str, str]:
 
 
 def _head(result: MetricResult) -> float:
-    """The median of head; of steps that of base times the change, which is taken turn by turn.
+    """Return the median of head; for steps, that of base times the change, which is taken turn by turn.
 
-    Medians over processes have the machine's drift in them and may contradict the change.
+    Medians over processes include the drift of the machine and may contradict the change.
     """
     if result.metric != "step" or result.ratio is None:
         return result.head
@@ -150,7 +148,7 @@ def _compared(quality: QualityResult) -> dict[str, str]:
 
 
 def seeds_table(record: GateRecord) -> Table:
-    """The scores of each seed where base and head were trained."""
+    """Return the scores of each seed where base and head were trained."""
     rows = [
         {
             "benchmark": one_line(benchmark.name),
@@ -187,7 +185,7 @@ Quality: same if the losses of the first steps agree in float64. A difference fa
 
 
 def gate_document(record: GateRecord) -> Document:
-    """The verdict, a row per benchmark, what to do about those that failed, charts and circumstances."""
+    """Return the verdict, a row per benchmark, next steps for failures, charts and circumstances."""
     verdict = Span(record.verdict, tone=TONES[record.verdict], sign=_SIGNS[record.verdict])
     explanations = [_explanation(record, benchmark) for benchmark in not_passed(record)]
     next_steps = [Section("Reasons and next steps", [Items(explanations)], "explanations")]
@@ -223,7 +221,7 @@ def gate_document(record: GateRecord) -> Document:
 
 
 def _explanation(record: GateRecord, benchmark: BenchmarkRecord) -> Item:
-    """Why a benchmark did not pass, and what to do."""
+    """Say why a benchmark did not pass, and name the next step."""
     from harness.timing.gate.advice import advice
 
     text, command = advice(record, benchmark)

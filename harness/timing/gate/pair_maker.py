@@ -1,4 +1,4 @@
-"""Pairs of a benchmark: fresh processes of base and head, and which of them is to blame if one fails."""
+"""Pairs of a benchmark: fresh processes of base and head, and the side to blame if one fails."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 
 
 class PairMaker:
-    """Makes pairs of base and head (``workloads``).
+    """The maker of pairs of base and head (``workloads``).
 
     Base is paused in memory next to head, and both may need more memory than there is. So if head fails, it
     is tried alone, and is to blame only if it fails then too; otherwise :class:`Ended` is raised. A hang, and
@@ -65,18 +65,18 @@ class PairMaker:
         return prepared
 
     def make(self, turns: int) -> PairRecord:
-        """Run one pair; raises what :meth:`prepare` raises."""
+        """Run one pair; raise the errors of :meth:`prepare`."""
         pair = self._blaming_fairly(lambda alternation, part: alternation.pair(self._steps[part], turns))
         self._time.made(pair)
         return pair
 
     @property
     def seconds(self) -> float:
-        """What the next pair will take, about."""
+        """The estimated time of the next pair."""
         return self._time.seconds
 
     def _blaming_fairly(self, work: Callable[[Alternation, slice], _T]) -> _T:
-        """Do work with base and head; ``work`` gets the part of the two that it is done with."""
+        """Do work with base and head; ``work`` gets the part of the two to do it with."""
         try:
             return work(self._alternation, slice(0, 2))
         except ConfigurationFailed as error:

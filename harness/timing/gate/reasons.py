@@ -47,7 +47,7 @@ class Check(NamedTuple):
     accept: str = ""
 
 
-#: What to do about a reason. A sentence has the names of the options in braces: ``{budget}``, ``{turns}``.
+#: The next step after a reason. A sentence has the names of the options in braces: ``{budget}``, ``{turns}``.
 Remedy = str | Step | Check
 
 _MORE_TIME = "Give the gate more time ({budget})."

@@ -57,7 +57,7 @@ class TrainingWorker:
         self._conversation = Conversation(session, configuration.backend, configuration.threads)
 
     def first_steps(self, precision: Precision, steps: int) -> FirstSteps:
-        """Train ``steps`` steps; raises :class:`Declined` if the backend does not offer the precision."""
+        """Train ``steps`` steps; raise :class:`Declined` if the backend does not offer the precision."""
         plan = msgspec.structs.replace(self._workload.plan, precision=precision)
         order, fingerprint = self._build(plan)
         losses: Losses = []
@@ -87,7 +87,7 @@ class TrainingWorker:
         return Curve(steps, scores, diverged=not finite)
 
     def blamed(self) -> contextlib.AbstractContextManager[None]:
-        """See :func:`harness.timing.engine.sessions.blaming`."""
+        """Return a context that blames the workload: see :func:`harness.timing.engine.sessions.blaming`."""
         return blaming(self._workload.label, self._session)
 
     def end(self) -> None:
@@ -95,7 +95,7 @@ class TrainingWorker:
         self._session.kill()
 
     def _build(self, plan: Plan) -> tuple[BatchOrder, str]:
-        """The batch order of the training, and the fingerprint of the data."""
+        """Build, and return the batch order of the training and the fingerprint of the data."""
         built = self._conversation.build(plan, self._dataset)
         return BatchOrder.of_task(plan.task, built.samples["train"], plan.seed), built.dataset_fingerprint
 
@@ -108,7 +108,7 @@ class TrainingWorker:
 def training_worker(
     workload: Workload, dataset: str, cpus: Iterable[int] | None = None
 ) -> Iterator[TrainingWorker]:
-    """A worker of this workload, on ``cpus`` or else on those of its variables.
+    """Yield a worker of this workload, on ``cpus`` or else on those of its variables.
 
     Raises:
         ConfigurationFailed: it could not start or failed; with the last lines of its output.
@@ -117,9 +117,3 @@ def training_worker(
     session = session_of(workload.label, variables, PROCESS_LIMIT_SECONDS, python, cpus)
     with ending(workload.label, session):
         yield TrainingWorker(workload, session, dataset)
-
-
-# The first training steps of base and head, made to be compared.
-#
-# Both make the same steps in float64, where rounding leaves about 1e-15 and any other formula shows, and
-# again in the precision that is timed; then they are scored. :mod:`harness.timing.gate.quality` judges them.

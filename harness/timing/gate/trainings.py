@@ -1,6 +1,17 @@
-"""Whether head computes what base computes, and where it does not, whether it learns no less.
+"""Judge by trainings of base and head on the same seeds that head learns no less than base.
 
-The losses and scores of the first steps are judged, then trainings over seeds.
+Two quantities are compared: the validation score of the best epoch, and the steps to a target. Both are
+judged by one-sided Student tests of means over paired seeds:
+
+- PASS: the loss is shown to be below its limit. Tried after 3 seeds, 6, 12 and so on, and after the last; the
+  tries share the level (Bonferroni).
+- FAIL: head is shown to be worse than base, with all seeds that there was time for.
+- INCONCLUSIVE: neither is shown; more seeds may decide.
+- INVALID: too few seeds are comparable, or trainings are too short to show when the target was reached.
+
+The target is the score that both have reached by half of their epochs, minus the loss allowed. It depends on
+both, because a target picked from the scores of base alone would favour base by chance. Scores are known once
+an epoch; between two scores the step is interpolated linearly.
 """
 
 import math
@@ -27,23 +38,12 @@ from harness.timing.gate.record import (
 )
 from harness.timing.gate.training_worker import Curve, training_worker
 
-# Whether head learns no less than base, judged by trainings of both on the same seeds.
-#
-# Compared are the validation score of the best epoch, and the steps to a target (see
-# :mod:`harness.timing.gate.quality`). Both by one-sided Student tests of means over paired seeds:
-#
-# - PASS: the loss is shown to be below its limit. Tried after 3 seeds, 6, 12 and so on, and after the last;
-#   the tries share the level (Bonferroni).
-# - FAIL: head is shown to be worse than base, with all seeds that there was time for.
-# - INCONCLUSIVE: neither is shown; more seeds may decide.
-# - INVALID: too few seeds are comparable, or trainings are too short to show when the target was reached.
-
 #: The chance to pass a head that is exactly at its limit, over all tries.
 _WITHIN_LEVEL = 0.05
 
 
 class Rule(NamedTuple):
-    """How trainings are judged: the score, the loss allowed, and the chances of error.
+    """The rule by which trainings are judged: the score, the loss allowed, and the chances of error.
 
     PASS may be tried ``tries`` times in all. ``worse_level`` is the chance to fail a head that is as good as
     base, over the score and the steps together.
@@ -63,7 +63,7 @@ class Judgement(NamedTuple):
 
 
 def tries_of(most: int) -> list[int]:
-    """The numbers of seeds after which PASS is tried, of ``most`` in all."""
+    """Return the numbers of seeds after which PASS is tried, of ``most`` in all."""
     tries, seeds = [], FEWEST_SEEDS
     while seeds < most:
         tries.append(seeds)
@@ -72,7 +72,7 @@ def tries_of(most: int) -> list[int]:
 
 
 def judge(rows: Sequence[SeedScores], rule: Rule) -> Judgement:
-    """The verdict on these seeds."""
+    """Return the verdict on these seeds."""
     if len(rows) < FEWEST_SEEDS:
         return Judgement("INVALID", (reasons.TooFewSeeds(seeds=len(rows)),))
     if diverged := [row.seed for row in rows if row.base is None]:
@@ -104,11 +104,11 @@ def _score_lost(rows: Sequence[SeedScores], rule: Rule) -> Judgement:
 
 
 def _extra_steps(rows: Sequence[SeedScores], limit: float, rule: Rule) -> Judgement:
-    """The steps to the target, of which some are known only as a bound.
+    """Judge the steps to the target, some of which are known only as a bound.
 
-    For a head that did not reach it the bound is all its steps; for a base that had reached it by its first
-    score, the steps to that score. Both suffice for FAIL, not for PASS. A head that had reached it by its
-    first score suffices for PASS, not for FAIL.
+    For a head that did not reach the target the bound is all its steps; for a base that had reached it by its
+    first score, the steps to that score. Both suffice for FAIL, not for PASS. A head that had reached it by
+    its first score suffices for PASS, not for FAIL.
     """
     logs = [
         math.log((row.head_steps_to_target or row.head_steps) / row.base_steps_to_target)
@@ -132,7 +132,7 @@ def _extra_steps(rows: Sequence[SeedScores], limit: float, rule: Rule) -> Judgem
 
 
 def _was_early(row: SeedScores, label: Label) -> bool:
-    """Whether the target was reached by the first score, so that how soon is unknown."""
+    """Check that the target was reached by the first score, so that the steps to it are unknown."""
     to_target = {"base": row.base_steps_to_target, "head": row.head_steps_to_target}[label]
     return to_target is not None and to_target <= row.first_steps[label == "head"]
 
@@ -145,13 +145,13 @@ def _judgement(verdict: Verdict, reason: Reason, estimate: Estimate, limit: floa
 
 
 def _share_more(log: Estimate) -> Estimate:
-    """A log ratio as a share: 0.05 is 5 % more."""
+    """Return a log ratio as a share: 0.05 is 5 % more."""
     low, high = (None if end is None else math.expm1(end) for end in (log.low, log.high))
     return Estimate(math.expm1(log.value), low, high, log.n)
 
 
 def _paired(values: list[float], limit: float, rule: Rule) -> tuple[Verdict, Estimate]:
-    """PASS where the mean is shown to be below the limit; else FAIL where it is shown to be above 0.
+    """Return PASS where the mean is shown to be below the limit; else FAIL where it is shown above 0.
 
     The interval has the level at which PASS is decided.
     """
@@ -167,15 +167,8 @@ def _paired(values: list[float], limit: float, rule: Rule) -> tuple[Verdict, Est
     return "FAIL" if mean - worse > 0 else "INCONCLUSIVE", estimate
 
 
-# What one seed's trainings of base and head come to: best scores, and steps to a common target.
-#
-# The target is the score that both have reached by half of their epochs, minus the loss allowed. Both have
-# a say in it, because a target picked from base's scores alone would favour base by chance. Scores are known
-# once an epoch; between two of them the step is interpolated linearly.
-
-
 def seed_scores(seed: int, base: Curve, head: Curve, measure: Measure, limits: Limits) -> SeedScores:
-    """The scores and steps of one seed."""
+    """Return the scores and steps of one seed."""
     sign = 1 if measure.higher_is_better else -1  # more is better of every score below
     of_base, of_head = (_finite(curve, measure.key, sign) for curve in (base, head))
     by_half = [
@@ -206,12 +199,12 @@ def _finite(curve: Curve, key: str, sign: int) -> list[tuple[int, float]]:
 
 
 def _best(points: Sequence[tuple[int, float]], steps: int) -> float | None:
-    """The best score within so many steps; None where none is finite."""
+    """Return the best score within ``steps`` steps; None where none is finite."""
     return max((value for step, value in points if step <= steps), default=None)
 
 
 def _steps_to(target: float, points: Sequence[tuple[int, float]]) -> int | None:
-    """The steps at which the target was reached; None where it was not."""
+    """Return the steps at which the target was reached; None where it was not."""
     before: tuple[int, float] | None = None
     for step, value in points:
         if value >= target:
@@ -223,7 +216,7 @@ def _steps_to(target: float, points: Sequence[tuple[int, float]]) -> int | None:
     return None
 
 
-#: Of fewer epochs, half is the first alone, by which both have trivially reached the target.
+#: Half of fewer epochs is the first epoch alone, by which both have trivially reached the target.
 _FEWEST_EPOCHS = 3
 
 
@@ -236,7 +229,7 @@ def compare_trainings(
     deadline: float,
     say: Callable[[str], None],
 ) -> QualityResult:
-    """Train base and head (``workloads``) on each seed and judge whether head is no worse.
+    """Train base and head (``workloads``) on each seed and judge that head is no worse.
 
     No seed is started after ``deadline``, of :func:`time.monotonic`. ``worse_level``: see
     :class:`harness.timing.gate.trainings.Rule`.

@@ -1,4 +1,4 @@
-"""A gate in words: changes, verdicts, and why a benchmark did not pass. Nothing here imports NumPy."""
+"""A gate in words: changes, verdicts, and reasons. Nothing here imports NumPy."""
 
 import math
 
@@ -44,14 +44,14 @@ def change(metric: MetricName, ratio: Estimate | None) -> str:
 
 
 def limit(result: MetricResult) -> str:
-    """``≤ 5 %``."""
+    """Return ``≤ 5 %``."""
     if result.limit < 0:
         return f"saves ≥ {-100 * result.limit:g} %"
     return f"≤ {100 * result.limit:g} %"
 
 
 def headline(record: GateRecord) -> str:
-    """Why the gate has its verdict: the counts and names of the benchmarks that did not pass."""
+    """Say why the gate has its verdict: the counts and names of the benchmarks that did not pass."""
     if record.failure:
         return f"the gate did not end: {one_line(record.failure)}"
     if record.status == "running":
@@ -82,7 +82,7 @@ _UPGRADES: dict[Verdict, str] = {
 
 
 def upgrade_headline(record: GateRecord) -> str:
-    """``safe: the same results; step 6 % faster [5, 7], first step +40 %``, over all benchmarks."""
+    """Return ``safe: the same results; step 6 % faster [5, 7], first step +40 %``, over all benchmarks."""
     verdicts = {benchmark.quality and benchmark.quality.verdict for benchmark in record.benchmarks}
     results = "results differ" if "FAIL" in verdicts else "results were not all compared"
     if verdicts == {"PASS"}:
@@ -93,7 +93,7 @@ def upgrade_headline(record: GateRecord) -> str:
 
 
 def _over_benchmarks(record: GateRecord, metric: MetricName) -> Estimate | None:
-    """The geometric mean of a metric's ratios, whose intervals are independent of each other."""
+    """Return the geometric mean of a metric's ratios, whose intervals are independent of each other."""
     every = [result for benchmark in record.benchmarks for result in benchmark.metrics]
     ratios = [result.ratio for result in every if result.metric == metric and result.ratio is not None]
     if not ratios:
@@ -111,7 +111,7 @@ def _over_benchmarks(record: GateRecord, metric: MetricName) -> Estimate | None:
 
 
 def metric_text(result: MetricResult) -> str:
-    """``step +7.1 % [5.9, 8.3], limit 5 % (8 pairs, p = 0.004): head is proven worse than base``."""
+    """Return ``step +7.1 % [5.9, 8.3], limit 5 % (8 pairs, p = 0.004): head is proven worse than base``."""
     evidence = pairs_text(result)
     if result.p_value is not None:
         evidence += f", p = {result.p_value:.2g}"
@@ -121,14 +121,14 @@ def metric_text(result: MetricResult) -> str:
 
 
 def quality_text(quality: QualityResult) -> str:
-    """Why the quality has its verdict; of PASS what was compared."""
+    """Say why the quality has its verdict; for PASS, what was compared."""
     if quality.reasons:
         return reasons_text(quality.reasons)
     return "losses of the first steps" if not quality.seeds else f"{quality.measure} over the same seeds"
 
 
 def why(benchmark: BenchmarkRecord) -> str:
-    """The reasons of a verdict other than PASS, without a full stop; those of a FAIL first."""
+    """Return the reasons of a verdict other than PASS, without a full stop; those of a FAIL first."""
     parts = list(map(reason_text, benchmark.reasons))
     parts += [
         metric_text(result) if isinstance(result, MetricResult) else quality_text(result)
@@ -149,13 +149,13 @@ _QUALITY_WORDS: dict[Verdict, tuple[str, str]] = {
 
 
 def quality_word(benchmark: BenchmarkRecord) -> str:
-    """Quality in a word or two."""
+    """Return the quality in a word or two."""
     quality = benchmark.quality
     return NOTHING if quality is None else _QUALITY_WORDS[quality.verdict][bool(quality.seeds)]
 
 
 def not_passed(record: GateRecord) -> list[BenchmarkRecord]:
-    """The benchmarks that need attention, failures first."""
+    """Return the benchmarks that need attention, failures first."""
     failed_first = list(_NOT_PASSED)
     others = [benchmark for benchmark in record.benchmarks if benchmark.verdict != "PASS"]
     return sorted(others, key=lambda benchmark: failed_first.index(benchmark.verdict))

@@ -33,7 +33,7 @@ _DEVIATES = 1.959964
 
 
 def history_figures(series: Sequence[MetricHistory]) -> list[Figure]:
-    """A chart of each series with more than one gate and known noise."""
+    """Draw a chart of each series with more than one gate and known noise."""
     return [
         Figure(
             f"series-{number}",
@@ -85,7 +85,10 @@ def _chart(series: MetricHistory) -> Spec:
 
 
 def _step_layers(steps: list[Row], x: Spec) -> list[Spec]:
-    """The size of each step, at the first gate with the new level. A triangle shows its direction."""
+    """Draw the size of each step, at the first gate with the new level.
+
+    A triangle shows its direction.
+    """
     colours = {"worse": VERDICTS["FAIL"][0], "better": VERDICTS["PASS"][0]}
     colour = scaled("direction:N", colours, legend=None)
     shape = scaled("direction:N", {"worse": "triangle-up", "better": "triangle-down"}, legend=None)

@@ -82,7 +82,7 @@ def command(
 
 
 def _paths(files: tuple[Path, ...]) -> list[Path]:
-    """The files; of a folder its records, or those of the results in it."""
+    """Return the files; for a folder, its records, or those of the results in it."""
     paths: list[Path] = []
     for path in files:
         if path.is_dir():

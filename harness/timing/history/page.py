@@ -1,4 +1,4 @@
-"""The history of gates: its series in words, its document, and as JSON."""
+"""The history of gates: its table, its document, and as JSON."""
 
 import math
 from collections.abc import Sequence
@@ -45,11 +45,9 @@ from harness.timing.history.words import (
     total_text,
 )
 
-# A history in words: how many series changed, a sentence per series, and what was not measured.
-
 
 def series_table(series: Sequence[MetricHistory]) -> Table:
-    """Each series: its total change since the base, and the changes of level in between."""
+    """Return each series: its total change since the base, and the changes of level in between."""
     rows: list[Row] = [
         {
             "series": name_of(each),
@@ -81,7 +79,7 @@ one may be the cause.""".splitlines()
 
 
 def history_document(findings: HistoryFindings) -> Document:
-    """What changed and where, what was not measured, charts, and what was left out."""
+    """Return the changes and their places, gaps in the measurements, charts, and exclusions."""
     series = in_order(findings.history.series)
     changed = [each for each in series if steps_of(each)]
     same = [each for each in series if not steps_of(each)]
@@ -111,7 +109,7 @@ def _figures(series: Sequence[MetricHistory]) -> list[Figure]:
 
 
 def history_json(findings: HistoryFindings) -> bytes:
-    """Every series with its gates, levels and steps; changes are ratios, above 1 is worse."""
+    """Return every series with its gates, levels and steps; changes are ratios, above 1 is worse."""
     document = {
         "gates": [gate.id for gate in findings.gates],
         "series": [_series(each) for each in in_order(findings.history.series)],

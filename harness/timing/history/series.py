@@ -1,12 +1,12 @@
 """The gates of a branch in order: where each benchmark changed its level, and by how much in total.
 
 Gates with the same base commit form one series: their ratios are levels relative to it. Gates with other
-bases form other series, because nothing measured connects them. So slow drift shows where every gate has
-one base, such as a release.
+bases form other series, because nothing measured connects them. So slow drift shows where every gate has one
+base, such as a release.
 
-Of 30 gates with a noise of 1 % each and three changes of 3 %, all at least 5 gates apart, 96 % of the
-changes were found within 2 gates (93 % within 1). Of series without a change, 98 % showed none. (1000
-simulated series each.)
+Of 30 gates with a noise of 1 % each and three changes of 3 %, all at least 5 gates apart, 96 % of the changes
+were found within 2 gates (93 % within 1). Of series without a change, 98 % showed none (1000 simulated series
+each).
 """
 
 import itertools
@@ -43,21 +43,21 @@ class NotEnded(NamedTuple):
 
 
 class DamagedPairs(NamedTuple):
-    """The ratios of the gate's pairs cannot be computed; ``message`` is that of the error."""
+    """The ratios of the gate's pairs cannot be computed; ``message`` is the message of the error."""
 
     gate: str
     message: str
 
 
 class NoCommits(NamedTuple):
-    """``gates`` of the ``ended`` ones do not record their commits, so that their base is unknown."""
+    """``gates`` of the ``ended`` gates do not record their commits, so that their base is unknown."""
 
     gates: int
     ended: int
 
 
 class AloneWithBase(NamedTuple):
-    """``gates`` of the ``ended`` ones share their base with no other gate."""
+    """``gates`` of the ``ended`` gates share their base with no other gate."""
 
     gates: int
     ended: int
@@ -89,7 +89,7 @@ class Point(NamedTuple):
 class MetricHistory(NamedTuple):
     """The gates of one benchmark and metric with the same base, oldest first.
 
-    ``trend`` is None where too little is known of the noise; ``latest`` says whether it reaches the
+    ``trend`` is None where too little is known of the noise; ``latest`` is True if the series reaches the
     newest head of its benchmark.
     """
 
@@ -107,14 +107,14 @@ class MetricHistory(NamedTuple):
 
 
 class History(NamedTuple):
-    """All series, by benchmark and metric; and why gates were left out."""
+    """All series, by benchmark and metric, and the reasons why gates were left out."""
 
     series: list[MetricHistory]
     left_out: list[Exclusion]
 
 
 def read_history(gates: Iterable[GateRecord], *, same_base: bool = False) -> History:
-    """The series of the gates that ran to their end with base beside head.
+    """Return the series of the gates that ran to their end with base beside head.
 
     Gates that do not record their commits are left out, unless the caller knows that they have the
     ``same_base``. Of series that one gate makes alone, only those that reach the newest head are kept.
@@ -140,7 +140,7 @@ def read_history(gates: Iterable[GateRecord], *, same_base: bool = False) -> His
 
 
 def _points_of(gates: Iterable[GateRecord]) -> tuple[dict[_Key, list[Point]], list[DamagedPairs]]:
-    """The points of each series, and the gates whose pairs are damaged."""
+    """Return the points of each series, and the gates whose pairs are damaged."""
     points: dict[_Key, list[Point]] = {}
     damaged = []
     for gate in gates:
@@ -174,7 +174,7 @@ def _key(benchmark: BenchmarkRecord, result: MetricResult) -> _Key:
 
 
 def _by_base(points: list[Point]) -> list[list[Point]]:
-    """The points of each base; of gates of the same two commits the last counts."""
+    """Return the points of each base; of gates of the same two commits the last counts."""
     of_base: dict[str | None, list[Point]] = {}
     for point in {point.commits: point for point in points}.values():
         of_base.setdefault(point.base, []).append(point)
@@ -182,7 +182,7 @@ def _by_base(points: list[Point]) -> list[list[Point]]:
 
 
 def _is_latest(points: list[Point], measured: list[Point]) -> bool:
-    """Whether nothing newer was measured except the same head with other bases, or earlier commits again."""
+    """Check that only the same head with other bases, or earlier commits, were measured later."""
     last = points[-1]
     before = {point.commits for point in measured if point.gate < last.gate} - {last.commits}
     newer = (point for point in measured if point.gate > last.gate and point.commits not in before)
@@ -195,7 +195,7 @@ def _without_series(
     points: dict[_Key, list[Point]],
     series: Sequence[MetricHistory],
 ) -> Iterator[Exclusion]:
-    """Why gates that ended are in no series."""
+    """Say why gates that ended are in no series."""
     if nameless := len(ended) - len(usable):
         yield NoCommits(nameless, len(ended))
     measured = {point.gate for of_key in points.values() for point in of_key}
@@ -207,9 +207,9 @@ def _without_series(
 class Gap(NamedTuple):
     """Successive gates of one suite, ``first`` to ``last``, that did not measure a benchmark.
 
-    ``metric`` is the one that they did not measure; None: they measured none. ``reasons`` are those of the
-    last of them; empty if the suite no longer had the benchmark, or no limit for the metric. ``open`` says
-    that they are the newest gates of the suite.
+    ``metric`` was not measured; None: no metric was. ``reasons`` are those of the last of the gates; empty if
+    the suite no longer had the benchmark, or no limit for the metric. ``open``: the gates are the newest of
+    the suite.
     """
 
     benchmark: str
@@ -222,7 +222,7 @@ class Gap(NamedTuple):
 
 
 class _Attempt(NamedTuple):
-    """Whether a gate measured a benchmark or a metric of it; else why not."""
+    """A gate that measured a benchmark or a metric of it, or the reasons why it did not."""
 
     gate: GateRecord
     measured: bool = False
@@ -230,9 +230,9 @@ class _Attempt(NamedTuple):
 
 
 def gaps(gates: Iterable[GateRecord]) -> list[Gap]:
-    """Every gap after a first measurement, in gates that ran to their end.
+    """Return every gap after a first measurement, in gates that ran to their end.
 
-    Suites are distinguished by their file, so that two of them can share a folder.
+    Suites are distinguished by their file, so that two suites can share a folder.
     """
     suites: dict[str, list[GateRecord]] = {}
     for gate in sorted(gates, key=lambda gate: gate.started_at):
@@ -285,7 +285,7 @@ def _runs(name: str, metric: MetricName | None, attempts: Sequence[_Attempt]) ->
 def selected(
     gates: Iterable[GateRecord], benchmark: str | None, metric: MetricName | None
 ) -> list[GateRecord]:
-    """The gates with one benchmark and one metric only; None: all."""
+    """Return the gates with one benchmark and one metric only; None keeps all."""
     return [
         msgspec.structs.replace(
             gate,

@@ -1,4 +1,4 @@
-"""A history in words: how many series changed, a sentence per series, and what was not measured."""
+"""A history in words: the number of series that changed, a sentence per series, and gaps."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from harness.timing.history.series import (
 
 
 class HistoryFindings(NamedTuple):
-    """What a report of a history is made from; ``gates`` oldest first."""
+    """The findings of a history; ``gates`` oldest first."""
 
     history: History
     gaps: list[Gap]
@@ -31,7 +31,7 @@ class HistoryFindings(NamedTuple):
 
 
 def headline(findings: HistoryFindings) -> str:
-    """``3 of 12 series changed over 30 gates, 2026-01-01 to 2026-01-30``."""
+    """Return ``3 of 12 series changed over 30 gates, 2026-01-01 to 2026-01-30``."""
     series = findings.history.series
     changed = sum(bool(steps_of(each)) for each in series)
     dates = [gate.started_at[:10] for gate in findings.gates]
@@ -44,7 +44,10 @@ def headline(findings: HistoryFindings) -> str:
 
 
 def in_order(series: Sequence[MetricHistory]) -> list[MetricHistory]:
-    """Those that changed first, the largest regression at the top; ended series after current ones."""
+    """Sort series: changed series first, the largest regression at the top.
+
+    Ended series come after current ones.
+    """
 
     def place(each: MetricHistory) -> tuple[bool, bool, float]:
         changed = bool(steps_of(each))
@@ -54,30 +57,30 @@ def in_order(series: Sequence[MetricHistory]) -> list[MetricHistory]:
 
 
 def total(series: MetricHistory) -> float:
-    """The logarithm of the last level over the first; 0 where it is not known."""
+    """Return the logarithm of the last level over the first; 0 where it is not known."""
     return math.log(series.trend.total.value) if series.trend else 0.0
 
 
 def steps_of(series: MetricHistory) -> list[tuple[Point, str]]:
-    """Each change of level: the first gate with the new level, and the size of the change."""
+    """Return each change of level: the first gate with the new level, and the size of the change."""
     if series.trend is None:
         return []
     return [(series.points[step.at], change(series.metric, step.change)) for step in series.trend.steps]
 
 
 def name_of(series: MetricHistory) -> str:
-    """``cnn, step``; with the last date where the series does not reach the newest gates."""
+    """Return ``cnn, step``; with the last date where the series does not reach the newest gates."""
     name = one_line(f"{series.benchmark}, {series.metric}")
     return name if series.latest else f"{name}, until {series.points[-1].date}"
 
 
 def total_text(series: MetricHistory) -> str:
-    """``+9.3 % [8.9, 9.8]``: the last level relative to the base."""
+    """Return ``+9.3 % [8.9, 9.8]``: the last level relative to the base."""
     return change(series.metric, series.trend.total if series.trend else None)
 
 
 def changes(series: MetricHistory) -> list[str]:
-    """``+3.1 % [2.4, 3.8] at commit abc (2026-01-05)`` for each change of level, else why there is none."""
+    """Return ``+3.1 % [2.4, 3.8] at commit abc (2026-01-05)`` for each change, else why there is none."""
     if series.trend is None:
         return ["too few gates to estimate their noise"]
     if len(series.points) == 1:
@@ -90,14 +93,14 @@ def changes(series: MetricHistory) -> list[str]:
 
 
 def sentence(series: MetricHistory) -> str:
-    """``cnn, step: +3.1 % [2.4, 3.8] at commit abc (2026-01-05); in total +9.3 % [...] since ...``."""
+    """Return ``cnn, step: +3.1 % [2.4, 3.8] at commit abc (2026-01-05); in total +9.3 % [...] since ...``."""
     gates = counted(len(series.points), "gate")
     in_total = f"in total {total_text(series)} since {one_line(series.start)} ({gates})"
     return f"{name_of(series)}: {', '.join(changes(series))}; {in_total}"
 
 
 def gap_sentence(gap: Gap) -> str:
-    """What was not measured, when, and why; without a full stop."""
+    """Say what was not measured, when, and why; without a full stop."""
     name = gap.benchmark if gap.metric is None else f"{gap.benchmark}, {gap.metric}"
     reason = reasons_text(gap.reasons)
     not_asked = "not in the suite" if gap.metric is None else "not judged"
@@ -111,7 +114,7 @@ def gap_sentence(gap: Gap) -> str:
 
 
 def left_out_sentence(exclusion: Exclusion) -> str:
-    """Which gates are in no series, and why; without a full stop."""
+    """Say which gates are in no series, and why; without a full stop."""
     match exclusion:
         case NotEnded(gate, status):
             text = f"{gate}: its status is {status}"
@@ -131,5 +134,5 @@ def left_out_sentence(exclusion: Exclusion) -> str:
 
 
 def has_chart(series: MetricHistory) -> bool:
-    """Whether the series has more than one gate and known noise."""
+    """Check that the series has more than one gate and known noise."""
     return series.trend is not None and len(series.points) > 1

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 from support.command import PLUGINS
@@ -184,6 +185,7 @@ def test_a_change_in_a_run_fails_it_and_names_the_call(harness, mode):
         ("SIGSEGV", protocol.Describe("torch", 1)),
         ("SIGKILL", protocol.Train(1)),
         ("SIGSEGV", None),
+        ("SIGSEGV", protocol.Operate("package.module:operation", msgspec.Raw(b"{}"))),
     ],
 )
 def test_only_a_forbidden_write_in_a_call_is_explained(signal_name, asked, snapshot):
