@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 from harness.core.audit import budgets
 from harness.core.certify.certificate import Losses
 from harness.core.certify.dropout import uses_dropout
-from harness.core.machine.files import GuardedFolder
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.plugins import registry
 from harness.core.training.batches import BatchOrder
 from harness.core.worker import protocol

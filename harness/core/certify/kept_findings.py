@@ -20,12 +20,8 @@ from harness.core.certify.parity import (
     Finding,
 )
 from harness.core.certify.references import reference_of
+from harness.core.machine.cache import cache_folder, read_cached, write_cached
 from harness.core.machine.description import cpu_model
-from harness.core.machine.files import (
-    cache_folder,
-    read_cached,
-    write_cached,
-)
 from harness.core.machine.leftovers import (
     Leftover,
     older_than,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import psutil
 
 from harness.core.machine.cpus import bound_to_cpus
-from harness.core.machine.files import GuardedFolder
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.machine.pipes import OutputLog
 from harness.core.machine.processes import (
     bind_all,
