@@ -27,7 +27,7 @@ class DataSeal:
         self._sums = {part: checksum(array) for part, array in self._arrays(self._samples)}
 
     def changed(self, *names: str) -> str | None:
-        """The first part that is not as it was, such as ``training inputs``; None if all is.
+        """Name the first part that has changed, such as ``training inputs``; None if none has.
 
         Without ``names``, everything is checked.
         """
@@ -48,7 +48,7 @@ class DataSeal:
 
 
 def checksum(array: np.ndarray) -> int:
-    """The CRC-32 of the array's bytes in canonical order."""
+    """Return the CRC-32 of the array's bytes in canonical order."""
     return zlib.crc32(np.ascontiguousarray(array).data)
 
 

@@ -13,12 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.core.machine import files
-from harness.core.machine.files import (
-    GuardedFolder,
-    read_file,
-    replace_file,
-    sweep_drafts,
-)
+from harness.core.machine.files import read_file, replace_file, sweep_drafts
+from harness.core.machine.guarded_folder import GuardedFolder
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):
