@@ -14,7 +14,7 @@ PLUGIN_FILES_VARIABLE = "HARNESS_PLUGIN_FILES"
 
 
 def name_plugin_files(paths: Iterable[Path]) -> None:
-    """Have this process and its workers load these files."""
+    """Make this process and its workers load these files."""
     os.environ[PLUGIN_FILES_VARIABLE] = "\n".join(str(path.resolve()) for path in paths)
 
 
@@ -24,14 +24,14 @@ def plugin_files() -> list[Path]:
 
 
 def own_plugin_files() -> str:
-    """Return the variable's value without files that are not of harness: data sent to a node."""
+    """Return a value of the variable with only the files of the harness itself, for data sent to a node."""
     package = Path(__file__).parents[2]
     return "\n".join(str(path) for path in plugin_files() if path.is_relative_to(package))
 
 
 @functools.cache
 def import_file(path: Path) -> ModuleType:
-    """Import the module in a plugin file, under a name of its own."""
+    """Import a plugin file under a module name of its own."""
     digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:12]
     spec = importlib.util.spec_from_file_location(f"harness_plugin_file_{digest}", path)
     if spec is None or spec.loader is None:

@@ -1,4 +1,4 @@
-"""The mode after a backend's name: one of its modes, ``*`` for all, ``best`` for the fastest, or none."""
+"""Selection of modes after a backend's name: a mode, ``*`` for all, ``best`` for the fastest, or nothing."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ BEST = "best"
 
 
 class Selection(NamedTuple):
-    """A backend and what is ``written`` after the colon, which is valid for it; empty for nothing."""
+    """A backend and the valid text ``written`` after the colon; empty for none."""
 
     backend: Backend
     written: str
@@ -34,7 +34,7 @@ class Selection(NamedTuple):
         return self.written or default_mode(self.backend, task)
 
     def modes(self, task: Task) -> tuple[str, ...]:
-        """Return the modes for a task, all for ``*``; raises as :meth:`mode`, but for ``best`` alone."""
+        """Return the modes for a task, all for ``*``; raise as :meth:`mode`, except for ``*``."""
         return self.backend.modes if self.written == ALL else (self.mode(task),)
 
     def choices(self, task: Task) -> list[tuple[str, ...]]:
@@ -64,7 +64,7 @@ def select_backend(text: str) -> Selection:
 
 
 def parse_backend(text: str) -> Selection:
-    """Parse a backend as :func:`select_backend`, whether or not the framework is installed."""
+    """Select as :func:`select_backend`, whether or not the framework is installed."""
     name, _, written = text.partition(":")
     backend = registry.backend(name)
     known = (*backend.modes, ALL, BEST)
@@ -74,10 +74,10 @@ def parse_backend(text: str) -> Selection:
 
 
 def default_mode(backend: Backend, task: Task) -> str:
-    """Return the mode in which a backend trains a task where none is named.
+    """Return the mode in which a backend trains a task if none is named.
 
     Raises:
-        PluginError: the backend fails to say, or names none of its modes.
+        PluginError: the backend's method fails, or names none of its modes.
     """
     try:
         mode = backend.default_mode(task)

@@ -1,4 +1,4 @@
-"""The source code of plugins and of models of the user's own: where it changes, results may."""
+"""The source code of plugins and of the user's own models: a change of the code may change results."""
 
 import ast
 import importlib.util
@@ -11,7 +11,7 @@ from harness.spec.task import Task
 
 
 def sources_of(backend: str) -> list[Path]:
-    """List the Python files of the plugin's package; for a single file, those of its folder it imports.
+    """Return the Python files of the plugin's package, or a single file and those beside it that it imports.
 
     Raises:
         UsageError: no plugin has this name.
@@ -54,10 +54,10 @@ _DYNAMIC = {"importlib", "importlib.util", "runpy", "imp", "__import__", "exec",
 
 
 def imported_files(file: Path) -> list[Path]:
-    """List a Python file and those of its folder that it imports, directly or through others, sorted.
+    """Return a Python file and those of its folder that it imports, directly or through others, sorted.
 
-    They are found without running the code. A file that imports by names computed at run time counts with
-    all the Python files beside it.
+    The code is not run. A file that imports by names computed at run time counts with all the Python files
+    beside it.
     """
     folder, found, waiting = file.parent, set[Path](), [file]
     while waiting:

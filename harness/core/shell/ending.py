@@ -1,4 +1,4 @@
-"""How commands end: a result is printed and written to files, and its status becomes the exit code."""
+"""The end of a command: printing its result, writing it to files, and the exit code of its status."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -69,7 +69,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_document(document: "Document", path: Path) -> None:
-    """Write a document as Markdown or as a page, by the suffix of the path. Raises as :func:`writing`."""
+    """Write a document as Markdown or as a page, by the suffix of the path. Raise as :func:`writing`."""
     with writing(path):
         if path.suffix == ".md":
             from harness.core.documents.render.markdown import markdown

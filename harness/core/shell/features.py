@@ -31,7 +31,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Command(NamedTuple):
-    """A command: its name, one line of help, and where its click command is.
+    """A command: its name, one line of help, and the place of its click command.
 
     A command that ``records`` writes records, which contain the command line.
     """
@@ -43,7 +43,7 @@ class Command(NamedTuple):
 
 
 class Feature(NamedTuple):
-    """What a family adds. Mappings are by a name on the command line, or in a message to a worker."""
+    """The additions of a family. Keys of mappings are names on the command line or in messages to workers."""
 
     name: str
     title: str
@@ -79,7 +79,7 @@ class Feature(NamedTuple):
     measurements: tuple[str, ...] = ()
     """For ``harness doctor``: :class:`harness.core.shell.commands.doctor.Measurement` objects."""
     listings: tuple[str, ...] = ()
-    """Further tables for ``harness list tasks``: ``function()`` returns texts."""
+    """Further tables below the tasks in ``harness list``: ``function()`` returns texts."""
     best_mode: str = ""
     """The fastest mode of a backend: a :class:`harness.core.shell.executors.BestMode`."""
     model_proof: str = ""

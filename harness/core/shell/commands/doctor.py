@@ -1,4 +1,4 @@
-"""``harness doctor``: the machine, the installed frameworks, and what is missing or disturbs timing."""
+"""``harness doctor``: the machine, the installed frameworks, and all that is missing or disturbs timing."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -31,9 +31,9 @@ _NO_ANSWER = "no answer"
 
 
 class Measurement(NamedTuple):
-    """What ``harness doctor`` measures instead of describing the machine, where its flag is given.
+    """A measurement that replaces the description of the machine if its flag is given.
 
-    ``options`` declares the flag and further options, ``run`` takes the values of all and prints.
+    ``options`` declares the flag and further options; ``run`` takes the values of all options and prints.
     """
 
     flag: str
@@ -42,7 +42,7 @@ class Measurement(NamedTuple):
 
 
 def _with_measurements(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare the options of what features measure, in their order."""
+    """Declare the options of the features' measurements, in their order."""
     for measurement in reversed(hooked("measurements")):
         function = measurement.options(function)
     return function

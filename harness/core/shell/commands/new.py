@@ -24,12 +24,12 @@ _NAME = re.compile(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*\Z")
 
 
 class Skeleton(NamedTuple):
-    """What ``harness new`` writes for a KIND.
+    """The skeleton of a plugin, for a KIND of ``harness new``.
 
-    ``templates`` is the package and the folder of its templates, ``package.module:folder``; ``group`` that of
-    the entry point, which names an object of the first module where ``attribute`` is given. ``further`` are
-    modules beside the first one, by the ends of their names. ``first`` is a command that shows the plugin at
-    work. ``taken`` returns the names that are in use.
+    ``templates`` is the folder of its templates, ``package.module:folder``. ``group`` is the group of the
+    entry point, which names the object ``attribute`` of the first module, or else the module. ``further``
+    are modules beside the first one, by the ends of their names. ``first`` is a command that shows the plugin
+    at work. ``taken`` returns the names that are in use.
     """
 
     label: str
@@ -161,7 +161,7 @@ def _require_free(skeleton: Skeleton, name: str) -> None:
 
 
 def _require_absent(folder: Path, texts: dict[str, str]) -> None:
-    """Refuse before the first file is written."""
+    """Refuse to overwrite a file, before the first one is written."""
     present = [str(folder / path) for path in texts if (folder / path).exists()]
     if present:
         raise UsageError(f"{', '.join(present)}: exists and is not overwritten; choose another --to DIR.")
