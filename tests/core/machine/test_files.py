@@ -135,7 +135,7 @@ def test_readers_see_the_old_file_or_the_new_one(tmp_path):
 
 _KILLED = """
 import os, signal
-from harness.core.machine.files import GuardedFolder
+from harness.core.machine.guarded_folder import GuardedFolder
 folder = GuardedFolder("killed-")
 (folder.path / "file").touch()
 print(folder.path, flush=True)
