@@ -118,8 +118,8 @@ def load_weights(
             damaged or of another task.
     """
     from harness.core.runs.store import RUNS
+    from harness.core.runs.weights import read_weights
     from harness.core.shell.features import records
-    from harness.weights.score.score import read_weights
 
     found, path = records().named(RUNS, Path(results), str(record))
     return read_weights(found, path.parent, best=best)

@@ -12,7 +12,6 @@ import inspect
 import re
 import textwrap
 
-import msgspec
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -131,15 +130,13 @@ class Reasons(_TableDirective):
     """Every kind of reason for a gate's verdict."""
 
     def table(self) -> Table:
-        classes = [cls for cls in vars(reasons).values() if isinstance(cls, type)]
         rows = [
             (
                 str(cls.__struct_config__.tag),
                 _ROLE.sub(r"\1", " ".join((inspect.getdoc(cls) or "").split())).replace("``", ""),
                 ", ".join(cls.__struct_fields__),
             )
-            for cls in classes
-            if issubclass(cls, msgspec.Struct)
+            for cls in reasons.BaseReason.__subclasses__()
         ]
         return Table(("kind", "verdict and meaning", "fields"), rows)
 

@@ -32,4 +32,8 @@ FEATURE = Feature(
         "harness.learning.study.parts.generators:PARTS",
         "harness.learning.study.parts.privacy:PARTS",
     ),
+    after_training=(
+        "harness.learning.privacy.after_training:CLAIM",
+        "harness.learning.privacy.after_training:LOSSES",
+    ),
 )

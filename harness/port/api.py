@@ -1,4 +1,4 @@
-"""Comparison from Python: of callables, or of texts as on the command line."""
+"""The comparison from Python: of callables, or of texts as on the command line."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -45,11 +45,11 @@ def _target(model: Model) -> str:
 
 
 def assert_same_model(a: Model, b: Model, inputs: Sequence[Shape], **options: Any) -> Findings:
-    """Fail with the causes unless two models are the same up to what is harmless; see :func:`check`.
+    """Fail with the causes unless two models are equal up to harmless causes; see :func:`check`.
 
     Raises:
-        AssertionError: they differ, or could not be matched.
-        UsageError: as of :func:`check`.
+        AssertionError: the models differ, or could not be matched.
+        UsageError: as :func:`check`.
     """
     findings = check(a, b, inputs, **options)
     if not findings.equal:

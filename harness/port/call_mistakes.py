@@ -1,4 +1,4 @@
-"""What else a call may be: each mistake of ports as other semantics or parameters of the same call."""
+"""Mistakes of ports: each as other semantics or other parameters of the same call."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ _ORDERED = frozenset({"subtract", "divide", "power"})
 _MOST_PARTS, _MOST_AXES = 4, 6
 #: Batch, positions, heads, and the depth of each.
 _HEADS_AXES = 4
-#: Numbers that ports put in each other's place.
+#: Numbers that ports confuse.
 _CONSTANTS = (0.0, 1.0, -1.0, 0.5, 2.0, 1 / 6, 0.2, 1e-3, 1e-5, 1e-6, 1e-8, 1e-12, -math.inf)
 _EPSILONS = (0.0, 1e-3, 1e-5, 1e-6, 1e-7, 1e-8, 1e-12)
 _SLOPES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 1.0)
@@ -49,8 +49,7 @@ Arrays = Mapping[str, np.ndarray]
 class Alternative(NamedTuple):
     """A kind of cause, both sides' values as text, and the call as the other side would have it.
 
-    ``order`` are the places of the inputs in their other order. ``moved`` makes the output where no semantics
-    do.
+    ``order`` is the other order of the inputs. ``moved`` makes the output where no semantics describe it.
     """
 
     kind: str
@@ -62,10 +61,10 @@ class Alternative(NamedTuple):
     moved: Callable[[np.ndarray], np.ndarray] | None = None
 
     def output(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """The first output for the inputs of the call as it is.
+        """Return the first output for ``inputs``, in the order of the original call.
 
         Raises:
-            NoReference: there is no formula for it, or it does not fit the arrays.
+            NoReference: the call has no formula, or does not fit the arrays.
         """
         if self.moved is not None:
             return self.moved(inputs[0])
@@ -76,7 +75,7 @@ class Alternative(NamedTuple):
 def alternatives(
     does: kinds.Semantics, parameters: Arrays, inputs: list[np.ndarray]
 ) -> Iterator[Alternative]:
-    """Each mistake that can be made in a call, the likeliest first."""
+    """Yield each mistake that can be made in a call, the likeliest first."""
     for kind, field, values in _FIELDS.get(type(does), ()):
         own = getattr(does, field)
         for value in values(does, parameters, inputs) if callable(values) else values:
@@ -92,7 +91,7 @@ def alternatives(
 
 
 def _orders(does: kinds.Semantics, parameters: Arrays, inputs: list[np.ndarray]) -> Iterator[Alternative]:
-    """The inputs in another order, where that is not the same function."""
+    """Yield the inputs in other orders, where the order counts."""
     ordered = isinstance(does, kinds.Concatenation | kinds.MatrixProduct) or (
         isinstance(does, kinds.Arithmetic) and does.function in _ORDERED
     )
@@ -106,7 +105,7 @@ def _orders(does: kinds.Semantics, parameters: Arrays, inputs: list[np.ndarray])
 
 
 def _rearrangements(does: kinds.Reshape, x: np.ndarray) -> Iterator[Alternative]:
-    """A reshape after a transposition, or one to other parts, as they are or transposed to the same shape."""
+    """Yield a reshape after a transposition, and a reshape to other parts, plain or transposed back."""
     shape = (len(x), *does.shape)
     for place in range(1, len(shape) - 1):
         other_shape = (*shape[1:place], shape[place + 1], shape[place], *shape[place + 2 :])
@@ -133,7 +132,7 @@ def _rearrangements(does: kinds.Reshape, x: np.ndarray) -> Iterator[Alternative]
 
 
 def _permutations(count: int) -> list[tuple[int, ...]]:
-    """Other orders of all axes but the batch."""
+    """List the other orders of ``count`` axes; the batch stays first."""
     if count > _MOST_AXES:
         return []
     return [(0, *rest) for rest in itertools.permutations(range(1, count))][1:]
@@ -166,7 +165,7 @@ def _constants(does: kinds.Arithmetic, *_: object) -> list[object]:
 
 
 def _indices(does: kinds.Slice, _parameters: Arrays, inputs: list[np.ndarray]) -> list[object]:
-    """Other parts of the same size: of the same axis, reversed, in steps, or the same of another axis."""
+    """List other slices of the same size: of the same axis, reversed or in steps, or of another axis."""
     index, shape = does.index, inputs[0].shape
     parts = [part.strip() for part in index.strip("[]").split(",")]
     if "..." in parts or "None" in parts or len(parts) > len(shape):
@@ -184,7 +183,7 @@ def _indices(does: kinds.Slice, _parameters: Arrays, inputs: list[np.ndarray]) -
 
 
 def _parts(part: str, length: int) -> Iterator[str]:
-    """Other parts of an axis: another position, or as many elements elsewhere or in steps."""
+    """Yield other parts of an axis: another position, or as many elements elsewhere or in steps."""
     if ":" not in part:
         yield from (str(index) for index in (0, -1, int(part) + 1, int(part) - 1))
         return
@@ -200,7 +199,7 @@ def _parts(part: str, length: int) -> Iterator[str]:
 
 
 def _axes(_does: kinds.Semantics, _parameters: Arrays, inputs: list[np.ndarray]) -> list[object]:
-    """Sets of axes without the batch, from the end."""
+    """List the sets of axes without the batch, counted from the end."""
     count = inputs[0].ndim
     axes = range(-count + 1, 0)
     return [chosen for size in range(1, count) for chosen in itertools.combinations(axes, size)]
@@ -214,7 +213,7 @@ def _scales(does: kinds.Attention, _parameters: Arrays, inputs: list[np.ndarray]
 
 
 def _paddings(padding: kinds.Padding, size: tuple[int, ...]) -> list[object]:
-    """The same, the other or no border, with the excess before or after."""
+    """List paddings of the same, another or no width, with the excess before or after."""
     totals = {sum(pair) for pair in padding} | {0} | {taps - 1 for taps in size}
     pairs = {(low, total - low) for total in totals for low in {0, total // 2, -(-total // 2), total}}
     if len(padding) == 1:
@@ -227,7 +226,7 @@ _Changed = tuple[str, str, str, Arrays]
 
 
 def _parameters(does: kinds.Semantics, parameters: Arrays) -> Iterator[_Changed]:
-    """Other parameters: what is left out, exchanged or turned round."""
+    """Yield other parameters: some left out, exchanged, flipped or transposed."""
     for role in ("bias", "scale", "shift"):
         if role in parameters:
             kind = "missing bias" if "bias" in role else "missing scale"
@@ -264,10 +263,10 @@ def _with_gate(role: str, renamed: Mapping[str, str]) -> str:
     return f"{start}_{renamed[gate]}"
 
 
-#: The values of a field to try, or what gives them for a call, its parameters and its inputs.
+#: The values of a field to try, or a function that returns them for a call, its parameters and its inputs.
 _Values = Sequence[object] | Callable[[Any, Arrays, list[np.ndarray]], Sequence[object]]
 _EITHER = (True, False)
-#: Of each kind of call, what can be otherwise: the kind of cause, the field, and its values.
+#: The mistakes in each kind of call: the kind of cause, the field, and the values to try.
 _FIELDS: dict[type[kinds.Semantics], Sequence[tuple[str, str, _Values]]] = {
     kinds.BatchNormalization: [("epsilon", "epsilon", _EPSILONS), ("statistics", "training", _EITHER)],
     kinds.GroupNormalization: [("epsilon", "epsilon", _EPSILONS), ("groups", "groups", _groups)],

@@ -1,6 +1,6 @@
-"""Calls of the user's own models in plain NumPy: what each kind of call makes of its inputs, in float64.
+"""Calls of the user's own models in plain NumPy: the formula of each kind of call, in float64.
 
-It is the arbiter between two frameworks, and computes by the functions of the layers in this room. The
+These formulas decide between two frameworks. They use the functions of :mod:`harness.core.reference`; the
 vocabulary of calls is :mod:`harness.tracing.semantics`.
 """
 
@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from harness.core.reference.activations import ACTIVATIONS, logistic
+from harness.core.reference.attention import attention_shares, softmax
 from harness.core.reference.convolutions import convolve, convolve_transposed, pool
-from harness.core.reference.functions import ACTIVATIONS, attention_shares, logistic, normalised, softmax
-from harness.core.reference.functions import running_statistics as statistics_after
 from harness.core.reference.mistakes import Rules
+from harness.core.reference.normalisation import normalised
+from harness.core.reference.normalisation import running_statistics as statistics_after
 from harness.core.reference.recurrent import LOGISTIC, TANH, Bend, Cell
 from harness.layers import GRU, LSTM
 from harness.tracing import semantics as kinds
@@ -25,14 +27,14 @@ Parameters = Mapping[str, np.ndarray]
 
 
 class NoReference(Exception):
-    """There is no formula for such a call, or it does not fit these arrays."""
+    """A call has no formula, or the formula does not fit the arrays."""
 
 
 def compute(does: Semantics, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> list[np.ndarray]:
-    """The outputs of a call with these inputs and canonical parameters, in float64.
+    """Compute the outputs of the call ``does`` of ``inputs`` with canonical ``parameters``, in float64.
 
     Raises:
-        NoReference: there is no formula for it, or it does not fit the arrays.
+        NoReference: the call has no formula, or the formula does not fit the arrays.
     """
     if type(does) not in _FORMULAS:
         raise NoReference(type(does).__name__)
@@ -47,7 +49,7 @@ _SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772
 
 
 def activation(function: str, x: np.ndarray, slope: float | None = None) -> np.ndarray:
-    """An elementwise function by name; formulas are those of the frameworks' documentation."""
+    """Apply an elementwise function by its name; formulas follow the frameworks' documentation."""
     if function in SLOPES:
         slope = SLOPES[function] if slope is None else slope
         if function == "hard_sigmoid":
@@ -61,15 +63,15 @@ def activation(function: str, x: np.ndarray, slope: float | None = None) -> np.n
     return np.asarray(_ELEMENTWISE[function](x))
 
 
-#: The slope, or alpha, where a call gives none.
+#: The default slope, or alpha.
 SLOPES = {"leaky_relu": 0.01, "elu": 1.0, "celu": 1.0, "hard_sigmoid": 1 / 6}
-#: What is multiplied by the slope below zero.
+#: Functions below zero, without the factor of the slope.
 _BELOW_ZERO: dict[str, Any] = {
     "leaky_relu": lambda x, _slope: x,
     "elu": lambda x, _slope: np.expm1(x),
     "celu": lambda x, slope: np.expm1(x / slope),
 }
-#: What no layer of the contract has.
+#: Functions that no layer of the contract has.
 _ELEMENTWISE: dict[str, Any] = {
     "identity": lambda x: x,
     "relu6": lambda x: np.clip(x, 0, 6),
@@ -92,7 +94,7 @@ _ELEMENTWISE: dict[str, Any] = {
 
 
 def _softmax(does: kinds.Softmax, inputs: Arrays, parameters: Parameters) -> np.ndarray:
-    from scipy import special  # it takes half a second, and commands that only parse options reach this file
+    from scipy import special  # takes half a second, and commands that only parse options import this file
 
     function = special.log_softmax if does.logarithm else softmax
     return function(inputs[0], axis=does.axis)
@@ -140,18 +142,18 @@ def _reduced(does: kinds.Reduction, inputs: Arrays, parameters: Parameters) -> n
 
 
 def scaled(x: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """``x * scale + shift``, as far as there are such parameters."""
+    """Compute ``x * scale + shift``; a missing parameter is left out."""
     x = x * parameters["scale"] if "scale" in parameters else x
     return x + parameters["shift"] if "shift" in parameters else x
 
 
 def channels_last(x: np.ndarray, *, first: bool) -> np.ndarray:
-    """The array with its channels on the last axis."""
+    """Move the channels of ``x``, if ``first``, to the last axis."""
     return np.moveaxis(x, 1, -1) if first and x.ndim > 2 else x  # noqa: PLR2004
 
 
 def as_before(x: np.ndarray, *, first: bool) -> np.ndarray:
-    """The inverse of :func:`channels_last`."""
+    """Undo :func:`channels_last`."""
     return np.moveaxis(x, -1, 1) if first and x.ndim > 2 else x  # noqa: PLR2004
 
 
@@ -168,7 +170,7 @@ def _batch_normalised(does: kinds.BatchNormalization, inputs: Arrays, parameters
 def running_statistics(
     does: kinds.BatchNormalization, x: np.ndarray, parameters: Parameters
 ) -> dict[str, np.ndarray]:
-    """The running mean and variance after a training step on ``x``."""
+    """Compute the running mean and variance after a training step on ``x``."""
     roles = ("running_mean", "running_variance")
     before = (parameters[roles[0]], parameters[roles[1]])
     x = channels_last(x, first=does.channels_first)
@@ -233,7 +235,7 @@ _BENDS = {"tanh": TANH, "sigmoid": LOGISTIC}
 def _run_gated(
     does: kinds.Recurrent, x: np.ndarray, parameters: Parameters, seen: np.ndarray | None
 ) -> np.ndarray:
-    """The outputs (batch, steps, units) of a GRU or LSTM."""
+    """Compute the outputs (batch, steps, units) of a GRU or LSTM."""
     layer = _CELLS[does.cell]
     letters = {_GATES[letter]: letter for letter in kinds.GATES[does.cell]}
     zero = np.zeros(parameters[f"recurrent_{kinds.GATES[does.cell][0]}"].shape[0])
@@ -270,7 +272,7 @@ def _bend(function: str) -> Bend:
 def _run_plain(
     does: kinds.Recurrent, x: np.ndarray, parameters: Parameters, seen: np.ndarray | None
 ) -> np.ndarray:
-    """The outputs (batch, steps, units) of a cell without gates."""
+    """Compute the outputs (batch, steps, units) of a cell without gates."""
     state = np.zeros((len(x), parameters["recurrent_h"].shape[0]))
     bias = parameters.get("bias_h", 0.0) + parameters.get("recurrent_bias_h", 0.0)
     outputs = np.zeros((*x.shape[:2], state.shape[-1]))
@@ -293,7 +295,7 @@ def _multiplied(does: kinds.MatrixProduct, inputs: Arrays, parameters: Parameter
 
 
 def index_of(text: str) -> tuple[Any, ...]:
-    """The index that a text such as ``[:, 1:-1, ..., None, 2]`` stands for."""
+    """Parse an index such as ``[:, 1:-1, ..., None, 2]``."""
     constants = {"...": ..., "None": None}
     parts = (part.strip() for part in text.strip("[]").split(","))
     return tuple(
@@ -352,7 +354,7 @@ def _resized(does: kinds.Resize, inputs: Arrays, parameters: Parameters) -> np.n
 
 
 def _resizing(length: int, size: int, does: kinds.Resize) -> np.ndarray:
-    """The share (size, length) of each position in each new one."""
+    """Compute the share (size, length) of each position in each new position."""
     if does.align_corners:
         places = np.arange(size) * ((length - 1) / max(1, size - 1))
     else:
@@ -384,7 +386,7 @@ def _kernel(distance: np.ndarray, does: kinds.Resize) -> np.ndarray:
     return np.where(x <= 1, inner, np.where(x < 2, outer, 0.0))  # noqa: PLR2004  the reach of a cubic
 
 
-#: What each kind of call makes of its inputs and parameters; there is no formula for others.
+#: The formula of each kind of call, from its inputs and parameters.
 _FORMULAS: dict[type[Semantics], Callable[[Any, Arrays, Parameters], np.ndarray]] = {
     kinds.Activation: lambda does, inputs, _: activation(does.function, inputs[0], does.slope),
     kinds.Softmax: _softmax,

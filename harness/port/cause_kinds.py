@@ -1,4 +1,4 @@
-"""Kinds of causes: their names, the field of a call that each belongs to, and alike causes merged."""
+"""Kinds of causes: their meanings, the fields of calls that they belong to, and merging of alike causes."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import msgspec
 from harness.port.record import Cause
 from harness.tracing import semantics as kinds
 
-#: What each kind of cause means.
+#: The meaning of each kind of cause.
 KINDS = {
     "epsilon": "epsilon of a normalisation",
     "momentum": "share of the batch in the running statistics",
@@ -75,7 +75,7 @@ KINDS = {
     "running variance": "biased or unbiased running variance of the frameworks' own layers",
     "unexplained": "a difference whose cause was not found",
 }
-#: The kind of cause of calls that stand in the place of others.
+#: The kind of cause of calls in the place of other calls.
 REPLACED = "other function"
 _FIELDS: dict[tuple[type[kinds.Semantics], str], str] = {
     (kinds.BatchNormalization, "unbiased_running_variance"): "variance",
@@ -118,7 +118,7 @@ _NAMES = {
 
 
 def kind_of(does: kinds.Semantics, field: str, value: object = None) -> str:
-    """The kind of cause of a field that differs; ``value`` is what the other side has there."""
+    """Return the kind of cause of a ``field`` that differs; ``value`` is the other side's value."""
     if isinstance(does, kinds.Activation) and field == "function":
         gelu = {"gelu", "gelu_tanh"}
         return "GELU" if does.function in gelu and value in gelu else "activation"
@@ -129,7 +129,7 @@ def kind_of(does: kinds.Semantics, field: str, value: object = None) -> str:
 
 
 def text(value: object) -> str:
-    """A field's value for people: ``0.001``, ``(1, 1)``, ``none``."""
+    """Format the value of a field: ``0.001``, ``(1, 1)``, ``none``."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -138,14 +138,14 @@ def text(value: object) -> str:
 
 
 def field_text(field: str, value: object) -> str:
-    """The value of a field of a call for people; of a causal mask the last key that is seen."""
+    """Format the ``value`` of ``field`` of a call; for a causal mask, name the last key that is seen."""
     if field != "causal_offset" or not isinstance(value, int):
         return text(value)
     return f"keys up to {f'{value:+d}' if value else 'its own'}"
 
 
 def merged(found: Sequence[Cause]) -> list[Cause]:
-    """Causes that are alike at several places as one; and a call before and after another as its order."""
+    """Merge alike causes at several places, and a call that comes early with the same call missing later."""
     result: list[Cause] = []
     for cause in _with_orders(found):
         alike = next((each for each in result if _key(each) == _key(cause)), None)
@@ -158,7 +158,7 @@ def merged(found: Sequence[Cause]) -> list[Cause]:
 
 
 def _with_orders(found: Sequence[Cause]) -> list[Cause]:
-    """A function that B has too early, and misses later, as one cause."""
+    """Merge a function that B has too early with the same function missing later."""
     result: list[Cause] = []
     rest = list(found)
     while rest:

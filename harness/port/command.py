@@ -1,4 +1,4 @@
-"""``harness port``: whether two models are the same, and if not, where and why."""
+"""``harness port``: compare two models, and locate and explain differences."""
 
 import sys
 import time
@@ -164,14 +164,14 @@ def _save(specs: list[SideSpec], given: Mapping[str, Any]) -> None:
 
 
 def _names(given: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The pairs of --map."""
+    """Read the pairs of --map."""
     from harness.port.pairing.names import read_map
 
     return read_map(given["map_file"]) if given["map_file"] else {}
 
 
 def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
-    """Compare, keep the record and print it; returns the verdict."""
+    """Compare two models, save and print the record; return the verdict."""
     from harness.port.comparison import check_models
     from harness.port.pairing.names import write_map
 

@@ -1,4 +1,4 @@
-"""The comparison of two sides from their parameters to twenty training steps, and its verdict."""
+"""The comparison of two models, from their parameters to twenty training steps, and its verdict."""
 
 import threading
 import time
@@ -61,15 +61,15 @@ from harness.tracing import semantics as kinds
 from harness.tracing.calls import InputShape, Trace
 from harness.tracing.side import Batch, Gradients, Trained
 
-#: The difference that rounding alone may make of gradients and running statistics, and of training steps.
+#: The difference that rounding alone may make in parameters after training steps.
 _STEPS_TOLERANCE = 1e-7
 _SINGLE = 1
-#: Inputs are also so many times as large, which shows where a side ends the growth of numbers, as relu6 does.
+#: Inputs are also multiplied by this factor, which shows functions that limit large numbers, such as relu6.
 _FACTOR = 10.0
-#: Training steps where the user names no number. A model of more numbers makes fewer, and is compared on a
-#: smaller batch: a step in float64 takes seconds, and a trace gigabytes.
+#: The default number of training steps. A large model makes fewer, and is compared on a smaller batch: a step
+#: in float64 takes seconds, and a trace takes gigabytes.
 _STEPS, _LARGE, _SMALL_BATCH, _FEW_STEPS = 20, 3_000_000, 2, 5
-#: Takes what is done next, and about how many seconds it takes, None where that is not known.
+#: Takes the next phase, and the seconds that it takes, None if unknown.
 Phase = Callable[..., None]
 
 
@@ -80,10 +80,10 @@ def check_models(
     options: PortOptions,
     phase: Phase = lambda *_: None,
 ) -> Findings:
-    """Compare two models; ``phase`` is called with what is done next, and its duration as far as it is known.
+    """Compare the models ``a`` and ``b``; ``phase`` is called with each phase and its duration, if known.
 
     Raises:
-        UsageError: one of them cannot be made, loaded or evaluated; says which, and what its code raised.
+        UsageError: a model cannot be made, loaded or evaluated; says which, and what its code raised.
     """
     with Sides(a, b, options.threads, options.timeout_seconds) as sides:
         phase("making the models")
@@ -124,7 +124,7 @@ class _Check:
         self._step_seconds: float | None = None
 
     def findings(self) -> Findings:
-        """All of it, in order; what follows from an earlier difference is not looked for."""
+        """Make all comparisons in order, except those that an earlier difference makes pointless."""
         self._phase("matching parameters")
         self._describe()
         self._phase("comparing evaluation")
@@ -153,7 +153,7 @@ class _Check:
     def _verdict(self, causes: Sequence[Cause]) -> Verdict:
         serious = [cause for cause in causes if not cause.harmless]
         if (self._lacking.a or self._lacking.b) and not self._lacking_explains:
-            # What differs may follow from what was not given to B, unless each cause is proved by numbers.
+            # Differences may follow from parameters that B was not given, unless numbers prove each cause.
             names = {*self._lacking.a, *self._lacking.b}
             unproven = any(
                 cause.after is None
@@ -173,7 +173,7 @@ class _Check:
         return "equal up to" if causes else "equal"
 
     def _describe(self) -> None:
-        """Match the parameters and give B those of A, moved off their initial values."""
+        """Pair the parameters and give B those of A, moved off their initial values."""
         initial_a, initial_b = self._sides.both(RemoteSide.describe)
         self._updates = initial_a.update, initial_b.update
         large = sum(array.size for array in initial_a.parameters.values()) > _LARGE
@@ -206,7 +206,7 @@ class _Check:
         self._causes += lacking_in_a(missing)
 
     def _without_second_biases(self, *traces: Trace) -> list[dict[str, np.ndarray]]:
-        """Zeros for second biases that the other side has not, and whose sum with the first ones counts."""
+        """Return zeros for second biases that the other side lacks, where only the sum of biases counts."""
         zeros = [
             {name: np.zeros_like(held[name]) for name in second_biases(trace) if name in held}
             for trace, held in zip(traces, (self._lacking.a, self._lacking.b), strict=True)
@@ -222,7 +222,7 @@ class _Check:
         return zeros
 
     def _note_random(self, firsts: tuple[Trace, Trace], inputs: list[np.ndarray]) -> None:
-        """Note each side that gives other outputs when it is evaluated again."""
+        """Note each side whose outputs differ when it is evaluated again."""
         again = self._sides.both(lambda side: side.outputs(inputs, training=False))
         for record, first, second in zip(self._records, firsts, again, strict=True):
             gap, _ = worst_output(first, second)
@@ -230,7 +230,7 @@ class _Check:
                 self._notes.append(f"{record.target} gives other outputs for the same inputs each time")
 
     def _compare_modes(self) -> None:
-        """Outputs in both modes, for several batch sizes in evaluation; and the walk where they differ."""
+        """Compare outputs in both modes, in evaluation with several batch sizes; walk where they differ."""
         batch = self._options.batch
         cases = [
             self._evaluated(size, traced=size == batch) for size in dict.fromkeys((batch, _SINGLE, batch + 3))
@@ -262,7 +262,7 @@ class _Check:
         self._first_is_first = firsts in paired_outputs(trained.a, trained.b)
         self._compare_state(trained)
         self._compare_as_written(cases[2], self._compared[2], cases[0])
-        # The training that follows holds several copies of all parameters.
+        # The training below needs memory for several copies of all parameters.
         self._values_a = {}
         for side in (self._sides.a, self._sides.b):
             side.forget_parameters()
@@ -271,7 +271,7 @@ class _Check:
         return evaluated(self._sides, self._shapes, size, training=False, traced=traced, factor=factor)
 
     def _try_without_lacking(self, case: Evaluated) -> None:
-        """Whether both sides are the same once the parameters that one of them lacks have known values."""
+        """Check that both sides are equal once the parameters that one side lacks have known values."""
         before = self._compared[0].worst
         if self._compared[0].equal or not (self._lacking.a or self._lacking.b):
             return
@@ -305,7 +305,7 @@ class _Check:
                 )
 
     def _compare_as_written(self, case: Evaluated, found: Compared, traced: Evaluated) -> None:
-        """What each side's own precision makes of it, where both are equal in float64."""
+        """Compare the precision of the code as written, if both sides are equal in float64."""
         if not found.equal:
             self._not_compared.append("the precision of the code as written, because outputs differ")
             return
@@ -323,7 +323,7 @@ class _Check:
             self._causes += found
 
     def _compare_gradients(self) -> None:
-        """Gradients of each side's own loss, and where that is another one, of the named loss."""
+        """Compare gradients of each side's own loss and, where the losses differ, of the named loss."""
         inputs = random_inputs(self._shapes, self._options.batch)
         targets = drawn.targets(self._output, self._options.loss)
 
@@ -363,7 +363,7 @@ class _Check:
             self._causes += untied(self._matching, a.parameters, b.parameters) or [cause]
 
     def _compare_training(self) -> None:
-        """Losses and parameters of some steps, with each side's own optimizer and loss if it gives one."""
+        """Compare losses and parameters of some steps, with each side's own optimizer and loss, if any."""
         a, b = self._updates
         if a is not None and b is not None:
             if "unknown" in {a.rule, b.rule}:
@@ -398,9 +398,9 @@ class _Check:
             self._causes.append(Cause.at("optimizer", where, where, before=gap, mode="steps"))
 
     def _trained_beside(self, batches: Sequence[Batch]) -> tuple[Trained, Trained, list[float]]:
-        """What both sides train, and how far the losses of the faster one part from one rounding on.
+        """Train both sides, and measure how far the losses of the faster one diverge after one rounding.
 
-        It trains for that while the other one is still at work.
+        The faster side trains again for that while the other side is still at work.
         """
         options, is_first, roundings = self._options, threading.Lock(), list[float]()
 

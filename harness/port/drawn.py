@@ -10,18 +10,18 @@ from harness.tracing.side import Batch
 
 _SEED, _FIRST_SEED = 0, 10
 _SEED, _FIRST_SEED = 0, 10
-#: Parameters are moved by so much of their spread, so that none is zero or one, and what ignores one is seen.
+#: Parameters are moved by this share of their spread: none is zero or one, so that an ignored one is seen.
 _MOVED_SHARE = 0.1
 _LEAST_SPREAD = 0.5
 
 
 def targets(output: np.ndarray, loss: Loss, seed: int = _SEED) -> np.ndarray:
-    """Targets for an output (batch, ..., classes): classes, or numbers of its shape."""
+    """Draw targets for ``output`` (batch, ..., classes): classes, or for ``mse`` numbers of its shape."""
     rng = np.random.default_rng([seed, 1, len(output)])
     if loss == "mse":
         return rng.standard_normal(output.shape)
     classes = rng.integers(0, output.shape[-1], output.shape[:-1])
-    # The first and the last class, which a loss may leave out.
+    # Include the first and the last class, which a loss may leave out.
     classes.flat[:2] = (0, output.shape[-1] - 1)[: classes.size]
     return classes
 
@@ -29,7 +29,7 @@ def targets(output: np.ndarray, loss: Loss, seed: int = _SEED) -> np.ndarray:
 def batches(
     shapes: Sequence[InputShape], batch: int, steps: int, output: np.ndarray, loss: Loss
 ) -> list[Batch]:
-    """Inputs and targets of each training step, for outputs like this one."""
+    """Draw inputs and targets of each training step, for outputs like ``output``."""
     return [
         (random_inputs(shapes, batch, _FIRST_SEED + step), targets(output[:batch], loss, _FIRST_SEED + step))
         for step in range(steps)
@@ -39,9 +39,9 @@ def batches(
 def moved(
     parameters: Mapping[str, np.ndarray], trained: Sequence[str], trace: Trace
 ) -> dict[str, np.ndarray]:
-    """Values for all trained parameters and running statistics, near the given ones.
+    """Move all trained parameters and running statistics off their values, and return the new values.
 
-    Other stored arrays, such as tables of positions, stay.
+    Other stored arrays, such as tables of positions, are not returned.
     """
     roles = {
         stored.name: role

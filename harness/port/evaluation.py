@@ -15,19 +15,19 @@ from harness.tracing.calls import InputShape, Trace
 _EXACT = 1e-13
 #: One rounding of a number in float64, and a little more.
 _ONE_ROUNDING = 1e-15
-#: The difference that rounding alone may make where it is not known to grow.
+#: The difference that rounding alone may make, unless it is known to grow.
 TOLERANCE = 1e-11
-#: How much more than one rounding of all parameters a whole evaluation may change.
+#: An evaluation may differ by this many times the change by one rounding of all parameters.
 _ROUNDINGS = 100.0
 
 
 def compared(what: str, worst: float, tolerance: float, where: str = "") -> Compared:
-    """A part of the comparison; a difference of shapes has no number."""
+    """Make a part of the comparison; a difference of shapes, which is infinite, becomes None."""
     return Compared(what, worst if np.isfinite(worst) else None, tolerance, where)
 
 
 def paired_outputs(trace_a: Trace, trace_b: Trace) -> list[tuple[int, int]]:
-    """The outputs of both sides: by key where both have the same keys, else by value, or else by position."""
+    """Pair the outputs of both sides: by key if the keys are the same, else by value, else by position."""
     names_a, names_b = ([trace.values[place].name for place in trace.outputs] for trace in (trace_a, trace_b))
     if sorted(names_a) != sorted(names_b) or len(set(names_b)) < len(names_b):
         by_value = [
@@ -44,7 +44,7 @@ def paired_outputs(trace_a: Trace, trace_b: Trace) -> list[tuple[int, int]]:
 
 
 def worst_output(trace_a: Trace, trace_b: Trace) -> tuple[float, str]:
-    """The worst difference of outputs, by key where both have the same keys, else by position."""
+    """Return the worst difference of paired outputs, and the name of that output."""
     pairs = paired_outputs(trace_a, trace_b)
     if len(pairs) < len(trace_a.outputs):
         return np.inf, trace_a.values[trace_a.outputs[len(pairs)]].name
@@ -58,7 +58,7 @@ def worst_output(trace_a: Trace, trace_b: Trace) -> tuple[float, str]:
 
 
 def output_gap(one: np.ndarray, other: np.ndarray) -> float:
-    """The difference of two outputs, up to the order of their axes."""
+    """Measure the difference of two outputs, up to the order of their axes."""
     gap = difference_in_any_order(other, one, _EXACT)
     if gap <= _EXACT:
         return gap
@@ -67,12 +67,12 @@ def output_gap(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def rounded(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The array with another rounding of each number."""
+    """Perturb each number of ``array`` by about one rounding."""
     return np.asarray(array * (1 + _ONE_ROUNDING * rng.standard_normal(array.shape)))
 
 
 class Evaluated(NamedTuple):
-    """What both sides make of the same inputs; their traces have no calls unless it is ``traced``."""
+    """An evaluation of both sides on the same inputs; the traces have no calls unless ``traced``."""
 
     inputs: list[np.ndarray]
     training: bool
@@ -83,13 +83,13 @@ class Evaluated(NamedTuple):
 
     @property
     def what(self) -> str:
-        """The mode, the size of the batch, and how large the inputs are."""
+        """The mode, the batch size, and the factor of the inputs, as text."""
         large = f", inputs × {self.factor:g}" if self.factor != 1.0 else ""
         return f"{'training' if self.training else 'evaluation'}, batch of {len(self.inputs[0])}{large}"
 
     @property
     def is_finite(self) -> bool:
-        """Whether no number of the outputs is beyond the largest one of float64."""
+        """Whether all outputs are finite."""
         places = ((trace, place) for trace in (self.a, self.b) for place in trace.outputs)
         return all(np.isfinite(trace.values[place].array).all() for trace, place in places)
 
@@ -103,7 +103,7 @@ def evaluated(
     traced: bool,
     factor: float = 1.0,
 ) -> Evaluated:
-    """Evaluate both sides on a batch of this size, whose inputs but integers are multiplied by the factor."""
+    """Evaluate both sides on a batch of ``size``; inputs other than integers are multiplied by ``factor``."""
     drawn = random_inputs(shapes, size)
     inputs = [each if each.dtype.kind == "i" else factor * each for each in drawn]
 
@@ -118,7 +118,7 @@ def evaluated(
 def compared_cases(
     a: RemoteSide, cases: Sequence[Evaluated], values: Mapping[str, np.ndarray]
 ) -> list[Compared]:
-    """The outputs of both sides in each case. ``values`` are A's parameters."""
+    """Compare the outputs of both sides in each case. ``values`` are A's parameters."""
     worst = [worst_output(case.a, case.b) for case in cases]
     differing = [case for case, (gap, _) in zip(cases, worst, strict=True) if gap > TOLERANCE]
     roundings = _roundings(a, differing, values) if differing else {}
@@ -131,7 +131,7 @@ def compared_cases(
 def _roundings(
     a: RemoteSide, cases: Sequence[Evaluated], values: Mapping[str, np.ndarray]
 ) -> dict[str, float]:
-    """How much A's outputs change if its parameters are rounded otherwise."""
+    """Measure the change of A's outputs in ``cases`` after a perturbation of its parameters."""
     rng = np.random.default_rng(3)
     a.load({name: rounded(array, rng) for name, array in values.items()})
     again = [a.outputs(case.inputs, training=case.training) for case in cases]

@@ -35,7 +35,7 @@ digit makes.""".splitlines()
 
 
 def port_document(record: PortRecord) -> Document:
-    """The causes, harmless ones last, then what was compared and how."""
+    """Return the page: the causes, harmless ones last, then the parts of the comparison and its method."""
     findings = record.findings
     causes = [_cause(cause) for cause in sorted(findings.causes, key=lambda cause: cause.harmless)]
     compared: list[Node] = [
@@ -67,14 +67,14 @@ def port_document(record: PortRecord) -> Document:
 
 
 def _cause(cause: Cause) -> Item:
-    """The kind, where it is, what each side has, and the number that proves it."""
+    """Return a cause as an item: its kind, its place, both sides, and the number that proves it."""
     meaning = KINDS.get(cause.kind, "")
     text = (Span(cause.kind), described(cause).removeprefix(cause.kind))
     return Item(text, meaning, tone="muted" if cause.harmless else "")
 
 
 def _verdict_sentence(findings: Findings) -> str:
-    """The verdict with its reason, in one line."""
+    """State the verdict with its reason, in one line."""
     names = f"{findings.a.target} ({findings.a.framework}) and {findings.b.target} ({findings.b.framework})"
     serious = [cause for cause in findings.causes if not cause.harmless]
     match findings.verdict:
@@ -91,7 +91,7 @@ def _verdict_sentence(findings: Findings) -> str:
 
 
 def described(cause: Cause) -> str:
-    """A cause in a sentence."""
+    """Describe a cause in a sentence."""
     head = _place(cause)
     a, b = cause.a or cause.function_a, cause.b or cause.function_b
     more = f"; the same at {first_of(cause.more, _SHOWN_NAMES)}" if cause.more else ""
@@ -103,7 +103,7 @@ def described(cause: Cause) -> str:
 
 
 def _place(cause: Cause) -> str:
-    """The layers of both sides, with the lines of the user's code."""
+    """Name the layers of both sides, with the lines of the user's code."""
     a, b = (
         f"{path or function} ({line})" if line and (path or function) else path or function or line
         for path, function, line in (
@@ -124,7 +124,7 @@ def _proof(cause: Cause) -> str:
 
 
 def _parameter_sentences(findings: Findings) -> list[str]:
-    """Counts, and what has no counterpart."""
+    """State the numbers of parameters, and name those without counterpart."""
     parameters = findings.parameters
     lines = [
         (
@@ -142,7 +142,7 @@ def _parameter_sentences(findings: Findings) -> list[str]:
 
 
 def _compared_table(findings: Findings) -> Table:
-    """What was compared, with the worst relative difference."""
+    """Return the parts of the comparison as a table, with the worst relative difference of each."""
     rows: list[Row] = [
         {
             "compared": compared.what,

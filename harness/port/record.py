@@ -1,4 +1,4 @@
-"""What a comparison of two models found, and its record.
+"""The findings of a comparison of two models, and their record.
 
 Differences are relative to the largest number of the arrays that are compared.
 """
@@ -53,7 +53,7 @@ class Cause(msgspec.Struct, kw_only=True):
         *,
         harmless: bool = False,
     ) -> "Cause":
-        """A cause at a call or path of each side; a difference that is not finite is left out."""
+        """Make a cause at a call or path of each side; ``before`` is left out unless it is finite."""
         paths = [place.path if isinstance(place, Call) else place or "" for place in (one, other)]
         made = cls(kind=kind, path_a=paths[0], path_b=paths[1], a=a, b=b, after=after)
         made.mode, made.harmless = mode, harmless
@@ -75,7 +75,7 @@ class ParameterPair(msgspec.Struct, frozen=True):
 
 
 class Parameters(msgspec.Struct):
-    """How many numbers each side trains, and what belongs together."""
+    """The count of trained numbers of each side, and the pairs of parameters."""
 
     count_a: int
     count_b: int
@@ -83,7 +83,7 @@ class Parameters(msgspec.Struct):
     unmatched_a: list[str]
     unmatched_b: list[str]
     candidates: dict[str, list[str]] = {}
-    """For each parameter of A that training changes and that has no counterpart, those of B of its size."""
+    """For each trained parameter of A without counterpart, the parameters of B of its size."""
 
 
 class Compared(msgspec.Struct):
@@ -99,12 +99,12 @@ class Compared(msgspec.Struct):
 
     @property
     def equal(self) -> bool:
-        """Whether nothing but rounding differs."""
+        """Whether the difference is within the tolerance of rounding."""
         return self.worst is not None and self.worst <= self.tolerance
 
 
 class SideRecord(msgspec.Struct):
-    """One side: what was loaded, and in which framework."""
+    """One model: its target, its framework, and its own training."""
 
     target: str
     framework: str
@@ -123,18 +123,18 @@ class Findings(msgspec.Struct, kw_only=True):
     compared: list[Compared]
     causes: list[Cause]
     notes: list[str] = []
-    """What could not be seen or decided, a sentence each."""
+    """Sentences about properties that could not be seen or decided."""
     not_compared: list[str] = []
-    """What the verdict says nothing about, as phrases."""
+    """Phrases that name the properties which the verdict does not cover."""
 
     @property
     def equal(self) -> bool:
-        """Whether the models are the same, up to what is harmless."""
+        """Whether the models are equal, up to harmless causes."""
         return self.verdict in {"equal", "equal up to"}
 
 
 class PortOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How two models are compared."""
+    """The options of a comparison."""
 
     loss: Loss = "cross-entropy"
     batch: int = 4
@@ -144,14 +144,14 @@ class PortOptions(msgspec.Struct, frozen=True, kw_only=True):
     threads: int = 1
     timeout_seconds: float | None = None
     names: dict[str, list[str]] = {}
-    """Names of A's parameters with those of B that they are; the rest is matched by use and shape."""
+    """Names of A's parameters with their counterparts in B; the rest is matched by use and shape."""
 
 
 SCHEMA = 2
 
 
 class PortRecord(Envelope, kw_only=True):
-    """What was compared, how, and what was found."""
+    """The record of a comparison: its inputs, its options, and its findings."""
 
     schema: int = SCHEMA
     inputs: list[InputShape]

@@ -13,16 +13,16 @@ _T = TypeVar("_T")
 
 
 class Sides:
-    """Two processes. Use it as a context manager, which leaves none behind."""
+    """The processes of both models: a context manager, which ends them."""
 
     def __init__(self, a: SideSpec, b: SideSpec, threads: int, timeout_seconds: float | None) -> None:
-        """Start them with so many CPU threads each.
+        """Start a process for each of the models ``a`` and ``b``, with ``threads`` CPU threads each.
 
         Raises:
-            HarnessError: one cannot be started.
+            HarnessError: a process cannot be started.
         """
         self._stack = contextlib.ExitStack()
-        # Left last: its threads, two a side, end when the processes do, on which they wait.
+        # Closed last: its threads, two a side, wait for the processes, and end when these end.
         self._pool = self._stack.enter_context(ThreadPoolExecutor(4))
         with contextlib.ExitStack() as unless_both_start:
             unless_both_start.push(self._stack)
@@ -33,12 +33,12 @@ class Sides:
             unless_both_start.pop_all()
 
     def both(self, call: Callable[[RemoteSide], _T]) -> tuple[_T, _T]:
-        """The results of a call on each side; raises what the first one that fails raises."""
+        """Return the results of ``call`` on each side, or raise the error of the first that fails."""
         one, other = self.begin(lambda: call(self.a)), self.begin(lambda: call(self.b))
         return one.result(), other.result()
 
     def begin(self, call: Callable[[], _T]) -> Future[_T]:
-        """What a call on a side will return, which begins now."""
+        """Begin ``call`` in a thread, and return its future."""
         return self._pool.submit(call)
 
     def __enter__(self) -> Self:

@@ -9,17 +9,17 @@ import numpy as np
 
 from harness.tracing.calls import Trace, Value
 
-#: Numbers are equal up to rounding: this much of the largest one, unless rounding is known to grow more.
+#: The difference by rounding, relative to the largest number, unless rounding is known to grow more.
 ROUNDING = 1e-10
-#: Norms that differ by less may belong to the same numbers.
+#: Arrays of the same numbers have norms that differ by less.
 _NORM_TOLERANCE = 1e-6
 _MOST_AXES = 5
-#: Numbers that are compared at a time, which fit a processor's cache.
+#: The count of numbers compared at a time, which fit the cache.
 _PART = 1 << 16
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
-    """The largest difference relative to the largest number; infinite for other shapes or NaN."""
+    """Return the largest difference relative to the largest number; infinite for other shapes or NaN."""
     if one.shape != other.shape:
         return math.inf
     if not one.size:
@@ -38,7 +38,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
-    """The array in parts along its first axis, which need little memory each."""
+    """Yield ``array`` in parts along its first axis, which need little memory."""
     if array.size <= _PART:
         yield array
         return
@@ -47,7 +47,7 @@ def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _gap(one: np.ndarray, other: np.ndarray) -> float:
-    """The largest difference; equal infinities have none."""
+    """Return the largest difference; equal infinities do not differ."""
     with np.errstate(invalid="ignore"):
         gaps = np.abs(one.astype(np.float64) - other)
         worst = float(gaps.max())
@@ -55,7 +55,7 @@ def _gap(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _largest_finite(array: np.ndarray) -> float | None:
-    """The largest magnitude of all finite numbers; None if there are none."""
+    """Return the largest magnitude of all finite numbers; None if there are none."""
     largest = float(np.abs(array).max())
     if math.isfinite(largest):
         return largest
@@ -64,7 +64,7 @@ def _largest_finite(array: np.ndarray) -> float | None:
 
 
 def orders(source: Sequence[int], wanted: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """Orders of the axes that give the wanted shape: as they are, channels moved, then all others.
+    """Yield the orders of axes that turn shape ``source`` into ``wanted``: plain, channels moved, all others.
 
     The batch axis stays first.
     """
@@ -84,7 +84,7 @@ def orders(source: Sequence[int], wanted: Sequence[int]) -> Iterator[tuple[int, 
 
 
 def in_shape_of(array: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
-    """The array with its axes in the order that comes nearest to ``wanted``; None if none has its shape."""
+    """Return ``array`` with its axes in the order nearest to ``wanted``; None if no order has its shape."""
     fitting = [array.transpose(order) for order in orders(array.shape, wanted.shape)]
     if not fitting:
         return (
@@ -94,7 +94,7 @@ def in_shape_of(array: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
 
 
 class ValueIndex:
-    """Finds the value of a trace that has the numbers of an array."""
+    """An index of the values of a trace by their numbers."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
@@ -104,12 +104,12 @@ class ValueIndex:
         self._of_parameters: dict[str, list[int]] = {}
 
     def find(self, array: np.ndarray) -> int | None:
-        """The first value with these numbers, or None."""
+        """Find the first value with the numbers of ``array``; None if there is none."""
         found = self.find_all(array)
         return found[0] if found else None
 
     def places_of(self, value: Value) -> list[int]:
-        """All values with the numbers of another side's value; a parameter's are looked for once."""
+        """Find all values with the numbers of the other side's ``value``; parameters are searched once."""
         if value.source != "parameter":
             return self.find_all(value.array)
         if value.name not in self._of_parameters:
@@ -117,7 +117,7 @@ class ValueIndex:
         return self._of_parameters[value.name]
 
     def find_all(self, array: np.ndarray) -> list[int]:
-        """All values with these numbers, in their order."""
+        """Find all values with the numbers of ``array``, in order."""
         norm = _norm(array)
         if not math.isfinite(norm):
             return []
@@ -132,19 +132,19 @@ class ValueIndex:
 
 
 def are_equal(one: np.ndarray, other: np.ndarray, tolerance: float = ROUNDING) -> bool:
-    """Whether both are the same numbers, up to the order of axes and axes of length 1."""
+    """Check that both arrays are equal, up to the order of axes and axes of length 1."""
     return difference_in_any_order(one, other, tolerance) <= tolerance
 
 
 def are_alike(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether both are the same numbers in the same order, or with the channels first on one side."""
+    """Check that both arrays are equal in the same order of axes, or with the channels first on one side."""
     one, other = _squeezed(one), _squeezed(other)
     moved = [one] if one.ndim < 3 else [one, np.moveaxis(one, 1, -1), np.moveaxis(one, -1, 1)]  # noqa: PLR2004
     return any(difference(each, other) <= ROUNDING for each in moved)
 
 
 def difference_in_any_order(one: np.ndarray, other: np.ndarray, enough: float) -> float:
-    """The difference in the first order of axes in which it is small ``enough``, else the least of all."""
+    """Return the difference in the first order of axes that is small ``enough``, else the least of all."""
     if one.size != other.size:
         return math.inf
     if one.shape != other.shape:
@@ -158,7 +158,7 @@ def difference_in_any_order(one: np.ndarray, other: np.ndarray, enough: float) -
 
 
 def _squeezed(array: np.ndarray) -> np.ndarray:
-    """Without axes of length 1, except the batch axis."""
+    """Remove axes of length 1, except the batch axis."""
     return array.reshape(array.shape[:1] + tuple(size for size in array.shape[1:] if size != 1))
 
 

@@ -36,7 +36,7 @@ from harness.core.certify.parity import (
     Finding,
     first_of,
 )
-from harness.core.plugins import definition, registry
+from harness.core.plugins import checks, registry
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.faults import explain, plugin_frames
 from harness.core.plugins.programs import (
@@ -151,7 +151,7 @@ def check_backend(
 
 def _check_attributes(backend: Backend, threads: int) -> None:
     try:
-        definition.check(backend)
+        checks.check(backend)
     except (ValueError, TypeError) as error:
         raise ConformanceError(str(error)) from error
     try:

@@ -18,4 +18,6 @@ FEATURE = Feature(
         ),
     ),
     study_parts=("harness.weights.explain.study_part:PARTS",),
+    operations={"explain": "harness.weights.explain.explained:operation"},
+    after_training=("harness.weights.explain.record:WORK",),
 )

@@ -10,7 +10,7 @@ from support.made_gates import mixed_gate
 from support.made_study import STUDY
 from support.records import make_record
 
-from harness.core.certify.certificates import KeptFindings
+from harness.core.certify.kept_findings import KeptFindings
 from harness.core.certify.parity import Finding
 from harness.core.machine.files import (
     ContentChanged,

@@ -34,8 +34,9 @@ from harness.port.page import port_document
 from harness.timing.bisect.page import bisect_document
 from harness.timing.duel.page import duel_document
 from harness.timing.gate.page import gate_document
-from harness.timing.history.page import HistoryFindings, history_document
+from harness.timing.history.page import history_document
 from harness.timing.history.series import gaps, read_history
+from harness.timing.history.words import HistoryFindings
 from harness.timing.time.page import time_document
 
 

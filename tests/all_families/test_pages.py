@@ -19,8 +19,9 @@ from harness.learning.runs.findings import read_findings
 from harness.learning.runs.page import findings_document
 from harness.timing.duel.page import duel_document
 from harness.timing.gate.page import gate_document
-from harness.timing.history.page import HistoryFindings, history_document
+from harness.timing.history.page import history_document
 from harness.timing.history.series import gaps, read_history
+from harness.timing.history.words import HistoryFindings
 
 pytestmark = in_browser.needs_chromium
 

@@ -24,9 +24,10 @@ def test_a_run_records_epsilon_and_the_losses_of_training_samples(harness):
     assert "Warning: delta = 0.001 is not below 1/3,600" in done.stdout
     (path,) = harness.folder.glob("results/runs/*.json")
     record = json.loads(path.read_text())
-    assert record["privacy"]["steps"] == 72
-    assert 0.5 < record["privacy"]["epsilon"] < record["privacy"]["epsilon_rdp"] < 3
-    assert record["train_samples_at_last"]["count"] == 400
+    claim = record["extensions"]["privacy"]["result"]
+    assert claim["steps"] == 72
+    assert 0.5 < claim["epsilon"] < claim["epsilon_rdp"] < 3
+    assert record["extensions"]["membership"]["result"]["samples"]["count"] == 400
     assert {"dp-sgd", "noise of dp-sgd"} <= set(record["certificate"]["cases"])
     assert "epsilon is at least" in record["certificate"]["audit"]
     assert record["verification"]["outcome"] == "verified"

@@ -10,13 +10,13 @@ import time
 
 import numpy as np
 
+from harness.core.certify.input_gradients import Subject
 from harness.core.plugins import registry
 from harness.core.plugins.options import parse_options
 from harness.core.training.initial import initial_weights
 from harness.spec.backend import Plan
 from harness.spec.data import Samples
 from harness.weights.explain.attributions import (
-    Subject,
     integrated_gradients,
     quadrature,
 )

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 from common import harness, parser, store, stored, table, until
 
-from harness.timing.gate.judgement import benchmark_ratios
+from harness.timing.gate.metrics import benchmark_ratios
 from harness.timing.gate.record import BenchmarkRecord, GateRecord
 
 PLUGIN = Path(__file__).parent / "planted.py"

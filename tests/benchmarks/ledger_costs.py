@@ -16,17 +16,17 @@ import numpy as np
 from common import parser
 
 import harness_jax.layers
+from harness.core.certify.digests import gates_of
 from harness.core.certify.ledger import (
     COSTS_FILE,
     Cost,
     Costs,
     measured_costs,
 )
-from harness.core.certify.observation import gates_of
 from harness.core.plugins import registry
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import mean_interval
-from harness.core.training import batches
+from harness.core.training import draws
 from harness.core.training.batches import BatchOrder
 from harness.core.training.gan_quality import Judge
 from harness.core.training.initial import initial_weights
@@ -94,7 +94,7 @@ def torch_kernels(task: Task, weights: Weights, seed: int) -> Weights:
 
     def kernel(name: str) -> np.ndarray:
         parameter = task.parameters()[name]
-        spread = 2 * batches.uniform(parameter.shape, seed, "weights", name) - 1
+        spread = 2 * draws.uniform(parameter.shape, seed, "weights", name) - 1
         return spread / np.sqrt(parameter.fan_in)
 
     return {name: kernel(name) if name.endswith("/kernel") else array for name, array in weights.items()}
@@ -113,7 +113,7 @@ def torch_biases(task: Task, weights: Weights, seed: int) -> Weights:
 
     def bias(name: str) -> np.ndarray:
         fan_in = task.parameters()[name.replace("/bias", "/kernel")].fan_in
-        return (2 * batches.uniform(weights[name].shape, seed, "weights", name) - 1) / np.sqrt(fan_in)
+        return (2 * draws.uniform(weights[name].shape, seed, "weights", name) - 1) / np.sqrt(fan_in)
 
     return {name: bias(name) if name.endswith("/bias") else array for name, array in weights.items()}
 
@@ -143,13 +143,13 @@ def of_recurrent_layers(input_kernel: Callable[[Parameter, str, int], np.ndarray
 def orthogonal(shape: tuple[int, ...], seed: int, name: str) -> np.ndarray:
     """A matrix of few rows and many columns whose rows are orthonormal."""
     rows, columns = shape
-    q, r = np.linalg.qr(batches.normal((columns, rows), seed, "weights", name))
+    q, r = np.linalg.qr(draws.normal((columns, rows), seed, "weights", name))
     return (q * np.sign(np.diag(r))).T
 
 
 def glorot(parameter: Parameter, name: str, seed: int) -> np.ndarray:
     limit = np.sqrt(6 / sum(parameter.shape))
-    return limit * (2 * batches.uniform(parameter.shape, seed, "weights", name) - 1)
+    return limit * (2 * draws.uniform(parameter.shape, seed, "weights", name) - 1)
 
 
 def lecun(parameter: Parameter, name: str, seed: int) -> np.ndarray:

@@ -90,7 +90,7 @@ def test_a_duel_is_carried_out_on_one_node_and_recorded_here(cluster, tmp_path):
     running = command(cluster, tmp_path, "paced:plain", "paced:fivefold", *settings, name=("duel",))
     output, errors = running.communicate(timeout=200)
     assert running.returncode == 0, errors
-    assert "paced:fivefold is slower than paced:plain" in output
+    assert re.match("paced:fivefold is (probably )?slower than paced:plain", output)
     (record,) = (DUELS.read(path) for path in tmp_path.glob("duels/*.json"))
     assert record.machine.host.id in {cluster.host_id(name) for name in ("alpha", "beta", "gamma")}
     assert "pair 1 " in errors

@@ -7,7 +7,7 @@ import pytest
 from support.pages import PAGES, ROOT, blocks
 
 from harness.core.documents.numbers import RATIO_LEGEND
-from harness.timing.gate.page import CHANGE_LEGEND
+from harness.timing.gate.words import CHANGE_LEGEND
 
 FEWEST_RECORDED, FEWEST_LEGENDS = 8, 4
 _SPEC = importlib.util.spec_from_file_location("outputs", ROOT / "docs" / "record" / "outputs.py")

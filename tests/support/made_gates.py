@@ -81,9 +81,9 @@ def made_configuration(label, python) -> ConfigurationRecord:
 def _logs(metric, pairs):
     if metric == "step":
         return [log_ratio(pair, 1, [64, 64]) for pair in pairs]
+    both = [pair.processes for pair in pairs]
     if metric == "memory":
         return [metrics()["memory"].log_ratio(pair, 1, 0) for pair in pairs]
-    both = [pair.processes for pair in pairs]
     return [math.log(head.first_step_seconds / base.first_step_seconds) for base, head in both]
 
 

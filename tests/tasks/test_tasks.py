@@ -8,7 +8,7 @@ import pytest
 
 from harness.core.plugins import registry
 from harness.core.plugins.options import describe_options, parse_options
-from harness.core.training.splits import fitted
+from harness.core.training.fitted import fitted
 from harness.errors import UsageError
 from harness.layers import GRU, LSTM, Dropout, SelfAttention
 from harness.spec.task import (

@@ -5,6 +5,7 @@ import dataclasses
 import random
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -35,7 +36,7 @@ from harness.spec.data import Split
 
 
 class Preparation(msgspec.Struct, frozen=True):
-    """What a worker took before its training: import, data, build and first step, in seconds."""
+    """The seconds that a worker took before its training: import, data, build and first step."""
 
     import_seconds: float
     data_seconds: float
@@ -44,12 +45,12 @@ class Preparation(msgspec.Struct, frozen=True):
 
     @property
     def program_seconds(self) -> float:
-        """What another program of the same process takes before it is steady."""
+        """The seconds that another program of the same process takes before it is steady."""
         return self.build_seconds + self.first_step_seconds
 
 
 class AuditedTraining:
-    """Trains in a worker, and keeps what it takes to prove the time and the work of it afterwards.
+    """A training in a worker, with the readings that prove its time and its work afterwards.
 
     :meth:`close` deletes the states that it keeps. Every request raises as :meth:`Session.receive`.
     """
@@ -107,7 +108,7 @@ class AuditedTraining:
             self._clock.settle()
             self._is_settled = True
         beginning = str(self._segments.folder / "rows") if final and self._is_compared else None
-        request = protocol.Evaluate(splits, samples, drawn, beginning, train_samples=final)
+        request = protocol.Evaluate(splits, samples, drawn, beginning)
         evaluated = self._session.call(request, protocol.Evaluated)
         if beginning is not None:
             self._scores = ReportedScores(
@@ -118,21 +119,28 @@ class AuditedTraining:
         return evaluated
 
     @property
+    def last_state(self) -> Path:
+        """The file with the state after the last step, once it has been read; deleted by :meth:`close`."""
+        path = self._segments.last_state
+        assert path is not None  # noqa: S101  read() with last=True came first
+        return path
+
+    @property
     def first_losses(self) -> Losses:
         """The losses of the first steps."""
         return self._segments.first_losses
 
     @property
     def _is_compared(self) -> bool:
-        """Whether the harness's own program does the same work; it takes too long for rounds of clients."""
+        """True if the harness's own program repeats the work; it takes too long for rounds of clients."""
         federated = self._work.plan.task.federated is not None
         return self._work.certified and self._work.is_third_party and not federated
 
     def judge_clock(self, known_step_seconds: float | None = None) -> Clock:
-        """What the sums of both clocks and the CPU time say.
+        """Judge the reported times by the sums of both clocks and the CPU time.
 
         ``known_step_seconds`` is the time of a step of a run, whose order was known beforehand: a few more
-        steps are made in another one. Do not use the program's weights afterwards.
+        steps are made in another order. Do not use the program's weights afterwards.
 
         Raises:
             DishonestClock: the reported times are not to be trusted.
@@ -142,11 +150,11 @@ class AuditedTraining:
         return self._clock.judged()
 
     def verify(self, prepared: Preparation, budget_seconds: float = 0.0) -> Verification:
-        """Have a second program repeat parts of the training. It is the last request to the program.
+        """Have a second program repeat parts of the training. The program may be another one afterwards.
 
-        A second program that fails is no fault of the work, which stays unverified. Third-party backends are
-        repeated in a process of its own, whole segments at a time, whatever it takes; others within the
-        budget, and with none a whole segment.
+        If the second program fails, the work stays unverified. Work of third-party backends is repeated in a
+        process of its own, whole segments at a time, however long it takes; other work within the budget, and
+        without a budget a whole segment.
 
         Raises:
             WorkDiffers: the second program does not compute what was reported.
@@ -169,7 +177,7 @@ class AuditedTraining:
         return found
 
     def _verifier(self, prepared: Preparation, budget_seconds: float) -> Verifier:
-        """A process of its own hides most from a program; the same program compiles nothing again."""
+        """Choose the verifier: a process of its own hides most; the same program compiles nothing again."""
         newest = self._segments.newest
         repetition = 0.0 if newest is None else 2 * newest.seconds
         start = prepared.import_seconds + prepared.data_seconds + prepared.program_seconds
@@ -191,14 +199,14 @@ class AuditedTraining:
 
     @property
     def _gap(self) -> Gap | None:
-        """Why nothing can be repeated. What a program drops may depend on its calls, even in a beginning."""
+        """The reason why nothing can be repeated, if so: dropout may depend on calls, even at the start."""
         if self._segments.complete or not self._work.uses_dropout:
             return None
         return "too short" if self._segments.complete is None else "no training state"
 
     @contextlib.contextmanager
     def _other_process(self) -> Iterator[Session]:
-        """A process with a program like that of the training, on the same samples in the same order."""
+        """Start a process with a program like that of the training, on the same samples in the same order."""
         work = self._work
         with work.start({}) as session:
             own = Conversation(session, work.backend, work.plan.threads)
@@ -230,16 +238,17 @@ class AuditedTraining:
         self._segments.close()
 
 
-# Which processes of a duel are verified, within a share of its time.
-
 _RNG = random.SystemRandom()
 
 
 class PairAudit:
-    """Each workload is verified in one of its first pairs, then the one whose turn it is if there is time."""
+    """The choice of a duel's processes to verify, within a share of its time.
+
+    Each workload is verified in one of its first pairs; then, if there is time, workloads take turns.
+    """
 
     def __init__(self, pairs: int = FIRST_PAIRS) -> None:
-        """``pairs``: so many will be made, or more."""
+        """``pairs`` is the least number of pairs that will be made."""
         self._drawn_from = min(FIRST_PAIRS, pairs)
         self._first: dict[int, int] = {}
         self._times: dict[int, int] = {}
@@ -247,7 +256,7 @@ class PairAudit:
         self._seconds = self._verified_seconds = 0.0
 
     def chosen(self, order: Sequence[int]) -> set[int]:
-        """Of the workloads in this random order, those whose processes are verified in this pair."""
+        """Return the workloads, given in random order, whose processes are verified in this pair."""
         unverified = {index for index in order if not self._times.get(index)}
         for index in unverified:
             self._first.setdefault(index, _RNG.randrange(self._drawn_from))
@@ -256,7 +265,7 @@ class PairAudit:
         return {min(order, key=lambda index: self._times[index])}
 
     def add(self, verified_seconds: Sequence[float | None], seconds: float) -> None:
-        """A pair of this duration ended; what verifying each workload took, None where it was not."""
+        """Add a pair that took ``seconds``, and the verification of each workload; None: not verified."""
         self._pairs += 1
         self._seconds += seconds
         for index, taken in enumerate(verified_seconds):

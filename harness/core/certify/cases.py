@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.core.plugins.definition import define_task
 from harness.core.reference.training import without_dropout
-from harness.core.training import batches
+from harness.core.training import draws
 from harness.errors import UsageError
 from harness.layers import (
     GRU,
@@ -344,18 +344,18 @@ def narrow_networks(definition: TaskDefinition) -> dict[str, Network]:
 def case_samples(task: Task, count: int = SAMPLES) -> Samples:
     """Seeded float64 inputs ``(count, *input)`` in [0, 1), or tokens, and targets that fit the objective."""
     network = task.networks[data_network(task)]
-    inputs = batches.uniform((count, *network.input_shape), SEED, "parity inputs")
+    inputs = draws.uniform((count, *network.input_shape), SEED, "parity inputs")
     if vocabulary := network.vocabulary():
         inputs = (inputs * vocabulary).astype(np.int64)
     match task.objective:
         case Regression():
-            return Samples(inputs, batches.normal((count, *network.output_shape()), SEED, "parity targets"))
+            return Samples(inputs, draws.normal((count, *network.output_shape()), SEED, "parity targets"))
         case Classification():
             *positions, classes = network.output_shape()
-            drawn = batches.uniform((count, *positions), SEED, "parity targets") * classes
+            drawn = draws.uniform((count, *positions), SEED, "parity targets") * classes
             return Samples(inputs, drawn.astype(np.int64))
         case BinaryClassification():
-            drawn = batches.uniform((count,), SEED, "parity targets") * 2
+            drawn = draws.uniform((count,), SEED, "parity targets") * 2
             return Samples(inputs, drawn.astype(np.int64))
         case Adversarial():
             return Samples(inputs, np.zeros(count, np.int64))

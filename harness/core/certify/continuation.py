@@ -9,14 +9,9 @@ from typing import Self
 import msgspec
 import numpy as np
 
+from harness.core.certify.digests import digests
 from harness.core.certify.dropout import uses_dropout
-from harness.core.certify.observation import (
-    Observation,
-    digests,
-    finite_losses,
-    losses_of,
-    require_finite,
-)
+from harness.core.certify.observation import Observation, finite_losses, losses_of, require_finite
 from harness.core.certify.parity import (
     TOLERANCE,
     Differences,
@@ -25,7 +20,7 @@ from harness.core.certify.parity import (
     listed,
     loss_difference,
 )
-from harness.core.plugins.programs import checksum
+from harness.core.plugins.seal import checksum
 from harness.core.training.batches import BatchOrder
 from harness.spec.backend import Program
 from harness.spec.task import Optimizer, Task

@@ -1,20 +1,48 @@
-"""Whether the gradients of a program are right: beside exact ones in NumPy, or differences of its outputs."""
+"""A check of a program's gradients of inputs: by exact ones in NumPy, or by differences of its outputs."""
+
+from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from harness.core.reference.training import NumpyProgram, without_dropout
 from harness.core.training.program_scores import current_weights
+from harness.layers import Embedding
 from harness.spec.backend import Program, Unsupported
 from harness.spec.data import Samples
 from harness.spec.task import Task
-from harness.weights.explain.attributions import Array, Subject
 
+Array = npt.NDArray[Any]
 #: Largest error in float64, relative to the largest gradient and output where these are above 1.
 TOLERANCE = 1e-9
-#: The same where differences are all there is.
+#: The largest error where only differences of outputs are known.
 DIFFERENCE_TOLERANCE = 1e-5
 _STEP = 1e-5
+
+
+class Subject:
+    """The network ``model`` of a program, as a function of numbers: for tokens, of their embeddings."""
+
+    def __init__(self, program: Program, task: Task) -> None:
+        self._program, self.network = program, task.networks["model"]
+        first = self.network.placed()[0]
+        self._table: Array | None = None
+        if isinstance(first.layer, Embedding):
+            self._table = current_weights(program)[f"model/{first.name}/table"]
+
+    def numbers(self, inputs: Array) -> Array:
+        """Return inputs ``(n, *input)`` as numbers: tokens as the rows of their table, in its type."""
+        return inputs if self._table is None else self._table[inputs]
+
+    def gradients(self, numbers: Array, targets: Array) -> tuple[Array, Array]:
+        """Return the gradient of output ``targets (n,)`` by each row's numbers, and the output."""
+        gradients, outputs = self._program.input_gradients(numbers, targets)
+        return gradients.astype(np.float64), outputs.astype(np.float64)
+
+    def outputs(self, inputs: Array) -> Array:
+        """Return all outputs ``(n, places)`` of inputs as they are in the data, in float64."""
+        return self._program.predict(inputs).reshape(len(inputs), -1).astype(np.float64)
 
 
 class GradientCheck(msgspec.Struct, frozen=True):
@@ -27,15 +55,15 @@ class GradientCheck(msgspec.Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
-        """Whether both are within the tolerance; not if one is NaN."""
+        """True if both errors are within the tolerance; False if one is NaN."""
         return self.gradient_error <= self.tolerance and self.output_error <= self.tolerance
 
 
 def check_gradients(program: Program, task: Task, inputs: Array, targets: Array) -> GradientCheck:
-    """Compare a program in float64 with the harness's own derivatives, on these inputs and outputs.
+    """Compare a program in float64 with the harness's own derivatives, for these inputs and outputs.
 
-    Where the harness does not have the network, as for a model of the user's own, the derivative in a random
-    direction is compared with a difference of outputs.
+    If the harness does not know the network, as for a model of the user's own, compare the derivative in a
+    random direction with a difference of outputs.
     """
     subject = Subject(program, task)
     numbers = subject.numbers(inputs).astype(np.float64)
@@ -62,6 +90,6 @@ def _compared_with_differences(
 
 
 def _error(found: Array, right: Array) -> float:
-    """The largest difference, relative to the largest value where that is above 1."""
+    """Return the largest difference, relative to the largest value if this is above 1."""
     scale = max(1.0, float(np.abs(right).max(initial=0.0)))
     return float(np.abs(found - right).max(initial=0.0)) / scale

@@ -24,10 +24,10 @@ from harness.core.certify.continuation import (
     observe_continuation,
     state_fault,
 )
+from harness.core.certify.digests import digests
 from harness.core.certify.observation import (
     Observation,
     TrialPrograms,
-    digests,
     finite_losses,
     losses_of,
     require_finite,
@@ -39,7 +39,8 @@ from harness.core.certify.parity import (
     beyond_rounding,
     listed,
 )
-from harness.core.plugins.programs import DataSeal, data_changed
+from harness.core.plugins.programs import data_changed
+from harness.core.plugins.seal import DataSeal
 from harness.core.training.batches import BatchOrder
 from harness.core.training.initial import initial_weights
 from harness.spec.task import Augmentation, Sgd, Task, TaskDefinition

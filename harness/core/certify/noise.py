@@ -18,7 +18,8 @@ from harness.core.certify.cases import (
 )
 from harness.core.certify.observation import TrialPrograms
 from harness.core.stats.canaries import CanaryBound, epsilon_bound
-from harness.core.training.batches import BatchOrder, uniform
+from harness.core.training.batches import BatchOrder
+from harness.core.training.draws import uniform
 from harness.core.training.initial import initial_weights
 from harness.layers import Dense
 from harness.network import Network

@@ -1,8 +1,6 @@
 """What a program does on a certification case, reduced to digests: the worker's half of a certificate."""
 
 import dataclasses
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -16,86 +14,17 @@ from harness.core.certify.cases import (
     case_samples,
 )
 from harness.core.certify.certificate import Losses
-from harness.core.plugins.programs import (
-    CheckedProgram,
-    WatchedProgram,
-    build,
-    read_only,
-)
-from harness.core.training import batches
+from harness.core.certify.digests import Piece, digest, digests
+from harness.core.plugins.programs import CheckedProgram, build, read_only
+from harness.core.plugins.seal import WatchedProgram
+from harness.core.training import draws
 from harness.core.training.batches import BatchOrder
 from harness.core.training.initial import initial_weights
 from harness.core.training.scoring import finite
-from harness.layers import GRU, LSTM, Layer, Native, SelfAttention
+from harness.layers import Native
 from harness.spec.backend import Backend, Plan, Precision, Program, Steps
 from harness.spec.data import Samples
 from harness.spec.task import Adversarial, Task
-
-# Arrays reduced to a few numbers that still distinguish them, so that references stay small.
-#
-# Each array is cut into its gates (one piece where it has none). Of each piece the norm and the projections
-# on seeded random directions are kept. Two pieces that differ by a relative ``d`` differ in a projection by
-# about ``d * norm / sqrt(3)``. The probability that different pieces agree in all projections is zero.
-
-PROJECTIONS = 3
-
-
-class Piece(msgspec.Struct, frozen=True):
-    """The digest of one gate of a parameter, or of a whole array."""
-
-    gate: str
-    norm: float
-    projections: list[float]
-
-
-def digest(array: np.ndarray, gates: tuple[str, ...] = ("",)) -> list[Piece]:
-    """The pieces of an array whose last axis holds these gates side by side.
-
-    All gates are projected on the same directions, so that exchanged gates are recognisable.
-    """
-    pieces = []
-    for gate, piece in zip(gates, np.split(array.astype(np.float64), len(gates), axis=-1), strict=True):
-        directions = 2.0 * batches.uniform((PROJECTIONS, piece.size), "digest", piece.size) - 1.0
-        projected = [math.fsum((row * piece.ravel()).tolist()) for row in directions]
-        pieces.append(Piece(gate, float(np.linalg.norm(piece)), projected))
-    return pieces
-
-
-def digests(task: Task, weights: Mapping[str, np.ndarray]) -> dict[str, list[Piece]]:
-    """The digest of each parameter of a task, by its gates."""
-    gates = gates_of(task)
-    return {name: digest(array, gates.get(name, ("",))) for name, array in weights.items()}
-
-
-def relative_difference(observed: Piece, expected: Piece, least: float = 1e-300) -> float:
-    """About the norm of the difference, divided by the norm of the expected piece; infinite for a NaN.
-
-    A norm below ``least`` counts as that.
-    """
-    scale = max(expected.norm, least)
-    worst = max(abs(a - b) for a, b in zip(observed.projections, expected.projections, strict=True))
-    difference = max(math.sqrt(3.0) * worst, abs(observed.norm - expected.norm)) / scale
-    return difference if math.isfinite(difference) else math.inf
-
-
-def gates_of(task: Task) -> dict[str, tuple[str, ...]]:
-    """The gates along the last axis of each parameter that has gates, by its full name."""
-    return {
-        f"{network_name}/{place.name}/{name}": gates
-        for network_name, network in task.networks.items()
-        for place in network.leaves()
-        for name in place.layer.parameters(place.input_shape)
-        if (gates := _gates(place.layer, name))
-    }
-
-
-def _gates(layer: Layer, parameter: str) -> tuple[str, ...]:
-    if isinstance(layer, GRU | LSTM):
-        return layer.gates
-    # The gradient of the keys' bias is zero but for rounding: a softmax does not change with it.
-    if isinstance(layer, SelfAttention) and parameter == "qkv_kernel":
-        return ("query", "key", "value")
-    return ()
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -162,7 +91,7 @@ def certified_steps(order: BatchOrder, task: Task, start: int, count: int) -> St
         return steps
     noise = {
         name: np.stack(
-            [batches.normal(array.shape, SEED, "noise", name, start + place) for place in range(count)]
+            [draws.normal(array.shape, SEED, "noise", name, start + place) for place in range(count)]
         )
         for name, array in task.parameters().items()
     }

@@ -9,11 +9,8 @@ import msgspec
 
 from harness.core.certify.cases import SHORT_BATCH_CASES
 from harness.core.certify.certificate import Losses
-from harness.core.certify.observation import (
-    Observation,
-    Piece,
-    relative_difference,
-)
+from harness.core.certify.digests import Piece, relative_difference
+from harness.core.certify.observation import Observation
 from harness.core.reference.optimizers import entry_of
 from harness.spec.backend import Precision
 from harness.spec.task import Optimizer
@@ -25,7 +22,6 @@ TOLERANCE = 1e-9
 LOSS_TOLERANCES: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 0.01}
 #: The share of the largest norm below which an array may be rounding.
 _TINY = 1e-6
-
 #: What the ratio of a loss to the right one says, where it is exact.
 _FACTORS = {
     8.0: "exactly 8 times: it is summed over the batch of 8, not averaged",

@@ -10,13 +10,8 @@ import msgspec
 import numpy as np
 
 from harness.core.certify.cases import SEED, Case
-from harness.core.certify.observation import (
-    Observation,
-    Piece,
-    certified_steps,
-    digests,
-    finite_losses,
-)
+from harness.core.certify.digests import Piece, digests
+from harness.core.certify.observation import Observation, certified_steps, finite_losses
 from harness.core.certify.parity import (
     TOLERANCE,
     Differences,

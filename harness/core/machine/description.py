@@ -17,11 +17,8 @@ from typing import NamedTuple
 import msgspec
 import platformdirs
 
-from harness.core.machine.cpus import (
-    allowed_cpus,
-    read_control_groups,
-    usable_cpus,
-)
+from harness.core.machine.control_groups import read_control_groups
+from harness.core.machine.cpus import allowed_cpus, usable_cpus
 from harness.core.machine.energy import EnergyMeter
 from harness.core.machine.files import replace_file, system_text
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from harness.core.machine.cpus import allowed_cpus, cpu_quota
+from harness.core.machine.control_groups import cpu_quota
+from harness.core.machine.cpus import allowed_cpus
 from harness.core.machine.description import default_threads
 from harness.core.machine.files import system_text
 

@@ -10,11 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.core.machine.cpus import (
-    PROCESSOR_TIMES,
-    allowed_cpus,
-    throttled_seconds,
-)
+from harness.core.machine.control_groups import throttled_seconds
+from harness.core.machine.cpus import PROCESSOR_TIMES, allowed_cpus
 from harness.core.machine.files import system_text
 from harness.core.machine.processes import with_descendants
 

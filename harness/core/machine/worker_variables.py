@@ -11,13 +11,8 @@ import platform
 import sys
 from collections.abc import Mapping
 
-from harness.core.machine.cpus import (
-    PROCESSOR_TIMES,
-    WORKER_CPUS,
-    allowed_cpus,
-    cpus_for,
-    read_control_groups,
-)
+from harness.core.machine.control_groups import read_control_groups
+from harness.core.machine.cpus import PROCESSOR_TIMES, WORKER_CPUS, allowed_cpus, cpus_for
 
 _NO_GPU = "-1"
 #: Beginnings of the names of variables that are known to influence speed or results.

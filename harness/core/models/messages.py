@@ -11,10 +11,10 @@ from harness.tracing.side import Gradients, Override, Trained, Update
 
 
 class Build(msgspec.Struct, frozen=True, tag=True):
-    """Make the model of a target, ``FILE.py:NAME`` or ``package.module:NAME``, with arguments.
+    """Make the model of ``target``, ``FILE.py:NAME`` or ``package.module:NAME``, with ``arguments``.
 
-    Unless ``exact`` it is as its code is, in float32 where that names no other type. It can then only be
-    loaded, and evaluated in evaluation mode.
+    Unless ``exact``, the model is as its code is written, in float32 where the code names no other type. Such
+    a model can only be loaded, and evaluated in evaluation mode.
     """
 
     target: str
@@ -24,17 +24,17 @@ class Build(msgspec.Struct, frozen=True, tag=True):
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):
-    """Parameters, and what trains them."""
+    """Describe the parameters and the optimizer."""
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
-    """Replace parameters."""
+    """Replace the values of ``parameters``."""
 
     parameters: dict[str, Any]
 
 
 class Evaluate(msgspec.Struct, frozen=True, tag=True):
-    """Trace one evaluation; with ``outputs_only`` the trace that is sent has no calls.
+    """Trace one evaluation; with ``outputs_only`` the trace in the reply has no calls.
 
     Parameters that both ends know have no array in the reply.
     """
@@ -46,7 +46,7 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
 
 
 class Differentiate(msgspec.Struct, frozen=True, tag=True):
-    """Gradients of a loss of the output of this name, or of the side's ``own`` loss if it gives one."""
+    """Return gradients of ``loss`` of the output ``output``, or of the side's ``own`` loss, if it has one."""
 
     inputs: list[Any]
     targets: Any
@@ -56,7 +56,7 @@ class Differentiate(msgspec.Struct, frozen=True, tag=True):
 
 
 class Train(msgspec.Struct, frozen=True, tag=True):
-    """A step on each batch of inputs and targets."""
+    """Make a training step on each of ``batches`` of inputs and targets."""
 
     batches: list[tuple[list[Any], Any]]
     loss: Loss
@@ -68,7 +68,7 @@ Request = Build | Describe | Load | Evaluate | Differentiate | Train
 
 
 class Built(msgspec.Struct, frozen=True, tag=True):
-    """The model is made; ``plugin`` is the name of the plugin that knows its framework.
+    """Reply to :class:`Build`; ``plugin`` is the name of the plugin that knows the model's framework.
 
     ``draws`` as in :class:`harness.tracing.side.Side`.
     """
@@ -83,7 +83,7 @@ class Built(msgspec.Struct, frozen=True, tag=True):
 
 
 class Description(msgspec.Struct, frozen=True, tag=True):
-    """See :class:`Describe`."""
+    """Reply to :class:`Describe`; ``trained`` are names, ``update`` is the update of the optimizer."""
 
     parameters: dict[str, Any]
     trained: list[str]
@@ -91,21 +91,21 @@ class Description(msgspec.Struct, frozen=True, tag=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):
-    """The parameters are replaced."""
+    """Reply to :class:`Load`."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """The request raised; ``message`` is for the user."""
+    """Reply to a request that raised; ``message`` is for the user."""
 
     message: str
 
 
-#: To a request to trace, differentiate or train the reply is what the side returns.
+#: The reply to a request to trace, differentiate or train is the result of the side.
 Reply = Built | Description | Loaded | Trace | Gradients | Trained | Failed
 
 
 class Sent:
-    """At the side's end: how to recognise the parameters that the harness has."""
+    """Marks by which the side recognises the parameters that the harness has."""
 
     def __init__(self) -> None:
         self._marks: dict[str, tuple[str, tuple[int, ...], bytes]] = {}
@@ -114,7 +114,7 @@ class Sent:
         self._marks |= {name: _mark(array) for name, array in parameters.items()}
 
     def left_out(self, trace: Trace) -> Trace:
-        """The trace without the arrays of parameters that are as the harness knows them."""
+        """Remove from ``trace`` the arrays of parameters that the harness knows, and return it."""
         for value in trace.values:
             if value.source == "parameter" and self._marks.get(value.name) == _mark(value.array):
                 value.array = None
@@ -122,14 +122,14 @@ class Sent:
 
 
 def _mark(array: np.ndarray) -> tuple[str, tuple[int, ...], bytes]:
-    """Type, shape and norm: a model that changes its own parameters, as to limit them, changes the norm."""
+    """Return type, shape and norm of ``array``: a model that changes its parameters changes their norm."""
     flat = np.ascontiguousarray(array).reshape(-1)
     norm = np.vdot(flat, flat) if flat.dtype.kind == "f" else flat
     return array.dtype.str, array.shape, norm.tobytes()
 
 
 def filled_in(trace: Trace, parameters: Mapping[str, np.ndarray]) -> Trace:
-    """At the harness's end: the trace with the arrays that were left out."""
+    """Put the arrays of ``parameters`` that the side left out back into ``trace``, and return it."""
     for value in trace.values:
         if value.array is None:
             value.array = parameters[value.name]
@@ -137,6 +137,6 @@ def filled_in(trace: Trace, parameters: Mapping[str, np.ndarray]) -> Trace:
 
 
 def outputs_of(trace: Trace) -> Trace:
-    """A trace of the outputs alone."""
+    """Return a trace that has the outputs of ``trace`` alone."""
     outputs = [trace.values[place] for place in trace.outputs]
     return Trace([Value("call", each.array, each.name) for each in outputs], [], [], [*range(len(outputs))])

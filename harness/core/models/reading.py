@@ -27,7 +27,7 @@ _BATCH, _THREADS = 2, 1
 
 
 class OwnModel(NamedTuple):
-    """What is known of one model: how it was made, its parameters, and an evaluation in each mode."""
+    """One model: its process's reply, its parameters, and a traced evaluation in each mode."""
 
     spec: SideSpec
     built: Built
@@ -37,13 +37,13 @@ class OwnModel(NamedTuple):
 
     @property
     def drops(self) -> bool:
-        """Whether it drops values in training."""
+        """Whether the model drops values in training."""
         known = (call.does for call in self.trained.calls if isinstance(call.does, kinds.Dropout))
         return self.built.draws or any(does.active for does in known)
 
 
 def random_inputs(shapes: Sequence[InputShape], batch: int, seed: int = 0) -> list[np.ndarray]:
-    """An array for each input: standard normal numbers, or integers below the maximum."""
+    """Draw an array for each of ``shapes``: standard normal numbers, or integers below the maximum."""
     rng = np.random.default_rng([seed, batch])
     return [shape.sample(rng, batch) for shape in shapes]
 
@@ -51,10 +51,12 @@ def random_inputs(shapes: Sequence[InputShape], batch: int, seed: int = 0) -> li
 def read_model(
     spec: SideSpec, shape: InputShape, timeout_seconds: float | None, phase: Callable[[str], None]
 ) -> OwnModel:
-    """Make a model and evaluate it, within this time if there is a limit, in a process of its own.
+    """Make the model ``spec`` in a process of its own, and evaluate it on inputs of ``shape``.
+
+    All of it may take ``timeout_seconds``, if given; ``phase`` is called with the phase that begins.
 
     Raises:
-        UsageError: it cannot be made or evaluated, or has more than one output.
+        UsageError: the model cannot be made or evaluated, or has more than one output.
     """
     phase(f"making and evaluating {spec.target}")
     with RemoteSide(spec.target, _THREADS, timeout_seconds, limit_each=False) as side:
@@ -69,7 +71,7 @@ def read_model(
 
 
 def native_layer(model: OwnModel, shape: InputShape) -> Native:
-    """The layer of one model: arrays are named by path and role where a known call uses them."""
+    """Return ``model`` as a layer; arrays are named by path and role where a known call uses them."""
     plugin, parameters = model.built.plugin, model.described.parameters
     named: list[tuple[str, str, Stored]] = []
     for use in uses(model.evaluated):
@@ -88,7 +90,7 @@ def native_layer(model: OwnModel, shape: InputShape) -> Native:
         if is_whole(stored) or divide([part for _, _, part in parts], parameters[stored.name].shape):
             add(f"{path}/{role}", stored)
         elif parts[0][2] is stored and not any(is_whole(part) for _, _, part in parts):
-            roles = {each for _, each, _ in parts}  # parts that overlap or leave a gap: the array as it is
+            roles = {each for _, each, _ in parts}  # parts that overlap or leave a gap: the whole array
             add(
                 "/".join([stored.name.replace(".", "/"), *(roles if len(roles) == 1 else ())]),
                 Stored(stored.name),
@@ -101,7 +103,7 @@ def native_layer(model: OwnModel, shape: InputShape) -> Native:
 
 
 def layer_of(models: Sequence[OwnModel], shape: InputShape, arrays: Mapping[str, NativeArray]) -> Native:
-    """The layer of models that hold these arrays; what is trained is what the first one trains."""
+    """Return the layer of ``models`` with ``arrays``; it trains the arrays that the first model trains."""
     first = models[0]
     output = first.evaluated.values[first.evaluated.outputs[0]].array
     trained = set(first.described.trained)
@@ -120,17 +122,17 @@ def layer_of(models: Sequence[OwnModel], shape: InputShape, arrays: Mapping[str,
 
 
 def same_place(one: Stored, other: Stored) -> bool:
-    """Whether both are the same numbers, as those of an embedding and of an output layer that share them."""
+    """Check that both are the same numbers, as where an embedding and an output layer share them."""
     return one.name == other.name and (one.axis, one.start, one.stop) == (other.axis, other.start, other.stop)
 
 
 def is_whole(stored: Stored) -> bool:
-    """Whether this is all of what is stored under its name."""
+    """Check that ``stored`` is the whole array of its name."""
     return stored.axis is None and not stored.stop
 
 
 def divide(parts: Sequence[Stored], shape: Sequence[int]) -> bool:
-    """Whether these parts of an array follow each other along one axis, and are all of it."""
+    """Check that ``parts`` of an array of ``shape`` follow each other along one axis and cover it."""
     ordered = sorted(parts, key=lambda part: part.start)
     axis = ordered[0].axis
     if any(is_whole(part) or part.axis != axis for part in ordered):
@@ -140,7 +142,7 @@ def divide(parts: Sequence[Stored], shape: Sequence[int]) -> bool:
 
 
 def free_name(name: str, taken: Mapping[str, object]) -> str:
-    """The name, with a number if it is taken."""
+    """Return ``name``, with a number if it is taken."""
     names = [name, *(f"{name}_{number}" for number in range(2, len(taken) + 3))]
     return next(each for each in names if each not in taken)
 
@@ -148,12 +150,12 @@ def free_name(name: str, taken: Mapping[str, object]) -> str:
 def native_array(
     name: str, canonical: np.ndarray, stored: dict[str, Stored], *, shared: bool = True
 ) -> NativeArray:
-    """The array with initial values like these."""
+    """Return an array whose initial values have the distribution of ``canonical``."""
     return NativeArray(name, canonical.shape, _initial(canonical), stored, shared)
 
 
 def _initial(array: np.ndarray) -> float | Literal["zeros", "ones"]:
-    """The standard deviation, or the constant."""
+    """Return the standard deviation of ``array``, or its constant."""
     spread = float(array.std())
     if spread == 0.0 and array.size:
         first = float(array.flat[0])

@@ -1,4 +1,4 @@
-"""The process of a side, seen from the harness."""
+"""One model of the user's own in a process: requests to the process, and its replies."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ _R = TypeVar("_R", bound=messages.Reply)
 
 
 class _Pipe:
-    """Both directions to a process that inherits ``descriptors``, and the mark by which replies are known."""
+    """Pipes to and from a process that inherits ``descriptors``, and the mark that begins its replies."""
 
     def __init__(self) -> None:
         self.mark = secrets.token_bytes(wire.MARK_BYTES)
@@ -41,15 +41,15 @@ class _Pipe:
         self.replies, reply_end = os.pipe()
         self.descriptors = request_end, reply_end
         self._open = {"requests": True, "replies": True}
-        os.write(self.requests, self.mark)  # which no one finds in the list of processes
+        os.write(self.requests, self.mark)  # not an argument: arguments are visible in the list of processes
 
     def is_inherited(self) -> None:
-        """Leave the descriptors to the process that has them now."""
+        """Close this end's copies of the descriptors, which the process has now."""
         for descriptor in self.descriptors:
             os.close(descriptor)
 
     def end_requests(self) -> None:
-        """Let the other end know that nothing follows."""
+        """Tell the other end that no request follows."""
         if self._open.pop("requests", None):
             os.close(self.requests)
 
@@ -81,7 +81,7 @@ class _Asked:
 
     @property
     def parameters(self) -> Mapping[str, np.ndarray]:
-        """The described parameters, with what was loaded since."""
+        """The described parameters, updated by those loaded since."""
         return self._parameters
 
     def trace(self, inputs: Inputs, *, training: bool, overrides: Sequence[Override] = ()) -> Trace:
@@ -89,7 +89,7 @@ class _Asked:
         return filled_in(self._call(request, Trace), self._parameters)
 
     def outputs(self, inputs: Inputs, *, training: bool) -> Trace:
-        """The outputs of one evaluation, in a trace without calls."""
+        """Return the outputs of one evaluation, in a trace without calls."""
         return self._call(messages.Evaluate(list(inputs), training, outputs_only=True), Trace)
 
     def _call(self, request: messages.Request, expected: type[_R]) -> _R:
@@ -111,7 +111,7 @@ class _Asked:
         return reply
 
     def _due(self) -> float:
-        """When the reply to a request that is sent now is overdue."""
+        """Return the time at which the reply to a request that is sent now is overdue."""
         seconds = SILENCE_LIMIT_SECONDS if self._timeout_seconds is None else self._timeout_seconds
         return time.monotonic() + seconds
 
@@ -133,7 +133,7 @@ class _Asked:
                 raise self._death()
 
     def _give_up(self) -> None:
-        """End the process, where it is this side's own."""
+        """End the process, if it belongs to this side alone."""
 
     def _death(self, reason: str = "its process ended") -> UsageError:
         last = self._process.last_lines()[-1:]
@@ -141,38 +141,38 @@ class _Asked:
 
 
 class WrittenSide(_Asked):
-    """The model as its code is. Its process has imported what the exact side's has, and ends with it.
+    """The model as its code is written, in a process forked from that of the exact side.
 
-    The exact side, in whose process group it is, goes on without it.
+    Its process ends with that of the exact side, which continues if this process ends.
     """
 
     def build(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> None:
-        """Make the model; it can then be loaded, and evaluated in evaluation mode."""
+        """Make the model, which can then be loaded, and evaluated in evaluation mode."""
         self._call(messages.Build(self.target, dict(arguments), list(inputs), exact=False), messages.Loaded)
 
     def leave(self) -> None:
-        """End the process, which is asked nothing any more."""
+        """End the process by closing its pipe."""
         self._pipe.close()
 
 
 class RemoteSide(_Asked):
-    """One model in float64 in a process of its own. Use it as a context manager, which leaves none behind."""
+    """One model in float64 in a process of its own: a context manager, which ends the process."""
 
     def __init__(
         self, target: str, threads: int, timeout_seconds: float | None, *, limit_each: bool = True
     ) -> None:
-        """Start the process for ``FILE.py:NAME`` or ``package.module:NAME``.
+        """Start the process for ``target``, ``FILE.py:NAME`` or ``package.module:NAME``.
 
-        The limit is for each request, or for all of them together unless ``limit_each``; without one a side
-        may take as long as it uses the CPU.
+        ``timeout_seconds`` limits each request, or all requests together unless ``limit_each``; without a
+        limit a side may take as long as it uses the CPU.
 
         Raises:
-            HarnessError: it cannot be started.
+            HarnessError: the process cannot be started.
         """
         together = timeout_seconds is not None and not limit_each
         until = time.monotonic() + (timeout_seconds or 0.0) if together else None
         variables = worker_variables(threads, "cpu", os.environ) | _VARIABLES
-        # Nothing is timed here, and what is freed goes back to the system.
+        # Nothing is timed here, so freed memory may go back to the system.
         variables = {name: value for name, value in variables.items() if name not in GLIBC_KEEPS_MEMORY}
         exact, written = pipes = _Pipe(), _Pipe()
         descriptors = *exact.descriptors, *written.descriptors
@@ -190,19 +190,19 @@ class RemoteSide(_Asked):
         return self._call(messages.Build(self.target, dict(arguments), list(inputs)), messages.Built)
 
     def describe(self) -> messages.Description:
-        """Its parameters and what trains them."""
+        """Describe the model's parameters and its optimizer."""
         described = self._call(messages.Describe(), messages.Description)
         self._parameters = dict(described.parameters)
         return described
 
     def forget_parameters(self) -> None:
-        """Keep no parameters here any more; no trace may be asked for after that."""
+        """Free the parameters that are kept here; afterwards no trace may be asked for."""
         self._parameters = {}
 
     def gradients(
         self, inputs: Inputs, targets: np.ndarray, loss: Loss, *, output: str, own: bool
     ) -> Gradients:
-        """Gradients of the loss, or if ``own`` of the one that the side gives, if any."""
+        """Return gradients of ``loss`` or, if ``own``, of the side's own loss, if it has one."""
         return self._call(messages.Differentiate(list(inputs), targets, loss, output, own), Gradients)
 
     def train(self, batches: Sequence[Batch], loss: Loss, learning_rate: float, *, output: str) -> Trained:

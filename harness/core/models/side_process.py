@@ -1,10 +1,9 @@
 """The process of a side: makes the user's model in float64 and answers requests until the pipe closes.
 
-Run as ``python -P -m harness.core.models.side_process TARGET REQUEST_FD REPLY_FD REQUEST_FD REPLY_FD``. Once
-it has
-imported the frameworks that the target's file imports first, it forks: the child makes the model as its code
-is, and answers at the second pipe. So frameworks, which take longer to import than small models to compare,
-are imported once. Standard output and error belong to the user's code.
+Run as ``python -P -m harness.core.models.side_process TARGET REQUEST_FD REPLY_FD REQUEST_FD REPLY_FD``. After
+importing the frameworks that the target's file imports first, the process forks: the child makes the model as
+its code is written, and answers at the second pipe. So frameworks, which take longer to import than small
+models to compare, are imported once. Standard output and error belong to the user's code.
 """
 
 import importlib.metadata
@@ -34,7 +33,7 @@ MAKE_OPTIMIZER, MAKE_LOSS = "make_optimizer", "make_loss"
 
 
 class _Claimed(NamedTuple):
-    """What the user's callable returned, the plugin that knows it, and the user's own training."""
+    """The model that the user's callable returned, the plugin that knows it, and the user's own training."""
 
     built: Any
     plugin: SidePlugin
@@ -43,16 +42,16 @@ class _Claimed(NamedTuple):
 
 
 def _claimed(target: str, arguments: Mapping[str, Any], *, exact: bool) -> _Claimed:
-    """What a target gives, ``FILE.py:NAME`` or ``package.module:NAME``.
+    """Call ``target``, ``FILE.py:NAME`` or ``package.module:NAME``, and find the plugin of its model.
 
     Raises:
-        UsageError: there is no such callable, it needs other arguments, it raised, or it returned something
-            that is no model of a known framework.
+        UsageError: there is no such callable, it needs other arguments, it raised, or it did not return a
+            model of a known framework.
     """
     place, name = split_target(target)
     module = user_module(place)
     factory = user_callable(module, name, place)
-    # Their modules import no framework.
+    # The plugins' modules import no framework.
     entries = importlib.metadata.entry_points(group="harness.sides")
     plugins: dict[str, SidePlugin] = {entry.name: entry.load() for entry in entries}
     for framework, plugin in plugins.items():
@@ -75,7 +74,7 @@ def _claimed(target: str, arguments: Mapping[str, Any], *, exact: bool) -> _Clai
 
 
 class _Answering:
-    """Answers requests with the side that the first one makes."""
+    """Answers requests by the side that the first request makes."""
 
     def __init__(self) -> None:
         self._side: Side | None = None
@@ -83,7 +82,7 @@ class _Answering:
         self._sent = Sent()
 
     def answer(self, request: messages.Request) -> messages.Reply:
-        """The reply; a fault of the user's code is one, too."""
+        """Return the reply to ``request``; an error of the user's code is a reply, too."""
         try:
             if isinstance(request, messages.Build):
                 return self._build(request)
@@ -137,7 +136,7 @@ class _Answering:
                 raise TypeError(type(request).__name__)
 
     def _of_written(self, written: AsWritten, request: messages.Request) -> messages.Reply:
-        """The reply where the model is as its code is."""
+        """Return the reply of the model as its code is written."""
         match request:
             case messages.Load(parameters):
                 written.load(parameters)
@@ -149,7 +148,7 @@ class _Answering:
 
 
 def _close_to_others(*descriptors: int) -> None:
-    """Make these lead nowhere, in a child that the user's code forks."""
+    """Redirect ``descriptors`` to the null device, in a child that the user's code forks."""
     nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for descriptor in descriptors:
         os.dup2(nowhere, descriptor, inheritable=False)
@@ -180,7 +179,7 @@ def main() -> NoReturn:
 
 
 def _compute_in_float64() -> None:
-    """What reads the user's module before a model is made, such as a layer at its top, is in float64, too."""
+    """Set float64 for code that runs when the user's module is imported, such as a layer at its top."""
     os.environ.update(FLOAT64)
     if "keras" in sys.modules:
         sys.modules["keras"].config.set_floatx("float64")

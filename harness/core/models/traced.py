@@ -1,4 +1,4 @@
-"""What a traced evaluation of one model tells: the uses of its parameters, and its FLOPs."""
+"""A traced evaluation of one model: the uses of its parameters, and its FLOPs."""
 
 import math
 from typing import NamedTuple
@@ -8,10 +8,10 @@ from harness.tracing.calls import Call, Stored, Trace
 
 
 class Use(NamedTuple):
-    """Parameters that are used together: a call with parameters, or a part of a packed projection.
+    """Parameters that are used together: by a call, or by a part of a packed projection.
 
-    ``place`` is that of the call in its trace, ``depth`` the number of calls with parameters before it.
-    ``shapes`` are those of the canonical arrays by role.
+    ``place`` is the place of the call in its trace, ``depth`` the number of calls with parameters before it.
+    ``shapes`` are the shapes of the canonical arrays by role.
     """
 
     place: int
@@ -23,7 +23,7 @@ class Use(NamedTuple):
 
 
 def uses(trace: Trace) -> list[Use]:
-    """The first use of each parameter, ordered by the depth of its call, then by use."""
+    """List the first use of each parameter of ``trace``, ordered by the depth of its call, then by use."""
     depths, arrays = _depths(trace), trace.stored()
     found: list[Use] = []
     seen: set[tuple[str, ...]] = set()
@@ -40,7 +40,7 @@ def uses(trace: Trace) -> list[Use]:
 
 
 def _depths(trace: Trace) -> list[int]:
-    """For each call the longest chain of calls with parameters that leads to it."""
+    """Count, for each call of ``trace``, the calls with parameters on the longest chain that leads to it."""
     of_value = [0] * len(trace.values)
     depths = []
     for call in trace.calls:
@@ -53,7 +53,7 @@ def _depths(trace: Trace) -> list[int]:
 
 
 def flops(trace: Trace) -> int:
-    """FLOPs of one sample: two for each multiply-add of the products whose calls are known."""
+    """Count the FLOPs of one sample: two for each multiply-add of the products whose calls are known."""
     return sum(_flops_of(call, trace) for call in trace.calls)
 
 

@@ -1,4 +1,4 @@
-"""Messages on a pipe: a head in MessagePack, then the numbers of each array, without further copies."""
+"""Messages on a pipe: a head in MessagePack, then the bytes of each array, without further copies."""
 
 import os
 import struct
@@ -10,26 +10,26 @@ import numpy as np
 
 from harness.core.models.messages import Reply, Request
 
-#: Reads into the beginning of a buffer and says how many bytes; none at the end of the pipe.
+#: Reads into the beginning of a buffer and returns the number of bytes, 0 at the end of the pipe.
 ReadInto = Callable[[memoryview], int]
 _ARRAY = 1
 _LENGTH = struct.Struct("<Q")
 _MOST_BYTES = 1 << 20
-#: What each reply begins with: the user's code may write to descriptors that it did not open.
+#: Length of the mark that begins each reply: the user's code may write to descriptors that it did not open.
 MARK_BYTES = 16
-#: So much that is no reply may come before one.
+#: Foreign bytes that may precede a reply.
 _MOST_FOREIGN_BYTES = 1 << 16
 
 
 class NotAReply(Exception):
-    """What comes through the pipe was written by others than the side."""
+    """The bytes in the pipe were not written by the side."""
 
 
 def write(descriptor: int, message: Request | Reply, mark: bytes = b"") -> None:
-    """Write a message to a pipe, after the mark that its reader expects.
+    """Write ``message`` to the pipe ``descriptor``, after the ``mark`` that its reader expects.
 
     Raises:
-        TypeError: something in it cannot be sent; nothing is written then.
+        TypeError: a value in the message cannot be sent; nothing is written then.
     """
     arrays: list[np.ndarray] = []
 
@@ -51,17 +51,17 @@ def write(descriptor: int, message: Request | Reply, mark: bytes = b"") -> None:
 
 
 def read_request(read: ReadInto) -> Request | None:
-    """The next request; None at the end of the pipe."""
+    """Return the next request; None at the end of the pipe."""
     request: Request | None = _read(read, Request)
     return request
 
 
 def read_reply(read: ReadInto, mark: bytes = b"") -> Reply:
-    """The next reply, which begins with the mark; what others wrote before it is left out.
+    """Return the next reply, which begins with ``mark``; foreign bytes before the mark are skipped.
 
     Raises:
         EOFError: the pipe has ended.
-        NotAReply: others wrote into it, or too much before it.
+        NotAReply: there are foreign bytes in the reply, or too many before it.
     """
     _skip_to(mark, read)
     try:
@@ -74,7 +74,7 @@ def read_reply(read: ReadInto, mark: bytes = b"") -> Reply:
 
 
 def _skip_to(mark: bytes, read: ReadInto) -> None:
-    """Read as far as the end of the mark."""
+    """Read up to the end of ``mark``."""
     window = bytearray(len(mark))
     if mark and not _fill(window, read):
         raise EOFError
@@ -113,7 +113,7 @@ def _bytes_of(array: np.ndarray) -> memoryview:
 
 
 def _fill(buffer: bytearray | memoryview, read: ReadInto) -> bool:
-    """Read as many bytes as the buffer has; False at the end of the pipe."""
+    """Fill ``buffer``; return False at the end of the pipe."""
     rest = memoryview(buffer)
     while rest:
         count = read(rest[:_MOST_BYTES])

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import pluggy
 
 from harness import hookspecs
-from harness.core.plugins import definition
+from harness.core.plugins import checks
 from harness.core.plugins.faults import message_of, nothing_on_stdout
 from harness.errors import PluginError
 from harness.spec.backend import Backend
@@ -55,7 +55,7 @@ def ask(kind: Kind, name: str, where: str, load: Callable[[], object]) -> Any:
     if (named := getattr(plugin, "name", None)) != name:
         raise PluginError(f"{where} returned a {kind} named {named!r} from harness_{kind}({name!r})")
     try:
-        definition.check(plugin)
+        checks.check(plugin)
     except Exception as error:
         raise PluginError(f"{where} breaks the contract: {message_of(error)}") from error
     return plugin

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness.core.reference.functions import (
+from harness.core.reference.passes import (
     Array,
     Backward,
     Gradients,

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from harness.core.reference.activations import ACTIVATIONS
+from harness.core.reference.attention import add_positions, attend, embed, unembed
 from harness.core.reference.convolutions import (
     ProductBackward,
     average_all,
@@ -16,20 +18,8 @@ from harness.core.reference.convolutions import (
     pool,
     up_sample,
 )
-from harness.core.reference.functions import (
-    ACTIVATIONS,
-    NORMALISATIONS,
-    Array,
-    Backward,
-    Gradients,
-    Pass,
-    add,
-    add_positions,
-    attend,
-    backwards,
-    embed,
-    unembed,
-)
+from harness.core.reference.normalisation import NORMALISATIONS
+from harness.core.reference.passes import Array, Backward, Gradients, Pass, add, backwards
 from harness.core.reference.recurrent import recur
 from harness.layers import (
     GRU,

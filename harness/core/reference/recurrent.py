@@ -9,15 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.core.reference.functions import (
-    Array,
-    Backward,
-    Gradients,
-    Pass,
-    add,
-    logistic,
-)
+from harness.core.reference.activations import logistic
 from harness.core.reference.mistakes import Rules
+from harness.core.reference.passes import Array, Backward, Gradients, Pass, add
 from harness.layers import GRU, LSTM
 
 #: Of each state of a cell: the output ``(B, U)``, and an LSTM's memory ``(B, U)``.

@@ -11,17 +11,12 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from harness.core.reference.functions import (
-    OUTPUT_TABLE,
-    Array,
-    Backward,
-    Gradients,
-    Pass,
-    loss_and_gradient,
-)
+from harness.core.reference.attention import OUTPUT_TABLE
 from harness.core.reference.layers import forward_all, is_covered
+from harness.core.reference.losses import loss_and_gradient
 from harness.core.reference.mistakes import CONTRACT_RULES, Rules
 from harness.core.reference.optimizers import entry_of
+from harness.core.reference.passes import Array, Backward, Gradients, Pass
 from harness.layers import AnyLayer, Dropout, Embedding, Native, SelfAttention
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples

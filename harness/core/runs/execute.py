@@ -25,6 +25,7 @@ from harness.core.runs.events import (
     Started,
     Trained,
 )
+from harness.core.runs.extensions import carry_out, work_of
 from harness.core.runs.record import (
     Block,
     Epoch,
@@ -35,13 +36,13 @@ from harness.core.runs.record import (
 )
 from harness.core.runs.request import RunRequest, new_record
 from harness.core.runs.store import WEIGHTS_SUFFIX, RecordWriter
+from harness.core.runs.weights import weights_description
 from harness.core.training.batches import (
     BatchOrder,
     block_steps,
     samples_of_step,
 )
 from harness.core.training.outcome_records import Drawn, Outcomes
-from harness.core.training.privacy import claim
 from harness.core.worker import protocol
 from harness.core.worker.session import (
     Conversation,
@@ -50,9 +51,6 @@ from harness.core.worker.session import (
 )
 from harness.errors import Declined, HarnessError, RequestFailed, WorkerLost, WorkerTimeout, interruption
 from harness.spec.task import Adversarial
-from harness.weights.score.score import weights_description
-
-# The training of one run: requests to the worker in their order, each reply written into the record.
 
 
 class Diverged(Exception):
@@ -64,7 +62,7 @@ class Stopped(Exception):
 
 
 class TrainingRun:
-    """Trains and scores in a worker, and writes the results into the record."""
+    """The training of one run: requests to the worker in their order, each reply written into the record."""
 
     def __init__(
         self, request: RunRequest, record: Record, session: Session, store: RecordWriter, notify: RunObserver
@@ -102,12 +100,12 @@ class TrainingRun:
             self._measure_process(watch)
             self._notify(Phase("testing the clock"))
             self._record.clock = audit.judge_clock(self._usual_step_seconds())
-            self._explain()
             self._notify(Phase("verifying the work"))
             prepared = self._preparation()
             seconds = prepared.import_seconds + prepared.data_seconds + prepared.build_seconds
             budget_seconds = AUDIT_SHARE * (seconds + time.monotonic() - begun)
             self._record.verification = audit.verify(prepared, budget_seconds)
+            self._work_after_training(audit)
 
     def _work(self, order: BatchOrder) -> Work:
         request, certificate = self._request, self._record.certificate
@@ -130,7 +128,7 @@ class TrainingRun:
         )
 
     def _usual_step_seconds(self) -> float:
-        """The time of a full step of the run: the mean of all, or the median of blocks if that is less."""
+        """Return the time of a full step of the run: the mean, or the median of blocks if that is less."""
         record = self._record
         blocks = [block for block in record.blocks if block.batch_size == record.batch_size] or record.blocks
         mean = sum(block.seconds for block in blocks) / sum(block.steps for block in blocks)
@@ -171,9 +169,6 @@ class TrainingRun:
             epoch_losses += self._read_block(trained, order, count, total)
             audit.read(last=last)
             self._record.first_losses = audit.first_losses
-            if last and (privacy := self._request.task.privacy) is not None:
-                self._notify(Phase("computing epsilon"))
-                self._record.privacy = claim(privacy, order.samples, order.batch_size, self._step)
             if last or self._step % order.steps_per_epoch == 0:
                 epoch = -(-self._step // order.steps_per_epoch)
                 if self._record.evaluation.includes(epoch, last=last):
@@ -212,7 +207,7 @@ class TrainingRun:
     def _score_epoch(
         self, audit: AuditedTraining, number: int, training_losses: list[float], *, last: bool
     ) -> None:
-        """Score an epoch with these mean losses; of two, the discriminator's comes first."""
+        """Score an epoch with these mean losses; if there are two, the discriminator's comes first."""
         record = self._record
         self._notify(Phase("scoring"))
         scored = audit.evaluate(["train", "validation"], record.evaluation.samples, final=last)
@@ -231,7 +226,6 @@ class TrainingRun:
             datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         )
         record.epochs.append(epoch)
-        record.train_samples_at_last, record.canaries = scored.train_samples, scored.canaries
         self._notify(Scored(epoch))
         loss = validation.get("frechet_distance", validation["loss"])
         if train["loss"] is None or loss is None:
@@ -244,7 +238,7 @@ class TrainingRun:
             raise Stopped(reason)
 
     def _score_test(self, audit: AuditedTraining) -> None:
-        """Score the test data, which nothing else uses, with the last weights and those of the best epoch."""
+        """Score the test data, which nothing else uses, with the weights of the last and the best epoch."""
         record = self._record
         if not record.epochs:  # nothing is scored
             return
@@ -259,15 +253,16 @@ class TrainingRun:
         record.test_at_best = best.scores["test"]
         record.outcomes = _outcomes_of(best, last)
 
-    def _explain(self) -> None:
-        """Explain the network of the best epoch if that is asked for, once nothing is timed any more."""
-        if self._request.explain and self._record.best_epoch is not None:
-            self._notify(Phase("explaining"))
-            explained = self._session.call(protocol.ExplainNetwork(), protocol.ExplainedRun)
-            self._record.explained = explained.network
+    def _work_after_training(self, audit: AuditedTraining) -> None:
+        """Carry out the work of features, now that nothing is timed or verified any more."""
+        for work in work_of(self._request):
+            self._notify(Phase(work.phase))
+            extension = carry_out(work, self._record, self._session, audit.last_state)
+            if extension is not None:
+                self._record.extensions[work.name] = extension
 
     def _keep_weights(self, *, best: bool) -> None:
-        """Write the current weights, or those of the best epoch, next to the record if that is asked for."""
+        """Write the current weights, or those of the best epoch, next to the record if it is asked for."""
         record = self._record
         if not self._request.save_weights:
             return
@@ -301,7 +296,7 @@ class TrainingRun:
         return scored
 
     def _keep_pictures(self, scored: protocol.Evaluated, *, best: bool) -> None:
-        """Write what a report draws: of the weights of the best epoch, and a generator's last samples."""
+        """Write the pictures of a report: those of the best epoch, and a generator's last samples."""
         record, pictures, drawn = self._record, self._record.pictures, scored.drawn or Drawn()
 
         def kept(png: bytes | None, ending: str) -> str | None:
@@ -322,7 +317,7 @@ class TrainingRun:
 
 
 def _outcomes_of(best: protocol.Evaluated, last: protocol.Evaluated) -> Outcomes | None:
-    """The outcomes of the best epoch, with what is known of the last one."""
+    """Return the outcomes of the best epoch, with the generated images of the last one."""
     of_best, of_last = (scored.drawn.outcomes if scored.drawn else None for scored in (best, last))
     if of_best is None or of_last is None:
         return of_best

@@ -28,7 +28,6 @@ from harness.core.runs.request import (
     refuse_unfitting,
     summary_of,
 )
-from harness.core.training.privacy import require_accountant
 from harness.core.training.splits import training_count
 from harness.errors import PluginError, UsageError
 from harness.spec.backend import Precision
@@ -227,7 +226,6 @@ class RunMatrix:
         ]
         for cell in cells:
             _refuse_large_batch(cell.setting.task, cell.dataset.name)
-            require_accountant(cell.setting.task.privacy)
         return [
             [self._request(seed, cell, backend, mode) for mode in modes]
             for seed, cell in itertools.product(options.seeds, cells)

@@ -26,6 +26,7 @@ from harness.core.documents.numbers import (
 from harness.core.machine.quantities import shown
 from harness.core.plugins import registry
 from harness.core.plugins.options import value_text
+from harness.core.runs.extensions import AfterTraining
 from harness.core.runs.record import (
     Epoch,
     Record,
@@ -50,11 +51,19 @@ _EVERY = 10
 _ALL = "all of them: --format json"
 
 
-def record_document(record: Record) -> Document:
-    """Show everything in the record, the table of runs first."""
-    parts = (_work, _scores_and_machine, _course, _generated)
-    nodes = [node for part in parts for node in part(record)]
-    return Document("run", record.id, [runs_table([record]), *nodes])
+def record_document(record: Record, works: Sequence[AfterTraining] = ()) -> Document:
+    """Show everything in the record, the table of runs first.
+
+    ``works`` know how to show the results of work after the training.
+    """
+    parts = (
+        _work(record),
+        _after_training(record, works),
+        _scores_and_machine(record),
+        _course(record),
+        _generated(record),
+    )
+    return Document("run", record.id, [runs_table([record]), *(node for part in parts for node in part)])
 
 
 def _work(record: Record) -> list[Node]:
@@ -87,25 +96,15 @@ def _work(record: Record) -> list[Node]:
         _facts("Data", source),
         _facts("Certificate (float64, against the committed reference)", _certificate(record)),
         _known_facts("Proofs of this run", proofs),
-        _known_facts("Differential privacy", _privacy(record)),
     ]
 
 
-def _privacy(record: Record) -> dict[str, object]:
-    """What DP-SGD claims, and how it is computed; nothing of other trainings."""
-    made = record.privacy
-    if made is None:
-        return {}
-    return {
-        "epsilon": f"{made.text} at delta = {made.delta:g}",
-        "by Rényi": "∞" if made.epsilon_rdp is None else f"{made.epsilon_rdp:.3g}; {made.conversion}",
-        "of": f"{made.neighbours}; {made.steps:,} steps, sampling rate {made.sampling_rate:.4g}",
-        "noise, clip": f"{made.noise:g}, {made.clip:g}",
-        "accountant": made.accountant or NOTHING,
-        "audit of one step": (record.certificate and record.certificate.audit) or NOTHING,
-        "audit of the training": _audit_of_canaries(record),
-        "warning": made.warning or None,
-    }
+def _after_training(record: Record, works: Sequence[AfterTraining]) -> Iterator[Node]:
+    """Show the facts of each work after the training, and work that has failed."""
+    for work in works:
+        yield _known_facts(work.title, work.facts(record))
+    failed = {name: entry.failure for name, entry in record.extensions.items() if entry.failure}
+    yield _known_facts("Failed after the training", failed)
 
 
 def _certificate(record: Record) -> dict[str, object]:
@@ -120,17 +119,6 @@ def _certificate(record: Record) -> dict[str, object]:
         ),
         **({"cases": ", ".join(certificate.cases)} if certificate.cases else {}),
     }
-
-
-def _audit_of_canaries(record: Record) -> str | None:
-    """The lower bound that the canaries of the run give; None without any."""
-    from harness.learning.runs.membership import audit  # NumPy is behind it
-
-    found = audit(record)
-    if found is None:
-        return None
-    guesses = f"{found.right} of {found.guesses} guesses which canaries took part were right"
-    return f"epsilon is at least {found.epsilon:.2f}: {guesses}"
 
 
 def _scores_and_machine(record: Record) -> list[Node]:

@@ -6,7 +6,7 @@ Times are in seconds, memory in bytes. What a failed run did not reach is None o
 import functools
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -20,21 +20,16 @@ from harness.core.machine.usage import Interference
 from harness.core.plugins.configuration import Configuration
 from harness.core.stats.settling import steady_part
 from harness.core.training.measures import Scores
-from harness.core.training.outcome_records import (
-    CanaryScores,
-    Outcomes,
-    SampleScores,
-)
-from harness.core.training.privacy import PrivacyClaim
+from harness.core.training.outcome_records import Outcomes, SampleScores
 from harness.spec.data import Split
 from harness.spec.task import Adversarial, Task
-from harness.weights.explain.record import ExplainedNetwork
 
 SCHEMA = 4
+_T = TypeVar("_T")
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Why a run is not ``ok``: a sentence, and what the worker left."""
+    """The reason why a run is not ``ok``, and the last output of its worker."""
 
     message: str
     exit_code: int | None = None
@@ -44,7 +39,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class LostAttempt(msgspec.Struct, frozen=True):
-    """An earlier attempt at a run, which ended with its node after so many scored epochs."""
+    """An earlier attempt at a run, which ended with its node after ``epochs`` scored epochs."""
 
     node: str
     reason: str
@@ -52,7 +47,7 @@ class LostAttempt(msgspec.Struct, frozen=True):
 
 
 class TaskRecord(msgspec.Struct, frozen=True):
-    """The task of the run: ``options`` are those of --set, ``sha256`` is that of the description."""
+    """The task of the run: the values of its ``options``, and its description with the ``sha256`` of it."""
 
     name: str
     version: int
@@ -76,9 +71,9 @@ def _refuse_broken_networks(description: bytes) -> None:
 
 
 class DatasetRecord(msgspec.Struct):
-    """The data set; ``fingerprint`` is that of the canonical arrays.
+    """The data set, with the ``fingerprint`` of its canonical arrays.
 
-    If it replaces the task's own data set, ``stands_in_for`` names that one and ``reason`` says why.
+    If it replaces the task's own data set, ``stands_in_for`` names the task's own and ``reason`` says why.
     """
 
     name: str
@@ -118,18 +113,18 @@ class Epoch(msgspec.Struct, frozen=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """When a run is scored during training, and on how much data.
+    """The epochs after which a run is scored, and the number of samples.
 
-    ``every_epochs`` is None where nothing is scored, the test data neither. Otherwise the last epoch always
-    is. ``samples`` limits the training and the validation samples, not the test samples. Without it all
-    validation samples are scored, and as many of the training samples.
+    ``every_epochs`` is None where nothing is scored, not even the test data. Otherwise the last epoch is
+    always scored. ``samples`` limits the training and the validation samples, not the test samples. Without a
+    limit all validation samples are scored, and as many of the training samples.
     """
 
     every_epochs: Annotated[int, Meta(ge=1)] | None = 1
     samples: Annotated[int, Meta(ge=1)] | None = None
 
     def includes(self, epoch: int, *, last: bool) -> bool:
-        """Whether an epoch is scored, counted from 1."""
+        """Check whether an ``epoch``, counted from 1, is scored."""
         return self.every_epochs is not None and (last or epoch % self.every_epochs == 0)
 
 
@@ -157,13 +152,13 @@ class WeightsFile(msgspec.Struct, frozen=True):
 
 
 class SavedWeights(msgspec.Struct):
-    """The weights that were kept: after the last step, and of the best epoch where that is another one."""
+    """The weights that were kept: after the last step, and of the best epoch unless it is the last one."""
 
     last: WeightsFile
     best: WeightsFile | None = None
 
     def file(self, *, best: bool) -> WeightsFile:
-        """The file of the best epoch, which may be the last one, or of the last."""
+        """Return the file of the best epoch, which may be the last one, or of the last epoch."""
         return (best and self.best) or self.last
 
 
@@ -184,6 +179,16 @@ class Phases(msgspec.Struct):
         return (*before, self.training_seconds, self.evaluation_seconds)
 
 
+class Extension(msgspec.Struct, frozen=True):
+    """The ``result`` of a feature's work after the training, or the reason of its ``failure``.
+
+    The type of the result is that of the feature; see :meth:`Record.extension`.
+    """
+
+    result: Any = None
+    failure: str = ""
+
+
 class Record(Envelope, msgspec.Struct, kw_only=True):
     """One run of one task by one backend with one seed."""
 
@@ -200,7 +205,7 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     inherited_variables: dict[str, str] = {}
     """The user's variables that influence speed or results and reached the worker unchanged."""
     device: str | None = None
-    """The one that was used."""
+    """The device that was used."""
     batch_size: int
     epochs_asked: int
     max_steps: int | None = None
@@ -210,7 +215,7 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     epochs: list[Epoch] = []
     blocks: list[Block] = []
     first_losses: Losses = []
-    """Of the first steps, by which configurations are compared that should do the same work on this data."""
+    """The losses of the first steps, by which configurations are compared that should do the same work."""
     certificate: Certificate | None = None
     best_epoch: int | None = None
     """The scored epoch with the lowest validation loss; for an adversarial task, Fréchet distance."""
@@ -218,10 +223,6 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     test_at_best: Scores | None = None
     test_samples_at_last: SampleScores | None = None
     """The scores of each test sample; None in an adversarial task, and in records of earlier versions."""
-    train_samples_at_last: SampleScores | None = None
-    """The scores of some training samples, a fixed random choice, by which membership is inferred."""
-    canaries: CanaryScores | None = None
-    """Of a training with DP-SGD that is audited."""
     test_samples_at_best: SampleScores | None = None
     """None where the best epoch is the last one, too."""
     phases: Phases = msgspec.field(default_factory=Phases)
@@ -229,25 +230,23 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     """The file, next to the record, with a grid of pictures generated with the weights of the best epoch."""
     pictures: Pictures = msgspec.field(default_factory=Pictures)
     weights: SavedWeights | None = None
-    """Where ``--save-weights`` kept them; the files are written before the record says so."""
-    explained: ExplainedNetwork | None = None
-    """What the network of the best epoch depends on, for a study of explanations."""
+    """The files that ``--save-weights`` asks for; they are written before the record names them."""
     outcomes: Outcomes | None = None
-    """What the network of the best epoch made of the test samples; None where nothing was scored."""
-    privacy: PrivacyClaim | None = None
-    """What DP-SGD claims of the steps that were made; None of other trainings, and until the last step."""
+    """The outputs of the best epoch's network for the test samples; None where nothing was scored."""
+    extensions: dict[str, Extension] = {}
+    """The results of work after the training, by its name, such as ``privacy``."""
     measured: Measured = {}
-    """What was measured of the worker process at its end."""
+    """The quantities that were measured of the worker process at its end."""
     clock: Clock | None = None
-    """Whether two sums over the training confirm its times; None if the run ended before they were judged."""
+    """The comparison of the reported times with two sums over the training; None if the run ended before."""
     verification: Verification | None = None
-    """Whether sampled steps were recomputed; None if the run ended before."""
+    """The result of recomputing sampled steps; None if the run ended before."""
     identity: dict[str, str] = {}
-    """What the result depends on, by name; a run that agrees in it, on the same data, is not repeated."""
+    """All that the result depends on, by name; a run that agrees in it, on the same data, is not repeated."""
     process: ProcessMark | None = None
-    """The process that writes the record; with it gone, a run whose status is ``running`` is lost."""
+    """The process that writes the record; once it is gone, a run whose status is ``running`` is lost."""
     lost_attempts: list[LostAttempt] = []
-    """On a cluster, the nodes that were lost while they executed this run, oldest first."""
+    """The nodes of a cluster that were lost while they executed this run, oldest first."""
     interference: Interference | None = None
     """None if the run ended before it was measured, or the system does not report it."""
 
@@ -259,17 +258,30 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
             raise ValueError("scores lack the loss")
 
     def test_scores(self, *, best: bool) -> Scores:
-        """The test scores after the last epoch or with the weights of the best one; empty without any."""
+        """Return the test scores after the last epoch, or with the weights of the best one."""
         return (self.test_at_best if best else self.test_at_last) or {}
 
     def test_samples(self, *, best: bool) -> SampleScores | None:
-        """The scores of each test sample, with the same weights as :meth:`test_scores`."""
+        """Return the scores of each test sample, with the same weights as :meth:`test_scores`."""
         best_is_last = bool(self.epochs) and self.best_epoch == self.epochs[-1].epoch
         return self.test_samples_at_best if best and not best_is_last else self.test_samples_at_last
 
+    def extension(self, name: str, kind: type[_T]) -> _T | None:
+        """Return the result of the work ``name`` after the training, as a ``kind``.
+
+        None if the work was not done or has failed, or if another version of the feature wrote the result.
+        """
+        entry = self.extensions.get(name)
+        if entry is None or entry.result is None:
+            return None
+        try:
+            return msgspec.convert(entry.result, kind)
+        except msgspec.ValidationError:
+            return None
+
     @property
     def batch_text(self) -> str:
-        """The samples of a step: ``32``; of clients those of their own steps and of a round."""
+        """The samples of a step: ``32``; with clients, the samples of a client's step and of a round."""
         size, federated = self.task.description.batch_size, self.task.description.federated
         if federated is None:
             return f"{self.batch_size:,}"
@@ -282,18 +294,15 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
 
     @property
     def disturbed(self) -> bool | None:
-        """Whether others used the machine, so that the run's times are unreliable; None if not known."""
+        """True if other programs used the machine, so that times are unreliable; None if not known."""
         return None if self.interference is None else self.interference.disturbs
 
 
 def identity_key(identity: Mapping[str, str]) -> str:
-    """A sha256 that is equal where all ingredients are; empty for a record without any."""
+    """Return a sha256 that is equal if all ingredients are equal; empty without ingredients."""
     if not identity:
         return ""
     return hashlib.sha256(msgspec.json.encode(sorted(identity.items()))).hexdigest()
-
-
-# Summaries of raw samples: pure functions of records.
 
 
 class StepTime(NamedTuple):
@@ -312,9 +321,9 @@ class SteadySteps(NamedTuple):
 
 
 def steady_steps(record: Record) -> SteadySteps:
-    """The blocks of full batches after the first step and the warm-up, which ends as that of a duel does.
+    """Return the blocks of full batches after the first step and the warm-up, by the rule of duels.
 
-    A run that is too short for that rule, or whose steps do not settle, is not settled: its steps are those
+    A run is not settled if it is too short for this rule, or if its steps do not settle: its steps are those
     of the later half, or those after the longest warm-up.
     """
     size = record.batch_size
@@ -325,11 +334,11 @@ def steady_steps(record: Record) -> SteadySteps:
 
 
 def step_time(record: Record) -> StepTime | None:
-    """The steady step time, with one sample per steady block; None if the run has no such block.
+    """Return the steady step time, from one sample per steady block; None if the run has no such block.
 
     The percentiles describe this process. They exclude the variance between processes.
     """
-    import statistics  # here: it imports much that lists of records do without
+    import statistics  # imported here: lists of records do without it
 
     samples = steady_steps(record).seconds
     if not samples:
@@ -341,13 +350,13 @@ def step_time(record: Record) -> StepTime | None:
 
 
 def samples_per_second(record: Record) -> float | None:
-    """Training samples per second at the median steady step time."""
+    """Return the training samples per second at the median steady step time."""
     steady = step_time(record)
     return record.batch_size / steady.median if steady else None
 
 
 def generalization_gap(record: Record) -> float | None:
-    """Training accuracy minus validation accuracy after the last epoch; None without classification."""
+    """Return training minus validation accuracy after the last epoch; None without classification."""
     if not record.epochs:
         return None
     last = record.epochs[-1]

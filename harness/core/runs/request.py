@@ -1,4 +1,4 @@
-"""What to run, and the record that a run begins with."""
+"""The request of a run, its data set, and the record that the run begins with."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -34,10 +34,10 @@ from harness.spec.task import Task, TaskDefinition
 
 
 class StopRule(msgspec.Struct, frozen=True):
-    """Ends a run that falls behind others: its validation ``score`` is worse than a threshold.
+    """A rule that ends a run whose validation ``score`` falls behind a threshold.
 
-    ``thresholds`` are pairs of an epoch and a score. With ``best_so_far`` the best score up to that epoch
-    counts, otherwise the one after it.
+    ``thresholds`` are pairs of an epoch and a score. With ``best_so_far`` the best score up to the epoch
+    counts, otherwise the score after it.
     """
 
     score: str
@@ -46,7 +46,7 @@ class StopRule(msgspec.Struct, frozen=True):
     thresholds: tuple[tuple[int, float], ...]
 
     def reason(self, epochs: Sequence[Epoch]) -> str | None:
-        """Why a run with these epochs ends after the last of them; None: it goes on."""
+        """Return the reason why a run ends after the last of these epochs; None if it continues."""
         last = epochs[-1]
         threshold = dict(self.thresholds).get(last.epoch)
         values = [epoch.validation.get(self.score) for epoch in (epochs if self.best_so_far else [last])]
@@ -74,13 +74,15 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     evaluation: Evaluation = Evaluation()
     timeout_seconds: float | None = None
     save_weights: bool = False
-    """Whether the weights are kept; no part of the identity, because they change no result."""
-    explain: bool = False
-    """Whether the network is explained at the end; no part of the identity either."""
+    """Keep the weights; no part of the identity, because it changes no result."""
+    asks_for: tuple[str, ...] = ()
+    """Names of work after the training that is not done in every run; no part of the identity either."""
+    after_training: tuple[str, ...] = ()
+    """The work after the training: :class:`harness.core.runs.extensions.AfterTraining` objects, by place."""
     stop: StopRule | None = None
-    """For a trial of a study: when it ends early."""
+    """The rule by which a trial of a study ends early."""
     variant: str = ""
-    """The variant of a study, or what sets the run apart in a matrix; for progress alone."""
+    """The variant of a study, or the settings that vary in a matrix; for progress alone."""
     identity: dict[str, str] = {}
     """See :func:`harness.core.runs.identity.ingredients_of`."""
     process: ProcessMark | None = None
@@ -90,12 +92,12 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def plan(self) -> Plan:
-        """What the backend is asked to build."""
+        """The plan from which the backend builds its program."""
         return self.configuration.plan(self.task, self.seed)
 
 
 def new_record(request: RunRequest) -> Record:
-    """The record of a run that is about to start."""
+    """Make the record of a run that is about to start."""
     configuration, task = request.configuration, request.task
     networks = task.networks.values()
     variables = worker_variables(configuration.threads, configuration.device, os.environ)
@@ -122,16 +124,14 @@ def new_record(request: RunRequest) -> Record:
     )
 
 
-# Which data set a run uses: the one that the user names, or the task's own, or a stated substitute.
-
 _T = TypeVar("_T")
 
 
 def choose_dataset(definition: TaskDefinition, name: str | None, progress: DownloadProgress) -> DatasetRecord:
-    """Fetch the data set to run on.
+    """Fetch the data set to run on: the one that the user names, the task's own, or a stated substitute.
 
-    With a ``name``, that one or none. Otherwise the first of the task's data sets that can be obtained; if
-    that is not the task's first, the result states why it stands in.
+    With a ``name``, this data set or none. Otherwise the first of the task's data sets that can be obtained;
+    if it is not the task's first, the result states why it stands in.
 
     Raises:
         UsageError: the named data set does not fit the task or cannot be obtained, or none can.
@@ -173,7 +173,7 @@ def _fetch(name: str, progress: DownloadProgress) -> None:
 
 
 def loaded(name: str) -> Dataset:
-    """The data set of this name.
+    """Read the data set of this name.
 
     Raises:
         DataError: it is missing or broken, or its plugin returned something else.
@@ -185,7 +185,7 @@ def loaded(name: str) -> Dataset:
 
 
 def summary_of(name: str) -> DatasetSummary | None:
-    """The summary of a data set whose arrays are not read; None if only they contain it.
+    """Return the summary of a data set without reading its arrays; None if only the arrays contain it.
 
     Raises:
         DataError: as :func:`loaded`.
@@ -202,10 +202,10 @@ def summary_of(name: str) -> DatasetSummary | None:
 
 
 def ask_source(name: str, ask: Callable[[DataSource], _T]) -> _T:
-    """The result of ``ask`` on the source of this name.
+    """Return the result of ``ask`` on the source of this name.
 
     Raises:
-        DataError: the source's own code raised; says what and where.
+        DataError: the source's own code raised; the message names the error and its place.
     """
     source = registry.dataset(name)
     try:

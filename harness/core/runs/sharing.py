@@ -1,7 +1,7 @@
-"""A matrix of runs that several processes execute together, and that a later call goes on with.
+"""A matrix of runs that several processes execute together, and that a later call continues.
 
-What a record of the same identity replaces is not executed. Each other run is claimed before it is executed,
-so that processes with the same results folder execute each run once.
+A run is not executed if a record of the same identity can replace it. Each other run is claimed before it is
+executed, so that processes with the same results folder execute each run once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,12 +15,11 @@ from harness.core.machine.description import Machine
 from harness.core.machine.processes import this_process
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.claims import Claims
+from harness.core.runs.extensions import work_of
 from harness.core.runs.identity import data_fingerprint, ingredients_of
 from harness.core.runs.record import Record, identity_key
 from harness.core.runs.request import RunRequest
 from harness.core.runs.store import RUNS, Store
-
-# The runs that a results folder holds, by identity, kept up to date while other processes add to it.
 
 #: A run that need not be done again ...
 FINISHED = frozenset({"ok", "stopped", "diverged"})
@@ -29,7 +28,10 @@ TRIED = FINISHED | {"failed", "timeout", "unsupported"}
 
 
 class RecordedRuns:
-    """Records of some identities. Each file is read once, or as long as its run goes on."""
+    """The runs that a results folder holds, by identity, kept up to date while other processes add to it.
+
+    Each file is read once, or as long as its run goes on.
+    """
 
     def __init__(self, store: Store, keys: Iterable[str]) -> None:
         self._store = store
@@ -55,11 +57,11 @@ class RecordedRuns:
                 self._records[record.identity_key].append(record)
 
     def finished_before(self, run: "PlannedRun") -> Record | None:
-        """The newest finished record of this identity and the present data that there was at the start."""
+        """Return the newest finished record of this identity and of the present data, as of the start."""
         return self._newest(run, FINISHED, before=True)
 
     def tried_since(self, run: "PlannedRun") -> Record | None:
-        """The newest record of this identity that another process has completed since the start."""
+        """Return the newest record of this identity that another process has completed since the start."""
         return self._newest(run, TRIED, before=False)
 
     def _newest(self, run: "PlannedRun", statuses: frozenset[str], *, before: bool) -> Record | None:
@@ -69,16 +71,23 @@ class RecordedRuns:
                 record.status in statuses
                 and known == before
                 and _is_of_present_data(record, run.request.dataset.name)
-                and self._keeps_what_is_asked(record, run.request)
+                and self._keeps_what_is_asked(record, run.request, also_failed=not before)
             ):
                 return record
         return None
 
-    def _keeps_what_is_asked(self, record: Record, request: RunRequest) -> bool:
-        """Whether weights and explanations are there if they are asked for; only success has any."""
-        if record.status == "ok" and request.explain and record.explained is None:
-            return False
-        if record.status != "ok" or not request.save_weights:
+    def _keeps_what_is_asked(self, record: Record, request: RunRequest, *, also_failed: bool) -> bool:
+        """Check that a successful run has the weights and the work that the request asks for.
+
+        ``also_failed``: work that was tried and has failed counts, too.
+        """
+        if record.status != "ok":
+            return True
+        for work in work_of(request):
+            entry = record.extensions.get(work.name)
+            if not work.in_every_run and (entry is None or (entry.failure and not also_failed)):
+                return False
+        if not request.save_weights:
             return True
         kept = record.weights
         names = [] if kept is None else [file.name for file in (kept.last, kept.best) if file is not None]
@@ -93,7 +102,7 @@ def _is_of_present_data(record: Record, dataset: str) -> bool:
 
 
 class PlannedRun(NamedTuple):
-    """A run of the matrix: its place there, and what to execute, with its identity."""
+    """A run of the matrix: its place there, its request, and the key of its identity."""
 
     place: int
     request: RunRequest
@@ -101,7 +110,7 @@ class PlannedRun(NamedTuple):
 
 
 class SharedRuns:
-    """Which runs of a matrix are recorded, which are left, and which of these this process may execute."""
+    """The runs of a matrix: those recorded, those left, and those that this process may execute."""
 
     def __init__(
         self,
@@ -146,11 +155,11 @@ class SharedRuns:
 
     @property
     def records(self) -> list[Record]:
-        """The records of the matrix, reused and new, in its order; without the runs that are left."""
+        """The records of the matrix, reused and new, in its order; runs that are left have none."""
         return [self._records[place] for place in sorted(self._records)]
 
     def refresh(self) -> list[tuple[PlannedRun, Record]]:
-        """Look up what other processes have recorded since the last call, which is then done."""
+        """Return the runs that other processes have recorded since the last call; they are then done."""
         self._recorded.update()
         found = []
         for run in self.left:
@@ -161,10 +170,10 @@ class SharedRuns:
         return found
 
     def claim(self) -> PlannedRun | None:
-        """Claim the first run that is left and free; None if others execute all that are left.
+        """Claim the first run that is left and free; None if other processes execute all that are left.
 
-        What a configuration has declined as unsupported is left out with its other seeds. Call :meth:`add`
-        when the run is over. Several may be claimed at a time.
+        Where a configuration has declined a task as unsupported, its other seeds are left out. Call
+        :meth:`add` when the run is over. Several runs may be claimed at a time.
 
         Raises:
             HarnessError: claims cannot be written.
@@ -180,7 +189,7 @@ class SharedRuns:
         return None
 
     def add(self, run: PlannedRun, record: Record) -> None:
-        """A claimed run is over; its record must have been saved."""
+        """Note that a claimed run is over; its record must have been saved."""
         self._note(run, record)
         self._claims.release(run.key)
 
@@ -199,7 +208,7 @@ class SharedRuns:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Release what is still claimed."""
+        """Release all claims."""
         self._claims.close()
 
 

@@ -38,7 +38,7 @@ RUNS = RecordKind(
     schema=SCHEMA,
     mark="epochs_asked",
     row="harness.core.runs.page:row",
-    document="harness.core.runs.page:record_document",
+    document="harness.core.shell.commands.show:run_document",
     numerous=True,
     judge=judged,
 )

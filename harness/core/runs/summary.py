@@ -1,6 +1,6 @@
 """The end of ``harness run``: a line for each run and what is wrong with any; what varies in a matrix."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from harness.core.audit.words import verified_work
@@ -22,6 +22,7 @@ from harness.core.documents.numbers import (
 )
 from harness.core.documents.results import results_option
 from harness.core.plugins.options import Value, value_text
+from harness.core.runs.extensions import AfterTraining
 from harness.core.runs.record import (
     Record,
     step_time,
@@ -44,12 +45,17 @@ _LAST_LINES = 5
 _MUCH_SCORING = 0.5
 
 
-def summary_document(records: Sequence[Record], folder: Path, comparison: Sequence[Node] = ()) -> Document:
-    """Show the results of the runs, their problems, and the place of the records.
+def summary_document(
+    records: Sequence[Record],
+    folder: Path,
+    comparison: Sequence[Node] = (),
+    works: Sequence[AfterTraining] = (),
+) -> Document:
+    """Show the results of the runs, their problems, remarks of ``works``, and the place of the records.
 
     A ``comparison`` of the runs, if a feature has made one, replaces the line for each run.
     """
-    remarks = _remarks(records, starred=not comparison)
+    remarks = _remarks(records, works, starred=not comparison)
     paragraphs = [Paragraph(text, "lines" if "\n" in text else "") for text in remarks]
     nodes: list[Node] = [*(comparison or _runs(records)), *paragraphs, _ending(records, folder)]
     return Document("run", "Runs", nodes)
@@ -115,19 +121,7 @@ def _seconds(record: Record) -> str:
     return busy_mark(f"{significant(record.phases.training_seconds)} s", disturbed=record.disturbed)
 
 
-def _claimed(record: Record) -> Iterator[str]:
-    """What DP-SGD claims, and what makes the claim worthless."""
-    if (made := record.privacy) is not None:
-        yield (
-            f"DP-SGD of {record.task.name}: epsilon = {made.text} at delta = {made.delta:g} (noise "
-            f"{made.noise:g}, clip {made.clip:g}, {made.steps:,} steps at sampling rate "
-            f"{made.sampling_rate:.4g})."
-        )
-        if made.warning:
-            yield f"Warning: {made.warning}"
-
-
-def _remarks(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
+def _remarks(records: Sequence[Record], works: Sequence[AfterTraining], *, starred: bool) -> Iterable[str]:
     """Yield remarks on stand-ins, failures, missing certificates and a busy machine.
 
     ``starred``: the table marks the times of a clock that is not confirmed with a star.
@@ -146,7 +140,15 @@ def _remarks(records: Sequence[Record], *, starred: bool) -> Iterable[str]:
         for name, record in named
         if record.certificate and not record.certificate.certified and record.status != "unsupported"
     )
-    yield from dict.fromkeys(sentence for record in records for sentence in _claimed(record))
+    yield from dict.fromkeys(
+        sentence for record in records for work in works for sentence in work.remarks(record)
+    )
+    yield from dict.fromkeys(
+        f"{work} of {name} failed after the training: {entry.failure}"
+        for name, record in named
+        for work, entry in record.extensions.items()
+        if entry.failure
+    )
     clocks = [(name, record.clock) for name, record in named if record.clock and _is_unconfirmed(record)]
     if clocks:
         names = ", ".join(dict.fromkeys(name for name, _ in clocks))

@@ -20,7 +20,7 @@ INTERRUPTED = 130
 
 
 def code_of(status: Status, ok: int = 0) -> int:
-    """Return the exit code of a command whose record has this status; ``ok`` is the code of a success."""
+    """Return the exit code for the ``status`` of a record; ``ok`` is the code of a success."""
     return {"ok": ok, "interrupted": INTERRUPTED}.get(status, 1)
 
 
@@ -51,7 +51,7 @@ def deliver(
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn a failure to write the file of ``--to`` into an error for the user.
+    """Turn failures to write a file of ``--to`` into errors for the user.
 
     Raises:
         UsageError: a library that the format needs is not installed.

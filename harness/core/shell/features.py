@@ -16,6 +16,7 @@ from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from harness.core.shell.printing import print_error
 from harness.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Feature(NamedTuple):
     records: tuple[str, ...] = ()
     """Kinds of record: :class:`harness.core.documents.kinds.RecordKind` objects."""
     operations: Mapping[str, str] = _NONE
-    """Operations of a worker: ``function(worker, arguments)`` returns what is encoded as the reply."""
+    """Operations of a worker: ``function(worker, arguments)``, for ``Session.operate``."""
     executors: Mapping[str, str] = _NONE
     """Where runs are executed, by the value of ``--executor``: see :mod:`harness.core.shell.executors`."""
     trackers: Mapping[str, str] = _NONE
@@ -150,9 +151,18 @@ def records() -> "Records":
     return Records(kinds)
 
 
+def places(hook: str) -> list[str]:
+    """Return the places of what the features have for a hook of several objects, such as ``leftovers``."""
+    return [place for feature in features() for place in getattr(feature, hook)]
+
+
 def hooked(hook: str) -> list[Any]:
-    """Import what the features have for a hook of several objects, such as ``leftovers``."""
-    return [resolve_name(place) for feature in features() for place in getattr(feature, hook)]
+    """Import what the features have for a hook of several objects, such as ``leftovers``.
+
+    An object of another package that cannot be imported is left out, with a warning.
+    """
+    places = [(feature, place) for feature in features() for place in getattr(feature, hook)]
+    return [found for feature, place in places if (found := _optional(feature.name, place)) is not None]
 
 
 def named(hook: str) -> dict[str, str]:
@@ -165,8 +175,33 @@ def only(hook: str, purpose: str) -> Any:
 
     Raises:
         UsageError: no feature that is present has it.
+        PluginError: it cannot be imported.
     """
     for feature in features():
         if place := getattr(feature, hook):
-            return resolve_name(place)
+            return resolved(feature.name, place)
     raise UsageError(f"{purpose} needs a part of harness that is not installed here")
+
+
+def resolved(feature: str, place: str) -> Any:
+    """Import the object of a feature at ``place``, ``package.module:NAME``.
+
+    Raises:
+        PluginError: it is that of another package, and cannot be imported.
+    """
+    try:
+        return resolve_name(place)
+    except (Exception, SystemExit) as error:
+        if place.startswith("harness."):
+            raise
+        raise PluginError(f"feature {feature}: {place}: {type(error).__name__}: {error}") from error
+
+
+@functools.cache
+def _optional(feature: str, place: str) -> Any:
+    """Return the object at ``place``; None, with a warning, where it cannot be imported."""
+    try:
+        return resolved(feature, place)
+    except PluginError as error:
+        print_error(f"{error}; it is left out")
+        return None

@@ -9,19 +9,18 @@ import io
 import os
 import sys
 import threading
-from pkgutil import resolve_name
 from typing import NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
-from harness.core.shell.features import Command, broken, features
+from harness.core.shell.features import Command, broken, features, resolved
 from harness.core.shell.printing import (
     discard,
     echo,
-    interrupt_on_termination,
     print_error,
 )
+from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import HarnessError, UsageError, unknown_name
 
 #: The commands of the core. Those of features follow them.
@@ -70,7 +69,7 @@ class _LazyGroup(click.Group):
         listed = commands().get(name)
         if listed is None:
             return None
-        command: click.Command = resolve_name(listed.function)
+        command: click.Command = resolved(listed.name, listed.function)
         command.short_help = listed.help
         command.name = name  # each module calls its function "command"
         return command

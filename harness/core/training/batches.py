@@ -1,7 +1,6 @@
 """What each training step sees: its samples, and the random draws that belong to them."""
 
 import dataclasses
-import hashlib
 import math
 from collections.abc import Iterator
 from typing import Self
@@ -9,96 +8,18 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from harness.core.training.draws import normal, permutation, uniform
+from harness.core.training.learning_rates import LearningRates
 from harness.errors import HarnessError, UsageError
 from harness.layers import BatchNorm
 from harness.spec.backend import Steps
-from harness.spec.schedules import ConstantRate, CosineDecay, LinearDecay, Schedule, StepDecay
 from harness.spec.task import Adversarial, Augmentation, Task
-
-# Learning rates of single steps, from a task's schedule; formulas in :mod:`harness.spec.schedules`.
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class LearningRates:
-    """The rates of a training of ``steps`` steps, with ``peak`` as the largest."""
-
-    peak: float
-    schedule: Schedule = dataclasses.field(default_factory=ConstantRate)
-    steps: int = 1
-
-    def __post_init__(self) -> None:
-        """Raises UsageError where the warm-up does not end within the training."""
-        warmup = self.schedule.warmup_steps
-        if warmup and warmup >= self.steps:
-            raise UsageError(
-                f"the schedule's warm-up of {warmup:,} steps is longer than the training of {self.steps:,}; "
-                "train for more epochs, or warm up for fewer steps"
-            )
-
-    def of_steps(self, start: int, count: int) -> npt.NDArray[np.float64]:
-        """The rates ``(count,)`` of the steps from ``start``; after the training the last one is kept.
-
-        A duel's timing makes more steps than a training has.
-        """
-        steps = np.minimum(np.arange(start, start + count), self.steps - 1)
-        warmup = self.schedule.warmup_steps
-        rising = (steps + 1) / (warmup + 1)
-        return self.peak * np.where(steps < warmup, rising, self._factors(steps))
-
-    def _factors(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """The rate after the warm-up, as a share of the largest."""
-        warmup = self.schedule.warmup_steps
-        place = (steps - warmup) / (self.steps - warmup)
-        match self.schedule:
-            case ConstantRate():
-                return np.ones(len(steps))
-            case StepDecay(milestones, factor):
-                passed = (steps[:, None] >= np.array(milestones) * self.steps).sum(axis=1)
-                factors: npt.NDArray[np.float64] = np.float64(factor) ** passed
-                return factors
-            case CosineDecay(final):
-                return final + (1.0 - final) * (1.0 + np.cos(np.pi * place)) / 2.0
-            case LinearDecay(final):
-                return 1.0 + (final - 1.0) * place
-
-
-# Reproducible random draws: one independent stream for each purpose, named by a key.
-#
-# Only uniform doubles are drawn, from NumPy's Philox through a SeedSequence, so that a later NumPy cannot
-# change a committed reference (NumPy's NEP 19 keeps bit generators stable, not distributions).
-
-
-def _stream(*key: int | str) -> np.random.Generator:
-    # Hashed, because a SeedSequence pads short keys with zeros and so could map two keys to one stream.
-    digest = hashlib.sha256(repr(tuple(key)).encode()).digest()
-    words = np.frombuffer(digest, "<u4").tolist()
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
-
-
-def uniform(shape: tuple[int, ...], *key: int | str) -> npt.NDArray[np.float64]:
-    """Draws from [0, 1) of this shape; equal for equal keys."""
-    return _stream(*key).random(shape)
-
-
-def permutation(count: int, *key: int | str) -> npt.NDArray[np.int64]:
-    """The numbers 0 to ``count - 1`` in random order ``(count,)``; equal for equal keys."""
-    return np.argsort(uniform((count,), *key), kind="stable").astype(np.int64)
-
-
-def normal(shape: tuple[int, ...], *key: int | str) -> npt.NDArray[np.float64]:
-    """Standard normal draws of this shape, from two uniforms each by Box and Muller (1958)."""
-    u = uniform((2, *shape), *key)
-    drawn: npt.NDArray[np.float64] = np.sqrt(-2.0 * np.log1p(-u[0])) * np.cos(2.0 * np.pi * u[1])
-    return drawn
-
 
 _NOT_AUGMENTED = Augmentation()
 _FLIPPED_FRACTION = 0.5
 #: Values of a channel that have an unbiased variance.
 _FEWEST = 2
 _UNKNOWN_RATES = LearningRates(math.nan)
-
-
 #: The probability, per step, that more samples are drawn than a batch holds.
 _OVERFLOW = 1e-9
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from harness.core.training.batches import permutation, uniform
+from harness.core.training.draws import permutation, uniform
 from harness.spec.backend import Program, Steps, Unsupported
 from harness.spec.task import Federated, Task
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from harness.core.training import batches
+from harness.core.training import draws
 from harness.core.training.measures import Scores
 from harness.spec.data import Samples
 
@@ -20,7 +20,7 @@ Features = npt.NDArray[np.float64]
 
 def judging_latents(count: int, latent_size: int, dtype: np.dtype) -> np.ndarray:
     """Latents ``(count, latent_size)`` by which every generator is judged, whatever its seed and backend."""
-    return batches.normal((count, latent_size), "judging latents").astype(dtype)
+    return draws.normal((count, latent_size), "judging latents").astype(dtype)
 
 
 def frechet_distance(first: Features, second: Features) -> float:
@@ -148,7 +148,7 @@ class Judge:
 
     def references(self, real: np.ndarray) -> tuple[float, float]:
         """The Fréchet distances of noise and of training images to these real images."""
-        features, noise = self._features(real), batches.uniform(real[:COMPARED].shape, "noise")
+        features, noise = self._features(real), draws.uniform(real[:COMPARED].shape, "noise")
         others = self._features(noise), chosen(self._train, COMPARED, "compared")
         first, second = (frechet_distance(features, other) for other in others)
         return first, second
@@ -179,7 +179,7 @@ def chosen(images: np.ndarray, count: int, purpose: str = "compared") -> np.ndar
     """At most ``count`` of the images, the same at every call."""
     if len(images) <= count:
         return images
-    return images[np.sort(batches.permutation(len(images), purpose)[:count])]
+    return images[np.sort(draws.permutation(len(images), purpose)[:count])]
 
 
 def _flat(images: np.ndarray) -> Features:

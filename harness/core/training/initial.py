@@ -5,17 +5,17 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from harness.core.training import batches
+from harness.core.training import draws
 from harness.layers import Parameter
 from harness.spec.task import Task
 
 
 def _initial(parameter: Parameter, seed: int, name: str) -> npt.NDArray[np.float64]:
     def uniform(limit: float) -> npt.NDArray[np.float64]:
-        return (2.0 * batches.uniform(parameter.shape, seed, "weights", name) - 1.0) * limit
+        return (2.0 * draws.uniform(parameter.shape, seed, "weights", name) - 1.0) * limit
 
     def normal(deviation: float) -> npt.NDArray[np.float64]:
-        return deviation * batches.normal(parameter.shape, seed, "weights", name)
+        return deviation * draws.normal(parameter.shape, seed, "weights", name)
 
     match parameter.initializer:
         case "zeros":

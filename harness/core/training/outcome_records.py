@@ -144,18 +144,6 @@ class SampleScores(msgspec.Struct, frozen=True):
             raise ValueError(f"{wrong[0]} of the samples have another length than {self.count} samples")
 
 
-class CanaryScores(msgspec.Struct, frozen=True):
-    """The losses of canaries after the last epoch, and a bit for each that took part in the training."""
-
-    scores: SampleScores
-    included: bytes
-
-    def __post_init__(self) -> None:
-        """Refuse a damaged record, whose parts have other lengths."""
-        if len(self.included) != -(-self.scores.count // 8):
-            raise ValueError("the canaries have another number of coins than of losses")
-
-
 class Drawn(msgspec.Struct, frozen=True):
     """What a report draws. ``examples_png`` are the images of the examples, side by side.
 

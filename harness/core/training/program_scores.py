@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from harness.core.training import batches
+from harness.core.training import draws
 from harness.core.training.gan_quality import (
     COMPARED,
     Judge,
@@ -217,7 +217,7 @@ def sampled_texts(task: Task, predict: Predict, classes: tuple[str, ...], seed: 
         return None
     start = _START if _START in classes else classes[0]
     (context,) = network.input_shape
-    uniform = batches.uniform((TOKENS, TEXTS), seed, "sampled texts")
+    uniform = draws.uniform((TOKENS, TEXTS), seed, "sampled texts")
     tokens = np.zeros((TEXTS, 1 + TOKENS), np.int64)
     tokens[:, 0] = classes.index(start)
     for place in range(1, 1 + TOKENS):
@@ -388,7 +388,7 @@ class Scorer:
         Of the training samples the same sample is scored each time, by default as many as there are for
         validation. Generated images of the test split are compared with baselines too.
         """
-        real, objective = self._scored(split, most), self._task.objective
+        real, objective = self.samples(split, most), self._task.objective
         scored = score(self._task, program.predict, real)
         if split == "test":
             self._outputs = scored.outputs
@@ -406,7 +406,8 @@ class Scorer:
         self.samples_png, self._fakes = sample_grid(fakes), fakes
         return Scored(scores | self._judge.baselines(real.inputs, self._untrained(program, objective, real)))
 
-    def _scored(self, split: Split, most: int | None) -> Samples:
+    def samples(self, split: Split, most: int | None = None) -> Samples:
+        """Return the samples of a split that :meth:`scores` scores, the same at every call."""
         if split == "train":
             count = len(self._splits["validation"])
             part_per_epoch = self._task.samples_per_epoch is not None
@@ -417,7 +418,7 @@ class Scorer:
 
     def rows(self, program: Program, split: Split, most: int | None, rows: Sequence[int]) -> Rows:
         """The scores of some of the samples that :meth:`scores` scores, by their places among them."""
-        samples, places = self._scored(split, most), np.asarray(rows)
+        samples, places = self.samples(split, most), np.asarray(rows)
         chosen = Samples(samples.inputs[places], samples.targets[places])
         return score(self._task, program.predict, chosen).rows
 

@@ -38,11 +38,6 @@ class Rows(NamedTuple):
         """The scores that are means over samples, as they follow from the rows."""
         return {"loss": _mean(self.losses), "accuracy": _mean(self.right)}
 
-    def spread(self, most: int) -> "Rows":
-        """At most so many of the rows, evenly over all of them, the same at every call."""
-        places = np.unique(np.linspace(0, len(self.losses) - 1, min(most, len(self.losses))).astype(int))
-        return Rows(self.losses[places], self.right[places])
-
 
 NO_ROWS = Rows(np.zeros(0), np.zeros(0))
 
@@ -62,8 +57,6 @@ def load_rows(path: Path) -> Rows:
     return Rows(*np.load(path, allow_pickle=False))
 
 
-#: Training samples whose scores a record holds: about 4 KiB.
-KEPT = 2000
 #: The largest loss in its unit when packed; float16 ends at 65504.
 _LARGEST_PACKED = 2.0**15
 

@@ -1,6 +1,5 @@
 """From a data set to what a program sees: training, validation and test samples as floats."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -9,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.core.machine.read_only import read_only_array
-from harness.core.plugins.programs import ContractBroken
-from harness.core.training import batches
+from harness.core.training import draws
 from harness.spec.backend import Plan, Precision, Unsupported
 from harness.spec.data import Dataset, Samples, Split
-from harness.spec.task import Adversarial, BinaryClassification, Classification, Imbalance, Task
+from harness.spec.task import BinaryClassification, Classification, Imbalance, Task
 
 VALIDATION_FRACTION = 0.1
 
@@ -76,7 +74,7 @@ def at_most(samples: Samples, count: int | None) -> Samples:
     """
     if count is None or len(samples) <= count:
         return samples
-    return _taken(samples, np.sort(batches.permutation(len(samples), "scored samples")[:count]))
+    return _taken(samples, np.sort(draws.permutation(len(samples), "scored samples")[:count]))
 
 
 def _taken(samples: Samples, rows: npt.NDArray[np.int64]) -> Samples:
@@ -101,14 +99,14 @@ def _split_rows(dataset: Dataset) -> tuple[npt.NDArray[np.int64], npt.NDArray[np
     count = len(dataset.train)
     if dataset.validation is not None:
         return np.arange(count), slice(None)
-    shuffled = batches.permutation(count, "validation split")
+    shuffled = draws.permutation(count, "validation split")
     held_out = round(count * VALIDATION_FRACTION)
     return np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])
 
 
 def _fraction(rows: npt.NDArray[np.int64], fraction: float) -> npt.NDArray[np.int64]:
     """A share of the rows that contains every smaller share."""
-    order = batches.permutation(len(rows), "training fraction")
+    order = draws.permutation(len(rows), "training fraction")
     return np.sort(rows[order[: max(1, round(len(rows) * fraction))]])
 
 
@@ -119,7 +117,7 @@ def _imbalanced(
     by_class = [rows[targets[rows] == label] for label in range(classes)]
     for label in range(classes // 2, classes):
         kept = max(1, round(len(by_class[label]) * imbalance.keep))
-        order = batches.permutation(len(by_class[label]), "imbalance", label)
+        order = draws.permutation(len(by_class[label]), "imbalance", label)
         by_class[label] = by_class[label][order[:kept]]
     if imbalance.rebalance == "oversample":
         most = max(len(members) for members in by_class)
@@ -151,12 +149,12 @@ def with_canaries(train: Samples, task: Task, seed: int) -> tuple[Samples, Canar
         return train, None
     if count > len(train):
         raise Unsupported(f"{count:,} canaries are more than the {len(train):,} training samples")
-    rows = batches.permutation(len(train), "canaries")[:count]
+    rows = draws.permutation(len(train), "canaries")[:count]
     classes = max(2, task.networks["model"].output_shape()[-1])
-    further = 1 + batches.uniform((count, *train.targets.shape[1:]), "canary classes") * (classes - 1)
+    further = 1 + draws.uniform((count, *train.targets.shape[1:]), "canary classes") * (classes - 1)
     targets = train.targets.copy()
     targets[rows] = (targets[rows] + further.astype(np.int64)) % classes
-    included = batches.uniform((count,), seed, "canary coins") < _CANARY_CHANCE
+    included = draws.uniform((count,), seed, "canary coins") < _CANARY_CHANCE
     kept = np.ones(len(train), bool)
     kept[rows[~included]] = False
     canaries = Canaries(Samples(train.inputs[rows], targets[rows]), included)
@@ -182,94 +180,3 @@ def with_class_weights(plan: Plan, train: Samples, classes: int) -> Plan:
     unused = (1.0,) * (wanted - len(weights))  # a network may have more outputs than the data has classes
     objective = msgspec.structs.replace(task.objective, class_weights=weights + unused)
     return msgspec.structs.replace(plan, task=msgspec.structs.replace(task, objective=objective))
-
-
-# A data set checked against the contract before training, and its targets converted to one type.
-
-
-def fitted(dataset: Dataset, task: Task) -> Dataset:
-    """The data set with targets of the type that the contract promises to backends: int64 classes, or floats.
-
-    Without the check, frameworks would broadcast mismatched shapes and train on something else.
-
-    Raises:
-        ContractBroken: the data does not fit the task; says what it is, and what is expected.
-    """
-    adversarial = isinstance(task.objective, Adversarial)
-    network = task.networks["discriminator" if adversarial else "model"]
-    shapes = network.input_shape, network.output_shape()
-    vocabulary = network.vocabulary()
-
-    def split(name: str, samples: Samples) -> Samples:
-        where = f"data set {dataset.name}, {name}"
-        inputs, targets = np.asarray(samples.inputs), np.asarray(samples.targets)
-        if vocabulary is None:
-            _expect(where, "inputs", inputs, shapes[0], "biuf", "numbers")
-        else:
-            why = f"because its vocabulary has {vocabulary}"
-            inputs = _places(where, ("inputs", "tokens"), inputs, shapes[0], vocabulary, why)
-        if len(inputs) != len(targets):
-            raise _broken(where, f"{len(inputs)} inputs and {len(targets)} targets", "equal numbers")
-        if isinstance(task.objective, Classification | BinaryClassification):
-            classes = 2 if isinstance(task.objective, BinaryClassification) else shapes[1][-1]
-            targets = _classes(where, targets, shapes[1], classes)
-        elif not adversarial:
-            _expect(where, "targets", targets, shapes[1], "biuf", "numbers")
-            targets = targets if targets.dtype.kind == "f" else targets.astype(np.float64)
-        return Samples(inputs, targets)
-
-    return dataclasses.replace(
-        dataset,
-        train=split("train", dataset.train),
-        test=split("test", dataset.test),
-        validation=None if dataset.validation is None else split("validation", dataset.validation),
-    )
-
-
-def _classes(
-    where: str, targets: npt.NDArray[np.generic], output: tuple[int, ...], count: int
-) -> npt.NDArray[np.int64]:
-    """Require a class for each position of the network's ``output``, all but its last axis."""
-    *positions, outputs = output
-    if targets.ndim == 1 and positions:
-        raise _broken(
-            where,
-            f"targets of shape {targets.shape}, and the network's output is {output}",
-            f"a network with one output axis, ({outputs},)",
-        )
-    why = f"because the network has {outputs} output{'s' * (outputs != 1)}"
-    return _places(where, ("targets", "classes"), targets, tuple(positions), count, why)
-
-
-def _places(
-    where: str,
-    names: tuple[str, str],
-    array: npt.NDArray[np.generic],
-    shape: tuple[int, ...],
-    count: int,
-    why: str,
-) -> npt.NDArray[np.int64]:
-    """Require integers ``(n, *shape)`` below ``count``; ``names`` are the array's and the numbers'."""
-    part, numbers = names
-    _expect(where, part, array, shape, "biu", "integers")
-    places = array.astype(np.int64)
-    if places.size and not (places.min() >= 0 and places.max() < count):
-        raise _broken(
-            where, f"{part} from {places.min()} to {places.max()}", f"{numbers} from 0 to {count - 1}, {why}"
-        )
-    return places
-
-
-def _expect(
-    where: str, part: str, array: npt.NDArray[np.generic], shape: tuple[int, ...], kinds: str, numbers: str
-) -> None:
-    """Require an array ``(n, *shape)`` whose ``dtype.kind`` is among ``kinds``, in words ``numbers``."""
-    if array.dtype.kind not in kinds:
-        raise _broken(where, f"{part} of {array.dtype}", numbers)
-    if array.shape[1:] != shape or not array.ndim:
-        axes = ", ".join(map(str, ("n", *shape)))
-        raise _broken(where, f"{part} of shape {array.shape}", f"({axes}{',' * (not shape)})")
-
-
-def _broken(where: str, violation: str, right: str) -> ContractBroken:
-    return ContractBroken(f"{where} has {violation}; expected: {right}")

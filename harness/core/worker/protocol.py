@@ -9,18 +9,12 @@ from harness.core.certify.cases import Case
 from harness.core.certify.certificate import Losses
 from harness.core.plugins.options import Value
 from harness.core.training.measures import Scores
-from harness.core.training.outcome_records import (
-    CanaryScores,
-    Drawn,
-    SampleScores,
-)
+from harness.core.training.outcome_records import Drawn, SampleScores
 from harness.spec.backend import Plan, Precision
 from harness.spec.data import Split
 from harness.spec.task import Task
-from harness.weights.explain.explained import Answer, Explained
-from harness.weights.explain.record import ExplainedNetwork
 
-VERSION = 11
+VERSION = 12
 #: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
 LONGEST_REPLY_BYTES = 64 << 20
 
@@ -133,16 +127,15 @@ class Shuffle(msgspec.Struct, frozen=True, tag=True):
 class Evaluate(msgspec.Struct, frozen=True, tag=True):
     """Score these splits in evaluation mode, on at most ``samples`` of each.
 
-    ``drawn`` asks for what a report draws of the test samples, which must be among the splits. ``rows_path``
-    is the beginning of the paths of the files to which the scores of single samples are written; see
-    :func:`harness.core.training.scoring.save_rows`. ``train_samples`` asks for those of training samples.
+    ``drawn`` asks for the parts of a report that are drawn from test samples; ``splits`` must include these.
+    ``rows_path`` is the beginning of the paths of the files to which the scores of single samples are
+    written; see :func:`harness.core.training.scoring.save_rows`.
     """
 
     splits: list[Split]
     samples: int | None = None
     drawn: bool = False
     rows_path: str | None = None
-    train_samples: bool = False
 
 
 class Evaluated(msgspec.Struct, frozen=True, tag=True):
@@ -153,13 +146,9 @@ class Evaluated(msgspec.Struct, frozen=True, tag=True):
     samples_png: bytes | None = None
     """A grid of generated samples, with the test scores of an adversarial task."""
     drawn: Drawn | None = None
-    """Where it was asked for."""
+    """Where the request asks for it."""
     test_samples: SampleScores | None = None
     """The scores of each test sample, where test samples were scored and have scores of their own."""
-    canaries: CanaryScores | None = None
-    """Where those of training samples were asked for, and there are canaries."""
-    train_samples: SampleScores | None = None
-    """The scores of at most :data:`~harness.core.training.scoring.KEPT` of the scored training samples."""
 
 
 class KeepWeights(msgspec.Struct, frozen=True, tag=True):
@@ -180,27 +169,20 @@ class LoadWeights(msgspec.Struct, frozen=True, tag=True):
     path: str
 
 
-class Explain(msgspec.Struct, frozen=True, tag=True):
-    """Explain these answers on test samples, or choose some; arrays go to a file."""
+class Operate(msgspec.Struct, frozen=True, tag=True):
+    """Call ``function``, ``package.module:NAME``, with the worker and these encoded arguments.
 
-    path: str
-    answers: list[Answer] = []
+    So a feature adds an operation of its own: the worker imports the function by its name.
+    """
 
-
-class ExplainedSamples(msgspec.Struct, frozen=True, tag=True):
-    """What was found."""
-
-    explained: Explained
+    function: str
+    arguments: msgspec.Raw
 
 
-class ExplainNetwork(msgspec.Struct, frozen=True, tag=True):
-    """Explain the same test samples in every run, with the weights that were kept."""
+class Operated(msgspec.Struct, frozen=True, tag=True):
+    """The return value of an operation, encoded; its type follows from the operation."""
 
-
-class ExplainedRun(msgspec.Struct, frozen=True, tag=True):
-    """What was found."""
-
-    network: ExplainedNetwork
+    result: msgspec.Raw
 
 
 class ReadWeights(msgspec.Struct, frozen=True, tag=True):
@@ -289,8 +271,7 @@ Request = (
     | KeepWeights
     | SaveWeights
     | LoadWeights
-    | Explain
-    | ExplainNetwork
+    | Operate
     | ReadWeights
     | ScoreRows
     | SaveState
@@ -308,8 +289,7 @@ Reply = (
     | Evaluated
     | Measured
     | StateSaved
-    | ExplainedSamples
-    | ExplainedRun
+    | Operated
     | Done
     | Fault
 )

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 
 import msgspec
 import numpy as np
@@ -19,67 +20,56 @@ from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.installation import PLUGIN, installation
 from harness.core.plugins.options import parse_options
-from harness.core.plugins.programs import (
-    CheckedProgram,
-    DataSeal,
-    build,
-    checked_environment,
-    data_changed,
-)
+from harness.core.plugins.programs import CheckedProgram, build, checked_environment, data_changed
+from harness.core.plugins.seal import DataSeal
 from harness.core.plugins.selection import parse_backend
 from harness.core.reference.training import NUMPY, NumpyBackend
-from harness.core.training.batches import BatchOrder, normal
+from harness.core.training.batches import BatchOrder
+from harness.core.training.draws import normal
 from harness.core.training.federated import FederatedProgram, clients_of
+from harness.core.training.fitted import fitted
 from harness.core.training.initial import initial_weights
-from harness.core.training.outcome_records import CanaryScores
 from harness.core.training.program_scores import Scorer, current_weights
-from harness.core.training.scoring import (
-    KEPT,
-    packed,
-    rows_file,
-    save_rows,
-    score,
-)
-from harness.core.training.splits import (
-    Canaries,
-    fitted,
-    split_samples,
-    with_canaries,
-    with_class_weights,
-)
+from harness.core.training.scoring import packed, rows_file, save_rows
+from harness.core.training.splits import Canaries, split_samples, with_canaries, with_class_weights
 from harness.core.training.weights import decoded, encoded
 from harness.core.worker import protocol, saved_state
 from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples, Split
 from harness.spec.task import Adversarial
-from harness.weights.explain.explained import explain
-from harness.weights.explain.networks import explain_network
 
 #: Bound before any plugin is imported, so that none can replace it by patching :mod:`time`.
 _now = time.perf_counter
 _MEASURED = {quantity.name: quantity.read for quantity in QUANTITIES}
-
-
 #: Batches of which predictions are timed.
 _PREDICTED_BATCHES = 8
 
 
 class Worker:
-    """The state of a worker: its backend, its program and the weights that it was asked to keep."""
+    """The state of a worker: its backend, its program and the weights that it was asked to keep.
+
+    Operations of features (:class:`harness.core.worker.protocol.Operate`) use the public attributes.
+    """
+
+    program: Program
+    plan: Plan
+    splits: dict[Split, Samples]
+    """The samples of the data set, in the precision of the plan."""
+    classes: tuple[str, ...]
+    """The names of the classes of the data set; empty without any."""
+    canaries: Canaries | None
+    """The canaries of an audited training with DP-SGD, those left out of the training among them."""
+    scorer: Scorer
+    kept_weights: dict[str, np.ndarray]
+    """The weights that the parent last had the worker keep, as :meth:`Program.load` takes them."""
 
     def __init__(self) -> None:
         self._backend: Backend
-        self._program: Program
-        self._plan: Plan
-        self._splits: dict[Split, Samples]
-        self._canaries: Canaries | None = None
-        self._scorer: Scorer
-        self._classes: tuple[str, ...] = ()
+        self.canaries, self.classes, self.kept_weights = None, (), {}
         self._order: BatchOrder
         self._seal = DataSeal({})
         self._next_step = 0
         self._drawn: Steps | None = None
-        self._kept: dict[str, np.ndarray] = {}
 
     def carry_out(self, request: protocol.Request) -> protocol.Reply:
         """Carry out a request and return the reply."""
@@ -137,54 +127,54 @@ class Worker:
         splits = split_samples(
             dataset, plan.precision, task.imbalance, task.train_fraction, tokens=task.takes_tokens()
         )
-        splits["train"], self._canaries = with_canaries(splits["train"], task, plan.seed)
-        self._splits, train = splits, splits["train"]
+        splits["train"], self.canaries = with_canaries(splits["train"], task, plan.seed)
+        self.splits, train = splits, splits["train"]
         self._refuse_unsupported(request)
         plan = with_class_weights(plan, train, len(dataset.classes))
-        self._classes = dataset.classes
-        self._scorer = Scorer(plan.task, splits, plan.seed, dataset.classes, dataset.series)
+        self.classes = dataset.classes
+        self.scorer = Scorer(plan.task, splits, plan.seed, dataset.classes, dataset.series)
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
         self._seal = DataSeal(splits)
         data_ready = time.perf_counter()
         build_seconds = self._build(plan)
         return protocol.Built(
-            device=self._program.device,
+            device=self.program.device,
             dataset_fingerprint=dataset.fingerprint,
             dataset_origin=dataset.origin,
-            samples={split: len(samples) for split, samples in self._splits.items()},
+            samples={split: len(samples) for split, samples in self.splits.items()},
             data_seconds=data_ready - start,
             build_seconds=build_seconds,
         )
 
     def _build(self, plan: Plan) -> float:
         """Build the program of a plan with its initial weights; returns the seconds that it took."""
-        self._plan, self._next_step, self._drawn = plan, 0, None
+        self.plan, self._next_step, self._drawn = plan, 0, None
         start = time.perf_counter()
-        built = build(self._backend, plan, self._splits["train"])
+        built = build(self._backend, plan, self.splits["train"])
         build_seconds = time.perf_counter() - start
         self._require_unchanged("build()")
-        self._program = CheckedProgram(built, self._backend.name, plan)
+        self.program = CheckedProgram(built, self._backend.name, plan)
         if plan.task.federated is not None:
-            owners = clients_of(plan.task.federated, self._splits["train"].targets, plan.seed)
-            self._program = FederatedProgram(self._program, plan.task, owners)
+            owners = clients_of(plan.task.federated, self.splits["train"].targets, plan.seed)
+            self.program = FederatedProgram(self.program, plan.task, owners)
         start = time.perf_counter()
-        self._program.load(initial_weights(plan.task, plan.seed))
-        self._program.synchronize()
+        self.program.load(initial_weights(plan.task, plan.seed))
+        self.program.synchronize()
         return build_seconds + time.perf_counter() - start
 
     @_carry_out.register
     def _(self, _request: protocol.Rebuild) -> None:
-        del self._program  # the device may not have room for both
-        self._build(self._plan)
+        del self.program  # the device may not have room for both
+        self._build(self.plan)
 
     @_carry_out.register
     def _(self, request: protocol.SaveState) -> protocol.StateSaved:
-        return protocol.StateSaved(saved_state.save(self._program, request.path))
+        return protocol.StateSaved(saved_state.save(self.program, request.path))
 
     @_carry_out.register
     def _(self, request: protocol.Replay) -> protocol.Trained:
         if request.path is not None:
-            saved_state.restore(self._program, request.path, with_state=request.complete)
+            saved_state.restore(self.program, request.path, with_state=request.complete)
         self._next_step, self._drawn = request.step, None
         blocks = [self._train(steps) for steps in request.calls]
         losses = [row for block in blocks for row in block.losses]
@@ -195,12 +185,12 @@ class Worker:
 
         The inputs of a generator are latents.
         """
-        task = self._plan.task
+        task = self.plan.task
         network = "generator" if isinstance(task.objective, Adversarial) else "model"
-        predict, inputs = self._program.predictor(network), self._splits["test"].inputs
+        predict, inputs = self.program.predictor(network), self.splits["test"].inputs
         if isinstance(task.objective, Adversarial):
             shape = (batch_size * _PREDICTED_BATCHES, task.objective.latent_size)
-            inputs = normal(shape, self._plan.seed, "predicted").astype(inputs.dtype)
+            inputs = normal(shape, self.plan.seed, "predicted").astype(inputs.dtype)
         rows = np.arange(batch_size * _PREDICTED_BATCHES).reshape(_PREDICTED_BATCHES, -1)
         batches = itertools.cycle([np.take(inputs, each, axis=0, mode="wrap") for each in rows])
         return lambda: predict(next(batches))
@@ -214,9 +204,9 @@ class Worker:
         mode, batch_size = request.plan.mode, request.plan.task.batch_size or 1
         if mode not in self._backend.modes:
             raise Unsupported(f"backend {self._backend.name} has no mode {mode}")
-        if empty := [split for split, samples in self._splits.items() if not len(samples)]:
+        if empty := [split for split, samples in self.splits.items() if not len(samples)]:
             raise Unsupported(f"{request.dataset} has too few samples: none is left for {', '.join(empty)}")
-        if batch_size > (samples := len(self._splits["train"])):
+        if batch_size > (samples := len(self.splits["train"])):
             raise Unsupported(
                 f"batch size {batch_size} is larger than the {samples} training samples of {request.dataset}"
             )
@@ -239,14 +229,14 @@ class Worker:
         self._drawn = None
 
     def _draw(self, count: int) -> Steps:
-        return self._order.steps(self._next_step, count, self._splits["train"].inputs.dtype)
+        return self._order.steps(self._next_step, count, self.splits["train"].inputs.dtype)
 
     def _train(self, count: int) -> protocol.Trained:
         steps, self._drawn = self._drawn or self._draw(count), None
-        self._program.synchronize()
+        self.program.synchronize()
         start = _now()
-        returned = self._program.train(steps)
-        self._program.synchronize()
+        returned = self.program.train(steps)
+        self.program.synchronize()
         losses = np.array(returned, np.float64)  # a call ends when its losses are values
         seconds = _now() - start
         self._next_step += count
@@ -259,77 +249,58 @@ class Worker:
         if verified:
             self._require_unchanged("train()")
         start = time.perf_counter()
-        scored = {
-            split: self._scorer.scores(self._program, split, request.samples) for split in request.splits
-        }
-        png = self._scorer.samples_png if "test" in request.splits else None
+        scored = {split: self.scorer.scores(self.program, split, request.samples) for split in request.splits}
+        png = self.scorer.samples_png if "test" in request.splits else None
         seconds = time.perf_counter() - start
         if verified:
             self._require_unchanged("predict()", *request.splits)
-        drawn = self._scorer.drawn(self._program) if request.drawn else None
+        drawn = self.scorer.drawn(self.program) if request.drawn else None
         if request.rows_path is not None:
             for split, of_split in scored.items():
                 save_rows(rows_file(request.rows_path, split), of_split.rows)
         scores = {split: of_split.scores for split, of_split in scored.items()}
-        if "train" in scores and isinstance(self._program, FederatedProgram):
-            scores["train"]["client_drift"] = self._program.drift
+        if "train" in scores and isinstance(self.program, FederatedProgram):
+            scores["train"]["client_drift"] = self.program.drift
         samples = packed(scored["test"].rows) if "test" in scored else None
-        members, canaries = None, None
-        if request.train_samples and "train" in scored:
-            members, canaries = packed(scored["train"].rows.spread(KEPT)), self._canary_scores()
-        return protocol.Evaluated(scores, seconds, png, drawn, samples, canaries, members)
-
-    def _canary_scores(self) -> CanaryScores | None:
-        if self._canaries is None:
-            return None
-        samples, included = self._canaries
-        scores = packed(score(self._plan.task, self._program.predict, samples).rows)
-        return None if scores is None else CanaryScores(scores, np.packbits(included).tobytes())
+        return protocol.Evaluated(scores, seconds, png, drawn, samples)
 
     @_carry_out.register
     def _(self, request: protocol.ScoreRows) -> None:
-        rows = self._scorer.rows(self._program, request.split, request.samples, request.rows)
+        rows = self.scorer.rows(self.program, request.split, request.samples, request.rows)
         save_rows(Path(request.path), rows)
 
     @_carry_out.register
     def _(self, _request: protocol.KeepWeights) -> None:
-        self._kept = current_weights(self._program)
+        self.kept_weights = current_weights(self.program)
 
     @_carry_out.register
     def _(self, request: protocol.SaveWeights) -> None:
-        weights = self._kept if request.kept else current_weights(self._program)
-        exact = np.float64 if self._plan.precision == "float64" else np.float32
+        weights = self.kept_weights if request.kept else current_weights(self.program)
+        exact = np.float64 if self.plan.precision == "float64" else np.float32
         arrays = {name: array.astype(exact) for name, array in weights.items()}
         Path(request.path).write_bytes(encoded(arrays, request.description))
 
     @_carry_out.register
     def _(self, request: protocol.LoadWeights) -> None:
         arrays = decoded(Path(request.path).read_bytes()).arrays
-        self._program.load({name: array.astype(np.float64) for name, array in arrays.items()})
-        self._program.synchronize()
+        self.program.load({name: array.astype(np.float64) for name, array in arrays.items()})
+        self.program.synchronize()
 
     @_carry_out.register
-    def _(self, request: protocol.Explain) -> protocol.ExplainedSamples:
-        task, test = self._plan.task, self._splits["test"]
-        explained = explain(self._program, task, test, self._classes, request.path, request.answers)
-        return protocol.ExplainedSamples(explained)
-
-    @_carry_out.register
-    def _(self, _request: protocol.ExplainNetwork) -> protocol.ExplainedRun:
-        self._program.load(self._kept)
-        network = explain_network(self._program, self._plan.task, self._splits["test"])
-        return protocol.ExplainedRun(network)
+    def _(self, request: protocol.Operate) -> protocol.Operated:
+        result = resolve_name(request.function)(self, request.arguments)
+        return protocol.Operated(msgspec.Raw(msgspec.json.encode(result)))
 
     @_carry_out.register
     def _(self, _request: protocol.ReadWeights) -> None:
-        self._program.weights()
+        self.program.weights()
 
     @_carry_out.register
     def _(self, _request: protocol.RestoreWeights) -> None:
-        self._program.load(self._kept)
+        self.program.load(self.kept_weights)
 
     @_carry_out.register
     def _(self, _request: protocol.Measure) -> protocol.Measured:
         self._require_unchanged("train()")
-        values = {name: measure(self._program) for name, measure in _MEASURED.items()}
+        values = {name: measure(self.program) for name, measure in _MEASURED.items()}
         return protocol.Measured({name: value for name, value in values.items() if value is not None})

@@ -100,8 +100,6 @@ _CALLS: dict[type, str] = {
     protocol.KeepWeights: "weights()",
     protocol.SaveWeights: "weights()",
     protocol.LoadWeights: "load()",
-    protocol.Explain: "input_gradients()",
-    protocol.ExplainNetwork: "input_gradients()",
     protocol.RestoreWeights: "load()",
 }
 #: What the kernel sends a process that writes where it may not.
@@ -110,7 +108,7 @@ _FORBIDDEN_WRITE = {"SIGSEGV", "SIGBUS"}
 
 def explained(lost: WorkerLost, request: msgspec.Struct | None) -> WorkerLost:
     """The same death, with the call and the likely cause where the signal suggests one."""
-    call = _CALLS.get(type(request))
+    call = request.function if isinstance(request, protocol.Operate) else _CALLS.get(type(request))
     if call is None or lost.signal_name not in _FORBIDDEN_WRITE:
         return lost
     return WorkerLost(
@@ -122,6 +120,7 @@ def explained(lost: WorkerLost, request: msgspec.Struct | None) -> WorkerLost:
 
 
 _R = TypeVar("_R", bound=msgspec.Struct)
+_T = TypeVar("_T")
 
 
 class Session:
@@ -180,6 +179,19 @@ class Session:
         """Send a request and wait for its reply; raises as :meth:`receive` does."""
         self.send(request)
         return self.receive(expected)
+
+    def operate(self, function: str, arguments: object, result: type[_T]) -> _T:
+        """Call ``function(worker, arguments)`` in the worker; raises as :meth:`receive` does.
+
+        ``function`` is ``package.module:NAME``. It receives the ``arguments`` encoded as JSON; its return
+        value arrives as a ``result``.
+        """
+        encoded = msgspec.Raw(msgspec.json.encode(arguments))
+        operated = self.call(protocol.Operate(function, encoded), protocol.Operated)
+        try:
+            return msgspec.json.decode(operated.result, type=result)
+        except msgspec.ValidationError as error:
+            raise RequestFailed(f"{function} returned something else: {error}", "") from error
 
     def send(self, request: msgspec.Struct) -> None:
         """Send a request. The worker carries out requests one after the other; a paused one goes on.

@@ -45,9 +45,9 @@ def command(ctx: click.Context, /, selection: tuple[str, ...], results: Path, **
     """
     from harness.core.documents.render.terminal import terminal_text
     from harness.core.runs.selection import no_garbage_collection
+    from harness.learning.privacy.page import privacy_document
     from harness.learning.runs.findings import read_findings  # NumPy is behind it
     from harness.learning.runs.page import findings_document
-    from harness.learning.runs.privacy_page import privacy_document
 
     others, remaining = records().separated(RUNS, selection, results)
     _print_named(others)

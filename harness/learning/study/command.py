@@ -13,11 +13,12 @@ import msgspec
 from harness.core.documents.files import write_text
 from harness.core.documents.numbers import about, counted
 from harness.core.plugins import registry
+from harness.core.runs.extensions import with_work
 from harness.core.runs.record import Record
 from harness.core.runs.request import RunRequest
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
-from harness.core.shell import completion, options
+from harness.core.shell import completion, features, options
 from harness.core.shell.ending import INTERRUPTED
 from harness.core.shell.execution import exit_code, run_sequence
 from harness.core.shell.executors import Executor, executor_of
@@ -277,6 +278,7 @@ class _Conduct:
 
     def _shared(self, requests: list[RunRequest]) -> SharedRuns:
         certify = self._given["certify"]
+        requests = with_work(requests, features.places("after_training"))
         return SharedRuns(requests, self._store, certify=certify, machine=self._executor.machine)
 
     def _run(self, requests: list[RunRequest]) -> list[Record]:

@@ -264,7 +264,7 @@ class StudyPlan:
             evaluation=Evaluation(scored_every(variant)),
             command=options.command,
             variant=label,
-            explain="explanations" in self._works and stop is None,
+            asks_for=tuple(sorted(self._works)) if stop is None else (),
             stop=stop,
         )
 

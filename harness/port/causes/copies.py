@@ -1,7 +1,7 @@
-"""Parameters that were copied with an error, seen in the values that both sides were made with.
+"""Parameters that were copied with an error, seen in the initial values of both sides.
 
-A kernel may have been copied upside down, with two axes exchanged, or with its halves the other way round.
-The comparison gives B the values of A, and would not see that.
+A kernel may have been copied upside down, with two axes exchanged, or with its halves exchanged. The
+comparison gives B the values of A, and would not see such an error.
 """
 
 from typing import NamedTuple
@@ -18,14 +18,14 @@ from harness.port.walk.places import Place
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
 
-#: Outputs of models with copied values agree up to what roundings to float32 grow to.
+#: Outputs of models with copied values agree up to the rounding to float32, which grows with depth.
 _AGREE = 1e-4
-#: Arrays of fewer different numbers are equal to others by chance.
+#: Arrays of fewer different numbers may be equal by chance.
 _LEAST_NUMBERS = 4
 
 
 class _Copied(NamedTuple):
-    """A parameter of both sides as they were made, in the canonical form."""
+    """The initial values of a parameter on both sides, in canonical form."""
 
     pair: PairedUse
     role: str
@@ -34,25 +34,26 @@ class _Copied(NamedTuple):
 
     @property
     def names(self) -> tuple[str, str]:
-        """Of A and of B."""
+        """The names of the parameter in A and in B."""
         return self.pair.a.parameters[self.role].name, self.pair.b.parameters[self.role].name
 
 
 def copied(
     trace_a: Trace, trace_b: Trace, matching: Matching, worst: float, *, may_share_seeds: bool = False
 ) -> list[Cause]:
-    """The parameters of B that are those of A after an operation, with what that does to the outputs.
+    """Find parameters of B that equal those of A after an operation, with the change of the outputs.
 
-    Both traces are of the models as they were made, and their outputs differ by ``worst``. Where what
-    follows is equal nevertheless, B's own code reverses the operation: it is harmless, and is put into
-    ``matching``. If both sides ``may_share_seeds``, equal numbers in another shape or place are no copies.
+    Both traces are of the models with their initial values, and their outputs differ by ``worst``. If the
+    values that follow are equal nevertheless, B's own code reverses the operation: the cause is harmless, and
+    the operation is added to ``matching``. If both sides ``may_share_seeds``, equal numbers in another shape
+    or place are no copies.
     """
     made = _AsMade(trace_a, trace_b, matching, worst, may_share_seeds)
     return made.after_operations() + ([] if may_share_seeds else made.in_other_places())
 
 
 class _AsMade:
-    """Both sides with the values that they were made with."""
+    """Both sides with their initial values."""
 
     def __init__(
         self, trace_a: Trace, trace_b: Trace, matching: Matching, worst: float, may_share_seeds: bool
@@ -73,7 +74,7 @@ class _AsMade:
             ]
 
     def after_operations(self) -> list[Cause]:
-        """Parameters that are equal after an operation."""
+        """Find parameters that are equal after an operation."""
         found = []
         for each in self._parameters:
             operation = self._operation(each)
@@ -91,10 +92,10 @@ class _AsMade:
         return found
 
     def in_other_places(self) -> list[Cause]:
-        """Parameters of B that have the values of another one of A."""
+        """Find parameters of B with the values of another parameter of A."""
         found = []
         for each in self._parameters:
-            # No other array is likely to hold the same numbers by chance.
+            # With so many different numbers, arrays are hardly equal by chance.
             is_telling = np.unique(each.other).size >= max(_LEAST_NUMBERS, each.other.size // 2)
             if is_copy(each.own, each.other) or not is_telling:
                 continue
@@ -113,7 +114,7 @@ class _AsMade:
         operation = operation_between(each.own, each.other, spatial)
         if operation is None or operation.order is not None or np.ptp(each.own):
             return operation
-        # Constants differ by an offset where they are initial values; they were copied if the kernel was.
+        # Constant initial values differ by an offset; they are copies only if the kernel is one.
         kernel = next(
             (one for one in self._parameters if one.pair is each.pair and one.role.startswith("kernel")), None
         )
@@ -121,7 +122,7 @@ class _AsMade:
         return operation if was_copied else None
 
     def _is_right(self, pair: PairedUse) -> bool:
-        """Whether the outputs are equal, or something that B makes of this call is what A has there."""
+        """Check that the outputs are equal, or that a value which B computes from this call equals A's."""
         if self._agree:
             return True
         made = set(self._b.calls[pair.b.place].outputs)
@@ -144,7 +145,7 @@ class _AsMade:
         return bool(np.ptp(one)) and are_equal(one, other, _AGREE)
 
     def _change(self, each: _Copied) -> float:
-        """How much A's call changes with B's values in the place of A's; without a formula, the values."""
+        """Measure how B's values change the output of A's call; without a formula, compare the values."""
         call = self._a.calls[each.pair.a.place]
         place = Place(self._a, call)
         changed = dict(place.parameters)
@@ -157,7 +158,7 @@ class _AsMade:
             return difference(each.other, each.own)
 
     def _cause(self, each: _Copied, text: str, before: float | None, after: float | None) -> Cause:
-        """The finding; it is harmless without numbers."""
+        """Make the cause, which is harmless without ``before``."""
         a, b = self._a.calls[each.pair.a.place], self._b.calls[each.pair.b.place]
         harmless = before is None
         cause = Cause.at("copied values", a, b, each.names[0], text, before, after, harmless=harmless)

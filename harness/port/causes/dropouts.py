@@ -14,7 +14,7 @@ from harness.tracing.calls import Call, Trace
 
 
 def dropouts(trace_a: Trace, trace_b: Trace, *, training: bool) -> list[Cause]:
-    """Differing rates of dropout in training, and dropout that is active in evaluation."""
+    """Find differing dropout in training, and dropout that is active in evaluation."""
     of_a, of_b = _dropouts(trace_a), _dropouts(trace_b)
     if not training:
         active_a, active_b = ([place for place in of if _does(place).active] for of in (of_a, of_b))
@@ -43,9 +43,9 @@ def dropouts(trace_a: Trace, trace_b: Trace, *, training: bool) -> list[Cause]:
 def _of_other_values(
     trace_a: Trace, trace_b: Trace, of_a: Sequence[Place], of_b: Sequence[Place]
 ) -> list[Cause]:
-    """Dropout in other units, as of single elements or of whole channels, and dropout of other values.
+    """Find dropout in other units, such as elements or whole channels, and dropout of other values.
 
-    The latter only where each side has the values that the other one drops, too: it could do the same.
+    Dropout of other values counts only if each side also has the values that the other side drops.
     """
     found, rest_a, rest_b = [], [], list(of_b)
     for a in of_a:
@@ -69,7 +69,7 @@ def _of_other_values(
 
 
 def _dropped(dropout: Place) -> np.ndarray:
-    """What is dropped, before calls after which zeros and factors are the same as before them."""
+    """Return the values that are dropped, followed back through calls that preserve zeros and factors."""
     made_by, place = producers(dropout.trace), dropout.call.inputs[0]
     while place in made_by and _passes_zeros_and_factors(call := dropout.trace.calls[made_by[place]]):
         place = call.inputs[0]
@@ -77,7 +77,7 @@ def _dropped(dropout: Place) -> np.ndarray:
 
 
 def _passes_zeros_and_factors(call: Call) -> bool:
-    """Whether ``f(c * x) = c * f(x)`` for each element and any ``c`` that is not negative."""
+    """Check that ``f(c * x) = c * f(x)`` for each element and any ``c`` that is not negative."""
     match call.does:
         case kinds.Reshape() | kinds.Transposition() | kinds.Dropout():
             return True

@@ -1,8 +1,8 @@
-"""What a loss is, read from its gradient with respect to the outputs: whatever made it, and whatever model.
+"""The form of a loss, read from its gradient with respect to the outputs, independent of code and model.
 
-A cross-entropy is linear in the distribution that it is compared with. So the gradient of each sample is
-a factor times a mixture of two known ones, that of the target's class and that of the uniform distribution,
-and the mixture is the label smoothing.
+A cross-entropy is linear in the distribution of the targets. So the gradient of each sample is a factor times
+a mixture of two known gradients, one for the target's class and one for the uniform distribution; the mixture
+is the label smoothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -53,13 +53,13 @@ class Form(NamedTuple):
 
     @property
     def counts(self) -> np.ndarray:
-        """Which samples count at all."""
+        """A mask of the samples that count."""
         sizes = np.abs(self.factors)
         return np.asarray(sizes > _EXACT * sizes.max())
 
 
 def form_of(made: Gradients, targets: np.ndarray) -> Form | None:
-    """The form of a loss that has this gradient; None if it is none that is known."""
+    """Find the known form of a loss with the gradient ``made``; None if there is none."""
     outputs, gradient = (np.asarray(each, np.float64) for each in (made.output, made.of_output))
     if not np.isfinite(gradient).all() or not gradient.any():
         return None
@@ -104,7 +104,7 @@ def _errors(outputs: np.ndarray, targets: np.ndarray, gradient: np.ndarray) -> I
 
 
 def loss_causes(a: Gradients, b: Gradients, targets: np.ndarray) -> list[Cause]:
-    """In what two losses of the same targets differ; each model's own outputs may be other ones."""
+    """Find the differences of two losses of the same ``targets``; the outputs of the models may differ."""
     one, other = form_of(a, targets), form_of(b, targets)
     same_outputs = np.shape(a.output) == np.shape(b.output) and difference(b.output, a.output) < _EXACT
     gap = difference(np.asarray(b.of_output), np.asarray(a.of_output)) if same_outputs else None
@@ -133,7 +133,7 @@ def _listed(labels: list[int]) -> str:
 
 
 def _left_out(form: Form, targets: np.ndarray) -> list[int]:
-    """The labels of which no sample counts."""
+    """List the labels whose samples do not count."""
     labels = targets.reshape(-1)
     if len(form.factors) != labels.size:
         return []
@@ -141,7 +141,7 @@ def _left_out(form: Form, targets: np.ndarray) -> list[int]:
 
 
 def _reduction(form: Form, targets: np.ndarray, *, alone: bool) -> str:
-    """How the samples are reduced; ``alone`` if the two losses leave out the same labels."""
+    """Name the reduction over the samples; ``alone`` if the two losses leave out the same labels."""
     factors = form.factors[form.counts]
     if np.ptp(factors) > _EXACT * np.abs(factors).max():
         return "weights of the classes"

@@ -12,7 +12,7 @@ from harness.port.values import difference
 from harness.tracing.side import STEPS_WITH_RATES, Update
 
 _NUMBERS = 64
-#: What rounding makes of the weights.
+#: The change of the weights by rounding alone.
 _LEAST_CHANGE = 1e-13
 _KINDS = {
     "decay": "weight decay",
@@ -39,14 +39,14 @@ _WORDS = {
     "epsilon_inside": ("outside the root", "inside the root"),
     "momentum_holds_rate": ("of gradients", "of steps with their rates"),
 }
-#: What no option of a framework's own optimizer changes. It is harmless where it moves the weights less than
-#: this, as the place of a usual epsilon of Adam does; that of RMSprop is another optimizer.
+#: Differences that no option of a framework's optimizer removes are harmless if they move the weights by
+#: less, as the place of Adam's epsilon usually does; the place of RMSprop's epsilon moves them by more.
 _NOTICED = 1e-4
 _INHERENT = {"epsilon_uncorrected", "epsilon_inside", "momentum_holds_rate"}
 
 
 def causes_of(a: Update, b: Update) -> list[Cause]:
-    """The options in which two optimizers differ, with what each changes in 20 steps."""
+    """Find the options in which two optimizers differ, with the change that each makes in 20 steps."""
     found = []
     reference = simulate(a)
     for field in a.__struct_fields__:
@@ -74,7 +74,7 @@ def causes_of(a: Update, b: Update) -> list[Cause]:
 
 
 def _text(field: str, value: Any, other: Any) -> str:
-    """A field's value; of two sequences of rates that at the first step at which they differ."""
+    """Format the value of a field; for learning rates, the rate at the first step that differs."""
     if field == "rates":
         step = next(step for step, (one, two) in enumerate(zip(value, other, strict=True)) if one != two)
         return f"{text(value[step])} at step {step + 1}"
@@ -84,12 +84,12 @@ def _text(field: str, value: Any, other: Any) -> str:
 
 
 def _rates(update: Update) -> list[float]:
-    """The learning rate of each step."""
+    """List the learning rate of each step."""
     return update.rates or [update.learning_rate or 0.0] * STEPS_WITH_RATES
 
 
 def simulate(update: Update) -> np.ndarray:
-    """Weights after 20 steps on fixed gradients, of two variables.
+    """Compute the weights of two variables after 20 steps on fixed gradients.
 
     SGD with momentum, Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), or RMSprop.
     """
@@ -99,7 +99,7 @@ def simulate(update: Update) -> np.ndarray:
     momentum = update.momentum or 0.0
     for step, rate in enumerate(_rates(update), 1):
         gradient = _clipped(rng.standard_normal(_NUMBERS), update)
-        # What the momentum sums, and what makes a step of it.
+        # The factor inside the sum of the momentum, and the factor of the sum in a step.
         inside, outside = (rate, 1.0) if update.momentum_holds_rate else (1.0, rate)
         decay = update.decay or 0.0
         if update.decay_coupled:

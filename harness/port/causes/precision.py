@@ -1,6 +1,6 @@
-"""Both models as their code is, mostly in float32: whether one is far less exact than the other, and where.
+"""Both models as their code is written, mostly in float32: is one far less exact, and where?
 
-The comparison is in float64 whatever the code asks for, and does not see an autocast, or a table in bfloat16.
+The comparison runs in float64 regardless of the code, and does not see an autocast or a table in bfloat16.
 """
 
 import difflib
@@ -21,17 +21,17 @@ from harness.port.walk.segments import producers
 from harness.tracing.calls import Call, InputShape, Trace
 from harness.tracing.semantics import Opaque
 
-#: A side is off by so much, and by so many times as much as the other one. Two right models are off by what
-#: their frameworks' orders of summation make, and that is seldom ten times as much on one side.
+#: A side is off if its error is larger than this, and this many times the other side's. The errors of two
+#: right models follow from their frameworks' orders of summation, and seldom differ by a factor of ten.
 _OFF, _TIMES = 2e-4, 50.0
 #: The error of rounding inputs and parameters alone.
 _LEAST = 1e-8
-#: A value in a lower type is off by more than this, and by so many times as much as what it was made of.
+#: The error of a value in a narrower type is larger than this, and this many times that of its inputs.
 _OFF_IN_A_CALL, _GROWTH = 5e-5, 10.0
 
 
 class AsWritten:
-    """Both models as their code is, made beside the comparison in float64."""
+    """Both models as their code is written, made beside the comparison in float64."""
 
     def __init__(self, sides: Sides) -> None:
         self._sides = sides
@@ -41,12 +41,12 @@ class AsWritten:
         self._made.append(self._sides.begin(lambda: side.as_written.build(arguments, shapes)))
 
     def causes(self, wanted: "Evaluated", traced: "Evaluated") -> list[Cause]:
-        """The cause if one model is far from its outputs in float64, ``wanted``, and the other is not.
+        """Find the cause if one model alone is far from its outputs in float64, ``wanted``.
 
-        The first call that differs is looked for among those that are ``traced``. Afterwards both are gone.
+        The first call that differs is searched in ``traced``. Afterwards both models are freed.
 
         Raises:
-            UsageError: one of them cannot be made or evaluated as it is.
+            UsageError: a model cannot be made or evaluated as its code is written.
         """
         a, b = self._sides.a, self._sides.b
         try:
@@ -95,22 +95,22 @@ def _cause(errors: tuple[float, float], found: "Off | None", of_worse: Trace, of
 
 
 def _counterpart(call: Call, own: Trace, other: Trace) -> Call | None:
-    """The call of the other side that gives in float64 what this call gives."""
+    """Find the call of the other side with the output of ``call`` in float64."""
     places = [ValueIndex(other).find(own.values[each].array) for each in call.outputs[:1]]
     maker = next((producers(other).get(place) for place in places if place is not None), None)
     return None if maker is None else other.calls[maker]
 
 
 def is_off(error_a: float, error_b: float) -> bool:
-    """Whether one of two errors is far larger than the other."""
+    """Check that one of two errors is far larger than the other."""
     small, large = sorted((error_a, error_b))
     return large > _OFF and large > _TIMES * max(small, _LEAST)
 
 
 def error(as_written: Trace, exact: Trace) -> float:
-    """The relative error of the worst output in a typical sample.
+    """Return the relative error of the worst output in a typical sample.
 
-    A decision that rounding turned in one sample is no error of the model.
+    A decision that rounding reverses in one sample is no error of the model.
     """
     pairs = zip(exact.outputs, as_written.outputs, strict=False)
     return max((_typical(as_written.values[b].array, exact.values[a].array) for a, b in pairs), default=0.0)
@@ -128,7 +128,7 @@ def _typical(array: np.ndarray, wanted: np.ndarray) -> float:
 
 
 class Off(NamedTuple):
-    """A call in float64, the call as written where it goes wrong, and what is special about that."""
+    """A call in float64, the call as written that goes wrong, and the reason in words."""
 
     exact: Call
     written: Call
@@ -136,7 +136,7 @@ class Off(NamedTuple):
 
 
 def first_off(written: Trace, exact: Trace) -> Off | None:
-    """The first call that is off although what it was made of is not; None if the error grows by and by."""
+    """Find the first call that is off although its inputs are not; None if the error grows gradually."""
     written, exact = _with_end(written), _with_end(exact)
     partners = dict(_partners(written, exact))
     lone = {place for place in range(len(written.calls)) if place not in partners}
@@ -164,14 +164,14 @@ def first_off(written: Trace, exact: Trace) -> Off | None:
 
 
 def _with_end(trace: Trace) -> Trace:
-    """The trace with a last call, which takes the outputs."""
+    """Add a last call to ``trace``, whose inputs are the outputs."""
     does = Opaque(function="outputs")
     end = Call(path="", function="outputs", does=does, inputs=trace.outputs, outputs=[])
     return msgspec.structs.replace(trace, calls=[*trace.calls, end])
 
 
 def _partners(written: Trace, exact: Trace) -> Iterator[tuple[int, int]]:
-    """The calls of one model in both evaluations; a branch on the type of numbers makes some lack one."""
+    """Pair the calls of both evaluations of one model; a branch on the type leaves some without partner."""
     of_written, of_exact = (
         [(call.path, call.function, len(call.outputs)) for call in trace.calls] for trace in (written, exact)
     )
@@ -190,7 +190,7 @@ def _off(written: Trace, place: int, exact: Trace, wanted: int) -> float:
 
 
 def _branch(trace: Trace, call: Call, lone: set[int], words: str) -> tuple[Call, str] | None:
-    """The first of the calls without partner from which a call gets its inputs, and all in words."""
+    """Return the first call without partner that leads to ``call``, and all such calls in words."""
     made_by = producers(trace)
     found: list[Call] = []
     queue = list(call.inputs)
@@ -209,7 +209,7 @@ def _branch(trace: Trace, call: Call, lone: set[int], words: str) -> tuple[Call,
 
 
 def _input_words(trace: Trace, call: Call, entering: Sequence[float]) -> str:
-    """A parameter or a constant that is off by itself."""
+    """Name an input that is off by itself, a parameter or a constant; empty if there is none."""
     for place, gap in zip(call.inputs, entering, strict=True):
         value = trace.values[place]
         if gap > _OFF_IN_A_CALL and value.source != "call":
@@ -230,7 +230,7 @@ def _call_words(trace: Trace, call: Call) -> str:
 
 
 def _narrow_type(array: np.ndarray) -> str:
-    """The narrowest type that all of these numbers are of, if it is narrower than float32."""
+    """Name the narrowest type that represents ``array``, if it is narrower than float32."""
     if array.dtype.kind != "f":
         return ""
     with np.errstate(over="ignore"):

@@ -15,15 +15,15 @@ from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
 
 _ROLES = ("running_mean", "running_variance")
-#: Layers of the frameworks themselves, of which no argument chooses the kind of variance.
+#: The frameworks' own layers, which have no argument for the kind of variance.
 _FRAMEWORKS = ("torch.", "keras.", "flax.")
-#: Spreads of initial values that differ by less are those of one distribution, with so many values.
+#: With enough values, spreads that differ by a smaller factor are those of one distribution.
 _SPREAD_RATIO = 1.25
 _ENOUGH_VALUES = 100
 
 
 def running_state(trace_a: Trace, trace_b: Trace, matching: Matching) -> tuple[float, list[Cause]]:
-    """The worst difference of running statistics after the same training step, and the causes."""
+    """Return the worst difference of running statistics after the same training step, and its causes."""
     worst, found = 0.0, []
     for pair in matching.pairs:
         found_a, found_b = (
@@ -96,14 +96,14 @@ def _bias(unbiased: bool) -> str:
 
 
 def are_momenta(found: Sequence[Cause]) -> bool:
-    """Whether all causes are those of the update of running statistics itself."""
+    """Check that all causes concern the update of running statistics itself."""
     return all(cause.kind in {"momentum", "running variance", "variance"} for cause in found)
 
 
 def initial_values(
     initial_a: Mapping[str, np.ndarray], initial_b: Mapping[str, np.ndarray], matching: Matching
 ) -> list[Cause]:
-    """Initial values of other distributions, all in one harmless cause."""
+    """Find initial values of other distributions, merged into one harmless cause."""
     found = []
     for pair in matching.pairs:
         for role in sorted(pair.a.parameters.keys() & pair.b.parameters.keys()):

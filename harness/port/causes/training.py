@@ -10,17 +10,18 @@ from harness.port.record import Cause
 from harness.port.values import difference
 
 _LEAST_LOSS = 1e-30
-#: The difference that rounding may make of losses and parameters in any case, how much more than another
-#: rounding of all parameters, and what shows nothing any more. Where rounding grows so far it multiplies in
-#: each step, and two frameworks, which round otherwise in every step, are soon thousands of times apart. An
-#: optimizer that differs does so in its first steps.
+#: The least tolerance of losses and parameters, its factor to the change by a perturbation of one rounding,
+#: and the tolerance beyond which steps show nothing. Rounding that grows so far multiplies in each step, and
+#: two frameworks, which round differently in every step, are soon thousands of times apart. Different
+#: optimizers differ in the first steps.
 _STEPS_TOLERANCE, _ROUNDINGS, _MOST_ALLOWED = 1e-7, 100.0, 1e-6
-#: Gradients that differ by more of the largest one differ at a place.
-GRADIENT_TOLERANCE, _SHOWN_PLACES = 1e-9, 4
+#: The difference that rounding alone may make of gradients and running statistics.
+GRADIENT_TOLERANCE = 1e-9
+_SHOWN_PLACES = 4
 
 
 class WorstParameter(NamedTuple):
-    """The difference of two paired arrays, B's layer, and both arrays in canonical form."""
+    """The largest difference of two paired arrays, B's layer, and both arrays in canonical form."""
 
     gap: float
     where: str = ""
@@ -35,7 +36,7 @@ def worst_parameter(
     *,
     gradients: bool = False,
 ) -> WorstParameter:
-    """The largest difference of paired arrays, relative to the largest number of all."""
+    """Find the largest difference of paired arrays, relative to the largest number of all arrays."""
     worst = WorstParameter(0.0)
     scale = max((float(np.abs(array).max()) for array in of_a.values() if array.size), default=1.0) or 1.0
     for stored, other, role, _, use in matching.arrays():
@@ -53,7 +54,7 @@ def worst_parameter(
 
 
 def gradient_texts(one: np.ndarray, other: np.ndarray) -> tuple[str, str]:
-    """What each side has where one has no gradient at all, as at the index of padding; else nothing."""
+    """Describe where one side has no gradient at all, as at the index of padding; else return empty texts."""
     differ = np.abs(one - other) > GRADIENT_TOLERANCE * np.abs(one).max(initial=0.0)
     for axis in range(one.ndim):
         others = tuple(each for each in range(one.ndim) if each != axis)
@@ -67,13 +68,13 @@ def gradient_texts(one: np.ndarray, other: np.ndarray) -> tuple[str, str]:
 
 
 def loss_gaps(of_a: Sequence[float], of_b: Sequence[float]) -> list[float]:
-    """The relative difference of the losses of each step."""
+    """Compute the relative difference of the losses of each step."""
     pairs = zip(of_a, of_b, strict=False)
     return [_never_nan(abs(one - other) / max(abs(one), _LEAST_LOSS)) for one, other in pairs]
 
 
 class Steps(NamedTuple):
-    """How many of the steps show anything, the worst difference of their losses, and what rounding allows."""
+    """The number of steps that rounding does not hide; the worst difference and tolerance of their losses."""
 
     shown: int
     worst: float
@@ -81,9 +82,9 @@ class Steps(NamedTuple):
 
     @classmethod
     def of(cls, gaps: Sequence[float], roundings: Sequence[float]) -> "Steps":
-        """Of the differences of both sides, and those that another rounding makes of one side.
+        """Judge ``gaps`` between both sides by ``roundings``, the gaps of one side after a perturbation.
 
-        Rounding grows from step to step, in some models without end, and then later steps show nothing.
+        Rounding grows from step to step, in some models without bound, and then hides later steps.
         """
         allowed = [max(_STEPS_TOLERANCE, _ROUNDINGS * _never_nan(each)) for each in roundings]
         count = next((step for step, each in enumerate(allowed) if each > _MOST_ALLOWED), len(allowed))
@@ -93,12 +94,12 @@ class Steps(NamedTuple):
 
 
 def _never_nan(gap: float) -> float:
-    """The gap, infinite where it is no number: comparisons with NaN are false, and would hide it."""
+    """Return ``gap``, infinite instead of NaN: comparisons with NaN are false, and would hide it."""
     return np.inf if np.isnan(gap) else gap
 
 
 def two_biases(matching: Matching) -> list[Cause]:
-    """Recurrent layers of which one side trains two biases whose sum counts: it moves twice as fast."""
+    """Find recurrent layers where one side trains two biases, whose sum moves twice as fast."""
     for pair in matching.pairs:
         one, other = (
             {role for role in use.parameters if role.startswith("recurrent_bias")} for use in (pair.a, pair.b)
@@ -111,7 +112,7 @@ def two_biases(matching: Matching) -> list[Cause]:
 
 
 def untied(matching: Matching, of_a: Mapping[str, np.ndarray], of_b: Mapping[str, np.ndarray]) -> list[Cause]:
-    """Arrays of one side that the other has twice, whose gradient is the sum of the other's."""
+    """Find arrays of one side that the other side has twice, whose gradient is the sum of the other's."""
     pairs = [(each.one, each.other) for each in matching.arrays()]
     sides = (of_a, of_b, pairs), (of_b, of_a, [(other, one) for one, other in pairs])
     found = []

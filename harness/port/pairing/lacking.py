@@ -8,12 +8,12 @@ import numpy as np
 from harness.core.models.messages import Description
 from harness.port.pairing.matching import Matching
 
-#: Fewer numbers are no table that a second layer may use.
+#: An array of fewer numbers is no table that two layers may share.
 _LEAST_TIED = 4
 
 
 class Lacking(NamedTuple):
-    """What has no counterpart: arrays of A and of B by name, and the names of all that gradients change."""
+    """Arrays of A and of B without counterpart, by name, and the names of all trained parameters."""
 
     a: dict[str, np.ndarray]
     b: dict[str, np.ndarray]
@@ -21,13 +21,13 @@ class Lacking(NamedTuple):
 
     @classmethod
     def of(cls, matching: Matching, a: Description, b: Description) -> "Lacking":
-        """The parameters of two sides that are in no pair."""
+        """Collect the parameters of both sides that are in no pair."""
         sides = ((matching.unmatched_a, a), (matching.unmatched_b, b))
         of_a, of_b = ({name: side.parameters[name] for name in names} for names, side in sides)
         return cls(of_a, of_b, frozenset({*a.trained, *b.trained}))
 
     def that_train(self, changed_a: set[str], changed_b: set[str]) -> "Lacking":
-        """Without constants, which give the same numbers whoever holds them, as tables of positions."""
+        """Leave out constants, such as tables of positions, which do not train or change on either side."""
         of_a, of_b = (
             {name: array for name, array in own.items() if name in self.trained | changed}
             for own, changed in ((self.a, changed_a), (self.b, changed_b))
@@ -35,7 +35,7 @@ class Lacking(NamedTuple):
         return self._replace(a=of_a, b=of_b)
 
     def candidates(self) -> dict[str, list[str]]:
-        """For each array of A that training changes those of B with as many numbers."""
+        """List, for each trained array of A, the arrays of B with as many numbers."""
         return {
             name: [other for other, each in self.b.items() if each.size == array.size]
             for name, array in self.a.items()
@@ -43,7 +43,7 @@ class Lacking(NamedTuple):
         }
 
     def trials(self, values_a: Mapping[str, np.ndarray]) -> Iterator["Trial"]:
-        """Values that may make both sides the same: neutral ones, and for those of B some of A's."""
+        """Yield values that may make both sides equal: neutral values, and values of A for arrays of B."""
         own, other = (", ".join(each) or "none" for each in (self.a, self.b))
         one_sided = not (self.a and self.b)
         for value, kind in ((0.0, "missing bias"), (1.0, "missing scale")) if one_sided else ():
@@ -67,7 +67,7 @@ class Lacking(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """A kind of cause, what each side has as text, and values for what has no counterpart."""
+    """A kind of cause, both sides as text, and values for the arrays without counterpart."""
 
     kind: str
     a: str
@@ -77,7 +77,7 @@ class Trial(NamedTuple):
 
 
 def _spread(array: np.ndarray, shape: tuple[int, ...], *, tied: bool) -> Iterator[np.ndarray]:
-    """The array in another shape: of a tied one as it is or transposed, else repeated along axes."""
+    """Yield ``array`` in ``shape``: plain or transposed if ``tied``, else repeated along axes."""
     if tied:
         if array.ndim == 2 and array.size > _LEAST_TIED:  # noqa: PLR2004  a matrix
             yield from (each for each in (array, array.T) if each.shape == shape)

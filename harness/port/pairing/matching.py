@@ -1,7 +1,7 @@
-"""Which parameter of one side is which of the other: by order of use, kind of call and shape.
+"""Pairs of parameters of both sides, matched by order of use, kind of call and shape.
 
-Where several uses of one shape stand side by side, what was copied decides, then words in their names. Where
-neither does, the comparison tries each order.
+Where several uses of one shape stand side by side, equal values decide, then words in their names. Where
+neither decides, the comparison tries each order.
 """
 
 import re
@@ -30,7 +30,7 @@ class PairedUse(NamedTuple):
 
 
 class PairedArray(NamedTuple):
-    """Where both sides store an array, and its role and uses unless it is used in own arithmetic alone."""
+    """The places of an array in both sides; its role and uses, unless only own arithmetic uses the array."""
 
     one: Stored
     other: Stored
@@ -45,9 +45,8 @@ _AS_IT_IS = Operation("nothing", None)
 class Matching(msgspec.Struct):
     """Pairs of uses, and the parameters of each side that have no counterpart.
 
-    ``free`` are pairs of arrays of which at least one enters a model's own arithmetic. ``operations`` are
-    what makes some of B's arrays of A's. ``siblings`` are the places of pairs among which nothing but the
-    order of use has chosen.
+    ``free`` are pairs of arrays of which at least one enters a model's own arithmetic. ``operations`` turn
+    some of A's arrays into B's. ``siblings`` are the places of pairs that only the order of use has chosen.
     """
 
     pairs: list[PairedUse]
@@ -58,7 +57,7 @@ class Matching(msgspec.Struct):
     siblings: list[tuple[int, ...]] = []
 
     def arrays(self) -> Iterator["PairedArray"]:
-        """All pairs of arrays: those of paired uses by their roles, then those without a use."""
+        """Yield all pairs of arrays: those of paired uses by their roles, then those without a use."""
         for a, b in self.pairs:
             yield from (
                 PairedArray(stored, b.parameters[role], role, a, b)
@@ -68,11 +67,11 @@ class Matching(msgspec.Struct):
         yield from (PairedArray(one, other) for one, other in self.free)
 
     def operation(self, stored: Stored) -> Operation:
-        """What makes this array of B of A's."""
+        """Return the operation that turns A's array into the array ``stored`` of B."""
         return self.operations.get(stored, _AS_IT_IS)
 
     def reordered(self, group: Sequence[int], order: Sequence[int]) -> "Matching":
-        """With B's uses of these pairs in another order."""
+        """Return the matching with B's uses of the pairs ``group`` in another ``order``."""
         pairs = list(self.pairs)
         for place, source in zip(group, order, strict=True):
             pairs[place] = PairedUse(self.pairs[place].a, self.pairs[source].b)
@@ -96,7 +95,7 @@ def match(
 
     fixed = _first_fits(uses_a, uses_b, is_given)
     pairs = fixed + _aligned(*rest(fixed))
-    # What stands at another place but is alike.
+    # Uses that are alike but stand at another place.
     pairs += _first_fits(*rest(pairs), lambda a, b: _likeness(a, b) == _SAME)
     arrays_a, arrays_b = trace_a.stored(), trace_b.stored()
     pairs, siblings = _among_siblings(pairs, len(fixed), arrays_a, arrays_b)
@@ -124,7 +123,7 @@ def _among_siblings(
     arrays_a: Mapping[str, np.ndarray],
     arrays_b: Mapping[str, np.ndarray],
 ) -> tuple[list[PairedUse], list[list[int]]]:
-    """The pairs, those of one shape and depth by their values or words; and the groups that have neither."""
+    """Pair uses of one shape and depth by values or words; also return the groups that have neither."""
     groups: dict[tuple[object, ...], list[int]] = {}
     others_a, others_b = ([pair[side].place for pair in pairs] for side in (0, 1))
     for place, (a, b) in enumerate(pairs):
@@ -147,21 +146,21 @@ def _among_siblings(
 
 
 def _same_marks(marks_a: Sequence[object], marks_b: Sequence[object]) -> list[int]:
-    """For each mark of A the place of B's that is equal; empty unless all are told apart by them."""
+    """Return, for each mark of A, the place of B's equal mark; empty unless the marks tell all apart."""
     if len({*marks_a}) < len(marks_a) or sorted(map(str, marks_a)) != sorted(map(str, marks_b)):
         return []
     return [marks_b.index(mark) for mark in marks_a]
 
 
 def _values(use: Use, arrays: Mapping[str, np.ndarray]) -> object:
-    """What copied values have in common: sums of the arrays that are no biases, rounded."""
+    """Return rounded sums of the arrays of ``use`` other than biases, which copied values share."""
     roles = sorted(role for role in use.parameters if "bias" not in role)
     held = [use.parameters[role].canonical(arrays[use.parameters[role].name]) for role in roles]
     return tuple(f"{float(np.abs(array).sum()):.5e} {float((array**2).sum()):.5e}" for array in held)
 
 
 def _words(use_of_group: Sequence[Use]) -> list[object]:
-    """The words in the name of each use that not all of them have."""
+    """List the words in the name of each use that the uses do not all share."""
     names = [
         " ".join((use.path, *(stored.name for stored in use.parameters.values()))) for use in use_of_group
     ]
@@ -173,7 +172,7 @@ def _words(use_of_group: Sequence[Use]) -> list[object]:
 def _first_fits(
     uses_a: Sequence[Use], uses_b: Sequence[Use], fits: Callable[[Use, Use], bool]
 ) -> list[PairedUse]:
-    """Each use of A with the first of B that fits and has no other."""
+    """Pair each use of A with the first unpaired use of B that fits."""
     pairs, rest = [], list(uses_b)
     for a in uses_a:
         b = next((b for b in rest if fits(a, b)), None)
@@ -190,7 +189,7 @@ def _likeness(a: Use, b: Use) -> float:
 
 
 def _aligned(uses_a: Sequence[Use], uses_b: Sequence[Use]) -> list[PairedUse]:
-    """The best alignment of two sequences (Needleman and Wunsch 1970)."""
+    """Align two sequences of uses in the best way (Needleman and Wunsch 1970)."""
     rows, columns = len(uses_a), len(uses_b)
     score = np.zeros((rows + 1, columns + 1))
     score[:, 0] = _GAP * np.arange(rows + 1)

@@ -1,4 +1,4 @@
-"""Pairs of parameters that the user names in a file, where use and shape do not match parameters."""
+"""Pairs of parameters that the user names in a file, for parameters that use and shape cannot pair."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,15 @@ from harness.errors import UsageError
 from harness.port.pairing.matching import Matching
 from harness.port.record import ParameterPair
 
-#: Names of A with the names of B that each belongs to.
+#: Names of A with the names of B that belong to each.
 NameMap = dict[str, list[str]]
 
 
 def read_map(path: Path) -> NameMap:
-    """The pairs in a JSON file: ``{"name of A": "name of B"}``, or a list of names of B.
+    """Read pairs from a JSON file: ``{"name of A": "name of B"}``, or a list of names of B.
 
     Raises:
-        UsageError: it cannot be read, or holds something else.
+        UsageError: the file cannot be read, or has another form.
     """
     try:
         read = msgspec.json.decode(path.read_bytes(), type=dict[str, str | list[str]])
@@ -33,10 +33,10 @@ def read_map(path: Path) -> NameMap:
 
 
 def write_map(path: Path, pairs: list[ParameterPair]) -> None:
-    """Write the pairs of a comparison as such a file.
+    """Write ``pairs`` of a comparison as a file for :func:`read_map`.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     names: NameMap = {}
     for pair in pairs:
@@ -51,7 +51,7 @@ def refuse_unknown(given: NameMap, known_a: set[str], known_b: set[str]) -> None
     """Refuse names that the models do not have.
 
     Raises:
-        UsageError: names the first one.
+        UsageError: names the first unknown name.
     """
     for name, others in given.items():
         if name not in known_a:
@@ -64,7 +64,7 @@ def refuse_unknown(given: NameMap, known_a: set[str], known_b: set[str]) -> None
 
 
 def unused_names(given: Mapping[str, Sequence[str]], matching: Matching) -> list[str]:
-    """Entries of ``--map`` that no pair has, as phrases."""
+    """List the entries of ``--map`` that no pair of ``matching`` uses, as phrases."""
     paired = {(each.one.name, each.other.name) for each in matching.arrays()}
     unused = [
         (name, other) for name, others in given.items() for other in others if (name, other) not in paired

@@ -18,11 +18,11 @@ _HINT = "`harness port` shows what differs"
 
 
 def native_pair(a: OwnModel, b: OwnModel, shape: InputShape, names: NameMap) -> Native:
-    """The layer of both; arrays are named as those of A. ``names`` are pairs that the user gives.
+    """Return the layer of both models, with the names of A. ``names`` are pairs that the user gives.
 
     Raises:
-        UsageError: both are of one framework, a parameter of one has no counterpart in the other, or the user
-            names a parameter that there is not.
+        UsageError: both models are of one framework, a parameter of one model has no counterpart in the
+            other, or the user names an unknown parameter.
     """
     if a.built.plugin == b.built.plugin:
         raise UsageError(
@@ -42,7 +42,7 @@ def native_pair(a: OwnModel, b: OwnModel, shape: InputShape, names: NameMap) -> 
 
 
 def _arrays(a: OwnModel, b: OwnModel, matching: Matching) -> dict[str, NativeArray]:
-    """The arrays that both have, each once."""
+    """Return the arrays that both models have, each once."""
     arrays: dict[str, NativeArray] = {}
     variances = _unshared_variances(matching, a, b)
     for of_a, of_b, role, use, _ in matching.arrays():
@@ -60,7 +60,7 @@ def _arrays(a: OwnModel, b: OwnModel, matching: Matching) -> dict[str, NativeArr
 
 
 def _without_parts_of_others(arrays: Mapping[str, NativeArray]) -> dict[str, NativeArray]:
-    """The arrays without parts of what is there as a whole in every framework, such as fused projections."""
+    """Leave out parts of arrays that are there as a whole in every framework, such as fused projections."""
     wholes = {
         (plugin, stored.name)
         for array in arrays.values()
@@ -77,7 +77,7 @@ def _without_parts_of_others(arrays: Mapping[str, NativeArray]) -> dict[str, Nat
 
 
 def _unshared_variances(matching: Matching, a: OwnModel, b: OwnModel) -> list[Stored]:
-    """Where A stores the running variances that one model divides by n and the other by n - 1."""
+    """List A's running variances that one model divides by n and the other by n - 1."""
     found = []
     for pair in matching.pairs:
         match a.evaluated.calls[pair.a.place].does, b.evaluated.calls[pair.b.place].does:
@@ -90,10 +90,10 @@ def _unshared_variances(matching: Matching, a: OwnModel, b: OwnModel) -> list[St
 def _is_new(
     of_a: Stored, of_b: Stored, models: tuple[OwnModel, OwnModel], arrays: Iterable[NativeArray]
 ) -> bool:
-    """Whether no pair holds these numbers yet.
+    """Check that ``arrays`` do not hold the numbers of this pair yet.
 
     Raises:
-        UsageError: one model uses an array twice where the other has two.
+        UsageError: one model uses an array twice where the other has two arrays.
     """
     a, b = models
     for array in arrays:
@@ -114,7 +114,7 @@ def _refuse_lonely(model: OwnModel, paired: set[str]) -> None:
     """Refuse trained parameters and running statistics that the other model does not have.
 
     Raises:
-        UsageError: names the first ones.
+        UsageError: names the first of them.
     """
     statistics = {name for name, array in model.trained.state_after.items() if np.size(array) > 1}
     changing = statistics.union(model.described.trained)

@@ -12,7 +12,7 @@ from harness.tracing.calls import Stored, Trace
 
 
 def expanded(own: Sequence[Use], others: Sequence[Use], trace: Trace) -> list[Use]:
-    """Uses, those that the other side has in no such shape by their parts."""
+    """Replace each of the uses ``own`` whose shape the ``others`` lack by its parts."""
     spare = Counter(map(_shape_of, own)) - Counter(map(_shape_of, others))
     result = []
     for use in own:
@@ -27,7 +27,7 @@ def _shape_of(use: Use) -> tuple[object, ...]:
 
 
 def _parts(use: Use, trace: Trace) -> list[Use]:
-    """The columns of a linear layer that slices of its output take; none unless these are all of them."""
+    """Return the parts of a linear layer that slices of its output take; none unless they cover it."""
     call = trace.calls[use.place]
     if not isinstance(call.does, kinds.Linear) or use.shapes.keys() - {"kernel", "bias"}:
         return []
@@ -60,7 +60,7 @@ def _parts(use: Use, trace: Trace) -> list[Use]:
 
 
 def _columns(whole: np.ndarray, part: np.ndarray) -> tuple[int, int] | None:
-    """From which to which column of a matrix (..., columns) a part has the numbers, in any order."""
+    """Find the range of columns of ``whole`` (..., columns) with the numbers of ``part``, in any order."""
     width, rest = divmod(part.size, max(1, whole[..., 0].size))
     numbers = np.sort(part, axis=None)
     for start in range(0, whole.shape[-1] - width + 1, max(1, width)) if not rest else ():
@@ -70,14 +70,14 @@ def _columns(whole: np.ndarray, part: np.ndarray) -> tuple[int, int] | None:
 
 
 def likened_kind(use: Use) -> str:
-    """A convolution of size 1 is linear."""
+    """Return the kind of a use; a convolution of size 1 counts as linear."""
     kernel = use.shapes.get("kernel", ())
     pointwise = use.kind == "Convolution" and all(size == 1 for size in kernel[:-2])
     return "Linear" if pointwise else use.kind
 
 
 def main_shape(use: Use) -> tuple[tuple[int, ...], ...]:
-    """The shapes that decide whether two uses fit: of all roles but biases."""
+    """Return the shapes by which two uses fit: those of all roles but biases, scales and shifts."""
     shapes = [
         squeezed(shape)
         for role, shape in sorted(use.shapes.items())

@@ -1,4 +1,4 @@
-"""Operations that make one array of another: a permutation of its elements, an offset, a factor."""
+"""Operations that turn one array into another: a permutation of its elements, an offset, a factor."""
 
 import itertools
 import math
@@ -11,24 +11,24 @@ from harness.port.values import ROUNDING, difference
 
 
 class Operation(NamedTuple):
-    """What makes B's array of A's: another order of the elements (None leaves it), and an offset."""
+    """An operation that turns A's array into B's: an order of the elements (None keeps it) and an offset."""
 
     text: str
     order: np.ndarray | None
     offset: float = 0.0
 
     def applied(self, array: np.ndarray) -> np.ndarray:
-        """B's array."""
+        """Apply the operation to A's ``array``."""
         return self.moved(array) + self.offset if self.offset else self.moved(array)
 
     def moved(self, array: np.ndarray) -> np.ndarray:
-        """B's gradient, or another difference of arrays."""
+        """Reorder a gradient, or another difference of arrays, which an offset does not change."""
         return array if self.order is None else array.ravel()[self.order].reshape(array.shape)
 
 
 #: Values that were copied are equal up to a rounding to float32.
 _COPIED = 1e-6
-#: Arrays of fewer different numbers are equal after an operation by chance.
+#: Arrays of fewer different numbers may be equal after an operation by chance.
 _LEAST_NUMBERS = 4
 _MOST_AXES = 5
 
@@ -36,10 +36,10 @@ _MOST_AXES = 5
 def operation_between(
     one: np.ndarray, other: np.ndarray, spatial: int = 0, *, repeats: bool = False
 ) -> Operation | None:
-    """The operation that makes the other array of one; None if they are equal, or none does.
+    """Find the operation that turns ``one`` into ``other``; None if they are equal, or there is none.
 
-    ``spatial`` is the number of leading axes that are spatial. Arrays in which most numbers are equal may
-    seem to be another one by chance, and have no operation unless they may have ``repeats``.
+    ``spatial`` is the number of leading axes that are spatial. Arrays with many equal numbers may match by
+    chance, and have no operation unless they may have ``repeats``.
     """
     if one.size != other.size or not np.isfinite(one).all() or not np.isfinite(other).all():
         return None
@@ -60,12 +60,12 @@ def operation_between(
 
 
 def is_copy(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether both are equal up to a rounding to float32."""
+    """Check that both arrays are equal up to a rounding to float32."""
     return difference(one, other) <= _COPIED
 
 
 def _has_same_numbers(one: np.ndarray, other: np.ndarray, *, repeats: bool) -> bool:
-    """Whether both may hold the same numbers in another order, and enough of them are different."""
+    """Check that both may hold the same numbers in another order, with enough different numbers."""
     scale = float(np.abs(one).max(initial=0.0))
     if not math.isclose(float(np.sum(one * one)), float(np.sum(other * other)), rel_tol=_COPIED):
         return False
@@ -83,7 +83,7 @@ def _mirrored(places: np.ndarray, spatial: int) -> Iterator[tuple[str, np.ndarra
 
 
 def _permuted(places: np.ndarray, one: np.ndarray, other: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """The order of the elements of each axis that the numbers themselves give."""
+    """Yield, for each axis, the order of its elements that follows from the numbers themselves."""
     weights = np.random.default_rng(0).standard_normal(one.shape)
     for axis, count in enumerate(one.shape):
         rest = tuple(each for each in range(one.ndim) if each != axis)
@@ -96,7 +96,7 @@ def _permuted(places: np.ndarray, one: np.ndarray, other: np.ndarray) -> Iterato
 
 
 def _name_of(order: np.ndarray) -> str:
-    """A permutation in words."""
+    """Name a permutation in words."""
     count = len(order)
     plain = np.arange(count)
     if np.array_equal(order, plain[::-1]):
@@ -113,7 +113,7 @@ def _name_of(order: np.ndarray) -> str:
     return "a permutation"
 
 
-#: Operations that numbers of one generator, drawn in another shape, would seem to have gone through.
+#: Operations that seem to relate numbers of one generator which are drawn in another shape.
 _TRANSPOSED, _RESHAPED = TURNED = "a transposition", "a reshape in the place of a transposition"
 
 
@@ -131,7 +131,7 @@ def _turned(places: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def relation(one: np.ndarray, other: np.ndarray) -> str:
-    """What makes the other array of one, in words; empty if nothing known does."""
+    """Name the operation that turns ``one`` into ``other``; empty if none is known."""
     if one.shape == other.shape and is_copy(one, other):
         return ""
     operation = operation_between(one, other, repeats=True)
@@ -150,7 +150,7 @@ _MOST_SHIFT = 4
 
 
 def _shifts(one: np.ndarray, other: np.ndarray) -> Iterator[str]:
-    """Along which axis, and by how much, the other array begins later or earlier."""
+    """Yield the offsets along an axis by which the other array begins later or earlier."""
     for axis, length in enumerate(one.shape):
         for shift in range(1, min(_MOST_SHIFT, length - 2) + 1):
             late, early = np.arange(shift, length), np.arange(length - shift)

@@ -11,7 +11,7 @@ from harness.port.pairing.relations import is_copy
 from harness.tracing.calls import Stored, Trace
 
 _MOST_AXES = 5
-#: Between kernels of pictures as frameworks store them, the likely orders of axes first.
+#: The likely orders of axes between the kernels of 2-D convolutions as frameworks store them.
 _KERNEL_AXES, _KERNEL_ORDERS = 4, ((0, 1, 3, 2), (2, 3, 1, 0), (3, 2, 0, 1), (2, 3, 0, 1))
 Stray = tuple[Stored, tuple[int, ...]]
 
@@ -23,9 +23,9 @@ def free_pairs(
     arrays_a: Mapping[str, np.ndarray],
     arrays_b: Mapping[str, np.ndarray],
 ) -> list[tuple[Stored, Stored]]:
-    """Arrays that belong to no paired use: those of equal values, then in their order the next of a shape.
+    """Pair arrays of no paired use: equal values first, then equal shapes in order.
 
-    An array also fits one whose axes have another order.
+    An array also fits an array whose axes have another order.
     """
     rest = list(strays_b)
     pairs: dict[Stray, tuple[Stored, Stored]] = {}
@@ -52,7 +52,7 @@ def free_pairs(
 
 
 def _turned(stray: Stray, wanted: tuple[int, ...]) -> Iterator[Stored]:
-    """An array with its axes in each order that has a shape: as it is, likely ones, then all others."""
+    """Yield ``stray`` with its axes in each order of shape ``wanted``: as it is, likely orders, then all."""
     stored, shape = stray
     plain = tuple(range(len(shape)))
     if stored != Stored(stored.name):
@@ -73,7 +73,7 @@ def _turned(stray: Stray, wanted: tuple[int, ...]) -> Iterator[Stored]:
 
 
 def unpaired_arrays(trace: Trace, uses: Sequence[Use], paired: Sequence[Use]) -> list[Stray]:
-    """The arrays of uses that have no partner, and parameters in a model's own arithmetic, in their order."""
+    """List the arrays of unpaired uses and the parameters of a model's own arithmetic, in order of use."""
     known = {stored.name for use in paired for stored in use.parameters.values()}
     held = trace.stored()
     by_call: dict[int, list[Stray]] = {}
@@ -91,7 +91,7 @@ def unpaired_arrays(trace: Trace, uses: Sequence[Use], paired: Sequence[Use]) ->
 
 
 def _arrays_of(use: Use, held: Mapping[str, np.ndarray]) -> list[Stray]:
-    """The arrays of a use; one that holds several of them, as those of all gates, as it is stored."""
+    """List the arrays of a use; an array that holds several, such as all gates, is listed as it is stored."""
     names = [stored.name for stored in use.parameters.values()]
     strays: dict[str, Stray] = {}
     for role, stored in use.parameters.items():

@@ -14,7 +14,7 @@ _NEUTRAL = {"scale": 1.0, "running_variance": 1.0}
 
 
 class MissingRole(NamedTuple):
-    """A parameter that A does not have in a paired use: its role."""
+    """The role of a parameter that A lacks in a paired use."""
 
     pair: PairedUse
     role: str
@@ -23,9 +23,9 @@ class MissingRole(NamedTuple):
 def transferred(
     matching: Matching, values_a: Mapping[str, np.ndarray], stored_b: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], list[MissingRole]]:
-    """B's parameters with A's values; what A does not have becomes neutral, a zero bias or a scale of one.
+    """Return B's parameters with A's values; those that A lacks are neutral, a zero bias or a scale of one.
 
-    A second bias that B does not have is added to the first one, which is the same function.
+    A second bias that B lacks is added to the first bias, which is the same function.
     """
     changed: dict[str, np.ndarray] = {}
     missing: list[MissingRole] = []
@@ -51,16 +51,16 @@ def transferred(
 
 
 def add_second_biases(roles: dict[str, np.ndarray], others: Container[str]) -> None:
-    """Add second biases that are not among the roles of the other side to the first ones."""
+    """Add second biases of ``roles`` that the other side lacks to the first biases."""
     for role in [role for role in roles if role.startswith("recurrent_bias_")]:
         first = "bias_" + role.removeprefix("recurrent_bias_")
-        # That of the new value of a GRU is inside the reset, and cannot be added.
+        # The second bias of a GRU's candidate is inside the reset gate, and cannot be added.
         if role != "recurrent_bias_n" and role not in others and first in roles and first in others:
             roles[first] = roles[first] + roles.pop(role)
 
 
 def second_biases(trace: Trace) -> set[str]:
-    """The second biases of recurrent layers; that of a GRU is inside the reset, and does not only add."""
+    """Name the second biases of recurrent layers, except a GRU's, which is inside the reset gate."""
     return {
         stored.name
         for call in trace.calls
@@ -71,12 +71,12 @@ def second_biases(trace: Trace) -> set[str]:
 
 
 def lacking_in_a(missing: Sequence[MissingRole]) -> list[Cause]:
-    """Parameters that B trains and A does not have."""
+    """Return the causes of parameters that B trains and A lacks."""
     return [
         Cause.at(missing_kind(role), pair.a.path, pair.b.path, f"no {role}", role) for pair, role in missing
     ]
 
 
 def missing_kind(role: str) -> str:
-    """The kind of cause of a parameter that one side lacks."""
+    """Return the kind of cause of a parameter that one side lacks."""
     return "missing bias" if "bias" in role or role == "shift" else "missing scale"

@@ -1,4 +1,4 @@
-"""Borders that a call of their own adds, as the padding of the convolution or pooling that follows."""
+"""Borders added by a separate call, folded into the padding of the convolution or pooling that follows."""
 
 import math
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from harness.tracing.calls import Trace
 
 
 class Folded(NamedTuple):
-    """The trace, and for the place of each call that took in a border the place of the call that added it."""
+    """A trace, and the place of the call that added a border by the place of the call that took it in."""
 
     trace: Trace
     borders: Mapping[int, int]
 
 
 def fold_borders(trace: Trace) -> Folded:
-    """The same calls; one whose input only gets a border there has that border as its own padding."""
+    """Fold the border that a call adds into the padding of the call that follows."""
     made_by = producers(trace)
     borders: dict[int, int] = {}
     calls = list(trace.calls)
@@ -37,7 +37,7 @@ def fold_borders(trace: Trace) -> Folded:
 
 
 def _with_border(does: kinds.AnySemantics, border: kinds.Padded) -> kinds.AnySemantics | None:
-    """The call with the border as padding; None if that is not the same function."""
+    """Return the call ``does`` with ``border`` as padding; None if the function would differ."""
     if border.mode != "constant":
         return None
     if isinstance(does, kinds.Convolution) and border.value == 0.0 and not does.transposed:

@@ -22,10 +22,10 @@ _MOST_FORMS, _MOST_COLUMNS = 6, 4096
 
 
 class Change(NamedTuple):
-    """What one side may have otherwise: both sides' texts, arrays in other places, and changed calls.
+    """A change of one side: both sides' texts, arrays in other places, and changed calls.
 
-    ``call`` is the place of the call that is shown; None for all of the expression. Where ``turned`` is
-    given, the end has its last axis in this order. ``also`` are further kinds and texts that belong to it.
+    ``call`` is the place of the call that is shown; None for the whole expression. ``turned``, if given, is
+    the order of the last axis of the end. ``also`` are further kinds and texts of the change.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Change(NamedTuple):
 
 
 def changes(own: Expression, other: Expression) -> Iterator[Change]:
-    """Those that are few and say most come first."""
+    """Yield the changes of ``own``; rare and telling changes come first."""
     tried = {call: _tried(own, call, other) for call in own.calls}
     yield from _of_calls(
         own, {call: [each for each in several if each.order] for call, several in tried.items()}
@@ -57,7 +57,7 @@ def changes(own: Expression, other: Expression) -> Iterator[Change]:
 
 
 def _tried(own: Expression, place: int, other: Expression) -> list[Alternative]:
-    """What the other side has for a call, then known mistakes."""
+    """List the alternatives to a call: the other side's fields, then known mistakes."""
     call, parameters = own.trace.calls[place], own.parameters(place)
     if is_silent(call.does):
         return []
@@ -71,7 +71,7 @@ def _tried(own: Expression, place: int, other: Expression) -> list[Alternative]:
 
 
 def _of_calls(own: Expression, tried: Mapping[int, Sequence[Alternative]]) -> Iterator[Change]:
-    """One call with something else, then all that are alike."""
+    """Yield each alternative to one call, then to all calls that are alike."""
     several: dict[tuple[str, str, str], dict[int, Alternative]] = {}
     for place, alternatives_here in tried.items():
         sources = own.trace.calls[place].inputs
@@ -87,7 +87,7 @@ def _of_calls(own: Expression, tried: Mapping[int, Sequence[Alternative]]) -> It
 
 
 def _of_several_fields(own: Expression, place: int, other: Expression) -> Iterator[Change]:
-    """Some of the fields in which a call of the other side differs, and parameters that this one lacks."""
+    """Yield combinations of fields of the other side's calls, and of parameters that this call lacks."""
     does, parameters = own.trace.calls[place].does, own.parameters(place)
     for there in other.calls:
         does_there = other.trace.calls[there].does
@@ -108,7 +108,7 @@ def _of_several_fields(own: Expression, place: int, other: Expression) -> Iterat
         ]
         for count in range(1, len(parts[:_MOST_PARTS]) + 1):
             for chosen in itertools.combinations(parts[:_MOST_PARTS], count):
-                if count == 1 and chosen[0][1]:  # a single field was tried before
+                if count == 1 and chosen[0][1]:  # single fields are tried above
                     continue
                 values = {field: value for _, each, _ in chosen for field, value in each.items()}
                 more = {role: array for _, _, each in chosen for role, array in each.items()}
@@ -124,7 +124,7 @@ def _texts(does: kinds.Semantics, does_there: kinds.Semantics, field: str) -> tu
 
 
 def _exchanges(own: Expression) -> Iterator[Change]:
-    """Values of one shape in each other's place, none of which is made of another."""
+    """Yield exchanges of values of one shape, none of which depends on another."""
     values = [value for value in (*own.sources(), *own.made()[:-1]) if own.array(value).size > 1]
     groups = [list(pair) for pair in itertools.combinations(values[:_MOST_VALUES], 2)]
     by_source: dict[object, list[int]] = {}
@@ -152,7 +152,7 @@ def _exchanges(own: Expression) -> Iterator[Change]:
 
 
 def _permuted(own: Expression, values: Sequence[int], sources: Sequence[int]) -> Iterator[Given]:
-    """The arrays of other values in the places of some, their axes in either of the first fitting orders."""
+    """Yield the arrays of ``sources`` in the places of ``values``, in the first fitting orders of axes."""
     choices = []
     for value, source in zip(values, sources, strict=True):
         array, like = own.array(source), own.array(value)
@@ -162,7 +162,7 @@ def _permuted(own: Expression, values: Sequence[int], sources: Sequence[int]) ->
 
 
 def _exchanged_parts(own: Expression) -> Iterator[Change]:
-    """Two parts in each other's place wherever they are taken, as in each step of a cell."""
+    """Yield exchanges of two parts wherever they are taken, as in each step of a cell."""
     by_index: dict[str, list[int]] = {}
     for place in own.calls:
         does = own.trace.calls[place].does
@@ -191,7 +191,7 @@ def _user(own: Expression, *values: int) -> int | None:
 
 
 def _of_tables(own: Expression, other: Expression) -> Iterator[Change]:
-    """Constants with the numbers of the other side's, one of them or all in their order or by likeness."""
+    """Yield the other side's numbers for one constant, and for all constants by likeness or in order."""
     of_own, of_other = (
         [value for value in each.sources() if each.is_table(value)][:_MOST_VALUES] for each in (own, other)
     )
@@ -234,7 +234,7 @@ def _of_table(own: Expression, given: dict[Slot, np.ndarray]) -> Change:
 
 
 def _columns(own: Expression) -> Iterator[Change]:
-    """What enters with its last axis as other parts, or with axes of one length in each other's place."""
+    """Yield inputs with the last axis split into other parts, or with axes of one length exchanged."""
     values = [value for value in own.enters if own.array(value).ndim > 1][:_MOST_PARTS]
     for value in values:
         width = own.array(value).shape[-1]
@@ -256,9 +256,9 @@ def _columns(own: Expression) -> Iterator[Change]:
 
 
 def _rotary(own: Expression) -> Iterator[Change]:
-    """What enters with adjacent pairs half apart, or the reverse, and what comes out turned back, or not.
+    """Yield inputs with adjacent pairs half apart, or the reverse, and the end turned back or not.
 
-    It is not where that is a product in which the order does not count.
+    The end stays as it is if it is a product in which the order does not count.
     """
     if "multiply" not in {getattr(own.trace.calls[call].does, "function", "") for call in own.calls}:
         return

@@ -1,4 +1,4 @@
-"""Values of both sides that stand for each other, and the smallest expressions that differ."""
+"""Corresponding values of both sides, and the smallest expressions that differ."""
 
 from typing import NamedTuple
 
@@ -7,18 +7,18 @@ import numpy as np
 from harness.port.values import ROUNDING, are_alike, are_equal, difference
 from harness.port.walk.expressions import Expression, Slot, forms
 
-#: A trial explains a difference if this share of it remains, where rounding alone does not decide.
+#: A change explains a difference if at most this share of it remains.
 _REMAINS = 1e-4
 _MISSING = 1.5
 
 
 def explains(after: float, before: float) -> bool:
-    """Whether what remains of a difference is rounding."""
+    """Check that the difference ``after`` a change is rounding, compared with that ``before``."""
     return after <= max(ROUNDING, min(1e-7, _REMAINS * before))
 
 
 class Corresponding(NamedTuple):
-    """Expressions whose ends stand for each other: with A's in the slots of B what follows is right."""
+    """Expressions with corresponding ends: A's end in the slots of B makes the rest of B right."""
 
     a: Expression
     b: Expression
@@ -28,12 +28,12 @@ class Corresponding(NamedTuple):
     after: float
 
 
-#: For each axis of a value of B the axis of A's that it is; None where any order may be right.
+#: For each axis of a value of B, the axis of A's value; None where any order may be right.
 AxisOrder = tuple[int, ...] | None
 
 
 class Goal:
-    """What the end of B must be: A's with its axes in this order, or in any."""
+    """The wanted end of B: A's end with its axes in a given order, or in any."""
 
     def __init__(self, a: Expression, b: Expression, order: AxisOrder = None) -> None:
         end = a.result
@@ -43,7 +43,7 @@ class Goal:
         self.before = min((difference(b.result, each) for each in self.wanted), default=np.inf)
 
     def gap(self, out: np.ndarray | None) -> float:
-        """The difference of an array from it."""
+        """Return the difference of ``out`` from the wanted end."""
         if out is None:
             return np.inf
         gaps = [difference(out, each) for each in self.wanted if each.shape == out.shape]
@@ -52,14 +52,14 @@ class Goal:
         return min(gaps, default=np.inf)
 
     def is_met(self, gap: float) -> bool:
-        """Whether what remains is rounding."""
+        """Check that the difference ``gap`` is rounding."""
         return explains(gap, self.before if np.isfinite(self.before) else 1.0)
 
 
 def corresponding(a: Expression, b: Expression, order: AxisOrder = None) -> Corresponding:
-    """The smallest expressions that differ; of one side none, if the other goes on with what it ends with.
+    """Find the smallest expressions that differ; one is empty if the other continues from its end.
 
-    ``order`` is that of the ends, where it is known.
+    ``order`` is the order of the axes of the ends, where it is known.
     """
     pair = _smallest(a, b, order)
     rests = _rest(pair.a, pair.b.result), _rest(pair.b, pair.a.result)
@@ -106,7 +106,7 @@ def _smallest(a: Expression, b: Expression, order: AxisOrder) -> Corresponding:
 
 
 def _rest(expression: Expression, array: np.ndarray) -> Expression | None:
-    """What an expression makes of a value of its own that has these numbers; None if it has no such value."""
+    """Return the part of ``expression`` after its last value with the numbers of ``array``, if any."""
     for value in reversed((*expression.sources(), *expression.made()[:-1])):
         if expression.array(value).size == array.size > 1 and are_alike(expression.array(value), array):
             return expression.after(value)
@@ -114,7 +114,7 @@ def _rest(expression: Expression, array: np.ndarray) -> Expression | None:
 
 
 def _size(calls_a: int, calls_b: int) -> float:
-    """A call in the place of another is a smaller difference than one that is missing."""
+    """Return the size of a difference: a replaced call is a smaller difference than a missing call."""
     return calls_a + calls_b + (0.0 if calls_a and calls_b else _MISSING)
 
 

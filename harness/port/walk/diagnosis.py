@@ -1,7 +1,7 @@
-"""The cause of a difference: the change of one side that gives the other side's numbers, tried in NumPy.
+"""The cause of a difference: a change of one side that gives the other side's numbers, tried in NumPy.
 
-Changes are a call with another field, its inputs in another order, values exchanged, or a table of the other
-side. The judge is what comes out at the end.
+A change gives a call another field or another order of inputs, exchanges values, or takes a table of the
+other side. The numbers at the end decide.
 """
 
 from collections.abc import Mapping
@@ -33,9 +33,9 @@ class Explanation(NamedTuple):
 
 
 def explanation(whole_a: Expression, whole_b: Expression, pair: Corresponding) -> Explanation | None:
-    """The change in one of the smallest expressions after which the whole ones agree."""
+    """Find the change in one of the smallest expressions after which the whole expressions agree."""
     sides = [(pair.a, whole_a, pair.b, whole_b), (pair.b, whole_b, pair.a, whole_a)]
-    # The side with fewer calls says more with each.
+    # A change is more telling on the side with fewer calls.
     for own, whole, other, wanted in sorted(sides, key=lambda side: (len(side[0].calls), side[0] is pair.a)):
         goal, found = Goal(wanted, whole), list[tuple[int, Explanation]]()
         own.budget.renew()
@@ -56,7 +56,7 @@ def explanation(whole_a: Expression, whole_b: Expression, pair: Corresponding) -
 
 
 def _shared(values: Mapping[int, np.ndarray | None], own: Expression, other: Expression) -> int:
-    """How many values are those of the other side, if these change: the more, the likelier is the change."""
+    """Count the changed values that equal values of the other side; a change with more is likelier."""
     arrays = [values.get(value, own.array(value)) for value in own.made()]
     wanted = [other.array(value) for value in other.made()]
     return sum(
@@ -66,12 +66,12 @@ def _shared(values: Mapping[int, np.ndarray | None], own: Expression, other: Exp
     )
 
 
-#: Numbers with which a function does nothing.
+#: The neutral number of each function.
 _NEUTRAL = {"add": "0", "subtract": "0", "multiply": "1", "divide": "1", "power": "1"}
 
 
 def causes_of(a: Expression, b: Expression, pair: Corresponding, consumer: str) -> list[Cause]:
-    """What explains the difference of the smallest expressions, or these as they are."""
+    """Return the causes of the difference of the smallest expressions, or else the expressions as a cause."""
     if not pair.a.calls and not pair.b.calls:
         kind, own, other = "exchange", a.name(pair.a.end), b.name(pair.b.end)
         if pair.a.is_table(pair.a.end):
@@ -107,7 +107,7 @@ def causes_of(a: Expression, b: Expression, pair: Corresponding, consumer: str) 
 
 
 def _mask_of(expression: Expression) -> str:
-    """Which keys are seen, where the last call applies a constant mask; else empty."""
+    """Describe the keys that are seen if the last call applies a constant mask; else return an empty text."""
     if len(expression.sounding()) != 1:
         return ""
     call = expression.trace.calls[expression.sounding()[0]]
@@ -119,7 +119,7 @@ def _mask_of(expression: Expression) -> str:
 
 
 def explained(found: Explanation, pair: Corresponding, consumer: str) -> list[Cause]:
-    """Return the causes of a change that was found, each by its right name."""
+    """Return the causes of the change ``found``, each by its right kind."""
     change, causes = found.change, []
     place_a, place_b = (change.call, None) if found.of_a else (None, change.call)
     for kind, one, other in ((change.kind, change.own, change.other), *change.also):
@@ -151,7 +151,7 @@ def _cause(
     place_a: int | None = None,
     place_b: int | None = None,
 ) -> Cause:
-    """A cause at calls of both sides, by default those at the ends; B's before the layer that comes next."""
+    """Make a cause at calls of both sides, by default at the ends; B's place may be before ``consumer``."""
     calls = []
     for expression, place in ((pair.a, place_a), (pair.b, place_b)):
         shown = place if place is not None else next(iter(expression.sounding()[-1:]), None)

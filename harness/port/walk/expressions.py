@@ -13,9 +13,9 @@ from harness.port.walk.segments import Segment, producers
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
 
-#: Where another array is put: in a value's place, or in that of one input of a call.
+#: The place of another array: a value, or one input of a call.
 Slot = int | tuple[int, int]
-#: So many numbers are computed in the search for one difference.
+#: The count of numbers computed in the search for one difference, and the overhead of a call as such a count.
 _MOST_NUMBERS, _OF_A_CALL = 2e8, 4e3
 _MOST_FORMS = 6
 _MOST_CALLS_SHOWN, _MOST_LETTERS = 6, 120
@@ -23,7 +23,7 @@ _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": 
 
 
 def name_of(does: kinds.Semantics) -> str:
-    """The function of a call in a word."""
+    """Name the function of a call in a word."""
     for field in ("function", "cell"):
         if isinstance(value := getattr(does, field, None), str):
             return value
@@ -31,14 +31,14 @@ def name_of(does: kinds.Semantics) -> str:
 
 
 def is_silent(does: kinds.Semantics) -> bool:
-    """Whether a call changes no number: dropout that is off, or the identity."""
+    """Check that a call changes no number: dropout, which is off, or the identity."""
     return isinstance(does, kinds.Dropout) or (
         isinstance(does, kinds.Activation) and does.function == "identity"
     )
 
 
 class Budget:
-    """Ends a search after so many numbers."""
+    """The count of numbers that a search may still compute."""
 
     def __init__(self) -> None:
         self._left = _MOST_NUMBERS
@@ -51,11 +51,11 @@ class Budget:
         self._left = _MOST_NUMBERS
 
     def end_soon(self) -> None:
-        """Leave the search a part of its numbers, once there is something to show."""
+        """Shorten the search once there is a result."""
         self._left = min(self._left, _MOST_NUMBERS / 10)
 
     def spend(self, numbers: float) -> None:
-        """Count numbers that a call computed; each call takes as long as some thousands of them."""
+        """Count the ``numbers`` that a call computed, and its overhead, which is that of some thousands."""
         self._left -= numbers + _OF_A_CALL
 
 
@@ -65,7 +65,7 @@ NO_CALLS: Mapping[int, Alternative] = {}
 
 
 class Calls:
-    """The calls of a trace, which expressions of it share."""
+    """The calls of a trace, shared by its expressions."""
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
@@ -96,12 +96,12 @@ class Expression:
         return self.array(self.end)
 
     def is_table(self, value: int) -> bool:
-        """Whether a value is a constant array."""
+        """Check that ``value`` is a constant array."""
         held = self.trace.values[value]
         return held.source == "constant" and held.array.size > 1
 
     def before(self, value: int) -> list[int]:
-        """The calls of the expression that lead to a value."""
+        """List the calls of the expression that lead to ``value``."""
         found: set[int] = set()
         queue = [value]
         while queue:
@@ -112,7 +112,7 @@ class Expression:
         return sorted(found)
 
     def up_to(self, value: int) -> "Expression":
-        """The part that leads to a value."""
+        """Return the part that leads to ``value``."""
         calls = self.before(value)
         used = {source for call in calls for source in self.trace.calls[call].inputs} or {value}
         made = {output for call in calls for output in self.trace.calls[call].outputs}
@@ -122,7 +122,7 @@ class Expression:
         return Expression(self._source, Segment(calls, enters), value, self.budget)
 
     def after(self, value: int) -> "Expression":
-        """The part that leads on from a value, which enters it."""
+        """Return the part that ``value`` enters and that leads to the end."""
         earlier = set(self.before(value))
         calls = [call for call in self.calls if call not in earlier]
         reached = {value}
@@ -133,15 +133,15 @@ class Expression:
         return Expression(self._source, Segment(calls, [value]), self.end, self.budget)
 
     def empty(self) -> "Expression":
-        """The end alone."""
+        """Return the expression without calls: the end alone."""
         return Expression(self._source, Segment([], [self.end]), self.end, self.budget)
 
     def made(self) -> list[int]:
-        """The values that its calls make first, in their order."""
+        """List the first output of each call, in order."""
         return [self.trace.calls[call].outputs[0] for call in self.calls]
 
     def sources(self) -> list[int]:
-        """The values that enter, constants and parameters among them."""
+        """List the values that enter, including constants and parameters."""
         made = {output for call in self.calls for output in self.trace.calls[call].outputs}
         used = (source for call in self.calls for source in self.trace.calls[call].inputs)
         return [source for source in dict.fromkeys(used) if source not in made]
@@ -151,7 +151,7 @@ class Expression:
         return None if call is None else self.trace.calls[call]
 
     def consumers(self, value: int) -> list[tuple[int, int]]:
-        """The calls that use a value, and the places of it among their inputs."""
+        """List the calls that use ``value``, with its places among their inputs."""
         return [
             (call, number)
             for call in self.calls
@@ -162,13 +162,13 @@ class Expression:
     def computed(
         self, given: Given = NOTHING, changed: Mapping[int, Alternative] = NO_CALLS
     ) -> np.ndarray | None:
-        """The end with other arrays and calls; None if something on the way has no formula."""
+        """Compute the end with the arrays ``given`` and the calls ``changed``; None without a formula."""
         return None if self.budget.is_spent else self.values(given, changed).get(self.end)
 
     def values(
         self, given: Given = NOTHING, changed: Mapping[int, Alternative] = NO_CALLS
     ) -> dict[int, np.ndarray | None]:
-        """All values that other arrays and calls make other ones; None where something has no formula."""
+        """Compute the values that ``given`` arrays and ``changed`` calls affect; None without a formula."""
         arrays: dict[int, np.ndarray | None] = {
             slot: each for slot, each in given.items() if isinstance(slot, int)
         }
@@ -182,7 +182,7 @@ class Expression:
                 given.get((place, number), arrays[source] if source in arrays else self.array(source))
                 for number, source in enumerate(call.inputs)
             ]
-            # What a call gives beside its first output has no formula.
+            # Only the first output of a call has a formula.
             arrays.update(dict.fromkeys(call.outputs))
             inputs = [each for each in known if each is not None]
             if len(inputs) < len(known):
@@ -196,38 +196,38 @@ class Expression:
             except (NoReference, ValueError, IndexError):
                 continue
             kernel = self.parameters(place).get("kernel")
-            products = kernel.size / kernel.shape[-1] if kernel is not None else 1.0  # that a number takes
+            products = kernel.size / kernel.shape[-1] if kernel is not None else 1.0  # for each number
             self.budget.spend(float(out.size * products))
             arrays[call.outputs[0]] = out
         return arrays
 
     def text(self) -> str:
-        """The calls as a formula, or as a chain where each has one input."""
+        """Format the calls as a formula, or as a chain if each call has one input."""
         if all(len(self.trace.calls[call].inputs) == 1 for call in self.calls):
             return " → ".join(self._word(call) for call in self.sounding()) or "nothing"
         formulas = (self._formula(self.end, depth) for depth in range(_MOST_CALLS_SHOWN, 0, -1))
         return next((each for each in formulas if len(each) <= _MOST_LETTERS), "…")
 
     def only_moves(self) -> bool:
-        """Whether there are calls, and none changes a number."""
+        """Check that there are calls, and that all of them only move numbers."""
         moving = (kinds.Reshape, kinds.Transposition, kinds.Slice, kinds.Gather, kinds.Concatenation)
         return bool(self.calls) and all(
             isinstance(self.trace.calls[call].does, moving) for call in self.calls
         )
 
     def sounding(self) -> list[int]:
-        """The calls that do something; those that only move numbers where there are no others."""
+        """List the calls that change numbers; if there are none, the calls that only move them."""
         audible = [call for call in self.calls if not is_silent(self.trace.calls[call].does)]
         moving = (kinds.Reshape, kinds.Transposition)
         return [call for call in audible if not isinstance(self.trace.calls[call].does, moving)] or audible
 
     def line(self) -> str:
-        """Where the user's code makes the end, or what enters."""
+        """Return the line of the user's code that makes the end; empty if there is none."""
         call = self._made_by.get(self.end)
         return "" if call is None else self.trace.calls[call].line
 
     def name(self, value: int) -> str:
-        """What a value is called: a parameter's name, a part of another value, or the layer that made it."""
+        """Name a value: by its parameter, as a part of another value, or by the layer that made it."""
         held = self.trace.values[value]
         call = self._made_by.get(value)
         if held.name or call is None:
@@ -267,7 +267,7 @@ class Expression:
 
 
 def forms(array: np.ndarray, like: np.ndarray) -> Iterator[np.ndarray]:
-    """The array with its axes in each order that has the shape of another one."""
+    """Yield ``array`` with its axes in each order that has the shape of ``like``."""
     if array.shape == like.shape:
         yield array
     found = False

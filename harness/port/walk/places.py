@@ -12,9 +12,9 @@ from harness.port.values import ROUNDING, difference, in_shape_of, orders
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
 
-#: What the padding of a convolution follows from, where a framework pads to the same size.
+#: Kinds of causes that change the padding too, where a framework pads to the same size.
 LEADING = {"stride", "dilation"}
-#: Inputs that differ by less are the same, up to what earlier calls rounded.
+#: Inputs that differ by less are equal, up to the rounding of earlier calls.
 _SAME_INPUT = 1e-6
 
 
@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
     @property
     def output(self) -> np.ndarray:
-        """The array that came out first."""
+        """The first output."""
         return np.asarray(self.trace.values[self.call.outputs[0]].array)
 
     @property
@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
 
 def of_semantics(a: Place, b: Place) -> list[Cause]:
-    """The fields of B that change the output of A's call, on A's inputs."""
+    """Find the fields of B's call that change the output of A's call on A's inputs."""
     found = []
     for field in differing_fields(a.call.does, b.call.does):
         own, other = getattr(a.call.does, field), getattr(b.call.does, field)
@@ -48,7 +48,7 @@ def of_semantics(a: Place, b: Place) -> list[Cause]:
             out: np.ndarray | None = compute(changed, a.inputs, a.parameters)[0]
         except NoReference:
             out = None
-        # In any order of the axes, unless it has the shape.
+        # The order of axes may differ.
         if out is not None and out.shape != a.output.shape:
             out = in_shape_of(out, a.output)
         error = np.inf if out is None else difference(out, a.output)
@@ -64,7 +64,7 @@ def of_semantics(a: Place, b: Place) -> list[Cause]:
 
 
 def turned(a: Place, b: Place) -> np.ndarray | None:
-    """A's output with its axes as those of B: turned as the inputs are where that fits, else by shape."""
+    """Return A's output with the axes of B's: turned like the inputs where that fits, else by shape."""
     for one, other in zip(a.inputs, b.inputs, strict=False):
         if one.ndim == other.ndim == a.output.ndim:
             for order in orders(one.shape, other.shape):
@@ -74,7 +74,7 @@ def turned(a: Place, b: Place) -> np.ndarray | None:
 
 
 def differing_fields(one: kinds.Semantics, other: kinds.Semantics) -> list[str]:
-    """The fields of two calls of one kind that differ, other than those of layout."""
+    """List the fields in which two calls of one kind differ, other than fields of layout."""
     if type(one) is not type(other):
         return []
     return [

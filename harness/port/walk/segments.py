@@ -7,19 +7,19 @@ from harness.tracing.calls import Trace
 
 
 class Segment(NamedTuple):
-    """Calls in their order, as places in the trace, and the common values that enter them."""
+    """Places of calls in the trace, in order, and the common values that enter the calls."""
 
     calls: list[int]
     enters: list[int]
 
 
 def producers(trace: Trace) -> dict[int, int]:
-    """The call that made each value."""
+    """Return the place of the call that made each value."""
     return {value: place for place, call in enumerate(trace.calls) for value in call.outputs}
 
 
 def segment_before(trace: Trace, value: int, is_common: Callable[[int], bool]) -> Segment:
-    """The calls that lead to a value from values that are common; none where the value itself is."""
+    """Find the calls that lead to ``value`` from common values; none if the value itself is common."""
     made_by = producers(trace)
     calls: set[int] = set()
     enters: list[int] = []

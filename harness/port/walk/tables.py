@@ -9,14 +9,14 @@ from harness.port.cause_kinds import text
 from harness.port.pairing.relations import relation
 from harness.port.values import difference, orders
 
-#: Scores to which so little is added do not count.
+#: A mask that adds this or less blocks a score.
 _BLOCKING = -1e4
 _LEAST_ROWS = 4
 _SHOWN_FREQUENCIES = 3
 
 
 def fitting(array: np.ndarray, like: np.ndarray) -> Iterator[np.ndarray]:
-    """A table of the other side in the form of one's own: its axes moved, repeated, or another mask."""
+    """Yield ``array`` in the form of ``like``: its axes moved, repeated, or as the other kind of mask."""
     if like.dtype == bool and array.dtype != bool:
         array = array > _BLOCKING
     elif array.dtype == bool and like.dtype != bool:
@@ -36,7 +36,7 @@ def fitting(array: np.ndarray, like: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def described(own: np.ndarray, other: np.ndarray) -> tuple[str, str, str]:
-    """The kind of cause of two tables that differ, and what each is."""
+    """Return the kind of cause of two tables that differ, and a description of each."""
     masks = [mask_text(each) for each in (own, other)]
     if all(masks):
         return "mask", masks[0], masks[1]
@@ -56,7 +56,7 @@ def described(own: np.ndarray, other: np.ndarray) -> tuple[str, str, str]:
 
 
 def mask_text(table: np.ndarray) -> str:
-    """Which keys a query sees by a mask (..., queries, keys); empty if the table is no mask."""
+    """Describe the keys that a query sees by a mask (..., queries, keys); empty if ``table`` is no mask."""
     if table.ndim < 2:  # noqa: PLR2004
         return ""
     if table.dtype != bool and not (np.isin(table, (0.0,)) | (table <= _BLOCKING)).all():
@@ -77,7 +77,7 @@ def mask_text(table: np.ndarray) -> str:
 
 
 def _frequencies(table: np.ndarray) -> str:
-    """Of a table (positions, ...) of sines and cosines; empty if it is none."""
+    """Describe the frequencies of a table (positions, ...) of sines and cosines; empty for other tables."""
     table = table.reshape([size for size in table.shape if size != 1])
     if table.ndim != 2 or len(table) < _LEAST_ROWS or table.dtype.kind != "f" or not np.isfinite(table).all():  # noqa: PLR2004
         return ""

@@ -1,6 +1,6 @@
-"""The walk from input to output: every call whose input is right and whose output is not, and why.
+"""The walk from input to output: every call whose input is right and whose output is not, with its cause.
 
-After a cause is found the walk goes on with A's array in the place of B's, so that one fault hides no other.
+After each cause the walk continues with A's array in place of B's, so that one fault hides no other.
 """
 
 import collections
@@ -28,21 +28,21 @@ from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
 from harness.tracing.side import Override
 
-#: How often an expression is made longer where what enters it explains nothing.
+#: How often an expression is extended if no change of it explains the difference.
 _MOST_ROUNDS = 3
-#: Faults that one walk corrects; a model has fewer, or nothing in it is right.
+#: The number of faults that one walk corrects; a model with more has nothing right.
 _MOST_FAULTS = 60
 
 
 class Fault(NamedTuple):
-    """Causes, and the arrays that correct them."""
+    """Causes at one place, and the arrays that correct them."""
 
     causes: list[Cause]
     corrections: list[Override]
 
 
 class TracePair:
-    """Two traces of the same inputs; B's with the corrections so far."""
+    """Traces of both sides with the same inputs, B's with the corrections so far."""
 
     def __init__(
         self, trace_a: Trace, index_a: values.ValueIndex, folded_b: Folded, matching: Matching
@@ -58,7 +58,7 @@ class TracePair:
         for place, each in enumerate(trace_b.values):
             if each.array.size > 1 and (places := index_a.places_of(each)):
                 self._in_a[place] = places
-        #: Values of which what follows may begin: in the same order of axes, as far as their shapes tell.
+        #: Values at which expressions may begin: in the same order of axes, as far as their shapes tell.
         self._common_b: dict[int, list[int]] = {}
         for place, places in self._in_a.items():
             array = trace_b.values[place].array
@@ -66,13 +66,13 @@ class TracePair:
                 self._common_b[place] = alike
         self._common_a = {place for places in self._common_b.values() for place in places}
         self._users_a, self._users_b = _users(trace_a), _users(trace_b)
-        #: Values of B of which all that is made is right, as where one side crops later.
+        #: Values of B that differ but lead only to right values, as where one side crops later.
         self._cleared: set[int] = set()
-        for call in reversed(trace_b.calls):  # those that use a value come after the one that made it
+        for call in reversed(trace_b.calls):  # calls that use a value come after the call that made it
             self._cleared.update(filter(self._leads_to_right_values, call.outputs))
 
     def first_fault(self, visited: set[tuple[str, int]]) -> Fault | None:
-        """The first place that differs; None if there is none, or none that has not been visited."""
+        """Find the first difference that has not been visited; None if there is none."""
         for each in self._matching.pairs:
             pair = self._of_one_input(each)
             if pair is None or not are_comparable(pair, self._a, self._b):
@@ -88,9 +88,9 @@ class TracePair:
         return None
 
     def _of_one_input(self, pair: PairedUse) -> PairedUse | None:
-        """The pair at calls of one input, where a layer is called several times; None if there are none.
+        """Return the pair at calls of equal inputs, where a layer is called several times; None without any.
 
-        In another mode than that of the matching there may be more calls before it, such as a dropout.
+        In another mode than that of the matching more calls may come before it, such as dropout.
         """
         users_a, users_b = self._users_a[_key_of(pair.a)], self._users_b[_key_of(pair.b)]
         alone = len(users_a) == len(users_b) == 1
@@ -110,7 +110,7 @@ class TracePair:
         return fitting is not None and values.difference(other, fitting) <= values.ROUNDING
 
     def _leads_to_right_values(self, value: int) -> bool:
-        """Whether each value that is made of this one is right, or leads to right ones."""
+        """Check that each value that is computed from ``value`` is right, or leads to right values."""
         consumers = self._consumers.get(value, [])
         if not consumers or value in self._b.outputs:
             return False
@@ -118,7 +118,7 @@ class TracePair:
         return all(output in self._in_a or output in self._cleared for output in made)
 
     def _before_call(self, pair: PairedUse, visited: set[tuple[str, int]]) -> Fault | None:
-        """A fault between the last calls with parameters and the inputs of this one."""
+        """Find a fault between the previous calls with parameters and the inputs of ``pair``."""
         call_a, call_b = self._a.calls[pair.a.place], self._b.calls[pair.b.place]
         for number, (value_a, value_b) in enumerate(zip(call_a.inputs, call_b.inputs, strict=False)):
             key = ("input", 1000 * pair.b.place + number)
@@ -130,7 +130,7 @@ class TracePair:
         return None
 
     def _in_call(self, pair: PairedUse, visited: set[tuple[str, int]]) -> Fault | None:
-        """A fault of the call itself."""
+        """Find a fault of the call itself."""
         a, b = Place(self._a, self._a.calls[pair.a.place]), Place(self._b, self._b.calls[pair.b.place])
         key = ("output", pair.b.place)
         if key in visited or self._equal(a.call.outputs[0], b.call.outputs[0]):
@@ -144,7 +144,7 @@ class TracePair:
         return Fault(causes, [] if array is None else [Override(pair.b.place, 0, array)])
 
     def _between_calls(self, pair: PairedUse, a: Place, b: Place, right: np.ndarray) -> list[Cause] | None:
-        """What explains other results of two calls of the same inputs."""
+        """Find the causes of differing results of two calls of the same inputs."""
         budget = Budget()
         one, other = (
             Expression(
@@ -159,10 +159,10 @@ class TracePair:
     def _in_segment(
         self, value_a: int, value_b: int, consumer: tuple[int, int] | None, order: AxisOrder = None
     ) -> Fault:
-        """A fault among the calls that lead to two values which must be equal, in this order of axes."""
+        """Find a fault among the calls that lead to two values, which must be equal in ``order`` of axes."""
         name = self._b.calls[consumer[0]].path if consumer is not None else ""
         fault = self._within(value_a, value_b, (set(), set()), name, order)
-        if fault.causes[0].kind == REPLACED:  # what explains it may be before values that both sides have
+        if fault.causes[0].kind == REPLACED:  # the cause may lie before values that both sides have
             later = [
                 {value for call in trace.calls if not call.parameters for value in call.outputs}
                 for trace in (self._a, self._b)
@@ -177,9 +177,9 @@ class TracePair:
         return fault if array is None else Fault(fault.causes, [self._input_correction(*consumer, array)])
 
     def _first_call(self, value_a: int, value_b: int) -> Fault | None:
-        """A call of B whose inputs are right, and which a change makes one of A's, among several faults."""
+        """Find, among several faults, a call of B with right inputs that a change turns into a call of A."""
         of_a, of_b = self._expressions(value_a, value_b, {value_a}, {value_b})
-        if len(of_a.sounding()) != len(of_b.sounding()):  # they do not stand for each other one by one
+        if len(of_a.sounding()) != len(of_b.sounding()):  # the calls do not correspond one by one
             return None
         for place_a, place_b in itertools.product(of_a.calls, of_b.calls):
             a, b = Place(self._a, self._a.calls[place_a]), Place(self._b, self._b.calls[place_b])
@@ -202,7 +202,7 @@ class TracePair:
         name: str,
         order: AxisOrder,
     ) -> Fault:
-        """The fault of the expressions that begin with common values, but not with these."""
+        """Find the fault of the expressions that begin with common values other than ``not_common``."""
         not_common[0].add(value_a)
         not_common[1].add(value_b)
         for _ in range(_MOST_ROUNDS):
@@ -210,7 +210,7 @@ class TracePair:
             pair = corresponding(a, b, order)
             if pair.a.calls or pair.b.calls or pair.a.is_table(pair.a.end):
                 break
-            # Values that both sides have, in another order of axes or for another call: what leads to them.
+            # Both sides have the values, in another order of axes or for another call: go further back.
             not_common[0].add(pair.a.end)
             not_common[1].add(pair.b.end)
         return Fault(causes_of(a, b, pair, name), self._corrections(b, pair))
@@ -218,7 +218,7 @@ class TracePair:
     def _expressions(
         self, value_a: int, value_b: int, not_common_a: set[int], not_common_b: set[int]
     ) -> tuple[Expression, Expression]:
-        """What leads to two values from common ones, other than these."""
+        """Return the expressions that lead to two values from common values other than the given ones."""
         before_a = segment_before(
             self._a, value_a, lambda place: place in self._common_a and place not in not_common_a
         )
@@ -251,9 +251,9 @@ class TracePair:
         return Override(place, number, array, "input")
 
     def _from_values_of(self, before_a: Segment, value_b: int) -> Segment | None:
-        """B's segment from the values from which A's comes; None if it comes from others, too.
+        """Return B's segment from the values that A's segment begins with; None if others enter it, too.
 
-        B may have a value on the way that A has elsewhere, as the last of the steps whose mean A takes.
+        B may compute a value on the way that A has elsewhere, such as the last of the steps that A averages.
         """
 
         def enters(place: int) -> bool:
@@ -264,7 +264,7 @@ class TracePair:
 
 
 def _users(trace: Trace) -> dict[frozenset[str], list[int]]:
-    """The calls that use the same parameters."""
+    """Group the calls that use the same parameters."""
     found: dict[frozenset[str], list[int]] = collections.defaultdict(list)
     for place, call in enumerate(trace.calls):
         found[_key_of(call)].append(place)
@@ -276,9 +276,9 @@ def _key_of(user: Use | Call) -> frozenset[str]:
 
 
 def _order_of_input(does_a: kinds.Semantics, does_b: kinds.Semantics, number: int, axes: int) -> AxisOrder:
-    """The order of axes in which B's layer takes what A's takes; None where it does not follow from them.
+    """Return the order of axes in which B's layer takes A's input; None if it is unknown.
 
-    Shapes alone cannot show it where sizes are equal, such as 8 channels of 8×8 pixels.
+    Shapes alone cannot tell where sizes are equal, such as 8 channels of 8×8 pixels.
     """
     known = (kinds.Linear, kinds.Convolution, kinds.Recurrent)
     if number or not isinstance(does_a, known) or not isinstance(does_b, known):
@@ -288,7 +288,7 @@ def _order_of_input(does_a: kinds.Semantics, does_b: kinds.Semantics, number: in
 
 
 def _usual_order(does: kinds.Semantics, axes: int) -> tuple[int, ...]:
-    """The order that makes the batch the first axis and channels the last one."""
+    """Return the order that makes the batch the first axis and the channels the last."""
     if getattr(does, "channels_first", False):
         return (0, *range(2, axes), 1)
     first = (0, 1) if getattr(does, "batch_first", True) else (1, 0)
@@ -296,7 +296,7 @@ def _usual_order(does: kinds.Semantics, axes: int) -> tuple[int, ...]:
 
 
 def are_comparable(pair: PairedUse, trace_a: Trace, trace_b: Trace) -> bool:
-    """Whether the two calls stand for each other as wholes."""
+    """Check that the two calls can be compared as wholes."""
     a, b = trace_a.calls[pair.a.place].does, trace_b.calls[pair.b.place].does
     pointwise = {type(a), type(b)} <= {kinds.Linear, kinds.Convolution}
     transposed = [getattr(does, "transposed", False) for does in (a, b)]
@@ -320,7 +320,7 @@ def walk(
     *,
     training: bool,
 ) -> list[Cause]:
-    """All causes of differences between A's evaluation and B's of the same inputs."""
+    """Find all causes of differences between A's evaluation and B's of the same ``inputs``."""
     mode: Mode = "training" if training else "evaluation"
     trace_a = fold_borders(trace_a).trace
     index = values.ValueIndex(trace_a)
@@ -336,7 +336,7 @@ def walk(
                 found += _by_semantics(trace_a, folded_b.trace, matching, visited, mode)
                 break
             if len(again.trace.calls) != len(folded_b.trace.calls):
-                break  # the code goes another way with A's numbers
+                break  # the code takes another branch with A's numbers
             folded_b = again
         fault = TracePair(trace_a, index, folded_b, matching).first_fault(visited)
         if fault is None:
@@ -351,7 +351,7 @@ def walk(
 def _by_semantics(
     trace_a: Trace, trace_b: Trace, matching: Matching, visited: set[tuple[str, int]], mode: Mode
 ) -> list[Cause]:
-    """Faults of the calls that the walk did not reach, each on A's inputs alone."""
+    """Find faults of the calls that the walk did not reach, each on A's inputs."""
     found: list[Cause] = []
     for pair in matching.pairs:
         if ("output", pair.b.place) in visited or not are_comparable(pair, trace_a, trace_b):

@@ -1,1 +1,1 @@
-"""Which of a row of commits or versions changed a step: a noisy binary search with a posterior."""
+"""Search for the commit or version that changed a step: a noisy binary search with a posterior."""

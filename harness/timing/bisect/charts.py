@@ -14,13 +14,13 @@ from harness.core.documents.document import Figure
 from harness.timing.bisect.findings import search_of
 from harness.timing.bisect.record import BisectRecord
 
-#: Of the plot in pixels: two charts below one another do not follow the width of the page.
+#: Width of the plot in pixels: two charts below one another do not follow the width of the page.
 _WIDTH = 640
 _WIDEST_BAR = 20.0
 
 
 def posterior_figures(record: BisectRecord) -> list[Figure]:
-    """One figure of two charts over the candidates."""
+    """Draw one figure of two charts over the candidates."""
     search, names = search_of(record), record.candidates
     skipped = {each.candidate for each in record.skipped}
     bars = [

@@ -1,4 +1,4 @@
-"""``harness bisect``: which commit or version made a step slower, larger or different."""
+"""``harness bisect``: the commit or version that made a step slower, larger or different."""
 
 import contextlib
 import hashlib
@@ -40,10 +40,10 @@ _UNDECIDED = 3
 
 
 class BisectDisplay(LiveLine):
-    """Lines on standard error: what is going on, and the state of the search after each pair."""
+    """The display of a bisection on standard error: its activity, and the search after each pair."""
 
     def probed(self, record: BisectRecord, candidate: int) -> None:
-        """See :class:`harness.timing.bisect.runner.BisectObserver`."""
+        """Show a value: see :class:`harness.timing.bisect.runner.BisectObserver`."""
         name = record.candidates[candidate].name
         if record.skipped and record.skipped[-1].candidate == candidate:
             self.say(f"{name}: skipped: {record.skipped[-1].reason}")
@@ -198,13 +198,13 @@ def _places(
 
 
 def _checksum(benchmark: Benchmark) -> str:
-    """Of the file of the step; empty where it has none."""
+    """Return the checksum of the file of the step; empty where it has none."""
     file = StepTarget(target=benchmark.step).file if benchmark.step else None
     return hashlib.sha256(file.read_bytes()).hexdigest() if file is not None and file.is_file() else ""
 
 
 def _benchmark(options: Mapping[str, Any]) -> Benchmark:
-    """What is measured, from the options or the suite."""
+    """Return the benchmark to measure, from the options or the suite."""
     if (options["step"] is None) == (options["benchmark"] is None):
         raise UsageError("give either --step FILE.py:CALLABLE or --benchmark NAME of the suite")
     if options["step"] is None:

@@ -1,4 +1,4 @@
-"""What the values of a bisection show: the state of its search, and the difference of good and bad."""
+"""Findings from the values of a bisection: the state of its search, and the difference of good and bad."""
 
 import math
 
@@ -17,7 +17,7 @@ _MANY = 20
 
 
 def search_of(record: BisectRecord) -> Search:
-    """The search with all values of the record."""
+    """Return the search with all values of the record."""
     search = Search(len(record.candidates) - 1)
     for probe in record.probes:
         if probe.log_ratio is not None:
@@ -28,7 +28,7 @@ def search_of(record: BisectRecord) -> Search:
 
 
 def culprits_of(record: BisectRecord) -> tuple[range, float]:
-    """The candidates among which the culprit is, and the probability that it is."""
+    """Return the candidates that include the culprit, and the probability that they do."""
     if record.metric == "values":
         same = {each.candidate: each.is_same for each in record.returned}
         skipped = {each.candidate for each in record.skipped}
@@ -37,15 +37,15 @@ def culprits_of(record: BisectRecord) -> tuple[range, float]:
 
 
 def difference(record: BisectRecord) -> Ratios:
-    """The pairs of good and bad."""
+    """Return the pairs of good and bad."""
     return Ratios(np.array(_logs(record, len(record.candidates) - 1)), fenced=record.metric == "step")
 
 
 def first_verdict(pairs: Ratios, margin: float) -> Outcome | None:
-    """What the pairs of good and bad show: ``culprit`` if they differ, so that there is one; None: not yet.
+    """Judge the pairs of good and bad: ``culprit`` if they differ, so that there is one; None: not yet.
 
-    Proof that they are the same takes many pairs on a busy machine. Where there is neither proof after
-    :data:`_MANY` pairs, an interval that holds 0 and reaches no farther than twice the margin ends it too.
+    Proof that they are the same takes many pairs on a busy machine. Without either proof after :data:`_MANY`
+    pairs, an interval that holds 0 and reaches no farther than twice the margin ends the comparison too.
     """
     within, made = math.log1p(margin), len(pairs.logs)
     if not made:
@@ -62,13 +62,13 @@ def first_verdict(pairs: Ratios, margin: float) -> Outcome | None:
 
 
 def is_confirmed(record: BisectRecord) -> bool:
-    """Whether the pairs of the culprit and the candidate before it show a difference."""
+    """Check that the pairs of the culprit and the candidate before it show a difference."""
     made = Ratios(np.array(record.confirmation))
     return len(made.logs) > 0 and made.difference_p_value(math.log1p(record.same_within)) <= DIFFERENCE_LEVEL
 
 
 def ratio_of(record: BisectRecord, candidate: int) -> Estimate | None:
-    """A candidate's ratio to good, with its 95 % interval; None where it was not measured."""
+    """Return a candidate's ratio to good, with its 95 % interval; None where it was not measured."""
     logs = _logs(record, candidate)
     return bootstrap_interval(np.array(logs)).exp() if logs else None
 

@@ -1,4 +1,4 @@
-"""The document of a bisection: the culprit, what every candidate showed, and the posterior as a chart."""
+"""The document of a bisection: the culprit, the result of every candidate, and the posterior as a chart."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -31,7 +31,7 @@ from harness.timing.bisect.findings import (
 )
 from harness.timing.bisect.record import BisectRecord
 from harness.timing.engine.intervals import bootstrap_interval
-from harness.timing.gate.page import change
+from harness.timing.gate.words import change
 
 _MOST_NAMED = 6
 
@@ -45,7 +45,7 @@ Candidates that cannot be installed or run are skipped, and may still be the cul
 
 
 def outcome(record: BisectRecord) -> str:
-    """One sentence."""
+    """Return the outcome in one sentence."""
     good, bad = record.candidates[0].name, record.candidates[-1].name
     of_bad = ratio_of(record, len(record.candidates) - 1)
     between = ratio_text(record, of_bad)
@@ -75,7 +75,7 @@ def _named(record: BisectRecord, number: int) -> str:
 
 
 def bisect_document(record: BisectRecord) -> Document:
-    """The whole result."""
+    """Return the whole result."""
     drawn = [Figures(partial(posterior_figures, record))] if record.outcome != "no difference" else []
     skipped = [f"{_named(record, each.candidate)}: {one_line(each.reason)}" for each in record.skipped]
     nodes: list[Node] = [
@@ -121,7 +121,7 @@ def _remarks(record: BisectRecord) -> Iterator[str]:
 
 
 def candidate_table(record: BisectRecord) -> Table:
-    """A row for each candidate that was tried."""
+    """Return a row for each candidate that was tried."""
     last = len(record.candidates) - 1
     roles = {0: "good", last: "bad"}
     if record.metric == "values":

@@ -1,4 +1,4 @@
-"""Where the candidates of a bisection run: the commits of a repository, or released versions of packages."""
+"""Places where the candidates of a bisection run: commits of a repository, or released versions."""
 
 import contextlib
 import os
@@ -33,9 +33,9 @@ class Commits:
     """The commits of the repository that the current folder is in, each in a worktree.
 
     A pure-Python package needs no more: its files come first on the path of this interpreter. ``source`` is
-    what pip installs from a commit that needs it, into an environment of its own, whose step then imports
-    what is installed there: files of the worktree would hide what was built. The file of a step is that of
-    the working tree, unless ``own_file``.
+    the requirement that pip installs from a commit, into an environment of its own, whose step then imports
+    the installed code: files of the worktree would hide it. The file of a step is that of the working tree,
+    unless ``own_file``.
     """
 
     benchmark: Benchmark
@@ -56,7 +56,7 @@ class Commits:
         self._place = git.place_in_repository(self._here)
 
     def candidates(self, good: str, bad: str) -> list[Candidate]:
-        """The commits from good to bad.
+        """Return the commits from good to bad.
 
         Raises:
             UsageError: there is no such commit, or no row of commits between them.
@@ -72,7 +72,7 @@ class Commits:
         ]
 
     def workload(self, candidate: int, label: str) -> Program:
-        """See :class:`harness.timing.bisect.runner.Places`."""
+        """Return the program of a commit: see :class:`harness.timing.bisect.runner.Places`."""
         commit = self._hashes[candidate]
         self.progress.show(f"checking {label} out")
         tree = self.stack.enter_context(git.checkout(self._top, commit))
@@ -90,7 +90,7 @@ class Commits:
         return program
 
     def _refuse_code_from_elsewhere(self, step: OwnStep) -> None:
-        """Raise UsageError if the step does not run the code of its commit, but the same in all of them."""
+        """Raise UsageError if the step runs the same code in all commits."""
         target = step.target
         with step.made() as (_, made):
             pass
@@ -111,7 +111,7 @@ class Commits:
 class Versions:
     """Released versions of a package, or of several that move together, each in its own environment.
 
-    ``others`` are requirements that every environment has beside these packages.
+    ``others`` are requirements of every environment in addition to these packages.
     """
 
     benchmark: Benchmark
@@ -121,7 +121,7 @@ class Versions:
     others: Sequence[str] = ()
 
     def candidates(self, good: str, bad: str) -> list[Candidate]:
-        """The versions from good to bad that pip finds for all of the packages.
+        """Return the versions from good to bad that pip finds for all of the packages.
 
         Raises:
             UsageError: a version is none, pip does not find it, or good is not before bad.
@@ -142,7 +142,7 @@ class Versions:
         return [Candidate(version) for version in self._versions]
 
     def workload(self, candidate: int, label: str) -> Program:
-        """See :class:`harness.timing.bisect.runner.Places`."""
+        """Return the program of a version: see :class:`harness.timing.bisect.runner.Places`."""
         version = self._versions[candidate]
         requirements = [f"{package}=={version}" for package in self.packages]
         made = environment_with(label, requirements, self.others, [self.benchmark], self.progress)
@@ -150,7 +150,7 @@ class Versions:
 
 
 def _program(environment: Environment, benchmark: Benchmark, files: str) -> Program:
-    """The benchmark in an environment; the file of a step is that in the folder ``files``."""
+    """Return the benchmark in an environment; the file of a step is that in the folder ``files``."""
     program = program_of(environment, benchmark, environment)
     if isinstance(program, OwnStep):
         target = msgspec.structs.replace(program.target, code_folder=files)
@@ -159,7 +159,7 @@ def _program(environment: Environment, benchmark: Benchmark, files: str) -> Prog
 
 
 def released(package: str) -> list[Version]:
-    """The final releases of a package that pip finds for this Python.
+    """Return the final releases of a package that pip finds for this Python.
 
     Raises:
         HarnessError: it finds none.

@@ -1,4 +1,4 @@
-"""The record of a bisection: what was searched, every value that was measured, and what follows from them."""
+"""The record of a bisection: the search, every measured value, and the conclusion."""
 
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ Outcome = Literal["culprit", "no difference", "undecided"]
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A commit or a set of versions: its name, and what its author called it."""
+    """A commit or a set of versions: its name, and the title of a commit."""
 
     name: str
     title: str = ""
@@ -26,7 +26,7 @@ class Candidate(msgspec.Struct, frozen=True):
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """A pair of fresh processes of a candidate and the good one.
 
-    Of candidate 0 it is a pair of two good processes. ``log_ratio`` None: lost to other work on the machine.
+    For candidate 0 it is a pair of two good processes. ``log_ratio`` None: lost to other work on the machine.
     """
 
     candidate: int
@@ -34,7 +34,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Returned(msgspec.Struct, frozen=True):
-    """Whether the first calls of a candidate return what those of the good one return; if not, the change."""
+    """The comparison of the first calls of a candidate with those of the good one, and the change."""
 
     candidate: int
     is_same: bool
@@ -42,7 +42,7 @@ class Returned(msgspec.Struct, frozen=True):
 
 
 class Skipped(msgspec.Struct, frozen=True):
-    """A candidate that cannot be installed or run, and why."""
+    """A candidate that cannot be installed or run, and the reason."""
 
     candidate: int
     reason: str
@@ -62,16 +62,16 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
     same_within: float
     """Good and bad are the same if their ratio is within this of 1."""
     probability: float
-    """That ends the search."""
+    """The probability of the culprit that ends the search."""
     candidates: list[Candidate]
     packages: list[str] = []
     """Whose versions the candidates are; of commits none."""
     installed: list[str] = []
-    """What pip installs of a commit, or beside the versions."""
+    """The requirements that pip installs of a commit, or beside the versions."""
     file: str | None = ""
     """SHA-256 of the step's file, which all commits run; None: each runs its own."""
     steps: list[int] = []
-    """Of a block: of good, of the others."""
+    """Steps of a block of good, and of the other candidates."""
     turns: int = 0
     probes: list[Probe] = []
     returned: list[Returned] = []
@@ -83,7 +83,7 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
     """Wall time, installations excluded."""
 
     def __post_init__(self) -> None:
-        """Refuse a damaged file, whose parts do not fit together."""
+        """Raise ValueError if the parts of a damaged file do not fit together."""
         if self.metric not in {*metrics(), "values"}:
             raise ValueError(f"unknown metric {self.metric}")
         numbers = range(len(self.candidates))
@@ -93,13 +93,13 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
             raise ValueError("a probe is of no candidate")
 
     def question(self) -> tuple[object, ...]:
-        """What makes another command go on with this search: its values would be of the same."""
+        """Return the settings that let another command go on with this search."""
         where = self.candidates, self.packages, self.installed, self.file, self.machine.model_text
         return self.kind, self.metric, self.benchmark, self.same_within, *where
 
 
 def judged(record: BisectRecord, _path: Path) -> BisectRecord:
-    """The record in a file, with status ``lost`` instead of ``running`` where its process is gone."""
+    """Return the record with status ``lost`` instead of ``running`` where its process is gone."""
     gone = record.status == "running" and (record.process is None or record.process.has_ended())
     return msgspec.structs.replace(record, status="lost") if gone else record
 

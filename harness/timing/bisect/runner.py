@@ -36,17 +36,17 @@ from harness.timing.engine.record import PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.equal_work import WorkRequest, compare_work
 from harness.timing.engine.steps.findings import difference_text
-from harness.timing.gate.judgement import metric_ratios
+from harness.timing.gate.metrics import metric_ratios
 
 #: Pairs of the culprit and the candidate before it; fewer if they show the difference.
 _MOST_CONFIRMING = 8
 
 
 class Places(Protocol):
-    """Where candidates run."""
+    """The places where candidates run."""
 
     def workload(self, candidate: int, label: str) -> Program:
-        """The benchmark as a candidate runs it.
+        """Return the benchmark as a candidate runs it.
 
         Raises:
             HarnessError: it cannot be installed.
@@ -54,13 +54,13 @@ class Places(Protocol):
 
 
 class BisectObserver(Protocol):
-    """Follows a bisection."""
+    """An observer of a bisection."""
 
     def doing(self, activity: str) -> None:
-        """``activity`` begins."""
+        """Follow the beginning of ``activity``."""
 
     def probed(self, record: BisectRecord, candidate: int) -> None:
-        """A value of a candidate was measured, or it was skipped."""
+        """Follow a measured value of a candidate, or a skipped candidate."""
 
 
 @dataclass(eq=False)
@@ -83,7 +83,7 @@ class Bisection:
         self._workloads: dict[int, Program] = {}
 
     def carry_out(self) -> BisectRecord:
-        """Search. After Ctrl-C or an error, the record holds what was measured until then.
+        """Search. After Ctrl-C or an error, the record holds all measurements until then.
 
         Raises:
             UsageError: the step cannot be made as it was asked for.
@@ -120,7 +120,7 @@ class Bisection:
             self._save()
 
     def _returned(self, candidate: int) -> Returned | None:
-        """Whether a candidate returns what good returns; None if it was skipped."""
+        """Compare the values of a candidate with those of good; None if it was skipped."""
         self.observer.doing(f"comparing the values of {self._name(candidate)} with those of good")
         try:
             own = steps_of([self._workload(0), self._workload(candidate)])  # all of them: see the command
@@ -138,7 +138,7 @@ class Bisection:
     # Times and memory.
 
     def _difference_of_good_and_bad(self) -> Outcome | None:
-        """Measure good, good again and bad. None: they differ, and there is something to search."""
+        """Measure good, good again and bad. None: they differ, so there is a culprit."""
         record, last = self.record, len(self.record.candidates) - 1
         workloads = [self._workload(0), self._workload(0, "good again"), self._workload(last)]
         if not record.steps:
@@ -202,7 +202,7 @@ class Bisection:
         return "culprit"
 
     def _logs(self, pair: PairRecord, workloads: Sequence[Program]) -> list[float | None]:
-        """The log ratio of each workload but the first to the first; None where the pair was lost."""
+        """Return the log ratio of each workload but the first to the first; None for a lost pair."""
         metric = self.record.metric
         assert metric != "values"  # noqa: S101
         sizes = [1] * len(workloads)
@@ -219,7 +219,7 @@ class Bisection:
         return Alternation(workloads, self.record.benchmark.dataset or "")
 
     def _workload(self, candidate: int, label: str = "") -> Program:
-        """Its workload; installing it is not part of the budget."""
+        """Return the workload of a candidate; its installation is not part of the budget."""
         label = label or self._name(candidate)
         if candidate not in self._workloads:
             start = time.monotonic()
@@ -234,9 +234,9 @@ class Bisection:
         return msgspec.structs.replace(self._workloads[candidate], label=label)
 
     def _skip(self, candidate: int, error: HarnessError) -> None:
-        """Leave a candidate out; raises the error if it is good or bad, without which there is no search.
+        """Leave a candidate out; raise the error if it is good or bad, without which there is no search.
 
-        What is wrong input of a command, such as a module that is missing, is a fault of one commit here.
+        Wrong input of a command, such as a missing module, is a fault of one commit here.
         """
         failed = error.__cause__ if isinstance(error, UsageError) else error
         between = 0 < candidate < len(self.record.candidates) - 1
@@ -262,7 +262,7 @@ class Bisection:
 
 
 def unfinished(folder: Path, new: BisectRecord) -> BisectRecord | None:
-    """The latest search for the same culprit that did not come to its end.
+    """Return the latest search for the same culprit that did not come to its end.
 
     Raises:
         UsageError: another process is at it.

@@ -1,10 +1,10 @@
-"""Noisy binary search: which candidate of a row changed the values, from values that vary.
+"""Noisy binary search: the candidate of a row that changed the values, from values that vary.
 
 Candidates are numbered from 0, the good one, to ``last``, the bad one. One of 1 to ``last`` is the culprit:
-those before it are like the good one, it and those after it are shifted by one effect. Each value, the log
-ratio of one pair of a candidate and the good one, has Student noise around 0 or the effect. The posterior
-over culprit and effect is exact on a grid; the next probe is the candidate that halves it (Horstein 1963;
-Karp and Kleinberg 2007; Waeber, Frazier and Henderson 2013).
+the candidates before it are like the good one, it and those after it are shifted by one effect. Each value,
+the log ratio of one pair of a candidate and the good one, has Student noise around 0 or the effect. The
+posterior over culprit and effect is exact on a grid; the next probe is the candidate that halves it (Horstein
+1963; Karp and Kleinberg 2007; Waeber, Frazier and Henderson 2013).
 """
 
 import functools
@@ -30,33 +30,33 @@ _FEWEST_TO_BE_FAR = 4
 
 
 class Search:
-    """What is known about the culprit; values are added one by one."""
+    """The knowledge about the culprit; values are added one by one."""
 
     def __init__(self, last: int) -> None:
-        """``last`` is the number of the bad candidate, at least 1."""
+        """Begin a search; ``last`` is the number of the bad candidate, at least 1."""
         self.last = last
         self.values: dict[int, list[float]] = {}
         self.skipped: set[int] = set()
 
     def add(self, candidate: int, values: Sequence[float]) -> None:
-        """Log ratios of pairs of a candidate and the good one; for candidate 0 of two good processes."""
+        """Add log ratios of pairs of a candidate and the good one; for candidate 0, of two good processes."""
         self.values.setdefault(candidate, []).extend(values)
         self.__dict__.pop("_joint", None)
 
     def skip(self, candidate: int) -> None:
-        """This candidate cannot be run. It may still be the culprit."""
+        """Mark a candidate that cannot be run. It may still be the culprit."""
         self.skipped.add(candidate)
 
     @property
     def scale(self) -> float:
-        """Of the noise: the median deviation of the values from the median of their candidate."""
+        """The scale of the noise: the median deviation of the values from the median of their candidate."""
         off = [
             abs(value - float(np.median(of_one)))
             for of_one in self.values.values()
             if len(of_one) > 1
             for value in of_one
         ]
-        # Of two or three values, one or two of which are their median, the deviations are too small.
+        # The deviations of two or three values are too small: one or two of the values are their median.
         pairs, candidates = len(off), sum(len(of_one) > 1 for of_one in self.values.values())
         correction = math.sqrt(pairs / (pairs - candidates)) if pairs > candidates else 1.0
         return max(LEAST_SCALE, _MAD_SCALE * correction * float(np.median(off)) if off else 0.0)
@@ -96,7 +96,7 @@ class Search:
     def culprits(self) -> tuple[range, float]:
         """The likeliest culprit, and its probability.
 
-        It is one candidate, together with those just before it that were skipped: nothing tells them apart.
+        It is one candidate, together with the skipped candidates just before it: nothing tells them apart.
         """
         ends = [number for number in range(1, self.last + 1) if number not in self.skipped]
         groups = [range(before + 1, end + 1) for before, end in zip([0, *ends], ends, strict=False)]
@@ -106,7 +106,7 @@ class Search:
         return groups[best], sums[best]
 
     def next_probe(self) -> int | None:
-        """The candidate to measure next: the one that splits the posterior most evenly.
+        """Return the candidate that splits the posterior most evenly.
 
         None if there is none between good and bad that can be run.
         """
@@ -115,7 +115,7 @@ class Search:
         return min(between, key=lambda number: abs(until[number - 1] - 0.5), default=None)
 
     def at_neither_level(self) -> list[int]:
-        """Candidates whose values fit neither good nor bad: there is more than one change in the row."""
+        """Return candidates whose values fit neither good nor bad: the row has more than one change."""
         scale, found = self.scale, []
         bad = self.values.get(self.last)
         effect = float(np.median(bad)) if bad else self.effect
@@ -129,15 +129,15 @@ class Search:
 
 
 def _log_student(t: Array) -> Array:
-    """The logarithm of Student's density without its constant."""
+    """Return the logarithm of Student's density without its constant."""
     density: Array = -(_DEGREES + 1) / 2 * np.log1p(t**2 / _DEGREES)
     return density
 
 
 def exact_search(same: Mapping[int, bool], last: int, skipped: Collection[int]) -> tuple[range, int | None]:
-    """Binary search without noise: the candidates among which the culprit is, and the next to try.
+    """Search without noise: return the candidates that include the culprit, and the next to try.
 
-    ``same``: whether a candidate was found to be like the good one. None: nothing is left to try.
+    ``same`` says for each tried candidate if it is like the good one. None: nothing is left to try.
     """
     low = max((number for number, is_same in same.items() if is_same), default=0)
     high = min((number for number, is_same in same.items() if not is_same and number > low), default=last)

@@ -1,8 +1,5 @@
-"""Duels: which of several configurations trains faster, and by how much, measured in alternation.
+"""Duels: the fastest of several configurations, and by how much, measured in alternation.
 
 A *pair* is a fresh process of each configuration; only one of them runs at a time, the others are stopped. A
 *turn* is one short timed block of each; the order within turns is ABBA from a random start.
-
-This room imports the rooms below it, down to statistics and machine. It must not know gates, reports or the
-command line.
 """

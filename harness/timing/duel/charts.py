@@ -28,7 +28,7 @@ _MOST_TICKS = 10
 
 
 def duel_figures(record: DuelRecord) -> list[Figure]:
-    """The charts that the pairs of a duel allow; none without pairs."""
+    """Draw the charts that the pairs of a duel allow; none without pairs."""
     pairs = [row for result in record.results for row in _duel_pair_rows(record, result)]
     if not pairs:
         return turn_figures(record)
@@ -65,7 +65,7 @@ def _duel_pair_rows(record: DuelRecord, result: DuelResult) -> Iterator[Row]:
 
 
 def _duel_pairs(record: DuelRecord, pairs: Sequence[Row], colours: Colours) -> Spec:
-    """A row for each configuration but the reference: dots, and the ratio with its interval."""
+    """Draw a row for each configuration but the reference: dots, and the ratio with its interval."""
     results: list[Row] = [
         {
             "configuration": each.configuration,

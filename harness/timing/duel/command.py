@@ -1,9 +1,9 @@
-"""``harness duel``: which configuration trains faster on this machine, and by how much."""
+"""``harness duel``: the fastest configuration on this machine, and by how much."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import msgspec
@@ -12,13 +12,7 @@ from harness.core.documents.files import write_text
 from harness.core.documents.render.html import html_page
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.documents.results import prepare_folder
-from harness.core.machine.description import default_threads
 from harness.core.plugins import registry
-from harness.core.plugins.configuration import Configuration
-from harness.core.plugins.definition import define_task, resized
-from harness.core.plugins.options import parse_options
-from harness.core.plugins.registry import runs_our_code
-from harness.core.plugins.selection import ALL, select_backend
 from harness.core.runs.request import choose_dataset
 from harness.core.shell import completion, features, options
 from harness.core.shell import options as shared
@@ -29,13 +23,17 @@ from harness.core.shell.own_model import is_model
 from harness.core.shell.printing import (
     echo,
     echo_json,
-    interrupt_on_termination,
 )
 from harness.core.shell.progress import shown_progress
-from harness.core.worker import protocol
-from harness.core.worker.process import installed_harness
+from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import UsageError
-from harness.spec.task import TaskDefinition
+from harness.timing.duel.configurations import (
+    LETTERS,
+    check_number_of_configurations,
+    choices_of,
+    configuration_options,
+    refuse_surplus_letters,
+)
 from harness.timing.duel.display import DuelDisplay, ModeDisplay
 from harness.timing.duel.fastest_mode import FastestModes
 from harness.timing.duel.mode_times import all_kept
@@ -43,8 +41,8 @@ from harness.timing.duel.modes_page import faster_modes
 from harness.timing.duel.placed import DuelRecorder, PlacedDuel
 from harness.timing.duel.predictions_page import predictions_document
 from harness.timing.duel.record import DUELS, DuelRecord
-from harness.timing.duel.runner import Duel, DuelRequest
-from harness.timing.engine.sessions import ConfigurationFailed, defined_by
+from harness.timing.duel.request import DuelRequest
+from harness.timing.duel.runner import Duel
 from harness.timing.engine.steps.options import (
     OWN_SEED,
     operation,
@@ -60,176 +58,9 @@ from harness.timing.engine.workloads import (
     refuse_different_work,
 )
 
-# The workloads of a duel, from its arguments and the options of each configuration.
-
-_LETTERS = "abcd"
-_KINDS = ("python", "env", "batch_size", "threads", "precision", "set")
-_FEWEST = 2
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def configuration_options(function: _F) -> _F:
-    """The options of one configuration alone, ``--b-python`` and so on, for each letter."""
-    for letter in reversed(_LETTERS):
-        of, hidden = f"--{letter}-", letter != "b"
-        function = shared.together(
-            shared.python(
-                letter,
-                "Interpreter of the second configuration, in another virtual environment.",
-                hidden=hidden,
-            ),
-            shared.variables(
-                letter, "Environment variable for the second configuration; repeatable.", hidden=hidden
-            ),
-            shared.number(
-                f"{of}batch-size", text="Samples per step of the second configuration.", hidden=hidden
-            ),
-            shared.number(
-                f"{of}threads",
-                most=shared.MOST_THREADS,
-                text="CPU threads of the second configuration.",
-                hidden=hidden,
-            ),
-            shared.choice(
-                f"{of}precision",
-                of=shared.PRECISIONS,
-                text="Floating-point arithmetic of the second configuration.",
-                hidden=hidden,
-            ),
-            click.option(
-                f"{of}set",
-                multiple=True,
-                metavar="KEY=VALUE",
-                hidden=hidden,
-                callback=_only_privacy,
-                help="Option of DP-SGD of the second configuration, such as dp_clip=1; repeatable.",
-            ),
-        )(function)
-    return function
-
-
-def _only_privacy(_ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse options that change more than how gradients are made private."""
-    for text in texts:
-        if not text.startswith(_PRIVATE):
-            option = parameter.opts[0]
-            raise UsageError(
-                f"{option} {text}: use {option.removesuffix('-set')}-batch-size N for the batch size. Task "
-                "options other than those of DP-SGD are the same for all configurations: use --set."
-            )
-    return texts
-
-
-#: How the options of DP-SGD begin.
-_PRIVATE = "dp_"
-
-
-def check_number_of_configurations(
-    _ctx: click.Context, _parameter: click.Parameter, names: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Refuse too few or too many configurations, before options that are missing are reported.
-
-    How many ``torch:*`` is is known when the plugins are loaded.
-    """
-    one_may_do = any(_stands_for_several(name) or is_model(name) for name in names)
-    if not _FEWEST <= len(names) <= len(_LETTERS) and not one_may_do:
-        raise UsageError(
-            f"a duel takes {_FEWEST} to {len(_LETTERS)} configurations, such as: "
-            "harness duel torch keras --task cnn"
-        )
-    return names
-
-
-def choices_of(
-    names: tuple[str, ...], definition: TaskDefinition, options: Mapping[str, Any]
-) -> list[list[Workload]]:
-    """The workload of each configuration with these names; for ``best`` in every mode.
-
-    Raises:
-        UsageError: an option of one is wrong, or there are too many.
-    """
-    names = tuple(each for name in names for each in _expanded(name))
-    if len(names) > len(_LETTERS) or len(names) < _FEWEST:
-        raise UsageError(
-            f"a duel takes {_FEWEST} to {len(_LETTERS)} configurations, and these are {len(names)}: "
-            f"{', '.join(names)}"
-        )
-    _refuse_surplus_letters(len(names), options)
-    return [_choice(letter, name, definition, options) for letter, name in zip(_LETTERS, names, strict=False)]
-
-
-def _stands_for_several(name: str) -> bool:
-    return name.endswith(f":{ALL}")
-
-
-def _expanded(name: str) -> list[str]:
-    if not _stands_for_several(name):
-        return [name]
-    backend = select_backend(name).backend
-    return [f"{backend.name}:{mode}" for mode in backend.modes]
-
-
-def _choice(letter: str, name: str, definition: TaskDefinition, options: Mapping[str, Any]) -> list[Workload]:
-    own = {kind: options[f"{letter}_{kind}"] for kind in _KINDS}
-    python, variables = own["python"] or sys.executable, own["env"]
-    question = protocol.Define(name, definition.name, [*options["assignments"], *own["set"]])
-    if runs_our_code(python, variables):
-        given = parse_options(definition, question.assignments)
-        task, values = define_task(definition, given), msgspec.structs.asdict(given)
-        (modes,) = select_backend(name).choices(task)
-    else:
-        option = f"--{letter}-python" if own["python"] else f"--{letter}-env"
-        defined = _defined_elsewhere(option, python, variables, question)
-        task, values, modes = defined.task, defined.options, (defined.mode,)
-    configurations = [
-        Configuration(
-            backend=name.partition(":")[0],
-            mode=mode,
-            device=options["device"],
-            threads=own["threads"] or options["threads"] or default_threads(),
-            precision=own["precision"] or options["precision"],
-            python=python,
-            variables=tuple(variables.items()),
-        )
-        for mode in modes
-    ]
-    return [
-        Workload(
-            label=configuration.label,
-            configuration=configuration,
-            task=resized(task, own["batch_size"] or options["batch_size"]),
-            options=values,
-            seed=options["seed"],
-        )
-        for configuration in configurations
-    ]
-
-
-def _defined_elsewhere(
-    option: str, python: str, variables: Mapping[str, str], question: protocol.Define
-) -> protocol.Defined:
-    installed_harness(option, python, variables)
-    try:
-        defined = defined_by(question.backend, python, variables, question)
-    except ConfigurationFailed as error:
-        raise UsageError(f"{option} {python}: {error.reason}") from error
-    if defined.installed:
-        raise UsageError(f"{option} {python}: {defined.installed}")
-    return defined
-
-
-def _refuse_surplus_letters(count: int, options: Mapping[str, Any]) -> None:
-    for letter in _LETTERS[count:]:
-        for kind in _KINDS:
-            if options[f"{letter}_{kind}"]:
-                option = f"--{letter}-{kind.replace('_', '-')}"
-                raise UsageError(
-                    f"{option} is for configuration {_LETTERS.index(letter) + 1}, but only {count} are given"
-                )
-
 
 def _sizes(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> list[int]:
-    """The batch sizes that are given, ascending."""
+    """Return the given batch sizes, ascending."""
     parts = [part.strip() for part in text.split(",")] if text else []
     if not all(part.isdecimal() and int(part) for part in parts):
         raise UsageError(f"--batch-size {text}: give numbers above 0, such as 32 or 1,8,64.")
@@ -346,7 +177,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
 
 
 def _deliver(record: DuelRecord, path: Path, options: Mapping[str, Any]) -> int:
-    """Print a duel; returns the exit code."""
+    """Print a duel, and return the exit code."""
     task = record.task
     ran = [(each, task.description, record.machine) for each in record.configurations] if task else []
     deliver(DUELS, record, path, options, page_of="last", remarks=faster_modes(ran, [*all_kept()]))
@@ -354,7 +185,7 @@ def _deliver(record: DuelRecord, path: Path, options: Mapping[str, Any]) -> int:
 
 
 def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What duels of steps and of tasks have in common."""
+    """Return the settings that duels of steps and of tasks share."""
     return {
         "margin": options["within"],
         "budget_seconds": options["budget"],
@@ -370,16 +201,16 @@ def _step_request(workloads: Sequence[OwnStep], options: Mapping[str, Any]) -> D
 
 
 def _of_predictions(names: tuple[str, ...], sizes: Sequence[int], options: Mapping[str, Any]) -> int:
-    """A duel for each batch size; of several sizes also the curve of all. Returns the exit code."""
+    """Make a duel for each batch size, and the curve of several sizes; return the exit code."""
     if options["task"] is None:
         raise UsageError("--operation predict needs --task")
     if not is_local(options):
         raise UsageError("--executor is for training steps; predictions are timed on this machine")
-    if wrong := [f"--{letter}-batch-size" for letter in _LETTERS if options[f"{letter}_batch_size"]]:
+    if wrong := [f"--{letter}-batch-size" for letter in LETTERS if options[f"{letter}_batch_size"]]:
         raise UsageError(f"{wrong[0]} is for training steps; predictions of all have the same --batch-size")
-    if len(names) > len(_LETTERS):
-        raise UsageError(f"a duel takes at most {len(_LETTERS)} configurations")
-    _refuse_surplus_letters(len(names), options)
+    if len(names) > len(LETTERS):
+        raise UsageError(f"a duel takes at most {len(LETTERS)} configurations")
+    refuse_surplus_letters(len(names), options)
     definition = registry.task(options["task"])
     with shown_progress(quiet=options["quiet"]) as progress:
         dataset = choose_dataset(definition, options["dataset"], progress)
@@ -387,7 +218,7 @@ def _of_predictions(names: tuple[str, ...], sizes: Sequence[int], options: Mappi
     for size in sizes:
         workloads = [
             prediction_workload(name, size, options, letter, dataset.name)
-            for name, letter in zip(names, _LETTERS, strict=False)
+            for name, letter in zip(names, LETTERS, strict=False)
         ]
         record, path = _carried_out(_step_request(labelled_steps(workloads), options), options)
         records.append(record)
@@ -442,9 +273,9 @@ def _elsewhere(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[Duel
 
 
 def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRequest, list[list[Workload]]]:
-    """The duel of the first of each choice of workloads, and the choices, of which the fastest take part.
+    """Return the duel of the first of each choice of workloads, and the choices.
 
-    What can be refused before a process starts is refused.
+    The fastest of each choice takes part. All that can be refused before a process starts is refused.
     """
     definition = registry.task(options["task"])
     choices = choices_of(names, definition, options)

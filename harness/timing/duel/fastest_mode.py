@@ -1,4 +1,4 @@
-"""The fastest mode of a backend on one task, from a short duel of its modes where it is not known yet."""
+"""The fastest mode of a backend on one task, from a short duel of its modes unless it is known."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +20,8 @@ from harness.timing.duel.mode_times import (
     work_sha256,
 )
 from harness.timing.duel.record import DuelRecord
-from harness.timing.duel.runner import (
-    Duel,
-    DuelEvent,
-    DuelRequest,
-)
+from harness.timing.duel.request import DuelRequest
+from harness.timing.duel.runner import Duel, DuelEvent
 from harness.timing.engine.preparation import is_certified
 from harness.timing.engine.workloads import Workload
 
@@ -53,7 +50,7 @@ ModeEvent = DuelEvent | TimingModes | FastestMode
 
 @dataclass(eq=False)
 class FastestModes:
-    """Finds them, each once; duels are written to ``folder``."""
+    """The search for fastest modes, each once; duels are written to ``folder``."""
 
     folder: Path
     notify: Callable[[ModeEvent], None]
@@ -61,7 +58,7 @@ class FastestModes:
     _known: dict[str, str] = field(default_factory=dict)
 
     def choose(self, workloads: Sequence[Workload], dataset: DatasetRecord) -> Workload:
-        """The fastest of workloads that differ in their mode alone.
+        """Return the fastest of workloads that differ in their mode alone.
 
         Raises:
             HarnessError: no mode can be timed; says why.
@@ -76,7 +73,7 @@ class FastestModes:
         return next(workload for workload in workloads if _mode(workload) == self._known[key])
 
     def _measured(self, key: str, contenders: Sequence[Workload], dataset: DatasetRecord) -> str:
-        """The fastest mode by a duel of all that work; it is kept unless only one does."""
+        """Find the fastest mode by a duel of all that work; keep the times unless only one works."""
         task = contenders[0].task.name
         label = f"{contenders[0].configuration.backend}:{BEST}"
         certify = self.certify and registry.task(task).reference is not None
@@ -143,11 +140,8 @@ def _times(key: str, workload: Workload, record: DuelRecord, failed: dict[str, s
     )
 
 
-# Runs in the fastest of several modes.
-
-
 def fastest_runs(choices: Iterable[Sequence[RunRequest]], modes: FastestModes) -> list[RunRequest]:
-    """The fastest of each choice of runs, which differ in their mode alone; each only once.
+    """Return the fastest of each choice of runs, which differ in their mode alone; each only once.
 
     Raises:
         HarnessError: no mode of a backend can be timed; says why.

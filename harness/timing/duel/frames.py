@@ -11,9 +11,10 @@ from harness.timing.engine.record import ConfigurationRecord
 
 
 def duels_frame(records: Iterable[DuelRecord]) -> pd.DataFrame:
-    """One row per result of each duel; a duel without results has one row for each such configuration.
+    """Return one row per result of each duel.
 
-    ``ratio`` is the time per sample over that of the reference, with the ends of its 95 % interval.
+    A duel without results has a row for each configuration but the reference. ``ratio`` is the time per
+    sample over that of the reference, with the ends of its 95 % interval.
     """
     rows = [
         {**_conditions(record), **_configuration(configuration, reference), **_result(result)}

@@ -1,7 +1,7 @@
 """Step times of a backend's modes on one task, measured in turn and kept in the user's cache.
 
-An entry holds for the machine, the task with its options and batch size, device, precision, threads, and the
-versions of the framework and of its plugin.
+An entry is valid for the machine, the task with its options and batch size, device, precision, threads, and
+the versions of the framework and of its plugin.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class ModeTimes(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     options: dict[str, Value]
     work_sha256: str
-    """Of the task's description apart from its epochs."""
+    """Hash of the task's description apart from its epochs."""
     machine: list[str]
     device: str
     precision: Precision
@@ -60,34 +60,34 @@ class ModeTimes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def work_sha256(task: Task) -> str:
-    """The hash of what a step of the task does: the number of epochs does not affect it."""
+    """Return the hash of the work of one step of the task, which the number of epochs does not affect."""
     return description_sha256(msgspec.structs.replace(task, epochs=1))
 
 
 def this_machine() -> list[str]:
-    """What identifies the machine on which this process runs, as in :func:`machine_of`."""
+    """Return the identity of the machine on which this process runs, as :func:`machine_of` does."""
     return [cpu_model(), str(len(allowed_cpus())), this_host().text]
 
 
 def machine_of(machine: Machine) -> list[str]:
-    """What identifies the machine of a record."""
+    """Return the identity of the machine of a record."""
     return [machine.cpu, str(machine.allowed_cpus), machine.host_text]
 
 
 def key_of(workload: Workload) -> str:
-    """The key of the times of this workload's modes on this machine, whatever its own mode."""
+    """Return the key of the times of this workload's modes on this machine, whatever its own mode."""
     own = workload.configuration
     asked = [own.backend, own.device, own.precision, own.threads, work_sha256(workload.task)]
     return hashlib.sha256(msgspec.json.encode([*asked, *this_machine()])).hexdigest()[:32]
 
 
 def kept(key: str) -> ModeTimes | None:
-    """The entry with this key; None without one, or where other versions are installed now."""
+    """Return the entry with this key; None without one, or where other versions are installed now."""
     return _read(_folder() / f"{key}.json")
 
 
 def all_kept() -> Iterator[ModeTimes]:
-    """Every entry of this machine and the versions that are installed."""
+    """Yield every entry of this machine and the installed versions."""
     machine = this_machine()
     for path in sorted(_folder().glob("*.json")):
         entry = _read(path)
@@ -103,7 +103,7 @@ def keep(entry: ModeTimes) -> None:
 def times_of(
     entries: Iterable[ModeTimes], ran: Record | ConfigurationRecord, task: Task, machine: Machine
 ) -> ModeTimes | None:
-    """The entry about the modes of a configuration that ran; None without a matching one."""
+    """Return the entry about the modes of a configuration that ran; None without a matching one."""
     versions = identifying_versions(ran.configuration.backend, ran.framework)
     facts = (
         ran.configuration.backend,

@@ -15,14 +15,14 @@ from harness.timing.engine.record import ConfigurationRecord
 
 
 def chosen_sentence(times: ModeTimes) -> str:
-    """Which mode ``best`` is, and how much longer the others take."""
+    """Say which mode ``best`` is, and how much longer the others take."""
     found = f"{times.backend}:best on {times.task} is {times.backend}:{times.fastest}"
     others = _others(times)
     return f"{found} ({others}; measured {times.day})" if others else found
 
 
 def modes_row(times: ModeTimes) -> tuple[str, ...]:
-    """Task, backend, fastest mode, the others, and how it was measured."""
+    """Return task, backend, fastest mode, the others, and the conditions of the measurement."""
     where = f"{times.device}, {counted(times.threads, 'thread')}, {times.precision}, {times.day}"
     return times.task, times.backend, times.fastest, _others(times), where
 
@@ -30,7 +30,10 @@ def modes_row(times: ModeTimes) -> tuple[str, ...]:
 def faster_modes(
     ran: Iterable[tuple[Record | ConfigurationRecord, Task, Machine]], known: Sequence[ModeTimes]
 ) -> list[str]:
-    """For configurations, their task and machine: which other mode of theirs takes less time, each once."""
+    """Say, once each, which other mode of a configuration takes less time.
+
+    ``ran`` are configurations with their task and machine.
+    """
     sentences: dict[str, None] = {}
     for configuration, task, machine in ran:
         times = times_of(known, configuration, task, machine)

@@ -1,4 +1,4 @@
-"""How noisy this machine is: how much two identical processes differ, and what slowdown is detectable."""
+"""The noise of this machine: the difference of two identical processes, and the detectable slowdown."""
 
 import math
 import statistics
@@ -17,11 +17,11 @@ from harness.timing.engine.workloads import Workload
 
 
 class Noise(NamedTuple):
-    """What pairs of two identical processes showed in one process environment.
+    """The result of pairs of two identical processes in one process environment.
 
     ``spread`` is that of the pairs' log ratios, with outliers down-weighted as in a duel; None for fewer than
     two pairs that were not lost. ``drift`` is the range of the pairs' steps over their median, within the
-    ``seconds`` of all pairs; ``control_drift`` the same of a NumPy matrix product.
+    ``seconds`` of all pairs; ``control_drift`` is the drift of a NumPy matrix product.
     """
 
     process_environment: ProcessEnvironment
@@ -35,7 +35,7 @@ class Noise(NamedTuple):
     disturbed_share: float
 
     def detectable_slowdown(self, budget_seconds: float) -> float | None:
-        """The slowdown that a duel of this length finds with probability 0.9; None if it is too short.
+        """Return the slowdown that a duel of this length finds with probability 0.9; None if too short.
 
         The time of one pair goes into trying the configurations.
         """
@@ -48,7 +48,7 @@ class Noise(NamedTuple):
 def measure_noise(
     workload: Workload, dataset: str, *, quiet: bool, pairs: int, progress: Callable[[int], None]
 ) -> Noise:
-    """Run this many pairs of a workload against itself, each announced to ``progress`` by its number.
+    """Run ``pairs`` pairs of a workload against itself; ``progress`` gets the number of each.
 
     Raises:
         HarnessError: the workload does not run.

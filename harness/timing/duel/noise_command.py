@@ -43,7 +43,7 @@ _MANY_PAIRS = 12
 
 
 def print_noise(backend: str | None, task: str, pairs: int) -> None:
-    """Measure pairs of identical processes in the quiet and in the plain process environment; print both.
+    """Measure pairs of identical processes in the quiet and in the plain environment, and print both.
 
     Raises:
         UsageError: none of torch, keras and jax is installed, or the named backend is not.

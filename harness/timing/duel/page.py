@@ -55,7 +55,7 @@ _LARGE = 0.1
 
 
 def verdict_line(result: DuelResult, margin: float) -> str:
-    """``keras:fit is faster than torch:eager: −29.6 % [−31.5, −27.6] (10 pairs, p = 0.002)``."""
+    """Return ``keras:fit is faster than torch:eager: −29.6 % [−31.5, −27.6] (10 pairs, p = 0.002)``."""
     ratio = f"{time_ratio(result.ratio)} ({evidence_text(result)})"
     configuration, reference = result.configuration, result.reference
     match result.verdict:
@@ -68,7 +68,7 @@ def verdict_line(result: DuelResult, margin: float) -> str:
 
 
 def evidence_text(result: DuelResult) -> str:
-    """``10 pairs, p = 0.002``: the pairs behind a ratio, and the test that it is 1."""
+    """Return ``10 pairs, p = 0.002``: the pairs behind a ratio, and the test that it is 1."""
     pairs = pairs_text(result)
     if result.p_value is None:
         return pairs
@@ -77,7 +77,7 @@ def evidence_text(result: DuelResult) -> str:
 
 
 def _undecided(result: DuelResult) -> str:
-    """What is likely, and how many pairs are missing or why more do not help."""
+    """Say which is probably faster, and how many pairs are missing or why more do not help."""
     ratio, configuration, reference = result.ratio, result.configuration, result.reference
     if result.reason is None and ratio is not None and _is_likely(ratio):
         word = "faster" if ratio.value < 1.0 else "slower"
@@ -88,12 +88,12 @@ def _undecided(result: DuelResult) -> str:
 
 
 def _is_likely(ratio: Estimate) -> bool:
-    """Whether the pairs suggest a difference; two of them, which have no interval, if it is large."""
+    """Check that the pairs suggest a difference; two pairs have no interval and must differ much."""
     return ratio.excludes(1.0) if ratio.low is not None else abs(math.log(ratio.value)) > _LARGE
 
 
 def _outlook(result: DuelResult) -> str:
-    """``3 of at least 4 pairs``, or the evidence and why it cannot decide."""
+    """Return ``3 of at least 4 pairs``, or the evidence and why it cannot decide."""
     from harness.timing.engine.record import MOST_PAIRS  # imports NumPy, which reports of gates do without
 
     if result.reason is not None:
@@ -137,7 +137,7 @@ Start-up, memory and energy are medians over the processes and have no test.""".
 
 
 def duel_document(record: DuelRecord) -> Document:
-    """The verdicts, charts of the pairs, a table of the configurations, remarks and circumstances."""
+    """Return the verdicts, charts of the pairs, a table of the configurations, remarks and circumstances."""
     labels = [configuration.label for configuration in record.configurations]
     verdicts = list(_verdicts(record)) or [f"The duel is {record.status}: nothing was measured."]
     nodes: list[Node] = []
@@ -172,7 +172,7 @@ def _figures(record: DuelRecord) -> list[Figure]:
 
 
 def _verdicts(record: DuelRecord) -> Iterator[str]:
-    """The verdict on each configuration, and how a duel ended that did not end well."""
+    """Yield the verdict on each configuration, and the reason where a duel did not end well."""
     for result in record.results:
         yield verdict_line(result, record.margin)
     if len({configuration.device for configuration in record.configurations}) > 1:
@@ -190,7 +190,7 @@ def _verdicts(record: DuelRecord) -> Iterator[str]:
 
 
 def configuration_table(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Table:
-    """A column for each configuration. A row that is available for none of them is left out."""
+    """Return a column for each configuration, without rows that are available for none of them."""
     every, energy = record.configurations, [own.joules_per_sample for own in findings]
     rows = [
         ("framework", *(versions_text(own) for own in every)),
@@ -212,7 +212,7 @@ def configuration_table(record: DuelRecord, findings: "list[ConfigurationFinding
 
 
 def _flops(record: DuelRecord, configuration: ConfigurationRecord, findings: "ConfigurationFindings") -> str:
-    """The share of the peak is given only if the peak is of the same threads, device and precision."""
+    """Return the speed, and its share of a peak of the same threads, device and precision."""
     if not findings.flops_per_second:
         return NOTHING
     speed = f"{findings.flops_per_second / 1e9:.1f}"
@@ -250,7 +250,7 @@ def _break_even(record: DuelRecord, findings: "list[ConfigurationFindings]") -> 
 
 
 def _remarks(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Iterator[str]:
-    """Break-even, the extent and the circumstances of the duel, and what was proven of the work."""
+    """Yield break-even, the extent and the circumstances of the duel, and the proof of its work."""
     yield from _break_even(record, findings)
     yield _work(record)
     yield _extent(record)
@@ -277,7 +277,7 @@ def _remarks(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Ite
 
 
 def _proof(record: DuelRecord) -> Iterator[str]:
-    """What was proven of the timed work, and what the certificates do not prove."""
+    """Yield the proof of the timed work, and what the certificates do not prove."""
     for index, configuration in enumerate(record.configurations):
         processes = [pair.processes[index] for pair in record.pairs]
         tried = [process.verification for process in processes if process.verification]
@@ -333,9 +333,6 @@ def _result_remarks(result: DuelResult, *, named: bool) -> Iterator[str]:
         yield f"{start}{UNEVEN[0].upper()}{UNEVEN[1:]}."
 
 
-# The modes of a backend, by their known step times.
-
-
 def row(record: DuelRecord) -> Listed:
     """Return the row of a duel in a list of results."""
     labels = ", ".join(configuration.label for configuration in record.configurations)
@@ -344,5 +341,5 @@ def row(record: DuelRecord) -> Listed:
 
 
 def _outcome(result: DuelResult) -> str:
-    """``jax:jit faster: −34.1 % [−36.0, −32.2]``."""
+    """Return ``jax:jit faster: −34.1 % [−36.0, −32.2]``."""
     return f"{result.configuration} {result.verdict}: {time_ratio(result.ratio)}"

@@ -10,7 +10,8 @@ import msgspec
 from harness.errors import interruption
 from harness.timing.duel.fastest_mode import FastestModes, ModeEvent
 from harness.timing.duel.record import DUELS, DuelRecord
-from harness.timing.duel.runner import Duel, DuelRequest, Paired
+from harness.timing.duel.request import DuelRequest
+from harness.timing.duel.runner import Duel, Paired
 from harness.timing.engine.workloads import Workload, labelled
 
 

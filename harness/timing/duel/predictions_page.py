@@ -39,7 +39,7 @@ _LEGEND = (
 
 
 def predictions_document(task: str, records: Sequence[DuelRecord]) -> Document:
-    """Latency, throughput and verdicts by batch size, with the sizes between which the faster one changes."""
+    """Return latency, throughput and verdicts by batch size, and the sizes at which the faster changes."""
     measured = [record for record in records if record.pairs]
     labels = [each.label for each in records[0].configurations]
     headers = ["batch size"]
@@ -75,7 +75,7 @@ def predictions_document(task: str, records: Sequence[DuelRecord]) -> Document:
 
 
 def _proof(records: Sequence[DuelRecord]) -> str:
-    """Whether the outputs of the first calls were equal at each size."""
+    """Say at which sizes the outputs of the first calls were equal."""
     outcomes = {
         str(record.configurations[0].batch_size): {work.outcome for work in record.step.work}
         for record in records
@@ -87,7 +87,7 @@ def _proof(records: Sequence[DuelRecord]) -> str:
 
 
 def _crossings(records: Sequence[DuelRecord], labels: Sequence[str]) -> Iterator[str]:
-    """The sizes at which the faster of two changes, where both verdicts on the way are certain."""
+    """Yield the sizes at which the faster of two changes, where the verdicts around them are certain."""
     for place, label in enumerate(labels[1:]):
         decided = [
             (record.configurations[0].batch_size, result)

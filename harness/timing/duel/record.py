@@ -1,4 +1,4 @@
-"""The record of a duel: what was asked, each block of each pair, and the results.
+"""The record of a duel: the request, each block of each pair, and the results.
 
 Times are in seconds, memory in bytes. Ratios are of the time per sample, that of a configuration over that of
 the reference: above 1 is slower than the reference.
@@ -24,18 +24,19 @@ from harness.timing.engine.steps.task_step import PREDICTION
 SCHEMA = 4
 
 Verdict = Literal["faster", "slower", "same", "undecided"]
-#: Why no verdict can rest on the pairs: disturbances took too many of them; the control's time differs
-#: between the configurations; over all blocks, pauses included, the difference has the opposite sign.
+#: The reason why no verdict can rest on the pairs: disturbances took too many of them; the time of the
+#: control differs between the configurations; over all blocks, pauses included, the difference has the
+#: opposite sign.
 Reason = Literal["pairs lost", "control moved", "contradicted"]
-#: Why a duel ended: every verdict is in and precise enough; the budget or, without one, the most time of a
-#: duel is spent; there are as many pairs as there can be; there is no time for as many as a verdict takes.
-#: ``verdicts in``: without a budget, the time to narrow the intervals of reached verdicts is over.
+#: The reason why a duel ended: every verdict is in and precise enough; without a budget, the time to narrow
+#: the intervals of reached verdicts is over; the budget or, without one, the most time of a duel is spent;
+#: the most pairs are made; there is no time for as many pairs as a verdict takes.
 StopReason = Literal["decided", "verdicts in", "budget spent", "time spent", "most pairs", "hopeless"]
 ProcessEnvironment = Literal["quiet", "plain"]
 
 
 class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the pairs show about one configuration compared with the reference."""
+    """The result of the pairs about one configuration compared with the reference."""
 
     configuration: str
     """Its label."""
@@ -43,18 +44,18 @@ class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     """The label of the first configuration."""
     verdict: Verdict
     reason: Reason | None = None
-    """Why the pairs cannot carry a verdict; None where they can, or where more of them may decide."""
+    """The reason why the pairs cannot carry a verdict; None where they can, or more may decide."""
     pairs: int
-    """Those that were not lost to disturbances."""
+    """Pairs that were not lost to disturbances."""
     lost: int = 0
     ratio: Estimate | None
     """The geometric mean over pairs with outliers down-weighted, and its 95 % interval (from 5 pairs on)."""
     p_value: float | None
-    """Of the two-sided test that the ratio is 1, valid at any number of pairs."""
+    """p-value of the two-sided test that the ratio is 1, valid at any number of pairs."""
     level: float | None = None
     """Configurations are called different by a ``p_value`` up to this."""
     spread: float | None
-    """Of the pairs' log ratios: the standard error of their centre times the square root of the pairs."""
+    """Spread of the pairs' log ratios: the standard error of their centre times the root of the pairs."""
     weight: float | None = None
     """The effective number of pairs after down-weighting; None where there are no pairs."""
     pairs_wanted: int | None = None
@@ -76,7 +77,7 @@ class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
 
     schema: int = SCHEMA
     failure: str = ""
-    """Why it did not end, in words."""
+    """The reason why it did not end, in words."""
     task: TaskRecord | None = None
     dataset: DatasetRecord | None = None
     step: StepRecord | None = None
@@ -90,11 +91,11 @@ class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
     """Blocks of each configuration in a pair."""
     configurations: list[ConfigurationRecord]
     differences: list[Difference] = []
-    """What the user asked to differ between the configurations, apart from backend and mode."""
+    """Requested differences between the configurations, apart from backend and mode."""
     inherited_variables: dict[str, str] = {}
     """The user's variables that influence speed and reach the processes unchanged."""
     missing_controls: list[str] = []
-    """What this platform lacks of a quiet environment."""
+    """Parts of a quiet environment that this platform lacks."""
     peak_flops_per_second: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Speed of a NumPy matrix product in float32 on the CPU with the reference's threads."""
     pairs: list[PairRecord] = []
@@ -102,13 +103,13 @@ class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
     """One for each configuration but the reference."""
     stopped_because: StopReason | None = None
     profiles: Profiles | None = None
-    """Where the time of a step goes in each configuration, if the user asked."""
+    """Profiles of a step in each configuration, if the user asked."""
     seconds: float = 0.0
     """Wall time, certification excluded."""
 
     @property
     def work_name(self) -> str:
-        """The task, or the factories of the steps; of predictions what they are of."""
+        """The task, or the factories of the steps; of predictions, the task with a note."""
         if self.step is not None and set(self.step.targets) == {PREDICTION}:
             return f"predictions of {self.step.arguments[0].get('task', 'a task')}"
         if self.step is not None:
@@ -129,7 +130,7 @@ class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
         return "" if self.dataset is None else self.dataset.name
 
     def __post_init__(self) -> None:
-        """Refuse a damaged file, whose parts do not fit together."""
+        """Raise ValueError if the parts of a damaged file do not fit together."""
         indices = range(len(self.configurations))
         if self.results and len(self.results) != len(indices) - 1:
             raise ValueError(f"{len(self.results)} results of {len(indices)} configurations")

@@ -1,33 +1,27 @@
 """A duel: preparation, pairs until every verdict is in, and the record of what was measured."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from harness.core.audit.comparison import first_difference
 from harness.core.certify.certificate import Certificate
 from harness.core.certify.dropout import uses_dropout
-from harness.core.documents.kinds import carry_out, stamp
+from harness.core.documents.kinds import carry_out
 from harness.core.machine.arguments import duration_text
 from harness.core.machine.calibration import peak_flops_per_second
-from harness.core.machine.description import describe_machine
-from harness.core.machine.worker_variables import inherited_variables, missing_controls
 from harness.core.runs.events import Phase
-from harness.core.runs.record import DatasetRecord, TaskRecord
 from harness.errors import HarnessError, UsageError, WorkerTimeout
-from harness.spec.description import description_sha256
-from harness.timing.duel.record import DUELS, DuelRecord, DuelResult, StopReason
-from harness.timing.duel.verdict import compare, kept, known_well_enough, latest, wanted_precision
+from harness.timing.duel.ending import MOST_SECONDS, no_longer_needed, out_of_time, seconds_left, time_limit
+from harness.timing.duel.record import DUELS, DuelRecord, DuelResult
+from harness.timing.duel.request import DuelRequest, new_record
+from harness.timing.duel.verdict import compare, kept, latest
 from harness.timing.engine.evidence import FEWEST_PAIRS
 from harness.timing.engine.pairs import (
     Alternation,
     PairTime,
-    Program,
     steps_of,
     trainings_of,
 )
@@ -36,142 +30,18 @@ from harness.timing.engine.preparation import (
     certificates,
     prepare,
 )
-from harness.timing.engine.record import MOST_PAIRS, PairRecord
+from harness.timing.engine.record import PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
-from harness.timing.engine.steps.equal_work import WorkRequest, compare_work, refuse_different_work
-from harness.timing.engine.steps.own import OwnStep, step_record
+from harness.timing.engine.steps.equal_work import compare_work, refuse_different_work
 from harness.timing.engine.steps.profiling import profile_sides
-from harness.timing.engine.workloads import Workload, differences
-
-# What a duel is asked for, and the record with which it begins.
-
-
-class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to compare: configurations that train one task, or steps. The first is the reference."""
-
-    workloads: Sequence[Program]
-    dataset: DatasetRecord = msgspec.field(default_factory=lambda: DatasetRecord(""))
-    """Of a task."""
-    work: WorkRequest = WorkRequest()
-    """How the values of steps are compared."""
-    margin: float
-    budget_seconds: float | None = None
-    """No pair ends later. None: until all is decided or more pairs are hopeless, and at most 15 minutes."""
-    quiet_environment: bool = True
-    certify: bool = True
-    """Certify the configurations of a task."""
-    turns: int | None = None
-    profile: bool = False
-    command: list[str] = []
-    """The command line that asked for the duel."""
-
-
-def new_record(request: DuelRequest) -> DuelRecord:
-    """The record of a duel that is about to begin."""
-    reference, quiet = request.workloads[0], request.quiet_environment
-    if isinstance(reference, OwnStep):
-        identifier, started_at = stamp(reference.target.short_name)
-    else:
-        ran = [workload.configuration for workload in request.workloads]
-        names = "-".join(f"{configuration.backend}.{configuration.mode}" for configuration in ran)
-        identifier, started_at = stamp(reference.task.name, names)
-    replaced = reference.worker_variables(quiet=quiet)
-    record = DuelRecord(
-        id=identifier,
-        started_at=started_at,
-        command=request.command,
-        machine=describe_machine(),
-        process_environment="quiet" if quiet else "plain",
-        seed=0,
-        margin=request.margin,
-        turns=request.turns or 0,
-        configurations=[],
-        differences=differences(request.workloads),
-        inherited_variables=inherited_variables(os.environ, replaced),
-        missing_controls=missing_controls() if quiet else [],
-    )
-    if isinstance(reference, OwnStep):
-        record.step, record.seed = step_record(steps_of(request.workloads)), reference.target.seed or 0
-    else:
-        task = reference.task
-        record.task = TaskRecord(task.name, task.version, reference.options, description_sha256(task), task)
-        record.dataset, record.seed = msgspec.structs.replace(request.dataset), reference.seed
-    return record
-
-
-# When a duel ends: all is decided, time or pairs run out, or more pairs are hopeless.
-
-#: The most time of a duel without a budget: 40 pairs, the most there are, of 20 s. That is what pairs take on
-#: a busy machine, most of it to start the processes.
-MOST_SECONDS = 900.0
-#: A duel without a budget whose verdicts are in narrows its intervals until this time.
-_NARROWING_SECONDS = 300.0
-#: With fewer pairs a forecast is too uncertain to give a duel up.
-_FEWEST_FOR_FORECAST = 10
-#: More pairs are hopeless if about so many times as many are needed as there is time for.
-_HOPELESS = 2.0
-
-
-def time_limit(request: DuelRequest) -> float:
-    """The seconds after which no pair may end."""
-    return MOST_SECONDS if request.budget_seconds is None else request.budget_seconds
-
-
-def out_of_time(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
-    """Why there is no time for another pair, of about ``pair_seconds``; None if there is."""
-    if len(record.pairs) >= MOST_PAIRS:
-        return "most pairs"
-    if record.seconds + pair_seconds <= time_limit(request):
-        return None
-    return "time spent" if request.budget_seconds is None else "budget spent"
-
-
-def no_longer_needed(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
-    """Why another pair is not needed, or is hopeless; None if neither.
-
-    With a budget a duel goes on as long as anything is open: the user has said how long.
-    """
-    if all(known_well_enough(result, record.margin) for result in record.results):
-        return "decided"
-    if request.budget_seconds is not None:
-        return None
-    undecided = [result for result in record.results if result.verdict == "undecided"]
-    if not undecided:
-        return "verdicts in" if record.seconds > _NARROWING_SECONDS else None
-    if len(record.pairs) < _FEWEST_FOR_FORECAST:
-        return None
-    most = _HOPELESS * _pairs_left(request, record, pair_seconds)
-    return "hopeless" if all((result.pairs_wanted or 0) > most for result in undecided) else None
-
-
-def seconds_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> float:
-    """About how long the duel will go on."""
-    wanted = max((_pairs_to_come(result, record.margin) for result in record.results), default=0)
-    return min(wanted, _pairs_left(request, record, pair_seconds)) * pair_seconds
-
-
-def _pairs_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> int:
-    fits = math.floor((time_limit(request) - record.seconds) / pair_seconds)
-    return max(0, min(MOST_PAIRS - len(record.pairs), fits))
-
-
-def _pairs_to_come(result: DuelResult, margin: float) -> int:
-    """About how many more pairs decide, or narrow the interval as far as is wanted."""
-    ratio = result.ratio
-    if result.verdict == "undecided" or ratio is None or ratio.low is None or ratio.high is None:
-        return result.pairs_wanted or 1
-    wider = math.log(ratio.high / ratio.low) / 2 / wanted_precision(ratio.value, margin)
-    return max(0, math.ceil(result.pairs * (wider**2 - 1)))
-
-
-# Whether the processes of a pair begin with equal losses, as the same work on the same data does.
+from harness.timing.engine.workloads import Workload
 
 
 def refuse_unequal_work(workloads: Sequence[Workload], pair: PairRecord) -> None:
     """Compare the first losses of each workload with those of the reference.
 
-    They can be compared where both have the same batches and precision, and neither dropout nor DP-SGD, for
-    which each framework draws for itself.
+    Losses are compared where both have the same batches and precision, and neither dropout nor DP-SGD, for
+    which each framework draws its own random numbers.
 
     Raises:
         HarnessError: they differ; names the first step that does.
@@ -195,8 +65,6 @@ def refuse_unequal_work(workloads: Sequence[Workload], pair: PairRecord) -> None
                 f"{step + 1} is {ours[step][-1]} and {theirs[step][-1]}"
             )
 
-
-# A duel from start to end: prepare, then run pairs until the verdicts are in or no more time is left.
 
 #: A pair that began within the budget may exceed it by this share.
 _GRACE_SHARE = 0.2
@@ -224,7 +92,7 @@ class Measuring(NamedTuple):
 
 
 class Paired(NamedTuple):
-    """A pair has ended; the record's results are those of all pairs so far. About so much time is left."""
+    """A pair has ended; the results are those of all pairs so far. About ``seconds_left`` are left."""
 
     record: DuelRecord
     seconds_left: float
@@ -306,7 +174,7 @@ class Duel:
         self._notify(Phase(phase))
 
     def _proofs(self) -> list[Certificate] | None:
-        """The certificates of a task's configurations; of own steps the values are compared."""
+        """Return the certificates of a task's configurations; of own steps, compare the values."""
         request = self._request
         if self.record.step is not None:
             self._begin("comparing the values of the first calls")
@@ -321,7 +189,7 @@ class Duel:
         return certificates(trainings, lambda label: self._begin(f"certifying {label}"))
 
     def _pair(self, alternation: Alternation, prepared: Prepared) -> PairRecord | None:
-        """The next pair; None if the time is up before it ends, and there are others."""
+        """Make the next pair; None if the time is up before it ends, and there are others."""
         try:
             return alternation.pair(prepared.steps, self.record.turns)
         except ConfigurationFailed as error:
@@ -332,7 +200,7 @@ class Duel:
             raise self._too_short(error, "the first pair") from error
 
     def _seconds_left(self) -> float:
-        """Time limit of a process that starts now: the rest of the budget, and some more for a begun pair."""
+        """Return the time limit of a process that starts now: the rest of the budget and some grace."""
         budget = time_limit(self._request)
         return max(0.0, budget - (time.monotonic() - self._start)) + _GRACE_SHARE * budget
 
@@ -347,7 +215,7 @@ class Duel:
             raise self._too_short(error, "one trial") from error
 
     def _too_short(self, error: HarnessError, what: str) -> HarnessError:
-        """What to say if a trial or the first pair did not end within the time."""
+        """Return the error for a trial or first pair that did not end within the time."""
         label = f"{error.label}: " if isinstance(error, ConfigurationFailed) else ""
         budget = time_limit(self._request)
         limit, larger = (1 + _GRACE_SHARE) * budget, duration_text(_LARGER_BUDGET * budget)
@@ -396,6 +264,6 @@ class Duel:
 
 
 def _ran_out_of_time(error: HarnessError) -> bool:
-    """Whether a worker was at work when the time was up, and did not hang."""
+    """Check that a worker was at work when the time was up, and did not hang."""
     cause = error.__cause__
     return isinstance(cause, WorkerTimeout) and not cause.silent

@@ -1,4 +1,4 @@
-"""From the pairs of a duel to a verdict: faster, slower, same or undecided."""
+"""The verdict of a duel from its pairs: faster, slower, same or undecided."""
 
 import math
 
@@ -26,7 +26,7 @@ _CONTROL_LEVEL = 0.01
 _CONTROL_SHARE = 0.5
 #: The share of the pairs that may be lost to disturbances.
 _MOST_LOST_SHARE = 0.34
-#: Of a large difference, the share that half its interval may be wide.
+#: Half the interval of a large difference may be this share of the difference wide.
 _KNOWN_TO_SHARE = 0.25
 #: Stands for more pairs than any duel makes.
 _NEVER = 1000
@@ -43,8 +43,8 @@ def compare(
 ) -> DuelResult:
     """Compare a configuration with the reference (index 0) by the pairs so far.
 
-    Both a difference and being the same are tested after every pair (:mod:`harness.timing.engine.evidence`).
-    With several configurations the ``comparisons`` share the error (Bonferroni).
+    A difference and equality are tested after every pair (:mod:`harness.timing.engine.evidence`). With
+    several configurations the ``comparisons`` share the error (Bonferroni).
     """
     ratios = step_ratios(pairs, index, batch_sizes)
     made = len(ratios.logs)
@@ -79,7 +79,7 @@ def compare(
 
 
 def kept(reached: DuelResult | None, now: DuelResult) -> DuelResult:
-    """The result with the verdict that was ``reached`` at an earlier look over the same blocks.
+    """Return the result with the verdict ``reached`` at an earlier look over the same blocks.
 
     The verdict stays as long as the pairs can be trusted; a difference does not stay while the total over all
     blocks contradicts it.
@@ -94,14 +94,14 @@ def kept(reached: DuelResult | None, now: DuelResult) -> DuelResult:
 
 
 def latest(reached: DuelResult | None, now: DuelResult) -> DuelResult | None:
-    """The verdict to keep from now on: the first one, except that ``same`` may become a difference."""
+    """Return the verdict to keep: the first one, except that ``same`` may become a difference."""
     if now.verdict == "undecided" or (now.verdict == "same" and reached is not None):
         return reached
     return now if reached is None or reached.verdict == "same" else reached
 
 
 def known_well_enough(result: DuelResult, margin: float) -> bool:
-    """Whether there is a verdict, and the ratio is known to within the margin or a quarter of the difference.
+    """Check for a verdict, and a ratio known to within the margin or a quarter of the difference.
 
     Stopping at significance biases the estimate: a duel would end when chance had made the difference large.
     """
@@ -112,7 +112,7 @@ def known_well_enough(result: DuelResult, margin: float) -> bool:
 
 
 def wanted_precision(ratio: float, margin: float) -> float:
-    """Half the width, in logarithms, that the interval of a ratio may have when a duel ends."""
+    """Return half the width, in logarithms, of the interval with which a duel may end."""
     return max(math.log1p(margin), _KNOWN_TO_SHARE * abs(math.log(ratio)))
 
 
@@ -126,12 +126,12 @@ def _verdict(ratios: Ratios, margin: float, comparisons: int) -> Verdict:
 
 
 def too_many_lost(lost: int, pairs: int) -> bool:
-    """Whether disturbances took so many pairs that the remaining ones may not be a fair sample."""
+    """Check that disturbances took too many pairs for the remaining ones to be a fair sample."""
     return lost > _MOST_LOST_SHARE * pairs
 
 
 def control_moved(control: np.ndarray, margin: float) -> bool:
-    """Whether the control's log ratios ``(pairs,)`` show that the machine differed between configurations.
+    """Check by the control's log ratios ``(pairs,)`` that the machine differed between configurations.
 
     Student's test is used: an exact test cannot reach the level with the few pairs of a look, and the time of
     a fixed work in one process has no variance between processes.
@@ -144,7 +144,7 @@ def control_moved(control: np.ndarray, margin: float) -> bool:
 
 
 def deviates(pairs: int) -> float:
-    """The difference, in standard errors of this many pairs, that a duel finds with probability 0.9.
+    """Return the difference, in standard errors of ``pairs`` pairs, that a duel finds with probability 0.9.
 
     It is larger than for a normal test, because with few pairs nearly all must agree. Fitted to 180 simulated
     duels at each number of pairs, of pairs that vary by 1, 2 and 4 %: 7.9 to 12 at 8, 6.7 to 9.2 at 10, 5.6
@@ -154,7 +154,7 @@ def deviates(pairs: int) -> float:
 
 
 def _pairs_wanted(ratios: Ratios, margin: float, comparisons: int) -> int:
-    """About how many more pairs a verdict takes, a difference or *same*, whichever comes first."""
+    """Estimate how many more pairs a verdict takes, a difference or *same*, whichever comes first."""
     within, made = math.log1p(margin), len(ratios.logs)
     if made < 3:  # noqa: PLR2004  the spread of two pairs is too uncertain
         return FEWEST_PAIRS - made
@@ -165,7 +165,7 @@ def _pairs_wanted(ratios: Ratios, margin: float, comparisons: int) -> int:
 
 
 def _pairs_for_same(ratios: Ratios, within: float, level: float) -> int:
-    """About how many more pairs show that the configurations are the same."""
+    """Estimate how many more pairs show that the configurations are the same."""
     if ratios.whole is not None and max(map(abs, ratios.cautious_means)) >= within > abs(ratios.mean):
         ratios = Ratios(ratios.whole)  # these are what prevents the verdict "same"
     if abs(ratios.mean) >= within:

@@ -1,1 +1,1 @@
-"""Pairs of processes in alternation, their ratios, the evidence and verdict, and own steps."""
+"""Pairs of processes in alternation, their ratios, the evidence about them, and steps of the user's own."""

@@ -1,4 +1,4 @@
-"""What charts of pairs share: ratios in per cent, and the time of each turn."""
+"""Parts of the charts of pairs: ratios in per cent, and the time of each turn."""
 
 import math
 import statistics
@@ -23,12 +23,12 @@ from harness.timing.engine.findings import PairsSource
 
 
 def percent_of(ratio: float) -> float:
-    """Return the change that a ratio is, in per cent."""
+    """Return a ratio as a change in per cent."""
     return round(100 * (ratio - 1), 4)
 
 
 def interval_of(ratio: Estimate) -> Row:
-    """The ends of an interval in per cent; without one the value itself."""
+    """Return the ends of an interval in per cent; without an interval, the value itself."""
     low, high = (ratio.value if end is None else end for end in (ratio.low, ratio.high))
     return {"low": percent_of(low), "high": percent_of(high)}
 
@@ -38,7 +38,7 @@ _MOST_TURNS = 600
 
 
 def turn_figures(record: PairsSource) -> list[Figure]:
-    """The time of each turn; none without pairs."""
+    """Draw the time of each turn; return nothing without pairs."""
     if not record.pairs:
         return []
     colours = configuration_colours(configuration.label for configuration in record.configurations)
@@ -50,7 +50,7 @@ def turn_figures(record: PairsSource) -> list[Figure]:
 
 
 def _turns(record: PairsSource, colours: Colours) -> Spec:
-    """The step time of every turn, in milliseconds; disturbed ones are crosses."""
+    """Draw the step time of every turn, in milliseconds; disturbed turns are crosses."""
     rows = list(_turn_rows(record))
     starts = [{"start": row["turn"]} for row in rows if row["first"]]
     x = field(
@@ -69,7 +69,10 @@ def _turns(record: PairsSource, colours: Colours) -> Spec:
 
 
 def _turn_rows(record: PairsSource) -> Iterator[Row]:
-    """A row for each block, or for as many neighbouring blocks together as make the chart light enough."""
+    """Return a row for each block.
+
+    Neighbouring blocks are merged where the chart would have too many points.
+    """
     total = sum(len(pair.blocks) for pair in record.pairs) // len(record.configurations)
     together = math.ceil(total / _MOST_TURNS)
     before = 0
@@ -89,6 +92,3 @@ def _turn_rows(record: PairsSource) -> Iterator[Row]:
                     "first": index == 0 and at == 0 and number > 1,
                 }
         before += max(block.turn for block in pair.blocks) + 1
-
-
-# A history: for each series its gates, the level, and where it changes.

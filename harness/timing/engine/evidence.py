@@ -1,19 +1,19 @@
-"""Evidence that pairs shift in one direction, which may be looked at after every pair.
+"""Evidence that pairs shift in one direction; it may be computed after every pair.
 
-Two bets, averaged. If the pairs centre on 0, the expected evidence of each stays 1, so that of their mean
-does, and it reaches 1 / level at any time with a probability of at most ``level`` (Ville 1939). Unlike a
-p-value it needs no plan of looks: a test may end, or go on, for any reason.
+Two bets are averaged. If the pairs centre on 0, the expected evidence of each bet stays 1, and so does that
+of their mean, which reaches 1 / level at any time with a probability of at most ``level`` (Ville 1939).
+Unlike a p-value it needs no plan of looks: a test may end, or go on, for any reason.
 
-The bet on *signs* (Shafer 2021; Ramdas et al. 2023) assumes nothing about the sizes of the pairs: before a
-pair, a probability is stated that its sign is positive, and the evidence, which begins at 1, is multiplied by
-twice the probability of the sign that came. The probability is that of a shift with Student noise, from the
-pairs before; of the first four, which are made in any case, from their sizes without signs. A bad guess costs
-power and never the level. But it takes ten pairs of one sign, however large they are.
+The bet on *signs* (Shafer 2021; Ramdas et al. 2023) assumes nothing about the sizes of the pairs. Before a
+pair, a probability is stated that its sign is positive; the evidence, which begins at 1, is multiplied by
+twice the probability of the observed sign. The probability is that of a shift with Student noise, estimated
+from the pairs before; for the first four pairs, which are always made, from their sizes without signs. A bad
+guess costs power and never the level. But the bet needs ten pairs of one sign, however large they are.
 
 The bet on *magnitudes* is the normal mixture of Robbins (1970), over shifts above 0 with a half-normal prior.
-It takes the noise to be normal and no larger than :data:`_LEAST_DEVIATION`, or twice what the pairs show.
+It assumes normal noise with a deviation of at most :data:`_LEAST_DEVIATION`, or twice that of the pairs.
 Equal processes that differ by more than 10 % as a whole, but not in the first four pairs, would deceive it.
-``tests/benchmarks/decisions.py`` has its false alarms on measured pairs of equal code and on two such modes.
+``tests/benchmarks/decisions.py`` measures its false alarms on pairs of equal code and on two such modes.
 """
 
 import math
@@ -51,10 +51,11 @@ _LOG_HALF = -math.log(2)
 
 
 def log_evidence(values: Array, least: float) -> Array:
-    """The natural logarithm of the evidence after each pair that ``values`` ``(pairs,)`` centre above 0.
+    """Return the natural logarithm of the evidence after each pair that ``values`` centre above 0.
 
-    ``least`` is the smallest shift that matters, above 0: the bets on signs expect this one or, once the
-    pairs show it, a larger one. There is no evidence (0.0) after fewer than four pairs.
+    ``values`` has the shape ``(pairs,)``. ``least`` is the smallest shift that matters, above 0: the bets on
+    signs expect ``least`` or, once the pairs show it, a larger shift. The evidence is 0.0 after fewer than
+    four pairs.
     """
     signs = _log_evidence_of_signs(values, least)
     numbers = range(FEWEST_PAIRS, len(values) + 1)
@@ -77,21 +78,21 @@ def _log_evidence_of_signs(values: Array, least: float) -> Array:
 
 
 def _log_evidence_of_magnitudes(values: Array) -> float:
-    """That of all values together, at least two."""
+    """Return the logarithm of the evidence of all ``values`` together, at least two."""
     return float(_log_mixture(np.array([len(values)]), float(values.mean()), _deviation(values))[0])
 
 
 def _deviation(values: Array) -> float:
-    """The standard deviation that the noise is taken to have."""
+    """Return the assumed standard deviation of the noise."""
     robust = _MAD_SCALE * float(np.median(np.abs(values - np.median(values))))
     return max(_LEAST_DEVIATION, _DEVIATION_FACTOR * max(float(values.std(ddof=1)), robust))
 
 
 def _log_mixture(pairs: npt.NDArray[np.int_], mean: float, deviation: float) -> Array:
-    """The evidence of so many pairs with this mean and noise of this deviation (Robbins 1970, equation 17).
+    """Return the log evidence of ``pairs`` with this mean, and noise of this deviation.
 
-    The likelihood ratio of a shift to none, averaged over shifts of a half-normal prior: 2 √(σ² / v) exp(z² /
-    2) Φ(z) with v = σ² + n τ² and z = n mean τ / (σ √v).
+    The likelihood ratio of a shift to none, averaged over shifts of a half-normal prior (Robbins 1970,
+    equation 17): 2 √(σ² / v) exp(z² / 2) Φ(z) with v = σ² + n τ² and z = n mean τ / (σ √v).
     """
     from scipy.special import log_ndtr  # scipy.stats takes half a second to import
 
@@ -102,14 +103,15 @@ def _log_mixture(pairs: npt.NDArray[np.int_], mean: float, deviation: float) -> 
 
 
 def evidence_p_value(values: Array, least: float) -> float:
-    """The p-value that stays valid however often it is computed: 1 / the largest evidence so far."""
+    """Return 1 / the largest evidence so far: a p-value that stays valid however often it is computed."""
     return float(np.exp(-max(0.0, log_evidence(values, least).max(initial=0.0))))
 
 
 def more_pairs(values: Array, least: float, level: float) -> int | None:
-    """About how many more pairs like ``values`` take the evidence to 1 / level; None if they never do.
+    """Estimate how many more pairs like ``values`` take the evidence to 1 / level; None if no number does.
 
-    0 if it is reached. Every pair is taken to add what one of these would on average by the present guess.
+    0 if it is reached. Every further pair is assumed to add the mean gain of ``values`` under the present
+    guess.
     """
     made = len(values)
     if made < 2:  # noqa: PLR2004  one pair shows no noise
@@ -131,7 +133,10 @@ def more_pairs(values: Array, least: float, level: float) -> int | None:
 
 
 def _guess(known: Sequence[float], least: float) -> tuple[float, float]:
-    """Shift and noise to expect of the next pair. Of a larger shift only as much as is rather sure."""
+    """Estimate shift and noise of the next pair from the ``known`` pairs.
+
+    A shift larger than ``least`` counts by its lower bound of one standard error.
+    """
     middle = statistics.median(known)  # of so few values faster than NumPy's
     usual = [_USUAL_NOISE / _MAD_SCALE] * _USUAL_PAIRS
     noise = _MAD_SCALE * statistics.median([*(abs(value - middle) for value in known), *usual])
@@ -140,7 +145,7 @@ def _guess(known: Sequence[float], least: float) -> tuple[float, float]:
 
 
 def _log_bet(value: float, shift: float, noise: float) -> float:
-    """The logarithm of twice the probability that a pair of this size has this sign."""
+    """Return the logarithm of twice the probability that a pair of this size has this sign."""
     degrees = _DEGREES
     odds = ((degrees + ((value + shift) / noise) ** 2) / (degrees + ((value - shift) / noise) ** 2)) ** (
         (degrees + 1) / 2

@@ -1,4 +1,4 @@
-"""What pairs show about each configuration alone (steady step, start-up, FLOP/s, memory), and break-even."""
+"""Findings about each configuration alone (steady step, start-up, FLOP/s, memory), and break-even."""
 
 import math
 import statistics
@@ -44,7 +44,7 @@ class ConfigurationFindings(NamedTuple):
 
 
 def configuration_findings(record: PairsSource, index: int) -> ConfigurationFindings:
-    """The findings about one configuration, from at least one pair."""
+    """Compute the findings about one configuration, from at least one pair."""
     configuration = record.configurations[index]
     processes = [pair.processes[index] for pair in record.pairs]
     steps = [steady_step_seconds(pair, index) for pair in record.pairs]
@@ -71,16 +71,17 @@ def configuration_findings(record: PairsSource, index: int) -> ConfigurationFind
 
 
 def steady_step_seconds(pair: PairRecord, index: int) -> float:
-    """The median step over the blocks of one process, over the undisturbed ones if there are any."""
+    """Return the median step over the undisturbed blocks of one process, else over all its blocks."""
     blocks = [block for block in pair.blocks if block.configuration == index]
     calm = [block for block in blocks if not block.disturbed] or blocks
     return statistics.median(block.seconds / block.steps for block in calm)
 
 
 def median_interval(values: Sequence[float]) -> Estimate:
-    """The median, with a 95 % interval between two of the ordered values (Conover 1999, section 3.2).
+    """Return the median, with a 95 % interval between two of the ordered values.
 
-    The interval is exact for any distribution and conservative. There is none for fewer than 6 values.
+    The interval is exact for any distribution and conservative (Conover 1999, section 3.2). There is none for
+    fewer than 6 values.
     """
     count, below = len(values), 0
     tail = 0.5**count
@@ -93,7 +94,10 @@ def median_interval(values: Sequence[float]) -> Estimate:
 
 
 def _joules_per_sample(record: PairsSource, index: int) -> float | None:
-    """Over all blocks together, because counters tick too seldom for one block. None without counters."""
+    """Return the energy over all blocks together; None without counters.
+
+    Counters tick too seldom for one block.
+    """
     blocks = [block for pair in record.pairs for block in pair.blocks if block.configuration == index]
     joules = [block.joules for block in blocks if block.joules is not None]
     if not joules or len(joules) < len(blocks):
@@ -112,10 +116,10 @@ def _start_up_seconds(process: ProcessRecord, step_seconds: float, block_steps: 
 def break_even_samples(
     reference: ConfigurationFindings, other: ConfigurationFindings, ratio: float
 ) -> float | None:
-    """The number of training samples after which the later starter has caught up with the earlier one.
+    """Return the training samples after which the later starter has caught up with the earlier one.
 
-    ``ratio`` is the time per sample of ``other`` over that of the reference. None if it never catches up,
-    because the earlier starter is at least as fast.
+    ``ratio`` is the time per sample of ``other`` over that of the reference. None if the later starter never
+    catches up, because the earlier one is at least as fast.
     """
     ahead = other.start_up_seconds - reference.start_up_seconds
     gained_per_sample = (1.0 - ratio) / reference.samples_per_second

@@ -1,4 +1,4 @@
-"""The mean of the log ratios of pairs, with its interval."""
+"""The interval of the mean of log ratios. The unit is the pair: steps of one process are not independent."""
 
 import math
 
@@ -19,11 +19,11 @@ _SEED = 20
 
 
 def bootstrap_interval(log_ratios: np.ndarray) -> Estimate:
-    """The mean of log ratios ``(pairs,)``, with its 95 % bootstrap-t interval.
+    """Return the mean of log ratios ``(pairs,)``, with its 95 % bootstrap-t interval.
 
     After Efron and Tibshirani (1993, section 12.5). The deviation of the mean is studentised, which keeps the
-    level with few pairs, where the percentile interval is too short. Of 3 and 4 pairs it is Student's (1908);
-    there is none for fewer.
+    level with few pairs, where the percentile interval is too short. With 3 or 4 pairs the interval is that
+    of Student (1908); with fewer there is none.
     """
     values = np.asarray(log_ratios, float)
     pairs, mean = len(values), float(values.mean())
@@ -41,6 +41,6 @@ def bootstrap_interval(log_ratios: np.ndarray) -> Estimate:
 
 
 def _standard_error(values: np.ndarray) -> np.ndarray:
-    """Of the mean over the last axis."""
+    """Return the standard error of the mean over the last axis."""
     error: np.ndarray = values.std(-1, ddof=1) / math.sqrt(values.shape[-1])
     return error

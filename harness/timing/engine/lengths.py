@@ -1,11 +1,11 @@
-"""How long blocks are, and how many of them a pair has for each configuration.
+"""The length of blocks, and the number of blocks that a pair has for each configuration.
 
 The speed of a shared machine changes from second to second, but not from one hundredth of a second to the
 next. So the shorter the blocks, the more alike the conditions of neighbouring blocks. With the steps of one
 process cut into blocks that were compared in alternation, the error of the ratio over 3.4 s was 1.1 % with
 blocks of 0.14 s, 0.7 % with 36 ms and 0.3 % with 18 ms. Pairs of equal processes of ``mlp``, ``rnn`` and
-``cnn``, six each, had errors of 3.8, 2.4 and 3.1 % with ten blocks of 0.1 s or more, and of 1.5, 1.2 and
-1.2 % with thirty to sixty shorter blocks in about the same time.
+``cnn``, six each, had errors of 3.8, 2.4 and 3.1 % with ten blocks of 0.1 s or more, and of 1.5, 1.2 and 1.2
+% with thirty to sixty shorter blocks in about the same time.
 
 The fixed cost of a block sets the limit: after the block of the other configuration, caches are cold (0.5 to
 0.7 ms in PyTorch and JAX on the CPU). Configurations of the same program pay the same cost, which makes a
@@ -24,16 +24,16 @@ from harness.timing.engine.pairs import (
     TimedProgram,
 )
 
-#: Blocks of so many steps are made; in longer ones a fixed cost of a call weighs less.
+#: Blocks of the trial take at least this time; in longer blocks a fixed cost of a call weighs less.
 _BLOCK_SECONDS = 0.11
 _REPETITIONS = 3
 _MOST_STEPS = 1 << 13
-#: Of many calls, each costs the harness itself more than the program.
+#: More calls would cost the harness itself more than the program.
 _MOST_CALLS = 32
 
 
 class Pace(NamedTuple):
-    """Seconds per step, median and fastest; the overhead of a call."""
+    """Seconds per step, median and fastest, and the overhead of a call."""
 
     step_seconds: float
     quickest_step_seconds: float
@@ -80,22 +80,22 @@ _MOST_TURNS = 60
 
 
 def shortest_block_seconds(programs: Sequence[Hashable], devices: Sequence[str]) -> float:
-    """For configurations of these programs on these devices, named as backends name them."""
+    """Return the shortest block of configurations of these programs on these devices."""
     alike = len(set(programs)) == 1 and all(device.startswith("cpu") for device in devices)
     return SHORTEST_BLOCK_SECONDS if alike else SHORTEST_MIXED_BLOCK_SECONDS
 
 
 def block_steps(pace: Pace, shortest_seconds: float) -> int:
-    """Steps of a block of a configuration considered alone.
+    """Return the steps of a block of a configuration considered alone.
 
-    By the fastest step seen, so that a disturbed trial does not make the blocks short.
+    The fastest step counts, so that a disturbed trial does not make the blocks short.
     """
     seconds = min(max(shortest_seconds, pace.call_seconds / _CALL_SHARE), _LONGEST_BLOCK_SECONDS)
     return math.ceil(seconds / pace.quickest_step_seconds)
 
 
 def common_steps(programs: Sequence[Hashable], wanted: list[int]) -> list[int]:
-    """Steps of the blocks of each configuration, from its program and the steps it needs alone.
+    """Return the steps of the blocks of each configuration, from its program and the steps ``wanted`` alone.
 
     Configurations of the same program all have the largest number, and so have all configurations of similar
     speed. Their trials may have been disturbed unequally, and the fixed cost of a block weighs less on the
@@ -112,12 +112,13 @@ def common_steps(programs: Sequence[Hashable], wanted: list[int]) -> list[int]:
 
 
 def turns_that_pay(turn_seconds: float) -> int:
-    """The number of turns of a pair whose turns take this time: even, so that each is first equally often.
+    """Return the number of turns of a pair whose turns take this time.
 
-    A pair takes F to start and c for a turn; its ratio has a variance of p² from its processes and t² / n
-    from its n turns. The mean of all pairs that fit into a given time is most precise with n = (t / p) √(F /
-    c). With F = 4.4 s and c = 0.24 s (``gan``) its variance was least with 22 to 40 turns; for ``mlp``, whose
-    turns take 0.08 s, it still fell from 40 to 60.
+    The number is even, so that each configuration is first equally often. A pair takes F to start and c for a
+    turn; its ratio has a variance of p² from its processes and t² / n from its n turns. The mean of all pairs
+    that fit into a given time is most precise with n = (t / p) √(F / c). With F = 4.4 s and c = 0.24 s
+    (``gan``) its variance was least with 22 to 40 turns; for ``mlp``, whose turns take 0.08 s, it still fell
+    from 40 to 60.
     """
     wanted = 2 * round(_TURNS_OF_ONE_SECOND / math.sqrt(turn_seconds) / 2)
     return max(FEWEST_TURNS, min(_MOST_TURNS, wanted))

@@ -42,7 +42,10 @@ _LEGEND = (
 
 
 def profile_sections(profiles: Profiles | None, labels: Sequence[str], of: Text = "") -> list[Node]:
-    """One table for each profiler; nothing where nothing was profiled. ``of`` is what was profiled."""
+    """Return one table for each profiler; nothing where nothing was profiled.
+
+    ``of`` names the profiled work.
+    """
     if profiles is None:
         return []
     fault = f"It could not be profiled: {profiles.fault}" if profiles.fault else ""
@@ -94,19 +97,19 @@ def _calls(operation: Operation) -> str:
 _LOST_WEIGHT_SHOWN = 0.1
 #: Load of other programs, and throttling, are mentioned from this share of a core on.
 _WORTH_MENTIONING = 0.1
-#: What a result means whose ``uneven`` is set.
+#: The meaning of ``uneven`` in a result.
 UNEVEN = "a few blocks of most pairs are far from the others, so the ratio is over all blocks"
 
 
 def pairs_text(result: RestsOnPairs) -> str:
-    """``10 pairs, outliers down-weighted``."""
+    """Return ``10 pairs, outliers down-weighted``."""
     pairs = counted(result.pairs, "pair")
     down_weighted = result.weight is not None and result.weight < (1 - _LOST_WEIGHT_SHOWN) * result.pairs
     return f"{pairs}, outliers down-weighted" if down_weighted else pairs
 
 
 def load_remarks(blocks: Sequence[BlockRecord]) -> Iterator[str]:
-    """What other programs and limits took from the blocks throughout."""
+    """Yield remarks on the time that other programs and limits took from the blocks throughout."""
     if not blocks:
         return
     seconds = sum(block.seconds for block in blocks)
@@ -125,7 +128,7 @@ def load_remarks(blocks: Sequence[BlockRecord]) -> Iterator[str]:
 
 
 def versions_text(own: ConfigurationRecord) -> str:
-    """The framework of a configuration, or the versions that a step of the user's own imported."""
+    """Return the framework of a configuration, or the versions that a step of the user's own imported."""
     if own.configuration.backend:
         return framework_text(own.configuration.backend, own.framework)
     return ", ".join(f"{name} {version}" for name, version in own.framework.items())

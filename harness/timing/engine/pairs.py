@@ -36,12 +36,12 @@ TimedProgram = TimedWorker | TimedStep
 
 
 def trainings_of(programs: Sequence[Program]) -> list[Workload]:
-    """Those that train a task: of programs that are compared all or none."""
+    """Return the programs that train a task; of programs that are compared, all or none do."""
     return [program for program in programs if isinstance(program, Workload)]
 
 
 def steps_of(programs: Sequence[Program]) -> list[OwnStep]:
-    """Those that are steps of the user's own."""
+    """Return the programs that are steps of the user's own."""
     return [program for program in programs if isinstance(program, OwnStep)]
 
 
@@ -52,8 +52,8 @@ _FEWEST_BLOCKS_OF_ITS_OWN = 5
 class Alternation:
     """The workloads that alternate, and what stays the same from pair to pair.
 
-    ``certified``: each of them is. ``chance`` draws which is first, and the batches, by no seed: neither must
-    be known before.
+    ``certified``: each workload is. ``chance`` draws the order of workloads and the batches without a seed: a
+    program must not know either of them before.
     """
 
     def __init__(
@@ -66,7 +66,10 @@ class Alternation:
         certified: bool = False,
         pairs: int = FIRST_PAIRS,
     ) -> None:
-        """``deadline_seconds()`` limits a process that starts now; ``pairs`` are made, or more."""
+        """Make the alternation of ``workloads``.
+
+        ``deadline_seconds()`` limits a process that starts now; at least ``pairs`` pairs are made.
+        """
         self.certified = certified
         self.chance = random.SystemRandom()
         self.workloads = list(workloads)
@@ -81,7 +84,7 @@ class Alternation:
         self._verification = PairAudit(pairs)
 
     def worker(self, index: int, cpus: list[int] | None = None) -> TimedProgram:
-        """A fresh process of a workload, not yet set up, on these CPUs or else on its own ones.
+        """Start a fresh process of a workload, not yet set up, on ``cpus`` or else on its own CPUs.
 
         The caller ends it.
         """
@@ -124,15 +127,15 @@ class Alternation:
         return PairRecord(processes, marked, seconds, side_by_side)
 
     def before_finish(self, workers: Mapping[int, TimedProgram]) -> None:
-        """What else is measured in the processes of a pair, after its blocks: nothing here."""
+        """Measure more in the processes of a pair, after its blocks: nothing here."""
 
     def built(self, order: list[int], stack: contextlib.ExitStack) -> dict[int, TimedProgram]:
-        """A fresh process of each workload, which has imported and built and is stopped; ``stack`` ends it.
+        """Start a process of each workload that has imported and built and is stopped; ``stack`` ends it.
 
         This is the longest part of most pairs, and nearly all of it runs on one thread. If there is a CPU for
-        each, they do it side by side. That slowed down none of them: two imports of PyTorch, TensorFlow or
-        JAX at once take as long as one. Workloads of one thread, which share a CPU, move there when they have
-        built; ``order`` decides which of them starts elsewhere.
+        each process, they start side by side. This slowed none of them down: two imports of PyTorch,
+        TensorFlow or JAX at once take as long as one. Workloads of one thread, which share a CPU, move there
+        when they have built; ``order`` decides which workload starts elsewhere.
         """
         workers: dict[int, TimedProgram] = {}
         places = self._places(order)
@@ -151,7 +154,7 @@ class Alternation:
         return workers
 
     def _places(self, order: list[int]) -> list[list[int]] | None:
-        """The CPUs on which they can start side by side, in this order; None if they cannot."""
+        """Return the CPUs on which the workloads can start side by side; None if they cannot."""
         return places_to_start([self.variables[index] for index in order])
 
     def _meter(self, workers: Mapping[int, TimedProgram]) -> EnergyMeter:
@@ -190,10 +193,11 @@ class Alternation:
 
 
 def mark_disturbed(blocks: list[BlockRecord], threads: list[int]) -> list[BlockRecord]:
-    """The same blocks in the same order, marked as disturbed if a burst of other work fell into them.
+    """Mark the blocks into which a burst of other work fell as disturbed; their order stays.
 
-    ``threads[index]`` are those of a workload. What is usual is determined for each workload alone; with few
-    turns, where a burst may meet most blocks of a workload, for workloads with as many threads together.
+    ``threads[index]`` are those of a workload. The usual disturbance is determined for each workload alone;
+    with few turns, where a burst may meet most blocks of a workload, for all workloads with as many threads
+    together.
     """
     marked = list(blocks)
     few = len(blocks) < _FEWEST_BLOCKS_OF_ITS_OWN * len(threads)
@@ -222,11 +226,14 @@ class PairTime:
         self._made: list[float] = []
 
     def prepared(self, seconds: float) -> None:
-        """The trial of the configurations predicts this."""
+        """Take the prediction of the trial."""
         self.seconds = seconds
 
     def made(self, pair: PairRecord) -> None:
-        """A pair was made. What was recomputed of it does not count: it is not recomputed in every pair."""
+        """Take the time of a pair into account.
+
+        Recomputing is left out: it is not part of every pair.
+        """
         verified = sum(each.verification.seconds for each in pair.processes if each.verification is not None)
         self._made.append(pair.seconds - verified)
         self.seconds = (1 + _VERIFICATION_SHARE) * statistics.median(self._made[-_LATEST:])

@@ -1,6 +1,6 @@
 """Checks before a duel: each workload runs, is certified, and trains the same task on the same data.
 
-One process of each workload is started. From it follow the length of the blocks and the time of a pair.
+One process of each workload is started. It determines the length of the blocks and the time of a pair.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class Prepared(NamedTuple):
     pair_seconds: float
 
     def read(self, chosen: DatasetRecord) -> DatasetRecord:
-        """The chosen data set with what the workers read: fingerprint, origin and numbers of samples."""
+        """Return the ``chosen`` data set with its fingerprint, origin and numbers of samples."""
         built = self.built
         if built is None:
             return chosen
@@ -61,9 +61,9 @@ class Prepared(NamedTuple):
 def certificates(
     workloads: list[Workload], certifying: Callable[[str], None] = lambda _label: None
 ) -> list[Certificate]:
-    """The certificate of each configuration, made by its own interpreter.
+    """Return the certificate of each configuration, made by its own interpreter.
 
-    ``certifying`` is called with the label of each before it is certified.
+    ``certifying`` is called with each label before its configuration is certified.
 
     Raises:
         HarnessError: a configuration is not certified; says why.
@@ -81,7 +81,7 @@ def certificates(
 
 
 def is_certified(workload: Workload) -> bool:
-    """Whether a workload's configuration is certified; False without a reference, for example."""
+    """Check that the configuration of a workload is certified; False without a reference, for example."""
     try:
         return _proof(workload).certified
     except HarnessError:
@@ -140,7 +140,7 @@ def prepare(
 
 
 def _program(workload: Program, worker: TimedProgram) -> tuple[object, ...]:
-    """What workloads have in common whose speed only code, variables or interpreter can set apart."""
+    """Return all that decides the speed of a workload apart from code, variables and interpreter."""
     configuration = workload.configuration
     target = workload.target.target if isinstance(workload, OwnStep) else ""
     return (

@@ -1,4 +1,4 @@
-"""The log ratios of pairs, and how far an outlier among them may count.
+"""The log ratios of pairs, and the weight of an outlier among them.
 
 On a shared machine a process is occasionally slow from start to end, by a tenth or by a half, in either
 configuration. A plain mean follows such pairs. So a pair counts for no more than 1.35 standard deviations
@@ -10,7 +10,7 @@ gates, four tasks); if pairs are normal, it costs 5 % of them.
 Within a pair the blocks in the middle are compared. A pause that falls into few blocks, such as a checkpoint
 at every hundredth step, would thus be trimmed like a hiccup of the machine. If a few blocks are far from the
 others in most pairs, all blocks count instead; and no slowdown is called small unless it is small over all
-blocks. One pair may be left out of that, to allow for a second in which the machine stood still.
+blocks. One pair may be left out of this rule, to allow for a second in which the machine stood still.
 
 Whether all blocks count depends on the sizes alone, never on the signs. So under the null hypothesis signs
 remain coin tosses.
@@ -29,20 +29,18 @@ from harness.timing.engine.evidence import evidence_p_value
 from harness.timing.engine.intervals import bootstrap_interval
 from harness.timing.engine.record import BlockRecord, PairRecord
 
-# The log ratio of one pair from its undisturbed turns: of middle blocks, of all blocks, of the control.
-
 #: A pair counts if at least this share of its turns was undisturbed.
 _FEWEST_TURNS_SHARE = 0.5
 _TRIMMED_SHARE = 0.2
 
 
 def log_ratio(pair: PairRecord, index: int, batch_sizes: list[int]) -> float | None:
-    """A pair's log ratio of time per sample to the reference (index 0): the trimmed mean over its turns.
+    """Return the log ratio of time per sample of a pair to the reference (index 0).
 
-    It is taken turn by turn because the state of the machine drifts within a pair, and neighbours share it. A
-    fifth of the turns is trimmed at each end, because a hiccup falls into one block: of mean, median, trimmed
-    mean and ratio of medians the trimmed mean varied least between repeats of 24 turns of equal
-    configurations (1.9, 1.4, 1.2 and 2.3 %). None if disturbances left too few turns.
+    It is the trimmed mean over the turns, because the state of the machine drifts within a pair, and
+    neighbours share it. A fifth of the turns is trimmed at each end, because a hiccup falls into one block:
+    of mean, median, trimmed mean and ratio of medians the trimmed mean varied least between repeats of 24
+    turns of equal configurations (1.9, 1.4, 1.2 and 2.3 %). None if disturbances left too few turns.
     """
 
     def per_sample(block: BlockRecord) -> float:
@@ -52,10 +50,10 @@ def log_ratio(pair: PairRecord, index: int, batch_sizes: list[int]) -> float | N
 
 
 def whole_log_ratio(pair: PairRecord, index: int, batch_sizes: list[int]) -> float | None:
-    """The same of the total time of the turns: no block is trimmed, however long it was.
+    """Return the log ratio of the total time of the turns: no block is trimmed, however long it was.
 
-    Only this shows what falls into few blocks of a configuration, but again and again, such as a checkpoint
-    at every hundredth step.
+    Only this shows events in few blocks of a configuration that recur, such as a checkpoint at every
+    hundredth step.
     """
     kept = _undisturbed_turns(pair)
     if kept is None:
@@ -69,7 +67,7 @@ def whole_log_ratio(pair: PairRecord, index: int, batch_sizes: list[int]) -> flo
 
 
 def control_log_ratio(pair: PairRecord, index: int) -> float | None:
-    """The same of the control's time just before the blocks: the state of the machine for each of the two."""
+    """Return the log ratio of the control's time before the blocks: the state of the machine."""
     return _over_turns(
         pair, index, lambda own, reference: math.log(own.control_seconds / reference.control_seconds)
     )
@@ -78,7 +76,7 @@ def control_log_ratio(pair: PairRecord, index: int) -> float | None:
 def _over_turns(
     pair: PairRecord, index: int, value: Callable[[BlockRecord, BlockRecord], float]
 ) -> float | None:
-    """The trimmed mean over turns of a value of two blocks: that of ``index`` and that of the reference."""
+    """Return the trimmed mean over turns of ``value`` of the block of ``index`` and that of the reference."""
     kept = _undisturbed_turns(pair)
     if kept is None:
         return None
@@ -87,7 +85,7 @@ def _over_turns(
 
 
 def _undisturbed_turns(pair: PairRecord) -> list[dict[int, BlockRecord]] | None:
-    """The blocks of each turn, by configuration; None if too few turns are left.
+    """Return the blocks of each turn, by configuration; None if too few turns are left.
 
     A turn with a disturbed block is dropped for all configurations.
     """
@@ -114,7 +112,7 @@ WITHIN_SHARE = 0.5
 class Ratios:
     """Log ratios ``(pairs,)`` of the pairs that were not lost; ``fenced`` if outliers are down-weighted.
 
-    If pairs have blocks, ``middle`` is over those in the middle and ``whole`` over all of them.
+    If pairs have blocks, ``middle`` is over the blocks in the middle and ``whole`` over all blocks.
     """
 
     middle: Array
@@ -123,7 +121,7 @@ class Ratios:
 
     @property
     def uneven(self) -> bool:
-        """Whether all blocks count, because a few are far from the others in most pairs."""
+        """True if all blocks count, because a few are far from the others in most pairs."""
         if self.whole is None or not len(self.whole):
             return False
         return bool(np.median(np.abs(self.whole - self.middle)) > _FAR_OFF)
@@ -134,12 +132,12 @@ class Ratios:
         return self.over_blocks(all_of_them=self.uneven)
 
     def over_blocks(self, *, all_of_them: bool) -> Array:
-        """The log ratios over all blocks of a pair, or over those in the middle."""
+        """Return the log ratios over all blocks of a pair, or over those in the middle."""
         return self.middle if self.whole is None or not all_of_them else self.whole
 
     @property
     def weight(self) -> float:
-        """The effective number of pairs: one whose distance is cut to a half counts half."""
+        """The effective number of pairs: a pair whose distance is cut to a half counts half."""
         off = self.logs - np.median(self.logs) if len(self.logs) else self.logs
         kept, whole = np.abs(_cut(off) if self.fenced else off), np.abs(off)
         return float(np.divide(kept, whole, out=np.ones_like(whole), where=whole > 0).sum())
@@ -148,7 +146,7 @@ class Ratios:
     def values(self) -> Array:
         """``(pairs,)`` values whose mean is the centre and whose deviation is the spread.
 
-        Unfenced they are the log ratios. Fenced they are those of Huber's M-estimator in one Newton step from
+        Unfenced, these are the log ratios. Fenced, they come from Huber's M-estimator in one Newton step from
         the median: the contribution of each pair to the centre (its influence; Huber 1981, section 6.3).
         """
         if not self.fenced or not len(self.logs):
@@ -168,8 +166,8 @@ class Ratios:
     def cautious_means(self) -> list[float]:
         """Further means that must be small where a slowdown is called small; none without pairs.
 
-        One counts slow processes in full; the other is over all blocks of all pairs but the farthest. Either
-        may be the slowdown.
+        The first counts slow processes in full; the second is over all blocks of all pairs but the farthest.
+        Either may be the slowdown.
         """
         if not len(self.logs):
             return []
@@ -181,7 +179,7 @@ class Ratios:
 
     @property
     def contradicted(self) -> bool:
-        """Whether the mean over all blocks of all pairs but the farthest has another sign than the centre.
+        """True if the mean over all blocks of all pairs but the farthest has another sign than the centre.
 
         A configuration that is faster between pauses and slower with them must not be called faster.
         """
@@ -202,13 +200,13 @@ class Ratios:
         return bootstrap_interval(self.values).exp() if len(self.logs) else None
 
     def first(self, pairs: int) -> "Ratios":
-        """Those of the first pairs, as they were when there were no more."""
+        """Return the ratios of the first ``pairs`` pairs, as they were when there were no more."""
         return Ratios(self.middle[:pairs], self.fenced, None if self.whole is None else self.whole[:pairs])
 
     def within_p_value(self, limit: float) -> float:
-        """Of the test that they centre below ``limit``, at least by half of it: valid at any number of pairs.
+        """Return the p-value of the test that the ratios centre below ``limit``, at least by half of it.
 
-        1 if any of the :attr:`cautious_means` is beyond the limit.
+        Valid at any number of pairs. 1 if any of the :attr:`cautious_means` is beyond the limit.
         """
         means = self.cautious_means
         return (
@@ -218,12 +216,12 @@ class Ratios:
         )
 
     def same_p_value(self, limit: float) -> float:
-        """Of the test that they centre between ``-limit`` and ``limit``: the larger of both ends."""
+        """Return the p-value of the test that the ratios centre between ``-limit`` and ``limit``."""
         mirrored = Ratios(-self.middle, self.fenced, None if self.whole is None else -self.whole)
         return max(self.within_p_value(limit), mirrored.within_p_value(limit))
 
     def difference_p_value(self, least: float) -> float:
-        """Of the two-sided test that they do not centre on 0, at least by ``least``.
+        """Return the p-value of the two-sided test that the ratios do not centre on 0, at least by ``least``.
 
         It is twice that for the side on which the centre is.
         """
@@ -231,13 +229,13 @@ class Ratios:
 
 
 def _cut(off: Array) -> Array:
-    """Distances ``(pairs,)``, none beyond the fence; if most are 0 there is no fence."""
+    """Return distances ``(pairs,)``, none beyond the fence; if most are 0 there is no fence."""
     fence = _FENCE * np.median(np.abs(off)) if len(off) else 0.0
     return np.clip(off, -fence, fence) if fence > 0 else off
 
 
 def step_ratios(pairs: Iterable[PairRecord], index: int, batch_sizes: list[int]) -> Ratios:
-    """Of the time per sample, ``index`` over the reference, in the pairs that were not lost."""
+    """Return the ratios of the time per sample, ``index`` over the reference, without lost pairs."""
     pairs = list(pairs)
     middle, whole = (
         np.array([log for pair in pairs if (log := of_pair(pair, index, batch_sizes)) is not None], float)

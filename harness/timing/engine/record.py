@@ -25,9 +25,9 @@ class ConfigurationRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Its name in output: backend and mode, with a letter in front if two are named alike."""
     configuration: Configuration
     framework: dict[str, str]
-    """What the backend reports about itself: engine, versions, build."""
+    """The backend's report about itself: engine, versions, build."""
     device: str
-    """The one that was used."""
+    """The device that was used."""
     batch_size: int
     options: dict[str, bool | int | float | str]
     """Options of the task."""
@@ -38,7 +38,7 @@ class ConfigurationRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """What the user asked to differ: its name, and its value for each configuration (None: not set)."""
+    """A requested difference: its name, and its value for each configuration (None: not set)."""
 
     name: str
     values: list[str | None]
@@ -69,24 +69,24 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     build_seconds: float
     first_step_seconds: float
     warm_up_seconds: list[float]
-    """Of each block made before step times settled."""
+    """Seconds of each block made before step times settled."""
     settled: bool
     """Step times settled before warm-up was cut off."""
     measured: Measured
-    """What was measured of the process at its end: its peak memory at least."""
+    """Measurements of the process at its end: its peak memory at least."""
     first_call_steps: int = 0
     """Steps of the first call of each length after the first step, and of the first short last batch, in each
     of which a compiler may run again. No block contains them."""
     first_call_seconds: float = 0.0
     clock: Clock | None = None
-    """Whether two sums over all calls of the process confirm its times."""
+    """The check of its times by two sums over all calls of the process."""
     first_losses: Losses = []
-    """Of the first steps, which are equal in all configurations with the same batches."""
+    """Losses of the first steps, which are equal in all configurations with the same batches."""
     verification: Verification | None = None
-    """What was recomputed of the work of its blocks; None if this process was not chosen for it."""
+    """The recomputation of the work of its blocks; None if this process was not chosen for it."""
 
     def __post_init__(self) -> None:
-        """Refuse a damaged process, of which the memory is not known."""
+        """Raise ValueError if the peak memory of the process is missing."""
         if "peak_memory_bytes" not in self.measured:
             raise ValueError("a process lacks its peak memory")
 
@@ -103,7 +103,7 @@ class PairRecord(msgspec.Struct, frozen=True):
     """The processes imported and built at the same time, each on its own CPUs."""
 
     def __post_init__(self) -> None:
-        """Refuse a damaged pair, of which a turn lacks a configuration."""
+        """Raise ValueError if a turn lacks the block of a configuration."""
         turns: dict[int, set[int]] = {}
         for block in self.blocks:
             turns.setdefault(block.turn, set()).add(block.configuration)
@@ -117,11 +117,11 @@ class StepRecord(msgspec.Struct, kw_only=True):
     targets: list[str]
     arguments: list[dict[str, Any]]
     seed: int | None
-    """Of the generators of Python, NumPy and the frameworks. None: the user's code sets its own."""
+    """Seed of the generators of Python, NumPy and the frameworks. None: the user's code sets its own."""
     samples: int | None = None
     """Samples of a call, if the user gave their number."""
     work: list[WorkComparison] = []
-    """Whether each configuration but the reference does the same work; empty before it was compared."""
+    """The comparison of the work of each configuration but the reference; empty before it was made."""
 
 
 def refuse_incomplete(pairs: list[PairRecord], configurations: int) -> None:

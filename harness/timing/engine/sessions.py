@@ -14,7 +14,7 @@ _DEFINE_LIMIT_SECONDS = 300.0
 
 
 class ConfigurationFailed(HarnessError):
-    """A process could not be started or failed; ``label`` names its workload, ``reason`` omits the label."""
+    """A process failed or could not start; ``label`` names its workload, ``reason`` omits the label."""
 
     def __init__(self, label: str, reason: str) -> None:
         super().__init__(f"{label}: {reason}")
@@ -24,9 +24,9 @@ class ConfigurationFailed(HarnessError):
 
 @contextlib.contextmanager
 def blaming(label: str, session: Session | None = None) -> Iterator[None]:
-    """Raise errors from inside as those of this workload, with the last lines of its worker's output.
+    """Raise errors from inside as errors of the workload ``label``, with the last lines of its output.
 
-    Without a ``session`` they are of starting one.
+    Without a ``session`` the errors are those of starting a worker.
     """
     try:
         yield
@@ -44,7 +44,7 @@ def session_of(
     python: str,
     cpus: Iterable[int] | None = None,
 ) -> Session:
-    """A worker; raises :class:`ConfigurationFailed` if its interpreter cannot be started."""
+    """Start a worker; raise :class:`ConfigurationFailed` if its interpreter cannot be started."""
     with blaming(label):
         return Session(variables, limit_seconds, python, cpus)
 
@@ -56,7 +56,10 @@ _S = TypeVar("_S", bound=Session)
 def ending(
     label: str, session: _S, blame: Callable[[str, Session], AbstractContextManager[None]] = blaming
 ) -> Iterator[_S]:
-    """A process that is ended afterwards. Errors are those of its workload; see :func:`blaming`."""
+    """Yield a session and end its process afterwards.
+
+    Errors are those of its workload; see :func:`blaming`.
+    """
     try:
         with blame(label, session):
             yield session
@@ -67,7 +70,7 @@ def ending(
 def defined_by(
     label: str, python: str, variables: Mapping[str, str], names: protocol.Define
 ) -> protocol.Defined:
-    """The task, its options and the mode as that interpreter defines them.
+    """Return the task, its options and the mode as another interpreter defines them.
 
     Raises:
         ConfigurationFailed: a name is unknown there, or a plugin cannot be loaded.

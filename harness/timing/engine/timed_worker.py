@@ -35,11 +35,11 @@ class TimedProcess:
         self._settled = False
 
     def blamed(self) -> AbstractContextManager[None]:
-        """See :func:`blaming`."""
+        """Return a context that raises errors as those of the workload: see :func:`blaming`."""
         return blaming(self._label, self.session)
 
     def block(self, steps: int) -> float:
-        """Seconds of this many steps of the full batch size."""
+        """Return the seconds of ``steps`` steps of the full batch size."""
         raise NotImplementedError
 
     def warm_up(self, steps: int) -> None:
@@ -50,10 +50,10 @@ class TimedProcess:
             self.read_state()
 
     def read_state(self) -> None:
-        """Read what is needed to recompute the next block; nothing where nothing is recomputed."""
+        """Read the state from which the next block can be recomputed; nothing where nothing is recomputed."""
 
     def end(self) -> None:
-        """End the process, paused or not; nothing of it is left."""
+        """End the process, paused or not, and remove all that is left of it."""
         self.session.kill_and_close()
 
 
@@ -75,7 +75,7 @@ class TimedWorker(TimedProcess):
         self._workload, self._plan = workload, workload.plan
 
         def start(further: Mapping[str, str]) -> Session:
-            """Another worker like this one, on the CPUs of its variables."""
+            """Start another worker like this one, on the CPUs of its variables."""
             own = {**variables, **further}
             return session_of(workload.label, own, deadline_seconds, configuration.python)
 
@@ -115,7 +115,7 @@ class TimedWorker(TimedProcess):
         return self._audit.order
 
     def shuffle(self, seed: int) -> None:
-        """Take the batches in the order of this seed, which the program could not know when it was built."""
+        """Take the batches in the order of ``seed``, which the program could not know when it was built."""
         with self.blamed():
             self._audit.shuffle(seed)
 
@@ -139,15 +139,16 @@ class TimedWorker(TimedProcess):
         return trained.seconds
 
     def unsteady_seconds(self, step_seconds: float) -> float:
-        """What the first step and the first call of each length took beyond steady steps of this time.
+        """Return the time of the first step and of first calls beyond steady steps of ``step_seconds``.
 
-        They may compile; the first short batch comes late. Other calls only vary with the machine's load.
+        The first call of each length may compile; the first short batch comes late. Other calls only vary
+        with the load of the machine.
         """
         excess = self._first_call_seconds - self._first_call_steps * step_seconds
         return self._first_step_seconds + max(0.0, excess)
 
     def block(self, steps: int) -> float:
-        """Seconds of this many steps of the full batch size: a part of an epoch, or whole epochs.
+        """Return the seconds of ``steps`` steps of the full batch size: a part of an epoch, or whole epochs.
 
         Steps that are made but not counted: the rest of an epoch into which no whole part fits, its short
         last batch, and the first call of each length.
@@ -176,7 +177,7 @@ class TimedWorker(TimedProcess):
         return samples_of_step(self._workload.task, self.built.samples["train"])
 
     def record(self, variables: dict[str, str], certificate: Certificate | None) -> ConfigurationRecord:
-        """The configuration as it ran."""
+        """Return the configuration as it ran."""
         workload, configuration = self._workload, self._workload.configuration
         return ConfigurationRecord(
             label=workload.label,
@@ -196,7 +197,7 @@ class TimedWorker(TimedProcess):
         return self.order.full_steps
 
     def even_steps(self, fewest: int) -> int:
-        """At least so many steps in calls of one length."""
+        """Return at least ``fewest`` steps, in calls of one length."""
         return self.order.even_steps(fewest)
 
     def read_state(self) -> None:
@@ -205,9 +206,9 @@ class TimedWorker(TimedProcess):
             self._audit.read()
 
     def finish(self, *, verify: bool) -> ProcessRecord:
-        """The record of the process, with its peak memory. This is the last request before it is ended.
+        """Return the record of the process, with its peak memory; ``verify`` its work too.
 
-        ``verify`` its work too.
+        This is the last request before the process is ended.
         """
         with self.blamed():
             self._audit.read(last=True)

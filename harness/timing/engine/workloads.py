@@ -1,4 +1,4 @@
-"""What the processes of a duel or a gate run: a configuration that trains a task, among others."""
+"""The programs that the processes of a duel or a gate run, such as a configuration that trains a task."""
 
 import os
 import struct
@@ -20,18 +20,18 @@ _POINTER_BYTES = struct.calcsize("P")
 
 
 class Contender(msgspec.Struct, frozen=True, kw_only=True):
-    """What one configuration runs. ``label`` names it in output."""
+    """The program of one configuration. ``label`` names it in output."""
 
     label: str
     configuration: Configuration
 
     def worker_variables(self, *, quiet: bool) -> dict[str, str]:
-        """The variables that its processes are started with, in addition to those of the user's shell."""
+        """Return the variables that its processes get in addition to those of the user's shell."""
         own = self.configuration
         return worker_variables(own.threads, own.device, os.environ, quiet=quiet) | dict(own.variables)
 
     def distinctive(self) -> dict[str, str]:
-        """What a user may ask to differ, apart from what is run."""
+        """Return the settings that a user may ask to differ, apart from the program."""
         own = self.configuration
         facts = {"python": own.python, "threads": str(own.threads)}
         return facts | {f"variable {name}": value for name, value in own.variables}
@@ -49,11 +49,11 @@ class Workload(Contender, frozen=True, kw_only=True):
 
     @property
     def plan(self) -> Plan:
-        """What its backend is asked to build."""
+        """The plan that its backend is asked to build."""
         return self.configuration.plan(self.task, self.seed)
 
     def distinctive(self) -> dict[str, str]:
-        """As of every contender, and precision, device, batch size and options."""
+        """Return the facts of every contender, and precision, device, batch size and options."""
         facts = {
             "precision": self.configuration.precision,
             "device": self.configuration.device,
@@ -64,7 +64,7 @@ class Workload(Contender, frozen=True, kw_only=True):
 
 
 def labelled(workloads: list[Workload]) -> list[Workload]:
-    """The workloads with distinct labels: those of the same name are prefixed with a letter."""
+    """Give the workloads distinct labels: a letter stands before equal names."""
     names = [workload.label for workload in workloads]
     return [
         msgspec.structs.replace(workload, label=f"{letter}:{workload.label}")
@@ -75,7 +75,7 @@ def labelled(workloads: list[Workload]) -> list[Workload]:
 
 
 def differences(workloads: Sequence[Contender]) -> list[Difference]:
-    """What the workloads were asked to differ in, apart from backend, mode and factory."""
+    """Return the requested differences of the workloads, apart from backend, mode and factory."""
     every = [workload.distinctive() for workload in workloads]
     names = sorted({name for facts in every for name in facts})
     found = [Difference(name, [facts.get(name) for facts in every]) for name in names]
@@ -83,10 +83,10 @@ def differences(workloads: Sequence[Contender]) -> list[Difference]:
 
 
 def pad_to_equal_size(variables: list[dict[str, str]], pythons: list[str]) -> list[dict[str, str]]:
-    """The same variables, padded so that environment and interpreter path have the same size everywhere.
+    """Pad the variables so that environment and interpreter path have the same size everywhere.
 
-    Their size moves the stack, and with it the alignment of what is on it: two equal programs can differ by
-    several per cent for that reason alone (Mytkowicz et al. 2009). The path counts twice: as the executed
+    Their size moves the stack, and with it the alignment of its contents: two equal programs can differ by
+    several per cent for this reason alone (Mytkowicz et al. 2009). The path counts twice: as the executed
     file and as the first argument.
     """
     sizes = [
@@ -97,13 +97,13 @@ def pad_to_equal_size(variables: list[dict[str, str]], pythons: list[str]) -> li
 
 
 def _stack_bytes(environment: Mapping[str, str]) -> int:
-    """The size of variables on a new process's stack: ``name=value``, a zero byte and a pointer each."""
+    """Return the size of variables on the stack: ``name=value``, a zero byte and a pointer each."""
     text = sum(len(os.fsencode(f"{name}={value}")) + 1 for name, value in environment.items())
     return text + _POINTER_BYTES * len(environment)
 
 
 def refuse_different_work(workloads: list[Workload]) -> None:
-    """Check that the tasks differ in nothing but the batch size and DP-SGD, whose cost a duel may measure.
+    """Check that the tasks differ only in batch size and DP-SGD, whose cost a duel may measure.
 
     Raises:
         UsageError: they do; names the differences.
@@ -119,7 +119,7 @@ def refuse_different_work(workloads: list[Workload]) -> None:
 
 
 def _unequal(first: Workload, other: Workload) -> str:
-    """The options that differ, or else the fields of the task, which two installations may define."""
+    """Name the options that differ, or else the fields of the task, which two installations may define."""
     ours, theirs = first.options, other.options
     if not (names := [name for name in ours | theirs if ours.get(name) != theirs.get(name)]):
         ours, theirs = msgspec.structs.asdict(first.task), msgspec.structs.asdict(other.task)

@@ -22,13 +22,13 @@ from harness.errors import UsageError
 
 
 class Progress(Protocol):
-    """Follows an installation."""
+    """An observer of an installation."""
 
     def doing(self, activity: str, /) -> None:
-        """``activity`` begins."""
+        """Follow the beginning of ``activity``."""
 
     def show(self, activity: str, /) -> None:
-        """What pip does at the moment; many lines."""
+        """Show what pip does at the moment; many lines."""
 
 
 _DAY_SECONDS = 86400.0
@@ -39,7 +39,7 @@ _KEY_DIGITS = 16
 
 
 def place_of(kind: str, *identity: str) -> Path:
-    """Where the environment is kept today that this Python and these settings of pip make."""
+    """Return where the environment is kept that this Python and these settings of pip make today."""
     settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("PIP_"))
     parts = [kind, *identity, sys.version, sys.base_prefix, str(today()), *settings]
     key = hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:_KEY_DIGITS]
@@ -77,7 +77,7 @@ def remove_old() -> None:
 
 
 class Environments(NamedTuple):
-    """Those of earlier days, which no command uses again, and how many are kept, with their bytes."""
+    """The environments of earlier days, which are not used again; the number and bytes of the others."""
 
     old: list[Leftover]
     kept: int
@@ -85,7 +85,7 @@ class Environments(NamedTuple):
 
 
 def environments_in_cache() -> Environments:
-    """All environments; what several of them share counts once, and as kept where one of these is kept."""
+    """Find all environments; files that several share count once, as kept if one of these is kept."""
     every = _environments()
     old = [*older_than(_DAY_SECONDS, every)]
     kept = [venv for venv in every if venv not in old]
@@ -99,7 +99,7 @@ def environments_in_cache() -> Environments:
 
 
 def _bytes_beyond(seen: set[tuple[int, int]], folders: Iterable[Path]) -> int:
-    """The bytes of the files in folders, without those that were seen before under another name."""
+    """Count the bytes of files in ``folders``, without files that were ``seen`` under another name."""
     total = 0
     for folder in folders:
         for file in folder.rglob("*"):
@@ -112,13 +112,13 @@ def _bytes_beyond(seen: set[tuple[int, int]], folders: Iterable[Path]) -> int:
 
 
 def _environments() -> list[Path]:
-    """Those of dependencies, which others are copied from, first."""
+    """Return all folders; environments of dependencies, which others are copied from, come first."""
     return sorted(_cache().glob("*/"))
 
 
 @functools.cache
 def today() -> datetime.date:
-    """The day in UTC; the same for base and head even if midnight passes between them."""
+    """Return the day in UTC; the same for base and head even if midnight passes between them."""
     return datetime.datetime.now(datetime.UTC).date()
 
 

@@ -22,14 +22,14 @@ _COMMIT_DIGITS = 12
 
 
 class Source(NamedTuple):
-    """What pip installs from a checkout, such as ``.[torch]``, and the ``folder`` that it is relative to."""
+    """The requirement that pip installs, such as ``.[torch]``, relative to ``folder`` of a checkout."""
 
     requirement: str
     folder: Path = Path()
 
 
 def base_environment(tree: Path, top: Path, commit: str, source: Source, progress: Progress) -> Environment:
-    """The environment of a commit, from its worktree or the cache; raises HarnessError if pip fails."""
+    """Make the environment of a commit, from its worktree or the cache; HarnessError if pip fails."""
     package = package_of(top, commit, source, tree)
     with _installed("base", commit[:_COMMIT_DIGITS], package, progress, commit) as environment:
         return environment
@@ -37,7 +37,7 @@ def base_environment(tree: Path, top: Path, commit: str, source: Source, progres
 
 @contextlib.contextmanager
 def head_environment(top: Path, source: Source, progress: Progress) -> Iterator[Environment]:
-    """The environment of HEAD, or of the working tree if tracked files in it are changed.
+    """Make the environment of HEAD, or of the working tree if tracked files in it are changed.
 
     Raises:
         HarnessError: pip fails.
@@ -58,7 +58,7 @@ def head_environment(top: Path, source: Source, progress: Progress) -> Iterator[
 
 
 def package_of(top: Path, commit: str, source: Source, tree: Path | None = None) -> Package:
-    """The project with its submodules as it is in a commit, of which ``tree`` may be a worktree."""
+    """Return the project with its submodules as of a commit, of which ``tree`` may be a worktree."""
 
     @contextlib.contextmanager
     def committed() -> Iterator[Checkout]:
@@ -79,7 +79,7 @@ def _installed(
 
 
 def _untracked(top: Path, commit: str) -> str:
-    """A clause about files that look like part of HEAD and are not; empty where there are none."""
+    """Return a caution about untracked files, which are not part of HEAD; empty without such files."""
     files = git.untracked_files(top)
     if not files:
         return ""
@@ -97,7 +97,7 @@ def pair_of_commits(
     *,
     suite_was_named: bool,
 ) -> Iterator[EnvironmentPair]:
-    """Environments made from the repository of the current folder: ``reference``, and the working tree.
+    """Make environments from the repository of this folder: ``reference``, and the working tree.
 
     ``suite_was_named`` says that the suite is not simply the one of this folder.
 
@@ -130,7 +130,7 @@ def pair_of_commits(
         )
 
 
-#: What is installed where a suite has tasks and does not say.
+#: The requirement of a suite that has tasks and names no source.
 _USUAL_SOURCE = ".[torch]"
 
 

@@ -12,7 +12,7 @@ from harness.timing.environments.suite_file import SUITE_FILES, benchmark_of, be
 
 
 def vanished_from_file(suite: Suite, base_suite: Path) -> tuple[Benchmark, ...]:
-    """The benchmarks of ``base_suite`` that ``suite`` lacks or has changed; see :func:`vanished`.
+    """Return the benchmarks of ``base_suite`` that ``suite`` lacks or has changed: see :func:`vanished`.
 
     Raises:
         UsageError: the file cannot be read or has no benchmark.
@@ -26,11 +26,12 @@ def vanished_from_file(suite: Suite, base_suite: Path) -> tuple[Benchmark, ...]:
 def vanished_from_commit(
     suite: Suite, top: Path, tree: Path, looked_in: Path | None = None
 ) -> tuple[Benchmark, ...] | None:
-    """The benchmarks that the suite in a commit's worktree ``tree`` has and ``suite`` lacks or has changed.
+    """Return the benchmarks that a commit's suite has and ``suite`` lacks or has changed.
 
-    The commit's suite is, in this order: what a command without ``--suite`` finds in ``tree``, if ``suite``
-    was found so, in the folder ``looked_in`` of the repository; the file where the suite is now; the file
-    that git says it was moved from; a usual place that has no suite any more. None where none can be read.
+    The suite in the worktree ``tree`` is, in this order: the file that a command without ``--suite`` finds,
+    if ``suite`` was found so, in the folder ``looked_in`` of the repository; the file where the suite is now;
+    the file that git says it was moved from; a usual place that has no suite any more. None where none can be
+    read.
     """
     for name in _earlier_places(Path(suite.file).resolve(), top, tree, looked_in):
         if tables := _tables(tree / name):
@@ -39,9 +40,9 @@ def vanished_from_commit(
 
 
 def vanished(suite: Suite, earlier: Mapping[str, Any]) -> tuple[Benchmark, ...]:
-    """The benchmarks among the tables of an ``earlier`` suite that ``suite`` lacks or writes otherwise.
+    """Return the benchmarks of an ``earlier`` suite that ``suite`` lacks or writes otherwise.
 
-    What is written otherwise may still be the same work, which only an environment can determine.
+    A benchmark that is written otherwise may still be the same work, which only an environment can determine.
     """
     gone: list[Benchmark] = []
     now = {benchmark.name: benchmark for benchmark in suite.benchmarks}
@@ -62,7 +63,7 @@ def _program_of(benchmark: Benchmark) -> str:
 
 
 def _earlier_places(file: Path, top: Path, tree: Path, looked_in: Path | None) -> Iterator[str]:
-    """Where the suite may have been in the commit, the likeliest first."""
+    """Yield the places where the suite may have been in the commit, the likeliest first."""
     if looked_in is not None:
         yield from (str(looked_in / name) for name in SUITE_FILES)
     if file.is_relative_to(top):
@@ -74,7 +75,7 @@ def _earlier_places(file: Path, top: Path, tree: Path, looked_in: Path | None) -
 
 
 def _tables(path: Path) -> dict[str, Any]:
-    """The tables of a suite's benchmarks; empty where there is no readable suite."""
+    """Return the tables of a suite's benchmarks; empty where there is no readable suite."""
     try:
         return benchmark_tables(path)
     except UsageError:

@@ -1,4 +1,4 @@
-"""Base and head: two interpreters, what is installed there, and what a benchmark's names mean there."""
+"""Base and head: two interpreters, what is installed there, and the meaning of a benchmark's names there."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from harness.core.plugins.definition import resized
 from harness.core.plugins.options import value_text
 from harness.core.plugins.sources import models_of
 from harness.core.worker import protocol
-from harness.core.worker.process import installed_harness
+from harness.core.worker.interpreter import installed_harness
 from harness.errors import UsageError
 from harness.timing.engine.pairs import Program
 from harness.timing.engine.sessions import defined_by
@@ -38,7 +38,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """The checkout from which steps of the user's own are taken."""
 
     def configuration(self, benchmark: Benchmark, mode: str = "") -> Configuration:
-        """How the processes of a benchmark run here; a step has no backend."""
+        """Return how the processes of a benchmark run here; a step has no backend."""
         return Configuration(
             benchmark.backend.partition(":")[0],
             mode,
@@ -51,7 +51,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def with_shared_path(base: Environment, head: Environment) -> tuple[Environment, Environment]:
-    """Both; base with a caution where ``PYTHONPATH`` gives them the same code."""
+    """Return both; base with a caution where ``PYTHONPATH`` gives them the same code."""
     path = os.environ.get("PYTHONPATH")
     if not path or "PYTHONPATH" in base.variables | head.variables:
         return base, head
@@ -60,10 +60,10 @@ def with_shared_path(base: Environment, head: Environment) -> tuple[Environment,
 
 
 def probe(environment: Environment, *, needs_harness: bool = True) -> EnvironmentRecord:
-    """The version of harness that is installed there, where it ``needs_harness``.
+    """Return the record of an environment, with its version of harness where it ``needs_harness``.
 
     Raises:
-        UsageError: none is, or one that speaks another protocol.
+        UsageError: there is none, or one that speaks another protocol.
     """
     python, variables = environment.python, environment.variables
     version = installed_harness(environment.label, python, variables) if needs_harness else ""
@@ -78,14 +78,14 @@ def probe(environment: Environment, *, needs_harness: bool = True) -> Environmen
 
 
 def program_of(environment: Environment, benchmark: Benchmark, head: Environment) -> Program:
-    """The benchmark in this environment; see :func:`workload_of` and :func:`step_of`."""
+    """Return the benchmark in this environment: see :func:`workload_of` and :func:`step_of`."""
     if benchmark.step:
         return step_of(environment, benchmark, head)
     return workload_of(environment, benchmark)
 
 
 def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:
-    """The benchmark as the plugins of this environment define it.
+    """Return the benchmark as the plugins of this environment define it.
 
     Raises:
         UsageError: the framework is not installed there, the task has no batch size to change, or it names a
@@ -113,9 +113,9 @@ def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:
 
 
 def step_of(environment: Environment, benchmark: Benchmark, head: Environment) -> OwnStep:
-    """The step of a benchmark in this environment.
+    """Return the step of a benchmark in this environment.
 
-    Its file is that of the environment's own checkout; where that lacks it, ``head``'s.
+    Its file is that of the environment's own checkout; where it lacks the file, that of ``head``.
     """
     target = StepTarget(
         target=benchmark.step,
@@ -135,11 +135,8 @@ def step_of(environment: Environment, benchmark: Benchmark, head: Environment) -
     )
 
 
-# The suite as base had it, so that a benchmark that head removed or replaced does not go unnoticed.
-
-
 class EnvironmentPair(NamedTuple):
-    """Base, head, and the benchmarks that head's suite no longer has; None where that is unknown."""
+    """Base, head, and the benchmarks that the suite of head no longer has; None where that is unknown."""
 
     base: Environment
     head: Environment
@@ -149,6 +146,6 @@ class EnvironmentPair(NamedTuple):
 def pair_of_interpreters(
     suite: Suite, base: Environment, head: Environment, base_suite: Path | None
 ) -> EnvironmentPair:
-    """The environments as they were given."""
+    """Return the environments as they were given."""
     vanished = None if base_suite is None else vanished_from_file(suite, base_suite)
     return EnvironmentPair(*with_shared_path(base, head), vanished)

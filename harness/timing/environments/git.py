@@ -1,4 +1,4 @@
-"""The git repository of a project: its commits, worktrees and renamed files; git and pip as commands."""
+"""The git repository of a project: its commits, worktrees and renamed files."""
 
 import contextlib
 import tempfile
@@ -8,15 +8,12 @@ from pathlib import Path
 from harness.errors import HarnessError, UsageError
 from harness.timing.environments.programs import output_of, run_plainly
 
-# Commands of other programs (git, pip), and their errors in one line.
-
-
 #: A suite that lost half of its benchmarks while it was moved is still the same file.
 _SIMILARITY = "--find-renames=30%"
 
 
 def repository(folder: Path, option: str = "--base") -> Path:
-    """The top of the repository that a folder is in.
+    """Return the top of the repository that a folder is in.
 
     Raises:
         UsageError: it is in none, or git is not installed.
@@ -28,12 +25,12 @@ def repository(folder: Path, option: str = "--base") -> Path:
 
 
 def place_in_repository(folder: Path) -> Path:
-    """The path of a folder relative to the top of its repository."""
+    """Return the path of a folder relative to the top of its repository."""
     return Path(_git(folder, "rev-parse", "--show-prefix"))
 
 
 def commit_of(top: Path, reference: str, option: str = "--base") -> str:
-    """The hash of the commit that a branch, tag or hash names, given as ``option``.
+    """Return the hash of the commit that a branch, tag or hash names, given as ``option``.
 
     Raises:
         UsageError: there is no such commit.
@@ -48,7 +45,7 @@ def commit_of(top: Path, reference: str, option: str = "--base") -> str:
 
 
 def commits_between(top: Path, good: str, bad: str) -> list[tuple[str, str]]:
-    """Hash and title of the commits from ``good`` to ``bad``, both included, along first parents.
+    """Return hash and title of the commits from ``good`` to ``bad``, both included, along first parents.
 
     Raises:
         UsageError: good is not on the way back from bad.
@@ -66,23 +63,23 @@ def commits_between(top: Path, good: str, bad: str) -> list[tuple[str, str]]:
 
 
 def has_changes(top: Path) -> bool:
-    """Whether tracked files differ from HEAD. Untracked ones, such as results, do not count."""
+    """Check for tracked files that differ from HEAD. Untracked files, such as results, do not count."""
     return bool(_git(top, "status", "--porcelain", "--untracked-files=no"))
 
 
 def untracked_files(top: Path) -> list[str]:
-    """The files that git neither tracks nor ignores."""
+    """Return the files that git neither tracks nor ignores."""
     return _git(top, "ls-files", "--others", "--exclude-standard").splitlines()
 
 
 def tracked_files(top: Path, files: Sequence[str]) -> list[str]:
-    """Those of these files that git tracks, relative to the top of the repository."""
+    """Return those of ``files`` that git tracks, relative to the top of the repository."""
     return [name for name in _git(top, "ls-files", "-z", "--", *files).split("\0") if name]
 
 
 @contextlib.contextmanager
 def checkout(top: Path, commit: str) -> Iterator[Path]:
-    """A worktree of a commit, removed afterwards."""
+    """Yield a worktree of a commit, and remove it afterwards."""
     with contextlib.ExitStack() as stack:
         try:
             folder = stack.enter_context(
@@ -100,9 +97,9 @@ def checkout(top: Path, commit: str) -> Iterator[Path]:
 
 
 def fill_submodules(tree: Path) -> str:
-    """Fetch the submodules of a worktree; why some are missing, empty where none is.
+    """Fetch the submodules of a worktree; say why some are missing, empty where none is.
 
-    Whether the project needs them is for pip to find out.
+    Only pip can find out if the project needs them.
     """
     if not (tree / ".gitmodules").exists():
         return ""
@@ -116,7 +113,7 @@ def fill_submodules(tree: Path) -> str:
 
 
 def earlier_names(name: str, top: Path, tree: Path) -> list[str]:
-    """The names that a file of the working tree had in the commit of a worktree, if git finds it renamed."""
+    """Return the names that a file had in the commit of a worktree, if git finds it renamed."""
     commit = commit_of(tree, "HEAD")
     renamed = _git(top, "diff", "-z", "--name-status", _SIMILARITY, "--diff-filter=R", commit).split("\0")
     return [before for before, now in zip(renamed[1::3], renamed[2::3], strict=False) if now == name]

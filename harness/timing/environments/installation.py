@@ -1,9 +1,10 @@
-"""Virtual environments in the user's cache: what several need is installed once, their own packages over it.
+"""Virtual environments in the user's cache: shared dependencies are installed once, each package on top.
 
 :func:`environment_of` makes them. The dependencies of a package are installed into one environment for all
-packages that declare the same; that of a package is a copy of it by hard links, into which pip installs the
-package. All are made once for each Python and day, so that environments that are compared have the releases
-that pip finds on one day: a release of a framework in between would look like a change of the code.
+packages that declare the same dependencies. The environment of a package is a copy of it by hard links, into
+which pip installs the package. All are made once for each Python and day, so that environments that are
+compared have the releases that pip finds on one day: a release of a framework in between would look like a
+change of the code.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ from harness.timing.environments.cache import COMPLETE, Progress, exclusive, pla
 
 
 class Checkout(NamedTuple):
-    """The files of a package. ``lacking`` says why some are missing, in which case nothing is kept of it."""
+    """The files of a package. ``lacking`` says why some are missing; then the environment is not kept."""
 
     folder: Path
     lacking: str = ""
@@ -34,8 +35,9 @@ class Checkout(NamedTuple):
 class Package(NamedTuple):
     """A project that pip installs as ``requirement``, such as ``.[torch]``, relative to its checkout.
 
-    ``identity`` says whose files these are: a repository, a folder in it, a commit. What is not ``lasting``
-    is installed again each time. ``checkout`` gives the files, and is called only where they are needed.
+    ``identity`` says whose files these are: a repository, a folder in it, a commit. A package that is not
+    ``lasting`` is installed again each time. ``checkout`` gives the files, and is called only where they are
+    needed.
     """
 
     requirement: str
@@ -55,10 +57,10 @@ class Installed(NamedTuple):
 def environment_of(
     requirements: Sequence[str], package: Package | None = None, *, label: str, progress: Progress
 ) -> Iterator[Installed]:
-    """The environment of these requirements for pip, and of a package with its dependencies.
+    """Yield the environment of these requirements for pip, and of a package with its dependencies.
 
     ``label`` names it in messages. Other processes wait while it is made, and while a package that is not
-    lasting is in use. What a killed process leaves is made again.
+    lasting is in use. The remains of a killed process are replaced.
 
     Raises:
         UsageError: the cache is not writable.
@@ -87,7 +89,7 @@ def environment_of(
 
 
 class _Making(NamedTuple):
-    """An environment that is being made: its name, the message where that fails, and who follows it."""
+    """An environment that is being made: its name, the message for a failure, and its observer."""
 
     label: str
     failure: str
@@ -111,7 +113,7 @@ _SHOWN = {"Collecting", "Downloading", "Building", "Installing"}
 
 
 class Wheel(NamedTuple):
-    """A package that is built: what pip installs, its name, and what it declares about its dependencies."""
+    """A package that is built: its requirement for pip, its name, and its declared dependencies."""
 
     requirement: str
     name: str
@@ -119,7 +121,7 @@ class Wheel(NamedTuple):
 
     @classmethod
     def read(cls, file: Path, extras: str) -> "Wheel":
-        """A wheel with these ``extras``, such as ``[torch]``."""
+        """Read a wheel with these ``extras``, such as ``[torch]``."""
         with zipfile.ZipFile(file) as archive:
             (metadata,) = (name for name in archive.namelist() if _METADATA.fullmatch(name))
             text = archive.read(metadata).decode("utf-8", "replace")
@@ -131,10 +133,9 @@ _METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
 
 
 def _shared(requirements: Sequence[str], wheel: Wheel | None, making: _Making) -> Path:
-    """The environment of requirements and of a package's dependencies, without the package.
+    """Make the environment of requirements and of a package's dependencies, without the package.
 
-    Which extras of the package are meant and which markers hold is left to pip: it installs the package,
-    and removes it again.
+    pip decides on extras and markers: it installs the package, and removes it again.
     """
     own = [] if wheel is None or not wheel.requires else [wheel]
     declared = [text for each in own for text in (Path(each.requirement).name, each.name, *each.requires)]

@@ -1,4 +1,4 @@
-"""Environments in the cache that no command uses again."""
+"""Environments in the cache that no command uses again, for ``harness clean``."""
 
 from pathlib import Path
 

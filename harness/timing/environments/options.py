@@ -16,14 +16,14 @@ own_step = click.option(
 
 
 def refuse_step_options(options: Mapping[str, Any], instead: str) -> None:
-    """Raise UsageError for an option of :func:`step_options` where there is no step, but this ``instead``."""
+    """Raise UsageError for an option of steps where there is no step, but this ``instead``."""
     for option, name in {"--with": "arguments", "--samples": "samples", "--timeout": "timeout"}.items():
         if options[name]:
             raise UsageError(f"{option} is for --step; {instead} has its own settings")
 
 
 def step_benchmark(options: Mapping[str, Any], command: str) -> Benchmark:
-    """The step that ``--step`` and the options of steps describe, as a benchmark of a suite.
+    """Return the step that ``--step`` and the options of steps describe, as a benchmark of a suite.
 
     Raises:
         UsageError: its name has another form, or an argument has several values.

@@ -1,4 +1,4 @@
-"""Other programs, git and pip, and their errors in one line."""
+"""Calls of other programs, git and pip, with their errors in one line."""
 
 import os
 import subprocess
@@ -13,14 +13,14 @@ Completed = subprocess.CompletedProcess[str]
 
 
 def run_plainly(command: list[str], folder: Path) -> Completed:
-    """As a shell does: the program gets a Ctrl-C too, and git then cleans up."""
+    """Run a program as a shell does: the program gets a Ctrl-C too, and git then cleans up."""
     return subprocess.run(
         command, cwd=folder, capture_output=True, text=True, errors="surrogateescape", check=False
     )
 
 
 def run_in_group(command: list[str], folder: Path, follow: Callable[[str], None] | None = None) -> Completed:
-    """In a process group that ends with this process, so that no pip writes on after its gate.
+    """Run a program in a process group that ends with this process, so that no pip outlives its gate.
 
     ``follow`` gets each line of standard output as it comes.
     """
@@ -33,7 +33,7 @@ def output_of(
     failure: str,
     run: Callable[[list[str], Path], Completed] = run_in_group,
 ) -> str:
-    """Standard output, stripped.
+    """Return the standard output of a program, stripped.
 
     Raises:
         HarnessError: the program is missing or fails: ``failure`` with its last lines.

@@ -6,8 +6,8 @@ import msgspec
 class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Base or head: its interpreter, and what is installed there.
 
-    ``commit`` is that of the source it was made from, where the harness made it; ``cautions`` are what a
-    reader must know of how it was made, each a clause.
+    ``commit`` is that of its source, where the harness made the environment; ``cautions`` are clauses about
+    how it was made.
     """
 
     python: str

@@ -25,7 +25,7 @@ _DISTRIBUTION = "dl-harness"
 
 
 def requirements_of(text: str, option: str) -> list[str]:
-    """``jax==0.5.3,jaxlib==0.5.3`` as requirements for pip; commas of versions and extras split none.
+    """Parse ``jax==0.5.3,jaxlib==0.5.3``; commas of versions and extras do not split.
 
     Raises:
         UsageError: one of them is no requirement.
@@ -48,7 +48,7 @@ def requirements_of(text: str, option: str) -> list[str]:
 def pair_of_requirements(
     suite: Suite, base: Sequence[str], head: Sequence[str], others: Sequence[str], progress: Progress
 ) -> Iterator[EnvironmentPair]:
-    """Two environments that differ in requirements; see :func:`environment_with`."""
+    """Make two environments that differ in requirements: see :func:`environment_with`."""
     with (
         environment_with("base", base, others, suite.benchmarks, progress) as of_base,
         environment_with("head", head, others, suite.benchmarks, progress) as of_head,
@@ -64,7 +64,7 @@ def environment_with(
     benchmarks: Sequence[Benchmark],
     progress: Progress,
 ) -> Iterator[Environment]:
-    """An environment with these requirements and ``others``.
+    """Make an environment with these requirements and ``others``.
 
     Where one of the benchmarks trains a task, it also has this harness and what the backends require.
 
@@ -85,7 +85,7 @@ def environment_with(
 
 
 def project_of(requirement: str) -> str:
-    """The name of what is required; a path stands for itself."""
+    """Return the name of the required project; a path stands for itself."""
     try:
         return canonicalize_name(Requirement(requirement).name)
     except InvalidRequirement:
@@ -93,14 +93,14 @@ def project_of(requirement: str) -> str:
 
 
 def _absolute(requirement: str) -> str:
-    """A path, such as ``.[extra]``, whatever folder pip runs in; anything else as it is."""
+    """Make a path, such as ``.[extra]``, independent of the folder of pip; leave anything else as it is."""
     path, bracket, extras = requirement.partition("[")
     return f"{Path(path).resolve()}{bracket}{extras}" if Path(path).exists() else requirement
 
 
 @contextlib.contextmanager
 def own_wheel() -> Iterator[Package]:
-    """This harness as a wheel, made of the files that it is imported from, wherever it was installed from."""
+    """Make a wheel of this harness from the files that it is imported from."""
     found = metadata.distribution(_DISTRIBUTION)
     tops = {entry.value.partition(":")[0].partition(".")[0] for entry in found.entry_points}
     files: dict[str, bytes] = {}

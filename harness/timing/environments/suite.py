@@ -1,4 +1,4 @@
-"""A gate's suite: which benchmarks to compare, and how much worse head may be in each."""
+"""The suite of a gate: the benchmarks to compare, and how much worse head may be in each."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -22,8 +22,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much worse head may be, as shares: 0.05 is 5 %. None: not judged.
 
     ``max_accuracy_loss`` (0.01 is one point of accuracy; of other scores 1 % of base's) and
-    ``max_extra_steps`` apply where the first steps of head differ from base's. Without the former, a
-    difference fails.
+    ``max_extra_steps`` apply where the first steps of head differ from base's. Without ``max_accuracy_loss``
+    a difference fails.
     """
 
     max_slowdown: float | None = 0.05
@@ -63,15 +63,15 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     backend: str = ""
     task: str = ""
     operation: Literal["train", "predict"] = "train"
-    """Of a task: training steps, or predictions of ``batch_size`` samples, or else 1."""
+    """The timed work of a task: training steps, or predictions of ``batch_size`` samples, or else 1."""
     step: str = ""
     """In place of backend and task a step of the user's own, ``FILE.py:CALLABLE`` or a module's."""
     arguments: dict[str, Any] = msgspec.field(default_factory=dict, name="with")
-    """Of the step's factory."""
+    """Arguments of the step's factory."""
     call: bool = False
     """The callable is the step itself, called with these arguments, and no factory."""
     samples: _Count | None = None
-    """Of one call of the step."""
+    """Samples of one call of the step."""
     compare_calls: Annotated[int, Meta(ge=3, le=10_000)] = 20
     """The first calls of the step, whose values are compared."""
     values: Literal["equal", "differ"] = "equal"
@@ -82,7 +82,7 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str | None = None
     batch_size: _Count | None = None
     epochs: _Count | None = None
-    """Of the trainings that compare quality over seeds."""
+    """Epochs of the trainings that compare quality over seeds."""
     seeds: Annotated[int, Meta(ge=FEWEST_SEEDS)] = 5
     """The largest number of such trainings."""
     seed: Annotated[int, Meta(ge=0, lt=2**31)] | Literal["own"] = 0
@@ -101,12 +101,12 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     benchmarks: tuple[Benchmark, ...]
     false_alarms: Annotated[float, Meta(gt=0, lt=1)] = 0.01
     source: str = ""
-    """What pip installs from each checkout where the harness makes the environments. Default: ``.[torch]``;
+    """The requirement that pip installs from each checkout for environments made here. Default: ``.[torch]``;
     in a suite of steps alone nothing, and both sides run this interpreter, each with its own checkout."""
 
     @property
     def has_tasks(self) -> bool:
-        """Whether any benchmark trains a task, which takes a harness in both environments."""
+        """True if any benchmark trains a task, which takes a harness in both environments."""
         return any(not benchmark.step for benchmark in self.benchmarks)
 
 
@@ -114,7 +114,7 @@ _DEFAULT = Benchmark(name="", backend="", task="")
 
 
 def work_of(benchmark: Benchmark) -> str:
-    """The work of a benchmark in words: what differs between two of them is other work."""
+    """Return the work of a benchmark in words; benchmarks with other words are other work."""
     values = {name: getattr(benchmark, name) for name in ("dataset", "batch_size", "device", "precision")}
     given = {name: value for name, value in values.items() if value != getattr(_DEFAULT, name)}
     options = benchmark.arguments if benchmark.step else benchmark.options

@@ -32,7 +32,7 @@ _MOST_BYTES = 1 << 20
 
 
 def find_suite(folder: Path = Path()) -> Path:
-    """The suite in a folder.
+    """Return the suite in a folder.
 
     Raises:
         UsageError: it has none.
@@ -72,7 +72,7 @@ def read_suite(path: Path) -> Suite:
 
 
 def benchmark_tables(path: Path) -> dict[str, Any]:
-    """The tables of a file's benchmarks, unchecked; empty where it has none.
+    """Return the tables of a file's benchmarks, unchecked; empty where it has none.
 
     Raises:
         UsageError: the file cannot be read.
@@ -89,14 +89,14 @@ def _suite_table(path: Path) -> dict[str, Any] | None:
 
 
 def _nested(document: Any, *keys: str) -> dict[str, Any] | None:
-    """The table in a table in a table; None where something on the way is no table."""
+    """Return the table in a table in a table; None where something on the way is no table."""
     for key in keys:
         document = document.get(key) if isinstance(document, dict) else None
     return document if isinstance(document, dict) else None
 
 
 def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], where: str) -> Benchmark:
-    """The benchmark that a table describes; ``common`` are the limits that it does not set.
+    """Return the benchmark that a table describes; ``common`` are the limits that it does not set.
 
     Raises:
         UsageError: a key is unknown or a value wrong; ``where`` says in which table.
@@ -124,7 +124,7 @@ def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], wher
 
 
 def _prediction(benchmark: Benchmark, where: str) -> Benchmark:
-    """A benchmark of predictions of a task, as one of the step that makes them."""
+    """Return a benchmark of predictions of a task as one of the step that makes them."""
     if benchmark.step:
         raise UsageError(f'{where}: operation = "predict" is for a task')
     default = Benchmark(name="")
@@ -169,7 +169,7 @@ _OF_TASKS = (
 
 
 def _refuse_other_kind(table: Mapping[str, Any], where: str) -> None:
-    """Refuse a benchmark of neither kind, and keys of the other one."""
+    """Refuse a benchmark of neither kind, and keys of the other kind."""
     is_step = "step" in table
     if not is_step and (missing := [key for key in ("backend", "task") if key not in table]):
         raise UsageError(f"{where} lacks {' and '.join(missing)}, or step for a step of your own")
@@ -191,7 +191,7 @@ def _limits(table: Mapping[str, Any], where: str) -> dict[str, float | None]:
 
 
 def _share(value: object, key: str, unit: Unit, where: str) -> float:
-    """``"5%"`` or ``"1 point"`` as 0.05 or 0.01."""
+    """Parse ``"5%"`` or ``"1 point"`` as 0.05 or 0.01."""
     match = _PATTERNS[unit].fullmatch(value) if isinstance(value, str) else None
     share = float(match[1]) / 100 if match else 0.0
     if share <= 0.0:

@@ -1,117 +1,30 @@
-"""One benchmark of a gate: its first steps are compared, then a few pairs are judged, then more of them."""
+"""One benchmark of a gate: its first steps are compared, then a few pairs are judged, then more pairs."""
 
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import msgspec
 
-from harness.core.audit.findings import DishonestClock, WorkDiffers
-from harness.core.plugins import registry
-from harness.errors import WorkerTimeout
 from harness.timing.engine.pairs import (
-    PROCESS_LIMIT_SECONDS,
-    Alternation,
-    PairTime,
     Program,
     steps_of,
     trainings_of,
-)
-from harness.timing.engine.preparation import (
-    Prepared,
-    is_certified,
-    prepare,
 )
 from harness.timing.engine.record import MOST_PAIRS, PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.equal_work import WorkRequest, compare_work
 from harness.timing.engine.steps.profiling import profile_sides
-from harness.timing.engine.workloads import Workload
 from harness.timing.environments.suite import Benchmark
 from harness.timing.gate import judgement, reasons
-from harness.timing.gate.judgement import (
-    Ended,
-    Outlook,
-    PairedSeries,
-    conclude,
-    limits_of,
-    outlook,
-    series,
-)
-from harness.timing.gate.quality import compare_first_steps, compare_trainings
+from harness.timing.gate.conclusion import Ended, conclude
+from harness.timing.gate.first_steps import compare_first_steps
+from harness.timing.gate.metrics import PairedSeries, limits_of, series
+from harness.timing.gate.outlook import Outlook, outlook
+from harness.timing.gate.pair_maker import PairMaker
 from harness.timing.gate.record import BenchmarkRecord, QualityResult
-
-# The pairs of a benchmark: fresh processes of base and head, and who is to blame if one fails.
-
-_T = TypeVar("_T")
-
-
-class PairMaker:
-    """Makes pairs of base and head (``workloads``).
-
-    Base is paused in memory next to head, and both may need more memory than there is. So if head fails, it
-    is tried alone, and is to blame only if it fails then too; otherwise :class:`Ended` is raised. A hang, and
-    work that was recomputed and differs, do not depend on memory: head is to blame at once.
-    """
-
-    def __init__(self, workloads: Sequence[Program], dataset: str, say: Callable[[str], None]) -> None:
-        self._time = PairTime()
-        self._workloads = list(workloads)
-        self._dataset = dataset
-        self._say = say
-        self._steps: list[int] = []
-        self._alternation = Alternation(workloads, dataset)
-
-    def prepare(self, turns: int | None, *, same_work: bool = False) -> Prepared:
-        """Set the steps of a block, and the turns unless they are given.
-
-        ``same_work``: the first steps of base and head are equal. So if base is certified, the later work of
-        both must be that of the reference; this is verified for third-party backends.
-
-        Raises:
-            ConfigurationFailed: base or head failed.
-            Ended: head failed next to base only, or a process would take too long.
-        """
-        base = self._workloads[0]
-        if same_work and isinstance(base, Workload) and registry.is_third_party(base.configuration.backend):
-            self._say("certifying base")
-            self._alternation.certified = is_certified(base)
-        prepared = self._blaming_fairly(lambda alternation, _: prepare(alternation, None, turns))
-        self._steps = prepared.steps
-        self._time.prepared(prepared.pair_seconds)
-        seconds, limit = prepared.pair_seconds / len(self._workloads), PROCESS_LIMIT_SECONDS
-        if seconds > limit:
-            raise Ended(reasons.ProcessTooLong(seconds=seconds, limit_seconds=limit, turns=prepared.turns))
-        return prepared
-
-    def make(self, turns: int) -> PairRecord:
-        """Run one pair; raises what :meth:`prepare` raises."""
-        pair = self._blaming_fairly(lambda alternation, part: alternation.pair(self._steps[part], turns))
-        self._time.made(pair)
-        return pair
-
-    @property
-    def seconds(self) -> float:
-        """What the next pair will take, about."""
-        return self._time.seconds
-
-    def _blaming_fairly(self, work: Callable[[Alternation, slice], _T]) -> _T:
-        """Do work with base and head; ``work`` gets the part of the two that it is done with."""
-        try:
-            return work(self._alternation, slice(0, 2))
-        except ConfigurationFailed as error:
-            if error.label != self._workloads[1].label or isinstance(
-                error.__cause__, WorkerTimeout | WorkDiffers | DishonestClock
-            ):
-                raise
-            failure = error
-        self._say("trying head alone")
-        alone = slice(1, 2)
-        work(Alternation(self._workloads[alone], self._dataset, certified=self._alternation.certified), alone)
-        raise Ended(reasons.FailedBesideBase(message=failure.reason)) from failure
-
+from harness.timing.gate.trainings import compare_trainings
 
 #: Turns of a pair that is made for the first step alone, which is over when blocks begin. Memory that grows
 #: from step to step needs them all.
@@ -120,7 +33,7 @@ _FEWEST_TURNS = 2
 
 @dataclass(eq=False)
 class BenchmarkComparison:
-    """Compares base and head (``workloads``) on one benchmark, and fills its ``record``.
+    """A comparison of base and head (``workloads``) on one benchmark, which fills its ``record``.
 
     A failure ends it: FAIL if head failed, INVALID if base did. ``worse_level`` is the chance to fail a head
     whose first steps differ and that learns as well as base. ``most_seconds`` limits the confirmation, which
@@ -141,7 +54,7 @@ class BenchmarkComparison:
         self._pairs = PairMaker(self.workloads, self.record.dataset.name, self.say)
 
     def check(self, deadline: float) -> bool:
-        """Compare the first steps, which is cheap; whether there is more to measure."""
+        """Compare the first steps, which is cheap; return False if there is nothing more to measure."""
         return conclude(self.record, lambda: self._check(deadline)) and not self._is_settled
 
     def _check(self, deadline: float) -> None:
@@ -151,7 +64,7 @@ class BenchmarkComparison:
 
     @property
     def _is_settled(self) -> bool:
-        """Whether the first steps decide: they differ, and no other quality is allowed."""
+        """True if the first steps decide: they differ, and no other quality is allowed."""
         quality, limits = self.record.quality, self.benchmark.limits
         if quality is None or quality.verdict == "PASS":
             return not limits_of(limits)
@@ -186,7 +99,10 @@ class BenchmarkComparison:
         record.metrics = [judgement.looked_at(look, limits.max_speedup) for look in self._series(record.look)]
 
     def _may_train(self, first_steps: QualityResult) -> bool:
-        """Whether trainings over seeds may show that head learns as well. Scores on other data are others."""
+        """Check that trainings over seeds may show that head learns as well.
+
+        Scores on other data cannot be compared.
+        """
         is_comparable = not any(isinstance(reason, reasons.OtherData) for reason in first_steps.reasons)
         allowed = self.benchmark.limits.max_accuracy_loss is not None
         return first_steps.verdict != "PASS" and allowed and is_comparable
@@ -213,11 +129,11 @@ class BenchmarkComparison:
         conclude(self.record, lambda: self._judge(level, last=False))
 
     def confirm(self, level: Callable[[], float], deadline: float) -> Outlook | None:
-        """Make one more pair and judge the undecided metrics; what is to come, or None if no more pairs are.
+        """Make one more pair and judge the undecided metrics; return the outlook, or None at the end.
 
-        If no more pairs will come, because the next would end too late, there are as many as there can be, or
-        more are hopeless, the verdict is final. ``deadline`` is of :func:`time.monotonic`; ``level``, of the
-        proof that head is worse, is computed again each time.
+        If no more pairs will come, because the next would end too late, the most pairs are made, or more are
+        hopeless, the verdict is final. ``deadline`` is of :func:`time.monotonic`; ``level``, of the proof
+        that head is worse, is computed again each time.
         """
         start = time.monotonic()
         before = self.outlook(level(), deadline)
@@ -228,7 +144,7 @@ class BenchmarkComparison:
 
     @property
     def is_slower(self) -> bool:
-        """Whether the step time failed."""
+        """True if the step time failed."""
         return any(result.metric == "step" and result.verdict == "FAIL" for result in self.record.metrics)
 
     def profile(self) -> None:
@@ -236,7 +152,7 @@ class BenchmarkComparison:
         self.record.profiles = profile_sides(self.workloads, self.record.dataset.name, self.say)
 
     def outlook(self, level: float, deadline: float) -> Outlook:
-        """How many more pairs there is time for, and about how many decide all undecided metrics."""
+        """Estimate how many more pairs there is time for, and how many decide all undecided metrics."""
         left = min(deadline - time.monotonic(), self.most_seconds - self._confirming_seconds)
         most, may_end = MOST_PAIRS - len(self.record.confirmation), self.most_seconds < math.inf
         return outlook(self._undecided(), level, self._pairs.seconds, left, most, may_end=may_end)
@@ -260,7 +176,7 @@ class BenchmarkComparison:
         self.record.metrics = [judged.get(result.metric, result) for result in self.record.metrics]
 
     def _undecided(self) -> list[PairedSeries]:
-        """The metrics that are not decided, over all pairs so far."""
+        """Return the metrics that are not decided, over all pairs so far."""
         metrics = {result.metric for result in self.record.undecided}
         every = self._series([*self.record.look, *self.record.confirmation])
         return [paired for paired in every if paired.metric in metrics]
@@ -271,7 +187,7 @@ class BenchmarkComparison:
 
 
 def compare_sides(workloads: Sequence[Program], benchmark: Benchmark, dataset: str) -> QualityResult:
-    """Whether head computes what base computes: by first training steps, or by the first calls of a step.
+    """Check that head computes what base computes, by first training steps or first calls of a step.
 
     Raises:
         ConfigurationFailed: a process failed.

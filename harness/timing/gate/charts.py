@@ -19,8 +19,8 @@ from harness.core.documents.charts import (
 from harness.core.documents.document import Figure
 from harness.core.documents.escaping import one_line
 from harness.timing.engine.charts import interval_of, percent_of
-from harness.timing.gate.judgement import benchmark_ratios
 from harness.timing.gate.metric_table import MetricName, metrics
+from harness.timing.gate.metrics import benchmark_ratios
 from harness.timing.gate.record import (
     BenchmarkRecord,
     GateRecord,
@@ -33,7 +33,7 @@ _GATE_FRAME_HEIGHT = 60
 
 
 def gate_figures(record: GateRecord) -> list[Figure]:
-    """A chart of each metric that was measured, and one of the step ratios of all pairs."""
+    """Draw a chart of each measured metric, and a chart of the step ratios of all pairs."""
     figures = []
     for metric in metrics():
         rows = [row for each in record.benchmarks if (row := _change_row(each, metric)) is not None]
@@ -112,7 +112,7 @@ def _gate_pairs(rows: Sequence[Row]) -> Spec:
 
 
 def _colour_and_shape(name: str, looks: Mapping[str, tuple[str, str]], rows: Sequence[Row]) -> Spec:
-    """The channels of the values that occur in a field; both share one legend."""
+    """Return the channels of the values that occur in a field; both share one legend."""
     shown = [value for value in looks if any(row[name] == value for row in rows)]
     return {
         channel: scaled(f"{name}:N", {value: looks[value][place] for value in shown})

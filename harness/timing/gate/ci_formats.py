@@ -17,16 +17,9 @@ from harness.core.documents.render.markdown import markdown
 from harness.core.machine.files import prove_writable, replace_file
 from harness.errors import UsageError
 from harness.timing.gate.advice import advice
+from harness.timing.gate.circumstances import circumstances
 from harness.timing.gate.metric_table import metrics
-from harness.timing.gate.page import (
-    circumstances,
-    gate_document,
-    headline,
-    metric_text,
-    not_passed,
-    quality_text,
-    why,
-)
+from harness.timing.gate.page import gate_document
 from harness.timing.gate.record import (
     BenchmarkRecord,
     GateRecord,
@@ -36,12 +29,14 @@ from harness.timing.gate.record import (
     Verdict,
     forgiven,
 )
-
-# A gate in the Bencher Metric Format, which Bencher and similar tools read: benchmark, measure, value.
+from harness.timing.gate.words import headline, metric_text, not_passed, quality_text, why
 
 
 def bencher_json(record: GateRecord) -> bytes:
-    """For each benchmark the ratios with their intervals, and head's medians in seconds and bytes."""
+    """Return a gate in the Bencher Metric Format, which Bencher and similar tools read.
+
+    For each benchmark the ratios with their intervals, and the medians of head in seconds and bytes.
+    """
     document: dict[str, dict[str, dict[str, float]]] = {}
     for benchmark in record.benchmarks:
         measures = document.setdefault(benchmark.name, {})
@@ -57,17 +52,17 @@ def bencher_json(record: GateRecord) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
-# A gate as JUnit XML for GitLab and Jenkins: a test case for each metric of a benchmark and for its quality.
-#
-# FAIL is a failure and INVALID an error. INCONCLUSIVE is a failure, and skipped where ``--inconclusive pass``
-# forgives it. Numbers are properties of the test case, which Jenkins keeps with ``keepProperties``. What a
-# person must read is in both the message (shown by Jenkins) and the text (shown by GitLab) of a failure.
-
 Numbers = Mapping[str, object]
 
 
 def junit_xml(record: GateRecord, inconclusive: Inconclusive = None) -> bytes:
-    """The document in UTF-8."""
+    """Return a gate as JUnit XML in UTF-8, for GitLab and Jenkins.
+
+    Each metric of a benchmark and its quality is a test case. FAIL is a failure and INVALID an error.
+    INCONCLUSIVE is a failure, and skipped where ``--inconclusive pass`` forgives it. Numbers are properties
+    of the test case, which Jenkins keeps with ``keepProperties``. The reason and the next step are in both
+    the message (shown by Jenkins) and the text (shown by GitLab) of a failure.
+    """
     cases = list(_cases(record, inconclusive))
     outcomes = {"failures": "failure", "errors": "error", "skipped": "skipped"}
     counts = {
@@ -100,7 +95,10 @@ def junit_xml(record: GateRecord, inconclusive: Inconclusive = None) -> bytes:
 
 
 def _cases(record: GateRecord, inconclusive: Inconclusive) -> Iterator[ET.Element]:
-    """At least one case for every benchmark has its verdict. A gate without results has a case that fails."""
+    """Yield the cases: at least one for every benchmark has its verdict.
+
+    A gate without results has a case that fails.
+    """
     for benchmark in record.benchmarks:
         yield from _benchmark_cases(record, benchmark, inconclusive)
     all_passed = all(benchmark.verdict == "PASS" for benchmark in record.benchmarks)
@@ -140,7 +138,7 @@ def _benchmark_cases(
 
 
 def _outcome(verdict: Verdict, *, is_forgiven: bool) -> str:
-    """The element of what did not pass."""
+    """Return the element of a case that did not pass."""
     if verdict == "PASS":
         return ""
     if verdict == "INVALID":
@@ -161,7 +159,7 @@ def _add_outcome(case: ET.Element, outcome: str, verdict: Verdict, reason: str, 
 
 
 def _add_properties(parent: ET.Element, numbers: Numbers) -> None:
-    """A property for each number that is known; no element where none is."""
+    """Add a property for each known number; add no element where none is known."""
     known = {name: value for name, value in numbers.items() if value is not None and value != ""}
     if known:
         properties = ET.SubElement(parent, "properties")
@@ -169,13 +167,12 @@ def _add_properties(parent: ET.Element, numbers: Numbers) -> None:
             ET.SubElement(properties, "property", {"name": name, "value": one_line(str(value))})
 
 
-# A gate as OpenMetrics text, for GitLab's metrics report and for tools that scrape files.
-#
-# OpenMetrics 1.0: a family's name ends with its unit, and ``# EOF`` ends the document.
-
-
 def openmetrics_text(record: GateRecord) -> str:
-    """The document: medians of base and head, ratios with their intervals and limits, verdicts."""
+    """Return a gate as OpenMetrics text, for the metrics report of GitLab and for tools that scrape files.
+
+    It has the medians of base and head, ratios with their intervals and limits, and verdicts. By OpenMetrics
+    1.0 the name of a family ends with its unit, and ``# EOF`` ends the document.
+    """
     of_metrics = {
         name: f"harness_gate_{name.replace(' ', '_')}_{metric.base_unit}"
         for name, metric in metrics().items()
@@ -214,16 +211,13 @@ def openmetrics_text(record: GateRecord) -> str:
     return "\n".join([*lines, "# EOF", ""])
 
 
-# The files that a gate is written to; the suffix selects the format.
-
-
 def _page(record: GateRecord, _: Inconclusive) -> bytes:
     from harness.core.documents.render.html import html_page  # imports the charts
 
     return html_page(gate_document(record)).encode()
 
 
-#: By suffix what the format is, and its writer.
+#: The name and the writer of each format, by suffix.
 FORMATS: Mapping[str, tuple[str, Callable[[GateRecord, Inconclusive], bytes]]] = {
     ".xml": ("JUnit", junit_xml),
     ".md": ("summary of a pull request", lambda record, _: markdown(gate_document(record)).encode()),
@@ -267,11 +261,8 @@ def write_gate(record: GateRecord, path: Path, inconclusive: Inconclusive = None
     replace_file(path, content(record, inconclusive))
 
 
-# What GitHub Actions reads in addition to files: annotations on standard output, and the job summary.
-
-
 def annotations(record: GateRecord, inconclusive: Inconclusive = None) -> Iterator[str]:
-    """A workflow command for each benchmark that did not pass, or for the gate itself where all passed.
+    """Yield a workflow command for each benchmark that did not pass, or for the gate where all passed.
 
     FAIL and INVALID are errors. INCONCLUSIVE is a warning, and an error where it counts as a failure.
     """
@@ -309,5 +300,5 @@ def add_to_step_summary(record: GateRecord, environment: Mapping[str, str]) -> N
 
 
 def annotates(environment: Mapping[str, str]) -> bool:
-    """Whether a runner reads this process's output for workflow commands."""
+    """Check that a runner reads the output of this process for workflow commands."""
     return environment.get("GITHUB_ACTIONS") == "true"

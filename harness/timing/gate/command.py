@@ -12,13 +12,11 @@ from typing import Any
 import click
 import msgspec
 
-from harness.core.documents.numbers import time_left
 from harness.core.documents.results import prepare_folder
 from harness.core.plugins import registry
 from harness.core.runs.record import DatasetRecord
 from harness.core.runs.request import choose_dataset
 from harness.core.shell import options as shared
-from harness.core.shell.console import LiveLine
 from harness.core.shell.ending import INTERRUPTED, deliver
 from harness.core.shell.printing import (
     discard,
@@ -34,68 +32,20 @@ from harness.timing.environments.requirements import pair_of_requirements, requi
 from harness.timing.environments.suite import Suite
 from harness.timing.environments.suite_file import find_suite, read_suite
 from harness.timing.gate import ci_formats
-from harness.timing.gate.judgement import Outlook
-from harness.timing.gate.page import change, why
+from harness.timing.gate.display import GateDisplay
 from harness.timing.gate.record import (
     GATES,
-    BenchmarkRecord,
     GateRecord,
     Inconclusive,
-    Stage,
     Upgrade,
     Verdict,
     folded,
 )
 from harness.timing.gate.runner import Gate, GateRequest
 
-# The progress of a gate on standard error.
-
-
-class GateDisplay(LiveLine):
-    """Lines on standard error: what is going on, and the verdict of each benchmark as it comes."""
-
-    def phase(self, benchmark: str, activity: str) -> None:
-        """See :class:`harness.timing.gate.runner.GateObserver`."""
-        self.doing(f"{benchmark}: {activity}")
-
-    def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
-        """See :class:`harness.timing.gate.runner.GateObserver`."""
-        self.say(progress_line(benchmark, stage))
-
-    def confirming(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """See :class:`harness.timing.gate.runner.GateObserver`."""
-        self.doing(f"{benchmark.name}: {_to_come(benchmark, outlook)}")
-
-    def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """See :class:`harness.timing.gate.runner.GateObserver`."""
-        self.show(f"{benchmark.name}: {_to_come(benchmark, outlook)}")
-
-
-def _to_come(benchmark: BenchmarkRecord, outlook: Outlook) -> str:
-    """``needs about 6 more pairs (step +9.6 %), 50 s left``."""
-    undecided = ", ".join(f"{each.metric} {change(each.metric, each.ratio)}" for each in benchmark.undecided)
-    wanted = outlook.pairs_wanted
-    more = "more pairs" if wanted is None else f"about {wanted} more pair{'s' * (wanted != 1)}"
-    return f"needs {more} ({undecided}), {time_left(outlook.seconds)}"
-
-
-def progress_line(benchmark: BenchmarkRecord, stage: Stage) -> str:
-    """``mlp: PASS after 4 pairs, 48 s (step +0.2 %, first step +9.6 %, memory 0.0 %)``."""
-    pairs = len(benchmark.look) + len(benchmark.confirmation)
-    verdict = "needs more pairs" if stage == "look" and benchmark.undecided else benchmark.verdict
-    changes = ", ".join(
-        f"{result.metric} {change(result.metric, result.ratio)}" for result in benchmark.metrics
-    )
-    details = changes or ("" if benchmark.verdict == "PASS" else why(benchmark))
-    line = f"{benchmark.name}: {verdict} after {pairs} pairs, {benchmark.seconds:.0f} s"
-    return f"{line} ({details})" if details else line
-
-
-# The results of a gate, delivered to files, the job's summary page and standard output.
-
 
 def deliver_gate(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
-    """Write every output. One that cannot be written costs neither the others nor the verdict.
+    """Write every output. A failed output costs neither the others nor the verdict.
 
     Raises:
         HarnessError: a file of ``--to`` could not be written.
@@ -208,7 +158,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
 
 
 def exit_code_of(run: Callable[[GateDisplay], int], *, quiet: bool) -> int:
-    """The exit code of a gate; an error must not look like FAIL.
+    """Return the exit code of a gate; an error must not look like FAIL.
 
     Raises:
         UsageError: the gate could not run.
@@ -237,7 +187,7 @@ def _check_base(options: dict[str, Any]) -> None:
 
 
 def _run(options: dict[str, Any], display: GateDisplay) -> int:
-    """Run the gate and deliver its results; the exit code."""
+    """Run the gate and deliver its results; return the exit code."""
     suite = _with_claim(read_suite(options["suite"] or find_suite()), options["expect_faster"])
     if not options["base_install"]:
         with _environments(options, suite, display) as pair:
@@ -255,7 +205,7 @@ def carried_out(
     display: GateDisplay,
     upgrade: Upgrade | None = None,
 ) -> int:
-    """Run a gate of this suite and deliver its results; the exit code."""
+    """Run a gate of this suite and deliver its results; return the exit code."""
     folder = prepare_folder(options["results"] / GATES.folder)
     request = GateRequest(
         command=sys.argv[1:],
@@ -278,7 +228,7 @@ def carried_out(
 
 
 def _with_claim(suite: Suite, saving: float | None) -> Suite:
-    """The suite with ``--expect-faster`` as the ``min_speedup`` of each benchmark."""
+    """Set ``--expect-faster`` as the ``min_speedup`` of each benchmark."""
     if saving is None:
         return suite
     benchmarks = (

@@ -13,10 +13,10 @@ from harness.timing.gate.record import (
 
 
 def gates_frame(records: Iterable[GateRecord]) -> pd.DataFrame:
-    """One row per metric and quality of each benchmark; a benchmark without results has one row.
+    """Return one row per metric and quality of each benchmark; one row for a benchmark without results.
 
-    ``base`` and ``head`` are medians in seconds or bytes, ``ratio`` is head over base with the ends of its
-    95 % interval, ``limit`` the share by which head may be worse.
+    ``base`` and ``head`` are medians in seconds or bytes, ``ratio`` is head over base with the ends of its 95
+    % interval, ``limit`` the share by which head may be worse.
     """
     rows = [
         {**_gate(record), **_benchmark(benchmark), **row}

@@ -1,19 +1,60 @@
-"""Why a verdict of a gate is what it is: one class for each reason, with the numbers that belong to it.
+"""Reasons for the verdicts of a gate: a class for each, with its numbers, its clause and its remedy.
 
-Reasons are data. :mod:`harness.timing.gate.page` renders them, and nothing reads the text again. In a
-record each is an object whose ``kind`` is the class's name in lower-case words, such as ``"pairs lost"``.
-Shares are fractions: 0.05 is 5 %.
+A new reason is one class here, and the place that gives it. In a record a reason is an object whose ``kind``
+is the name of the class in lower-case words, such as ``"pairs lost"``. Reasons are data: their text is
+rendered from the fields and never read again. Shares are fractions: 0.05 is 5 %.
+
+In this order: a benchmark was not measured or ended early; the first steps of base and head; a metric; the
+trainings of base and head over seeds.
 """
 
+import enum
 import re
-from typing import TYPE_CHECKING, Literal, Union
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Union
 
 import msgspec
 
+from harness.core.documents.escaping import one_line
+from harness.core.documents.numbers import estimate, percent, percent_change
 from harness.core.plugins.options import Value
 from harness.core.stats.estimate import Estimate
 from harness.spec.backend import Precision
-from harness.timing.engine.steps.findings import ValueDiffers, WorkComparison
+from harness.timing.engine.steps.findings import (
+    ValueDiffers,
+    WorkComparison,
+    comparison_text,
+    difference_text,
+)
+
+Label = Literal["base", "head"]
+_FINGERPRINT_DIGITS = 12
+
+
+class Step(enum.Enum):
+    """A next step that depends on the benchmark; :mod:`harness.timing.gate.advice` words it."""
+
+    MORE_EVIDENCE = "make more pairs, or measure on a quieter machine"
+    MEASURE_AGAIN = "raise the limits, or measure the benchmark again"
+    SHOW_VALUES = "accept other values, or look at those of head"
+    RUN_BASE = "run base alone"
+    RUN_HEAD = "run head alone"
+
+
+class Check(NamedTuple):
+    """The next step: find what deviates in head. ``accept`` accepts an intended difference."""
+
+    accept: str = ""
+
+
+#: The next step after a reason. A sentence has the names of the options in braces: ``{budget}``, ``{turns}``.
+Remedy = str | Step | Check
+
+_MORE_TIME = "Give the gate more time ({budget})."
+_MORE_SEEDS = "Run the gate again with more seeds for this benchmark and more time ({budget})."
+_RESTORE = "Restore it in head's suite. If the change is intended, use a base with the same change."
+_MORE_EPOCHS = 'Set more epochs for this benchmark, or max_extra_steps = "off".'
+_ALLOW_OTHER_LOSSES = Check("set max_accuracy_loss")
 
 
 def _kind(class_name: str) -> str:
@@ -21,32 +62,61 @@ def _kind(class_name: str) -> str:
 
 
 class BaseReason(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=_kind):
-    """A reason without numbers; in a record its ``kind`` is the class's name in lower-case words."""
+    """A reason: its fields, the clause that states it, and the remedy."""
 
+    clause: ClassVar[str]
+    """Lower-case, without a full stop, with the names of fields in braces."""
+    remedy: ClassVar[Remedy]
 
-# Reasons for the verdict on a benchmark that was not measured or ended early.
+    def text(self) -> str:
+        """Return the clause with the values of the fields."""
+        fields = msgspec.structs.asdict(self)
+        lists = {name: ", ".join(value) for name, value in fields.items() if isinstance(value, list)}
+        return self.clause.format(**fields | lists)
+
+    def remedy_for(self, _verdict: str) -> Remedy:
+        """Return the remedy where the benchmark has this verdict."""
+        return self.remedy
 
 
 class Removed(BaseReason, frozen=True, kw_only=True):
     """FAIL: base's suite has the benchmark and head's does not."""
 
+    clause = "base's suite has this benchmark, head's suite does not"
+    remedy = _RESTORE
+
 
 class Replaced(BaseReason, frozen=True, kw_only=True):
-    """FAIL: base's suite has other work under the same name. Both are descriptions of the work."""
+    """FAIL: base's suite has other work under the same name. ``base`` and ``head`` describe the work."""
+
+    clause = "under this name base's suite has {base}, head's suite has {head}"
+    remedy = _RESTORE
 
     base: str
     head: str
 
 
 class Failed(BaseReason, frozen=True, kw_only=True):
-    """A configuration could not do it: FAIL where it is head, INVALID where it is base."""
+    """A configuration failed: FAIL where it is head, INVALID where it is base."""
+
+    clause = "{label} failed: {message}"
 
     label: str
     message: str
 
+    def remedy_for(self, _verdict: str) -> Remedy:
+        """Return the step that repeats the failure."""
+        return Step.RUN_BASE if self.label == "base" else Step.RUN_HEAD
+
 
 class FailedBesideBase(BaseReason, frozen=True, kw_only=True):
     """INVALID: head failed while base was in memory too, and did the same work alone."""
+
+    clause = "head failed next to base and did the same work alone: {message}"
+    remedy = (
+        "Run the gate again: the failure is occasional, or memory is too small for both. If memory is the "
+        "cause, give the benchmark a smaller batch_size."
+    )
 
     message: str
 
@@ -54,9 +124,15 @@ class FailedBesideBase(BaseReason, frozen=True, kw_only=True):
 class BudgetSpent(BaseReason, frozen=True, kw_only=True):
     """INVALID: the budget was spent before the first pair."""
 
+    clause = "the budget was spent before the first pair was made"
+    remedy = _MORE_TIME
+
 
 class ProcessTooLong(BaseReason, frozen=True, kw_only=True):
     """INVALID: a process would take ``seconds`` for its ``turns`` turns, more than ``limit_seconds``."""
+
+    clause = "a process would take about {seconds:.0f} s for {turns} turns, more than {limit_seconds:.0f} s"
+    remedy = "Set fewer turns ({turns})."
 
     seconds: float
     limit_seconds: float
@@ -66,11 +142,17 @@ class ProcessTooLong(BaseReason, frozen=True, kw_only=True):
 class NoWorkers(BaseReason, frozen=True, kw_only=True):
     """INVALID: no worker process can be started on this machine."""
 
+    clause = "{message}"
+    remedy = "Run the gate on a machine that can start worker processes."
+
     message: str
 
 
 class NotComparable(BaseReason, frozen=True, kw_only=True):
     """FAIL: base and head cannot be compared, as with different splits of the data."""
+
+    clause = "{message}"
+    remedy = Step.RUN_HEAD
 
     message: str
 
@@ -78,40 +160,61 @@ class NotComparable(BaseReason, frozen=True, kw_only=True):
 class HarnessFault(BaseReason, frozen=True, kw_only=True):
     """INVALID: an error of the harness itself."""
 
+    clause = "an error of the harness: {message}"
+    remedy = "Please report this error together with the gate's record."
+
     message: str
 
 
 class NewBenchmark(BaseReason, frozen=True, kw_only=True):
     """Beside PASS: base has no such step and cannot run head's, so there is nothing to compare with."""
 
+    clause = "new: base has no such step and cannot run head's ({message})"
+    remedy = "It is compared from the next base on that has it."
+
     message: str
-
-
-# Reasons for the verdict on the quality, from the first steps of base and head.
 
 
 class OtherPrecisions(BaseReason, frozen=True, kw_only=True):
     """FAIL: head runs in other precisions than base."""
+
+    clause = "head runs in {head}, base in {base}"
+    remedy = _ALLOW_OTHER_LOSSES
 
     base: list[Precision]
     head: list[Precision]
 
 
 class OtherData(BaseReason, frozen=True, kw_only=True):
-    """FAIL: head reads other data. Both are SHA-256 sums. Nothing that the two learn can be compared."""
+    """FAIL: head reads other data, so nothing that base and head learn can be compared.
+
+    ``base`` and ``head`` are SHA-256 sums.
+    """
+
+    remedy = "If this is intended, use a base that reads the same data."
 
     base: str
     head: str
 
+    def text(self) -> str:
+        """Return the clause with the beginnings of the sums."""
+        base, head = (sha256[:_FINGERPRINT_DIGITS] for sha256 in (self.base, self.head))
+        return f"head reads data with sha256 {head}…, base with sha256 {base}…"
+
 
 class OtherLossCount(BaseReason, frozen=True, kw_only=True):
-    """FAIL: head's training steps return another number of losses than base's."""
+    """FAIL: the training steps of head return another number of losses than those of base."""
+
+    clause = "in {precision} a training step returns another number of losses in head than in base"
+    remedy = _ALLOW_OTHER_LOSSES
 
     precision: Precision
 
 
 class LossDiffers(BaseReason, frozen=True, kw_only=True):
     """FAIL: the first loss that rounding does not explain. None: the loss is not finite."""
+
+    remedy = _ALLOW_OTHER_LOSSES
 
     precision: Precision
     step: int
@@ -120,44 +223,91 @@ class LossDiffers(BaseReason, frozen=True, kw_only=True):
     deviation: float | None
     """Relative. None where only one of the two is finite."""
 
+    def text(self) -> str:
+        """Return the clause with the losses and their deviation."""
+        size = "" if self.deviation is None else f" (relative deviation {self.deviation:.1e})"
+        losses = _both(self.base, self.head)
+        return f"in {self.precision} the loss of step {self.step} is {losses}{size}"
+
 
 class ScoreDiffers(BaseReason, frozen=True, kw_only=True):
     """FAIL: all losses agree, and a validation score after ``steps`` steps does not: evaluation differs."""
+
+    remedy = _ALLOW_OTHER_LOSSES
 
     score: str
     steps: int
     base: float | None
     head: float | None
 
+    def text(self) -> str:
+        """Return the clause with the scores."""
+        scores = _both(self.base, self.head)
+        validation = f"after {self.steps} steps the validation {self.score} is {scores}"
+        return f"all losses agree, but {validation}: evaluation differs"
+
+
+def _both(*of_base_and_head: float | None) -> str:
+    base, head = ("not finite" if value is None else str(value) for value in of_base_and_head)
+    return f"{head} in head, {base} in base"
+
 
 class TaskChanged(BaseReason, frozen=True, kw_only=True):
-    """FAIL: head's task is another. Alone where the first steps agree, else after what deviates.
+    """FAIL: the task of head is another. Alone where the first steps agree, else after what deviates.
 
     ``options`` are the values of base and head; ``fields``, where no option differs, those of the task.
     """
 
+    remedy = "If this is intended, set max_accuracy_loss or use a base with the same change."
+
     options: dict[str, tuple[Value, Value]] = msgspec.field(default_factory=dict)
     fields: list[str] = msgspec.field(default_factory=list)
+
+    def text(self) -> str:
+        """Return the clause with each change."""
+        changes = [f"{name} {new} instead of {old}" for name, (old, new) in self.options.items()]
+        return f"head trains another task: {', '.join(changes or self.fields)}"
 
 
 class ValuesDiffer(BaseReason, frozen=True, kw_only=True):
     """FAIL: a value of a step of the user's own differs."""
 
+    remedy = Step.SHOW_VALUES
+
     difference: ValueDiffers
+
+    def text(self) -> str:
+        """Return the clause about the value that differs."""
+        return difference_text(self.difference)
 
 
 class SharedCode(BaseReason, frozen=True, kw_only=True):
-    """Beside PASS: only the step's file is of each checkout; what it imports is the same for both."""
+    """Beside PASS: only the file of the step is of each checkout; its imports are the same for both."""
+
+    clause = (
+        "only the file of the step is taken from each checkout; what it imports is installed, and the same "
+        "for base and head"
+    )
+    remedy = "Name what is installed of each checkout: source in the suite."
 
 
 class WorkNotCompared(BaseReason, frozen=True, kw_only=True):
     """Beside PASS: the work of a step was not compared, or only to the tolerance of other versions."""
 
+    remedy = "Return a value from the step, such as its loss, so that it is compared."
+
     comparison: WorkComparison
+
+    def text(self) -> str:
+        """Return the clause about the comparison."""
+        return comparison_text(self.comparison)
 
 
 class LossesNotFinite(BaseReason, frozen=True, kw_only=True):
-    """INVALID: from ``step`` on no loss of either is finite, so nothing is compared."""
+    """INVALID: from ``step`` on no loss of base or head is finite, so nothing is compared."""
+
+    clause = "in {precision} no loss is finite from step {step} on, so nothing was compared"
+    remedy = "Change the benchmark so that its losses are finite: no training can decide."
 
     precision: Precision
     step: int
@@ -166,30 +316,45 @@ class LossesNotFinite(BaseReason, frozen=True, kw_only=True):
 class MemoryRanOut(BaseReason, frozen=True, kw_only=True):
     """Beside PASS: memory ran out in these precisions, which were not compared."""
 
+    clause = "memory ran out in {precisions}, so losses in it were not compared"
+    remedy = "Give the benchmark a smaller batch_size."
+
     precisions: list[Precision]
-
-
-# Reasons for the verdict on one metric.
 
 
 class LimitNotShown(BaseReason, frozen=True, kw_only=True):
     """INCONCLUSIVE after the look: its few pairs do not show that head is within the limit."""
 
+    clause = "the first pairs do not show that head is within the limit"
+    remedy = Step.MORE_EVIDENCE
+
 
 class ProvenWorse(BaseReason, frozen=True, kw_only=True):
     """FAIL: head is proven worse than base, and not proven to be within the limit."""
+
+    clause = "head is proven worse than base"
+    remedy = Step.MEASURE_AGAIN
 
 
 class NotDecided(BaseReason, frozen=True, kw_only=True):
     """INCONCLUSIVE: neither a loss nor being within the limit is proven."""
 
+    clause = "neither a loss nor being within the limit is proven"
+    remedy = Step.MORE_EVIDENCE
+
 
 class BeyondLimit(BaseReason, frozen=True, kw_only=True):
     """INCONCLUSIVE: the whole interval is beyond the limit, but a loss is not proven. Never becomes PASS."""
 
+    clause = "probably worse: the whole interval is beyond the limit"
+    remedy = Step.MORE_EVIDENCE
+
 
 class PairsLost(BaseReason, frozen=True, kw_only=True):
     """INVALID: other work on the machine disturbed ``lost`` of ``pairs`` pairs, too many to use the rest."""
+
+    clause = "other work on the machine disturbed {lost} of {pairs} pairs"
+    remedy = Step.MORE_EVIDENCE
 
     lost: int
     pairs: int
@@ -198,32 +363,47 @@ class PairsLost(BaseReason, frozen=True, kw_only=True):
 class MachineChanged(BaseReason, frozen=True, kw_only=True):
     """INVALID: a fixed computation took longer before the turns of one configuration than of the other."""
 
+    clause = "the control computation shows that the machine was not equally fast for both"
+    remedy = Step.MORE_EVIDENCE
+
 
 class ImplausibleSpeedup(BaseReason, frozen=True, kw_only=True):
     """INVALID: head saves the share ``saved`` of the step time, more than ``max_speedup`` allows."""
 
+    remedy = "Check that head does all the work. If it does, raise max_speedup."
+
     saved: float
     max_speedup: float
+
+    def text(self) -> str:
+        """Return the clause with the saving and its limit."""
+        most = percent(self.max_speedup)
+        return f"head saves {percent(self.saved)} of the step time, and max_speedup is {most}"
 
 
 class TooFewPairs(BaseReason, frozen=True, kw_only=True):
     """INCONCLUSIVE: with ``made`` usable pairs no head could have failed, which takes ``needed``.
 
-    ``pair_seconds`` is what a pair takes. Never becomes PASS.
+    ``pair_seconds`` is the time of a pair. Never becomes PASS.
     """
+
+    clause = "{made} of at least {needed} pairs of about {pair_seconds:.0f} s"
 
     needed: int
     made: int
     pair_seconds: float
 
-
-# Reasons for the verdict on the quality, from trainings of base and head over seeds.
-
-Label = Literal["base", "head"]
+    def remedy_for(self, _verdict: str) -> Remedy:
+        """Return the advice to give the gate the time that the pairs take."""
+        enough = f"{self.needed} pairs take about {self.needed * self.pair_seconds:.0f} s"
+        return f"Give the gate more time ({{budget}}): {enough}."
 
 
 class TooFewEpochs(BaseReason, frozen=True, kw_only=True):
     """INVALID: trainings of ``epochs`` epochs show no steps to a target, which takes ``needed``."""
+
+    clause = "trainings of {epochs} epochs do not show the steps to a target: {needed} are needed"
+    remedy = _MORE_EPOCHS
 
     epochs: int
     needed: int
@@ -231,6 +411,9 @@ class TooFewEpochs(BaseReason, frozen=True, kw_only=True):
 
 class TooFewSeeds(BaseReason, frozen=True, kw_only=True):
     """INVALID: the budget was spent after ``seeds`` seeds, too few to compare."""
+
+    clause = "the budget was spent after {seeds} seeds, too few to compare"
+    remedy = _MORE_TIME
 
     seeds: int
 
@@ -241,9 +424,21 @@ class Diverged(BaseReason, frozen=True, kw_only=True):
     label: Label
     seed: int
 
+    def text(self) -> str:
+        """Return the clause about base or head."""
+        if self.label == "base":
+            return f"base diverged on seed {self.seed}, so there is nothing to compare head with"
+        return f"head diverged on seed {self.seed}, and base did not"
+
+    def remedy_for(self, _verdict: str) -> Remedy:
+        """Return the advice to change the benchmark where base diverged, else to check head."""
+        if self.label == "base":
+            return "Change the benchmark so that base trains without diverging."
+        return Check()
+
 
 class ScoreLost(BaseReason, frozen=True, kw_only=True):
-    """FAIL or INCONCLUSIVE: what head loses of the ``measure`` is not shown to be below ``limit``.
+    """FAIL or INCONCLUSIVE: the loss of head in the ``measure`` is not shown to be below ``limit``.
 
     ``lost`` is positive where head is worse; its interval has the level at which PASS is decided.
     """
@@ -251,6 +446,15 @@ class ScoreLost(BaseReason, frozen=True, kw_only=True):
     measure: str
     lost: Estimate
     limit: float
+
+    def text(self) -> str:
+        """Return the clause with the loss and its limit."""
+        lost = estimate(self.lost.scaled(100), 2, "%")
+        return f"{self.measure} lost {lost}, limit {100 * self.limit:g} % ({self.lost.n} seeds)"
+
+    def remedy_for(self, verdict: str) -> Remedy:
+        """Return the advice to check head where the loss is proven, else to train on more seeds."""
+        return Check("raise max_accuracy_loss") if verdict == "FAIL" else _MORE_SEEDS
 
 
 class ExtraSteps(BaseReason, frozen=True, kw_only=True):
@@ -262,16 +466,36 @@ class ExtraSteps(BaseReason, frozen=True, kw_only=True):
     extra: Estimate
     limit: float
 
+    def text(self) -> str:
+        """Return the clause with the extra steps and their limit."""
+        extra = self.extra
+        low, high = (None if end is None else 1 + end for end in (extra.low, extra.high))
+        change = percent_change(Estimate(1 + extra.value, low, high, extra.n))
+        return f"steps to the target {change}, limit {100 * self.limit:g} % ({extra.n} seeds)"
+
+    def remedy_for(self, verdict: str) -> Remedy:
+        """Return the advice to check head where the extra steps are proven, else to train on more seeds."""
+        return Check("raise max_extra_steps") if verdict == "FAIL" else _MORE_SEEDS
+
 
 class TargetMissed(BaseReason, frozen=True, kw_only=True):
     """INCONCLUSIVE: head did not reach the target on ``missed`` of ``seeds`` seeds. Never becomes PASS."""
+
+    clause = "head did not reach the target on {missed} of {seeds} seeds"
+    remedy = _MORE_SEEDS
 
     missed: int
     seeds: int
 
 
 class TargetAtFirstScore(BaseReason, frozen=True, kw_only=True):
-    """INVALID: the target was reached by the first score, so how soon is unknown. Takes longer trainings."""
+    """INVALID: the target was reached by the first score, so the steps to it are unknown.
+
+    Longer trainings are needed.
+    """
+
+    clause = "{label} had reached the target by its first score on {reached} of {seeds} seeds"
+    remedy = _MORE_EPOCHS
 
     label: Label
     reached: int
@@ -280,6 +504,9 @@ class TargetAtFirstScore(BaseReason, frozen=True, kw_only=True):
 
 class TargetRarelyReached(BaseReason, frozen=True, kw_only=True):
     """INVALID: base reached a target on ``seeds`` seeds only."""
+
+    clause = "base reached a target on {seeds} seeds only"
+    remedy = _MORE_SEEDS
 
     seeds: int
 
@@ -290,8 +517,21 @@ else:
     Reason = Union[tuple(BaseReason.__subclasses__())]  # noqa: UP007  of all classes above
 
 
+def reason_text(reason: Reason) -> str:
+    """Return the clause of a reason in one line, without a full stop."""
+    return one_line(reason.text()).rstrip(".")
+
+
+def reasons_text(several: Iterable[Reason]) -> str:
+    """Return the clauses of several reasons."""
+    return "; ".join(map(reason_text, several))
+
+
 def speaks_against_head(reason: Reason) -> bool:
-    """Whether INCONCLUSIVE is no PASS: head is probably beyond a limit, or could not have failed at all."""
+    """Check for a reason that makes INCONCLUSIVE no PASS.
+
+    Head is probably beyond a limit, or could not have failed at all.
+    """
     match reason:
         case BeyondLimit() | TargetMissed() | TooFewPairs():
             return True

@@ -1,16 +1,15 @@
-"""The record of a gate: what was asked, what was measured, and what follows for each benchmark.
+"""The record of a gate: the request, the measurements, and the verdict on each benchmark.
 
 Times are in seconds, memory in bytes. Ratios are head's over base's: above 1 is worse.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
 from harness.core.documents.kinds import (
     Envelope,
     RecordKind,
-    Status,
 )
 from harness.core.runs.record import DatasetRecord
 from harness.core.stats.estimate import Estimate
@@ -34,10 +33,10 @@ Stage = Literal["look", "confirmation"]
 class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict on one metric, from pairs of processes.
 
-    ``base`` and ``head`` are medians over processes. ``limit`` is the share allowed, as 0.05. ``p_value``
-    is of the one-sided test that head is no worse than base, in the stage ``confirmation``; None in the stage
-    ``look``, which only selects what is confirmed. ``pairs`` is the number that the verdict rests on, those
-    of the look included.
+    ``base`` and ``head`` are medians over processes. ``limit`` is the share allowed, as 0.05. ``p_value`` is
+    of the one-sided test that head is no worse than base, in the stage ``confirmation``; None in the stage
+    ``look``, which only selects the metrics to confirm. ``pairs`` is the number that the verdict rests on,
+    those of the look included.
     """
 
     metric: MetricName
@@ -55,9 +54,9 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     weight: float | None = None
     """Effective number of pairs, outliers down-weighted; None where they are not."""
     uneven: bool = False
-    """Of a step: a few blocks are far off the others in most pairs, and ``ratio`` is over all blocks."""
+    """For a step: a few blocks are far from the others in most pairs, and ``ratio`` is over all blocks."""
     level: float | None = None
-    """Of the confirmation: head fails by a ``p_value`` up to this."""
+    """In the confirmation, head fails by a ``p_value`` up to this level."""
 
     def __post_init__(self) -> None:
         """Refuse a metric that is not known here, as of a damaged file."""
@@ -66,7 +65,7 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_usable(self) -> bool:
-        """Whether its ratio was measured and can be believed."""
+        """True if its ratio was measured and can be believed."""
         return self.ratio is not None and self.verdict != "INVALID"
 
 
@@ -88,7 +87,7 @@ class SeedScores(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QualityResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether head learns what base learns.
+    """The verdict on quality: does head learn what base learns?
 
     ``worst`` is the largest relative deviation of head's first losses from base's, in float64 where the
     backend has it. Where that is more than rounding and the suite allows another quality, both were trained
@@ -102,13 +101,13 @@ class QualityResult(msgspec.Struct, frozen=True, kw_only=True):
     measure: str = ""
     seeds: list[SeedScores] = []
     frameworks: list[dict[str, str]] = []
-    """What the first losses of base and of head were computed with."""
+    """The frameworks with which the first losses of base and of head were computed."""
 
 
 class BenchmarkRecord(msgspec.Struct, kw_only=True):
     """One benchmark of a suite: base and head, the pairs of both stages, and the verdict.
 
-    The verdict is the worst of its metrics, its quality and what ended it early.
+    The verdict is the worst of its metrics, its quality and its early end.
     """
 
     name: str
@@ -117,12 +116,12 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     task: str
     options: dict[str, bool | int | float | str]
     asked: Benchmark = msgspec.field(name="benchmark")
-    """What the suite specifies; the rest is the default of the task and the machine."""
+    """The settings of the suite; the rest is the default of the task and the machine."""
     dataset: DatasetRecord
     threads: int
     limits: Limits
     has_reference: bool = True
-    """Whether ``harness check`` can say where head deviates; a model of the user's own has none."""
+    """``harness check`` can locate a deviation of head; a model of the user's own has no reference."""
     vanished: bool = False
     """Only base has it: head's suite has no such benchmark, or other work under its name."""
     turns: int = 0
@@ -134,20 +133,20 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     metrics: list[MetricResult] = []
     verdict: Verdict = "INVALID"
     reasons: list[Reason] = []
-    """Why it ended early or was not measured. Those of metrics and quality stand there alone."""
+    """The reasons of an early end; those of metrics and quality stand there alone."""
     profiles: Profiles | None = None
-    """Where the time of a step goes in base and head; None where nobody asked and no step time failed."""
+    """Profiles of a step in base and head; None where nobody asked and no step time failed."""
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a damaged file, whose parts do not fit together."""
+        """Raise ValueError if the parts of a damaged file do not fit together."""
         for pairs in (self.look, self.confirmation):
             if self.configurations:
                 refuse_incomplete(pairs, len(self.configurations))
 
     @property
     def is_step(self) -> bool:
-        """Whether it is of a step of the user's own; ``task`` is then its factory."""
+        """True for a step of the user's own; ``task`` is then its factory."""
         return bool(self.asked.step)
 
     @property
@@ -162,7 +161,7 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
 
 
 class Upgrade(msgspec.Struct, frozen=True):
-    """What pip installed in base and in head, where nothing else differs: two versions of a framework."""
+    """The requirements in base and in head, where nothing else differs: two versions of a framework."""
 
     base: list[str]
     head: list[str]
@@ -182,14 +181,12 @@ class GateRecord(Envelope, msgspec.Struct, kw_only=True):
     upgrade: Upgrade | None = None
     """Set where base and head differ in requirements alone."""
     unwatched: str = ""
-    """Why a benchmark that only base has would go unnoticed; empty where it would not."""
+    """The reason why a benchmark that only base has would go unnoticed; empty where it would not."""
     benchmarks: list[BenchmarkRecord] = []
     verdict: Verdict = "INVALID"
     """The worst of the benchmarks; INVALID for a gate that did not end and has no FAIL."""
     seconds: float = 0.0
 
-
-# The files of gates.
 
 GATES = RecordKind(
     name="gate",
@@ -202,52 +199,16 @@ GATES = RecordKind(
 )
 
 
-# Why gates are in no series of a history: one class for each reason, rendered by the report.
-
-
-class NotEnded(NamedTuple):
-    """The gate did not run to its end."""
-
-    gate: str
-    status: Status
-
-
-class DamagedPairs(NamedTuple):
-    """The ratios of the gate's pairs cannot be computed; ``message`` is that of the error."""
-
-    gate: str
-    message: str
-
-
-class NoCommits(NamedTuple):
-    """``gates`` of the ``ended`` ones do not record their commits, so that their base is unknown."""
-
-    gates: int
-    ended: int
-
-
-class AloneWithBase(NamedTuple):
-    """``gates`` of the ``ended`` ones share their base with no other gate."""
-
-    gates: int
-    ended: int
-
-
-Exclusion = NotEnded | DamagedPairs | NoCommits | AloneWithBase
-
-
-# The verdict of a gate with ``--inconclusive``: INCONCLUSIVE alone is folded, into PASS or FAIL.
-
-#: What INCONCLUSIVE counts as. None: as itself.
+#: The verdict that INCONCLUSIVE counts as. None: INCONCLUSIVE.
 Inconclusive = Literal["pass", "fail"] | None
 
 
-#: What has a verdict and reasons.
+#: Records with a verdict and reasons.
 Judged = BenchmarkRecord | MetricResult | QualityResult
 
 
 def forgiven(judged: Judged, inconclusive: Inconclusive) -> bool:
-    """Whether ``--inconclusive pass`` makes this INCONCLUSIVE a PASS.
+    """Check that ``--inconclusive pass`` makes this INCONCLUSIVE a PASS.
 
     INVALID never passes, nor does INCONCLUSIVE where the measurement indicates that head is worse
     (:func:`harness.timing.gate.reasons.speaks_against_head`).
@@ -262,7 +223,7 @@ def forgiven(judged: Judged, inconclusive: Inconclusive) -> bool:
 
 
 def folded(record: GateRecord, inconclusive: Inconclusive) -> Verdict:
-    """The verdict of a whole gate with INCONCLUSIVE folded."""
+    """Return the verdict of a whole gate with INCONCLUSIVE folded."""
     if record.verdict != "INCONCLUSIVE" or inconclusive is None:
         return record.verdict
     if inconclusive == "fail":

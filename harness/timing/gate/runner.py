@@ -29,12 +29,9 @@ from harness.timing.environments.suite import (
     work_of,
 )
 from harness.timing.gate.benchmark import BenchmarkComparison
-from harness.timing.gate.judgement import (
-    Outlook,
-    failed,
-    limits_of,
-    worst_of,
-)
+from harness.timing.gate.conclusion import failed, worst_of
+from harness.timing.gate.metrics import limits_of
+from harness.timing.gate.outlook import Outlook
 from harness.timing.gate.reasons import Removed, Replaced
 from harness.timing.gate.record import (
     GATES,
@@ -46,26 +43,23 @@ from harness.timing.gate.record import (
 
 
 class GateObserver(Protocol):
-    """Follows a gate while it runs."""
+    """An observer of a gate while it runs."""
 
     def phase(self, benchmark: str, activity: str) -> None:
-        """``activity`` begins."""
+        """Follow the beginning of ``activity``."""
 
     def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
-        """A stage of a benchmark has ended."""
+        """Follow the end of a stage of a benchmark."""
 
     def confirming(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """The confirmation of a benchmark begins."""
+        """Follow the beginning of the confirmation of a benchmark."""
 
     def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """The confirmation of a benchmark has one more pair and is not over."""
-
-
-# The records of benchmarks before anything is measured, and of those that cannot be measured.
+        """Follow one more pair of a confirmation that is not over."""
 
 
 def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
-    """The record of a benchmark of which nothing is measured yet."""
+    """Return the record of a benchmark before anything is measured."""
     backend, _, mode = benchmark.backend.partition(":")
     return BenchmarkRecord(
         name=benchmark.name,
@@ -82,7 +76,7 @@ def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
 
 
 def _has_reference(task: str) -> bool:
-    """Whether backends can be certified on a task; True where it is not known here."""
+    """Check that backends can be certified on a task; True where it is not known here."""
     try:
         return registry.task(task).reference is not None
     except HarnessError:
@@ -94,21 +88,21 @@ def _plain(value: Any) -> bool | int | float | str:
 
 
 def removed_record(benchmark: Benchmark) -> BenchmarkRecord:
-    """The record of a benchmark that only base's suite has: it fails, for what is not run has not passed."""
+    """Return the record of a benchmark that only base's suite has: it fails, because it was not run."""
     record = new_record(benchmark, DatasetRecord(benchmark.dataset or ""))
     record.verdict, record.vanished, record.reasons = "FAIL", True, [Removed()]
     return record
 
 
-#: Of the false alarms allowed, the share of trainings over seeds, where those are compared.
+#: The share of the false alarms that trainings over seeds may cause, where trainings are compared.
 _TRAINING_SHARE = 0.5
 #: Without a budget, the most time of the confirmation of one benchmark, and of its trainings: 20 pairs of
-#: 15 s. Where pairs of equal code differ by 3.4 %, so many find a loss of 5 % in 9 of 10 gates.
+#: 15 s. At 3.4 % noise between pairs, 20 pairs detect a slowdown of 5 % in 9 of 10 gates.
 _MOST_SECONDS = 300.0
 
 
 class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to compare, in which environments, on which data (one data set for each benchmark)."""
+    """The suite to compare, the environments, and the data (one data set for each benchmark)."""
 
     suite: Suite
     base: Environment
@@ -117,13 +111,13 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     vanished: tuple[Benchmark, ...] = ()
     """The benchmarks of base's suite that this one lacks or writes otherwise."""
     unwatched: str = ""
-    """Why that is unknown, where it is."""
+    """The reason why they are unknown, if they are."""
     budget_seconds: float | None = None
     """No pair is started later. None: until all is decided or more pairs are hopeless, and at most 5 minutes
     of confirmation for each benchmark that needs it."""
     turns: int | None = None
     upgrade: Upgrade | None = None
-    """What base and head differ in, where that is requirements alone."""
+    """The requirements of base and head, where they differ in nothing else."""
     profile: bool = False
     """Profile every benchmark; otherwise those whose step time failed."""
     command: list[str] = []
@@ -202,7 +196,7 @@ class Gate:
                 comparison.profile()
 
     def _comparisons(self) -> list[BenchmarkComparison]:
-        """Those of the benchmarks that can be run; the records of the others have their verdict."""
+        """Return the comparisons that can be run; the records of other benchmarks have their verdict."""
         suite = self._request.suite
         may_train = [
             benchmark for benchmark in suite.benchmarks if benchmark.limits.max_accuracy_loss is not None
@@ -252,7 +246,7 @@ class Gate:
         return base
 
     def _head(self, benchmark: Benchmark) -> Program:
-        """The benchmark in head's environment; options that its own suite gets wrong are wrong input."""
+        """Return the benchmark in head's environment; wrong options in head's own suite are wrong input."""
         head = self._request.head
         try:
             return program_of(head, benchmark, head)
@@ -263,7 +257,7 @@ class Gate:
             raise UsageError(f"{where}: {error.reason}") from error
 
     def _defines(self, benchmark: Benchmark) -> bool:
-        """Whether head's environment knows all names of a benchmark."""
+        """Check that head's environment knows all names of a benchmark."""
         try:
             workload_of(self._request.head, benchmark)
         except HarnessError:
@@ -271,7 +265,7 @@ class Gate:
         return True
 
     def _is_other_work(self, earlier: Benchmark, head: Program, dataset: DatasetRecord) -> bool:
-        """Whether base's suite has other work under head's name, both as head's environment reads them.
+        """Check for other work under head's name in base's suite, both as head's environment reads them.
 
         A data set or device that one of them leaves open may be the other's.
         """
@@ -309,7 +303,7 @@ class Gate:
             undecided = still_undecided
 
     def _level(self) -> Callable[[], float]:
-        """The level of the proof that a metric is worse, as it is at the time of asking.
+        """Return a function that returns the present level of the proof that a metric is worse.
 
         Holm's rule shares it among all metrics of the suite that have not failed, those that passed included:
         their number must not depend on the pairs. Trainings that were compared, whose differences no noise of
@@ -330,6 +324,6 @@ class Gate:
 
 
 def _work(workload: Workload) -> tuple[object, ...]:
-    """What two workloads must have in common to be the same work."""
+    """Return all that two workloads must have in common to be the same work."""
     ran = workload.configuration
     return ran.backend, ran.mode, ran.precision, msgspec.structs.replace(workload.task, epochs=1)

@@ -1,4 +1,4 @@
-"""``harness upgrade``: two versions of a framework, compared on tasks, a suite or a step of one's own."""
+"""``harness upgrade``: two versions of a framework, compared on tasks, a suite or an own step."""
 
 import contextlib
 from collections.abc import Sequence
@@ -14,11 +14,8 @@ from harness.timing.environments.options import own_step, refuse_step_options, s
 from harness.timing.environments.requirements import pair_of_requirements, project_of, requirements_of
 from harness.timing.environments.suite import Benchmark, Suite
 from harness.timing.environments.suite_file import read_suite
-from harness.timing.gate.command import (
-    GateDisplay,
-    carried_out,
-    exit_code_of,
-)
+from harness.timing.gate.command import carried_out, exit_code_of
+from harness.timing.gate.display import GateDisplay
 from harness.timing.gate.record import Upgrade
 
 _USUAL_TASKS = "mlp,cnn,rnn"
@@ -88,9 +85,9 @@ def _suite(options: dict[str, Any], head: list[str]) -> Suite:
 
 
 def backend_of(requirements: Sequence[str]) -> str:
-    """The installed backend of the framework that one of these packages is.
+    """Return the installed backend of the framework that one of these packages is.
 
-    It has the package's name, or requires the package and is the first that does.
+    It has the name of the package, or is the first that requires the package.
 
     Raises:
         UsageError: there is none.
@@ -111,7 +108,7 @@ def backend_of(requirements: Sequence[str]) -> str:
 
 
 def suite_of_tasks(tasks: Sequence[str], backend: str, threads: int | None) -> Suite:
-    """A suite of included tasks with the usual limits.
+    """Return a suite of included tasks with the usual limits.
 
     Raises:
         UsageError: there is no such task.

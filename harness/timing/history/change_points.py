@@ -1,4 +1,4 @@
-"""Change points in a series of ratios against one base: where the level changes, and by how much.
+"""Change points in a series of ratios against one base: their places and sizes.
 
 Noise is assumed normal with a known standard deviation for each ratio. A step is reported if it lowers the
 sum of squares, in units of that noise, by more than a penalty (PELT: Killick, Fearnhead and Eckley 2012, with
@@ -71,16 +71,20 @@ class _Noise(NamedTuple):
 
 
 def penalty(n: int, degrees: float) -> float:
-    """The least decrease of the sum of squares for a step: the quantile of F with one degree of freedom."""
+    """Return the least decrease of the sum of squares for a step.
+
+    It is the quantile of F with one degree of freedom.
+    """
     from scipy.special import fdtri
 
     return float(fdtri(1, degrees, 1 - FALSE_ALARMS / n))
 
 
 def level_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
-    """The trend of ratios against one fixed base: each is the level itself, and a regression persists.
+    """Return the trend of ratios against one fixed base: each is the level itself, and a regression persists.
 
-    ``smallest`` is a lower bound of a ratio's noise. None if there is too little to estimate the noise from.
+    ``smallest`` is a lower bound of the noise of a ratio. None if there is too little to estimate the noise
+    from.
     """
     logs, roots = np.array([ratio.log for ratio in ratios]), _root_pairs(ratios)
     # A difference of neighbours has the noise of both; this scales it to that of a single pair.
@@ -101,7 +105,7 @@ def level_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
 
 
 def _noise(ratios: Sequence[Ratio], scatter: Array, smallest: float) -> _Noise | None:
-    """The noise of a single pair, pooled over the pairs of all gates, over the root of each ratio's pairs.
+    """Return the noise of a single pair, pooled over the pairs of all gates, over the root of the pairs.
 
     Without pairs it is estimated from ``scatter``: deviations with the noise of one pair each, apart from
     steps.
@@ -119,7 +123,7 @@ def _noise(ratios: Sequence[Ratio], scatter: Array, smallest: float) -> _Noise |
 
 
 def _at_least_as_scattered(noise: _Noise, residuals: Array, fitted: int) -> _Noise:
-    """The noise, widened if ratios scatter more about their levels than the pairs within gates.
+    """Widen the noise if ratios scatter more about their levels than the pairs within gates.
 
     They do if something differs between gates that is the same for all pairs of a gate, such as the machine.
     """
@@ -130,7 +134,7 @@ def _at_least_as_scattered(noise: _Noise, residuals: Array, fitted: int) -> _Noi
 
 
 def _means(logs: Array, noise: _Noise, places: list[int]) -> tuple[Array, Array]:
-    """At each place of the series the weighted mean of its segment, and the standard error of that mean."""
+    """Return at each place the weighted mean of its segment, and the standard error of that mean."""
     weights = 1 / noise.each**2
     parts = [slice(start, end) for start, end in zip([0, *places], [*places, len(logs)], strict=True)]
     lengths = [part.stop - part.start for part in parts]
@@ -144,12 +148,12 @@ def _root_pairs(ratios: Sequence[Ratio]) -> Array:
 
 
 def _ratio(log: float, error: float, n: int) -> Estimate:
-    """The ratio whose logarithm has this value and standard error, over ``n`` ratios of the series."""
+    """Return the ratio whose logarithm has this value and standard error, over ``n`` ratios of the series."""
     return Estimate(float(log), float(log - _DEVIATES * error), float(log + _DEVIATES * error), n).exp()
 
 
 def _change_points(logs: Array, noise: _Noise) -> list[int]:
-    """The first place of each new level."""
+    """Return the first place of each new level."""
     import ruptures
 
     if len(logs) < 2:  # noqa: PLR2004  one ratio has no step in it
@@ -160,7 +164,7 @@ def _change_points(logs: Array, noise: _Noise) -> list[int]:
 
 
 def _weighted_l2(noise: Array) -> Any:
-    """The cost of a segment: its squares about its weighted mean, in units of the noise."""
+    """Return the cost of a segment: its squares about its weighted mean, in units of the noise."""
     from ruptures.base import BaseCost
 
     class WeightedL2(BaseCost):  # type: ignore[misc]

@@ -20,13 +20,9 @@ from harness.core.documents.charts import (
 )
 from harness.core.documents.document import Figure
 from harness.core.documents.escaping import one_line
-from harness.timing.gate.page import change
-from harness.timing.history.page import (
-    has_chart,
-    name_of,
-    steps_of,
-)
+from harness.timing.gate.words import change
 from harness.timing.history.series import MetricHistory
+from harness.timing.history.words import has_chart, name_of, steps_of
 
 
 def _percent_of_log(log: float) -> float:
@@ -37,7 +33,7 @@ _DEVIATES = 1.959964
 
 
 def history_figures(series: Sequence[MetricHistory]) -> list[Figure]:
-    """A chart of each series with more than one gate and known noise."""
+    """Draw a chart of each series with more than one gate and known noise."""
     return [
         Figure(
             f"series-{number}",
@@ -89,7 +85,10 @@ def _chart(series: MetricHistory) -> Spec:
 
 
 def _step_layers(steps: list[Row], x: Spec) -> list[Spec]:
-    """The size of each step, at the first gate with the new level. A triangle shows its direction."""
+    """Draw the size of each step, at the first gate with the new level.
+
+    A triangle shows its direction.
+    """
     colours = {"worse": VERDICTS["FAIL"][0], "better": VERDICTS["PASS"][0]}
     colour = scaled("direction:N", colours, legend=None)
     shape = scaled("direction:N", {"worse": "triangle-up", "better": "triangle-down"}, legend=None)

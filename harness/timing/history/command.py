@@ -20,7 +20,7 @@ from harness.timing.gate.record import (
 from harness.timing.history.series import gaps, selected
 
 if TYPE_CHECKING:
-    from harness.timing.history.page import HistoryFindings
+    from harness.timing.history.words import HistoryFindings
 
 _ENDINGS = (".html", ".md", ".json")
 
@@ -82,7 +82,7 @@ def command(
 
 
 def _paths(files: tuple[Path, ...]) -> list[Path]:
-    """The files; of a folder its records, or those of the results in it."""
+    """Return the files; for a folder, its records, or those of the results in it."""
     paths: list[Path] = []
     for path in files:
         if path.is_dir():
@@ -101,8 +101,8 @@ def _no_gates(files: tuple[Path, ...], results: Path) -> str:
 def _findings(
     gates: list[GateRecord], benchmark: str | None, metric: MetricName | None, *, same_base: bool
 ) -> "HistoryFindings":
-    from harness.timing.history.page import HistoryFindings, left_out_sentence
     from harness.timing.history.series import read_history
+    from harness.timing.history.words import HistoryFindings, left_out_sentence
 
     names = {recorded.name for gate in gates for recorded in gate.benchmarks}
     if benchmark is not None and benchmark not in names:

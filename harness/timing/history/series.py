@@ -1,12 +1,12 @@
 """The gates of a branch in order: where each benchmark changed its level, and by how much in total.
 
 Gates with the same base commit form one series: their ratios are levels relative to it. Gates with other
-bases form other series, because nothing measured connects them. So slow drift shows where every gate has
-one base, such as a release.
+bases form other series, because nothing measured connects them. So slow drift shows where every gate has one
+base, such as a release.
 
-Of 30 gates with a noise of 1 % each and three changes of 3 %, all at least 5 gates apart, 96 % of the
-changes were found within 2 gates (93 % within 1). Of series without a change, 98 % showed none. (1000
-simulated series each.)
+Of 30 gates with a noise of 1 % each and three changes of 3 %, all at least 5 gates apart, 96 % of the changes
+were found within 2 gates (93 % within 1). Of series without a change, 98 % showed none (1000 simulated series
+each).
 """
 
 import itertools
@@ -16,19 +16,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.timing.gate.judgement import ratios_behind
+from harness.core.documents.kinds import Status
 from harness.timing.gate.metric_table import MetricName
+from harness.timing.gate.metrics import ratios_behind
 from harness.timing.gate.reasons import Reason
-from harness.timing.gate.record import (
-    AloneWithBase,
-    BenchmarkRecord,
-    DamagedPairs,
-    Exclusion,
-    GateRecord,
-    MetricResult,
-    NoCommits,
-    NotEnded,
-)
+from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult
 from harness.timing.history.change_points import (
     Ratio,
     Trend,
@@ -41,6 +33,37 @@ _FEWEST_FOR_SPREAD = 2
 
 #: What must stay the same for ratios to be comparable: benchmark, metric, and the work behind them.
 _Key = tuple[str, MetricName, str]
+
+
+class NotEnded(NamedTuple):
+    """The gate did not run to its end."""
+
+    gate: str
+    status: Status
+
+
+class DamagedPairs(NamedTuple):
+    """The ratios of the gate's pairs cannot be computed; ``message`` is the message of the error."""
+
+    gate: str
+    message: str
+
+
+class NoCommits(NamedTuple):
+    """``gates`` of the ``ended`` gates do not record their commits, so that their base is unknown."""
+
+    gates: int
+    ended: int
+
+
+class AloneWithBase(NamedTuple):
+    """``gates`` of the ``ended`` gates share their base with no other gate."""
+
+    gates: int
+    ended: int
+
+
+Exclusion = NotEnded | DamagedPairs | NoCommits | AloneWithBase
 
 
 class Point(NamedTuple):
@@ -66,7 +89,7 @@ class Point(NamedTuple):
 class MetricHistory(NamedTuple):
     """The gates of one benchmark and metric with the same base, oldest first.
 
-    ``trend`` is None where too little is known of the noise; ``latest`` says whether it reaches the
+    ``trend`` is None where too little is known of the noise; ``latest`` is True if the series reaches the
     newest head of its benchmark.
     """
 
@@ -84,14 +107,14 @@ class MetricHistory(NamedTuple):
 
 
 class History(NamedTuple):
-    """All series, by benchmark and metric; and why gates were left out."""
+    """All series, by benchmark and metric, and the reasons why gates were left out."""
 
     series: list[MetricHistory]
     left_out: list[Exclusion]
 
 
 def read_history(gates: Iterable[GateRecord], *, same_base: bool = False) -> History:
-    """The series of the gates that ran to their end with base beside head.
+    """Return the series of the gates that ran to their end with base beside head.
 
     Gates that do not record their commits are left out, unless the caller knows that they have the
     ``same_base``. Of series that one gate makes alone, only those that reach the newest head are kept.
@@ -117,7 +140,7 @@ def read_history(gates: Iterable[GateRecord], *, same_base: bool = False) -> His
 
 
 def _points_of(gates: Iterable[GateRecord]) -> tuple[dict[_Key, list[Point]], list[DamagedPairs]]:
-    """The points of each series, and the gates whose pairs are damaged."""
+    """Return the points of each series, and the gates whose pairs are damaged."""
     points: dict[_Key, list[Point]] = {}
     damaged = []
     for gate in gates:
@@ -151,7 +174,7 @@ def _key(benchmark: BenchmarkRecord, result: MetricResult) -> _Key:
 
 
 def _by_base(points: list[Point]) -> list[list[Point]]:
-    """The points of each base; of gates of the same two commits the last counts."""
+    """Return the points of each base; of gates of the same two commits the last counts."""
     of_base: dict[str | None, list[Point]] = {}
     for point in {point.commits: point for point in points}.values():
         of_base.setdefault(point.base, []).append(point)
@@ -159,7 +182,7 @@ def _by_base(points: list[Point]) -> list[list[Point]]:
 
 
 def _is_latest(points: list[Point], measured: list[Point]) -> bool:
-    """Whether nothing newer was measured except the same head with other bases, or earlier commits again."""
+    """Check that only the same head with other bases, or earlier commits, were measured later."""
     last = points[-1]
     before = {point.commits for point in measured if point.gate < last.gate} - {last.commits}
     newer = (point for point in measured if point.gate > last.gate and point.commits not in before)
@@ -172,7 +195,7 @@ def _without_series(
     points: dict[_Key, list[Point]],
     series: Sequence[MetricHistory],
 ) -> Iterator[Exclusion]:
-    """Why gates that ended are in no series."""
+    """Say why gates that ended are in no series."""
     if nameless := len(ended) - len(usable):
         yield NoCommits(nameless, len(ended))
     measured = {point.gate for of_key in points.values() for point in of_key}
@@ -181,15 +204,12 @@ def _without_series(
         yield AloneWithBase(alone, len(ended))
 
 
-# Benchmarks and metrics that later gates of a suite no longer measured, so that regressions go unnoticed.
-
-
 class Gap(NamedTuple):
     """Successive gates of one suite, ``first`` to ``last``, that did not measure a benchmark.
 
-    ``metric`` is the one that they did not measure; None: they measured none. ``reasons`` are those of the
-    last of them; empty if the suite no longer had the benchmark, or no limit for the metric. ``open`` says
-    that they are the newest gates of the suite.
+    ``metric`` was not measured; None: no metric was. ``reasons`` are those of the last of the gates; empty if
+    the suite no longer had the benchmark, or no limit for the metric. ``open``: the gates are the newest of
+    the suite.
     """
 
     benchmark: str
@@ -202,7 +222,7 @@ class Gap(NamedTuple):
 
 
 class _Attempt(NamedTuple):
-    """Whether a gate measured a benchmark or a metric of it; else why not."""
+    """A gate that measured a benchmark or a metric of it, or the reasons why it did not."""
 
     gate: GateRecord
     measured: bool = False
@@ -210,9 +230,9 @@ class _Attempt(NamedTuple):
 
 
 def gaps(gates: Iterable[GateRecord]) -> list[Gap]:
-    """Every gap after a first measurement, in gates that ran to their end.
+    """Return every gap after a first measurement, in gates that ran to their end.
 
-    Suites are distinguished by their file, so that two of them can share a folder.
+    Suites are distinguished by their file, so that two suites can share a folder.
     """
     suites: dict[str, list[GateRecord]] = {}
     for gate in sorted(gates, key=lambda gate: gate.started_at):
@@ -262,13 +282,10 @@ def _runs(name: str, metric: MetricName | None, attempts: Sequence[_Attempt]) ->
             yield Gap(name, metric, first.gate, last.gate, len(missed), is_open, last.reasons)
 
 
-# Gates reduced to one benchmark or one metric.
-
-
 def selected(
     gates: Iterable[GateRecord], benchmark: str | None, metric: MetricName | None
 ) -> list[GateRecord]:
-    """The gates with one benchmark and one metric only; None: all."""
+    """Return the gates with one benchmark and one metric only; None keeps all."""
     return [
         msgspec.structs.replace(
             gate,

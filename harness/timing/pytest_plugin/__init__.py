@@ -1,8 +1,7 @@
 """The pytest plugin: command-line options, and the fixture ``harness_benchmark`` on top of pytest-benchmark.
 
 Every pytest in an environment with dl-harness loads it. So it imports almost nothing before the fixture is
-used, and without pytest-benchmark only tests that use the fixture fail. It may import every room below it;
-no other room knows it.
+used, and without pytest-benchmark only tests that use the fixture fail.
 """
 
 import argparse
@@ -10,15 +9,15 @@ import sys
 
 import pytest
 
-from harness.core.machine.arguments import program, seconds_of
+from harness.core.machine.arguments import seconds_of
 from harness.errors import UsageError
+from harness.timing.pytest_plugin.options import INTERPRETERS, given_interpreter, interpreter
 
-_INTERPRETERS = {label: pytest.StashKey[str | None]() for label in ("base", "head")}
 _PYTEST_BENCHMARK = ("benchmark", "pytest_benchmark.plugin")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options, which say what base and head are and when a test fails."""
+    """Add the options, which define base and head and when a test fails."""
     group = parser.getgroup("harness", "training steps of deep-learning frameworks (dl-harness)")
     group.addoption(
         "--harness-base-python",
@@ -62,8 +61,8 @@ def _duration(text: str) -> float:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options before anything is collected, and register the fixture."""
-    for label, key in _INTERPRETERS.items():
-        config.stash[key] = _given(config, label)
+    for label, key in INTERPRETERS.items():
+        config.stash[key] = given_interpreter(config, label)
     if config.getoption("--harness-gate"):
         _refuse_gate_without_results(config)
     if any(map(config.pluginmanager.hasplugin, _PYTEST_BENCHMARK)):
@@ -76,32 +75,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """A caution where base and head are the same interpreter."""
+    """Return a caution where base and head are the same interpreter."""
     base, head = interpreter(config, "base"), interpreter(config, "head") or sys.executable
     if base != head:
         return None
     return f"harness: base and head are the same ({head}), so every difference is chance"
-
-
-def interpreter(config: pytest.Config, label: str) -> str | None:
-    """The interpreter of ``base`` or ``head``; None if the option is not set."""
-    return config.stash[_INTERPRETERS[label]]
-
-
-def _given(config: pytest.Config, label: str) -> str | None:
-    """The absolute path of an interpreter, resolved before a test can change the working directory.
-
-    Raises:
-        pytest.UsageError: there is no such program.
-    """
-    option = f"--harness-{label}-python"
-    path = config.getoption(option)
-    if path is None:
-        return None
-    try:
-        return program(option, path)
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from error
 
 
 def _refuse_gate_without_results(config: pytest.Config) -> None:
@@ -122,7 +100,7 @@ def _refuse_gate_without_results(config: pytest.Config) -> None:
 
 
 class _WithoutPytestBenchmark:
-    """The fixture where pytest-benchmark is not installed: it fails and says what is missing."""
+    """The fixture where pytest-benchmark is not installed: it fails and names the missing package."""
 
     needs = "needs pytest-benchmark: pip install 'dl-harness[pytest]'"
 

@@ -13,7 +13,7 @@ from harness.core.machine.usage import (
 )
 from harness.core.stats import settling
 
-#: Of one block. A call is timed alone, so its blocks need not be as short as those of a duel.
+#: Time of one block. A call is timed alone, so its blocks need not be as short as those of a duel.
 _BLOCK_SECONDS = 0.11
 _MOST_CALLS = 1 << 24
 
@@ -21,7 +21,7 @@ _MOST_CALLS = 1 << 24
 class Calls(NamedTuple):
     """Seconds per call, one value for each block of ``block_calls`` calls, and the result of the last call.
 
-    Blocks that other work disturbed are left out; ``disturbed_blocks`` counts them.
+    Blocks disturbed by other work are left out; ``disturbed_blocks`` counts them.
     """
 
     seconds: list[float]
@@ -33,14 +33,14 @@ class Calls(NamedTuple):
     result: Any
 
     def info(self) -> dict[str, Any]:
-        """For ``extra_info``: everything except the samples and the result."""
+        """Return everything except the samples and the result, for ``extra_info``."""
         return {name: value for name, value in self._asdict().items() if name not in {"seconds", "result"}}
 
 
 def time_calls(function: Callable[[], Any], blocks: int) -> Calls:
     """Call the function until its times have settled, then time ``blocks`` blocks.
 
-    It must return when its work is done: a function that uses an accelerator waits for it.
+    The function must return when its work is done: with an accelerator, it must wait for it.
     """
     caller = _Caller(function)
     first_call_seconds = caller.block(1)
@@ -78,7 +78,7 @@ class _Caller:
         self.result: Any = None
 
     def block(self, calls: int) -> float:
-        """Seconds of ``calls`` calls."""
+        """Return the seconds of ``calls`` calls."""
         function = self._function
         with _untraced():
             start = time.perf_counter()
@@ -91,7 +91,7 @@ class _Caller:
 
 @contextlib.contextmanager
 def _untraced() -> Iterator[None]:
-    """Without coverage, debugger or profiler, which slow the traced code down severalfold."""
+    """Turn off coverage, debugger and profiler, which slow the traced code down severalfold."""
     tracer, profiler = sys.gettrace(), sys.getprofile()
     sys.settrace(None)
     sys.setprofile(None)

@@ -1,4 +1,4 @@
-"""The content of pytest-benchmark's ``extra_info``: what was measured in addition to the samples."""
+"""The content of pytest-benchmark's ``extra_info``: the measurements in addition to the samples."""
 
 from importlib import metadata
 from typing import Any
@@ -12,19 +12,22 @@ from harness.timing.duel.verdict import compare
 from harness.timing.engine.findings import configuration_findings, steady_step_seconds
 from harness.timing.engine.page import UNEVEN
 from harness.timing.environments.suite import Limits
-from harness.timing.gate.page import reason_text
+from harness.timing.gate.reasons import reason_text
 from harness.timing.gate.record import BenchmarkRecord, MetricResult
 from harness.timing.pytest_plugin.training import TimedPairs
 
 
 def samples(measured: TimedPairs) -> list[float]:
-    """Seconds per step of head: the median of each fresh process."""
+    """Return the seconds per step of head: the median of each fresh process."""
     head = len(measured.configurations) - 1
     return [steady_step_seconds(pair, head) for pair in measured.pairs]
 
 
 def measurement_info(measured: TimedPairs) -> dict[str, Any]:
-    """As JSON types; times in seconds, memory in bytes. Field names are those of records."""
+    """Return the measurements as JSON types; times in seconds, memory in bytes.
+
+    Field names are those of records.
+    """
     head = measured.configurations[-1]
     data = measured.dataset
     info: dict[str, Any] = {
@@ -70,13 +73,16 @@ def _configuration_info(measured: TimedPairs, number: int) -> dict[str, Any]:
 
 
 def duel_result(measured: TimedPairs, limits: Limits) -> DuelResult:
-    """Head against base as in a duel. The margin of "same" is the limit of the step time."""
+    """Compare head with base as in a duel.
+
+    The margin of "same" is the limit of the step time.
+    """
     batch_sizes = [side.batch_size for side in measured.configurations]
     return compare(measured.pairs, 1, ["base", "head"], batch_sizes, margin=_margin(limits))
 
 
 def duel_text(measured: TimedPairs, result: DuelResult, limits: Limits) -> str:
-    """The verdict in words; after it what differs in the work of base and head."""
+    """Return the verdict in words, and the differences in the work of base and head."""
     parts = [verdict_line(result, _margin(limits))]
     if result.uneven:
         parts.append(UNEVEN)
@@ -90,7 +96,7 @@ def _margin(limits: Limits) -> float:
 
 
 def duel_info(result: DuelResult) -> dict[str, Any]:
-    """The verdict of a duel, the ratio of head's step time to base's, and its evidence."""
+    """Return the verdict of a duel, the ratio of head's step time to base's, and its evidence."""
     return {
         "ratio": msgspec.to_builtins(result.ratio),
         "p_value": result.p_value,
@@ -101,7 +107,7 @@ def duel_info(result: DuelResult) -> dict[str, Any]:
 
 
 def gate_info(record: BenchmarkRecord) -> dict[str, Any]:
-    """The verdict of a gate with its reasons and metrics; the ratio is that of the step."""
+    """Return the verdict of a gate with its reasons and metrics; the ratio is that of the step."""
     step: MetricResult | None = next((each for each in record.metrics if each.metric == "step"), None)
     return {
         "verdict": record.verdict,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import HarnessError, UsageError
-from harness.timing.pytest_plugin import interpreter, replay
+from harness.timing.pytest_plugin import replay
+from harness.timing.pytest_plugin.options import interpreter, take_count
 from harness.timing.pytest_plugin.summary import (
     CALLED,
     NOT_TIMED,
@@ -68,7 +69,7 @@ def harness_benchmark(
 
 
 class HarnessBenchmark:
-    """Called once per test, with what to time."""
+    """The value of the fixture: called once per test, with the work to time."""
 
     def __init__(
         self, node: pytest.Item, benchmark: replay.Benchmark, clock: replay.ReplayClock, folder: Path
@@ -95,7 +96,7 @@ class HarnessBenchmark:
 
     @property
     def _is_gated_call(self) -> bool:
-        """Whether a callable is judged in two interpreters, and not by a stored run."""
+        """True if a callable is judged in two interpreters, and not by a stored run."""
         option = self._config.getoption
         gated = option("--harness-gate") and interpreter(self._config, "base")
         return bool(gated) and not option("--benchmark-compare-fail")
@@ -164,7 +165,7 @@ class HarnessBenchmark:
         return calls.result
 
     def _refuse_unjudged_call(self) -> None:
-        """The gate compares fresh processes of two interpreters, and a callable exists in this one only."""
+        """Raise UsageError for a callable that the gate can only run in this interpreter."""
         if not self._config.getoption("--harness-gate"):
             return
         if not self._config.getoption("--benchmark-compare-fail"):
@@ -203,7 +204,7 @@ class HarnessBenchmark:
             self._measure(request, environments, dataset)
 
     def _environments(self, label: str) -> "list[Environment]":
-        """Base and head, or head alone with the label of the backend."""
+        """Return base and head, or head alone with the label of the backend."""
         from harness.timing.environments.environment import Environment, with_shared_path
 
         base, head = (interpreter(self._config, label) for label in ("base", "head"))
@@ -233,7 +234,10 @@ class HarnessBenchmark:
     def _judge(
         self, request: "StepRequest", environments: "list[Environment]", dataset: "DatasetRecord"
     ) -> None:
-        """Store the samples first, so that those of a failed test are saved too."""
+        """Judge a benchmark by a gate.
+
+        The samples are stored first, so that those of a failed test are saved too.
+        """
         from harness.timing.gate.record import forgiven
         from harness.timing.pytest_plugin import extra_info, gate
 
@@ -262,15 +266,3 @@ class HarnessBenchmark:
         info = extra_info.measurement_info(measured)
         self._benchmark.extra_info.update({"task": request.benchmark.task or request.benchmark.step, **info})
         replay.replay(self._benchmark, self._clock, extra_info.samples(measured))
-
-
-def take_count(options: dict[str, Any], key: str, default: int) -> int:
-    """Remove a positive whole number from the keywords and return it.
-
-    Raises:
-        UsageError: it is not a whole number of at least 1.
-    """
-    value = options.pop(key, default)
-    if not isinstance(value, int) or value < 1:
-        raise UsageError(f"harness_benchmark: {key}={value!r} is not a whole number of at least 1")
-    return value

@@ -9,28 +9,25 @@ from harness.errors import HarnessError
 from harness.timing.environments.environment import Environment
 from harness.timing.environments.suite import Suite
 from harness.timing.gate.advice import Options, advice
-from harness.timing.gate.judgement import Outlook
-from harness.timing.gate.page import (
-    cautions,
-    metric_text,
-    why,
-)
+from harness.timing.gate.circumstances import cautions
+from harness.timing.gate.outlook import Outlook
 from harness.timing.gate.record import BenchmarkRecord, GateRecord
 from harness.timing.gate.runner import Gate, GateRequest
+from harness.timing.gate.words import metric_text, why
 from harness.timing.pytest_plugin.training import (
     StepRequest,
     TimedPairs,
     own_threads_kept,
 )
 
-#: What the options of ``harness gate`` are called here.
+#: The names of the options of ``harness gate`` here.
 _OPTIONS = Options(budget="--harness-budget", turns="turns=")
 
 _log = logging.getLogger("harness")
 
 
 class _LoggingObserver:
-    """Logs the progress of a gate; pytest shows it with ``--log-cli-level=INFO``."""
+    """An observer that logs the progress of a gate; pytest shows it with ``--log-cli-level=INFO``."""
 
     def phase(self, benchmark: str, activity: str) -> None:
         _log.info("%s: %s", benchmark, activity)
@@ -54,10 +51,10 @@ def run_gate(
     false_alarms: float,
     budget_seconds: float | None,
 ) -> GateRecord:
-    """Compare head with base, which are the two environments. A failing process is a verdict, not an error.
+    """Compare head with base, the two environments. A failing process is a verdict, not an error.
 
-    ``false_alarms`` is the chance that this test fails for unchanged code. The gate's record is written to
-    ``folder``.
+    ``false_alarms`` is the chance that this test fails for unchanged code. The record of the gate is written
+    to ``folder``.
 
     Raises:
         HarnessError: an environment lacks the harness or the framework, or the record cannot be written.
@@ -84,13 +81,13 @@ def run_gate(
 
 
 def measured_pairs(record: BenchmarkRecord) -> TimedPairs:
-    """All pairs that the verdict rests on; none where a process failed before the first."""
+    """Return all pairs that the verdict rests on; none where a process failed before the first."""
     pairs = [*record.look, *record.confirmation]
     return TimedPairs(record.configurations, pairs, record.turns, record.dataset, record.quality)
 
 
 def verdict_text(gate: GateRecord) -> str:
-    """The verdict with its evidence or reasons, then the cautions."""
+    """Return the verdict with its evidence or reasons, then the cautions."""
     (record,) = gate.benchmarks
     equal = "return the same values" if record.is_step else "compute the same losses"
     evidence = "; ".join(map(metric_text, record.metrics)) or f"base and head {equal}"
@@ -99,6 +96,6 @@ def verdict_text(gate: GateRecord) -> str:
 
 
 def failure_text(gate: GateRecord) -> str:
-    """The verdict, and what to do about it in lines of their own."""
+    """Return the verdict, and the next step in lines of their own."""
     (record,) = gate.benchmarks
     return "\n".join(filter(None, [verdict_text(gate), *advice(gate, record, _OPTIONS)]))

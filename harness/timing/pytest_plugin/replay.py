@@ -1,7 +1,7 @@
-"""The only module that touches pytest-benchmark: passes it times that were measured elsewhere.
+"""The only module that touches pytest-benchmark: it passes on times that were measured elsewhere.
 
-Its timer is a clock that moves only by the sample of the current round. So its statistics, tables, files and
-comparisons contain the samples bit by bit.
+The timer of pytest-benchmark is a clock that moves only by the sample of the current round. So its
+statistics, tables, files and comparisons contain the samples bit by bit.
 """
 
 from collections.abc import Sequence
@@ -69,13 +69,13 @@ def replay(benchmark: Benchmark, clock: ReplayClock, seconds: Sequence[float]) -
 
 
 def is_stored(config: pytest.Config, benchmark: Benchmark) -> bool:
-    """Whether a run loaded by ``--benchmark-compare`` contains it; only those are compared."""
+    """Check that a run loaded by ``--benchmark-compare`` contains the benchmark; only those are compared."""
     loaded = config._benchmarksession.compared_mapping or {}  # type: ignore[attr-defined]  # noqa: SLF001
     return any(benchmark.fullname in names for names in loaded.values())
 
 
 def has_regressed(config: pytest.Config) -> bool:
-    """Whether ``--benchmark-compare-fail`` found a regression; known once pytest-benchmark has finished."""
+    """Check for a regression by ``--benchmark-compare-fail``; known once pytest-benchmark has finished."""
     return bool(config._benchmarksession.performance_regressions)  # type: ignore[attr-defined]  # noqa: SLF001
 
 

@@ -7,7 +7,7 @@ import pytest
 from harness.timing.pytest_plugin import replay
 
 _JUDGED = pytest.StashKey[int]()
-#: Whether a test that requested the fixture has called it. Users may wrap the fixture in one of their own.
+#: True once a test that requested the fixture has called it. Users may wrap the fixture in their own.
 CALLED = pytest.StashKey[bool]()
 NOT_TIMED = "ran once and was not timed"
 _PROPERTY = "harness"
@@ -25,7 +25,7 @@ def count_judged(config: pytest.Config) -> None:
 
 
 def count_benchmarks(session: pytest.Session) -> int:
-    """The number of selected tests that request the fixture."""
+    """Count the selected tests that request the fixture."""
     return sum("harness_benchmark" in getattr(item, "fixturenames", ()) for item in session.items)
 
 
@@ -57,7 +57,7 @@ def _judged_nothing(config: pytest.Config) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """One line for each benchmark with a verdict, and the number of those that were not timed."""
+    """Print one line for each benchmark with a verdict, and the number of untimed ones."""
     results = [
         (report.nodeid, text)
         for outcome in ("passed", "failed")

@@ -29,7 +29,7 @@ from harness.timing.environments.suite import Benchmark
 from harness.timing.environments.suite_file import benchmark_of
 from harness.timing.gate.benchmark import compare_sides
 from harness.timing.gate.record import QualityResult
-from harness.timing.pytest_plugin.fixture import take_count
+from harness.timing.pytest_plugin.options import take_count
 
 #: Pairs of fresh processes, where no gate decides how many.
 PAIRS = 5
@@ -40,7 +40,7 @@ _log = logging.getLogger("harness")
 
 
 class StepRequest(NamedTuple):
-    """The call of a test: what to measure (``benchmark``), and how (the rest)."""
+    """The call of a test: the ``benchmark`` to measure, and the settings of the measurement."""
 
     benchmark: Benchmark
     pairs: int
@@ -49,7 +49,7 @@ class StepRequest(NamedTuple):
 
 
 class TimedPairs(NamedTuple):
-    """The measurements of one configuration, or of base and head; only of two there is a ``quality``."""
+    """The measurements of one configuration, or of base and head; only two have a ``quality``."""
 
     configurations: list[ConfigurationRecord]
     pairs: list[PairRecord]
@@ -59,7 +59,7 @@ class TimedPairs(NamedTuple):
 
 
 def step_request(name: str, options: Mapping[str, Any]) -> StepRequest:
-    """The request in a test's call. Keywords: those of a benchmark in a suite, pairs and turns.
+    """Return the request in a test's call, from the keywords of a benchmark in a suite, pairs and turns.
 
     Where a backend trains a task, also mode and certify.
 
@@ -82,7 +82,7 @@ def step_request(name: str, options: Mapping[str, Any]) -> StepRequest:
 
 
 def target_of(function: Callable[..., Any], folder: Path) -> str:
-    """The name by which another process finds a function of a test module, or of an installed one.
+    """Return the name by which another process finds a function of a test module or an installed module.
 
     Raises:
         UsageError: it is not at the top level of a module.
@@ -100,7 +100,7 @@ def target_of(function: Callable[..., Any], folder: Path) -> str:
 
 
 def arguments_of(function: Callable[..., Any], given: Sequence[Any]) -> dict[str, Any]:
-    """Positional arguments by name; raises UsageError for one that another process cannot be sent."""
+    """Return positional arguments by name; raise UsageError for one that cannot be sent to a process."""
     try:
         arguments = inspect.signature(function).bind(*given).arguments
         json.dumps(arguments)
@@ -113,14 +113,14 @@ def arguments_of(function: Callable[..., Any], given: Sequence[Any]) -> dict[str
 
 
 def choose_data(benchmark: Benchmark) -> DatasetRecord:
-    """The data set to train on; see :func:`harness.core.runs.request.choose_dataset`."""
+    """Choose the data set to train on: see :func:`harness.core.runs.request.choose_dataset`."""
     if benchmark.step:
         return DatasetRecord("")
     return choose_dataset(registry.task(benchmark.task), benchmark.dataset, lambda _what, _done, _total: None)
 
 
 def workloads_of(benchmark: Benchmark, environments: list[Environment]) -> list[Program]:
-    """The benchmark as the plugins of each environment define it, or as its own step is there.
+    """Return the benchmark as the plugins of each environment define it, or its own step there.
 
     Raises:
         HarnessError: an environment lacks the harness, the framework or the names.
@@ -131,7 +131,7 @@ def workloads_of(benchmark: Benchmark, environments: list[Environment]) -> list[
 
 
 def run_untimed(workloads: list[Program], dataset: str) -> None:
-    """A few steps of each workload in a fresh process.
+    """Make a few steps of each workload in a fresh process.
 
     Raises:
         HarnessError: a workload does not run.
@@ -148,7 +148,7 @@ def run_untimed(workloads: list[Program], dataset: str) -> None:
 
 
 def measure(workloads: list[Program], dataset: DatasetRecord, request: StepRequest) -> TimedPairs:
-    """The requested number of pairs, or of processes where there is one workload.
+    """Make the requested number of pairs, or of processes where there is one workload.
 
     Raises:
         HarnessError: a workload does not run, is not certified, or its clock is not honest.

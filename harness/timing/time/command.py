@@ -1,4 +1,4 @@
-"""``harness time``: how long a training step of the user's own takes."""
+"""``harness time``: the time of a training step of the user's own."""
 
 import sys
 from typing import Any
@@ -27,7 +27,7 @@ from harness.timing.time.timing import PROCESSES, StepTiming
 
 
 def _workload(name: str, options: dict[str, Any]) -> OwnStep:
-    """The step of a factory, or the predictions of a task by a backend."""
+    """Return the step of a factory, or the predictions of a task by a backend."""
     if options["operation"] == "predict":
         if options["task"] is None:
             raise UsageError("--operation predict needs --task")

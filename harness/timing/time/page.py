@@ -38,14 +38,14 @@ _MOST_VALUES = 5
 
 
 def outcome(record: TimeRecord) -> str:
-    """``step 3.21 ms``, or the status of what did not end well."""
+    """Return ``step 3.21 ms``, or the status of a timing that did not end well."""
     if record.status != "ok" or not record.pairs:
         return record.status
     return f"step {_time(configuration_findings(record, 0).step_seconds)}"
 
 
 def time_document(record: TimeRecord) -> Document:
-    """The whole result."""
+    """Return the whole result."""
     headline = [*_headline(record)] or ["Nothing was measured."]
     nodes: list[Node] = []
     if record.pairs:
@@ -77,7 +77,7 @@ def _samples(record: TimeRecord) -> bool:
 
 
 def time_table(record: TimeRecord) -> Table:
-    """What was measured, a row each."""
+    """Return a row for each quantity."""
     findings, (own, *_) = configuration_findings(record, 0), record.configurations
     calls = [seconds for process in record.single_calls for seconds in process]
     percentiles = {share: quantile_interval(calls, share / 100) for share in _PERCENTILES if calls}
@@ -96,7 +96,7 @@ def time_table(record: TimeRecord) -> Table:
 
 
 def _time(seconds: Estimate) -> str:
-    """``3.21 ms [3.18, 3.25]`` in the unit that suits the value."""
+    """Return ``3.21 ms [3.18, 3.25]`` in the unit that suits the value."""
     unit, factor = next(
         (unit, factor)
         for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6), ("ns", 1e9))

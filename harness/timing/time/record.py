@@ -21,21 +21,21 @@ class TimeRecord(Envelope, msgspec.Struct, kw_only=True):
     turns: int = 0
     """Blocks of each process."""
     configurations: list[ConfigurationRecord] = []
-    """The one that was timed; empty before it ran."""
+    """The configuration that was timed; empty before it ran."""
     pairs: list[PairRecord] = []
     """The blocks of each process, in the form of a duel's."""
     single_calls: list[list[float]] = []
     """Seconds of each call that was timed alone, for each process, after its blocks."""
     first_values: list[Values] = []
-    """What the first calls returned."""
+    """The values that the first calls returned."""
     profiles: Profiles | None = None
-    """Where the time of a step goes, if the user asked."""
+    """Profiles of a step, if the user asked."""
     is_deterministic: bool | None = None
-    """Whether two processes returned equal values; None where nothing was returned."""
+    """Two processes returned equal values; None where nothing was returned."""
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a damaged file, whose parts do not fit together."""
+        """Raise ValueError if the parts of a damaged file do not fit together."""
         refuse_incomplete(self.pairs, len(self.configurations))
 
 

@@ -1,4 +1,4 @@
-"""``harness time``: a step of the user's own, timed in several fresh processes, one after the other."""
+"""A step of the user's own, timed in several fresh processes, one after the other."""
 
 import os
 import time
@@ -62,7 +62,7 @@ class StepTiming:
         self.path = self.folder / f"{self.record.id}.json"
 
     def carry_out(self) -> TimeRecord:
-        """Time it. A failure or Ctrl-C ends it; finished processes are kept.
+        """Time the step. A failure or Ctrl-C ends the timing; finished processes are kept.
 
         Raises:
             UsageError: the step cannot be made as it was asked for.

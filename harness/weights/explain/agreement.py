@@ -19,7 +19,7 @@ from harness.core.stats.intervals import (
 from harness.learning.runs.grouping import ConfigurationRuns
 from harness.learning.study.finding import StudyFinding
 from harness.weights.explain.networks import correlations_of
-from harness.weights.explain.record import ExplainedNetwork
+from harness.weights.explain.record import ExplainedNetwork, explained_network
 
 #: Correlations that differ by less than this count as equal.
 MARGIN = 0.05
@@ -67,7 +67,7 @@ Networks = Mapping[str, Mapping[int, ExplainedNetwork]]
 
 def networks_of(configurations: Sequence[ConfigurationRuns]) -> Networks:
     """Return the explained networks of these configurations."""
-    found = {each.name: each.by_seed(lambda run: run.record.explained) for each in configurations}
+    found = {each.name: each.by_seed(lambda run: explained_network(run.record)) for each in configurations}
     return {name: networks for name, networks in found.items() if networks}
 
 

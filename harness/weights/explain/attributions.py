@@ -1,23 +1,24 @@
-"""How much each input of a sample contributes to one output of a network, and what such a map is worth."""
+"""How much each input of a sample contributes to one output of a network, and how good such a map is.
+
+Every method but :func:`occlusion` uses the gradients of :meth:`harness.spec.Program.input_gradients` alone.
+An attribution has the shape of the inputs as numbers; :func:`relevance` sums it over channels or features, so
+that each position, such as a pixel, a step or a character, has one value.
+
+The baseline, which stands for the absence of an input, is 0 everywhere: black in a picture, the mean of a
+standardised feature, no embedding.
+"""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.core.certify.input_gradients import Array, Subject
 from harness.core.training.initial import initial_weights
-from harness.core.training.program_scores import current_weights
-from harness.layers import Embedding
-from harness.spec.backend import Program
 from harness.spec.task import Task
 
-# Every method but :func:`occlusion` uses the gradients of :meth:`harness.spec.Program.input_gradients` alone.
-# An attribution has the shape of the inputs as numbers; :func:`relevance` sums it over channels or features,
-# so that each position, such as a pixel, a step or a character, has one value.
-
-Array = npt.NDArray[Any]
 _T = TypeVar("_T")
 
 #: Nodes of the Gauss-Legendre rule of :func:`integrated_gradients`.
@@ -41,46 +42,18 @@ class Attribution(NamedTuple):
     completeness: Array | None = None
 
 
-class Subject:
-    """The network ``model`` of a program, as a function of numbers: for tokens, of their embeddings.
-
-    The baseline, which stands for the absence of an input, is 0 everywhere: black in a picture, the mean of
-    a standardised feature, no embedding.
-    """
-
-    def __init__(self, program: Program, task: Task) -> None:
-        self._program, self.network = program, task.networks["model"]
-        first = self.network.placed()[0]
-        self._table: Array | None = None
-        if isinstance(first.layer, Embedding):
-            self._table = current_weights(program)[f"model/{first.name}/table"]
-
-    def numbers(self, inputs: Array) -> Array:
-        """Inputs ``(n, *input)`` as numbers: tokens as the rows of their table, in its type."""
-        return inputs if self._table is None else self._table[inputs]
-
-    def gradients(self, numbers: Array, targets: Array) -> tuple[Array, Array]:
-        """The gradient of output ``targets (n,)`` of each row by its numbers, and that output, in float64."""
-        gradients, outputs = self._program.input_gradients(numbers, targets)
-        return gradients.astype(np.float64), outputs.astype(np.float64)
-
-    def outputs(self, inputs: Array) -> Array:
-        """All outputs ``(n, places)`` of inputs as they are in the data, in float64."""
-        return self._program.predict(inputs).reshape(len(inputs), -1).astype(np.float64)
-
-
 def gradient(subject: Subject, numbers: Array, targets: Array) -> Attribution:
-    """The gradient itself (Simonyan et al. 2014)."""
+    """Attribute by the gradient itself (Simonyan et al. 2014)."""
     return Attribution(subject.gradients(numbers, targets)[0])
 
 
 def gradient_times_input(subject: Subject, numbers: Array, targets: Array) -> Attribution:
-    """The gradient times the distance of the input from the baseline, which is 0."""
+    """Attribute by the gradient times the distance of the input from the baseline, which is 0."""
     return Attribution(subject.gradients(numbers, targets)[0] * numbers)
 
 
 def quadrature(nodes: int) -> tuple[Array, Array]:
-    """Places and weights of the Gauss-Legendre rule on [0, 1], exact to degree ``2 nodes - 1``."""
+    """Return places and weights of the Gauss-Legendre rule on [0, 1], exact to degree ``2 nodes - 1``."""
     places, weights = np.polynomial.legendre.leggauss(nodes)
     return (1 + places) / 2, weights / 2
 
@@ -88,7 +61,7 @@ def quadrature(nodes: int) -> tuple[Array, Array]:
 def integrated_gradients(
     subject: Subject, numbers: Array, targets: Array, baseline: Array | float = 0.0, nodes: int = NODES
 ) -> Attribution:
-    """The mean gradient between baseline and input, times their distance (Sundararajan et al. 2017).
+    """Attribute by the mean gradient from baseline to input, times their distance (Sundararajan et al. 2017).
 
     The sum over a sample is the difference of the output between input and baseline, up to the error of the
     quadrature, which is reported: a ReLU makes the gradient jump on the way.
@@ -108,7 +81,7 @@ _ROWS = 256
 
 
 def _batched(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    """Groups of ``size`` values; the last may be smaller."""
+    """Yield groups of ``size`` values; the last may be smaller."""
     iterator = iter(values)
     while group := list(itertools.islice(iterator, size)):
         yield group
@@ -117,7 +90,7 @@ def _batched(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
 def _weighted_gradient(
     subject: Subject, points: Iterable[tuple[float, Array]], like: Array, targets: Array
 ) -> Array:
-    """The sum of the gradients at several points ``(n, *numbers)``, each with its weight."""
+    """Return the weighted sum of the gradients at several ``points (n, *numbers)``."""
     total, together = np.zeros(like.shape), max(1, _ROWS // len(like))
     for group in _batched(points, together):
         at = np.concatenate([point for _, point in group]).astype(like.dtype)
@@ -135,9 +108,9 @@ def smooth_grad(
     noise: float = SMOOTH_NOISE,
     seed: int = 0,
 ) -> Attribution:
-    """The mean gradient over noisy copies of the input (Smilkov et al. 2017), the same for every framework.
+    """Attribute by the mean gradient over noisy copies of the input (Smilkov et al. 2017).
 
-    The deviation of the noise is a share of the range of the numbers of a sample.
+    The noise is the same for every framework. Its deviation is a share of the range of a sample's numbers.
     """
     rng = np.random.default_rng(seed)
     axes = tuple(range(1, numbers.ndim))
@@ -147,10 +120,10 @@ def smooth_grad(
 
 
 def occlusion(subject: Subject, inputs: Array, targets: Array) -> Attribution:
-    """What the output loses where a part of the input is covered (Zeiler and Fergus 2014); by ``predict``.
+    """Attribute by the loss of output where a part of the input is covered (Zeiler and Fergus 2014).
 
-    Squares of 4 by 4 pixels, 2 steps of a series or one feature of a table become 0; one token becomes the
-    most frequent one of these inputs.
+    It needs ``predict`` alone. Squares of 4 by 4 pixels, 2 steps of a series or one feature of a table become
+    0; one token becomes the most frequent one of these inputs.
     """
     rows = np.arange(len(inputs))
     whole = subject.outputs(inputs)[rows, targets]
@@ -171,7 +144,7 @@ def occlusion(subject: Subject, inputs: Array, targets: Array) -> Attribution:
 
 
 def _parts(shape: tuple[int, ...], *, tokens: bool) -> list[tuple[slice, ...]]:
-    """The parts that are covered one after the other, without overlap."""
+    """Return the parts that are covered one after the other, without overlap."""
     if len(shape) == _PICTURE_AXES:
         return [
             (slice(top, top + PATCH), slice(left, left + PATCH))
@@ -183,11 +156,11 @@ def _parts(shape: tuple[int, ...], *, tokens: bool) -> list[tuple[slice, ...]]:
 
 
 def relevance(values: Array) -> Array:
-    """Attributions summed over the last axis ``(n, *positions)``; those of a table as they are."""
+    """Sum attributions over the last axis, to ``(n, *positions)``; return those of a table as they are."""
     return values.sum(axis=-1) if values.ndim > 2 else values  # noqa: PLR2004  rows and features
 
 
-#: What uses gradients, by the name that reports give it.
+#: The methods that use gradients, by their names in reports.
 BY_GRADIENT: Mapping[str, Callable[[Subject, Array, Array], Attribution]] = {
     "gradient × input": gradient_times_input,
     "integrated gradients": integrated_gradients,
@@ -196,13 +169,10 @@ BY_GRADIENT: Mapping[str, Callable[[Subject, Array, Array], Attribution]] = {
 OCCLUSION = "occlusion"
 
 
-# Of the network as a whole.
-
-
 def permutation_importance(
     loss: Callable[[Array], float], inputs: Array, repeats: int = 5, seed: int = 0
 ) -> tuple[Array, Array]:
-    """What the loss of a table's samples rises by where a feature is shuffled (Fisher et al. 2019).
+    """Return the rise of the loss of a table's samples where a feature is shuffled (Fisher et al. 2019).
 
     ``loss`` maps inputs ``(n, features)`` to the mean loss. Returns mean and standard deviation over the
     repeats, ``(features,)`` each.
@@ -218,7 +188,7 @@ def permutation_importance(
 
 
 def first_filters(task: Task, weights: Mapping[str, Array]) -> Array | None:
-    """The kernels ``(filters, height, width, channels)`` of a first convolution of pictures, or None."""
+    """Return the kernels ``(filters, height, width, channels)`` of a first convolution, or None."""
     place = next(iter(task.networks["model"].leaves()))
     kernel = weights.get(f"model/{place.name}/kernel")
     if kernel is None or kernel.ndim != _PICTURE_AXES + 1:
@@ -226,11 +196,8 @@ def first_filters(task: Task, weights: Mapping[str, Array]) -> Array | None:
     return np.moveaxis(kernel, -1, 0)
 
 
-# What an explanation is worth: agreement of maps, randomised layers, curves of deletion and insertion.
-
-
 def rank_correlations(one: Array, other: Array) -> npt.NDArray[np.float64]:
-    """Spearman's correlation of two maps ``(n, ...)`` of each sample ``(n,)``; NaN where one is constant."""
+    """Correlate the maps ``(n, ...)`` of each sample by ranks (Spearman) ``(n,)``; NaN for a constant map."""
     from scipy.stats import rankdata
 
     ranks = (rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (one, other))
@@ -241,9 +208,9 @@ def rank_correlations(one: Array, other: Array) -> npt.NDArray[np.float64]:
 def randomised(
     task: Task, weights: Mapping[str, Array], seed: int
 ) -> Iterator[tuple[str, dict[str, npt.NDArray[np.float64]]]]:
-    """The weights with more and more layers re-initialised, from the last to the first (Adebayo et al. 2018).
+    """Re-initialise more and more layers, from the last to the first (Adebayo et al. 2018).
 
-    Yields the name of the layer that was drawn last, and the weights ``load`` takes. Running statistics stay.
+    Yields the name of the newest such layer, and the weights as ``load`` takes them. Running statistics stay.
     """
     fresh = initial_weights(task, seed)
     current = {name: np.array(array, np.float64) for name, array in weights.items()}
@@ -267,7 +234,7 @@ class Curves(NamedTuple):
     insertion: Array
 
     def gains(self, chance: "Curves") -> tuple[float, float]:
-        """How much faster than in another order the output falls and rises: the areas between the curves."""
+        """Return the areas between these curves and ``chance``: of the fall and of the rise."""
         fall, rise = chance.deletion - self.deletion, self.insertion - chance.insertion
         return float(fall.mean()), float(rise.mean())
 
@@ -277,7 +244,7 @@ CURVE_POINTS = 10
 
 
 def curves(subject: Subject, numbers: Array, targets: Array, maps: Array) -> Curves:
-    """Deletion and insertion (Petsiuk et al. 2018) of the output: the largest values of maps come first."""
+    """Compute deletion and insertion (Petsiuk et al. 2018): the largest values of ``maps`` come first."""
     order = np.argsort(-maps.reshape(len(maps), -1), axis=1, kind="stable")
     return Curves(
         *(_curve(subject, numbers, targets, order, restores=restores) for restores in (False, True))
@@ -285,7 +252,7 @@ def curves(subject: Subject, numbers: Array, targets: Array, maps: Array) -> Cur
 
 
 def chance_curves(subject: Subject, numbers: Array, targets: Array, shape: tuple[int, ...]) -> Curves:
-    """The same in a random order, for maps of this shape."""
+    """Compute the deletion and insertion curves of positions in random order, for maps of this shape."""
     return curves(subject, numbers, targets, np.random.default_rng(0).random(shape))
 
 

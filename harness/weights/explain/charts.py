@@ -1,7 +1,7 @@
-"""Which inputs an output depends on: heat maps of pictures, bars of series and tables, coloured texts."""
+"""Charts of attributions: heat maps of pictures, bars of series and tables, coloured texts."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,7 @@ from harness.core.documents.charts import (
 from harness.core.documents.document import Figure, Picture
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import Array
-from harness.weights.explain.explained import Explained
-from harness.weights.explain.page import answer_text
-from harness.weights.score.score import Explanation
+from harness.weights.explain.explained import Explained, Explanation
 
 #: The method that charts show; pictures show all.
 SHOWN = "integrated gradients"
@@ -47,7 +45,7 @@ def figures(explanation: Explanation, features: Sequence[str], name: str) -> lis
     inputs, tokens = arrays["inputs"], arrays["inputs"].dtype.kind == "i"
     drawn: list[Figure | Picture] = []
     for place, answer in enumerate(explained.answers):
-        title, id_ = answer_text(answer, explained.classes), f"{name}-{place}"
+        title, id_ = answer.text(explained.classes), f"{name}-{place}"
         values = arrays[SHOWN][place]
         if inputs.ndim == _PICTURE_AXES:
             maps = [arrays[method][place] for method in explained.methods]
@@ -68,13 +66,13 @@ def figures(explanation: Explanation, features: Sequence[str], name: str) -> lis
 
 
 def _share(values: Array) -> Array:
-    """Values from -1 to 1: relative to the strongest."""
+    """Scale values to -1 to 1, relative to the strongest."""
     most = float(np.percentile(np.abs(values), _FULL_COLOUR)) or float(np.abs(values).max()) or 1.0
     return np.clip(values / most, -1, 1)
 
 
 def _coloured(share: Array) -> Array:
-    """Shares ``(...)`` as colours ``(..., 3)`` from 0 to 1: white at 0."""
+    """Return shares ``(...)`` as colours ``(..., 3)`` from 0 to 1: white at 0."""
     strong = np.array([[*bytes.fromhex(colour[1:])] for colour in (LOWERS, RAISES)]) / 255
     strength = np.abs(share)[..., None]
     colours: Array = 1 - strength + strength * strong[(share > 0).astype(int)]
@@ -82,7 +80,7 @@ def _coloured(share: Array) -> Array:
 
 
 def _beside(picture: Array, maps: Sequence[Array]) -> bytes:
-    """A picture and its maps in a row, as PNG."""
+    """Draw a picture and its maps in a row, as PNG."""
     shown = picture if picture.shape[-1] == 3 else picture.mean(axis=-1, keepdims=True).repeat(3, axis=-1)  # noqa: PLR2004
     return _row([np.clip(shown, 0, 1), *(_coloured(_share(values)) for values in maps)], _TILE)
 
@@ -104,7 +102,7 @@ def _sign() -> Spec:
 
 
 def _series(inputs: Array, values: Array) -> Spec:
-    """The first feature as a line, and what each step contributes as a bar."""
+    """Draw the first feature as a line, and the contribution of each step as a bar."""
     steps = zip(inputs[:, 0].tolist(), values.tolist(), strict=True)
     rows: list[Row] = [
         {"step": step, "input": value, "relevance": relevance}
@@ -130,7 +128,7 @@ def _series(inputs: Array, values: Array) -> Spec:
 
 
 def _table(inputs: Array, values: Array, features: Sequence[str]) -> Spec:
-    """A bar for each of the features that contribute most."""
+    """Draw a bar for each of the features that contribute most."""
     order = np.argsort(-np.abs(values), kind="stable")[:_MOST_FEATURES].tolist()
     rows: list[Row] = [
         {"feature": features[each], "input": float(inputs[each]), "relevance": float(values[each])}
@@ -148,7 +146,7 @@ def _table(inputs: Array, values: Array, features: Sequence[str]) -> Spec:
 
 
 def _text(tokens: npt.NDArray[np.int64], values: Array, classes: Sequence[str]) -> Spec:
-    """The characters in lines of equal length, each on a cell of its colour."""
+    """Draw the characters in lines of equal length, each on a cell of its colour."""
     cells_of = zip(tokens.tolist(), values.tolist(), _share(values).tolist(), strict=True)
     rows: list[Row] = []
     for place, (token, value, share) in enumerate(cells_of):
@@ -169,7 +167,7 @@ def _text(tokens: npt.NDArray[np.int64], values: Array, classes: Sequence[str]) 
 
 
 def _of_the_network(
-    explained: Explained, arrays: dict[str, Array], features: Sequence[str], name: str
+    explained: Explained, arrays: Mapping[str, Array], features: Sequence[str], name: str
 ) -> Iterator[Figure | Picture]:
     if explained.importance:
         rows: list[Row] = []

@@ -8,14 +8,15 @@ import click
 from harness.core.documents.files import require_folder
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.store import RUNS
+from harness.core.runs.weights import weights_path
 from harness.core.shell import completion, options
 from harness.core.shell.console import LiveLine
 from harness.core.shell.ending import write_document
 from harness.core.shell.features import records
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
+from harness.weights.explain.explained import explain_weights
 from harness.weights.explain.page import ExplainedRun, explanations_document
-from harness.weights.score.score import explain_weights, weights_path
 
 _FORMATS = (".html", ".md")
 

@@ -1,22 +1,29 @@
-"""Which test samples are explained, and all that a page shows of them: from a program to arrays."""
+"""Explanations of test samples: from a program in a worker to all that a page shows of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from harness.core.certify.input_gradients import GradientCheck, check_gradients
+from harness.core.certify.input_gradients import Array, GradientCheck, Subject, check_gradients
+from harness.core.machine.files import GuardedFolder
+from harness.core.plugins.configuration import Configuration
+from harness.core.runs.record import Record
+from harness.core.runs.weights import read_weights, weights_path
 from harness.core.training.program_scores import current_weights
 from harness.core.training.scoring import score
+from harness.core.worker import protocol
+from harness.errors import UsageError
 from harness.spec.backend import Program
 from harness.spec.data import Samples
-from harness.spec.task import BinaryClassification, Classification, Task
+from harness.spec.task import Task
+from harness.weights.explain.answers import Answer, chosen
 from harness.weights.explain.attributions import (
     BY_GRADIENT,
     OCCLUSION,
-    Array,
     Attribution,
-    Subject,
     chance_curves,
     curves,
     first_filters,
@@ -24,35 +31,20 @@ from harness.weights.explain.attributions import (
     permutation_importance,
     relevance,
 )
+from harness.weights.feature import FEATURE
+from harness.weights.score.score import holding
 
-#: Half of the samples that are explained are right answers, half the most confident errors.
-EXPLAINED = 8
-#: More test samples are not searched for them.
-_MOST_SEARCHED = 1000
+if TYPE_CHECKING:
+    from harness.core.worker.requests import Worker
+
 #: Samples whose gradients are compared with the reference; the reference is slow.
 _CHECKED = 4
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """A test sample and what the network says of it: the row, and the place of the output that is explained.
-
-    ``label`` and ``predicted`` are classes of a classifier, for one of positions those at the last position;
-    ``probability`` is that of the prediction. Of a regression ``value`` and ``truth`` are numbers,
-    and ``probability`` is the error.
-    """
-
-    row: int
-    place: int
-    right: bool
-    label: int | None = None
-    predicted: int | None = None
-    probability: float | None = None
-    value: float | None = None
-    truth: float | None = None
+#: Maps in float64 agree this well between frameworks, relative to the largest value of a map above 1.
+MAP_TOLERANCE = 1e-9
 
 
 class MethodNote(msgspec.Struct, frozen=True):
-    """What a method says of itself: the largest error of completeness, where it promises any."""
+    """The quality of a method's maps: the largest error of completeness, where the method promises it."""
 
     completeness: float | None = None
     explained: float | None = None
@@ -62,14 +54,14 @@ class MethodNote(msgspec.Struct, frozen=True):
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """What a program says of some test samples; the arrays are in a file (:func:`save_arrays`)."""
+    """The explanations of some test samples by one program; the arrays are in a file."""
 
     answers: list[Answer]
     methods: dict[str, MethodNote]
     check: GradientCheck | None
     classes: list[str]
     importance: list[tuple[float, float]] = []
-    """Of each feature of a table: mean rise of the loss when it is shuffled, and its deviation."""
+    """For each feature of a table: the mean rise of the loss when it is shuffled, and the deviation."""
 
 
 def explain(
@@ -80,10 +72,10 @@ def explain(
     path: str,
     answers: Sequence[Answer] = (),
 ) -> Explained:
-    """Explain these answers, or those that are chosen from the test samples; the arrays go to ``path``.
+    """Explain ``answers``, or answers chosen from the test samples; write the arrays to ``path``.
 
     The arrays are ``inputs``, a map ``(n, *positions)`` by the name of each method, and ``filters`` where the
-    network begins with a convolution of pictures. A program in float64 is checked, others are not.
+    network begins with a convolution of pictures. The gradients of a program in float64 are checked.
 
     Raises:
         Unsupported: the program has no gradients of inputs.
@@ -112,7 +104,7 @@ def explain(
 
 
 def _map_of(values: Array, numbers: Array) -> Array:
-    """A value for each position; an occlusion of tokens has no axis of features."""
+    """Return a value for each position; an occlusion of tokens has no axis of features."""
     return relevance(values) if values.ndim == numbers.ndim else values
 
 
@@ -124,7 +116,7 @@ def _completeness(attribution: Attribution) -> tuple[float | None, float | None]
 
 
 def _importance(program: Program, task: Task, test: Samples) -> list[tuple[float, float]]:
-    """Permutation importance of the features of a table."""
+    """Compute the permutation importance of the features of a table."""
     if len(task.networks["model"].input_shape) != 1 or task.takes_tokens():
         return []
 
@@ -135,85 +127,63 @@ def _importance(program: Program, task: Task, test: Samples) -> list[tuple[float
     return list(zip(mean.tolist(), deviation.tolist(), strict=True))
 
 
-# Right answers, and errors of which the network is sure.
+class _Arguments(msgspec.Struct, frozen=True):
+    """The arguments of :func:`operation`: the file for arrays; without answers, the worker chooses some."""
+
+    path: str
+    answers: list[Answer] = []
 
 
-def chosen(subject: Subject, task: Task, test: Samples, most: int = EXPLAINED) -> list[Answer]:
-    """Right answers, of different classes as far as possible, then the most confident errors.
+def operation(worker: "Worker", arguments: msgspec.Raw) -> Explained:
+    """Explain test samples by the worker's program."""
+    asked = msgspec.json.decode(arguments, type=_Arguments)
+    test = worker.splits["test"]
+    return explain(worker.program, worker.plan.task, test, worker.classes, asked.path, asked.answers)
 
-    Of a forecast they are the smallest and the largest errors.
+
+class Explanation(msgspec.Struct, frozen=True):
+    """The explanations of test samples by a configuration in float64 with the weights of a run.
+
+    ``arrays`` are those that :func:`explain` writes.
     """
-    # Evenly spread: some data sets are sorted by class.
-    rows = np.unique(np.linspace(0, len(test) - 1, min(len(test), _MOST_SEARCHED)).round().astype(int))
-    searched = Samples(test.inputs[rows], test.targets[rows])
-    outputs = subject.outputs(searched.inputs)
-    match task.objective:
-        case Classification():
-            answers = _of_classes(outputs, searched.targets, task.networks["model"].output_shape()[-1])
-        case BinaryClassification():
-            both = np.concatenate([np.zeros_like(outputs), outputs], axis=1)
-            answers = [
-                msgspec.structs.replace(answer, place=0)
-                for answer in _of_classes(both, searched.targets.reshape(-1), 2)
-            ]
-        case _:
-            answers = _of_values(outputs[:, 0], searched.targets[:, 0])
-    answers = [msgspec.structs.replace(answer, row=int(rows[answer.row])) for answer in answers]
-    right = [answer for answer in answers if answer.right]
-    wrong = sorted((answer for answer in answers if not answer.right), key=_confidence, reverse=True)
-    few = wrong[: most // 2]
-    return _turns(right)[: most - len(few)] + few
+
+    configuration: Configuration
+    explained: Explained
+    arrays: Mapping[str, np.ndarray]
 
 
-def _of_classes(outputs: Array, targets: Array, classes: int) -> list[Answer]:
-    """The answer of each row; of a class for each position, at the last one."""
-    last = outputs.shape[1] - classes
-    logits, labels = outputs[:, last:], targets.reshape(len(targets), -1)[:, -1]
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    predicted = logits.argmax(axis=1)
-    return [
-        Answer(
-            row,
-            last + int(answer),
-            bool(answer == label),
-            int(label),
-            int(answer),
-            float(shares[row, answer]),
-        )
-        for row, (answer, label) in enumerate(zip(predicted, labels, strict=True))
-    ]
+def explain_weights(
+    record: Record, folder: Path, configurations: Sequence[Configuration], *, best: bool
+) -> Iterator[Explanation]:
+    """Explain the same test samples in each configuration; the first configuration chooses them.
+
+    Raises as :func:`harness.core.runs.weights.read_weights` and
+    :func:`harness.weights.score.score.holding`, and UsageError for a task without a network ``model``.
+    """
+    if "model" not in record.task.description.networks:
+        raise UsageError(f"task {record.task.name} has no network whose outputs are explained")
+    read_weights(record, folder, best=best)
+    answers: list[Answer] = []
+    scratch = GuardedFolder("harness-explain-")
+    try:
+        for configuration in configurations:
+            path = scratch.path / "arrays.npz"
+            with holding(record, configuration) as session:
+                loaded = protocol.LoadWeights(str(weights_path(record, folder, best=best)))
+                session.call(loaded, protocol.Done)
+                asked = _Arguments(str(path), answers)
+                explained = session.operate(FEATURE.operations["explain"], asked, Explained)
+            answers = explained.answers
+            with np.load(path, allow_pickle=False) as arrays:
+                yield Explanation(configuration, explained, dict(arrays))
+    finally:
+        scratch.close()
 
 
-def _of_values(outputs: Array, truth: Array) -> list[Answer]:
-    errors = np.abs(outputs - truth)
-    middle = float(np.median(errors))
-    return [
-        Answer(
-            row,
-            0,
-            bool(errors[row] <= middle),
-            None,
-            None,
-            float(errors[row]),
-            float(value),
-            float(truth[row]),
-        )
-        for row, value in enumerate(outputs)
-    ]
-
-
-def _confidence(answer: Answer) -> float:
-    return answer.probability or 0.0
-
-
-def _turns(answers: list[Answer]) -> list[Answer]:
-    """The first answer of each class, then the second of each; forecasts by their errors."""
-    if answers and answers[0].value is not None:
-        return sorted(answers, key=_confidence)
-    turns: dict[int | None, int] = {}
-    ordered = []
-    for answer in answers:
-        turns[answer.predicted] = turns.get(answer.predicted, -1) + 1
-        ordered.append((turns[answer.predicted], answer.row, answer))
-    return [answer for *_, answer in sorted(ordered, key=lambda each: each[:2])]
+def map_error(one: Explanation, other: Explanation) -> float:
+    """Return the largest difference of a map, relative to the largest value of the map if above 1."""
+    return max(
+        float(np.abs(one.arrays[name] - other.arrays[name]).max())
+        / max(1.0, float(np.abs(one.arrays[name]).max()))
+        for name in one.explained.methods
+    )

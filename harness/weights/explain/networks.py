@@ -1,19 +1,20 @@
-"""Explanations of a network that can be compared with those of others: on the same samples, as ranks."""
+"""Explanations of networks that can be compared with one another: on the same samples, as ranks."""
 
 import functools
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from harness.core.certify.input_gradients import Array, Subject
 from harness.core.training.program_scores import current_weights
 from harness.spec.backend import Program
 from harness.spec.data import Samples
 from harness.spec.task import BinaryClassification, Classification, Task
 from harness.weights.explain.attributions import (
-    Array,
     Attribution,
-    Subject,
     chance_curves,
     curves,
     gradient_times_input,
@@ -25,16 +26,19 @@ from harness.weights.explain.attributions import (
 )
 from harness.weights.explain.record import ExplainedNetwork, MapsOfMethod
 
+if TYPE_CHECKING:
+    from harness.core.worker.requests import Worker
+
 #: Test samples whose maps are kept, evenly spread over the data.
 ROWS = 16
 #: Ranks are kept as twice their value in 16 bits.
 _MOST_POSITIONS = 2**15 - 1
 #: Layers at which the cascade of randomised layers is judged, evenly spread; the first is among them.
 _STAGES = 4
-#: Of the random numbers of randomised layers: no run has this seed.
+#: The seed of randomised layers, which no run has.
 _RANDOM_SEED = 20_180
 
-#: Fewer nodes and samples than on a page: what is compared are ranks.
+#: Fewer nodes and samples than on a page, because only ranks are compared.
 METHODS: Mapping[str, Callable[[Subject, Array, Array], Attribution]] = {
     "gradient × input": gradient_times_input,
     "integrated gradients": functools.partial(integrated_gradients, nodes=16),
@@ -42,8 +46,14 @@ METHODS: Mapping[str, Callable[[Subject, Array, Array], Attribution]] = {
 }
 
 
+def operation(worker: "Worker", _arguments: msgspec.Raw) -> ExplainedNetwork:
+    """Explain the network with the weights that the worker was asked to keep: those of the best epoch."""
+    worker.program.load(worker.kept_weights)
+    return explain_network(worker.program, worker.plan.task, worker.splits["test"])
+
+
 def explain_network(program: Program, task: Task, test: Samples) -> ExplainedNetwork:
-    """The maps of the program's network, on the same samples and outputs for every program of the task.
+    """Explain the program's network, on the same samples and outputs for every program of the task.
 
     The program has its weights again afterwards.
 
@@ -76,7 +86,7 @@ def explain_network(program: Program, task: Task, test: Samples) -> ExplainedNet
 
 
 def _places_of_truth(task: Task, targets: Array) -> npt.NDArray[np.int64]:
-    """The output of the right class, of positions at the last one; of two classes the only one."""
+    """Return the output of the right class: at the last position, or the only one of two classes."""
     match task.objective:
         case Classification():
             outputs = task.networks["model"].output_shape()
@@ -102,7 +112,7 @@ def _rounded(values: Array) -> list[float]:
 
 
 def packed_ranks(maps: Array) -> bytes:
-    """Maps ``(n, ...)`` as a record holds them; positions beyond 32,767 are left out."""
+    """Pack maps ``(n, ...)`` as a record holds them; positions beyond 32,767 are left out."""
     from scipy.stats import rankdata
 
     flat = maps.reshape(len(maps), -1)[:, :_MOST_POSITIONS]
@@ -110,7 +120,7 @@ def packed_ranks(maps: Array) -> bytes:
 
 
 def correlations_of(one: ExplainedNetwork, other: ExplainedNetwork, method: str) -> npt.NDArray[np.float64]:
-    """The rank correlation ``(rows,)`` of the maps of two networks on the same samples."""
+    """Return the rank correlation ``(rows,)`` of the maps of two networks on the same samples."""
     ranks = (
         np.frombuffer(each.methods[method].ranks, "<u2").reshape(each.rows, -1).astype(np.float64)
         for each in (one, other)

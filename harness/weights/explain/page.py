@@ -1,4 +1,4 @@
-"""Explanations of recorded networks: what was explained, how well, whether frameworks agree, and the maps."""
+"""The page of explanations: the samples, the quality of the maps, the agreement of frameworks, the maps."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -32,16 +32,11 @@ from harness.weights.explain.attributions import (
     SMOOTH_SAMPLES,
     STEPS,
 )
-from harness.weights.explain.explained import Answer
-from harness.weights.score.score import (
-    MAP_TOLERANCE,
-    Explanation,
-    map_error,
-)
+from harness.weights.explain.explained import MAP_TOLERANCE, Explanation, map_error
 
 
 class ExplainedRun(msgspec.Struct, frozen=True):
-    """A run, which of its weights were explained, and what each configuration says; the first is shown."""
+    """A run, the choice of its weights, and the explanation by each configuration; the first is shown."""
 
     record: Record
     weights: str
@@ -49,13 +44,13 @@ class ExplainedRun(msgspec.Struct, frozen=True):
 
     @property
     def errors(self) -> list[float]:
-        """How far the maps of each configuration are from those of the first."""
+        """The largest difference between the maps of each further configuration and those of the first."""
         first, *others = self.explanations
         return [map_error(first, each) for each in others]
 
     @property
     def agrees(self) -> bool:
-        """Whether all gradients are exact, and all maps the same."""
+        """True if all gradients are exact, and all maps the same."""
         exact = all(
             each.explained.check is not None and each.explained.check.passed for each in self.explanations
         )
@@ -92,7 +87,7 @@ _CURVES = (
 
 
 def explanations_document(runs: Sequence[ExplainedRun]) -> Document:
-    """A part for each run."""
+    """Make a document with a part for each run."""
     parts = [_part(run, f"run-{number}") for number, run in enumerate(runs, 1)]
     headline = ["Which inputs does the network depend on?", *map(verdict, runs)]
     meta = [runs[0].record.machine.cpu, runs[0].record.started_at[:10]]
@@ -103,7 +98,7 @@ def explanations_document(runs: Sequence[ExplainedRun]) -> Document:
 
 
 def verdict(run: ExplainedRun) -> str:
-    """Whether the maps are the same in all configurations, with the largest difference."""
+    """Say if the maps are the same in all configurations, with the largest difference."""
     names = listed([each.configuration.label for each in run.explanations])
     name = f"{run.record.task.name} trained by {run.record.configuration.label}"
     checks = [each.explained.check for each in run.explanations]
@@ -147,22 +142,8 @@ def _figures(explanation: Explanation, features: Sequence[str], name: str) -> Se
 
 def _answers_table(explanation: Explanation) -> Table:
     explained = explanation.explained
-    rows = [[str(each.row), answer_text(each, explained.classes)] for each in explained.answers]
+    rows = [[str(each.row), each.text(explained.classes)] for each in explained.answers]
     return Table(["test sample", "answer"], rows, "Explained", announced=True, form="texts")
-
-
-def answer_text(answer: Answer, classes: Sequence[str]) -> str:
-    """``right: 3 (94 %)``, ``wrong: 5 (88 %), truly 3``, or a forecast with the truth."""
-    if answer.predicted is None or answer.label is None:
-        return f"forecast {answer.value:.3g}, truly {answer.truth:.3g}"
-    said = f"{_class_text(classes, answer.predicted)} ({100 * (answer.probability or 0):.0f} %)"
-    return f"right: {said}" if answer.right else f"wrong: {said}, truly {_class_text(classes, answer.label)}"
-
-
-def _class_text(classes: Sequence[str], number: int) -> str:
-    text = classes[number] if number < len(classes) else str(number)
-    are_characters = all(len(each) == 1 for each in classes) and not all(map(str.isdigit, classes))
-    return repr(text) if are_characters else text
 
 
 def _methods_table(explanation: Explanation) -> Table:

@@ -21,7 +21,7 @@ from harness.weights.explain.agreement import (
     networks_of,
     survivals,
 )
-from harness.weights.explain.record import ExplainedNetwork
+from harness.weights.explain.record import ExplainedNetwork, explained_network
 
 #: The method of explanation whose numbers are quantities.
 _MAIN_METHOD = "integrated gradients"
@@ -113,7 +113,8 @@ def _content(study: StudyFinding) -> Content | None:
 
 def _charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """Draw the curves of deletion and insertion: the mean output over seeds, by the share of positions."""
-    networks = [run.record.explained for run in study.configuration.runs if run.record.explained is not None]
+    every = [explained_network(run.record) for run in study.configuration.runs]
+    networks = [network for network in every if network is not None]
     words = {"deletion": ("removed", "falls"), "insertion": ("restored", "rises")}
     for curve, (done, course) in words.items() if networks else ():
         rows: list[Row] = []
@@ -155,7 +156,7 @@ def _speaks_for_all(study: StudyFinding) -> bool:
 
 
 def _explained(run: Run, _best: bool) -> ExplainedNetwork | None:
-    return run.record.explained
+    return explained_network(run.record)
 
 
 def _mean_difference(first: Sequence[float], second: Sequence[float]) -> float:

@@ -7,12 +7,13 @@ import msgspec
 
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.store import RUNS
+from harness.core.runs.weights import weights_path
 from harness.core.shell import completion, options
 from harness.core.shell.console import LiveLine
 from harness.core.shell.features import records
 from harness.core.shell.printing import echo, echo_json
 from harness.weights.score.page import differs, score_document
-from harness.weights.score.score import score_weights, weights_path
+from harness.weights.score.score import score_weights
 
 
 @click.command()

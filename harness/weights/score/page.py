@@ -1,4 +1,4 @@
-"""Networks that a run has trained, used again: their scores in other configurations."""
+"""The table of ``harness score``: the scores of a run's weights in other configurations."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ Scored = Sequence[tuple[Configuration, Sequence[WeightsScore]]]
 
 
 def _exact_errors(record: Record, scored: Scored) -> list[float]:
-    """The differences of the scores in float64 from those of a run in float64."""
+    """Return the differences of the scores in float64 from those of a run in float64."""
     return [
         each.error
         for configuration, scores in scored
@@ -31,12 +31,12 @@ def _exact_errors(record: Record, scored: Scored) -> list[float]:
 
 
 def differs(record: Record, scored: Scored) -> bool:
-    """Whether scores of a run in float64 are others in another configuration in float64."""
+    """Check if a configuration in float64 scores the weights of a run in float64 differently."""
     return any(not error <= SCORE_TOLERANCE for error in _exact_errors(record, scored))
 
 
 def score_document(record: Record, scored: Scored) -> Document:
-    """A row for each configuration, below what is in the record."""
+    """Make a table with a row for each configuration, below the recorded scores."""
     names = dict.fromkeys(["loss", measure_of_task(record.task.description).key])
     rows: list[list[Cell | str]] = []
     for which in ("last", "best"):

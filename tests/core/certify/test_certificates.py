@@ -9,7 +9,7 @@ import pytest
 from support.command import script
 from support.records import make_record
 
-from harness.core.certify import certificates, certify
+from harness.core.certify import certify, kept_findings
 from harness.core.certify.cases import cases
 from harness.core.certify.certificate import Certificate
 from harness.core.certify.certificates import certificate
@@ -30,21 +30,21 @@ TORCH = Configuration("torch", "eager", "auto", 1)
 
 
 def cache_name(configuration=TORCH):
-    return certificates._digest(configuration, MLP)
+    return kept_findings._digest(configuration, MLP)
 
 
 @pytest.fixture
 def _installed_again(monkeypatch):
-    certificates._installed.cache_clear()
+    kept_findings._installed.cache_clear()
     yield
     monkeypatch.undo()
-    certificates._installed.cache_clear()
+    kept_findings._installed.cache_clear()
 
 
 def install_another(patch, folder):
     (folder / "jaxlib-99.0.dist-info").mkdir()
     patch.syspath_prepend(folder)
-    certificates._installed.cache_clear()
+    kept_findings._installed.cache_clear()
 
 
 @pytest.mark.usefixtures("_installed_again")
@@ -54,8 +54,8 @@ def install_another(patch, folder):
         lambda patch, _: patch.setenv("XLA_FLAGS", "0"),
         lambda patch, _: patch.setenv("NVIDIA_TF32_OVERRIDE", "0"),
         lambda patch, _: patch.setenv("CUDA_VISIBLE_DEVICES", "0"),
-        lambda patch, _: patch.setattr(certificates, "_gpus", lambda: ["/dev/nvidia7"]),
-        lambda patch, _: patch.setattr(certificates, "cpu_model", lambda: "another"),
+        lambda patch, _: patch.setattr(kept_findings, "_gpus", lambda: ["/dev/nvidia7"]),
+        lambda patch, _: patch.setattr(kept_findings, "cpu_model", lambda: "another"),
         install_another,
     ],
     ids=["XLA", "TF32", "devices", "GPU", "processor", "version"],

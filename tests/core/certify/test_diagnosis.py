@@ -6,7 +6,8 @@ import pytest
 
 from harness.core.certify.cases import cases
 from harness.core.certify.diagnosis import diagnosed
-from harness.core.certify.observation import Observation, digest
+from harness.core.certify.digests import digest
+from harness.core.certify.observation import Observation
 from harness.core.certify.parity import Finding, compare
 from harness.core.plugins import registry
 from harness.spec.task import Adam, RmsProp, Sgd

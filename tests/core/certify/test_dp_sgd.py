@@ -28,7 +28,7 @@ from harness.core.certify.run_cases import cases_of_run
 from harness.core.plugins import registry
 from harness.core.reference.mistakes import CONTRACT_RULES
 from harness.core.reference.training import NumpyBackend, NumpyProgram
-from harness.core.training.privacy import claim
+from harness.learning.privacy.accountant import claim
 from harness.testing.kit import InProcessExaminer
 
 

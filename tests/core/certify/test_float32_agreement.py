@@ -39,7 +39,7 @@ def made_of(program, monkeypatch, tmp_path, *declined):
 
     monkeypatch.setattr(backend, "build", build)
     backend.environment(1)
-    monkeypatch.setattr("harness.core.certify.certificates._digest", lambda *_: "digest")
+    monkeypatch.setattr("harness.core.certify.kept_findings._digest", lambda *_: "digest")
     monkeypatch.setattr("harness.core.plugins.registry.is_third_party", lambda _: False)
     return certificate(InProcessExaminer(backend, "eager", 1), MLP)
 

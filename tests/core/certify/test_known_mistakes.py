@@ -21,7 +21,7 @@ from harness.core.certify.observation import TrialPrograms, observe
 from harness.core.certify.parity import compare
 from harness.core.certify.recognition import Recognizer
 from harness.core.reference.mistakes import alternatives
-from harness.core.training.batches import LearningRates
+from harness.core.training.learning_rates import LearningRates
 from harness.layers import (
     GRU,
     LSTM,

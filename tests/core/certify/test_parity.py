@@ -7,11 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.certify.cases import case_samples, cases
-from harness.core.certify.observation import (
-    Observation,
-    digest,
-    relative_difference,
-)
+from harness.core.certify.digests import digest, relative_difference
+from harness.core.certify.observation import Observation
 from harness.core.certify.parity import (
     LOSS_TOLERANCES,
     TOLERANCE,

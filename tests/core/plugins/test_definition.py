@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from support.tasks import small_task
 
-from harness.core.plugins.definition import check, define_task
+from harness.core.plugins.checks import check
+from harness.core.plugins.definition import define_task
 from harness.core.reference.training import NumpyBackend
 from harness.errors import PluginError, UsageError
 from harness.layers import Conv2D, Dense, Dropout, Flatten, Reshape

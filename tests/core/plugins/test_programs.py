@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 from support.command import PLUGINS
@@ -16,13 +17,8 @@ from support.tasks import defined
 from harness.core.certify.cases import case_samples
 from harness.core.machine.read_only import is_mapped, read_only_array
 from harness.core.plugins.faults import explain
-from harness.core.plugins.programs import (
-    CheckedProgram,
-    ContractBroken,
-    DataSeal,
-    WatchedProgram,
-    read_only,
-)
+from harness.core.plugins.programs import CheckedProgram, ContractBroken, read_only
+from harness.core.plugins.seal import DataSeal, WatchedProgram
 from harness.core.training.initial import initial_weights
 from harness.core.worker import protocol
 from harness.core.worker.requests import Worker
@@ -189,6 +185,7 @@ def test_a_change_in_a_run_fails_it_and_names_the_call(harness, mode):
         ("SIGSEGV", protocol.Describe("torch", 1)),
         ("SIGKILL", protocol.Train(1)),
         ("SIGSEGV", None),
+        ("SIGSEGV", protocol.Operate("package.module:operation", msgspec.Raw(b"{}"))),
     ],
 )
 def test_only_a_forbidden_write_in_a_call_is_explained(signal_name, asked, snapshot):

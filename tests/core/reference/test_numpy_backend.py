@@ -22,8 +22,9 @@ from harness.core.certify.certify import (
 from harness.core.certify.long_calls import long_calls_case
 from harness.core.certify.parity import Finding
 from harness.core.plugins import registry
-from harness.core.reference.functions import Pass, loss_and_gradient
 from harness.core.reference.layers import forward_all, is_covered
+from harness.core.reference.losses import loss_and_gradient
+from harness.core.reference.passes import Pass
 from harness.core.reference.training import (
     NumpyBackend,
     NumpyProgram,

@@ -240,3 +240,14 @@ def test_a_feature_that_cannot_be_imported_is_left_out_and_named(harness):
     assert "harness_broken:FEATURE" in done.stderr
     assert "nothing_of_this_name" in done.stderr
     assert "Commands of" not in done.stdout
+
+
+def test_a_broken_command_or_kind_of_a_feature_leaves_all_other_commands_alone(harness):
+    folder = written(harness, "command", "half")
+    place = installed(harness, folder)
+    (folder / "harness_half_record.py").write_text("import nothing_of_this_name\n")
+    done = harness.ok("list", "results", **place)
+    assert (done.stderr.count("\n"), "harness_half_record:KIND" in done.stderr) == (1, True)
+    broken = harness("half", **place)
+    assert (broken.returncode, broken.stderr.count("\n")) == (2, 1)
+    assert "harness_half_command:command: ModuleNotFoundError" in broken.stderr

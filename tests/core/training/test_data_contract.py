@@ -7,7 +7,7 @@ from support.command import PLUGINS
 from support.tasks import defined
 
 from harness.core.plugins.programs import ContractBroken
-from harness.core.training.splits import fitted
+from harness.core.training.fitted import fitted
 from harness.layers import Dense, Flatten
 from harness.network import Network
 from harness.spec.data import Dataset, Samples

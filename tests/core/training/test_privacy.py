@@ -1,4 +1,4 @@
-"""The samples that DP-SGD draws, and what it claims."""
+"""The samples that DP-SGD draws, its canaries, and the bound of an audit."""
 
 import math
 
@@ -10,12 +10,10 @@ from support.tasks import defined
 from harness.core.stats.canaries import epsilon_bound, p_value
 from harness.core.training import batches
 from harness.core.training.batches import BatchOrder, capacity_of
-from harness.core.training.privacy import claim, require_accountant
 from harness.core.training.splits import with_canaries
 from harness.errors import HarnessError, UsageError
 from harness.spec.backend import Unsupported
 from harness.spec.data import Samples
-from harness.spec.task import Privacy
 
 SAMPLES, BATCH_SIZE = 600, 60
 ORDER = BatchOrder(SAMPLES, BATCH_SIZE, seed=3, sampled=True)
@@ -36,8 +34,8 @@ def included():
 
 def test_each_sample_takes_part_in_each_step_on_its_own_at_the_rate_of_the_claim(included):
     steps, samples = included.shape
-    rate = claim(Privacy(0.0, 1.0), SAMPLES, BATCH_SIZE, 1).sampling_rate
-    assert rate == ORDER.sampling_rate
+    rate = ORDER.sampling_rate
+    assert rate == BATCH_SIZE / SAMPLES
     assert abs(included.mean() - rate) < 5 * math.sqrt(rate * (1 - rate) / included.size)
     # The numbers of a step vary as those of independent draws do; without replacement they would be equal.
     spread = included.sum(axis=1).var(ddof=1) / (samples * rate * (1 - rate))
@@ -93,29 +91,6 @@ def test_options_that_exclude_each_other_are_refused(task, options, message):
 
 def test_without_options_a_task_keeps_its_hash():
     assert b"privacy" not in msgspec.json.encode(defined("mlp"))
-
-
-def test_without_noise_epsilon_is_infinite():
-    made = claim(Privacy(0.0, 1.0), 1000, 10, 100)
-    assert made.epsilon is None
-    assert made.text == "∞"
-    assert "infinite" in made.warning
-    require_accountant(Privacy(0.0, 1.0))
-
-
-def test_epsilon_is_that_of_the_gaussian_mechanism_for_one_step_with_all_samples():
-    pytest.importorskip("dp_accounting")
-    made = claim(Privacy(2.0, 1.0), 1000, 1000, 1)
-    assert made.epsilon == pytest.approx(1.9931, abs=2e-3)
-    assert made.epsilon < made.epsilon_rdp
-    assert made.warning == ""
-    assert "dp-accounting" in made.accountant
-
-
-def test_a_delta_of_one_sample_is_warned_of():
-    made = claim(Privacy(0.0, 1.0), 1000, 10, 1)
-    noised = msgspec.structs.replace(made, epsilon=1.0, delta=1e-3)
-    assert "1/1,000" in noised.warning
 
 
 # The bound of an audit.

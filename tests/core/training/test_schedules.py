@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from harness.core.training.batches import BatchOrder, LearningRates
+from harness.core.training.batches import BatchOrder
+from harness.core.training.learning_rates import LearningRates
 from harness.errors import UsageError
 from harness.spec import ConstantRate, CosineDecay, LinearDecay, StepDecay
 from harness_tasks.lm import LM

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, roc_auc_score
 
-from harness.core.reference.functions import loss_and_gradient
+from harness.core.reference.losses import loss_and_gradient
 from harness.core.training import scoring
 from harness.core.training.measures import measure_of_task
 from harness.core.training.outcome_records import SampleScores

@@ -23,7 +23,8 @@ from harness.core.machine.worker_variables import missing_controls
 from harness.core.runs.record import DatasetRecord
 from harness.core.worker import protocol
 from harness.errors import HarnessError
-from harness.timing.duel.runner import Duel, DuelRequest
+from harness.timing.duel.request import DuelRequest
+from harness.timing.duel.runner import Duel
 
 #: Few turns: a configuration that sleeps has no noise that more of them would average out.
 PACED = ("--task", "mlp", "--no-certify", "--turns", "2")

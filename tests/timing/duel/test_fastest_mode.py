@@ -18,7 +18,7 @@ from harness.timing.duel.fastest_mode import (
     TimingModes,
 )
 from harness.timing.duel.modes_page import chosen_sentence, faster_modes, modes_row
-from harness.timing.duel.runner import DuelRequest
+from harness.timing.duel.request import DuelRequest
 
 pytest.importorskip("torch")
 

@@ -8,7 +8,7 @@ import pytest
 from support.command import python, script
 from support.tasks import TORCH, workload
 
-from harness.core.worker.process import installed_harness
+from harness.core.worker.interpreter import installed_harness
 from harness.errors import UsageError
 from harness.timing.engine.workloads import pad_to_equal_size, refuse_different_work
 

@@ -17,7 +17,7 @@ from harness.core.audit.findings import (
 from harness.errors import WorkerTimeout
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.environments.suite import Benchmark, Limits
-from harness.timing.gate import benchmark, reasons
+from harness.timing.gate import benchmark, pair_maker, reasons
 from harness.timing.gate.record import QualityResult, forgiven
 
 TURNS = 6
@@ -40,7 +40,7 @@ def undecided(monkeypatch):
                 asked.append(turns)
                 return made_pair(chance, step=step, first_step=first_step, memory=memory, turns=turns)
 
-        monkeypatch.setattr(benchmark, "Alternation", Alternation)
+        monkeypatch.setattr(pair_maker, "Alternation", Alternation)
         ratios = {"step": step, "first step": first_step, "memory": memory}
         verdicts = {name: "INCONCLUSIVE" for name, ratio in ratios.items() if ratio != 1.0}
         record = made_benchmark(step=step, first_step=first_step, memory=memory, verdicts=verdicts)
@@ -162,7 +162,7 @@ def test_a_head_that_fails_only_beside_base_is_not_to_blame(undecided, monkeypat
     comparison, _ = undecided(step=1.2)
     comparison._pairs._steps = [4, 5]
     comparison._pairs._alternation = Crowded(comparison.workloads)
-    monkeypatch.setattr(benchmark, "Alternation", Crowded)
+    monkeypatch.setattr(pair_maker, "Alternation", Crowded)
     confirm(comparison)
     if verdict == "FAIL":
         reason = reasons.Failed(label="head", message="out of memory")
@@ -237,7 +237,7 @@ def test_a_process_that_would_take_too_long_is_refused_at_once(undecided, monkey
         records=[], steps=[1, 1], turns=10**6, pair_seconds=9000.0, read=lambda data: data
     )
     monkeypatch.setattr(benchmark, "compare_first_steps", lambda *_: QualityResult(verdict="PASS"))
-    monkeypatch.setattr(benchmark, "prepare", lambda *_: prepared)
+    monkeypatch.setattr(pair_maker, "prepare", lambda *_: prepared)
     comparison, asked = undecided(step=1.2)
     comparison.record.metrics = []
     comparison.look(math.inf)

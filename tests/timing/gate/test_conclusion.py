@@ -8,11 +8,7 @@ from support.made_gates import made_benchmark, made_gate
 from harness.errors import HarnessError, NoWorkersHere
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.gate import reasons
-from harness.timing.gate.judgement import (
-    Ended,
-    conclude,
-    worst_of,
-)
+from harness.timing.gate.conclusion import Ended, conclude, worst_of
 from harness.timing.gate.record import (
     QualityResult,
     folded,

@@ -9,8 +9,8 @@ from support.tasks import workload
 
 from harness.errors import Declined, MemoryRanOut, WorkerLost, WorkerTimeout
 from harness.timing.engine.sessions import ConfigurationFailed
-from harness.timing.gate import training_worker as first_steps
-from harness.timing.gate.quality import compare_first_steps
+from harness.timing.gate import first_steps
+from harness.timing.gate.first_steps import compare_first_steps
 from harness.timing.gate.training_worker import FirstSteps, TrainingWorker
 
 SAME = [FirstSteps("float64", [[1.0], [0.9]], {"accuracy": 0.5}), FirstSteps("float32", [[1.0]], {})]

@@ -20,19 +20,10 @@ from harness.timing.engine.steps.findings import ValueDiffers, WorkComparison
 from harness.timing.environments.suite import Benchmark
 from harness.timing.gate import reasons
 from harness.timing.gate.advice import advice
-from harness.timing.gate.page import (
-    cautions,
-    circumstances,
-    conditions,
-    details,
-    gate_document,
-    headline,
-    measurements_table,
-    metric_text,
-    quality_word,
-    why,
-)
+from harness.timing.gate.circumstances import cautions, circumstances, conditions, details
+from harness.timing.gate.page import gate_document, measurements_table
 from harness.timing.gate.record import QualityResult, SeedScores
+from harness.timing.gate.words import headline, metric_text, quality_word, why
 
 SLOWER = made_benchmark(step=1.08, confirmed=8, verdicts={"step": "FAIL"})
 

@@ -13,19 +13,10 @@ from harness.timing.engine import ratios
 from harness.timing.engine.ratios import Ratios
 from harness.timing.environments.suite import Limits
 from harness.timing.gate import reasons
-from harness.timing.gate.judgement import (
-    LOOK_PAIRS,
-    PairedSeries,
-    benchmark_ratios,
-    conclude,
-    confirmed,
-    final,
-    looked_at,
-    outlook,
-    pairs_wanted,
-    ratios_behind,
-    series,
-)
+from harness.timing.gate.conclusion import conclude
+from harness.timing.gate.judgement import LOOK_PAIRS, confirmed, final, looked_at, pairs_wanted
+from harness.timing.gate.metrics import PairedSeries, benchmark_ratios, ratios_behind, series
+from harness.timing.gate.outlook import outlook
 from harness.timing.gate.record import forgiven
 
 LIMITS = Limits(max_slowdown=0.05)

@@ -11,12 +11,8 @@ from harness.errors import UsageError
 from harness.timing.engine.ratios import Ratios
 from harness.timing.environments.suite import Limits
 from harness.timing.environments.suite_file import benchmark_of, read_suite
-from harness.timing.gate.judgement import (
-    PairedSeries,
-    confirmed,
-    limits_of,
-    looked_at,
-)
+from harness.timing.gate.judgement import confirmed, looked_at
+from harness.timing.gate.metrics import PairedSeries, limits_of
 
 STEP = """
 import model

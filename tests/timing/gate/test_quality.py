@@ -5,7 +5,7 @@ import pytest
 from support.tasks import defined, workload
 
 from harness.timing.gate import reasons
-from harness.timing.gate.quality import judge_first_steps, task_change
+from harness.timing.gate.first_steps import judge_first_steps, task_change
 from harness.timing.gate.reasons import TaskChanged
 from harness.timing.gate.training_worker import FirstSteps
 

@@ -12,17 +12,11 @@ from harness.core.plugins import registry
 from harness.core.stats.estimate import Estimate
 from harness.core.training.measures import ACCURACY, Measure
 from harness.timing.environments.suite import Limits
-from harness.timing.gate import quality, reasons
-from harness.timing.gate.quality import (
-    Rule,
-    compare_trainings,
-    judge,
-    seed_scores,
-    tries_of,
-)
+from harness.timing.gate import reasons, trainings
 from harness.timing.gate.reasons import speaks_against_head
 from harness.timing.gate.record import SeedScores
 from harness.timing.gate.training_worker import Curve
+from harness.timing.gate.trainings import Rule, compare_trainings, judge, seed_scores, tries_of
 
 LIMITS = Limits(max_accuracy_loss=0.01, max_extra_steps=0.25)
 ERROR = Measure("loss", "error", "", 1.0, higher_is_better=False, margin=0.05, relative=True)
@@ -211,8 +205,8 @@ def trained(monkeypatch):
             made.append(seed)
             return row(seed, head=rng.normal(mean, spread))
 
-        monkeypatch.setattr(quality, "_train", lambda *_: None)
-        monkeypatch.setattr(quality, "seed_scores", scores)
+        monkeypatch.setattr(trainings, "_train", lambda *_: None)
+        monkeypatch.setattr(trainings, "seed_scores", scores)
         return made
 
     return stand_in

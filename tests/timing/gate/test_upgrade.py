@@ -13,9 +13,10 @@ from harness.core.documents.document import plain
 from harness.errors import UsageError
 from harness.timing.environments.requirements import own_wheel, requirements_of
 from harness.timing.environments.suite import Benchmark, Suite
-from harness.timing.gate.page import gate_document, upgrade_headline
+from harness.timing.gate.page import gate_document
 from harness.timing.gate.record import Upgrade
 from harness.timing.gate.upgrade_command import backend_of, suite_of_tasks
+from harness.timing.gate.words import upgrade_headline
 
 
 def test_a_comma_before_an_operator_belongs_to_its_requirement():

@@ -8,15 +8,9 @@ from support.made_gates import fixed_gates, made_benchmark, made_gate
 from harness.core.documents.render.markdown import markdown
 from harness.core.documents.render.terminal import terminal_text
 from harness.timing.gate import reasons
-from harness.timing.history.page import (
-    HistoryFindings,
-    gap_sentence,
-    headline,
-    history_document,
-    history_json,
-    sentence,
-)
+from harness.timing.history.page import history_document, history_json
 from harness.timing.history.series import gaps, read_history
+from harness.timing.history.words import HistoryFindings, gap_sentence, headline, sentence
 
 REGRESSIONS = (8, 16, 24)
 LEVELS = [1.03 ** sum(place >= at for at in REGRESSIONS) for place in range(30)]

@@ -11,16 +11,10 @@ from support.records import as_stored
 from harness.core.documents.kinds import UnreadableRecord, encode_document
 from harness.timing.environments.suite import Benchmark
 from harness.timing.gate import reasons
-from harness.timing.gate.judgement import ratios_behind
-from harness.timing.gate.record import (
-    GATES,
-    AloneWithBase,
-    DamagedPairs,
-    NoCommits,
-    NotEnded,
-)
+from harness.timing.gate.metrics import ratios_behind
+from harness.timing.gate.record import GATES
 from harness.timing.history.change_points import Ratio, level_trend
-from harness.timing.history.series import gaps, read_history
+from harness.timing.history.series import AloneWithBase, DamagedPairs, NoCommits, NotEnded, gaps, read_history
 
 REGRESSIONS = (8, 16, 24)
 LEVELS = [1.03 ** sum(place >= at for at in REGRESSIONS) for place in range(30)]

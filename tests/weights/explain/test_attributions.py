@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from support.training_cases import TASKS, program, question, samples, task, weights
 
+from harness.core.certify.input_gradients import Subject
 from harness.core.reference.training import NumpyBackend
 from harness.layers import Conv2D, Dense, Embedding, Flatten
 from harness.network import Network
 from harness.spec.data import Samples
 from harness.spec.task import BinaryClassification, Regression
+from harness.weights.explain.answers import chosen
 from harness.weights.explain.attributions import (
     BY_GRADIENT,
-    Subject,
     chance_curves,
     curves,
     first_filters,
@@ -24,7 +25,7 @@ from harness.weights.explain.attributions import (
     relevance,
     smooth_grad,
 )
-from harness.weights.explain.explained import chosen, explain
+from harness.weights.explain.explained import explain
 
 LINEAR = task({"model": Network((5, 3), (Flatten(), Dense(4)))})
 PICTURES = task({"model": Network((8, 8, 2), (Conv2D(3, 3, "relu"), Flatten(), Dense(4)))})

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.training_cases import TASKS, program, question, task
 
-from harness.core.certify.input_gradients import TOLERANCE, check_gradients
+from harness.core.certify.input_gradients import TOLERANCE, Subject, check_gradients
 from harness.core.plugins.programs import CheckedProgram, ContractBroken
 from harness.core.reference.training import NumpyBackend, without_dropout
 from harness.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Residual, SelfAttention
@@ -15,7 +15,6 @@ from harness.network import Network
 from harness.spec.backend import Plan, Program, Unsupported
 from harness.weights.explain import attributions
 from harness.weights.explain.attributions import (
-    Subject,
     integrated_gradients,
     quadrature,
 )

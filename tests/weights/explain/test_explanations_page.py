@@ -21,13 +21,8 @@ from harness.network import Network
 from harness.spec.data import Samples
 from harness.spec.task import BinaryClassification, Regression
 from harness.weights.explain.charts import figures
-from harness.weights.explain.explained import explain
-from harness.weights.explain.page import (
-    ExplainedRun,
-    answer_text,
-    explanations_document,
-)
-from harness.weights.score.score import Explanation
+from harness.weights.explain.explained import Explanation, explain
+from harness.weights.explain.page import ExplainedRun, explanations_document
 
 CLASSES = ["<x>", "<y>", "\n", "<z>"]
 KINDS = {
@@ -60,7 +55,7 @@ def test_every_kind_of_input_has_its_figures(kind, tmp_path):
     made = explanation_of(KINDS[kind], tmp_path)
     drawn = figures(made, [f"feature {number}" for number in range(1, 16)], "run-1")
     assert [figure.title for figure in drawn[: len(made.explained.answers)]] == [
-        answer_text(answer, CLASSES) for answer in made.explained.answers
+        answer.text(CLASSES) for answer in made.explained.answers
     ]
     for figure in drawn:
         if isinstance(figure, Figure):

@@ -5,9 +5,11 @@ import types
 import msgspec
 import numpy as np
 import pytest
+from support.records import make_record
 from support.training_cases import TASKS, program, samples, task
 
 from harness.core.reference.training import NumpyBackend
+from harness.core.runs.record import Extension
 from harness.layers import Conv2D, Dense, Flatten
 from harness.learning.runs.grouping import ConfigurationRuns
 from harness.network import Network
@@ -22,7 +24,7 @@ from harness.weights.explain.networks import (
     explain_network,
     packed_ranks,
 )
-from harness.weights.explain.record import ExplainedNetwork, MapsOfMethod
+from harness.weights.explain.record import EXPLANATIONS, ExplainedNetwork, MapsOfMethod
 
 PICTURES = task({"model": Network((8, 8, 2), (Conv2D(3, 3, "relu"), Flatten(), Dense(8, "relu"), Dense(5)))})
 
@@ -30,6 +32,11 @@ PICTURES = task({"model": Network((8, 8, 2), (Conv2D(3, 3, "relu"), Flatten(), D
 def network_of(maps, last=0.1):
     kept = MapsOfMethod(packed_ranks(maps), [1.0, 0.0], [0.0, 1.0], [("dense_1", 0.3), ("conv2d_1", last)])
     return ExplainedNetwork(len(maps), maps[0].size, {"gradient × input": kept}, [1.0, 0.5], [0.0, 0.5])
+
+
+def record_of(network, seed):
+    entry = Extension(msgspec.to_builtins(network))
+    return msgspec.structs.replace(make_record(), seed=seed, extensions={EXPLANATIONS: entry})
 
 
 def networks(noise_of_seeds, noise_of_frameworks, seeds=4, frameworks=("a", "b")):
@@ -66,17 +73,14 @@ def test_frameworks_agree_as_much_as_seeds_or_less(made, verdict):
 
 def test_without_maps_there_is_nothing_to_say():
     assert agreements({}) == []
-    runs = (types.SimpleNamespace(record=types.SimpleNamespace(seed=0, explained=None)),)
+    runs = (types.SimpleNamespace(record=make_record()),)
     assert networks_of([ConfigurationRuns("a", runs)]) == {}
 
 
 @pytest.mark.parametrize(("left", "flagged"), [(0.9, True), (0.1, False)])
 def test_a_map_that_survives_randomised_layers_is_flagged(left, flagged):
     maps = np.random.default_rng(0).standard_normal((4, 9))
-    runs = tuple(
-        types.SimpleNamespace(record=types.SimpleNamespace(seed=seed, explained=network_of(maps, left)))
-        for seed in range(3)
-    )
+    runs = tuple(types.SimpleNamespace(record=record_of(network_of(maps, left), seed)) for seed in range(3))
     configuration = ConfigurationRuns("a", runs)
     (found,) = survivals(types.SimpleNamespace(configuration=configuration))
     assert found.is_flagged == flagged

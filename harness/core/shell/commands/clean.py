@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.core.certify.certificates import old_certificates
+from harness.core.certify.kept_findings import old_certificates
 from harness.core.documents.numbers import size_text
 from harness.core.machine.leftovers import Found, Leftover, LeftoverSource
 from harness.core.runs.leftovers import leftovers

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from harness.core.documents.document import Document
 from harness.core.documents.render.terminal import terminal_text
+from harness.core.runs.extensions import with_work
 from harness.core.runs.matrix import MatrixOptions, RunMatrix
 from harness.core.runs.page import runs_table
 from harness.core.runs.request import RunRequest
@@ -118,7 +119,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         if given["verbose"]:
             echo(terminal_text(Document("run", "Runs", [runs_table(records)])) + "\n")
         comparison = [node for made in features.hooked("run_summary") for node in made(records, store.folder)]
-        echo(terminal_text(summary_document(records, store.folder, comparison)))
+        works = features.hooked("after_training")
+        echo(terminal_text(summary_document(records, store.folder, comparison, works)))
         for sentence in [each for made in features.hooked("run_remarks") for each in made(records)]:
             echo(sentence)
     ctx.exit(exit_code(records))
@@ -127,7 +129,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 def _requests(matrix: RunMatrix, given: dict[str, Any], executor: Executor) -> list[RunRequest]:
     """Return the runs of a matrix; for ``best`` those in the mode that is fastest where they are executed."""
     with shown_progress(quiet=given["quiet"]) as progress:
-        choices = matrix.choices(progress)
+        choices = [with_work(runs, features.places("after_training")) for runs in matrix.choices(progress)]
     if all(len(runs) == 1 for runs in choices):
         return [run for (run,) in choices]
     best: BestMode = features.only("best_mode", "BACKEND:best")

@@ -5,7 +5,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from harness.core.shell import completion, options
+from harness.core.documents.document import Document
+from harness.core.runs.record import Record
+from harness.core.shell import completion, features, options
 from harness.core.shell.features import records
 from harness.core.shell.printing import (
     echo,
@@ -35,3 +37,10 @@ def command(name: str, results: Path, form: str) -> None:
         echo_json(msgspec.json.format(msgspec.json.encode(record), indent=1))
         return
     echo(f"{path}\n\n{kind.text_of(record, path)}")
+
+
+def run_document(record: Record) -> Document:
+    """Show a run in full, with the facts that features add."""
+    from harness.core.runs.page import record_document  # other kinds do without it
+
+    return record_document(record, features.hooked("after_training"))

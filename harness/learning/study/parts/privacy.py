@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from harness.core.documents.charts import Row, ends, field, interval, layer, layered, tips
 from harness.core.documents.document import Figure
 from harness.core.documents.numbers import with_unit
-from harness.learning.runs.membership import membership
+from harness.learning.privacy.membership import membership
+from harness.learning.privacy.record import privacy_claim
 from harness.learning.study.charts import colour_of_variants, slug
 from harness.learning.study.finding import StudyFinding
 from harness.learning.study.parts import Part, explained
@@ -67,8 +68,8 @@ PARTS = (
             ),
             "epsilon": of_runs(
                 measure("epsilon"),
-                lambda run, _best: run.record.privacy,
-                lambda privacy: privacy.epsilon,
+                lambda run, _best: privacy_claim(run.record),
+                lambda claim: claim.epsilon,
             ),
         },
         needs=("membership AUC", "epsilon"),

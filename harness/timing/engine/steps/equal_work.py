@@ -19,12 +19,12 @@ from harness.timing.engine.steps.process import (
     own_modules,
 )
 
-#: Of a step that takes long, fewer calls are compared.
+#: Fewer calls of a slow step are compared: those within this time.
 _FIRST_CALLS_SECONDS = 10.0
 
 
 class WorkRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """How the work of two sides is compared: see :mod:`harness.timing.engine.steps.work`."""
+    """Settings of the comparison of work: see :mod:`harness.timing.engine.steps.work`."""
 
     calls: int = work.CALLS
     tolerance: float | None = None
@@ -33,7 +33,7 @@ class WorkRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[WorkComparison]:
-    """The work of each workload but the first compared with that of the first, the reference.
+    """Compare the work of each workload but the first with that of the first, the reference.
 
     Raises:
         ConfigurationFailed: a process failed.
@@ -68,7 +68,7 @@ def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[Wor
 
 
 def observe_work(workload: OwnStep, calls: int) -> tuple[list[Values], bool | None]:
-    """What the first calls return, and whether two processes agree; None where nothing is returned."""
+    """Return the values of the first calls, and whether two processes agree; None without values."""
     first, second = _observe([workload, workload], calls)
     if not any(first.values):
         return [], None
@@ -76,7 +76,7 @@ def observe_work(workload: OwnStep, calls: int) -> tuple[list[Values], bool | No
 
 
 def _observe(workloads: Sequence[OwnStep], calls: int) -> list[work.Observed]:
-    """The first calls of a fresh process of each, all at the same time."""
+    """Make the first calls in a fresh process of each workload, all at the same time."""
     with contextlib.ExitStack() as stack:
         sessions = []
         for workload in workloads:

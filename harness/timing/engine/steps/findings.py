@@ -1,10 +1,10 @@
-"""What was found about the work of two steps, as data and in words; readers of records import this alone."""
+"""Findings about the work of two steps, as data and in words; readers of records import this alone."""
 
 from typing import Literal
 
 import msgspec
 
-#: What a step returns: for each name (empty for a single value) the shape and the numbers. None: not finite.
+#: The values of a step: for each name (empty for a single value) the shape and the numbers. None: not finite.
 Values = dict[str, tuple[list[int], list[float | None]]]
 Outcome = Literal["same", "differs", "not deterministic", "not returned", "not asked"]
 
@@ -25,7 +25,10 @@ class ValueDiffers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """What was compared, and with which result. ``spread`` is the largest deviation of base from itself."""
+    """The extent of a comparison of work, and its result.
+
+    ``spread`` is the largest deviation of base from itself.
+    """
 
     outcome: Outcome
     calls: int = 0
@@ -33,13 +36,13 @@ class WorkComparison(msgspec.Struct, frozen=True, kw_only=True):
     other_versions: bool = False
     difference: ValueDiffers | None = None
     states: bool = False
-    """Whether states were compared too."""
+    """States were compared too."""
     shared_code: bool = False
-    """Of two checkouts, only the file of the factory was taken from each; what it imports is the same."""
+    """Only the file of the factory was taken from each checkout; its imports are the same."""
 
 
 def difference_text(difference: ValueDiffers) -> str:
-    """``the values differ from call 3 on, by 3.0e-05: 0.71 and 0.72``."""
+    """Return ``the values differ from call 3 on, by 3.0e-05: 0.71 and 0.72``."""
     name = f" {difference.name}" if difference.name else ""
     if difference.is_state:
         where = f"the state{name} differs after {difference.call} calls"
@@ -54,7 +57,7 @@ def difference_text(difference: ValueDiffers) -> str:
 
 
 def comparison_text(comparison: WorkComparison) -> str:
-    """What was compared, as a clause that names what was not."""
+    """Return a clause that says which values are equal, and what was not compared."""
     match comparison.outcome:
         case "same":
             rest = " and the state after them" if comparison.states else ""

@@ -1,4 +1,4 @@
-"""Steps of the user's own on the command line: the options that describe them, and their workloads."""
+"""Steps of the user's own on the command line: the options that describe steps, and their workloads."""
 
 import sys
 from collections.abc import Mapping
@@ -29,12 +29,12 @@ _OF_TASKS = ("batch_size", "precision")
 
 
 class _Seed(shared.WholeNumber):
-    """A seed, or ``own``: a step sets its own."""
+    """A seed, or ``own``: a step sets its own seed."""
 
     name = "seed"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """A number, or the text."""
+        """Return the number, or the text ``own``."""
         return OWN_SEED if value == OWN_SEED else super().convert(value, param, ctx)
 
 
@@ -78,7 +78,7 @@ step_options = shared.together(
 def step_workload(
     name: str, arguments: Mapping[str, Any], options: Mapping[str, Any], letter: str
 ) -> OwnStep:
-    """The step of a factory; ``letter`` names the options of one configuration."""
+    """Return the step of a factory; ``letter`` names the options of one configuration."""
     variables = options.get(f"{letter}_env") or {}
     configuration = Configuration(
         backend="",
@@ -113,7 +113,7 @@ operation = shared.choice(
 def prediction_workload(
     name: str, batch_size: int, options: Mapping[str, Any], letter: str, dataset: str
 ) -> OwnStep:
-    """Predictions of a task by a backend, ``torch`` or ``torch:compile``.
+    """Return the predictions of a task by a backend, ``torch`` or ``torch:compile``.
 
     Raises:
         UsageError: there is no such backend, or it has no such mode.
@@ -145,7 +145,7 @@ def prediction_workload(
 
 
 def step_workloads(names: tuple[str, ...], options: Mapping[str, Any]) -> list[OwnStep]:
-    """The steps of a duel: of two or more factories, or of one with several arguments or interpreters.
+    """Return the steps of a duel: two or more factories, or one with several arguments or interpreters.
 
     Raises:
         UsageError: an option is wrong or belongs to tasks, or there is only one step.

@@ -1,4 +1,4 @@
-"""Steps of the user's own in the place of tasks: workloads, timed processes, and proof of equal work."""
+"""Steps of the user's own in the place of tasks: workloads and timed processes."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ class OwnStep(Contender, frozen=True, kw_only=True):
     timeout_seconds: float | None = None
 
     def distinctive(self) -> dict[str, str]:
-        """As of every contender, and the arguments."""
+        """Return the facts of every contender, and the arguments."""
         arguments = {f"argument {name}": str(value) for name, value in self.target.arguments.items()}
         return arguments | super().distinctive()
 
@@ -55,7 +55,7 @@ class OwnStep(Contender, frozen=True, kw_only=True):
         seconds: float = _PROCESS_LIMIT_SECONDS,
         cpus: Iterable[int] | None = None,
     ) -> StepSession:
-        """A process; raises :class:`ConfigurationFailed` if its interpreter cannot be started."""
+        """Start a process; raise :class:`ConfigurationFailed` if its interpreter cannot be started."""
         own = self.worker_variables(quiet=True) if variables is None else variables
         deadline = max(seconds, self.timeout_seconds or 0.0)
         with blaming(self.label):
@@ -63,16 +63,16 @@ class OwnStep(Contender, frozen=True, kw_only=True):
 
     @contextlib.contextmanager
     def made(self) -> Iterator[tuple[StepSession, Made]]:
-        """A process that has made the step. Errors are those of the user; see :func:`blaming_user`."""
+        """Yield a process that has made the step; for its errors see :func:`blaming_user`."""
         with ending(self.label, self.session(), blaming_user) as session:
             yield session, session.call(self.target.request(), Made)
 
 
 @contextlib.contextmanager
 def blaming_user(label: str, session: Session) -> Iterator[None]:
-    """As :func:`blaming`; what is wrong input, such as a missing argument, stays wrong input.
+    """Raise errors as :func:`blaming` does; wrong input, such as a missing argument, stays wrong input.
 
-    An error that begins with the label, because that is the target, does not repeat it.
+    An error that begins with the label, because the label is the target, does not repeat it.
     """
     try:
         with blaming(label, session):
@@ -119,39 +119,39 @@ class TimedStep(TimedProcess):
             self.made = self.session.receive(Made)
 
     def shuffle(self, _seed: int) -> None:
-        """The order of a step's data is its own."""
+        """Do nothing: a step decides the order of its data."""
 
     def make_first_step(self) -> None:
         """Make the first call, in which many frameworks compile."""
         self._first_step_seconds = self.block(1)
 
     def block(self, steps: int) -> float:
-        """Seconds of so many calls."""
+        """Return the seconds of ``steps`` calls."""
         with self.blamed():
             seconds = self.session.call(Block(steps), Timed).seconds
         self.training_seconds += seconds
         return seconds
 
     def single_calls(self, count: int, seconds: float) -> list[float]:
-        """Seconds of each of so many calls; no call begins after ``seconds``."""
+        """Return the seconds of each of ``count`` calls; no call begins after ``seconds``."""
         with self.blamed():
             return self.session.call(SingleCalls(count, seconds), Called).seconds
 
     def even_steps(self, fewest: int) -> int:
-        """Calls of any number are alike."""
+        """Return ``fewest``: calls of any number are alike."""
         return fewest
 
     def unsteady_seconds(self, step_seconds: float) -> float:
-        """What the first call took beyond a steady one."""
+        """Return the time of the first call beyond a steady one."""
         return max(0.0, self._first_step_seconds - step_seconds)
 
     @property
     def batch_size(self) -> int:
-        """Samples of a call; 1 where nobody said how many."""
+        """Samples of a call; 1 where neither the step nor the user gave a number."""
         return self.made.samples or self._workload.samples or 1
 
     def record(self, variables: dict[str, str], certificate: Certificate | None) -> ConfigurationRecord:
-        """The configuration as it ran."""
+        """Return the configuration as it ran."""
         own = self._workload.configuration
         return ConfigurationRecord(
             label=self._workload.label,
@@ -166,7 +166,7 @@ class TimedStep(TimedProcess):
         )
 
     def finish(self, *, verify: bool) -> ProcessRecord:
-        """The record of the process, with its peak memory."""
+        """Return the record of the process, with its peak memory."""
         with self.blamed():
             used = self.session.call(MeasureMemory(), Used)
         self.session.pause()
@@ -186,7 +186,7 @@ def _device(variables: Mapping[str, str]) -> str:
 
 
 def labelled_steps(workloads: Sequence[OwnStep]) -> list[OwnStep]:
-    """The workloads with distinct labels: by their arguments, or else by a letter."""
+    """Give the workloads distinct labels: by their arguments, or else by a letter."""
     letters = "abcdefgh"
     names = [workload.label for workload in workloads]
     if len({*names}) < len(names):
@@ -208,7 +208,7 @@ def _varies(name: str, every: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def step_record(workloads: Sequence[OwnStep]) -> StepRecord:
-    """What was asked for, before any work is compared."""
+    """Return the record of the requested steps, before any work is compared."""
     return StepRecord(
         targets=[workload.target.target for workload in workloads],
         arguments=[workload.target.arguments for workload in workloads],

@@ -1,4 +1,4 @@
-"""A process of a step of the user's own, from the harness's end: what is asked of it and what it replies."""
+"""A process of a step of the user's own, seen from the harness: its requests and replies."""
 
 import json
 import re
@@ -24,8 +24,8 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
     """The factory of a step, ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, and its arguments.
 
     A file is relative to ``folder``, the checkout of a side, from which modules are imported too, before
-    those that are installed. ``code_folder`` is that of the file where the side itself lacks it. ``seed``
-    None: the user's code sets its own. ``is_step``: the callable is the step itself, not its factory.
+    those that are installed. ``code_folder`` has the file where the side itself lacks it. ``seed`` None: the
+    user's code sets its own. ``is_step``: the callable is the step itself, not its factory.
     """
 
     target: str
@@ -47,11 +47,11 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def short_name(self) -> str:
-        """For the names of files."""
+        """The target for the names of files."""
         return re.sub(r"[^A-Za-z0-9]+", ".", self.target)[-40:].strip(".")
 
     def request(self) -> "Make":
-        """What its process is asked first."""
+        """Return the first request to its process."""
         place, name = split_target(self.target)
         folder, file = Path(self.folder).resolve(), self.file
         beside = [] if file is None else [(folder / place).parent]
@@ -95,7 +95,7 @@ class Made(msgspec.Struct, frozen=True, tag=True):
 
 
 class FirstCalls(msgspec.Struct, frozen=True, tag=True):
-    """Call the step so often, and return the values; after three calls for so many seconds at most."""
+    """Call the step ``count`` times, and return the values; after three calls for ``seconds`` at most."""
 
     count: int
     seconds: float
@@ -113,13 +113,13 @@ class ReadState(msgspec.Struct, frozen=True, tag=True):
 
 
 class State(msgspec.Struct, frozen=True, tag=True):
-    """What it returned."""
+    """The values that ``state()`` returned."""
 
     values: Values
 
 
 class Block(msgspec.Struct, frozen=True, tag=True):
-    """Call the step so often and wait for its value, as one timed block."""
+    """Call the step ``steps`` times and wait for its value, as one timed block."""
 
     steps: int
 
@@ -131,20 +131,20 @@ class Timed(msgspec.Struct, frozen=True, tag=True):
 
 
 class SingleCalls(msgspec.Struct, frozen=True, tag=True):
-    """Call the step so often, for so many seconds at most, and time each call."""
+    """Call the step ``count`` times, for ``seconds`` at most, and time each call."""
 
     count: int
     seconds: float
 
 
 class Profile(msgspec.Struct, frozen=True, tag=True):
-    """Call the step so often under each profiler that there is."""
+    """Call the step ``calls`` times under each profiler that there is."""
 
     calls: int
 
 
 class Profiled(msgspec.Struct, frozen=True, tag=True):
-    """Where the time of a call goes, by each profiler."""
+    """The time of a call by operation, by each profiler."""
 
     profiles: list[StepProfile]
 
@@ -173,12 +173,12 @@ class StepSession(Session):
         cpus: Iterable[int] | None,
         silence_seconds: float | None,
     ) -> None:
-        """See :class:`harness.core.worker.session.Session`."""
+        """Start the process: see :class:`harness.core.worker.session.Session`."""
         self._silence_seconds = SILENCE_LIMIT_SECONDS if silence_seconds is None else silence_seconds
         super().__init__(variables, deadline_seconds, python, cpus, silence_seconds)
 
     def receive(self, expected: type[_R]) -> _R:
-        """As that of a worker; a timeout says whether the factory or the step hangs."""
+        """Receive a reply; a timeout says whether the factory or the step hangs."""
         try:
             return super().receive(expected)
         except WorkerTimeout as error:
@@ -193,7 +193,7 @@ class StepSession(Session):
 
 
 def framework_hooks() -> dict[str, str]:
-    """The hooks that the installed backends offer, by the module of their framework."""
+    """Return the hooks that the installed backends offer, by the module of their framework."""
     found = {}
     for name in registry.names("backend"):
         try:
@@ -207,7 +207,7 @@ def framework_hooks() -> dict[str, str]:
 
 
 def parsed_arguments(texts: Iterable[str]) -> list[dict[str, Any]]:
-    """``NAME=VALUE`` texts as arguments; with ``NAME=A,B`` there is a set of arguments for each value.
+    """Parse ``NAME=VALUE`` texts as arguments; ``NAME=A,B`` makes a set of arguments for each value.
 
     Raises:
         UsageError: a text has another form, or two of them have several values.
@@ -243,13 +243,13 @@ def _value(text: str) -> Any:
 
 
 def own_modules(made: Made, target: StepTarget) -> list[str]:
-    """The files that a side imported from its own checkout, beside that of the factory."""
+    """Return the files that a side imported from its own checkout, beside that of the factory."""
     folder = Path(target.folder).resolve()
     return [file for file in made.modules if Path(file).is_relative_to(folder) and Path(file) != target.file]
 
 
 def foreign_modules(made: Made, own: str, other: str) -> list[str]:
-    """The files that a side imported from the checkout of the other one."""
+    """Return the files that a side imported from the checkout of the other side."""
     theirs, ours = Path(other).resolve(), Path(own).resolve()
     if theirs == ours:
         return []

@@ -12,13 +12,13 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 class StepProfile(msgspec.Struct, frozen=True):
-    """What one profiler saw. Calls that it watches take longer than others, ``step_seconds`` each."""
+    """The findings of one profiler. Calls under it take longer than others, ``step_seconds`` each."""
 
     profiler: str
     """The module of the framework whose profiler it is, or Python."""
     step_seconds: float
     operations: list[Operation]
-    """Those of the most time."""
+    """The operations of the most time."""
 
 
 class Profiles(msgspec.Struct, frozen=True):
@@ -37,12 +37,12 @@ class Change(msgspec.Struct, frozen=True):
 
     @property
     def seconds(self) -> float:
-        """What head spends more than base."""
+        """The time that head spends more than base."""
         return self.head.seconds - self.base.seconds
 
 
 def changed_most(base: StepProfile, head: StepProfile, count: int) -> list[Change]:
-    """The operations whose time differs most between base and head, the most first."""
+    """Return the operations whose time differs most between base and head, the most first."""
     ours, theirs = ({each.name: each for each in side.operations} for side in (base, head))
     nothing = Operation("", 0.0, 0.0)
     names = dict.fromkeys([*ours, *theirs])

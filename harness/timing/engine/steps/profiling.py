@@ -1,4 +1,4 @@
-"""Where the time of a step goes in each side of a comparison: one more process of each, under profilers."""
+"""Profiling: one more process of each side of a comparison shows where the time of a step goes."""
 
 from collections.abc import Callable, Sequence
 
@@ -26,7 +26,7 @@ _WARM_UP_CALLS = 5
 def profile_sides(
     workloads: Sequence[Workload | OwnStep], dataset: str, say: Callable[[str], None]
 ) -> Profiles:
-    """Profile one process of each workload, whose times are used for nothing else."""
+    """Profile one process of each workload; its times are used for nothing else."""
     try:
         sides = []
         for workload in workloads:

@@ -1,7 +1,7 @@
 """The process of a step of the user's own: makes the step, calls it, times it.
 
 It is run as a file by the interpreter of a side, which needs no harness: ``python program.py REQUEST_FD
-REPLY_FD``. It imports Python's own library alone and no newer than 3.8. Requests and replies are lines of
+REPLY_FD``. It imports the standard library alone and runs on Python 3.8. Requests and replies are lines of
 JSON, whose types are in :mod:`harness.timing.engine.steps.process`. Standard output and error belong to the
 user's code.
 """
@@ -25,7 +25,7 @@ import time
 import traceback
 
 _LARGEST_WHOLE = 64
-#: Of larger arrays so many sums with fixed weights are compared.
+#: The number of sums with fixed weights that are compared of larger arrays.
 _PROJECTIONS = 8
 _TRACEBACK_CHARACTERS = 20000
 _FEWEST_CALLS = 3
@@ -37,11 +37,11 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class WrongInputError(Exception):
-    """The request cannot be carried out as given. The message goes on after the target and a colon."""
+    """The request cannot be carried out as given. The target and a colon stand before the message."""
 
 
 class _Frameworks:
-    """What backends offer for the frameworks that the user's code has imported."""
+    """Hooks of backends for the frameworks that the user's code has imported."""
 
     def __init__(self, sources):
         self._sources, self._made = sources, {}
@@ -61,7 +61,7 @@ class _Frameworks:
             hook(seed)
 
     def synchronizer(self):
-        """A function that waits until the value of a step is computed."""
+        """Return a function that waits until the value of a step is computed."""
         hooks = list(self._hooks("synchronize"))
         if not hooks:
             return lambda _value: None
@@ -70,18 +70,18 @@ class _Frameworks:
         return lambda value: [hook(value) for hook in hooks]
 
     def profilers(self):
-        """The profilers of the frameworks, by the modules of these."""
+        """Return the profilers of the frameworks, by their modules."""
         return {module: hook for module in self._sources for hook in self._hooks("profile", module)}
 
     def array(self, value):
-        """A framework's array as one of NumPy; other values unchanged."""
+        """Return a framework's array as one of NumPy; other values unchanged."""
         for hook in self._hooks("array"):
             value = hook(value)
         return value
 
 
 class Step:
-    """The user's step, and what is asked of it."""
+    """The user's step, and the requests that it carries out."""
 
     def __init__(self, request):
         self._frameworks = _Frameworks(request["frameworks"])
@@ -120,7 +120,7 @@ class Step:
         }
 
     def _samples(self):
-        """The samples of a call that the step states; None where it states no whole number."""
+        """Return the samples of a call that the step states; None where it states no whole number."""
         samples = getattr(self._step, "samples", None)
         if samples is None or callable(samples):
             return None
@@ -133,7 +133,7 @@ class Step:
         return number
 
     def first_calls(self, count, seconds):
-        """Values and times of the next calls: at least three, and at most ``seconds`` from there on."""
+        """Return values and times of the next calls: at least three, and then for at most ``seconds``."""
         values, taken, start = [], [], time.perf_counter()
         while len(values) < count:
             if len(values) >= _FEWEST_CALLS and time.perf_counter() - start > seconds:
@@ -177,9 +177,9 @@ class Step:
         return {"type": "Called", "values": [], "seconds": taken}
 
     def profile(self, calls):
-        """Where the time of a call goes, by the profiler of each framework and then by Python's own.
+        """Profile a call by the profiler of each framework and then by Python's own.
 
-        Only one of them watches at a time, and calls that are watched take longer than others.
+        Only one profiler is active at a time, and calls under a profiler take longer than others.
         """
         seconds = [0.0]
 
@@ -201,7 +201,7 @@ class Step:
         return {"type": "Profiled", "profiles": profiles}
 
     def _numbers(self, value, name=""):
-        """What a step returns, as ``{name: [shape, numbers]}``; None where it returns nothing."""
+        """Return the value of a step as ``{name: [shape, numbers]}``; empty where it returns nothing."""
         if value is None:
             return {}
         if isinstance(value, dict):
@@ -217,7 +217,10 @@ class Step:
 
 
 def _profile(profiler, calls, seconds, totals):
-    """``totals``: for each operation the number of its calls and the seconds spent in it alone."""
+    """Return a profile from ``totals``.
+
+    For each operation these are the number of its calls and the seconds spent in it alone.
+    """
     largest = sorted(totals.items(), key=lambda item: -item[1][1])[:_REPORTED]
     return {
         "profiler": profiler,
@@ -230,9 +233,9 @@ def _profile(profiler, calls, seconds, totals):
 
 
 def _self_times(events):
-    """The totals of events ``(lane, name, start, seconds)``; those of a lane are nested in one another.
+    """Return the totals of events ``(lane, name, start, seconds)``; events of a lane are nested.
 
-    An event without a name is no operation: it only takes its time from the one that encloses it.
+    An event without a name is no operation: it only takes its time from the event that encloses it.
     """
     totals = {}
     lanes = {}
@@ -253,7 +256,7 @@ def _self_times(events):
 
 
 def _functions(watched):
-    """The totals of the functions that Python's profiler saw, by name and file."""
+    """Return the totals of the functions that Python's profiler saw, by name and file."""
     totals = {}
     for (file, _, name), (_, count, spent, _, _) in pstats.Stats(watched).stats.items():
         if os.path.abspath(file) == os.path.abspath(__file__) and name == "run":
@@ -267,7 +270,7 @@ def _functions(watched):
 
 
 def _summary(value):
-    """Shape and numbers of an array or number. Of a large array its mean square and sums of it."""
+    """Return shape and numbers of an array or number; for a large array, its mean square and sums."""
     try:
         if isinstance(value, (bool, int, float)):
             return [[], [_finite(value)]]
@@ -295,7 +298,7 @@ def _finite(number):
 
 
 def _module(request):
-    """The module of the factory: a file of the side's own, or what is installed there."""
+    """Import the module of the factory: a file of the side's own, or an installed module."""
     for folder in reversed(request["folders"]):
         sys.path.insert(0, folder)
     place = request["file"] or request["module"]
@@ -352,7 +355,7 @@ def _versions(modules):
 
 
 def _files():
-    """The files of the modules that the user's code imported and that are not installed."""
+    """Yield the files of the modules that the user's code imported and that are not installed."""
     installed = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
     library = os.path.dirname(os.__file__)
     for module in list(sys.modules.values()):
@@ -366,7 +369,7 @@ def _files():
 
 
 def _peak_bytes():
-    """As :func:`harness.core.machine.memory.peak_memory_bytes`: without the process that started this one."""
+    """Measure as :func:`harness.core.machine.memory.peak_memory_bytes`: without the parent process."""
     try:
         with open("/proc/self/status", encoding="ascii", errors="replace") as status:
             for line in status:
@@ -379,7 +382,7 @@ def _peak_bytes():
 
 
 def _explained(error, target, step):
-    """Whose fault it is, in one line; ``step`` is the one that was called, if it was."""
+    """Say in one line whose fault the error is; ``step`` is the step that was called, if it was."""
     if isinstance(error, WrongInputError):
         return f"{target}: {error}"
     what = type(error).__name__ + (f": {error}" if str(error) else "")
@@ -405,7 +408,7 @@ def _fault(error, target, step):
 
 
 def _die_with_parent_and_keep_orphans():
-    """As a worker of the harness: the kernel ends it with its parent, and gives it its orphans."""
+    """Have the kernel end this process with its parent, and give it its orphans, as a worker."""
     if sys.platform == "linux":
         import ctypes
 

@@ -1,7 +1,7 @@
 """A training step or a prediction of a task, in the form of a step of the user's own.
 
-So it can be profiled, timed and gated as one. The process of the step executes this file, with the harness of
-its own side.
+So a task can be profiled, timed and gated like a step. The process of the step executes this file, with the
+harness of its own side.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ PREDICTION = "harness.timing.engine.steps.task_step:make_prediction"
 
 
 def make_step(backend: str, plan: dict[str, Any], dataset: str) -> Callable[[], list[list[float | None]]]:
-    """A step of the program that a backend builds for a plan, whose fields are as in JSON."""
+    """Make a step of the program that a backend builds for a plan, whose fields are as in JSON."""
     import msgspec
 
     from harness.core.worker.protocol import (
@@ -48,9 +48,9 @@ def make_prediction(
     threads: int = 1,
     seed: int = 0,
 ) -> Callable[[], Any]:
-    """A prediction of a batch of a task's test inputs by a backend, ``torch`` or ``torch:compile``.
+    """Make a prediction of a batch of a task's test inputs by a backend, such as ``torch:compile``.
 
-    ``options`` are assignments as those of ``--set``, ``seed`` is that of the initial weights.
+    ``options`` are assignments as for ``--set``, ``seed`` is that of the initial weights.
     """
     import msgspec
 

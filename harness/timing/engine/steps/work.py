@@ -1,4 +1,4 @@
-"""Whether two sides of a step do the same work: the values of their first calls are compared.
+"""Comparison of the work of two sides of a step: the values of their first calls.
 
 Two processes of base show how much its own values differ. Nothing is timed here.
 """
@@ -26,7 +26,7 @@ _DETERMINISTIC = 1e-3
 
 
 class Observed(NamedTuple):
-    """What one process returned."""
+    """The values that one process returned."""
 
     made: Made
     values: list[Values]
@@ -78,7 +78,7 @@ def compare(
 def _difference(
     base: Values, head: Values, limit: float, call: int = 0, *, is_state: bool = False
 ) -> ValueDiffers | None:
-    """The value that differs most, by more than ``limit``: relative to the largest number beside it."""
+    """Return the value that differs most, by more than ``limit`` relative to the largest number beside it."""
 
     def differs(
         ours: float | None = None, theirs: float | None = None, deviation: float | None = None

@@ -1,61 +1,26 @@
-"""What a training with DP-SGD claims: epsilon at delta, by the library dp-accounting.
-
-Without NumPy, which the commands that list records do not need.
-"""
+"""What a training with DP-SGD claims: epsilon at delta, by the library dp-accounting."""
 
 import importlib.metadata
 import importlib.util
 import logging
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness.errors import UsageError
+from harness.learning.privacy.record import PrivacyClaim
 from harness.spec.task import Privacy
 
-#: How a record says which samples differ between the two data sets that are hard to tell apart.
-NEIGHBOURS = "one training sample added or removed"
-
-
-class PrivacyClaim(msgspec.Struct, frozen=True):
-    """(epsilon, delta) of ``steps`` steps, each with every sample at the probability ``sampling_rate``.
-
-    ``epsilon`` is an upper bound by the privacy loss distribution, which needs no conversion;
-    ``epsilon_rdp`` is the one by Rényi differential privacy, and ``conversion`` says by which formula. Both
-    are None for infinite.
-    """
-
-    epsilon: float | None
-    epsilon_rdp: float | None
-    delta: float
-    noise: float
-    clip: float
-    sampling_rate: float
-    steps: int
-    samples: int
-    neighbours: str = NEIGHBOURS
-    accountant: str = ""
-    conversion: str = ""
-
-    @property
-    def text(self) -> str:
-        """``3.95``, or ``∞`` without noise."""
-        return "∞" if self.epsilon is None else f"{self.epsilon:.3g}"
-
-    @property
-    def warning(self) -> str:
-        """What makes the claim worthless; empty for a good one."""
-        if self.epsilon is None:
-            return "noise 0: epsilon is infinite, nothing is private."
-        if self.delta >= 1 / self.samples:
-            return (
-                f"delta = {self.delta:g} is not below 1/{self.samples:,}, the share of one sample: it would "
-                "allow a training that publishes a sample. Use a smaller dp_delta."
-            )
-        return ""
+if TYPE_CHECKING:
+    from harness.core.worker.requests import Worker
 
 
 def require_accountant(privacy: Privacy | None) -> None:
-    """Raise UsageError where epsilon is finite and dp-accounting, which computes it, is missing."""
+    """Refuse a training whose epsilon is finite if dp-accounting, which computes it, is missing.
+
+    Raises:
+        UsageError: it is missing; says how to install it.
+    """
     if privacy is not None and privacy.noise and importlib.util.find_spec("dp_accounting") is None:
         raise UsageError(
             "epsilon of DP-SGD is computed by dp-accounting, which is not installed; "
@@ -68,7 +33,7 @@ _LEAST_NOISE = 0.3
 
 
 def claim(privacy: Privacy, samples: int, batch_size: int, steps: int) -> PrivacyClaim:
-    """The claim of so many steps on ``samples`` training samples."""
+    """Compute the claim of so many steps on ``samples`` training samples."""
     rate = batch_size / samples
     plain = PrivacyClaim(None, None, privacy.delta, privacy.noise, privacy.clip, rate, steps, samples)
     if not privacy.noise or not steps:
@@ -83,7 +48,7 @@ def claim(privacy: Privacy, samples: int, batch_size: int, steps: int) -> Privac
     epsilons = []
     logger = logging.getLogger("absl")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # it warns of each order that it leaves out
+    logger.setLevel(logging.ERROR)  # dp-accounting warns of each order that it leaves out
     try:
         for accountant in (*accountants, rdp.RdpAccountant()):
             accountant.compose(event)
@@ -98,3 +63,19 @@ def claim(privacy: Privacy, samples: int, batch_size: int, steps: int) -> Privac
         accountant=f"dp-accounting {version}, {'privacy loss distribution' if accountants else 'Rényi'}",
         conversion="Rényi to (epsilon, delta): Canonne, Kamath and Steinke (2020), proposition 12",
     )
+
+
+class _Arguments(msgspec.Struct, frozen=True):
+    """The arguments of :func:`operation`; ``batch_size`` is the expected number of samples of a step."""
+
+    samples: int
+    batch_size: int
+    steps: int
+
+
+def operation(worker: "Worker", arguments: msgspec.Raw) -> PrivacyClaim:
+    """Compute the claim of the worker's training."""
+    asked = msgspec.json.decode(arguments, type=_Arguments)
+    privacy = worker.plan.task.privacy
+    assert privacy is not None  # noqa: S101  applies() has asked
+    return claim(privacy, asked.samples, asked.batch_size, asked.steps)

@@ -1,4 +1,4 @@
-"""What runs say about privacy: membership inference beside the generalisation gap, and epsilon."""
+"""The page ``compare --privacy``: membership inference beside the generalisation gap, and epsilon."""
 
 from collections.abc import Sequence
 
@@ -19,17 +19,14 @@ from harness.core.documents.numbers import (
 )
 from harness.core.runs.record import Record
 from harness.core.stats.intervals import mean_interval
+from harness.learning.privacy.membership import audit, membership, of_runs
+from harness.learning.privacy.record import member_scores, privacy_claim
 from harness.learning.runs.findings import Findings
 from harness.learning.runs.grouping import ConfigurationRuns, RunGroup
-from harness.learning.runs.membership import (
-    audit,
-    membership,
-    of_runs,
-)
 from harness.learning.runs.overfit import gap_curves
 from harness.learning.runs.sentences import SHOWN_GROUPS
 
-#: How the columns are read; see :mod:`harness.learning.runs.membership`.
+#: How the columns are read; see :mod:`harness.learning.privacy.membership`.
 MEMBERSHIP_LEGEND = (
     (
         "Membership AUC: how well the loss tells training samples from test samples; 0.5 is guessing. "
@@ -50,7 +47,7 @@ _AUDIT_LEGEND = (
 
 
 def privacy_document(findings: Findings) -> Document:
-    """A table for each group of runs; a sentence where no record has losses of training samples."""
+    """Make a table for each task; a sentence where no record has losses of training samples."""
     groups = [group.comparison.group for group in findings.groups[:SHOWN_GROUPS]]
     configurations = [(group, each) for group in groups for each in group.configurations]
     configurations += [pair for section in findings.sections for pair in section.configurations]
@@ -71,12 +68,13 @@ _NONE = (
 
 
 def claim_text(records: Sequence[Record]) -> str:
-    """``3.95``, ``∞``, or a dash for trainings that claim nothing."""
-    return ", ".join(dict.fromkeys(record.privacy.text for record in records if record.privacy)) or NOTHING
+    """Return ``3.95``, ``∞``, or a dash for trainings that claim nothing."""
+    claims = [claim for claim in map(privacy_claim, records) if claim is not None]
+    return ", ".join(dict.fromkeys(claim.text for claim in claims)) or NOTHING
 
 
 def _audited(records: Sequence[Record]) -> str:
-    """The largest lower bound on epsilon of any of the runs; a dash without canaries."""
+    """Return the largest lower bound on epsilon of any of the runs; a dash without canaries."""
     bounds = [found.epsilon for found in map(audit, records) if found is not None]
     return f"{max(bounds):.2f}" if bounds else NOTHING
 
@@ -86,7 +84,8 @@ def _table(task: str, configurations: Sequence[tuple[RunGroup, ConfigurationRuns
     unit = score_unit(measure)
     gap = f"gap ({unit})" if unit else "gap"
     several = len({group.title for group, _ in configurations}) > 1
-    audited = any(run.record.canaries for _, each in configurations for run in each.runs)
+    members = [member_scores(run.record) for _, each in configurations for run in each.runs]
+    audited = any(each is not None and each.canaries is not None for each in members)
     rows = []
     for group, each in configurations:
         records = [run.record for run in each.runs]

@@ -2,16 +2,15 @@
 
 import time
 
+import msgspec
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from harness.core.training.scoring import (
-    KEPT,
-    Rows,
-    packed,
-)
-from harness.learning.runs.membership import attack, of_runs
+from harness.core.runs.record import Extension
+from harness.core.training.scoring import Rows, packed
+from harness.learning.privacy.membership import KEPT, attack, of_runs, spread
+from harness.learning.privacy.record import MEMBERSHIP, MemberScores
 from tests.support.made_runs import made_record
 
 
@@ -50,7 +49,8 @@ def test_the_interval_covers_the_true_area_about_as_often_as_it_says():
 
 def _run(seed, members, others):
     record = made_record(seed=seed)
-    record.train_samples_at_last = packed(Rows(members, np.ones(len(members))))
+    scores = MemberScores(packed(Rows(members, np.ones(len(members)))))
+    record.extensions = {MEMBERSHIP: Extension(msgspec.to_builtins(scores))}
     record.test_samples_at_last = packed(Rows(others, np.ones(len(others))))
     return record
 
@@ -66,12 +66,12 @@ def test_records_of_several_seeds_are_joined_within_a_second():
 
 def test_records_without_losses_of_training_samples_have_none():
     record = _run(0, *_drawn(10, 10))
-    record.train_samples_at_last = None
+    record.extensions = {}
     assert of_runs([record]) is None
 
 
 def test_the_samples_that_are_kept_are_spread_over_all():
-    rows = Rows(np.arange(10_000.0), np.zeros(10_000)).spread(KEPT)
-    assert len(rows.losses) == KEPT
-    assert (rows.losses[0], rows.losses[-1]) == (0, 9_999)
-    assert len(Rows(np.arange(7.0), np.zeros(7)).spread(KEPT).losses) == 7
+    places = spread(10_000, KEPT)
+    assert len(places) == KEPT
+    assert (places[0], places[-1]) == (0, 9_999)
+    assert spread(7, KEPT).tolist() == [*range(7)]

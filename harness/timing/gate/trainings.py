@@ -1,173 +1,49 @@
-"""Whether head computes what base computes, and where it does not, whether it learns no less.
+"""Judge by trainings of base and head on the same seeds that head learns no less than base.
 
-The losses and scores of the first steps are judged, then trainings over seeds.
+Two quantities are compared: the validation score of the best epoch, and the steps to a target. Both are
+judged by one-sided Student tests of means over paired seeds:
+
+- PASS: the loss is shown to be below its limit. Tried after 3 seeds, 6, 12 and so on, and after the last; the
+  tries share the level (Bonferroni).
+- FAIL: head is shown to be worse than base, with all seeds that there was time for.
+- INCONCLUSIVE: neither is shown; more seeds may decide.
+- INVALID: too few seeds are comparable, or trainings are too short to show when the target was reached.
+
+The target is the score that both have reached by half of their epochs, minus the loss allowed. It depends on
+both, because a target picked from the scores of base alone would favour base by chance. Scores are known once
+an epoch; between two scores the step is interpolated linearly.
 """
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
-from harness.core.certify.parity import LOSS_TOLERANCES, TOLERANCE
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import student_quantile
 from harness.core.training.measures import Measure, measure_of_task
-from harness.spec.backend import Precision
-from harness.spec.task import Task
 from harness.timing.engine.workloads import Workload
 from harness.timing.environments.suite import FEWEST_SEEDS, Limits
 from harness.timing.gate import reasons
 from harness.timing.gate.reasons import (
     Label,
     Reason,
-    TaskChanged,
 )
 from harness.timing.gate.record import (
     QualityResult,
     SeedScores,
     Verdict,
 )
-from harness.timing.gate.training_worker import (
-    Curve,
-    FirstSteps,
-    first_steps_of,
-    training_worker,
-)
-
-#: Of scores, which pass through decompositions that amplify rounding.
-_SCORE_TOLERANCE = 1e-6
-_LOSS_TOLERANCES: Mapping[Precision, float] = {**LOSS_TOLERANCES, "float64": TOLERANCE}
-
-
-def compare_first_steps(workloads: Sequence[Workload], dataset: str) -> QualityResult:
-    """Run the first steps of base and head (``workloads``), and judge them.
-
-    Raises:
-        ConfigurationFailed: one of them failed.
-    """
-    of_base, of_head = first_steps_of(workloads, dataset)
-    return judge_first_steps(of_base, of_head, task_change(*workloads))
-
-
-def judge_first_steps(
-    base: Sequence[FirstSteps], head: Sequence[FirstSteps], change: TaskChanged | None = None
-) -> QualityResult:
-    """PASS if rounding explains all differences, else FAIL; INVALID if all losses of both are not finite.
-
-    ``change`` is how head's task differs from base's. Steps for which either had too little memory are
-    left out.
-    """
-    frameworks = [steps[-1].framework or {} for steps in (base, head)]
-    lost = {steps.precision for steps in [*base, *head] if steps.memory_ran_out}
-    base, head = ([steps for steps in every if steps.precision not in lost] for every in (base, head))
-    result = _judged(base, head, change)
-    if lost and result.verdict == "PASS":
-        result = msgspec.structs.replace(result, reasons=[reasons.MemoryRanOut(precisions=sorted(lost))])
-    return msgspec.structs.replace(result, frameworks=frameworks)
-
-
-def task_change(base: Workload, head: Workload) -> TaskChanged | None:
-    """How head's task differs from base's: in options, else in fields; None where it does not.
-
-    An option that only head has is no change: its effect shows in the first steps.
-    """
-    options = {
-        name: (base.options[name], value)
-        for name, value in head.options.items()
-        if name in base.options and base.options[name] != value
-    }
-    if options:
-        return TaskChanged(options=options)
-    before, after = base.task, head.task
-    fields = [name for name in Task.__struct_fields__ if getattr(before, name) != getattr(after, name)]
-    return TaskChanged(fields=fields) if fields else None
-
-
-def _judged(base: list[FirstSteps], head: list[FirstSteps], change: TaskChanged | None) -> QualityResult:
-    before, after = ([steps.precision for steps in every] for every in (base, head))
-    if before != after:
-        return _failed(reasons.OtherPrecisions(base=before, head=after))
-    if base[-1].fingerprint != head[-1].fingerprint:
-        return _failed(reasons.OtherData(base=base[-1].fingerprint, head=head[-1].fingerprint))
-    differences = [
-        _difference(ours, theirs, compare_scores=number == 0)
-        for number, (ours, theirs) in enumerate(zip(base, head, strict=True))
-    ]
-    for worst, difference in differences:
-        if difference is not None:
-            return _failed(difference, *([change] if change else []), worst=worst)
-    worst, _ = differences[0]  # in the more exact precision
-    if change is not None:
-        return _failed(change, worst=worst)
-    for steps in base:
-        for step, row in enumerate(steps.losses, 1):
-            if None in row:
-                reason = reasons.LossesNotFinite(precision=steps.precision, step=step)
-                return QualityResult(verdict="INVALID", reasons=[reason], worst=worst)
-    return QualityResult(verdict="PASS", worst=worst)
-
-
-def _failed(*failures: Reason, worst: float | None = None) -> QualityResult:
-    return QualityResult(verdict="FAIL", reasons=list(failures), worst=worst)
-
-
-def _difference(base: FirstSteps, head: FirstSteps, *, compare_scores: bool) -> tuple[float, Reason | None]:
-    """The worst relative deviation of a loss, and the first that rounding does not explain."""
-    if [len(row) for row in base.losses] != [len(row) for row in head.losses]:
-        return math.inf, reasons.OtherLossCount(precision=base.precision)
-    tolerance, worst = _LOSS_TOLERANCES[base.precision], 0.0
-    for step, (of_base, of_head) in enumerate(zip(base.losses, head.losses, strict=True), 1):
-        for ours, theirs in zip(of_base, of_head, strict=True):
-            deviation = _relative(ours, theirs)
-            worst = max(worst, deviation)
-            if deviation > tolerance:
-                shown = deviation if math.isfinite(deviation) else None
-                return deviation, reasons.LossDiffers(
-                    precision=base.precision, step=step, base=ours, head=theirs, deviation=shown
-                )
-    return (worst, None) if not compare_scores else _score_difference(base, head, worst)
-
-
-def _score_difference(base: FirstSteps, head: FirstSteps, worst: float) -> tuple[float, Reason | None]:
-    """The first score that differs. In less than float64 only the loss counts: rounding may turn a class."""
-    is_exact = base.precision == "float64"
-    tolerance = _SCORE_TOLERANCE if is_exact else _LOSS_TOLERANCES[base.precision]
-    for name, ours in base.scores.items():
-        theirs = head.scores.get(name)
-        deviation = _relative(ours, theirs)
-        if (is_exact or name == "loss") and deviation > tolerance:
-            steps = len(base.losses)
-            return deviation, reasons.ScoreDiffers(score=name, steps=steps, base=ours, head=theirs)
-    return worst, None
-
-
-def _relative(ours: float | None, theirs: float | None) -> float:
-    """The relative deviation; infinite where only one of the two is finite."""
-    if ours is None or theirs is None:
-        return 0.0 if ours is theirs else math.inf
-    return abs(ours - theirs) / max(abs(ours), abs(theirs), 1e-12)
-
-
-# Whether head learns no less than base, judged by trainings of both on the same seeds.
-#
-# Compared are the validation score of the best epoch, and the steps to a target (see
-# :mod:`harness.timing.gate.quality`). Both by one-sided Student tests of means over paired seeds:
-#
-# - PASS: the loss is shown to be below its limit. Tried after 3 seeds, 6, 12 and so on, and after the last;
-#   the tries share the level (Bonferroni).
-# - FAIL: head is shown to be worse than base, with all seeds that there was time for.
-# - INCONCLUSIVE: neither is shown; more seeds may decide.
-# - INVALID: too few seeds are comparable, or trainings are too short to show when the target was reached.
+from harness.timing.gate.training_worker import Curve, training_worker
 
 #: The chance to pass a head that is exactly at its limit, over all tries.
 _WITHIN_LEVEL = 0.05
 
 
 class Rule(NamedTuple):
-    """How trainings are judged: the score, the loss allowed, and the chances of error.
+    """The rule by which trainings are judged: the score, the loss allowed, and the chances of error.
 
     PASS may be tried ``tries`` times in all. ``worse_level`` is the chance to fail a head that is as good as
     base, over the score and the steps together.
@@ -187,7 +63,7 @@ class Judgement(NamedTuple):
 
 
 def tries_of(most: int) -> list[int]:
-    """The numbers of seeds after which PASS is tried, of ``most`` in all."""
+    """Return the numbers of seeds after which PASS is tried, of ``most`` in all."""
     tries, seeds = [], FEWEST_SEEDS
     while seeds < most:
         tries.append(seeds)
@@ -196,7 +72,7 @@ def tries_of(most: int) -> list[int]:
 
 
 def judge(rows: Sequence[SeedScores], rule: Rule) -> Judgement:
-    """The verdict on these seeds."""
+    """Return the verdict on these seeds."""
     if len(rows) < FEWEST_SEEDS:
         return Judgement("INVALID", (reasons.TooFewSeeds(seeds=len(rows)),))
     if diverged := [row.seed for row in rows if row.base is None]:
@@ -228,11 +104,11 @@ def _score_lost(rows: Sequence[SeedScores], rule: Rule) -> Judgement:
 
 
 def _extra_steps(rows: Sequence[SeedScores], limit: float, rule: Rule) -> Judgement:
-    """The steps to the target, of which some are known only as a bound.
+    """Judge the steps to the target, some of which are known only as a bound.
 
-    For a head that did not reach it the bound is all its steps; for a base that had reached it by its first
-    score, the steps to that score. Both suffice for FAIL, not for PASS. A head that had reached it by its
-    first score suffices for PASS, not for FAIL.
+    For a head that did not reach the target the bound is all its steps; for a base that had reached it by its
+    first score, the steps to that score. Both suffice for FAIL, not for PASS. A head that had reached it by
+    its first score suffices for PASS, not for FAIL.
     """
     logs = [
         math.log((row.head_steps_to_target or row.head_steps) / row.base_steps_to_target)
@@ -256,7 +132,7 @@ def _extra_steps(rows: Sequence[SeedScores], limit: float, rule: Rule) -> Judgem
 
 
 def _was_early(row: SeedScores, label: Label) -> bool:
-    """Whether the target was reached by the first score, so that how soon is unknown."""
+    """Check that the target was reached by the first score, so that the steps to it are unknown."""
     to_target = {"base": row.base_steps_to_target, "head": row.head_steps_to_target}[label]
     return to_target is not None and to_target <= row.first_steps[label == "head"]
 
@@ -269,13 +145,13 @@ def _judgement(verdict: Verdict, reason: Reason, estimate: Estimate, limit: floa
 
 
 def _share_more(log: Estimate) -> Estimate:
-    """A log ratio as a share: 0.05 is 5 % more."""
+    """Return a log ratio as a share: 0.05 is 5 % more."""
     low, high = (None if end is None else math.expm1(end) for end in (log.low, log.high))
     return Estimate(math.expm1(log.value), low, high, log.n)
 
 
 def _paired(values: list[float], limit: float, rule: Rule) -> tuple[Verdict, Estimate]:
-    """PASS where the mean is shown to be below the limit; else FAIL where it is shown to be above 0.
+    """Return PASS where the mean is shown to be below the limit; else FAIL where it is shown above 0.
 
     The interval has the level at which PASS is decided.
     """
@@ -291,15 +167,8 @@ def _paired(values: list[float], limit: float, rule: Rule) -> tuple[Verdict, Est
     return "FAIL" if mean - worse > 0 else "INCONCLUSIVE", estimate
 
 
-# What one seed's trainings of base and head come to: best scores, and steps to a common target.
-#
-# The target is the score that both have reached by half of their epochs, minus the loss allowed. Both have
-# a say in it, because a target picked from base's scores alone would favour base by chance. Scores are known
-# once an epoch; between two of them the step is interpolated linearly.
-
-
 def seed_scores(seed: int, base: Curve, head: Curve, measure: Measure, limits: Limits) -> SeedScores:
-    """The scores and steps of one seed."""
+    """Return the scores and steps of one seed."""
     sign = 1 if measure.higher_is_better else -1  # more is better of every score below
     of_base, of_head = (_finite(curve, measure.key, sign) for curve in (base, head))
     by_half = [
@@ -330,12 +199,12 @@ def _finite(curve: Curve, key: str, sign: int) -> list[tuple[int, float]]:
 
 
 def _best(points: Sequence[tuple[int, float]], steps: int) -> float | None:
-    """The best score within so many steps; None where none is finite."""
+    """Return the best score within ``steps`` steps; None where none is finite."""
     return max((value for step, value in points if step <= steps), default=None)
 
 
 def _steps_to(target: float, points: Sequence[tuple[int, float]]) -> int | None:
-    """The steps at which the target was reached; None where it was not."""
+    """Return the steps at which the target was reached; None where it was not."""
     before: tuple[int, float] | None = None
     for step, value in points:
         if value >= target:
@@ -347,9 +216,7 @@ def _steps_to(target: float, points: Sequence[tuple[int, float]]) -> int | None:
     return None
 
 
-# Trainings of base and head on the same seeds, until head is shown to be no worse or no seed is left.
-
-#: Of fewer epochs, half is the first alone, by which both have trivially reached the target.
+#: Half of fewer epochs is the first epoch alone, by which both have trivially reached the target.
 _FEWEST_EPOCHS = 3
 
 
@@ -362,10 +229,10 @@ def compare_trainings(
     deadline: float,
     say: Callable[[str], None],
 ) -> QualityResult:
-    """Train base and head (``workloads``) on each seed and judge whether head is no worse.
+    """Train base and head (``workloads``) on each seed and judge that head is no worse.
 
     No seed is started after ``deadline``, of :func:`time.monotonic`. ``worse_level``: see
-    :class:`harness.timing.gate.quality.Rule`.
+    :class:`harness.timing.gate.trainings.Rule`.
 
     Raises:
         ConfigurationFailed: base or head failed.

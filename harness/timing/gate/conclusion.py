@@ -1,0 +1,72 @@
+"""The verdict of a benchmark and of a gate, from the measurements and from an early end."""
+
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from harness.errors import HarnessError, NoWorkersHere, UsageError
+from harness.timing.engine.sessions import ConfigurationFailed
+from harness.timing.gate import reasons
+from harness.timing.gate.reasons import Reason
+from harness.timing.gate.record import (
+    BenchmarkRecord,
+    Verdict,
+)
+
+_WORST_FIRST: tuple[Verdict, ...] = ("FAIL", "INVALID", "INCONCLUSIVE", "PASS")
+
+
+class Ended(HarnessError):
+    """The end of a benchmark for a reason other than a fault of head; the verdict is INVALID."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def conclude(record: BenchmarkRecord, work: Callable[[], None]) -> bool:
+    """Do the work that fills a record and set its verdict; return False if the work ended early."""
+    start = time.monotonic()
+    ended = _ended_by(work)
+    record.seconds += time.monotonic() - start
+    verdicts = [result.verdict for result in record.results]
+    record.reasons = []
+    if ended is not None:
+        verdict, reason = ended
+        verdicts.append(verdict)
+        record.reasons.append(reason)
+    record.verdict = worst_of(verdicts)
+    return ended is None
+
+
+def worst_of(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the worst: FAIL before INVALID before INCONCLUSIVE before PASS; INVALID without any."""
+    return min(verdicts, key=_WORST_FIRST.index, default="INVALID")
+
+
+def failed(error: ConfigurationFailed) -> tuple[Verdict, Reason]:
+    """Return FAIL if head failed; INVALID if base did, which leaves nothing to compare head with."""
+    reason = reasons.Failed(label=error.label, message=error.reason)
+    return "INVALID" if error.label == "base" else "FAIL", reason
+
+
+def _ended_by(work: Callable[[], None]) -> tuple[Verdict, Reason] | None:
+    """Do the work; return the verdict and reason of an early end, or None."""
+    try:
+        work()
+    except Ended as error:
+        return "PASS" if isinstance(error.reason, reasons.NewBenchmark) else "INVALID", error.reason
+    except NoWorkersHere as error:
+        return "INVALID", reasons.NoWorkers(message=str(error))
+    except ConfigurationFailed as error:
+        return failed(error)
+    except UsageError:  # a step of the user's own that cannot be made as the suite asks for
+        raise
+    except HarnessError as error:  # base and head cannot be compared, as with different splits of the data
+        return "FAIL", reasons.NotComparable(message=str(error))
+    except Exception as error:  # noqa: BLE001  an error of the harness must not cost the other benchmarks
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        message = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
+        return "INVALID", reasons.HarnessFault(message=message)
+    return None

@@ -1,0 +1,91 @@
+"""Pairs of a benchmark: fresh processes of base and head, and the side to blame if one fails."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from harness.core.audit.findings import DishonestClock, WorkDiffers
+from harness.core.plugins import registry
+from harness.errors import WorkerTimeout
+from harness.timing.engine.pairs import (
+    PROCESS_LIMIT_SECONDS,
+    Alternation,
+    PairTime,
+    Program,
+)
+from harness.timing.engine.preparation import (
+    Prepared,
+    is_certified,
+    prepare,
+)
+from harness.timing.engine.record import PairRecord
+from harness.timing.engine.sessions import ConfigurationFailed
+from harness.timing.engine.workloads import Workload
+from harness.timing.gate import reasons
+from harness.timing.gate.conclusion import Ended
+
+_T = TypeVar("_T")
+
+
+class PairMaker:
+    """The maker of pairs of base and head (``workloads``).
+
+    Base is paused in memory next to head, and both may need more memory than there is. So if head fails, it
+    is tried alone, and is to blame only if it fails then too; otherwise :class:`Ended` is raised. A hang, and
+    work that was recomputed and differs, do not depend on memory: head is to blame at once.
+    """
+
+    def __init__(self, workloads: Sequence[Program], dataset: str, say: Callable[[str], None]) -> None:
+        self._time = PairTime()
+        self._workloads = list(workloads)
+        self._dataset = dataset
+        self._say = say
+        self._steps: list[int] = []
+        self._alternation = Alternation(workloads, dataset)
+
+    def prepare(self, turns: int | None, *, same_work: bool = False) -> Prepared:
+        """Set the steps of a block, and the turns unless they are given.
+
+        ``same_work``: the first steps of base and head are equal. So if base is certified, the later work of
+        both must be that of the reference; this is verified for third-party backends.
+
+        Raises:
+            ConfigurationFailed: base or head failed.
+            Ended: head failed next to base only, or a process would take too long.
+        """
+        base = self._workloads[0]
+        if same_work and isinstance(base, Workload) and registry.is_third_party(base.configuration.backend):
+            self._say("certifying base")
+            self._alternation.certified = is_certified(base)
+        prepared = self._blaming_fairly(lambda alternation, _: prepare(alternation, None, turns))
+        self._steps = prepared.steps
+        self._time.prepared(prepared.pair_seconds)
+        seconds, limit = prepared.pair_seconds / len(self._workloads), PROCESS_LIMIT_SECONDS
+        if seconds > limit:
+            raise Ended(reasons.ProcessTooLong(seconds=seconds, limit_seconds=limit, turns=prepared.turns))
+        return prepared
+
+    def make(self, turns: int) -> PairRecord:
+        """Run one pair; raise the errors of :meth:`prepare`."""
+        pair = self._blaming_fairly(lambda alternation, part: alternation.pair(self._steps[part], turns))
+        self._time.made(pair)
+        return pair
+
+    @property
+    def seconds(self) -> float:
+        """The estimated time of the next pair."""
+        return self._time.seconds
+
+    def _blaming_fairly(self, work: Callable[[Alternation, slice], _T]) -> _T:
+        """Do work with base and head; ``work`` gets the part of the two to do it with."""
+        try:
+            return work(self._alternation, slice(0, 2))
+        except ConfigurationFailed as error:
+            if error.label != self._workloads[1].label or isinstance(
+                error.__cause__, WorkerTimeout | WorkDiffers | DishonestClock
+            ):
+                raise
+            failure = error
+        self._say("trying head alone")
+        alone = slice(1, 2)
+        work(Alternation(self._workloads[alone], self._dataset, certified=self._alternation.certified), alone)
+        raise Ended(reasons.FailedBesideBase(message=failure.reason)) from failure
