@@ -54,7 +54,7 @@ class Feature(NamedTuple):
     operations: Mapping[str, str] = _NONE
     """Operations of a worker: ``function(worker, arguments)``, for ``Session.operate``."""
     executors: Mapping[str, str] = _NONE
-    """Where runs are executed, by the value of ``--executor``: see :mod:`harness.core.shell.executors`."""
+    """Executors of runs, by the value of ``--executor``: see :mod:`harness.core.shell.executors`."""
     trackers: Mapping[str, str] = _NONE
     """By the tool that ``--track`` names: ``function(results, uri)`` returns a
     :class:`~harness.core.runs.tracker.Tracker`."""
