@@ -80,7 +80,7 @@ def carry_out(record: Ending, work: Callable[[], None], save: Callable[[], objec
             record.status, record.failure = "failed", str(error)
         _save_last(record, save)
     except KeyboardInterrupt as interrupt:
-        # The last record is complete in any case: further signals wait, see harness.core.shell.printing.
+        # The last record is complete in any case: further signals wait, see harness.core.shell.signals.
         if record.status == "running":
             record.status, record.failure = "interrupted", interruption(interrupt)
         _save_last(record, save)

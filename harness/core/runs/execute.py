@@ -340,7 +340,7 @@ def execute(
     try:
         _carry_out(request, record, store, notify)
     except KeyboardInterrupt as interrupt:
-        # Whenever it comes, the last record is whole: further signals wait, see harness.core.shell.printing.
+        # The last record is complete in any case: further signals wait, see harness.core.shell.signals.
         ended = record.status == "ok" or record.failure is not None
         if not ended:
             record.status, record.failure = "interrupted", Failure(interruption(interrupt))

@@ -1,7 +1,7 @@
 """``harness doctor``: the machine, the installed frameworks, and all that is missing or disturbs timing."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import click
@@ -28,17 +28,6 @@ from harness.errors import HarnessError, RequestFailed, WorkerTimeout
 
 _IMPORT_LIMIT_SECONDS = 120.0
 _NO_ANSWER = "no answer"
-
-
-class Measurement(NamedTuple):
-    """A measurement that replaces the description of the machine if its flag is given.
-
-    ``options`` declares the flag and further options; ``run`` takes the values of all options and prints.
-    """
-
-    flag: str
-    options: Callable[[Callable[..., Any]], Callable[..., Any]]
-    run: Callable[[Mapping[str, Any]], None]
 
 
 def _with_measurements(function: Callable[..., Any]) -> Callable[..., Any]:
