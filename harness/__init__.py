@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def load_results(results: str | Path = "results") -> pd.DataFrame:
-    """The records under ``results/runs`` as a DataFrame, one row per run, oldest first.
+    """Load the records under ``results/runs`` as a DataFrame, one row per run, oldest first.
 
     - ``id``, ``started_at``, ``status``; ``task``, ``task_version``, ``task_sha256``; ``dataset``,
       ``dataset_fingerprint``
@@ -43,7 +43,7 @@ def load_results(results: str | Path = "results") -> pd.DataFrame:
 
 
 def load_epochs(results: str | Path = "results") -> pd.DataFrame:
-    """The scored epochs of the runs under ``results/runs``, one row per epoch of each run, oldest run first.
+    """Load the scored epochs of the runs under ``results/runs``, one row per epoch, oldest run first.
 
     - ``id``, ``status``, ``task``, ``dataset``, ``backend``, ``mode``, ``precision``, ``threads``,
       ``batch_size``, ``seed``: of the run, as in :func:`load_results`
@@ -63,7 +63,7 @@ def load_epochs(results: str | Path = "results") -> pd.DataFrame:
 
 
 def load_duels(results: str | Path = "results") -> pd.DataFrame:
-    """The duels under ``results/duels``, one row per configuration that was compared with the reference.
+    """Load the duels under ``results/duels``, one row per configuration compared with the reference.
 
     - ``id``, ``started_at``, ``status``, ``task``, ``dataset``, ``seed``, ``cpu``, ``host``: of the duel
     - ``configuration``, ``reference``: their labels, such as ``torch:eager``
@@ -84,7 +84,7 @@ def load_duels(results: str | Path = "results") -> pd.DataFrame:
 
 
 def load_gates(results: str | Path = "results") -> pd.DataFrame:
-    """The gates under ``results/gates``, one row per metric and per quality of each benchmark.
+    """Load the gates under ``results/gates``, one row per metric and per quality of each benchmark.
 
     - ``id``, ``started_at``, ``status``, ``base_commit``, ``head_commit``, ``cpu``, ``host``: of the gate
     - ``benchmark``, ``backend``, ``mode``, ``task``, ``dataset``, ``threads``: of the benchmark
@@ -106,7 +106,7 @@ def load_gates(results: str | Path = "results") -> pd.DataFrame:
 def load_weights(
     record: str | Path, *, best: bool = True, results: str | Path = "results"
 ) -> dict[str, np.ndarray]:
-    """The weights that a run has kept (``harness run --save-weights``), by their canonical names.
+    """Load the weights that a run has kept (``harness run --save-weights``), by their canonical names.
 
     ``record`` is a file, an id, the beginning of an id, or ``last`` for the newest run. The weights are those
     of the best epoch, or with ``best=False`` those after the last one: float32 or float64 arrays with the
@@ -126,7 +126,7 @@ def load_weights(
 
 
 def _readable(kind: RecordKind[_D], results: str | Path) -> list[_D]:
-    """The readable records of a kind, oldest first; a warning to the caller's caller for each other file."""
+    """Read the records of a kind, oldest first; warn the caller's caller of each unreadable file."""
     import warnings
 
     paths = kind.paths(Path(results))
@@ -148,11 +148,11 @@ def compare(
     target: float | None = None,
     by: str | None = None,
 ) -> Report:
-    """The findings of ``harness compare`` as frames and charts, which a notebook displays.
+    """Return the findings of ``harness compare`` as frames and charts, which a notebook displays.
 
     ``selection`` and ``by`` are those of the command: ``harness.compare("task=cnn", "backend=torch,keras")``,
-    ``harness.compare(by="optimizer")``. So are ``margin`` and ``target``, but those of an accuracy are
-    fractions, as all accuracies in frames are: ``harness.compare("task=cnn", margin=0.01, target=0.6)``.
+    ``harness.compare(by="optimizer")``. So are ``margin`` and ``target``, but for an accuracy they are
+    fractions, as in all frames: ``harness.compare("task=cnn", margin=0.01, target=0.6)``.
     A file that cannot be read is skipped with a warning that names it.
 
     Raises:
@@ -170,7 +170,7 @@ def compare(
 
 
 def study(name: str = "", results: str | Path = "results") -> StudyReport:
-    """The newest recorded study whose name begins so, which a notebook displays with its charts.
+    """Return the newest recorded study whose name begins with ``name``; a notebook displays its charts.
 
     ``harness.study("overfitting-mlp")`` reads what ``harness study overfitting --task mlp`` has recorded. It
     trains nothing.

@@ -15,7 +15,7 @@ from harness.core.runs.record import Record
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
 from harness.core.shell.executors import NodesObserver, PlacedWork
-from harness.core.shell.printing import interrupt_on_termination
+from harness.core.shell.signals import interrupt_on_termination
 
 
 class RayExecutor:

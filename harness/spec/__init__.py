@@ -1,6 +1,6 @@
 """The contract between the harness and its plugins: tasks, data sets and backends.
 
-A task is data without a framework; a backend turns a :class:`Plan` into a :class:`Program`. This room may
+A task is data without a framework; a backend turns a :class:`Plan` into a :class:`Program`. This package may
 import only :mod:`harness.layers` and :mod:`harness.network`. It must not know NumPy or any framework, so that
 listing plugins stays cheap.
 """

@@ -1,8 +1,8 @@
-"""The public test kit: whether a backend conforms to the contract, and whether two models are the same.
+"""The public test kit: checks that a backend conforms to the contract and that two models are the same.
 
-Authors of backends use :func:`backend_tests` and :func:`check_backend`; :func:`assert_same_model`, for models
-of one's own, belongs to :mod:`harness.port` and is only named here. Test suites find here all that they may
-import; nothing in the core imports this room.
+Authors of backends use :func:`backend_tests` and :func:`check_backend`; :func:`assert_same_model`, for the
+user's own models, belongs to :mod:`harness.port`. A test suite needs no other module beyond the contract;
+nothing in the core imports this package.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ __all__ = ["ConformanceError", "assert_same_model", "backend_tests", "check_back
 
 
 def __getattr__(name: str) -> Any:
-    """Import the conformance kit, and NumPy with it, only on use: records need certificates alone."""
+    """Import the conformance kit, and NumPy with it, only on use."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "assert_same_model":

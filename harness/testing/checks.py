@@ -45,7 +45,7 @@ _MANY_ROWS = 1000
 
 
 def leak(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether the training of one program changes the next: two trained in turn must each be as alone."""
+    """Check that a program trains as it does alone after another program was trained in the process."""
     task = case.task
     alone = first_losses(programs.build(task), task)
     first, second = programs.build(task), programs.build(task)
@@ -62,13 +62,13 @@ def leak(programs: TrialPrograms, case: Case) -> list[str]:
 
 
 def dishonest_clock(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether the clock stops before the work is done."""
+    """Check that the clock does not stop before the work is done."""
     why = observe_waiting(programs, case).explanation
     return [f"its clock cannot be trusted: {why}"] if why else []
 
 
 def wrong_rows(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether predict() gives many rows the same outputs as few."""
+    """Check that predict() gives many rows the same outputs as few."""
     program = programs.build(case.task)
     few, network = case_samples(case.task).inputs, data_network(case.task)
     times = 1 + _MANY_ROWS // len(few)
@@ -79,7 +79,7 @@ def wrong_rows(programs: TrialPrograms, case: Case) -> list[str]:
 
 
 def wrong_gradients(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether gradients by the inputs, where a program offers them, are those of the reference."""
+    """Check that gradients by the inputs, if a program offers them, are those of the reference."""
     if "model" not in case.task.networks:
         return []
     program, inputs = programs.build(case.task), case_samples(case.task).inputs
@@ -100,9 +100,9 @@ def wrong_gradients(programs: TrialPrograms, case: Case) -> list[str]:
 
 
 def faulty_state(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
-    """Whether a second program continues from a training state, by the task's optimizers, with dropout.
+    """Check that a second program continues from a training state, with each optimizer and with dropout.
 
-    What offers no training state is not tested.
+    Programs without a training state are not tested.
     """
     plain, *_ = cases
     optimizers = [case.task.optimizer for case in cases]
@@ -114,7 +114,7 @@ def faulty_state(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
 
 
 def _state_fault(programs: TrialPrograms, task: Task) -> str:
-    """The first fault, with dropout or, where that is declined or has no state, without it."""
+    """Return the first fault, with dropout or, if dropout is declined or has no state, without."""
     order = BatchOrder.of_task(task, SAMPLES, SEED)
     for variant in (with_dropout(task), task):
         try:
@@ -132,7 +132,7 @@ def _state_fault(programs: TrialPrograms, task: Task) -> str:
 
 
 def wrong_noise(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
-    """What is wrong with the noise of DP-SGD; nothing where the task or the backend has none."""
+    """Check the noise of DP-SGD, if the task and the backend have it."""
     private = next((case for case in cases if case.task.privacy is not None), None)
     if private is None or not programs.backend.sample_gradients:
         return []
@@ -143,11 +143,11 @@ def wrong_noise(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:
 
 
 def wrong_dropout(programs: TrialPrograms, case: Case) -> list[str]:
-    """What is wrong with dropout; beside a framework's own code, the layers around it are tested."""
+    """Check dropout; in a network with native layers, only the masks of the other layers."""
     tested = dropout_tests(programs, case)
     return tested.faults if tested.complete else mask_tests(programs, case).faults
 
 
 def wrong_clients(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether clients average as they must, where the task can have clients."""
+    """Check the averages of clients, if the task can have clients."""
     return client_tests(programs, case) if allows_clients(case.task) else []

@@ -7,10 +7,10 @@ In a test file of the plugin::
 
     test_conformance = backend_tests(MyBackend(), tasks=["mlp"])
 
-Without ``tasks`` all installed tasks are checked. A backend fails for what it declines of a task, named or
-not, and for lack of float64, in which every case is run, on the CPU. Only losses that it does not declare
-(:attr:`harness.spec.Backend.losses`) are left out, and DP-SGD where it declines that. Further checks of a
-task (float32, bfloat16, clock, dropout, ...) are made once plain gradient descent passes.
+Without ``tasks``, all installed tasks are checked. Every case is run on the CPU in float64. A backend fails
+for each case that it declines, except for losses that it does not declare
+(:attr:`harness.spec.Backend.losses`) and for DP-SGD if it has no gradients of single samples. Further checks
+of a task (float32, bfloat16, clock, dropout, ...) are made once plain gradient descent passes.
 """
 
 import dataclasses
@@ -58,29 +58,29 @@ from harness.testing.checks import (
     wrong_rows,
 )
 
-#: So many cases are named; the others are counted.
+#: Cases of an error that are named; the others are counted.
 _NAMED = 2
 
 
 class CaseFailed(HarnessError):
-    """A case that an error stopped.
+    """An error that stopped a case.
 
-    ``reason`` is the error in words, ``frames`` those of the plugin, as a traceback shows them.
+    ``reason`` is the error in words; ``frames`` are the frames of the plugin, as a traceback shows them.
     """
 
     def __init__(self, case: str, reason: str, frames: str = "") -> None:
-        """The message names the case and the reason."""
+        """Make the message of the case and the reason."""
         super().__init__(f"case {case!r}: {reason}")
         self.case, self.reason, self.frames = case, reason, frames
 
 
 def raised(what: str, error: Exception) -> str:
-    """A fault of the kit: ``what`` raised an error, followed by the plugin's frames."""
+    """Return a fault: ``what`` raised an error, followed by the plugin's frames."""
     return _with_frames(f"{what} raised {explain(error)}", plugin_frames(error))
 
 
 def listed_errors(errors: Iterable[CaseFailed]) -> list[str]:
-    """A fault for each error that differs, with the names of its cases."""
+    """Return a fault for each different error, with the names of its cases."""
     cases: dict[tuple[str, str], list[str]] = {}
     for error in errors:
         cases.setdefault((error.reason, error.frames), []).append(repr(error.case))
@@ -105,7 +105,7 @@ class InProcessExaminer:
         self._programs = TrialPrograms(backend, mode, threads)
 
     def begin(self) -> None:
-        """Nothing: there is no time limit."""
+        """Do nothing: there is no time limit."""
 
     def examine(self, kind: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
         """See :meth:`harness.core.certify.certify.Examiner.examine`."""
@@ -122,7 +122,7 @@ class InProcessExaminer:
 
 
 class ConformanceError(AssertionError):
-    """How a backend violates the contract: one fault a line, below it the plugin's frames where it raised."""
+    """Violations of the contract by a backend: one fault a line, followed by the plugin's frames, if any."""
 
 
 def check_backend(
@@ -131,7 +131,7 @@ def check_backend(
     """Check a backend on the CPU in this process, in each of its modes, on each task that has a reference.
 
     Raises:
-        ConformanceError: lists every fault, with what it points to.
+        ConformanceError: lists every fault, with its likely cause.
         HarnessError: a task has no reference that fits it. Without ``tasks``, tasks that name no reference
             are left out.
     """
@@ -165,7 +165,7 @@ def _check_attributes(backend: Backend, threads: int) -> None:
 def backend_tests(
     backend: Backend, tasks: Iterable[str] = (), modes: Iterable[str] = (), threads: int = 1
 ) -> Callable[..., None]:
-    """The checks as one parametrised pytest test: a case for each task and mode.
+    """Return the checks as one parametrised pytest test, with a case for each task and mode.
 
     Without ``tasks``, tasks that name no reference are skipped.
     """
@@ -226,7 +226,7 @@ def _faults(backend: Backend, mode: str, definition: TaskDefinition, threads: in
 
 
 def _found(find: Callable[[TrialPrograms, _T], list[str]], programs: TrialPrograms, what: _T) -> list[str]:
-    """The faults that a check finds; whatever the backend raises is one."""
+    """Return the faults that ``find`` reports; an exception of the backend is a fault, too."""
     try:
         return find(programs, what)
     except Exception as error:  # noqa: BLE001
@@ -234,7 +234,7 @@ def _found(find: Callable[[TrialPrograms, _T], list[str]], programs: TrialProgra
 
 
 def _faults_as_timed(examiner: InProcessExaminer, definition: TaskDefinition) -> list[str]:
-    """Deviations of the first losses in the lower precisions that the backend supports."""
+    """Return deviations of the first losses in the lower precisions that the backend supports."""
     faults = []
     for precision in LOSS_TOLERANCES:
         try:

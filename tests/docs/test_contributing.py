@@ -1,4 +1,4 @@
-"""What CONTRIBUTING says: it names every benchmark, each of which starts, and its map lists every room."""
+"""CONTRIBUTING names every benchmark, each of which starts, and its map lists every folder."""
 
 import re
 import subprocess
@@ -59,9 +59,9 @@ def folders_of(root):
 
 def test_the_map_lists_every_folder_of_the_house():
     (tree,) = re.findall(r"```text\n(harness/\n.*?)```", TEXT, re.DOTALL)
-    rooms = {path.parent.name for path in (ROOT / "harness").glob("*/__init__.py")}
-    rooms |= {path.parent.name for path in (ROOT / "harness" / "core").glob("*/__init__.py")}
-    assert {room for room in rooms if f"{room}/" not in tree} == set()
+    folders = {path.parent.name for path in (ROOT / "harness").glob("*/__init__.py")}
+    folders |= {path.parent.name for path in (ROOT / "harness" / "core").glob("*/__init__.py")}
+    assert {folder for folder in folders if f"{folder}/" not in tree} == set()
 
 
 def test_tests_mirror_the_house():

@@ -230,7 +230,7 @@ def test_every_option_is_described_and_changes_the_task(task):
     others["flip"] = ["flip=false"] if task == "resnet" else others["flip"]
     rows = describe_options(TASKS[task])
     assert all(description for *_, description in rows)
-    # Batch normalisation is refused with DP-SGD: see tests/training/test_privacy.py.
+    # Batch normalisation is refused with DP-SGD: see tests/core/training/test_privacy.py.
     group = ["normalization=group"] if task == "resnet" else []
     tasks = [_define(task, *others[name], *(group if name.startswith("dp_") else [])) for name, *_ in rows]
     tasks.append(_define(task))

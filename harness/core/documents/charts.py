@@ -1,7 +1,7 @@
-"""What all charts share: their look, layers over the same rows, the colours of configurations, and drawing.
+"""Parts of all charts: their look, layers over the same rows, colours of configurations, and drawing.
 
-A chart is a Vega-Lite specification as a dictionary: building one with Altair takes longer than all else that
-a page needs. The tests validate every chart with Altair.
+A chart is a dictionary, a Vega-Lite specification: building it with Altair would take longer than all other
+work for a page. The tests validate every chart with Altair.
 """
 
 import json
@@ -16,7 +16,7 @@ from harness.core.stats.estimate import Estimate
 
 #: Colours of configurations: Okabe and Ito (2008), which readers without red-green vision can distinguish.
 #: Ordered by contrast: the first three reach 3:1 on the page's light and dark backgrounds.
-#: Grey is not among them: it stands for what is no configuration, such as the dashes of a legend.
+#: Grey is left out: it marks everything that is not a configuration, such as the dashes of a legend.
 PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255"]
 #: Colours of a run's phases, distinct from those of configurations: the light scheme of Tol (2021).
 PHASES = ["#99ddff", "#aaaa00", "#44bb99", "#ffaabb", "#77aadd", "#ee8866"]
@@ -30,10 +30,10 @@ VERDICTS = {
 GREY = "#8c8c8c"
 #: Height of a chart in pixels, without axes and legend.
 HEIGHT = 240
-#: Height of a row in a chart of one row per name, and of what is around the rows.
+#: Height of a row in a chart with one row per name, and of the frame around the rows.
 ROW_HEIGHT = 34
 FRAME_HEIGHT = 40
-#: Where names of configurations are broken: each setting, and a version, stands on a line of its own.
+#: Places at which names of configurations are broken: before each setting and before a version.
 _NAME_PARTS = r" (?=\(|[a-z_0-9]+=)"
 _SPLIT_NAME = f"split(replace(datum.label, regexp({json.dumps(_NAME_PARTS)}, 'g'), '\\n'), '\\n')"
 NAME_AXIS = {
@@ -78,9 +78,9 @@ Spec = dict[str, Any]
 #: The colour of each configuration, the same in every chart of a report.
 Colours = Mapping[str, str]
 
-#: Spreads the backends that come with the harness over the palette, so that none displaces another.
+#: Seed of the checksum of a name. With it, the included backends have different colours.
 _SPREAD = 75945
-#: Columns of a legend that fit a phone, with the most characters that a name may have.
+#: Columns of a legend that fit a phone, each with the longest name for which they do.
 _LEGEND_COLUMNS = ((3, 12), (2, 18))
 _LONGEST_ON_A_LINE = 20
 
@@ -90,9 +90,9 @@ _TYPES = {"Q": "quantitative", "N": "nominal", "O": "ordinal"}
 
 
 def field(name: str, **properties: object) -> Spec:
-    """The channel of a field such as ``mean:Q``: quantitative, nominal (N) or ordinal (O).
+    """Return the channel of the field ``name``, such as ``mean:Q``: quantitative, nominal (N) or ordinal (O).
 
-    The second end of an interval, ``x2`` or ``y2``, has no type of its own.
+    The second end of an interval, ``x2`` or ``y2``, has no type.
     """
     *names, kind = name.rsplit(":", 1)
     return {"field": names[0], "type": _TYPES[kind], **properties} if names else {"field": kind}
@@ -106,9 +106,10 @@ def layer(
     where: Spec | None = None,
     **channels: object,
 ) -> Spec:
-    """A layer of marks with this look; ``where`` selects rows, by default those of the whole chart.
+    """Return a layer of marks with the properties ``look``.
 
-    A channel is a :func:`field`, or the name of one without further properties.
+    ``rows`` default to those of the whole chart; ``where`` filters them. A channel is a :func:`field`, or the
+    name of a field without further properties.
     """
     encoding = {name: field(given) if isinstance(given, str) else given for name, given in channels.items()}
     return {
@@ -120,28 +121,28 @@ def layer(
 
 
 def layered(rows: Sequence[Row], *layers: Spec, height: int = HEIGHT) -> Spec:
-    """Layers over the same rows, which stand in the whole alone."""
+    """Return a chart of ``layers`` over the same ``rows``, which are stored once."""
     return {"data": {"values": rows}, "layer": list(layers), "width": "container", "height": height}
 
 
 def by_name(name: str) -> Spec:
-    """The vertical axis of a chart of one row per value of this field, in the order of the data."""
+    """Return a vertical axis with one row per value of the field ``name``, in the order of the data."""
     return field(f"{name}:N", title=None, sort=None, axis=NAME_AXIS)
 
 
 def named_rows(rows: Sequence[Row], name: str, *layers: Spec, frame: int = FRAME_HEIGHT) -> Spec:
-    """Layers as high as one row per value of the field ``name`` needs."""
+    """Return a chart of ``layers``, as high as one row per value of the field ``name`` needs."""
     return layered(rows, *layers, height=frame + ROW_HEIGHT * len({row[name] for row in rows}))
 
 
 def scaled(name: str, values: Mapping[Any, object], **properties: object) -> Spec:
-    """The channel of a field whose values have these colours, shapes or dashes, in this order."""
+    """Return the channel of a field; ``values`` maps its values, in order, to colours, shapes or dashes."""
     return field(name, scale={"domain": list(values), "range": list(values.values())}, **properties)
 
 
-#: Configurations that share a chart of curves; more of them have a panel each.
+#: Most configurations that share a chart of curves; if there are more, each has a panel.
 MOST_TOGETHER = 4
-#: The panels of a chart that are drawn, in a row of a wide page, and the pixels around them.
+#: Most panels of a chart, panels in a row of a wide page, and the pixels between and around panels.
 _MOST_PANELS, PANEL_COLUMNS, _PANEL_SPACING, _PANEL_FRAME = 24, 4, 14, 62
 #: A heading is no wider than a panel on a phone.
 _HEADING_WIDTH = 134
@@ -149,10 +150,10 @@ _PANEL_HEIGHT = 110
 
 
 def multiples(chart: Spec, names: Sequence[str], height: int = _PANEL_HEIGHT) -> Spec:
-    """A layered chart as small ones with common axes, one for each of these configurations.
+    """Divide a layered chart into small ones with common axes, one for each configuration in ``names``.
 
-    The rows of a layer of its own move into the whole, which is what a facet divides; those that belong to no
-    configuration are in every panel. The headings name the configurations, so that no legend does.
+    A facet divides only the rows of the whole chart, so rows of single layers move there; rows without a
+    configuration appear in every panel. Headings name the configurations in place of a legend.
     """
     shown = list(names[:_MOST_PANELS])
     parts = [chart["data"]["values"]]
@@ -189,7 +190,7 @@ def multiples(chart: Spec, names: Sequence[str], height: int = _PANEL_HEIGHT) ->
 
 
 def _without_legend(given: Spec) -> Spec:
-    """The layer, with what it encodes; the colour of a configuration needs no legend in a panel."""
+    """Return the layer without a legend for the colour of configurations, which a panel does not need."""
     colour = given["encoding"].get("color")
     if not colour or colour.get("field") != "configuration":
         return given
@@ -197,7 +198,7 @@ def _without_legend(given: Spec) -> Spec:
 
 
 def sized(chart: Spec, width: int, height: int | None = None) -> Spec:
-    """The chart in pixels, axes excluded; panels share them."""
+    """Return the chart with a size in pixels, axes excluded; panels share the size."""
     if "facet" not in chart:
         return {**chart, "width": width, **({} if height is None else {"height": height})}
     columns = min(chart["columns"], max(1, width // 150))
@@ -210,7 +211,7 @@ def sized(chart: Spec, width: int, height: int | None = None) -> Spec:
 
 
 def tips(*fields: str | tuple[str, str]) -> list[Spec]:
-    """Tooltips of fields such as ``mean:Q`` or, with a title, ``("mean:Q", "mean (s)")``; four digits."""
+    """Return tooltips of fields such as ``mean:Q`` or, with a title, ``("mean:Q", "mean (s)")``."""
     tooltips = []
     for given in fields:
         name, title = (given, {}) if isinstance(given, str) else (given[0], {"title": given[1]})
@@ -220,30 +221,30 @@ def tips(*fields: str | tuple[str, str]) -> list[Spec]:
 
 
 def zero_line(axis: Literal["x", "y"]) -> Spec:
-    """A dashed line where the axis is 0."""
+    """Return a dashed line where the axis is 0."""
     look = {"strokeDash": [4, 4], "color": GREY}
     return layer("rule", look, rows=[{"zero": 0}], **{axis: field("zero:Q", title="")})
 
 
 def ends(value: Estimate, name: str) -> Row:
-    """An estimate as three fields: ``name``, ``name low`` and ``name high``."""
+    """Return an estimate as three fields: ``name``, ``name low`` and ``name high``."""
     low, high = (value.value if end is None else end for end in (value.low, value.high))
     return {name: value.value, f"{name} low": low, f"{name} high": high}
 
 
 def interval(axis: Literal["x", "y"], name: str, width: float | None = None, **more: Any) -> Spec:
-    """A line of this width in pixels between the :func:`ends` of an estimate; ``more`` is of the layer."""
+    """Return a line, ``width`` pixels wide, between the :func:`ends` of an estimate; ``more``: see layers."""
     look = {} if width is None else {"strokeWidth": width}
     along: Spec = {axis: field(f"{name} low:Q", title=""), f"{axis}2": f"{name} high"}
     return layer("rule", look, **along, **more)
 
 
-#: Title, caption and chart of a figure; no chart where there are no data.
+#: Title, caption and chart of a figure; None without data.
 Described = tuple[str, str, Spec | None]
 
 
 def figures(prefix: str, charts: Mapping[str, Described], chosen: Collection[str] = ()) -> list[Figure]:
-    """The charts that have data as figures; the names of ``chosen`` ones are among those of ``charts``."""
+    """Return the charts that have data as figures; ``chosen`` are names among those of ``charts``."""
     return [
         Figure(f"{prefix}-{name}", caption, chart, title, chosen=name in chosen)
         for name, (title, caption, chart) in charts.items()
@@ -252,10 +253,10 @@ def figures(prefix: str, charts: Mapping[str, Described], chosen: Collection[str
 
 
 def configuration_colours(names: Iterable[str]) -> Colours:
-    """A colour for each name, in their order: the same on every page, as far as no other name has it.
+    """Return a colour for each name, the same on every page unless another name on the page has taken it.
 
-    A name's checksum chooses its colour; versions in brackets do not count. Of two names with the same choice
-    the alphabetically later one takes the next free colour. From the eighth name on the colours repeat.
+    The checksum of a name, without versions in brackets, selects its colour. If two names select the same
+    colour, the alphabetically later one takes the next free colour. From the eighth name on, colours repeat.
     """
     shown = list(dict.fromkeys(names))
     taken: dict[str, str] = {}
@@ -269,7 +270,7 @@ def configuration_colours(names: Iterable[str]) -> Colours:
 
 
 def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None, **more: object) -> Spec:
-    """The colour channel of rows with a field ``configuration``; its legend shows ``symbol``, if any.
+    """Return the colour channel of rows with a field ``configuration``; its legend shows ``symbol``, if any.
 
     ``more`` are further properties of the legend.
     """
@@ -287,15 +288,15 @@ def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None, **
     return scaled("configuration:N", shown, legend=legend)
 
 
-#: Width of a chart in pixels, and how many pixels of a PNG each of them becomes.
+#: Width of a chart in pixels, and the pixels of a PNG for each of them.
 _WIDTH = 480
 _SCALE = 2
 
 
 def specification(figure: Figure, width: int | None = None, **more: object) -> str:
-    """The chart as Vega-Lite in ASCII, with these further properties; control characters are replaced.
+    """Write the chart as Vega-Lite in ASCII with ``more`` properties; replace control characters.
 
-    Without a ``width`` in pixels it takes that of the page.
+    Without a ``width`` in pixels, the chart is as wide as its place on the page.
     """
     chart = figure.chart if width is None else sized(figure.chart, width)
     spec = {"$schema": _SCHEMA, **chart, "config": CONFIG, **more}
@@ -303,22 +304,22 @@ def specification(figure: Figure, width: int | None = None, **more: object) -> s
 
 
 def _on_white(figure: Figure, width: int) -> str:
-    """The chart for a file, in a font that every system has."""
+    """Return the chart for a file, in a font that every system has."""
     config = CONFIG | {"background": "white", "font": "sans-serif"}
     title = {"title": {"text": figure.title, "anchor": "start", "fontSize": 14}} if figure.title else {}
     return specification(figure, width, config=config, **title)
 
 
 def svg(figure: Figure, width: int = _WIDTH) -> str:
-    """The chart as SVG."""
-    import vl_convert  # of an extra; charts themselves need none
+    """Draw the chart as SVG."""
+    import vl_convert  # from an extra, which specifications do not need
 
     drawn: str = vl_convert.vegalite_to_svg(_on_white(figure, width))
     return drawn
 
 
 def png(figure: Figure, width: int = _WIDTH) -> bytes:
-    """The chart as PNG, with two pixels for each of SVG."""
+    """Draw the chart as PNG, with two pixels for each pixel of the SVG."""
     import vl_convert
 
     drawn: bytes = vl_convert.vegalite_to_png(_on_white(figure, width), scale=_SCALE)
@@ -331,14 +332,14 @@ _SLIDE_MARGIN = 24
 
 
 def slide(figure: Figure) -> bytes:
-    """The chart as PDF, on a page of 16:9 with large type."""
+    """Draw the chart as PDF, on a page of 16:9 with large type."""
     import vl_convert
 
     chart = figure.chart
     if chart.get("height") == HEIGHT or "facet" in chart:  # other heights follow from what is drawn
         chart = sized(chart, _WIDTH, _SLIDE_PLOT)
     drawn = svg(Figure(figure.name, figure.caption, chart, figure.title))
-    # The page is an SVG that holds the chart, scaled until it fits.
+    # The page is an SVG that contains the chart, scaled to fit.
     head, body = drawn.split(">", 1)
     box = re.search(r'viewBox="[^"]+"', head)
     place = f'x="{_SLIDE_MARGIN}" y="{_SLIDE_MARGIN}" {box[0] if box else ""}'

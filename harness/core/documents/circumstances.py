@@ -1,4 +1,4 @@
-"""When, where and how a record came about: the end of its document, its command, and words of others."""
+"""Circumstances of a record: when, where and by which command it came about; the end of its document."""
 
 import itertools
 import shlex
@@ -17,22 +17,22 @@ from harness.core.documents.numbers import machine_text
 
 
 def started(record: Envelope) -> str:
-    """``2026-01-31 12:00 UTC``."""
+    """Return the time at which the record was started: ``2026-01-31 12:00 UTC``."""
     return f"{record.started_at[:16].replace('T', ' ')} UTC"
 
 
 def command_line(record: Envelope) -> str:
-    """The command that made the record, as a shell takes it."""
+    """Return the command that made the record, quoted for a shell."""
     return shlex.join(["harness", *record.command])
 
 
 def shell_line(words: Iterable[str]) -> str:
-    """The words of a command in one line, quoted where a shell needs it."""
+    """Join ``words`` to a command in one line, each quoted if a shell needs it."""
     return " ".join(shlex.quote(one_line(word)) for word in words)
 
 
 def option_words(options: Mapping[str, object]) -> Iterator[str]:
-    """``--name value`` for each option that has a value; for each value of a list."""
+    """Yield ``--name value`` for each option that has a value; of a list, for each of its values."""
     for name, value in options.items():
         values = value if isinstance(value, list) else [value] * bool(value)
         for each in values:
@@ -40,7 +40,7 @@ def option_words(options: Mapping[str, object]) -> Iterator[str]:
 
 
 def given_again(record: Envelope, name: str) -> list[str]:
-    """The values of an option as the record's command has them: its plugin files define names in others."""
+    """Return the values of the option ``name`` in the record's command, for a command that repeats them."""
     return [
         value if sign else following
         for word, following in itertools.pairwise([*record.command, ""])
@@ -50,17 +50,17 @@ def given_again(record: Envelope, name: str) -> list[str]:
 
 
 def show_command(record: Envelope) -> Command:
-    """The command that prints the record."""
+    """Return the command that prints the record."""
     return Command(f"harness show {record.id}")
 
 
 def filled_facts(**texts: str) -> dict[str, str]:
-    """Names with their texts in one line each, without those that are empty."""
+    """Return the texts that are not empty, each on one line, by name."""
     return {name: one_line(text) for name, text in texts.items() if text}
 
 
 def circumstances(record: Envelope, method: Node, **texts: str) -> Only:
-    """The last section of a document: the method on a page, the machine, the command and further facts."""
+    """Return the last section of a document: ``method`` on a page, the machine, the command and ``texts``."""
     facts = filled_facts(machine=machine_text(record.machine), command=command_line(record), **texts)
     nodes: list[Node] = [Only(("page",), [method]), Facts(facts), show_command(record)]
     return Only(("page", "markdown"), [Section("Method and circumstances", nodes, "method")])

@@ -1,7 +1,7 @@
-"""A document: what a report says, as nodes. Each subject builds one; renderers know these nodes alone.
+"""Documents as nodes. Each subject builds its own; renderers know nothing but nodes.
 
-A text is a string, or a tuple of strings and spans. Builders escape nothing: renderers escape every text.
-Renderers print each sentence of a legend once in a document, and nothing of a node without content.
+A text is a string, or a tuple of strings and spans. Builders escape nothing. Renderers escape every text,
+print each sentence of a legend once in a document, and skip nodes without content.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,16 +11,16 @@ import msgspec
 
 from harness.core.documents.numbers import NOTHING
 
-#: How a page colours a text: ``bad`` is a failure, ``unsure`` what more time would decide.
+#: The colour of a text on a page: ``bad`` is a failure; ``unsure`` would be decided by more time.
 Tone = Literal["", "good", "bad", "unsure", "muted"]
-#: ``verbose`` is a terminal whose user asked for everything.
+#: ``verbose`` is a terminal whose user asked for all details.
 Medium = Literal["terminal", "verbose", "markdown", "page", "notebook"]
 
 
 class Span(msgspec.Struct, frozen=True):
-    """A part of a text. Formats without colours print ``sign`` before it.
+    """A part of a text. Formats without colours print ``sign`` before the text.
 
-    On a page a link leads to the part with the id ``target``.
+    On a page, a link leads to the part with the id ``target``.
     """
 
     text: str
@@ -34,14 +34,14 @@ Text = str | tuple[str | Span, ...]
 
 
 def plain(text: Text) -> str:
-    """The text without its marks."""
+    """Return the text without its marks."""
     if isinstance(text, str):
         return text
     return "".join(part if isinstance(part, str) else part.text for part in text)
 
 
 class Cell(NamedTuple):
-    """A cell of a table; a page sorts by ``value``, or else by the number that the text starts with."""
+    """A cell of a table; a page sorts rows by ``value``, or else by the number at the start of ``text``."""
 
     text: str
     tone: Tone = ""
@@ -51,15 +51,15 @@ class Cell(NamedTuple):
 
 
 def text_of(cell: Cell | str) -> str:
-    """The text of a cell."""
+    """Return the text of a cell."""
     return cell if isinstance(cell, str) else cell.text
 
 
 class Table(NamedTuple):
-    """A header and rows; each row has a cell for each header. A cell without a tone may be plain text.
+    """A table; each row has a cell for each header. A cell without a tone may be a string.
 
-    ``title`` says what the rows are: the caption on a page, and printed elsewhere if ``announced``.
-    ``legend`` has the sentences that say how the numbers are to be read.
+    ``title`` names the rows: it is the caption on a page, and printed elsewhere if ``announced``.
+    ``legend`` has sentences that explain the numbers.
     """
 
     headers: Sequence[str]
@@ -68,8 +68,9 @@ class Table(NamedTuple):
     legend: tuple[str, ...] = ()
     announced: bool = False
     form: Literal["", "texts", "steps", "named", "columns"] = ""
-    """``texts``: cells are texts, not numbers; ``steps``: so that the last has lines; ``named``: the second
-    names options; ``columns``: a terminal sets columns that do not fit below the others."""
+    """``texts``: cells are texts, not numbers; ``steps``: texts, of which the last has several lines;
+    ``named``: the second column names options; ``columns``: a terminal puts columns that do not fit below the
+    others."""
 
 
 #: The cells of a row by their headers; None is a cell without a value.
@@ -77,9 +78,9 @@ Row = Mapping[str, Cell | str | None]
 
 
 def table_of(rows: Iterable[Row], title: str = "", **options: Any) -> Table:
-    """A table of rows that have the same headers; ``options`` are the other fields of the table.
+    """Make a table of ``rows`` with the same headers; ``options`` are further fields of :class:`Table`.
 
-    A column of which all cells are None is left out.
+    Columns in which every cell is None are left out.
     """
     every = list(rows)
     headers = [name for name in (every or [{}])[0] if any(row[name] is not None for row in every)]
@@ -88,10 +89,7 @@ def table_of(rows: Iterable[Row], title: str = "", **options: Any) -> Table:
 
 
 class Paragraph(msgspec.Struct, frozen=True):
-    """A paragraph: ``answer`` is what matters most, ``legend`` says how numbers are to be read.
-
-    ``lines`` keeps its line ends.
-    """
+    """A paragraph. ``answer`` is the main result, ``legend`` explains numbers, ``lines`` keeps line ends."""
 
     text: Text
     role: Literal["", "answer", "legend", "small", "lines"] = ""
@@ -105,7 +103,7 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """An item of a list: its text, a further text that introduces ``command``, and the colour of its mark."""
+    """An item of a list: a text, a ``note`` that may introduce a ``command``, and the bullet's colour."""
 
     text: Text
     note: str = ""
@@ -114,7 +112,7 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Items(msgspec.Struct, frozen=True):
-    """A list. Renderers cut or fold what is long."""
+    """A list. Renderers cut or fold long lists."""
 
     items: Sequence[Item | Text]
     title: str = ""
@@ -123,7 +121,7 @@ class Items(msgspec.Struct, frozen=True):
 
     @property
     def entries(self) -> list[Item]:
-        """The items, with texts as items that are nothing else."""
+        """The items; a text becomes an :class:`Item`."""
         return [item if isinstance(item, Item) else Item(item) for item in self.items]
 
 
@@ -135,9 +133,9 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """A chart in Vega-Lite; ``name`` serves for files and ids, ``caption`` says how to read it.
+    """A chart in Vega-Lite; ``name`` is used for files and ids, ``caption`` explains the chart.
 
-    ``chosen`` are the few that are drawn where drawing takes long.
+    Where drawing takes long, only ``chosen`` figures are drawn.
     """
 
     name: str
@@ -148,7 +146,7 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """A picture as PNG, with the same fields."""
+    """A PNG image; its other fields are those of :class:`Figure`."""
 
     name: str
     caption: str
@@ -157,7 +155,7 @@ class Picture(msgspec.Struct, frozen=True):
 
 
 class Passage(msgspec.Struct, frozen=True):
-    """Texts that a network wrote, with the same fields."""
+    """Texts that a network generated; its other fields are those of :class:`Figure`."""
 
     name: str
     caption: str
@@ -166,13 +164,13 @@ class Passage(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """Charts, pictures and passages, which are made when a renderer asks for them; a terminal never does."""
+    """Charts, images and passages, made when a renderer asks for them; a terminal never does."""
 
     make: Callable[[], Sequence[Figure | Picture | Passage]]
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """What a reader unfolds; ``count`` is the number of things in it. A terminal prints it if verbose."""
+    """Details that a reader unfolds; ``count`` is their number. A terminal prints them if verbose."""
 
     title: str
     nodes: Sequence["Node"]
@@ -181,7 +179,7 @@ class Folded(msgspec.Struct, frozen=True):
 
 
 class Section(msgspec.Struct, frozen=True):
-    """A part of a document, with an id that links lead to and its short title in the contents, ``label``.
+    """A part of a document. Links lead to ``id``; ``label`` is the short title in the contents.
 
     A terminal prints the title if ``announced``.
     """
@@ -194,14 +192,14 @@ class Section(msgspec.Struct, frozen=True):
 
 
 class Only(msgspec.Struct, frozen=True):
-    """Nodes that are for some media alone, or what makes them when one of these is rendered."""
+    """Nodes for some media only, or a function that makes the nodes when such a medium is rendered."""
 
     media: tuple[Medium, ...]
     nodes: Sequence["Node"] | Callable[[], Sequence["Node"]]
 
 
 class Tick(NamedTuple):
-    """A mark of an axis, in per cent of its length; ``one`` marks the level of the reference."""
+    """A tick of an axis, at a per cent of its length; ``one`` marks the level of the reference."""
 
     at: float
     label: str
@@ -217,7 +215,7 @@ class Mark(NamedTuple):
 
 
 class RangeRow(NamedTuple):
-    """A configuration: where its step time or score stands on the axis, that as text, and its quality."""
+    """The row of a configuration: its step time or score as a mark and as text, and its quality."""
 
     name: str
     colour: str
@@ -227,7 +225,7 @@ class RangeRow(NamedTuple):
 
 
 class RangeChart(msgspec.Struct, frozen=True):
-    """Rows on an axis. ``axis`` says what it shows; ``column`` and ``measure`` head the texts of the rows."""
+    """Rows on an axis titled ``axis``; ``column`` and ``measure`` head the texts and the qualities."""
 
     axis: str
     column: str
@@ -237,7 +235,7 @@ class RangeChart(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct, frozen=True):
-    """A card on a page; its title may lead to a part of the page."""
+    """A card on a page; its title may be a link to the part with the id ``target``."""
 
     title: Text
     nodes: Sequence["Node"]
@@ -246,7 +244,7 @@ class Card(msgspec.Struct, frozen=True):
 
 
 class Cards(msgspec.Struct, frozen=True):
-    """Cards side by side; ``wide`` ones have charts."""
+    """Cards side by side; they are ``wide`` if they contain charts."""
 
     cards: Sequence[Card]
     wide: bool = False
@@ -271,9 +269,9 @@ Node = (
 
 
 class Document(msgspec.Struct, frozen=True):
-    """What a report says: its first text is the headline; without one the title stands in its place.
+    """A document. Without a ``headline``, the title takes its place.
 
-    ``contents``: a page lists its sections beside the text.
+    With ``contents``, a page lists the sections beside the text.
     """
 
     kind: str
@@ -285,7 +283,7 @@ class Document(msgspec.Struct, frozen=True):
 
 
 def shown(nodes: Sequence[Node], medium: Medium) -> list[Node]:
-    """The nodes for a medium, those of :class:`Only` in their places; nodes without content are left out."""
+    """Return the nodes for ``medium``, with the content of :class:`Only` in place; skip empty nodes."""
     chosen: list[Node] = []
     for node in nodes:
         if isinstance(node, Only):
@@ -297,7 +295,7 @@ def shown(nodes: Sequence[Node], medium: Medium) -> list[Node]:
 
 
 def _is_empty(node: Node) -> bool:
-    """Whether a reader would see a title at most."""
+    """Check that a reader would see at most a title of the node."""
     match node:
         case Paragraph(content) | Command(content) | Items(content) | Facts(content) | Cards(content):
             return not content

@@ -1,4 +1,4 @@
-"""Results written to files, completely or not at all; pictures read from files."""
+"""Writing results to files, completely or not at all, and reading images beside records."""
 
 import contextlib
 import struct
@@ -9,25 +9,25 @@ from harness.errors import UsageError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file; of a link, the file that it leads to.
+    """Write ``content`` to ``path``, or to the target of the link ``path``.
 
     Raises:
-        OSError: it cannot be written; the previous content remains.
+        OSError: the file cannot be written; its previous content remains.
     """
     replace_file(path.resolve(), content)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text in UTF-8, with question marks where a file name in another encoding has no text.
+    """Write a text in UTF-8, with question marks for bytes of file names that are not UTF-8.
 
     Raises:
-        OSError: it cannot be written; the previous content remains.
+        OSError: the file cannot be written; its previous content remains.
     """
     write_bytes(path, text.encode("utf-8", "replace"))
 
 
 def require_folder(path: Path) -> None:
-    """Raise UsageError where the folder of a file that ``--to`` names does not exist."""
+    """Raise UsageError if the folder of a file that ``--to`` names does not exist."""
     if not path.parent.is_dir():
         raise UsageError(f"--to {path}: the folder {path.parent} does not exist")
 
@@ -40,7 +40,7 @@ _MOST_PIXELS = 2**25
 
 
 def read_png(folder: Path, name: str) -> bytes | None:
-    """The picture with this name in a folder of records; None if there is none that can be shown.
+    """Read the PNG image ``name`` in a folder of records; return None if it is missing, invalid or too large.
 
     A name never leads out of the folder.
     """
@@ -53,6 +53,6 @@ def read_png(folder: Path, name: str) -> bytes | None:
 
 
 def png_size(content: bytes) -> tuple[int, int]:
-    """Width and height of a PNG, from its header."""
+    """Return width and height of a PNG, from its header."""
     width, height = struct.unpack(">II", content[16:_HEADER_BYTES])
     return width, height

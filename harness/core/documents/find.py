@@ -35,18 +35,18 @@ class Result(NamedTuple):
 
 
 class Records:
-    """The records of these kinds."""
+    """The records of several kinds, found by names, ids and files."""
 
     def __init__(self, kinds: Sequence[RecordKind[Any]]) -> None:
         self.kinds = tuple(kinds)
 
     @functools.cached_property
     def _marks(self) -> type[msgspec.Struct]:
-        """The field of each kind that no other has, unread."""
+        """A struct with the mark of each kind, which is not decoded."""
         return msgspec.defstruct("_Marks", [(kind.mark, msgspec.Raw, msgspec.Raw()) for kind in self.kinds])
 
     def kind_of(self, path: Path) -> RecordKind[Any]:
-        """Tell the kind of record in a file by its content: an artefact of a CI job may lie in any folder.
+        """Determine the kind of a record by its content: an artefact of a CI job may lie in any folder.
 
         Raises:
             UnreadableRecord: the file cannot be read, or holds no record.
@@ -75,7 +75,7 @@ class Records:
         return Result(numerous or self.kind_of(path), path)
 
     def read_each(self, kind: RecordKind[_D], paths: Sequence[Path]) -> Iterator[_D | UnreadableRecord]:
-        """Yield each record of a kind, or its error, which for another kind names the command to print it."""
+        """Yield each record of ``kind``, or an error; for another kind it names the command to print it."""
         for path, outcome in zip(paths, kind.read_each(paths), strict=True):
             yield (
                 (self._other_kind(path, kind) or outcome)
@@ -84,7 +84,7 @@ class Records:
             )
 
     def read_all(self, kind: RecordKind[_D], paths: Sequence[Path]) -> tuple[list[_D], list[str]]:
-        """Read the records of a kind; return them, and a message for each other file: :meth:`read_each`."""
+        """Read the records of ``kind``; return them, and a message for each other file."""
         outcomes = list(self.read_each(kind, paths))
         records = [each for each in outcomes if not isinstance(each, UnreadableRecord)]
         return records, [str(each) for each in outcomes if isinstance(each, UnreadableRecord)]
@@ -109,7 +109,7 @@ class Records:
         """Find the result that is named by a path, an id or the beginning of an id.
 
         Raises:
-            UsageError: none matches, or more than one.
+            UsageError: no result matches, or several do.
         """
         if is_file(name):
             return self.result_in(Path(name))
@@ -144,10 +144,10 @@ class Records:
         return kind.read(path), path
 
     def last(self, results: Path) -> tuple[Result, Any, list[UnreadableRecord]]:
-        """Read the newest readable record; returns its result, the record, and the errors of newer files.
+        """Read the newest readable record; return its result, the record, and the errors of newer files.
 
         Raises:
-            UsageError: there is no file.
+            UsageError: there is no record.
             UnreadableRecord: no file is readable; the error of the newest one.
         """
         unreadable: list[UnreadableRecord] = []
@@ -165,7 +165,7 @@ class Records:
         return every
 
     def none_of(self, kind: RecordKind[Any], results: Path) -> UsageError:
-        """Return the error for a folder without records of ``kind``, which says how to print the others."""
+        """Return the error for a folder without records of ``kind``; it says how to print other records."""
         others = [each.counted(count) for each in self.kinds if (count := len(each.paths(results)))]
         if not others:
             return UsageError(f"no records in {results / kind.folder}; {_MAKE_ONE}")
@@ -180,7 +180,7 @@ class Records:
     def separated(
         self, kind: RecordKind[Any], arguments: Iterable[str], results: Path
     ) -> tuple[list[Result], list[str]]:
-        """Separate the arguments that name a record of another kind; returns their results, and the rest.
+        """Separate the arguments that name a record of another kind; return their results, and the rest.
 
         Raises:
             UsageError: see :meth:`find`.

@@ -11,28 +11,22 @@ from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from harness.core.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.core.machine.description import Machine
-from harness.core.machine.files import (
-    ContentChanged,
-    read_file,
-    replace_result,
-    verify_checksum,
-    with_checksum,
-)
+from harness.core.machine.files import read_file, replace_result
 from harness.errors import HarnessError, UsageError, interruption
 
-#: ``stopped`` is a trial of a study that fell behind the others. ``lost`` is never stored: a record that says
-#: ``running`` is read so where its process is gone.
+#: ``stopped`` is a trial of a study that fell behind the others. ``lost`` is never stored: a ``running``
+#: record is read as lost if its process is gone.
 Status = Literal[
     "running", "ok", "stopped", "diverged", "failed", "timeout", "interrupted", "unsupported", "lost"
 ]
 
 
 class Envelope(msgspec.Struct, kw_only=True):
-    """What the record of every kind of result states: which one it is, and when, where and how it came about.
+    """The fields of every record: its identity, and when, where and how it came about.
 
-    The checksum of the content is not a field: it is added when a record is written and verified when it is
-    read.
+    The checksum of the content is not a field: it is added on writing and verified on reading.
     """
 
     schema: int
@@ -46,14 +40,14 @@ class Envelope(msgspec.Struct, kw_only=True):
 
 
 class Stamp(NamedTuple):
-    """The identifier of a new record, which begins with the time, and that time."""
+    """The identifier of a new record, which begins with the time, and the time in ISO 8601."""
 
     id: str
     started_at: str
 
 
 def stamp(*names: str) -> Stamp:
-    """A new identifier, ``20260131-235959-123-NAME-NAME-3f2a``, and the present time."""
+    """Make an identifier of the present time and ``names``: ``20260131-235959-123-NAME-NAME-3f2a``."""
     now = datetime.datetime.now(datetime.UTC)
     identifier = "-".join(
         [f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}", *names, secrets.token_hex(2)]
@@ -69,12 +63,12 @@ class Ending(Protocol):
 
 
 def carry_out(record: Ending, work: Callable[[], None], save: Callable[[], object]) -> None:
-    """Do the work that fills a record, state how it ended, and save it with what there is by then.
+    """Do the work that fills a record, set the status by how the work ended, and save the record.
 
-    A failure, Ctrl-C, or a record that cannot be written is stated in it.
+    After a failure or Ctrl-C, the record is saved with the reason and the results so far.
 
     Raises:
-        UsageError: the work was refused.
+        UsageError: the work was refused; nothing is saved.
     """
     try:
         try:
@@ -86,7 +80,7 @@ def carry_out(record: Ending, work: Callable[[], None], save: Callable[[], objec
             record.status, record.failure = "failed", str(error)
         _save_last(record, save)
     except KeyboardInterrupt as interrupt:
-        # Whenever it comes, the last record is whole: further signals wait, see harness.core.shell.printing.
+        # The last record is complete in any case: further signals wait, see harness.core.shell.signals.
         if record.status == "running":
             record.status, record.failure = "interrupted", interruption(interrupt)
         _save_last(record, save)
@@ -101,11 +95,11 @@ def _save_last(record: Ending, save: Callable[[], object]) -> None:
 
 
 class Identified(Protocol):
-    """A document with the schema in which it is written, and an identifier, which names its file."""
+    """A document with the version of its schema, and an identifier, which names its file."""
 
     @property
     def schema(self) -> int:
-        """Its version."""
+        """The version of the schema."""
 
     @property
     def id(self) -> str:
@@ -120,10 +114,10 @@ class _SchemaOnly(msgspec.Struct):
 
 
 def decode(data: bytes, kind: type[_D], schema: int) -> _D:
-    """Decode a document of this schema.
+    """Decode a document of type ``kind`` in version ``schema``.
 
     Raises:
-        msgspec.MsgspecError: it has another one, or is no document of this kind; the message names the field.
+        msgspec.MsgspecError: the document has another version or type; the message names the field.
     """
     try:
         decoder: msgspec.json.Decoder[_D] = _decoder(kind)
@@ -147,7 +141,7 @@ def _decoder(kind: type[_D]) -> msgspec.json.Decoder[_D]:
 
 
 def encode_document(document: object) -> bytes:
-    """A record as it is stored: indented JSON with a checksum at its end."""
+    """Encode a record as it is stored: indented JSON with a checksum at its end."""
     return with_checksum(msgspec.json.format(msgspec.json.encode(document), indent=1))
 
 
@@ -176,12 +170,12 @@ class Listed(NamedTuple):
     task: str
     configurations: str
     outcome: str
-    """Scores or verdicts; the status of a record that did not end well."""
+    """Scores or verdicts; the status of a record whose work did not succeed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class RecordKind(Generic[_D]):
-    """A kind of record: how it is called, where its files are, how they are read, listed and shown.
+    """A kind of record: its name, its folder, and how its files are read, listed and shown.
 
     ``row`` and the documents are ``package.module:NAME`` of functions, which are imported when they are used:
     ``row(record)`` returns a :class:`Listed`; ``document(record)`` returns the document that is printed and
@@ -202,11 +196,11 @@ class RecordKind(Generic[_D]):
     suffixes: tuple[str, ...] = (".html", ".md")
     """The files that ``harness report`` writes of one record."""
     reads_results: bool = False
-    """The documents are of other records, too: their functions take the results folder as second argument."""
+    """The documents show other records, too: their functions take the results folder as second argument."""
     numerous: bool = False
-    """Thousands may lie in a folder, so that files there are taken to be of this kind without being read."""
+    """A folder may have thousands: files in it are taken to be of this kind without reading them."""
     judge: Callable[[_D, Path], _D] = _as_stored
-    """Completes a record by what only its reader can know."""
+    """Completes a record by facts that only its reader can know."""
 
     def counted(self, count: int) -> str:
         """Return a number of records in words, such as ``2 port checks``."""
@@ -239,7 +233,7 @@ class RecordKind(Generic[_D]):
         return resolve_name(function)(record, *more)
 
     def paths(self, results: Path) -> list[Path]:
-        """The files under a results folder, oldest first where their names begin with the time."""
+        """Return the files in a results folder, oldest first if their names begin with the time."""
         return sorted((results / self.folder).glob("*.json"))
 
     def save(self, record: _D, folder: Path) -> Path:
@@ -257,7 +251,7 @@ class RecordKind(Generic[_D]):
         return path
 
     def read(self, path: Path) -> _D:
-        """The record in a file.
+        """Read the record in a file.
 
         Raises:
             UnreadableRecord: the file cannot be read, holds no record of this kind, was changed after it was
@@ -286,7 +280,7 @@ class RecordKind(Generic[_D]):
         return UnreadableRecord(f"{path} is not a readable {self.name} record: {reason}")
 
     def read_each(self, paths: Iterable[Path]) -> Iterator[_D | UnreadableRecord]:
-        """Each record, or the error in its place."""
+        """Yield each record, or the error in its place."""
         for path in paths:
             try:
                 yield self.read(path)

@@ -16,10 +16,10 @@ _SMALLEST = 1e-4
 
 
 def estimate(value: Estimate | None, digits: int | None = 1, unit: str = "", *, sign: bool = False) -> str:
-    """``12.3 [10.1, 14.5] points``; without the interval where there is none.
+    """Write an estimate: ``12.3 [10.1, 14.5] points``; without the interval if there is none.
 
-    ``digits`` is the number after the decimal point. None gives three significant digits of the mean, or of
-    the interval where that holds 0.
+    ``digits`` is the number of digits after the decimal point. None gives three significant digits of the
+    value, or of the largest end if the interval contains 0.
     """
     if value is None:
         return NOTHING
@@ -39,7 +39,7 @@ def estimate(value: Estimate | None, digits: int | None = 1, unit: str = "", *, 
 
 
 def _signed(number: float, form: str, plus: str = "") -> str:
-    """The number with its sign, unless it rounds to zero; ``plus`` is the sign of positive ones."""
+    """Write a number with its sign, unless it rounds to zero; ``plus`` is the sign of positive numbers."""
     text = format(abs(number), form)
     if not float(text.replace(",", "")):
         return text
@@ -47,25 +47,25 @@ def _signed(number: float, form: str, plus: str = "") -> str:
 
 
 def is_zero(text: str) -> bool:
-    """Whether a number without an interval, as :func:`estimate` writes it, is rounded to zero."""
+    """Check that a number without an interval, as :func:`estimate` writes it, is rounded to zero."""
     return not text.strip("0.,")
 
 
-#: How to read a ratio of times; printed once wherever ratios are.
+#: Explains ratios of times; printed once in each text with ratios.
 RATIO_LEGEND = (
     "Ratios are relative to the reference: +10 % or 2× slower takes more time, "
     "\N{MINUS SIGN}10 % or 2× faster takes less. Brackets: 95 % confidence interval."
 )
 _KIBI = 1024
-#: Ratios from here on, and inverse ones, are printed as factors.
+#: Ratios from here on, and their inverses, are printed as factors.
 _FACTOR_FROM = 2.0
-#: Upper ends beyond this, in per cent or as a factor, only show that nothing is known yet.
+#: Upper ends beyond this, in per cent or as a factor, carry no information.
 _LARGEST_END = 999
 _BEYOND = f"> {_LARGEST_END}"
 
 
 def time_ratio(ratio: Estimate | None) -> str:
-    """A ratio of times, in the one form that is printed everywhere.
+    """Write a ratio of times, in the one form that is printed everywhere.
 
     ``+7.1 % [5.9, 8.3]``; from a factor of two on ``2.4× slower [2.3, 2.5]`` or ``9.2× faster [8.7, 9.6]``.
     """
@@ -88,7 +88,7 @@ def _factor(ratio: Estimate, word: str) -> str:
 
 
 def percent_change(ratio: Estimate) -> str:
-    """A ratio of any quantity as a change, ``+7.1 % [5.9, 8.3]``."""
+    """Write a ratio of any quantity as a change: ``+7.1 % [5.9, 8.3]``."""
     text = f"{_percent_points(ratio.value, '+')} %"
     if ratio.low is None or ratio.high is None:
         return text
@@ -106,7 +106,7 @@ def _digits_after_point(size: float) -> int:
 
 
 def significant(value: float | None, digits: int = 3) -> str:
-    """A number rounded to ``digits`` significant ones; large numbers without powers of ten: ``494,000``."""
+    """Write ``digits`` significant digits of a number; large ones without powers of ten: ``494,000``."""
     if value is None:
         return NOTHING
     if abs(value) >= 10 ** (digits - 1):
@@ -115,7 +115,7 @@ def significant(value: float | None, digits: int = 3) -> str:
 
 
 def measured(value: Estimate, unit: str = "") -> str:
-    """Four significant digits, then the interval if there is one: ``3.214 ms [3.18, 3.25]``."""
+    """Write four significant digits, then the interval if there is one: ``3.214 ms [3.18, 3.25]``."""
     text = f"{significant(value.value, 4)} {unit}".rstrip()
     if value.low is None or value.high is None:
         return text
@@ -123,28 +123,28 @@ def measured(value: Estimate, unit: str = "") -> str:
 
 
 def percent(share: float) -> str:
-    """``12 %``, ``1,206 %``."""
+    """Write a share in per cent: ``12 %``, ``1,206 %``."""
     return f"{100 * share:,.0f} %"
 
 
 def score_digits(measure: Measure) -> int | None:
-    """Digits after the decimal point of a score in the measure's unit; see :func:`estimate`."""
+    """Return the digits after the decimal point of a score in the measure's unit; see :func:`estimate`."""
     return 1 if measure.unit == "points" else None
 
 
 def score_unit(measure: Measure) -> str:
-    """The unit of a score, ``%`` for accuracies; differences of scores have the measure's own unit."""
+    """Return the unit of a score, ``%`` for accuracies; differences of scores have the measure's own unit."""
     return "%" if measure.unit == "points" else measure.unit
 
 
 def with_unit(measure: Measure, prefix: str = "") -> str:
-    """``test accuracy (%)``: the measure with its unit, where it has one."""
+    """Name the measure with its unit, if it has one: ``test accuracy (%)``."""
     unit = score_unit(measure)
     return f"{prefix} {measure.name}{f' ({unit})' * bool(unit)}".strip()
 
 
 def probability(p: float | None) -> str:
-    """``p < 0.01``, the nearest customary bound, or ``p = 0.12``; empty for None."""
+    """Write a p-value: ``p < 0.01``, the nearest customary bound, or ``p = 0.12``; empty for None."""
     if p is None:
         return ""
     for bound in (0.001, 0.01, 0.05):
@@ -154,23 +154,23 @@ def probability(p: float | None) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """``1 pair``, ``5 pairs``."""
+    """Write a count of things: ``1 pair``, ``5 pairs``."""
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def seeds(n: int) -> str:
-    """``1 seed``, ``5 seeds``."""
+    """Write a number of seeds: ``1 seed``, ``5 seeds``."""
     return counted(n, "seed")
 
 
 def seeds_each(counts: Iterable[int]) -> str:
-    """The seeds of several configurations: ``5 seeds``, ``3 to 5 seeds``."""
+    """Write the numbers of seeds of several configurations: ``5 seeds``, ``3 to 5 seeds``."""
     *fewer, most = sorted(set(counts))
     return f"{fewer[0]} to {seeds(most)}" if fewer else seeds(most)
 
 
 def size_text(size_bytes: int) -> str:
-    """``512 B``, ``4.0 KiB``, ``1.2 GiB``."""
+    """Write a size: ``512 B``, ``4.0 KiB``, ``1.2 GiB``."""
     size, unit = float(size_bytes), "B"
     for larger in ("KiB", "MiB", "GiB"):
         if size < _KIBI:
@@ -183,51 +183,51 @@ _SECONDS_SHOWN = 99.5
 
 
 def about(seconds: float) -> str:
-    """Whole seconds, or minutes from 100 s on: ``40 s``, ``3 min``."""
+    """Write a duration in whole seconds, or in minutes from 100 s on: ``40 s``, ``3 min``."""
     return f"{seconds:.0f} s" if seconds < _SECONDS_SHOWN else f"{seconds / 60:.0f} min"
 
 
 def time_left(seconds: float) -> str:
-    """``about 40 s left``."""
+    """Write the time that is left: ``about 40 s left``."""
     return f"about {about(seconds)} left"
 
 
 def listed(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
+    """Join names: ``a``, ``a and b``, ``a, b and c``."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
 
 
 def first_of(names: Sequence[str], most: int) -> str:
-    """``a, b and 3 more``: the first ``most`` names, and how many more there are."""
+    """Join the first ``most`` names and count the others: ``a, b and 3 more``."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def machine_text(machine: Machine) -> str:
-    """A machine with its host, in one line, without its software."""
+    """Describe a machine in one line: host, CPU, cores, memory and system."""
     memory = f"{machine.memory_bytes / 2**30:.0f} GiB"
     model = f"{machine.cpu}, {machine.physical_cores} cores, {memory}, {machine.os}, {machine.libc}"
     return ", ".join(filter(None, [machine.host_text, model]))
 
 
 def score_text(measure: Measure, value: float) -> str:
-    """A score in the unit of the measure: ``48.6 %``, ``0.0123``, ``1.88 nats/token``."""
+    """Write a score in the unit of the measure: ``48.6 %``, ``0.0123``, ``1.88 nats/token``."""
     number = f"{value:.1f}" if measure.unit == "points" else significant(value)
     return f"{number} {score_unit(measure)}".rstrip()
 
 
 def score_value(measure: Measure, scores: Scores | None) -> str:
-    """The measure's score as :func:`score_text`; a dash if there is none."""
+    """Write the measure's score among ``scores`` as :func:`score_text`; a dash if there is none."""
     score = (scores or {}).get(measure.key)
     return NOTHING if score is None else score_text(measure, score * measure.factor)
 
 
-#: Stands next to every time of a run during which others used the machine.
+#: Marks every time of a run during which other programs used the machine.
 BUSY = "(busy)"
 BUSY_LEGEND = f"{BUSY}: other programs used the machine during these runs; the times are unreliable."
 
 
 def busy_mark(text: str, *, disturbed: bool | None) -> str:
-    """A time as text, marked if its run was disturbed."""
+    """Mark a time, given as text, if its run was disturbed."""
     return f"{text} {BUSY}" if disturbed and text != NOTHING else text

@@ -13,7 +13,7 @@ DEFAULT_RESULTS = Path("results")
 def prepare_folder(folder: Path) -> Path:
     """Make a folder for records and prove that it is writable, before anything runs; return it.
 
-    Drafts that killed writers have left are deleted.
+    Drafts of killed writers are deleted.
 
     Raises:
         UsageError: the folder is not writable.

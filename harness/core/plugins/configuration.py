@@ -1,4 +1,4 @@
-"""What is timed: a backend in a mode, its interpreter, variables, device, threads and precision."""
+"""A configuration, which is timed: backend, mode, interpreter, variables, device, threads and precision."""
 
 import sys
 
@@ -30,11 +30,11 @@ class Configuration(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """As written on the command line, ``torch:compile``."""
+        """The backend and its mode as on the command line: ``torch:compile``."""
         return f"{self.backend}:{self.mode}"
 
     def plan(self, task: Task, seed: int) -> Plan:
-        """What the backend is asked to build for a task."""
+        """Return the plan that the backend is asked to build for a task."""
         return Plan(
             task=task,
             mode=self.mode,

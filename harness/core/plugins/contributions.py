@@ -1,4 +1,4 @@
-"""What each file of ``--plugin`` provides to a request, so that none is silently left unused."""
+"""Contributions of the files of ``--plugin`` to a request, so that no file is silently unused."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,11 +18,12 @@ Request = Mapping[Kind, Sequence[str]]
 
 
 class Contribution(NamedTuple):
-    """What one plugin file provides.
+    """The contribution of one plugin file.
 
-    ``provided`` are the kinds and names that are asked for and taken from it. ``also_installed`` are those
-    of them that an installed plugin has too, and ``also_in_files`` those that a later file has too; neither
-    is used. ``lacking`` are the kinds whose hook the file implements without any name that is asked for.
+    ``provided`` are the kinds and names that are asked for and taken from the file. ``also_installed`` are
+    names among them that an installed plugin has, too, and ``also_in_files`` names that a later file has,
+    too; that plugin and that file are not used for them. ``lacking`` are the kinds whose hook the file
+    implements without any name that is asked for.
     """
 
     file: Path
@@ -33,7 +34,7 @@ class Contribution(NamedTuple):
 
 
 def contributions(request: Request) -> list[Contribution]:
-    """What each plugin file contributes to a request; nothing to report where nothing is asked for.
+    """Return the contribution of each plugin file to a request; empty if nothing is asked for.
 
     Raises:
         UsageError: a file provides none of the names that are asked for.
@@ -79,7 +80,7 @@ def _provided(path: Path, asked: Request) -> Iterator[tuple[Kind, str]]:
 
 
 def _with_datasets(request: Request) -> Request:
-    """The request and, where it names no data set, those that its tasks may be trained on."""
+    """Add the data sets of its tasks to a request that names no data set."""
     if request.get("dataset"):
         return request
     names: dict[str, None] = {}

@@ -28,11 +28,11 @@ _PICTURE_AXES = 3  # height, width, channels
 
 
 def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
-    """The task with these options.
+    """Make the task with these options.
 
     Raises:
         UsageError: the options exclude each other.
-        PluginError: ``define`` failed or returned no task that can be trained; says why.
+        PluginError: ``define`` failed or returned no task that can be trained; the message says why.
     """
     try:
         with nothing_on_stdout():
@@ -52,7 +52,7 @@ def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
 
 
 def resized(task: Task, batch_size: int | None = None, epochs: int | None = None) -> Task:
-    """The task with another batch size or number of epochs, where given.
+    """Return the task with another batch size or number of epochs, where given.
 
     Raises:
         UsageError: a batch size is given for a task that takes all training data at once.
@@ -113,7 +113,7 @@ def _check_numbers(task: Task) -> None:
 
 
 def _check_federated(task: Task, federated: Federated, *, one_class: bool) -> None:
-    """Refuse what averaging over clients does not define."""
+    """Refuse a task for which averaging over clients is not defined."""
     if federated.clients < 1 or federated.local_epochs < 1 or federated.dirichlet < 0:
         raise ValueError("its clients and local epochs must be at least 1, and its dirichlet at least 0")
     if len(task.networks) > 1:
@@ -149,7 +149,7 @@ def _check_privacy(task: Task) -> None:
 
 
 def _not_private(task: Task) -> str:
-    """Why a task cannot be trained by DP-SGD; empty where it can."""
+    """Return the reason why a task cannot be trained by DP-SGD; empty if it can."""
     layers = [place.layer for network in task.networks.values() for place in network.leaves()]
     kinds = {type(layer) for layer in layers}
     rebalance = "none" if task.imbalance is None else task.imbalance.rebalance
@@ -189,7 +189,7 @@ def _check_schedule(schedule: Schedule) -> None:
 
 
 def _check_shapes(task: Task) -> None:
-    """Without this check each framework would broadcast or cut mismatched shapes in its own way."""
+    """Refuse mismatched shapes, which each framework would broadcast or cut in its own way."""
     shapes = {  # a plugin may have written a list
         name: (tuple(network.input_shape), tuple(network.output_shape()))
         for name, network in task.networks.items()
@@ -214,7 +214,7 @@ def _check_shapes(task: Task) -> None:
 
 
 def _expected_outputs(objective: Objective, outputs: Shape) -> list[tuple[str, object, object]]:
-    """What the output shape of the network ``model`` must be: the quantity, its value, and the right one."""
+    """Return the demands on the output shape of the network ``model``: quantity, value, right value."""
     expected: list[tuple[str, object, object]] = []
     classes = outputs[-1]
     match objective:

@@ -1,4 +1,4 @@
-"""What an exception of a plugin or framework means to the person who reads the record."""
+"""Exceptions of plugins and frameworks, explained to the reader of a record; output of their code."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ _MESSAGE_CHARACTERS = 4000
 
 
 def message_of(error: BaseException) -> str:
-    """The text of an exception: bounded, valid Unicode, and never an exception itself."""
+    """Return the text of an exception: bounded, valid Unicode, and never an exception itself."""
     try:
         text = str(error)
     except Exception as second:  # noqa: BLE001  a plugin's __str__ may raise anything
@@ -24,7 +24,7 @@ def message_of(error: BaseException) -> str:
 
 
 def bounded(text: str, characters: int) -> str:
-    """The text with lone surrogates escaped; of a longer one the beginning and the end."""
+    """Escape lone surrogates in a text; keep only the beginning and the end of a longer text."""
     if len(text) > characters:
         half = characters // 2
         text = f"{text[:half]} [... {len(text) - 2 * half:,} characters left out ...] {text[-half:]}"
@@ -32,14 +32,14 @@ def bounded(text: str, characters: int) -> str:
 
 
 def memory_ran_out(error: BaseException) -> bool:
-    """Whether the memory of the machine or of a device was too small, as frameworks word it."""
+    """Check that an error means too little memory of the machine or of a device, as frameworks word it."""
     if type(error).__module__.startswith("harness."):
         return False
     return isinstance(error, MemoryError) or any(sign in message_of(error).lower() for sign in _OUT_OF_MEMORY)
 
 
 def explain(error: BaseException) -> str:
-    """The error in a sentence, with its place in the plugin and, where the cause is known, a remedy."""
+    """Describe an error in a sentence, with its place in the plugin and, if the cause is known, a remedy."""
     message = message_of(error)
     text = f"{type(error).__name__}: {message}".removesuffix(": ")
     if type(error).__module__.startswith("harness."):
@@ -57,20 +57,20 @@ def explain(error: BaseException) -> str:
 
 
 def plugin_frames(error: BaseException) -> str:
-    """The frames of the plugin as a traceback shows them, and the last of a framework; "" without any."""
+    """Return the frames of the plugin as in a traceback, and the last of a framework; "" without any."""
     called, own = _frames(error)
     shown = own + [frame for frame in called[-1:] if frame not in own]
     return "".join(traceback.format_list(shown)).rstrip()
 
 
 def _place(error: BaseException) -> str:
-    """Such as ``my_backend.py, line 12``: the last frame in the folder of the called code."""
+    """Name the last frame in the folder of the called code: ``my_backend.py, line 12``."""
     _, own = _frames(error)
     return f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else ""
 
 
 def _frames(error: BaseException) -> tuple[list[traceback.FrameSummary], list[traceback.FrameSummary]]:
-    """The frames of the code that the harness called, and those in the folder of its first."""
+    """Return the frames of the code that the harness called, and those in the folder of the first."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [number for number, frame in enumerate(frames) if Path(frame.filename).is_relative_to(_HARNESS)]
     called = list(frames[ours[-1] + 1 :] if ours else frames)
@@ -82,7 +82,7 @@ _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
 
 
 class _Redirection:
-    """Standard output as it is for the whole process, so that threads must redirect it together."""
+    """The redirection of standard output, which threads share because it affects the whole process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -114,8 +114,8 @@ _redirection = _Redirection()
 def nothing_on_stdout() -> Iterator[None]:
     """Redirect standard output to standard error while a plugin's code runs, to keep JSON documents clean.
 
-    This includes the output of processes that the plugin starts, such as ``unzip``, and that of all threads:
-    it ends when the last thread has left.
+    This includes the output of processes that the plugin starts, such as ``unzip``, and of all threads. The
+    redirection ends when the last thread has left.
     """
     _redirection.begin()
     try:

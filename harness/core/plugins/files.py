@@ -14,24 +14,24 @@ PLUGIN_FILES_VARIABLE = "HARNESS_PLUGIN_FILES"
 
 
 def name_plugin_files(paths: Iterable[Path]) -> None:
-    """Have this process and its workers load these files."""
+    """Make this process and its workers load these files."""
     os.environ[PLUGIN_FILES_VARIABLE] = "\n".join(str(path.resolve()) for path in paths)
 
 
 def plugin_files() -> list[Path]:
-    """The files that the command line names, in its order."""
+    """Return the files that the command line names, in its order."""
     return [Path(text) for text in os.environ.get(PLUGIN_FILES_VARIABLE, "").split("\n") if text]
 
 
 def own_plugin_files() -> str:
-    """The value of the variable that keeps those of the files that belong to harness: data sent to a node."""
+    """Return a value of the variable with only the files of the harness itself, for data sent to a node."""
     package = Path(__file__).parents[2]
     return "\n".join(str(path) for path in plugin_files() if path.is_relative_to(package))
 
 
 @functools.cache
 def import_file(path: Path) -> ModuleType:
-    """The module in a plugin file, under a name of its own."""
+    """Import a plugin file under a module name of its own."""
     digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:12]
     spec = importlib.util.spec_from_file_location(f"harness_plugin_file_{digest}", path)
     if spec is None or spec.loader is None:

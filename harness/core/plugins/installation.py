@@ -1,4 +1,4 @@
-"""Whether a backend's framework is installed, from package metadata: nothing is imported."""
+"""The installed versions of a backend's framework, from package metadata: nothing is imported."""
 
 import contextlib
 from collections.abc import Mapping
@@ -17,24 +17,24 @@ PLUGIN = "harness plugin"
 
 
 def identifying_versions(backend: str, framework: dict[str, str]) -> dict[str, str]:
-    """The versions, among those that a backend reports, in which configurations of it differ.
+    """Return the versions, among those that a backend reports, that distinguish its configurations.
 
-    They are its own, that of what it is a part of (``keras`` of ``keras-jax``), its engine's, and that of its
-    plugin.
+    These are the versions of the backend, of the part of its name before the hyphen (``keras`` of
+    ``keras-jax``), of its engine and of its plugin.
     """
     names = dict.fromkeys([backend.partition("-")[0], backend, framework.get("engine", ""), PLUGIN])
     return {name: framework[name] for name in names if name in framework}
 
 
 class Installation(NamedTuple):
-    """``detail`` holds the versions if installed, otherwise the reason and the remedy."""
+    """The state of a backend; ``detail`` has the versions if installed, otherwise the reason and remedy."""
 
     state: Literal["installed", "not installed", "broken"]
     detail: str
 
 
 def installation(name: str) -> Installation:
-    """The state of the backend of this name; ``broken`` if its plugin cannot be loaded."""
+    """Return the state of a backend; ``broken`` also if its plugin cannot be loaded."""
     try:
         backend = registry.backend(name)
     except PluginError as error:
@@ -58,13 +58,13 @@ def installation(name: str) -> Installation:
 
 
 def installed_version(requirement: str) -> str:
-    """Name and installed version of the distribution that a requirement string names."""
+    """Return name and installed version of the distribution that a requirement names."""
     name = Requirement(requirement).name
     return f"{name} {metadata.version(name)}"
 
 
 def has_versions(backend: str, versions: Mapping[str, str]) -> bool:
-    """Whether no distribution of these, nor the backend's plugin, is installed in another version."""
+    """Check that no distribution in ``versions``, nor the backend's plugin, has another installed version."""
     try:
         if registry.backend_distribution(backend) != versions.get(PLUGIN):
             return False
@@ -78,7 +78,7 @@ def has_versions(backend: str, versions: Mapping[str, str]) -> bool:
 
 
 def _same(version: str, other: str) -> bool:
-    """A build tag (``+cu124``) is compared if both have one: PyPI's torch reports it only when imported."""
+    """Compare versions; build tags (``+cu124``) only if both have one: torch's metadata may lack its tag."""
     try:
         ours, theirs = Version(version), Version(other)
     except InvalidVersion:

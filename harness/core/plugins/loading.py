@@ -1,4 +1,4 @@
-"""A plugin module is registered and asked for a name; every mistake becomes one line that names it."""
+"""Loading a plugin module and asking it for a name; every mistake is reported in one line."""
 
 from collections.abc import Callable
 from typing import Any, Literal, get_args
@@ -16,7 +16,7 @@ from harness.spec.task import TaskDefinition
 
 Kind = Literal["backend", "task", "dataset", "study"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-#: What a plugin of a kind is, how texts call it, and the group of its entry points.
+#: The type of a kind of plugin, its name in texts, and the group of its entry points.
 TYPES: dict[Kind, Any] = {
     "backend": Backend,
     "task": TaskDefinition,
@@ -33,10 +33,10 @@ GROUPS: dict[Kind, str] = {
 
 
 def ask(kind: Kind, name: str, where: str, load: Callable[[], object]) -> Any:
-    """Load a plugin and ask it for this name; None where it has none of this name.
+    """Load a plugin and ask it for ``name``; return None if it has nothing of this name.
 
     Raises:
-        PluginError: it cannot be loaded, raises, or returns what breaks the contract; begins with ``where``.
+        PluginError: the plugin cannot be loaded or breaks the contract; the message begins with ``where``.
     """
     try:
         with nothing_on_stdout():
@@ -62,10 +62,10 @@ def ask(kind: Kind, name: str, where: str, load: Callable[[], object]) -> Any:
 
 
 def implemented(where: str, load: Callable[[], object]) -> list[Kind]:
-    """The kinds whose hooks a plugin implements.
+    """Return the kinds whose hooks a plugin implements.
 
     Raises:
-        PluginError: it cannot be loaded.
+        PluginError: the plugin cannot be loaded.
     """
     try:
         with nothing_on_stdout():

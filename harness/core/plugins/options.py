@@ -14,7 +14,7 @@ Value = bool | int | float | str
 
 
 class _Takes(NamedTuple):
-    """What values an option takes, such as ``number > 0``, and the article before that in a sentence."""
+    """The values that an option takes, such as ``number > 0``, and the article before this text."""
 
     text: str
     article: str = ""
@@ -24,7 +24,7 @@ class _Takes(NamedTuple):
 
 
 def describe_options(definition: TaskDefinition) -> list[tuple[str, str, Value, str]]:
-    """Name, type (``number > 0``), default and description of each option of a task."""
+    """Return name, type (``number > 0``), default and description of each option of a task."""
     rows = []
     for field in _fields(definition):
         schema = field.type.extra_json_schema if isinstance(field.type, msgspec.inspect.Metadata) else None
@@ -60,7 +60,7 @@ def _takes(kind: Any) -> _Takes:
 
 
 def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msgspec.Struct:
-    """The task's options with these ``KEY=VALUE`` assignments; of several of one option the last holds.
+    """Parse ``KEY=VALUE`` assignments to the task's options; of several for one option, the last holds.
 
     Raises:
         UsageError: an assignment has no ``=``, an unknown key, or a value that does not fit.
@@ -69,10 +69,10 @@ def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msg
 
 
 def parse_alternatives(definition: TaskDefinition, assignments: Iterable[str]) -> dict[str, list[Value]]:
-    """The values that ``KEY=VALUE,VALUE`` assignments give each option, in their order, each once.
+    """Parse ``KEY=VALUE,VALUE`` assignments to the values of each option, in their order, each once.
 
-    Further assignments of an option add values. An option that takes text is not split at commas: each
-    assignment is one value of it.
+    Further assignments of an option add values. The value of an option that takes text is not split at
+    commas.
 
     Raises:
         UsageError: as :func:`parse_options`; the message names the value that does not fit.
@@ -87,7 +87,7 @@ def parse_alternatives(definition: TaskDefinition, assignments: Iterable[str]) -
 def _parsed(
     definition: TaskDefinition, assignments: Iterable[str], split: Callable[[Any, str], list[str]]
 ) -> Iterator[tuple[str, Value]]:
-    """Each option with each of the values that ``split`` finds in an assignment, given the option's type."""
+    """Yield each option with each value that ``split`` finds in an assignment, given the option's type."""
     kinds = {field.name: field.type for field in _fields(definition)}
     for assignment in assignments:
         key, sign, text = assignment.partition("=")
@@ -106,23 +106,23 @@ def _parsed(
             yield key, value
 
 
-#: What is called so elsewhere, by option and value: the other option of the task that it needs, and a hint.
+#: Values of other programs, by option and value: the option of the task that replaces them, and a hint.
 _ELSEWHERE = {("optimizer", "adamw"): ("weight_decay", "AdamW is adam with --set weight_decay=VALUE.")}
 
 
 def _instead(key: str, text: str, known: Container[str]) -> str:
-    """How to give what other programs know as this value; empty where there is nothing to say."""
+    """Return a hint for a value that other programs know; empty if there is none."""
     option, hint = _ELSEWHERE.get((key, text.strip().lower()), ("", ""))
     return f" {hint}" if option in known else ""
 
 
 def options_with(definition: TaskDefinition, values: Mapping[str, Value]) -> msgspec.Struct:
-    """The task's options with these values, which fit; the others have their defaults."""
+    """Return the task's options with these valid values; the others have their defaults."""
     return msgspec.convert(values, definition.options)
 
 
 def _alternatives(kind: Any, text: str) -> list[str]:
-    """The values in a text; a text that is itself a value, commas included, is one."""
+    """Split a text into values; a text that is itself a value, commas included, stays whole."""
     match kind:
         case msgspec.inspect.Metadata():
             return _alternatives(kind.type, text)
@@ -140,7 +140,7 @@ def _alternatives(kind: Any, text: str) -> list[str]:
 
 
 def _fitting(definition: TaskDefinition, key: str, text: str) -> Value | None:
-    """The value of the option's type that the text stands for; None where there is none.
+    """Return the value of the option's type that the text stands for; None if there is none.
 
     A number may begin with its decimal point, which JSON does not allow.
     """
@@ -153,5 +153,5 @@ def _fitting(definition: TaskDefinition, key: str, text: str) -> Value | None:
 
 
 def value_text(value: Value) -> str:
-    """A value as on the command line: ``true``, ``0.01``, ``adam``."""
+    """Write a value as on the command line: ``true``, ``0.01``, ``adam``."""
     return str(value).lower() if isinstance(value, bool) else str(value)

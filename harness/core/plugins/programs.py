@@ -23,11 +23,11 @@ _STATE_KINDS = frozenset("biufc")
 
 
 class ContractBroken(HarnessError):
-    """A plugin violated :mod:`harness.spec`; says what it returned, and what is expected."""
+    """A violation of :mod:`harness.spec` by a plugin; the message names the result and what is expected."""
 
 
 def read_only(samples: Samples) -> Samples:
-    """The same samples as views that raise an error when they are written to."""
+    """Return the samples as views that raise an error when they are written to."""
     return Samples(_read_only(samples.inputs), _read_only(samples.targets))
 
 
@@ -42,15 +42,15 @@ def _broken(backend: str, violation: str, right: str) -> ContractBroken:
 
 
 def data_changed(backend: str, call: str, part: str) -> ContractBroken:
-    """The error for a call after which ``part`` of the data is not as it was."""
+    """Return the error for a call that changed ``part`` of the data."""
     return _broken(backend, f"{call} changed the {part}", "that it copies what it changes")
 
 
 def checked_environment(reported: object, backend: str) -> dict[str, str]:
-    """The result of ``environment()`` as plain text.
+    """Return the result of ``environment()`` as plain text.
 
     Raises:
-        ContractBroken: it lacks the engine or the engine's version, by which runs are distinguished.
+        ContractBroken: the engine or its version is missing, by which runs are distinguished.
     """
     if not isinstance(reported, Mapping):
         raise _broken(backend, f"environment() returned {_kind(reported)}", "a dictionary of text")
@@ -71,11 +71,11 @@ class UndeclaredLoss(Unsupported):
 
 
 def build(backend: Backend, plan: Plan, data: Samples) -> Program:
-    """What the backend's ``build`` returns; every program is built here.
+    """Build a program by the backend; every program is built here.
 
     Raises:
         UndeclaredLoss: the backend does not declare the loss of the task, or gradients of single samples.
-        Unsupported: it does not support the plan.
+        Unsupported: the backend does not support the plan.
     """
     loss = plan.task.special_loss()
     if loss is not None and loss not in backend.losses:
@@ -86,7 +86,7 @@ def build(backend: Backend, plan: Plan, data: Samples) -> Program:
 
 
 class CheckedProgram(Program):
-    """Wraps the program of a backend; raises :class:`ContractBroken` for every violation of the contract."""
+    """A wrapper of a backend's program that raises :class:`ContractBroken` for every violation."""
 
     def __init__(self, program: object, backend: str, plan: Plan) -> None:
         self._backend = backend
@@ -123,7 +123,7 @@ class CheckedProgram(Program):
         return result
 
     def _made(self, call: str) -> None:
-        """Called after each call of the program."""
+        """Verify the data after each call of the program; here they are trusted."""
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         self._program.load(weights)

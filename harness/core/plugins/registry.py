@@ -2,8 +2,8 @@
 
 A plugin under development needs no installation: ``--plugin FILE`` names its module.
 
-A broken plugin affects no other: what it raises becomes a :class:`PluginError` that names the plugin and
-its distribution. Plugins of other distributions are first imported in a process of their own.
+A broken plugin affects no other: its exceptions become a :class:`PluginError` that names the plugin and its
+distribution. Plugins of other distributions are first imported in a process of their own.
 """
 
 import contextlib
@@ -33,13 +33,13 @@ from harness.spec.data import DataSource
 from harness.spec.study import StudyKind
 from harness.spec.task import TaskDefinition
 
-#: False in workers, which are separate processes with a time limit.
+#: Try plugins in a separate process. False in workers, which are such processes with a time limit.
 tried_apart = True
 
 
 @functools.cache
 def _entry_points() -> dict[Kind, dict[str, list[metadata.EntryPoint]]]:
-    """The entry points of each kind and name; several where distributions claim the same name.
+    """Return the entry points of each kind and name; several if distributions claim the same name.
 
     Read once, because finding them opens the metadata of every distribution.
     """
@@ -53,13 +53,13 @@ def _entry_points() -> dict[Kind, dict[str, list[metadata.EntryPoint]]]:
 
 
 def names(kind: Kind) -> list[str]:
-    """The names of all installed plugins of a kind, sorted; imports none of them."""
+    """Return the names of all installed plugins of a kind, sorted; import none of them."""
     return sorted(_entry_points()[kind])
 
 
 @functools.cache
 def _name_and_version(distribution: metadata.Distribution) -> tuple[str, str]:
-    """Read once, because each access parses the whole metadata."""
+    """Return name and version, read once, because each access parses the whole metadata."""
     fields = distribution.metadata
     return fields["Name"], fields["Version"]
 
@@ -73,7 +73,7 @@ def _is_ours(point: metadata.EntryPoint) -> bool:
 
 
 def _load(kind: Kind, name: str) -> tuple[Any, metadata.EntryPoint | None]:
-    """The plugin and its entry point; None instead of an entry point for a plugin file."""
+    """Load a plugin; return it with its entry point, or with None if it is from a plugin file."""
     for path in files.plugin_files():
         plugin = from_file(path, kind, name)
         if plugin is not None:
@@ -96,7 +96,7 @@ def _load(kind: Kind, name: str) -> tuple[Any, metadata.EntryPoint | None]:
 
 
 def _related(kind: Kind, name: str) -> str | None:
-    """The first backend that requires what is called so, or the first task that trains on it."""
+    """Return the first backend that requires the package ``name``, or the first task that uses its data."""
     for known in names(kind):
         with contextlib.suppress(PluginError):
             if kind == "backend":
@@ -110,7 +110,7 @@ def _related(kind: Kind, name: str) -> str | None:
 
 
 def from_file(path: Path, kind: Kind, name: str) -> Any:
-    """The plugin of this name in a plugin file; None where the file has none.
+    """Return the plugin of this name in a plugin file; None if the file has none.
 
     Raises:
         PluginError: the file cannot be loaded, or contributes nothing to any request.
@@ -140,7 +140,7 @@ def _asked(
 
 
 def backend(name: str) -> Backend:
-    """The backend of this name.
+    """Load the backend of this name.
 
     Raises:
         UsageError: no plugin has this name.
@@ -151,9 +151,9 @@ def backend(name: str) -> Backend:
 
 
 def backend_distribution(name: str) -> str | None:
-    """Name and version of the distribution of an installed third-party backend; None for other backends.
+    """Return name and version of the distribution of an installed third-party backend; None for others.
 
-    Raises as :func:`backend`.
+    Raise as :func:`backend`.
     """
     _, point = _load("backend", name)
     if point is None or point.dist is None or _is_ours(point):
@@ -162,7 +162,7 @@ def backend_distribution(name: str) -> str | None:
 
 
 def is_third_party(name: str) -> bool:
-    """Whether another distribution or a plugin file provides the backend, or nothing does here."""
+    """Check that the harness itself does not provide the backend, or that it cannot be loaded."""
     try:
         _, point = _load("backend", name)
     except HarnessError:
@@ -171,25 +171,25 @@ def is_third_party(name: str) -> bool:
 
 
 def task(name: str) -> TaskDefinition:
-    """The task of this name; raises as :func:`backend`."""
+    """Load the task of this name; raise as :func:`backend`."""
     plugin: TaskDefinition = _load("task", name)[0]
     return plugin
 
 
 def dataset(name: str) -> DataSource:
-    """The source of the data set of this name; raises as :func:`backend`."""
+    """Load the source of the data set of this name; raise as :func:`backend`."""
     plugin: DataSource = _load("dataset", name)[0]
     return plugin
 
 
 def study(name: str) -> StudyKind:
-    """The kind of study of this name; raises as :func:`backend`."""
+    """Load the kind of study of this name; raise as :func:`backend`."""
     plugin: StudyKind = _load("study", name)[0]
     return plugin
 
 
 def runs_our_code(python: str, variables: Iterable[str]) -> bool:
-    """Whether a worker of this interpreter, with these variables set, has the plugins of this process.
+    """Check that a worker of this interpreter, with these variables set, has the plugins of this process.
 
     Another interpreter, or one with another search path, may have other plugins.
     """

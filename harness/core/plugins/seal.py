@@ -19,17 +19,17 @@ _Name = TypeVar("_Name", bound=str)
 
 
 class DataSeal:
-    """Remembers samples as they are now. A check reads all of their bytes, at about 4 GB/s."""
+    """The checksums of samples as they are now. A check reads all bytes of the samples, at about 4 GB/s."""
 
     def __init__(self, samples: Mapping[_Name, Samples]) -> None:
-        """``samples`` by the words for them, such as ``training``."""
+        """Compute the checksums of ``samples``, given by names such as ``training``."""
         self._samples: dict[str, Samples] = dict(samples.items())
         self._sums = {part: checksum(array) for part, array in self._arrays(self._samples)}
 
     def changed(self, *names: str) -> str | None:
-        """The first part that is not as it was, such as ``training inputs``; None if all is.
+        """Name the first part that has changed, such as ``training inputs``; None if none has.
 
-        Without ``names``, everything is checked.
+        Without ``names``, all samples are checked.
         """
         for part, array in self._arrays(names or self._samples):
             if checksum(array) != self._sums[part]:
@@ -38,7 +38,7 @@ class DataSeal:
 
     @property
     def is_protected(self) -> bool:
-        """Whether all of it is in memory that the process cannot write, so that a check finds little."""
+        """True if all samples are in memory that the process cannot write, so that a check finds little."""
         return all(is_mapped(array) for _, array in self._arrays(self._samples))
 
     def _arrays(self, names: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
@@ -48,15 +48,15 @@ class DataSeal:
 
 
 def checksum(array: np.ndarray) -> int:
-    """The CRC-32 of the array's bytes in canonical order."""
+    """Return the CRC-32 of the array's bytes in canonical order."""
     return zlib.crc32(np.ascontiguousarray(array).data)
 
 
 class WatchedProgram(CheckedProgram):
-    """Builds and wraps a program; raises :class:`ContractBroken` for the call that changes data."""
+    """A checked program that raises :class:`ContractBroken` for the call that changes its data."""
 
     def __init__(self, backend: Backend, plan: Plan, samples: Samples) -> None:
-        """Raises what the backend raises."""
+        """Build the program; raise the exceptions of the backend."""
         protected = read_only(samples)
         self._seal = DataSeal({"training": protected})
         self._given: tuple[np.ndarray, int] | None = None

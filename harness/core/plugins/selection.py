@@ -1,4 +1,4 @@
-"""What is written after a backend's name: a mode, ``*`` for all, ``best`` for the fastest, or nothing."""
+"""Selection of modes after a backend's name: a mode, ``*`` for all, ``best`` for the fastest, or nothing."""
 
 from typing import NamedTuple
 
@@ -14,13 +14,13 @@ BEST = "best"
 
 
 class Selection(NamedTuple):
-    """A backend and what is ``written`` after the colon, which is valid for it; empty for nothing."""
+    """A backend and the valid text ``written`` after the colon; empty for none."""
 
     backend: Backend
     written: str
 
     def mode(self, task: Task) -> str:
-        """The one mode for a task.
+        """Return the one mode for a task.
 
         Raises:
             UsageError: several modes or the fastest are asked for.
@@ -34,11 +34,11 @@ class Selection(NamedTuple):
         return self.written or default_mode(self.backend, task)
 
     def modes(self, task: Task) -> tuple[str, ...]:
-        """The modes for a task, all of them for ``*``; raises as :meth:`mode`, but for ``best`` alone."""
+        """Return the modes for a task, all for ``*``; raise as :meth:`mode`, except for ``*``."""
         return self.backend.modes if self.written == ALL else (self.mode(task),)
 
     def choices(self, task: Task) -> list[tuple[str, ...]]:
-        """The modes for a task: one in each tuple, or for ``best`` all in one, of which the fastest is used.
+        """Return the modes for a task: one in each tuple, or for ``best`` all in one, to use the fastest.
 
         Raises:
             PluginError: the backend's default is none of its modes.
@@ -49,7 +49,7 @@ class Selection(NamedTuple):
 
 
 def select_backend(text: str) -> Selection:
-    """The installed backend that ``torch``, ``torch:compile``, ``torch:*`` or ``torch:best`` names.
+    """Return the installed backend that ``torch``, ``torch:compile``, ``torch:*`` or ``torch:best`` names.
 
     Raises:
         UsageError: no such backend or mode, or its framework is not installed.
@@ -64,7 +64,7 @@ def select_backend(text: str) -> Selection:
 
 
 def parse_backend(text: str) -> Selection:
-    """As :func:`select_backend`, whether or not the framework is installed."""
+    """Select as :func:`select_backend`, whether or not the framework is installed."""
     name, _, written = text.partition(":")
     backend = registry.backend(name)
     known = (*backend.modes, ALL, BEST)
@@ -74,10 +74,10 @@ def parse_backend(text: str) -> Selection:
 
 
 def default_mode(backend: Backend, task: Task) -> str:
-    """The mode in which a backend trains a task where none is named.
+    """Return the mode in which a backend trains a task if none is named.
 
     Raises:
-        PluginError: the backend fails to say, or names none of its modes.
+        PluginError: the backend's method fails, or names none of its modes.
     """
     try:
         mode = backend.default_mode(task)

@@ -1,4 +1,4 @@
-"""The source code of plugins and of models of the user's own: where it changes, results may."""
+"""The source code of plugins and of the user's own models: a change of the code may change results."""
 
 import ast
 import importlib.util
@@ -11,7 +11,7 @@ from harness.spec.task import Task
 
 
 def sources_of(backend: str) -> list[Path]:
-    """The Python files of the plugin's package; for a single file, those of its folder that it imports.
+    """Return the Python files of the plugin's package, or a single file and those beside it that it imports.
 
     Raises:
         UsageError: no plugin has this name.
@@ -26,18 +26,18 @@ def sources_of(backend: str) -> list[Path]:
 
 
 def models_of(task: Task) -> list[str]:
-    """The user's own models in a task, as ``FILE.py:NAME`` or ``package.module:NAME``."""
+    """Return the user's own models in a task, as ``FILE.py:NAME`` or ``package.module:NAME``."""
     layers = [place.layer for network in task.networks.values() for place in network.leaves()]
     return sorted({model.target for layer in layers if isinstance(layer, Native) for model in layer.models})
 
 
 def sources_of_models(task: Task) -> list[Path]:
-    """The Python files of the user's own models in a task."""
+    """Return the Python files of the user's own models in a task."""
     return [path for target in models_of(task) for path in _sources_of_model(target)]
 
 
 def _sources_of_model(target: str) -> list[Path]:
-    """The files that ``FILE.py:NAME`` imports, or those of the package of ``package.module:NAME``."""
+    """Return the files that ``FILE.py:NAME`` imports, or those of the package of ``package.module:NAME``."""
     place = target.rpartition(":")[0]
     if place.endswith(".py"):
         return imported_files(Path(place))
@@ -54,10 +54,10 @@ _DYNAMIC = {"importlib", "importlib.util", "runpy", "imp", "__import__", "exec",
 
 
 def imported_files(file: Path) -> list[Path]:
-    """A Python file and those of its folder that it imports, directly or through others, sorted.
+    """Return a Python file and those of its folder that it imports, directly or through others, sorted.
 
-    They are found without running the code. A file that imports by names computed at run time counts with
-    all the Python files beside it.
+    The code is not run. A file that imports by names computed at run time counts with all the Python files
+    beside it.
     """
     folder, found, waiting = file.parent, set[Path](), [file]
     while waiting:
@@ -74,7 +74,7 @@ def imported_files(file: Path) -> list[Path]:
 
 
 def _imported_names(path: Path) -> set[str]:
-    """The modules that a file imports, and the functions that it calls by their own name."""
+    """Return the modules that a file imports, and the functions that it calls by their own name."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError):
@@ -94,5 +94,5 @@ def _imported_names(path: Path) -> set[str]:
 
 
 def python_files(folder: Path) -> list[Path]:
-    """All Python files in a folder and its subfolders, sorted."""
+    """Return all Python files in a folder and its subfolders, sorted."""
     return sorted(path for path in folder.rglob("*.py") if path.is_file())

@@ -1,7 +1,8 @@
-"""A third-party plugin is first imported in a separate process, in case its import hangs or exits.
+"""Trial imports of third-party plugins in a separate process, in case an import hangs or exits.
 
-The process also reports what the import imported, so that a framework at a plugin's top level is found.
-An exception is left to the real import, which reports it better.
+The process also reports the modules that the plugin imported at its top level. A framework among them breaks
+the contract: its import is part of the start-up that is timed, and a plugin must be listed where its
+framework is not installed. An exception is left to the real import, which reports it better.
 """
 
 import contextlib
@@ -69,12 +70,12 @@ class Imported(NamedTuple):
 
 
 def try_point(point: metadata.EntryPoint, where: str) -> tuple[Imported, ...]:
-    """Import the module of an entry point in a separate process. Raises as :func:`try_file`."""
+    """Import the module of an entry point in a separate process; raise as :func:`try_file`."""
     return _tried("module", point.module, where)
 
 
 def try_file(path: str, where: str) -> tuple[Imported, ...]:
-    """Import a file in a separate process; returns what that imported, in order.
+    """Import a file in a separate process; return the modules that it imported, in order.
 
     Raises:
         PluginError: the import hung or ended the process; ``where`` names the plugin.
@@ -118,7 +119,7 @@ def _tried(kind: str, source: str, where: str) -> tuple[Imported, ...]:
 
 
 def _exit_code(process: subprocess.Popen[bytes], log: OutputLog) -> int:
-    """Wait until it ends, and keep its output short meanwhile. Raises TimeoutError."""
+    """Wait until the process ends, and keep its output short meanwhile; raise TimeoutError."""
     due = time.monotonic() + LIMIT_SECONDS
     while (code := process.poll()) is None:
         if time.monotonic() > due:
@@ -129,9 +130,9 @@ def _exit_code(process: subprocess.Popen[bytes], log: OutputLog) -> int:
 
 
 def refuse_framework(imports: Iterable[Imported], where: str, requires: Iterable[str] = ()) -> None:
-    """Refuse a plugin whose import imported a framework, or a distribution that it requires.
+    """Refuse a plugin whose import imported a framework, or a distribution that the plugin requires.
 
-    What the harness itself requires, such as NumPy, is no framework.
+    Requirements of the harness itself, such as NumPy, are no frameworks.
 
     Raises:
         PluginError: names the module and the line that imports it; begins with ``where``.
@@ -148,7 +149,7 @@ def refuse_framework(imports: Iterable[Imported], where: str, requires: Iterable
 
 @functools.cache
 def _modules(requirement: str) -> frozenset[str]:
-    """The top-level modules of the distribution that a requirement names; none of what the harness needs."""
+    """Return the top-level modules of a required distribution; none if the harness requires it, too."""
     name = canonicalize_name(Requirement(requirement).name)
     modules = {name.replace("-", "_")}
     with contextlib.suppress(metadata.PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""The program of a trial import: imports one plugin and reports which modules that imported, and where.
+"""The program of a trial import: it imports one plugin and reports the imported modules with their lines.
 
 It runs as a file in a process of its own, so it imports nothing of the harness. Arguments: ``file`` or
 ``module``; the file's path or the module's name; the descriptor that the report is written to, as a line of
@@ -45,7 +45,7 @@ class Recorder:
         return self._folder is not None and Path(frame.f_code.co_filename).parent == self._folder
 
     def imported(self) -> list[tuple[str, str, int]]:
-        """Module, file and line of every top-level module that the plugin's import imported."""
+        """Return module, file and line of every top-level module that the plugin imported."""
         return [(name, *line) for name, line in self._lines.items() if name in sys.modules]
 
 

@@ -1,4 +1,4 @@
-"""Runs: one training of one task in a worker, its record, the folder of records, planning of many runs.
+"""Runs: the training of a task in a worker, its record and page, storage, and planning of many runs.
 
-This room may import the worker and what describes a run. It must not know how runs are compared or shown.
+This folder may import the worker and the folders below it. It must not know how runs are compared.
 """

@@ -1,8 +1,8 @@
 """Claims: files by which processes that share a results folder agree on who executes a run.
 
-A claim is created by ``O_EXCL``, which only one process can win. It names its process. Once that is gone, or
-on another host its heartbeat is old, the claim is stale. Stale claims are removed under a lock and judged
-again there, so that nobody removes the claim of a process that has just replaced a stale one.
+A claim is created with ``O_EXCL``, so that only one process succeeds, and names its process. A claim is stale
+if its process is gone or, on another host, if its heartbeat is old. A stale claim is judged again and removed
+under a lock, so that no process removes a claim that has just replaced a stale one.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from harness.errors import HarnessError
 FOLDER = "claims"
 #: A claim is touched this often while its process lives ...
 _BEAT_SECONDS = 20.0
-#: ... and a process on another host is taken to be gone after this time without.
+#: ... and a process on another host is taken to be gone after this time without a touch.
 SILENT_SECONDS = 300.0
 #: A process that dies between creating a claim and writing its name into it leaves an empty one.
 _EMPTY_SECONDS = 10.0
@@ -30,7 +30,7 @@ _LOCK = "lock"
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """Who executes a run, and which run it is, for people."""
+    """The process that executes a run, and the name of the run for people."""
 
     process: ProcessMark
     run: str
@@ -39,7 +39,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Claims:
-    """The claims of this process in a results folder. As a context manager it releases all at the end."""
+    """The claims of this process in a results folder; a context manager releases all at its end."""
 
     def __init__(self, results: Path) -> None:
         self._folder = results / FOLDER
@@ -103,12 +103,12 @@ class Claims:
 
 
 def claim_paths(results: Path) -> list[Path]:
-    """The files of all claims in a results folder."""
+    """Return the files of all claims in a results folder."""
     return sorted((results / FOLDER).glob("*.claim"))
 
 
 def is_stale(path: Path) -> bool:
-    """Whether the process of a claim is gone. A claim that does not exist any more is stale, too."""
+    """Check that the process of a claim is gone. A claim that no longer exists is stale, too."""
     try:
         silent_seconds = time.time() - path.stat().st_mtime
     except OSError:
@@ -121,12 +121,12 @@ def is_stale(path: Path) -> bool:
 
 
 def remove_stale(path: Path) -> bool:
-    """Remove a claim whose process is gone; False if it is alive.
+    """Remove a claim whose process is gone; return False if the process is alive.
 
     Only holders of the lock remove claims, so that a claim judged here is not replaced before it is removed.
 
     Raises:
-        OSError: it cannot be removed.
+        OSError: the claim cannot be removed.
     """
     if not is_stale(path):
         return False
@@ -140,7 +140,7 @@ def remove_stale(path: Path) -> bool:
 
 
 def holds(results: Path, key: str, process: ProcessMark) -> bool:
-    """Whether a process that is elsewhere has a claim whose heartbeat is not old."""
+    """Check that a process on another host has a claim with a recent heartbeat."""
     path = results / FOLDER / f"{key[:32]}.claim"
     claim = _read(path)
     return claim is not None and claim.process == process and not is_stale(path)
@@ -155,11 +155,11 @@ def _create(path: Path, claim: Claim) -> bool:
         os.write(file, msgspec.json.encode(claim))
     finally:
         os.close(file)
-    return _read(path) == claim  # a process that was stopped for long before it wrote has lost it
+    return _read(path) == claim  # False if the process was stopped before it wrote, and was replaced
 
 
 def _read(path: Path) -> Claim | None:
-    """The claim in a file; None while it is being written, or where it is gone or damaged."""
+    """Read the claim in a file; return None if the file is incomplete, damaged or gone."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Claim)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
@@ -168,7 +168,7 @@ def _read(path: Path) -> Claim | None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder of claims. It is the kernel's, which frees it when the process dies.
+    """Hold the lock of a folder of claims; the kernel frees it when the process dies.
 
     Raises:
         OSError: the file system has no locks.

@@ -57,7 +57,7 @@ class Certifying(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """So many cases of a certificate have been examined."""
+    """``cases`` of the ``of`` cases of a certificate have been examined."""
 
     configuration: Configuration
     task: str

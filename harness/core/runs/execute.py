@@ -16,7 +16,7 @@ from harness.core.audit.findings import DishonestClock, WorkDiffers
 from harness.core.audit.segments import Work
 from harness.core.certify.certificate import Certificate
 from harness.core.machine.cpus import cpus_of
-from harness.core.machine.files import GuardedFolder
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.machine.usage import Watch
 from harness.core.runs.events import (
     Phase,
@@ -340,7 +340,7 @@ def execute(
     try:
         _carry_out(request, record, store, notify)
     except KeyboardInterrupt as interrupt:
-        # Whenever it comes, the last record is whole: further signals wait, see harness.core.shell.printing.
+        # The last record is complete in any case: further signals wait, see harness.core.shell.signals.
         ended = record.status == "ok" or record.failure is not None
         if not ended:
             record.status, record.failure = "interrupted", Failure(interruption(interrupt))

@@ -1,4 +1,4 @@
-"""Fields of the record of a run: by their values, and those of the task's options, runs are chosen."""
+"""Fields of a run's record by which runs are selected and compared, as by the options of their task."""
 
 from collections.abc import Callable
 
@@ -11,12 +11,12 @@ AxisValue = Value | None
 
 
 def versions_text(record: Record) -> str:
-    """The versions that identify the configuration of a record."""
+    """Return the versions that identify the configuration of a record."""
     versions = identifying_versions(record.configuration.backend, record.framework)
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
-#: The fields of a record that are axes. Every option of a task is one, too.
+#: The fields of a record that are axes, beside the options of its task.
 FIELDS: dict[str, Callable[[Record], AxisValue]] = {
     "backend": lambda record: record.configuration.backend,
     "mode": lambda record: record.configuration.mode,
@@ -28,15 +28,15 @@ FIELDS: dict[str, Callable[[Record], AxisValue]] = {
     "epochs": lambda record: record.epochs_asked,
     "max_steps": lambda record: record.max_steps,
 }
-#: The text of None on an axis; elsewhere it is unknown.
+#: The text of None on an axis; on other axes None is unknown.
 _WITHOUT = {"batch_size": "all", "max_steps": "none"}
 
 
 def value_of(record: Record, axis: str) -> AxisValue:
-    """The value of a record on an axis."""
+    """Return the value of a record on an axis."""
     return FIELDS[axis](record) if axis in FIELDS else record.task.options.get(axis)
 
 
 def text_on_axis(axis: str, value: AxisValue) -> str:
-    """The value as on the command line; None in words."""
+    """Write a value as on the command line; None in words."""
     return _WITHOUT.get(axis, "unknown") if value is None else value_text(value)

@@ -86,7 +86,7 @@ def _epoch_row(epoch: Epoch) -> dict[str, object]:
 
 
 def epochs_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per scored epoch of each run; columns as those of :func:`harness.load_epochs`."""
+    """Return one row per scored epoch of each run, with the columns of :func:`harness.load_epochs`."""
     rows = [
         {
             **{name: row[name] for name in _CONDITIONS},
@@ -101,12 +101,12 @@ def epochs_frame(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def with_times(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The frame with a column of ISO 8601 texts as times in UTC; what is no time is missing."""
+    """Convert a column of ISO 8601 texts to times in UTC; other texts become missing values."""
     if len(frame):
         frame[column] = pd.to_datetime(frame[column], utc=True, errors="coerce", format="ISO8601")
     return frame
 
 
 def runs_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per run; seconds and bytes as in the record, the task's options as ``option_NAME``."""
+    """Return one row per run; seconds and bytes as in the record, the task's options as ``option_NAME``."""
     return with_times(pd.DataFrame([_row(record) for record in records]), "started_at")

@@ -1,7 +1,7 @@
-"""What the result of a run depends on, known before it starts and without importing a framework.
+"""The identity of a run: all that its result depends on, known before it starts, without any framework.
 
-Two runs whose ingredients and data are equal are the same run: one record of it is enough. The fingerprint
-of the data is not among them, because some data sets must be read in full for it; the record has it.
+Two runs with equal ingredients and equal data are the same run: one record is enough. The fingerprint of the
+data is not an ingredient, because some data sets must be read in full to compute it; the record has it.
 """
 
 import functools
@@ -37,15 +37,15 @@ _DATA = "data fingerprint"
 
 
 def ingredients_of(request: RunRequest, *, certify: bool, machine: Machine | None = None) -> dict[str, str]:
-    """What the result depends on, by name. ``machine`` is where it will run; default: this one.
+    """Return all that the result of a run depends on, by names for people.
 
-    The names are for people; a run of the same identity has the same value under each.
+    ``machine`` will execute the run; default: this machine. Runs of the same identity have equal ingredients.
     """
     asked, task = request.configuration, request.task
     machine = machine or _this_machine()
     variables = worker_variables(asked.threads, asked.device, os.environ)
     inherited = inherited_variables(os.environ, variables)
-    variables.pop(WORKER_CPUS, None)  # which of equal CPUs is not recorded as a difference
+    variables.pop(WORKER_CPUS, None)  # the choice among equal CPUs is no difference
     return {
         "task": f"{task.name} {task.version}",
         "task description": description_sha256(task),
@@ -73,7 +73,7 @@ def ingredients_of(request: RunRequest, *, certify: bool, machine: Machine | Non
 
 
 def differences(one: Record, other: Record) -> dict[str, tuple[str, str]]:
-    """The ingredients in which two runs differ, with the value in each; empty for the same run."""
+    """Return the ingredients in which two runs differ, with both values; empty for the same run."""
     ours, theirs = ({**record.identity, _DATA: record.dataset.fingerprint or ""} for record in (one, other))
     return {
         name: (ours.get(name, ""), theirs.get(name, ""))
@@ -84,9 +84,9 @@ def differences(one: Record, other: Record) -> dict[str, tuple[str, str]]:
 
 @functools.cache
 def data_fingerprint(dataset: str) -> str | None:
-    """The fingerprint of a data set as it is now; reads it in full only where its summary has none.
+    """Return the present fingerprint of a data set; read the data in full only if their summary has none.
 
-    None where it cannot be read: then no recorded run is known to be of this data.
+    None if the data cannot be read: then no recorded run is known to have used them.
     """
     try:
         summary = summary_of(dataset)
@@ -104,7 +104,7 @@ def _this_machine() -> Machine:
 
 @functools.cache
 def _program(backend: str) -> dict[str, str]:
-    """The versions of the framework and of the plugin, and a checksum of the plugin's source."""
+    """Return the versions of the framework and of the plugin, and a checksum of the plugin's source."""
     return {
         "framework": ", ".join(map(_version, registry.backend(backend).requires)),
         "plugin": registry.backend_distribution(backend) or "",
@@ -113,7 +113,7 @@ def _program(backend: str) -> dict[str, str]:
 
 
 def _models(task: Task) -> dict[str, str]:
-    """A checksum of the code of the user's own models, which the task's description only names."""
+    """Return a checksum of the code of the user's own models, which the task's description only names."""
     sources = sources_of_models(task)
     return {"models' source": _sha256(sources)} if sources else {}
 

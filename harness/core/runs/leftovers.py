@@ -1,4 +1,4 @@
-"""What killed processes have left in a results folder: lost runs, unfinished files and stale claims."""
+"""Leftovers of killed processes in a results folder: lost runs, unfinished files and stale claims."""
 
 import functools
 import re
@@ -22,12 +22,12 @@ from harness.core.runs.claims import (
 from harness.core.runs.store import RUNS, files_of
 
 _UNFINISHED = re.compile(r"\..+\.(?P<pid>\d{1,9})\.tmp")
-#: Writing a file takes less. Its process may be on another host, where the number means nothing.
+#: Writing a file takes less. Its process may be on another host, whose process IDs mean nothing here.
 _LONGEST_WRITE_SECONDS = 60.0
 
 
 def leftovers(results: Path) -> Iterator[Leftover]:
-    """What nothing needs any more. Records of runs that have ended, in whatever way, are not among it."""
+    """Yield files that are no longer needed, but no records of runs that have ended, in whatever way."""
     for path in RUNS.paths(results):
         if _is_lost(path):
             yield Leftover("lost run", path, size_of(files_of(path)), functools.partial(_remove_run, path))

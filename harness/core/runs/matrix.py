@@ -39,7 +39,7 @@ _BACKENDS = ("torch", "keras", "jax")
 
 
 def preset_backends() -> list[str]:
-    """The installed backends among torch, keras and jax.
+    """Return the installed backends among torch, keras and jax.
 
     Raises:
         UsageError: none is installed.
@@ -58,7 +58,7 @@ def preset_backends() -> list[str]:
 
 
 def preset_tasks(preset: str) -> list[str]:
-    """The tasks that declare the preset. Broken plugins are skipped."""
+    """Return the tasks that declare the preset; skip broken plugins."""
     return [name for name in registry.names("task") if _declares(name, preset)]
 
 
@@ -70,7 +70,7 @@ def _declares(name: str, preset: str) -> bool:
 
 
 def preset_of(definition: TaskDefinition, preset: str | None) -> Preset:
-    """A task's size in a preset. Without a preset, one that changes nothing.
+    """Return a task's size in a preset; without a preset, one that changes nothing.
 
     Raises:
         UsageError: the task does not declare the preset.
@@ -82,14 +82,14 @@ def preset_of(definition: TaskDefinition, preset: str | None) -> Preset:
     return definition.presets[preset]
 
 
-#: What varies in a matrix: names such as ``optimizer``, and their values in the order given.
+#: The axes of a matrix: names such as ``optimizer``, with their values in the order given.
 Axes = dict[str, list[Value]]
 
 
 class Setting(NamedTuple):
     """A task as it will be trained, with the value of each of its options.
 
-    ``varied`` are the values of what has several in the matrix.
+    ``varied`` are the values of options and sizes that have several values in the matrix.
     """
 
     task: Task
@@ -103,9 +103,9 @@ def settings(
     batch_sizes: Sequence[int] = (),
     epochs: int | None = None,
 ) -> list[Setting]:
-    """Each combination of the options' values and the batch sizes; those given first change slowest.
+    """Combine the values of options and the batch sizes; those given first change slowest.
 
-    What takes all training data at once is planned once, whatever the batch sizes.
+    A combination that takes all training data at once is planned once, whatever the batch sizes.
 
     Raises:
         UsageError: a value does not fit, options exclude each other, or there are batch sizes and no
@@ -145,7 +145,7 @@ def _define(definition: TaskDefinition, chosen: Mapping[str, Value], several: se
 
 
 class MatrixOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user asks for. None leaves a value to the preset, then to the task.
+    """The request of the user. None leaves a value to the preset, then to the task.
 
     ``backends`` and ``tasks`` may be empty with a preset; ``assignments`` are ``KEY=VALUE`` texts, in which a
     comma separates several values.
@@ -170,7 +170,7 @@ class MatrixOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _TaskRuns(NamedTuple):
-    """A task in all its settings; ``dataset`` and ``max_steps`` are those of the user or of the preset."""
+    """A task in all its settings, with the data set and the limit of steps of the user or of the preset."""
 
     definition: TaskDefinition
     settings: list[Setting]
@@ -179,7 +179,7 @@ class _TaskRuns(NamedTuple):
 
 
 class _Cell(NamedTuple):
-    """What is run once with each seed on each backend."""
+    """A setting that runs once with each seed on each backend."""
 
     setting: Setting
     dataset: DatasetRecord
@@ -207,9 +207,9 @@ class RunMatrix:
                 refuse_unfitting(planned.definition, options.dataset)
 
     def choices(self, progress: DownloadProgress) -> list[list[RunRequest]]:
-        """The runs in order, their data sets fetched. Seeds change slowest: drift affects all others alike.
+        """Fetch the data sets and return the runs in order. Seeds change slowest: drift affects all alike.
 
-        A list has one run; where the fastest mode is asked for, the run in each mode.
+        A list has one run or, if the fastest mode is asked for, the run in each mode.
 
         Raises:
             UsageError: a data set that was named cannot be obtained, or a batch is larger than the data.
@@ -233,7 +233,7 @@ class RunMatrix:
         ]
 
     def axes(self) -> dict[str, list[Value]]:
-        """What has several values, by name, with the values in the order given."""
+        """Return the axes that have several values, with the values in the order given."""
         options = self._options
         axes: dict[str, list[Value]] = {
             "task": [planned.definition.name for planned in self._tasks],
@@ -248,7 +248,7 @@ class RunMatrix:
         return {name: values for name, values in axes.items() if len(values) > 1}
 
     def _backend_names(self) -> list[Value]:
-        """The backends with their modes; a name alone where its default differs between tasks."""
+        """Return the backends with their modes; only a name if its default mode differs between tasks."""
         tasks = [setting.task for planned in self._tasks for setting in planned.settings]
         names: dict[Value, None] = {}
         for selection in self._selections:
@@ -277,7 +277,7 @@ class RunMatrix:
         )
 
     def _variant(self, cell: _Cell) -> str:
-        """What sets the run apart from others of its task and backend: ``optimizer=adam, threads=2``."""
+        """Describe how the run differs from others of its task and backend: ``optimizer=adam, threads=2``."""
         varied = dict(cell.setting.varied)
         if len(self._options.precisions) > 1:
             varied["precision"] = cell.precision
@@ -287,7 +287,7 @@ class RunMatrix:
 
 
 def _configurations(selections: list[Selection], task: Task) -> list[tuple[str, tuple[str, ...]]]:
-    """Backends and choices of modes for a task, each once."""
+    """Return the backends and choices of modes for a task, each once."""
     return list(
         dict.fromkeys(
             (selection.backend.name, modes) for selection in selections for modes in selection.choices(task)
@@ -308,13 +308,13 @@ def _names(
 def _planned(definition: TaskDefinition, options: MatrixOptions) -> _TaskRuns:
     preset = preset_of(definition, options.preset)
     planned = settings(definition, options.assignments, options.batch_sizes, options.epochs or preset.epochs)
-    # Who asks for other epochs wants all of them.
+    # A user who asks for other epochs wants all of them.
     max_steps = options.max_steps or (None if options.epochs else preset.max_steps)
     return _TaskRuns(definition, planned, options.dataset or preset.dataset, max_steps)
 
 
 def _refuse_large_batch(task: Task, dataset: str) -> None:
-    """Only if the size of the data set is known without reading it; otherwise the worker refuses."""
+    """Refuse a batch larger than the data if their size is known without reading; else the worker refuses."""
     summary = summary_of(dataset)
     if summary is None or task.imbalance is not None or task.batch_size is None:
         return

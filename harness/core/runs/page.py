@@ -149,7 +149,7 @@ def _scores_and_machine(record: Record) -> list[Node]:
 
 
 def _load(record: Record) -> dict[str, str]:
-    """The load of other programs during training; nothing where the system does not report it."""
+    """Return the load of other programs during training; nothing if the system does not report it."""
     load = record.interference
     if load is None:
         return {}
@@ -159,7 +159,7 @@ def _load(record: Record) -> dict[str, str]:
 
 
 def _course(record: Record) -> Iterator[Node]:
-    """Curves, raw times, and the failure if there is one."""
+    """Yield the curves, the blocks, and the failure if there is one."""
     adversarial = isinstance(record.task.description.objective, Adversarial)
     rows = [_scored(epoch, adversarial=adversarial) for epoch in _shown_epochs(record)]
     left_out = f"; {_ALL}" if len(rows) < len(record.epochs) else ""
@@ -177,7 +177,7 @@ def _course(record: Record) -> Iterator[Node]:
 
 
 def _generated(record: Record) -> Iterator[Node]:
-    """How near a generator's test pictures are to training pictures; what a language model wrote."""
+    """Yield the distances of a generator's images to real ones, and the texts of a language model."""
     seen = record.outcomes
     if seen is None:
         return
@@ -190,7 +190,7 @@ def _generated(record: Record) -> Iterator[Node]:
 
 
 def _nearness(generated: Generated) -> dict[str, str]:
-    """Medians of distances to the nearest real pictures, and the shares that are called real."""
+    """Return medians of distances to the nearest real images, and the shares that are called real."""
     median = {
         "generated to training": generated.generated_to_train,
         "generated to held-out": generated.generated_to_held_out,
@@ -216,7 +216,7 @@ def _nearness(generated: Generated) -> dict[str, str]:
 
 
 def sampling(sampled: SampledTexts) -> str:
-    """``Continued from a line end at temperature 0.8``."""
+    """Describe how texts were sampled: ``Continued from a line end at temperature 0.8``."""
     start = "a line end" if sampled.start == "\n" else repr(sampled.start)
     return f"Continued from {start} at temperature {sampled.temperature:g}"
 
@@ -226,7 +226,7 @@ def _facts(title: str, facts: Mapping[str, object]) -> Facts:
 
 
 def _known_facts(title: str, facts: Mapping[str, object]) -> Facts:
-    """Those that are not None."""
+    """Return the facts that are not None."""
     return Facts({name: fact for name, fact in facts.items() if fact is not None}, title)
 
 
@@ -235,7 +235,7 @@ def _lines(title: str, text: str) -> Paragraph:
 
 
 def _shown_epochs(record: Record) -> list[Epoch]:
-    """Every epoch, or of more than 20 every tenth, the best and the last."""
+    """Return every epoch; of more than 20, every tenth, the best and the last."""
     epochs = record.epochs
     if len(epochs) <= _MOST_EPOCHS:
         return epochs
@@ -244,7 +244,7 @@ def _shown_epochs(record: Record) -> list[Epoch]:
 
 
 def _blocks(record: Record) -> str:
-    """``12 blocks of 1 to 150 steps, 0.004 to 2.01 s, 24.1 s in total``."""
+    """Summarise the blocks: ``12 blocks of 1 to 150 steps, 0.004 to 2.01 s, 24.1 s in total``."""
     steps = sorted({block.steps for block in record.blocks})
     seconds = [block.seconds for block in record.blocks]
     count = counted(len(seconds), "block")
@@ -258,7 +258,7 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _scored(epoch: Epoch, *, adversarial: bool) -> dict[str, str]:
-    """An epoch as a row of the curves, by column."""
+    """Return an epoch as a row of the curves, by column."""
     train, validation = epoch.train, epoch.validation
     row = {"epoch": str(epoch.epoch), "steps": str(epoch.steps), "s": f"{epoch.training_seconds:.2f}"}
     if not adversarial:
@@ -291,7 +291,7 @@ def _both_scores(scores: Scores | None) -> str:
 
 
 def _of_clients(record: Record) -> str:
-    """How far the clients of federated averaging part in the last round, and what all rounds have sent."""
+    """Return the drift of clients in the last round of federated averaging, and the MiB sent in all."""
     if record.task.description.federated is None or not record.epochs:
         return NOTHING
     last = record.epochs[-1]
@@ -300,7 +300,7 @@ def _of_clients(record: Record) -> str:
 
 
 def _further(record: Record) -> str:
-    """Test scores of the best epoch other than loss, accuracy and the recall of each class."""
+    """List test scores of the best epoch other than loss, accuracy and the recall of each class."""
     scores = record.test_at_best or {}
     shown = [
         f"{name.replace('_', ' ')} {_number(value, '.4g')}"
@@ -313,7 +313,7 @@ def _further(record: Record) -> str:
 
 
 def _in_full(record: Record) -> dict[str, str]:
-    """A run as a column, by row."""
+    """Return a run as a column, by row."""
     task, data, configuration, phases = record.task, record.dataset, record.configuration, record.phases
     last = record.epochs[-1] if record.epochs else None
     steady = step_time(record)
@@ -339,7 +339,7 @@ def _in_full(record: Record) -> dict[str, str]:
         "device, precision": f"{record.device or configuration.device}, {configuration.precision}",
         "seed": str(record.seed),
         "status": "lost: the harness was killed" if record.status == "lost" else record.status,
-        # The reason of a ``no`` is under the table.
+        # The reason for ``no`` is below the table.
         "certified": {"yes": "✓", "without dropout": "✓ without dropout"}.get(certified, certified),
         "parameters": f"{record.parameters:,}",
         "steps": f"{sum(block.steps for block in record.blocks):,}",
@@ -356,7 +356,7 @@ def _in_full(record: Record) -> dict[str, str]:
 
 
 def runs_table(records: Sequence[Record]) -> Table:
-    """The runs side by side, each in a column."""
+    """Return a table of the runs side by side, each in a column."""
     columns = list(map(_in_full, records))
     rows = [[name, *(column[name] for column in columns)] for name in (columns or [{}])[0]]
     rows += [

@@ -19,7 +19,7 @@ from harness.errors import UsageError, unknown_name
 
 
 def _device_names(record: Record) -> tuple[str, ...]:
-    """``cuda``, ``cuda:1`` and ``cuda:1 (NVIDIA H100)``; a process sees the GPU it is given as its first."""
+    """Return ``cuda``, ``cuda:1`` and ``cuda:1 (NVIDIA H100)``. A process sees its GPU as the first one."""
     place, space, model = (record.device or record.configuration.device).partition(" ")
     if ":" in record.configuration.device:
         place = record.configuration.device
@@ -27,7 +27,7 @@ def _device_names(record: Record) -> tuple[str, ...]:
 
 
 def _version_names(record: Record) -> tuple[str, ...]:
-    """``2.13.0`` and ``torch 2.13.0`` for each version that identifies the backend."""
+    """Return ``2.13.0`` and ``torch 2.13.0`` for each version that identifies the backend."""
     versions = identifying_versions(record.configuration.backend, record.framework)
     return (*versions.values(), *(f"{name} {version}" for name, version in versions.items()))
 
@@ -51,7 +51,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def _names(record: Record, key: str) -> tuple[str, ...]:
-    """What a filter compares with its values; empty where the record's task has no such option."""
+    """Return the names that the filter ``key`` compares; empty if the record's task has no such option."""
     if key in _NAMES:
         return _NAMES[key](record)
     value = value_of(record, key)
@@ -60,7 +60,7 @@ def _names(record: Record, key: str) -> tuple[str, ...]:
 
 
 def _number_text(text: str) -> str:
-    """A number in one form, so that ``0.10`` and ``1e-1`` are ``0.1``; another text as it is."""
+    """Write a number in one form, so that ``0.10`` and ``1e-1`` are ``0.1``; keep other texts."""
     try:
         return f"{float(text):g}"
     except ValueError:
@@ -68,7 +68,7 @@ def _number_text(text: str) -> str:
 
 
 class Selection:
-    """Records to read, once. Afterwards ``unreadable`` holds a message for each file that was skipped.
+    """Selected records, to be read once. Afterwards ``unreadable`` has a message for each skipped file.
 
     Raises:
         UsageError: an argument is neither a filter nor the name of a record or folder.
@@ -120,14 +120,14 @@ class Selection:
         return [result.path]
 
     def __iter__(self) -> Iterator[Record]:
-        """Each record that passes the filters; as :meth:`with_paths`."""
+        """Yield each record that passes the filters, as :meth:`with_paths`."""
         return (record for _, record in self.with_paths())
 
     def with_paths(self) -> Iterator[tuple[Path, Record]]:
-        """Each record that passes the filters, with its file, in the order of the files.
+        """Yield each record that passes the filters, with its file, in the order of the files.
 
         Raises:
-            UsageError: none passes; the message lists what there is.
+            UsageError: no record passes; the message lists the values that are present.
         """
         passed = 0
         with no_garbage_collection():
@@ -187,7 +187,7 @@ def no_garbage_collection() -> Iterator[None]:
 
 
 def _parse_since(text: str) -> datetime.datetime:
-    """A time ago such as ``90m``, ``3h``, ``2d`` or ``1w``, or an ISO 8601 date (UTC without a zone)."""
+    """Parse an age such as ``90m``, ``3h``, ``2d`` or ``1w``, or an ISO 8601 date (UTC without a zone)."""
     if match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
         ago = datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})
         now = datetime.datetime.now(datetime.UTC)

@@ -1,4 +1,4 @@
-"""Runs one after the other, each after the certificate that it needs; nothing is timed meanwhile."""
+"""Execution of runs one after the other, each after its certificate, while nothing else runs."""
 
 import time
 from collections import Counter
@@ -32,15 +32,15 @@ CertifiedWork = tuple[Configuration, str, frozenset[str]]
 
 
 def certified_work(request: RunRequest) -> CertifiedWork:
-    """What the certificate of a run is of."""
+    """Return the work that the certificate of a run covers."""
     return request.configuration, request.task.name, rules_of(request.task)
 
 
 class Certification:
-    """Certifies the work of runs, each once, with one worker for each configuration.
+    """The certification of the work of runs, each once, with one worker for each configuration.
 
-    Between two certificates a worker is stopped, so that it takes no time from a run that is timed; it is
-    ended with the last certificate of its configuration.
+    Between two certificates a worker is stopped, so that it takes no time from a timed run. It ends with the
+    last certificate of its configuration.
     """
 
     def __init__(self, requests: Iterable[RunRequest], notify: Callable[[CertificationEvent], None]) -> None:
@@ -51,7 +51,7 @@ class Certification:
         self._to_come = Counter(configuration for configuration, *_ in works)
 
     def certificate(self, request: RunRequest) -> Certificate:
-        """The certificate of a run's work, made or read from the cache when it is first asked for."""
+        """Return the certificate of a run's work, made or read from the cache at the first call."""
         work = certified_work(request)
         if work not in self._made:
             self._made[work] = self._make(request)
@@ -88,21 +88,21 @@ class Certification:
             examiner.__exit__(kind, error, trace)
 
 
-#: How often the records of other processes are looked up while this one waits for them.
+#: Interval at which the records of other processes are looked up while this one waits for them.
 _POLL_SECONDS = 0.5
 
 
 class SequenceObserver(Protocol):
-    """Watches a sequence of runs."""
+    """An observer of a sequence of runs."""
 
     def begin(self, node: str, request: RunRequest) -> RunObserver:
-        """A run begins on a node, "" for this machine; returns the observer of its events."""
+        """Begin a run on a node, "" for this machine; return the observer of its events."""
 
     def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
-        """Another process has executed a run."""
+        """Show that another process has executed a run."""
 
     def waiting(self, runs: int) -> None:
-        """Nothing is free: other processes execute so many runs."""
+        """Show that other processes execute all ``runs`` that are left."""
 
 
 def execute_all(
@@ -112,11 +112,11 @@ def execute_all(
     deadline: float,
     certification: Certification | None = None,
 ) -> list[Record]:
-    """Execute what is left of a matrix and free, in turn, and wait for what other processes execute of it.
+    """Execute the runs of a matrix that are left and free, in turn, and wait for those of other processes.
 
-    Returns the records of the matrix, those that were there before and those of others among them; ends early
-    after a Ctrl-C. Without ``certification`` runs have no certificate. No run begins after ``deadline``, in
-    seconds of the monotonic clock.
+    Return the records of the matrix, including earlier ones and those of other processes; end early after
+    Ctrl-C. Without ``certification``, runs have no certificate. No run begins after ``deadline``, in seconds
+    of the monotonic clock.
     """
     while shared.left and time.monotonic() <= deadline:
         for run, record in shared.refresh():
@@ -137,7 +137,7 @@ def execute_all(
 def _execute(
     request: RunRequest, store: Store, observer: SequenceObserver, certification: Certification | None
 ) -> Record:
-    """Execute a run after its certificate."""
+    """Certify a run, then execute it."""
     try:
         known = certification.certificate(request) if certification else None
     except KeyboardInterrupt as interrupt:
@@ -149,7 +149,7 @@ def _execute(
 
 
 def _interrupted(request: RunRequest, store: Store, interrupt: KeyboardInterrupt) -> Record:
-    """The record of a run that was interrupted while its configuration was being certified."""
+    """Record a run that was interrupted while its configuration was being certified."""
     record = new_record(request)
     record.status, record.failure = "interrupted", Failure(interruption(interrupt))
     store.save(record)

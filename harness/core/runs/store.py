@@ -17,9 +17,10 @@ from harness.errors import HarnessError
 
 
 def judged(record: Record, path: Path) -> Record:
-    """The record in a file, with status ``lost`` instead of ``running`` where its process is gone.
+    """Return the record of a file, with status ``lost`` instead of ``running`` if its process is gone.
 
-    A process on another host is gone if its claim has no heartbeat. Records of earlier versions name none.
+    A process on another host is gone if its claim has no heartbeat. Records of earlier versions name no
+    process.
     """
     if record.status != "running":
         return record
@@ -43,12 +44,12 @@ RUNS = RecordKind(
 )
 
 
-#: How files of weights end.
+#: The suffix of files of weights.
 WEIGHTS_SUFFIX = ".safetensors"
 
 
 def files_of(record: Path) -> list[Path]:
-    """The file of a record, and those next to it that are its own: pictures and weights."""
+    """Return the file of a record, and the images and weights beside it that belong to it."""
     beginning = glob.escape(record.stem)
     return [
         record,
@@ -61,7 +62,7 @@ def files_of(record: Path) -> list[Path]:
 
 
 class RecordWriter(Protocol):
-    """Where a run is recorded while it is executed."""
+    """The storage of a run's record while the run is executed."""
 
     def save(self, record: Record) -> object:
         """See :meth:`Store.save`."""
@@ -85,7 +86,7 @@ class Store:
         return RUNS.save(record, self.folder)
 
     def save_beside(self, record: Record, content: bytes, ending: str) -> str:
-        """Write pictures or weights next to the record; returns the file name, its id and this ``ending``.
+        """Write images or weights next to the record; return the name of the file: id and ``ending``.
 
         Raises:
             HarnessError: the file cannot be written.
@@ -103,5 +104,5 @@ class Store:
             path.unlink(missing_ok=True)
 
     def paths(self) -> list[Path]:
-        """The files of the records, oldest first (their names begin with the time)."""
+        """Return the files of the records, oldest first (their names begin with the time)."""
         return sorted(self.folder.glob("*.json"))

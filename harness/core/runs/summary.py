@@ -53,7 +53,7 @@ def summary_document(
 ) -> Document:
     """Show the results of the runs, their problems, remarks of ``works``, and the place of the records.
 
-    A ``comparison`` of the runs, where a feature has made one, stands in place of a line for each run.
+    A ``comparison`` of the runs, if a feature has made one, replaces the line for each run.
     """
     remarks = _remarks(records, works, starred=not comparison)
     paragraphs = [Paragraph(text, "lines" if "\n" in text else "") for text in remarks]
@@ -62,7 +62,7 @@ def summary_document(
 
 
 def _runs(records: Sequence[Record]) -> list[Node]:
-    """What was run, and a line for each run, in order."""
+    """Return the conditions of the runs, and a line for each run, in order."""
     measures = {measure_of_task(record.task.description).name for record in records}
     score = f"test {next(iter(measures))}" if len(measures) == 1 else "test score"
     seeds = len({record.seed for record in records}) > 1
@@ -86,7 +86,7 @@ def _runs(records: Sequence[Record]) -> list[Node]:
 
 
 def _conditions(record: Record) -> str:
-    """``cnn on digits: 10 epochs, cpu, float32, 2 threads``."""
+    """Describe the conditions of a run: ``cnn on digits: 10 epochs, cpu, float32, 2 threads``."""
     epochs = counted(record.epochs_asked, "epoch")
     steps = f", at most {record.max_steps:,} steps" if record.max_steps else ""
     threads = counted(record.configuration.threads, "thread")
@@ -122,7 +122,7 @@ def _seconds(record: Record) -> str:
 
 
 def _remarks(records: Sequence[Record], works: Sequence[AfterTraining], *, starred: bool) -> Iterable[str]:
-    """Stand-ins, failures, missing certificates and a busy machine.
+    """Yield remarks on stand-ins, failures, missing certificates and a busy machine.
 
     ``starred``: the table marks the times of a clock that is not confirmed with a star.
     """
@@ -172,7 +172,7 @@ def _remarks(records: Sequence[Record], works: Sequence[AfterTraining], *, starr
 
 
 def _scoring(records: Sequence[Record]) -> str:
-    """``Scoring took 31.5 s, 63 % of training and scoring.``; empty where nothing was scored."""
+    """State the time of scoring: ``Scoring took 31.5 s, 63 % of training and scoring.``; empty for none."""
     scoring = sum(record.phases.evaluation_seconds for record in records)
     both = scoring + sum(record.phases.training_seconds for record in records)
     if not scoring:
@@ -193,7 +193,7 @@ def _ending(records: Sequence[Record], folder: Path) -> Paragraph:
 
 
 def disturbance(records: Sequence[Record]) -> str | None:
-    """A line about other programs that used the machine during training; None where they were idle."""
+    """Describe how other programs used the machine during training; None if no run was disturbed."""
     busy = [record.interference for record in records if record.interference and record.disturbed]
     if not busy:
         return None
@@ -210,14 +210,14 @@ def disturbance(records: Sequence[Record]) -> str | None:
 
 
 def matrix_sentence(axes: Mapping[str, Sequence[Value]], runs: int) -> str:
-    """``12 runs: optimizer adam, sgd × seed 0 to 2``; empty for a single run."""
+    """Describe a matrix: ``12 runs: optimizer adam, sgd × seed 0 to 2``; empty for a single run."""
     if runs == 1:
         return ""
     return f"{runs} runs: " + " × ".join(f"{name} {_values(values)}" for name, values in axes.items())
 
 
 def _values(values: Sequence[Value]) -> str:
-    """The values, or the ends of three or more consecutive integers."""
+    """List the values, or the ends of three or more consecutive integers."""
     first = values[0]
     consecutive = isinstance(first, int) and list(values) == [*range(first, first + len(values))]
     if consecutive and len(values) > 2:  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""What is said of a run in a few words, in tables and lines of progress."""
+"""Short texts about a run, for tables and lines of progress."""
 
 from harness.core.certify.page import IN_FLOAT32, certificate_label
 from harness.core.documents.kinds import Status
@@ -9,7 +9,7 @@ from harness.core.training.measures import measure_of_task
 
 
 def certificate_cell(record: Record) -> str:
-    """``yes``, ``without dropout``, ``in float32`` or ``no``, for a column with the heading *certified*.
+    """Return ``yes``, ``without dropout``, ``in float32`` or ``no``, for a column headed *certified*.
 
     The work of a run that failed is not certified, whatever its certificate says.
     """

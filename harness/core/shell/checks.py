@@ -38,9 +38,9 @@ CLOCK = "clock"
 
 
 def check_once(examiner: Examiner, definition: TaskDefinition, selection: Selection) -> Checked:
-    """Make a check, which takes seconds to minutes; never raises HarnessError.
+    """Check the examiner's configuration on a task, in seconds to minutes; never raise HarnessError.
 
-    A line is printed for each case that has ended, with the time so far and about the time that is left.
+    Print a line for each case that has ended, with the elapsed and the estimated remaining time.
     """
     configuration = examiner.configuration
     name = f"{configuration.label} on {definition.name}"
@@ -91,9 +91,9 @@ class Check(NamedTuple):
 def check_all(
     checks: Sequence[Check], selection: Selection, cpu_groups: Iterable[Sequence[int]]
 ) -> list[Checked]:
-    """The outcomes in the order of ``checks``, with one worker at a time on each group of CPUs.
+    """Return the outcomes in the order of ``checks``, with one worker at a time on each group of CPUs.
 
-    With ``fail_fast`` there is one worker, and the outcomes end with the first failure.
+    With ``fail_fast``, there is one worker, and the outcomes end with the first failure.
     """
     groups = list(cpu_groups)[: 1 if selection.fail_fast else max(1, len(checks))]
     shared = _Shared(checks, selection)
@@ -109,7 +109,7 @@ def check_all(
 
 
 class _Shared:
-    """The checks that are left, which threads take, and the outcomes by the index of the check."""
+    """The remaining checks, which threads take, and the outcomes by the index of the check."""
 
     def __init__(self, checks: Sequence[Check], selection: Selection) -> None:
         self.outcomes: dict[int, Checked] = {}
@@ -128,9 +128,9 @@ class _Shared:
         self._lock = threading.Lock()
 
     def work(self, cpus: Sequence[int]) -> None:
-        """Make one check after the other on these CPUs until none is left.
+        """Make one check after the other on ``cpus`` until none is left.
 
-        Its worker starts on the same CPUs, and makes all checks of a configuration that follow each other.
+        A worker starts on the same CPUs, and makes all consecutive checks of a configuration.
         """
         examiner: Examiner | None = None
         with bound_to_cpus(cpus), contextlib.ExitStack() as worker:
@@ -150,14 +150,14 @@ class _Shared:
             return self._left.popleft() if self._left else None
 
     def abandon(self) -> None:
-        """Leave the checks that are left, and end all workers at once."""
+        """Drop the remaining checks, and end all workers at once."""
         self._left.clear()
         for examiner in tuple(self._examiners):
             examiner.kill()
 
 
 def _cost(check: Check) -> int:
-    """The number of its parameters' arrays, with which its duration grows; 0 where the task is invalid."""
+    """Return the number of the task's parameter arrays, which the duration grows with; 0 if it is invalid."""
     definition = check.definition
     try:
         return len(define_task(definition, definition.options()).parameters())

@@ -1,4 +1,4 @@
-"""What the shell completes: names of plugins and ids of records. Imports no framework.
+"""Completion of names of plugins and ids of records by the shell. Imports no framework.
 
 Each function has the form of click's ``shell_complete``.
 """
@@ -19,7 +19,7 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def _of_list(names: Callable[[str], Iterable[str]]) -> Complete:
-    """Return what completes the last of several names, which commas separate."""
+    """Return a function that completes the last of several names separated by commas."""
 
     def complete(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
         before, comma, last = incomplete.rpartition(",")
@@ -54,7 +54,7 @@ def _backends_and_modes(incomplete: str) -> Iterable[str]:
 
 
 def _records(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """List ids in the results folder, newest first, or files where no id begins so."""
+    """List ids in the results folder that begin with ``incomplete``, newest first; without any, files."""
     from harness.core.documents.results import DEFAULT_RESULTS
 
     results = Path(ctx.params.get("results") or DEFAULT_RESULTS)

@@ -1,4 +1,4 @@
-"""How commands end: a result is printed and written to files, and its status becomes the exit code."""
+"""The end of a command: printing its result, writing it to files, and the exit code of its status."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ INTERRUPTED = 130
 
 
 def code_of(status: Status, ok: int = 0) -> int:
-    """The exit code of a command whose record has this status; ``ok`` is that of a success."""
+    """Return the exit code for the ``status`` of a record; ``ok`` is the code of a success."""
     return {"ok": ok, "interrupted": INTERRUPTED}.get(status, 1)
 
 
@@ -51,7 +51,7 @@ def deliver(
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what prevents that a file of ``--to`` is written into an error for the user.
+    """Turn failures to write a file of ``--to`` into errors for the user.
 
     Raises:
         UsageError: a library that the format needs is not installed.
@@ -69,7 +69,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_document(document: "Document", path: Path) -> None:
-    """Write a document as Markdown or as a page, by the suffix of the path. Raises as :func:`writing`."""
+    """Write a document as Markdown or as a page, by the suffix of the path. Raise as :func:`writing`."""
     with writing(path):
         if path.suffix == ".md":
             from harness.core.documents.render.markdown import markdown

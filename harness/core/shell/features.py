@@ -10,7 +10,7 @@ Every string that names code is ``package.module:NAME``. It is imported when it 
 import functools
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from pkgutil import resolve_name
 from types import MappingProxyType
@@ -31,7 +31,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Command(NamedTuple):
-    """A command: its name, one line of help, and where its click command is.
+    """A command: its name, one line of help, and the place of its click command.
 
     A command that ``records`` writes records, which contain the command line.
     """
@@ -42,8 +42,38 @@ class Command(NamedTuple):
     records: bool = False
 
 
+class Measurement(NamedTuple):
+    """A measurement of ``harness doctor`` that replaces the description of the machine if its flag is given.
+
+    ``options`` declares the flag and further options; ``run`` takes the values of all options and prints.
+    """
+
+    flag: str
+    options: Callable[[Callable[..., Any]], Callable[..., Any]]
+    run: Callable[[Mapping[str, Any]], None]
+
+
+class Skeleton(NamedTuple):
+    """The skeleton of a plugin, for a KIND of ``harness new``.
+
+    ``templates`` is the folder of its templates, ``package.module:folder``. ``group`` is the group of the
+    entry point, which names the object ``attribute`` of the first module, or else the module. ``further``
+    are modules beside the first one, by the ends of their names. ``first`` is a command that shows the plugin
+    at work. ``taken`` returns the names that are in use.
+    """
+
+    label: str
+    summary: str
+    templates: str
+    group: str
+    first: str
+    taken: Callable[[], Iterable[str]]
+    further: tuple[str, ...] = ()
+    attribute: str = ""
+
+
 class Feature(NamedTuple):
-    """What a family adds. Mappings are by a name on the command line, or in a message to a worker."""
+    """The additions of a family. Keys of mappings are names on the command line or in messages to workers."""
 
     name: str
     title: str
@@ -54,7 +84,7 @@ class Feature(NamedTuple):
     operations: Mapping[str, str] = _NONE
     """Operations of a worker: ``function(worker, arguments)``, for ``Session.operate``."""
     executors: Mapping[str, str] = _NONE
-    """Where runs are executed, by the value of ``--executor``: see :mod:`harness.core.shell.executors`."""
+    """Executors of runs, by the value of ``--executor``: see :mod:`harness.core.shell.executors`."""
     trackers: Mapping[str, str] = _NONE
     """By the tool that ``--track`` names: ``function(results, uri)`` returns a
     :class:`~harness.core.runs.tracker.Tracker`."""
@@ -77,16 +107,16 @@ class Feature(NamedTuple):
     diagnoses: tuple[str, ...] = ()
     """For ``harness doctor``: ``function()`` returns a line for each thing that disturbs measurements."""
     measurements: tuple[str, ...] = ()
-    """For ``harness doctor``: :class:`harness.core.shell.commands.doctor.Measurement` objects."""
+    """For ``harness doctor``: :class:`Measurement` objects."""
     listings: tuple[str, ...] = ()
-    """Further tables for ``harness list tasks``: ``function()`` returns texts."""
+    """Further tables below the tasks in ``harness list``: ``function()`` returns texts."""
     best_mode: str = ""
     """The fastest mode of a backend: a :class:`harness.core.shell.executors.BestMode`."""
     model_proof: str = ""
     """The proof that two models are equal: ``function(models, options)`` writes the task of both models, and
     returns their backends and the options with this task."""
     skeletons: Mapping[str, str] = _NONE
-    """By the KIND of ``harness new``: :class:`harness.core.shell.commands.new.Skeleton` objects."""
+    """By the KIND of ``harness new``: :class:`Skeleton` objects."""
 
 
 def features() -> tuple[Feature, ...]:

@@ -18,9 +18,9 @@ from harness.core.shell.features import Command, broken, features, resolved
 from harness.core.shell.printing import (
     discard,
     echo,
-    interrupt_on_termination,
     print_error,
 )
+from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import HarnessError, UsageError, unknown_name
 
 #: The commands of the core. Those of features follow them.
@@ -75,7 +75,7 @@ class _LazyGroup(click.Group):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The commands that begin so, without importing any, and the options of the group."""
+        """Complete commands, without importing any, and the options of the group."""
         found = [each for name, each in commands().items() if name.startswith(incomplete)]
         options = click.Command.shell_complete(self, ctx, incomplete)
         return [*(CompletionItem(each.name, help=each.help) for each in found), *options]
@@ -101,7 +101,7 @@ def _remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> No
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    """Print the version; the option before it says whether others are printed, too."""
+    """Print the version; after ``-v``, also those of Python and of each backend's frameworks."""
     if ctx.resilient_parsing:
         return
     if not value:
@@ -113,7 +113,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
 
 
 def version_text(*, verbose: bool) -> str:
-    """``harness, version 0.1.0``; if ``verbose`` also Python and each backend, from packages' metadata."""
+    """Return ``harness, version 0.1.0``; if ``verbose``, also versions of Python and of each backend."""
     import platform
     from importlib import metadata
 
@@ -174,7 +174,7 @@ def main() -> None:
 
 
 def execute(arguments: list[str]) -> int:
-    """Run a command line; returns its exit code. Errors that a user can correct take one or two lines."""
+    """Run a command line; return its exit code. Errors that a user can correct take one or two lines."""
     for error in broken():
         print_error(str(error))
     try:
@@ -212,7 +212,7 @@ def _leave(code: int) -> NoReturn:
 
 
 def _flush_standard_error() -> None:
-    """Flush here: a failure at exit would replace the exit code by one of Python's own."""
+    """Flush standard error: a failure at exit would replace the exit code by one of Python's own."""
     try:
         if sys.stderr is not None:
             sys.stderr.flush()
@@ -243,7 +243,7 @@ def _takes_task_options(context: click.Context | None) -> bool:
 
 
 def _one_line(error: click.ClickException) -> str:
-    """A click error on one line, with a pointer to the help instead of the usage."""
+    """Write a click error on one line, with a pointer to the help instead of the usage."""
     text = " ".join(error.format_message().split())
     text = text[:1].lower() + text[1:] + "." * (text[-1] not in ".?!")
     context = error.ctx if isinstance(error, click.UsageError) else None

@@ -1,5 +1,5 @@
-"""What every backend receives and is scored by: draws, batches, splits, initial weights, scores in NumPy.
+"""Inputs of every backend, and its scoring: draws, batches, splits, initial weights, scores in NumPy.
 
-This room may import the contract, plugins, the machine and the statistics. It must not know workers, records
-or frameworks.
+This folder may import the contract, plugins, the machine and the statistics. It must not know workers,
+records or frameworks.
 """

@@ -20,8 +20,9 @@ from harness.core.shell.ending import code_of, deliver
 from harness.core.shell.executors import executor_of
 from harness.core.shell.options import is_local
 from harness.core.shell.own_model import is_model
-from harness.core.shell.printing import echo, echo_json, interrupt_on_termination
+from harness.core.shell.printing import echo, echo_json
 from harness.core.shell.progress import shown_progress
+from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import UsageError
 from harness.timing.duel.configurations import (
     LETTERS,

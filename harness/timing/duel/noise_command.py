@@ -16,8 +16,8 @@ from harness.core.plugins.options import parse_options
 from harness.core.runs.matrix import preset_backends
 from harness.core.runs.request import choose_dataset
 from harness.core.shell import options
-from harness.core.shell.commands.doctor import Measurement
 from harness.core.shell.console import console
+from harness.core.shell.features import Measurement
 from harness.core.shell.printing import echo
 from harness.errors import HarnessError
 from harness.timing.duel.noise import Noise, measure_noise

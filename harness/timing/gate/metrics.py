@@ -20,8 +20,8 @@ def metric_ratios(
 ) -> Ratios:
     """Return the log ratios of a process over base; above 0 is worse.
 
-    For the step, pairs lost to disturbances are left out; for a quantity, pairs in which a process has none.
-    Outliers are down-weighted in the step, as in a duel, and not in the other metrics.
+    For the step, pairs lost to disturbances are left out and outliers are down-weighted, as in a duel; for
+    a quantity, pairs in which a process has no value are left out.
     """
     if metric == "step":
         return step_ratios(pairs, index, batch_sizes)

@@ -12,7 +12,7 @@ from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult
 
 #: A log ratio of 0 and another value; see :data:`harness.timing.gate.metric_table.UNBOUNDED`.
 _NEARLY_UNBOUNDED = 0.99 * math.log(UNBOUNDED)
-#: Verdicts other than PASS as words, in the order in which every report lists them.
+#: Verdicts other than PASS, in the order in which every report lists them, as words.
 _NOT_PASSED: dict[Verdict, str] = {"FAIL": "failed", "INVALID": "invalid", "INCONCLUSIVE": "inconclusive"}
 #: How to read every change in a gate or a history.
 CHANGE_LEGEND = (
@@ -82,7 +82,7 @@ def upgrade_headline(record: GateRecord) -> str:
 
 
 def _over_benchmarks(record: GateRecord, metric: MetricName) -> Estimate | None:
-    """Return the geometric mean of a metric's ratios, whose intervals are independent."""
+    """Return the geometric mean of a metric's ratios, whose intervals are independent of each other."""
     every = [result for benchmark in record.benchmarks for result in benchmark.metrics]
     ratios = [result.ratio for result in every if result.metric == metric and result.ratio is not None]
     if not ratios:

@@ -27,7 +27,7 @@ from harness.timing.history.change_points import Ratio, Trend, level_trend
 SMALLEST_NOISE = 0.002
 _FEWEST_FOR_SPREAD = 2
 
-#: The key of comparable ratios: benchmark, metric, and the work behind them.
+#: What must stay the same for ratios to be comparable: benchmark, metric, and the work behind them.
 _Key = tuple[str, MetricName, str]
 
 
@@ -281,7 +281,7 @@ def _runs(name: str, metric: MetricName | None, attempts: Sequence[_Attempt]) ->
 def selected(
     gates: Iterable[GateRecord], benchmark: str | None, metric: MetricName | None
 ) -> list[GateRecord]:
-    """Return the gates with one benchmark and one metric only; None: all."""
+    """Return the gates with one benchmark and one metric only; None keeps all."""
     return [
         msgspec.structs.replace(
             gate,

@@ -66,8 +66,8 @@ def default_of(function, parameter):
 def test_torch():
     torch = pytest.importorskip("torch")
     for topic, (name, parameter) in TORCH.items():
-        room, kind = name.split(".")
-        assert default_of(getattr(getattr(torch, room), kind), parameter) in numbers(ENTRIES[topic].torch)
+        module, kind = name.split(".")
+        assert default_of(getattr(getattr(torch, module), kind), parameter) in numbers(ENTRIES[topic].torch)
     assert default_of(torch.nn.GELU, "approximate") == "none"
     x = torch.zeros(1, requires_grad=True)
     torch.nn.functional.leaky_relu(x, 0.2).backward()

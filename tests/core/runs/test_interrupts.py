@@ -18,7 +18,7 @@ from harness.core.documents import kinds as documents
 from harness.core.machine import files
 from harness.core.runs import execute
 from harness.core.runs.store import RUNS, Store
-from harness.core.shell import printing
+from harness.core.shell import signals
 from harness.errors import RequestFailed
 from harness.timing.duel import runner
 from harness.timing.environments.environment import Environment
@@ -132,8 +132,8 @@ def test_a_gate_that_is_interrupted_anywhere_has_ended(tmp_path, monkeypatch):
 
 def test_signals_that_follow_an_interrupt_change_nothing_for_a_while(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(printing, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    handler = printing._Interrupt()
+    monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    handler = signals._Interrupt()
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         handler(signal.SIGINT, None)
     handler(signal.SIGTERM, None)
@@ -155,7 +155,7 @@ def test_a_signal_while_a_module_is_imported_is_not_lost(tmp_path):
     )
     code = (
         "import time\n"
-        "from harness.core.shell.printing import interrupt_on_termination\n"
+        "from harness.core.shell.signals import interrupt_on_termination\n"
         "interrupt_on_termination()\n"
         "import losing\n"
         "time.sleep(30)\n"

@@ -1,4 +1,4 @@
-"""Renderers of documents: terminal, Markdown, HTML and notebook, which know nothing but nodes.
+"""Renderers of documents: terminal, Markdown, HTML, LaTeX and notebook.
 
-Each escapes every text that it writes. This folder must not know any subject.
+A renderer knows nodes but no subject, and escapes every text that it writes.
 """

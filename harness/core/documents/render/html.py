@@ -39,15 +39,16 @@ from harness.core.documents.document import (
     shown,
 )
 from harness.core.documents.escaping import visible, with_lines
-from harness.core.machine.files import cache_folder, replace_file
+from harness.core.machine.cache import cache_folder
+from harness.core.machine.files import replace_file
 
-#: Items of a list with a title that are not folded, and of another one that are not cut.
+#: Most items of a list that are shown unfolded below a title, and that are shown at all.
 _MOST_OPEN, _MOST_ITEMS = 6, 60
 _FRAGMENT_WIDTH = 420
 
 
 def html_page(document: Document) -> str:
-    """The page. Every text in it is escaped, and its control characters are replaced."""
+    """Render a document as a page; escape every text and replace its control characters."""
     writer = _Writer("page")
     nodes = _chosen(document.nodes)
     main = writer.all(nodes, 2)
@@ -75,7 +76,7 @@ def html_page(document: Document) -> str:
 
 
 def html_fragment(nodes: Sequence[Node]) -> str:
-    """The nodes alone, with charts drawn as SVG, for the output of a notebook."""
+    """Render nodes for the output of a notebook, with charts drawn as SVG."""
     return str(_Writer("notebook").all(nodes, 3))
 
 
@@ -101,7 +102,7 @@ _LAYOUT = Markup("""\
 
 
 def _element(name: str, *children: str, **attributes: str | float | None) -> Markup:
-    """An element; children and attributes that are no markup yet are made visible and escaped."""
+    """Make an element; children and attributes that are not markup are made visible and escaped."""
     given = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_safe(str(value))}"'
         for key, value in attributes.items()
@@ -116,12 +117,12 @@ def _safe(text: str) -> Markup:
 
 
 def _prose(text: str) -> Markup:
-    """As :func:`_unbroken`, with the parts between backticks as code."""
+    """Escape text as :func:`_unbroken`, and mark the parts between backticks as code."""
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(_unbroken(text))))  # noqa: S704  escaped before
 
 
 def _unbroken(text: str) -> Markup:
-    """Escaped text without line breaks inside brackets, so that an interval stays together."""
+    """Escape text, and prevent line breaks inside brackets, so that an interval stays together."""
     # As plain text: parts of Markup, joined by re.sub, would be escaped again.
     unbroken = re.sub(r"\[[^\[\]]*\]", r'<span class="unbroken">\g<0></span>', str(_safe(text)))
     return Markup(unbroken)  # noqa: S704  escaped before
@@ -141,7 +142,7 @@ def _span(span: Span) -> Markup:
 
 
 def _chosen(nodes: Sequence[Node]) -> list[Node]:
-    """The nodes for a page, within sections too. Nodes that only a page has are made here, once."""
+    """Choose the nodes for a page, also within sections. Nodes that only a page has are made here, once."""
     return [
         msgspec.structs.replace(node, nodes=_chosen(node.nodes)) if isinstance(node, Section) else node
         for node in shown(nodes, "page")
@@ -149,7 +150,7 @@ def _chosen(nodes: Sequence[Node]) -> list[Node]:
 
 
 def _contents(nodes: Sequence[Node]) -> Markup:
-    """Links to the sections, and to their own where there are several."""
+    """Make links to the sections, and to their subsections if there are several."""
     entries = [_entry(node) for node in nodes if isinstance(node, Section)]
     brand = _element("p", "dl-harness", class_="brand")
     return _element("nav", brand, _element("ul", *entries, class_="scroll"), aria_label="Contents")
@@ -163,7 +164,7 @@ def _entry(section: Section) -> Markup:
 
 
 class _Writer:
-    """Nodes as elements. ``drawn`` are the charts that the page's script draws."""
+    """A writer of nodes as elements. ``drawn`` are the charts that the page's script draws."""
 
     def __init__(self, medium: Medium) -> None:
         self.drawn: list[Figure] = []
@@ -171,7 +172,7 @@ class _Writer:
         self._legends: set[str] = set()
 
     def all(self, nodes: Sequence[Node], level: int) -> Markup:
-        """The nodes below a heading of the level before; figures that follow one another share a grid."""
+        """Write the nodes, with headings of ``level``."""
         parts: list[Markup] = []
         for node in shown(nodes, self._medium):
             parts += self._node(node, level)
@@ -217,7 +218,7 @@ class _Writer:
                 yield _element("section", heading, self.all(node.nodes, level + 1), id=node.id)
 
     def _legend(self, sentences: Sequence[str]) -> Iterator[Markup]:
-        """The sentences that the page does not have yet."""
+        """Write the sentences that the page does not have yet."""
         new = [sentence for sentence in sentences if sentence not in self._legends]
         self._legends.update(new)
         if new:
@@ -250,7 +251,7 @@ class _Writer:
 
 
 def _items(items: Items, level: int) -> Iterator[Markup]:
-    """A list; below a title with the first few items, and the others folded."""
+    """Write a list; below a title, show the first few items and fold the others."""
     most = _MOST_OPEN if items.title else _MOST_ITEMS
     kept = items.entries[:_MOST_ITEMS]
     if (more := len(items.items) - _MOST_ITEMS) > 0:
@@ -339,7 +340,7 @@ def _range_row(row: RangeRow, grid: Sequence[Markup]) -> Markup:
 
 
 def _specs(figures: Iterable[Figure]) -> str:
-    """The charts as JSON that cannot end the script element that holds it."""
+    """Write the charts as JSON that cannot end the script element around it."""
     specs = (f"{json.dumps(figure.name)}:{specification(figure)}" for figure in figures)
     return f"{{{','.join(specs)}}}".replace("<", "\\u003c")
 
@@ -349,7 +350,7 @@ def _asset(name: str) -> Markup:
 
 
 def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script. It is cached: building it takes two seconds."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script, cached because building it takes two seconds."""
     path = cache_folder() / f"vega-{metadata.version('vl-convert-python')}.js"
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if cached := path.read_text("utf-8"):

@@ -37,14 +37,14 @@ _FOUND = re.compile("|".join(map(re.escape, _SPECIAL)))
 
 
 def for_latex(text: str) -> str:
-    """The text escaped for LaTeX, on one line."""
+    """Escape the text for LaTeX, on one line."""
     return _FOUND.sub(lambda match: _SPECIAL[match[0]], visible(one_line(text)))
 
 
 def latex_table(table: Table, label: str, caption: str = "") -> str:
-    """A floating table with its caption, by default the title and how the numbers are to be read.
+    """Render a floating table; its caption is by default the title and the legend.
 
-    It is as wide as the text where it would be wider. Needs the packages booktabs and graphicx.
+    A table that is wider than the text is scaled down. It needs the packages booktabs and graphicx.
     """
     columns = "l" + "r" * (len(table.headers) - 1)
     said = caption or ". ".join(filter(None, [table.title, " ".join(table.legend)]))
@@ -68,4 +68,4 @@ def latex_table(table: Table, label: str, caption: str = "") -> str:
 
 def _row(cells: Sequence[Cell | str]) -> str:
     row = " & ".join(for_latex(text_of(cell)) for cell in cells) + r" \\"
-    return "{}" * row.startswith("[") + row  # after the end of a row a bracket is an option of it
+    return "{}" * row.startswith("[") + row  # a bracket would be an option of the row end before it

@@ -34,7 +34,7 @@ from harness.core.documents.escaping import (
 )
 from harness.core.documents.files import write_text
 
-#: What a document is written as: texts, and figures where a renderer takes them.
+#: A part of a written document: a text, or a figure for a renderer that takes figures.
 Block = str | Figure | Picture | Passage
 
 _MOST_ITEMS = 40
@@ -42,7 +42,7 @@ _PICTURE_WIDTH = 420
 
 
 def markdown(document: Document, drawn: Mapping[str, str] | None = None) -> str:
-    """The document; ``drawn`` has the addresses of charts by their name."""
+    """Render the document; ``drawn`` has the addresses of drawn charts by name."""
     blocks = MarkdownWriter(document, "markdown", drawn).blocks()
     return "\n\n".join(_texts(blocks)) + "\n"
 
@@ -77,7 +77,7 @@ def _texts(blocks: Iterable[Block]) -> list[str]:
 
 
 class MarkdownWriter:
-    """The blocks of a document; a notebook takes them one by one, and figures as they are."""
+    """A writer of a document as blocks; a notebook takes them one by one, and figures as they are."""
 
     def __init__(self, document: Document, medium: Medium, drawn: Mapping[str, str] | None = None) -> None:
         self._document = document
@@ -86,7 +86,7 @@ class MarkdownWriter:
         self._legends: set[str] = set()
 
     def blocks(self) -> Iterator[Block]:
-        """The headline, then the nodes."""
+        """Yield the headline, then the nodes."""
         document = self._document
         level = 1 if document.contents else 2
         first, *others = document.headline or [document.title]
@@ -95,7 +95,7 @@ class MarkdownWriter:
         yield from self.nodes(document.nodes, level + 1)
 
     def nodes(self, nodes: Sequence[Node], level: int) -> Iterator[Block]:
-        """The blocks of nodes below a heading of the level before."""
+        """Yield the blocks of ``nodes``, with headings of ``level``."""
         for node in shown(nodes, self._medium):
             yield from self._node(node, level)
 
@@ -135,7 +135,7 @@ class MarkdownWriter:
                 yield from blocks
 
     def _legend(self, sentences: Sequence[str]) -> Iterator[str]:
-        """The sentences that were not printed before."""
+        """Yield the sentences that are new in the document, in one block."""
         new = [sentence for sentence in sentences if sentence not in self._legends]
         self._legends.update(new)
         if new:
@@ -149,7 +149,7 @@ class MarkdownWriter:
         yield "\n".join([*lines, *[f"- and {more} more"] * (more > 0)])
 
     def figures(self, figures: Figures) -> Iterator[Block]:
-        """The charts that are drawn, by their addresses."""
+        """Yield the images of the charts that are drawn."""
         if not self._drawn:
             return
         drawn = [figure for figure in figures.make() if figure.name in self._drawn]
@@ -160,7 +160,7 @@ class MarkdownWriter:
 
 
 def markdown_table(table: Table) -> str:
-    """The table, every cell escaped."""
+    """Render the table; escape every cell."""
     lines = [list(table.headers), ["---"] * len(table.headers)]
     lines += [[_cell(cell) for cell in row] for row in table.rows]
     return "\n".join("| " + " | ".join(map(for_markdown, line)) + " |" for line in lines)
@@ -177,7 +177,7 @@ def _text(text: Text) -> str:
 
 
 def _keeping_ends(text: str) -> str:
-    """Escaped, with the blanks between it and its neighbours."""
+    """Escape the text; keep a blank at its beginning and at its end."""
     return f"{' ' * text.startswith(' ')}{for_markdown(text)}{' ' * text.endswith(' ')}"
 
 
@@ -195,7 +195,7 @@ def _item(item: Item, bullet: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Backticks could end the code, so they are left out."""
+    """Write text as code on one line, without backticks, which could end the code."""
     return visible(one_line(text)).replace("`", "")
 
 

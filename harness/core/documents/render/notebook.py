@@ -35,14 +35,14 @@ _WIDTH = 480
 
 
 class Code(NamedTuple):
-    """A cell of code, and the frame that it displays."""
+    """A cell of code, and the frame that the code displays."""
 
     source: str
     frame: pd.DataFrame | None = None
 
 
 def notebook(document: Document, codes: Sequence[Code]) -> str:
-    """The document with cells of code below its headline; they make ``report``, which has its charts."""
+    """Render the document, with cells of ``codes`` below its headline that make ``report`` and its charts."""
     headline, *blocks = _Writer(document, "notebook").blocks()
     cells = [*_cells([headline]), *map(_code_cell, codes), *_cells(blocks)]
     written: str = nbformat.writes(v4.new_notebook(cells=cells))
@@ -50,15 +50,15 @@ def notebook(document: Document, codes: Sequence[Code]) -> str:
 
 
 class _Writer(MarkdownWriter):
-    """Markdown, in which figures are blocks of their own."""
+    """A writer of Markdown in which figures are blocks of their own."""
 
     def figures(self, figures: Figures) -> Iterator[Block]:
-        """All of them."""
+        """Yield every figure."""
         yield from figures.make()
 
 
 def _cells(blocks: Iterable[Block]) -> Iterator[Any]:
-    """Texts and figures in turn."""
+    """Yield cells of texts and of figures, in order."""
     for is_text, group in itertools.groupby(blocks, key=lambda block: isinstance(block, str)):
         if is_text:
             yield v4.new_markdown_cell("\n\n".join(map(str, group)))
@@ -69,7 +69,7 @@ def _cells(blocks: Iterable[Block]) -> Iterator[Any]:
 
 
 def _figure_cells(figure: Figure | Picture | Passage) -> Iterator[Any]:
-    """The caption, and the code that displays the figure, with its output."""
+    """Yield the caption, and the code that displays the figure, with its output."""
     title = f"**{for_markdown(figure.title)}.** " if figure.title else ""
     caption = title + for_markdown(figure.caption)
     if isinstance(figure, Passage):
@@ -95,16 +95,16 @@ def _table_output(frame: pd.DataFrame) -> Any:
 
 
 def _chart(figure: Figure) -> Any:
-    """The chart for viewers that draw Vega-Lite, and as a picture for all others."""
+    """Make the output of a chart: Vega-Lite for viewers that draw it, and an image for all others."""
     spec = json.loads(specification(figure, width=_WIDTH))
     return _image({_VEGALITE: spec, "image/png": png(figure)})
 
 
 def live_chart(figure: Figure) -> "alt.TopLevelMixin":
-    """The chart as one of Altair's, to be changed and displayed.
+    """Return the chart as an Altair chart, to be changed and displayed.
 
-    Its output needs no network, which Altair's own renderer does: viewers that know Vega-Lite draw it, and
-    all others show a picture.
+    Its output needs no network, unlike that of Altair's own renderer: viewers that know Vega-Lite draw the
+    chart, and all others show an image.
 
     Raises:
         ImportError: Altair is not installed.

@@ -28,12 +28,12 @@ from harness.core.documents.document import (
 )
 from harness.core.documents.escaping import visible, with_lines
 
-# Otherwise a header is padded by two columns.
+# By default, a header is padded by two columns.
 tabulate.MIN_PADDING = 0
 _GAP = 2
-#: Of a document, and of a column with broken words.
+#: Least width of a document, and of a column with broken words.
 _NARROWEST, _NARROWEST_COLUMN = 60, 8
-#: Longer ones, such as paths and requirements, may be broken; no number and no name is.
+#: Longer words, such as paths and requirements, may be broken; numbers and most names are shorter.
 _LONGEST_WORD = 26
 _INTERVAL = re.compile(r"\[[^\[\]]{,26}\]")
 _NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=(?:%|s|ms|points?|seeds?|runs?|pairs?|epochs?|threads?)\b|%)")
@@ -44,19 +44,19 @@ _ROW_NAME_WIDTH = 32
 
 
 def terminal_width() -> int:
-    """The terminal's width in columns, or a generous fixed width where output is no terminal."""
+    """Return the terminal's width in columns; a fixed one if output is no terminal and COLUMNS is unset."""
     if (sys.stdout is None or not sys.stdout.isatty()) and "COLUMNS" not in os.environ:
         return _PIPED_WIDTH
     return shutil.get_terminal_size().columns
 
 
 def terminal_text(document: Document, width: int | None = None, *, verbose: bool = False) -> str:
-    """The document, as wide as the terminal; ``verbose`` adds what is folded elsewhere."""
+    """Render the document, as wide as the terminal; ``verbose`` adds nodes that are folded elsewhere."""
     return _Writer(max(width or terminal_width(), _NARROWEST), verbose=verbose).document(document)
 
 
 class _Writer:
-    """Nodes as blocks of lines."""
+    """A writer of nodes as blocks of lines."""
 
     def __init__(self, width: int, *, verbose: bool) -> None:
         self._width = width
@@ -112,12 +112,12 @@ class _Writer:
         return filled(plain(text), self._width, first_indent, indent)
 
     def _command(self, node: Command) -> str:
-        """In a line of its own, which is never wrapped."""
+        """Write a command on a line of its own, which is never wrapped."""
         lead = [self._filled(node.lead)] if node.lead else []
         return "\n".join([*lead, f"{'  ' * len(lead)}{visible(node.text)}"])
 
     def _items(self, items: Items) -> str:
-        """With bullets below a title; cut where they are many."""
+        """Write a list, with bullets below a title; cut a long one."""
         bullet = "- " if items.title else ""
         lines = [visible(items.title)] if items.title else []
         for number, item in enumerate(items.entries[:_MOST_ITEMS], 1):
@@ -157,7 +157,7 @@ def _quoted(text: str) -> str:
 
 
 def _fitting(columns: Sequence[Sequence[str]], width: int) -> int:
-    """How many of the columns fit, but at least one."""
+    """Count the columns that fit, at least one."""
     used = _ROW_NAME_WIDTH
     for count, column in enumerate(columns):
         used += _GAP + max(map(_longest_line, column))
@@ -167,17 +167,17 @@ def _fitting(columns: Sequence[Sequence[str]], width: int) -> int:
 
 
 def terminal_table(table: Table, width: int) -> str:
-    """The table for a terminal of ``width`` columns: the widest cells are wrapped."""
+    """Render the table for a terminal of ``width`` columns; wrap the widest cells."""
     return fitted_table([[text_of(cell) for cell in row] for row in table.rows], width, table.headers)
 
 
 def fitted_table(
     rows: Sequence[Sequence[str]], width: int, headers: Sequence[str] = (), tablefmt: str = "simple"
 ) -> str:
-    """The rows as a table of at most ``width`` columns; wide cells are wrapped.
+    """Render ``rows`` as a table of at most ``width`` columns; wrap wide cells.
 
-    Words longer than 26 characters are broken last. The table is wider where other words, numbers and
-    intervals need more columns.
+    Words longer than 26 characters are broken last. The table is wider if other words, numbers and intervals
+    need more columns.
     """
     rows = [list(map(visible, row)) for row in rows]
     columns = list(zip(*([*rows, headers] if headers else rows), strict=True))
@@ -188,7 +188,7 @@ def fitted_table(
 
 
 def filled(text: str, width: int, first_indent: str = "", indent: str = "") -> str:
-    """A paragraph of at most ``width`` columns; long words are not broken."""
+    """Fill a paragraph of at most ``width`` columns; long words are not broken."""
     lines = textwrap.fill(
         _NUMBER_AND_UNIT.sub(_HARD_SPACE, _joined(visible(text))),
         width,
@@ -201,19 +201,19 @@ def filled(text: str, width: int, first_indent: str = "", indent: str = "") -> s
 
 
 def _wrap(cell: str, width: int) -> str:
-    """The cell's lines, each broken at spaces; tabulate's own wrapping splits ``False`` and ``1,000``."""
+    """Wrap the cell's lines at spaces; tabulate's own wrapping splits ``False`` and ``1,000``."""
     wrapper = textwrap.TextWrapper(width, break_on_hyphens=False)
     lines = (part for line in _joined(cell).split("\n") for part in wrapper.wrap(line) or [""])
     return "\n".join(lines).replace(_HARD_SPACE, " ")
 
 
 def _joined(cell: str) -> str:
-    """The cell with intervals such as ``[1.2, 1.4]`` made unbreakable."""
+    """Make intervals such as ``[1.2, 1.4]`` in a cell unbreakable."""
     return _INTERVAL.sub(lambda match: match[0].replace(" ", _HARD_SPACE), cell)
 
 
 def _column_widths(columns: Sequence[Sequence[str]], width: int) -> list[int]:
-    """The natural width of each column, the widest reduced until all fit; long words are broken last."""
+    """Return the width of each column; the widest are reduced until all fit, long words broken last."""
     widths = [max(_longest_line(cell) for cell in column) for column in columns]
     for floor in (len, _broken):
         words = [max(floor(word) for cell in column for word in _words(cell)) for column in columns]
@@ -235,10 +235,10 @@ def _longest_line(cell: str) -> int:
 
 
 def _words(cell: str) -> list[str]:
-    """The words of a cell; an interval is one."""
+    """Split a cell into words; an interval is one word."""
     return re.split(r"[ \n]", _joined(cell))
 
 
 def _broken(word: str) -> int:
-    """The columns that a word needs if it may be broken where it is long and no interval."""
+    """Return the columns that a word needs if long words other than intervals may be broken."""
     return len(word) if len(word) <= _LONGEST_WORD or _HARD_SPACE in word else _NARROWEST_COLUMN

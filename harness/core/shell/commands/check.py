@@ -1,4 +1,4 @@
-"""``harness check``: whether backends compute what the references state, in float64."""
+"""``harness check``: compare backends with the references of tasks, in float64."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +36,7 @@ from harness.core.shell.printing import echo
 from harness.errors import PluginError, UsageError, unknown_name
 from harness.spec.task import TaskDefinition
 
-#: Each holds a framework and a network in memory, up to about 2 GiB.
+#: A worker holds a framework and a network in memory, up to about 2 GiB.
 _MOST_WORKERS = 8
 
 
@@ -116,7 +116,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
 
 def _selection(definitions: list[TaskDefinition], given: Mapping[str, Any]) -> Selection:
-    """The cases to make; raises UsageError for a name that no task has."""
+    """Select the cases to make; raise UsageError for a name that no task has."""
     names: tuple[str, ...] = given["chosen_cases"]
     if names:
         known = {CLOCK}.union(*(check_names(definition, given["precision"]) for definition in definitions))
@@ -128,7 +128,7 @@ def _selection(definitions: list[TaskDefinition], given: Mapping[str, Any]) -> S
 
 
 def _definitions(names: list[str]) -> tuple[list[TaskDefinition], list[str]]:
-    """The named tasks; without names all tasks that are not broken, and a line for each that is."""
+    """Return the named tasks; without names, all valid tasks, and a line for each broken task."""
     if names:
         return [registry.task(name) for name in names], []
     definitions, broken = [], []
@@ -150,7 +150,7 @@ def _broken_backends() -> list[str]:
 
 
 def _chosen(names: list[str], definitions: list[TaskDefinition], *, all_modes: bool) -> list[tuple[str, str]]:
-    """Backends with their modes: those named or default for a task, or all of every installed backend."""
+    """Return backends with modes: those named or default for a task, or all of every installed backend."""
     if not names:
         names = [name for name in registry.names("backend") if installation(name).state == "installed"]
         all_modes = True

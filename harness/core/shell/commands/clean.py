@@ -28,8 +28,8 @@ _HELP = """Remove files that are no longer needed, after listing them with their
 \b
 {kinds}
 
-What several environments share is counted once. Records of finished runs, data sets, duels, gates and
-studies are never removed.
+Files that several environments share are counted once. Records of finished results and data sets are never
+removed.
 
 Exit code: 0 if nothing is left to remove, 1 if something could not be removed, 2 if the input is wrong.
 """
@@ -51,7 +51,7 @@ def _help() -> str:
 @click.option("--dry-run", is_flag=True, help="List what would be removed, without removing it.")
 @click.pass_context
 def command(ctx: click.Context, results: Path, yes: bool, dry_run: bool) -> None:
-    """Remove what nothing needs any more; the help is in :data:`_HELP`."""
+    """Remove files that are no longer needed; the help is in :data:`_HELP`."""
     found = [source.find(results) for source in _sources()]
     items = [item for each in found for item in each.items]
     kept = " ".join(each.kept for each in found if each.kept)
@@ -83,7 +83,7 @@ def _confirmed(number: str) -> bool:
 
 
 def _failure(item: Leftover) -> str | None:
-    """Remove an item; returns the reason if that fails, or None."""
+    """Remove an item; return the reason if that fails, or None."""
     try:
         item.remove()
     except OSError as error:

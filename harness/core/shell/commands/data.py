@@ -20,7 +20,7 @@ READY = "ready"
 
 
 def dataset_state(name: str) -> str:
-    """``ready``, the command that makes it so, or why its source is broken."""
+    """Return ``ready``, the command that makes the data set ready, or the reason why its source is broken."""
 
     def state(source: DataSource) -> str:
         if source.is_ready():
@@ -36,7 +36,7 @@ def dataset_state(name: str) -> str:
 
 
 def ways_to_get(source: DataSource) -> list[str]:
-    """The commands that make the data set ready."""
+    """Return the commands that make the data set ready."""
     ways = []
     if source.downloads:
         ways.append(f"harness data fetch {source.name}")

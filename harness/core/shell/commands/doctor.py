@@ -1,7 +1,7 @@
-"""``harness doctor``: the machine, the installed frameworks, and what is missing or disturbs timing."""
+"""``harness doctor``: the machine, the installed frameworks, and all that is missing or disturbs timing."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import click
@@ -30,19 +30,8 @@ _IMPORT_LIMIT_SECONDS = 120.0
 _NO_ANSWER = "no answer"
 
 
-class Measurement(NamedTuple):
-    """What ``harness doctor`` measures instead of describing the machine, where its flag is given.
-
-    ``options`` declares the flag and further options, ``run`` takes the values of all and prints.
-    """
-
-    flag: str
-    options: Callable[[Callable[..., Any]], Callable[..., Any]]
-    run: Callable[[Mapping[str, Any]], None]
-
-
 def _with_measurements(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare the options of what features measure, in their order."""
+    """Declare the options of the features' measurements, in their order."""
     for measurement in reversed(hooked("measurements")):
         function = measurement.options(function)
     return function

@@ -1,4 +1,4 @@
-"""``harness list``: what can be run and what was run. Imports no framework."""
+"""``harness list``: backends, tasks, data sets and results. Imports no framework."""
 
 import math
 import re
@@ -107,7 +107,7 @@ def _listings() -> list[str]:
 
 
 def _layers(name: str) -> Iterator[str]:
-    """A table of each network of a task, at the defaults of its options."""
+    """Yield a table of each network of a task, at the defaults of its options."""
     definition = registry.task(name)
     for network_name, network in define_task(definition, definition.options()).networks.items():
         rows = []
@@ -151,7 +151,7 @@ def _summary(name: str) -> str:
 
 
 def _results(results: Path, limit: int) -> str:
-    """The newest results of every kind. Reads only the files that are shown."""
+    """List the newest results of every kind; read only the files that are shown."""
     every = records().results_in(results)
     if not every:
         return f"Results\nnone in {results}"

@@ -3,43 +3,22 @@
 import functools
 import keyword
 import re
-from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
 from pkgutil import resolve_name
 from string import Template
-from typing import NamedTuple
 
 import click
 
 from harness.core.plugins import registry
 from harness.core.plugins.loading import GROUPS, LABELS, Kind
-from harness.core.shell.features import GROUP, named
+from harness.core.shell.features import GROUP, Skeleton, named
 from harness.core.shell.main import commands
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
 
 #: Names that are valid for a distribution (PEP 508), an entry point and the command line alike.
 _NAME = re.compile(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*\Z")
-
-
-class Skeleton(NamedTuple):
-    """What ``harness new`` writes for a KIND.
-
-    ``templates`` is the package and the folder of its templates, ``package.module:folder``; ``group`` that of
-    the entry point, which names an object of the first module where ``attribute`` is given. ``further`` are
-    modules beside the first one, by the ends of their names. ``first`` is a command that shows the plugin at
-    work. ``taken`` returns the names that are in use.
-    """
-
-    label: str
-    summary: str
-    templates: str
-    group: str
-    first: str
-    taken: Callable[[], Iterable[str]]
-    further: tuple[str, ...] = ()
-    attribute: str = ""
 
 
 def _plugin(kind: Kind, summary: str, first: str, *further: str) -> Skeleton:
@@ -161,7 +140,7 @@ def _require_free(skeleton: Skeleton, name: str) -> None:
 
 
 def _require_absent(folder: Path, texts: dict[str, str]) -> None:
-    """Refuse before the first file is written."""
+    """Refuse to overwrite a file, before the first one is written."""
     present = [str(folder / path) for path in texts if (folder / path).exists()]
     if present:
         raise UsageError(f"{', '.join(present)}: exists and is not overwritten; choose another --to DIR.")

@@ -66,7 +66,7 @@ def write_reference(
 
     Raises:
         UsageError: a backend is unknown, or the file cannot be written.
-        HarnessError: they disagree; the message names the case and the deviation.
+        HarnessError: the backends disagree; the message names the case and the deviation.
     """
     defined = define_task(definition, parse_options(definition, []))
     configurations = [
