@@ -16,7 +16,7 @@ from harness.cluster import sent_data
 from harness.cluster.messages import Forward, ForwardedStore, Message, Send, Told, streamed
 from harness.cluster.plugin_files import PluginFile, written
 from harness.core.machine.description import Machine, default_threads, describe_machine
-from harness.core.machine.files import GuardedFolder
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.plugins.files import name_plugin_files
 from harness.core.plugins.installation import installation
 from harness.core.runs.execute import execute

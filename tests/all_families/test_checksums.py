@@ -12,11 +12,7 @@ from support.records import make_record
 
 from harness.core.certify.kept_findings import KeptFindings
 from harness.core.certify.parity import Finding
-from harness.core.machine.files import (
-    ContentChanged,
-    verify_checksum,
-    with_checksum,
-)
+from harness.core.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.core.runs.store import RUNS
 from harness.core.shell.features import records
 from harness.learning.study.record import STUDIES

@@ -12,7 +12,7 @@ from support.fuzzing import fuzzing
 
 from harness.core.certify.certificate import Certificate
 from harness.core.certify.references import reference_of
-from harness.core.machine.files import read_cached, write_cached
+from harness.core.machine.cache import read_cached, write_cached
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.options import parse_options
 from harness.errors import HarnessError, UsageError

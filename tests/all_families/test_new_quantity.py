@@ -21,9 +21,11 @@ from harness.learning.runs.page import findings_document
 from harness.timing.environments.suite import Limits
 from harness.timing.environments.suite_file import read_suite
 from harness.timing.gate.ci_formats import bencher_json, openmetrics_text
-from harness.timing.gate.judgement import confirmed, looked_at, series
-from harness.timing.gate.page import change, gate_document, metric_text
+from harness.timing.gate.judgement import confirmed, looked_at
+from harness.timing.gate.metrics import series
+from harness.timing.gate.page import gate_document
 from harness.timing.gate.record import GateRecord
+from harness.timing.gate.words import change, metric_text
 from harness.tracking.values import final_values
 
 SPILLS = Quantity(

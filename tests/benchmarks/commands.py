@@ -19,7 +19,7 @@ from pathlib import Path
 
 from common import HARNESS, TESTS, parser
 
-from harness.core.machine.files import with_checksum
+from harness.core.machine.checksums import with_checksum
 
 TASKS = ("cnn", "mlp", "rnn", "gan", "forecast")
 BACKENDS = ("torch", "keras", "keras-torch", "keras-jax", "jax")

@@ -13,7 +13,7 @@ import termios
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.core.machine.files import verify_checksum
+from harness.core.machine.checksums import verify_checksum
 from support import forked
 
 PLUGINS = Path(__file__).parent / "plugins"

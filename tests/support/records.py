@@ -4,8 +4,8 @@ import json
 
 import msgspec
 
+from harness.core.machine.checksums import with_checksum
 from harness.core.machine.description import Machine
-from harness.core.machine.files import with_checksum
 from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.record import (

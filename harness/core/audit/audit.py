@@ -58,7 +58,10 @@ class AuditedTraining:
     def __init__(
         self, session: Session, work: Work, cpus: Sequence[int], device: str, *, pauses: bool = False
     ) -> None:
-        """The worker has just built its program on ``device``; ``pauses``: it is stopped after long calls."""
+        """Begin with a worker that has just built its program on ``device``.
+
+        With ``pauses`` the worker is stopped after long calls.
+        """
         self._session, self._work = session, work
         self._pauses = pauses
         self._clock = TrainingClock(session, cpus, on_accelerator=not device.startswith("cpu"))

@@ -1,4 +1,4 @@
-"""What the audit may cost and what it tolerates: every share and limit of this room, in one table."""
+"""The costs and tolerances of the audit: every share and limit of this folder, in one table."""
 
 from typing import NamedTuple
 

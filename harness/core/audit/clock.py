@@ -137,7 +137,7 @@ class TrainingClock:
         self._busy_share = min(1.0, max(0.0, taken))
 
     def judged(self) -> Clock:
-        """What the sums say of all calls so far.
+        """Judge all calls so far by the sums.
 
         Raises:
             DishonestClock: the worker reported too little time, or its calls did not do the work.
@@ -173,7 +173,7 @@ class TrainingClock:
         )
 
     def _fault(self, clock: Clock) -> tuple[Literal["missing time", "CPU time", "known order"] | None, bool]:
-        """What is wrong, and whether only the worker can be the cause."""
+        """Name the fault, and say whether only the worker can be its cause."""
         is_quiet = self._meter.knows_others and clock.others_share < budgets.OTHERS_SHARE
         share, seconds = budgets.MISSING_SHARE, budgets.MISSING_SECONDS
         if clock.missing_seconds > max(seconds, share * clock.observed_seconds):

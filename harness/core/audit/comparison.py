@@ -1,4 +1,4 @@
-"""Whether repeated work is what was reported, by how far rounding sets two repetitions apart.
+"""Comparison of repeated work with the report, by how far rounding sets two repetitions apart.
 
 Two programs that compute the same part slowly, because they round differently. How fast depends on the
 training, so no fixed tolerance fits. It is measured: the same steps are repeated twice from weights that are
@@ -55,7 +55,7 @@ def compare_losses(
 
 
 def first_difference(ours: Losses, theirs: Losses, precision: Precision) -> int | None:
-    """The first step at which the losses of two configurations differ that began with equal weights.
+    """Find the first step at which the losses of two configurations with equal initial weights differ.
 
     A step differs if its loss deviates by more than rounding adds in one step, while all before it agree.
     """
@@ -70,7 +70,7 @@ def first_difference(ours: Losses, theirs: Losses, precision: Precision) -> int 
 def differs_at_same_weights(
     reported: Losses, recomputed: Losses, precision: Precision, nearby: Losses | None = None
 ) -> int | None:
-    """The first of a few steps, each at the same weights in both, whose losses are not equal.
+    """Find the first of a few steps, each at the same weights in both, whose losses are not equal.
 
     ``nearby`` are recomputed at weights that are a few roundings away. Without them only deviations that
     never count are left out.
@@ -84,7 +84,7 @@ def differs_at_same_weights(
 
 
 def deviation_of(index: int, reported: Losses, recomputed: Losses, first: int = 0) -> Deviation:
-    """The deviation at an index of losses that begin with step ``first``, counted from 0."""
+    """Return the deviation at an index of losses that begin with step ``first``, counted from 0."""
     ours, theirs = reported[index], recomputed[index]
     deviations = [_deviation(a, b, budgets.LEAST_LOSS) for a, b in zip(ours, theirs, strict=True)]
     column = deviations.index(max(deviations))
@@ -105,7 +105,7 @@ def _deviation(a: float | None, b: float | None, scale: float) -> float:
 
 
 def _scale(losses: Losses) -> float:
-    """The usual size of these losses, to which deviations are relative; small ones count as larger."""
+    """Return the usual size of these losses, to which deviations are relative; small ones count as larger."""
     sizes = [abs(value) for row in losses for value in row if value is not None]
     return max(budgets.LEAST_LOSS, statistics.fmean(sizes or [0.0]))
 
@@ -156,7 +156,7 @@ class WeightsCheck:
 
 
 def _distance(names: Sequence[str], weights: Weights, others: Weights | None = None) -> float:
-    """The Euclidean length of these weights, or of their differences from others."""
+    """Return the Euclidean length of these weights, or of their differences from others."""
     squares = (
         np.square(
             weights[name].astype(np.float64) - (0.0 if others is None else others[name].astype(np.float64))

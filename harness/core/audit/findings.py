@@ -1,4 +1,4 @@
-"""What the audit of a training found, as records keep it, and the errors that end a training."""
+"""Findings of the audit of a training, as records keep them, and the errors that end a training."""
 
 from typing import Literal
 
@@ -136,7 +136,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """What all of it took, readings not counted."""
 
     def chance(self, share: float) -> float:
-        """The probability that a drawn segment is wrong, if this share of the training is."""
+        """Return the probability that a drawn segment is wrong, if this share of the training is."""
         return 1.0 - (1.0 - share) ** self.draws
 
 

@@ -157,7 +157,7 @@ class NumpyWork:
         return Independent(steps=found.compared_steps, worst=found.worst, deviation=deviation)
 
     def _nearby(self, initial: Path, steps: int) -> Losses:
-        """The first losses from initial weights that are a few roundings away."""
+        """Compute the first losses from initial weights that are a few roundings away."""
         moved = self._folder / "numpy-nearby.npz"
         save_nearby(initial, moved, budgets.NUMPY_ROUNDINGS * self._epsilon)
         self._session.call(protocol.Rebuild(), protocol.Done)
@@ -209,7 +209,7 @@ class NumpyWork:
         return losses, paths
 
     def _gradient(self, step: int, before: Path, after: Path) -> tuple[list[float | None], Gradient]:
-        """The losses of a step and its gradient, by the files of the weights before and after it."""
+        """Derive a step's losses and gradient from the files of the weights before and after it."""
         row, gradient = self._gradient_at(step, before)
         if self._is_adversarial:
             later_row, later = self._gradient_at(step, self._turn(before, after))
@@ -226,13 +226,13 @@ class NumpyWork:
         return _ADVERSARIAL_GRADIENT_RATE if self._is_adversarial else _GRADIENT_RATE
 
     def _turn(self, before: Path, after: Path) -> Path:
-        """The weights at the generator's turn: with the discriminator that has been updated."""
+        """Return the weights at the generator's turn: with the updated discriminator."""
         turn = self._folder / "turn.npz"
         save_joined(before, after, "discriminator", turn)
         return turn
 
     def _losses_nearby(self, step: int, before: Path, after: Path) -> list[float | None]:
-        """The losses of a step at weights that are a few roundings away."""
+        """Compute the losses of a step at weights that are a few roundings away."""
         row = self._loss_nearby(step, before)
         return (
             [row[0], self._loss_nearby(step, self._turn(before, after))[1]] if self._is_adversarial else row
@@ -249,7 +249,7 @@ class NumpyWork:
         return budgets.ROUNDING[self._work.plan.precision].epsilon
 
     def _gradient_at(self, step: int, path: Path) -> tuple[list[float | None], Gradient]:
-        """The losses of a step and its gradient at the weights in a file."""
+        """Compute the losses of a step and its gradient at the weights in a file."""
         (row,) = self._session.call(_step(step, path), protocol.Trained).losses
         stepped = self._folder / "numpy.npz"
         self._session.call(protocol.SaveState(str(stepped)), protocol.StateSaved)
@@ -289,7 +289,7 @@ class NumpyWork:
 
 
 def _mean_deviation(split: Split, scores: Scores, means: Scores) -> ScoreDeviation | None:
-    """The first score that is not the mean of those of the samples."""
+    """Find the first score that is not the mean of the samples' scores."""
     for name, mean in means.items():
         score = scores.get(name)
         if name in scores and score != mean and not _is_near(score, mean, budgets.MEAN_TOLERANCE):
@@ -300,7 +300,7 @@ def _mean_deviation(split: Split, scores: Scores, means: Scores) -> ScoreDeviati
 def _row_deviation(
     split: Split, places: list[int], reported: Rows, recomputed: Rows, precision: Precision
 ) -> ScoreDeviation | None:
-    """The first sample whose score is not that which NumPy computes, if there are too many for rounding.
+    """Find the first sample whose score NumPy does not confirm, if there are too many for rounding.
 
     A few have two classes of almost the same logit, or logits so large that their rounding shows.
     """
@@ -322,5 +322,5 @@ def _is_near(a: float | None, b: float | None, tolerance: float) -> bool:
 
 
 def _step(step: int, path: Path | None = None) -> protocol.Replay:
-    """A single step, from saved weights or from where the program is."""
+    """Make a single step, from saved weights or from the program's present state."""
     return protocol.Replay(step, [1], None if path is None else str(path), complete=False)

@@ -58,7 +58,7 @@ class Repeater:
         self._is_new = True
 
     def parts(self, segments: Sequence[Segment]) -> Iterator[Segment]:
-        """Of these segments those that time allows, or their beginnings."""
+        """Select the segments that time allows, or their beginnings."""
         for number, segment in enumerate(segments):
             steps = len(segment.losses)
             step_seconds = self._slowdown * segment.seconds / steps
@@ -69,7 +69,7 @@ class Repeater:
                 yield segment.beginning(max(possible, budgets.FEWEST_STEPS))
 
     def repeat(self, segment: Segment, calls: list[int]) -> Losses:
-        """The losses of a segment's steps in these calls; raises as :meth:`Session.receive` does."""
+        """Repeat a segment's steps in these calls; return their losses; raises as :meth:`Session.receive`."""
         if segment.needs_new_program and not self._is_new:
             self._rebuild()
         self._is_new = False
@@ -88,7 +88,7 @@ class Repeater:
         return file
 
     def start_of(self, segment: Segment, folder: Path) -> Path:
-        """The file of the state before a segment, also of one that begins with a new program."""
+        """Return the file of the state before a segment, also of one that begins with a new program."""
         if segment.start is not None:
             return segment.start
         if not self._is_new:
@@ -172,7 +172,7 @@ class _EndWeights:
     """The weights after a segment and after its repetitions, where the former are known."""
 
     def __init__(self, work: Work, segment: Segment, by: Repeater, folder: Path) -> None:
-        """The segment has just been repeated."""
+        """Take over a segment that has just been repeated."""
         self._by, self._folder = by, folder
         self._check: WeightsCheck | None = None
         self._nearby: list[dict[str, np.ndarray]] = []
@@ -186,12 +186,12 @@ class _EndWeights:
         return weights_in(self._by.save(self._folder / "repeated.npz"))
 
     def add_nearby(self) -> None:
-        """The segment has been repeated from one rounding away."""
+        """Add a repetition of the segment that started one rounding away."""
         if self._check is not None:
             self._nearby.append(self._current())
 
     def compare(self) -> WeightsComparison:
-        """How far the reported weights are from the repeated ones."""
+        """Measure the distance of the reported weights from the repeated ones."""
         if self._check is None:
             return WeightsComparison(None, differs=False)
         first, second = self._nearby or (None, None)

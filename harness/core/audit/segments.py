@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 from harness.core.audit import budgets
 from harness.core.certify.certificate import Losses
 from harness.core.certify.dropout import uses_dropout
-from harness.core.machine.files import GuardedFolder
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.plugins import registry
 from harness.core.training.batches import BatchOrder
 from harness.core.worker import protocol
@@ -50,7 +50,7 @@ class Segment:
         self.seconds += trained.seconds
 
     def beginning(self, steps: int) -> Self:
-        """Its first ``steps`` steps, after which the state is not known, or all if it has no more."""
+        """Cut the segment to its first ``steps`` steps, after which the state is not known."""
         if steps >= len(self.losses):
             return self
         part = copy.copy(self)
@@ -59,7 +59,7 @@ class Segment:
         return part
 
     def starting_from(self, start: Path) -> Self:
-        """The same steps from another state."""
+        """Start the same steps from another state."""
         other = copy.copy(self)
         other.start = start
         return other
@@ -77,19 +77,19 @@ class Segments:
         self._open: Segment | None = None
         self._step = 0
         self._training_seconds = self._last_seconds = 0.0
-        #: What all readings took.
+        #: Seconds of all readings.
         self.reading_seconds = 0.0
         #: The number of whole segments so far.
         self.count = 0
         self.newest: Segment | None = None
-        #: From the beginning, which needs no file.
+        #: A segment from the beginning needs no file.
         self.first = Segment(0, None)
         self._first_calls = self._first_single_steps = 0
         #: Whether the training state can be read; None before the first reading.
         self.complete: bool | None = None
 
     def add(self, trained: protocol.Trained) -> None:
-        """A call of the training has ended."""
+        """Note that a call of the training has ended."""
         self._step += len(trained.losses)
         self._training_seconds += trained.seconds
         if self._first_calls < _FIRST_CALLS and self._first_single_steps < _FIRST_SINGLE_STEPS:
@@ -169,7 +169,7 @@ class Segments:
         return self.first.losses[: budgets.FIRST_LOSSES]
 
     def draw(self, *, needs_state: bool) -> list[Segment]:
-        """The segments that can be repeated: first one that was drawn, then the newest, then the others.
+        """Order the segments that can be repeated: first a drawn one, then the newest, then the others.
 
         ``needs_state``: steps depend on more than the weights. What only has a beginning is repeated from
         there.
@@ -184,8 +184,6 @@ class Segments:
         """Delete the saved states."""
         self._folder.close()
 
-
-# What a second program needs to repeat a training.
 
 #: Starts a process like that of the training, with these variables in addition.
 Start = Callable[[Mapping[str, str]], Session]

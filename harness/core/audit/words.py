@@ -1,4 +1,4 @@
-"""What the audit found, in words."""
+"""Findings of the audit, in words."""
 
 from harness.core.audit.findings import (
     Clock,
@@ -33,7 +33,7 @@ _SHARES = (0.01, 0.1, 1.0)
 
 
 def clock_fault(clock: Clock) -> str:
-    """Why a clock is not to be trusted, or not confirmed; empty for one that is."""
+    """Say why a clock cannot be trusted or confirmed; empty for a confirmed clock."""
     match clock.fault:
         case "missing time":
             evidence = (
@@ -62,7 +62,7 @@ def _cpus(count: int) -> str:
 
 
 def clock_sums(clock: Clock) -> str:
-    """The figures of a clock in one line, or what is wrong with them."""
+    """State the figures of a clock, or their fault, in one line."""
     if clock.fault is not None:
         return clock_fault(clock)
     parts = [
@@ -77,7 +77,7 @@ def clock_sums(clock: Clock) -> str:
 
 
 def work_fault(found: Verification) -> str:
-    """What was not as reported."""
+    """Say which work was not as reported."""
     if found.independent is not None and found.independent.differs:
         return _numpy_fault(found.independent)
     advice = (
@@ -160,7 +160,7 @@ def _compared_steps(span: Span) -> str:
 
 
 def compared_with_numpy(found: Independent) -> str:
-    """What was compared, or why nothing was."""
+    """Say which work was compared, or why none was."""
     parts = [f"the first {found.steps} losses"] * bool(found.steps or found.gap is None)
     parts += [f"{found.later_steps} later gradients"] * bool(found.later_steps)
     parts += [f"the scores of {found.scored_rows} samples"] * bool(found.scored_rows)

@@ -1,4 +1,4 @@
-"""What a backend is certified on: small seeded programs of a task, one for each kind of training rule."""
+"""Certification cases: small seeded programs of a task, one for each kind of training rule."""
 
 import typing
 from typing import Any
@@ -37,8 +37,6 @@ from harness.spec.task import (
     Task,
     TaskDefinition,
 )
-
-# A task with each kind of training rule that its options offer, by the name of the case.
 
 _Options = dict[str, Any]
 
@@ -95,7 +93,7 @@ _WHERE_DECLARED: dict[str, _Options] = {"full-batch gd": {"flip": True, "crop": 
 
 
 def plain_task(definition: TaskDefinition) -> Task:
-    """The task with plain gradient descent, even where its options offer none."""
+    """Give the task plain gradient descent, even where its options offer none."""
     task = _defined(definition, {}) or default_task(definition)
     if task.schedule != ConstantRate() or task.clip_norm:  # else these fields stay out of the hash
         task = msgspec.structs.replace(task, schedule=ConstantRate(), clip_norm=0.0)
@@ -105,7 +103,7 @@ def plain_task(definition: TaskDefinition) -> Task:
 
 
 def tasks_by_rule(definition: TaskDefinition) -> dict[str, Task]:
-    """The task with each rule that its options offer, without rules that add nothing new."""
+    """Return the task with each rule that its options offer, without rules that add nothing new."""
     tasks: dict[str, Task] = {}
     tried = set(_PLAIN.items())
     for name, rule in _RULES.items():
@@ -124,13 +122,13 @@ def tasks_by_rule(definition: TaskDefinition) -> dict[str, Task]:
 
 
 def _optimizers(definition: TaskDefinition) -> tuple[str, ...]:
-    """The optimizers that a task offers."""
+    """Return the optimizers that a task offers."""
     kind = typing.get_type_hints(definition.options).get("optimizer")
     return typing.get_args(kind)
 
 
 def _variants(definition: TaskDefinition, name: str, rule: _Options) -> dict[str, _Options]:
-    """The options of a rule that the task declares, by case.
+    """Return the options of a rule that the task declares, by case.
 
     Where the task refuses their combination, there is a case without each of them.
     """
@@ -145,12 +143,12 @@ def _variants(definition: TaskDefinition, name: str, rule: _Options) -> dict[str
 
 
 def _declared(definition: TaskDefinition, options: _Options) -> _Options:
-    """The options that the task declares and that accept this value."""
+    """Return the options that the task declares and that accept this value."""
     return {key: value for key, value in options.items() if _converted(definition, {key: value}) is not None}
 
 
 def _defined(definition: TaskDefinition, options: _Options) -> Task | None:
-    """The certified task with these options, others as in plain training; None where it refuses them."""
+    """Define the certified task with these options, others as in plain training; None if it refuses them."""
     converted = _converted(definition, dict(definition.certified) | _declared(definition, _PLAIN) | options)
     try:
         return None if converted is None else define_task(definition, converted)
@@ -159,7 +157,7 @@ def _defined(definition: TaskDefinition, options: _Options) -> Task | None:
 
 
 def default_task(definition: TaskDefinition) -> Task:
-    """The certified task with all other options at their defaults."""
+    """Return the certified task with all other options at their defaults."""
     return define_task(definition, msgspec.convert(definition.certified, definition.options))
 
 
@@ -176,12 +174,12 @@ def _converted(definition: TaskDefinition, options: _Options) -> msgspec.Struct 
 FULL_SAMPLES = 24
 SAMPLES = 27
 BATCH_SIZE = 8
-#: Of a model of the user's own, whose steps may take seconds. In a smaller batch a normalisation that sees
-#: one position has nearly nothing to normalise.
+#: The batch size of a model of the user's own, whose steps may take seconds. In a smaller batch a
+#: normalisation that sees one position has nearly nothing to normalise.
 _NATIVE_BATCH_SIZE = 4
-#: Of tasks whose updates repeat themselves after the first step of the second epoch: see `_settles_soon`.
+#: Steps of tasks whose updates repeat themselves after the first step of the second epoch: `_settles_soon`.
 STEPS = 8
-#: Of all others, so that a schedule has room, and running statistics move away from where they start.
+#: Steps of all other tasks: a schedule has room, and running statistics move away from their start.
 MANY_STEPS = 24
 #: The layers of networks for which few steps suffice: sequences without state, embeddings or branches.
 _SOON_SETTLED = (Conv2D, ConvTranspose2D, MaxPool2D, Flatten, Reshape, Dense, Dropout, GRU, LSTM)
@@ -239,7 +237,7 @@ class Case(msgspec.Struct, frozen=True):
         return STEPS if self.length is msgspec.UNSET else self.length
 
     def data(self) -> Samples:
-        """The training data; see :func:`case_samples`."""
+        """Return the training data; see :func:`case_samples`."""
         samples = case_samples(self.task, self.samples)
         if self.flat_square is msgspec.UNSET:
             return samples
@@ -250,7 +248,7 @@ class Case(msgspec.Struct, frozen=True):
 
 
 def cases(definition: TaskDefinition) -> list[Case]:
-    """The cases of a task, in a fixed order.
+    """Return the cases of a task, in a fixed order.
 
     Raises:
         HarnessError: ``define`` makes no valid task of the default options.
@@ -272,14 +270,14 @@ def cases(definition: TaskDefinition) -> list[Case]:
 
 
 def _settles_soon(task: Task) -> bool:
-    """Whether a few steps show all that more steps would."""
+    """Check whether a few steps show all that more steps would."""
     places = (place for network in task.networks.values() for place in network.placed())
     plain = all(isinstance(place.layer, _SOON_SETTLED) for place in places)
     return plain and not isinstance(task.objective, BinaryClassification)
 
 
 def _by_objective(plain: Task) -> dict[str, Task]:
-    """The task with class weights, and with smoothed labels where it makes many steps and has such labels."""
+    """Add class weights, and smoothed labels where the task makes many steps and has such labels."""
     changes: dict[str, Any]
     match plain.objective:
         case Classification():
@@ -316,7 +314,7 @@ def _pools_images(network: Network) -> bool:
 
 
 def _small(task: Task, samples: int, steps: int, small_batch: int) -> Task:
-    """The task with a small batch, and without dropout: frameworks cannot share random bits.
+    """Give the task a small batch, and remove dropout: frameworks cannot share random bits.
 
     The course of a schedule lies within the case.
     """
@@ -332,7 +330,7 @@ def _small(task: Task, samples: int, steps: int, small_batch: int) -> Task:
 
 
 def narrow_networks(definition: TaskDefinition) -> dict[str, Network]:
-    """The task's networks without dropout, at a quarter of their width where it declares such an option."""
+    """Return the task's networks without dropout, at a quarter of their width where that is an option."""
     narrow = (
         definition
         if "width" not in definition.options.__struct_fields__
@@ -362,5 +360,5 @@ def case_samples(task: Task, count: int = SAMPLES) -> Samples:
 
 
 def data_network(task: Task) -> str:
-    """The name of the network that sees the data."""
+    """Return the name of the network that sees the data."""
     return "discriminator" if isinstance(task.objective, Adversarial) else "model"

@@ -42,7 +42,7 @@ def certificate(
     task: Task | None = None,
     examined: Examined = lambda _cases, _of: None,
 ) -> Certificate:
-    """The certificate of the examiner's configuration for a run; faults are its reason, never raised.
+    """Certify the examiner's configuration for a run; faults are its reason, never raised.
 
     ``task`` is what the run makes of the definition, its defaults if None. The examiner works only on cases
     that the cache does not hold.
@@ -64,7 +64,7 @@ class _NoFloat64(Declined):
 def _in_float32(
     examiner: Examiner, definition: TaskDefinition, task: Task, declined: Declined
 ) -> Certificate:
-    """What can be said of a backend that declines float64: whether its first losses agree in float32.
+    """Certify a backend that declines float64 by its first losses in float32.
 
     Raises:
         Declined: it declines the cases in float32 too.
@@ -97,7 +97,7 @@ def _in_float32(
 def _findings(
     examiner: Examiner, definition: TaskDefinition, task: Task, examined: Examined
 ) -> list[Finding]:
-    """What comes of the cases that a run of ``task`` needs, and of all others if one of them fails."""
+    """Return the outcomes of the cases that a run of ``task`` needs; if one fails, of all cases."""
     configuration = examiner.configuration
     # Programs of our own offer their training state, so each run verifies its own calls of any length.
     long_calls = registry.is_third_party(configuration.backend)
@@ -129,7 +129,7 @@ def _findings(
 
 
 def _others(examiner: Examiner, definition: TaskDefinition, found: _Findings) -> _Findings:
-    """What comes of all other cases: a fault is named by what failed cases have in common."""
+    """Return the outcomes of all other cases: what failed cases have in common names a fault."""
     others: _Findings = {}
 
     def report(outcome: Finding | Skipped | NotOffered) -> None:

@@ -89,10 +89,10 @@ class Examiner(Protocol):
     configuration: Configuration
 
     def begin(self) -> None:
-        """A certification begins: its time limit starts now."""
+        """Begin a certification: its time limit starts now."""
 
     def examine(self, kind: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
-        """What is observed of a case, by programs of this precision.
+        """Observe a case, by programs of this precision.
 
         Raises:
             Declined: the backend does not support the case.
@@ -103,7 +103,7 @@ class Examiner(Protocol):
 DROPOUT = "dropout"
 NOISE = "noise of dp-sgd"
 CLIENTS = "federated averaging"
-#: What a backend without gradients of single samples does not offer.
+#: The loss that a backend without gradients of single samples does not offer.
 PRIVATE = "DP-SGD"
 
 
@@ -131,14 +131,14 @@ class Selection(msgspec.Struct, frozen=True):
     fail_fast: bool = False
 
     def includes(self, name: str) -> bool:
-        """Whether the case of this name is made."""
+        """Check whether the case of this name is selected."""
         return not self.names or name in self.names
 
 
 _ALL = Selection()
 
 
-#: What came of a case. The error is Declined where the backend does not support the case.
+#: The outcome of a case. The error is Declined where the backend does not support the case.
 Outcome = Finding | HarnessError | Skipped | NotOffered
 
 
@@ -196,7 +196,7 @@ def _long_calls(case: Case, examiner: Examiner) -> Finding:
 
 
 def _rounding_named(finding: Finding, case: Case, examiner: Examiner) -> Finding:
-    """The finding, with what computes in float32 where something does."""
+    """Add to the finding the part that computes in float32, if there is one."""
     try:
         rounding = examiner.examine(ROUNDING, case)
     except HarnessError:  # a beginning of the network is not supported
@@ -244,12 +244,12 @@ def examine_clients(examiner: Examiner, definition: TaskDefinition) -> Finding:
 
 
 def _tested(name: str, faults: list[str], *, complete: bool = True, note: str = "") -> Finding:
-    """The finding of tests whose deviation is infinite or zero: there is none to measure."""
+    """Make the finding of tests without a measurable deviation: it is infinite or zero."""
     return Finding(name, math.inf if faults else 0.0, "; ".join(faults), complete=complete, note=note)
 
 
 def declined_cases(names_by_reason: dict[str, list[str]], *, all_cases: int = 0) -> str:
-    """A sentence that lists declined cases by the reason given.
+    """List declined cases in a sentence, by the reason given.
 
     It is the reason alone where one reason declines ``all_cases`` or more, such as an unsupported device.
     """
@@ -265,7 +265,7 @@ def check_names(
     precision: Precision,
     selection: Selection = _ALL,
 ) -> list[str]:
-    """The names of the selected cases of a check, in order.
+    """Return the names of the selected cases of a check, in order.
 
     Dropout is among them if used or named, the noise of DP-SGD and averaged clients if named.
     """
@@ -284,7 +284,7 @@ def check(
     report: Callable[[Finding | Skipped | NotOffered], None] = lambda _: None,
     selection: Selection = _ALL,
 ) -> list[Finding]:
-    """The findings of all cases, of the first losses in the run's precision, and of dropout where it is used.
+    """Examine all cases, the first losses in the run's precision, and dropout where it is used.
 
     ``report`` is called with each finding, and with each case that is left out, as soon as it is known.
 
@@ -313,7 +313,7 @@ def check(
 def _outcomes(
     examiner: Examiner, definition: TaskDefinition, selection: Selection
 ) -> Iterator[tuple[str, Outcome]]:
-    """The selected cases of a check; with ``fail_fast``, those after a failure are skipped."""
+    """Examine the selected cases of a check; with ``fail_fast``, skip the cases after a failure."""
     precision = examiner.configuration.precision
     further = {
         losses_name(precision): lambda: examine_losses(examiner, definition, precision),

@@ -1,6 +1,6 @@
-"""Whether clients of a program, averaged, train as central training demands (McMahan et al. 2017).
+"""Tests that averaged clients of a program train as central training demands (McMahan et al. 2017).
 
-Two sums must come out, to rounding: a single client with one local epoch trains as without rounds, and
+Two identities must hold, up to rounding: a single client with one local epoch trains as without rounds, and
 clients that make one step each on all their samples make one step of plain gradient descent on the samples of
 all. The harness averages; a program fails where it does not take or return its weights exactly, or where the
 optimizer of one round goes on in the next.
@@ -23,17 +23,17 @@ from harness.spec.task import Federated, Sgd, Task
 
 _CLIENTS = 3
 _MOMENTUM = 0.9
-#: Of weights relative to the largest of their array.
+#: Largest deviation of weights, relative to the largest of their array.
 _TOLERANCE = 1e-9
 
 
 def allows_clients(task: Task) -> bool:
-    """Whether averaging clients is defined for a task: not for two adversaries."""
+    """Check whether averaging clients is defined for a task: not for two adversaries."""
     return len(task.networks) == 1
 
 
 def client_tests(programs: TrialPrograms, case: Case) -> list[str]:
-    """The faults on a case of plain gradient descent, without clients; raises what the backend raises.
+    """Return the faults on a case of plain gradient descent, without clients; raises what the backend raises.
 
     The optimizer has momentum where programs offer a training state, which shows whether each round starts it
     anew. Clients with running statistics of their own make no central step, so these are not compared.
@@ -57,7 +57,7 @@ def client_tests(programs: TrialPrograms, case: Case) -> list[str]:
 
 
 def _is_central(programs: TrialPrograms, task: Task, clients: int, epochs: int) -> bool:
-    """Whether rounds of an epoch each train as epochs without rounds, which the program made before."""
+    """Check that rounds of an epoch each train as epochs without rounds."""
     program = programs.build(task)
     if program.training_state() is None and task.optimizer != Sgd(task.optimizer.learning_rate):
         return True  # such a program is refused clients with momentum
@@ -75,7 +75,7 @@ def _is_central(programs: TrialPrograms, task: Task, clients: int, epochs: int) 
 
 
 def _epoch(program: Program, task: Task, epoch: int) -> dict[str, np.ndarray]:
-    """The weights after a program's training of an epoch."""
+    """Train a program for an epoch; return its weights."""
     order = BatchOrder.of_task(task, SAMPLES, SEED)
     for start, count in order.calls(epoch * order.steps_per_epoch, (epoch + 1) * order.steps_per_epoch):
         program.train(order.steps(start, count))

@@ -1,4 +1,4 @@
-"""What two programs do after the same training state: the one that returned it, and one that loaded it.
+"""Continuation of a training by two programs: the one that returned the state, and one that loaded it.
 
 This is how timed work is verified: blocks of a run are repeated from a saved state by a second program.
 """
@@ -27,7 +27,7 @@ from harness.spec.task import Optimizer, Task
 
 #: The first step of each call of train, counted from 0, and its number of steps.
 Calls = Sequence[tuple[int, int]]
-#: From this cosine on, two first updates are one update at different lengths.
+#: Two first updates with at least this cosine are one update at different lengths.
 _PARALLEL = 0.999
 
 
@@ -59,7 +59,7 @@ class SavedState:
 
     @classmethod
     def of(cls, program: Program) -> Self | None:
-        """What the program is at now; None if it does not offer its training state."""
+        """Save the state of a program; None if it does not offer its training state."""
         state = program.training_state()
         return None if state is None else cls(program.weights(), state)
 
@@ -72,11 +72,11 @@ class SavedState:
         return _different(self._copies, after), not _different(before | after, before)
 
     def changed(self) -> list[str]:
-        """The returned arrays that are not as they were."""
+        """Name the returned arrays that have changed."""
         return _different(self._copies, self._returned)
 
     def overwritten(self) -> list[str]:
-        """The loaded arrays that are not as they were."""
+        """Name the loaded arrays that have changed."""
         return [name for name, array in self._copies.items() if checksum(array) != self._sums[name]]
 
 
@@ -85,7 +85,7 @@ def _copies(state: dict[str, np.ndarray] | None) -> dict[str, np.ndarray]:
 
 
 def _different(expected: dict[str, np.ndarray], observed: dict[str, np.ndarray]) -> list[str]:
-    """The names of expected arrays that are not in ``observed`` as they are, NaNs included."""
+    """Name the expected arrays that ``observed`` lacks or holds with other bytes, NaNs included."""
     return [
         name
         for name, array in expected.items()
@@ -129,7 +129,7 @@ def observe_continuation(
 def _trained(
     program: Program, saved: SavedState, parameters: Iterable[str], order: BatchOrder, calls: Calls
 ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """The losses of these calls, the weights after them, and how the first call changed all parameters."""
+    """Make these calls; return losses, final weights, and the change of all parameters by the first call."""
     losses, first = list[np.ndarray](), None
     for start, count in calls:
         losses.append(losses_of(program, order.steps(start, count)))
@@ -142,18 +142,15 @@ def _trained(
 
 
 def _factor(observed: np.ndarray, expected: np.ndarray) -> float | None:
-    """How many times ``expected`` makes ``observed``; None where they point elsewhere."""
+    """Return the factor from ``expected`` to ``observed``; None where they point elsewhere."""
     lengths = float(np.linalg.norm(observed)), float(np.linalg.norm(expected))
     if 0.0 in lengths or observed @ expected < _PARALLEL * lengths[0] * lengths[1]:
         return None
     return lengths[0] / lengths[1]
 
 
-# What it means that a second program does not continue from a training state as the first did.
-
-
 def state_fault(observed: Continuation, task: Task) -> str:
-    """The fault of ``training_state`` or ``load_training_state`` that this shows; empty for none."""
+    """Name the fault of ``training_state`` or ``load_training_state`` that this shows; empty for none."""
     if observed.changed:
         changed = first_of(observed.changed)
         return f"training_state() returns memory that later steps change: {changed}; copy it"

@@ -27,7 +27,7 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 def digest(array: np.ndarray, gates: tuple[str, ...] = ("",)) -> list[Piece]:
-    """The pieces of an array whose last axis holds these gates side by side.
+    """Reduce an array whose last axis holds these gates side by side to its pieces.
 
     All gates are projected on the same directions, so that exchanged gates are recognisable.
     """
@@ -40,13 +40,13 @@ def digest(array: np.ndarray, gates: tuple[str, ...] = ("",)) -> list[Piece]:
 
 
 def digests(task: Task, weights: Mapping[str, np.ndarray]) -> dict[str, list[Piece]]:
-    """The digest of each parameter of a task, by its gates."""
+    """Return the digest of each parameter of a task, by its gates."""
     gates = gates_of(task)
     return {name: digest(array, gates.get(name, ("",))) for name, array in weights.items()}
 
 
 def relative_difference(observed: Piece, expected: Piece, least: float = 1e-300) -> float:
-    """About the norm of the difference, divided by the norm of the expected piece; infinite for a NaN.
+    """Estimate the norm of the difference, divided by that of the expected piece; infinite for a NaN.
 
     A norm below ``least`` counts as that.
     """
@@ -57,7 +57,7 @@ def relative_difference(observed: Piece, expected: Piece, least: float = 1e-300)
 
 
 def gates_of(task: Task) -> dict[str, tuple[str, ...]]:
-    """The gates along the last axis of each parameter that has gates, by its full name."""
+    """Return the gates along the last axis of each parameter that has gates, by its full name."""
     return {
         f"{network_name}/{place.name}/{name}": gates
         for network_name, network in task.networks.items()

@@ -1,4 +1,4 @@
-"""Whether dropout works as specified, by statistical tests: frameworks cannot share random bits.
+"""Statistical tests of dropout, because frameworks cannot share random bits.
 
 The tests of a correct backend fail with a probability below 1e-6 in all, by these bounds. The share of
 dropped values is accepted within six standard deviations of at least 256 draws (Chernoff: below 2e-7 a test).
@@ -44,7 +44,7 @@ _WIDTH = _POSITIONS * _HEADS
 
 
 def copies_kept(programs: TrialPrograms, task: Task) -> np.ndarray:
-    """How many copies kept each input of the last layer, ``(steps, inputs)``; zeros are left out.
+    """Count the copies that kept each input of the last layer, ``(steps, inputs)``; leave out zeros.
 
     The network is the task's, with dropout ahead of its last layer, if that is linear. Raises what the
     backend raises.
@@ -56,7 +56,7 @@ def copies_kept(programs: TrialPrograms, task: Task) -> np.ndarray:
 
 
 def attention_kept(programs: TrialPrograms, task: Task) -> np.ndarray:
-    """How many copies kept each weight of an attention, ``(steps, positions * heads * positions)``.
+    """Count the copies that kept each weight of an attention, ``(steps, positions * heads * positions)``.
 
     All scores are zero, so all weights are equal, and a head's values are a square matrix: the outputs of a
     position show which of its weights were kept. Raises what the backend raises.
@@ -79,7 +79,7 @@ def attention_kept(programs: TrialPrograms, task: Task) -> np.ndarray:
 
 
 def with_dropout(task: Task, rate: float = 0.5) -> Task:
-    """The task with dropout ahead of the last layer of the network that sees the data.
+    """Insert dropout ahead of the last layer of the network that sees the data.
 
     In a user's own model that drops values it is the dropout of its code, at its own rates.
     """
@@ -103,7 +103,7 @@ def _last(task: Task) -> str:
 
 
 def _with_zero_outputs(bare: Task) -> dict[str, np.ndarray]:
-    """The initial weights, those of the last layer zero."""
+    """Return the initial weights, those of the last layer zero."""
     last, start = _last(bare), initial_weights(bare, SEED)
     return {name: np.zeros_like(w) if name.startswith(f"{last}/") else w for name, w in start.items()}
 
@@ -111,7 +111,7 @@ def _with_zero_outputs(bare: Task) -> dict[str, np.ndarray]:
 def _shares(
     programs: TrialPrograms, whole: Task, thinned: Task, start: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each input of the last layer, summed over the copies, as a share of what it is without dropout.
+    """Sum each input of the last layer over the copies, as a share of its value without dropout.
 
     ``(steps, inputs)``, and which inputs are not zero without dropout ``(inputs,)``.
     """
@@ -138,7 +138,7 @@ def _ends_linear(task: Task) -> bool:
 
 
 def _bare(task: Task, network: Network) -> Task:
-    """The network with plain gradient descent, of which one step shows the gradient, and no regulariser."""
+    """Strip a task of regularisers, and give it plain gradient descent, whose steps show the gradient."""
     own = network is task.networks["model"]
     return msgspec.structs.replace(
         task,
@@ -168,7 +168,7 @@ class DropoutTests(msgspec.Struct, frozen=True):
 
 
 def uses_dropout(task: Task) -> bool:
-    """Whether any network of the task drops values."""
+    """Check whether any network of the task drops values."""
     layers = [place.layer for network in task.networks.values() for place in network.leaves()]
     return any(
         isinstance(layer, Dropout) or drops_attention(layer) or _drops_within(layer) for layer in layers
@@ -176,17 +176,17 @@ def uses_dropout(task: Task) -> bool:
 
 
 def _drops_within(layer: Layer) -> bool:
-    """Whether the user's own code drops values."""
+    """Check whether the user's own code drops values."""
     return isinstance(layer, Native) and layer.dropout == "active"
 
 
 def drops_attention(layer: Layer) -> bool:
-    """Whether the layer is an attention that drops weights."""
+    """Check whether the layer is an attention that drops weights."""
     return isinstance(layer, SelfAttention) and layer.dropout > 0
 
 
 def dropout_tests(programs: TrialPrograms, case: Case) -> DropoutTests:
-    """Whether dropout depends on the seed alone, and every value of every sample is dropped at each step.
+    """Test that dropout depends on the seed alone, and drops anew for each value, sample and step.
 
     So too the weights of attention, where the task's network has some. Raises what the backend raises, except
     Unsupported.
@@ -200,14 +200,14 @@ def dropout_tests(programs: TrialPrograms, case: Case) -> DropoutTests:
 
 
 def mask_tests(programs: TrialPrograms, case: Case) -> DropoutTests:
-    """Whether values are dropped as :func:`dropout_tests` says, in a program of the case's task."""
+    """Test, as :func:`dropout_tests`, how a program of the case's task drops values."""
     tested = _masks(programs, case)
     faults = [fault for name, kept in tested.items() if (fault := _fault_of_masks(name, kept))]
     return DropoutTests(faults[:1], complete=bool(tested))
 
 
 def _careless(programs: TrialPrograms, case: Case) -> list[str]:
-    """Whether dropout depends on ``plan.seed`` alone, and predict() applies none."""
+    """Name a violation: dropout depends on ``plan.seed`` alone, and predict() applies none."""
     task = with_dropout(case.task)
     try:
         losses, again, other = (
@@ -231,7 +231,7 @@ def _careless(programs: TrialPrograms, case: Case) -> list[str]:
 
 
 def _masks(programs: TrialPrograms, case: Case) -> dict[str, np.ndarray]:
-    """In how many copies ``(steps, values)`` each value was kept, by what drops; empty if untestable."""
+    """Count the copies ``(steps, values)`` that kept each value, by dropping part; empty if untestable."""
     if isinstance(case.task.objective, Adversarial):
         return {}
     tests = {"dropout": copies_kept}
@@ -245,7 +245,7 @@ def _masks(programs: TrialPrograms, case: Case) -> dict[str, np.ndarray]:
 
 
 def _fault_of_masks(name: str, kept: np.ndarray) -> str:
-    """What is wrong with the masks, from the number of copies ``(steps, inputs)`` that kept each input."""
+    """Name the fault of the masks, from the number of copies ``(steps, inputs)`` that kept each input."""
     counts = kept.round()
     dropped = 1 - counts.mean() / COPIES
     deviation = np.sqrt(RATE * (1 - RATE) / (COPIES * counts.size))

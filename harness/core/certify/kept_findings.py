@@ -20,12 +20,8 @@ from harness.core.certify.parity import (
     Finding,
 )
 from harness.core.certify.references import reference_of
+from harness.core.machine.cache import cache_folder, read_cached, write_cached
 from harness.core.machine.description import cpu_model
-from harness.core.machine.files import (
-    cache_folder,
-    read_cached,
-    write_cached,
-)
 from harness.core.machine.leftovers import (
     Leftover,
     older_than,
@@ -65,7 +61,7 @@ class KeptFindings:
 
     @classmethod
     def of(cls, configuration: Configuration, definition: TaskDefinition) -> Self:
-        """Those of a configuration; none where its code is elsewhere, and may change unseen.
+        """Open the findings of a configuration; None where its code is elsewhere, and may change unseen.
 
         Raises:
             HarnessError: the task has no reference that fits it.
@@ -74,7 +70,7 @@ class KeptFindings:
         return cls(_digest(configuration, definition) if ours else None)
 
     def read(self, case: str) -> Finding | None:
-        """The finding of a case; None where there is none that was written for this file and is unchanged."""
+        """Read the finding of a case; None without one that was written for this file and is unchanged."""
         path = self._path(case)
         entry = None if path is None else read_cached(path, _Entry)
         return entry.finding if entry is not None and path is not None and entry.key == path.stem else None
@@ -92,7 +88,7 @@ class KeptFindings:
 
 
 def old_certificates() -> Iterator[Leftover]:
-    """What was found long ago: most of it holds for versions that are gone."""
+    """Find entries that were made long ago: most of them hold for versions that are gone."""
     for path in older_than(_KEPT_SECONDS, sorted(_folder().glob("*.json"))):
         yield Leftover("certificate", path, size_of([path]), functools.partial(remove_path, path))
 
@@ -102,7 +98,7 @@ def _folder() -> Path:
 
 
 def _digest(configuration: Configuration, definition: TaskDefinition) -> str:
-    """A hash of everything that the findings of a configuration and a task depend on."""
+    """Hash everything that the findings of a configuration and a task depend on."""
     reference_of(definition, configuration.backend)
     assert definition.reference is not None  # noqa: S101  reference_of raises without one
     variables = inherited_variables(os.environ, {})
@@ -121,7 +117,7 @@ def _digest(configuration: Configuration, definition: TaskDefinition) -> str:
 
 @functools.cache
 def _installed() -> list[str]:
-    """The metadata folders of all installed distributions: a framework may compute with any of them."""
+    """List the metadata folders of all installed distributions: a framework may compute with any of them."""
     return sorted(
         path.name
         for folder in sys.path
@@ -131,7 +127,7 @@ def _installed() -> list[str]:
 
 
 def _gpus() -> list[str]:
-    """The machine's GPUs, even those that the environment hides: ``device`` may be auto."""
+    """Return the machine's GPUs, even those that the environment hides: ``device`` may be auto."""
     nodes = sorted(str(path) for path in Path("/dev").glob("nvidia[0-9]*"))
     cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     return nodes + [card.read_text() for card in cards]

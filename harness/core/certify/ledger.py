@@ -1,4 +1,4 @@
-"""Where frameworks differ by default, and what the tasks pin so that all frameworks do the same work."""
+"""The ledger of different defaults of frameworks, and what the tasks pin so that all do the same work."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -56,5 +56,5 @@ class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def measured_costs() -> Costs:
-    """The measured costs of those defaults that are numbers."""
+    """Return the measured costs of those defaults that are numbers."""
     return msgspec.json.decode(COSTS_FILE.read_bytes(), type=Costs)

@@ -1,4 +1,4 @@
-"""Whether steps in one long call of ``train`` equal the same steps made one by one.
+"""Comparison of steps in one long call of ``train`` with the same steps made one by one.
 
 Other cases make calls of at most three steps, and compare them with the reference. Runs and duels make calls
 of hundreds. Here two programs of one backend start from the same weights: the first makes calls as long as
@@ -67,7 +67,7 @@ class CallsObservation(msgspec.Struct, frozen=True):
 
 
 def long_calls_case(definition: TaskDefinition) -> Case | None:
-    """The program whose calls are compared; None for a task that takes all its data in one step.
+    """Make the case whose calls are compared; None for a task that takes all its data in one step.
 
     It has the momentum and the augmentation that the task's options allow: state that must survive within a
     call, and draws that must be divided as the indices are. Its networks are narrow where the task has an
@@ -94,7 +94,7 @@ def _has_momentum(task: Task) -> bool:
 
 
 def long_calls() -> list[tuple[int, int]]:
-    """The first step of each long call, counted from 0, and its number of steps."""
+    """Return the first step of each long call, counted from 0, and its number of steps."""
     counts = (*FIRST_EPOCH, 1, *SECOND_EPOCH)
     starts = np.cumsum((0, *counts[:-1])).tolist()
     return list(zip(starts, counts, strict=True))
@@ -132,7 +132,7 @@ def observe_calls(programs: TrialPrograms, case: Case) -> CallsObservation:
 
 
 def one_by_one(*calls: tuple[int, int]) -> list[tuple[int, int]]:
-    """The steps of these calls, each in a call of its own."""
+    """Divide these calls into calls of one step."""
     return [(step, 1) for start, count in calls for step in range(start, start + count)]
 
 
@@ -167,8 +167,6 @@ class _Trial:
             raise data_changed(self._backend, "training in long calls or in single steps", part)
 
 
-# Compares steps made in long calls with the same steps made one by one, and says what a difference means.
-
 #: A repetition is claimed from this many losses on, of at most so many.
 _FEWEST, _MOST = 4, 8
 #: Losses of a repeated batch differ from its first ones by at most this share of the spread of all losses.
@@ -176,7 +174,7 @@ _REPEATED_SHARE = 0.25
 
 
 def compare_calls(observed: CallsObservation, task: Task) -> Finding:
-    """The finding of the case of long calls of this task; the single steps are what is expected.
+    """Compare the long calls of this task with the same steps made one by one.
 
     Where the program offers a training state, also whether a second program continues from it.
     """
@@ -199,7 +197,7 @@ def compare_calls(observed: CallsObservation, task: Task) -> Finding:
 
 
 def _explain(observed: CallsObservation, wrong: int) -> str:
-    """What the first wrong loss, that of step ``wrong`` counted from 0, points to."""
+    """Explain the first wrong loss, that of step ``wrong`` counted from 0."""
     calls = long_calls()
     number = next(i for i, (start, count) in enumerate(calls) if start <= wrong < start + count)
     start, count = calls[number]
@@ -230,7 +228,7 @@ def _explain(observed: CallsObservation, wrong: int) -> str:
 
 
 def _repeated(observed: CallsObservation, start: int, wrong: int, end: int) -> int | None:
-    """The step whose losses the long call repeats from step ``wrong`` on; None where it repeats none."""
+    """Find the step whose losses the long call repeats from step ``wrong`` on; None if it repeats none."""
     length = min(_MOST, end - wrong)
     long, single = _array(observed.long.losses), _array(observed.single.losses)
     if length < _FEWEST or not (np.isfinite(long).all() and np.isfinite(single).all()):

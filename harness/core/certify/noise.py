@@ -1,4 +1,4 @@
-"""Whether DP-SGD adds the noise that it claims: statistics of a program's noise, and an audit by canaries.
+"""Tests of the noise of DP-SGD: statistics of a program's noise, and an audit by canaries.
 
 Frameworks cannot share random bits, so their own noise is tested as dropout is: the tests of a correct
 backend fail with a probability below 1e-7 in all. Certificates compare the rest of a step, with noise of the
@@ -43,7 +43,7 @@ class NoiseTests(msgspec.Struct, frozen=True):
 
 
 def noise_tests(programs: TrialPrograms, case: Case) -> NoiseTests:
-    """All tests of a backend's own noise, on the network of a case with DP-SGD; raises what it raises."""
+    """Test a backend's own noise, on the network of a case with DP-SGD; raises what the backend raises."""
     faults = [*wrong_noise(programs, case.task), *lengthened(programs)]
     audit = audit_canaries(programs)
     claimed = gaussian_epsilon(AUDIT_PRIVACY)
@@ -55,11 +55,8 @@ def noise_tests(programs: TrialPrograms, case: Case) -> NoiseTests:
     return NoiseTests(faults[:1], audit.epsilon, claimed)
 
 
-# The noise of single steps, read from what they do to weights.
-
-
 def wrong_noise(programs: TrialPrograms, task: Task) -> list[str]:
-    """The first fault in the distribution of a program's own noise, or in what it depends on."""
+    """Find the first fault in the distribution of a program's own noise, or in its dependence on seeds."""
     task = msgspec.structs.replace(
         task, optimizer=Sgd(1.0), penalty=Penalty(), weight_decay=0.0, clip_norm=0.0, schedule=ConstantRate()
     )
@@ -93,7 +90,7 @@ def wrong_noise(programs: TrialPrograms, task: Task) -> list[str]:
 
 
 def _noise(programs: TrialPrograms, task: Task, step: int) -> dict[str, np.ndarray]:
-    """The noise that the program draws in a step, in units in which it is standard normal."""
+    """Read the noise that the program draws in a step, in units in which it is standard normal."""
     program, start = programs.build(task), initial_weights(task, SEED)
     order = BatchOrder.of_task(task, SAMPLES, SEED)
     steps = order.steps(step, 1)
@@ -117,7 +114,7 @@ def _correlated(first: np.ndarray, second: np.ndarray) -> bool:
 
 
 def _shared(arrays: list[np.ndarray]) -> bool:
-    """Whether the beginnings of two arrays are the same."""
+    """Check whether the beginnings of two arrays are the same."""
     starts = [array.ravel()[:8] for array in arrays if array.size >= 8]  # noqa: PLR2004
     return any(
         np.allclose(first, second, atol=1e-4)
@@ -128,13 +125,13 @@ def _shared(arrays: list[np.ndarray]) -> bool:
 
 # An audit of one step: each canary has a weight of its own, which shows whether it took part.
 
-#: So many samples, each part of the data with the probability 1/2.
+#: The number of canaries, each part of the data with the probability 1/2.
 CANARIES = 1000
 AUDIT_PRIVACY = Privacy(noise=2.0, clip=4.0, delta=1e-5)
 
 
 def audit_canaries(programs: TrialPrograms, privacy: Privacy = AUDIT_PRIVACY) -> CanaryBound:
-    """The lower bound on epsilon of one step that takes all data; raises what the backend raises."""
+    """Bound epsilon of one step that takes all data from below; raises what the backend raises."""
     included = uniform((CANARIES,), SEED, "canaries") < 0.5  # noqa: PLR2004  a coin
     # Their gradients are much longer than the clip, and nearly all in one weight.
     moved = _moved(programs, 100.0 * np.eye(CANARIES)[included], privacy, noised=True)
@@ -142,7 +139,7 @@ def audit_canaries(programs: TrialPrograms, privacy: Privacy = AUDIT_PRIVACY) ->
 
 
 def lengthened(programs: TrialPrograms) -> list[str]:
-    """Whether gradients that are shorter than the clip are changed; raises what the backend raises."""
+    """Check whether gradients that are shorter than the clip are changed; raises what the backend raises."""
     short = 0.1
     moved = _moved(programs, short * np.eye(CANARIES), AUDIT_PRIVACY, noised=False)
     half = 0.5  # the error of a logit of 0
@@ -154,7 +151,7 @@ _LENGTHENED = "DP-SGD changes gradients that are shorter than the clip: multiply
 
 
 def _moved(programs: TrialPrograms, inputs: np.ndarray, privacy: Privacy, *, noised: bool) -> np.ndarray:
-    """The change of the weight of each canary ``(canaries,)`` in one step that takes all inputs."""
+    """Measure the change of each canary's weight ``(canaries,)`` in one step that takes all inputs."""
     task = Task(
         name="canaries",
         version=1,

@@ -1,4 +1,4 @@
-"""What a program does on a certification case, reduced to digests: the worker's half of a certificate."""
+"""Observations of programs on certification cases, reduced to digests: the worker's half of a certificate."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -99,7 +99,7 @@ def certified_steps(order: BatchOrder, task: Task, start: int, count: int) -> St
 
 
 def _unshared(task: Task) -> set[str]:
-    """The arrays of which each framework keeps a convention of its own."""
+    """Name the arrays of which each framework keeps a convention of its own."""
     return {
         f"{name}/{place.name}/{array.name}"
         for name, network in task.networks.items()
@@ -111,7 +111,7 @@ def _unshared(task: Task) -> set[str]:
 
 
 def observe_losses(programs: "TrialPrograms", case: Case) -> Losses:
-    """The losses of the case's first full batches in a lower precision, in which programs are timed.
+    """Observe the losses of the first full batches in a lower precision, in which programs are timed.
 
     Raises:
         Unsupported: the backend does not support the case in this precision.
@@ -125,7 +125,7 @@ def observe_losses(programs: "TrialPrograms", case: Case) -> Losses:
 
 
 def _as_many_as_for_the_clock(case: Case) -> Samples:
-    """The case's samples and repetitions of them, which no step takes.
+    """Return the case's samples and repetitions of them, which no step takes.
 
     A framework that compiles for the shape of the data can use the same code when the clock is tested.
     """
@@ -137,7 +137,7 @@ def _as_many_as_for_the_clock(case: Case) -> Samples:
 
 
 def _narrow(samples: Samples) -> Samples:
-    """The samples in float32; integers stay as they are."""
+    """Convert samples to float32; integers stay as they are."""
     arrays = samples.inputs, samples.targets
     return Samples(*(array if array.dtype.kind == "i" else array.astype(np.float32) for array in arrays))
 
@@ -174,9 +174,6 @@ def _predict(program: Program, case: Case) -> dict[str, np.ndarray]:
     }
 
 
-# Programs of certification cases, built in this process.
-
-
 @dataclass(frozen=True, slots=True)
 class TrialPrograms:
     """Builds programs of one backend and mode, by default in float64 on the CPU."""
@@ -188,7 +185,7 @@ class TrialPrograms:
     precision: Precision = "float64"
 
     def plan(self, task: Task, seed: int = SEED) -> Plan:
-        """The plan of a program; ``seed`` affects only the framework's own random numbers."""
+        """Return the plan of a program; ``seed`` affects only the framework's own random numbers."""
         return Plan(
             task=task,
             mode=self.mode,
@@ -199,17 +196,17 @@ class TrialPrograms:
         )
 
     def build_with(self, task: Task, data: Samples, seed: int = SEED) -> Program:
-        """A program on this data, which has loaded no weights. Raises what the backend raises."""
+        """Build a program on this data, which has loaded no weights. Raises what the backend raises."""
         plan = self.plan(task, seed)
         return CheckedProgram(build(self.backend, plan, read_only(data)), self.backend.name, plan)
 
     def build(self, task: Task, seed: int = SEED) -> Program:
-        """A program of the task that has loaded the initial weights of all cases; as :meth:`build_with`."""
+        """Build a program of the task and load the initial weights of all cases; as :meth:`build_with`."""
         program, _ = self.build_on(task, SAMPLES, seed)
         return program
 
     def build_on(self, task: Task, samples: int, seed: int = SEED) -> tuple[Program, Samples]:
-        """A program on this many samples of the cases, and these samples; as :meth:`build`."""
+        """Build a program on this many samples of the cases; return these samples, too; as :meth:`build`."""
         data = case_samples(task, samples)
         if self.precision != "float64":
             data = _narrow(data)
@@ -219,7 +216,7 @@ class TrialPrograms:
 
 
 def first_losses(program: Program, task: Task) -> np.ndarray:
-    """The losses of its first three steps, of which one call makes two; fewer where an epoch has fewer."""
+    """Return the losses of the first three steps, of which one call makes two; fewer in a shorter epoch."""
     order = BatchOrder.of_task(task, SAMPLES, SEED)
     count = min(2, order.run_length(1))  # a task may take all samples in one step
     return np.concatenate([program.train(order.steps(0, 1)), program.train(order.steps(1, count))])

@@ -111,7 +111,7 @@ class Extent(NamedTuple):
 def check_document(
     checks: Sequence[Checked], extent: Extent, *, by_case: bool = False, traceback: bool = False
 ) -> Document:
-    """The table of the worst deviations, what deviates, and the conclusion."""
+    """Return the table of the worst deviations, what deviates, and the conclusion."""
     from harness.core.certify.parity import TOLERANCE
 
     rows = [
@@ -161,7 +161,7 @@ def _remarks(checked: Checked, *, by_case: bool, traceback: bool) -> Iterator[No
 
 
 def _figures(outcome: "Finding | Skipped | NotOffered") -> tuple[str, str]:
-    """The deviation of a case, and its mark."""
+    """Return the deviation of a case, and its mark."""
     from harness.core.certify.certify import NotOffered, Skipped
 
     if isinstance(outcome, Skipped):
@@ -191,7 +191,7 @@ def result_text(outcome: "Finding | Skipped | NotOffered") -> str:
 
 
 def _traceback(error: BaseException | None) -> str:
-    """The worker's traceback of an exception that the backend raised; empty where there is none."""
+    """Return the worker's traceback of an exception that the backend raised; empty where there is none."""
     from harness.errors import RequestFailed
 
     while error is not None:

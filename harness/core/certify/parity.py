@@ -1,4 +1,4 @@
-"""Whether a program did the same work as the reference: what deviates, by how much, and likely why."""
+"""Comparison of a program with the reference: what deviates, by how much, and likely why."""
 
 import itertools
 import math
@@ -22,7 +22,7 @@ TOLERANCE = 1e-9
 LOSS_TOLERANCES: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 0.01}
 #: The share of the largest norm below which an array may be rounding.
 _TINY = 1e-6
-#: What the ratio of a loss to the right one says, where it is exact.
+#: Causes of a loss by its ratio to the right one, where that is exact.
 _FACTORS = {
     8.0: "exactly 8 times: it is summed over the batch of 8, not averaged",
     10.0: "exactly 10 times: it is ten times too large",
@@ -33,7 +33,7 @@ _SHORT_BATCH = "this step is the short last batch: average its loss over its own
 _EVALUATION_MODE = "call it in evaluation mode"
 #: Causes that need no other case.
 _CERTAIN = {*_FACTORS.values(), _SHORT_BATCH, _EVALUATION_MODE}
-#: Whose the losses of an adversarial step are, in their order.
+#: The networks of the losses of an adversarial step, in order.
 _NETWORKS = ("discriminator", "generator")
 
 
@@ -106,12 +106,12 @@ def compare_losses(observed: Losses, expected: Losses, precision: Precision, alo
 
 
 def losses_name(precision: Precision) -> str:
-    """The name under which the first losses in a precision are reported."""
+    """Return the name under which the first losses in a precision are reported."""
     return f"first losses in {precision}"
 
 
 def loss_difference(observed: list[float | None], expected: list[float | None]) -> float:
-    """The largest relative difference of the losses of one step; infinite where one is not finite."""
+    """Return the largest relative difference of the losses of one step; infinite where one is not finite."""
     if len(observed) != len(expected):
         return math.inf
     return max(
@@ -121,7 +121,7 @@ def loss_difference(observed: list[float | None], expected: list[float | None]) 
 
 
 def array_differences(observed: dict[str, list[Piece]], expected: dict[str, list[Piece]]) -> dict[str, float]:
-    """The relative difference of each piece, named ``model/gru_1/forward/kernel [reset]``.
+    """Return the relative difference of each piece, named ``model/gru_1/forward/kernel [reset]``.
 
     Pieces that are tiny beside the largest are compared with a share of it: the gradient of a bias that a
     normalisation removes is nothing but rounding.
@@ -146,7 +146,7 @@ class Differences(NamedTuple):
 
     @classmethod
     def of(cls, observed: Observation, expected: Observation) -> Self:
-        """Those of two trainings of as many steps."""
+        """Compare two trainings of equally many steps."""
         steps = [loss_difference(a, b) for a, b in zip(observed.losses, expected.losses, strict=True)]
         return cls(steps, array_differences(observed.weights, expected.weights))
 
@@ -162,7 +162,7 @@ class Differences(NamedTuple):
 
 
 def beyond_rounding(differences: dict[str, float]) -> dict[str, float]:
-    """The differences that rounding does not explain."""
+    """Return the differences that rounding does not explain."""
     return {name: value for name, value in differences.items() if value > TOLERANCE}
 
 
@@ -174,7 +174,7 @@ def _explain(
     arrays: dict[str, dict[str, float]],
     optimizer: Optimizer | None,
 ) -> tuple[str, str]:
-    """The deviation that shows first, and what it points to."""
+    """State the deviation that shows first, and its likely cause."""
     gradients, late = arrays["gradients"], training.wrong_step
     if late == 0:
         return _explain_first_loss(observed, expected, gradients, training.steps[0])
@@ -251,7 +251,7 @@ def _explain_first_loss(
 def _differing(
     observed: list[float | None], expected: list[float | None]
 ) -> tuple[str, float | None, float | None]:
-    """Of the losses of a step the one that differs most: whose it is, and both values."""
+    """Return the loss of a step that differs most: whose it is, and both values."""
     pairs = list(zip(observed, expected, strict=False))
     column = max(range(len(pairs)), key=lambda index: loss_difference(*([one] for one in pairs[index])))
     return (f"{_NETWORKS[column]}'s loss" if len(pairs) > 1 else "loss", *pairs[column])
@@ -278,10 +278,10 @@ def _update(optimizer: Optimizer | None) -> str:
 
 
 def listed(differences: dict[str, float]) -> str:
-    """The first three differences and the number of the others, in words."""
+    """List the first three differences and the number of the others, in words."""
     return first_of([f"{name} (relative {value:.1e})" for name, value in differences.items()])
 
 
 def first_of(names: Sequence[str], most: int = 3) -> str:
-    """The first names and the number of the others, in words."""
+    """List the first names and the number of the others, in words."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

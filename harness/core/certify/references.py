@@ -15,7 +15,7 @@ from harness.errors import UsageError
 from harness.layers import Native
 from harness.spec.task import TaskDefinition
 
-#: That must agree on a reference.
+#: The number of frameworks that must agree on a reference.
 _FRAMEWORKS = 2
 
 
@@ -36,17 +36,17 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 def case_sha256(case: Case) -> str:
-    """The hash of a case's whole description."""
+    """Hash a case's whole description."""
     return hashlib.sha256(msgspec.json.encode(case, order="deterministic")).hexdigest()
 
 
 def read_reference(path: Path) -> Reference:
-    """The reference in a file; raises :class:`msgspec.MsgspecError`, RecursionError or OSError."""
+    """Read the reference in a file; raises :class:`msgspec.MsgspecError`, RecursionError or OSError."""
     return msgspec.json.decode(read_file(path), type=Reference)
 
 
 def reference_of(definition: TaskDefinition, backend: str = "") -> Reference:
-    """The committed reference of a task, checked against the task as it is now.
+    """Read the committed reference of a task, checked against the task as it is now.
 
     ``backend`` is the one that is certified; a remedy names it, with another one that is installed.
 
@@ -72,7 +72,7 @@ def reference_of(definition: TaskDefinition, backend: str = "") -> Reference:
 
 
 def _remedy(definition: TaskDefinition, backend: str) -> str:
-    """How to make the reference with this backend and an installed one of another framework."""
+    """Say how to make the reference with this backend and an installed one of another framework."""
     task = define_task(definition, definition.options())
     natives = [place.layer for network in task.networks.values() for place in network.leaves()]
     alone = [

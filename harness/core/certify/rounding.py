@@ -1,4 +1,4 @@
-"""Where float32 arithmetic enters a float64 program: the first layer, or the loss, that rounds to it.
+"""Location of float32 arithmetic in a float64 program: the first layer, or the loss, that rounds to it.
 
 Beginnings of the case's networks are built as networks of their own, which end in one output and the mean
 squared error, and are compared with NumPy. Rounding is distinguished from a slightly wrong
@@ -60,7 +60,7 @@ class Rounding(msgspec.Struct, frozen=True):
 
 
 def is_like_float32(finding: Finding, observed: Observation, expected: Observation) -> bool:
-    """Whether the deviations of a case that failed are as small as those of float32."""
+    """Check whether the deviations of a case that failed are as small as those of float32."""
     if finding.passed or not finding.deviation or observed.changed_by_predict:
         return False
     gradients = array_differences(observed.gradients, expected.gradients)
@@ -72,7 +72,7 @@ def is_like_float32(finding: Finding, observed: Observation, expected: Observati
 
 
 def locate_rounding(programs: TrialPrograms, case: Case) -> Rounding | None:
-    """The first part of a case's forward and backward pass that rounds to float32; None if none does.
+    """Find the first part of a case's forward and backward pass that rounds to float32; None if none does.
 
     Raises:
         Unsupported: NumPy does not cover the task, or the backend does not support a beginning of it.
@@ -98,7 +98,7 @@ class _Values(NamedTuple):
     gradients: dict[str, np.ndarray]
 
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """All of them, the gradients as one vector."""
+        """Return all arrays, the gradients as one vector."""
         return self.outputs, self.loss, np.concatenate([each.ravel() for each in self.gradients.values()])
 
 
@@ -120,7 +120,7 @@ class _Trial:
         )
 
     def rounds(self) -> bool:
-        """Whether what deviates does not follow a small change of the weights."""
+        """Check whether the deviation does not follow a small change of the weights."""
         generator = np.random.default_rng(SEED)
         changed = {
             name: array * (1 + _CHANGE * generator.uniform(-1, 1, array.shape))
@@ -163,7 +163,7 @@ class _Search:
         places: Sequence[PlacedLayer],
         prefix: str = "",
     ) -> Rounding | None:
-        """The first of consecutive layers whose outputs, or else whose gradients, deviate by rounding.
+        """Find the first of consecutive layers whose outputs, or else whose gradients, deviate by rounding.
 
         ``before`` are the layers that come before them, from inputs of ``shape`` on.
         """
@@ -195,7 +195,7 @@ class _Search:
         before: tuple[AnyLayer, ...],
         deviation: Callable[[_Trial], float],
     ) -> str:
-        """The layer, or its activation where the layer without one agrees."""
+        """Name the layer, or its activation where the layer without one agrees."""
         layer = place.layer
         kind = type(layer).__name__
         if place.branches:
@@ -207,11 +207,11 @@ class _Search:
         return f"{{}} ({getattr(layer, 'function', kind)})"
 
     def checked(self, network: Network, place: str) -> Rounding | None:
-        """The rounding of this network, at this place, where it is one."""
+        """Return the rounding of this network, at this place; None if it has none."""
         return _rounding(self._trial(network), place)
 
     def in_loss(self) -> Rounding | None:
-        """The loss, once all layers agree; with the rules of plain gradient descent alone."""
+        """Check the loss, once all layers agree; with the rules of plain gradient descent alone."""
         trial = _Trial(self._programs, self._plain(self._task.networks, self._task.objective))
         kind, special = type(self._task.objective).__name__, self._task.special_loss()
         return _rounding(trial, f"the loss ({f'{kind}, {special}' if special else kind})")
@@ -224,7 +224,7 @@ class _Search:
         return self._trials[network]
 
     def _plain(self, networks: dict[str, Network], objective: Objective) -> Task:
-        """A task with the rules of plain gradient descent alone."""
+        """Reduce a task to the rules of plain gradient descent."""
         return Task(
             name=self._task.name,
             version=self._task.version,
@@ -244,7 +244,7 @@ _PASSES: dict[str, Callable[[_Trial], float]] = {
 
 
 def _rounding(trial: _Trial, place: str) -> Rounding | None:
-    """The rounding of a trial at this place; None where it agrees, or deviates smoothly."""
+    """Return the rounding of a trial at this place; None where the trial agrees, or deviates smoothly."""
     off = next((off for off in (deviation(trial) for deviation in _PASSES.values()) if off > TOLERANCE), None)
     return Rounding(place, off) if off is not None and trial.rounds() else None
 

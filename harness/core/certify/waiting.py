@@ -1,4 +1,4 @@
-"""Whether ``synchronize`` waits: weights read right after it are final, and are read as fast as again."""
+"""Test that ``synchronize`` blocks until the device is done: a second read of the weights is no faster."""
 
 import random
 import statistics
@@ -93,7 +93,7 @@ class _Blocks:
 
 
 def _reading(program: Program) -> tuple[Mapping[str, np.ndarray], float]:
-    """The weights, and the seconds of reading them, less those in which other programs had this thread's CPU.
+    """Read the weights; return them and the seconds, less those in which others had this thread's CPU.
 
     On a busy machine the kernel takes the CPU from a thread that has just computed for long, so the first
     reading after a block waits for one more often than the second. Time in which other threads of this
@@ -107,5 +107,5 @@ def _reading(program: Program) -> tuple[Mapping[str, np.ndarray], float]:
 
 
 def _other_threads() -> float:
-    """The CPU time of this process's other threads, in seconds."""
+    """Return the CPU time of this process's other threads, in seconds."""
     return time.process_time() - time.thread_time()

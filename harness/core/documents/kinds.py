@@ -11,14 +11,9 @@ from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from harness.core.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.core.machine.description import Machine
-from harness.core.machine.files import (
-    ContentChanged,
-    read_file,
-    replace_result,
-    verify_checksum,
-    with_checksum,
-)
+from harness.core.machine.files import read_file, replace_result
 from harness.errors import HarnessError, UsageError, interruption
 
 #: ``stopped`` is a trial of a study that fell behind the others. ``lost`` is never stored: a ``running``

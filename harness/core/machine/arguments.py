@@ -1,4 +1,4 @@
-"""What people write on a command line: durations such as ``90s`` or ``5m``, and programs."""
+"""Arguments as people write them on a command line: durations such as ``90s`` or ``5m``, and programs."""
 
 import math
 import os
@@ -13,7 +13,7 @@ _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*")
 
 
 def seconds_of(text: str) -> float:
-    """The seconds of a positive duration; a number without a unit is in seconds.
+    """Parse a positive duration; a number without a unit is in seconds.
 
     Raises:
         UsageError: it is not a duration; says what would be right.
@@ -28,7 +28,7 @@ def seconds_of(text: str) -> float:
 
 
 def duration_text(seconds: float) -> str:
-    """The duration as it is written on a command line, in whole seconds, minutes or hours: ``5m``."""
+    """Write a duration as on a command line, in whole seconds, minutes or hours: ``5m``."""
     whole = math.ceil(seconds)
     for unit in ("h", "m"):
         size = round(_UNIT_SECONDS[unit])
@@ -38,7 +38,7 @@ def duration_text(seconds: float) -> str:
 
 
 def program(option: str, path: str) -> str:
-    """The absolute path of a program, given by a path or by a name that is looked up in ``PATH``.
+    """Return the absolute path of a program, given by a path or by a name that is looked up in ``PATH``.
 
     Links are not followed: the interpreter of a virtual environment is one.
 

@@ -1,11 +1,9 @@
-"""What NumPy does on this machine: a fixed computation as a control, and the peak of arithmetic."""
+"""NumPy on this machine: a fixed computation as a control, and the peak of arithmetic."""
 
 import timeit
 from collections.abc import Callable
 
 import numpy as np
-
-# The control: a fixed computation, independent of what is timed. If its time changes, so did the machine.
 
 _SIZE = 384
 
@@ -21,11 +19,9 @@ class Control:
         self._out = np.empty_like(self._left)
 
     def seconds(self) -> float:
-        """The time of one product now: the fastest of three."""
+        """Time one product: the fastest of three."""
         return min(timeit.repeat(lambda: np.matmul(self._left, self._left, self._out), number=1, repeat=3))
 
-
-# What this machine reaches in NumPy: the reference for the FLOP/s of training.
 
 _MATRIX_SIZE = 1536
 _COPY_BYTES = 256 * 2**20

@@ -12,7 +12,7 @@ _OWN_GROUP = Path("/proc/self/cgroup")
 
 
 def read_control_groups(name: str, controller: str = "") -> list[str]:
-    """The file of this name in this process's control group and in those above it, innermost first.
+    """Read the file of this name in this process's control group and in those above it, innermost first.
 
     Groups without such a file are left out. With a ``controller``, such as ``cpu``, those of version 1.
     """
@@ -23,7 +23,7 @@ def read_control_groups(name: str, controller: str = "") -> list[str]:
 
 
 def _own_group(controller: str) -> str:
-    """The path of this process's group, below that of all."""
+    """Return the path of this process's group, below that of all."""
     for line in system_text(_OWN_GROUP).splitlines():
         _number, controllers, path = line.split(":", 2)
         if controller in controllers.split(","):
@@ -32,7 +32,7 @@ def _own_group(controller: str) -> str:
 
 
 def throttled_seconds() -> float:
-    """How long quotas have held back this process's control groups."""
+    """Return the time that quotas have held back this process's control groups."""
     second = _counted("throttled_usec", read_control_groups("cpu.stat"))
     first = _counted("throttled_time", read_control_groups("cpu.stat", "cpu"))
     return second / 1e6 + first / 1e9
@@ -44,7 +44,7 @@ def _counted(key: str, contents: list[str]) -> int:
 
 
 def cpu_quota() -> float | None:
-    """The CPU time that the control groups grant, in CPUs; None where none of them has a limit."""
+    """Return the CPU time that the control groups grant, in CPUs; None where none of them has a limit."""
     quotas = []
     for content in read_control_groups("cpu.max"):
         granted, _, period = content.partition(" ")

@@ -19,14 +19,14 @@ _CPUS = Path("/sys/devices/system/cpu")
 
 
 def allowed_cpus() -> list[int]:
-    """The logical CPUs that this process may use."""
+    """Return the logical CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def usable_cpus() -> int:
-    """How many CPUs this process can keep busy: the allowed ones, or fewer under a container's quota.
+    """Count the CPUs that this process can keep busy: the allowed ones, or fewer under a quota.
 
     Threads beyond a quota are stopped for the rest of each period, in the middle of a step.
     """
@@ -35,7 +35,7 @@ def usable_cpus() -> int:
 
 
 def cpus_for(threads: int) -> list[int]:
-    """As many allowed CPUs as threads. Separate cores come before a second CPU of the same core."""
+    """Choose as many allowed CPUs as threads. Separate cores come before a second CPU of the same core."""
     return sorted(_best_first()[:threads])
 
 
@@ -51,7 +51,7 @@ def cpu_groups(threads: int, cpus: int) -> list[list[int]]:
 
 @functools.cache
 def _best_first() -> list[int]:
-    """The allowed CPUs, best first: one CPU of each core, idle before busy, then the others.
+    """Return the allowed CPUs, best first: one CPU of each core, idle before busy, then the others.
 
     Measured once, so that all workers of this process are bound to the same CPUs.
     """
@@ -66,7 +66,7 @@ def _best_first() -> list[int]:
 
 
 def _busy_cpus() -> set[int]:
-    """The CPUs that are at work while this process waits."""
+    """Find the CPUs that are at work while this process waits."""
     import psutil  # imported late: commands that only read records do not need it
 
     used = psutil.cpu_percent(_OBSERVE_SECONDS, percpu=True)
@@ -85,29 +85,29 @@ def on_their_cores(cpus: Iterable[int]) -> set[int]:
 
 @functools.cache
 def _core_of(cpu: int) -> str:
-    """The hardware threads of its core, as ``0,4`` or ``0-1``; the CPU itself where that is unknown."""
+    """Return the hardware threads of a CPU's core, as ``0,4`` or ``0-1``; the CPU itself if unknown."""
     return system_text(_CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list") or str(cpu)
 
 
 @functools.cache
 def _memory_of(cpu: int) -> str:
-    """The NUMA node of a CPU, as ``node0``; empty where the system reports none."""
+    """Return the NUMA node of a CPU, as ``node0``; empty where the system reports none."""
     return next((path.name for path in (_CPUS / f"cpu{cpu}").glob("node*")), "")
 
 
 def cpus_of(variables: Mapping[str, str]) -> list[int]:
-    """The CPUs that a worker with these variables may use."""
+    """Return the CPUs that a worker with these variables may use."""
     bound = variables.get(WORKER_CPUS)
     return [int(cpu) for cpu in bound.split(",")] if bound else allowed_cpus()
 
 
 def cpu_count(variables: Mapping[str, str]) -> int:
-    """How many CPUs a worker with these variables can keep busy."""
+    """Count the CPUs that a worker with these variables can keep busy."""
     return min(len(cpus_of(variables)), usable_cpus())
 
 
 def places_to_start(variables: Sequence[Mapping[str, str]]) -> list[list[int]] | None:
-    """The CPUs on which workers with these variables can start side by side; None where they cannot.
+    """Return the CPUs on which workers with these variables can start side by side; None where they cannot.
 
     Workers of one CPU start on a CPU each, on the same NUMA node. Workers of several stay on their own:
     an OpenMP that binds its threads remembers the CPUs it was loaded on.

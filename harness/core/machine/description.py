@@ -46,7 +46,7 @@ class Host(msgspec.Struct, frozen=True):
 
 @functools.cache
 def this_host() -> Host:
-    """The identity of this host, which is made and stored when it is first asked for."""
+    """Return the identity of this host, which is made and stored when it is first asked for."""
     return Host(platform.node() or _UNNAMED, _stored_id())
 
 
@@ -95,7 +95,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 def cpu_model() -> str:
-    """The processor's name as its manufacturer writes it, or the architecture where that is unknown."""
+    """Return the processor's name as its manufacturer writes it, or the architecture if it is unknown."""
     if sys.platform == "darwin":
         return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
     lines = system_text(Path("/proc/cpuinfo")).splitlines()
@@ -104,7 +104,7 @@ def cpu_model() -> str:
 
 
 def _output(*command: str) -> str | None:
-    """The stripped output of a command; None if it fails or does not exist."""
+    """Return the stripped output of a command; None if it fails or does not exist."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=5, check=True
@@ -115,7 +115,7 @@ def _output(*command: str) -> str | None:
 
 
 def git_state() -> GitState | None:
-    """The commit of the current folder; None outside a repository."""
+    """Return the commit of the current folder; None outside a repository."""
     commit = _output("git", "rev-parse", "HEAD")
     if not commit:
         return None
@@ -165,14 +165,14 @@ class Facility(NamedTuple):
 
 
 def has_nvidia_gpu(devices: Path = _DEVICES) -> bool:
-    """Whether the machine has an NVIDIA GPU, even one that the environment hides."""
+    """Check whether the machine has an NVIDIA GPU, even one that the environment hides."""
     return any(devices.glob("nvidia[0-9]*"))
 
 
 def missing_facilities(
     variables: Mapping[str, str] = os.environ, devices: Path = _DEVICES, powercap: Path = _POWERCAP
 ) -> list[Facility]:
-    """The facilities that this machine lacks. Imports no framework."""
+    """Return the facilities that this machine lacks. Imports no framework."""
     missing = []
     if not has_nvidia_gpu(devices):
         missing.append(Facility("NVIDIA GPU", "--device cuda", "none found"))

@@ -1,4 +1,4 @@
-"""What on this machine distorts timings, each finding with its remedy."""
+"""Conditions of this machine that distort timings, each with its remedy."""
 
 import os
 import shutil
@@ -77,7 +77,7 @@ def _debug_builds() -> Iterator[str]:
 
 
 def free_memory_bytes() -> int:
-    """The memory that is available now, or what the control group grants if that is less."""
+    """Return the memory that is available now, or what the control group grants if that is less."""
     available: int = psutil.virtual_memory().available
     limit, used = (system_text(_CONTROL_GROUP / name) for name in ("memory.max", "memory.current"))
     if not limit or not used or limit == "max":
@@ -102,5 +102,5 @@ def _memory() -> Iterator[str]:
 
 
 def findings() -> list[str]:
-    """All findings, in words. Observes the cores for one second."""
+    """Return all findings, in words. Observes the cores for one second."""
     return [*_busy_cores(), *_frequency(), *_threads(os.environ), *_debug_builds(), *_memory()]

@@ -39,7 +39,7 @@ class EnergyMeter:
         return bool(self._packages or self._gpus)
 
     def read(self) -> Reading:
-        """The counters now, without those that fail. Call it outside of timed work."""
+        """Read the counters, without those that fail. Call it outside of timed work."""
         joules = {}
         for zone in self._packages:
             with contextlib.suppress(OSError, ValueError):
@@ -65,7 +65,7 @@ class EnergyMeter:
 
 
 def _range_joules(zone: Path) -> float | None:
-    """Where the counter of a processor starts again; None for one that cannot be read, and other zones.
+    """Return the wrap-around of a processor's counter; None for an unreadable one, and other zones.
 
     One of them is ``psys``, the whole board, which includes the processors.
     """
@@ -99,7 +99,7 @@ def _gpus(devices: list[tuple[str, str | None]]) -> dict[str, tuple[Any, Any]] |
 
 
 def _gpu(device: str, visible: str | None) -> tuple[str, str] | None:
-    """The device's number or UUID outside its process, and its name; None for a device that is not CUDA's."""
+    """Return the device's number or UUID outside its process, and its name; None for another than CUDA."""
     match = re.match(r"cuda(?::(\d+))?(?: \((.+)\))?$", device)
     if match is None:
         return None

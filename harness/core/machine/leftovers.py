@@ -38,7 +38,7 @@ class LeftoverSource(NamedTuple):
 
 
 def size_of(paths: Iterable[Path]) -> int:
-    """The bytes of files and folders, without those that are gone meanwhile."""
+    """Sum the bytes of files and folders, without those that are gone meanwhile."""
     total = 0
     for path in paths:
         files = [path] if not path.is_dir() or path.is_symlink() else path.rglob("*")
@@ -49,7 +49,7 @@ def size_of(paths: Iterable[Path]) -> int:
 
 
 def older_than(seconds: float, paths: Iterable[Path]) -> Iterable[Path]:
-    """Those whose last change is longer ago."""
+    """Select the leftovers whose last change is longer ago."""
     for path in paths:
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > seconds:

@@ -1,4 +1,4 @@
-"""What another process writes: lines that are awaited, and a log that stays small."""
+"""Output of another process: lines that are awaited, and a log that stays small."""
 
 import fcntl
 import os
@@ -35,7 +35,7 @@ class LinePipe:
         self._pending = bytearray()
 
     def read(self, due: float, watch: Callable[[], bool]) -> bytes:
-        """The next line, without its end.
+        """Read the next line, without its end.
 
         ``due`` is a moment of :func:`time.monotonic`. ``watch`` is called at least once a second while this
         waits or reads; true means that the process has ended.
@@ -109,7 +109,7 @@ class OutputLog:
             self._cut_bytes += size
 
     def last_lines(self) -> list[str]:
-        """The last lines, oldest first; before them the first, if those between were not kept."""
+        """Return the last lines, oldest first; before them the first lines, if lines between were dropped."""
         size = os.fstat(self._descriptor).st_size
         new = os.pread(self._descriptor, _TAIL_BYTES, max(0, size - _TAIL_BYTES))
         tail = _lines((self._tail + new)[-_TAIL_BYTES:])[-_TAIL_LINES:]

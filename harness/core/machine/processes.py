@@ -33,7 +33,7 @@ class ProcessMark(msgspec.Struct, frozen=True):
     place: str
 
     def has_ended(self) -> bool | None:
-        """Whether the process is gone; None where this process cannot know, because it is elsewhere."""
+        """Check whether the process is gone; None where this process cannot know, because it is elsewhere."""
         if self.place != _this_place():
             return None
         return _start_of(self.pid) != self.start
@@ -45,7 +45,7 @@ class ProcessMark(msgspec.Struct, frozen=True):
 
 
 def this_process() -> ProcessMark:
-    """The mark of this process."""
+    """Return the mark of this process."""
     pid = os.getpid()
     return ProcessMark(pid, _start_of(pid) or "", _this_place())
 
@@ -60,7 +60,7 @@ def _this_place() -> str:
 
 
 def _start_of(pid: int) -> str | None:
-    """When a process started, in the system's own unit; None if none with this number is alive.
+    """Return the start of a process, in the system's own unit; None if none with this number is alive.
 
     Linux counts from the boot, so that a step of the wall clock changes nothing.
     """
@@ -236,7 +236,7 @@ _SWEEP_SECONDS = 0.01
 
 
 def new_mark() -> str:
-    """The name of a variable to set for a process. Marked processes within others keep their marks, too."""
+    """Make the name of a variable to set for a process. Marked processes within others keep their marks."""
     return f"HARNESS_MARK_{secrets.token_hex(8)}"
 
 

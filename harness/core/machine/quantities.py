@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from harness.core.machine.memory import peak_memory_bytes
 
-#: Values by the names of quantities, in the base units of those names. What was not measured is missing.
+#: Values by the names of quantities, in the base units of those names. Unmeasured quantities are missing.
 Measured = dict[str, Annotated[float, Meta(ge=0)]]
 
 

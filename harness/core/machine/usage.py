@@ -1,4 +1,4 @@
-"""What a process tree, and other programs on its CPUs, used of the machine between two moments (Linux)."""
+"""Usage of the machine between two moments by a process tree, and by other programs on its CPUs (Linux)."""
 
 import math
 import os
@@ -14,8 +14,6 @@ from harness.core.machine.control_groups import throttled_seconds
 from harness.core.machine.cpus import PROCESSOR_TIMES, allowed_cpus
 from harness.core.machine.files import system_text
 from harness.core.machine.processes import with_descendants
-
-# CPU time that other programs used between two moments, from the kernel's counters (Linux).
 
 
 class Disturbance(msgspec.Struct, frozen=True):
@@ -52,7 +50,7 @@ class Counters(NamedTuple):
 
 
 def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -> Counters:
-    """The counters of these CPUs, or of the allowed ones; zeros without /proc.
+    """Read the counters of these CPUs, or of the allowed ones; zeros without /proc.
 
     Ours are this process, those of ``pids``, and all their descendants.
     """
@@ -73,12 +71,12 @@ def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -
 
 
 def busy_seconds() -> dict[int, float]:
-    """How long each CPU has worked, for whatever process; empty without /proc."""
+    """Return the time that each CPU has worked, for whatever process; empty without /proc."""
     return {cpu: busy / _TICKS_PER_SECOND for cpu, (busy, _) in _cpu_times().items()}
 
 
 def _cpu_times() -> dict[int, tuple[int, int]]:
-    """Of each CPU the ticks in which it worked, and those that the hypervisor gave to other machines."""
+    """Read of each CPU the ticks in which it worked, and those that the hypervisor gave to other machines."""
     times = {}
     for name, *words in map(str.split, system_text(PROCESSOR_TIMES).splitlines()):
         if name.startswith("cpu") and name != "cpu":
@@ -88,7 +86,7 @@ def _cpu_times() -> dict[int, tuple[int, int]]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Of all threads of a process, and of its children that have ended; 0 once it has been waited for."""
+    """Sum the CPU time of a process's threads and ended children; 0 once it has been waited for."""
     after_name = system_text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
     if not after_name:
         return 0.0
@@ -101,7 +99,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def _throttle_events(cpus: Iterable[int]) -> int:
-    """How often the cores of these CPUs have been throttled for heat since the machine started."""
+    """Count the throttling of the cores of these CPUs for heat since the machine started."""
     files = (_CPUS / f"cpu{cpu}" / "thermal_throttle" / "core_throttle_count" for cpu in cpus)
     return sum(int(file.read_text()) for file in files if file.exists())
 
@@ -118,7 +116,7 @@ def between(before: Counters, after: Counters) -> Disturbance:
 
 
 def disturbed(disturbances: list[Disturbance], seconds: list[float], threads: int = 1) -> list[bool]:
-    """Which of these blocks, of these lengths, to drop; their own times have no influence on it.
+    """Flag the blocks to drop. A block's own duration never decides.
 
     A block is dropped if more was taken from it than is usual among them: a burst of load meets one block and
     not the next. A constant load is reported instead. It may affect configurations unequally, because one
@@ -179,7 +177,7 @@ class UsageMeter:
         self._begun = self._read()
 
     def end(self) -> Usage:
-        """The usage since :meth:`begin`. The kernel counts that of CPUs in ticks of 10 ms."""
+        """Return the usage since :meth:`begin`. The kernel counts that of CPUs in ticks of 10 ms."""
         before, now = self._begun, self._read()
         # Over all of them: what a child used passes to its parent when it ends.
         own = max(0.0, sum(now.own.values()) - sum(before.own.values()))
@@ -215,11 +213,9 @@ def waited_seconds(thread: str = "thread-self") -> float | None:
     return waited / 1e9 if slices else None
 
 
-# How much of the machine others used during a run: other programs, and the hypervisor.
-
 #: The share of all CPUs below which the work of others does not show in times.
 _UNNOTICED_SHARE = 0.05
-#: What the kernel's counters, which count ticks of 10 ms for each process and CPU, may be wrong by.
+#: The error of the kernel's counters, which count ticks of 10 ms for each process and CPU.
 _COUNTER_ERROR_SECONDS = 0.1
 
 
@@ -256,7 +252,7 @@ class Watch:
         self._begun = read_counters([pid])
 
     def report(self) -> Interference | None:
-        """The load by others since the creation.
+        """Return the load by others since the creation.
 
         None if the worker has ended, because its share is unknown then, or where the system has no counters.
         """

@@ -67,7 +67,7 @@ GLIBC_KEEPS_MEMORY = {
 def worker_variables(
     threads: int, device: str, inherited: Mapping[str, str], *, quiet: bool = True
 ) -> dict[str, str]:
-    """The variables that are set or replaced for a worker; they are recorded with the run.
+    """Return the variables that are set or replaced for a worker; they are recorded with the run.
 
     ``inherited`` is the user's environment. A ``CUDA_VISIBLE_DEVICES`` in it is respected: ``cuda:1`` is the
     second GPU that the user sees, ``auto`` and ``cuda`` the first. The other GPUs are hidden, because a
@@ -106,7 +106,7 @@ def visible_gpus(cuda_visible_devices: str | None, index: int) -> list[str]:
 
 
 def missing_controls() -> list[str]:
-    """What this platform lacks of a quiet environment, in words; usually nothing."""
+    """Name the parts of a quiet environment that this platform lacks; usually none."""
     counted, grouped = os.access(PROCESSOR_TIMES, os.R_OK), bool(read_control_groups("cpu.stat"))
     missing = {
         "the allocator cannot be set to keep its memory (no glibc)": platform.libc_ver()[0] != "glibc",
@@ -119,7 +119,7 @@ def missing_controls() -> list[str]:
 
 
 def untraced(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The user's environment without the variables that make coverage.py trace every Python started in it.
+    """Return the user's environment without the variables by which coverage.py traces every Python in it.
 
     The tracing would be timed with the work, and only for the configuration whose environment has
     coverage.py installed.
@@ -128,7 +128,7 @@ def untraced(inherited: Mapping[str, str]) -> dict[str, str]:
 
 
 def inherited_variables(inherited: Mapping[str, str], replaced: Mapping[str, str]) -> dict[str, str]:
-    """The user's variables that influence speed or results and reach a worker unchanged.
+    """Return the user's variables that influence speed or results and reach a worker unchanged.
 
     ``replaced`` are those that the worker gets instead, such as from :func:`worker_variables`.
     """
@@ -141,11 +141,11 @@ def inherited_variables(inherited: Mapping[str, str], replaced: Mapping[str, str
 
 
 def variables_text(inherited: Mapping[str, str]) -> str:
-    """The user's variables that must be equal for runs to be compared; empty where there are none."""
+    """Return the user's variables that must be equal for runs to be compared; empty where there are none."""
     return " ".join(f"{name}={value}" for name, value in relevant_variables(inherited).items())
 
 
 def relevant_variables(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The user's variables that must be equal for runs to be compared, by name."""
+    """Return the user's variables that must be equal for runs to be compared, by name."""
     names = sorted(inherited.keys() - _IRRELEVANT_VARIABLES)
     return {name: inherited[name] for name in names}

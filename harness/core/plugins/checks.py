@@ -15,7 +15,7 @@ from harness.spec.task import (
     TaskDefinition,
 )
 
-#: What names in records, file names and on the command line are made of.
+#: Names in records, file names and on the command line.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 #: Modes become parts of file names and of lines.
 _MODE = re.compile(r"[\w.+ -]+", re.ASCII)

@@ -27,7 +27,7 @@ class DataSeal:
         self._sums = {part: checksum(array) for part, array in self._arrays(self._samples)}
 
     def changed(self, *names: str) -> str | None:
-        """Return the first part that has changed, such as ``training inputs``; None without a change.
+        """Name the first part that has changed, such as ``training inputs``; None if none has.
 
         Without ``names``, all samples are checked.
         """

@@ -17,7 +17,7 @@ _MASKED = -1e30
 
 
 def embed(table_name: str, tokens: Array, made: Pass) -> tuple[Array, Backward]:
-    """The rows of a table."""
+    """Return the rows of a table."""
     table, rows = made.weights[table_name], tokens.astype(np.int64)
 
     def backward(gradient: Array, gradients: Gradients) -> Array:
@@ -30,7 +30,7 @@ def embed(table_name: str, tokens: Array, made: Pass) -> tuple[Array, Backward]:
 
 
 def add_positions(table_name: str, x: Array, made: Pass) -> tuple[Array, Backward]:
-    """The first rows of a table, added."""
+    """Add the first rows of a table."""
     table, steps = made.weights[table_name], x.shape[1]
 
     def backward(gradient: Array, gradients: Gradients) -> Array:
@@ -70,7 +70,7 @@ def attention_shares(
     mask: Array | None = None,
     axis: int = -1,
 ) -> Array:
-    """The share of each key in each query's output, ``(..., queries, keys)``; ``q``, ``k`` ``(..., T, S)``.
+    """Share each query's output among the keys, ``(..., queries, keys)``; ``q``, ``k`` ``(..., T, S)``.
 
     With a ``causal_offset`` of 0 a query attends to its own place and earlier ones, with 1 to the next one
     too. ``mask`` is added to the scores, or says where they count.
@@ -118,7 +118,7 @@ def attend(name: str, layer: SelfAttention, x: Array, made: Pass) -> tuple[Array
 
 
 def _columns(width: int, heads: int, order: str) -> Array:
-    """Where the columns of queries, keys and values are, ``(3, heads, size)``."""
+    """Locate the columns of queries, keys and values, ``(3, heads, size)``."""
     places, size = np.arange(3 * width), width // heads
     if order in {"interleaved", "split interleaved"}:
         return places.reshape(3, size, heads).swapaxes(1, 2)
@@ -128,6 +128,6 @@ def _columns(width: int, heads: int, order: str) -> Array:
 
 
 def _out_columns(width: int, heads: int, order: str) -> Array:
-    """Where the outputs of each head go, ``(heads, size)``."""
+    """Locate the outputs of each head, ``(heads, size)``."""
     places = np.arange(width)
     return places.reshape(-1, heads).T if order == "interleaved" else places.reshape(heads, -1)

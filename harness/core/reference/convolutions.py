@@ -16,14 +16,14 @@ from harness.core.reference.passes import (
     Gradients,
 )
 
-#: What is added before and after each spatial axis.
+#: The zeros that are added before and after each spatial axis.
 Zeros = Sequence[tuple[int, int]]
-#: From the gradient of a product to those of the input and of the kernel.
+#: Maps the gradient of a product to those of the input and of the kernel.
 ProductBackward = Callable[[Array], tuple[Array, Array]]
 
 
 def padded(x: Array, zeros: Zeros, value: float = 0.0) -> Array:
-    """The spatial axes with a border; a negative one cuts off."""
+    """Add a border to the spatial axes; a negative one cuts off."""
     border = [(0, 0), *((max(0, low), max(0, high)) for low, high in zeros), (0, 0)]
     x = np.pad(x, border, constant_values=value)
     cut = [slice(max(0, -low), x.shape[axis] - max(0, -high)) for axis, (low, high) in enumerate(zeros, 1)]
@@ -41,7 +41,7 @@ def _windows(x: Array, sizes: Sequence[int], strides: Sequence[int], dilation: S
 def _taps(
     sizes: Sequence[int], positions: Sequence[int], strides: Sequence[int], dilation: Sequence[int]
 ) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
-    """Each element of a kernel, and where in an array it meets that many positions."""
+    """Yield each element of a kernel, and the positions of an array that it meets."""
     for tap in itertools.product(*map(range, sizes)):
         where = zip(tap, positions, strides, dilation, strict=True)
         places = (slice(t * d, t * d + (count - 1) * s + 1, s) for t, count, s, d in where)
@@ -49,7 +49,7 @@ def _taps(
 
 
 def _uncut(gradient: Array, zeros: Zeros, shape: tuple[int, ...]) -> Array:
-    """The gradient of an array of ``shape``, from that of the same array with a border."""
+    """Return the gradient of an array of ``shape``, from that of the same array with a border."""
     return gradient[tuple(slice(low, low + n) for (low, _), n in zip([(0, 0), *zeros], shape, strict=False))]
 
 
@@ -61,7 +61,7 @@ def convolve(
     dilation: Sequence[int] | None = None,
     groups: int = 1,
 ) -> tuple[Array, ProductBackward]:
-    """The cross-correlation; its backward pass is that of one group."""
+    """Return the cross-correlation and its backward pass, that of one group."""
     sizes = w.shape[:-2]
     spatial = len(sizes)
     dilation = dilation or (1,) * spatial
@@ -139,7 +139,7 @@ def pool(
     *,
     counts_padding: bool = False,
 ) -> tuple[Array, Backward]:
-    """The maximum or mean of each whole window; the first of equal values gets the gradient.
+    """Return the maximum or mean of each whole window; the first of equal values gets the gradient.
 
     Windows lie side by side unless there are ``strides``. The mean counts a border as zeros if
     ``counts_padding``, else what is there alone.
@@ -174,7 +174,7 @@ def pool(
 
 
 def average_all(x: Array) -> tuple[Array, Backward]:
-    """The mean over all axes but the first and the last."""
+    """Return the mean over all axes but the first and the last."""
     axes = tuple(range(1, x.ndim - 1))
     count = x[0, ..., 0].size
 
@@ -185,7 +185,7 @@ def average_all(x: Array) -> tuple[Array, Backward]:
 
 
 def up_sample(x: Array, factor: int) -> tuple[Array, Backward]:
-    """Each row and column of pictures repeated."""
+    """Repeat each row and column of pictures."""
     n, rows, columns, channels = x.shape
 
     def backward(gradient: Array, _: Gradients) -> Array:

@@ -53,7 +53,7 @@ _Result = tuple[Array, Backward]
 
 
 def is_covered(layer: Layer) -> bool:
-    """Whether this module has the layer, which must contain no other, as it is."""
+    """Check whether this module has the layer, which must contain no other, as it is."""
     if isinstance(layer, Dropout | SelfAttention) and _dropped(layer):
         return False
     return type(layer) in _LAYERS or isinstance(layer, Unembedding)
@@ -64,7 +64,7 @@ def _dropped(layer: Dropout | SelfAttention) -> float:
 
 
 def forward_all(network: str, places: Sequence[PlacedLayer], x: Array, made: Pass) -> _Result:
-    """The output of layers in their places in a network, one after the other, and their backward pass.
+    """Apply layers in their places in a network, one after the other; return output and backward pass.
 
     Raises:
         Unsupported: one of them is not covered.
@@ -130,7 +130,7 @@ def _weighted(name: str, layer: _Weighted, x: Array, made: Pass) -> _Result:
 
 
 def _product(layer: _Weighted, x: Array, w: Array) -> tuple[Array, ProductBackward]:
-    """The product with a kernel, and from its gradient those of ``x`` and of the kernel."""
+    """Multiply by a kernel; its backward pass gives the gradients of ``x`` and of the kernel."""
     axes = x.ndim - 2
     if isinstance(layer, Conv2D | Conv1D):
         zeros = [layer.same_padding(axis) for axis in x.shape[1:-1]]
@@ -152,7 +152,7 @@ def _reshaped(_name: str, layer: Flatten | Reshape, x: Array, _made: Pass) -> _R
     return flat, lambda gradient, _: gradient.reshape(x.shape)
 
 
-#: From the beginning of its weights' names, the layer, its input and the pass to the output ``(n, *output)``
+#: Maps the prefix of its weights' names, the layer, its input and the pass to the output ``(n, *output)``
 #: and the backward pass; what is missing here is not covered.
 _LAYERS: dict[type[Layer], Callable[[str, Any, Array, Pass], _Result]] = {
     Conv2D: _weighted,

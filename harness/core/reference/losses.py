@@ -12,7 +12,7 @@ from harness.spec.task import BinaryClassification, Classification, Objective, R
 def loss_and_gradient(
     objective: Objective, outputs: Array, targets: Array, rules: Rules = CONTRACT_RULES
 ) -> tuple[float, Array]:
-    """The mean loss of a batch, and its gradient with respect to the outputs."""
+    """Return the mean loss of a batch, and its gradient with respect to the outputs."""
     match objective:
         case Classification(loss="cross_entropy"):
             return _cross_entropy(objective, outputs, targets)
@@ -29,7 +29,7 @@ def loss_and_gradient(
 
 
 def _errors(loss: str, errors: Array) -> tuple[float, Array]:
-    """The mean over errors ``(batch, outputs)`` and its gradient."""
+    """Return the mean over errors ``(batch, outputs)`` and its gradient."""
     match loss:
         case "mse":
             terms, slopes = errors**2, 2 * errors
@@ -88,5 +88,5 @@ def _binary_cross_entropy(
 
 
 def _weight_of(objective: Classification | BinaryClassification, labels: Array) -> Array:
-    """The weight of each sample, that of its class."""
+    """Return the weight of each sample, that of its class."""
     return np.array(objective.class_weights)[labels] if objective.class_weights else np.ones(len(labels))

@@ -164,7 +164,7 @@ class Alternative(NamedTuple):
 
 
 def alternatives(task: Task) -> Iterator[Alternative]:
-    """The known mistakes that a task can show: rules that are broken, then other fields of the task."""
+    """Yield the known mistakes that a task can show: rules that are broken, then other fields of the task."""
     for rule in _rules_of(task):
         for value, mistake in _BROKEN[rule].items():
             yield Alternative(mistake, task, CONTRACT_RULES._replace(**{rule: value}))
@@ -197,7 +197,7 @@ def _kinds(task: Task) -> set[type[Layer]]:
 
 
 def _rules_of(task: Task) -> list[str]:
-    """The rules that a task needs, those of its layers first."""
+    """Name the rules that a task needs, those of its layers first."""
     kinds, private = _kinds(task), task.privacy is not None
     changes_rates = task.schedule != ConstantRate()
     cross_entropy = task.special_loss() is None and not isinstance(task.objective, Regression)
@@ -269,7 +269,7 @@ def _other_fields(task: Task) -> Iterator[Alternative]:
 
 
 def _changed(task: Task, kind: type[AnyLayer], **fields: object) -> Task:
-    """The task, all layers of a kind with other fields."""
+    """Change fields of all layers of a kind in a task."""
     return task.with_layers(
         lambda layer: msgspec.structs.replace(layer, **fields) if isinstance(layer, kind) else layer,
     )

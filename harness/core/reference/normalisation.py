@@ -15,7 +15,7 @@ from harness.layers import (
 
 
 def batch_norm(name: str, layer: BatchNorm, x: Array, made: Pass) -> tuple[Array, Backward]:
-    """The output; in training the new running statistics are left in the pass."""
+    """Normalise a batch; in training, leave the new running statistics in the pass."""
     mean_name, variance_name = f"{name}/running_mean", f"{name}/running_variance"
     mean, variance = made.weights[mean_name], made.weights[variance_name]
     if not made.training:
@@ -36,7 +36,7 @@ def batch_norm(name: str, layer: BatchNorm, x: Array, made: Pass) -> tuple[Array
 def running_statistics(
     x: Array, before: tuple[Array, Array], update_rate: float, *, unbiased: bool, by_sample: bool = False
 ) -> tuple[Array, Array]:
-    """The running mean and variance ``(channels,)`` after a training step on ``x``.
+    """Return the running mean and variance ``(channels,)`` after a training step on ``x``.
 
     ``unbiased`` is whether the variance of the batch that enters is that of ``n - 1``; with ``by_sample`` it
     is the mean of those of each sample.
@@ -52,13 +52,13 @@ def running_statistics(
 
 
 def layer_norm(name: str, layer: LayerNorm, x: Array, made: Pass) -> tuple[Array, Backward]:
-    """The output, normalised over the last axis."""
+    """Normalise over the last axis."""
     axes = {"features": (-1,), "steps": (1,), "sample": tuple(range(1, x.ndim))}[made.rules.layer_norm]
     return _scaled(name, *normalised(x, axes, layer.epsilon), made)
 
 
 def group_norm(name: str, layer: GroupNorm, x: Array, made: Pass) -> tuple[Array, Backward]:
-    """The output, each sample normalised over all positions and the channels of a group."""
+    """Normalise each sample over all positions and the channels of a group."""
     grouped = x.reshape(*x.shape[:-1], layer.groups, -1)
     y, backward = normalised(grouped, (*range(1, x.ndim - 1), x.ndim), layer.epsilon)
 
@@ -69,7 +69,7 @@ def group_norm(name: str, layer: GroupNorm, x: Array, made: Pass) -> tuple[Array
 
 
 def normalised(x: Array, axes: tuple[int, ...], epsilon: float) -> tuple[Array, Backward]:
-    """The array with mean 0 and variance 1 over these axes."""
+    """Scale an array to mean 0 and variance 1 over these axes."""
     centred = x - x.mean(axis=axes, keepdims=True)
     inverse = 1 / np.sqrt((centred**2).mean(axis=axes, keepdims=True) + epsilon)
     y = centred * inverse

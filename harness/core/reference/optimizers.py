@@ -18,7 +18,7 @@ from harness.spec.task import Adam, Optimizer, RmsProp, Sgd
 Array = npt.NDArray[np.float64]
 #: A value of the step before, and of a step.
 Two = tuple[Array, Array]
-#: Of the learning rate: even in a step that changes nothing, a weight should have moved by so much.
+#: In units of the learning rate: even in a step that changes nothing, a weight should have moved by this.
 _USUAL_CHANGE = 0.01
 
 

@@ -9,7 +9,7 @@ from harness.core.reference.mistakes import CONTRACT_RULES, Rules
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Gradients = dict[str, Array]
-#: From the gradient of a layer's output to that of its input; adds those of its weights to a dictionary.
+#: Maps the gradient of a layer's output to that of its input; adds those of its weights to a dictionary.
 Backward = Callable[[Array, Gradients], Array]
 
 
@@ -29,7 +29,7 @@ def add(gradients: Gradients, name: str, gradient: Array) -> None:
 
 
 def backwards(passes: Sequence[Backward]) -> Backward:
-    """The backward pass of layers that were applied in this order."""
+    """Chain the backward passes of layers that were applied in this order."""
 
     def backward(gradient: Array, gradients: Gradients) -> Array:
         for each in reversed(passes):

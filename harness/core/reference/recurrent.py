@@ -14,9 +14,9 @@ from harness.core.reference.mistakes import Rules
 from harness.core.reference.passes import Array, Backward, Gradients, Pass, add
 from harness.layers import GRU, LSTM
 
-#: Of each state of a cell: the output ``(B, U)``, and an LSTM's memory ``(B, U)``.
+#: The states of a cell: the output ``(B, U)``, and an LSTM's memory ``(B, U)``.
 State = tuple[Array, ...]
-#: From the gradients of the next state to those of the inputs ``(B, F)`` and of the state before.
+#: Maps the gradients of the next state to those of the inputs ``(B, F)`` and of the state before.
 _CellBackward = Callable[[State, Gradients], tuple[Array, State]]
 
 
@@ -32,7 +32,7 @@ LOGISTIC = Bend(logistic, lambda gradient, y: gradient * y * (1 - y))
 
 
 def recur(name: str, layer: GRU | LSTM, x: Array, made: Pass) -> tuple[Array, Backward]:
-    """The outputs of all directions side by side, ``(B, T, U)`` or ``(B, U)`` of each; ``x (B, T, F)``."""
+    """Run all directions; outputs are side by side, ``(B, T, U)`` or ``(B, U)`` of each; ``x (B, T, F)``."""
     ways = [
         _direction(f"{name}/{way}", layer, x, made, reverse=way == "backward") for way in layer.directions
     ]
@@ -84,14 +84,14 @@ class Cell(NamedTuple):
     gate_activation: Bend = LOGISTIC
 
     def initial(self, x: Array) -> State:
-        """The state before the first step."""
+        """Return the state before the first step."""
         zeros = np.zeros((len(x), self.weights["recurrent_kernel"].shape[0]))
         return (zeros,) if self.layer is GRU else (zeros, zeros)
 
     def run(
         self, x: Array, *, reverse: bool = False, seen: Array | None = None
     ) -> tuple[Array, list[_CellBackward]]:
-        """The outputs ``(B, T, U)`` in the order of time, and the backward passes in that of the steps.
+        """Return the outputs ``(B, T, U)`` in order of time, and the backward passes in order of the steps.
 
         Steps at which ``seen (B, T)`` is False leave the state as it is.
         """
@@ -115,12 +115,12 @@ class Cell(NamedTuple):
             add(gradients, f"{self.name}/{name}", gradient)
 
     def gates(self, product: Array) -> dict[str, Array]:
-        """The columns of a product by the names of the gates."""
+        """Return the columns of a product by the names of the gates."""
         order = self._order
         return dict(zip(order, np.split(product, len(order), axis=-1), strict=True))
 
     def columns(self, gates: dict[str, Array]) -> Array:
-        """The inverse of :meth:`gates`."""
+        """Return the inverse of :meth:`gates`."""
         return np.concatenate([gates[gate] for gate in self._order], axis=-1)
 
     @property
@@ -163,7 +163,7 @@ def _advance_gru(cell: Cell, x: Array, state: State) -> tuple[State, _CellBackwa
 def _candidate(
     rules: Rules, h: Array, r: Array, u: Array, c: Array
 ) -> tuple[Array, Callable[[Array], tuple[Array, Array, Array, Array]]]:
-    """What the state adds to the candidate, and from its gradient those of ``r``, ``h``, ``u`` and ``c``."""
+    """Return the state's part of the candidate; the backward pass gives those of r, h, u and c."""
     if rules.reset == "before the product":
         return (r * h) @ u + c, lambda g: (g @ u.T * h, g @ u.T * r, (r * h).T @ g, g.sum(axis=0))
     inside = c if rules.reset == "after the bias" else np.zeros_like(c)

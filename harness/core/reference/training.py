@@ -35,7 +35,7 @@ class NumpyProgram(Program):
     device = "cpu"
 
     def __init__(self, task: Task, data: Samples, rules: Rules = CONTRACT_RULES) -> None:
-        """Its weights are zero until it loads some. Raises Unsupported for what it does not cover."""
+        """Start with weights of zero. Raises Unsupported for a task that is not covered."""
         refuse_uncovered(task)
         self._task, self._rules = task, rules
         self._places = {name: network.placed() for name, network in task.networks.items()}
@@ -128,7 +128,7 @@ class NumpyProgram(Program):
         return loss
 
     def _private_step(self, inputs: Array, targets: Array, noise: Gradients, rate: float) -> float:
-        """A step of DP-SGD, sample by sample; without ``noise`` none is added."""
+        """Make a step of DP-SGD, sample by sample; without ``noise`` none is added."""
         task, rules = self._task, self._rules
         privacy, batch_size = task.privacy, task.batch_size
         assert privacy is not None and batch_size is not None  # noqa: S101, PT018  it has marked samples
@@ -157,7 +157,7 @@ class NumpyProgram(Program):
         return total_loss / batch_size + self._update(divided, rate)
 
     def _gradients(self, inputs: Array, targets: Array) -> tuple[float, Gradients, dict[str, Array]]:
-        """The mean loss of these samples without penalty, its gradients, and the next state of layers."""
+        """Return the mean loss of samples without penalty, its gradients, and the next state of layers."""
         made, gradients = self._training_pass(), dict[str, Array]()
         outputs, backward = self._forward("model", inputs, made)
         loss, gradient = loss_and_gradient(self._task.objective, outputs, targets, self._rules)
@@ -165,7 +165,7 @@ class NumpyProgram(Program):
         return loss, gradients, made.state
 
     def _adversarial_step(self, inputs: Array, latents: Array, rate: float) -> list[float]:
-        """The loss of the discriminator, which is updated first, and of the generator."""
+        """Update the discriminator, then the generator; return their losses."""
         fakes, to_generator = self._forward("generator", latents, self._training_pass())
         together = np.concatenate([inputs, fakes])
         logits, to_discriminator = self._forward("discriminator", together, self._training_pass())
@@ -222,7 +222,7 @@ def _kept_share(task: Task, name: str, rate: float, rules: Rules) -> float:
 
 
 def without_dropout(task: Task) -> Task:
-    """The task as it is in evaluation; every other layer keeps its name and weights."""
+    """Remove dropout from a task; every other layer keeps its name and weights."""
     return task.with_layers(_without_dropout)
 
 
@@ -273,7 +273,7 @@ class NumpyBackend(Backend):
     sample_gradients = True
 
     def environment(self, threads: int) -> dict[str, str]:
-        """The version of NumPy, whose threads are set by the variables of the process."""
+        """Return the version of NumPy, whose threads are set by the variables of the process."""
         del threads
         return {"engine": "numpy", "numpy": np.__version__}
 

@@ -16,7 +16,7 @@ from harness.core.audit.findings import DishonestClock, WorkDiffers
 from harness.core.audit.segments import Work
 from harness.core.certify.certificate import Certificate
 from harness.core.machine.cpus import cpus_of
-from harness.core.machine.files import GuardedFolder
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.machine.usage import Watch
 from harness.core.runs.events import (
     Phase,

@@ -17,30 +17,30 @@ class Estimate(msgspec.Struct, frozen=True):
     n: int
 
     def scaled(self, factor: float) -> "Estimate":
-        """The same in another unit; ``factor`` is above 0."""
+        """Convert to another unit; ``factor`` is above 0."""
         low, high = (None if end is None else end * factor for end in (self.low, self.high))
         return Estimate(self.value * factor, low, high, self.n)
 
     def negated(self) -> "Estimate":
-        """The same with the opposite sign."""
+        """Negate the value and its interval."""
         # Subtracted from 0.0, because negating 0.0 gives -0.0, which is printed with its sign.
         low, high = (None if end is None else 0.0 - end for end in (self.high, self.low))
         return Estimate(0.0 - self.value, low, high, self.n)
 
     def inverse(self) -> "Estimate":
-        """The reciprocal of a ratio and its interval."""
+        """Invert a ratio and its interval."""
         low, high = (None if end is None else 1 / end for end in (self.high, self.low))
         return Estimate(1 / self.value, low, high, self.n)
 
     def exp(self) -> "Estimate":
-        """The ratio of which this is the natural logarithm."""
+        """Return the ratio of which this is the natural logarithm."""
         low, high = (None if end is None else math.exp(end) for end in (self.low, self.high))
         return Estimate(math.exp(self.value), low, high, self.n)
 
     def around(self, value: float) -> bool:
-        """Whether there is an interval and it contains ``value``."""
+        """Check whether there is an interval and it contains ``value``."""
         return self.low is not None and not self.excludes(value)
 
     def excludes(self, value: float) -> bool:
-        """Whether there is an interval and ``value`` is outside it."""
+        """Check whether there is an interval and ``value`` is outside it."""
         return self.low is not None and self.high is not None and not self.low <= value <= self.high

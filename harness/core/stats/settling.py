@@ -30,7 +30,7 @@ class Steady(NamedTuple):
 
 
 def has_settled(block_seconds: Sequence[float]) -> bool:
-    """Whether the fastest block of the last window is less than 2 % faster than that of the window before.
+    """Check whether the fastest block of the last window is less than 2 % faster than the one before.
 
     The fastest is taken because a hiccup only makes a block longer. Only a fall counts: warm-up (caches,
     allocators, compilers) makes steps faster, while a rise comes from the machine, and waiting does not help.
@@ -41,7 +41,7 @@ def has_settled(block_seconds: Sequence[float]) -> bool:
 
 
 def _is_level(seconds: Sequence[float], window: int) -> bool:
-    """Whether the last window of these blocks is about as fast as the window before."""
+    """Check whether the last window of these blocks is about as fast as the window before."""
     if len(seconds) < 2 * window:
         return False
     earlier = min(seconds[-2 * window : -window])
@@ -50,12 +50,12 @@ def _is_level(seconds: Sequence[float], window: int) -> bool:
 
 
 def is_hopeless(block_seconds: Sequence[float]) -> bool:
-    """Whether warm-up ends after these blocks even if they have not settled."""
+    """Check whether warm-up ends after these blocks even if they have not settled."""
     return len(block_seconds) >= _MOST_BLOCKS and sum(block_seconds) >= _MOST_SECONDS_OF_SHORT
 
 
 def steady_part(block_seconds: Sequence[float], step_seconds: Sequence[float]) -> Steady:
-    """Where the warm-up of a finished series of blocks ends; their numbers of steps may differ.
+    """Find the end of the warm-up of a finished series of blocks; their numbers of steps may differ.
 
     Of the two windows that first agree the later one is steady. The part after a hopeless warm-up, and the
     later half of a series that ends before its blocks have settled, are not.
@@ -71,7 +71,7 @@ def steady_part(block_seconds: Sequence[float], step_seconds: Sequence[float]) -
 
 
 def fewest_blocks(seconds: float) -> int:
-    """The least number of blocks of this length before times can count as settled."""
+    """Return the least number of blocks of this length before times can count as settled."""
     return 2 * _window(seconds)
 
 

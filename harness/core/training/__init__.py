@@ -1,4 +1,4 @@
-"""What every backend receives and is scored by: draws, batches, splits, initial weights, scores in NumPy.
+"""Inputs of every backend, and its scoring: draws, batches, splits, initial weights, scores in NumPy.
 
 This folder may import the contract, plugins, the machine and the statistics. It must not know workers,
 records or frameworks.

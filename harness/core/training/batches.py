@@ -1,4 +1,4 @@
-"""What each training step sees: its samples, and the random draws that belong to them."""
+"""The inputs of each training step: its samples, and the random draws that belong to them."""
 
 import dataclasses
 import math
@@ -25,7 +25,7 @@ _OVERFLOW = 1e-9
 
 
 def capacity_of(samples: int, batch_size: int) -> int:
-    """The rows of a batch of which each of ``samples`` is a part with the probability batch_size / samples.
+    """Return the rows of a batch that takes each of ``samples`` with probability batch_size / samples.
 
     The smallest number that is exceeded with a probability below 1e-9, by the bound of Chernoff (1952).
     """
@@ -60,7 +60,7 @@ class BatchOrder:
 
     @classmethod
     def of_task(cls, task: Task, samples: int, seed: int) -> Self:
-        """The order in which a task sees ``samples`` training samples.
+        """Return the order in which a task sees ``samples`` training samples.
 
         Raises:
             UsageError: the task's schedule does not fit into the training, or a batch is too small to be
@@ -98,12 +98,12 @@ class BatchOrder:
         return -(-self.samples_per_epoch // self.batch_size)
 
     def run_length(self, step: int) -> int:
-        """How many steps from ``step`` (counted from 0 over all epochs) share its epoch and batch size."""
+        """Count the steps from ``step`` (from 0 over all epochs) that share its epoch and batch size."""
         place = step % self.steps_per_epoch
         return self.full_steps - place if place < self.full_steps else 1
 
     def calls(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """The first step and the length of each call that makes the steps from ``start`` up to ``end``."""
+        """Yield the first step and the length of each call that makes the steps from ``start`` to ``end``."""
         while start < end:
             count = min(self.run_length(start), end - start)
             yield start, count
@@ -170,7 +170,7 @@ class BatchOrder:
         )
 
     def _rows(self, epoch: int) -> np.ndarray:
-        """The samples of an epoch in order: the next ones of a sequence of permutations."""
+        """Return the samples of an epoch in order: the next ones of a sequence of permutations."""
         first = epoch * self.samples_per_epoch
         passed, start = divmod(first, self.samples)
         last = (first + self.samples_per_epoch - 1) // self.samples
@@ -181,7 +181,7 @@ class BatchOrder:
         return normal((self.samples, self.latent_size), self.seed, "latents", epoch)
 
     def _flips(self, count: int, number: int) -> np.ndarray:
-        """Those of ``count`` samples of an epoch, or of a step where samples are drawn one by one."""
+        """Draw flips of ``count`` samples of an epoch, or of a step where samples are drawn one by one."""
         return uniform((count,), self.seed, "flips", number) < _FLIPPED_FRACTION
 
     def _offsets(self, count: int, number: int) -> np.ndarray:
@@ -202,12 +202,12 @@ def _refuse_single_values(task: Task, smallest_batch: int) -> None:
 
 
 def samples_of_epoch(task: Task, samples: int) -> int:
-    """How many of the training samples an epoch takes."""
+    """Return the number of training samples that an epoch takes."""
     return min(task.samples_per_epoch or samples, samples)
 
 
 def samples_of_step(task: Task, samples: int) -> int:
-    """How many samples a full step sees; a round of clients sees those of an epoch in each local epoch."""
+    """Count the samples of a full step; a round of clients sees those of an epoch in each local epoch."""
     taken = samples_of_epoch(task, samples)
     return taken * task.federated.local_epochs if task.federated else task.batch_size or taken
 

@@ -18,12 +18,12 @@ def _stream(*key: int | str) -> np.random.Generator:
 
 
 def uniform(shape: tuple[int, ...], *key: int | str) -> npt.NDArray[np.float64]:
-    """Draws from [0, 1) of this shape; equal for equal keys."""
+    """Draw numbers from [0, 1) of this shape; equal for equal keys."""
     return _stream(*key).random(shape)
 
 
 def permutation(count: int, *key: int | str) -> npt.NDArray[np.int64]:
-    """The numbers 0 to ``count - 1`` in random order ``(count,)``; equal for equal keys."""
+    """Shuffle the numbers 0 to ``count - 1`` ``(count,)``; equal for equal keys."""
     return np.argsort(uniform((count,), *key), kind="stable").astype(np.int64)
 
 

@@ -16,7 +16,7 @@ from harness.spec.task import Federated, Task
 
 
 def clients_of(federated: Federated, targets: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    """The client ``(n,)`` of each training sample; ``targets (n,)`` are read for a Dirichlet split only.
+    """Assign each training sample to a client ``(n,)``; ``targets (n,)`` are for a Dirichlet split only.
 
     Raises:
         Unsupported: a client has no sample.
@@ -125,7 +125,7 @@ class FederatedProgram(Program):
         return np.concatenate([np.asarray(weights[name], np.float64).ravel() for name in self._trained])
 
     def _local_steps(self, steps: Steps, place: int, columns: npt.NDArray[np.int64]) -> Iterator[Steps]:
-        """The steps of one client, whose samples are in these ``columns`` of the round, in calls of one size.
+        """Make the steps of one client, whose samples are in these ``columns`` of the round, in equal calls.
 
         Its first pass takes them in the order of the round, so that a single client trains as without rounds.
         """
@@ -163,7 +163,7 @@ class FederatedProgram(Program):
 
 
 def _part_of(steps: Steps, place: int, columns: npt.NDArray[np.int64]) -> Steps:
-    """The samples in ``columns (steps, batch)`` of a round, with their draws, at the rate of the round."""
+    """Cut samples in ``columns (steps, batch)`` out of a round, with their draws, at the round's rate."""
 
     def taken(array: np.ndarray | None) -> np.ndarray | None:
         return None if array is None else array[place][columns]

@@ -11,7 +11,7 @@ from harness.spec.task import Adversarial, BinaryClassification, Classification,
 
 
 def fitted(dataset: Dataset, task: Task) -> Dataset:
-    """The data set with targets of the type that the contract promises to backends: int64 classes, or floats.
+    """Convert targets to the type that the contract promises to backends: int64 classes, or floats.
 
     Without the check, frameworks would broadcast mismatched shapes and train on something else.
 

@@ -1,4 +1,4 @@
-"""How good a generator's images are, by features without any framework, and whether they are copies."""
+"""The quality of a generator's images, by features without any framework, and tests for copies."""
 
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ def judging_latents(count: int, latent_size: int, dtype: np.dtype) -> np.ndarray
 
 
 def frechet_distance(first: Features, second: Features) -> float:
-    """The Fréchet distance of two samples ``(n, features)``, assumed normal (Heusel et al. 2017, eq. 6).
+    """Return the Fréchet distance of normal samples ``(n, features)`` (Heusel et al. 2017, eq. 6).
 
     ``|mean difference|² + trace(A + B - 2 sqrt(A B))``. The trace of the root is the sum of the roots of the
     eigenvalues of ``A B``, which are real and not negative.
@@ -36,7 +36,7 @@ def frechet_distance(first: Features, second: Features) -> float:
 
 
 def coverage(inside: Features, of: Features) -> float:
-    """The share of ``inside`` that lies near a point of ``of`` (Kynkäänniemi et al. 2019, equation 1).
+    """Return the share of ``inside`` that lies near a point of ``of`` (Kynkäänniemi et al. 2019, equation 1).
 
     Near means at most as far as that point's third nearest neighbour in ``of``. The coverage of generated
     images in real ones is the precision, that of real images in generated ones the recall.
@@ -64,7 +64,7 @@ class Memorization(NamedTuple):
 
 
 def memorization(fakes: Features, train: Features, held_out: Features) -> Memorization:
-    """The share of held-out images among the nearest real images of the samples, relative to chance.
+    """Return the share of held-out images among the samples' nearest real images, relative to chance.
 
     A generator that has learned the distribution is equally near to both: chance is the share of held-out
     images among all real ones. A image counts once, however many samples are near it: all samples of a
@@ -127,7 +127,7 @@ class Judge:
         return np.concatenate([self._pca.transform(_flat(part)) for part in parts])
 
     def distance(self, real: np.ndarray, fakes: np.ndarray) -> Scores:
-        """The Fréchet distance between generated and real images, both ``(n, height, width, channels)``.
+        """Return the Fréchet distance of generated and real images, both ``(n, height, width, channels)``.
 
         None if a image is not finite: the training has diverged.
         """
@@ -136,7 +136,7 @@ class Judge:
         return {"frechet_distance": frechet_distance(self._features(real), self._features(fakes))}
 
     def baselines(self, held_out: np.ndarray, untrained: np.ndarray) -> Scores:
-        """The same distance for comparison: of real images, of noise, and of an untrained generator."""
+        """Return the same distance of real images, of noise, and of an untrained generator."""
         of_noise, of_training_images = self.references(held_out)
         return {
             "frechet_distance_of_training_pictures": of_training_images,
@@ -147,14 +147,14 @@ class Judge:
         }
 
     def references(self, real: np.ndarray) -> tuple[float, float]:
-        """The Fréchet distances of noise and of training images to these real images."""
+        """Return the Fréchet distances of noise and of training images to these real images."""
         features, noise = self._features(real), draws.uniform(real[:COMPARED].shape, "noise")
         others = self._features(noise), chosen(self._train, COMPARED, "compared")
         first, second = (frechet_distance(features, other) for other in others)
         return first, second
 
     def neighbours(self, held_out: np.ndarray, fakes: np.ndarray) -> Neighbours:
-        """The nearest real images of generated ones, all finite, and of at most 2,000 held-out ones."""
+        """Find the nearest real images of generated ones, all finite, and of at most 2,000 held-out ones."""
         generated = self._features(fakes)
         return Neighbours(
             nearest(generated, self._train),

@@ -33,5 +33,5 @@ def _initial(parameter: Parameter, seed: int, name: str) -> npt.NDArray[np.float
 
 
 def initial_weights(task: Task, seed: int) -> dict[str, npt.NDArray[np.float64]]:
-    """All weights of the task, state included, by name; each is drawn from its own stream, keyed by it."""
+    """Draw all weights of the task, state included, by name, each from its own stream, keyed by its name."""
     return {name: _initial(parameter, seed, name) for name, parameter in task.weights().items()}

@@ -27,7 +27,7 @@ class LearningRates:
             )
 
     def of_steps(self, start: int, count: int) -> npt.NDArray[np.float64]:
-        """The rates ``(count,)`` of the steps from ``start``; after the training the last one is kept.
+        """Return the rates ``(count,)`` of the steps from ``start``; after the training the last one is kept.
 
         A duel's timing makes more steps than a training has.
         """
@@ -37,7 +37,7 @@ class LearningRates:
         return self.peak * np.where(steps < warmup, rising, self._factors(steps))
 
     def _factors(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """The rate after the warm-up, as a share of the largest."""
+        """Return the rate after the warm-up, as a share of the largest."""
         warmup = self.schedule.warmup_steps
         place = (steps - warmup) / (self.steps - warmup)
         match self.schedule:

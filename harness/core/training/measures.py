@@ -1,4 +1,4 @@
-"""How good a result is: scores by name, and the score by which a kind of task is measured."""
+"""Measures of quality: scores by name, and the score by which a kind of task is measured."""
 
 import msgspec
 
@@ -39,7 +39,7 @@ class Measure(msgspec.Struct, frozen=True):
         return 1 if self.higher_is_better else -1
 
     def as_change(self, improvement: Estimate | None) -> Estimate | None:
-        """The change of the score that corresponds to an improvement."""
+        """Return the change of the score that corresponds to an improvement."""
         return improvement if improvement is None or self.higher_is_better else improvement.negated()
 
 
@@ -60,7 +60,7 @@ _DISTANCE = Measure(
 
 
 def measure_of_task(task: Task) -> Measure:
-    """The measure of quality for a task of this kind, the same whichever loss it is trained with."""
+    """Return the measure of quality for a task of this kind, the same for every training loss."""
     special = task.special_loss() is not None
     match task.objective:
         case Adversarial():
@@ -74,5 +74,5 @@ def measure_of_task(task: Task) -> Measure:
 
 
 def _keyed(measure: Measure, key: str) -> Measure:
-    """The same measure, under the name of its score where ``loss`` is another one."""
+    """Return the measure under the name of its score where ``loss`` is another one."""
     return msgspec.structs.replace(measure, key=key)

@@ -1,4 +1,4 @@
-"""What a network made of the test samples: their scores, a confusion matrix, sample predictions, its texts.
+"""The outcomes of a network on test samples: scores, a confusion matrix, sample predictions, its texts.
 
 Small enough to be part of a record: two bytes and a bit for the scores of a sample; 16 images, values of
 eight bits. Without NumPy, which the commands that list records do not need.
@@ -10,9 +10,10 @@ import msgspec
 
 
 class Example(msgspec.Struct, frozen=True):
-    """A test sample: its row, its class, and the class that the network gives it with which probability.
+    """A test sample: its row, its class, and the predicted class with its probability.
 
-    ``values`` are those of a sequence of one feature, from 0 to 255; an image has none, it is in a file.
+    ``values`` are those of a sequence of one feature, from 0 to 255; an image has none, because it is in a
+    file.
     """
 
     index: int
@@ -23,13 +24,14 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """How far the confidence of a classifier is from its accuracy, in bins of equal width (Guo et al. 2017).
+    """The calibration of a classifier: confidence and accuracy in bins of equal width (Guo et al. 2017).
 
     The confidence of a test sample is the largest probability of a class: of the softmax, or of the sigmoid,
     whichever loss was trained. Bin ``m`` of ``M``, counted from 1, has the samples with a confidence above
-    ``(m - 1) / M`` and up to ``m / M``. Of each bin there are the number of its samples in ``counts``, their
-    mean confidence and their accuracy, None in an empty bin. ``expected_error`` is the expected calibration
-    error (equation 3): the mean over all samples of the difference of both in their bin.
+    ``(m - 1) / M`` and up to ``m / M``. For each bin, ``counts`` has the number of samples; their mean
+    confidence and their accuracy are None in an empty bin. ``expected_error`` is the expected calibration
+    error (equation 3): the mean over all samples of the difference between confidence and accuracy in the
+    sample's bin.
     """
 
     counts: list[int]
@@ -41,7 +43,7 @@ class Calibration(msgspec.Struct, frozen=True):
 class Forecast(msgspec.Struct, frozen=True):
     """The first value after each test window: the truth, the forecast, and the last value before.
 
-    They are in the unit of ``quantity``, one for each ``time`` from ``start`` on.
+    Values are in the unit of ``quantity``, one for each ``time`` from ``start`` on.
     """
 
     truth: list[float]
@@ -53,10 +55,10 @@ class Forecast(msgspec.Struct, frozen=True):
 
 
 class SampledTexts(msgspec.Struct, frozen=True):
-    """``texts`` that a language model continued from ``start``, which they do not repeat.
+    """Texts that a language model sampled after the prompt ``start`` (not included).
 
-    Each token was drawn from the softmax of the logits divided by ``temperature``, by random numbers of the
-    harness's, the same in every framework.
+    Each token was drawn from the softmax of the logits divided by ``temperature``, by the harness's own
+    random numbers, the same in every framework.
     """
 
     texts: list[str]
@@ -65,7 +67,7 @@ class SampledTexts(msgspec.Struct, frozen=True):
 
 
 class Generated(msgspec.Struct, frozen=True):
-    """How near generated images are to training images, and what the discriminator makes of them.
+    """The distances of generated images to training images, and the verdict of the discriminator.
 
     Distances are Euclidean, in the features of the Fréchet distance: principal components of the training
     images. In pixels the noise of generated images would add to every distance and hide copies. The three
@@ -73,11 +75,12 @@ class Generated(msgspec.Struct, frozen=True):
     generated test images to all training images and to all held-out (test) images, and held-out images to all
     training images.
 
-    ``distance_ratio`` is the median of ``generated_to_train`` divided by that of ``held_out_to_train``: about
-    1 for a generator of new images, below 1 for one that copies, None where held-out images are copies.
-    ``copying_z`` is the statistic of Meehan et al. (2020): that of Mann and Whitney for the same two
-    samples of distances, standardised. Below about -3 generated images are nearer to training images than new
-    ones are. Blurred images are near to all others: with them ``generated_to_held_out`` is small too.
+    ``distance_ratio`` is the median of ``generated_to_train`` divided by the median of
+    ``held_out_to_train``: about 1 for a generator of new images, below 1 for a generator that copies, None if
+    held-out images are copies. ``copying_z`` is the statistic of Meehan et al. (2020): the standardised
+    Mann-Whitney statistic of the same two samples of distances. Below about -3 generated images are nearer to
+    training images than new images are. Blurred images are near to all images: ``generated_to_held_out`` is
+    then small, too.
 
     ``called_real`` are the shares of generated, held-out and training images whose logit is above 0.
     ``frechet_of_noise`` and ``frechet_of_training_images`` are Fréchet distances to the validation images:
@@ -95,9 +98,9 @@ class Generated(msgspec.Struct, frozen=True):
 
 
 class Outcomes(msgspec.Struct, frozen=True):
-    """With the weights of the best epoch. ``confusion`` counts ``[class][predicted class]``.
+    """The outcomes with the weights of the best epoch. ``confusion`` counts ``[class][predicted class]``.
 
-    ``generated``, of a generator, is with those of the last epoch too.
+    A generator's images are judged with the weights of the last epoch, too: ``generated_at_last``.
     """
 
     classes: list[str] = []
@@ -119,11 +122,11 @@ class Outcomes(msgspec.Struct, frozen=True):
 
 
 class SampleScores(msgspec.Struct, frozen=True):
-    """The scores of each of ``count`` test samples, in their order.
+    """The scores of each of ``count`` samples, in order.
 
-    ``losses`` are in units of ``loss_unit``, as float16. ``right`` has a bit for each sample, the first one
-    the highest of the first byte; ``right_shares``, in its place where a sample has several positions, the
-    share of them that is right, as float16. Both are empty for a regression. All are little-endian;
+    ``losses`` are in units of ``loss_unit``, as float16. ``right`` has a bit for each sample, the highest bit
+    of the first byte for the first sample. Where a sample has several positions, ``right_shares`` takes its
+    place: the share of right positions, as float16. Both are empty for a regression. All are little-endian;
     :func:`harness.core.training.scoring.unpacked` reads them.
     """
 
@@ -145,7 +148,7 @@ class SampleScores(msgspec.Struct, frozen=True):
 
 
 class Drawn(msgspec.Struct, frozen=True):
-    """What a report draws. ``examples_png`` are the images of the examples, side by side.
+    """The pictures of a report. ``examples_png`` are the images of the examples, side by side.
 
     ``course_png`` has a row of a generator's samples for each of the scored epochs at ``course_places``,
     counted from 0. ``neighbours_png`` has three rows: generated images, their nearest training images, and

@@ -24,7 +24,7 @@ def split_samples(
     *,
     tokens: bool = False,
 ) -> dict[Split, Samples]:
-    """The three splits, inputs divided by ``input_divisor``, as float32 (float64 for that precision).
+    """Make the three splits, inputs divided by ``input_divisor``, as float32 (float64 for that precision).
 
     ``tokens`` says that inputs are those of an embedding: int64, and not scaled.
 
@@ -68,7 +68,7 @@ def split_samples(
 
 
 def at_most(samples: Samples, count: int | None) -> Samples:
-    """A random choice of ``count`` samples, the same at every call, in order; all if there are no more.
+    """Choose ``count`` samples at random, the same at every call, in order; all if there are no more.
 
     They are in memory that this process cannot write, as the splits are.
     """
@@ -89,13 +89,13 @@ def _taken(samples: Samples, rows: npt.NDArray[np.int64]) -> Samples:
 
 
 def training_count(samples: Mapping[Split, int]) -> int:
-    """The number of training samples of a data set with this many rows in each split, all classes kept."""
+    """Count the training samples of a data set with these rows in each split, all classes kept."""
     count = samples["train"]
     return count if "validation" in samples else count - round(count * VALIDATION_FRACTION)
 
 
 def _split_rows(dataset: Dataset) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | slice]:
-    """The rows of the training data to train on, and the rows to validate on."""
+    """Divide the rows of the training data into those to train on and those to validate on."""
     count = len(dataset.train)
     if dataset.validation is not None:
         return np.arange(count), slice(None)
@@ -105,7 +105,7 @@ def _split_rows(dataset: Dataset) -> tuple[npt.NDArray[np.int64], npt.NDArray[np
 
 
 def _fraction(rows: npt.NDArray[np.int64], fraction: float) -> npt.NDArray[np.int64]:
-    """A share of the rows that contains every smaller share."""
+    """Choose a share of the rows that contains every smaller share."""
     order = draws.permutation(len(rows), "training fraction")
     return np.sort(rows[order[: max(1, round(len(rows) * fraction))]])
 
@@ -113,7 +113,7 @@ def _fraction(rows: npt.NDArray[np.int64], fraction: float) -> npt.NDArray[np.in
 def _imbalanced(
     rows: npt.NDArray[np.int64], targets: npt.NDArray[np.int64], classes: int, imbalance: Imbalance
 ) -> npt.NDArray[np.int64]:
-    """The rows that are kept, repeated if oversampled; see :class:`Imbalance`."""
+    """Choose the rows that are kept, repeated if oversampled; see :class:`Imbalance`."""
     by_class = [rows[targets[rows] == label] for label in range(classes)]
     for label in range(classes // 2, classes):
         kept = max(1, round(len(by_class[label]) * imbalance.keep))
@@ -137,7 +137,7 @@ _CANARY_CHANCE = 0.5
 
 
 def with_canaries(train: Samples, task: Task, seed: int) -> tuple[Samples, Canaries | None]:
-    """The training samples with the canaries that take part, and all canaries; see :class:`Privacy`.
+    """Add the canaries that take part to the training samples; return all, too; see :class:`Privacy`.
 
     The same samples are canaries, with the same wrong classes, for every seed; coins depend on the seed.
 
@@ -162,13 +162,13 @@ def with_canaries(train: Samples, task: Task, seed: int) -> tuple[Samples, Canar
 
 
 def balancing_weights(targets: npt.NDArray[np.int64], classes: int) -> tuple[float, ...]:
-    """The weight ``n / (classes * n_class)`` of each class ``(classes,)``, so that classes count equally."""
+    """Weigh each class by ``n / (classes * n_class)`` ``(classes,)``, so that classes count equally."""
     counts = np.bincount(targets, minlength=classes)
     return tuple((len(targets) / (classes * np.maximum(counts, 1))).tolist())
 
 
 def with_class_weights(plan: Plan, train: Samples, classes: int) -> Plan:
-    """The plan with the class weights of ``rebalance=weights``, which follow from the training data."""
+    """Add the class weights of ``rebalance=weights``, which follow from the training data, to the plan."""
     task = plan.task
     if task.imbalance is None or task.imbalance.rebalance != "weights":
         return plan

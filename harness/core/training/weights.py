@@ -16,7 +16,7 @@ from harness.errors import UsageError
 from harness.spec.description import description_sha256
 from harness.spec.task import Task
 
-#: What the metadata says under ``format``.
+#: The value of ``format`` in the metadata.
 FORMAT = "dl-harness weights 1"
 _LENGTH_BYTES = 8
 
@@ -37,14 +37,14 @@ class _Header(msgspec.Struct):
 
 
 def encoded(arrays: Mapping[str, np.ndarray], description: Mapping[str, str]) -> bytes:
-    """The content of a file with these arrays."""
+    """Encode these arrays as the content of a file."""
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     content: bytes = save(contiguous, metadata={"format": FORMAT, **description})
     return content
 
 
 def decoded(content: bytes) -> Weights:
-    """What :func:`encoded` wrote.
+    """Decode the result of :func:`encoded`.
 
     Raises:
         UnusableWeights: the content is damaged, or no weights of the harness's.
@@ -61,7 +61,7 @@ def decoded(content: bytes) -> Weights:
 
 
 def decoded_for(task: Task, content: bytes) -> dict[str, np.ndarray]:
-    """The arrays of :func:`encoded`, in the order of the task's weights.
+    """Decode the result of :func:`encoded`, in the order of the task's weights.
 
     Raises:
         UnusableWeights: the content is damaged, or of another task; names the first difference.

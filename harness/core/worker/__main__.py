@@ -29,7 +29,7 @@ _TRACEBACK_CHARACTERS = 20_000
 
 
 def _reply(worker: Worker, line: bytes) -> bytes:
-    """The encoded reply. A plugin's value that cannot be encoded is a fault like any other."""
+    """Encode the reply. A plugin's value that cannot be encoded is a fault like any other."""
     fault: protocol.Reply
     try:
         return msgspec.json.encode(worker.carry_out(msgspec.json.decode(line, type=protocol.Request)))

@@ -60,7 +60,7 @@ class Examiner:
         return result
 
     def _failed(self, case: Case, error: HarnessError) -> HarnessError:
-        """The error with the case and the worker's last lines; ends the worker."""
+        """Return the error with the case and the worker's last lines; end the worker."""
         reason = self._session.with_last_lines(error, 2) if self._session else str(error)
         self.close()
         return HarnessError(f"case {case.name!r}: {reason}")

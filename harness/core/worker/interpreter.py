@@ -29,7 +29,7 @@ _PROBE_SECONDS = 60
 
 
 def installed_harness(label: str, python: str, variables: Mapping[str, str]) -> str:
-    """The version of dl-harness that is installed for an interpreter; errors begin with ``label``.
+    """Return the version of dl-harness that is installed for an interpreter; errors begin with ``label``.
 
     ``variables`` are set for its processes.
 

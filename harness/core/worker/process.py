@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import psutil
 
 from harness.core.machine.cpus import bound_to_cpus
-from harness.core.machine.files import GuardedFolder
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.machine.pipes import OutputLog
 from harness.core.machine.processes import (
     bind_all,
@@ -88,7 +88,7 @@ class WorkerProcess:
             raise NoWorkersHere(f"cannot start {name}, the guard of a worker: {error.strerror}") from error
 
     def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
-        """The user's variables, a folder for temporary files, those of the worker, and the mark."""
+        """Return the user's variables, a folder for temporary files, those of the worker, and the mark."""
         temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._folder.path))
         return {**untraced(os.environ), **temporary, **variables, self._mark: "1"}
 
@@ -98,11 +98,11 @@ class WorkerProcess:
         return self._process.pid
 
     def has_ended(self) -> bool:
-        """Whether the process is dead."""
+        """Check whether the process is dead."""
         return self._process.poll() is not None
 
     def is_at_work(self, within_seconds: float) -> bool:
-        """Whether it uses the CPU, watched for at most so long; at no time without /proc.
+        """Check whether the process uses the CPU, for at most so long; False without /proc.
 
         One that has taken an hour of CPU time may be in an endless loop, and counts as not at work.
         """
@@ -126,7 +126,7 @@ class WorkerProcess:
             self._wait_until_stopped()
 
     def _wait_until_stopped(self) -> None:
-        """A busy machine delivers a signal late, and the next process would start next to this one."""
+        """Wait: a busy machine delivers a signal late, and the next process would run beside this one."""
         stopped_or_ended = os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG
         until = time.monotonic() + _GRACE_SECONDS
         while os.waitid(os.P_PID, self.pid, stopped_or_ended) is None and time.monotonic() < until:
@@ -152,7 +152,7 @@ class WorkerProcess:
                 server.send_signal(number)
 
     def servers(self) -> set[psutil.Process]:
-        """The processes outside its group that it has started, as far as a call of this has seen them.
+        """Return the processes that it started outside its group, as far as a call of this has seen them.
 
         Once it has ended, nobody can look them up.
         """
@@ -169,7 +169,7 @@ class WorkerProcess:
         return self._servers_seen
 
     def last_lines(self) -> list[str]:
-        """The last lines that the worker and its framework printed, oldest first."""
+        """Return the last lines that the worker and its framework printed, oldest first."""
         return self._log.last_lines()
 
     def trim_log(self) -> None:
@@ -177,7 +177,7 @@ class WorkerProcess:
         self._log.trim()
 
     def cause_of_death(self) -> WorkerLost:
-        """Why a process that closed its pipe ended; it is killed if it does not end soon."""
+        """Say why a process that closed its pipe ended; kill it if it does not end soon."""
         try:
             code = self._process.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:

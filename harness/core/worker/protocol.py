@@ -35,7 +35,7 @@ class Described(msgspec.Struct, frozen=True, tag=True):
 
 
 class Define(msgspec.Struct, frozen=True, tag=True):
-    """Look these names up among the worker's plugins. ``assignments`` are those of ``--set``."""
+    """Look up these names among the worker's plugins. ``assignments`` are the values of ``--set``."""
 
     backend: str
     task: str
@@ -43,7 +43,7 @@ class Define(msgspec.Struct, frozen=True, tag=True):
 
 
 class Defined(msgspec.Struct, frozen=True, tag=True):
-    """The task with these options, and the mode: that in ``backend`` (``torch:compile``), or the default.
+    """The task with these options, and the mode: named in ``backend`` (``torch:compile``), or the default.
 
     ``installed`` is empty, or says which part of the framework is missing and how to install it.
     """
@@ -73,7 +73,7 @@ class Built(msgspec.Struct, frozen=True, tag=True):
 
 
 class Examine(msgspec.Struct, frozen=True, tag=True):
-    """Build programs of a certification case, beside that of the worker, and examine them.
+    """Build programs of a certification case, beside the worker's program, and examine them.
 
     ``what`` is the name of one of :data:`harness.core.certify.certify.EXAMINATIONS`.
     """
@@ -87,17 +87,17 @@ class Examine(msgspec.Struct, frozen=True, tag=True):
 
 
 class Examined(msgspec.Struct, frozen=True, tag=True):
-    """What was observed, encoded; its type follows from the examination."""
+    """The observation, encoded; its type follows from the examination."""
 
     observed: msgspec.Raw
 
 
 class Ping(msgspec.Struct, frozen=True, tag=True):
-    """Do nothing: what any request takes."""
+    """Do nothing: measure the time that any request takes."""
 
 
 class Draw(msgspec.Struct, frozen=True, tag=True):
-    """Draw the samples of the next ``steps`` training steps, so that it is no part of the training call."""
+    """Draw the samples of the next ``steps`` training steps before the training call."""
 
     steps: int
 
@@ -105,21 +105,21 @@ class Draw(msgspec.Struct, frozen=True, tag=True):
 class Train(msgspec.Struct, frozen=True, tag=True):
     """Make the next ``steps`` training steps, in one epoch with one batch size, as one timed block.
 
-    Their samples are drawn now unless :class:`Draw` has drawn them.
+    The samples are drawn now unless :class:`Draw` has drawn them.
     """
 
     steps: int
 
 
 class Trained(msgspec.Struct, frozen=True, tag=True):
-    """The duration of a block, and the loss of each step; of two, the discriminator's comes first."""
+    """The duration of a block, and the losses of each step; if there are two, the discriminator's first."""
 
     seconds: float
     losses: Losses
 
 
 class Shuffle(msgspec.Struct, frozen=True, tag=True):
-    """Take the batches of the next steps in the order of this seed, which no program can know before."""
+    """Take the batches of the next steps in the order of this seed, which no program knows beforehand."""
 
     seed: int
 
@@ -156,7 +156,7 @@ class KeepWeights(msgspec.Struct, frozen=True, tag=True):
 
 
 class SaveWeights(msgspec.Struct, frozen=True, tag=True):
-    """Write the current weights, or those that were ``kept``, to a file; ``description`` goes into it."""
+    """Write the current weights, or the ``kept`` ones, to a file, with the ``description``."""
 
     path: str
     kept: bool
@@ -186,11 +186,11 @@ class Operated(msgspec.Struct, frozen=True, tag=True):
 
 
 class ReadWeights(msgspec.Struct, frozen=True, tag=True):
-    """Read the current weights and drop them: all updates that are outstanding are made."""
+    """Read the current weights and drop them, so that all outstanding updates are made."""
 
 
 class ScoreRows(msgspec.Struct, frozen=True, tag=True):
-    """Score single samples of those that :class:`Evaluate` scores, and write them to a file as it does."""
+    """Score some of the samples that :class:`Evaluate` scores, and write the scores to a file."""
 
     split: Split
     samples: int | None
@@ -205,7 +205,7 @@ class SaveState(msgspec.Struct, frozen=True, tag=True):
 
 
 class StateSaved(msgspec.Struct, frozen=True, tag=True):
-    """The file is written; ``complete`` unless the backend cannot hand out its training state."""
+    """The file is written; ``complete`` is False if the backend cannot hand out its training state."""
 
     complete: bool
 
@@ -215,10 +215,10 @@ class Rebuild(msgspec.Struct, frozen=True, tag=True):
 
 
 class Replay(msgspec.Struct, frozen=True, tag=True):
-    """Make the steps from ``step`` on (counted from 0) in calls of these lengths, from a saved state.
+    """Make the steps from ``step`` on (counted from 0) in ``calls`` of these lengths, from a saved state.
 
-    Without ``path`` the program is as it was built. ``complete`` as in :class:`StateSaved`. The reply is a
-    :class:`Trained` of all calls.
+    Without ``path`` the steps start from the program's present state. ``complete`` is as in
+    :class:`StateSaved`. The reply is a :class:`Trained` of all calls.
     """
 
     step: int
@@ -232,11 +232,11 @@ class RestoreWeights(msgspec.Struct, frozen=True, tag=True):
 
 
 class Measure(msgspec.Struct, frozen=True, tag=True):
-    """Ask for what is measured of a process at its end."""
+    """Ask for the quantities that are measured of a process at its end."""
 
 
 class Measured(msgspec.Struct, frozen=True, tag=True):
-    """The values so far by the names of :data:`harness.core.machine.quantities.QUANTITIES`."""
+    """The values so far, by the names of :data:`harness.core.machine.quantities.QUANTITIES`."""
 
     values: dict[str, float]
 
@@ -246,9 +246,9 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 
 class Fault(msgspec.Struct, frozen=True, tag=True):
-    """The request failed; ``unsupported`` if the backend declined it, with its reason in ``message``.
+    """The request failed; ``unsupported`` if the backend declined it, with the reason in ``message``.
 
-    ``undeclared_loss``: it was declined for the backend, which does not declare the loss of the task.
+    ``undeclared_loss``: the harness declined it because the backend does not declare the task's loss.
     """
 
     message: str

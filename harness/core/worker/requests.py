@@ -77,7 +77,7 @@ class Worker:
 
     @functools.singledispatchmethod
     def _carry_out(self, request: object) -> protocol.Reply | None:
-        """Each kind of request has a method below; what returns nothing is done."""
+        """Carry out a kind of request by one of the methods below; None stands for ``Done``."""
         raise TypeError(f"unknown request: {request!r}")
 
     @_carry_out.register
@@ -147,7 +147,7 @@ class Worker:
         )
 
     def _build(self, plan: Plan) -> float:
-        """Build the program of a plan with its initial weights; returns the seconds that it took."""
+        """Build the program of a plan with its initial weights; return the seconds that this took."""
         self.plan, self._next_step, self._drawn = plan, 0, None
         start = time.perf_counter()
         built = build(self._backend, plan, self.splits["train"])
@@ -181,7 +181,7 @@ class Worker:
         return protocol.Trained(sum(block.seconds for block in blocks), losses)
 
     def predictor(self, batch_size: int) -> Callable[[], np.ndarray]:
-        """A function that predicts a batch of test inputs at each call, one after the other, in a circle.
+        """Return a function that predicts the next batch of test inputs at each call, in a cycle.
 
         The inputs of a generator are latents.
         """

@@ -1,4 +1,4 @@
-"""What a program needs in order to continue a training, as a file: its weights and its training state."""
+"""Saved states, from which a program continues a training, as files: weights and training state."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,7 +47,7 @@ def save_joined(path: Path, other: Path, network: str, to: Path) -> None:
 
 
 def weights_in(path: Path) -> dict[str, np.ndarray]:
-    """The weights of a file that :func:`save` wrote, in float64."""
+    """Read the weights of a file that :func:`save` wrote, in float64."""
     with np.load(path, allow_pickle=False) as arrays:
         return {name: value.astype(np.float64) for name, value in _part(_WEIGHTS, arrays).items()}
 

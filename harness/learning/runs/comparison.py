@@ -16,8 +16,9 @@ from harness.core.certify.dropout import uses_dropout
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.machine.worker_variables import variables_text
 from harness.core.plugins.installation import identifying_versions
+from harness.core.stats.equivalence import Equivalence
 from harness.core.stats.estimate import Estimate
-from harness.core.stats.intervals import Equivalence, geometric_interval
+from harness.core.stats.intervals import geometric_interval
 from harness.core.training.measures import Measure
 from harness.learning.runs.axes import has_equal_losses
 from harness.learning.runs.configuration_summary import (

@@ -6,13 +6,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from harness.core.stats.equivalence import Equivalence, equivalence
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import (
     FEWEST_FOR_INTERVAL,
     Array,
-    Equivalence,
     bounded_ends,
-    equivalence,
     half_width,
     mean_interval,
     resampled_means,

@@ -11,18 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.core.runs.record import Record
+from harness.core.stats.equivalence import Equivalence, equivalence_of, mean_intervals
 from harness.core.stats.estimate import Estimate
-from harness.core.stats.intervals import (
-    CONFIDENCE,
-    FEWEST_FOR_INTERVAL,
-    Array,
-    Equivalence,
-    Sampling,
-    equivalence_of,
-    mean_intervals,
-    sampling,
-    wider,
-)
+from harness.core.stats.intervals import CONFIDENCE, FEWEST_FOR_INTERVAL, Array, wider
+from harness.core.stats.sampling import Sampling, sampling
 from harness.core.training.measures import Measure
 from harness.core.training.outcome_records import SampleScores
 from harness.core.training.scoring import Rows, unpacked
@@ -49,7 +41,7 @@ class PairedScores(NamedTuple):
         return wider(*mean_intervals(self.differences, self.sampling, confidence))
 
     def equivalence(self, margin: float, comparisons: int = 1) -> Equivalence:
-        """Test whether the scores are equal; see :func:`harness.core.stats.intervals.equivalence_of`."""
+        """Test whether the scores are equal; see :func:`harness.core.stats.equivalence.equivalence_of`."""
         return equivalence_of(self.differences, margin, comparisons, self.sampling)
 
 

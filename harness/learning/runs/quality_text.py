@@ -15,7 +15,7 @@ from harness.core.documents.numbers import (
     seeds_each,
     significant,
 )
-from harness.core.stats.intervals import Equivalence
+from harness.core.stats.equivalence import Equivalence
 from harness.core.training.measures import Measure
 from harness.learning.runs.comparison import (
     Comparison,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from harness.core.machine.files import cache_folder
+from harness.core.machine.cache import cache_folder
 from harness.core.machine.leftovers import (
     Leftover,
     older_than,

@@ -40,7 +40,7 @@ COLOURS = (
 
 
 def figures(explanation: Explanation, features: Sequence[str], name: str) -> list[Figure | Picture]:
-    """A figure for each sample, and what is known of the network as a whole."""
+    """Draw a figure for each sample, and figures of the network as a whole."""
     explained, arrays = explanation.explained, explanation.arrays
     inputs, tokens = arrays["inputs"], arrays["inputs"].dtype.kind == "i"
     drawn: list[Figure | Picture] = []

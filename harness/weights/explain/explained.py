@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from harness.core.certify.input_gradients import Array, GradientCheck, Subject, check_gradients
-from harness.core.machine.files import GuardedFolder
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.record import Record
 from harness.core.runs.weights import read_weights, weights_path

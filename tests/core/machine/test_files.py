@@ -13,12 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.core.machine import files
-from harness.core.machine.files import (
-    GuardedFolder,
-    read_file,
-    replace_file,
-    sweep_drafts,
-)
+from harness.core.machine.files import read_file, replace_file, sweep_drafts
+from harness.core.machine.guarded_folder import GuardedFolder
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):
@@ -139,7 +135,7 @@ def test_readers_see_the_old_file_or_the_new_one(tmp_path):
 
 _KILLED = """
 import os, signal
-from harness.core.machine.files import GuardedFolder
+from harness.core.machine.guarded_folder import GuardedFolder
 folder = GuardedFolder("killed-")
 (folder.path / "file").touch()
 print(folder.path, flush=True)

@@ -8,22 +8,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
+from harness.core.stats.equivalence import equivalence, equivalence_of, mean_intervals, seeds_needed
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import (
-    Sampling,
     bounded_interval,
-    equivalence,
-    equivalence_of,
     geometric_interval,
     mean_interval,
-    mean_intervals,
     quantile_interval,
     resampled_means,
-    sampling,
-    seeds_needed,
     spread_of_best,
     with_further_error,
 )
+from harness.core.stats.sampling import Sampling, sampling
 
 
 @pytest.mark.parametrize("interval", [mean_interval, geometric_interval])

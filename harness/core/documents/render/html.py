@@ -39,7 +39,8 @@ from harness.core.documents.document import (
     shown,
 )
 from harness.core.documents.escaping import visible, with_lines
-from harness.core.machine.files import cache_folder, replace_file
+from harness.core.machine.cache import cache_folder
+from harness.core.machine.files import replace_file
 
 #: Most items of a list that are shown unfolded below a title, and that are shown at all.
 _MOST_OPEN, _MOST_ITEMS = 6, 60

@@ -1,0 +1,159 @@
+"""Equivalence of two configurations: two one-sided tests on paired seeds, with three verdicts."""
+
+import math
+import statistics
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from harness.core.stats.estimate import Estimate
+from harness.core.stats.intervals import (
+    CONFIDENCE,
+    FEWEST_FOR_INTERVAL,
+    Array,
+    joint_confidence,
+    mean_interval,
+    student_quantile,
+    wider,
+)
+from harness.core.stats.sampling import Sampling
+
+ALPHA = 0.05
+POWER = 0.8
+_NORMAL = statistics.NormalDist()
+_Z_POWER = _NORMAL.inv_cdf(POWER)
+#: Without a true difference either of the two one-sided tests may fail.
+_Z_BOTH_TESTS = _NORMAL.inv_cdf((1 + POWER) / 2)
+Verdict = Literal["equal", "different", "undecided"]
+
+
+class Equivalence(NamedTuple):
+    """What paired seeds show about a difference, in the unit of the values.
+
+    ``difference`` has the wider of the intervals ``over_seeds`` and for the ``population``; without the
+    scores of single samples there is no second one. ``p`` is that of the verdict: of the larger one-sided
+    test for "equal", of the two-sided test otherwise; None for fewer than three pairs, which decide nothing.
+    ``seeds_needed``, with "undecided", is the approximate number of seeds for a verdict; None if it cannot be
+    estimated, or if no number of seeds suffices.
+    """
+
+    verdict: Verdict
+    difference: Estimate | None
+    margin: float
+    p: float | None = None
+    seeds_needed: int | None = None
+    over_seeds: Estimate | None = None
+    population: Estimate | None = None
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether it is undecided because the samples are too few, so that more seeds would not decide."""
+        return self.verdict == "undecided" and self.population is not None and self.seeds_needed is None
+
+
+def equivalence(
+    ours: Mapping[int, float], theirs: Mapping[int, float], margin: float, comparisons: int = 1
+) -> Equivalence:
+    """Compare values by seed, ``ours`` minus ``theirs``, over the seeds that both have.
+
+    See :func:`equivalence_of`.
+    """
+    seeds = sorted(ours.keys() & theirs.keys())
+    differences = np.array([ours[seed] - theirs[seed] for seed in seeds])
+    return equivalence_of(differences[np.isfinite(differences)], margin, comparisons)
+
+
+def equivalence_of(
+    differences: Array, margin: float, comparisons: int = 1, sampling: Sampling | None = None
+) -> Equivalence:
+    """Judge finite differences of paired seeds ``(seeds,)``.
+
+    As one of several ``comparisons`` it uses its share of the 5 %, and its interval holds jointly with those
+    of the others (Bonferroni). ``sampling`` is what the choice of the test samples adds to the error; each
+    test must then hold with it and without.
+
+    Equal: both one-sided tests reject a difference of ``margin`` or more at 5 % (Schuirmann 1987). Different:
+    not equal, and the paired t test rejects equality at 5 %. A significant difference below the margin is
+    therefore equal.
+    """
+    over_seeds, population = mean_intervals(differences, sampling, joint_confidence(comparisons))
+    estimates = (wider(over_seeds, population), margin)
+    alpha, floor = ALPHA / comparisons, 0.0 if sampling is None else sampling.variance
+    if len(differences) < FEWEST_FOR_INTERVAL or over_seeds is None:
+        needed = seeds_needed(differences, margin, alpha) if len(differences) > 1 else None
+        return Equivalence("undecided", *estimates, None, needed, over_seeds, population)
+    p_equal, p_different = _p_values(differences, margin, sampling)
+    if p_equal < alpha:
+        return Equivalence("equal", *estimates, p_equal, None, over_seeds, population)
+    if p_different < alpha:
+        return Equivalence("different", *estimates, p_different, None, over_seeds, population)
+    needed = seeds_needed(differences, margin, alpha, floor)
+    return Equivalence("undecided", *estimates, p_different, needed, over_seeds, population)
+
+
+def _p_values(differences: Array, margin: float, sampling: Sampling | None) -> tuple[float, float]:
+    """Return the larger p-value of two one-sided tests against the margin, and that of the t test.
+
+    The larger of those over seeds and for the population.
+    """
+    from scipy.special import stdtr  # scipy.stats has the tests, and takes half a second to import
+
+    mean = float(differences.mean())
+    equal, different = [], []
+    for error, degrees in _errors(differences, sampling):
+        if error == 0.0:
+            equal.append(float(abs(mean) >= margin))
+            different.append(float(mean == 0.0))
+            continue
+        outside = max(stdtr(degrees, (mean - margin) / error), stdtr(degrees, -(mean + margin) / error))
+        equal.append(float(outside))
+        different.append(float(2 * stdtr(degrees, -abs(mean) / error)))
+    return max(equal), max(different)
+
+
+def _errors(differences: Array, sampling: Sampling | None) -> list[tuple[float, float]]:
+    """Return the standard error of the mean, with degrees of freedom: over seeds, and for the population."""
+    n = len(differences)
+    variance = float(differences.var(ddof=1)) / n
+    errors = [(variance**0.5, n - 1.0)]
+    if sampling is not None:
+        errors.append(sampling.added_to(variance, n - 1))
+    return errors
+
+
+def mean_intervals(
+    differences: Array, sampling: Sampling | None, confidence: float = CONFIDENCE
+) -> tuple[Estimate | None, Estimate | None]:
+    """Average finite differences ``(seeds,)``, with intervals over seeds, and for the population.
+
+    The second is None where ``sampling`` is not known; both have no interval for fewer than three seeds.
+    """
+    over_seeds = mean_interval(differences, confidence)
+    if sampling is None or over_seeds is None or over_seeds.low is None:
+        return over_seeds, None
+    error, degrees = _errors(differences, sampling)[1]
+    half = student_quantile((1 + confidence) / 2, degrees) * error
+    mean = over_seeds.value
+    return over_seeds, Estimate(mean, mean - half, mean + half, over_seeds.n)
+
+
+def seeds_needed(differences: Array, margin: float, alpha: float = ALPHA, floor: float = 0.0) -> int | None:
+    """Approximate the number of paired seeds for a verdict with power 0.8 at this mean and spread.
+
+    The smaller of the number for equality, ``((z_alpha + z_power) s / (margin - |mean|))²``, and that for a
+    difference, ``((z_alpha/2 + z_power) s / |mean|)²`` (Chow, Shao and Wang 2008, section 3.1, normal
+    approximation), plus one or two for Student's t. ``floor`` is a variance of the mean that does not fall
+    with the number of seeds; None where it alone is too large for either.
+    """
+    mean, spread = abs(float(differences.mean())), float(differences.std(ddof=1))
+    one_sided, two_sided = _NORMAL.inv_cdf(1 - alpha), _NORMAL.inv_cdf(1 - alpha / 2)
+    wanted = []
+    for distance, quantile, extra in (
+        (margin - mean, one_sided + _Z_BOTH_TESTS, 1.4),
+        (mean, two_sided + _Z_POWER, 1.9),
+    ):
+        if distance > 0 and (left := (distance / quantile) ** 2 - floor) > 0:
+            wanted.append(spread**2 / left + extra)
+    fewest = max(len(differences) + 1, FEWEST_FOR_INTERVAL)
+    return max(fewest, math.ceil(min(wanted))) if wanted else None
