@@ -11,13 +11,7 @@ import msgspec
 from harness.core.certify.certificate import Certificate
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.options import options_with
-from harness.core.runs.record import (
-    Block,
-    Epoch,
-    Phases,
-    Record,
-    TaskRecord,
-)
+from harness.core.runs.record import Block, Epoch, Phases, Record, TaskRecord
 from harness.learning.runs.findings import find
 from harness.learning.runs.run_curves import Run
 from harness.learning.study.report_section import sections_of

@@ -12,12 +12,7 @@ import torch
 from support.altered import Altered, faulty
 
 from harness.core.certify.cases import cases
-from harness.core.certify.certify import (
-    NotOffered,
-    Selection,
-    check,
-    examine,
-)
+from harness.core.certify.certify import NotOffered, Selection, check, examine
 from harness.core.certify.diagnosis import diagnosed
 from harness.core.certify.long_calls import LONG_CALLS
 from harness.core.certify.parity import Finding

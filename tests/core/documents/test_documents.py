@@ -35,11 +35,7 @@ from harness.core.documents.document import (
 from harness.core.documents.render.html import html_page
 from harness.core.documents.render.markdown import markdown
 from harness.core.documents.render.notebook import Code, notebook
-from harness.core.documents.render.terminal import (
-    filled,
-    fitted_table,
-    terminal_text,
-)
+from harness.core.documents.render.terminal import filled, fitted_table, terminal_text
 from harness.timing.gate.page import gate_document
 
 #: Colours of a terminal, a bell, a reversal of direction, and the marks of every format.

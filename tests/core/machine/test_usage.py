@@ -12,14 +12,7 @@ from support.made_pairs import CALM
 from support.records import make_record
 
 from harness.core.machine.cpus import allowed_cpus
-from harness.core.machine.usage import (
-    Disturbance,
-    Interference,
-    UsageMeter,
-    Watch,
-    disturbed,
-    read_counters,
-)
+from harness.core.machine.usage import Disturbance, Interference, UsageMeter, Watch, disturbed, read_counters
 from harness.core.runs.summary import disturbance
 
 SPIN = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"

@@ -6,19 +6,9 @@ from support.made_runs import findings_of, made_record, made_runs, seeds_of, two
 from support.records import MACHINE, make_unfinished_record
 
 from harness.core.certify.certificate import Certificate
-from harness.core.runs.record import (
-    DatasetRecord,
-    Evaluation,
-    Failure,
-)
+from harness.core.runs.record import DatasetRecord, Evaluation, Failure
 from harness.learning.runs.conditions import Difference
-from harness.learning.runs.grouping import (
-    DifferentWork,
-    LeftOut,
-    NoPartner,
-    NotCertified,
-    group_runs,
-)
+from harness.learning.runs.grouping import DifferentWork, LeftOut, NoPartner, NotCertified, group_runs
 
 
 def task_with(**changes):

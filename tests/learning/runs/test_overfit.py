@@ -6,12 +6,7 @@ from scipy import stats
 from support.made_overfitting import OVERFITTING, adversarial_records, overfitting_records
 from support.made_runs import findings_of, only_group, seeds_of
 
-from harness.learning.runs.overfit import (
-    Onset,
-    generalization_loss,
-    onset,
-    progress_quotient,
-)
+from harness.learning.runs.overfit import Onset, generalization_loss, onset, progress_quotient
 
 FALLING = np.linspace(2.0, 0.5, 8)
 
