@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("torch")
 
 from support.altered import Altered, faulty
-from support.made_runs import made_record, made_runs
+from support.made_records import made_record
+from support.made_runs import made_runs
 
 from harness.core.certify.certificate import Certificate
 from harness.core.certify.certificates import certificate

@@ -2,7 +2,8 @@
 
 import msgspec
 import pytest
-from support.made_runs import findings_of, made_record, made_runs, seeds_of, two_configurations
+from support.made_records import made_record, seeds_of, two_configurations
+from support.made_runs import findings_of, made_runs
 from support.records import MACHINE, make_unfinished_record
 
 from harness.core.certify.certificate import Certificate
