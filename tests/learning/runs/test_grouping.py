@@ -12,6 +12,7 @@ from harness.core.runs.record import (
     Evaluation,
     Failure,
 )
+from harness.learning.runs.comparison import compare
 from harness.learning.runs.conditions import Difference
 from harness.learning.runs.grouping import (
     DifferentWork,
@@ -188,3 +189,14 @@ def test_configurations_with_equal_first_losses_are_compared(theirs):
     findings = beginning_with(theirs)
     assert findings.groups[0].comparison.pairs
     assert not findings.kept_apart
+
+
+def test_agreement_in_float32_is_never_ranked():
+    agreeing = Certificate(certified=False, reason="no float64", agrees_in_float32=True)
+    records = [
+        made_record(name, step=step, certificate=agreeing)
+        for name, step in (("jax", 0.001), ("torch", 0.002))
+    ]
+    (group,) = group_runs(made_runs(*records)).groups
+    assert not group.comparable
+    assert compare(group).pairs == []
