@@ -16,11 +16,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from harness.core.certify.ledger import (
-    LEDGER,
-    Entry,
-    measured_costs,
-)
+from harness.core.certify.ledger import LEDGER, Entry, measured_costs
 from harness.core.documents.document import Table
 from harness.core.documents.numbers import estimate
 from harness.core.documents.render.markdown import markdown_table

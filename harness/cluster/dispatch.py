@@ -24,11 +24,7 @@ from harness.core.runs.events import (
     Started,
     Trained,
 )
-from harness.core.runs.record import (
-    Failure,
-    LostAttempt,
-    Record,
-)
+from harness.core.runs.record import Failure, LostAttempt, Record
 from harness.core.runs.request import RunRequest, new_record
 from harness.core.runs.sharing import PlannedRun, SharedRuns
 from harness.core.runs.store import Store

@@ -7,12 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from harness.core.runs.events import (
-    CertificationEvent,
-    Examined,
-    RunEvent,
-    Trained,
-)
+from harness.core.runs.events import CertificationEvent, Examined, RunEvent, Trained
 from harness.core.runs.record import Record
 from harness.errors import HarnessError
 

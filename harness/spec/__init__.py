@@ -5,24 +5,8 @@ import only :mod:`harness.layers` and :mod:`harness.network`. It must not know N
 listing plugins stays cheap.
 """
 
-from harness.spec.backend import (
-    DEVICE_PATTERN,
-    Backend,
-    Plan,
-    Precision,
-    Program,
-    Steps,
-    Unsupported,
-)
-from harness.spec.data import (
-    Dataset,
-    DatasetSummary,
-    DataSource,
-    DownloadProgress,
-    Samples,
-    Series,
-    Split,
-)
+from harness.spec.backend import DEVICE_PATTERN, Backend, Plan, Precision, Program, Steps, Unsupported
+from harness.spec.data import Dataset, DatasetSummary, DataSource, DownloadProgress, Samples, Series, Split
 from harness.spec.schedules import ConstantRate, CosineDecay, LinearDecay, Schedule, StepDecay
 from harness.spec.study import QuickForm, Range, StudyKind, StudyVariant
 from harness.spec.task import (

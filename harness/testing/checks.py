@@ -10,25 +10,10 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from harness.core.certify.cases import (
-    SAMPLES,
-    SEED,
-    STEPS,
-    Case,
-    case_samples,
-    data_network,
-)
+from harness.core.certify.cases import SAMPLES, SEED, STEPS, Case, case_samples, data_network
 from harness.core.certify.clients import allows_clients, client_tests
-from harness.core.certify.continuation import (
-    SavedState,
-    observe_continuation,
-    state_fault,
-)
-from harness.core.certify.dropout import (
-    dropout_tests,
-    mask_tests,
-    with_dropout,
-)
+from harness.core.certify.continuation import SavedState, observe_continuation, state_fault
+from harness.core.certify.dropout import dropout_tests, mask_tests, with_dropout
 from harness.core.certify.input_gradients import check_gradients
 from harness.core.certify.noise import noise_tests
 from harness.core.certify.observation import TrialPrograms, first_losses

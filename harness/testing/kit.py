@@ -18,32 +18,15 @@ import textwrap
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from harness.core.certify.cases import (
-    Case,
-    cases,
-)
-from harness.core.certify.certify import (
-    Examination,
-    Skipped,
-    declined_cases,
-    examine,
-    examine_losses,
-)
+from harness.core.certify.cases import Case, cases
+from harness.core.certify.certify import Examination, Skipped, declined_cases, examine, examine_losses
 from harness.core.certify.diagnosis import diagnosed
 from harness.core.certify.observation import TrialPrograms
-from harness.core.certify.parity import (
-    LOSS_TOLERANCES,
-    Finding,
-    first_of,
-)
+from harness.core.certify.parity import LOSS_TOLERANCES, Finding, first_of
 from harness.core.plugins import checks, registry
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.faults import explain, plugin_frames
-from harness.core.plugins.programs import (
-    ContractBroken,
-    UndeclaredLoss,
-    checked_environment,
-)
+from harness.core.plugins.programs import ContractBroken, UndeclaredLoss, checked_environment
 from harness.errors import Declined, HarnessError, LossNotDeclared, UsageError
 from harness.spec.backend import Backend, Precision, Unsupported
 from harness.spec.task import TaskDefinition

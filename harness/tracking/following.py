@@ -7,13 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from harness.core.runs.events import (
-    Finished,
-    RunEvent,
-    RunObserver,
-    Scored,
-    Started,
-)
+from harness.core.runs.events import Finished, RunEvent, RunObserver, Scored, Started
 from harness.core.runs.record import Epoch, Record
 from harness.tracking.tool import Tool, TrackedRun, reason, send
 

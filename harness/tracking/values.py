@@ -13,13 +13,7 @@ import msgspec
 
 from harness.core.certify.page import certificate_label
 from harness.core.machine.quantities import QUANTITIES
-from harness.core.runs.record import (
-    Epoch,
-    Record,
-    generalization_gap,
-    samples_per_second,
-    step_time,
-)
+from harness.core.runs.record import Epoch, Record, generalization_gap, samples_per_second, step_time
 from harness.core.training.measures import Scores
 
 Value = bool | int | float | str

@@ -18,14 +18,7 @@ from harness.layers import (
 )
 from harness.network import Network
 from harness.spec import Preset, Task, TaskDefinition
-from harness_tasks.options import (
-    REFERENCES,
-    ClassificationOptions,
-    Crop,
-    Flip,
-    LearningRate,
-    ScheduleName,
-)
+from harness_tasks.options import REFERENCES, ClassificationOptions, Crop, Flip, LearningRate, ScheduleName
 
 _STAGES = 3
 

@@ -14,13 +14,7 @@ from support.made_gates import fixed_gates, mixed_gate
 from support.made_records import made_setting, seeds_of
 from support.made_runs import compared, only_group
 
-from harness.core.documents.charts import (
-    GREY,
-    PALETTE,
-    configuration_colours,
-    sized,
-    svg,
-)
+from harness.core.documents.charts import GREY, PALETTE, configuration_colours, sized, svg
 from harness.core.documents.document import Figure
 from harness.core.runs.record import Block, Phases
 from harness.learning.runs.charts import phase_bars, step_distribution, time_against_quality

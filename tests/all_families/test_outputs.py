@@ -18,11 +18,7 @@ from support.records import make_record, make_unfinished_record, save_runs
 from vl_convert import vegalite_to_svg
 
 from harness.core.certify.certify import NotOffered, Skipped
-from harness.core.certify.page import (
-    Checked,
-    Extent,
-    check_document,
-)
+from harness.core.certify.page import Checked, Extent, check_document
 from harness.core.certify.parity import Finding
 from harness.core.documents.document import Document
 from harness.core.plugins import registry

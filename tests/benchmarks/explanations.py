@@ -16,10 +16,7 @@ from harness.core.plugins.options import parse_options
 from harness.core.training.initial import initial_weights
 from harness.spec.backend import Plan
 from harness.spec.data import Samples
-from harness.weights.explain.attributions import (
-    integrated_gradients,
-    quadrature,
-)
+from harness.weights.explain.attributions import integrated_gradients, quadrature
 
 PICTURES, ROUNDS, NODES, BATCH = 1000, 5, 4, 64
 

@@ -17,12 +17,7 @@ from common import parser
 
 import harness_jax.layers
 from harness.core.certify.digests import gates_of
-from harness.core.certify.ledger import (
-    COSTS_FILE,
-    Cost,
-    Costs,
-    measured_costs,
-)
+from harness.core.certify.ledger import COSTS_FILE, Cost, Costs, measured_costs
 from harness.core.plugins import registry
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import mean_interval

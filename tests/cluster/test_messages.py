@@ -6,11 +6,7 @@ import pytest
 from support.records import make_record
 
 from harness.cluster.messages import Ended, Forward, ForwardedStore, streamed
-from harness.core.runs.events import (
-    Phase,
-    Started,
-    Trained,
-)
+from harness.core.runs.events import Phase, Started, Trained
 from harness.errors import UsageError
 
 

@@ -1,11 +1,6 @@
 """A bisection as it is stored after its end."""
 
-from harness.timing.bisect.record import (
-    BisectRecord,
-    Candidate,
-    Probe,
-    Skipped,
-)
+from harness.timing.bisect.record import BisectRecord, Candidate, Probe, Skipped
 from harness.timing.environments.suite import Benchmark
 from support.records import MACHINE
 

@@ -10,13 +10,7 @@ import msgspec
 from harness.core.certify.certificate import Certificate
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.options import options_with
-from harness.core.runs.record import (
-    Block,
-    Epoch,
-    Phases,
-    Record,
-    TaskRecord,
-)
+from harness.core.runs.record import Block, Epoch, Phases, Record, TaskRecord
 from harness_tasks.mlp import MLP
 from support.records import make_record
 

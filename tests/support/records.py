@@ -8,14 +8,7 @@ from harness.core.machine.checksums import with_checksum
 from harness.core.machine.description import Machine
 from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
-from harness.core.runs.record import (
-    Block,
-    DatasetRecord,
-    Epoch,
-    Phases,
-    Record,
-    TaskRecord,
-)
+from harness.core.runs.record import Block, DatasetRecord, Epoch, Phases, Record, TaskRecord
 from harness.core.runs.request import RunRequest
 from harness.core.runs.store import Store
 from harness_tasks.cnn import CNN

@@ -7,13 +7,7 @@ import msgspec
 import pytest
 from support.records import EPOCHS, make_record, make_unfinished_record
 
-from harness.core.runs.events import (
-    Finished,
-    Phase,
-    Scored,
-    Started,
-    Trained,
-)
+from harness.core.runs.events import Finished, Phase, Scored, Started, Trained
 from harness.tracking import following
 from harness.tracking.following import BoundedTool, Follower
 from harness.tracking.tool import send

@@ -12,18 +12,8 @@ import msgspec
 from harness.core.audit import budgets
 from harness.core.audit.budgets import AUDIT_SHARE, FIRST_PAIRS
 from harness.core.audit.clock import TrainingClock
-from harness.core.audit.findings import (
-    Clock,
-    Gap,
-    Verification,
-    Verifier,
-    WorkDiffers,
-)
-from harness.core.audit.numpy_work import (
-    NumpyWork,
-    ReportedScores,
-    compare_with_numpy,
-)
+from harness.core.audit.findings import Clock, Gap, Verification, Verifier, WorkDiffers
+from harness.core.audit.numpy_work import NumpyWork, ReportedScores, compare_with_numpy
 from harness.core.audit.repetition import Repeater, repeated
 from harness.core.audit.segments import Segments, Work
 from harness.core.audit.words import work_fault

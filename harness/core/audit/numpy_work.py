@@ -16,34 +16,18 @@ import msgspec
 import numpy as np
 
 from harness.core.audit import budgets
-from harness.core.audit.comparison import (
-    compare_losses,
-    deviation_of,
-    differs_at_same_weights,
-)
+from harness.core.audit.comparison import compare_losses, deviation_of, differs_at_same_weights
 from harness.core.audit.findings import Independent, ScoreDeviation
-from harness.core.audit.segments import (
-    Segment,
-    Segments,
-    Work,
-)
+from harness.core.audit.segments import Segment, Segments, Work
 from harness.core.audit.updates import LEAST_AGREEMENT, agreements
 from harness.core.certify.certificate import Losses
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.plugins.files import PLUGIN_FILES_VARIABLE, own_plugin_files
 from harness.core.reference.training import NUMPY, without_dropout
 from harness.core.training.measures import Scores
-from harness.core.training.scoring import (
-    Rows,
-    load_rows,
-    rows_file,
-)
+from harness.core.training.scoring import Rows, load_rows, rows_file
 from harness.core.worker import protocol
-from harness.core.worker.saved_state import (
-    save_joined,
-    save_nearby,
-    weights_in,
-)
+from harness.core.worker.saved_state import save_joined, save_nearby, weights_in
 from harness.core.worker.session import Conversation, Session
 from harness.errors import Declined, HarnessError
 from harness.spec.backend import Precision

@@ -9,23 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.core.audit import budgets
-from harness.core.audit.comparison import (
-    WeightsCheck,
-    WeightsComparison,
-    compare_losses,
-    deviation_of,
-)
-from harness.core.audit.findings import (
-    Deviation,
-    Span,
-    Verification,
-    Verifier,
-)
-from harness.core.audit.segments import (
-    Segment,
-    Segments,
-    Work,
-)
+from harness.core.audit.comparison import WeightsCheck, WeightsComparison, compare_losses, deviation_of
+from harness.core.audit.findings import Deviation, Span, Verification, Verifier
+from harness.core.audit.segments import Segment, Segments, Work
 from harness.core.certify.certificate import Losses
 from harness.core.worker import protocol
 from harness.core.worker.saved_state import save_nearby, weights_in

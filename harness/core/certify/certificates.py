@@ -20,11 +20,7 @@ from harness.core.certify.certify import (
 )
 from harness.core.certify.diagnosis import diagnosed
 from harness.core.certify.kept_findings import KeptFindings
-from harness.core.certify.parity import (
-    LOSS_TOLERANCES,
-    TOLERANCE,
-    Finding,
-)
+from harness.core.certify.parity import LOSS_TOLERANCES, TOLERANCE, Finding
 from harness.core.certify.run_cases import cases_of_run
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task

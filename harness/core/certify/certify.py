@@ -6,19 +6,11 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from harness.core.certify.cases import (
-    Case,
-    cases,
-    plain_task,
-)
+from harness.core.certify.cases import Case, cases, plain_task
 from harness.core.certify.certificate import Losses
 from harness.core.certify.clients import allows_clients, client_tests
 from harness.core.certify.diagnosis import diagnosed
-from harness.core.certify.dropout import (
-    DropoutTests,
-    dropout_tests,
-    uses_dropout,
-)
+from harness.core.certify.dropout import DropoutTests, dropout_tests, uses_dropout
 from harness.core.certify.long_calls import (
     LONG_CALLS,
     CallsObservation,
@@ -26,30 +18,12 @@ from harness.core.certify.long_calls import (
     long_calls_case,
     observe_calls,
 )
-from harness.core.certify.noise import (
-    CANARIES,
-    NoiseTests,
-    noise_tests,
-)
-from harness.core.certify.observation import (
-    Observation,
-    TrialPrograms,
-    observe,
-    observe_losses,
-)
-from harness.core.certify.parity import (
-    Finding,
-    compare,
-    compare_losses,
-    losses_name,
-)
+from harness.core.certify.noise import CANARIES, NoiseTests, noise_tests
+from harness.core.certify.observation import Observation, TrialPrograms, observe, observe_losses
+from harness.core.certify.parity import Finding, compare, compare_losses, losses_name
 from harness.core.certify.recognition import Recognizer
 from harness.core.certify.references import Reference, reference_of
-from harness.core.certify.rounding import (
-    Rounding,
-    is_like_float32,
-    locate_rounding,
-)
+from harness.core.certify.rounding import Rounding, is_like_float32, locate_rounding
 from harness.core.certify.waiting import Waiting, observe_waiting
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task

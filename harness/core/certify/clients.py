@@ -9,11 +9,7 @@ optimizer of one round goes on in the next.
 import msgspec
 import numpy as np
 
-from harness.core.certify.cases import (
-    SAMPLES,
-    SEED,
-    Case,
-)
+from harness.core.certify.cases import SAMPLES, SEED, Case
 from harness.core.certify.observation import TrialPrograms
 from harness.core.training.batches import BatchOrder
 from harness.core.training.federated import FederatedProgram

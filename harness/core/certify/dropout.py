@@ -12,12 +12,7 @@ import contextlib
 import msgspec
 import numpy as np
 
-from harness.core.certify.cases import (
-    SEED,
-    Case,
-    case_samples,
-    data_network,
-)
+from harness.core.certify.cases import SEED, Case, case_samples, data_network
 from harness.core.certify.observation import TrialPrograms, first_losses
 from harness.core.training.initial import initial_weights
 from harness.layers import AnyLayer, Dense, Dropout, Flatten, Layer, Native, SelfAttention

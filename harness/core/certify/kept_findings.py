@@ -16,27 +16,16 @@ from typing import Self
 
 import msgspec
 
-from harness.core.certify.parity import (
-    Finding,
-)
+from harness.core.certify.parity import Finding
 from harness.core.certify.references import reference_of
 from harness.core.machine.cache import cache_folder, read_cached, write_cached
 from harness.core.machine.description import cpu_model
-from harness.core.machine.leftovers import (
-    Leftover,
-    older_than,
-    remove_path,
-    size_of,
-)
+from harness.core.machine.leftovers import Leftover, older_than, remove_path, size_of
 from harness.core.machine.worker_variables import inherited_variables
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.registry import runs_our_code
-from harness.core.plugins.sources import (
-    python_files,
-    sources_of,
-    sources_of_models,
-)
+from harness.core.plugins.sources import python_files, sources_of, sources_of_models
 from harness.spec.task import TaskDefinition
 
 _KEPT_SECONDS = 30 * 86400.0

@@ -10,12 +10,7 @@ import math
 import msgspec
 import numpy as np
 
-from harness.core.certify.cases import (
-    SEED,
-    Case,
-    cases,
-    narrow_networks,
-)
+from harness.core.certify.cases import SEED, Case, cases, narrow_networks
 from harness.core.certify.certificate import Losses
 from harness.core.certify.continuation import (
     Calls,
@@ -32,13 +27,7 @@ from harness.core.certify.observation import (
     losses_of,
     require_finite,
 )
-from harness.core.certify.parity import (
-    TOLERANCE,
-    Differences,
-    Finding,
-    beyond_rounding,
-    listed,
-)
+from harness.core.certify.parity import TOLERANCE, Differences, Finding, beyond_rounding, listed
 from harness.core.plugins.programs import data_changed
 from harness.core.plugins.seal import DataSeal
 from harness.core.training.batches import BatchOrder

@@ -11,11 +11,7 @@ import math
 import msgspec
 import numpy as np
 
-from harness.core.certify.cases import (
-    SAMPLES,
-    SEED,
-    Case,
-)
+from harness.core.certify.cases import SAMPLES, SEED, Case
 from harness.core.certify.observation import TrialPrograms
 from harness.core.stats.canaries import CanaryBound, epsilon_bound
 from harness.core.training.batches import BatchOrder

@@ -6,13 +6,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from harness.core.certify.cases import (
-    CLOCK_SAMPLES,
-    SAMPLES,
-    SEED,
-    Case,
-    case_samples,
-)
+from harness.core.certify.cases import CLOCK_SAMPLES, SAMPLES, SEED, Case, case_samples
 from harness.core.certify.certificate import Losses
 from harness.core.certify.digests import Piece, digest, digests
 from harness.core.plugins.programs import CheckedProgram, build, read_only

@@ -6,12 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core.certify.certificate import Certificate
-from harness.core.documents.document import (
-    Document,
-    Node,
-    Paragraph,
-    Table,
-)
+from harness.core.documents.document import Document, Node, Paragraph, Table
 from harness.errors import HarnessError
 from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
@@ -173,11 +168,7 @@ def _figures(outcome: "Finding | Skipped | NotOffered") -> tuple[str, str]:
 
 def result_text(outcome: "Finding | Skipped | NotOffered") -> str:
     """``✓ 1.1e-15``, ``DEVIATES 1.1e-3: REASON``, or why the case was skipped."""
-    from harness.core.certify.certify import (
-        PRIVATE,
-        NotOffered,
-        Skipped,
-    )
+    from harness.core.certify.certify import PRIVATE, NotOffered, Skipped
 
     if isinstance(outcome, NotOffered):
         what = outcome.loss if outcome.loss == PRIVATE else f"loss {outcome.loss}"

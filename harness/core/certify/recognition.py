@@ -12,13 +12,7 @@ import numpy as np
 from harness.core.certify.cases import SEED, Case
 from harness.core.certify.digests import Piece, digests
 from harness.core.certify.observation import Observation, certified_steps, finite_losses
-from harness.core.certify.parity import (
-    TOLERANCE,
-    Differences,
-    Finding,
-    array_differences,
-    loss_difference,
-)
+from harness.core.certify.parity import TOLERANCE, Differences, Finding, array_differences, loss_difference
 from harness.core.reference.mistakes import Alternative, alternatives
 from harness.core.reference.training import NumpyProgram, refuse_uncovered
 from harness.core.training.batches import BatchOrder

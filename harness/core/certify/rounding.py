@@ -13,18 +13,9 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from harness.core.certify.cases import (
-    BATCH_SIZE,
-    SEED,
-    Case,
-)
+from harness.core.certify.cases import BATCH_SIZE, SEED, Case
 from harness.core.certify.observation import Observation, TrialPrograms
-from harness.core.certify.parity import (
-    TOLERANCE,
-    Finding,
-    array_differences,
-    loss_difference,
-)
+from harness.core.certify.parity import TOLERANCE, Finding, array_differences, loss_difference
 from harness.core.reference.training import NumpyProgram, refuse_uncovered
 from harness.core.training.batches import BatchOrder
 from harness.core.training.initial import initial_weights

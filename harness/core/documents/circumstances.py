@@ -4,13 +4,7 @@ import itertools
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
-from harness.core.documents.document import (
-    Command,
-    Facts,
-    Node,
-    Only,
-    Section,
-)
+from harness.core.documents.document import Command, Facts, Node, Only, Section
 from harness.core.documents.escaping import one_line
 from harness.core.documents.kinds import Envelope
 from harness.core.documents.numbers import machine_text

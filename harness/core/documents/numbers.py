@@ -5,10 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.core.machine.description import Machine
 from harness.core.stats.estimate import Estimate
-from harness.core.training.measures import (
-    Measure,
-    Scores,
-)
+from harness.core.training.measures import Measure, Scores
 
 NOTHING = "–"
 #: Below this a number is written with a power of ten.

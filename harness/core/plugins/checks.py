@@ -10,10 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from harness.spec.backend import Backend
 from harness.spec.data import DataSource
 from harness.spec.study import StudyKind
-from harness.spec.task import (
-    LOSSES,
-    TaskDefinition,
-)
+from harness.spec.task import LOSSES, TaskDefinition
 
 #: Names in records, file names and on the command line.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")

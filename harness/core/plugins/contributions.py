@@ -5,12 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.core.plugins import files, registry
-from harness.core.plugins.loading import (
-    KINDS,
-    LABELS,
-    Kind,
-    implemented,
-)
+from harness.core.plugins.loading import KINDS, LABELS, Kind, implemented
 from harness.errors import HarnessError, UsageError
 
 #: The names that a request asks for, by kind.

@@ -4,11 +4,7 @@ import math
 
 import msgspec
 
-from harness.core.plugins.faults import (
-    explain,
-    message_of,
-    nothing_on_stdout,
-)
+from harness.core.plugins.faults import explain, message_of, nothing_on_stdout
 from harness.errors import PluginError, UsageError
 from harness.layers import BatchNorm, Dropout, Native, Shape
 from harness.spec.schedules import Schedule, StepDecay

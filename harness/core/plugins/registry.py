@@ -18,15 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from harness.core.plugins import files, trial
-from harness.core.plugins.loading import (
-    GROUPS,
-    KINDS,
-    LABELS,
-    TYPES,
-    Kind,
-    ask,
-    implemented,
-)
+from harness.core.plugins.loading import GROUPS, KINDS, LABELS, TYPES, Kind, ask, implemented
 from harness.errors import HarnessError, PluginError, unknown_name
 from harness.spec.backend import Backend
 from harness.spec.data import DataSource

@@ -22,13 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from harness.core.machine.pipes import OutputLog
-from harness.core.machine.processes import (
-    kill_group,
-    kill_marked,
-    new_mark,
-    release_guard,
-    start_guard,
-)
+from harness.core.machine.processes import kill_group, kill_marked, new_mark, release_guard, start_guard
 from harness.errors import PluginError
 
 #: The distribution of the harness.

@@ -5,10 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from harness.core.reference.passes import Array
-from harness.layers import (
-    LEAKY_RELU_SLOPE,
-    ActivationName,
-)
+from harness.layers import LEAKY_RELU_SLOPE, ActivationName
 
 
 def _linear(y: Array) -> tuple[Array, Array]:

@@ -6,9 +6,7 @@ Shapes in comments: B samples, T steps, W features, H heads of S features each.
 import numpy as np
 
 from harness.core.reference.passes import Array, Backward, Gradients, Pass, add
-from harness.layers import (
-    SelfAttention,
-)
+from harness.layers import SelfAttention
 
 #: The name of the second table that a network has whose tables are not tied.
 OUTPUT_TABLE = "{} of the output"

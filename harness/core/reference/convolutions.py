@@ -10,11 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness.core.reference.passes import (
-    Array,
-    Backward,
-    Gradients,
-)
+from harness.core.reference.passes import Array, Backward, Gradients
 
 #: The zeros that are added before and after each spatial axis.
 Zeros = Sequence[tuple[int, int]]

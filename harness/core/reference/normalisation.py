@@ -6,12 +6,7 @@ from typing import Any
 import numpy as np
 
 from harness.core.reference.passes import Array, Backward, Gradients, Pass, add
-from harness.layers import (
-    BatchNorm,
-    GroupNorm,
-    Layer,
-    LayerNorm,
-)
+from harness.layers import BatchNorm, GroupNorm, Layer, LayerNorm
 
 
 def batch_norm(name: str, layer: BatchNorm, x: Array, made: Pass) -> tuple[Array, Backward]:

@@ -18,37 +18,16 @@ from harness.core.certify.certificate import Certificate
 from harness.core.machine.cpus import cpus_of
 from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.machine.usage import Watch
-from harness.core.runs.events import (
-    Phase,
-    RunObserver,
-    Scored,
-    Started,
-    Trained,
-)
+from harness.core.runs.events import Phase, RunObserver, Scored, Started, Trained
 from harness.core.runs.extensions import carry_out, work_of
-from harness.core.runs.record import (
-    Block,
-    Epoch,
-    Failure,
-    Record,
-    SavedWeights,
-    WeightsFile,
-)
+from harness.core.runs.record import Block, Epoch, Failure, Record, SavedWeights, WeightsFile
 from harness.core.runs.request import RunRequest, new_record
 from harness.core.runs.store import WEIGHTS_SUFFIX, RecordWriter
 from harness.core.runs.weights import weights_description
-from harness.core.training.batches import (
-    BatchOrder,
-    block_steps,
-    samples_of_step,
-)
+from harness.core.training.batches import BatchOrder, block_steps, samples_of_step
 from harness.core.training.outcome_records import Drawn, Outcomes
 from harness.core.worker import protocol
-from harness.core.worker.session import (
-    Conversation,
-    Session,
-    silence_within,
-)
+from harness.core.worker.session import Conversation, Session, silence_within
 from harness.errors import Declined, HarnessError, RequestFailed, WorkerLost, WorkerTimeout, interruption
 from harness.spec.task import Adversarial
 

@@ -7,12 +7,7 @@ import msgspec
 import pandas as pd
 
 from harness.core.machine.quantities import by_name
-from harness.core.runs.record import (
-    Epoch,
-    Record,
-    generalization_gap,
-    steady_steps,
-)
+from harness.core.runs.record import Epoch, Record, generalization_gap, steady_steps
 
 
 def _row(record: Record) -> dict[str, object]:

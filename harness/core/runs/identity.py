@@ -16,19 +16,11 @@ from packaging.requirements import Requirement
 
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.machine.description import Machine, describe_machine
-from harness.core.machine.worker_variables import (
-    inherited_variables,
-    variables_text,
-    worker_variables,
-)
+from harness.core.machine.worker_variables import inherited_variables, variables_text, worker_variables
 from harness.core.plugins import registry
 from harness.core.plugins.sources import sources_of, sources_of_models
 from harness.core.runs.record import Record
-from harness.core.runs.request import (
-    RunRequest,
-    loaded,
-    summary_of,
-)
+from harness.core.runs.request import RunRequest, loaded, summary_of
 from harness.errors import HarnessError
 from harness.spec.description import description_sha256
 from harness.spec.task import Task

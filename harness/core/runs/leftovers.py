@@ -8,17 +8,8 @@ from pathlib import Path
 import psutil
 
 from harness.core.documents.kinds import UnreadableRecord
-from harness.core.machine.leftovers import (
-    Leftover,
-    older_than,
-    remove_path,
-    size_of,
-)
-from harness.core.runs.claims import (
-    claim_paths,
-    is_stale,
-    remove_stale,
-)
+from harness.core.machine.leftovers import Leftover, older_than, remove_path, size_of
+from harness.core.runs.claims import claim_paths, is_stale, remove_stale
 from harness.core.runs.store import RUNS, files_of
 
 _UNFINISHED = re.compile(r"\..+\.(?P<pid>\d{1,9})\.tmp")

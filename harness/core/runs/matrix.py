@@ -16,18 +16,9 @@ from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task, resized
 from harness.core.plugins.installation import installation
 from harness.core.plugins.options import Value, options_with, parse_alternatives, value_text
-from harness.core.plugins.selection import (
-    BEST,
-    Selection,
-    select_backend,
-)
+from harness.core.plugins.selection import BEST, Selection, select_backend
 from harness.core.runs.record import DatasetRecord, Evaluation
-from harness.core.runs.request import (
-    RunRequest,
-    choose_dataset,
-    refuse_unfitting,
-    summary_of,
-)
+from harness.core.runs.request import RunRequest, choose_dataset, refuse_unfitting, summary_of
 from harness.core.training.splits import training_count
 from harness.errors import PluginError, UsageError
 from harness.spec.backend import Precision

@@ -6,40 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from harness.core.audit.words import clock_sums, verified_work
-from harness.core.documents.document import (
-    Document,
-    Facts,
-    Node,
-    Paragraph,
-    Passage,
-    Table,
-    table_of,
-)
+from harness.core.documents.document import Document, Facts, Node, Paragraph, Passage, Table, table_of
 from harness.core.documents.kinds import Listed
-from harness.core.documents.numbers import (
-    NOTHING,
-    busy_mark,
-    counted,
-    percent,
-    significant,
-)
+from harness.core.documents.numbers import NOTHING, busy_mark, counted, percent, significant
 from harness.core.machine.quantities import shown
 from harness.core.plugins import registry
 from harness.core.plugins.options import value_text
 from harness.core.runs.extensions import AfterTraining
-from harness.core.runs.record import (
-    Epoch,
-    Record,
-    generalization_gap,
-    samples_per_second,
-    step_time,
-)
-from harness.core.runs.words import (
-    certificate_cell,
-    evaluation_text,
-    framework_text,
-    test_score,
-)
+from harness.core.runs.record import Epoch, Record, generalization_gap, samples_per_second, step_time
+from harness.core.runs.words import certificate_cell, evaluation_text, framework_text, test_score
 from harness.core.training.measures import Scores
 from harness.core.training.outcome_records import Generated, SampledTexts
 from harness.errors import HarnessError

@@ -12,20 +12,9 @@ from harness.core.machine.processes import ProcessMark, this_process
 from harness.core.machine.worker_variables import inherited_variables, worker_variables
 from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
-from harness.core.plugins.faults import (
-    explain,
-    memory_ran_out,
-    message_of,
-    nothing_on_stdout,
-)
+from harness.core.plugins.faults import explain, memory_ran_out, message_of, nothing_on_stdout
 from harness.core.plugins.options import Value
-from harness.core.runs.record import (
-    DatasetRecord,
-    Epoch,
-    Evaluation,
-    Record,
-    TaskRecord,
-)
+from harness.core.runs.record import DatasetRecord, Epoch, Evaluation, Record, TaskRecord
 from harness.errors import DataError, HarnessError, UsageError
 from harness.spec.backend import Plan
 from harness.spec.data import Dataset, DatasetSummary, DataSource, DownloadProgress

@@ -8,9 +8,7 @@ import msgspec
 
 from harness.core.documents.kinds import RecordKind
 from harness.core.documents.results import prepare_folder
-from harness.core.machine.files import (
-    replace_result,
-)
+from harness.core.machine.files import replace_result
 from harness.core.runs.claims import holds
 from harness.core.runs.record import SCHEMA, Record
 from harness.errors import HarnessError

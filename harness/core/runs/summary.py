@@ -4,13 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from harness.core.audit.words import verified_work
-from harness.core.documents.document import (
-    Document,
-    Items,
-    Node,
-    Paragraph,
-    table_of,
-)
+from harness.core.documents.document import Document, Items, Node, Paragraph, table_of
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
     NOTHING,
@@ -23,15 +17,8 @@ from harness.core.documents.numbers import (
 from harness.core.documents.results import results_option
 from harness.core.plugins.options import Value, value_text
 from harness.core.runs.extensions import AfterTraining
-from harness.core.runs.record import (
-    Record,
-    step_time,
-)
-from harness.core.runs.words import (
-    certificate_cell,
-    failure_text,
-    test_score,
-)
+from harness.core.runs.record import Record, step_time
+from harness.core.runs.words import certificate_cell, failure_text, test_score
 from harness.core.training.measures import measure_of_task
 
 _LEGEND = (

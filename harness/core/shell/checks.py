@@ -8,22 +8,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
-from harness.core.certify.cases import (
-    cases,
-)
-from harness.core.certify.certify import (
-    WAITING,
-    NotOffered,
-    Selection,
-    Skipped,
-    check,
-    check_names,
-)
-from harness.core.certify.page import (
-    Checked,
-    Status,
-    result_text,
-)
+from harness.core.certify.cases import cases
+from harness.core.certify.certify import WAITING, NotOffered, Selection, Skipped, check, check_names
+from harness.core.certify.page import Checked, Status, result_text
 from harness.core.certify.parity import Finding
 from harness.core.certify.waiting import Waiting
 from harness.core.machine.cpus import bound_to_cpus

@@ -15,11 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from harness.core.shell.features import Command, broken, features, resolved
-from harness.core.shell.printing import (
-    discard,
-    echo,
-    print_error,
-)
+from harness.core.shell.printing import discard, echo, print_error
 from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import HarnessError, UsageError, unknown_name
 

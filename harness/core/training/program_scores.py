@@ -8,12 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.core.training import draws
-from harness.core.training.gan_quality import (
-    COMPARED,
-    Judge,
-    Neighbours,
-    chosen,
-)
+from harness.core.training.gan_quality import COMPARED, Judge, Neighbours, chosen
 from harness.core.training.initial import initial_weights
 from harness.core.training.outcome_records import (
     Calibration,
@@ -24,15 +19,7 @@ from harness.core.training.outcome_records import (
     Outcomes,
     SampledTexts,
 )
-from harness.core.training.scoring import (
-    Predict,
-    Rows,
-    Scored,
-    area_under_curve,
-    generate,
-    score,
-    softmax,
-)
+from harness.core.training.scoring import Predict, Rows, Scored, area_under_curve, generate, score, softmax
 from harness.core.training.splits import at_most
 from harness.layers import (
     GRU,

@@ -13,12 +13,7 @@ import msgspec
 
 from harness.core.machine.processes import die_with_parent_and_keep_orphans
 from harness.core.plugins import registry
-from harness.core.plugins.faults import (
-    bounded,
-    explain,
-    memory_ran_out,
-    message_of,
-)
+from harness.core.plugins.faults import bounded, explain, memory_ran_out, message_of
 from harness.core.plugins.programs import UndeclaredLoss
 from harness.core.worker import protocol
 from harness.core.worker.requests import Worker

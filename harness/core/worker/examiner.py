@@ -11,11 +11,7 @@ from harness.core.certify.certify import Examination
 from harness.core.machine.worker_variables import ONE_ARENA, worker_variables
 from harness.core.plugins.configuration import Configuration
 from harness.core.worker import protocol
-from harness.core.worker.session import (
-    Conversation,
-    Session,
-    silence_within,
-)
+from harness.core.worker.session import Conversation, Session, silence_within
 from harness.errors import Declined, HarnessError
 from harness.spec.backend import Precision
 

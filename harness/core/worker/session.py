@@ -12,12 +12,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from harness.core.machine.cpus import cpus_of
-from harness.core.machine.pipes import (
-    LineOverdue,
-    LinePipe,
-    LineTooLong,
-    PipeClosed,
-)
+from harness.core.machine.pipes import LineOverdue, LinePipe, LineTooLong, PipeClosed
 from harness.core.worker import protocol
 from harness.core.worker.process import WorkerProcess
 from harness.errors import (

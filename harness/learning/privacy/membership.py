@@ -16,13 +16,7 @@ import numpy as np
 from harness.core.runs.record import Record
 from harness.core.stats.canaries import CanaryBound, epsilon_bound
 from harness.core.stats.estimate import Estimate
-from harness.core.stats.intervals import (
-    CONFIDENCE,
-    Array,
-    bounded_ends,
-    bounded_interval,
-    wider,
-)
+from harness.core.stats.intervals import CONFIDENCE, Array, bounded_ends, bounded_interval, wider
 from harness.core.training.scoring import packed, score, unpacked
 from harness.core.worker import saved_state
 from harness.learning.privacy.record import CanaryScores, MemberScores, member_scores, privacy_claim

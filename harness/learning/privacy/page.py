@@ -4,19 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.core.documents.document import (
-    Document,
-    Node,
-    Paragraph,
-    Table,
-    table_of,
-)
-from harness.core.documents.numbers import (
-    NOTHING,
-    estimate,
-    score_digits,
-    score_unit,
-)
+from harness.core.documents.document import Document, Node, Paragraph, Table, table_of
+from harness.core.documents.numbers import NOTHING, estimate, score_digits, score_unit
 from harness.core.runs.record import Record
 from harness.core.stats.intervals import mean_interval
 from harness.learning.privacy.membership import audit, membership, of_runs

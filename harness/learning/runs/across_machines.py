@@ -7,11 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.core.stats.estimate import Estimate
-from harness.learning.runs.comparison import (
-    Comparison,
-    duel_time,
-    step_ratio,
-)
+from harness.learning.runs.comparison import Comparison, duel_time, step_ratio
 from harness.learning.runs.configuration_summary import ConfigurationSummary, timing_warnings
 from harness.learning.runs.grouping import RunGroup
 from harness.timing.duel.record import DuelRecord

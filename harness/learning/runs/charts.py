@@ -28,14 +28,8 @@ from harness.core.documents.charts import (
     tips,
     zero_line,
 )
-from harness.core.documents.document import (
-    Figure,
-)
-from harness.core.documents.numbers import (
-    busy_mark,
-    time_ratio,
-    with_unit,
-)
+from harness.core.documents.document import Figure
+from harness.core.documents.numbers import busy_mark, time_ratio, with_unit
 from harness.core.stats.intervals import Array
 from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.configuration_summary import ConfigurationSummary
@@ -49,9 +43,7 @@ from harness.learning.runs.curve_charts import (
     score_lines,
 )
 from harness.learning.runs.findings import Findings, GroupFindings
-from harness.learning.runs.outcome_charts import (
-    outcome_figures,
-)
+from harness.learning.runs.outcome_charts import outcome_figures
 from harness.learning.runs.overfit import Overfitting
 from harness.learning.runs.tables import relative_times
 

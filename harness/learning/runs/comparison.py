@@ -29,18 +29,9 @@ from harness.learning.runs.configuration_summary import (
     summarize,
     timing_warnings,
 )
-from harness.learning.runs.grouping import (
-    ConfigurationRuns,
-    DifferentWork,
-    RunGroup,
-    different_work,
-)
+from harness.learning.runs.grouping import ConfigurationRuns, DifferentWork, RunGroup, different_work
 from harness.learning.runs.population import paired_scores
-from harness.learning.runs.seed_values import (
-    curves_of,
-    ratios,
-    step_seconds,
-)
+from harness.learning.runs.seed_values import curves_of, ratios, step_seconds
 from harness.timing.duel.record import DuelRecord, DuelResult
 from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.engine.workloads import PADDING

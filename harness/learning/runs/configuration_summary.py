@@ -13,22 +13,11 @@ import numpy as np
 from harness.core.machine.quantities import Measured, medians
 from harness.core.runs.record import Phases
 from harness.core.stats.estimate import Estimate
-from harness.core.stats.intervals import (
-    FEWEST_FOR_INTERVAL,
-    Array,
-    bounded_interval,
-    geometric_interval,
-)
+from harness.core.stats.intervals import FEWEST_FOR_INTERVAL, Array, bounded_interval, geometric_interval
 from harness.core.training.measures import Measure
 from harness.learning.runs.grouping import ConfigurationRuns, RunGroup
 from harness.learning.runs.run_curves import Run
-from harness.learning.runs.seed_values import (
-    curves_of,
-    run_seconds,
-    scores,
-    step_seconds,
-    training_seconds,
-)
+from harness.learning.runs.seed_values import curves_of, run_seconds, scores, step_seconds, training_seconds
 from harness.spec.task import training_flops_per_sample
 
 _FEWEST_DRIFT_BLOCKS = 6

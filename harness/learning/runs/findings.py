@@ -14,27 +14,11 @@ from harness.core.shell.features import records
 from harness.learning.runs.across_machines import AcrossMachines, runs_across_machines
 from harness.learning.runs.axes import BACKEND, parse_axes
 from harness.learning.runs.comparison import Comparison, compare, compare_settings
-from harness.learning.runs.grouping import (
-    KeptApart,
-    LeftOut,
-    RunGroup,
-    group_runs,
-    kept_apart,
-)
-from harness.learning.runs.overfit import (
-    GapDifference,
-    Overfitting,
-    gap_differences,
-    overfitting,
-)
+from harness.learning.runs.grouping import KeptApart, LeftOut, RunGroup, group_runs, kept_apart
+from harness.learning.runs.overfit import GapDifference, Overfitting, gap_differences, overfitting
 from harness.learning.runs.run_curves import Run
 from harness.learning.runs.sections import AddSections, ReportSection, joined, sections_from
-from harness.learning.runs.variation import (
-    Arranged,
-    Variation,
-    arranged,
-    arranged_along,
-)
+from harness.learning.runs.variation import Arranged, Variation, arranged, arranged_along
 from harness.timing.duel.mode_times import ModeTimes, all_kept
 from harness.timing.duel.record import DUELS, DuelRecord
 

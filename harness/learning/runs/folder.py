@@ -3,24 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.core.documents.charts import (
-    png,
-    slide,
-    svg,
-)
-from harness.core.documents.document import (
-    Figure,
-    Passage,
-    Picture,
-)
+from harness.core.documents.charts import png, slide, svg
+from harness.core.documents.document import Figure, Passage, Picture
 from harness.core.documents.escaping import with_lines
 from harness.core.documents.files import write_bytes, write_text
 from harness.learning.runs.charts import colours_of, group_figures
 from harness.learning.runs.findings import Findings, GroupFindings
-from harness.learning.runs.outcome_charts import (
-    group_pictures,
-    sampled_passages,
-)
+from harness.learning.runs.outcome_charts import group_pictures, sampled_passages
 from harness.learning.runs.sentences import SHOWN_GROUPS
 
 

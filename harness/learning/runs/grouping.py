@@ -23,10 +23,7 @@ from harness.learning.runs.axes import (
     is_other_training,
     title_of_values,
 )
-from harness.learning.runs.conditions import (
-    Conditions,
-    Difference,
-)
+from harness.learning.runs.conditions import Conditions, Difference
 from harness.learning.runs.run_curves import Run
 from harness.spec.backend import Precision
 

@@ -2,18 +2,11 @@
 
 from collections.abc import Sequence
 
-from harness.core.documents.numbers import (
-    counted,
-    machine_text,
-)
+from harness.core.documents.numbers import counted, machine_text
 from harness.core.runs.record import Record
 from harness.core.runs.summary import disturbance
-from harness.learning.runs.findings import (
-    Findings,
-)
-from harness.timing.duel.modes_page import (
-    faster_modes,
-)
+from harness.learning.runs.findings import Findings
+from harness.timing.duel.modes_page import faster_modes
 
 METHOD = """\
 Each run is a process of its own. All configurations start from the same weights and see the same batches in \

@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.core.documents.circumstances import (
-    given_again,
-    option_words,
-    shell_line,
-)
+from harness.core.documents.circumstances import given_again, option_words, shell_line
 from harness.core.documents.results import results_option
 from harness.core.machine.worker_variables import relevant_variables
 from harness.core.plugins import registry

@@ -1,22 +1,12 @@
 """Runs that were not compared, as sentences that state the reason and what to choose."""
 
-from harness.core.documents.numbers import (
-    counted,
-    first_of,
-    listed,
-)
+from harness.core.documents.numbers import counted, first_of, listed
 from harness.core.runs.fields import text_on_axis
 from harness.core.runs.record import Evaluation
 from harness.core.runs.words import evaluation_text
 from harness.learning.runs.axes import BACKEND
 from harness.learning.runs.conditions import Difference
-from harness.learning.runs.grouping import (
-    DifferentWork,
-    KeptApart,
-    LeftOut,
-    NoPartner,
-    NotCertified,
-)
+from harness.learning.runs.grouping import DifferentWork, KeptApart, LeftOut, NoPartner, NotCertified
 from harness.learning.runs.variation import Variation
 
 _NAMES = {

@@ -25,11 +25,7 @@ from harness.core.documents.charts import (
     scaled,
     tips,
 )
-from harness.core.documents.document import (
-    Figure,
-    Passage,
-    Picture,
-)
+from harness.core.documents.document import Figure, Passage, Picture
 from harness.core.documents.files import read_png
 from harness.core.documents.numbers import counted
 from harness.core.runs.page import sampling

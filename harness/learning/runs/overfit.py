@@ -19,11 +19,7 @@ from harness.core.stats.intervals import (
 from harness.core.training.measures import Measure
 from harness.learning.runs.grouping import ConfigurationRuns, RunGroup
 from harness.learning.runs.population import paired_scores
-from harness.learning.runs.seed_values import (
-    best_positions,
-    curves_of,
-    scored_epochs,
-)
+from harness.learning.runs.seed_values import best_positions, curves_of, scored_epochs
 
 # GL and PQ are those of Prechelt, "Early stopping - but when?" (1998), section 2, with the validation loss as
 # the error.

@@ -3,21 +3,9 @@
 from collections.abc import Sequence
 
 from harness.core.documents.document import Table, table_of
-from harness.core.documents.numbers import (
-    NOTHING,
-    counted,
-    estimate,
-    percent,
-    score_digits,
-    seeds,
-)
+from harness.core.documents.numbers import NOTHING, counted, estimate, percent, score_digits, seeds
 from harness.core.stats.intervals import CONFIDENCE
-from harness.learning.runs.overfit import (
-    Copying,
-    GapDifference,
-    Onset,
-    Overfitting,
-)
+from harness.learning.runs.overfit import Copying, GapDifference, Onset, Overfitting
 from harness.learning.runs.quality_text import margin_text, seeds_needed
 
 _COPYING: dict[Copying, str] = {

@@ -21,26 +21,15 @@ from harness.core.documents.document import (
     Span,
     Text,
 )
-from harness.core.documents.numbers import (
-    RATIO_LEGEND,
-    counted,
-)
+from harness.core.documents.numbers import RATIO_LEGEND, counted
 from harness.learning.runs.charts import colours_of, group_figures
-from harness.learning.runs.findings import (
-    Findings,
-    GroupFindings,
-    TaskFindings,
-)
+from harness.learning.runs.findings import Findings, GroupFindings, TaskFindings
 from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.method import METHOD, caveats, machine_sentence
 from harness.learning.runs.next_duel import DECIDES, next_duel
 from harness.learning.runs.not_compared import kept_apart_sentence, left_out_sentence, variation_sentence
 from harness.learning.runs.outcome_charts import group_pictures, sampled_passages
-from harness.learning.runs.overfitting_text import (
-    gap_sentence,
-    overfitting_sentence,
-    overfitting_table,
-)
+from harness.learning.runs.overfitting_text import gap_sentence, overfitting_sentence, overfitting_table
 from harness.learning.runs.overview import card
 from harness.learning.runs.sections import ReportSection
 from harness.learning.runs.sentences import (

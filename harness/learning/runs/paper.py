@@ -5,11 +5,7 @@ from pathlib import Path
 
 from harness.core.certify.page import certificate_label
 from harness.core.documents.files import write_text
-from harness.core.documents.numbers import (
-    counted,
-    listed,
-    seeds_each,
-)
+from harness.core.documents.numbers import counted, listed, seeds_each
 from harness.core.documents.render.latex import for_latex, latex_table
 from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.findings import Findings, GroupFindings

@@ -17,10 +17,7 @@ from harness.core.documents.numbers import (
 )
 from harness.core.stats.equivalence import Equivalence
 from harness.core.training.measures import Measure
-from harness.learning.runs.comparison import (
-    Comparison,
-    PairComparison,
-)
+from harness.learning.runs.comparison import Comparison, PairComparison
 
 
 def quality_sentence(comparison: Comparison) -> str:

@@ -6,11 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.core.documents.document import (
-    Figure,
-    Figures,
-    Items,
-)
+from harness.core.documents.document import Figure, Figures, Items
 from harness.core.machine.quantities import by_name
 from harness.core.stats.estimate import Estimate
 from harness.core.training.measures import Measure

@@ -20,15 +20,9 @@ from harness.core.runs.fields import text_on_axis
 from harness.core.stats.estimate import Estimate
 from harness.core.training.measures import Measure
 from harness.learning.runs.axes import Setting, Trained, trained
-from harness.learning.runs.comparison import (
-    Comparison,
-    PairComparison,
-    coincidence,
-)
+from harness.learning.runs.comparison import Comparison, PairComparison, coincidence
 from harness.learning.runs.configuration_summary import timing_warnings
-from harness.learning.runs.grouping import (
-    RunGroup,
-)
+from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.not_compared import difference_of_work
 from harness.learning.runs.quality_text import (
     best_setting,

@@ -6,13 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.core.documents.document import (
-    Cell,
-    Row,
-    Table,
-    Tone,
-    table_of,
-)
+from harness.core.documents.document import Cell, Row, Table, Tone, table_of
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
     NOTHING,
@@ -28,16 +22,8 @@ from harness.core.machine.quantities import shown
 from harness.core.runs.fields import text_on_axis
 from harness.core.stats.estimate import Estimate
 from harness.core.training.measures import Measure
-from harness.learning.runs.across_machines import (
-    AcrossMachines,
-    MachineRatio,
-    MachineRatios,
-)
-from harness.learning.runs.comparison import (
-    Comparison,
-    PairComparison,
-    QualityVerdict,
-)
+from harness.learning.runs.across_machines import AcrossMachines, MachineRatio, MachineRatios
+from harness.learning.runs.comparison import Comparison, PairComparison, QualityVerdict
 from harness.learning.runs.configuration_summary import ConfigurationSummary
 from harness.learning.runs.findings import GroupFindings
 from harness.learning.runs.quality_text import bound_text, ordering_score

@@ -3,15 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from harness.core.documents.document import (
-    Document,
-    Figure,
-    Figures,
-    Node,
-    Paragraph,
-    Section,
-    Table,
-)
+from harness.core.documents.document import Document, Figure, Figures, Node, Paragraph, Section, Table
 from harness.core.documents.numbers import NOTHING, listed
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.store import Store

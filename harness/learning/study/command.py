@@ -27,9 +27,7 @@ from harness.core.shell.progress import shown_progress
 from harness.core.shell.runs_display import reuse_text
 from harness.errors import HarnessError
 from harness.learning.study.across_tasks_page import across_tasks_page, across_tasks_text
-from harness.learning.study.page import (
-    studies_text,
-)
+from harness.learning.study.page import studies_text
 from harness.learning.study.plan import (
     StudyOptions,
     StudyPlan,

@@ -15,12 +15,7 @@ from harness.core.training.measures import Measure
 from harness.learning.runs.grouping import ConfigurationRuns
 from harness.learning.runs.overfit import gap_curves, gap_measure
 from harness.learning.runs.run_curves import Run
-from harness.learning.runs.seed_values import (
-    best_positions,
-    curves_of,
-    scores,
-    training_seconds,
-)
+from harness.learning.runs.seed_values import best_positions, curves_of, scores, training_seconds
 from harness.learning.study.record import Study
 from harness.spec.task import Task, communicated_bytes
 

@@ -2,14 +2,7 @@
 
 import math
 
-from harness.core.documents.charts import (
-    GREY,
-    HEIGHT,
-    PALETTE,
-    field,
-    layer,
-    tips,
-)
+from harness.core.documents.charts import GREY, HEIGHT, PALETTE, field, layer, tips
 from harness.core.documents.document import Figure
 from harness.timing.bisect.findings import search_of
 from harness.timing.bisect.record import BisectRecord

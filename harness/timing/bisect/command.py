@@ -24,10 +24,7 @@ from harness.errors import UsageError, unknown_name
 from harness.timing.bisect.findings import culprits_of, ratio_of
 from harness.timing.bisect.page import ratio_text
 from harness.timing.bisect.places import Commits, Versions
-from harness.timing.bisect.record import (
-    BISECTIONS,
-    BisectRecord,
-)
+from harness.timing.bisect.record import BISECTIONS, BisectRecord
 from harness.timing.bisect.runner import Bisection, unfinished
 from harness.timing.engine.steps.options import step_options
 from harness.timing.engine.steps.process import StepTarget

@@ -6,29 +6,13 @@ from functools import partial
 import numpy as np
 
 from harness.core.documents.circumstances import circumstances, started
-from harness.core.documents.document import (
-    Document,
-    Figures,
-    Folded,
-    Items,
-    Node,
-    Section,
-    Table,
-)
+from harness.core.documents.document import Document, Figures, Folded, Items, Node, Section, Table
 from harness.core.documents.escaping import one_line
 from harness.core.documents.kinds import Listed
-from harness.core.documents.numbers import (
-    NOTHING,
-    counted,
-)
+from harness.core.documents.numbers import NOTHING, counted
 from harness.core.stats.estimate import Estimate
 from harness.timing.bisect.charts import posterior_figures
-from harness.timing.bisect.findings import (
-    culprits_of,
-    is_confirmed,
-    ratio_of,
-    search_of,
-)
+from harness.timing.bisect.findings import culprits_of, is_confirmed, ratio_of, search_of
 from harness.timing.bisect.record import BisectRecord
 from harness.timing.engine.intervals import bootstrap_interval
 from harness.timing.gate.words import change

@@ -11,26 +11,10 @@ import msgspec
 from harness.core.documents.kinds import carry_out
 from harness.core.machine.processes import this_process
 from harness.errors import HarnessError, UsageError
-from harness.timing.bisect.findings import (
-    difference,
-    first_verdict,
-    is_confirmed,
-    search_of,
-)
-from harness.timing.bisect.record import (
-    BISECTIONS,
-    BisectRecord,
-    Outcome,
-    Probe,
-    Returned,
-    Skipped,
-)
+from harness.timing.bisect.findings import difference, first_verdict, is_confirmed, search_of
+from harness.timing.bisect.record import BISECTIONS, BisectRecord, Outcome, Probe, Returned, Skipped
 from harness.timing.bisect.search import exact_search
-from harness.timing.engine.pairs import (
-    Alternation,
-    Program,
-    steps_of,
-)
+from harness.timing.engine.pairs import Alternation, Program, steps_of
 from harness.timing.engine.preparation import prepare
 from harness.timing.engine.record import PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed

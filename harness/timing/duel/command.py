@@ -20,10 +20,7 @@ from harness.core.shell.ending import code_of, deliver
 from harness.core.shell.executors import executor_of
 from harness.core.shell.options import is_local
 from harness.core.shell.own_model import is_model
-from harness.core.shell.printing import (
-    echo,
-    echo_json,
-)
+from harness.core.shell.printing import echo, echo_json
 from harness.core.shell.progress import shown_progress
 from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import UsageError
@@ -52,11 +49,7 @@ from harness.timing.engine.steps.options import (
     step_workloads,
 )
 from harness.timing.engine.steps.own import OwnStep, labelled_steps
-from harness.timing.engine.workloads import (
-    Workload,
-    labelled,
-    refuse_different_work,
-)
+from harness.timing.engine.workloads import Workload, labelled, refuse_different_work
 
 
 def _sizes(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> list[int]:

@@ -20,9 +20,7 @@ from harness.core.worker.interpreter import installed_harness
 from harness.errors import UsageError
 from harness.spec.task import TaskDefinition
 from harness.timing.engine.sessions import ConfigurationFailed, defined_by
-from harness.timing.engine.workloads import (
-    Workload,
-)
+from harness.timing.engine.workloads import Workload
 
 LETTERS = "abcd"
 _KINDS = ("python", "env", "batch_size", "threads", "precision", "set")

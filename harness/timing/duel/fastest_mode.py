@@ -11,14 +11,7 @@ from harness.core.plugins.selection import BEST
 from harness.core.runs.record import DatasetRecord
 from harness.core.runs.request import RunRequest
 from harness.errors import HarnessError
-from harness.timing.duel.mode_times import (
-    ModeTimes,
-    keep,
-    kept,
-    key_of,
-    machine_of,
-    work_sha256,
-)
+from harness.timing.duel.mode_times import ModeTimes, keep, kept, key_of, machine_of, work_sha256
 from harness.timing.duel.record import DuelRecord
 from harness.timing.duel.request import DuelRequest
 from harness.timing.duel.runner import Duel, DuelEvent

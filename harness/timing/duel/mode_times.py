@@ -13,11 +13,7 @@ import msgspec
 
 from harness.core.machine.cache import cache_folder, read_cached, write_cached
 from harness.core.machine.cpus import allowed_cpus
-from harness.core.machine.description import (
-    Machine,
-    cpu_model,
-    this_host,
-)
+from harness.core.machine.description import Machine, cpu_model, this_host
 from harness.core.plugins.installation import has_versions, identifying_versions
 from harness.core.plugins.options import Value
 from harness.core.runs.record import Record

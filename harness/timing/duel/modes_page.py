@@ -2,10 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from harness.core.documents.numbers import (
-    counted,
-    percent,
-)
+from harness.core.documents.numbers import counted, percent
 from harness.core.documents.render.terminal import fitted_table, terminal_width
 from harness.core.machine.description import Machine
 from harness.core.runs.record import Record

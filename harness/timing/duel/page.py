@@ -10,19 +10,8 @@ from typing import TYPE_CHECKING
 
 from harness.core.audit.words import verified_work
 from harness.core.certify.page import certificate_label
-from harness.core.documents.circumstances import (
-    circumstances,
-    started,
-)
-from harness.core.documents.document import (
-    Document,
-    Figure,
-    Figures,
-    Items,
-    Node,
-    Section,
-    Table,
-)
+from harness.core.documents.circumstances import circumstances, started
+from harness.core.documents.document import Document, Figure, Figures, Items, Node, Section, Table
 from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import (
     NOTHING,
@@ -39,9 +28,7 @@ from harness.core.stats.estimate import Estimate
 from harness.timing.duel.record import DuelRecord, DuelResult, Reason, StopReason
 from harness.timing.engine.page import UNEVEN, load_remarks, pairs_text, profile_sections, versions_text
 from harness.timing.engine.record import ConfigurationRecord
-from harness.timing.engine.steps.findings import (
-    comparison_text,
-)
+from harness.timing.engine.steps.findings import comparison_text
 from harness.timing.engine.steps.task_step import PREDICTION
 
 if TYPE_CHECKING:

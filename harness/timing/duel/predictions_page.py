@@ -5,30 +5,10 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from harness.core.documents.charts import (
-    configuration_colours,
-    field,
-    layer,
-    layered,
-    tips,
-)
+from harness.core.documents.charts import configuration_colours, field, layer, layered, tips
 from harness.core.documents.circumstances import started
-from harness.core.documents.document import (
-    Cell,
-    Document,
-    Figure,
-    Figures,
-    Items,
-    Node,
-    Section,
-    Table,
-)
-from harness.core.documents.numbers import (
-    NOTHING,
-    RATIO_LEGEND,
-    listed,
-    time_ratio,
-)
+from harness.core.documents.document import Cell, Document, Figure, Figures, Items, Node, Section, Table
+from harness.core.documents.numbers import NOTHING, RATIO_LEGEND, listed, time_ratio
 from harness.timing.duel.record import DuelRecord
 from harness.timing.engine.findings import configuration_findings
 

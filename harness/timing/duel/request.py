@@ -11,10 +11,7 @@ from harness.core.machine.worker_variables import inherited_variables, missing_c
 from harness.core.runs.record import DatasetRecord, TaskRecord
 from harness.spec.description import description_sha256
 from harness.timing.duel.record import DuelRecord
-from harness.timing.engine.pairs import (
-    Program,
-    steps_of,
-)
+from harness.timing.engine.pairs import Program, steps_of
 from harness.timing.engine.steps.equal_work import WorkRequest
 from harness.timing.engine.steps.own import OwnStep, step_record
 from harness.timing.engine.workloads import differences

@@ -19,17 +19,8 @@ from harness.timing.duel.record import DUELS, DuelRecord, DuelResult
 from harness.timing.duel.request import DuelRequest, new_record
 from harness.timing.duel.verdict import compare, kept, latest
 from harness.timing.engine.evidence import FEWEST_PAIRS
-from harness.timing.engine.pairs import (
-    Alternation,
-    PairTime,
-    steps_of,
-    trainings_of,
-)
-from harness.timing.engine.preparation import (
-    Prepared,
-    certificates,
-    prepare,
-)
+from harness.timing.engine.pairs import Alternation, PairTime, steps_of, trainings_of
+from harness.timing.engine.preparation import Prepared, certificates, prepare
 from harness.timing.engine.record import PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.equal_work import compare_work, refuse_different_work

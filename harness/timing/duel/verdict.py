@@ -8,12 +8,7 @@ import numpy as np
 from harness.core.stats.intervals import student_quantile
 from harness.timing.duel.record import DuelResult, Reason, Verdict
 from harness.timing.engine.evidence import FEWEST_PAIRS, more_pairs
-from harness.timing.engine.ratios import (
-    WITHIN_SHARE,
-    Ratios,
-    control_log_ratio,
-    step_ratios,
-)
+from harness.timing.engine.ratios import WITHIN_SHARE, Ratios, control_log_ratio, step_ratios
 from harness.timing.engine.record import PairRecord
 
 #: The probability, over all pairs of a duel together, of calling equal configurations different.

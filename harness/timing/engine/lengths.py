@@ -20,9 +20,7 @@ import statistics
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
-from harness.timing.engine.pairs import (
-    TimedProgram,
-)
+from harness.timing.engine.pairs import TimedProgram
 
 #: Blocks of the trial take at least this time; in longer blocks a fixed cost of a call weighs less.
 _BLOCK_SECONDS = 0.11

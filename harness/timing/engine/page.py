@@ -3,21 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from harness.core.documents.document import (
-    Cell,
-    Node,
-    Only,
-    Paragraph,
-    Section,
-    Table,
-    Text,
-)
+from harness.core.documents.document import Cell, Node, Only, Paragraph, Section, Table, Text
 from harness.core.documents.escaping import one_line
-from harness.core.documents.numbers import (
-    counted,
-    percent,
-    significant,
-)
+from harness.core.documents.numbers import counted, percent, significant
 from harness.core.runs.words import framework_text
 from harness.timing.engine.record import BlockRecord, ConfigurationRecord
 from harness.timing.engine.steps.profiles import Operation, Profiles, StepProfile, changed_most

@@ -12,17 +12,9 @@ import msgspec
 from harness.core.audit.audit import PairAudit
 from harness.core.audit.budgets import FIRST_PAIRS
 from harness.core.machine.calibration import Control
-from harness.core.machine.cpus import (
-    cpus_of,
-    on_their_cores,
-    places_to_start,
-)
+from harness.core.machine.cpus import cpus_of, on_their_cores, places_to_start
 from harness.core.machine.energy import EnergyMeter
-from harness.core.machine.usage import (
-    between,
-    disturbed,
-    read_counters,
-)
+from harness.core.machine.usage import between, disturbed, read_counters
 from harness.timing.engine.record import BlockRecord, PairRecord
 from harness.timing.engine.steps.own import OwnStep, TimedStep
 from harness.timing.engine.timed_worker import TimedWorker

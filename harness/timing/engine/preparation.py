@@ -25,11 +25,7 @@ from harness.timing.engine.lengths import (
     shortest_block_seconds,
     turns_that_pay,
 )
-from harness.timing.engine.pairs import (
-    Alternation,
-    Program,
-    TimedProgram,
-)
+from harness.timing.engine.pairs import Alternation, Program, TimedProgram
 from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.engine.steps.own import OwnStep
 from harness.timing.engine.workloads import Workload

@@ -13,11 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from harness.core.machine.cache import cache_folder
-from harness.core.machine.leftovers import (
-    Leftover,
-    older_than,
-    remove_path,
-)
+from harness.core.machine.leftovers import Leftover, older_than, remove_path
 from harness.errors import UsageError
 
 

@@ -3,12 +3,7 @@
 import json
 from typing import NamedTuple
 
-from harness.core.documents.circumstances import (
-    command_line,
-    given_again,
-    option_words,
-    shell_line,
-)
+from harness.core.documents.circumstances import command_line, given_again, option_words, shell_line
 from harness.core.plugins.options import value_text
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.gate.metric_table import metrics

@@ -7,11 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness.timing.engine.pairs import (
-    Program,
-    steps_of,
-    trainings_of,
-)
+from harness.timing.engine.pairs import Program, steps_of, trainings_of
 from harness.timing.engine.record import MOST_PAIRS, PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.equal_work import WorkRequest, compare_work

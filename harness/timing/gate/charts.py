@@ -21,11 +21,7 @@ from harness.core.documents.escaping import one_line
 from harness.timing.engine.charts import interval_of, percent_of
 from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.metrics import benchmark_ratios
-from harness.timing.gate.record import (
-    BenchmarkRecord,
-    GateRecord,
-    MetricResult,
-)
+from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult
 
 #: Colour and shape of the pairs of each stage.
 _STAGES = {"quick check": (GREY, "circle"), "further pairs": ("#e69f00", "square")}

@@ -1,23 +1,13 @@
 """The circumstances of a gate: the compared sides, the machine, and cautions about base and head."""
 
-from harness.core.documents.circumstances import (
-    command_line,
-    filled_facts,
-    started,
-)
+from harness.core.documents.circumstances import command_line, filled_facts, started
 from harness.core.documents.escaping import one_line
-from harness.core.documents.numbers import (
-    counted,
-    machine_text,
-)
+from harness.core.documents.numbers import counted, machine_text
 from harness.core.plugins.installation import PLUGIN
 from harness.timing.engine.page import load_remarks
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.gate.reasons import reason_text
-from harness.timing.gate.record import (
-    BenchmarkRecord,
-    GateRecord,
-)
+from harness.timing.gate.record import BenchmarkRecord, GateRecord
 
 _COMMIT_DIGITS = 10
 

@@ -18,12 +18,7 @@ from harness.core.runs.record import DatasetRecord
 from harness.core.runs.request import choose_dataset
 from harness.core.shell import options as shared
 from harness.core.shell.ending import INTERRUPTED, deliver
-from harness.core.shell.printing import (
-    discard,
-    echo_workflow_commands,
-    print_error,
-    print_error_line,
-)
+from harness.core.shell.printing import discard, echo_workflow_commands, print_error, print_error_line
 from harness.core.shell.progress import shown_progress
 from harness.errors import HarnessError, UsageError
 from harness.timing.environments.commits import pair_of_commits
@@ -33,14 +28,7 @@ from harness.timing.environments.suite import Suite
 from harness.timing.environments.suite_file import find_suite, read_suite
 from harness.timing.gate import ci_formats
 from harness.timing.gate.display import GateDisplay
-from harness.timing.gate.record import (
-    GATES,
-    GateRecord,
-    Inconclusive,
-    Upgrade,
-    Verdict,
-    folded,
-)
+from harness.timing.gate.record import GATES, GateRecord, Inconclusive, Upgrade, Verdict, folded
 from harness.timing.gate.runner import Gate, GateRequest
 
 

@@ -9,10 +9,7 @@ from harness.errors import HarnessError, NoWorkersHere, UsageError
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.gate import reasons
 from harness.timing.gate.reasons import Reason
-from harness.timing.gate.record import (
-    BenchmarkRecord,
-    Verdict,
-)
+from harness.timing.gate.record import BenchmarkRecord, Verdict
 
 _WORST_FIRST: tuple[Verdict, ...] = ("FAIL", "INVALID", "INCONCLUSIVE", "PASS")
 

@@ -18,13 +18,8 @@ from harness.spec.backend import Precision
 from harness.spec.task import Task
 from harness.timing.engine.workloads import Workload
 from harness.timing.gate import reasons
-from harness.timing.gate.reasons import (
-    Reason,
-    TaskChanged,
-)
-from harness.timing.gate.record import (
-    QualityResult,
-)
+from harness.timing.gate.reasons import Reason, TaskChanged
+from harness.timing.gate.record import QualityResult
 from harness.timing.gate.training_worker import FirstSteps, TrainingWorker, training_worker
 
 #: Tolerance of scores, which pass through decompositions that amplify rounding.

@@ -5,11 +5,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from harness.core.runs.frames import with_times
-from harness.timing.gate.record import (
-    BenchmarkRecord,
-    GateRecord,
-    MetricResult,
-)
+from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult
 
 
 def gates_frame(records: Iterable[GateRecord]) -> pd.DataFrame:

@@ -25,22 +25,13 @@ import numpy as np
 
 from harness.core.stats.intervals import student_quantile
 from harness.timing.duel.verdict import control_moved, too_many_lost
-from harness.timing.engine.evidence import (
-    FEWEST_PAIRS,
-    evidence_p_value,
-    more_pairs,
-)
-from harness.timing.engine.ratios import (
-    WITHIN_SHARE,
-)
+from harness.timing.engine.evidence import FEWEST_PAIRS, evidence_p_value, more_pairs
+from harness.timing.engine.ratios import WITHIN_SHARE
 from harness.timing.gate import reasons
 from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.metrics import PairedSeries
 from harness.timing.gate.reasons import Reason
-from harness.timing.gate.record import (
-    MetricResult,
-    Verdict,
-)
+from harness.timing.gate.record import MetricResult, Verdict
 
 #: Pairs of the look.
 LOOK_PAIRS = FEWEST_PAIRS

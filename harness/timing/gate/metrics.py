@@ -6,18 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.timing.engine.ratios import (
-    Ratios,
-    control_log_ratio,
-    step_ratios,
-)
+from harness.timing.engine.ratios import Ratios, control_log_ratio, step_ratios
 from harness.timing.engine.record import PairRecord
 from harness.timing.environments.suite import Limits
 from harness.timing.gate.metric_table import MetricName, metrics
-from harness.timing.gate.record import (
-    BenchmarkRecord,
-    MetricResult,
-)
+from harness.timing.gate.record import BenchmarkRecord, MetricResult
 
 _BASE, _HEAD = 0, 1
 

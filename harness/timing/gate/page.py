@@ -6,9 +6,7 @@ Nothing here imports NumPy, so that CI formats do not need it either.
 from collections.abc import Sequence
 from functools import partial
 
-from harness.core.documents.circumstances import (
-    show_command,
-)
+from harness.core.documents.circumstances import show_command
 from harness.core.documents.document import (
     Cell,
     Document,
@@ -30,20 +28,11 @@ from harness.core.documents.document import (
 )
 from harness.core.documents.escaping import one_line
 from harness.core.documents.kinds import Listed
-from harness.core.documents.numbers import (
-    NOTHING,
-    significant,
-)
+from harness.core.documents.numbers import NOTHING, significant
 from harness.timing.engine.page import profile_sections
 from harness.timing.gate.circumstances import circumstances, conditions, details, sides_of
 from harness.timing.gate.metric_table import MetricName, metrics
-from harness.timing.gate.record import (
-    BenchmarkRecord,
-    GateRecord,
-    MetricResult,
-    QualityResult,
-    Verdict,
-)
+from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult, QualityResult, Verdict
 from harness.timing.gate.words import (
     CHANGE_LEGEND,
     change,

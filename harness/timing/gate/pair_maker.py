@@ -6,17 +6,8 @@ from typing import TypeVar
 from harness.core.audit.findings import DishonestClock, WorkDiffers
 from harness.core.plugins import registry
 from harness.errors import WorkerTimeout
-from harness.timing.engine.pairs import (
-    PROCESS_LIMIT_SECONDS,
-    Alternation,
-    PairTime,
-    Program,
-)
-from harness.timing.engine.preparation import (
-    Prepared,
-    is_certified,
-    prepare,
-)
+from harness.timing.engine.pairs import PROCESS_LIMIT_SECONDS, Alternation, PairTime, Program
+from harness.timing.engine.preparation import Prepared, is_certified, prepare
 from harness.timing.engine.record import PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.workloads import Workload

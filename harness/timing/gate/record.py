@@ -7,10 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.core.documents.kinds import (
-    Envelope,
-    RecordKind,
-)
+from harness.core.documents.kinds import Envelope, RecordKind
 from harness.core.runs.record import DatasetRecord
 from harness.core.stats.estimate import Estimate
 from harness.timing.engine.record import ConfigurationRecord, PairRecord, refuse_incomplete

@@ -17,29 +17,14 @@ from harness.timing.engine.pairs import Program
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.own import OwnStep
 from harness.timing.engine.workloads import Workload
-from harness.timing.environments.environment import (
-    Environment,
-    probe,
-    program_of,
-    workload_of,
-)
-from harness.timing.environments.suite import (
-    Benchmark,
-    Suite,
-    work_of,
-)
+from harness.timing.environments.environment import Environment, probe, program_of, workload_of
+from harness.timing.environments.suite import Benchmark, Suite, work_of
 from harness.timing.gate.benchmark import BenchmarkComparison
 from harness.timing.gate.conclusion import failed, worst_of
 from harness.timing.gate.metrics import limits_of
 from harness.timing.gate.outlook import Outlook
 from harness.timing.gate.reasons import Removed, Replaced
-from harness.timing.gate.record import (
-    GATES,
-    BenchmarkRecord,
-    GateRecord,
-    Stage,
-    Upgrade,
-)
+from harness.timing.gate.record import GATES, BenchmarkRecord, GateRecord, Stage, Upgrade
 
 
 class GateObserver(Protocol):

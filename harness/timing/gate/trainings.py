@@ -27,15 +27,8 @@ from harness.core.training.measures import Measure, measure_of_task
 from harness.timing.engine.workloads import Workload
 from harness.timing.environments.suite import FEWEST_SEEDS, Limits
 from harness.timing.gate import reasons
-from harness.timing.gate.reasons import (
-    Label,
-    Reason,
-)
-from harness.timing.gate.record import (
-    QualityResult,
-    SeedScores,
-    Verdict,
-)
+from harness.timing.gate.reasons import Label, Reason
+from harness.timing.gate.record import QualityResult, SeedScores, Verdict
 from harness.timing.gate.training_worker import Curve, training_worker
 
 #: The chance to pass a head that is exactly at its limit, over all tries.

@@ -3,23 +3,12 @@
 import math
 
 from harness.core.documents.escaping import one_line
-from harness.core.documents.numbers import (
-    NOTHING,
-    counted,
-    percent_change,
-    time_ratio,
-)
+from harness.core.documents.numbers import NOTHING, counted, percent_change, time_ratio
 from harness.core.stats.estimate import Estimate
 from harness.timing.engine.page import UNEVEN, pairs_text
 from harness.timing.gate.metric_table import UNBOUNDED, MetricName, metrics
 from harness.timing.gate.reasons import reason_text, reasons_text
-from harness.timing.gate.record import (
-    BenchmarkRecord,
-    GateRecord,
-    MetricResult,
-    QualityResult,
-    Verdict,
-)
+from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult, QualityResult, Verdict
 
 #: A log ratio of 0 and another value; see :data:`harness.timing.gate.metric_table.UNBOUNDED`.
 _NEARLY_UNBOUNDED = 0.99 * math.log(UNBOUNDED)

@@ -13,10 +13,7 @@ from harness.core.shell.options import report_unreadable
 from harness.core.shell.printing import echo, echo_json
 from harness.errors import UsageError, unknown_name
 from harness.timing.gate.metric_table import MetricName, metrics
-from harness.timing.gate.record import (
-    GATES,
-    GateRecord,
-)
+from harness.timing.gate.record import GATES, GateRecord
 from harness.timing.history.series import gaps, selected
 
 if TYPE_CHECKING:

@@ -27,9 +27,7 @@ from harness.core.documents.escaping import one_line
 from harness.core.stats.estimate import Estimate
 from harness.timing.gate.reasons import reasons_text
 from harness.timing.gate.words import CHANGE_LEGEND
-from harness.timing.history.series import (
-    MetricHistory,
-)
+from harness.timing.history.series import MetricHistory
 from harness.timing.history.words import (
     HistoryFindings,
     changes,

@@ -21,11 +21,7 @@ from harness.timing.gate.metric_table import MetricName
 from harness.timing.gate.metrics import ratios_behind
 from harness.timing.gate.reasons import Reason
 from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult
-from harness.timing.history.change_points import (
-    Ratio,
-    Trend,
-    level_trend,
-)
+from harness.timing.history.change_points import Ratio, Trend, level_trend
 
 #: Less than this is noise whatever the pairs show: memory hardly varies within a gate.
 SMALLEST_NOISE = 0.002

@@ -6,11 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from harness.core.machine.usage import (
-    between,
-    disturbed,
-    read_counters,
-)
+from harness.core.machine.usage import between, disturbed, read_counters
 from harness.core.stats import settling
 
 #: Time of one block. A call is timed alone, so its blocks need not be as short as those of a duel.

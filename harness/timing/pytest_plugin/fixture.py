@@ -11,13 +11,7 @@ import pytest
 from harness.errors import HarnessError, UsageError
 from harness.timing.pytest_plugin import replay
 from harness.timing.pytest_plugin.options import interpreter, take_count
-from harness.timing.pytest_plugin.summary import (
-    CALLED,
-    NOT_TIMED,
-    count_benchmarks,
-    count_judged,
-    set_result,
-)
+from harness.timing.pytest_plugin.summary import CALLED, NOT_TIMED, count_benchmarks, count_judged, set_result
 
 if TYPE_CHECKING:
     from harness.core.runs.record import DatasetRecord

@@ -14,11 +14,7 @@ from harness.timing.gate.outlook import Outlook
 from harness.timing.gate.record import BenchmarkRecord, GateRecord
 from harness.timing.gate.runner import Gate, GateRequest
 from harness.timing.gate.words import metric_text, why
-from harness.timing.pytest_plugin.training import (
-    StepRequest,
-    TimedPairs,
-    own_threads_kept,
-)
+from harness.timing.pytest_plugin.training import StepRequest, TimedPairs, own_threads_kept
 
 #: The names of the options of ``harness gate`` here.
 _OPTIONS = Options(budget="--harness-budget", turns="turns=")

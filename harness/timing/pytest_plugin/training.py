@@ -13,18 +13,10 @@ from harness.core.plugins import registry
 from harness.core.runs.record import DatasetRecord
 from harness.core.runs.request import choose_dataset
 from harness.errors import UsageError
-from harness.timing.engine.pairs import (
-    Alternation,
-    Program,
-    trainings_of,
-)
+from harness.timing.engine.pairs import Alternation, Program, trainings_of
 from harness.timing.engine.preparation import certificates, prepare
 from harness.timing.engine.record import ConfigurationRecord, PairRecord
-from harness.timing.environments.environment import (
-    Environment,
-    probe,
-    program_of,
-)
+from harness.timing.environments.environment import Environment, probe, program_of
 from harness.timing.environments.suite import Benchmark
 from harness.timing.environments.suite_file import benchmark_of
 from harness.timing.gate.benchmark import compare_sides

@@ -4,22 +4,10 @@ from collections.abc import Iterator
 from functools import partial
 
 from harness.core.documents.circumstances import circumstances, started
-from harness.core.documents.document import (
-    Document,
-    Figures,
-    Items,
-    Node,
-    Paragraph,
-    Section,
-    Table,
-)
+from harness.core.documents.document import Document, Figures, Items, Node, Paragraph, Section, Table
 from harness.core.documents.escaping import one_line
 from harness.core.documents.kinds import Listed
-from harness.core.documents.numbers import (
-    NOTHING,
-    measured,
-    significant,
-)
+from harness.core.documents.numbers import NOTHING, measured, significant
 from harness.core.machine.quantities import QUANTITIES
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import quantile_interval

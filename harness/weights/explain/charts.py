@@ -6,17 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from harness.core.documents.charts import (
-    Row,
-    Spec,
-    ends,
-    field,
-    interval,
-    layer,
-    layered,
-    tips,
-    zero_line,
-)
+from harness.core.documents.charts import Row, Spec, ends, field, interval, layer, layered, tips, zero_line
 from harness.core.documents.document import Figure, Picture
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import Array

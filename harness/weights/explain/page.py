@@ -19,19 +19,9 @@ from harness.core.documents.document import (
     Section,
     Table,
 )
-from harness.core.documents.numbers import (
-    NOTHING,
-    listed,
-    significant,
-)
+from harness.core.documents.numbers import NOTHING, listed, significant
 from harness.core.runs.record import Record
-from harness.weights.explain.attributions import (
-    NODES,
-    PATCH,
-    SMOOTH_NOISE,
-    SMOOTH_SAMPLES,
-    STEPS,
-)
+from harness.weights.explain.attributions import NODES, PATCH, SMOOTH_NOISE, SMOOTH_SAMPLES, STEPS
 from harness.weights.explain.explained import MAP_TOLERANCE, Explanation, map_error
 
 

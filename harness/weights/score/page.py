@@ -3,13 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from harness.core.documents.document import (
-    Cell,
-    Document,
-    Node,
-    Paragraph,
-    Table,
-)
+from harness.core.documents.document import Cell, Document, Node, Paragraph, Table
 from harness.core.documents.numbers import NOTHING
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.record import Record

@@ -5,12 +5,7 @@ import numpy as np
 import pytest
 
 from harness.core.certify import cases as case_module
-from harness.core.certify.cases import (
-    MANY_STEPS,
-    SEED,
-    STEPS,
-    cases,
-)
+from harness.core.certify.cases import MANY_STEPS, SEED, STEPS, cases
 from harness.core.certify.dropout import uses_dropout
 from harness.core.plugins import registry
 from harness.core.reference.training import without_dropout

@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 
 from harness.core.certify.cases import PRIVATE_CASE, cases
-from harness.core.certify.certify import (
-    NOISE,
-    PRIVATE,
-    NotOffered,
-    Selection,
-    examine,
-    examine_noise,
-)
+from harness.core.certify.certify import NOISE, PRIVATE, NotOffered, Selection, examine, examine_noise
 from harness.core.certify.noise import (
     AUDIT_PRIVACY,
     audit_canaries,

@@ -12,12 +12,7 @@ import torch
 from support.altered import Altered, faulty
 
 from harness.core.certify.cases import cases
-from harness.core.certify.dropout import (
-    COPIES,
-    RATE,
-    attention_kept,
-    dropout_tests,
-)
+from harness.core.certify.dropout import COPIES, RATE, attention_kept, dropout_tests
 from harness.core.certify.observation import TrialPrograms
 from harness.core.plugins import registry
 from harness_torch import TorchBackend

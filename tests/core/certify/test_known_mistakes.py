@@ -22,16 +22,7 @@ from harness.core.certify.parity import compare
 from harness.core.certify.recognition import Recognizer
 from harness.core.reference.mistakes import alternatives
 from harness.core.training.learning_rates import LearningRates
-from harness.layers import (
-    GRU,
-    LSTM,
-    BatchNorm,
-    ConvTranspose2D,
-    Dense,
-    Flatten,
-    LayerNorm,
-    SelfAttention,
-)
+from harness.layers import GRU, LSTM, BatchNorm, ConvTranspose2D, Dense, Flatten, LayerNorm, SelfAttention
 from harness.network import Network
 from harness.spec import Classification, CosineDecay, Sgd
 from harness_torch import TorchBackend

@@ -11,11 +11,7 @@ pytest.importorskip("torch")
 
 from support.altered import Altered, faulty, part
 
-from harness.core.certify.certify import (
-    CALLS,
-    Skipped,
-    examine,
-)
+from harness.core.certify.certify import CALLS, Skipped, examine
 from harness.core.certify.long_calls import (
     LONG_CALLS,
     CallsObservation,

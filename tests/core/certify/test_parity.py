@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 from harness.core.certify.cases import case_samples, cases
 from harness.core.certify.digests import digest, relative_difference
 from harness.core.certify.observation import Observation
-from harness.core.certify.parity import (
-    LOSS_TOLERANCES,
-    TOLERANCE,
-    compare,
-    compare_losses,
-)
+from harness.core.certify.parity import LOSS_TOLERANCES, TOLERANCE, compare, compare_losses
 from harness.core.certify.references import read_reference, reference_of
 from harness.core.plugins import registry
 from harness.core.plugins.installation import Installation

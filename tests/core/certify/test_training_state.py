@@ -10,11 +10,7 @@ pytest.importorskip("torch")
 from support.altered import Altered, faulty
 
 from harness.core.certify.cases import cases
-from harness.core.certify.long_calls import (
-    compare_calls,
-    long_calls_case,
-    observe_calls,
-)
+from harness.core.certify.long_calls import compare_calls, long_calls_case, observe_calls
 from harness.core.certify.observation import TrialPrograms
 from harness.core.plugins import registry
 from harness.testing.checks import faulty_state

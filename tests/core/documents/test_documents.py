@@ -34,11 +34,7 @@ from harness.core.documents.document import (
 from harness.core.documents.render.html import html_page
 from harness.core.documents.render.markdown import markdown
 from harness.core.documents.render.notebook import Code, notebook
-from harness.core.documents.render.terminal import (
-    filled,
-    fitted_table,
-    terminal_text,
-)
+from harness.core.documents.render.terminal import filled, fitted_table, terminal_text
 
 #: Colours of a terminal, a bell, a reversal of direction, and the marks of every format.
 HOSTILE = "\x1b[31mred\x1b]0;title\x07 \u202eevil\u2066 <b>bold</b> |`code`| </script>\x9b1m"

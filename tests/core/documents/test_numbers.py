@@ -2,12 +2,7 @@
 
 import pytest
 
-from harness.core.documents.numbers import (
-    estimate,
-    percent_change,
-    significant,
-    time_ratio,
-)
+from harness.core.documents.numbers import estimate, percent_change, significant, time_ratio
 from harness.core.stats.estimate import Estimate
 
 

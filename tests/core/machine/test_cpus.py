@@ -8,11 +8,7 @@ import pytest
 from harness.core.machine import control_groups
 from harness.core.machine import cpus as cpus_module
 from harness.core.machine import worker_variables as worker_variables_module
-from harness.core.machine.cpus import (
-    WORKER_CPUS,
-    allowed_cpus,
-    cpu_count,
-)
+from harness.core.machine.cpus import WORKER_CPUS, allowed_cpus, cpu_count
 from harness.core.machine.description import default_threads
 from harness.core.machine.worker_variables import worker_variables
 

@@ -4,13 +4,7 @@ import msgspec
 import pytest
 from support.records import MACHINE
 
-from harness.core.machine.description import (
-    Host,
-    Machine,
-    describe_machine,
-    missing_facilities,
-    this_host,
-)
+from harness.core.machine.description import Host, Machine, describe_machine, missing_facilities, this_host
 
 
 @pytest.fixture(autouse=True)

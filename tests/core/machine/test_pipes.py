@@ -8,13 +8,7 @@ import time
 import pytest
 
 from harness.core.machine import pipes
-from harness.core.machine.pipes import (
-    LineOverdue,
-    LinePipe,
-    LineTooLong,
-    OutputLog,
-    PipeClosed,
-)
+from harness.core.machine.pipes import LineOverdue, LinePipe, LineTooLong, OutputLog, PipeClosed
 
 
 @pytest.fixture

@@ -11,14 +11,7 @@ import pytest
 from support.records import make_record
 
 from harness.core.machine.cpus import allowed_cpus
-from harness.core.machine.usage import (
-    Disturbance,
-    Interference,
-    UsageMeter,
-    Watch,
-    disturbed,
-    read_counters,
-)
+from harness.core.machine.usage import Disturbance, Interference, UsageMeter, Watch, disturbed, read_counters
 from harness.core.runs.summary import disturbance
 
 CALM = Disturbance(0.0, 0.0, 0.0, 0)

@@ -5,12 +5,7 @@ import threading
 
 import pytest
 
-from harness.core.plugins.faults import (
-    bounded,
-    explain,
-    message_of,
-    nothing_on_stdout,
-)
+from harness.core.plugins.faults import bounded, explain, message_of, nothing_on_stdout
 from harness.errors import DataError
 
 

@@ -5,11 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 import pytest
 
-from harness.core.plugins.options import (
-    describe_options,
-    parse_alternatives,
-    parse_options,
-)
+from harness.core.plugins.options import describe_options, parse_alternatives, parse_options
 from harness.errors import UsageError
 from harness.spec.task import TaskDefinition
 from harness_tasks.cnn import CNN

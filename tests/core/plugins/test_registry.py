@@ -9,11 +9,7 @@ from support.command import PLUGINS
 from support.pages import module
 from support.plugin_files import install
 
-from harness.core.plugins import (
-    files,
-    registry,
-    trial,
-)
+from harness.core.plugins import files, registry, trial
 from harness.core.plugins.files import PLUGIN_FILES_VARIABLE
 from harness.core.plugins.installation import has_versions, installation
 from harness.errors import PluginError, UsageError

@@ -6,30 +6,17 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.core.audit.findings import (
-    Deviation,
-    Independent,
-    ScoreDeviation,
-    Verification,
-)
+from harness.core.audit.findings import Deviation, Independent, ScoreDeviation, Verification
 from harness.core.audit.updates import LEAST_AGREEMENT, agreements
 from harness.core.audit.words import compared_with_numpy, work_fault
-from harness.core.certify.certify import (
-    Selection,
-    check,
-    examine,
-)
+from harness.core.certify.certify import Selection, check, examine
 from harness.core.certify.long_calls import long_calls_case
 from harness.core.certify.parity import Finding
 from harness.core.plugins import registry
 from harness.core.reference.layers import forward_all, is_covered
 from harness.core.reference.losses import loss_and_gradient
 from harness.core.reference.passes import Pass
-from harness.core.reference.training import (
-    NumpyBackend,
-    NumpyProgram,
-    refuse_uncovered,
-)
+from harness.core.reference.training import NumpyBackend, NumpyProgram, refuse_uncovered
 from harness.core.training.initial import initial_weights
 from harness.layers import Dense, Dropout, Layer, PlacedLayer
 from harness.network import Network

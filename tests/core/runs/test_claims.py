@@ -9,13 +9,7 @@ import msgspec
 import pytest
 
 from harness.core.machine.processes import ProcessMark, this_process
-from harness.core.runs.claims import (
-    SILENT_SECONDS,
-    Claim,
-    Claims,
-    claim_paths,
-    is_stale,
-)
+from harness.core.runs.claims import SILENT_SECONDS, Claim, Claims, claim_paths, is_stale
 
 KEY = "a" * 64
 ALIVE = this_process()

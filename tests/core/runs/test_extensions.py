@@ -11,10 +11,11 @@ from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.execute import execute
 from harness.core.runs.extensions import AfterTraining, carry_out, with_work
 from harness.core.runs.identity import ingredients_of
-from harness.core.runs.page import record_document, summary_document
+from harness.core.runs.page import record_document
 from harness.core.runs.record import Extension, Record
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import RUNS
+from harness.core.runs.summary import summary_document
 from harness.errors import Declined, RequestFailed, UsageError, WorkerLost
 
 

@@ -13,14 +13,8 @@ from harness.core.documents.document import Document
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.machine.usage import Interference
 from harness.core.runs.frames import runs_frame
-from harness.core.runs.page import (
-    record_document,
-    row,
-    runs_table,
-)
-from harness.core.runs.record import (
-    LostAttempt,
-)
+from harness.core.runs.page import record_document, row, runs_table
+from harness.core.runs.record import LostAttempt
 from harness.core.runs.summary import summary_document
 from harness.learning.runs.tables import runs_list
 

@@ -6,11 +6,7 @@ import msgspec
 import pytest
 from support.records import save_runs
 
-from harness.core.runs import (
-    identity,
-    sequence,
-    sharing,
-)
+from harness.core.runs import identity, sequence, sharing
 from harness.core.runs.claims import Claims, claim_paths
 from harness.core.runs.matrix import MatrixOptions, RunMatrix
 from harness.core.runs.request import new_record

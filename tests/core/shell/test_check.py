@@ -7,12 +7,7 @@ from click.testing import CliRunner
 
 from harness.core.certify import certify
 from harness.core.certify.certify import Selection
-from harness.core.certify.page import (
-    Checked,
-    Extent,
-    Status,
-    check_document,
-)
+from harness.core.certify.page import Checked, Extent, Status, check_document
 from harness.core.certify.parity import Finding
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.plugins import registry

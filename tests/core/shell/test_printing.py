@@ -12,12 +12,7 @@ from support.records import make_record, save_runs
 
 from harness.core.runs.record import Failure
 from harness.core.shell.console import LiveLine, console, print_line
-from harness.core.shell.printing import (
-    echo,
-    echo_json,
-    echo_workflow_commands,
-    visible,
-)
+from harness.core.shell.printing import echo, echo_json, echo_workflow_commands, visible
 from harness.core.shell.runs_display import RunsDisplay
 
 EVIL = "\x1b]0;owned\x07\x9b31mred\u202edlrow\r"

@@ -11,13 +11,7 @@ from support.records import make_record, make_request
 
 from harness.core.certify.certificate import Certificate
 from harness.core.plugins.configuration import Configuration
-from harness.core.runs.events import (
-    Certified,
-    Certifying,
-    Examined,
-    Finished,
-    Trained,
-)
+from harness.core.runs.events import Certified, Certifying, Examined, Finished, Trained
 from harness.core.runs.record import Failure
 from harness.core.shell.console import console
 from harness.core.shell.progress import Phases

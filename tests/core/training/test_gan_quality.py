@@ -6,19 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.core.training.gan_quality import (
-    COMPONENTS,
-    Judge,
-    coverage,
-    frechet_distance,
-    memorization,
-)
-from harness.core.training.program_scores import (
-    Scorer,
-    generated,
-    neighbours_grid,
-    sample_grid,
-)
+from harness.core.training.gan_quality import COMPONENTS, Judge, coverage, frechet_distance, memorization
+from harness.core.training.program_scores import Scorer, generated, neighbours_grid, sample_grid
 from harness.spec.data import Samples
 from harness_tasks.gan import GAN
 

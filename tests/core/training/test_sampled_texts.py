@@ -4,13 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.core.training.program_scores import (
-    TEMPERATURE,
-    TEXTS,
-    TOKENS,
-    drawn_tokens,
-    sampled_texts,
-)
+from harness.core.training.program_scores import TEMPERATURE, TEXTS, TOKENS, drawn_tokens, sampled_texts
 from harness.layers import Dense, Embedding, GlobalAveragePool, SelfAttention
 from harness.network import Network
 from harness_tasks.cnn import CNN

@@ -6,11 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.core.training.splits import (
-    at_most,
-    split_samples,
-    with_class_weights,
-)
+from harness.core.training.splits import at_most, split_samples, with_class_weights
 from harness.spec.backend import Plan
 from harness.spec.data import Dataset, Samples
 from harness.spec.task import BinaryClassification, Classification, Imbalance

@@ -8,17 +8,9 @@ from support.records import MACHINE
 
 from harness.core.certify.certificate import Certificate
 from harness.core.machine.description import Host
-from harness.core.runs.record import (
-    Evaluation,
-    Failure,
-    TaskRecord,
-)
+from harness.core.runs.record import Evaluation, Failure, TaskRecord
 from harness.errors import UsageError
-from harness.learning.runs.axes import (
-    Setting,
-    ordered,
-    trained,
-)
+from harness.learning.runs.axes import Setting, ordered, trained
 from harness.learning.runs.findings import find
 from harness.learning.runs.grouping import LeftOut
 from harness_tasks.mlp import MLP

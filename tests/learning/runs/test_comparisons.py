@@ -7,21 +7,12 @@ from support.made_comparisons import BUSY, COMPARISONS, SETTINGS, eighteen_times
 from support.made_records import backends
 from support.made_runs import findings_of, only_group
 
-from harness.core.documents.document import (
-    Paragraph,
-    RangeChart,
-    shown,
-    text_of,
-)
+from harness.core.documents.document import Paragraph, RangeChart, shown, text_of
 from harness.core.documents.numbers import BUSY_LEGEND
 from harness.learning.runs.overview import answer_line, card
 from harness.learning.runs.report import Report
 from harness.learning.runs.sentences import headline, remarks
-from harness.learning.runs.tables import (
-    RelativeTimes,
-    comparison_table,
-    group_table,
-)
+from harness.learning.runs.tables import RelativeTimes, comparison_table, group_table
 
 COLOURS = {f"{name}:eager": f"#00000{number}" for number, name in enumerate(("jax", "torch", "keras"), 1)}
 

@@ -7,20 +7,10 @@ from support.made_runs import findings_of, made_runs
 from support.records import MACHINE, make_unfinished_record
 
 from harness.core.certify.certificate import Certificate
-from harness.core.runs.record import (
-    DatasetRecord,
-    Evaluation,
-    Failure,
-)
+from harness.core.runs.record import DatasetRecord, Evaluation, Failure
 from harness.learning.runs.comparison import compare
 from harness.learning.runs.conditions import Difference
-from harness.learning.runs.grouping import (
-    DifferentWork,
-    LeftOut,
-    NoPartner,
-    NotCertified,
-    group_runs,
-)
+from harness.learning.runs.grouping import DifferentWork, LeftOut, NoPartner, NotCertified, group_runs
 
 
 def task_with(**changes):

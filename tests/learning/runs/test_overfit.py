@@ -7,12 +7,7 @@ from support.made_overfitting import OVERFITTING, adversarial_records, overfitti
 from support.made_records import seeds_of
 from support.made_runs import findings_of, only_group
 
-from harness.learning.runs.overfit import (
-    Onset,
-    generalization_loss,
-    onset,
-    progress_quotient,
-)
+from harness.learning.runs.overfit import Onset, generalization_loss, onset, progress_quotient
 
 FALLING = np.linspace(2.0, 0.5, 8)
 

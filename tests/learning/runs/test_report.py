@@ -15,11 +15,7 @@ from support.pages import blocks
 from support.records import MACHINE, make_unfinished_record, save_runs
 
 import harness as package
-from harness.core.documents.document import (
-    Paragraph,
-    Section,
-    shown,
-)
+from harness.core.documents.document import Paragraph, Section, shown
 from harness.core.machine.description import GitState
 from harness.core.runs.record import DatasetRecord
 from harness.learning.runs.method import caveats

@@ -8,19 +8,9 @@ from support.records import reconfigured
 
 from harness.core.runs.record import Evaluation, TaskRecord
 from harness.learning.runs.conditions import Difference
-from harness.learning.runs.grouping import (
-    DifferentWork,
-    LeftOut,
-    NoPartner,
-    NoPlainRuns,
-    NotCertified,
-)
+from harness.learning.runs.grouping import DifferentWork, LeftOut, NoPartner, NoPlainRuns, NotCertified
 from harness.learning.runs.not_compared import kept_apart_sentence, left_out_sentence, variation_sentence
-from harness.learning.runs.overfitting_text import (
-    gap_sentence,
-    overfitting_sentence,
-    overfitting_table,
-)
+from harness.learning.runs.overfitting_text import gap_sentence, overfitting_sentence, overfitting_table
 from harness.learning.runs.sentences import trained_text
 from harness_tasks.mlp import MLP
 

@@ -20,12 +20,7 @@ from harness.core.shell.console import LiveLine
 from harness.errors import HarnessError, UsageError
 from harness.timing.bisect.page import bisect_document
 from harness.timing.bisect.places import Commits, released
-from harness.timing.bisect.record import (
-    BISECTIONS,
-    BisectRecord,
-    Candidate,
-    Probe,
-)
+from harness.timing.bisect.record import BISECTIONS, BisectRecord, Candidate, Probe
 from harness.timing.bisect.runner import unfinished
 from harness.timing.environments.suite import Benchmark
 

@@ -5,11 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.timing.bisect.search import (
-    LEAST_SCALE,
-    Search,
-    exact_search,
-)
+from harness.timing.bisect.search import LEAST_SCALE, Search, exact_search
 
 
 def searched(last, culprit, effect, noise, seed, skipped=()):

@@ -12,11 +12,7 @@ from harness.core.machine.description import describe_machine
 from harness.core.runs.record import DatasetRecord
 from harness.errors import HarnessError
 from harness.timing.duel import fastest_mode, mode_times
-from harness.timing.duel.fastest_mode import (
-    FastestMode,
-    FastestModes,
-    TimingModes,
-)
+from harness.timing.duel.fastest_mode import FastestMode, FastestModes, TimingModes
 from harness.timing.duel.modes_page import chosen_sentence, faster_modes, modes_row
 from harness.timing.duel.request import DuelRequest
 

@@ -9,11 +9,7 @@ import pytest
 from support.made_gates import made_benchmark, made_pair
 from support.workloads import workload
 
-from harness.core.audit.findings import (
-    Deviation,
-    Verification,
-    WorkDiffers,
-)
+from harness.core.audit.findings import Deviation, Verification, WorkDiffers
 from harness.errors import WorkerTimeout
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.environments.suite import Benchmark, Limits

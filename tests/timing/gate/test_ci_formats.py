@@ -21,11 +21,7 @@ from harness.core.documents.render.terminal import terminal_text
 from harness.errors import HarnessError, UsageError
 from harness.timing.gate import ci_formats, reasons
 from harness.timing.gate import command as gate
-from harness.timing.gate.ci_formats import (
-    bencher_json,
-    junit_xml,
-    openmetrics_text,
-)
+from harness.timing.gate.ci_formats import bencher_json, junit_xml, openmetrics_text
 from harness.timing.gate.page import gate_document
 from harness.timing.gate.record import folded
 

@@ -9,11 +9,7 @@ from harness.errors import HarnessError, NoWorkersHere
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.gate import reasons
 from harness.timing.gate.conclusion import Ended, conclude, worst_of
-from harness.timing.gate.record import (
-    QualityResult,
-    folded,
-    forgiven,
-)
+from harness.timing.gate.record import QualityResult, folded, forgiven
 
 
 def raising(error):

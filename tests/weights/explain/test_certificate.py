@@ -14,10 +14,7 @@ from harness.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Residual,
 from harness.network import Network
 from harness.spec.backend import Plan, Program, Unsupported
 from harness.weights.explain import attributions
-from harness.weights.explain.attributions import (
-    integrated_gradients,
-    quadrature,
-)
+from harness.weights.explain.attributions import integrated_gradients, quadrature
 
 SUPERVISED = {name: one for name, one in TASKS.items() if "model" in one.networks}
 #: Square pictures, so that axes can be exchanged without anyone noticing by the shape.

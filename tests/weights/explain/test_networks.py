@@ -13,17 +13,8 @@ from harness.core.runs.record import Extension
 from harness.layers import Conv2D, Dense, Flatten
 from harness.learning.runs.grouping import ConfigurationRuns
 from harness.network import Network
-from harness.weights.explain.agreement import (
-    agreements,
-    networks_of,
-    survivals,
-)
-from harness.weights.explain.networks import (
-    METHODS,
-    correlations_of,
-    explain_network,
-    packed_ranks,
-)
+from harness.weights.explain.agreement import agreements, networks_of, survivals
+from harness.weights.explain.networks import METHODS, correlations_of, explain_network, packed_ranks
 from harness.weights.explain.record import EXPLANATIONS, ExplainedNetwork, MapsOfMethod
 
 PICTURES = task({"model": Network((8, 8, 2), (Conv2D(3, 3, "relu"), Flatten(), Dense(8, "relu"), Dense(5)))})

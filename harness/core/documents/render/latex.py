@@ -3,11 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from harness.core.documents.document import (
-    Cell,
-    Table,
-    text_of,
-)
+from harness.core.documents.document import Cell, Table, text_of
 from harness.core.documents.escaping import one_line, visible
 
 _SPECIAL = {

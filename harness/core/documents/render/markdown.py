@@ -26,12 +26,7 @@ from harness.core.documents.document import (
     plain,
     shown,
 )
-from harness.core.documents.escaping import (
-    for_markdown,
-    one_line,
-    visible,
-    with_lines,
-)
+from harness.core.documents.escaping import for_markdown, one_line, visible, with_lines
 from harness.core.documents.files import write_text
 
 #: A part of a written document: a text, or a figure for a renderer that takes figures.

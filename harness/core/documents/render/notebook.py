@@ -11,19 +11,8 @@ import pandas as pd
 import vl_convert
 from nbformat import v4
 
-from harness.core.documents.charts import (
-    CONFIG,
-    png,
-    sized,
-    specification,
-)
-from harness.core.documents.document import (
-    Document,
-    Figure,
-    Figures,
-    Passage,
-    Picture,
-)
+from harness.core.documents.charts import CONFIG, png, sized, specification
+from harness.core.documents.document import Document, Figure, Figures, Passage, Picture
 from harness.core.documents.escaping import for_markdown, visible
 from harness.core.documents.render.markdown import Block, MarkdownWriter
 

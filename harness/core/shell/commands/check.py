@@ -5,22 +5,10 @@ from typing import Any
 
 import click
 
-from harness.core.certify.cases import (
-    PRIVATE_CASE,
-    plain_task,
-)
-from harness.core.certify.certify import (
-    CLIENTS,
-    NOISE,
-    Selection,
-    check_names,
-)
+from harness.core.certify.cases import PRIVATE_CASE, plain_task
+from harness.core.certify.certify import CLIENTS, NOISE, Selection, check_names
 from harness.core.certify.clients import allows_clients
-from harness.core.certify.page import (
-    Extent,
-    Status,
-    check_document,
-)
+from harness.core.certify.page import Extent, Status, check_document
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.machine.cpus import cpu_groups
 from harness.core.machine.description import default_threads, has_nvidia_gpu

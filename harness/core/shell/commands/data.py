@@ -6,11 +6,7 @@ import click
 
 from harness.core.documents.render.terminal import fitted_table, terminal_width
 from harness.core.plugins import registry
-from harness.core.runs.request import (
-    ask_source,
-    loaded,
-    summary_of,
-)
+from harness.core.runs.request import ask_source, loaded, summary_of
 from harness.core.shell import completion, options
 from harness.core.shell.printing import echo
 from harness.errors import DataError, PluginError, UsageError

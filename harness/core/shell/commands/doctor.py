@@ -6,17 +6,9 @@ from typing import Any, NamedTuple
 
 import click
 
-from harness.core.documents.render.terminal import (
-    fitted_table,
-    terminal_width,
-)
+from harness.core.documents.render.terminal import fitted_table, terminal_width
 from harness.core.machine import diagnosis
-from harness.core.machine.description import (
-    Machine,
-    default_threads,
-    describe_machine,
-    missing_facilities,
-)
+from harness.core.machine.description import Machine, default_threads, describe_machine, missing_facilities
 from harness.core.machine.worker_variables import worker_variables
 from harness.core.plugins import registry
 from harness.core.plugins.installation import installation

@@ -3,12 +3,7 @@
 import click
 from tabulate import tabulate
 
-from harness.core.certify.ledger import (
-    LEDGER,
-    Costs,
-    Entry,
-    measured_costs,
-)
+from harness.core.certify.ledger import LEDGER, Costs, Entry, measured_costs
 from harness.core.documents.numbers import estimate
 from harness.core.documents.render.terminal import terminal_width
 from harness.core.shell.printing import echo

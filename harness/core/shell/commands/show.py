@@ -9,11 +9,7 @@ from harness.core.documents.document import Document
 from harness.core.runs.record import Record
 from harness.core.shell import completion, features, options
 from harness.core.shell.features import records
-from harness.core.shell.printing import (
-    echo,
-    echo_json,
-    print_error,
-)
+from harness.core.shell.printing import echo, echo_json, print_error
 
 
 @click.command()

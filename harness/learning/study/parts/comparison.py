@@ -15,17 +15,7 @@ from harness.core.documents.charts import (
     tips,
     zero_line,
 )
-from harness.core.documents.document import (
-    Card,
-    Cards,
-    Figure,
-    Node,
-    Paragraph,
-    Span,
-    Table,
-    Text,
-    Tone,
-)
+from harness.core.documents.document import Card, Cards, Figure, Node, Paragraph, Span, Table, Text, Tone
 from harness.core.documents.numbers import NOTHING, seeds
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
 from harness.learning.study.answer import answer, changes_text, level_text, levels_text, ranked

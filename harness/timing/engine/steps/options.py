@@ -13,11 +13,7 @@ from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.options import parse_options
-from harness.core.plugins.selection import (
-    ALL,
-    BEST,
-    select_backend,
-)
+from harness.core.plugins.selection import ALL, BEST, select_backend
 from harness.core.shell import options as shared
 from harness.errors import UsageError
 from harness.timing.engine.steps.own import OwnStep, labelled_steps

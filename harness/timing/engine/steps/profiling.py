@@ -7,13 +7,7 @@ import msgspec
 from harness.errors import HarnessError
 from harness.timing.engine.steps import task_step
 from harness.timing.engine.steps.own import OwnStep
-from harness.timing.engine.steps.process import (
-    Called,
-    FirstCalls,
-    Profile,
-    Profiled,
-    StepTarget,
-)
+from harness.timing.engine.steps.process import Called, FirstCalls, Profile, Profiled, StepTarget
 from harness.timing.engine.steps.profiles import Profiles
 from harness.timing.engine.workloads import Workload
 

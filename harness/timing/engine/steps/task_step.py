@@ -15,12 +15,7 @@ def make_step(backend: str, plan: dict[str, Any], dataset: str) -> Callable[[], 
     """Make a step of the program that a backend builds for a plan, whose fields are as in JSON."""
     import msgspec
 
-    from harness.core.worker.protocol import (
-        Build,
-        Describe,
-        Train,
-        Trained,
-    )
+    from harness.core.worker.protocol import Build, Describe, Train, Trained
     from harness.core.worker.requests import Worker
     from harness.spec.backend import Plan
 

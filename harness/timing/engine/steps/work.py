@@ -8,11 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.timing.engine.steps.findings import (
-    ValueDiffers,
-    Values,
-    WorkComparison,
-)
+from harness.timing.engine.steps.findings import ValueDiffers, Values, WorkComparison
 from harness.timing.engine.steps.process import Made
 
 CALLS = 20
