@@ -91,7 +91,7 @@ def test_a_run_keeps_its_proofs_and_the_reason_of_work_that_fails(tmp_path):
     page = terminal_text(record_document(record, [ALWAYS, BROKEN]), 200)
     assert "Failed after the training" in page
     assert "unknown" not in page
-    summary = terminal_text(summary_document([record, record], tmp_path, [ALWAYS]), 200)
+    summary = terminal_text(summary_document([record, record], tmp_path, works=[ALWAYS]), 200)
     assert summary.count(f"The sentence of always about {record.id}.") == 1
     assert summary.count("broken of torch:eager on mlp failed after the training: TypeError") == 1
 

@@ -7,8 +7,9 @@ from support.records import make_record
 from support.tasks import defined
 
 from harness.core.documents.render.terminal import terminal_text
-from harness.core.runs.page import record_document, summary_document
+from harness.core.runs.page import record_document
 from harness.core.runs.record import Extension
+from harness.core.runs.summary import summary_document
 from harness.core.training.scoring import score, unpacked
 from harness.core.worker import protocol
 from harness.core.worker.requests import Worker
@@ -30,7 +31,7 @@ def test_the_claim_is_on_the_page_and_at_the_end_of_a_run(tmp_path):
     page = terminal_text(record_document(record, [CLAIM, LOSSES]), 200)
     assert "Differential privacy" in page
     assert "∞ at delta = 1e-05" in page
-    summary = terminal_text(summary_document([record], tmp_path, [CLAIM, LOSSES]), 300)
+    summary = terminal_text(summary_document([record], tmp_path, works=[CLAIM, LOSSES]), 300)
     assert "epsilon = ∞ at delta = 1e-05 (noise 0, clip 2, 200 steps at sampling rate 0.01)." in summary
     assert "Warning: noise 0: epsilon is infinite, nothing is private." in summary
 
@@ -38,7 +39,7 @@ def test_the_claim_is_on_the_page_and_at_the_end_of_a_run(tmp_path):
 def test_a_training_without_dp_sgd_claims_nothing(tmp_path):
     record = make_record()
     assert "Differential privacy" not in terminal_text(record_document(record, [CLAIM, LOSSES]), 200)
-    assert "DP-SGD" not in terminal_text(summary_document([record], tmp_path, [CLAIM, LOSSES]), 200)
+    assert "DP-SGD" not in terminal_text(summary_document([record], tmp_path, works=[CLAIM, LOSSES]), 200)
 
 
 def test_work_applies_to_what_has_samples_and_dp_sgd():
