@@ -11,7 +11,8 @@ from support.charts import valid
 from support.made_comparisons import BUSY
 from support.made_duels import stored_duel
 from support.made_gates import fixed_gates, mixed_gate
-from support.made_runs import compared, made_setting, only_group, seeds_of
+from support.made_records import made_setting, seeds_of
+from support.made_runs import compared, only_group
 
 from harness.core.documents.charts import GREY, PALETTE, configuration_colours, sized, svg
 from harness.core.documents.document import Figure

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from support.made_runs import made_setting
+from support.made_records import made_setting
 from support.plugin_files import install
 from support.records import make_record, save_runs
 

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from support.made_gates import made_benchmark, made_gate
 from support.made_pairs import made_pair
+from support.made_records import made_record as made_run
 from support.made_runs import findings_of
-from support.made_runs import made_record as made_run
 from support.records import make_record
 
 from harness.core.documents.render.html import html_page

@@ -9,7 +9,7 @@ from support.in_browser import CUT, LOW_CONTRAST, MARKS, OVERLAPPING, TOO_WIDE
 from support.made_duels import hostile_duel, stored_duel
 from support.made_gates import fixed_gates, made_benchmark, mixed_gate
 from support.made_outcomes import classification_record
-from support.made_runs import made_setting, seeds_of
+from support.made_records import made_setting, seeds_of
 from support.made_study import RNN, report_findings
 from support.records import save_runs
 

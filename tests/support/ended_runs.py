@@ -6,7 +6,7 @@ from harness.core.audit.findings import Clock
 from harness.core.certify.certificate import Certificate
 from harness.core.machine.usage import Interference
 from harness.core.runs.record import DatasetRecord, Failure, Phases
-from support.made_runs import made_record, made_setting, seeds_of
+from support.made_records import made_record, made_setting, seeds_of
 from support.records import reconfigured
 
 FOLDER = Path("results") / "runs"

@@ -9,7 +9,8 @@ from harness.core.runs.record import Block, Phases
 from harness.core.stats.estimate import Estimate
 from harness_tasks.forecast import FORECAST
 from support.made_duels import stored_duel
-from support.made_runs import backends, compared, made_record, made_setting, seeds_of, two_configurations
+from support.made_records import backends, made_record, made_setting, seeds_of, two_configurations
+from support.made_runs import compared
 from support.records import MACHINE
 
 BUSY = Interference(cpus=2, others=1.7, stolen=0.0, seconds=60.0)

@@ -23,7 +23,7 @@ from harness_tasks.cnn import CNN
 from harness_tasks.forecast import FORECAST
 from harness_tasks.gan import GAN
 from harness_tasks.lm import LM
-from support.made_runs import made_record
+from support.made_records import made_record
 from support.records import save_runs
 
 CLASSES = ("cat", "dog", "frog")

@@ -4,7 +4,7 @@ import msgspec
 
 from harness.core.runs.record import Evaluation
 from harness_tasks.gan import GAN
-from support.made_runs import made_record, seeds_of
+from support.made_records import made_record, seeds_of
 
 
 def overfitting_records(backend="torch", seeds=range(4), **changes):

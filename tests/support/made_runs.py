@@ -1,95 +1,14 @@
-"""Runs made up for the tests of comparisons: curves, scores and step times as given."""
+"""Runs and findings of given records, for the tests of comparisons."""
 
-import datetime
-import hashlib
-import itertools
-import math
 from functools import partial
 
-import msgspec
-
-from harness.core.certify.certificate import Certificate
-from harness.core.plugins.configuration import Configuration
-from harness.core.plugins.options import options_with
-from harness.core.runs.record import Block, Epoch, Phases, Record, TaskRecord
 from harness.learning.runs.findings import find
 from harness.learning.runs.run_curves import Run
 from harness.learning.study.report_section import sections_of
-from harness_tasks.mlp import MLP
-from support.records import make_record
-
-CERTIFIED = Certificate(certified=True)
-START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-#: Blocks so long that eight of them show that the warm-up has ended.
-_BLOCK_SECONDS = 0.1
-_counter = itertools.count()
-
-
-def made_record(
-    backend="torch", seed=0, *, step=0.01, accuracy=0.5, train=(2.0, 1.0), held_out=(2.0, 1.5), **changes
-):
-    """A record with an epoch for each pair of losses; accuracies are 1 - loss / 4."""
-    epochs = [
-        Epoch(
-            number,
-            10 * number,
-            float(number),
-            loss,
-            {"loss": loss, "accuracy": 1 - loss / 4},
-            {"loss": validation, "accuracy": 1 - validation / 4},
-        )
-        for number, (loss, validation) in enumerate(zip(train, held_out, strict=True), 1)
-    ]
-    steps = max(10, math.ceil(_BLOCK_SECONDS / step))
-    best = min(range(len(held_out)), key=lambda place: held_out[place]) + 1
-    number = next(_counter)
-    return make_record(
-        f"20260101-{number:06d}-000-cnn-{backend}-eager-s{seed}-{number:04x}",
-        **{
-            "started_at": (START + datetime.timedelta(seconds=number)).isoformat(),
-            "backend": backend,
-            "seed": seed,
-            "certificate": CERTIFIED,
-            "framework": {"engine": backend, backend: "1.0"},
-            "epochs": epochs,
-            "epochs_asked": len(epochs),
-            "blocks": [Block(1, 1, 64, 0.5), *[Block(1, steps, 64, steps * step)] * 8],
-            "best_epoch": best,
-            "test_at_last": {"loss": 1.0, "accuracy": accuracy},
-            "test_at_best": {"loss": 0.9, "accuracy": accuracy + 0.02},
-            "phases": Phases(
-                import_seconds=1.0,
-                data_seconds=0.5,
-                build_seconds=0.2,
-                first_step_seconds=0.5,
-                training_seconds=100 * step,
-                evaluation_seconds=0.3,
-            ),
-            **changes,
-        },
-    )
 
 
 def made_runs(*records):
     return [Run.of(record) for record in records]
-
-
-def seeds_of(backend="torch", seeds=range(3), *, made=made_record, **changes):
-    """A record of each seed; what differs from seed to seed is given as a function of the seed."""
-    return [
-        made(
-            backend=backend,
-            seed=seed,
-            **{name: each(seed) if callable(each) else each for name, each in changes.items()},
-        )
-        for seed in seeds
-    ]
-
-
-def backends(configurations, seeds=range(3), **common):
-    """Records of each backend and seed; ``configurations`` are what is given of each backend by its name."""
-    each = configurations.items()
-    return [record for name, own in each for record in seeds_of(name, seeds, **(common | own))]
 
 
 def findings_of(*records, studies=(), **options):
@@ -111,35 +30,3 @@ def only_group(*records, **options):
 def compared(*records, **options):
     """The comparison of that group."""
     return only_group(*records, **options).comparison
-
-
-def two_configurations(**changes):
-    """Records of JAX twice as fast as torch, accuracies within 0.1 points; ``changes`` are of torch's."""
-    jax = {"step": lambda seed: 0.005 + seed * 1e-5, "accuracy": lambda seed: 0.6 + seed / 1e3}
-    torch = {"accuracy": lambda seed: 0.6005 + seed / 1e3, **changes}
-    return backends({"jax": jax, "torch": torch}, range(4))
-
-
-def made_setting(seed=0, *, batch_size=64, backend="torch", **changes):
-    """A record whose task has options such as ``optimizer="adam"``, with one description for the same ones.
-
-    Arguments that :func:`made_record` takes, or fields of a record, are passed on.
-    """
-    own = {"step", "accuracy", "train", "held_out", "device_asked"}
-    own |= {*Record.__struct_fields__, *Configuration.__struct_fields__}
-    options = {name: value for name, value in changes.items() if name not in own}
-    record = made_record(backend, seed, **{name: value for name, value in changes.items() if name in own})
-    description = msgspec.structs.replace(record.task.description, batch_size=batch_size)
-    digest = hashlib.sha256(repr((sorted(options.items()), batch_size)).encode()).hexdigest()
-    task = msgspec.structs.replace(record.task, options=options, sha256=digest, description=description)
-    return msgspec.structs.replace(record, task=task, batch_size=batch_size or 1000)
-
-
-def made_mlp(*, sha256="0" * 64, epochs=None, dataset=(), **options):
-    """A record of mlp with these options, and with changes of its epochs and of its data set."""
-    given = options_with(MLP, options)
-    task = MLP.define(given)
-    task = msgspec.structs.replace(task, epochs=epochs or task.epochs)
-    recorded = TaskRecord("mlp", task.version, msgspec.structs.asdict(given), sha256, task)
-    record = made_record(task=recorded, epochs_asked=task.epochs, batch_size=task.batch_size or 0)
-    return msgspec.structs.replace(record, dataset=msgspec.structs.replace(record.dataset, **dict(dataset)))

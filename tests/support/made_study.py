@@ -6,7 +6,8 @@ import numpy as np
 from harness.core.runs.record import TaskRecord
 from harness.learning.study.record import Study, Variant
 from harness_tasks.studies import STUDIES as KINDS
-from support.made_runs import backends, findings_of, made_record, study_findings_of
+from support.made_records import backends, made_record
+from support.made_runs import findings_of, study_findings_of
 from support.records import TASK, make_unfinished_record
 
 EPOCHS = 12

@@ -3,7 +3,7 @@
 import math
 
 import msgspec
-from support.made_runs import made_record
+from support.made_records import made_record
 from support.records import EPOCHS, make_record, make_unfinished_record
 
 from harness.core.certify.certificate import Certificate

@@ -2,20 +2,17 @@
 
 import dataclasses
 
-import msgspec
 import pytest
 
 pytest.importorskip("torch")
 
 from support.altered import Altered, faulty
-from support.made_runs import made_record, made_runs
+from support.records import make_record
 
 from harness.core.certify.certificate import Certificate
 from harness.core.certify.certificates import certificate
 from harness.core.certify.page import certificate_label
 from harness.core.runs.words import certificate_cell
-from harness.learning.runs.comparison import compare
-from harness.learning.runs.grouping import group_runs
 from harness.spec.backend import Unsupported
 from harness.testing.kit import InProcessExaminer
 from harness_tasks.mlp import MLP
@@ -68,13 +65,6 @@ def test_a_backend_that_declines_both_has_its_first_reason(monkeypatch, tmp_path
     assert not made.cases
 
 
-def test_it_is_shown_and_never_ranked():
+def test_the_agreement_is_shown_where_a_certificate_is():
     agreeing = Certificate(certified=False, reason="no float64", agrees_in_float32=True)
-    records = [
-        msgspec.structs.replace(made_record(name, step=step), certificate=agreeing)
-        for name, step in (("jax", 0.001), ("torch", 0.002))
-    ]
-    assert {certificate_cell(record) for record in records} == {"in float32"}
-    (group,) = group_runs(made_runs(*records)).groups
-    assert not group.comparable
-    assert compare(group).pairs == []
+    assert certificate_cell(make_record(certificate=agreeing)) == "in float32"

@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-from support.made_gates import mixed_gate
 
 from harness.core.documents.charts import layer, layered
 from harness.core.documents.document import (
@@ -36,7 +35,6 @@ from harness.core.documents.render.html import html_page
 from harness.core.documents.render.markdown import markdown
 from harness.core.documents.render.notebook import Code, notebook
 from harness.core.documents.render.terminal import filled, fitted_table, terminal_text
-from harness.timing.gate.page import gate_document
 
 #: Colours of a terminal, a bell, a reversal of direction, and the marks of every format.
 HOSTILE = "\x1b[31mred\x1b]0;title\x07 \u202eevil\u2066 <b>bold</b> |`code`| </script>\x9b1m"
@@ -147,12 +145,6 @@ def test_a_column_without_any_value_is_left_out_of_a_table():
     assert not table_of([]).rows
 
 
-def test_the_headline_of_a_gate_is_a_verdict_with_its_tone():
-    ((verdict, text),) = gate_document(mixed_gate()).headline
-    assert (verdict.text, verdict.tone) == ("FAIL", "bad")
-    assert text.startswith(": ")
-
-
 def test_intervals_and_code_are_elements_and_nothing_is_escaped_twice():
     table = Table(["a", "step [b]"], [["first", "1.5 [1.2, <1.8>]"]])
     page = html_page(Document("run", "A", [Paragraph("run `x<y` [1, 2]"), table]))
@@ -160,9 +152,6 @@ def test_intervals_and_code_are_elements_and_nothing_is_escaped_twice():
     assert '1.5 <span class="unbroken">[1.2, &lt;1.8&gt;]</span>' in page
     assert "&lt;span" not in page
     assert "&amp;lt;" not in page
-
-
-# Tables and text that fit the terminal.
 
 
 ROW = ["torch:eager", "+66.7 % [−86.9, > 999]", "a sentence of several words", "56.0 [37.5, 74.4]"]

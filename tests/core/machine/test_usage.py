@@ -8,13 +8,13 @@ import sys
 import time
 
 import pytest
-from support.made_pairs import CALM
 from support.records import make_record
 
 from harness.core.machine.cpus import allowed_cpus
 from harness.core.machine.usage import Disturbance, Interference, UsageMeter, Watch, disturbed, read_counters
 from harness.core.runs.summary import disturbance
 
+CALM = Disturbance(0.0, 0.0, 0.0, 0)
 SPIN = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the counters are those of Linux")

@@ -7,14 +7,14 @@ import threading
 import msgspec
 import numpy as np
 import pytest
-from support.numpy_side import NumpySide
 
 from harness.core.models import messages, wire
 from harness.core.models.messages import Sent, filled_in, outputs_of
 from harness.tracing import semantics as kinds
+from harness.tracing.calls import Call, Stored, Trace, Value
 
 RNG = np.random.default_rng(0)
-LINEAR = "fc", kinds.Linear(), {"kernel": RNG.normal(size=(6, 4)), "bias": RNG.normal(size=4)}
+LINEAR = {"fc.kernel": RNG.normal(size=(6, 4)), "fc.bias": RNG.normal(size=4)}
 
 
 def received(message, read):
@@ -91,30 +91,35 @@ def test_what_cannot_be_sent_is_refused_before_anything_is_written():
     os.close(end)
 
 
-def trace_of(side):
-    return side.trace([np.ones((2, 6))], training=False)
+def trace_of(loaded):
+    """Trace a linear layer with these parameters."""
+    inputs = np.ones((2, 6))
+    outputs = inputs @ loaded["fc.kernel"] + loaded["fc.bias"]
+    parameters = [Value("parameter", array, name) for name, array in loaded.items()]
+    stored = {"kernel": Stored("fc.kernel"), "bias": Stored("fc.bias")}
+    call = Call(path="fc", function="linear", does=kinds.Linear(), inputs=[0], outputs=[3], parameters=stored)
+    return Trace([Value("input", inputs), *parameters, Value("call", outputs)], [call], [0], [3])
 
 
 def test_known_parameters_are_left_out_of_a_trace_and_filled_in_again():
-    side, sent = NumpySide(LINEAR), Sent()
-    sent.add(side.loaded)
-    trace = sent.left_out(trace_of(side))
+    sent = Sent()
+    sent.add(LINEAR)
+    trace = sent.left_out(trace_of(LINEAR))
     left_out = {value.name for value in trace.values if value.array is None}
     assert left_out == {"fc.kernel", "fc.bias"}
-    arrays = {value.name: value.array for value in filled_in(trace, side.loaded).values if value.name}
-    assert all(arrays[name] is array for name, array in side.loaded.items())
+    arrays = {value.name: value.array for value in filled_in(trace, LINEAR).values if value.name}
+    assert all(arrays[name] is array for name, array in LINEAR.items())
 
 
 def test_a_parameter_that_the_model_has_changed_itself_is_sent():
-    side, sent = NumpySide(LINEAR), Sent()
-    sent.add(side.loaded)
-    side.load({"fc.kernel": side.loaded["fc.kernel"].clip(-1, 1)})
-    trace = sent.left_out(trace_of(side))
+    sent = Sent()
+    sent.add(LINEAR)
+    trace = sent.left_out(trace_of(LINEAR | {"fc.kernel": LINEAR["fc.kernel"].clip(-1, 1)}))
     assert [value.name for value in trace.values if value.array is None] == ["fc.bias"]
 
 
 def test_outputs_alone_are_those_of_the_trace():
-    trace = trace_of(NumpySide(LINEAR))
+    trace = trace_of(LINEAR)
     trace.values[trace.outputs[0]].name = "logits"
     reduced = received(outputs_of(trace), wire.read_reply)
     assert reduced.calls == []

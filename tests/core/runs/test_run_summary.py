@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from support.ended_runs import ALONE, FOLDER
-from support.made_runs import made_record, made_runs, seeds_of
+from support.made_records import made_record, seeds_of
+from support.made_runs import made_runs
 from support.outline import outline
 from support.records import make_record
 

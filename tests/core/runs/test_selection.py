@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.made_runs import made_record, made_setting, seeds_of
+from support.made_records import made_record, made_setting, seeds_of
 from support.records import save_runs
 
 from harness.core.runs.selection import Selection

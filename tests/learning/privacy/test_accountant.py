@@ -3,6 +3,9 @@
 import msgspec
 import pytest
 
+from harness.core.certify.noise import AUDIT_PRIVACY, audit_canaries
+from harness.core.certify.observation import TrialPrograms
+from harness.core.reference.training import NumpyBackend
 from harness.learning.privacy.accountant import claim, require_accountant
 from harness.spec.task import Privacy
 
@@ -32,3 +35,10 @@ def test_a_delta_of_one_sample_is_warned_of():
     made = claim(Privacy(0.0, 1.0), 1000, 10, 1)
     noised = msgspec.structs.replace(made, epsilon=1.0, delta=1e-3)
     assert "1/1,000" in noised.warning
+
+
+def test_the_audit_refutes_a_sampling_rate_that_is_too_small():
+    """A claim for one sample in ten, where all take part."""
+    privacy = msgspec.structs.replace(AUDIT_PRIVACY, noise=0.8)
+    claimed = claim(privacy, 1000, 20, 1).epsilon
+    assert audit_canaries(TrialPrograms(NumpyBackend(), "plain", 1), privacy).epsilon > claimed

@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
+from support.made_records import made_record
 
 from harness.core.runs.record import Extension
 from harness.core.training.scoring import Rows, packed
 from harness.learning.privacy.membership import KEPT, attack, of_runs, spread
 from harness.learning.privacy.record import MEMBERSHIP, MemberScores
-from tests.support.made_runs import made_record
 
 
 def _drawn(members, others, seed=0):

@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 from support.made_duels import stored_duel
-from support.made_runs import backends, findings_of
+from support.made_records import backends
+from support.made_runs import findings_of
 from support.records import MACHINE
 
 from harness.core.machine.description import Host

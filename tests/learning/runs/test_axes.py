@@ -2,7 +2,8 @@
 
 import msgspec
 import pytest
-from support.made_runs import made_mlp, made_record, made_runs, made_setting, seeds_of
+from support.made_records import made_mlp, made_record, made_setting, seeds_of
+from support.made_runs import made_runs
 from support.records import MACHINE
 
 from harness.core.certify.certificate import Certificate

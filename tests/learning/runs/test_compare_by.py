@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.made_runs import made_setting
+from support.made_records import made_setting
 from support.records import save_runs
 
 import harness as package

@@ -14,7 +14,8 @@ from support.made_comparisons import (
     sooner_done,
     with_duels,
 )
-from support.made_runs import compared, made_record, seeds_of, two_configurations
+from support.made_records import made_record, seeds_of, two_configurations
+from support.made_runs import compared
 from support.records import MACHINE, reconfigured
 
 from harness.core.certify.certificate import Certificate

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 from support.made_comparisons import BUSY, COMPARISONS, SETTINGS, eighteen_times, setting_records
-from support.made_runs import backends, findings_of, only_group
+from support.made_records import backends
+from support.made_runs import findings_of, only_group
 
 from harness.core.documents.document import Paragraph, RangeChart, shown, text_of
 from harness.core.documents.numbers import BUSY_LEGEND

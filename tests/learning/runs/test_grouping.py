@@ -2,11 +2,13 @@
 
 import msgspec
 import pytest
-from support.made_runs import findings_of, made_record, made_runs, seeds_of, two_configurations
+from support.made_records import made_record, seeds_of, two_configurations
+from support.made_runs import findings_of, made_runs
 from support.records import MACHINE, make_unfinished_record
 
 from harness.core.certify.certificate import Certificate
 from harness.core.runs.record import DatasetRecord, Evaluation, Failure
+from harness.learning.runs.comparison import compare
 from harness.learning.runs.conditions import Difference
 from harness.learning.runs.grouping import DifferentWork, LeftOut, NoPartner, NotCertified, group_runs
 
@@ -177,3 +179,14 @@ def test_configurations_with_equal_first_losses_are_compared(theirs):
     findings = beginning_with(theirs)
     assert findings.groups[0].comparison.pairs
     assert not findings.kept_apart
+
+
+def test_agreement_in_float32_is_never_ranked():
+    agreeing = Certificate(certified=False, reason="no float64", agrees_in_float32=True)
+    records = [
+        made_record(name, step=step, certificate=agreeing)
+        for name, step in (("jax", 0.001), ("torch", 0.002))
+    ]
+    (group,) = group_runs(made_runs(*records)).groups
+    assert not group.comparable
+    assert compare(group).pairs == []

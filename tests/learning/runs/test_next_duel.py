@@ -5,7 +5,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.made_runs import backends, compared, findings_of, made_record
+from support.made_records import backends, made_record
+from support.made_runs import compared, findings_of
 from support.records import TASK
 
 from harness.core.documents.render.html import html_page

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 from support.made_overfitting import OVERFITTING, adversarial_records, overfitting_records
-from support.made_runs import findings_of, only_group, seeds_of
+from support.made_records import seeds_of
+from support.made_runs import findings_of, only_group
 
 from harness.learning.runs.overfit import Onset, generalization_loss, onset, progress_quotient
 

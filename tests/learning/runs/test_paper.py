@@ -4,7 +4,8 @@ import re
 
 import pytest
 from support.made_comparisons import of_optimizers
-from support.made_runs import findings_of, made_record, two_configurations
+from support.made_records import made_record, two_configurations
+from support.made_runs import findings_of
 from support.made_study import STUDY, made_study_records
 
 from harness.core.documents.document import Cell, Table

@@ -3,7 +3,8 @@
 import msgspec
 import numpy as np
 import pytest
-from support.made_runs import compared, seeds_of
+from support.made_records import seeds_of
+from support.made_runs import compared
 
 from harness.core.training.measures import ACCURACY, Measure
 from harness.core.training.scoring import Rows, packed

@@ -9,7 +9,8 @@ import nbformat
 import pandas as pd
 import pytest
 from support.made_comparisons import BUSY
-from support.made_runs import findings_of, made_record, seeds_of
+from support.made_records import made_record, seeds_of
+from support.made_runs import findings_of
 from support.pages import blocks
 from support.records import MACHINE, make_unfinished_record, save_runs
 

@@ -2,7 +2,8 @@
 
 import pytest
 from support.made_overfitting import OVERFITTING, adversarial_records, overfitting_records
-from support.made_runs import findings_of, made_mlp, made_record, made_setting, only_group, seeds_of
+from support.made_records import made_mlp, made_record, made_setting, seeds_of
+from support.made_runs import findings_of, only_group
 from support.records import reconfigured
 
 from harness.core.runs.record import Evaluation, TaskRecord

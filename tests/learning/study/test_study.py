@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 from support import made_study
-from support.made_runs import compared, findings_of, made_record, seeds_of, study_findings_of
+from support.made_records import made_record, seeds_of
+from support.made_runs import compared, findings_of, study_findings_of
 from support.records import reconfigured
 
 from harness.core.certify.certificate import Certificate

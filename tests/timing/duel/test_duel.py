@@ -15,7 +15,7 @@ import psutil
 import pytest
 from support.command import PLUGINS, script, stored
 from support.processes import ended, processes_of, wait_until, workers_of
-from support.tasks import workload
+from support.workloads import workload
 
 from harness.core.documents import kinds as documents
 from harness.core.machine.cpus import allowed_cpus, usable_cpus

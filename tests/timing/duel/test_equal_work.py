@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from support.made_pairs import PROCESS
-from support.tasks import workload
+from support.workloads import workload
 
 from harness.errors import HarnessError
 from harness.layers import Dropout

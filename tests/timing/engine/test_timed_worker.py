@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from support.tasks import workload as paced
+from support.workloads import workload as paced
 
 from harness.core.machine.cpus import allowed_cpus, cpus_of
 from harness.errors import NoWorkersHere

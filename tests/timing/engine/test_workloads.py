@@ -6,7 +6,7 @@ import sys
 import msgspec
 import pytest
 from support.command import python, script
-from support.tasks import TORCH, workload
+from support.workloads import TORCH, workload
 
 from harness.core.worker.interpreter import installed_harness
 from harness.errors import UsageError

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 from support.made_gates import made_benchmark, made_pair
-from support.tasks import workload
+from support.workloads import workload
 
 from harness.core.audit.findings import Deviation, Verification, WorkDiffers
 from harness.errors import WorkerTimeout

@@ -5,7 +5,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from support.tasks import workload
+from support.workloads import workload
 
 from harness.errors import Declined, MemoryRanOut, WorkerLost, WorkerTimeout
 from harness.timing.engine.sessions import ConfigurationFailed

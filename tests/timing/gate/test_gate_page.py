@@ -283,3 +283,9 @@ def test_advised_commands_have_the_plugin_files_of_the_gate(given):
 def test_a_check_is_advised_only_where_it_can_find_the_cause(failed, command):
     advised = advice(made_gate(failed), failed).command
     assert command in advised if command else advised == ""
+
+
+def test_the_headline_of_a_gate_is_a_verdict_with_its_tone():
+    ((verdict, text),) = gate_document(mixed_gate()).headline
+    assert (verdict.text, verdict.tone) == ("FAIL", "bad")
+    assert text.startswith(": ")

@@ -2,7 +2,8 @@
 
 import msgspec
 import pytest
-from support.tasks import defined, workload
+from support.tasks import defined
+from support.workloads import workload
 
 from harness.timing.gate import reasons
 from harness.timing.gate.first_steps import judge_first_steps, task_change
