@@ -8,10 +8,15 @@ from types import SimpleNamespace
 from unittest import mock
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.command import PLUGINS, HarnessCommand
 from support.engines import QUICK_XLA
 
 from harness.core.shell.main import execute
+
+#: A busy machine makes no example wrong.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_configure(config):

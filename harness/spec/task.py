@@ -19,7 +19,8 @@ class Sgd(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, 
     """Gradient descent with momentum in the form ``v = momentum * v + g; w = w - learning_rate * v``.
 
     With ``nesterov`` the step is ``w = w - learning_rate * (g + momentum * v)`` with the new ``v``
-    (Sutskever et al. 2013, in the form that PyTorch and Keras share at a constant learning rate).
+    (Sutskever et al. 2013, in the form that PyTorch and Keras share at a constant learning rate). Updates do
+    not depend on the number of the step (``counts_steps``).
     """
 
     learning_rate: float
@@ -37,7 +38,7 @@ class Adam(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True,
     """Kingma and Ba (2015), algorithm 1: ``epsilon`` is added to the root of the *corrected* moment.
 
     ``w = w - learning_rate * m_hat / (sqrt(v_hat) + epsilon)``, ``m_hat = m / (1 - beta_1**t)``,
-    ``v_hat = v / (1 - beta_2**t)``, ``t`` counted from 1.
+    ``v_hat = v / (1 - beta_2**t)``, ``t`` counted from 1: updates depend on it (``counts_steps``).
     """
 
     learning_rate: float
@@ -55,7 +56,8 @@ class Adam(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True,
 class RmsProp(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, tag="rmsprop"):
     """Hinton's RMSprop with ``epsilon`` outside the root, no momentum, no centring.
 
-    ``v = rho * v + (1 - rho) * g**2; w = w - learning_rate * g / (sqrt(v) + epsilon)``.
+    ``v = rho * v + (1 - rho) * g**2; w = w - learning_rate * g / (sqrt(v) + epsilon)``, whatever the number of
+    the step (``counts_steps``).
     """
 
     learning_rate: float
