@@ -17,7 +17,7 @@ from harness.core.certify.observation import TrialPrograms, observe
 from harness.core.certify.parity import compare
 from harness.core.certify.rounding import is_like_float32, locate_rounding
 from harness.core.plugins import registry
-from harness.core.reference import functions
+from harness.core.reference import activations, attention, losses, normalisation
 from harness.core.reference.training import NumpyBackend, NumpyProgram
 from harness.layers import LayerNorm
 from harness.testing.kit import InProcessExaminer
@@ -46,21 +46,29 @@ class _Numpy:
 
 
 def _activation(name):
-    right = functions.ACTIVATIONS[name]
-    return mock.patch.dict(functions.ACTIVATIONS, {name: single(right)})
+    right = activations.ACTIVATIONS[name]
+    return mock.patch.dict(activations.ACTIVATIONS, {name: single(right)})
+
+
+@contextlib.contextmanager
+def _exponentials():
+    with contextlib.ExitStack() as patches:
+        for module in (activations, attention, losses):
+            patches.enter_context(mock.patch.object(module, "np", _Numpy(exp=single(np.exp))))
+        yield
 
 
 #: What is rounded to float32 in the backend under test, and there alone.
 ROUNDED = {
-    "exp": lambda: mock.patch.object(functions, "np", _Numpy(exp=single(np.exp))),
+    "exp": _exponentials,
     "erf": lambda: mock.patch.object(scipy.special, "ndtr", single(scipy.special.ndtr)),
     "normalisation": lambda: mock.patch.object(
-        functions, "normalised", lambda *given: _of_values(functions_normalised(*given))
+        normalisation, "normalised", lambda *given: _of_values(_normalised(*given))
     ),
     "relu": lambda: _activation("relu"),
-    "softmax": lambda: mock.patch.object(functions, "_cross_entropy", single(functions._cross_entropy)),
+    "softmax": lambda: mock.patch.object(losses, "_cross_entropy", single(losses._cross_entropy)),
 }
-functions_normalised = functions.normalised
+_normalised = normalisation.normalised
 
 
 def _of_values(result):
