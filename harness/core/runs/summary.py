@@ -36,6 +36,7 @@ def summary_document(
     records: Sequence[Record],
     folder: Path,
     comparison: Sequence[Node] = (),
+    *,
     works: Sequence[AfterTraining] = (),
 ) -> Document:
     """Show the results of the runs, their problems, remarks of ``works``, and the place of the records.

@@ -120,7 +120,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             echo(terminal_text(Document("run", "Runs", [runs_table(records)])) + "\n")
         comparison = [node for made in features.hooked("run_summary") for node in made(records, store.folder)]
         works = features.hooked("after_training")
-        echo(terminal_text(summary_document(records, store.folder, comparison, works)))
+        echo(terminal_text(summary_document(records, store.folder, comparison, works=works)))
         for sentence in [each for made in features.hooked("run_remarks") for each in made(records)]:
             echo(sentence)
     ctx.exit(exit_code(records))
