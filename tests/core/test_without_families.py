@@ -1,5 +1,7 @@
-"""Families can be deleted: what remains imports, lists its commands, trains and shows its record."""
+"""Families can be deleted: what remains imports, lists its commands, trains, shows its record, is tested."""
 
+import ast
+import functools
 import json
 import os
 import shutil
@@ -91,3 +93,34 @@ def test_what_needs_a_family_is_refused_in_one_line(remaining, harness):
             done = command(remaining, *refusals[family], code=2)
             assert done.stderr.startswith("harness: ")
             assert done.stderr.count("\n") == 1
+
+
+@functools.cache
+def imports_of(path):
+    """Return the modules and names that a file imports, also lazily."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {each.name for each in node.names}
+    return names
+
+
+def families_of(path):
+    """Return the families that a file of tests imports, itself or through ``tests/support``."""
+    names, paths = set(), [path]
+    while paths:
+        new = imports_of(paths.pop()) - names
+        names |= new
+        places = [ROOT / "tests" / name.replace(".", "/") for name in new if name.startswith("support.")]
+        files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
+        paths += filter(Path.is_file, files)
+    parts = (name.split(".") for name in names if name.startswith("harness."))
+    return {second for _, second, *_ in parts} & set(FAMILIES)
+
+
+def test_tests_of_the_contract_and_the_core_import_no_family():
+    tests = ROOT / "tests"
+    paths = [tests / "conftest.py", *(tests / "contract").rglob("*.py"), *(tests / "core").rglob("*.py")]
+    assert {path.relative_to(tests).as_posix(): found for path in paths if (found := families_of(path))} == {}

@@ -13,7 +13,10 @@ import termios
 from dataclasses import dataclass
 from pathlib import Path
 
+from click.shell_completion import BashComplete
+
 from harness.core.machine.checksums import verify_checksum
+from harness.core.shell.main import cli
 from support import forked
 
 PLUGINS = Path(__file__).parent / "plugins"
@@ -134,3 +137,10 @@ def script(path: Path, text: str) -> str:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return str(path)
+
+
+def complete(line: str) -> list[str]:
+    """Return what is offered for ``line``, whose last word is incomplete."""
+    _, *words, incomplete = line.split(" ")
+    shell = BashComplete(cli, {}, "harness", "_HARNESS_COMPLETE")
+    return [item.value for item in shell.get_completions(words, incomplete)]

@@ -124,3 +124,8 @@ def as_stored(document):
     """A record's fields as a file of them, with the checksum of what they are now."""
     fields = {name: value for name, value in document.items() if name != "checksum"}
     return with_checksum(json.dumps(fields).encode())
+
+
+def row_of(frame, place=0):
+    """Return a row of ``frame`` as JSON has it: times in ISO 8601, and null for what is not known."""
+    return json.loads(frame.to_json(orient="records", date_format="iso"))[place]

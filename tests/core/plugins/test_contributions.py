@@ -103,7 +103,6 @@ def test_a_data_set_is_used_by_a_task_that_names_it(given):
     [
         "check torch --task mlp",
         "run --backend torch --task mlp",
-        "duel torch torch:compile --task mlp",
         "data verify digits",
     ],
 )

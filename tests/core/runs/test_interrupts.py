@@ -11,51 +11,17 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
+from support.interrupts import every_interrupt
 from support.processes import ended, wait_until
 from support.records import make_request
 
-from harness.core.documents import kinds as documents
 from harness.core.machine import files
 from harness.core.runs import execute
 from harness.core.runs.store import RUNS, Store
 from harness.core.shell import signals
 from harness.errors import RequestFailed
-from harness.timing.duel import runner
-from harness.timing.environments.environment import Environment
-from harness.timing.environments.suite import Suite
-from harness.timing.gate import runner as gate_runner
 
 DIGITS = ("run", "--task", "cnn", "--dataset", "digits", "--epochs", "3", "--quiet", "--no-certify")
-PYTHON = Environment(label="base", python="python")
-
-
-def every_interrupt(call, *modules):
-    """The results of calls that are interrupted before one line after the other of these modules."""
-    names = {module.__file__ for module in modules}
-    before = 0
-    while True:
-        passed = [0]
-
-        def trace(frame, event, _argument, passed=passed, before=before):
-            if frame.f_code.co_filename not in names:
-                return None
-            if event == "line":
-                passed[0] += 1
-                if passed[0] == before:
-                    raise KeyboardInterrupt
-            return trace
-
-        result = None
-        sys.settrace(trace)
-        try:
-            with contextlib.suppress(KeyboardInterrupt):
-                result = call()
-        finally:
-            sys.settrace(None)
-        yield result
-        if passed[0] < before:  # it ended without an interrupt
-            return
-        before += 1
 
 
 @pytest.mark.filterwarnings(
@@ -82,52 +48,6 @@ def test_a_run_that_is_interrupted_anywhere_has_ended(fault, tmp_path, monkeypat
         assert [path.name for path in store.folder.glob(".*")] == []
         shutil.rmtree(store.folder, ignore_errors=True)
     assert calls > 25
-
-
-@pytest.mark.parametrize("failure", ["", "a pair failed"])
-def test_a_duel_that_is_interrupted_anywhere_has_ended(failure, tmp_path, monkeypatch):
-    workload = make_request()
-    made = []
-
-    def new_record(_request):
-        made.append(SimpleNamespace(id="duel", status="running", failure=""))
-        return made[-1]
-
-    saved = []
-    monkeypatch.setattr(runner, "new_record", new_record)
-    monkeypatch.setattr(runner, "DUELS", Mock(save=lambda record, _folder: saved.append(record.status)))
-
-    def duel():
-        duel = runner.Duel(SimpleNamespace(workloads=[workload]), tmp_path, Mock())
-        monkeypatch.setattr(duel, "_run_pairs", lambda: _save_and(duel, failure))
-        return duel.carry_out()
-
-    for _ in every_interrupt(duel, runner, documents):
-        assert not saved or saved[-1] in {"failed" if failure else "ok", "interrupted"}
-        saved.clear()
-
-
-def _save_and(duel, failure):
-    duel._save()
-    if failure:
-        raise runner.HarnessError(failure)
-
-
-def test_a_gate_that_is_interrupted_anywhere_has_ended(tmp_path, monkeypatch):
-    request = gate_runner.GateRequest(
-        suite=Suite(file="", benchmarks=()), base=PYTHON, head=PYTHON, datasets=[]
-    )
-    saved = []
-    monkeypatch.setattr(gate_runner, "GATES", Mock(save=lambda record, _folder: saved.append(record.status)))
-
-    def gate():
-        gate = gate_runner.Gate(request, tmp_path, Mock())
-        monkeypatch.setattr(gate, "_run", gate._save)
-        return gate.carry_out()
-
-    for _ in every_interrupt(gate, gate_runner, documents):
-        assert not saved or saved[-1] in {"ok", "interrupted"}
-        saved.clear()
 
 
 def test_signals_that_follow_an_interrupt_change_nothing_for_a_while(monkeypatch):

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from support.ended_runs import ALONE, FOLDER
 from support.made_records import made_record, seeds_of
-from support.made_runs import made_runs
 from support.outline import outline
 from support.records import make_record
 
@@ -16,7 +15,6 @@ from harness.core.runs.frames import runs_frame
 from harness.core.runs.page import record_document, row, runs_table
 from harness.core.runs.record import LostAttempt
 from harness.core.runs.summary import summary_document
-from harness.learning.runs.tables import runs_list
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -39,9 +37,6 @@ def test_nodes_that_were_lost_before_are_listed():
     assert "3f2a1c09d4e7" in outline(record_document(make_record(lost_attempts=[attempt])))
 
 
-# Times of runs during which others used the machine are marked in every form.
-
-
 BUSY = made_record(interference=Interference(cpus=2, others=1.7, stolen=0.0, seconds=60.0))
 CALM = made_record(interference=Interference(cpus=2, others=0.01, stolen=0.0, seconds=60.0))
 
@@ -54,7 +49,6 @@ _FORMS = {
     "list results": (lambda record: row(record).outcome.replace("\xa0", " "), 1),
     "show": (lambda record: outline(Document("run", "Runs", [runs_table([record])])), 6),
     "run": (_summary, 3),  # two times and the legend
-    "page": (lambda record: "\n".join(map(str, runs_list(made_runs(record)).rows[0])), 2),
 }
 
 

@@ -5,29 +5,17 @@ import subprocess
 import sys
 
 import pytest
-from click.shell_completion import BashComplete
-
-from harness.core.shell.main import cli
-
-
-def complete(line):
-    """What is offered for a line, whose last word is incomplete."""
-    _, *words, incomplete = line.split(" ")
-    shell = BashComplete(cli, {}, "harness", "_HARNESS_COMPLETE")
-    return [item.value for item in shell.get_completions(words, incomplete)]
+from support.command import complete
 
 
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("harness comp", ["compare"]),
-        ("harness export ml", ["mlflow"]),
+        ("harness rep", ["report"]),
         ("harness run --task ml", ["mlp"]),
         ("harness run --task mlp,rn", ["mlp,rnn"]),
         ("harness run --backend keras-", ["keras-jax", "keras-torch"]),
-        ("harness duel torch ke", ["keras", "keras-jax", "keras-torch"]),
         ("harness run --dataset mn", ["mnist1d"]),
-        ("harness run --track t", ["tensorboard"]),
         ("harness run --bac", ["--backend"]),
         ("harness nothing x", []),
     ],

@@ -10,6 +10,7 @@ import pytest
 from support.pages import module
 
 from harness.core.shell.commands.new import files_of, skeletons
+from harness.core.shell.features import built_in
 
 KINDS = ("backend", "task", "dataset", "command")
 WORDS = {
@@ -217,7 +218,13 @@ def installed(harness, folder):
 def test_the_command_of_a_feature_records_and_is_listed_shown_and_reported(harness):
     place = installed(harness, written(harness, "command", "matmul"))
     text = harness.ok("--help", **place).stdout
-    assert text.index("Use other tools:") < text.index("Commands of harness-matmul:\n  matmul")
+    headings = [
+        "Commands",
+        *(each.title for each in built_in() if each.commands),
+        "Commands of harness-matmul",
+    ]
+    assert [line.rstrip(":") for line in text.splitlines() if line.rstrip(":") in headings] == headings
+    assert "\nCommands of harness-matmul:\n  matmul" in text
     done = harness.ok("matmul", "--repetitions", "3", **place)
     assert "256 rows: " in done.stdout
     (path,) = (harness.folder / "results" / "matmul").glob("*.json")

@@ -10,16 +10,18 @@ import pandas as pd
 import pytest
 from support.made_comparisons import BUSY
 from support.made_records import made_record, seeds_of
-from support.made_runs import findings_of
+from support.made_runs import findings_of, made_runs
 from support.pages import blocks
 from support.records import MACHINE, make_unfinished_record, save_runs
 
 import harness as package
 from harness.core.documents.document import Paragraph, Section, shown
 from harness.core.machine.description import GitState
-from harness.core.runs.record import DatasetRecord
+from harness.core.machine.usage import Interference
+from harness.core.runs.record import DatasetRecord, Evaluation
 from harness.learning.runs.method import caveats
 from harness.learning.runs.page import findings_document, overfitting_sentences
+from harness.learning.runs.tables import runs_list
 
 
 def _pairs(**changes):
@@ -210,3 +212,16 @@ def test_what_the_records_say_against_their_figures_are_caveats(changes, number,
     found = caveats(findings_of(*_pairs(**changes)))
     assert len(found) == number + 1
     assert found == snapshot
+
+
+def test_every_time_of_a_busy_machine_is_marked_in_the_list_of_runs():
+    interference = Interference(cpus=2, others=1.7, stolen=0.0, seconds=60.0)
+    busy, calm = made_runs(made_record(interference=interference), made_record())
+    texts = ["\n".join(map(str, runs_list([run]).rows[0])) for run in (busy, calm)]
+    assert [text.count("(busy)") for text in texts] == [2, 0]
+
+
+def test_a_run_that_scored_nothing_is_compared(quick):
+    unscored = {"epochs": [], "best_epoch": None, "test_at_last": None, "test_at_best": None}
+    save_runs(quick.folder / "results", made_record(evaluation=Evaluation(every_epochs=None), **unscored))
+    assert quick("compare").returncode == 0
