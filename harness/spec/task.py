@@ -56,8 +56,8 @@ class Adam(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True,
 class RmsProp(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, tag="rmsprop"):
     """Hinton's RMSprop with ``epsilon`` outside the root, no momentum, no centring.
 
-    ``v = rho * v + (1 - rho) * g**2; w = w - learning_rate * g / (sqrt(v) + epsilon)``, whatever the number of
-    the step (``counts_steps``).
+    ``v = rho * v + (1 - rho) * g**2; w = w - learning_rate * g / (sqrt(v) + epsilon)``. Updates do not depend
+    on the number of the step (``counts_steps``).
     """
 
     learning_rate: float
