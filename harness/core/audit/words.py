@@ -129,7 +129,7 @@ def _score_fault(score: ScoreDeviation) -> str:
 
 
 def verified_work(found: Verification) -> str:
-    """One line about what was verified, or why nothing was."""
+    """Describe in one line the verification, or the reason why nothing was verified."""
     if found.outcome == "differs":
         return work_fault(found)
     if found.outcome == "not verified":

@@ -23,7 +23,7 @@ IN_FLOAT32 = "agrees in float32"
 
 
 def certificate_label(certificate: Certificate | None) -> str:
-    """``certified``, ``certified without dropout``, ``agrees in float32`` or ``not certified``."""
+    """Return ``certified``, ``certified without dropout``, ``agrees in float32`` or ``not certified``."""
     if certificate is None or not certificate.certified:
         return IN_FLOAT32 if certificate is not None and certificate.agrees_in_float32 else "not certified"
     return f"certified {_WITHOUT_DROPOUT}" if certificate.lacks_dropout else "certified"
@@ -135,7 +135,7 @@ def check_document(
 
 
 def _remarks(checked: Checked, *, by_case: bool, traceback: bool) -> Iterator[Node]:
-    """What deviates, what stopped the check, its traceback and every case if asked for."""
+    """Yield deviations and the error that stopped the check; its traceback and every case if asked for."""
     from harness.core.certify.certify import Skipped
 
     for finding in {finding.case: finding for finding in checked.findings}.values():
@@ -167,7 +167,7 @@ def _figures(outcome: "Finding | Skipped | NotOffered") -> tuple[str, str]:
 
 
 def result_text(outcome: "Finding | Skipped | NotOffered") -> str:
-    """``✓ 1.1e-15``, ``DEVIATES 1.1e-3: REASON``, or why the case was skipped."""
+    """Return ``✓ 1.1e-15``, ``DEVIATES 1.1e-3: REASON``, or why the case was skipped."""
     from harness.core.certify.certify import PRIVATE, NotOffered, Skipped
 
     if isinstance(outcome, NotOffered):

@@ -40,7 +40,7 @@ def cpus_for(threads: int) -> list[int]:
 
 
 def cpu_groups(threads: int, cpus: int) -> list[list[int]]:
-    """``cpus`` of the allowed CPUs in groups of as many as threads, none in two of them.
+    """Divide the allowed ``cpus`` into disjoint groups of one CPU a thread.
 
     One group where there are too few for two.
     """
@@ -74,7 +74,7 @@ def _busy_cpus() -> set[int]:
 
 
 def on_their_cores(cpus: Iterable[int]) -> set[int]:
-    """These CPUs and all that share a core with one of them."""
+    """Return these CPUs and all that share a core with one of them."""
     siblings: set[int] = set()
     for cpu in cpus:
         for part in _core_of(cpu).split(","):

@@ -143,7 +143,7 @@ def describe_machine() -> Machine:
 
 
 def default_threads() -> int:
-    """One thread for each physical core that this process may use within its container's quota."""
+    """Count the physical cores that this process may use within its container's quota."""
     import psutil
 
     cores = psutil.cpu_count(logical=False) or usable_cpus()

@@ -98,7 +98,7 @@ GUARD = ["/bin/sh", "-c", _WATCH, "guard"]
 
 
 def die_with_parent_and_keep_orphans() -> None:
-    """For a worker to call first. On Linux the kernel then kills it when its parent dies.
+    """Have the kernel kill this process when its parent dies (Linux). A worker calls this first.
 
     Orphans of its children become its own children, so that the parent finds them and ends them with it.
     Elsewhere the closed pipe ends a worker.
@@ -201,7 +201,7 @@ def run(
 
 
 def with_descendants(pids: Iterable[int]) -> set[int]:
-    """These processes and all that they have started, where the kernel lists children (Linux)."""
+    """Return these processes and all that they have started, where the kernel lists children (Linux)."""
     known: set[int] = set()
     queue = list(pids)
     while queue:

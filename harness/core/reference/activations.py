@@ -27,7 +27,7 @@ def _tanh(y: Array) -> tuple[Array, Array]:
 
 
 def logistic(y: Array) -> Array:
-    """``1 / (1 + exp(-y))``, without overflow."""
+    """Compute ``1 / (1 + exp(-y))``, without overflow."""
     result: Array = 0.5 * (1 + np.tanh(0.5 * y))
     return result
 

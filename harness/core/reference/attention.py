@@ -54,7 +54,7 @@ def unembed(table_name: str, x: Array, made: Pass) -> tuple[Array, Backward]:
 
 
 def softmax(x: Array, axis: int = -1) -> Array:
-    """``exp(x) / sum(exp(x))`` along an axis, without overflow."""
+    """Compute ``exp(x) / sum(exp(x))`` along an axis, without overflow."""
     shares: Array = np.exp(x - x.max(axis=axis, keepdims=True))
     shares /= shares.sum(axis=axis, keepdims=True)
     return shares

@@ -91,7 +91,7 @@ def convolve_transposed(
     dilation: Sequence[int] | None = None,
     groups: int = 1,
 ) -> tuple[Array, ProductBackward]:
-    """``output[stride * i + dilation * k - low] += x[i] @ w[k]`` along each axis.
+    """Compute ``output[stride * i + dilation * k - low] += x[i] @ w[k]`` along each axis.
 
     ``crop`` is what is cut off before and after each axis; a negative end adds zeros. The kernel is
     ``(*sizes, in, out / groups)``. The backward pass is that of one group.

@@ -110,7 +110,7 @@ class BatchOrder:
             start += count
 
     def even_steps(self, fewest: int) -> int:
-        """At least ``fewest`` full steps in calls of one length: a part of an epoch, or whole epochs.
+        """Divide ``fewest`` or more full steps into calls of one length: a part of an epoch, or whole epochs.
 
         The number that leaves the smallest rest of an epoch. Some frameworks compile a program again for
         calls of another length.

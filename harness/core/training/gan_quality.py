@@ -86,7 +86,7 @@ class Nearest(NamedTuple):
 
 
 def nearest(of: Features, among: Features) -> Nearest:
-    """For each sample of ``of`` the nearest of ``among``; what rounding alone parts has a distance of 0."""
+    """Find the nearest of ``among`` for each sample of ``of``; a distance that is mere rounding is 0."""
     from sklearn.metrics import pairwise_distances_argmin
 
     places = pairwise_distances_argmin(of, among)
@@ -176,7 +176,7 @@ class Judge:
 
 
 def chosen(images: np.ndarray, count: int, purpose: str = "compared") -> np.ndarray:
-    """At most ``count`` of the images, the same at every call."""
+    """Choose at most ``count`` of the images, the same at every call."""
     if len(images) <= count:
         return images
     return images[np.sort(draws.permutation(len(images), purpose)[:count])]

@@ -52,7 +52,7 @@ _MOST_YEARS = 400
 def outcomes(
     task: Task, outputs: np.ndarray, test: Samples, classes: tuple[str, ...], series: Series | None
 ) -> Outcomes | None:
-    """What these outputs ``(n, …)`` of the test samples show; None for tasks of other kinds."""
+    """Describe the outputs ``(n, …)`` of the test samples; None for tasks without a description."""
     match task.objective:
         case Classification() if not task.predicts_positions():
             return _classified(outputs, test, classes)
@@ -84,7 +84,7 @@ def _classified(logits: np.ndarray, test: Samples, classes: tuple[str, ...]) -> 
 
 
 def calibration(confidences: np.ndarray, right: np.ndarray, bins: int = 15) -> Calibration | None:
-    """The calibration of predictions with these confidences, of which some are right, both ``(n,)``.
+    """Measure the calibration of predictions from ``confidences`` and ``right``, both ``(n,)``.
 
     None without samples, or where a confidence is not finite.
     """
@@ -104,7 +104,7 @@ def calibration(confidences: np.ndarray, right: np.ndarray, bins: int = 15) -> C
 
 
 def _examples(sure: np.ndarray, predicted: np.ndarray, test: Samples) -> list[Example]:
-    """The surest mistakes, then right answers: the first of each class, then the next."""
+    """Choose the most confident mistakes, then right answers: the first of each class, then the next."""
     right = predicted == test.targets
     half = MOST_EXAMPLES // 2
     wrong = np.flatnonzero(~right & np.isfinite(sure))
@@ -129,7 +129,7 @@ def _examples(sure: np.ndarray, predicted: np.ndarray, test: Samples) -> list[Ex
 
 
 def _eight_bits(values: np.ndarray) -> list[int]:
-    """A sequence ``(steps, 1)`` from 0 to 255; empty for other samples."""
+    """Scale a sequence ``(steps, 1)`` to 0 to 255; empty for other samples."""
     if values.ndim != 2 or values.shape[1] != 1:  # noqa: PLR2004  (steps, features)
         return []
     curve = values[:: -(-len(values) // _MOST_VALUES), 0].astype(np.float64)
@@ -155,7 +155,7 @@ def generated(
     called_real: dict[Literal["generated", "held_out", "train"], float],
     references: tuple[float, float] | None,
 ) -> Generated:
-    """What the distances of generated images to their nearest real ones show."""
+    """Summarize the distances of generated images to their nearest real images."""
     ours, theirs = neighbours.generated_to_train.distances, neighbours.held_out_to_train.distances
     median = float(np.median(theirs))
     of_noise, of_training_images = references or (None, None)
@@ -176,7 +176,7 @@ def _percentiles(distances: np.ndarray) -> list[float]:
 
 
 def _standardized_ranks(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The statistic of Mann and Whitney by its normal approximation; negative where ``ours`` are smaller."""
+    """Compute Mann and Whitney's statistic, normally approximated; negative where ``ours`` are smaller."""
     first, second = len(ours), len(theirs)
     belongs = np.repeat([1, 0], [first, second])
     larger = area_under_curve(np.concatenate([ours, theirs]), belongs)
@@ -223,7 +223,7 @@ def sampled_texts(task: Task, predict: Predict, classes: tuple[str, ...], seed: 
 
 
 def drawn_tokens(logits: npt.NDArray[np.floating], uniform: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """A token for each row of logits ``(n, classes)``, by a draw from [0, 1) each ``(n,)``."""
+    """Draw a token for each row of logits ``(n, classes)``, by a number from [0, 1) each ``(n,)``."""
     values = logits.astype(np.float64) / TEMPERATURE
     shares = np.cumsum(np.exp(values - values.max(axis=1, keepdims=True)), axis=1)
     drawn = (shares <= uniform[:, None] * shares[:, -1:]).sum(axis=1)
@@ -232,7 +232,7 @@ def drawn_tokens(logits: npt.NDArray[np.floating], uniform: npt.NDArray[np.float
 
 
 def _continues(network: Network, tokens: int) -> bool:
-    """Whether each output is about the next one of these tokens, and depends on no later input."""
+    """Check that each output predicts the next of these tokens, and depends on no later input."""
     vocabulary, shape = network.vocabulary(), network.output_shape()
     fits = vocabulary == tokens and shape == (*network.input_shape, tokens)
     return fits and all(_is_causal(place.layer) for place in network.leaves())
@@ -260,7 +260,7 @@ _MOST_ROWS = 10
 
 
 def sample_grid(fakes: np.ndarray) -> bytes | None:
-    """The first 64 images ``(n, height, width, channels)`` in [0, 1] as one PNG, eight per row, doubled.
+    """Draw the first 64 images ``(n, height, width, channels)`` in [0, 1] as one PNG, eight a row, doubled.
 
     Grey lines separate them. One channel is shown as grey, three as red, green and blue; None for other
     numbers.
@@ -269,18 +269,18 @@ def sample_grid(fakes: np.ndarray) -> bytes | None:
 
 
 def first_samples(fakes: np.ndarray) -> np.ndarray:
-    """The eight images that show the course of a training, with eight bits."""
+    """Return the eight images that show the course of a training, with eight bits."""
     images: np.ndarray = np.round(255 * np.clip(fakes[:_GRID], 0.0, 1.0)).astype(np.uint8)
     return images
 
 
 def shown_epochs(count: int) -> list[int]:
-    """The places of at most ten of ``count`` scored epochs, evenly, the first and the last included."""
+    """Choose the places of at most ten of ``count`` scored epochs, evenly, with the first and the last."""
     return sorted(set(np.linspace(0, count - 1, min(count, _MOST_ROWS)).round().astype(int).tolist()))
 
 
 def epochs_grid(rows: Sequence[np.ndarray]) -> bytes | None:
-    """A row of eight images for each of these epochs, of :func:`first_samples`."""
+    """Draw a row of eight images, of :func:`first_samples`, for each of these epochs."""
     return _lined(np.concatenate(rows) / 255.0) if rows else None
 
 
@@ -298,7 +298,7 @@ def image_row(images: np.ndarray) -> bytes | None:
 def neighbours_grid(
     fakes: np.ndarray, train: np.ndarray, held_out: np.ndarray, found: Neighbours
 ) -> bytes | None:
-    """The eight generated images that look most like copies, above their nearest real images.
+    """Draw the eight generated images that look most like copies, above their nearest real images.
 
     They are those whose nearest training image is nearest, relative to the nearest held-out image. The first
     row is generated, below are the training images, then the held-out ones.
@@ -338,7 +338,7 @@ def _png(shown: np.ndarray, zoom: int, columns: int = _GRID) -> bytes:
 
 
 def current_weights(program: Program) -> dict[str, np.ndarray]:
-    """The weights as :meth:`Program.load` takes them: float64, in memory of their own."""
+    """Copy the weights for :meth:`Program.load`: float64, in memory of their own."""
     return {name: np.array(value, np.float64, order="C") for name, value in program.weights().items()}
 
 
@@ -370,7 +370,7 @@ class Scorer:
         self.samples_png: bytes | None = None
 
     def scores(self, program: Program, split: Split, most: int | None = None) -> Scored:
-        """The scores of a split, or of ``most`` of its samples.
+        """Score a split, or ``most`` of its samples.
 
         Of the training samples the same sample is scored each time, by default as many as there are for
         validation. Generated images of the test split are compared with baselines too.
@@ -404,13 +404,13 @@ class Scorer:
         return self._chosen[split, most]
 
     def rows(self, program: Program, split: Split, most: int | None, rows: Sequence[int]) -> Rows:
-        """The scores of some of the samples that :meth:`scores` scores, by their places among them."""
+        """Score some of the samples that :meth:`scores` scores, by their places among them."""
         samples, places = self.samples(split, most), np.asarray(rows)
         chosen = Samples(samples.inputs[places], samples.targets[places])
         return score(self._task, program.predict, chosen).rows
 
     def drawn(self, program: Program) -> Drawn:
-        """What a report draws of the test samples that were scored last, and of a generator's course.
+        """Draw the test samples that were scored last, and a generator's course, for a report.
 
         A language model's are texts, which the program is asked for.
         """

@@ -43,7 +43,7 @@ NO_ROWS = Rows(np.zeros(0), np.zeros(0))
 
 
 def rows_file(beginning: str, split: str) -> Path:
-    """The file of a split's rows, by the beginning of the paths of all."""
+    """Name the file of a split's rows, by the beginning of the paths of all files."""
     return Path(f"{beginning}-{split}.npy")
 
 
@@ -81,7 +81,7 @@ def packed(rows: Rows) -> SampleScores | None:
 
 
 def unpacked(scores: SampleScores) -> Rows:
-    """The rows that :func:`packed` has packed."""
+    """Unpack the rows that :func:`packed` has packed."""
     losses = np.frombuffer(scores.losses, "<f2").astype(np.float64) * scores.loss_unit
     if scores.right_shares:
         return Rows(losses, np.frombuffer(scores.right_shares, "<f2").astype(np.float64))
@@ -103,7 +103,7 @@ class Scored(NamedTuple):
 
 
 def score(task: Task, predict: Predict, samples: Samples) -> Scored:
-    """The task's scores on these samples, in evaluation mode."""
+    """Score these samples in evaluation mode, by the task's measures."""
     if isinstance(task.objective, Adversarial):
         fakes = generate(task.objective, predict, samples)
         on_both = (predict(inputs, "discriminator") for inputs in (samples.inputs, fakes))
@@ -130,7 +130,7 @@ def generate(objective: Adversarial, predict: Predict, samples: Samples) -> np.n
 
 
 def finite(value: float | np.floating) -> float | None:
-    """The value as JSON can hold it: None for one that is not finite."""
+    """Return the value as JSON can hold it: None for a value that is not finite."""
     return float(value) if np.isfinite(value) else None
 
 
@@ -179,7 +179,7 @@ def binary_scores(
 
 
 def area_under_curve(values: npt.NDArray[np.float64], targets: npt.NDArray[np.int64]) -> float | None:
-    """The probability that a sample of class 1 has a larger value than one of class 0; equal ones count half.
+    """Compute the probability that class 1 has a larger value than class 0; ties count half.
 
     From the sum of the ranks of class 1 (Hanley and McNeil 1982); ``values`` and ``targets`` are ``(n,)``.
     """
@@ -228,14 +228,14 @@ def position_scores(
 
 
 def _also(special_loss: str | None, name: str, losses: npt.NDArray[np.float64]) -> Scores:
-    """The mean of the default loss, by which tasks are compared that were trained with different ones."""
+    """Compute the mean of the default loss, by which trainings with different losses are compared."""
     return {} if special_loss is None else {name: _mean(losses)}
 
 
 def _squared_errors(
     loss: str, logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """Of each row of logits ``(n, classes)`` the mean squared error of them or of their softmax."""
+    """Compute the mean squared error of each row of logits ``(n, classes)``, or of its softmax."""
     values = logits.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         if loss == "mse_softmax":
@@ -246,7 +246,7 @@ def _squared_errors(
 
 
 def softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The probabilities of classes from logits, both ``(n, classes)``."""
+    """Compute the probabilities of classes from logits, both ``(n, classes)``."""
     with np.errstate(invalid="ignore", over="ignore"):
         shares: npt.NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
@@ -261,7 +261,7 @@ def _mean(losses: npt.NDArray[np.float64]) -> float | None:
 def _cross_entropies(
     logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Of each row of logits ``(n, classes)`` its cross-entropy, and whether its largest is the target."""
+    """Compute the cross-entropy of rows of logits ``(n, classes)``, and whether the largest is the target."""
     values = logits.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         shifted = values - values.max(axis=1, keepdims=True)

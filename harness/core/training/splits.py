@@ -78,7 +78,7 @@ def at_most(samples: Samples, count: int | None) -> Samples:
 
 
 def _taken(samples: Samples, rows: npt.NDArray[np.int64]) -> Samples:
-    """These rows, in memory that this process cannot write."""
+    """Copy these rows into memory that this process cannot write."""
 
     def chosen(array: np.ndarray) -> np.ndarray:
         return read_only_array(

@@ -35,7 +35,7 @@ WATCHED_SECONDS = 5.0
 
 
 def silence_within(limit_seconds: float | None) -> float | None:
-    """How long a worker with this time limit may be silent; None as in :class:`Session`."""
+    """Return how long a worker with this time limit may be silent; None as in :class:`Session`."""
     return None if limit_seconds is None else max(SILENCE_LIMIT_SECONDS, limit_seconds)
 
 
@@ -66,17 +66,17 @@ class Limits:
         self._paused_at = None
 
     def reply_due(self) -> float:
-        """When a reply that is awaited from now on is overdue, by the monotonic clock."""
+        """Return when a reply that is awaited from now on is overdue, by the monotonic clock."""
         silent_until = time.monotonic() + self._silence_seconds
         return silent_until if self._deadline is None else min(silent_until, self._deadline)
 
     def may_go_on(self, due: float, process: WorkerProcess) -> bool:
-        """Whether a worker whose reply was due then is at work, as on a machine with many others."""
+        """Check whether a worker whose reply is overdue is at work, as on a machine with many others."""
         watched_seconds = min(WATCHED_SECONDS, self._silence_seconds)
         return due != self._deadline and not self._is_given and process.is_at_work(watched_seconds)
 
     def timeout(self, due: float) -> WorkerTimeout:
-        """The error for a reply that was due then."""
+        """Return the error for a reply that was due at this time."""
         if due == self._deadline:
             limit = f"{self._deadline_seconds:g} s"
             return WorkerTimeout(f"the worker did not finish within the time limit of {limit}", silent=False)
@@ -102,7 +102,7 @@ _FORBIDDEN_WRITE = {"SIGSEGV", "SIGBUS"}
 
 
 def explained(lost: WorkerLost, request: msgspec.Struct | None) -> WorkerLost:
-    """The same death, with the call and the likely cause where the signal suggests one."""
+    """Add the call, and the likely cause where the signal suggests one, to the death of a worker."""
     call = request.function if isinstance(request, protocol.Operate) else _CALLS.get(type(request))
     if call is None or lost.signal_name not in _FORBIDDEN_WRITE:
         return lost
@@ -256,7 +256,7 @@ class Session:
         return explained(self.process.cause_of_death(), next(iter(self._unanswered), None))
 
     def with_last_lines(self, error: HarnessError, count: int = 3) -> str:
-        """The error's message, followed by the last lines that the worker printed, in brackets."""
+        """Return the error's message, followed by the last lines that the worker printed, in brackets."""
         lines = self.process.last_lines()[-count:]
         return f"{error} [{'; '.join(lines)}]" if lines else str(error)
 

@@ -35,7 +35,7 @@ BACKEND = "backend"
 
 
 def parse_axes(text: str, records: Iterable[Record]) -> tuple[str, ...]:
-    """The axes in a text such as ``optimizer`` or ``optimizer,learning_rate``.
+    """Parse the axes in a text such as ``optimizer`` or ``optimizer,learning_rate``.
 
     Raises:
         UsageError: runs cannot be compared by a name, or it is no field or option of any of the records.
@@ -55,23 +55,23 @@ def parse_axes(text: str, records: Iterable[Record]) -> tuple[str, ...]:
 
 
 def is_other_training(axes: Sequence[str]) -> bool:
-    """Whether the values of these axes make other trainings, whose quality is the question."""
+    """Check whether the values of these axes make other trainings, whose quality is the question."""
     return not set(axes) <= _SAME_TRAINING
 
 
 def has_equal_losses(axes: Sequence[str]) -> bool:
-    """Whether the first losses must be equal whatever the values of these axes."""
+    """Check whether the first losses must be equal whatever the values of these axes."""
     return set(axes) <= _SAME_LOSSES
 
 
 def ordered(values: Iterable[AxisValue]) -> list[AxisValue]:
-    """The values without duplicates: numbers ascending, then texts, then None."""
+    """Sort the values without duplicates: numbers ascending, then texts, then None."""
     distinct = {(type(value) is bool, value): value for value in values}.values()
     return sorted(distinct, key=order)
 
 
 def order(value: AxisValue) -> tuple[int, float, str]:
-    """The place of a value among others: see :func:`ordered`."""
+    """Return the sort key of a value: see :func:`ordered`."""
     if value is None:
         return 2, 0.0, ""
     return (1, 0.0, value) if isinstance(value, str) else (0, float(value), "")
@@ -104,7 +104,7 @@ class Traits(NamedTuple):
 
 
 def distinctions(groups: Mapping[_Key, Traits]) -> dict[_Key, tuple[Distinction, ...]]:
-    """For each group its options that are not the commonest of the family, and labels that not all share."""
+    """Find the options of each group that are not the commonest of its family, and labels not shared by all."""
     options: dict[tuple[str, str], Counter[Value]] = defaultdict(Counter)
     labels: dict[tuple[str, str], set[str]] = defaultdict(set)
     for traits in groups.values():
@@ -130,13 +130,13 @@ def distinctions(groups: Mapping[_Key, Traits]) -> dict[_Key, tuple[Distinction,
 
 
 def _commonest(counts: Counter[Value]) -> Value | None:
-    """The value that more groups have than any other; None where two are equally common."""
+    """Return the value that more groups have than any other; None where two are equally common."""
     (value, count), *others = counts.most_common(2)
     return None if others and others[0][1] == count else value
 
 
 def title_of_values(axes: Sequence[str], values: Sequence[tuple[AxisValue, ...]]) -> str:
-    """What varies: ``Adam, RMSprop, SGD``, ``learning_rate 0.01, 0.1``, ``optimizer and learning_rate``."""
+    """Name what varies: ``Adam, SGD``, ``learning_rate 0.01, 0.1``, ``optimizer and learning_rate``."""
     if len(axes) > 1:
         *first, last = axes
         return f"{', '.join(first)} and {last}"
@@ -150,7 +150,7 @@ def title_of_values(axes: Sequence[str], values: Sequence[tuple[AxisValue, ...]]
 
 
 def name_of_values(axes: Sequence[str], values: Sequence[AxisValue], *, plain: frozenset[str]) -> str:
-    """The name of a configuration: ``adam``, ``adam learning_rate=0.1``; ``plain`` axes are not named."""
+    """Name a configuration: ``adam``, ``adam learning_rate=0.1``; ``plain`` axes are not named."""
     return " ".join(
         text_on_axis(axis, value) if axis in plain else f"{axis}={text_on_axis(axis, value)}"
         for axis, value in zip(axes, values, strict=True)
@@ -158,7 +158,7 @@ def name_of_values(axes: Sequence[str], values: Sequence[AxisValue], *, plain: f
 
 
 def plain_axes(axes: Sequence[str], values: Sequence[tuple[AxisValue, ...]]) -> frozenset[str]:
-    """The axes whose values are names that need no explanation: texts, and none of them ``none``."""
+    """Return the axes whose values are names that need no explanation: texts, and none of them ``none``."""
     return frozenset(
         axis
         for axis, on_axis in zip(axes, zip(*values, strict=True), strict=True)
@@ -193,7 +193,7 @@ class Trained(NamedTuple):
 
 
 def trained(record: Record, apart_from: Container[str] = ()) -> Trained:
-    """What a run trained; settings named in ``apart_from`` are left out."""
+    """Describe what a run trained, without the settings named in ``apart_from``."""
     data = record.dataset
     defaults = _defaults(record.task.name, record.task.version, msgspec.json.encode(record.task.options))
     if defaults is None:
@@ -213,7 +213,7 @@ def trained(record: Record, apart_from: Container[str] = ()) -> Trained:
 
 @functools.lru_cache(maxsize=1024)  # many records have few settings
 def _defaults(name: str, version: int, options: bytes) -> tuple[dict[str, AxisValue], Task] | None:
-    """The defaults of the options, and the task with these options; None where they are not known."""
+    """Return the defaults of the options, and the task with these options; None where they are not known."""
     try:
         definition = registry.task(name)
         default = define_task(definition, definition.options())

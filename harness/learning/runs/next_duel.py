@@ -29,7 +29,7 @@ _OPEN = {"undecided", "unreliable"}
 
 
 def next_duel(comparison: "Comparison", results: Path | None = None) -> str:
-    """The command; empty where no verdict on speed is missing, or where a command alone cannot make it.
+    """Return the command; empty where no verdict on speed is missing, or a command alone cannot make it.
 
     Its result goes to the folder ``results``, where the next comparison finds it.
     """
@@ -55,7 +55,7 @@ def _record(summary: "ConfigurationSummary") -> Record:
 
 
 def _options(record: Record) -> Iterator[str]:
-    """What the runs had in common and a duel would otherwise choose itself."""
+    """Yield options for what the runs had in common and a duel would choose itself."""
     options, batch_size, dataset = _defaults(record)
     configuration, asked = record.configuration, record.task.description.batch_size
     return option_words(
@@ -76,7 +76,7 @@ def _options(record: Record) -> Iterator[str]:
 
 
 def _defaults(record: Record) -> tuple[dict[str, Value], int | None, str]:
-    """The task's own options, its batch size under those of the record, and its first data set.
+    """Return the task's own options, its batch size under those of the record, and its first data set.
 
     Nothing is a default where the task is not installed here.
     """
