@@ -44,9 +44,6 @@ def test_an_idle_process_uses_nothing():
         process.wait()
 
 
-# Bursts of other programs are told apart from a constant load and from the error of ticks.
-
-
 def test_only_bursts_are_disturbances():
     def took(*others):
         return disturbed([Disturbance(0.0, each, 0.0, 0) for each in others], [0.1] * len(others))
@@ -86,9 +83,6 @@ def test_only_the_cpus_that_are_watched_are_counted():
     each, whole = sum(read_counters(cpus=[cpu]).busy for cpu in cpus), read_counters(cpus=cpus).busy
     assert each == pytest.approx(whole, abs=0.1 * len(cpus))
     assert read_counters(cpus=[]).busy == 0.0 < whole
-
-
-# The load by others during a run is measured, recorded and reported.
 
 
 _SPIN = [sys.executable, "-c", "while True: pass"]
