@@ -1,4 +1,4 @@
-"""Tries a cheat of ``plugins/cheats.py`` against each command; says which found it, and in which words."""
+"""Trials of the cheats of ``plugins/cheats.py`` against each command: which finds a cheat, in which words."""
 
 import json
 import os
@@ -42,7 +42,7 @@ STEPS = 1500
 
 
 class Trial(NamedTuple):
-    """Whether a command found the cheat, the beginning of what it said, and whether the cheat was faster."""
+    """The result of a trial: a command found the cheat or not, its words, and the cheat was faster or not."""
 
     found: bool
     words: str = ""
@@ -70,7 +70,7 @@ class Trials:
         )
 
     def make(self, command: str, cheat: str, options: tuple[str, ...] = ()) -> Trial:
-        """Try a cheat against a command; what trains gets these options."""
+        """Try a cheat against a command; trainings get ``options``."""
         if command in ("check", "kit"):
             return getattr(self, command)(cheat)
         if command != "run":
@@ -80,19 +80,19 @@ class Trials:
         return self.run(cheat, *options)
 
     def check(self, cheat: str) -> Trial:
-        """``harness check``."""
+        """Call ``harness check``."""
         done = self._call(*_HARNESS, "check", cheat, *_WHERE)
         found = done.returncode != 0 or "cannot be trusted" in done.stdout
         why = re.search(r"^\S+ on mlp[^:]*: (?!skipped)(.*)", done.stdout, re.MULTILINE)
         return Trial(found, (why[1] if why else done.stdout + done.stderr) if found else "")
 
     def kit(self, cheat: str) -> Trial:
-        """The conformance kit."""
+        """Call the conformance kit."""
         done = self._call(sys.executable, "-c", _KIT, cheat)
         return Trial(done.returncode != 0, done.stderr)
 
     def run(self, cheat: str, *options: str, certify: bool = True) -> Trial:
-        """``harness run``; a cheat passes if its run is ok, certified and counts as verified."""
+        """Call ``harness run``; a cheat passes if its run is ok, certified and counts as verified."""
         certified = "--certify" if certify else "--no-certify"
         steps = ("--max-steps", str(STEPS), "--format", "json", "--quiet", certified)
         done = self._call(*_HARNESS, "run", "--backend", cheat, *_WHERE, *steps, *options)
@@ -106,7 +106,7 @@ class Trials:
         return _of_record(record, certified=certify)
 
     def duel(self, cheat: str, *options: str) -> Trial:
-        """``harness duel`` against the honest backend."""
+        """Call ``harness duel`` against the honest backend."""
         budget = ("--budget", "90s", "--turns", "10", "--quiet")
         done = self._call(*_HARNESS, "duel", "honest", cheat, *_WHERE, *budget, *_of_steps(options))
         trial = _of_text(done)
@@ -116,7 +116,7 @@ class Trials:
         return trial._replace(gained=result["verdict"] == "faster")
 
     def gate(self, cheat: str, *options: str) -> Trial:
-        """``harness gate`` of a head that cheats against an honest base, with limits wider than noise."""
+        """Call ``harness gate`` of a cheating head against an honest base, with limits wider than noise."""
         (self._folder / "gate.toml").write_text(_SUITE + _keys(options))
         head = ("--head-env", f"CHEAT={cheat}", "--base-python", sys.executable, "--plugin", str(FILE))
         little = ("--turns", "10", "--budget", "200", "--quiet")
@@ -132,13 +132,13 @@ class Trials:
 
 
 def _of_steps(options: tuple[str, ...]) -> tuple[str, ...]:
-    """Options of a run without those of its length, which a duel does not have."""
+    """Return the options of a run that a duel has: all but the length."""
     pairs = zip(options[::2], options[1::2], strict=True)
     return tuple(word for pair in pairs if pair[0] != "--max-steps" for word in pair)
 
 
 def _keys(options: tuple[str, ...]) -> str:
-    """The same as keys of a suite."""
+    """Return options of a run as keys of a suite."""
     lines = []
     for option, value in zip(options[::2], options[1::2], strict=True):
         if option == "--batch-size":
@@ -149,7 +149,7 @@ def _keys(options: tuple[str, ...]) -> str:
 
 
 def _of_text(done: subprocess.CompletedProcess[str]) -> Trial:
-    """Whether the command ended with a failure, and the line that says why."""
+    """Return the result of a command by its exit code, with the line that gives the reason."""
     if done.returncode == 0:
         return Trial(found=False, words=done.stdout)
     if done.returncode not in _NOT_PASSED or "Traceback" in done.stderr:  # such as a budget that is too short

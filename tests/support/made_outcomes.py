@@ -31,7 +31,7 @@ SERIES = Series("sunspots", "year", scale=40.0, offset=50.0, test_start=1962)
 
 
 def classified(shape=(8, 8, 3), count=60, seed=0):
-    """Logits that are right more often than not, and the samples."""
+    """Return logits that are right more often than not, and the samples."""
     random = np.random.default_rng(seed)
     targets = random.integers(0, len(CLASSES), count)
     inputs = random.random((count, *shape), np.float32)
@@ -41,7 +41,7 @@ def classified(shape=(8, 8, 3), count=60, seed=0):
 
 
 def classification_record(store: Store, seed=0, shape=(8, 8, 3), **changes):
-    """A record of a classification whose test pictures are in the store."""
+    """Save a record of a classification whose test pictures are in the store."""
     logits, test = classified(shape, seed=seed)
     seen = outcomes(CNN.define(CNN.options()), logits, test, CLASSES, None)
     recalls = {f"recall_{label}": row[label] / max(1, sum(row)) for label, row in enumerate(seen.confusion)}
@@ -54,7 +54,7 @@ def classification_record(store: Store, seed=0, shape=(8, 8, 3), **changes):
 
 
 def forecast_record(store: Store, seed=0):
-    """A record of a forecast whose naive forecast errs more on the test data."""
+    """Save a record of a forecast whose naive forecast errs more on the test data."""
     task = FORECAST.define(FORECAST.options())
     years = np.arange(40)
     truth = np.sin(years / 11 * 2 * np.pi)
@@ -69,7 +69,7 @@ def forecast_record(store: Store, seed=0):
 
 
 def gan_record(store: Store, seed=0):
-    """A record of a generator with its three pictures."""
+    """Save a record of a generator with its three pictures."""
     random = np.random.default_rng(seed)
     fakes = random.random((64, 8, 8, 1))
     record = made_record(seed=seed)
@@ -106,7 +106,7 @@ HOSTILE = "<b>bold</b>\x1b[31m red \x9b2J \u202e reversed"
 
 
 def language_record(store: Store, backend="torch", seed=0, text=f"First Citizen:\n{HOSTILE}", scale=1.0):
-    """A record of a language model, which has written three texts; losses are those of two epochs."""
+    """Save a record of a language model that has written three texts; losses are those of two epochs."""
     record = made_record(backend, seed=seed, train=(2.5, 1.7), held_out=(2.4, 1.88 * scale))
     sampled = SampledTexts([text, "To be, or not\n\nto be", "Sir,"], "\n", 0.8)
     record.outcomes = Outcomes(sampled=sampled)
@@ -122,7 +122,7 @@ def language_record(store: Store, backend="torch", seed=0, text=f"First Citizen:
 
 
 def made_store(folder: Path) -> Store:
-    """A store with a record of each kind."""
+    """Make a store with a record of each kind."""
     store = save_runs(folder)
     for seed in range(2):
         classification_record(store, seed)

@@ -24,7 +24,7 @@ _counter = itertools.count()
 def made_record(
     backend="torch", seed=0, *, step=0.01, accuracy=0.5, train=(2.0, 1.0), held_out=(2.0, 1.5), **changes
 ):
-    """A record with an epoch for each pair of losses; accuracies are 1 - loss / 4."""
+    """Make a record with an epoch for each pair of losses; accuracies are 1 - loss / 4."""
     epochs = [
         Epoch(
             number,
@@ -67,7 +67,7 @@ def made_record(
 
 
 def seeds_of(backend="torch", seeds=range(3), *, made=made_record, **changes):
-    """A record of each seed; what differs from seed to seed is given as a function of the seed."""
+    """Make a record of each seed; a change that differs from seed to seed is a function of the seed."""
     return [
         made(
             backend=backend,
@@ -79,20 +79,20 @@ def seeds_of(backend="torch", seeds=range(3), *, made=made_record, **changes):
 
 
 def backends(configurations, seeds=range(3), **common):
-    """Records of each backend and seed; ``configurations`` are what is given of each backend by its name."""
+    """Make a record of each backend and seed; ``configurations`` has the changes of each by its name."""
     each = configurations.items()
     return [record for name, own in each for record in seeds_of(name, seeds, **(common | own))]
 
 
 def two_configurations(**changes):
-    """Records of JAX twice as fast as torch, accuracies within 0.1 points; ``changes`` are of torch's."""
+    """Make records of JAX, twice as fast as torch, accuracies within 0.1 points; ``changes`` are for torch."""
     jax = {"step": lambda seed: 0.005 + seed * 1e-5, "accuracy": lambda seed: 0.6 + seed / 1e3}
     torch = {"accuracy": lambda seed: 0.6005 + seed / 1e3, **changes}
     return backends({"jax": jax, "torch": torch}, range(4))
 
 
 def made_setting(seed=0, *, batch_size=64, backend="torch", **changes):
-    """A record whose task has options such as ``optimizer="adam"``, with one description for the same ones.
+    """Make a record whose task has options such as ``optimizer="adam"``; equal options have one description.
 
     Arguments that :func:`made_record` takes, or fields of a record, are passed on.
     """
@@ -107,7 +107,7 @@ def made_setting(seed=0, *, batch_size=64, backend="torch", **changes):
 
 
 def made_mlp(*, sha256="0" * 64, epochs=None, dataset=(), **options):
-    """A record of mlp with these options, and with changes of its epochs and of its data set."""
+    """Make a record of mlp with ``options``, and with changes of its epochs and of its data set."""
     given = options_with(MLP, options)
     task = MLP.define(given)
     task = msgspec.structs.replace(task, epochs=epochs or task.epochs)

@@ -22,11 +22,11 @@ def study_findings_of(*records, studies):
 
 
 def only_group(*records, **options):
-    """The findings of the group of records that can all be compared."""
+    """Return the findings of the group of records that can all be compared."""
     (group,) = findings_of(*records, **options).groups
     return group
 
 
 def compared(*records, **options):
-    """The comparison of that group."""
+    """Return the comparison of the only group of these records."""
     return only_group(*records, **options).comparison

@@ -21,7 +21,7 @@ def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
 def ended(
     harness: HarnessCommand, *arguments: str, when: Callable[[], object], by=signal.SIGINT, seconds=120.0
 ) -> subprocess.CompletedProcess:
-    """A command that is sent a signal once a condition holds, after its end."""
+    """Start a command, send it a signal once a condition holds, and wait for its end."""
     process = harness.start(*arguments)
     wait_until(when, seconds)
     process.send_signal(by)
@@ -30,7 +30,7 @@ def ended(
 
 
 def processes_of(harness: HarnessCommand, argument: str | None = None) -> list[psutil.Process]:
-    """The living processes of a test, known by its data folder; with this argument, if one is given.
+    """Return the living processes of a test, known by its data folder; with ``argument``, if it is given.
 
     Those that are stopped are among them.
     """

@@ -41,7 +41,7 @@ EPOCHS = [
 
 
 def make_record(identifier="20260101-000000-cnn-torch-eager-s0-abcd", **changes) -> Record:
-    """A record with these changes; those of the configuration may be given by their own names."""
+    """Make a record with ``changes``, which may also be fields of its configuration."""
     names = set(Configuration.__struct_fields__) - {"device"}
     own = {name: changes.pop(name) for name in names & changes.keys()}
     if "device_asked" in changes:
@@ -75,7 +75,7 @@ def make_record(identifier="20260101-000000-cnn-torch-eager-s0-abcd", **changes)
 
 
 def make_unfinished_record(identifier="20260101-000001-cnn-torch-eager-s0-dead", status="failed") -> Record:
-    """A record of a run that failed before it could import its framework."""
+    """Make a record of a run that failed before it could import its framework."""
     return make_record(
         identifier,
         status=status,
@@ -92,7 +92,7 @@ def make_unfinished_record(identifier="20260101-000001-cnn-torch-eager-s0-dead",
 
 
 def save_runs(results, *records) -> Store:
-    """The store of a results folder, with these records in it."""
+    """Save records in a results folder, and return its store."""
     store = Store(results)
     store.prepare()
     for record in records:
@@ -101,13 +101,13 @@ def save_runs(results, *records) -> Store:
 
 
 def reconfigured(record, **changes):
-    """The record, or the configuration of a duel, with changes of its configuration."""
+    """Return the record, or the configuration of a duel, with changes of its configuration."""
     configuration = msgspec.structs.replace(record.configuration, **changes)
     return msgspec.structs.replace(record, configuration=configuration)
 
 
 def make_request(seed=0, *, task="mlp", epochs=None, **changes) -> RunRequest:
-    """A request for one run of a task on ``mnist1d`` by ``torch:eager`` on one CPU thread."""
+    """Make a request for one run of a task on ``mnist1d`` by ``torch:eager`` on one CPU thread."""
     definition = registry.task(task)
     defined = definition.define(definition.options())
     return RunRequest(
@@ -121,7 +121,7 @@ def make_request(seed=0, *, task="mlp", epochs=None, **changes) -> RunRequest:
 
 
 def as_stored(document):
-    """A record's fields as a file of them, with the checksum of what they are now."""
+    """Return the file of a record with the fields ``document``, and with their checksum."""
     fields = {name: value for name, value in document.items() if name != "checksum"}
     return with_checksum(json.dumps(fields).encode())
 
