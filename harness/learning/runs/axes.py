@@ -104,7 +104,7 @@ class Traits(NamedTuple):
 
 
 def distinctions(groups: Mapping[_Key, Traits]) -> dict[_Key, tuple[Distinction, ...]]:
-    """Find the options of each group that are not the commonest of its family, and labels not shared by all."""
+    """Find the options of each group that are not the commonest of its family, and labels not all share."""
     options: dict[tuple[str, str], Counter[Value]] = defaultdict(Counter)
     labels: dict[tuple[str, str], set[str]] = defaultdict(set)
     for traits in groups.values():
