@@ -85,7 +85,7 @@ def backends(configurations, seeds=range(3), **common):
 
 
 def two_configurations(**changes):
-    """Make records of JAX, twice as fast as torch, accuracies within 0.1 points; ``changes`` are for torch."""
+    """Make records of JAX twice as fast as torch, accuracies within 0.1 points; ``changes`` are for torch."""
     jax = {"step": lambda seed: 0.005 + seed * 1e-5, "accuracy": lambda seed: 0.6 + seed / 1e3}
     torch = {"accuracy": lambda seed: 0.6005 + seed / 1e3, **changes}
     return backends({"jax": jax, "torch": torch}, range(4))
