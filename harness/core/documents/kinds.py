@@ -65,7 +65,8 @@ class Ending(Protocol):
 def carry_out(record: Ending, work: Callable[[], None], save: Callable[[], object]) -> None:
     """Do the work that fills a record, set the status by how the work ended, and save the record.
 
-    After a failure or Ctrl-C, the record is saved with the reason and the results so far.
+    After a failure or Ctrl-C, the record is saved with the reason and the results so far; an exception that
+    is a fault of the program is raised again.
 
     Raises:
         UsageError: the work was refused; nothing is saved.
@@ -78,6 +79,10 @@ def carry_out(record: Ending, work: Callable[[], None], save: Callable[[], objec
             raise
         except HarnessError as error:
             record.status, record.failure = "failed", str(error)
+        except Exception as error:  # a fault of the program: the results so far are kept
+            record.status, record.failure = "failed", f"{type(error).__name__}: {error}"
+            _save_last(record, save)
+            raise
         _save_last(record, save)
     except KeyboardInterrupt as interrupt:
         # The last record is complete in any case: further signals wait, see harness.core.shell.signals.
