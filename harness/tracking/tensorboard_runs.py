@@ -159,6 +159,9 @@ def follower(results: Path, _uri: str | None) -> Tracker:
     return Follower(tool(results))
 
 
+follower.takes_uri = False  # type: ignore[attr-defined]  # an attribute of a function
+
+
 class _TensorboardRun:
     """See :class:`harness.tracking.tool.TrackedRun`."""
 

@@ -88,8 +88,17 @@ def with_work(requests: "Iterable[RunRequest]", places: Iterable[str]) -> "list[
 
 def _applying(works: Mapping[str, AfterTraining], request: "RunRequest") -> Iterator[str]:
     for place, work in works.items():
-        if (work.in_every_run or work.name in request.asks_for) and work.applies(request.task):
-            work.require(request.task)
+        if not work.in_every_run and work.name not in request.asks_for:
+            continue
+        try:
+            applies = work.applies(request.task)
+            if applies:
+                work.require(request.task)
+        except HarnessError:
+            raise
+        except Exception:  # noqa: BLE001  it is raised again, and recorded, after the training
+            applies = True
+        if applies:
             yield place
 
 
@@ -105,6 +114,8 @@ def carry_out(work: AfterTraining, record: Record, session: "Session", last_stat
         Declined: the backend does not support work that was asked for.
     """
     try:
+        if not work.applies(record.task.description):
+            return None
         arguments = work.arguments(record, last_state)
         if arguments is None:
             return None

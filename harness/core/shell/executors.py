@@ -8,7 +8,6 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any, Protocol
 
 from harness.core.machine.description import Machine
@@ -152,6 +151,6 @@ def executor_of(given: Mapping[str, Any]) -> Iterator[Executor]:
     if is_local(given):
         yield ThisMachine()
         return
-    connect = resolve_name(features.named("executors")[given["executor"]])
+    connect = features.one("executors", given["executor"])
     with connect(given["address"]) as executor:
         yield executor

@@ -10,14 +10,14 @@ Every string that names code is ``package.module:NAME``. It is imported when it 
 import functools
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from pkgutil import resolve_name
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from harness.core.shell.printing import print_error
-from harness.errors import PluginError, UsageError
+from harness.errors import HarnessError, PluginError, UsageError
 
 if TYPE_CHECKING:
     from harness.core.documents.find import Records
@@ -28,6 +28,9 @@ _BUILT_IN = ("timing", "learning", "weights", "port", "tracking", "cluster", "sh
 #: The group of the entry points by which other packages add features.
 GROUP = "harness.features"
 _NONE: Mapping[str, str] = MappingProxyType({})
+#: How the places of the built-in families begin.
+_OWN = "harness."
+_T = TypeVar("_T")
 
 
 class Command(NamedTuple):
@@ -87,7 +90,7 @@ class Feature(NamedTuple):
     """Executors of runs, by the value of ``--executor``: see :mod:`harness.core.shell.executors`."""
     trackers: Mapping[str, str] = _NONE
     """By the tool that ``--track`` names: ``function(results, uri)`` returns a
-    :class:`~harness.core.runs.tracker.Tracker`."""
+    :class:`~harness.core.runs.tracker.Tracker`; its attribute ``takes_uri`` is False without a URI."""
     after_training: tuple[str, ...] = ()
     """Work after a training: :class:`harness.core.runs.extensions.AfterTraining` objects."""
     run_report: tuple[str, ...] = ()
@@ -166,24 +169,29 @@ def _loaded(entry: Any) -> Feature | PluginError:
 
 @functools.cache
 def records() -> "Records":
-    """Return the records of all kinds: those of runs, and those that features add."""
+    """Return the records of all kinds: those of runs, and those that features add.
+
+    A kind that has the name, the folder or the mark of an earlier kind is left out, with a warning.
+    """
     from harness.core.documents.find import Records
     from harness.core.runs.store import RUNS
 
     kinds: list[RecordKind[Any]] = [RUNS]
-    for kind in hooked("records"):
+    for feature, _, kind in _present("records"):
         names = {kind.name, kind.folder, kind.mark}
         if taken := [each.name for each in kinds if names & {each.name, each.folder, each.mark}]:
-            raise PluginError(
-                f"the kind of record {kind.name} has the name, the folder or the mark of {taken[0]}"
+            print_error(
+                f"feature {feature}: its kind of record {kind.name} has the name, the folder or the mark of "
+                f"{taken[0]}; it is left out"
             )
-        kinds.append(kind)
+        else:
+            kinds.append(kind)
     return Records(kinds)
 
 
 def places(hook: str) -> list[str]:
-    """Return the places of what the features have for a hook of several objects, such as ``leftovers``."""
-    return [place for feature in features() for place in getattr(feature, hook)]
+    """Return the places of the objects that :func:`hooked` returns."""
+    return [place for _, place, _ in _present(hook)]
 
 
 def hooked(hook: str) -> list[Any]:
@@ -191,13 +199,53 @@ def hooked(hook: str) -> list[Any]:
 
     An object of another package that cannot be imported is left out, with a warning.
     """
-    places = [(feature, place) for feature in features() for place in getattr(feature, hook)]
-    return [found for feature, place in places if (found := _optional(feature.name, place)) is not None]
+    return [found for _, _, found in _present(hook)]
+
+
+def asked(hook: str, ask: Callable[[Any], Iterable[_T]]) -> list[_T]:
+    """Return the answers that ``ask`` gets from the objects of a hook, one after the other.
+
+    An object of another package that raises is left out, with a warning.
+    """
+    answers: list[_T] = []
+    for feature, place, found in _present(hook):
+        try:
+            answers += ask(found)
+        except HarnessError:
+            raise
+        except Exception as error:
+            if place.startswith(_OWN):
+                raise
+            print_error(f"feature {feature}: {place}: {type(error).__name__}: {error}; it is left out")
+    return answers
+
+
+def _present(hook: str) -> Iterator[tuple[str, str, Any]]:
+    """Yield the name of the feature, the place and the object of all that can be imported."""
+    for feature in features():
+        for place in getattr(feature, hook):
+            if (found := _optional(feature.name, place)) is not None:
+                yield feature.name, place, found
 
 
 def named(hook: str) -> dict[str, str]:
     """Return what the features have for a hook that is a mapping, such as ``executors``."""
     return {name: place for feature in features() for name, place in getattr(feature, hook).items()}
+
+
+def present(hook: str) -> dict[str, Any]:
+    """Import what the features have for a hook that is a mapping, as far as it can be imported."""
+    objects = {name: _optional(name, place) for name, place in named(hook).items()}
+    return {name: found for name, found in objects.items() if found is not None}
+
+
+def one(hook: str, name: str) -> Any:
+    """Import the object that a hook, which is a mapping, has under a name.
+
+    Raises:
+        PluginError: it cannot be imported.
+    """
+    return resolved(name, named(hook)[name])
 
 
 def only(hook: str, purpose: str) -> Any:
@@ -222,7 +270,7 @@ def resolved(feature: str, place: str) -> Any:
     try:
         return resolve_name(place)
     except (Exception, SystemExit) as error:
-        if place.startswith("harness."):
+        if place.startswith(_OWN):
             raise
         raise PluginError(f"feature {feature}: {place}: {type(error).__name__}: {error}") from error
 

@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any, TypeVar
 
 import click
@@ -476,8 +475,8 @@ def trackers_of(given: Mapping[str, Any]) -> list[Tracker]:
     Raises:
         UsageError: a tool is not installed, or a URI cannot be used.
     """
-    names, uri = given["trackers"], given["track_uri"]
-    if uri and "mlflow" not in names:
+    uri = given["track_uri"]
+    makers = [features.one("trackers", name) for name in given["trackers"]]
+    if uri and not any(getattr(maker, "takes_uri", True) for maker in makers):
         raise UsageError("--track-uri is the tracking URI of MLflow: add --track mlflow.")
-    known = features.named("trackers")
-    return [resolve_name(known[name])(given["results"], uri) for name in names]
+    return [maker(given["results"], uri) for maker in makers]

@@ -109,11 +109,36 @@ class RunsDisplay:
             self.say(plan)
         if shared.reused and plan is not None:
             self.say(f"{reuse_text(shared)} (harness run --fresh repeats them)")
-        self._trackers = trackers
-        for tracker in trackers:
-            tracker.begin(folder, self._warn)
+        self._trackers = [tracker for tracker in trackers if self._begins(tracker, folder)]
         for text in stand_in_texts(run.request.dataset for run in shared.left):
             self.say(text)
+
+    def _begins(self, tracker: Tracker, folder: Path) -> bool:
+        """Connect a tracker; a tracker of another package that raises is left out."""
+        try:
+            tracker.begin(folder, self._warn)
+        except Exception as error:  # noqa: BLE001  runs do without it
+            self._warn(f"{type(tracker).__name__} is left out: {type(error).__name__}: {error}")
+            return False
+        return True
+
+    def _followed(self, tracker: Tracker, notify: RunObserver) -> RunObserver:
+        """Have a tracker follow a run; once it raises, it is left out."""
+        follows = True
+        observer = tracker.follow(notify)
+
+        def passed(event: RunEvent) -> None:
+            nonlocal follows
+            if not follows:
+                notify(event)
+                return
+            try:
+                observer(event)
+            except Exception as error:  # noqa: BLE001  runs do without it
+                follows = False
+                self._warn(f"{type(tracker).__name__} is left out: {type(error).__name__}: {error}")
+
+        return passed
 
     def joined(self, node: ReadyNode) -> None:
         """See :class:`harness.core.shell.executors.NodesObserver`."""
@@ -141,7 +166,7 @@ class RunsDisplay:
         self.update(node, name, "beginning" if node else "starting a worker")
         notify: RunObserver = RunLine(self, node, name, request.task)
         for tracker in self._trackers:
-            notify = tracker.follow(notify)
+            notify = self._followed(tracker, notify)
         return notify
 
     def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:

@@ -258,3 +258,75 @@ def test_a_broken_command_or_kind_of_a_feature_leaves_all_other_commands_alone(h
     broken = harness("half", **place)
     assert (broken.returncode, broken.stderr.count("\n")) == (2, 1)
     assert "harness_half_command:command: ModuleNotFoundError" in broken.stderr
+
+
+HOOKS = """
+from harness.core.machine.leftovers import Found, LeftoverSource
+from harness.core.runs.extensions import AfterTraining
+
+
+def fails(*_arguments):
+    raise ZeroDivisionError("in a hook")
+
+
+class Work(AfterTraining):
+    name, title, phase, operation = "half", "Half", "halving", "harness_half_hooks:fails"
+
+    def applies(self, task):
+        return fails()
+
+
+WORK, SOURCE = Work(), LeftoverSource({}, fails)
+
+
+class Tracks:
+    def __init__(self, results, uri):
+        self.uri = uri
+
+    def begin(self, folder, warn):
+        fails()
+"""
+FIELDS = """    listings=("harness_half_hooks:fails",),
+    diagnoses=("harness_half_hooks:nothing_of_this_name",),
+    leftovers=("harness_half_hooks:SOURCE",),
+    run_remarks=("harness_half_hooks:fails",),
+    after_training=("harness_half_hooks:WORK", "harness_half_hooks:NOTHING"),
+    skeletons={"thing": "harness_half_hooks:NOTHING"},
+    trackers={"half": "harness_half_hooks:Tracks"},
+)"""
+
+
+def test_hooks_that_are_missing_or_raise_are_left_out_and_named(harness):
+    folder = written(harness, "command", "half")
+    place = installed(harness, folder)
+    (folder / "harness_half_hooks.py").write_text(HOOKS)
+    module = folder / "harness_half.py"
+    module.write_text(module.read_text().rstrip().removesuffix(")") + FIELDS + "\n")
+
+    assert (
+        "harness_half_hooks:fails: ZeroDivisionError: in a hook"
+        in harness.ok("list", "tasks", **place).stderr
+    )
+    assert "harness_half_hooks:SOURCE" in harness.ok("clean", "--dry-run", **place).stderr
+    assert "harness_half_hooks:NOTHING" in harness.ok("new", "command", "other", **place).stderr
+    run = ("run", "--backend", "torch", "--task", "mlp", "--max-steps", "2", "--no-certify")
+    run += ("--track", "half", "--track-uri", "x")
+    done = harness.ok(*run, **place)
+    for named in (
+        "Tracks is left out: ZeroDivisionError",
+        "harness_half_hooks:NOTHING",
+        "harness_half_hooks:fails",
+    ):
+        assert named in done.stderr
+    (record,) = harness.records()
+    assert record["status"] == "ok"
+    assert "ZeroDivisionError" in record["extensions"]["half"]["failure"]
+
+
+def test_a_kind_of_record_that_takes_the_folder_of_another_is_left_out(harness):
+    folder = written(harness, "command", "half")
+    place = installed(harness, folder)
+    file = folder / "harness_half_record.py"
+    file.write_text(file.read_text().replace('folder="half"', 'folder="runs"'))
+    done = harness.ok("list", "results", **place)
+    assert "feature half: its kind of record half has the name, the folder or the mark of run" in done.stderr

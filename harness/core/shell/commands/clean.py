@@ -10,7 +10,7 @@ from harness.core.documents.numbers import size_text
 from harness.core.machine.leftovers import Found, Leftover, LeftoverSource
 from harness.core.runs.leftovers import leftovers
 from harness.core.shell import options
-from harness.core.shell.features import hooked
+from harness.core.shell.features import asked
 from harness.core.shell.printing import echo, print_error
 from harness.errors import UsageError
 
@@ -35,14 +35,10 @@ Exit code: 0 if nothing is left to remove, 1 if something could not be removed, 
 """
 
 
-def _sources() -> list[LeftoverSource]:
-    return [_OF_RUNS, *hooked("leftovers")]
-
-
 def _help() -> str:
     """Return the help, with a line for each kind of leftover."""
-    kinds = {kind: text for source in _sources() for kind, text in source.kinds.items()}
-    return _HELP.format(kinds="\n".join(f"  {kind:<16}  {text}" for kind, text in kinds.items()))
+    kinds = [*_OF_RUNS.kinds.items(), *asked("leftovers", lambda source: source.kinds.items())]
+    return _HELP.format(kinds="\n".join(f"  {kind:<16}  {text}" for kind, text in kinds))
 
 
 @click.command(help=_help())
@@ -52,7 +48,7 @@ def _help() -> str:
 @click.pass_context
 def command(ctx: click.Context, results: Path, yes: bool, dry_run: bool) -> None:
     """Remove files that are no longer needed; the help is in :data:`_HELP`."""
-    found = [source.find(results) for source in _sources()]
+    found = [_OF_RUNS.find(results), *asked("leftovers", lambda source: [source.find(results)])]
     items = [item for each in found for item in each.items]
     kept = " ".join(each.kept for each in found if each.kept)
     if not items:

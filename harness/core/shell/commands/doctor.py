@@ -13,7 +13,7 @@ from harness.core.machine.worker_variables import worker_variables
 from harness.core.plugins import registry
 from harness.core.plugins.installation import installation
 from harness.core.shell import options
-from harness.core.shell.features import hooked
+from harness.core.shell.features import asked, hooked
 from harness.core.shell.printing import echo, print_error_line
 from harness.core.worker.session import Conversation, Session
 from harness.errors import HarnessError, RequestFailed, WorkerTimeout
@@ -58,7 +58,7 @@ def _describe() -> int:
         echo("Not available on this machine")
         echo(fitted_table(missing, width, ("missing", "needed for", "reason or remedy")) + "\n")
     problems += [problem for framework in frameworks for problem in framework.problems]
-    problems += [problem for diagnose in hooked("diagnoses") for problem in diagnose()]
+    problems += asked("diagnoses", lambda diagnose: diagnose())
     echo(_problems_text(problems))
     return 1 if any(framework.state in {"broken", _NO_ANSWER} for framework in frameworks) else 0
 

@@ -21,7 +21,7 @@ from harness.core.plugins.options import describe_options
 from harness.core.runs.request import ask_source
 from harness.core.shell import options
 from harness.core.shell.commands.data import dataset_state
-from harness.core.shell.features import hooked, records
+from harness.core.shell.features import asked, records
 from harness.core.shell.printing import echo
 from harness.errors import DataError, PluginError
 
@@ -103,7 +103,7 @@ def _tasks() -> str:
 
 def _listings() -> list[str]:
     """Return the further tables of features, such as the fastest modes on this machine."""
-    return [text for listing in hooked("listings") for text in listing()]
+    return asked("listings", lambda listing: listing())
 
 
 def _layers(name: str) -> Iterator[str]:

@@ -5,14 +5,13 @@ import keyword
 import re
 from importlib import resources
 from pathlib import Path
-from pkgutil import resolve_name
 from string import Template
 
 import click
 
 from harness.core.plugins import registry
 from harness.core.plugins.loading import GROUPS, LABELS, Kind
-from harness.core.shell.features import GROUP, Skeleton, named
+from harness.core.shell.features import GROUP, Skeleton, present
 from harness.core.shell.main import commands
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
@@ -54,7 +53,7 @@ _SKELETONS = {
 
 def skeletons() -> dict[str, Skeleton]:
     """Return the skeletons by KIND: those of the core, then those of features."""
-    return _SKELETONS | {kind: resolve_name(place) for kind, place in named("skeletons").items()}
+    return _SKELETONS | present("skeletons")
 
 
 @click.command()

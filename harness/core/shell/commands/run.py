@@ -118,10 +118,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     else:
         if given["verbose"]:
             echo(terminal_text(Document("run", "Runs", [runs_table(records)])) + "\n")
-        comparison = [node for made in features.hooked("run_summary") for node in made(records, store.folder)]
+        comparison = features.asked("run_summary", lambda summary: summary(records, store.folder))
         works = features.hooked("after_training")
         echo(terminal_text(summary_document(records, store.folder, comparison, works=works)))
-        for sentence in [each for made in features.hooked("run_remarks") for each in made(records)]:
+        for sentence in features.asked("run_remarks", lambda remarks: remarks(records)):
             echo(sentence)
     ctx.exit(exit_code(records))
 
