@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from harness.core.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.core.machine.description import Machine
 from harness.core.machine.files import read_file, replace_result
-from harness.errors import HarnessError, UsageError, interruption
+from harness.errors import HarnessError, PluginError, UsageError, interruption
 
 #: ``stopped`` is a trial of a study that fell behind the others. ``lost`` is never stored: a ``running``
 #: record is read as lost if its process is gone.
@@ -178,6 +178,22 @@ class Listed(NamedTuple):
     """Scores or verdicts; the status of a record whose work did not succeed."""
 
 
+def _called(function: str, *arguments: object) -> Any:
+    """Import and call a function of a kind of record.
+
+    Raises:
+        PluginError: the function is that of another package, and raises or cannot be imported.
+    """
+    try:
+        return resolve_name(function)(*arguments)
+    except HarnessError:
+        raise
+    except Exception as error:
+        if function.startswith("harness."):
+            raise
+        raise PluginError(f"{function}: {type(error).__name__}: {error}") from error
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class RecordKind(Generic[_D]):
     """A kind of record: its name, its folder, and how its files are read, listed and shown.
@@ -214,7 +230,7 @@ class RecordKind(Generic[_D]):
 
     def row_of(self, record: _D) -> Listed:
         """Return the row of a record in a list."""
-        row: Listed = resolve_name(self.row)(record)
+        row: Listed = _called(self.row, record)
         return row
 
     def text_of(self, record: _D, path: Path) -> str:
@@ -235,7 +251,7 @@ class RecordKind(Generic[_D]):
 
     def _made(self, function: str, record: _D, path: Path) -> object:
         more = (path.parent.parent,) if self.reads_results else ()
-        return resolve_name(function)(record, *more)
+        return _called(function, record, *more)
 
     def paths(self, results: Path) -> list[Path]:
         """Return the files in a results folder, oldest first if their names begin with the time."""

@@ -128,3 +128,23 @@ def carry_out(work: AfterTraining, record: Record, session: "Session", last_stat
         return Extension(failure=str(error))
     except Exception as error:  # noqa: BLE001  work of a third party must not lose the run
         return Extension(failure=explain(error))
+
+
+def facts_of(work: AfterTraining, record: Record) -> dict[str, object]:
+    """Return the facts of work that the page of a run shows, or why there are none."""
+    try:
+        return work.facts(record)
+    except HarnessError:
+        raise
+    except Exception as error:  # noqa: BLE001  work of a third party must not hide the run
+        return {work.name: explain(error)}
+
+
+def remarks_of(work: AfterTraining, record: Record) -> list[str]:
+    """Return the sentences of work for the end of ``harness run``, or why there are none."""
+    try:
+        return list(work.remarks(record))
+    except HarnessError:
+        raise
+    except Exception as error:  # noqa: BLE001  work of a third party must not hide the run
+        return [f"{work.title}: {explain(error)}"]

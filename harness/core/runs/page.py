@@ -12,7 +12,7 @@ from harness.core.documents.numbers import NOTHING, busy_mark, counted, percent,
 from harness.core.machine.quantities import shown
 from harness.core.plugins import registry
 from harness.core.plugins.options import value_text
-from harness.core.runs.extensions import AfterTraining
+from harness.core.runs.extensions import AfterTraining, facts_of
 from harness.core.runs.record import Epoch, Record, generalization_gap, samples_per_second, step_time
 from harness.core.runs.words import certificate_cell, evaluation_text, framework_text, test_score
 from harness.core.training.measures import Scores
@@ -77,7 +77,7 @@ def _work(record: Record) -> list[Node]:
 def _after_training(record: Record, works: Sequence[AfterTraining]) -> Iterator[Node]:
     """Show the facts of each work after the training, and work that has failed."""
     for work in works:
-        yield _known_facts(work.title, work.facts(record))
+        yield _known_facts(work.title, facts_of(work, record))
     failed = {name: entry.failure for name, entry in record.extensions.items() if entry.failure}
     yield _known_facts("Failed after the training", failed)
 

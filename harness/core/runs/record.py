@@ -24,7 +24,7 @@ from harness.core.training.outcome_records import Outcomes, SampleScores
 from harness.spec.data import Split
 from harness.spec.task import Adversarial, Task
 
-SCHEMA = 4
+SCHEMA = 5
 _T = TypeVar("_T")
 
 

@@ -16,7 +16,7 @@ from harness.core.documents.numbers import (
 )
 from harness.core.documents.results import results_option
 from harness.core.plugins.options import Value, value_text
-from harness.core.runs.extensions import AfterTraining
+from harness.core.runs.extensions import AfterTraining, remarks_of
 from harness.core.runs.record import Record, step_time
 from harness.core.runs.words import certificate_cell, failure_text, test_score
 from harness.core.training.measures import measure_of_task
@@ -129,7 +129,7 @@ def _remarks(records: Sequence[Record], works: Sequence[AfterTraining], *, starr
         if record.certificate and not record.certificate.certified and record.status != "unsupported"
     )
     yield from dict.fromkeys(
-        sentence for record in records for work in works for sentence in work.remarks(record)
+        sentence for record in records for work in works for sentence in remarks_of(work, record)
     )
     yield from dict.fromkeys(
         f"{work} of {name} failed after the training: {entry.failure}"

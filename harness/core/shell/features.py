@@ -21,10 +21,17 @@ from harness.errors import HarnessError, PluginError, UsageError
 
 if TYPE_CHECKING:
     from harness.core.documents.find import Records
-    from harness.core.documents.kinds import RecordKind
 
-#: The families of this package, in the order of ``harness --help``.
-_BUILT_IN = ("timing", "learning", "weights", "port", "tracking", "cluster", "sharing")
+#: The families of this package, in the order of ``harness --help``, each with the family that it builds on.
+_BUILT_IN = {
+    "timing": "",
+    "learning": "timing",
+    "weights": "learning",
+    "port": "",
+    "tracking": "",
+    "cluster": "",
+    "sharing": "",
+}
 #: The group of the entry points by which other packages add features.
 GROUP = "harness.features"
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -134,10 +141,13 @@ def broken() -> list[PluginError]:
 
 @functools.cache
 def built_in() -> tuple[Feature, ...]:
-    """Return the families of this package whose folders are present."""
+    """Return the families of this package that are present, with those that they build on."""
     root = Path(__file__).parents[2]
-    present = [name for name in _BUILT_IN if (root / name / "feature.py").is_file()]
-    return tuple(importlib.import_module(f"harness.{name}.feature").FEATURE for name in present)
+    found: dict[str, Feature] = {}
+    for name, base in _BUILT_IN.items():
+        if (root / name / "feature.py").is_file() and (not base or base in found):
+            found[name] = importlib.import_module(f"harness.{name}.feature").FEATURE
+    return tuple(found.values())
 
 
 @functools.cache
@@ -164,7 +174,11 @@ def _loaded(entry: Any) -> Feature | PluginError:
         found = entry.load()
     except (Exception, SystemExit) as error:  # noqa: BLE001  of its author
         return PluginError(f"{where}: {type(error).__name__}: {error}")
-    return found if isinstance(found, Feature) else PluginError(f"{where}: it is not a Feature")
+    if not isinstance(found, Feature):
+        return PluginError(f"{where}: it is not a Feature")
+    if wrong := [each for each in found.commands if not isinstance(each, Command)]:
+        return PluginError(f"{where}: {wrong[0]!r} is not a Command")
+    return found
 
 
 @functools.cache
@@ -174,10 +188,14 @@ def records() -> "Records":
     A kind that has the name, the folder or the mark of an earlier kind is left out, with a warning.
     """
     from harness.core.documents.find import Records
+    from harness.core.documents.kinds import RecordKind
     from harness.core.runs.store import RUNS
 
     kinds: list[RecordKind[Any]] = [RUNS]
-    for feature, _, kind in _present("records"):
+    for feature, place, kind in _present("records"):
+        if not isinstance(kind, RecordKind):
+            print_error(f"feature {feature}: {place} is not a RecordKind; it is left out")
+            continue
         names = {kind.name, kind.folder, kind.mark}
         if taken := [each.name for each in kinds if names & {each.name, each.folder, each.mark}]:
             print_error(

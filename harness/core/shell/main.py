@@ -44,9 +44,22 @@ def commands_by_heading() -> dict[str, tuple[Command, ...]]:
 
 
 def commands() -> dict[str, Command]:
-    """Return all commands by name; a feature cannot replace one that comes before it."""
+    """Return all commands by name; a feature cannot replace a command that comes before it."""
     every = [command for group in commands_by_heading().values() for command in group]
     return {command.name: command for command in reversed(every)}
+
+
+def shadowed() -> list[str]:
+    """Say which commands of features have the name of an earlier command."""
+    known, texts = set[str](), []
+    for heading, group in commands_by_heading().items():
+        texts += [
+            f"{heading}: harness {each.name} exists already; the command {each.function} is left out"
+            for each in group
+            if each.name in known
+        ]
+        known |= {each.name for each in group}
+    return texts
 
 
 _REFUSED = 2
@@ -171,8 +184,8 @@ def main() -> None:
 
 def execute(arguments: list[str]) -> int:
     """Run a command line; return its exit code. Errors that a user can correct take one or two lines."""
-    for error in broken():
-        print_error(str(error))
+    for text in [*map(str, broken()), *shadowed()]:
+        print_error(text)
     try:
         _refuse_other_encodings(arguments)
         code: int | None = cli.main(arguments, standalone_mode=False, prog_name="harness")

@@ -10,7 +10,7 @@ from harness.core.machine.processes import ProcessMark
 from harness.timing.environments.suite import Benchmark
 from harness.timing.gate.metric_table import metrics
 
-SCHEMA = 1
+SCHEMA = 2
 
 #: ``culprit``: one, or several that cannot be run one by one. ``undecided``: more pairs would decide.
 Outcome = Literal["culprit", "no difference", "undecided"]

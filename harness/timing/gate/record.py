@@ -17,7 +17,7 @@ from harness.timing.environments.suite import Benchmark, Limits
 from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.reasons import Reason, speaks_against_head
 
-SCHEMA = 4
+SCHEMA = 5
 
 #: PASS: within all limits. FAIL: worse than base. INCONCLUSIVE: more time, a quieter machine or more seeds
 #: would decide. INVALID: what was measured cannot be believed, or nothing was measured.

@@ -63,7 +63,7 @@ def test_a_record_is_read_back_unchanged(store, record):
 
 def test_a_record_is_readable_json(store):
     text = store.save(make_record()).read_text()
-    assert text.startswith('{\n "schema": 4,\n "id": ')
+    assert text.startswith('{\n "schema": 5,\n "id": ')
     assert text.endswith("}\n")
     assert json.loads(text)["epochs"][1]["validation"] == {"loss": None, "accuracy": 0.5}
 
@@ -99,7 +99,7 @@ def _with_block(**changes):
 
 
 UNREADABLE = {
-    "later": json.dumps({"schema": 5, "id": ["of", "a", "later", "kind"]}),
+    "later": json.dumps({"schema": 6, "id": ["of", "a", "later", "kind"]}),
     "cut": encode_document(make_record())[:700],
     "empty": "",
     "earlier": _changed(schema=0),
@@ -111,7 +111,7 @@ UNREADABLE = {
     "no seed": _changed(seed=None),
     "seed as text": _changed(seed="zero"),
     "status": _changed(status="splendid"),
-    "no text": b'{"schema": 4, "id": "\xff"}',
+    "no text": b'{"schema": 5, "id": "\xff"}',
 }
 
 

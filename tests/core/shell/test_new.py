@@ -330,3 +330,31 @@ def test_a_kind_of_record_that_takes_the_folder_of_another_is_left_out(harness):
     file.write_text(file.read_text().replace('folder="half"', 'folder="runs"'))
     done = harness.ok("list", "results", **place)
     assert "feature half: its kind of record half has the name, the folder or the mark of run" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "warning"),
+    [
+        ('commands=("harness_half_command:command",),', "'harness_half_command:command' is not a Command"),
+        ('commands=(Command("run", "x", "harness_half_command:command"),),', "harness run exists already"),
+        ('records=("harness_half_record:Product",),', "harness_half_record:Product is not a RecordKind"),
+    ],
+    ids=["a command as a string", "the name of another command", "no kind of record"],
+)
+def test_fields_of_another_type_or_name_are_left_out(harness, given, warning):
+    folder = written(harness, "command", "half")
+    place = installed(harness, folder)
+    file = folder / "harness_half.py"
+    head = file.read_text().partition("FEATURE =")[0]
+    file.write_text(f'{head}FEATURE = Feature("half", "Half", {given})\n')
+    done = harness.ok("list", "results", **place)
+    assert (done.stderr.count("\n"), warning in done.stderr) == (1, True)
+
+
+def test_a_row_that_raises_is_named_in_the_list(harness):
+    folder = written(harness, "command", "half")
+    place = installed(harness, folder)
+    harness.ok("half", "--repetitions", "1", **place)
+    file = folder / "harness_half_page.py"
+    file.write_text(f"{file.read_text()}\n\ndef row(record):\n    raise ZeroDivisionError\n")
+    assert "harness_half_page:row" in harness.ok("list", "results", **place).stdout.replace("\n", "")

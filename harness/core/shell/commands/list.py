@@ -168,7 +168,10 @@ def _result(result: Result) -> tuple[str, ...]:
         record = kind.read(path)
     except UnreadableRecord:
         return _short_id(path), kind.name, NOTHING, NOTHING, "unreadable"
-    row = kind.row_of(record)
+    try:
+        row = kind.row_of(record)
+    except PluginError as error:
+        return _short_id(path), kind.name, NOTHING, NOTHING, str(error)
     return _short_id(path), kind.name, row.task, row.configurations, row.outcome
 
 

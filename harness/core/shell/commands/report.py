@@ -51,10 +51,13 @@ def command(
         return
     reports = hooked("run_report")
     if not reports:  # a core without families: one run at a time
-        runs = [records().find(results, name) for name in selection or ("last",)]
+        named = selection or ("last",)
+        runs = [
+            records().last(results)[0] if name == "last" else records().find(results, name) for name in named
+        ]
         _write_one(runs, [], paths)
         return
-    (report,) = reports
+    report = reports[0]
     for path in paths:
         _refuse_other_formats(path, report.FORMATS)
         require_folder(path)
