@@ -28,7 +28,7 @@ class Work(AfterTraining):
         self.name, self.operation, self.in_every_run = name, operation, in_every_run
 
     def applies(self, task):
-        return task.name == "mlp"
+        return task.name != "rnn"
 
     def arguments(self, record, last_state):
         assert last_state.is_file()
@@ -59,7 +59,7 @@ def names(requests):
 
 def test_a_request_gets_the_work_that_applies_and_what_it_asks_for():
     plain, asking = make_request(), make_request(asks_for=("asked", "unknown"))
-    assert names(with_work([plain, asking, make_request(task="cnn")], PLACES)) == [
+    assert names(with_work([plain, asking, make_request(task="rnn")], PLACES)) == [
         ["ALWAYS", "BROKEN"],
         ["ALWAYS", "ASKED", "BROKEN"],
         [],

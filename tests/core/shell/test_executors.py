@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from harness.core.shell import executors, features
+from harness.core.shell import features
 from harness.core.shell.executors import ThisMachine, executor_of
 from harness.errors import UsageError
 
@@ -37,6 +37,5 @@ def test_an_address_is_refused_where_there_is_no_cluster():
 
 def test_a_feature_brings_an_executor_by_its_name(monkeypatch):
     monkeypatch.setattr(features, "named", lambda _hook: {"other": f"{__name__}:elsewhere"})
-    monkeypatch.setattr(executors, "resolve_name", lambda _place: elsewhere)
     with executor_of({"executor": "other", "address": "a:1"}) as executor:
         assert executor == "connected to a:1"

@@ -4,9 +4,9 @@ from importlib import metadata
 
 import msgspec
 import pytest
-from support import tasks
 from support.made_duels import stored_duel
 from support.records import reconfigured
+from support.workloads import workload as make_workload
 
 from harness.core.machine.description import describe_machine
 from harness.core.runs.record import DatasetRecord
@@ -70,7 +70,7 @@ def _made(monkeypatch, tmp_path):
 
 
 def workload(mode, **changes):
-    return tasks.workload(f"torch:{mode}", mode=mode, **changes)
+    return make_workload(f"torch:{mode}", mode=mode, **changes)
 
 
 def chosen(tmp_path, modes=("eager", "compile", "channels_last"), *, certify=False, **changes):
