@@ -5,6 +5,7 @@ import os
 import pytest
 from support.command import imported_by
 from support.made_gates import mixed_gate, save
+from support.records import make_record, save_runs
 
 HEAVY = {"torch", "tensorflow", "keras", "jax", "pandas", "scipy", "sklearn", "altair", "mlflow", "ray"}
 #: Commands that may import NumPy and rich.
@@ -34,6 +35,13 @@ def test_quick_commands_import_nothing_heavy(tmp_path, line):
     assert "click" in imported
     assert imported & (HEAVY | (set() if line.startswith(READING) else {"numpy"})) == set()
     assert ("rich" in imported) <= line.startswith((*READING, "show"))
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.md"])
+def test_a_page_of_runs_needs_no_pandas(tmp_path, name):
+    save_runs(tmp_path / "results", make_record())
+    assert "pandas" not in imported_by(COMMAND.format(f"report --to {name}"), cwd=tmp_path)
+    assert (tmp_path / name).is_file()
 
 
 def test_completion_imports_no_framework(tmp_path):

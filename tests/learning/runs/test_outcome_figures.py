@@ -25,8 +25,8 @@ from harness.learning.runs import folder
 from harness.learning.runs.curve_charts import loss_curves
 from harness.learning.runs.findings import read_findings
 from harness.learning.runs.folder import all_figures, all_pictures, write_folder
+from harness.learning.runs.notebook import write_notebook
 from harness.learning.runs.page import findings_document
-from harness.learning.runs.run_report import write_notebook
 from harness.learning.study.page import study_document
 from harness.learning.study.record import STUDIES
 

@@ -15,7 +15,7 @@ from support.records import make_record, save_runs
 
 from harness.core.documents.files import read_png, write_text
 from harness.core.training.outcome_records import Example, Outcomes
-from harness.learning.runs.run_report import write_table
+from harness.learning.runs.table_files import write_table
 
 FORMULAS = ['=HYPERLINK("http://x")', "+1", "-1+cmd|' /C calc'!A0", "@SUM(1)", "\t=1", "\r=1", "\n=1"]
 
