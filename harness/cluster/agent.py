@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from harness.cluster import sent_data
-from harness.cluster.messages import Forward, ForwardedStore, Message, Send, Told, streamed
+from harness.cluster.messages import Forward, ForwardedStore, Message, Send, WorkEvent, streamed
 from harness.cluster.plugin_files import PluginFile, written
 from harness.core.machine.description import Machine, default_threads, describe_machine
 from harness.core.machine.guarded_folder import GuardedFolder
@@ -129,7 +129,7 @@ class Agent:
 
     def _carry_out(self, work: PlacedWork) -> tuple[Any, dict[str, bytes]]:
         folder = self._folder.path / "records"
-        result = work.do(folder, lambda event: self._notify(Told(event)))
+        result = work.do(folder, lambda event: self._notify(WorkEvent(event)))
         return result, {path.name: path.read_bytes() for path in folder.glob("*.json")}
 
 

@@ -38,14 +38,14 @@ class Ended(NamedTuple):
     exit_code: int = 1
 
 
-class Told(NamedTuple):
+class WorkEvent(NamedTuple):
     """An event of work of another kind: see :class:`harness.core.shell.executors.PlacedWork`."""
 
     event: Any
 
 
 #: The progress of the work.
-Event = RunEvent | CertificationEvent | Told
+Event = RunEvent | CertificationEvent | WorkEvent
 Message = Save | SaveBeside | Event | Ended
 Send = Callable[[Message], None]
 

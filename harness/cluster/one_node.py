@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.cluster.agent import NodeState
 from harness.cluster.dispatch import Lost, Nodes
-from harness.cluster.messages import Ended, Told
+from harness.cluster.messages import Ended, WorkEvent
 from harness.core.machine.files import replace_result
 from harness.core.shell.executors import PlacedWork
 from harness.errors import HarnessError, UsageError
@@ -39,7 +39,7 @@ def on_one_node(nodes: Nodes, work: PlacedWork, folder: Path, notify: Callable[[
                     )
                 case Lost():
                     lacking.pop(node, None)
-                case Told(event) if node == chosen:
+                case WorkEvent(event) if node == chosen:
                     notify(event)
                 case Ended() if node == chosen:
                     result, files = _result(arrival)

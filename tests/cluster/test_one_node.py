@@ -5,7 +5,7 @@ from support.records import MACHINE
 
 from harness.cluster.agent import Agent, NodeState, Orders
 from harness.cluster.dispatch import Lost
-from harness.cluster.messages import Ended, Told
+from harness.cluster.messages import Ended, WorkEvent
 from harness.cluster.one_node import on_one_node
 from harness.core.runs.events import Phase
 from harness.errors import HarnessError, UsageError
@@ -47,13 +47,13 @@ def test_an_agent_tells_the_events_and_returns_the_records_with_the_result():
     agent = Agent(Orders(cpus=1))
     told, ended = agent.work(Work())
     agent._folder.close()
-    assert told == Told(Phase("working"))
+    assert told == WorkEvent(Phase("working"))
     assert ended == Ended((1, {"a.json": b"{}"}))
 
 
 def test_the_first_node_that_lacks_nothing_does_the_work(tmp_path):
     events = []
-    arrivals = [("b", Told(Phase("working"))), ("b", Ended((3, {"../a.json": b"{}"})))]
+    arrivals = [("b", WorkEvent(Phase("working"))), ("b", Ended((3, {"../a.json": b"{}"})))]
     nodes = PlayedNodes({"a": LACKING, "b": READY, "c": READY}, *arrivals)
     assert on_one_node(nodes, Work(), tmp_path / "duels", events.append) == 3
     assert nodes.worked == [("b", {"mlp"}, ["digits"])]

@@ -274,7 +274,7 @@ def _update(optimizer: Optimizer | None) -> str:
         return "the optimizer's update, the weight decay"
     if not optimizer.slots:
         return "the update (the gradient times the learning rate, state that is left over from a step)"
-    return f"the optimizer's update ({entry_of(optimizer).doubts}), the weight decay"
+    return f"the optimizer's update ({entry_of(optimizer).suspects}), the weight decay"
 
 
 def listed(differences: dict[str, float]) -> str:

@@ -54,7 +54,7 @@ class Entry(NamedTuple):
     """``subtracted(optimizer, g, slots, t, rate, rules)`` returns what step ``t``, counted from 1, subtracts
     from a weight, and updates its slots in place."""
     parts: tuple[Part, ...]
-    doubts: str
+    suspects: str
     """What may be wrong in its update, where it has state."""
     signs: Callable[[Any, int, Two, Two], Signs] | None
     """``signs(optimizer, t, changes, gradients)``, both those of the step before and of step ``t``; None: its
