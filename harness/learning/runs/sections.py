@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from harness.core.documents.document import Figure, Node, Picture, Table
-from harness.core.shell.features import hooked
+from harness.core.shell.features import asked
 from harness.learning.runs.conditions import Conditions
 from harness.learning.runs.grouping import ConfigurationRuns, KeptApart, RunGroup
 
@@ -71,14 +71,8 @@ AddSections = Callable[[Sequence[RunGroup]], AddedSections]
 
 
 def sections_from(folders: Sequence[Path]) -> list[AddSections]:
-    """Return what each feature adds to a report of the records in ``folders``."""
-    return [_bound(function, folders) for function in hooked("report_sections")]
-
-
-def _bound(
-    function: Callable[[Sequence[RunGroup], Sequence[Path]], AddedSections], folders: Sequence[Path]
-) -> AddSections:
-    return lambda groups: function(groups, folders)
+    """Return what the features add to a report of the records in ``folders``."""
+    return [lambda groups: joined(asked("report_sections", lambda sections: [sections(groups, folders)]))]
 
 
 def joined(added: Sequence[AddedSections]) -> AddedSections:
