@@ -62,26 +62,26 @@ def command(remaining, *arguments, **options):
     return remaining("-m", "harness", *arguments, **options)
 
 
-def test_what_remains_trains_certifies_verifies_and_shows(remaining, harness):
+def test_what_remains_works_and_refuses_the_rest_in_one_line(remaining, harness):
     text = command(remaining, "--help").stdout
     listed = {line.split()[0] for line in text.splitlines() if line.startswith("  ") and line.strip()}
     assert listed >= CORE_COMMANDS
     if remaining.removed == FAMILIES:
         assert not listed & {"duel", "gate", "compare", "study", "port", "score", "export"}
 
-    done = command(remaining, *TRAIN)
+    done = command(remaining, *TRAIN, *(() if remaining.removed == FAMILIES else ("--no-certify",)))
     (path,) = (harness.folder / "results" / "runs").glob("*.json")
     record = json.loads(path.read_text())
-    assert (record["status"], record["certificate"]["certified"]) == ("ok", True)
-    assert record["verification"]["outcome"] == "verified"
+    assert (record["status"], record["verification"]["outcome"]) == ("ok", "verified")
     assert f"Record: results/runs/{path.name}" in done.stdout
-    assert "mlp" in command(remaining, "list", "results").stdout
-    assert "1 run" not in command(remaining, "show", "last").stderr
     command(remaining, "report", path.stem, "--to", "run.md")
     assert (harness.folder / "run.md").stat().st_size > 1000
+    if remaining.removed == FAMILIES:
+        assert record["certificate"]["certified"]
+        assert "mlp" in command(remaining, "list", "results").stdout
+        assert "1 run" not in command(remaining, "show", "last").stderr
 
-
-def test_what_needs_a_family_is_refused_in_one_line(remaining, harness):
+    # The copy is made and compiled once, so refusals are tried in it as well.
     refusals = {
         "cluster": ("run", "--backend", "torch", "--task", "mlp", "--executor", "ray"),
         "tracking": ("run", "--backend", "torch", "--task", "mlp", "--track", "mlflow"),
