@@ -5,16 +5,19 @@ import struct
 from pathlib import Path
 
 from harness.core.machine.files import read_file, replace_file
+from harness.core.machine.ownership import sweep
 from harness.errors import UsageError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``, or to the target of the link ``path``.
+    """Write ``content`` to ``path``, or to the target of the link ``path``; remove drafts of killed writers.
 
     Raises:
         OSError: the file cannot be written; its previous content remains.
     """
-    replace_file(path.resolve(), content)
+    path = path.resolve()
+    sweep(path.parent)
+    replace_file(path, content)
 
 
 def write_text(path: Path, text: str) -> None:
