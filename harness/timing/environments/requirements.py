@@ -122,9 +122,9 @@ def own_wheel() -> Iterator[Package]:
     ]
     record = "\n".join([*listed, f"{info}/RECORD,,", ""])
     name = f"dl_harness-{found.version}-py3-none-any.whl"
-    with GuardedFolder("wheel") as folder:
-        with zipfile.ZipFile(folder.path / name, "w", zipfile.ZIP_DEFLATED) as wheel:
+    with GuardedFolder("wheel") as built:
+        with zipfile.ZipFile(built.path / name, "w", zipfile.ZIP_DEFLATED) as wheel:
             for each, content in {**files, f"{info}/RECORD": record.encode()}.items():
                 wheel.writestr(each, content)
         identity = hashlib.sha256(record.encode()).hexdigest()
-        yield Package(name, (_DISTRIBUTION, identity), lambda: contextlib.nullcontext(Checkout(folder.path)))
+        yield Package(name, (_DISTRIBUTION, identity), lambda: contextlib.nullcontext(Checkout(built.path)))
