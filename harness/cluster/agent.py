@@ -59,7 +59,7 @@ class Agent:
     def __init__(self, orders: Orders) -> None:
         if os.environ.get("OMP_NUM_THREADS") == str(orders.cpus):
             del os.environ["OMP_NUM_THREADS"]  # Ray's, which would enter records and the keys of certificates
-        self._folder = GuardedFolder("harness-agent-")
+        self._folder = GuardedFolder("agent")
         self._orders = orders
         self._plugins = [
             written(plugin, self._folder.path / f"plugin-{place}")

@@ -7,7 +7,6 @@ read them like any other data set.
 import contextlib
 import hashlib
 import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import msgspec
 import numpy as np
 import platformdirs
 
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.errors import DataError
 from harness.hookspecs import hookimpl
 from harness.spec.data import Dataset, DataSource, Samples, Series
@@ -44,21 +44,18 @@ def keep(dataset: Dataset) -> None:
         OSError: the data set cannot be written.
     """
     folder = _folder(dataset.fingerprint)
-    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
-    partial.mkdir(parents=True)
-    try:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with GuardedFolder("data", folder.parent) as partial:
         sha256 = {}
         for file, array in _arrays(dataset).items():
-            np.save(partial / file, array, allow_pickle=False)
-            sha256[file] = _sha256(partial / file)
+            np.save(partial.path / file, array, allow_pickle=False)
+            sha256[file] = _sha256(partial.path / file)
         own = {name: getattr(dataset, name) for name in _Description.__struct_fields__ if name != "sha256"}
         description = _Description(**own, sha256=sha256)
-        (partial / "dataset.json").write_bytes(msgspec.json.encode(description))
+        (partial.path / "dataset.json").write_bytes(msgspec.json.encode(description))
         shutil.rmtree(folder, ignore_errors=True)  # damaged, or its agent would not have asked for it
         with contextlib.suppress(FileExistsError):  # another agent of this machine was faster
-            partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            partial.path.rename(folder)
 
 
 def read(fingerprint: str) -> Dataset:

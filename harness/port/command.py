@@ -4,19 +4,19 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
+from harness.core.documents.files import write_text
 from harness.core.documents.kinds import stamp
 from harness.core.documents.results import prepare_folder
 from harness.core.machine.description import describe_machine
-from harness.core.machine.files import replace_file
 from harness.core.models.reading import SideSpec
 from harness.core.shell import options
-from harness.core.shell.ending import deliver
+from harness.core.shell.ending import deliver, writing
 from harness.core.shell.own_model import arguments
+from harness.core.shell.paths import OutputFile, UserPath
 from harness.core.shell.printing import print_error_line
 from harness.core.shell.progress import Phases
 from harness.errors import HarnessError, UsageError
@@ -87,23 +87,21 @@ def _shape(
     text="Training steps.  [default: 20, or 5 for models of more than 3 million numbers]",
 )
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=0.01, show_default=True)
-@click.option(
-    "--page", type=click.Path(dir_okay=False, path_type=Path), help="Write the findings as this HTML file."
-)
+@click.option("--page", type=OutputFile(), help="Write the findings as this HTML file.")
 @click.option(
     "--map",
     "map_file",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="JSON file with names of A's parameters and those of B that they are, where matching fails.",
 )
 @click.option(
     "--save-map",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     help="Write the pairs of parameters that were found.",
 )
 @click.option(
     "--save-task",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     help="Write a plugin file with a task that trains A, or A and B once both are proved to be the same, for "
     "run, duel and gate. Needs --dataset.",
 )
@@ -206,10 +204,12 @@ def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
         from harness.core.documents.render.html import html_page
         from harness.port.page import port_document
 
-        replace_file(given["page"], html_page(port_document(record)).encode())
+        with writing(given["page"]):
+            write_text(given["page"], html_page(port_document(record)))
         print_error_line(f"Page: {given['page']}")
     if given["save_map"] is not None:
-        write_map(given["save_map"], findings.parameters.pairs)
+        with writing(given["save_map"]):
+            write_map(given["save_map"], findings.parameters.pairs)
     return findings.verdict
 
 

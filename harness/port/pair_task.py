@@ -4,7 +4,6 @@ import contextlib
 import math
 import shlex
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import msgspec
 
 from harness.core.certify.references import reference_of
-from harness.core.machine.files import replace_file
+from harness.core.documents.files import write_bytes
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.models.reading import SideSpec, read_model
 from harness.core.models.task_file import TaskData, WrittenTask, task_data, write_model_task, write_task
 from harness.core.plugins import registry
@@ -74,8 +74,8 @@ def save_task(
     if dataset is None:
         raise UsageError("--save-task needs --dataset, which the model is trained on")
     saved_by = shlex.join(["harness", *sys.argv[1:]])
-    with tempfile.TemporaryDirectory() as folder:
-        data, draft = task_data(dataset), Path(folder) / path.name
+    with GuardedFolder("task") as folder:
+        data, draft = task_data(dataset), folder.path / path.name
         if len(specs) == _PAIR:
             written = _write_pair(specs, data, draft, phases.begin, names, saved_by=saved_by)
             _agree(written, specs, phases)
@@ -87,7 +87,7 @@ def save_task(
             use = f"Train it with: harness run --backend {written.backends[0]}"
         try:
             for target, source in files.items():
-                replace_file(target, source.read_bytes())
+                write_bytes(target, source.read_bytes())
         except OSError as error:
             raise UsageError(f"the task {path} cannot be written: {error.strerror}") from error
     echo(f"Task {written.name}: {' and '.join(map(str, files))}")

@@ -53,7 +53,7 @@ def test_damaged_data_is_refused_and_sent_again(digits, tmp_path):
         sent_data.read(digits.fingerprint)
     sent_data.keep(digits)
     assert sent_data.is_kept(digits.fingerprint)
-    assert not list(tmp_path.rglob("*.tmp"))
+    assert not list(tmp_path.rglob("dl-harness-*"))
 
 
 def test_the_program_of_harness_reads_sent_data_without_the_plugins_of_others(monkeypatch, tmp_path):

@@ -71,7 +71,7 @@ class Segments:
     def __init__(self, save_state: Callable[[str], tuple[bool, float]]) -> None:
         """``save_state`` writes the state to a file; whether it is complete, and the seconds that it took."""
         self._save_state = save_state
-        self._folder = GuardedFolder("harness-audit-")
+        self._folder = GuardedFolder("audit")
         self._drawn: list[Segment | None] = [None] * budgets.KEPT_SEGMENTS
         self._first_step = 0
         self._open: Segment | None = None

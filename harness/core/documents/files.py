@@ -5,31 +5,64 @@ import struct
 from pathlib import Path
 
 from harness.core.machine.files import read_file, replace_file
+from harness.core.machine.ownership import sweep
 from harness.errors import UsageError
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``, or to the target of the link ``path``.
+def write_bytes(path: Path, content: bytes, *, named: bool = True) -> None:
+    """Write ``content`` to ``path``, and remove drafts of killed writers beside it.
+
+    A path that the user ``named`` may be a link, whose target is then written. Any other link is replaced.
 
     Raises:
         OSError: the file cannot be written; its previous content remains.
     """
-    replace_file(path.resolve(), content)
+    path = path.resolve() if named else path
+    sweep(path.parent)
+    replace_file(path, content)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text in UTF-8, with question marks for bytes of file names that are not UTF-8.
+def write_text(path: Path, text: str, *, named: bool = True) -> None:
+    """Write a text as :func:`write_bytes`, in UTF-8; bytes of names that are not UTF-8 are question marks.
 
     Raises:
         OSError: the file cannot be written; its previous content remains.
     """
-    write_bytes(path, text.encode("utf-8", "replace"))
+    write_bytes(path, text.encode("utf-8", "replace"), named=named)
 
 
-def require_folder(path: Path) -> None:
-    """Raise UsageError if the folder of a file that ``--to`` names does not exist."""
-    if not path.parent.is_dir():
-        raise UsageError(f"--to {path}: the folder {path.parent} does not exist")
+#: A file in a folder that a command has filled with its output.
+_MARK = ".written-by-harness"
+
+
+def refuse_foreign_folder(folder: Path) -> None:
+    """Raise UsageError if a folder has files that :func:`fill_folder` has not announced.
+
+    A folder with hidden entries alone, such as ``.git``, counts as empty.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except FileNotFoundError:
+        return
+    others = [name for name in names if not name.startswith(".")]
+    if others and _MARK not in names:
+        more = ", …" if len(others) > 1 else ""
+        raise UsageError(f"{folder} has other files ({others[0]}{more}); give a new or an empty folder")
+
+
+def fill_folder(folder: Path) -> None:
+    """Make a folder for many files of output, and mark it, so that the same command may fill it again.
+
+    Raises:
+        UsageError: the folder has files of the user.
+        OSError: the folder cannot be made.
+    """
+    refuse_foreign_folder(folder)
+    folder.mkdir(exist_ok=True)
+    write_text(folder / _MARK, "harness may replace the files in this folder.\n", named=False)
 
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

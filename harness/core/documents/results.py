@@ -3,7 +3,8 @@
 import shlex
 from pathlib import Path
 
-from harness.core.machine.files import prove_writable, sweep_drafts
+from harness.core.machine.files import prove_writable
+from harness.core.machine.ownership import sweep
 from harness.errors import UsageError
 
 #: The results folder of commands without ``--results``.
@@ -24,7 +25,7 @@ def prepare_folder(folder: Path) -> Path:
         raise UsageError(
             f"records cannot be written to {folder}: {error.strerror}. Give another folder: --results DIR."
         ) from error
-    sweep_drafts(folder)
+    sweep(folder)
     return folder
 
 

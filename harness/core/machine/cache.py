@@ -12,7 +12,8 @@ import msgspec
 import platformdirs
 
 from harness.core.machine.checksums import ContentChanged, verify_checksum, with_checksum
-from harness.core.machine.files import read_file, replace_file, sweep_drafts
+from harness.core.machine.files import read_file, replace_file
+from harness.core.machine.ownership import sweep
 
 _T = TypeVar("_T")
 
@@ -37,5 +38,5 @@ def write_cached(path: Path, document: object) -> None:
     """Write a document where that is possible."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        sweep_drafts(path.parent)
+        sweep(path.parent)
         replace_file(path, with_checksum(msgspec.json.encode(document)))

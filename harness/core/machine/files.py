@@ -3,19 +3,14 @@
 import contextlib
 import errno
 import os
-import re
 import stat
 import tempfile
-import time
 from pathlib import Path
+
+from harness.core.machine.ownership import create_file, draft_of
 
 #: The most bytes of a file that is read as a whole: records have up to a few megabytes.
 MOST_BYTES = 2**27
-#: A draft has a name of at most 255 bytes, whatever the name of the file: 60 characters have up to 240.
-_NAME_CHARACTERS = 60
-_DRAFT = re.compile(r"\..+\.\d+\.tmp")
-#: A draft exists for seconds. Processes are no guide: those on other machines write to shared folders, too.
-_LONGEST_WRITE_SECONDS = 3600.0
 
 
 def prove_writable(folder: Path) -> None:
@@ -51,17 +46,17 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; the previous content remains.
     """
-    temporary = path.with_name(f".{path.name[:_NAME_CHARACTERS]}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
+    draft = draft_of(path)
+    with open(create_file(draft), "wb") as file:  # noqa: PTH123  a descriptor has no path
+        try:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+            draft.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise
     # The new name is on the disk only after the folder is; some shared folders do not support syncing.
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -71,19 +66,6 @@ def replace_file(path: Path, content: bytes) -> None:
             raise
     finally:
         os.close(folder)
-
-
-def sweep_drafts(folder: Path) -> None:
-    """Delete what writers that were killed in :func:`replace_file` have left in a folder."""
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            if _DRAFT.fullmatch(path.name) and _is_abandoned(path):
-                path.unlink()
-
-
-def _is_abandoned(draft: Path) -> bool:
-    status = draft.lstat()
-    return stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > _LONGEST_WRITE_SECONDS
 
 
 _CHUNK_BYTES = 2**16

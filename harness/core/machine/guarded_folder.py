@@ -1,11 +1,16 @@
 """A folder for temporary files, of which nothing is left however this process ends."""
 
 import contextlib
-import secrets
+import functools
+import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Self
+
+from harness.core.machine.cache import cache_folder
+from harness.core.machine.ownership import abandoned, create_folder, new_folder_in, sweep
 
 #: Deletes a folder when standard input closes, which it does when the parent closes it or dies. A program to
 #: wait for that may be missing, and the folder would be deleted at once; ``read`` is part of the shell. A
@@ -20,14 +25,17 @@ done
 
 
 class GuardedFolder:
-    """A folder that is created when it is first asked for, and deleted by :meth:`close`.
+    """A folder that is created when it is first asked for, and deleted by :meth:`close` or ``with``.
 
-    A small process deletes it if this one is killed.
+    A small process deletes it if this one is killed. If that is killed, too, the next command that makes such
+    a folder does. ``purpose`` is one word in lower case; ``parent`` is by default the system's folder for
+    temporary files.
     """
 
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+    def __init__(self, purpose: str, parent: Path | None = None) -> None:
+        self._purpose, self._parent = purpose, parent
         self._path: Path | None = None
+        self._lock = -1
         self._guard: subprocess.Popen[bytes] | None = None
 
     @property
@@ -38,9 +46,11 @@ class GuardedFolder:
             OSError: it cannot be created.
         """
         if self._path is None:
+            parent = self._parent or Path(tempfile.gettempdir())
+            _sweep_once(parent)
             # The guard comes first: a kill between the two must not leave the folder either.
-            path = Path(tempfile.gettempdir()) / f"{self._prefix}{secrets.token_hex(8)}"
-            with contextlib.suppress(OSError):  # without it, only a kill leaves the folder
+            path = new_folder_in(parent, self._purpose)
+            with contextlib.suppress(OSError):  # without it, a kill leaves the folder to the next command
                 self._guard = subprocess.Popen(
                     ["/bin/sh", "-c", _DELETE, "guard", str(path)],
                     stdin=subprocess.PIPE,
@@ -48,7 +58,7 @@ class GuardedFolder:
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,
                 )
-            path.mkdir(mode=0o700)
+            self._lock = create_folder(path)
             self._path = path
         return self._path
 
@@ -56,7 +66,27 @@ class GuardedFolder:
         """Delete it."""
         if self._path is not None:
             shutil.rmtree(self._path, ignore_errors=True)
+            os.close(self._lock)
             self._path = None
         if self._guard is not None:
             self._guard.communicate()
             self._guard = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+#: Looks into a folder once in a process: the folder may have many other entries.
+_sweep_once = functools.cache(sweep)
+
+
+def abandoned_in_caches() -> list[Path]:
+    """Return what ended processes have left in the caches and in the system's folder for temporary files."""
+    caches = cache_folder()
+    parents = [caches, *sorted(caches.glob("*/"))]
+    with contextlib.suppress(FileNotFoundError):  # none is writable
+        parents.append(Path(tempfile.gettempdir()))
+    return [*abandoned(parents)]

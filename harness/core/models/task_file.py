@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.core.machine.files import replace_file
+from harness.core.documents.files import write_bytes
 from harness.core.models.reading import OwnModel, SideSpec, native_layer, read_model
 from harness.core.plugins import registry
 from harness.core.plugins.files import name_plugin_files, plugin_files
@@ -142,7 +142,7 @@ def write_task(
     text = task_file(name, layer, data, " ".join([command, *backends]), reference)
     path = path / f"{name}.py" if path.is_dir() else path
     try:
-        replace_file(path, text.encode())
+        write_bytes(path, text.encode())
     except OSError as error:
         raise UsageError(f"the task {path} cannot be written: {error.strerror}") from error
     name_plugin_files([*plugin_files(), path])

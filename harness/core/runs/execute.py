@@ -246,7 +246,7 @@ class TrainingRun:
         if not self._request.save_weights:
             return
         which = "best" if best else "last"
-        folder = GuardedFolder("harness-weights-")
+        folder = GuardedFolder("weights")
         try:
             path = folder.path / which
             request = protocol.SaveWeights(str(path), best, weights_description(record, which))

@@ -10,6 +10,7 @@ import msgspec
 from harness.core.documents.files import write_text
 from harness.core.documents.kinds import RecordKind, Status
 from harness.core.documents.results import results_option
+from harness.core.shell.paths import UNUSABLE, shown
 from harness.core.shell.printing import echo, echo_json
 from harness.errors import HarnessError, UsageError
 
@@ -54,8 +55,8 @@ def writing(path: Path) -> Iterator[None]:
     """Turn failures to write a file of ``--to`` into errors for the user.
 
     Raises:
-        UsageError: a library that the format needs is not installed.
-        HarnessError: the file cannot be written.
+        UsageError: a library that the format needs is not installed, or the path cannot be used.
+        HarnessError: the file cannot be written for another reason, such as a full disk.
     """
     try:
         yield
@@ -65,7 +66,8 @@ def writing(path: Path) -> Iterator[None]:
             'pip install "dl-harness[report]"'
         ) from error
     except OSError as error:
-        raise HarnessError(f"cannot write {path}: {error.strerror or error}") from error
+        kind = UsageError if error.errno in UNUSABLE else HarnessError
+        raise kind(f"cannot write {shown(str(path))}: {error.strerror or error}") from error
 
 
 def write_document(document: "Document", path: Path) -> None:

@@ -15,6 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from harness.core.shell.features import Command, broken, features, resolved
+from harness.core.shell.paths import UNUSABLE, shown
 from harness.core.shell.printing import discard, echo, print_error
 from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import HarnessError, UsageError, unknown_name
@@ -203,12 +204,16 @@ def execute(arguments: list[str]) -> int:
         print_error("interrupted")
         code = _INTERRUPTED
     except OSError as error:
-        if error.errno not in _OUTPUT_FAILED:
+        if error.filename is not None and error.errno in UNUSABLE:  # derived from a name that a user gave
+            print_error(f"{shown(os.fsdecode(error.filename))}: {error.strerror}")
+            code = _REFUSED
+        elif error.errno in _OUTPUT_FAILED:
+            discard(sys.stdout)
+            if error.errno != errno.EPIPE:  # EPIPE: the reader left, as `| head` does
+                print_error(f"cannot write the output: {error.strerror}; records are kept")
+            code = 1
+        else:
             raise
-        discard(sys.stdout)
-        if error.errno != errno.EPIPE:  # EPIPE: the reader left, as `| head` does
-            print_error(f"cannot write the output: {error.strerror}; records are kept")
-        code = 1
     return code or 0
 
 

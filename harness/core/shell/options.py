@@ -7,7 +7,6 @@ parentheses, such as ``@options.turns("Timed blocks.")``, takes the properties t
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -20,6 +19,7 @@ from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.selection import select_backend
 from harness.core.runs.tracker import Tracker
 from harness.core.shell import completion, features
+from harness.core.shell.paths import OutputFile, UserPath
 from harness.core.shell.plugin_option import PARAMETERS, plugin_option
 from harness.core.shell.printing import print_error
 from harness.errors import UsageError, unknown_name
@@ -263,7 +263,7 @@ def budget(text: str, default: str | None = None) -> Callable[[_F], _F]:
 #: The file of a gate's benchmarks.
 suite = click.option(
     "--suite",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=UserPath(exists=True, dir_okay=False),
     metavar="FILE",
     help="TOML file of the benchmarks. Default: gate.toml, or [tool.harness.gate] in pyproject.toml.",
 )
@@ -290,8 +290,7 @@ def turns(text: str = "Timed blocks of a process.") -> Callable[[_F], _F]:
 
 def targets(text: str) -> Callable[[_F], _F]:
     """Take files to which the result is also written as ``targets``."""
-    path = click.Path(path_type=Path, dir_okay=False)
-    return click.option("--to", "targets", multiple=True, metavar="FILE", type=path, help=text)
+    return click.option("--to", "targets", multiple=True, metavar="FILE", type=OutputFile(), help=text)
 
 
 def python(name: str, text: str, *, hidden: bool = False) -> Callable[[_F], _F]:
@@ -329,7 +328,7 @@ def parse_variable(option: str, assignment: str) -> tuple[str, str]:
 
 results = click.option(
     "--results",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=UserPath(file_okay=False),
     default=DEFAULT_RESULTS,
     show_default=True,
     help="Folder of the records.",

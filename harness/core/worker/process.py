@@ -60,7 +60,7 @@ class WorkerProcess:
         """
         self._log = _open_log()
         self._mark = new_mark()
-        self._folder = GuardedFolder("harness-worker-")
+        self._folder = GuardedFolder("worker")
         self._servers_seen: set[psutil.Process] = set()
         try:
             with bound_to_cpus(cpus):

@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.core.documents.charts import png, slide, svg
 from harness.core.documents.document import Figure, Passage, Picture
 from harness.core.documents.escaping import with_lines
-from harness.core.documents.files import write_bytes, write_text
+from harness.core.documents.files import fill_folder, write_bytes, write_text
 from harness.learning.runs.charts import colours_of, group_figures
 from harness.learning.runs.findings import Findings, GroupFindings
 from harness.learning.runs.outcome_charts import group_pictures, sampled_passages
@@ -55,15 +55,16 @@ def write_folder(findings: Findings, folder: Path) -> None:
     PDFs are pages of slides.
 
     Raises:
+        UsageError: the folder has files of the user.
         OSError: the folder cannot be written.
     """
-    folder.mkdir(exist_ok=True)
+    fill_folder(folder)
     for name, figure in all_figures(findings).items():
-        write_text(folder / f"{name}.svg", svg(figure))
-        write_bytes(folder / f"{name}.png", png(figure))
-        write_bytes(folder / f"{name}.pdf", slide(figure))
+        write_text(folder / f"{name}.svg", svg(figure), named=False)
+        write_bytes(folder / f"{name}.png", png(figure), named=False)
+        write_bytes(folder / f"{name}.pdf", slide(figure), named=False)
     for name, picture in all_pictures(findings).items():
-        write_bytes(folder / f"{name}.png", picture.png)
+        write_bytes(folder / f"{name}.png", picture.png, named=False)
     for passage in all_passages(findings):
         text = "\n\n".join([passage.caption, *map(with_lines, passage.texts)])
-        write_text(folder / f"{passage.name}.txt", f"{text}\n")
+        write_text(folder / f"{passage.name}.txt", f"{text}\n", named=False)

@@ -68,7 +68,7 @@ def write_paper(findings: Findings, path: Path) -> list[Path]:
     """
     sources = path.with_suffix(".bib")
     write_text(path, latex(findings, sources.stem))
-    write_text(sources, bibliography())
+    write_text(sources, bibliography(), named=False)
     return [path, sources]
 
 

@@ -306,7 +306,7 @@ class _Conduct:
 def _write_page(path: Path, page: Any) -> None:
     """Write the page and print its path, or the reason why there is none."""
     try:
-        write_text(path, page())
+        write_text(path, page(), named=False)
         echo(f"Page:   {path}")
     except ImportError as error:
         needed = f'{error.name or error} from the extra "report"'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.core.machine.files import replace_file
+from harness.core.documents.files import write_bytes
 from harness.errors import UsageError
 from harness.port.pairing.matching import Matching
 from harness.port.record import ParameterPair
@@ -44,7 +44,7 @@ def write_map(path: Path, pairs: list[ParameterPair]) -> None:
         if pair.b not in others:
             others.append(pair.b)
     plain = {name: others[0] if len(others) == 1 else others for name, others in names.items()}
-    replace_file(path, json.dumps(plain, indent=1).encode() + b"\n")
+    write_bytes(path, json.dumps(plain, indent=1).encode() + b"\n")
 
 
 def refuse_unknown(given: NameMap, known_a: set[str], known_b: set[str]) -> None:

@@ -226,7 +226,7 @@ def _of_predictions(names: tuple[str, ...], sizes: Sequence[int], options: Mappi
     document = predictions_document(options["task"], records)
     echo(terminal_text(document))
     page = options["results"] / DUELS.folder / f"{records[0].id}-predictions.html"
-    write_text(page, html_page(document))
+    write_text(page, html_page(document), named=False)
     echo(f"\nPage: {page}")
     return code
 

@@ -6,7 +6,6 @@ import fcntl
 import functools
 import hashlib
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -29,7 +28,7 @@ class Progress(Protocol):
 
 _DAY_SECONDS = 86400.0
 _KEPT_SECONDS = 2 * _DAY_SECONDS
-#: A file in an environment that is complete, so that later commands of the day use it.
+#: A file in an environment whose installation has ended. Without it, and without a lock, it was killed.
 COMPLETE = ".complete-by-harness"
 _KEY_DIGITS = 16
 
@@ -52,7 +51,7 @@ def exclusive(venv: Path, progress: Progress) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
             venv.parent.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(venv.with_suffix(".lock").open("w"))
+            file = stack.enter_context(_lock_of(venv).open("w"))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -66,16 +65,54 @@ def exclusive(venv: Path, progress: Progress) -> Iterator[None]:
         yield
 
 
-def remove_old() -> None:
-    """Delete environments of earlier days: with a framework each takes about a gigabyte."""
-    for venv in older_than(_KEPT_SECONDS, _environments()):
-        shutil.rmtree(venv, ignore_errors=True)
+def _lock_of(venv: Path) -> Path:
+    """Return the lock of an environment; it is also that of its copies with a suffix, which lack files."""
+    return venv.with_name("-".join(venv.name.split("-")[:2]) + ".lock")
+
+
+@contextlib.contextmanager
+def _unlocked(venv: Path) -> Iterator[bool]:
+    """Lock an environment if no process has locked it; False if one has."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(_lock_of(venv).open("r+"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:  # a process locks an environment before making it
+            is_unlocked = True
+        except OSError:
+            is_unlocked = False
+        else:
+            is_unlocked = True
+        yield is_unlocked
+
+
+def _unfinished() -> Iterator[Path]:
+    """Yield the environments whose installation was killed."""
+    for venv in _environments():
+        if not (venv / COMPLETE).exists():
+            with _unlocked(venv) as is_unlocked:
+                pass
+            if is_unlocked:
+                yield venv
+
+
+def remove_unused() -> None:
+    """Delete unfinished environments and those of earlier days: each may take about a gigabyte."""
+    for venv in {*older_than(_KEPT_SECONDS, _environments()), *_unfinished()}:
+        with contextlib.suppress(OSError):
+            _remove(venv)
+
+
+def _remove(venv: Path) -> None:
+    with _unlocked(venv) as is_unlocked:
+        if is_unlocked:
+            remove_path(venv)
 
 
 class Environments(NamedTuple):
-    """The environments of earlier days, which are not used again; the number and bytes of the others."""
+    """Unfinished environments and those of earlier days, which are not used again; the others in numbers."""
 
-    old: list[Leftover]
+    unused: list[Leftover]
     kept: int
     kept_bytes: int
 
@@ -83,13 +120,14 @@ class Environments(NamedTuple):
 def environments_in_cache() -> Environments:
     """Find all environments; files that several share count once, as kept if one of these is kept."""
     every = _environments()
-    old = [*older_than(_DAY_SECONDS, every)]
-    kept = [venv for venv in every if venv not in old]
+    unused = {*older_than(_DAY_SECONDS, every), *_unfinished()}
+    kept = [venv for venv in every if venv not in unused]
     seen: set[tuple[int, int]] = set()
     kept_bytes = _bytes_beyond(seen, kept)
     leftovers = [
-        Leftover("environment", venv, _bytes_beyond(seen, [venv]), functools.partial(remove_path, venv))
-        for venv in old
+        Leftover("environment", venv, _bytes_beyond(seen, [venv]), functools.partial(_remove, venv))
+        for venv in every
+        if venv in unused
     ]
     return Environments(leftovers, len(kept), kept_bytes)
 

@@ -1,10 +1,11 @@
 """The git repository of a project: its commits, worktrees and renamed files."""
 
 import contextlib
-import tempfile
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.errors import HarnessError, UsageError
 from harness.timing.environments.programs import output_of, run_plainly
 
@@ -79,21 +80,26 @@ def tracked_files(top: Path, files: Sequence[str]) -> list[str]:
 
 @contextlib.contextmanager
 def checkout(top: Path, commit: str) -> Iterator[Path]:
-    """Yield a worktree of a commit, and remove it afterwards."""
-    with contextlib.ExitStack() as stack:
+    """Yield a worktree of a commit, and remove it afterwards.
+
+    Its git directory lies beside it and names the repository: see ``commondir`` in gitrepository-layout(5).
+    The repository itself does not list the worktree, so a killed command leaves nothing in it.
+    """
+    common = (top / _git(top, "rev-parse", "--git-common-dir")).resolve()
+    with GuardedFolder("checkout") as folder:
         try:
-            folder = stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="harness-gate-", ignore_cleanup_errors=True)
-            )
-        except FileNotFoundError as error:
-            raise UsageError("no folder for temporary files is writable: set TMPDIR to one") from error
-        tree = Path(folder) / "source"
-        _git(top, "worktree", "add", "--detach", "--quiet", str(tree), commit)
-        try:
-            yield tree
-        finally:  # a file that cannot be deleted must not cost the measurements
-            with contextlib.suppress(HarnessError):
-                _git(top, "worktree", "remove", "--force", str(tree))
+            tree, own = folder.path / "source", folder.path / "git"
+            tree.mkdir()
+            (own / "reftable").mkdir(parents=True)  # unused where references are files
+            (tree / ".git").write_bytes(b"gitdir: " + os.fsencode(own) + b"\n")
+            (own / "commondir").write_bytes(os.fsencode(common) + b"\n")
+            (own / "HEAD").write_text("ref: refs/heads/.invalid\n")
+        except OSError as error:
+            why = f"no folder for temporary files is writable ({error.strerror}): set TMPDIR to one"
+            raise UsageError(why) from error
+        _git_in_tree(tree, "update-ref", "--no-deref", "HEAD", commit)
+        _git_in_tree(tree, "reset", "--hard", "--quiet", "--no-recurse-submodules")
+        yield tree
 
 
 def fill_submodules(tree: Path) -> str:
@@ -103,10 +109,8 @@ def fill_submodules(tree: Path) -> str:
     """
     if not (tree / ".gitmodules").exists():
         return ""
-    update = ["git", "-C", str(tree), "submodule", "--quiet", "update", "--init", "--recursive"]
-    command = ["env", "GIT_TERMINAL_PROMPT=0", *update]
     try:
-        output_of(command, tree, "git submodule failed", run_plainly)
+        _git_in_tree(tree, "submodule", "--quiet", "update", "--init", "--recursive")
     except HarnessError as error:
         return str(error)
     return ""
@@ -114,7 +118,7 @@ def fill_submodules(tree: Path) -> str:
 
 def earlier_names(name: str, top: Path, tree: Path) -> list[str]:
     """Return the names that a file had in the commit of a worktree, if git finds it renamed."""
-    commit = commit_of(tree, "HEAD")
+    commit = _git_in_tree(tree, "rev-parse", "HEAD")
     renamed = _git(top, "diff", "-z", "--name-status", _SIMILARITY, "--diff-filter=R", commit).split("\0")
     return [before for before, now in zip(renamed[1::3], renamed[2::3], strict=False) if now == name]
 
@@ -122,3 +126,14 @@ def earlier_names(name: str, top: Path, tree: Path) -> list[str]:
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
     return output_of(command, folder, f"git {arguments[0]} failed", run_plainly)
+
+
+#: Variables by which git tells a hook which repository it is in; the harness may be called by one.
+_HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
+
+
+def _git_in_tree(tree: Path, *arguments: str) -> str:
+    """Call git in a worktree of :func:`checkout`, whatever repository the environment names."""
+    unset = [word for name in _HOOK_VARIABLES for word in ("-u", name)]
+    command = ["env", *unset, "GIT_TERMINAL_PROMPT=0", "git", "-C", str(tree), *arguments]
+    return output_of(command, tree, f"git {arguments[0]} failed", run_plainly)

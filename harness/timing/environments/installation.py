@@ -21,8 +21,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.timing.environments import programs
-from harness.timing.environments.cache import COMPLETE, Progress, exclusive, place_of, remove_old
+from harness.timing.environments.cache import COMPLETE, Progress, exclusive, place_of, remove_unused
 
 
 class Checkout(NamedTuple):
@@ -81,8 +82,7 @@ def environment_of(
                 if lacking:  # another process may get more, and must not change it while it is in use
                     venv = Path(tempfile.mkdtemp(prefix=f"{venv.name}-", dir=venv.parent))
                 _install(venv, requirements, package.requirement, checkout.folder, making)
-            if package.lasting and not lacking:
-                (venv / COMPLETE).touch()
+            (venv / COMPLETE).touch()
         if package.lasting:
             held.close()
         yield Installed(_python(venv), lacking)
@@ -142,7 +142,7 @@ def _shared(requirements: Sequence[str], wheel: Wheel | None, making: _Making) -
     venv = place_of("dependencies", *sorted(requirements), *declared)
     with exclusive(venv, making.progress):
         if not (venv / COMPLETE).exists():
-            remove_old()
+            remove_unused()
             shutil.rmtree(venv, ignore_errors=True)  # what a killed process left
             if requirements or own:
                 _copy_by_links(_shared([], None, making), venv)
@@ -166,15 +166,17 @@ def _install(
 ) -> None:
     """Make the environment of a package whose files are in ``folder``."""
     match = _PATH_WITH_EXTRAS.fullmatch(requirement)
-    with tempfile.TemporaryDirectory(prefix="wheel-", dir=venv.parent) as built:
+    with GuardedFolder("wheel") as built:
         if match is None or not (folder / match["path"]).exists():
             # No path in the checkout: what it depends on is not known before pip installs it.
             wanted, shared = requirement, _shared(requirements, None, making)
         else:
             making.progress.doing(f"building {making.label}")
             builder = _shared([], None, making)
-            making.pip(builder, "wheel", "--no-deps", "--wheel-dir", built, match["path"], folder=folder)
-            (file,) = Path(built).glob("*.whl")
+            making.pip(
+                builder, "wheel", "--no-deps", "--wheel-dir", str(built.path), match["path"], folder=folder
+            )
+            (file,) = built.path.glob("*.whl")
             wheel = Wheel.read(file, match["extras"] or "")
             wanted, shared = wheel.requirement, _shared(requirements, wheel, making)
         making.progress.doing(f"installing {making.label}")

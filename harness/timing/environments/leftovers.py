@@ -8,15 +8,15 @@ from harness.timing.environments.cache import environments_in_cache
 
 
 def _find(_results: Path) -> Found:
-    """Find the environments of earlier days, and state the number and size of those of today."""
+    """Find the environments that are not used again, and state the number and size of those of today."""
     environments = environments_in_cache()
     if not environments.kept:
-        return Found(environments.old)
+        return Found(environments.unused)
     number = f"{counted(environments.kept, 'environment')} of today"
-    return Found(environments.old, f"Kept: {number}, {size_text(environments.kept_bytes)}.")
+    return Found(environments.unused, f"Kept: {number}, {size_text(environments.kept_bytes)}.")
 
 
 ENVIRONMENTS = LeftoverSource(
-    {"environment": "a virtual environment from an earlier day, which is not used again"},
+    {"environment": "a virtual environment of an earlier day, or one whose installation was killed"},
     _find,
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.core.machine import processes
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.errors import HarnessError
 
 _LAST_LINES = 5
@@ -22,9 +23,11 @@ def run_plainly(command: list[str], folder: Path) -> Completed:
 def run_in_group(command: list[str], folder: Path, follow: Callable[[str], None] | None = None) -> Completed:
     """Run a program in a process group that ends with this process, so that no pip outlives its gate.
 
-    ``follow`` gets each line of standard output as it comes.
+    Nor do its temporary files. ``follow`` gets each line of standard output as it comes.
     """
-    return processes.run(command, None, folder=folder, errors="surrogateescape", follow=follow)
+    with GuardedFolder("program") as temporary:
+        variables = {"TMPDIR": str(temporary.path)}
+        return processes.run(command, None, variables, folder=folder, errors="surrogateescape", follow=follow)
 
 
 def output_of(

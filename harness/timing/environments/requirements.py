@@ -5,7 +5,6 @@ import contextlib
 import hashlib
 import importlib.util
 import re
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from importlib import metadata
@@ -14,6 +13,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.plugins import registry
 from harness.errors import UsageError
 from harness.timing.environments.cache import Progress
@@ -122,9 +122,9 @@ def own_wheel() -> Iterator[Package]:
     ]
     record = "\n".join([*listed, f"{info}/RECORD,,", ""])
     name = f"dl_harness-{found.version}-py3-none-any.whl"
-    with tempfile.TemporaryDirectory(prefix="harness-wheel-") as folder:
-        with zipfile.ZipFile(Path(folder) / name, "w", zipfile.ZIP_DEFLATED) as wheel:
+    with GuardedFolder("wheel") as built:
+        with zipfile.ZipFile(built.path / name, "w", zipfile.ZIP_DEFLATED) as wheel:
             for each, content in {**files, f"{info}/RECORD": record.encode()}.items():
                 wheel.writestr(each, content)
         identity = hashlib.sha256(record.encode()).hexdigest()
-        yield Package(name, (_DISTRIBUTION, identity), lambda: contextlib.nullcontext(Checkout(Path(folder))))
+        yield Package(name, (_DISTRIBUTION, identity), lambda: contextlib.nullcontext(Checkout(built.path)))

@@ -12,9 +12,8 @@ from harness.core.documents.escaping import (
     for_openmetrics_label,
     one_line,
 )
-from harness.core.documents.files import require_folder
+from harness.core.documents.files import write_bytes
 from harness.core.documents.render.markdown import markdown
-from harness.core.machine.files import prove_writable, replace_file
 from harness.errors import UsageError
 from harness.timing.gate.advice import advice
 from harness.timing.gate.circumstances import circumstances
@@ -231,16 +230,11 @@ def check_target(path: Path) -> None:
     """Check that a gate can be written to a path, before anything is measured.
 
     Raises:
-        UsageError: the suffix is unknown, the folder cannot be written to, or a library is missing.
+        UsageError: the suffix is unknown, or a library is missing.
     """
     if path.suffix not in FORMATS:
         kinds = ", ".join(f"{suffix} ({meaning})" for suffix, (meaning, _) in FORMATS.items())
         raise UsageError(f"--to {path}: unknown suffix; use {kinds}")
-    require_folder(path)
-    try:
-        prove_writable(path.parent)
-    except OSError as error:
-        raise UsageError(f"--to {path}: cannot write to {path.parent}: {error.strerror}") from error
     if path.suffix == ".html":
         try:
             import harness.core.documents.render.html  # noqa: F401
@@ -258,7 +252,7 @@ def write_gate(record: GateRecord, path: Path, inconclusive: Inconclusive = None
         OSError: it cannot be written.
     """
     _, content = FORMATS[path.suffix]
-    replace_file(path, content(record, inconclusive))
+    write_bytes(path, content(record, inconclusive))
 
 
 def annotations(record: GateRecord, inconclusive: Inconclusive = None) -> Iterator[str]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from harness.core.documents.files import require_folder
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.store import RUNS
 from harness.core.runs.weights import weights_path
@@ -13,6 +12,7 @@ from harness.core.shell import completion, options
 from harness.core.shell.console import LiveLine
 from harness.core.shell.ending import write_document
 from harness.core.shell.features import records
+from harness.core.shell.paths import OutputFile
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
 from harness.weights.explain.explained import explain_weights
@@ -34,10 +34,8 @@ _FORMATS = (".html", ".md")
 @click.option(
     "--to",
     "target",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("explanations.html"),
-    show_default=True,
-    help="The page: .html, or .md.",
+    type=OutputFile(),
+    help="Also write the page with the maps: .html, or .md.",
 )
 @options.device
 @options.threads
@@ -46,7 +44,7 @@ _FORMATS = (".html", ".md")
 @options.plugin
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:
-    """Show which inputs the outputs of recorded networks depend on, on a page.
+    """Show which inputs the outputs of recorded networks depend on.
 
     RECORD is a run that was made with `harness run --save-weights`: a file, an id, the beginning of an id, or
     last (the newest run). Explained are right answers and the most confident errors on the test data: heat
@@ -57,15 +55,14 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
     \b
       harness run --backend torch --task cnn --save-weights
-      harness explain last --backend torch,keras,jax
+      harness explain last --backend torch,keras,jax --to explanations.html
 
     Exit code: 0, 1 if gradients are wrong or maps differ, 2 if the input is wrong, a run has no weights, or a
     backend has no gradients of inputs.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    target: Path = given["target"]
-    if target.suffix not in _FORMATS:
+    target: Path | None = given["target"]
+    if target is not None and target.suffix not in _FORMATS:
         raise UsageError(f"--to {target}: the ending must be one of {', '.join(_FORMATS)}")
-    require_folder(target)
     named = [records().named(RUNS, given["results"], name) for name in given["names"]]
     for record, path in named:
         weights_path(record, path.parent, best=True)  # refuses before any framework is asked
@@ -80,6 +77,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             runs.append(ExplainedRun(record, given["which"], found))
     document = explanations_document(runs)
     echo(terminal_text(document))
-    write_document(document, target)
-    echo(f"Page: {target}")
+    if target is not None:
+        write_document(document, target)
+        echo(f"Page: {target}")
+    else:
+        echo("Page with the maps: add --to explanations.html")
     ctx.exit(int(not all(run.agrees for run in runs)))

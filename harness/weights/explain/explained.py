@@ -164,7 +164,7 @@ def explain_weights(
         raise UsageError(f"task {record.task.name} has no network whose outputs are explained")
     read_weights(record, folder, best=best)
     answers: list[Answer] = []
-    scratch = GuardedFolder("harness-explain-")
+    scratch = GuardedFolder("explain")
     try:
         for configuration in configurations:
             path = scratch.path / "arrays.npz"

@@ -132,7 +132,7 @@ def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         for left in path.parent.iterdir():
             if _DRAFT.fullmatch(left.name) and time.time() - left.lstat().st_mtime > _LONGEST_WRITE_SECONDS:
                 left.unlink()
-        with draft.open("wb") as file:
+        with draft.open("xb") as file:  # follows no link
             write(file)
         os.replace(draft, path)  # noqa: PTH105  atomic on every system
     except BaseException:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.machine import files
-from harness.core.machine.files import read_file, replace_file, sweep_drafts
+from harness.core.machine.files import read_file, replace_file
 from harness.core.machine.guarded_folder import GuardedFolder
 
 
@@ -47,17 +47,6 @@ def test_a_name_of_the_longest_length_is_written(tmp_path):
         replace_file(tmp_path / name, b"whole")
         assert (tmp_path / name).read_bytes() == b"whole"
     assert len(list(tmp_path.iterdir())) == 3
-
-
-def test_drafts_of_killed_writers_are_swept_and_those_of_others_are_not(tmp_path):
-    old, new, other = (tmp_path / name for name in (".a.json.12.tmp", ".b.json.13.tmp", ".notes.tmp"))
-    for path in (old, new, other):
-        path.write_bytes(b"")
-    for path in (old, other):
-        os.utime(path, (0, 0))
-    sweep_drafts(tmp_path)
-    assert sorted(tmp_path.iterdir()) == [new, other]
-    sweep_drafts(tmp_path / "nowhere")
 
 
 @contextlib.contextmanager
@@ -136,7 +125,7 @@ def test_readers_see_the_old_file_or_the_new_one(tmp_path):
 _KILLED = """
 import os, signal
 from harness.core.machine.guarded_folder import GuardedFolder
-folder = GuardedFolder("killed-")
+folder = GuardedFolder("killed")
 (folder.path / "file").touch()
 print(folder.path, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -145,7 +134,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_a_folder_is_created_when_it_is_needed_and_deleted_when_closed(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with contextlib.closing(GuardedFolder("some-")) as folder:
+    with GuardedFolder("some") as folder:
         assert not list(tmp_path.iterdir())
         (folder.path / "file").touch()
         assert list(tmp_path.iterdir()) == [folder.path]
@@ -175,7 +164,7 @@ def test_a_folder_stays_where_programs_are_missing(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "rm").symlink_to(shutil.which("rm"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    with contextlib.closing(GuardedFolder("with spaces ")) as folder:
+    with GuardedFolder("some") as folder:
         assert folder.path.is_dir()
         with pytest.raises(subprocess.TimeoutExpired):  # it waits for the end of this process
             folder._guard.wait(0.5)

@@ -3,18 +3,25 @@
 import os
 import subprocess
 import sys
-import time
 
 import msgspec
 import pytest
 from support.records import make_record, make_unfinished_record, save_runs
 
+from harness.core.machine.ownership import create_file, draft_of, new_folder_in
 from harness.core.machine.processes import this_process
 from harness.core.runs.claims import Claims
 from harness.core.runs.leftovers import leftovers
 from harness.core.runs.store import RUNS
 
 ENDED = ["ok", "diverged", "failed", "timeout", "interrupted", "unsupported"]
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path, monkeypatch):
+    """Keep out what other processes are killed with."""
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
 
 
 @pytest.fixture
@@ -58,13 +65,21 @@ def test_a_record_that_was_completed_after_it_was_shown_stays(store):
     assert RUNS.read(lost.path).status == "ok"
 
 
-@pytest.mark.parametrize(("mine", "seconds_ago", "left"), [(False, 120, 1), (False, 5, 0), (True, 120, 0)])
-def test_an_unfinished_file_is_left_if_its_process_is_gone_for_a_while(store, gone, mine, seconds_ago, left):
+def test_drafts_and_folders_of_ended_processes_are_left(store, tmp_path):
     (store.folder / "lost.json").unlink()
-    path = store.folder / f".one.json.{os.getpid() if mine else gone}.tmp"
-    path.write_bytes(b"{")
-    os.utime(path, (time.time() - seconds_ago,) * 2)
-    assert found(store) == [("unfinished file", path.name)] * left
+    drafts = [draft_of(store.folder / "one.json") for _ in range(2)]
+    folders = [new_folder_in(tmp_path / "temporary", "some"), new_folder_in(tmp_path / "cache" / "a", "some")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    locks = [create_file(draft) for draft in drafts]
+    os.close(locks.pop())
+    left = list(leftovers(store.folder.parent))
+    kinds = {drafts[1]: "unfinished file", **dict.fromkeys(folders, "temporary folder")}
+    assert {each.path: each.kind for each in left} == kinds
+    for each in left:
+        each.remove()
+    assert found(store) == []
+    os.close(*locks)
 
 
 def test_a_claim_is_left_if_its_process_is_gone(store):

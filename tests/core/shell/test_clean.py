@@ -14,8 +14,9 @@ def aged(path, days):
 
 
 @pytest.fixture
-def left(quick, tmp_path):
+def left(quick, tmp_path, monkeypatch):
     """A results folder with a finished and a lost run; a cache with an old and a new certificate."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     save_runs(quick.folder / "results", make_record("finished"), make_unfinished_record("lost", "running"))
     cache = tmp_path / "cache"
     (cache / "certificates").mkdir(parents=True)

@@ -108,7 +108,7 @@ def test_the_page_holds_the_samples_of_a_generator(findings):
 def test_a_folder_holds_every_chart_as_svg_and_png(findings, tmp_path):
     few = _one_group(findings)
     write_folder(few, tmp_path / "pictures")
-    paths = list((tmp_path / "pictures").iterdir())
+    paths = list((tmp_path / "pictures").glob("[!.]*"))
     assert {path.suffix for path in paths} == {".svg", ".png", ".pdf"}
     slides = [path.read_bytes() for path in paths if path.suffix == ".pdf"]
     assert len(slides) == len(all_figures(few))
@@ -193,7 +193,7 @@ def test_texts_keep_their_lines_in_a_terminal_and_on_a_page(store, of_language):
 def test_a_folder_has_the_texts_as_files(of_language, tmp_path, monkeypatch):
     monkeypatch.setattr(folder, "all_figures", lambda _: {})  # charts take seconds to draw
     write_folder(of_language, tmp_path / "charts")
-    paths = list((tmp_path / "charts").iterdir())
+    paths = list((tmp_path / "charts").glob("[!.]*"))
     assert [path.suffix for path in paths] == [".txt", ".txt"]
     assert any("Second Citizen:" in path.read_text("utf-8") for path in paths)
 

@@ -14,6 +14,7 @@ import pytest
 from support.repository import ONE, TWO, add_commit
 from support.wheels import PROJECT, write_wheel
 
+from harness.core.machine.ownership import sweep
 from harness.errors import HarnessError, UsageError
 from harness.timing.environments import cache, git, installation, programs
 from harness.timing.environments.commits import Source, base_environment, head_environment
@@ -252,10 +253,10 @@ def test_commits_share_what_they_declare_alike_and_have_their_own_code(commits, 
     assert sorted(path.name.partition("-")[0] for path in made) == ["dependencies"] * 3 + ["package"] * 3
     sizes = cache.environments_in_cache()
     separately = sum(file.lstat().st_size for venv in (one, two, three) for file in venv.rglob("*"))
-    assert (sizes.old, sizes.kept) == ([], 6)
+    assert (sizes.unused, sizes.kept) == ([], 6)
     assert sizes.kept_bytes < 0.6 * separately
     os.utime(one, (0, 0))
-    (leftover,) = cache.environments_in_cache().old
+    (leftover,) = cache.environments_in_cache().unused
     assert leftover.path == one
     assert leftover.size_bytes < separately / 12  # the package and folders: what others use stays
     leftover.remove()
@@ -300,10 +301,15 @@ top = pathlib.Path({str(top)!r})
 base_environment(top, top, {first!r}, Source("."), Killed())
 """
     subprocess.run(["git", "-C", top, "checkout", "-q", first], check=True)
-    killed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    (tmp_path / "temporary").mkdir()
+    variables = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
+    killed = subprocess.run(
+        [sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=False
+    )
     assert killed.returncode == -9, killed.stderr
     venv = environment(top, first)
     assert file_of(venv, "own").is_dir()
     assert file_of(venv, "leaf.py")
-    left = [path.name for path in (tmp_path / "cache" / "environments").glob("wheel-*")]
-    assert len(left) == 1  # `harness clean` removes it another day
+    assert not list((tmp_path / "cache" / "environments").glob("wheel-*"))
+    sweep(tmp_path / "temporary")
+    assert not list((tmp_path / "temporary").iterdir())  # of pip, too

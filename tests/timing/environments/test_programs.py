@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.repository import ONE, TWO, add_commit
 
 from harness.errors import HarnessError, UsageError
 from harness.timing.environments import git
@@ -41,20 +42,37 @@ def test_where_in_its_repository_a_folder_is(project):
     assert git.place_in_repository(top) == Path()
 
 
-def test_a_worktree_that_cannot_be_removed_costs_no_measurement(project, monkeypatch):
+@pytest.mark.parametrize("called_by", ["a shell", "a hook"])
+def test_a_worktree_touches_neither_its_repository_nor_that_of_a_hook(project, called_by, monkeypatch):
+    """Git tells its hooks by variables which repository and index they work on."""
     top, call = project
-    real = git._git
+    first = call("rev-parse", "HEAD")
+    add_commit(top, {"gate.toml": ONE})
+    before = call("status", "--porcelain", "--branch"), call("rev-parse", "HEAD"), call("for-each-ref")
+    if called_by == "a hook":
+        for name, value in (("DIR", ".git"), ("INDEX_FILE", ".git/index"), ("WORK_TREE", ".")):
+            monkeypatch.setenv(f"GIT_{name}", str(top / value))
+    with git.checkout(top, first) as tree:
+        assert (tree / "gate.toml").read_text() == TWO
+        assert git.earlier_names("gate.toml", top, tree) == []
+        assert len(call("worktree", "list").splitlines()) == 1
+    assert not tree.parent.exists()
+    assert before == (
+        call("status", "--porcelain", "--branch"),
+        call("rev-parse", "HEAD"),
+        call("for-each-ref"),
+    )
+    assert (top / "gate.toml").read_text() == ONE
 
-    def unable(folder, *words):
-        if words[:2] == ("worktree", "remove"):
-            raise HarnessError("failed to delete: Permission denied")
-        return real(folder, *words)
 
-    monkeypatch.setattr(git, "_git", unable)
-    with git.checkout(top, call("rev-parse", "HEAD")) as tree:
-        measured = tree.exists()
-    assert measured
-    assert not tree.exists()
+def test_a_worktree_of_a_worktree_and_of_a_sparse_one_is_complete(project, tmp_path):
+    top, call = project
+    add_commit(top, {"a/one": "1", "b/two": "2"})
+    call("worktree", "add", "--quiet", "--detach", str(tmp_path / "linked"))
+    call("-C", str(tmp_path / "linked"), "sparse-checkout", "set", "a")
+    with git.checkout(tmp_path / "linked", call("rev-parse", "HEAD")) as tree:
+        assert sorted(path.name for path in tree.iterdir()) == [".git", "a", "b", "gate.toml"]
+        assert git.place_in_repository(tree / "a") == Path("a")
 
 
 def test_what_is_no_repository_or_no_commit_is_refused(project, tmp_path):

@@ -179,7 +179,7 @@ def test_the_suffix_selects_the_format(tmp_path, name, begins):
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-@pytest.mark.parametrize("name", ["gate.pdf", "gate", "nowhere/junit.xml"])
+@pytest.mark.parametrize("name", ["gate.pdf", "gate"])
 def test_targets_that_cannot_be_written_are_refused_before_the_gate(tmp_path, name):
     with pytest.raises(UsageError, match="--to"):
         ci_formats.check_target(tmp_path / name)

@@ -104,10 +104,10 @@ def test_maps_that_differ_and_gradients_that_are_wrong_are_said_first(tmp_path, 
 def test_the_command_explains_one_network_in_two_frameworks(harness):
     run = ("run", "--task", "mlp", "--no-certify", "--max-steps", "60", "--quiet")
     harness(*run, "--backend", "torch", "--save-weights")
-    done = harness("explain", "last", "--backend", "torch,jax", "--quiet")
+    done = harness("explain", "last", "--backend", "torch,jax", "--quiet", "--to", "page.html")
     assert done.returncode == 0, done.stderr
     assert re.search(r"torch:eager and jax:jit are the same to 1e-09", done.stdout)
-    assert (harness.folder / "explanations.html").read_text().startswith("<!doctype html>")
+    assert (harness.folder / "page.html").read_text().startswith("<!doctype html>")
 
     harness(*run, "--backend", "paced", "--save-weights")
     assert harness("score", "last", "--backend", "torch").returncode == 0

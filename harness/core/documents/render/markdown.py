@@ -54,7 +54,7 @@ def write_markdown(document: Document, path: Path) -> None:
     drawn = {}
     for figure in (figure for figure in _figures(document.nodes) if figure.chosen):
         file = path.with_name(f"{path.stem}-{figure.name}.svg")
-        write_text(file, svg(figure, _PICTURE_WIDTH))
+        write_text(file, svg(figure, _PICTURE_WIDTH), named=False)
         drawn[figure.name] = file.name.replace(" ", "%20")
     write_text(path, markdown(document, drawn))
 

@@ -18,6 +18,7 @@ _OF_RUNS = LeftoverSource(
     {
         "lost run": "a run whose process was killed, with its images; its measurements are incomplete",
         "unfinished file": "a file that a killed process was writing",
+        "temporary folder": "a folder for temporary files of a process that no longer exists",
         "stale claim": "the claim on a run of a process that no longer exists",
         "certificate": "a cached certificate older than 30 days; it is recomputed when needed",
     },

@@ -8,6 +8,7 @@ from harness.core.documents.render.terminal import fitted_table, terminal_width
 from harness.core.plugins import registry
 from harness.core.runs.request import ask_source, loaded, summary_of
 from harness.core.shell import completion, options
+from harness.core.shell.paths import UserPath
 from harness.core.shell.printing import echo
 from harness.errors import DataError, PluginError, UsageError
 from harness.spec.data import Dataset, DataSource
@@ -75,7 +76,7 @@ def fetch(name: str) -> None:
 
 @command.command("import")
 @click.argument("name", shell_complete=completion.DATASETS)
-@click.argument("path", type=click.Path(exists=True, readable=True, path_type=Path))
+@click.argument("path", type=UserPath(exists=True))
 @options.plugin_of_datasets
 def import_dataset(name: str, path: Path) -> None:
     """Import the data set NAME from the archive or folder at PATH."""

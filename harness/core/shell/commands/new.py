@@ -9,10 +9,12 @@ from string import Template
 
 import click
 
+from harness.core.documents.files import refuse_foreign_folder
 from harness.core.plugins import registry
 from harness.core.plugins.loading import GROUPS, LABELS, Kind
 from harness.core.shell.features import GROUP, Skeleton, present
 from harness.core.shell.main import commands
+from harness.core.shell.paths import OutputFolder
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
 
@@ -62,9 +64,9 @@ def skeletons() -> dict[str, Skeleton]:
 @click.option(
     "--to",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=OutputFolder(),
     metavar="DIR",
-    help="Folder of the package. It may exist; no file in it is overwritten. Default: a folder named "
+    help="Folder of the package: a new one, or one that has hidden files alone. Default: a folder named "
     "harness-NAME here.",
 )
 def command(kind: str, name: str, folder: Path | None) -> None:
@@ -79,13 +81,13 @@ def command(kind: str, name: str, folder: Path | None) -> None:
       harness new task wide-mlp --to plugins/wide-mlp
       harness new command matmul
 
-    Exit code: 0, or 2 if the name is invalid or taken, or a file exists.
+    Exit code: 0, or 2 if the name is invalid or taken, or the folder has files.
     """  # noqa: D301  click's mark for lines that it must not wrap
     made = skeletons()[kind]
     _require_free(made, name)
     texts = files_of(made, kind, name)
     folder = folder or Path(f"harness-{name}")
-    _require_absent(folder, texts)
+    refuse_foreign_folder(folder)
     for path, text in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         with (folder / path).open("x", encoding="utf-8") as file:
@@ -136,10 +138,3 @@ def _require_free(skeleton: Skeleton, name: str) -> None:
         )
     if name in skeleton.taken():
         raise UsageError(f"a {label} named {name!r} is already installed; choose another name.")
-
-
-def _require_absent(folder: Path, texts: dict[str, str]) -> None:
-    """Refuse to overwrite a file, before the first one is written."""
-    present = [str(folder / path) for path in texts if (folder / path).exists()]
-    if present:
-        raise UsageError(f"{', '.join(present)}: exists and is not overwritten; choose another --to DIR.")

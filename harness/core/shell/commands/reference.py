@@ -9,14 +9,16 @@ import msgspec
 
 from harness.core.certify.agreement import make_reference
 from harness.core.certify.references import Reference
+from harness.core.documents.files import write_bytes
 from harness.core.machine.description import default_threads
-from harness.core.machine.files import prove_writable, replace_file
+from harness.core.machine.files import prove_writable
 from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.options import parse_options
 from harness.core.plugins.selection import select_backend
 from harness.core.shell import completion, options
+from harness.core.shell.paths import OutputFile
 from harness.core.shell.printing import echo
 from harness.core.worker.examiner import Examiner
 from harness.errors import UsageError
@@ -31,7 +33,7 @@ _FEWEST_FRAMEWORKS = 2
 @click.option(
     "--to",
     "path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
     help="File to write. Default: the task's own reference file.",
 )
 @options.plugin
@@ -79,7 +81,7 @@ def write_reference(
         examiners = [stack.enter_context(Examiner(configuration)) for configuration in configurations]
         reference = make_reference(definition, examiners, report)
     with _writing(path):
-        replace_file(path, msgspec.json.encode(reference, order="deterministic") + b"\n")
+        write_bytes(path, msgspec.json.encode(reference, order="deterministic") + b"\n")
     return reference
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from harness.core.documents.files import require_folder, write_text
+from harness.core.documents.files import write_text
 from harness.core.documents.find import Result
 from harness.core.runs.store import RUNS
 from harness.core.shell.ending import writing
 from harness.core.shell.features import hooked, records
 from harness.core.shell.options import report_unreadable, selection_options
+from harness.core.shell.paths import Output
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
 
@@ -23,10 +24,10 @@ from harness.errors import UsageError
     "targets",
     required=True,
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=Output(),
     help="File to write; repeatable. Its suffix is the format: .html, .md (with SVG files next to it), .csv, "
     ".parquet, .ipynb, .tex (tables and method, with a .bib file next to it). Without a suffix: a folder, "
-    "for every chart as SVG, PNG and, as a slide, PDF.",
+    "for every chart as SVG, PNG and, as a slide, PDF; it is new, empty, or from an earlier report.",
 )
 @click.pass_context
 def command(
@@ -60,14 +61,11 @@ def command(
     report = reports[0]
     for path in paths:
         _refuse_other_formats(path, report.FORMATS)
-        require_folder(path)
     unreadable = report.write(paths, selection, results, given)
     ctx.exit(report_unreadable(unreadable))
 
 
 def _refuse_other_formats(path: Path, known: Sequence[str]) -> None:
-    if path.suffix and path.is_dir():
-        raise UsageError(f"--to {path} is a folder; give a file in it, or a folder without a suffix")
     if path.suffix and path.suffix not in known:
         formats = ", ".join(known)
         raise UsageError(
@@ -85,7 +83,6 @@ def _write_one(others: list[Result], remaining: list[str], paths: list[Path]) ->
     for path in paths:
         if path.suffix not in suffixes:
             raise UsageError(f"--to {path}: a {result.kind.name} is written as {' or '.join(suffixes)}")
-        require_folder(path)
     record = result.kind.read(result.path)
     for path in paths:
         with writing(path):

@@ -1,0 +1,109 @@
+"""Paths on the command line: an option refuses one that cannot be used, before anything begins."""
+
+import contextlib
+import errno
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.core.documents.files import refuse_foreign_folder
+from harness.core.machine.files import prove_writable
+from harness.errors import UsageError
+
+_SHOWN_CHARACTERS = 60
+#: Reasons why the system cannot use a path, which lie in the path or its permissions and not in a program.
+UNUSABLE = {
+    errno.EACCES,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
+
+
+def shown(path: str) -> str:
+    """Shorten a path for a message of one line."""
+    is_short = len(path) <= 2 * _SHOWN_CHARACTERS
+    return path if is_short else f"{path[:_SHOWN_CHARACTERS]}… ({len(path)} characters)"
+
+
+class UserPath(click.Path):
+    """A path that may exist or not, or with ``exists`` must."""
+
+    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Convert ``value`` to a path; refuse an empty text and what the system cannot use as a path."""
+        text = str(value)
+        reason = "" if text else "the path is empty"
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                Path(text).stat()
+            self.check(Path(text))
+        except ValueError:
+            reason = "a path has no NUL character"
+        except OSError as error:
+            reason = f"{shown(text)}: {error.strerror}"
+        except UsageError as error:
+            reason = reason or str(error)
+        if reason:
+            self.fail(reason, param, ctx)
+        super().convert(text, param, ctx)
+        return Path(text)
+
+    def check(self, path: Path) -> None:
+        """Raise UsageError where a path cannot be used for more specific reasons."""
+
+
+class OutputFile(UserPath):
+    """A file to write: its folder exists, and the file itself may exist, too."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False)
+
+    def check(self, path: Path) -> None:
+        """Raise UsageError if the folder does not exist or is not writable, or the path is not of a file."""
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is not a regular file")
+        _check_parent(path)
+
+
+class OutputFolder(UserPath):
+    """A folder to fill: see :func:`refuse_foreign_folder`."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False)
+
+    def check(self, path: Path) -> None:
+        """Raise UsageError if the folder has other files."""
+        refuse_foreign_folder(path)
+
+
+class Output(UserPath):
+    """A file to write if the path has a suffix, or else a folder to fill."""
+
+    def check(self, path: Path) -> None:
+        """Check a file as :class:`OutputFile` and a folder as :class:`OutputFolder`."""
+        if path.suffix and path.is_dir():
+            raise UsageError(f"{path} is a folder; give a file in it, or a folder without a suffix")
+        if path.suffix:
+            OutputFile().check(path)
+        elif path.exists():
+            OutputFolder().check(path)
+        else:
+            _check_parent(path)
+
+
+def _check_parent(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise UsageError(f"the folder {path.parent} does not exist")
+    try:
+        prove_writable(path.parent)
+    except OSError as error:
+        raise UsageError(f"cannot write to {path.parent}: {error.strerror}") from error
