@@ -77,7 +77,7 @@ def warning_text(pairs: Sequence[PairComparison]) -> str:
 _STATED_RATIOS = 3
 #: Groups of runs that a report shows; filters bring up the others.
 SHOWN_GROUPS = 12
-NOTHING_COMPARABLE = "There is nothing to compare, and no run scored an epoch. The reasons are listed below."
+NOTHING_COMPARABLE = "There is nothing to compare. The reasons are listed below."
 
 
 def headline(comparison: Comparison) -> str:
