@@ -14,7 +14,18 @@ from support.made_gates import fixed_gates, mixed_gate
 from support.made_records import made_setting, seeds_of
 from support.made_runs import compared, only_group
 
-from harness.core.documents.charts import GREY, PALETTE, configuration_colours, sized, svg
+from harness.core.documents.charts import (
+    GREY,
+    PALETTE,
+    by_name,
+    configuration_colours,
+    layer,
+    layered,
+    named_rows,
+    scaled,
+    sized,
+    svg,
+)
 from harness.core.documents.document import Figure
 from harness.core.runs.record import Block, Phases
 from harness.learning.runs.charts import phase_bars, step_distribution, time_against_quality
@@ -152,6 +163,47 @@ def test_panels_share_the_width(width, columns):
     assert chart["columns"] == columns
     assert columns * (chart["spec"]["width"] + chart["spacing"]) <= width
     assert "width" not in chart
+
+
+#: Each pair of names differs where a narrow place ends.
+LONG_NAMES = [start + end for start in ("an_optimizer_with_a_name_", "W" * 40, "学" * 30) for end in "12"]
+
+
+def _texts(drawn):
+    """The texts of a drawing without line ends: lines of one text follow one another."""
+    return "".join(re.findall(r">([^<>]+)<", drawn))
+
+
+def _named_curves(names):
+    one, *_ = _of_five(1)
+    return [
+        dataclasses.replace(one, configuration=dataclasses.replace(one.configuration, name=name))
+        for name in names
+    ]
+
+
+def _in_panels(names):
+    return loss_curves(_named_curves(names), configuration_colours(names))
+
+
+def _in_a_legend(names):
+    rows = [{"name": name, "value": place} for place, name in enumerate(names)]
+    colour = scaled("name:N", configuration_colours(names), legend={"columns": 1})
+    return layered(rows, layer("point", x="value:Q", color=colour))
+
+
+def _on_an_axis(names):
+    rows = [{"name": name, "value": place} for place, name in enumerate(names)]
+    return named_rows(rows, "name", layer("point", x="value:Q", y=by_name("name")))
+
+
+@pytest.mark.parametrize("chart_of", [_in_panels, _in_a_legend, _on_an_axis])
+def test_names_are_broken_into_lines_and_never_cut(chart_of):
+    drawn = svg(Figure("chart", "", valid(chart_of(LONG_NAMES))), 480)
+    assert "…" not in drawn
+    assert [name for name in LONG_NAMES if name not in _texts(drawn)] == []
+    assert max(map(len, re.findall(r">([^<>]+)<", drawn))) <= 20
+    assert float(re.search(r'width="([\d.]+)"', drawn)[1]) < 650  # with labels beside the plot
 
 
 def test_long_names_do_not_widen_their_panels():

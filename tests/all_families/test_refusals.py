@@ -58,6 +58,7 @@ run --task cnn --backend torch --dataset cifar10
 {RUN} --seeds 0
 {RUN} --epochs -1
 {RUN} --seed 1 --seeds 2
+{RUN} --seed 10000
 {RUN} --device gpu
 {RUN} --precision float16
 {RUN} --precision float32,half

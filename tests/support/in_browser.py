@@ -19,6 +19,35 @@ TOO_WIDE = """[...document.querySelectorAll('main *, header *, nav *')]
     .filter(element => !element.closest('.scroll') &&
         element.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
     .map(element => element.tagName + '.' + element.className)"""
+#: Sections without a visible heading, their texts that are not seen, and charts without a visible mark.
+#: Narrow charts of ranges leave texts out.
+HIDDEN = """[...document.querySelectorAll('main section')].flatMap(section => {
+    const size = element => element.getBoundingClientRect();
+    const seen = element => element.checkVisibility({ opacityProperty: true }) &&
+        size(element).width > 0 && size(element).height > 0;
+    const faults = [], name = section.id || section.textContent.slice(0, 40);
+    const heading = section.querySelector(':scope > :is(h2, h3, h4, h5, h6)');
+    if (!heading || !heading.textContent.trim() || !seen(heading)) faults.push(`${name}: heading`);
+    for (const text of section.querySelectorAll('p, li, dd, dt, td, th, figcaption, summary, pre'))
+        if (text.textContent.trim() && !seen(text) && !text.closest('.relative, .unseen'))
+            faults.push(`${name}: ${text.textContent.slice(0, 40)}`);
+    for (const chart of section.querySelectorAll('.chart')) {
+        const svg = chart.querySelector('svg');
+        const marks = [...chart.querySelectorAll('.mark-group.role-frame .role-mark > *')];
+        // A line through a single point has a size of 0.
+        const drawn = marks.some(mark => size(mark).width + size(mark).height > 0 &&
+            getComputedStyle(mark).opacity > 0);
+        if (!svg || size(svg).width < 100 || size(svg).height < 60 || !drawn)
+            faults.push(`${name}: chart ${chart.id}`);
+    }
+    return faults;
+})"""
+#: Ids of several elements.
+SHARED_IDS = """[...document.querySelectorAll('[id]')].map(element => element.id)
+    .filter((id, place, all) => all.indexOf(id) !== place)"""
+#: Links within the page that lead to no element.
+LOST_LINKS = """[...document.querySelectorAll('a[href^="#"]')].map(link => link.getAttribute('href'))
+    .filter(address => !document.getElementById(address.slice(1)))"""
 #: Texts of charts that reach beyond their drawing, where they are cut.
 CUT = """[...document.querySelectorAll('.chart svg')].flatMap(svg => {
     const box = svg.getBoundingClientRect();

@@ -5,6 +5,7 @@ work for a page. The tests validate every chart with Altair.
 """
 
 import json
+import math
 import re
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -35,11 +36,30 @@ ROW_HEIGHT = 34
 FRAME_HEIGHT = 40
 #: Places at which names of configurations are broken: before each setting and before a version.
 _NAME_PARTS = r" (?=\(|[a-z_0-9]+=)"
-_SPLIT_NAME = f"split(replace(datum.label, regexp({json.dumps(_NAME_PARTS)}, 'g'), '\\n'), '\\n')"
+#: Lines of a name have at most so many characters, and half as many of wide ones, such as capitals.
+_NAME_LINE = 20
+_WIDE = r"[A-Z@%\u1100-\u{10ffff}]"
+_WIDE_NAME = re.compile("[A-Z@%\u1100-\U0010ffff]")
+_LINE_HEIGHT = 12
+_LONG_PARTS = (
+    rf"({_WIDE}{{{_NAME_LINE // 2}}})(?=[^\n])",
+    rf"(?=[^\n]{{{_NAME_LINE + 1}}})([^\n]{{0,{_NAME_LINE - 1}}}[ :,/_-]|[^\n]{{{_NAME_LINE}}})",
+)
+
+
+def _in_lines() -> str:
+    """Return the expression that breaks a name into lines, none of which is cut."""
+    broken = f"replace(datum.label, regexp({json.dumps(_NAME_PARTS)}, 'g'), '\\n')"
+    for part in _LONG_PARTS:
+        broken = f"replace({broken}, regexp({json.dumps(part)}, 'gu'), '$1\\n')"
+    return f"split({broken}, '\\n')"
+
+
+#: A label as a name in lines. No label is cut: names may differ at any place.
+_NAME_LABEL = {"labelExpr": _in_lines(), "labelLimit": 0}
 NAME_AXIS = {
-    "labelExpr": _SPLIT_NAME,
-    "labelLineHeight": 12,
-    "labelLimit": 140,
+    **_NAME_LABEL,
+    "labelLineHeight": _LINE_HEIGHT,
     "ticks": False,
     "domain": False,
     "labelPadding": 8,
@@ -63,7 +83,7 @@ CONFIG: dict[str, Any] = {
         "orient": "top",
         "title": None,
         "labelFontSize": 12,
-        "labelLimit": 140,
+        "labelLimit": 0,
         "symbolOpacity": 1,
         "columns": 3,
         "offset": 10,
@@ -82,7 +102,6 @@ Colours = Mapping[str, str]
 _SPREAD = 75945
 #: Columns of a legend that fit a phone, each with the longest name for which they do.
 _LEGEND_COLUMNS = ((3, 12), (2, 18))
-_LONGEST_ON_A_LINE = 20
 
 #: The version of Vega-Lite that the charts are written for; the tests validate each of them.
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
@@ -132,11 +151,24 @@ def by_name(name: str) -> Spec:
 
 def named_rows(rows: Sequence[Row], name: str, *layers: Spec, frame: int = FRAME_HEIGHT) -> Spec:
     """Return a chart of ``layers``, as high as one row per value of the field ``name`` needs."""
-    return layered(rows, *layers, height=frame + ROW_HEIGHT * len({row[name] for row in rows}))
+    names = {str(row[name]) for row in rows}
+    row_height = max([ROW_HEIGHT, *(_LINE_HEIGHT * (_most_lines(each) + 0.5) for each in names)])
+    return layered(rows, *layers, height=frame + math.ceil(row_height * len(names)))
 
 
-def scaled(name: str, values: Mapping[Any, object], **properties: object) -> Spec:
-    """Return the channel of a field; ``values`` maps its values, in order, to colours, shapes or dashes."""
+def _most_lines(name: str) -> int:
+    """Return an upper limit of the lines into which a label breaks the name."""
+    widths = (len(part) + len(_WIDE_NAME.findall(part)) for part in re.split(_NAME_PARTS, name))
+    return sum(1 if width <= _NAME_LINE else 1 + math.ceil(width / _NAME_LINE) for width in widths)
+
+
+def scaled(name: str, values: Mapping[Any, object], **properties: Any) -> Spec:
+    """Return the channel of a field; ``values`` maps its values, in order, to colours, shapes or dashes.
+
+    The labels of a ``legend`` are broken into lines if one of them is long.
+    """
+    if properties.get("legend") and any(len(str(value)) > _NAME_LINE for value in values):
+        properties["legend"] = {**_NAME_LABEL, **properties["legend"]}
     return field(name, scale={"domain": list(values), "range": list(values.values())}, **properties)
 
 
@@ -144,8 +176,6 @@ def scaled(name: str, values: Mapping[Any, object], **properties: object) -> Spe
 MOST_TOGETHER = 4
 #: Most panels of a chart, panels in a row of a wide page, and the pixels between and around panels.
 _MOST_PANELS, PANEL_COLUMNS, _PANEL_SPACING, _PANEL_FRAME = 24, 4, 14, 62
-#: A heading is no wider than a panel on a phone.
-_HEADING_WIDTH = 134
 _PANEL_HEIGHT = 110
 
 
@@ -177,8 +207,7 @@ def multiples(chart: Spec, names: Sequence[str], height: int = _PANEL_HEIGHT) ->
         "labelAnchor": "start",
         "labelFontSize": 11,
         "labelPadding": 4,
-        "labelLimit": _HEADING_WIDTH,
-        "labelExpr": _SPLIT_NAME,
+        **_NAME_LABEL,
     }
     return {
         "data": {"values": rows},
@@ -278,13 +307,12 @@ def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None, **
     shown = {name: colour for name, colour in colours.items() if name in present}
     legend = None
     if symbol is not None:
-        longest, split = max(map(len, shown), default=0), {}
-        if longest > _LONGEST_ON_A_LINE:
+        longest = max(map(len, shown), default=0)
+        if longest > _NAME_LINE:
             longest = max(len(line) for name in shown for line in re.split(_NAME_PARTS, name))
-            split = {"labelExpr": _SPLIT_NAME}
         columns = next((columns for columns, most in _LEGEND_COLUMNS if longest <= most), 1)
         stroke = {"symbolType": symbol, "symbolStrokeWidth": 2}
-        legend = {**stroke, "columns": columns, "labelLimit": 260, **split, **more}
+        legend = {**stroke, "columns": columns, **more}
     return scaled("configuration:N", shown, legend=legend)
 
 

@@ -51,6 +51,10 @@ class StopRule(msgspec.Struct, frozen=True):
         )
 
 
+#: The seed of all trials, which only choose settings. No other run has it, so that a record says what it is.
+TRIAL_SEED = 10_000
+
+
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A run to execute. ``options`` are the values that defined the task, kept for the record."""
 

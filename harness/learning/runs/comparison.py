@@ -5,7 +5,7 @@ the same seeds; see :func:`step_ratio`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -60,24 +60,56 @@ def duel_time(
 ) -> DuelTime | None:
     """Return the time of ``other`` over that of ``reference`` from their newest usable duel, if any.
 
-    A duel is usable if it ended, its pairs can be trusted, and it was made under the conditions of the runs
-    apart from the number of epochs, which does not affect a step. Its processes must have had the same
-    variables as the runs: ``--b-env`` and ``--process-environment plain`` make another duel.
+    A duel is usable if it ended and its pairs can be trusted.
+    """
+    for duel, result, in_order in _fitting(duels, group, reference, other):
+        ratio = result.ratio
+        if duel.status == "ok" and result.reason is None and ratio is not None and ratio.low is not None:
+            return DuelTime(ratio if in_order else ratio.inverse(), duel.margin, result, duel.started_at[:10])
+    return None
+
+
+class LastDuel(NamedTuple):
+    """The newest duel of two configurations, usable or not, and its result."""
+
+    record: DuelRecord
+    result: DuelResult
+
+    @property
+    def day(self) -> str:
+        """The day on which it began."""
+        return self.record.started_at[:10]
+
+    @property
+    def pairs_needed(self) -> int | None:
+        """About how many pairs a verdict takes; None where the pairs do not show it."""
+        wanted = self.result.pairs_wanted
+        return None if wanted is None else self.result.pairs + wanted
+
+    @property
+    def seconds_needed(self) -> float:
+        """About how long a duel of so many pairs takes."""
+        made = len(self.record.pairs)
+        return self.record.seconds / made * (self.pairs_needed or 0) if made else 0.0
+
+
+def _fitting(
+    duels: Sequence[DuelRecord], group: RunGroup, reference: ConfigurationRuns, other: ConfigurationRuns
+) -> Iterator[tuple[DuelRecord, DuelResult, bool]]:
+    """Yield the results about both configurations, the newest first, and whether ``reference`` was first.
+
+    Their duels were made under the conditions of the runs apart from the number of epochs, which does not
+    affect a step. Their processes must have had the same variables as the runs: ``--b-env`` and
+    ``--process-environment plain`` make another duel.
     """
     for duel in reversed(duels):
-        if duel.status != "ok" or not duel.results or not _fits(duel, group):
+        if not duel.results or not _fits(duel, group):
             continue
         first, *others = duel.configurations
         for second, result in zip(others, duel.results, strict=True):
-            ratio = result.ratio
-            if result.reason is not None or ratio is None or ratio.low is None:
-                continue
             in_order = _is(first, reference, group) and _is(second, other, group)
             if in_order or (_is(first, other, group) and _is(second, reference, group)):
-                return DuelTime(
-                    ratio if in_order else ratio.inverse(), duel.margin, result, duel.started_at[:10]
-                )
-    return None
+                yield duel, result, in_order
 
 
 def _fits(duel: DuelRecord, group: RunGroup) -> bool:
@@ -136,6 +168,8 @@ class PairComparison:
     quality: Equivalence
     duel: DuelTime | None = None
     warnings: TimingWarnings | None = None
+    last_duel: LastDuel | None = None
+    """Also where it has no time that can be used."""
 
     @property
     def speed_verdict(self) -> SpeedVerdict:
@@ -309,7 +343,9 @@ def _pairs(
         ratio = duel.ratio if duel else step_ratio(other.configuration, reference.configuration)
         warnings = None if duel or ratio is None else timing_warnings([reference, other], ratio.n)
         equal = quality(other, reference, margin)
-        pairs.append(PairComparison(reference, other, group.measure, ratio, equal, duel, warnings))
+        fitting = _fitting(duels, group, reference.configuration, other.configuration)
+        last = next((LastDuel(record, result) for record, result, _ in fitting), None)
+        pairs.append(PairComparison(reference, other, group.measure, ratio, equal, duel, warnings, last))
     return pairs
 
 

@@ -5,6 +5,7 @@ Where curves coincide, the lower ones are drawn wider, so that each stays visibl
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
@@ -93,6 +94,8 @@ def curve_chart(
     width = field("width:O", scale=None, legend=None)
     tip = tips("configuration:N", "data:N", "epoch:Q", ("mean:Q", title), "low:Q", "high:Q")
     dotted = last <= _MOST_DOTS and len(lines) <= _MOST_DOTTED
+    points = Counter((row["configuration"], row["data"]) for row in rows)
+    alone = [row for row in rows if points[row["configuration"], row["data"]] == 1]  # no line shows it
     # Among many epochs the dots would hide the line; they stay, invisible, to carry the tooltips.
     chart = layered(
         rows,
@@ -100,6 +103,7 @@ def curve_chart(
         *_seed_layer(lines, x, y, colour, dash),
         layer("line", x=x, y=y, color=colour, strokeDash=dash, strokeWidth=width),
         layer("circle", {"size": 26, "opacity": 1 if dotted else 0}, x=x, y=y, color=colour, tooltip=tip),
+        *([layer("circle", {"size": 26}, rows=alone, x=x, y=y, color=colour)] if alone else []),
         *_mark_layers(marks, last, x, title, colour),
     )
     return multiples(chart, panels) if panels else chart

@@ -13,6 +13,8 @@ from harness.core.certify.dropout import uses_dropout
 from harness.core.documents.kinds import Status
 from harness.core.runs.fields import AxisValue, versions_text
 from harness.core.runs.record import Record
+from harness.core.runs.request import TRIAL_SEED
+from harness.core.runs.sharing import FINISHED
 from harness.core.runs.words import evaluation_text
 from harness.core.training.measures import Measure
 from harness.learning.runs.axes import (
@@ -34,7 +36,9 @@ _T = TypeVar("_T")
 _LONGEST_MESSAGE = 160
 #: The beginning of a host's id, which is enough in a title.
 _HOST_ID = re.compile(r"(\([0-9a-f]{4})[0-9a-f]*\)$")
-_LeftOut = Counter[tuple[str, str, Status | Literal["superseded"], str]]
+#: The reason why a run is left out: how it ended, that a newer run has the same seed, or that it is a trial.
+Reason = Status | Literal["superseded", "trial"]
+_LeftOut = Counter[tuple[str, str, Reason, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +122,11 @@ class RunGroup:
 
 
 class LeftOut(NamedTuple):
-    """Runs that nothing uses: how they ended, or that newer runs with the same seeds supersede them."""
+    """Runs that nothing uses, and the reason."""
 
     task: str
     configuration: str
-    reason: Status | Literal["superseded"]
+    reason: Reason
     message: str
     runs: int
 
@@ -136,14 +140,16 @@ class GroupedRuns:
 
 
 def group_runs(runs: Iterable[Run]) -> GroupedRuns:
-    """Group the runs by their conditions."""
+    """Group the runs by their conditions; leave out trials of studies, which only choose settings."""
     usable: dict[Conditions, list[Run]] = defaultdict(list)
     failed: dict[Conditions, list[Run]] = defaultdict(list)
+    trials: _LeftOut = Counter()
     for run in runs:
-        if run.record.status == "stopped":  # a trial of a study, which its page shows
+        if run.record.seed == TRIAL_SEED and run.record.status in FINISHED:
+            trials[run.record.task.name, run.record.configuration.label, "trial", ""] += 1
             continue
         (usable if run.record.status == "ok" else failed)[Conditions.of(run.record)].append(run)
-    left_out = _failed(failed, usable)
+    left_out = _failed(failed, usable) + trials
     described = {conditions: traits(conditions, runs[0].record) for conditions, runs in usable.items()}
     apart = distinctions(described)
     groups = []

@@ -1,7 +1,8 @@
 """The ``harness duel`` that would decide which configurations are faster, as a complete command."""
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,11 @@ from harness.core.plugins.definition import define_task
 from harness.core.plugins.options import Value, value_text
 from harness.core.runs.record import Record
 from harness.errors import HarnessError
+from harness.timing.duel.ending import MOST_SECONDS
+from harness.timing.engine.record import MOST_PAIRS
 
 if TYPE_CHECKING:
-    from harness.learning.runs.comparison import Comparison
+    from harness.learning.runs.comparison import Comparison, PairComparison
     from harness.learning.runs.configuration_summary import ConfigurationSummary
 
 
@@ -26,17 +29,22 @@ DECIDES = "For a verdict on speed:"
 #: Configurations that a duel takes.
 _MOST = 4
 _OPEN = {"undecided", "unreliable"}
+#: The time of a duel, as a multiple of what its pairs are expected to take.
+_ROOM = 1.25
 
 
 def next_duel(comparison: "Comparison", results: Path | None = None) -> str:
-    """Return the command; empty where no verdict on speed is missing, or a command alone cannot make it.
+    """Return the command; empty where no verdict on speed is missing, or where it would not reach one.
+
+    The newest duel says how many pairs a verdict takes.
 
     Its result goes to the folder ``results``, where the next comparison finds it.
     """
-    unsettled = [pair.other for pair in comparison.pairs if pair.speed_verdict in _OPEN]
+    unsettled = [pair for pair in comparison.pairs if pair.speed_verdict in _OPEN and not _is_hopeless(pair)]
     if not unsettled:
         return ""
-    summaries = [comparison.pairs[0].reference, *unsettled][:_MOST]
+    unsettled = unsettled[: _MOST - 1]
+    summaries = [unsettled[0].reference, *(pair.other for pair in unsettled)]
     names = [_record(summary).configuration.label for summary in summaries]
     if len(set(names)) < len(names):  # versions of one framework: each needs its own interpreter
         return ""
@@ -46,8 +54,21 @@ def next_duel(comparison: "Comparison", results: Path | None = None) -> str:
     words = [
         f"{name}={shell_line([value])}" for name, value in variables.items() if os.environ.get(name) != value
     ]
-    words.append(shell_line(["harness", "duel", *names, "--task", record.task.name, *_options(record)]))
+    duel = ["harness", "duel", *names, "--task", record.task.name, *_options(record), *_budget(unsettled)]
+    words.append(shell_line(duel))
     return " ".join(words) + ("" if results is None else results_option(results))
+
+
+def _is_hopeless(pair: "PairComparison") -> bool:
+    """Check that the newest duel showed that another one does not decide."""
+    needed = pair.last_duel.pairs_needed if pair.last_duel else None
+    return needed is not None and needed > MOST_PAIRS
+
+
+def _budget(pairs: "Sequence[PairComparison]") -> list[str]:
+    """Return the option for a duel that needs more time than one without it takes."""
+    seconds = _ROOM * max((pair.last_duel.seconds_needed for pair in pairs if pair.last_duel), default=0.0)
+    return ["--budget", f"{math.ceil(seconds / 60)}m"] if seconds > MOST_SECONDS else []
 
 
 def _record(summary: "ConfigurationSummary") -> Record:

@@ -24,6 +24,7 @@ def left_out_sentence(left_out: LeftOut) -> str:
     """Name runs that are not used, and the reason."""
     reasons = {
         "superseded": "superseded by newer runs with the same seeds",
+        "trial": "trials of studies, which only choose settings",
         "running": "still running",
         "lost": "lost: the harness was killed",
     }

@@ -10,7 +10,6 @@ from harness.core.documents.numbers import (
     first_of,
     listed,
     percent,
-    probability,
     score_digits,
     score_unit,
     significant,
@@ -20,7 +19,7 @@ from harness.core.runs.fields import text_on_axis
 from harness.core.stats.estimate import Estimate
 from harness.core.training.measures import Measure
 from harness.learning.runs.axes import Setting, Trained, trained
-from harness.learning.runs.comparison import Comparison, PairComparison, coincidence
+from harness.learning.runs.comparison import Comparison, LastDuel, PairComparison, coincidence
 from harness.learning.runs.configuration_summary import timing_warnings
 from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.not_compared import difference_of_work
@@ -30,6 +29,7 @@ from harness.learning.runs.quality_text import (
     settings_remarks,
     target_sentence,
 )
+from harness.timing.duel.page import evidence_text, outlook
 
 _NAIVE = "naive_loss"
 
@@ -77,7 +77,7 @@ def warning_text(pairs: Sequence[PairComparison]) -> str:
 _STATED_RATIOS = 3
 #: Groups of runs that a report shows; filters bring up the others.
 SHOWN_GROUPS = 12
-NOTHING_COMPARABLE = "There is nothing to compare, and no run scored an epoch. The reasons are listed below."
+NOTHING_COMPARABLE = "There is nothing to compare. The reasons are listed below."
 
 
 def headline(comparison: Comparison) -> str:
@@ -178,7 +178,7 @@ def fastest(comparison: Comparison) -> str:
     if all(pair.ratio is None for pair in pairs):
         return "Speed is not compared, because no two configurations have steady steps with a common seed."
     if unreliable := [pair for pair in pairs if pair.speed_verdict == UNRELIABLE]:
-        return _undecided(pairs, f" ({warning_text(unreliable)})")
+        return _undecided(pairs, warning_text(unreliable))
     if comparison.cycle:
         names = listed([summary.name for summary in comparison.cycle])
         return f"Fastest: undecided between {names}, each of which is slower than another of them."
@@ -193,11 +193,21 @@ def fastest(comparison: Comparison) -> str:
 
 
 def _undecided(pairs: Sequence[PairComparison], why: str = "") -> str:
-    """Name the configurations that may be the fastest, the reason ``why``, and the slower ones."""
+    """Name the configurations that may be the fastest, the reasons, and the slower ones.
+
+    The reasons are ``why`` and what their duels lack.
+    """
+    reasons = [why] if why else []
+    reasons += [
+        f"duel with {pair.other.name}: {_ended(pair.last_duel)}"
+        for pair in pairs
+        if pair.last_duel and pair.speed_verdict in {"undecided", UNRELIABLE}
+    ]
     left = [pair.other.name for pair in pairs if pair.speed_verdict in {"same", "undecided", UNRELIABLE}]
     slower = [pair.other.name for pair in pairs if pair.speed_verdict == "slower"]
     others = f" {listed(slower)} {'is' if len(slower) == 1 else 'are'} slower." if slower else ""
-    return f"Fastest: undecided between {listed([pairs[0].reference.name, *left])}{why}.{others}"
+    because = f" ({'; '.join(reasons)})" if reasons else ""
+    return f"Fastest: undecided between {listed([pairs[0].reference.name, *left])}{because}.{others}"
 
 
 def _likely(close: Sequence[PairComparison]) -> str:
@@ -269,15 +279,21 @@ def _sources(comparison: Comparison) -> Iterable[str]:
     for pair in comparison.pairs:
         if pair.duel is not None:
             result = pair.duel.result
-            basis = ", ".join(filter(None, (f"{result.pairs} pairs", probability(result.p_value))))
+            basis = outlook(result) if result.verdict == "undecided" else evidence_text(result)
             yield f"The step time of {pair.other.name} is from a duel on {pair.duel.day} ({basis})."
     of_runs = [pair for pair in comparison.pairs if pair.duel is None and pair.ratio is not None]
     if of_runs:
         names = [of_runs[0].reference.name, *(pair.other.name for pair in of_runs)]
-        yield (
-            f"The step times of {listed(names)} are from runs, not from a duel{_movement(of_runs)}. "
-            "A duel, which times them in turn, is better evidence."
-        )
+        tried = [(pair.other.name, pair.last_duel) for pair in of_runs if pair.last_duel]
+        for name, duel in tried:
+            yield f"The duel with {name} on {duel.day} has no usable time: {_ended(duel)}."
+        better = " A duel, which times them in turn, is better evidence." if len(tried) < len(of_runs) else ""
+        yield f"The step times of {listed(names)} are from runs, not from a duel{_movement(of_runs)}.{better}"
+
+
+def _ended(duel: LastDuel) -> str:
+    """State how a duel ended, unless as planned, and its pairs."""
+    return ("" if duel.record.status == "ok" else f"{duel.record.status}, ") + outlook(duel.result)
 
 
 def _movement(pairs: Sequence[PairComparison]) -> str:

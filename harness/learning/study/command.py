@@ -15,7 +15,7 @@ from harness.core.documents.numbers import about, counted
 from harness.core.plugins import registry
 from harness.core.runs.extensions import with_work
 from harness.core.runs.record import Record
-from harness.core.runs.request import RunRequest
+from harness.core.runs.request import TRIAL_SEED, RunRequest
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
 from harness.core.shell import completion, features, options
@@ -35,7 +35,7 @@ from harness.learning.study.plan import (
     mean_run_seconds,
     runs_within,
 )
-from harness.learning.study.record import STUDIES, TUNING_SEED, Study
+from harness.learning.study.record import STUDIES, Study
 from harness.learning.study.tuning import Tuning
 from harness.spec.study import StudyKind
 
@@ -146,7 +146,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         name = f"{kind.name}-{'-'.join(study.task for study in studies)}.html"
         _write_page(given["results"] / STUDIES.folder / name, lambda: across_tasks_page(studies, store))
     # A trial may diverge: its setting is bad. A run that is compared must not.
-    judged = [record for record in records if (record.status, record.seed) != ("diverged", TUNING_SEED)]
+    judged = [record for record in records if (record.status, record.seed) != ("diverged", TRIAL_SEED)]
     ctx.exit(exit_code(judged))
 
 

@@ -1,6 +1,5 @@
 """Effects of a study's variants: each compared with its reference on the same seeds."""
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -25,7 +24,7 @@ from harness.learning.runs.seed_values import differences, ratios
 from harness.learning.study.finding import Effect, StudyFinding, Verdict
 from harness.learning.study.parts import parts_of, quantity
 from harness.learning.study.quantities import Quantity, SeedValues
-from harness.learning.study.record import TUNING_SEED, Study, Variant
+from harness.learning.study.record import Study, Variant
 from harness.learning.study.trials import criterion
 from harness.spec.study import StudyVariant
 
@@ -46,7 +45,6 @@ def study_findings(study: Study, groups: Sequence[RunGroup]) -> list[StudyFindin
     ordinary runs that are not part of the study. So are those that lack a variant which the configuration has
     that made the trials: their runs may belong to another study, in which some settings are the same.
     """
-    groups = [each for group in groups if (each := without_trials(group)).configurations]
     findings, compared = [], list[StudyFinding]()
     for group in groups:
         if not study.holds(group.conditions, study.reference_variant):
@@ -64,18 +62,6 @@ def study_findings(study: Study, groups: Sequence[RunGroup]) -> list[StudyFindin
 
 def _label(finding: StudyFinding) -> str:
     return finding.configuration.runs[0].record.configuration.label
-
-
-def without_trials(group: RunGroup) -> RunGroup:
-    """Return the group without the trials, which must not judge the settings that they chose."""
-    kept = [
-        (each, tuple(run for run in each.runs if run.record.seed != TUNING_SEED))
-        for each in group.configurations
-    ]
-    if all(len(runs) == len(each.runs) for each, runs in kept):
-        return group
-    configurations = tuple(ConfigurationRuns(each.name, runs, each.values) for each, runs in kept if runs)
-    return dataclasses.replace(group, configurations=configurations)
 
 
 def common_conditions(conditions: Conditions) -> Conditions:

@@ -230,7 +230,8 @@ def recorded_study(study: Study, store: Store) -> RecordedStudy:
     findings = [replace(finding, results=results) for finding in study_findings(study, ordered.groups)]
     sections = [StudySection(finding) for finding in findings]
     apart: list[KeptApart] = [*unpaired_variants(study, ordered.groups)]
-    return RecordedStudy(findings, Findings([], sections, ordered.left_out, apart))
+    left_out = [each for each in ordered.left_out if each.reason != "trial"]
+    return RecordedStudy(findings, Findings([], sections, left_out, apart))
 
 
 def newest_study(name: str, results: Path) -> "StudyReport":

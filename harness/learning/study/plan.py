@@ -14,10 +14,10 @@ from harness.core.plugins.definition import define_task, resized
 from harness.core.plugins.options import Value, describe_options, parse_options
 from harness.core.plugins.selection import select_backend
 from harness.core.runs.record import Evaluation, Record
-from harness.core.runs.request import RunRequest, StopRule, choose_dataset
+from harness.core.runs.request import TRIAL_SEED, RunRequest, StopRule, choose_dataset
 from harness.errors import UsageError, unknown_name
 from harness.learning.study.parts import check_names, parts_of
-from harness.learning.study.record import TUNING_SEED, Sampler, Study, Trial, Variant, option_names
+from harness.learning.study.record import Sampler, Study, Trial, Variant, option_names
 from harness.spec.backend import Precision
 from harness.spec.data import DownloadProgress
 from harness.spec.description import description_sha256
@@ -198,7 +198,7 @@ class StudyPlan:
         """
         defined = self.defined(variant, found)
         return self._request(
-            variant, defined, self.configurations[0], TUNING_SEED, f"{variant.name}, {label}", stop
+            variant, defined, self.configurations[0], TRIAL_SEED, f"{variant.name}, {label}", stop
         )
 
     def study(

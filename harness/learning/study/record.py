@@ -18,8 +18,6 @@ from harness.spec.backend import Precision
 from harness.spec.study import StudyKind, StudyVariant
 
 SCHEMA = 2
-#: The seed of all trials. Comparisons use the seeds from 0 on, so that no run that chose a setting judges it.
-TUNING_SEED = 10_000
 
 Sampler = Literal["quasi-random", "tpe"]
 

@@ -12,7 +12,7 @@ from harness.learning.runs.conditions import Conditions
 from harness.learning.runs.grouping import ConfigurationRuns, NoPlainRuns, RunGroup
 from harness.learning.runs.sections import AddedSections
 from harness.learning.study.answer import study_sentence, study_table, study_title
-from harness.learning.study.effects import common_conditions, study_findings, without_trials
+from harness.learning.study.effects import common_conditions, study_findings
 from harness.learning.study.finding import StudyFinding
 from harness.learning.study.parts import charts_of
 from harness.learning.study.parts.tuning import edge_sentences, tuning_table
@@ -94,11 +94,10 @@ class StudySection:
 def _remedies(groups: Iterable[RunGroup], findings: Iterable[StudyFinding]) -> dict[Conditions, RunGroup]:
     """Return the groups whose only configuration appears as a remedy in a study, by their conditions."""
     remedies = {
-        (finding.configuration.identity, common_conditions(finding.group.conditions), description)
+        (finding.configuration.identity, common_conditions(finding.group.conditions), variant.description)
         for finding in findings
-        for description in finding.study.descriptions
-        # Runs of a variant that changes nothing may be ordinary ones.
-        - {variant.description for variant in finding.study.variants if not variant.assignments}
+        for variant in finding.study.variants
+        if variant.assignments  # runs of a variant that changes nothing may be ordinary ones
     }
 
     def is_remedy(group: RunGroup) -> bool:
@@ -109,12 +108,11 @@ def _remedies(groups: Iterable[RunGroup], findings: Iterable[StudyFinding]) -> d
     return {group.conditions: group for group in groups if is_remedy(group)}
 
 
-def unpaired_variants(study: Study, groups: Iterable[RunGroup]) -> list[NoPlainRuns]:
+def unpaired_variants(study: Study, groups: Sequence[RunGroup]) -> list[NoPlainRuns]:
     """Report the variants whose runs have no runs of the reference under the same conditions.
 
     Each comes with the differences from the nearest runs of the reference.
     """
-    groups = [each for group in groups if (each := without_trials(group)).configurations]
     reference = study.reference_variant
     plain = [
         (common_conditions(group.conditions), configuration.identity)

@@ -34,7 +34,7 @@ from harness.timing.engine.steps.task_step import PREDICTION
 if TYPE_CHECKING:
     from harness.timing.engine.findings import ConfigurationFindings
 
-_SMALLEST_P = 0.001
+_SMALLEST_P, _LARGEST_P = 0.001, 0.995
 #: A number of missing pairs from here on is a guess.
 _MANY = 200
 #: A difference, in logarithms, that two pairs of equal programs seldom show.
@@ -55,9 +55,12 @@ def verdict_line(result: DuelResult, margin: float) -> str:
 
 
 def evidence_text(result: DuelResult) -> str:
-    """Return ``10 pairs, p = 0.002``: the pairs behind a ratio, and the test that it is 1."""
+    """Return ``10 pairs, p = 0.002``: the pairs behind a ratio, and the test that it is 1.
+
+    A p-value of 1, of which equal configurations have many, says nothing.
+    """
     pairs = pairs_text(result)
-    if result.p_value is None:
+    if result.p_value is None or result.p_value >= _LARGEST_P:
         return pairs
     small = result.p_value < _SMALLEST_P
     return f"{pairs}, p < {_SMALLEST_P:g}" if small else f"{pairs}, p = {result.p_value:.2g}"
@@ -71,7 +74,7 @@ def _undecided(result: DuelResult) -> str:
         claim = f"{configuration} is probably {word} than {reference}"
     else:
         claim = f"Undecided whether {configuration} or {reference} is faster"
-    return f"{claim}: {time_ratio(ratio)} ({_outlook(result)})"
+    return f"{claim}: {time_ratio(ratio)} ({outlook(result)})"
 
 
 def _is_likely(ratio: Estimate) -> bool:
@@ -79,7 +82,7 @@ def _is_likely(ratio: Estimate) -> bool:
     return ratio.excludes(1.0) if ratio.low is not None else abs(math.log(ratio.value)) > _LARGE
 
 
-def _outlook(result: DuelResult) -> str:
+def outlook(result: DuelResult) -> str:
     """Return ``3 of at least 4 pairs``, or the evidence and why it cannot decide."""
     from harness.timing.engine.record import MOST_PAIRS  # imports NumPy, which reports of gates do without
 

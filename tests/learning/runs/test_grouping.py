@@ -7,10 +7,13 @@ from support.made_runs import findings_of, made_runs
 from support.records import MACHINE, make_unfinished_record
 
 from harness.core.certify.certificate import Certificate
+from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.record import DatasetRecord, Evaluation, Failure
+from harness.core.runs.request import TRIAL_SEED
 from harness.learning.runs.comparison import compare
 from harness.learning.runs.conditions import Difference
 from harness.learning.runs.grouping import DifferentWork, LeftOut, NoPartner, NotCertified, group_runs
+from harness.learning.runs.page import findings_document
 
 
 def task_with(**changes):
@@ -122,6 +125,25 @@ def test_what_was_left_out_is_counted_and_the_newest_run_of_a_seed_is_used():
         LeftOut("cnn", "torch:eager", "lost", "", 1),
         LeftOut("cnn", "torch:eager", "superseded", "", 1),
     }
+
+
+def test_trials_of_studies_are_counted_and_used_nowhere():
+    options = [task_with(sha256=f"{number}" * 64, options={"l2": number}) for number in range(3)]
+    trials = [
+        made_record(seed=TRIAL_SEED, task=task, status=status)
+        for task, status in zip(options, ("ok", "stopped", "diverged"), strict=True)
+    ]
+    runs = two_configurations()
+    findings = findings_of(*trials, *runs)
+    assert findings.left_out == [LeftOut("cnn", "torch:eager", "trial", "", 3)]
+    assert {run.record.seed for run in findings.runs} == {record.seed for record in runs}
+    assert [findings_document(each).title for each in (findings, findings_of(*runs))] == [
+        "cnn on digits, 2 epochs"
+    ] * 2
+    alone = terminal_text(findings_document(findings_of(*trials)), 120)
+    assert "3 runs of cnn on torch:eager: trials of studies" in alone
+    failed = made_record(seed=TRIAL_SEED, status="failed", failure=Failure("out of memory"))
+    assert findings_of(failed).left_out == [LeftOut("cnn", "torch:eager", "failed", "out of memory", 1)]
 
 
 def test_findings_by_task_hold_everything_about_the_task():

@@ -5,16 +5,19 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.made_records import backends, made_record
+from support.made_comparisons import made_duel
+from support.made_records import backends, made_record, two_configurations
 from support.made_runs import compared, findings_of
 from support.records import TASK
 
 from harness.core.documents.render.html import html_page
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.record import TaskRecord
+from harness.core.stats.estimate import Estimate
 from harness.learning.runs import method
 from harness.learning.runs.next_duel import next_duel
 from harness.learning.runs.page import findings_document
+from harness.learning.runs.sentences import headline, remarks
 from harness.timing.duel.command import command as duel
 from harness_tasks.cnn import CNN
 
@@ -88,6 +91,39 @@ def test_a_duel_takes_the_reference_and_the_three_nearest():
 )
 def test_nothing_is_suggested_where_nothing_is_open_or_a_command_is_not_enough(comparison):
     assert next_duel(comparison()) == ""
+
+
+def _after(*, status="ok", seconds=80.0, **result):
+    """The comparison of few runs, of which a duel of 10 pairs had this result and took so long."""
+    duel = made_duel(1.002, "undecided", status=status, seconds=seconds)
+    (reached,) = duel.results
+    ratio = result.pop("ratio", Estimate(1.002, 0.99, 1.01, 8))
+    reached = msgspec.structs.replace(reached, ratio=ratio, p_value=1.0, **result)
+    duel.results = [reached]
+    few = [record for record in two_configurations() if record.seed < 2]
+    return compared(*few, duels=[duel])
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "advised"),
+    [
+        ({"pairs_wanted": 4}, "8 of at least 12 pairs", ["--threads", "2"]),
+        ({"pairs_wanted": 4, "seconds": 1200.0}, "8 of at least 12 pairs", ["--budget", "30m"]),
+        ({"pairs_wanted": 90}, "8 pairs; a verdict needs about 98 pairs, and a duel makes at most 40", None),
+        ({"pairs": 2, "pairs_wanted": 2, "ratio": Estimate(1.1, None, None, 2)}, "2 of at least 4 pairs", []),
+        ({"reason": "pairs lost", "lost": 7}, "7 of 15 pairs were lost", []),
+        ({"status": "interrupted", "pairs_wanted": 4}, "interrupted, 8 of at least 12 pairs", []),
+    ],
+)
+def test_a_duel_without_a_verdict_is_stated_and_repeated_only_where_that_helps(changes, state, advised):
+    comparison = _after(**changes)
+    text = " ".join([headline(comparison), *remarks(comparison)])
+    assert text.count(state) == 2
+    assert "p = 1" not in text
+    assert "A duel, which" not in text
+    command = shlex.split(next_duel(comparison))
+    assert command[:2] == (["harness", "duel"] if advised is not None else [])
+    assert command[len(command) - len(advised or []) :] == (advised or [])
 
 
 def test_one_run_of_each_configuration_is_asked_for_a_faster_mode(monkeypatch):

@@ -16,7 +16,7 @@ from support.records import reconfigured
 from harness.core.certify.certificate import Certificate
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.record import DatasetRecord
-from harness.core.runs.request import StopRule
+from harness.core.runs.request import TRIAL_SEED, StopRule
 from harness.errors import UsageError
 from harness.learning.runs.conditions import Difference
 from harness.learning.runs.grouping import NoPlainRuns
@@ -31,7 +31,7 @@ from harness.learning.study.plan import (
     affordable_trials,
     runs_within,
 )
-from harness.learning.study.record import TUNING_SEED, Trial, Variant
+from harness.learning.study.record import Trial, Variant
 from harness.learning.study.trials import at_edges
 from harness.learning.study.tuning import Tuning
 from harness.spec import QuickForm, Range, StudyKind, StudyVariant
@@ -342,7 +342,7 @@ def test_every_variant_gets_the_same_trials_and_its_best_one_wins():
     tuning = Tuning(plan)
     losses = iter([3.0, 2.0, 1.5, 2.5, 1.0, 2.2, 1.2, 2.1, 1.9, 2.4])
     for requests in tuning.rounds(5):
-        assert [request.seed for request in requests] == [TUNING_SEED] * 2
+        assert [request.seed for request in requests] == [TRIAL_SEED] * 2
         tuning.tell([_trained(request, validation=(3.5, next(losses))) for request in requests])
     assert [trial.variant for trial in tuning.trials] == ["dropout", "l2"] * 5
     assert tuning.best("dropout").value == 1.0
@@ -379,7 +379,7 @@ def test_a_stop_rule_of_the_best_score_so_far_forgives_a_bad_epoch():
 
 
 def test_runs_that_chose_a_setting_do_not_judge_it():
-    chosen = [msgspec.structs.replace(record, seed=TUNING_SEED) for record in _records(gains=(0.3,))]
+    chosen = [msgspec.structs.replace(record, seed=TRIAL_SEED) for record in _records(gains=(0.3,))]
     finding = _finding(*_records(), *chosen)
     assert [effect.seeds for effect in finding.effects] == [3, 3, 3]
     assert finding.effects[1].changes["score"].value == pytest.approx(5.5)

@@ -2,9 +2,10 @@
 
 import base64
 import contextlib
+import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata, resources
 
 import msgspec
@@ -49,16 +50,17 @@ _FRAGMENT_WIDTH = 420
 
 def html_page(document: Document) -> str:
     """Render a document as a page; escape every text and replace its control characters."""
-    writer = _Writer("page")
-    nodes = _chosen(document.nodes)
+    ids = _Ids()
+    nodes = ids.placed(document.nodes)
+    writer = _Writer(ids)
     main = writer.all(nodes, 2)
     first, *others = document.headline or [document.title]
     kicker = [_element("p", f"dl-harness {document.kind}", class_="kicker")] if document.kind else []
     header = _element(
         "header",
         *kicker,
-        _element("h1", _text(first)),
-        *(_element("p", _text(text), class_="verdict-line") for text in others),
+        _element("h1", writer.text(first)),
+        *(_element("p", writer.text(text), class_="verdict-line") for text in others),
         _element("p", " · ".join(document.meta), class_="meta"),
     )
     content = _element("div", header, _element("main", main), class_="content")
@@ -77,7 +79,7 @@ def html_page(document: Document) -> str:
 
 def html_fragment(nodes: Sequence[Node]) -> str:
     """Render nodes for the output of a notebook, with charts drawn as SVG."""
-    return str(_Writer("notebook").all(nodes, 3))
+    return str(_Writer(None).all(nodes, 3))
 
 
 _LAYOUT = Markup("""\
@@ -128,25 +130,50 @@ def _unbroken(text: str) -> Markup:
     return Markup(unbroken)  # noqa: S704  escaped before
 
 
-def _text(text: Text) -> Markup:
-    if isinstance(text, str):
-        return _prose(text)
-    return Markup("").join(_span(part) if isinstance(part, Span) else _prose(part) for part in text)
+class _Ids:
+    """The ids of a page: :meth:`new` makes each of them, and none twice.
 
+    Links lead to sections, folded parts and lists by name. Nodes and figures may have the same name.
+    """
 
-def _span(span: Span) -> Markup:
-    if span.mark == "link":
-        return _element("a", span.text, href=f"#{span.target}")
-    name = "code" if span.mark == "code" else "strong"
-    return _element(name, _prose(span.text), data_tone=span.tone)
+    def __init__(self) -> None:
+        self._made = {"specs"}  # that of the layout
+        self._places: dict[str, str] = {}
 
+    def new(self, name: str) -> str:
+        """Make an id of ASCII letters, digits and hyphens that resembles ``name``."""
+        base = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "part"
+        numbered = (f"{base}-{number}" for number in itertools.count(2))
+        made = next(each for each in itertools.chain([base], numbered) if each not in self._made)
+        self._made.add(made)
+        return made
 
-def _chosen(nodes: Sequence[Node]) -> list[Node]:
-    """Choose the nodes for a page, also within sections. Nodes that only a page has are made here, once."""
-    return [
-        msgspec.structs.replace(node, nodes=_chosen(node.nodes)) if isinstance(node, Section) else node
-        for node in shown(nodes, "page")
-    ]
+    def link(self, name: str) -> str | None:
+        """Return the address of the first place with this name; None without one."""
+        return f"#{self._places[name]}" if name in self._places else None
+
+    def placed(self, nodes: Sequence[Node]) -> list[Node]:
+        """Give each place an id of its own; nodes that only a page has are made here, once."""
+        return [self._placed(node) for node in shown(nodes, "page")]
+
+    def _placed(self, node: Node) -> Node:
+        match node:
+            case Section() | Folded():
+                own = self._place(node.id, node.id or node.title)
+                return msgspec.structs.replace(node, id=own, nodes=self.placed(node.nodes))
+            case Items():
+                return msgspec.structs.replace(node, id=self._place(node.id, node.id)) if node.id else node
+            case Cards():
+                cards = [msgspec.structs.replace(card, nodes=self.placed(card.nodes)) for card in node.cards]
+                return msgspec.structs.replace(node, cards=cards)
+            case _:
+                return node
+
+    def _place(self, name: str, words: str) -> str:
+        made = self.new(words)
+        if name:
+            self._places.setdefault(name, made)
+        return made
 
 
 def _contents(nodes: Sequence[Node]) -> Markup:
@@ -157,18 +184,23 @@ def _contents(nodes: Sequence[Node]) -> Markup:
 
 
 def _entry(section: Section) -> Markup:
-    parts = [node for node in section.nodes if isinstance(node, Section) and node.id]
+    parts = [node for node in section.nodes if isinstance(node, Section)]
     below = [_element("ul", *map(_entry, parts))] if len(parts) > 1 else []
     link = _element("a", section.label or section.title, href=f"#{section.id}")
     return _element("li", link, *below)
 
 
 class _Writer:
-    """A writer of nodes as elements. ``drawn`` are the charts that the page's script draws."""
+    """A writer of nodes as elements. ``drawn`` are the charts that the page's script draws, by their ids.
 
-    def __init__(self, medium: Medium) -> None:
-        self.drawn: list[Figure] = []
-        self._medium: Medium = medium
+    Without ``ids``, it writes a fragment of a notebook, where another fragment may have the same: no element
+    has an id, and links are plain text.
+    """
+
+    def __init__(self, ids: _Ids | None) -> None:
+        self.drawn: dict[str, Figure] = {}
+        self._ids = ids
+        self._medium: Medium = "page" if ids else "notebook"
         self._legends: set[str] = set()
 
     def all(self, nodes: Sequence[Node], level: int) -> Markup:
@@ -178,6 +210,22 @@ class _Writer:
             parts += self._node(node, level)
         return Markup("").join(parts)
 
+    def text(self, text: Text) -> Markup:
+        """Write a text with its spans."""
+        parts = [text] if isinstance(text, str) else text
+        return Markup("").join(self._span(part) if isinstance(part, Span) else _prose(part) for part in parts)
+
+    def _span(self, span: Span) -> Markup:
+        if span.mark == "link":
+            return self._linked(_safe(span.text), span.target)
+        name = "code" if span.mark == "code" else "strong"
+        return _element(name, _prose(span.text), data_tone=span.tone)
+
+    def _linked(self, text: Markup, target: str) -> Markup:
+        """Make the text a link to the place named ``target``, if there is one."""
+        address = self._ids.link(target) if self._ids else None
+        return _element("a", text, href=address) if address else text
+
     def _node(self, node: Node, level: int) -> Iterator[Markup]:  # noqa: C901, PLR0912  a case for each kind
         match node:
             case Paragraph(text, "legend"):
@@ -185,13 +233,14 @@ class _Writer:
             case Paragraph(text, "lines"):
                 yield _element("pre", "\n" + with_lines(plain(text)))
             case Paragraph(text, role):
-                marked = _element("strong", _text(text)) if role == "answer" else _text(text)
+                marked = self.text(text)
+                marked = _element("strong", marked) if role == "answer" else marked
                 yield _element("small" if role == "small" else "p", marked)
             case Command(text, lead):
                 code = _element("code", text, class_="command", tabindex="0")
                 yield _element("p", lead, code, class_="legend")
             case Items():
-                yield from _items(node, level)
+                yield from self._items(node, level)
             case Facts(facts, title):
                 yield from [_element(f"h{level}", title)] * bool(title)
                 yield _element("dl", *(_element("dt", k) + _element("dd", str(v)) for k, v in facts.items()))
@@ -211,11 +260,37 @@ class _Writer:
             case Folded(title, content, name, count):
                 number = [] if count is None else [" ", _element("span", str(count), class_="count")]
                 summary = _element("summary", title, *number)
-                yield _element("details", summary, self.all(content, level), id=name)
+                yield _element("details", summary, self.all(content, level), id=self._id(name))
             case Section():
                 unseen = None if node.title else "unseen"
                 heading = _element(f"h{min(level, 6)}", node.title or node.label, class_=unseen)
-                yield _element("section", heading, self.all(node.nodes, level + 1), id=node.id)
+                yield _element("section", heading, self.all(node.nodes, level + 1), id=self._id(node.id))
+
+    def _id(self, own: str) -> str | None:
+        """Return the id of a node, which the page has given it; None in a fragment."""
+        return own if self._ids else None
+
+    def _items(self, items: Items, level: int) -> Iterator[Markup]:
+        """Write a list; below a title, show the first few items and fold the others."""
+        most = _MOST_OPEN if items.title else _MOST_ITEMS
+        kept = items.entries[:_MOST_ITEMS]
+        if (more := len(items.items) - _MOST_ITEMS) > 0:
+            kept.append(Item(f"and {more} more"))
+        parts = [_element(f"h{min(level, 6)}", items.title)] if items.title else []
+        parts.append(self._list(kept[:most], items))
+        if folded := kept[most:]:
+            count = _element("span", str(len(items.items) - most), class_="count")
+            parts.append(_element("details", _element("summary", "More ", count), self._list(folded, items)))
+        name = "section" if items.title else "div"
+        yield from [_element(name, *parts, id=self._id(items.id))] if items.title or items.id else parts
+
+    def _list(self, items: Iterable[Item], of: Items) -> Markup:
+        return _element("ol" if of.ordered else "ul", *map(self._item, items), class_="said")
+
+    def _item(self, item: Item) -> Markup:
+        note = [Markup("<br>"), _prose(item.note)] if item.note else []
+        command = [_element("code", item.command, class_="command", tabindex="0")] if item.command else []
+        return _element("li", self.text(item.text), *note, *command, data_tone=item.tone)
 
     def _legend(self, sentences: Sequence[str]) -> Iterator[Markup]:
         """Write the sentences that the page does not have yet."""
@@ -225,53 +300,27 @@ class _Writer:
             yield _element("p", _prose(" ".join(new)), class_="legend")
 
     def _card(self, card: Card, level: int) -> Markup:
-        title = _text(card.title)
-        linked = _element("a", title, href=f"#{card.target}") if card.target else title
-        return _element(
-            "article", _element("h3", linked), self.all(card.nodes, level + 1), data_tone=card.tone
-        )
+        title = _element("h3", self._linked(self.text(card.title), card.target))
+        return _element("article", title, self.all(card.nodes, level + 1), data_tone=card.tone)
 
     def _figure(self, figure: Figure | Picture | Passage) -> Markup:
         title = [_element("strong", figure.title), " "] if figure.title else []
         caption = _element("figcaption", *title, figure.caption)
+        own = self._ids.new(figure.name) if self._ids else None
         match figure:
             case Picture():
                 url = "data:image/png;base64," + base64.b64encode(figure.png).decode()
                 image = Markup('<img src="{}" alt="{}">').format(url, visible(figure.title))
-                return _element("figure", caption, image, id=figure.name)
+                return _element("figure", caption, image, id=own)
             case Passage():
                 texts = [_element("pre", "\n" + with_lines(text)) for text in figure.texts]
-                return _element("figure", caption, *texts, id=figure.name)
-        if self._medium == "notebook":
+                return _element("figure", caption, *texts, id=own)
+        if own is None:
             drawing = Markup(svg(figure, _FRAGMENT_WIDTH))  # noqa: S704  made by Vega, which escapes texts
             return _element("figure", drawing)
-        self.drawn.append(figure)
+        self.drawn[own] = figure
         wide = "panels" if "facet" in figure.chart else None
-        return _element("figure", caption, _element("div", class_="chart", id=figure.name), class_=wide)
-
-
-def _items(items: Items, level: int) -> Iterator[Markup]:
-    """Write a list; below a title, show the first few items and fold the others."""
-    most = _MOST_OPEN if items.title else _MOST_ITEMS
-    kept = items.entries[:_MOST_ITEMS]
-    if (more := len(items.items) - _MOST_ITEMS) > 0:
-        kept.append(Item(f"and {more} more"))
-    parts = [_element(f"h{min(level, 6)}", items.title)] if items.title else []
-    parts.append(_list(kept[:most], items))
-    if folded := kept[most:]:
-        count = _element("span", str(len(items.items) - most), class_="count")
-        parts.append(_element("details", _element("summary", "More ", count), _list(folded, items)))
-    yield from [_element("section", *parts, id=items.id)] if items.title else parts
-
-
-def _list(items: Iterable[Item], of: Items) -> Markup:
-    return _element("ol" if of.ordered else "ul", *map(_item, items), class_="said")
-
-
-def _item(item: Item) -> Markup:
-    note = [Markup("<br>"), _prose(item.note)] if item.note else []
-    command = [_element("code", item.command, class_="command", tabindex="0")] if item.command else []
-    return _element("li", _text(item.text), *note, *command, data_tone=item.tone)
+        return _element("figure", caption, _element("div", class_="chart", id=own), class_=wide)
 
 
 def _table(table: Table) -> Markup:
@@ -339,9 +388,9 @@ def _range_row(row: RangeRow, grid: Sequence[Markup]) -> Markup:
     )
 
 
-def _specs(figures: Iterable[Figure]) -> str:
+def _specs(figures: Mapping[str, Figure]) -> str:
     """Write the charts as JSON that cannot end the script element around it."""
-    specs = (f"{json.dumps(figure.name)}:{specification(figure)}" for figure in figures)
+    specs = (f"{json.dumps(own)}:{specification(figure)}" for own, figure in figures.items())
     return f"{{{','.join(specs)}}}".replace("<", "\\u003c")
 
 

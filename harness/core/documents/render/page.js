@@ -52,7 +52,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
 // The contents mark the last section whose top has reached the top of the window.
 const REACHED = 100;
 const links = [...document.querySelectorAll("nav a")];
-const targets = links.map((link) => document.querySelector(link.getAttribute("href")));
+const targets = links.map((link) => document.getElementById(link.hash.slice(1)));
 function markCurrent() {
   const passed = targets.filter((target) => target.getBoundingClientRect().top < REACHED);
   const atEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;

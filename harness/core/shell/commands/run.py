@@ -13,7 +13,7 @@ from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.extensions import with_work
 from harness.core.runs.matrix import MatrixOptions, RunMatrix
 from harness.core.runs.page import runs_table
-from harness.core.runs.request import RunRequest
+from harness.core.runs.request import TRIAL_SEED, RunRequest
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
 from harness.core.runs.summary import matrix_sentence, summary_document
@@ -160,6 +160,9 @@ def _training_text(tasks: Sequence[Task]) -> str:
 
 
 def _seeds(ctx: click.Context, given: dict[str, Any]) -> list[int]:
+    """Return the seeds; none is that of trials, so that a trial is never taken for a run."""
+    if given["seed"] == TRIAL_SEED:
+        raise UsageError(f"--seed {TRIAL_SEED} is the seed of trials of studies; give another seed.")
     if given["seeds"] is None:
         return [given["seed"]]
     if ctx.get_parameter_source("seed") is not ParameterSource.DEFAULT:

@@ -79,12 +79,9 @@ def scaling(study: StudyFinding) -> Scaling | None:
         return None
     samples = np.array([each.samples for each in found], float)
     losses = np.array([[each.by_seed[seed] for seed in seeds] for each in found])  # (amounts, seeds)
-    law = _fit(samples, losses.mean(axis=1))
     rng = np.random.default_rng(_SEED)
-    resampled = [
-        _fit(samples, losses[:, rng.integers(0, len(seeds), len(seeds))].mean(axis=1))
-        for _ in range(_RESAMPLES)
-    ]
+    drawn = [losses[:, rng.integers(0, len(seeds), len(seeds))].mean(axis=1) for _ in range(_RESAMPLES)]
+    law, *resampled = _fits(samples, np.stack([losses.mean(axis=1), *drawn]))
     twice = 2 * samples[-1]
     doubled = [_at(each, twice) for each in (law, *resampled)]
     gains = [1 - at / _at(each, samples[-1]) for at, each in zip(doubled, (law, *resampled), strict=True)]
@@ -101,24 +98,27 @@ def scaling(study: StudyFinding) -> Scaling | None:
     )
 
 
-def _fit(samples: Array, losses: Array) -> tuple[float, float, float]:
-    """Fit floor, factor and exponent by least relative squares.
+def _fits(samples: Array, losses: Array) -> list[tuple[float, float, float]]:
+    """Fit floor, factor and exponent by least relative squares to each row of ``losses`` ``(rows, amounts)``.
 
-    For a given exponent the law is linear in the other two; neither may be negative.
+    For a given exponent the law is linear in the other two, whose normal equations are solved for all
+    exponents and rows at once; neither may be negative.
     """
-    best, least = (0.0, 0.0, 1.0), np.inf
-    for exponent in _EXPONENTS:
-        powers = samples**-exponent
-        scaled = np.stack([1 / losses, powers / losses], axis=1)
-        (floor, factor), *_ = np.linalg.lstsq(scaled, np.ones(len(losses)), rcond=None)
-        if factor < 0:
-            continue
-        if floor < 0:
-            floor, factor = 0.0, float(scaled[:, 1].sum() / (scaled[:, 1] ** 2).sum())
-        error = float(((scaled @ np.array([floor, factor]) - 1) ** 2).sum())
-        if error < least:
-            best, least = (float(floor), float(factor), float(exponent)), error
-    return best
+    powers = (samples / samples[0]) ** -_EXPONENTS[:, None]  # (exponents, amounts)
+    first, second = 1 / losses[:, None], powers / losses[:, None]  # (rows, exponents, amounts)
+    aa, ab, bb = ((one * other).sum(-1) for one, other in ((first, first), (first, second), (second, second)))
+    a, b = first.sum(-1), second.sum(-1)
+    determinant = aa * bb - ab**2
+    floors, factors = (bb * a - ab * b) / determinant, (aa * b - ab * a) / determinant
+    negative = floors < 0
+    floors, factors = np.where(negative, 0.0, floors), np.where(negative, b / bb, factors)
+    errors = ((floors[..., None] * first + factors[..., None] * second - 1) ** 2).sum(-1)
+    places = np.where(factors < 0, np.inf, errors).argmin(axis=1)
+    rows = np.arange(len(losses))
+    exponents = _EXPONENTS[places]
+    scaled = factors[rows, places] * samples[0] ** exponents
+    found = zip(floors[rows, places].tolist(), scaled.tolist(), exponents.tolist(), strict=True)
+    return [(0.0, 0.0, 1.0) if factor < 0 else (floor, factor, exponent) for floor, factor, exponent in found]
 
 
 def _at(law: tuple[float, float, float], samples: float) -> float:
