@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ import msgspec
 from harness.core.plugins import registry
 from harness.core.worker import protocol
 from harness.core.worker.session import SILENCE_LIMIT_SECONDS, Session
-from harness.errors import PluginError, UsageError, WorkerTimeout
+from harness.errors import PluginError, RequestFailed, UsageError, WorkerTimeout
 from harness.timing.engine.steps.findings import Values
 from harness.timing.engine.steps.profiles import StepProfile
 from harness.tracing.user_code import is_file, split_target
@@ -175,12 +176,22 @@ class StepSession(Session):
     ) -> None:
         """Start the process: see :class:`harness.core.worker.session.Session`."""
         self._silence_seconds = SILENCE_LIMIT_SECONDS if silence_seconds is None else silence_seconds
+        self._sent_at = time.perf_counter()
         super().__init__(variables, deadline_seconds, python, cpus, silence_seconds)
 
+    def send(self, request: msgspec.Struct) -> None:
+        """Send a request, after the reply to the one before it."""
+        self._sent_at = time.perf_counter()
+        super().send(request)
+
     def receive(self, expected: type[_R]) -> _R:
-        """Receive a reply; a timeout says whether the factory or the step hangs."""
+        """Receive a reply; a timeout says whether the factory or the step hangs.
+
+        Raises:
+            RequestFailed: the process measured no time, or more than has passed here.
+        """
         try:
-            return super().receive(expected)
+            reply = super().receive(expected)
         except WorkerTimeout as error:
             if not error.silent:
                 raise
@@ -190,6 +201,27 @@ class StepSession(Session):
                 "killed (--timeout DURATION, or timeout in a suite, sets this limit)",
                 silent=True,
             ) from None
+        measured, passed = _measured(reply), time.perf_counter() - self._sent_at
+        if any(each <= 0 for each in measured) or sum(measured) > passed:
+            raise RequestFailed(
+                f"its process measured {min(measured):.3g} to {max(measured):.3g} s within {passed:.3g} s: "
+                "its clock cannot be trusted",
+                "",
+            )
+        return reply
+
+
+def _measured(reply: msgspec.Struct) -> list[float]:
+    """Return the durations in a reply, which follow each other."""
+    match reply:
+        case Made(import_seconds, build_seconds):
+            return [import_seconds, build_seconds]
+        case Timed(seconds):
+            return [seconds]
+        case Called(seconds=each):
+            return each
+        case _:
+            return []
 
 
 def framework_hooks() -> dict[str, str]:
