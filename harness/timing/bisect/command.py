@@ -19,6 +19,7 @@ from harness.core.runs.request import choose_dataset
 from harness.core.shell import options as shared
 from harness.core.shell.console import LiveLine
 from harness.core.shell.ending import code_of, deliver
+from harness.core.shell.parameters import Number
 from harness.core.shell.progress import shown_progress
 from harness.errors import UsageError, unknown_name
 from harness.timing.bisect.findings import culprits_of, ratio_of
@@ -91,7 +92,7 @@ class BisectDisplay(LiveLine):
 @shared.seed
 @click.option(
     "--within",
-    type=click.FloatRange(min=0.1, max=100),
+    type=Number(min=0.1, max=100),
     default=2.0,
     show_default=True,
     metavar="PERCENT",
@@ -99,7 +100,7 @@ class BisectDisplay(LiveLine):
 )
 @click.option(
     "--probability",
-    type=click.FloatRange(min=0.5, max=0.9999),
+    type=Number(min=0.5, max=0.9999),
     default=0.95,
     show_default=True,
     help="Of the culprit, that ends the search.",

@@ -18,6 +18,7 @@ from harness.core.runs.record import DatasetRecord
 from harness.core.runs.request import choose_dataset
 from harness.core.shell import options as shared
 from harness.core.shell.ending import INTERRUPTED, deliver
+from harness.core.shell.parameters import InputFile
 from harness.core.shell.printing import discard, echo_workflow_commands, print_error, print_error_line
 from harness.core.shell.progress import shown_progress
 from harness.errors import HarnessError, UsageError
@@ -87,7 +88,7 @@ _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INV
 @click.option("--head-install", metavar="REQUIREMENTS", help="The same for head.")
 @click.option(
     "--base-suite",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=InputFile(),
     help="Suite of the base version. A benchmark that only base has fails. Default with --base: the suite "
     "in the base commit.",
 )

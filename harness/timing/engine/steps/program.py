@@ -305,6 +305,9 @@ def _module(request):
     for folder in reversed(request["folders"]):
         sys.path.insert(0, folder)
     place = request["file"] or request["module"]
+    if request["file"] and not os.path.isfile(place):  # Python would wait for the writer of a pipe
+        why = "not a file:" if os.path.exists(place) else "there is no file"
+        raise WrongInputError(f"{why} {place}")
     try:
         if not request["file"]:
             return importlib.import_module(request["module"])
@@ -313,10 +316,6 @@ def _module(request):
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
-    except FileNotFoundError as error:
-        if error.filename == place:
-            raise WrongInputError(f"there is no file {place}") from error
-        raise
     except ModuleNotFoundError as error:
         needed = f"it needs {error.name}, which"
         if error.name == place:

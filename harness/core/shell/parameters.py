@@ -1,0 +1,72 @@
+"""Types of parameters of all commands: each refuses, in one line, what the command could not use."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.core.machine.arguments import seconds_of
+from harness.core.machine.files import MOST_BYTES, refuse_unreadable
+from harness.errors import UsageError
+
+#: The most that an integer may be: records and NumPy's seeds hold it.
+MOST = 2**31 - 1
+
+
+class Duration(click.ParamType[float]):
+    """A positive time, such as ``90``, ``90s``, ``5m`` or ``1h``, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Convert ``value`` to seconds."""
+        if isinstance(value, (int, float)):
+            return float(value)
+        try:
+            return seconds_of(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+DURATION = Duration()
+
+
+class WholeNumber(click.IntRange):
+    """An integer from ``least`` to ``most``; its errors say "integer" instead of "integer range"."""
+
+    name = "integer"
+
+    def __init__(self, least: int = 1, most: int = MOST) -> None:
+        super().__init__(least, most)
+
+
+class Number(click.FloatRange):
+    """A finite number in a range. Click accepts ``nan`` in every range, and ``inf`` without a maximum."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Convert ``value``, or fail."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+class InputFile(click.Path):
+    """A regular file, not a pipe or a device, of at most ``most_bytes``; or a folder, if ``or_folder``."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES, *, or_folder: bool = False) -> None:
+        super().__init__(exists=True, dir_okay=or_folder, path_type=Path)
+        self._most_bytes = most_bytes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert ``value`` to a path, or fail."""
+        path = Path(super().convert(value, param, ctx))
+        try:
+            if not (self.dir_okay and path.is_dir()):
+                refuse_unreadable(path, path.stat(), self._most_bytes)
+        except OSError as error:
+            self.fail(f"File {str(path)!r} cannot be read: {error.strerror}.", param, ctx)
+        return path
