@@ -33,7 +33,7 @@ def _shape(
     shapes = []
     for value in values:
         try:
-            sizes = tuple(int(size) for size in value.split(",") if size.strip())
+            sizes = tuple(int(size) for size in value.split(","))
         except ValueError:
             sizes = ()
         if not sizes or min(sizes) < 1:

@@ -19,7 +19,14 @@ from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.selection import select_backend
 from harness.core.runs.tracker import Tracker
 from harness.core.shell import completion, features
-from harness.core.shell.parameters import DURATION, MOST, InputFile, Number, WholeNumber
+from harness.core.shell.parameters import (
+    DURATION,
+    InputFile,
+    Number,
+    WholeNumber,
+    each_once,
+    split_names,
+)
 from harness.core.shell.plugin_option import PARAMETERS, plugin_option
 from harness.core.shell.printing import print_error
 from harness.errors import UsageError, unknown_name
@@ -45,7 +52,7 @@ MOST_THREADS = 1024
 
 
 def number(
-    *names: str, text: str, least: int = 1, most: int = MOST, default: int | None = None, **more: Any
+    *names: str, text: str, least: int = 1, most: int | None = None, default: int | None = None, **more: Any
 ) -> Callable[[_F], _F]:
     """Make an option that takes an integer in a range."""
     more |= {"default": default, "show_default": default is not None, "metavar": "N", "help": text}
@@ -58,11 +65,6 @@ def choice(
     """Make an option that takes a word out of several."""
     more |= {"default": default, "show_default": default is not None, "help": text}
     return click.option(*names, type=click.Choice(of), **more)
-
-
-def split_names(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    """Split names at commas and drop duplicates: ``--task a,b --task b,c`` gives a, b, c."""
-    return list(dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip()))
 
 
 def check_device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -123,6 +125,7 @@ assignments = click.option(
     "--set",
     "assignments",
     multiple=True,
+    callback=each_once,
     metavar="KEY=VALUE",
     help="Task option, such as learning_rate=0.05; repeatable. `harness list tasks` lists them.",
 )
@@ -274,8 +277,8 @@ def variables(name: str, text: str, *, hidden: bool = False) -> Callable[[_F], _
     """Take ``--NAME-env NAME=VALUE`` as ``NAME_env``: a dictionary of environment variables."""
     option = f"--{name}-env"
 
-    def parse(_ctx: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
-        return dict(parse_variable(option, assignment) for assignment in texts)
+    def parse(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+        return dict(parse_variable(option, assignment) for assignment in each_once(ctx, parameter, texts))
 
     return click.option(option, multiple=True, callback=parse, metavar="NAME=VALUE", hidden=hidden, help=text)
 

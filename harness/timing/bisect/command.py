@@ -19,7 +19,7 @@ from harness.core.runs.request import choose_dataset
 from harness.core.shell import options as shared
 from harness.core.shell.console import LiveLine
 from harness.core.shell.ending import code_of, deliver
-from harness.core.shell.parameters import Number
+from harness.core.shell.parameters import Number, split_names
 from harness.core.shell.progress import shown_progress
 from harness.errors import UsageError, unknown_name
 from harness.timing.bisect.findings import culprits_of, ratio_of
@@ -73,6 +73,8 @@ class BisectDisplay(LiveLine):
 @click.option(
     "--package",
     "packages",
+    multiple=True,
+    callback=split_names,
     metavar="NAME[,NAME]",
     help="Search the released versions of a package, or of several that move together, instead of commits.",
 )
@@ -142,8 +144,8 @@ def _bisection(
         raise UsageError(
             "--metric values is for steps of your own; harness gate compares the losses of tasks"
         )
-    packages = [name.strip() for name in (options["packages"] or "").split(",") if name.strip()]
-    places = _places(options, benchmark, packages, stack, display)
+    packages = options["packages"]
+    places = _places(options, benchmark, stack, display)
     candidates = places.candidates(options["good"], options["bad"] or "HEAD")
     if len(candidates) < 2:  # noqa: PLR2004  good and bad
         raise UsageError("--good and --bad are the same")
@@ -176,11 +178,11 @@ def _bisection(
 def _places(
     options: Mapping[str, Any],
     benchmark: Benchmark,
-    packages: list[str],
     stack: contextlib.ExitStack,
     display: BisectDisplay,
 ) -> Commits | Versions:
-    if options["packages"] is None:
+    packages = options["packages"]
+    if not packages:
         if options["others"]:
             raise UsageError("--install is for --package; of commits pip installs --source")
         own_file = options["own_file"]
@@ -188,8 +190,6 @@ def _places(
     for option in ("source", "own_file"):
         if options[option]:
             raise UsageError(f"--{option.replace('_', '-')} is for commits, not with --package")
-    if not packages:
-        raise UsageError("--package needs the name of a package")
     if not options["bad"]:
         raise UsageError("--package needs --bad VERSION")
     return Versions(benchmark, stack, display, packages, options["others"])

@@ -162,9 +162,11 @@ def released(package: str) -> list[Version]:
     """Return the final releases of a package that pip finds for this Python.
 
     Raises:
+        UsageError: the name is that of no package.
         HarnessError: it finds none.
     """
-    command = [sys.executable, "-m", "pip", "index", "versions", package]
+    programs.refuse_options(package)
+    command = [sys.executable, "-m", "pip", "index", "versions", "--", package]
     text = programs.output_of(command, Path.cwd(), f"pip finds no versions of {package}")
     (listed,) = re.findall(r"^Available versions: (.*)$", text, re.MULTILINE) or [""]
     found = []

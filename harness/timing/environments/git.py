@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
-from harness.timing.environments.programs import output_of, run_plainly
+from harness.timing.environments.programs import output_of, refuse_options, run_plainly
 
 #: A suite that lost half of its benchmarks while it was moved is still the same file.
 _SIMILARITY = "--find-renames=30%"
@@ -35,6 +35,7 @@ def commit_of(top: Path, reference: str, option: str = "--base") -> str:
     Raises:
         UsageError: there is no such commit.
     """
+    refuse_options(reference)
     try:
         return _git(top, "rev-parse", "--verify", "--end-of-options", f"{reference}^{{commit}}")
     except HarnessError as error:

@@ -15,7 +15,7 @@ from harness.core.plugins.definition import define_task
 from harness.core.plugins.options import parse_options
 from harness.core.plugins.selection import ALL, BEST, select_backend
 from harness.core.shell import options as shared
-from harness.core.shell.parameters import DURATION, WholeNumber
+from harness.core.shell.parameters import DURATION, WholeNumber, each_once
 from harness.errors import UsageError
 from harness.timing.engine.steps.own import OwnStep, labelled_steps
 from harness.timing.engine.steps.process import StepTarget, parsed_arguments
@@ -54,6 +54,7 @@ step_options = shared.together(
         "--with",
         "arguments",
         multiple=True,
+        callback=each_once,
         metavar="NAME=VALUE",
         help="Argument of the factory of a step of your own; repeatable.",
     ),
