@@ -141,6 +141,7 @@ time torch:best --task mlp --operation predict
 {GATE} --head-env LOUD
 {GATE} --head-env =1
 {GATE} --base main
+{GATE} --own-file
 {GATE} --to gate.pdf
 {GATE} --to /proc/gate.xml
 {GATE} --suite missing.toml

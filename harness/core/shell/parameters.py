@@ -1,6 +1,7 @@
 """Types of parameters of all commands: each refuses, in one line, what the command could not use."""
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ class InputFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert ``value`` to a path, or fail."""
-        path = Path(super().convert(value, param, ctx))
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         try:
             if not (self.dir_okay and path.is_dir()):
                 refuse_unreadable(path, path.stat(), self._most_bytes)

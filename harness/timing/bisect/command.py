@@ -29,7 +29,7 @@ from harness.timing.bisect.record import BISECTIONS, BisectRecord
 from harness.timing.bisect.runner import Bisection, unfinished
 from harness.timing.engine.steps.options import step_options
 from harness.timing.engine.steps.process import StepTarget
-from harness.timing.environments.options import own_step, refuse_step_options, step_benchmark
+from harness.timing.environments.options import own_file, own_step, refuse_step_options, step_benchmark
 from harness.timing.environments.suite import Benchmark
 from harness.timing.environments.suite_file import find_suite, read_suite
 from harness.timing.gate.metric_table import metrics
@@ -86,9 +86,7 @@ class BisectDisplay(LiveLine):
     help="What pip installs of each commit, such as '.'. Default: nothing; a commit's files come first on "
     "the path of this interpreter, which is enough for a pure-Python package.",
 )
-@click.option(
-    "--own-file", is_flag=True, help="Take the file of the step from each commit, not from the working tree."
-)
+@own_file
 @shared.threads
 @shared.device
 @shared.seed
@@ -163,7 +161,8 @@ def _bisection(
         candidates=candidates,
         packages=packages,
         installed=[*options["others"]] or [options["source"]] * bool(options["source"]),
-        file=None if options["own_file"] else _checksum(benchmark),
+        file=_checksum(benchmark),
+        own_file=options["own_file"],
         turns=options["turns"] or 0,
     )
     earlier = None if options["again"] else unfinished(folder, record)
@@ -185,8 +184,8 @@ def _places(
     if not packages:
         if options["others"]:
             raise UsageError("--install is for --package; of commits pip installs --source")
-        own_file = options["own_file"]
-        return Commits(benchmark, stack, display, source=options["source"], own_file=own_file)
+        source, only = options["source"], options["own_file"]
+        return Commits(benchmark, stack, display, source=source, own_file=only)
     for option in ("source", "own_file"):
         if options[option]:
             raise UsageError(f"--{option.replace('_', '-')} is for commits, not with --package")

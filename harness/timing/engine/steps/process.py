@@ -25,7 +25,7 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
     """The factory of a step, ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, and its arguments.
 
     A file is relative to ``folder``, the checkout of a side, from which modules are imported too, before
-    those that are installed. ``code_folder`` has the file where the side itself lacks it. ``seed`` None: the
+    those that are installed. ``code_folder`` has the file if it is another checkout's. ``seed`` None: the
     user's code sets its own. ``is_step``: the callable is the step itself, not its factory.
     """
 
@@ -45,6 +45,16 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
         """The file; None for a module."""
         place, _ = split_target(self.target)
         return (Path(self.code_folder or self.folder) / place).resolve() if is_file(self.target) else None
+
+    @property
+    def lacks_file(self) -> bool:
+        """Whether the file is another checkout's because this one has none."""
+        return self.code_folder is not None and not msgspec.structs.replace(self, code_folder=None).has_file
+
+    @property
+    def has_file(self) -> bool:
+        """Whether there is the file."""
+        return self.file is not None and self.file.is_file()
 
     @property
     def short_name(self) -> str:
