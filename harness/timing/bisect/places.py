@@ -93,9 +93,7 @@ class Commits:
         target = step.target
         with step.made() as (_, made):
             pass
-        others = [
-            file for file in foreign_modules(made, target.folder, str(self._top)) if file != str(target.file)
-        ]
+        others = foreign_modules(made, target, str(self._top))
         reason, remedy = "", "Run"
         if others and (tracked := git.tracked_files(self._top, others)):
             reason = f"{target.target} imports {tracked[0]} of the working tree, which its commit lacks"

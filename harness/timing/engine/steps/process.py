@@ -290,10 +290,10 @@ def own_modules(made: Made, target: StepTarget) -> list[str]:
     return [file for file in made.modules if Path(file).is_relative_to(folder) and Path(file) != target.file]
 
 
-def foreign_modules(made: Made, own: str, other: str) -> list[str]:
-    """Return the files that a side imported from the checkout of the other side."""
-    theirs, ours = Path(other).resolve(), Path(own).resolve()
+def foreign_modules(made: Made, target: StepTarget, other: str) -> list[str]:
+    """Return the files that a side imported from the checkout ``other``, beside that of the factory."""
+    theirs, ours = Path(other).resolve(), Path(target.folder).resolve()
     if theirs == ours:
         return []
-    files = map(Path, made.modules)
+    files = (Path(file) for file in made.modules if Path(file) != target.file)
     return [str(file) for file in files if file.is_relative_to(theirs) and not file.is_relative_to(ours)]

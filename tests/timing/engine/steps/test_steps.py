@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 
 import psutil
@@ -223,6 +224,13 @@ def test_times_that_cannot_have_passed_fail_at_once(workload, seconds):
         pytest.raises(ConfigurationFailed, match="its clock cannot be trusted"),
         timed(workload("lies", seconds=seconds)),
     ):
+        pass
+
+
+def test_a_pipe_is_not_waited_for(workload, tmp_path):
+    (tmp_path / "bench.py").unlink()
+    os.mkfifo(tmp_path / "bench.py")
+    with pytest.raises(UsageError, match=r"not a file: .*bench\.py"), timed(workload()):
         pass
 
 
